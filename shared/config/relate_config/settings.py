@@ -1,0 +1,81 @@
+"""One way to read the environment for all services.
+
+A section is a class with a prefix: `Smtp__Port` is field `port` of the section with prefix `Smtp`. Three rules:
+a name that no section knows is an error (a typo must not pass for a default); an error names the variable; and
+`X__File` gives any value from a file, so that secrets need not stand in the environment.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.alias_generators import to_pascal
+
+_FILE = "__File"
+
+
+class ConfigurationError(Exception):
+    """The environment does not make a configuration; the message names each variable at fault."""
+
+
+class Section(BaseModel):
+    """Base of a group of settings that share a prefix. Unknown fields are refused, values are frozen."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid", frozen=True)
+    prefix: ClassVar[str]
+
+
+S = TypeVar("S", bound=Section)
+
+
+def load(section: type[S], environ: Mapping[str, str] | None = None) -> S:
+    """Read one section from the environment (default `os.environ`).
+
+    Names are compared without regard to case, as shells and orchestrators differ in it.
+    Raises ConfigurationError, naming every variable that is unknown, unreadable or malformed.
+    """
+    values = _collect(section, os.environ if environ is None else environ)
+    try:
+        return section.model_validate(values)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(section, error)) from None
+
+
+def _collect(section: type[Section], environ: Mapping[str, str]) -> dict[str, str]:
+    start = f"{section.prefix}__".lower()
+    known = {to_pascal(name).lower(): to_pascal(name) for name in section.model_fields}
+    values: dict[str, str] = {}
+    unknown = []
+    for variable, text in environ.items():
+        if not variable.lower().startswith(start):
+            continue
+        rest = variable[len(start) :]
+        from_file = rest.lower().endswith(_FILE.lower())
+        field = known.get(rest[: -len(_FILE)].lower() if from_file else rest.lower())
+        if field is None:
+            unknown.append(variable)
+        else:
+            values[field] = _read(variable, text) if from_file else text
+    if unknown:
+        names = ", ".join(sorted(known.values()))
+        raise ConfigurationError(f"unknown setting {', '.join(sorted(unknown))}; {section.prefix} has: {names}")
+    return values
+
+
+def _read(variable: str, path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{variable}: cannot read {path}: {error}") from None
+
+
+def _explain(section: type[Section], error: ValidationError) -> str:
+    # The input is left out: it may be a secret.
+    return "; ".join(_one(section, item) for item in error.errors(include_input=False, include_url=False))
+
+
+def _one(section: type[Section], item: Any) -> str:
+    name = str(item["loc"][0]) if item["loc"] else ""
+    return f"{section.prefix}__{name}: {item['msg']}"

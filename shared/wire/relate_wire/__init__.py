@@ -1,0 +1,1 @@
+"""Line protocols on asyncio: framers, SASL, the driver, the server."""

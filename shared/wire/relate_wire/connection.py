@@ -1,0 +1,242 @@
+"""One socket, as the driver sees it: octets in as they come, octets out coalesced, one deadline.
+
+The transport calls, the driver awaits; nothing here knows a protocol. Reading stops while the session is behind, and
+writing waits while the client does not read, so that a connection's memory is bounded in both directions. Deadlines
+are kept by the server's sweep, one for all connections: a timer per command would cost more than most commands.
+"""
+
+import asyncio
+import ssl
+import time
+from typing import cast
+
+from relate_wire.dialogue import ClientGone, Farewell, Peer
+
+# What may wait to be parsed before the transport is asked to pause: one full read of the loop.
+READ_HIGH = 256 * 1024
+# Replies are gathered up to here, then written: about a socket buffer.
+WRITE_HIGH = 64 * 1024
+# A half-received command lives on only while it makes this much headway within a timeout (slow loris).
+HEADWAY = 4096
+NEVER = float("inf")
+
+
+class Interrupted(Exception):
+    """The wait for a command was ended by the server; `reason` is what to tell the client."""
+
+    def __init__(self, reason: Farewell) -> None:
+        super().__init__(reason.value)
+        self.reason = reason
+
+
+class Connection(asyncio.Protocol):
+    """A connection accepted; `timeout` is in seconds and holds for each wait."""
+
+    __slots__ = (
+        "_drained",
+        "_eof",
+        "_headway",
+        "_incoming",
+        "_incoming_size",
+        "_interrupted",
+        "_lost",
+        "_outgoing",
+        "_outgoing_size",
+        "_paused_reading",
+        "_timeout",
+        "_transport",
+        "_waiter",
+        "deadline",
+        "patient",
+        "written",
+    )
+
+    def __init__(self, timeout: float) -> None:
+        self._timeout = timeout
+        self._transport: asyncio.Transport | None = None
+        self._incoming: list[bytes] = []
+        self._incoming_size = 0
+        self._outgoing: list[bytes] = []
+        self._outgoing_size = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._paused_reading = False
+        self._eof = False
+        self._lost = False
+        self._interrupted: Farewell | None = None
+        self._headway = 0
+        self.deadline = NEVER
+        self.patient = False  # while True, only silence interrupts a wait
+        self.written = 0  # octets, since the start
+
+    # --- called by the transport
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The transport is there."""
+        self._transport = cast("asyncio.Transport", transport)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+
+    def data_received(self, data: bytes) -> None:
+        """Octets came in."""
+        self._incoming.append(data)
+        self._incoming_size += len(data)
+        if self._incoming_size >= READ_HIGH and not self._paused_reading:
+            self._paused_reading = True
+            self._open().pause_reading()
+        self._wake()
+
+    def eof_received(self) -> bool:
+        """The client will send no more; over plain TCP it may still read the answers (`nc` does)."""
+        self._eof = True
+        self._wake()
+        return self.tls_object is None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The connection is gone, whoever ended it."""
+        self._lost = self._eof = True
+        self._wake()
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+
+    def pause_writing(self) -> None:
+        """The client does not keep up."""
+        self._drained = asyncio.get_running_loop().create_future()
+
+    def resume_writing(self) -> None:
+        """The client has caught up."""
+        if self._drained is not None and not self._drained.done():
+            self._drained.set_result(None)
+        self._drained = None
+
+    # --- called by the server
+
+    def interrupt(self, reason: Farewell) -> None:
+        """End the session with these words at the next wait for a command: at once, if it waits for one now."""
+        self._interrupted = reason
+        self._wake()
+
+    def expire(self, now: float) -> None:
+        """Called by the sweep: end a wait that has lasted too long."""
+        if self.deadline > now:
+            return
+        self.deadline = NEVER
+        if self._drained is not None:
+            self.abort()  # it does not read: there is no use in telling it anything
+        else:
+            self.interrupt(Farewell.IDLE)
+
+    # --- called by the driver
+
+    @property
+    def tls_object(self) -> ssl.SSLObject | None:
+        """The TLS state, None in the clear."""
+        return None if self._transport is None else self._transport.get_extra_info("ssl_object")
+
+    def begin_wait(self) -> None:
+        """From now on the client has `timeout` seconds to say something whole."""
+        self._headway = 0
+        self.deadline = time.monotonic() + self._timeout
+
+    async def read(self) -> bytes:
+        """Whatever came in, at least one octet. Raises ClientGone when no more will come, and Interrupted."""
+        if not self._incoming:
+            await self._wait()
+        data = self._incoming[0] if len(self._incoming) == 1 else b"".join(self._incoming)
+        self.forget_input()
+        if self._paused_reading and not self._lost:
+            self._paused_reading = False
+            self._open().resume_reading()
+        self._headway += len(data)
+        if self._headway >= HEADWAY:
+            self.begin_wait()
+        return data
+
+    def forget_input(self) -> int:
+        """Drop what was received and not yet read; how many octets that was."""
+        dropped = self._incoming_size
+        self._incoming.clear()
+        self._incoming_size = 0
+        return dropped
+
+    def write(self, octets: bytes) -> None:
+        """Queue octets to be sent with the next flush."""
+        self._outgoing.append(octets)
+        self._outgoing_size += len(octets)
+        self.written += len(octets)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether enough is queued to be worth sending."""
+        return self._outgoing_size >= WRITE_HIGH
+
+    async def flush(self) -> None:
+        """Send what is queued; wait while the client does not read. Raises ClientGone."""
+        self.send_queued()
+        if self._drained is not None:
+            self.begin_wait()
+            await self._drained
+            self.deadline = NEVER
+        if self._lost:
+            raise ClientGone
+
+    def send_queued(self) -> None:
+        """Hand what is queued to the transport, without waiting."""
+        if self._outgoing and not self._lost:
+            self._open().write(b"".join(self._outgoing) if len(self._outgoing) > 1 else self._outgoing[0])
+        self._outgoing.clear()
+        self._outgoing_size = 0
+
+    async def start_tls(self, context: ssl.SSLContext, timeout: float) -> None:
+        """Shake hands. Raises ClientGone when the client could not."""
+        loop = asyncio.get_running_loop()
+        try:
+            transport = await loop.start_tls(
+                self._open(), self, context, server_side=True, ssl_handshake_timeout=timeout
+            )
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            raise ClientGone("TLS handshake failed") from error
+        if transport is None:
+            raise ClientGone("lost in the TLS handshake")
+        self._transport = transport
+
+    def close(self) -> None:
+        """Send what is queued, then close."""
+        self.deadline = NEVER
+        if self._transport is not None:
+            self.send_queued()
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Close at once, whatever is queued."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def secure_peer(self, peer: Peer) -> Peer:
+        """The same peer with what TLS agreed on, if it is on."""
+        tls = self.tls_object
+        if tls is None:
+            return peer
+        cipher = tls.cipher()
+        return Peer(peer.address, peer.port, True, f"{tls.version()} {cipher[0] if cipher else ''}")
+
+    def _open(self) -> asyncio.Transport:
+        if self._transport is None or self._lost:
+            raise ClientGone
+        return self._transport
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    async def _wait(self) -> None:
+        """Until there is something to read. Raises ClientGone, Interrupted."""
+        while not self._incoming:
+            if self._eof:
+                raise ClientGone
+            if self._interrupted is not None and (not self.patient or self._interrupted is Farewell.IDLE):
+                raise Interrupted(self._interrupted)
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None

@@ -1,0 +1,244 @@
+"""The driver: the only loop of a connection, and the only place where a command is traced and counted.
+
+frame → parse → handle → send, all of it inside one telemetry seam, so that a slow client or a long message is seen as
+slow. Replies are gathered while more commands wait in the buffer (RFC 2920 §3.1) and sent together. An exception from
+a session never reaches the client: it is logged, put on the span, and answered by the session's `sorry`.
+"""
+
+import asyncio
+import secrets
+import ssl
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from relate_telemetry.seam import CommandTelemetry, Done, ProtocolTelemetry
+from relate_wire.connection import NEVER, Connection, Interrupted
+from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt
+from relate_wire.limits import Limits
+from relate_wire.reply import Outcome, Reply, Then
+
+log = structlog.get_logger(__name__)
+
+# After so many commands from one read the others get a turn: at 10 µs a command, about a millisecond.
+TURN = 100
+
+# What telemetry is told of a command whose client left before the reply was out.
+GONE = Reply(b"", Outcome.REFUSED, "gone")
+
+FrameT = TypeVar("FrameT")
+CommandT = TypeVar("CommandT", bound=CommandLike)
+
+EngineFactory = Callable[[Client[Any]], Engine[Any, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """One port and what is spoken there. Port 0 lets the system choose."""
+
+    host: str
+    port: int
+    engine: EngineFactory
+    implicit_tls: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One protocol on its ports. `busy` is what a client is told when there are too many."""
+
+    name: str
+    listeners: tuple[Listener, ...]
+    telemetry: ProtocolTelemetry
+    limits: Limits
+    tls: ssl.SSLContext | None = None
+    busy: bytes = b""
+
+
+class Driver(Generic[FrameT, CommandT]):
+    """Runs one engine on one connection; to the engine's session it is the Client."""
+
+    def __init__(self, service: Service, listener: Listener, peer: Peer) -> None:
+        self.connection = Connection(service.limits.session_timeout)
+        self._service = service
+        self._implicit_tls = listener.implicit_tls
+        self._peer = peer
+        self._session_id = secrets.token_hex(8)
+        self._engine: Engine[FrameT, CommandT] = listener.engine(self)
+        self._telemetry = service.telemetry.session(self._session_id, peer.address, listener.port)
+        self._waited = 0.0  # for the client, within the command at hand
+        self._consumed = 0  # octets, up to the command at hand
+        self._refusals = 0  # in a row
+
+    @property
+    def peer(self) -> Peer:
+        """Who is at the other end."""
+        return self._peer
+
+    async def ask(self, prompt: bytes, mode: Enum) -> FrameT:
+        """Send a prompt in the middle of a command and wait for a frame of that mode. Raises ClientGone."""
+        self._engine.framer.expect(mode)
+        self.connection.write(prompt)
+        self.connection.patient = True  # a command under way may still be finished during a graceful stop
+        began = time.perf_counter()
+        try:
+            return await self._next_frame()
+        except Interrupted as interrupted:
+            self._take_leave(interrupted.reason)
+            raise ClientGone(interrupted.reason.value) from None
+        finally:
+            self.connection.patient = False
+            self._waited += time.perf_counter() - began
+
+    async def run(self) -> None:
+        """Greet, converse, and leave everything tidy whatever happens."""
+        reason = "aborted"
+        try:
+            reason = await self._converse()
+        except ClientGone:
+            reason = "lost"
+        except Interrupted as interrupted:
+            self._take_leave(interrupted.reason)
+            reason = interrupted.reason.value
+        finally:
+            self.connection.close()
+            self._telemetry.end(reason)
+            await self._engine.session.close()
+
+    def give_up(self, reason: str) -> None:
+        """The session never began: the PROXY preamble or the TLS handshake failed."""
+        self.connection.abort()
+        self._telemetry.end(reason)
+
+    async def _converse(self) -> str:
+        if self._implicit_tls:
+            self._secured()
+        greeting = await self._engine.session.greet()
+        self.connection.write(greeting.head)
+        then, commands = greeting.then, 0
+        while then is not Then.CLOSE:
+            frame = await self._next_frame()
+            then = await self._perform(self._engine.parse(frame))
+            if then is Then.STARTTLS:
+                await self._start_tls()
+            commands += 1
+            if commands % TURN == 0:
+                await asyncio.sleep(0)
+        await self.connection.flush()
+        return "closed"
+
+    async def _next_frame(self) -> FrameT:
+        """The next frame; what is queued is sent before waiting for the client."""
+        framer, connection = self._engine.framer, self.connection
+        frame = framer.next_frame()
+        if frame is not None and not isinstance(frame, Prompt):
+            return frame
+        await connection.flush()
+        connection.begin_wait()
+        while frame is None or isinstance(frame, Prompt):
+            if frame is None:
+                framer.feed(await connection.read())
+            else:
+                connection.write(frame.octets)
+                await connection.flush()
+                connection.begin_wait()
+            frame = framer.next_frame()
+        connection.deadline = NEVER
+        return frame
+
+    async def _perform(self, command: CommandT) -> Then:
+        """One command, seen: from its last octet to its reply handed to the socket."""
+        session, connection = self._engine.session, self.connection
+        self._waited, written, gone = 0.0, connection.written, None
+        with self._telemetry.command(command.verb, session.state) as seen:
+            try:
+                reply = await self._answer(command, seen)
+                await self._send(reply, seen)
+            except ClientGone as error:
+                reply, gone = GONE, error
+            seen.finish(self._done(reply, connection.written - written))
+        self._telemetry.settle(session.in_transaction)
+        if gone is not None:
+            raise gone
+        return self._mind_refusals(reply)
+
+    async def _answer(self, command: CommandT, seen: CommandTelemetry) -> Reply:
+        try:
+            return await self._engine.session.handle(command)
+        except ClientGone:
+            raise
+        except Exception as error:  # noqa: BLE001 - the one place where any trouble becomes a reply
+            self._report(command.verb, error, seen)
+            return self._engine.session.sorry(command, error)
+
+    async def _send(self, reply: Reply, seen: CommandTelemetry) -> None:
+        """Queue the head, stream the body. Raises ClientGone, also when the body fails half-way."""
+        connection = self.connection
+        connection.write(reply.head)
+        if reply.body is None:
+            return
+        try:
+            async for chunk in reply.body:
+                connection.write(chunk)
+                if connection.is_full:
+                    await connection.flush()
+        except ClientGone:
+            raise
+        except Exception as error:
+            # Half an answer can't be taken back: only a closed connection says that it is not whole.
+            self._report(reply.code, error, seen)
+            raise ClientGone("the reply failed half-way") from error
+
+    def _done(self, reply: Reply, sent: int) -> Done:
+        before, self._consumed = self._consumed, self._engine.framer.consumed
+        facts = reply.facts
+        return Done(
+            reply.outcome.value,
+            reply.code,
+            self._consumed - before,
+            sent,
+            facts.messages_received,
+            facts.messages_retrieved,
+            facts.processing,
+            self._waited,
+        )
+
+    def _mind_refusals(self, reply: Reply) -> Then:
+        if reply.outcome is not Outcome.REFUSED:
+            self._refusals = 0
+            return reply.then
+        self._refusals += 1
+        if self._refusals < self._service.limits.max_refusals:
+            return reply.then
+        self._take_leave(Farewell.TOO_MANY_ERRORS)
+        return Then.CLOSE
+
+    def _take_leave(self, reason: Farewell) -> None:
+        self.connection.write(self._engine.session.farewell(reason))
+
+    async def _start_tls(self) -> None:
+        """RFC 3207 §4.2: what was sent ahead in the clear is nobody's word, and is forgotten."""
+        if self._service.tls is None:
+            raise RuntimeError("a session offered STARTTLS without a certificate")
+        self._engine.framer.clear()
+        self.connection.forget_input()
+        self.connection.send_queued()
+        await self.connection.start_tls(self._service.tls, self._service.limits.handshake_timeout)
+        self._secured()
+
+    def _secured(self) -> None:
+        self._peer = self.connection.secure_peer(self._peer)
+        self._engine.session.secured(self._peer)
+
+    def _report(self, what: str, error: Exception, seen: CommandTelemetry) -> None:
+        seen.fault(error)
+        log.error(
+            "command failed",
+            service=self._service.name,
+            command=what,
+            session=self._session_id,
+            exc_info=error,
+        )

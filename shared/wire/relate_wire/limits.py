@@ -1,0 +1,78 @@
+"""What a server grants: times, numbers of connections, mistakes. Each limit with its reason beside it."""
+
+import ipaddress
+import resource
+from collections import Counter
+from dataclasses import dataclass
+
+# Silence after which a session is ended (RFC 5321 §4.5.3.2.7: 5 min; RFC 1939 §3: 10; RFC 9051 §5.4: 30).
+SESSION_TIMEOUT = 300.0
+# In one process: beyond it the kernel's file table is the next limit, and that one hurts everybody.
+MAX_CONNECTIONS = 20_000
+# One client's share. Loopback is exempt: a webmail or a proxy on this machine speaks for many.
+MAX_CONNECTIONS_PER_ADDRESS = 200
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The limits of one service; times in seconds."""
+
+    session_timeout: float = SESSION_TIMEOUT
+    handshake_timeout: float = 20.0
+    """For the PROXY preamble and for TLS: a client that takes longer is not there."""
+    max_connections: int = MAX_CONNECTIONS
+    max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
+    max_refusals: int = 50
+    """Refused commands in a row: a client that makes no sense is told so and let go (no more, or guessing pays)."""
+    trusted_proxies: tuple[Network, ...] = ()
+    """Who must send a PROXY v2 preamble, and is believed. Nobody else is asked for one."""
+
+
+class Connections:
+    """Counts open connections, in all and by address."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._by_address: Counter[str] = Counter()
+        self.total = 0
+
+    def admit(self, address: str, exempt: bool) -> bool:
+        """Count one more connection from this address, unless that is one too many."""
+        if self.total >= self._limits.max_connections:
+            return False
+        if not exempt and self._by_address[address] >= self._limits.max_connections_per_address:
+            return False
+        self.total += 1
+        self._by_address[address] += 1
+        return True
+
+    def release(self, address: str) -> None:
+        """One connection from this address is gone."""
+        self.total -= 1
+        self._by_address[address] -= 1
+        if not self._by_address[address]:
+            del self._by_address[address]
+
+
+def parse_networks(text: str) -> tuple[Network, ...]:
+    """`10.0.0.0/8, ::1` as networks. Raises ValueError naming the one that is none."""
+    return tuple(ipaddress.ip_network(item.strip(), strict=False) for item in text.split(",") if item.strip())
+
+
+def is_in(address: str, networks: tuple[Network, ...]) -> bool:
+    """Whether an address, also an IPv4 one mapped into IPv6, belongs to any of these networks."""
+    if not networks:
+        return False
+    ip = ipaddress.ip_address(address.partition("%")[0])
+    mapped = getattr(ip, "ipv4_mapped", None)
+    return any((mapped or ip) in network for network in networks)
+
+
+def raise_open_files() -> int:
+    """Ask for as many open files as this process may have; how many that is."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard

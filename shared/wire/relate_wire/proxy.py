@@ -1,0 +1,78 @@
+"""The PROXY protocol, version 2 (HAProxy's proxy-protocol.txt, §2.2): whom a trusted proxy speaks for.
+
+Only the binary version, only TCP over IPv4 and IPv6. The TLVs after the addresses are skipped. Whoever is not a
+trusted proxy must not be asked: anyone can claim any address here.
+"""
+
+import struct
+from ipaddress import IPv4Address, IPv6Address, ip_address
+
+SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
+HEADER_LENGTH = 16
+"""Octets of the fixed part, which says how many follow."""
+
+MAX_REST = 4096
+"""Octets that may follow. The protocol allows 65,535; two addresses and the TLVs in use take a few hundred."""
+
+_HEADER = struct.Struct("!12sBBH")
+_PORTS = struct.Struct("!HH")
+_VERSION = 2
+_LOCAL, _PROXY = 0, 1
+_UNSPEC, _TCP4, _TCP6 = 0x00, 0x11, 0x21
+_LENGTHS = {_TCP4: 4, _TCP6: 16}
+
+
+class ProxyError(Exception):
+    """Not a PROXY preamble, or not one that is understood here. The text repeats nothing of what was received."""
+
+
+def parse_preamble(header: bytes) -> int:
+    """How many octets follow these `HEADER_LENGTH` ones. Raises ProxyError."""
+    return _parse_header(header)[2]
+
+
+def parse_addresses(header: bytes, rest: bytes) -> tuple[str, int] | None:
+    """The client's address and port; None when the proxy speaks for itself (LOCAL) or will not say (UNSPEC).
+
+    Raises ProxyError. `rest` is what follows the header, as long as `parse_preamble` said.
+    """
+    command, family, length = _parse_header(header)
+    if len(rest) != length:
+        raise ProxyError("cut short")
+    if command == _LOCAL or family == _UNSPEC:
+        return None
+    size = _LENGTHS.get(family)
+    if size is None:
+        raise ProxyError("neither TCP over IPv4 nor TCP over IPv6")
+    if length < 2 * size + _PORTS.size:
+        raise ProxyError("too short for its addresses")
+    source, _ = _PORTS.unpack_from(rest, 2 * size)
+    return _address(rest[:size]), source
+
+
+def _parse_header(header: bytes) -> tuple[int, int, int]:
+    """Command, family with transport, and length of the rest."""
+    if len(header) != HEADER_LENGTH or not header.startswith(SIGNATURE):
+        raise ProxyError("no PROXY protocol version 2 signature")
+    _, version_and_command, family, length = _HEADER.unpack(header)
+    version, command = divmod(version_and_command, 16)
+    if version != _VERSION or command not in (_LOCAL, _PROXY):
+        raise ProxyError("unknown version or command")
+    if length > MAX_REST:
+        raise ProxyError("too long")
+    return command, family, length
+
+
+def _address(packed: bytes) -> str:
+    """An address in text; an IPv4 one in IPv6's clothes (RFC 4291 §2.5.5.2) is the same client as the IPv4 one."""
+    address = ip_address(packed)
+    mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
+    return str(mapped or address)
+
+
+def encode(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
+    """The preamble of a connection from `source` to `destination`, both IPv4 or both IPv6."""
+    packed = [ip_address(address).packed for address, _ in (source, destination)]
+    family = {(4, 4): _TCP4, (16, 16): _TCP6}[len(packed[0]), len(packed[1])]
+    rest = b"".join(packed) + _PORTS.pack(source[1], destination[1])
+    return _HEADER.pack(SIGNATURE, _VERSION * 16 + _PROXY, family, len(rest)) + rest

@@ -1,0 +1,53 @@
+"""What a session answers: octets to send, how it ended, what it did, and what the driver does next.
+
+Pure values. The numbers that the session alone knows (a message was received, three were retrieved) leave it as
+`Facts`; the driver hands them to telemetry, so that no session imports it.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Outcome(Enum):
+    """Whose trouble a reply reports; the value is the metric label."""
+
+    OK = "ok"
+    REFUSED = "refused"  # the client's mistake, or a rule it met: not an error of ours
+    FAILED = "failed"  # our own trouble: the span's status is Error
+
+
+class Then(Enum):
+    """What the driver does after the reply is sent."""
+
+    CONTINUE = "continue"
+    CLOSE = "close"
+    STARTTLS = "starttls"  # discard what was sent in the clear, then shake hands
+    COMPRESS = "compress"  # RFC 4978: both directions are deflated from here on
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a command did, in numbers. `processing` is in seconds, and None where nothing was processed."""
+
+    messages_received: int = 0
+    messages_retrieved: int = 0
+    processing: float | None = None
+
+
+NOTHING = Facts()
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """One reply: `head` is sent first, then each chunk of `body` as it is produced.
+
+    `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table.
+    """
+
+    head: bytes
+    outcome: Outcome = Outcome.OK
+    code: str = ""
+    then: Then = Then.CONTINUE
+    facts: Facts = NOTHING
+    body: AsyncIterator[bytes] | None = None

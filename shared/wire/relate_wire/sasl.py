@@ -1,0 +1,144 @@
+"""SASL on the server's side (RFC 4422): PLAIN (RFC 4616), the old LOGIN, and OAUTHBEARER (RFC 7628).
+
+A mechanism is a generator: it yields challenges, is sent responses, returns credentials. It checks their form only;
+whether they are right is the authenticator's business. No error here repeats anything that the client sent.
+"""
+
+import base64
+import re
+from binascii import Error as Base64Error
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from relate_wire.secret import Secret
+
+MAX_FIELDS = 4096
+"""Octets of a PLAIN message or of one LOGIN response: far beyond RFC 4616's three fields of 255 characters."""
+
+MAX_RESPONSE = 9216
+"""Octets of any response: what a line of 12,288 holds in base64 (RFC 4954 §4). Tokens are the long ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What a client claims. `secret` is a password or a bearer token.
+
+    `authorize_as` is whom the client wants to act as when that is not `login`: the session decides whether it may.
+    With OAUTHBEARER the token says who it is; `login` is then the name that the client gave for it, or empty.
+    """
+
+    mechanism: str
+    login: str
+    secret: Secret[str]
+    authorize_as: str = ""
+
+
+class SaslError(Exception):
+    """A malformed exchange; the text is fit for the client."""
+
+
+class SaslCancelled(SaslError):
+    """The client gave up with `*` (RFC 4954 §4)."""
+
+
+Exchange = Generator[bytes, bytes, Credentials]
+
+
+async def authenticate(mechanism: str, initial: bytes | None, ask: Callable[[bytes], Awaitable[bytes]]) -> Credentials:
+    """Run one exchange in base64 (RFC 4954 §4, RFC 5034 §4, RFC 9051 §6.2.2). Raises SaslError, and what `ask` does.
+
+    `initial` is the argument of AUTH as it came, None without one. `ask` is given the challenge to send and returns
+    the client's line without its end.
+    """
+    start = MECHANISMS.get(mechanism.upper())
+    if start is None:
+        raise SaslError("Unknown authentication mechanism")
+    exchange = start()
+    challenge = next(exchange)
+    # An initial response answers the first challenge, which is then not sent (RFC 4422 §3.3).
+    response = None if initial is None else parse_initial(initial)
+    while True:
+        if response is None:
+            response = parse_response(await ask(base64.b64encode(challenge)))
+        try:
+            challenge = exchange.send(response)
+        except StopIteration as finished:
+            credentials: Credentials = finished.value
+            return credentials
+        response = None
+
+
+def parse_initial(argument: bytes) -> bytes:
+    """Decode an initial response; `=` stands for an empty one (RFC 4954 §4). Raises SaslError."""
+    return b"" if argument == b"=" else _decode(argument)
+
+
+def parse_response(line: bytes) -> bytes:
+    """Decode a response line. Raises SaslCancelled, SaslError."""
+    if line == b"*":
+        raise SaslCancelled("Authentication cancelled")
+    return _decode(line)
+
+
+def plain() -> Exchange:
+    """RFC 4616: everything in one message, `[authzid] NUL authcid NUL passwd`."""
+    fields = _text((yield b""), MAX_FIELDS).split("\0")
+    if len(fields) != 3:
+        raise SaslError("Malformed PLAIN message")
+    authzid, login, password = fields
+    return _credentials("PLAIN", login, password, authzid)
+
+
+def login() -> Exchange:
+    """The mechanism that Outlook has used for ever (draft-murchison-sasl-login): a name, then a password."""
+    name = _text((yield b"Username:"), MAX_FIELDS)
+    password = _text((yield b"Password:"), MAX_FIELDS)
+    if "\0" in name + password:
+        raise SaslError("Malformed LOGIN response")
+    return _credentials("LOGIN", name, password)
+
+
+def oauthbearer() -> Exchange:
+    """RFC 7628 §3.1: a GS2 header (RFC 5801 §4), then pairs of which `auth` is the one that counts."""
+    header, *pairs = _text((yield b""), MAX_RESPONSE).split("\x01")
+    gs2 = _GS2_HEADER.fullmatch(header)
+    if gs2 is None or pairs[-2:] != ["", ""]:
+        raise SaslError("Malformed OAUTHBEARER message")
+    bearer = _BEARER.fullmatch(dict(pair.partition("=")[::2] for pair in pairs).get("auth", ""))
+    if bearer is None:
+        raise SaslError("No bearer token")
+    name = (gs2["authzid"] or "").replace("=2C", ",").replace("=3D", "=")
+    return Credentials("OAUTHBEARER", name, Secret(bearer["token"]))
+
+
+MECHANISMS: Mapping[str, Callable[[], Exchange]] = MappingProxyType(
+    {"PLAIN": plain, "LOGIN": login, "OAUTHBEARER": oauthbearer}
+)
+"""The mechanisms, in the order in which they are offered."""
+
+# No channel binding: "p=…" is refused (RFC 7628 §3.1).
+_GS2_HEADER = re.compile(r"[ny],(?:a=(?P<authzid>(?:[^\0,=]|=2C|=3D)+))?,")
+_BEARER = re.compile(r"(?i:Bearer) +(?P<token>[A-Za-z0-9._~+/-]+=*)")  # RFC 6750 §2.1
+
+
+def _credentials(mechanism: str, login: str, password: str, authzid: str = "") -> Credentials:
+    if not login or not password:  # RFC 4616 §2 wants at least one character of each
+        raise SaslError("Empty login or password")
+    return Credentials(mechanism, login, Secret(password), "" if authzid == login else authzid)
+
+
+def _decode(encoded: bytes) -> bytes:
+    with suppress(Base64Error):
+        return base64.b64decode(encoded, validate=True)
+    raise SaslError("Malformed base64")
+
+
+def _text(octets: bytes, limit: int) -> str:
+    if len(octets) > limit:
+        raise SaslError("Response too long")
+    with suppress(UnicodeDecodeError):
+        return octets.decode()
+    # Raised out here: an error raised in an except clause would carry the other one, and that one the password.
+    raise SaslError("Response is not UTF-8")

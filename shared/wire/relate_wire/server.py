@@ -1,0 +1,204 @@
+"""Listening and stopping: accept, admit, preamble, handshake, then a driver of its own for each connection.
+
+A stop is graceful: stop accepting, tell every client that waits, let commands under way finish, then cancel what is
+left. One sweep a second looks after all deadlines.
+"""
+
+import asyncio
+import contextlib
+import errno
+import socket
+import ssl
+import time
+from typing import Any, Self
+
+import structlog
+
+from relate_wire import proxy
+from relate_wire.dialogue import Farewell, Peer
+from relate_wire.driver import Driver, Listener, Service
+from relate_wire.limits import Connections, is_in
+
+log = structlog.get_logger(__name__)
+
+# Connections that the kernel holds until we accept: a burst of clients after a restart.
+BACKLOG = 1024
+# Accepted in one go, before the others get a turn.
+ACCEPT_BATCH = 64
+# When the process has no file left, accepting rests so long; trying at once would only burn the CPU.
+ACCEPT_REST = 0.5
+# Deadlines are looked at so often (seconds): they are minutes long.
+SWEEP = 1.0
+# A stop waits so long for commands under way (seconds); container runtimes kill after 10.
+GRACE = 5.0
+
+_NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+
+class Server:
+    """One service on its ports, in one process. An async context manager: started inside, stopped at the end."""
+
+    def __init__(self, service: Service, grace: float = GRACE) -> None:
+        self._service = service
+        self._grace = grace
+        self._connections = Connections(service.limits)
+        self._sockets: list[socket.socket] = []
+        self._sessions: dict[asyncio.Task[None], Driver[Any, Any]] = {}
+        self._sweeper: asyncio.Task[None] | None = None
+
+    @property
+    def ports(self) -> list[int]:
+        """The ports as they are, in the order of the service's listeners."""
+        return [sock.getsockname()[1] for sock in self._sockets]
+
+    async def start(self) -> None:
+        """Listen on every port, or on none: raises OSError naming the port."""
+        try:
+            for listener in self._service.listeners:
+                self._sockets.append(_listen(listener))
+        except OSError:
+            self._stop_listening()
+            raise
+        for sock, listener in zip(self._sockets, self._service.listeners, strict=True):
+            self._resume(sock, listener)
+        self._sweeper = asyncio.create_task(self._sweep(), name=f"{self._service.name} deadlines")
+
+    async def stop(self) -> None:
+        """Stop accepting, tell, wait, cancel."""
+        self._stop_listening()
+        for driver in self._sessions.values():
+            driver.connection.interrupt(Farewell.SHUTDOWN)
+        if self._sessions:
+            _, late = await asyncio.wait(self._sessions, timeout=self._grace)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            await asyncio.gather(self._sweeper, return_exceptions=True)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    # --- accepting
+
+    def _resume(self, sock: socket.socket, listener: Listener) -> None:
+        if sock.fileno() != -1:
+            asyncio.get_running_loop().add_reader(sock.fileno(), self._accept, sock, listener)
+
+    def _stop_listening(self) -> None:
+        for sock in self._sockets:
+            asyncio.get_running_loop().remove_reader(sock.fileno())
+            sock.close()
+
+    def _accept(self, sock: socket.socket, listener: Listener) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                accepted, address = sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _NO_FILES:
+                    raise
+                log.error("no files left: accepting rests", service=self._service.name, error=error.strerror)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(sock.fileno())
+                loop.call_later(ACCEPT_REST, self._resume, sock, listener)
+                return
+            self._admit(accepted, Peer(address[0], address[1]), listener)
+
+    def _admit(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
+        sock.setblocking(False)
+        proxied = is_in(peer.address, self._service.limits.trusted_proxies)
+        if not self._connections.admit(peer.address, exempt=proxied or peer.is_loopback):
+            self._turn_away(sock, listener)
+            return
+        task = asyncio.create_task(self._serve(sock, peer, listener, proxied))
+        task.add_done_callback(lambda done: self._forget(done, peer))
+
+    def _turn_away(self, sock: socket.socket, listener: Listener) -> None:
+        with sock, contextlib.suppress(OSError):
+            if not listener.implicit_tls:
+                sock.send(self._service.busy)
+
+    def _forget(self, task: asyncio.Task[None], peer: Peer) -> None:
+        self._sessions.pop(task, None)
+        self._connections.release(peer.address)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("connection failed", service=self._service.name, exc_info=error)
+
+    # --- one connection
+
+    async def _serve(self, sock: socket.socket, peer: Peer, listener: Listener, proxied: bool) -> None:
+        if proxied:
+            real = await self._read_preamble(sock, peer)
+            if real is None:
+                return
+            peer = real
+        driver: Driver[Any, Any] = Driver(self._service, listener, peer)
+        if await self._connect(driver, sock, listener):
+            task = asyncio.current_task()
+            if task is not None:
+                self._sessions[task] = driver
+            await driver.run()
+
+    async def _read_preamble(self, sock: socket.socket, peer: Peer) -> Peer | None:
+        """Who a trusted proxy speaks for; None, and the socket closed, when it does not say."""
+        try:
+            async with asyncio.timeout(self._service.limits.handshake_timeout):
+                header = await _read_exactly(sock, proxy.HEADER_LENGTH)
+                rest = await _read_exactly(sock, proxy.parse_preamble(header))
+            source = proxy.parse_addresses(header, rest)
+        except (OSError, EOFError, TimeoutError, proxy.ProxyError) as error:
+            sock.close()
+            log.warning("no PROXY preamble", service=self._service.name, proxy=peer.address, error=str(error))
+            return None
+        return peer if source is None else Peer(*source)
+
+    async def _connect(self, driver: Driver[Any, Any], sock: socket.socket, listener: Listener) -> bool:
+        """Give the socket to the driver's connection, through TLS where it begins so."""
+        loop = asyncio.get_running_loop()
+        tls: dict[str, Any] = {}
+        if listener.implicit_tls:
+            tls = {"ssl": self._service.tls, "ssl_handshake_timeout": self._service.limits.handshake_timeout}
+        try:
+            await loop.connect_accepted_socket(lambda: driver.connection, sock, **tls)
+        except (OSError, ssl.SSLError, TimeoutError) as error:
+            sock.close()
+            driver.give_up("TLS handshake failed" if tls else "lost")
+            log.info("handshake failed", service=self._service.name, error=type(error).__name__)
+            return False
+        return True
+
+    async def _sweep(self) -> None:
+        pause = min(SWEEP, self._service.limits.session_timeout / 4)
+        while True:
+            await asyncio.sleep(pause)
+            now = time.monotonic()
+            for driver in list(self._sessions.values()):
+                driver.connection.expire(now)
+
+
+def _listen(listener: Listener) -> socket.socket:
+    """A listening socket; SO_REUSEPORT lets several worker processes share the port."""
+    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
+    address = (listener.host, listener.port)
+    sock = socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=listener.port != 0)
+    sock.setblocking(False)
+    return sock
+
+
+async def _read_exactly(sock: socket.socket, count: int) -> bytes:
+    """Exactly so many octets and not one more: what follows belongs to TLS or to the protocol."""
+    loop = asyncio.get_running_loop()
+    data = b""
+    while len(data) < count:
+        more = await loop.sock_recv(sock, count - len(data))
+        if not more:
+            raise EOFError("the connection ended in the preamble")
+        data += more
+    return data

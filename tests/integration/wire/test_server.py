@@ -1,0 +1,290 @@
+"""The driver and the server over real sockets, with a protocol small enough to see through."""
+
+import asyncio
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from relate_wire import proxy
+from relate_wire.driver import Service
+from relate_wire.limits import Limits
+from relate_wire.reply import Reply
+from relate_wire.server import Server
+from tests.support.toy import Toy, ToyCommand, ToySession, client_tls, server_tls
+
+
+class Client:
+    """A client on asyncio streams that expects what it says it expects."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    async def line(self) -> str:
+        return (await self.reader.readline()).decode().rstrip("\r\n")
+
+    async def say(self, *lines: str) -> None:
+        self.writer.write("".join(f"{line}\r\n" for line in lines).encode())
+        await self.writer.drain()
+
+    async def ask(self, line: str) -> str:
+        await self.say(line)
+        return await self.line()
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int, tls: ssl.SSLContext | None = None, greeted: bool = True) -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", port, ssl=tls, server_hostname="localhost" if tls else None
+    )
+    client = Client(reader, writer)
+    if greeted:
+        assert await client.line() == "hello"
+    try:
+        yield client
+    finally:
+        writer.close()
+        with contextlib.suppress(OSError, ssl.SSLError):
+            await writer.wait_closed()
+
+
+@contextlib.asynccontextmanager
+async def serving(service: Service, grace: float = 5.0) -> AsyncIterator[int]:
+    async with Server(service, grace) as server:
+        yield server.ports[0]
+
+
+async def test_commands_are_answered_in_order() -> None:
+    async with serving(Toy().service()) as port, connected(port) as client:
+        await client.say("ECHO one", "ECHO two", "QUIT")
+        assert await client.reader.read() == b"one\r\ntwo\r\nbye\r\n"
+
+
+async def test_pipelined_replies_leave_in_one_segment() -> None:
+    toy = Toy()
+    async with serving(toy.service()) as port:
+        with socket.create_connection(("127.0.0.1", port)) as sock:
+            sock.setblocking(False)
+            loop = asyncio.get_running_loop()
+            assert await loop.sock_recv(sock, 100) == b"hello\r\n"
+            await loop.sock_sendall(sock, b"ECHO a\r\n" * 50)
+            assert await loop.sock_recv(sock, 10_000) == b"a\r\n" * 50
+
+
+async def test_a_bug_is_answered_and_the_connection_lives_on() -> None:
+    async with serving(Toy().service()) as port, connected(port) as client:
+        assert await client.ask("BREAK") == "sorry"
+        assert await client.ask("ECHO still here") == "still here"
+
+
+async def test_a_reply_that_fails_half_way_closes_the_connection() -> None:
+    toy = Toy()
+    async with serving(toy.service()) as port, connected(port) as client:
+        await client.say("TEAR", "ECHO never")
+        assert await client.reader.read() == b"here\r\nhalf of it\r\n"
+        await toy.sessions[0].closed.wait()
+
+
+async def test_a_handler_may_ask_for_more() -> None:
+    async with serving(Toy().service()) as port, connected(port) as client:
+        assert await client.ask("ASK") == "go on"
+        assert await client.ask("more") == "you said more"
+
+
+async def test_a_client_that_sends_all_and_shuts_down_still_gets_its_answers() -> None:
+    async with serving(Toy().service()) as port, connected(port) as client:
+        await client.say("ECHO a", "ECHO b")
+        client.writer.write_eof()
+        assert await client.reader.read() == b"a\r\nb\r\n"
+
+
+async def test_a_session_is_closed_when_its_client_is_lost() -> None:
+    toy = Toy()
+    async with serving(toy.service()) as port:
+        async with connected(port):
+            pass
+        await toy.sessions[0].closed.wait()
+
+
+async def test_a_client_that_never_reads_is_dropped_and_the_rest_is_not_produced() -> None:
+    produced = 0
+
+    async def endless(session: ToySession, command: ToyCommand) -> Reply:
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal produced
+            while True:
+                produced += 1
+                yield b"x" * 65_536
+
+        return Reply(b"", body=body())
+
+    toy = Toy(ENDLESS=endless)
+    async with serving(toy.service(Limits(session_timeout=0.2))) as port, connected(port) as client:
+        await client.say("ENDLESS")
+        await toy.sessions[0].closed.wait()
+        assert produced * 65_536 < 64 * 1024 * 1024  # what the sockets' buffers took, and no more
+
+
+async def test_silence_is_ended_with_a_word() -> None:
+    async with serving(Toy().service(Limits(session_timeout=0.2))) as port, connected(port) as client:
+        assert await client.line() == "leaving: idle timeout"
+        assert await client.reader.read() == b""
+
+
+async def test_half_a_command_does_not_hold_the_connection() -> None:
+    async with serving(Toy().service(Limits(session_timeout=0.3))) as port, connected(port) as client:
+
+        async def trickle() -> None:
+            while True:
+                client.writer.write(b"x")
+                await asyncio.sleep(0.05)
+
+        drip = asyncio.create_task(trickle())
+        assert await client.line() == "leaving: idle timeout"
+        drip.cancel()
+
+
+async def test_a_client_without_sense_is_let_go() -> None:
+    async with serving(Toy().service(Limits(max_refusals=3))) as port, connected(port) as client:
+        await client.say("A", "B", "C", "ECHO never")
+        assert await client.reader.read() == b"what?\r\n" * 3 + b"leaving: too many errors\r\n"
+
+
+async def test_connections_beyond_the_limit_are_told_so() -> None:
+    async with serving(Toy().service(Limits(max_connections=1))) as port:
+        async with connected(port), connected(port, greeted=False) as second:
+            assert await second.reader.read() == b"too many\r\n"
+
+
+async def test_a_place_is_free_again_when_a_client_has_gone() -> None:
+    toy = Toy()
+    async with serving(toy.service(Limits(max_connections=1))) as port:
+        async with connected(port) as client:
+            assert await client.ask("QUIT") == "bye"
+            assert await client.reader.read() == b""
+        await toy.sessions[0].closed.wait()
+        await asyncio.sleep(0)  # the task's own end
+        async with connected(port):
+            pass
+
+
+async def test_implicit_tls(tmp_path: Path) -> None:
+    toy = Toy()
+    async with serving(toy.service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
+        async with connected(port, client_tls(tmp_path)) as client:
+            assert "True TLSv1.3" in await client.ask("WHO")
+    assert toy.sessions[0].peers[0].secure
+
+
+async def test_starttls_forgets_what_was_sent_ahead_in_the_clear(tmp_path: Path) -> None:
+    async with serving(Toy().service(tls=server_tls(tmp_path))) as port, connected(port) as client:
+        await client.say("STARTTLS", "ECHO injected")
+        assert await client.line() == "begin"
+        await client.writer.start_tls(client_tls(tmp_path), server_hostname="localhost")
+        assert await client.ask("ECHO first over TLS") == "first over TLS"
+
+
+async def test_garbage_instead_of_tls_leaves_the_server_serving(tmp_path: Path) -> None:
+    async with serving(Toy().service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
+        async with connected(port, greeted=False) as garbler:
+            garbler.writer.write(b"EHLO not.tls\r\n" * 10)
+            await garbler.reader.read()
+        async with connected(port, client_tls(tmp_path)) as client:
+            assert await client.ask("ECHO fine") == "fine"
+
+
+async def test_a_handshake_that_never_comes_is_given_up(tmp_path: Path) -> None:
+    limits = Limits(handshake_timeout=0.2)
+    async with serving(Toy().service(limits, server_tls(tmp_path), implicit_tls=True)) as port:
+        async with connected(port, greeted=False) as silent:
+            assert await silent.reader.read() == b""
+
+
+TRUSTED = Limits(trusted_proxies=(ip_network("127.0.0.0/8"),), handshake_timeout=2)
+
+
+async def test_a_trusted_proxy_is_believed() -> None:
+    async with serving(Toy().service(TRUSTED)) as port, connected(port, greeted=False) as client:
+        client.writer.write(proxy.encode(("192.0.2.7", 4711), ("192.0.2.1", 25)) + b"WHO\r\n")
+        assert await client.line() == "hello"
+        assert (await client.line()).startswith("192.0.2.7 4711")
+
+
+async def test_a_proxied_client_may_begin_with_tls(tmp_path: Path) -> None:
+    async with serving(Toy().service(TRUSTED, server_tls(tmp_path), implicit_tls=True)) as port:
+        async with connected(port, greeted=False) as client:
+            client.writer.write(proxy.encode(("192.0.2.7", 4711), ("192.0.2.1", 465)))
+            await client.writer.start_tls(client_tls(tmp_path), server_hostname="localhost")
+            assert await client.line() == "hello"
+            assert (await client.ask("WHO")).startswith("192.0.2.7 4711 True TLSv1.3")
+
+
+async def test_a_trusted_proxy_without_a_preamble_is_refused() -> None:
+    async with serving(Toy().service(TRUSTED)) as port, connected(port, greeted=False) as client:
+        client.writer.write(b"ECHO I am no proxy, and longer than a header\r\n")
+        with contextlib.suppress(ConnectionResetError):
+            assert await client.reader.read() == b""
+
+
+async def test_a_stop_tells_those_who_wait_and_lets_commands_finish() -> None:
+    started, go_on = asyncio.Event(), asyncio.Event()
+
+    async def slow(session: ToySession, command: ToyCommand) -> Reply:
+        started.set()
+        await go_on.wait()
+        return Reply(b"done\r\n")
+
+    server = Server(Toy(SLOW=slow).service())
+    await server.start()
+    port = server.ports[0]
+    async with connected(port) as idle, connected(port) as busy:
+        await busy.say("SLOW")
+        await started.wait()
+        stopping = asyncio.create_task(server.stop())
+        assert await idle.reader.read() == b"leaving: shutting down\r\n"
+        go_on.set()
+        assert await busy.reader.read() == b"done\r\nleaving: shutting down\r\n"
+        await stopping
+
+
+async def test_a_stop_lets_a_handler_hear_its_answer() -> None:
+    server = Server(Toy().service())
+    await server.start()
+    async with connected(server.ports[0]) as client:
+        assert await client.ask("ASK") == "go on"
+        stopping = asyncio.create_task(server.stop())
+        await asyncio.sleep(0)
+        assert await client.ask("the rest") == "you said the rest"
+        assert await client.line() == "leaving: shutting down"
+        await stopping
+
+
+async def test_a_stop_does_not_wait_for_ever() -> None:
+    async def stuck(session: ToySession, command: ToyCommand) -> Reply:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    toy = Toy(STUCK=stuck)
+    server = Server(toy.service(), grace=0.1)
+    await server.start()
+    async with connected(server.ports[0]) as client:
+        await client.say("STUCK")
+        while not toy.sessions:
+            await asyncio.sleep(0)
+        await asyncio.wait_for(server.stop(), 5)
+        assert toy.sessions[0].closed.is_set()
+
+
+async def test_a_port_in_use_is_named() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        toy = Toy()
+        service = toy.service()
+        listener = type(service.listeners[0])("127.0.0.1", port, toy.engine)
+        server = Server(Service("toy", (listener,), service.telemetry, service.limits))
+        with pytest.raises(OSError, match=f"127.0.0.1.*{port}"):
+            await server.start()

@@ -1,0 +1,123 @@
+"""A line protocol small enough to see through: it exercises the driver and the server, and nothing else."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from relate_telemetry.seam import NoTelemetry, ProtocolTelemetry
+from relate_wire.dialogue import Client, Farewell, Peer
+from relate_wire.driver import Listener, Service
+from relate_wire.limits import Limits
+from relate_wire.lines import Line, LineFramer, LineMode
+from relate_wire.reply import Outcome, Reply, Then
+from relate_wire.tls import development_certificate, server_context
+
+
+@dataclass(frozen=True)
+class ToyCommand:
+    verb: str
+    argument: str = ""
+
+
+@dataclass
+class ToySession:
+    """`handlers` maps a verb to what it does; the rest is built in."""
+
+    client: Client[Line]
+    handlers: dict[str, Callable[["ToySession", ToyCommand], Awaitable[Reply]]] = field(default_factory=dict)
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
+    peers: list[Peer] = field(default_factory=list)
+    state = "only"
+    in_transaction = False
+
+    async def greet(self) -> Reply:
+        return Reply(b"hello\r\n")
+
+    async def handle(self, command: ToyCommand) -> Reply:
+        if command.verb in self.handlers:
+            return await self.handlers[command.verb](self, command)
+        match command.verb:
+            case "ECHO":
+                return Reply(command.argument.encode() + b"\r\n")
+            case "ASK":
+                line = await self.client.ask(b"go on\r\n", LineMode.RESPONSE)
+                return Reply(b"you said " + line.octets + b"\r\n")
+            case "STREAM":
+                return Reply(b"here\r\n", body=_many(int(command.argument)))
+            case "BREAK":
+                raise RuntimeError("a bug")
+            case "TEAR":
+                return Reply(b"here\r\n", body=_torn())
+            case "STARTTLS":
+                return Reply(b"begin\r\n", then=Then.STARTTLS)
+            case "WHO":
+                peer = self.client.peer
+                return Reply(f"{peer.address} {peer.port} {peer.secure} {peer.tls}\r\n".encode())
+            case "QUIT":
+                return Reply(b"bye\r\n", then=Then.CLOSE)
+        return Reply(b"what?\r\n", Outcome.REFUSED)
+
+    def sorry(self, command: ToyCommand, error: Exception) -> Reply:
+        return Reply(b"sorry\r\n", Outcome.FAILED)
+
+    def farewell(self, reason: Farewell) -> bytes:
+        return f"leaving: {reason.value}\r\n".encode()
+
+    def secured(self, peer: Peer) -> None:
+        self.peers.append(peer)
+
+    async def close(self) -> None:
+        self.closed.set()
+
+
+async def _many(chunks: int) -> AsyncIterator[bytes]:
+    for _ in range(chunks):
+        yield b"x" * 65_536
+
+
+async def _torn() -> AsyncIterator[bytes]:
+    yield b"half of it\r\n"
+    raise RuntimeError("the store went away")
+
+
+class ToyEngine:
+    def __init__(self, session: ToySession) -> None:
+        self.framer = LineFramer(1000)
+        self.session = session
+
+    def parse(self, frame: Line) -> ToyCommand:
+        verb, _, argument = frame.octets.decode("latin-1").partition(" ")
+        return ToyCommand(verb.upper(), argument)
+
+
+class Toy:
+    """A toy service, and the sessions that it made."""
+
+    def __init__(self, **handlers: Callable[[ToySession, ToyCommand], Awaitable[Reply]]) -> None:
+        self.handlers = handlers
+        self.sessions: list[ToySession] = []
+
+    def engine(self, client: Client[Line]) -> ToyEngine:
+        self.sessions.append(ToySession(client, self.handlers))
+        return ToyEngine(self.sessions[-1])
+
+    def service(
+        self,
+        limits: Limits | None = None,
+        tls: ssl.SSLContext | None = None,
+        implicit_tls: bool = False,
+        telemetry: ProtocolTelemetry | None = None,
+    ) -> Service:
+        listener = Listener("127.0.0.1", 0, self.engine, implicit_tls)
+        return Service("toy", (listener,), telemetry or NoTelemetry(), limits or Limits(), tls, b"too many\r\n")
+
+
+def server_tls(directory: Path) -> ssl.SSLContext:
+    return server_context(development_certificate(directory, "localhost"))
+
+
+def client_tls(directory: Path) -> ssl.SSLContext:
+    """A client that believes the development certificate, and no other."""
+    return ssl.create_default_context(cafile=str(development_certificate(directory, "localhost")))

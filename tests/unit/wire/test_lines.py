@@ -1,0 +1,179 @@
+"""LineBuffer and LineFramer: the same lines however the octets were cut."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relate_wire.dialogue import Framer
+from relate_wire.lines import Line, LineBuffer, LineFault, LineFramer, LineMode
+from tests.support.feed import feed_every_way, frames
+
+LIMIT = 20
+LONG = b"x" * 100
+
+quick = settings(max_examples=100, deadline=None)
+
+
+def lines(buffer: LineBuffer, piece: bytes) -> list[Line]:
+    buffer.feed(piece)
+    return list(iter(buffer.next_line, None))
+
+
+def make() -> LineBuffer:
+    return LineBuffer(LIMIT)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (b"NOOP\r\n", [Line(b"NOOP")]),
+        (b"\r\n", [Line(b"")]),
+        (b"a\r\nb\r\n\r\n", [Line(b"a"), Line(b"b"), Line(b"")]),
+        (b"x" * 18 + b"\r\n", [Line(b"x" * 18)]),
+        (b"x" * 19 + b"\r\n", [Line(b"", LineFault.TOO_LONG)]),
+        (b"x" * 19 + b"\n", [Line(b"x" * 19, LineFault.BARE_LF)]),
+        (b"x" * 20 + b"\n", [Line(b"", LineFault.TOO_LONG)]),
+        (LONG + b"\r\nNOOP\r\n", [Line(b"", LineFault.TOO_LONG), Line(b"NOOP")]),
+        (LONG + b"\r\n" + LONG + b"\n", [Line(b"", LineFault.TOO_LONG)] * 2),
+        (b"NOOP\n", [Line(b"NOOP", LineFault.BARE_LF)]),
+        (b"\n", [Line(b"", LineFault.BARE_LF)]),
+        (b"NO\rOP\r\n", [Line(b"NO\rOP", LineFault.BARE_CR)]),
+        (b"NOOP\r\r\n", [Line(b"NOOP\r", LineFault.BARE_CR)]),
+        (b"NO\0OP\r\n", [Line(b"NO\0OP", LineFault.NUL)]),
+        (b"N\0O\rOP\r\n", [Line(b"N\0O\rOP", LineFault.BARE_CR)]),
+        (b"N\0O\rOP\n", [Line(b"N\0O\rOP", LineFault.BARE_LF)]),
+        (b"\xff\xfe\r\n", [Line(b"\xff\xfe")]),
+    ],
+)
+def test_lines_are_the_same_in_every_cut(data: bytes, expected: list[Line]) -> None:
+    assert feed_every_way(make, data, lines) == expected
+
+
+def test_unfinished_line_waits() -> None:
+    assert feed_every_way(make, b"NOOP", lines, glued=b"") == []
+    assert feed_every_way(make, b"NOOP\r", lines, glued=b"") == []
+    assert feed_every_way(make, LONG, lines, glued=b"") == []
+
+
+def test_over_long_line_is_never_kept() -> None:
+    buffer = make()
+    for _ in range(1000):
+        assert lines(buffer, LONG) == []
+        assert len(buffer) < LIMIT
+    assert lines(buffer, b"\r\n") == [Line(b"", LineFault.TOO_LONG)]
+    assert buffer.consumed == 1000 * len(LONG) + 2
+
+
+def test_limit_of_one_call_goes_before_the_buffers_own() -> None:
+    buffer = make()
+    buffer.feed(LONG + b"\r\n" + b"NOOP\r\n")
+    assert buffer.next_line(200) == Line(LONG)
+    assert buffer.next_line(5) == Line(b"", LineFault.TOO_LONG)
+
+
+def test_consumed_counts_line_ends_and_drained_octets() -> None:
+    buffer = make()
+    lines(buffer, b"NOOP\r\n" + LONG + b"\n\n" + b"rest")
+    assert buffer.consumed == 6 + 101 + 1
+    assert len(buffer) == 4
+
+
+def test_take_gives_what_there_is_up_to_the_limit() -> None:
+    buffer = make()
+    assert buffer.take(10) == b""
+    buffer.feed(b"abc\r\ndef")
+    assert buffer.take(4) == b"abc\r"
+    assert buffer.take(100) == b"\ndef"
+    assert buffer.take(100) == b""
+    assert buffer.consumed == 8
+
+
+def test_take_in_the_middle_of_a_search_loses_no_line() -> None:
+    buffer = make()
+    assert lines(buffer, b"literal") == []
+    assert buffer.take(3) == b"lit"
+    assert lines(buffer, b"\r\n") == [Line(b"eral")]
+
+
+def test_what_is_put_back_comes_first() -> None:
+    buffer = make()
+    buffer.feed(b"content.QUIT\r\nNO")
+    assert buffer.take(14) == b"content.QUIT\r\n"
+    buffer.put_back(len(b"QUIT\r\n"))
+    assert buffer.consumed == 8
+    assert lines(buffer, b"OP\r\n") == [Line(b"QUIT"), Line(b"NOOP")]
+
+
+def test_clear_forgets_what_was_sent_ahead_and_counts_it() -> None:
+    buffer = make()
+    assert lines(buffer, b"STARTTLS\r\nMAIL") == [Line(b"STARTTLS")]
+    assert buffer.clear() == 4
+    assert len(buffer) == 0
+    assert buffer.consumed == 10
+    assert lines(buffer, b"EHLO\r\n") == [Line(b"EHLO")]
+
+
+def test_clear_forgets_an_over_long_line() -> None:
+    buffer = make()
+    lines(buffer, LONG)
+    buffer.clear()
+    assert lines(buffer, b"EHLO\r\n") == [Line(b"EHLO")]
+
+
+@quick
+@given(data=st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", b"\0", b"long" * 9, b"\xff"])).map(b"".join))
+def test_any_octets_give_the_same_lines_in_every_cut(data: bytes) -> None:
+    result = feed_every_way(make, data, lines, glued=b"")
+    assert (
+        [line.octets for line in result if line.fault is not LineFault.TOO_LONG]
+        == [
+            line.removesuffix(b"\n").removesuffix(b"\r")
+            for line in data.splitlines(keepends=True)
+            if line.endswith(b"\n")
+        ]
+        or b"\r" in data.replace(b"\r\n", b"")
+        or b"long" in data
+    )
+
+
+@quick
+@given(data=st.binary(max_size=200), random=st.randoms(use_true_random=False))
+def test_no_octet_is_lost(data: bytes, random: object) -> None:
+    buffer = make()
+    lines(buffer, data)
+    assert buffer.consumed + len(buffer) == len(data)
+
+
+def make_framer() -> LineFramer:
+    return LineFramer(LIMIT, max_response=60)
+
+
+def test_line_framer_is_a_framer() -> None:
+    framer: Framer[Line] = make_framer()
+    assert frames(framer, b"NOOP\r\n") == [Line(b"NOOP")]
+
+
+def test_response_has_its_own_limit_and_a_command_comes_after_it() -> None:
+    framer = make_framer()
+    framer.expect(LineMode.RESPONSE)
+    assert frames(framer, b"r" * 50 + b"\r\n" + b"c" * 50 + b"\r\n") == [
+        Line(b"r" * 50),
+        Line(b"", LineFault.TOO_LONG),
+    ]
+
+
+def test_response_is_the_same_in_every_cut() -> None:
+    def expecting() -> LineFramer:
+        framer = make_framer()
+        framer.expect(LineMode.RESPONSE)
+        return framer
+
+    assert feed_every_way(expecting, b"r" * 58 + b"\r\n", frames) == [Line(b"r" * 58)]
+    assert feed_every_way(expecting, b"r" * 59 + b"\r\n", frames) == [Line(b"", LineFault.TOO_LONG)]
+
+
+def test_clear_forgets_that_a_response_was_expected() -> None:
+    framer = make_framer()
+    framer.expect(LineMode.RESPONSE)
+    framer.clear()
+    assert frames(framer, b"c" * 50 + b"\r\n") == [Line(b"", LineFault.TOO_LONG)]
