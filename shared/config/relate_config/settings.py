@@ -8,10 +8,11 @@ a name that no section knows is an error (a typo must not pass for a default); a
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
+from pydantic.fields import FieldInfo
 
 _FILE = "__File"
 
@@ -27,7 +28,18 @@ class Section(BaseModel):
     prefix: ClassVar[str]
 
 
-S = TypeVar("S", bound=Section)
+class SectionLike(Protocol):
+    """What `load` needs of a section: telemetry, which knows nothing of ours, brings one of its own."""
+
+    prefix: ClassVar[str]
+    __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
+
+    @classmethod
+    def model_validate(cls, obj: Any) -> Self:
+        """As pydantic's."""
+
+
+S = TypeVar("S", bound=SectionLike)
 
 
 def load(section: type[S], environ: Mapping[str, str] | None = None) -> S:
@@ -43,9 +55,9 @@ def load(section: type[S], environ: Mapping[str, str] | None = None) -> S:
         raise ConfigurationError(_explain(section, error)) from None
 
 
-def _collect(section: type[Section], environ: Mapping[str, str]) -> dict[str, str]:
+def _collect(section: type[SectionLike], environ: Mapping[str, str]) -> dict[str, str]:
     start = f"{section.prefix}__".lower()
-    known = {to_pascal(name).lower(): to_pascal(name) for name in section.model_fields}
+    known = {to_pascal(name).lower(): to_pascal(name) for name in section.__pydantic_fields__}
     values: dict[str, str] = {}
     unknown = []
     for variable, text in environ.items():
@@ -71,11 +83,11 @@ def _read(variable: str, path: str) -> str:
         raise ConfigurationError(f"{variable}: cannot read {path}: {error}") from None
 
 
-def _explain(section: type[Section], error: ValidationError) -> str:
+def _explain(section: type[SectionLike], error: ValidationError) -> str:
     # The input is left out: it may be a secret.
     return "; ".join(_one(section, item) for item in error.errors(include_input=False, include_url=False))
 
 
-def _one(section: type[Section], item: Any) -> str:
+def _one(section: type[SectionLike], item: Any) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
     return f"{section.prefix}__{name}: {item['msg']}"

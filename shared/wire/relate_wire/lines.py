@@ -8,15 +8,15 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 MAX_RESPONSE = 12_288
-"""Octets of a SASL response line, CRLF included: what RFC 4954 §4 asks a server to accept."""
+"""Octets of a SASL response line, CRLF included: what RFC 4954 §4 considers sufficient."""
 
-
-CR = 0x0D  # as numbers: looking for an octet is five times as fast as looking for a string of one
+# As numbers: `CR in octets` takes a fifth of the time that `b"\r" in octets` does.
+CR = 0x0D
 NUL = 0x00
 
 
 class LineFault(Enum):
-    """What is wrong with a line or with a message's content; of several, the first in this order is reported."""
+    """What is wrong with a line, or with the content of a message."""
 
     TOO_LONG = auto()
     BARE_LF = auto()
@@ -70,8 +70,9 @@ class LineBuffer:
         return parse_line(self._data[start:end])
 
     def _await_end(self, limit: int) -> None:
-        self._searched = len(self._data)
-        if len(self) >= limit:  # even LF as the very next octet comes too late
+        self._data = self._data[self._start :]  # an idle connection holds on to nothing that was handed out
+        self._start, self._searched = 0, len(self._data)
+        if len(self._data) >= limit:  # even LF as the very next octet comes too late
             self._overflowing = True
             self._advance(len(self._data))
 
@@ -99,7 +100,7 @@ class LineBuffer:
 
 
 def parse_line(octets: bytes) -> Line:
-    """Strip the line end off a whole line and say what is wrong with it."""
+    """Strip the line end off a whole line and say what is wrong with it: of several faults the first in their order."""
     line = octets.removesuffix(b"\r\n")
     if len(line) == len(octets):
         return Line(octets[:-1], LineFault.BARE_LF)

@@ -1,11 +1,11 @@
 """The PROXY protocol, version 2 (HAProxy's proxy-protocol.txt, §2.2): whom a trusted proxy speaks for.
 
-Only the binary version, only TCP over IPv4 and IPv6. The TLVs after the addresses are skipped. Whoever is not a
-trusted proxy must not be asked: anyone can claim any address here.
+Only the binary version, and only TCP over IPv4 and IPv6. The TLVs after the addresses are skipped. Nobody but a
+trusted proxy may be believed: this is where anyone can claim any address.
 """
 
 import struct
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv6Address, ip_address
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 HEADER_LENGTH = 16
@@ -18,8 +18,10 @@ _HEADER = struct.Struct("!12sBBH")
 _PORTS = struct.Struct("!HH")
 _VERSION = 2
 _LOCAL, _PROXY = 0, 1
-_UNSPEC, _TCP4, _TCP6 = 0x00, 0x11, 0x21
-_LENGTHS = {_TCP4: 4, _TCP6: 16}
+_TCP4, _TCP6 = 0x11, 0x21
+_ADDRESS_LENGTHS = {_TCP4: 4, _TCP6: 16}
+# UNSPEC, and what is to be treated like it where it is not supported: UDP and Unix sockets.
+_UNSPEC = frozenset({0x00, 0x12, 0x22, 0x31, 0x32})
 
 
 class ProxyError(Exception):
@@ -32,22 +34,22 @@ def parse_preamble(header: bytes) -> int:
 
 
 def parse_addresses(header: bytes, rest: bytes) -> tuple[str, int] | None:
-    """The client's address and port; None when the proxy speaks for itself (LOCAL) or will not say (UNSPEC).
+    """The client's address and port; None when the proxy speaks for itself (LOCAL) or cannot say (UNSPEC).
 
     Raises ProxyError. `rest` is what follows the header, as long as `parse_preamble` said.
     """
     command, family, length = _parse_header(header)
     if len(rest) != length:
         raise ProxyError("cut short")
-    if command == _LOCAL or family == _UNSPEC:
+    if command == _LOCAL or family in _UNSPEC:
         return None
-    size = _LENGTHS.get(family)
-    if size is None:
-        raise ProxyError("neither TCP over IPv4 nor TCP over IPv6")
+    if family not in _ADDRESS_LENGTHS:
+        raise ProxyError("unknown address family or transport")
+    size = _ADDRESS_LENGTHS[family]
     if length < 2 * size + _PORTS.size:
         raise ProxyError("too short for its addresses")
-    source, _ = _PORTS.unpack_from(rest, 2 * size)
-    return _address(rest[:size]), source
+    port, _ = _PORTS.unpack_from(rest, 2 * size)
+    return _address(rest[:size]), port
 
 
 def _parse_header(header: bytes) -> tuple[int, int, int]:
@@ -55,7 +57,7 @@ def _parse_header(header: bytes) -> tuple[int, int, int]:
     if len(header) != HEADER_LENGTH or not header.startswith(SIGNATURE):
         raise ProxyError("no PROXY protocol version 2 signature")
     _, version_and_command, family, length = _HEADER.unpack(header)
-    version, command = divmod(version_and_command, 16)
+    version, command = version_and_command >> 4, version_and_command & 0x0F
     if version != _VERSION or command not in (_LOCAL, _PROXY):
         raise ProxyError("unknown version or command")
     if length > MAX_REST:
@@ -71,8 +73,10 @@ def _address(packed: bytes) -> str:
 
 
 def encode(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
-    """The preamble of a connection from `source` to `destination`, both IPv4 or both IPv6."""
-    packed = [ip_address(address).packed for address, _ in (source, destination)]
-    family = {(4, 4): _TCP4, (16, 16): _TCP6}[len(packed[0]), len(packed[1])]
-    rest = b"".join(packed) + _PORTS.pack(source[1], destination[1])
-    return _HEADER.pack(SIGNATURE, _VERSION * 16 + _PROXY, family, len(rest)) + rest
+    """The preamble of a connection from `source` to `destination`. Raises ValueError unless they are of one family."""
+    source_address, destination_address = ip_address(source[0]), ip_address(destination[0])
+    if source_address.version != destination_address.version:
+        raise ValueError("one address is IPv4 and the other IPv6")
+    family = _TCP4 if source_address.version == 4 else _TCP6
+    rest = source_address.packed + destination_address.packed + _PORTS.pack(source[1], destination[1])
+    return _HEADER.pack(SIGNATURE, _VERSION << 4 | _PROXY, family, len(rest)) + rest

@@ -12,13 +12,19 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
+from relate_wire.lines import MAX_RESPONSE
 from relate_wire.secret import Secret
 
 MAX_FIELDS = 4096
 """Octets of a PLAIN message or of one LOGIN response: far beyond RFC 4616's three fields of 255 characters."""
 
-MAX_RESPONSE = 9216
-"""Octets of any response: what a line of 12,288 holds in base64 (RFC 4954 §4). Tokens are the long ones."""
+MAX_MESSAGE = MAX_RESPONSE // 4 * 3
+"""Octets of any message: what the longest response line holds in base64. Tokens are that long."""
+
+# No channel binding: "p=…" is refused (RFC 7628 §3.1).
+_GS2_HEADER = re.compile(r"[ny],(?:a=(?P<authzid>(?:[^\0,=]|=2C|=3D)+))?,")
+_BEARER = re.compile(r"(?i:Bearer) +(?P<token>[A-Za-z0-9._~+/-]+=*)")  # RFC 6750 §2.1
+_INVALID_TOKEN = b'{"status":"invalid_token"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +93,8 @@ def plain() -> Exchange:
     fields = _text((yield b""), MAX_FIELDS).split("\0")
     if len(fields) != 3:
         raise SaslError("Malformed PLAIN message")
-    authzid, login, password = fields
-    return _credentials("PLAIN", login, password, authzid)
+    authzid, authcid, password = fields
+    return _credentials("PLAIN", authcid, password, authzid)
 
 
 def login() -> Exchange:
@@ -102,12 +108,13 @@ def login() -> Exchange:
 
 def oauthbearer() -> Exchange:
     """RFC 7628 §3.1: a GS2 header (RFC 5801 §4), then pairs of which `auth` is the one that counts."""
-    header, *pairs = _text((yield b""), MAX_RESPONSE).split("\x01")
+    header, *pairs = _text((yield b""), MAX_MESSAGE).split("\x01")
     gs2 = _GS2_HEADER.fullmatch(header)
     if gs2 is None or pairs[-2:] != ["", ""]:
         raise SaslError("Malformed OAUTHBEARER message")
     bearer = _BEARER.fullmatch(dict(pair.partition("=")[::2] for pair in pairs).get("auth", ""))
     if bearer is None:
+        yield _INVALID_TOKEN  # §3.2.2: a failure is told in a challenge, and the client's answer to it says nothing
         raise SaslError("No bearer token")
     name = (gs2["authzid"] or "").replace("=2C", ",").replace("=3D", "=")
     return Credentials("OAUTHBEARER", name, Secret(bearer["token"]))
@@ -118,15 +125,11 @@ MECHANISMS: Mapping[str, Callable[[], Exchange]] = MappingProxyType(
 )
 """The mechanisms, in the order in which they are offered."""
 
-# No channel binding: "p=…" is refused (RFC 7628 §3.1).
-_GS2_HEADER = re.compile(r"[ny],(?:a=(?P<authzid>(?:[^\0,=]|=2C|=3D)+))?,")
-_BEARER = re.compile(r"(?i:Bearer) +(?P<token>[A-Za-z0-9._~+/-]+=*)")  # RFC 6750 §2.1
 
-
-def _credentials(mechanism: str, login: str, password: str, authzid: str = "") -> Credentials:
-    if not login or not password:  # RFC 4616 §2 wants at least one character of each
+def _credentials(mechanism: str, authcid: str, password: str, authzid: str = "") -> Credentials:
+    if not authcid or not password:  # RFC 4616 §2 wants at least one character of each
         raise SaslError("Empty login or password")
-    return Credentials(mechanism, login, Secret(password), "" if authzid == login else authzid)
+    return Credentials(mechanism, authcid, Secret(password), "" if authzid == authcid else authzid)
 
 
 def _decode(encoded: bytes) -> bytes:

@@ -95,9 +95,9 @@ def test_what_follows_the_final_dot_is_left_to_the_caller(wire: bytes) -> None:
 
 def test_content_of_exactly_the_limit_is_kept() -> None:
     wire = b"12345678\r\n.\r\n"
-    for limit, kept in ((10, b"12345678\r\n"), (9, b""), (0, b"")):
-        result = feed_every_way(lambda limit=limit: DotDecoder(limit), wire, decode)
-        assert result == [Decoded(kept, 10, too_large=not kept)]
+    assert feed_every_way(lambda: DotDecoder(10), wire, decode) == [Decoded(b"12345678\r\n", 10)]
+    assert feed_every_way(lambda: DotDecoder(9), wire, decode) == [Decoded(b"", 10, too_large=True)]
+    assert feed_every_way(lambda: DotDecoder(0), wire, decode) == [Decoded(b"", 10, too_large=True)]
 
 
 def test_stuffed_dots_do_not_count_towards_the_limit() -> None:
@@ -108,12 +108,23 @@ def test_content_beyond_the_limit_is_drained_and_counted() -> None:
     decoder = DotDecoder(100)
     for _ in range(1000):
         decoder.feed(b"..23456789\r\n" * 10)
-    assert decoder.too_large
-    assert not decoder.done
+    assert (decoder.too_large, decoder.done) == (True, False)
     assert decoder.feed(b".\r\nQUIT\r\n") == 3
-    assert decoder.done
+    assert (decoder.too_large, decoder.done) == (True, True)
     assert decoder.size == 1000 * 10 * 11
     assert decoder.content() == b""
+
+
+@pytest.mark.parametrize("size", [997, 4096, 65_536, 1_000_000])
+def test_long_content_is_put_together_from_its_blocks(size: int) -> None:
+    content = b"".join(b"." * (number % 3) + b"line %d\r\n" % number for number in range(20_000))
+    wire = encode([content])
+    decoder = DotDecoder(len(content))
+    for start in range(0, len(wire), size):
+        decoder.feed(wire[start : start + size])
+    assert decoder.done
+    assert decoder.content() == content
+    assert decoder.size == len(content)
 
 
 @pytest.mark.parametrize(

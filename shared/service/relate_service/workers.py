@@ -1,0 +1,83 @@
+"""One process or several on the same ports.
+
+The parent holds nothing but its children: it starts them, starts again those that die, and passes a stop on. A child
+whose parent is gone stops too: the pipe that is its standard input ends.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable, Coroutine
+
+import structlog
+import uvloop
+
+log = structlog.get_logger(__name__)
+
+# Which worker a process is, set by the parent; also tells a child that it is one.
+WORKER = "RELATE_WORKER"
+# A worker that dies is started again after so long (seconds): a crash at start must not burn a core.
+RESTART_REST = 1.0
+
+Main = Callable[[int], Coroutine[None, None, None]]
+
+
+def run(main: Main, workers: int = 1) -> None:
+    """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process."""
+    number = os.environ.get(WORKER)
+    if number is not None:
+        uvloop.run(_under_parent(main(int(number))))
+    elif workers > 1:
+        asyncio.run(_supervise(workers))
+    else:
+        uvloop.run(main(0))
+
+
+async def stop_requested() -> None:
+    """Return when the process is asked to stop (SIGTERM, SIGINT)."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await stop.wait()
+
+
+async def _under_parent(main: Coroutine[None, None, None]) -> None:
+    """A worker: the end of standard input is a request to stop, as SIGTERM is."""
+    loop = asyncio.get_running_loop()
+
+    def orphaned() -> None:
+        loop.remove_reader(0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    loop.add_reader(0, orphaned)
+    await main
+
+
+async def _supervise(workers: int) -> None:
+    keepers = [asyncio.create_task(_keep(number)) for number in range(workers)]
+    await stop_requested()
+    for keeper in keepers:
+        keeper.cancel()
+    await asyncio.gather(*keepers, return_exceptions=True)
+
+
+async def _keep(number: int) -> None:
+    """Keep one worker running until cancelled; then stop it and wait for it."""
+    while True:
+        child = await asyncio.create_subprocess_exec(
+            *_command(), stdin=asyncio.subprocess.PIPE, env={**os.environ, WORKER: str(number)}
+        )
+        try:
+            status = await child.wait()
+        except asyncio.CancelledError:
+            child.terminate()
+            await child.wait()
+            raise
+        log.error("worker died", worker=number, status=status)
+        await asyncio.sleep(RESTART_REST)
+
+
+def _command() -> list[str]:
+    return [sys.executable, *sys.orig_argv[1:]]

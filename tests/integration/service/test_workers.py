@@ -1,0 +1,54 @@
+"""Worker processes: started, started again, stopped together, and not left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+PATIENCE = 20.0
+
+
+def start(directory: Path, workers: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "tests.integration.service.worker_main", str(directory), str(workers)]
+    return subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def processes(directory: Path, number: int) -> list[int]:
+    return [int(path.suffix[1:]) for path in directory.glob(f"{number}.*") if path.suffix[1:].isdigit()]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_stop_reaches_every_worker(tmp_path: Path, workers: int) -> None:
+    with start(tmp_path, workers) as program:
+        wait_until(lambda: all(processes(tmp_path, number) for number in range(workers)))
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
+    assert all((tmp_path / f"{number}.stopped").exists() for number in range(workers))
+
+
+def test_a_worker_that_dies_is_started_again(tmp_path: Path) -> None:
+    with start(tmp_path, 2) as program:
+        wait_until(lambda: bool(processes(tmp_path, 1)))
+        os.kill(processes(tmp_path, 1)[0], signal.SIGKILL)
+        wait_until(lambda: len(processes(tmp_path, 1)) == 2)
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
+
+
+def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
+    with start(tmp_path, 2) as program:
+        wait_until(lambda: all(processes(tmp_path, number) for number in (0, 1)))
+        program.kill()
+        wait_until(lambda: all((tmp_path / f"{number}.stopped").exists() for number in (0, 1)))

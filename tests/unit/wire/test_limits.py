@@ -1,0 +1,43 @@
+"""What a server grants: counting connections, believing proxies."""
+
+import pytest
+
+from relate_wire.limits import Connections, Limits, is_in, parse_networks
+
+
+def test_one_address_has_its_share_and_no_more() -> None:
+    connections = Connections(Limits(max_connections=10, max_connections_per_address=2))
+    assert [connections.admit("192.0.2.1", exempt=False) for _ in range(3)] == [True, True, False]
+    assert connections.admit("192.0.2.2", exempt=False)
+
+
+def test_an_exempt_address_counts_only_in_all() -> None:
+    connections = Connections(Limits(max_connections=3, max_connections_per_address=1))
+    assert [connections.admit("127.0.0.1", exempt=True) for _ in range(4)] == [True, True, True, False]
+
+
+def test_a_place_given_back_is_free() -> None:
+    connections = Connections(Limits(max_connections=1))
+    assert connections.admit("192.0.2.1", exempt=False)
+    connections.release("192.0.2.1")
+    assert connections.total == 0
+    assert connections.admit("192.0.2.1", exempt=False)
+
+
+@pytest.mark.parametrize(
+    ("address", "inside"),
+    [
+        ("10.1.2.3", True),
+        ("::ffff:10.1.2.3", True),
+        ("11.0.0.1", False),
+        ("fe80::1%eth0", False),
+        ("2001:db8::1", True),
+    ],
+)
+def test_networks_hold_mapped_and_scoped_addresses(address: str, inside: bool) -> None:
+    assert is_in(address, parse_networks("10.0.0.0/8, 2001:db8::/32")) is inside
+
+
+def test_a_malformed_network_is_named() -> None:
+    with pytest.raises(ValueError, match="10.0.0.0/33"):
+        parse_networks("::1, 10.0.0.0/33")
