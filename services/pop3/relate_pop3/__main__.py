@@ -1,0 +1,50 @@
+"""The POP3 server as a process of its own, and how it is put together. Wiring, and nothing else."""
+
+from relate_accounts.traced import TracedAuthenticator
+from relate_config import load
+from relate_mailstore.traced import TracedMailStore
+from relate_pop3.config import Pop3Settings
+from relate_pop3.replies import BUSY
+from relate_pop3.session import Context, Pop3Engine
+from relate_service.resources import Resources, ResourceSettings, opened
+from relate_service.workers import run, stop_requested
+from relate_wire.dialogue import Client
+from relate_wire.driver import Listener, Service
+from relate_wire.limits import raise_open_files
+from relate_wire.lines import Line
+from relate_wire.server import Server
+
+
+def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
+    """POP3 on its two ports: STLS on one, TLS from the first octet on the other. Raises CertificateError."""
+    telemetry = resources.telemetry
+    context = Context(
+        store=TracedMailStore(resources.store, telemetry.operations("pop3")),
+        authenticator=TracedAuthenticator(resources.authenticator, telemetry.auth("pop3")),
+        server_name=settings.server_name,
+        allows_plaintext=settings.allows_plaintext,
+        starttls_available=True,
+    )
+
+    def engine(client: Client[Line]) -> Pop3Engine:
+        return Pop3Engine(client, context)
+
+    listeners = (
+        Listener(settings.host, settings.port, engine),
+        Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
+    )
+    return Service("pop3", listeners, telemetry.protocol("pop3"), settings.limits(), settings.tls(), BUSY)
+
+
+async def serve(_: int = 0) -> None:
+    """Serve until asked to stop."""
+    raise_open_files()
+    async with (
+        opened(ResourceSettings(), "relate-pop3") as resources,
+        Server(pop3_service(load(Pop3Settings), resources)),
+    ):
+        await stop_requested()
+
+
+if __name__ == "__main__":
+    run(serve, load(Pop3Settings).workers)

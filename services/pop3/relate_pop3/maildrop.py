@@ -1,0 +1,96 @@
+"""The maildrop of one session: INBOX as it was at login, and what the client has marked since (RFC 1939 §5).
+
+Message numbers count from 1 and stand still until the session ends. Marks are kept here alone: nothing reaches the
+store before QUIT.
+"""
+
+from collections.abc import Iterator, Sequence
+
+from relate_mailstore.types import Entry, Flag, MessageId, Snapshot
+
+# A client that takes its mail asks for it in order, so the next messages are fetched together with the one asked for:
+# so many that queries are few, and no larger in all than a session may cost when nobody asks for them after all.
+READ_AHEAD_MESSAGES = 32
+READ_AHEAD_OCTETS = 256 * 1024
+
+
+class NoSuchMessage(Exception):
+    """There is none of that number, or not any more; the text is fit for the client."""
+
+
+class Maildrop:
+    """Messages by number, without those marked as deleted."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self.account_id = snapshot.mailbox.account_id
+        self.mailbox_id = snapshot.mailbox.id
+        self._uid_validity = snapshot.mailbox.uid_validity
+        self._entries = snapshot.entries
+        self._octets = sum(entry.size for entry in snapshot.entries)
+        self._deleted: set[int] = set()
+        self._retrieved: set[int] = set()
+        self._ahead = range(0)  # the numbers that were read ahead last
+
+    def __len__(self) -> int:
+        return len(self._entries) - len(self._deleted)
+
+    def __iter__(self) -> Iterator[tuple[int, Entry]]:
+        return (numbered for numbered in enumerate(self._entries, 1) if numbered[0] not in self._deleted)
+
+    def __str__(self) -> str:
+        """For people: `2 messages (320 octets)`."""
+        return f"{len(self)} {'message' if len(self) == 1 else 'messages'} ({self.octets} octets)"
+
+    @property
+    def octets(self) -> int:
+        """The size of all messages."""
+        return self._octets - sum(self._entries[number - 1].size for number in self._deleted)
+
+    def entry(self, number: int) -> Entry:
+        """One message. Raises NoSuchMessage."""
+        if number in self._deleted:
+            raise NoSuchMessage(f"Message {number} already deleted")
+        if not 1 <= number <= len(self._entries):
+            raise NoSuchMessage(f"No such message, only {len(self._entries)} in maildrop")
+        return self._entries[number - 1]
+
+    def unique_id(self, entry: Entry) -> str:
+        """The unique-id of RFC 1939 §7: never used again, and the same in every session."""
+        return f"{self._uid_validity}.{entry.uid}"
+
+    def upcoming(self, number: int) -> Sequence[MessageId]:
+        """The messages to be read ahead, when this one is asked for: none where that was done before."""
+        if number in self._ahead:
+            return ()
+        octets, end = 0, number
+        for entry in self._entries[number - 1 : number - 1 + READ_AHEAD_MESSAGES]:
+            octets += entry.size
+            if octets > READ_AHEAD_OCTETS:
+                break
+            end += 1
+        self._ahead = range(number, end)
+        return [self._entries[ahead - 1].message_id for ahead in self._ahead]
+
+    # --- marks
+
+    def mark_retrieved(self, number: int) -> None:
+        """The client has this message."""
+        self._retrieved.add(number)
+
+    def mark_deleted(self, number: int) -> None:
+        """The client wants this message gone. Raises NoSuchMessage."""
+        self.entry(number)
+        self._deleted.add(number)
+
+    def unmark_deleted(self) -> None:
+        """The client wants all its messages back."""
+        self._deleted.clear()
+
+    def deleted(self) -> Sequence[int]:
+        """UIDs of what QUIT is to remove."""
+        return [self._entries[number - 1].uid for number in sorted(self._deleted)]
+
+    def newly_seen(self) -> Sequence[int]:
+        """UIDs of what was retrieved, stays, and was not marked as seen yet."""
+        kept = (self._entries[number - 1] for number in sorted(self._retrieved - self._deleted))
+        return [entry.uid for entry in kept if not entry.flags & Flag.SEEN]

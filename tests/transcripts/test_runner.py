@@ -1,0 +1,76 @@
+"""The runner of transcripts: what it forgives, which is nothing, and where it says that something went wrong."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from relate_pop3.session import Context, Pop3Engine
+from tests.support.scripted import Connection
+from tests.support.transcript import compile_pattern, encode_line, parse_transcript, replay
+from tests.support.world import World
+
+Converse = Callable[[str], Awaitable[None]]
+
+
+@pytest.fixture
+def converse(tmp_path: Path) -> Converse:
+    """Replays a text against a POP3 server without users."""
+    world = World()
+    context = Context(world.store, world.authenticator, "dewey", lambda _: True, starttls_available=True)
+
+    async def play(text: str) -> None:
+        path = tmp_path / "talk.txt"
+        path.write_text(text, encoding="utf-8")
+        await replay(parse_transcript(path), lambda: Connection(partial(Pop3Engine, context=context)))
+
+    return play
+
+
+async def test_a_wrong_line_is_named_with_what_was_said(converse: Converse) -> None:
+    with pytest.raises(AssertionError, match=r"talk\.txt:2: S: \+OK goodbye\n    but the server said: '\+OK POP3"):
+        await converse("# a comment\nS: +OK goodbye\n")
+
+
+async def test_a_line_that_nobody_expected_is_an_error(converse: Converse) -> None:
+    with pytest.raises(
+        AssertionError, match=r"talk\.txt:1: C: QUIT\n    but nobody expected what the server said: '\+OK"
+    ):
+        await converse("C: QUIT\n")
+
+
+async def test_a_line_left_at_the_end_is_an_error(converse: Converse) -> None:
+    with pytest.raises(AssertionError, match=r"talk\.txt:2: C: QUIT\n    but nobody .* signing off"):
+        await converse("S: «.*»\nC: QUIT\n")
+
+
+async def test_a_line_after_the_end_is_an_error(converse: Converse) -> None:
+    with pytest.raises(AssertionError, match="nothing more"):
+        await converse("S: «.*»\nC: QUIT\nS: +OK «.*»\nS: +OK\n")
+
+
+async def test_a_connection_that_stays_open_is_not_closed(converse: Converse) -> None:
+    with pytest.raises(AssertionError, match=r"talk\.txt:2: S- closes\n    but it waits for more"):
+        await converse("S: «.*»\nS- closes\n")
+
+
+async def test_speaking_after_the_end_is_an_error(converse: Converse) -> None:
+    with pytest.raises(AssertionError, match="the connection is closed"):
+        await converse("S: «.*»\nC: QUIT\nS: «.*»\nC: NOOP\nS: +OK\n")
+
+
+@pytest.mark.parametrize("text", ["what?", "S- explodes", "C: QUIT\nuser: late"])
+async def test_what_is_no_transcript_is_refused(converse: Converse, text: str) -> None:
+    with pytest.raises(ValueError, match=r"talk\.txt:\d: "):
+        await converse(text)
+
+
+def test_a_pattern_is_literal_outside_of_the_marks() -> None:
+    assert compile_pattern("+OK «[0-9]+» (all)").fullmatch(b"+OK 12 (all)\r\n")
+    assert not compile_pattern("+OK .").fullmatch(b"+OK 1\r\n")
+    assert not compile_pattern("+OK").fullmatch(b"+OK\n")
+
+
+def test_what_is_no_text_is_sent_in_hexadecimal() -> None:
+    assert encode_line("NO«00»OP«41*3» é") == b"NO\0OPAAA \xc3\xa9\r\n"

@@ -1,0 +1,136 @@
+"""Lines and what they ask for. Pure: no session, no loop."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relate_pop3.commands import (
+    GRAMMAR,
+    UNKNOWN,
+    Auth,
+    Bare,
+    Command,
+    Invalid,
+    Lang,
+    Listing,
+    Numbered,
+    Pass,
+    Top,
+    User,
+    parse,
+)
+from relate_wire.lines import Line, LineFault
+from relate_wire.secret import Secret
+
+VALID: list[tuple[bytes, Command]] = [
+    (b"CAPA", Bare("CAPA")),
+    (b"capa", Bare("CAPA")),
+    (b"StAt", Bare("STAT")),
+    (b"NOOP ", Bare("NOOP")),
+    (b"RSET", Bare("RSET")),
+    (b"QUIT", Bare("QUIT")),
+    (b"STLS", Bare("STLS")),
+    (b"UTF8", Bare("UTF8")),
+    (b"USER mrose", User("mrose")),
+    (b"USER  mrose ", User("mrose")),
+    (b"USER J\xc3\xb6rg@example.org", User("Jörg@example.org")),
+    (b"USER Jo\xcc\x88rg@example.org", User("Jörg@example.org")),
+    (b"PASS secret", Pass(Secret("secret"))),
+    (b"PASS two  words ", Pass(Secret("two  words "))),
+    (b"AUTH", Auth("")),
+    (b"AUTH plain", Auth("PLAIN")),
+    (b"AUTH PLAIN dGVzdA==", Auth("PLAIN", Secret(b"dGVzdA=="))),
+    (b"AUTH PLAIN =", Auth("PLAIN", Secret(b"="))),
+    (b"LIST", Listing("LIST", None)),
+    (b"LIST 2", Listing("LIST", 2)),
+    (b"LIST 0", Listing("LIST", 0)),
+    (b"UIDL", Listing("UIDL", None)),
+    (b"UIDL 007", Listing("UIDL", 7)),
+    (b"RETR 1", Numbered("RETR", 1)),
+    (b"DELE 4294967296", Numbered("DELE", 4294967296)),
+    (b"TOP 1 0", Top(1, 0)),
+    (b"TOP 1  10 ", Top(1, 10)),
+    (b"LANG", Lang("")),
+    (b"LANG *", Lang("*")),
+    (b"LANG de-CH", Lang("de-ch")),
+]
+
+INVALID: list[tuple[bytes, str]] = [
+    (b"", UNKNOWN),
+    (b" STAT", UNKNOWN),
+    (b"STAT\tnow", UNKNOWN),
+    (b"APOP mrose c4c9334bac560ecc979e58001b3e22fb", UNKNOWN),
+    (b"XTND", UNKNOWN),
+    ("\u017ftat".encode(), UNKNOWN),  # a letter whose upper case is S
+    (b"\xff\xfe", UNKNOWN),
+    (b"STAT 1", "STAT"),
+    (b"USER", "USER"),
+    (b"USER \xff", "USER"),
+    (b"USER a\x07", "USER"),
+    (b"PASS", "PASS"),
+    (b"PASS ", "PASS"),
+    (b"PASS \xc3", "PASS"),
+    (b"PASS \xc2\x80", "PASS"),
+    (b"LIST 1 2", "LIST"),
+    (b"LIST all", "LIST"),
+    (b"RETR", "RETR"),
+    (b"RETR -1", "RETR"),
+    (b"RETR +1", "RETR"),
+    (b"RETR 1.", "RETR"),
+    (b"RETR 0x1", "RETR"),
+    (b"RETR 1_0", "RETR"),
+    ("RETR \u0661".encode(), "RETR"),  # a digit, but not one of ASCII's
+    (b"RETR 12345678901", "RETR"),
+    (b"TOP 1", "TOP"),
+    (b"TOP 1 -1", "TOP"),
+    (b"TOP 1 2 3", "TOP"),
+]
+
+
+@pytest.mark.parametrize(("octets", "command"), VALID)
+def test_a_line_is_the_command_it_says(octets: bytes, command: Command) -> None:
+    assert parse(Line(octets)) == command
+
+
+@pytest.mark.parametrize(("octets", "verb"), INVALID)
+def test_bad_input_is_a_value_with_its_verb(octets: bytes, verb: str) -> None:
+    command = parse(Line(octets))
+
+    assert isinstance(command, Invalid)
+    assert command.verb == verb
+
+
+@pytest.mark.parametrize("fault", [LineFault.TOO_LONG, LineFault.NUL, LineFault.BARE_CR])
+def test_a_faulty_line_is_no_command_whatever_it_holds(fault: LineFault) -> None:
+    assert isinstance(parse(Line(b"QUIT", fault)), Invalid)
+
+
+def test_a_line_typed_by_hand_may_end_in_a_bare_lf() -> None:
+    assert parse(Line(b"QUIT", LineFault.BARE_LF)) == Bare("QUIT")
+
+
+@pytest.mark.parametrize("line", [b"PASS marked-secret", b"AUTH PLAIN marked-secret"])
+def test_secrets_do_not_print(line: bytes) -> None:
+    assert "marked-secret" not in repr(parse(Line(line)))
+
+
+def test_what_is_wrong_with_a_password_does_not_quote_it() -> None:
+    assert "marked" not in repr(parse(Line(b"PASS marked\x07")))
+
+
+words = st.sampled_from([verb.encode() for verb in GRAMMAR] + [b"APOP", b"", b"\xff"])
+arguments = st.one_of(st.binary(max_size=40), st.from_regex(rb"[0-9 ]{0,30}", fullmatch=True))
+
+
+@settings(max_examples=100, deadline=None)
+@given(word=words, rest=arguments, fault=st.sampled_from([None, *LineFault]))
+def test_parse_never_raises_and_verbs_are_few(word: bytes, rest: bytes, fault: LineFault | None) -> None:
+    command = parse(Line(word + b" " + rest, fault))
+
+    assert command.verb in GRAMMAR or command.verb == UNKNOWN
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.binary(max_size=300))
+def test_parse_takes_any_octets(octets: bytes) -> None:
+    assert parse(Line(octets)).verb.isascii()

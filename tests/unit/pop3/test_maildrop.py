@@ -1,0 +1,99 @@
+"""Message numbers, marks, and what is read ahead. Pure."""
+
+from uuid import UUID
+
+import pytest
+
+from relate_mailstore.types import INBOX, AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
+from relate_pop3.maildrop import READ_AHEAD_MESSAGES, READ_AHEAD_OCTETS, Maildrop, NoSuchMessage
+
+
+def message_id(uid: int) -> MessageId:
+    return MessageId(UUID(int=uid))
+
+
+def maildrop(*sizes: int, flags: int = 0) -> Maildrop:
+    """Messages of these sizes, with UIDs 101, 102, …"""
+    mailbox = Mailbox(MailboxId(2), AccountId(1), INBOX, 77, 999, 5, "", True, len(sizes), sum(sizes))
+    entries = tuple(Entry(uid, message_id(uid), size, flags, (), 0, 1) for uid, size in enumerate(sizes, 101))
+    return Maildrop(Snapshot(mailbox, entries))
+
+
+def test_deleted_messages_do_not_count_and_numbers_stand_still() -> None:
+    drop = maildrop(10, 20, 30)
+    drop.mark_deleted(2)
+
+    assert (len(drop), drop.octets) == (2, 40)
+    assert [number for number, _ in drop] == [1, 3]
+    assert drop.entry(3).uid == 103
+    assert drop.deleted() == [102]
+
+
+def test_all_is_back_after_unmarking() -> None:
+    drop = maildrop(10, 20)
+    drop.mark_deleted(1)
+    drop.unmark_deleted()
+
+    assert len(drop) == 2
+    assert drop.deleted() == []
+
+
+@pytest.mark.parametrize("number", [0, 3, 10**10])
+def test_there_is_no_message_beyond_the_ends(number: int) -> None:
+    drop = maildrop(10, 20)
+
+    with pytest.raises(NoSuchMessage):
+        drop.entry(number)
+    with pytest.raises(NoSuchMessage):
+        drop.mark_deleted(number)
+
+
+@pytest.mark.parametrize(("sizes", "text"), [((), "0 messages (0 octets)"), ((9,), "1 message (9 octets)")])
+def test_it_says_what_it_holds(sizes: tuple[int, ...], text: str) -> None:
+    assert str(maildrop(*sizes)) == text
+
+
+def test_unique_ids_are_of_printable_ascii_and_short() -> None:
+    unique = maildrop(1).unique_id(Entry(2**32 - 1, message_id(1), 1, 0, (), 0, 1))
+
+    assert unique == "77.4294967295"
+    assert len(unique) <= 70
+
+
+def test_what_was_retrieved_and_stays_is_newly_seen() -> None:
+    drop = maildrop(1, 2, 3)
+    for number in (3, 1, 2, 2):
+        drop.mark_retrieved(number)
+    drop.mark_deleted(2)
+
+    assert drop.newly_seen() == [101, 103]
+
+
+def test_what_was_seen_before_is_not_written_again() -> None:
+    drop = maildrop(1, flags=Flag.SEEN | Flag.FLAGGED)
+    drop.mark_retrieved(1)
+
+    assert drop.newly_seen() == []
+
+
+def test_a_client_that_takes_all_needs_few_queries() -> None:
+    drop = maildrop(*[100] * 100)
+
+    batches = [batch for number in range(1, 101) if (batch := drop.upcoming(number))]
+
+    assert [len(batch) for batch in batches] == [32, 32, 32, 4]
+    assert [identity for batch in batches for identity in batch] == [entry.message_id for _, entry in drop]
+    assert READ_AHEAD_MESSAGES == 32
+
+
+def test_what_is_read_ahead_is_bounded_in_octets() -> None:
+    drop = maildrop(*[READ_AHEAD_OCTETS // 2] * 5)
+
+    assert drop.upcoming(1) == [message_id(101), message_id(102)]
+
+
+def test_a_big_message_is_not_read_ahead() -> None:
+    drop = maildrop(READ_AHEAD_OCTETS + 1, 10)
+
+    assert drop.upcoming(1) == []
+    assert drop.upcoming(2) == [message_id(102)]
