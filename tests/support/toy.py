@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from relate_telemetry.seam import NoTelemetry, ProtocolTelemetry
-from relate_wire.dialogue import Client, Farewell, Peer
+from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import Limits
 from relate_wire.lines import Line, LineFramer, LineMode
@@ -55,6 +55,8 @@ class ToySession:
             case "WHO":
                 peer = self.client.peer
                 return Reply(f"{peer.address} {peer.port} {peer.secure} {peer.tls}\r\n".encode())
+            case "LATER":
+                return Reply(b"later\r\n", Outcome.REFUSED, excused=True)
             case "QUIT":
                 return Reply(b"bye\r\n", then=Then.CLOSE)
         return Reply(b"what?\r\n", Outcome.REFUSED)
@@ -84,8 +86,8 @@ async def _torn() -> AsyncIterator[bytes]:
 
 class ToyEngine:
     def __init__(self, session: ToySession) -> None:
-        self.framer = LineFramer(1000)
-        self.session = session
+        self.framer: Framer[Line] = LineFramer(1000)
+        self.session: Session[ToyCommand] = session
 
     def parse(self, frame: Line) -> ToyCommand:
         verb, _, argument = frame.octets.decode("latin-1").partition(" ")

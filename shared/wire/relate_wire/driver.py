@@ -204,13 +204,14 @@ class Driver(Generic[FrameT, CommandT]):
             facts.messages_retrieved,
             facts.processing,
             self._waited,
+            facts.linked,
         )
 
     def _mind_refusals(self, reply: Reply) -> Then:
         if reply.outcome is not Outcome.REFUSED:
             self._refusals = 0
             return reply.then
-        self._refusals += 1
+        self._refusals += not reply.excused
         if self._refusals < self._service.limits.max_refusals:
             return reply.then
         self._take_leave(Farewell.TOO_MANY_ERRORS)

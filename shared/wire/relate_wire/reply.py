@@ -28,11 +28,15 @@ class Then(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What a command did, in numbers. `processing` is in seconds, and None where nothing was processed."""
+    """What a command did, in numbers. `processing` is in seconds, and None where nothing was processed.
+
+    `linked` is the W3C traceparent of what the client says a message of its is about; None where it says nothing.
+    """
 
     messages_received: int = 0
     messages_retrieved: int = 0
     processing: float | None = None
+    linked: str | None = None
 
 
 NOTHING = Facts()
@@ -42,7 +46,8 @@ NOTHING = Facts()
 class Reply:
     """One reply: `head` is sent first, then each chunk of `body` as it is produced.
 
-    `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table.
+    `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table. `excused` is a
+    refusal that a client with good sense may earn any number of: the driver does not count it.
     """
 
     head: bytes
@@ -51,3 +56,4 @@ class Reply:
     then: Then = Then.CONTINUE
     facts: Facts = NOTHING
     body: AsyncIterator[bytes] | None = None
+    excused: bool = False

@@ -154,6 +154,12 @@ async def test_a_client_without_sense_is_let_go() -> None:
         assert await client.reader.read() == b"what?\r\n" * 3 + b"leaving: too many errors\r\n"
 
 
+async def test_an_excused_refusal_is_not_counted() -> None:
+    async with serving(Toy().service(Limits(max_refusals=3))) as port, connected(port) as client:
+        await client.say(*["LATER"] * 10, "QUIT")
+        assert await client.reader.read() == b"later\r\n" * 10 + b"bye\r\n"
+
+
 async def test_connections_beyond_the_limit_are_told_so() -> None:
     async with serving(Toy().service(Limits(max_connections=1))) as port:
         async with connected(port), connected(port, greeted=False) as second:

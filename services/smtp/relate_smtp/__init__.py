@@ -1,0 +1,1 @@
+"""The SMTP server: submission and reception."""

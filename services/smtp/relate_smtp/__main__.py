@@ -1,0 +1,65 @@
+"""The SMTP server as a process of its own, and how it is put together. Wiring, and nothing else."""
+
+from relate_accounts.traced import TracedAuthenticator
+from relate_config import load
+from relate_mailstore.traced import TracedMailStore
+from relate_service.resources import Resources, ResourceSettings, opened
+from relate_service.workers import run, stop_requested
+from relate_smtp.config import SmtpSettings
+from relate_smtp.context import Context, Role
+from relate_smtp.framing import Frame
+from relate_smtp.replies import BUSY
+from relate_smtp.routing import LocalOnly
+from relate_smtp.session import SmtpEngine
+from relate_wire.dialogue import Client
+from relate_wire.driver import EngineFactory, Listener, Service
+from relate_wire.limits import raise_open_files
+from relate_wire.server import Server
+
+
+def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
+    """SMTP on its three ports: submission, submission over TLS, reception. Raises CertificateError."""
+    submission = _engine_factory(settings, resources, Role.SUBMISSION)
+    listeners = (
+        Listener(settings.host, settings.port, submission),
+        Listener(settings.host, settings.secure_port, submission, implicit_tls=True),
+        Listener(settings.host, settings.mx_port, _engine_factory(settings, resources, Role.MX)),
+    )
+    telemetry = resources.telemetry.protocol("smtp")
+    return Service("smtp", listeners, telemetry, settings.limits(), settings.tls(), BUSY)
+
+
+def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) -> EngineFactory:
+    telemetry = resources.telemetry
+    context = Context(
+        role=role,
+        store=TracedMailStore(resources.store, telemetry.operations("smtp")),
+        authenticator=TracedAuthenticator(resources.authenticator, telemetry.auth("smtp")),
+        directory=resources.directory,
+        routing=LocalOnly(resources.directory),
+        server_name=settings.server_name,
+        max_content=settings.max_message_size_bytes,
+        max_recipients=settings.max_recipients,
+        require_authentication=settings.require_authentication,
+        allows_plaintext=settings.allows_plaintext,
+        starttls_available=True,
+    )
+
+    def engine(client: Client[Frame]) -> SmtpEngine:
+        return SmtpEngine(client, context)
+
+    return engine
+
+
+async def serve(_: int = 0) -> None:
+    """Serve until asked to stop."""
+    raise_open_files()
+    async with (
+        opened(ResourceSettings(), "relate-smtp") as resources,
+        Server(smtp_service(load(SmtpSettings), resources)),
+    ):
+        await stop_requested()
+
+
+if __name__ == "__main__":
+    run(serve, load(SmtpSettings).workers)

@@ -1,0 +1,140 @@
+"""Octets in, frames out: command lines, SASL responses, the content after DATA, the chunks of BDAT.
+
+All size limits are here but one: what the chunks of a message come to, the session adds up. BDAT lines are understood
+here, because the octets that one announces must go, whatever becomes of the command: a chunk is kept only when the
+session asks for it, and is otherwise thrown away as it comes.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from enum import Enum, auto
+from io import BytesIO
+from typing import NamedTuple
+
+from relate_wire.dots import DotDecoder, find_fault
+from relate_wire.lines import MAX_RESPONSE, Line, LineBuffer, LineFault
+
+# RFC 5321 §4.5.3.1.4 has 512 octets, and extensions add: AUTH 500, ENVID 107, SIZE 26, … or ORCPT 500 and NOTIFY 28.
+MAX_COMMAND = 2048
+
+# A size of 20 digits (RFC 1870 §3 has as many) is past anything that ends in our lifetime.
+_BDAT = re.compile(rb"BDAT +(?P<size>[0-9]{1,20})(?P<last> +LAST)? *", re.IGNORECASE)
+
+
+class Mode(Enum):
+    """What the next frame is."""
+
+    COMMAND = auto()
+    RESPONSE = auto()
+    """A SASL response (RFC 4954 §4)."""
+    CONTENT = auto()
+    """All of a message, up to its final dot (RFC 5321 §4.1.1.4)."""
+    CHUNK = auto()
+    """What the BDAT line at hand announced (RFC 3030 §2)."""
+
+
+class Content(NamedTuple):
+    """Octets of a message. Too long (`LineFault.TOO_LONG`), it has lost them; a NUL is no fault of content."""
+
+    octets: bytes
+    fault: LineFault | None = None
+
+
+Frame = Line | Content
+
+
+class SmtpFramer(LineBuffer):
+    """A `dialogue.Framer[Frame]`; `max_content` is in octets of content, without the dots that were stuffed."""
+
+    def __init__(self, max_content: int) -> None:
+        super().__init__(MAX_RESPONSE)
+        self.max_content = max_content
+        self._decoder = DotDecoder(max_content)
+        self._chunk = BytesIO()
+        self._announced = 0  # octets of the chunk at hand that have not come yet
+        self._read: Reader = SmtpFramer._next_command
+
+    def expect(self, mode: Enum) -> None:
+        """Say what the next frame is."""
+        self._read = READERS[mode]
+
+    def next_frame(self) -> Frame | None:
+        """The next frame of the mode expected; after it come commands again."""
+        frame = self._read(self)
+        if frame is not None:
+            self._read = SmtpFramer._next_command
+        return frame
+
+    def clear(self) -> int:
+        """Forget everything that was fed, announced and expected."""
+        dropped = super().clear()
+        self._decoder, self._chunk, self._announced = DotDecoder(self.max_content), BytesIO(), 0
+        self._read = SmtpFramer._next_command
+        return dropped
+
+    def _next_command(self) -> Line | None:
+        if self._announced:
+            self._take_announced()  # the session did not ask for this chunk
+            if self._announced:
+                return None
+        line = self.next_line()
+        if line is None:
+            return None
+        if len(line.octets) > MAX_COMMAND - 2 and line.octets[:5].upper() != b"AUTH ":
+            return Line(b"", LineFault.TOO_LONG)
+        announced = read_bdat(line)
+        if announced is not None:
+            self._announced = announced[0]
+        return line
+
+    def _next_response(self) -> Line | None:
+        return self.next_line()
+
+    def _next_content(self) -> Content | None:
+        octets = self.take(len(self))
+        if not octets:
+            return None
+        decoder = self._decoder
+        used = decoder.feed(octets)
+        if not decoder.done:
+            return None
+        self.put_back(len(octets) - used)
+        self._decoder = DotDecoder(self.max_content)  # now: an idle connection must not hold on to a message
+        if decoder.too_large:
+            return Content(b"", LineFault.TOO_LONG)
+        content = decoder.content()
+        return Content(content, bare_line_end(content) if decoder.fault is LineFault.NUL else decoder.fault)
+
+    def _next_chunk(self) -> Content | None:
+        self._chunk.write(self._take_announced())
+        if self._announced:
+            return None
+        chunk, self._chunk = self._chunk, BytesIO()
+        return Content(chunk.getvalue())
+
+    def _take_announced(self) -> bytes:
+        octets = self.take(self._announced)
+        self._announced -= len(octets)
+        return octets
+
+
+Reader = Callable[[SmtpFramer], Frame | None]
+
+READERS: Mapping[Enum, Reader] = {
+    Mode.COMMAND: SmtpFramer._next_command,
+    Mode.RESPONSE: SmtpFramer._next_response,
+    Mode.CONTENT: SmtpFramer._next_content,
+    Mode.CHUNK: SmtpFramer._next_chunk,
+}
+
+
+def read_bdat(line: Line | Content) -> tuple[int, bool] | None:
+    """The octets that a BDAT line announces, and whether they are the last; None for any other line (RFC 3030 §2)."""
+    match = _BDAT.fullmatch(line.octets) if line.fault is None else None
+    return None if match is None else (int(match["size"]), match["last"] is not None)
+
+
+def bare_line_end(content: bytes) -> LineFault | None:
+    """The first bare LF or bare CR of a message's content."""
+    # NUL would be found before them; another octet in its place neither makes a line end nor breaks one.
+    return find_fault(content.replace(b"\0", b" "))

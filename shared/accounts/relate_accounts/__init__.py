@@ -1,0 +1,1 @@
+"""Users, addresses, API keys and the one authenticator."""

@@ -1,0 +1,94 @@
+"""The canonical form of an address: one spelling a mailbox, so that comparing addresses is comparing strings.
+
+Pure. The local part is compared without case (RFC 5321 §2.4 leaves that to its host), Unicode is NFC, and a domain is
+written in A-labels (RFC 5891), which need no SMTPUTF8 on the wire. Messages of errors do not quote the address.
+"""
+
+import re
+import unicodedata
+
+import idna
+
+from relate_accounts.errors import InvalidAddress
+
+MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
+MAX_DOMAIN = 255  # octets, §4.5.3.1.2
+MAX_ADDRESS = 254  # octets, §4.5.3.1.3: a path has 256, its angle brackets included
+
+_DETAIL = "+"  # the separator of RFC 5233 §4 that everybody uses
+
+_ATOM = r"(?:[a-z0-9!#$%&'*+/=?^_`{|}~-]|[^\x00-\x7f])+"  # RFC 5322 §3.2.3, and RFC 6531 §3.3
+_DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
+_QUOTED_STRING = re.compile(r'"((?:[^"\\]|\\.)+)"')
+_QUOTED_PAIR = re.compile(r"\\(.)")
+_MUST_QUOTE = re.compile(r'(["\\])')
+_LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
+
+
+def canonical_address(address: str) -> str:
+    """The one spelling of an address. Raises InvalidAddress, also for a bare `postmaster` and for address literals."""
+    _expect_at_most(MAX_ADDRESS, address)
+    local_part, _, domain = address.rpartition("@")
+    canonical = f"{_canonical_local_part(local_part)}@{canonical_domain(domain)}"
+    _expect_at_most(MAX_ADDRESS, canonical)
+    return canonical
+
+
+def canonical_domain(domain: str) -> str:
+    """The one spelling of a domain: A-labels in lower case. Raises InvalidAddress."""
+    _expect_at_most(MAX_DOMAIN, domain)  # before IDNA, whose cost grows faster than the name
+    name = domain.lower() if domain.isascii() else _a_labels(domain)
+    _expect_at_most(MAX_DOMAIN, name)
+    if not _DOMAIN.fullmatch(name):
+        raise InvalidAddress("the domain is not a host name")
+    return name
+
+
+def without_detail(address: str) -> str | None:
+    """A canonical address without its `+detail` (RFC 5233); None if it has none."""
+    local_part, _, domain = address.rpartition("@")
+    user, separator, _ = local_part.partition(_DETAIL)
+    if not (user and separator) or user.startswith('"'):
+        return None
+    return f"{user}@{domain}"
+
+
+def domain_of(address: str) -> str:
+    """The domain of a canonical address."""
+    return address.rpartition("@")[2]
+
+
+def _canonical_local_part(text: str) -> str:
+    folded = _fold(text)
+    quoted = _QUOTED_STRING.fullmatch(folded)
+    # "alice" and alice are the same mailbox (RFC 5321 §4.1.2): quotes stay only where they are needed.
+    content = _QUOTED_PAIR.sub(r"\1", quoted[1]) if quoted else folded
+    plain = _DOT_STRING.fullmatch(content) is not None
+    # Not printable: controls, and what cannot be seen and so would make two addresses look like one.
+    if not (plain or quoted) or not content.isprintable():
+        raise InvalidAddress("the local part is not a dot-string or quoted string")
+    local_part = content if plain else '"' + _MUST_QUOTE.sub(r"\\\1", content) + '"'
+    _expect_at_most(MAX_LOCAL_PART, local_part)
+    return local_part
+
+
+def _fold(text: str) -> str:
+    # Twice, because lower case of composed letters need not be composed.
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
+
+
+def _a_labels(domain: str) -> str:
+    try:
+        return idna.encode(domain, uts46=True).decode("ascii").lower()
+    except UnicodeError:  # IDNAError is one; its text quotes the domain
+        raise InvalidAddress("the domain is not an internationalised domain name") from None
+
+
+def _expect_at_most(octets: int, text: str) -> None:
+    try:
+        if len(text.encode()) <= octets:
+            return
+    except UnicodeEncodeError:  # a lone surrogate: octets that were not UTF-8
+        raise InvalidAddress("an address is Unicode text") from None
+    raise InvalidAddress(f"longer than {octets} octets")

@@ -1,0 +1,47 @@
+"""API keys: how they look, how they are found and how they are compared. Pure.
+
+A key is `rm_` and 256 random bits as URL-safe text. Its first characters are the prefix that it is looked up by, and
+that people recognise it by; the rest (184 bits) is kept nowhere, only its keyed hash. A slow password hash would add
+nothing to 256 random bits, and cost every login what it costs an attacker.
+"""
+
+import hashlib
+import hmac
+import re
+import secrets
+from typing import NamedTuple
+
+LEAD = "rm_"  # so that people, and scanners of leaked secrets, know what they found
+PREFIX_LENGTH = len(LEAD) + 12  # 72 bits: two keys that share a prefix are an accident nobody will see
+KEY_OCTETS = 32
+
+_KEY = re.compile(LEAD + r"[A-Za-z0-9_-]{43}")  # 32 octets in base64 without padding
+
+
+class KeyIdentity(NamedTuple):
+    """What is kept of a secret."""
+
+    prefix: str
+    hash: bytes
+
+
+def generate_key() -> str:
+    """A new random key."""
+    return LEAD + secrets.token_urlsafe(KEY_OCTETS)
+
+
+def identify(secret: str, hash_secret: bytes) -> KeyIdentity:
+    """Prefix and hash of any text; both are safe to store and to show."""
+    # surrogatepass: whatever a client sends is merely wrong, and never an error that quotes it.
+    key_hash = hmac.digest(hash_secret, secret.encode("utf-8", "surrogatepass"), hashlib.sha256)
+    return KeyIdentity(_lookup_prefix(secret, key_hash), key_hash)
+
+
+def same_hash(stored: bytes, presented: bytes) -> bool:
+    """Compare two hashes in a time that does not tell where they differ."""
+    return hmac.compare_digest(stored, presented)
+
+
+def _lookup_prefix(secret: str, key_hash: bytes) -> str:
+    # A secret that somebody chose may be short: its own first characters would give it away, those of its hash do not.
+    return secret[:PREFIX_LENGTH] if _KEY.fullmatch(secret) else key_hash.hex()[:PREFIX_LENGTH]

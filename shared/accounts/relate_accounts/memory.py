@@ -1,0 +1,116 @@
+"""Accounts in memory: for tests, and the measure of what every other store must do."""
+
+import secrets
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import count
+
+from relate_accounts.addresses import canonical_address, canonical_domain, domain_of
+from relate_accounts.clock import Now, as_utc, utc_now
+from relate_accounts.errors import InvalidAddress, KeyNotFound, UserExists, UserNotFound
+from relate_accounts.keys import generate_key, identify
+from relate_accounts.types import ApiKey, NewKey, Scope, User, UserId
+
+
+class MemoryAccountStore:
+    """An `AccountStore` that is gone with its process. `hash_secret` as in `SqlAccountStore`."""
+
+    def __init__(self, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
+        self._hash_secret = hash_secret or secrets.token_bytes(32)
+        self._now = now
+        self._users: dict[UserId, User] = {}
+        self._owners: dict[str, UserId] = {}  # by canonical address, the primary one of a user first
+        self._keys: dict[int, tuple[ApiKey, bytes]] = {}
+        self._ids = count(1)
+
+    async def add_user(
+        self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
+    ) -> User:
+        """See `ports.AccountStore`."""
+        owned = [canonical_address(text) for text in (address, *aliases)]
+        if not self._owners.keys().isdisjoint(owned):
+            raise UserExists("an address belongs to somebody already")
+        user = User(UserId(next(self._ids)), owned[0], display_name, self._now(), quota)
+        self._users[user.id] = user
+        self._owners.update(dict.fromkeys(owned, user.id))
+        return user
+
+    async def users(self) -> Sequence[User]:
+        """See `ports.AccountStore`."""
+        return sorted(self._users.values(), key=lambda user: user.address)
+
+    async def user_by_address(self, address: str) -> User:
+        """See `ports.AccountStore`."""
+        try:
+            return self._users[self._owners[canonical_address(address)]]
+        except (KeyError, InvalidAddress):
+            raise UserNotFound("no user has that address") from None
+
+    async def addresses(self, user_id: UserId) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        owned = [address for address, owner in self._owners.items() if owner == user_id]
+        return owned[:1] + sorted(owned[1:])
+
+    async def create_key(
+        self,
+        user_id: UserId,
+        name: str,
+        scopes: Collection[Scope],
+        expires: datetime | None = None,
+        secret: str | None = None,
+    ) -> NewKey:
+        """See `ports.AccountStore`."""
+        if user_id not in self._users:
+            raise UserNotFound("no user has that id")
+        secret = secret or generate_key()
+        identity = identify(secret, self._hash_secret)
+        key = ApiKey(
+            id=next(self._ids),
+            user_id=user_id,
+            name=name,
+            prefix=identity.prefix,
+            scopes=frozenset(scopes),
+            created=self._now(),
+            expires=expires and as_utc(expires),
+        )
+        self._keys[key.id] = (key, identity.hash)
+        return NewKey(key, secret)
+
+    async def keys(self, user_id: UserId) -> Sequence[ApiKey]:
+        """See `ports.AccountStore`."""
+        return [key for key, _ in reversed(self._keys.values()) if key.user_id == user_id]
+
+    async def revoke_key(self, user_id: UserId, key_id: int) -> ApiKey:
+        """See `ports.AccountStore`."""
+        key, key_hash = self._keys.get(key_id, (None, b""))
+        if key is None or key.user_id != user_id:
+            raise KeyNotFound("no such key of this user")
+        revoked = replace(key, revoked=key.revoked or self._now())
+        self._keys[key_id] = (revoked, key_hash)
+        return revoked
+
+    async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
+        """See `ports.AccountStore`."""
+        return [
+            (key, key_hash, self._users[key.user_id]) for key, key_hash in self._keys.values() if key.prefix == prefix
+        ]
+
+    async def hash_secret(self) -> bytes:
+        """See `ports.AccountStore`."""
+        return self._hash_secret
+
+    async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
+        """See `ports.AccountStore`."""
+        for key_id, used in last_used.items():
+            key, key_hash = self._keys.get(key_id, (None, b""))
+            if key is not None and (key.last_used is None or key.last_used < used):
+                self._keys[key_id] = (replace(key, last_used=used), key_hash)
+
+    async def has_domain(self, domain: str) -> bool:
+        """See `ports.AccountStore`."""
+        try:
+            canonical = canonical_domain(domain)
+        except InvalidAddress:
+            return False
+        return any(domain_of(address) == canonical for address in self._owners)

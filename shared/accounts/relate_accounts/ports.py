@@ -1,0 +1,76 @@
+"""What protocols and endpoints ask about accounts."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from relate_accounts.types import ApiKey, NewKey, Recipient, Scope, User, UserId, Verdict
+
+
+class Authenticator(Protocol):
+    """The one authenticator of all protocols. Raises AccountsUnavailable; anything else is a verdict."""
+
+    async def validate(self, login: str, secret: str, scope: Scope, client: str) -> Verdict:
+        """Check an address and a key for one scope; `client` is the client's IP address, for rate limits."""
+
+    async def validate_key(self, secret: str, client: str) -> Verdict:
+        """Check a key alone (REST); scopes are for the caller to compare."""
+
+
+class Directory(Protocol):
+    """Addresses: whose are they? Raises AccountsUnavailable."""
+
+    async def resolve(self, address: str) -> Recipient | None:
+        """Who receives mail for this address (without regard to case; `+detail` also without); None if nobody."""
+
+    async def owns(self, user_id: UserId, address: str) -> bool:
+        """Whether a user may send as this address: one of the user's verified ones."""
+
+    async def is_local(self, domain: str) -> bool:
+        """Whether any address here is of this domain."""
+
+
+class AccountStore(Protocol):
+    """Where users and keys are kept: memory or SQL."""
+
+    async def add_user(
+        self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
+    ) -> User:
+        """Raises UserExists, InvalidAddress."""
+
+    async def users(self) -> Sequence[User]:
+        """All users, by address."""
+
+    async def user_by_address(self, address: str) -> User:
+        """The user that owns a verified address. Raises UserNotFound."""
+
+    async def addresses(self, user_id: UserId) -> Sequence[str]:
+        """The verified addresses of a user, the primary one first."""
+
+    async def create_key(
+        self,
+        user_id: UserId,
+        name: str,
+        scopes: Collection[Scope],
+        expires: datetime | None = None,
+        secret: str | None = None,
+    ) -> NewKey:
+        """Make a key; `secret` is for seeding benchmarks and tests, and otherwise random."""
+
+    async def keys(self, user_id: UserId) -> Sequence[ApiKey]:
+        """All keys of a user, revoked ones too, newest first."""
+
+    async def revoke_key(self, user_id: UserId, key_id: int) -> ApiKey:
+        """Revoke a key; harmless when repeated. Raises KeyNotFound."""
+
+    async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
+        """The keys with this prefix, each with its hash and its user."""
+
+    async def hash_secret(self) -> bytes:
+        """The secret under which keys are hashed, made at first use."""
+
+    async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
+        """Write when keys were last used; in the background, many at once."""
+
+    async def has_domain(self, domain: str) -> bool:
+        """Whether any verified address is of this domain."""

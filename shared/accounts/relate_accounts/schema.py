@@ -1,0 +1,85 @@
+"""The tables of accounts. Revision 0001 of the mail store's migrations makes them; a test compares the two."""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    TypeDecorator,
+)
+
+# SQLite numbers rows by itself only where the column is called INTEGER; it has 64 bits there too.
+_Id = BigInteger().with_variant(Integer, "sqlite")
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A moment in UTC. SQLite keeps no time zone: it is put back on reading."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """The moment, with its time zone."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData()
+
+# AUTOINCREMENT: an id is never given twice, since a user's mail is found by it.
+users = Table(
+    "users",
+    metadata,
+    Column("id", _Id, Identity(), primary_key=True),
+    Column("address", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    Column("quota", BigInteger),
+    Column("created", UtcDateTime, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+addresses = Table(
+    "addresses",
+    metadata,
+    Column("address", Text, primary_key=True),  # canonical
+    Column("domain", Text, nullable=False),
+    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("verified", Boolean, nullable=False),
+    Index("ix_addresses_user_id", "user_id"),
+    Index("ix_addresses_domain", "domain"),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("id", _Id, Identity(), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("prefix", Text, nullable=False),
+    Column("hash", LargeBinary, nullable=False),
+    Column("scopes", Text, nullable=False),  # separated by spaces, in order
+    Column("created", UtcDateTime, nullable=False),
+    Column("expires", UtcDateTime),
+    Column("revoked", UtcDateTime),
+    Column("last_used", UtcDateTime),
+    Index("ix_api_keys_user_id", "user_id"),
+    Index("ix_api_keys_prefix", "prefix"),
+    sqlite_autoincrement=True,
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)

@@ -1,0 +1,253 @@
+"""Accounts in SQLite or PostgreSQL, in SQLAlchemy Core. One method is one transaction.
+
+Reads of one statement run in autocommit: a BEGIN and a ROLLBACK around them would double what they cost.
+"""
+
+import secrets
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Executable, Row, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from relate_accounts import schema
+from relate_accounts.addresses import canonical_address, canonical_domain, domain_of
+from relate_accounts.clock import Now, as_utc, utc_now
+from relate_accounts.errors import AccountsUnavailable, InvalidAddress, KeyNotFound, UserExists, UserNotFound
+from relate_accounts.keys import generate_key, identify
+from relate_accounts.schema import UtcDateTime, addresses, api_keys, users
+from relate_accounts.types import ApiKey, NewKey, Scope, User, UserId
+
+_HASH_SECRET_NAME = "api-key-hash"  # noqa: S105 - the name of its row, not the secret
+_HASH_SECRET_OCTETS = 32
+
+_USER_BY_ADDRESS = (
+    select(users).join(addresses).where(addresses.c.address == bindparam("address"), addresses.c.verified)
+)
+_ADDRESSES = (
+    select(addresses.c.address, users.c.address.label("primary"))
+    .join(users)
+    .where(addresses.c.user_id == bindparam("user_id"), addresses.c.verified)
+)
+_KEYS = select(api_keys).where(api_keys.c.user_id == bindparam("user_id")).order_by(api_keys.c.id.desc())
+_KEYS_BY_PREFIX = select(api_keys, users).join(users).where(api_keys.c.prefix == bindparam("prefix"))
+_HAS_DOMAIN = (
+    select(addresses.c.address).where(addresses.c.domain == bindparam("domain"), addresses.c.verified).limit(1)
+)
+_SECRET = select(schema.secrets.c.value).where(schema.secrets.c.name == _HASH_SECRET_NAME)
+_TOUCH_KEY = (
+    update(api_keys)
+    .where(
+        api_keys.c.id == bindparam("key_id"),
+        # Another process may have written a later use.
+        or_(api_keys.c.last_used.is_(None), api_keys.c.last_used < bindparam("used")),
+    )
+    .values(last_used=bindparam("used"))
+)
+
+
+class SqlAccountStore:
+    """An `AccountStore` on an engine that its owner opens and disposes of.
+
+    `hash_secret` is what keys are hashed under; without it one is made at first use and kept in the database.
+    """
+
+    def __init__(self, engine: AsyncEngine, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
+        self._engine = engine
+        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._hash_secret = hash_secret
+        self._now = now
+
+    async def add_user(
+        self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
+    ) -> User:
+        """See `ports.AccountStore`."""
+        owned = [canonical_address(text) for text in (address, *aliases)]
+        row = {"address": owned[0], "display_name": display_name, "quota": quota, "created": self._now()}
+        async with self._transaction() as connection:
+            user = _user((await connection.execute(insert(users).returning(users), row)).one())
+            rows = [
+                {"address": text, "domain": domain_of(text), "user_id": user.id, "verified": True}
+                for text in dict.fromkeys(owned)
+            ]
+            try:
+                await connection.execute(insert(addresses), rows)
+            except IntegrityError:
+                raise UserExists("an address belongs to somebody already") from None
+        return user
+
+    async def users(self) -> Sequence[User]:
+        """See `ports.AccountStore`."""
+        # Sorted here: collations differ from one database to the next.
+        return sorted(map(_user, await self._read(select(users))), key=lambda user: user.address)
+
+    async def user_by_address(self, address: str) -> User:
+        """See `ports.AccountStore`."""
+        try:
+            rows = await self._read(_USER_BY_ADDRESS, address=canonical_address(address))
+        except InvalidAddress:
+            rows = []
+        if not rows:
+            raise UserNotFound("no user has that address")
+        return _user(rows[0])
+
+    async def addresses(self, user_id: UserId) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        rows = await self._read(_ADDRESSES, user_id=user_id)
+        return [row.address for row in sorted(rows, key=lambda row: (row.address != row.primary, row.address))]
+
+    async def create_key(
+        self,
+        user_id: UserId,
+        name: str,
+        scopes: Collection[Scope],
+        expires: datetime | None = None,
+        secret: str | None = None,
+    ) -> NewKey:
+        """See `ports.AccountStore`."""
+        secret = secret or generate_key()
+        identity = identify(secret, await self.hash_secret())
+        key = {
+            "user_id": user_id,
+            "name": name,
+            "prefix": identity.prefix,
+            "hash": identity.hash,
+            "scopes": " ".join(sorted(scopes)),
+            "created": self._now(),
+            "expires": expires and as_utc(expires),
+        }
+        async with self._transaction() as connection:
+            try:
+                row = (await connection.execute(insert(api_keys).returning(api_keys), key)).one()
+            except IntegrityError:
+                raise UserNotFound("no user has that id") from None
+        return NewKey(_key(row), secret)
+
+    async def keys(self, user_id: UserId) -> Sequence[ApiKey]:
+        """See `ports.AccountStore`."""
+        return [_key(row) for row in await self._read(_KEYS, user_id=user_id)]
+
+    async def revoke_key(self, user_id: UserId, key_id: int) -> ApiKey:
+        """See `ports.AccountStore`."""
+        revoke = (
+            update(api_keys)
+            .where(api_keys.c.id == key_id, api_keys.c.user_id == user_id)
+            .values(revoked=func.coalesce(api_keys.c.revoked, literal(self._now(), UtcDateTime)))
+            .returning(api_keys)
+        )
+        async with self._transaction() as connection:
+            row = (await connection.execute(revoke)).one_or_none()
+        if row is None:
+            raise KeyNotFound("no such key of this user")
+        return _key(row)
+
+    async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
+        """See `ports.AccountStore`."""
+        rows = await self._read(_KEYS_BY_PREFIX, prefix=prefix)
+        return [(_key(row), row._mapping[api_keys.c.hash], _user(row)) for row in rows]
+
+    async def hash_secret(self) -> bytes:
+        """See `ports.AccountStore`. Whichever process comes first makes it; all others read what that one wrote."""
+        if self._hash_secret is None:
+            self._hash_secret = await self._stored_secret() or await self._make_secret()
+        return self._hash_secret
+
+    async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
+        """See `ports.AccountStore`."""
+        if not last_used:
+            return
+        # In order of id, so that two processes never wait for each other.
+        rows = [{"key_id": key_id, "used": used} for key_id, used in sorted(last_used.items())]
+        async with self._transaction() as connection:
+            await connection.execute(_TOUCH_KEY, rows)
+
+    async def has_domain(self, domain: str) -> bool:
+        """See `ports.AccountStore`."""
+        try:
+            return bool(await self._read(_HAS_DOMAIN, domain=canonical_domain(domain)))
+        except InvalidAddress:
+            return False
+
+    async def _stored_secret(self) -> bytes | None:
+        rows = await self._read(_SECRET)
+        return bytes(rows[0].value) if rows else None
+
+    async def _make_secret(self) -> bytes:
+        row = {"name": _HASH_SECRET_NAME, "value": secrets.token_bytes(_HASH_SECRET_OCTETS)}
+        # ON CONFLICT is spelled alike in both dialects, yet by a function of each.
+        on_postgresql = self._engine.dialect.name == "postgresql"
+        insert_once = (postgresql if on_postgresql else sqlite).insert(schema.secrets).on_conflict_do_nothing()
+        async with self._transaction() as connection:
+            await connection.execute(insert_once, row)
+            return bytes((await connection.execute(_SECRET)).scalar_one())
+
+    async def _read(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
+        with _translated():
+            try:
+                return await self._fetch(statement, parameters)
+            except DBAPIError as error:
+                if not error.connection_invalidated:
+                    raise
+            # The server was restarted. The pool has let go of every old connection by now; the next is a new one.
+            return await self._fetch(statement, parameters)
+
+    async def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
+        async with self._autocommit.connect() as connection:
+            return (await connection.execute(statement, parameters)).all()
+
+    @asynccontextmanager
+    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
+        with _translated():
+            async with self._engine.begin() as connection:
+                yield connection
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if not _is_of_database(error):
+            raise
+        # Neither its text nor itself is passed on: both quote values.
+        raise AccountsUnavailable(f"the database is not available: {_describe(error)}") from None
+
+
+def _describe(error: Exception) -> str:
+    cause = getattr(error, "orig", error)
+    return f"{type(cause).__name__} {getattr(cause, 'sqlstate', None) or ''}".rstrip()
+
+
+def _is_of_database(error: Exception) -> bool:
+    # While a connection is being made, SQLAlchemy lets the driver's own errors through; asyncpg's have a SQLSTATE.
+    return isinstance(error, (SQLAlchemyError, OSError)) or hasattr(error, "sqlstate")
+
+
+def _user(row: Row[Any]) -> User:
+    columns = row._mapping
+    return User(
+        id=UserId(columns[users.c.id]),
+        address=columns[users.c.address],
+        display_name=columns[users.c.display_name],
+        created=columns[users.c.created],
+        quota=columns[users.c.quota],
+    )
+
+
+def _key(row: Row[Any]) -> ApiKey:
+    columns = row._mapping
+    return ApiKey(
+        id=columns[api_keys.c.id],
+        user_id=UserId(columns[api_keys.c.user_id]),
+        name=columns[api_keys.c.name],
+        prefix=columns[api_keys.c.prefix],
+        scopes=frozenset(map(Scope, columns[api_keys.c.scopes].split())),
+        created=columns[api_keys.c.created],
+        expires=columns[api_keys.c.expires],
+        revoked=columns[api_keys.c.revoked],
+        last_used=columns[api_keys.c.last_used],
+    )

@@ -1,0 +1,192 @@
+"""A PostgreSQL server to test with: one that RELATE_TEST_POSTGRES names, else a cluster of our own, else a container.
+
+A cluster of our own lives in a temporary directory, listens on a Unix socket there and on nothing else, and is made
+by the binaries of this machine, as another user where we are root. RELATE_TEST_POSTGRES is an SQLAlchemy URL of a
+server on which databases may be created.
+"""
+
+import asyncio
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy import make_url
+
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.migrate import migrate
+
+VARIABLE = "RELATE_TEST_POSTGRES"
+IMAGE = "postgres:18.6"
+START_SECONDS = 30  # for a cluster to be made and to answer
+
+# What a crash would lose does not matter to most tests: they are four times as fast without.
+_CARELESS = ("-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off")
+
+T = TypeVar("T")
+
+
+class NoPostgresError(Exception):
+    """There is no PostgreSQL here; the message says what was looked for."""
+
+
+class Server:
+    """A running server, by the URL of a database of it."""
+
+    def __init__(self, url: str) -> None:
+        self._url = make_url(url).set(drivername="postgresql")
+
+    def url(self, database: str) -> str:
+        """The URL of one of its databases."""
+        return self._url.set(database=database).render_as_string(hide_password=False)
+
+    def create(self, database: str, template: str = "template0") -> str:
+        """Create a database; its URL."""
+        self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
+        return self.url(database)
+
+    def create_migrated(self, database: str) -> str:
+        """Create a database with the newest schema; its URL."""
+        url = self.create(database)
+        wait_for(migrate_url(url))
+        return url
+
+    def drop(self, database: str) -> None:
+        """Drop a database, whoever uses it."""
+        self.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
+
+    def execute(self, statement: str) -> None:
+        """Run a statement as the server's owner."""
+        wait_for(_execute(self._url.render_as_string(hide_password=False), statement))
+
+
+@contextmanager
+def server() -> Iterator[Server]:
+    """A server for tests, gone with what was in it at the end. Raises NoPostgresError."""
+    if url := os.environ.get(VARIABLE):
+        yield Server(url)
+    elif binaries := find_binaries():
+        with temporary_directory() as directory, cluster(binaries, directory / "cluster", _CARELESS) as started:
+            yield started
+    else:
+        with _container() as started:
+            yield started
+
+
+@contextmanager
+def durable_cluster(directory: Path) -> Iterator[Callable[[str], str] | None]:
+    """A cluster in `directory` that flushes as in production: makes databases by name; None without the binaries."""
+    binaries = find_binaries()
+    if binaries is None:
+        yield None
+    else:
+        with cluster(binaries, directory, ("-c shared_buffers=512MB",)) as started:
+            yield started.create
+
+
+@contextmanager
+def cluster(binaries: Path, directory: Path, options: tuple[str, ...] = ()) -> Iterator[Server]:
+    """A cluster made in `directory`, running until the end of the block."""
+    directory.mkdir()
+    user = _unprivileged_user()
+    if user is not None:
+        shutil.chown(directory, user)
+    data = directory / "data"
+
+    def run(program: str, *arguments: str) -> None:
+        command: list[Path | str] = [binaries / program, "--pgdata", data, *arguments]
+        environment = {"PATH": os.defpath, "LC_ALL": "C"}
+        subprocess.run(
+            command,
+            check=True,
+            timeout=START_SECONDS,
+            user=user,
+            cwd=directory,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+        )
+
+    run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
+    listen = f"-c listen_addresses= -c unix_socket_directories={directory}"
+    run("pg_ctl", "start", "--wait", f"--log={directory / 'log'}", f"--options={' '.join((listen, *options))}")
+    try:
+        yield Server(f"postgresql://postgres@/postgres?host={directory}&port=5432")
+    finally:
+        run("pg_ctl", "stop", "--mode=immediate")
+
+
+def find_binaries() -> Path | None:
+    """The directory of the newest server binaries, wherever the system puts them; None without any."""
+    found = shutil.which("initdb")
+    candidates = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
+    return next((path for path in reversed(candidates) if (path / "initdb").exists()), None)
+
+
+@contextmanager
+def temporary_directory() -> Iterator[Path]:
+    """One that the cluster's user can enter, with a name short enough for a socket's path."""
+    directory = Path(tempfile.mkdtemp(prefix="relate-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory)
+
+
+async def migrate_url(url: str) -> None:
+    """Bring the database at a URL to the newest schema."""
+    engine = open_engine(url)
+    try:
+        await migrate(engine)
+    finally:
+        await engine.dispose()
+
+
+def wait_for(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end from a fixture, whether or not a loop runs in this thread."""
+    with ThreadPoolExecutor(1) as threads:
+        return threads.submit(asyncio.run, work).result()
+
+
+def _version(path: Path) -> int:
+    return int(path.parent.name) if path.parent.name.isdigit() else 0
+
+
+def _unprivileged_user() -> str | None:
+    """Whom to be instead of root, which PostgreSQL refuses to run as; None if we are somebody already."""
+    if os.geteuid() != 0:
+        return None
+    names = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in names else "nobody"
+
+
+@contextmanager
+def _container() -> Iterator[Server]:
+    """A container, where an engine answers and the image is there: nothing is pulled in a test."""
+    docker = shutil.which("docker")
+    if (
+        docker is None
+        or subprocess.run([docker, "image", "inspect", IMAGE], capture_output=True, check=False).returncode
+    ):
+        raise NoPostgresError(f"{VARIABLE} is not set, there is no initdb, and no Docker that has {IMAGE}")
+    from testcontainers.core.config import testcontainers_config
+    from testcontainers.postgres import PostgresContainer
+
+    testcontainers_config.ryuk_disabled = True  # its image would have to be pulled
+    with PostgresContainer(IMAGE, driver=None) as container:
+        yield Server(container.get_connection_url())
+
+
+async def _execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    try:
+        await connection.execute(statement)
+    finally:
+        await connection.close()

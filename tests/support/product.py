@@ -1,0 +1,282 @@
+"""The whole product, as a person runs it: `relate serve` in a process of its own, and the `relate` command beside it.
+
+    with Product(tmp_path, Smtp__Workers="2") as product:
+        key = product.add_user("alice@example.test")
+        product.start()
+        with product.pop3("alice@example.test", key) as client: …
+
+Ports are free ones and stay ours until the end. Leaving the block stops the server and holds it to exit status 0.
+"""
+
+import json
+import os
+import poplib
+import signal
+import smtplib
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+import httpx
+from typer.testing import CliRunner
+
+from relate.cli import app
+
+HOST = "127.0.0.1"
+ADDRESS = "alice@example.test"
+EVERYTHING = ("smtp", "pop3", "imap", "api:read", "api:write", "app")
+
+PORTS = (
+    "Smtp__Port",
+    "Smtp__SecurePort",
+    "Smtp__MxPort",
+    "Pop3__Port",
+    "Pop3__SecurePort",
+    "Imap__Port",
+    "Imap__SecurePort",
+    "Api__Port",
+)
+
+READY = "Relate Mail is ready"  # the server says so when every port answers
+PATIENCE = 30.0  # seconds for anything that should happen at once; a loaded machine needs more than an idle one
+STOP_LIMIT = 10.0  # seconds; container runtimes kill after that
+
+
+class Product:
+    """One directory, one database, one set of ports; settings are environment variables."""
+
+    def __init__(self, directory: Path, database: str | None = None, **settings: str) -> None:
+        self._ports = ExitStack()
+        self.directory = directory
+        self.ports = {name: reserve_port(self._ports) for name in PORTS}
+        self.environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": str(directory),
+            "COLUMNS": "200",  # rich folds tables to the terminal's width
+            "ConnectionStrings__DefaultConnection": database or f"sqlite:///{directory}/relate.db",
+            **{name: str(port) for name, port in self.ports.items()},
+            **settings,
+        }
+        self.stdout, self.stderr = Output(), Output()
+        self._process: subprocess.Popen[str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._ports:
+            if error is None:
+                self.stop()
+            self.kill()
+
+    # --- the server
+
+    def start(self, *arguments: str) -> None:
+        """`relate serve …` (`all`, `smtp`, `--demo`); returns when it is ready to serve."""
+        self.launch("serve", *arguments)
+        if not self.stderr.wait_for(READY):
+            raise AssertionError(f"the server did not start: {self.stderr.text}")
+        if arguments[:1] in ((), ("all",), ("api",), ("--demo",)):
+            httpx.get(f"{self.api_url}/healthz/ready", timeout=PATIENCE).raise_for_status()
+
+    def launch(self, *arguments: str) -> subprocess.Popen[str]:
+        """A `relate` process that goes on; nothing is waited for."""
+        self.stdout, self.stderr = Output(), Output()
+        self._process = process = subprocess.Popen(
+            self._command(*arguments),
+            cwd=self.directory,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.stdout.follow(process.stdout)
+        self.stderr.follow(process.stderr)
+        return process
+
+    def stop(self) -> float:
+        """SIGTERM, and the seconds that it took; asserts exit status 0. Harmless when nothing runs."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0.0
+        began = time.monotonic()
+        process.send_signal(signal.SIGTERM)
+        try:
+            status = process.wait(STOP_LIMIT)
+        finally:
+            self._finish(process)
+        assert status == 0, f"exit status {status}: {self.stderr.text}"
+        return time.monotonic() - began
+
+    def kill(self) -> None:
+        """SIGKILL: the machine lost power. Harmless when nothing runs."""
+        process, self._process = self._process, None
+        if process is not None:
+            self._finish(process)
+
+    @property
+    def process_id(self) -> int:
+        """Of the server."""
+        assert self._process is not None
+        return self._process.pid
+
+    @property
+    def output(self) -> str:
+        """All that the server has printed since it was started."""
+        return self.stdout.text + self.stderr.text
+
+    def _finish(self, process: subprocess.Popen[str]) -> None:
+        process.kill()
+        process.wait()
+        self.stdout.close()
+        self.stderr.close()
+
+    # --- the command line
+
+    def relate(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        """Run `relate` to its end, whatever its status; `settings` are for this run alone."""
+        return subprocess.run(
+            self._command(*arguments),
+            cwd=self.directory,
+            env={**self.environment, **settings},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+
+    def relate_json(self, *arguments: str) -> Any:
+        """What `relate … --json` prints. It runs here, in a thread: a process would spend two seconds on imports."""
+        with ThreadPoolExecutor(1) as threads:
+            return threads.submit(self._run_here, *arguments, "--json").result()
+
+    def _run_here(self, *arguments: str) -> Any:
+        done = CliRunner().invoke(app, arguments, env=self.environment, catch_exceptions=False)
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    def add_user(self, address: str = ADDRESS, *options: str, scopes: Sequence[str] = EVERYTHING) -> str:
+        """Add a user, and a key for it; the key. `options` are `relate user add`'s."""
+        self.relate_json("user", "add", address, *options)
+        return self.create_key(address, scopes)
+
+    def create_key(self, address: str = ADDRESS, scopes: Sequence[str] = EVERYTHING, name: str = "laptop") -> str:
+        """A further key."""
+        wanted = [option for scope in scopes for option in ("--scope", scope)]
+        key: str = self.relate_json("key", "create", address, "--name", name, *wanted)["key"]
+        return key
+
+    def _command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "relate", *arguments]
+
+    # --- clients
+
+    @property
+    def api_url(self) -> str:
+        """Where the API answers."""
+        return f"http://{HOST}:{self.ports['Api__Port']}"
+
+    def tls(self) -> ssl.SSLContext:
+        """For clients: trusts the server's own certificate, and nothing else."""
+        return ssl.create_default_context(cafile=self.directory / "var" / "tls" / "localhost.pem")
+
+    @contextmanager
+    def submission(self, address: str = ADDRESS, key: str | None = None) -> Iterator[smtplib.SMTP]:
+        """A submission client that has spoken STARTTLS, and has logged in where a key is given."""
+        with smtplib.SMTP(HOST, self.ports["Smtp__Port"], "client.example.test", timeout=PATIENCE) as client:
+            client.starttls(context=self.tls())
+            if key is not None:
+                client.login(address, key)
+            yield client
+
+    @contextmanager
+    def mx(self) -> Iterator[smtplib.SMTP]:
+        """Another server, bringing mail."""
+        with smtplib.SMTP(HOST, self.ports["Smtp__MxPort"], "mx.example.org", timeout=PATIENCE) as client:
+            yield client
+
+    @contextmanager
+    def pop3(self, address: str = ADDRESS, key: str | None = None) -> Iterator[poplib.POP3]:
+        """A POP3 client over TLS that has logged in where a key is given; QUIT at the end."""
+        client = poplib.POP3_SSL(HOST, self.ports["Pop3__SecurePort"], context=self.tls(), timeout=PATIENCE)
+        try:
+            if key is not None:
+                client.user(address)
+                client.pass_(key)
+            yield client
+            client.quit()
+        finally:
+            client.close()
+
+    def api(self, key: str | None = None) -> httpx.Client:
+        """An API client with that key; a context manager."""
+        headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+        return httpx.Client(base_url=f"{self.api_url}/api/external", headers=headers, timeout=PATIENCE)
+
+
+class Output:
+    """What a process prints to one stream, read as it comes."""
+
+    def __init__(self) -> None:
+        self._lines: list[str] = []
+        self._ended = False
+        self._changed = threading.Condition()
+        self._reader: threading.Thread | None = None
+
+    @property
+    def text(self) -> str:
+        """All of it so far."""
+        with self._changed:
+            return "".join(self._lines)
+
+    def wait_for(self, words: str, timeout: float = PATIENCE) -> bool:
+        """Wait until these words were printed; False when the stream ended or `timeout` seconds passed before."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._ended or words in "".join(self._lines), timeout)
+            return words in "".join(self._lines)
+
+    def follow(self, stream: IO[str] | None) -> None:
+        """Read a stream to its end, in the background."""
+        assert stream is not None
+        self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
+        self._reader.start()
+
+    def close(self) -> None:
+        """Wait until all is read that is left of a process that has ended."""
+        if self._reader is not None:
+            self._reader.join(PATIENCE)
+
+    def _read(self, stream: IO[str]) -> None:
+        with stream:
+            for line in stream:
+                self._add(line)
+        self._add("", ended=True)
+
+    def _add(self, line: str, ended: bool = False) -> None:
+        with self._changed:
+            self._lines.append(line)
+            self._ended = ended
+            self._changed.notify_all()
+
+
+def reserve_port(until: ExitStack) -> int:
+    """A free port that nobody else is given until the stack is closed: it is bound, and listened on by nobody."""
+    sock = until.enter_context(socket.socket())
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    sock.bind((HOST, 0))
+    port: int = sock.getsockname()[1]
+    return port

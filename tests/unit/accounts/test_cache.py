@@ -1,0 +1,99 @@
+import asyncio
+
+import pytest
+
+from relate_accounts.cache import SharedLookups, TimedCache
+from tests.unit.accounts.clocks import HandClock
+
+
+def test_a_value_is_kept_for_its_time_counted_from_the_question(clock: HandClock) -> None:
+    cache = TimedCache[str, int](30, 10, clock)
+    asked = clock()
+    clock.advance(10)
+    cache.put("a", 1, asked)
+    clock.advance(19.9)
+    assert cache.get("a") == 1
+    clock.advance(0.1)
+    assert cache.get("a") is None
+    assert len(cache) == 0
+
+
+def test_the_least_recently_used_value_makes_room(clock: HandClock) -> None:
+    cache = TimedCache[str, int](30, 2, clock)
+    cache.put("a", 1, clock())
+    cache.put("b", 2, clock())
+    cache.get("a")
+    cache.put("c", 3, clock())
+    assert [cache.get(key) for key in "abc"] == [1, None, 3]
+
+
+async def test_who_asks_at_the_same_time_shares_one_lookup() -> None:
+    lookups = SharedLookups[str, int]()
+    asked, gate = 0, asyncio.Event()
+
+    async def look_up() -> int:
+        nonlocal asked
+        asked += 1
+        await gate.wait()
+        return 7
+
+    waiting = [asyncio.create_task(lookups.share("a", look_up)) for _ in range(50)]
+    await asyncio.sleep(0)
+    gate.set()
+    assert await asyncio.gather(*waiting) == [7] * 50
+    assert asked == 1
+    await lookups.share("a", look_up)
+    assert asked == 2
+
+
+async def test_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
+    lookups = SharedLookups[str, int]()
+    gate = asyncio.Event()
+
+    async def look_up() -> int:
+        await gate.wait()
+        return 7
+
+    first, second = (asyncio.create_task(lookups.share("a", look_up)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    assert await second == 7
+    assert first.cancelled()
+
+
+async def test_an_error_goes_to_all_who_wait_and_is_not_remembered() -> None:
+    lookups = SharedLookups[str, int]()
+
+    async def fail() -> int:
+        raise ConnectionError
+
+    async def succeed() -> int:
+        return 7
+
+    outcomes = await asyncio.gather(*(lookups.share("a", fail) for _ in range(3)), return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [ConnectionError] * 3
+    assert await lookups.share("a", succeed) == 7
+
+
+async def test_an_error_that_nobody_waits_for_any_more_is_not_complained_about(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    lookups = SharedLookups[str, int]()
+    gate = asyncio.Event()
+
+    async def fail() -> int:
+        await gate.wait()
+        raise ConnectionError
+
+    waiting = asyncio.create_task(lookups.share("a", fail))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.sleep(0)
+    gate.set()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert not caplog.records

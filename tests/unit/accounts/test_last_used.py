@@ -1,0 +1,105 @@
+import asyncio
+
+import pytest
+from structlog.testing import capture_logs
+
+from relate_accounts import last_used as module
+from relate_accounts.last_used import MAX_PENDING, LastUsedWriter
+from relate_accounts.types import ApiKey
+from tests.unit.accounts.clocks import HandClock
+from tests.unit.accounts.watched import WatchedStore
+
+
+async def one_key(store: WatchedStore) -> ApiKey:
+    user = await store.add_user("alice@example.org")
+    return (await store.create_key(user.id, "phone", [])).key
+
+
+async def read_again(store: WatchedStore, key: ApiKey) -> ApiKey:
+    return (await store.keys(key.user_id))[0]
+
+
+async def test_many_uses_are_one_write(store: WatchedStore, last_used: LastUsedWriter, clock: HandClock) -> None:
+    key = await one_key(store)
+    for _ in range(100):
+        clock.advance(0.01)
+        last_used.note(key.id)
+    await last_used.flush()
+    await last_used.flush()
+    assert (await read_again(store, key)).last_used == clock.now()
+    assert store.calls["touch_keys"] == 1
+
+
+async def test_uses_are_written_in_the_background(store: WatchedStore, clock: HandClock) -> None:
+    key = await one_key(store)
+    written = asyncio.Event()
+
+    class Signalling(LastUsedWriter):
+        async def flush(self) -> None:
+            await super().flush()
+            written.set()
+
+    writer = Signalling(store, interval=0.001, now=clock.now)
+    writer.note(key.id)
+    writer.start()
+    await written.wait()
+    assert (await read_again(store, key)).last_used == clock.now()
+    await writer.stop()
+
+
+async def test_stop_writes_what_is_pending_without_waiting(store: WatchedStore, last_used: LastUsedWriter) -> None:
+    key = await one_key(store)
+    last_used.start()
+    last_used.note(key.id)
+    async with asyncio.timeout(1):
+        await last_used.stop()
+    assert (await read_again(store, key)).last_used is not None
+
+
+async def test_stop_without_start_is_harmless(last_used: LastUsedWriter) -> None:
+    await last_used.stop()
+    await last_used.stop()
+
+
+async def test_a_failed_write_is_logged_and_tried_again_with_the_newest_time(
+    store: WatchedStore, last_used: LastUsedWriter, clock: HandClock
+) -> None:
+    key = await one_key(store)
+    last_used.note(key.id)
+    store.broken = True
+    with capture_logs() as logs:
+        await last_used.flush()
+    assert [(log["log_level"], log["keys"], log["error"]) for log in logs] == [("warning", 1, "AccountsUnavailable")]
+    clock.advance(1)
+    last_used.note(key.id)
+    store.broken = False
+    await last_used.flush()
+    assert (await read_again(store, key)).last_used == clock.now()
+
+
+async def test_a_database_that_hangs_does_not_hold_the_process(
+    store: WatchedStore, last_used: LastUsedWriter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "STOP_TIMEOUT", 0.01)
+    last_used.note((await one_key(store)).id)
+    store.gate.clear()
+    last_used.start()
+    with capture_logs() as logs:
+        await last_used.stop()
+    assert [log["event"] for log in logs] == ["last use of keys not written at stop"]
+
+
+async def test_what_is_pending_is_bounded(store: WatchedStore, last_used: LastUsedWriter) -> None:
+    for key_id in range(MAX_PENDING + 100):
+        last_used.note(key_id)
+    assert len(last_used._pending) == MAX_PENDING
+    store.broken = True
+    store.gate.clear()
+    with capture_logs():
+        flushing = asyncio.create_task(last_used.flush())
+        await store.asked.wait()
+        for key_id in range(100):
+            last_used.note(-key_id)
+        store.gate.set()
+        await flushing
+    assert len(last_used._pending) == MAX_PENDING

@@ -1,0 +1,108 @@
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from relate_accounts.authenticator import KeyAuthenticator
+from relate_accounts.errors import AccountsUnavailable
+from relate_accounts.traced import TracedAuthenticator
+from relate_accounts.types import Granted, Scope
+from tests.unit.accounts.watched import WatchedStore
+
+CLIENT = "192.0.2.1"
+
+
+class Seen:
+    """A seam that keeps what it is told: (user, what `finish` said) of every login."""
+
+    def __init__(self) -> None:
+        self.attempts: list[tuple[str | None, dict[str, object]]] = []
+        self.errors: list[Exception] = []
+
+    def finish(
+        self, *, success: bool, cache_hit: bool, rate_limited: bool, failure_reason: str | None, key_name: str | None
+    ) -> None:
+        self.attempts[-1][1].update(
+            success=success,
+            cache_hit=cache_hit,
+            rate_limited=rate_limited,
+            failure_reason=failure_reason,
+            key_name=key_name,
+        )
+
+    @contextmanager
+    def validate(self, user: str | None) -> Iterator["Seen"]:
+        self.attempts.append((user, {}))
+        try:
+            yield self
+        except Exception as error:
+            self.errors.append(error)
+            raise
+
+
+@pytest.fixture
+def seen() -> Seen:
+    return Seen()
+
+
+@pytest.fixture
+def traced(authenticator: KeyAuthenticator, seen: Seen) -> TracedAuthenticator:
+    return TracedAuthenticator(authenticator, seen)
+
+
+async def test_each_login_is_seen_with_its_six_facts(
+    store: WatchedStore, traced: TracedAuthenticator, seen: Seen
+) -> None:
+    user = await store.add_user("alice@example.org")
+    new = await store.create_key(user.id, "phone", [Scope.IMAP])
+    for login, scope in (("alice@example.org", Scope.IMAP), ("alice@example.org", Scope.POP3), ("x@y.z", Scope.IMAP)):
+        await traced.validate(login, new.secret, scope, CLIENT)
+    common = {"rate_limited": False}
+    assert seen.attempts == [
+        (
+            "alice@example.org",
+            common | {"success": True, "cache_hit": False, "failure_reason": None, "key_name": "phone"},
+        ),
+        (
+            "alice@example.org",
+            common | {"success": False, "cache_hit": True, "failure_reason": "missing_scope", "key_name": None},
+        ),
+        (
+            "x@y.z",
+            common | {"success": False, "cache_hit": False, "failure_reason": "user_not_found", "key_name": None},
+        ),
+    ]
+
+
+async def test_a_limited_login_has_no_reason(traced: TracedAuthenticator, seen: Seen) -> None:
+    for number in range(100):
+        await traced.validate("x@y.z", f"wrong {number}", Scope.IMAP, CLIENT)
+    assert seen.attempts[-1][1] == {
+        "success": False,
+        "cache_hit": False,
+        "rate_limited": True,
+        "failure_reason": None,
+        "key_name": None,
+    }
+
+
+async def test_a_key_alone_has_no_user(store: WatchedStore, traced: TracedAuthenticator, seen: Seen) -> None:
+    user = await store.add_user("alice@example.org")
+    new = await store.create_key(user.id, "script", [Scope.API_READ])
+    assert isinstance(await traced.validate_key(new.secret, CLIENT), Granted)
+    ((name, facts),) = seen.attempts
+    assert name is None
+    assert facts["key_name"] == "script"
+
+
+async def test_trouble_passes_through_the_span(store: WatchedStore, traced: TracedAuthenticator, seen: Seen) -> None:
+    store.broken = True
+    with pytest.raises(AccountsUnavailable):
+        await traced.validate("alice@example.org", "secret", Scope.IMAP, CLIENT)
+    assert [type(error) for error in seen.errors] == [AccountsUnavailable]
+    assert seen.attempts == [("alice@example.org", {})]
+
+
+async def test_a_key_typed_into_the_wrong_field_is_not_shown(traced: TracedAuthenticator, seen: Seen) -> None:
+    await traced.validate("rm_a-key-and-no-address", "x", Scope.IMAP, CLIENT)
+    assert seen.attempts[0][0] is None

@@ -1,0 +1,148 @@
+"""Paths, mailboxes and client names. Pure: text in, text out."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relate_smtp.paths import (
+    MAX_DOMAIN,
+    MAX_PATH,
+    POSTMASTER,
+    address_literal,
+    is_client_name,
+    parse_forward_path,
+    parse_reverse_path,
+)
+
+MAILBOXES = [
+    "ann@example.org",
+    "Ann.B+list@EXAMPLE.org",
+    "a@b",
+    "!#$%&'*+-/=?^_`{|}~@example.org",
+    '"ann"@example.org',
+    '"ann b"@example.org',
+    '"a>b@c"@example.org',
+    r'"ann\"b\\"@example.org',
+    '""@example.org',
+    "ann@host_name.example.org",
+    "ann@xn--exmple-cua.org",
+    "ann@[192.0.2.1]",
+    "ann@[IPv6:2001:db8::1]",
+    "ann@[ipv6:::ffff:192.0.2.1]",
+    "jörg@exämple.org",
+    "用户@例子.广告",
+]
+
+NO_MAILBOXES = [
+    "",
+    "ann",
+    "ann@",
+    "@example.org",
+    ".ann@example.org",
+    "ann.@example.org",
+    "a..b@example.org",
+    "a b@example.org",
+    "ann@exam ple.org",
+    "ann@-example.org",
+    "ann@example-.org",
+    "ann@example.org.",
+    "ann@example..org",
+    "ann@example.org>x",
+    "a@b@c",
+    '"ann@example.org',
+    '"ann"b@example.org',
+    '"a\x07"@example.org',
+    "ann@[192.0.2]",
+    "ann@[192.0.2.256]",
+    "ann@[2001:db8::1]",
+    "ann@[IPv6:2001:db8::g]",
+    "ann@[]",
+    "ann@[tag:content]",
+    "ann(comment)@example.org",
+    "a\r\nb@example.org",
+    "a\x00b@example.org",
+    "a\x85b@example.org",
+    "a@" + "d" * (MAX_DOMAIN + 1),
+    "a" * MAX_PATH + "@b",
+]
+
+
+@pytest.mark.parametrize("mailbox", MAILBOXES)
+def test_a_mailbox_is_kept_as_it_was_written(mailbox: str) -> None:
+    assert parse_reverse_path(f"<{mailbox}>") == (mailbox, "")
+    assert parse_forward_path(f"<{mailbox}> NOTIFY=NEVER") == (mailbox, " NOTIFY=NEVER")
+
+
+@pytest.mark.parametrize("text", NO_MAILBOXES)
+def test_what_is_no_mailbox_is_no_path(text: str) -> None:
+    assert parse_forward_path(f"<{text}>") in (None, ("ann@example.org", "x>"))
+
+
+@pytest.mark.parametrize("text", ["ann@example.org", "<ann@example.org", "ann@example.org>", " <a@b>", "<<a@b>>", ""])
+def test_a_path_has_its_angle_brackets(text: str) -> None:
+    assert parse_reverse_path(text) is None
+
+
+@pytest.mark.parametrize("route", ["@a.example:", "@a.example,@b.example:", "@A-1:"])
+def test_a_source_route_is_ignored(route: str) -> None:
+    assert parse_forward_path(f"<{route}ann@example.org>") == ("ann@example.org", "")
+
+
+@pytest.mark.parametrize("route", ["@:", "a.example:", "@a.example", "@a.example,:", "@a.example, @b.example:"])
+def test_what_is_no_source_route_is_no_path(route: str) -> None:
+    assert parse_forward_path(f"<{route}ann@example.org>") is None
+
+
+def test_only_a_sender_may_be_null() -> None:
+    assert parse_reverse_path("<> SIZE=1") == ("", " SIZE=1")
+    assert parse_forward_path("<>") is None
+
+
+def test_only_a_recipient_may_be_a_bare_postmaster() -> None:
+    assert parse_forward_path("<PostMaster>") == (POSTMASTER, "")
+    assert parse_reverse_path("<postmaster>") is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["example.org", "localhost", "DESKTOP-1_A", "[192.0.2.1]", "[IPv6:2001:db8::1]", "::1", "a.", "x" * MAX_DOMAIN],
+)
+def test_a_client_may_call_itself_anything_harmless(name: str) -> None:
+    assert is_client_name(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["", "a b", "a\tb", "a(b)", "a;b", "<a>", '"a"', "[a", "a]", "a\r\nX-Evil: 1", "a\0", "ä", "x" * (MAX_DOMAIN + 1)],
+)
+def test_nothing_that_means_something_in_a_header_is_a_client_name(name: str) -> None:
+    assert not is_client_name(name)
+
+
+@pytest.mark.parametrize(
+    ("address", "literal"),
+    [
+        ("192.0.2.7", "[192.0.2.7]"),
+        ("2001:db8::1", "[IPv6:2001:db8::1]"),
+        ("fe80::1%eth0", "[IPv6:fe80::1]"),
+    ],
+)
+def test_an_address_as_a_literal(address: str, literal: str) -> None:
+    assert address_literal(address) == literal
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=60), st.text(alphabet='<>@."[]\\:, ab-', max_size=40))
+def test_nothing_that_ends_a_line_or_a_path_gets_into_an_address(anything: str, likely: str) -> None:
+    for text in (anything, likely, f"<{anything}@b>", f"<{likely}@b>"):
+        path = parse_forward_path(text)
+        if path is not None:
+            mailbox, rest = path
+            assert text.endswith(rest)
+            assert mailbox.isprintable() or not mailbox.isascii()
+            assert not set(mailbox) & set("\r\n\0\x85")
+
+
+@pytest.mark.parametrize("text", ["<" + "a" * 5000, '<"' + "\\a" * 3000, "<" + "@a," * 2000, "<a@" + "-" * 5000])
+def test_a_long_line_that_is_no_path_is_no_long_work(text: str) -> None:
+    assert parse_reverse_path(text) is None
