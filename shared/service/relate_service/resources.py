@@ -47,9 +47,9 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
     configure_logging(service_name)
     telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name)
     engine = open_engine(settings.database.default_connection)
-    telemetry.instrument_engine(engine)
     try:
         await migrate(engine)
+        telemetry.instrument_engine(engine)  # from here on: a migration's statements are nobody's trace
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())
         last_used = LastUsedWriter(accounts)
         async with open_store(engine) as store, AsyncExitStack() as stack:

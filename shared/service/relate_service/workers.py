@@ -5,6 +5,7 @@ whose parent is gone stops too: the pipe that is its standard input ends.
 """
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -20,11 +21,17 @@ WORKER = "RELATE_WORKER"
 # A worker that dies is started again after so long (seconds): a crash at start must not burn a core.
 RESTART_REST = 1.0
 
+# Objects that may be made before the collector looks for cycles. What a command makes is freed by counting; at the
+# default of 700 the collector would walk through it all several times a message.
+COLLECT_AFTER = 50_000
+
 Main = Callable[[int], Coroutine[None, None, None]]
 
 
 def run(main: Main, workers: int = 1) -> None:
     """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process."""
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(COLLECT_AFTER)
     number = os.environ.get(WORKER)
     if number is not None:
         uvloop.run(_under_parent(main(int(number))))

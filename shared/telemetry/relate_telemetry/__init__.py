@@ -1,0 +1,1 @@
+"""The telemetry contract on OpenTelemetry: set-up, names, the command seam."""

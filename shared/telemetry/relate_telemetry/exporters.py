@@ -1,0 +1,93 @@
+"""Where telemetry goes: OTLP where an endpoint is known, else spans to the console and metrics nowhere.
+
+The standard OTEL_* variables win over ours. Exporters are loaded by their entry points, so that a service pays for the
+one it uses (gRPC takes a third of a second to import).
+"""
+
+import os
+import sys
+from collections.abc import Mapping
+from importlib.metadata import entry_points
+from time import localtime, strftime
+from typing import Any, Literal
+
+from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
+from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+
+Signal = Literal["traces", "metrics"]
+
+_OTLP = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+
+
+def span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> SpanExporter | None:
+    """The exporter for spans, None when OTEL_TRACES_EXPORTER is none. Raises ValueError naming a malformed variable."""
+    name = _exporter_name("traces", endpoint, environ) or "console"
+    if name == "console":
+        return ConsoleSpanExporter(out=sys.stdout, formatter=format_span)
+    exporter: SpanExporter | None = _load("traces", name, endpoint, environ)
+    return exporter
+
+
+def metric_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> MetricExporter | None:
+    """The exporter for metrics, None without an endpoint. Raises ValueError naming a malformed variable."""
+    name = _exporter_name("metrics", endpoint, environ) or "none"
+    exporter: MetricExporter | None = _load("metrics", name, endpoint, environ)
+    return exporter
+
+
+def _exporter_name(signal: Signal, endpoint: str | None, environ: Mapping[str, str]) -> str | None:
+    chosen = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip()
+    return chosen or ("otlp" if endpoint or _has_standard_endpoint(signal, environ) else None)
+
+
+def _has_standard_endpoint(signal: Signal, environ: Mapping[str, str]) -> bool:
+    variables = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
+    return any(environ.get(variable) for variable in variables)
+
+
+def _load(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> Any:
+    if name == "none":
+        return None
+    if name == "otlp":
+        name = _otlp_name(signal, environ)
+    arguments = {}
+    if endpoint and name in _OTLP.values() and not _has_standard_endpoint(signal, environ):
+        arguments["endpoint"] = endpoint if name == _OTLP["grpc"] else f"{endpoint.rstrip('/')}/v1/{signal}"
+    found = entry_points(group=f"opentelemetry_{signal}_exporter", name=name)
+    if not found:
+        raise ValueError(f"OTEL_{signal.upper()}_EXPORTER: there is no exporter {name!r}")
+    return found[name].load()(**arguments)
+
+
+def _otlp_name(signal: Signal, environ: Mapping[str, str]) -> str:
+    general = "OTEL_EXPORTER_OTLP_PROTOCOL"
+    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"
+    variable = own if environ.get(own) else general
+    protocol = environ.get(variable, "").strip() or "grpc"
+    if protocol not in _OTLP:
+        raise ValueError(f"{variable}: {protocol!r} is none of {', '.join(_OTLP)}")
+    return _OTLP[protocol]
+
+
+def format_span(span: ReadableSpan) -> str:
+    """A span on one line: when, how long, what, how it ended, where it belongs."""
+    context, parent = span.context, span.parent
+    start, end = span.start_time or 0, span.end_time or 0
+    clock = strftime("%H:%M:%S", localtime(start / 1e9))
+    parts = [
+        f"{clock}.{start // 1_000_000 % 1000:03d} {(end - start) / 1e6:9.3f} ms  {span.name}",
+        *(f"{key}={_flat(value)}" for key, value in (span.attributes or {}).items()),
+        f"trace={format_trace_id(context.trace_id)} span={format_span_id(context.span_id)}",
+    ]
+    if parent is not None:
+        parts.append(f"parent={format_span_id(parent.span_id)}")
+    parts += (f"link={format_trace_id(link.context.trace_id)}" for link in span.links)
+    if span.status.status_code is StatusCode.ERROR:
+        parts.append(f"ERROR {_flat(span.status.description or '')}".rstrip())
+    return "  ".join(parts) + "\n"
+
+
+def _flat(value: object) -> str:
+    return " ".join(str(value).split())

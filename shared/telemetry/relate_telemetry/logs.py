@@ -1,0 +1,118 @@
+"""Logs: JSON lines to stderr that name the trace they belong to, and exporters that complain once a minute.
+
+Tracebacks are told as spans tell them: frames and safe messages.
+"""
+
+import logging
+import sys
+import time
+from collections.abc import Iterable
+from typing import Any, TextIO
+
+import structlog
+from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+from relate_telemetry.redaction import safe_traceback
+
+COMPLAINT_SECONDS = 60.0  # between two lines about the same dead collector
+
+# Loggers that speak up at each failed export: a filter works only on the logger that a line was given to.
+_EXPORT_LOGGERS = (
+    "opentelemetry.exporter.otlp.common.http",
+    "opentelemetry.exporter.otlp.proto.grpc.exporter",
+    "opentelemetry.exporter.otlp.proto.http.metric_exporter",
+    "opentelemetry.exporter.otlp.proto.http.trace_exporter",
+    "opentelemetry.sdk.metrics._internal.export",
+    "relate_telemetry.span_queue",
+)
+
+
+def add_trace_ids(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A structlog processor: trace_id and span_id of the current span, if there is one."""
+    context = get_current_span().get_span_context()
+    if context.is_valid:
+        event["trace_id"] = format_trace_id(context.trace_id)
+        event["span_id"] = format_span_id(context.span_id)
+    return event
+
+
+def configure_logging(service_name: str, stream: TextIO | None = None) -> None:
+    """Our own lines from INFO and those of libraries from WARNING, as JSON, to `stream` (stderr)."""
+    output = stream or sys.stderr
+
+    def add_service(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+        event["service"] = service_name
+        return event
+
+    shared: list[Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        add_service,
+        add_trace_ids,
+        structlog.processors.ExceptionRenderer(_format_exception),
+    ]
+    structlog.configure(
+        processors=[*shared, structlog.processors.JSONRenderer()],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(output),
+        cache_logger_on_first_use=True,
+    )
+    _configure_libraries(shared, output)
+
+
+def throttle_exporters() -> None:
+    """Let exporters say once a minute that a collector does not answer. Harmless when repeated."""
+    for name in _EXPORT_LOGGERS:
+        logger = logging.getLogger(name)
+        if not any(isinstance(each, Throttle) for each in logger.filters):
+            logger.addFilter(Throttle())
+
+
+class Throttle(logging.Filter):
+    """Passes one line in COMPLAINT_SECONDS, and has it say how many there were."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._next = 0.0
+        self._withheld = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the line may pass."""
+        now = time.monotonic()
+        if now < self._next:
+            self._withheld += 1
+            return False
+        if self._withheld:
+            record.msg = f"{record.getMessage()} ({self._withheld} more lines like this before)"
+            record.args = None
+        self._next, self._withheld = now + COMPLAINT_SECONDS, 0
+        return True
+
+
+def _configure_libraries(shared: Iterable[Processor], output: TextIO) -> None:
+    handler = logging.StreamHandler(output)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[*shared, _add_logger_name],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.JSONRenderer(),
+            ],
+        )
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(logging.WARNING)
+
+
+def _add_logger_name(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    record: Any = event.get("_record")
+    if record is not None:
+        event["logger"] = record.name
+    return event
+
+
+def _format_exception(exc_info: ExcInfo) -> str:
+    return safe_traceback(exc_info[1])

@@ -1,0 +1,151 @@
+"""Every name that telemetry emits, in one place: sources, meters, the 18 metrics, spans, attribute keys.
+
+The names, kinds and units of the first table are a contract with dashboards outside this repository.
+"""
+
+from typing import Literal, NamedTuple
+
+ProtocolName = Literal["smtp", "pop3", "imap"]
+SourceName = Literal["smtp", "pop3", "imap", "api"]
+
+SOURCES = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap", "api": "Relate.Api"}
+METERS = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap"}
+NAMESPACE = "relate-mail"
+
+
+class Instrument(NamedTuple):
+    """One metric: what Prometheus shows is the name with dots as underscores, and `_total` behind a counter."""
+
+    name: str
+    kind: Literal["counter", "histogram", "updowncounter"]
+    unit: str
+    description: str
+
+
+def _reader(protocol: ProtocolName, title: str) -> tuple[Instrument, ...]:
+    return (
+        Instrument(f"{protocol}.messages.retrieved", "counter", "messages", f"Total messages retrieved via {title}"),
+        Instrument(f"{protocol}.bytes.sent", "counter", "bytes", f"Total bytes sent via {title}"),
+        Instrument(f"{protocol}.auth.attempts", "counter", "attempts", f"{title} authentication attempts"),
+        Instrument(f"{protocol}.auth.failures", "counter", "failures", f"{title} authentication failures"),
+        Instrument(f"{protocol}.commands", "counter", "commands", f"{title} commands processed (tagged by command)"),
+        Instrument(f"{protocol}.sessions.active", "updowncounter", "sessions", f"Currently active {title} sessions"),
+    )
+
+
+INSTRUMENTS: tuple[Instrument, ...] = (
+    Instrument("smtp.messages.received", "counter", "messages", "Total messages received via SMTP"),
+    Instrument("smtp.bytes.received", "counter", "bytes", "Total bytes received via SMTP"),
+    Instrument("smtp.auth.attempts", "counter", "attempts", "SMTP authentication attempts"),
+    Instrument("smtp.auth.failures", "counter", "failures", "SMTP authentication failures"),
+    Instrument("smtp.message.processing.duration", "histogram", "ms", "Time to process an SMTP message"),
+    Instrument("smtp.connections.active", "updowncounter", "connections", "Currently active SMTP connections"),
+    *_reader("pop3", "POP3"),
+    *_reader("imap", "IMAP"),
+)
+
+# Ours, beside the contract.
+OWN_METER = "Relate.Telemetry"
+SPANS_DROPPED = "relate.telemetry.spans.dropped"
+
+
+def _duration(protocol: ProtocolName, title: str) -> Instrument:
+    return Instrument(
+        f"{protocol}.command.duration",
+        "histogram",
+        "s",
+        f"Time from the last octet of an {title} command to its reply, without waits for the client",
+    )
+
+
+OWN_INSTRUMENTS: tuple[Instrument, ...] = (
+    _duration("smtp", "SMTP"),
+    _duration("pop3", "POP3"),
+    _duration("imap", "IMAP"),
+    Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
+    Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
+    Instrument(SPANS_DROPPED, "counter", "spans", "Spans that were lost on the way out (tagged by reason)"),
+)
+
+# Histogram bounds by unit. Commands start at 100 µs: most of them are answered from memory.
+BOUNDS: dict[str, tuple[float, ...]] = {
+    "s": (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
+    "ms": (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000),
+}
+
+# Metric attributes.
+COMMAND = "command"
+OUTCOME = "outcome"
+REASON = "reason"
+
+UNKNOWN_VERB = "UNKNOWN"
+ABANDONED = "abandoned"  # the outcome of a command whose client went away before its reply
+OUTCOMES = frozenset({"ok", "refused", "failed", ABANDONED})
+UNKNOWN_OUTCOME = "unknown"
+
+# Span attributes that are the same for every protocol.
+CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
+USER = "relate.user"  # a user's address, in an operation's attributes: `Otel__UserNames` applies to it
+
+
+class CommandKeys(NamedTuple):
+    """The attribute keys of one protocol's session, transaction and command spans."""
+
+    session_id: str
+    command: str
+    state: str
+    reply_code: str
+    outcome: str
+    octets_received: str
+    octets_sent: str
+    end_reason: str
+
+
+class AuthKeys(NamedTuple):
+    """The attribute keys of one source's auth.validate span."""
+
+    user: str
+    cache_hit: str
+    success: str
+    rate_limited: str
+    failure_reason: str
+    key_name: str
+
+
+def command_keys(protocol: ProtocolName) -> CommandKeys:
+    """`pop3.session_id`, `pop3.command`, …"""
+    return CommandKeys(
+        session_id=f"{protocol}.session_id",
+        command=f"{protocol}.command",
+        state=f"{protocol}.state",
+        reply_code=f"{protocol}.reply.code",
+        outcome=f"{protocol}.outcome",
+        octets_received=f"{protocol}.octets.received",
+        octets_sent=f"{protocol}.octets.sent",
+        end_reason=f"{protocol}.end_reason",
+    )
+
+
+def auth_keys(source: SourceName) -> AuthKeys:
+    """`imap.auth.user`, `imap.auth.cache_hit`, …"""
+    return AuthKeys(*(f"{source}.auth.{key}" for key in AuthKeys._fields))
+
+
+def session_span(protocol: ProtocolName) -> str:
+    """The name of a connection's span."""
+    return f"{protocol}.session"
+
+
+def transaction_span(protocol: ProtocolName) -> str:
+    """The name of a mail transaction's span (RFC 5321 §3.3)."""
+    return f"{protocol}.transaction"
+
+
+def command_span(protocol: ProtocolName, verb: str) -> str:
+    """The name of a command's span; `verb` is from a fixed table."""
+    return f"{protocol}.command.{verb.lower()}"
+
+
+def auth_span(source: SourceName) -> str:
+    """The name of a login's span."""
+    return f"{source}.auth.validate"

@@ -1,0 +1,124 @@
+"""The SDK's two providers: those that somebody installed before, or our own with a bounded way out and a quick end."""
+
+import logging
+import os
+import time
+from collections.abc import Iterable
+from weakref import WeakSet
+
+from opentelemetry import metrics, trace
+from opentelemetry.metrics import CallbackOptions, Observation
+from opentelemetry.sdk.environment_variables import OTEL_METRIC_EXPORT_INTERVAL, OTEL_TRACES_SAMPLER
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+from relate_telemetry.exporters import metric_exporter, span_exporter
+from relate_telemetry.metrics import observable_counter
+from relate_telemetry.names import OWN_METER, REASON, SPANS_DROPPED
+from relate_telemetry.redaction import Redaction
+from relate_telemetry.span_queue import SHUTDOWN_SECONDS, SpanQueue, limits_from_environment
+
+METRIC_INTERVAL = 10_000.0  # ms between exports: the SDK's minute looks like a standstill on a dashboard
+
+_logger = logging.getLogger(__name__)
+# Once shut down, ours are still the global ones, as these are set once for good: they are nobody's to join then.
+_ours: "WeakSet[TracerProvider | MeterProvider]" = WeakSet()
+_redacted: "WeakSet[TracerProvider]" = WeakSet()
+
+
+class Providers:
+    """The two providers in use, and of them what is ours to end."""
+
+    def __init__(self, tracers: TracerProvider, meters: MeterProvider, spans: SpanQueue | None) -> None:
+        self.tracers = tracers
+        self.meters = meters
+        self._spans = spans
+
+    def shutdown(self) -> None:
+        """Send what waits, spans and metrics at once, and give up after SHUTDOWN_SECONDS."""
+        deadline = time.monotonic() + SHUTDOWN_SECONDS
+        if self._spans is not None:
+            self._spans.stop()
+        if self.meters in _ours:
+            _end_meters(self.meters, deadline)
+        if self._spans is not None:
+            self._spans.join(deadline)
+        if self.tracers in _ours:
+            self.tracers.shutdown()
+
+
+def find_or_make_providers(resource: Resource, endpoint: str | None) -> Providers:
+    """The global providers where they are the SDK's, else new ones, made global if there are none.
+
+    Raises ValueError naming a malformed OTEL_* variable.
+    """
+    tracers, meters = _installed_tracers(), _installed_meters()
+    # Everything that may be malformed is read before anything is begun.
+    span_out = None if tracers else span_exporter(endpoint)
+    metric_out = None if meters else metric_exporter(endpoint)
+    spans = SpanQueue(span_out, limits_from_environment()) if span_out else None
+    tracers = tracers or _make_tracers(resource, spans)
+    meters = meters or _make_meters(resource, metric_out)
+    redact(tracers)
+    if spans is not None:
+        _count_dropped(meters, spans)
+    return Providers(tracers, meters, spans)
+
+
+def redact(tracers: TracerProvider) -> None:
+    """Put Redaction in front of whatever exports from a provider. Harmless when repeated."""
+    if tracers not in _redacted:
+        _redacted.add(tracers)
+        tracers.add_span_processor(Redaction())
+
+
+def _installed_tracers() -> TracerProvider | None:
+    installed = trace.get_tracer_provider()
+    return installed if isinstance(installed, TracerProvider) and installed not in _ours else None
+
+
+def _installed_meters() -> MeterProvider | None:
+    installed = metrics.get_meter_provider()
+    return installed if isinstance(installed, MeterProvider) and installed not in _ours else None
+
+
+def _make_tracers(resource: Resource, spans: SpanQueue | None) -> TracerProvider:
+    # The SDK's own default lets any API client turn tracing off for its requests, by a traceparent that is not sampled.
+    sampler = None if os.environ.get(OTEL_TRACES_SAMPLER) else ALWAYS_ON
+    provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
+    if spans is not None:
+        provider.add_span_processor(spans)
+    _ours.add(provider)
+    if not isinstance(trace.get_tracer_provider(), TracerProvider):
+        trace.set_tracer_provider(provider)
+    return provider
+
+
+def _make_meters(resource: Resource, exporter: MetricExporter | None) -> MeterProvider:
+    readers = [PeriodicExportingMetricReader(exporter, _metric_interval())] if exporter else []
+    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    _ours.add(provider)
+    if not isinstance(metrics.get_meter_provider(), MeterProvider):
+        metrics.set_meter_provider(provider)
+    return provider
+
+
+def _metric_interval() -> float | None:
+    return None if os.environ.get(OTEL_METRIC_EXPORT_INTERVAL) else METRIC_INTERVAL
+
+
+def _count_dropped(meters: MeterProvider, spans: SpanQueue) -> None:
+    def observe(options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(count, {REASON: reason}) for reason, count in dict(spans.dropped).items()]
+
+    observable_counter(meters.get_meter(OWN_METER), SPANS_DROPPED, observe)
+
+
+def _end_meters(meters: MeterProvider, deadline: float) -> None:
+    try:
+        meters.shutdown(timeout_millis=max(0.0, deadline - time.monotonic()) * 1000)
+    except Exception:
+        _logger.exception("the meter provider did not end well")

@@ -1,0 +1,149 @@
+"""What may be said about people and errors: user names by choice, exception messages without values.
+
+Database errors quote the values that they met, and mail is made of values: of those only the classes and the SQLSTATE
+are told. `Redaction` holds every span to that, whoever made it.
+"""
+
+import re
+import traceback
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import Literal
+
+from opentelemetry.sdk.trace import Event, Span, SpanProcessor
+from opentelemetry.semconv.attributes.exception_attributes import (
+    EXCEPTION_MESSAGE,
+    EXCEPTION_STACKTRACE,
+    EXCEPTION_TYPE,
+)
+from opentelemetry.trace import Span as AnySpan
+from opentelemetry.trace import Status, StatusCode
+from opentelemetry.util.types import AttributeValue
+
+UserNames = Literal["clear", "hash", "drop"]
+
+MESSAGE_LIMIT = 256  # characters of an exception's message: enough to recognise it, too few to carry a message body
+USER_NAME_LIMIT = 256  # characters: the longest address that SMTP can carry (RFC 5321 §4.5.3.1.3)
+HASH_LENGTH = 16  # hexadecimal characters, 64 bits: no two users of one system are likely to share it
+
+_DATABASES = frozenset({"sqlalchemy", "asyncpg", "sqlite3", "aiosqlite"})
+# How SQLAlchemy introduces a driver's message: all behind it may be values.
+_DRIVER = re.compile(
+    r"\((?:sqlalchemy|asyncpg|sqlite3|aiosqlite)\.[\w.]+\)(?: <class '[\w.]+'>)?|<class '(?:asyncpg|sqlite3)\.[\w.]+'>"
+)
+_FRAME = re.compile(r'^ *File ".*", line \d+, in .*$', re.MULTILINE)
+
+
+def user_names(mode: UserNames) -> Callable[[str | None], str | None]:
+    """What becomes of a user's name before it is emitted; None is left out.
+
+    `hash` is plain SHA-256: every service, replica and restart agrees on it without a key to distribute, and whoever
+    knows an address can find its traces. So it hides names from readers, not from someone who guesses: `drop` does.
+    """
+    return {"clear": _clear, "hash": _hash, "drop": _drop}[mode]
+
+
+def _clear(name: str | None) -> str | None:
+    return name[:USER_NAME_LIMIT] if name else None
+
+
+def _hash(name: str | None) -> str | None:
+    # Addresses are compared without case, so one user has one hash.
+    return sha256(name.casefold().encode(errors="replace")).hexdigest()[:HASH_LENGTH] if name else None
+
+
+def _drop(name: str | None) -> None:
+    return None
+
+
+def exception_type(error: BaseException) -> str:
+    """The class, with its module unless it is a builtin: OpenTelemetry's `exception.type`."""
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def safe_message(error: BaseException) -> str:
+    """An exception's message as it may be emitted: its first line, shortened; of a database's no word of its own."""
+    return _database_message(error) if _is_database(exception_type(error)) else safe_text(str(error))
+
+
+def safe_text(text: str) -> str:
+    """The first line of an error's text, cut where a database driver's words begin, and to MESSAGE_LIMIT."""
+    line = text.strip().partition("\n")[0]
+    driver = _DRIVER.search(line)
+    return (line[: driver.end()] if driver else line)[:MESSAGE_LIMIT]
+
+
+def safe_traceback(error: BaseException) -> str:
+    """A traceback of an exception and of those behind it, with safe messages."""
+    return "\ncaused:\n".join(
+        "".join(traceback.format_tb(each.__traceback__)) + f"{exception_type(each)}: {safe_message(each)}"
+        for each in reversed(list(_chain(error)))
+    )
+
+
+def record_fault(span: AnySpan, error: BaseException) -> None:
+    """Mark a span as failed by our own trouble: status Error, exception.type and exception.message."""
+    kind, message = exception_type(error), safe_message(error)
+    span.set_attributes({EXCEPTION_TYPE: kind, EXCEPTION_MESSAGE: message})
+    span.set_status(Status(StatusCode.ERROR, kind))
+
+
+def _is_database(kind: str) -> bool:
+    return kind.partition(".")[0] in _DATABASES
+
+
+def _database_message(error: BaseException) -> str:
+    chain = list(_chain(error))
+    classes = dict.fromkeys(type(each).__name__ for each in chain)
+    states = dict.fromkeys(filter(None, map(_state, chain)))
+    return ", ".join((*classes, *states))[:MESSAGE_LIMIT]
+
+
+def _state(error: BaseException) -> str | None:
+    sqlstate = getattr(error, "sqlstate", None)
+    return f"SQLSTATE {sqlstate}" if sqlstate else getattr(error, "sqlite_errorname", None)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+class Redaction(SpanProcessor):
+    """Holds spans of every maker to what may be said about errors, just before they end.
+
+    Exporters see a span only afterwards, so this works in front of any of them. OpenTelemetry's OnEnding hook may still
+    change a span, but the SDK closes its setters first: hence the private names, which tests watch.
+    """
+
+    def _on_ending(self, span: Span) -> None:
+        if span._status.status_code is not StatusCode.ERROR and not len(span._events):
+            return
+        failed = [event for event in span._events if event.name == "exception"]
+        for event in failed:
+            event._attributes = _redact_exception(dict(event.attributes or {}))
+        if span._status.status_code is StatusCode.ERROR and span._status.description:
+            span._status = Status(StatusCode.ERROR, _redact_description(span, failed))
+
+
+def _redact_exception(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
+    database = _is_database(str(attributes.get(EXCEPTION_TYPE, "")))
+    message = "" if database else safe_text(str(attributes.get(EXCEPTION_MESSAGE, "")))
+    frames = "\n".join(_FRAME.findall(str(attributes.get(EXCEPTION_STACKTRACE, ""))))
+    return attributes | {EXCEPTION_MESSAGE: message, EXCEPTION_STACKTRACE: frames}
+
+
+def _redact_description(span: Span, failed: list[Event]) -> str | None:
+    description = span._status.description or ""
+    kinds = [str((event.attributes or {}).get(EXCEPTION_TYPE, "")) for event in failed]
+    if any(map(_is_database, kinds)):
+        return kinds[-1]
+    scope = span.instrumentation_scope.name if span.instrumentation_scope else ""
+    if _DATABASES.isdisjoint(scope.split(".")):
+        return safe_text(description)
+    driver = _DRIVER.match(description)
+    return driver.group() if driver else None

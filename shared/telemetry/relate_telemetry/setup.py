@@ -1,0 +1,110 @@
+"""Setting telemetry up, once a process: resource, sources, database, the caller's additions, meters, exporter.
+
+Telemetry is never in the way: without a collector, services run as they do with one. Call it after a fork, not before:
+each worker is an instance of its own.
+"""
+
+import atexit
+import os
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from typing import ClassVar
+from urllib.parse import urlsplit
+
+from opentelemetry.sdk.environment_variables import OTEL_SDK_DISABLED
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SERVICE_VERSION
+from pydantic import BaseModel, ConfigDict, field_validator
+from pydantic.alias_generators import to_pascal
+
+from relate_telemetry.logs import throttle_exporters
+from relate_telemetry.names import NAMESPACE
+from relate_telemetry.providers import find_or_make_providers
+from relate_telemetry.redaction import UserNames
+from relate_telemetry.telemetry import Telemetry, no_telemetry
+
+__all__ = ["Telemetry", "TelemetrySettings", "add_relate_telemetry", "build_resource"]
+
+_SERVICE_NAMESPACE = "service.namespace"  # not among the stable constants of the semantic conventions yet
+
+_running: dict[int, Telemetry] = {}  # by process id: a forked child has none yet
+
+
+class TelemetrySettings(BaseModel):
+    """`Otel__Endpoint` (http or https URL; none: spans to the console) and `Otel__UserNames` (clear, hash or drop)."""
+
+    model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid", frozen=True)
+    prefix: ClassVar[str] = "Otel"
+
+    endpoint: str | None = None
+    user_names: UserNames = "clear"
+
+    @field_validator("endpoint")
+    @classmethod
+    def _check_endpoint(cls, value: str | None) -> str | None:
+        if not value:  # an empty variable is how compose files spell "none"
+            return None
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("an http or https URL is needed, such as http://otel-collector:4317")
+        return value
+
+
+def add_relate_telemetry(
+    settings: TelemetrySettings,
+    service_name: str,
+    configure_tracing: Callable[[TracerProvider], None] | None = None,
+    configure_metrics: Callable[[MeterProvider], None] | None = None,
+) -> Telemetry:
+    """Set telemetry up for this process and return it; called again, it is the same one, whatever the arguments.
+
+    `configure_tracing` and `configure_metrics` get the providers, to add instrumentation or processors of their own.
+    A provider that somebody installed before (`opentelemetry-instrument`) is used as it is. The standard OTEL_*
+    variables win over the settings. Raises ValueError naming a malformed variable.
+    """
+    if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
+        return no_telemetry()
+    process = os.getpid()
+    if process not in _running:
+        _running[process] = _set_up(settings, service_name, configure_tracing, configure_metrics)
+    return _running[process]
+
+
+def _set_up(
+    settings: TelemetrySettings,
+    service_name: str,
+    configure_tracing: Callable[[TracerProvider], None] | None,
+    configure_metrics: Callable[[MeterProvider], None] | None,
+) -> Telemetry:
+    throttle_exporters()
+    providers = find_or_make_providers(build_resource(service_name), settings.endpoint)
+    if configure_tracing is not None:
+        configure_tracing(providers.tracers)
+    if configure_metrics is not None:
+        configure_metrics(providers.meters)
+
+    process = os.getpid()
+
+    def shut_down() -> None:
+        atexit.unregister(telemetry.shutdown)
+        _running.pop(process, None)
+        providers.shutdown()
+
+    telemetry = Telemetry(providers.tracers, providers.meters, settings.user_names, shut_down)
+    atexit.register(telemetry.shutdown)
+    return telemetry
+
+
+def build_resource(service_name: str) -> Resource:
+    """Who we are. The SDK adds service.instance.id, new in each process; the OTEL_* variables have the last word."""
+    ours = {SERVICE_NAME: service_name, SERVICE_VERSION: _version(service_name), _SERVICE_NAMESPACE: NAMESPACE}
+    return Resource.create(ours).merge(OTELResourceDetector().detect())
+
+
+def _version(service_name: str) -> str:
+    try:
+        return version(service_name)
+    except PackageNotFoundError:
+        return version("relate-telemetry")  # all members are released together

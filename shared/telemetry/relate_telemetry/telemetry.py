@@ -1,0 +1,88 @@
+"""What a service holds of telemetry: the seams, made from two providers, and the way to end them."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
+from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
+
+from relate_telemetry.auth import Authentication
+from relate_telemetry.instrument import instrument_app, instrument_engine
+from relate_telemetry.names import METERS, SOURCES, ProtocolName, SourceName
+from relate_telemetry.operations import Operations
+from relate_telemetry.pipeline import Pipeline
+from relate_telemetry.redaction import UserNames, user_names
+from relate_telemetry.seam import NoTelemetry, ProtocolTelemetry
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+
+class Telemetry:
+    """The telemetry of one process: `user_names_mode` is `Otel__UserNames`, `on_shutdown` ends what the maker owns.
+
+    Tracers and meters are those of its own providers, whatever the global ones are.
+    """
+
+    def __init__(
+        self,
+        tracer_provider: TracerProvider,
+        meter_provider: MeterProvider,
+        user_names_mode: UserNames = "clear",
+        on_shutdown: Callable[[], None] | None = None,
+    ) -> None:
+        self.tracer_provider = tracer_provider
+        self.meter_provider = meter_provider
+        self._user_names = user_names(user_names_mode)
+        self._on_shutdown = on_shutdown
+        self._protocols: dict[ProtocolName, ProtocolTelemetry] = {}
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether anything is recorded at all."""
+        return not isinstance(self.tracer_provider, NoOpTracerProvider)
+
+    def protocol(self, name: ProtocolName) -> ProtocolTelemetry:
+        """The command seam of a protocol, for the driver: always the same one, as it knows the verbs seen so far."""
+        if name not in self._protocols:
+            self._protocols[name] = self._make_protocol(name)
+        return self._protocols[name]
+
+    def auth(self, source: SourceName) -> Authentication:
+        """The logins of a source, for the traced authenticator."""
+        meter = self.meter_provider.get_meter(SOURCES[source])
+        return Authentication(source, self._tracer(source), meter, self._user_names)
+
+    def operations(self, source: SourceName) -> Operations:
+        """The operations of a source, for traced stores and for the API."""
+        return Operations(self._tracer(source), self._user_names)
+
+    def instrument_engine(self, engine: "AsyncEngine") -> None:
+        """Trace an SQLAlchemy engine's statements: their text, never their parameters. Harmless when repeated."""
+        if self.is_enabled:
+            instrument_engine(engine.sync_engine, self.tracer_provider, self.meter_provider)
+
+    def instrument_app(self, app: "FastAPI") -> None:
+        """Trace a FastAPI application's requests, health probes left out. Harmless when repeated."""
+        if self.is_enabled:
+            instrument_app(app, self.tracer_provider, self.meter_provider)
+
+    def shutdown(self) -> None:
+        """Send what waits and end, within 5 s whatever the collector does. Harmless when repeated."""
+        end, self._on_shutdown = self._on_shutdown, None
+        if end is not None:
+            end()
+
+    def _make_protocol(self, name: ProtocolName) -> ProtocolTelemetry:
+        if not self.is_enabled:
+            return NoTelemetry()
+        return Pipeline(name, self._tracer(name), self.meter_provider.get_meter(METERS[name]))
+
+    def _tracer(self, source: SourceName) -> Tracer:
+        return self.tracer_provider.get_tracer(SOURCES[source])
+
+
+def no_telemetry() -> Telemetry:
+    """Telemetry that records nothing."""
+    return Telemetry(NoOpTracerProvider(), NoOpMeterProvider())

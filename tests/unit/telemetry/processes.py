@@ -1,0 +1,53 @@
+"""Python in a process of its own: global providers, the environment and exits are a process's affair."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+TIMEOUT = 60.0  # seconds: two for starting, five for the slowest end, the rest for a loaded machine
+
+NOTHING: Mapping[str, str] = {}
+PREPARED = """
+import json, os, sys
+from relate_config import load
+from relate_telemetry.seam import Done, NoTelemetry
+from relate_telemetry.setup import Telemetry, TelemetrySettings, add_relate_telemetry
+def converse(telemetry, commands=1):
+    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    for _ in range(commands):
+        with session.command("NOOP", "transaction") as command:
+            command.finish(Done("ok", "+OK", received=6, sent=5))
+    session.end("closed")
+def start(**arguments):
+    settings = TelemetrySettings(endpoint=os.environ.get("Otel__Endpoint"))
+    return add_relate_telemetry(settings, "relate-pop3", **arguments)
+"""
+
+
+def start_python(code: str, environ: Mapping[str, str], *, instrumented: bool = False) -> "subprocess.Popen[str]":
+    """Start `code` after PREPARED, with these variables and none of telemetry's besides."""
+    clean = {name: value for name, value in os.environ.items() if not name.upper().startswith("OTEL")}
+    launcher = [str(Path(sys.executable).with_name("opentelemetry-instrument"))] if instrumented else []
+    return subprocess.Popen(
+        [*launcher, sys.executable, "-c", PREPARED + code],
+        env=clean | dict(environ),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
+    """What it wrote to stdout and to stderr, once it has ended well."""
+    with process:
+        out, errors = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, errors
+    return out, errors
+
+
+def run_python(code: str, environ: Mapping[str, str] = NOTHING, *, instrumented: bool = False) -> tuple[str, str]:
+    """Run `code` to its end."""
+    return finish(start_python(code, environ, instrumented=instrumented))

@@ -1,0 +1,93 @@
+"""Logins: the span with its six tags, the two counts, and user names as `Otel__UserNames` wants them."""
+
+import contextlib
+
+import pytest
+
+from relate_telemetry.names import SourceName
+from relate_telemetry.redaction import UserNames
+from relate_telemetry.testing import recording_telemetry
+
+SOURCES: tuple[SourceName, ...] = ("smtp", "pop3", "imap", "api")
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_login_that_succeeds_has_its_tags_and_counts_as_an_attempt(source: SourceName) -> None:
+    telemetry, seen = recording_telemetry()
+    with telemetry.auth(source).validate("alice@example.test") as attempt:
+        attempt.finish(success=True, cache_hit=True, key_name="laptop")
+    span = seen.span(f"{source}.auth.validate")
+    assert (span.status, span.scope) == ("UNSET", f"Relate.{source.capitalize()}")
+    assert span.attributes == {
+        f"{source}.auth.user": "alice@example.test",
+        f"{source}.auth.success": True,
+        f"{source}.auth.cache_hit": True,
+        f"{source}.auth.rate_limited": False,
+        f"{source}.auth.key_name": "laptop",
+    }
+    assert (seen.total(f"{source}.auth.attempts"), seen.total(f"{source}.auth.failures")) == (1, 0)
+
+
+@pytest.mark.parametrize("reason", ["user_not_found", "invalid_key", "missing_scope"])
+def test_a_refused_login_says_why_and_is_no_error(reason: str) -> None:
+    telemetry, seen = recording_telemetry()
+    with telemetry.auth("imap").validate("alice@example.test") as attempt:
+        attempt.finish(success=False, failure_reason=reason)
+    span = seen.span("imap.auth.validate")
+    assert (span.status, span.attributes["imap.auth.failure_reason"]) == ("UNSET", reason)
+    assert (seen.total("imap.auth.attempts"), seen.total("imap.auth.failures")) == (1, 1)
+
+
+def test_a_rate_limited_login_is_tagged() -> None:
+    telemetry, seen = recording_telemetry()
+    with telemetry.auth("smtp").validate("alice@example.test") as attempt:
+        attempt.finish(success=False, rate_limited=True)
+    attributes = seen.span("smtp.auth.validate").attributes
+    assert attributes["smtp.auth.rate_limited"] is True
+    assert "smtp.auth.failure_reason" not in attributes
+
+
+def test_an_exception_is_an_error_an_attempt_and_a_failure() -> None:
+    telemetry, seen = recording_telemetry()
+    with contextlib.suppress(RuntimeError), telemetry.auth("pop3").validate("alice@example.test"):
+        raise RuntimeError("the database is away")
+    span = seen.span("pop3.auth.validate")
+    assert (span.status, span.attributes["pop3.auth.success"]) == ("ERROR", False)
+    assert span.attributes["exception.message"] == "the database is away"
+    assert (seen.total("pop3.auth.attempts"), seen.total("pop3.auth.failures")) == (1, 1)
+
+
+def test_an_exception_after_the_verdict_counts_once() -> None:
+    telemetry, seen = recording_telemetry()
+    with contextlib.suppress(RuntimeError), telemetry.auth("pop3").validate("alice@example.test") as attempt:
+        attempt.finish(success=True)
+        raise RuntimeError
+    assert (seen.total("pop3.auth.attempts"), seen.total("pop3.auth.failures")) == (1, 0)
+
+
+def test_a_login_stands_below_the_command_that_asked_for_it() -> None:
+    telemetry, seen = recording_telemetry()
+    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    with session.command("LOGIN", "not authenticated"):
+        with telemetry.auth("imap").validate("alice@example.test") as attempt:
+            attempt.finish(success=True)
+    assert seen.span("imap.auth.validate").parent_id == seen.span("imap.command.login").span_id
+
+
+def test_a_key_alone_has_no_user() -> None:
+    telemetry, seen = recording_telemetry()
+    with telemetry.auth("api").validate(None) as attempt:
+        attempt.finish(success=True)
+    assert "api.auth.user" not in seen.span("api.auth.validate").attributes
+
+
+@pytest.mark.parametrize(
+    ("mode", "told"),
+    [("clear", "Alice@Example.test"), ("hash", "69b1145a03334875"), ("drop", None)],
+)
+def test_user_names_are_told_as_chosen(mode: UserNames, told: str | None) -> None:
+    telemetry, seen = recording_telemetry(mode)
+    with telemetry.auth("smtp").validate("Alice@Example.test") as attempt:
+        attempt.finish(success=True)
+    assert seen.span("smtp.auth.validate").attributes.get("smtp.auth.user") == told
+    assert ("Alice" in seen.everything()) == (mode == "clear")

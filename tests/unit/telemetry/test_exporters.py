@@ -1,0 +1,106 @@
+"""Where telemetry goes: by settings, by the standard variables, which win, and what the console shows."""
+
+import pytest
+from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetrics
+from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter as GrpcSpans
+from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetrics
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpans
+from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import Link, SpanContext, Status, StatusCode
+
+from relate_telemetry.exporters import format_span, metric_exporter, span_exporter
+
+ENDPOINT = "http://collector.test:4317"
+HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+
+
+def test_without_an_endpoint_spans_go_to_the_console_and_metrics_nowhere() -> None:
+    assert isinstance(span_exporter(None, {}), ConsoleSpanExporter)
+    assert metric_exporter(None, {}) is None
+
+
+def test_an_endpoint_takes_both_over_grpc() -> None:
+    spans, metrics = span_exporter(ENDPOINT, {}), metric_exporter(ENDPOINT, {})
+    assert isinstance(spans, GrpcSpans)
+    assert isinstance(metrics, GrpcMetrics)
+    assert (spans._endpoint, metrics._endpoint) == ("collector.test:4317", "collector.test:4317")
+
+
+def test_over_http_each_signal_has_its_path() -> None:
+    spans, metrics = span_exporter(ENDPOINT + "/", HTTP), metric_exporter(ENDPOINT, HTTP)
+    assert isinstance(spans, HttpSpans)
+    assert isinstance(metrics, HttpMetrics)
+    assert (spans._endpoint, metrics._endpoint) == (f"{ENDPOINT}/v1/traces", f"{ENDPOINT}/v1/metrics")
+
+
+def test_a_protocol_may_be_chosen_for_one_signal() -> None:
+    environ = {"OTEL_EXPORTER_OTLP_METRICS_PROTOCOL": "http/protobuf"}
+    assert isinstance(span_exporter(ENDPOINT, environ), GrpcSpans)
+    assert isinstance(metric_exporter(ENDPOINT, environ), HttpMetrics)
+
+
+def test_standard_endpoints_win(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://standard.test:4317")
+    exporter = span_exporter(ENDPOINT)
+    assert isinstance(exporter, GrpcSpans)
+    assert exporter._endpoint == "standard.test:4317"
+
+
+def test_a_standard_endpoint_for_traces_alone_exports_traces_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://standard.test:4317")
+    assert isinstance(span_exporter(None), GrpcSpans)
+    assert metric_exporter(None) is None
+
+
+def test_standard_exporters_win() -> None:
+    assert span_exporter(ENDPOINT, {"OTEL_TRACES_EXPORTER": "none"}) is None
+    assert isinstance(span_exporter(ENDPOINT, {"OTEL_TRACES_EXPORTER": "console"}), ConsoleSpanExporter)
+    assert isinstance(span_exporter(None, {"OTEL_TRACES_EXPORTER": "otlp"}), GrpcSpans)
+    assert isinstance(metric_exporter(None, {"OTEL_METRICS_EXPORTER": "console"}), ConsoleMetricExporter)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("OTEL_TRACES_EXPORTER", "pigeon"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "carrier"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "carrier"),
+    ],
+)
+def test_a_malformed_choice_names_its_variable(variable: str, value: str) -> None:
+    with pytest.raises(ValueError, match=f"{variable}: .*{value}"):
+        span_exporter(ENDPOINT, {variable: value})
+
+
+def some_span() -> ReadableSpan:
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    tracer = provider.get_tracer("test")
+    with tracer.start_as_current_span("outer"):
+        span = tracer.start_span("inner", links=[Link(SpanContext(0xABC, 2, is_remote=False))], start_time=10**18)
+        span.set_attributes({"db.query.text": "select 1\n  from t", "n": 7})
+        span.set_status(Status(StatusCode.ERROR, "it broke"))
+        span.end(10**18 + 1_500_000)
+    return memory.get_finished_spans()[0]
+
+
+def test_a_span_is_one_line_on_the_console() -> None:
+    span = some_span()
+    line = format_span(span)
+    assert line.count("\n") == 1
+    assert span.context is not None
+    assert span.parent is not None
+    for part in (
+        "1.500 ms  inner",
+        "db.query.text=select 1 from t",
+        "n=7",
+        f"trace={span.context.trace_id:032x} span={span.context.span_id:016x}",
+        f"parent={span.parent.span_id:016x}",
+        f"link={0xABC:032x}",
+        "ERROR it broke",
+    ):
+        assert part in line

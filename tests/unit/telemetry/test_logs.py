@@ -1,0 +1,102 @@
+"""Logs: lines of JSON that belong to a trace, tell no values of databases, and do not repeat themselves."""
+
+import io
+import json
+import logging
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy.exc import IntegrityError
+
+from relate_telemetry import logs
+from relate_telemetry.logs import Throttle, add_trace_ids, configure_logging, throttle_exporters
+from relate_telemetry.testing import recording_telemetry
+
+SECRET = "hunter2"
+
+
+@pytest.fixture
+def output() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    configure_logging("relate-pop3", stream)
+    yield stream
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+def lines(output: io.StringIO) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in output.getvalue().splitlines()]
+
+
+def test_a_line_is_json_with_its_service_and_level(output: io.StringIO) -> None:
+    structlog.get_logger().info("listening", port=2110)
+    (line,) = lines(output)
+    assert line.pop("timestamp").endswith("Z")
+    assert line == {"event": "listening", "port": 2110, "level": "info", "service": "relate-pop3"}
+
+
+def test_a_line_within_a_span_names_it(output: io.StringIO) -> None:
+    telemetry, seen = recording_telemetry()
+    with telemetry.operations("api").operation("work"):
+        structlog.get_logger().info("within")
+        logging.getLogger("library").warning("within")
+    span = seen.span("work")
+    assert [(line["trace_id"], line["span_id"]) for line in lines(output)] == [(span.trace_id, span.span_id)] * 2
+
+
+def test_outside_of_a_span_there_are_no_ids() -> None:
+    assert add_trace_ids(None, "info", {"event": "x"}) == {"event": "x"}
+
+
+def test_libraries_are_heard_from_warning_on(output: io.StringIO) -> None:
+    library = logging.getLogger("library.part")
+    library.info("chatter")
+    library.warning("careful with %s", "that")
+    (line,) = lines(output)
+    assert (line["event"], line["level"], line["logger"]) == ("careful with that", "warning", "library.part")
+
+
+def test_our_own_debug_lines_are_not_written(output: io.StringIO) -> None:
+    structlog.get_logger().debug("detail")
+    assert output.getvalue() == ""
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_traceback_has_frames_and_no_values(output: io.StringIO, ours: bool) -> None:
+    try:
+        raise IntegrityError(f"insert '{SECRET}'", {"word": SECRET}, Exception(SECRET))
+    except IntegrityError:
+        logger = structlog.get_logger() if ours else logging.getLogger("library")
+        logger.exception("could not store")
+    (line,) = lines(output)
+    assert "test_logs.py" in line["exception"]
+    assert line["exception"].endswith("sqlalchemy.exc.IntegrityError: IntegrityError")
+    assert SECRET not in output.getvalue()
+
+
+def test_a_throttled_logger_speaks_once_and_later_says_how_often_it_would_have(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    now = 1000.0
+    monkeypatch.setattr("relate_telemetry.logs.time.monotonic", lambda: now)
+    logger = logging.getLogger("test.throttled")
+    throttle = Throttle()
+    logger.addFilter(throttle)
+    for number in range(10):
+        logger.warning("no collector: %d", number)
+    now += logs.COMPLAINT_SECONDS
+    logger.warning("no collector: %d", 10)
+    logger.removeFilter(throttle)
+    assert caplog.messages == ["no collector: 0", "no collector: 10 (9 more lines like this before)"]
+
+
+def test_exporters_are_throttled_once() -> None:
+    throttle_exporters()
+    throttle_exporters()
+    filters = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter").filters
+    assert sum(isinstance(each, Throttle) for each in filters) == 1

@@ -1,0 +1,131 @@
+"""What is said about errors: enough to recognise them, none of the values they met."""
+
+import contextlib
+import sqlite3
+
+import asyncpg
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy.exc import DBAPIError, IntegrityError
+
+from relate_telemetry.redaction import (
+    MESSAGE_LIMIT,
+    USER_NAME_LIMIT,
+    exception_type,
+    safe_message,
+    safe_text,
+    safe_traceback,
+    user_names,
+)
+from relate_telemetry.testing import recording_telemetry
+
+SECRET = "hunter2"
+
+
+def database_error() -> IntegrityError:
+    """What SQLAlchemy makes of a unique violation in PostgreSQL, values and all."""
+    driver = asyncpg.UniqueViolationError(f'duplicate key value "{SECRET}"')
+    driver.detail = f"Key (address)=({SECRET}) already exists."
+    adapted = Exception(f"<class 'asyncpg.exceptions.UniqueViolationError'>: {SECRET}")
+    try:
+        try:
+            raise driver
+        except asyncpg.UniqueViolationError as error:
+            raise adapted from error
+    except Exception as error:  # noqa: BLE001 - SQLAlchemy wraps whatever came
+        wrapped = IntegrityError(f"INSERT INTO users VALUES ('{SECRET}')", {"address": SECRET}, error)
+        wrapped.__cause__ = error
+        return wrapped
+
+
+def test_a_message_is_its_first_line_shortened() -> None:
+    assert safe_message(ValueError("first\nsecond")) == "first"
+    assert len(safe_message(ValueError("x" * 1000))) == MESSAGE_LIMIT
+    assert safe_message(ValueError()) == ""
+
+
+def test_of_a_database_error_only_classes_and_sqlstate_are_told() -> None:
+    error = database_error()
+    assert SECRET in str(error)
+    assert safe_message(error) == "IntegrityError, Exception, UniqueViolationError, SQLSTATE 23505"
+
+
+def test_of_a_sqlite_error_only_the_class_and_its_name_are_told() -> None:
+    with sqlite3.connect(":memory:") as connection, pytest.raises(sqlite3.OperationalError) as caught:
+        connection.execute(f"select '{SECRET}")
+    connection.close()
+    assert safe_message(caught.value) == "OperationalError, SQLITE_ERROR"
+
+
+def test_a_text_is_cut_where_a_driver_begins_to_speak() -> None:
+    text = f"IntegrityError: (sqlite3.IntegrityError) near '{SECRET}'\n[parameters: ('{SECRET}',)]"
+    assert safe_text(text) == "IntegrityError: (sqlite3.IntegrityError)"
+    assert safe_text(f"<class 'asyncpg.exceptions.DataError'>: {SECRET}") == "<class 'asyncpg.exceptions.DataError'>"
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.text(max_size=2000))
+def test_any_text_becomes_one_short_line(text: str) -> None:
+    safe = safe_text(text)
+    assert len(safe) <= MESSAGE_LIMIT
+    assert "\n" not in safe
+
+
+def test_a_traceback_tells_frames_and_safe_messages_of_the_whole_chain() -> None:
+    def store() -> None:
+        try:
+            raise database_error()
+        except DBAPIError as error:
+            raise RuntimeError("could not store") from error
+
+    with pytest.raises(RuntimeError) as caught:
+        store()
+    told = safe_traceback(caught.value)
+    assert SECRET not in told
+    assert told.index("IntegrityError") < told.index("RuntimeError: could not store")
+    assert "test_redaction.py" in told
+
+
+def test_a_chain_that_bites_its_tail_ends() -> None:
+    first, second = ValueError("first"), ValueError("second")
+    first.__context__, second.__context__ = second, first
+    assert safe_traceback(first).count("ValueError") == 2
+
+
+def test_exception_types_are_qualified_but_for_builtins() -> None:
+    assert exception_type(ValueError()) == "ValueError"
+    assert exception_type(sqlite3.IntegrityError()) == "sqlite3.IntegrityError"
+
+
+def test_user_names_are_short_and_hashes_ignore_case() -> None:
+    assert user_names("clear")("x" * 1000) == "x" * USER_NAME_LIMIT
+    assert user_names("hash")("Bob@EXAMPLE.test") == user_names("hash")("bob@example.TEST")
+    assert user_names("hash")("\ud800") is not None
+    assert [user_names("clear")(name) for name in ("", None)] == [None, None]
+
+
+def test_spans_of_other_makers_are_held_to_the_same() -> None:
+    telemetry, seen = recording_telemetry()
+    tracer = telemetry.tracer_provider.get_tracer("somebody")
+    with contextlib.suppress(IntegrityError), tracer.start_as_current_span("outer"):
+        raise database_error()
+    with contextlib.suppress(ValueError), tracer.start_as_current_span("plain"):
+        raise ValueError(f"first\n{SECRET}")
+    assert SECRET not in seen.everything()
+    outer, plain = seen.span("outer"), seen.span("plain")
+    assert (outer.status, outer.description) == ("ERROR", "sqlalchemy.exc.IntegrityError")
+    assert (plain.status, plain.description) == ("ERROR", "ValueError: first")
+    (event,) = plain.events
+    assert event.attributes["exception.message"] == "first"
+    assert "test_redaction.py" in event.attributes["exception.stacktrace"]
+
+
+@pytest.mark.parametrize("scope", ["opentelemetry.instrumentation.asyncpg", "opentelemetry.instrumentation.sqlalchemy"])
+def test_database_instrumentations_tell_no_values(scope: str) -> None:
+    telemetry, seen = recording_telemetry()
+    tracer = telemetry.tracer_provider.get_tracer(scope)
+    with contextlib.suppress(ValueError), tracer.start_as_current_span("INSERT", record_exception=False):
+        raise ValueError(SECRET)
+    assert SECRET not in seen.everything()
+    assert seen.span("INSERT").status == "ERROR"
