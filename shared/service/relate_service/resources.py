@@ -11,7 +11,7 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.ports import AccountStore, Authenticator, Directory
 from relate_accounts.sql import SqlAccountStore
-from relate_config import load
+from relate_config import ConfigurationError, load
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.migrate import migrate
@@ -45,7 +45,10 @@ class Resources:
 async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator[Resources]:
     """Everything open, the schema at its newest. What was accepted is finished on the way out, telemetry sent last."""
     configure_logging(service_name)
-    telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name)
+    try:
+        telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name)
+    except ValueError as error:  # one of the OTEL_* variables
+        raise ConfigurationError(str(error)) from None
     engine = open_engine(settings.database.default_connection)
     try:
         await migrate(engine)

@@ -1,0 +1,5 @@
+"""`python -m relate` is `relate`."""
+
+from relate.cli import main
+
+main()

@@ -1,0 +1,177 @@
+"""The command line: what there is to say, and nothing of how it is done."""
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Annotated, NoReturn
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from relate import admin, doctor
+from relate.settings import Settings
+from relate_accounts.errors import AccountError
+from relate_accounts.types import ApiKey, Scope
+from relate_config import ConfigurationError
+from relate_mailstore.errors import StoreError
+from relate_service import workers
+from relate_wire.tls import CertificateError
+
+# typer's own tracebacks are off: they show the values of local variables, keys among them.
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Relate Mail: a mail system that can be seen.",
+)
+user_app = typer.Typer(no_args_is_help=True, help="Users and their addresses.")
+key_app = typer.Typer(no_args_is_help=True, help="API keys: what mail clients and programs log in with.")
+app.add_typer(user_app, name="user")
+app.add_typer(key_app, name="key")
+
+out = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+class Part(StrEnum):
+    """What can be served."""
+
+    ALL = "all"
+    SMTP = "smtp"
+    POP3 = "pop3"
+    IMAP = "imap"
+    API = "api"
+
+
+@app.command()
+def serve(
+    part: Annotated[Part, typer.Argument(help="Which services.")] = Part.ALL,
+    demo: Annotated[bool, typer.Option("--demo", help="Make a demo account at the first start.")] = False,
+) -> None:
+    """Serve mail until stopped (SIGTERM, Ctrl-C)."""
+    from relate import embedded  # noqa: PLC0415 - the services take a third of a second to import, and serve alone
+
+    settings = Settings()
+    parts = frozenset(embedded.PARTS) if part is Part.ALL else frozenset({part.value})
+    wanted = embedded.workers_wanted(settings)
+    count = max(1, *(wanted[part] for part in parts))
+    workers.run(lambda number: embedded.serve(settings, parts, number, demo), count)
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to the newest schema."""
+    asyncio.run(admin.migrate_database(Settings()))
+
+
+@app.command("doctor")
+def check() -> None:
+    """Check ports, database, certificate and collector, and say what to do."""
+    findings = asyncio.run(doctor.examine(Settings()))
+    table = Table("", "what", "finding", "what to do", box=None)
+    for finding in findings:
+        table.add_row(
+            "[green]ok[/]" if finding.healthy else "[red]!![/]", finding.subject, finding.text, finding.remedy
+        )
+    out.print(table)
+    raise typer.Exit(0 if all(finding.healthy for finding in findings) else 1)
+
+
+@user_app.command("add")
+def add_user(
+    address: str,
+    name: Annotated[str, typer.Option(help="Display name.")] = "",
+    alias: Annotated[list[str] | None, typer.Option(help="A further address.")] = None,
+    quota: Annotated[int | None, typer.Option(help="Room for mail, in octets.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Add a user with an address, and mailboxes for it."""
+    user = asyncio.run(admin.add_user(Settings(), address, name, alias or (), quota))
+    if as_json:
+        _print_json({"id": user.id, "address": user.address})
+    else:
+        out.print(f"added {user.address}")
+
+
+@user_app.command("list")
+def list_users(as_json: Json = False) -> None:
+    """List all users."""
+    rows = asyncio.run(admin.list_users(Settings()))
+    if as_json:
+        _print_json([{"id": user.id, "address": user.address, "addresses": addresses} for user, addresses in rows])
+        return
+    table = Table("address", "name", "further addresses", "since", box=None)
+    for user, addresses in rows:
+        table.add_row(user.address, user.display_name, ", ".join(addresses[1:]), f"{user.created:%Y-%m-%d}")
+    out.print(table)
+
+
+@key_app.command("create")
+def create_key(
+    address: str,
+    name: Annotated[str, typer.Option(help="What the key is for.")],
+    scope: Annotated[list[Scope] | None, typer.Option(help="What it may do; all of mail when none is given.")] = None,
+    days: Annotated[int | None, typer.Option(help="Days until it expires.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Create a key. It is shown once, now."""
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    made = asyncio.run(admin.create_key(Settings(), address, name, scope or admin.MAIL_SCOPES, expires))
+    if as_json:
+        _print_json({**_describe(made.key), "address": address, "key": made.secret})
+    else:
+        out.print(f"{made.secret}\n[dim]This is shown only now.[/]", soft_wrap=True)
+
+
+@key_app.command("list")
+def list_keys(address: str, as_json: Json = False) -> None:
+    """List a user's keys, revoked ones too."""
+    keys = asyncio.run(admin.list_keys(Settings(), address))
+    if as_json:
+        _print_json([_describe(key) for key in keys])
+        return
+    table = Table("id", "name", "prefix", "scopes", "expires", "revoked", "last used", box=None)
+    for key in keys:
+        when = [f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in (key.expires, key.revoked, key.last_used)]
+        table.add_row(str(key.id), key.name, key.prefix, " ".join(sorted(key.scopes)), *when)
+    out.print(table)
+
+
+@key_app.command("revoke")
+def revoke_key(address: str, key_id: int) -> None:
+    """Revoke a key: every process refuses it within 30 seconds."""
+    asyncio.run(admin.revoke_key(Settings(), address, key_id))
+    out.print(f"revoked key {key_id}")
+
+
+def main() -> None:
+    """Run the command; trouble that has a name is one line on standard error and status 1."""
+    try:
+        app()
+    except (ConfigurationError, CertificateError, AccountError, StoreError, OSError) as error:
+        _fail(str(error))
+
+
+def _fail(text: str) -> NoReturn:
+    print(f"relate: {text}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+def _print_json(value: object) -> None:
+    print(json.dumps(value))
+
+
+def _describe(key: ApiKey) -> dict[str, object]:
+    return {
+        "id": key.id,
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": sorted(key.scopes),
+        "expires": key.expires and key.expires.isoformat(),
+        "revoked": key.revoked and key.revoked.isoformat(),
+        "lastUsed": key.last_used and key.last_used.isoformat(),
+    }

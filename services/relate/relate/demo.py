@@ -1,0 +1,39 @@
+"""The account of a first start: made once, its key shown once."""
+
+from datetime import UTC, datetime
+
+from relate_accounts.errors import UserNotFound
+from relate_accounts.ports import AccountStore
+from relate_accounts.types import Scope
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId, Delivery, Destination
+
+ADDRESS = "demo@example.test"
+POSTMASTER = "postmaster@localhost"  # the server's name as it is by default (RFC 5321 §4.5.1)
+SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP, Scope.API_READ, Scope.API_WRITE)
+
+WELCOME = b"""\
+From: Relate Mail <postmaster@example.test>
+To: Demo <demo@example.test>
+Subject: Welcome
+Date: %s
+Message-ID: <welcome@example.test>
+MIME-Version: 1.0
+Content-Type: text/plain; charset=utf-8
+
+This message was waiting for you. Send another one, read both, and watch the spans.
+"""
+
+
+async def make_account(accounts: AccountStore, mail: MailStore) -> str | None:
+    """Make the demo account, with a welcome; its key, or None when there is one already."""
+    try:
+        await accounts.user_by_address(ADDRESS)
+    except UserNotFound:
+        user = await accounts.add_user(ADDRESS, "Demo", [POSTMASTER])
+        made = await accounts.create_key(user.id, "demo", SCOPES)
+        date = f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S +0000}".encode()
+        raw = (WELCOME % date).replace(b"\n", b"\r\n")
+        await mail.deliver(Delivery(raw, (Destination(AccountId(user.id)),)))
+        return made.secret
+    return None

@@ -1,0 +1,112 @@
+"""Looks at what could be wrong before a user does: each finding says what to do."""
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from cryptography import x509
+
+from relate.settings import Settings
+from relate_mailstore.errors import StoreError
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.failures import database_errors
+from relate_mailstore.sql.migrate import _current as current_revision
+from relate_mailstore.sql.migrate import revisions
+from relate_wire.config import ServiceSettings
+
+# A service on this machine, or none: no need to wait longer (seconds).
+CONNECT_TIMEOUT = 3.0
+# Certificates are renewed a month ahead; later than this it has been forgotten.
+EXPIRY_WARNING = timedelta(days=14)
+
+
+class Finding(NamedTuple):
+    """One thing that was looked at. `remedy` is empty when all is well."""
+
+    healthy: bool
+    subject: str
+    text: str
+    remedy: str = ""
+
+
+async def examine(settings: Settings) -> list[Finding]:
+    """Look at everything; never raises."""
+    findings = [await _database(settings)]
+    findings += [await _port(name, host, port) for name, host, port in _ports(settings)]
+    findings += [_certificate(section) for section in (settings.smtp, settings.pop3)]
+    findings.append(await _collector(settings.shared.telemetry.endpoint))
+    return findings
+
+
+async def _database(settings: Settings) -> Finding:
+    engine = open_engine(settings.shared.database.default_connection)
+    where = engine.url.render_as_string(hide_password=True)
+    try:
+        with database_errors:
+            async with engine.connect():
+                revision = await current_revision(engine)
+    except StoreError as error:
+        return Finding(False, "database", f"{where}: {error}", "start it, or set ConnectionStrings__DefaultConnection")
+    finally:
+        await engine.dispose()
+    if revision != revisions()[-1]:
+        return Finding(False, "database", f"{where}: schema {revision or 'missing'}", "run: relate migrate")
+    return Finding(True, "database", f"{where}: schema {revision}")
+
+
+def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    smtp, pop3, api = settings.smtp, settings.pop3, settings.api
+    yield "smtp submission", smtp.host, smtp.port
+    yield "smtp submission, TLS", smtp.host, smtp.secure_port
+    yield "smtp reception", smtp.host, smtp.mx_port
+    yield "pop3", pop3.host, pop3.port
+    yield "pop3, TLS", pop3.host, pop3.secure_port
+    yield "api", api.host, api.port
+
+
+async def _port(name: str, host: str, port: int) -> Finding:
+    if await _answers(host, port):
+        return Finding(True, name, f"{host}:{port} answers")
+    try:
+        with socket.create_server((host, port)):
+            return Finding(False, name, f"{host}:{port} is free: nothing serves it", "run: relate serve")
+    except OSError as error:
+        return Finding(False, name, f"{host}:{port}: {error.strerror}", "choose another port or host")
+
+
+async def _answers(host: str, port: int) -> bool:
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT):
+            _, writer = await asyncio.open_connection(host, port)
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
+
+
+def _certificate(section: ServiceSettings) -> Finding:
+    subject = f"{section.prefix.lower()} certificate"
+    if section.certificate_path is None:
+        return Finding(True, subject, "self-signed, for development", f"set {section.prefix}__CertificatePath")
+    try:
+        certificate = x509.load_pem_x509_certificate(section.certificate_path.read_bytes())
+        section.tls()
+    except (OSError, ValueError) as error:
+        return Finding(False, subject, str(error), f"mend {section.prefix}__CertificatePath")
+    ends = certificate.not_valid_after_utc
+    if ends - datetime.now(UTC) < EXPIRY_WARNING:
+        return Finding(False, subject, f"{section.certificate_path} ends {ends:%Y-%m-%d}", "renew it")
+    return Finding(True, subject, f"{section.certificate_path} until {ends:%Y-%m-%d}")
+
+
+async def _collector(endpoint: str | None) -> Finding:
+    if endpoint is None:
+        return Finding(True, "collector", "none: traces go to the console", "set Otel__Endpoint")
+    url = urlsplit(endpoint)
+    host, port = url.hostname or endpoint, url.port or 4317
+    if await _answers(host, port):
+        return Finding(True, "collector", f"{endpoint} answers")
+    return Finding(False, "collector", f"{endpoint} does not answer", "start it; mail goes on meanwhile")

@@ -1,0 +1,69 @@
+"""The embedded edition: all services, or some, in this process, over one database."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from relate import demo
+from relate.banner import show_banner
+from relate.settings import Settings
+from relate_api.__main__ import api_served
+from relate_pop3.__main__ import pop3_service
+from relate_service.resources import Resources, opened
+from relate_service.workers import stop_requested
+from relate_smtp.__main__ import smtp_service
+from relate_wire.limits import raise_open_files
+from relate_wire.server import Server
+
+PARTS = ("smtp", "pop3", "imap", "api")
+
+_Server = AbstractAsyncContextManager[Any]
+
+
+def workers_wanted(settings: Settings) -> dict[str, int]:
+    """How many processes each part asks for; 0 for one that is switched off."""
+    return {
+        "smtp": settings.smtp.workers if settings.smtp.enabled else 0,
+        "pop3": settings.pop3.workers if settings.pop3.enabled else 0,
+        "imap": settings.imap.workers if settings.imap.enabled else 0,
+        "api": 1 if settings.api.enabled else 0,
+    }
+
+
+async def serve(settings: Settings, parts: Collection[str], worker: int = 0, with_demo: bool = False) -> None:
+    """Serve until asked to stop. The first worker serves all parts, a further one those that ask for so many."""
+    raise_open_files()
+    wanted = workers_wanted(settings)
+    mine = [part for part in PARTS if part in parts and worker < wanted[part]]
+    name = f"relate-{mine[0]}" if len(mine) == 1 else "relate-mail"
+    async with opened(settings.shared, name) as resources, _all_served(_servers(settings, resources, mine)):
+        if worker == 0:
+            show_banner(settings, mine, await _demo_key(resources) if with_demo else None)
+        await stop_requested()
+
+
+def _servers(settings: Settings, resources: Resources, parts: Collection[str]) -> Iterator[_Server]:
+    if "smtp" in parts:
+        yield Server(smtp_service(settings.smtp, resources))
+    if "pop3" in parts:
+        yield Server(pop3_service(settings.pop3, resources))
+    if "api" in parts:
+        yield api_served(settings.api, resources)
+
+
+@asynccontextmanager
+async def _all_served(servers: Iterator[_Server]) -> AsyncIterator[None]:
+    """All of them serve inside. They end side by side: each may take its grace, and all have ten seconds together."""
+    started: list[_Server] = []
+    try:
+        for server in servers:
+            await server.__aenter__()
+            started.append(server)
+        yield
+    finally:
+        await asyncio.gather(*(server.__aexit__(None, None, None) for server in started))
+
+
+async def _demo_key(resources: Resources) -> str | None:
+    return await demo.make_account(resources.accounts, resources.store)

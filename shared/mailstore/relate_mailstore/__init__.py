@@ -1,0 +1,1 @@
+"""The mail store: ports, MIME index, memory and SQL stores."""

@@ -1,0 +1,42 @@
+"""What can go wrong with the store, in the domain's words. Each protocol maps these to its replies in one table.
+
+`temporary` says whether the same request may succeed later. Messages are for logs: they hold no mail and no secrets.
+"""
+
+
+class StoreError(Exception):
+    """Base of all errors that a store raises."""
+
+    temporary = False
+
+
+class StoreUnavailable(StoreError):
+    """The database did not answer, is full, or refused for a reason of its own: nothing was stored."""
+
+    temporary = True
+
+
+class MailboxNotFound(StoreError):
+    """No mailbox of that name or id in this account."""
+
+
+class MailboxExists(StoreError):
+    """A mailbox of that name is there already."""
+
+
+class MessageNotFound(StoreError):
+    """No such message in this account, or not any more."""
+
+
+class OverQuota(StoreError):
+    """The account has no room now; `temporary` is False where the message alone exceeds the quota."""
+
+    def __init__(self, message: str, *, temporary: bool = True) -> None:
+        super().__init__(message)
+        self.temporary = temporary
+
+
+class MaildropInUse(StoreError):
+    """Another POP3 session holds the maildrop (RFC 1939 §4)."""
+
+    temporary = True

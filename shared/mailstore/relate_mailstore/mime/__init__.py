@@ -1,0 +1,25 @@
+"""MIME, as the store needs it: a raw message indexed once, its parts decoded when asked for.
+
+Pure: octets in, values out; nothing here raises on account of what a message holds.
+"""
+
+from relate_mailstore.mime.addresses import AddressStructure, decode_address, parse_addresses
+from relate_mailstore.mime.body import without_extensions
+from relate_mailstore.mime.dates import parse_date
+from relate_mailstore.mime.fields import Field, header_fields
+from relate_mailstore.mime.index import decode_part, index_message, part_text
+from relate_mailstore.mime.words import decode_header
+
+__all__ = [
+    "AddressStructure",
+    "Field",
+    "decode_address",
+    "decode_header",
+    "decode_part",
+    "header_fields",
+    "index_message",
+    "parse_addresses",
+    "parse_date",
+    "part_text",
+    "without_extensions",
+]

@@ -1,0 +1,89 @@
+"""The index of a message, computed once at delivery: envelope, structure, offsets of the parts, texts for lists."""
+
+import re
+
+from relate_mailstore.mime.charsets import clean_lines, clean_value, decode_charset, decode_unlabelled
+from relate_mailstore.mime.dates import parse_date
+from relate_mailstore.mime.envelope import Envelope, read_envelope
+from relate_mailstore.mime.fields import Fields
+from relate_mailstore.mime.parts import list_parts
+from relate_mailstore.mime.preview import preview_part
+from relate_mailstore.mime.scan import scan
+from relate_mailstore.mime.structure import encode_bodystructure
+from relate_mailstore.mime.transfer import decode_transfer
+from relate_mailstore.mime.words import decode_words
+from relate_mailstore.types import Address, MessageIndex, Part
+
+MAX_REFERENCES = 100
+"""Ids kept of a thread, the nearest: References grows by one with every answer."""
+
+_MESSAGE_ID = re.compile(rb"<([^<>\s]{1,995})>")  # it cannot be folded, and a line has 998 octets
+_NO_ADDRESS = Address("", "")
+_READABLE = ("text/plain", "text/html")
+
+
+def index_message(raw: bytes) -> MessageIndex:
+    """Index a raw message. Never raises, whatever the octets; time and memory are linear in them.
+
+    `parts` are in the order of the message, outer before inner. The first, with the section "", is the message itself:
+    [header, body) is HEADER and [body, end) is TEXT. Likewise the section "3." is the message inside the
+    message/rfc822 part "3": 3.HEADER and 3.TEXT. All other sections are those of RFC 9051 §6.4.5: the only part of a
+    message that is no multipart is "1" (or "3.1").
+    """
+    root = scan(raw)
+    parts = list_parts(root)
+    envelope = read_envelope(root.fields)
+    return MessageIndex(
+        size=len(raw),
+        envelope=envelope.encoded,
+        bodystructure=encode_bodystructure(raw, root),
+        parts=parts,
+        subject=decode_words(envelope.subject or b""),
+        sender=_sender(envelope),
+        to=envelope.to.addresses,
+        cc=envelope.cc.addresses,
+        date=None if envelope.date is None else parse_date(envelope.date),
+        message_id=_message_id(envelope.message_id or b""),
+        references=_references(root.fields),
+        preview=_preview(raw, parts),
+    )
+
+
+def decode_part(raw: bytes, part: Part) -> bytes:
+    """The content of a part, its transfer encoding undone."""
+    return decode_transfer(raw[part.body : part.end], part.encoding)
+
+
+def part_text(raw: bytes, part: Part) -> str:
+    """The content of a part as text, its line ends as they are."""
+    return clean_lines(decode_charset(decode_part(raw, part), part.charset))
+
+
+def _sender(envelope: Envelope) -> Address:
+    people = envelope.from_.addresses or envelope.sender.addresses
+    return people[0] if people else _NO_ADDRESS
+
+
+def _message_id(value: bytes) -> str:
+    match = _MESSAGE_ID.search(value)
+    return _id_text(match[1] if match else value.strip(b"<>"))
+
+
+def _references(fields: Fields) -> tuple[str, ...]:
+    """The ids of References, then those that In-Reply-To alone has (RFC 5322 §3.6.4)."""
+    ids = _MESSAGE_ID.findall(fields.get(b"references", b"") + fields.get(b"in-reply-to", b""))
+    return tuple([_id_text(message_id) for message_id in dict.fromkeys(ids)][-MAX_REFERENCES:]) if ids else ()
+
+
+def _id_text(message_id: bytes) -> str:
+    return clean_value(decode_unlabelled(message_id))
+
+
+def _preview(raw: bytes, parts: tuple[Part, ...]) -> str:
+    """Of the first part with words in it: plain text comes before HTML in every multipart/alternative."""
+    previews = (preview_part(raw, part) for part in parts if _is_readable(part))
+    return next(filter(None, previews), "")
+
+
+def _is_readable(part: Part) -> bool:
+    return part.media_type in _READABLE and part.section[-1:].isdigit() and not part.attachment

@@ -1,0 +1,1 @@
+"""The mail store on SQL databases: SQLite in one process, PostgreSQL for many."""

@@ -1,0 +1,180 @@
+"""Changing what is entered: flags and keywords, expunging, deleting. Each within a transaction of the caller's.
+
+Each locks the mailboxes that it changes, gives all that it changes in one of them the same modseq, and leaves the
+mailboxes' rows and the tombstones as catching up by modseq needs them.
+"""
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+
+from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.rules import change_entry
+from relate_mailstore.sql.dialects import ids, numbers, one_of
+from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox
+from relate_mailstore.sql.rows import ENTRY_COLUMNS, pack_keywords, parse_entry
+from relate_mailstore.sql.schema import blobs, entries, expunged, messages
+from relate_mailstore.types import AccountId, Entry, FlagChange, MailboxId, MessageId
+
+_IN_MAILBOX = (
+    entries.c.account_id == bindparam("of_account"),
+    entries.c.mailbox_id == bindparam("of_mailbox"),
+    one_of(entries.c.uid, numbers("uids")),
+)
+_OF_MESSAGE = (entries.c.account_id == bindparam("of_account"), entries.c.message_id == bindparam("of_message"))
+
+_READ = select(*ENTRY_COLUMNS).where(*_IN_MAILBOX).order_by(entries.c.uid)
+_READ_PLACES = select(entries.c.mailbox_id, entries.c.uid).where(*_OF_MESSAGE)
+_SET_FLAGS = (
+    update(entries)
+    .where(*_IN_MAILBOX)
+    .values(flags=bindparam("new_flags"), keywords=bindparam("new_keywords"), modseq=bindparam("new_modseq"))
+)
+_REMOVE = delete(entries).where(*_IN_MAILBOX).returning(entries.c.uid, entries.c.message_id, entries.c.size)
+_LEAVE_TOMBSTONES = insert(expunged)
+
+T = TypeVar("T")
+
+
+# Asked first and removed by id after: one DELETE … WHERE NOT EXISTS is planned badly for many ids.
+_STILL_ENTERED = select(entries.c.message_id).where(
+    entries.c.account_id == bindparam("of_account"), one_of(entries.c.message_id, ids("message_ids"))
+)
+_STILL_HELD = select(messages.c.id).where(one_of(messages.c.id, ids("message_ids")))
+_REMOVE_MESSAGES = delete(messages).where(
+    messages.c.account_id == bindparam("of_account"), one_of(messages.c.id, ids("message_ids"))
+)
+_REMOVE_BLOBS = delete(blobs).where(one_of(blobs.c.id, ids("message_ids")))
+
+_COLLECT_MESSAGES = delete(messages).where(
+    ~exists(
+        select(1)
+        .select_from(entries)
+        .where(entries.c.message_id == messages.c.id, entries.c.account_id == messages.c.account_id)
+    )
+)
+_COLLECT_BLOBS = delete(blobs).where(~exists(select(1).select_from(messages).where(messages.c.id == blobs.c.id)))
+
+
+@dataclass(frozen=True, slots=True)
+class Done(Generic[T]):
+    """What a transaction is to answer, and what it did to mailboxes."""
+
+    result: T
+    steps: Sequence[Step]
+
+
+@dataclass(frozen=True, slots=True)
+class Expunged:
+    """The UIDs that were there, ascending, and the messages that the account has no more."""
+
+    uids: Sequence[int]
+    gone: Collection[MessageId]
+
+
+def set_flags(
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], change: FlagChange
+) -> Done[Sequence[Entry]]:
+    """Change entries of a mailbox; the entries as they are now. Raises MailboxNotFound."""
+    step = Step(lock_mailbox(connection, account_id, mailbox_id))
+    now = _change_entries(connection, step, uids, change)
+    return Done(now, _taken([step]))
+
+
+def flag_message(
+    connection: Connection, account_id: AccountId, message_id: MessageId, change: FlagChange
+) -> Done[None]:
+    """Change a message wherever it is entered. Raises MessageNotFound."""
+    steps = _lock_places(connection, account_id, message_id)
+    for step, uids in steps:
+        _change_entries(connection, step, uids, change)
+    return Done(None, _taken(step for step, _ in steps))
+
+
+def expunge(
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]
+) -> Done[Expunged]:
+    """Remove entries of a mailbox. Raises MailboxNotFound."""
+    step = Step(lock_mailbox(connection, account_id, mailbox_id))
+    removed, left = _remove_entries(connection, step, uids)
+    gone = _remove_messages(connection, account_id, left) if left else set()
+    return Done(Expunged(removed, gone), _taken([step]))
+
+
+def delete_message(connection: Connection, account_id: AccountId, message_id: MessageId) -> Done[Collection[MessageId]]:
+    """Remove a message wherever it is entered; the messages that are gone. Raises MessageNotFound."""
+    steps = _lock_places(connection, account_id, message_id)
+    for step, uids in steps:
+        _remove_entries(connection, step, uids)
+    gone = _remove_messages(connection, account_id, {message_id})
+    return Done(gone, _taken(step for step, _ in steps))
+
+
+def collect_garbage(connection: Connection) -> int:
+    """Remove messages that are entered nowhere and blobs that nobody has; how many rows that were.
+
+    Two transactions that remove the last two entries of a message at once leave it behind, as neither sees the other.
+    """
+    collected = [connection.execute(statement) for statement in (_COLLECT_MESSAGES, _COLLECT_BLOBS)]
+    return sum(result.rowcount for result in collected)
+
+
+def _lock_places(
+    connection: Connection, account_id: AccountId, message_id: MessageId
+) -> Sequence[tuple[Step, Sequence[int]]]:
+    """The mailboxes where a message is entered, and its UIDs there. All of the account's mailboxes are locked."""
+    mailboxes = lock_account(connection, account_id)
+    uids: defaultdict[MailboxId, list[int]] = defaultdict(list)
+    parameters = {"of_account": account_id, "of_message": message_id}
+    for mailbox_id, uid in connection.execute(_READ_PLACES, parameters):
+        uids[mailbox_id].append(uid)
+    if not uids:
+        raise MessageNotFound(f"message {message_id} of account {account_id}")
+    return [(Step(mailboxes[mailbox_id]), of_mailbox) for mailbox_id, of_mailbox in uids.items()]
+
+
+def _change_entries(connection: Connection, step: Step, uids: Collection[int], change: FlagChange) -> list[Entry]:
+    before = [parse_entry(row) for row in connection.execute(_READ, {**_key(step), "uids": uids})]
+    after = [change_entry(entry, change, step.modseq) for entry in before]
+    # All that come out alike take one statement, and in a STORE of many messages nearly all do.
+    alike: defaultdict[tuple[int, tuple[str, ...]], list[int]] = defaultdict(list)
+    for old, new in zip(before, after, strict=True):
+        if new is not old:
+            alike[new.flags, new.keywords].append(new.uid)
+    for (flags, keywords), changed in alike.items():
+        parameters = {"new_flags": flags, "new_keywords": pack_keywords(keywords), "new_modseq": step.modseq}
+        connection.execute(_SET_FLAGS, {**_key(step), **parameters, "uids": changed})
+        step.taken = True
+    return after
+
+
+def _remove_entries(connection: Connection, step: Step, uids: Collection[int]) -> tuple[list[int], set[MessageId]]:
+    """The UIDs that were removed, ascending, and the messages that were entered there."""
+    rows = (connection.execute(_REMOVE, {**_key(step), "uids": uids})).all()
+    if rows:
+        key = {"account_id": step.mailbox.account_id, "mailbox_id": step.mailbox.id, "modseq": step.modseq}
+        connection.execute(_LEAVE_TOMBSTONES, [{**key, "uid": row.uid} for row in rows])
+        step.leave(len(rows), sum(row.size for row in rows))
+    return sorted(row.uid for row in rows), {row.message_id for row in rows}
+
+
+def _remove_messages(connection: Connection, account_id: AccountId, left: set[MessageId]) -> set[MessageId]:
+    """Remove those that are entered nowhere any more, and their octets where no other account has them."""
+    entered = connection.scalars(_STILL_ENTERED, {"of_account": account_id, "message_ids": left})
+    gone = left.difference(entered)
+    if gone:
+        connection.execute(_REMOVE_MESSAGES, {"of_account": account_id, "message_ids": gone})
+        held = connection.scalars(_STILL_HELD, {"message_ids": gone})
+        connection.execute(_REMOVE_BLOBS, {"message_ids": gone.difference(held)})
+    return gone
+
+
+def _taken(steps: Iterable[Step]) -> list[Step]:
+    return [step for step in steps if step.taken]
+
+
+def _key(step: Step) -> dict[str, int]:
+    return {"of_account": step.mailbox.account_id, "of_mailbox": step.mailbox.id}

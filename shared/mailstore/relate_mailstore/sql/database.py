@@ -1,0 +1,101 @@
+"""The two ways in which the store uses the database: a read of one statement, and a transaction.
+
+A transaction's work is a plain function on SQLAlchemy's `Connection`, in a greenlet that waits for the driver: half of
+what awaiting each statement costs. A read runs in autocommit on a connection that is kept: BEGIN, ROLLBACK and the
+pool's bookkeeping cost three times what the read does. Both find out by use whether a connection still stands.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Executable, Row
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.sql.dialects import SQLITE
+from relate_mailstore.sql.failures import database_errors
+
+READERS = 4  # connections kept for reads: more than that many at once only queue in the database
+
+T = TypeVar("T")
+Work = Callable[[Connection], T]
+Parameters = Mapping[str, Any]
+
+
+class _ConnectionLost(StoreUnavailable):
+    """Before the commit: nothing is stored, and it may be tried again."""
+
+
+class Database:
+    """An engine, as the store uses it. The engine is the caller's: `close` gives back what was kept of it."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self.dialect = engine.dialect.name
+        self._engine = engine
+        self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._idle: list[AsyncConnection] = []
+        self._readers = asyncio.Semaphore(READERS)
+        self._closed = False
+        # SQLite has one writer at a time and lets the others poll; in one process they can queue.
+        self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self.dialect == SQLITE else nullcontext()
+
+    async def fetch(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+        """The rows of one SELECT."""
+        with database_errors:
+            async with self._readers:
+                if self._idle:
+                    try:
+                        return await self._read(self._idle.pop(), statement, parameters)
+                    except DBAPIError as error:
+                        if not error.connection_invalidated:
+                            raise
+                return await self._read(await self._reads.connect(), statement, parameters)
+
+    async def transact(self, work: Work[T]) -> T:
+        """Do `work` in a transaction that is committed when it returns, and durable then."""
+        with database_errors:
+            async with self._turn:
+                try:
+                    return await self._attempt(work)
+                except _ConnectionLost:
+                    return await self._attempt(work)
+
+    async def close(self) -> None:
+        """Give back the connections that were kept, and those that are in use when they come back."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().close()
+
+    async def _read(
+        self, connection: AsyncConnection, statement: Executable, parameters: Parameters
+    ) -> Sequence[Row[Any]]:
+        try:
+            rows = (await connection.execute(statement, parameters)).all()
+        except BaseException:  # when cancelled, too: who knows what the connection is at
+            await connection.close()
+            raise
+        if self._closed:
+            await connection.close()
+        else:
+            self._idle.append(connection)
+        return rows
+
+    async def _attempt(self, work: Work[T]) -> T:
+        async with self._engine.connect() as connection:
+            return await connection.run_sync(_commit, work)
+
+
+def _commit(connection: Connection, work: Work[T]) -> T:
+    try:
+        transaction = connection.begin()
+        result = work(connection)
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise _ConnectionLost("the connection to the database was lost") from None
+        raise
+    # Lost from here on, the transaction may be durable or not: that is not tried again.
+    transaction.commit()
+    return result

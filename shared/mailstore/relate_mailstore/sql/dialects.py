@@ -1,0 +1,121 @@
+"""Where SQLite and PostgreSQL differ in what a statement looks like: lists as parameters, INSERT … ON CONFLICT.
+
+A list is one parameter however long it is, so that the text of a statement never varies and every cache of compiled
+and prepared statements holds it: `= ANY ($1)` there, `IN (SELECT value FROM json_each(?))` here.
+"""
+
+import json
+from collections.abc import Collection
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import (
+    BigInteger,
+    BindParameter,
+    Boolean,
+    ColumnElement,
+    Dialect,
+    Executable,
+    Table,
+    Text,
+    Uuid,
+    bindparam,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+POSTGRESQL = "postgresql"
+SQLITE = "sqlite"
+
+
+def insert_once(table: Table, *key: str) -> dict[str, Executable]:
+    """INSERT … ON CONFLICT DO NOTHING, by dialect: they spell it alike, in a class each."""
+    return {
+        POSTGRESQL: postgresql.insert(table).on_conflict_do_nothing(index_elements=key),
+        SQLITE: sqlite.insert(table).on_conflict_do_nothing(index_elements=key),
+    }
+
+
+class ListOf(TypeDecorator[Collection[Any]]):
+    """A list as one parameter: an array for PostgreSQL, a JSON text for SQLite."""
+
+    impl = Text
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        super().__init__()
+        self.item = item
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """An array where the database has arrays."""
+        if dialect.name == POSTGRESQL:
+            return dialect.type_descriptor(postgresql.ARRAY(self.item))
+        return dialect.type_descriptor(Text())
+
+    def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
+        """Any collection, a range among them, as the database takes it."""
+        items = list(value or ())
+        return items if dialect.name == POSTGRESQL else json.dumps(items, default=_encode_item)
+
+
+def _encode_item(item: object) -> str:
+    return item.hex if isinstance(item, UUID) else str(item)
+
+
+def numbers(name: str) -> BindParameter[Any]:
+    """A parameter that is a list of integers."""
+    return bindparam(name, type_=ListOf(BigInteger()))
+
+
+def texts(name: str) -> BindParameter[Any]:
+    """A parameter that is a list of texts."""
+    return bindparam(name, type_=ListOf(Text()))
+
+
+def ids(name: str) -> BindParameter[Any]:
+    """A parameter that is a list of message ids."""
+    return bindparam(name, type_=ListOf(Uuid()))
+
+
+class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements
+    """`one_of(column, parameter)`: the column's value is in the list."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(one_of, POSTGRESQL)
+def _compile_any(element: one_of, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} = ANY ({values})"
+
+
+@compiles(one_of, SQLITE)
+def _compile_json_each(element: one_of, compiler: SQLCompiler, **options: Any) -> str:
+    column, values = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - of compiled parts
+
+
+class has_text(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements
+    """`has_text(column, text)`: the text is somewhere in the column's, to the letter; no character is a wildcard."""
+
+    type = Boolean()
+    inherit_cache = True
+
+
+@compiles(has_text, POSTGRESQL)
+def _compile_strpos(element: has_text, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)}) > 0"
+
+
+@compiles(has_text, SQLITE)
+def _compile_instr(element: has_text, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)}) > 0"
+
+
+def has_word(column: ColumnElement[str], word: BindParameter[str]) -> has_text:
+    """A column of words separated by single spaces has this one, to the letter."""
+    return has_text(" " + column + " ", " " + word + " ")

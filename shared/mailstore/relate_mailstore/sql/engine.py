@@ -1,0 +1,106 @@
+"""Opens the database that the configuration names: SQLite for one process, PostgreSQL for many.
+
+Errors never show parameters (`hide_parameters`): they are mail. Every wait for the database has an end.
+"""
+
+from functools import partial
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import Field, field_validator
+from sqlalchemy import URL, event, make_url
+from sqlalchemy.exc import ArgumentError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from relate_config import Section
+from relate_mailstore.sql import sqlite
+from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE
+
+POSTGRESQL_CONNECTIONS = 12  # the writer, the side connection, 4 readers, 6 transactions: 8 processes fit into 100
+SQLITE_CONNECTIONS = 8  # each is a thread; only one of them writes
+POOL_SECONDS = 10  # for a free connection; longer than that means overload, and "try again later" is the answer
+CONNECT_SECONDS = 5  # a server that is there answers at once
+COMMAND_SECONDS = 30  # for a statement; the longest, flags of a hundred thousand entries, takes a tenth
+LOCK_SECONDS = 10  # for a row that another process holds; a batch holds its mailboxes for milliseconds
+ABANDONED_SECONDS = 60  # a transaction whose process hangs loses its locks after that
+
+_DRIVERS = {
+    "postgresql": "postgresql+asyncpg",
+    "postgres": "postgresql+asyncpg",
+    "postgresql+asyncpg": "postgresql+asyncpg",
+    "sqlite": "sqlite+aiosqlite",
+    "sqlite+aiosqlite": "sqlite+aiosqlite",
+}
+
+
+class DatabaseSettings(Section):
+    """`ConnectionStrings__DefaultConnection`: an SQLAlchemy URL; the driver may be left out."""
+
+    prefix: ClassVar[str] = "ConnectionStrings"
+    default_connection: str = Field(default="sqlite+aiosqlite:///var/relate.db", repr=False)  # may hold a password
+
+    @field_validator("default_connection")
+    @classmethod
+    def _with_driver(cls, text: str) -> str:
+        return parse_database_url(text).render_as_string(hide_password=False)
+
+
+def parse_database_url(text: str) -> URL:
+    """A database URL with the driver that we use. Raises ValueError, which does not show the password."""
+    try:
+        url = make_url(text)
+    except ArgumentError:
+        raise ValueError("not a database URL; expected postgresql://… or sqlite:///…") from None
+    if url.drivername not in _DRIVERS:
+        raise ValueError(f"no such database here: {url.drivername}; expected postgresql://… or sqlite:///…")
+    if url.get_backend_name() == SQLITE and url.database in {None, "", ":memory:"}:
+        raise ValueError("SQLite needs a file: sqlite:///path")
+    return url.set(drivername=_DRIVERS[url.drivername])
+
+
+def open_engine(url: str) -> AsyncEngine:
+    """An engine for a database URL; connects when it is first used. Raises ValueError for what is no such URL."""
+    parsed = parse_database_url(url)
+    return _open_postgresql(parsed) if parsed.get_backend_name() == POSTGRESQL else _open_sqlite(parsed)
+
+
+def database_file(engine: AsyncEngine) -> Path:
+    """The file of an SQLite database."""
+    return Path(engine.url.database or "")
+
+
+def _open_postgresql(url: URL) -> AsyncEngine:
+    server_settings = {
+        "application_name": "relate-mail",
+        "jit": "off",  # compiling takes longer than any statement of ours
+        "lock_timeout": f"{LOCK_SECONDS}s",
+        "idle_in_transaction_session_timeout": f"{ABANDONED_SECONDS}s",
+    }
+    return create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_size=POSTGRESQL_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        connect_args={
+            "timeout": CONNECT_SECONDS,
+            "command_timeout": COMMAND_SECONDS,
+            "server_settings": server_settings,
+        },
+    )
+
+
+def _open_sqlite(url: URL) -> AsyncEngine:
+    path = Path(url.database or "")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(
+        url,
+        hide_parameters=True,
+        pool_size=SQLITE_CONNECTIONS,
+        max_overflow=0,
+        pool_timeout=POOL_SECONDS,
+        async_creator=partial(sqlite.connect, path),
+    )
+    event.listen(engine.sync_engine, "connect", sqlite.on_connect)
+    event.listen(engine.sync_engine, "begin", sqlite.on_begin)
+    return engine

@@ -1,0 +1,115 @@
+"""Group commit: deliveries that wait at the same time are stored by one transaction, and share its flush to disk.
+
+One writer task takes what waits, stores it, answers everybody, and takes what came meanwhile; so batches grow with the
+load, and nobody waits for a batch to fill. No SQL here: what a batch does is `store_batch`'s affair.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
+from typing import Any
+
+from relate_mailstore.errors import StoreError, StoreUnavailable
+from relate_mailstore.types import Delivery, MessageId, Receipt
+
+BATCH_MESSAGES = 100  # more gain nothing: a message's share of the commit is small beside its own cost by then
+BATCH_OCTETS = 8 * 1024 * 1024  # a batch holds its mailboxes locked while it sends these; a bigger message goes alone
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Accepted:
+    """A delivery that waits to be stored, with the columns of its index made ready beforehand.
+
+    `context` is the caller's: the SQL spans of a batch land in that of its first delivery.
+    """
+
+    delivery: Delivery
+    message_id: MessageId
+    columns: Mapping[str, Any]
+    context: Context = field(default_factory=copy_context)
+    receipt: asyncio.Future[Receipt] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+Outcome = Receipt | StoreError
+StoreBatch = Callable[[Sequence[Accepted]], Coroutine[Any, Any, Sequence[Outcome]]]
+
+
+class GroupCommit:
+    """The queue and its writer. `store_batch` stores a batch or raises; its outcomes are in the batch's order."""
+
+    def __init__(self, store_batch: StoreBatch) -> None:
+        self._store_batch = store_batch
+        # As long as there are callers who wait: each holds its own message, the queue only refers to it.
+        self._waiting: deque[Accepted] = deque()
+        self._arrived = asyncio.Event()
+        self._writer: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._writer = asyncio.create_task(self._write(), name="mailstore-writer")
+
+    async def deliver(self, accepted: Accepted) -> Receipt:
+        """Wait until this is durable. Raises StoreError. A caller that is cancelled disturbs nobody else."""
+        if self._closing or self._writer is None:
+            raise StoreUnavailable("the store is closed")
+        self._waiting.append(accepted)
+        self._arrived.set()
+        return await accepted.receipt
+
+    async def close(self) -> None:
+        """Store what was accepted, and accept no more."""
+        self._closing = True
+        self._arrived.set()
+        if self._writer is not None:
+            await self._writer
+
+    async def _write(self) -> None:
+        while await self._something_waits():
+            if batch := self._take_batch():
+                await self._settle(batch)
+
+    async def _something_waits(self) -> bool:
+        while not self._waiting and not self._closing:
+            self._arrived.clear()
+            await self._arrived.wait()
+        return bool(self._waiting)
+
+    def _take_batch(self) -> list[Accepted]:
+        """What waits, up to the limits, without those whose callers have gone meanwhile."""
+        batch: list[Accepted] = []
+        octets = 0
+        while self._waiting and len(batch) < BATCH_MESSAGES:
+            octets += len(self._waiting[0].delivery.raw)
+            if batch and octets > BATCH_OCTETS:
+                break
+            batch.append(self._waiting.popleft())
+        return [accepted for accepted in batch if not accepted.receipt.done()]
+
+    async def _settle(self, batch: Sequence[Accepted]) -> None:
+        """Store a batch and answer everybody. If it is refused, each by itself: a bad message hurts only itself."""
+        storing = asyncio.create_task(self._store_batch(batch), context=batch[0].context)
+        await asyncio.wait([storing])
+        error = storing.exception()
+        if error is None:
+            for accepted, outcome in zip(batch, storing.result(), strict=True):
+                _answer(accepted, outcome)
+        elif len(batch) == 1:
+            _answer(batch[0], error)
+        elif isinstance(error, StoreUnavailable):
+            for accepted in batch:
+                _answer(accepted, StoreUnavailable(*error.args))  # one each: raising an exception writes to it
+        else:
+            for accepted in batch:
+                await self._settle([accepted])
+
+
+def _answer(accepted: Accepted, outcome: Receipt | BaseException) -> None:
+    if accepted.receipt.done():  # the caller has gone
+        return
+    if isinstance(outcome, BaseException):
+        accepted.receipt.set_exception(outcome)
+    else:
+        accepted.receipt.set_result(outcome)

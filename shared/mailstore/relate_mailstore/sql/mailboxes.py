@@ -1,0 +1,183 @@
+"""Rows of mailboxes: finding them, making them, locking them.
+
+Whoever changes a mailbox locks its row first, and several in the order of their ids: so writers never deadlock, and
+modseqs become visible in the order in which they were given.
+"""
+
+import time
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from sqlalchemy import Connection, bindparam, func, select, update
+
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.rules import PROVISIONED, canonical_name, name_order
+from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.dialects import insert_once, numbers, one_of, texts
+from relate_mailstore.sql.rows import parse_mailbox, stored_name
+from relate_mailstore.sql.schema import mailboxes
+from relate_mailstore.types import INBOX, AccountId, Change, Destination, Mailbox, MailboxId
+
+FIRST_MODSEQ = 1  # of a mailbox to which nothing has happened; the least that RFC 7162 §3.1 allows
+
+Place = tuple[AccountId, str]
+"""A mailbox by its account and canonical name."""
+
+_OF_ACCOUNT = select(mailboxes).where(mailboxes.c.account_id == bindparam("account_id"))
+_BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name"))
+_LOCK_BY_ID = _OF_ACCOUNT.where(mailboxes.c.id == bindparam("mailbox_id")).with_for_update()
+_LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
+# Each account with each name: more than was asked for where names differ, which they hardly ever do.
+_LOCK_PLACES = (
+    select(mailboxes)
+    .where(one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names")))
+    .order_by(mailboxes.c.id)
+    .with_for_update()
+)
+_NEWEST_UID_VALIDITY = select(func.max(mailboxes.c.uid_validity)).where(
+    mailboxes.c.account_id == bindparam("account_id")
+)
+_ADD = insert_once(mailboxes, "account_id", "name")
+_ADVANCE = (
+    update(mailboxes)
+    .where(mailboxes.c.account_id == bindparam("of_account"), mailboxes.c.id == bindparam("of_mailbox"))
+    .values(
+        highest_modseq=bindparam("modseq"),
+        uid_next=mailboxes.c.uid_next + bindparam("arrived"),
+        messages=mailboxes.c.messages + bindparam("more_messages"),
+        octets=mailboxes.c.octets + bindparam("more_octets"),
+    )
+)
+
+
+@dataclass(slots=True)
+class Step:
+    """A locked mailbox, and what a transaction does to it: one modseq further, entries and octets more or less."""
+
+    mailbox: Mailbox
+    taken: bool = False
+    arrived: int = 0
+    messages: int = 0
+    octets: int = 0
+    origin: str | None = None  # of the delivery that arrived last
+
+    @property
+    def modseq(self) -> int:
+        """The modseq of everything that this step changes."""
+        return self.mailbox.highest_modseq + 1
+
+    @property
+    def change(self) -> Change:
+        """The notice of this step."""
+        return Change(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin)
+
+    def arrive(self, size: int, origin: str | None) -> int:
+        """A message of `size` octets arrives; its UID."""
+        uid = self.mailbox.uid_next + self.arrived
+        self.taken = True
+        self.arrived += 1
+        self.messages += 1
+        self.octets += size
+        self.origin = origin
+        return uid
+
+    def leave(self, entries: int, size: int) -> None:
+        """Entries of `size` octets together are removed."""
+        self.taken = True
+        self.messages -= entries
+        self.octets -= size
+
+    def row(self) -> dict[str, int]:
+        """The parameters of `_ADVANCE`."""
+        return {
+            "of_account": self.mailbox.account_id,
+            "of_mailbox": self.mailbox.id,
+            "modseq": self.modseq,
+            "arrived": self.arrived,
+            "more_messages": self.messages,
+            "more_octets": self.octets,
+        }
+
+
+async def find_mailbox(database: Database, account_id: AccountId, name: str) -> Mailbox:
+    """One mailbox by name. Raises MailboxNotFound."""
+    rows = await database.fetch(_BY_NAME, {"account_id": account_id, "name": stored_name(name)})
+    if not rows:
+        raise MailboxNotFound(f"account {account_id}")
+    return parse_mailbox(rows[0])
+
+
+async def list_mailboxes(database: Database, account_id: AccountId) -> Sequence[Mailbox]:
+    """All mailboxes of an account, by name, INBOX first."""
+    rows = await database.fetch(_OF_ACCOUNT, {"account_id": account_id})
+    return sorted(map(parse_mailbox, rows), key=lambda mailbox: name_order(mailbox.name))
+
+
+async def provision(database: Database, account_id: AccountId) -> None:
+    """Give an account INBOX and the special-use mailboxes, unless it has an INBOX."""
+    if not await database.fetch(_BY_NAME, {"account_id": account_id, "name": INBOX}):
+        await database.transact(partial(_provision, account_id=account_id))
+
+
+async def provision_for(database: Database, destinations: Iterable[Destination]) -> None:
+    """Provision accounts that mail goes to. Raises MailboxNotFound, with nobody provisioned, if that would not help."""
+    accounts = set()
+    for destination in destinations:
+        accounts.add(destination.account_id)
+        if canonical_name(destination.mailbox) not in PROVISIONED:
+            await find_mailbox(database, destination.account_id, destination.mailbox)
+    for account_id in accounts:
+        await provision(database, account_id)
+
+
+def lock_mailbox(connection: Connection, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
+    """One mailbox, locked. Raises MailboxNotFound."""
+    parameters = {"account_id": account_id, "mailbox_id": mailbox_id}
+    row = connection.execute(_LOCK_BY_ID, parameters).one_or_none()
+    if row is None:
+        raise MailboxNotFound(f"mailbox {mailbox_id} of account {account_id}")
+    return parse_mailbox(row)
+
+
+def lock_account(connection: Connection, account_id: AccountId) -> Mapping[MailboxId, Mailbox]:
+    """All mailboxes of an account, locked."""
+    rows = connection.execute(_LOCK_ALL, {"account_id": account_id})
+    return {row.id: parse_mailbox(row) for row in rows}
+
+
+def lock_places(connection: Connection, places: Collection[Place]) -> Mapping[Place, Mailbox]:
+    """Those of these mailboxes that exist, locked, and possibly others."""
+    parameters = {"accounts": {account for account, _ in places}, "names": {name for _, name in places}}
+    rows = connection.execute(_LOCK_PLACES, parameters)
+    return {(row.account_id, row.name): parse_mailbox(row) for row in rows}
+
+
+def advance(connection: Connection, steps: Collection[Step]) -> None:
+    """Write what the steps did to their mailboxes' rows."""
+    connection.execute(_ADVANCE, [step.row() for step in steps])
+
+
+def _provision(connection: Connection, account_id: AccountId) -> None:
+    newest: int | None = connection.scalar(_NEWEST_UID_VALIDITY, {"account_id": account_id})
+    # Unique and ascending within the account, though a mailbox be deleted and made anew in the same second.
+    first = max((newest or 0) + 1, int(time.time()))
+    rows = [
+        _new_row(account_id, name, special_use, first + number)
+        for number, (name, special_use) in enumerate(PROVISIONED.items())
+    ]
+    connection.execute(_ADD[connection.dialect.name], rows)
+
+
+def _new_row(account_id: AccountId, name: str, special_use: str, uid_validity: int) -> dict[str, object]:
+    return {
+        "account_id": account_id,
+        "name": name,
+        "uid_validity": uid_validity,
+        "uid_next": 1,
+        "highest_modseq": FIRST_MODSEQ,
+        "special_use": special_use,
+        "subscribed": True,
+        "messages": 0,
+        "octets": 0,
+    }

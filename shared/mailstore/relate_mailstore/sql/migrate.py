@@ -1,0 +1,69 @@
+"""Brings a database to the newest schema. Any number of processes may do so at once: they take turns under a lock.
+
+A revision is a file `NNNN_name.py` of the migrations with revision "NNNN"; they form one line, over all packages.
+"""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, func, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+import relate_mailstore
+from relate_mailstore.errors import StoreError
+from relate_mailstore.sql.dialects import POSTGRESQL
+from relate_mailstore.sql.failures import database_errors
+
+MIGRATIONS = Path(relate_mailstore.__file__).parent / "migrations"
+LOCK_KEY = 0x52656C6174654D  # "RelateM": of our advisory lock, so that it meets nobody else's
+
+_CURRENT = text("SELECT version_num FROM alembic_version")
+_LOCK = select(func.pg_advisory_xact_lock(LOCK_KEY))
+
+
+class SchemaTooNew(StoreError):
+    """The database was migrated by a newer version of this program than the one that runs."""
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """Upgrade to the newest schema; one query if there is nothing to do. Raises SchemaTooNew, StoreUnavailable."""
+    known = revisions()
+    current = await _current(engine)
+    if current is not None and current not in known:
+        raise SchemaTooNew(f"the database has schema {current}, this program knows {known[-1]} at most")
+    if current != known[-1]:
+        await _upgrade(engine)
+
+
+def revisions() -> list[str]:
+    """The revisions that this program knows, oldest first."""
+    return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+
+async def _current(engine: AsyncEngine) -> str | None:
+    """The revision of the database, None if it has none (or cannot be asked, which upgrading will find out)."""
+    try:
+        with database_errors:
+            async with engine.connect() as connection:
+                current: str | None = await connection.scalar(_CURRENT)
+                return current
+    except StoreError:
+        return None
+
+
+async def _upgrade(engine: AsyncEngine) -> None:
+    """One transaction, so that a migration that fails leaves nothing behind. SQLite's begin is its lock."""
+    with database_errors:
+        async with engine.begin() as connection:
+            if engine.dialect.name == POSTGRESQL:
+                await connection.execute(_LOCK)
+            await connection.run_sync(_run_alembic)
+
+
+def _run_alembic(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,155 @@
+"""Notices of change: sent in the transaction that changes, received by every process, merged for slow readers.
+
+A notice says what to look at, not what it is: whoever missed one catches up by modseq. So a notice may be merged with
+another, or stand for several, but a reader is never left without one.
+"""
+
+import asyncio
+import json
+from collections.abc import Collection
+from itertools import islice
+from typing import Protocol
+
+import asyncpg
+import structlog
+from sqlalchemy import Connection, bindparam, func, select
+
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.dialects import numbers, one_of
+from relate_mailstore.sql.schema import mailboxes
+from relate_mailstore.sql.side import SideConnection
+from relate_mailstore.sql.subscriptions import Subscriptions
+from relate_mailstore.types import AccountId, Change
+
+CHANNEL = "relate_mail"
+PAYLOAD_OCTETS = 7_999  # PostgreSQL's own limit of a notice is "shorter than 8000"
+ACCOUNTS_PER_LOOK = 1_000  # subscribed accounts whose mailboxes are looked up together
+LOOK_AGAIN_SECONDS = 1.0  # when looking fails; the side connection's own retries come beside it
+
+_SEND = select(func.pg_notify(CHANNEL, bindparam("payload")))
+_LOOK = select(mailboxes.c.account_id, mailboxes.c.id, mailboxes.c.highest_modseq).where(
+    one_of(mailboxes.c.account_id, numbers("accounts"))
+)
+
+_log = structlog.get_logger(__name__)
+
+
+class Notices(Protocol):
+    """How notices get from a transaction to the subscribers of all processes."""
+
+    subscriptions: Subscriptions
+
+    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
+        """Within the transaction: to be sent if it commits."""
+
+    def committed(self, changes: Collection[Change]) -> None:
+        """The transaction is durable."""
+
+    def start(self) -> None:
+        """Begin to receive."""
+
+    async def close(self) -> None:
+        """Receive no more."""
+
+
+class LocalNotices:
+    """For the embedded edition, where all readers are in this process."""
+
+    def __init__(self) -> None:
+        self.subscriptions = Subscriptions()
+
+    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
+        """Nothing before the commit."""
+
+    def committed(self, changes: Collection[Change]) -> None:
+        """Tell the subscribers at once."""
+        self.subscriptions.tell(changes)
+
+    def start(self) -> None:
+        """Nothing to begin."""
+
+    async def close(self) -> None:
+        """Nothing to end."""
+
+
+class PostgresNotices:
+    """NOTIFY and LISTEN. What could not be said in a notice's size, or was said while nobody listened, is looked up."""
+
+    def __init__(self, database: Database, side: SideConnection) -> None:
+        self.subscriptions = Subscriptions()
+        self._database = database
+        self._unseen: set[AccountId] = set()
+        self._look = asyncio.Event()
+        self._looking: asyncio.Task[None] | None = None
+        side.on_connect(self._listen)
+
+    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
+        """One notice, sent by PostgreSQL at the commit."""
+        connection.execute(_SEND, {"payload": encode_notice(changes)})
+
+    def committed(self, changes: Collection[Change]) -> None:
+        """PostgreSQL tells this process, too."""
+
+    def start(self) -> None:
+        """Begin to look up; the side connection begins to listen."""
+        self._looking = asyncio.create_task(self._keep_looking(), name="mailstore-notices")
+
+    async def close(self) -> None:
+        """Look up no more."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.wait([self._looking])
+
+    async def _listen(self, connection: asyncpg.Connection) -> None:
+        await connection.add_listener(CHANNEL, self._on_notice)
+        self._look_at(self.subscriptions.accounts)
+
+    def _on_notice(self, connection: object, pid: int, channel: str, payload: object) -> None:
+        changes, accounts = parse_notice(str(payload))
+        self.subscriptions.tell(changes)
+        self._look_at(self.subscriptions.accounts if accounts is None else accounts)
+
+    def _look_at(self, accounts: Collection[AccountId]) -> None:
+        self._unseen.update(self.subscriptions.accounts & set(accounts))
+        if self._unseen:
+            self._look.set()
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._look.wait()
+            self._look.clear()
+            try:
+                await self._look_up()
+            except StoreUnavailable as error:
+                _log.warning("notices.look_failed", error=str(error))
+                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+                self._look.set()
+
+    async def _look_up(self) -> None:
+        while self._unseen:
+            accounts = set(islice(self._unseen, ACCOUNTS_PER_LOOK))
+            self._unseen -= accounts  # before the look: what changes during it is looked at again
+            try:
+                rows = await self._database.fetch(_LOOK, {"accounts": accounts})
+            except StoreUnavailable:
+                self._unseen |= accounts
+                raise
+            self.subscriptions.tell(Change(*row) for row in rows)
+
+
+def encode_notice(changes: Collection[Change]) -> str:
+    """The payload for some changes: the changes, or just their accounts, or just that something changed."""
+    exact = json.dumps({"changes": changes}, separators=(",", ":"))
+    if len(exact) <= PAYLOAD_OCTETS:
+        return exact
+    accounts = json.dumps({"accounts": sorted({change.account_id for change in changes})}, separators=(",", ":"))
+    return accounts if len(accounts) <= PAYLOAD_OCTETS else "{}"
+
+
+def parse_notice(payload: str) -> tuple[Collection[Change], Collection[AccountId] | None]:
+    """The changes that a payload names, and the accounts of which it names none; None for all accounts."""
+    notice = json.loads(payload)
+    if "changes" in notice:
+        return [Change(*change) for change in notice["changes"]], ()
+    return (), notice.get("accounts")

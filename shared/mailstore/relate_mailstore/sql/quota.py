@@ -1,0 +1,50 @@
+"""How much an account has, asked of the database at most every few seconds and reckoned on in between."""
+
+import time
+from collections import OrderedDict
+
+from sqlalchemy import bindparam, func, select
+
+from relate_mailstore.errors import OverQuota
+from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.schema import mailboxes
+from relate_mailstore.types import AccountId
+
+FRESH_SECONDS = 5.0  # what other processes deliver is seen after that: a quota may be passed by that much mail
+CACHE_ACCOUNTS = 10_000  # about 2 MB
+
+_USED = select(func.coalesce(func.sum(mailboxes.c.octets), 0)).where(mailboxes.c.account_id == bindparam("account_id"))
+
+
+class Usage:
+    """Octets by account, each with the time until which it is good."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: OrderedDict[AccountId, tuple[int, float]] = OrderedDict()
+
+    async def check(self, account_id: AccountId, octets: int, quota: int | None) -> None:
+        """Raise OverQuota unless `octets` more fit under `quota`."""
+        if quota is None:
+            return
+        if octets > quota:
+            raise OverQuota(f"{octets} octets exceed the quota of account {account_id}", temporary=False)
+        if await self._used(account_id) + octets > quota:
+            raise OverQuota(f"{octets} octets do not fit into account {account_id}")
+
+    def add(self, account_id: AccountId, octets: int) -> None:
+        """This process delivered so many octets more, or removed as many where they are negative."""
+        if known := self._known.get(account_id):
+            used, until = known
+            self._known[account_id] = used + octets, until
+
+    async def _used(self, account_id: AccountId) -> int:
+        used, until = self._known.get(account_id, (0, 0.0))
+        if time.monotonic() < until:
+            return used
+        rows = await self._database.fetch(_USED, {"account_id": account_id})
+        used = int(rows[0][0])
+        self._known[account_id] = used, time.monotonic() + FRESH_SECONDS
+        if len(self._known) > CACHE_ACCOUNTS:
+            self._known.popitem(last=False)
+        return used

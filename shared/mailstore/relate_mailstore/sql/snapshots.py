@@ -1,0 +1,130 @@
+"""Mailboxes with all their entries, kept by the process and brought up to date by modseq.
+
+Whether one is up to date is asked with each call: notices come later than commits, and a session must see what another
+process stored before it. If not, one statement reads what has a later modseq together with the mailbox's numbers: a
+statement sees one state of the database, and as modseqs are given under the row's lock, none is hidden behind a later.
+"""
+
+import asyncio
+from bisect import bisect_left
+from collections import OrderedDict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true, type_coerce, union_all
+
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.mailboxes import find_mailbox
+from relate_mailstore.sql.rows import ENTRY_COLUMNS, parse_entry
+from relate_mailstore.sql.schema import entries, expunged, mailboxes
+from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
+
+CACHE_ENTRIES = 200_000  # a process keeps: 250 octets each, that is 50 MB
+SLICE_ENTRIES = 2_000  # turned into values before other sessions have their turn: some 5 ms
+
+_CHANGED = select(*ENTRY_COLUMNS, false().label("gone")).where(
+    entries.c.account_id == bindparam("account_id"),
+    entries.c.mailbox_id == bindparam("mailbox_id"),
+    entries.c.modseq > bindparam("known"),
+)
+_GONE = select(
+    expunged.c.uid,
+    type_coerce(null(), Uuid),
+    literal(0),
+    literal(0),
+    literal(""),
+    literal(0),
+    expunged.c.modseq,
+    true(),
+).where(
+    # Whoever knows nothing yet need not hear what is gone.
+    bindparam("known") > 0,
+    expunged.c.account_id == bindparam("account_id"),
+    expunged.c.mailbox_id == bindparam("mailbox_id"),
+    expunged.c.modseq > bindparam("known"),
+)
+_NEWS = union_all(_CHANGED, _GONE).subquery()
+_NUMBERS = (mailboxes.c.uid_next, mailboxes.c.highest_modseq, mailboxes.c.messages, mailboxes.c.octets)
+# The mailbox's numbers stand in every row, and in one without an entry where there is no news.
+_LOAD = (
+    select(*_NUMBERS, *_NEWS.c)
+    .select_from(mailboxes.outerjoin(_NEWS, true()))
+    .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id"))
+)
+
+_uid = attrgetter("uid")
+
+
+class Snapshots:
+    """The snapshots that were asked for last."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._kept: OrderedDict[MailboxId, Snapshot] = OrderedDict()
+        self._entries = 0
+
+    async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
+        """A mailbox as it is now; the same object as long as it is the same. Raises MailboxNotFound."""
+        mailbox = await find_mailbox(self._database, account_id, name)
+        known = self._kept.get(mailbox.id)
+        if known is None or not _supersedes(mailbox, known.mailbox):
+            known = Snapshot(replace(mailbox, highest_modseq=0), ())
+        if known.mailbox == mailbox:
+            self._kept.move_to_end(mailbox.id)
+            return known
+        snapshot = await self._load(mailbox, known)
+        self._keep(snapshot)
+        return snapshot
+
+    async def _load(self, mailbox: Mailbox, known: Snapshot) -> Snapshot:
+        """The mailbox as it is when this is read, from what is known of it."""
+        key = {"account_id": mailbox.account_id, "mailbox_id": mailbox.id}
+        rows = await self._database.fetch(_LOAD, {**key, "known": known.mailbox.highest_modseq})
+        if not rows:
+            raise MailboxNotFound(f"mailbox {mailbox.id} of account {mailbox.account_id}")
+        uid_next, modseq, messages, octets = rows[0][: len(_NUMBERS)]
+        now = replace(mailbox, uid_next=uid_next, highest_modseq=modseq, messages=messages, octets=octets)
+        news = [row for row in rows if row.uid is not None]
+        changed = await _parse([row for row in news if not row.gone])
+        return Snapshot(now, merge(known.entries, changed, {row.uid for row in news if row.gone}))
+
+    def _keep(self, snapshot: Snapshot) -> None:
+        before = self._kept.get(snapshot.mailbox.id)
+        if before is not None and _supersedes(before.mailbox, snapshot.mailbox):
+            return  # somebody who asked later was faster
+        self._kept[snapshot.mailbox.id] = snapshot
+        self._kept.move_to_end(snapshot.mailbox.id)
+        self._entries += _weight(snapshot) - (_weight(before) if before is not None else 0)
+        while self._entries > CACHE_ENTRIES and len(self._kept) > 1:
+            _, oldest = self._kept.popitem(last=False)
+            self._entries -= _weight(oldest)
+
+
+async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:
+    parsed: list[Entry] = []
+    for start in range(0, len(rows), SLICE_ENTRIES):
+        parsed.extend(parse_entry(row[len(_NUMBERS) : -1]) for row in rows[start : start + SLICE_ENTRIES])
+        await asyncio.sleep(0)
+    return parsed
+
+
+def merge(known: tuple[Entry, ...], changed: Iterable[Entry], gone: Collection[int]) -> tuple[Entry, ...]:
+    """Known entries, in UID order, with some changed or new and others gone."""
+    merged = [entry for entry in known if entry.uid not in gone] if gone else list(known)
+    for entry in sorted(changed):
+        place = bisect_left(merged, entry.uid, key=_uid)
+        known_already = place < len(merged) and merged[place].uid == entry.uid
+        merged[place : place + known_already] = [entry]
+    return tuple(merged)
+
+
+def _supersedes(one: Mailbox, other: Mailbox) -> bool:
+    """Whether `one` is a later state of the mailbox than `other`, or the same: not so when a backup was restored."""
+    return one.uid_validity == other.uid_validity and one.highest_modseq >= other.highest_modseq
+
+
+def _weight(snapshot: Snapshot) -> int:
+    return len(snapshot.entries) + 4  # an empty one weighs something, too

@@ -1,0 +1,193 @@
+"""A store that is seen at work: delegates every call, those that do work in a span `mailstore.<method>`.
+
+Attributes are account ids, counts and octets; never names, subjects, addresses. What lasts as long as a session
+(a maildrop held, a subscription) has no span of that length; `ping` and `close` have none.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Protocol
+
+from relate_mailstore.errors import MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota
+from relate_mailstore.ports import MailStore, RawMessage
+from relate_mailstore.types import (
+    INBOX,
+    AccountId,
+    Change,
+    Delivery,
+    Entry,
+    FlagChange,
+    Listed,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    MessageQuery,
+    Page,
+    Receipt,
+    Snapshot,
+)
+
+# What a store may answer: all its errors but StoreUnavailable, which is trouble of ours.
+ANSWERS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota)
+
+
+class Operation(Protocol):
+    """A span under way."""
+
+    def set(self, key: str, value: int) -> None:
+        """Set an attribute."""
+
+    def link(self, traceparent: str | None) -> None:
+        """Link the span to another one; None is no span."""
+
+
+class Operations(Protocol):
+    """What the store needs of telemetry."""
+
+    def operation(
+        self, name: str, attributes: Mapping[str, int], answers: tuple[type[Exception], ...]
+    ) -> AbstractContextManager[Operation]:
+        """A span around a `with` block. Exceptions are recorded and go on; `answers` are no failures."""
+
+    def origin(self) -> str | None:
+        """The traceparent to keep with a message that comes in now."""
+
+    def link_reader(self, traceparent: str | None) -> None:
+        """Link the command under way to the transaction that delivered what it reads; None is no transaction."""
+
+
+class TracedMailStore:
+    """`MailStore` over another one, with a span for each call."""
+
+    def __init__(self, store: MailStore, operations: Operations) -> None:
+        self._store = store
+        self._operations = operations
+
+    async def provision(self, account_id: AccountId) -> None:
+        """Traced as `mailstore.provision`."""
+        with self._span("provision", account_id):
+            await self._store.provision(account_id)
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        """Traced as `mailstore.deliver`; linked to the trace that holds the statements, where that is another one."""
+        origin = self._operations.origin()
+        with self._operations.operation("mailstore.deliver", _describe(delivery), ANSWERS) as operation:
+            receipt = await self._store.deliver(replace(delivery, origin=origin))
+            operation.set("mailstore.batch", receipt.batch)
+            if receipt.leader != origin:
+                operation.link(receipt.leader)
+            return receipt
+
+    async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
+        """Traced as `mailstore.check_quota`."""
+        with self._span("check_quota", account_id, octets=octets):
+            await self._store.check_quota(account_id, octets, quota)
+
+    async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
+        """Traced as `mailstore.mailbox`."""
+        with self._span("mailbox", account_id):
+            return await self._store.mailbox(account_id, name)
+
+    async def mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
+        """Traced as `mailstore.mailboxes`."""
+        with self._span("mailboxes", account_id) as operation:
+            mailboxes = await self._store.mailboxes(account_id)
+            operation.set("mailstore.mailboxes", len(mailboxes))
+            return mailboxes
+
+    async def snapshot(self, account_id: AccountId, name: str = INBOX) -> Snapshot:
+        """Traced as `mailstore.snapshot`."""
+        with self._span("snapshot", account_id) as operation:
+            snapshot = await self._store.snapshot(account_id, name)
+            operation.set("mailstore.messages", len(snapshot.entries))
+            return snapshot
+
+    async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
+        """Traced as `mailstore.open`; the reader is linked to the delivery."""
+        with self._span("open", account_id) as operation:
+            raw = await self._store.open(account_id, message_id)
+            operation.set("mailstore.octets", raw.size)
+        self._operations.link_reader(raw.origin)
+        return raw
+
+    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
+        """Traced as `mailstore.read_ahead`."""
+        with self._span("read_ahead", account_id, messages=len(message_ids)):
+            await self._store.read_ahead(account_id, message_ids)
+
+    async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
+        """Traced as `mailstore.message`; the reader is linked to the delivery."""
+        with self._span("message", account_id) as operation:
+            listed = await self._store.message(account_id, message_id)
+            operation.set("mailstore.octets", listed.message.index.size)
+        self._operations.link_reader(listed.message.origin)
+        return listed
+
+    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+        """Traced as `mailstore.find`; a list is no reader, and links to nothing."""
+        with self._span("find", account_id, limit=query.limit) as operation:
+            page = await self._store.find(account_id, query)
+            operation.set("mailstore.messages", len(page.items))
+            return page
+
+    async def set_flags(
+        self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], change: FlagChange
+    ) -> Sequence[Entry]:
+        """Traced as `mailstore.set_flags`."""
+        with self._span("set_flags", account_id, uids=len(uids)) as operation:
+            entries = await self._store.set_flags(account_id, mailbox_id, uids, change)
+            operation.set("mailstore.entries", len(entries))
+            return entries
+
+    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
+        """Traced as `mailstore.flag_message`."""
+        with self._span("flag_message", account_id) as operation:
+            listed = await self._store.flag_message(account_id, message_id, change)
+            operation.set("mailstore.mailboxes", len(listed.mailboxes))
+            return listed
+
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
+        """Traced as `mailstore.expunge`."""
+        with self._span("expunge", account_id, uids=len(uids)) as operation:
+            expunged = await self._store.expunge(account_id, mailbox_id, uids)
+            operation.set("mailstore.entries", len(expunged))
+            return expunged
+
+    async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
+        """Traced as `mailstore.delete_message`."""
+        with self._span("delete_message", account_id):
+            await self._store.delete_message(account_id, message_id)
+
+    @asynccontextmanager
+    async def lock_maildrop(self, account_id: AccountId) -> AsyncIterator[None]:
+        """Traced as `mailstore.lock_maildrop`: the taking of the lock, not the holding."""
+        async with AsyncExitStack() as held:
+            with self._span("lock_maildrop", account_id):
+                await held.enter_async_context(self._store.lock_maildrop(account_id))
+            yield
+
+    def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Not traced: a subscription waits most of its life."""
+        return self._store.changes(account_id)
+
+    async def ping(self) -> None:
+        """Not traced: readiness checks would drown the mail."""
+        await self._store.ping()
+
+    async def close(self) -> None:
+        """Not traced."""
+        await self._store.close()
+
+    def _span(self, method: str, account_id: AccountId, **numbers: int) -> AbstractContextManager[Operation]:
+        attributes = {"mailstore.account": account_id} | {f"mailstore.{key}": number for key, number in numbers.items()}
+        return self._operations.operation(f"mailstore.{method}", attributes, ANSWERS)
+
+
+def _describe(delivery: Delivery) -> dict[str, int]:
+    """The account is named where there is one only: a span has one value a key."""
+    described = {"mailstore.octets": len(delivery.raw), "mailstore.destinations": len(delivery.destinations)}
+    accounts = {destination.account_id for destination in delivery.destinations}
+    if len(accounts) == 1:
+        described["mailstore.account"] = accounts.pop()
+    return described

@@ -1,0 +1,215 @@
+"""The mail model: immutable values, known to every protocol and to none in particular.
+
+A raw message is a blob, written once and kept byte for byte. An account that received it has one `Message` (the
+blob's id and the index computed at delivery), entered into one or more mailboxes. An `Entry` is what IMAP calls a
+message in a mailbox: a UID, flags, a modification sequence.
+"""
+
+from dataclasses import dataclass, field
+from enum import IntFlag
+from typing import NamedTuple, NewType
+from uuid import UUID
+
+AccountId = NewType("AccountId", int)
+MailboxId = NewType("MailboxId", int)
+MessageId = NewType("MessageId", UUID)  # UUIDv7: the blob's id, EMAILID of RFC 8474, the id in the REST API
+
+INBOX = "INBOX"
+
+
+class Flag(IntFlag):
+    """The system flags (RFC 9051 §2.3.2). Entries hold them as plain ints, cheap to copy and compare."""
+
+    SEEN = 1
+    ANSWERED = 2
+    FLAGGED = 4
+    DELETED = 8
+    DRAFT = 16
+
+
+class Address(NamedTuple):
+    """One address of a header field, decoded (RFC 2047)."""
+
+    name: str
+    address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Where one MIME part lies in the raw message: offsets in octets.
+
+    `section` is IMAP's part specifier ("1.2"); "" is the message itself, and "3." the message inside the part "3".
+    Header: [header, body); content: [body, end).
+    """
+
+    section: str
+    header: int
+    body: int
+    end: int
+    media_type: str  # "text/plain", lower case
+    encoding: str  # "base64", lower case; "7bit" when absent
+    charset: str
+    filename: str
+    attachment: bool
+
+
+@dataclass(frozen=True, slots=True)
+class MessageIndex:
+    """Everything that is asked for again and again, computed once at delivery by `mime.index_message`.
+
+    `envelope` and `bodystructure` are rendered as in RFC 9051 §7.5.2; the rest is decoded text for lists and search.
+    """
+
+    size: int
+    envelope: bytes
+    bodystructure: bytes
+    parts: tuple[Part, ...]
+    subject: str
+    sender: Address
+    to: tuple[Address, ...]
+    cc: tuple[Address, ...]
+    date: int | None  # seconds since the epoch, from Date:
+    message_id: str  # the header's, without angle brackets; "" when missing
+    references: tuple[str, ...]  # ids of References and In-Reply-To, oldest first
+    preview: str  # the first readable text, at most 256 characters (RFC 8970)
+
+    @property
+    def attachments(self) -> int:
+        """How many parts are attachments."""
+        return sum(part.attachment for part in self.parts)
+
+
+class Entry(NamedTuple):
+    """One message in one mailbox."""
+
+    uid: int
+    message_id: MessageId
+    size: int  # octets of the raw message
+    flags: int  # Flag bits
+    keywords: tuple[str, ...]  # sorted; labels of the API
+    internal_date: int  # seconds since the epoch
+    modseq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mailbox:
+    """One mailbox of an account. UIDVALIDITY is stored at creation and never taken from a clock later."""
+
+    id: MailboxId
+    account_id: AccountId
+    name: str
+    uid_validity: int
+    uid_next: int
+    highest_modseq: int
+    special_use: str  # "\\Sent", "" for none (RFC 6154)
+    subscribed: bool
+    messages: int
+    octets: int
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A mailbox and its entries, in UID order, as of `mailbox.highest_modseq`. Shared: never changed in place."""
+
+    mailbox: Mailbox
+    entries: tuple[Entry, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A message as an account has it. `origin` is the traceparent of the transaction that delivered it."""
+
+    id: MessageId
+    account_id: AccountId
+    index: MessageIndex
+    received: int  # seconds since the epoch
+    origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Into which mailbox of which account a delivery goes, and with which flags."""
+
+    account_id: AccountId
+    mailbox: str = INBOX
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message to be stored once and entered for each destination, all or none.
+
+    `raw` is complete: trace header fields included. `origin` is filled in by the traced decorator.
+    """
+
+    raw: bytes
+    destinations: tuple[Destination, ...]
+    internal_date: int | None = None  # seconds since the epoch; None = now
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A delivery that is durable: committed and flushed. `entered` holds (uid_validity, uid) per destination.
+
+    Deliveries that arrive together share a commit: `batch` says how many, `leader` is the origin of the first of them,
+    in whose trace the statements are found.
+    """
+
+    message_id: MessageId
+    entered: tuple[tuple[int, int], ...]
+    batch: int = 1
+    leader: str | None = None
+
+
+class Change(NamedTuple):
+    """A notice that a mailbox changed: what to look at, not what it is. `origin` is a traceparent."""
+
+    account_id: AccountId
+    mailbox_id: MailboxId
+    modseq: int
+    origin: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class MessageQuery:
+    """Which messages a list asks for; None or empty means "any". Text matches are case-insensitive substrings."""
+
+    mailbox: str | None = INBOX
+    text: str = ""  # in sender, recipients, subject or preview
+    since: int | None = None  # received at or after, seconds since the epoch
+    before: int | None = None
+    seen: bool | None = None
+    has_attachments: bool | None = None
+    keyword: str | None = None
+    cursor: str | None = None  # `Page.next_cursor` of the page before
+    limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One row of a list: the message, and its flags over all mailboxes it is entered in."""
+
+    message: Message
+    flags: int
+    keywords: tuple[str, ...]
+    mailboxes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page of a list, newest first. `next_cursor` is None on the last page."""
+
+    items: tuple[Listed, ...]
+    next_cursor: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FlagChange:
+    """Flags and keywords to add and to remove; removing wins over nothing, adding over removing."""
+
+    add: int = 0
+    remove: int = 0
+    add_keywords: tuple[str, ...] = field(default=())
+    remove_keywords: tuple[str, ...] = field(default=())

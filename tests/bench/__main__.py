@@ -1,0 +1,135 @@
+"""`make bench`: rates, CPU and memory of ours, of the peer and of the floors, in one run, as Markdown.
+
+    python -m tests.bench --tools DIR [--rounds 3] [--scale 1] [--only NAME]
+
+DIR holds a `mailload`-compatible generator and the scripts that set Debian's Postfix + Dovecot up (`peer/`). Without
+it only the floors are measured, and it is said so. Targets take turns in each round; medians are printed.
+"""
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
+
+from tests.bench import floors, memory, servers, telemetry_cost
+from tests.bench.load import Generator
+from tests.bench.scenarios import READING, WRITING, Measured, Scenario, fill
+from tests.support.postgres import durable_cluster
+
+PEER = "Postfix + Dovecot"
+
+# SMTP processes: PostgreSQL serves several writers; SQLite has one writer at a time, whatever the processes.
+WORKERS = {"sqlite": 1, "postgresql": 2}
+
+Opened = Callable[[], AbstractContextManager[servers.Target]]
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--tools", type=Path, default=os.environ.get("RELATE_BENCH_TOOLS"))
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--scale", type=float, default=1.0)
+    parser.add_argument("--only", default="", help="targets whose name contains this, beside the peer")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="relate-bench-") as name, ExitStack() as stack:
+        directory = Path(name)
+        directory.chmod(0o755)
+        postgres = stack.enter_context(durable_cluster(directory / "postgres"))
+        print_floors(floors.measure(directory, postgres("floor") if postgres else None))
+        if options.tools is None:
+            print("No load generator: set RELATE_BENCH_TOOLS to measure servers.", file=sys.stderr)
+            return
+        print_scenarios(measure_targets(options, directory, postgres))
+        print_rows("Memory", memory.measure(directory))
+        print_rows("Telemetry", telemetry_cost.measure(directory))
+
+
+def measure_targets(
+    options: argparse.Namespace, directory: Path, postgres: Callable[[str], str] | None
+) -> dict[str, dict[str, list[Measured]]]:
+    """Every scenario on every target, the targets in turn in each round: {scenario: {target: runs}}."""
+    generator = Generator(options.tools / "mailload")
+    results: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
+    for round_number in range(options.rounds):
+        for name, opened in targets(options.tools, directory, postgres, round_number):
+            if options.only not in name and name != PEER:
+                continue
+            with opened() as target:
+                for scenario, measured in run_all(generator, target, options.scale):
+                    results[scenario][name].append(measured)
+                    print(f"{name}: {scenario}: {measured.rate:.0f}/s, {measured.cpu_us:.0f} µs", file=sys.stderr)
+    return results
+
+
+def run_all(generator: Generator, target: servers.Target, scale: float) -> Iterator[tuple[str, Measured]]:
+    """All scenarios in order: reading first, while the boxes hold what they were filled with."""
+    fill(generator, target)
+    for scenarios in (READING, WRITING):
+        for name, scenario in scenarios.items():
+            yield name, _run(scenario, generator, target, scale)
+
+
+def _run(scenario: Scenario, generator: Generator, target: servers.Target, scale: float) -> Measured:
+    return scenario(generator, target, scale)
+
+
+def targets(
+    tools: Path, directory: Path, postgres: Callable[[str], str] | None, round_number: int
+) -> Iterator[tuple[str, Opened]]:
+    """The peer, then ours: each database with telemetry off and on, a fresh database every round."""
+    yield PEER, lambda: servers.peer(tools)
+    for database in ("SQLite", "PostgreSQL") if postgres else ("SQLite",):
+        for telemetry in ("off", "on"):
+            label = f"{database}{telemetry}{round_number}".lower()
+            url = f"sqlite:///{directory}/{label}.db" if postgres is None or database == "SQLite" else postgres(label)
+            name = f"{database}, telemetry {telemetry}"
+            yield name, _opener(name, url, telemetry == "on", directory)
+
+
+def _opener(name: str, url: str, with_telemetry: bool, directory: Path) -> Opened:
+    @contextmanager
+    def opened() -> Iterator[servers.Target]:
+        with ExitStack() as stack:
+            collector = stack.enter_context(servers.sink()) if with_telemetry else None
+            yield stack.enter_context(servers.ours(name, url, collector, WORKERS[url.partition(":")[0]], directory))
+
+    return opened
+
+
+def print_floors(rates: dict[str, float]) -> None:
+    """What the machine can do."""
+    print_rows("Floors", {name: f"{rate:,.0f}/s" for name, rate in rates.items()})
+
+
+def print_rows(title: str, rows: dict[str, str]) -> None:
+    """A table of two columns."""
+    print(f"\n| {title} | |\n|---|---:|")
+    for name, value in rows.items():
+        print(f"| {name} | {value} |", flush=True)
+
+
+def print_scenarios(results: dict[str, dict[str, list[Measured]]]) -> None:
+    """Medians, and in brackets the ratio to the peer."""
+    names = list(next(iter(results.values())))
+    print("\n| a second (× peer) · CPU µs each | " + " | ".join(names) + " |\n|---|" + "---:|" * len(names))
+    for scenario, by_target in results.items():
+        peer = statistics.median(run.rate for run in by_target[PEER]) if PEER in by_target else None
+        cells = [_cell(by_target[name], peer) for name in names]
+        print(f"| {scenario} | " + " | ".join(cells) + " |", flush=True)
+
+
+def _cell(runs: list[Measured], peer: float | None) -> str:
+    rate = statistics.median(run.rate for run in runs)
+    cpu = statistics.median(run.cpu_us for run in runs)
+    ratio = f" ({rate / peer:.1f}×)" if peer else ""
+    return f"{rate:,.0f}{ratio} · {cpu:,.0f}"
+
+
+if __name__ == "__main__":
+    main()

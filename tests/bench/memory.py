@@ -1,0 +1,56 @@
+"""Memory: what an idle connection costs, and what a message of 30 MB costs while it passes through."""
+
+import poplib
+import smtplib
+import socket
+from pathlib import Path
+
+from tests.bench import servers
+from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.processes import peak_kib, pss_kib
+
+IDLE = 5_000
+BIG = 30_000_000
+
+
+def measure(directory: Path) -> dict[str, str]:
+    """Each as a text with its unit. Telemetry off: with it on, a session also holds its span."""
+    rows = {}
+    with servers.ours("memory", f"sqlite:///{directory}/memory.db", None, 1, directory) as target:
+        smtp, pop3 = target.processes
+        rows[f"idle SMTP connection, KiB, {IDLE:,} of them"] = f"{_idle(target.mx, smtp):.1f}"
+        rows[f"idle POP3 connection, KiB, {IDLE:,} of them"] = f"{_idle(target.pop3, pop3):.1f}"
+    with servers.ours("big", f"sqlite:///{directory}/big.db", None, 1, directory) as target:
+        smtp, pop3 = target.processes
+        before = peak_kib(smtp), peak_kib(pop3)
+        _send_big(target.mx)
+        _read_big(target.pop3)
+        for name, pid, was in (("received", smtp, before[0]), ("retrieved", pop3, before[1])):
+            rows[f"message of 30 MB {name}: peak growth ÷ size"] = f"{(peak_kib(pid) - was) * 1024 / BIG:.1f}"
+    return rows
+
+
+def _idle(port: int, pid: int) -> float:
+    """KiB of the process a connection, greeted and silent."""
+    before = pss_kib([pid])
+    connections = [socket.create_connection(("127.0.0.1", port)) for _ in range(IDLE)]
+    for connection in connections:
+        connection.recv(512)
+    grown = pss_kib([pid]) - before
+    for connection in connections:
+        connection.close()
+    return grown / IDLE
+
+
+def _send_big(port: int) -> None:
+    line = b"x" * 76 + b"\r\n"
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.sendmail("big@sender.example", [DOMAIN_PATTERN % 0], b"Subject: big\r\n\r\n" + line * (BIG // len(line)))
+
+
+def _read_big(port: int) -> None:
+    client = poplib.POP3("127.0.0.1", port)
+    client.user(DOMAIN_PATTERN % 0)
+    client.pass_(PASSWORD)
+    client.retr(1)
+    client.quit()

@@ -1,0 +1,69 @@
+"""Processes from outside: ports, CPU, memory."""
+
+import os
+import re
+import socket
+import subprocess
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+START_PATIENCE = 30.0
+_TICKS = os.sysconf("SC_CLK_TCK")
+
+
+def free_port() -> int:
+    """A port that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as sock:
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def wait_for_port(port: int) -> None:
+    """Return when somebody listens."""
+    deadline = time.monotonic() + START_PATIENCE
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.05)
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """A graceful stop."""
+    process.terminate()
+    process.wait(20)
+
+
+def tree(pid: int) -> list[int]:
+    """A process and all below it."""
+    children = Path(f"/proc/{pid}/task/{pid}/children")
+    below = [int(child) for child in children.read_text().split()] if children.exists() else []
+    return [pid, *(one for child in below for one in tree(child))]
+
+
+def cpu_seconds(roots: Iterable[int]) -> float:
+    """User and system time of these processes and all below them."""
+    total = 0
+    for pid in (one for root in roots for one in tree(root)):
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        total += int(fields[11]) + int(fields[12])
+    return total / _TICKS
+
+
+def pss_kib(pids: Iterable[int]) -> int:
+    """Proportional set size, KiB."""
+    return sum(_field(pid, "smaps_rollup", "Pss") for pid in pids)
+
+
+def peak_kib(pid: int) -> int:
+    """The most memory a process ever had resident, KiB."""
+    return _field(pid, "status", "VmHWM")
+
+
+def _field(pid: int, file: str, name: str) -> int:
+    found = re.search(rf"^{name}:\s+(\d+) kB", Path(f"/proc/{pid}/{file}").read_text(), re.MULTILINE)
+    return int(found[1]) if found else 0

@@ -1,0 +1,153 @@
+"""What is measured: ours on either database with telemetry on or off, and Debian's Postfix + Dovecot."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import text
+
+from relate_accounts.errors import UserExists
+from relate_accounts.sql import SqlAccountStore
+from relate_accounts.types import Scope
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.store import open_store
+from relate_mailstore.types import AccountId
+from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.processes import cpu_seconds, free_port, stop, tree, wait_for_port
+
+USERS = 130
+SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
+
+
+@dataclass(frozen=True)
+class Target:
+    """A running server: its ports and its processes."""
+
+    name: str
+    mx: int
+    submission: int
+    pop3: int
+    processes: tuple[int, ...]
+
+    def cpu(self) -> float:
+        """CPU seconds of all its processes so far."""
+        return cpu_seconds(self.processes)
+
+    def drain(self) -> None:
+        """Return when everything accepted is in mailboxes: at once, where 250 means that."""
+
+
+@dataclass(frozen=True)
+class PeerTarget(Target):
+    """Postfix has a queue."""
+
+    queue_empty: Path = Path()
+
+    def drain(self) -> None:
+        """Wait until the queue is empty."""
+        while subprocess.run([self.queue_empty], check=False).returncode:
+            time.sleep(0.02)
+
+    def cpu(self) -> float:
+        """Their processes come and go: the control group's account is exact where there is one."""
+        account = Path("/sys/fs/cgroup/cpuacct/mailbench/cpuacct.usage")
+        return int(account.read_text()) / 1e9 if account.exists() else super().cpu()
+
+
+@contextmanager
+def peer(tools: Path) -> Iterator[Target]:
+    """Debian's Postfix + Dovecot, set up by the tools' scripts."""
+    directory = tools / "peer"
+    subprocess.run(["bash", str(directory / "setup_peer.sh"), "sdbox"], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["bash", str(directory / "start_peer.sh")], check=True, stdout=subprocess.DEVNULL)
+    try:
+        masters = tuple(int((directory / f"{name}.pid").read_text()) for name in ("dovecot", "postfix"))
+        yield PeerTarget("peer", 2526, 2525, 11110, masters, directory / "queue_empty.sh")
+    finally:
+        subprocess.run(["bash", str(directory / "stop_peer.sh")], check=True)
+
+
+@contextmanager
+def ours(name: str, database: str, collector: str | None, workers: int, directory: Path) -> Iterator[Target]:
+    """Our SMTP and POP3 services as processes of their own; `collector` None is telemetry off."""
+    asyncio.run(_seed(database))
+    mx, submission, secure, pop3, pop3s = (free_port() for _ in range(5))
+    environment = {
+        **os.environ,
+        "ConnectionStrings__DefaultConnection": database,
+        "Smtp__MxPort": str(mx),
+        "Smtp__Port": str(submission),
+        "Smtp__SecurePort": str(secure),
+        "Smtp__Workers": str(workers),
+        "Pop3__Port": str(pop3),
+        "Pop3__SecurePort": str(pop3s),
+        "Pop3__Workers": "2",
+        **({"OTEL_SDK_DISABLED": "true"} if collector is None else {"Otel__Endpoint": collector}),
+    }
+    with ExitStack() as stack:
+        log = stack.enter_context((directory / f"{name.replace(' ', '-')}.log").open("wb"))
+        processes = []
+        for part in ("smtp", "pop3"):
+            command = [sys.executable, "-m", "relate", "serve", part]
+            process = subprocess.Popen(command, env=environment, cwd=directory, stderr=log, stdout=log)
+            stack.callback(stop, process)
+            processes.append(process)
+        for port in (mx, submission, pop3):
+            wait_for_port(port)
+        time.sleep(1)  # the second worker of each
+        yield Target(name, mx, submission, pop3, tuple(process.pid for process in processes))
+
+
+async def _seed(database: str) -> None:
+    """The load generator's users, all with one password."""
+    engine = open_engine(database)
+    await migrate(engine)
+    accounts = SqlAccountStore(engine)
+    async with open_store(engine) as store:
+        for number in range(USERS):
+            try:
+                user = await accounts.add_user(DOMAIN_PATTERN % number)
+            except UserExists:
+                break
+            await accounts.create_key(user.id, "load", SCOPES, secret=PASSWORD)
+            await store.provision(AccountId(user.id))
+    await engine.dispose()
+
+
+async def count_messages(database: str) -> int:
+    """Messages in all mailboxes."""
+    engine = open_engine(database)
+    try:
+        async with engine.connect() as connection:
+            return int(
+                (await connection.execute(text("select coalesce(sum(messages), 0) from mailboxes"))).scalar_one()
+            )
+    finally:
+        await engine.dispose()
+
+
+@contextmanager
+def sink() -> Iterator[str]:
+    """An OTLP sink in a process of its own."""
+    port = free_port()
+    command = [sys.executable, "-m", "relate_telemetry.testing", "--port", str(port)]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+    try:
+        wait_for_port(port)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(10)
+
+
+def all_processes(target: Target) -> list[int]:
+    """The target's processes and their children."""
+    return [pid for root in target.processes for pid in tree(root)]

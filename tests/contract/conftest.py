@@ -1,0 +1,69 @@
+"""One suite, every store: `store` is each implementation in turn, `alice` and `bob` are accounts nobody used before."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId
+from tests.contract.stores import opened
+from tests.support.databases import (
+    database_url,
+    empty_postgres_url,
+    postgres_database,
+    postgres_server,
+    postgres_template,
+    postgres_url,
+    sqlite_template,
+    sqlite_url,
+)
+from tests.support.factories import new_account
+
+__all__ = [
+    "database_url",
+    "empty_postgres_url",
+    "postgres_database",
+    "postgres_server",
+    "postgres_template",
+    "postgres_url",
+    "sqlite_template",
+    "sqlite_url",
+]
+
+# Copying a file costs nothing; copying a database of PostgreSQL does, and accounts of their own keep tests apart.
+FIXTURES = {"sqlite": "sqlite_url", "postgres": "postgres_database"}
+MEMORY = "memory"
+SQL = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+@pytest.fixture(params=SQL)
+def database(request: pytest.FixtureRequest) -> str:
+    """The URL of a migrated database, of each kind in turn."""
+    url: str = request.getfixturevalue(FIXTURES[request.param])
+    return url
+
+
+@pytest.fixture
+async def sql_store(database: str) -> AsyncIterator[MailStore]:
+    async with opened(database) as store:
+        yield store
+
+
+@pytest.fixture(params=[MEMORY, *SQL])
+async def store(request: pytest.FixtureRequest) -> AsyncIterator[MailStore]:
+    if request.param == MEMORY:
+        yield MemoryMailStore()
+    else:
+        async with opened(request.getfixturevalue(FIXTURES[request.param])) as store:
+            yield store
+
+
+@pytest.fixture
+def alice() -> AccountId:
+    return new_account()
+
+
+@pytest.fixture
+def bob() -> AccountId:
+    return new_account()

@@ -1,0 +1,214 @@
+"""What every account store does."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from relate_accounts.authenticator import KeyAuthenticator
+from relate_accounts.errors import InvalidAddress, KeyNotFound, UserExists, UserNotFound
+from relate_accounts.keys import identify
+from relate_accounts.last_used import LastUsedWriter
+from relate_accounts.memory import MemoryAccountStore
+from relate_accounts.ports import AccountStore
+from relate_accounts.sql import SqlAccountStore
+from relate_accounts.types import Granted, Scope, User, UserId
+from relate_mailstore.sql.engine import open_engine
+
+NOBODY = UserId(2**40)
+
+
+@pytest.fixture(params=["memory", "sqlite_url", pytest.param("postgres_url", marks=pytest.mark.postgres)])
+async def accounts(request: pytest.FixtureRequest) -> AsyncIterator[AccountStore]:
+    if request.param == "memory":
+        yield MemoryAccountStore()
+    else:
+        engine = open_engine(request.getfixturevalue(request.param))
+        yield SqlAccountStore(engine)
+        await engine.dispose()
+
+
+@pytest.fixture
+async def alice(accounts: AccountStore) -> User:
+    return await accounts.add_user(
+        "alice@example.org", "Alice", aliases=["sales@example.org", "a@example.org"], quota=1_000
+    )
+
+
+async def test_a_user_is_as_it_was_added(accounts: AccountStore) -> None:
+    before = datetime.now(UTC)
+    user = await accounts.add_user("Alice@EXAMPLE.ORG", "Älice", quota=5 * 2**40)
+    assert (user.address, user.display_name, user.quota) == ("alice@example.org", "Älice", 5 * 2**40)
+    assert before <= user.created <= datetime.now(UTC)
+    assert user.created.utcoffset() == timedelta(0)
+    assert await accounts.user_by_address(user.address) == user
+
+
+async def test_users_have_ids_of_their_own_and_no_quota_by_default(accounts: AccountStore) -> None:
+    users = [await accounts.add_user(f"user{number}@example.org") for number in range(3)]
+    assert len({user.id for user in users}) == 3
+    assert [user.quota for user in users] == [None] * 3
+
+
+async def test_users_are_listed_by_address(accounts: AccountStore) -> None:
+    for name in ("b", "a-z", "aa", "a"):
+        await accounts.add_user(f"{name}@example.org")
+    listed = [user.address for user in await accounts.users()]
+    assert listed == sorted(listed)
+    assert {f"{name}@example.org" for name in ("b", "a-z", "aa", "a")} <= set(listed)
+
+
+async def test_a_user_is_found_by_every_address_in_every_spelling(accounts: AccountStore, alice: User) -> None:
+    for address in ("alice@example.org", "SALES@example.org", "a@EXAMPLE.ORG", '"alice"@example.org'):
+        assert await accounts.user_by_address(address) == alice
+
+
+@pytest.mark.parametrize("local_part", ["bob", "alice+detail", "", "%", "a b", "alic_", "\x00"])
+async def test_nobody_is_found_by_any_other_address(local_part: str, accounts: AccountStore, alice: User) -> None:
+    with pytest.raises(UserNotFound):
+        await accounts.user_by_address(f"{local_part}@example.org")
+
+
+async def test_internationalised_addresses_are_kept_in_one_spelling(accounts: AccountStore) -> None:
+    user = await accounts.add_user("Jo\u0308rg@BU\u0308CHER.example.org")
+    assert user.address == "jörg@xn--bcher-kva.example.org"
+    assert await accounts.user_by_address("JÖRG@bücher.example.org") == user
+
+
+async def test_the_primary_address_is_listed_first(accounts: AccountStore) -> None:
+    user = await accounts.add_user(
+        "m@example.org", aliases=["z@example.org", "A@example.org", "M@example.org", "a@example.org"]
+    )
+    assert await accounts.addresses(user.id) == ["m@example.org", "a@example.org", "z@example.org"]
+    assert await accounts.addresses(NOBODY) == []
+
+
+async def test_an_address_is_somebodys_once_and_nothing_is_kept_of_a_refused_user(
+    accounts: AccountStore, alice: User
+) -> None:
+    for address, aliases in (
+        ("Alice@example.org", []),
+        ("bob@example.org", ["bobby@example.org", "SALES@example.org"]),
+    ):
+        with pytest.raises(UserExists):
+            await accounts.add_user(address, aliases=aliases)
+    for address in ("bob@example.org", "bobby@example.org"):
+        with pytest.raises(UserNotFound):
+            await accounts.user_by_address(address)
+    assert (await accounts.add_user("bob@example.org")).id != alice.id
+
+
+async def test_of_many_who_want_the_same_address_one_gets_it(accounts: AccountStore) -> None:
+    outcomes = await asyncio.gather(*(accounts.add_user("alice@example.org") for _ in range(5)), return_exceptions=True)
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["User"] + ["UserExists"] * 4
+
+
+async def test_what_is_no_address_is_refused(accounts: AccountStore) -> None:
+    with pytest.raises(InvalidAddress):
+        await accounts.add_user("alice")
+    with pytest.raises(InvalidAddress):
+        await accounts.add_user("alice@example.org", aliases=["@"])
+    with pytest.raises(UserNotFound):
+        await accounts.user_by_address("alice@example.org")
+
+
+async def test_a_domain_is_here_when_an_address_is_of_it(accounts: AccountStore, alice: User) -> None:
+    assert await accounts.has_domain("example.org")
+    assert await accounts.has_domain("EXAMPLE.ORG")
+    for other in ("sub.example.org", "xample.org", "example", "%", "", "\x00"):
+        assert not await accounts.has_domain(other)
+
+
+async def test_a_key_is_listed_as_it_was_made_and_its_secret_is_not_kept(accounts: AccountStore, alice: User) -> None:
+    expires = datetime(2030, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
+    scopes = [Scope.IMAP, Scope.API_READ]
+    new = await accounts.create_key(alice.id, "phone ☎", scopes, expires)
+    assert (new.key.user_id, new.key.name, new.key.scopes) == (alice.id, "phone ☎", frozenset(scopes))
+    assert (new.key.expires, new.key.revoked, new.key.last_used) == (expires, None, None)
+    assert new.key.expires is not None
+    assert new.key.expires.utcoffset() == timedelta(0)
+    assert new.secret.startswith(new.key.prefix)
+    assert new.secret not in repr(new.key)
+    assert await accounts.keys(alice.id) == [new.key]
+
+
+async def test_keys_are_listed_newest_first_and_to_their_user_alone(accounts: AccountStore, alice: User) -> None:
+    made = [(await accounts.create_key(alice.id, str(number), [])).key for number in range(3)]
+    bob = await accounts.add_user("bob@example.org")
+    assert await accounts.keys(alice.id) == made[::-1]
+    assert await accounts.keys(bob.id) == []
+
+
+async def test_a_key_needs_a_user(accounts: AccountStore) -> None:
+    with pytest.raises(UserNotFound):
+        await accounts.create_key(NOBODY, "phone", [Scope.IMAP])
+
+
+async def test_an_expiry_needs_a_time_zone(accounts: AccountStore, alice: User) -> None:
+    with pytest.raises(ValueError, match="time zone"):
+        await accounts.create_key(alice.id, "phone", [], datetime(2030, 1, 1))
+    assert await accounts.keys(alice.id) == []
+
+
+async def test_a_key_is_revoked_once(accounts: AccountStore, alice: User) -> None:
+    new, other = [await accounts.create_key(alice.id, name, []) for name in ("phone", "laptop")]
+    before = datetime.now(UTC)
+    revoked = await accounts.revoke_key(alice.id, new.key.id)
+    assert revoked.revoked is not None
+    assert before <= revoked.revoked <= datetime.now(UTC)
+    assert await accounts.revoke_key(alice.id, new.key.id) == revoked
+    assert await accounts.keys(alice.id) == [other.key, revoked]
+
+
+async def test_a_key_is_revoked_by_its_user_alone(accounts: AccountStore, alice: User) -> None:
+    new = await accounts.create_key(alice.id, "phone", [])
+    bob = await accounts.add_user("bob@example.org")
+    for user_id, key_id in ((bob.id, new.key.id), (alice.id, new.key.id + 1_000_000), (NOBODY, new.key.id)):
+        with pytest.raises(KeyNotFound):
+            await accounts.revoke_key(user_id, key_id)
+    assert await accounts.keys(alice.id) == [new.key]
+
+
+async def test_keys_are_found_by_prefix_with_hash_and_user(accounts: AccountStore, alice: User) -> None:
+    new = await accounts.create_key(alice.id, "phone", [Scope.IMAP])
+    await accounts.create_key(alice.id, "laptop", [Scope.IMAP])
+    identity = identify(new.secret, await accounts.hash_secret())
+    assert await accounts.keys_by_prefix(identity.prefix) == [(new.key, identity.hash, alice)]
+    assert await accounts.keys_by_prefix("rm_nothing-here") == []
+
+
+async def test_revoked_keys_are_found_too_as_are_all_of_one_secret(accounts: AccountStore, alice: User) -> None:
+    bob, secret = await accounts.add_user("bob@example.org"), "chosen by both"
+    keys = [(await accounts.create_key(user.id, "seeded", [], secret=secret)).key for user in (alice, bob)]
+    revoked = await accounts.revoke_key(bob.id, keys[1].id)
+    identity = identify(secret, await accounts.hash_secret())
+    found = {key.id: (key, key_hash, user) for key, key_hash, user in await accounts.keys_by_prefix(identity.prefix)}
+    assert found == {keys[0].id: (keys[0], identity.hash, alice), revoked.id: (revoked, identity.hash, bob)}
+
+
+async def test_the_hash_secret_stays_the_same(accounts: AccountStore) -> None:
+    first = await accounts.hash_secret()
+    assert len(first) >= 32
+    assert await accounts.hash_secret() == first
+
+
+async def test_the_last_use_of_keys_only_moves_on(accounts: AccountStore, alice: User) -> None:
+    phone, laptop = [(await accounts.create_key(alice.id, name, [])).key for name in ("phone", "laptop")]
+    noon = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
+    await accounts.touch_keys({phone.id: noon, laptop.id: noon, laptop.id + 1_000_000: noon})
+    await accounts.touch_keys({phone.id: noon - timedelta(1), laptop.id: noon + timedelta(1)})
+    await accounts.touch_keys({})
+    assert [key.last_used for key in await accounts.keys(alice.id)] == [noon + timedelta(1), noon]
+
+
+async def test_a_login_with_a_key_of_this_store_is_granted(accounts: AccountStore, alice: User) -> None:
+    new = await accounts.create_key(alice.id, "phone", [Scope.IMAP])
+    last_used = LastUsedWriter(accounts)
+    authenticator = KeyAuthenticator(accounts, last_used)
+    for login in ("alice@example.org", "Sales@example.org"):
+        granted = await authenticator.validate(login, new.secret, Scope.IMAP, "192.0.2.1")
+        assert granted == Granted(alice, new.key.id, "phone", frozenset({Scope.IMAP}))
+    await last_used.flush()
+    (key,) = await accounts.keys(alice.id)
+    assert key.last_used is not None

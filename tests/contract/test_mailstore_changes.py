@@ -1,0 +1,149 @@
+"""Change notices: every kind of change is told, to its own account only, and a slow reader misses nothing."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, MailboxId, MessageId
+from tests.support.factories import delivery
+
+PATIENCE = 10.0  # seconds until a notice that does not come fails its test
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+Action = Callable[[MailStore, AccountId, MailboxId, MessageId], Awaitable[object]]
+
+KINDS: dict[str, Action] = {
+    "deliver": lambda store, account, mailbox, message: store.deliver(delivery(account)),
+    "set_flags": lambda store, account, mailbox, message: store.set_flags(account, mailbox, [1], FlagChange(Flag.SEEN)),
+    "flag_message": lambda store, account, mailbox, message: store.flag_message(
+        account, message, FlagChange(add_keywords=("todo",))
+    ),
+    "expunge": lambda store, account, mailbox, message: store.expunge(account, mailbox, [1]),
+    "delete_message": lambda store, account, mailbox, message: store.delete_message(account, message),
+}
+
+
+async def next_of(changes: AsyncIterator[Change]) -> Change:
+    async with asyncio.timeout(PATIENCE):
+        return await anext(changes)
+
+
+async def begin_to_wait(changes: AsyncIterator[Change]) -> asyncio.Task[Change]:
+    """A task that waits for the next change, when this returns."""
+    begun = asyncio.Event()
+
+    async def wait() -> Change:
+        begun.set()
+        return await next_of(changes)
+
+    waiting = asyncio.create_task(wait())
+    await begun.wait()
+    return waiting
+
+
+@pytest.mark.parametrize("kind", KINDS)
+async def test_every_kind_of_change_is_told_with_mailbox_and_modseq(
+    store: MailStore, alice: AccountId, kind: str
+) -> None:
+    receipt = await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    async with store.changes(alice) as changes:
+        await KINDS[kind](store, alice, inbox.id, receipt.message_id)
+        change = await next_of(changes)
+    after = await store.mailbox(alice)
+    assert (change.account_id, change.mailbox_id, change.modseq) == (alice, inbox.id, after.highest_modseq)
+    assert after.highest_modseq > inbox.highest_modseq
+
+
+async def test_a_change_in_several_mailboxes_is_told_for_each(store: MailStore, alice: AccountId) -> None:
+    receipt = await store.deliver(delivery(alice, Destination(alice, "Sent")))
+    async with store.changes(alice) as changes:
+        await store.flag_message(alice, receipt.message_id, FlagChange(Flag.SEEN))
+        told = {(await next_of(changes)).mailbox_id, (await next_of(changes)).mailbox_id}
+    assert told == {(await store.mailbox(alice)).id, (await store.mailbox(alice, "Sent")).id}
+
+
+async def test_a_delivery_is_told_with_its_origin(store: MailStore, alice: AccountId) -> None:
+    async with store.changes(alice) as changes:
+        await store.deliver(delivery(alice, origin=TRACEPARENT))
+        assert (await next_of(changes)).origin == TRACEPARENT
+
+
+async def test_a_slow_reader_loses_no_mailbox_and_no_last_modseq(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    async with store.changes(alice) as changes:
+        for number in range(20):
+            await store.deliver(delivery(Destination(alice, "Junk" if number % 2 else "INBOX")))
+        expected = {mailbox.id: mailbox.highest_modseq for mailbox in await store.mailboxes(alice) if mailbox.messages}
+        told: dict[MailboxId, list[int]] = {mailbox_id: [] for mailbox_id in expected}
+        while any(expected[mailbox_id] not in modseqs for mailbox_id, modseqs in told.items()):
+            change = await next_of(changes)
+            told[change.mailbox_id].append(change.modseq)
+    assert all(modseqs == sorted(set(modseqs)) for modseqs in told.values())
+    assert sum(map(len, told.values())) <= 20
+
+
+async def test_changes_of_other_accounts_are_not_told(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+    await store.provision(bob)
+    async with store.changes(alice) as changes:
+        await store.deliver(delivery(bob))
+        receipt = await store.deliver(delivery(bob, alice))
+        await store.delete_message(bob, receipt.message_id)
+        await store.set_flags(alice, (await store.mailbox(alice)).id, [1], FlagChange(Flag.SEEN))
+        last = (await store.mailbox(alice)).highest_modseq
+        told = [await next_of(changes)]
+        while told[-1].modseq != last:
+            told.append(await next_of(changes))
+    assert {change.account_id for change in told} == {alice}
+
+
+async def test_every_subscriber_is_told(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    inbox = await store.mailbox(alice)
+    async with store.changes(alice) as one, store.changes(alice) as other:
+        await store.deliver(delivery(alice))
+        assert {(await next_of(one)).mailbox_id, (await next_of(other)).mailbox_id} == {inbox.id}
+
+
+async def test_a_reader_that_waits_is_woken(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    async with store.changes(alice) as changes:
+        waiting = await begin_to_wait(changes)
+        await store.deliver(delivery(alice))
+        assert (await waiting).account_id == alice
+
+
+async def test_a_reader_that_gave_up_waiting_can_wait_again(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    async with store.changes(alice) as changes:
+        waiting = await begin_to_wait(changes)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+        await store.deliver(delivery(alice))
+        assert (await next_of(changes)).account_id == alice
+
+
+async def test_what_changed_nothing_is_not_told(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    async with store.changes(alice) as changes:
+        with pytest.raises(MailboxNotFound):
+            await store.deliver(delivery(alice, Destination(alice, "Nowhere")))
+        await store.expunge(alice, inbox.id, [99])
+        await store.set_flags(alice, inbox.id, [1, 99], FlagChange(remove=Flag.SEEN))
+        await store.deliver(delivery(alice))
+        change = await next_of(changes)
+    assert change.modseq == (await store.mailbox(alice)).highest_modseq
+
+
+async def test_a_subscription_that_ended_leaves_the_others_alone(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    async with store.changes(alice) as kept:
+        with pytest.raises(RuntimeError, match="reader's own"):
+            async with store.changes(alice):
+                raise RuntimeError("the reader's own trouble")
+        await store.deliver(delivery(alice))
+        assert (await next_of(kept)).account_id == alice

@@ -1,0 +1,152 @@
+"""Flags and keywords: added, removed, told as they are now, and no change of one reader lost to another's."""
+
+import asyncio
+
+import pytest
+
+from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange
+from tests.support.factories import UNKNOWN_MESSAGE, delivery
+
+SEEN, FLAGGED, DELETED = Flag.SEEN, Flag.FLAGGED, Flag.DELETED
+
+
+@pytest.mark.parametrize(
+    ("flags", "change", "expected"),
+    [
+        pytest.param(0, FlagChange(add=SEEN), SEEN, id="add"),
+        pytest.param(SEEN, FlagChange(add=SEEN), SEEN, id="add what is there"),
+        pytest.param(SEEN, FlagChange(add=FLAGGED | DELETED), SEEN | FLAGGED | DELETED, id="add beside"),
+        pytest.param(SEEN | FLAGGED, FlagChange(remove=SEEN), FLAGGED, id="remove"),
+        pytest.param(FLAGGED, FlagChange(remove=SEEN), FLAGGED, id="remove what is not there"),
+        pytest.param(SEEN, FlagChange(add=FLAGGED, remove=SEEN), FLAGGED, id="add and remove"),
+        pytest.param(0, FlagChange(add=SEEN, remove=SEEN), SEEN, id="adding wins"),
+        pytest.param(SEEN | DELETED, FlagChange(add=FLAGGED, remove=31), FLAGGED, id="replace all"),
+        pytest.param(SEEN, FlagChange(), SEEN, id="nothing"),
+    ],
+)
+async def test_flags_are_added_and_removed(
+    store: MailStore, alice: AccountId, flags: int, change: FlagChange, expected: int
+) -> None:
+    await store.deliver(delivery(Destination(alice, flags=flags)))
+    (entry,) = await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)
+    assert entry.flags == expected
+    assert (await store.snapshot(alice)).entries == (entry,)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "change", "expected"),
+    [
+        pytest.param((), FlagChange(add_keywords=("b", "a", "b")), ("a", "b"), id="add, sorted, once each"),
+        pytest.param(("m",), FlagChange(add_keywords=("m",)), ("m",), id="add what is there"),
+        pytest.param(("a", "b"), FlagChange(remove_keywords=("a",)), ("b",), id="remove"),
+        pytest.param(("a",), FlagChange(remove_keywords=("a",)), (), id="remove the last"),
+        pytest.param(("a",), FlagChange(remove_keywords=("b",)), ("a",), id="remove what is not there"),
+        pytest.param(("a",), FlagChange(add_keywords=("a",), remove_keywords=("a",)), ("a",), id="adding wins"),
+        pytest.param(("a", "b"), FlagChange(add_keywords=("c",), remove_keywords=("a", "b")), ("c",), id="replace"),
+        pytest.param((), FlagChange(add_keywords=("$Junk", "a_b'c")), ("$Junk", "a_b'c"), id="any atom"),
+    ],
+)
+async def test_keywords_are_added_and_removed(
+    store: MailStore, alice: AccountId, keywords: tuple[str, ...], change: FlagChange, expected: tuple[str, ...]
+) -> None:
+    await store.deliver(delivery(Destination(alice, keywords=keywords)))
+    (entry,) = await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)
+    assert entry.keywords == expected
+    assert (await store.snapshot(alice)).entries == (entry,)
+
+
+async def test_entries_come_back_in_uid_order_each_once_without_those_that_vanished(
+    store: MailStore, alice: AccountId
+) -> None:
+    for _ in range(4):
+        await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    await store.expunge(alice, inbox.id, [2])
+    entries = await store.set_flags(alice, inbox.id, [4, 2, 1, 4, 99, 3], FlagChange(SEEN))
+    assert [(entry.uid, entry.flags) for entry in entries] == [(1, SEEN), (3, SEEN), (4, SEEN)]
+
+
+async def test_no_uids_change_nothing(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    assert list(await store.set_flags(alice, before.mailbox.id, [], FlagChange(SEEN))) == []
+    assert await store.snapshot(alice) is before
+
+
+async def test_a_thousand_entries_change_at_once(store: MailStore, alice: AccountId) -> None:
+    await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(1000)))
+    inbox = await store.mailbox(alice)
+    entries = await store.set_flags(alice, inbox.id, range(1, 1001), FlagChange(SEEN))
+    assert [entry.uid for entry in entries] == list(range(1, 1001))
+    assert tuple(entries) == (await store.snapshot(alice)).entries
+
+
+async def test_only_entries_that_changed_get_a_new_modseq(store: MailStore, alice: AccountId) -> None:
+    for flags in (0, SEEN, 0):
+        await store.deliver(delivery(Destination(alice, flags=flags)))
+    before = await store.snapshot(alice)
+    after = await store.set_flags(alice, before.mailbox.id, [1, 2], FlagChange(SEEN))
+    assert after[0].modseq > before.mailbox.highest_modseq
+    assert after[1] == before.entries[1]
+    snapshot = await store.snapshot(alice)
+    assert snapshot.entries[2] == before.entries[2]
+    assert snapshot.mailbox.highest_modseq == after[0].modseq
+
+
+async def test_a_change_that_changes_nothing_leaves_the_mailbox_as_it_was(store: MailStore, alice: AccountId) -> None:
+    receipt = await store.deliver(delivery(Destination(alice, flags=SEEN, keywords=("a",))))
+    before = await store.snapshot(alice)
+    change = FlagChange(add=SEEN, remove=DELETED, add_keywords=("a",), remove_keywords=("b",))
+    assert tuple(await store.set_flags(alice, before.mailbox.id, [1], change)) == before.entries
+    await store.flag_message(alice, receipt.message_id, change)
+    assert await store.snapshot(alice) is before
+
+
+async def test_flags_set_at_once_by_many_are_all_kept(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    keywords = [f"k{number:02}" for number in range(20)]
+    await asyncio.gather(
+        *(store.set_flags(alice, inbox.id, [1], FlagChange(add_keywords=(keyword,))) for keyword in keywords),
+        *(store.set_flags(alice, inbox.id, [1], FlagChange(add=flag)) for flag in Flag),
+    )
+    (entry,) = (await store.snapshot(alice)).entries
+    assert entry.keywords == tuple(keywords)
+    assert entry.flags == sum(Flag)
+
+
+async def test_nobody_flags_the_mail_of_another_account(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+    receipt = await store.deliver(delivery(alice))
+    await store.provision(bob)
+    before = await store.snapshot(alice)
+    with pytest.raises(MailboxNotFound):
+        await store.set_flags(bob, before.mailbox.id, [1], FlagChange(SEEN))
+    with pytest.raises(MessageNotFound):
+        await store.flag_message(bob, receipt.message_id, FlagChange(SEEN))
+    assert await store.snapshot(alice) == before
+
+
+async def test_flags_of_one_recipient_are_not_those_of_another(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
+    receipt = await store.deliver(delivery(alice, bob))
+    await store.flag_message(alice, receipt.message_id, FlagChange(SEEN))
+    assert (await store.message(bob, receipt.message_id)).flags == 0
+
+
+async def test_a_message_is_flagged_in_every_mailbox_it_is_entered_in(store: MailStore, alice: AccountId) -> None:
+    receipt = await store.deliver(delivery(alice, Destination(alice, "Sent", flags=FLAGGED)))
+    change = FlagChange(add=SEEN, remove=FLAGGED, add_keywords=("todo",))
+    listed = await store.flag_message(alice, receipt.message_id, change)
+    assert (listed.flags, listed.keywords, listed.mailboxes) == (SEEN, ("todo",), ("INBOX", "Sent"))
+    assert listed == await store.message(alice, receipt.message_id)
+    for name in ("INBOX", "Sent"):
+        (entry,) = (await store.snapshot(alice, name)).entries
+        assert (entry.flags, entry.keywords) == (SEEN, ("todo",))
+
+
+async def test_flagging_a_message_nobody_has_finds_nothing(store: MailStore, alice: AccountId) -> None:
+    with pytest.raises(MessageNotFound):
+        await store.flag_message(alice, UNKNOWN_MESSAGE, FlagChange(SEEN))

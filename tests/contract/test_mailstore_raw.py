@@ -1,0 +1,169 @@
+"""Raw messages: kept byte for byte, read whole, in ranges, in bounded chunks, by their own account only."""
+
+import asyncio
+
+import pytest
+
+from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.ports import MailStore, RawMessage
+from relate_mailstore.types import AccountId
+from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple
+
+BIG = 5 * 1024 * 1024
+MAX_CHUNK = 1024 * 1024  # no store may hand out more at a time: a reader's memory is a small multiple of it
+
+MESSAGES = {
+    "empty": b"",
+    "one octet": b"x",
+    "simple": simple(),
+    "multipart": multipart(),
+    "eight bit and nul": eight_bit(),
+    "dots": b"Subject: dots\r\n\r\n.\r\n..\r\n.",
+    "bare line ends": b"Subject: x\n\nline\rline\n\r\n\n",
+    "only nul": b"\0" * 1000,
+    "big": big(BIG),
+}
+
+
+async def gather_chunks(raw: RawMessage, start: int = 0, stop: int | None = None) -> list[bytes]:
+    return [chunk async for chunk in raw.chunks(start, stop)]
+
+
+async def deliver_and_open(store: MailStore, account: AccountId, octets: bytes) -> RawMessage:
+    receipt = await store.deliver(delivery(account, raw=octets))
+    return await store.open(account, receipt.message_id)
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+async def test_a_raw_message_comes_back_byte_for_byte(store: MailStore, alice: AccountId, name: str) -> None:
+    octets = MESSAGES[name]
+    raw = await deliver_and_open(store, alice, octets)
+    assert raw.size == len(octets)
+    assert await raw.read() == octets
+    assert b"".join(await gather_chunks(raw)) == octets
+
+
+async def test_a_big_message_comes_in_bounded_chunks(store: MailStore, alice: AccountId) -> None:
+    raw = await deliver_and_open(store, alice, big(BIG))
+    chunks = await gather_chunks(raw)
+    assert max(map(len, chunks)) <= MAX_CHUNK
+    assert all(chunks)
+
+
+@pytest.mark.parametrize(
+    ("start", "stop"),
+    [
+        (0, None),
+        (0, 0),
+        (0, 1),
+        (5, 5),
+        (7, 3),
+        (1, 100),
+        (65_535, 65_537),
+        (65_536, 131_072),
+        (300_000, 700_001),
+        (999_999, 1_000_000),
+        (999_999, None),
+        (1_000_000, None),
+        (1_000_001, 2_000_000),
+        (10, 5_000_000),
+    ],
+)
+async def test_a_range_is_from_start_up_to_but_without_stop(
+    store: MailStore, alice: AccountId, start: int, stop: int | None
+) -> None:
+    octets = big(1_000_000)
+    raw = await deliver_and_open(store, alice, octets)
+    assert await raw.read(start, stop) == octets[start:stop]
+    assert b"".join(await gather_chunks(raw, start, stop)) == octets[start:stop]
+
+
+async def test_a_raw_message_is_read_as_often_as_one_likes_and_by_several_at_once(
+    store: MailStore, alice: AccountId
+) -> None:
+    octets = big(1_000_000)
+    raw = await deliver_and_open(store, alice, octets)
+    results = await asyncio.gather(*(gather_chunks(raw) for _ in range(4)))
+    assert [b"".join(chunks) for chunks in results] == [octets] * 4
+    assert await raw.read() == octets
+
+
+async def test_a_reader_may_stop_in_the_middle(store: MailStore, alice: AccountId) -> None:
+    raw = await deliver_and_open(store, alice, big(1_000_000))
+    chunks = raw.chunks()
+    assert (await anext(chunks))[:5] == b"From:"
+    assert await raw.read(0, 5) == b"From:"
+
+
+async def test_a_message_nobody_has_cannot_be_opened(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    with pytest.raises(MessageNotFound):
+        await store.open(alice, UNKNOWN_MESSAGE)
+    with pytest.raises(MessageNotFound):
+        await store.message(alice, UNKNOWN_MESSAGE)
+
+
+async def test_a_message_of_another_account_cannot_be_opened(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
+    receipt = await store.deliver(delivery(alice))
+    with pytest.raises(MessageNotFound):
+        await store.open(bob, receipt.message_id)
+    with pytest.raises(MessageNotFound):
+        await store.message(bob, receipt.message_id)
+
+
+async def test_a_message_removed_while_it_is_read_never_comes_in_part_unnoticed(
+    store: MailStore, alice: AccountId
+) -> None:
+    octets = big(BIG)
+    receipt = await store.deliver(delivery(alice, raw=octets))
+    chunks = (await store.open(alice, receipt.message_id)).chunks()
+    received = await anext(chunks)
+    await store.delete_message(alice, receipt.message_id)
+    try:
+        received += b"".join([chunk async for chunk in chunks])
+    except MessageNotFound:
+        return
+    assert received == octets
+
+
+async def test_reading_ahead_changes_nothing_of_what_is_read(store: MailStore, alice: AccountId) -> None:
+    raws = [simple(f"number {number}") for number in range(5)] + [b"", big(1_000_000)]
+    ids = [(await store.deliver(delivery(alice, raw=raw))).message_id for raw in raws]
+    await store.read_ahead(alice, [*ids, ids[0], UNKNOWN_MESSAGE])
+    await store.read_ahead(alice, [])
+    assert [await (await store.open(alice, message_id)).read() for message_id in ids] == raws
+
+
+async def test_a_message_removed_after_reading_ahead_is_not_found(store: MailStore, alice: AccountId) -> None:
+    receipt = await store.deliver(delivery(alice))
+    await store.read_ahead(alice, [receipt.message_id])
+    await store.delete_message(alice, receipt.message_id)
+    with pytest.raises(MessageNotFound):
+        await store.open(alice, receipt.message_id)
+
+
+async def test_reading_ahead_opens_nobody_elses_mail(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+    receipt = await store.deliver(delivery(alice))
+    await store.read_ahead(alice, [receipt.message_id])
+    await store.read_ahead(bob, [receipt.message_id])
+    with pytest.raises(MessageNotFound):
+        await store.open(bob, receipt.message_id)
+
+
+async def test_a_message_deleted_while_others_open_it_is_gone_for_all_of_them(
+    store: MailStore, alice: AccountId
+) -> None:
+    for _ in range(10):
+        message_id = (await store.deliver(delivery(alice))).message_id
+        await asyncio.gather(
+            *(store.open(alice, message_id) for _ in range(5)),
+            store.read_ahead(alice, [message_id]),
+            store.delete_message(alice, message_id),
+            *(store.open(alice, message_id) for _ in range(5)),
+            store.read_ahead(alice, [message_id]),
+            return_exceptions=True,
+        )
+        with pytest.raises(MessageNotFound):
+            await store.open(alice, message_id)

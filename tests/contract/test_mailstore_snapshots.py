@@ -1,0 +1,106 @@
+"""Snapshots: a mailbox and its entries as of one moment, shared by all readers until something changes."""
+
+import asyncio
+
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot
+from tests.support.factories import delivery, simple
+
+
+def uids(snapshot: Snapshot) -> list[int]:
+    return [entry.uid for entry in snapshot.entries]
+
+
+def assert_consistent(snapshot: Snapshot) -> None:
+    mailbox = snapshot.mailbox
+    assert uids(snapshot) == sorted(set(uids(snapshot)))
+    assert mailbox.messages == len(snapshot.entries)
+    assert mailbox.octets == sum(entry.size for entry in snapshot.entries)
+    assert all(entry.uid < mailbox.uid_next for entry in snapshot.entries)
+    assert all(entry.modseq <= mailbox.highest_modseq for entry in snapshot.entries)
+
+
+async def test_an_unchanged_mailbox_gives_the_very_same_snapshot(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    first = await store.snapshot(alice)
+    assert await store.snapshot(alice) is first
+    assert await store.snapshot(alice, "inbox") is first
+
+
+async def test_changes_elsewhere_leave_the_very_same_snapshot(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
+    await store.deliver(delivery(alice, bob))
+    first = await store.snapshot(alice)
+    await store.deliver(delivery(bob, Destination(alice, "Sent")))
+    assert await store.snapshot(alice) is first
+
+
+async def test_an_empty_mailbox_has_an_empty_snapshot(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    snapshot = await store.snapshot(alice)
+    assert snapshot.entries == ()
+    assert snapshot.mailbox == await store.mailbox(alice)
+
+
+async def test_a_snapshot_shows_every_kind_of_change_and_the_old_one_stays_as_it_was(
+    store: MailStore, alice: AccountId
+) -> None:
+    receipts = [await store.deliver(delivery(alice)) for _ in range(3)]
+    inbox = await store.mailbox(alice)
+    delivered = await store.snapshot(alice)
+    assert uids(delivered) == [1, 2, 3]
+
+    await store.set_flags(alice, inbox.id, [2], FlagChange(Flag.SEEN))
+    flagged = await store.snapshot(alice)
+    assert [entry.flags for entry in flagged.entries] == [0, Flag.SEEN, 0]
+
+    await store.flag_message(alice, receipts[2].message_id, FlagChange(add_keywords=("todo",)))
+    labelled = await store.snapshot(alice)
+    assert [entry.keywords for entry in labelled.entries] == [(), (), ("todo",)]
+
+    await store.expunge(alice, inbox.id, [1])
+    assert uids(await store.snapshot(alice)) == [2, 3]
+
+    await store.delete_message(alice, receipts[2].message_id)
+    assert uids(await store.snapshot(alice)) == [2]
+
+    await store.deliver(delivery(alice))
+    assert uids(await store.snapshot(alice)) == [2, 4]
+
+    assert uids(delivered) == uids(flagged) == uids(labelled) == [1, 2, 3]
+    assert [entry.flags for entry in delivered.entries] == [0, 0, 0]
+
+
+async def test_a_snapshot_agrees_with_its_mailbox_after_every_kind_of_change(
+    store: MailStore, alice: AccountId
+) -> None:
+    for number in range(4):
+        await store.deliver(delivery(alice, raw=simple(body="x" * number)))
+        assert_consistent(await store.snapshot(alice))
+    inbox = await store.mailbox(alice)
+    await store.set_flags(alice, inbox.id, [1, 3], FlagChange(Flag.DELETED))
+    assert_consistent(await store.snapshot(alice))
+    await store.expunge(alice, inbox.id, [1, 3])
+    assert_consistent(await store.snapshot(alice))
+
+
+async def test_snapshots_taken_while_mail_comes_and_goes_are_each_of_one_moment(
+    store: MailStore, alice: AccountId
+) -> None:
+    await store.provision(alice)
+    inbox = await store.mailbox(alice)
+
+    async def deliver_and_expunge(number: int) -> None:
+        receipt = await store.deliver(delivery(alice, raw=simple(body="x" * number)))
+        if number % 3 == 0:
+            await store.expunge(alice, inbox.id, [receipt.entered[0][1]])
+
+    async def watch() -> None:
+        for _ in range(20):
+            assert_consistent(await store.snapshot(alice))
+
+    await asyncio.gather(watch(), *(deliver_and_expunge(number) for number in range(60)), watch())
+    snapshot = await store.snapshot(alice)
+    assert_consistent(snapshot)
+    assert len(snapshot.entries) == 40

@@ -1,0 +1,172 @@
+"""Whatever is done to it, a database holds what the store in memory holds: random histories, compared step by step.
+
+What a store chooses itself is left out or numbered: ids of messages and mailboxes, UIDVALIDITY, how far modseqs jump.
+"""
+
+from dataclasses import dataclass, replace
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from relate_mailstore.errors import StoreError
+from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import (
+    AccountId,
+    Destination,
+    Flag,
+    FlagChange,
+    Listed,
+    MailboxId,
+    MessageId,
+    MessageQuery,
+    Snapshot,
+)
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, new_account, simple
+
+PEOPLE = 2
+MAILBOXES = ("INBOX", "Sent")
+MIN_STEPS, MAX_STEPS = 8, 20
+METHODS = ("deliver", "set_flags", "flag_message", "expunge", "delete_message")
+SECOND = 1_700_000_000
+LISTED = MessageQuery(mailbox=None, limit=2)
+
+
+@dataclass(frozen=True)
+class Step:
+    """One call; each method takes of it what it needs."""
+
+    method: str
+    person: int
+    mailbox: str
+    others: tuple[tuple[int, str], ...]  # where a delivery goes besides
+    number: int  # of a message, in order of delivery; and the seconds by which it is dated
+    uids: tuple[int, ...]
+    change: FlagChange
+
+
+flags = st.integers(0, sum(Flag))
+keywords = st.lists(st.sampled_from(["todo", "$Junk", "work"]), max_size=2).map(tuple)
+people = st.integers(0, PEOPLE - 1)
+mailboxes = st.sampled_from(MAILBOXES)
+places = st.tuples(people, mailboxes) | st.tuples(people, st.just("Nowhere"))
+steps = st.builds(
+    Step,
+    method=st.sampled_from(METHODS),
+    person=people,
+    mailbox=mailboxes,
+    others=st.lists(places, max_size=2).map(tuple),
+    number=st.integers(0, 5),
+    uids=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
+    change=st.builds(FlagChange, flags, flags, keywords, keywords),
+)
+
+# Every history begins with mail everywhere, so that there is something to change.
+BEGINNING = [
+    Step("deliver", 0, "INBOX", ((1, "INBOX"),), 0, (), FlagChange()),
+    Step("deliver", 0, "INBOX", ((0, "Sent"),), 1, (), FlagChange(Flag.SEEN)),
+    Step("deliver", 1, "Sent", ((1, "INBOX"), (0, "Sent")), 2, (), FlagChange(add_keywords=("todo",))),
+]
+
+
+class Twin:
+    """A store, the accounts that people have in it, and the messages it holds in the order they came."""
+
+    def __init__(self, store: MailStore) -> None:
+        self.store = store
+        self.people = [new_account() for _ in range(PEOPLE)]
+        self.messages: list[MessageId] = []
+        self.last: dict[tuple[int, str], Snapshot] = {}
+
+    async def take(self, step: Step) -> object:
+        """Do a step: its answer, or the kind of error that it raised."""
+        try:
+            return await getattr(self, step.method)(step)
+        except StoreError as error:
+            return type(error)
+
+    async def deliver(self, step: Step) -> object:
+        where = dict.fromkeys([(step.person, step.mailbox), *step.others])
+        destinations = [
+            Destination(self.people[person], name, step.change.add, step.change.add_keywords) for person, name in where
+        ]
+        raw = simple(f"message {len(self.messages)}", body="x" * step.number)
+        receipt = await self.store.deliver(delivery(*destinations, raw=raw, internal_date=SECOND + step.number))
+        self.messages.append(receipt.message_id)
+        return [uid for _, uid in receipt.entered]
+
+    async def set_flags(self, step: Step) -> object:
+        account, mailbox = await self._selected(step)
+        entries = await self.store.set_flags(account, mailbox, step.uids, step.change)
+        return [(entry.uid, entry.flags, entry.keywords) for entry in entries]
+
+    async def flag_message(self, step: Step) -> object:
+        return self._row(await self.store.flag_message(*self._message(step), step.change))
+
+    async def expunge(self, step: Step) -> object:
+        account, mailbox = await self._selected(step)
+        return list(await self.store.expunge(account, mailbox, step.uids))
+
+    async def delete_message(self, step: Step) -> object:
+        await self.store.delete_message(*self._message(step))
+        return None
+
+    async def look(self) -> object:
+        """Every mailbox as a session sees it, and which entries changed since the last look (RFC 7162)."""
+        return {(person, name): await self._look_at(person, name) for person in range(PEOPLE) for name in MAILBOXES}
+
+    async def pages(self) -> object:
+        """Everything that lists show, page by page."""
+        rows = []
+        for account in self.people:
+            page = await self.store.find(account, LISTED)
+            rows.append([self._row(row) for row in page.items])
+            while page.next_cursor is not None:
+                page = await self.store.find(account, replace(LISTED, cursor=page.next_cursor))
+                rows.append([self._row(row) for row in page.items])
+        return rows
+
+    async def _selected(self, step: Step) -> tuple[AccountId, MailboxId]:
+        account = self.people[step.person]
+        return account, (await self.store.mailbox(account, step.mailbox)).id
+
+    def _message(self, step: Step) -> tuple[AccountId, MessageId]:
+        known = step.number < len(self.messages)
+        return self.people[step.person], self.messages[step.number] if known else UNKNOWN_MESSAGE
+
+    async def _look_at(self, person: int, name: str) -> object:
+        snapshot = await self.store.snapshot(self.people[person], name)
+        before = self.last.get((person, name))
+        self.last[person, name] = snapshot
+        seen = before.mailbox.highest_modseq if before else 0
+        mailbox = snapshot.mailbox
+        return (
+            (mailbox.messages, mailbox.octets, mailbox.uid_next, mailbox.highest_modseq > seen),
+            [
+                (entry.uid, self._number(entry.message_id), entry.size, entry.flags, entry.keywords)
+                for entry in snapshot.entries
+            ],
+            [entry.uid for entry in snapshot.entries if entry.modseq > seen],
+        )
+
+    def _row(self, row: Listed) -> object:
+        number = self._number(row.message.id)
+        return number, row.flags, row.keywords, row.mailboxes, row.message.received, row.message.index.subject
+
+    def _number(self, message_id: MessageId) -> int:
+        return self.messages.index(message_id)
+
+
+@settings(
+    max_examples=25,
+    deadline=None,
+    # Accounts are new for each example, so the store may be the same.
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(history=st.lists(steps, min_size=MIN_STEPS, max_size=MAX_STEPS))
+async def test_a_random_history_has_the_same_end_in_every_store(sql_store: MailStore, history: list[Step]) -> None:
+    memory, database = Twin(MemoryMailStore()), Twin(sql_store)
+    for step in BEGINNING + history:
+        assert await database.take(step) == await memory.take(step)
+        assert await database.look() == await memory.look()
+    assert await database.pages() == await memory.pages()

@@ -1,0 +1,154 @@
+"""Address lists (RFC 5322 §3.4), in every form that arrives."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relate_mailstore.mime import AddressStructure, decode_address, parse_addresses
+from relate_mailstore.mime.addresses import MAX_ADDRESSES
+from relate_mailstore.mime.correspondents import _read_any, _read_list, _read_plain
+from relate_mailstore.types import Address
+
+END = (None, None, None, None)
+
+LISTS = {
+    # RFC 5322 appendix A.1
+    b"John Doe <jdoe@machine.example>": [(b"John Doe", None, b"jdoe", b"machine.example")],
+    b'"Joe Q. Public" <john.q.public@example.com>': [(b"Joe Q. Public", None, b"john.q.public", b"example.com")],
+    b"Mary Smith <mary@x.test>, jdoe@example.org, Who? <one@y.test>": [
+        (b"Mary Smith", None, b"mary", b"x.test"),
+        (None, None, b"jdoe", b"example.org"),
+        (b"Who?", None, b"one", b"y.test"),
+    ],
+    b'<boss@nil.test>, "Giant; \\"Big\\" Box" <sysservices@example.net>': [
+        (None, None, b"boss", b"nil.test"),
+        (b'Giant; "Big" Box', None, b"sysservices", b"example.net"),
+    ],
+    b"A Group:Ed Jones <c@a.test>,joe@where.test,John <jdoe@one.test>;": [
+        (None, None, b"A Group", None),
+        (b"Ed Jones", None, b"c", b"a.test"),
+        (None, None, b"joe", b"where.test"),
+        (b"John", None, b"jdoe", b"one.test"),
+        END,
+    ],
+    b"Undisclosed recipients:;": [(None, None, b"Undisclosed recipients", None), END],
+    # A.5
+    b"Pete(A nice \\) chap) <pete(his account)@silly.test(his host)>": [(b"Pete", None, b"pete", b"silly.test")],
+    b"A Group(Some people)\r\n     :Chris Jones <c@(Chris's host.)public.example>,\r\n"
+    b"         joe@example.org,\r\n  John <jdoe@one.test> (my dear friend); (the end of the group)": [
+        (None, None, b"A Group", None),
+        (b"Chris Jones", None, b"c", b"public.example"),
+        (None, None, b"joe", b"example.org"),
+        (b"John", None, b"jdoe", b"one.test"),
+        END,
+    ],
+    b"(Empty list)(start)Hidden recipients  :(nobody(that I know))  ;": [
+        (None, None, b"Hidden recipients", None),
+        END,
+    ],
+    # A.6.1
+    b"Joe Q. Public <john.q.public@example.com>": [(b"Joe Q. Public", None, b"john.q.public", b"example.com")],
+    b"Mary Smith <@node.test:mary@example.net>, , jdoe@test  . example": [
+        (b"Mary Smith", b"@node.test", b"mary", b"example.net"),
+        (None, None, b"jdoe", b"test.example"),
+    ],
+    b"<@a.test,@b.test:c@d.test>": [(None, b"@a.test,@b.test", b"c", b"d.test")],
+    # A.6.3
+    b"John Doe <jdoe@machine(comment).  example>": [(b"John Doe", None, b"jdoe", b"machine.example")],
+    # The rest of the grammar
+    b"jdoe@example.org (John Doe)": [(b"John Doe", None, b"jdoe", b"example.org")],
+    b'"john doe"@example.org': [(None, None, b"john doe", b"example.org")],
+    b'"a@b"@c.example': [(None, None, b"a@b", b"c.example")],
+    b"a@[192.0.2.1]": [(None, None, b"a", b"[192.0.2.1]")],
+    b"=?utf-8?q?J=C3=B6rg?= =?utf-8?q?_X?= <j@x>": [(b"=?utf-8?q?J=C3=B6rg?= =?utf-8?q?_X?=", None, b"j", b"x")],
+    b"J\xc3\xb6rg <j\xc3\xb6@b\xc3\xbc.example>": [(b"J\xc3\xb6rg", None, b"j\xc3\xb6", b"b\xc3\xbc.example")],
+    b'"A" "B" C <a@b>': [(b"A B C", None, b"a", b"b")],
+    b"A\r\n  B <a@b>": [(b"A B", None, b"a", b"b")],
+    b"g: a@b; , c@d": [(None, None, b"g", None), (None, None, b"a", b"b"), END, (None, None, b"c", b"d")],
+    b"a: b@c, d: e@f;": [
+        (None, None, b"a", None),
+        (None, None, b"b", b"c"),
+        (None, None, b"d:e", b"f"),  # groups do not nest
+        END,
+    ],
+    # What is not allowed, and comes
+    b"": [],
+    b" , ,": [],
+    b"(nobody)": [],
+    b"john": [(None, None, b"john", b"")],
+    b"undisclosed recipients": [(None, None, b"undisclosed recipients", b"")],
+    b"<>": [(None, None, b"", b"")],
+    b"MAILER-DAEMON <>": [(b"MAILER-DAEMON", None, b"", b"")],
+    b"Name <john>": [(b"Name", None, b"john", b"")],
+    b"Name <a@b": [(b"Name", None, b"a", b"b")],
+    b"Name <a@b, c@d": [(b"Name", None, b"a", b"b"), (None, None, b"c", b"d")],
+    b"a@b>, c@d": [(None, None, b"a", b"b"), (None, None, b"c", b"d")],
+    b"a@b@c": [(None, None, b"a@b", b"c")],
+    b"@": [(None, None, b"", b"")],
+    b"g:": [(None, None, b"g", None), END],
+    b";": [],
+    b'"never closed <a@b>': [(None, None, b"never closed <a@b>", b"")],
+    b"a@b; c@d": [(None, None, b"a", b"b"), (None, None, b"c", b"d")],
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), LISTS.items())
+def test_addresses_are_found(value: bytes, expected: list[tuple[bytes | None, ...]]) -> None:
+    assert [tuple(structure) for structure in parse_addresses(value)] == expected
+
+
+DECODED = [
+    ((b"=?utf-8?q?J=C3=B6rg?=", None, b"j", b"x.example"), ("Jörg", "j@x.example")),
+    ((b"J\xc3\xb6rg", None, b"j\xc3\xb6", b"x"), ("Jörg", "jö@x")),
+    ((b"J\xf6rg", None, b"j", b"x"), ("Jörg", "j@x")),
+    ((None, None, b"a b", b"x"), ("", '"a b"@x')),
+    ((None, None, b'a"\\b', b"x"), ("", '"a\\"\\\\b"@x')),
+    ((None, None, b"a@b", b"x"), ("", '"a@b"@x')),
+    ((None, None, b"john", b""), ("", "john")),
+    ((None, None, b"", b""), ("", "")),
+    ((b"a\0b", None, b"c\0d", b"x"), ("a b", '"c d"@x')),
+]
+
+
+@pytest.mark.parametrize(("structure", "address"), DECODED)
+def test_addresses_become_text(structure: tuple[bytes, None, bytes, bytes], address: tuple[str, str]) -> None:
+    assert decode_address(AddressStructure(*structure)) == Address(*address)
+
+
+def test_no_more_addresses_than_the_limit_are_listed() -> None:
+    for value in (b"a@b, " * 5_000, b"(c) a@b, " * 5_000):
+        people = _read_list(value)
+        assert len(people.addresses) == MAX_ADDRESSES
+        assert people.encoded.count(b"NIL NIL") + people.encoded.count(b'"c" NIL') == MAX_ADDRESSES
+
+
+plain_names = st.sampled_from((b"", b"Bob ", b"Bob  B. ", b'"Bob, B" ', b"'Bob' ", b"=?utf-8?q?J=C3=B6rg?= ", b'"" '))
+plain_lists = st.lists(
+    st.one_of(
+        st.builds(lambda name: name + b"<bob@b.example>", plain_names),
+        st.sampled_from((b"bob@b.example", b"o'bob+tag=x@sub.b.example", b" bob@b ")),
+    ),
+    min_size=1,
+    max_size=5,
+).map(b",".join)
+
+
+@given(plain_lists)
+@settings(max_examples=100, deadline=None)
+def test_the_short_way_reads_plain_lists_as_the_parser_does(value: bytes) -> None:
+    plain = _read_plain(value)
+    assert plain is not None
+    assert plain == _read_any(value)
+
+
+pieces = st.sampled_from(
+    (b"a", b"b.c", b" ", b"@", b"<", b">", b",", b'"', b"(", b")", b":", b";", b"\\", b"[", b"]", b"\xff")
+)
+
+
+@given(st.lists(pieces, max_size=24).map(b"".join))
+@settings(max_examples=100, deadline=None)
+def test_the_short_way_declines_or_agrees(value: bytes) -> None:
+    value = value.strip()
+    plain = _read_plain(value)
+    assert plain is None or plain == _read_any(value)

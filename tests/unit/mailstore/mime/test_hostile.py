@@ -1,0 +1,193 @@
+"""Whatever the octets: an index comes out of them, it is valid, and it comes soon."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relate_mailstore.mime import (
+    decode_header,
+    decode_part,
+    header_fields,
+    index_message,
+    parse_addresses,
+    parse_date,
+    part_text,
+    without_extensions,
+)
+from relate_mailstore.mime.fields import HEADER_LIMIT
+from relate_mailstore.mime.scan import HEADERS_LIMIT, MAX_DEPTH, MAX_PARTS
+from relate_mailstore.types import MessageIndex, Part
+from tests.unit.mailstore.mime.imap_lists import check_body, check_envelope, read_list
+from tests.unit.mailstore.mime.messages import damaged_messages, messages
+
+ALPHABET = (b"a", b"b", b":", b" ", b"\r\n", b"\n", b"--", b'"', b"(", b")", b"<", b">", b"@", b",", b";", b"=", b"\\")
+NAMES = (b"Content-Type: ", b"multipart/mixed; boundary=", b"message/rfc822", b"To: ", b"Subject: ", b"Date: ")
+scribbles = st.lists(st.sampled_from((*ALPHABET, *NAMES, b"\0", b"\xc3\xa9")), max_size=60).map(b"".join)
+
+
+def check_index(raw: bytes, index: MessageIndex) -> None:
+    assert index.size == len(raw)
+    check_envelope(read_list(index.envelope))
+    check_body(read_list(index.bodystructure))
+    check_offsets(raw, index.parts)
+    for text in stored_texts(index):
+        assert "\0" not in text
+        text.encode()
+    assert len(index.preview) <= 256
+    assert "\n" not in index.preview
+    assert read_list(without_extensions(index.bodystructure))
+
+
+def stored_texts(index: MessageIndex) -> list[str]:
+    people = [index.sender, *index.to, *index.cc]
+    parts = [text for part in index.parts for text in (part.media_type, part.encoding, part.charset, part.filename)]
+    texts = [index.subject, index.message_id, *index.references, index.preview]
+    return [*texts, *parts, *(text for person in people for text in person)]
+
+
+def check_offsets(raw: bytes, parts: tuple[Part, ...]) -> None:
+    """Every part lies in the content of the one around it, and after the one before it."""
+    by_section = {part.section: part for part in parts}
+    assert len(by_section) == len(parts)
+    assert (parts[0].section, parts[0].header, parts[0].end) == ("", 0, len(raw))
+    ends: dict[str, int] = {}
+    for part in parts[1:]:
+        around = enclosing(part.section, by_section)
+        if is_only_part(part, around):
+            assert (part.header, part.body, part.end) == (around.header, around.body, around.end)
+            continue
+        assert max(around.body, ends.get(around.section, 0)) <= part.header <= part.body <= part.end <= around.end
+        ends[around.section] = part.end
+
+
+def enclosing(section: str, by_section: dict[str, Part]) -> Part:
+    """For "3." the part "3"; for "3.1" the message "3." if there is one, else the multipart "3"."""
+    if section.endswith("."):
+        return by_section[section[:-1]]
+    prefix = section[: section.rfind(".") + 1]
+    return by_section.get(prefix) or by_section[prefix[:-1]]
+
+
+def is_only_part(part: Part, around: Part) -> bool:
+    """Whether `around` is a message that is no multipart, and `part` its text."""
+    is_message = around.section == "" or around.section.endswith(".")
+    return is_message and not around.media_type.startswith("multipart/") and not part.section.endswith(".")
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=100, deadline=None)
+def test_any_octets_have_a_valid_index(raw: bytes) -> None:
+    check_index(raw, index_message(raw))
+
+
+@given(scribbles)
+@settings(max_examples=100, deadline=None)
+def test_scribbled_headers_have_a_valid_index(raw: bytes) -> None:
+    check_index(raw, index_message(raw))
+
+
+@given(messages)
+@settings(max_examples=50, deadline=None)
+def test_whole_messages_have_a_valid_index(raw: bytes) -> None:
+    check_index(raw, index_message(raw))
+
+
+@given(damaged_messages)
+@settings(max_examples=100, deadline=None)
+def test_damaged_messages_have_a_valid_index_and_readable_parts(raw: bytes) -> None:
+    index = index_message(raw)
+    check_index(raw, index)
+    for part in index.parts:
+        decode_part(raw, part)
+        part_text(raw, part).encode()
+
+
+@given(st.one_of(st.binary(max_size=80), scribbles))
+@settings(max_examples=100, deadline=None)
+def test_no_value_makes_a_parser_raise(value: bytes) -> None:
+    decode_header(value).encode()
+    parse_addresses(value)
+    parse_date(value)
+    for name, _, (start, end) in header_fields(value, 0, len(value)):
+        assert value[start:end].startswith(name)
+
+
+def multipart(boundary: bytes) -> bytes:
+    return b"Content-Type: multipart/mixed; boundary=%b\r\n\r\n" % boundary
+
+
+def levels(count: int) -> bytes:
+    return b"".join(multipart(b"b%d" % level) + b"--b%d\r\n" % level for level in range(count))
+
+
+# Each would take minutes, or all memory, if anything in the package were quadratic in it.
+HOSTILE = {
+    "delimiter lines": multipart(b"b") + b"--b\r\n" * 100_000,
+    "lines that are nearly delimiters": multipart(b"b") + b"--b!\r\n" * 100_000,
+    "delimiters with long tails": multipart(b"b") + (b"--b" + b" " * 1_000 + b"!\r\n") * 1_000,
+    "levels of multiparts": levels(5_000) + b"\n--b" * 100_000,
+    "levels of multiparts over a large body": levels(500) + b"x" * 5_000_000,
+    "levels of messages": b"Content-Type: message/rfc822\r\n\r\n" * 5_000 + b"a\n" * 500_000,
+    "a digest": b"Content-Type: multipart/digest; boundary=b\r\n\r\n" + b"--b\r\n\r\nTo: a\r\n\r\nb\r\n" * 50_000,
+    "one long header line": b"Subject: " + b"a" * 1_000_000,
+    "one long field name": b"a" * 1_000_000,
+    "a name and spaces": b"a" + b" " * 1_000_000,
+    "many fields of one name": b"To: a@b\r\n" * 100_000,
+    "many folds": b"Subject: a\r\n" + b" b\r\n" * 100_000,
+    "many addresses": b"To: " + b"a@b, " * 100_000,
+    "nested comments": b"To: " + b"(" * 100_000 + b")" * 100_000,
+    "many comments": b"Content-Type: text/plain" + b"(a)" * 100_000,
+    "groups in groups": b"To: " + b"a:" * 100_000,
+    "angle brackets": b"To: " + b"<" * 100_000,
+    "a long route": b"To: <" + b"@a," * 100_000 + b":b@c>",
+    "quotes": b"To: " + b'"' * 100_001,
+    "escaped quotes": b'Content-Type: text/plain; a="' + b'\\"' * 100_000,
+    "open quotes in parameters": b"Content-Type: text/plain" + b';a="' * 100_000,
+    "escaped quotes in parameters": b"Content-Type: text/plain" + b';a="\\"' * 100_000,
+    "continuations": b"Content-Type: text/plain" + b"".join(b"; a*%d=b" % number for number in range(20_000)),
+    "encoded words that do not end": b"Subject: " + b"=?a?q?" * 100_000,
+    "encoded words": b"Subject: " + b"=?utf-8?q?a?= " * 100_000,
+    "a date of spaces": b"Date: Mon" + b" " * 1_000_000,
+    "references that do not end": b"References: " + b"<" * 1_000_000,
+    "open style sheets": b"Content-Type: text/html\r\n\r\n" + b"<style>" * 100_000,
+    "parts of nothing but space": multipart(b"b") + (b"--b\r\n\r\n" + b" " * 400 + b"\r\n") * 20_000,
+}
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("raw", HOSTILE.values(), ids=HOSTILE.keys())
+def test_time_is_linear_in_the_size(raw: bytes) -> None:
+    index = index_message(raw)
+    assert index.size == len(raw)
+    assert len(index.parts) <= 2 * MAX_PARTS  # a message inside a part is listed beside it
+
+
+def test_levels_beyond_the_limit_are_one_opaque_part() -> None:
+    index = index_message(levels(MAX_DEPTH + 50) + b"\r\nhello")
+    innermost = index.parts[-1]
+    assert innermost.section == ".".join("1" * MAX_DEPTH)
+    assert innermost.media_type == "text/plain"
+    check_body(read_list(index.bodystructure))
+
+
+def test_the_last_part_within_the_limit_takes_the_rest() -> None:
+    raw = multipart(b"b") + b"--b\r\n\r\nx\r\n" * (MAX_PARTS + 10) + b"--b--\r\n"
+    parts = index_message(raw).parts
+    assert len(parts) == MAX_PARTS
+    assert parts[-1].end == len(raw)
+
+
+def test_headers_beyond_the_limit_say_nothing() -> None:
+    part = b"--b\r\nX: %b\r\nContent-Type: text/html\r\n\r\na\r\n" % (b"x" * (HEADER_LIMIT // 2))
+    index = index_message(multipart(b"b") + part * (2 * HEADERS_LIMIT // len(part)) + b"--b--\r\n")
+    types = [part.media_type for part in index.parts[1:]]
+    looked_at = types.index("text/plain")
+    assert looked_at == HEADERS_LIMIT // len(part)
+    assert set(types[looked_at:]) == {"text/plain"}
+
+
+def test_a_field_beyond_the_limit_of_its_header_is_not_looked_at() -> None:
+    raw = b"Subject: a\r\nX: %b\r\nTo: a@b\r\n\r\ntext" % (b"x" * HEADER_LIMIT)
+    index = index_message(raw)
+    assert (index.subject, index.to) == ("a", ())
+    assert raw[index.parts[0].body :] == b"text"

@@ -1,0 +1,54 @@
+"""Rows and values: what a text column cannot hold, and what comes back."""
+
+import pytest
+
+from relate_mailstore.sql.rows import pack_keywords, search_text, storable, stored_name, unpack_keywords
+from relate_mailstore.types import Address, MessageIndex
+
+
+@pytest.mark.parametrize(
+    ("text", "stored"),
+    [("plain", "plain"), ("Grüße 世界 🎈", "Grüße 世界 🎈"), ("a\0b", "a\ufffdb"), ("a\udce9b", "a\ufffdb"), ("", "")],
+)
+def test_what_a_column_cannot_hold_is_replaced(text: str, stored: str) -> None:
+    assert storable(text) == stored
+    stored.encode()
+
+
+def test_a_mailbox_has_one_name_whoever_asks() -> None:
+    assert [stored_name(name) for name in ("iNbOx", "Sent", "a\udcff")] == ["INBOX", "Sent", "a\ufffd"]
+
+
+@pytest.mark.parametrize("keywords", [(), ("todo",), ("$Junk", "todo", "work")])
+def test_keywords_come_back(keywords: tuple[str, ...]) -> None:
+    assert unpack_keywords(pack_keywords(keywords)) == keywords
+
+
+@pytest.mark.parametrize("keywords", [("two words",), ("",), ("todo", "")])
+def test_what_is_no_keyword_is_refused(keywords: tuple[str, ...]) -> None:
+    with pytest.raises(ValueError, match="space"):
+        pack_keywords(keywords)
+
+
+def test_a_search_sees_people_subject_and_preview_without_case() -> None:
+    index = MessageIndex(
+        size=1,
+        envelope=b"",
+        bodystructure=b"",
+        parts=(),
+        subject="Grüße an STRASSE",
+        sender=Address("Ann", "ANN@example.org"),
+        to=(Address("Bob", "bob@example.net"),),
+        cc=(Address("", "carol@example.com"),),
+        date=None,
+        message_id="",
+        references=(),
+        preview="Hello",
+    )
+    assert search_text(index).split("\n") == [
+        "ann ann@example.org",
+        "bob bob@example.net",
+        " carol@example.com",
+        "grüße an strasse".casefold(),
+        "hello",
+    ]

@@ -1,0 +1,154 @@
+"""Snapshots: brought up to date by what changed only, never between two states, whoever writes meanwhile."""
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relate_mailstore.sql import snapshots
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.snapshots import merge
+from relate_mailstore.sql.store import SqlMailStore, open_store
+from relate_mailstore.types import AccountId, Destination, Entry, Flag, FlagChange, MessageId, Snapshot
+from tests.support.factories import delivery
+from tests.unit.mailstore.sql.statements import Statements
+
+SEED = 20261122
+WRITERS, STEPS = 4, 12
+
+
+def entry(uid: int, modseq: int = 1) -> Entry:
+    return Entry(uid, MessageId(UUID(int=uid)), 10, 0, (), 0, modseq)
+
+
+uid_sets = st.sets(st.integers(1, 12))
+
+
+@settings(max_examples=100, deadline=None)
+@given(known=uid_sets, changed=uid_sets, gone=uid_sets)
+def test_merging_is_what_a_dictionary_would_do(known: set[int], changed: set[int], gone: set[int]) -> None:
+    gone -= changed
+    merged = merge(tuple(map(entry, sorted(known))), [entry(uid, 2) for uid in changed], gone)
+    expected = {uid: entry(uid) for uid in known - gone} | {uid: entry(uid, 2) for uid in changed}
+    assert merged == tuple(expected[uid] for uid in sorted(expected))
+
+
+async def test_an_unchanged_mailbox_costs_one_query_and_is_the_same_object(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    with Statements(engine) as statements:
+        assert await store.snapshot(alice) is before
+    assert len(statements) == 1
+
+
+async def test_a_change_is_read_with_one_query_more_and_reads_nothing_else(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    for _ in range(3):
+        await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    await store.set_flags(alice, before.mailbox.id, [2], FlagChange(Flag.SEEN))
+    with Statements(engine) as statements:
+        after = await store.snapshot(alice)
+    assert len(statements) == 2
+    assert [one is other for one, other in zip(before.entries, after.entries, strict=True)] == [True, False, True]
+
+
+async def test_subscribing_to_a_mailbox_is_seen_though_no_entry_changed(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE mailboxes SET subscribed = :no"), {"no": False})
+    after = await store.snapshot(alice)
+    assert after == replace(before, mailbox=replace(before.mailbox, subscribed=False))
+
+
+async def test_a_restored_backup_is_read_anew(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+    for _ in range(3):
+        await store.deliver(delivery(alice))
+    await store.snapshot(alice)
+    async with engine.begin() as connection:
+        await connection.execute(text("DELETE FROM entries WHERE uid > 1"))
+        await connection.execute(
+            text("UPDATE mailboxes SET uid_next = 2, messages = 1, highest_modseq = 2 WHERE name = 'INBOX'")
+        )
+    restored = await store.snapshot(alice)
+    assert [entry.uid for entry in restored.entries] == [1]
+    assert restored.mailbox.highest_modseq == 2
+
+
+async def test_the_cache_lets_go_of_what_was_asked_for_longest_ago(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "CACHE_ENTRIES", 11)
+    for name in ("INBOX", "Sent", "Junk"):
+        await store.deliver(delivery(Destination(alice, name)))
+    kept = [await store.snapshot(alice, name) for name in ("INBOX", "Sent", "INBOX", "Junk")]
+    assert await store.snapshot(alice, "INBOX") is kept[0]
+    with Statements(engine) as statements:
+        assert await store.snapshot(alice, "Sent") == kept[1]
+    assert len(statements) == 2
+
+
+def assert_of_one_moment(snapshot: Snapshot) -> None:
+    mailbox, entries = snapshot.mailbox, snapshot.entries
+    assert len(entries) == mailbox.messages
+    assert sum(entry.size for entry in entries) == mailbox.octets
+    uids = [entry.uid for entry in entries]
+    assert uids == sorted(set(uids))
+    assert all(uid < mailbox.uid_next for uid in uids)
+    assert all(entry.modseq <= mailbox.highest_modseq for entry in entries)
+
+
+async def write(store: SqlMailStore, account_id: AccountId, choice: random.Random) -> None:
+    inbox = await store.mailbox(account_id)
+    for _ in range(STEPS):
+        uids = choice.sample(range(1, 20), 3)
+        match choice.randrange(4):
+            case 0:
+                await store.expunge(account_id, inbox.id, uids)
+            case 1:
+                change = FlagChange(choice.randrange(32), choice.randrange(32), ("a",), ("b",))
+                await store.set_flags(account_id, inbox.id, uids, change)
+            case _:
+                await store.deliver(delivery(account_id, raw=bytes(choice.randrange(50))))
+
+
+async def watch(store: SqlMailStore, account_id: AccountId, done: asyncio.Event) -> Sequence[Snapshot]:
+    seen = []
+    while not done.is_set():
+        seen.append(await store.snapshot(account_id))
+    return seen
+
+
+async def test_snapshots_are_of_one_moment_and_never_go_back_while_others_write(
+    database_url: str, store: SqlMailStore, alice: AccountId
+) -> None:
+    await store.provision(alice)
+    other_engine = open_engine(database_url)
+    async with open_store(other_engine) as other:
+        done = asyncio.Event()
+        watching = [asyncio.create_task(watch(one, alice, done)) for one in (store, store, other)]
+        writers = (write((store, other)[number % 2], alice, random.Random(SEED + number)) for number in range(WRITERS))
+        await asyncio.gather(*writers)
+        done.set()
+        for seen in await asyncio.gather(*watching):
+            for snapshot in seen:
+                assert_of_one_moment(snapshot)
+            modseqs = [snapshot.mailbox.highest_modseq for snapshot in seen]
+            assert modseqs == sorted(modseqs)
+        assert await store.snapshot(alice) == await other.snapshot(alice)
+        store._snapshots._kept.clear()
+        assert await store.snapshot(alice) == await other.snapshot(alice)
+    await other_engine.dispose()

@@ -1,0 +1,345 @@
+"""The traced store: what it passes on, the spans it opens, and what they never hold."""
+
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.trace import StatusCode
+
+from relate_mailstore.errors import MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, StoreUnavailable
+from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.ports import MailStore
+from relate_mailstore.traced import TracedMailStore
+from relate_mailstore.types import (
+    INBOX,
+    AccountId,
+    Delivery,
+    Destination,
+    Flag,
+    FlagChange,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    MessageQuery,
+    Receipt,
+)
+from relate_telemetry import operations as telemetry
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
+
+ALICE, BOB = AccountId(7), AccountId(8)
+SENDER = "00-11111111111111111111111111111111-1111111111111111-01"
+READER = "00-22222222222222222222222222222222-2222222222222222-01"
+LEADER = "00-33333333333333333333333333333333-3333333333333333-01"
+
+
+@dataclass
+class Recorded:
+    name: str
+    attributes: dict[str, int]
+    links: list[str | None] = field(default_factory=list)
+    answer: BaseException | None = None
+    trouble: BaseException | None = None
+    ended: bool = False
+
+    def set(self, key: str, value: int) -> None:
+        assert not self.ended
+        self.attributes[key] = value
+
+    def link(self, traceparent: str | None) -> None:
+        assert not self.ended
+        self.links.append(traceparent)
+
+
+class RecordingOperations:
+    """Operations as telemetry would see them; `current` is the span of the command under way."""
+
+    def __init__(self) -> None:
+        self.current: str | None = SENDER
+        self.recorded: list[Recorded] = []
+        self.read: list[str | None] = []
+
+    @contextmanager
+    def operation(
+        self, name: str, attributes: Mapping[str, int], answers: tuple[type[Exception], ...]
+    ) -> Iterator[Recorded]:
+        recorded = Recorded(name, dict(attributes))
+        self.recorded.append(recorded)
+        try:
+            yield recorded
+        except answers as error:
+            recorded.answer = error
+            raise
+        except BaseException as error:
+            recorded.trouble = error
+            raise
+        finally:
+            recorded.ended = True
+
+    def origin(self) -> str | None:
+        return self.current
+
+    def link_reader(self, traceparent: str | None) -> None:
+        assert all(recorded.ended for recorded in self.recorded)  # it is the command that reads, not the store
+        self.read.append(traceparent)
+
+    @property
+    def last(self) -> Recorded:
+        return self.recorded[-1]
+
+
+class SharedCommit(MemoryMailStore):
+    """Every delivery shares the commit that LEADER began."""
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        receipt = await super().deliver(delivery)
+        return Receipt(receipt.message_id, receipt.entered, batch=3, leader=LEADER)
+
+
+class Unavailable(MemoryMailStore):
+    async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
+        raise StoreUnavailable("the database did not answer")
+
+
+@pytest.fixture
+def operations() -> RecordingOperations:
+    return RecordingOperations()
+
+
+@pytest.fixture
+def store(operations: RecordingOperations) -> MailStore:
+    return TracedMailStore(MemoryMailStore(), operations)
+
+
+async def test_deliver_stamps_the_origin(store: MailStore) -> None:
+    receipt = await store.deliver(delivery(ALICE, origin="anything the caller said"))
+    assert (await store.message(ALICE, receipt.message_id)).message.origin == SENDER
+
+
+async def test_deliver_without_a_current_span_has_no_origin(store: MailStore, operations: RecordingOperations) -> None:
+    operations.current = None
+    receipt = await store.deliver(delivery(ALICE))
+    assert (await store.message(ALICE, receipt.message_id)).message.origin is None
+    assert operations.read == [None]
+
+
+async def test_deliver_tells_octets_destinations_and_batch(store: MailStore, operations: RecordingOperations) -> None:
+    await store.deliver(delivery(ALICE, Destination(ALICE, "Sent")))
+    assert operations.last.name == "mailstore.deliver"
+    assert operations.last.attributes == {
+        "mailstore.account": ALICE,
+        "mailstore.destinations": 2,
+        "mailstore.octets": len(simple()),
+        "mailstore.batch": 1,
+    }
+
+
+async def test_deliver_to_several_accounts_names_none_of_them(
+    store: MailStore, operations: RecordingOperations
+) -> None:
+    await store.deliver(delivery(ALICE, BOB))
+    assert "mailstore.account" not in operations.last.attributes
+
+
+async def test_deliver_links_to_the_trace_of_the_one_who_led_the_batch(
+    operations: RecordingOperations,
+) -> None:
+    await TracedMailStore(SharedCommit(), operations).deliver(delivery(ALICE))
+    assert operations.last.links == [LEADER]
+    assert operations.last.attributes["mailstore.batch"] == 3
+
+
+async def test_deliver_that_led_its_batch_links_to_nothing(operations: RecordingOperations) -> None:
+    operations.current = LEADER
+    await TracedMailStore(SharedCommit(), operations).deliver(delivery(ALICE))
+    assert operations.last.links == []
+
+
+@pytest.mark.parametrize("method", ["open", "message"])
+async def test_reading_a_message_links_the_reader_to_its_delivery(
+    store: MailStore, operations: RecordingOperations, method: str
+) -> None:
+    receipt = await store.deliver(delivery(ALICE))
+    operations.current = READER
+    await getattr(store, method)(ALICE, receipt.message_id)
+    assert operations.read == [SENDER]
+    assert operations.last.attributes["mailstore.octets"] == len(simple())
+
+
+async def test_lists_link_to_nothing(store: MailStore, operations: RecordingOperations) -> None:
+    receipt = await store.deliver(delivery(ALICE))
+    await store.find(ALICE, MessageQuery())
+    await store.snapshot(ALICE)
+    await store.read_ahead(ALICE, [receipt.message_id])
+    await store.flag_message(ALICE, receipt.message_id, FlagChange(Flag.SEEN))
+    assert operations.read == []
+
+
+@pytest.mark.parametrize(
+    ("method", "call", "expected"),
+    [
+        ("provision", lambda store, inbox, message: store.provision(ALICE), {}),
+        ("check_quota", lambda store, inbox, message: store.check_quota(ALICE, 5, 10**6), {"octets": 5}),
+        ("mailbox", lambda store, inbox, message: store.mailbox(ALICE, "Sent"), {}),
+        ("mailboxes", lambda store, inbox, message: store.mailboxes(ALICE), {"mailboxes": 6}),
+        ("snapshot", lambda store, inbox, message: store.snapshot(ALICE), {"messages": 1}),
+        ("open", lambda store, inbox, message: store.open(ALICE, message), {"octets": len(simple())}),
+        ("read_ahead", lambda store, inbox, message: store.read_ahead(ALICE, [message]), {"messages": 1}),
+        ("message", lambda store, inbox, message: store.message(ALICE, message), {"octets": len(simple())}),
+        (
+            "find",
+            lambda store, inbox, message: store.find(ALICE, MessageQuery(text="hello")),
+            {"limit": 50, "messages": 1},
+        ),
+        (
+            "set_flags",
+            lambda store, inbox, message: store.set_flags(ALICE, inbox, [1, 2], FlagChange(Flag.SEEN)),
+            {"uids": 2, "entries": 1},
+        ),
+        (
+            "flag_message",
+            lambda store, inbox, message: store.flag_message(ALICE, message, FlagChange(Flag.SEEN)),
+            {"mailboxes": 1},
+        ),
+        (
+            "expunge",
+            lambda store, inbox, message: store.expunge(ALICE, inbox, [1, 2]),
+            {"uids": 2, "entries": 1},
+        ),
+        ("delete_message", lambda store, inbox, message: store.delete_message(ALICE, message), {}),
+    ],
+)
+async def test_each_call_has_a_span_with_the_account_and_its_counts(
+    store: MailStore,
+    operations: RecordingOperations,
+    method: str,
+    call: Callable[[MailStore, MailboxId, MessageId], Awaitable[object]],
+    expected: dict[str, int],
+) -> None:
+    receipt = await store.deliver(delivery(ALICE))
+    inbox = await store.mailbox(ALICE)
+    operations.recorded.clear()
+    await call(store, inbox.id, receipt.message_id)
+    assert [recorded.name for recorded in operations.recorded] == [f"mailstore.{method}"]
+    assert operations.last.attributes == {
+        "mailstore.account": ALICE,
+        **{f"mailstore.{key}": value for key, value in expected.items()},
+    }
+
+
+async def test_answers_are_those_of_the_store_within(operations: RecordingOperations) -> None:
+    within = MemoryMailStore()
+    store = TracedMailStore(within, operations)
+    receipt = await store.deliver(delivery(ALICE))
+    inbox = await store.mailbox(ALICE)
+    assert inbox == await within.mailbox(ALICE)
+    assert await store.mailboxes(ALICE) == await within.mailboxes(ALICE)
+    assert await store.snapshot(ALICE) is await within.snapshot(ALICE)
+    assert await store.find(ALICE, MessageQuery()) == await within.find(ALICE, MessageQuery())
+    assert await (await store.open(ALICE, receipt.message_id)).read() == simple()
+    seen = FlagChange(Flag.SEEN)
+    assert [entry.flags for entry in await store.set_flags(ALICE, inbox.id, [1], seen)] == [Flag.SEEN]
+    assert (await store.flag_message(ALICE, receipt.message_id, seen)).flags == Flag.SEEN
+    assert list(await store.expunge(ALICE, inbox.id, [1])) == [1]
+
+
+@pytest.mark.parametrize(
+    ("call", "error"),
+    [
+        (lambda store: store.mailbox(ALICE, "Nowhere"), MailboxNotFound),
+        (lambda store: store.deliver(delivery(Destination(ALICE, "Nowhere"))), MailboxNotFound),
+        (lambda store: store.open(ALICE, UNKNOWN_MESSAGE), MessageNotFound),
+        (lambda store: store.message(ALICE, UNKNOWN_MESSAGE), MessageNotFound),
+        (lambda store: store.check_quota(ALICE, 2, 1), OverQuota),
+    ],
+)
+async def test_an_error_of_the_domain_passes_through_the_span_as_an_answer(
+    store: MailStore,
+    operations: RecordingOperations,
+    call: Callable[[MailStore], Awaitable[object]],
+    error: type[Exception],
+) -> None:
+    with pytest.raises(error) as raised:
+        await call(store)
+    assert operations.last.answer is raised.value
+    assert operations.read == []
+
+
+async def test_a_store_that_is_not_available_is_trouble(operations: RecordingOperations) -> None:
+    with pytest.raises(StoreUnavailable) as raised:
+        await TracedMailStore(Unavailable(), operations).mailbox(ALICE)
+    assert operations.last.trouble is raised.value
+
+
+async def test_the_span_of_a_maildrop_lock_ends_when_it_is_taken(
+    store: MailStore, operations: RecordingOperations
+) -> None:
+    async with store.lock_maildrop(ALICE):
+        assert operations.last.name == "mailstore.lock_maildrop"
+        assert operations.last.ended
+        with pytest.raises(MaildropInUse) as refused:
+            await store.lock_maildrop(ALICE).__aenter__()
+        assert operations.last.answer is refused.value
+    async with store.lock_maildrop(ALICE):
+        assert operations.last.answer is None
+
+
+async def test_trouble_of_a_session_that_holds_the_maildrop_is_not_the_stores(
+    store: MailStore, operations: RecordingOperations
+) -> None:
+    with pytest.raises(RuntimeError, match="session's own"):
+        async with store.lock_maildrop(ALICE):
+            raise RuntimeError("the session's own trouble")
+    assert operations.last.trouble is None
+    async with store.lock_maildrop(ALICE):
+        pass
+
+
+async def test_subscriptions_pings_and_closing_have_no_span(store: MailStore, operations: RecordingOperations) -> None:
+    await store.provision(ALICE)
+    async with store.changes(ALICE) as changes:
+        await store.deliver(delivery(ALICE))
+        operations.recorded.clear()
+        assert (await anext(changes)).origin == SENDER
+    await store.ping()
+    await store.close()
+    assert operations.recorded == []
+
+
+async def test_nothing_of_a_message_or_a_mailbox_name_reaches_a_span(
+    store: MailStore, operations: RecordingOperations
+) -> None:
+    receipt = await store.deliver(delivery(Destination(ALICE, "Sent", keywords=("secret",)), raw=simple("secret")))
+    await store.snapshot(ALICE, "Sent")
+    await store.find(ALICE, MessageQuery(mailbox="Sent", text="secret", keyword="secret"))
+    await store.message(ALICE, receipt.message_id)
+    with pytest.raises(MailboxNotFound) as refused:
+        await store.mailbox(ALICE, "secret")
+    emitted = repr([(recorded.name, recorded.attributes) for recorded in operations.recorded])
+    assert "secret" not in emitted + str(refused.value)
+    assert "Sent" not in emitted
+
+
+async def test_the_operations_of_telemetry_will_do() -> None:
+    exporter = InMemorySpanExporter()
+    provider = TracerProvider()
+    provider.add_span_processor(SimpleSpanProcessor(exporter))
+    tracer = provider.get_tracer("test")
+    store = TracedMailStore(MemoryMailStore(), telemetry.Operations(tracer, lambda name: name))
+
+    with tracer.start_as_current_span("DATA") as data:
+        receipt = await store.deliver(delivery(ALICE))
+    with tracer.start_as_current_span("FETCH"):
+        await store.open(ALICE, receipt.message_id)
+        with pytest.raises(OverQuota):
+            await store.check_quota(ALICE, 1, 0)
+
+    spans = {span.name: span for span in exporter.get_finished_spans()}
+    assert list(spans) == ["mailstore.deliver", "DATA", "mailstore.open", "mailstore.check_quota", "FETCH"]
+    assert [link.context.span_id for link in spans["FETCH"].links] == [data.get_span_context().span_id]
+    assert not any(span.links for name, span in spans.items() if name != "FETCH")
+    assert {span.status.status_code for span in spans.values()} == {StatusCode.UNSET}
+    provider.shutdown()
