@@ -55,6 +55,21 @@ async def test_it_is_free_again_after_its_holder_was_cancelled(store: MailStore,
         pass
 
 
+async def test_patience_is_rewarded(store: MailStore, alice: AccountId) -> None:
+    entered, leave = asyncio.Event(), asyncio.Event()
+    holder = asyncio.create_task(hold(store, alice, entered, leave))
+    await entered.wait()
+    asyncio.get_running_loop().call_later(0.05, leave.set)
+    async with store.lock_maildrop(alice, patience=10):
+        assert holder.done()
+
+
+async def test_patience_has_an_end(store: MailStore, alice: AccountId) -> None:
+    async with store.lock_maildrop(alice):
+        with pytest.raises(MaildropInUse):
+            await store.lock_maildrop(alice, patience=0.05).__aenter__()
+
+
 async def test_accounts_lock_apart(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     async with store.lock_maildrop(alice), store.lock_maildrop(bob):
         pass

@@ -32,6 +32,9 @@ MECHANISMS = ("PLAIN", "LOGIN")
 # A person mistypes once or twice; a program that guesses has to connect again, and is counted by its address.
 MAX_FAILED_LOGINS = 3
 
+# A client that comes back at once may meet its last session on its way out: no reason to refuse it (seconds).
+PATIENCE = 1.0
+
 
 class State(StrEnum):
     """The states of RFC 1939 §3."""
@@ -256,7 +259,7 @@ class Pop3Session:
     async def _open_maildrop(self, account_id: AccountId) -> Transaction:
         """Lock, then look: what comes in later belongs to the next session. Raises MaildropInUse."""
         async with AsyncExitStack() as lock:
-            await lock.enter_async_context(self._context.store.lock_maildrop(account_id))
+            await lock.enter_async_context(self._context.store.lock_maildrop(account_id, PATIENCE))
             maildrop = Maildrop(await self._snapshot(account_id))
             self._lock = lock.pop_all()
         return Transaction(self._context.store, maildrop, self._utf8)

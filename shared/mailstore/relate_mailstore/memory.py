@@ -14,6 +14,7 @@ from operator import or_
 
 from relate_mailstore.errors import MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota
 from relate_mailstore.mime import index_message
+from relate_mailstore.patience import granted
 from relate_mailstore.rules import (
     PROVISIONED,
     canonical_name,
@@ -146,12 +147,11 @@ class MemoryMailStore:
             account.expunge(mailbox, [uid])
 
     @asynccontextmanager
-    async def lock_maildrop(self, account_id: AccountId) -> AsyncIterator[None]:
+    async def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AsyncIterator[None]:
         """Hold the account's maildrop."""
         account = self._account(account_id)
-        if account.maildrop_held:
+        if not await granted(account.take_maildrop, patience):
             raise MaildropInUse(f"maildrop of account {account_id}")
-        account.maildrop_held = True
         try:
             yield
         finally:
@@ -205,6 +205,10 @@ class _Account:
         self.mailboxes: dict[str, _Mailbox] = {}
         self.messages: dict[MessageId, _Held] = {}
         self.maildrop_held = False
+
+    async def take_maildrop(self) -> bool:
+        taken, self.maildrop_held = not self.maildrop_held, True
+        return taken
 
     def provision(self) -> None:
         if not self.mailboxes:

@@ -18,7 +18,6 @@ from relate_mailstore.types import (
     Listed,
     Mailbox,
     MailboxId,
-    Message,
     MessageId,
     MessageQuery,
     Page,
@@ -92,16 +91,17 @@ class MailStore(Protocol):
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
         """Change flags of a message in every mailbox it is entered in. Raises MessageNotFound."""
 
-    async def expunge(
-        self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]
-    ) -> Sequence[int]:
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
         """Remove entries for good; the UIDs that were there, ascending. Each is removed once, whoever asks."""
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
         """Remove a message from every mailbox of this account (and of no other). Raises MessageNotFound."""
 
-    def lock_maildrop(self, account_id: AccountId) -> AbstractAsyncContextManager[None]:
-        """Hold the account's maildrop, over all processes (RFC 1939 §4). Raises MaildropInUse on entry."""
+    def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """Hold the account's maildrop, over all processes (RFC 1939 §4).
+
+        Raises MaildropInUse on entry when somebody else holds it, and goes on holding it for `patience` seconds.
+        """
 
     def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Subscribe to the account's changes, from every process. Slow readers see changes merged, never lost."""

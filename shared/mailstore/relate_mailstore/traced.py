@@ -160,11 +160,11 @@ class TracedMailStore:
             await self._store.delete_message(account_id, message_id)
 
     @asynccontextmanager
-    async def lock_maildrop(self, account_id: AccountId) -> AsyncIterator[None]:
+    async def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AsyncIterator[None]:
         """Traced as `mailstore.lock_maildrop`: the taking of the lock, not the holding."""
         async with AsyncExitStack() as held:
             with self._span("lock_maildrop", account_id):
-                await held.enter_async_context(self._store.lock_maildrop(account_id))
+                await held.enter_async_context(self._store.lock_maildrop(account_id, patience))
             yield
 
     def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:

@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from io import BufferedWriter
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -18,6 +19,7 @@ import asyncpg
 import structlog
 
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
+from relate_mailstore.patience import granted
 from relate_mailstore.sql.failures import database_errors
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.types import AccountId
@@ -44,18 +46,32 @@ class Locks(Protocol):
 
 
 @asynccontextmanager
-async def hold_maildrop(locks: Locks, account_id: AccountId) -> AsyncIterator[None]:
-    """Hold an account's maildrop. Raises MaildropInUse."""
-    if account_id in locks.held:
+async def hold_maildrop(locks: Locks, account_id: AccountId, patience: float) -> AsyncIterator[None]:
+    """Hold an account's maildrop. Raises MaildropInUse, StoreUnavailable."""
+    if not await granted(partial(_take, locks, account_id), patience):
         raise MaildropInUse(f"maildrop of account {account_id}")
-    locks.held.add(account_id)
     try:
-        if not await locks.take(account_id):
-            raise MaildropInUse(f"maildrop of account {account_id}, in another process")
         yield
     finally:
-        # Shielded: a session that is cancelled, be it while it takes the lock, must not leave it behind.
-        await asyncio.shield(asyncio.ensure_future(_give_back(locks, account_id)))
+        await _let_go(locks, account_id)
+
+
+async def _take(locks: Locks, account_id: AccountId) -> bool:
+    if account_id in locks.held:
+        return False
+    locks.held.add(account_id)
+    taken = False
+    try:
+        taken = await locks.take(account_id)
+    finally:
+        if not taken:
+            await _let_go(locks, account_id)
+    return taken
+
+
+async def _let_go(locks: Locks, account_id: AccountId) -> None:
+    # Shielded: a session that is cancelled, be it while it takes the lock, must not leave it behind.
+    await asyncio.shield(asyncio.ensure_future(_give_back(locks, account_id)))
 
 
 async def _give_back(locks: Locks, account_id: AccountId) -> None:

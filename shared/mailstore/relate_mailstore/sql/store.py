@@ -177,9 +177,9 @@ class SqlMailStore:
         """Remove what concurrent deletions left behind; how many rows. For the administrator, or a night's job."""
         return await self._database.transact(changes.collect_garbage)
 
-    def lock_maildrop(self, account_id: AccountId) -> AbstractAsyncContextManager[None]:
+    def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
         """Hold the account's maildrop, over all processes."""
-        return hold_maildrop(self._locks, account_id)
+        return hold_maildrop(self._locks, account_id, patience)
 
     def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Subscribe to the account's changes."""
