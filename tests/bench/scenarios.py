@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from tests.bench.load import DOMAIN_PATTERN, PASSWORD, Generator
 from tests.bench.servers import Target
@@ -78,9 +79,8 @@ def submissions(size: int, connections: int) -> Scenario:
 def pop3_sessions(boxes: int, first: int, connections: int) -> Scenario:
     """Login, STAT, UIDL, ten RETR, QUIT."""
 
-    def run(generator: Generator, target: Target, scale: float) -> Measured:
-        before = target.cpu()
-        result = generator.run(
+    def sessions(generator: Generator, target: Target, seconds: float) -> dict[str, Any]:
+        return generator.run(
             "pop3",
             target.pop3,
             user=DOMAIN_PATTERN,
@@ -88,10 +88,15 @@ def pop3_sessions(boxes: int, first: int, connections: int) -> Scenario:
             user_first=first,
             conns=connections,
             ops=100_000_000,
-            duration=3 * scale,
+            duration=seconds,
             retr=10,
             **{"pass": PASSWORD},
         )
+
+    def run(generator: Generator, target: Target, scale: float) -> Measured:
+        sessions(generator, target, 3)  # everybody's first login and first reading, which no server is spared
+        before = target.cpu()
+        result = sessions(generator, target, 4 * scale)
         return Measured(result["ops_s"], (target.cpu() - before) / result["ops"] * 1e6, result["p99_ms"])
 
     return run

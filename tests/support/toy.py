@@ -36,30 +36,8 @@ class ToySession:
         return Reply(b"hello\r\n")
 
     async def handle(self, command: ToyCommand) -> Reply:
-        if command.verb in self.handlers:
-            return await self.handlers[command.verb](self, command)
-        match command.verb:
-            case "ECHO":
-                return Reply(command.argument.encode() + b"\r\n")
-            case "ASK":
-                line = await self.client.ask(b"go on\r\n", LineMode.RESPONSE)
-                return Reply(b"you said " + line.octets + b"\r\n")
-            case "STREAM":
-                return Reply(b"here\r\n", body=_many(int(command.argument)))
-            case "BREAK":
-                raise RuntimeError("a bug")
-            case "TEAR":
-                return Reply(b"here\r\n", body=_torn())
-            case "STARTTLS":
-                return Reply(b"begin\r\n", then=Then.STARTTLS)
-            case "WHO":
-                peer = self.client.peer
-                return Reply(f"{peer.address} {peer.port} {peer.secure} {peer.tls}\r\n".encode())
-            case "LATER":
-                return Reply(b"later\r\n", Outcome.REFUSED, excused=True)
-            case "QUIT":
-                return Reply(b"bye\r\n", then=Then.CLOSE)
-        return Reply(b"what?\r\n", Outcome.REFUSED)
+        answer = self.handlers.get(command.verb) or BUILT_IN.get(command.verb)
+        return await answer(self, command) if answer else Reply(b"what?\r\n", Outcome.REFUSED)
 
     def sorry(self, command: ToyCommand, error: Exception) -> Reply:
         return Reply(b"sorry\r\n", Outcome.FAILED)
@@ -74,9 +52,50 @@ class ToySession:
         self.closed.set()
 
 
-async def _many(chunks: int) -> AsyncIterator[bytes]:
-    for _ in range(chunks):
-        yield b"x" * 65_536
+async def echo(_: ToySession, command: ToyCommand) -> Reply:
+    return Reply(command.argument.encode() + b"\r\n")
+
+
+async def ask(session: ToySession, _: ToyCommand) -> Reply:
+    line = await session.client.ask(b"go on\r\n", LineMode.RESPONSE)
+    return Reply(b"you said " + line.octets + b"\r\n")
+
+
+async def fail(_: ToySession, __: ToyCommand) -> Reply:
+    raise RuntimeError("a bug")
+
+
+async def tear(_: ToySession, __: ToyCommand) -> Reply:
+    return Reply(b"here\r\n", body=_torn())
+
+
+async def start_tls(_: ToySession, __: ToyCommand) -> Reply:
+    return Reply(b"begin\r\n", then=Then.STARTTLS)
+
+
+async def who(session: ToySession, _: ToyCommand) -> Reply:
+    peer = session.client.peer
+    return Reply(f"{peer.address} {peer.port} {peer.secure} {peer.tls}\r\n".encode())
+
+
+async def later(_: ToySession, __: ToyCommand) -> Reply:
+    return Reply(b"later\r\n", Outcome.REFUSED, excused=True)
+
+
+async def leave(_: ToySession, __: ToyCommand) -> Reply:
+    return Reply(b"bye\r\n", then=Then.CLOSE)
+
+
+BUILT_IN: dict[str, Callable[[ToySession, ToyCommand], Awaitable[Reply]]] = {
+    "ECHO": echo,
+    "ASK": ask,
+    "BREAK": fail,
+    "TEAR": tear,
+    "STARTTLS": start_tls,
+    "WHO": who,
+    "LATER": later,
+    "QUIT": leave,
+}
 
 
 async def _torn() -> AsyncIterator[bytes]:

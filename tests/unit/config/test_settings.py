@@ -45,7 +45,7 @@ def test_a_malformed_value_names_its_variable_and_does_not_repeat_it() -> None:
 
 
 def test_a_value_out_of_bounds_names_its_variable() -> None:
-    with pytest.raises(ConfigurationError, match="Sample__Port.*65535"):
+    with pytest.raises(ConfigurationError, match=r"Sample__Port.*65535"):
         load(Sample, {"Sample__Port": "70000"})
 
 
