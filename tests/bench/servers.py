@@ -69,6 +69,8 @@ def peer(tools: Path) -> Iterator[Target]:
     subprocess.run(["bash", str(directory / "setup_peer.sh"), "sdbox"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["bash", str(directory / "start_peer.sh")], check=True, stdout=subprocess.DEVNULL)
     try:
+        for port in (2526, 2525, 11110):
+            wait_for_port(port)
         masters = tuple(int((directory / f"{name}.pid").read_text()) for name in ("dovecot", "postfix"))
         yield PeerTarget("peer", 2526, 2525, 11110, masters, directory / "queue_empty.sh")
     finally:

@@ -30,6 +30,9 @@ START_SECONDS = 30  # for a cluster to be made and to answer
 # What a crash would lose does not matter to most tests: they are four times as fast without.
 _CARELESS = ("-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off")
 
+# Stops the cluster when we let go of its standard input, as we do even when we are killed.
+_KEEPER = 'cat; "$0" stop --pgdata "$1" --mode=immediate --silent; rm -rf "$1"'
+
 T = TypeVar("T")
 
 
@@ -99,27 +102,18 @@ def cluster(binaries: Path, directory: Path, options: tuple[str, ...] = ()) -> I
     if user is not None:
         shutil.chown(directory, user)
     data = directory / "data"
+    surroundings: Any = {"user": user, "cwd": directory, "env": {"PATH": os.defpath, "LC_ALL": "C"}}
 
     def run(program: str, *arguments: str) -> None:
         command: list[Path | str] = [binaries / program, "--pgdata", data, *arguments]
-        environment = {"PATH": os.defpath, "LC_ALL": "C"}
-        subprocess.run(
-            command,
-            check=True,
-            timeout=START_SECONDS,
-            user=user,
-            cwd=directory,
-            env=environment,
-            stdout=subprocess.DEVNULL,
-        )
+        subprocess.run(command, check=True, timeout=START_SECONDS, stdout=subprocess.DEVNULL, **surroundings)
 
     run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
     listen = f"-c listen_addresses= -c unix_socket_directories={directory}"
     run("pg_ctl", "start", "--wait", f"--log={directory / 'log'}", f"--options={' '.join((listen, *options))}")
-    try:
+    keeper: list[Path | str] = ["sh", "-c", _KEEPER, binaries / "pg_ctl", data]
+    with subprocess.Popen(keeper, stdin=subprocess.PIPE, start_new_session=True, **surroundings):
         yield Server(f"postgresql://postgres@/postgres?host={directory}&port=5432")
-    finally:
-        run("pg_ctl", "stop", "--mode=immediate")
 
 
 def find_binaries() -> Path | None:

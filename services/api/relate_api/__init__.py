@@ -1,0 +1,1 @@
+"""The REST API: a folder per resource, each with endpoints and schemas; errors are problem+json (RFC 9457)."""

@@ -1,0 +1,92 @@
+"""What endpoints stand on: the ports, and who asks. A route that says neither scope nor `public` does not start."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, FastAPI, HTTPException, Request
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+
+from relate_accounts.ports import AccountStore, Authenticator
+from relate_accounts.types import Denied, Scope, User
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The ports that endpoints use."""
+
+    store: MailStore
+    accounts: AccountStore
+    authenticator: Authenticator
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Who asks, and what the key allows."""
+
+    user: User
+    scopes: frozenset[Scope]
+
+    @property
+    def account_id(self) -> AccountId:
+        """The user's mail."""
+        return AccountId(self.user.id)
+
+
+def services(request: Request) -> Services:
+    """The app's services."""
+    found: Services = request.app.state.services
+    return found
+
+
+_bearer = HTTPBearer(auto_error=False, description="An API key.")
+
+
+class Requires:
+    """A dependency: the caller holds a key with one of these scopes."""
+
+    def __init__(self, *scopes: Scope) -> None:
+        self.scopes = frozenset(scopes)
+
+    async def __call__(
+        self,
+        request: Request,
+        ports: Annotated[Services, Depends(services)],
+        bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
+    ) -> Principal:
+        """Who asks. Raises HTTPException with 401, 403 or 429."""
+        if bearer is None:
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, "send a key as Authorization: Bearer <key>")
+        client = request.client.host if request.client else ""
+        verdict = await ports.authenticator.validate_key(bearer.credentials, client)
+        if isinstance(verdict, Denied):
+            if verdict.rate_limited:
+                raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")
+            raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
+        if self.scopes.isdisjoint(verdict.scopes):
+            raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
+        return Principal(verdict.user, verdict.scopes)
+
+
+Ports = Annotated[Services, Depends(services)]
+Reader = Annotated[Principal, Depends(Requires(Scope.API_READ, Scope.APP))]
+Writer = Annotated[Principal, Depends(Requires(Scope.API_WRITE, Scope.APP))]
+KeyOwner = Annotated[Principal, Depends(Requires(Scope.APP, Scope.ADMIN))]
+
+
+def require_scopes(app: FastAPI, public: Collection[str]) -> None:
+    """Deny by default: raise RuntimeError when a route neither requires a scope nor is listed as public."""
+    for route in iter_route_contexts(app.routes):
+        if route.path not in public and not _is_scoped(getattr(route, "dependant", None)):
+            raise RuntimeError(f"{route.path} requires no scope and is not public")
+
+
+def _is_scoped(dependant: Dependant | None) -> bool:
+    """Whether `Requires` is below; what is no API route (a page, a mount) has no dependencies at all."""
+    below = dependant.dependencies if dependant else []
+    return any(isinstance(item.call, Requires) or _is_scoped(item) for item in below)

@@ -1,0 +1,104 @@
+"""Who may ask what: keys, scopes, and the limit on wrong keys."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from relate_accounts.clock import utc_now
+from relate_accounts.ratelimit import PER_CLIENT
+from relate_accounts.types import Scope, UserId
+from relate_api.errors import RETRY_AFTER
+from relate_mailstore.types import AccountId
+from tests.support.factories import delivery
+from tests.support.world import World
+from tests.unit.api.clients import EMAILS, KEYS, client_of, problem_in
+
+READ, WRITE, APP, ADMIN = Scope.API_READ, Scope.API_WRITE, Scope.APP, Scope.ADMIN
+MAIL = (Scope.SMTP, Scope.POP3, Scope.IMAP)
+NEW_KEY = {"name": "phone", "scopes": ["imap"]}
+
+Ask = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
+
+OPERATIONS: dict[str, tuple[Ask, set[Scope]]] = {
+    "list": (lambda client, _: client.get(EMAILS), {READ, APP}),
+    "search": (lambda client, _: client.get(f"{EMAILS}/search?q=x"), {READ, APP}),
+    "get": (lambda client, email: client.get(f"{EMAILS}/{email}"), {READ, APP}),
+    "raw": (lambda client, email: client.get(f"{EMAILS}/{email}/raw"), {READ, APP}),
+    "patch": (lambda client, email: client.patch(f"{EMAILS}/{email}", json={}), {WRITE, APP}),
+    "delete": (lambda client, email: client.delete(f"{EMAILS}/{email}"), {WRITE, APP}),
+    "list keys": (lambda client, _: client.get(KEYS), {APP, ADMIN}),
+    "create key": (lambda client, _: client.post(KEYS, json=NEW_KEY), {APP, ADMIN}),
+    "revoke key": (lambda client, _: client.delete(f"{KEYS}/1"), {APP, ADMIN}),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("scope", Scope)
+async def test_each_operation_lets_in_its_scopes_only(
+    world: World, app: FastAPI, alice: AccountId, operation: str, scope: Scope
+) -> None:
+    ask, scopes = OPERATIONS[operation]
+    email = (await world.store.deliver(delivery(alice))).message_id
+    await world.accounts.create_key(UserId(alice), "one scope", [scope], secret="one scope")
+    async with client_of(app, "one scope") as client:
+        response = await ask(client, str(email))
+    if scope in scopes:
+        assert response.status_code != 401
+        assert "scope" not in response.text or response.is_success
+    else:
+        assert "lacks the scope" in problem_in(response, 403)["detail"]
+
+
+@pytest.mark.parametrize("header", [None, "", "Bearer", "Bearer ", "Basic YTpi", "alice", "ApiKey alice"])
+async def test_without_a_bearer_key_it_is_said_how_to_send_one(stranger: httpx.AsyncClient, header: str | None) -> None:
+    response = await stranger.get(EMAILS, headers={} if header is None else {"Authorization": header})
+    assert "Authorization: Bearer" in problem_in(response, 401)["detail"]
+    assert response.headers["www-authenticate"] == 'Bearer realm="Relate Mail"'
+
+
+@pytest.mark.parametrize("scheme", ["bearer", "BEARER"])
+async def test_the_scheme_is_read_without_case(stranger: httpx.AsyncClient, scheme: str) -> None:
+    assert (await stranger.get(EMAILS, headers={"Authorization": f"{scheme} alice"})).status_code == 200
+
+
+async def test_wrong_expired_and_revoked_keys_are_told_the_same(
+    world: World, app: FastAPI, alice: AccountId, stranger: httpx.AsyncClient
+) -> None:
+    await world.accounts.create_key(UserId(alice), "old", [APP], utc_now() - timedelta(seconds=1), secret="old")
+    revoked = await world.accounts.create_key(UserId(alice), "lost", [APP], secret="lost")
+    await world.accounts.revoke_key(UserId(alice), revoked.key.id)
+    answers = []
+    for key in ("old", "lost", "wrong", "\xff\xfe"):
+        response = await stranger.get(EMAILS, headers={b"Authorization": f"Bearer {key}".encode("latin-1")})
+        answers.append((problem_in(response, 401)["detail"], response.headers))
+    assert all(answer == answers[0] for answer in answers)
+
+
+async def test_who_tries_too_many_wrong_keys_is_told_to_wait(app: FastAPI, stranger: httpx.AsyncClient) -> None:
+    for number in range(PER_CLIENT.burst):
+        problem_in(await stranger.get(EMAILS, headers={"Authorization": f"Bearer {number}"}), 401)
+    response = await stranger.get(EMAILS, headers={"Authorization": "Bearer alice"})
+    problem_in(response, 429)
+    assert response.headers["retry-after"] == str(RETRY_AFTER)
+    async with client_of(app, "alice", address="198.51.100.1") as elsewhere:
+        assert (await elsewhere.get(EMAILS)).status_code == 200
+
+
+def test_who_waits_as_told_may_try_again() -> None:
+    assert PER_CLIENT.seconds <= RETRY_AFTER
+
+
+async def test_a_key_for_reading_neither_writes_nor_makes_keys(
+    world: World, app: FastAPI, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    email = (await world.store.deliver(delivery(alice))).message_id
+    await world.accounts.create_key(UserId(alice), "reader", [READ, *MAIL], secret="reader")
+    async with client_of(app, "reader") as reader:
+        problem_in(await reader.patch(f"{EMAILS}/{email}", json={"isRead": True}), 403)
+        problem_in(await reader.delete(f"{EMAILS}/{email}"), 403)
+        problem_in(await reader.post(KEYS, json=NEW_KEY), 403)
+    assert (await client.get(f"{EMAILS}/{email}")).json()["isRead"] is False
+    assert [key["name"] for key in (await client.get(KEYS)).json()["items"]] == ["reader", "laptop"]

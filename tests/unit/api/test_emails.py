@@ -1,0 +1,257 @@
+"""`/api/external/emails`: what a list, a search, a message and a change of it look like."""
+
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+
+from relate_mailstore.types import AccountId, Destination, Flag, MessageId
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, multipart, simple
+from tests.support.world import World
+from tests.unit.api.clients import EMAILS, problem_in
+
+ROW = {
+    "id", "messageId", "from", "to", "cc", "subject", "preview", "receivedAt", "date", "sizeBytes",
+    "isRead", "isFlagged", "labels", "mailboxes", "attachmentCount",
+}  # fmt: skip
+
+
+async def deliver(world: World, *to: AccountId | Destination, raw: bytes | None = None, at: int = 1_784_000_000) -> str:
+    return str((await world.store.deliver(delivery(*to, raw=raw, internal_date=at))).message_id)
+
+
+async def subjects(client: httpx.AsyncClient, path: str = "", **query: Any) -> list[str]:
+    response = await client.get(EMAILS + path, params=query)
+    assert response.status_code == 200, response.text
+    return [row["subject"] for row in response.json()["items"]]
+
+
+async def test_a_row_shows_what_a_list_shows(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+    to = Destination(alice, flags=Flag.SEEN | Flag.FLAGGED, keywords=("work",))
+    email = await deliver(world, to, raw=multipart())
+    listed = (await client.get(EMAILS)).json()
+    (row,) = listed["items"]
+    assert row.keys() == ROW
+    assert row["id"] == email
+    assert row["messageId"] == "multipart@example.org"
+    assert row["from"] == {"name": "Ann Example", "address": "ann@example.org"}
+    assert row["to"][1] == {"name": "", "address": "carol@example.com"}
+    assert row["cc"] == [{"name": "Jörg", "address": "joerg@example.net"}]
+    assert (row["subject"], row["preview"]) == ("Report", "The figures, grüße from Ann.")
+    assert (row["receivedAt"], row["date"]) == ("2026-07-14T03:33:20Z", "2026-07-14T07:30:00Z")
+    assert row["sizeBytes"] == len(multipart())
+    assert (row["isRead"], row["isFlagged"], row["labels"]) == (True, True, ["work"])
+    assert (row["mailboxes"], row["attachmentCount"]) == (["INBOX"], 1)
+    assert listed["nextCursor"] is None
+
+
+async def test_a_message_has_its_text_and_its_attachments(
+    world: World, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    email = await deliver(world, alice, raw=multipart())
+    shown = (await client.get(f"{EMAILS}/{email}")).json()
+    assert shown.keys() == ROW | {"textBody", "htmlBody", "isTruncated", "attachments"}
+    assert shown["textBody"] == "The figures, grüße from Ann."
+    assert shown["htmlBody"] == "<p>The <b>figures</b>.</p>"
+    assert shown["isTruncated"] is False
+    assert shown["attachments"] == [
+        {"section": "2", "fileName": "report.pdf", "contentType": "application/pdf", "sizeBytes": 28}
+    ]
+
+
+async def test_getting_a_message_does_not_mark_it_read(
+    world: World, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    email = await deliver(world, alice)
+    for path in ("", "/raw", ""):
+        await client.get(f"{EMAILS}/{email}{path}")
+    assert (await client.get(f"{EMAILS}/{email}")).json()["isRead"] is False
+
+
+async def test_bcc_is_neither_shown_nor_searched(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+    email = await deliver(world, alice, raw=simple(headers=("Bcc: Hidden <hidden@example.com>",)))
+    for path in ("", f"/{email}", "/search?q=example"):
+        response = await client.get(EMAILS + path)
+        assert email in response.text
+        assert "idden" not in response.text
+    assert await subjects(client, "/search", q="hidden@example.com") == []
+
+
+@pytest.mark.parametrize("date", ["Tue, 14 Jul 99999 09:30:00 +0200", "yesterday"])
+async def test_a_date_that_is_in_no_calendar_is_none(
+    world: World, alice: AccountId, client: httpx.AsyncClient, date: str
+) -> None:
+    await deliver(world, alice, raw=f"Date: {date}\r\n\r\n".encode())
+    assert (await client.get(EMAILS)).json()["items"][0]["date"] is None
+
+
+async def test_pages_follow_one_another_to_the_last(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+    for number in range(5):
+        await deliver(world, alice, raw=simple(str(number)), at=number)
+    seen, query = [], {"limit": "2"}
+    while query.get("cursor", "") is not None:
+        page = (await client.get(EMAILS, params=query)).json()
+        seen.append([row["subject"] for row in page["items"]])
+        query["cursor"] = page["nextCursor"]
+    assert seen == [["4", "3"], ["2", "1"], ["0"]]
+
+
+async def test_a_list_is_narrowed_by_each_filter(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+    await deliver(world, Destination(alice, flags=Flag.SEEN), raw=simple("read"), at=100)
+    await deliver(world, Destination(alice, keywords=("work",)), raw=simple("work"), at=200)
+    await deliver(world, Destination(alice, "Archive"), raw=multipart("archived"), at=300)
+    assert await subjects(client) == ["work", "read"]
+    assert await subjects(client, mailbox="inbox") == ["work", "read"]
+    assert await subjects(client, mailbox="Archive") == ["archived"]
+    assert await subjects(client, mailbox="Nowhere") == []
+    assert await subjects(client, mailbox="") == ["archived", "work", "read"]
+    assert await subjects(client, isRead=True) == ["read"]
+    assert await subjects(client, isRead=False) == ["work"]
+    assert await subjects(client, mailbox="", hasAttachments=True) == ["archived"]
+    assert await subjects(client, hasAttachments=False, label="work") == ["work"]
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ({"since": "1970-01-01T00:03:20Z"}, ["200", "201"]),
+        ({"since": "1970-01-01T01:03:20.5+01:00"}, ["201"]),
+        ({"before": "1970-01-01T00:03:20Z"}, []),
+        ({"before": "1970-01-01T00:03:20.5Z"}, ["200"]),
+        ({"since": "0001-01-01T00:00:00Z", "before": "9999-12-31T23:59:59Z"}, ["200", "201"]),
+    ],
+)
+async def test_a_time_is_compared_exactly_though_mail_is_received_in_seconds(
+    world: World, alice: AccountId, client: httpx.AsyncClient, query: dict[str, str], found: list[str]
+) -> None:
+    for second in (200, 201):
+        await deliver(world, alice, raw=simple(str(second)), at=second)
+    assert sorted(await subjects(client, **query)) == found
+
+
+async def test_a_search_looks_into_sender_recipients_subject_and_preview(
+    world: World, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    await deliver(
+        world, alice, raw=simple("Größe", sender="Zoë <zoe@example.org>", cc="cc@example.org", body="Preview")
+    )
+    for text in ("zoë", "ZOE@", "bob@example.net", "cc@", "GRÖSSE", "größe", "preview"):
+        assert await subjects(client, "/search", q=text) == ["Größe"]
+    for text in ("%", "_", "\\", "*", "text/plain"):
+        assert await subjects(client, "/search", q=text) == []
+
+
+@pytest.mark.parametrize(
+    ("query", "place"),
+    [
+        ("limit=0", "limit"),
+        ("limit=101", "limit"),
+        ("limit=many", "limit"),
+        ("isRead=maybe", "isRead"),
+        ("since=1784000000", "since"),
+        ("before=2026-07-14", "before"),
+        ("before=2026-07-14T00:00:00", "before"),
+        ("label=two words", "label"),
+        ("label=", "label"),
+        (f"mailbox={'x' * 256}", "mailbox"),
+        (f"cursor={'x' * 201}", "cursor"),
+    ],
+)
+async def test_a_filter_that_is_not_valid_is_named(client: httpx.AsyncClient, query: str, place: str) -> None:
+    (error,) = problem_in(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
+    assert error["loc"] == ["query", place]
+
+
+@pytest.mark.parametrize("query", ["isread=true", "is_read=true", "q=x", "page=2"])
+async def test_an_unknown_filter_is_refused_rather_than_ignored(client: httpx.AsyncClient, query: str) -> None:
+    (error,) = problem_in(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
+    assert error["loc"] == ["query"]
+
+
+@pytest.mark.parametrize("path", ["/search", "/search?q=", f"/search?q={'x' * 201}"])
+async def test_a_search_needs_a_text(client: httpx.AsyncClient, path: str) -> None:
+    assert problem_in(await client.get(EMAILS + path), 422)["errors"][0]["loc"] == ["query", "q"]
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "1", "1.2", f"{'9' * 19}.{UNKNOWN_MESSAGE}", f"1.{UNKNOWN_MESSAGE}\0"])
+async def test_a_cursor_of_somebody_else_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
+    assert "cursor" in problem_in(await client.get(EMAILS, params={"cursor": cursor}), 422)["detail"]
+
+
+async def test_a_patch_changes_what_it_names_and_nothing_else(
+    world: World, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    email = await deliver(world, Destination(alice, flags=Flag.ANSWERED, keywords=("old", "kept")))
+
+    async def patched(**changes: Any) -> tuple[bool, bool, list[str]]:
+        response = await client.patch(f"{EMAILS}/{email}", json=changes)
+        assert response.status_code == 200, response.text
+        row = response.json()
+        assert row.keys() == ROW
+        return row["isRead"], row["isFlagged"], row["labels"]
+
+    assert await patched() == (False, False, ["kept", "old"])
+    assert await patched(isRead=True) == (True, False, ["kept", "old"])
+    assert await patched(isFlagged=True, isRead=None) == (True, True, ["kept", "old"])
+    assert await patched(addLabels=["new", "new"], removeLabels=["old", "none"]) == (True, True, ["kept", "new"])
+    assert await patched(isRead=False, isFlagged=False) == (False, False, ["kept", "new"])
+    (entry,) = (await world.store.snapshot(alice)).entries
+    assert (entry.flags, entry.keywords) == (Flag.ANSWERED, ("kept", "new"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"isRead": "yes"},
+        {"isRead": 1},
+        {"isFlagged": "false"},
+        {"addLabels": ["two words"]},
+        {"addLabels": [""]},
+        {"addLabels": ["\\Seen"]},
+        {"removeLabels": ["x" * 65]},
+        {"removeLabels": ["x\n"]},
+        {"addLabels": ["x"] * 33},
+        {"addLabels": "x"},
+        {"is_read": True},
+        {"subject": "another"},
+    ],
+)
+async def test_a_patch_that_is_not_valid_changes_nothing(
+    world: World, alice: AccountId, client: httpx.AsyncClient, change: dict[str, Any]
+) -> None:
+    email = await deliver(world, alice)
+    problem_in(await client.patch(f"{EMAILS}/{email}", json={"isFlagged": True, **change}), 422)
+    assert (await world.store.message(alice, MessageId(UUID(email)))).flags == 0
+
+
+async def test_a_deleted_message_is_gone_for_its_owner_only(
+    world: World, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    email = await deliver(world, alice, Destination(alice, "Archive"), bob)
+    response = await client.delete(f"{EMAILS}/{email}")
+    assert (response.status_code, response.content) == (204, b"")
+    assert await subjects(client, mailbox="") == []
+    assert len((await world.store.snapshot(bob)).entries) == 1
+    problem_in(await client.delete(f"{EMAILS}/{email}"), 404)
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
+async def test_the_message_of_another_user_is_as_missing_as_none(
+    world: World, bob: AccountId, client: httpx.AsyncClient, method: str
+) -> None:
+    theirs = await deliver(world, bob)
+    answers = [
+        await client.request(method, f"{EMAILS}/{email}", json={"isRead": True}) for email in (theirs, UNKNOWN_MESSAGE)
+    ]
+    problem_in(answers[0], 404)
+    assert answers[0].content == answers[1].content
+    assert answers[0].headers == answers[1].headers
+    assert (await world.store.snapshot(bob)).entries[0].flags == 0
+
+
+@pytest.mark.parametrize(
+    "email", ["x", "1", f"{UNKNOWN_MESSAGE}0", f"{{{UNKNOWN_MESSAGE}}}", "../../healthz/live", "%00"]
+)
+async def test_what_is_no_id_is_no_message(client: httpx.AsyncClient, email: str) -> None:
+    problem_in(await client.get(f"{EMAILS}/{email}"), 404)

@@ -1,0 +1,183 @@
+"""What of a request is seen: the server's span, the login and the store below it, the delivery it links to."""
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from opentelemetry import trace
+from structlog.testing import capture_logs
+
+from relate_accounts.errors import AccountsUnavailable
+from relate_accounts.ratelimit import PER_CLIENT
+from relate_accounts.traced import TracedAuthenticator
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.traced import TracedMailStore
+from relate_mailstore.types import AccountId, MessageQuery, Page
+from relate_telemetry.received import ReceivedSpan
+from relate_telemetry.telemetry import Telemetry
+from relate_telemetry.testing import Recorder, recording_telemetry
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
+from tests.support.world import World
+from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of
+
+SENDER_TRACE, SENDER_SPAN = "1" * 32, "2" * 16
+ORIGIN = f"00-{SENDER_TRACE}-{SENDER_SPAN}-01"
+LIST = f"GET {EMAILS}"
+READ = f"GET {EMAILS}/{{email_id:uuid}}"
+MARK = "mark-5a1f"
+
+
+class Failing(MemoryMailStore):
+    def __init__(self, error: Exception) -> None:
+        super().__init__()
+        self.error = error
+
+    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+        raise self.error
+
+
+def traced_api(world: World, telemetry: Telemetry, store: MemoryMailStore | None = None) -> FastAPI:
+    """The API as `__main__` puts it together."""
+    app = api_over(
+        world,
+        TracedMailStore(store or world.store, telemetry.operations("api")),
+        TracedAuthenticator(world.authenticator, telemetry.auth("api")),
+    )
+    telemetry.instrument_app(app)
+    return app
+
+
+@pytest.fixture
+def recorded() -> tuple[Telemetry, Recorder]:
+    return recording_telemetry()
+
+
+@pytest.fixture
+def recorder(recorded: tuple[Telemetry, Recorder]) -> Recorder:
+    return recorded[1]
+
+
+@pytest.fixture
+def app(world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder]) -> FastAPI:
+    return traced_api(world, recorded[0])
+
+
+@pytest.fixture
+async def wrong(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with client_of(app, MARK) as client:
+        yield client
+
+
+def assert_below(server: ReceivedSpan, *spans: ReceivedSpan) -> None:
+    assert {(span.trace_id, span.parent_id) for span in spans} == {(server.trace_id, server.span_id)}
+
+
+async def test_a_request_has_the_login_and_the_store_below_it(client: httpx.AsyncClient, recorder: Recorder) -> None:
+    await client.get(EMAILS)
+    server, login, found = recorder.span(LIST), recorder.span("api.auth.validate"), recorder.span("mailstore.find")
+    assert len(recorder.spans()) == 3
+    assert_below(server, login, found)
+    assert (server.kind, server.parent_id, server.status) == ("SERVER", "", "UNSET")
+    assert server.attributes["http.route"] == EMAILS
+    assert server.attributes["http.response.status_code"] == 200
+    assert login.scope == found.scope == "Relate.Api"
+    assert login.attributes == {
+        "api.auth.success": True,
+        "api.auth.cache_hit": False,
+        "api.auth.rate_limited": False,
+        "api.auth.key_name": "laptop",
+    }
+
+
+async def test_the_second_login_is_answered_from_the_cache(client: httpx.AsyncClient, recorder: Recorder) -> None:
+    for _ in range(2):
+        await client.get(EMAILS)
+    assert [span.attributes["api.auth.cache_hit"] for span in recorder.spans("api.auth.validate")] == [False, True]
+
+
+async def test_a_wrong_key_is_the_clients_mistake(wrong: httpx.AsyncClient, recorder: Recorder) -> None:
+    for _ in range(PER_CLIENT.burst + 1):
+        await wrong.get(EMAILS)
+    first, *_, last = recorder.spans("api.auth.validate")
+    assert first.attributes["api.auth.success"] is last.attributes["api.auth.success"] is False
+    assert first.attributes["api.auth.failure_reason"] == "invalid_key"
+    assert last.attributes["api.auth.rate_limited"] is True
+    assert {span.status for span in recorder.spans()} == {"UNSET"}
+    assert recorder.total("api.auth.failures") == recorder.total("api.auth.attempts") == PER_CLIENT.burst + 1
+
+
+@pytest.mark.parametrize("path", ["", "/raw"])
+async def test_who_reads_a_message_links_to_its_delivery_once(
+    world: World, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder, path: str
+) -> None:
+    email = (await world.store.deliver(delivery(alice, origin=ORIGIN))).message_id
+    assert (await client.get(f"{EMAILS}/{email}{path}")).status_code == 200
+    server, opened = recorder.span(READ + path), recorder.span("mailstore.open")
+    assert [(link.trace_id, link.span_id) for link in server.links] == [(SENDER_TRACE, SENDER_SPAN)]
+    assert_below(server, opened)
+    assert opened.attributes["mailstore.octets"] == len(simple())
+
+
+async def test_a_list_is_no_reader(
+    world: World, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder
+) -> None:
+    await world.store.deliver(delivery(alice, origin=ORIGIN))
+    await client.get(EMAILS)
+    assert not recorder.span(LIST).links
+
+
+async def test_a_missing_message_is_an_answer_and_no_error(client: httpx.AsyncClient, recorder: Recorder) -> None:
+    assert (await client.get(f"{EMAILS}/{UNKNOWN_MESSAGE}")).status_code == 404
+    assert {span.status for span in recorder.spans()} == {"UNSET"}
+
+
+@pytest.mark.parametrize(
+    "error", [StoreUnavailable("no answer"), AccountsUnavailable("no answer"), RuntimeError("a bug")]
+)
+async def test_trouble_of_ours_is_an_error_of_the_store_and_of_the_request(
+    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], error: Exception
+) -> None:
+    telemetry, recorder = recorded
+    async with client_of(traced_api(world, telemetry, Failing(error)), "alice") as client:
+        with capture_logs():
+            assert (await client.get(EMAILS)).is_server_error
+    assert recorder.span("mailstore.find").status == recorder.span(LIST).status == "ERROR"
+
+
+async def test_head_is_seen_as_what_it_is(client: httpx.AsyncClient, recorder: Recorder) -> None:
+    await client.head(EMAILS)
+    assert recorder.span(f"HEAD {EMAILS}").attributes["http.route"] == EMAILS
+
+
+async def test_probes_leave_no_span(client: httpx.AsyncClient, recorder: Recorder) -> None:
+    for path in ("/healthz/live", "/healthz/ready"):
+        await client.get(path)
+    assert not recorder.spans()
+
+
+async def test_keys_mail_and_what_people_search_for_are_never_told(
+    world: World, alice: AccountId, client: httpx.AsyncClient, wrong: httpx.AsyncClient, recorder: Recorder
+) -> None:
+    raw = simple(f"Subject {MARK}", body=f"Body {MARK}")
+    email = (await world.store.deliver(delivery(alice, raw=raw))).message_id
+    for path in (f"/search?q={MARK}", f"?label={MARK}&cursor={MARK}", f"/{email}", f"/{email}/raw"):
+        await client.get(EMAILS + path)
+    await client.patch(f"{EMAILS}/{email}", json={"addLabels": [MARK], MARK: MARK})
+    made = (await client.post(KEYS, json={"name": "phone", "scopes": ["imap"]})).json()
+    await wrong.get(EMAILS)
+    everything = recorder.everything()
+    assert "mailstore.find" in everything
+    assert MARK not in everything
+    assert made["key"] not in everything
+
+
+async def test_fastapi_tells_nothing_of_its_own(
+    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry, recorder = recorded
+    monkeypatch.setattr(trace, "get_tracer_provider", lambda: telemetry.tracer_provider)
+    async with client_of(api_over(world), "alice") as client:
+        assert (await client.get(f"{EMAILS}/search?q={MARK}")).status_code == 200
+    assert not recorder.spans()

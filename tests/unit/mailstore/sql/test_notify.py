@@ -1,0 +1,136 @@
+"""Notices: what fits into one, and that nobody is left without when the listener was away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sqlalchemy import text
+
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.notify import PAYLOAD_OCTETS, encode_notice, parse_notice
+from relate_mailstore.sql.store import open_store
+from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, MailboxId
+from tests.support.factories import delivery, new_account
+from tests.unit.mailstore.sql.statements import Statements
+
+PATIENCE = 10.0  # seconds until a notice that does not come fails its test
+TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+numbers = st.integers(1, 2**40)
+changes = st.builds(
+    Change, numbers.map(AccountId), numbers.map(MailboxId), numbers, st.sampled_from([None, TRACEPARENT])
+)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(changes, min_size=1, max_size=20))
+def test_a_few_changes_are_named_one_by_one(told: Sequence[Change]) -> None:
+    assert parse_notice(encode_notice(told)) == (told, ())
+
+
+@pytest.mark.parametrize(("accounts", "named"), [(300, True), (10_000, False)])
+def test_many_changes_are_named_by_account_and_more_not_at_all(accounts: int, named: bool) -> None:
+    told = [Change(AccountId(number), MailboxId(number), 5, TRACEPARENT) for number in range(accounts)]
+    payload = encode_notice(told)
+    assert len(payload) <= PAYLOAD_OCTETS
+    assert parse_notice(payload) == ((), list(range(accounts)) if named else None)
+
+
+async def next_of(changes: AsyncIterator[Change]) -> Change:
+    async with asyncio.timeout(PATIENCE):
+        return await anext(changes)
+
+
+@pytest.mark.postgres
+async def test_another_process_is_told_with_the_origin(postgres_url: str, alice: AccountId) -> None:
+    engine, other_engine = open_engine(postgres_url), open_engine(postgres_url)
+    async with open_store(engine) as store, open_store(other_engine) as other:
+        async with other.changes(alice) as told:
+            await store.deliver(delivery(alice, origin=TRACEPARENT))
+            inbox = await store.mailbox(alice)
+            assert await next_of(told) == Change(alice, inbox.id, inbox.highest_modseq, TRACEPARENT)
+    await engine.dispose()
+    await other_engine.dispose()
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("others", [300, 2_000])
+async def test_a_delivery_to_very_many_is_told_to_each(postgres_url: str, alice: AccountId, others: int) -> None:
+    engine = open_engine(postgres_url)
+    async with open_store(engine) as store:
+        crowd = [new_account() for _ in range(others)]
+        async with engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "INSERT INTO mailboxes (account_id, name, uid_validity, uid_next, highest_modseq, special_use,"
+                    " subscribed, messages, octets) SELECT a, 'INBOX', 1, 1, 1, '', true, 0, 0"
+                    " FROM generate_series(CAST(:first AS bigint), :last) AS a"
+                ),
+                {"first": crowd[0], "last": crowd[-1]},
+            )
+        await store.provision(alice)
+        async with store.changes(alice) as hers, store.changes(crowd[-1]) as theirs:
+            await store.deliver(delivery(*(Destination(account) for account in (alice, *crowd))))
+            inbox = await store.mailbox(alice)
+            told = {change.mailbox_id: change.modseq for change in [await next_of(hers) for _ in range(6)]}
+            assert told[inbox.id] == inbox.highest_modseq
+            assert (await next_of(theirs)).account_id == crowd[-1]
+    await engine.dispose()
+
+
+@pytest.mark.postgres
+async def test_what_changed_while_nobody_listened_is_looked_up(postgres_url: str, alice: AccountId) -> None:
+    engine, other_engine = open_engine(postgres_url), open_engine(postgres_url)
+    async with open_store(engine) as store:
+        receipt = await store.deliver(delivery(alice))
+        inbox = await store.mailbox(alice)
+        async with open_store(other_engine) as other, other.changes(alice) as told:
+            async with engine.begin() as connection:
+                # In one transaction: the listener ends, and what changes meanwhile is told to nobody.
+                await connection.execute(
+                    text(
+                        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                        " WHERE query LIKE 'LISTEN%' AND datname = current_database()"
+                    )
+                )
+                await connection.execute(
+                    text("UPDATE mailboxes SET highest_modseq = 77 WHERE id = :id"), {"id": inbox.id}
+                )
+            modseqs = {}
+            while modseqs.get(inbox.id) != 77:
+                change = await next_of(told)
+                modseqs[change.mailbox_id] = change.modseq
+            await store.flag_message(alice, receipt.message_id, FlagChange(Flag.SEEN))
+            while change.modseq != 78:
+                change = await next_of(told)
+    await engine.dispose()
+    await other_engine.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_batch_sends_one_notice(postgres_url: str, alice: AccountId) -> None:
+    engine = open_engine(postgres_url)
+    async with open_store(engine) as store:
+        await store.provision(alice)
+        with Statements(engine) as statements:
+            await store.deliver(delivery(alice, Destination(alice, "Sent"), Destination(alice, "Junk")))
+        assert len([statement for statement in statements if "pg_notify" in statement]) == 1
+    await engine.dispose()
+
+
+async def test_a_caller_that_goes_while_its_change_is_committed_leaves_the_others_informed(
+    sqlite_url: str, alice: AccountId
+) -> None:
+    engine = open_engine(sqlite_url)
+    async with open_store(engine) as store:
+        await store.deliver(delivery(alice))
+        inbox = await store.mailbox(alice)
+        async with store.changes(alice) as told:
+            caller = asyncio.create_task(store.set_flags(alice, inbox.id, [1], FlagChange(Flag.SEEN)))
+            await asyncio.sleep(0)  # it has begun
+            caller.cancel()
+            assert (await next_of(told)).mailbox_id == inbox.id
+            assert (await store.snapshot(alice)).entries[0].flags == Flag.SEEN
+    await engine.dispose()
