@@ -71,8 +71,8 @@ class Transaction:
             self.state = State.READY
             return replies.TOO_LARGE
         self.state = State.BDAT
-        chunk = await self._client.ask(b"", Mode.CHUNK)
-        self._envelope.append(chunk.octets)
+        # The chunk is not kept beside its copy in the envelope: it may be a whole message.
+        self._envelope.append((await self._client.ask(b"", Mode.CHUNK)).octets)
         if not command.last:
             return replies.chunk_taken(command.size)
         return await self._receive(self._envelope.assemble())

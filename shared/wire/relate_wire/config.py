@@ -4,7 +4,7 @@ import ssl
 from pathlib import Path
 from typing import Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from relate_config import Section
 from relate_wire.dialogue import Peer
@@ -19,7 +19,7 @@ class ServiceSettings(Section):
     server_name: str = "localhost"
     host: str = "127.0.0.1"
     session_timeout: float = SESSION_TIMEOUT
-    workers: int = 1
+    workers: int = Field(default=1, ge=1)
     """Processes that share the ports (SO_REUSEPORT): one per core is plenty."""
     certificate_path: Path | None = None
     certificate_key_path: Path | None = None

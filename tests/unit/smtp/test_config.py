@@ -32,6 +32,7 @@ def test_names_are_those_of_the_design() -> None:
         ("Smtp__Prot", "25"),
         ("Smtp__MaxMessageSizeBytes", "0"),
         ("Smtp__MaxRecipients", "many"),
+        ("Smtp__Workers", "0"),
         ("Smtp__ServerName", "mail.example.net\r\nX-Evil: 1"),
         ("Smtp__ServerName", ""),
     ],

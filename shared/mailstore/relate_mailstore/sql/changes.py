@@ -36,9 +36,6 @@ _SET_FLAGS = (
 _REMOVE = delete(entries).where(*_IN_MAILBOX).returning(entries.c.uid, entries.c.message_id, entries.c.size)
 _LEAVE_TOMBSTONES = insert(expunged)
 
-T = TypeVar("T")
-
-
 # Asked first and removed by id after: one DELETE … WHERE NOT EXISTS is planned badly for many ids.
 _STILL_ENTERED = select(entries.c.message_id).where(
     entries.c.account_id == bindparam("of_account"), one_of(entries.c.message_id, ids("message_ids"))
@@ -58,21 +55,16 @@ _COLLECT_MESSAGES = delete(messages).where(
 )
 _COLLECT_BLOBS = delete(blobs).where(~exists(select(1).select_from(messages).where(messages.c.id == blobs.c.id)))
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Done(Generic[T]):
-    """What a transaction is to answer, and what it did to mailboxes."""
+    """What a transaction is to answer, what it did to mailboxes, and which messages their account has no more."""
 
     result: T
     steps: Sequence[Step]
-
-
-@dataclass(frozen=True, slots=True)
-class Expunged:
-    """The UIDs that were there, ascending, and the messages that the account has no more."""
-
-    uids: Sequence[int]
-    gone: Collection[MessageId]
+    gone: Collection[MessageId] = ()
 
 
 def set_flags(
@@ -96,21 +88,21 @@ def flag_message(
 
 def expunge(
     connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]
-) -> Done[Expunged]:
-    """Remove entries of a mailbox. Raises MailboxNotFound."""
+) -> Done[Sequence[int]]:
+    """Remove entries of a mailbox; the UIDs that were there, ascending. Raises MailboxNotFound."""
     step = Step(lock_mailbox(connection, account_id, mailbox_id))
     removed, left = _remove_entries(connection, step, uids)
     gone = _remove_messages(connection, account_id, left) if left else set()
-    return Done(Expunged(removed, gone), _taken([step]))
+    return Done(removed, _taken([step]), gone)
 
 
-def delete_message(connection: Connection, account_id: AccountId, message_id: MessageId) -> Done[Collection[MessageId]]:
-    """Remove a message wherever it is entered; the messages that are gone. Raises MessageNotFound."""
+def delete_message(connection: Connection, account_id: AccountId, message_id: MessageId) -> Done[None]:
+    """Remove a message wherever it is entered. Raises MessageNotFound."""
     steps = _lock_places(connection, account_id, message_id)
     for step, uids in steps:
         _remove_entries(connection, step, uids)
     gone = _remove_messages(connection, account_id, {message_id})
-    return Done(gone, _taken(step for step, _ in steps))
+    return Done(None, _taken(step for step, _ in steps), gone)
 
 
 def collect_garbage(connection: Connection) -> int:

@@ -11,12 +11,11 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Executable, Row
-from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.dialects import SQLITE
-from relate_mailstore.sql.failures import database_errors
+from relate_mailstore.sql.failures import database_errors, is_connection_lost
 
 READERS = 4  # connections kept for reads: more than that many at once only queue in the database
 
@@ -49,8 +48,8 @@ class Database:
                 if self._idle:
                     try:
                         return await self._read(self._idle.pop(), statement, parameters)
-                    except DBAPIError as error:
-                        if not error.connection_invalidated:
+                    except Exception as error:
+                        if not is_connection_lost(error):
                             raise
                 return await self._read(await self._reads.connect(), statement, parameters)
 
@@ -75,6 +74,7 @@ class Database:
         try:
             rows = (await connection.execute(statement, parameters)).all()
         except BaseException:  # when cancelled, too: who knows what the connection is at
+            await connection.invalidate()
             await connection.close()
             raise
         if self._closed:
@@ -92,8 +92,9 @@ def _commit(connection: Connection, work: Work[T]) -> T:
     try:
         transaction = connection.begin()
         result = work(connection)
-    except DBAPIError as error:
-        if error.connection_invalidated:
+    except Exception as error:
+        if is_connection_lost(error):
+            connection.invalidate()
             raise _ConnectionLost("the connection to the database was lost") from None
         raise
     # Lost from here on, the transaction may be durable or not: that is not tried again.

@@ -4,15 +4,17 @@ The driver's own text is dropped: PostgreSQL's DETAIL and asyncpg's messages quo
 stays is the class and the code of the error, which is what a handbook of the database is searched by.
 """
 
+import sqlite3
 from types import TracebackType
 
 import asyncpg
-from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, StatementError
+from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from relate_mailstore.errors import StoreError, StoreUnavailable
 
-# OSError: no connection; TimeoutError: no answer; OverflowError: SQLite's driver, of a number beyond 64 bits.
+# OSError: no connection; TimeoutError: no answer; OverflowError: SQLite's driver, of a number beyond 64 bits;
+# InternalClientError: asyncpg, of a connection that the server is just ending.
 # StatementError is all that SQLAlchemy wraps; connecting is not wrapped, nor what is asked of a driver directly.
 _FAULTS = (
     StatementError,
@@ -22,15 +24,26 @@ _FAULTS = (
     OverflowError,
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
 )
+
+_REFUSED = ("22", "23")  # classes of SQLSTATE: data exceptions, violated constraints
 
 
 def translate(error: BaseException) -> StoreError:
     """The store's error for a driver's."""
-    described = _describe(error)
-    if isinstance(error, DataError | IntegrityError) or _is_ours(error):
+    cause = _cause(error)
+    described = " ".join((type(cause).__name__, _code(cause))).strip()
+    if _code(cause).startswith(_REFUSED) or isinstance(cause, sqlite3.IntegrityError) or _is_ours(error):
         return StoreError(f"the database refused a row: {described}")
     return StoreUnavailable(f"the database is not available: {described}")
+
+
+def is_connection_lost(error: BaseException) -> bool:
+    """Whether the connection was found to be gone: another one may do."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated
+    return isinstance(error, asyncpg.InternalClientError)
 
 
 def _is_ours(error: BaseException) -> bool:
@@ -38,12 +51,17 @@ def _is_ours(error: BaseException) -> bool:
     return isinstance(error, OverflowError) or (isinstance(error, StatementError) and not isinstance(error, DBAPIError))
 
 
-def _describe(error: BaseException) -> str:
-    cause: BaseException | None = error.orig if isinstance(error, StatementError) else error
-    if isinstance(error, DBAPIError) and cause is not None and cause.__cause__ is not None:
-        cause = cause.__cause__  # SQLAlchemy's asyncpg adapter wraps once more
-    code = getattr(cause, "sqlstate", None) or getattr(cause, "sqlite_errorname", None) or getattr(cause, "errno", None)
-    return f"{type(cause).__name__} {code}" if code else type(cause).__name__
+def _cause(error: BaseException) -> BaseException:
+    """The driver's own error, which SQLAlchemy wraps once, and its adapter of asyncpg once more."""
+    wrapped = error.orig if isinstance(error, StatementError) else None
+    return error if wrapped is None else wrapped.__cause__ or wrapped
+
+
+def _code(error: BaseException) -> str:
+    for name in ("sqlstate", "sqlite_errorname", "errno"):
+        if code := getattr(error, name, None):
+            return str(code)
+    return ""
 
 
 class _DatabaseErrors:

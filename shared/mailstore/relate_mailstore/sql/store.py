@@ -164,14 +164,11 @@ class SqlMailStore:
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
         """Remove entries for good; the UIDs that were there, ascending."""
-        expunged = await self._change(partial(changes.expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids))
-        self._blobs.forget(account_id, expunged.gone)
-        return expunged.uids
+        return await self._change(partial(changes.expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids))
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
         """Remove a message from every mailbox of this account."""
-        gone = await self._change(partial(changes.delete_message, account_id=account_id, message_id=message_id))
-        self._blobs.forget(account_id, gone)
+        await self._change(partial(changes.delete_message, account_id=account_id, message_id=message_id))
 
     async def collect_garbage(self) -> int:
         """Remove what concurrent deletions left behind; how many rows. For the administrator, or a night's job."""
@@ -211,6 +208,7 @@ class SqlMailStore:
         self._notices.committed([step.change for step in done.steps])
         for step in done.steps:
             self._usage.add(step.mailbox.account_id, step.octets)
+            self._blobs.forget(step.mailbox.account_id, done.gone)
         return done.result
 
     def _advance(self, connection: Connection, work: Work[Done[T]]) -> Done[T]:

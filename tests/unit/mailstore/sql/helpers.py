@@ -1,13 +1,39 @@
-"""Which statements an engine runs: what an instrumentation of the engine would see."""
+"""A store with an engine of its own, as another process would have, and the statements that an engine runs."""
 
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_mailstore.mime import index_message
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.store import SqlMailStore, open_store
+from relate_mailstore.types import MessageIndex
+
+
+@asynccontextmanager
+async def opened_engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """An engine that is disposed of whatever happens: the loop cannot close while connections are open."""
+    engine = open_engine(url)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+@asynccontextmanager
+async def opened(
+    url: str, index: Callable[[bytes], MessageIndex] = index_message
+) -> AsyncIterator[tuple[AsyncEngine, SqlMailStore]]:
+    """A store, and its engine."""
+    async with opened_engine(url) as engine, open_store(engine, index) as store:
+        yield engine, store
+
 
 class Statements(list[str]):
-    """The texts of the statements that are run within the `with` block."""
+    """The texts of the statements that are run within the `with` block: what an instrumentation would see."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         super().__init__()

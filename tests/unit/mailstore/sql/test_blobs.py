@@ -13,7 +13,7 @@ from relate_mailstore.sql.schema import PART_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, MessageId
 from tests.support.factories import big, delivery, new_account
-from tests.unit.mailstore.sql.statements import Statements
+from tests.unit.mailstore.sql.helpers import Statements
 
 THREE_PARTS = big(2 * PART_OCTETS + 1000)
 EDGES = [0, 1, PART_OCTETS - 1, PART_OCTETS, PART_OCTETS + 1, 2 * PART_OCTETS, len(THREE_PARTS), len(THREE_PARTS) + 9]

@@ -54,7 +54,7 @@ async def committing(recorder: Recorder) -> AsyncIterator[GroupCommit]:
         await commits.close()
 
 
-async def deliver_while_busy(commits: GroupCommit, recorder: Recorder, waiting: Sequence[Accepted]) -> list[object]:
+async def deliver_while_busy(commits: GroupCommit, recorder: Recorder, waiting: Sequence[Accepted]) -> Sequence[object]:
     """Deliver message 0, and the others while it is being stored; what became of the others."""
     first = asyncio.create_task(commits.deliver(accepted(0)))
     await recorder.storing.wait()

@@ -11,10 +11,13 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
-from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.maildrop import LOCK_KEYS
-from relate_mailstore.sql.store import SqlMailStore, open_store
+from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId
+from tests.unit.mailstore.sql.helpers import opened
+
+PATIENCE = 30.0  # seconds until what does not come fails its test
+NOBODY = AccountId(LOCK_KEYS - 1)
 
 HOLD = """
 import asyncio, sys
@@ -51,7 +54,7 @@ async def taken(store: SqlMailStore, account_id: AccountId) -> bool:
 
 
 async def until_free(store: SqlMailStore, account_id: AccountId) -> None:
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while await taken(store, account_id):
             await store.ping()
 
@@ -77,12 +80,10 @@ async def test_a_killed_process_holds_nothing(database_url: str, store: SqlMailS
 async def test_two_stores_of_one_process_keep_each_other_out(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
-    engine = open_engine(database_url)
-    async with open_store(engine) as other:
+    async with opened(database_url) as (_, other):
         async with store.lock_maildrop(alice), store.lock_maildrop(AccountId(alice + 1)):
             assert await taken(other, alice)
         assert not await taken(other, alice)
-    await engine.dispose()
 
 
 async def test_a_session_cancelled_while_it_takes_the_lock_leaves_it_free(
@@ -99,40 +100,37 @@ async def test_a_session_cancelled_while_it_takes_the_lock_leaves_it_free(
 
 @pytest.mark.postgres
 async def test_accounts_beyond_32_bits_have_locks_too(postgres_url: str) -> None:
-    engine = open_engine(postgres_url)
-    async with open_store(engine) as store, store.lock_maildrop(AccountId(LOCK_KEYS * 5 + 7)):
+    async with opened(postgres_url) as (_, store), store.lock_maildrop(AccountId(LOCK_KEYS * 5 + 7)):
         pass
-    await engine.dispose()
 
 
 @pytest.mark.postgres
 async def test_locks_are_taken_again_with_a_new_connection(postgres_url: str, alice: AccountId) -> None:
-    engine, other_engine = open_engine(postgres_url), open_engine(postgres_url)
-    async with open_store(engine) as store, open_store(other_engine) as other:
+    async with opened(postgres_url) as (_, store), opened(postgres_url) as (other_engine, other):
         async with store.lock_maildrop(alice):
             await end_side_connection(other_engine, alice)
             await until_usable(store)
             assert await taken(other, alice)
         assert not await taken(other, alice)
-    await engine.dispose()
-    await other_engine.dispose()
 
 
 async def end_side_connection(engine: AsyncEngine, account_id: AccountId) -> None:
     """End the backend that holds an account's maildrop."""
     async with engine.connect() as connection:
         await connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND objid = :account"),
+            text(
+                "SELECT pg_terminate_backend(pid, 10000) FROM pg_locks WHERE locktype = 'advisory' AND objid = :account"
+            ),
             {"account": account_id},
         )
 
 
 async def until_usable(store: SqlMailStore) -> None:
     """Until the side connection is up again: locks are refused meanwhile."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
-                async with store.lock_maildrop(AccountId(1)):
+                async with store.lock_maildrop(NOBODY):
                     return
             except StoreUnavailable:
                 await store.ping()

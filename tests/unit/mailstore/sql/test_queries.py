@@ -8,7 +8,7 @@ from relate_mailstore.errors import OverQuota
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, MessageQuery
 from tests.support.factories import delivery, simple
-from tests.unit.mailstore.sql.statements import Statements
+from tests.unit.mailstore.sql.helpers import Statements
 
 
 async def test_a_page_takes_two_queries_however_long_it_is(

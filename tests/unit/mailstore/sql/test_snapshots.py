@@ -13,12 +13,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.sql import snapshots
-from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.snapshots import merge
-from relate_mailstore.sql.store import SqlMailStore, open_store
+from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Entry, Flag, FlagChange, MessageId, Snapshot
 from tests.support.factories import delivery
-from tests.unit.mailstore.sql.statements import Statements
+from tests.unit.mailstore.sql.helpers import Statements, opened
 
 SEED = 20261122
 WRITERS, STEPS = 4, 12
@@ -136,8 +135,7 @@ async def test_snapshots_are_of_one_moment_and_never_go_back_while_others_write(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
     await store.provision(alice)
-    other_engine = open_engine(database_url)
-    async with open_store(other_engine) as other:
+    async with opened(database_url) as (_, other):
         done = asyncio.Event()
         watching = [asyncio.create_task(watch(one, alice, done)) for one in (store, store, other)]
         writers = (write((store, other)[number % 2], alice, random.Random(SEED + number)) for number in range(WRITERS))
@@ -151,4 +149,3 @@ async def test_snapshots_are_of_one_moment_and_never_go_back_while_others_write(
         assert await store.snapshot(alice) == await other.snapshot(alice)
         store._snapshots._kept.clear()
         assert await store.snapshot(alice) == await other.snapshot(alice)
-    await other_engine.dispose()
