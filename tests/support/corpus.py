@@ -57,7 +57,9 @@ def odd() -> dict[str, bytes]:
         "utf8-header": _utf8_header(),
         "latin1-header": "Subject: Grüße\r\nFrom: Jörg <joerg@example.org>\r\n\r\nSchön.\r\n".encode("latin-1"),
         "broken-encoded-words": b"Subject: =?utf-8?b?w7?= =?x-none?q?=FF?= =?utf-8?q?=C3?= =?=\r\nFrom: =?\r\n\r\n",
-        "broken-fields": b"no colon here\r\n: no name\r\nSubject : space\r\n\xff\xfe: x\r\nFrom: <<>>,@,;(\r\nDate: ?\r\n\r\n",
+        "broken-fields": (
+            b"no colon here\r\n: no name\r\nSubject : space\r\n\xff\xfe: x\r\nFrom: <<>>,@,;(\r\nDate: ?\r\n\r\n"
+        ),
         "leading-dots": b"".join(b"." * count + b"\r\n" for count in range(1, 80)),
         "dots-in-every-place": b".\r\n..\r\n\r\n...\r\nx.\r\n" * (3 * PART_OF_A_BLOB // 22),
         "longest-line": b"Subject: x\r\n\r\n" + b"y" * LONGEST_LINE + b"\r\n" + b"." * LONGEST_LINE + b"\r\n",

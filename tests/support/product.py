@@ -17,19 +17,20 @@ import socket
 import ssl
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import Any, Self
 
 import httpx
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from relate.cli import app
+from tests.support import output
+from tests.support.output import Output
 
 HOST = "127.0.0.1"
 ADDRESS = "alice@example.test"
@@ -47,7 +48,7 @@ PORTS = (
 )
 
 READY = "Relate Mail is ready"  # the server says so when every port answers
-PATIENCE = 30.0  # seconds for anything that should happen at once; a loaded machine needs more than an idle one
+PATIENCE = output.PATIENCE  # seconds for anything that should happen at once
 STOP_LIMIT = 10.0  # seconds; container runtimes kill after that
 
 
@@ -100,7 +101,7 @@ class Product:
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         self.stdout.follow(process.stdout)
         self.stderr.follow(process.stderr)
@@ -158,13 +159,16 @@ class Product:
             check=False,
         )
 
-    def relate_json(self, *arguments: str) -> Any:
-        """What `relate … --json` prints. It runs here, in a thread: a process would spend two seconds on imports."""
+    def relate_here(self, *arguments: str, **settings: str) -> Result:
+        """The same in this process, which has imported everything; in a thread, as its loop may run already."""
+        environment = {**self.environment, **settings}
         with ThreadPoolExecutor(1) as threads:
-            return threads.submit(self._run_here, *arguments, "--json").result()
+            run = threads.submit(CliRunner().invoke, app, arguments, env=environment, catch_exceptions=False)
+            return run.result()
 
-    def _run_here(self, *arguments: str) -> Any:
-        done = CliRunner().invoke(app, arguments, env=self.environment, catch_exceptions=False)
+    def relate_json(self, *arguments: str) -> Any:
+        """What `relate … --json` prints. Asserts exit status 0."""
+        done = self.relate_here(*arguments, "--json")
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout)
 
@@ -225,51 +229,6 @@ class Product:
         """An API client with that key; a context manager."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         return httpx.Client(base_url=f"{self.api_url}/api/external", headers=headers, timeout=PATIENCE)
-
-
-class Output:
-    """What a process prints to one stream, read as it comes."""
-
-    def __init__(self) -> None:
-        self._lines: list[str] = []
-        self._ended = False
-        self._changed = threading.Condition()
-        self._reader: threading.Thread | None = None
-
-    @property
-    def text(self) -> str:
-        """All of it so far."""
-        with self._changed:
-            return "".join(self._lines)
-
-    def wait_for(self, words: str, timeout: float = PATIENCE) -> bool:
-        """Wait until these words were printed; False when the stream ended or `timeout` seconds passed before."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._ended or words in "".join(self._lines), timeout)
-            return words in "".join(self._lines)
-
-    def follow(self, stream: IO[str] | None) -> None:
-        """Read a stream to its end, in the background."""
-        assert stream is not None
-        self._reader = threading.Thread(target=self._read, args=(stream,), daemon=True)
-        self._reader.start()
-
-    def close(self) -> None:
-        """Wait until all is read that is left of a process that has ended."""
-        if self._reader is not None:
-            self._reader.join(PATIENCE)
-
-    def _read(self, stream: IO[str]) -> None:
-        with stream:
-            for line in stream:
-                self._add(line)
-        self._add("", ended=True)
-
-    def _add(self, line: str, ended: bool = False) -> None:
-        with self._changed:
-            self._lines.append(line)
-            self._ended = ended
-            self._changed.notify_all()
 
 
 def reserve_port(until: ExitStack) -> int:
