@@ -33,7 +33,9 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
         Listener(settings.host, settings.port, engine),
         Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
     )
-    return Service("pop3", listeners, telemetry.protocol("pop3"), settings.limits(), settings.tls(), BUSY)
+    return Service(
+        "pop3", listeners, telemetry.protocol("pop3"), settings.limits(), settings.tls(), BUSY, settings.workers > 1
+    )
 
 
 async def serve(_: int = 0) -> None:

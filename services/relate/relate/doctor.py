@@ -10,11 +10,12 @@ from urllib.parse import urlsplit
 from cryptography import x509
 
 from relate.settings import Settings
+from relate_accounts.errors import AccountError
+from relate_accounts.sql import SqlAccountStore
 from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.failures import database_errors
-from relate_mailstore.sql.migrate import _current as current_revision
-from relate_mailstore.sql.migrate import revisions
+from relate_mailstore.sql.migrate import current_revision, revisions
 from relate_wire.config import ServiceSettings
 
 # A service on this machine, or none: no need to wait longer (seconds).
@@ -34,7 +35,7 @@ class Finding(NamedTuple):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; never raises."""
-    findings = [await _database(settings)]
+    findings = [await _database(settings), await _postmaster(settings)]
     findings += [await _port(name, host, port) for name, host, port in _ports(settings)]
     findings += [_certificate(section) for section in (settings.smtp, settings.pop3)]
     findings.append(await _collector(settings.shared.telemetry.endpoint))
@@ -55,6 +56,20 @@ async def _database(settings: Settings) -> Finding:
     if revision != revisions()[-1]:
         return Finding(False, "database", f"{where}: schema {revision or 'missing'}", "run: relate migrate")
     return Finding(True, "database", f"{where}: schema {revision}")
+
+
+async def _postmaster(settings: Settings) -> Finding:
+    """RFC 5321 §4.5.1: mail to the postmaster must reach somebody."""
+    address = f"postmaster@{settings.smtp.server_name}"
+    engine = open_engine(settings.shared.database.default_connection)
+    try:
+        user = await SqlAccountStore(engine).user_by_address(address)
+    except AccountError as error:
+        remedy = f"run: relate user add ADDRESS --alias {address}"
+        return Finding(False, "postmaster", f"{address}: {type(error).__name__}", remedy)
+    finally:
+        await engine.dispose()
+    return Finding(True, "postmaster", f"{address} is {user.address}")
 
 
 def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:

@@ -26,7 +26,7 @@ def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
         Listener(settings.host, settings.mx_port, _engine_factory(settings, resources, Role.MX)),
     )
     telemetry = resources.telemetry.protocol("smtp")
-    return Service("smtp", listeners, telemetry, settings.limits(), settings.tls(), BUSY)
+    return Service("smtp", listeners, telemetry, settings.limits(), settings.tls(), BUSY, settings.workers > 1)
 
 
 def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) -> EngineFactory:

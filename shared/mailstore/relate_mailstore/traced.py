@@ -29,7 +29,7 @@ from relate_mailstore.types import (
 )
 
 # What a store may answer: all its errors but StoreUnavailable, which is trouble of ours.
-ANSWERS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota)
+ANSWERS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, ValueError)
 
 
 class Operation(Protocol):

@@ -48,7 +48,10 @@ class Listener:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One protocol on its ports. `busy` is what a client is told when there are too many."""
+    """One protocol on its ports.
+
+    `busy` is what a client is told when there are too many; `shares_ports` lets worker processes listen side by side.
+    """
 
     name: str
     listeners: tuple[Listener, ...]
@@ -56,6 +59,7 @@ class Service:
     limits: Limits
     tls: ssl.SSLContext | None = None
     busy: bytes = b""
+    shares_ports: bool = False
 
 
 class Driver(Generic[FrameT, CommandT]):

@@ -55,7 +55,7 @@ class Server:
         """Listen on every port, or on none: raises OSError naming the port."""
         try:
             for listener in self._service.listeners:
-                self._sockets.append(_listen(listener))
+                self._sockets.append(_listen(listener, self._service.shares_ports))
         except OSError:
             self._stop_listening()
             raise
@@ -183,11 +183,11 @@ class Server:
                 driver.connection.expire(now)
 
 
-def _listen(listener: Listener) -> socket.socket:
-    """A listening socket; SO_REUSEPORT lets several worker processes share the port."""
+def _listen(listener: Listener, shared: bool) -> socket.socket:
+    """A listening socket. SO_REUSEPORT only where it is wanted: a second server must not take half of the mail."""
     family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
     address = (listener.host, listener.port)
-    sock = socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=listener.port != 0)
+    sock = socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared)
     sock.setblocking(False)
     return sock
 

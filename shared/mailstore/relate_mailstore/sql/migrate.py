@@ -29,7 +29,7 @@ class SchemaTooNew(StoreError):
 async def migrate(engine: AsyncEngine) -> None:
     """Upgrade to the newest schema; one query if there is nothing to do. Raises SchemaTooNew, StoreUnavailable."""
     known = revisions()
-    current = await _current(engine)
+    current = await current_revision(engine)
     if current is not None and current not in known:
         raise SchemaTooNew(f"the database has schema {current}, this program knows {known[-1]} at most")
     if current != known[-1]:
@@ -41,7 +41,7 @@ def revisions() -> list[str]:
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
-async def _current(engine: AsyncEngine) -> str | None:
+async def current_revision(engine: AsyncEngine) -> str | None:
     """The revision of the database, None if it has none (or cannot be asked, which upgrading will find out)."""
     try:
         with database_errors:

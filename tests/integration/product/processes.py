@@ -1,0 +1,33 @@
+"""What the kernel says about the product's processes (Linux)."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.product import PATIENCE
+
+LISTEN = "0A"  # a socket's state in /proc/net/tcp
+
+
+def children(pid: int) -> list[int]:
+    """The processes that a process has started."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def listeners(pid: int, port: int) -> int:
+    """How many sockets a process listens with on a port."""
+    sockets = {f"socket:[{inode}]" for inode in _listening(pid, port)}
+    return sum(str(entry.readlink()) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
+
+
+def wait_until(true: Callable[[], bool]) -> None:
+    """Ask again and again: for what nobody tells of."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _listening(pid: int, port: int) -> list[str]:
+    rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    return [row[9] for row in rows if row[3] == LISTEN and int(row[1].partition(":")[2], 16) == port]

@@ -1,0 +1,208 @@
+"""What the product is for: mail comes in by SMTP, is read by POP3 and over the API, and all three agree."""
+
+import poplib
+import smtplib
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+import pytest
+
+from tests.integration.product.accounts import Account, message
+from tests.support.product import HOST, PATIENCE, Product
+
+pytestmark = [
+    pytest.mark.xdist_group("product-main-job"),
+    pytest.mark.parametrize(
+        "product", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)], indirect=True, scope="module"
+    ),
+]
+
+STRANGER = "stranger@example.org"
+
+
+def by_starttls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
+    return product.submission(*sender)
+
+
+def by_tls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
+    port = product.ports["Smtp__SecurePort"]
+    client = smtplib.SMTP_SSL(HOST, port, "client.example.test", timeout=PATIENCE, context=product.tls())
+    client.login(*sender)
+    return client
+
+
+def by_mx(product: Product, _: Account) -> AbstractContextManager[smtplib.SMTP]:
+    return product.mx()
+
+
+def read_plainly(product: Product) -> poplib.POP3:
+    return poplib.POP3(HOST, product.ports["Pop3__Port"], timeout=PATIENCE)
+
+
+def read_by_stls(product: Product) -> poplib.POP3:
+    client = read_plainly(product)
+    client.stls(product.tls())
+    return client
+
+
+def read_by_tls(product: Product) -> poplib.POP3:
+    return poplib.POP3_SSL(HOST, product.ports["Pop3__SecurePort"], timeout=PATIENCE, context=product.tls())
+
+
+def received(product: Product, reader: Account) -> list[bytes]:
+    """Everything in the maildrop, as POP3 gives it."""
+    with product.pop3(*reader) as client:
+        return [b"\r\n".join(client.retr(number + 1)[1]) + b"\r\n" for number in range(client.stat()[0])]
+
+
+def submit(product: Product, sender: Account, *recipients: str, subject: str = "Lunch") -> None:
+    with product.submission(*sender) as client:
+        assert client.send_message(message(sender.address, *recipients, subject=subject), sender.address) == {}
+
+
+@pytest.mark.parametrize("connect", [by_starttls, by_tls, by_mx])
+def test_a_message_arrives_octet_for_octet_below_its_trace_fields(
+    product: Product,
+    alice: Account,
+    bob: Account,
+    connect: Callable[[Product, Account], AbstractContextManager[smtplib.SMTP]],
+) -> None:
+    content = f"From: {alice.address}\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n..\r\n.\r\ngrüße\r\n".encode()
+    with connect(product, alice) as client:
+        client.sendmail(alice.address, bob.address, content, ["BODY=8BITMIME"])
+    (raw,) = received(product, bob)
+    assert raw.endswith(content)
+    trace = raw.removesuffix(content)
+    assert trace.startswith(f"Return-Path: <{alice.address}>\r\nReceived: from ".encode())
+
+
+@pytest.mark.parametrize("connect", [read_plainly, read_by_stls, read_by_tls])
+def test_mail_is_read_by_pop3_however_it_is_secured(
+    product: Product, alice: Account, connect: Callable[[Product], poplib.POP3]
+) -> None:
+    submit(product, alice, alice.address)
+    client = connect(product)
+    client.user(alice.address)
+    client.pass_(alice.key)
+    assert client.stat()[0] == 1
+    assert b"Subject: Lunch" in client.retr(1)[1]
+    assert len(client.uidl()[1]) == 1
+    client.quit()
+
+
+def test_every_recipient_has_a_copy_of_its_own(product: Product, alice: Account, bob: Account) -> None:
+    submit(product, alice, alice.address, bob.address)
+    with product.pop3(*alice) as client:
+        client.dele(1)
+    assert received(product, alice) == []
+    assert len(received(product, bob)) == 1
+
+
+def test_a_blind_copy_arrives_and_nobody_is_told(product: Product, alice: Account, bob: Account) -> None:
+    hidden = message(alice.address, alice.address)
+    hidden["Bcc"] = bob.address
+    with product.submission(*alice) as client:
+        client.sendmail(alice.address, [alice.address, bob.address], hidden.as_bytes())
+    for reader in (alice, bob):
+        (raw,) = received(product, reader)
+        assert bob.address.encode() not in raw
+        assert b"Bcc" not in raw
+
+
+def test_an_alias_is_an_address_to_write_from_and_to(product: Product, bob: Account) -> None:
+    alias = bob.address.replace("bob", "robert")
+    robert = Account.create(product, "owner", "--alias", alias)
+    with product.submission(alias, robert.key) as client:
+        client.sendmail(alias, [alias, bob.address], message(alias, bob.address).as_bytes())
+    assert len(received(product, robert)) == 1
+    assert f"Return-Path: <{alias}>".encode() in received(product, bob)[0]
+
+
+def test_nobody_writes_as_somebody_else(product: Product, alice: Account, bob: Account) -> None:
+    with product.submission(*alice) as client, pytest.raises(smtplib.SMTPSenderRefused) as refused:
+        client.send_message(message(bob.address, alice.address), bob.address)
+    assert (refused.value.smtp_code, refused.value.smtp_error[:5]) == (553, b"5.7.1")
+
+
+def test_a_wrong_key_opens_nothing(product: Product, alice: Account, bob: Account) -> None:
+    for key in (bob.key, alice.key[:-1], "password"):
+        with pytest.raises(smtplib.SMTPAuthenticationError, match="535"), product.submission(alice.address, key):
+            pass
+        with pytest.raises(poplib.error_proto, match="AUTH"), product.pop3(alice.address, key):
+            pass
+    with product.api(alice.key[:-1]) as client:
+        assert client.get("/emails").status_code == 401
+
+
+def test_submission_begins_with_a_login(product: Product, alice: Account) -> None:
+    with product.submission() as client, pytest.raises(smtplib.SMTPSenderRefused, match=r"5\.7\.0"):
+        client.sendmail(alice.address, [alice.address], b"\r\n")
+
+
+def test_mail_for_nobody_here_is_refused_at_the_door(product: Product, alice: Account) -> None:
+    for connect in (by_mx, by_starttls):
+        with connect(product, alice) as client:
+            client.ehlo_or_helo_if_needed()
+            client.mail(alice.address if connect is by_starttls else STRANGER)
+            unknown = client.rcpt(f"nobody.{alice.address}")
+            foreign = client.rcpt("somebody@example.org")
+            assert (unknown[0], unknown[1][:5]) == (550, b"5.1.1")
+            assert (foreign[0], foreign[1][:5]) == (550, b"5.7.1")
+
+
+def test_the_api_lists_searches_shows_and_deletes(product: Product, alice: Account) -> None:
+    for subject in ("Apples", "Pears"):
+        submit(product, alice, alice.address, subject=subject)
+    with product.api(alice.key) as client:
+        newest, oldest = client.get("/emails").json()["items"]
+        assert (oldest["subject"], newest["subject"]) == ("Apples", "Pears")
+        (found,) = client.get("/emails/search", params={"q": "apple"}).json()["items"]
+        assert found["id"] == oldest["id"]
+        shown = client.get(f"/emails/{found['id']}").json()
+        assert shown["textBody"].splitlines() == ["At noon?"]
+        assert shown["from"]["address"] == alice.address
+        assert client.delete(f"/emails/{found['id']}").status_code == 204
+        assert client.get(f"/emails/{found['id']}").status_code == 404
+        assert [row["subject"] for row in client.get("/emails").json()["items"]] == ["Pears"]
+    assert len(received(product, alice)) == 1
+
+
+def test_the_api_gives_the_octets_that_pop3_gives(product: Product, alice: Account) -> None:
+    submit(product, alice, alice.address)
+    (raw,) = received(product, alice)
+    with product.api(alice.key) as client:
+        (row,) = client.get("/emails").json()["items"]
+        assert client.get(f"/emails/{row['id']}/raw").content == raw
+        assert row["sizeBytes"] == len(raw)
+
+
+def test_what_was_retrieved_is_read_everywhere(product: Product, alice: Account) -> None:
+    for subject in ("Read", "Unread"):
+        submit(product, alice, alice.address, subject=subject)
+    with product.pop3(*alice) as reader:
+        reader.retr(1)
+    with product.api(alice.key) as client:
+        (read,) = client.get("/emails", params={"isRead": True}).json()["items"]
+        (unread,) = client.get("/emails", params={"isRead": False}).json()["items"]
+        assert (read["subject"], unread["subject"]) == ("Read", "Unread")
+        assert client.patch(f"/emails/{read['id']}", json={"isRead": False, "addLabels": ["later"]}).json()["labels"]
+        assert len(client.get("/emails", params={"isRead": False}).json()["items"]) == 2
+        assert len(client.get("/emails", params={"label": "later"}).json()["items"]) == 1
+
+
+def test_a_message_deleted_over_the_api_is_gone_from_pop3(product: Product, alice: Account) -> None:
+    submit(product, alice, alice.address)
+    with product.api(alice.key) as client:
+        (row,) = client.get("/emails").json()["items"]
+        client.delete(f"/emails/{row['id']}")
+    assert received(product, alice) == []
+
+
+def test_a_key_opens_only_what_it_is_for(product: Product, alice: Account) -> None:
+    reader = product.create_key(alice.address, ["pop3"])
+    with product.pop3(alice.address, reader) as client:
+        assert client.stat() == (0, 0)
+    with pytest.raises(smtplib.SMTPAuthenticationError), product.submission(alice.address, reader):
+        pass
+    with product.api(reader) as client:
+        assert client.get("/emails").status_code == 403
