@@ -182,6 +182,8 @@ class Driver(Generic[FrameT, CommandT]):
         """Queue the head, stream the body. Raises ClientGone, also when the body fails half-way."""
         connection = self.connection
         connection.write(reply.head)
+        if connection.is_full:  # six octets may ask for a megabyte, and those behind them for gigabytes
+            await connection.flush()
         if reply.body is None:
             return
         try:

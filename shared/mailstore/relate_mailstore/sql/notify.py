@@ -19,7 +19,7 @@ from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import numbers, one_of
 from relate_mailstore.sql.schema import mailboxes
 from relate_mailstore.sql.side import SideConnection
-from relate_mailstore.sql.subscriptions import Subscriptions
+from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change
 
 CHANNEL = "relate_mail"

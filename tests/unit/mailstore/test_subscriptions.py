@@ -2,7 +2,7 @@
 
 import asyncio
 
-from relate_mailstore.sql.subscriptions import Subscriptions
+from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change, MailboxId
 
 ANN = AccountId(1)
