@@ -1,0 +1,166 @@
+"""Clients that say just what they are told to, well or badly, and hear all that is answered."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import cast
+
+from tests.support.product import HOST
+
+PATIENCE = 30.0  # seconds for any answer; a loaded machine needs more than an idle one
+ROOM = 64 * 1024 * 1024  # octets that a client holds: a whole message
+
+STRANGER = "stranger@example.org"
+
+
+class Client:
+    """One connection. What waits for the server fails its test after PATIENCE."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+
+    async def send(self, octets: bytes) -> None:
+        """Send octets as they are."""
+        async with asyncio.timeout(PATIENCE):
+            self.writer.write(octets)
+            await self.writer.drain()
+
+    async def line(self) -> bytes:
+        """One line, with its end; less than a line only when the server has closed."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readline()
+
+    async def octets(self, count: int) -> bytes:
+        """Exactly so many octets."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.reader.readexactly(count)
+
+    async def reply(self) -> bytes:
+        """One reply without its end: of SMTP the last of its lines, of POP3 the first."""
+        line = await self.line()
+        while line[3:4] == b"-":
+            line = await self.line()
+        return line.removesuffix(b"\r\n")
+
+    async def replies(self, count: int) -> list[bytes]:
+        """So many replies."""
+        return [await self.reply() for _ in range(count)]
+
+    async def ask(self, command: str) -> bytes:
+        """Say one command; the reply."""
+        await self.send(f"{command}\r\n".encode())
+        return await self.reply()
+
+    async def ask_all(self, commands: Iterable[str]) -> list[bytes]:
+        """Say some commands, each after the reply to the one before; their replies."""
+        return [await self.ask(command) for command in commands]
+
+    async def content(self) -> bytes:
+        """What follows +OK, without the dots that were stuffed and without the final one."""
+        async with asyncio.timeout(PATIENCE):
+            stuffed = await self.reader.readuntil(b"\r\n.\r\n")
+        return stuffed.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
+
+    async def rest(self) -> bytes:
+        """All that comes until the server closes, however it does."""
+        came = b""
+        with contextlib.suppress(ConnectionError, ssl.SSLError):
+            async with asyncio.timeout(PATIENCE):
+                while octets := await self.reader.read(ROOM):
+                    came += octets
+        return came
+
+    def pause(self) -> None:
+        """Read no more of what comes."""
+        self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """Read again."""
+        self._transport.resume_reading()
+
+    def abort(self) -> None:
+        """Be gone without a word."""
+        self.writer.transport.abort()
+
+    @property
+    def _transport(self) -> asyncio.ReadTransport:
+        return cast("asyncio.ReadTransport", self.writer.transport)
+
+
+@contextlib.asynccontextmanager
+async def connected(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    """A connection, nothing heard of it yet."""
+    async with asyncio.timeout(PATIENCE):
+        reader, writer = await asyncio.open_connection(
+            HOST, port, limit=ROOM, ssl=tls, server_hostname="localhost" if tls else None
+        )
+    client = Client(reader, writer)
+    try:
+        yield client
+    finally:
+        client.abort()
+
+
+@contextlib.asynccontextmanager
+async def smtp(port: int) -> AsyncIterator[Client]:
+    """A client that has said EHLO."""
+    async with connected(port) as client:
+        assert (await client.reply()).startswith(b"220")
+        assert (await client.ask("EHLO client.example.org")).startswith(b"250")
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def pop3(port: int, address: str, key: str, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
+    """A client that has logged in, and takes headers as they are (RFC 6856)."""
+    async with connected(port, tls) as client:
+        replies = [await client.reply(), *await client.ask_all(["UTF8", f"USER {address}", f"PASS {key}"])]
+        assert all(reply.startswith(b"+OK") for reply in replies), replies
+        yield client
+
+
+async def begin_data(client: Client, *recipients: str, sender: str = STRANGER) -> bytes:
+    """Up to DATA: 354, or the first refusal, after which nothing is left of the transaction."""
+    for command in (f"MAIL FROM:<{sender}>", *(f"RCPT TO:<{recipient}>" for recipient in recipients), "DATA"):
+        reply = await client.ask(command)
+        if reply[:1] not in b"23":
+            await client.ask("RSET")
+            break
+    return reply
+
+
+async def deliver(client: Client, content: bytes, *recipients: str) -> bytes:
+    """Deliver lines by DATA; the final reply."""
+    reply = await begin_data(client, *recipients)
+    if not reply.startswith(b"354"):
+        return reply
+    await client.send(stuff(content) + b".\r\n")
+    return await client.reply()
+
+
+async def deliver_chunks(client: Client, chunks: Sequence[bytes], *recipients: str) -> bytes:
+    """Deliver any octets by BDAT, pipelined; the final reply."""
+    await client.ask_all([f"MAIL FROM:<{STRANGER}> BODY=BINARYMIME", *(f"RCPT TO:<{to}>" for to in recipients)])
+    for chunk in chunks:
+        await client.send(b"BDAT %d\r\n" % len(chunk) + chunk)
+    await client.send(b"BDAT 0 LAST\r\n")
+    return (await client.replies(len(chunks) + 1))[-1]
+
+
+def stuff(content: bytes) -> bytes:
+    """Double the dot that a line begins with (RFC 5321 §4.5.2)."""
+    return (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
+
+
+async def retrieve_all(client: Client) -> list[bytes]:
+    """Every message of the maildrop."""
+    count = int((await client.ask("STAT")).split()[1])
+    return [await retrieve(client, number) for number in range(1, count + 1)]
+
+
+async def retrieve(client: Client, number: int) -> bytes:
+    """One message."""
+    assert (await client.ask(f"RETR {number}")).startswith(b"+OK")
+    return await client.content()

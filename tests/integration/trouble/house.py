@@ -1,0 +1,116 @@
+"""SMTP and POP3 in this process, put together as the product does it, over ports and limits of the test's choice."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+from sqlalchemy import event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+
+from relate_accounts.authenticator import KeyAuthenticator
+from relate_accounts.directory import CachedDirectory
+from relate_accounts.last_used import LastUsedWriter
+from relate_accounts.memory import MemoryAccountStore
+from relate_accounts.ports import AccountStore
+from relate_accounts.sql import SqlAccountStore
+from relate_accounts.types import Scope
+from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.ports import MailStore
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.store import open_store
+from relate_mailstore.types import AccountId
+from relate_pop3.__main__ import pop3_service
+from relate_pop3.config import Pop3Settings
+from relate_service.resources import Resources
+from relate_smtp.__main__ import smtp_service
+from relate_smtp.config import SmtpSettings
+from relate_telemetry.telemetry import no_telemetry
+from relate_wire.limits import Limits
+from relate_wire.server import Server
+from tests.integration.trouble.clients import deliver, pop3, retrieve_all, smtp
+
+GRACE = 0.2  # seconds for commands under way when a test is over: some of them were never to end
+KEY = "tanstaaf"
+NEIGHBOUR = "neighbour@example.test"
+GENEROUS = Limits()  # the product's own
+
+
+@dataclass(frozen=True)
+class House:
+    """Where it listens, and who lives there. `neighbour` is somebody whom no trouble may reach."""
+
+    accounts: AccountStore
+    store: MailStore
+    submission: int
+    submissions: int
+    mx: int
+    pop3: int
+    pop3s: int
+
+    async def add_user(self, address: str) -> AccountId:
+        """A user who logs in with KEY."""
+        user = await self.accounts.add_user(address)
+        await self.accounts.create_key(user.id, "laptop", tuple(Scope), secret=KEY)
+        await self.store.provision(AccountId(user.id))
+        return AccountId(user.id)
+
+    async def serve_neighbour(self) -> None:
+        """The neighbour gets mail, reads it, and is rid of it."""
+        async with smtp(self.mx) as client:
+            assert (await deliver(client, b"Subject: hello\r\n\r\n", NEIGHBOUR)).startswith(b"250")
+        async with pop3(self.pop3, NEIGHBOUR, KEY) as client:
+            assert len(await retrieve_all(client)) == 1
+            assert (await client.ask_all(["DELE 1", "QUIT"]))[1].startswith(b"+OK")
+
+
+@asynccontextmanager
+async def in_memory(
+    directory: Path, limits: Limits = GENEROUS, settings: Mapping[str, object] | None = None
+) -> AsyncIterator[House]:
+    """A house that keeps nothing."""
+    async with opened(MemoryAccountStore(), MemoryMailStore(), directory, limits, settings) as house:
+        yield house
+
+
+@asynccontextmanager
+async def on_database(url: str, directory: Path, *pragmas: str) -> AsyncIterator[House]:
+    """A house on a migrated database; `pragmas` are for each connection to SQLite."""
+    engine = open_engine(url)
+    event.listen(engine.sync_engine, "connect", partial(_set_pragmas, pragmas))
+    try:
+        async with open_store(engine) as store, opened(SqlAccountStore(engine), store, directory) as house:
+            yield house
+    finally:
+        await engine.dispose()
+
+
+def _set_pragmas(pragmas: Iterable[str], connection: DBAPIConnection, _: object) -> None:
+    cursor = connection.cursor()
+    for pragma in pragmas:
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+@asynccontextmanager
+async def opened(
+    accounts: AccountStore,
+    store: MailStore,
+    directory: Path,
+    limits: Limits = GENEROUS,
+    settings: Mapping[str, object] | None = None,
+) -> AsyncIterator[House]:
+    """A house over these ports, with the neighbour in it. `settings` are SMTP's, by field name."""
+    authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
+    resources = Resources(no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts))
+    shared = {"development_certificates": directory, "port": 0, "secure_port": 0}
+    smtp_settings = SmtpSettings.model_validate({**shared, "mx_port": 0, **(settings or {})})
+    pop3_settings = Pop3Settings.model_validate(shared)
+    async with (
+        Server(replace(smtp_service(smtp_settings, resources), limits=limits), GRACE) as smtp_server,
+        Server(replace(pop3_service(pop3_settings, resources), limits=limits), GRACE) as pop3_server,
+    ):
+        house = House(accounts, store, *smtp_server.ports, *pop3_server.ports)
+        await house.add_user(NEIGHBOUR)
+        yield house

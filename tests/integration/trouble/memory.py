@@ -1,0 +1,38 @@
+"""How much memory a process takes, as the kernel sees it (Linux)."""
+
+import ctypes
+import gc
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+MEGABYTE = 1_000_000
+SELF = "self"
+RESET_PEAK = "5"  # proc(5), clear_refs
+
+
+@contextmanager
+def bounded(octets: int, pid: int | str = SELF) -> Iterator[None]:
+    """What happens inside never takes more than so many octets beside those taken before."""
+    if pid == SELF:
+        give_back()
+    Path(f"/proc/{pid}/clear_refs").write_text(RESET_PEAK)
+    before = _status(pid, "VmRSS")
+    yield
+    grown = _status(pid, "VmHWM") - before
+    assert grown <= octets, f"{grown / MEGABYTE:.0f} MB more, of {octets / MEGABYTE:.0f} MB at most"
+
+
+def give_back() -> None:
+    """Let go of what was freed: it would hide what is taken from now on. Only glibc holds on to that much."""
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
+
+
+def _status(pid: int | str, field: str) -> int:
+    found = re.search(rf"^{field}:\s+(\d+) kB", Path(f"/proc/{pid}/status").read_text(), re.MULTILINE)
+    assert found is not None
+    return int(found[1]) * 1024

@@ -1,0 +1,192 @@
+"""Clients by the thousand, or one that wants everything at once: the others are served all the same."""
+
+import asyncio
+import base64
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from functools import partial
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from relate_mailstore.types import Delivery, Destination
+from relate_wire import proxy
+from relate_wire.limits import Limits, raise_open_files
+from tests.integration.trouble.clients import STRANGER, Client, connected, pop3, smtp
+from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
+from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.support.product import HOST
+from tests.support.toy import client_tls
+
+IDLERS = 2_000
+OPEN_FILES = 2 * IDLERS + 200  # both ends of each are here
+
+
+async def test_a_flood_of_commands_starves_nobody(house: House) -> None:
+    flood, answer = 100_000, b"250 2.0.0 OK\r\n"
+    async with smtp(house.mx) as flooder, smtp(house.mx) as other:
+        flooding = asyncio.create_task(flooder.send(b"NOOP\r\n" * flood))
+        answers = asyncio.create_task(flooder.octets(flood * len(answer)))
+        assert await other.ask_all(["NOOP"] * 10) == [answer.strip()] * 10
+        assert not answers.done(), "the flood came first"
+        await flooding
+        assert await answers == answer * flood
+
+
+async def test_idle_connections_by_the_thousand_hinder_nobody(house: House) -> None:
+    if raise_open_files() < OPEN_FILES:
+        pytest.skip(f"{OPEN_FILES} open files are not allowed here")
+    async with AsyncExitStack() as stack:
+        with bounded(IDLERS * 40_000):
+            idlers = [await stack.enter_async_context(smtp(house.mx)) for _ in range(IDLERS)]
+        await house.serve_neighbour()
+        assert await idlers[0].ask("NOOP") == await idlers[-1].ask("NOOP") == b"250 2.0.0 OK"
+    await house.serve_neighbour()
+
+
+async def test_a_storm_of_connections_is_let_in_up_to_the_limit(certificates: Path) -> None:
+    limit, storm = 50, 500
+    async with in_memory(certificates, Limits(max_connections=limit)) as house:
+        async with AsyncExitStack() as stack:
+            clients = await asyncio.gather(*(stack.enter_async_context(connected(house.mx)) for _ in range(storm)))
+            greetings = Counter([(await client.reply())[:3] for client in clients])
+            assert greetings == {b"220": limit, b"421": storm - limit}
+            async with pop3(house.pop3, NEIGHBOUR, KEY) as reader:  # another service has room of its own
+                assert await reader.ask("NOOP") == b"+OK Still here"
+        await until_served(house)
+
+
+async def until_served(house: House) -> None:
+    """The places of those who have gone are free when the server has noticed."""
+    while True:
+        async with connected(house.mx) as client:
+            if (await client.reply()).startswith(b"220"):
+                return await house.serve_neighbour()
+
+
+async def test_recipients_by_the_thousand_are_one_mailbox(house: House) -> None:
+    asked, most = 10_000, 1_000
+    async with smtp(house.mx) as client:
+        with bounded(32 * MEGABYTE):
+            await client.ask(f"MAIL FROM:<{STRANGER}>")
+            sending = asyncio.create_task(client.send(f"RCPT TO:<{NEIGHBOUR}>\r\n".encode() * asked))
+            answers = Counter([reply[:9] for reply in await client.replies(asked)])
+            await sending
+        assert answers == {b"250 2.1.5": most, b"452 4.5.3": asked - most}
+        assert (await client.ask("RSET")).startswith(b"250")
+    await house.serve_neighbour()
+
+
+# --- a client that never reads
+
+READERS = 20
+BIG = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 250_000  # 18 MB
+
+
+@pytest.mark.parametrize("door", ["pop3", "pop3s"])
+async def test_who_asks_for_a_lot_and_does_not_read_it_costs_little(
+    house: House, certificates: Path, door: str
+) -> None:
+    accounts = [await house.add_user(f"reader{number}@example.test") for number in range(READERS)]
+    await house.store.deliver(Delivery(BIG, tuple(map(Destination, accounts))))
+    tls = client_tls(certificates) if door == "pop3s" else None
+    async with AsyncExitStack() as stack:
+        with bounded(READERS * 2 * MEGABYTE):
+            readers = [
+                await stack.enter_async_context(pop3(getattr(house, door), f"reader{n}@example.test", KEY, tls))
+                for n in range(READERS)
+            ]
+            for reader in readers:
+                assert (await reader.ask("NOOP")) == b"+OK Still here"
+                reader.pause()
+                await reader.send(b"RETR 1\r\n")
+            await house.serve_neighbour()
+        readers[0].resume()
+        assert (await readers[0].reply()).startswith(b"+OK")
+        assert await readers[0].content() == BIG
+
+
+@pytest.mark.parametrize("listing", ["LIST", "UIDL"])
+async def test_who_asks_again_and_again_and_does_not_read_costs_little(house: House, listing: str) -> None:
+    """Each command takes six octets, each reply a hundred thousand."""
+    account = await house.add_user("reader@example.test")
+    for _ in range(5_000):
+        await house.store.deliver(Delivery(b"Subject: x\r\n\r\n", (Destination(account),)))
+    async with pop3(house.pop3, "reader@example.test", KEY) as reader:
+        reader.pause()
+        with bounded(16 * MEGABYTE):
+            reader.writer.write(f"{listing}\r\n".encode() * 2_000)
+            await house.serve_neighbour()
+        reader.resume()
+        for _ in range(3):
+            assert (await reader.reply()).startswith(b"+OK 5000 messages")
+            assert (await reader.content()).count(b"\r\n") == 5_000
+
+
+# --- wrong logins
+
+WRONG, LIMITED, CLOSING, RIGHT = b"535 5.7.8", b"454 4.7.0", b"421 4.7.0", b"235 2.7.0"
+VICTIM = "victim@example.test"
+
+Connect = Callable[[], AbstractAsyncContextManager[Client]]
+
+
+async def test_wrong_logins_by_the_thousand_lock_out_one_name_and_no_other(house: House) -> None:
+    """From this machine, which speaks for many: here names are limited, and clients are not."""
+    await house.add_user(VICTIM)
+    connect = partial(smtp, house.submission)
+    with bounded(32 * MEGABYTE):
+        answers = await guess(connect, [VICTIM] * 5_000)
+        assert answers.keys() == {WRONG, LIMITED, CLOSING}
+        assert answers[WRONG] < 200
+        assert await log_in(connect, VICTIM) == LIMITED
+        assert await log_in(connect, NEIGHBOUR) == RIGHT
+        answers = await guess(connect, [f"user{number}@example.test" for number in range(5_000)])
+        assert answers == {WRONG: 5_000}
+    await house.serve_neighbour()
+
+
+async def test_wrong_logins_from_elsewhere_lock_out_their_client_and_no_other(certificates: Path) -> None:
+    limits = Limits(trusted_proxies=(ip_network("127.0.0.0/8"),))
+    async with in_memory(certificates, limits, {"plaintext_authentication": "always"}) as house:
+        guesser = partial(from_elsewhere, house.submission, "192.0.2.7")
+        answers = await guess(guesser, [f"user{number}@example.test" for number in range(200)])
+        assert answers.keys() == {WRONG, LIMITED, CLOSING}
+        assert answers[WRONG] < 40
+        assert await log_in(guesser, NEIGHBOUR) == LIMITED
+        assert await log_in(partial(from_elsewhere, house.submission, "198.51.100.1"), NEIGHBOUR) == RIGHT
+
+
+async def guess(connect: Connect, names: list[str]) -> Counter[bytes]:
+    """Guess a key for each name, over another connection when the server has had enough; the answers."""
+    answers: Counter[bytes] = Counter()
+    waiting = list(names)
+    while waiting:
+        async with connect() as client:
+            with contextlib.suppress(ConnectionError):
+                while waiting and (reply := await client.ask(auth(waiting[-1], "guessed"))):
+                    answers[reply[:9]] += 1
+                    waiting.pop()
+    return answers
+
+
+async def log_in(connect: Connect, name: str) -> bytes:
+    async with connect() as client:
+        return (await client.ask(auth(name, KEY)))[:9]
+
+
+def auth(name: str, key: str) -> str:
+    return "AUTH PLAIN " + base64.b64encode(f"\0{name}\0{key}".encode()).decode()
+
+
+@contextlib.asynccontextmanager
+async def from_elsewhere(port: int, address: str) -> AsyncIterator[Client]:
+    """A client behind a proxy that we trust."""
+    async with connected(port) as client:
+        await client.send(proxy.encode((address, 4711), (HOST, port)))
+        await client.reply()
+        await client.ask("EHLO client.example.org")
+        yield client

@@ -1,0 +1,135 @@
+"""Clients that stop in the middle, or are too slow to be there, and what is no TLS where TLS should be."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from relate_wire.limits import Limits
+from tests.integration.trouble.clients import Client, begin_data, connected, pop3, smtp
+from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
+
+IMPATIENT = Limits(session_timeout=0.4, handshake_timeout=0.4)
+IDLE = b"421 4.4.2 localhost Idle for too long, closing\r\n"
+
+ENVELOPE = ["EHLO client.example.org", "MAIL FROM:<ann@example.org>", f"RCPT TO:<{NEIGHBOUR}>"]
+
+# After some commands half of something, and then nothing: what is said, if anything, before the connection is closed.
+SILENCE = {
+    "greeted": ("mx", [], b"", IDLE),
+    "half a command": ("mx", [], b"EHL", IDLE),
+    "half a response": ("submission", [ENVELOPE[0], "AUTH PLAIN"], b"AGFu", IDLE),
+    "half a content": ("mx", [*ENVELOPE, "DATA"], b"Subject: half\r\n\r\nof", IDLE),
+    "half the final dot": ("mx", [*ENVELOPE, "DATA"], b"Subject: almost\r\n\r\n.\r", IDLE),
+    "half a chunk": ("mx", ENVELOPE, b"BDAT 100 LAST\r\nhalf", IDLE),
+    "half a chunk out of place": ("mx", ENVELOPE[:1], b"BDAT 100 LAST\r\nhalf", b"503 5.5.1 MAIL first\r\n" + IDLE),
+    "no handshake": ("submission", [ENVELOPE[0], "STARTTLS"], b"", b""),
+    "half a handshake": ("submissions", None, b"\x16\x03\x01\x02\x00\x01", b""),
+    "POP3 greeted": ("pop3", [], b"", b""),
+    "half a POP3 command": ("pop3", [], b"USER ann", b""),
+    "half a POP3 response": ("pop3", ["AUTH PLAIN"], b"AGFu", b""),
+    "no POP3 handshake": ("pop3", ["STLS"], b"", b""),
+    "nothing at all for TLS": ("pop3s", None, b"", b""),
+}
+
+
+@pytest.fixture
+async def impatient(certificates: Path) -> AsyncIterator[House]:
+    async with in_memory(certificates, IMPATIENT) as house:
+        yield house
+
+
+async def test_who_stops_in_the_middle_is_let_go(impatient: House) -> None:
+    last_words = await asyncio.gather(*(stop_in_the_middle(impatient, *row[:3]) for row in SILENCE.values()))
+    assert dict(zip(SILENCE, last_words, strict=True)) == {name: row[3] for name, row in SILENCE.items()}
+    await impatient.serve_neighbour()
+
+
+async def stop_in_the_middle(house: House, door: str, before: list[str] | None, half: bytes) -> bytes:
+    """All that is said after the half; nobody is greeted before TLS."""
+    async with connected(getattr(house, door)) as client:
+        if before is not None:
+            await client.reply()
+            await client.ask_all(before)
+        await client.send(half)
+        return await client.rest()
+
+
+async def test_a_silent_reader_does_not_hold_its_maildrop(impatient: House) -> None:
+    async with pop3(impatient.pop3, NEIGHBOUR, KEY) as client:
+        assert await client.rest() == b""
+        await impatient.serve_neighbour()
+
+
+async def test_who_sends_a_message_octet_by_octet_is_let_go(impatient: House) -> None:
+    async with smtp(impatient.mx) as client:
+        assert (await begin_data(client, NEIGHBOUR)).startswith(b"354")
+        dripping = asyncio.create_task(drip(client))
+        try:
+            assert await client.line() == IDLE
+        finally:
+            dripping.cancel()
+        await impatient.serve_neighbour()
+
+
+async def drip(client: Client) -> None:
+    while True:
+        client.writer.write(b"x\r\n")
+        await asyncio.sleep(0.02)
+
+
+async def test_who_is_slow_but_steady_is_waited_for(certificates: Path) -> None:
+    async with in_memory(certificates, Limits(session_timeout=2)) as house, smtp(house.mx) as client:
+        await begin_data(client, NEIGHBOUR)
+        for _ in range(6):
+            await client.send(b"x" * 4_096 + b"\r\n")
+            await asyncio.sleep(0.5)
+        await client.send(b".\r\n")
+        assert (await client.reply()).startswith(b"250")
+
+
+# --- what is no TLS
+
+NO_TLS = {
+    "commands": b"EHLO client.example.org\r\nQUIT\r\n",
+    "noise": Random(3).randbytes(1_000_000),
+    "records of nothing": b"\x16\x03\x01\x00\x00" * 10_000,
+    "alerts": b"\x15\x03\x01\x00\x02\x01\x00" * 10_000,
+    "an endless record": b"\x16\x03\x01\xff\xff" + b"\0" * 1_000_000,
+}
+UPGRADES = {
+    "submission": ["EHLO client.example.org", "STARTTLS"],
+    "mx": ["EHLO client.example.org", "STARTTLS"],
+    "submissions": None,
+    "pop3": ["STLS"],
+    "pop3s": None,
+}
+
+
+@pytest.mark.parametrize("door", UPGRADES)
+@pytest.mark.parametrize("octets", NO_TLS.values(), ids=NO_TLS.keys())
+async def test_what_is_no_tls_is_told_nothing_in_the_clear(house: House, door: str, octets: bytes) -> None:
+    async with connected(getattr(house, door)) as client:
+        if (commands := UPGRADES[door]) is not None:
+            await client.reply()
+            await client.ask_all(commands)
+        client.writer.write(octets)
+        answer = await client.rest()
+    assert answer == b"" or answer[:1] == b"\x15", answer  # at most a TLS alert (RFC 8446 §6)
+    await house.serve_neighbour()
+
+
+@pytest.mark.parametrize("door", ["submissions", "pop3s"])
+async def test_an_old_tls_is_refused(house: House, door: str) -> None:
+    old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
+    with pytest.warns(DeprecationWarning, match="TLSv1"):
+        old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        async with connected(getattr(house, door), old):
+            pass
+    await house.serve_neighbour()
