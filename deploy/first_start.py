@@ -1,0 +1,34 @@
+"""Makes what a first start needs and nobody should choose: the database's password, a development certificate.
+
+Run before everything else, at every start; what is there already is left as it is.
+"""
+
+import secrets
+import sys
+from pathlib import Path
+
+from relate_wire.tls import development_certificate
+
+CERTIFICATES = Path("var/tls")
+
+
+def make_password(directory: Path) -> None:
+    """The password for the database's server, and the URL with it for those who connect."""
+    password = directory / "database-password"
+    if not password.exists():
+        _write(password, secrets.token_urlsafe(32))
+    _write(directory / "database-url", f"postgresql://relate:{password.read_text()}@postgres/relate")
+
+
+def _write(path: Path, text: str) -> None:
+    # Readable by all, as PostgreSQL runs under an id of its own: who may read is who has the volume.
+    draft = path.with_suffix(".new")
+    draft.write_text(text)
+    draft.chmod(0o444)
+    draft.replace(path)
+
+
+if __name__ == "__main__":
+    _, where, server_name = sys.argv
+    make_password(Path(where))
+    development_certificate(CERTIFICATES, server_name)
