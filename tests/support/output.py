@@ -3,7 +3,7 @@
 import threading
 from typing import IO
 
-PATIENCE = 30.0  # for anything that should happen at once; a loaded machine needs more than an idle one
+PATIENCE = 60.0  # for anything that should happen at once; a loaded machine needs more than an idle one
 
 
 class Output:
