@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.trouble.clients import STRANGER, begin_data, connected, deliver, pop3, retrieve_all, smtp
+from tests.integration.trouble.clients import (
+    PATIENCE,
+    STRANGER,
+    begin_data,
+    connected,
+    deliver,
+    pop3,
+    retrieve_all,
+    smtp,
+)
 from tests.integration.trouble.house import KEY, NEIGHBOUR, House, on_database
 from tests.integration.trouble.load import CONNECTIONS, Load, stored_numbers
 from tests.integration.trouble.outage import Cluster, own_cluster
@@ -70,12 +79,15 @@ async def test_mail_is_put_off_while_the_database_is_gone(house: House, cluster:
 
 async def until_readable(house: House) -> None:
     """The connection that holds maildrops is made again by itself, a moment after the database is back."""
-    while True:
-        async with connected(house.pop3) as client:
-            await client.reply()
-            if (await client.ask_all([f"USER {NEIGHBOUR}", f"PASS {KEY}", "QUIT"]))[1].startswith(b"+OK"):
-                return
-        await asyncio.sleep(ASK_AGAIN)
+    async with asyncio.timeout(PATIENCE):
+        while not await is_readable(house):
+            await asyncio.sleep(ASK_AGAIN)
+
+
+async def is_readable(house: House) -> bool:
+    async with connected(house.pop3) as client:
+        await client.reply()
+        return (await client.ask_all([f"USER {NEIGHBOUR}", f"PASS {KEY}", "QUIT"]))[1].startswith(b"+OK")
 
 
 async def test_a_load_goes_on_when_the_database_is_back(house: House, cluster: Cluster) -> None:

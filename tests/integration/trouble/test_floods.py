@@ -15,7 +15,7 @@ import pytest
 from relate_mailstore.types import Delivery, Destination
 from relate_wire import proxy
 from relate_wire.limits import Limits, raise_open_files
-from tests.integration.trouble.clients import STRANGER, Client, connected, pop3, smtp
+from tests.integration.trouble.clients import PATIENCE, STRANGER, Client, connected, pop3, smtp
 from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
 from tests.integration.trouble.memory import MEGABYTE, bounded
 from tests.support.product import HOST
@@ -61,10 +61,15 @@ async def test_a_storm_of_connections_is_let_in_up_to_the_limit(certificates: Pa
 
 async def until_served(house: House) -> None:
     """The places of those who have gone are free when the server has noticed."""
-    while True:
-        async with connected(house.mx) as client:
-            if (await client.reply()).startswith(b"220"):
-                return await house.serve_neighbour()
+    async with asyncio.timeout(PATIENCE):
+        while not await is_let_in(house):
+            await asyncio.sleep(0)
+    await house.serve_neighbour()
+
+
+async def is_let_in(house: House) -> bool:
+    async with connected(house.mx) as client:
+        return (await client.reply()).startswith(b"220")
 
 
 async def test_recipients_by_the_thousand_are_one_mailbox(house: House) -> None:

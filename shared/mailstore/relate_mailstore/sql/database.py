@@ -7,7 +7,7 @@ pool's bookkeeping cost three times what the read does. Both find out by use whe
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
+from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Executable, Row
@@ -18,6 +18,8 @@ from relate_mailstore.sql.dialects import SQLITE
 from relate_mailstore.sql.failures import database_errors, is_connection_lost
 
 READERS = 4  # connections kept for reads: more than that many at once only queue in the database
+
+CLOSE_SECONDS = 5  # for reads under way: a database that takes longer is not waited for
 
 T = TypeVar("T")
 Work = Callable[[Connection], T]
@@ -63,10 +65,21 @@ class Database:
                     return await self._attempt(work)
 
     async def close(self) -> None:
-        """Give back the connections that were kept, and those that are in use when they come back."""
+        """Wait for the reads under way, then give back the connections that were kept.
+
+        A read that its loop's end cancels would never end on SQLite: its thread is gone before its connection closes.
+        """
         self._closed = True
+        ended = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while ended < READERS:
+                    await self._readers.acquire()
+                    ended += 1
         while self._idle:
             await self._idle.pop().close()
+        for _ in range(ended):
+            self._readers.release()
 
     async def _read(
         self, connection: AsyncConnection, statement: Executable, parameters: Parameters
