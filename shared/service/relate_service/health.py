@@ -37,4 +37,3 @@ def main(services: list[str]) -> str | None:
 
 if __name__ == "__main__":
     sys.exit(main(sys.argv[1:]))
-# x
