@@ -5,7 +5,7 @@ import contextlib
 import itertools
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
 from tests.integration.trouble.clients import PATIENCE, Client, begin_data, pop3, smtp
@@ -30,7 +30,7 @@ class Load:
         self._residents = residents
         self._numbers = itertools.count(1)
         self._random = Random(4)
-        self._answered = asyncio.Condition()
+        self._changed = asyncio.Condition()
 
     @property
     def unanswered(self) -> set[int]:
@@ -44,8 +44,11 @@ class Load:
     async def wait_for(self, count: int, answered: set[int]) -> None:
         """Return when there are so many more in `accepted` or in `refused`."""
         enough = len(answered) + count
-        async with asyncio.timeout(PATIENCE), self._answered:
-            await self._answered.wait_for(lambda: len(answered) >= enough)
+        await self._until(lambda: len(answered) >= enough)
+
+    async def until_busy(self) -> None:
+        """Return when most connections wait for the answer to a message."""
+        await self._until(lambda: len(self.unanswered) > CONNECTIONS // 2)
 
     def faults(self, stored: Mapping[str, Counter[int]]) -> Mapping[int, list[int]]:
         """Copies by recipient of each message that was accepted and is not there once for everybody whom it was sent
@@ -73,6 +76,7 @@ class Load:
             self.sent[number] = recipients
             text = b"x" * self._random.randrange(LONGEST_TEXT)
             await client.send(b"X-Number: %d\r\n\r\n%b\r\n.\r\n" % (number, text))
+            await self._tell()
             reply = await client.reply()
         await self._note(number, reply)
 
@@ -81,8 +85,15 @@ class Load:
             raise ConnectionResetError
         (self.accepted if reply.startswith(b"250") else self.refused).add(number)
         assert reply[:3] in (b"250", b"451"), reply
-        async with self._answered:
-            self._answered.notify_all()
+        await self._tell()
+
+    async def _tell(self) -> None:
+        async with self._changed:
+            self._changed.notify_all()
+
+    async def _until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE), self._changed:
+            await self._changed.wait_for(true)
 
 
 async def stored_numbers(port: int, keys: Mapping[str, str]) -> Mapping[str, Counter[int]]:
