@@ -4,25 +4,32 @@ Three implementations pass one contract suite (`tests/contract`): memory, SQLite
 or writes mail names its account, so that rows can be spread by account without a change in a protocol.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    Appended,
     Change,
+    Copied,
     Delivery,
-    Entry,
     FlagChange,
+    Flagged,
+    Incoming,
     Listed,
     Mailbox,
     MailboxId,
     MessageId,
+    MessageIndex,
     MessageQuery,
     Page,
     Receipt,
+    Rendering,
     Snapshot,
+    Summary,
+    TextPart,
 )
 
 
@@ -71,6 +78,85 @@ class MailStore(Protocol):
         Raises MailboxNotFound.
         """
 
+    async def refresh(self, snapshot: Snapshot) -> Snapshot:
+        """The same mailbox, by its id, as it is now; the same object where nothing changed: then it costs no query.
+
+        This process's own commits are seen at once, others' as soon as their notice has come (within some
+        milliseconds). Raises MailboxNotFound when the mailbox is gone.
+        """
+
+    async def create_mailbox(self, account_id: AccountId, name: str, special_use: str = "") -> Mailbox:
+        """Make a mailbox, with a UIDVALIDITY above all that the account ever had. Raises MailboxExists."""
+
+    async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
+        """Remove a mailbox and its entries; those of names below it stay. Raises MailboxNotFound."""
+
+    async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
+        """Rename a mailbox and all below it. INBOX stays, and its messages move to the new name (RFC 9051 §6.3.6).
+
+        Raises MailboxNotFound when there is neither such a mailbox nor one below it, MailboxExists when any of the new
+        names is taken.
+        """
+
+    async def subscriptions(self, account_id: AccountId) -> Collection[str]:
+        """The names that the account is subscribed to, whether there are mailboxes of these names or not."""
+
+    async def subscribe(self, account_id: AccountId, name: str, subscribed: bool) -> None:
+        """Add a name to the subscriptions or remove it. Harmless when repeated. New accounts have all of theirs."""
+
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
+        """The first UID that was not there at the call before: messages from there on are \\Recent (RFC 3501 §2.3.2).
+
+        Costs a write only where something arrived since. Raises MailboxNotFound.
+        """
+
+    async def append(
+        self,
+        account_id: AccountId,
+        mailbox: str,
+        messages: Sequence[Incoming],
+        replaces: tuple[MailboxId, int] | None = None,
+    ) -> Appended:
+        """Put messages into a mailbox, all or none; and in the same transaction expunge the entry they replace.
+
+        Raises MailboxNotFound, and MessageNotFound when what is to be replaced is not there.
+        """
+
+    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """Enter messages into another mailbox too, with their flags and internal dates. Raises MailboxNotFound."""
+
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """`copy`, and expunge, in one transaction (RFC 6851). Raises MailboxNotFound."""
+
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+        """UIDs expunged after `modseq`, ascending; None where that is too long ago to be known (RFC 7162 §3.2.5.1)."""
+
+    async def usage(self, account_id: AccountId) -> int:
+        """Octets that the account's mailboxes hold."""
+
+    async def renderings(
+        self, account_id: AccountId, message_ids: Sequence[MessageId]
+    ) -> Mapping[MessageId, Rendering]:
+        """What FETCH answers of these messages without opening them; those that are gone are left out."""
+
+    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
+        """Where the parts of a message lie. Raises MessageNotFound."""
+
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+        """The raw headers of these messages, empty line included, read together; those that are gone are left out."""
+
+    async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
+        """A summary for each of the snapshot's entries, in their order; an empty one for a message that is gone.
+
+        Kept by the process and brought up to date: asked for again, it costs next to nothing.
+        """
+
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+        """UIDs of the entries whose text contains this as a substring, without regard to case.
+
+        Exact: an index only chooses the candidates. Words broken by line ends match with a space.
+        """
+
     async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
         """Open a raw message of this account for reading. Raises MessageNotFound."""
 
@@ -84,9 +170,14 @@ class MailStore(Protocol):
         """One page of the messages that match, newest first."""
 
     async def set_flags(
-        self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], change: FlagChange
-    ) -> Sequence[Entry]:
-        """Change flags of entries; the entries as they are now, in UID order; vanished UIDs are left out."""
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        change: FlagChange,
+        unchanged_since: int | None = None,
+    ) -> Flagged:
+        """Change flags of entries, but of none with a later modseq than `unchanged_since`. Raises MailboxNotFound."""
 
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
         """Change flags of a message in every mailbox it is entered in. Raises MessageNotFound."""

@@ -6,7 +6,7 @@ message in a mailbox: a UID, flags, a modification sequence.
 """
 
 from dataclasses import dataclass, field
-from enum import IntFlag
+from enum import Enum, IntFlag
 from typing import NamedTuple, NewType
 from uuid import UUID
 
@@ -89,6 +89,7 @@ class Entry(NamedTuple):
     keywords: tuple[str, ...]  # sorted; labels of the API
     internal_date: int  # seconds since the epoch
     modseq: int
+    saved: int  # seconds since the epoch: when it was entered into this mailbox (RFC 8514)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +103,6 @@ class Mailbox:
     uid_next: int
     highest_modseq: int
     special_use: str  # "\\Sent", "" for none (RFC 6154)
-    subscribed: bool
     messages: int
     octets: int
 
@@ -170,6 +170,7 @@ class Change(NamedTuple):
     mailbox_id: MailboxId
     modseq: int
     origin: str | None = None
+    committed: float = 0.0  # seconds since the epoch, as the process that committed it saw them
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,3 +214,80 @@ class FlagChange:
     remove: int = 0
     add_keywords: tuple[str, ...] = field(default=())
     remove_keywords: tuple[str, ...] = field(default=())
+    replace: bool = False  # what is not added is removed, keywords too
+
+
+@dataclass(frozen=True, slots=True)
+class Flagged:
+    """What became of a change of flags: the entries as they are now, in UID order, vanished UIDs left out.
+
+    `modified` are the UIDs left as they were, as they had changed since the modseq that the caller knew (RFC 7162).
+    """
+
+    entries: tuple[Entry, ...]
+    modified: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message to be put into a mailbox by its owner (APPEND)."""
+
+    raw: bytes
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+    internal_date: int | None = None  # seconds since the epoch; None = now
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """Where messages were put: the mailbox's UIDVALIDITY, and their UIDs in the order given."""
+
+    uid_validity: int
+    uids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Copied:
+    """What was copied or moved: the target's UIDVALIDITY, and (source, target) UIDs ascending; vanished ones left out.
+
+    `origins` are the traceparents of the transactions that delivered these messages, at most 32.
+    """
+
+    uid_validity: int
+    uids: tuple[tuple[int, int], ...]
+    origins: tuple[str, ...] = ()
+
+
+class Rendering(NamedTuple):
+    """What FETCH answers of a message without opening it."""
+
+    envelope: bytes
+    bodystructure: bytes
+    preview: str
+    thread: str  # the same for all messages of a conversation: see `rules.thread_id`
+    origin: str | None
+
+
+class Summary(NamedTuple):
+    """What SEARCH, SORT and THREAD look at: decoded header fields, with their case folded where they are text.
+
+    An address field is one text, "name <address>" after "name <address>", separated by ", ".
+    """
+
+    subject: str
+    sender: str  # all of From
+    to: str
+    cc: str
+    bcc: str
+    date: int | None  # seconds since the epoch, from Date:
+    zone: int  # minutes east of Greenwich, from Date: (SENTON looks at the date as it was written)
+    message_id: str
+    references: tuple[str, ...]
+    thread: str
+
+
+class TextPart(Enum):
+    """Where a text is looked for."""
+
+    BODY = "body"  # in the readable parts, decoded
+    ANYWHERE = "anywhere"  # in the header too

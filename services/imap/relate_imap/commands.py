@@ -1,0 +1,362 @@
+"""IMAP commands, parsed: frozen values, one class for each form of arguments (RFC 9051 §6 and its extensions).
+
+`verb` is the command's name in capitals, with "UID " in front where it was given so: "UID FETCH". Nothing here says
+whether a command is allowed now or whether its mailbox exists. Names of mailboxes are decoded: plain Unicode text.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from relate_imap.search_keys import SearchKey
+from relate_imap.sequences import SequenceSet
+from relate_wire.secret import Secret
+
+UNKNOWN = "UNKNOWN"  # the verb of what is no command of ours, so that verbs stay few
+
+
+class FlagList(NamedTuple):
+    """Flags of a STORE or APPEND: bits of `relate_mailstore.types.Flag`, and keywords as they were written."""
+
+    flags: int = 0
+    keywords: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Bare:
+    """A verb alone: CAPABILITY NOOP LOGOUT STARTTLS NAMESPACE IDLE CHECK CLOSE UNSELECT EXPUNGE UNAUTHENTICATE."""
+
+    tag: str
+    verb: str
+
+
+@dataclass(frozen=True, slots=True)
+class Id:
+    """ID (RFC 2971): what the client says of itself; values may be None. Empty for NIL."""
+
+    tag: str
+    fields: tuple[tuple[str, str | None], ...]
+    verb: str = "ID"
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticate:
+    """AUTHENTICATE mechanism [initial-response] (RFC 9051 §6.2.2). `initial` is still base64, `=` for an empty one."""
+
+    tag: str
+    mechanism: str
+    initial: Secret[bytes] | None = None
+    verb: str = "AUTHENTICATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """LOGIN (RFC 9051 §6.2.3)"""
+
+    tag: str
+    login: str
+    secret: Secret[str]
+    verb: str = "LOGIN"
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """A verb and atoms, in capitals: ENABLE (RFC 5161), COMPRESS (RFC 4978)."""
+
+    tag: str
+    verb: str
+    words: tuple[str, ...]
+
+
+class Resync(NamedTuple):
+    """The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): what the client knows of the mailbox."""
+
+    uid_validity: int
+    modseq: int
+    known_uids: SequenceSet | None = None
+    sample: tuple[SequenceSet, SequenceSet] | None = None  # message numbers, and their UIDs
+
+
+@dataclass(frozen=True, slots=True)
+class Select:
+    """SELECT or EXAMINE, with the parameters of RFC 7162."""
+
+    tag: str
+    verb: str
+    mailbox: str
+    condstore: bool = False
+    resync: Resync | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OnMailbox:
+    """A verb and a mailbox: DELETE SUBSCRIBE UNSUBSCRIBE GETQUOTAROOT, and GETQUOTA with a quota root."""
+
+    tag: str
+    verb: str
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    """CREATE, with the USE parameter of RFC 6154: attributes as they were written, "\\Sent"."""
+
+    tag: str
+    mailbox: str
+    special_use: tuple[str, ...] = ()
+    verb: str = "CREATE"
+
+
+@dataclass(frozen=True, slots=True)
+class Rename:
+    """RENAME"""
+
+    tag: str
+    mailbox: str
+    new_name: str
+    verb: str = "RENAME"
+
+
+@dataclass(frozen=True, slots=True)
+class SetQuota:
+    """SETQUOTA (RFC 9208 §4.1.3): refused, as quotas are set elsewhere; parsed, so that it is refused politely."""
+
+    tag: str
+    root: str
+    verb: str = "SETQUOTA"
+
+
+@dataclass(frozen=True, slots=True)
+class List:
+    """LIST with RFC 5258, RFC 5819 and RFC 6154; and LSUB. Options are in capitals.
+
+    `extended` says whether any syntax of RFC 5258 was used: an empty pattern asks for the delimiter only without it.
+    """
+
+    tag: str
+    verb: str
+    reference: str
+    patterns: tuple[str, ...]
+    selection: frozenset[str] = frozenset()  # SUBSCRIBED REMOTE RECURSIVEMATCH SPECIAL-USE
+    returning: frozenset[str] = frozenset()  # SUBSCRIBED CHILDREN SPECIAL-USE
+    status: tuple[str, ...] = ()  # RETURN (STATUS (…))
+    extended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """STATUS; items in capitals, each once."""
+
+    tag: str
+    mailbox: str
+    items: tuple[str, ...]
+    verb: str = "STATUS"
+
+
+class Appended(NamedTuple):
+    """One message of an APPEND. `internal_date` in seconds since the epoch."""
+
+    octets: bytes
+    flags: FlagList = FlagList()
+    internal_date: int | None = None
+    utf8: bool = False  # given as UTF8 (~{…}) (RFC 9755 §4)
+
+
+@dataclass(frozen=True, slots=True)
+class Append:
+    """APPEND, of several messages with MULTIAPPEND (RFC 3502)."""
+
+    tag: str
+    mailbox: str
+    messages: tuple[Appended, ...]
+    verb: str = "APPEND"
+
+
+@dataclass(frozen=True, slots=True)
+class Replace:
+    """REPLACE and UID REPLACE (RFC 8508): APPEND a message and expunge the one with this number (0 is "*")."""
+
+    tag: str
+    verb: str
+    number: int
+    mailbox: str
+    message: Appended
+
+
+class SectionText(StrEnum):
+    """Which text of a section (RFC 9051 §6.4.5): CONTENT is all of the message, or the content of a part."""
+
+    CONTENT = ""
+    HEADER = "HEADER"
+    FIELDS = "HEADER.FIELDS"
+    FIELDS_NOT = "HEADER.FIELDS.NOT"
+    TEXT = "TEXT"
+    MIME = "MIME"
+
+
+class Section(NamedTuple):
+    """What stands in the brackets of BODY[…]: a part's number ("" for the message itself, "1.2"), and a text."""
+
+    part: str = ""
+    text: SectionText = SectionText.CONTENT
+    fields: tuple[str, ...] = ()  # of FIELDS and FIELDS_NOT, in capitals
+
+
+class Item(NamedTuple):
+    """A FETCH attribute without arguments, in capitals.
+
+    UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE MODSEQ EMAILID THREADID SAVEDATE PREVIEW.
+    """
+
+    name: str
+
+
+class Body(NamedTuple):
+    """BODY[section]<partial>, BINARY[section]<partial>, and RFC822 with its kin.
+
+    `label` is the name under which it is returned, without the partial's origin: `BODY[1.HEADER.FIELDS (FROM)]`.
+    """
+
+    section: Section
+    label: bytes
+    peek: bool = False
+    partial: tuple[int, int] | None = None  # offset, octets
+    binary: bool = False  # BINARY: the transfer encoding is undone (RFC 3516)
+
+
+class BinarySize(NamedTuple):
+    """BINARY.SIZE[section] (RFC 3516 §4.3)."""
+
+    section: Section
+    label: bytes
+
+
+Attribute = Item | Body | BinarySize
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """FETCH and UID FETCH; macros are expanded. CHANGEDSINCE and VANISHED of RFC 7162, PARTIAL of RFC 9394."""
+
+    tag: str
+    verb: str
+    numbers: SequenceSet
+    attributes: tuple[Attribute, ...]
+    changed_since: int | None = None
+    vanished: bool = False
+    partial: tuple[int, int] | None = None
+
+
+class StoreMode(StrEnum):
+    """How STORE changes flags (RFC 9051 §6.4.6)."""
+
+    REPLACE = "FLAGS"
+    ADD = "+FLAGS"
+    REMOVE = "-FLAGS"
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """STORE and UID STORE, with UNCHANGEDSINCE of RFC 7162."""
+
+    tag: str
+    verb: str
+    numbers: SequenceSet
+    mode: StoreMode
+    flags: FlagList
+    silent: bool = False
+    unchanged_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """COPY, MOVE and their UID forms."""
+
+    tag: str
+    verb: str
+    numbers: SequenceSet
+    mailbox: str
+
+
+@dataclass(frozen=True, slots=True)
+class UidExpunge:
+    """UID EXPUNGE (RFC 4315)."""
+
+    tag: str
+    numbers: SequenceSet
+    verb: str = "UID EXPUNGE"
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """SEARCH and UID SEARCH. `returning` is None without RETURN (RFC 4731): then the answer is untagged SEARCH.
+
+    An empty RETURN () means ALL, and stands here as {"ALL"}. `partial` is of RFC 9394: from the end where negative.
+    """
+
+    tag: str
+    verb: str
+    key: SearchKey
+    returning: frozenset[str] | None = None  # MIN MAX ALL COUNT SAVE PARTIAL
+    partial: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sort:
+    """SORT and UID SORT (RFC 5256 §3): criteria in capitals, each with whether it is reversed."""
+
+    tag: str
+    verb: str
+    criteria: tuple[tuple[str, bool], ...]  # ARRIVAL CC DATE FROM SIZE SUBJECT TO
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class Thread:
+    """THREAD and UID THREAD (RFC 5256 §3)."""
+
+    tag: str
+    verb: str
+    algorithm: str  # ORDEREDSUBJECT or REFERENCES
+    key: SearchKey
+
+
+@dataclass(frozen=True, slots=True)
+class Invalid:
+    """What is no command. `why` is a sentence for the client and never repeats what it sent.
+
+    `tag` is "*" where none could be read. `code` is a response code without brackets: BADCHARSET, TOOBIG, UNKNOWN-CTE.
+    `refused` says that the form was right and the answer is NO, not BAD.
+    """
+
+    tag: str
+    verb: str
+    why: str
+    code: str = ""
+    refused: bool = False
+
+
+Command = (
+    Bare
+    | Id
+    | Authenticate
+    | Login
+    | Words
+    | Select
+    | OnMailbox
+    | Create
+    | Rename
+    | SetQuota
+    | List
+    | Status
+    | Append
+    | Replace
+    | Fetch
+    | Store
+    | Copy
+    | UidExpunge
+    | Search
+    | Sort
+    | Thread
+    | Invalid
+)

@@ -1,0 +1,65 @@
+"""Sets of message numbers or UIDs, as clients write them and as servers answer them (RFC 9051 §9 sequence-set)."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+STAR = 0xFFFF_FFFF + 1
+"""Stands for "*": above every number there is, so that a set with it is resolved by cutting it off at the largest."""
+
+
+class SequenceSet(NamedTuple):
+    """Ranges with both ends included, ascending, neither overlapping nor adjacent. `saved` is "$" (RFC 5182)."""
+
+    ranges: tuple[tuple[int, int], ...]
+    saved: bool = False
+
+    def __contains__(self, number: object) -> bool:
+        """Whether a number is in the set as it was written; "*" is only STAR."""
+        return isinstance(number, int) and any(first <= number <= last for first, last in self.ranges)
+
+
+SAVED = SequenceSet((), saved=True)
+
+
+def make_set(ranges: Iterable[tuple[int, int]]) -> SequenceSet:
+    """A set of ranges given in any order, either end first."""
+    merged: list[tuple[int, int]] = []
+    for first, last in sorted((min(pair), max(pair)) for pair in ranges):
+        if merged and first <= merged[-1][1] + 1:
+            merged[-1] = merged[-1][0], max(merged[-1][1], last)
+        else:
+            merged.append((first, last))
+    return SequenceSet(tuple(merged))
+
+
+def resolve(numbers: SequenceSet, largest: int) -> Iterator[tuple[int, int]]:
+    """The ranges with "*" as the largest number there is: never above it; none where there are no messages.
+
+    "*" alone, and a range from beyond the largest to "*", mean the largest (RFC 9051 §9: "3291:*").
+    """
+    if largest == 0:
+        return
+    for first, last in numbers.ranges:
+        if first <= largest:
+            yield first, min(last, largest)
+        elif last == STAR:
+            yield largest, largest
+
+
+def encode_set(numbers: Iterable[int]) -> str:
+    """Ascending numbers as a sequence-set: `1:3,7`; empty for none."""
+    return ",".join(f"{first}:{last}" if last > first else str(first) for first, last in ranges_of(numbers))
+
+
+def ranges_of(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Ascending numbers as ranges with both ends included."""
+    iterator = iter(numbers)
+    first = last = next(iterator, None)
+    if first is None or last is None:
+        return
+    for number in iterator:
+        if number != last + 1:
+            yield first, last
+            first = number
+        last = number
+    yield first, last
