@@ -1,0 +1,103 @@
+"""What a command is answered, in the end: OK, NO or BAD, a response code, a sentence (RFC 9051 §7.1, RFC 5530).
+
+Handlers return an `Answer`, or raise one of the errors in REFUSALS; the session puts the tag in front. Whose trouble it
+was stands in the outcome. Text never repeats what the client sent or what went wrong in here.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+
+from relate_accounts.errors import AccountError
+from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound, OverQuota, StoreError
+from relate_wire.dialogue import Farewell
+from relate_wire.reply import NOTHING, Facts, Outcome, Reply, Then
+from relate_wire.sasl import SaslCancelled, SaslError
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """How a command ended. `code` is a response code without its brackets.
+
+    `untagged` and the chunks of `body` go before the tagged line; the last thing that a body yields may be another
+    Answer, which then stands in place of this one.
+    """
+
+    status: str  # OK NO BAD
+    text: str
+    code: str = ""
+    untagged: bytes = b""
+    body: "AsyncIterator[bytes | Answer] | None" = None
+    then: Then = Then.CONTINUE
+    facts: Facts = NOTHING
+    failed: bool = False  # our own trouble
+    excused: bool = False
+
+    def reply(self, tag: str, before: bytes = b"") -> Reply:
+        """The tagged line, with what goes before it."""
+        code = f"[{self.code}] " if self.code else ""
+        line = f"{tag} {self.status} {code}{self.text}\r\n".encode()
+        return Reply(before + line, self._outcome, self.status, self.then, self.facts, excused=self.excused)
+
+    @property
+    def _outcome(self) -> Outcome:
+        if self.status == "OK":
+            return Outcome.OK
+        return Outcome.FAILED if self.failed else Outcome.REFUSED
+
+
+class Refused(Exception):
+    """A handler's way out of nested calls: the client's mistake, or a rule that it met. NO, unless it is `bad`."""
+
+    def __init__(self, text: str, code: str = "", *, bad: bool = False) -> None:
+        super().__init__(text)
+        self.answer = Answer("BAD" if bad else "NO", text, code)
+
+
+def ok(text: str, code: str = "", untagged: bytes = b"", then: Then = Then.CONTINUE) -> Answer:
+    """It is done."""
+    return Answer("OK", text, code, untagged, then=then)
+
+
+def no(text: str, code: str = "", then: Then = Then.CONTINUE) -> Answer:
+    """It is not, for a reason of the client's or a rule."""
+    return Answer("NO", text, code, then=then)
+
+
+def bad(text: str, code: str = "") -> Answer:
+    """It was no command, or none that is allowed now."""
+    return Answer("BAD", text, code)
+
+
+def from_error(error: Exception) -> Answer:
+    """The one translation of errors into answers. What is not known here is a bug of ours."""
+    match error:
+        case Refused():
+            return error.answer
+        case MailboxNotFound():
+            return no("There is no such mailbox", "NONEXISTENT")
+        case MailboxExists():
+            return no("A mailbox of that name is there already", "ALREADYEXISTS")
+        case MessageNotFound():
+            return no("The message is not there any more", "EXPUNGEISSUED")
+        case OverQuota():
+            return no("Not enough room", "OVERQUOTA")
+        case SaslCancelled():
+            return bad(str(error))  # RFC 9051 §6.2.2
+        case SaslError():
+            return bad(str(error), "CLIENTBUG")
+        case StoreError(temporary=True) | AccountError(temporary=True):
+            return Answer("NO", "Not possible now, try again later", "UNAVAILABLE", failed=True)
+        case _:
+            return Answer("NO", "The server has failed", "SERVERBUG", failed=True)
+
+
+# What `from_error` calls a refusal. The rest is for telemetry and the log to see before the client is told.
+REFUSALS = (Refused, MailboxNotFound, MailboxExists, MessageNotFound, OverQuota, SaslError)
+
+FAREWELLS: Mapping[Farewell, bytes] = {
+    Farewell.IDLE: b"* BYE Idle for too long\r\n",
+    Farewell.SHUTDOWN: b"* BYE [UNAVAILABLE] Shutting down\r\n",
+    Farewell.TOO_MANY_ERRORS: b"* BYE [CLIENTBUG] Too many errors\r\n",
+    Farewell.TOO_MANY_CONNECTIONS: b"* BYE [LIMIT] Too many connections\r\n",
+}
+BUSY = FAREWELLS[Farewell.TOO_MANY_CONNECTIONS]

@@ -1,0 +1,97 @@
+"""One client's conversation, as the handlers see it: who it is, what it enabled, which mailbox it has selected.
+
+The session owns it and decides what may be said when; handlers read it, and change it where their command is about
+just that (LOGIN, ENABLE, SELECT).
+"""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from relate_accounts.types import Granted
+from relate_imap.answers import Refused
+from relate_imap.context import Context
+from relate_imap.selected import Numbered, View
+from relate_imap.sequences import SequenceSet
+from relate_mailstore.types import AccountId
+from relate_wire.dialogue import Client, Peer
+
+if TYPE_CHECKING:
+    from relate_imap.framing import Frame
+
+
+class State(StrEnum):
+    """The states of RFC 9051 §3, in its words."""
+
+    NOT_AUTHENTICATED = "not authenticated"
+    AUTHENTICATED = "authenticated"
+    SELECTED = "selected"
+    LOGOUT = "logout"
+
+
+class Extension(StrEnum):
+    """What changes the form of answers once a client has asked for it (RFC 5161, RFC 7162, RFC 9755)."""
+
+    CONDSTORE = "CONDSTORE"
+    QRESYNC = "QRESYNC"
+    UTF8 = "UTF8=ACCEPT"
+    REV2 = "IMAP4REV2"
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The state of one connection."""
+
+    client: "Client[Frame]"
+    context: Context
+    peer: Peer
+    state: State = State.NOT_AUTHENTICATED
+    user: Granted | None = None
+    enabled: set[Extension] = field(default_factory=set)
+    view: View | None = None
+    saved: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
+    failed_logins: int = 0
+    compressed: bool = False
+
+    @property
+    def account(self) -> AccountId:
+        """Whose mail it is about."""
+        assert self.user is not None, "the state table lets nobody in without a login"
+        return AccountId(self.user.user.id)
+
+    @property
+    def selected(self) -> View:
+        """The selected mailbox."""
+        assert self.view is not None, "the state table lets nobody in without a mailbox"
+        return self.view
+
+    @property
+    def writable(self) -> View:
+        """The selected mailbox, if it may be changed. Raises Refused."""
+        if self.selected.read_only:
+            raise Refused("The mailbox is open for reading only", "READ-ONLY")
+        return self.selected
+
+    @property
+    def utf8(self) -> bool:
+        """Whether names and strings go out as UTF-8 (RFC 9755 §3, RFC 9051 §5.1)."""
+        return bool(self.enabled & {Extension.UTF8, Extension.REV2})
+
+    @property
+    def tells_modseq(self) -> bool:
+        """Whether unsolicited FETCH responses hold MODSEQ (RFC 7162 §3.2.4)."""
+        return bool(self.enabled & {Extension.CONDSTORE, Extension.QRESYNC})
+
+    @property
+    def tells_recent(self) -> bool:
+        """Whether the client knows \\Recent: RFC 9051 has done without it."""
+        return Extension.REV2 not in self.enabled
+
+    def pick(self, numbers: SequenceSet, *, uid: bool) -> list[Numbered]:
+        """Messages of the selected mailbox by number or UID, "$" by what was saved. Raises Refused."""
+        if numbers.saved:
+            return list(self.selected.numbered(self.saved))
+        try:
+            return self.selected.pick(numbers, uid=uid)
+        except IndexError:
+            raise Refused("There is no message of that number", bad=True) from None

@@ -1,0 +1,110 @@
+"""Untagged responses: values to octets (RFC 9051 §7). Pure, and the only place where their form is known."""
+
+import time
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from relate_imap.conversation import Conversation, Extension
+from relate_imap.selected import Update, View
+from relate_imap.sequences import encode_set
+from relate_mailstore.types import Entry, Flag
+
+CRLF = b"\r\n"
+
+SYSTEM_FLAGS = {
+    Flag.ANSWERED: "\\Answered",
+    Flag.FLAGGED: "\\Flagged",
+    Flag.DELETED: "\\Deleted",
+    Flag.SEEN: "\\Seen",
+    Flag.DRAFT: "\\Draft",
+}
+
+RECENT = "\\Recent"
+
+_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_UNQUOTABLE = (b"\r", b"\n", b"\0")
+
+
+def string(octets: bytes, *, utf8: bool = False) -> bytes:
+    """A string: quoted where that can be, else a literal (RFC 9051 §4.3)."""
+    if len(octets) > 1000 or any(octet in octets for octet in _UNQUOTABLE) or not (utf8 or octets.isascii()):
+        return b"{%d}\r\n%b" % (len(octets), octets)
+    return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def nstring(text: str | None, *, utf8: bool = False) -> bytes:
+    """A string, or NIL for none."""
+    return b"NIL" if text is None else string(text.encode(), utf8=utf8)
+
+
+@lru_cache(4096)
+def flag_list(flags: int, keywords: tuple[str, ...], recent: bool = False) -> bytes:
+    """`(\\Seen $Forwarded)`: system flags, keywords, and \\Recent for who knows it."""
+    names = [name for flag, name in SYSTEM_FLAGS.items() if flags & flag]
+    return f"({' '.join([*names, *keywords, *([RECENT] if recent else [])])})".encode()
+
+
+@lru_cache(4096)
+def _day(days: int) -> str:
+    date = time.gmtime(days * 86400)
+    return f"{date.tm_mday:2d}-{_MONTHS[date.tm_mon - 1]}-{date.tm_year:04d}"
+
+
+def date_time(seconds: int) -> bytes:
+    """`" 7-Feb-1994 21:52:25 +0000"`: quoted, in UTC."""
+    days, rest = divmod(seconds, 86400)
+    minutes, second = divmod(rest, 60)
+    return b'"%b %02d:%02d:%02d +0000"' % (_day(days).encode(), *divmod(minutes, 60), second)
+
+
+def exists(count: int) -> bytes:
+    """How many messages there are."""
+    return b"* %d EXISTS\r\n" % count
+
+
+def fetch(number: int, *attributes: bytes) -> bytes:
+    """`* n FETCH (…)`"""
+    return b"* %d FETCH (%b)\r\n" % (number, b" ".join(attributes))
+
+
+def vanished(uids: Iterable[int], *, earlier: bool = False) -> bytes:
+    """`* VANISHED (EARLIER) 1:3` (RFC 7162 §3.2.10); nothing for none."""
+    numbers = encode_set(uids).encode()
+    return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", numbers) if numbers else b""
+
+
+def flags_of(conversation: Conversation, view: View, entry: Entry) -> bytes:
+    """`FLAGS (…)` of a message, as this client knows flags."""
+    return b"FLAGS " + flag_list(entry.flags, entry.keywords, conversation.tells_recent and view.is_recent(entry))
+
+
+def flags_changed(
+    conversation: Conversation, view: View, number: int, entry: Entry, *, uid: bool, silent: bool = False
+) -> bytes:
+    """An unsolicited FETCH response: flags, unless `silent`; the UID where it was asked for by UID, or is owed."""
+    attributes = [] if silent else [flags_of(conversation, view, entry)]
+    if uid or Extension.QRESYNC in conversation.enabled:
+        attributes.insert(0, b"UID %d" % entry.uid)
+    if conversation.tells_modseq:
+        attributes.append(b"MODSEQ (%d)" % entry.modseq)
+    return fetch(number, *attributes)
+
+
+def update(conversation: Conversation, view: View, news: Update, *, uid: bool) -> bytes:
+    """What a view has learned, told: what is gone, how many there are, what has other flags."""
+    parts: list[bytes] = []
+    if news.expunged:
+        parts.append(_expunged(news.expunged, vanish=Extension.QRESYNC in conversation.enabled))
+    if news.exists is not None:
+        parts.append(exists(news.exists))
+        if conversation.tells_recent:
+            parts.append(b"* %d RECENT\r\n" % view.recent)
+    parts.extend(flags_changed(conversation, view, number, entry, uid=uid) for number, entry in news.changed)
+    return b"".join(parts)
+
+
+def _expunged(gone: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
+    """From the last to the first, so that no number changes before it is told."""
+    if vanish:
+        return vanished(uid for _, uid in gone)
+    return b"".join(b"* %d EXPUNGE\r\n" % number for number, _ in reversed(gone))

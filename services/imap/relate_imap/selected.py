@@ -1,0 +1,153 @@
+"""A mailbox as one client knows it: which message has which number, and what it has not been told yet. Pure.
+
+Numbers change only when the client is told (RFC 9051 §7.5.1), and that is forbidden while it may be using them: so a
+view holds on to messages that are gone until it may say so. All views of a mailbox share the entries of one snapshot;
+one has entries of its own only while it holds on to something.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+
+from relate_imap.sequences import STAR, SequenceSet, resolve
+from relate_mailstore.types import Entry, Snapshot
+
+_uid = attrgetter("uid")
+
+Numbered = tuple[int, Entry]
+"""A message number, and what it stands for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """What the client is to be told, in this order: what is gone, how many there are, what has other flags.
+
+    `expunged` are (number, UID) as the client numbers them before this, ascending; `exists` is None where nothing
+    arrived; `changed` are numbered as they are after all of it.
+    """
+
+    expunged: tuple[tuple[int, int], ...] = ()
+    exists: int | None = None
+    arrived: tuple[Entry, ...] = ()
+    changed: tuple[Numbered, ...] = ()
+
+
+NOTHING_NEW = Update()
+
+
+class View:
+    """One client's view of its selected mailbox. `first_recent` is the UID from which messages are \\Recent."""
+
+    def __init__(self, snapshot: Snapshot, *, read_only: bool, first_recent: int = STAR) -> None:
+        self.snapshot = snapshot
+        self.entries: Sequence[Entry] = snapshot.entries
+        self.read_only = read_only
+        self.first_recent = first_recent
+        self._told: dict[int, int] = {}  # modseqs by UID: what the client knows beyond `entries`, of its own STOREs
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    # --- numbers
+
+    def number(self, uid: int) -> int | None:
+        """The number of the message with this UID."""
+        place = bisect_left(self.entries, uid, key=_uid)
+        return place + 1 if place < len(self.entries) and self.entries[place].uid == uid else None
+
+    def pick(self, numbers: SequenceSet, *, uid: bool) -> list[Numbered]:
+        """The messages with these numbers or UIDs, in order.
+
+        UIDs of no message are left out (RFC 9051 §6.4.9); a number of none is the client's error. Raises IndexError.
+        """
+        return self._by_uid(numbers) if uid else self._by_number(numbers)
+
+    def numbered(self, uids: Iterable[int]) -> Iterator[Numbered]:
+        """Messages by their UIDs, those that are not there left out."""
+        for uid in uids:
+            number = self.number(uid)
+            if number is not None:
+                yield number, self.entries[number - 1]
+
+    def _by_number(self, numbers: SequenceSet) -> list[Numbered]:
+        count = len(self.entries)
+        if any(last > count and last != STAR or first > count and first != STAR for first, last in numbers.ranges):
+            raise IndexError("no such message")
+        if not count:  # "*" in an empty mailbox (RFC 9051 §9: an error, but harmless and sent by many)
+            return []
+        return [
+            numbered
+            for first, last in resolve(numbers, count)
+            for numbered in enumerate(self.entries[first - 1 : last], first)
+        ]
+
+    def _by_uid(self, numbers: SequenceSet) -> list[Numbered]:
+        if not self.entries:
+            return []
+        picked: list[Numbered] = []
+        for first, last in resolve(numbers, self.entries[-1].uid):
+            start = bisect_left(self.entries, first, key=_uid)
+            stop = bisect_left(self.entries, last + 1, start, key=_uid)
+            picked.extend(enumerate(self.entries[start:stop], start + 1))
+        return picked
+
+    def is_recent(self, entry: Entry) -> bool:
+        """Whether this session is the first to see the message (RFC 3501 §2.3.2)."""
+        return entry.uid >= self.first_recent
+
+    @property
+    def recent(self) -> int:
+        """How many messages are \\Recent."""
+        return len(self.entries) - bisect_left(self.entries, self.first_recent, key=_uid)
+
+    # --- change
+
+    def tell(self, entries: Iterable[Entry]) -> None:
+        """The client is being told of these by the command under way: `advance` need not."""
+        self._told.update((entry.uid, entry.modseq) for entry in entries)
+
+    def advance(self, snapshot: Snapshot, *, may_expunge: bool) -> Update:
+        """Take over a later snapshot of the mailbox; what the client is to be told of it now."""
+        if snapshot is self.snapshot and self.entries is snapshot.entries:
+            if self._told:
+                self._told.clear()
+            return NOTHING_NEW
+        known, before, now = self.entries, self.snapshot.mailbox, snapshot.entries
+        survivors = now[: bisect_left(now, before.uid_next, key=_uid)]
+        arrived = now[len(survivors) :]
+        expunged = self._gone(survivors)
+        changed = [entry for entry in survivors if entry.modseq > before.highest_modseq and not self._knows(entry)]
+        self.snapshot = snapshot
+        if expunged and not may_expunge:
+            self.entries = _hold_on(known, now, arrived)
+            expunged = ()
+        else:
+            self.entries = now
+        self._told.clear()
+        exists = len(self.entries) if arrived else None
+        return Update(expunged, exists, arrived, tuple(self.numbered_entries(changed)))
+
+    def numbered_entries(self, entries: Iterable[Entry]) -> Iterator[Numbered]:
+        """These entries with their numbers, those that are not there left out."""
+        for entry in entries:
+            number = self.number(entry.uid)
+            if number is not None:
+                yield number, entry
+
+    def _knows(self, entry: Entry) -> bool:
+        return bool(self._told) and self._told.get(entry.uid) == entry.modseq
+
+    def _gone(self, survivors: Sequence[Entry]) -> tuple[tuple[int, int], ...]:
+        """What the client knows and the mailbox has no more, or had in the meantime only."""
+        known = self.entries
+        if len(survivors) == len(known):  # UIDs are never used again: as many as before are the same as before
+            return ()
+        alive = {entry.uid for entry in survivors}
+        return tuple((number, entry.uid) for number, entry in enumerate(known, 1) if entry.uid not in alive)
+
+
+def _hold_on(known: Sequence[Entry], now: Sequence[Entry], arrived: Sequence[Entry]) -> Sequence[Entry]:
+    """What the client knows, gone or not, as it is now; and what arrived."""
+    current = {entry.uid: entry for entry in now}
+    return (*(current.get(entry.uid, entry) for entry in known), *arrived)

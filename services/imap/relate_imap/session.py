@@ -1,0 +1,215 @@
+"""The IMAP session (RFC 9051 §3): which command is allowed when, what follows each, without a socket or a database.
+
+Which command is allowed in which state, and who handles it, is the table COMMANDS. After each command the client is
+told what else has changed in its mailbox (RFC 9051 §7), but never that a message is gone while numbers are in use.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from relate_imap import answers, responses
+from relate_imap.answers import Answer
+from relate_imap.commands import Command, Invalid
+from relate_imap.context import Context
+from relate_imap.conversation import Conversation, State
+from relate_imap.framing import Frame, ImapFramer
+from relate_imap.grammar import parse
+from relate_imap.handlers import (
+    access,
+    append,
+    capability,
+    copying,
+    expunge,
+    fetch,
+    idle,
+    listing,
+    mailboxes,
+    quota,
+    search,
+    selecting,
+    sorting,
+    store,
+    threading,
+)
+from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
+from relate_wire.reply import Reply
+
+Handler = Callable[[Conversation, Any], Awaitable[Answer]]
+
+ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
+NOT_AUTHENTICATED = frozenset({State.NOT_AUTHENTICATED})
+AUTHENTICATED = frozenset({State.AUTHENTICATED, State.SELECTED})
+SELECTED = frozenset({State.SELECTED})
+
+
+class Rule(NamedTuple):
+    """When a command is allowed, and who handles it."""
+
+    states: frozenset[State]
+    handler: Handler
+
+
+COMMANDS: Mapping[str, Rule] = {
+    "CAPABILITY": Rule(ANY, capability.on_capability),
+    "NOOP": Rule(ANY, capability.on_noop),
+    "ID": Rule(ANY, capability.on_id),
+    "LOGOUT": Rule(ANY, access.on_logout),
+    "STARTTLS": Rule(NOT_AUTHENTICATED, access.on_starttls),
+    "AUTHENTICATE": Rule(NOT_AUTHENTICATED, access.on_authenticate),
+    "LOGIN": Rule(NOT_AUTHENTICATED, access.on_login),
+    "COMPRESS": Rule(AUTHENTICATED, access.on_compress),
+    "ENABLE": Rule(AUTHENTICATED, capability.on_enable),
+    "NAMESPACE": Rule(AUTHENTICATED, listing.on_namespace),
+    "LIST": Rule(AUTHENTICATED, listing.on_list),
+    "LSUB": Rule(AUTHENTICATED, listing.on_lsub),
+    "STATUS": Rule(AUTHENTICATED, listing.on_status),
+    "SELECT": Rule(AUTHENTICATED, selecting.on_select),
+    "EXAMINE": Rule(AUTHENTICATED, selecting.on_select),
+    "CREATE": Rule(AUTHENTICATED, mailboxes.on_create),
+    "DELETE": Rule(AUTHENTICATED, mailboxes.on_delete),
+    "RENAME": Rule(AUTHENTICATED, mailboxes.on_rename),
+    "SUBSCRIBE": Rule(AUTHENTICATED, mailboxes.on_subscribe),
+    "UNSUBSCRIBE": Rule(AUTHENTICATED, mailboxes.on_unsubscribe),
+    "APPEND": Rule(AUTHENTICATED, append.on_append),
+    "IDLE": Rule(AUTHENTICATED, idle.on_idle),
+    "GETQUOTA": Rule(AUTHENTICATED, quota.on_getquota),
+    "GETQUOTAROOT": Rule(AUTHENTICATED, quota.on_getquotaroot),
+    "SETQUOTA": Rule(AUTHENTICATED, quota.on_setquota),
+    "CHECK": Rule(SELECTED, capability.on_noop),
+    "CLOSE": Rule(SELECTED, selecting.on_close),
+    "UNSELECT": Rule(SELECTED, selecting.on_unselect),
+    "EXPUNGE": Rule(SELECTED, expunge.on_expunge),
+    "UID EXPUNGE": Rule(SELECTED, expunge.on_uid_expunge),
+    "FETCH": Rule(SELECTED, fetch.on_fetch),
+    "UID FETCH": Rule(SELECTED, fetch.on_fetch),
+    "STORE": Rule(SELECTED, store.on_store),
+    "UID STORE": Rule(SELECTED, store.on_store),
+    "COPY": Rule(SELECTED, copying.on_copy),
+    "UID COPY": Rule(SELECTED, copying.on_copy),
+    "MOVE": Rule(SELECTED, copying.on_move),
+    "UID MOVE": Rule(SELECTED, copying.on_move),
+    "REPLACE": Rule(SELECTED, append.on_replace),
+    "UID REPLACE": Rule(SELECTED, append.on_replace),
+    "SEARCH": Rule(SELECTED, search.on_search),
+    "UID SEARCH": Rule(SELECTED, search.on_search),
+    "SORT": Rule(SELECTED, sorting.on_sort),
+    "UID SORT": Rule(SELECTED, sorting.on_sort),
+    "THREAD": Rule(SELECTED, threading.on_thread),
+    "UID THREAD": Rule(SELECTED, threading.on_thread),
+}
+
+# RFC 9051 §7.5.1, RFC 5256 §3: while their numbers are on the way no message may be said to be gone.
+NUMBERS_IN_USE = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
+
+
+class ImapEngine:
+    """IMAP, put together for one connection: a `relate_wire.dialogue.Engine`."""
+
+    def __init__(self, client: Client[Frame], context: Context) -> None:
+        framer = ImapFramer()
+        self._conversation = Conversation(client, context, client.peer)
+        self.framer: Framer[Frame] = framer
+        self.session: Session[Command] = ImapSession(self._conversation, partial(framer.allow, context.append_limit))
+
+    def parse(self, frame: Frame) -> Command:
+        """See `grammar.parse`."""
+        return parse(frame, utf8=self._conversation.utf8)
+
+
+class ImapSession:
+    """One client's session: a `relate_wire.dialogue.Session`. `welcome` is called when the client has logged in."""
+
+    in_transaction = False  # there are none in IMAP
+
+    def __init__(self, conversation: Conversation, welcome: Callable[[], None]) -> None:
+        self._conversation = conversation
+        self._welcome = welcome
+
+    @property
+    def state(self) -> str:
+        """The state in the RFC's words."""
+        return self._conversation.state.value
+
+    async def greet(self) -> Reply:
+        """Capabilities come with the greeting: a round trip less for everybody (RFC 9051 §7.1)."""
+        capabilities = " ".join(capability.capabilities(self._conversation))
+        return answers.ok("Relate Mail ready", f"CAPABILITY {capabilities}").reply("*")
+
+    async def handle(self, command: Command) -> Reply:
+        """Answer one command. Refusals are answered here; the store's trouble, and our bugs, are raised."""
+        answer = await self._answer(command)
+        if answer.body is not None:
+            return Reply(answer.untagged, code=answer.status, body=self._stream(command, answer))
+        return answer.reply(command.tag, answer.untagged + await self._news(command.verb))
+
+    def sorry(self, command: Command, error: Exception) -> Reply:
+        """A tagged NO; the session goes on."""
+        return answers.from_error(error).reply(command.tag)
+
+    def farewell(self, reason: Farewell) -> bytes:
+        """The last words."""
+        return answers.FAREWELLS[reason]
+
+    def secured(self, peer: Peer) -> None:
+        """Nothing was learned in the clear that would have to be forgotten (RFC 9051 §6.2.1)."""
+        self._conversation.peer = peer
+
+    async def close(self) -> None:
+        """Nothing is held: \\Deleted messages stay where they are."""
+
+    async def _answer(self, command: Command) -> Answer:
+        if isinstance(command, Invalid):
+            return (answers.no if command.refused else answers.bad)(command.why, command.code)
+        rule = COMMANDS[command.verb]
+        before = self._conversation.state
+        if before not in rule.states:
+            return answers.bad(f"Not allowed when {before}")
+        try:
+            answer = await rule.handler(self._conversation, command)
+        except answers.REFUSALS as refusal:
+            return answers.from_error(refusal)
+        if before is State.NOT_AUTHENTICATED and self._conversation.state is State.AUTHENTICATED:
+            self._welcome()
+        return answer
+
+    async def _stream(self, command: Command, answer: Answer) -> AsyncIterator[bytes | Reply]:
+        """The body, then what else has changed, then the tagged line.
+
+        The store's trouble between two messages ends the command, and not the session.
+        """
+        assert answer.body is not None
+        try:
+            async for chunk in answer.body:
+                if isinstance(chunk, Answer):
+                    answer = chunk
+                else:
+                    yield chunk
+        except answers.REFUSALS as refusal:
+            answer = answers.from_error(refusal)
+        yield answer.reply(command.tag, answer.untagged + await self._news(command.verb))
+
+    async def _news(self, verb: str) -> bytes:
+        """What has changed in the selected mailbox, as far as it may be said now."""
+        conversation = self._conversation
+        view = conversation.view
+        if view is None:
+            return b""
+        try:
+            snapshot = await conversation.context.store.refresh(view.snapshot)
+        except MailboxNotFound:
+            return deselect(conversation)
+        except StoreError:
+            return b""  # it will be told another time: what the client asked for has been done
+        if snapshot is view.snapshot and view.entries is snapshot.entries:
+            return b""
+        update = view.advance(snapshot, may_expunge=verb not in NUMBERS_IN_USE)
+        return responses.update(conversation, view, update, uid=verb.startswith("UID "))
+
+
+def deselect(conversation: Conversation) -> bytes:
+    """The mailbox is gone from under the client; RFC 9051 leaves open how to say so, and this is how Dovecot does."""
+    conversation.view = None
+    conversation.state = State.AUTHENTICATED
+    return b"* OK [CLOSED] The mailbox was deleted\r\n"
