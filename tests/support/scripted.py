@@ -6,12 +6,12 @@ engine's session it is the `Client`.
 
 import asyncio
 import contextlib
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt
+from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.reply import Reply, Then
 
 # A session that is stuck fails its test after so many seconds; one that works never waits so long.
@@ -34,6 +34,7 @@ class Connection(Generic[FrameT, CommandT]):
         self.peer = peer
         self.replies: list[Reply] = []
         """Every reply, the greeting first."""
+        self.pushes: list[Push] = []
         self.errors: list[Exception] = []
         """What `handle` raised: expected only where a test makes the store fail."""
         self.handshakes = 0
@@ -106,11 +107,24 @@ class Connection(Generic[FrameT, CommandT]):
         self._said += octets
         self._spoke.set()
 
-    async def ask(self, prompt: bytes, mode: Enum) -> FrameT:
-        """Say `prompt` and wait for a frame of that mode."""
+    async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT:
+        """Say `prompt` and wait for a frame of that mode; meanwhile say what is pushed."""
         self.engine.framer.expect(mode)
         self._write(prompt)
-        return await self._next_frame()
+        if pushes is None:
+            return await self._next_frame()
+        pushing = asyncio.create_task(self._push(pushes))
+        try:
+            return await self._next_frame()
+        finally:
+            pushing.cancel()
+            await asyncio.wait([pushing])
+
+    async def _push(self, pushes: AsyncGenerator[Push, None]) -> None:
+        async with contextlib.aclosing(pushes):
+            async for push in pushes:
+                self.pushes.append(push)
+                self._write(push.octets)
 
     async def _run(self) -> None:
         try:
@@ -169,6 +183,8 @@ class Connection(Generic[FrameT, CommandT]):
         try:
             if reply.body is not None:
                 async for chunk in reply.body:
+                    if isinstance(chunk, Reply):
+                        return await self._send(chunk)
                     self._write(chunk)
         except Exception as error:
             self.errors.append(error)

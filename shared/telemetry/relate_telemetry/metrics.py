@@ -84,11 +84,15 @@ class CommandMetrics(Protocol):
     def record(self, verb: str, outcome: str, done: Done, seconds: float) -> None:
         """Count one command; `verb` and `outcome` are from fixed tables."""
 
+    def pushed(self, seconds: float | None) -> None:
+        """Count a push, and how long after the commit it was; None where that is not known."""
+
 
 class ReaderMetrics:
-    """POP3 and IMAP: commands by name, messages and octets that left."""
+    """POP3 and IMAP: commands by name, messages and octets that left; in IMAP, pushes."""
 
     def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
+        self._push_latency = histogram(meter, "imap.push.latency") if protocol == "imap" else None
         self.active = up_down_counter(meter, f"{protocol}.sessions.active")
         self._messages = counter(meter, f"{protocol}.messages.retrieved")
         self._sent = counter(meter, f"{protocol}.bytes.sent")
@@ -107,6 +111,11 @@ class ReaderMetrics:
             self._sent.add(done.sent)
         if done.messages_retrieved:
             self._messages.add(done.messages_retrieved)
+
+    def pushed(self, seconds: float | None) -> None:
+        """Count a push."""
+        if self._push_latency is not None and seconds is not None:
+            self._push_latency.record(seconds)
 
 
 class SmtpMetrics:
@@ -128,6 +137,9 @@ class SmtpMetrics:
             self._messages.add(done.messages_received)
         if done.processing is not None:
             self._processing.record(done.processing * 1000)
+
+    def pushed(self, seconds: float | None) -> None:
+        """Nobody is told anything unasked in SMTP."""
 
 
 class AuthMetrics:

@@ -62,6 +62,9 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     _duration("smtp", "SMTP"),
     _duration("pop3", "POP3"),
     _duration("imap", "IMAP"),
+    Instrument(
+        "imap.push.latency", "histogram", "s", "Time from the commit of a change to its push to a client that idles"
+    ),
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
     Instrument(SPANS_DROPPED, "counter", "spans", "Spans that were lost on the way out (tagged by reason)"),
@@ -143,7 +146,12 @@ def transaction_span(protocol: ProtocolName) -> str:
 
 def command_span(protocol: ProtocolName, verb: str) -> str:
     """The name of a command's span; `verb` is from a fixed table."""
-    return f"{protocol}.command.{verb.lower()}"
+    return f"{protocol}.command.{verb.lower().replace(' ', '_')}"
+
+
+def push_span(protocol: ProtocolName) -> str:
+    """The name of a push's span: from the commit of a change to the client's being told."""
+    return f"{protocol}.push"
 
 
 def auth_span(source: SourceName) -> str:

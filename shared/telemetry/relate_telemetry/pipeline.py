@@ -6,7 +6,7 @@ command itself: from there the store's decorators find the transaction and the r
 
 import re
 from dataclasses import dataclass
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import NamedTuple
 
 from opentelemetry.context import Context, create_key, get_value
@@ -28,11 +28,12 @@ from relate_telemetry.names import (
     ProtocolName,
     command_keys,
     command_span,
+    push_span,
     session_span,
     transaction_span,
 )
 from relate_telemetry.scope import SpanScope
-from relate_telemetry.seam import Done
+from relate_telemetry.seam import Done, Pushed
 
 VERB_LIMIT = 64  # verbs of one protocol: twice what IMAP has with all our extensions; label sets cost memory for good
 
@@ -220,6 +221,22 @@ class Command(SpanScope):
         """The command met trouble of ours."""
         self._failed = True
         super().fault(error)
+
+    def pushed(self, pushed: Pushed) -> None:
+        """A span of its own, which is seen at once and not when the wait ends, linked to what delivered the news."""
+        pipeline, now = self._pipeline, time_ns()
+        began = min(int(pushed.committed * 1e9) or now, now)
+        span = pipeline.tracer.start_span(
+            push_span(pipeline.protocol),
+            self._context(),
+            SpanKind.PRODUCER,
+            {pipeline.keys.octets_sent: pushed.octets},
+            start_time=began,
+        )
+        for origin in pushed.origins:
+            add_link(span, origin)
+        span.end(now)
+        pipeline.metrics.pushed((now - began) / 1e9 if pushed.committed else None)
 
     def finish(self, done: Done) -> None:
         """The reply is sent."""

@@ -32,6 +32,18 @@ class Done:
     linked: str | None = None  # a traceparent: what the transaction is to be linked to
 
 
+@dataclass(frozen=True, slots=True)
+class Pushed:
+    """What a client that waits within a command was told unasked: octets, and the origins of what they are about.
+
+    `committed` is when the change was, in seconds since the epoch, 0 where that is not known.
+    """
+
+    octets: int
+    origins: tuple[str, ...] = ()
+    committed: float = 0.0
+
+
 class CommandTelemetry(Protocol):
     """One command, from its last octet read to its reply sent. While entered, its span is the current one."""
 
@@ -43,6 +55,9 @@ class CommandTelemetry(Protocol):
 
     def fault(self, error: BaseException) -> None:
         """The command met trouble of ours: status Error, exception.type and exception.message."""
+
+    def pushed(self, pushed: Pushed) -> None:
+        """The client was told of a change while the command waits for it (IMAP IDLE)."""
 
     def finish(self, done: Done) -> None:
         """The reply is sent."""
@@ -88,6 +103,9 @@ class NoTelemetry:
         return None
 
     def fault(self, error: BaseException) -> None:
+        """Nothing."""
+
+    def pushed(self, pushed: Pushed) -> None:
         """Nothing."""
 
     def finish(self, done: Done) -> None:

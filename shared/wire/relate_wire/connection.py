@@ -8,9 +8,14 @@ are kept by the server's sweep, one for all connections: a timer per command wou
 import asyncio
 import ssl
 import time
-from typing import cast
+import zlib
+from typing import TYPE_CHECKING, cast
 
 from relate_wire.dialogue import ClientGone, Farewell, Peer
+
+if TYPE_CHECKING:
+    _Inflate = zlib._Decompress
+    _Deflate = zlib._Compress
 
 # What may wait to be parsed before the transport is asked to pause: one full read of the loop.
 READ_HIGH = 256 * 1024
@@ -33,11 +38,13 @@ class Connection(asyncio.Protocol):
     """A connection accepted; `timeout` is in seconds and holds for each wait."""
 
     __slots__ = (
+        "_deflate",
         "_drained",
         "_eof",
         "_headway",
         "_incoming",
         "_incoming_size",
+        "_inflate",
         "_interrupted",
         "_lost",
         "_outgoing",
@@ -58,6 +65,8 @@ class Connection(asyncio.Protocol):
         self._incoming_size = 0
         self._outgoing: list[bytes] = []
         self._outgoing_size = 0
+        self._inflate: _Inflate | None = None
+        self._deflate: _Deflate | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._drained: asyncio.Future[None] | None = None
         self._paused_reading = False
@@ -143,6 +152,8 @@ class Connection(asyncio.Protocol):
             await self._wait()
         data = self._incoming[0] if len(self._incoming) == 1 else b"".join(self._incoming)
         self.forget_input()
+        if self._inflate is not None:
+            data = self._expand(self._inflate, data)
         if self._paused_reading and not self._lost:
             self._paused_reading = False
             self._open().resume_reading()
@@ -182,7 +193,10 @@ class Connection(asyncio.Protocol):
     def send_queued(self) -> None:
         """Hand what is queued to the transport, without waiting."""
         if self._outgoing and not self._lost:
-            self._open().write(b"".join(self._outgoing) if len(self._outgoing) > 1 else self._outgoing[0])
+            octets = b"".join(self._outgoing) if len(self._outgoing) > 1 else self._outgoing[0]
+            if self._deflate is not None:
+                octets = self._deflate.compress(octets) + self._deflate.flush(zlib.Z_SYNC_FLUSH)
+            self._open().write(octets)
         self._outgoing.clear()
         self._outgoing_size = 0
 
@@ -198,6 +212,12 @@ class Connection(asyncio.Protocol):
         if transport is None:
             raise ClientGone("lost in the TLS handshake")
         self._transport = transport
+
+    def start_compression(self) -> None:
+        """From here on both directions are deflated (RFC 4978)."""
+        self.forget_input()
+        self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
+        self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
 
     def close(self) -> None:
         """Send what is queued, then close."""
@@ -218,6 +238,20 @@ class Connection(asyncio.Protocol):
             return peer
         cipher = tls.cipher()
         return Peer(peer.address, peer.port, True, f"{tls.version()} {cipher[0] if cipher else ''}")
+
+    def _expand(self, inflate: "_Inflate", data: bytes) -> bytes:
+        """Inflate, but no more than one full read at a time: a thousand octets may hold a million. Raises ClientGone.
+
+        May give nothing, where a block has only begun.
+        """
+        try:
+            octets = inflate.decompress(data, READ_HIGH)
+        except zlib.error as error:
+            raise ClientGone("what came is not deflated") from error
+        if inflate.unconsumed_tail:
+            self._incoming.insert(0, inflate.unconsumed_tail)
+            self._incoming_size += len(inflate.unconsumed_tail)
+        return octets
 
     def _open(self) -> asyncio.Transport:
         if self._transport is None or self._lost:

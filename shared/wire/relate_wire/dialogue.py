@@ -6,6 +6,7 @@ session  command → reply; the state machine, awaiting ports only
 client   what a handler may ask of the client in the middle of its command (a SASL response, DATA's content)
 """
 
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
@@ -48,6 +49,19 @@ class Prompt:
     octets: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Push:
+    """Octets for a client that waits within a command (IMAP IDLE), and what they are about.
+
+    `origins` are the traceparents of the transactions that delivered what is told; `committed` is when the change was,
+    in seconds since the epoch, 0 where that is not known.
+    """
+
+    octets: bytes
+    origins: tuple[str, ...] = ()
+    committed: float = 0.0
+
+
 FrameT = TypeVar("FrameT")
 CommandT = TypeVar("CommandT", bound="CommandLike")
 FrameT_co = TypeVar("FrameT_co", covariant=True)
@@ -88,8 +102,11 @@ class Client(Protocol[FrameT_co]):
     def peer(self) -> Peer:
         """Who is at the other end, and whether TLS is on."""
 
-    async def ask(self, prompt: bytes, mode: Enum) -> FrameT_co:
-        """Send `prompt`, then wait for one frame of that mode. Raises ClientGone."""
+    async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT_co:
+        """Send `prompt`, then wait for one frame of that mode. Raises ClientGone.
+
+        In the meantime the client is sent what `pushes` yields, as it comes; the iterator is closed with the wait.
+        """
 
 
 class Session(Protocol[CommandT_contra]):

@@ -9,16 +9,17 @@ import asyncio
 import secrets
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
 import structlog
 
-from relate_telemetry.seam import CommandTelemetry, Done, ProtocolTelemetry
+from relate_telemetry.seam import CommandTelemetry, Done, NoTelemetry, ProtocolTelemetry, Pushed
 from relate_wire.connection import NEVER, Connection, Interrupted
-from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt
+from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.limits import Limits
 from relate_wire.reply import Outcome, Reply, Then
 
@@ -73,6 +74,7 @@ class Driver(Generic[FrameT, CommandT]):
         self._session_id = secrets.token_hex(8)
         self._engine: Engine[FrameT, CommandT] = listener.engine(self)
         self._telemetry = service.telemetry.session(self._session_id, peer.address, listener.port)
+        self._seen: CommandTelemetry = NoTelemetry()  # the command at hand
         self._waited = 0.0  # for the client, within the command at hand
         self._consumed = 0  # octets, up to the command at hand
         self._refusals = 0  # in a row
@@ -82,14 +84,17 @@ class Driver(Generic[FrameT, CommandT]):
         """Who is at the other end."""
         return self._peer
 
-    async def ask(self, prompt: bytes, mode: Enum) -> FrameT:
+    async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT:
         """Send a prompt in the middle of a command and wait for a frame of that mode. Raises ClientGone."""
         self._engine.framer.expect(mode)
         self.connection.write(prompt)
-        self.connection.patient = True  # a command under way may still be finished during a graceful stop
+        self.connection.patient = pushes is None  # a command under way may be finished during a graceful stop
         began = time.perf_counter()
         try:
-            return await self._next_frame()
+            if pushes is None:
+                return await self._next_frame()
+            async with self._pushing(pushes):
+                return await self._next_frame()
         except Interrupted as interrupted:
             self._take_leave(interrupted.reason)
             raise ClientGone(interrupted.reason.value) from None
@@ -128,6 +133,8 @@ class Driver(Generic[FrameT, CommandT]):
             then = await self._perform(self._engine.parse(frame))
             if then is Then.STARTTLS:
                 await self._start_tls()
+            elif then is Then.COMPRESS:
+                self._start_compression()
             commands += 1
             if commands % TURN == 0:
                 await asyncio.sleep(0)
@@ -158,9 +165,9 @@ class Driver(Generic[FrameT, CommandT]):
         session, connection = self._engine.session, self.connection
         self._waited, written, gone = 0.0, connection.written, None
         with self._telemetry.command(command.verb, session.state) as seen:
+            self._seen = seen
             try:
-                reply = await self._answer(command, seen)
-                await self._send(reply, seen)
+                reply = await self._send(await self._answer(command, seen), seen)
             except ClientGone as error:
                 reply, gone = GONE, error
             seen.finish(self._done(reply, connection.written - written))
@@ -178,16 +185,19 @@ class Driver(Generic[FrameT, CommandT]):
             self._report(command.verb, error, seen)
             return self._engine.session.sorry(command, error)
 
-    async def _send(self, reply: Reply, seen: CommandTelemetry) -> None:
-        """Queue the head, stream the body. Raises ClientGone, also when the body fails half-way."""
+    async def _send(self, reply: Reply, seen: CommandTelemetry) -> Reply:
+        """Queue the head, stream the body; the reply that says how it went. Raises ClientGone, also when it fails."""
         connection = self.connection
         connection.write(reply.head)
         if connection.is_full:  # six octets may ask for a megabyte, and those behind them for gigabytes
             await connection.flush()
         if reply.body is None:
-            return
+            return reply
         try:
             async for chunk in reply.body:
+                if isinstance(chunk, Reply):
+                    connection.write(chunk.head)
+                    return chunk
                 connection.write(chunk)
                 if connection.is_full:
                     await connection.flush()
@@ -197,6 +207,31 @@ class Driver(Generic[FrameT, CommandT]):
             # Half an answer can't be taken back: only a closed connection says that it is not whole.
             self._report(reply.code, error, seen)
             raise ClientGone("the reply failed half-way") from error
+        return reply
+
+    @asynccontextmanager
+    async def _pushing(self, pushes: AsyncGenerator[Push, None]) -> AsyncIterator[None]:
+        """While inside, the client is sent what comes."""
+        task = asyncio.create_task(self._push(pushes), name="pushes")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def _push(self, pushes: AsyncGenerator[Push, None]) -> None:
+        seen, connection = self._seen, self.connection
+        try:
+            async with aclosing(pushes):
+                async for push in pushes:
+                    connection.write(push.octets)
+                    await connection.flush()
+                    connection.begin_wait()
+                    seen.pushed(Pushed(len(push.octets), push.origins, push.committed))
+        except ClientGone:
+            return  # whoever waits for its frame finds out, too
+        except Exception as error:  # noqa: BLE001 - the client can still end the wait, and is told everything then
+            self._report("push", error, seen)
 
     def _done(self, reply: Reply, sent: int) -> Done:
         before, self._consumed = self._consumed, self._engine.framer.consumed
@@ -235,6 +270,12 @@ class Driver(Generic[FrameT, CommandT]):
         self.connection.send_queued()
         await self.connection.start_tls(self._service.tls, self._service.limits.handshake_timeout)
         self._secured()
+
+    def _start_compression(self) -> None:
+        """RFC 4978 §3: the client sends nothing between its command and our OK, and everything deflated after it."""
+        self._engine.framer.clear()
+        self.connection.send_queued()
+        self.connection.start_compression()
 
     def _secured(self) -> None:
         self._peer = self.connection.secure_peer(self._peer)

@@ -46,6 +46,8 @@ NOTHING = Facts()
 class Reply:
     """One reply: `head` is sent first, then each chunk of `body` as it is produced.
 
+    The last thing that a body yields may be the Reply that says how it went: it stands in place of this one.
+
     `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table. `excused` is a
     refusal that a client with good sense may earn any number of: the driver does not count it.
     """
@@ -55,5 +57,5 @@ class Reply:
     code: str = ""
     then: Then = Then.CONTINUE
     facts: Facts = NOTHING
-    body: AsyncIterator[bytes] | None = None
+    body: "AsyncIterator[bytes] | AsyncIterator[bytes | Reply] | None" = None
     excused: bool = False

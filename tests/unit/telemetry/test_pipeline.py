@@ -85,7 +85,7 @@ def test_each_imap_command_is_a_trace_of_its_own_linked_to_the_session(telemetry
         perform(session, verb)
     session.end("closed")
     root = seen.span("imap.session")
-    commands = [seen.span("imap.command.select"), seen.span("imap.command.uid fetch")]
+    commands = [seen.span("imap.command.select"), seen.span("imap.command.uid_fetch")]
     for command in commands:
         assert (command.parent_id, command.kind) == ("", "SERVER")
         assert [(link.trace_id, link.span_id) for link in command.links] == [(root.trace_id, root.span_id)]
