@@ -1,15 +1,25 @@
-"""Settings of the IMAP server: `Imap__Port` and its like."""
+"""The settings of the IMAP server: `Imap__Port` and its like. What all line protocols share is in `relate_wire`."""
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from relate_wire.config import ServiceSettings
+
+# RFC 9051 §5.4: an autologout timer MUST be of at least thirty minutes.
+SHORTEST_TIMEOUT = 1800.0
 
 
 class ImapSettings(ServiceSettings):
-    """Ports, and RFC 9051 §5.4: no less than 30 minutes of silence."""
+    """What the environment says about IMAP. Ports: 0 lets the system choose."""
 
     prefix: ClassVar[str] = "Imap"
 
-    port: int = 2143
-    secure_port: int = 2993
-    session_timeout: float = 1800.0
+    port: int = Field(default=2143, ge=0, le=65_535)
+    secure_port: int = Field(default=2993, ge=0, le=65_535)
+    """TLS from the first octet."""
+    session_timeout: float = Field(default=SHORTEST_TIMEOUT, ge=SHORTEST_TIMEOUT)
+    max_connections_per_user: int = Field(default=50, ge=1)
+    """Of one process. Mail programs open one for each folder that they watch."""
+    max_message_size_bytes: int = Field(default=50 * 1024 * 1024, ge=1024)
+    """Of an APPEND (RFC 7889)."""

@@ -1,14 +1,58 @@
 """What all sessions of one server share: the ports, the limits, what may be offered to whom."""
 
 import time
+from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Protocol
 
 from relate_accounts.ports import Authenticator
 from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId
 from relate_wire.dialogue import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")
+
+
+class Opening(Protocol):
+    """A mailbox that is being selected, as it is seen."""
+
+    def found(self, messages: int) -> None:
+        """It is there, with so many messages."""
+
+
+class Unseen:
+    """Nobody looks."""
+
+    def found(self, messages: int) -> None:
+        """Nothing."""
+
+
+def unseen(mailbox: str, read_only: bool) -> AbstractContextManager[Opening]:
+    """A selection that nobody looks at."""
+    return nullcontext(Unseen())
+
+
+class SessionLimit:
+    """How many sessions each account has, and how many it may have in this process."""
+
+    def __init__(self, each: int) -> None:
+        self._each = each
+        self._open: Counter[AccountId] = Counter()
+
+    def enter(self, account: AccountId) -> bool:
+        """Whether there is room for another one."""
+        if self._open[account] >= self._each:
+            return False
+        self._open[account] += 1
+        return True
+
+    def leave(self, account: AccountId) -> None:
+        """One has ended."""
+        self._open[account] -= 1
+        if not self._open[account]:
+            del self._open[account]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +64,11 @@ class Context:
     server_name: str
     append_limit: int
     """Octets of a message (APPENDLIMIT, RFC 7889)."""
+    sessions: SessionLimit
     allows_plaintext: Callable[[Peer], bool]
     starttls_available: bool
+    selecting: Callable[[str, bool], AbstractContextManager[Opening]] = unseen
+    """Around the selection of a mailbox, by name and whether for reading only."""
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""
 

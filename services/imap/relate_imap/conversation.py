@@ -56,13 +56,15 @@ class Conversation:
     @property
     def account(self) -> AccountId:
         """Whose mail it is about."""
-        assert self.user is not None, "the state table lets nobody in without a login"
+        if self.user is None:
+            raise RuntimeError("the state table let somebody in without a login")
         return AccountId(self.user.user.id)
 
     @property
     def selected(self) -> View:
         """The selected mailbox."""
-        assert self.view is not None, "the state table lets nobody in without a mailbox"
+        if self.view is None:
+            raise RuntimeError("the state table let somebody in without a mailbox")
         return self.view
 
     @property

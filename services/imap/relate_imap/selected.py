@@ -33,9 +33,6 @@ class Update:
     changed: tuple[Numbered, ...] = ()
 
 
-NOTHING_NEW = Update()
-
-
 class View:
     """One client's view of its selected mailbox. `first_recent` is the UID from which messages are \\Recent."""
 
@@ -72,7 +69,7 @@ class View:
 
     def _by_number(self, numbers: SequenceSet) -> list[Numbered]:
         count = len(self.entries)
-        if any(last > count and last != STAR or first > count and first != STAR for first, last in numbers.ranges):
+        if any((last > count and last != STAR) or (first > count and first != STAR) for first, last in numbers.ranges):
             raise IndexError("no such message")
         if not count:  # "*" in an empty mailbox (RFC 9051 §9: an error, but harmless and sent by many)
             return []
@@ -107,12 +104,12 @@ class View:
         """The client is being told of these by the command under way: `advance` need not."""
         self._told.update((entry.uid, entry.modseq) for entry in entries)
 
+    def has_told(self, snapshot: Snapshot) -> bool:
+        """Whether the client knows all of this snapshot already."""
+        return snapshot is self.snapshot and self.entries is snapshot.entries and not self._told
+
     def advance(self, snapshot: Snapshot, *, may_expunge: bool) -> Update:
         """Take over a later snapshot of the mailbox; what the client is to be told of it now."""
-        if snapshot is self.snapshot and self.entries is snapshot.entries:
-            if self._told:
-                self._told.clear()
-            return NOTHING_NEW
         known, before, now = self.entries, self.snapshot.mailbox, snapshot.entries
         survivors = now[: bisect_left(now, before.uid_next, key=_uid)]
         arrived = now[len(survivors) :]

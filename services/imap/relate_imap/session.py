@@ -5,10 +5,11 @@ told what else has changed in its mailbox (RFC 9051 §7), but never that a messa
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from relate_imap import answers, responses
+from relate_imap import answers
 from relate_imap.answers import Answer
 from relate_imap.commands import Command, Invalid
 from relate_imap.context import Context
@@ -32,7 +33,7 @@ from relate_imap.handlers import (
     store,
     threading,
 )
-from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_imap.news import news
 from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
 from relate_wire.reply import Reply
 
@@ -100,9 +101,6 @@ COMMANDS: Mapping[str, Rule] = {
     "UID THREAD": Rule(SELECTED, threading.on_thread),
 }
 
-# RFC 9051 §7.5.1, RFC 5256 §3: while their numbers are on the way no message may be said to be gone.
-NUMBERS_IN_USE = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
-
 
 class ImapEngine:
     """IMAP, put together for one connection: a `relate_wire.dialogue.Engine`."""
@@ -141,8 +139,8 @@ class ImapSession:
         """Answer one command. Refusals are answered here; the store's trouble, and our bugs, are raised."""
         answer = await self._answer(command)
         if answer.body is not None:
-            return Reply(answer.untagged, code=answer.status, body=self._stream(command, answer))
-        return answer.reply(command.tag, answer.untagged + await self._news(command.verb))
+            return Reply(answer.untagged, code=answer.status, body=self._stream(command, answer, answer.body))
+        return answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))
 
     def sorry(self, command: Command, error: Exception) -> Reply:
         """A tagged NO; the session goes on."""
@@ -157,7 +155,11 @@ class ImapSession:
         self._conversation.peer = peer
 
     async def close(self) -> None:
-        """Nothing is held: \\Deleted messages stay where they are."""
+        """\\Deleted messages stay where they are."""
+        conversation = self._conversation
+        if conversation.user is not None:
+            conversation.context.sessions.leave(conversation.account)
+            conversation.user = None
 
     async def _answer(self, command: Command) -> Answer:
         if isinstance(command, Invalid):
@@ -174,42 +176,20 @@ class ImapSession:
             self._welcome()
         return answer
 
-    async def _stream(self, command: Command, answer: Answer) -> AsyncIterator[bytes | Reply]:
+    async def _stream(
+        self, command: Command, answer: Answer, body: AsyncIterator[bytes | Answer]
+    ) -> AsyncIterator[bytes | Reply]:
         """The body, then what else has changed, then the tagged line.
 
         The store's trouble between two messages ends the command, and not the session.
         """
-        assert answer.body is not None
+        answer = replace(answer, untagged=b"")  # it was sent before the body
         try:
-            async for chunk in answer.body:
+            async for chunk in body:
                 if isinstance(chunk, Answer):
                     answer = chunk
                 else:
                     yield chunk
         except answers.REFUSALS as refusal:
             answer = answers.from_error(refusal)
-        yield answer.reply(command.tag, answer.untagged + await self._news(command.verb))
-
-    async def _news(self, verb: str) -> bytes:
-        """What has changed in the selected mailbox, as far as it may be said now."""
-        conversation = self._conversation
-        view = conversation.view
-        if view is None:
-            return b""
-        try:
-            snapshot = await conversation.context.store.refresh(view.snapshot)
-        except MailboxNotFound:
-            return deselect(conversation)
-        except StoreError:
-            return b""  # it will be told another time: what the client asked for has been done
-        if snapshot is view.snapshot and view.entries is snapshot.entries:
-            return b""
-        update = view.advance(snapshot, may_expunge=verb not in NUMBERS_IN_USE)
-        return responses.update(conversation, view, update, uid=verb.startswith("UID "))
-
-
-def deselect(conversation: Conversation) -> bytes:
-    """The mailbox is gone from under the client; RFC 9051 leaves open how to say so, and this is how Dovecot does."""
-    conversation.view = None
-    conversation.state = State.AUTHENTICATED
-    return b"* OK [CLOSED] The mailbox was deleted\r\n"
+        yield answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))

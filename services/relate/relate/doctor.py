@@ -37,7 +37,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; never raises."""
     findings = [await _database(settings), await _postmaster(settings)]
     findings += [await _port(name, host, port) for name, host, port in _ports(settings)]
-    findings += [_certificate(section) for section in (settings.smtp, settings.pop3)]
+    findings += [_certificate(section) for section in (settings.smtp, settings.pop3, settings.imap)]
     findings.append(await _collector(settings.shared.telemetry.endpoint))
     return findings
 
@@ -73,12 +73,14 @@ async def _postmaster(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
-    smtp, pop3, api = settings.smtp, settings.pop3, settings.api
+    smtp, pop3, imap, api = settings.smtp, settings.pop3, settings.imap, settings.api
     yield "smtp submission", smtp.host, smtp.port
     yield "smtp submission, TLS", smtp.host, smtp.secure_port
     yield "smtp reception", smtp.host, smtp.mx_port
     yield "pop3", pop3.host, pop3.port
     yield "pop3, TLS", pop3.host, pop3.secure_port
+    yield "imap", imap.host, imap.port
+    yield "imap, TLS", imap.host, imap.secure_port
     yield "api", api.host, api.port
 
 

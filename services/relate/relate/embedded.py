@@ -9,6 +9,7 @@ from relate import demo
 from relate.banner import show_banner
 from relate.settings import Settings
 from relate_api.__main__ import api_served
+from relate_imap.__main__ import imap_service
 from relate_pop3.__main__ import pop3_service
 from relate_service.resources import Resources, opened
 from relate_service.workers import stop_requested
@@ -49,6 +50,8 @@ def _servers(settings: Settings, resources: Resources, parts: Collection[str]) -
         yield Server(smtp_service(settings.smtp, resources))
     if "pop3" in parts:
         yield Server(pop3_service(settings.pop3, resources))
+    if "imap" in parts:
+        yield Server(imap_service(settings.imap, resources))
     if "api" in parts:
         yield api_served(settings.api, resources)
 

@@ -1,0 +1,58 @@
+"""The IMAP server as a process of its own, and how it is put together. Wiring, and nothing else."""
+
+from relate_accounts.traced import TracedAuthenticator
+from relate_config import load
+from relate_imap.answers import BUSY
+from relate_imap.config import ImapSettings
+from relate_imap.context import Context, SessionLimit
+from relate_imap.framing import Frame
+from relate_imap.session import ImapEngine
+from relate_imap.traced import traced_selecting
+from relate_mailstore.traced import TracedMailStore
+from relate_service.resources import Resources, ResourceSettings, opened
+from relate_service.workers import run, stop_requested
+from relate_wire.dialogue import Client
+from relate_wire.driver import Listener, Service
+from relate_wire.limits import raise_open_files
+from relate_wire.server import Server
+
+
+def imap_service(settings: ImapSettings, resources: Resources) -> Service:
+    """IMAP on its two ports: STARTTLS on one, TLS from the first octet on the other. Raises CertificateError."""
+    telemetry = resources.telemetry
+    operations = telemetry.operations("imap")
+    context = Context(
+        store=TracedMailStore(resources.store, operations),
+        authenticator=TracedAuthenticator(resources.authenticator, telemetry.auth("imap")),
+        server_name=settings.server_name,
+        append_limit=settings.max_message_size_bytes,
+        sessions=SessionLimit(settings.max_connections_per_user),
+        allows_plaintext=settings.allows_plaintext,
+        starttls_available=True,
+        selecting=traced_selecting(operations),
+    )
+
+    def engine(client: Client[Frame]) -> ImapEngine:
+        return ImapEngine(client, context)
+
+    listeners = (
+        Listener(settings.host, settings.port, engine),
+        Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
+    )
+    return Service(
+        "imap", listeners, telemetry.protocol("imap"), settings.limits(), settings.tls(), BUSY, settings.workers > 1
+    )
+
+
+async def serve(_: int = 0) -> None:
+    """Serve until asked to stop."""
+    raise_open_files()
+    async with (
+        opened(ResourceSettings(), "relate-imap") as resources,
+        Server(imap_service(load(ImapSettings), resources)),
+    ):
+        await stop_requested()
+
+
+if __name__ == "__main__":
+    run(serve, load(ImapSettings).workers)

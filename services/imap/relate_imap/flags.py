@@ -1,0 +1,53 @@
+"""Flags as a client names them, and as they are kept: keywords know no case, but keep the first spelling."""
+
+from collections.abc import Iterable, Sequence
+from itertools import chain
+
+from relate_imap.answers import Refused
+from relate_imap.commands import FlagList, StoreMode
+from relate_mailstore.types import Entry, FlagChange
+
+# Every keyword costs all clients that list the mailbox: more than people ever label, or as long, is a program's error.
+MAX_KEYWORDS = 100
+MAX_KEYWORD = 255
+
+# Keywords that programs agree on (the registry of RFC 5788, and what Thunderbird writes), in their usual spelling.
+WELL_KNOWN = (
+    "$Forwarded",
+    "$MDNSent",
+    "$SubmitPending",
+    "$Submitted",
+    "$Junk",
+    "$NotJunk",
+    "$Phishing",
+    "$Important",
+    "Junk",
+    "NonJunk",
+)
+_USUAL = {keyword.lower(): keyword for keyword in WELL_KNOWN}
+
+
+def change_of(mode: StoreMode, flags: FlagList) -> FlagChange:
+    """What a STORE asks for."""
+    match mode:
+        case StoreMode.ADD:
+            return FlagChange(add=flags.flags, add_keywords=flags.keywords)
+        case StoreMode.REMOVE:
+            return FlagChange(remove=flags.flags, remove_keywords=flags.keywords)
+        case StoreMode.REPLACE:
+            return FlagChange(add=flags.flags, add_keywords=flags.keywords, replace=True)
+
+
+def spelled(flags: FlagList, entries: Sequence[Entry] = ()) -> FlagList:
+    """The same flags with keywords as they are spelled here already. Raises Refused for too many or too long."""
+    if not flags.keywords:
+        return flags
+    if len(flags.keywords) > MAX_KEYWORDS or any(len(keyword) > MAX_KEYWORD for keyword in flags.keywords):
+        raise Refused("Too many keywords, or too long", "LIMIT")
+    usual = _USUAL | {keyword.lower(): keyword for keyword in keywords_of(entries)}
+    return flags._replace(keywords=tuple(usual.get(keyword.lower(), keyword) for keyword in flags.keywords))
+
+
+def keywords_of(entries: Iterable[Entry]) -> list[str]:
+    """All keywords in use, in order."""
+    return sorted(set(chain.from_iterable({entry.keywords for entry in entries})))

@@ -1,0 +1,102 @@
+"""STARTTLS, AUTHENTICATE, LOGIN, COMPRESS, LOGOUT: getting in, and out again (RFC 9051 §6.2, §6.1.3)."""
+
+from relate_accounts.types import Denied, Granted, Scope
+from relate_imap.answers import Answer, Refused, bad, no, ok
+from relate_imap.commands import Authenticate, Bare, Login, Words
+from relate_imap.context import MECHANISMS
+from relate_imap.conversation import Conversation, State
+from relate_imap.framing import Mode
+from relate_imap.handlers.capability import capabilities
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.types import AccountId
+from relate_wire.reply import Then
+from relate_wire.sasl import SaslError, authenticate
+from relate_wire.secret import Secret
+
+# A person mistypes once or twice; a program that guesses has to connect again, and is counted by its address.
+MAX_FAILED_LOGINS = 3
+
+PRIVACY_REQUIRED = Refused("Log in over TLS", "PRIVACYREQUIRED")
+
+
+async def on_starttls(conversation: Conversation, _: Bare) -> Answer:
+    """RFC 9051 §6.2.1"""
+    if not conversation.context.offers_tls(conversation.peer):
+        return bad("TLS is on already" if conversation.peer.secure else "TLS is not available")
+    return ok("Begin TLS negotiation", then=Then.STARTTLS)
+
+
+async def on_login(conversation: Conversation, command: Login) -> Answer:
+    """RFC 9051 §6.2.3"""
+    return await _log_in(conversation, command.login, command.secret)
+
+
+async def on_authenticate(conversation: Conversation, command: Authenticate) -> Answer:
+    """RFC 9051 §6.2.2, with the initial response of RFC 4959."""
+
+    async def ask(challenge: bytes) -> bytes:
+        frame = await conversation.client.ask(b"+ %b\r\n" % challenge, Mode.RESPONSE)
+        if frame.fault is not None:
+            raise SaslError("Malformed response")
+        return frame.text
+
+    if command.mechanism not in MECHANISMS:
+        return no("Unknown authentication mechanism", "CANNOT")
+    if not conversation.context.mechanisms(conversation.peer):
+        raise PRIVACY_REQUIRED
+    initial = command.initial.reveal() if command.initial else None
+    credentials = await authenticate(command.mechanism, initial, ask)
+    if credentials.authorize_as:  # nobody reads anybody else's mail here
+        return _denied(conversation, Denied(None))
+    return await _log_in(conversation, credentials.login, credentials.secret)
+
+
+async def on_compress(conversation: Conversation, command: Words) -> Answer:
+    """RFC 4978 §3"""
+    if command.words != ("DEFLATE",):
+        return bad("Only DEFLATE is known")
+    if conversation.compressed:
+        return no("Compressed already", "COMPRESSIONACTIVE")
+    conversation.compressed = True
+    return ok("Deflating", then=Then.COMPRESS)
+
+
+async def on_logout(conversation: Conversation, _: Bare) -> Answer:
+    """RFC 9051 §6.1.3. \\Deleted messages stay: LOGOUT is no CLOSE."""
+    conversation.state = State.LOGOUT
+    conversation.view = None
+    return ok("See you", untagged=b"* BYE Logging out\r\n", then=Then.CLOSE)
+
+
+async def _log_in(conversation: Conversation, login: str, secret: Secret[str]) -> Answer:
+    context, peer = conversation.context, conversation.peer
+    if not context.mechanisms(peer):
+        raise PRIVACY_REQUIRED
+    verdict = await context.authenticator.validate(login, secret.reveal(), Scope.IMAP, peer.address)
+    if not isinstance(verdict, Granted):
+        return _denied(conversation, verdict)
+    account_id = AccountId(verdict.user.id)
+    await _provision(conversation, account_id)
+    if not context.sessions.enter(account_id):
+        return no("Too many sessions of this account", "LIMIT", Then.CLOSE)
+    conversation.user = verdict
+    conversation.state = State.AUTHENTICATED
+    return ok("Logged in", f"CAPABILITY {' '.join(capabilities(conversation))}")
+
+
+async def _provision(conversation: Conversation, account_id: AccountId) -> None:
+    """An account that never had any mail gets its mailboxes now."""
+    store = conversation.context.store
+    try:
+        await store.mailbox(account_id)
+    except MailboxNotFound:
+        await store.provision(account_id)
+
+
+def _denied(conversation: Conversation, verdict: Denied) -> Answer:
+    """The same sentence for every reason (RFC 5530 §3); credentials of who guessed too often were not looked at."""
+    conversation.failed_logins += 1
+    then = Then.CLOSE if conversation.failed_logins >= MAX_FAILED_LOGINS else Then.CONTINUE
+    if verdict.rate_limited:
+        return no("Too many failed logins, try again later", "UNAVAILABLE", then)
+    return no("Login failed", "AUTHENTICATIONFAILED", then)

@@ -1,0 +1,60 @@
+"""COPY and MOVE (RFC 9051 §6.4.7-8, RFC 6851), with the UIDs that came of it (RFC 4315 §3)."""
+
+from relate_imap.answers import Answer, Refused, ok
+from relate_imap.commands import Copy
+from relate_imap.conversation import Conversation
+from relate_imap.selected import Numbered
+from relate_imap.sequences import encode_set
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.types import Copied
+
+TRY_CREATE = Refused("There is no such mailbox", "TRYCREATE")
+
+
+async def on_copy(conversation: Conversation, command: Copy) -> Answer:
+    """The client's own copies: nothing changes here."""
+    store, view = conversation.context.store, conversation.selected
+    picked = _pick(conversation, command)
+    if not picked:
+        return ok("There was nothing to copy")
+    await check_quota(conversation, sum(entry.size for _, entry in picked))
+    try:
+        copied = await store.copy(conversation.account, view.snapshot.mailbox.id, _uids(picked), command.mailbox)
+    except MailboxNotFound:
+        raise TRY_CREATE from None
+    return ok("Copied", _copy_uid(copied)) if copied.uids else ok("Nothing of it was there any more")
+
+
+async def on_move(conversation: Conversation, command: Copy) -> Answer:
+    """COPYUID comes before the client hears that they are gone (RFC 6851 §4.3)."""
+    store, view = conversation.context.store, conversation.writable
+    picked = _pick(conversation, command)
+    if not picked:
+        return ok("There was nothing to move")
+    try:
+        moved = await store.move(conversation.account, view.snapshot.mailbox.id, _uids(picked), command.mailbox)
+    except MailboxNotFound:
+        raise TRY_CREATE from None
+    if not moved.uids:
+        return ok("Nothing of it was there any more")
+    return ok("Moved", untagged=f"* OK [{_copy_uid(moved)}] Moved UIDs\r\n".encode())
+
+
+async def check_quota(conversation: Conversation, octets: int) -> None:
+    """Raises OverQuota unless there is room for so much more."""
+    quota = conversation.user.user.quota if conversation.user else None
+    if quota is not None:
+        await conversation.context.store.check_quota(conversation.account, octets, quota)
+
+
+def _pick(conversation: Conversation, command: Copy) -> list[Numbered]:
+    return conversation.pick(command.numbers, uid=command.verb.startswith("UID "))
+
+
+def _uids(picked: list[Numbered]) -> list[int]:
+    return [entry.uid for _, entry in picked]
+
+
+def _copy_uid(copied: Copied) -> str:
+    sources, targets = zip(*copied.uids, strict=True)
+    return f"COPYUID {copied.uid_validity} {encode_set(sources)} {encode_set(targets)}"

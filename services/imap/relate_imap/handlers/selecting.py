@@ -1,0 +1,122 @@
+"""SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 §6.3.2-3, §6.4.1-2), with quick resynchronization (RFC 7162 §3.2.5)."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from relate_imap import responses
+from relate_imap.answers import Answer, Refused, from_error, ok
+from relate_imap.commands import Bare, Resync, Select
+from relate_imap.conversation import Conversation, Extension, State
+from relate_imap.flags import keywords_of
+from relate_imap.grammar import names
+from relate_imap.handlers.listing import mailbox_id
+from relate_imap.resync import vanished_since
+from relate_imap.selected import View
+from relate_imap.sequences import STAR
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.types import Entry, Flag, Snapshot
+
+SYSTEM_FLAGS = tuple(responses.SYSTEM_FLAGS.values())
+ANY_KEYWORD = " \\*"
+
+
+async def on_select(conversation: Conversation, command: Select) -> Answer:
+    """SELECT and EXAMINE. Whatever was selected is not any more, even if this one fails."""
+    if command.resync and Extension.QRESYNC not in conversation.enabled:
+        raise Refused("QRESYNC was not enabled", bad=True)
+    closed = deselect(conversation)
+    try:
+        view = await _open(conversation, command)
+    except MailboxNotFound as error:
+        return replace(from_error(error), untagged=closed)
+    if command.condstore or command.resync:
+        conversation.enabled.add(Extension.CONDSTORE)
+    conversation.view, conversation.state = view, State.SELECTED
+    resynced = await _resync(conversation, view, command.resync) if command.resync else b""
+    code = "READ-ONLY" if view.read_only else "READ-WRITE"
+    return ok("Selected", code, closed + b"".join(_describe(conversation, view)) + resynced)
+
+
+async def on_close(conversation: Conversation, _: Bare) -> Answer:
+    """What is marked \\Deleted is removed, and the client is not told which (RFC 9051 §6.4.1)."""
+    store, view = conversation.context.store, conversation.selected
+    if not view.read_only:
+        snapshot = await store.refresh(view.snapshot)
+        marked = [entry.uid for entry in snapshot.entries if entry.flags & Flag.DELETED]
+        if marked:
+            await store.expunge(conversation.account, snapshot.mailbox.id, marked)
+    deselect(conversation)
+    return ok("Closed")
+
+
+async def on_unselect(conversation: Conversation, _: Bare) -> Answer:
+    """RFC 3691: nothing is removed."""
+    deselect(conversation)
+    return ok("Unselected")
+
+
+def deselect(conversation: Conversation) -> bytes:
+    """No mailbox is selected any more; what to say about that, if there was one (RFC 7162 §3.2.11)."""
+    if conversation.view is None:
+        return b""
+    conversation.view, conversation.state, conversation.saved = None, State.AUTHENTICATED, ()
+    return b"* OK [CLOSED] Previous mailbox is closed\r\n"
+
+
+async def _open(conversation: Conversation, command: Select) -> View:
+    context, account = conversation.context, conversation.account
+    read_only = command.verb == "EXAMINE"
+    with context.selecting(command.mailbox, read_only) as seen:
+        snapshot = await context.store.snapshot(account, command.mailbox)
+        seen.found(len(snapshot.entries))
+        recent = await _first_recent(conversation, snapshot, read_only)
+    return View(snapshot, read_only=read_only, first_recent=recent)
+
+
+async def _first_recent(conversation: Conversation, snapshot: Snapshot, read_only: bool) -> int:
+    """From which UID on messages are \\Recent. EXAMINE leaves them so for the next one (RFC 3501 §6.3.2)."""
+    if not conversation.tells_recent:
+        return STAR
+    if read_only:
+        return snapshot.mailbox.first_recent
+    return await conversation.context.store.take_recent(conversation.account, snapshot.mailbox.id)
+
+
+def _describe(conversation: Conversation, view: View) -> Iterator[bytes]:
+    """What RFC 9051 §6.3.2 requires, and for who knows RFC 3501 only what that does."""
+    mailbox, entries = view.snapshot.mailbox, view.entries
+    flags = " ".join((*SYSTEM_FLAGS, *keywords_of(entries)))
+    yield f"* FLAGS ({flags})\r\n".encode()
+    yield f"* OK [PERMANENTFLAGS ({'' if view.read_only else flags + ANY_KEYWORD})] Flags kept\r\n".encode()
+    yield responses.exists(len(entries))
+    if conversation.tells_recent:
+        yield b"* %d RECENT\r\n" % view.recent
+        unseen = _first_unseen(entries)
+        if unseen:
+            yield b"* OK [UNSEEN %d] First unseen\r\n" % unseen
+    else:
+        name = names.encode_mailbox(mailbox.name, utf8=conversation.utf8)
+        yield b'* LIST () "/" %b\r\n' % name
+    yield b"* OK [UIDVALIDITY %d] UIDs valid\r\n" % mailbox.uid_validity
+    yield b"* OK [UIDNEXT %d] Predicted next UID\r\n" % mailbox.uid_next
+    yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % mailbox.highest_modseq
+    yield b"* OK [MAILBOXID (%b)] Ok\r\n" % mailbox_id(mailbox)
+
+
+def _first_unseen(entries: Sequence[Entry]) -> int:
+    return next((number for number, entry in enumerate(entries, 1) if not entry.flags & Flag.SEEN), 0)
+
+
+async def _resync(conversation: Conversation, view: View, known: Resync) -> bytes:
+    """What has vanished and what has changed since the client looked last (RFC 7162 §3.2.5.1-2)."""
+    mailbox = view.snapshot.mailbox
+    if known.uid_validity != mailbox.uid_validity:
+        return b""
+    gone = await vanished_since(conversation, known.modseq, known.known_uids)
+    changed = [entry for entry in view.entries if entry.modseq > known.modseq]
+    fetches = (
+        responses.flags_changed(conversation, view, number, entry, uid=True)
+        for number, entry in view.numbered_entries(changed)
+        if known.known_uids is None or entry.uid in known.known_uids
+    )
+    return responses.vanished(gone, earlier=True) + b"".join(fetches)

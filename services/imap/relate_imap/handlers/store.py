@@ -1,0 +1,45 @@
+"""STORE and UID STORE (RFC 9051 §6.4.6), conditional too (RFC 7162 §3.1.3)."""
+
+from collections.abc import Iterable
+
+from relate_imap import responses
+from relate_imap.answers import Answer, ok
+from relate_imap.commands import Store
+from relate_imap.conversation import Conversation, Extension
+from relate_imap.flags import change_of, spelled
+from relate_imap.sequences import encode_set
+from relate_mailstore.types import Entry
+
+
+async def on_store(conversation: Conversation, command: Store) -> Answer:
+    """Flags as they are afterwards, of every message that the client named; only modseqs, if it says SILENT."""
+    view = conversation.writable
+    if command.unchanged_since is not None:
+        conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
+    by_uid = command.verb.startswith("UID ")
+    picked = conversation.pick(command.numbers, uid=by_uid)
+    if not picked:
+        return ok("There was nothing to change")
+    flagged = await conversation.context.store.set_flags(
+        conversation.account,
+        view.snapshot.mailbox.id,
+        [entry.uid for _, entry in picked],
+        change_of(command.mode, spelled(command.flags, view.entries)),
+        command.unchanged_since,
+    )
+    left = frozenset(flagged.modified)
+    changed = [entry for entry in flagged.entries if entry.uid not in left]
+    view.tell(changed)
+    untagged = b"" if command.silent and not conversation.tells_modseq else _tell(conversation, command, changed)
+    if not left:
+        return ok("Stored", untagged=untagged)
+    numbers = [entry.uid if by_uid else number for number, entry in picked if entry.uid in left]
+    return ok("Some had changed meanwhile", f"MODIFIED {encode_set(numbers)}", untagged)
+
+
+def _tell(conversation: Conversation, command: Store, entries: Iterable[Entry]) -> bytes:
+    view, by_uid = conversation.selected, command.verb.startswith("UID ")
+    return b"".join(
+        responses.flags_changed(conversation, view, number, entry, uid=by_uid, silent=command.silent)
+        for number, entry in view.numbered_entries(entries)
+    )
