@@ -110,7 +110,7 @@ NUMBERS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
     "UNSEEN": lambda _, entries: _unseen(entries),
     "DELETED": lambda _, entries: len(_deleted(entries)),
     "DELETED-STORAGE": lambda _, entries: sum(entry.size for entry in _deleted(entries)),
-    "RECENT": lambda mailbox, entries: sum(entry.uid >= mailbox.first_recent for entry in entries),
+    "RECENT": lambda mailbox, entries: sum(entry.uid >= mailbox.recent for entry in entries),
 }
 """RFC 9051 §6.3.11, RFC 7162 §3.1, RFC 8438, RFC 9208 §4.3."""
 

@@ -78,7 +78,7 @@ async def _first_recent(conversation: Conversation, snapshot: Snapshot, read_onl
     if not conversation.tells_recent:
         return STAR
     if read_only:
-        return snapshot.mailbox.first_recent
+        return snapshot.mailbox.recent
     return await conversation.context.store.take_recent(conversation.account, snapshot.mailbox.id)
 
 
