@@ -1,0 +1,161 @@
+"""What happens within a command: pushes while it waits, a verdict at the end of its body, compression after it."""
+
+import asyncio
+import time
+import zlib
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import pytest
+
+from relate_telemetry.testing import recording_telemetry
+from relate_wire.dialogue import Push
+from relate_wire.limits import Limits
+from relate_wire.lines import LineMode
+from relate_wire.reply import Outcome, Reply, Then
+from relate_wire.server import Server
+from tests.integration.wire.test_server import Client, connected, serving
+from tests.support.toy import Toy, ToyCommand, ToySession
+
+ORIGIN = f"00-{'a' * 32}-{'b' * 16}-01"
+
+
+class Desk:
+    """Somebody who waits, and what is to be said to them."""
+
+    def __init__(self) -> None:
+        self.news: asyncio.Queue[Push | Exception] = asyncio.Queue()
+        self.closed = asyncio.Event()
+
+    async def wait(self, session: ToySession, _: ToyCommand) -> Reply:
+        line = await session.client.ask(b"waiting\r\n", LineMode.RESPONSE, self._pushes())
+        return Reply(b"you said " + line.octets + b"\r\n")
+
+    async def _pushes(self) -> AsyncGenerator[Push, None]:
+        try:
+            while True:
+                item = await self.news.get()
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+        finally:
+            self.closed.set()
+
+
+async def waiting(client: Client) -> None:
+    assert await client.ask("WAIT") == "waiting"
+
+
+async def test_a_client_that_waits_is_told_what_comes_until_it_speaks() -> None:
+    desk = Desk()
+    async with serving(Toy(WAIT=desk.wait).service()) as port, connected(port) as client:
+        await waiting(client)
+        for number in range(3):
+            desk.news.put_nowait(Push(b"news %d\r\n" % number))
+            assert await client.line() == f"news {number}"
+        assert await client.ask("enough") == "you said enough"
+        assert desk.closed.is_set()
+        assert await client.ask("ECHO on") == "on"
+
+
+async def test_trouble_with_pushes_ends_neither_the_wait_nor_the_session() -> None:
+    desk = Desk()
+    async with serving(Toy(WAIT=desk.wait).service()) as port, connected(port) as client:
+        await waiting(client)
+        desk.news.put_nowait(RuntimeError("a bug"))
+        await desk.closed.wait()
+        assert await client.ask("enough") == "you said enough"
+
+
+async def test_a_shutdown_does_not_wait_for_who_waits() -> None:
+    desk = Desk()
+    async with Server(Toy(WAIT=desk.wait).service(), grace=30) as server:
+        client = await asyncio.open_connection("127.0.0.1", server.ports[0])
+        reader, writer = client
+        assert await reader.readline() == b"hello\r\n"
+        writer.write(b"WAIT\r\n")
+        assert await reader.readline() == b"waiting\r\n"
+    assert await reader.readline() == b"leaving: shutting down\r\n"
+    assert desk.closed.is_set()
+    writer.close()
+
+
+async def test_silence_ends_a_wait_with_pushes_too() -> None:
+    desk = Desk()
+    limits = Limits(session_timeout=0.2)
+    async with serving(Toy(WAIT=desk.wait).service(limits)) as port, connected(port) as client:
+        await waiting(client)
+        assert await client.line() == "leaving: idle timeout"
+
+
+async def test_a_push_is_a_span_of_its_own_that_began_with_the_commit() -> None:
+    desk, (telemetry, recorder) = Desk(), recording_telemetry()
+    service = Toy(WAIT=desk.wait).service(telemetry=telemetry.protocol("imap"))
+    async with serving(service) as port, connected(port) as client:
+        await waiting(client)
+        committed = time.time() - 0.25
+        desk.news.put_nowait(Push(b"news\r\n", (ORIGIN,), committed))
+        await client.line()
+        await client.ask("enough")
+    push, command = recorder.span("imap.push"), recorder.span("imap.command.wait")
+    assert push.parent_id == command.span_id
+    assert [link.trace_id for link in push.links] == ["a" * 32]
+    assert push.attributes["imap.octets.sent"] == 6
+    assert [point.count for point in recorder.metric("imap.push.latency")] == [1]
+
+
+async def _body(*chunks: bytes | Reply) -> AsyncIterator[bytes | Reply]:
+    for chunk in chunks:
+        yield chunk
+
+
+async def test_a_body_may_end_with_the_reply_that_says_how_it_went() -> None:
+    telemetry, recorder = recording_telemetry()
+
+    async def tell(_: ToySession, __: ToyCommand) -> Reply:
+        return Reply(b"", code="OK", body=_body(b"half\r\n", Reply(b"no more\r\n", Outcome.FAILED, "NO")))
+
+    service = Toy(TELL=tell).service(telemetry=telemetry.protocol("imap"))
+    async with serving(service) as port, connected(port) as client:
+        assert [await client.ask("TELL"), await client.line()] == ["half", "no more"]
+        assert await client.ask("ECHO on") == "on"
+    assert recorder.span("imap.command.tell").attributes["imap.reply.code"] == "NO"
+    assert recorder.span("imap.command.tell").attributes["imap.outcome"] == "failed"
+
+
+async def compress(_: ToySession, __: ToyCommand) -> Reply:
+    return Reply(b"deflating\r\n", then=Then.COMPRESS)
+
+
+async def test_after_compression_both_directions_are_deflated() -> None:
+    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+        assert await client.ask("COMPRESS") == "deflating"
+        outgoing, incoming = zlib.compressobj(wbits=-15), zlib.decompressobj(-15)
+        text = "x" * 900
+        client.writer.write(outgoing.compress(f"ECHO {text}\r\n".encode()) + outgoing.flush(zlib.Z_SYNC_FLUSH))
+        said, raw = b"", b""
+        while not said.endswith(b"\r\n"):
+            octets = await client.reader.read(4096)
+            raw += octets
+            said += incoming.decompress(octets)
+    assert said == text.encode() + b"\r\n"
+    assert len(raw) < 100
+
+
+async def test_what_is_not_deflated_ends_the_connection() -> None:
+    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+        assert await client.ask("COMPRESS") == "deflating"
+        client.writer.write(b"\xff" * 100)
+        assert await client.reader.read() == b""
+
+
+@pytest.mark.parametrize("size", [50_000_000])
+async def test_a_deflated_bomb_is_taken_apart_a_piece_at_a_time(size: int) -> None:
+    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+        assert await client.ask("COMPRESS") == "deflating"
+        outgoing, incoming = zlib.compressobj(9, wbits=-15), zlib.decompressobj(-15)
+        bomb = outgoing.compress(b"x" * size + b"\r\nECHO on\r\n") + outgoing.flush(zlib.Z_SYNC_FLUSH)
+        client.writer.write(bomb)
+        said = b""
+        while b"on\r\n" not in said:
+            said += incoming.decompress(await client.reader.read(4096))
+    assert said.endswith(b"on\r\n")

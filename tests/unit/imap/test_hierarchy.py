@@ -1,0 +1,95 @@
+"""Which names LIST and LSUB answer, and with which attributes."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from relate_imap.hierarchy import Tree, matching
+from relate_mailstore.types import AccountId, Mailbox, MailboxId
+
+SPECIAL = {"Sent": "\\Sent", "Work/Drafts": "\\Drafts"}
+
+
+def mailbox(name: str) -> Mailbox:
+    return Mailbox(MailboxId(1), AccountId(1), name, 1, 1, 1, SPECIAL.get(name, ""), 0, 0, 1)
+
+
+def tree(*names: str, subscribed: Sequence[str] = ()) -> Tree:
+    return Tree([mailbox(name) for name in names], subscribed)
+
+
+PATTERNS = [
+    ("*", ["INBOX", "INBOX/Old", "Work", "Work/Plans", "Work/Plans/2026"]),
+    ("%", ["INBOX", "Work"]),
+    ("%/%", ["INBOX/Old", "Work/Plans"]),
+    ("inbox", ["INBOX"]),
+    ("inbox/%", ["INBOX/Old"]),
+    ("work", []),
+    ("Work/*", ["Work/Plans", "Work/Plans/2026"]),
+    ("*Plans", ["Work/Plans"]),
+    ("Work%", ["Work"]),
+    ("W.rk", []),
+    ("", []),
+    ("%%**%", ["INBOX", "INBOX/Old", "Work", "Work/Plans", "Work/Plans/2026"]),
+]
+
+
+@pytest.mark.parametrize(("pattern", "expected"), PATTERNS)
+def test_wildcards(pattern: str, expected: list[str]) -> None:
+    names = ["Work", "Work/Plans", "Work/Plans/2026", "INBOX", "INBOX/Old"]
+    assert matching(names, [pattern]) == expected
+
+
+def test_a_pattern_of_very_many_wildcards_matches_nothing_and_costs_nothing() -> None:
+    assert matching(["a" * 1000], ["*a" * 500 + "b"]) == []
+
+
+def listed(a_tree: Tree, pattern: str = "*", selection: str = "", returning: str = "") -> dict[str, tuple[str, ...]]:
+    return {one.name: one.attributes for one in a_tree.list([pattern], selection.split(), returning.split())}
+
+
+def test_a_name_without_a_mailbox_is_listed_where_one_below_it_has() -> None:
+    assert listed(tree("Lists/Python/Dev"), "%") == {"Lists": ("\\NonExistent", "\\Noselect", "\\HasChildren")}
+
+
+def test_children_and_special_uses_are_told_always() -> None:
+    assert listed(tree("INBOX", "Sent", "Work", "Work/Drafts")) == {
+        "INBOX": ("\\HasNoChildren",),
+        "Sent": ("\\HasNoChildren", "\\Sent"),
+        "Work": ("\\HasChildren",),
+        "Work/Drafts": ("\\HasNoChildren", "\\Drafts"),
+    }
+
+
+def test_subscriptions_are_told_when_asked_for() -> None:
+    names = listed(tree("INBOX", "Sent", subscribed=["Sent"]), returning="SUBSCRIBED")
+    assert names == {"INBOX": ("\\HasNoChildren",), "Sent": ("\\HasNoChildren", "\\Sent", "\\Subscribed")}
+
+
+def test_what_is_subscribed_is_listed_though_it_is_gone() -> None:
+    names = listed(tree("INBOX", subscribed=["Gone"]), selection="SUBSCRIBED")
+    assert names == {"Gone": ("\\NonExistent", "\\Noselect", "\\HasNoChildren", "\\Subscribed")}
+
+
+def test_special_uses_alone() -> None:
+    assert list(listed(tree("INBOX", "Sent", "Work/Drafts"), selection="SPECIAL-USE")) == ["Sent", "Work/Drafts"]
+
+
+def test_a_recursive_match_shows_the_parents_of_what_is_subscribed() -> None:
+    found = list(
+        tree("Work", "Work/Plans", "Home", subscribed=["Work/Plans"]).list(["%"], ["SUBSCRIBED", "RECURSIVEMATCH"], [])
+    )
+    assert [(one.name, one.child_info) for one in found] == [("Work", True)]
+
+
+LSUB = [
+    ("*", {"Work/Plans": (), "Gone": ("\\Noselect",)}),
+    ("%", {"Gone": ("\\Noselect",), "Work": ("\\Noselect",)}),
+    ("Work/%", {"Work/Plans": ()}),
+]
+
+
+@pytest.mark.parametrize(("pattern", "expected"), LSUB)
+def test_lsub_shows_what_is_subscribed_or_its_parent(pattern: str, expected: dict[str, tuple[str, ...]]) -> None:
+    a_tree = tree("INBOX", "Work", "Work/Plans", subscribed=["Work/Plans", "Gone"])
+    assert {one.name: one.attributes for one in a_tree.lsub([pattern])} == expected
