@@ -1,0 +1,210 @@
+"""What a server's answer says, without how it says it: facts by name, to be compared with another server's.
+
+The order of untagged data, of flags and of FETCH items says nothing (RFC 9051 §7); sentences are for people; the values
+of UIDVALIDITY, MODSEQ and ids are a server's own. Whatever else differs, differs.
+"""
+
+import calendar
+import re
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tests.integration.imap.exchange import Heard
+from tests.support.imap.answers import Response, Value, as_list, as_numbers, as_pairs, as_text
+
+Facts = dict[str, Any]
+
+SOME = "some"  # stands for a value that is the server's own
+
+_DATE = re.compile(r"([ \d]\d-\w{3}-\d{4} \d\d:\d\d:\d\d) ([+-])(\d\d)(\d\d)")
+_SELECTS = re.compile(r"(?:SELECT|EXAMINE)\b", re.IGNORECASE)
+_OWN_CODES = frozenset({"UIDVALIDITY", "HIGHESTMODSEQ", "MAILBOXID"})
+_CASELESS = frozenset({"FLAGS", "PERMANENTFLAGS"})
+
+
+class Client:
+    """What a client knows of its mailbox: what is said again is no news."""
+
+    def __init__(self) -> None:
+        self.exists: int | None = None
+
+    def facts(self, heard: Heard) -> Facts:
+        """Of one answered command."""
+        facts: Facts = {"tagged": heard.answer.status or "closed"}
+        if (
+            heard.answer.tagged is not None
+            and heard.answer.tagged.code
+            and heard.answer.tagged.code_name != "CAPABILITY"
+        ):
+            facts[f"code {heard.answer.tagged.code_name}"] = _code(heard.answer.tagged)
+        selects = bool(_SELECTS.match(heard.command))
+        self._count(heard.answer.untagged, facts, selects=selects)
+        for response in heard.answer.untagged:
+            if describe := _KINDS.get(response.kind):
+                facts.update(describe(response))
+            elif response.kind not in ("EXISTS", "EXPUNGE", "RECENT"):
+                facts[response.kind] = response.values
+            elif response.kind == "RECENT" and selects:
+                facts["RECENT"] = response.number
+        return facts
+
+    def _count(self, responses: Iterable[Response], facts: Facts, *, selects: bool) -> None:
+        """EXISTS as it is in the end, where that is news; EXPUNGE by the numbers of before the command."""
+        before = None if selects else self.exists
+        now, numbers, expunged = before, list[int](), list[int]()
+        for response in responses:
+            if response.kind == "EXISTS" and response.number is not None:
+                now = response.number
+            elif response.kind == "EXPUNGE" and response.number is not None:
+                numbers = numbers or list(range(1, 2000))
+                expunged.append(numbers.pop(response.number - 1))
+                now = None if now is None else now - 1
+            elif response.kind == "VANISHED" and len(response.values) == 1 and now is not None:
+                now -= len(as_numbers(response.values[0]))
+        if expunged:
+            facts["EXPUNGE"] = tuple(sorted(expunged))
+        arrived = now if before is None else (now or 0) - before + len(expunged)
+        if now != before and arrived:
+            facts["EXISTS"] = now
+        self.exists = now
+
+
+def _code(response: Response) -> Any:
+    name, arguments = response.code_name, response.code[1:]
+    if name in _OWN_CODES:
+        return SOME
+    if name in ("APPENDUID", "COPYUID"):
+        return SOME, *(as_numbers(value) for value in arguments[1:])
+    if name == "MODIFIED":
+        return tuple(sorted(as_numbers(arguments[0])))
+    if name == "PERMANENTFLAGS":
+        return _flags(arguments[0])
+    return arguments
+
+
+def _status(response: Response) -> Facts:
+    """An untagged OK, NO, BAD or BYE: a sentence alone says nothing."""
+    if response.code:
+        return {f"{response.kind} {response.code_name}": _code(response)}
+    return {} if response.kind == "OK" else {response.kind: True}
+
+
+def _flags(value: Value) -> frozenset[str]:
+    return frozenset(as_text(flag).lower() for flag in as_list(value))
+
+
+def _fetch(response: Response) -> Facts:
+    return {
+        f"FETCH {response.number} {name.replace(chr(34), '')}": _ITEMS.get(name, _as_it_is)(value)
+        for name, value in as_pairs(as_list(response.values[0])).items()
+    }
+
+
+def _as_it_is(value: Value) -> Value:
+    return value
+
+
+def _some(value: Value) -> str | None:
+    return None if value is None else SOME
+
+
+def _instant(value: Value) -> int:
+    match = _DATE.fullmatch(as_text(value))
+    assert match is not None, value
+    clock = calendar.timegm(time.strptime(match[1].strip(), "%d-%b-%Y %H:%M:%S"))
+    zone = int(match[3]) * 3600 + int(match[4]) * 60
+    return clock - zone if match[2] == "+" else clock + zone
+
+
+def _structure(value: Value) -> Value:
+    """BODYSTRUCTURE in lower case: types, encodings and parameters know none. Texts that do are not in the corpus."""
+    if isinstance(value, tuple):
+        return tuple(_structure(one) for one in value)
+    return None if value is None else value.lower()
+
+
+def _list(response: Response) -> Facts:
+    attributes, delimiter, name, *extended = response.values
+    return {f"{response.kind} {as_text(name)}": (_flags(attributes), delimiter, tuple(extended))}
+
+
+def _status_items(response: Response) -> Facts:
+    name, items = response.values
+    own = ("UIDVALIDITY", "HIGHESTMODSEQ", "MAILBOXID")
+    return {
+        f"STATUS {as_text(name)} {item}": SOME if item in own else value
+        for item, value in as_pairs(as_list(items)).items()
+    }
+
+
+def _search(response: Response) -> Facts:
+    numbers = tuple(sorted(int(value) for value in response.values if isinstance(value, bytes)))
+    modseq = {"SEARCH MODSEQ": SOME} if any(isinstance(value, tuple) for value in response.values) else {}
+    return {"SEARCH": numbers, **modseq}
+
+
+def _esearch(response: Response) -> Facts:
+    values = list(response.values)
+    facts: Facts = {"ESEARCH": True}
+    if values and isinstance(values[0], tuple):
+        facts["ESEARCH TAG"] = values.pop(0)
+    if values and values[0] == b"UID":
+        facts["ESEARCH UID"] = bool(values.pop(0))
+    for name, value in as_pairs(tuple(values)).items():
+        facts[f"ESEARCH {name}"] = {"ALL": as_numbers, "MODSEQ": _some}.get(name, _as_it_is)(value)
+    return facts
+
+
+def _vanished(response: Response) -> Facts:
+    kind = "VANISHED EARLIER" if isinstance(response.values[0], tuple) else "VANISHED"
+    return {kind: tuple(sorted(as_numbers(response.values[-1])))}
+
+
+def _resources(response: Response) -> Facts:
+    """A quota root has a name of the server's own."""
+    return {"QUOTA": frozenset(as_text(name) for name in as_list(response.values[1])[::3])}
+
+
+_ITEMS: Mapping[str, Callable[[Value], Any]] = {
+    "FLAGS": _flags,
+    "MODSEQ": _some,
+    "INTERNALDATE": _instant,
+    "SAVEDATE": _some,
+    "EMAILID": _some,
+    "THREADID": _some,
+    "BODYSTRUCTURE": _structure,
+    "BODY": _structure,
+}
+
+_KINDS: Mapping[str, Callable[[Response], Facts]] = {
+    **dict.fromkeys(("OK", "NO", "BAD", "BYE"), _status),
+    "FETCH": _fetch,
+    "FLAGS": lambda response: {"FLAGS": _flags(response.values[0])},
+    "LIST": _list,
+    "LSUB": _list,
+    "STATUS": _status_items,
+    "SEARCH": _search,
+    "ESEARCH": _esearch,
+    "VANISHED": _vanished,
+    "CAPABILITY": lambda _: {"CAPABILITY": SOME},
+    "ENABLED": lambda response: {"ENABLED": frozenset(as_text(value).upper() for value in response.values)},
+    "ID": lambda _: {"ID": SOME},
+    "QUOTA": _resources,
+    "QUOTAROOT": lambda response: {"QUOTAROOT": len(response.values)},
+}
+
+
+def differences(ours: list[Heard], theirs: list[Heard]) -> list[tuple[str, str, Any, Any]]:
+    """(command, fact, ours, theirs), None for what was not said."""
+    clients: dict[str, tuple[Client, Client]] = {}
+    found = []
+    for mine, other in zip(ours, theirs, strict=True):
+        one, another = clients.setdefault(mine.connection, (Client(), Client()))
+        left, right = one.facts(mine), another.facts(other)
+        found += [
+            (mine.command, name, left.get(name), right.get(name))
+            for name in sorted(left.keys() | right.keys())
+            if left.get(name) != right.get(name)
+        ]
+    return found
