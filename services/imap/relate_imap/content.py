@@ -1,0 +1,107 @@
+"""Which octets of a message BODY[…] and BINARY[…] name (RFC 9051 §6.4.5). Pure: over an index, or a header."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+from typing import NamedTuple
+
+from relate_imap.commands import Section, SectionText
+from relate_mailstore.types import MessageIndex, Part
+
+_OF_HEADER = frozenset({SectionText.HEADER, SectionText.FIELDS, SectionText.FIELDS_NOT})
+_CHOSEN_FIELDS = frozenset({SectionText.FIELDS, SectionText.FIELDS_NOT})
+_OF_PART = frozenset({SectionText.CONTENT, SectionText.MIME})
+
+_REST_OF_FIELD = rb"[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+"
+_ANY_NAME = rb"[!-9;-~]++"
+
+
+class Span(NamedTuple):
+    """The octets [start, stop) of a raw message."""
+
+    start: int
+    stop: int
+
+    def clip(self, partial: tuple[int, int] | None) -> "Span":
+        """The part of it that `<offset.octets>` names: nothing, where that begins behind the end."""
+        if partial is None:
+            return self
+        offset, octets = partial
+        start = min(self.start + offset, self.stop)
+        return Span(start, min(start + octets, self.stop))
+
+    @property
+    def octets(self) -> int:
+        """How many there are."""
+        return self.stop - self.start
+
+
+def is_top_header(section: Section) -> bool:
+    """Whether the header of the message itself holds all of it."""
+    return not section.part and section.text in _OF_HEADER
+
+
+def is_whole(section: Section) -> bool:
+    """Whether it is the message as it is."""
+    return not section.part and section.text is SectionText.CONTENT
+
+
+def chooses_fields(section: Section) -> bool:
+    """Whether it is a choice of fields out of a header, and not octets in a row."""
+    return section.text in _CHOSEN_FIELDS
+
+
+def shows_text(section: Section) -> bool:
+    """Whether there is more in it than a header."""
+    return section.text in {SectionText.CONTENT, SectionText.TEXT}
+
+
+def find_part(section: Section, index: MessageIndex) -> Part | None:
+    """The part that a section is about, as the index has it; None where there is no such part.
+
+    A part's own content and MIME header are the part's; HEADER and TEXT are those of the message in it.
+    """
+    name = section.part
+    if name and section.text not in _OF_PART:
+        name += "."
+    return next((part for part in index.parts if part.section == name), None)
+
+
+def find_span(section: Section, index: MessageIndex) -> Span | None:
+    """Where a section lies; the whole header, where fields are chosen out of it. None for a part that is not there."""
+    if is_whole(section):
+        return Span(0, index.size)
+    part = find_part(section, index)
+    if part is None:
+        return None
+    return Span(part.body, part.end) if shows_text(section) else Span(part.header, part.body)
+
+
+def of_header(section: Section, header: bytes, partial: tuple[int, int] | None) -> bytes:
+    """What a section of a header is, the header at hand."""
+    octets = choose_fields(section)(header) if chooses_fields(section) else header
+    if partial is None:
+        return octets
+    offset, count = partial
+    return octets[offset : offset + count]
+
+
+@lru_cache(256)
+def choose_fields(section: Section) -> Callable[[bytes], bytes]:
+    """HEADER.FIELDS and HEADER.FIELDS.NOT: fields as they were written, in their order, and an empty line."""
+    names = b"|".join(re.escape(field.encode()) for field in section.fields)
+    named = b"(?:%b)" % names
+    if section.text is SectionText.FIELDS_NOT:
+        named = b"(?!%b[ \\t]*+:)%b" % (named, _ANY_NAME)
+    pattern = re.compile(b"^" + named + _REST_OF_FIELD, re.MULTILINE | re.IGNORECASE)
+
+    def choose(header: bytes) -> bytes:
+        fields = b"".join(pattern.findall(header))
+        return fields + (b"\r\n" if not fields or fields.endswith(b"\n") else b"\r\n\r\n")
+
+    return choose
+
+
+def without_nul(octets: bytes) -> bytes:
+    """No string may hold NUL, only BINARY's literal8 (RFC 9051 §4.3.1): what cannot be told becomes 0x80."""
+    return octets.replace(b"\0", b"\x80")

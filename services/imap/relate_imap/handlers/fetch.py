@@ -1,0 +1,188 @@
+"""FETCH and UID FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162) and PARTIAL (RFC 9394)."""
+
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from relate_imap import answers, responses
+from relate_imap.answers import Answer, Refused, ok
+from relate_imap.attributes import Batch, Plan, Reader, make_plan
+from relate_imap.commands import Attribute, Body, Fetch, Item
+from relate_imap.conversation import Conversation, Extension
+from relate_imap.paging import page
+from relate_imap.reading import Contents, UnfinishedLiteral, gather
+from relate_imap.resync import vanished_since
+from relate_imap.selected import Numbered
+from relate_imap.sequences import make_set
+from relate_mailstore.errors import MessageNotFound, StoreError
+from relate_mailstore.types import Flag, FlagChange, MessageId
+from relate_wire.reply import Facts
+
+# How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
+# about; as their headers fit into memory, be they as long as they may; as are read ahead.
+FROM_MEMORY, RENDERED, WITH_HEADERS, WITH_BODIES = 500, 256, 64, 16
+
+UID, FLAGS, MODSEQ = Item("UID"), Item("FLAGS"), Item("MODSEQ")
+
+
+async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
+    """What is known at once is answered at once; all else goes out as it is read."""
+    _note_condstore(conversation, command)
+    vanished = await _vanished(conversation, command)
+    picked = _pick(conversation, command)
+    picked, seen = await _mark_seen(conversation, command, picked)
+    plan = make_plan(_attributes(conversation, command, seen=seen), _reader(conversation))
+    if plan.in_memory and len(picked) <= FROM_MEMORY:
+        return ok("Fetch completed", untagged=vanished + b"".join(plan.lines(_batch(picked))))
+    return Answer("OK", "Fetch completed", untagged=vanished, body=_Fetching(conversation, plan, picked).chunks())
+
+
+def _note_condstore(conversation: Conversation, command: Fetch) -> None:
+    """RFC 7162 §3.1, §3.2.6"""
+    if command.vanished and (Extension.QRESYNC not in conversation.enabled or command.changed_since is None):
+        raise Refused("VANISHED needs CHANGEDSINCE, and QRESYNC enabled", bad=True)
+    if command.changed_since is not None or MODSEQ in command.attributes:
+        conversation.enabled.add(Extension.CONDSTORE)
+
+
+async def _vanished(conversation: Conversation, command: Fetch) -> bytes:
+    if not command.vanished or command.changed_since is None:
+        return b""
+    saved = make_set((uid, uid) for uid in conversation.saved)
+    among = saved if command.numbers.saved else command.numbers
+    return responses.vanished(await vanished_since(conversation, command.changed_since, among), earlier=True)
+
+
+def _pick(conversation: Conversation, command: Fetch) -> Sequence[Numbered]:
+    """RFC 9394 §3.4: what has changed, of what PARTIAL leaves."""
+    picked: Sequence[Numbered] = conversation.pick(command.numbers, uid=command.verb == "UID FETCH")
+    if command.partial is not None:
+        picked = page(picked, command.partial)
+    if command.changed_since is not None:
+        picked = [numbered for numbered in picked if numbered[1].modseq > command.changed_since]
+    return picked
+
+
+async def _mark_seen(
+    conversation: Conversation, command: Fetch, picked: Sequence[Numbered]
+) -> tuple[Sequence[Numbered], bool]:
+    """What is read is \\Seen from now on, all in one go: the messages as they are then, whether any changed."""
+    view = conversation.selected
+    reads = any(isinstance(attribute, Body) and not attribute.peek for attribute in command.attributes)
+    unseen = [entry.uid for _, entry in picked if not entry.flags & Flag.SEEN] if reads and not view.read_only else []
+    if not unseen:
+        return picked, False
+    mailbox, store = view.snapshot.mailbox, conversation.context.store
+    flagged = await store.set_flags(conversation.account, mailbox.id, unseen, FlagChange(add=Flag.SEEN))
+    view.tell(flagged.entries)
+    changed = {entry.uid: entry for entry in flagged.entries}
+    return [(number, changed.get(entry.uid, entry)) for number, entry in picked], True
+
+
+def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> Iterator[Attribute]:
+    """Those that were asked for, and those that are owed."""
+    if command.verb == "UID FETCH":
+        yield UID
+    yield from command.attributes
+    if seen:
+        yield FLAGS
+    if command.changed_since is not None or (seen and conversation.tells_modseq):
+        yield MODSEQ
+
+
+def _reader(conversation: Conversation) -> Reader:
+    return Reader(conversation.utf8, conversation.selected.first_recent if conversation.tells_recent else None)
+
+
+def _batch(picked: Sequence[Numbered]) -> Batch:
+    return Batch([number for number, _ in picked], [entry for _, entry in picked])
+
+
+@dataclass(slots=True)
+class _Fetching:
+    """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3)."""
+
+    conversation: Conversation
+    plan: Plan
+    picked: Sequence[Numbered]
+    retrieved: int = 0
+    gone: bool = False
+    refused: Answer | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes | Answer]:
+        """The responses, and how it went."""
+        try:
+            for start in range(0, len(self.picked), step := self._step):
+                batch = await self._ask(_batch(self.picked[start : start + step]))
+                if not self.plan.bodies:
+                    yield b"".join(self.plan.lines(batch))
+                    continue
+                async for chunk in self._contents(batch):
+                    yield chunk
+        except StoreError as error:
+            yield self._with_facts(answers.from_error(error))
+        else:
+            yield self._with_facts(self.refused or self._completed())
+
+    @property
+    def _step(self) -> int:
+        plan = self.plan
+        if plan.bodies:
+            return WITH_BODIES
+        if plan.needs_headers:
+            return WITH_HEADERS
+        return RENDERED if plan.needs_renderings else FROM_MEMORY
+
+    async def _ask(self, batch: Batch) -> Batch:
+        """What the plan needs of all messages of a batch; those that are gone are no longer in it."""
+        store, account = self.conversation.context.store, self.conversation.account
+        ids = [entry.message_id for entry in batch.entries]
+        if self.plan.needs_renderings:
+            batch = self._there(batch, renderings := await store.renderings(account, ids))
+            batch = replace(batch, renderings=[renderings[entry.message_id] for entry in batch.entries])
+        if self.plan.needs_headers:
+            batch = self._there(batch, headers := await store.headers(account, ids))
+            batch = replace(batch, headers=[headers[entry.message_id] for entry in batch.entries])
+        return batch
+
+    def _there(self, batch: Batch, there: Collection[MessageId]) -> Batch:
+        present = [entry.message_id in there for entry in batch.entries]
+        if all(present):
+            return batch
+        self.gone = True
+        return batch.only(present)
+
+    async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
+        """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
+        conversation = self.conversation
+        await conversation.context.store.read_ahead(conversation.account, [entry.message_id for entry in batch.entries])
+        for head, entry in zip(self.plan.lines(batch), batch.entries, strict=True):
+            response = gather(self._response(head, entry.message_id))
+            try:
+                yield await anext(response)
+            except MessageNotFound:
+                self.gone = True
+                continue
+            except Refused as refusal:
+                self.refused = refusal.answer
+                continue
+            try:
+                async for chunk in response:
+                    yield chunk
+            except (StoreError, Refused) as error:
+                raise UnfinishedLiteral("a message could not be read to its end") from error
+            self.retrieved += self.plan.shows_content
+
+    async def _response(self, head: bytes, message_id: MessageId) -> AsyncIterator[bytes]:
+        store, account = self.conversation.context.store, self.conversation.account
+        raw = await store.open(account, message_id)
+        index = await store.index(account, message_id) if self.plan.needs_index else None
+        async for piece in Contents(raw, index).response(head, self.plan.bodies):
+            yield piece
+
+    def _completed(self) -> Answer:
+        if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
+            return ok("Some messages were already expunged", "EXPUNGEISSUED")
+        return ok("Fetch completed")
+
+    def _with_facts(self, answer: Answer) -> Answer:
+        return replace(answer, facts=Facts(messages_retrieved=self.retrieved))

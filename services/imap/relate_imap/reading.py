@@ -1,0 +1,133 @@
+"""The contents of one message, read as they are sent: BODY[…], BINARY[…], BINARY.SIZE[…]. Pure.
+
+A literal says its length first: that comes from the index, so that nothing long is ever held whole.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from relate_imap.answers import Refused
+from relate_imap.attributes import label_of
+from relate_imap.commands import BinarySize, Body, Section
+from relate_imap.content import Span, chooses_fields, find_part, find_span, is_whole, of_header, without_nul
+from relate_imap.decoding import KNOWN, Pieces, clip, decode, measure
+from relate_mailstore.ports import RawMessage
+from relate_mailstore.types import MessageIndex
+
+GATHERED = 64 * 1024
+"""Octets that are put together before they are sent. What goes wrong before that can still be said in a sentence."""
+
+
+class UnfinishedLiteral(Exception):
+    """Less, or more, was read than had been announced: no answer can be right any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """A message that was opened; `index` is there if anything but the whole message is asked for."""
+
+    raw: RawMessage
+    index: MessageIndex | None
+
+    async def response(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> Pieces:
+        """A FETCH response: its beginning, these contents, its end. Raises Refused before the first of a content."""
+        yield head
+        for place, body in enumerate(bodies):
+            if place:
+                yield b" "
+            async for piece in self._binary_size(body) if isinstance(body, BinarySize) else self._body(body):
+                yield piece
+        yield b")\r\n"
+
+    def _body(self, body: Body) -> Pieces:
+        if body.binary and not is_whole(body.section):
+            return self._decoded(body)
+        return self._as_it_is(body)
+
+    async def _as_it_is(self, body: Body) -> Pieces:
+        span = self._span(body.section)
+        if span is None:
+            yield label_of(body) + b" NIL"
+        elif chooses_fields(body.section):
+            octets = without_nul(of_header(body.section, await self.raw.read(*span), body.partial))
+            yield b"%b {%d}\r\n%b" % (label_of(body), len(octets), octets)
+        else:
+            span = span.clip(body.partial)
+            chunks = self.raw.chunks(*span)
+            if body.binary:
+                yield b"%b ~{%d}\r\n" % (label_of(body), span.octets)
+            else:
+                yield b"%b {%d}\r\n" % (label_of(body), span.octets)
+                chunks = _without_nul(chunks)
+            async for chunk in _exactly(span.octets, chunks):
+                yield chunk
+
+    async def _decoded(self, body: Body) -> Pieces:
+        if self._span(body.section) is None:
+            yield label_of(body) + b" NIL"
+            return
+        measured = await measure(lambda: self._decoding(body.section, body.partial))
+        yield b"%b %b{%d}\r\n" % (label_of(body), b"~" if measured.has_nul else b"", measured.octets)
+        if measured.held is not None:
+            yield measured.held
+            return
+        async for piece in _exactly(measured.octets, self._decoding(body.section, body.partial)):
+            yield piece
+
+    async def _binary_size(self, size: BinarySize) -> Pieces:
+        """RFC 3516 §4.3: exact, so the content is decoded for it. What is not there has no octets."""
+        if is_whole(size.section):
+            octets = self.raw.size
+        elif self._span(size.section) is None:
+            octets = 0
+        else:
+            octets = (await measure(lambda: self._decoding(size.section, None))).octets
+        yield b"%b %d" % (size.label, octets)
+
+    def _span(self, section: Section) -> Span | None:
+        if is_whole(section):
+            return Span(0, self.raw.size)
+        return find_span(section, self._indexed)
+
+    def _decoding(self, section: Section, partial: tuple[int, int] | None) -> Pieces:
+        """Raises Refused for an encoding that nobody knows (RFC 3516 §4.2)."""
+        part = find_part(section, self._indexed)
+        if part is None or part.encoding not in KNOWN:
+            raise Refused("The content is encoded in an unknown way", "UNKNOWN-CTE")
+        return clip(decode(self.raw.chunks(part.body, part.end), part.encoding), partial)
+
+    @property
+    def _indexed(self) -> MessageIndex:
+        if self.index is None:
+            raise RuntimeError("a section was asked for without an index")
+        return self.index
+
+
+async def gather(pieces: Pieces) -> Pieces:
+    """The same octets in fewer pieces: small ones are put together, big ones go as they come."""
+    waiting: list[bytes] = []
+    octets = 0
+    async for piece in pieces:
+        waiting.append(piece)
+        octets += len(piece)
+        if octets >= GATHERED:
+            yield b"".join(waiting)
+            waiting, octets = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+async def _exactly(octets: int, chunks: AsyncIterator[bytes]) -> Pieces:
+    """Raises UnfinishedLiteral where they are not as many as was said."""
+    async for chunk in chunks:
+        octets -= len(chunk)
+        if octets < 0:
+            break
+        yield chunk
+    if octets:
+        raise UnfinishedLiteral("a message is not as long as its index says")
+
+
+async def _without_nul(chunks: AsyncIterator[bytes]) -> Pieces:
+    async for chunk in chunks:
+        yield without_nul(chunk)
