@@ -130,7 +130,7 @@ async def test_changes_are_told_to_every_process(database: str, alice: AccountId
             await here.deliver(delivery(alice, origin=TRACEPARENT))
             change = await anext(changes)
         inbox = await here.mailbox(alice)
-        assert change == (alice, inbox.id, inbox.highest_modseq, TRACEPARENT)
+        assert change[:-1] == (alice, inbox.id, inbox.highest_modseq, TRACEPARENT)
 
 
 async def test_a_message_deleted_by_another_process_is_not_found(database: str, alice: AccountId) -> None:

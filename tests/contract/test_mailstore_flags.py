@@ -6,7 +6,7 @@ import pytest
 
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, Flag, FlagChange
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged
 from tests.support.factories import UNKNOWN_MESSAGE, delivery
 
 SEEN, FLAGGED, DELETED = Flag.SEEN, Flag.FLAGGED, Flag.DELETED
@@ -30,7 +30,7 @@ async def test_flags_are_added_and_removed(
     store: MailStore, alice: AccountId, flags: int, change: FlagChange, expected: int
 ) -> None:
     await store.deliver(delivery(Destination(alice, flags=flags)))
-    (entry,) = await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)
+    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)).entries
     assert entry.flags == expected
     assert (await store.snapshot(alice)).entries == (entry,)
 
@@ -52,7 +52,7 @@ async def test_keywords_are_added_and_removed(
     store: MailStore, alice: AccountId, keywords: tuple[str, ...], change: FlagChange, expected: tuple[str, ...]
 ) -> None:
     await store.deliver(delivery(Destination(alice, keywords=keywords)))
-    (entry,) = await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)
+    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)).entries
     assert entry.keywords == expected
     assert (await store.snapshot(alice)).entries == (entry,)
 
@@ -64,30 +64,30 @@ async def test_entries_come_back_in_uid_order_each_once_without_those_that_vanis
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     await store.expunge(alice, inbox.id, [2])
-    entries = await store.set_flags(alice, inbox.id, [4, 2, 1, 4, 99, 3], FlagChange(SEEN))
+    entries = (await store.set_flags(alice, inbox.id, [4, 2, 1, 4, 99, 3], FlagChange(SEEN))).entries
     assert [(entry.uid, entry.flags) for entry in entries] == [(1, SEEN), (3, SEEN), (4, SEEN)]
 
 
 async def test_no_uids_change_nothing(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
-    assert list(await store.set_flags(alice, before.mailbox.id, [], FlagChange(SEEN))) == []
+    assert await store.set_flags(alice, before.mailbox.id, [], FlagChange(SEEN)) == Flagged(())
     assert await store.snapshot(alice) is before
 
 
 async def test_a_thousand_entries_change_at_once(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(1000)))
     inbox = await store.mailbox(alice)
-    entries = await store.set_flags(alice, inbox.id, range(1, 1001), FlagChange(SEEN))
+    entries = (await store.set_flags(alice, inbox.id, range(1, 1001), FlagChange(SEEN))).entries
     assert [entry.uid for entry in entries] == list(range(1, 1001))
-    assert tuple(entries) == (await store.snapshot(alice)).entries
+    assert entries == (await store.snapshot(alice)).entries
 
 
 async def test_only_entries_that_changed_get_a_new_modseq(store: MailStore, alice: AccountId) -> None:
     for flags in (0, SEEN, 0):
         await store.deliver(delivery(Destination(alice, flags=flags)))
     before = await store.snapshot(alice)
-    after = await store.set_flags(alice, before.mailbox.id, [1, 2], FlagChange(SEEN))
+    after = (await store.set_flags(alice, before.mailbox.id, [1, 2], FlagChange(SEEN))).entries
     assert after[0].modseq > before.mailbox.highest_modseq
     assert after[1] == before.entries[1]
     snapshot = await store.snapshot(alice)
@@ -99,7 +99,7 @@ async def test_a_change_that_changes_nothing_leaves_the_mailbox_as_it_was(store:
     receipt = await store.deliver(delivery(Destination(alice, flags=SEEN, keywords=("a",))))
     before = await store.snapshot(alice)
     change = FlagChange(add=SEEN, remove=DELETED, add_keywords=("a",), remove_keywords=("b",))
-    assert tuple(await store.set_flags(alice, before.mailbox.id, [1], change)) == before.entries
+    assert (await store.set_flags(alice, before.mailbox.id, [1], change)).entries == before.entries
     await store.flag_message(alice, receipt.message_id, change)
     assert await store.snapshot(alice) is before
 

@@ -31,10 +31,10 @@ async def test_provision_gives_inbox_and_the_special_use_mailboxes(store: MailSt
     }
 
 
-async def test_a_new_mailbox_is_empty_subscribed_and_ready(store: MailStore, alice: AccountId) -> None:
+async def test_a_new_mailbox_is_empty_and_ready(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     inbox = await store.mailbox(alice)
-    assert (inbox.account_id, inbox.name, inbox.subscribed) == (alice, "INBOX", True)
+    assert (inbox.account_id, inbox.name) == (alice, "INBOX")
     assert (inbox.messages, inbox.octets, inbox.uid_next) == (0, 0, 1)
     assert inbox.highest_modseq >= 1  # RFC 7162 §3.1.1: never 0
     assert 0 < inbox.uid_validity < 2**32  # RFC 9051 §9: nz-number

@@ -97,7 +97,7 @@ class Twin:
 
     async def set_flags(self, step: Step) -> object:
         account, mailbox = await self._selected(step)
-        entries = await self.store.set_flags(account, mailbox, step.uids, step.change)
+        entries = (await self.store.set_flags(account, mailbox, step.uids, step.change)).entries
         return [(entry.uid, entry.flags, entry.keywords) for entry in entries]
 
     async def flag_message(self, step: Step) -> object:

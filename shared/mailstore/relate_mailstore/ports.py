@@ -89,7 +89,10 @@ class MailStore(Protocol):
         """Make a mailbox, with a UIDVALIDITY above all that the account ever had. Raises MailboxExists."""
 
     async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
-        """Remove a mailbox and its entries; those of names below it stay. Raises MailboxNotFound."""
+        """Remove a mailbox and its entries; those of names below it stay.
+
+        Raises MailboxNotFound, and ValueError for INBOX.
+        """
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and all below it. INBOX stays, and its messages move to the new name (RFC 9051 §6.3.6).
@@ -129,7 +132,10 @@ class MailStore(Protocol):
         """`copy`, and expunge, in one transaction (RFC 6851). Raises MailboxNotFound."""
 
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
-        """UIDs expunged after `modseq`, ascending; None where that is too long ago to be known (RFC 7162 §3.2.5.1)."""
+        """UIDs expunged after `modseq`, ascending; None where that is too long ago to be known (RFC 7162 §3.2.5.1).
+
+        Raises MailboxNotFound.
+        """
 
     async def usage(self, account_id: AccountId) -> int:
         """Octets that the account's mailboxes hold."""

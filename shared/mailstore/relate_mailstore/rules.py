@@ -3,10 +3,23 @@
 import re
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from hashlib import blake2b
 from uuid import UUID
 
-from relate_mailstore.types import INBOX, Entry, FlagChange, Listed, MessageId, MessageIndex
+from relate_mailstore.types import (
+    INBOX,
+    Address,
+    Entry,
+    FlagChange,
+    Listed,
+    MessageId,
+    MessageIndex,
+    Summary,
+)
+
+DELIMITER = "/"
+"""Between the names of a hierarchy of mailboxes."""
 
 PROVISIONED = {
     INBOX: "",
@@ -26,6 +39,13 @@ def canonical_name(name: str) -> str:
     return INBOX if name.upper() == INBOX else name
 
 
+def other_than_inbox(name: str) -> str:
+    """The canonical name of a mailbox that may go. Raises ValueError for INBOX (RFC 9051 §6.3.5)."""
+    if (canonical := canonical_name(name)) == INBOX:
+        raise ValueError("INBOX stays")
+    return canonical
+
+
 def name_order(name: str) -> tuple[bool, str]:
     """Sorts mailbox names: INBOX first."""
     return name != INBOX, name
@@ -42,17 +62,53 @@ def message_ids() -> Iterator[MessageId]:
 
 def change_entry(entry: Entry, change: FlagChange, modseq: int) -> Entry:
     """The entry after a change, with a new modseq; the same entry where the change changes nothing (RFC 7162 §3.1)."""
-    flags = int(entry.flags & ~change.remove | change.add)
-    keywords = tuple(sorted(set(entry.keywords) - set(change.remove_keywords) | set(change.add_keywords)))
+    if change.replace:
+        flags, kept = int(change.add), set()
+    else:
+        flags, kept = int(entry.flags & ~change.remove | change.add), {*entry.keywords} - {*change.remove_keywords}
+    keywords = tuple(sorted(kept | {*change.add_keywords}))
     if (flags, keywords) == (entry.flags, entry.keywords):
         return entry
     return entry._replace(flags=flags, keywords=keywords, modseq=modseq)
 
 
 def search_text(index: MessageIndex) -> str:
-    """What a search for text looks at: a line a field, that no match runs from one into the next, without case."""
-    addresses = (" ".join(address) for address in (index.sender, *index.to, *index.cc))
-    return "\n".join((*addresses, index.subject, index.preview)).casefold()
+    """What lists are searched in: a line a field, that no match runs from one into the next, without case.
+
+    The lines: subject, From, To, Cc, Bcc, preview.
+    """
+    people = (index.senders or (index.sender,), index.to, index.cc, index.bcc)
+    return "\n".join((index.subject, *map(_people_text, people), index.preview)).casefold()
+
+
+def _people_text(people: Sequence[Address]) -> str:
+    return ", ".join([f"{name} <{address}>" if name else f"<{address}>" for name, address in people if name or address])
+
+
+def summary_texts(text: str) -> tuple[str, str, str, str, str]:
+    """The first five fields of a summary, out of the `search_text`."""
+    subject, sender, to, cc, bcc, _ = text.split("\n", 5)
+    return subject, sender, to, cc, bcc
+
+
+NO_SUMMARY = Summary("", "", "", "", "", None, 0, "", (), "")
+"""Of a message that is gone."""
+
+
+def thread_id(references: Sequence[str], header_id: str, message_id: MessageId) -> str:
+    """The conversation that a message belongs to (RFC 8474 §5.2): that of the root of its References.
+
+    Without References it is a root itself, by the id in its header; without that one, too, it is alone.
+    """
+    root = references[0] if references else header_id
+    return blake2b(root.encode(errors="replace") or message_id.bytes, digest_size=8).hexdigest()
+
+
+def moved_name(name: str, old: str, new: str) -> str | None:
+    """The name after its mailbox, or one above it, was renamed; None if it is neither."""
+    if name == old or name.startswith(old + DELIMITER):
+        return new + name[len(old) :]
+    return None
 
 
 def position(row: Listed) -> tuple[int, UUID]:

@@ -14,18 +14,25 @@ from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    Appended,
     Change,
+    Copied,
     Delivery,
-    Entry,
     FlagChange,
+    Flagged,
+    Incoming,
     Listed,
     Mailbox,
     MailboxId,
     MessageId,
+    MessageIndex,
     MessageQuery,
     Page,
     Receipt,
+    Rendering,
     Snapshot,
+    Summary,
+    TextPart,
 )
 
 # What a store may answer: all its errors but StoreUnavailable, which is trouble of ours.
@@ -103,6 +110,116 @@ class TracedMailStore:
             operation.set("mailstore.messages", len(snapshot.entries))
             return snapshot
 
+    async def refresh(self, snapshot: Snapshot) -> Snapshot:
+        """Not traced: nearly always nothing changed, and looking for that costs less than a span would."""
+        return await self._store.refresh(snapshot)
+
+    async def create_mailbox(self, account_id: AccountId, name: str, special_use: str = "") -> Mailbox:
+        """Traced as `mailstore.create_mailbox`."""
+        with self._span("create_mailbox", account_id):
+            return await self._store.create_mailbox(account_id, name, special_use)
+
+    async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
+        """Traced as `mailstore.delete_mailbox`."""
+        with self._span("delete_mailbox", account_id):
+            await self._store.delete_mailbox(account_id, name)
+
+    async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
+        """Traced as `mailstore.rename_mailbox`."""
+        with self._span("rename_mailbox", account_id):
+            await self._store.rename_mailbox(account_id, name, new_name)
+
+    async def subscriptions(self, account_id: AccountId) -> Collection[str]:
+        """Traced as `mailstore.subscriptions`."""
+        with self._span("subscriptions", account_id) as operation:
+            names = await self._store.subscriptions(account_id)
+            operation.set("mailstore.names", len(names))
+            return names
+
+    async def subscribe(self, account_id: AccountId, name: str, subscribed: bool) -> None:
+        """Traced as `mailstore.subscribe`."""
+        with self._span("subscribe", account_id):
+            await self._store.subscribe(account_id, name, subscribed)
+
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
+        """Traced as `mailstore.take_recent`."""
+        with self._span("take_recent", account_id):
+            return await self._store.take_recent(account_id, mailbox_id)
+
+    async def append(
+        self,
+        account_id: AccountId,
+        mailbox: str,
+        messages: Sequence[Incoming],
+        replaces: tuple[MailboxId, int] | None = None,
+    ) -> Appended:
+        """Traced as `mailstore.append`; the messages keep the transaction that brought them."""
+        origin = self._operations.origin()
+        octets = sum(len(incoming.raw) for incoming in messages)
+        with self._span("append", account_id, messages=len(messages), octets=octets):
+            stamped = [replace(incoming, origin=origin) for incoming in messages]
+            return await self._store.append(account_id, mailbox, stamped, replaces)
+
+    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """Traced as `mailstore.copy`; the one who copies is linked to the deliveries."""
+        with self._span("copy", account_id, uids=len(uids)) as operation:
+            copied = await self._store.copy(account_id, mailbox_id, uids, target)
+            operation.set("mailstore.entries", len(copied.uids))
+        return self._link_to(copied)
+
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """Traced as `mailstore.move`; the one who moves is linked to the deliveries."""
+        with self._span("move", account_id, uids=len(uids)) as operation:
+            copied = await self._store.move(account_id, mailbox_id, uids, target)
+            operation.set("mailstore.entries", len(copied.uids))
+        return self._link_to(copied)
+
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+        """Traced as `mailstore.vanished`."""
+        with self._span("vanished", account_id) as operation:
+            vanished = await self._store.vanished(account_id, mailbox_id, modseq)
+            if vanished is not None:
+                operation.set("mailstore.entries", len(vanished))
+            return vanished
+
+    async def usage(self, account_id: AccountId) -> int:
+        """Traced as `mailstore.usage`."""
+        with self._span("usage", account_id) as operation:
+            octets = await self._store.usage(account_id)
+            operation.set("mailstore.octets", octets)
+            return octets
+
+    async def renderings(
+        self, account_id: AccountId, message_ids: Sequence[MessageId]
+    ) -> Mapping[MessageId, Rendering]:
+        """Traced as `mailstore.renderings`."""
+        with self._span("renderings", account_id, messages=len(message_ids)):
+            return await self._store.renderings(account_id, message_ids)
+
+    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
+        """Traced as `mailstore.index`."""
+        with self._span("index", account_id) as operation:
+            index = await self._store.index(account_id, message_id)
+            operation.set("mailstore.octets", index.size)
+            return index
+
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+        """Traced as `mailstore.headers`."""
+        with self._span("headers", account_id, messages=len(message_ids)):
+            return await self._store.headers(account_id, message_ids)
+
+    async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
+        """Traced as `mailstore.summaries`."""
+        with self._span("summaries", snapshot.mailbox.account_id, messages=len(snapshot.entries)):
+            return await self._store.summaries(snapshot)
+
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+        """Traced as `mailstore.containing`; what is looked for is mail, and not told."""
+        with self._span("containing", snapshot.mailbox.account_id, messages=len(snapshot.entries)) as operation:
+            uids = await self._store.containing(snapshot, text, part)
+            operation.set("mailstore.entries", len(uids))
+            return uids
+
     async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
         """Traced as `mailstore.open`; the reader is linked to the delivery."""
         with self._span("open", account_id) as operation:
@@ -132,13 +249,18 @@ class TracedMailStore:
             return page
 
     async def set_flags(
-        self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], change: FlagChange
-    ) -> Sequence[Entry]:
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        change: FlagChange,
+        unchanged_since: int | None = None,
+    ) -> Flagged:
         """Traced as `mailstore.set_flags`."""
         with self._span("set_flags", account_id, uids=len(uids)) as operation:
-            entries = await self._store.set_flags(account_id, mailbox_id, uids, change)
-            operation.set("mailstore.entries", len(entries))
-            return entries
+            flagged = await self._store.set_flags(account_id, mailbox_id, uids, change, unchanged_since)
+            operation.set("mailstore.entries", len(flagged.entries))
+            return flagged
 
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
         """Traced as `mailstore.flag_message`."""
@@ -178,6 +300,11 @@ class TracedMailStore:
     async def close(self) -> None:
         """Not traced."""
         await self._store.close()
+
+    def _link_to(self, copied: Copied) -> Copied:
+        for origin in copied.origins:
+            self._operations.link_reader(origin)
+        return copied
 
     def _span(self, method: str, account_id: AccountId, **numbers: int) -> AbstractContextManager[Operation]:
         attributes = {"mailstore.account": account_id} | {f"mailstore.{key}": number for key, number in numbers.items()}

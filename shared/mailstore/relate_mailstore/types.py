@@ -65,10 +65,13 @@ class MessageIndex:
     bodystructure: bytes
     parts: tuple[Part, ...]
     subject: str
-    sender: Address
+    sender: Address  # the first of From, or of Sender where there is none
+    senders: tuple[Address, ...]  # all of From
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
+    bcc: tuple[Address, ...]
     date: int | None  # seconds since the epoch, from Date:
+    zone: int  # minutes east of Greenwich, from Date:
     message_id: str  # the header's, without angle brackets; "" when missing
     references: tuple[str, ...]  # ids of References and In-Reply-To, oldest first
     preview: str  # the first readable text, at most 256 characters (RFC 8970)
@@ -105,6 +108,7 @@ class Mailbox:
     special_use: str  # "\\Sent", "" for none (RFC 6154)
     messages: int
     octets: int
+    recent: int  # the first UID that no session was told of: messages from there on are \Recent
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,12 +234,13 @@ class Flagged:
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A message to be put into a mailbox by its owner (APPEND)."""
+    """A message to be put into a mailbox by its owner (APPEND). `origin` is filled in by the traced decorator."""
 
     raw: bytes
     flags: int = 0
     keywords: tuple[str, ...] = ()
     internal_date: int | None = None  # seconds since the epoch; None = now
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

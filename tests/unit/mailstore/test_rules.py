@@ -21,7 +21,7 @@ from relate_mailstore.rules import (
 from relate_mailstore.types import AccountId, Entry, FlagChange, Listed, Message, MessageId
 from tests.support.factories import UNKNOWN_MESSAGE, multipart
 
-ENTRY = Entry(1, UNKNOWN_MESSAGE, 100, 0, ("a",), 0, 5)
+ENTRY = Entry(1, UNKNOWN_MESSAGE, 100, 0, ("a",), 0, 5, 0)
 
 
 def listed(received: int, message_id: MessageId = UNKNOWN_MESSAGE) -> Listed:
@@ -82,10 +82,10 @@ def test_any_other_text_is_no_cursor(text: str) -> None:
 
 def test_search_text_has_what_lists_show_and_no_case() -> None:
     assert search_text(index_message(multipart("Straße"))).split("\n") == [
-        "ann example ann@example.org",
-        "bob example bob@example.net",
-        " carol@example.com",
-        "jörg joerg@example.net",
         "strasse",
+        "ann example <ann@example.org>",
+        "bob example <bob@example.net>, <carol@example.com>",
+        "jörg <joerg@example.net>",
+        "",
         "the figures, grüsse from ann.",
     ]

@@ -241,7 +241,7 @@ async def test_answers_are_those_of_the_store_within(operations: RecordingOperat
     assert await store.find(ALICE, MessageQuery()) == await within.find(ALICE, MessageQuery())
     assert await (await store.open(ALICE, receipt.message_id)).read() == simple()
     seen = FlagChange(Flag.SEEN)
-    assert [entry.flags for entry in await store.set_flags(ALICE, inbox.id, [1], seen)] == [Flag.SEEN]
+    assert [entry.flags for entry in (await store.set_flags(ALICE, inbox.id, [1], seen)).entries] == [Flag.SEEN]
     assert (await store.flag_message(ALICE, receipt.message_id, seen)).flags == Flag.SEEN
     assert list(await store.expunge(ALICE, inbox.id, [1])) == [1]
 

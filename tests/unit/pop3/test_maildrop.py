@@ -14,8 +14,8 @@ def message_id(uid: int) -> MessageId:
 
 def maildrop(*sizes: int, flags: int = 0) -> Maildrop:
     """Messages of these sizes, with UIDs 101, 102, …"""
-    mailbox = Mailbox(MailboxId(2), AccountId(1), INBOX, 77, 999, 5, "", True, len(sizes), sum(sizes))
-    entries = tuple(Entry(uid, message_id(uid), size, flags, (), 0, 1) for uid, size in enumerate(sizes, 101))
+    mailbox = Mailbox(MailboxId(2), AccountId(1), INBOX, 77, 999, 5, "", len(sizes), sum(sizes), 1)
+    entries = tuple(Entry(uid, message_id(uid), size, flags, (), 0, 1, 0) for uid, size in enumerate(sizes, 101))
     return Maildrop(Snapshot(mailbox, entries))
 
 
@@ -54,7 +54,7 @@ def test_it_says_what_it_holds(sizes: tuple[int, ...], text: str) -> None:
 
 
 def test_unique_ids_are_of_printable_ascii_and_short() -> None:
-    unique = maildrop(1).unique_id(Entry(2**32 - 1, message_id(1), 1, 0, (), 0, 1))
+    unique = maildrop(1).unique_id(Entry(2**32 - 1, message_id(1), 1, 0, (), 0, 1, 0))
 
     assert unique == "77.4294967295"
     assert len(unique) <= 70

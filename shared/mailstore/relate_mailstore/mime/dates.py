@@ -34,6 +34,12 @@ _DAY: Final = 86_400  # seconds
 
 def parse_date(value: bytes) -> int | None:
     """Seconds since the epoch; None when it is not a date. Without a zone it is UTC."""
+    parsed = parse_zoned_date(value)
+    return None if parsed is None else parsed[0]
+
+
+def parse_zoned_date(value: bytes) -> tuple[int, int] | None:
+    """Seconds since the epoch, and the zone in minutes east of Greenwich; None when it is not a date."""
     match = _DATE.match(strip_comments(unfold(value)).lstrip())
     if match is None:
         return None
@@ -46,10 +52,10 @@ def parse_date(value: bytes) -> int | None:
     if seconds > _DAY or int(minute) > 59:  # the day's last second may be a leap second
         return None
     if sign:
-        east = (int(zone_hours) * 3600 + int(zone_minutes) * 60) * (-1 if sign == b"-" else 1)
+        east = (int(zone_hours) * 60 + int(zone_minutes)) * (-1 if sign == b"-" else 1)
     else:
-        east = _ZONES.get(zone.upper(), 0) * 3600 if zone else 0
-    return days * _DAY + seconds - east
+        east = _ZONES.get(zone.upper(), 0) * 60 if zone else 0
+    return days * _DAY + seconds - east * 60, east
 
 
 def _full_year(digits: bytes) -> int:

@@ -17,6 +17,7 @@ class Envelope(NamedTuple):
     sender: AddressList
     to: AddressList
     cc: AddressList
+    bcc: AddressList
     message_id: bytes | None
 
 
@@ -40,7 +41,7 @@ def read_envelope(fields: Fields) -> Envelope:
         encode_nstring(_text(fields, b"in-reply-to")),
         encode_nstring(message_id),
     )
-    return Envelope(encoded, date, subject, from_, sender, to, cc, message_id)
+    return Envelope(encoded, date, subject, from_, sender, to, cc, bcc, message_id)
 
 
 def _text(fields: Fields, name: bytes) -> bytes | None:

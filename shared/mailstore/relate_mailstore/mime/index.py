@@ -3,7 +3,7 @@
 import re
 
 from relate_mailstore.mime.charsets import clean_lines, clean_value, decode_charset, decode_unlabelled
-from relate_mailstore.mime.dates import parse_date
+from relate_mailstore.mime.dates import parse_zoned_date
 from relate_mailstore.mime.envelope import Envelope, read_envelope
 from relate_mailstore.mime.fields import Fields
 from relate_mailstore.mime.parts import list_parts
@@ -15,7 +15,7 @@ from relate_mailstore.mime.words import decode_words
 from relate_mailstore.types import Address, MessageIndex, Part
 
 MAX_REFERENCES = 100
-"""Ids kept of a thread, the nearest: References grows by one with every answer."""
+"""Ids kept of a thread, its root and the nearest: References grows by one with every answer."""
 
 _MESSAGE_ID = re.compile(rb"<([^<>\s]{1,995})>")  # it cannot be folded, and a line has 998 octets
 _NO_ADDRESS = Address("", "")
@@ -33,6 +33,7 @@ def index_message(raw: bytes) -> MessageIndex:
     root = scan(raw)
     parts = list_parts(root)
     envelope = read_envelope(root.fields)
+    date, zone = (envelope.date and parse_zoned_date(envelope.date)) or (None, 0)
     return MessageIndex(
         size=len(raw),
         envelope=envelope.encoded,
@@ -40,9 +41,12 @@ def index_message(raw: bytes) -> MessageIndex:
         parts=parts,
         subject=decode_words(envelope.subject or b""),
         sender=_sender(envelope),
+        senders=envelope.from_.addresses,
         to=envelope.to.addresses,
         cc=envelope.cc.addresses,
-        date=None if envelope.date is None else parse_date(envelope.date),
+        bcc=envelope.bcc.addresses,
+        date=date,
+        zone=zone,
         message_id=_message_id(envelope.message_id or b""),
         references=_references(root.fields),
         preview=_preview(raw, parts),
@@ -72,7 +76,12 @@ def _message_id(value: bytes) -> str:
 def _references(fields: Fields) -> tuple[str, ...]:
     """The ids of References, then those that In-Reply-To alone has (RFC 5322 §3.6.4)."""
     ids = _MESSAGE_ID.findall(fields.get(b"references", b"") + fields.get(b"in-reply-to", b""))
-    return tuple([_id_text(message_id) for message_id in dict.fromkeys(ids)][-MAX_REFERENCES:]) if ids else ()
+    if not ids:
+        return ()
+    distinct = [*dict.fromkeys(ids)]
+    if len(distinct) > MAX_REFERENCES:
+        distinct[1 : 1 - MAX_REFERENCES] = []
+    return tuple(_id_text(message_id) for message_id in distinct)
 
 
 def _id_text(message_id: bytes) -> str:

@@ -88,10 +88,10 @@ def _enter(plan: Plan, accepted: Accepted, now: int) -> tuple[tuple[int, int], .
     accounts = dict.fromkeys(to.account_id for to in delivery.destinations)
     plan.stored.append(accepted)
     plan.messages.extend({**fixed, "account_id": account_id} for account_id in accounts)
-    return tuple(_enter_one(plan, accepted, to, received) for to in delivery.destinations)
+    return tuple(_enter_one(plan, accepted, to, received, now) for to in delivery.destinations)
 
 
-def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, received: int) -> tuple[int, int]:
+def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, received: int, now: int) -> tuple[int, int]:
     step = plan.steps[_place(destination)]
     size = len(accepted.delivery.raw)
     uid = step.arrive(size, accepted.delivery.origin)
@@ -106,6 +106,7 @@ def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, receive
             "keywords": pack_keywords(sorted(set(destination.keywords))),
             "internal_date": received,
             "modseq": step.modseq,
+            "saved": now,
         }
     )
     return step.mailbox.uid_validity, uid

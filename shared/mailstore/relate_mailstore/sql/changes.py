@@ -4,6 +4,7 @@ Each locks the mailboxes that it changes, gives all that it changes in one of th
 mailboxes' rows and the tombstones as catching up by modseq needs them.
 """
 
+import time
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from relate_mailstore.sql.dialects import ids, numbers, one_of
 from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, pack_keywords, parse_entry
 from relate_mailstore.sql.schema import blobs, entries, expunged, messages
-from relate_mailstore.types import AccountId, Entry, FlagChange, MailboxId, MessageId
+from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, MailboxId, MessageId
 
 _IN_MAILBOX = (
     entries.c.account_id == bindparam("of_account"),
@@ -68,12 +69,18 @@ class Done(Generic[T]):
 
 
 def set_flags(
-    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], change: FlagChange
-) -> Done[Sequence[Entry]]:
+    connection: Connection,
+    *,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    uids: Collection[int],
+    change: FlagChange,
+    unchanged_since: int | None,
+) -> Done[Flagged]:
     """Change entries of a mailbox; the entries as they are now. Raises MailboxNotFound."""
     step = Step(lock_mailbox(connection, account_id, mailbox_id))
-    now = _change_entries(connection, step, uids, change)
-    return Done(now, _taken([step]))
+    now, modified = _change_entries(connection, step, uids, change, unchanged_since)
+    return Done(Flagged(tuple(now), tuple(modified)), _taken([step]))
 
 
 def flag_message(
@@ -128,9 +135,13 @@ def _lock_places(
     return [(Step(mailboxes[mailbox_id]), of_mailbox) for mailbox_id, of_mailbox in uids.items()]
 
 
-def _change_entries(connection: Connection, step: Step, uids: Collection[int], change: FlagChange) -> list[Entry]:
+def _change_entries(
+    connection: Connection, step: Step, uids: Collection[int], change: FlagChange, unchanged_since: int | None = None
+) -> tuple[list[Entry], list[int]]:
     before = [parse_entry(row) for row in connection.execute(_READ, {**_key(step), "uids": uids})]
-    after = [change_entry(entry, change, step.modseq) for entry in before]
+    modified = [entry.uid for entry in before if unchanged_since is not None and entry.modseq > unchanged_since]
+    left = set(modified)
+    after = [entry if entry.uid in left else change_entry(entry, change, step.modseq) for entry in before]
     # All that come out alike take one statement, and in a STORE of many messages nearly all do.
     alike: defaultdict[tuple[int, tuple[str, ...]], list[int]] = defaultdict(list)
     for old, new in zip(before, after, strict=True):
@@ -140,7 +151,7 @@ def _change_entries(connection: Connection, step: Step, uids: Collection[int], c
         parameters = {"new_flags": flags, "new_keywords": pack_keywords(keywords), "new_modseq": step.modseq}
         connection.execute(_SET_FLAGS, {**_key(step), **parameters, "uids": changed})
         step.taken = True
-    return after
+    return after, modified
 
 
 def _remove_entries(connection: Connection, step: Step, uids: Collection[int]) -> tuple[list[int], set[MessageId]]:
@@ -148,6 +159,7 @@ def _remove_entries(connection: Connection, step: Step, uids: Collection[int]) -
     rows = (connection.execute(_REMOVE, {**_key(step), "uids": uids})).all()
     if rows:
         key = {"account_id": step.mailbox.account_id, "mailbox_id": step.mailbox.id, "modseq": step.modseq}
+        key["removed"] = int(time.time())
         connection.execute(_LEAVE_TOMBSTONES, [{**key, "uid": row.uid} for row in rows])
         step.leave(len(rows), sum(row.size for row in rows))
     return sorted(row.uid for row in rows), {row.message_id for row in rows}

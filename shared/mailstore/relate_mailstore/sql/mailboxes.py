@@ -6,17 +6,17 @@ modseqs become visible in the order in which they were given.
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import PROVISIONED, canonical_name, name_order
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import insert_once, numbers, one_of, texts
-from relate_mailstore.sql.rows import parse_mailbox, stored_name
-from relate_mailstore.sql.schema import mailboxes
+from relate_mailstore.sql.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
+from relate_mailstore.sql.schema import mailboxes, namespaces, subscriptions
 from relate_mailstore.types import INBOX, AccountId, Change, Destination, Mailbox, MailboxId
 
 FIRST_MODSEQ = 1  # of a mailbox to which nothing has happened; the least that RFC 7162 §3.1 allows
@@ -24,21 +24,28 @@ FIRST_MODSEQ = 1  # of a mailbox to which nothing has happened; the least that R
 Place = tuple[AccountId, str]
 """A mailbox by its account and canonical name."""
 
-_OF_ACCOUNT = select(mailboxes).where(mailboxes.c.account_id == bindparam("account_id"))
+_OF_ACCOUNT = select(*MAILBOX_COLUMNS).where(mailboxes.c.account_id == bindparam("account_id"))
 _BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name"))
 _LOCK_BY_ID = _OF_ACCOUNT.where(mailboxes.c.id == bindparam("mailbox_id")).with_for_update()
 _LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
 # Each account with each name: more than was asked for where names differ, which they hardly ever do.
 _LOCK_PLACES = (
-    select(mailboxes)
+    select(*MAILBOX_COLUMNS)
     .where(one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names")))
     .order_by(mailboxes.c.id)
     .with_for_update()
 )
-_NEWEST_UID_VALIDITY = select(func.max(mailboxes.c.uid_validity)).where(
-    mailboxes.c.account_id == bindparam("account_id")
+_ADD_NAMESPACE = insert_once(namespaces, "account_id")
+_LOCK_NAMESPACE = (
+    select(namespaces.c.uid_validity).where(namespaces.c.account_id == bindparam("account_id")).with_for_update()
 )
-_ADD = insert_once(mailboxes, "account_id", "name")
+_SET_UID_VALIDITY = (
+    update(namespaces)
+    .where(namespaces.c.account_id == bindparam("of_account"))
+    .values(uid_validity=bindparam("newest"))
+)
+_ADD = insert(mailboxes)
+_SUBSCRIBE = insert_once(subscriptions, "account_id", "name")
 _ADVANCE = (
     update(mailboxes)
     .where(mailboxes.c.account_id == bindparam("of_account"), mailboxes.c.id == bindparam("of_mailbox"))
@@ -47,6 +54,8 @@ _ADVANCE = (
         uid_next=mailboxes.c.uid_next + bindparam("arrived"),
         messages=mailboxes.c.messages + bindparam("more_messages"),
         octets=mailboxes.c.octets + bindparam("more_octets"),
+        changed=bindparam("moment"),
+        origin=bindparam("last_origin"),
     )
 )
 
@@ -61,6 +70,7 @@ class Step:
     messages: int = 0
     octets: int = 0
     origin: str | None = None  # of the delivery that arrived last
+    moment: float = field(default_factory=time.time)  # seconds since the epoch
 
     @property
     def modseq(self) -> int:
@@ -70,7 +80,7 @@ class Step:
     @property
     def change(self) -> Change:
         """The notice of this step."""
-        return Change(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin)
+        return Change(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin, self.moment)
 
     def arrive(self, size: int, origin: str | None) -> int:
         """A message of `size` octets arrives; its UID."""
@@ -88,7 +98,7 @@ class Step:
         self.messages -= entries
         self.octets -= size
 
-    def row(self) -> dict[str, int]:
+    def row(self) -> dict[str, object]:
         """The parameters of `_ADVANCE`."""
         return {
             "of_account": self.mailbox.account_id,
@@ -97,6 +107,8 @@ class Step:
             "arrived": self.arrived,
             "more_messages": self.messages,
             "more_octets": self.octets,
+            "moment": self.moment,
+            "last_origin": self.origin,
         }
 
 
@@ -158,15 +170,36 @@ def advance(connection: Connection, steps: Collection[Step]) -> None:
     connection.execute(_ADVANCE, [step.row() for step in steps])
 
 
-def _provision(connection: Connection, account_id: AccountId) -> None:
-    newest: int | None = connection.scalar(_NEWEST_UID_VALIDITY, {"account_id": account_id})
-    # Unique and ascending within the account, though a mailbox be deleted and made anew in the same second.
-    first = max((newest or 0) + 1, int(time.time()))
+def lock_namespace(connection: Connection, account_id: AccountId) -> int:
+    """Lock the account against others who make, delete or rename mailboxes; its newest UIDVALIDITY."""
+    parameters = {"account_id": account_id}
+    newest: int | None = connection.scalar(_LOCK_NAMESPACE, parameters)
+    if newest is None:
+        connection.execute(_ADD_NAMESPACE[connection.dialect.name], {**parameters, "uid_validity": 0})
+        newest = connection.scalar(_LOCK_NAMESPACE, parameters)
+    return newest or 0
+
+
+def add_mailboxes(connection: Connection, account_id: AccountId, newest: int, special_uses: Mapping[str, str]) -> None:
+    """Make mailboxes, by name with their special uses, in a locked account whose newest UIDVALIDITY is `newest`.
+
+    UIDVALIDITY is unique and ascending within the account, though a mailbox be deleted and made anew in one second.
+    """
+    first = max(newest + 1, int(time.time()))
     rows = [
         _new_row(account_id, name, special_use, first + number)
-        for number, (name, special_use) in enumerate(PROVISIONED.items())
+        for number, (name, special_use) in enumerate(special_uses.items())
     ]
-    connection.execute(_ADD[connection.dialect.name], rows)
+    connection.execute(_ADD, rows)
+    connection.execute(_SET_UID_VALIDITY, {"of_account": account_id, "newest": first + len(rows) - 1})
+
+
+def _provision(connection: Connection, account_id: AccountId) -> None:
+    newest = lock_namespace(connection, account_id)
+    if connection.execute(_BY_NAME, {"account_id": account_id, "name": INBOX}).one_or_none() is None:
+        add_mailboxes(connection, account_id, newest, PROVISIONED)
+        names = [{"account_id": account_id, "name": name} for name in PROVISIONED]
+        connection.execute(_SUBSCRIBE[connection.dialect.name], names)
 
 
 def _new_row(account_id: AccountId, name: str, special_use: str, uid_validity: int) -> dict[str, object]:
@@ -177,7 +210,9 @@ def _new_row(account_id: AccountId, name: str, special_use: str, uid_validity: i
         "uid_next": 1,
         "highest_modseq": FIRST_MODSEQ,
         "special_use": special_use,
-        "subscribed": True,
         "messages": 0,
         "octets": 0,
+        "recent": 1,
+        "horizon": 0,
+        "changed": time.time(),
     }

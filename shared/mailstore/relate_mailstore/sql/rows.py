@@ -12,8 +12,8 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from relate_mailstore.rules import canonical_name
-from relate_mailstore.sql.schema import entries
+from relate_mailstore.rules import canonical_name, search_text, thread_id
+from relate_mailstore.sql.schema import entries, mailboxes
 from relate_mailstore.types import (
     AccountId,
     Address,
@@ -52,15 +52,18 @@ def unpack_keywords(text: str) -> tuple[str, ...]:
     return tuple(text.split(" ")) if text else ()
 
 
-def index_row(index: MessageIndex) -> dict[str, Any]:
+def index_row(index: MessageIndex, message_id: MessageId) -> dict[str, Any]:
     """The columns of `messages` that come from the index: what a delivery says itself is not among them."""
     return {
         "attachments": index.attachments,
+        "header_octets": index.parts[0].body if index.parts else 0,
+        "thread": thread_id(index.references, index.message_id, message_id),
         "date": index.date,
+        "zone": index.zone,
         "subject": storable(index.subject),
         "sender_name": storable(index.sender.name),
         "sender_address": storable(index.sender.address),
-        "recipients": json.dumps([index.to, index.cc]),
+        "recipients": json.dumps([index.to, index.cc, index.bcc, index.senders]),
         "preview": storable(index.preview),
         "message_id": storable(index.message_id),
         "reference_ids": json.dumps(index.references),
@@ -71,12 +74,6 @@ def index_row(index: MessageIndex) -> dict[str, Any]:
     }
 
 
-def search_text(index: MessageIndex) -> str:
-    """What a search for text looks at; lines keep a match from running over from one field into the next."""
-    addresses = (" ".join(address) for address in (index.sender, *index.to, *index.cc))
-    return "\n".join((*addresses, index.subject, index.preview)).casefold()
-
-
 ENTRY_COLUMNS = (
     entries.c.uid,
     entries.c.message_id,
@@ -85,28 +82,33 @@ ENTRY_COLUMNS = (
     entries.c.keywords,
     entries.c.internal_date,
     entries.c.modseq,
+    entries.c.saved,
 )
 """The columns that `parse_entry` takes, in its order."""
 
+MAILBOX_COLUMNS = tuple(mailboxes.c[name] for name in Mailbox.__dataclass_fields__)
+"""The columns that `parse_mailbox` takes, in its order."""
 
-def parse_mailbox(row: Row[Any]) -> Mailbox:
-    """A row of `mailboxes`, whole."""
+
+def parse_mailbox(row: Sequence[Any]) -> Mailbox:
+    """A row of `MAILBOX_COLUMNS`."""
     return Mailbox(*row)
 
 
 def parse_entry(row: Sequence[Any]) -> Entry:
     """A row of `ENTRY_COLUMNS`."""
-    uid, message_id, size, flags, keywords, internal_date, modseq = row
-    return Entry(uid, message_id, size, flags, unpack_keywords(keywords), internal_date, modseq)
+    uid, message_id, size, flags, keywords, internal_date, modseq, saved = row
+    return Entry(uid, message_id, size, flags, unpack_keywords(keywords), internal_date, modseq, saved)
 
 
 def parse_message(row: Row[Any]) -> Message:
     """A row of `messages`, whole."""
-    return Message(MessageId(row.id), AccountId(row.account_id), _parse_index(row), row.received, row.origin)
+    return Message(MessageId(row.id), AccountId(row.account_id), parse_index(row), row.received, row.origin)
 
 
-def _parse_index(row: Row[Any]) -> MessageIndex:
-    to, cc = (tuple(Address(*address) for address in field) for field in json.loads(row.recipients))
+def parse_index(row: Row[Any]) -> MessageIndex:
+    """The index in a row of `messages`."""
+    to, cc, bcc, senders = (tuple(Address(*address) for address in field) for field in json.loads(row.recipients))
     return MessageIndex(
         size=row.size,
         envelope=row.envelope,
@@ -114,9 +116,12 @@ def _parse_index(row: Row[Any]) -> MessageIndex:
         parts=tuple(Part(*part) for part in json.loads(row.parts)),
         subject=row.subject,
         sender=Address(row.sender_name, row.sender_address),
+        senders=senders,
         to=to,
         cc=cc,
+        bcc=bcc,
         date=row.date,
+        zone=row.zone,
         message_id=row.message_id,
         references=tuple(json.loads(row.reference_ids)),
         preview=row.preview,

@@ -1,4 +1,4 @@
-"""The tables of mail. Revision 0002 of the migrations makes them; a test compares the two.
+"""The tables of mail. Revisions 0002 and 0003 of the migrations make them; a test compares the two.
 
 Rules: every row but a blob's carries its account, first in the keys, so that rows can be spread by account; no
 foreign keys, since each delivery would pay for checking them; no index that no query needs, for the same reason.
@@ -6,8 +6,8 @@ foreign keys, since each delivery would pay for checking them; no index that no 
 
 from sqlalchemy import (
     BigInteger,
-    Boolean,
     Column,
+    Double,
     Identity,
     Index,
     Integer,
@@ -39,11 +39,32 @@ mailboxes = Table(
     Column("uid_next", BigInteger, nullable=False),
     Column("highest_modseq", BigInteger, nullable=False),
     Column("special_use", Text, nullable=False),
-    Column("subscribed", Boolean, nullable=False),
     Column("messages", BigInteger, nullable=False),
     Column("octets", BigInteger, nullable=False),
+    Column("recent", BigInteger, nullable=False),  # the first UID that no session was told of as \Recent
+    Column("horizon", BigInteger, nullable=False),  # the modseq up to which tombstones are gone
+    Column("changed", Double, nullable=False),  # seconds since the epoch: of the last change,
+    Column("origin", Text),  # and the traceparent of the delivery in it
     UniqueConstraint("account_id", "name", name="uq_mailboxes_account_id_name"),
     sqlite_autoincrement=True,
+)
+
+# A row an account. Whoever makes, deletes or renames mailboxes locks it first; UIDVALIDITYs of accounts only ascend.
+namespaces = Table(
+    "namespaces",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("uid_validity", BigInteger, nullable=False),  # the newest that was given
+    sqlite_with_rowid=False,
+)
+
+# Names, whether there are such mailboxes or not (RFC 9051 §6.3.7).
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    sqlite_with_rowid=False,
 )
 
 # A raw message in parts of PART_OCTETS, the last one shorter. Written once, never updated, of no account.
@@ -65,18 +86,21 @@ messages = Table(
     Column("received", BigInteger, nullable=False),  # seconds since the epoch
     Column("attachments", Integer, nullable=False),
     Column("origin", Text),  # traceparent of the delivery
+    Column("header_octets", Integer, nullable=False),  # of the raw message, up to its body
+    Column("thread", Text, nullable=False),  # `rules.thread_id`
     Column("date", BigInteger),
+    Column("zone", Integer, nullable=False),  # of the date: minutes east of Greenwich
     Column("subject", Text, nullable=False),
     Column("sender_name", Text, nullable=False),
     Column("sender_address", Text, nullable=False),
-    Column("recipients", Text, nullable=False),  # JSON: [To, Cc], each a list of [name, address]
+    Column("recipients", Text, nullable=False),  # JSON: [To, Cc, Bcc, From], lists of [name, address]
     Column("preview", Text, nullable=False),
     Column("message_id", Text, nullable=False),
     Column("reference_ids", Text, nullable=False),  # JSON
     Column("envelope", LargeBinary, nullable=False),
     Column("bodystructure", LargeBinary, nullable=False),
     Column("parts", Text, nullable=False),  # JSON: a list of `types.Part`, each a list of its fields
-    Column("search", Text, nullable=False),  # sender, recipients, subject and preview with their case folded
+    Column("search", Text, nullable=False),  # `rules.search_text`
     Index("ix_messages_account_id_received", "account_id", "received", "id"),
 )
 
@@ -93,6 +117,7 @@ entries = Table(
     Column("keywords", Text, nullable=False),  # separated by spaces, in order
     Column("internal_date", BigInteger, nullable=False),
     Column("modseq", BigInteger, nullable=False),
+    Column("saved", BigInteger, nullable=False),  # seconds since the epoch
     Index("ix_entries_message_id", "message_id", "account_id"),
     Index("ix_entries_mailbox_id_modseq", "mailbox_id", "modseq"),
     sqlite_with_rowid=False,
@@ -106,5 +131,28 @@ expunged = Table(
     Column("mailbox_id", BigInteger, primary_key=True, autoincrement=False),
     Column("modseq", BigInteger, primary_key=True, autoincrement=False),
     Column("uid", BigInteger, primary_key=True, autoincrement=False),
+    Column("removed", BigInteger, nullable=False),  # seconds since the epoch
+    sqlite_with_rowid=False,
+)
+
+# What a search looks into: `texts.SearchText`, its body from `body` on. The migration adds an index of trigrams.
+texts = Table(
+    "texts",
+    metadata,
+    Column("id", _Id, Identity(), primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    Column("body", Integer, nullable=False),  # counted from 1, as SQL does
+    Column("text", Text, nullable=False),
+    UniqueConstraint("account_id", "message_id", name="uq_texts_account_id_message_id"),
+)
+
+# Messages without a text yet: a trigger enters each message that is stored. `claimed`: by whoever makes it now, when.
+untexted = Table(
+    "untexted",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("message_id", Uuid, primary_key=True),
+    Column("claimed", BigInteger, nullable=False, server_default="0"),  # seconds since the epoch
     sqlite_with_rowid=False,
 )

@@ -38,6 +38,7 @@ _GONE = select(
     literal(""),
     literal(0),
     expunged.c.modseq,
+    literal(0),
     true(),
 ).where(
     # Whoever knows nothing yet need not hear what is gone.
@@ -75,7 +76,10 @@ class Snapshots:
         if known.mailbox == mailbox:
             self._kept.move_to_end(mailbox.id)
             return known
-        snapshot = await self._load(mailbox, known)
+        if known.mailbox.highest_modseq == mailbox.highest_modseq:
+            snapshot = Snapshot(mailbox, known.entries)
+        else:
+            snapshot = await self._load(mailbox, known)
         self._keep(snapshot)
         return snapshot
 

@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -35,8 +35,8 @@ from relate_mailstore.types import (
     AccountId,
     Change,
     Delivery,
-    Entry,
     FlagChange,
+    Flagged,
     Listed,
     Mailbox,
     MailboxId,
@@ -110,12 +110,13 @@ class SqlMailStore:
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Store a message and enter it for every destination, with whatever else waits to be stored."""
-        columns = await self._describe(delivery.raw)
+        message_id = next(self._message_ids)
+        columns = await self._describe(delivery.raw, message_id)
         try:
-            return await self._accept(delivery, columns)
+            return await self._commits.deliver(Accepted(delivery, message_id, columns))
         except MailboxNotFound:
             await mailboxes.provision_for(self._database, delivery.destinations)
-        return await self._accept(delivery, columns)
+        return await self._commits.deliver(Accepted(delivery, message_id, columns))
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
         """Raise OverQuota unless `octets` more fit, as far as this process knows."""
@@ -150,11 +151,23 @@ class SqlMailStore:
         return await queries.find_page(self._database, account_id, query)
 
     async def set_flags(
-        self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], change: FlagChange
-    ) -> Sequence[Entry]:
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        change: FlagChange,
+        unchanged_since: int | None = None,
+    ) -> Flagged:
         """Change flags of entries; the entries as they are now, in UID order."""
         return await self._change(
-            partial(changes.set_flags, account_id=account_id, mailbox_id=mailbox_id, uids=uids, change=change)
+            partial(
+                changes.set_flags,
+                account_id=account_id,
+                mailbox_id=mailbox_id,
+                uids=uids,
+                change=change,
+                unchanged_since=unchanged_since,
+            )
         )
 
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
@@ -182,13 +195,10 @@ class SqlMailStore:
         """Subscribe to the account's changes."""
         return self._notices.subscriptions.subscribe(account_id)
 
-    async def _describe(self, raw: bytes) -> dict[str, Any]:
+    async def _describe(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
         if len(raw) <= INLINE_INDEX_OCTETS:
-            return index_row(self._index(raw))
-        return await asyncio.to_thread(lambda: index_row(self._index(raw)))
-
-    async def _accept(self, delivery: Delivery, columns: Mapping[str, Any]) -> Receipt:
-        return await self._commits.deliver(Accepted(delivery, next(self._message_ids), columns))
+            return index_row(self._index(raw), message_id)
+        return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
 
     async def _store_batch(self, waiting: Sequence[Accepted]) -> Sequence[Outcome]:
         return await self._persist(partial(store_batch, batch=waiting))

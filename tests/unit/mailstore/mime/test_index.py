@@ -171,7 +171,7 @@ def test_the_message_id_is_without_brackets(value: bytes, message_id: str) -> No
 def test_of_a_long_thread_the_nearest_ids_are_kept() -> None:
     ids = [f"{number}@a" for number in range(MAX_REFERENCES + 5)]
     raw = f"References: {' '.join(f'<{name}>' for name in ids)}\n\n".encode()
-    assert index_message(raw).references == tuple(ids[5:])
+    assert index_message(raw).references == (ids[0], *ids[6:])
 
 
 ATTACHMENTS = {

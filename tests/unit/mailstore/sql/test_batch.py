@@ -13,9 +13,9 @@ from relate_mailstore.types import AccountId, Delivery, Destination, Mailbox, Ma
 
 ANN, BOB = AccountId(1), AccountId(2)
 FOUND = {
-    (ANN, "INBOX"): Mailbox(MailboxId(11), ANN, "INBOX", 100, 5, 9, "", True, 4, 40),
-    (ANN, "Sent"): Mailbox(MailboxId(12), ANN, "Sent", 101, 1, 1, "\\Sent", True, 0, 0),
-    (BOB, "INBOX"): Mailbox(MailboxId(21), BOB, "INBOX", 200, 7, 3, "", True, 0, 0),
+    (ANN, "INBOX"): Mailbox(MailboxId(11), ANN, "INBOX", 100, 5, 9, "", 4, 40, 5),
+    (ANN, "Sent"): Mailbox(MailboxId(12), ANN, "Sent", 101, 1, 1, "\\Sent", 0, 0, 1),
+    (BOB, "INBOX"): Mailbox(MailboxId(21), BOB, "INBOX", 200, 7, 3, "", 0, 0, 1),
 }
 
 

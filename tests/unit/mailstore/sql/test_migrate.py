@@ -40,9 +40,13 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
+def is_ours(name: str | None, kind: str, parents: object) -> bool:
+    return name in metadata.tables if kind == "table" else name != "ix_texts_trigrams"
+
+
 async def test_the_tables_in_code_are_those_that_migrations_make(engine: AsyncEngine) -> None:
     def compare(connection: Connection) -> object:
-        ours = {"include_name": lambda name, kind, parents: kind != "table" or name in metadata.tables}
+        ours = {"include_name": is_ours}
         return compare_metadata(MigrationContext.configure(connection, opts=ours), metadata)
 
     async with engine.connect() as connection:

@@ -2,8 +2,7 @@
 
 import pytest
 
-from relate_mailstore.sql.rows import pack_keywords, search_text, storable, stored_name, unpack_keywords
-from relate_mailstore.types import Address, MessageIndex
+from relate_mailstore.sql.rows import pack_keywords, storable, stored_name, unpack_keywords
 
 
 @pytest.mark.parametrize(
@@ -28,27 +27,3 @@ def test_keywords_come_back(keywords: tuple[str, ...]) -> None:
 def test_what_is_no_keyword_is_refused(keywords: tuple[str, ...]) -> None:
     with pytest.raises(ValueError, match="space"):
         pack_keywords(keywords)
-
-
-def test_a_search_sees_people_subject_and_preview_without_case() -> None:
-    index = MessageIndex(
-        size=1,
-        envelope=b"",
-        bodystructure=b"",
-        parts=(),
-        subject="Grüße an STRASSE",
-        sender=Address("Ann", "ANN@example.org"),
-        to=(Address("Bob", "bob@example.net"),),
-        cc=(Address("", "carol@example.com"),),
-        date=None,
-        message_id="",
-        references=(),
-        preview="Hello",
-    )
-    assert search_text(index).split("\n") == [
-        "ann ann@example.org",
-        "bob bob@example.net",
-        " carol@example.com",
-        "grüße an strasse".casefold(),
-        "hello",
-    ]

@@ -24,7 +24,7 @@ WRITERS, STEPS = 4, 12
 
 
 def entry(uid: int, modseq: int = 1) -> Entry:
-    return Entry(uid, MessageId(UUID(int=uid)), 10, 0, (), 0, modseq)
+    return Entry(uid, MessageId(UUID(int=uid)), 10, 0, (), 0, modseq, 0)
 
 
 uid_sets = st.sets(st.integers(1, 12))
@@ -62,15 +62,15 @@ async def test_a_change_is_read_with_one_query_more_and_reads_nothing_else(
     assert [one is other for one, other in zip(before.entries, after.entries, strict=True)] == [True, False, True]
 
 
-async def test_subscribing_to_a_mailbox_is_seen_though_no_entry_changed(
+async def test_a_change_of_the_mailbox_is_seen_though_no_entry_changed(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    await store.deliver(delivery(alice))
-    before = await store.snapshot(alice)
+    await store.deliver(delivery(Destination(alice, "Sent")))
+    before = await store.snapshot(alice, "Sent")
     async with engine.begin() as connection:
-        await connection.execute(text("UPDATE mailboxes SET subscribed = :no"), {"no": False})
-    after = await store.snapshot(alice)
-    assert after == replace(before, mailbox=replace(before.mailbox, subscribed=False))
+        await connection.execute(text("UPDATE mailboxes SET special_use = :none"), {"none": ""})
+    after = await store.snapshot(alice, "Sent")
+    assert after == replace(before, mailbox=replace(before.mailbox, special_use=""))
 
 
 async def test_a_restored_backup_is_read_anew(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:

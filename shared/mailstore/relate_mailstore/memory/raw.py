@@ -1,0 +1,29 @@
+"""A raw message in memory."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+CHUNK_OCTETS = 65_536  # small, so that tests with messages of some 100 KB see several
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryRawMessage:
+    """`RawMessage` over octets at hand."""
+
+    raw: bytes
+    origin: str | None
+
+    @property
+    def size(self) -> int:
+        """Octets of the whole message."""
+        return len(self.raw)
+
+    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
+        """The octets [start, stop), at most CHUNK_OCTETS at a time."""
+        end = self.size if stop is None else min(stop, self.size)
+        for offset in range(start, end, CHUNK_OCTETS):
+            yield self.raw[offset : min(offset + CHUNK_OCTETS, end)]
+
+    async def read(self, start: int = 0, stop: int | None = None) -> bytes:
+        """The octets [start, stop)."""
+        return self.raw[start:stop]

@@ -1,0 +1,295 @@
+"""`MailStore` in memory. No method waits for anything, so each is a transaction by itself."""
+
+import itertools
+import time
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from relate_mailstore.errors import MaildropInUse, MessageNotFound, OverQuota
+from relate_mailstore.memory.account import MemoryAccount
+from relate_mailstore.memory.mailbox import Marks, MemoryMailbox
+from relate_mailstore.memory.raw import MemoryRawMessage
+from relate_mailstore.mime import index_message
+from relate_mailstore.patience import granted
+from relate_mailstore.rules import (
+    NO_SUMMARY,
+    canonical_name,
+    encode_cursor,
+    message_ids,
+    name_order,
+    other_than_inbox,
+    parse_cursor,
+    position,
+    search_text,
+)
+from relate_mailstore.subscriptions import Subscriptions
+from relate_mailstore.texts import fold
+from relate_mailstore.types import (
+    INBOX,
+    AccountId,
+    Appended,
+    Change,
+    Copied,
+    Delivery,
+    Flag,
+    FlagChange,
+    Flagged,
+    Incoming,
+    Listed,
+    Mailbox,
+    MailboxId,
+    Message,
+    MessageId,
+    MessageIndex,
+    MessageQuery,
+    Page,
+    Receipt,
+    Rendering,
+    Snapshot,
+    Summary,
+    TextPart,
+)
+
+
+class MemoryMailStore:
+    """`MailStore` in memory; nothing outlives it. `index` computes what is known of a message at delivery."""
+
+    def __init__(self, index: Callable[[bytes], MessageIndex] = index_message) -> None:
+        self._index = index
+        self._accounts: dict[AccountId, MemoryAccount] = {}
+        self._mailbox_ids = map(MailboxId, itertools.count(1))
+        self._message_ids = message_ids()
+        self._told = Subscriptions()
+
+    async def provision(self, account_id: AccountId) -> None:
+        """Give an account its mailboxes, once."""
+        self._account(account_id).provision()
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        """Enter a message for every destination; all are looked up before anything is changed."""
+        for destination in delivery.destinations:
+            self._account(destination.account_id).expect_mailbox(destination.mailbox)
+        received = _moment(delivery.internal_date)
+        message_id, index = next(self._message_ids), self._index(delivery.raw)
+        entered = []
+        for to in delivery.destinations:
+            account = self._account(to.account_id)
+            account.provision()
+            message = Message(message_id, account.id, index, received, delivery.origin)
+            mailbox = account.mailbox(to.mailbox)
+            uid = account.enter(mailbox, message, delivery.raw, Marks(to.flags, to.keywords, received))
+            entered.append((mailbox.state.uid_validity, uid))
+        return Receipt(message_id, tuple(entered), leader=delivery.origin)
+
+    async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
+        """Compare with what the mailboxes hold."""
+        if quota is not None and await self.usage(account_id) + octets > quota:
+            raise OverQuota(f"{octets} octets do not fit", temporary=octets <= quota)
+
+    async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
+        """One mailbox by name."""
+        return self._account(account_id).mailbox(name).state
+
+    async def mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
+        """All mailboxes, by name, INBOX first."""
+        mailboxes = [mailbox.state for mailbox in self._account(account_id).mailboxes.values()]
+        return sorted(mailboxes, key=lambda mailbox: name_order(mailbox.name))
+
+    async def snapshot(self, account_id: AccountId, name: str = INBOX) -> Snapshot:
+        """A mailbox and all its entries: the same object until something changes."""
+        return self._account(account_id).mailbox(name).snapshot()
+
+    async def refresh(self, snapshot: Snapshot) -> Snapshot:
+        """The same mailbox as it is now: the same object until something changes."""
+        mailbox = snapshot.mailbox
+        now = self._account(mailbox.account_id).mailbox_by_id(mailbox.id).snapshot()
+        return snapshot if now == snapshot else now
+
+    async def create_mailbox(self, account_id: AccountId, name: str, special_use: str = "") -> Mailbox:
+        """Make a mailbox."""
+        return self._account(account_id).create(canonical_name(name), special_use).state
+
+    async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
+        """Remove a mailbox and its entries. Raises ValueError for INBOX."""
+        self._account(account_id).delete(other_than_inbox(name))
+
+    async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
+        """Rename a mailbox and all below it, or move what is in INBOX."""
+        self._account(account_id).rename(canonical_name(name), canonical_name(new_name))
+
+    async def subscriptions(self, account_id: AccountId) -> Collection[str]:
+        """The names that the account is subscribed to."""
+        return frozenset(self._account(account_id).subscriptions)
+
+    async def subscribe(self, account_id: AccountId, name: str, subscribed: bool) -> None:
+        """Add a name to the subscriptions or remove it."""
+        account = self._account(account_id)
+        account.provision()
+        (account.subscriptions.add if subscribed else account.subscriptions.discard)(canonical_name(name))
+
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
+        """The first UID that was not there at the call before."""
+        return self._account(account_id).mailbox_by_id(mailbox_id).take_recent()
+
+    async def append(
+        self,
+        account_id: AccountId,
+        mailbox: str,
+        messages: Sequence[Incoming],
+        replaces: tuple[MailboxId, int] | None = None,
+    ) -> Appended:
+        """Put messages into a mailbox, and expunge the entry they replace; all is looked up first."""
+        account = self._account(account_id)
+        target = account.mailbox(mailbox)
+        replaced = None if replaces is None else account.mailbox_by_id(replaces[0])
+        if replaced and replaces and replaces[1] not in replaced.entries:
+            raise MessageNotFound(f"UID {replaces[1]} in mailbox {replaces[0]} of account {account_id}")
+        uids = tuple(self._append(account, target, incoming) for incoming in messages)
+        if replaced and replaces:
+            account.expunge(replaced, [replaces[1]])
+        return Appended(target.state.uid_validity, uids)
+
+    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """Enter messages into another mailbox too."""
+        account = self._account(account_id)
+        return account.copy(account.mailbox_by_id(mailbox_id), uids, account.mailbox(target))
+
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """Enter messages into another mailbox instead."""
+        account = self._account(account_id)
+        return account.move(account.mailbox_by_id(mailbox_id), uids, account.mailbox(target))
+
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+        """UIDs expunged after `modseq`; None below what is remembered."""
+        return self._account(account_id).mailbox_by_id(mailbox_id).vanished(modseq)
+
+    async def usage(self, account_id: AccountId) -> int:
+        """Octets that the account's mailboxes hold."""
+        return sum(mailbox.state.octets for mailbox in self._account(account_id).mailboxes.values())
+
+    async def renderings(
+        self, account_id: AccountId, message_ids: Sequence[MessageId]
+    ) -> Mapping[MessageId, Rendering]:
+        """What FETCH answers of these messages without opening them."""
+        return {key: held.rendering() for key, held in self._account(account_id).those_held(message_ids)}
+
+    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
+        """Where the parts of a message lie."""
+        return self._account(account_id).held(message_id).message.index
+
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+        """The raw headers of these messages."""
+        return {key: held.header() for key, held in self._account(account_id).those_held(message_ids)}
+
+    async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
+        """A summary for each of the snapshot's entries."""
+        messages = self._account(snapshot.mailbox.account_id).messages
+        held = (messages.get(entry.message_id) for entry in snapshot.entries)
+        return tuple(NO_SUMMARY if one is None else one.summary() for one in held)
+
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+        """UIDs of the entries whose text contains this."""
+        messages, folded = self._account(snapshot.mailbox.account_id).messages, fold(text)
+        return {
+            entry.uid
+            for entry in snapshot.entries
+            if (held := messages.get(entry.message_id)) and held.text().has(folded, part)
+        }
+
+    async def open(self, account_id: AccountId, message_id: MessageId) -> "MemoryRawMessage":
+        """Open a raw message for reading."""
+        held = self._account(account_id).held(message_id)
+        return MemoryRawMessage(held.raw, held.message.origin)
+
+    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
+        """Nothing to do: all of it is in memory."""
+
+    async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
+        """One message with its index and flags."""
+        return self._account(account_id).held(message_id).listed()
+
+    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+        """One page of the messages that match, newest first. Raises ValueError for a cursor that is none of ours."""
+        rows = [held.listed() for held in self._account(account_id).messages.values()]
+        rows = sorted((row for row in rows if _matches(row, query)), key=position, reverse=True)
+        if query.cursor is not None:
+            last = parse_cursor(query.cursor)
+            rows = [row for row in rows if position(row) < last]
+        page = tuple(rows[: query.limit])
+        return Page(page, encode_cursor(page[-1]) if len(page) < len(rows) else None)
+
+    async def set_flags(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        change: FlagChange,
+        unchanged_since: int | None = None,
+    ) -> Flagged:
+        """Change flags of entries; the entries as they are now, in UID order."""
+        return self._account(account_id).mailbox_by_id(mailbox_id).set_flags(uids, change, unchanged_since)
+
+    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
+        """Change flags of a message in every mailbox it is entered in."""
+        held = self._account(account_id).held(message_id)
+        for mailbox, uid in held.places:
+            mailbox.set_flags([uid], change)
+        return held.listed()
+
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
+        """Remove entries for good; the UIDs that were there, ascending."""
+        account = self._account(account_id)
+        return account.expunge(account.mailbox_by_id(mailbox_id), uids)
+
+    async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
+        """Remove a message from every mailbox of this account."""
+        account = self._account(account_id)
+        for mailbox, uid in tuple(account.held(message_id).places):
+            account.expunge(mailbox, [uid])
+
+    @asynccontextmanager
+    async def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AsyncIterator[None]:
+        """Hold the account's maildrop."""
+        account = self._account(account_id)
+        if not await granted(account.take_maildrop, patience):
+            raise MaildropInUse(f"maildrop of account {account_id}")
+        try:
+            yield
+        finally:
+            account.maildrop_held = False
+
+    def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """Subscribe to the account's changes."""
+        return self._told.subscribe(account_id)
+
+    async def ping(self) -> None:
+        """Memory always answers."""
+
+    async def close(self) -> None:
+        """Nothing is under way when no method waits."""
+
+    def _append(self, account: MemoryAccount, target: MemoryMailbox, incoming: Incoming) -> int:
+        date = _moment(incoming.internal_date)
+        message = Message(next(self._message_ids), account.id, self._index(incoming.raw), date, incoming.origin)
+        return account.enter(target, message, incoming.raw, Marks(incoming.flags, incoming.keywords, date))
+
+    def _account(self, account_id: AccountId) -> MemoryAccount:
+        account = MemoryAccount(account_id, self._mailbox_ids, self._told.tell)
+        return self._accounts.setdefault(account_id, account)
+
+
+def _moment(date: int | None) -> int:
+    return int(time.time()) if date is None else date
+
+
+def _matches(row: Listed, query: MessageQuery) -> bool:
+    message = row.message
+    return (
+        (query.mailbox is None or canonical_name(query.mailbox) in row.mailboxes)
+        and (query.text.casefold() in search_text(message.index))
+        and (query.since is None or message.received >= query.since)
+        and (query.before is None or message.received < query.before)
+        and (query.seen is None or bool(row.flags & Flag.SEEN) is query.seen)
+        and (query.has_attachments is None or bool(message.index.attachments) is query.has_attachments)
+        and (query.keyword is None or query.keyword in row.keywords)
+    )
