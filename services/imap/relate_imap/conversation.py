@@ -13,7 +13,7 @@ from relate_imap.answers import Refused
 from relate_imap.context import Context
 from relate_imap.selected import Numbered, View
 from relate_imap.sequences import SequenceSet
-from relate_mailstore.types import AccountId
+from relate_mailstore.types import AccountId, Snapshot
 from relate_wire.dialogue import Client, Peer
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ class Conversation:
     enabled: set[Extension] = field(default_factory=set)
     view: View | None = None
     saved: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
+    polled: dict[str, Snapshot] = field(default_factory=dict)  # mailboxes whose STATUS was asked for, by name
     failed_logins: int = 0
     compressed: bool = False
 

@@ -14,6 +14,9 @@ from relate_mailstore.types import Entry, Flag, Mailbox, Snapshot
 # What only the entries tell; everything else stands in the mailbox's own row.
 COUNTED = frozenset({"UNSEEN", "DELETED", "DELETED-STORAGE", "RECENT"})
 
+# Mailboxes of one client whose entries are held on to: most mail programs poll a handful, and they are shared.
+MAX_POLLED = 8
+
 _DELIMITER = responses.string(DELIMITER.encode())
 
 
@@ -73,15 +76,30 @@ def _line(conversation: Conversation, listed: Listed, kind: bytes) -> bytes:
 
 
 async def _status(conversation: Conversation, name: str, items: Sequence[str]) -> bytes:
-    store, account = conversation.context.store, conversation.account
     if COUNTED & set(items):
-        snapshot = await store.snapshot(account, name)
+        snapshot = await _polled(conversation, name)
     else:
-        snapshot = Snapshot(await store.mailbox(account, name), ())
+        snapshot = Snapshot(await conversation.context.store.mailbox(conversation.account, name), ())
     if "HIGHESTMODSEQ" in items:
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
     values = b" ".join(b"%b %b" % (item.encode(), _value(conversation, snapshot, item)) for item in items)
     return b"* STATUS %b (%b)\r\n" % (names.encode_mailbox(snapshot.mailbox.name, utf8=conversation.utf8), values)
+
+
+async def _polled(conversation: Conversation, name: str) -> Snapshot:
+    """The mailbox of that name. Who asks for it time and again costs no query where nothing has changed."""
+    store, polled = conversation.context.store, conversation.polled
+    known = polled.pop(name, None)
+    try:
+        snapshot = await store.refresh(known) if known else None
+    except MailboxNotFound:
+        snapshot = None
+    if snapshot is None or snapshot.mailbox.name != name:  # another mailbox may have the name now
+        snapshot = await store.snapshot(conversation.account, name)
+    polled[name] = snapshot
+    if len(polled) > MAX_POLLED:
+        del polled[next(iter(polled))]
+    return snapshot
 
 
 def _value(conversation: Conversation, snapshot: Snapshot, item: str) -> bytes:
