@@ -1,0 +1,101 @@
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4), with what RFC 4731, RFC 5182, RFC 7162 and RFC 9394 return of it."""
+
+from collections.abc import Iterable, Iterator
+
+from relate_imap.answers import Answer, ok
+from relate_imap.commands import Search
+from relate_imap.conversation import Conversation, Extension
+from relate_imap.finding import find
+from relate_imap.matching import Places, asks_modseq
+from relate_imap.paging import page
+from relate_imap.sequences import encode_set
+from relate_mailstore.errors import StoreError
+
+
+async def on_search(conversation: Conversation, command: Search) -> Answer:
+    """The oldest form of the answer, unless the client asked for another."""
+    places = await _find(conversation, command)
+    returning = command.returning
+    if returning is None and Extension.REV2 in conversation.enabled:  # RFC 9051 §6.4.4
+        returning = frozenset({"ALL"})
+    if returning is None:
+        numbers = numbers_of(conversation, places, uid=command.verb == "UID SEARCH")
+        modseq = modseq_of(conversation, places) if asks_modseq(command.key) else None
+        return ok("Search completed", untagged=listing("SEARCH", numbers, modseq))
+    if "SAVE" in returning:
+        conversation.saved = tuple(numbers_of(conversation, _returned(command, places), uid=True))
+    if returning == {"SAVE"}:
+        return ok("Search completed, result saved")
+    return ok("Search completed", untagged=_esearch(conversation, command, returning, places))
+
+
+def numbers_of(conversation: Conversation, places: Iterable[int], *, uid: bool) -> Iterator[int]:
+    """Places as the client calls them."""
+    if uid:
+        entries = conversation.selected.entries
+        return (entries[place].uid for place in places)
+    return (place + 1 for place in places)
+
+
+def modseq_of(conversation: Conversation, places: Places) -> int | None:
+    """The highest modification sequence of these messages; None for none."""
+    entries = conversation.selected.entries
+    return max((entries[place].modseq for place in places), default=None)
+
+
+def listing(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
+    """`* SEARCH 2 5 (MODSEQ 917162500)`, `* SORT 5 2` (RFC 7162 §3.1.5)."""
+    suffix = f" (MODSEQ {modseq})" if modseq is not None else ""
+    return f"* {' '.join([kind, *map(str, numbers)])}{suffix}\r\n".encode()
+
+
+async def _find(conversation: Conversation, command: Search) -> Places:
+    """A search that was to be saved, and failed, leaves nothing saved (RFC 5182 §2.1)."""
+    try:
+        return await find(conversation, command.key)
+    except StoreError:
+        if command.returning and "SAVE" in command.returning:
+            conversation.saved = ()
+        raise
+
+
+def _returned(command: Search, places: Places) -> Places:
+    """Which messages an answer is about: those are saved, and their modification sequence counts.
+
+    All of them, unless only the first, the last or a page is asked for (RFC 4731 §3.2, RFC 5182 §2.4, RFC 9394 §3.2).
+    """
+    returning = command.returning or frozenset()
+    if returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
+        return places
+    returned = set(page(places, command.partial) if command.partial else ())
+    if "MIN" in returning:
+        returned |= {*places[:1]}
+    if "MAX" in returning:
+        returned |= {*places[-1:]}
+    return sorted(returned)
+
+
+def _esearch(conversation: Conversation, command: Search, returning: frozenset[str], places: Places) -> bytes:
+    uid = command.verb == "UID SEARCH"
+    items = [f'* ESEARCH (TAG "{command.tag}")']
+    if uid:
+        items.append("UID")
+    numbers = [*numbers_of(conversation, places, uid=uid)]
+    if numbers:
+        items += [f"{name} {value}" for name, value in _results(numbers) if name in returning]
+    if "COUNT" in returning:
+        items.append(f"COUNT {len(numbers)}")
+    if command.partial is not None:
+        first, last = command.partial
+        items.append(f"PARTIAL ({first}:{last} {encode_set(page(numbers, command.partial)) or 'NIL'})")
+    modseq = modseq_of(conversation, _returned(command, places)) if asks_modseq(command.key) else None
+    if modseq is not None:
+        items.append(f"MODSEQ {modseq}")
+    return f"{' '.join(items)}\r\n".encode()
+
+
+def _results(numbers: list[int]) -> Iterator[tuple[str, str]]:
+    """What there is only where something was found."""
+    yield "MIN", str(numbers[0])
+    yield "MAX", str(numbers[-1])
+    yield "ALL", encode_set(numbers)
