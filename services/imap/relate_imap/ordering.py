@@ -1,0 +1,53 @@
+"""The order of SORT (RFC 5256 §2.2, §3). Pure. Whatever is equal stays in the order of its numbers."""
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+from relate_imap.subjects import base_subject
+from relate_mailstore.types import Entry, Summary
+
+_FIRST_ADDRESS = re.compile(r"<([^<>]*)>(?:, |\Z)")
+
+
+def sent_date(entry: Entry, summary: Summary) -> int:
+    """When a message was sent: when it came in, if nothing says so (RFC 5256 §2.2)."""
+    return entry.internal_date if summary.date is None else summary.date
+
+
+def mailbox_of(addresses: str) -> str:
+    """The addr-mailbox of the first address of a summary's field: what is before the @. Empty for none."""
+    first = _FIRST_ADDRESS.search(addresses)
+    return first[1].rpartition("@")[0] or first[1] if first else ""
+
+
+_CRITERIA: Mapping[str, Callable[[Entry, Summary], Any]] = {
+    "ARRIVAL": lambda entry, _: entry.internal_date,
+    "CC": lambda _, summary: mailbox_of(summary.cc),
+    "DATE": sent_date,
+    "FROM": lambda _, summary: mailbox_of(summary.sender),
+    "SIZE": lambda entry, _: entry.size,
+    "SUBJECT": lambda _, summary: base_subject(summary.subject).text,
+    "TO": lambda _, summary: mailbox_of(summary.to),
+}
+
+_OF_ENTRIES = frozenset({"ARRIVAL", "SIZE"})
+
+
+def needs_summaries(criteria: Iterable[tuple[str, bool]]) -> bool:
+    """Whether anything but entries is looked at."""
+    return not all(name in _OF_ENTRIES for name, _ in criteria)
+
+
+def order(
+    places: Iterable[int],
+    criteria: Sequence[tuple[str, bool]],
+    entries: Sequence[Entry],
+    summaries: Sequence[Summary],
+) -> list[int]:
+    """Places by the first criterion, then the second …; each with whether it is reversed."""
+    ordered = sorted(places)
+    for name, reverse in reversed(criteria):
+        value = _CRITERIA[name]
+        ordered.sort(key=lambda place: value(entries[place], summaries[place]), reverse=reverse)
+    return ordered
