@@ -1,10 +1,19 @@
 """Sets of message numbers or UIDs, as clients write them and as servers answer them (RFC 9051 §9 sequence-set)."""
 
+import re
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-STAR = 0xFFFF_FFFF + 1
+MAX_NUMBER = 0xFFFF_FFFF
+
+STAR = MAX_NUMBER + 1
 """Stands for "*": above every number there is, so that a set with it is resolved by cutting it off at the largest."""
+
+_NUMBER = rb"(?:\*|[1-9][0-9]{0,9})"
+_ELEMENT = rb"%b(?::%b)?" % (_NUMBER, _NUMBER)
+# Possessive: a set that is wrong at its end is not looked at again from every element.
+_SET = re.compile(rb"%b(?:,%b)*+" % (_ELEMENT, _ELEMENT))
 
 
 class SequenceSet(NamedTuple):
@@ -15,10 +24,44 @@ class SequenceSet(NamedTuple):
 
     def __contains__(self, number: object) -> bool:
         """Whether a number is in the set as it was written; "*" is only STAR."""
-        return isinstance(number, int) and any(first <= number <= last for first, last in self.ranges)
+        if not isinstance(number, int):
+            return False
+        place = bisect_right(self.ranges, (number, STAR)) - 1
+        return place >= 0 and number <= self.ranges[place][1]
 
 
 SAVED = SequenceSet((), saved=True)
+
+
+def parse_set(octets: bytes) -> SequenceSet | None:
+    """A set as it was written, None where it is none."""
+    if octets == b"$":
+        return SAVED
+    if not _SET.fullmatch(octets):
+        return None
+    elements = octets.split(b",")
+    try:
+        if b":" in octets or b"*" in octets:
+            return make_set(map(_parse_range, elements))
+        numbers = sorted(set(map(int, elements)))
+    except OverflowError:
+        return None
+    return SequenceSet(tuple(ranges_of(numbers))) if numbers[-1] <= MAX_NUMBER else None
+
+
+def _parse_range(element: bytes) -> tuple[int, int]:
+    first, _, last = element.partition(b":")
+    start = _parse_number(first)
+    return start, _parse_number(last) if last else start
+
+
+def _parse_number(digits: bytes) -> int:
+    if digits == b"*":
+        return STAR
+    number = int(digits)
+    if number > MAX_NUMBER:
+        raise OverflowError("beyond 32 bits")
+    return number
 
 
 def make_set(ranges: Iterable[tuple[int, int]]) -> SequenceSet:

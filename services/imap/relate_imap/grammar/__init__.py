@@ -1,0 +1,105 @@
+"""IMAP's grammar: a frame in, a frozen command out (RFC 9051 §9, RFC 3501 §9, and the extensions in CAPABILITY).
+
+`parse` never raises: what is wrong with a frame is a value too, `Invalid`. A command says nothing about whether it is
+allowed now, or whether its mailbox exists. Passwords are wrapped as soon as they are cut from the text.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+
+from relate_imap.commands import UNKNOWN, Command, Invalid
+from relate_imap.framing import Fault, Frame
+from relate_imap.grammar import access, fetch, listing, mailboxes, messages, search, sorting, store
+from relate_imap.grammar.cursor import TAG_CHAR, Cursor, Malformed
+
+Production = Callable[[Cursor, str, str], Command]
+
+# A tag comes back with every answer; the longest that clients use have some 20 octets.
+MAX_TAG = 128
+
+_HEAD = re.compile(rb"(?P<tag>%b{1,%d})(?: (?P<verb>(?:UID )?[A-Z]+))?(?= |\Z)" % (TAG_CHAR, MAX_TAG), re.IGNORECASE)
+
+FAULTS: Mapping[Fault, tuple[str, str]] = {
+    Fault.TOO_LONG: ("The command is too long", ""),
+    Fault.TOO_LARGE: ("The literal is too large", "TOOBIG"),
+    Fault.TOO_MANY: ("Too many literals", ""),
+    Fault.BAD_LITERAL: ("Not a literal's size", ""),
+    Fault.BARE_CR: ("A CR that ends no line", ""),
+    Fault.NUL: ("A NUL is not allowed", ""),
+}
+"""What is said of each, and the response code; with a code the answer is NO."""
+
+
+def parse(frame: Frame, utf8: bool = False) -> Command:
+    """What a frame asks for; `utf8` says that the client has enabled UTF8=ACCEPT or IMAP4rev2."""
+    head = _HEAD.match(frame.text)
+    if head is None:
+        return Invalid("*", UNKNOWN, FAULTS[frame.fault][0] if frame.fault else "A tag and a command are expected")
+    tag = head["tag"].decode("ascii")
+    verb, production = GRAMMAR.get((head["verb"] or b"").upper(), _NOTHING)
+    if frame.fault is not None:
+        why, code = FAULTS[frame.fault]
+        return Invalid(tag, verb, why, code, refused=bool(code))
+    try:
+        return production(Cursor(frame.text, frame.literals, head.end(), utf8=utf8), tag, verb)
+    except Malformed as error:
+        return Invalid(tag, verb, error.why, error.code, error.refused)
+
+
+def unknown(_: Cursor, tag: str, verb: str) -> Invalid:
+    """No command of ours."""
+    return Invalid(tag, verb, "Unknown command")
+
+
+_NOTHING: tuple[str, Production] = UNKNOWN, unknown
+
+_PRODUCTIONS: Mapping[str, Production] = {
+    "APPEND": messages.append,
+    "AUTHENTICATE": access.authenticate,
+    "CAPABILITY": access.bare,
+    "CHECK": access.bare,
+    "CLOSE": access.bare,
+    "COMPRESS": access.words,
+    "COPY": store.copy,
+    "CREATE": mailboxes.create,
+    "DELETE": mailboxes.on_mailbox,
+    "ENABLE": access.words,
+    "EXAMINE": mailboxes.select,
+    "EXPUNGE": access.bare,
+    "FETCH": fetch.fetch,
+    "GETQUOTA": mailboxes.get_quota,
+    "GETQUOTAROOT": mailboxes.on_mailbox,
+    "ID": access.identify,
+    "IDLE": access.bare,
+    "LIST": listing.list_mailboxes,
+    "LOGIN": access.login,
+    "LOGOUT": access.bare,
+    "LSUB": listing.list_subscribed,
+    "MOVE": store.copy,
+    "NAMESPACE": access.bare,
+    "NOOP": access.bare,
+    "RENAME": mailboxes.rename,
+    "REPLACE": messages.replace,
+    "SEARCH": search.search,
+    "SELECT": mailboxes.select,
+    "SETQUOTA": mailboxes.set_quota,
+    "SORT": sorting.sort,
+    "STARTTLS": access.bare,
+    "STATUS": listing.status,
+    "STORE": store.store,
+    "SUBSCRIBE": mailboxes.on_mailbox,
+    "THREAD": sorting.thread,
+    "UID COPY": store.copy,
+    "UID EXPUNGE": store.uid_expunge,
+    "UID FETCH": fetch.fetch,
+    "UID MOVE": store.copy,
+    "UID REPLACE": messages.replace,
+    "UID SEARCH": search.search,
+    "UID SORT": sorting.sort,
+    "UID STORE": store.store,
+    "UID THREAD": sorting.thread,
+    "UNSELECT": access.bare,
+    "UNSUBSCRIBE": mailboxes.on_mailbox,
+}
+GRAMMAR: Mapping[bytes, tuple[str, Production]] = {verb.encode(): (verb, it) for verb, it in _PRODUCTIONS.items()}
+"""Every command there is, by its octets in capitals."""

@@ -1,0 +1,198 @@
+"""Reads the tokens of one command, one after the other (RFC 9051 §9): what every production is made of.
+
+Exactly one space separates tokens; nothing is skipped. Whatever does not fit raises Malformed, which `parse` turns
+into a value.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+from relate_imap.sequences import MAX_NUMBER, SequenceSet, parse_set
+from relate_wire.lines import NUL
+
+MAX_NUMBER64 = 0x7FFF_FFFF_FFFF_FFFF
+
+# Elements of a parenthesized list, keys of a search: more than anybody asks for, few enough to be read in a moment.
+MAX_ELEMENTS = 10_000
+
+ATOM_CHAR = rb"[!#$&'+-\[^-z|}~]"
+ASTRING_CHAR = rb"[!#$&'+-\[\]^-z|}~]"
+TAG_CHAR = rb"[!#$&',-\[\]^-z|}~]"
+LIST_CHAR = rb"[!#-'*-\[\]^-z|}~]"
+
+_ATOM = re.compile(ATOM_CHAR + rb"+")
+_ASTRING = re.compile(ASTRING_CHAR + rb"+")
+_QUOTED = re.compile(rb'"((?:[^"\\\r\n]++|\\["\\])*+)"')
+_ESCAPED = re.compile(rb"\\(.)")
+_LITERAL = re.compile(rb"\{[0-9]+\+?\}\r\n")
+_LITERAL8 = re.compile(rb"~\{[0-9]+\+?\}\r\n")
+_NUMBER = re.compile(rb"[0-9]{1,19}")
+_SET = re.compile(rb"[$0-9*][0-9*:,]*")
+
+T = TypeVar("T")
+
+
+class Malformed(Exception):
+    """What does not fit the grammar; the message is a sentence for the client. See `Invalid` for the rest."""
+
+    def __init__(self, why: str, code: str = "", *, refused: bool = False) -> None:
+        super().__init__(why)
+        self.why = why
+        self.code = code
+        self.refused = refused
+
+
+class Cursor:
+    """A place in a command. `utf8` says that names are not in modified UTF-7."""
+
+    __slots__ = ("_at", "_literals", "_text", "utf8")
+
+    def __init__(self, text: bytes, literals: Iterable[bytes] = (), at: int = 0, *, utf8: bool = False) -> None:
+        self._text = text
+        self._literals = iter(literals)
+        self._at = at
+        self.utf8 = utf8
+
+    # --- characters
+
+    def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
+        """Take what matches, if it does."""
+        found = pattern.match(self._text, self._at)
+        if found is not None:
+            self._at = found.end()
+        return found
+
+    def sees(self, octets: bytes) -> bool:
+        """Whether these octets, in capitals, come next, in any case."""
+        return self._text[self._at : self._at + len(octets)].upper() == octets
+
+    def accepts(self, octets: bytes) -> bool:
+        """Take these octets if they come next, in any case."""
+        if not self.sees(octets):
+            return False
+        self._at += len(octets)
+        return True
+
+    def expect(self, octets: bytes, why: str) -> None:
+        """Take these octets. Raises Malformed."""
+        if not self.accepts(octets):
+            raise Malformed(why)
+
+    def space(self) -> None:
+        """One space. Raises Malformed."""
+        if self._text[self._at : self._at + 1] != b" ":
+            raise Malformed("A space is expected" if self._at < len(self._text) else "An argument is missing")
+        self._at += 1
+
+    def end(self) -> None:
+        """Nothing may follow. Raises Malformed."""
+        if self._at < len(self._text):
+            raise Malformed("Too many arguments")
+
+    @property
+    def at_end(self) -> bool:
+        """Whether nothing follows."""
+        return self._at >= len(self._text)
+
+    # --- words and strings
+
+    def atom(self) -> str:
+        """An atom, as it was written. Raises Malformed."""
+        found = self.match(_ATOM)
+        if found is None:
+            raise Malformed("An atom is expected")
+        return found[0].decode("ascii")
+
+    def word(self) -> str:
+        """An atom in capitals. Raises Malformed."""
+        return self.atom().upper()
+
+    def astring(self) -> bytes:
+        """An atom that may hold "]", or a string. Raises Malformed."""
+        found = self.match(_ASTRING)
+        return found[0] if found is not None else self.string()
+
+    def string(self) -> bytes:
+        """A quoted string or a literal. Raises Malformed."""
+        quoted = self.match(_QUOTED)
+        if quoted is None:
+            return self._literal_string()
+        octets = quoted[1]
+        return _ESCAPED.sub(rb"\1", octets) if b"\\" in octets else octets
+
+    def nstring(self) -> bytes | None:
+        """A string, or NIL. Raises Malformed."""
+        return None if self.accepts(b"NIL") else self.string()
+
+    def literal(self) -> bytes | None:
+        """A literal, if one comes next: any octets."""
+        return next(self._literals, None) if self.match(_LITERAL) else None
+
+    def literal8(self) -> bytes | None:
+        """A literal8 (RFC 3516 §4.4), if one comes next: any octets."""
+        return next(self._literals, None) if self.match(_LITERAL8) else None
+
+    def _literal_string(self) -> bytes:
+        octets = self.literal()
+        if octets is None:
+            raise Malformed("A string is expected")
+        if NUL in octets:
+            raise Malformed("A NUL is not allowed")
+        return octets
+
+    # --- numbers
+
+    def number(self, least: int = 0, most: int = MAX_NUMBER) -> int:
+        """A number within limits. Raises Malformed."""
+        found = self.match(_NUMBER)
+        if found is None:
+            raise Malformed("A number is expected")
+        number = int(found[0])
+        if not least <= number <= most:
+            raise Malformed("A number is out of range")
+        return number
+
+    def number64(self, least: int = 0) -> int:
+        """A number of at most 63 bits: octets, modification sequences. Raises Malformed."""
+        return self.number(least, MAX_NUMBER64)
+
+    def sequence_set(self) -> SequenceSet:
+        """Numbers of messages or UIDs. Raises Malformed."""
+        numbers = self.optional_set()
+        if numbers is None:
+            raise Malformed("A set of messages is expected")
+        return numbers
+
+    def optional_set(self) -> SequenceSet | None:
+        """Numbers of messages or UIDs, if they come next. Raises Malformed."""
+        found = self.match(_SET)
+        if found is None:
+            return None
+        numbers = parse_set(found[0])
+        if numbers is None:
+            raise Malformed("Not a set of messages")
+        return numbers
+
+    # --- lists
+
+    def parenthesized(self, element: "Callable[[Cursor], T]", *, may_be_empty: bool = False) -> list[T]:
+        """Elements in parentheses, a space between two of them. Raises Malformed."""
+        self.expect(b"(", "A parenthesis is expected")
+        if may_be_empty and self.accepts(b")"):
+            return []
+        elements = [element(self)]
+        while not self.accepts(b")"):
+            self.space()
+            elements.append(element(self))
+            if len(elements) > MAX_ELEMENTS:
+                raise Malformed("The list is too long")
+        return elements
+
+
+def text_of(octets: bytes) -> str:
+    """Octets as UTF-8. Raises Malformed."""
+    try:
+        return octets.decode()
+    except UnicodeDecodeError:
+        raise Malformed("Not UTF-8") from None

@@ -1,0 +1,197 @@
+"""FETCH: attributes, sections and their labels, modifiers (RFC 9051 §6.4.5, RFC 3516, 7162, 8474, 8514, 8970, 9394)."""
+
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from relate_imap.commands import Attribute, BinarySize, Body, Fetch, Item, Section, SectionText
+from relate_imap.grammar.cursor import ASTRING_CHAR, MAX_NUMBER64, Cursor, Malformed
+from relate_imap.grammar.partial import partial_range
+
+_FAST: tuple[Attribute, ...] = (Item("FLAGS"), Item("INTERNALDATE"), Item("RFC822.SIZE"))
+MACROS: Mapping[str, tuple[Attribute, ...]] = {
+    "FAST": _FAST,
+    "ALL": (*_FAST, Item("ENVELOPE")),
+    "FULL": (*_FAST, Item("ENVELOPE"), Item("BODY")),
+}
+ITEMS = frozenset(
+    {"UID", "FLAGS", "INTERNALDATE", "RFC822.SIZE", "ENVELOPE", "BODY", "BODYSTRUCTURE"}  # RFC 9051
+    | {"MODSEQ", "EMAILID", "THREADID", "SAVEDATE", "PREVIEW"}  # RFC 7162, 8474, 8514, 8970
+)
+OLD_BODIES: Mapping[str, Body] = {  # RFC 3501 §6.4.5
+    "RFC822": Body(Section(), b"RFC822"),
+    "RFC822.HEADER": Body(Section(text=SectionText.HEADER), b"RFC822.HEADER", peek=True),
+    "RFC822.TEXT": Body(Section(text=SectionText.TEXT), b"RFC822.TEXT"),
+}
+
+_NAME = re.compile(rb"[A-Za-z0-9.]+")
+_PART = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*+")
+_TEXT = re.compile(rb"HEADER(?:\.FIELDS(?:\.NOT)?)?|TEXT|MIME", re.IGNORECASE)
+_ASTRING = re.compile(ASTRING_CHAR + rb"+")
+_FIELD = re.compile(rb"[ -~]*")
+# As deep as the parts that messages are taken apart into, and deeper.
+MAX_LEVELS = 100
+
+
+class Modifiers(NamedTuple):
+    """What stands in parentheses behind the attributes."""
+
+    changed_since: int | None = None
+    vanished: bool = False
+    partial: tuple[int, int] | None = None
+
+
+def fetch(cursor: Cursor, tag: str, verb: str) -> Fetch:
+    """FETCH numbers attributes [(modifiers)]"""
+    cursor.space()
+    numbers = cursor.sequence_set()
+    cursor.space()
+    # Twice the same is once the same: six octets more must not send a message again.
+    attributes = tuple(dict.fromkeys(_attributes(cursor)))
+    modifiers = Modifiers()
+    if not cursor.at_end:
+        cursor.space()
+        modifiers = _modifiers(cursor, uid=verb.startswith("UID "))
+    cursor.end()
+    return Fetch(tag, verb, numbers, attributes, *modifiers)
+
+
+def _attributes(cursor: Cursor) -> "list[Attribute] | tuple[Attribute, ...]":
+    if cursor.sees(b"("):
+        return cursor.parenthesized(_attribute)
+    name = _name(cursor)
+    return MACROS[name] if name in MACROS else [_named(cursor, name)]
+
+
+def _attribute(cursor: Cursor) -> Attribute:
+    return _named(cursor, _name(cursor))
+
+
+def _name(cursor: Cursor) -> str:
+    found = cursor.match(_NAME)
+    if found is None:
+        raise Malformed("An attribute is expected")
+    return found[0].decode("ascii").upper()
+
+
+def _named(cursor: Cursor, name: str) -> Attribute:
+    if cursor.sees(b"["):
+        return _sectioned(cursor, name)
+    if name in OLD_BODIES:
+        return OLD_BODIES[name]
+    if name not in ITEMS:
+        raise Malformed("Unknown attribute")
+    if name == "PREVIEW":
+        cursor.accepts(b" (LAZY)")  # RFC 8970 §3.2: previews are always at hand here
+    return Item(name)
+
+
+def _sectioned(cursor: Cursor, name: str) -> Attribute:
+    match name:
+        case "BODY" | "BODY.PEEK":
+            section, inner = _section(cursor)
+            label = b"BODY[%b]" % inner
+            return Body(section, label, name.endswith("PEEK"), _partial(cursor))
+        case "BINARY" | "BINARY.PEEK":
+            section, inner = _binary_section(cursor)
+            label = b"BINARY[%b]" % inner
+            return Body(section, label, name.endswith("PEEK"), _partial(cursor), binary=True)
+        case "BINARY.SIZE":
+            section, inner = _binary_section(cursor)
+            return BinarySize(section, b"BINARY.SIZE[%b]" % inner)
+        case _:
+            raise Malformed("Unknown attribute")
+
+
+def _section(cursor: Cursor) -> tuple[Section, bytes]:
+    """A section, and how it is written in a label."""
+    cursor.expect(b"[", "A bracket is expected")
+    part = _part(cursor)
+    text, label = SectionText.CONTENT, part
+    fields: tuple[str, ...] = ()
+    if not part or cursor.accepts(b"."):
+        text = _text(cursor, required=bool(part))
+        label = f"{part}.{text}" if part else text.value
+    if text is SectionText.MIME and not part:
+        raise Malformed("MIME is of a part")
+    inner = label.encode("ascii")
+    if text in (SectionText.FIELDS, SectionText.FIELDS_NOT):
+        cursor.space()
+        names = cursor.parenthesized(_field)
+        fields = tuple(name.decode("ascii").upper() for name in names)
+        inner += b" (%b)" % b" ".join(map(_encode_field, names))
+    cursor.expect(b"]", "A bracket is expected")
+    return Section(part, text, fields), inner
+
+
+def _binary_section(cursor: Cursor) -> tuple[Section, bytes]:
+    cursor.expect(b"[", "A bracket is expected")
+    part = _part(cursor)
+    cursor.expect(b"]", "A bracket is expected")
+    return Section(part), part.encode("ascii")
+
+
+def _part(cursor: Cursor) -> str:
+    found = cursor.match(_PART)
+    part = found[0].decode("ascii") if found is not None else ""
+    if part.count(".") >= MAX_LEVELS:
+        raise Malformed("Nested too deeply")
+    return part
+
+
+def _text(cursor: Cursor, *, required: bool) -> SectionText:
+    found = cursor.match(_TEXT)
+    if found is None and required:
+        raise Malformed("A section's text is expected")
+    return SectionText(found[0].decode("ascii").upper()) if found is not None else SectionText.CONTENT
+
+
+def _field(cursor: Cursor) -> bytes:
+    octets = cursor.astring()
+    if not _FIELD.fullmatch(octets):
+        raise Malformed("A field's name is expected")
+    return octets
+
+
+def _encode_field(name: bytes) -> bytes:
+    if _ASTRING.fullmatch(name):
+        return name
+    return b'"%b"' % name.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+
+
+def _partial(cursor: Cursor) -> tuple[int, int] | None:
+    """<offset.octets>"""
+    if not cursor.accepts(b"<"):
+        return None
+    offset = cursor.number64()
+    cursor.expect(b".", "A dot is expected")
+    octets = cursor.number(1, MAX_NUMBER64)
+    cursor.expect(b">", "A bracket is expected")
+    return offset, octets
+
+
+def _modifiers(cursor: Cursor, *, uid: bool) -> Modifiers:
+    given = cursor.parenthesized(_modifier)
+    values = dict(given)
+    if len(values) < len(given):
+        raise Malformed("A modifier is given twice")
+    modifiers = Modifiers(**values)
+    if modifiers.vanished and not (uid and modifiers.changed_since is not None):
+        raise Malformed("VANISHED needs UID FETCH and CHANGEDSINCE")  # RFC 7162 §3.2.6
+    if modifiers.partial and not uid:
+        raise Malformed("PARTIAL needs UID FETCH")  # RFC 9394 §3.3
+    return modifiers
+
+
+def _modifier(cursor: Cursor) -> tuple[str, Any]:
+    match cursor.word():
+        case "CHANGEDSINCE":
+            cursor.space()
+            return "changed_since", cursor.number64()
+        case "VANISHED":
+            return "vanished", True
+        case "PARTIAL":
+            cursor.space()
+            return "partial", partial_range(cursor)
+        case _:
+            raise Malformed("Unknown modifier")

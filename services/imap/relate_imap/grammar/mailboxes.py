@@ -1,0 +1,139 @@
+"""Commands on a mailbox: SELECT to RENAME, and quotas (RFC 9051 §6.3, RFC 6154 §3, RFC 7162, RFC 9208)."""
+
+import re
+
+from relate_imap.commands import Create, OnMailbox, Rename, Resync, Select, SetQuota
+from relate_imap.grammar.cursor import Cursor, Malformed, text_of
+from relate_imap.grammar.names import mailbox
+from relate_imap.sequences import STAR, SequenceSet
+
+_USE = re.compile(rb"\\[!#$&'+-\[^-z|}~]+")
+
+
+def on_mailbox(cursor: Cursor, tag: str, verb: str) -> OnMailbox:
+    """A verb and a mailbox."""
+    cursor.space()
+    name = mailbox(cursor)
+    cursor.end()
+    return OnMailbox(tag, verb, name)
+
+
+def get_quota(cursor: Cursor, tag: str, verb: str) -> OnMailbox:
+    """GETQUOTA root: whose name is none of a mailbox."""
+    cursor.space()
+    root = text_of(cursor.astring())
+    cursor.end()
+    return OnMailbox(tag, verb, root)
+
+
+def set_quota(cursor: Cursor, tag: str, _: str) -> SetQuota:
+    """SETQUOTA root (resource limit …)"""
+    cursor.space()
+    root = text_of(cursor.astring())
+    cursor.space()
+    cursor.parenthesized(_resource, may_be_empty=True)
+    cursor.end()
+    return SetQuota(tag, root)
+
+
+def rename(cursor: Cursor, tag: str, _: str) -> Rename:
+    """RENAME mailbox new-name"""
+    cursor.space()
+    name = mailbox(cursor)
+    cursor.space()
+    new_name = mailbox(cursor)
+    cursor.end()
+    return Rename(tag, name, new_name)
+
+
+def create(cursor: Cursor, tag: str, _: str) -> Create:
+    """CREATE mailbox [(USE (attribute …))]"""
+    cursor.space()
+    name = mailbox(cursor)
+    uses: list[list[str]] = []
+    if not cursor.at_end:
+        cursor.space()
+        uses = cursor.parenthesized(_uses)
+    cursor.end()
+    if len(uses) > 1:
+        raise Malformed("A parameter is given twice")
+    return Create(tag, name, tuple(uses[0]) if uses else ())
+
+
+def select(cursor: Cursor, tag: str, verb: str) -> Select:
+    """SELECT mailbox [(CONDSTORE) | (QRESYNC (…))], EXAMINE likewise."""
+    cursor.space()
+    name = mailbox(cursor)
+    parameters: list[Resync | None] = []
+    if not cursor.at_end:
+        cursor.space()
+        parameters = cursor.parenthesized(_select_parameter)
+    cursor.end()
+    if len(set(parameters)) < len(parameters) or sum(one is not None for one in parameters) > 1:
+        raise Malformed("A parameter is given twice")
+    return Select(tag, verb, name, None in parameters, next(filter(None, parameters), None))
+
+
+def _select_parameter(cursor: Cursor) -> Resync | None:
+    """None is CONDSTORE."""
+    match cursor.word():
+        case "CONDSTORE":
+            return None
+        case "QRESYNC":
+            cursor.space()
+            return _resync(cursor)
+        case _:
+            raise Malformed("Unknown parameter")
+
+
+def _resync(cursor: Cursor) -> Resync:
+    """(uidvalidity modseq [known-uids] [(numbers uids)])"""
+    cursor.expect(b"(", "A parenthesis is expected")
+    uid_validity = cursor.number(1)
+    cursor.space()
+    modseq = cursor.number64(1)
+    known, sample = None, None
+    if cursor.accepts(b" ") and not cursor.sees(b"("):
+        known = _plain_set(cursor)
+        if not cursor.sees(b")"):
+            cursor.space()
+    if cursor.accepts(b"("):
+        sample = _sample(cursor)
+    cursor.expect(b")", "A parenthesis is expected")
+    return Resync(uid_validity, modseq, known, sample)
+
+
+def _sample(cursor: Cursor) -> tuple[SequenceSet, SequenceSet]:
+    numbers = _plain_set(cursor)
+    cursor.space()
+    uids = _plain_set(cursor)
+    cursor.expect(b")", "A parenthesis is expected")
+    return numbers, uids
+
+
+def _plain_set(cursor: Cursor) -> SequenceSet:
+    """Neither "*" nor "$" is allowed (RFC 7162 §7)."""
+    numbers = cursor.sequence_set()
+    if numbers.saved or numbers.ranges[-1][1] == STAR:
+        raise Malformed("Plain numbers are expected")
+    return numbers
+
+
+def _uses(cursor: Cursor) -> list[str]:
+    if cursor.word() != "USE":
+        raise Malformed("Unknown parameter")
+    cursor.space()
+    return cursor.parenthesized(_use, may_be_empty=True)
+
+
+def _use(cursor: Cursor) -> str:
+    found = cursor.match(_USE)
+    if found is None:
+        raise Malformed("A special use is expected")
+    return found[0].decode("ascii")
+
+
+def _resource(cursor: Cursor) -> tuple[str, int]:
+    name = cursor.word()
+    cursor.space()
+    return name, cursor.number64()

@@ -1,0 +1,76 @@
+"""Names of mailboxes: modified UTF-7, UTF-8, INBOX in any case (RFC 9051 §5.1, RFC 3501 §5.1.3)."""
+
+import binascii
+import re
+
+from relate_imap.grammar.cursor import LIST_CHAR, Cursor, text_of
+
+INBOX = "INBOX"
+_INBOX = re.compile(r"inbox(?=/|\Z)", re.IGNORECASE | re.ASCII)
+_PATTERN = re.compile(LIST_CHAR + rb"+")
+
+_SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
+_UNPRINTABLE = re.compile(r"&|[^ -~]+")
+_UNQUOTABLE = re.compile(rb"[\r\n\0]")
+
+
+def mailbox(cursor: Cursor) -> str:
+    """The name of a mailbox; INBOX is one in any case, also with others below it. Raises Malformed."""
+    text = name(cursor)
+    return INBOX + text[len(INBOX) :] if _INBOX.match(text) else text
+
+
+def name(cursor: Cursor) -> str:
+    """A name as it was written, decoded. Raises Malformed."""
+    return decode(cursor.astring(), utf8=cursor.utf8)
+
+
+def pattern(cursor: Cursor) -> str:
+    """A name with wildcards, decoded. Raises Malformed."""
+    found = cursor.match(_PATTERN)
+    return decode(found[0] if found is not None else cursor.string(), utf8=cursor.utf8)
+
+
+def decode(octets: bytes, *, utf8: bool = False) -> str:
+    """A name as text: modified UTF-7 where it is just that, else UTF-8. Raises Malformed."""
+    text = text_of(octets)
+    if utf8 or "&" not in text or not text.isascii():
+        return text
+    return decode_utf7(text)
+
+
+def decode_utf7(text: str) -> str:
+    """Modified UTF-7 decoded; as it is where it is none: `A&B` is what people type."""
+    if "&" in _SHIFTED.sub("", text):
+        return text
+    try:
+        return _SHIFTED.sub(_decode_shifted, text)
+    except ValueError:  # no base64, or no UTF-16
+        return text
+
+
+def _decode_shifted(match: re.Match[str]) -> str:
+    digits = match[1].replace(",", "/")
+    if not digits:
+        return "&"
+    return binascii.a2b_base64(digits + "=" * (-len(digits) % 4), strict_mode=True).decode("utf-16-be")
+
+
+def encode_utf7(text: str) -> str:
+    """Modified UTF-7."""
+    return _UNPRINTABLE.sub(_encode_shifted, text)
+
+
+def _encode_shifted(match: re.Match[str]) -> str:
+    if match[0] == "&":
+        return "&-"
+    digits = binascii.b2a_base64(match[0].encode("utf-16-be"), newline=False).decode("ascii")
+    return f"&{digits.rstrip('=').replace('/', ',')}-"
+
+
+def encode_mailbox(text: str, *, utf8: bool) -> bytes:
+    """A name as it is sent: quoted, or a literal where UTF-8 has what cannot be quoted."""
+    octets = (text if utf8 else encode_utf7(text)).encode()
+    if _UNQUOTABLE.search(octets):
+        return b"{%d}\r\n%b" % (len(octets), octets)
+    return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')

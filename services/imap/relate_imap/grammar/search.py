@@ -1,0 +1,55 @@
+"""SEARCH: what to return, in which charset, and the keys (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 9394)."""
+
+from typing import NamedTuple
+
+from relate_imap.commands import Search
+from relate_imap.grammar.cursor import Cursor, Malformed
+from relate_imap.grammar.keys import keys
+from relate_imap.grammar.partial import partial_range
+
+CHARSETS = frozenset({b"US-ASCII", b"UTF-8"})
+RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
+
+
+class Returning(NamedTuple):
+    """One return option; only PARTIAL has a range."""
+
+    option: str
+    partial: tuple[int, int] | None = None
+
+
+def search(cursor: Cursor, tag: str, verb: str) -> Search:
+    """SEARCH [RETURN (option …)] [CHARSET charset] key …"""
+    cursor.space()
+    returning, partial = None, None
+    if cursor.accepts(b"RETURN "):
+        returning, partial = _returning(cursor)
+        cursor.space()
+    if cursor.accepts(b"CHARSET "):
+        charset(cursor)
+        cursor.space()
+    return Search(tag, verb, keys(cursor), returning, partial)
+
+
+def charset(cursor: Cursor) -> None:
+    """A charset that is known: both are read as UTF-8. Raises Malformed."""
+    if cursor.astring().upper() not in CHARSETS:
+        raise Malformed("Unknown charset", "BADCHARSET (US-ASCII UTF-8)", refused=True)
+
+
+def _returning(cursor: Cursor) -> tuple[frozenset[str], tuple[int, int] | None]:
+    given = cursor.parenthesized(_return_option, may_be_empty=True)
+    options = frozenset(one.option for one in given) or frozenset({"ALL"})
+    if options >= {"ALL", "PARTIAL"} or sum(one.option == "PARTIAL" for one in given) > 1:
+        raise Malformed("PARTIAL is given once, and without ALL")  # RFC 9394 §3.1
+    return options, next((one.partial for one in given if one.partial), None)
+
+
+def _return_option(cursor: Cursor) -> Returning:
+    option = cursor.word()
+    if option not in RETURN_OPTIONS:
+        raise Malformed("Unknown return option")
+    if option != "PARTIAL":
+        return Returning(option)
+    cursor.space()
+    return Returning(option, partial_range(cursor))

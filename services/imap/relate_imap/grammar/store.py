@@ -1,0 +1,66 @@
+"""STORE, COPY, MOVE, UID EXPUNGE: what is done to messages (RFC 9051 §6.4.6-8, RFC 4315, RFC 7162 §3.1.3)."""
+
+from relate_imap.commands import Copy, FlagList, Store, StoreMode, UidExpunge
+from relate_imap.grammar.cursor import MAX_ELEMENTS, Cursor, Malformed
+from relate_imap.grammar.flags import collect, flag, flag_list
+from relate_imap.grammar.names import mailbox
+
+
+def copy(cursor: Cursor, tag: str, verb: str) -> Copy:
+    """COPY numbers mailbox, MOVE likewise"""
+    cursor.space()
+    numbers = cursor.sequence_set()
+    cursor.space()
+    name = mailbox(cursor)
+    cursor.end()
+    return Copy(tag, verb, numbers, name)
+
+
+def uid_expunge(cursor: Cursor, tag: str, _: str) -> UidExpunge:
+    """UID EXPUNGE uids"""
+    cursor.space()
+    numbers = cursor.sequence_set()
+    cursor.end()
+    return UidExpunge(tag, numbers)
+
+
+def store(cursor: Cursor, tag: str, verb: str) -> Store:
+    """STORE numbers [(UNCHANGEDSINCE modseq)] [+|-]FLAGS[.SILENT] flags"""
+    cursor.space()
+    numbers = cursor.sequence_set()
+    cursor.space()
+    unchanged_since = None
+    if cursor.sees(b"("):
+        unchanged_since = _unchanged_since(cursor)
+        cursor.space()
+    mode = _mode(cursor)
+    silent = cursor.accepts(b".SILENT")
+    cursor.space()
+    flags = _flags(cursor)
+    cursor.end()
+    return Store(tag, verb, numbers, mode, flags, silent, unchanged_since)
+
+
+def _mode(cursor: Cursor) -> StoreMode:
+    for mode in StoreMode:
+        if cursor.accepts(mode.value.encode()):
+            return mode
+    raise Malformed("FLAGS is expected")
+
+
+def _unchanged_since(cursor: Cursor) -> int:
+    cursor.expect(b"(UNCHANGEDSINCE", "Unknown modifier")
+    cursor.space()
+    modseq = cursor.number64()
+    cursor.expect(b")", "A parenthesis is expected")
+    return modseq
+
+
+def _flags(cursor: Cursor) -> FlagList:
+    if cursor.sees(b"("):
+        return flag_list(cursor)
+    flags = [flag(cursor)]
+    while not cursor.at_end and len(flags) < MAX_ELEMENTS:
+        cursor.space()
+        flags.append(flag(cursor))
+    return collect(flags)
