@@ -7,7 +7,7 @@ without a step of Python for each message. What has to be read message by messag
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from itertools import compress, repeat
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -93,8 +93,9 @@ class Plan:
         return map(self.form.__mod__, zip(batch.numbers, *[column(batch) for column in self.columns], strict=True))
 
 
-def make_plan(attributes: Iterable[Attribute], reader: Reader) -> Plan:
-    """Compile a list of attributes; each is answered once."""
+@lru_cache(256)
+def make_plan(attributes: tuple[Attribute, ...], reader: Reader) -> Plan:
+    """Compile a list of attributes; each is answered once. Programs ask for the same few lists all day long."""
     fields: list[tuple[bytes, Column]] = []
     bodies: list[Body | BinarySize] = []
     needs_renderings = needs_headers = False

@@ -12,7 +12,7 @@ from relate_imap.commands import BinarySize, Body, Section
 from relate_imap.content import Span, chooses_fields, find_part, find_span, is_whole, of_header, without_nul
 from relate_imap.decoding import KNOWN, Pieces, clip, decode, measure
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.types import MessageIndex
+from relate_mailstore.types import MessageIndex, Part
 
 GATHERED = 64 * 1024
 """Octets that are put together before they are sent. What goes wrong before that can still be said in a sentence."""
@@ -30,7 +30,9 @@ class Contents:
     index: MessageIndex | None
 
     async def response(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> Pieces:
-        """A FETCH response: its beginning, these contents, its end. Raises Refused before the first of a content."""
+        """A FETCH response: its beginning, these contents, its end. Raises Refused before all of it."""
+        for body in bodies:
+            self._check_encoding(body)
         yield head
         for place, body in enumerate(bodies):
             if place:
@@ -63,25 +65,24 @@ class Contents:
                 yield chunk
 
     async def _decoded(self, body: Body) -> Pieces:
-        if self._span(body.section) is None:
+        part = find_part(body.section, self._indexed)
+        if part is None:
             yield label_of(body) + b" NIL"
             return
-        measured = await measure(lambda: self._decoding(body.section, body.partial))
+        measured = await measure(lambda: self._decoding(part, body.partial))
         yield b"%b %b{%d}\r\n" % (label_of(body), b"~" if measured.has_nul else b"", measured.octets)
         if measured.held is not None:
             yield measured.held
             return
-        async for piece in _exactly(measured.octets, self._decoding(body.section, body.partial)):
+        async for piece in _exactly(measured.octets, self._decoding(part, body.partial)):
             yield piece
 
     async def _binary_size(self, size: BinarySize) -> Pieces:
         """RFC 3516 §4.3: exact, so the content is decoded for it. What is not there has no octets."""
-        if is_whole(size.section):
-            octets = self.raw.size
-        elif self._span(size.section) is None:
-            octets = 0
-        else:
-            octets = (await measure(lambda: self._decoding(size.section, None))).octets
+        octets = self.raw.size
+        if not is_whole(size.section):
+            part = find_part(size.section, self._indexed)
+            octets = (await measure(lambda: self._decoding(part, None))).octets if part else 0
         yield b"%b %d" % (size.label, octets)
 
     def _span(self, section: Section) -> Span | None:
@@ -89,11 +90,15 @@ class Contents:
             return Span(0, self.raw.size)
         return find_span(section, self._indexed)
 
-    def _decoding(self, section: Section, partial: tuple[int, int] | None) -> Pieces:
+    def _check_encoding(self, body: Body | BinarySize) -> None:
         """Raises Refused for an encoding that nobody knows (RFC 3516 §4.2)."""
-        part = find_part(section, self._indexed)
-        if part is None or part.encoding not in KNOWN:
+        if is_whole(body.section) or not (isinstance(body, BinarySize) or body.binary):
+            return
+        part = find_part(body.section, self._indexed)
+        if part is not None and part.encoding not in KNOWN:
             raise Refused("The content is encoded in an unknown way", "UNKNOWN-CTE")
+
+    def _decoding(self, part: Part, partial: tuple[int, int] | None) -> Pieces:
         return clip(decode(self.raw.chunks(part.body, part.end), part.encoding), partial)
 
     @property

@@ -21,7 +21,9 @@ SYSTEM_FLAGS = {
 
 RECENT = "\\Recent"
 
-_MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTHS = (b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec")
+_MINUTES = tuple(b"%02d:%02d:" % divmod(minute, 60) for minute in range(1440))
+_SECONDS = tuple(b'%02d +0000"' % second for second in range(60))
 _UNQUOTABLE = (b"\r", b"\n", b"\0")
 
 
@@ -45,16 +47,16 @@ def flag_list(flags: int, keywords: tuple[str, ...], recent: bool = False) -> by
 
 
 @lru_cache(4096)
-def _day(days: int) -> str:
+def _day(days: int) -> bytes:
     date = time.gmtime(days * 86400)
-    return f"{date.tm_mday:2d}-{_MONTHS[date.tm_mon - 1]}-{date.tm_year:04d}"
+    return b'"%2d-%b-%04d ' % (date.tm_mday, _MONTHS[date.tm_mon - 1], date.tm_year)
 
 
 def date_time(seconds: int) -> bytes:
-    """`" 7-Feb-1994 21:52:25 +0000"`: quoted, in UTC."""
-    days, rest = divmod(seconds, 86400)
-    minutes, second = divmod(rest, 60)
-    return b'"%b %02d:%02d:%02d +0000"' % (_day(days).encode(), *divmod(minutes, 60), second)
+    """`" 7-Feb-1994 21:52:25 +0000"`: quoted, in UTC. Whole mailboxes are listed with it: so it is put together."""
+    minutes, second = divmod(seconds, 60)
+    days, minute = divmod(minutes, 1440)
+    return _day(days) + _MINUTES[minute] + _SECONDS[second]
 
 
 def exists(count: int) -> bytes:

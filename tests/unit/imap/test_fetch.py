@@ -143,10 +143,10 @@ async def test_nul_is_told_only_in_binary() -> None:
 
 
 async def test_binary_of_an_unknown_encoding_is_no_and_the_others_come() -> None:
-    odd = b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin\r\n"
+    odd = b"Content-Transfer-Encoding: x-uuencode\r\n\r\nbegin\r\n" + b"x" * 100_000
     room = await open_mailroom(odd, SIMPLE)
     for body in (Body(Section("1"), b"BINARY[1]", peek=True, binary=True), BinarySize(Section("1"), b"BINARY.SIZE[1]")):
-        spoken = await fetched(room, body)
+        spoken = await fetched(room, WHOLE, body)
         assert [*spoken.fetched] == [2]
         assert (spoken.answer.status, spoken.answer.code) == ("NO", "UNKNOWN-CTE")
 
@@ -384,3 +384,22 @@ async def test_bodies_are_read_ahead() -> None:
     room = await open_mailroom(*[SIMPLE] * 20, store=store)
     await fetched(room, WHOLE)
     assert store.ahead == [16, 4]
+
+
+@pytest.mark.parametrize("raw", corpus.odd().values(), ids=corpus.odd())
+async def test_whatever_a_message_is_its_response_can_be_read(raw: bytes) -> None:
+    room = await open_mailroom(raw)
+    sections = [Section("", text) for text in (SectionText.CONTENT, SectionText.HEADER, SectionText.TEXT)]
+    bodies = [Body(section, f"BODY[{section.text}]".encode(), peek=True) for section in sections]
+    binary = Body(Section("1"), b"BINARY[1]", peek=True, binary=True)
+    size = BinarySize(Section("1"), b"BINARY.SIZE[1]")
+    spoken = await fetched(room, "ENVELOPE", "BODY", "BODYSTRUCTURE", "PREVIEW", *bodies)
+    whole, header, text = (spoken.fetched[1][body.label.decode()] for body in bodies)
+    assert whole == raw.replace(b"\0", b"\x80")
+    assert isinstance(header, bytes)
+    assert isinstance(text, bytes)
+    assert header + text == whole
+    spoken = await fetched(room, binary, size)
+    if spoken.answer.status == "OK":
+        decoded = spoken.fetched[1]["BINARY[1]"]
+        assert spoken.fetched[1]["BINARY.SIZE[1]"] == b"%d" % len(decoded or b"")

@@ -30,7 +30,7 @@ async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
     vanished = await _vanished(conversation, command)
     picked = _pick(conversation, command)
     picked, seen = await _mark_seen(conversation, command, picked)
-    plan = make_plan(_attributes(conversation, command, seen=seen), _reader(conversation))
+    plan = make_plan(tuple(_attributes(conversation, command, seen=seen)), _reader(conversation))
     if plan.in_memory and len(picked) <= FROM_MEMORY:
         return ok("Fetch completed", untagged=vanished + b"".join(plan.lines(_batch(picked))))
     return Answer("OK", "Fetch completed", untagged=vanished, body=_Fetching(conversation, plan, picked).chunks())
@@ -153,8 +153,9 @@ class _Fetching:
 
     async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
         """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
-        conversation = self.conversation
-        await conversation.context.store.read_ahead(conversation.account, [entry.message_id for entry in batch.entries])
+        store, account = self.conversation.context.store, self.conversation.account
+        if len(batch.entries) > 1:
+            await store.read_ahead(account, [entry.message_id for entry in batch.entries])
         for head, entry in zip(self.plan.lines(batch), batch.entries, strict=True):
             response = gather(self._response(head, entry.message_id))
             try:
@@ -168,7 +169,7 @@ class _Fetching:
             try:
                 async for chunk in response:
                     yield chunk
-            except (StoreError, Refused) as error:
+            except StoreError as error:
                 raise UnfinishedLiteral("a message could not be read to its end") from error
             self.retrieved += self.plan.shows_content
 

@@ -1,6 +1,6 @@
 """SEARCH and UID SEARCH (RFC 9051 §6.4.4), with what RFC 4731, RFC 5182, RFC 7162 and RFC 9394 return of it."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from relate_imap.answers import Answer, ok
 from relate_imap.commands import Search
@@ -29,12 +29,12 @@ async def on_search(conversation: Conversation, command: Search) -> Answer:
     return ok("Search completed", untagged=_esearch(conversation, command, returning, places))
 
 
-def numbers_of(conversation: Conversation, places: Iterable[int], *, uid: bool) -> Iterator[int]:
+def numbers_of(conversation: Conversation, places: Iterable[int], *, uid: bool) -> list[int]:
     """Places as the client calls them."""
     if uid:
         entries = conversation.selected.entries
-        return (entries[place].uid for place in places)
-    return (place + 1 for place in places)
+        return [entries[place].uid for place in places]
+    return [place + 1 for place in places]
 
 
 def modseq_of(conversation: Conversation, places: Places) -> int | None:
@@ -76,26 +76,19 @@ def _returned(command: Search, places: Places) -> Places:
 
 
 def _esearch(conversation: Conversation, command: Search, returning: frozenset[str], places: Places) -> bytes:
+    """RFC 4731 §3.1: of nothing found only the count is told, and that a page of it is empty."""
     uid = command.verb == "UID SEARCH"
-    items = [f'* ESEARCH (TAG "{command.tag}")']
-    if uid:
-        items.append("UID")
-    numbers = [*numbers_of(conversation, places, uid=uid)]
-    if numbers:
-        items += [f"{name} {value}" for name, value in _results(numbers) if name in returning]
+    items = [f'* ESEARCH (TAG "{command.tag}")', *(["UID"] if uid else [])]
+    for name, found in (("MIN", places[:1]), ("MAX", places[-1:]), ("ALL", places)):
+        if name in returning and found:
+            items.append(f"{name} {encode_set(numbers_of(conversation, found, uid=uid))}")
     if "COUNT" in returning:
-        items.append(f"COUNT {len(numbers)}")
+        items.append(f"COUNT {len(places)}")
     if command.partial is not None:
         first, last = command.partial
-        items.append(f"PARTIAL ({first}:{last} {encode_set(page(numbers, command.partial)) or 'NIL'})")
+        numbers = numbers_of(conversation, page(places, command.partial), uid=uid)
+        items.append(f"PARTIAL ({first}:{last} {encode_set(numbers) or 'NIL'})")
     modseq = modseq_of(conversation, _returned(command, places)) if asks_modseq(command.key) else None
     if modseq is not None:
         items.append(f"MODSEQ {modseq}")
     return f"{' '.join(items)}\r\n".encode()
-
-
-def _results(numbers: list[int]) -> Iterator[tuple[str, str]]:
-    """What there is only where something was found."""
-    yield "MIN", str(numbers[0])
-    yield "MAX", str(numbers[-1])
-    yield "ALL", encode_set(numbers)
