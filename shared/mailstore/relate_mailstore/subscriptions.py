@@ -41,6 +41,7 @@ class Subscriptions:
 
     def __init__(self) -> None:
         self._readers: defaultdict[AccountId, set[Subscription]] = defaultdict(set)
+        self._present = Event()
 
     @property
     def accounts(self) -> Set[AccountId]:
@@ -52,6 +53,7 @@ class Subscriptions:
         """The changes of an account, from now on."""
         subscription = Subscription()
         self._readers[account_id].add(subscription)
+        self._present.set()
         try:
             yield subscription
         finally:
@@ -59,6 +61,16 @@ class Subscriptions:
             readers.remove(subscription)
             if not readers:
                 del self._readers[account_id]
+            if not self._readers:
+                self._present.clear()
+
+    def count(self, account_id: AccountId) -> int:
+        """How many are subscribed to an account."""
+        return len(self._readers.get(account_id, ()))
+
+    async def present(self) -> None:
+        """Wait until anybody is subscribed."""
+        await self._present.wait()
 
     def tell(self, changes: Iterable[Change]) -> None:
         """Tell whoever subscribed to their accounts."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound
 from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox, Tell
 from relate_mailstore.rules import PROVISIONED, canonical_name, moved_name
-from relate_mailstore.types import INBOX, AccountId, Change, Copied, Mailbox, MailboxId, Message, MessageId
+from relate_mailstore.types import INBOX, AccountId, Copied, Mailbox, MailboxId, Message, MessageId
 
 ORIGINS = 32  # told of a copy
 
@@ -41,10 +41,7 @@ class MemoryAccount:
         self.provision()
         if name in self.mailboxes:
             raise MailboxExists(f"account {self.id}")
-        mailbox = self._add(name, special_use)
-        state = mailbox.state
-        self._tell([Change(self.id, state.id, state.highest_modseq, None, time.time())])
-        return mailbox
+        return self._add(name, special_use)
 
     def delete(self, name: str) -> None:
         """Remove a mailbox and its entries. Raises MailboxNotFound."""

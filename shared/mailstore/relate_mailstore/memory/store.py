@@ -123,9 +123,8 @@ class MemoryMailStore:
 
     async def subscribe(self, account_id: AccountId, name: str, subscribed: bool) -> None:
         """Add a name to the subscriptions or remove it."""
-        account = self._account(account_id)
-        account.provision()
-        (account.subscriptions.add if subscribed else account.subscriptions.discard)(canonical_name(name))
+        names = self._account(account_id).subscriptions
+        (names.add if subscribed else names.discard)(canonical_name(name))
 
     async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
         """The first UID that was not there at the call before."""

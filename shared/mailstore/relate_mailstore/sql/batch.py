@@ -52,12 +52,17 @@ def places(batch: Iterable[Accepted]) -> set[Place]:
 def store_batch(connection: Connection, batch: Sequence[Accepted]) -> Done[Sequence[Outcome]]:
     """Store a batch; an outcome for each delivery."""
     plan = plan_batch(batch, lock_places(connection, places(batch)), int(time.time()))
+    store_plan(connection, plan)
+    return Done(plan.outcomes, plan.taken)
+
+
+def store_plan(connection: Connection, plan: Plan) -> None:
+    """Insert what a plan says, its mailboxes being locked."""
     if plan.stored:
         for portion in portions(part for one in plan.stored for part in split(one.message_id, one.delivery.raw)):
             connection.execute(_INSERT_PARTS, portion)
         connection.execute(_INSERT_MESSAGES, plan.messages)
         connection.execute(_INSERT_ENTRIES, plan.entries)
-    return Done(plan.outcomes, plan.taken)
 
 
 def plan_batch(batch: Sequence[Accepted], found: Mapping[Place, Mailbox], now: int) -> Plan:

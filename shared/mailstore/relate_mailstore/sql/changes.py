@@ -17,7 +17,7 @@ from relate_mailstore.rules import change_entry
 from relate_mailstore.sql.dialects import ids, numbers, one_of
 from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, pack_keywords, parse_entry
-from relate_mailstore.sql.schema import blobs, entries, expunged, messages
+from relate_mailstore.sql.schema import blobs, entries, expunged, messages, texts, untexted
 from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, MailboxId, MessageId
 
 _IN_MAILBOX = (
@@ -27,7 +27,7 @@ _IN_MAILBOX = (
 )
 _OF_MESSAGE = (entries.c.account_id == bindparam("of_account"), entries.c.message_id == bindparam("of_message"))
 
-_READ = select(*ENTRY_COLUMNS).where(*_IN_MAILBOX).order_by(entries.c.uid)
+READ_ENTRIES = select(*ENTRY_COLUMNS).where(*_IN_MAILBOX).order_by(entries.c.uid)
 _READ_PLACES = select(entries.c.mailbox_id, entries.c.uid).where(*_OF_MESSAGE)
 _SET_FLAGS = (
     update(entries)
@@ -45,6 +45,10 @@ _STILL_HELD = select(messages.c.id).where(one_of(messages.c.id, ids("message_ids
 _REMOVE_MESSAGES = delete(messages).where(
     messages.c.account_id == bindparam("of_account"), one_of(messages.c.id, ids("message_ids"))
 )
+_REMOVE_UNTEXTED, _REMOVE_TEXTS = (
+    delete(table).where(table.c.account_id == bindparam("of_account"), one_of(table.c.message_id, ids("message_ids")))
+    for table in (untexted, texts)
+)
 _REMOVE_BLOBS = delete(blobs).where(one_of(blobs.c.id, ids("message_ids")))
 
 _COLLECT_MESSAGES = delete(messages).where(
@@ -55,6 +59,17 @@ _COLLECT_MESSAGES = delete(messages).where(
     )
 )
 _COLLECT_BLOBS = delete(blobs).where(~exists(select(1).select_from(messages).where(messages.c.id == blobs.c.id)))
+_COLLECT_UNTEXTED, _COLLECT_TEXTS = (
+    delete(table).where(
+        ~exists(
+            select(1)
+            .select_from(messages)
+            .where(messages.c.id == table.c.message_id, messages.c.account_id == table.c.account_id)
+        )
+    )
+    for table in (untexted, texts)
+)
+_COLLECT = (_COLLECT_MESSAGES, _COLLECT_BLOBS, _COLLECT_UNTEXTED, _COLLECT_TEXTS)
 
 T = TypeVar("T")
 
@@ -98,8 +113,8 @@ def expunge(
 ) -> Done[Sequence[int]]:
     """Remove entries of a mailbox; the UIDs that were there, ascending. Raises MailboxNotFound."""
     step = Step(lock_mailbox(connection, account_id, mailbox_id))
-    removed, left = _remove_entries(connection, step, uids)
-    gone = _remove_messages(connection, account_id, left) if left else set()
+    removed, left = remove_entries(connection, step, uids)
+    gone = remove_messages(connection, account_id, left) if left else set()
     return Done(removed, _taken([step]), gone)
 
 
@@ -107,8 +122,8 @@ def delete_message(connection: Connection, account_id: AccountId, message_id: Me
     """Remove a message wherever it is entered. Raises MessageNotFound."""
     steps = _lock_places(connection, account_id, message_id)
     for step, uids in steps:
-        _remove_entries(connection, step, uids)
-    gone = _remove_messages(connection, account_id, {message_id})
+        remove_entries(connection, step, uids)
+    gone = remove_messages(connection, account_id, {message_id})
     return Done(None, _taken(step for step, _ in steps), gone)
 
 
@@ -117,7 +132,7 @@ def collect_garbage(connection: Connection) -> int:
 
     Two transactions that remove the last two entries of a message at once leave it behind, as neither sees the other.
     """
-    collected = [connection.execute(statement) for statement in (_COLLECT_MESSAGES, _COLLECT_BLOBS)]
+    collected = [connection.execute(statement) for statement in _COLLECT]
     return sum(result.rowcount for result in collected)
 
 
@@ -138,7 +153,7 @@ def _lock_places(
 def _change_entries(
     connection: Connection, step: Step, uids: Collection[int], change: FlagChange, unchanged_since: int | None = None
 ) -> tuple[list[Entry], list[int]]:
-    before = [parse_entry(row) for row in connection.execute(_READ, {**_key(step), "uids": uids})]
+    before = [parse_entry(row) for row in connection.execute(READ_ENTRIES, {**key_of(step), "uids": uids})]
     modified = [entry.uid for entry in before if unchanged_since is not None and entry.modseq > unchanged_since]
     left = set(modified)
     after = [entry if entry.uid in left else change_entry(entry, change, step.modseq) for entry in before]
@@ -149,14 +164,14 @@ def _change_entries(
             alike[new.flags, new.keywords].append(new.uid)
     for (flags, keywords), changed in alike.items():
         parameters = {"new_flags": flags, "new_keywords": pack_keywords(keywords), "new_modseq": step.modseq}
-        connection.execute(_SET_FLAGS, {**_key(step), **parameters, "uids": changed})
+        connection.execute(_SET_FLAGS, {**key_of(step), **parameters, "uids": changed})
         step.taken = True
     return after, modified
 
 
-def _remove_entries(connection: Connection, step: Step, uids: Collection[int]) -> tuple[list[int], set[MessageId]]:
+def remove_entries(connection: Connection, step: Step, uids: Collection[int]) -> tuple[list[int], set[MessageId]]:
     """The UIDs that were removed, ascending, and the messages that were entered there."""
-    rows = (connection.execute(_REMOVE, {**_key(step), "uids": uids})).all()
+    rows = (connection.execute(_REMOVE, {**key_of(step), "uids": uids})).all()
     if rows:
         key = {"account_id": step.mailbox.account_id, "mailbox_id": step.mailbox.id, "modseq": step.modseq}
         key["removed"] = int(time.time())
@@ -165,12 +180,14 @@ def _remove_entries(connection: Connection, step: Step, uids: Collection[int]) -
     return sorted(row.uid for row in rows), {row.message_id for row in rows}
 
 
-def _remove_messages(connection: Connection, account_id: AccountId, left: set[MessageId]) -> set[MessageId]:
+def remove_messages(connection: Connection, account_id: AccountId, left: set[MessageId]) -> set[MessageId]:
     """Remove those that are entered nowhere any more, and their octets where no other account has them."""
     entered = connection.scalars(_STILL_ENTERED, {"of_account": account_id, "message_ids": left})
     gone = left.difference(entered)
     if gone:
-        connection.execute(_REMOVE_MESSAGES, {"of_account": account_id, "message_ids": gone})
+        # In this order: who makes a text holds its row of `untexted` until the text can be seen.
+        for statement in (_REMOVE_MESSAGES, _REMOVE_UNTEXTED, _REMOVE_TEXTS):
+            connection.execute(statement, {"of_account": account_id, "message_ids": gone})
         held = connection.scalars(_STILL_HELD, {"message_ids": gone})
         connection.execute(_REMOVE_BLOBS, {"message_ids": gone.difference(held)})
     return gone
@@ -180,5 +197,6 @@ def _taken(steps: Iterable[Step]) -> list[Step]:
     return [step for step in steps if step.taken]
 
 
-def _key(step: Step) -> dict[str, int]:
+def key_of(step: Step) -> dict[str, int]:
+    """The parameters that name the mailbox of a step."""
     return {"of_account": step.mailbox.account_id, "of_mailbox": step.mailbox.id}

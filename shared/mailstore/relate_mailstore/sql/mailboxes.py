@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
-from sqlalchemy import Connection, bindparam, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, or_, select, update
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import PROVISIONED, canonical_name, name_order
@@ -27,6 +27,12 @@ Place = tuple[AccountId, str]
 _OF_ACCOUNT = select(*MAILBOX_COLUMNS).where(mailboxes.c.account_id == bindparam("account_id"))
 _BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name"))
 _LOCK_BY_ID = _OF_ACCOUNT.where(mailboxes.c.id == bindparam("mailbox_id")).with_for_update()
+_LOCK_BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name")).with_for_update()
+_LOCK_PAIR = (
+    _OF_ACCOUNT.where(or_(mailboxes.c.id == bindparam("mailbox_id"), mailboxes.c.name == bindparam("name")))
+    .order_by(mailboxes.c.id)
+    .with_for_update()
+)
 _LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
 # Each account with each name: more than was asked for where names differ, which they hardly ever do.
 _LOCK_PLACES = (
@@ -150,6 +156,27 @@ def lock_mailbox(connection: Connection, account_id: AccountId, mailbox_id: Mail
     if row is None:
         raise MailboxNotFound(f"mailbox {mailbox_id} of account {account_id}")
     return parse_mailbox(row)
+
+
+def lock_named(connection: Connection, account_id: AccountId, name: str) -> Mailbox:
+    """One mailbox by name, locked. Raises MailboxNotFound."""
+    row = connection.execute(_LOCK_BY_NAME, {"account_id": account_id, "name": stored_name(name)}).one_or_none()
+    if row is None:
+        raise MailboxNotFound(f"account {account_id}")
+    return parse_mailbox(row)
+
+
+def lock_pair(
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, name: str
+) -> tuple[Mailbox, Mailbox]:
+    """Two mailboxes, by id and by name, locked; they may be the same one. Raises MailboxNotFound."""
+    parameters = {"account_id": account_id, "mailbox_id": mailbox_id, "name": stored_name(name)}
+    found = [parse_mailbox(row) for row in connection.execute(_LOCK_PAIR, parameters)]
+    one = next((mailbox for mailbox in found if mailbox.id == mailbox_id), None)
+    other = next((mailbox for mailbox in found if mailbox.name == parameters["name"]), None)
+    if one is None or other is None:
+        raise MailboxNotFound(f"account {account_id}")
+    return one, other
 
 
 def lock_account(connection: Connection, account_id: AccountId) -> Mapping[MailboxId, Mailbox]:

@@ -1,4 +1,4 @@
-"""Notices of change: sent in the transaction that changes, received by every process, merged for slow readers.
+"""Notices of change, sent in the transaction that changes and received by every process; on SQLite see `watch`.
 
 A notice says what to look at, not what it is: whoever missed one catches up by modseq. So a notice may be merged with
 another, or stand for several, but a reader is never left without one.
@@ -6,7 +6,8 @@ another, or stand for several, but a reader is never left without one.
 
 import asyncio
 import json
-from collections.abc import Collection
+from collections.abc import AsyncIterator, Collection
+from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from typing import Protocol
 
@@ -17,6 +18,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import numbers, one_of
+from relate_mailstore.sql.heard import Heard
 from relate_mailstore.sql.schema import mailboxes
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.subscriptions import Subscriptions
@@ -28,23 +30,26 @@ ACCOUNTS_PER_LOOK = 1_000  # subscribed accounts whose mailboxes are looked up t
 LOOK_AGAIN_SECONDS = 1.0  # when looking fails; the side connection's own retries come beside it
 
 _SEND = select(func.pg_notify(CHANNEL, bindparam("payload")))
-_LOOK = select(mailboxes.c.account_id, mailboxes.c.id, mailboxes.c.highest_modseq).where(
-    one_of(mailboxes.c.account_id, numbers("accounts"))
-)
+_LOOK = select(
+    mailboxes.c.account_id, mailboxes.c.id, mailboxes.c.highest_modseq, mailboxes.c.origin, mailboxes.c.changed
+).where(one_of(mailboxes.c.account_id, numbers("accounts")))
 
 _log = structlog.get_logger(__name__)
 
 
 class Notices(Protocol):
-    """How notices get from a transaction to the subscribers of all processes."""
+    """How notices get from a transaction to the subscribers of all processes, and to what this process has heard."""
 
-    subscriptions: Subscriptions
+    heard: Heard
 
     def announce(self, connection: Connection, changes: Collection[Change]) -> None:
         """Within the transaction: to be sent if it commits."""
 
     def committed(self, changes: Collection[Change]) -> None:
         """The transaction is durable."""
+
+    def subscribe(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """The changes of an account, from now on."""
 
     def start(self) -> None:
         """Begin to receive."""
@@ -53,32 +58,15 @@ class Notices(Protocol):
         """Receive no more."""
 
 
-class LocalNotices:
-    """For the embedded edition, where all readers are in this process."""
-
-    def __init__(self) -> None:
-        self.subscriptions = Subscriptions()
-
-    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
-        """Nothing before the commit."""
-
-    def committed(self, changes: Collection[Change]) -> None:
-        """Tell the subscribers at once."""
-        self.subscriptions.tell(changes)
-
-    def start(self) -> None:
-        """Nothing to begin."""
-
-    async def close(self) -> None:
-        """Nothing to end."""
-
-
 class PostgresNotices:
     """NOTIFY and LISTEN. What could not be said in a notice's size, or was said while nobody listened, is looked up."""
 
     def __init__(self, database: Database, side: SideConnection) -> None:
-        self.subscriptions = Subscriptions()
+        self.heard = Heard(self._epoch)
+        self._subscriptions = Subscriptions()
         self._database = database
+        self._side = side
+        self._breaks = 0  # in listening, and notices that did not say enough
         self._unseen: set[AccountId] = set()
         self._look = asyncio.Event()
         self._looking: asyncio.Task[None] | None = None
@@ -89,7 +77,12 @@ class PostgresNotices:
         connection.execute(_SEND, {"payload": encode_notice(changes)})
 
     def committed(self, changes: Collection[Change]) -> None:
-        """PostgreSQL tells this process, too."""
+        """PostgreSQL tells the subscribers of this process, too."""
+        self.heard.hear(changes)
+
+    def subscribe(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+        """The changes of an account, from now on."""
+        return self._subscriptions.subscribe(account_id)
 
     def start(self) -> None:
         """Begin to look up; the side connection begins to listen."""
@@ -101,17 +94,24 @@ class PostgresNotices:
             self._looking.cancel()
             await asyncio.wait([self._looking])
 
+    def _epoch(self) -> object:
+        return self._breaks if self._side.up else None
+
     async def _listen(self, connection: asyncpg.Connection) -> None:
         await connection.add_listener(CHANNEL, self._on_notice)
-        self._look_at(self.subscriptions.accounts)
+        self._breaks += 1
+        self._look_at(self._subscriptions.accounts)
 
     def _on_notice(self, connection: object, pid: int, channel: str, payload: object) -> None:
         changes, accounts = parse_notice(str(payload))
-        self.subscriptions.tell(changes)
-        self._look_at(self.subscriptions.accounts if accounts is None else accounts)
+        self.heard.hear(changes)
+        self._subscriptions.tell(changes)
+        if accounts is None or accounts:
+            self._breaks += 1
+        self._look_at(self._subscriptions.accounts if accounts is None else accounts)
 
     def _look_at(self, accounts: Collection[AccountId]) -> None:
-        self._unseen.update(self.subscriptions.accounts & set(accounts))
+        self._unseen.update(self._subscriptions.accounts & set(accounts))
         if self._unseen:
             self._look.set()
 
@@ -131,11 +131,15 @@ class PostgresNotices:
             accounts = set(islice(self._unseen, ACCOUNTS_PER_LOOK))
             self._unseen -= accounts  # before the look: what changes during it is looked at again
             try:
-                rows = await self._database.fetch(_LOOK, {"accounts": accounts})
+                self._subscriptions.tell(await look_up(self._database, accounts))
             except StoreUnavailable:
                 self._unseen |= accounts
                 raise
-            self.subscriptions.tell(Change(*row) for row in rows)
+
+
+async def look_up(database: Database, accounts: Collection[AccountId]) -> Collection[Change]:
+    """The last change of each mailbox of these accounts."""
+    return [Change(*row) for row in await database.fetch(_LOOK, {"accounts": accounts})]
 
 
 def encode_notice(changes: Collection[Change]) -> str:

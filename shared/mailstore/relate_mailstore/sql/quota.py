@@ -32,6 +32,11 @@ class Usage:
         if await self._used(account_id) + octets > quota:
             raise OverQuota(f"{octets} octets do not fit into account {account_id}")
 
+    async def ask(self, account_id: AccountId) -> int:
+        """Octets that the account has now, by a query."""
+        rows = await self._database.fetch(_USED, {"account_id": account_id})
+        return int(rows[0][0])
+
     def add(self, account_id: AccountId, octets: int) -> None:
         """This process delivered so many octets more, or removed as many where they are negative."""
         if known := self._known.get(account_id):
@@ -42,8 +47,7 @@ class Usage:
         used, until = self._known.get(account_id, (0, 0.0))
         if time.monotonic() < until:
             return used
-        rows = await self._database.fetch(_USED, {"account_id": account_id})
-        used = int(rows[0][0])
+        used = await self.ask(account_id)
         self._known[account_id] = used, time.monotonic() + FRESH_SECONDS
         if len(self._known) > CACHE_ACCOUNTS:
             self._known.popitem(last=False)

@@ -40,6 +40,11 @@ class SideConnection:
         """Have this done with each new connection, before anything else is."""
         self._set_up.append(set_up)
 
+    @property
+    def up(self) -> bool:
+        """Whether the connection stands, as far as is known."""
+        return self._connection is not None and not self._lost.is_set()
+
     async def start(self) -> None:
         """Connect, and stay connected. Raises StoreUnavailable if that cannot be done now."""
         await self._connect()

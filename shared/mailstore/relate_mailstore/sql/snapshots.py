@@ -17,8 +17,9 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.heard import Heard
 from relate_mailstore.sql.mailboxes import find_mailbox
-from relate_mailstore.sql.rows import ENTRY_COLUMNS, parse_entry
+from relate_mailstore.sql.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox
 from relate_mailstore.sql.schema import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
 
@@ -48,10 +49,9 @@ _GONE = select(
     expunged.c.modseq > bindparam("known"),
 )
 _NEWS = union_all(_CHANGED, _GONE).subquery()
-_NUMBERS = (mailboxes.c.uid_next, mailboxes.c.highest_modseq, mailboxes.c.messages, mailboxes.c.octets)
-# The mailbox's numbers stand in every row, and in one without an entry where there is no news.
+# The mailbox's columns stand in every row, and in one without an entry where there is no news.
 _LOAD = (
-    select(*_NUMBERS, *_NEWS.c)
+    select(*MAILBOX_COLUMNS, *_NEWS.c)
     .select_from(mailboxes.outerjoin(_NEWS, true()))
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id"))
 )
@@ -62,35 +62,53 @@ _uid = attrgetter("uid")
 class Snapshots:
     """The snapshots that were asked for last."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, heard: Heard) -> None:
         self._database = database
+        self._heard = heard
         self._kept: OrderedDict[MailboxId, Snapshot] = OrderedDict()
         self._entries = 0
 
     async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
         """A mailbox as it is now; the same object as long as it is the same. Raises MailboxNotFound."""
+        stamp = self._heard.stamp()
         mailbox = await find_mailbox(self._database, account_id, name)
+        self._heard.read(mailbox.id, stamp)
         known = self._kept.get(mailbox.id)
         if known is None or not _supersedes(mailbox, known.mailbox):
-            known = Snapshot(replace(mailbox, highest_modseq=0), ())
+            known = _nothing_of(mailbox)
         if known.mailbox == mailbox:
             self._kept.move_to_end(mailbox.id)
             return known
         if known.mailbox.highest_modseq == mailbox.highest_modseq:
             snapshot = Snapshot(mailbox, known.entries)
         else:
-            snapshot = await self._load(mailbox, known)
+            snapshot = await self._load(known)
         self._keep(snapshot)
         return snapshot
 
-    async def _load(self, mailbox: Mailbox, known: Snapshot) -> Snapshot:
+    async def refresh(self, snapshot: Snapshot) -> Snapshot:
+        """The mailbox as it is now, by its id; no query if nothing was heard of it. Raises MailboxNotFound."""
+        known = self._kept.get(snapshot.mailbox.id)
+        if known is None or not _supersedes(known.mailbox, snapshot.mailbox):
+            known = snapshot
+        if not self._heard.is_current(known.mailbox.id, known.mailbox.highest_modseq):
+            stamp = self._heard.stamp()
+            known = await self._load(known)
+            self._heard.read(known.mailbox.id, stamp)
+            self._keep(known)
+        unchanged = known.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
+        return snapshot if unchanged and _supersedes(known.mailbox, snapshot.mailbox) else known
+
+    async def _load(self, known: Snapshot) -> Snapshot:
         """The mailbox as it is when this is read, from what is known of it."""
+        mailbox = known.mailbox
         key = {"account_id": mailbox.account_id, "mailbox_id": mailbox.id}
         rows = await self._database.fetch(_LOAD, {**key, "known": known.mailbox.highest_modseq})
         if not rows:
             raise MailboxNotFound(f"mailbox {mailbox.id} of account {mailbox.account_id}")
-        uid_next, modseq, messages, octets = rows[0][: len(_NUMBERS)]
-        now = replace(mailbox, uid_next=uid_next, highest_modseq=modseq, messages=messages, octets=octets)
+        now = parse_mailbox(rows[0][: len(MAILBOX_COLUMNS)])
+        if not _supersedes(now, mailbox):
+            return await self._load(_nothing_of(now))
         news = [row for row in rows if row.uid is not None]
         changed = await _parse([row for row in news if not row.gone])
         return Snapshot(now, merge(known.entries, changed, {row.uid for row in news if row.gone}))
@@ -110,7 +128,7 @@ class Snapshots:
 async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:
     parsed: list[Entry] = []
     for start in range(0, len(rows), SLICE_ENTRIES):
-        parsed.extend(parse_entry(row[len(_NUMBERS) : -1]) for row in rows[start : start + SLICE_ENTRIES])
+        parsed.extend(parse_entry(row[len(MAILBOX_COLUMNS) : -1]) for row in rows[start : start + SLICE_ENTRIES])
         await asyncio.sleep(0)
     return parsed
 
@@ -123,6 +141,10 @@ def merge(known: tuple[Entry, ...], changed: Iterable[Entry], gone: Collection[i
         known_already = place < len(merged) and merged[place].uid == entry.uid
         merged[place : place + known_already] = [entry]
     return tuple(merged)
+
+
+def _nothing_of(mailbox: Mailbox) -> Snapshot:
+    return Snapshot(replace(mailbox, highest_modseq=0), ())
 
 
 def _supersedes(one: Mailbox, other: Mailbox) -> bool:

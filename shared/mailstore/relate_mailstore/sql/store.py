@@ -4,7 +4,7 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from typing import Any, TypeVar
@@ -15,28 +15,35 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.rules import message_ids
-from relate_mailstore.sql import changes, mailboxes, queries
+from relate_mailstore.rules import message_ids, other_than_inbox
+from relate_mailstore.sql import changes, mailboxes, namespace, queries, tombstones, transfers
 from relate_mailstore.sql.batch import store_batch
 from relate_mailstore.sql.blobs import Blobs
 from relate_mailstore.sql.changes import Done
+from relate_mailstore.sql.contents import Contents
 from relate_mailstore.sql.database import Database, Work
 from relate_mailstore.sql.dialects import POSTGRESQL
 from relate_mailstore.sql.engine import database_file
 from relate_mailstore.sql.ingest import Accepted, GroupCommit, Outcome
 from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_maildrop
-from relate_mailstore.sql.notify import LocalNotices, Notices, PostgresNotices
+from relate_mailstore.sql.notify import Notices, PostgresNotices
 from relate_mailstore.sql.quota import Usage
 from relate_mailstore.sql.rows import index_row
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.sql.snapshots import Snapshots
+from relate_mailstore.sql.summaries import Summaries
+from relate_mailstore.sql.watch import FileNotices
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    Appended,
     Change,
+    Copied,
     Delivery,
+    Destination,
     FlagChange,
     Flagged,
+    Incoming,
     Listed,
     Mailbox,
     MailboxId,
@@ -45,7 +52,9 @@ from relate_mailstore.types import (
     MessageQuery,
     Page,
     Receipt,
+    Rendering,
     Snapshot,
+    Summary,
 )
 
 INLINE_INDEX_OCTETS = 256 * 1024  # indexed in the loop: some milliseconds; more is done in a thread
@@ -75,11 +84,17 @@ class SqlMailStore:
         self._message_ids = message_ids()
         self._database = Database(engine)
         self._side = SideConnection(engine) if self._database.dialect == POSTGRESQL else None
-        self._notices: Notices = PostgresNotices(self._database, self._side) if self._side else LocalNotices()
+        self._notices: Notices = (
+            PostgresNotices(self._database, self._side)
+            if self._side
+            else FileNotices(self._database, database_file(engine))
+        )
         self._locks: Locks = AdvisoryLocks(self._side) if self._side else LockFile.beside(database_file(engine))
         self._commits = GroupCommit(self._store_batch)
-        self._snapshots = Snapshots(self._database)
+        self._snapshots = Snapshots(self._database, self._notices.heard)
         self._blobs = Blobs(self._database)
+        self._contents = Contents(self._database, self._blobs)
+        self._summaries = Summaries(self._database)
         self._usage = Usage(self._database)
         self._under_way: set[asyncio.Task[Any]] = set()
 
@@ -133,6 +148,93 @@ class SqlMailStore:
     async def snapshot(self, account_id: AccountId, name: str = INBOX) -> Snapshot:
         """A mailbox and all its entries: the same object until something changes."""
         return await self._snapshots.snapshot(account_id, name)
+
+    async def refresh(self, snapshot: Snapshot) -> Snapshot:
+        """The same mailbox as it is now; no query where nothing was heard of it."""
+        return await self._snapshots.refresh(snapshot)
+
+    async def create_mailbox(self, account_id: AccountId, name: str, special_use: str = "") -> Mailbox:
+        """Make a mailbox, in an account that has what all accounts have."""
+        await self.provision(account_id)
+        return await self._database.transact(
+            partial(namespace.create_mailbox, account_id=account_id, name=name, special_use=special_use)
+        )
+
+    async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
+        """Remove a mailbox and its entries. Raises ValueError for INBOX."""
+        await self._change(partial(namespace.delete_mailbox, account_id=account_id, name=other_than_inbox(name)))
+
+    async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
+        """Rename a mailbox and all below it, or move what is in INBOX."""
+        await self._change(partial(namespace.rename_mailbox, account_id=account_id, name=name, new_name=new_name))
+
+    async def subscriptions(self, account_id: AccountId) -> Collection[str]:
+        """The names that the account is subscribed to."""
+        return await namespace.list_subscriptions(self._database, account_id)
+
+    async def subscribe(self, account_id: AccountId, name: str, subscribed: bool) -> None:
+        """Add a name to the subscriptions or remove it."""
+        work = partial(namespace.subscribe, account_id=account_id, name=name, subscribed=subscribed)
+        await self._database.transact(work)
+
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
+        """The first UID that was not there at the call before; a query where nothing arrived since."""
+        recent, uid_next = await namespace.first_recent(self._database, account_id, mailbox_id)
+        if recent == uid_next:
+            return recent
+        return await self._database.transact(
+            partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id)
+        )
+
+    async def append(
+        self,
+        account_id: AccountId,
+        mailbox: str,
+        messages: Sequence[Incoming],
+        replaces: tuple[MailboxId, int] | None = None,
+    ) -> Appended:
+        """Put messages into a mailbox; a single one shares the commit of the deliveries that wait beside it."""
+        accepted = [await self._accept(account_id, mailbox, incoming) for incoming in messages]
+        if replaces is None and len(accepted) == 1:
+            receipt = await self._commits.deliver(accepted[0])
+            return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
+        return await self._change(partial(transfers.append, account_id=account_id, batch=accepted, replaces=replaces))
+
+    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """Enter messages into another mailbox too."""
+        work = partial(transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target)
+        return await self._change(work)
+
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+        """Enter messages into another mailbox instead."""
+        work = partial(transfers.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target)
+        return await self._change(work)
+
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+        """UIDs expunged after `modseq`; None below the mailbox's horizon."""
+        return await tombstones.vanished(self._database, account_id, mailbox_id, modseq)
+
+    async def usage(self, account_id: AccountId) -> int:
+        """Octets that the account's mailboxes hold."""
+        return await self._usage.ask(account_id)
+
+    async def renderings(
+        self, account_id: AccountId, message_ids: Sequence[MessageId]
+    ) -> Mapping[MessageId, Rendering]:
+        """What FETCH answers of these messages without opening them."""
+        return await self._contents.renderings(account_id, message_ids)
+
+    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
+        """Where the parts of a message lie."""
+        return await self._contents.index(account_id, message_id)
+
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+        """The raw headers of these messages."""
+        return await self._contents.headers(account_id, message_ids)
+
+    async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
+        """A summary for each of the snapshot's entries."""
+        return await self._summaries.summaries(snapshot)
 
     async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
         """Open a raw message for reading; no query if it is kept."""
@@ -193,12 +295,18 @@ class SqlMailStore:
 
     def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """Subscribe to the account's changes."""
-        return self._notices.subscriptions.subscribe(account_id)
+        return self._notices.subscribe(account_id)
 
     async def _describe(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
         if len(raw) <= INLINE_INDEX_OCTETS:
             return index_row(self._index(raw), message_id)
         return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
+
+    async def _accept(self, account_id: AccountId, mailbox: str, incoming: Incoming) -> Accepted:
+        to = Destination(account_id, mailbox, incoming.flags, incoming.keywords)
+        delivery = Delivery(incoming.raw, (to,), incoming.internal_date, incoming.origin)
+        message_id = next(self._message_ids)
+        return Accepted(delivery, message_id, await self._describe(incoming.raw, message_id))
 
     async def _store_batch(self, waiting: Sequence[Accepted]) -> Sequence[Outcome]:
         return await self._persist(partial(store_batch, batch=waiting))
@@ -219,6 +327,7 @@ class SqlMailStore:
         for step in done.steps:
             self._usage.add(step.mailbox.account_id, step.octets)
             self._blobs.forget(step.mailbox.account_id, done.gone)
+            self._contents.forget(step.mailbox.account_id, done.gone)
         return done.result
 
     def _advance(self, connection: Connection, work: Work[Done[T]]) -> Done[T]:

@@ -1,0 +1,120 @@
+"""Entering messages into mailboxes by their owner: APPEND, COPY, MOVE. Each within a transaction of the caller's."""
+
+import time
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import Connection, bindparam, insert, select
+
+from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreError
+from relate_mailstore.sql.batch import plan_batch, store_plan
+from relate_mailstore.sql.changes import READ_ENTRIES, Done, key_of, remove_entries, remove_messages
+from relate_mailstore.sql.dialects import ids, one_of
+from relate_mailstore.sql.ingest import Accepted
+from relate_mailstore.sql.mailboxes import Step, lock_account, lock_pair
+from relate_mailstore.sql.rows import pack_keywords, parse_entry
+from relate_mailstore.sql.schema import entries, messages
+from relate_mailstore.types import AccountId, Appended, Copied, Entry, MailboxId, MessageId
+
+ORIGINS = 32  # told of a copy: enough to follow a person's, and a bound for a copy of a whole mailbox
+
+_ENTER = insert(entries)
+_ORIGINS = select(messages.c.origin).where(
+    messages.c.account_id == bindparam("of_account"),
+    one_of(messages.c.id, ids("message_ids")),
+    messages.c.origin.is_not(None),
+)
+
+
+def append(
+    connection: Connection, account_id: AccountId, batch: Sequence[Accepted], replaces: tuple[MailboxId, int] | None
+) -> Done[Appended]:
+    """Store messages for one mailbox, all or none, and expunge the entry they replace.
+
+    Raises MailboxNotFound, MessageNotFound.
+    """
+    there = lock_account(connection, account_id).values()
+    plan = plan_batch(batch, {(account_id, mailbox.name): mailbox for mailbox in there}, int(time.time()))
+    entered: list[tuple[int, int]] = []
+    for outcome in plan.outcomes:
+        if isinstance(outcome, StoreError):
+            raise outcome
+        entered += outcome.entered
+    # First, as the UID may be one that is only being given now.
+    gone = _replace(connection, plan.steps.values(), replaces) if replaces else set()
+    store_plan(connection, plan)
+    return Done(Appended(entered[0][0], tuple(uid for _, uid in entered)), plan.taken, gone)
+
+
+def copy(
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str
+) -> Done[Copied]:
+    """Enter messages into another mailbox, too. Raises MailboxNotFound."""
+    source, into = _lock(connection, account_id, mailbox_id, target)
+    return Done(_copy(connection, source, into, uids), _taken(source, into))
+
+
+def move(
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str
+) -> Done[Copied]:
+    """Enter messages into another mailbox instead. Raises MailboxNotFound."""
+    source, into = _lock(connection, account_id, mailbox_id, target)
+    copied = _copy(connection, source, into, uids)
+    if copied.uids:
+        remove_entries(connection, source, [uid for uid, _ in copied.uids])
+    return Done(copied, _taken(source, into))
+
+
+def _replace(connection: Connection, steps: Collection[Step], replaces: tuple[MailboxId, int]) -> set[MessageId]:
+    mailbox_id, uid = replaces
+    step = next((step for step in steps if step.mailbox.id == mailbox_id), None)
+    if step is None:
+        raise MailboxNotFound(f"mailbox {mailbox_id}")
+    removed, left = remove_entries(connection, step, [uid])
+    if not removed:
+        raise MessageNotFound(f"UID {uid} in mailbox {mailbox_id}")
+    return remove_messages(connection, step.mailbox.account_id, left)
+
+
+def _lock(connection: Connection, account_id: AccountId, mailbox_id: MailboxId, target: str) -> tuple[Step, Step]:
+    """A step in each of the two mailboxes; one and the same if they are."""
+    source, into = lock_pair(connection, account_id, mailbox_id, target)
+    step = Step(source)
+    return step, step if into.id == source.id else Step(into)
+
+
+def _copy(connection: Connection, source: Step, into: Step, uids: Collection[int]) -> Copied:
+    found = [parse_entry(row) for row in connection.execute(READ_ENTRIES, {**key_of(source), "uids": uids})]
+    if not found:
+        return Copied(into.mailbox.uid_validity, ())
+    origins = _origins(connection, into.mailbox.account_id, found)
+    origin = origins[-1] if origins else None
+    copies = [into.arrive(entry.size, origin) for entry in found]
+    rows = [_row(into, entry, uid) for entry, uid in zip(found, copies, strict=True)]
+    connection.execute(_ENTER, rows)
+    return Copied(into.mailbox.uid_validity, tuple(zip((entry.uid for entry in found), copies, strict=True)), origins)
+
+
+def _row(into: Step, entry: Entry, uid: int) -> dict[str, object]:
+    return {
+        "account_id": into.mailbox.account_id,
+        "mailbox_id": into.mailbox.id,
+        "uid": uid,
+        "message_id": entry.message_id,
+        "size": entry.size,
+        "flags": entry.flags,
+        "keywords": pack_keywords(entry.keywords),
+        "internal_date": entry.internal_date,
+        "modseq": into.modseq,
+        "saved": int(into.moment),
+    }
+
+
+def _origins(connection: Connection, account_id: AccountId, found: Sequence[Entry]) -> tuple[str, ...]:
+    asked = [entry.message_id for entry in found[:ORIGINS]]
+    origins = connection.scalars(_ORIGINS, {"of_account": account_id, "message_ids": asked})
+    return tuple(dict.fromkeys(origins))
+
+
+def _taken(*steps: Step) -> list[Step]:
+    distinct = {step.mailbox.id: step for step in steps}
+    return [step for step in distinct.values() if step.taken]

@@ -1,0 +1,133 @@
+"""Notices of change on SQLite, which sends none: this process tells itself, and watches the file for what others do.
+
+SQLite counts commits, whoever made them: `PRAGMA data_version` reads a few octets of shared memory, in microseconds.
+When the count changed, the mailboxes of the accounts that are subscribed to are looked up.
+"""
+
+import asyncio
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import asynccontextmanager
+from itertools import islice
+from pathlib import Path
+
+import structlog
+from sqlalchemy import Connection
+
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.heard import Heard
+from relate_mailstore.sql.notify import ACCOUNTS_PER_LOOK, look_up
+from relate_mailstore.subscriptions import Subscriptions
+from relate_mailstore.types import AccountId, Change, MailboxId
+
+POLL_SECONDS = 0.04  # another process's commit is noticed that late
+
+_log = structlog.get_logger(__name__)
+
+
+class FileVersion:
+    """The version of a database file, at most POLL_SECONDS old. Two that are equal: nothing was committed between."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection: sqlite3.Connection | None = None
+        self._version = 0
+        self._until = 0.0
+        self._failures = 0
+
+    def __call__(self) -> int:
+        """The version, asked for anew when it is too old."""
+        now = time.monotonic()
+        if now >= self._until:
+            self._version = self._ask()
+            self._until = now + POLL_SECONDS
+        return self._version
+
+    def close(self) -> None:
+        """Let go of the file."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def _ask(self) -> int:
+        try:
+            if self._connection is None:
+                self._connection = sqlite3.connect(self._path, timeout=0, isolation_level=None)
+            version: int = self._connection.execute("PRAGMA data_version").fetchone()[0]
+        except sqlite3.Error:  # whoever uses the store hears of it; here it means that anything may have changed
+            self._failures += 1
+            return -self._failures
+        return version
+
+
+class FileNotices:
+    """Tells the subscribers of this process what it commits, and what others did as soon as it is seen."""
+
+    def __init__(self, database: Database, path: Path) -> None:
+        self._version = FileVersion(path)
+        self.heard = Heard(self._version)
+        self._subscriptions = Subscriptions()
+        self._database = database
+        self._told: dict[AccountId, dict[MailboxId, int]] = {}  # modseqs, of the accounts that are subscribed to
+        self._watching: asyncio.Task[None] | None = None
+
+    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
+        """Nothing before the commit."""
+
+    def committed(self, changes: Collection[Change]) -> None:
+        """Tell the subscribers at once."""
+        self.heard.hear(changes)
+        self._tell(changes)
+
+    @asynccontextmanager
+    async def subscribe(self, account_id: AccountId) -> AsyncIterator[AsyncIterator[Change]]:
+        """The changes of an account, from now on: what happened before is noted as told."""
+        async with self._subscriptions.subscribe(account_id) as changes:
+            told = self._told.setdefault(account_id, {})
+            try:
+                for change in await look_up(self._database, [account_id]):
+                    told.setdefault(change.mailbox_id, change.modseq)
+                yield changes
+            finally:
+                if self._subscriptions.count(account_id) == 1:
+                    del self._told[account_id]
+
+    def start(self) -> None:
+        """Begin to watch the file."""
+        self._watching = asyncio.create_task(self._watch(), name="mailstore-notices")
+
+    async def close(self) -> None:
+        """Watch no more."""
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.wait([self._watching])
+        self._version.close()
+
+    async def _watch(self) -> None:
+        seen: int | None = None
+        while True:
+            await self._subscriptions.present()
+            version = self._version()
+            if version != seen and await self._look_up():
+                seen = version
+            await asyncio.sleep(POLL_SECONDS)
+
+    async def _look_up(self) -> bool:
+        """Tell of what the mailboxes are at; whether they could be looked at."""
+        accounts = iter(tuple(self._told))
+        try:
+            while portion := list(islice(accounts, ACCOUNTS_PER_LOOK)):
+                self._tell(await look_up(self._database, portion))
+        except StoreUnavailable as error:
+            _log.warning("notices.look_failed", error=str(error))
+            return False
+        return True
+
+    def _tell(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            told = self._told.get(change.account_id)
+            if told is not None and change.modseq > told.get(change.mailbox_id, 0):
+                told[change.mailbox_id] = change.modseq
+                self._subscriptions.tell([change])

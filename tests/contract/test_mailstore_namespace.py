@@ -1,0 +1,213 @@
+"""Which mailboxes an account has: made, deleted, renamed, subscribed to, and what in them is recent."""
+
+import asyncio
+
+import pytest
+
+from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound
+from relate_mailstore.ports import MailStore
+from relate_mailstore.rules import PROVISIONED
+from relate_mailstore.types import AccountId, Destination, Flag, Incoming, MailboxId
+from tests.contract.stores import opened
+from tests.support.factories import delivery, simple
+
+
+async def names(store: MailStore, account: AccountId) -> list[str]:
+    return [mailbox.name for mailbox in await store.mailboxes(account) if mailbox.name not in PROVISIONED]
+
+
+async def test_a_mailbox_that_is_made_is_there_and_empty(store: MailStore, alice: AccountId) -> None:
+    made = await store.create_mailbox(alice, "Projects/Mail", "\\Flagged")
+    assert made == await store.mailbox(alice, "Projects/Mail")
+    assert (made.name, made.special_use, made.messages, made.uid_next) == ("Projects/Mail", "\\Flagged", 0, 1)
+    assert await names(store, alice) == ["Projects/Mail"]  # none above it is made
+    await store.deliver(delivery(Destination(alice, "Projects/Mail")))
+    assert (await store.snapshot(alice, "Projects/Mail")).entries[0].uid == 1
+
+
+@pytest.mark.parametrize("name", ["INBOX", "inbox", "Sent", "Mine"])
+async def test_a_mailbox_that_is_there_is_not_made_again(store: MailStore, alice: AccountId, name: str) -> None:
+    await store.create_mailbox(alice, "Mine")
+    with pytest.raises(MailboxExists):
+        await store.create_mailbox(alice, name)
+
+
+async def test_of_many_who_make_a_mailbox_at_once_one_does(store: MailStore, alice: AccountId) -> None:
+    results = await asyncio.gather(*(store.create_mailbox(alice, "Mine") for _ in range(8)), return_exceptions=True)
+    assert sorted(type(result).__name__ for result in results) == ["Mailbox"] + ["MailboxExists"] * 7
+
+
+async def test_names_of_one_account_are_free_in_another(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+    hers, his = await store.create_mailbox(alice, "Mine"), await store.create_mailbox(bob, "Mine")
+    assert hers.id != his.id
+    await store.delete_mailbox(bob, "Mine")
+    assert await names(store, alice) == ["Mine"]
+
+
+async def test_uidvalidity_of_a_mailbox_made_anew_is_higher(store: MailStore, alice: AccountId) -> None:
+    validities = []
+    for _ in range(4):
+        made = await store.create_mailbox(alice, "Mine")
+        validities.append(made.uid_validity)
+        await store.delete_mailbox(alice, "Mine")
+    assert validities == sorted(set(validities))
+    assert validities[0] > max(mailbox.uid_validity for mailbox in await store.mailboxes(alice))
+
+
+async def test_a_deleted_mailbox_is_gone_with_what_is_nowhere_else(store: MailStore, alice: AccountId) -> None:
+    await store.create_mailbox(alice, "Mine")
+    only = await store.deliver(delivery(Destination(alice, "Mine")))
+    both = await store.deliver(delivery(alice, Destination(alice, "Mine")))
+    mine = await store.snapshot(alice, "Mine")
+    await store.delete_mailbox(alice, "Mine")
+    for gone in (store.mailbox(alice, "Mine"), store.snapshot(alice, "Mine"), store.refresh(mine)):
+        with pytest.raises(MailboxNotFound):
+            await gone
+    with pytest.raises(MessageNotFound):
+        await store.open(alice, only.message_id)
+    assert (await store.message(alice, both.message_id)).mailboxes == ("INBOX",)
+    assert await store.usage(alice) == (await store.mailbox(alice)).octets == len(simple())
+
+
+async def test_what_is_below_a_deleted_mailbox_stays(store: MailStore, alice: AccountId) -> None:
+    for name in ("a", "a/b", "ab"):
+        await store.create_mailbox(alice, name)
+    await store.delete_mailbox(alice, "a")
+    assert await names(store, alice) == ["a/b", "ab"]
+
+
+async def test_what_is_not_there_cannot_be_deleted_and_inbox_stays(store: MailStore, alice: AccountId) -> None:
+    await store.provision(alice)
+    with pytest.raises(MailboxNotFound):
+        await store.delete_mailbox(alice, "Nowhere")
+    with pytest.raises(ValueError, match="INBOX"):
+        await store.delete_mailbox(alice, "inbox")
+    assert await store.mailbox(alice)
+
+
+async def test_a_renamed_mailbox_is_the_same_with_all_below_it(store: MailStore, alice: AccountId) -> None:
+    for name in ("a", "a/b", "a/b/c", "ab"):
+        await store.create_mailbox(alice, name)
+    receipt = await store.deliver(delivery(Destination(alice, "a/b", flags=Flag.SEEN)))
+    before = await store.snapshot(alice, "a/b")
+    await store.rename_mailbox(alice, "a", "z/y")
+    assert await names(store, alice) == ["ab", "z/y", "z/y/b", "z/y/b/c"]
+    after = await store.snapshot(alice, "z/y/b")
+    assert after.entries == before.entries
+    assert (after.mailbox.id, after.mailbox.uid_validity) == (before.mailbox.id, before.mailbox.uid_validity)
+    assert (await store.refresh(before)).mailbox.name == "z/y/b"
+    assert (await store.message(alice, receipt.message_id)).mailboxes == ("z/y/b",)
+
+
+async def test_a_mailbox_may_go_below_its_own_name(store: MailStore, alice: AccountId) -> None:
+    await store.create_mailbox(alice, "a")
+    await store.rename_mailbox(alice, "a", "a/b")
+    assert await names(store, alice) == ["a/b"]
+
+
+async def test_a_name_without_a_mailbox_is_renamed_for_those_below_it(store: MailStore, alice: AccountId) -> None:
+    await store.create_mailbox(alice, "a/b")
+    await store.rename_mailbox(alice, "a", "z")
+    assert await names(store, alice) == ["z/b"]
+
+
+@pytest.mark.parametrize(
+    ("name", "new_name", "error"),
+    [
+        ("Nowhere", "new", MailboxNotFound),
+        ("a", "Sent", MailboxExists),
+        ("a", "inbox", MailboxExists),
+        ("a", "a", MailboxExists),
+        ("a", "x", MailboxExists),  # x/b is there
+        ("INBOX", "Sent", MailboxExists),
+    ],
+)
+async def test_a_rename_that_cannot_be_changes_nothing(
+    store: MailStore, alice: AccountId, name: str, new_name: str, error: type[Exception]
+) -> None:
+    for there in ("a", "a/b", "x/b"):
+        await store.create_mailbox(alice, there)
+    before = await store.mailboxes(alice)
+    with pytest.raises(error):
+        await store.rename_mailbox(alice, name, new_name)
+    assert await store.mailboxes(alice) == before
+
+
+async def test_renaming_inbox_moves_its_messages_and_nothing_else(store: MailStore, alice: AccountId) -> None:
+    receipts = [await store.deliver(delivery(Destination(alice, flags=flags))) for flags in (0, Flag.SEEN)]
+    await store.create_mailbox(alice, "INBOX/sub")
+    before = await store.mailbox(alice)
+    await store.rename_mailbox(alice, "inbox", "Old")
+    assert await names(store, alice) == ["INBOX/sub", "Old"]
+    inbox, old = await store.snapshot(alice), await store.snapshot(alice, "Old")
+    assert inbox.entries == ()
+    assert (inbox.mailbox.id, inbox.mailbox.uid_next) == (before.id, before.uid_next)
+    assert [entry.message_id for entry in old.entries] == [receipt.message_id for receipt in receipts]
+    assert [entry.flags for entry in old.entries] == [0, Flag.SEEN]
+    assert await store.vanished(alice, before.id, before.highest_modseq) == [1, 2]
+
+
+async def test_a_new_account_is_subscribed_to_all_it_has(store: MailStore, alice: AccountId) -> None:
+    assert set(await store.subscriptions(alice)) == set()
+    await store.provision(alice)
+    assert set(await store.subscriptions(alice)) == set(PROVISIONED)
+
+
+async def test_subscriptions_are_names_whatever_becomes_of_mailboxes(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
+    await store.provision(alice)
+    for name in ("Nowhere", "Nowhere", "Sent"):
+        await store.subscribe(alice, name, True)
+    for name in ("inbox", "inbox", "Trash"):
+        await store.subscribe(alice, name, False)
+    expected = set(PROVISIONED) - {"INBOX", "Trash"} | {"Nowhere"}
+    assert set(await store.subscriptions(alice)) == expected
+    await store.rename_mailbox(alice, "Sent", "Out")
+    await store.delete_mailbox(alice, "Junk")
+    assert set(await store.subscriptions(alice)) == expected
+    assert set(await store.subscriptions(bob)) == set()
+
+
+async def test_a_message_is_recent_once(store: MailStore, alice: AccountId) -> None:
+    for _ in range(2):
+        await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    assert inbox.recent == 1
+    assert await store.take_recent(alice, inbox.id) == 1
+    assert await store.take_recent(alice, inbox.id) == 3
+    await store.append(alice, "INBOX", [Incoming(simple())])
+    assert (await store.mailbox(alice)).recent == 3
+    assert await store.take_recent(alice, inbox.id) == 3
+    assert (await store.mailbox(alice)).recent == 4
+    assert (await store.mailbox(alice)).highest_modseq == (await store.snapshot(alice)).mailbox.highest_modseq
+
+
+async def test_of_many_who_select_at_once_one_has_the_recent_messages(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    assert sorted(await asyncio.gather(*(store.take_recent(alice, inbox.id) for _ in range(6)))) == [1] + [2] * 5
+
+
+async def test_nothing_is_recent_in_a_mailbox_that_is_not_there(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
+    await store.provision(alice)
+    for account, mailbox in ((alice, MailboxId(2**40)), (bob, (await store.mailbox(alice)).id)):
+        with pytest.raises(MailboxNotFound):
+            await store.take_recent(account, mailbox)
+
+
+async def test_two_processes_make_and_delete_mailboxes_of_one_account(database: str, alice: AccountId) -> None:
+    async def churn(store: MailStore, name: str) -> list[int]:
+        validities = []
+        for _ in range(5):
+            validities.append((await store.create_mailbox(alice, name)).uid_validity)
+            await store.delete_mailbox(alice, name)
+        return validities
+
+    async with opened(database) as here, opened(database) as there:
+        await here.provision(alice)
+        given = await asyncio.gather(churn(here, "a"), churn(there, "b"), churn(there, "c"))
+        assert len({*given[0], *given[1], *given[2]}) == 15
+        assert all(validities == sorted(validities) for validities in given)

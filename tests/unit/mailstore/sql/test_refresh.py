@@ -1,0 +1,171 @@
+"""What is kept by the process: asked for again, it costs no query, and it is let go of within its bounds."""
+
+import asyncio
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relate_mailstore.sql import heard as heard_module
+from relate_mailstore.sql import summaries
+from relate_mailstore.sql.heard import Heard
+from relate_mailstore.sql.kept import Kept
+from relate_mailstore.sql.store import SqlMailStore
+from relate_mailstore.types import AccountId, Change, Destination, MailboxId
+from tests.support.factories import delivery, simple
+from tests.unit.mailstore.sql.helpers import Statements, opened
+
+PATIENCE = 10.0  # seconds until what does not come fails its test
+ANN, INBOX, SENT = AccountId(1), MailboxId(2), MailboxId(3)
+
+
+def test_what_was_read_is_current_until_something_later_is_heard() -> None:
+    heard = Heard(lambda: 1)
+    heard.read(INBOX, heard.stamp())
+    assert heard.is_current(INBOX, 5)
+    heard.hear([Change(ANN, INBOX, 5), Change(ANN, SENT, 9)])
+    assert heard.is_current(INBOX, 5)
+    heard.hear([Change(ANN, INBOX, 6), Change(ANN, INBOX, 4)])
+    assert not heard.is_current(INBOX, 5)
+    assert heard.is_current(INBOX, 6)
+
+
+def test_what_was_never_read_is_not_current() -> None:
+    assert not Heard(lambda: 1).is_current(INBOX, 10**9)
+
+
+def test_what_was_heard_during_the_first_read_makes_it_uncertain() -> None:
+    heard = Heard(lambda: 1)
+    stamp = heard.stamp()
+    heard.hear([Change(ANN, SENT, 9)])
+    heard.read(INBOX, stamp)
+    assert not heard.is_current(INBOX, 5)
+    stamp = heard.stamp()
+    heard.hear([Change(ANN, INBOX, 7)])
+    heard.read(INBOX, stamp)
+    assert not heard.is_current(INBOX, 5)
+    assert heard.is_current(INBOX, 7)
+
+
+def test_nothing_is_current_beyond_its_epoch_or_while_nobody_listens() -> None:
+    epoch: list[object] = [1]
+    heard = Heard(lambda: epoch[0])
+    heard.read(INBOX, heard.stamp())
+    for now, current in ((1, True), (None, False), (2, False), (1, True)):
+        epoch[0] = now
+        assert heard.is_current(INBOX, 5) is current
+    epoch[0] = None
+    heard.read(INBOX, heard.stamp())
+    assert not heard.is_current(INBOX, 5)
+
+
+def test_what_is_heard_of_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(heard_module, "KEPT_MAILBOXES", 2)
+    heard = Heard(lambda: 1)
+    for number in (1, 2, 3):
+        heard.read(MailboxId(number), heard.stamp())
+    assert [heard.is_current(MailboxId(number), 5) for number in (1, 2, 3)] == [False, True, True]
+
+
+def test_a_cache_holds_to_its_octets_and_lets_go_of_the_oldest() -> None:
+    kept: Kept[str, int] = Kept(10)
+    for number, key in enumerate("abc"):
+        kept.keep(key, number, 3)
+    assert kept.get("a") == 0
+    kept.keep("d", 3, 4)
+    assert [kept.get(key) for key in "abcd"] == [0, None, 2, 3]
+    kept.keep("d", 4, 1)
+    kept.keep("e", 5, 3)
+    assert [kept.get(key) for key in "acde"] == [0, 2, 4, 5]
+    kept.keep("f", 6, 11)
+    assert len(kept) == 0
+    kept.forget("f")
+
+
+async def test_a_mailbox_of_which_nothing_was_heard_costs_no_query(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    snapshot = await store.refresh(await store.snapshot(alice))
+    with Statements(engine) as statements:
+        for _ in range(100):
+            assert await store.refresh(snapshot) is snapshot
+    assert statements == []
+
+
+@pytest.mark.postgres
+async def test_the_database_is_asked_while_nobody_listens(postgres_url: str, alice: AccountId) -> None:
+    async with opened(postgres_url) as (engine, store), opened(postgres_url) as (_, other):
+        await store.deliver(delivery(alice))
+        snapshot = await store.refresh(await store.snapshot(alice))
+        assert store._side is not None
+        assert store._side._connection is not None
+        store._side._connection.terminate()
+        await asyncio.sleep(0)
+        await other.deliver(delivery(alice))
+        with Statements(engine) as statements:
+            assert len((await store.refresh(snapshot)).entries) == 2
+        assert len([statement for statement in statements if "mailboxes" in statement]) == 1
+
+
+async def test_what_fetch_asks_for_again_costs_no_query(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    receipts = [await store.deliver(delivery(alice)) for _ in range(5)]
+    ids = [receipt.message_id for receipt in receipts]
+    first = (await store.renderings(alice, ids), await store.headers(alice, ids), await store.index(alice, ids[0]))
+    with Statements(engine) as statements:
+        again = (await store.renderings(alice, ids), await store.headers(alice, ids), await store.index(alice, ids[0]))
+    assert again == first
+    assert statements == []
+
+
+async def test_what_is_deleted_is_kept_no_longer(store: SqlMailStore, alice: AccountId) -> None:
+    message_id = (await store.deliver(delivery(alice))).message_id
+    await store.renderings(alice, [message_id])
+    await store.headers(alice, [message_id])
+    await store.index(alice, message_id)
+    await store.delete_message(alice, message_id)
+    contents = store._contents
+    assert [len(kept) for kept in (contents._renderings, contents._headers, contents._indexes)] == [0, 0, 0]
+
+
+async def test_summaries_are_read_once_each(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+    for number in range(3):
+        await store.deliver(delivery(alice, raw=simple(f"{number}")))
+    snapshot = await store.snapshot(alice)
+    first = await store.summaries(snapshot)
+    await store.deliver(delivery(alice, raw=simple("3")))
+    longer = await store.snapshot(alice)
+    with Statements(engine) as statements:
+        assert await store.summaries(snapshot) is first
+        again = await store.summaries(longer)
+        assert await store.summaries(longer) is again
+    assert len(statements) == 1
+    assert all(one is other for one, other in zip(first, again[:3], strict=True))
+
+
+async def test_summaries_of_mailboxes_that_nobody_searches_make_room(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(summaries, "CACHE_SUMMARIES", 3)
+    for name in ("INBOX", "Sent"):
+        await store.deliver(delivery(Destination(alice, name)))
+        await store.summaries(await store.snapshot(alice, name))
+    sent, inbox = await store.snapshot(alice, "Sent"), await store.snapshot(alice)
+    with Statements(engine) as statements:
+        await store.summaries(sent)
+        await store.summaries(inbox)
+    assert len(statements) == 1
+
+
+async def test_summaries_asked_for_by_many_at_once_are_all_right(store: SqlMailStore, alice: AccountId) -> None:
+    for number in range(6):
+        await store.deliver(delivery(alice, raw=simple(f"{number}")))
+    old = await store.snapshot(alice)
+    await store.expunge(alice, old.mailbox.id, [2])
+    await store.deliver(delivery(alice, raw=simple("6")))
+    new = await store.snapshot(alice)
+    answers = await asyncio.gather(*(store.summaries(snapshot) for snapshot in (old, new, old, new)))
+    for answer in (answers[1], answers[3]):
+        assert [summary.subject for summary in answer] == ["0", "2", "3", "4", "5", "6"]
+    assert [summary.subject for summary in answers[0]][2:] == ["2", "3", "4", "5"]
