@@ -5,8 +5,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.matching import Known, Lookup, Places, Tier, asks_modseq, in_tiers, leaves, lookups, match_all, tier_of
+from relate_imap.matching import Known, Places, match_all
 from relate_imap.search_keys import HasHeader, HasText, SearchKey
+from relate_imap.tiers import Lookup, Tier, asks_modseq, in_tiers, leaves, lookups, tier_of
 from relate_mailstore.mime import decode_header, header_fields
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.rules import NO_SUMMARY

@@ -8,32 +8,20 @@ hand, a summary is kept by the process, and for the rest the store was asked bef
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import IntEnum
 from functools import reduce
-from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 from relate_imap import search_keys as keys
-from relate_imap.search_keys import DateOf, HasHeader, HasText, SearchKey
+from relate_imap.search_keys import DateOf, HasHeader, SearchKey
 from relate_imap.sequences import SequenceSet, resolve
+from relate_imap.tiers import SUMMARISED, Lookup, Tier, tier_of
 from relate_mailstore.types import Entry, Summary
 
 DAY = 86_400  # seconds
 
 Places = Sequence[int]
 """Places in the list of messages, ascending, from 0."""
-
-Lookup = HasText | HasHeader
-"""A key that the store answers."""
-
-
-class Tier(IntEnum):
-    """What has to be known of a message, cheapest first."""
-
-    ENTRY = 0
-    SUMMARY = 1
-    LOOKUP = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +38,6 @@ class Known:
 
 Matcher = Callable[[Any, Known, Places], Places]
 
-_SUMMARISED: Mapping[str, Callable[[Summary], str]] = {
-    "SUBJECT": attrgetter("subject"),
-    "FROM": attrgetter("sender"),
-    "TO": attrgetter("to"),
-    "CC": attrgetter("cc"),
-    "BCC": attrgetter("bcc"),
-    "MESSAGE-ID": lambda summary: f"<{summary.message_id}>".casefold(),
-}
-"""Header fields that are in summaries."""
-
 _uid = attrgetter("uid")
 
 
@@ -71,66 +49,6 @@ def match(key: SearchKey, known: Known, places: Places) -> Places:
 def match_all(conjunction: Iterable[SearchKey], known: Known, places: Places) -> Places:
     """Those where all of them match."""
     return reduce(lambda left, key: match(key, known, left) if left else left, conjunction, places)
-
-
-def tier_of(key: SearchKey) -> Tier:
-    """What has to be known before a key can be matched."""
-    match key:
-        case keys.HasAddress() | keys.HasSubject() | keys.HasThreadId() | keys.Dated(DateOf.SENT):
-            return Tier.SUMMARY
-        case HasHeader(name, text):
-            return Tier.SUMMARY if text and name in _SUMMARISED else Tier.LOOKUP
-        case HasText():
-            return Tier.LOOKUP
-        case _:
-            return max(map(tier_of, _inside(key)), default=Tier.ENTRY)
-
-
-def in_tiers(key: SearchKey) -> Iterator[tuple[Tier, Sequence[SearchKey]]]:
-    """A key as a conjunction, the cheapest first: keys that need to know the same stand together."""
-    for tier, group in groupby(sorted(_conjuncts(key), key=tier_of), key=tier_of):
-        yield tier, list(group)
-
-
-def leaves(conjunction: Iterable[SearchKey]) -> Iterator[SearchKey]:
-    """The keys in these that are not made of others."""
-    for key in conjunction:
-        if isinstance(key, keys.And | keys.Or | keys.Not):
-            yield from leaves(_inside(key))
-        else:
-            yield key
-
-
-def lookups(conjunction: Iterable[SearchKey]) -> Iterator[Lookup]:
-    """The keys in these that the store has to be asked about, each once."""
-    for key in dict.fromkeys(leaves(conjunction)):
-        if isinstance(key, HasText | HasHeader) and tier_of(key) is Tier.LOOKUP:
-            yield key
-
-
-def asks_modseq(key: SearchKey) -> bool:
-    """Whether a key is about modification sequences: then they are told (RFC 7162 §3.1.5)."""
-    return any(isinstance(leaf, keys.ModifiedSince) for leaf in leaves([key]))
-
-
-def _inside(key: SearchKey) -> Sequence[SearchKey]:
-    match key:
-        case keys.And(inside):
-            return inside
-        case keys.Or(one, other):
-            return (one, other)
-        case keys.Not(inside):
-            return (inside,)
-        case _:
-            return ()
-
-
-def _conjuncts(key: SearchKey) -> Iterator[SearchKey]:
-    if isinstance(key, keys.And):
-        for inside in key.keys:
-            yield from _conjuncts(inside)
-    else:
-        yield key
 
 
 # --- composed
@@ -251,7 +169,7 @@ _DATES: Mapping[DateOf, Callable[[Known, int], int | None]] = {
 
 def _summarised(name: str, text: str, known: Known, places: Places) -> Places:
     """An empty text is in every field that is there."""
-    read, folded, summaries = _SUMMARISED[name], text.casefold(), known.summaries
+    read, folded, summaries = SUMMARISED[name], text.casefold(), known.summaries
     return [place for place in places if folded in (value := read(summaries[place])) and value]
 
 

@@ -6,9 +6,10 @@ from relate_imap.answers import Answer, ok
 from relate_imap.commands import Search
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.finding import find
-from relate_imap.matching import Places, asks_modseq
+from relate_imap.matching import Places
 from relate_imap.paging import page
 from relate_imap.sequences import encode_set
+from relate_imap.tiers import asks_modseq
 from relate_mailstore.errors import StoreError
 
 

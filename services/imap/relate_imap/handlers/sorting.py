@@ -5,8 +5,8 @@ from relate_imap.commands import Sort
 from relate_imap.conversation import Conversation
 from relate_imap.finding import find, summaries_of
 from relate_imap.handlers.search import listing, modseq_of, numbers_of
-from relate_imap.matching import asks_modseq
 from relate_imap.ordering import needs_summaries, order
+from relate_imap.tiers import asks_modseq
 from relate_mailstore.rules import NO_SUMMARY
 
 
