@@ -1,5 +1,10 @@
 """The API as a process of its own. Wiring, and nothing else."""
 
+if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+    from relate_service.signals import hold_stops
+
+    hold_stops()
+
 import asyncio
 import contextlib
 import socket

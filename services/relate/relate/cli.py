@@ -18,6 +18,7 @@ from relate_accounts.types import ApiKey, Scope
 from relate_config import ConfigurationError
 from relate_mailstore.errors import StoreError
 from relate_service import workers
+from relate_service.signals import hold_stops
 from relate_wire.tls import CertificateError
 
 # typer's own tracebacks are off: they show the values of local variables, keys among them.
@@ -53,6 +54,7 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Make a demo account at the first start.")] = False,
 ) -> None:
     """Serve mail until stopped (SIGTERM, Ctrl-C)."""
+    hold_stops()
     from relate import embedded  # noqa: PLC0415 - the services take a third of a second to import, and serve alone
 
     settings = Settings()
