@@ -62,6 +62,9 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     _duration("smtp", "SMTP"),
     _duration("pop3", "POP3"),
     _duration("imap", "IMAP"),
+    Instrument(
+        "imap.push.latency", "histogram", "s", "Time from a change's commit to its response on a connection in IDLE"
+    ),
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
     Instrument(SPANS_DROPPED, "counter", "spans", "Spans that were lost on the way out (tagged by reason)"),
