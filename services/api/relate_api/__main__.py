@@ -21,8 +21,8 @@ from relate_mailstore.traced import TracedMailStore
 from relate_service.resources import Resources, ResourceSettings, opened
 from relate_service.workers import run, stop_requested
 
-# A stop waits so long for requests under way (seconds); container runtimes kill after 10.
-GRACE = 5
+# A stop waits so long for requests under way (seconds): container runtimes kill after 10, and more is to be stopped.
+GRACE = 3
 
 
 class _Server(uvicorn.Server):
