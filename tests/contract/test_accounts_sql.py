@@ -127,8 +127,9 @@ async def test_a_connection_that_the_server_is_just_ending_is_exchanged_for_anot
     used: list[object] = []
 
     def break_first(connection: Connection, cursor: object, statement: str, *_: object) -> None:
-        if not statement.startswith("BEGIN"):
-            used.append(connection.connection.driver_connection)
+        if statement.startswith("BEGIN"):
+            return
+        used.append(connection.connection.driver_connection)
         if len(used) == 1:
             raise asyncpg.InternalClientError("got result for unknown protocol state 3")
 
