@@ -61,6 +61,7 @@ ON_TROUBLE = frozenset(  # not there before the first of them
 _MATCHERS = re.compile(r"\{[^}]*\}")
 _BY_NAME = re.compile(r'__name__=~"([^"]+)"')
 _TEXT = re.compile(r"\"[^\"]*\"|'[^']*'")
+_COMMENT = re.compile(r"#.*")
 _RANGE = re.compile(r"\[[^\]]*\]")
 _GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\([^)]*\)")
 _NAME = re.compile(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?!\s*\()(?![\w:])")
@@ -102,7 +103,7 @@ def asked(expr: str) -> set[str]:
     """The metrics that a query asks for, by name or by a pattern of names."""
     named = {name for pattern in _BY_NAME.findall(expr) for name in emitted() if re.fullmatch(pattern, name)}
     bare = expr
-    for noise in (_MATCHERS, _TEXT, _RANGE, _GROUPING):
+    for noise in (_MATCHERS, _TEXT, _COMMENT, _RANGE, _GROUPING):
         bare = noise.sub(" ", bare)
     bare = re.sub(r"\boffset\s+\w+", " ", bare)
     return named | {name for name in _NAME.findall(bare) if name not in _WORDS}
