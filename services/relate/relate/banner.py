@@ -7,7 +7,7 @@ from rich.panel import Panel
 from rich.table import Table
 
 from relate import demo
-from relate.settings import Settings
+from relate.settings import HAS_IMAP, Settings
 
 console = Console(stderr=True)
 
@@ -25,7 +25,7 @@ def show_banner(settings: Settings, parts: Collection[str], key: str | None) -> 
 
 
 def _rows(settings: Settings, parts: Collection[str]) -> list[tuple[str, str, int, str]]:
-    smtp, pop3, api = settings.smtp, settings.pop3, settings.api
+    smtp, pop3, imap, api = settings.smtp, settings.pop3, settings.imap, settings.api
     rows = {
         "smtp": [
             ("SMTP submission", smtp.host, smtp.port, "STARTTLS"),
@@ -33,6 +33,8 @@ def _rows(settings: Settings, parts: Collection[str]) -> list[tuple[str, str, in
             ("SMTP reception (MX)", smtp.host, smtp.mx_port, "STARTTLS"),
         ],
         "pop3": [("POP3", pop3.host, pop3.port, "STLS"), ("POP3", pop3.host, pop3.secure_port, "TLS")],
+        "imap": [("IMAP", imap.host, imap.port, "STARTTLS"), ("IMAP", imap.host, imap.secure_port, "TLS")],
         "api": [("REST API", api.host, api.port, "http")],
     }
-    return [row for part in ("smtp", "pop3", "api") if part in parts for row in rows[part]]
+    served = [part for part in rows if part in parts and (HAS_IMAP or part != "imap")]
+    return [row for part in served for row in rows[part]]

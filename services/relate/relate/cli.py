@@ -70,6 +70,13 @@ def migrate() -> None:
     asyncio.run(admin.migrate_database(Settings()))
 
 
+@app.command()
+def tidy() -> None:
+    """Remove stored mail that nobody has any more. Servers do so by themselves once a day."""
+    removed = asyncio.run(admin.tidy(Settings()))
+    out.print(f"removed {removed} rows" if removed else "nothing to remove")
+
+
 @app.command("doctor")
 def check() -> None:
     """Check ports, database, certificate and collector, and say what to do."""

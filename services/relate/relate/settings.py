@@ -1,6 +1,7 @@
 """All settings of the embedded edition, read once: what is wrong in any section is said before anything starts."""
 
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 
 from relate_api.config import ApiSettings
 from relate_config import load
@@ -8,6 +9,9 @@ from relate_imap.config import ImapSettings
 from relate_pop3.config import Pop3Settings
 from relate_service.resources import ResourceSettings
 from relate_smtp.config import SmtpSettings
+
+HAS_IMAP = find_spec("relate_imap.__main__") is not None
+"""Whether there is a server for the IMAP settings."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from relate_mailstore.sql.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.hangup import HangUp
 from relate_mailstore.sql.migrate import migrate
 from relate_mailstore.sql.store import open_store
+from relate_service.housekeeping import kept_tidy
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
 from relate_telemetry.telemetry import Telemetry
@@ -70,6 +71,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         last_used = LastUsedWriter(accounts)
         last_used.start()
         stack.push_async_callback(last_used.stop)
+        await stack.enter_async_context(kept_tidy(store))
         authenticator = KeyAuthenticator(accounts, last_used)
         yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts))
     finally:
@@ -82,7 +84,8 @@ async def _close(stack: AsyncExitStack, hang_up: HangUp) -> None:
     closing = asyncio.create_task(stack.aclose(), name="closing")
     await asyncio.wait([closing], timeout=CLOSE_SECONDS)
     if closing.done():
-        return closing.result()
+        closing.result()
+        return
     log.warning("the database does not answer: closing without it")
     hang_up()
     await asyncio.wait([closing], timeout=HUNG_UP_SECONDS)
