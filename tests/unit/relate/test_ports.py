@@ -1,7 +1,5 @@
 """What the banner and the doctor say of ports: of all that is served, and of nothing else."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from relate import banner, doctor
@@ -11,10 +9,10 @@ IMAP_PORTS = {2143, 2993}
 
 
 @pytest.fixture(params=[True, False], ids=["with IMAP", "without IMAP"])
-def has_imap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[bool]:
+def has_imap(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     for module in (banner, doctor):
         monkeypatch.setattr(module, "HAS_IMAP", request.param)
-    yield request.param
+    return bool(request.param)
 
 
 def test_imap_is_named_where_there_is_a_server_for_it(has_imap: bool) -> None:
