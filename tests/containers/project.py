@@ -10,7 +10,7 @@ import re
 import secrets
 import socket
 import subprocess
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
@@ -27,6 +27,8 @@ from tests.containers.prerequisites import ROOT
 COMMAND_SECONDS = 120
 EVERY_SCOPE = ("smtp", "pop3", "imap", "api:read", "api:write", "app")
 
+NO_SCALE: Mapping[str, int] = {}
+
 _PORT = re.compile(r"^(\w+)_PORT=", re.MULTILINE)
 
 
@@ -34,7 +36,7 @@ class Project(Clients):
     """Up inside of `with`, gone with its volumes after it. `settings` are variables of `.env`."""
 
     def __init__(
-        self, directory: Path, overrides: Sequence[str] = (), scale: Collection[str] = (), **settings: str
+        self, directory: Path, overrides: Sequence[str] = (), scale: Mapping[str, int] = NO_SCALE, **settings: str
     ) -> None:
         self.name = f"relate-test-{secrets.token_hex(4)}"
         self.services = prerequisites.services(overrides)
@@ -51,7 +53,7 @@ class Project(Clients):
             env_file=[".env", str(environment)],
             services=sorted(self.services),
         )
-        self._scale = [f"--scale={each}" for each in scale]
+        self._scale = [f"--scale={name}={number}" for name, number in scale.items() if name in self.services]
 
     def __enter__(self) -> Self:
         try:
