@@ -6,6 +6,7 @@ with Project(tmp_path) as project:
 """
 
 import json
+import os
 import re
 import secrets
 import socket
@@ -77,17 +78,30 @@ class Project(Clients):
 
     # --- the project
 
-    def compose(self, *arguments: str, limit: float = COMMAND_SECONDS, overrides: Sequence[str] = ()) -> str:
-        """Run a Compose command to its end; what it prints. `overrides` are further files, for this command."""
+    def compose(self, *arguments: str, overrides: Sequence[str] = (), **settings: str) -> str:
+        """Run a Compose command to its end; what it prints. `overrides` and `settings` are for this command alone."""
         further = [option for file in overrides for option in ("-f", file)]
         command = [*self._compose.docker_compose_command(), *further, *arguments]
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit, check=False)
+        done = subprocess.run(
+            command,
+            cwd=ROOT,
+            env={**os.environ, **settings},
+            capture_output=True,
+            text=True,
+            timeout=COMMAND_SECONDS,
+            check=False,
+        )
         assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr[-4000:]}"
         return done.stdout
 
-    def up(self, *services: str, overrides: Sequence[str] = ()) -> None:
+    def up(self, *services: str, overrides: Sequence[str] = (), **settings: str) -> None:
         """Start services, or start them anew where their configuration is another one; healthy when this returns."""
-        self.compose("up", "--wait", "--no-build", "--pull=never", *self._scale, *services, overrides=overrides)
+        options = ("--wait", "--no-build", "--pull=never", *self._scale)
+        self.compose("up", *options, *services, overrides=overrides, **settings)
+
+    def query(self, statements: str) -> str:
+        """Have the database do something, by the back door; what it says."""
+        return self.compose("exec", "--no-TTY", "postgres", "psql", "--username=relate", "--command", statements)
 
     def down(self) -> None:
         """Remove everything, data too."""
