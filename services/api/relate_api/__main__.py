@@ -15,6 +15,7 @@ import uvicorn
 from relate_accounts.traced import TracedAuthenticator
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
+from relate_api.connection import Connection
 from relate_api.dependencies import Services
 from relate_config import load
 from relate_mailstore.traced import TracedMailStore
@@ -45,6 +46,7 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
     server = _Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",
