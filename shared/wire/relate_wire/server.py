@@ -139,11 +139,17 @@ class Server:
     # --- one connection
 
     async def _serve(self, sock: socket.socket, peer: Peer, listener: Listener, proxied: bool) -> None:
-        if proxied:
-            real = await self._read_preamble(sock, peer)
-            if real is None:
-                return
-            peer = real
+        if not proxied:
+            await self._run(sock, peer, listener)
+        elif real := await self._read_preamble(sock, peer):
+            spoken_for = real is not peer  # else the proxy speaks for itself: it looks whether we are well
+            with self._connections.behind_proxy(real.address, not spoken_for or real.is_loopback) as admitted:
+                if admitted:
+                    await self._run(sock, real, listener)
+                else:
+                    self._turn_away(sock, listener)
+
+    async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         driver: Driver[Any, Any] = Driver(self._service, listener, peer)
         if await self._connect(driver, sock, listener):
             task = asyncio.current_task()
