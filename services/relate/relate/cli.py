@@ -77,6 +77,21 @@ def tidy() -> None:
     out.print(f"removed {removed} rows" if removed else "nothing to remove")
 
 
+@app.command()
+def traffic(
+    rate: Annotated[float, typer.Option(min=0.01, max=200, help="Visits a second.")] = 5.0,
+    smtp: Annotated[str, typer.Option(help="The host of SMTP.")] = "127.0.0.1",
+    pop3: Annotated[str, typer.Option(help="The host of POP3.")] = "127.0.0.1",
+    imap: Annotated[str, typer.Option(help="The host of IMAP.")] = "127.0.0.1",
+    api: Annotated[str, typer.Option(help="The host of the API.")] = "127.0.0.1",
+) -> None:
+    """Send demo traffic through the running services until stopped."""
+    from relate import traffic as demo_traffic  # noqa: PLC0415 - nothing else needs mail clients
+
+    settings = Settings()
+    asyncio.run(demo_traffic.run(settings, demo_traffic.place_of(settings, smtp, pop3, imap, api), rate))
+
+
 @app.command("doctor")
 def check() -> None:
     """Check ports, database, certificate and collector, and say what to do."""
