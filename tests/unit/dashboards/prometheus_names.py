@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -83,7 +84,7 @@ def shown(instrument: Instrument) -> tuple[str, ...]:
     return tuple(f"{name}_{_UNITS[instrument.unit]}_{part}" for part in _HISTOGRAM)
 
 
-def rules() -> list[dict[str, str]]:
+def rules() -> list[dict[str, Any]]:
     """Every rule, recording and alerting."""
     files = [yaml.safe_load(path.read_text()) for path in sorted(RULES.glob("*.yaml"))]
     return [rule for file in files for group in file["groups"] for rule in group["rules"]]
