@@ -55,13 +55,13 @@ up: ## the container stack, healthy before it returns
 	docker compose up --detach --build --wait
 
 down: ## stop the container stack and remove its volumes
-	docker compose down --volumes
+	docker compose --profile '*' down --volumes --remove-orphans
 
 logs: ## follow the stack's logs
-	docker compose logs --follow --tail 100
+	docker compose --profile '*' logs --follow --tail 100
 
-demo: ## send demo traffic through the stack
-	docker compose --profile demo up --detach --build demo
+demo: ## keep the stack busy with demo traffic until `docker compose stop demo`
+	docker compose --profile demo up --detach --build --wait demo
 
 clean: ## remove what the other verbs made
 	rm -rf $(VENV) var uv.lock

@@ -1,4 +1,4 @@
-"""What all tests share: they run on the loop that the product runs on."""
+"""What all tests share: they run on the loop that the product runs on, and together with their group."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -14,3 +14,12 @@ def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> M
     if "integration/wire" in item.nodeid:
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Make `xdist_group` work: xdist 3.8 writes it into `_nodeid`, which pytest 9.2 does not read."""
+    for item in items:
+        grouped = getattr(item, "_nodeid", None)
+        if grouped is not None:
+            item._id = type(item.id).parse(grouped)

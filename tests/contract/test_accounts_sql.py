@@ -3,8 +3,10 @@
 import asyncio
 import traceback
 from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
+import asyncpg
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
@@ -117,6 +119,28 @@ async def test_a_database_that_is_not_there_is_trouble_with_the_database(tmp_pat
             await SqlAccountStore(engine).users()
         assert "marked" not in str(raised.value)
         await engine.dispose()
+
+
+async def test_a_connection_that_the_server_is_just_ending_is_exchanged_for_another(engine: AsyncEngine) -> None:
+    store = SqlAccountStore(engine)
+    user = await store.add_user("alice@example.org")
+    used: list[object] = []
+
+    def break_first(connection: Connection, cursor: object, statement: str, *_: object) -> None:
+        if statement.startswith("BEGIN"):
+            return
+        used.append(connection.connection.driver_connection)
+        if len(used) == 1:
+            raise asyncpg.InternalClientError("got result for unknown protocol state 3")
+
+    event.listen(engine.sync_engine, "before_cursor_execute", break_first)
+    assert await store.user_by_address("alice@example.org") == user
+    assert len({id(connection) for connection in used}) == 2
+    used.clear()
+    with pytest.raises(AccountsUnavailable):  # who wrote cannot know whether it is written
+        await store.touch_keys({1: datetime.now(UTC)})
+    await store.touch_keys({1: datetime.now(UTC)})
+    assert len({id(connection) for connection in used}) == 2
 
 
 @pytest.mark.postgres

@@ -1,5 +1,10 @@
 """The API as a process of its own. Wiring, and nothing else."""
 
+if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+    from relate_service.signals import hold_stops
+
+    hold_stops()
+
 import asyncio
 import contextlib
 import socket
@@ -10,14 +15,15 @@ import uvicorn
 from relate_accounts.traced import TracedAuthenticator
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
+from relate_api.connection import Connection
 from relate_api.dependencies import Services
 from relate_config import load
 from relate_mailstore.traced import TracedMailStore
 from relate_service.resources import Resources, ResourceSettings, opened
 from relate_service.workers import run, stop_requested
 
-# A stop waits so long for requests under way (seconds); container runtimes kill after 10.
-GRACE = 5
+# A stop waits so long for requests under way (seconds): container runtimes kill after 10, and more is to be stopped.
+GRACE = 3
 
 
 class _Server(uvicorn.Server):
@@ -40,6 +46,7 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
     server = _Server(
         uvicorn.Config(
             app,
+            http=Connection,
             log_config=None,
             access_log=False,
             lifespan="off",

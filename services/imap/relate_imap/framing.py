@@ -163,9 +163,7 @@ class ImapFramer:
         self._command, self._mode = Assembly(), Mode.COMMAND
         return dropped
 
-    @property
-    def held(self) -> int:
-        """Octets that are kept of what has not been handed out."""
+    def __len__(self) -> int:
         command = self._command
         literals = sum(map(len, command.literals)) + command.literal.tell()
         return len(self._data) - self._start + len(command.text) + len(command.line) + literals

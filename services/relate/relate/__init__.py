@@ -5,4 +5,6 @@ embedded  composes the services
 admin     users and keys
 doctor    looks at what could be wrong, and says what to do
 demo      the account of a first start
+traffic   demo traffic: who comes, and how often
+visits    what each visit is
 """

@@ -9,10 +9,9 @@ from relate.settings import Settings
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import ApiKey, NewKey, Scope, User
-from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.migrate import migrate
-from relate_mailstore.sql.store import open_store
+from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId
 
 # What a key may do when nothing else is said: all that a mail client needs.
@@ -23,7 +22,7 @@ class Backend(NamedTuple):
     """What administration works on."""
 
     accounts: AccountStore
-    mail: MailStore
+    mail: SqlMailStore
 
 
 @asynccontextmanager
@@ -45,6 +44,12 @@ async def migrate_database(settings: Settings) -> None:
         await migrate(engine)
     finally:
         await engine.dispose()
+
+
+async def tidy(settings: Settings) -> int:
+    """Remove messages, and octets of messages, that nobody has any more; how many rows that was."""
+    async with opened(settings) as backend:
+        return await backend.mail.collect_garbage()
 
 
 async def add_user(settings: Settings, address: str, name: str, aliases: Collection[str], quota: int | None) -> User:

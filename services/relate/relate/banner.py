@@ -36,4 +36,4 @@ def _rows(settings: Settings, parts: Collection[str]) -> list[tuple[str, str, in
         "imap": [("IMAP", imap.host, imap.port, "STARTTLS"), ("IMAP", imap.host, imap.secure_port, "TLS")],
         "api": [("REST API", api.host, api.port, "http")],
     }
-    return [row for part in ("smtp", "pop3", "imap", "api") if part in parts for row in rows[part]]
+    return [row for part in rows if part in parts for row in rows[part]]

@@ -18,6 +18,7 @@ from relate_accounts.types import ApiKey, Scope
 from relate_config import ConfigurationError
 from relate_mailstore.errors import StoreError
 from relate_service import workers
+from relate_service.signals import hold_stops
 from relate_wire.tls import CertificateError
 
 # typer's own tracebacks are off: they show the values of local variables, keys among them.
@@ -53,6 +54,7 @@ def serve(
     demo: Annotated[bool, typer.Option("--demo", help="Make a demo account at the first start.")] = False,
 ) -> None:
     """Serve mail until stopped (SIGTERM, Ctrl-C)."""
+    hold_stops()
     from relate import embedded  # noqa: PLC0415 - the services take a third of a second to import, and serve alone
 
     settings = Settings()
@@ -66,6 +68,28 @@ def serve(
 def migrate() -> None:
     """Bring the database to the newest schema."""
     asyncio.run(admin.migrate_database(Settings()))
+
+
+@app.command()
+def tidy() -> None:
+    """Remove stored mail that nobody has any more. Servers do so by themselves once a day."""
+    removed = asyncio.run(admin.tidy(Settings()))
+    out.print(f"removed {removed} rows" if removed else "nothing to remove")
+
+
+@app.command()
+def traffic(
+    rate: Annotated[float, typer.Option(min=0.01, max=200, help="Visits a second.")] = 5.0,
+    smtp: Annotated[str, typer.Option(help="The host of SMTP.")] = "127.0.0.1",
+    pop3: Annotated[str, typer.Option(help="The host of POP3.")] = "127.0.0.1",
+    imap: Annotated[str, typer.Option(help="The host of IMAP.")] = "127.0.0.1",
+    api: Annotated[str, typer.Option(help="The host of the API.")] = "127.0.0.1",
+) -> None:
+    """Send demo traffic through the running services until stopped."""
+    from relate import traffic as demo_traffic  # noqa: PLC0415 - nothing else needs mail clients
+
+    settings = Settings()
+    asyncio.run(demo_traffic.run(settings, demo_traffic.place_of(settings, smtp, pop3, imap, api), rate))
 
 
 @app.command("doctor")

@@ -37,7 +37,7 @@ async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; never raises."""
     findings = [await _database(settings), await _postmaster(settings)]
     findings += [await _port(name, host, port) for name, host, port in _ports(settings)]
-    findings += [_certificate(section) for section in (settings.smtp, settings.pop3, settings.imap)]
+    findings += [_certificate(section) for section in _sections(settings)]
     findings.append(await _collector(settings.shared.telemetry.endpoint))
     return findings
 
@@ -73,15 +73,25 @@ async def _postmaster(settings: Settings) -> Finding:
 
 
 def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """The ports of what is switched on."""
     smtp, pop3, imap, api = settings.smtp, settings.pop3, settings.imap, settings.api
-    yield "smtp submission", smtp.host, smtp.port
-    yield "smtp submission, TLS", smtp.host, smtp.secure_port
-    yield "smtp reception", smtp.host, smtp.mx_port
-    yield "pop3", pop3.host, pop3.port
-    yield "pop3, TLS", pop3.host, pop3.secure_port
-    yield "imap", imap.host, imap.port
-    yield "imap, TLS", imap.host, imap.secure_port
-    yield "api", api.host, api.port
+    if smtp.enabled:
+        yield "smtp submission", smtp.host, smtp.port
+        yield "smtp submission, TLS", smtp.host, smtp.secure_port
+        yield "smtp reception", smtp.host, smtp.mx_port
+    if pop3.enabled:
+        yield "pop3", pop3.host, pop3.port
+        yield "pop3, TLS", pop3.host, pop3.secure_port
+    if imap.enabled:
+        yield "imap", imap.host, imap.port
+        yield "imap, TLS", imap.host, imap.secure_port
+    if api.enabled:
+        yield "api", api.host, api.port
+
+
+def _sections(settings: Settings) -> list[ServiceSettings]:
+    """The settings of the mail services that are switched on."""
+    return [section for section in (settings.smtp, settings.pop3, settings.imap) if section.enabled]
 
 
 async def _port(name: str, host: str, port: int) -> Finding:

@@ -38,11 +38,10 @@ async def serve(settings: Settings, parts: Collection[str], worker: int = 0, wit
     wanted = workers_wanted(settings)
     mine = [part for part in PARTS if part in parts and worker < wanted[part]]
     name = f"relate-{mine[0]}" if len(mine) == 1 else "relate-mail"
-    stop = asyncio.create_task(stop_requested())  # from here on: what starts is started, then stopped as it should be
     async with opened(settings.shared, name) as resources, _all_served(_servers(settings, resources, mine)):
         if worker == 0:
             show_banner(settings, mine, await _demo_key(resources) if with_demo else None)
-        await stop
+        await stop_requested()
 
 
 def _servers(settings: Settings, resources: Resources, parts: Collection[str]) -> Iterator[_Server]:

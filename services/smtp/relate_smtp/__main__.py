@@ -1,5 +1,10 @@
 """The SMTP server as a process of its own, and how it is put together. Wiring, and nothing else."""
 
+if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+    from relate_service.signals import hold_stops
+
+    hold_stops()
+
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import load
 from relate_mailstore.traced import TracedMailStore

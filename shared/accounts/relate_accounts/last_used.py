@@ -14,7 +14,7 @@ from relate_accounts.ports import AccountStore
 
 WRITE_INTERVAL = 5.0  # seconds; people read these times by the minute
 MAX_PENDING = 10_000  # keys between two writes; beyond them the time of a key is lost, never memory
-STOP_TIMEOUT = 5.0  # seconds for the last write: a database that is gone must not hold the process
+STOP_TIMEOUT = 0.5  # seconds for the last write: a database that is gone must not hold the process
 
 _log = structlog.get_logger("relate.accounts")
 

@@ -4,20 +4,21 @@ Reads of one statement run in autocommit: a BEGIN and a ROLLBACK around them wou
 """
 
 import secrets
-from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Executable, Row, bindparam, func, insert, literal, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import DBAPIError, IntegrityError, SQLAlchemyError
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_accounts import schema
 from relate_accounts.addresses import canonical_address, canonical_domain, domain_of
 from relate_accounts.clock import Now, as_utc, utc_now
-from relate_accounts.errors import AccountsUnavailable, InvalidAddress, KeyNotFound, UserExists, UserNotFound
+from relate_accounts.errors import InvalidAddress, KeyNotFound, UserExists, UserNotFound
+from relate_accounts.failures import database_errors, is_connection_lost
 from relate_accounts.keys import generate_key, identify
 from relate_accounts.schema import UtcDateTime, addresses, api_keys, users
 from relate_accounts.types import ApiKey, NewKey, Scope, User, UserId
@@ -186,45 +187,35 @@ class SqlAccountStore:
             return bytes((await connection.execute(_SECRET)).scalar_one())
 
     async def _read(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
-        with _translated():
+        with database_errors():
             try:
                 return await self._fetch(statement, parameters)
-            except DBAPIError as error:
-                if not error.connection_invalidated:
+            except Exception as error:
+                if not is_connection_lost(error):
                     raise
             # The server was restarted. The pool has let go of every old connection by now; the next is a new one.
             return await self._fetch(statement, parameters)
 
     async def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
-        async with self._autocommit.connect() as connection:
+        async with self._autocommit.connect() as connection, _given_up_if_lost(connection):
             return (await connection.execute(statement, parameters)).all()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        with _translated():
-            async with self._engine.begin() as connection:
+        with database_errors():
+            async with self._engine.begin() as connection, _given_up_if_lost(connection):
                 yield connection
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
+@asynccontextmanager
+async def _given_up_if_lost(connection: AsyncConnection) -> AsyncIterator[None]:
+    """SQLAlchemy gives up the connections whose errors it knows; the others would go back into the pool."""
     try:
         yield
     except Exception as error:
-        if not _is_of_database(error):
-            raise
-        # Neither its text nor itself is passed on: both quote values.
-        raise AccountsUnavailable(f"the database is not available: {_describe(error)}") from None
-
-
-def _describe(error: Exception) -> str:
-    cause = getattr(error, "orig", error)
-    return f"{type(cause).__name__} {getattr(cause, 'sqlstate', None) or ''}".rstrip()
-
-
-def _is_of_database(error: Exception) -> bool:
-    # While a connection is being made, SQLAlchemy lets the driver's own errors through; asyncpg's have a SQLSTATE.
-    return isinstance(error, (SQLAlchemyError, OSError)) or hasattr(error, "sqlstate")
+        if is_connection_lost(error):
+            await connection.invalidate()
+        raise
 
 
 def _user(row: Row[Any]) -> User:

@@ -10,9 +10,12 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Coroutine
+from contextvars import ContextVar
 
 import structlog
 import uvloop
+
+from relate_service.signals import STOPS, hold_stops, release_stops
 
 log = structlog.get_logger(__name__)
 
@@ -29,25 +32,63 @@ Main = Callable[[int], Coroutine[None, None, None]]
 
 
 def run(main: Main, workers: int = 1) -> None:
-    """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process."""
+    """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process. Returns when it was stopped."""
+    hold_stops()
     gc.freeze()  # what was imported stays
     gc.set_threshold(COLLECT_AFTER)
     number = os.environ.get(WORKER)
     if number is not None:
-        uvloop.run(_under_parent(main(int(number))))
+        uvloop.run(_stoppable(_under_parent(main(int(number)))))
     elif workers > 1:
-        asyncio.run(_supervise(workers))
+        asyncio.run(_stoppable(_supervise(workers)))
     else:
-        uvloop.run(main(0))
+        uvloop.run(_stoppable(main(0)))
 
 
 async def stop_requested() -> None:
-    """Return when the process is asked to stop (SIGTERM, SIGINT)."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    """Return when the process is asked to stop (SIGTERM, SIGINT). Who does not wait here yet is cancelled then."""
+    await _STOP.get().wait()
+
+
+class _Stop:
+    """The request to stop this process. What is asked again, while it stops, changes nothing."""
+
+    def __init__(self) -> None:
+        self.starting: asyncio.Task[None] | None = None
+        self._requested = asyncio.Event()
+
+    @property
+    def is_requested(self) -> bool:
+        return self._requested.is_set()
+
+    def request(self) -> None:
+        if not self.is_requested and self.starting is not None:
+            self.starting.cancel()
+        self._requested.set()
+
+    async def wait(self) -> None:
+        self.starting = None
+        await self._requested.wait()
+
+
+_STOP: ContextVar[_Stop] = ContextVar("stop")
+
+
+async def _stoppable(main: Coroutine[None, None, None]) -> None:
+    """Run `main` to its end, which a stop brings about: tidily, whether all was open already or not."""
+    stop = _Stop()
+    _STOP.set(stop)
+    stop.starting = task = asyncio.create_task(main)
+    for number in STOPS:
+        asyncio.get_running_loop().add_signal_handler(number, stop.request)
+    release_stops()
+    try:
+        await task
+    except asyncio.CancelledError:
+        if not stop.is_requested:
+            raise
+    finally:
+        hold_stops()  # what is left is the interpreter's end
 
 
 async def _under_parent(main: Coroutine[None, None, None]) -> None:

@@ -63,7 +63,7 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     _duration("pop3", "POP3"),
     _duration("imap", "IMAP"),
     Instrument(
-        "imap.push.latency", "histogram", "s", "Time from the commit of a change to its push to a client that idles"
+        "imap.push.latency", "histogram", "s", "Time from a change's commit to its response on a connection in IDLE"
     ),
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),

@@ -3,6 +3,8 @@
 import ipaddress
 import resource
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 # Silence after which a session is ended (RFC 5321 §4.5.3.2.7: 5 min; RFC 1939 §3: 10; RFC 9051 §5.4: 30).
@@ -11,6 +13,8 @@ SESSION_TIMEOUT = 300.0
 MAX_CONNECTIONS = 20_000
 # One client's share. Loopback is exempt: a webmail or a proxy on this machine speaks for many.
 MAX_CONNECTIONS_PER_ADDRESS = 200
+
+_IPV6_CLIENT_BITS = 64
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -31,29 +35,53 @@ class Limits:
 
 
 class Connections:
-    """Counts open connections, in all and by address."""
+    """Counts open connections, in all and by client."""
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self._by_address: Counter[str] = Counter()
+        self._by_client: Counter[str] = Counter()
         self.total = 0
 
     def admit(self, address: str, exempt: bool) -> bool:
         """Count one more connection from this address, unless that is one too many."""
-        if self.total >= self._limits.max_connections:
-            return False
-        if not exempt and self._by_address[address] >= self._limits.max_connections_per_address:
+        client = client_of(address)
+        if self.total >= self._limits.max_connections or not (exempt or self._may_have_more(client)):
             return False
         self.total += 1
-        self._by_address[address] += 1
+        self._by_client[client] += 1
         return True
 
     def release(self, address: str) -> None:
         """One connection from this address is gone."""
         self.total -= 1
-        self._by_address[address] -= 1
-        if not self._by_address[address]:
-            del self._by_address[address]
+        self._discount(client_of(address))
+
+    @contextmanager
+    def behind_proxy(self, address: str, exempt: bool) -> Iterator[bool]:
+        """Count an admitted connection also among those of the client that a proxy named; whether it may stay."""
+        client = client_of(address)
+        admitted = exempt or self._may_have_more(client)
+        self._by_client[client] += 1
+        try:
+            yield admitted
+        finally:
+            self._discount(client)
+
+    def _may_have_more(self, client: str) -> bool:
+        return self._by_client.get(client, 0) < self._limits.max_connections_per_address
+
+    def _discount(self, client: str) -> None:
+        self._by_client[client] -= 1
+        if not self._by_client[client]:
+            del self._by_client[client]
+
+
+def client_of(address: str) -> str:
+    """What counts as one client: an IPv4 address, or an IPv6 /64, which one customer has (RFC 6177 §2)."""
+    if ":" not in address:
+        return address
+    ip = ipaddress.IPv6Address(address.partition("%")[0])
+    return str(ip.ipv4_mapped or ipaddress.IPv6Network((int(ip), _IPV6_CLIENT_BITS), strict=False))
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:

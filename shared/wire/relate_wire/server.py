@@ -10,6 +10,7 @@ import errno
 import socket
 import ssl
 import time
+from collections.abc import Set
 from typing import Any, Self
 
 import structlog
@@ -29,8 +30,10 @@ ACCEPT_BATCH = 64
 ACCEPT_REST = 0.5
 # Deadlines are looked at so often (seconds): they are minutes long.
 SWEEP = 1.0
-# A stop waits so long for commands under way (seconds); container runtimes kill after 10.
-GRACE = 5.0
+# A stop waits so long for commands under way (seconds): container runtimes kill after 10, and more is to be stopped.
+GRACE = 3.0
+# Those that were cancelled then have so long to tidy up: what they wait for may never answer.
+CANCELLED = 0.5
 
 _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
@@ -43,6 +46,7 @@ class Server:
         self._grace = grace
         self._connections = Connections(service.limits)
         self._sockets: list[socket.socket] = []
+        self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
         self._sessions: dict[asyncio.Task[None], Driver[Any, Any]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -64,15 +68,13 @@ class Server:
         self._sweeper = asyncio.create_task(self._sweep(), name=f"{self._service.name} deadlines")
 
     async def stop(self) -> None:
-        """Stop accepting, tell, wait, cancel."""
+        """Stop accepting, tell, wait, cancel. Harmless when repeated."""
         self._stop_listening()
+        for task in self._beginning:
+            task.cancel()
         for driver in self._sessions.values():
             driver.connection.interrupt(Farewell.SHUTDOWN)
-        if self._sessions:
-            _, late = await asyncio.wait(self._sessions, timeout=self._grace)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await _end(self._beginning | self._sessions.keys(), self._grace)
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -91,7 +93,8 @@ class Server:
             asyncio.get_running_loop().add_reader(sock.fileno(), self._accept, sock, listener)
 
     def _stop_listening(self) -> None:
-        for sock in self._sockets:
+        while self._sockets:
+            sock = self._sockets.pop()
             asyncio.get_running_loop().remove_reader(sock.fileno())
             sock.close()
 
@@ -118,6 +121,7 @@ class Server:
             self._turn_away(sock, listener)
             return
         task = asyncio.create_task(self._serve(sock, peer, listener, proxied))
+        self._beginning.add(task)
         task.add_done_callback(lambda done: self._forget(done, peer))
 
     def _turn_away(self, sock: socket.socket, listener: Listener) -> None:
@@ -126,6 +130,7 @@ class Server:
                 sock.send(self._service.busy)
 
     def _forget(self, task: asyncio.Task[None], peer: Peer) -> None:
+        self._beginning.discard(task)
         self._sessions.pop(task, None)
         self._connections.release(peer.address)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -134,15 +139,22 @@ class Server:
     # --- one connection
 
     async def _serve(self, sock: socket.socket, peer: Peer, listener: Listener, proxied: bool) -> None:
-        if proxied:
-            real = await self._read_preamble(sock, peer)
-            if real is None:
-                return
-            peer = real
+        if not proxied:
+            await self._run(sock, peer, listener)
+        elif real := await self._read_preamble(sock, peer):
+            spoken_for = real is not peer  # else the proxy speaks for itself: it looks whether we are well
+            with self._connections.behind_proxy(real.address, not spoken_for or real.is_loopback) as admitted:
+                if admitted:
+                    await self._run(sock, real, listener)
+                else:
+                    self._turn_away(sock, listener)
+
+    async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         driver: Driver[Any, Any] = Driver(self._service, listener, peer)
         if await self._connect(driver, sock, listener):
             task = asyncio.current_task()
             if task is not None:
+                self._beginning.discard(task)
                 self._sessions[task] = driver
             await driver.run()
 
@@ -157,6 +169,9 @@ class Server:
             sock.close()
             log.warning("no PROXY preamble", service=self._service.name, proxy=peer.address, error=str(error))
             return None
+        except asyncio.CancelledError:
+            sock.close()
+            raise
         return peer if source is None else Peer(*source)
 
     async def _connect(self, driver: Driver[Any, Any], sock: socket.socket, listener: Listener) -> bool:
@@ -172,6 +187,10 @@ class Server:
             driver.give_up("TLS handshake failed" if tls else "lost")
             log.info("handshake failed", service=self._service.name, error=type(error).__name__)
             return False
+        except asyncio.CancelledError:
+            sock.close()
+            driver.give_up("shutting down")
+            raise
         return True
 
     async def _sweep(self) -> None:
@@ -181,6 +200,17 @@ class Server:
             now = time.monotonic()
             for driver in list(self._sessions.values()):
                 driver.connection.expire(now)
+
+
+async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:
+    """Wait for tasks that were told to end, then cancel those that did not."""
+    if not tasks:
+        return
+    _, late = await asyncio.wait(tasks, timeout=grace)
+    for task in late:
+        task.cancel()
+    if late:
+        await asyncio.wait(late, timeout=CANCELLED)
 
 
 def _listen(listener: Listener, shared: bool) -> socket.socket:

@@ -4,9 +4,12 @@ The development certificate is made at first start, beside the data, and kept: a
 goes on trusting it.
 """
 
+import contextlib
 import datetime
 import ipaddress
+import os
 import ssl
+import tempfile
 from pathlib import Path
 
 from cryptography import x509
@@ -41,11 +44,18 @@ def development_certificate(directory: Path, server_name: str) -> Path:
     path = directory / f"{server_name}.pem"
     if not path.exists():
         directory.mkdir(parents=True, exist_ok=True)
-        draft = path.with_suffix(".new")
-        draft.touch(mode=0o600)
-        draft.write_bytes(_self_signed(server_name))
-        draft.replace(path)  # whole or not at all, whoever else starts now
+        _place(path, _self_signed(server_name))
     return path
+
+
+def _place(path: Path, octets: bytes) -> None:
+    """Make a private file, whole or not at all. Whoever comes first wins: that one's may be in use already."""
+    with tempfile.NamedTemporaryFile(prefix=f"{path.name}.", dir=path.parent) as draft:  # 0600 from the start
+        draft.write(octets)
+        draft.flush()
+        os.fsync(draft.fileno())
+        with contextlib.suppress(FileExistsError):
+            os.link(draft.name, path)
 
 
 def _self_signed(server_name: str) -> bytes:

@@ -7,7 +7,7 @@ import signal
 import socket
 import sqlite3
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -250,6 +250,15 @@ def test_the_doctor_finds_a_database_that_is_away(resting: Product) -> None:
     assert done.returncode == 1
     assert "set ConnectionStrings__DefaultConnection" in done.stdout
     assert "geheim" not in done.stdout
+
+
+def test_tidy_removes_what_nobody_has_any_more(resting: Product) -> None:
+    resting.relate_here("migrate")
+    with closing(sqlite3.connect(resting.directory / "relate.db")) as database:
+        database.execute("INSERT INTO blobs (id, part, octets) VALUES (?, 0, 'x'), (?, 1, 'y')", ("a" * 32, "a" * 32))
+        database.commit()
+    assert resting.relate_here("tidy").stdout == "removed 2 rows\n"
+    assert resting.relate_here("tidy").stdout == "nothing to remove\n"
 
 
 def test_migrate_makes_the_schema(resting: Product) -> None:

@@ -5,6 +5,7 @@ import contextlib
 import socket
 import ssl
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -218,6 +219,15 @@ async def test_a_trusted_proxy_is_believed() -> None:
         client.writer.write(proxy.encode(("192.0.2.7", 4711), ("192.0.2.1", 25)) + b"WHO\r\n")
         assert await client.line() == "hello"
         assert (await client.line()).startswith("192.0.2.7 4711")
+
+
+async def test_a_client_behind_a_proxy_has_its_share_and_no_more() -> None:
+    limits = replace(TRUSTED, max_connections_per_address=1)
+    async with serving(Toy().service(limits)) as port, contextlib.AsyncExitStack() as stack:
+        for client, told in (("192.0.2.7", "hello"), ("192.0.2.7", "too many"), ("192.0.2.8", "hello")):
+            connection = await stack.enter_async_context(connected(port, greeted=False))
+            connection.writer.write(proxy.encode((client, 4711), ("192.0.2.1", 25)))
+            assert await connection.line() == told
 
 
 async def test_a_proxied_client_may_begin_with_tls(tmp_path: Path) -> None:

@@ -11,6 +11,15 @@ def test_one_address_has_its_share_and_no_more() -> None:
     assert connections.admit("192.0.2.2", exempt=False)
 
 
+def test_addresses_of_one_ipv6_customer_are_one_client() -> None:
+    connections = Connections(Limits(max_connections_per_address=1))
+    assert connections.admit("2001:db8:0:1::1", exempt=False)
+    assert not connections.admit("2001:db8:0:1:ffff::2", exempt=False)
+    assert connections.admit("2001:db8:0:2::1", exempt=False)
+    connections.release("2001:db8:0:1::1")
+    assert connections.admit("2001:db8:0:1:ffff::2", exempt=False)
+
+
 def test_an_exempt_address_counts_only_in_all() -> None:
     connections = Connections(Limits(max_connections=3, max_connections_per_address=1))
     assert [connections.admit("127.0.0.1", exempt=True) for _ in range(4)] == [True, True, True, False]

@@ -1,19 +1,21 @@
 """The two ways in which the store uses the database: a read of one statement, and a transaction.
 
-A transaction's work is a plain function on SQLAlchemy's `Connection`, in a greenlet that waits for the driver: half of
-what awaiting each statement costs. A read runs in autocommit on a connection that is kept: BEGIN, ROLLBACK and the
+A transaction's work is a plain function on SQLAlchemy's `Connection`: in a greenlet that waits for the driver, half of
+what awaiting each statement costs, or in SQLite's own thread. A read runs in autocommit on a connection that is kept: BEGIN, ROLLBACK and the
 pool's bookkeeping cost three times what the read does. Both find out by use whether a connection still stands.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.dialects import SQLITE
 from relate_mailstore.sql.failures import database_errors, is_connection_lost
 
@@ -98,6 +100,8 @@ class Database:
 
     async def _attempt(self, work: Work[T]) -> T:
         async with self._engine.connect() as connection:
+            if self.dialect == SQLITE:
+                return await sqlite.run_in_thread(connection, partial(_commit, work=work))
             return await connection.run_sync(_commit, work)
 
 

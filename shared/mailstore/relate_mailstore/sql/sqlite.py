@@ -1,18 +1,23 @@
 """SQLite for asyncio: aiosqlite's thread, visited once a statement.
 
 A connection of aiosqlite is a thread, and each of `cursor`, `execute`, `fetchall` and `close` is a visit there: two
-thirds of what a small SELECT costs. Our cursor does all of them in one. Transactions are begun by us, not the driver.
+thirds of what a small SELECT costs. Our cursor does all of them in one, and `run_in_thread` does a whole transaction
+in one. Transactions are begun by us, not the driver.
 """
 
+import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextvars import copy_context
 from functools import partial
 from pathlib import Path
-from typing import Any
+from threading import current_thread
+from typing import Any, TypeVar
 
 import aiosqlite
 from sqlalchemy import Connection
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 BUSY_SECONDS = 10.0  # SQLite's way of waiting for another process that writes
@@ -20,6 +25,8 @@ ROWS_PER_VISIT = 64  # of aiosqlite's own cursors, which nothing here uses
 
 # 250 means durable: FULL flushes the log at each commit. NORMAL, usual with a write-ahead log, does not.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+
+T = TypeVar("T")
 
 
 class _Cursor:
@@ -55,10 +62,47 @@ class _Cursor:
 
 
 class _Connection(aiosqlite.Connection):
-    """A connection of aiosqlite with our cursors."""
+    """A connection of aiosqlite with our cursors, which does at once what its own thread asks of it."""
 
     async def cursor(self) -> _Cursor:  # type: ignore[override] # no context manager: SQLAlchemy needs none
         return _Cursor(self._execute, self._conn)
+
+    async def rollback(self) -> None:
+        if self._conn.in_transaction:  # the pool asks for one whenever it gets a connection back
+            await super().rollback()
+
+    async def visit(self, work: Callable[[], T]) -> T:
+        """Have the thread do `work`, in the caller's context. It is finished before this is left, also by a cancel."""
+        done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((done, partial(copy_context().run, work)))
+        try:
+            return await asyncio.shield(done)
+        except asyncio.CancelledError:
+            await asyncio.wait([done])
+            raise
+
+    async def _execute(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        if current_thread() is self._thread:
+            return function(*args, **kwargs)
+        return await super()._execute(function, *args, **kwargs)
+
+
+async def run_in_thread(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
+    """`connection.run_sync(work)` by the thread of the connection, to which every statement would be a visit."""
+    driver: Any = (await connection.get_raw_connection()).driver_connection
+    result: T = await driver.visit(lambda: _run_at_once(connection.run_sync(work)))
+    return result
+
+
+def _run_at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that finds everything done where it would wait."""
+    try:
+        coroutine.send(None)
+    except StopIteration as finished:
+        result: T = finished.value
+        return result
+    coroutine.close()
+    raise RuntimeError("a transaction waited for something other than its connection")
 
 
 async def connect(path: Path) -> aiosqlite.Connection:

@@ -1,0 +1,64 @@
+"""Keeps the store tidy in the background: once a day, by one process of all that share the database.
+
+That process holds a maildrop that is nobody's for as long as it lives; the others ask for it again from time to time.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Protocol
+
+import structlog
+
+from relate_mailstore.errors import MaildropInUse, StoreError
+from relate_mailstore.types import AccountId
+
+# What is left behind is rare and small, and looking for it reads a row of every message.
+EVERY = 24 * 3600.0
+# Until the first time, and until whoever was not let do it asks again; on the average, lest all come at once.
+PAUSE = 3600.0
+# Accounts are numbered from 1.
+NOBODY = AccountId(0)
+
+log = structlog.get_logger(__name__)
+
+
+class Tidied(Protocol):
+    """What is asked of a store here."""
+
+    async def collect_garbage(self) -> int:
+        """Remove what nobody has any more; how many rows that was."""
+
+    def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """Hold a maildrop, over all processes. Raises MaildropInUse."""
+
+
+@asynccontextmanager
+async def kept_tidy(store: Tidied, pause: float = PAUSE, every: float = EVERY) -> AsyncIterator[None]:
+    """The store is kept tidy inside."""
+    task = asyncio.create_task(_keep_tidy(store, pause, every), name="housekeeping")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+async def _keep_tidy(store: Tidied, pause: float, every: float) -> None:
+    while True:
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - nobody gains by guessing it
+        try:
+            async with store.lock_maildrop(NOBODY):
+                await _tidy_for_good(store, every)
+        except MaildropInUse:
+            log.debug("another process keeps the store tidy")
+        except StoreError as error:
+            log.warning("the store could not be tidied", error=str(error))
+
+
+async def _tidy_for_good(store: Tidied, every: float) -> None:
+    while True:
+        if removed := await store.collect_garbage():
+            log.info("removed what nobody has any more", rows=removed)
+        await asyncio.sleep(every)

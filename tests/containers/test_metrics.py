@@ -1,0 +1,153 @@
+"""What Prometheus says of what was driven: the documented names, and the documented queries' values."""
+
+import imaplib
+import poplib
+
+import pytest
+
+from relate_telemetry.names import INSTRUMENTS, Instrument
+from tests.containers.accounts import STRANGER, Account, message, new_account, plain
+from tests.containers.project import Project
+from tests.containers.prometheus import Prometheus
+from tests.containers.waiting import eventually
+
+MESSAGES = 7
+WRONG_LOGINS = 3
+
+
+def shown(instrument: Instrument) -> str:
+    """What Prometheus calls it."""
+    name = instrument.name.replace(".", "_")
+    return {"counter": f"{name}_total", "histogram": f"{name}_milliseconds_count", "updowncounter": name}[
+        instrument.kind
+    ]
+
+
+COUNTED = {
+    "smtp_messages_received_total": MESSAGES,
+    "smtp_message_processing_duration_milliseconds_count": MESSAGES,
+    "smtp_auth_attempts_total": 1 + WRONG_LOGINS,
+    "smtp_auth_failures_total": WRONG_LOGINS,
+    "pop3_messages_retrieved_total": MESSAGES,
+    "pop3_auth_attempts_total": 1 + WRONG_LOGINS,
+    "pop3_auth_failures_total": WRONG_LOGINS,
+    'pop3_commands_total{command="RETR"}': MESSAGES,
+    'pop3_commands_total{command="STAT"}': 1,
+    "imap_messages_retrieved_total": MESSAGES,
+    "imap_auth_attempts_total": 1 + WRONG_LOGINS,
+    "imap_auth_failures_total": WRONG_LOGINS,
+    'imap_commands_total{command="SELECT"}': 1,
+}
+"""By how much a query grows in the course of `driven`."""
+
+
+@pytest.fixture(scope="module")
+def driven(stack: Project, prometheus: Prometheus) -> dict[str, float]:
+    """What each query gave before and gives now is compared: how much it has grown when all has arrived."""
+    before = {query: prometheus.value(query) for query in COUNTED}
+    drive(stack, new_account(stack, "counted"))
+
+    def grown() -> dict[str, float]:
+        return {query: prometheus.value(query) - before[query] for query in COUNTED}
+
+    def complete() -> bool:
+        missing = {query: value for query, value in grown().items() if value < COUNTED[query] and served(stack, query)}
+        assert not missing, f"grown by no more than {missing}"
+        return True
+
+    eventually(complete)
+    return grown()
+
+
+def served(stack: Project, name: str) -> bool:
+    """Whether the service of this metric runs."""
+    return name.partition("_")[0] in stack.services
+
+
+def drive(stack: Project, account: Account) -> None:
+    """Seven messages, sent and fetched by everything there is, and three wrong logins everywhere."""
+    with stack.mx() as client:
+        for number in range(MESSAGES - 1):
+            client.sendmail(STRANGER, [account.address], message(f"Number {number}"))
+    with stack.submission(*account) as client:
+        client.sendmail(account.address, [account.address], message("The last one"))
+    with stack.pop3(*account) as client:
+        assert client.stat()[0] == MESSAGES
+        for number in range(MESSAGES):
+            client.retr(number + 1)
+    for _ in range(WRONG_LOGINS):
+        refused_everywhere(stack, account.address)
+    if "imap" in stack.services:
+        drive_imap(stack, account)
+
+
+def refused_everywhere(stack: Project, address: str) -> None:
+    """One wrong login by SMTP and one by POP3."""
+    with stack.unknown() as client:
+        assert client.docmd("AUTH", f"PLAIN {plain(address, 'wrong')}")[0] == 535  # login() would try LOGIN too
+    with pytest.raises(poplib.error_proto), stack.pop3(address, "wrong"):
+        pass
+
+
+def drive_imap(stack: Project, account: Account) -> None:
+    """The same by IMAP."""
+    with stack.imap(*account) as client:
+        client.select()
+        client.fetch(f"1:{MESSAGES}", "(BODY.PEEK[])")
+    for _ in range(WRONG_LOGINS):
+        with pytest.raises(imaplib.IMAP4.error), stack.imap(account.address, "wrong"):
+            pass
+
+
+@pytest.mark.parametrize("query", COUNTED)
+def test_counts_what_was_done(stack: Project, driven: dict[str, float], query: str) -> None:
+    if not served(stack, query):
+        pytest.skip(f"{query}: its service cannot run here")
+    assert driven[query] == COUNTED[query]
+
+
+@pytest.mark.parametrize("instrument", INSTRUMENTS, ids=lambda each: each.name)
+@pytest.mark.usefixtures("driven")
+def test_all_eighteen_metrics_have_their_documented_names(
+    stack: Project, prometheus: Prometheus, instrument: Instrument
+) -> None:
+    if not served(stack, shown(instrument)):
+        pytest.skip(f"{instrument.name}: its service cannot run here")
+    assert prometheus.vector(shown(instrument))
+
+
+def test_there_are_eighteen() -> None:
+    assert len(INSTRUMENTS) == 18
+
+
+@pytest.mark.usefixtures("driven")
+def test_failure_rate_is_the_documented_query(prometheus: Prometheus) -> None:
+    rate = eventually(
+        lambda: prometheus.value("sum(rate(smtp_auth_failures_total[5m])) / sum(rate(smtp_auth_attempts_total[5m]))")
+    )
+    assert 0 < rate <= 1
+
+
+@pytest.mark.usefixtures("driven")
+def test_throughput_is_grouped_by_command(prometheus: Prometheus) -> None:
+    by_command = eventually(lambda: prometheus.by("command", "sum by (command) (rate(pop3_commands_total[5m]))"))
+    assert by_command["RETR"] > 0
+    assert set(by_command) >= {"USER", "PASS", "STAT", "RETR", "QUIT"}
+
+
+def test_active_sessions_are_those_that_are_open(stack: Project, prometheus: Prometheus, alice: Account) -> None:
+    query = "sum(pop3_sessions_active)"
+    eventually(lambda: prometheus.value(query) == 0 and "pop3_sessions_active" in prometheus.names())
+    with stack.pop3(*alice):
+        eventually(lambda: prometheus.value(query) == 1)
+    eventually(lambda: prometheus.value(query) == 0)
+
+
+@pytest.mark.usefixtures("driven")
+def test_carriers_are_scraped(prometheus: Prometheus) -> None:
+    eventually(lambda: prometheus.by("job", "up") == dict.fromkeys(("otel-collector", "jaeger", "prometheus"), 1.0))
+
+
+@pytest.mark.usefixtures("driven")
+def test_nothing_was_lost(prometheus: Prometheus) -> None:
+    assert prometheus.value("sum(relate_telemetry_spans_dropped_total)") == 0

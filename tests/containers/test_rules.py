@@ -1,0 +1,34 @@
+"""Prometheus' configuration and rules, and those rules' own tests."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.containers.promtool import PROMETHEUS, promtool
+from tests.unit.dashboards.prometheus_names import RULES
+
+
+def test_configuration_and_rules_are_sound() -> None:
+    assert "SUCCESS" in promtool("check", "config", "--lint=all", "--lint-fatal", "prometheus.yaml")
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in (PROMETHEUS / "tests").glob("*.yaml")))
+def test_rules_do_what_their_tests_say(name: str) -> None:
+    assert "SUCCESS" in promtool("test", "rules", f"tests/{name}")
+
+
+def test_an_alert_that_never_fires_is_noticed(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)  # promtool runs as nobody
+    for folder in ("rules", "tests"):
+        (tmp_path / folder).mkdir()
+        for path in (PROMETHEUS / folder).glob("*.yaml"):
+            (tmp_path / folder / path.name).write_text(path.read_text())
+    alerts = yaml.safe_load((RULES / "alerts.yaml").read_text())
+    for rule in (rule for group in alerts["groups"] for rule in group["rules"]):
+        rule["expr"] = f"({rule['expr']}\n) and on () (vector(1) > 1)"
+    (tmp_path / "rules" / "alerts.yaml").write_text(yaml.safe_dump(alerts))
+    with pytest.raises(AssertionError) as caught:
+        promtool("test", "rules", "tests/alerts.yaml", directory=tmp_path)
+    silent = {rule["alert"] for group in alerts["groups"] for rule in group["rules"]}
+    assert {name for name in silent if name in str(caught.value)} == silent

@@ -1,0 +1,70 @@
+"""The database falls silent: it accepts, and never answers. A stop waits for it no longer than there is time."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+from pathlib import Path
+
+import pytest
+
+from tests.integration.product.accounts import Account
+from tests.integration.trouble.clients import begin_data, connected, pop3, smtp
+from tests.integration.trouble.conftest import QUIET
+from tests.support.product import HOST, STOP_LIMIT, Product
+from tests.support.silent import Relay, relayed
+
+pytestmark = pytest.mark.postgres
+
+BUSY = 5  # clients of each kind
+
+
+@pytest.fixture
+async def relay(postgres_url: str) -> AsyncIterator[Relay]:
+    async with relayed(postgres_url) as relay:
+        yield relay
+
+
+@pytest.fixture
+def silent_collector() -> Iterator[str]:
+    """An endpoint where connections wait for ever to be accepted."""
+    with socket.create_server((HOST, 0)) as listening:
+        yield f"http://{HOST}:{listening.getsockname()[1]}"
+
+
+async def test_a_stop_waits_for_no_database_and_no_collector(
+    tmp_path: Path, relay: Relay, silent_collector: str
+) -> None:
+    with Product(tmp_path, relay.url, Otel__Endpoint=silent_collector) as product:
+        account = await asyncio.to_thread(Account.create, product, "alice")
+        await asyncio.to_thread(product.start)
+        async with AsyncExitStack() as stack:
+            await keep_busy(product, account, relay, stack)
+            took = await asyncio.to_thread(product.stop)
+            assert took < STOP_LIMIT
+
+
+async def keep_busy(product: Product, account: Account, relay: Relay, stack: AsyncExitStack) -> None:
+    """Have clients wait for the database in every way that there is."""
+    sending = [await stack.enter_async_context(smtp(product.ports["Smtp__MxPort"])) for _ in range(BUSY)]
+    for client in sending:
+        await begin_data(client, account.address)
+    reading = await stack.enter_async_context(pop3(product.ports["Pop3__Port"], *account))
+    visiting = [await stack.enter_async_context(connected(product.ports["Pop3__Port"])) for _ in range(BUSY)]
+    asking = [await stack.enter_async_context(connected(product.ports["Api__Port"])) for _ in range(BUSY)]
+    relay.fall_silent()
+    for client in sending:
+        await client.send(b"Subject: x\r\n\r\n.\r\n")
+    await reading.send(b"QUIT\r\n")
+    for number, client in enumerate(visiting):
+        await client.send(b"USER %d@example.test\r\nPASS wrong\r\n" % number)
+    for client in asking:
+        await client.send(b"GET /healthz/ready HTTP/1.1\r\nHost: x\r\n\r\n")
+
+
+async def test_a_start_that_waits_for_a_silent_database_can_be_stopped(tmp_path: Path, relay: Relay) -> None:
+    relay.fall_silent()
+    with Product(tmp_path, relay.url, **QUIET) as product:
+        product.launch("serve")
+        await relay.asked.wait()
+        assert await asyncio.to_thread(product.stop) < STOP_LIMIT

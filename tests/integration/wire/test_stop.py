@@ -1,0 +1,64 @@
+"""A server's stop: it is quick wherever a client is, and it ends even if a handler does not."""
+
+import asyncio
+from collections.abc import Callable
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from relate_wire.driver import Service
+from relate_wire.limits import Limits
+from relate_wire.reply import Reply
+from relate_wire.server import Server
+from tests.integration.wire.test_server import connected
+from tests.support.toy import Toy, ToyCommand, ToySession, server_tls
+
+PATIENCE = 10.0
+GRACE = 60.0  # for commands under way: nobody here has one
+
+
+def that_wants_a_preamble(directory: Path) -> Service:
+    return Toy().service(Limits(trusted_proxies=(ip_network("127.0.0.0/8"),)))
+
+
+def that_wants_tls(directory: Path) -> Service:
+    return Toy().service(tls=server_tls(directory), implicit_tls=True)
+
+
+@pytest.mark.parametrize("service", [that_wants_a_preamble, that_wants_tls])
+async def test_a_stop_does_not_wait_for_a_client_that_has_not_begun(
+    tmp_path: Path, service: Callable[[Path], Service]
+) -> None:
+    async with Server(service(tmp_path), GRACE) as server, connected(server.ports[0], greeted=False) as client:
+        await until_accepted(server)
+        async with asyncio.timeout(PATIENCE):
+            await server.stop()
+            assert await client.reader.read() == b""
+
+
+async def until_accepted(server: Server) -> None:
+    async with asyncio.timeout(PATIENCE):
+        while not server._beginning:
+            await asyncio.sleep(0)
+
+
+async def test_a_stop_does_not_wait_for_a_handler_that_cannot_be_cancelled() -> None:
+    begun, released = asyncio.Event(), asyncio.Event()
+
+    async def hang(_: ToySession, __: ToyCommand) -> Reply:
+        begun.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await released.wait()  # as whoever gives something back to a database that does not answer
+        return Reply(b"never\r\n")
+
+    toy = Toy(HANG=hang)
+    async with Server(toy.service(), grace=0.1) as server, connected(server.ports[0]) as client:
+        await client.say("HANG")
+        await begun.wait()
+        async with asyncio.timeout(PATIENCE):
+            await server.stop()
+        released.set()
+        await toy.sessions[0].closed.wait()

@@ -1,0 +1,83 @@
+"""Housekeeping: by one process at a time, again and again, whatever trouble there is."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+import pytest
+from structlog.testing import capture_logs
+
+from relate_mailstore.errors import MaildropInUse, StoreUnavailable
+from relate_mailstore.types import AccountId
+from relate_service.housekeeping import NOBODY, kept_tidy
+
+PATIENCE = 10.0
+SOON = 0.001
+
+
+class Store:
+    """Shared by some processes: who holds the lock, and how often it was tidied by whom."""
+
+    def __init__(self) -> None:
+        self.held = False
+        self.refused = asyncio.Event()
+        self.tidied: asyncio.Queue[str] = asyncio.Queue()
+        self.trouble: list[StoreUnavailable] = []
+
+    def opened_by(self, name: str) -> "Opened":
+        return Opened(self, name)
+
+
+class Opened:
+    def __init__(self, store: Store, name: str) -> None:
+        self._store, self._name = store, name
+
+    async def collect_garbage(self) -> int:
+        if self._store.trouble:
+            raise self._store.trouble.pop()
+        await self._store.tidied.put(self._name)
+        return 3
+
+    def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
+        assert account_id == NOBODY
+        return self._hold()
+
+    @asynccontextmanager
+    async def _hold(self) -> AsyncIterator[None]:
+        if self._store.held:
+            self._store.refused.set()
+            raise MaildropInUse("taken")
+        self._store.held = True
+        try:
+            yield
+        finally:
+            self._store.held = False
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) -> None:
+    async with asyncio.timeout(PATIENCE):
+        async with kept_tidy(store.opened_by("first"), SOON, SOON):
+            assert [await store.tidied.get() for _ in range(2)] == ["first", "first"]
+            async with kept_tidy(store.opened_by("second"), SOON, SOON):
+                await store.refused.wait()
+                store.tidied = asyncio.Queue()
+                assert [await store.tidied.get() for _ in range(3)] == ["first"] * 3
+        store.tidied = asyncio.Queue()
+        async with kept_tidy(store.opened_by("second"), SOON, SOON):
+            assert await store.tidied.get() == "second"
+    assert not store.held
+
+
+async def test_trouble_is_told_and_tried_again(store: Store) -> None:
+    store.trouble.append(StoreUnavailable("gone"))
+    with capture_logs() as logged:
+        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), SOON, SOON):
+            await store.tidied.get()
+            await store.tidied.get()
+    assert [entry["log_level"] for entry in logged[:2]] == ["warning", "info"]
+    assert logged[1]["rows"] == 3
