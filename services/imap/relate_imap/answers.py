@@ -29,20 +29,28 @@ class Answer:
     body: "AsyncIterator[bytes | Answer] | None" = None
     then: Then = Then.CONTINUE
     facts: Facts = NOTHING
-    failed: bool = False  # our own trouble
+    trouble: Exception | None = None  # of our own, for telemetry and the log
     excused: bool = False
 
     def reply(self, tag: str, before: bytes = b"") -> Reply:
         """The tagged line, with what goes before it."""
         code = f"[{self.code}] " if self.code else ""
         line = f"{tag} {self.status} {code}{self.text}\r\n".encode()
-        return Reply(before + line, self._outcome, self.status, self.then, self.facts, excused=self.excused)
+        return Reply(
+            before + line,
+            self._outcome,
+            self.status,
+            self.then,
+            self.facts,
+            excused=self.excused,
+            trouble=self.trouble,
+        )
 
     @property
     def _outcome(self) -> Outcome:
         if self.status == "OK":
             return Outcome.OK
-        return Outcome.FAILED if self.failed else Outcome.REFUSED
+        return Outcome.FAILED if self.trouble else Outcome.REFUSED
 
 
 class Refused(Exception):
@@ -86,9 +94,9 @@ def from_error(error: Exception) -> Answer:
         case SaslError():
             return bad(str(error), "CLIENTBUG")
         case StoreError(temporary=True) | AccountError(temporary=True):
-            return Answer("NO", "Not possible now, try again later", "UNAVAILABLE", failed=True)
+            return Answer("NO", "Not possible now, try again later", "UNAVAILABLE", trouble=error)
         case _:
-            return Answer("NO", "The server has failed", "SERVERBUG", failed=True)
+            return Answer("NO", "The server has failed", "SERVERBUG", trouble=error)
 
 
 # What `from_error` calls a refusal. The rest is for telemetry and the log to see before the client is told.

@@ -182,12 +182,13 @@ class ImapFramer:
         self._data, self._start = b"", 0
 
     def _keep(self, octets: bytes) -> None:
-        """The beginning of a line; of one that is too long already only its end."""
+        """The beginning of a line; where the command has a fault, no more than may turn out to be an announcement."""
         self._drop_data()
         command = self._command
         command.line += octets
         if len(command.text) + len(command.line) > self._limit:
             command.fail(Fault.TOO_LONG, command.line)
+        if command.fault is not None:
             del command.line[:-TAIL]
 
     @property

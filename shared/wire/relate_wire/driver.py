@@ -196,17 +196,23 @@ class Driver(Generic[FrameT, CommandT]):
         try:
             async for chunk in reply.body:
                 if isinstance(chunk, Reply):
-                    connection.write(chunk.head)
-                    return chunk
+                    return self._conclude(chunk, seen)
                 connection.write(chunk)
                 if connection.is_full:
                     await connection.flush()
+                    await asyncio.sleep(0)  # a body from memory waits for nothing: others want a turn, too
         except ClientGone:
             raise
         except Exception as error:
             # Half an answer can't be taken back: only a closed connection says that it is not whole.
             self._report(reply.code, error, seen)
             raise ClientGone("the reply failed half-way") from error
+        return reply
+
+    def _conclude(self, reply: Reply, seen: CommandTelemetry) -> Reply:
+        if reply.trouble is not None:
+            self._report(reply.code, reply.trouble, seen)
+        self.connection.write(reply.head)
         return reply
 
     @asynccontextmanager

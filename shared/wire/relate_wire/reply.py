@@ -49,7 +49,8 @@ class Reply:
     The last thing that a body yields may be the Reply that says how it went: it stands in place of this one.
 
     `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table. `excused` is a
-    refusal that a client with good sense may earn any number of: the driver does not count it.
+    refusal that a client with good sense may earn any number of: the driver does not count it. `trouble` is what went
+    wrong in a body, where the session could still say so in a sentence.
     """
 
     head: bytes
@@ -59,3 +60,4 @@ class Reply:
     facts: Facts = NOTHING
     body: "AsyncIterator[bytes] | AsyncIterator[bytes | Reply] | None" = None
     excused: bool = False
+    trouble: Exception | None = None

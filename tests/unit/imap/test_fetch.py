@@ -364,7 +364,8 @@ async def test_trouble_between_two_messages_is_a_tagged_no() -> None:
     store.unreadable = room.entries[1].message_id
     spoken = await fetched(room, WHOLE)
     assert [*spoken.fetched] == [1]
-    assert (spoken.answer.status, spoken.answer.failed) == ("NO", True)
+    assert spoken.answer.status == "NO"
+    assert spoken.answer.trouble is not None
     assert spoken.answer.facts.messages_retrieved == 1
 
 
@@ -383,7 +384,7 @@ async def test_bodies_are_read_ahead() -> None:
     store = Failing()
     room = await open_mailroom(*[SIMPLE] * 20, store=store)
     await fetched(room, WHOLE)
-    assert store.ahead == [16, 4]
+    assert store.ahead == [20, 4]  # the first of them brought those of the second along
 
 
 @pytest.mark.parametrize("raw", corpus.odd().values(), ids=corpus.odd())

@@ -168,3 +168,33 @@ def test_recent_are_those_that_no_session_saw_before() -> None:
     view = View(THREE, read_only=False, first_recent=2)
     assert view.recent == 2
     assert [view.is_recent(one) for one in view.entries] == [False, True, True]
+
+
+def many(count: int, size: int = 100) -> View:
+    return View(snapshot([entry(uid)._replace(size=size) for uid in range(1, count + 1)]), read_only=False)
+
+
+def ahead(view: View, number: int) -> list[int]:
+    return [one.uid for one in view.upcoming([number])]
+
+
+def test_who_reads_in_order_is_read_ahead_for_once_in_a_while() -> None:
+    view = many(100)
+    assert ahead(view, 1) == list(range(2, 34))
+    assert [ahead(view, number) for number in range(2, 34)] == [[]] * 32
+    assert ahead(view, 34) == list(range(35, 67))
+
+
+def test_who_reads_here_and_there_is_not_read_ahead_for() -> None:
+    view = many(100)
+    assert ahead(view, 50) == ahead(view, 7) == ahead(view, 6) == []
+
+
+def test_no_more_is_read_ahead_than_a_session_may_cost() -> None:
+    assert ahead(many(100, 100 * 1024), 1) == [2, 3]
+
+
+def test_nothing_is_read_ahead_beyond_the_last_message() -> None:
+    view = many(2)
+    assert ahead(view, 1) == [2]
+    assert ahead(view, 2) == []

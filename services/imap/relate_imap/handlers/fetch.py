@@ -154,8 +154,9 @@ class _Fetching:
     async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
         """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
         store, account = self.conversation.context.store, self.conversation.account
-        if len(batch.entries) > 1:
-            await store.read_ahead(account, [entry.message_id for entry in batch.entries])
+        ahead = [*batch.entries, *self.conversation.selected.upcoming(batch.numbers)]
+        if len(ahead) > 1:
+            await store.read_ahead(account, [entry.message_id for entry in ahead])
         for head, entry in zip(self.plan.lines(batch), batch.entries, strict=True):
             response = gather(self._response(head, entry.message_id))
             try:

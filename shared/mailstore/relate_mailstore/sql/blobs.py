@@ -19,7 +19,7 @@ from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId
 
 SMALL_OCTETS = 128 * 1024  # what is worth keeping, and reading ahead: nearly all mail without attachments
-CACHE_OCTETS = 32 * 1024 * 1024  # a process keeps: a few thousand messages, for the seconds in which they are read
+CACHE_OCTETS = 64 * 1024 * 1024  # a process keeps: some ten thousand messages, for the minutes in which they are read
 KEPT_OVERHEAD_OCTETS = 512  # of a kept message beside its own octets
 READ_AHEAD_MESSAGES = 64  # at most 8 MB by one query
 
