@@ -39,6 +39,14 @@ class Extension(StrEnum):
 
 
 @dataclass(slots=True)
+class Polled:
+    """A mailbox whose STATUS was asked for, and what was counted in it, by item: counted once a change."""
+
+    snapshot: Snapshot
+    numbers: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
 class Conversation:
     """The state of one connection."""
 
@@ -50,7 +58,7 @@ class Conversation:
     enabled: set[Extension] = field(default_factory=set)
     view: View | None = None
     saved: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
-    polled: dict[str, Snapshot] = field(default_factory=dict)  # mailboxes whose STATUS was asked for, by name
+    polled: dict[str, Polled] = field(default_factory=dict)  # mailboxes whose STATUS was asked for, by name
     failed_logins: int = 0
     compressed: bool = False
 

@@ -3,7 +3,7 @@
 from relate_imap.answers import Answer, ok
 from relate_imap.commands import Bare, UidExpunge
 from relate_imap.conversation import Conversation
-from relate_mailstore.types import Flag
+from relate_imap.flags import DELETED
 
 
 async def on_expunge(conversation: Conversation, _: Bare) -> Answer:
@@ -21,7 +21,7 @@ async def _expunge(conversation: Conversation, among: set[int] | None = None) ->
     """The session tells which are gone."""
     store, view = conversation.context.store, conversation.writable
     snapshot = await store.refresh(view.snapshot)
-    marked = [entry.uid for entry in snapshot.entries if entry.flags & Flag.DELETED]
+    marked = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
     uids = marked if among is None else [uid for uid in marked if uid in among]
     if not uids:
         return ok("Nothing was marked as deleted")

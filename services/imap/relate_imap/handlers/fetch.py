@@ -8,13 +8,14 @@ from relate_imap.answers import Answer, Refused, ok
 from relate_imap.attributes import Batch, Plan, Reader, make_plan
 from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
+from relate_imap.flags import SEEN
 from relate_imap.paging import page
 from relate_imap.reading import Contents, UnfinishedLiteral, gather
 from relate_imap.resync import vanished_since
 from relate_imap.selected import Numbered
 from relate_imap.sequences import make_set
 from relate_mailstore.errors import MessageNotFound, StoreError
-from relate_mailstore.types import Flag, FlagChange, MessageId
+from relate_mailstore.types import FlagChange, MessageId
 from relate_wire.reply import Facts
 
 # How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
@@ -68,11 +69,11 @@ async def _mark_seen(
     """What is read is \\Seen from now on, all in one go: the messages as they are then, whether any changed."""
     view = conversation.selected
     reads = any(isinstance(attribute, Body) and not attribute.peek for attribute in command.attributes)
-    unseen = [entry.uid for _, entry in picked if not entry.flags & Flag.SEEN] if reads and not view.read_only else []
+    unseen = [entry.uid for _, entry in picked if not entry.flags & SEEN] if reads and not view.read_only else []
     if not unseen:
         return picked, False
     mailbox, store = view.snapshot.mailbox, conversation.context.store
-    flagged = await store.set_flags(conversation.account, mailbox.id, unseen, FlagChange(add=Flag.SEEN))
+    flagged = await store.set_flags(conversation.account, mailbox.id, unseen, FlagChange(add=SEEN))
     view.tell(flagged.entries)
     changed = {entry.uid: entry for entry in flagged.entries}
     return [(number, changed.get(entry.uid, entry)) for number, entry in picked], True

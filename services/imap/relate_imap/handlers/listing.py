@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from relate_imap import responses
 from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Bare, List, Status
-from relate_imap.conversation import Conversation, Extension
+from relate_imap.conversation import Conversation, Extension, Polled
+from relate_imap.flags import DELETED, SEEN
 from relate_imap.grammar import names
 from relate_imap.hierarchy import DELIMITER, Listed, Tree
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Entry, Flag, Mailbox, Snapshot
+from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 # What only the entries tell; everything else stands in the mailbox's own row.
 COUNTED = frozenset({"UNSEEN", "DELETED", "DELETED-STORAGE", "RECENT"})
@@ -77,46 +78,47 @@ def _line(conversation: Conversation, listed: Listed, kind: bytes) -> bytes:
 
 async def _status(conversation: Conversation, name: str, items: Sequence[str]) -> bytes:
     if COUNTED & set(items):
-        snapshot = await _polled(conversation, name)
+        polled = await _poll(conversation, name)
     else:
-        snapshot = Snapshot(await conversation.context.store.mailbox(conversation.account, name), ())
+        polled = Polled(Snapshot(await conversation.context.store.mailbox(conversation.account, name), ()))
     if "HIGHESTMODSEQ" in items:
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
-    values = b" ".join(b"%b %b" % (item.encode(), _value(conversation, snapshot, item)) for item in items)
-    return b"* STATUS %b (%b)\r\n" % (names.encode_mailbox(snapshot.mailbox.name, utf8=conversation.utf8), values)
+    values = b" ".join(b"%b %b" % (item.encode(), _value(conversation, polled, item)) for item in items)
+    return b"* STATUS %b (%b)\r\n" % (
+        names.encode_mailbox(polled.snapshot.mailbox.name, utf8=conversation.utf8),
+        values,
+    )
 
 
-async def _polled(conversation: Conversation, name: str) -> Snapshot:
+async def _poll(conversation: Conversation, name: str) -> Polled:
     """The mailbox of that name. Who asks for it time and again costs no query where nothing has changed."""
     store, polled = conversation.context.store, conversation.polled
     known = polled.pop(name, None)
     try:
-        snapshot = await store.refresh(known) if known else None
+        snapshot = await store.refresh(known.snapshot) if known else None
     except MailboxNotFound:
         snapshot = None
     if snapshot is None or snapshot.mailbox.name != name:  # another mailbox may have the name now
         snapshot = await store.snapshot(conversation.account, name)
-    polled[name] = snapshot
+    polled[name] = known if known and known.snapshot is snapshot else Polled(snapshot)
     if len(polled) > MAX_POLLED:
         del polled[next(iter(polled))]
-    return snapshot
+    return polled[name]
 
 
-def _value(conversation: Conversation, snapshot: Snapshot, item: str) -> bytes:
-    mailbox = snapshot.mailbox
+def _value(conversation: Conversation, polled: Polled, item: str) -> bytes:
+    mailbox, entries = polled.snapshot.mailbox, polled.snapshot.entries
     if item == "MAILBOXID":
         return b"(%b)" % mailbox_id(mailbox)
     if item == "APPENDLIMIT":
         return b"%d" % conversation.context.append_limit
-    return b"%d" % NUMBERS[item](mailbox, snapshot.entries)
-
-
-def _unseen(entries: Sequence[Entry]) -> int:
-    return sum(not entry.flags & Flag.SEEN for entry in entries)
+    if item not in polled.numbers:
+        polled.numbers[item] = NUMBERS[item](mailbox, entries)
+    return b"%d" % polled.numbers[item]
 
 
 def _deleted(entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.flags & Flag.DELETED]
+    return [entry for entry in entries if entry.flags & DELETED]
 
 
 NUMBERS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
@@ -125,7 +127,7 @@ NUMBERS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
     "UIDVALIDITY": lambda mailbox, _: mailbox.uid_validity,
     "HIGHESTMODSEQ": lambda mailbox, _: mailbox.highest_modseq,
     "SIZE": lambda mailbox, _: mailbox.octets,
-    "UNSEEN": lambda _, entries: _unseen(entries),
+    "UNSEEN": lambda _, entries: len([entry for entry in entries if not entry.flags & SEEN]),
     "DELETED": lambda _, entries: len(_deleted(entries)),
     "DELETED-STORAGE": lambda _, entries: sum(entry.size for entry in _deleted(entries)),
     "RECENT": lambda mailbox, entries: sum(entry.uid >= mailbox.recent for entry in entries),

@@ -7,14 +7,14 @@ from relate_imap import responses
 from relate_imap.answers import Answer, Refused, from_error, ok
 from relate_imap.commands import Bare, Resync, Select
 from relate_imap.conversation import Conversation, Extension, State
-from relate_imap.flags import keywords_of
+from relate_imap.flags import DELETED, SEEN, keywords_of
 from relate_imap.grammar import names
 from relate_imap.handlers.listing import mailbox_id
 from relate_imap.resync import vanished_since
 from relate_imap.selected import View
 from relate_imap.sequences import STAR
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Entry, Flag, Snapshot
+from relate_mailstore.types import Entry, Snapshot
 
 SYSTEM_FLAGS = tuple(responses.SYSTEM_FLAGS.values())
 ANY_KEYWORD = " \\*"
@@ -42,7 +42,7 @@ async def on_close(conversation: Conversation, _: Bare) -> Answer:
     store, view = conversation.context.store, conversation.selected
     if not view.read_only:
         snapshot = await store.refresh(view.snapshot)
-        marked = [entry.uid for entry in snapshot.entries if entry.flags & Flag.DELETED]
+        marked = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
         if marked:
             await store.expunge(conversation.account, snapshot.mailbox.id, marked)
     deselect(conversation)
@@ -104,7 +104,7 @@ def _describe(conversation: Conversation, view: View) -> Iterator[bytes]:
 
 
 def _first_unseen(entries: Sequence[Entry]) -> int:
-    return next((number for number, entry in enumerate(entries, 1) if not entry.flags & Flag.SEEN), 0)
+    return next((number for number, entry in enumerate(entries, 1) if not entry.flags & SEEN), 0)
 
 
 async def _resync(conversation: Conversation, view: View, known: Resync) -> bytes:
