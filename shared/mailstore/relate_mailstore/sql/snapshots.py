@@ -51,10 +51,12 @@ _GONE = select(
 _NEWS = union_all(_CHANGED, _GONE).subquery()
 # The mailbox's columns stand in every row, and in one without an entry where there is no news.
 _LOAD = (
-    select(*MAILBOX_COLUMNS, *_NEWS.c)
+    select(*MAILBOX_COLUMNS, mailboxes.c.horizon, *_NEWS.c)
     .select_from(mailboxes.outerjoin(_NEWS, true()))
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id"))
 )
+
+_NEWS_START = len(MAILBOX_COLUMNS) + 1
 
 _uid = attrgetter("uid")
 
@@ -107,7 +109,7 @@ class Snapshots:
         if not rows:
             raise MailboxNotFound(f"mailbox {mailbox.id} of account {mailbox.account_id}")
         now = parse_mailbox(rows[0][: len(MAILBOX_COLUMNS)])
-        if not _supersedes(now, mailbox):
+        if not _supersedes(now, mailbox) or 0 < mailbox.highest_modseq < rows[0].horizon:
             return await self._load(_nothing_of(now))
         news = [row for row in rows if row.uid is not None]
         changed = await _parse([row for row in news if not row.gone])
@@ -128,7 +130,7 @@ class Snapshots:
 async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:
     parsed: list[Entry] = []
     for start in range(0, len(rows), SLICE_ENTRIES):
-        parsed.extend(parse_entry(row[len(MAILBOX_COLUMNS) : -1]) for row in rows[start : start + SLICE_ENTRIES])
+        parsed.extend(parse_entry(row[_NEWS_START:-1]) for row in rows[start : start + SLICE_ENTRIES])
         await asyncio.sleep(0)
     return parsed
 

@@ -29,9 +29,12 @@ from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_m
 from relate_mailstore.sql.notify import Notices, PostgresNotices
 from relate_mailstore.sql.quota import Usage
 from relate_mailstore.sql.rows import index_row
+from relate_mailstore.sql.searching import Search
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.sql.snapshots import Snapshots
 from relate_mailstore.sql.summaries import Summaries
+from relate_mailstore.sql.texts import Texts
+from relate_mailstore.sql.upkeep import Upkeep
 from relate_mailstore.sql.watch import FileNotices
 from relate_mailstore.types import (
     INBOX,
@@ -55,6 +58,7 @@ from relate_mailstore.types import (
     Rendering,
     Snapshot,
     Summary,
+    TextPart,
 )
 
 INLINE_INDEX_OCTETS = 256 * 1024  # indexed in the loop: some milliseconds; more is done in a thread
@@ -96,6 +100,9 @@ class SqlMailStore:
         self._contents = Contents(self._database, self._blobs)
         self._summaries = Summaries(self._database)
         self._usage = Usage(self._database)
+        self._texts = Texts(self._database, self._blobs)
+        self._search = Search(self._database, self._texts)
+        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -104,10 +111,12 @@ class SqlMailStore:
             await self._side.start()
         self._notices.start()
         self._commits.start()
+        self._upkeep.start()
 
     async def close(self) -> None:
         """Store what was accepted, then let go of the database. Harmless when repeated."""
         await self._commits.close()
+        await self._upkeep.close()
         if self._under_way:
             await asyncio.wait(self._under_way)
         await self._notices.close()
@@ -236,6 +245,10 @@ class SqlMailStore:
         """A summary for each of the snapshot's entries."""
         return await self._summaries.summaries(snapshot)
 
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+        """UIDs of the entries whose text contains this."""
+        return await self._search.containing(snapshot, text, part)
+
     async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
         """Open a raw message for reading; no query if it is kept."""
         return await self._blobs.open(account_id, message_id)
@@ -289,6 +302,10 @@ class SqlMailStore:
         """Remove what concurrent deletions left behind; how many rows. For the administrator, or a night's job."""
         return await self._database.transact(changes.collect_garbage)
 
+    async def trim_tombstones(self) -> int:
+        """Remove tombstones that are too old or too many; how many. Done once a day by each process."""
+        return await tombstones.trim(self._database)
+
     def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
         """Hold the account's maildrop, over all processes."""
         return hold_maildrop(self._locks, account_id, patience)
@@ -324,6 +341,8 @@ class SqlMailStore:
     async def _persist(self, work: Work[Done[T]]) -> T:
         done = await self._database.transact(partial(self._advance, work=work))
         self._notices.committed([step.change for step in done.steps])
+        if any(step.arrived for step in done.steps):
+            self._upkeep.delivered()
         for step in done.steps:
             self._usage.add(step.mailbox.account_id, step.octets)
             self._blobs.forget(step.mailbox.account_id, done.gone)

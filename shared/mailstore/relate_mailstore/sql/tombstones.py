@@ -3,14 +3,19 @@
 `horizon` of a mailbox is the modseq up to which its tombstones may be gone: below it nobody can be told.
 """
 
+import time
 from collections.abc import Sequence
+from functools import partial
 
-from sqlalchemy import and_, bindparam, select
+from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.schema import expunged, mailboxes
 from relate_mailstore.types import AccountId, MailboxId
+
+KEPT_SECONDS = 90 * 24 * 3600  # a client that was away for longer compares all UIDs
+KEPT_TOMBSTONES = 100_000  # of a mailbox: a client that missed more reads less by comparing
 
 # One statement, so that horizon and tombstones are of one moment.
 _VANISHED = (
@@ -27,6 +32,32 @@ _VANISHED = (
     )
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id"))
 )
+_BY_MAILBOX = select(
+    expunged.c.account_id, expunged.c.mailbox_id, func.max(expunged.c.modseq).label("horizon")
+).group_by(expunged.c.account_id, expunged.c.mailbox_id)
+_OLD = _BY_MAILBOX.where(expunged.c.removed < bindparam("before"))
+_MANY = _BY_MAILBOX.having(func.count() > bindparam("kept"))
+_LAST_BEYOND = (
+    select(expunged.c.modseq)
+    .where(expunged.c.account_id == bindparam("account_id"), expunged.c.mailbox_id == bindparam("mailbox_id"))
+    .order_by(expunged.c.modseq.desc())
+    .offset(bindparam("kept"))
+    .limit(1)
+)
+_RAISE_HORIZON = (
+    update(mailboxes)
+    .where(
+        mailboxes.c.account_id == bindparam("of_account"),
+        mailboxes.c.id == bindparam("of_mailbox"),
+        mailboxes.c.horizon < bindparam("new_horizon"),
+    )
+    .values(horizon=bindparam("new_horizon"))
+)
+_TRIM = delete(expunged).where(
+    expunged.c.account_id == bindparam("of_account"),
+    expunged.c.mailbox_id == bindparam("of_mailbox"),
+    expunged.c.modseq <= bindparam("new_horizon"),
+)
 
 
 async def vanished(
@@ -40,3 +71,21 @@ async def vanished(
     if modseq < rows[0].horizon:
         return None
     return sorted(row.uid for row in rows if row.uid is not None)
+
+
+async def trim(database: Database) -> int:
+    """Remove the tombstones that are too old or too many; how many rows. A transaction a mailbox."""
+    removed = 0
+    for row in await database.fetch(_OLD, {"before": int(time.time()) - KEPT_SECONDS}):
+        removed += await database.transact(partial(_trim, row=row, horizon=row.horizon))
+    for row in await database.fetch(_MANY, {"kept": KEPT_TOMBSTONES}):
+        key = {"account_id": row.account_id, "mailbox_id": row.mailbox_id, "kept": KEPT_TOMBSTONES}
+        for beyond in await database.fetch(_LAST_BEYOND, key):
+            removed += await database.transact(partial(_trim, row=row, horizon=beyond.modseq))
+    return removed
+
+
+def _trim(connection: Connection, row: Row[tuple[int, int, int]], horizon: int) -> int:
+    parameters = {"of_account": row.account_id, "of_mailbox": row.mailbox_id, "new_horizon": horizon}
+    connection.execute(_RAISE_HORIZON, parameters)
+    return connection.execute(_TRIM, parameters).rowcount

@@ -1,0 +1,216 @@
+"""What is done in the background: when it is quiet, once, and not at the expense of closing."""
+
+import asyncio
+import time
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.sql import tombstones, upkeep
+from relate_mailstore.sql.searching import like_pattern, match_trigrams
+from relate_mailstore.sql.store import SqlMailStore
+from relate_mailstore.sql.upkeep import Upkeep
+from relate_mailstore.types import AccountId, Destination, TextPart
+from tests.support.factories import delivery, simple
+from tests.unit.mailstore.sql.helpers import Statements, opened
+
+PATIENCE = 10.0  # seconds until what does not come fails its test
+
+
+class Work:
+    """Batches that are to be done; each call does one."""
+
+    def __init__(self, *batches: int | Exception) -> None:
+        self.batches = list(batches)
+        self.done = asyncio.Event()
+
+    async def make_some(self) -> int:
+        batch = self.batches.pop(0) if self.batches else 0
+        if not self.batches:
+            self.done.set()
+        if isinstance(batch, Exception):
+            raise batch
+        return batch
+
+    async def trim(self) -> int:
+        return 0
+
+
+async def test_all_batches_are_done_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    work = Work(5, 5, 1)
+    one = Upkeep(work.make_some, work.trim)
+    one.start()
+    async with asyncio.timeout(PATIENCE):
+        await work.done.wait()
+    await one.close()
+
+
+async def test_deliveries_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    work = Work(0)
+    one = Upkeep(work.make_some, work.trim)
+    one.start()
+    async with asyncio.timeout(PATIENCE):
+        await work.done.wait()
+        await asyncio.sleep(0.02)
+        work.batches, work.done = [3], asyncio.Event()
+        one.delivered()
+        await work.done.wait()
+    await one.close()
+
+
+async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
+    work = Work(StoreUnavailable("away"), 2)
+    one = Upkeep(work.make_some, work.trim)
+    one.start()
+    async with asyncio.timeout(PATIENCE):
+        await work.done.wait()
+    await one.close()
+
+
+async def test_closing_does_not_wait_for_quiet() -> None:
+    work = Work(5)
+    one = Upkeep(work.make_some, work.trim)
+    one.start()
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    await one.close()
+    assert time.monotonic() - began < upkeep.QUIET_SECONDS / 2
+    assert work.batches == [5]
+
+
+async def count(engine: AsyncEngine, table: str) -> int:
+    async with engine.connect() as connection:
+        number: int = await connection.scalar(text(f"SELECT count(*) FROM {table}"))
+        return number
+
+
+async def test_texts_are_made_after_delivery_and_go_with_their_messages(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    receipts = [await store.deliver(delivery(alice, raw=simple(body=f"needle {number}"))) for number in range(3)]
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (3, 0)
+    assert await store._texts.make_some() == 3
+    assert await store._texts.make_some() == 0
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 3)
+    await store.deliver(delivery(alice))
+    inbox = await store.snapshot(alice)
+    await store.expunge(alice, inbox.mailbox.id, [1, 4])
+    await store.delete_message(alice, receipts[1].message_id)
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 1)
+    assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {3}
+
+
+async def test_a_text_of_a_message_that_goes_meanwhile_is_not_kept(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    receipt = await store.deliver(delivery(alice))
+    await store.delete_message(alice, receipt.message_id)
+    await store._texts._make(alice, [receipt.message_id])
+    assert await count(engine, "texts") == 0
+
+
+async def test_what_one_process_claimed_another_leaves_until_it_is_taken_for_dead(
+    database_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database_url) as (engine, here), opened(database_url) as (_, there):
+        await here.deliver(delivery(alice))
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time())})
+        assert await there._texts.make_some() == 0
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time()) - 1000})
+        made = await asyncio.gather(here._texts.make_some(), there._texts.make_some())
+        assert sorted(made) == [0, 1]
+        assert await count(engine, "texts") == 1
+
+
+async def test_a_search_makes_what_its_mailbox_lacks_and_no_more(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice, raw=simple(body="needle")))
+    await store.deliver(delivery(Destination(alice, "Sent")))
+    assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {1}
+    assert await count(engine, "untexted") == 1
+
+
+async def test_without_the_index_every_text_is_looked_at(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice, raw=simple(body="needle")))
+    async with engine.begin() as connection:
+        for statement in (
+            ["DROP TRIGGER texts_added", "DROP TRIGGER texts_removed", "DROP TABLE texts_trigrams"]
+            if engine.dialect.name == "sqlite"
+            else ["DROP INDEX ix_texts_trigrams"]
+        ):
+            await connection.execute(text(statement))
+    with Statements(engine) as statements:
+        assert await store.containing(await store.snapshot(alice), "NEEDLE", TextPart.BODY) == {1}
+    assert not any("LIKE" in statement or "MATCH" in statement for statement in statements)
+
+
+async def test_tombstones_that_are_too_old_are_trimmed_up_to_a_horizon(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    for _ in range(4):
+        await store.deliver(delivery(alice))
+    first = await store.snapshot(alice)
+    await store.expunge(alice, first.mailbox.id, [1])
+    second = await store.mailbox(alice)
+    async with engine.begin() as connection:
+        await connection.execute(text("UPDATE expunged SET removed = 0"))
+    await store.expunge(alice, first.mailbox.id, [2])
+    assert await store.trim_tombstones() == 1
+    assert await store.trim_tombstones() == 0
+    assert await store.vanished(alice, first.mailbox.id, first.mailbox.highest_modseq) is None
+    assert await store.vanished(alice, first.mailbox.id, second.highest_modseq) == [2]
+    assert [entry.uid for entry in (await store.refresh(first)).entries] == [3, 4]
+    assert [entry.uid for entry in (await store.snapshot(alice)).entries] == [3, 4]
+
+
+async def test_of_too_many_tombstones_the_last_are_kept(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tombstones, "KEPT_TOMBSTONES", 2)
+    for _ in range(5):
+        await store.deliver(delivery(alice))
+    inbox = await store.snapshot(alice)
+    modseqs = []
+    for uid in (1, 2, 3, 4):
+        await store.expunge(alice, inbox.mailbox.id, [uid])
+        modseqs.append((await store.mailbox(alice)).highest_modseq)
+    assert await store.trim_tombstones() == 2
+    assert await store.vanished(alice, inbox.mailbox.id, modseqs[0]) is None
+    assert await store.vanished(alice, inbox.mailbox.id, modseqs[1]) == [3, 4]
+    assert [entry.uid for entry in (await store.snapshot(alice)).entries] == [5]
+
+
+def test_what_like_takes_for_a_wildcard_is_escaped() -> None:
+    assert like_pattern("100%_\\") == "%100\\%\\_\\\\%"
+
+
+@pytest.mark.parametrize(
+    ("folded", "query"),
+    [
+        ("abc", '"abc"'),
+        ("abcde", '"abc" AND "bcd" AND "cde"'),
+        ('a"b', '"a""b"'),
+        ("aaaaa", '"aaa"'),
+    ],
+)
+def test_the_trigrams_of_a_text_are_asked_for(folded: str, query: str) -> None:
+    assert match_trigrams(folded) == query
+
+
+def test_a_long_text_is_asked_for_by_a_few_of_its_trigrams() -> None:
+    folded = "".join(map(str, range(200)))
+    trigrams = match_trigrams(folded).replace('"', "").split(" AND ")
+    assert 10 <= len(trigrams) <= 17
+    assert trigrams[0] == folded[:3]
+    assert trigrams[-1] == folded[-3:]
