@@ -1,8 +1,13 @@
 """What Prometheus knows, by its query API."""
 
+import time
+from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 import httpx
+
+from tests.containers.waiting import eventually
 
 TIMEOUT = 10.0
 
@@ -26,9 +31,11 @@ class Prometheus:
         """What a query gives now, all its series together; 0 when there are none."""
         return sum(self.vector(query).values())
 
-    def types(self) -> dict[str, str]:
-        """The kind of each metric that is known."""
-        return {name: each[0]["type"] for name, each in self._get("/api/v1/metadata", {}).items()}
+    def wait_for_export(self, metrics: Iterable[str]) -> None:
+        """Return when each of these was exported anew: what was counted until now is in it."""
+        began = time.time()
+        for metric in metrics:
+            eventually(partial(self._is_newer, metric, began))
 
     def names(self) -> set[str]:
         """The names of all series."""
@@ -37,6 +44,9 @@ class Prometheus:
     def close(self) -> None:
         """Be done with it."""
         self._client.close()
+
+    def _is_newer(self, metric: str, moment: float) -> bool:
+        return self.value(f"max(timestamp({metric}))") > moment
 
     def _get(self, path: str, asked: dict[str, str]) -> Any:
         try:

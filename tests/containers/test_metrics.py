@@ -40,10 +40,13 @@ COUNTED = {
 }
 """By how much a query grows in the course of `driven`."""
 
+ACTIVE = ("smtp_connections_active", "pop3_sessions_active", "imap_sessions_active")
+
 
 @pytest.fixture(scope="module")
 def driven(stack: Project, prometheus: Prometheus) -> dict[str, float]:
     """What each query gave before and gives now is compared: how much it has grown when all has arrived."""
+    prometheus.wait_for_export(name for name in ACTIVE if served(stack, name))
     before = {query: prometheus.value(query) for query in COUNTED}
     drive(stack, new_account(stack, "counted"))
 
