@@ -1,6 +1,6 @@
 """`make bench`: rates, CPU and memory of ours, of the peer and of the floors, in one run, as Markdown.
 
-    python -m tests.bench --tools DIR [--rounds 3] [--scale 1] [--only NAME]
+    python -m tests.bench --tools DIR [--rounds 3] [--scale 1] [--only NAME] [--suite mail|imap|all]
 
 DIR holds a `mailload`-compatible generator and the scripts that set Debian's Postfix + Dovecot up (`peer/`). Without
 it only the floors are measured, and it is said so. Targets take turns in each round; medians are printed.
@@ -17,6 +17,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import floors, memory, servers, telemetry_cost
+from tests.bench.imap import IMAP, fill_imap
 from tests.bench.load import Generator
 from tests.bench.scenarios import READING, WRITING, Measured, Scenario, fill
 from tests.support.postgres import durable_cluster
@@ -36,6 +37,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0)
     parser.add_argument("--only", default="", help="targets whose name contains this, beside the peer")
+    parser.add_argument("--suite", choices=("mail", "imap", "all"), default="all", help="SMTP and POP3, IMAP, or both")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="relate-bench-") as name, ExitStack() as stack:
         directory = Path(name)
@@ -61,17 +63,21 @@ def measure_targets(
             if options.only not in name and name != PEER:
                 continue
             with opened() as target:
-                for scenario, measured in run_all(generator, target, options.scale):
+                for scenario, measured in run_all(generator, target, options.scale, options.suite):
                     results[scenario][name].append(measured)
                     print(f"{name}: {scenario}: {measured.rate:.0f}/s, {measured.cpu_us:.0f} µs", file=sys.stderr)
     return results
 
 
-def run_all(generator: Generator, target: servers.Target, scale: float) -> Iterator[tuple[str, Measured]]:
+def run_all(generator: Generator, target: servers.Target, scale: float, suite: str) -> Iterator[tuple[str, Measured]]:
     """All scenarios in order: reading first, while the boxes hold what they were filled with."""
-    fill(generator, target)
-    for scenarios in (READING, WRITING):
-        for name, scenario in scenarios.items():
+    if suite in ("imap", "all"):
+        fill_imap(generator, target)
+        for name, scenario in IMAP.items():
+            yield name, _run(scenario, generator, target, scale)
+    if suite in ("mail", "all"):
+        fill(generator, target, big=suite == "mail")  # else they are there already
+        for name, scenario in (READING | WRITING).items():
             yield name, _run(scenario, generator, target, scale)
 
 

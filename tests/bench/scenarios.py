@@ -102,9 +102,9 @@ def pop3_sessions(boxes: int, first: int, connections: int) -> Scenario:
     return run
 
 
-def fill(generator: Generator, target: Target) -> None:
-    """The mail that the POP3 scenarios read, 4 KB each."""
-    for first, boxes, messages in ((0, SMALL_BOXES, SMALL_BOX), (FIRST_BIG, BIG_BOXES, BIG_BOX)):
+def fill(generator: Generator, target: Target, *, big: bool) -> None:
+    """The mail that the POP3 scenarios read, 4 KB each; that of the big boxes only if it is not there."""
+    for first, boxes, messages in ((0, SMALL_BOXES, SMALL_BOX), (FIRST_BIG, BIG_BOXES, BIG_BOX))[: 1 + big]:
         generator.run(
             "smtp",
             target.mx,

@@ -35,6 +35,7 @@ class Target:
     mx: int
     submission: int
     pop3: int
+    imap: int
     processes: tuple[int, ...]
 
     def cpu(self) -> float:
@@ -69,19 +70,19 @@ def peer(tools: Path) -> Iterator[Target]:
     subprocess.run(["bash", str(directory / "setup_peer.sh"), "sdbox"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["bash", str(directory / "start_peer.sh")], check=True, stdout=subprocess.DEVNULL)
     try:
-        for port in (2526, 2525, 11110):
+        for port in (2526, 2525, 11110, 11143):
             wait_for_port(port)
         masters = tuple(int((directory / f"{name}.pid").read_text()) for name in ("dovecot", "postfix"))
-        yield PeerTarget("peer", 2526, 2525, 11110, masters, directory / "queue_empty.sh")
+        yield PeerTarget("peer", 2526, 2525, 11110, 11143, masters, directory / "queue_empty.sh")
     finally:
         subprocess.run(["bash", str(directory / "stop_peer.sh")], check=True)
 
 
 @contextmanager
 def ours(name: str, database: str, collector: str | None, workers: int, directory: Path) -> Iterator[Target]:
-    """Our SMTP and POP3 services as processes of their own; `collector` None is telemetry off."""
+    """Our SMTP, POP3 and IMAP services as processes of their own; `collector` None is telemetry off."""
     asyncio.run(_seed(database))
-    mx, submission, secure, pop3, pop3s = (free_port() for _ in range(5))
+    mx, submission, secure, pop3, pop3s, imap, imaps = (free_port() for _ in range(7))
     environment = {
         **os.environ,
         "ConnectionStrings__DefaultConnection": database,
@@ -92,20 +93,23 @@ def ours(name: str, database: str, collector: str | None, workers: int, director
         "Pop3__Port": str(pop3),
         "Pop3__SecurePort": str(pop3s),
         "Pop3__Workers": "2",
+        "Imap__Port": str(imap),
+        "Imap__SecurePort": str(imaps),
+        "Imap__Workers": "2",
         **({"OTEL_SDK_DISABLED": "true"} if collector is None else {"Otel__Endpoint": collector}),
     }
     with ExitStack() as stack:
         log = stack.enter_context((directory / f"{name.replace(' ', '-')}.log").open("wb"))
         processes = []
-        for part in ("smtp", "pop3"):
+        for part in ("smtp", "pop3", "imap"):
             command = [sys.executable, "-m", "relate", "serve", part]
             process = subprocess.Popen(command, env=environment, cwd=directory, stderr=log, stdout=log)
             stack.callback(stop, process)
             processes.append(process)
-        for port in (mx, submission, pop3):
+        for port in (mx, submission, pop3, imap):
             wait_for_port(port)
         time.sleep(1)  # the second worker of each
-        yield Target(name, mx, submission, pop3, tuple(process.pid for process in processes))
+        yield Target(name, mx, submission, pop3, imap, tuple(process.pid for process in processes))
 
 
 async def _seed(database: str) -> None:
