@@ -93,11 +93,10 @@ def _resync(cursor: Cursor) -> Resync:
     cursor.space()
     modseq = cursor.number64(1)
     known, sample = None, None
-    if cursor.accepts(b" ") and not cursor.sees(b"("):
+    if not cursor.sees(b")") and not cursor.sees(b" ("):
+        cursor.space()
         known = _plain_set(cursor)
-        if not cursor.sees(b")"):
-            cursor.space()
-    if cursor.accepts(b"("):
+    if cursor.accepts(b" ("):
         sample = _sample(cursor)
     cursor.expect(b")", "A parenthesis is expected")
     return Resync(uid_validity, modseq, known, sample)

@@ -1,0 +1,201 @@
+"""Tags, verbs, and how to get in: as the RFCs print it, and as it must not be."""
+
+import pytest
+
+from relate_imap.commands import (
+    UNKNOWN,
+    Authenticate,
+    Bare,
+    Command,
+    Id,
+    Invalid,
+    Login,
+    Words,
+)
+from relate_imap.framing import Fault, Frame
+from relate_imap.grammar import GRAMMAR, MAX_TAG, parse
+from relate_imap.session import COMMANDS
+from relate_wire.secret import Secret
+from tests.unit.imap.said import assert_invalid, crlf, understood
+
+
+def test_the_session_and_the_grammar_know_the_same_commands() -> None:
+    assert {verb for verb, _ in GRAMMAR.values()} == set(COMMANDS)
+
+
+# --- tags and verbs
+
+BARE = ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "NAMESPACE", "IDLE", "CHECK", "CLOSE", "UNSELECT", "EXPUNGE")
+
+
+@pytest.mark.parametrize("verb", BARE)
+def test_a_verb_alone(verb: str) -> None:
+    assert understood(b"A1 " + verb.encode() + b"\r\n") == Bare("A1", verb)
+    assert understood(b"a1 " + verb.lower().encode() + b"\r\n") == Bare("a1", verb)
+    assert understood(b"a1 " + verb.encode() + b" x\r\n") == Invalid("a1", verb, "Too many arguments")
+    assert understood(b"a1 " + verb.encode() + b" \r\n") == Invalid("a1", verb, "Too many arguments")
+
+
+@pytest.mark.parametrize("tag", ["a", "0", ".", "A.b-1", "]", "[x]", "a}", "~", "x" * MAX_TAG])
+def test_tags(tag: str) -> None:
+    assert understood(f"{tag} NOOP\r\n".encode()) == Bare(tag, "NOOP")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            b"",
+            b" ",
+            b" NOOP",
+            b"+ NOOP",
+            b"a+ NOOP",
+            b"* NOOP",
+            b"% NOOP",
+            b'"a" NOOP',
+            b"\\ x",
+            b"(a) NOOP",
+            b"\xe9 NOOP",
+        ),
+        *(b"x" * (MAX_TAG + 1) + b" NOOP", b"{1+}\r\na NOOP", b"\x7f NOOP", b"a\tNOOP"),
+    ],
+)
+def test_what_has_no_tag(line: bytes) -> None:
+    assert understood(line + b"\r\n") == Invalid("*", UNKNOWN, "A tag and a command are expected")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(b"a", b"a ", b"a  NOOP", b"a NO-OP", b"a NOOPE", b"a UID", b"a UID NOOP", b"a UID  FETCH 1 UID", b"a (NOOP)"),
+        *(
+            b"a FETCHED",
+            b"a UIDFETCH 1 UID",
+            b"a NOOP\tx",
+            b"a N\xc3\xb6",
+            b"a UID UID FETCH 1 UID",
+            b"a UID LOGIN a b",
+        ),
+    ],
+)
+def test_what_is_no_command_is_told_with_its_tag(line: bytes) -> None:
+    assert understood(line + b"\r\n") == Invalid("a", UNKNOWN, "Unknown command")
+
+
+FAULTS = [
+    (Fault.TOO_LONG, Invalid("a", "LOGIN", "The command is too long")),
+    (Fault.TOO_LARGE, Invalid("a", "LOGIN", "The literal is too large", "TOOBIG", refused=True)),
+    (Fault.TOO_MANY, Invalid("a", "LOGIN", "Too many literals")),
+    (Fault.BAD_LITERAL, Invalid("a", "LOGIN", "Not a literal's size")),
+    (Fault.BARE_CR, Invalid("a", "LOGIN", "A CR that ends no line")),
+    (Fault.NUL, Invalid("a", "LOGIN", "A NUL is not allowed")),
+]
+
+
+@pytest.mark.parametrize(("fault", "invalid"), FAULTS)
+def test_faults_of_frames(fault: Fault, invalid: Invalid) -> None:
+    assert parse(Frame(b"a LOGIN x", (), fault)) == invalid
+    assert parse(Frame(b"", (), fault)) == Invalid("*", UNKNOWN, invalid.why)
+    assert {it for it, _ in FAULTS} == set(Fault)
+
+
+@pytest.mark.parametrize("verb", sorted(verb for verb, _ in GRAMMAR.values() if verb not in BARE))
+def test_arguments_must_be_there_and_the_verb_is_known_without_them(verb: str) -> None:
+    for rest in ("", " ", " \\", " )"):
+        command = understood(f"a {verb}{rest}\r\n".encode())
+        assert isinstance(command, Invalid)
+        assert (command.tag, command.verb) == ("a", verb)
+
+
+# --- getting in
+
+ACCESS: list[tuple[str, Command]] = [
+    ("a001 LOGIN SMITH SESAME", Login("a001", "SMITH", Secret("SESAME"))),
+    ("A001 LOGIN {11}\nFRED FOOBAR {7}\nfat man", Login("A001", "FRED FOOBAR", Secret("fat man"))),
+    ("A001 LOGIN {11+}\nFRED FOOBAR {7+}\nfat man", Login("A001", "FRED FOOBAR", Secret("fat man"))),
+    ('a LOGIN "a \\"b\\" \\\\" "é"', Login("a", 'a "b" \\', Secret("é"))),
+    ('a LOGIN joe ""', Login("a", "joe", Secret(""))),
+    ("a LOGIN joe@example.org p]w[", Login("a", "joe@example.org", Secret("p]w["))),
+    ('a LOGIN "ｊｏｅ" {3}\nｘ', Login("a", "joe", Secret("x"))),
+    ("A01 AUTHENTICATE GSSAPI", Authenticate("A01", "GSSAPI")),
+    ("a authenticate plain =", Authenticate("a", "PLAIN", Secret(b"="))),
+    ("a AUTHENTICATE PLAIN dGVzdAB0ZXN0AHRlc3Q=", Authenticate("a", "PLAIN", Secret(b"dGVzdAB0ZXN0AHRlc3Q="))),
+    ("a AUTHENTICATE SCRAM-SHA-256", Authenticate("a", "SCRAM-SHA-256")),
+    ("t1 ENABLE CONDSTORE", Words("t1", "ENABLE", ("CONDSTORE",))),
+    ("t2 enable Imap4rev2 UTF8=ACCEPT", Words("t2", "ENABLE", ("IMAP4REV2", "UTF8=ACCEPT"))),
+    ("a COMPRESS DEFLATE", Words("a", "COMPRESS", ("DEFLATE",))),
+    ("a023 ID NIL", Id("a023", ())),
+    ("a ID ()", Id("a", ())),
+    (
+        'a023 ID ("name" "sodr" "version" "19.34" "vendor" "Pink Floyd Music Limited")',
+        Id("a023", (("name", "sodr"), ("version", "19.34"), ("vendor", "Pink Floyd Music Limited"))),
+    ),
+    ('a ID ("name" nil {2}\nos "x")', Id("a", (("name", None), ("os", "x")))),
+]
+
+
+@pytest.mark.parametrize(("line", "command"), ACCESS)
+def test_getting_in(line: str, command: Command) -> None:
+    assert understood(crlf(line)) == command
+
+
+NO_ACCESS = """
+LOGIN joe
+LOGIN joe secret more
+LOGIN  joe secret
+LOGIN joe  secret
+LOGIN (joe) secret
+LOGIN joe "secret
+LOGIN joe "secret"x
+LOGIN joe "sec\\ret"
+LOGIN joe sec*ret
+LOGIN joe {3}x
+AUTHENTICATE PLAIN -
+AUTHENTICATE PLAIN =  x
+AUTHENTICATE PLAIN "abc"
+AUTHENTICATE "PLAIN"
+ENABLE
+ENABLE (X)
+ENABLE X  Y
+ENABLE X\x20
+COMPRESS
+ID
+ID (name "x")
+ID ("name")
+ID ("name" x)
+ID ("name" "x"
+ID ("name" "x") x
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", NO_ACCESS)
+def test_no_way_in(line: str) -> None:
+    assert_invalid(line)
+
+
+def test_what_is_said_of_a_login_that_failed_holds_none_of_it() -> None:
+    for octets in (
+        b"a LOGIN joe sesame more",
+        b'a LOGIN joe "sesame',
+        b'a LOGIN "joe" {6}\r\nsesame x',
+        b"a LOGIN joe \xe9",
+    ):
+        command = understood(octets + b"\r\n")
+        assert isinstance(command, Invalid)
+        assert "sesame" not in repr(command)
+        assert "joe" not in repr(command)
+
+
+@pytest.mark.parametrize("octets", [b"LOGIN joe sesame", b"LOGIN joe {6}\r\nsesame", b"AUTHENTICATE PLAIN sesame"])
+def test_secrets_do_not_print(octets: bytes) -> None:
+    command = understood(b"a " + octets + b"\r\n")
+
+    assert isinstance(command, Login | Authenticate)
+    assert "sesame" not in repr(command)
+    assert "sesame" not in str(command)
+
+
+@pytest.mark.parametrize("octets", [b'"\xe9"', b"{1+}\r\n\xff", b"{1+}\r\n\0", b"{2+}\r\n\r\n", b'"\x01"', b"\xe9"])
+def test_names_and_passwords_are_text(octets: bytes) -> None:
+    for arguments in (octets + b" x", b"x " + octets):
+        assert isinstance(understood(b"a LOGIN " + arguments + b"\r\n"), Invalid)

@@ -1,0 +1,267 @@
+"""SEARCH, SORT and THREAD: as the RFCs print them, and as they must not be."""
+
+from datetime import date
+
+import pytest
+
+from relate_imap.commands import Command, Invalid, Search, Sort, Thread
+from relate_imap.grammar.keys import MAX_DEPTH
+from relate_imap.search_keys import (
+    AddressField,
+    All,
+    And,
+    Dated,
+    DateOf,
+    HasAddress,
+    HasEmailId,
+    HasFlag,
+    HasHeader,
+    HasKeyword,
+    HasSubject,
+    HasText,
+    HasThreadId,
+    Larger,
+    ModifiedSince,
+    Not,
+    Numbered,
+    Or,
+    Recent,
+    SaveDateSupported,
+    SearchKey,
+    Smaller,
+    Within,
+)
+from relate_imap.sequences import SAVED, STAR
+from relate_mailstore.types import Flag
+from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
+
+DELETED, FLAGGED, SEEN = HasFlag(Flag.DELETED), HasFlag(Flag.FLAGGED), HasFlag(Flag.SEEN)
+
+
+def days(year: int, month: int, day: int) -> int:
+    return (date(year, month, day) - date(1970, 1, 1)).days
+
+
+FEBRUARY = Dated(DateOf.INTERNAL, days(1994, 2, 1), None)
+SMITH = HasAddress(AddressField.FROM, "Smith")
+EVERYTHING = frozenset({"ALL"})
+
+COMMANDS: list[tuple[str, Command]] = [
+    ("A284 SEARCH ALL", Search("A284", "SEARCH", All())),
+    (
+        'A282 SEARCH FLAGGED SINCE 1-Feb-1994 NOT FROM "Smith"',
+        Search("A282", "SEARCH", And((FLAGGED, FEBRUARY, Not(SMITH)))),
+    ),
+    (
+        'A282 SEARCH RETURN (MIN COUNT) FLAGGED SINCE 1-Feb-1994 NOT FROM "Smith"',
+        Search("A282", "SEARCH", And((FLAGGED, FEBRUARY, Not(SMITH))), frozenset({"MIN", "COUNT"})),
+    ),
+    ("A283 SEARCH RETURN () FLAGGED", Search("A283", "SEARCH", FLAGGED, EVERYTHING)),
+    ("A284 SEARCH CHARSET UTF-8 TEXT {12}\nмать", Search("A284", "SEARCH", HasText("мать", body_only=False))),
+    ("P283 SEARCH RETURN (SAVE) FLAGGED", Search("P283", "SEARCH", FLAGGED, frozenset({"SAVE"}))),
+    (
+        "a uid search return (all save) $ seen",
+        Search("a", "UID SEARCH", And((Numbered(SAVED), SEEN)), frozenset({"ALL", "SAVE"})),
+    ),
+    (
+        "A286 SEARCH OR $ 1,3000:3021 TEXT {1}\nx",
+        Search(
+            "A286",
+            "SEARCH",
+            And((Or(Numbered(SAVED), Numbered(numbers(1, (3000, 3021)))), HasText("x", body_only=False))),
+        ),
+    ),
+    (
+        "A01 UID SEARCH RETURN (PARTIAL -1:-100) UNDELETED",
+        Search("A01", "UID SEARCH", Not(DELETED), frozenset({"PARTIAL"}), (-1, -100)),
+    ),
+    (
+        "A02 SEARCH RETURN (COUNT PARTIAL 23500:24000) UNDELETED",
+        Search("A02", "SEARCH", Not(DELETED), frozenset({"PARTIAL", "COUNT"}), (23500, 24000)),
+    ),
+    ('a SEARCH charset "us-ascii" ALL', Search("a", "SEARCH", All())),
+    ("A282 SORT (SUBJECT) UTF-8 SINCE 1-Feb-1994", Sort("A282", "SORT", (("SUBJECT", False),), FEBRUARY)),
+    ("A283 SORT (SUBJECT REVERSE DATE) UTF-8 ALL", Sort("A283", "SORT", (("SUBJECT", False), ("DATE", True)), All())),
+    (
+        "a uid sort (arrival cc from reverse size to) us-ascii seen 1:*",
+        Sort(
+            "a",
+            "UID SORT",
+            (("ARRIVAL", False), ("CC", False), ("FROM", False), ("SIZE", True), ("TO", False)),
+            And((SEEN, Numbered(numbers((1, STAR))))),
+        ),
+    ),
+    ("A283 THREAD ORDEREDSUBJECT UTF-8 SINCE 1-Feb-1994", Thread("A283", "THREAD", "ORDEREDSUBJECT", FEBRUARY)),
+    ("a uid thread references US-ASCII ALL", Thread("a", "UID THREAD", "REFERENCES", All())),
+]
+
+
+@pytest.mark.parametrize(("line", "command"), COMMANDS)
+def test_search_sort_and_thread(line: str, command: Command) -> None:
+    assert understood(crlf(line.replace("{12}", "{8}"))) == command
+
+
+KEYS: list[tuple[str, SearchKey]] = [
+    ("all", All()),
+    *(
+        (f"{prefix}{flag.name}", Not(HasFlag(flag)) if prefix else HasFlag(flag))
+        for flag in Flag
+        for prefix in ("", "UN")
+    ),
+    ("RECENT", Recent()),
+    ("OLD", Not(Recent())),
+    ("NEW", And((Recent(), Not(SEEN)))),
+    ("KEYWORD $Forwarded", HasKeyword("$Forwarded")),
+    ("UNKEYWORD x", Not(HasKeyword("x"))),
+    ("5", Numbered(numbers(5))),
+    ("*,1:3", Numbered(numbers(STAR, (1, 3)))),
+    ("$", Numbered(SAVED)),
+    ("UID 443:557", Numbered(numbers((443, 557)), uid=True)),
+    ("UID $", Numbered(SAVED, uid=True)),
+    ("LARGER 0", Larger(0)),
+    ("SMALLER 9223372036854775807", Smaller(2**63 - 1)),
+    ("BEFORE 07-Feb-1994", Dated(DateOf.INTERNAL, None, days(1994, 2, 7))),
+    ('ON "7-feb-1994"', Dated(DateOf.INTERNAL, days(1994, 2, 7), days(1994, 2, 8))),
+    ("SINCE 29-Feb-2000", Dated(DateOf.INTERNAL, days(2000, 2, 29), None)),
+    ("SENTBEFORE 31-Dec-1969", Dated(DateOf.SENT, None, -1)),
+    ("SENTON 1-Jan-1970", Dated(DateOf.SENT, 0, 1)),
+    ("SENTSINCE 1-Jan-1970", Dated(DateOf.SENT, 0, None)),
+    ("SAVEDBEFORE 1-Jan-1970", Dated(DateOf.SAVED, None, 0)),
+    ("SAVEDON 1-Jan-1970", Dated(DateOf.SAVED, 0, 1)),
+    ("SAVEDSINCE 1-Jan-1970", Dated(DateOf.SAVED, 0, None)),
+    ("SAVEDATESUPPORTED", SaveDateSupported()),
+    ("OLDER 259200", Within(259200, older=True)),
+    ("YOUNGER 1", Within(1, older=False)),
+    ("FROM joe", HasAddress(AddressField.FROM, "joe")),
+    ('TO ""', HasAddress(AddressField.TO, "")),
+    ("CC {3+}\na b", HasAddress(AddressField.CC, "a b")),
+    ('BCC "é"', HasAddress(AddressField.BCC, "é")),
+    ("SUBJECT 5", HasSubject("5")),
+    ("SUBJECT ]", HasSubject("]")),
+    ('BODY "a\\"b"', HasText('a"b', body_only=True)),
+    ("TEXT x", HasText("x", body_only=False)),
+    ('HEADER x-Mailer ""', HasHeader("X-MAILER", "")),
+    ("HEADER {10+}\nMessage-Id <a@b>", HasHeader("MESSAGE-ID", "<a@b>")),
+    ("MODSEQ 620162338", ModifiedSince(620162338)),
+    ('MODSEQ "/flags/\\\\draft" all 620162338', ModifiedSince(620162338)),
+    ('MODSEQ "/flags/x" priv 0', ModifiedSince(0)),
+    ("EMAILID M6d99ac3275bb4e", HasEmailId("M6d99ac3275bb4e")),
+    ("THREADID T64b478a75b7ea9", HasThreadId("T64b478a75b7ea9")),
+    ("NOT SEEN", Not(SEEN)),
+    ("NOT NOT SEEN", Not(Not(SEEN))),
+    ("OR SEEN FLAGGED", Or(SEEN, FLAGGED)),
+    ("OR NOT SEEN OR FLAGGED DELETED", Or(Not(SEEN), Or(FLAGGED, DELETED))),
+    ("(SEEN)", SEEN),
+    ("((SEEN))", SEEN),
+    ("(SEEN FLAGGED)", And((SEEN, FLAGGED))),
+    ("(SEEN (FLAGGED DELETED))", And((SEEN, And((FLAGGED, DELETED))))),
+    ("OR (SEEN FLAGGED) (NOT (DELETED 1))", Or(And((SEEN, FLAGGED)), Not(And((DELETED, Numbered(numbers(1))))))),
+]
+
+
+@pytest.mark.parametrize(("text", "key"), KEYS)
+def test_keys_alone_and_with_others(text: str, key: SearchKey) -> None:
+    assert understood(crlf(f"a SEARCH {text}")) == Search("a", "SEARCH", key)
+    assert understood(crlf(f"a SEARCH 9 {text} ALL")) == Search("a", "SEARCH", And((Numbered(numbers(9)), key, All())))
+
+
+NONE = """
+SEARCH
+SEARCH\x20
+SEARCH X
+SEARCH SEEN\x20
+SEARCH SEEN  DELETED
+SEARCH SEEN,DELETED
+SEARCH ()
+SEARCH (SEEN
+SEARCH (SEEN )
+SEARCH SEEN)
+SEARCH NOT
+SEARCH NOT\x20
+SEARCH OR SEEN
+SEARCH OR SEEN\x20
+SEARCH FROM
+SEARCH FROM (x)
+SEARCH FROM "x
+SEARCH HEADER x
+SEARCH KEYWORD
+SEARCH KEYWORD "x"
+SEARCH KEYWORD \\Seen
+SEARCH 0
+SEARCH 1:
+SEARCH 1,
+SEARCH UID
+SEARCH UID x
+SEARCH LARGER x
+SEARCH LARGER -1
+SEARCH LARGER 9223372036854775808
+SEARCH OLDER 0
+SEARCH YOUNGER 4294967296
+SEARCH ON 1994-02-07
+SEARCH ON 30-Feb-1994
+SEARCH ON 1-Feb-94
+SEARCH ON "1-Feb-1994
+SEARCH ON 1-Fev-1994
+SEARCH ON 0-Feb-1994
+SEARCH MODSEQ
+SEARCH MODSEQ "/flags/x" 1
+SEARCH MODSEQ "/flags/x" mine 1
+SEARCH EMAILID
+SEARCH EMAILID <a@b>
+SEARCH RETURN
+SEARCH RETURN ALL SEEN
+SEARCH RETURN (X) SEEN
+SEARCH RETURN (MIN
+SEARCH RETURN (MIN)
+SEARCH RETURN (PARTIAL) ALL
+SEARCH RETURN (PARTIAL 1:*) ALL
+SEARCH RETURN (PARTIAL 1:2 PARTIAL 1:2) ALL
+SEARCH RETURN (PARTIAL 1:2 ALL) ALL
+SEARCH CHARSET
+SEARCH CHARSET UTF-8
+SEARCH CHARSET UTF-8 RETURN () ALL
+SEARCH FUZZY SUBJECT x
+SORT
+SORT () UTF-8 ALL
+SORT (X) UTF-8 ALL
+SORT (REVERSE) UTF-8 ALL
+SORT (REVERSE REVERSE DATE) UTF-8 ALL
+SORT DATE UTF-8 ALL
+SORT (DATE) UTF-8
+SORT (DATE) ALL
+THREAD
+THREAD REFS UTF-8 ALL
+THREAD REFERENCES UTF-8
+THREAD REFERENCES
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", NONE)
+def test_what_is_no_search(line: str) -> None:
+    assert_invalid(line)
+
+
+@pytest.mark.parametrize(
+    "line", ["SEARCH CHARSET X ALL", "SEARCH RETURN () CHARSET {1+}\nx ALL", "SORT (DATE) KOI8-R ALL"]
+)
+def test_a_charset_that_is_not_known(line: str) -> None:
+    verb = line.split(maxsplit=1)[0]
+
+    assert understood(crlf(f"a {line}")) == Invalid(
+        "a", verb, "Unknown charset", "BADCHARSET (US-ASCII UTF-8)", refused=True
+    )
+
+
+@pytest.mark.parametrize(
+    "octets", [b'SUBJECT "\xe9"', b"SUBJECT {1+}\r\n\xe9", b"SUBJECT {1+}\r\n\0", b'HEADER "\xe9" x']
+)
+def test_what_is_looked_for_is_text(octets: bytes) -> None:
+    assert isinstance(understood(b"a SEARCH " + octets + b"\r\n"), Invalid)
+
+
+@pytest.mark.parametrize(("start", "end"), [("NOT ", ""), ("(", ")"), ("OR ALL ", ""), ("OR (NOT ", ") ALL")])
+def test_keys_are_only_so_deep(start: str, end: str) -> None:
+    levels = MAX_DEPTH // (3 if "(NOT" in start else 1)
+
+    assert isinstance(understood(crlf(f"a SEARCH {start * levels}SEEN{end * levels}")), Search)
+    assert assert_invalid(f"SEARCH {start * (levels + 1)}SEEN{end * (levels + 1)}").why == "Nested too deeply"
