@@ -1,5 +1,6 @@
 """Two of each mail service behind HAProxy, beside the other stack: who is who, and what the end of one costs."""
 
+import imaplib
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -111,6 +112,12 @@ def test_idle_is_told_across_replicas(scaled: Project, resident: Account) -> Non
         assert all(line.rstrip().endswith(b"EXISTS") for line in told)
         for reader in readers:
             reader.send(b"DONE\r\n")
+            assert tagged(reader).startswith(b"A1 OK")
+
+
+def tagged(reader: imaplib.IMAP4) -> bytes:
+    """The line that ends a command, after whatever is told before it."""
+    return next(line for line in iter(reader.readline, b"") if line.startswith(b"A1 "))
 
 
 def test_a_replica_that_dies_costs_its_own_connections_only(scaled: Project, resident: Account) -> None:
