@@ -87,18 +87,11 @@ def parse_exchanges(path: Path) -> list[Exchange]:
 async def converse(exchange: Exchange, port: int, address: str, key: str) -> list[Heard]:
     """Hold the conversation as a user of whom the server knows nothing but the key."""
     async with AsyncExitStack() as stack:
-        if MAILBOXES[exchange.mailbox]:
-            await _fill(exchange.mailbox, port, address, key)
         conversation = _Conversation(exchange, stack, port, address, key)
+        await conversation.connect("1")
         for connection, command in exchange.steps:
             await conversation.play(connection, command)
         return conversation.heard
-
-
-async def _fill(mailbox: str, port: int, address: str, key: str) -> None:
-    async with connected(port) as client:
-        await client.log_in(address, key)
-        await client.ok(*append("INBOX", MAILBOXES[mailbox]))
 
 
 class _Conversation:
@@ -117,7 +110,7 @@ class _Conversation:
 
     async def play(self, connection: str, command: str) -> None:
         """One step."""
-        client = self._clients.get(connection) or await self._connect(connection)
+        client = self._clients.get(connection) or await self.connect(connection)
         if command == "IDLE" and (tag := await client.begin(command)) and await client.is_asked_for_more():
             self._idling[connection] = tag
         elif command == "IDLE":
@@ -129,11 +122,14 @@ class _Conversation:
             if command == "COMPRESS DEFLATE" and self.heard[-1].answer.status == "OK":
                 client.deflate()
 
-    async def _connect(self, name: str) -> ImapClient:
+    async def connect(self, name: str) -> ImapClient:
+        """A new connection, in the state that the exchange begins with."""
         client = self._clients[name] = await self._stack.enter_async_context(connected(self._port))
         reached = STATES[self._exchange.state]
         if reached >= STATES["authenticated"]:
             await client.log_in(*self._login)
+        if name == "1" and MAILBOXES[self._exchange.mailbox]:
+            await client.ok(*append("INBOX", MAILBOXES[self._exchange.mailbox]))
         if reached >= STATES["selected"] and name == "1":
             self._note(name, "SELECT INBOX", await client.ok("SELECT INBOX"))
         return client

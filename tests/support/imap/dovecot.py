@@ -23,7 +23,7 @@ PASSWORD = "tanstaaf"  # a test's
 PATIENCE = 20.0
 PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
-_MAILBOXES = "".join(
+_MAILBOXES = "  mailbox INBOX {\n    auto = subscribe\n  }\n" + "".join(
     f"  mailbox {name} {{\n    auto = subscribe\n    special_use = \\{name}\n  }}\n"
     for name in ("Archive", "Drafts", "Junk", "Sent", "Trash")
 )
