@@ -69,13 +69,12 @@ async def test_getting_a_message_does_not_mark_it_read(
     assert (await client.get(f"{EMAILS}/{email}")).json()["isRead"] is False
 
 
-async def test_bcc_is_neither_shown_nor_searched(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_bcc_is_not_shown(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
     email = await deliver(world, alice, raw=simple(headers=("Bcc: Hidden <hidden@example.com>",)))
     for path in ("", f"/{email}", "/search?q=example"):
         response = await client.get(EMAILS + path)
         assert email in response.text
         assert "idden" not in response.text
-    assert await subjects(client, "/search", q="hidden@example.com") == []
 
 
 @pytest.mark.parametrize("date", ["Tue, 14 Jul 99999 09:30:00 +0200", "yesterday"])
