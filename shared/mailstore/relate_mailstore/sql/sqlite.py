@@ -81,10 +81,11 @@ class _Connection(aiosqlite.Connection):
             await asyncio.wait([done])
             raise
 
-    async def _execute(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def _execute(self, function: Callable[..., T], *args: Any) -> T:
         if current_thread() is self._thread:
-            return function(*args, **kwargs)
-        return await super()._execute(function, *args, **kwargs)
+            return function(*args)
+        result: T = await super()._execute(function, *args)  # type: ignore[no-untyped-call]
+        return result
 
 
 async def run_in_thread(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
