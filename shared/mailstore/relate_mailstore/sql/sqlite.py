@@ -81,10 +81,10 @@ class _Connection(aiosqlite.Connection):
             await asyncio.wait([done])
             raise
 
-    async def _execute(self, function: Callable[..., T], *args: Any) -> T:
+    async def _execute(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
         if current_thread() is self._thread:
-            return function(*args)
-        result: T = await super()._execute(function, *args)  # type: ignore[no-untyped-call]
+            return function(*args, **options)
+        result: T = await super()._execute(function, *args, **options)  # type: ignore[no-untyped-call]
         return result
 
 
