@@ -81,11 +81,10 @@ class _Connection(aiosqlite.Connection):
             await asyncio.wait([done])
             raise
 
-    async def _execute(self, function: Callable[..., T], *args: Any, **options: Any) -> T:
+    async def _execute(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:  # type: ignore[override]
         if current_thread() is self._thread:
             return function(*args, **options)
-        result: T = await super()._execute(function, *args, **options)  # type: ignore[no-untyped-call]
-        return result
+        return await super()._execute(function, *args, **options)  # type: ignore[no-untyped-call]
 
 
 async def run_in_thread(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
