@@ -27,11 +27,20 @@ OPTIONAL = frozenset({"grafana"})
 
 def trouble(overrides: Collection[str] = ()) -> str | None:
     """Why the stack cannot be started here, None when it can."""
+    return no_engine() or _missing_images(overrides)
+
+
+def no_engine() -> str | None:
+    """Why there is no Docker with Compose here, None when there is."""
     if shutil.which("docker") is None:
         return "docker is not installed"
     for command in (["docker", "version"], ["docker", "compose", "version"]):
         if subprocess.run(command, capture_output=True, check=False, timeout=ANSWER_SECONDS).returncode:
             return f"`{' '.join(command)}` fails"
+    return None
+
+
+def _missing_images(overrides: Collection[str]) -> str | None:
     needed = [image for name, image in images(overrides).items() if name not in OPTIONAL]
     missing = sorted(image for image in {*needed, *base_images()} if not is_here(image))
     return f"not here: {', '.join(missing)}; try: docker compose pull" if missing else None

@@ -3,6 +3,7 @@
 import httpx
 import pytest
 
+from tests.containers import prerequisites
 from tests.containers.prerequisites import config
 from tests.containers.project import Project, docker
 
@@ -10,6 +11,7 @@ OURS = ("smtp", "pop3", "imap", "api")
 
 
 def test_compose_file_is_clean() -> None:
+    prerequisites.require(prerequisites.no_engine())
     assert config()["name"] == "relate-mail"
 
 

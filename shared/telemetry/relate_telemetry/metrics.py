@@ -3,9 +3,20 @@
 Counters start at zero rather than at their first event, so that a rate over them is there before the first failure.
 """
 
+from collections.abc import Iterator
 from typing import Protocol
 
-from opentelemetry.metrics import CallbackT, Counter, Histogram, Meter, UpDownCounter
+from opentelemetry.context import Context
+from opentelemetry.metrics import (
+    CallbackOptions,
+    CallbackT,
+    Counter,
+    Histogram,
+    Meter,
+    Observation,
+    UpDownCounter,
+)
+from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, get_current_span, set_span_in_context
 
 from relate_telemetry.names import (
     BOUNDS,
@@ -18,12 +29,14 @@ from relate_telemetry.names import (
 )
 from relate_telemetry.seam import Done
 
+_NOWHERE = Context()
 _BY_NAME = {instrument.name: instrument for instrument in (*INSTRUMENTS, *OWN_INSTRUMENTS)}
 
 
 def counter(meter: Meter, name: str) -> Counter:
     """The counter of that name, at zero."""
-    made = _bare_counter(meter, name)
+    instrument = _BY_NAME[name]
+    made = meter.create_counter(instrument.name, instrument.unit, instrument.description)
     made.add(0)
     return made
 
@@ -53,9 +66,48 @@ def observable_counter(meter: Meter, name: str, observe: CallbackT) -> None:
     meter.create_observable_counter(instrument.name, [observe], instrument.unit, instrument.description)
 
 
-def _bare_counter(meter: Meter, name: str) -> Counter:
-    instrument = _BY_NAME[name]
-    return meter.create_counter(instrument.name, instrument.unit, instrument.description)
+class Series:
+    """One series of a tally. Added to by one thread, the loop's; read by another."""
+
+    __slots__ = ("_attributes", "_span", "_total")
+
+    def __init__(self, attributes: dict[str, str]) -> None:
+        self._attributes = attributes
+        self._span = INVALID_SPAN_CONTEXT
+        self._total = 0
+
+    def add(self, amount: int) -> None:
+        """So many more."""
+        self._total += amount
+        self._span = get_current_span().get_span_context()  # of a span, no more than that is to live on
+
+    def observe(self) -> Observation:
+        """The sum; its exemplar is the span in which it last grew since it was read before."""
+        span, self._span = self._span, INVALID_SPAN_CONTEXT
+        return Observation(self._total, self._attributes, set_span_in_context(NonRecordingSpan(span), _NOWHERE))
+
+
+class Tally:
+    """A counter for what every command adds to: a number that the SDK reads at each export.
+
+    The SDK's own `add` does at every addition what this does at every export, and takes 8 µs for it. With a `label`
+    there is a series for each of its values, from a fixed table; without one there is one series, at zero.
+    """
+
+    def __init__(self, meter: Meter, name: str, label: str | None = None) -> None:
+        self._label = label
+        self._series: dict[str, Series] = {} if label else {"": Series({})}
+        observable_counter(meter, name, self._observe)
+
+    def add(self, amount: int, value: str = "") -> None:
+        """So many more, of this value of the label."""
+        series = self._series.get(value)
+        if series is None:
+            series = self._series[value] = Series({self._label: value} if self._label else {})
+        series.add(amount)
+
+    def _observe(self, _: CallbackOptions) -> Iterator[Observation]:
+        return (series.observe() for series in list(self._series.values()))
 
 
 class Durations:
@@ -94,18 +146,14 @@ class ReaderMetrics:
     def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
         self._push_latency = histogram(meter, "imap.push.latency") if protocol == "imap" else None
         self.active = up_down_counter(meter, f"{protocol}.sessions.active")
-        self._messages = counter(meter, f"{protocol}.messages.retrieved")
-        self._sent = counter(meter, f"{protocol}.bytes.sent")
-        self._commands = _bare_counter(meter, f"{protocol}.commands")
-        self._attributes: dict[str, dict[str, str]] = {}
+        self._messages = Tally(meter, f"{protocol}.messages.retrieved")
+        self._sent = Tally(meter, f"{protocol}.bytes.sent")
+        self._commands = Tally(meter, f"{protocol}.commands", COMMAND)
         self._durations = Durations(meter, protocol)
 
     def record(self, verb: str, outcome: str, done: Done, seconds: float) -> None:
         """Count one command."""
-        attributes = self._attributes.get(verb)
-        if attributes is None:
-            attributes = self._attributes[verb] = {COMMAND: verb}
-        self._commands.add(1, attributes)
+        self._commands.add(1, verb)
         self._durations.record(verb, outcome, seconds)
         if done.sent:
             self._sent.add(done.sent)
@@ -123,8 +171,8 @@ class SmtpMetrics:
 
     def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
         self.active = up_down_counter(meter, "smtp.connections.active")
-        self._messages = counter(meter, "smtp.messages.received")
-        self._received = counter(meter, "smtp.bytes.received")
+        self._messages = Tally(meter, "smtp.messages.received")
+        self._received = Tally(meter, "smtp.bytes.received")
         self._processing = histogram(meter, "smtp.message.processing.duration")
         self._durations = Durations(meter, protocol)
 

@@ -5,9 +5,11 @@ that (`link_reader`), so that one message can be followed from DATA to FETCH ove
 """
 
 from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Self
 
 from opentelemetry.context import Context
-from opentelemetry.trace import Span, Tracer, get_current_span, set_span_in_context
+from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer, get_current_span, set_span_in_context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
@@ -87,3 +89,47 @@ class Operation(SpanScope):
     def _is_trouble(self, error: BaseException) -> bool:
         answers = isinstance(error, self._answers) or getattr(error, "temporary", None) is False
         return super()._is_trouble(error) and not answers
+
+
+class NoOperation(Operation):
+    """An operation of which nothing is recorded. It keeps nothing, so one serves all."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        return None
+
+    def set(self, key: str, value: AttributeValue) -> None:
+        """Nothing."""
+
+    def link(self, traceparent: str | None) -> None:
+        """Nothing."""
+
+
+class NoOperations(Operations):
+    """Records nothing, at the cost of a call: a store that does little more than look something up is asked often."""
+
+    def __init__(self, user_names: Callable[[str | None], str | None]) -> None:
+        super().__init__(NoOpTracer(), user_names)
+        self._nothing = NoOperation(self, INVALID_SPAN, ())
+
+    def operation(
+        self,
+        name: str,
+        attributes: Mapping[str, AttributeValue] | None = None,
+        answers: tuple[type[Exception], ...] = (),
+    ) -> Operation:
+        """No operation."""
+        return self._nothing
+
+    def origin(self) -> str | None:
+        """None."""
+        return None
+
+    def link_reader(self, traceparent: str | None) -> None:
+        """Nothing."""

@@ -12,13 +12,11 @@ The driver is its only caller. What is here is the interface; `pipeline` impleme
     session.end("quit")
 """
 
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
-@dataclass(frozen=True, slots=True)
-class Done:
+class Done(NamedTuple):
     """What a command did, as the driver knows it: outcome and code from fixed tables, octets, and seconds."""
 
     outcome: str  # "ok" | "refused" | "failed"

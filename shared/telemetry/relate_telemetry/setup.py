@@ -100,7 +100,18 @@ def _set_up(
 def build_resource(service_name: str) -> Resource:
     """Who we are. The SDK adds service.instance.id, new in each process; the OTEL_* variables have the last word."""
     ours = {SERVICE_NAME: service_name, SERVICE_VERSION: _version(service_name), _SERVICE_NAMESPACE: NAMESPACE}
-    return Resource.create(ours).merge(OTELResourceDetector().detect())
+    return _HashedResource(Resource.create(ours).merge(OTELResourceDetector().detect()))
+
+
+class _HashedResource(Resource):
+    """A resource that knows its hash: exporters ask for it with every span, and the SDK writes JSON to find it."""
+
+    def __init__(self, same: Resource) -> None:
+        super().__init__(same.attributes, same.schema_url)
+        self._hash = super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
 
 
 def _version(service_name: str) -> str:

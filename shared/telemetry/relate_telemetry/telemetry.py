@@ -9,7 +9,7 @@ from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 from relate_telemetry.auth import Authentication
 from relate_telemetry.instrument import instrument_app, instrument_engine
 from relate_telemetry.names import METERS, SOURCES, ProtocolName, SourceName
-from relate_telemetry.operations import Operations
+from relate_telemetry.operations import NoOperations, Operations
 from relate_telemetry.pipeline import Pipeline
 from relate_telemetry.redaction import UserNames, user_names
 from relate_telemetry.seam import NoTelemetry, ProtocolTelemetry
@@ -56,6 +56,8 @@ class Telemetry:
 
     def operations(self, source: SourceName) -> Operations:
         """The operations of a source, for traced stores and for the API."""
+        if not self.is_enabled:
+            return NoOperations(self._user_names)
         return Operations(self._tracer(source), self._user_names)
 
     def instrument_engine(self, engine: "AsyncEngine") -> None:

@@ -1,8 +1,9 @@
 """The two ways in which the store uses the database: a read of one statement, and a transaction.
 
 A transaction's work is a plain function on SQLAlchemy's `Connection`: in a greenlet that waits for the driver, half of
-what awaiting each statement costs, or in SQLite's own thread. A read runs in autocommit on a connection that is kept: BEGIN, ROLLBACK and the
-pool's bookkeeping cost three times what the read does. Both find out by use whether a connection still stands.
+what awaiting each statement costs, or in SQLite's own thread. A read runs in autocommit on a connection that is kept:
+BEGIN, ROLLBACK and the pool's bookkeeping cost three times what the read does. Both find out by use whether a
+connection still stands.
 """
 
 import asyncio

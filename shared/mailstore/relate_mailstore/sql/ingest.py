@@ -1,12 +1,15 @@
 """Group commit: deliveries that wait at the same time are stored by one transaction, and share its flush to disk.
 
 One writer task takes what waits, stores it, answers everybody, and takes what came meanwhile; so batches grow with the
-load, and nobody waits for a batch to fill. No SQL here: what a batch does is `store_batch`'s affair.
+load. Clients who were just answered and have more to send are back in a moment, one after the other: so a batch waits
+that moment until it has as many as the last one, since a transaction costs as much by itself as several messages do.
+Whoever is alone waits for nobody, once that is known. No SQL here: what a batch does is `store_batch`'s affair.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +18,7 @@ from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.types import Delivery, MessageId, Receipt
 
 BATCH_MESSAGES = 100  # more gain nothing: a message's share of the commit is small beside its own cost by then
+GATHER_SECONDS = 0.002  # at most, for as many as the last batch had: about what a transaction takes
 BATCH_OCTETS = 8 * 1024 * 1024  # a batch holds its mailboxes locked while it sends these; a bigger message goes alone
 
 
@@ -44,6 +48,8 @@ class GroupCommit:
         # As long as there are callers who wait: each holds its own message, the queue only refers to it.
         self._waiting: deque[Accepted] = deque()
         self._arrived = asyncio.Event()
+        self._awaited = 1  # how many must wait for the event to be set
+        self._expected = 1  # as many as the last batch had
         self._writer: asyncio.Task[None] | None = None
         self._closing = False
 
@@ -56,7 +62,8 @@ class GroupCommit:
         if self._closing or self._writer is None:
             raise StoreUnavailable("the store is closed")
         self._waiting.append(accepted)
-        self._arrived.set()
+        if len(self._waiting) >= self._awaited:
+            self._arrived.set()
         return await accepted.receipt
 
     async def close(self) -> None:
@@ -70,12 +77,20 @@ class GroupCommit:
         while await self._something_waits():
             if batch := self._take_batch():
                 await self._settle(batch)
+                self._expected = len(batch)
 
     async def _something_waits(self) -> bool:
-        while not self._waiting and not self._closing:
+        await self._wait_for(1)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHER_SECONDS):
+                await self._wait_for(self._expected)
+        return bool(self._waiting)
+
+    async def _wait_for(self, count: int) -> None:
+        self._awaited = count
+        while len(self._waiting) < count and not self._closing:
             self._arrived.clear()
             await self._arrived.wait()
-        return bool(self._waiting)
 
     def _take_batch(self) -> list[Accepted]:
         """What waits, up to the limits, without those whose callers have gone meanwhile."""

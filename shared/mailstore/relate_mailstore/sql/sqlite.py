@@ -81,10 +81,10 @@ class _Connection(aiosqlite.Connection):
             await asyncio.wait([done])
             raise
 
-    async def _execute(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    async def _execute(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:  # type: ignore[override]
         if current_thread() is self._thread:
-            return function(*args, **kwargs)
-        return await super()._execute(function, *args, **kwargs)
+            return function(*args, **options)
+        return await super()._execute(function, *args, **options)  # type: ignore[no-untyped-call]
 
 
 async def run_in_thread(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:

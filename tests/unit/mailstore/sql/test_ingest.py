@@ -1,6 +1,7 @@
 """Group commit, without a database: how batches form, and who is hurt when one fails."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
@@ -9,7 +10,7 @@ from uuid import UUID
 import pytest
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql.ingest import BATCH_MESSAGES, BATCH_OCTETS, Accepted, GroupCommit, Outcome
+from relate_mailstore.sql.ingest import BATCH_MESSAGES, BATCH_OCTETS, GATHER_SECONDS, Accepted, GroupCommit, Outcome
 from relate_mailstore.types import AccountId, Delivery, Destination, MessageId, Receipt
 
 caller = ContextVar("caller", default="nobody")
@@ -72,6 +73,29 @@ async def test_what_waits_meanwhile_shares_the_next_batch() -> None:
         receipts = await deliver_while_busy(commits, recorder, [accepted(number) for number in range(1, 6)])
     assert recorder.batches == [[0], [1, 2, 3, 4, 5]]
     assert [receipt.batch for receipt in receipts if isinstance(receipt, Receipt)] == [5] * 5
+
+
+async def test_a_batch_waits_for_as_many_as_the_last_one_had() -> None:
+    recorder = Recorder()
+    async with committing(recorder) as commits:
+        await deliver_while_busy(commits, recorder, [accepted(number) for number in (1, 2, 3)])
+        back = [asyncio.create_task(commits.deliver(accepted(number))) for number in (4, 5)]
+        await asyncio.sleep(0)  # the writer has seen them, and waits
+        await commits.deliver(accepted(6))
+        await asyncio.gather(*back)
+    assert recorder.batches == [[0], [1, 2, 3], [4, 5, 6]]
+
+
+async def test_a_batch_waits_a_moment_for_company_and_no_longer() -> None:
+    recorder = Recorder()
+    async with committing(recorder) as commits:
+        await deliver_while_busy(commits, recorder, [accepted(number) for number in (1, 2, 3)])
+        began = time.monotonic()
+        await commits.deliver(accepted(4))
+        alone = time.monotonic()
+        await commits.deliver(accepted(5))
+    assert recorder.batches == [[0], [1, 2, 3], [4], [5]]
+    assert alone - began >= GATHER_SECONDS / 2  # clocks of loops are coarse
 
 
 async def test_a_batch_holds_so_many_messages_at_most() -> None:
