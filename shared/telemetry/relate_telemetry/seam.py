@@ -30,8 +30,7 @@ class Done(NamedTuple):
     linked: str | None = None  # a traceparent: what the transaction is to be linked to
 
 
-@dataclass(frozen=True, slots=True)
-class Pushed:
+class Pushed(NamedTuple):
     """What a client that waits within a command was told unasked: octets, and the origins of what they are about.
 
     `committed` is when the change was, in seconds since the epoch, 0 where that is not known.
