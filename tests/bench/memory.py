@@ -14,13 +14,13 @@ BIG = 30_000_000
 
 
 def measure(directory: Path) -> dict[str, str]:
-    """Each as a text with its unit. Telemetry off: with it on, a session also holds its span."""
+    """Each as a text with its unit, of one process a service. Telemetry off: with it on, a session holds its span."""
     rows = {}
-    with servers.ours("memory", f"sqlite:///{directory}/memory.db", None, 1, directory) as target:
+    with servers.ours("memory", f"sqlite:///{directory}/memory.db", None, 1, directory, reader_workers=1) as target:
         smtp, pop3, _ = target.processes
         rows[f"idle SMTP connection, KiB, {IDLE:,} of them"] = f"{_idle(target.mx, smtp):.1f}"
         rows[f"idle POP3 connection, KiB, {IDLE:,} of them"] = f"{_idle(target.pop3, pop3):.1f}"
-    with servers.ours("big", f"sqlite:///{directory}/big.db", None, 1, directory) as target:
+    with servers.ours("big", f"sqlite:///{directory}/big.db", None, 1, directory, reader_workers=1) as target:
         smtp, pop3, _ = target.processes
         before = peak_kib(smtp), peak_kib(pop3)
         _send_big(target.mx)

@@ -79,7 +79,9 @@ def peer(tools: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def ours(name: str, database: str, collector: str | None, workers: int, directory: Path) -> Iterator[Target]:
+def ours(
+    name: str, database: str, collector: str | None, smtp_workers: int, directory: Path, *, reader_workers: int = 2
+) -> Iterator[Target]:
     """Our SMTP, POP3 and IMAP services as processes of their own; `collector` None is telemetry off."""
     asyncio.run(_seed(database))
     mx, submission, secure, pop3, pop3s, imap, imaps = (free_port() for _ in range(7))
@@ -89,13 +91,13 @@ def ours(name: str, database: str, collector: str | None, workers: int, director
         "Smtp__MxPort": str(mx),
         "Smtp__Port": str(submission),
         "Smtp__SecurePort": str(secure),
-        "Smtp__Workers": str(workers),
+        "Smtp__Workers": str(smtp_workers),
         "Pop3__Port": str(pop3),
         "Pop3__SecurePort": str(pop3s),
-        "Pop3__Workers": "2",
+        "Pop3__Workers": str(reader_workers),
         "Imap__Port": str(imap),
         "Imap__SecurePort": str(imaps),
-        "Imap__Workers": "2",
+        "Imap__Workers": str(reader_workers),
         **({"OTEL_SDK_DISABLED": "true"} if collector is None else {"Otel__Endpoint": collector}),
     }
     with ExitStack() as stack:
