@@ -326,7 +326,7 @@ class Invalid:
     """What is no command. `why` is a sentence for the client and never repeats what it sent.
 
     `tag` is "*" where none could be read. `code` is a response code without brackets: BADCHARSET, TOOBIG, UNKNOWN-CTE.
-    `refused` says that the form was right and the answer is NO, not BAD.
+    `refused` says that the form was right and the answer is NO, not BAD; `saving`, that it was to be a saved search.
     """
 
     tag: str
@@ -334,6 +334,7 @@ class Invalid:
     why: str
     code: str = ""
     refused: bool = False
+    saving: bool = False
 
 
 Command = (

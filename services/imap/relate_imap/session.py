@@ -163,6 +163,8 @@ class ImapSession:
 
     async def _answer(self, command: Command) -> Answer:
         if isinstance(command, Invalid):
+            if command.saving:  # RFC 5182 §2.1: a NO leaves nothing saved
+                self._conversation.saved = ()
             return (answers.no if command.refused else answers.bad)(command.why, command.code)
         rule = COMMANDS[command.verb]
         before = self._conversation.state

@@ -43,7 +43,7 @@ def parse(frame: Frame, utf8: bool = False) -> Command:
     try:
         return production(Cursor(frame.text, frame.literals, head.end(), utf8=utf8), tag, verb)
     except Malformed as error:
-        return Invalid(tag, verb, error.why, error.code, error.refused)
+        return Invalid(tag, verb, error.why, error.code, error.refused, error.saving)
 
 
 def unknown(_: Cursor, tag: str, verb: str) -> Invalid:

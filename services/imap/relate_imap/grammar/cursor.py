@@ -36,11 +36,12 @@ T = TypeVar("T")
 class Malformed(Exception):
     """What does not fit the grammar; the message is a sentence for the client. See `Invalid` for the rest."""
 
-    def __init__(self, why: str, code: str = "", *, refused: bool = False) -> None:
+    def __init__(self, why: str, code: str = "", *, refused: bool = False, saving: bool = False) -> None:
         super().__init__(why)
         self.why = why
         self.code = code
         self.refused = refused
+        self.saving = saving
 
 
 class Cursor:

@@ -107,7 +107,14 @@ def _text(cursor: Cursor) -> str:
 
 
 def _address(field: AddressField, cursor: Cursor) -> SearchKey:
-    return HasAddress(field, _text(cursor))
+    text = _text(cursor)
+    return HasAddress(field, text) if text else HasHeader(field.value, "")
+
+
+def _subject(cursor: Cursor) -> SearchKey:
+    """Without a text, every message that has the field, be it empty (RFC 9051 §6.4.4); of addresses likewise."""
+    text = _text(cursor)
+    return HasSubject(text) if text else HasHeader("SUBJECT", "")
 
 
 def _header(cursor: Cursor) -> SearchKey:
@@ -192,7 +199,7 @@ WITH_ARGUMENT: Mapping[str, Callable[[Cursor], SearchKey]] = {
     "SENTSINCE": partial(_since, DateOf.SENT),
     "SINCE": partial(_since, DateOf.INTERNAL),
     "SMALLER": lambda cursor: Smaller(cursor.number64()),
-    "SUBJECT": lambda cursor: HasSubject(_text(cursor)),
+    "SUBJECT": _subject,
     "TEXT": lambda cursor: HasText(_text(cursor), body_only=False),
     "THREADID": lambda cursor: HasThreadId(_object_id(cursor)),
     "TO": partial(_address, AddressField.TO),

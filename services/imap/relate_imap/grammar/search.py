@@ -26,15 +26,15 @@ def search(cursor: Cursor, tag: str, verb: str) -> Search:
         returning, partial = _returning(cursor)
         cursor.space()
     if cursor.accepts(b"CHARSET "):
-        charset(cursor)
+        charset(cursor, saving=returning is not None and "SAVE" in returning)
         cursor.space()
     return Search(tag, verb, keys(cursor), returning, partial)
 
 
-def charset(cursor: Cursor) -> None:
+def charset(cursor: Cursor, *, saving: bool = False) -> None:
     """A charset that is known: both are read as UTF-8. Raises Malformed."""
     if cursor.astring().upper() not in CHARSETS:
-        raise Malformed("Unknown charset", "BADCHARSET (US-ASCII UTF-8)", refused=True)
+        raise Malformed("Unknown charset", "BADCHARSET (US-ASCII UTF-8)", refused=True, saving=saving)
 
 
 def _returning(cursor: Cursor) -> tuple[frozenset[str], tuple[int, int] | None]:
