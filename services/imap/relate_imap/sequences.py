@@ -10,6 +10,7 @@ MAX_NUMBER = 0xFFFF_FFFF
 STAR = MAX_NUMBER + 1
 """Stands for "*": above every number there is, so that a set with it is resolved by cutting it off at the largest."""
 
+_STAR = b"%d" % STAR
 _NUMBER = rb"(?:\*|[1-9][0-9]{0,9})"
 _ELEMENT = rb"%b(?::%b)?" % (_NUMBER, _NUMBER)
 # Possessive: a set that is wrong at its end is not looked at again from every element.
@@ -37,41 +38,21 @@ def parse_set(octets: bytes) -> SequenceSet | None:
     """A set as it was written, None where it is none."""
     if octets == b"$":
         return SAVED
-    if not _SET.fullmatch(octets):
+    if not _SET.fullmatch(octets) or _STAR in octets:
         return None
-    elements = octets.split(b",")
-    try:
-        if b":" in octets or b"*" in octets:
-            return make_set(map(_parse_range, elements))
-        numbers = sorted(set(map(int, elements)))
-    except OverflowError:
-        return None
-    return SequenceSet(tuple(ranges_of(numbers))) if numbers[-1] <= MAX_NUMBER else None
-
-
-def _parse_range(element: bytes) -> tuple[int, int]:
-    first, _, last = element.partition(b":")
-    start = _parse_number(first)
-    return start, _parse_number(last) if last else start
-
-
-def _parse_number(digits: bytes) -> int:
-    if digits == b"*":
-        return STAR
-    number = int(digits)
-    if number > MAX_NUMBER:
-        raise OverflowError("beyond 32 bits")
-    return number
+    elements = [element.partition(b":") for element in octets.replace(b"*", _STAR).split(b",")]
+    numbers = make_set((int(first), int(last or first)) for first, _, last in elements)
+    return numbers if numbers.ranges[-1][1] <= STAR else None
 
 
 def make_set(ranges: Iterable[tuple[int, int]]) -> SequenceSet:
     """A set of ranges given in any order, either end first."""
     merged: list[tuple[int, int]] = []
-    for first, last in sorted((min(pair), max(pair)) for pair in ranges):
-        if merged and first <= merged[-1][1] + 1:
-            merged[-1] = merged[-1][0], max(merged[-1][1], last)
-        else:
+    for first, last in sorted((one, other) if one <= other else (other, one) for one, other in ranges):
+        if not merged or first > merged[-1][1] + 1:
             merged.append((first, last))
+        elif last > merged[-1][1]:
+            merged[-1] = merged[-1][0], last
     return SequenceSet(tuple(merged))
 
 

@@ -225,16 +225,16 @@ def attributes(draw: st.DrawFn, writer: Writer) -> tuple[bytes, Attribute]:
         return writer.word("BINARY.SIZE") + b"[%b]" % part.encode(), BinarySize(
             Section(part), f"BINARY.SIZE[{part}]".encode()
         )
-    name = writer.word(kind + (".PEEK" if peek else ""))
+    written = writer.word(kind + (".PEEK" if peek else ""))
     if kind == "binary":
         label = f"BINARY[{part}]".encode()
-        return name + b"[%b]" % part.encode() + tail, Body(Section(part), label, peek, partial, binary=True)
+        return written + b"[%b]" % part.encode() + tail, Body(Section(part), label, peek, partial, binary=True)
     kinds = [one for one in SectionText if part or one is not SectionText.MIME]
     chosen = draw(st.sampled_from(kinds))
     with_fields = chosen in (SectionText.FIELDS, SectionText.FIELDS_NOT)
     section = Section(part, chosen, tuple(name.upper() for name in names) if with_fields else ())
     inner = ".".join(filter(None, [part, chosen.value])) + (f" ({' '.join(map(quoted, names))})" if with_fields else "")
-    return name + writer.section(section, names) + tail, Body(section, f"BODY[{inner}]".encode(), peek, partial)
+    return written + writer.section(section, names) + tail, Body(section, f"BODY[{inner}]".encode(), peek, partial)
 
 
 def quoted(name: str) -> str:

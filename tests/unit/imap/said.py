@@ -4,7 +4,6 @@ from relate_imap.commands import Command, Invalid
 from relate_imap.framing import Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.sequences import SequenceSet, make_set
-from relate_wire.dialogue import Prompt
 
 ROOM = 10_000_000  # octets of a message
 
@@ -14,11 +13,10 @@ def understood(octets: bytes, *, utf8: bool = False) -> Command:
     framer = ImapFramer()
     framer.allow(ROOM)
     framer.feed(octets)
-    frames = [frame for frame in iter(framer.next_frame, None) if not isinstance(frame, Prompt)]
+    frames = [frame for frame in iter(framer.next_frame, None) if isinstance(frame, Frame)]
     assert len(frames) == 1, frames
     assert framer.consumed == len(octets)
-    frame: Frame = frames[0]
-    return parse(frame, utf8)
+    return parse(frames[0], utf8)
 
 
 def crlf(text: str) -> bytes:

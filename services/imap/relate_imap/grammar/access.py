@@ -7,6 +7,9 @@ from relate_imap.commands import Authenticate, Bare, Id, Login, Words
 from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 from relate_wire.secret import Secret
 
+# More than there are extensions.
+MAX_WORDS = 100
+
 _INITIAL = re.compile(rb"[A-Za-z0-9+/=]+")
 
 
@@ -42,11 +45,8 @@ def authenticate(cursor: Cursor, tag: str, _: str) -> Authenticate:
 
 def words(cursor: Cursor, tag: str, verb: str) -> Words:
     """ENABLE capability …, COMPRESS algorithm"""
-    found: list[str] = []
-    while not found or not cursor.at_end:
-        cursor.space()
-        found.append(cursor.word())
-    return Words(tag, verb, tuple(found))
+    cursor.space()
+    return Words(tag, verb, (cursor.word(), *cursor.others(Cursor.word, MAX_WORDS)))
 
 
 def identify(cursor: Cursor, tag: str, _: str) -> Id:

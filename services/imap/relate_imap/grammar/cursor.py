@@ -177,7 +177,9 @@ class Cursor:
 
     # --- lists
 
-    def parenthesized(self, element: "Callable[[Cursor], T]", *, may_be_empty: bool = False) -> list[T]:
+    def parenthesized(
+        self, element: "Callable[[Cursor], T]", *, may_be_empty: bool = False, most: int = MAX_ELEMENTS
+    ) -> list[T]:
         """Elements in parentheses, a space between two of them. Raises Malformed."""
         self.expect(b"(", "A parenthesis is expected")
         if may_be_empty and self.accepts(b")"):
@@ -186,8 +188,18 @@ class Cursor:
         while not self.accepts(b")"):
             self.space()
             elements.append(element(self))
-            if len(elements) > MAX_ELEMENTS:
+            if len(elements) > most:
                 raise Malformed("The list is too long")
+        return elements
+
+    def others(self, element: "Callable[[Cursor], T]", most: int = MAX_ELEMENTS) -> list[T]:
+        """Elements up to the command's end, a space before each of them. Raises Malformed."""
+        elements: list[T] = []
+        while not self.at_end:
+            self.space()
+            elements.append(element(self))
+            if len(elements) > most:
+                raise Malformed("Too many arguments")
         return elements
 
 

@@ -45,11 +45,7 @@ _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")  # RFC 8474 §7
 def keys(cursor: Cursor) -> SearchKey:
     """Keys up to the command's end, all of which are to match. Raises Malformed."""
     reader = KeyReader(cursor)
-    found = [reader.key()]
-    while not cursor.at_end:
-        cursor.space()
-        found.append(reader.key())
-    return _all_of(found)
+    return _all_of([reader.key(), *cursor.others(lambda _: reader.key())])
 
 
 class KeyReader:

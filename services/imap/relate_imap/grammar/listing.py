@@ -13,6 +13,9 @@ STATUS_ITEMS = frozenset(
 SELECTION_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
 
+# Each is held against every name.
+MAX_PATTERNS = 100
+
 
 class Returning(NamedTuple):
     """One return option; only STATUS has items."""
@@ -31,7 +34,7 @@ def list_mailboxes(cursor: Cursor, tag: str, verb: str) -> List:
     reference = name(cursor)
     cursor.space()
     several = cursor.sees(b"(")
-    patterns = cursor.parenthesized(pattern) if several else [pattern(cursor)]
+    patterns = cursor.parenthesized(pattern, most=MAX_PATTERNS) if several else [pattern(cursor)]
     returns = not cursor.at_end
     returning = _returning(cursor) if returns else []
     cursor.end()

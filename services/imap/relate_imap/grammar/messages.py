@@ -11,10 +11,8 @@ def append(cursor: Cursor, tag: str, _: str) -> Append:
     """APPEND mailbox message …"""
     cursor.space()
     name = mailbox(cursor)
-    messages = [_message(cursor)]
-    while not cursor.at_end:
-        messages.append(_message(cursor))
-    return Append(tag, name, tuple(messages))
+    cursor.space()
+    return Append(tag, name, (_message(cursor), *cursor.others(_message)))
 
 
 def replace(cursor: Cursor, tag: str, verb: str) -> Replace:
@@ -23,6 +21,7 @@ def replace(cursor: Cursor, tag: str, verb: str) -> Replace:
     number = 0 if cursor.accepts(b"*") else cursor.number(1)
     cursor.space()
     name = mailbox(cursor)
+    cursor.space()
     message = _message(cursor)
     cursor.end()
     return Replace(tag, verb, number, name, message)
@@ -30,7 +29,6 @@ def replace(cursor: Cursor, tag: str, verb: str) -> Replace:
 
 def _message(cursor: Cursor) -> Appended:
     """[(flag …)] [date-time] literal, or UTF8 (literal8)"""
-    cursor.space()
     flags, moment = FlagList(), None
     if cursor.sees(b"("):
         flags = flag_list(cursor)

@@ -3,9 +3,13 @@
 import binascii
 import re
 
-from relate_imap.grammar.cursor import LIST_CHAR, Cursor, text_of
+from relate_imap.grammar.cursor import LIST_CHAR, Cursor, Malformed, text_of
 
 INBOX = "INBOX"
+
+# Longer than any name that can be created, however it is encoded.
+MAX_NAME = 4000
+
 _INBOX = re.compile(r"inbox(?=/|\Z)", re.IGNORECASE | re.ASCII)
 _PATTERN = re.compile(LIST_CHAR + rb"+")
 
@@ -33,6 +37,8 @@ def pattern(cursor: Cursor) -> str:
 
 def decode(octets: bytes, *, utf8: bool = False) -> str:
     """A name as text: modified UTF-7 where it is just that, else UTF-8. Raises Malformed."""
+    if len(octets) > MAX_NAME:
+        raise Malformed("The name is too long")
     text = text_of(octets)
     if utf8 or "&" not in text or not text.isascii():
         return text

@@ -1,7 +1,7 @@
 """STORE, COPY, MOVE, UID EXPUNGE: what is done to messages (RFC 9051 §6.4.6-8, RFC 4315, RFC 7162 §3.1.3)."""
 
 from relate_imap.commands import Copy, FlagList, Store, StoreMode, UidExpunge
-from relate_imap.grammar.cursor import MAX_ELEMENTS, Cursor, Malformed
+from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.flags import collect, flag, flag_list
 from relate_imap.grammar.names import mailbox
 
@@ -59,8 +59,4 @@ def _unchanged_since(cursor: Cursor) -> int:
 def _flags(cursor: Cursor) -> FlagList:
     if cursor.sees(b"("):
         return flag_list(cursor)
-    flags = [flag(cursor)]
-    while not cursor.at_end and len(flags) < MAX_ELEMENTS:
-        cursor.space()
-        flags.append(flag(cursor))
-    return collect(flags)
+    return collect([flag(cursor), *cursor.others(flag)])

@@ -1,0 +1,205 @@
+"""What is huge or hostile: read once, in as many steps as it has elements, or refused.
+
+Steps are calls of functions, ours and the interpreter's: they are the same on every machine. What a single call does
+with a megabyte is left to the time limit of the tests, which nothing quadratic would meet.
+"""
+
+import sys
+from collections.abc import Callable
+
+import pytest
+
+from relate_imap.commands import Append, Copy, Invalid, Search
+from relate_imap.framing import MAX_TEXT, Frame, ImapFramer
+from relate_imap.grammar import parse
+from relate_imap.grammar.access import MAX_WORDS
+from relate_imap.grammar.cursor import MAX_ELEMENTS
+from relate_imap.grammar.listing import MAX_PATTERNS
+from relate_imap.search_keys import And, HasSubject
+from relate_wire.dialogue import Prompt
+from tests.unit.imap.said import understood
+
+
+def steps(work: Callable[[], object]) -> int:
+    """How many functions were called."""
+    count = 0
+
+    def profile(_: object, event: str, __: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def uids(count: int) -> bytes:
+    return b",".join(b"%d" % number for number in range(100_000_000, 100_000_000 + 2 * count, 2))
+
+
+def ranges(count: int) -> bytes:
+    return b",".join(b"%d:%d" % (number + 1, number) for number in range(3 * count, 0, -3))
+
+
+GROWING: list[tuple[str, Callable[[int], bytes]]] = [
+    ("numbers", lambda count: b"UID COPY " + uids(count) + b" x"),
+    ("ranges", lambda count: b"UID COPY " + ranges(count) + b" x"),
+    ("keys", lambda count: b"SEARCH" + b" SEEN" * count),
+    ("strings", lambda count: b"SEARCH" + b' SUBJECT "a\\"b"' * count),
+    ("flags", lambda count: b"STORE 1 FLAGS (" + b" ".join(b"k%d" % number for number in range(count)) + b")"),
+    ("attributes", lambda count: b"FETCH 1 (" + b" ".join(b"BODY[%d]" % (n + 1) for n in range(count)) + b")"),
+    ("fields", lambda count: b"FETCH 1 BODY[HEADER.FIELDS (" + b" ".join([b"x"] * count) + b")]"),
+    ("names", lambda count: b"DELETE " + b"&AOk-" * (count // 3)),
+    ("patterns", lambda count: b'LIST "" (' + b" ".join([b"a&AOk-*"] * (count // 20)) + b")"),
+]
+
+
+@pytest.mark.parametrize("written", [it for _, it in GROWING], ids=[name for name, _ in GROWING])
+def test_twice_as_much_takes_twice_the_steps(written: Callable[[int], bytes]) -> None:
+    once, twice = (Frame(b"a " + written(count)) for count in (1000, 2000))
+    assert not isinstance(parse(twice), Invalid)
+
+    assert steps(lambda: parse(twice)) <= 2.1 * steps(lambda: parse(once))
+
+
+def fed_in_pieces(octets: bytes, size: int) -> int:
+    """Steps of a framer that is fed pieces of a size."""
+    framer = ImapFramer()
+    framer.allow(10 * MAX_TEXT)
+    pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
+
+    def feed() -> None:
+        for piece in pieces:
+            framer.feed(piece)
+            while framer.next_frame() is not None:
+                pass
+
+    return steps(feed)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        lambda count: b"a NOOP\r\n" * count,
+        lambda count: b"a X {3+}\r\nabc\r\n" * count,
+        lambda count: b"a X" + b" {1+}\r\n\n" * (count // 4) + b"\r\n",
+        lambda count: b"a " + b"x" * 8 * count + b"\r\n",
+        lambda count: b"a APPEND x {%d+}\r\n" % (8 * count) + b"\n" * 8 * count + b"\r\n",
+    ],
+)
+@pytest.mark.parametrize("size", [1, 100, 1_000_000])
+def test_a_framer_takes_a_fixed_number_of_steps_for_each_octet(written: Callable[[int], bytes], size: int) -> None:
+    assert fed_in_pieces(written(2000), size) <= 2.1 * fed_in_pieces(written(1000), size) + 100
+
+
+def test_a_hundred_thousand_uids_fit() -> None:
+    command = understood(b"a UID COPY " + uids(100_000) + b" x\r\n")
+
+    assert isinstance(command, Copy)
+    assert len(command.numbers.ranges) == 100_000
+
+
+MEGABYTE = MAX_TEXT - 100
+HOSTILE = [
+    b"a" * MEGABYTE,
+    b"a " + b"a" * MEGABYTE,
+    b"a" + b" " * MEGABYTE,
+    b"a UID" + b" " * MEGABYTE,
+    b'a LOGIN "' + b"a" * MEGABYTE,
+    b'a LOGIN "' + b"\\\\" * (MEGABYTE // 2),
+    b'a LOGIN "' + b'\\"' * (MEGABYTE // 2),
+    b'a LOGIN "' + b'a\\"' * (MEGABYTE // 3),
+    b'a LOGIN "' + b"\xff" * MEGABYTE + b'" x',
+    b"a LOGIN " + b"(" * MEGABYTE,
+    b"a SEARCH " + b"(" * MEGABYTE,
+    b"a SEARCH " + b"NOT " * (MEGABYTE // 4),
+    b"a SEARCH " + b"OR " * (MEGABYTE // 3),
+    b"a SEARCH " + b"ALL " * (MEGABYTE // 4),
+    b"a SEARCH " + b"(ALL) " * (MEGABYTE // 6),
+    b"a SEARCH SUBJECT " + b"{" * MEGABYTE,
+    b"a COPY " + b"1," * (MEGABYTE // 2),
+    b"a COPY " + b"1:" * (MEGABYTE // 2),
+    b"a COPY " + b"9" * MEGABYTE,
+    b"a COPY " + b"1," * (MEGABYTE // 2 - 10) + b"0 x",
+    b"a COPY " + b"1:2," * (MEGABYTE // 4) + b"4294967296 x",
+    b"a FETCH 1 BODY[" + b"1." * (MEGABYTE // 2),
+    b"a FETCH 1 BODY[" + b"1" * MEGABYTE,
+    b"a FETCH 1 (" + b"FLAGS " * (MEGABYTE // 6),
+    b"a FETCH 1 " + b"." * MEGABYTE,
+    b"a FETCH 1 BODY[HEADER.FIELDS (" + b"x " * (MEGABYTE // 2),
+    b"a STORE 1 FLAGS " + b"x " * (MEGABYTE // 2),
+    b"a STORE 1 FLAGS " + b"(" * MEGABYTE,
+    b"a LIST " + b"(" * MEGABYTE,
+    b'a LIST "" (' + b"* " * (MEGABYTE // 2),
+    b"a ID (" + b'"a" NIL ' * (MEGABYTE // 8),
+    b"a ENABLE" + b" X" * (MEGABYTE // 2) + b" ",
+    b"a STATUS x (" + b"MESSAGES " * (MEGABYTE // 9),
+    b"a DELETE " + b"&" * MEGABYTE + b" ",
+    b"a DELETE " + b"&AOk-" * (MEGABYTE // 5) + b" ",
+    b"a SEARCH MODSEQ " + b'"x" ' * (MEGABYTE // 4),
+    b"a SEARCH ON " + b"1" * MEGABYTE,
+]
+
+
+@pytest.mark.parametrize("octets", HOSTILE, ids=[octets[:30].decode("latin-1") for octets in HOSTILE])
+def test_a_megabyte_of_nonsense_is_refused(octets: bytes) -> None:
+    assert isinstance(understood(octets + b"\r\n"), Invalid)
+    assert steps(lambda: parse(Frame(octets))) < len(octets)
+
+
+@pytest.mark.parametrize(
+    ("start", "element", "end", "most"),
+    [
+        (b"FETCH 1 (", b"BODY[%d]", b")", MAX_ELEMENTS),
+        (b"STORE 1 FLAGS (", b"k%d", b")", MAX_ELEMENTS),
+        (b"STORE 1 FLAGS x ", b"k%d", b"", MAX_ELEMENTS),
+        (b'LIST "" (', b"a%d", b")", MAX_PATTERNS),
+        (b"ENABLE X ", b"a%d", b"", MAX_WORDS),
+        (b"SEARCH ", b"%d", b"", MAX_ELEMENTS),
+    ],
+)
+def test_lists_have_a_limit(start: bytes, element: bytes, end: bytes, most: int) -> None:
+    elements = [element % number for number in range(1, most + 2)]
+
+    assert not isinstance(parse(Frame(b"a " + start + b" ".join(elements[:-1]) + end)), Invalid)
+    assert isinstance(parse(Frame(b"a " + start + b" ".join(elements) + end)), Invalid)
+
+
+def test_pipelined_commands_are_not_copied() -> None:
+    """Each frame is a piece of what was fed, and what was fed stays where it is until all of it is handed out."""
+    framer = ImapFramer()
+    framer.feed(b"a NOOP\r\n" * 1000)
+    fed = framer._data
+
+    for _ in range(1000):
+        assert framer._data is fed
+        assert framer.next_frame() == Frame(b"a NOOP")
+
+
+def test_a_message_is_handed_on_as_it_came() -> None:
+    """The literal of a frame is the message of the command: fifty megabytes are not copied by the grammar."""
+    framer = ImapFramer()
+    framer.allow(10 * MAX_TEXT)
+    framer.feed(b"a APPEND x {%d}\r\n" % (5 * MAX_TEXT))
+    assert isinstance(framer.next_frame(), Prompt)
+    for _ in range(5):
+        framer.feed(b"m" * MAX_TEXT)
+        assert framer.next_frame() is None
+    framer.feed(b"\r\n")
+    frame = framer.next_frame()
+    assert isinstance(frame, Frame)
+
+    command = parse(frame)
+
+    assert isinstance(command, Append)
+    assert command.messages[0].octets is frame.literals[0]
+
+
+def test_strings_of_many_literals() -> None:
+    command = understood(b"a SEARCH" + b" SUBJECT {2+}\r\n\xc3\xa9" * 1000 + b"\r\n")
+
+    assert command == Search("a", "SEARCH", And((HasSubject("é"),) * 1000))
