@@ -17,6 +17,8 @@ from tests.containers.prometheus import Prometheus
 
 HERE = Path(__file__).parent
 LIMIT = 900  # seconds for a test: the first one waits for images to be built
+STACKS = {"stack", "scaled"}
+"""Fixtures that are up once: what asks for them runs in one worker, the rest beside it."""
 LAST = ("test_sampling", "test_trouble")
 """Modules that stop services, or exchange them."""
 
@@ -27,7 +29,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     ours = [item for item in items if HERE in item.path.parents]
     for item in ours:
         item.add_marker(pytest.mark.containers)
-        item.add_marker(pytest.mark.xdist_group("containers"))
+        if STACKS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("containers"))
         item.add_marker(pytest.mark.timeout(LIMIT))
     ours.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
     places = [place for place, item in enumerate(items) if HERE in item.path.parents]
