@@ -107,7 +107,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
         return re.compile(r"(?!)")
     text = "".join(_translate(piece) for piece in pieces)
     head = pattern.partition(DELIMITER)[0]
-    if head.upper() == INBOX:  # INBOX is one in any case (RFC 9051 §5.1)
+    if head.lower() == INBOX.lower():  # INBOX is one in any case (RFC 9051 §5.1)
         text = INBOX + text[len(head) :]
     return re.compile(text, re.DOTALL)
 

@@ -36,7 +36,7 @@ _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
 
 def canonical_name(name: str) -> str:
     """The name under which a mailbox is kept: INBOX is one in any case (RFC 9051 §5.1), all others are as they are."""
-    return INBOX if name.upper() == INBOX else name
+    return INBOX if name.lower() == INBOX.lower() else name
 
 
 def other_than_inbox(name: str) -> str:

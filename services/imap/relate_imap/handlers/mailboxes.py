@@ -87,7 +87,7 @@ def new_name(name: str) -> str:
         raise Refused("The name is too long", "LIMIT")
     if any(character in "*%" or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise Refused("A character of the name is not allowed", "CANNOT")
-    if levels[0].upper() == INBOX:
+    if levels[0].lower() == INBOX.lower():
         levels[0] = INBOX
     return DELIMITER.join(levels)
 

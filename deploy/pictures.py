@@ -1,0 +1,199 @@
+"""Pictures of the running stack for the documentation, drawn from what Jaeger and Prometheus answer.
+
+python -m deploy.pictures --jaeger http://127.0.0.1:16686 --prometheus http://127.0.0.1:9090
+
+There must be something to see: a message delivered and fetched, and some minutes of `make demo`.
+"""
+
+import argparse
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+IMAGES = Path(__file__).parent.parent / "docs" / "images"
+WIDTH, ROW, NAMES = 860, 22, 300
+COLOURS = {"relate-smtp": "#0284c7", "relate-imap": "#7c3aed", "relate-pop3": "#0d9488", "relate-api": "#b45309"}
+
+# The documented queries, and what the picture calls them.
+QUERIES = {
+    "SMTP: share of failed logins": "rate(smtp_auth_failures_total[5m]) / rate(smtp_auth_attempts_total[5m])",
+    "POP3 and IMAP: sessions": '{__name__=~"(pop3|imap)_sessions_active"}',
+    "POP3: commands a second": "sum by (command) (rate(pop3_commands_total[5m]))",
+    "IMAP: messages retrieved a second": "rate(imap_messages_retrieved_total[5m])",
+}
+
+
+@dataclass(frozen=True)
+class Span:
+    """One row of a trace. Times are in microseconds."""
+
+    name: str
+    service: str
+    start: int
+    duration: int
+    depth: int
+
+
+def main() -> None:
+    """Draw both."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--jaeger", default="http://127.0.0.1:16686")
+    parser.add_argument("--prometheus", default="http://127.0.0.1:9090")
+    options = parser.parse_args()
+    (IMAGES / "message.svg").write_text(draw_message(options.jaeger))
+    (IMAGES / "queries.svg").write_text(draw_queries(options.prometheus))
+
+
+# --- a message, followed from its delivery to its reader
+
+
+def draw_message(jaeger: str) -> str:
+    """The trace of the last FETCH of a message, and of the delivery that it is linked to."""
+    fetch = max(_traces(jaeger, "relate-imap", "imap.command.fetch"), key=_begin, default=None) or _nothing("FETCH")
+    linked = [
+        reference["traceID"]
+        for span in fetch["spans"]
+        for reference in span["references"]
+        if reference["refType"] == "FOLLOWS_FROM" and reference["traceID"] != fetch["traceID"]
+    ]
+    traces = [_trace(jaeger, trace_id) for trace_id in linked]
+    delivery = next((trace for trace in traces if _has(trace, "smtp.transaction")), None) or _nothing("delivery")
+    upper, lower = list(rows(delivery)), list(rows(fetch))
+    middle = 50 + ROW * len(upper)
+    parts = [
+        _text(16, 26, "The delivery: one trace from MAIL to the last reply", "title"),
+        *_bars(upper, 36),
+        f'<path d="M 30 {middle - 8} V {middle + 22}" stroke="#475569" stroke-dasharray="4 3" fill="none"/>',
+        _text(42, middle + 12, "a link: FETCH names the transaction that delivered what it reads", "small"),
+        _text(16, middle + 46, "The reading: one trace for each IMAP command", "title"),
+        *_bars(lower, middle + 56),
+    ]
+    return _page(middle + 70 + ROW * len(lower), parts)
+
+
+def rows(trace: dict[str, Any]) -> Iterator[Span]:
+    """The spans of a trace, parents before children, as they began."""
+    services = {key: process["serviceName"] for key, process in trace["processes"].items()}
+    known = {span["spanID"] for span in trace["spans"]}
+    below: dict[str, list[dict[str, Any]]] = {}
+    for span in sorted(trace["spans"], key=lambda span: span["startTime"]):
+        parent = next((one["spanID"] for one in span["references"] if one["refType"] == "CHILD_OF"), "")
+        below.setdefault(parent if parent in known else "", []).append(span)
+
+    def walk(parent: str, depth: int) -> Iterator[Span]:
+        for span in below.get(parent, []):
+            service = services[span["processID"]]
+            yield Span(span["operationName"], service, span["startTime"], span["duration"], depth)
+            yield from walk(span["spanID"], depth + 1)
+
+    return walk("", 0)
+
+
+def _bars(spans: Sequence[Span], top: int) -> Iterator[str]:
+    begin = min(span.start for span in spans)
+    scale = (WIDTH - NAMES - 90) / max(span.start + span.duration - begin for span in spans)
+    for number, span in enumerate(spans):
+        y, x = top + number * ROW, NAMES + (span.start - begin) * scale
+        width = max(span.duration * scale, 2)
+        yield _text(16 + 14 * span.depth, y + 14, span.name)
+        colour = COLOURS.get(span.service)
+        yield f'<rect x="{x:.1f}" y="{y + 3}" width="{width:.1f}" height="14" rx="2" fill="{colour}"/>'
+        yield _text(x + width + 6, y + 14, f"{span.duration / 1000:.2f} ms", "small")
+
+
+def _traces(jaeger: str, service: str, operation: str) -> list[dict[str, Any]]:
+    answer = httpx.get(
+        f"{jaeger}/api/traces", params={"service": service, "operation": operation, "limit": 50, "lookback": "1h"}
+    )
+    found: list[dict[str, Any]] = answer.raise_for_status().json()["data"]
+    return [trace for trace in found if any(len(span["references"]) > 1 for span in trace["spans"])]
+
+
+def _trace(jaeger: str, trace_id: str) -> dict[str, Any]:
+    answer = httpx.get(f"{jaeger}/api/traces/{trace_id}").raise_for_status()
+    found: dict[str, Any] = answer.json()["data"][0]
+    return found
+
+
+def _begin(trace: dict[str, Any]) -> int:
+    return min(int(span["startTime"]) for span in trace["spans"])
+
+
+def _has(trace: dict[str, Any], operation: str) -> bool:
+    return any(span["operationName"] == operation for span in trace["spans"])
+
+
+def _nothing(what: str) -> Any:
+    raise SystemExit(f"Jaeger has no {what} to show: deliver a message and fetch it")
+
+
+# --- the documented queries
+
+
+def draw_queries(prometheus: str) -> str:
+    """Half an hour of each."""
+    parts: list[str] = []
+    for number, (title, query) in enumerate(QUERIES.items()):
+        x, y = 16 + number % 2 * 424, 16 + number // 2 * 176
+        parts += [
+            f'<rect x="{x}" y="{y}" width="404" height="160" rx="6" fill="#fff" stroke="#94a3b8"/>',
+            _text(x + 12, y + 22, title, "title"),
+            _text(x + 12, y + 38, query, "code"),
+            *_lines(prometheus, query, x + 12, y + 52),
+        ]
+    return _page(16 + 176 * -(-len(QUERIES) // 2), parts)
+
+
+def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
+    width, height = 330, 92
+    now = time.time()
+    answer = httpx.get(
+        f"{prometheus}/api/v1/query_range", params={"query": query, "start": now - 1200, "end": now, "step": 15}
+    )
+    series = [one["values"] for one in answer.raise_for_status().json()["data"]["result"]]
+    values = [float(value) for one in series for _, value in one if value != "NaN"]
+    highest = max(values, default=0) or 1
+    yield f'<path d="M {left} {top} V {top + height} H {left + width}" stroke="#94a3b8" fill="none"/>'
+    yield _text(left + width + 4, top + 10, f"{highest:.3g}", "small")
+    yield _text(left + width + 4, top + height, "0", "small")
+    for number, points in enumerate(series[:8]):
+        path = " L ".join(
+            f"{left + (at - now + 1200) / 1200 * width:.1f} {top + height - float(value) / highest * height:.1f}"
+            for at, value in points
+            if value != "NaN"
+        )
+        colour = list(COLOURS.values())[number % len(COLOURS)]
+        yield f'<path d="M {path}" stroke="{colour}" stroke-width="1.5" fill="none"/>' if path else ""
+
+
+# --- both
+
+
+def _text(x: float, y: float, text: str, kind: str = "") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" class="{kind}">{escape(text)}</text>'
+
+
+def _page(height: int, parts: Sequence[str]) -> str:
+    style = (
+        "text { fill: #0f172a } .title { font-weight: 600 } .small { font-size: 11px; fill: #475569 }"
+        " .code { font: 10px ui-monospace, monospace; fill: #475569 }"
+    )
+    box = f'viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="13"'
+    return "\n".join(
+        [
+            f'<svg xmlns="http://www.w3.org/2000/svg" {box}>',
+            f"<style>{style}</style>",
+            f'<rect width="{WIDTH}" height="{height}" fill="#f8fafc"/>',
+            *parts,
+            "</svg>\n",
+        ]
+    )
+
+
+if __name__ == "__main__":
+    main()
