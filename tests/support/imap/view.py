@@ -1,0 +1,110 @@
+"""What a client knows of its mailbox, going by what the server says and by nothing else (RFC 9051 §7).
+
+It is strict where a real client would be lost: a number that stands for no message, UIDs that do not ascend, a message
+that is gone while numbers are in use.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from tests.support.imap.answers import Response, Value, as_list, as_number, as_numbers, as_pairs, as_text
+
+_NUMBERS_IN_USE = ("FETCH", "STORE", "SEARCH", "SORT", "THREAD")
+
+
+@dataclass
+class Message:
+    """One message; None is what was not said."""
+
+    uid: int | None = None
+    flags: frozenset[str] | None = None
+
+
+class ClientView:
+    """The selected mailbox. Keywords in lower case, \\Recent left out."""
+
+    def __init__(self) -> None:
+        self.messages: list[Message] = []
+
+    def __len__(self) -> int:
+        return len(self.messages)
+
+    @property
+    def uids(self) -> list[int]:
+        """Those that are known."""
+        return [message.uid for message in self.messages if message.uid is not None]
+
+    @property
+    def unknown(self) -> list[int]:
+        """The numbers of messages of which a client would ask for UID and flags."""
+        return [n for n, message in enumerate(self.messages, 1) if message.uid is None or message.flags is None]
+
+    def apply(self, responses: Iterable[Response], verb: str = "") -> None:
+        """Take over what was said in answer to a command with this verb ("UID FETCH"). Raises AssertionError."""
+        for response in responses:
+            match response.kind:
+                case "EXISTS":
+                    self._exists(response.number or 0)
+                case "EXPUNGE" | "VANISHED" if "EARLIER" in _words(response.values):
+                    pass  # of messages that this client did not know any more
+                case "EXPUNGE":
+                    assert verb not in _NUMBERS_IN_USE, f"EXPUNGE while {verb} uses numbers"
+                    self._expunge(response.number or 0)
+                case "VANISHED":
+                    assert verb not in _NUMBERS_IN_USE, f"VANISHED while {verb} uses numbers"
+                    self._vanish(as_numbers(response.values[-1]))
+                case "FETCH":
+                    self._fetch(response)
+        uids = self.uids
+        assert uids == sorted(set(uids)), f"UIDs do not ascend: {uids}"
+
+    def change(self, numbers: Iterable[int], mode: str, flags: frozenset[str]) -> None:
+        """What a client assumes after a STORE with .SILENT that was answered OK."""
+        for number in numbers:
+            message = self.messages[number - 1]
+            if message.flags is not None:
+                kept = {"+": message.flags | flags, "-": message.flags - flags}
+                message.flags = kept.get(mode, flags)
+            elif not mode:
+                message.flags = flags
+
+    def numbers_of(self, uids: Iterable[int]) -> list[int]:
+        """The numbers of messages by UID."""
+        wanted = set(uids)
+        return [number for number, message in enumerate(self.messages, 1) if message.uid in wanted]
+
+    def _exists(self, count: int) -> None:
+        assert count >= len(self.messages), f"EXISTS {count} after {len(self.messages)}"
+        self.messages.extend(Message() for _ in range(count - len(self.messages)))
+
+    def _expunge(self, number: int) -> None:
+        assert 1 <= number <= len(self.messages), f"EXPUNGE {number} of {len(self.messages)}"
+        del self.messages[number - 1]
+
+    def _vanish(self, uids: Iterable[int]) -> None:
+        for uid in uids:
+            known = self.numbers_of([uid])
+            unheard = [number for number, message in enumerate(self.messages, 1) if message.uid is None]
+            number = next(iter(known or unheard), 0)
+            assert number, f"VANISHED {uid}, which never was there"
+            del self.messages[number - 1]
+
+    def _fetch(self, response: Response) -> None:
+        number = response.number or 0
+        assert 1 <= number <= len(self.messages), f"FETCH {number} of {len(self.messages)}"
+        message, items = self.messages[number - 1], as_pairs(as_list(response.values[0]))
+        if "UID" in items:
+            uid = as_number(items["UID"])
+            assert message.uid in (None, uid), f"number {number} was UID {message.uid} and is {uid}"
+            message.uid = uid
+        if "FLAGS" in items:
+            message.flags = flags_of(items["FLAGS"])
+
+
+def flags_of(value: Value) -> frozenset[str]:
+    """A flag list as a view holds it."""
+    return frozenset(as_text(flag).lower() for flag in as_list(value)) - {"\\recent"}
+
+
+def _words(values: tuple[Value, ...]) -> tuple[str, ...]:
+    return tuple(as_text(word).upper() for value in values if isinstance(value, tuple) for word in value)

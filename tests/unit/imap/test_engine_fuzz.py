@@ -1,0 +1,131 @@
+"""Whatever a client says: it is answered or refused, in the grammar, and nothing goes wrong inside."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.integration.imap.corpus import MESSAGES
+from tests.integration.imap.exchange import read_exchanges
+from tests.support.imap.answers import Reader
+from tests.support.imap.engine import KEY, Talk, context_of
+from tests.support.world import World
+
+USER = "fuzz@example.test"
+BEGINNINGS = {
+    "greeted": [],
+    "logged in": [f"LOGIN {USER} {KEY}"],
+    "selected": [f"LOGIN {USER} {KEY}", "SELECT INBOX"],
+    "resynchronized": [f"LOGIN {USER} {KEY}", "ENABLE QRESYNC UTF8=ACCEPT IMAP4rev2", "SELECT INBOX (CONDSTORE)"],
+    "idling": [f"LOGIN {USER} {KEY}", "SELECT INBOX", "IDLE"],
+    "authenticating": ["AUTHENTICATE PLAIN"],
+    "in a literal": [f"LOGIN {USER} {KEY}", "SELECT INBOX", "APPEND INBOX {100}"],
+}
+
+COMMANDS = sorted({command for exchange in read_exchanges() for _, command in exchange.steps if "«" not in command})
+PIECES = [
+    *(
+        b" ",
+        b"(",
+        b")",
+        b"[",
+        b"]",
+        b'"',
+        b"\\",
+        b"{",
+        b"}",
+        b"*",
+        b"%",
+        b"<",
+        b">",
+        b":",
+        b",",
+        b".",
+        b"$",
+        b"&",
+        b"+",
+    ),
+    *(b"\0", b"\r", b"\n", b"\r\n", b"\x7f", b"\x80", b"\xff", b"{3}\r\nabc", b"{3+}\r\nabc", b"~{3+}\r\n\0\xff\r"),
+    *(b"0", b"1", b"4294967295", b"4294967296", b"18446744073709551616", b"-1", b"1:*", b"$", b"NIL", b"INBOX"),
+    *(
+        b"UID",
+        b"NOT",
+        b"OR",
+        b"BODY[",
+        b"HEADER.FIELDS",
+        b"RETURN (",
+        b"CHARSET",
+        b"UTF8 (~{2+}\r\nab)",
+        b"PARTIAL 1:2",
+    ),
+]
+
+raw = st.binary(max_size=200)
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> bytes:
+    """A command of the exchanges, with some of it taken away, doubled, or replaced."""
+    octets = draw(st.sampled_from(COMMANDS)).encode("utf-8", "surrogateescape")
+    for _ in range(draw(st.integers(0, 4))):
+        start = draw(st.integers(0, len(octets)))
+        stop = min(len(octets), start + draw(st.integers(0, 6)))
+        octets = octets[:start] + draw(st.sampled_from(PIECES) | raw) + octets[stop:]
+    return b"x " + octets + draw(st.sampled_from([b"\r\n", b"\n", b"", b"\r"]))
+
+
+inputs = st.lists(mutated() | raw, min_size=1, max_size=20)
+
+
+@pytest.fixture(scope="module")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(said=inputs)
+def test_anything_is_answered_or_refused(runner: asyncio.Runner, beginning: list[str], said: list[bytes]) -> None:
+    runner.run(say(beginning, said))
+
+
+async def say(beginning: list[str], said: list[bytes]) -> None:
+    world = World()
+    await world.add_user(USER, KEY)
+    for name in ("plain", "report", "forward", "bare"):
+        await world.add_message(MESSAGES[name])
+    talk, reader = Talk(context_of(world)), Reader()
+    await talk.connection.settle()
+    for octets in [*(f"a {command}\r\n".encode() for command in beginning), *said]:
+        if talk.connection.closed:
+            break
+        await talk.connection.send(octets)
+        list(reader.feed(talk.connection.take()))
+    assert talk.connection.errors == []
+    if not talk.connection.closed:
+        await talk.connection.vanish()
+    assert not reader.rest
+
+
+@pytest.mark.parametrize("beginning", ["logged in", "selected", "resynchronized"])
+async def test_every_command_of_the_exchanges_is_answered(beginning: str) -> None:
+    for start in range(0, len(COMMANDS), 100):
+        said = [f"x {command}\r\n".encode("utf-8", "surrogateescape") for command in COMMANDS[start : start + 100]]
+        await say(
+            BEGINNINGS[beginning], [octets for octets in said if octets[2:8].upper() not in (b"LOGOUT", b"COMPRE")]
+        )
+
+
+async def test_a_session_that_was_told_nonsense_still_works() -> None:
+    world = World()
+    await world.add_user(USER, KEY)
+    talk = Talk(context_of(world))
+    await talk.log_in(USER)
+    for piece in PIECES:
+        if b"{" not in piece and b"\n" not in piece and b"\r" not in piece:
+            await talk.connection.send(b"x " + piece + b"\r\n")
+            assert talk.heard()[-1].kind == "BAD"
+    assert (await talk.ask("NOOP")).status == "OK"
