@@ -17,6 +17,7 @@ import httpx
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
 WIDTH, ROW, NAMES = 860, 22, 300
+WINDOW = 300  # seconds of the queries
 COLOURS = {"relate-smtp": "#0284c7", "relate-imap": "#7c3aed", "relate-pop3": "#0d9488", "relate-api": "#b45309"}
 
 # The documented queries, and what the picture calls them.
@@ -53,16 +54,8 @@ def main() -> None:
 
 
 def draw_message(jaeger: str) -> str:
-    """The trace of the last FETCH of a message, and of the delivery that it is linked to."""
-    fetch = max(_traces(jaeger, "relate-imap", "imap.command.fetch"), key=_begin, default=None) or _nothing("FETCH")
-    linked = [
-        reference["traceID"]
-        for span in fetch["spans"]
-        for reference in span["references"]
-        if reference["refType"] == "FOLLOWS_FROM" and reference["traceID"] != fetch["traceID"]
-    ]
-    traces = [_trace(jaeger, trace_id) for trace_id in linked]
-    delivery = next((trace for trace in traces if _has(trace, "smtp.transaction")), None) or _nothing("delivery")
+    """The newest FETCH of a message, and the delivery that it is linked to."""
+    fetch, delivery = next(pairs(jaeger), None) or _nothing()
     upper, lower = list(rows(delivery)), list(rows(fetch))
     middle = 50 + ROW * len(upper)
     parts = [
@@ -74,6 +67,15 @@ def draw_message(jaeger: str) -> str:
         *_bars(lower, middle + 56),
     ]
     return _page(middle + 70 + ROW * len(lower), parts)
+
+
+def pairs(jaeger: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """FETCHes, the newest first, each with the delivery that it is linked to, if the statements are in its trace."""
+    for fetch in sorted(_traces(jaeger, "relate-imap", "imap.command.fetch"), key=_begin, reverse=True):
+        for trace_id in _linked(fetch):
+            trace = _trace(jaeger, trace_id)
+            if _has(trace, "smtp.transaction") and _has(trace, "INSERT"):
+                yield fetch, trace
 
 
 def rows(trace: dict[str, Any]) -> Iterator[Span]:
@@ -128,15 +130,20 @@ def _has(trace: dict[str, Any], operation: str) -> bool:
     return any(span["operationName"] == operation for span in trace["spans"])
 
 
-def _nothing(what: str) -> Any:
-    raise SystemExit(f"Jaeger has no {what} to show: deliver a message and fetch it")
+def _linked(trace: dict[str, Any]) -> list[str]:
+    references = (reference for span in trace["spans"] for reference in span["references"])
+    return [one["traceID"] for one in references if one["traceID"] != trace["traceID"]]
+
+
+def _nothing() -> Any:
+    raise SystemExit("Jaeger has nothing to show: deliver a message and fetch it")
 
 
 # --- the documented queries
 
 
 def draw_queries(prometheus: str) -> str:
-    """Half an hour of each."""
+    """Some minutes of each."""
     parts: list[str] = []
     for number, (title, query) in enumerate(QUERIES.items()):
         x, y = 16 + number % 2 * 424, 16 + number // 2 * 176
@@ -153,7 +160,7 @@ def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
     width, height = 330, 92
     now = time.time()
     answer = httpx.get(
-        f"{prometheus}/api/v1/query_range", params={"query": query, "start": now - 1200, "end": now, "step": 15}
+        f"{prometheus}/api/v1/query_range", params={"query": query, "start": now - WINDOW, "end": now, "step": 15}
     )
     series = [one["values"] for one in answer.raise_for_status().json()["data"]["result"]]
     values = [float(value) for one in series for _, value in one if value != "NaN"]
@@ -163,7 +170,7 @@ def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
     yield _text(left + width + 4, top + height, "0", "small")
     for number, points in enumerate(series[:8]):
         path = " L ".join(
-            f"{left + (at - now + 1200) / 1200 * width:.1f} {top + height - float(value) / highest * height:.1f}"
+            f"{left + (at - now + WINDOW) / WINDOW * width:.1f} {top + height - float(value) / highest * height:.1f}"
             for at, value in points
             if value != "NaN"
         )
@@ -181,7 +188,7 @@ def _text(x: float, y: float, text: str, kind: str = "") -> str:
 def _page(height: int, parts: Sequence[str]) -> str:
     style = (
         "text { fill: #0f172a } .title { font-weight: 600 } .small { font-size: 11px; fill: #475569 }"
-        " .code { font: 10px ui-monospace, monospace; fill: #475569 }"
+        " .code { font: 9px ui-monospace, monospace; fill: #475569 }"
     )
     box = f'viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="13"'
     return "\n".join(
