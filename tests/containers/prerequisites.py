@@ -59,7 +59,7 @@ def services(overrides: Collection[str] = ()) -> frozenset[str]:
     """The services that can run here."""
     everything = config(overrides)["services"].items()
     missing = {name for name in OPTIONAL if name in dict(everything) and not is_here(dict(everything)[name]["image"])}
-    return frozenset(name for name, _ in everything) - missing - (frozenset() if has_imap() else {"imap"})
+    return frozenset(name for name, _ in everything) - missing
 
 
 def images(overrides: Collection[str] = ()) -> dict[str, str]:

@@ -18,7 +18,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-import pytest
 from testcontainers.compose import DockerCompose
 
 from tests.containers import prerequisites
@@ -54,7 +53,7 @@ class Project(Clients):
             env_file=[".env", str(environment)],
             services=sorted(self.services),
         )
-        self._scale = [f"--scale={name}={number}" for name, number in scale.items() if name in self.services]
+        self._scale = [f"--scale={name}={number}" for name, number in scale.items()]
 
     def __enter__(self) -> Self:
         try:
@@ -70,11 +69,6 @@ class Project(Clients):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.down()
-
-    def need(self, service: str) -> None:
-        """Skip the test where this service does not run."""
-        if service not in self.services:
-            pytest.skip(f"{service} cannot run here")
 
     # --- the project
 

@@ -98,7 +98,6 @@ def connections(prometheus: Prometheus) -> list[float]:
 
 
 def test_idle_is_told_across_replicas(scaled: Project, resident: Account) -> None:
-    scaled.need("imap")
     with ExitStack() as sessions:
         readers = [sessions.enter_context(scaled.imap(*resident)) for _ in range(MULTIPLIED)]  # one on each
         for reader in readers:

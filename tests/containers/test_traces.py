@@ -91,8 +91,8 @@ def linked(trace: Trace, name: str) -> frozenset[tuple[str, str]]:
     return frozenset().union(*(span.links for span in trace.named(name)))
 
 
-def test_every_service_is_known_to_jaeger(stack: Project, jaeger: Jaeger, followed: Followed) -> None:
-    assert jaeger.services() >= {f"relate-{name}" for name in {"smtp", "pop3", "api"} & stack.services}
+def test_every_service_is_known_to_jaeger(jaeger: Jaeger, followed: Followed) -> None:
+    assert jaeger.services() >= {"relate-smtp", "relate-pop3", "relate-api"}
 
 
 def test_transaction_has_its_commands_below_it(followed: Followed) -> None:
@@ -149,7 +149,6 @@ def test_api_request_is_linked_to_the_delivery(followed: Followed) -> None:
 def test_imap_fetch_is_a_trace_of_its_own_linked_to_the_delivery(
     stack: Project, jaeger: Jaeger, alice: Account, began: float
 ) -> None:
-    stack.need("imap")
     with stack.mx() as mx:
         mx.sendmail("stranger@example.org", [alice.address], message("Fetched"))
     with stack.imap(*alice) as client:
@@ -161,13 +160,12 @@ def test_imap_fetch_is_a_trace_of_its_own_linked_to_the_delivery(
     fetch = trace.one("imap.command.fetch")
     assert fetch.parent_id is None
     assert fetch.tags["imap.state"]
-    ((trace_id, span_id),) = [
-        (span.trace_id, span.span_id)
+    deliveries = [
+        span
         for found in jaeger.traces("relate-smtp", "smtp.transaction", since=began)
         for span in found.named("smtp.transaction")
-        if span.id in fetch.links
     ]
-    assert (trace_id, span_id) in fetch.links
+    assert len([span for span in deliveries if span.id in fetch.links]) == 1
 
 
 def test_wrong_login_says_why(stack: Project, jaeger: Jaeger, alice: Account, began: float) -> None:

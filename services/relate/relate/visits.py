@@ -115,21 +115,28 @@ def submit(place: Place, person: Person, random: Random) -> None:
 
 
 def fetch_pop3(place: Place, person: Person, random: Random) -> None:
-    """A program fetches what is there, and leaves most of it on the server."""
+    """A program fetches what is there, and leaves most of it on the server; it comes again if another one is at it."""
     client = _pop3(place)
     try:
         client.user(person.address)
         client.pass_(person.key)
-        count, _ = client.stat()
-        client.uidl()
-        for number in range(max(1, count - random.randint(0, 3)), count + 1):
-            client.top(number, 0)
-            client.retr(number)
-        for number in range(1, count - KEPT + 1):
-            client.dele(number)
+        _fetch(client, random)
         client.quit()
+    except poplib.error_proto as error:
+        if b"[IN-USE]" not in error.args[0]:  # RFC 2449 §8.1.1
+            raise
     finally:
         client.close()
+
+
+def _fetch(client: poplib.POP3, random: Random) -> None:
+    count, _ = client.stat()
+    client.uidl()
+    for number in range(max(1, count - random.randint(0, 3)), count + 1):
+        client.top(number, 0)
+        client.retr(number)
+    for number in range(1, count - KEPT + 1):
+        client.dele(number)
 
 
 def read_imap(place: Place, person: Person, random: Random) -> None:
