@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -65,8 +66,9 @@ class PeerTarget(Target):
 
 @contextmanager
 def peer(tools: Path) -> Iterator[Target]:
-    """Debian's Postfix + Dovecot, set up by the tools' scripts."""
+    """Debian's Postfix + Dovecot, set up by the tools' scripts, their mailboxes as empty as ours."""
     directory = tools / "peer"
+    shutil.rmtree(tools / "vmail", ignore_errors=True)
     subprocess.run(["bash", str(directory / "setup_peer.sh"), "sdbox"], check=True, stdout=subprocess.DEVNULL)
     subprocess.run(["bash", str(directory / "start_peer.sh")], check=True, stdout=subprocess.DEVNULL)
     try:
