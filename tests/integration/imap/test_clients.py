@@ -44,7 +44,7 @@ def remote(product: Product, alice: Account) -> Remote:
     return Remote(product.ports["Imap__Port"], *alice)
 
 
-def run(program: str, *arguments: str, home: Path, user: str | None = None) -> str:
+def run(program: str, *arguments: str, home: Path, user: str | None = None, patience: float = PATIENCE) -> str:
     """What a program prints when it ends well; `user` is somebody else to run it as."""
     done = subprocess.run(
         [need(program), *arguments],
@@ -52,7 +52,7 @@ def run(program: str, *arguments: str, home: Path, user: str | None = None) -> s
         stdin=subprocess.DEVNULL,
         **(_as(user) if user and os.geteuid() == 0 else {}),
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=patience,
         cwd=home,
         check=False,
     )
@@ -227,7 +227,11 @@ def test_getmail_takes_everything_home(remote: Remote, home: Path) -> None:
         (home / name).mkdir(parents=True)
     for path in (home / "mail", *(home / "mail").iterdir()):
         path.chmod(0o777)
-    run("getmail", "--getmaildir", str(home), "--rcfile", f"{home}/getmailrc", home=home, user=home.owner())
+    command = ("getmail", "--getmaildir", str(home), "--rcfile", f"{home}/getmailrc")
+    try:
+        run(*command, home=home, user=home.owner(), patience=PATIENCE / 3)
+    except subprocess.TimeoutExpired:  # seen twice on a loaded machine, and not understood: it is run again, as by cron
+        run(*command, home=home, user=home.owner(), patience=PATIENCE / 3)
     assert local_state(home)["mail"].keys() == {f"Number {number}" for number in range(1, SOME + 1)}
     assert remote.state()["INBOX"] == {}
 
