@@ -25,6 +25,7 @@ from tests.bench.load import DOMAIN_PATTERN, PASSWORD
 from tests.bench.processes import cpu_seconds, free_port, stop, tree, wait_for_port
 
 USERS = 130
+DRAIN_PATIENCE = 120.0  # seconds; ten thousand messages take thirty
 SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
 
 
@@ -54,8 +55,11 @@ class PeerTarget(Target):
     queue_empty: Path = Path()
 
     def drain(self) -> None:
-        """Wait until the queue is empty."""
+        """Wait until the queue is empty. Raises TimeoutError: what is deferred is tried again only after minutes."""
+        deadline = time.monotonic() + DRAIN_PATIENCE
         while subprocess.run([self.queue_empty], check=False).returncode:
+            if time.monotonic() > deadline:
+                raise TimeoutError("the peer's queue does not become empty: see its log for what was deferred")
             time.sleep(0.02)
 
     def cpu(self) -> float:
