@@ -10,6 +10,8 @@ r"""Conversations as text files, replayed against an engine in memory.
     C: STAT                               the client says; several C: lines in a row go out in one piece
     S: +OK 1 «\d+»
     C: NOOP«00»                           between « and » stand octets in hexadecimal, «41*300» is 300 of them
+    S: * OK [UIDNEXT «(?P<next>\d+)»]     what a named group has matched …
+    C: a FETCH «$next» FLAGS              … the client may say
     S: -ERR «.*»
     C2: NOOP                              a second connection, opened where it is first mentioned
     S- closes                             what is no line of text: see EVENTS
@@ -19,9 +21,10 @@ an error. A failure names the file and the line.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pytest
@@ -119,20 +122,23 @@ class _Player:
         self._connect = connect
         self._connections: dict[str, AnyConnection] = {}
         self._unsent: dict[str, bytes] = {}
+        self._heard: dict[str, bytes] = {}
 
     async def play(self, step: Step) -> None:
         """One line."""
         connection = self._connections.get(step.connection) or self._open(step.connection)
         if step.who == "C" and not step.is_event:
             await expect_silence(connection)
-            self._unsent[step.connection] = self._unsent.get(step.connection, b"") + encode_line(step.text)
+            self._unsent[step.connection] = self._unsent.get(step.connection, b"") + encode_line(step.text, self._heard)
             return
         await self._send()
         if step.is_event:
             await EVENTS[step.event](connection)
         else:
             said = await connection.read_line()
-            assert compile_pattern(step.text).fullmatch(said), f"the server said: {show(said)}"
+            match = compile_pattern(step.text).fullmatch(said)
+            assert match, f"the server said: {show(said)}"
+            self._heard |= match.groupdict()
 
     async def finish(self) -> None:
         """All is said."""
@@ -182,9 +188,9 @@ EVENTS: dict[str, Callable[[AnyConnection], Awaitable[None]]] = {
 """What happens beside the lines: done by the client or to the server, or expected of it."""
 
 
-def encode_line(text: str) -> bytes:
-    """A line of the client's as octets, with CRLF."""
-    return b"".join(_octets(piece) if odd else piece.encode() for odd, piece in _pieces(text)) + b"\r\n"
+def encode_line(text: str, heard: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
+    """A line of the client's as octets, with CRLF. `heard` is what named groups have matched."""
+    return b"".join(_octets(piece, heard) if odd else piece.encode() for odd, piece in _pieces(text)) + b"\r\n"
 
 
 def compile_pattern(text: str) -> re.Pattern[bytes]:
@@ -203,6 +209,8 @@ def _pieces(text: str) -> Iterator[tuple[bool, str]]:
     return ((index % 2 == 1, piece) for index, piece in enumerate(_INSERT.split(text)))
 
 
-def _octets(insert: str) -> bytes:
+def _octets(insert: str, heard: Mapping[str, bytes]) -> bytes:
+    if insert.startswith("$"):
+        return heard[insert[1:]]
     octets, _, times = insert.partition("*")
     return bytes.fromhex(octets) * int(times or 1)

@@ -74,3 +74,9 @@ def test_a_pattern_is_literal_outside_of_the_marks() -> None:
 
 def test_what_is_no_text_is_sent_in_hexadecimal() -> None:
     assert encode_line("NO«00»OP«41*3» é") == b"NO\0OPAAA \xc3\xa9\r\n"
+
+
+def test_what_a_named_group_has_matched_can_be_said() -> None:
+    match = compile_pattern("* OK [UIDNEXT «(?P<next>[0-9]+)»]").fullmatch(b"* OK [UIDNEXT 12]\r\n")
+    assert match
+    assert encode_line("a FETCH «$next» FLAGS", match.groupdict()) == b"a FETCH 12 FLAGS\r\n"
