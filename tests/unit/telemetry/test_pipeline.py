@@ -304,6 +304,15 @@ def test_durations_carry_the_trace_of_an_example(telemetry: Telemetry, seen: Rec
     assert point.exemplars == (seen.span("imap.command.fetch").trace_id,)
 
 
+def test_counters_carry_the_trace_of_an_example_once(telemetry: Telemetry, seen: Recorder) -> None:
+    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    perform(session, "FETCH")
+    (point,) = seen.metric("imap.commands")
+    assert point.exemplars == (seen.span("imap.command.fetch").trace_id,)
+    (point,) = seen.metric("imap.commands")
+    assert point.exemplars == ()  # nothing happened since
+
+
 # Labels come from fixed tables
 
 

@@ -1,0 +1,75 @@
+"""Transactions: on SQLite by the connection's own thread, and never left half-way by a caller who goes."""
+
+import asyncio
+import threading
+
+import pytest
+from sqlalchemy import Connection, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.schema import expunged
+
+_COUNT = text("SELECT count(*) FROM mailboxes")
+_RENAME = text("UPDATE mailboxes SET name = name")
+
+
+@pytest.fixture
+async def sqlite_engine(sqlite_url: str) -> AsyncEngine:
+    return open_engine(sqlite_url)
+
+
+def threads_of(connection: Connection) -> set[str]:
+    """The threads in which a transaction's statements and what is between them are done."""
+    seen = set()
+    for _ in range(3):
+        connection.execute(_RENAME)
+        seen.add(threading.current_thread().name)
+    return seen
+
+
+async def test_a_transaction_on_sqlite_is_done_by_one_thread_that_is_not_the_loops(sqlite_engine: AsyncEngine) -> None:
+    database = Database(sqlite_engine)
+    (name,) = await database.transact(threads_of)
+    assert name != threading.current_thread().name
+    await sqlite_engine.dispose()
+
+
+async def test_a_transaction_on_sqlite_is_finished_before_its_caller_is_cancelled(sqlite_engine: AsyncEngine) -> None:
+    database = Database(sqlite_engine)
+    begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
+
+    def work(connection: Connection) -> None:
+        connection.execute(_RENAME)
+        begun.set()
+        may_end.wait(10)
+        connection.execute(_RENAME)
+        ended.set()
+
+    caller = asyncio.create_task(database.transact(work))
+    await asyncio.to_thread(begun.wait, 10)
+    caller.cancel()
+    await asyncio.sleep(0)  # it has heard of it
+    assert not caller.done()
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await caller
+    assert ended.is_set()
+    assert await database.transact(lambda connection: connection.scalar(_COUNT)) == 0  # the next one has its turn
+    await sqlite_engine.dispose()
+
+
+async def test_a_transaction_that_fails_leaves_nothing_behind(engine: AsyncEngine) -> None:
+    database = Database(engine)
+    row = {"account_id": 1, "mailbox_id": 1, "modseq": 1, "uid": 1}
+
+    def fail(connection: Connection) -> None:
+        connection.execute(insert(expunged), row)
+        raise StoreUnavailable("half-way")
+
+    with pytest.raises(StoreUnavailable):
+        await database.transact(fail)
+    assert not await database.fetch(select(expunged), {})
+    await database.close()
