@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.support.product import PATIENCE
@@ -15,9 +16,21 @@ def children(pid: int) -> list[int]:
 
 
 def listeners(pid: int, port: int) -> int:
-    """How many sockets a process listens with on a port."""
-    sockets = {f"socket:[{inode}]" for inode in _listening(pid, port)}
-    return sum(str(entry.readlink()) in sockets for entry in Path(f"/proc/{pid}/fd").iterdir())
+    """How many sockets a process listens with on a port; none when the process is gone."""
+    try:
+        sockets = {f"socket:[{inode}]" for inode in _listening(pid, port)}
+        return sum(file in sockets for file in open_files(pid))
+    except (FileNotFoundError, ProcessLookupError):
+        return 0
+
+
+def open_files(pid: int) -> list[str]:
+    """What a process has open: names of files, and `socket:[inode]`."""
+    found = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed since it was listed
+            found.append(str(entry.readlink()))
+    return found
 
 
 def wait_until(true: Callable[[], bool]) -> None:

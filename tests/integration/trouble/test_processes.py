@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.accounts import Account
-from tests.integration.product.processes import children, listeners, wait_until
+from tests.integration.product.processes import children, listeners, open_files, wait_until
 from tests.integration.trouble.clients import PATIENCE, Client, connected, deliver, pop3, retrieve_all, smtp
 from tests.integration.trouble.conftest import QUIET
 from tests.support.product import Product
@@ -50,10 +50,6 @@ def server_of(product: Product, client: Client) -> int:
     (inode,) = [row[9] for row in rows if row[1].endswith(ends[0]) and row[2].endswith(ends[1])]
     (server,) = [pid for pid in children(product.process_id) if f"socket:[{inode}]" in open_files(pid)]
     return server
-
-
-def open_files(pid: int) -> list[str]:
-    return [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 async def test_a_maildrop_is_held_against_another_process_until_its_holder_is_killed(
