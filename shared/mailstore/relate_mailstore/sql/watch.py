@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.heard import Heard
+from relate_mailstore.sql.mailboxes import FIRST_MODSEQ
 from relate_mailstore.sql.notify import ACCOUNTS_PER_LOOK, look_up
 from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change, MailboxId
@@ -85,14 +86,13 @@ class FileNotices:
     async def subscribe(self, account_id: AccountId) -> AsyncIterator[AsyncIterator[Change]]:
         """The changes of an account, from now on: what happened before is noted as told."""
         async with self._subscriptions.subscribe(account_id) as changes:
-            told = self._told.setdefault(account_id, {})
+            before = {change.mailbox_id: change.modseq for change in await look_up(self._database, [account_id])}
+            self._told[account_id] = before | self._told.get(account_id, {})
             try:
-                for change in await look_up(self._database, [account_id]):
-                    told.setdefault(change.mailbox_id, change.modseq)
                 yield changes
             finally:
                 if self._subscriptions.count(account_id) == 1:
-                    del self._told[account_id]
+                    self._told.pop(account_id, None)
 
     def start(self) -> None:
         """Begin to watch the file."""
@@ -128,6 +128,6 @@ class FileNotices:
     def _tell(self, changes: Iterable[Change]) -> None:
         for change in changes:
             told = self._told.get(change.account_id)
-            if told is not None and change.modseq > told.get(change.mailbox_id, 0):
+            if told is not None and change.modseq > told.get(change.mailbox_id, FIRST_MODSEQ):
                 told[change.mailbox_id] = change.modseq
                 self._subscriptions.tell([change])
