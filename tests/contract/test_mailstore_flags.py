@@ -6,7 +6,7 @@ import pytest
 
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged, MailboxId
 from tests.support.factories import UNKNOWN_MESSAGE, delivery
 
 SEEN, FLAGGED, DELETED = Flag.SEEN, Flag.FLAGGED, Flag.DELETED
@@ -115,6 +115,38 @@ async def test_flags_set_at_once_by_many_are_all_kept(store: MailStore, alice: A
     (entry,) = (await store.snapshot(alice)).entries
     assert entry.keywords == tuple(keywords)
     assert entry.flags == sum(Flag)
+
+
+async def test_flags_set_at_once_in_many_mailboxes_are_set_where_they_should_be(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
+    places = [(account, name) for account in (alice, bob) for name in ("INBOX", "Sent", "Junk")]
+    for account, name in places:
+        for _ in range(3):
+            await store.deliver(delivery(Destination(account, name)))
+    mailboxes = [await store.mailbox(account, name) for account, name in places]
+    changes = [
+        store.set_flags(mailbox.account_id, mailbox.id, uids, FlagChange(add_keywords=(f"k{number}", f"u{uids[0]}")))
+        for number, mailbox in enumerate(mailboxes)
+        for uids in ([1], [3, 1])
+    ]
+    await asyncio.gather(*changes, store.set_flags(alice, mailboxes[0].id, [2], FlagChange(SEEN)))
+    for number, (account, name) in enumerate(places):
+        keywords = [entry.keywords for entry in (await store.snapshot(account, name)).entries]
+        assert keywords == [(f"k{number}", "u1", "u3"), (), (f"k{number}", "u3")]
+    assert [entry.flags for entry in (await store.snapshot(alice)).entries] == [0, SEEN, 0]
+
+
+async def test_a_change_in_a_mailbox_that_is_not_there_fails_by_itself(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    nowhere = MailboxId(2**40)
+    answers = await asyncio.gather(
+        *(store.set_flags(alice, mailbox, [1], FlagChange(SEEN)) for mailbox in (inbox.id, nowhere, inbox.id)),
+        return_exceptions=True,
+    )
+    assert [type(answer) for answer in answers] == [Flagged, MailboxNotFound, Flagged]
+    assert [entry.flags for entry in (await store.snapshot(alice)).entries] == [SEEN]
 
 
 async def test_nobody_flags_the_mail_of_another_account(store: MailStore, alice: AccountId, bob: AccountId) -> None:

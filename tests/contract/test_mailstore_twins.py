@@ -3,6 +3,7 @@
 What a store chooses itself is left out or numbered: ids of messages and mailboxes, UIDVALIDITY, how far modseqs jump.
 """
 
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass, replace
 
 from hypothesis import HealthCheck, given, settings
@@ -13,9 +14,11 @@ from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import (
     AccountId,
+    Copied,
     Destination,
     Flag,
     FlagChange,
+    Incoming,
     Listed,
     MailboxId,
     MessageId,
@@ -27,8 +30,21 @@ from tests.support.factories import UNKNOWN_MESSAGE, delivery, new_account, simp
 PEOPLE = 2
 MAILBOXES = ("INBOX", "Sent")
 MIN_STEPS, MAX_STEPS = 8, 20
-METHODS = ("deliver", "set_flags", "flag_message", "expunge", "delete_message")
+METHODS = (
+    "deliver",
+    "append",
+    "copy",
+    "move",
+    "set_flags",
+    "replace_flags",
+    "flag_message",
+    "expunge",
+    "delete_message",
+    "take_recent",
+    "rename_and_back",
+)
 SECOND = 1_700_000_000
+Transfer = Callable[[AccountId, MailboxId, Collection[int], str], Awaitable[Copied]]
 LISTED = MessageQuery(mailbox=None, limit=2)
 
 
@@ -100,6 +116,40 @@ class Twin:
         entries = (await self.store.set_flags(account, mailbox, step.uids, step.change)).entries
         return [(entry.uid, entry.flags, entry.keywords) for entry in entries]
 
+    async def replace_flags(self, step: Step) -> object:
+        account, mailbox = await self._selected(step)
+        before = self.last.get((step.person, step.mailbox))
+        since = before.mailbox.highest_modseq if before and step.number % 2 else 0
+        flagged = await self.store.set_flags(account, mailbox, step.uids, replace(step.change, replace=True), since)
+        return flagged.modified, [(entry.uid, entry.flags, entry.keywords) for entry in flagged.entries]
+
+    async def append(self, step: Step) -> object:
+        account, mailbox = await self._selected(step)
+        raws = [simple(f"message {len(self.messages) + number}") for number in range(step.number % 3 + 1)]
+        messages = [Incoming(raw, step.change.add, step.change.add_keywords, SECOND) for raw in raws]
+        name = "Nowhere" if step.others and step.others[0][1] == "Nowhere" else step.mailbox
+        appended = await self.store.append(
+            account, name, messages, (mailbox, step.uids[0]) if step.number > 2 else None
+        )
+        entries = (await self.store.snapshot(account, step.mailbox)).entries
+        self.messages += [entry.message_id for entry in entries if entry.uid in appended.uids]
+        return appended.uids
+
+    async def copy(self, step: Step) -> object:
+        return await self._transfer(step, self.store.copy)
+
+    async def move(self, step: Step) -> object:
+        return await self._transfer(step, self.store.move)
+
+    async def take_recent(self, step: Step) -> object:
+        return await self.store.take_recent(*await self._selected(step))
+
+    async def rename_and_back(self, step: Step) -> object:
+        account, _ = await self._selected(step)
+        await self.store.rename_mailbox(account, "Sent", "Elsewhere")
+        await self.store.rename_mailbox(account, "Elsewhere", "Sent")
+        return None
+
     async def flag_message(self, step: Step) -> object:
         return self._row(await self.store.flag_message(*self._message(step), step.change))
 
@@ -126,6 +176,12 @@ class Twin:
                 rows.append([self._row(row) for row in page.items])
         return rows
 
+    async def _transfer(self, step: Step, transfer: Transfer) -> object:
+        account, mailbox = await self._selected(step)
+        target = step.others[0][1] if step.others else "Sent"
+        copied = await transfer(account, mailbox, step.uids, target)
+        return copied.uids
+
     async def _selected(self, step: Step) -> tuple[AccountId, MailboxId]:
         account = self.people[step.person]
         return account, (await self.store.mailbox(account, step.mailbox)).id
@@ -140,8 +196,13 @@ class Twin:
         self.last[person, name] = snapshot
         seen = before.mailbox.highest_modseq if before else 0
         mailbox = snapshot.mailbox
+        summaries = await self.store.summaries(snapshot)
+        if before is not None:
+            assert (await self.store.refresh(before)).entries == snapshot.entries
         return (
-            (mailbox.messages, mailbox.octets, mailbox.uid_next, mailbox.highest_modseq > seen),
+            (mailbox.messages, mailbox.octets, mailbox.uid_next, mailbox.highest_modseq > seen, mailbox.recent),
+            await self.store.vanished(self.people[person], mailbox.id, seen),
+            [summary.subject for summary in summaries],
             [
                 (entry.uid, self._number(entry.message_id), entry.size, entry.flags, entry.keywords)
                 for entry in snapshot.entries

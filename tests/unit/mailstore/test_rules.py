@@ -2,6 +2,7 @@
 
 import time
 from itertools import islice
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -13,10 +14,13 @@ from relate_mailstore.rules import (
     change_entry,
     encode_cursor,
     message_ids,
+    moved_name,
     name_order,
+    other_than_inbox,
     parse_cursor,
     position,
     search_text,
+    thread_id,
 )
 from relate_mailstore.types import AccountId, Entry, FlagChange, Listed, Message, MessageId
 from tests.support.factories import UNKNOWN_MESSAGE, multipart
@@ -89,3 +93,46 @@ def test_search_text_has_what_lists_show_and_no_case() -> None:
         "",
         "the figures, grüsse from ann.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("references", "header_id", "same_as"),
+    [
+        (("root@a", "x@a"), "own@a", ((), "root@a")),
+        ((), "own@a", (("own@a",), "")),
+        (("root@a",), "", (("root@a", "y@a"), "z@a")),
+    ],
+)
+def test_a_thread_is_that_of_its_root(
+    references: tuple[str, ...], header_id: str, same_as: tuple[tuple[str, ...], str]
+) -> None:
+    thread = thread_id(references, header_id, UNKNOWN_MESSAGE)
+    assert thread == thread_id(*same_as, MessageId(UUID(int=1)))
+    assert thread != thread_id((), "other@a", UNKNOWN_MESSAGE)
+    assert len(thread) == 16
+
+
+def test_a_message_without_any_id_is_alone_in_its_thread() -> None:
+    one, other = MessageId(UUID(int=1)), MessageId(UUID(int=2))
+    assert thread_id((), "", one) == thread_id((), "", one) != thread_id((), "", other)
+
+
+@pytest.mark.parametrize(
+    ("name", "moved"),
+    [("a", "z"), ("a/b", "z/b"), ("a/b/c", "z/b/c"), ("ab", None), ("A", None), ("b/a", None), ("", None)],
+)
+def test_a_name_moves_with_those_above_it(name: str, moved: str | None) -> None:
+    assert moved_name(name, "a", "z") == moved
+
+
+def test_inbox_stays() -> None:
+    assert other_than_inbox("Inbox/x") == "Inbox/x"
+    with pytest.raises(ValueError, match="INBOX"):
+        other_than_inbox("iNbOx")
+
+
+def test_flags_that_are_replaced_keep_nothing() -> None:
+    change = FlagChange(add=2, add_keywords=("b",), replace=True)
+    assert change_entry(ENTRY._replace(flags=5), change, 9) == ENTRY._replace(flags=2, keywords=("b",), modseq=9)
+    same = FlagChange(add=0, add_keywords=("a",), replace=True)
+    assert change_entry(ENTRY, same, 9) is ENTRY

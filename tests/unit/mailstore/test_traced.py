@@ -21,11 +21,13 @@ from relate_mailstore.types import (
     Destination,
     Flag,
     FlagChange,
+    Incoming,
     Mailbox,
     MailboxId,
     MessageId,
     MessageQuery,
     Receipt,
+    TextPart,
 )
 from relate_telemetry import operations as telemetry
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
@@ -210,6 +212,24 @@ async def test_lists_link_to_nothing(store: MailStore, operations: RecordingOper
             {"uids": 2, "entries": 1},
         ),
         ("delete_message", lambda store, inbox, message: store.delete_message(ALICE, message), {}),
+        ("create_mailbox", lambda store, inbox, message: store.create_mailbox(ALICE, "Mine"), {}),
+        ("delete_mailbox", lambda store, inbox, message: store.delete_mailbox(ALICE, "Junk"), {}),
+        ("rename_mailbox", lambda store, inbox, message: store.rename_mailbox(ALICE, "Junk", "Mine"), {}),
+        ("subscriptions", lambda store, inbox, message: store.subscriptions(ALICE), {"names": 6}),
+        ("subscribe", lambda store, inbox, message: store.subscribe(ALICE, "Mine", True), {}),
+        ("take_recent", lambda store, inbox, message: store.take_recent(ALICE, inbox), {}),
+        (
+            "append",
+            lambda store, inbox, message: store.append(ALICE, "Sent", [Incoming(b"12345")] * 2),
+            {"messages": 2, "octets": 10},
+        ),
+        ("copy", lambda store, inbox, message: store.copy(ALICE, inbox, [1, 2], "Sent"), {"uids": 2, "entries": 1}),
+        ("move", lambda store, inbox, message: store.move(ALICE, inbox, [1, 2], "Sent"), {"uids": 2, "entries": 1}),
+        ("vanished", lambda store, inbox, message: store.vanished(ALICE, inbox, 0), {"entries": 0}),
+        ("usage", lambda store, inbox, message: store.usage(ALICE), {"octets": len(simple())}),
+        ("renderings", lambda store, inbox, message: store.renderings(ALICE, [message]), {"messages": 1}),
+        ("index", lambda store, inbox, message: store.index(ALICE, message), {"octets": len(simple())}),
+        ("headers", lambda store, inbox, message: store.headers(ALICE, [message]), {"messages": 1}),
     ],
 )
 async def test_each_call_has_a_span_with_the_account_and_its_counts(
@@ -228,6 +248,48 @@ async def test_each_call_has_a_span_with_the_account_and_its_counts(
         "mailstore.account": ALICE,
         **{f"mailstore.{key}": value for key, value in expected.items()},
     }
+
+
+async def test_searching_a_mailbox_tells_how_many_and_not_what(
+    store: MailStore, operations: RecordingOperations
+) -> None:
+    await store.deliver(delivery(ALICE, raw=simple("secret")))
+    snapshot = await store.snapshot(ALICE)
+    operations.recorded.clear()
+    assert len(await store.summaries(snapshot)) == 1
+    assert await store.containing(snapshot, "secret", TextPart.ANYWHERE) == {1}
+    assert [(recorded.name, recorded.attributes) for recorded in operations.recorded] == [
+        ("mailstore.summaries", {"mailstore.account": ALICE, "mailstore.messages": 1}),
+        ("mailstore.containing", {"mailstore.account": ALICE, "mailstore.messages": 1, "mailstore.entries": 1}),
+    ]
+
+
+async def test_a_mailbox_that_did_not_change_has_no_span(store: MailStore, operations: RecordingOperations) -> None:
+    await store.deliver(delivery(ALICE))
+    snapshot = await store.snapshot(ALICE)
+    operations.recorded.clear()
+    assert await store.refresh(snapshot) is snapshot
+    assert operations.recorded == []
+
+
+async def test_an_appended_message_keeps_the_transaction_that_brought_it(
+    store: MailStore, operations: RecordingOperations
+) -> None:
+    await store.provision(ALICE)
+    await store.append(ALICE, "Sent", [Incoming(simple(), origin="anything the caller said")])
+    (entry,) = (await store.snapshot(ALICE, "Sent")).entries
+    assert (await store.message(ALICE, entry.message_id)).message.origin == SENDER
+
+
+@pytest.mark.parametrize("method", ["copy", "move"])
+async def test_whoever_copies_is_linked_to_the_deliveries(
+    store: MailStore, operations: RecordingOperations, method: str
+) -> None:
+    for operations.current in (SENDER, LEADER, None):
+        await store.deliver(delivery(ALICE))
+    operations.current = READER
+    await getattr(store, method)(ALICE, (await store.mailbox(ALICE)).id, [1, 2, 3], "Sent")
+    assert sorted(filter(None, operations.read)) == [SENDER, LEADER]
 
 
 async def test_answers_are_those_of_the_store_within(operations: RecordingOperations) -> None:

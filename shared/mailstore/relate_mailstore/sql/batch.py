@@ -17,7 +17,7 @@ from relate_mailstore.sql.ingest import Accepted, Outcome
 from relate_mailstore.sql.mailboxes import Place, Step, lock_places
 from relate_mailstore.sql.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, entries, messages
-from relate_mailstore.types import Destination, Mailbox, MessageId, Receipt
+from relate_mailstore.types import Destination, Entry, Mailbox, MessageId, Receipt
 
 PORTION_OCTETS = 4 * 1024 * 1024  # handed to the driver at a time: it copies, and a message may have 50 MB
 
@@ -100,6 +100,9 @@ def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, receive
     step = plan.steps[_place(destination)]
     size = len(accepted.delivery.raw)
     uid = step.arrive(size, accepted.delivery.origin)
+    keywords = tuple(sorted(set(destination.keywords)))
+    flags = int(destination.flags)
+    step.entries.append(Entry(uid, accepted.message_id, size, flags, keywords, received, step.modseq, now))
     plan.entries.append(
         {
             "account_id": destination.account_id,
@@ -107,8 +110,8 @@ def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, receive
             "uid": uid,
             "message_id": accepted.message_id,
             "size": size,
-            "flags": int(destination.flags),
-            "keywords": pack_keywords(sorted(set(destination.keywords))),
+            "flags": flags,
+            "keywords": pack_keywords(keywords),
             "internal_date": received,
             "modseq": step.modseq,
             "saved": now,

@@ -18,7 +18,7 @@ from relate_mailstore.sql.dialects import ids, numbers, one_of
 from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, pack_keywords, parse_entry
 from relate_mailstore.sql.schema import blobs, entries, expunged, messages, texts, untexted
-from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, MailboxId, MessageId
+from relate_mailstore.types import AccountId, FlagChange, MailboxId, MessageId
 
 _IN_MAILBOX = (
     entries.c.account_id == bindparam("of_account"),
@@ -83,21 +83,6 @@ class Done(Generic[T]):
     gone: Collection[MessageId] = ()
 
 
-def set_flags(
-    connection: Connection,
-    *,
-    account_id: AccountId,
-    mailbox_id: MailboxId,
-    uids: Collection[int],
-    change: FlagChange,
-    unchanged_since: int | None,
-) -> Done[Flagged]:
-    """Change entries of a mailbox; the entries as they are now. Raises MailboxNotFound."""
-    step = Step(lock_mailbox(connection, account_id, mailbox_id))
-    now, modified = _change_entries(connection, step, uids, change, unchanged_since)
-    return Done(Flagged(tuple(now), tuple(modified)), _taken([step]))
-
-
 def flag_message(
     connection: Connection, account_id: AccountId, message_id: MessageId, change: FlagChange
 ) -> Done[None]:
@@ -150,23 +135,38 @@ def _lock_places(
     return [(Step(mailboxes[mailbox_id]), of_mailbox) for mailbox_id, of_mailbox in uids.items()]
 
 
-def _change_entries(
-    connection: Connection, step: Step, uids: Collection[int], change: FlagChange, unchanged_since: int | None = None
-) -> tuple[list[Entry], list[int]]:
+def _change_entries(connection: Connection, step: Step, uids: Collection[int], change: FlagChange) -> None:
     before = [parse_entry(row) for row in connection.execute(READ_ENTRIES, {**key_of(step), "uids": uids})]
-    modified = [entry.uid for entry in before if unchanged_since is not None and entry.modseq > unchanged_since]
-    left = set(modified)
-    after = [entry if entry.uid in left else change_entry(entry, change, step.modseq) for entry in before]
-    # All that come out alike take one statement, and in a STORE of many messages nearly all do.
-    alike: defaultdict[tuple[int, tuple[str, ...]], list[int]] = defaultdict(list)
-    for old, new in zip(before, after, strict=True):
-        if new is not old:
-            alike[new.flags, new.keywords].append(new.uid)
-    for (flags, keywords), changed in alike.items():
-        parameters = {"new_flags": flags, "new_keywords": pack_keywords(keywords), "new_modseq": step.modseq}
-        connection.execute(_SET_FLAGS, {**key_of(step), **parameters, "uids": changed})
+    after = [change_entry(entry, change, step.modseq) for entry in before]
+    step.entries += [new for old, new in zip(before, after, strict=True) if new is not old]
+    if step.entries:
         step.taken = True
-    return after, modified
+        write_flags(connection, [step])
+
+
+def write_flags(connection: Connection, steps: Iterable[Step]) -> None:
+    """Write the entries that these steps changed.
+
+    All that come out alike take one row of parameters, and in a STORE of many messages nearly all do.
+    """
+    alike: defaultdict[tuple[int, int, int, tuple[str, ...], int], list[int]] = defaultdict(list)
+    for step in steps:
+        for entry in step.entries:
+            key = step.mailbox.account_id, step.mailbox.id, entry.flags, entry.keywords, entry.modseq
+            alike[key].append(entry.uid)
+    rows = [
+        {
+            "of_account": account_id,
+            "of_mailbox": mailbox_id,
+            "uids": uids,
+            "new_flags": flags,
+            "new_keywords": pack_keywords(keywords),
+            "new_modseq": modseq,
+        }
+        for (account_id, mailbox_id, flags, keywords, modseq), uids in alike.items()
+    ]
+    if rows:
+        connection.execute(_SET_FLAGS, rows if len(rows) > 1 else rows[0])
 
 
 def remove_entries(connection: Connection, step: Step, uids: Collection[int]) -> tuple[list[int], set[MessageId]]:
@@ -176,7 +176,7 @@ def remove_entries(connection: Connection, step: Step, uids: Collection[int]) ->
         key = {"account_id": step.mailbox.account_id, "mailbox_id": step.mailbox.id, "modseq": step.modseq}
         key["removed"] = int(time.time())
         connection.execute(_LEAVE_TOMBSTONES, [{**key, "uid": row.uid} for row in rows])
-        step.leave(len(rows), sum(row.size for row in rows))
+        step.leave([row.uid for row in rows], sum(row.size for row in rows))
     return sorted(row.uid for row in rows), {row.message_id for row in rows}
 
 

@@ -40,6 +40,7 @@ class Database:
         self.dialect = engine.dialect.name
         self._engine = engine
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._relaxed = engine.execution_options(**{sqlite.RELAXED: True})
         self._idle: list[AsyncConnection] = []
         self._readers = asyncio.Semaphore(READERS)
         self._closed = False
@@ -58,14 +59,18 @@ class Database:
                             raise
                 return await self._read(await self._reads.connect(), statement, parameters)
 
-    async def transact(self, work: Work[T]) -> T:
-        """Do `work` in a transaction that is committed when it returns, and durable then."""
+    async def transact(self, work: Work[T], durable: bool = True) -> T:
+        """Do `work` in a transaction that is committed when it returns, and durable then.
+
+        One that need not be `durable` waits for no disk on SQLite; on PostgreSQL the work itself asks for that.
+        """
+        engine = self._engine if durable else self._relaxed
         with database_errors:
             async with self._turn:
                 try:
-                    return await self._attempt(work)
+                    return await self._attempt(engine, work)
                 except _ConnectionLost:
-                    return await self._attempt(work)
+                    return await self._attempt(engine, work)
 
     async def close(self) -> None:
         """Wait for the reads under way, then give back the connections that were kept.
@@ -99,8 +104,8 @@ class Database:
             self._idle.append(connection)
         return rows
 
-    async def _attempt(self, work: Work[T]) -> T:
-        async with self._engine.connect() as connection:
+    async def _attempt(self, engine: AsyncEngine, work: Work[T]) -> T:
+        async with engine.connect() as connection:
             if self.dialect == SQLITE:
                 return await sqlite.run_in_thread(connection, partial(_commit, work=work))
             return await connection.run_sync(_commit, work)

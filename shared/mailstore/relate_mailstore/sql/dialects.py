@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Dialect,
     Executable,
+    Integer,
     Table,
     Text,
     Uuid,
@@ -99,23 +100,31 @@ def _compile_json_each(element: one_of, compiler: SQLCompiler, **options: Any) -
     return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - of compiled parts
 
 
-class has_text(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements
-    """`has_text(column, text)`: the text is somewhere in the column's, to the letter; no character is a wildcard."""
+class place_of_text(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
+    """`place_of_text(column, text)`: where the text first is in the column's, counted from 1; 0 where it is not.
 
-    type = Boolean()
+    To the letter: no character is a wildcard.
+    """
+
+    type = Integer()
     inherit_cache = True
 
 
-@compiles(has_text, POSTGRESQL)
-def _compile_strpos(element: has_text, compiler: SQLCompiler, **options: Any) -> str:
-    return f"strpos({compiler.process(element.clauses, **options)}) > 0"
+@compiles(place_of_text, POSTGRESQL)
+def _compile_strpos(element: place_of_text, compiler: SQLCompiler, **options: Any) -> str:
+    return f"strpos({compiler.process(element.clauses, **options)})"
 
 
-@compiles(has_text, SQLITE)
-def _compile_instr(element: has_text, compiler: SQLCompiler, **options: Any) -> str:
-    return f"instr({compiler.process(element.clauses, **options)}) > 0"
+@compiles(place_of_text, SQLITE)
+def _compile_instr(element: place_of_text, compiler: SQLCompiler, **options: Any) -> str:
+    return f"instr({compiler.process(element.clauses, **options)})"
 
 
-def has_word(column: ColumnElement[str], word: BindParameter[str]) -> has_text:
+def has_text(column: ColumnElement[str], text: BindParameter[str] | ColumnElement[str]) -> ColumnElement[bool]:
+    """The text is somewhere in the column's."""
+    return place_of_text(column, text) > 0
+
+
+def has_word(column: ColumnElement[str], word: BindParameter[str]) -> ColumnElement[bool]:
     """A column of words separated by single spaces has this one, to the letter."""
     return has_text(" " + column + " ", " " + word + " ")

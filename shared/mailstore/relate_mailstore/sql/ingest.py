@@ -12,7 +12,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.types import Delivery, MessageId, Receipt
@@ -20,6 +20,27 @@ from relate_mailstore.types import Delivery, MessageId, Receipt
 BATCH_MESSAGES = 100  # more gain nothing: a message's share of the commit is small beside its own cost by then
 GATHER_SECONDS = 0.002  # at most, for as many as the last batch had: about what a transaction takes
 BATCH_OCTETS = 8 * 1024 * 1024  # a batch holds its mailboxes locked while it sends these; a bigger message goes alone
+
+Answer = TypeVar("Answer")
+
+
+class Waiting(Protocol[Answer]):
+    """What waits to be stored: its weight in a batch, its caller's context, and its answer."""
+
+    @property
+    def weight(self) -> int:
+        """Of all that share a batch, the limit is on the sum."""
+
+    @property
+    def context(self) -> Context:
+        """The caller's."""
+
+    @property
+    def receipt(self) -> asyncio.Future[Answer]:
+        """What the caller waits for."""
+
+
+Item = TypeVar("Item", bound=Waiting[Any])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -35,18 +56,27 @@ class Accepted:
     context: Context = field(default_factory=copy_context)
     receipt: asyncio.Future[Receipt] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
+    @property
+    def weight(self) -> int:
+        """Octets of the message."""
+        return len(self.delivery.raw)
+
 
 Outcome = Receipt | StoreError
-StoreBatch = Callable[[Sequence[Accepted]], Coroutine[Any, Any, Sequence[Outcome]]]
 
 
-class GroupCommit:
+class GroupCommit(Generic[Item, Answer]):
     """The queue and its writer. `store_batch` stores a batch or raises; its outcomes are in the batch's order."""
 
-    def __init__(self, store_batch: StoreBatch) -> None:
+    def __init__(
+        self,
+        store_batch: Callable[[Sequence[Item]], Coroutine[Any, Any, Sequence[Answer | StoreError]]],
+        heaviest: int = BATCH_OCTETS,
+    ) -> None:
         self._store_batch = store_batch
+        self._heaviest = heaviest
         # As long as there are callers who wait: each holds its own message, the queue only refers to it.
-        self._waiting: deque[Accepted] = deque()
+        self._waiting: deque[Item] = deque()
         self._arrived = asyncio.Event()
         self._awaited = 1  # how many must wait for the event to be set
         self._expected = 1  # as many as the last batch had
@@ -57,14 +87,15 @@ class GroupCommit:
         """Begin to write."""
         self._writer = asyncio.create_task(self._write(), name="mailstore-writer")
 
-    async def deliver(self, accepted: Accepted) -> Receipt:
+    async def deliver(self, accepted: Item) -> Answer:
         """Wait until this is durable. Raises StoreError. A caller that is cancelled disturbs nobody else."""
         if self._closing or self._writer is None:
             raise StoreUnavailable("the store is closed")
         self._waiting.append(accepted)
         if len(self._waiting) >= self._awaited:
             self._arrived.set()
-        return await accepted.receipt
+        answer: Answer = await accepted.receipt
+        return answer
 
     async def close(self) -> None:
         """Store what was accepted, and accept no more."""
@@ -92,18 +123,18 @@ class GroupCommit:
             self._arrived.clear()
             await self._arrived.wait()
 
-    def _take_batch(self) -> list[Accepted]:
+    def _take_batch(self) -> list[Item]:
         """What waits, up to the limits, without those whose callers have gone meanwhile."""
-        batch: list[Accepted] = []
-        octets = 0
+        batch: list[Item] = []
+        weight = 0
         while self._waiting and len(batch) < BATCH_MESSAGES:
-            octets += len(self._waiting[0].delivery.raw)
-            if batch and octets > BATCH_OCTETS:
+            weight += self._waiting[0].weight
+            if batch and weight > self._heaviest:
                 break
             batch.append(self._waiting.popleft())
         return [accepted for accepted in batch if not accepted.receipt.done()]
 
-    async def _settle(self, batch: Sequence[Accepted]) -> None:
+    async def _settle(self, batch: Sequence[Item]) -> None:
         """Store a batch and answer everybody. If it is refused, each by itself: a bad message hurts only itself."""
         storing = asyncio.create_task(self._store_batch(batch), context=batch[0].context)
         await asyncio.wait([storing])
@@ -121,7 +152,7 @@ class GroupCommit:
                 await self._settle([accepted])
 
 
-def _answer(accepted: Accepted, outcome: Receipt | BaseException) -> None:
+def _answer(accepted: Waiting[Any], outcome: object) -> None:
     if accepted.receipt.done():  # the caller has gone
         return
     if isinstance(outcome, BaseException):

@@ -6,18 +6,18 @@ modseqs become visible in the order in which they were given.
 
 import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from sqlalchemy import Connection, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, update
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import PROVISIONED, canonical_name, name_order
 from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.dialects import insert_once, numbers, one_of, texts
+from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
 from relate_mailstore.sql.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
 from relate_mailstore.sql.schema import mailboxes, namespaces, subscriptions
-from relate_mailstore.types import INBOX, AccountId, Change, Destination, Mailbox, MailboxId
+from relate_mailstore.types import INBOX, AccountId, Change, Destination, Entry, Mailbox, MailboxId
 
 FIRST_MODSEQ = 1  # of a mailbox to which nothing has happened; the least that RFC 7162 §3.1 allows
 
@@ -33,6 +33,17 @@ _LOCK_PAIR = (
     .order_by(mailboxes.c.id)
     .with_for_update()
 )
+_LOCK_SEVERAL = (
+    select(*MAILBOX_COLUMNS)
+    .where(one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.id, numbers("mailboxes")))
+    .order_by(mailboxes.c.id)
+    .with_for_update()
+)
+# Flags are not mail: their transactions wait for no disk (docs/decisions/0007). Asked for here, it costs no round trip.
+_LOCK_RELAXED = {
+    POSTGRESQL: _LOCK_SEVERAL.add_columns(func.set_config("synchronous_commit", "off", true())),
+    SQLITE: _LOCK_SEVERAL,
+}
 _LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
 # Each account with each name: more than was asked for where names differ, which they hardly ever do.
 _LOCK_PLACES = (
@@ -76,12 +87,19 @@ class Step:
     messages: int = 0
     octets: int = 0
     origin: str | None = None  # of the delivery that arrived last
+    modseqs: int = 1  # that it takes: changes of the same entry have one each
+    entries: list[Entry] = field(default_factory=list)  # that are new or changed, as they are after it
+    gone: list[int] = field(default_factory=list)  # UIDs
+    whole: bool = True  # this is all that it does
     moment: float = field(default_factory=time.time)  # seconds since the epoch
 
     @property
     def modseq(self) -> int:
-        """The modseq of everything that this step changes."""
-        return self.mailbox.highest_modseq + 1
+        """The modseq that everything has that this step changes, or the last of them.
+
+        Milliseconds at least: one that was lost with a change of flags (docs/decisions/0007) is never given again.
+        """
+        return max(self.mailbox.highest_modseq + 1, int(self.moment * 1000)) + self.modseqs - 1
 
     @property
     def change(self) -> Change:
@@ -98,11 +116,22 @@ class Step:
         self.origin = origin
         return uid
 
-    def leave(self, entries: int, size: int) -> None:
+    def leave(self, uids: Collection[int], size: int) -> None:
         """Entries of `size` octets together are removed."""
         self.taken = True
-        self.messages -= entries
+        self.gone += uids
+        self.messages -= len(uids)
         self.octets -= size
+
+    def apply(self, before: Mailbox) -> Mailbox:
+        """What a mailbox is after this, having been what it was when it was locked."""
+        return replace(
+            before,
+            uid_next=before.uid_next + self.arrived,
+            highest_modseq=self.modseq,
+            messages=before.messages + self.messages,
+            octets=before.octets + self.octets,
+        )
 
     def row(self) -> dict[str, object]:
         """The parameters of `_ADVANCE`."""
@@ -177,6 +206,15 @@ def lock_pair(
     if one is None or other is None:
         raise MailboxNotFound(f"account {account_id}")
     return one, other
+
+
+def lock_relaxed(
+    connection: Connection, wanted: Collection[tuple[AccountId, MailboxId]]
+) -> Mapping[tuple[AccountId, MailboxId], Mailbox]:
+    """Those of these mailboxes that exist, locked, in a transaction that may be lost with the power."""
+    parameters = {"accounts": {account for account, _ in wanted}, "mailboxes": {mailbox for _, mailbox in wanted}}
+    rows = connection.execute(_LOCK_RELAXED[connection.dialect.name], parameters)
+    return {(row.account_id, row.id): parse_mailbox(row[: len(MAILBOX_COLUMNS)]) for row in rows}
 
 
 def lock_account(connection: Connection, account_id: AccountId) -> Mapping[MailboxId, Mailbox]:

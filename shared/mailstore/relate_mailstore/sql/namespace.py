@@ -66,8 +66,7 @@ def delete_mailbox(connection: Connection, account_id: AccountId, name: str) -> 
     connection.execute(_REMOVE_TOMBSTONES, key)
     connection.execute(_REMOVE_MAILBOX, key)
     gone = remove_messages(connection, account_id, left) if left else set()
-    step = Step(mailbox)
-    step.leave(mailbox.messages, mailbox.octets)
+    step = Step(mailbox, taken=True, messages=-mailbox.messages, octets=-mailbox.octets, whole=False)
     return Done(None, [step], gone)
 
 
@@ -88,7 +87,7 @@ def rename_mailbox(connection: Connection, account_id: AccountId, name: str, new
         raise MailboxExists(f"account {account_id}")
     rows = [{"of_account": account_id, "of_mailbox": key, "new_name": new} for key, new in renamed.items()]
     connection.execute(_RENAME, rows)
-    return Done(None, [Step(mailbox, taken=True) for mailbox in there if mailbox.id in renamed])
+    return Done(None, [Step(mailbox, taken=True, whole=False) for mailbox in there if mailbox.id in renamed])
 
 
 def take_recent(connection: Connection, account_id: AccountId, mailbox_id: MailboxId) -> int:

@@ -135,14 +135,15 @@ expunged = Table(
     sqlite_with_rowid=False,
 )
 
-# What a search looks into: `texts.SearchText`, its body from `body` on. The migration adds an index of trigrams.
+# What a search looks into: the body, so many characters of it, then the header, on other lines. An index of trigrams
+# is made by the migration.
 texts = Table(
     "texts",
     metadata,
     Column("id", _Id, Identity(), primary_key=True),
     Column("account_id", BigInteger, nullable=False),
     Column("message_id", Uuid, nullable=False),
-    Column("body", Integer, nullable=False),  # counted from 1, as SQL does
+    Column("body", Integer, nullable=False),
     Column("text", Text, nullable=False),
     UniqueConstraint("account_id", "message_id", name="uq_texts_account_id_message_id"),
 )

@@ -5,14 +5,15 @@ it, every text of the account is looked at.
 """
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Executable, Text, bindparam, column, func, literal_column, select, table
+from sqlalchemy import Connection, Executable, Text, and_, bindparam, column, literal_column, select, table
 from sqlalchemy import text as sql
 
 from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, has_text
+from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, has_text, place_of_text
 from relate_mailstore.sql.rows import storable
 from relate_mailstore.sql.schema import texts
 from relate_mailstore.sql.texts import Texts
@@ -23,31 +24,33 @@ TRIGRAM = 3  # characters; a shorter text has none
 MOST_TRIGRAMS = 16  # of a long text that the index is asked for: each one more costs, and leaves few candidates less
 
 _FOLDED = bindparam("folded", type_=Text)
+# The body comes first: where the first place is beyond it, there is none in it.
 _EXACT = {
     TextPart.ANYWHERE: has_text(texts.c.text, _FOLDED),
-    TextPart.BODY: has_text(func.substr(texts.c.text, texts.c.body, type_=Text), _FOLDED),
+    TextPart.BODY: place_of_text(texts.c.text, _FOLDED).between(1, texts.c.body),
 }
-_TRIGRAMS = table("texts_trigrams", column("rowid"))  # of SQLite
-_SCAN = {
-    part: select(texts.c.message_id).where(texts.c.account_id == bindparam("account_id"), exact)
-    for part, exact in _EXACT.items()
-}
-_INDEXED: Mapping[tuple[str, TextPart], Executable] = {
-    **{
-        (POSTGRESQL, part): scan.where(texts.c.text.like(bindparam("pattern", type_=Text), escape="\\"))
-        for part, scan in _SCAN.items()
-    },
-    **{
-        (SQLITE, part): scan.join(_TRIGRAMS, texts.c.id == _TRIGRAMS.c.rowid).where(
-            literal_column("texts_trigrams").op("MATCH")(bindparam("trigrams", type_=Text))
-        )
-        for part, scan in _SCAN.items()
-    },
+_OF_ACCOUNT = texts.c.account_id == bindparam("account_id")
+_LIKE = texts.c.text.like(bindparam("pattern", type_=Text), escape="\\")
+# The account is only compared: SQLite would look at all texts of the account, and at the index for each of them.
+_MATCH = and_(
+    texts.c.account_id + 0 == bindparam("account_id"),
+    texts.c.id.in_(
+        select(column("rowid"))
+        .select_from(table("texts_trigrams"))
+        .where(literal_column("texts_trigrams").op("MATCH")(bindparam("trigrams", type_=Text)))
+    ),
+)
+_SCAN = {part: select(texts.c.message_id).where(_OF_ACCOUNT, exact) for part, exact in _EXACT.items()}
+_INDEXED: Mapping[str, Mapping[TextPart, Executable]] = {
+    POSTGRESQL: {part: scan.where(_LIKE) for part, scan in _SCAN.items()},
+    SQLITE: {part: select(texts.c.message_id).where(_MATCH, exact) for part, exact in _EXACT.items()},
 }
 _IS_INDEXED = {
     POSTGRESQL: sql("SELECT to_regclass('ix_texts_trigrams') IS NOT NULL"),
     SQLITE: sql("SELECT count(*) FROM sqlite_master WHERE name = 'texts_trigrams'"),
 }
+
+_NO_SCAN = sql("SET LOCAL enable_seqscan = off")
 
 _log = structlog.get_logger(__name__)
 
@@ -62,9 +65,11 @@ class Search:
 
     async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
         """UIDs of the entries whose text contains this; texts that are lacking are made first."""
-        account_id = snapshot.mailbox.account_id
+        account_id, folded = snapshot.mailbox.account_id, storable(fold(text))
+        if not folded:
+            return {entry.uid for entry in snapshot.entries}
         await self._texts.make_for(account_id, [entry.message_id for entry in snapshot.entries])
-        found = await self._find(account_id, storable(fold(text)), part)
+        found = await self._find(account_id, folded, part)
         if not found:
             return frozenset()
         return {entry.uid for entry in snapshot.entries if entry.message_id in found}
@@ -73,12 +78,14 @@ class Search:
         parameters: dict[str, Any] = {"account_id": account_id, "folded": folded}
         statement: Executable = _SCAN[part]
         if len(folded) >= TRIGRAM and await self._is_indexed():
-            statement = _INDEXED[self._database.dialect, part]
+            statement = _INDEXED[self._database.dialect][part]
             parameters |= (
                 {"pattern": like_pattern(folded)}
                 if self._database.dialect == POSTGRESQL
                 else {"trigrams": match_trigrams(folded)}
             )
+        if statement is not _SCAN[part] and self._database.dialect == POSTGRESQL:
+            return await self._database.transact(partial(_ask_index, statement=statement, parameters=parameters))
         return {row.message_id for row in await self._database.fetch(statement, parameters)}
 
     async def _is_indexed(self) -> bool:
@@ -90,6 +97,12 @@ class Search:
                     "search.no_index", hint="pg_trgm and btree_gin, or FTS5, were missing when it was migrated"
                 )
         return self._indexed
+
+
+def _ask_index(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> set[MessageId]:
+    """PostgreSQL takes looking at a text for cheap, whatever its length, and would rather look at all of them."""
+    connection.execute(_NO_SCAN)
+    return set(connection.scalars(statement, parameters))
 
 
 def like_pattern(folded: str) -> str:

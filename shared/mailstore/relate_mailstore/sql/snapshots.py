@@ -18,12 +18,13 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.heard import Heard
-from relate_mailstore.sql.mailboxes import find_mailbox
+from relate_mailstore.sql.mailboxes import Step, find_mailbox
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox
 from relate_mailstore.sql.schema import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
 
 CACHE_ENTRIES = 200_000  # a process keeps: 250 octets each, that is 50 MB
+LEARNED_STEPS = 100  # of a mailbox that nobody asks for meanwhile
 SLICE_ENTRIES = 2_000  # turned into values before other sessions have their turn: some 5 ms
 
 _CHANGED = select(*ENTRY_COLUMNS, false().label("gone")).where(
@@ -59,6 +60,7 @@ _LOAD = (
 _NEWS_START = len(MAILBOX_COLUMNS) + 1
 
 _uid = attrgetter("uid")
+_modseq_before = attrgetter("mailbox.highest_modseq")
 
 
 class Snapshots:
@@ -68,6 +70,7 @@ class Snapshots:
         self._database = database
         self._heard = heard
         self._kept: OrderedDict[MailboxId, Snapshot] = OrderedDict()
+        self._learned: dict[MailboxId, list[Step]] = {}
         self._entries = 0
 
     async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
@@ -75,7 +78,7 @@ class Snapshots:
         stamp = self._heard.stamp()
         mailbox = await find_mailbox(self._database, account_id, name)
         self._heard.read(mailbox.id, stamp)
-        known = self._kept.get(mailbox.id)
+        known = self._recall(mailbox.id)
         if known is None or not _supersedes(mailbox, known.mailbox):
             known = _nothing_of(mailbox)
         if known.mailbox == mailbox:
@@ -90,7 +93,7 @@ class Snapshots:
 
     async def refresh(self, snapshot: Snapshot) -> Snapshot:
         """The mailbox as it is now, by its id; no query if nothing was heard of it. Raises MailboxNotFound."""
-        known = self._kept.get(snapshot.mailbox.id)
+        known = self._recall(snapshot.mailbox.id)
         if known is None or not _supersedes(known.mailbox, snapshot.mailbox):
             known = snapshot
         if not self._heard.is_current(known.mailbox.id, known.mailbox.highest_modseq):
@@ -100,6 +103,34 @@ class Snapshots:
             self._keep(known)
         unchanged = known.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
         return snapshot if unchanged and _supersedes(known.mailbox, snapshot.mailbox) else known
+
+    def learn(self, step: Step) -> None:
+        """This process committed this: where the mailbox is kept, it need not be read for that."""
+        if step.mailbox.id in self._kept:
+            steps = self._learned.setdefault(step.mailbox.id, [])
+            steps.append(step)
+            if len(steps) > LEARNED_STEPS or not step.whole:
+                self._learned[step.mailbox.id] = []
+
+    def _recall(self, mailbox_id: MailboxId) -> Snapshot | None:
+        """What is kept of a mailbox, with what was learned since, as far as nothing is missing between."""
+        known = self._kept.get(mailbox_id)
+        steps = self._learned.pop(mailbox_id, ())
+        if known is None or not steps:
+            return known
+        mailbox, changed, gone = known.mailbox, dict[int, Entry](), set[int]()
+        for step in sorted(steps, key=_modseq_before):
+            if step.mailbox.highest_modseq != mailbox.highest_modseq:
+                continue
+            mailbox = step.apply(mailbox)
+            gone.update(step.gone)
+            changed.update((entry.uid, entry) for entry in step.entries)
+        if mailbox is known.mailbox:
+            return known
+        new = [entry for uid, entry in changed.items() if uid not in gone]
+        snapshot = Snapshot(mailbox, merge(known.entries, new, gone))
+        self._keep(snapshot)
+        return snapshot
 
     async def _load(self, known: Snapshot) -> Snapshot:
         """The mailbox as it is when this is read, from what is known of it."""
@@ -123,8 +154,15 @@ class Snapshots:
         self._kept.move_to_end(snapshot.mailbox.id)
         self._entries += _weight(snapshot) - (_weight(before) if before is not None else 0)
         while self._entries > CACHE_ENTRIES and len(self._kept) > 1:
-            _, oldest = self._kept.popitem(last=False)
+            mailbox_id, oldest = self._kept.popitem(last=False)
+            self._learned.pop(mailbox_id, None)
             self._entries -= _weight(oldest)
+
+    async def forget_all(self, connection: object = None) -> None:
+        """A database that is back after a crash may have lost changes of flags that are kept here."""
+        self._kept.clear()
+        self._learned.clear()
+        self._entries = 0
 
 
 async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:

@@ -26,6 +26,8 @@ ROWS_PER_VISIT = 64  # of aiosqlite's own cursors, which nothing here uses
 # 250 means durable: FULL flushes the log at each commit. NORMAL, usual with a write-ahead log, does not.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
 
+RELAXED = "relaxed"  # an execution option: the transaction may be lost with the power
+
 T = TypeVar("T")
 
 
@@ -125,4 +127,11 @@ def on_begin(connection: Connection) -> None:
     """Take the write lock at once: a transaction that reads first and then finds it taken can only fail."""
     options: Any = connection.get_execution_options()
     if options.get("isolation_level") != "AUTOCOMMIT":
+        _set_synchronous(connection, "NORMAL" if options.get(RELAXED) else "FULL")
         connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _set_synchronous(connection: Connection, level: str) -> None:
+    if connection.info.get("synchronous", "FULL") != level:
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        connection.info["synchronous"] = level

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.errors import MailboxNotFound, StoreError
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.rules import message_ids, other_than_inbox
@@ -24,6 +24,7 @@ from relate_mailstore.sql.contents import Contents
 from relate_mailstore.sql.database import Database, Work
 from relate_mailstore.sql.dialects import POSTGRESQL
 from relate_mailstore.sql.engine import database_file
+from relate_mailstore.sql.flagging import BATCH_UIDS, FlagRequest, change_flags
 from relate_mailstore.sql.ingest import Accepted, GroupCommit, Outcome
 from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_maildrop
 from relate_mailstore.sql.notify import Notices, PostgresNotices
@@ -94,8 +95,11 @@ class SqlMailStore:
             else FileNotices(self._database, database_file(engine))
         )
         self._locks: Locks = AdvisoryLocks(self._side) if self._side else LockFile.beside(database_file(engine))
-        self._commits = GroupCommit(self._store_batch)
+        self._commits: GroupCommit[Accepted, Receipt] = GroupCommit(self._store_batch)
+        self._flags: GroupCommit[FlagRequest, Flagged] = GroupCommit(self._change_flags, BATCH_UIDS)
         self._snapshots = Snapshots(self._database, self._notices.heard)
+        if self._side:
+            self._side.on_connect(self._snapshots.forget_all)
         self._blobs = Blobs(self._database)
         self._contents = Contents(self._database, self._blobs)
         self._summaries = Summaries(self._database)
@@ -111,11 +115,13 @@ class SqlMailStore:
             await self._side.start()
         self._notices.start()
         self._commits.start()
+        self._flags.start()
         self._upkeep.start()
 
     async def close(self) -> None:
         """Store what was accepted, then let go of the database. Harmless when repeated."""
         await self._commits.close()
+        await self._flags.close()
         await self._upkeep.close()
         if self._under_way:
             await asyncio.wait(self._under_way)
@@ -273,17 +279,9 @@ class SqlMailStore:
         change: FlagChange,
         unchanged_since: int | None = None,
     ) -> Flagged:
-        """Change flags of entries; the entries as they are now, in UID order."""
-        return await self._change(
-            partial(
-                changes.set_flags,
-                account_id=account_id,
-                mailbox_id=mailbox_id,
-                uids=uids,
-                change=change,
-                unchanged_since=unchanged_since,
-            )
-        )
+        """Change flags of entries, in one transaction with whatever other changes wait."""
+        wanted = sorted(set(uids))
+        return await self._flags.deliver(FlagRequest((account_id, mailbox_id), wanted, change, unchanged_since))
 
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
         """Change flags of a message in every mailbox it is entered in; the message as it is now."""
@@ -328,6 +326,9 @@ class SqlMailStore:
     async def _store_batch(self, waiting: Sequence[Accepted]) -> Sequence[Outcome]:
         return await self._persist(partial(store_batch, batch=waiting))
 
+    async def _change_flags(self, waiting: Sequence[FlagRequest]) -> Sequence[Flagged | StoreError]:
+        return await self._persist(partial(change_flags, batch=waiting), durable=False)
+
     async def _change(self, work: Work[Done[T]]) -> T:
         """Do `work` in a transaction that also advances the mailboxes it changed, and tell of it.
 
@@ -338,12 +339,13 @@ class SqlMailStore:
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
-    async def _persist(self, work: Work[Done[T]]) -> T:
-        done = await self._database.transact(partial(self._advance, work=work))
+    async def _persist(self, work: Work[Done[T]], durable: bool = True) -> T:
+        done = await self._database.transact(partial(self._advance, work=work), durable)
         self._notices.committed([step.change for step in done.steps])
         if any(step.arrived for step in done.steps):
             self._upkeep.delivered()
         for step in done.steps:
+            self._snapshots.learn(step)
             self._usage.add(step.mailbox.account_id, step.octets)
             self._blobs.forget(step.mailbox.account_id, done.gone)
             self._contents.forget(step.mailbox.account_id, done.gone)

@@ -122,6 +122,6 @@ def _rows(account_id: AccountId, made: Mapping[MessageId, SearchText]) -> Iterab
         yield {
             "account_id": account_id,
             "message_id": message_id,
-            "body": len(text.header) + 2,
-            "text": storable(f"{text.header}\n{text.body}"),
+            "body": len(text.body),
+            "text": storable(f"{text.body}\n{text.header}"),
         }

@@ -89,24 +89,18 @@ def _copy(connection: Connection, source: Step, into: Step, uids: Collection[int
     origins = _origins(connection, into.mailbox.account_id, found)
     origin = origins[-1] if origins else None
     copies = [into.arrive(entry.size, origin) for entry in found]
-    rows = [_row(into, entry, uid) for entry, uid in zip(found, copies, strict=True)]
-    connection.execute(_ENTER, rows)
+    new = [
+        entry._replace(uid=uid, modseq=into.modseq, saved=int(into.moment))
+        for entry, uid in zip(found, copies, strict=True)
+    ]
+    into.entries += new
+    connection.execute(_ENTER, [_row(into, entry) for entry in new])
     return Copied(into.mailbox.uid_validity, tuple(zip((entry.uid for entry in found), copies, strict=True)), origins)
 
 
-def _row(into: Step, entry: Entry, uid: int) -> dict[str, object]:
-    return {
-        "account_id": into.mailbox.account_id,
-        "mailbox_id": into.mailbox.id,
-        "uid": uid,
-        "message_id": entry.message_id,
-        "size": entry.size,
-        "flags": entry.flags,
-        "keywords": pack_keywords(entry.keywords),
-        "internal_date": entry.internal_date,
-        "modseq": into.modseq,
-        "saved": int(into.moment),
-    }
+def _row(into: Step, entry: Entry) -> dict[str, object]:
+    key = {"account_id": into.mailbox.account_id, "mailbox_id": into.mailbox.id}
+    return {**key, **entry._asdict(), "keywords": pack_keywords(entry.keywords)}
 
 
 def _origins(connection: Connection, account_id: AccountId, found: Sequence[Entry]) -> tuple[str, ...]:

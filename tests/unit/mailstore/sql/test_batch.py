@@ -1,5 +1,7 @@
 """What a batch does to its mailboxes, decided without a database."""
 
+import time
+from dataclasses import replace
 from uuid import UUID
 
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from hypothesis import strategies as st
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.batch import PORTION_OCTETS, places, plan_batch, portions, split
 from relate_mailstore.sql.ingest import Accepted
+from relate_mailstore.sql.mailboxes import Step
 from relate_mailstore.sql.schema import PART_OCTETS
 from relate_mailstore.types import AccountId, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
 
@@ -26,12 +29,28 @@ def accepted(number: int, *destinations: Destination, origin: str | None = None,
 async def test_uids_ascend_within_a_batch_and_each_mailbox_takes_one_modseq() -> None:
     batch = [accepted(1, Destination(ANN)), accepted(2, Destination(ANN), Destination(BOB))]
     plan = plan_batch(batch, FOUND, now=50)
+    anns, bobs = (step.modseq for step in plan.taken)
     entered = [(row["mailbox_id"], row["uid"], row["modseq"]) for row in plan.entries]
-    assert entered == [(11, 5, 10), (11, 6, 10), (21, 7, 4)]
-    assert [(step.mailbox.id, step.arrived, step.octets, step.modseq) for step in plan.taken] == [
-        (11, 2, 6, 10),
-        (21, 1, 3, 4),
-    ]
+    assert entered == [(11, 5, anns), (11, 6, anns), (21, 7, bobs)]
+    assert [(step.mailbox.id, step.arrived, step.octets) for step in plan.taken] == [(11, 2, 6), (21, 1, 3)]
+
+
+async def test_modseqs_ascend_and_are_never_given_again_though_some_were_lost() -> None:
+    before = time.time() * 1000
+    mailbox = FOUND[ANN, "INBOX"]
+    assert before - 1 <= Step(mailbox).modseq <= time.time() * 1000
+    ahead = replace(mailbox, highest_modseq=2**62)  # the clock went back
+    assert Step(ahead).modseq == 2**62 + 1
+    assert Step(ahead, modseqs=3).modseq == 2**62 + 3
+
+
+async def test_a_step_tells_what_the_mailbox_is_after_it() -> None:
+    plan = plan_batch([accepted(1, Destination(ANN)), accepted(2, Destination(ANN))], FOUND, now=50)
+    (step,) = plan.taken
+    after = step.apply(FOUND[ANN, "INBOX"])
+    assert (after.uid_next, after.messages, after.octets, after.highest_modseq) == (7, 6, 46, step.modseq)
+    assert [entry.uid for entry in step.entries] == [5, 6]
+    assert [(entry.message_id.int, entry.size, entry.saved) for entry in step.entries] == [(1, 3, 50), (2, 3, 50)]
 
 
 async def test_receipts_name_uids_in_the_order_of_destinations_and_the_leader() -> None:

@@ -45,8 +45,8 @@ class Recorder:
 
 
 @asynccontextmanager
-async def committing(recorder: Recorder) -> AsyncIterator[GroupCommit]:
-    commits = GroupCommit(recorder.store_batch)
+async def committing(recorder: Recorder) -> AsyncIterator[GroupCommit[Accepted, Receipt]]:
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch)
     commits.start()
     try:
         yield commits
@@ -55,7 +55,9 @@ async def committing(recorder: Recorder) -> AsyncIterator[GroupCommit]:
         await commits.close()
 
 
-async def deliver_while_busy(commits: GroupCommit, recorder: Recorder, waiting: Sequence[Accepted]) -> Sequence[object]:
+async def deliver_while_busy(
+    commits: GroupCommit[Accepted, Receipt], recorder: Recorder, waiting: Sequence[Accepted]
+) -> Sequence[object]:
     """Deliver message 0, and the others while it is being stored; what became of the others."""
     first = asyncio.create_task(commits.deliver(accepted(0)))
     await recorder.storing.wait()
@@ -176,7 +178,7 @@ async def test_a_batch_runs_in_the_context_of_its_first_caller() -> None:
 
 async def test_closing_finishes_what_was_accepted_and_accepts_no_more() -> None:
     recorder = Recorder()
-    commits = GroupCommit(recorder.store_batch)
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch)
     commits.start()
     waiting = [asyncio.create_task(commits.deliver(accepted(number))) for number in range(3)]
     await recorder.storing.wait()

@@ -1,24 +1,38 @@
 """Migrations: up on both databases, the same as the tables in code, safe for many processes at once."""
 
 import asyncio
+import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy import Boolean, Column, Connection, MetaData, Table, event, insert, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_mailstore.mime import index_message
+from relate_mailstore.rules import thread_id
 from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.migrate import MIGRATIONS, SchemaTooNew, migrate, revisions
+from relate_mailstore.sql.rows import index_row
 from relate_mailstore.sql.schema import metadata
+from relate_mailstore.sql.store import open_store
+from relate_mailstore.types import AccountId, Flag, MessageId, TextPart
+from tests.support.factories import simple
+
+ANN = AccountId(7)
 
 PROCESSES = 4
 MIGRATE = """
 import asyncio, sys
+from relate_mailstore.mime import index_message
+from relate_mailstore.rules import thread_id
 from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.migrate import migrate
 
@@ -107,3 +121,71 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> N
         tables = await connection.run_sync(lambda sync: inspect(sync).get_table_names())
     await engine.dispose()
     assert tables == ["expunged"]
+
+
+async def test_mail_that_was_there_before_is_kept_and_known_as_if_it_came_now(empty_url: str) -> None:
+    raw = simple("Grüße", headers=("Bcc: carol@example.com", "References: <root@a> <x@a>"))
+    engine = open_engine(empty_url)
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: run_alembic(sync, "0002"))
+        await connection.run_sync(lambda sync: store_as_of_0002(sync, raw))
+    await migrate(engine)
+    async with open_store(engine) as store:
+        inbox = await store.snapshot(ANN)
+        (entry,) = inbox.entries
+        assert (entry.flags, entry.internal_date, entry.saved, entry.modseq) == (Flag.SEEN, 1_000, 1_000, 7)
+        assert (await store.message(ANN, entry.message_id)).message.index == index_message(raw)
+        assert await store.headers(ANN, [entry.message_id]) == {entry.message_id: raw[: raw.index(b"\r\n\r\n") + 4]}
+        (summary,) = await store.summaries(inbox)
+        assert (summary.subject, summary.bcc, summary.zone) == ("grüsse", "<carol@example.com>", 120)
+        assert summary.thread == thread_id(["root@a"], "", entry.message_id)
+        assert await store.containing(inbox, "a SHORT text", TextPart.BODY) == {1}
+        assert set(await store.subscriptions(ANN)) == {"INBOX"}
+        assert await store.vanished(ANN, inbox.mailbox.id, 0) == [9]
+        assert await store.trim_tombstones() == 0
+        assert (await store.create_mailbox(ANN, "New")).uid_validity > 78
+        assert [mailbox.name for mailbox in await store.mailboxes(ANN)] == ["INBOX", "New", "Old"]
+    async with engine.begin() as connection:
+        await connection.run_sync(lambda sync: run_alembic(sync, "0002", down=True))
+        rows = await connection.execute(text("SELECT name, subscribed FROM mailboxes ORDER BY name"))
+        assert [(row.name, bool(row.subscribed)) for row in rows] == [("INBOX", True), ("New", False), ("Old", False)]
+    await engine.dispose()
+
+
+def run_alembic(connection: Connection, revision: str, *, down: bool = False) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS))
+    config.attributes["connection"] = connection
+    (command.downgrade if down else command.upgrade)(config, revision)
+
+
+def store_as_of_0002(connection: Connection, raw: bytes) -> None:
+    """A mailbox with one message, and another that nobody is subscribed to, as the program of that revision did."""
+    index = index_message(raw)
+    message_id = UUID(int=5)
+    key = {"account_id": ANN, "uid_next": 10, "special_use": "", "octets": len(raw)}
+    for name, validity, subscribed in (("INBOX", 77, True), ("Old", 78, False)):
+        row = {"name": name, "uid_validity": validity, "highest_modseq": 8, "messages": 1, "subscribed": subscribed}
+        connection.execute(insert(columns_of("mailboxes", [*key, *row])), {**key, **row})
+    (inbox,) = connection.scalars(text("SELECT id FROM mailboxes WHERE name = 'INBOX'")).all()
+    connection.execute(insert(metadata.tables["blobs"]), {"id": message_id, "part": 0, "octets": raw})
+    columns = index_row(index, MessageId(message_id))
+    for unknown in ("thread", "zone", "header_octets"):
+        del columns[unknown]
+    columns |= {"recipients": json.dumps([index.to, index.cc]), "search": "as it was"}
+    columns |= {"id": message_id, "account_id": ANN, "size": len(raw), "received": 1_000, "origin": None}
+    connection.execute(insert(columns_of("messages", columns)), columns)
+    known = ("account_id", "mailbox_id", "uid", "message_id", "size", "flags", "keywords", "internal_date", "modseq")
+    entry = dict(zip(known, (ANN, inbox, 1, message_id, len(raw), 1, "", 1_000, 7), strict=True))
+    connection.execute(insert(columns_of("entries", known)), entry)
+    connection.execute(
+        text("INSERT INTO expunged (account_id, mailbox_id, modseq, uid) VALUES (:account, :mailbox, 8, 9)"),
+        {"account": ANN, "mailbox": inbox},
+    )
+
+
+def columns_of(table: str, names: Iterable[str]) -> Table:
+    """A table with these columns only, those of today as they are typed today."""
+    today = metadata.tables[table].c
+    types = {name: today[name].type if name in today else Boolean() for name in names}
+    return Table(table, MetaData(), *(Column(name, kind) for name, kind in types.items()))

@@ -13,6 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.sql import snapshots
+from relate_mailstore.sql import watch as file_watch
 from relate_mailstore.sql.snapshots import merge
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Entry, Flag, FlagChange, MessageId, Snapshot
@@ -49,17 +50,69 @@ async def test_an_unchanged_mailbox_costs_one_query_and_is_the_same_object(
     assert len(statements) == 1
 
 
-async def test_a_change_is_read_with_one_query_more_and_reads_nothing_else(
-    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+async def test_a_change_of_others_is_read_with_one_query_more_and_reads_nothing_else(
+    database_url: str, store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     for _ in range(3):
         await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
-    await store.set_flags(alice, before.mailbox.id, [2], FlagChange(Flag.SEEN))
+    async with opened(database_url) as (_, other):
+        await other.set_flags(alice, before.mailbox.id, [2], FlagChange(Flag.SEEN))
     with Statements(engine) as statements:
         after = await store.snapshot(alice)
     assert len(statements) == 2
     assert [one is other for one, other in zip(before.entries, after.entries, strict=True)] == [True, False, True]
+
+
+async def test_what_the_process_did_itself_need_not_be_read(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(file_watch, "POLL_SECONDS", 60)  # whether others committed is not asked meanwhile
+    for _ in range(4):
+        await store.deliver(delivery(alice))
+    snapshot = await store.refresh(await store.snapshot(alice))
+    inbox = snapshot.mailbox.id
+    await store.set_flags(alice, inbox, [2, 3], FlagChange(Flag.SEEN, add_keywords=("a",)))
+    await store.deliver(delivery(alice))
+    await store.expunge(alice, inbox, [1, 3])
+    await store.copy(alice, inbox, [2], "INBOX")
+    await store.move(alice, inbox, [4], "INBOX")
+    await store.flag_message(alice, snapshot.entries[3].message_id, FlagChange(Flag.FLAGGED))
+    with Statements(engine) as statements:
+        learned = await store.refresh(snapshot)
+    assert not any("entries" in statement for statement in statements)
+    store._snapshots._kept.clear()
+    assert learned == await store.snapshot(alice)
+    assert [(entry.uid, entry.flags) for entry in learned.entries] == [(2, 1), (5, 0), (6, 1), (7, 4)]
+
+
+async def test_what_is_learned_is_left_where_others_committed_between(
+    database_url: str, store: SqlMailStore, alice: AccountId
+) -> None:
+    for _ in range(3):
+        await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    async with opened(database_url) as (_, other):
+        await store.set_flags(alice, before.mailbox.id, [1], FlagChange(Flag.SEEN))
+        await other.set_flags(alice, before.mailbox.id, [2], FlagChange(Flag.SEEN))
+        await store.set_flags(alice, before.mailbox.id, [3], FlagChange(Flag.SEEN))
+        after = await store.refresh(before)
+        assert [entry.flags for entry in after.entries] == [1, 1, 1]
+        await store.rename_mailbox(alice, "INBOX", "Old")
+        await store.set_flags(alice, before.mailbox.id, [], FlagChange(Flag.SEEN))
+        assert await store.refresh(after) == await other.snapshot(alice)
+
+
+async def test_what_nobody_asks_for_is_not_learned_without_end(
+    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(snapshots, "LEARNED_STEPS", 3)
+    await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    for number in range(9):
+        await store.set_flags(alice, before.mailbox.id, [1], FlagChange(add_keywords=(f"k{number}",)))
+        assert len(store._snapshots._learned[before.mailbox.id]) <= 3
+    assert len((await store.refresh(before)).entries[0].keywords) == 9
 
 
 async def test_a_change_of_the_mailbox_is_seen_though_no_entry_changed(
