@@ -86,7 +86,7 @@ class Search:
             )
         if statement is not _SCAN[part] and self._database.dialect == POSTGRESQL:
             return await self._database.transact(partial(_ask_index, statement=statement, parameters=parameters))
-        return {row.message_id for row in await self._database.fetch(statement, parameters)}
+        return {row.message_id for row in await self._database.fetch_composed(statement, parameters)}
 
     async def _is_indexed(self) -> bool:
         if self._indexed is None:

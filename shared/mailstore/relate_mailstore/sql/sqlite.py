@@ -73,6 +73,10 @@ class _Connection(aiosqlite.Connection):
         if self._conn.in_transaction:  # the pool asks for one whenever it gets a connection back
             await super().rollback()
 
+    async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """The rows of a SELECT, as asyncpg's connections give them."""
+        return await self.visit(lambda: self._conn.execute(statement, parameters).fetchall())
+
     async def visit(self, work: Callable[[], T]) -> T:
         """Have the thread do `work`, in the caller's context. It is finished before this is left, also by a cancel."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
