@@ -1,6 +1,8 @@
 """What a process does when there is nothing better to do: it makes texts to search, and trims tombstones.
 
-Deliveries come first: while they come, it takes its turn only now and then.
+Mail comes first, in whichever process or container it is served. Between two batches it listens, like a polite speaker:
+where a CPU stood idle meanwhile it goes on, else it keeps to a small share of the time. The share grows while work is
+left undone, so that nothing is put off for ever.
 """
 
 import asyncio
@@ -10,9 +12,15 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from relate_mailstore.errors import StoreError
+from relate_mailstore.sql.activity import Activity
 
-QUIET_SECONDS = 2.0  # without a delivery: then there is nothing better to do
-BUSY_SECONDS = 5.0  # between two batches while deliveries come
+QUIET_SECONDS = 2.0  # from a delivery to its text: what comes meanwhile shares the batch
+QUIET_BATCH, BUSY_BATCH = 50, 10  # messages: a transaction of some 80 ms, of 20 ms
+LISTEN_SECONDS = 0.05  # after a batch: the kernel counts idle time in hundredths
+REST_SECONDS = 5.0  # at most, after a batch that took long
+BUSY_SHARE = 0.05  # of the time, at first
+MOST_SHARE = 0.5  # after so long:
+OVERDUE_SECONDS = 600.0
 LOOK_SECONDS = 30.0  # what other processes left undone is looked for
 FIRST_TRIM_SECONDS = 600.0  # after the start: it reads all tombstones
 TRIM_SECONDS = 24 * 3600.0
@@ -22,26 +30,24 @@ _log = structlog.get_logger(__name__)
 
 
 class Upkeep:
-    """A task. `make_some` does a batch and says how many it did; `trim` is done once a day."""
+    """A task. `make_some` does a batch of so many at most and says how many it did; `trim` is done once a day."""
 
-    def __init__(self, make_some: Callable[[], Awaitable[int]], trim: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, make_some: Callable[[int], Awaitable[int]], trim: Callable[[], Awaitable[int]]) -> None:
         self._make_some = make_some
         self._trim = trim
-        self._delivered = 0.0  # when, last
         self._trim_at = 0.0
+        self._behind_since = 0.0  # when there was last nothing to do
         self._work = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
         """Begin."""
-        self._delivered = time.monotonic()
-        self._trim_at = self._delivered + FIRST_TRIM_SECONDS
+        self._trim_at = time.monotonic() + FIRST_TRIM_SECONDS
         self._task = asyncio.create_task(self._run(), name="mailstore-upkeep")
 
     def delivered(self) -> None:
         """Messages came, and want texts."""
-        self._delivered = time.monotonic()
         self._work.set()
 
     async def close(self) -> None:
@@ -54,18 +60,31 @@ class Upkeep:
 
     async def _run(self) -> None:
         while not self._closing.is_set():
-            await self._wait_for_quiet()
-            self._work.clear()  # before the batch: what comes during it may not be in it
-            if not self._closing.is_set() and not await self._do_batch():
-                await self._wait_for(LOOK_SECONDS, self._work, self._closing)
+            await self._catch_up()
+            await self._wait_for(LOOK_SECONDS, self._work, self._closing)
 
-    async def _wait_for_quiet(self) -> None:
-        until = time.monotonic() + BUSY_SECONDS
+    async def _catch_up(self) -> None:
+        """Batch after batch, until there is nothing left to do."""
+        self._behind_since = time.monotonic()
+        quiet = await self._listen(QUIET_SECONDS)
         while not self._closing.is_set():
-            seconds = min(until, self._delivered + QUIET_SECONDS) - time.monotonic()
-            if seconds <= 0:
+            self._work.clear()  # before the batch: what comes during it may not be in it
+            began = time.monotonic()
+            if not await self._do_batch(QUIET_BATCH if quiet else BUSY_BATCH):
                 break
-            await self._wait_for(seconds, self._closing)
+            quiet = await self._listen(LISTEN_SECONDS if quiet else self._rest(time.monotonic() - began))
+
+    async def _listen(self, seconds: float) -> bool:
+        """Do nothing for so long; whether others did nothing, either."""
+        before = Activity.now()
+        await self._wait_for(seconds, self._closing)
+        return before.is_quiet_until(Activity.now())
+
+    def _rest(self, seconds: float) -> float:
+        """How long to do nothing after a batch that took so many seconds, while others are busy."""
+        overdue = min(1.0, (time.monotonic() - self._behind_since) / OVERDUE_SECONDS)
+        share = BUSY_SHARE + (MOST_SHARE - BUSY_SHARE) * overdue
+        return min(REST_SECONDS, max(LISTEN_SECONDS, seconds * (1 / share - 1)))
 
     async def _wait_for(self, seconds: float, *events: asyncio.Event) -> None:
         """Until one of these happens, or so long."""
@@ -74,12 +93,12 @@ class Upkeep:
         for one in waiting:
             one.cancel()
 
-    async def _do_batch(self) -> bool:
+    async def _do_batch(self, messages: int) -> bool:
         try:
             if time.monotonic() > self._trim_at:
                 self._trim_at = time.monotonic() + TRIM_SECONDS
                 await self._trim()
-            return await self._make_some() > 0
+            return await self._make_some(messages) > 0
         except StoreError as error:
             _log.warning("upkeep.failed", error=str(error))
             return False

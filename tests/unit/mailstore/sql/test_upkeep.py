@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql import tombstones, upkeep
+from relate_mailstore.sql.activity import Activity
 from relate_mailstore.sql.searching import like_pattern, match_trigrams
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.sql.upkeep import Upkeep
@@ -25,8 +26,10 @@ class Work:
     def __init__(self, *batches: int | Exception) -> None:
         self.batches = list(batches)
         self.done = asyncio.Event()
+        self.asked: list[int] = []  # how many messages each was to be
 
-    async def make_some(self) -> int:
+    async def make_some(self, count: int) -> int:
+        self.asked.append(count)
         batch = self.batches.pop(0) if self.batches else 0
         if not self.batches:
             self.done.set()
@@ -46,6 +49,31 @@ async def test_all_batches_are_done_when_it_is_quiet(monkeypatch: pytest.MonkeyP
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
     await one.close()
+
+
+@pytest.mark.parametrize(("quiet", "batch"), [(True, upkeep.QUIET_BATCH), (False, upkeep.BUSY_BATCH)])
+async def test_batches_are_small_while_others_are_busy(
+    monkeypatch: pytest.MonkeyPatch, quiet: bool, batch: int
+) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(Activity, "is_quiet_until", lambda before, after: quiet)
+    work = Work(5, 1)
+    one = Upkeep(work.make_some, work.trim)
+    one.start()
+    async with asyncio.timeout(PATIENCE):
+        await work.done.wait()
+    await one.close()
+    assert work.asked[:2] == [batch, batch]
+
+
+def test_the_longer_it_is_behind_the_larger_its_share() -> None:
+    one = Upkeep(Work().make_some, Work().trim)
+    one._behind_since = time.monotonic()
+    assert one._rest(0.02) == pytest.approx(0.02 * 19, rel=0.01)
+    one._behind_since -= upkeep.OVERDUE_SECONDS
+    assert one._rest(0.2) == pytest.approx(0.2, rel=0.01)
+    assert one._rest(60) == upkeep.REST_SECONDS
+    assert one._rest(0) == upkeep.LISTEN_SECONDS
 
 
 async def test_deliveries_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,8 +123,8 @@ async def test_texts_are_made_after_delivery_and_go_with_their_messages(
 ) -> None:
     receipts = [await store.deliver(delivery(alice, raw=simple(body=f"needle {number}"))) for number in range(3)]
     assert (await count(engine, "untexted"), await count(engine, "texts")) == (3, 0)
-    assert await store._texts.make_some() == 3
-    assert await store._texts.make_some() == 0
+    assert await store._texts.make_some(50) == 3
+    assert await store._texts.make_some(50) == 0
     assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 3)
     await store.deliver(delivery(alice))
     inbox = await store.snapshot(alice)
@@ -122,10 +150,10 @@ async def test_what_one_process_claimed_another_leaves_until_it_is_taken_for_dea
         await here.deliver(delivery(alice))
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time())})
-        assert await there._texts.make_some() == 0
+        assert await there._texts.make_some(50) == 0
         async with engine.begin() as connection:
             await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time()) - 1000})
-        made = await asyncio.gather(here._texts.make_some(), there._texts.make_some())
+        made = await asyncio.gather(here._texts.make_some(50), there._texts.make_some(50))
         assert sorted(made) == [0, 1]
         assert await count(engine, "texts") == 1
 
