@@ -24,7 +24,7 @@ async def on_store(conversation: Conversation, command: Store) -> Answer:
         conversation.account,
         view.snapshot.mailbox.id,
         [entry.uid for _, entry in picked],
-        change_of(command.mode, spelled(command.flags, view.entries)),
+        change_of(command.mode, spelled(command.flags, view.snapshot.keywords)),
         command.unchanged_since,
     )
     left = frozenset(flagged.modified)

@@ -26,6 +26,10 @@ Place = tuple[AccountId, str]
 
 _OF_ACCOUNT = select(*MAILBOX_COLUMNS).where(mailboxes.c.account_id == bindparam("account_id"))
 _BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name"))
+# Each account with each name: more than was asked for where names differ, which they hardly ever do.
+_BY_PLACES = select(*MAILBOX_COLUMNS).where(
+    one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names"))
+)
 _LOCK_BY_ID = _OF_ACCOUNT.where(mailboxes.c.id == bindparam("mailbox_id")).with_for_update()
 _LOCK_BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name")).with_for_update()
 _LOCK_PAIR = (
@@ -45,13 +49,7 @@ _LOCK_RELAXED = {
     SQLITE: _LOCK_SEVERAL,
 }
 _LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
-# Each account with each name: more than was asked for where names differ, which they hardly ever do.
-_LOCK_PLACES = (
-    select(*MAILBOX_COLUMNS)
-    .where(one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names")))
-    .order_by(mailboxes.c.id)
-    .with_for_update()
-)
+_LOCK_PLACES = _BY_PLACES.order_by(mailboxes.c.id).with_for_update()
 _ADD_NAMESPACE = insert_once(namespaces, "account_id")
 _LOCK_NAMESPACE = (
     select(namespaces.c.uid_validity).where(namespaces.c.account_id == bindparam("account_id")).with_for_update()
@@ -155,6 +153,13 @@ async def find_mailbox(database: Database, account_id: AccountId, name: str) -> 
     return parse_mailbox(rows[0])
 
 
+async def find_mailboxes(database: Database, places: Sequence[Place]) -> Sequence[Mailbox | None]:
+    """Several mailboxes, of several accounts; None where there is none."""
+    rows = await database.fetch(_BY_PLACES, _of_places(places))
+    found = {(row.account_id, row.name): parse_mailbox(row) for row in rows}
+    return [found.get(place) for place in places]
+
+
 async def list_mailboxes(database: Database, account_id: AccountId) -> Sequence[Mailbox]:
     """All mailboxes of an account, by name, INBOX first."""
     rows = await database.fetch(_OF_ACCOUNT, {"account_id": account_id})
@@ -225,9 +230,12 @@ def lock_account(connection: Connection, account_id: AccountId) -> Mapping[Mailb
 
 def lock_places(connection: Connection, places: Collection[Place]) -> Mapping[Place, Mailbox]:
     """Those of these mailboxes that exist, locked, and possibly others."""
-    parameters = {"accounts": {account for account, _ in places}, "names": {name for _, name in places}}
-    rows = connection.execute(_LOCK_PLACES, parameters)
+    rows = connection.execute(_LOCK_PLACES, _of_places(places))
     return {(row.account_id, row.name): parse_mailbox(row) for row in rows}
+
+
+def _of_places(places: Iterable[Place]) -> dict[str, object]:
+    return {"accounts": {account for account, _ in places}, "names": {name for _, name in places}}
 
 
 def advance(connection: Connection, steps: Collection[Step]) -> None:

@@ -154,7 +154,7 @@ class SqlMailStore:
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
         """One mailbox by name."""
-        return await mailboxes.find_mailbox(self._database, account_id, name)
+        return await self._snapshots.mailbox(account_id, name)
 
     async def mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
         """All mailboxes of an account, by name, INBOX first."""
