@@ -1,4 +1,4 @@
-"""SMTP, POP3 and IMAP in this process, put together as the product does it, over ports and limits of a test's choice."""
+"""SMTP, POP3 and IMAP in this process, as the product puts them together, over ports and limits of a test's choice."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
