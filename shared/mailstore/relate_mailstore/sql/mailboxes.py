@@ -12,7 +12,7 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, update
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.rules import PROVISIONED, canonical_name, name_order
+from relate_mailstore.rules import PROVISIONED, canonical_name, give_out, name_order
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
 from relate_mailstore.sql.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
@@ -105,8 +105,8 @@ class Step:
         return Change(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin, self.moment)
 
     def arrive(self, size: int, origin: str | None) -> int:
-        """A message of `size` octets arrives; its UID."""
-        uid = self.mailbox.uid_next + self.arrived
+        """A message of `size` octets arrives; its UID. Raises MailboxFull."""
+        uid = give_out(self.mailbox.uid_next + self.arrived)
         self.taken = True
         self.arrived += 1
         self.messages += 1
