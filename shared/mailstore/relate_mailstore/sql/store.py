@@ -106,7 +106,7 @@ class SqlMailStore:
         self._usage = Usage(self._database)
         self._texts = Texts(self._database, self._blobs)
         self._search = Search(self._database, self._texts)
-        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones)
+        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, self._notices.heard.stamp)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
