@@ -77,6 +77,10 @@ class _Connection(aiosqlite.Connection):
         """The rows of a SELECT, as asyncpg's connections give them."""
         return await self.visit(lambda: self._conn.execute(statement, parameters).fetchall())
 
+    async def glance(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """The rows of a SELECT that is done at once, by whoever asks: its thread must have nothing to do."""
+        return self._conn.execute(statement, parameters).fetchall()
+
     async def visit(self, work: Callable[[], T]) -> T:
         """Have the thread do `work`, in the caller's context. It is finished before this is left, also by a cancel."""
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()

@@ -1,8 +1,8 @@
 """What a process does when there is nothing better to do: it makes texts to search, and trims tombstones.
 
 Mail comes first, in whichever process or container it is served. Between two batches it listens, like a polite speaker:
-where a CPU stood idle meanwhile and no mail came or changed it goes on, else it keeps to a small share of the time: small,
-as each process has one. The share grows while work is left undone, so that nothing is put off for ever.
+where a CPU stood idle meanwhile and no mail came or changed it goes on, else it keeps to a share of the time, a small
+one, as each process has one. The share grows while work is left undone, so that nothing is put off for ever.
 """
 
 import asyncio
