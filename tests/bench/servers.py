@@ -86,9 +86,19 @@ def peer(tools: Path) -> Iterator[Target]:
 
 @contextmanager
 def ours(
-    name: str, database: str, collector: str | None, smtp_workers: int, directory: Path, *, reader_workers: int = 2
+    name: str,
+    database: str,
+    collector: str | None,
+    smtp_workers: int,
+    directory: Path,
+    *,
+    reader_workers: int = 2,
+    **settings: str,
 ) -> Iterator[Target]:
-    """Our SMTP, POP3 and IMAP services as processes of their own; `collector` None is telemetry off."""
+    """Our SMTP, POP3 and IMAP services as processes of their own; `collector` None is telemetry off.
+
+    `settings` are further variables of the environment.
+    """
     asyncio.run(_seed(database))
     mx, submission, secure, pop3, pop3s, imap, imaps = (free_port() for _ in range(7))
     environment = {
@@ -105,6 +115,7 @@ def ours(
         "Imap__SecurePort": str(imaps),
         "Imap__Workers": str(reader_workers),
         **({"OTEL_SDK_DISABLED": "true"} if collector is None else {"Otel__Endpoint": collector}),
+        **settings,
     }
     with ExitStack() as stack:
         log = stack.enter_context((directory / f"{name.replace(' ', '-')}.log").open("wb"))

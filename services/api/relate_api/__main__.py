@@ -12,13 +12,11 @@ from collections.abc import AsyncIterator, Generator
 
 import uvicorn
 
-from relate_accounts.traced import TracedAuthenticator
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
 from relate_api.connection import Connection
 from relate_api.dependencies import Services
 from relate_config import load
-from relate_mailstore.traced import TracedMailStore
 from relate_service.resources import Resources, ResourceSettings, opened
 from relate_service.workers import run, stop_requested
 
@@ -38,11 +36,9 @@ class _Server(uvicorn.Server):
 @contextlib.asynccontextmanager
 async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterator[int]:
     """The API listens inside, on the port given, and finishes its requests at the end. Raises OSError if it cannot."""
-    telemetry = resources.telemetry
-    store = TracedMailStore(resources.store, telemetry.operations("api"))
-    authenticator = TracedAuthenticator(resources.authenticator, telemetry.auth("api"))
+    store, authenticator = resources.observed("api")
     app = create_app(Services(store, resources.accounts, authenticator))
-    telemetry.instrument_app(app)
+    resources.telemetry.instrument_app(app)
     server = _Server(
         uvicorn.Config(
             app,

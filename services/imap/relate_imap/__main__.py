@@ -5,7 +5,6 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
 
     hold_stops()
 
-from relate_accounts.traced import TracedAuthenticator
 from relate_config import load
 from relate_imap.answers import BUSY
 from relate_imap.config import ImapSettings
@@ -13,7 +12,6 @@ from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
 from relate_imap.session import ImapEngine
 from relate_imap.traced import traced_selecting
-from relate_mailstore.traced import TracedMailStore
 from relate_service.resources import Resources, ResourceSettings, opened
 from relate_service.workers import run, stop_requested
 from relate_wire.dialogue import Client
@@ -24,17 +22,16 @@ from relate_wire.server import Server
 
 def imap_service(settings: ImapSettings, resources: Resources) -> Service:
     """IMAP on its two ports: STARTTLS on one, TLS from the first octet on the other. Raises CertificateError."""
-    telemetry = resources.telemetry
-    operations = telemetry.operations("imap")
+    store, authenticator = resources.observed("imap")
     context = Context(
-        store=TracedMailStore(resources.store, operations),
-        authenticator=TracedAuthenticator(resources.authenticator, telemetry.auth("imap")),
+        store=store,
+        authenticator=authenticator,
         server_name=settings.server_name,
         append_limit=settings.max_message_size_bytes,
         sessions=SessionLimit(settings.max_connections_per_user),
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
-        selecting=traced_selecting(operations),
+        selecting=traced_selecting(resources.telemetry.operations("imap")),
     )
 
     def engine(client: Client[Frame]) -> ImapEngine:
@@ -44,9 +41,8 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         Listener(settings.host, settings.port, engine),
         Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
     )
-    return Service(
-        "imap", listeners, telemetry.protocol("imap"), settings.limits(), settings.tls(), BUSY, settings.workers > 1
-    )
+    telemetry = resources.telemetry.protocol("imap")
+    return Service("imap", listeners, telemetry, settings.limits(), settings.tls(), BUSY, settings.workers > 1)
 
 
 async def serve(_: int = 0) -> None:

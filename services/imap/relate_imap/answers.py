@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from relate_accounts.errors import AccountError
-from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound, OverQuota, StoreError
+from relate_mailstore.errors import MailboxExists, MailboxFull, MailboxNotFound, MessageNotFound, OverQuota, StoreError
 from relate_wire.dialogue import Farewell
 from relate_wire.reply import NOTHING, Facts, Outcome, Reply, Then
 from relate_wire.sasl import SaslCancelled, SaslError
@@ -89,6 +89,8 @@ def from_error(error: Exception) -> Answer:
             return no("The message is not there any more", "EXPUNGEISSUED")
         case OverQuota():
             return no("Not enough room", "OVERQUOTA")
+        case MailboxFull():
+            return Answer("NO", "The mailbox can hold no further message", "LIMIT", trouble=error)
         case SaslCancelled():
             return bad(str(error))  # RFC 9051 §6.2.2
         case SaslError():

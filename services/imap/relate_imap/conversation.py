@@ -4,6 +4,7 @@ The session owns it and decides what may be said when; handlers read it, and cha
 just that (LOGIN, ENABLE, SELECT).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -98,7 +99,7 @@ class Conversation:
         """Whether the client knows \\Recent: RFC 9051 has done without it."""
         return Extension.REV2 not in self.enabled
 
-    def pick(self, numbers: SequenceSet, *, uid: bool) -> list[Numbered]:
+    def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
         """Messages of the selected mailbox by number or UID, "$" by what was saved. Raises Refused."""
         if numbers.saved:
             return list(self.selected.numbered(self.saved))

@@ -1,11 +1,10 @@
 """Flags as a client names them, and as they are kept: keywords know no case, but keep the first spelling."""
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterable
 
 from relate_imap.answers import Refused
 from relate_imap.commands import FlagList, StoreMode
-from relate_mailstore.types import Entry, Flag, FlagChange
+from relate_mailstore.types import Flag, FlagChange
 
 # As plain ints: an enum's "&" costs more than all else that is done with a flag of ten thousand messages.
 SEEN, DELETED = int(Flag.SEEN), int(Flag.DELETED)
@@ -41,16 +40,11 @@ def change_of(mode: StoreMode, flags: FlagList) -> FlagChange:
             return FlagChange(add=flags.flags, add_keywords=flags.keywords, replace=True)
 
 
-def spelled(flags: FlagList, entries: Sequence[Entry] = ()) -> FlagList:
-    """The same flags with keywords as they are spelled here already. Raises Refused for too many or too long."""
+def spelled(flags: FlagList, known: Iterable[str] = ()) -> FlagList:
+    """The same flags with keywords as those known here are spelled. Raises Refused for too many or too long."""
     if not flags.keywords:
         return flags
     if len(flags.keywords) > MAX_KEYWORDS or any(len(keyword) > MAX_KEYWORD for keyword in flags.keywords):
         raise Refused("Too many keywords, or too long", "LIMIT")
-    usual = _USUAL | {keyword.lower(): keyword for keyword in keywords_of(entries)}
+    usual = _USUAL | {keyword.lower(): keyword for keyword in known}
     return flags._replace(keywords=tuple(usual.get(keyword.lower(), keyword) for keyword in flags.keywords))
-
-
-def keywords_of(entries: Iterable[Entry]) -> list[str]:
-    """All keywords in use, in order."""
-    return sorted(set(chain.from_iterable({entry.keywords for entry in entries})))

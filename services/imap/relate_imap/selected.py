@@ -8,7 +8,9 @@ one has entries of its own only while it holds on to something.
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from operator import attrgetter
+from typing import overload
 
 from relate_imap.sequences import STAR, SequenceSet, resolve
 from relate_mailstore.types import Entry, Snapshot
@@ -21,6 +23,32 @@ READ_AHEAD_OCTETS = 256 * 1024
 
 Numbered = tuple[int, Entry]
 """A message number, and what it stands for."""
+
+
+class Run(Sequence[Numbered]):
+    """Messages that follow each other, numbered as they are looked at: a list of "1:*" costs 100 octets each."""
+
+    __slots__ = ("_entries", "_first")
+
+    def __init__(self, entries: Sequence[Entry], first: int) -> None:
+        self._entries = entries
+        self._first = first
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Numbered]:
+        return enumerate(self._entries, self._first)
+
+    @overload
+    def __getitem__(self, place: int) -> Numbered: ...
+    @overload
+    def __getitem__(self, place: slice) -> "Run": ...
+    def __getitem__(self, place: int | slice) -> "Numbered | Run":
+        places = range(len(self._entries))[place]
+        if isinstance(places, int):
+            return self._first + places, self._entries[places]
+        return Run(self._entries[places.start : places.stop], self._first + places.start)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +88,7 @@ class View:
         place = bisect_left(self.entries, uid, key=_uid)
         return place + 1 if place < len(self.entries) and self.entries[place].uid == uid else None
 
-    def pick(self, numbers: SequenceSet, *, uid: bool) -> list[Numbered]:
+    def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
         """The messages with these numbers or UIDs, in order.
 
         UIDs of no message are left out (RFC 9051 §6.4.9); a number of none is the client's error. Raises IndexError.
@@ -74,27 +102,23 @@ class View:
             if number is not None:
                 yield number, self.entries[number - 1]
 
-    def _by_number(self, numbers: SequenceSet) -> list[Numbered]:
+    def _by_number(self, numbers: SequenceSet) -> Sequence[Numbered]:
         count = len(self.entries)
         if any((last > count and last != STAR) or (first > count and first != STAR) for first, last in numbers.ranges):
             raise IndexError("no such message")
         if not count:  # "*" in an empty mailbox (RFC 9051 §9: an error, but harmless and sent by many)
             return []
-        return [
-            numbered
-            for first, last in resolve(numbers, count)
-            for numbered in enumerate(self.entries[first - 1 : last], first)
-        ]
+        return _joined([Run(self.entries[first - 1 : last], first) for first, last in resolve(numbers, count)])
 
-    def _by_uid(self, numbers: SequenceSet) -> list[Numbered]:
+    def _by_uid(self, numbers: SequenceSet) -> Sequence[Numbered]:
         if not self.entries:
             return []
-        picked: list[Numbered] = []
+        runs: list[Run] = []
         for first, last in resolve(numbers, self.entries[-1].uid):
             start = bisect_left(self.entries, first, key=_uid)
             stop = bisect_left(self.entries, last + 1, start, key=_uid)
-            picked.extend(enumerate(self.entries[start:stop], start + 1))
-        return picked
+            runs.append(Run(self.entries[start:stop], start + 1))
+        return _joined(runs)
 
     def is_recent(self, entry: Entry) -> bool:
         """Whether this session is the first to see the message (RFC 3501 §2.3.2)."""
@@ -173,6 +197,11 @@ class View:
             return ()
         alive = {entry.uid for entry in survivors}
         return tuple((number, entry.uid) for number, entry in enumerate(known, 1) if entry.uid not in alive)
+
+
+def _joined(runs: Sequence[Run]) -> Sequence[Numbered]:
+    """All of them, one after the other."""
+    return runs[0] if len(runs) == 1 else list(chain.from_iterable(runs))
 
 
 def _hold_on(known: Sequence[Entry], now: Sequence[Entry], arrived: Sequence[Entry]) -> Sequence[Entry]:

@@ -5,9 +5,7 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
 
     hold_stops()
 
-from relate_accounts.traced import TracedAuthenticator
 from relate_config import load
-from relate_mailstore.traced import TracedMailStore
 from relate_pop3.config import Pop3Settings
 from relate_pop3.replies import BUSY
 from relate_pop3.session import Context, Pop3Engine
@@ -22,10 +20,10 @@ from relate_wire.server import Server
 
 def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
     """POP3 on its two ports: STLS on one, TLS from the first octet on the other. Raises CertificateError."""
-    telemetry = resources.telemetry
+    store, authenticator = resources.observed("pop3")
     context = Context(
-        store=TracedMailStore(resources.store, telemetry.operations("pop3")),
-        authenticator=TracedAuthenticator(resources.authenticator, telemetry.auth("pop3")),
+        store=store,
+        authenticator=authenticator,
         server_name=settings.server_name,
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
@@ -38,9 +36,8 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
         Listener(settings.host, settings.port, engine),
         Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
     )
-    return Service(
-        "pop3", listeners, telemetry.protocol("pop3"), settings.limits(), settings.tls(), BUSY, settings.workers > 1
-    )
+    telemetry = resources.telemetry.protocol("pop3")
+    return Service("pop3", listeners, telemetry, settings.limits(), settings.tls(), BUSY, settings.workers > 1)
 
 
 async def serve(_: int = 0) -> None:

@@ -14,6 +14,9 @@ READ_AHEAD_MESSAGES = 32
 READ_AHEAD_OCTETS = 256 * 1024
 
 
+SEEN = int(Flag.SEEN)  # an enum's "&" costs more than the rest of a look at an entry
+
+
 class NoSuchMessage(Exception):
     """There is none of that number, or not any more; the text is fit for the client."""
 
@@ -26,7 +29,7 @@ class Maildrop:
         self.mailbox_id = snapshot.mailbox.id
         self._uid_validity = snapshot.mailbox.uid_validity
         self._entries = snapshot.entries
-        self._octets = sum(entry.size for entry in snapshot.entries)
+        self._octets = snapshot.mailbox.octets
         self._deleted: set[int] = set()
         self._retrieved: set[int] = set()
         self._ahead = range(0)  # the numbers that were read ahead last
@@ -35,7 +38,12 @@ class Maildrop:
         return len(self._entries) - len(self._deleted)
 
     def __iter__(self) -> Iterator[tuple[int, Entry]]:
-        return (numbered for numbered in enumerate(self._entries, 1) if numbered[0] not in self._deleted)
+        numbered = enumerate(self._entries, 1)
+        return (
+            ((number, entry) for number, entry in numbered if number not in self._deleted)
+            if self._deleted
+            else numbered
+        )
 
     def __str__(self) -> str:
         """For people: `2 messages (320 octets)`."""
@@ -53,6 +61,15 @@ class Maildrop:
         if not 1 <= number <= len(self._entries):
             raise NoSuchMessage(f"No such message, only {len(self._entries)} in maildrop")
         return self._entries[number - 1]
+
+    def sizes(self) -> Iterator[str]:
+        """The scan listings of RFC 1939 §5."""
+        return (f"{number} {entry.size}" for number, entry in self)
+
+    def unique_ids(self) -> Iterator[str]:
+        """The unique-id listings of RFC 1939 §7."""
+        uid_validity = self._uid_validity
+        return (f"{number} {uid_validity}.{entry.uid}" for number, entry in self)
 
     def unique_id(self, entry: Entry) -> str:
         """The unique-id of RFC 1939 §7: never used again, and the same in every session."""
@@ -93,4 +110,4 @@ class Maildrop:
     def newly_seen(self) -> Sequence[int]:
         """UIDs of what was retrieved, stays, and was not marked as seen yet."""
         kept = (self._entries[number - 1] for number in sorted(self._retrieved - self._deleted))
-        return [entry.uid for entry in kept if not entry.flags & Flag.SEEN]
+        return [entry.uid for entry in kept if not entry.flags & SEEN]

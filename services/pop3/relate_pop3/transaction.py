@@ -1,7 +1,5 @@
 """The TRANSACTION state: what a client does with its maildrop, and what QUIT makes of that (RFC 1939 §5, §6)."""
 
-from collections.abc import Callable
-
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.types import Entry, Flag, FlagChange
 from relate_pop3 import content, replies
@@ -30,11 +28,17 @@ class Transaction:
 
     async def on_list(self, command: Listing) -> Reply:
         """RFC 1939 §5: sizes."""
-        return self._list(command.number, lambda entry: entry.size)
+        maildrop, number = self._maildrop, command.number
+        if number is None:
+            return replies.listing(str(maildrop), maildrop.sizes())
+        return replies.ok(f"{number} {maildrop.entry(number).size}")
 
     async def on_uidl(self, command: Listing) -> Reply:
         """RFC 1939 §7: unique-ids."""
-        return self._list(command.number, self._maildrop.unique_id)
+        maildrop, number = self._maildrop, command.number
+        if number is None:
+            return replies.listing(str(maildrop), maildrop.unique_ids())
+        return replies.ok(f"{number} {maildrop.unique_id(maildrop.entry(number))}")
 
     async def on_retr(self, command: Numbered) -> Reply:
         """RFC 1939 §5: a message. Whether it was seen is written at QUIT."""
@@ -72,12 +76,6 @@ class Transaction:
             await self._store.set_flags(maildrop.account_id, maildrop.mailbox_id, seen, change)
         if deleted := maildrop.deleted():
             await self._store.expunge(maildrop.account_id, maildrop.mailbox_id, deleted)
-
-    def _list(self, number: int | None, value: Callable[[Entry], object]) -> Reply:
-        """One message in the reply's own line, or all of them below it."""
-        if number is not None:
-            return replies.ok(f"{number} {value(self._maildrop.entry(number))}")
-        return replies.listing(str(self._maildrop), (f"{n} {value(entry)}" for n, entry in self._maildrop))
 
     async def _open(self, entry: Entry) -> RawMessage:
         return await self._store.open(self._maildrop.account_id, entry.message_id)

@@ -5,9 +5,7 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
 
     hold_stops()
 
-from relate_accounts.traced import TracedAuthenticator
 from relate_config import load
-from relate_mailstore.traced import TracedMailStore
 from relate_service.resources import Resources, ResourceSettings, opened
 from relate_service.workers import run, stop_requested
 from relate_smtp.config import SmtpSettings
@@ -35,11 +33,11 @@ def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
 
 
 def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) -> EngineFactory:
-    telemetry = resources.telemetry
+    store, authenticator = resources.observed("smtp")
     context = Context(
         role=role,
-        store=TracedMailStore(resources.store, telemetry.operations("smtp")),
-        authenticator=TracedAuthenticator(resources.authenticator, telemetry.auth("smtp")),
+        store=store,
+        authenticator=authenticator,
         directory=resources.directory,
         routing=LocalOnly(resources.directory),
         server_name=settings.server_name,

@@ -36,6 +36,10 @@ class OverQuota(StoreError):
         self.temporary = temporary
 
 
+class MailboxFull(StoreError):
+    """The mailbox has given out every UID that there is (RFC 9051 §2.3.1.1)."""
+
+
 class MaildropInUse(StoreError):
     """Another POP3 session holds the maildrop (RFC 1939 §4)."""
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from uuid import UUID
 
+from relate_mailstore.errors import MailboxFull
 from relate_mailstore.types import (
     INBOX,
     Address,
@@ -30,6 +31,9 @@ PROVISIONED = {
     "Trash": "\\Trash",
 }
 """The mailboxes that an account begins with, each with its special use (RFC 6154 §2)."""
+
+LAST_UID = 2**32 - 2
+"""The next one, too, has to be a number of 32 bits: UIDNEXT says it (RFC 9051 §2.3.1.1)."""
 
 _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")  # 64 bits hold any 18 digits
 
@@ -58,6 +62,13 @@ def message_ids() -> Iterator[MessageId]:
         tick = max(tick + 1, time.time_ns() * 4096 // 1_000_000)
         milliseconds, fraction = divmod(tick, 4096)
         yield MessageId(UUID(int=milliseconds << 80 | 7 << 76 | fraction << 64 | 2 << 62 | secrets.randbits(62)))
+
+
+def give_out(uid: int) -> int:
+    """A UID for a message. Raises MailboxFull: none is given twice, and none that clients cannot read."""
+    if uid > LAST_UID:
+        raise MailboxFull("all UIDs have been given out")
+    return uid
 
 
 def change_entry(entry: Entry, change: FlagChange, modseq: int) -> Entry:

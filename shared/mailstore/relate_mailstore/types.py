@@ -5,8 +5,11 @@ blob's id and the index computed at delivery), entered into one or more mailboxe
 message in a mailbox: a UID, flags, a modification sequence.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum, IntFlag
+from functools import cached_property
+from itertools import chain
 from typing import NamedTuple, NewType
 from uuid import UUID
 
@@ -111,12 +114,23 @@ class Mailbox:
     recent: int  # the first UID that no session was told of: messages from there on are \Recent
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Snapshot:
     """A mailbox and its entries, in UID order, as of `mailbox.highest_modseq`. Shared: never changed in place."""
 
     mailbox: Mailbox
     entries: tuple[Entry, ...]
+
+    @cached_property
+    def keywords(self) -> Sequence[str]:
+        """All keywords in use, in order."""
+        return sorted(set(chain.from_iterable({entry.keywords for entry in self.entries})))
+
+    @cached_property
+    def first_unseen(self) -> int:
+        """The number of the first entry that is not seen, counted from 1; 0 if all are."""
+        seen = int(Flag.SEEN)
+        return next((number for number, entry in enumerate(self.entries, 1) if not entry.flags & seen), 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,14 +13,17 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.ports import AccountStore, Authenticator, Directory
 from relate_accounts.sql import SqlAccountStore
+from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, load
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.hangup import HangUp
 from relate_mailstore.sql.migrate import migrate
 from relate_mailstore.sql.store import open_store
+from relate_mailstore.traced import TracedMailStore
 from relate_service.housekeeping import kept_tidy
 from relate_telemetry.logs import configure_logging
+from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
 from relate_telemetry.telemetry import Telemetry
 
@@ -49,6 +52,16 @@ class Resources:
     accounts: AccountStore
     authenticator: Authenticator
     directory: Directory
+
+    def observed(self, source: SourceName) -> tuple[MailStore, Authenticator]:
+        """The store and the authenticator, with a span of this source for each call; as they are where that is off."""
+        telemetry = self.telemetry
+        if not telemetry.is_enabled:
+            return self.store, self.authenticator
+        return (
+            TracedMailStore(self.store, telemetry.operations(source)),
+            TracedAuthenticator(self.authenticator, telemetry.auth(source)),
+        )
 
 
 @asynccontextmanager

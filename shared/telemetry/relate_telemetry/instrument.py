@@ -19,15 +19,14 @@ if TYPE_CHECKING:
 # Probes come every few seconds and say nothing: /health, /healthz, /livez, /readyz and what is below them.
 HEALTH_URLS = r"^[a-z]+://[^/]+/(health|healthz|livez|readyz)([/?]|$)"
 
-_SQLALCHEMY = "opentelemetry.instrumentation.sqlalchemy"
-
 _engines: "WeakSet[Engine]" = WeakSet()
 
 
 def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterProvider) -> None:
     """Trace an engine's statements: their text, never their parameters. Harmless when repeated."""
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415 - needs SQLAlchemy
-    from opentelemetry.instrumentation.sqlalchemy.engine import EngineTracer  # noqa: PLC0415 - needs SQLAlchemy
+
+    from relate_telemetry.statements import trace_statements  # noqa: PLC0415 - needs SQLAlchemy
 
     if engine in _engines or SQLAlchemyInstrumentor().is_instrumented_by_opentelemetry:
         return
@@ -35,10 +34,7 @@ def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterPr
     _prefer_stable_conventions()
     # What SQLAlchemyInstrumentor makes of an engine, without its patches to SQLAlchemy itself: those would trace every
     # engine made later once more, and add a span to each checkout of a connection.
-    usage = meters.get_meter(_SQLALCHEMY).create_up_down_counter(
-        "db.client.connections.usage", "connections", "Connections by state"
-    )
-    EngineTracer(tracers.get_tracer(_SQLALCHEMY), engine, usage)  # type: ignore[no-untyped-call] # has no annotations
+    trace_statements(engine, tracers, meters)
 
 
 def instrument_app(app: "FastAPI", tracers: TracerProvider, meters: MeterProvider) -> None:

@@ -10,7 +10,6 @@ from opentelemetry.context import Context
 from opentelemetry.metrics import (
     CallbackOptions,
     CallbackT,
-    Counter,
     Histogram,
     Meter,
     Observation,
@@ -18,6 +17,7 @@ from opentelemetry.metrics import (
 )
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, get_current_span, set_span_in_context
 
+from relate_telemetry.bound import BoundHistogram
 from relate_telemetry.names import (
     BOUNDS,
     COMMAND,
@@ -31,14 +31,6 @@ from relate_telemetry.seam import Done
 
 _NOWHERE = Context()
 _BY_NAME = {instrument.name: instrument for instrument in (*INSTRUMENTS, *OWN_INSTRUMENTS)}
-
-
-def counter(meter: Meter, name: str) -> Counter:
-    """The counter of that name, at zero."""
-    instrument = _BY_NAME[name]
-    made = meter.create_counter(instrument.name, instrument.unit, instrument.description)
-    made.add(0)
-    return made
 
 
 def up_down_counter(meter: Meter, name: str) -> UpDownCounter:
@@ -111,19 +103,19 @@ class Tally:
 
 
 class Durations:
-    """`{protocol}.command.duration`, with one attribute dictionary for each command and outcome there is."""
+    """`{protocol}.command.duration`, bound to each command and outcome there is."""
 
     def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
         self._histogram = histogram(meter, f"{protocol}.command.duration")
-        self._attributes: dict[tuple[str, str], dict[str, str]] = {}
+        self._bound: dict[tuple[str, str], BoundHistogram] = {}
 
     def record(self, verb: str, outcome: str, seconds: float) -> None:
         """One command took this long; `verb` and `outcome` are from fixed tables."""
         label = (verb, outcome)
-        attributes = self._attributes.get(label)
-        if attributes is None:
-            attributes = self._attributes[label] = {COMMAND: verb, OUTCOME: outcome}
-        self._histogram.record(seconds, attributes)
+        bound = self._bound.get(label)
+        if bound is None:
+            bound = self._bound[label] = BoundHistogram(self._histogram, {COMMAND: verb, OUTCOME: outcome})
+        bound.record(seconds)
 
 
 class CommandMetrics(Protocol):
@@ -194,8 +186,8 @@ class AuthMetrics:
     """Login attempts, and those that failed."""
 
     def __init__(self, meter: Meter, source: SourceName) -> None:
-        self._attempts = counter(meter, f"{source}.auth.attempts")
-        self._failures = counter(meter, f"{source}.auth.failures")
+        self._attempts = Tally(meter, f"{source}.auth.attempts")
+        self._failures = Tally(meter, f"{source}.auth.failures")
 
     def record(self, success: bool) -> None:
         """Count one attempt."""

@@ -16,6 +16,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from relate_telemetry.exporters import metric_exporter, span_exporter
+from relate_telemetry.lean import LeanProvider
 from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import OWN_METER, REASON, SPANS_DROPPED
 from relate_telemetry.redaction import Redaction
@@ -88,7 +89,7 @@ def _installed_meters() -> MeterProvider | None:
 def _make_tracers(resource: Resource, spans: SpanQueue | None) -> TracerProvider:
     # The SDK's own default lets any API client turn tracing off for its requests, by a traceparent that is not sampled.
     sampler = None if os.environ.get(OTEL_TRACES_SAMPLER) else ALWAYS_ON
-    provider = TracerProvider(sampler, resource, shutdown_on_exit=False)
+    provider = LeanProvider(sampler, resource)
     if spans is not None:
         provider.add_span_processor(spans)
     _ours.add(provider)

@@ -37,6 +37,7 @@ class Telemetry:
         self._user_names = user_names(user_names_mode)
         self._on_shutdown = on_shutdown
         self._protocols: dict[ProtocolName, ProtocolTelemetry] = {}
+        self._logins: dict[SourceName, Authentication] = {}
 
     @property
     def is_enabled(self) -> bool:
@@ -50,9 +51,11 @@ class Telemetry:
         return self._protocols[name]
 
     def auth(self, source: SourceName) -> Authentication:
-        """The logins of a source, for the traced authenticator."""
-        meter = self.meter_provider.get_meter(SOURCES[source])
-        return Authentication(source, self._tracer(source), meter, self._user_names)
+        """The logins of a source, for the traced authenticator: always the same ones, as they are counted there."""
+        if source not in self._logins:
+            meter = self.meter_provider.get_meter(SOURCES[source])
+            self._logins[source] = Authentication(source, self._tracer(source), meter, self._user_names)
+        return self._logins[source]
 
     def operations(self, source: SourceName) -> Operations:
         """The operations of a source, for traced stores and for the API."""

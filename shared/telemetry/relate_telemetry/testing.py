@@ -28,9 +28,11 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from relate_telemetry.lean import LeanProvider
 from relate_telemetry.providers import redact
 from relate_telemetry.received import Received, ReceivedPoint
 from relate_telemetry.redaction import UserNames
@@ -140,7 +142,7 @@ def recording_telemetry(user_names: UserNames = "clear") -> tuple[Telemetry, Rec
     """A telemetry and the recorder of all that it emits, apart from the global providers and from the environment."""
     recorder = Recorder()
     resource = build_resource("relate-test")
-    tracers = TracerProvider(resource=resource, shutdown_on_exit=False)
+    tracers = LeanProvider(ALWAYS_ON, resource)
     redact(tracers)
     tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
     meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)

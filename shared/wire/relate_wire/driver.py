@@ -28,6 +28,9 @@ log = structlog.get_logger(__name__)
 # After so many commands from one read the others get a turn: at 10 µs a command, about a millisecond.
 TURN = 100
 
+# So many seconds may a body take that comes from memory, and waits for nothing, before the others get a turn.
+SLICE = 0.002
+
 # What telemetry is told of a command whose client left before the reply was out.
 GONE = Reply(b"", Outcome.REFUSED, "gone")
 
@@ -193,6 +196,7 @@ class Driver(Generic[FrameT, CommandT]):
             await connection.flush()
         if reply.body is None:
             return reply
+        turn = time.perf_counter() + SLICE
         try:
             async for chunk in reply.body:
                 if isinstance(chunk, Reply):
@@ -200,7 +204,9 @@ class Driver(Generic[FrameT, CommandT]):
                 connection.write(chunk)
                 if connection.is_full:
                     await connection.flush()
-                    await asyncio.sleep(0)  # a body from memory waits for nothing: others want a turn, too
+                if time.perf_counter() > turn:
+                    await asyncio.sleep(0)
+                    turn = time.perf_counter() + SLICE
         except ClientGone:
             raise
         except Exception as error:

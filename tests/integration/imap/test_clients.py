@@ -24,7 +24,7 @@ from tests.support.product import Product
 pytestmark = pytest.mark.xdist_group("imap-clients")
 
 MANY = 1_000
-SOME = 200  # for a client that starts a process for each message
+FEW = 50  # for a client that starts a process for each message
 PATIENCE = 100.0  # seconds; many programs at once on a small machine
 
 CHANGES = (
@@ -214,6 +214,35 @@ def home() -> Iterator[Path]:
         if os.geteuid() == 0:
             shutil.chown(directory, "nobody")
         yield Path(directory)
+
+
+# getmail forks for each message, and listens for SIGCHLD only afterwards (getmailcore.baseclasses.ForkingBase): for a
+# child that was faster it waits a minute. So it is made to wait for children as everybody does.
+GETMAIL = """\
+import os, runpy, sys
+from getmailcore.baseclasses import ForkingBase
+ForkingBase._prepare_child = lambda self: None
+ForkingBase._wait_for_child = lambda self, child: os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+sys.argv.pop(0)
+runpy.run_path(sys.argv[0], run_name="__main__")
+"""
+
+
+def test_getmail_takes_everything_home(remote: Remote, home: Path) -> None:
+    remote.fill(FEW)
+    login = f"server = 127.0.0.1\nport = {remote.port}\nusername = {remote.address}\npassword = {remote.key}"
+    (home / "getmailrc").write_text(
+        f'[retriever]\ntype = SimpleIMAPRetriever\n{login}\nmailboxes = ("INBOX",)\n'
+        f"[destination]\ntype = Maildir\npath = {home}/mail/\n[options]\ndelete = true\nverbose = 0\n"
+    )
+    for name in ("mail/cur", "mail/new", "mail/tmp"):
+        (home / name).mkdir(parents=True)
+    for path in (home / "mail", *(home / "mail").iterdir()):
+        path.chmod(0o777)
+    options = ("--getmaildir", str(home), "--rcfile", f"{home}/getmailrc")
+    run("/usr/bin/python3", "-c", GETMAIL, need("getmail"), *options, home=home, user=home.owner())
+    assert local_state(home)["mail"].keys() == {f"Number {number}" for number in range(1, FEW + 1)}
+    assert remote.state()["INBOX"] == {}
 
 
 # --- clients that people look at

@@ -1,4 +1,4 @@
-"""SMTP and POP3 in this process, put together as the product does it, over ports and limits of the test's choice."""
+"""SMTP, POP3 and IMAP in this process, as the product puts them together, over ports and limits of a test's choice."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -16,6 +16,8 @@ from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Scope
+from relate_imap.__main__ import imap_service
+from relate_imap.config import ImapSettings
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import open_engine
@@ -48,6 +50,8 @@ class House:
     mx: int
     pop3: int
     pop3s: int
+    imap: int
+    imaps: int
 
     async def add_user(self, address: str) -> AccountId:
         """A user who logs in with KEY."""
@@ -101,16 +105,18 @@ async def opened(
     limits: Limits = GENEROUS,
     settings: Mapping[str, object] | None = None,
 ) -> AsyncIterator[House]:
-    """A house over these ports, with the neighbour in it. `settings` are SMTP's, by field name."""
+    """A house over these ports, with the neighbour in it. `settings` are SMTP's and IMAP's, by field name."""
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
     resources = Resources(no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts))
     shared = {"development_certificates": directory, "port": 0, "secure_port": 0}
     smtp_settings = SmtpSettings.model_validate({**shared, "mx_port": 0, **(settings or {})})
+    imap_settings = ImapSettings.model_validate({**shared, **(settings or {})})
     pop3_settings = Pop3Settings.model_validate(shared)
     async with (
         Server(replace(smtp_service(smtp_settings, resources), limits=limits), GRACE) as smtp_server,
         Server(replace(pop3_service(pop3_settings, resources), limits=limits), GRACE) as pop3_server,
+        Server(replace(imap_service(imap_settings, resources), limits=limits), GRACE) as imap_server,
     ):
-        house = House(accounts, store, *smtp_server.ports, *pop3_server.ports)
+        house = House(accounts, store, *smtp_server.ports, *pop3_server.ports, *imap_server.ports)
         await house.add_user(NEIGHBOUR)
         yield house

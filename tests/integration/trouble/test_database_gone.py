@@ -19,6 +19,7 @@ from tests.integration.trouble.clients import (
 from tests.integration.trouble.house import KEY, NEIGHBOUR, House, on_database
 from tests.integration.trouble.load import CONNECTIONS, Load, stored_numbers
 from tests.integration.trouble.outage import Cluster, own_cluster
+from tests.support.imap.client import ImapClient, Literal, logged_in
 from tests.support.postgres import NoPostgresError
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("trouble-database")]
@@ -140,3 +141,67 @@ async def test_a_message_that_cannot_be_read_to_its_end_has_none(house: House, c
     await until_readable(house)
     async with pop3(house.pop3, ANN, KEY) as reader:
         assert (await retrieve_all(reader))[0].endswith(big)
+
+
+# --- IMAP
+
+QUESTIONS = (
+    "FETCH 1:* (ENVELOPE BODYSTRUCTURE)",
+    "FETCH 1:* BODY.PEEK[]",
+    "FETCH 1:* BODY[]",
+    "SEARCH TEXT nowhere",
+    "STORE 1 FLAGS (\\Seen)",
+    "COPY 1 Archive",
+    "EXPUNGE",
+    "STATUS Archive (MESSAGES)",
+    "SELECT Archive",
+    "CREATE New",
+)
+
+
+async def test_imap_sessions_outlive_the_database(house: House, cluster: Cluster) -> None:
+    async with logged_in(house.imap, ANN, KEY) as client, logged_in(house.imap, ANN, KEY) as idler:
+        await client.ok("APPEND INBOX ", Literal(MESSAGE))
+        await client.ok("SELECT INBOX")
+        await idler.ok("SELECT INBOX")
+        idle = await idler.idle()
+        await cluster.stop()
+        for question in QUESTIONS:
+            assert await refusal(client, question) == ("NO", "UNAVAILABLE"), question
+            await client.ok("NOOP")
+        assert await refusal(client, "APPEND INBOX ", Literal(MESSAGE)) == ("NO", "UNAVAILABLE")
+        await cluster.start()
+        await until_answered(client, "SELECT INBOX")
+        assert len((await client.ok("FETCH 1:* (FLAGS BODY[])")).of("FETCH")) == 1
+        await client.ok("APPEND INBOX ", Literal(MESSAGE))
+        while (response := await idler.hear()) is not None and (response.kind, response.number) != ("EXISTS", 2):
+            pass
+        await idler.done(idle)
+
+
+async def test_a_fetch_of_many_messages_is_a_no_from_where_the_database_goes(house: House, cluster: Cluster) -> None:
+    messages = [b"Subject: %d\r\n\r\n" % number + (b"x" * 70 + b"\r\n") * 400 for number in range(250)]
+    async with logged_in(house.imap, ANN, KEY) as client:
+        await client.ok("APPEND INBOX", *(piece for raw in messages for piece in (" ", Literal(raw, plus=True))))
+        await client.ok("SELECT INBOX")
+        tag = await client.begin("FETCH 1:* (UID BODY.PEEK[])")
+        await client.hear()
+        await cluster.stop()
+        answer = await client.finish(tag)
+        assert answer.tagged is not None
+        assert (answer.status, answer.tagged.code_name) == ("NO", "UNAVAILABLE")
+        assert len(answer.of("FETCH")) < len(messages) - 1
+        await cluster.start()
+        await until_answered(client, "FETCH 1 BODY.PEEK[]")
+
+
+async def refusal(client: ImapClient, *pieces: str | Literal) -> tuple[str, str]:
+    answer = await client.ask(*pieces)
+    return answer.status, answer.tagged.code_name if answer.tagged else ""
+
+
+async def until_answered(client: ImapClient, command: str) -> None:
+    """The pool finds out connection by connection that the database is another one now."""
+    async with asyncio.timeout(PATIENCE):
+        while (await client.ask(command)).status != "OK":
+            await asyncio.sleep(ASK_AGAIN)

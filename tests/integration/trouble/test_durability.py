@@ -1,15 +1,13 @@
 """250 means durable: the server is killed in the middle of a load, and nothing that it accepted is lost or doubled."""
 
 import asyncio
-import os
-import signal
 from pathlib import Path
 
 import pytest
 
-from tests.integration.product.processes import children, listeners, wait_until
 from tests.integration.trouble.conftest import QUIET
 from tests.integration.trouble.load import Load, stored_numbers
+from tests.integration.trouble.workers import kill, start
 from tests.support.product import Product
 
 pytestmark = pytest.mark.xdist_group("trouble-durability")
@@ -22,7 +20,7 @@ ENOUGH = 200  # messages accepted before the kill: many batches, and one under w
 async def test_a_killed_server_has_lost_and_doubled_nothing(tmp_path: Path, database_url: str, workers: int) -> None:
     with Product(tmp_path, database_url, Smtp__Workers=str(workers), **QUIET) as product:
         keys = {address: product.add_user(address) for address in RESIDENTS}
-        start(product, workers)
+        start(product, "smtp", "Smtp__MxPort", workers)
         load = Load(RESIDENTS)
         under_way = asyncio.create_task(load.run(product.ports["Smtp__MxPort"]))
         await load.wait_for(ENOUGH, load.accepted)
@@ -31,21 +29,3 @@ async def test_a_killed_server_has_lost_and_doubled_nothing(tmp_path: Path, data
         await under_way
         product.start("pop3")
         assert load.faults(await stored_numbers(product.ports["Pop3__Port"], keys)) == {}
-
-
-def start(product: Product, workers: int) -> None:
-    """Start SMTP; returns when every worker listens."""
-    product.start("smtp")
-    port = product.ports["Smtp__MxPort"]
-    wait_until(lambda: sum(listeners(pid, port) for pid in processes(product)) == workers)
-
-
-def kill(product: Product) -> None:
-    """SIGKILL for all, the parent last: nobody is told that another has died."""
-    for pid in processes(product)[1:]:
-        os.kill(pid, signal.SIGKILL)
-    product.kill()
-
-
-def processes(product: Product) -> list[int]:
-    return [product.process_id, *children(product.process_id)]

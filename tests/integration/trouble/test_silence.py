@@ -14,7 +14,9 @@ from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
 
 IMPATIENT = Limits(session_timeout=0.4, handshake_timeout=0.4)
 IDLE = b"421 4.4.2 localhost Idle for too long, closing\r\n"
+IMAP_IDLE = b"* BYE Idle for too long\r\n"
 
+LOGIN = f"a LOGIN {NEIGHBOUR} {KEY}"
 ENVELOPE = ["EHLO client.example.org", "MAIL FROM:<ann@example.org>", f"RCPT TO:<{NEIGHBOUR}>"]
 
 # After some commands half of something, and then nothing: what is said, if anything, before the connection is closed.
@@ -33,6 +35,17 @@ SILENCE = {
     "half a POP3 response": ("pop3", ["AUTH PLAIN"], b"AGFu", b""),
     "no POP3 handshake": ("pop3", ["STLS"], b"", b""),
     "nothing at all for TLS": ("pop3s", None, b"", b""),
+    "IMAP greeted": ("imap", [], b"", IMAP_IDLE),
+    "half an IMAP command": ("imap", [], b"a NOO", IMAP_IDLE),
+    "no literal": ("imap", [LOGIN, "b APPEND INBOX {100}"], b"", IMAP_IDLE),
+    "half a literal": ("imap", [LOGIN, "b APPEND INBOX {100}"], b"Subject: half", IMAP_IDLE),
+    "half a literal that is too large": ("imap", [LOGIN], b"b APPEND INBOX {10000000000+}\r\nhalf", IMAP_IDLE),
+    "a literal and no more": ("imap", [LOGIN, "b SELECT {5}"], b"INBOX", IMAP_IDLE),
+    "half an IMAP response": ("imap", ["a AUTHENTICATE PLAIN"], b"AGFu", IMAP_IDLE),
+    "no DONE": ("imap", [LOGIN, "b IDLE"], b"", IMAP_IDLE),
+    "half of DONE": ("imap", [LOGIN, "b IDLE"], b"DON", IMAP_IDLE),
+    "no IMAP handshake": ("imap", ["a STARTTLS"], b"", b""),
+    "half an IMAP handshake": ("imaps", None, b"\x16\x03\x01\x02\x00\x01", b""),
 }
 
 
@@ -106,6 +119,8 @@ UPGRADES = {
     "submissions": None,
     "pop3": ["STLS"],
     "pop3s": None,
+    "imap": ["a STARTTLS"],
+    "imaps": None,
 }
 
 
@@ -122,7 +137,7 @@ async def test_what_is_no_tls_is_told_nothing_in_the_clear(house: House, door: s
     await house.serve_neighbour()
 
 
-@pytest.mark.parametrize("door", ["submissions", "pop3s"])
+@pytest.mark.parametrize("door", ["submissions", "pop3s", "imaps"])
 async def test_an_old_tls_is_refused(house: House, door: str) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.set_ciphers("ALL:@SECLEVEL=0")

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
@@ -10,7 +11,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.integration.trouble.clients import STRANGER, Client, connected
-from tests.integration.trouble.house import NEIGHBOUR, House, in_memory
+from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
 from tests.integration.trouble.memory import MEGABYTE, bounded
 
 NONSENSE = {
@@ -30,7 +31,9 @@ NONSENSE = {
 
 # Never that we are in trouble, and never anything that would count as success.
 REFUSALS = (b"500 ", b"501 ", b"502 ", b"503 ", b"421 4.7.0 ", b"-ERR ")
-GOODBYES = (b"221 ", b"+OK POP3 server localhost signing off")
+GOODBYES = (b"221 ", b"+OK POP3 server localhost signing off", b"* BYE ", b"z OK ")
+IMAP_REFUSAL = re.compile(rb"[^ ]+ BAD ")  # after any tag that there was
+LEAVE = {"imap": "z LOGOUT"}  # all others understand QUIT
 
 
 @pytest.fixture(autouse=True)
@@ -40,14 +43,14 @@ def memory_is_bounded() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("door", ["submission", "mx", "pop3"])
+@pytest.mark.parametrize("door", ["submission", "mx", "pop3", "imap"])
 @pytest.mark.parametrize("octets", NONSENSE.values(), ids=NONSENSE.keys())
 async def test_nonsense_is_refused_and_only_refused(house: House, door: str, octets: bytes) -> None:
     async with connected(getattr(house, door)) as client:
         await client.reply()
-        answers = await say_and_hear(client, octets + b"\r\nQUIT\r\n")
+        answers = await say_and_hear(client, octets + f"\r\n{LEAVE.get(door, 'QUIT')}\r\n".encode())
     lines = answers.split(b"\r\n")[:-1]
-    assert [line for line in lines if not line.startswith(REFUSALS + GOODBYES)] == []
+    assert [line for line in lines if not (line.startswith(REFUSALS + GOODBYES) or IMAP_REFUSAL.match(line))] == []
     await house.serve_neighbour()
 
 
@@ -76,6 +79,8 @@ PIECE = b"x" * 65_536
 LINES = (b"x" * 62 + b"\r\n") * 1_024
 LINE_END = b"\r\n"
 CHUNK = b"BDAT %d LAST\r\n" % (PIECES * len(PIECE))
+LITERAL = b"{%d+}\r\n" % (PIECES * len(PIECE))
+LOGIN = f"a LOGIN {NEIGHBOUR} {KEY}"
 EHLO = "EHLO client.example.org"
 ENVELOPE = [EHLO, f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{NEIGHBOUR}>"]
 TOO_MUCH = {
@@ -86,6 +91,10 @@ TOO_MUCH = {
     "chunk": TooMuch("mx", ENVELOPE, CHUNK, PIECE, b"", b"552 5.3.4"),
     "chunk out of place": TooMuch("mx", [EHLO], CHUNK, PIECE, b"", b"503 5.5.1"),
     "POP3 command": TooMuch("pop3", [], b"USER ", PIECE, LINE_END, b"-ERR Line too long"),
+    "IMAP command": TooMuch("imap", [], b"a NOOP ", PIECE, LINE_END, b"a BAD"),
+    "IMAP response": TooMuch("imap", ["a AUTHENTICATE PLAIN"], b"", PIECE, LINE_END, b"a BAD"),
+    "IMAP literal": TooMuch("imap", [], b"a LOGIN " + LITERAL, PIECE, LINE_END, b"a NO [TOOBIG]"),
+    "IMAP message": TooMuch("imap", [LOGIN], b"b APPEND INBOX " + LITERAL, PIECE, LINE_END, b"b NO [TOOBIG]"),
     "POP3 response": TooMuch("pop3", ["AUTH PLAIN"], b"", PIECE, LINE_END, b"-ERR Line too long"),
 }
 
@@ -101,7 +110,7 @@ async def test_what_is_too_much_is_thrown_away_as_it_comes(certificates: Path, m
                 await client.send(much.piece)
             await client.send(much.end)
             assert (await client.reply()).startswith(much.reply)
-            assert (await client.ask("QUIT")).startswith(GOODBYES)
+            assert (await client.ask(LEAVE.get(much.door, "QUIT"))).startswith(GOODBYES)
         await house.serve_neighbour()
 
 

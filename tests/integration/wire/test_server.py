@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import socket
 import ssl
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_network
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from relate_wire import proxy
-from relate_wire.driver import Service
+from relate_wire.driver import SLICE, Service
 from relate_wire.limits import Limits
 from relate_wire.reply import Reply
 from relate_wire.server import Server
@@ -128,6 +129,28 @@ async def test_a_client_that_never_reads_is_dropped_and_the_rest_is_not_produced
         await client.say("ENDLESS")
         await toy.sessions[0].closed.wait()
         assert produced * 65_536 < 64 * 1024 * 1024  # what the sockets' buffers took, and no more
+
+
+async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
+    done = False
+
+    async def stream(_: ToySession, __: ToyCommand) -> Reply:
+        async def body() -> AsyncIterator[bytes]:
+            nonlocal done
+            for _ in range(1_000):
+                blocked = time.perf_counter() + SLICE / 2
+                while time.perf_counter() < blocked:
+                    pass
+                yield b"."
+            done = True
+
+        return Reply(b"begun\r\n", body=body())
+
+    async with serving(Toy(STREAM=stream).service()) as port, connected(port) as streaming, connected(port) as other:
+        await streaming.say("STREAM")
+        for _ in range(10):
+            assert await other.ask("ECHO here") == "here"
+        assert not done
 
 
 async def test_silence_is_ended_with_a_word() -> None:

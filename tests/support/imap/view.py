@@ -84,10 +84,15 @@ class ClientView:
     def _vanish(self, uids: Iterable[int]) -> None:
         for uid in uids:
             known = self.numbers_of([uid])
-            unheard = [number for number, message in enumerate(self.messages, 1) if message.uid is None]
-            number = next(iter(known or unheard), 0)
+            number = known[0] if known else self._unheard_at(uid)
             assert number, f"VANISHED {uid}, which never was there"
             del self.messages[number - 1]
+
+    def _unheard_at(self, uid: int) -> int:
+        """The first message that may have this UID: behind all with lower ones; 0 if there is none."""
+        lower = max((n for n, message in enumerate(self.messages, 1) if message.uid and message.uid < uid), default=0)
+        behind = enumerate(self.messages[lower:], lower + 1)
+        return next((number for number, message in behind if message.uid is None), 0)
 
     def _fetch(self, response: Response) -> None:
         number = response.number or 0

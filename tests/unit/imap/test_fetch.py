@@ -9,6 +9,7 @@ from relate_imap.commands import Attribute, BinarySize, Body, Fetch, Item, Secti
 from relate_imap.conversation import Extension
 from relate_imap.handlers import fetch
 from relate_imap.handlers.fetch import on_fetch
+from relate_imap.news import news
 from relate_imap.reading import UnfinishedLiteral
 from relate_imap.sequences import SAVED, STAR, SequenceSet, make_set
 from relate_mailstore.errors import StoreUnavailable
@@ -386,6 +387,20 @@ async def test_trouble_between_two_messages_is_a_tagged_no() -> None:
     assert spoken.answer.status == "NO"
     assert spoken.answer.trouble is not None
     assert spoken.answer.facts.messages_retrieved == 1
+
+
+async def test_flags_that_were_not_told_for_trouble_are_told_as_news() -> None:
+    store = Failing()
+    room = await open_mailroom(SIMPLE, SIMPLE, store=store)
+    store.unreadable = room.entries[1].message_id
+    await fetched(room, Body(Section(), b"BODY[]"))
+    assert b"* 2 FETCH (FLAGS (\\Seen))" in await news(room.conversation, "FETCH")
+
+
+async def test_flags_that_were_told_are_no_news() -> None:
+    room = await open_mailroom(SIMPLE, SIMPLE)
+    await fetched(room, Body(Section(), b"BODY[]"))
+    assert await news(room.conversation, "FETCH") == b""
 
 
 async def test_trouble_within_a_literal_ends_everything() -> None:

@@ -152,6 +152,16 @@ def test_messages_are_picked_by_uid(numbers: SequenceSet, expected: list[tuple[i
     assert [(number, one.uid) for number, one in view.pick(numbers, uid=True)] == expected
 
 
+def test_a_run_is_the_list_that_it_stands_for() -> None:
+    run = View(THREE, read_only=False).pick(make_set([(1, STAR)]), uid=False)
+    as_list = list(enumerate(THREE.entries, 1))
+    assert (list(run), len(run), run[0], run[-1]) == (as_list, 3, as_list[0], as_list[-1])
+    for start in range(-4, 5):
+        for stop in range(-4, 5):
+            assert list(run[start:stop]) == as_list[start:stop]
+            assert list(run[1:][start:stop]) == as_list[1:][start:stop]
+
+
 @pytest.mark.parametrize("numbers", [make_set([(4, 4)]), make_set([(1, 4)]), make_set([(4, STAR)])])
 def test_a_number_of_no_message_is_an_error(numbers: SequenceSet) -> None:
     with pytest.raises(IndexError):

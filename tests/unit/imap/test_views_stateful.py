@@ -70,8 +70,8 @@ class Session:
             await self.learn()
 
     async def learn(self) -> None:
-        """Ask for what a client needs to know of messages that are new to it."""
-        if unknown := self.view.unknown:
+        """Ask for what a client needs to know of messages that are new to it, unless it was told that all are gone."""
+        if self.mailbox is not None and (unknown := self.view.unknown):
             numbers = ",".join(map(str, unknown))
             assert (await self.ask(f"FETCH {numbers} (UID FLAGS)")).status == "OK"
 

@@ -8,11 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relate_mailstore.errors import MailboxFull
 from relate_mailstore.mime import index_message
 from relate_mailstore.rules import (
+    LAST_UID,
     canonical_name,
     change_entry,
     encode_cursor,
+    give_out,
     message_ids,
     moved_name,
     name_order,
@@ -46,6 +49,12 @@ def test_message_ids_ascend_when_the_clock_goes_back(monkeypatch: pytest.MonkeyP
     ids = list(islice(message_ids(), 4))
     assert ids == sorted(set(ids))
     assert [message_id.int >> 80 for message_id in ids] == [2000, 2000, 2000, 3000]
+
+
+def test_the_last_uid_leaves_a_next_one_of_32_bits() -> None:
+    assert give_out(LAST_UID) == LAST_UID == 0xFFFF_FFFE
+    with pytest.raises(MailboxFull):
+        give_out(LAST_UID + 1)
 
 
 def test_inbox_is_the_only_name_without_case() -> None:

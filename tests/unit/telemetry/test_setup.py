@@ -129,11 +129,13 @@ def test_what_was_dropped_on_the_way_is_a_metric() -> None:
 
 def test_a_second_set_up_is_the_first() -> None:
     code = """
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.trace import TracerProvider
 seen = []
 first = start(configure_tracing=seen.append, configure_metrics=seen.append)
 second = add_relate_telemetry(TelemetrySettings(), "relate-imap", seen.append, seen.append)
 assert first is second
-assert [type(each).__name__ for each in seen] == ["TracerProvider", "MeterProvider"]
+assert [isinstance(each, kind) for each, kind in zip(seen, (TracerProvider, MeterProvider))] == [True, True]
 assert seen == [first.tracer_provider, first.meter_provider]
 converse(second)
 """

@@ -1,5 +1,7 @@
 """COPY and MOVE (RFC 9051 §6.4.7-8, RFC 6851), with the UIDs that came of it (RFC 4315 §3)."""
 
+from collections.abc import Sequence
+
 from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Copy
 from relate_imap.conversation import Conversation
@@ -47,11 +49,11 @@ async def check_quota(conversation: Conversation, octets: int) -> None:
         await conversation.context.store.check_quota(conversation.account, octets, quota)
 
 
-def _pick(conversation: Conversation, command: Copy) -> list[Numbered]:
+def _pick(conversation: Conversation, command: Copy) -> Sequence[Numbered]:
     return conversation.pick(command.numbers, uid=command.verb.startswith("UID "))
 
 
-def _uids(picked: list[Numbered]) -> list[int]:
+def _uids(picked: Sequence[Numbered]) -> list[int]:
     return [entry.uid for _, entry in picked]
 
 

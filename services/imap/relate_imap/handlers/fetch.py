@@ -15,7 +15,7 @@ from relate_imap.resync import vanished_since
 from relate_imap.selected import Numbered
 from relate_imap.sequences import make_set
 from relate_mailstore.errors import MessageNotFound, StoreError
-from relate_mailstore.types import FlagChange, MessageId
+from relate_mailstore.types import Entry, FlagChange, MessageId
 from relate_wire.reply import Facts
 
 # How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
@@ -30,11 +30,13 @@ async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
     _note_condstore(conversation, command)
     vanished = await _vanished(conversation, command)
     picked = _pick(conversation, command)
-    picked, seen = await _mark_seen(conversation, command, picked)
-    plan = make_plan(tuple(_attributes(conversation, command, seen=seen)), _reader(conversation))
+    picked, changed = await _mark_seen(conversation, command, picked)
+    plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), _reader(conversation))
     if plan.in_memory and len(picked) <= FROM_MEMORY:
         return ok("Fetch completed", untagged=vanished + b"".join(plan.lines(_batch(picked))))
-    return Answer("OK", "Fetch completed", untagged=vanished, body=_Fetching(conversation, plan, picked).chunks())
+    return Answer(
+        "OK", "Fetch completed", untagged=vanished, body=_Fetching(conversation, plan, picked, changed).chunks()
+    )
 
 
 def _note_condstore(conversation: Conversation, command: Fetch) -> None:
@@ -65,18 +67,17 @@ def _pick(conversation: Conversation, command: Fetch) -> Sequence[Numbered]:
 
 async def _mark_seen(
     conversation: Conversation, command: Fetch, picked: Sequence[Numbered]
-) -> tuple[Sequence[Numbered], bool]:
-    """What is read is \\Seen from now on, all in one go: the messages as they are then, whether any changed."""
+) -> tuple[Sequence[Numbered], Sequence[Entry]]:
+    """What is read is \\Seen from now on, all in one go: the messages as they are then, and those that changed."""
     view = conversation.selected
     reads = any(isinstance(attribute, Body) and not attribute.peek for attribute in command.attributes)
     unseen = [entry.uid for _, entry in picked if not entry.flags & SEEN] if reads and not view.read_only else []
     if not unseen:
-        return picked, False
+        return picked, ()
     mailbox, store = view.snapshot.mailbox, conversation.context.store
     flagged = await store.set_flags(conversation.account, mailbox.id, unseen, FlagChange(add=SEEN))
-    view.tell(flagged.entries)
     changed = {entry.uid: entry for entry in flagged.entries}
-    return [(number, changed.get(entry.uid, entry)) for number, entry in picked], True
+    return [(number, changed.get(entry.uid, entry)) for number, entry in picked], flagged.entries
 
 
 def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> Iterator[Attribute]:
@@ -100,11 +101,15 @@ def _batch(picked: Sequence[Numbered]) -> Batch:
 
 @dataclass(slots=True)
 class _Fetching:
-    """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3)."""
+    """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3).
+
+    `changed` are those that it made \\Seen: what it does not come to tell of them will be told as news.
+    """
 
     conversation: Conversation
     plan: Plan
     picked: Sequence[Numbered]
+    changed: Sequence[Entry] = ()
     retrieved: int = 0
     gone: bool = False
     refused: Answer | None = None
@@ -122,6 +127,8 @@ class _Fetching:
         except StoreError as error:
             yield self._with_facts(answers.from_error(error))
         else:
+            if self.refused is None:
+                self.conversation.selected.tell(self.changed)
             yield self._with_facts(self.refused or self._completed())
 
     @property

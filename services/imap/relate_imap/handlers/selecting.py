@@ -1,20 +1,20 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 §6.3.2-3, §6.4.1-2), with quick resynchronization (RFC 7162 §3.2.5)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 from relate_imap import responses
 from relate_imap.answers import Answer, Refused, from_error, ok
 from relate_imap.commands import Bare, Resync, Select
 from relate_imap.conversation import Conversation, Extension, State
-from relate_imap.flags import DELETED, SEEN, keywords_of
+from relate_imap.flags import DELETED
 from relate_imap.grammar import names
 from relate_imap.handlers.listing import mailbox_id
 from relate_imap.resync import vanished_since
 from relate_imap.selected import View
 from relate_imap.sequences import STAR
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Entry, Snapshot
+from relate_mailstore.types import Snapshot
 
 SYSTEM_FLAGS = tuple(responses.SYSTEM_FLAGS.values())
 ANY_KEYWORD = " \\*"
@@ -77,23 +77,22 @@ async def _first_recent(conversation: Conversation, snapshot: Snapshot, read_onl
     """From which UID on messages are \\Recent. EXAMINE leaves them so for the next one (RFC 3501 §6.3.2)."""
     if not conversation.tells_recent:
         return STAR
-    if read_only:
+    if read_only or snapshot.mailbox.recent == snapshot.mailbox.uid_next:  # nothing arrived since the last one
         return snapshot.mailbox.recent
     return await conversation.context.store.take_recent(conversation.account, snapshot.mailbox.id)
 
 
 def _describe(conversation: Conversation, view: View) -> Iterator[bytes]:
     """What RFC 9051 §6.3.2 requires, and for who knows RFC 3501 only what that does."""
-    mailbox, entries = view.snapshot.mailbox, view.entries
-    flags = " ".join((*SYSTEM_FLAGS, *keywords_of(entries)))
+    snapshot, mailbox = view.snapshot, view.snapshot.mailbox
+    flags = " ".join((*SYSTEM_FLAGS, *snapshot.keywords))
     yield f"* FLAGS ({flags})\r\n".encode()
     yield f"* OK [PERMANENTFLAGS ({'' if view.read_only else flags + ANY_KEYWORD})] Flags kept\r\n".encode()
-    yield responses.exists(len(entries))
+    yield responses.exists(len(snapshot.entries))
     if conversation.tells_recent:
         yield b"* %d RECENT\r\n" % view.recent
-        unseen = _first_unseen(entries)
-        if unseen:
-            yield b"* OK [UNSEEN %d] First unseen\r\n" % unseen
+        if snapshot.first_unseen:
+            yield b"* OK [UNSEEN %d] First unseen\r\n" % snapshot.first_unseen
     else:
         name = names.encode_mailbox(mailbox.name, utf8=conversation.utf8)
         yield b'* LIST () "/" %b\r\n' % name
@@ -101,10 +100,6 @@ def _describe(conversation: Conversation, view: View) -> Iterator[bytes]:
     yield b"* OK [UIDNEXT %d] Predicted next UID\r\n" % mailbox.uid_next
     yield b"* OK [HIGHESTMODSEQ %d] Highest\r\n" % mailbox.highest_modseq
     yield b"* OK [MAILBOXID (%b)] Ok\r\n" % mailbox_id(mailbox)
-
-
-def _first_unseen(entries: Sequence[Entry]) -> int:
-    return next((number for number, entry in enumerate(entries, 1) if not entry.flags & SEEN), 0)
 
 
 async def _resync(conversation: Conversation, view: View, known: Resync) -> bytes:

@@ -11,7 +11,7 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from relate_mailstore.rules import change_entry, name_order, search_text, summary_texts, thread_id
+from relate_mailstore.rules import change_entry, give_out, name_order, search_text, summary_texts, thread_id
 from relate_mailstore.texts import SearchText, message_text
 from relate_mailstore.types import (
     Change,
@@ -57,8 +57,8 @@ class MemoryMailbox:
         return self._snapshot
 
     def enter(self, message: Message, marks: Marks) -> int:
-        """Enter a message; its UID."""
-        uid, size, now = self.state.uid_next, message.index.size, int(time.time())
+        """Enter a message; its UID. Raises MailboxFull."""
+        uid, size, now = give_out(self.state.uid_next), message.index.size, int(time.time())
         flags, keywords, internal_date = int(marks.flags), tuple(sorted(set(marks.keywords))), marks.internal_date
         self.entries[uid] = Entry(uid, message.id, size, flags, keywords, internal_date, self._next_modseq, now)
         self.advance(arrived=1, octets=size, origin=message.origin)

@@ -1,16 +1,16 @@
 """The two ways in which the store uses the database: a read of one statement, and a transaction.
 
 A transaction's work is a plain function on SQLAlchemy's `Connection`: in a greenlet that waits for the driver, half of
-what awaiting each statement costs, or in SQLite's own thread. A read runs in autocommit on a connection that is kept:
-BEGIN, ROLLBACK and the pool's bookkeeping cost three times what the read does. Both find out by use whether a
-connection still stands.
+what awaiting each statement costs, or in SQLite's own thread. A read runs in autocommit on a connection that is kept,
+and is handed to the driver itself: BEGIN, ROLLBACK and the pool's bookkeeping cost three times what the read does, and
+SQLAlchemy's execution as much again. Both find out by use whether a connection still stands.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,6 +19,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.dialects import SQLITE
 from relate_mailstore.sql.failures import database_errors, is_connection_lost
+from relate_mailstore.sql.prepared import Announced, Prepared, prepare
 
 READERS = 4  # connections kept for reads: more than that many at once only queue in the database
 
@@ -27,6 +28,8 @@ CLOSE_SECONDS = 5  # for reads under way: a database that takes longer is not wa
 T = TypeVar("T")
 Work = Callable[[Connection], T]
 Parameters = Mapping[str, Any]
+Read = Callable[[AsyncConnection, Any], Awaitable[T]]
+"""A read by a connection, whose driver's own is the second argument."""
 
 
 class _ConnectionLost(StoreUnavailable):
@@ -47,17 +50,23 @@ class Database:
         # SQLite has one writer at a time and lets the others poll; in one process they can queue.
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self.dialect == SQLITE else nullcontext()
 
-    async def fetch(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
-        """The rows of one SELECT."""
-        with database_errors:
-            async with self._readers:
-                if self._idle:
-                    try:
-                        return await self._read(self._idle.pop(), statement, parameters)
-                    except Exception as error:
-                        if not is_connection_lost(error):
-                            raise
-                return await self._read(await self._reads.connect(), statement, parameters)
+    async def fetch(self, statement: Executable, parameters: Parameters) -> Sequence[Any]:
+        """The rows of one SELECT that is a constant of its module, as named tuples."""
+        prepared = prepare(self._engine.dialect, statement)
+        return await self._on_reader(partial(_fetch, "fetch", prepared, prepared.arguments(parameters)))
+
+    async def glance(self, statement: Executable, parameters: Parameters) -> Sequence[Any]:
+        """The same for a few rows of a table that is always at hand: SQLite is asked by the loop itself.
+
+        Handing a read over to the connection's thread and back costs several times what such a read does.
+        """
+        prepared = prepare(self._engine.dialect, statement)
+        ask = "glance" if self.dialect == SQLITE else "fetch"
+        return await self._on_reader(partial(_fetch, ask, prepared, prepared.arguments(parameters)))
+
+    async def fetch_composed(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
+        """The rows of one SELECT that was composed for this call."""
+        return await self._on_reader(partial(_fetch_composed, statement, parameters))
 
     async def transact(self, work: Work[T], durable: bool = True) -> T:
         """Do `work` in a transaction that is committed when it returns, and durable then.
@@ -89,14 +98,25 @@ class Database:
         for _ in range(ended):
             self._readers.release()
 
-    async def _read(
-        self, connection: AsyncConnection, statement: Executable, parameters: Parameters
-    ) -> Sequence[Row[Any]]:
+    async def _on_reader(self, read: Read[T]) -> T:
+        with database_errors:
+            async with self._readers:
+                if self._idle:
+                    try:
+                        return await self._read(self._idle.pop(), read)
+                    except _ConnectionLost:
+                        pass
+                return await self._read(await self._reads.connect(), read)
+
+    async def _read(self, connection: AsyncConnection, read: Read[T]) -> T:
+        driver: Any = (await connection.get_raw_connection()).driver_connection
         try:
-            rows = (await connection.execute(statement, parameters)).all()
-        except BaseException:  # when cancelled, too: who knows what the connection is at
+            rows = await read(connection, driver)
+        except BaseException as error:  # when cancelled, too: who knows what the connection is at
             await connection.invalidate()
             await connection.close()
+            if is_connection_lost(error):
+                raise _ConnectionLost("the connection to the database was lost") from None
             raise
         if self._closed:
             await connection.close()
@@ -109,6 +129,19 @@ class Database:
             if self.dialect == SQLITE:
                 return await sqlite.run_in_thread(connection, partial(_commit, work=work))
             return await connection.run_sync(_commit, work)
+
+
+async def _fetch(
+    ask: str, prepared: Prepared, arguments: Sequence[Any], connection: AsyncConnection, driver: Any
+) -> Sequence[Any]:
+    with Announced(cast("Connection", connection.sync_connection), prepared.text, arguments):
+        return prepared.rows(await getattr(driver, ask)(prepared.text, *arguments))
+
+
+async def _fetch_composed(
+    statement: Executable, parameters: Parameters, connection: AsyncConnection, driver: Any
+) -> Sequence[Row[Any]]:
+    return (await connection.execute(statement, parameters)).all()
 
 
 def _commit(connection: Connection, work: Work[T]) -> T:

@@ -26,6 +26,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.sql.operators import OperatorType
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 POSTGRESQL = "postgresql"
@@ -86,6 +87,10 @@ class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in sta
 
     type = Boolean()
     inherit_cache = True
+
+    def self_group(self, against: OperatorType | None = None) -> "one_of":
+        """A condition as it is: `(…) = 1`, which SQLAlchemy makes of it for SQLite, uses no index."""
+        return self
 
 
 @compiles(one_of, POSTGRESQL)

@@ -5,12 +5,14 @@ Errors never show parameters (`hide_parameters`): they are mail. Every wait for 
 
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from relate_config import Section
 from relate_mailstore.sql import sqlite
@@ -76,18 +78,28 @@ def _open_postgresql(url: URL) -> AsyncEngine:
         "lock_timeout": f"{LOCK_SECONDS}s",
         "idle_in_transaction_session_timeout": f"{ABANDONED_SECONDS}s",
     }
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         hide_parameters=True,
         pool_size=POSTGRESQL_CONNECTIONS,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
+        pool_use_lifo=True,  # what was used last is at hand in the server's caches, too
         connect_args={
             "timeout": CONNECT_SECONDS,
             "command_timeout": COMMAND_SECONDS,
             "server_settings": server_settings,
         },
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    return engine
+
+
+def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
+    """Hand out no connection that the server has ended: it takes all of the pool's with it."""
+    driver: Any = record.driver_connection
+    if driver.is_closed():
+        raise InvalidatePoolError
 
 
 def _open_sqlite(url: URL) -> AsyncEngine:

@@ -25,6 +25,15 @@ _FAULTS = (
     asyncpg.PostgresError,
     asyncpg.InterfaceError,
     asyncpg.InternalClientError,
+    sqlite3.Error,
+)
+
+_LOST = (
+    ConnectionError,
+    asyncpg.InternalClientError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
 )
 
 _REFUSED = ("22", "23")  # classes of SQLSTATE: data exceptions, violated constraints
@@ -43,7 +52,9 @@ def is_connection_lost(error: BaseException) -> bool:
     """Whether the connection was found to be gone: another one may do."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated
-    return isinstance(error, asyncpg.InternalClientError)
+    if isinstance(error, asyncpg.InterfaceError):  # which is also what a mistake of ours is
+        return "closed" in str(error)
+    return isinstance(error, _LOST)
 
 
 def _is_ours(error: BaseException) -> bool:

@@ -12,9 +12,10 @@ from functools import partial
 from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, update
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.rules import PROVISIONED, canonical_name, name_order
+from relate_mailstore.rules import PROVISIONED, canonical_name, give_out, name_order
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
+from relate_mailstore.sql.prepared import run_many
 from relate_mailstore.sql.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
 from relate_mailstore.sql.schema import mailboxes, namespaces, subscriptions
 from relate_mailstore.types import INBOX, AccountId, Change, Destination, Entry, Mailbox, MailboxId
@@ -26,6 +27,10 @@ Place = tuple[AccountId, str]
 
 _OF_ACCOUNT = select(*MAILBOX_COLUMNS).where(mailboxes.c.account_id == bindparam("account_id"))
 _BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name"))
+# Each account with each name: more than was asked for where names differ, which they hardly ever do.
+_BY_PLACES = select(*MAILBOX_COLUMNS).where(
+    one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names"))
+)
 _LOCK_BY_ID = _OF_ACCOUNT.where(mailboxes.c.id == bindparam("mailbox_id")).with_for_update()
 _LOCK_BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name")).with_for_update()
 _LOCK_PAIR = (
@@ -45,13 +50,7 @@ _LOCK_RELAXED = {
     SQLITE: _LOCK_SEVERAL,
 }
 _LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
-# Each account with each name: more than was asked for where names differ, which they hardly ever do.
-_LOCK_PLACES = (
-    select(*MAILBOX_COLUMNS)
-    .where(one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names")))
-    .order_by(mailboxes.c.id)
-    .with_for_update()
-)
+_LOCK_PLACES = _BY_PLACES.order_by(mailboxes.c.id).with_for_update()
 _ADD_NAMESPACE = insert_once(namespaces, "account_id")
 _LOCK_NAMESPACE = (
     select(namespaces.c.uid_validity).where(namespaces.c.account_id == bindparam("account_id")).with_for_update()
@@ -107,8 +106,8 @@ class Step:
         return Change(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin, self.moment)
 
     def arrive(self, size: int, origin: str | None) -> int:
-        """A message of `size` octets arrives; its UID."""
-        uid = self.mailbox.uid_next + self.arrived
+        """A message of `size` octets arrives; its UID. Raises MailboxFull."""
+        uid = give_out(self.mailbox.uid_next + self.arrived)
         self.taken = True
         self.arrived += 1
         self.messages += 1
@@ -153,6 +152,13 @@ async def find_mailbox(database: Database, account_id: AccountId, name: str) -> 
     if not rows:
         raise MailboxNotFound(f"account {account_id}")
     return parse_mailbox(rows[0])
+
+
+async def find_mailboxes(database: Database, places: Sequence[Place]) -> Sequence[Mailbox | None]:
+    """Several mailboxes, of several accounts; None where there is none."""
+    rows = await database.glance(_BY_PLACES, _of_places(places))
+    found = {(row.account_id, row.name): parse_mailbox(row) for row in rows}
+    return [found.get(place) for place in places]
 
 
 async def list_mailboxes(database: Database, account_id: AccountId) -> Sequence[Mailbox]:
@@ -225,14 +231,17 @@ def lock_account(connection: Connection, account_id: AccountId) -> Mapping[Mailb
 
 def lock_places(connection: Connection, places: Collection[Place]) -> Mapping[Place, Mailbox]:
     """Those of these mailboxes that exist, locked, and possibly others."""
-    parameters = {"accounts": {account for account, _ in places}, "names": {name for _, name in places}}
-    rows = connection.execute(_LOCK_PLACES, parameters)
+    rows = connection.execute(_LOCK_PLACES, _of_places(places))
     return {(row.account_id, row.name): parse_mailbox(row) for row in rows}
+
+
+def _of_places(places: Iterable[Place]) -> dict[str, object]:
+    return {"accounts": {account for account, _ in places}, "names": {name for _, name in places}}
 
 
 def advance(connection: Connection, steps: Collection[Step]) -> None:
     """Write what the steps did to their mailboxes' rows."""
-    connection.execute(_ADVANCE, [step.row() for step in steps])
+    run_many(connection, _ADVANCE, [step.row() for step in steps])
 
 
 def lock_namespace(connection: Connection, account_id: AccountId) -> int:

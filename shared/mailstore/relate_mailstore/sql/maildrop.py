@@ -8,12 +8,12 @@ each entry is expunged only once.
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 from io import BufferedWriter
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 import asyncpg
 import structlog
@@ -21,6 +21,7 @@ import structlog
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.patience import granted
 from relate_mailstore.sql.failures import database_errors
+from relate_mailstore.sql.gathered import Gathered
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.types import AccountId
 
@@ -28,7 +29,11 @@ LOCK_CLASS = 0x4D61696C  # "Mail": the first key of our advisory locks, so that 
 LOCK_KEYS = 2**31  # the second key has 32 bits; accounts that share one only wait for each other
 
 _TAKE = "SELECT pg_try_advisory_lock($1, $2)"
-_GIVE_BACK = "SELECT pg_advisory_unlock($1, $2)"
+# One after the other, in this order.
+_EXCHANGE = """
+    SELECT key, pg_advisory_unlock($1, key) FROM unnest($2::int[]) AS key
+    UNION ALL SELECT key, pg_try_advisory_lock($1, key) FROM unnest($3::int[]) AS key
+"""
 
 _log = structlog.get_logger(__name__)
 
@@ -81,6 +86,13 @@ async def _give_back(locks: Locks, account_id: AccountId) -> None:
         locks.held.discard(account_id)
 
 
+class _Wish(NamedTuple):
+    """What one session wants of the locks."""
+
+    key: int
+    take: bool
+
+
 class AdvisoryLocks:
     """PostgreSQL's advisory locks, held by the side connection."""
 
@@ -88,11 +100,12 @@ class AdvisoryLocks:
         self.held: set[AccountId] = set()
         self._taken: set[AccountId] = set()
         self._side = side
+        self._grant: Gathered[_Wish, bool] = Gathered(self._exchange)
         side.on_connect(self._take_again)
 
     async def take(self, account_id: AccountId) -> bool:
         """Raises StoreUnavailable."""
-        taken: bool = await self._side.fetchval(_TAKE, *_keys(account_id))
+        taken = await self._grant(_Wish(_key(account_id), take=True))
         if taken:
             self._taken.add(account_id)
         return taken
@@ -101,16 +114,26 @@ class AdvisoryLocks:
         """A connection that is down holds no lock."""
         self._taken.discard(account_id)
         with suppress(StoreUnavailable):
-            await self._side.fetchval(_GIVE_BACK, *_keys(account_id))
+            await self._grant(_Wish(_key(account_id), take=False))
+
+    async def _exchange(self, wishes: Sequence[_Wish]) -> Sequence[bool]:
+        rows = await self._side.fetch(
+            _EXCHANGE,
+            LOCK_CLASS,
+            [wish.key for wish in wishes if not wish.take],
+            [wish.key for wish in wishes if wish.take],
+        )
+        granted = dict(rows)
+        return [granted[wish.key] for wish in wishes]
 
     async def _take_again(self, connection: asyncpg.Connection) -> None:
         for account_id in tuple(self._taken):
-            if not await connection.fetchval(_TAKE, *_keys(account_id)):
+            if not await connection.fetchval(_TAKE, LOCK_CLASS, _key(account_id)):
                 _log.warning("maildrop.lock_lost", account=account_id)
 
 
-def _keys(account_id: AccountId) -> tuple[int, int]:
-    return LOCK_CLASS, account_id % LOCK_KEYS
+def _key(account_id: AccountId) -> int:
+    return account_id % LOCK_KEYS
 
 
 class LockFile:

@@ -25,7 +25,9 @@ _MESSAGE = select(messages).where(
 _PLACES = (
     select(entries.c.message_id, entries.c.flags, entries.c.keywords, mailboxes.c.name)
     .join(mailboxes, (mailboxes.c.id == entries.c.mailbox_id) & (mailboxes.c.account_id == entries.c.account_id))
-    .where(entries.c.account_id == bindparam("account_id"), one_of(entries.c.message_id, ids("message_ids")))
+    .where(one_of(entries.c.message_id, ids("message_ids")))
+    # `+ 0`: SQLite would look by the account, and read all that it has.
+    .where(entries.c.account_id + 0 == bindparam("account_id"))
 )
 _NEWEST_FIRST = (
     select(messages)
@@ -76,7 +78,7 @@ async def find_page(database: Database, account_id: AccountId, query: MessageQue
     limit = max(1, min(query.limit, PAGE_LIMIT))
     conditions, parameters = _compose(query)
     statement = _NEWEST_FIRST.where(*conditions)
-    rows = await database.fetch(statement, {**parameters, "account_id": account_id, "rows": limit + 1})
+    rows = await database.fetch_composed(statement, {**parameters, "account_id": account_id, "rows": limit + 1})
     listed = await _list(database, account_id, rows[:limit])
     # One that was deleted since the first query is in no mailbox any more; the next page begins after it all the same.
     items = tuple(row for row in listed if row.mailboxes)

@@ -5,7 +5,7 @@ through asyncpg itself, as SQLAlchemy knows neither notices nor a connection tha
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -50,13 +50,14 @@ class SideConnection:
         await self._connect()
         self._keeper = asyncio.create_task(self._keep(), name="mailstore-side-connection")
 
-    async def fetchval(self, statement: str, *values: object) -> Any:
-        """The first value that a statement yields. Raises StoreUnavailable."""
+    async def fetch(self, statement: str, *values: object) -> Sequence[Any]:
+        """The rows that a statement yields. Raises StoreUnavailable."""
         async with self._asking:
             if self._connection is None:
                 raise StoreUnavailable("the side connection to the database is down")
             with database_errors:
-                return await self._connection.fetchval(statement, *values)
+                rows: Sequence[Any] = await self._connection.fetch(statement, *values)
+                return rows
 
     async def close(self) -> None:
         """Disconnect; locks and subscriptions end with the connection."""
@@ -84,7 +85,7 @@ class SideConnection:
 
     async def _check(self) -> None:
         try:
-            await self.fetchval("SELECT 1")
+            await self.fetch("SELECT 1")
         except StoreUnavailable:
             self._lost.set()
 

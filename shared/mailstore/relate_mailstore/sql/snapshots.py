@@ -10,6 +10,7 @@ from bisect import bisect_left
 from collections import OrderedDict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from operator import attrgetter
 from typing import Any
 
@@ -17,9 +18,10 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.gathered import Gathered
 from relate_mailstore.sql.heard import Heard
-from relate_mailstore.sql.mailboxes import Step, find_mailbox
-from relate_mailstore.sql.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox
+from relate_mailstore.sql.mailboxes import Place, Step, find_mailboxes
+from relate_mailstore.sql.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
 from relate_mailstore.sql.schema import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
 
@@ -68,15 +70,23 @@ class Snapshots:
 
     def __init__(self, database: Database, heard: Heard) -> None:
         self._database = database
+        self._find: Gathered[Place, Mailbox | None] = Gathered(partial(find_mailboxes, database))
         self._heard = heard
         self._kept: OrderedDict[MailboxId, Snapshot] = OrderedDict()
         self._learned: dict[MailboxId, list[Step]] = {}
         self._entries = 0
 
+    async def mailbox(self, account_id: AccountId, name: str) -> Mailbox:
+        """A mailbox as it is now. Raises MailboxNotFound."""
+        mailbox = await self._find((account_id, stored_name(name)))
+        if mailbox is None:
+            raise MailboxNotFound(f"account {account_id}")
+        return mailbox
+
     async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
         """A mailbox as it is now; the same object as long as it is the same. Raises MailboxNotFound."""
         stamp = self._heard.stamp()
-        mailbox = await find_mailbox(self._database, account_id, name)
+        mailbox = await self.mailbox(account_id, name)
         self._heard.read(mailbox.id, stamp)
         known = self._recall(mailbox.id)
         if known is None or not _supersedes(mailbox, known.mailbox):

@@ -106,7 +106,7 @@ class SqlMailStore:
         self._usage = Usage(self._database)
         self._texts = Texts(self._database, self._blobs)
         self._search = Search(self._database, self._texts)
-        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones)
+        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, self._notices.heard.stamp)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -154,7 +154,7 @@ class SqlMailStore:
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
         """One mailbox by name."""
-        return await mailboxes.find_mailbox(self._database, account_id, name)
+        return await self._snapshots.mailbox(account_id, name)
 
     async def mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
         """All mailboxes of an account, by name, INBOX first."""

@@ -1,8 +1,8 @@
 """What a process does when there is nothing better to do: it makes texts to search, and trims tombstones.
 
 Mail comes first, in whichever process or container it is served. Between two batches it listens, like a polite speaker:
-where a CPU stood idle meanwhile it goes on, else it keeps to a small share of the time. The share grows while work is
-left undone, so that nothing is put off for ever.
+where a CPU stood idle meanwhile and no mail came or changed it goes on, else it keeps to a share of the time, a small
+one, as each process has one. The share grows while work is left undone, so that nothing is put off for ever.
 """
 
 import asyncio
@@ -17,9 +17,9 @@ from relate_mailstore.sql.activity import Activity
 QUIET_SECONDS = 2.0  # from a delivery to its text: what comes meanwhile shares the batch
 QUIET_BATCH, BUSY_BATCH = 50, 10  # messages: a transaction of some 80 ms, of 20 ms
 LISTEN_SECONDS = 0.05  # after a batch: the kernel counts idle time in hundredths
-REST_SECONDS = 5.0  # at most, after a batch that took long
-BUSY_SHARE = 0.05  # of the time, at first
-MOST_SHARE = 0.5  # after so long:
+REST_SECONDS = 10.0  # at most, after a batch that took long
+BUSY_SHARE = 0.01  # of the time, at first
+MOST_SHARE = 0.1  # after so long:
 OVERDUE_SECONDS = 600.0
 LOOK_SECONDS = 30.0  # what other processes left undone is looked for
 FIRST_TRIM_SECONDS = 600.0  # after the start: it reads all tombstones
@@ -30,11 +30,20 @@ _log = structlog.get_logger(__name__)
 
 
 class Upkeep:
-    """A task. `make_some` does a batch of so many at most and says how many it did; `trim` is done once a day."""
+    """A task. `make_some` does a batch of so many at most and says how many it did; `trim` is done once a day.
 
-    def __init__(self, make_some: Callable[[int], Awaitable[int]], trim: Callable[[], Awaitable[int]]) -> None:
+    `stamp` is another one after mail came or changed, in this process or another.
+    """
+
+    def __init__(
+        self,
+        make_some: Callable[[int], Awaitable[int]],
+        trim: Callable[[], Awaitable[int]],
+        stamp: Callable[[], object],
+    ) -> None:
         self._make_some = make_some
         self._trim = trim
+        self._stamp = stamp
         self._trim_at = 0.0
         self._behind_since = 0.0  # when there was last nothing to do
         self._work = asyncio.Event()
@@ -76,9 +85,9 @@ class Upkeep:
 
     async def _listen(self, seconds: float) -> bool:
         """Do nothing for so long; whether others did nothing, either."""
-        before = Activity.now()
+        before, stamp = Activity.now(), self._stamp()
         await self._wait_for(seconds, self._closing)
-        return before.is_quiet_until(Activity.now())
+        return stamp == self._stamp() and before.is_quiet_until(Activity.now())
 
     def _rest(self, seconds: float) -> float:
         """How long to do nothing after a batch that took so many seconds, while others are busy."""

@@ -1,6 +1,7 @@
 """What is done in the background: when it is quiet, once, and not at the expense of closing."""
 
 import asyncio
+import itertools
 import time
 
 import pytest
@@ -41,10 +42,15 @@ class Work:
         return 0
 
 
+def still() -> object:
+    """Nobody's mail comes or changes."""
+    return None
+
+
 async def test_all_batches_are_done_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     work = Work(5, 5, 1)
-    one = Upkeep(work.make_some, work.trim)
+    one = Upkeep(work.make_some, work.trim, still)
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -58,7 +64,7 @@ async def test_batches_are_small_while_others_are_busy(
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(Activity, "is_quiet_until", lambda before, after: quiet)
     work = Work(5, 1)
-    one = Upkeep(work.make_some, work.trim)
+    one = Upkeep(work.make_some, work.trim, still)
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -66,12 +72,24 @@ async def test_batches_are_small_while_others_are_busy(
     assert work.asked[:2] == [batch, batch]
 
 
+async def test_mail_that_comes_to_others_is_no_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(Activity, "is_quiet_until", lambda before, after: True)
+    work, notices = Work(5, 1), itertools.count()
+    one = Upkeep(work.make_some, work.trim, lambda: next(notices))
+    one.start()
+    async with asyncio.timeout(PATIENCE):
+        await work.done.wait()
+    await one.close()
+    assert work.asked[:2] == [upkeep.BUSY_BATCH, upkeep.BUSY_BATCH]
+
+
 def test_the_longer_it_is_behind_the_larger_its_share() -> None:
-    one = Upkeep(Work().make_some, Work().trim)
+    one = Upkeep(Work().make_some, Work().trim, still)
     one._behind_since = time.monotonic()
-    assert one._rest(0.02) == pytest.approx(0.02 * 19, rel=0.01)
+    assert one._rest(0.02) == pytest.approx(0.02 * 99, rel=0.01)
     one._behind_since -= upkeep.OVERDUE_SECONDS
-    assert one._rest(0.2) == pytest.approx(0.2, rel=0.01)
+    assert one._rest(0.2) == pytest.approx(0.2 * 9, rel=0.01)
     assert one._rest(60) == upkeep.REST_SECONDS
     assert one._rest(0) == upkeep.LISTEN_SECONDS
 
@@ -79,7 +97,7 @@ def test_the_longer_it_is_behind_the_larger_its_share() -> None:
 async def test_deliveries_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     work = Work(0)
-    one = Upkeep(work.make_some, work.trim)
+    one = Upkeep(work.make_some, work.trim, still)
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -94,7 +112,7 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
     work = Work(StoreUnavailable("away"), 2)
-    one = Upkeep(work.make_some, work.trim)
+    one = Upkeep(work.make_some, work.trim, still)
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -103,7 +121,7 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
 
 async def test_closing_does_not_wait_for_quiet() -> None:
     work = Work(5)
-    one = Upkeep(work.make_some, work.trim)
+    one = Upkeep(work.make_some, work.trim, still)
     one.start()
     await asyncio.sleep(0)
     began = time.monotonic()

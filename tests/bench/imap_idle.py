@@ -1,0 +1,93 @@
+"""Idling over IMAP: what ten thousand of them cost one process, and how soon one of them hears of a delivery."""
+
+import random
+import smtplib
+import socket
+import statistics
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+
+from relate_wire.limits import raise_open_files
+from tests.bench import servers
+from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.processes import pss_kib
+
+CONNECTIONS = 10_000
+SPARE_FILES = 500
+USERS = range(30, 130)  # they share the connections
+WATCHERS = range(30)  # one connection each: to them is delivered
+DELIVERIES = 500
+PATIENCE = 30.0  # seconds for any answer
+CONTENT = b"Subject: news\r\n\r\n" + b"x" * 4_000 + b"\r\n.\r\n"
+
+
+def measure(directory: Path, postgres: Callable[[str], str] | None) -> dict[str, str]:
+    """Each as a text with its unit, of one IMAP process with telemetry off."""
+    databases = {"SQLite": f"sqlite:///{directory}/idle.db"}
+    if postgres is not None:
+        databases["PostgreSQL"] = postgres("idle")
+    if raise_open_files() < CONNECTIONS + SPARE_FILES:
+        return {f"{CONNECTIONS:,} connections": "not so many files may be open here"}
+    return {row: text for name, url in databases.items() for row, text in _measure(name, url, directory).items()}
+
+
+def _measure(name: str, url: str, directory: Path) -> dict[str, str]:
+    each = CONNECTIONS // len(USERS)
+    settings = {"Imap__MaxConnectionsPerUser": str(each)}
+    with (
+        servers.ours(f"idle {name}", url, None, 1, directory, reader_workers=1, **settings) as target,
+        ExitStack() as stack,
+    ):
+        *_, imap = target.processes
+        watchers = {user: stack.enter_context(_idling(target.imap, user)) for user in WATCHERS}
+        before = pss_kib([imap])
+        for user in USERS:
+            for _ in range(each):
+                stack.enter_context(_idling(target.imap, user))
+        grown = (pss_kib([imap]) - before) / CONNECTIONS
+        waits = sorted(_deliveries(target.mx, watchers))
+    among = f"of {CONNECTIONS:,}, {name}"
+    return {
+        f"idling IMAP connection {among}, KiB": f"{grown:.1f}",
+        f"final dot to EXISTS {among}, p50": f"{statistics.median(waits) * 1000:.1f} ms",
+        f"final dot to EXISTS {among}, p99": f"{waits[len(waits) * 99 // 100] * 1000:.1f} ms",
+    }
+
+
+def _idling(port: int, user: int) -> socket.socket:
+    """A connection that waits for news of a user's INBOX."""
+    connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    login = f"a LOGIN {DOMAIN_PATTERN % user} {PASSWORD}\r\nb SELECT INBOX\r\nc IDLE\r\n"
+    connection.sendall(login.encode())
+    _hear(connection, b"\r\n+ ")
+    return connection
+
+
+def _hear(connection: socket.socket, awaited: bytes) -> None:
+    """Return when this has come."""
+    heard = b""
+    while awaited not in heard:
+        octets = connection.recv(4096)
+        if not octets:
+            raise ConnectionError(heard)
+        heard += octets
+
+
+def _deliveries(port: int, watchers: dict[int, socket.socket]) -> list[float]:
+    """Seconds from the end of a message to EXISTS, of one message after the other."""
+    waits, choice = [], random.Random(6)
+    with smtplib.SMTP("127.0.0.1", port) as client:
+        client.ehlo()
+        for _ in range(DELIVERIES):
+            user = choice.choice(list(watchers))
+            client.mail("news@sender.example")
+            client.rcpt(DOMAIN_PATTERN % user)
+            client.docmd("DATA")
+            client.send(CONTENT)
+            began = time.perf_counter()
+            _hear(watchers[user], b" RECENT\r\n")  # the line after EXISTS
+            waits.append(time.perf_counter() - began)
+            client.getreply()
+    return waits

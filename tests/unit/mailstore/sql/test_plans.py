@@ -1,0 +1,81 @@
+"""SQLite finds rows by an index: no statement of the store reads a table, or an account, for the sake of a few rows."""
+
+import importlib
+import pkgutil
+import re
+import sqlite3
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Executable
+from sqlalchemy.sql.dml import Insert
+
+from relate_mailstore import sql
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.prepared import prepare
+
+# Once in a while, and meant to: what is garbage, what is old, fifty of what waits for a text; one row is all there is.
+READ_A_TABLE = {
+    "changes._COLLECT_MESSAGES",
+    "changes._COLLECT_BLOBS",
+    "changes._COLLECT_UNTEXTED",
+    "changes._COLLECT_TEXTS",
+    "texts._UNCLAIMED",
+    "texts._CLAIM",
+    "tombstones._OLD",
+    "tombstones._MANY",
+    "tombstones._BY_MAILBOX",
+    "migrate._CURRENT",
+}
+
+OF_POSTGRESQL = re.compile(r"SET |.*(unnest|pg_\w+|set_config)\b", re.DOTALL)
+
+
+def find_statements() -> dict[str, Executable]:
+    """The statements that are constants of the store's modules, by name."""
+    found = {}
+    for module in pkgutil.iter_modules(sql.__path__):
+        for name, value in vars(importlib.import_module(f"{sql.__name__}.{module.name}")).items():
+            if isinstance(value, Executable) and not isinstance(value, Insert):
+                found[f"{module.name}.{name}"] = value
+    return found
+
+
+STATEMENTS = find_statements()
+
+
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("plans") / "relate.db"
+
+
+@pytest.fixture
+async def plans(database: Path) -> dict[str, list[str]]:
+    """What SQLite says that it does, by statement."""
+    engine = open_engine(f"sqlite:///{database}")
+    await migrate(engine)
+    await engine.dispose()
+    found = {}
+    connection = sqlite3.connect(database)
+    for name, statement in STATEMENTS.items():
+        prepared = prepare(engine.dialect, statement)
+        if not OF_POSTGRESQL.match(prepared.text):
+            nothing = [None] * len(prepared.parameters)
+            found[name] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {prepared.text}", nothing)]
+    connection.close()
+    return found
+
+
+async def test_tables_are_not_read_whole(plans: dict[str, list[str]]) -> None:
+    ours = re.compile(r"SCAN (?!json_each|anon_|CONSTANT)")
+    assert {name for name, steps in plans.items() if any(map(ours.match, steps))} == READ_A_TABLE
+
+
+async def test_a_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> None:
+    whole = re.compile(r"SEARCH .*\((account_id=\?|account_id=\? AND mailbox_id=\?)\)")
+    lists = {name: steps for name, steps in plans.items() if any("json_each" in step for step in steps)}
+    assert len(lists) > 10
+    assert {name for name, steps in lists.items() if any(map(whole.match, steps))} == {
+        "notify._LOOK"
+    }  # a list of accounts
