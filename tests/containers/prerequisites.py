@@ -19,7 +19,6 @@ REQUIRE = "RELATE_REQUIRE_CONTAINERS"  # set where these tests must run: what th
 ANSWER_SECONDS = 20
 
 _BASE = re.compile(r"^FROM (\S+:\S+)", re.MULTILINE)
-_IMAP = ROOT / "services" / "imap" / "relate_imap" / "__main__.py"
 
 OPTIONAL = frozenset({"grafana"})
 """Services that the others do without."""
@@ -70,11 +69,6 @@ def images(overrides: Collection[str] = ()) -> dict[str, str]:
 def base_images() -> list[str]:
     """What our own images are built on."""
     return _BASE.findall((ROOT / "deploy" / "Dockerfile").read_text())
-
-
-def has_imap() -> bool:
-    """Whether there is an IMAP server to put into an image."""
-    return _IMAP.exists()
 
 
 def is_here(image: str) -> bool:

@@ -8,13 +8,16 @@ from relate_mailstore.errors import MailboxNotFound, StoreError
 # RFC 9051 §7.5.1, RFC 5256 §3: while their numbers are on the way no message may be said to be gone.
 NUMBERS_IN_USE = frozenset({"FETCH", "STORE", "SEARCH", "SORT", "THREAD"})
 
+# They tell of the mailbox themselves: whatever else came with that would confuse a client that has only just begun.
+TELL_ALL = frozenset({"SELECT", "EXAMINE"})
+
 CLOSED = b"* OK [CLOSED] The mailbox was deleted\r\n"
 
 
 async def news(conversation: Conversation, verb: str) -> bytes:
     """The untagged responses that are due after a command with this verb."""
     view = conversation.view
-    if view is None:
+    if view is None or verb in TELL_ALL:
         return b""
     try:
         snapshot = await conversation.context.store.refresh(view.snapshot)
