@@ -5,6 +5,7 @@ import json
 import poplib
 import smtplib
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,13 @@ def queries(name: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def traffic(stack: Project) -> None:
-    """A little of everything, by each protocol that runs here: mail, reading it, and a login that fails."""
+def traffic(stack: Project, prometheus: Prometheus) -> None:
+    """A little of everything, by each protocol that runs here: mail, reading it, and a login that fails.
+
+    A rate is one of samples: what happened before the first of them was seen did not happen.
+    """
+    for protocol in ("smtp", "pop3", "imap", "api"):
+        eventually(partial(_numbers, prometheus, f"{protocol}_auth_attempts_total"), PATIENCE)
     account = new_account(stack, "watched")
     _send(stack, account)
     with stack.pop3(*account) as client:

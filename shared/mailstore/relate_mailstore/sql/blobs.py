@@ -116,6 +116,7 @@ class Blobs:
         self._database = database
         self._kept: OrderedDict[Key, SmallMessage] = OrderedDict()
         self._octets = 0
+        self._removals = 0  # so far: what was read before one may be of a message that is gone since, and is not kept
 
     async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
         """A raw message of this account; no query if it is kept. Raises MessageNotFound."""
@@ -123,6 +124,7 @@ class Blobs:
         if kept := self._kept.get(key):
             self._kept.move_to_end(key)
             return kept
+        removals = self._removals
         rows = await self._database.fetch(_OPEN, {"account_id": account_id, "message_id": message_id})
         if not rows:
             raise MessageNotFound(f"message {message_id} of account {account_id}")
@@ -130,7 +132,7 @@ class Blobs:
         if size > PART_OCTETS:
             return LargeMessage(self._database, message_id, size, origin, octets)
         small = SmallMessage(octets, origin)
-        if size <= SMALL_OCTETS:
+        if size <= SMALL_OCTETS and removals == self._removals:
             self._keep(key, small)
         return small
 
@@ -139,18 +141,23 @@ class Blobs:
         unkept = (message_id for message_id in message_ids if (account_id, message_id) not in self._kept)
         wanted = list(islice(unkept, READ_AHEAD_MESSAGES))
         if wanted:
+            removals = self._removals
             rows = await self._database.fetch(_READ_AHEAD, {"account_id": account_id, "message_ids": wanted})
-            for message_id, origin, octets in rows:
+            for message_id, origin, octets in rows if removals == self._removals else ():
                 self._keep((account_id, message_id), SmallMessage(octets, origin))
 
     def forget(self, account_id: AccountId, message_ids: Iterable[MessageId]) -> None:
         """These are gone from this account."""
         for message_id in message_ids:
-            if kept := self._kept.pop((account_id, message_id), None):
-                self._octets -= _weight(kept)
+            self._removals += 1
+            self._drop((account_id, message_id))
+
+    def _drop(self, key: Key) -> None:
+        if kept := self._kept.pop(key, None):
+            self._octets -= _weight(kept)
 
     def _keep(self, key: Key, message: SmallMessage) -> None:
-        self.forget(key[0], [key[1]])
+        self._drop(key)
         self._kept[key] = message
         self._octets += _weight(message)
         while self._octets > CACHE_OCTETS:
