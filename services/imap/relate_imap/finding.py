@@ -22,7 +22,7 @@ async def find(conversation: Conversation, key: SearchKey) -> Places:
     if asks_modseq(key):
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
     view = conversation.selected
-    known = Known(view.entries, conversation.context.now(), view.first_recent, conversation.saved)
+    known = Known(view.entries, view.flags, conversation.context.now(), view.first_recent, conversation.saved)
     places: Places = range(len(view.entries))
     for tier, keys in in_tiers(key):
         if places and tier >= Tier.SUMMARY:

@@ -41,6 +41,30 @@ class Contents:
                 yield piece
         yield b")\r\n"
 
+    async def at_once(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> bytes | None:
+        """The same in one piece, if it is small and no content has to be decoded: nearly always."""
+        if self.raw.size > GATHERED:
+            return None
+        parts: list[bytes] = []
+        for body in bodies:
+            if isinstance(body, BinarySize) or body.binary:
+                return None
+            parts.append(await self._small(body))
+        return head + b" ".join(parts) + b")\r\n"
+
+    async def _small(self, body: Body) -> bytes:
+        span = self._span(body.section)
+        if span is None:
+            return label_of(body) + b" NIL"
+        if chooses_fields(body.section):
+            octets = of_header(body.section, await self.raw.read(*span), body.partial)
+        else:
+            span = span.clip(body.partial)
+            octets = await self.raw.read(*span)
+            if len(octets) != span.octets:
+                raise UnfinishedLiteral("a message is not as long as its index says")
+        return b"%b {%d}\r\n%b" % (label_of(body), len(octets), without_nul(octets))
+
     def _body(self, body: Body) -> Pieces:
         if body.binary and not is_whole(body.section):
             return self._decoded(body)

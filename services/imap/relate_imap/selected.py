@@ -15,7 +15,7 @@ from typing import overload
 from relate_imap.sequences import STAR, SequenceSet, resolve
 from relate_mailstore.types import Entry, Snapshot
 
-_uid = attrgetter("uid")
+_uid, _flags = attrgetter("uid"), attrgetter("flags")
 
 # So many that queries are few, and no larger in all than a session may cost when nobody asks for them after all.
 READ_AHEAD_MESSAGES = 32
@@ -75,6 +75,7 @@ class View:
         self.first_recent = first_recent
         self._read = 0  # the number of the message that was read last
         self._ahead = range(0)  # the numbers that were read ahead last
+        self._flags: tuple[Sequence[Entry], bytes] = (), b""
         self._told: dict[int, int] = {}  # modseqs by UID: what the client knows beyond `entries`, of its own STOREs
 
     def __len__(self) -> int:
@@ -122,6 +123,13 @@ class View:
     def is_recent(self, entry: Entry) -> bool:
         """Whether this session is the first to see the message (RFC 3501 §2.3.2)."""
         return entry.uid >= self.first_recent
+
+    @property
+    def flags(self) -> bytes:
+        """The system flags of all messages, an octet each, for searches: gathered once a change."""
+        if self._flags[0] is not self.entries:
+            self._flags = self.entries, bytes(map(_flags, self.entries))
+        return self._flags[1]
 
     @property
     def recent(self) -> int:

@@ -185,13 +185,14 @@ class ImapSession:
 
         The store's trouble between two messages ends the command, and not the session.
         """
-        answer = replace(answer, untagged=b"")  # it was sent before the body
+        ended: Answer | None = None
         try:
             async for chunk in body:
                 if isinstance(chunk, Answer):
-                    answer = chunk
+                    ended = chunk
                 else:
                     yield chunk
         except answers.REFUSALS as refusal:
-            answer = answers.from_error(refusal)
+            ended = answers.from_error(refusal)
+        answer = ended or replace(answer, untagged=b"")  # it was sent before the body
         yield answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))

@@ -26,7 +26,7 @@ from opentelemetry.util.types import AnyValue, Attributes
 from relate_telemetry.redaction import Redaction
 from relate_telemetry.span_queue import SpanQueue
 
-ATTRIBUTE_LIMIT = 128  # of a span, the SDK's own: from there on it decides what is dropped
+LIMIT = 128  # attributes and links of a span, the SDK's own: from there on it decides what is dropped
 
 _PLAIN = frozenset({str, bool, int, float, bytes, type(None)})  # values that the SDK takes as they are
 _ONLOOKERS = frozenset({SpanQueue, Redaction, SimpleSpanProcessor})  # processors that need nothing but ended spans
@@ -158,6 +158,15 @@ class LeanSpan(Span):
                 del own[key]
             own[key] = value
 
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """Link it to another one."""
+        links = self._links
+        plain = type(links) is tuple and len(links) < LIMIT and not attributes and context.is_valid
+        if plain and self._end_time is None:
+            self._links = (*links, Link(context))
+        else:
+            super().add_link(context, attributes)
+
     def end(self, end_time: int | None = None) -> None:
         """End it. Processors get the span itself: nothing changes it any more."""
         if self._end_time is not None:
@@ -171,11 +180,11 @@ class LeanSpan(Span):
 
     def _become_stock(self) -> None:
         if type(self._attributes) is dict:
-            self._attributes = BoundedAttributes(ATTRIBUTE_LIMIT, self._attributes, immutable=False)
+            self._attributes = BoundedAttributes(LIMIT, self._attributes, immutable=False)
 
     def _take_links(self, links: Sequence[Link]) -> None:
         plain = all(link.context.is_valid and not link.attributes for link in links)
-        self._links = tuple(links) if plain and len(links) <= ATTRIBUTE_LIMIT else self._new_links(links)
+        self._links = tuple(links) if plain and len(links) <= LIMIT else self._new_links(links)
 
     def _add_event(self, event: Any) -> None:
         if not self._events:
@@ -193,4 +202,4 @@ def _fit(own: Mapping[str, AnyValue], attributes: Mapping[str, AnyValue]) -> boo
     for key, value in attributes.items():
         if type(value) not in _PLAIN or type(key) is not str or not key:
             return False
-    return len(own) + len(attributes) <= ATTRIBUTE_LIMIT
+    return len(own) + len(attributes) <= LIMIT

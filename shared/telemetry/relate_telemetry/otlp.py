@@ -1,4 +1,4 @@
-"""Spans in OTLP's wire form (Protocol Buffers): what the exporter's own encoder makes of them, at a tenth of the cost.
+"""Spans in OTLP's wire form (Protocol Buffers): what the exporter's own encoder makes of them, at a fifth of the cost.
 
 That one builds four Python objects an attribute and serialises them. Here the octets are written at once, and what
 comes again and again, keys, short values and names, is kept encoded. A span that is not understood is left to it.
@@ -21,8 +21,8 @@ _times = Struct("<cQcQ").pack
 _time = Struct("<cQ").pack
 _double = Struct("<cd").pack
 
-# How protobuf introduces a field: its number and its kind in one octet (flags: two).
-_LOCAL = b"\x85\x01\x00\x01\x00\x00"  # flags: it is known whether the parent is remote, and it is not
+# A field begins with its number and its kind, in one octet up to number 15. Flags are 16 in a span, and 6 in a link.
+_LOCAL = b"\x85\x01\x00\x01\x00\x00"  # it is known whether the parent is remote, and it is not
 _REMOTE = b"\x85\x01\x00\x03\x00\x00"
 _LINK_LOCAL, _LINK_REMOTE = b"\x35" + _LOCAL[2:], b"\x35" + _REMOTE[2:]
 _KINDS = {kind: bytes((0x30, kind.value + 1)) for kind in SpanKind}
@@ -39,12 +39,11 @@ def encode_request(spans: Sequence[ReadableSpan]) -> bytes:
             resource, scope = _encode_origin(span)
             group = groups[origin] = resources.setdefault(resource, {}).setdefault(scope, [])
         group.append(encode_span(span))
-    return b"".join(
-        _field(
-            b"\x0a", resource + b"".join(_field(b"\x12", scope + b"".join(found)) for scope, found in scopes.items())
-        )
-        for resource, scopes in resources.items()
-    )
+    return b"".join(_field(b"\x0a", resource + _encode_scopes(scopes)) for resource, scopes in resources.items())
+
+
+def _encode_scopes(scopes: Mapping[bytes, Sequence[bytes]]) -> bytes:
+    return b"".join(_field(b"\x12", scope + b"".join(spans)) for scope, spans in scopes.items())
 
 
 def encode_span(span: ReadableSpan) -> bytes:

@@ -1,4 +1,4 @@
-"""The command seam on the stock OpenTelemetry SDK: spans in the shape of each protocol, and counts.
+"""The command seam on the OpenTelemetry SDK: spans in the shape of each protocol, and counts.
 
 Every parent is given explicitly, so a trace has its shape whatever was current before. A command's context carries the
 command itself: from there the store's decorators find the transaction and the reader's span, in any task it starts.

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 
 import pytest
 
+from relate_imap import reading
 from relate_imap.commands import Attribute, BinarySize, Body, Fetch, Item, Section, SectionText
 from relate_imap.conversation import Extension
 from relate_imap.handlers import fetch
@@ -53,6 +54,21 @@ async def one(*attributes: Attribute | str, raw: bytes = SIMPLE) -> Spoken:
 async def test_item(name: str, value: bytes) -> None:
     room = await open_mailroom(Incoming(SIMPLE, Flag.SEEN | Flag.DRAFT, ("$Label",), NOW))
     assert (await fetched(room, name)).octets == b"* 1 FETCH (%b)\r\n" % value
+
+
+@pytest.mark.parametrize("partial", [None, (0, 10), (5, 100_000), (100_000, 1)])
+@pytest.mark.parametrize("text", SectionText)
+@pytest.mark.parametrize("part", ["", "1", "1.1", "2", "7"])
+async def test_small_and_large_messages_are_answered_alike(
+    part: str, text: SectionText, partial: tuple[int, int] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room = await open_mailroom(factories.multipart() + b"\0")
+    body = Body(Section(part, text, ("SUBJECT", "TO")), b"BODY[x]", peek=True, partial=partial)
+    small = await fetched(room, "UID", body, WHOLE)
+    monkeypatch.setattr(reading, "GATHERED", 0)
+    large = await fetched(room, "UID", body, WHOLE)
+    assert small.octets == large.octets
+    assert small.answer == large.answer
 
 
 async def test_items_that_the_store_chooses() -> None:
@@ -335,6 +351,9 @@ class Broken(MemoryRawMessage):
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         if reach := getattr(self, "reach", 0):
             yield self.raw[:reach]
+        raise StoreUnavailable("marked-detail")
+
+    async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         raise StoreUnavailable("marked-detail")
 
 

@@ -435,6 +435,6 @@ def holds(key: SearchKey, place: int) -> bool:  # noqa: C901 - a table
 
 @given(KEYS, st.sets(st.integers(0, len(ENTRIES) - 1)))
 def test_keys_match_as_one_message_after_the_other_would(key: SearchKey, places: set[int]) -> None:
-    known = Known(ENTRIES, summaries=SUMMARIES)
+    known = Known(ENTRIES, bytes(entry.flags for entry in ENTRIES), summaries=SUMMARIES)
     assert [*match(key, known, sorted(places))] == [place for place in sorted(places) if holds(key, place)]
     assert [*match(key, known, range(len(ENTRIES)))] == [place for place in range(len(ENTRIES)) if holds(key, place)]

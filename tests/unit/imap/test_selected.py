@@ -180,6 +180,13 @@ def test_recent_are_those_that_no_session_saw_before() -> None:
     assert [view.is_recent(one) for one in view.entries] == [False, True, True]
 
 
+def test_flags_at_a_glance_are_those_of_now() -> None:
+    view = View(snapshot([entry(1), entry(2, Flag.SEEN)]), read_only=False)
+    assert view.flags == bytes([0, Flag.SEEN])
+    view.advance(snapshot([entry(1, Flag.DELETED, modseq=2), entry(3)], modseq=2), may_expunge=False)
+    assert view.flags == bytes([Flag.DELETED, Flag.SEEN, 0])
+
+
 def many(count: int, size: int = 100) -> View:
     return View(snapshot([entry(uid)._replace(size=size) for uid in range(1, count + 1)]), read_only=False)
 

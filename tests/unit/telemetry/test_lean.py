@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as AnySpan
 
-from relate_telemetry.lean import ATTRIBUTE_LIMIT, LeanProvider, LeanSpan
+from relate_telemetry.lean import LIMIT, LeanProvider, LeanSpan
 from relate_telemetry.redaction import Redaction
 from tests.unit.telemetry import spans as strategies
 
@@ -134,12 +134,23 @@ def test_it_is_one_as_long_as_plain_things_are_asked_of_it() -> None:
 def test_too_many_attributes_are_dropped_as_the_sdk_drops_them() -> None:
     def run(provider: TracerProvider) -> None:
         span = provider.get_tracer("test").start_span("x", start_time=1)
-        for number in range(ATTRIBUTE_LIMIT + 2):
+        for number in range(LIMIT + 2):
             span.set_attribute(f"key{number}", number)
         span.end(2)
 
     (span,) = compare(run)
     assert span.dropped_attributes == 2
+
+
+def test_too_many_links_are_dropped_as_the_sdk_drops_them() -> None:
+    def run(provider: TracerProvider) -> None:
+        span = provider.get_tracer("test").start_span("x", links=[Link(PARENTS[0])], start_time=1)
+        for number in range(1, LIMIT + 2):
+            span.add_link(SpanContext(number, number, is_remote=True))
+        span.end(2)
+
+    (span,) = compare(run)
+    assert (len(span.links), span.dropped_links) == (LIMIT, 2)
 
 
 def break_down(provider: TracerProvider, **options: Any) -> None:

@@ -166,28 +166,32 @@ class _Fetching:
         if len(ahead) > 1:
             await store.read_ahead(account, [entry.message_id for entry in ahead])
         for head, entry in zip(self.plan.lines(batch), batch.entries, strict=True):
-            response = gather(self._response(head, entry.message_id))
             try:
-                yield await anext(response)
+                first, rest = await self._begin(head, entry.message_id)
             except MessageNotFound:
                 self.gone = True
                 continue
             except Refused as refusal:
                 self.refused = refusal.answer
                 continue
-            try:
-                async for chunk in response:
-                    yield chunk
-            except StoreError as error:
-                raise UnfinishedLiteral("a message could not be read to its end") from error
+            yield first
+            if rest is not None:
+                try:
+                    async for chunk in rest:
+                        yield chunk
+                except StoreError as error:
+                    raise UnfinishedLiteral("a message could not be read to its end") from error
             self.retrieved += self.plan.shows_content
 
-    async def _response(self, head: bytes, message_id: MessageId) -> AsyncIterator[bytes]:
+    async def _begin(self, head: bytes, message_id: MessageId) -> tuple[bytes, AsyncIterator[bytes] | None]:
+        """The first piece of a response, and the rest of it: none, nearly always."""
         store, account = self.conversation.context.store, self.conversation.account
         raw = await store.open(account, message_id)
-        index = await store.index(account, message_id) if self.plan.needs_index else None
-        async for piece in Contents(raw, index).response(head, self.plan.bodies):
-            yield piece
+        contents = Contents(raw, await store.index(account, message_id) if self.plan.needs_index else None)
+        if whole := await contents.at_once(head, self.plan.bodies):
+            return whole, None
+        pieces = gather(contents.response(head, self.plan.bodies))
+        return await anext(pieces), pieces
 
     def _completed(self) -> Answer:
         if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
@@ -195,4 +199,4 @@ class _Fetching:
         return ok("Fetch completed")
 
     def _with_facts(self, answer: Answer) -> Answer:
-        return replace(answer, facts=Facts(messages_retrieved=self.retrieved))
+        return replace(answer, facts=Facts(messages_retrieved=self.retrieved)) if self.retrieved else answer

@@ -46,8 +46,9 @@ def modseq_of(conversation: Conversation, places: Places) -> int | None:
 
 def listing(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
     """`* SEARCH 2 5 (MODSEQ 917162500)`, `* SORT 5 2` (RFC 7162 §3.1.5)."""
+    found = tuple(numbers)
     suffix = f" (MODSEQ {modseq})" if modseq is not None else ""
-    return f"* {' '.join([kind, *map(str, numbers)])}{suffix}\r\n".encode()
+    return f"* {kind}{' %d' * len(found) % found}{suffix}\r\n".encode()
 
 
 async def _find(conversation: Conversation, command: Search) -> Places:

@@ -15,6 +15,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.changes import Done
 from relate_mailstore.sql.ingest import Accepted, Outcome
 from relate_mailstore.sql.mailboxes import Place, Step, lock_places
+from relate_mailstore.sql.prepared import run_many
 from relate_mailstore.sql.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, entries, messages
 from relate_mailstore.types import Destination, Entry, Mailbox, MessageId, Receipt
@@ -60,9 +61,9 @@ def store_plan(connection: Connection, plan: Plan) -> None:
     """Insert what a plan says, its mailboxes being locked."""
     if plan.stored:
         for portion in portions(part for one in plan.stored for part in split(one.message_id, one.delivery.raw)):
-            connection.execute(_INSERT_PARTS, portion)
-        connection.execute(_INSERT_MESSAGES, plan.messages)
-        connection.execute(_INSERT_ENTRIES, plan.entries)
+            run_many(connection, _INSERT_PARTS, portion)
+        run_many(connection, _INSERT_MESSAGES, plan.messages)
+        run_many(connection, _INSERT_ENTRIES, plan.entries)
 
 
 def plan_batch(batch: Sequence[Accepted], found: Mapping[Place, Mailbox], now: int) -> Plan:

@@ -16,6 +16,7 @@ from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.rules import change_entry
 from relate_mailstore.sql.dialects import ids, numbers, one_of
 from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox
+from relate_mailstore.sql.prepared import run_many
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, pack_keywords, parse_entry
 from relate_mailstore.sql.schema import blobs, entries, expunged, messages, texts, untexted
 from relate_mailstore.types import AccountId, FlagChange, MailboxId, MessageId
@@ -166,7 +167,7 @@ def write_flags(connection: Connection, steps: Iterable[Step]) -> None:
         for (account_id, mailbox_id, flags, keywords, modseq), uids in alike.items()
     ]
     if rows:
-        connection.execute(_SET_FLAGS, rows if len(rows) > 1 else rows[0])
+        run_many(connection, _SET_FLAGS, rows)
 
 
 def remove_entries(connection: Connection, step: Step, uids: Collection[int]) -> tuple[list[int], set[MessageId]]:

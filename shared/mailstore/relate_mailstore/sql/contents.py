@@ -18,7 +18,7 @@ from relate_mailstore.sql.rows import parse_index
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId, MessageIndex, Rendering
 
-RENDERINGS_OCTETS = 32 * 1024 * 1024  # a process keeps: some 20,000 messages, the pages that its sessions look at
+RENDERINGS_OCTETS = 64 * 1024 * 1024  # a process keeps: some 40,000 messages, the pages that its sessions look at
 INDEXES_OCTETS = 16 * 1024 * 1024  # the messages that are being read
 HEADERS_OCTETS = 16 * 1024 * 1024
 OVERHEAD_OCTETS = 500  # of what is kept beside its own octets

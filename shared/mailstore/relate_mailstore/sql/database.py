@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from sqlalchemy import Connection, Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,7 +19,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.dialects import SQLITE
 from relate_mailstore.sql.failures import database_errors, is_connection_lost
-from relate_mailstore.sql.prepared import Announced, Prepared, PreparedStatements
+from relate_mailstore.sql.prepared import Announced, Prepared, prepare
 
 READERS = 4  # connections kept for reads: more than that many at once only queue in the database
 
@@ -45,7 +45,6 @@ class Database:
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._relaxed = engine.execution_options(**{sqlite.RELAXED: True})
         self._removing = engine.execution_options(**{sqlite.REMOVES: True})
-        self._statements = PreparedStatements(engine.dialect)
         self._idle: list[AsyncConnection] = []
         self._readers = asyncio.Semaphore(READERS)
         self._closed = False
@@ -54,7 +53,7 @@ class Database:
 
     async def fetch(self, statement: Executable, parameters: Parameters) -> Sequence[Any]:
         """The rows of one SELECT that is a constant of its module, as named tuples."""
-        prepared = self._statements.find(statement)
+        prepared = prepare(self._engine.dialect, statement)
         return await self._on_reader(partial(_fetch, "fetch", prepared, prepared.arguments(parameters)))
 
     async def glance(self, statement: Executable, parameters: Parameters) -> Sequence[Any]:
@@ -62,7 +61,7 @@ class Database:
 
         Handing a read over to the connection's thread and back costs several times what such a read does.
         """
-        prepared = self._statements.find(statement)
+        prepared = prepare(self._engine.dialect, statement)
         ask = "glance" if self.dialect == SQLITE else "fetch"
         return await self._on_reader(partial(_fetch, ask, prepared, prepared.arguments(parameters)))
 
@@ -137,7 +136,7 @@ class Database:
 async def _fetch(
     ask: str, prepared: Prepared, arguments: Sequence[Any], connection: AsyncConnection, driver: Any
 ) -> Sequence[Any]:
-    with Announced(connection, prepared.text, arguments):
+    with Announced(cast("Connection", connection.sync_connection), prepared.text, arguments):
         return prepared.rows(await getattr(driver, ask)(prepared.text, *arguments))
 
 

@@ -17,6 +17,7 @@ from relate_mailstore.rules import change_entry
 from relate_mailstore.sql.changes import READ_ENTRIES, Done, write_flags
 from relate_mailstore.sql.dialects import POSTGRESQL, numbers
 from relate_mailstore.sql.mailboxes import Step, lock_relaxed
+from relate_mailstore.sql.prepared import run
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, parse_entry
 from relate_mailstore.sql.schema import entries
 from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, MailboxId
@@ -73,11 +74,11 @@ def _read(connection: Connection, batch: Sequence[FlagRequest]) -> Mapping[Key, 
     if len(wanted) > 1 and connection.dialect.name == POSTGRESQL:  # where a statement is a round trip
         triples = [(*key, uid) for key, uids in wanted.items() for uid in uids]
         parameters = dict(zip(("accounts", "mailboxes", "uids"), zip(*triples, strict=True), strict=True))
-        for row in connection.execute(_READ_SEVERAL, parameters):
+        for row in run(connection, _READ_SEVERAL, parameters):
             found[row[0], row[1]][row.uid] = parse_entry(row[2:])
         return found
     for key, uids in wanted.items():
-        rows = connection.execute(READ_ENTRIES, {"of_account": key[0], "of_mailbox": key[1], "uids": uids})
+        rows = run(connection, READ_ENTRIES, {"of_account": key[0], "of_mailbox": key[1], "uids": uids})
         found[key] = {row.uid: parse_entry(row) for row in rows}
     return found
 

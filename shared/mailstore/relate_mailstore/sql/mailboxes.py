@@ -15,6 +15,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import PROVISIONED, canonical_name, give_out, name_order
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
+from relate_mailstore.sql.prepared import run_many
 from relate_mailstore.sql.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
 from relate_mailstore.sql.schema import mailboxes, namespaces, subscriptions
 from relate_mailstore.types import INBOX, AccountId, Change, Destination, Entry, Mailbox, MailboxId
@@ -240,7 +241,7 @@ def _of_places(places: Iterable[Place]) -> dict[str, object]:
 
 def advance(connection: Connection, steps: Collection[Step]) -> None:
     """Write what the steps did to their mailboxes' rows."""
-    connection.execute(_ADVANCE, [step.row() for step in steps])
+    run_many(connection, _ADVANCE, [step.row() for step in steps])
 
 
 def lock_namespace(connection: Connection, account_id: AccountId) -> int:

@@ -19,6 +19,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import numbers, one_of
 from relate_mailstore.sql.heard import Heard
+from relate_mailstore.sql.prepared import run
 from relate_mailstore.sql.schema import mailboxes
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.subscriptions import Subscriptions
@@ -74,7 +75,7 @@ class PostgresNotices:
 
     def announce(self, connection: Connection, changes: Collection[Change]) -> None:
         """One notice, sent by PostgreSQL at the commit."""
-        connection.execute(_SEND, {"payload": encode_notice(changes)})
+        run(connection, _SEND, {"payload": encode_notice(changes)})
 
     def committed(self, changes: Collection[Change]) -> None:
         """PostgreSQL tells the subscribers of this process, too."""

@@ -79,12 +79,22 @@ class _Connection(aiosqlite.Connection):
         """The rows of a SELECT, as asyncpg's connections give them."""
         return await self.visit(lambda: self._conn.execute(statement, parameters).fetchall())
 
+    async def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> None:  # type: ignore[override]
+        """A statement for each of these parameters, as asyncpg's connections do it."""
+        await self.visit(lambda: self._conn.executemany(statement, parameters).close())
+
+    def is_in_transaction(self) -> bool:
+        """As asyncpg's connections tell it."""
+        return self._conn.in_transaction
+
     async def glance(self, statement: str, *parameters: Any) -> Sequence[Any]:
         """The rows of a SELECT that is done at once, by whoever asks: its thread must have nothing to do."""
         return self._conn.execute(statement, parameters).fetchall()
 
     async def visit(self, work: Callable[[], T]) -> T:
         """Have the thread do `work`, in the caller's context. It is finished before this is left, also by a cancel."""
+        if current_thread() is self._thread:
+            return work()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         self._tx.put_nowait((done, partial(copy_context().run, work)))
         try:

@@ -23,7 +23,7 @@ from relate_mailstore.sql.notify import ACCOUNTS_PER_LOOK, look_up
 from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change, MailboxId
 
-POLL_SECONDS = 0.04  # another process's commit is noticed that late
+POLL_SECONDS = 0.01  # another process's commit is noticed that late
 
 _log = structlog.get_logger(__name__)
 

@@ -13,7 +13,7 @@ from sqlalchemy.sql.dml import Insert
 from relate_mailstore import sql
 from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.migrate import migrate
-from relate_mailstore.sql.prepared import PreparedStatements
+from relate_mailstore.sql.prepared import prepare
 
 # Once in a while, and meant to: what is garbage, what is old, fifty of what waits for a text; one row is all there is.
 READ_A_TABLE = {
@@ -29,7 +29,7 @@ READ_A_TABLE = {
     "migrate._CURRENT",
 }
 
-OF_POSTGRESQL = re.compile(r"SET |.*(unnest|pg_\w+|set_config)\b", re.DOTALL)
+OF_BOTH = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|ESCAPE|pg_\w+|set_config)\b)", re.DOTALL)
 
 
 def find_statements() -> dict[str, Executable]:
@@ -55,16 +55,14 @@ async def plans(database: Path) -> dict[str, list[str]]:
     """What SQLite says that it does, by statement."""
     engine = open_engine(f"sqlite:///{database}")
     await migrate(engine)
-    prepared = PreparedStatements(engine.dialect)
     await engine.dispose()
     found = {}
     connection = sqlite3.connect(database)
     for name, statement in STATEMENTS.items():
-        text, parameters = prepared.find(statement).text, prepared.find(statement).parameters
-        if OF_POSTGRESQL.match(text):
-            continue
-        rows = connection.execute(f"EXPLAIN QUERY PLAN {text}", [None] * len(parameters)).fetchall()
-        found[name] = [row[3] for row in rows]
+        prepared = prepare(engine.dialect, statement)
+        if OF_BOTH.match(prepared.text):
+            nothing = [None] * len(prepared.parameters)
+            found[name] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {prepared.text}", nothing)]
     connection.close()
     return found
 

@@ -5,18 +5,21 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import bindparam, event, insert, literal, select, text
+from sqlalchemy import Connection, bindparam, delete, event, insert, literal, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import ids, one_of
-from relate_mailstore.sql.prepared import PreparedStatements
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.prepared import prepare, run, run_many
 from relate_mailstore.sql.schema import blobs
 
 _FIND = select(blobs.c.id, blobs.c.octets, literal(7).label("seven")).where(
     one_of(blobs.c.id, ids("wanted")), blobs.c.part == bindparam("part", 0)
 )
+_ADD = insert(blobs)
+_REMOVE = delete(blobs)
 _MISSPELT = text("SELECT octets FROM blob")
 
 
@@ -63,10 +66,32 @@ async def test_listeners_hear_of_what_was_read_and_of_what_failed(engine: AsyncE
     await database.fetch(_FIND, {"wanted": []})
     with pytest.raises(StoreUnavailable):
         await database.fetch(_MISSPELT, {})
-    statement = PreparedStatements(engine.dialect).find(_FIND).text
+    statement = prepare(engine.dialect, _FIND).text
     assert told == [("read", statement), ("failed", _MISSPELT.text)]
 
 
 async def test_a_text_that_depends_on_the_parameters_is_refused(engine: AsyncEngine) -> None:
     with pytest.raises(ValueError, match="a list is one parameter"):
-        PreparedStatements(engine.dialect).find(select(blobs.c.id).where(blobs.c.id.in_(bindparam("several"))))
+        prepare(engine.dialect, select(blobs.c.id).where(blobs.c.id.in_(bindparam("several"))))
+
+
+@pytest.mark.postgres  # on SQLite the transaction has begun by then
+async def test_what_is_run_before_a_transaction_begins_is_a_mistake(postgres_url: str) -> None:
+    engine = open_engine(postgres_url)
+    with pytest.raises(RuntimeError, match="no transaction"):
+        await Database(engine).transact(lambda connection: run(connection, _FIND, {"wanted": []}))
+    await engine.dispose()
+
+
+async def test_the_driver_and_sqlalchemy_share_a_transaction(
+    database: Database,
+) -> None:
+    mine, theirs = ({"id": uuid4(), "part": 0, "octets": octets} for octets in (b"mine", b"theirs"))
+
+    def work(connection: Connection) -> tuple[list[Any], int]:
+        connection.execute(insert(blobs), theirs)
+        run_many(connection, _ADD, [mine])
+        return run(connection, _FIND, {"wanted": [mine["id"], theirs["id"]]}), connection.execute(_REMOVE).rowcount
+
+    found, removed = await database.transact(work)
+    assert ({row.octets for row in found}, removed) == ({b"mine", b"theirs"}, 2)

