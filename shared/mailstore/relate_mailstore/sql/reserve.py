@@ -25,11 +25,12 @@ from relate_mailstore.sql.failures import database_errors
 from relate_mailstore.sql.sqlite import REMOVES
 
 RESERVED_OCTETS = 8 * 1024 * 1024  # some thousand messages can be removed at once with that
-LOG_OCTETS = RESERVED_OCTETS // 2  # SQLite's log as it usually is: 1,000 pages, then it is taken into the database
+LOG_OCTETS = RESERVED_OCTETS // 2  # that SQLite's log may need, when it is kept short
 SHARE = 10  # the reserve is made where it is a tenth of what is free, or less
 
 _CHECKPOINT = text("PRAGMA wal_checkpoint(TRUNCATE)")
-_PAGES = "max_page_count"  # of a connection that may not make the file grow: what its limit was before
+# No more pages than there are (SQLite knows how many), and a log of 1 MB, for as long as there is little room.
+_LIMITS = {"max_page_count": 1, "wal_autocheckpoint": 256}
 
 _log = structlog.get_logger(__name__)
 
@@ -56,34 +57,37 @@ class Reserve:
         disk = os.statvfs(self.path.parent)
         return disk.f_bavail * disk.f_frsize
 
+    def is_short(self, octets: int = 0) -> bool:
+        """Whether a reserve is wanted: the disk has no room for so many octets, twice: in the log, in the database."""
+        return self.octets is not None and self.free < RESERVED_OCTETS + 2 * octets
+
     def on_begin(self, connection: Connection) -> None:
         """Keep a transaction that is no removal off the last of the room; for SQLAlchemy's event `begin`."""
         options: Any = connection.get_execution_options()
         if options.get(REMOVES):
-            _limit_pages(connection, limited=False)
+            _limit(connection, limited=False)
         elif options.get("isolation_level") != "AUTOCOMMIT":
             self.ration(connection)
 
     def ration(self, connection: Connection, octets: int = 0) -> None:
         """Let a transaction that is about to store so many octets use free pages only, unless there is room.
 
-        They need it twice: in the log, then in the database. Raises OperationalError while the reserve is given up.
+        Raises OperationalError while the reserve is given up.
         """
         kept = self.octets
-        free = self.free if kept is not None else 0
-        short = kept is not None and free < RESERVED_OCTETS + 2 * octets
+        short = self.is_short(octets)
         if short and not kept:
             raise _disk_full()
-        _limit_pages(connection, limited=short)
-        if kept is not None and kept < RESERVED_OCTETS and free >= SHARE * RESERVED_OCTETS:
-            self._occupy(RESERVED_OCTETS)
+        _limit(connection, limited=short)
+        if not short and kept is not None and kept < RESERVED_OCTETS:
+            self._occupy_share()
 
     def make(self, _: Connection) -> None:
         """Make the file where there is plenty of room; take back what had been given up."""
         if self.octets is not None:
             self.take_back()
-        elif self.free >= SHARE * RESERVED_OCTETS:
-            self._occupy(RESERVED_OCTETS)
+        else:
+            self._occupy_share()
 
     def spend(self, connection: Connection, work: Work[T]) -> T:
         """Give up what is kept, for this work."""
@@ -98,6 +102,10 @@ class Reserve:
             wanted = min(max(kept + self.free - LOG_OCTETS, RESERVED_OCTETS - LOG_OCTETS), RESERVED_OCTETS)
             while wanted > max(kept, RESERVED_OCTETS // 64) and not self._occupy(wanted):
                 wanted //= 2
+
+    def _occupy_share(self) -> None:
+        if self.free >= SHARE * RESERVED_OCTETS:
+            self._occupy(RESERVED_OCTETS)
 
     def _occupy(self, octets: int) -> bool:
         """Have the file occupy so many octets; where that cannot be, it stays as it was."""
@@ -128,7 +136,7 @@ class Removals:
             result = await self._database.transact(work, removes=True)
         except StoreFull:
             return await self._spend(reserve, work)
-        if reserve.octets == 0:  # a process ended between giving up and taking back
+        if reserve.is_short():
             await self._settle(reserve)
         return result
 
@@ -140,7 +148,7 @@ class Removals:
             await self._settle(reserve)
 
     async def _settle(self, reserve: Reserve) -> None:
-        """Make the log short, then the reserve long. What fails here is tried again by the next removal."""
+        """Make the log short, then the reserve long. What fails here, or ends, is made up for by the next removal."""
         with suppress(StoreUnavailable):
             await self._database.fetch(_CHECKPOINT, {})
         with suppress(StoreUnavailable):
@@ -160,16 +168,22 @@ async def make_reserve(engine: AsyncEngine) -> None:
         _log.warning("reserve.failed", error=str(error))
 
 
-def _limit_pages(connection: Connection, *, limited: bool) -> None:
-    """Let the transaction use only the pages that the database has, or lift that limit."""
-    before = connection.info.get(_PAGES)
+def _limit(connection: Connection, *, limited: bool) -> None:
+    """Let the transaction use only the pages that the database has, and a short log; or lift that limit."""
+    before = connection.info.get(Reserve)
     if limited:
         if before is None:
-            connection.info[_PAGES] = connection.exec_driver_sql("PRAGMA max_page_count").scalar_one()
-        connection.exec_driver_sql("PRAGMA max_page_count=1").close()  # SQLite makes it as many as there are
+            connection.info[Reserve] = [_pragma(connection, name) for name in _LIMITS]
+        for name, limit in _LIMITS.items():
+            _pragma(connection, f"{name}={limit}")
     elif before is not None:
-        connection.exec_driver_sql(f"PRAGMA max_page_count={before}").close()
-        del connection.info[_PAGES]
+        for name, limit in zip(_LIMITS, before, strict=True):
+            _pragma(connection, f"{name}={limit}")
+        del connection.info[Reserve]
+
+
+def _pragma(connection: Connection, text: str) -> Any:
+    return connection.exec_driver_sql(f"PRAGMA {text}").scalar_one()
 
 
 def _disk_full() -> sqlite3.OperationalError:
