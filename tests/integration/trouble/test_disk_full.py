@@ -1,12 +1,14 @@
 """No room for more mail: it is put off, all else goes on, and when there is room again so does mail."""
 
+import asyncio
 import os
 import shutil
 import sqlite3
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -17,6 +19,7 @@ from relate_accounts.last_used import LastUsedWriter
 from relate_api.__main__ import api_served
 from relate_api.config import ApiSettings
 from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
 from relate_telemetry.telemetry import no_telemetry
 from tests.integration.api.served import EMAILS, HOST, PATIENCE
@@ -79,10 +82,9 @@ async def roomy_house(roomy_disk: Path, certificates: Path) -> AsyncIterator[Hou
 
 def occupy(disk: Path) -> None:
     """Somebody else fills the disk."""
-    state = os.statvfs(disk)
-    with (disk / "log of somebody else").open("wb") as file:
-        os.posix_fallocate(file.fileno(), 0, state.f_bavail * state.f_frsize)
-    assert os.statvfs(disk).f_bavail == 0
+    with (disk / "log of somebody else").open("ab", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(MEGABYTE))
 
 
 def shorten_log(disk: Path) -> None:
@@ -178,6 +180,22 @@ async def test_while_the_reserve_is_given_up_mail_is_put_off(roomy_house: House,
         await by_pop3(roomy_house)
         assert (reserve.octets or 0) >= RESERVED_OCTETS // 2
         assert (await deliver(client, BIG, NEIGHBOUR))[:9] == STORED
+
+
+async def test_more_mail_than_the_reserve_can_remove_at_once_is_removed_bit_by_bit(
+    roomy_house: House, roomy_disk: Path, log: list[MutableMapping[str, Any]]
+) -> None:
+    alice = await roomy_house.add_user("alice@example.test")
+    delivery = Delivery(b"Subject: one of many\r\n\r\n" + bytes(10_000), (Destination(alice),))
+    await asyncio.gather(*(roomy_house.store.deliver(delivery) for _ in range(MANY)))
+    shorten_log(roomy_disk)
+    occupy(roomy_disk)
+    os.truncate(Reserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
+    occupy(roomy_disk)
+    mailbox = await roomy_house.store.mailbox(alice)
+    uids = range(1, MANY + 1)
+    assert await roomy_house.store.expunge(alice, mailbox.id, uids) == list(uids)
+    assert sum(entry["event"] == "disk.full" for entry in log) > 2
 
 
 async def test_when_there_is_room_again_the_reserve_is_whole(roomy_house: House, roomy_disk: Path) -> None:

@@ -24,7 +24,7 @@ from relate_mailstore.sql.dialects import SQLITE
 from relate_mailstore.sql.failures import database_errors
 from relate_mailstore.sql.sqlite import REMOVES
 
-RESERVED_OCTETS = 8 * 1024 * 1024  # some thousand messages can be removed at once with that
+RESERVED_OCTETS = 8 * 1024 * 1024  # some hundred messages can be removed at once with that
 LOG_OCTETS = RESERVED_OCTETS // 2  # that SQLite's log may need, when it is kept short
 SHARE = 10  # the reserve is made where it is a tenth of what is free, or less
 
@@ -42,24 +42,29 @@ class Reserve:
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(f"{database.name}.reserve")
+        self._name, self._directory = str(self.path), str(self.path.parent)  # for each transaction asks
 
     @property
     def octets(self) -> int | None:
         """What it keeps; None without the file."""
         try:
-            return self.path.stat().st_size
+            return os.stat(self._name).st_size  # noqa: PTH116 - half of what a Path takes
         except FileNotFoundError:
             return None
 
     @property
     def free(self) -> int:
         """Octets that the disk has left, beside these."""
-        disk = os.statvfs(self.path.parent)
+        disk = os.statvfs(self._directory)
         return disk.f_bavail * disk.f_frsize
 
     def is_short(self, octets: int = 0) -> bool:
-        """Whether a reserve is wanted: the disk has no room for so many octets, twice: in the log, in the database."""
-        return self.octets is not None and self.free < RESERVED_OCTETS + 2 * octets
+        """Whether the disk lacks room for so many octets, once in the log and once in the database, and some to spare.
+
+        What is free because the reserve lacks it is no such room.
+        """
+        kept = self.octets
+        return kept is not None and kept + self.free < 2 * (RESERVED_OCTETS + octets)
 
     def on_begin(self, connection: Connection) -> None:
         """Keep a transaction that is no removal off the last of the room; for SQLAlchemy's event `begin`."""
@@ -74,12 +79,11 @@ class Reserve:
 
         Raises OperationalError while the reserve is given up.
         """
-        kept = self.octets
         short = self.is_short(octets)
-        if short and not kept:
+        if short and not self.octets:
             raise _disk_full()
         _limit(connection, limited=short)
-        if not short and kept is not None and kept < RESERVED_OCTETS:
+        if not short and self.octets not in {None, RESERVED_OCTETS}:
             self._occupy_share()
 
     def make(self, _: Connection) -> None:

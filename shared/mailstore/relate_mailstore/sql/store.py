@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_mailstore.errors import MailboxNotFound, StoreError, StoreFull
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.rules import message_ids, other_than_inbox
@@ -293,9 +293,17 @@ class SqlMailStore:
         return await self.message(account_id, message_id)
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
-        """Remove entries for good; the UIDs that were there, ascending."""
+        """Remove entries for good; the UIDs that were there, ascending. Where room is short, half of them at a time."""
         work = partial(changes.expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
-        return await self._change(work, removes=True)
+        try:
+            return await self._change(work, removes=True)
+        except StoreFull:
+            if len(uids) < 2:
+                raise
+        ascending = sorted(uids)
+        half = len(ascending) // 2
+        removed = await self.expunge(account_id, mailbox_id, ascending[:half])
+        return [*removed, *await self.expunge(account_id, mailbox_id, ascending[half:])]
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
         """Remove a message from every mailbox of this account."""
