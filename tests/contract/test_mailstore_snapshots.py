@@ -27,6 +27,16 @@ async def test_an_unchanged_mailbox_gives_the_very_same_snapshot(store: MailStor
     assert await store.snapshot(alice, "inbox") is first
 
 
+async def test_what_is_recent_changes_the_snapshot_once(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    assert await store.take_recent(alice, before.mailbox.id) == before.entries[0].uid
+    after = await store.snapshot(alice)
+    assert after.mailbox.recent == after.mailbox.uid_next
+    assert after.entries == before.entries
+    assert await store.snapshot(alice) is after
+
+
 async def test_changes_elsewhere_leave_the_very_same_snapshot(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:

@@ -1,10 +1,8 @@
 """Flags as a client names them, and as they are kept: keywords know no case, but keep the first spelling."""
 
-from collections.abc import Iterable
-
 from relate_imap.answers import Refused
 from relate_imap.commands import FlagList, StoreMode
-from relate_mailstore.types import Flag, FlagChange
+from relate_mailstore.types import Flag, FlagChange, Snapshot
 
 # As plain ints: an enum's "&" costs more than all else that is done with a flag of ten thousand messages.
 SEEN, DELETED = int(Flag.SEEN), int(Flag.DELETED)
@@ -40,11 +38,11 @@ def change_of(mode: StoreMode, flags: FlagList) -> FlagChange:
             return FlagChange(add=flags.flags, add_keywords=flags.keywords, replace=True)
 
 
-def spelled(flags: FlagList, known: Iterable[str] = ()) -> FlagList:
-    """The same flags with keywords as those known here are spelled. Raises Refused for too many or too long."""
+def spelled(flags: FlagList, snapshot: Snapshot | None) -> FlagList:
+    """The same flags with keywords as those in this mailbox are spelled. Raises Refused for too many or too long."""
     if not flags.keywords:
         return flags
     if len(flags.keywords) > MAX_KEYWORDS or any(len(keyword) > MAX_KEYWORD for keyword in flags.keywords):
         raise Refused("Too many keywords, or too long", "LIMIT")
-    usual = _USUAL | {keyword.lower(): keyword for keyword in known}
+    usual = _USUAL | {keyword.lower(): keyword for keyword in (snapshot.keywords if snapshot else ())}
     return flags._replace(keywords=tuple(usual.get(keyword.lower(), keyword) for keyword in flags.keywords))

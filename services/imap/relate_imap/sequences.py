@@ -66,7 +66,7 @@ def resolve(numbers: SequenceSet, largest: int) -> Iterator[tuple[int, int]]:
     for first, last in numbers.ranges:
         if first <= largest:
             yield first, min(last, largest)
-        elif last == STAR:
+        elif last == STAR and largest not in numbers:  # "7,*" is one message where 7 is the last
             yield largest, largest
 
 

@@ -62,13 +62,22 @@ def test_the_saved_one() -> None:
         (b"2:9", 3, [(2, 3)]),
         (b"5:9", 3, []),
         (b"1:*", 0, []),
-        (b"1,*", 1, [(1, 1), (1, 1)]),
+        (b"1,*", 1, [(1, 1)]),
     ],
 )
 def test_star_is_the_largest_there_is(octets: bytes, largest: int, ranges: list[tuple[int, int]]) -> None:
     numbers = parse_set(octets)
     assert numbers is not None
     assert list(resolve(numbers, largest)) == ranges
+
+
+@pytest.mark.parametrize("octets", [b"26,*", b"20:26,*", b"20:30,40:*", b"1:*,*"])
+def test_the_largest_is_named_once(octets: bytes) -> None:
+    found = parse_set(octets)
+    assert found is not None
+    picked = [number for first, last in resolve(found, 26) for number in range(first, last + 1)]
+    assert picked == sorted(set(picked))
+    assert picked[-1] == 26
 
 
 numbers = st.integers(1, 60) | st.integers(MAX_NUMBER - 3, MAX_NUMBER)

@@ -58,7 +58,7 @@ def _incoming(conversation: Conversation, message: Appended) -> Incoming:
         raise Refused("There is nothing to append")  # RFC 3502 §6.3.11: how a client cancels
     if len(message.octets) > conversation.context.append_limit:
         raise Refused("The message is too big", "TOOBIG")
-    flags = spelled(message.flags, conversation.view.snapshot.keywords if conversation.view else ())
+    flags = spelled(message.flags, conversation.view.snapshot if conversation.view else None)
     return Incoming(message.octets, flags.flags, flags.keywords, message.internal_date)
 
 

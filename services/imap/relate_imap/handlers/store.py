@@ -26,7 +26,7 @@ async def on_store(conversation: Conversation, command: Store) -> Answer:
     if not picked:
         return ok("There was nothing to change")
     uids = [entry.uid for _, entry in picked]
-    change = change_of(command.mode, spelled(command.flags, view.snapshot.keywords))
+    change = change_of(command.mode, spelled(command.flags, view.snapshot))
     flagged = await conversation.context.store.set_flags(
         conversation.account, view.snapshot.mailbox.id, uids, change, command.unchanged_since
     )

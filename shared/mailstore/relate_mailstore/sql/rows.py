@@ -31,6 +31,8 @@ _part_fields = attrgetter(*Part.__dataclass_fields__)
 
 def storable(text: str) -> str:
     """The text as a text column can hold it."""
+    if text.isprintable():  # nearly always, and quickly seen: neither NUL nor a surrogate is
+        return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 

@@ -53,16 +53,18 @@ def _all_of(message_id: ColumnElement[MessageId]) -> ColumnElement[bytes]:
     return func.string_agg(func.uuid_send(message_id), literal_column("''::bytea"), type_=LargeBinary)
 
 
-_FOLDED = bindparam("folded", type_=Text)
-_PLACE = place_of_text(texts.c.text, _FOLDED)
+def _place() -> ColumnElement[int]:
+    return place_of_text(texts.c.text, bindparam("folded", type_=Text))
+
+
 # The body comes first: where the first place is beyond it, there is none in it.
-_EXACT = {TextPart.ANYWHERE: _PLACE > 0, TextPart.BODY: _PLACE.between(1, texts.c.body)}
+_EXACT = {TextPart.ANYWHERE: _place() > 0, TextPart.BODY: _place().between(1, texts.c.body)}
 _OF_ACCOUNT = texts.c.account_id == bindparam("account_id")
 _SCAN = {part: select(texts.c.message_id).where(_OF_ACCOUNT, exact) for part, exact in _EXACT.items()}
 _AMONG = {part: scan.where(one_of(texts.c.message_id, ids("message_ids"))) for part, scan in _SCAN.items()}
-# LIKE is exact, and to unpack a text takes longer than to look into it: so that is done once more, where it must be.
+# LIKE is exact. To unpack a text takes longer than to look into it: OFFSET 0 has its place found once, not twice.
 _LIKE = (_OF_ACCOUNT, texts.c.text.like(bindparam("pattern", type_=Text), escape="\\"))
-_PLACED = select(texts.c.message_id, texts.c.body, _PLACE.label("place")).where(*_LIKE).offset(literal_column("0"))
+_PLACED = select(texts.c.message_id, texts.c.body, _place().label("place")).where(*_LIKE).offset(literal_column("0"))
 _PLACED_ONCE = _PLACED.subquery()
 # The account is only compared: SQLite would look at all texts of the account, and at the index for each of them.
 _MATCH = and_(

@@ -158,7 +158,7 @@ class Snapshots:
 
     def _keep(self, snapshot: Snapshot) -> None:
         before = self._kept.get(snapshot.mailbox.id)
-        if before is not None and _supersedes(before.mailbox, snapshot.mailbox):
+        if before is not None and _is_later(before.mailbox, snapshot.mailbox):
             return  # somebody who asked later was faster
         self._kept[snapshot.mailbox.id] = snapshot
         self._kept.move_to_end(snapshot.mailbox.id)
@@ -200,6 +200,11 @@ def _nothing_of(mailbox: Mailbox) -> Snapshot:
 def _supersedes(one: Mailbox, other: Mailbox) -> bool:
     """Whether `one` is a later state of the mailbox than `other`, or the same: not so when a backup was restored."""
     return one.uid_validity == other.uid_validity and one.highest_modseq >= other.highest_modseq
+
+
+def _is_later(one: Mailbox, other: Mailbox) -> bool:
+    """The same modseq is no later: which messages are \\Recent changes without."""
+    return one.uid_validity == other.uid_validity and one.highest_modseq > other.highest_modseq
 
 
 def _weight(snapshot: Snapshot) -> int:
