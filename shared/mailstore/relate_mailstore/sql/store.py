@@ -346,8 +346,13 @@ class SqlMailStore:
         return store_batch(connection, batch)
 
     async def _change_flags(self, waiting: Sequence[FlagRequest]) -> Sequence[Flagged | StoreError]:
-        removes = any(one.change.add & Flag.DELETED for one in waiting)  # EXPUNGE removes what is marked so
-        return await self._persist(partial(change_flags, batch=waiting), durable=False, removes=removes)
+        work = partial(change_flags, batch=waiting)
+        try:
+            return await self._persist(work, durable=False)
+        except StoreFull:
+            if not any(one.change.add & Flag.DELETED for one in waiting):
+                raise
+        return await self._persist(work, removes=True)  # EXPUNGE removes what is marked so
 
     async def _change(self, work: Work[Done[T]], removes: bool = False) -> T:
         """Do `work` in a transaction that also advances the mailboxes it changed, and tell of it.
