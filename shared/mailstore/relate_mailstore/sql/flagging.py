@@ -28,8 +28,10 @@ Key = tuple[AccountId, MailboxId]
 
 _WANTED = (
     func.unnest(numbers("accounts"), numbers("mailboxes"), numbers("uids"))
-    .table_valued(*(column(name, BigInteger) for name in ("account_id", "mailbox_id", "uid")), name="wanted")
-    .render_derived()
+    .table_valued(
+        *(column(name, BigInteger) for name in ("account_id", "mailbox_id", "uid")),
+    )
+    .render_derived(name="wanted")
 )
 _READ_SEVERAL = select(entries.c.account_id, entries.c.mailbox_id, *ENTRY_COLUMNS).join_from(
     _WANTED,

@@ -8,8 +8,10 @@ import time
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, or_, select, true, update
+from sqlalchemy import BigInteger, Connection, Double, Text, Update, bindparam, func, insert, or_, select, true, update
+from sqlalchemy.types import TypeEngine
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import PROVISIONED, canonical_name, give_out, name_order
@@ -62,18 +64,36 @@ _SET_UID_VALIDITY = (
 )
 _ADD = insert(mailboxes)
 _SUBSCRIBE = insert_once(subscriptions, "account_id", "name")
-_ADVANCE = (
-    update(mailboxes)
-    .where(mailboxes.c.account_id == bindparam("of_account"), mailboxes.c.id == bindparam("of_mailbox"))
-    .values(
-        highest_modseq=bindparam("modseq"),
-        uid_next=mailboxes.c.uid_next + bindparam("arrived"),
-        messages=mailboxes.c.messages + bindparam("more_messages"),
-        octets=mailboxes.c.octets + bindparam("more_octets"),
-        changed=bindparam("moment"),
-        origin=bindparam("last_origin"),
+STEP: Mapping[str, TypeEngine[Any]] = {
+    "of_account": BigInteger(),
+    "of_mailbox": BigInteger(),
+    "modseq": BigInteger(),
+    "arrived": BigInteger(),
+    "more_messages": BigInteger(),
+    "more_octets": BigInteger(),
+    "moment": Double(),
+    "last_origin": Text(),
+}
+"""The values of `Step.row`."""
+
+
+def advanced_by(step: Mapping[str, Any]) -> Update:
+    """The statement that advances mailboxes; the values of `Step.row` are parameters or columns."""
+    return (
+        update(mailboxes)
+        .where(mailboxes.c.account_id == step["of_account"], mailboxes.c.id == step["of_mailbox"])
+        .values(
+            highest_modseq=step["modseq"],
+            uid_next=mailboxes.c.uid_next + step["arrived"],
+            messages=mailboxes.c.messages + step["more_messages"],
+            octets=mailboxes.c.octets + step["more_octets"],
+            changed=step["moment"],
+            origin=step["last_origin"],
+        )
     )
-)
+
+
+_ADVANCE = advanced_by({name: bindparam(name, type_=kind) for name, kind in STEP.items()})
 
 
 @dataclass(slots=True)
@@ -133,7 +153,7 @@ class Step:
         )
 
     def row(self) -> dict[str, object]:
-        """The parameters of `_ADVANCE`."""
+        """What `advanced_by` takes."""
         return {
             "of_account": self.mailbox.account_id,
             "of_mailbox": self.mailbox.id,

@@ -6,19 +6,20 @@ another, or stand for several, but a reader is never left without one.
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
 from typing import Protocol
 
 import asyncpg
 import structlog
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, column, func, select
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.dialects import numbers, one_of
+from relate_mailstore.sql.dialects import ListOf, numbers, one_of
 from relate_mailstore.sql.heard import Heard
+from relate_mailstore.sql.mailboxes import STEP, Step, advanced_by
 from relate_mailstore.sql.prepared import run
 from relate_mailstore.sql.schema import mailboxes
 from relate_mailstore.sql.side import SideConnection
@@ -30,7 +31,14 @@ PAYLOAD_OCTETS = 7_999  # PostgreSQL's own limit of a notice is "shorter than 80
 ACCOUNTS_PER_LOOK = 1_000  # subscribed accounts whose mailboxes are looked up together
 LOOK_AGAIN_SECONDS = 1.0  # when looking fails; the side connection's own retries come beside it
 
-_SEND = select(func.pg_notify(CHANNEL, bindparam("payload")))
+_STEP = (
+    func.unnest(*(bindparam(name, type_=ListOf(kind)) for name, kind in STEP.items()))
+    .table_valued(*(column(name, kind) for name, kind in STEP.items()))
+    .render_derived(name="step")
+)
+_ADVANCE = select(func.pg_notify(CHANNEL, bindparam("payload"))).add_cte(
+    advanced_by({name: _STEP.c[name] for name in STEP}).cte("advanced")
+)
 _LOOK = select(
     mailboxes.c.account_id, mailboxes.c.id, mailboxes.c.highest_modseq, mailboxes.c.origin, mailboxes.c.changed
 ).where(one_of(mailboxes.c.account_id, numbers("accounts")))
@@ -43,8 +51,8 @@ class Notices(Protocol):
 
     heard: Heard
 
-    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
-        """Within the transaction: to be sent if it commits."""
+    def advance(self, connection: Connection, steps: Sequence[Step]) -> None:
+        """Within the transaction: write what the steps did to their mailboxes, to be told of if it commits."""
 
     def committed(self, changes: Collection[Change]) -> None:
         """The transaction is durable."""
@@ -73,9 +81,11 @@ class PostgresNotices:
         self._looking: asyncio.Task[None] | None = None
         side.on_connect(self._listen)
 
-    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
-        """One notice, sent by PostgreSQL at the commit."""
-        run(connection, _SEND, {"payload": encode_notice(changes)})
+    def advance(self, connection: Connection, steps: Sequence[Step]) -> None:
+        """All mailboxes and one notice, which PostgreSQL sends at the commit, by one statement."""
+        rows = [step.row() for step in steps]
+        parameters: dict[str, object] = {name: [row[name] for row in rows] for name in rows[0]}
+        run(connection, _ADVANCE, {**parameters, "payload": encode_notice([step.change for step in steps])})
 
     def committed(self, changes: Collection[Change]) -> None:
         """PostgreSQL tells the subscribers of this process, too."""

@@ -380,6 +380,5 @@ class SqlMailStore:
     def _advance(self, connection: Connection, work: Work[Done[T]]) -> Done[T]:
         done = work(connection)
         if done.steps:
-            mailboxes.advance(connection, done.steps)
-            self._notices.announce(connection, [step.change for step in done.steps])
+            self._notices.advance(connection, done.steps)
         return done

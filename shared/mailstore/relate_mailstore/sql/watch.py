@@ -7,7 +7,7 @@ When the count changed, the mailboxes of the accounts that are subscribed to are
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -18,7 +18,7 @@ from sqlalchemy import Connection
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.heard import Heard
-from relate_mailstore.sql.mailboxes import FIRST_MODSEQ
+from relate_mailstore.sql.mailboxes import FIRST_MODSEQ, Step, advance
 from relate_mailstore.sql.notify import ACCOUNTS_PER_LOOK, look_up
 from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change, MailboxId
@@ -74,8 +74,9 @@ class FileNotices:
         self._told: dict[AccountId, dict[MailboxId, int]] = {}  # modseqs, of the accounts that are subscribed to
         self._watching: asyncio.Task[None] | None = None
 
-    def announce(self, connection: Connection, changes: Collection[Change]) -> None:
-        """Nothing before the commit."""
+    def advance(self, connection: Connection, steps: Sequence[Step]) -> None:
+        """Nothing is told before the commit."""
+        advance(connection, steps)
 
     def committed(self, changes: Collection[Change]) -> None:
         """Tell the subscribers at once."""
