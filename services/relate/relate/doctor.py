@@ -4,6 +4,7 @@ import asyncio
 import socket
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -13,15 +14,18 @@ from relate.settings import Settings
 from relate_accounts.errors import AccountError
 from relate_accounts.sql import SqlAccountStore
 from relate_mailstore.errors import StoreError
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.dialects import SQLITE
+from relate_mailstore.sql.engine import open_engine, parse_database_url
 from relate_mailstore.sql.failures import database_errors
 from relate_mailstore.sql.migrate import current_revision, revisions
+from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve
 from relate_wire.config import ServiceSettings
 
 # A service on this machine, or none: no need to wait longer (seconds).
 CONNECT_TIMEOUT = 3.0
 # Certificates are renewed a month ahead; later than this it has been forgotten.
 EXPIRY_WARNING = timedelta(days=14)
+MEGABYTE = 20  # as a number of bits
 
 
 class Finding(NamedTuple):
@@ -35,7 +39,7 @@ class Finding(NamedTuple):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; never raises."""
-    findings = [await _database(settings), await _postmaster(settings)]
+    findings = [await _database(settings), *_disk(settings), await _postmaster(settings)]
     findings += [await _port(name, host, port) for name, host, port in _ports(settings)]
     findings += [_certificate(section) for section in _sections(settings)]
     findings.append(await _collector(settings.shared.telemetry.endpoint))
@@ -56,6 +60,27 @@ async def _database(settings: Settings) -> Finding:
     if revision != revisions()[-1]:
         return Finding(False, "database", f"{where}: schema {revision or 'missing'}", "run: relate migrate")
     return Finding(True, "database", f"{where}: schema {revision}")
+
+
+def _disk(settings: Settings) -> Iterator[Finding]:
+    """SQLite's, and what is kept of it for a time when it is full."""
+    url = parse_database_url(settings.shared.database.default_connection)
+    if url.get_backend_name() != SQLITE:
+        return
+    reserve = Reserve(Path(url.database or ""))
+    try:
+        free, short = reserve.free >> MEGABYTE, reserve.is_short()
+    except OSError as error:
+        yield Finding(False, "disk", str(error), "mend ConnectionStrings__DefaultConnection")
+        return
+    if reserve.octets is None:
+        remedy = (
+            f"a server keeps room for deleting mail if it starts with {SHARE * RESERVED_OCTETS >> MEGABYTE} MB free"
+        )
+        yield Finding(True, "disk", f"{free} MB free; no {reserve.path}", remedy)
+        return
+    remedy = "make room, or delete mail: new mail is refused unless it fits where mail was deleted" if short else ""
+    yield Finding(not short, "disk", f"{free} MB free, {reserve.octets >> MEGABYTE} MB kept", remedy)
 
 
 async def _postmaster(settings: Settings) -> Finding:

@@ -16,6 +16,10 @@ class StoreUnavailable(StoreError):
     temporary = True
 
 
+class StoreFull(StoreUnavailable):
+    """The database's disk has no room for this."""
+
+
 class MailboxNotFound(StoreError):
     """No mailbox of that name or id in this account."""
 

@@ -19,6 +19,7 @@ from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.hangup import HangUp
 from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.housekeeping import kept_tidy
@@ -78,6 +79,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
     stack.push_async_callback(engine.dispose)
     try:
         await migrate(engine)
+        await make_reserve(engine)
         telemetry.instrument_engine(engine)  # from here on: a migration's statements are nobody's trace
         store = await stack.enter_async_context(open_store(engine))
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())

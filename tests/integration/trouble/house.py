@@ -21,6 +21,7 @@ from relate_imap.config import ImapSettings
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
 from relate_pop3.__main__ import pop3_service
@@ -84,6 +85,7 @@ async def on_database(url: str, directory: Path, *pragmas: str) -> AsyncIterator
     engine = open_engine(url)
     event.listen(engine.sync_engine, "connect", partial(_set_pragmas, pragmas))
     try:
+        await make_reserve(engine)
         async with open_store(engine) as store, opened(SqlAccountStore(engine), store, directory) as house:
             yield house
     finally:

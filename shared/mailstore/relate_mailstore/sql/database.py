@@ -44,6 +44,7 @@ class Database:
         self._engine = engine
         self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._relaxed = engine.execution_options(**{sqlite.RELAXED: True})
+        self._removing = engine.execution_options(**{sqlite.REMOVES: True})
         self._idle: list[AsyncConnection] = []
         self._readers = asyncio.Semaphore(READERS)
         self._closed = False
@@ -68,12 +69,13 @@ class Database:
         """The rows of one SELECT that was composed for this call."""
         return await self._on_reader(partial(_fetch_composed, statement, parameters))
 
-    async def transact(self, work: Work[T], durable: bool = True) -> T:
+    async def transact(self, work: Work[T], durable: bool = True, removes: bool = False) -> T:
         """Do `work` in a transaction that is committed when it returns, and durable then.
 
-        One that need not be `durable` waits for no disk on SQLite; on PostgreSQL the work itself asks for that.
+        One that need not be `durable` waits for no disk on SQLite; on PostgreSQL the work itself asks for that. One
+        that `removes` may use the last of SQLite's disk.
         """
-        engine = self._engine if durable else self._relaxed
+        engine = self._removing if removes else self._engine if durable else self._relaxed
         with database_errors:
             async with self._turn:
                 try:

@@ -17,6 +17,7 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 from relate_config import Section
 from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE
+from relate_mailstore.sql.reserve import Reserve
 
 POSTGRESQL_CONNECTIONS = 12  # the writer, the side connection, 4 readers, 6 transactions: 8 processes fit into 100
 SQLITE_CONNECTIONS = 8  # each is a thread; only one of them writes
@@ -115,4 +116,5 @@ def _open_sqlite(url: URL) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", sqlite.on_connect)
     event.listen(engine.sync_engine, "begin", sqlite.on_begin)
+    event.listen(engine.sync_engine, "begin", Reserve(path).on_begin)  # after it: with the lock
     return engine

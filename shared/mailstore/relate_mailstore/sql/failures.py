@@ -11,7 +11,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from relate_mailstore.errors import StoreError, StoreUnavailable
+from relate_mailstore.errors import StoreError, StoreFull, StoreUnavailable
 
 # OSError: no connection; TimeoutError: no answer; OverflowError: SQLite's driver, of a number beyond 64 bits;
 # InternalClientError: asyncpg, of a connection that the server is just ending.
@@ -36,6 +36,8 @@ _LOST = (
     asyncpg.CrashShutdownError,
 )
 
+# As SQLite says it: of a disk, of a quota, of a disk when it makes its index of the log longer.
+_FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 _REFUSED = ("22", "23")  # classes of SQLSTATE: data exceptions, violated constraints
 
 
@@ -45,7 +47,8 @@ def translate(error: BaseException) -> StoreError:
     described = " ".join((type(cause).__name__, _code(cause))).strip()
     if _code(cause).startswith(_REFUSED) or isinstance(cause, sqlite3.IntegrityError) or _is_ours(error):
         return StoreError(f"the database refused a row: {described}")
-    return StoreUnavailable(f"the database is not available: {described}")
+    kind = StoreFull if _code(cause) in _FULL else StoreUnavailable
+    return kind(f"the database is not available: {described}")
 
 
 def is_connection_lost(error: BaseException) -> bool:

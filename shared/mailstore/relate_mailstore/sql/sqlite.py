@@ -24,9 +24,11 @@ BUSY_SECONDS = 10.0  # SQLite's way of waiting for another process that writes
 ROWS_PER_VISIT = 64  # of aiosqlite's own cursors, which nothing here uses
 
 # 250 means durable: FULL flushes the log at each commit. NORMAL, usual with a write-ahead log, does not.
-_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON")
+# The log stays as long as it ever had to be, unless it is told how long it may stay.
+_PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"journal_size_limit={16 * 1024 * 1024}")
 
 RELAXED = "relaxed"  # an execution option: the transaction may be lost with the power
+REMOVES = "removes"  # an execution option: the transaction may use what is kept for a full disk
 
 T = TypeVar("T")
 

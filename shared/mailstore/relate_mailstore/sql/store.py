@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_mailstore.errors import MailboxNotFound, StoreError, StoreFull
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.rules import message_ids, other_than_inbox
@@ -29,6 +29,7 @@ from relate_mailstore.sql.ingest import Accepted, GroupCommit, Outcome
 from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_maildrop
 from relate_mailstore.sql.notify import Notices, PostgresNotices
 from relate_mailstore.sql.quota import Usage
+from relate_mailstore.sql.reserve import Removals, Reserve
 from relate_mailstore.sql.rows import index_row
 from relate_mailstore.sql.searching import Search
 from relate_mailstore.sql.side import SideConnection
@@ -45,6 +46,7 @@ from relate_mailstore.types import (
     Copied,
     Delivery,
     Destination,
+    Flag,
     FlagChange,
     Flagged,
     Incoming,
@@ -95,6 +97,8 @@ class SqlMailStore:
             else FileNotices(self._database, database_file(engine))
         )
         self._locks: Locks = AdvisoryLocks(self._side) if self._side else LockFile.beside(database_file(engine))
+        self._reserve = None if self._side else Reserve(database_file(engine))
+        self._remove = Removals(self._database, self._reserve)
         self._commits: GroupCommit[Accepted, Receipt] = GroupCommit(self._store_batch)
         self._flags: GroupCommit[FlagRequest, Flagged] = GroupCommit(self._change_flags, BATCH_UIDS)
         self._snapshots = Snapshots(self._database, self._notices.heard)
@@ -177,7 +181,8 @@ class SqlMailStore:
 
     async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
         """Remove a mailbox and its entries. Raises ValueError for INBOX."""
-        await self._change(partial(namespace.delete_mailbox, account_id=account_id, name=other_than_inbox(name)))
+        work = partial(namespace.delete_mailbox, account_id=account_id, name=other_than_inbox(name))
+        await self._change(work, removes=True)
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and all below it, or move what is in INBOX."""
@@ -197,9 +202,8 @@ class SqlMailStore:
         recent, uid_next = await namespace.first_recent(self._database, account_id, mailbox_id)
         if recent == uid_next:
             return recent
-        return await self._database.transact(
-            partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id)
-        )
+        # Without which no mailbox is selected, and so nothing in it removed.
+        return await self._remove(partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id))
 
     async def append(
         self,
@@ -223,7 +227,7 @@ class SqlMailStore:
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
         """Enter messages into another mailbox instead."""
         work = partial(transfers.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target)
-        return await self._change(work)
+        return await self._change(work, removes=True)  # to the trash, mostly
 
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
         """UIDs expunged after `modseq`; None below the mailbox's horizon."""
@@ -289,16 +293,26 @@ class SqlMailStore:
         return await self.message(account_id, message_id)
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
-        """Remove entries for good; the UIDs that were there, ascending."""
-        return await self._change(partial(changes.expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids))
+        """Remove entries for good; the UIDs that were there, ascending. Where room is short, half of them at a time."""
+        work = partial(changes.expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
+        try:
+            return await self._change(work, removes=True)
+        except StoreFull:
+            if len(uids) < 2:
+                raise
+        ascending = sorted(uids)
+        half = len(ascending) // 2
+        removed = await self.expunge(account_id, mailbox_id, ascending[:half])
+        return [*removed, *await self.expunge(account_id, mailbox_id, ascending[half:])]
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
         """Remove a message from every mailbox of this account."""
-        await self._change(partial(changes.delete_message, account_id=account_id, message_id=message_id))
+        work = partial(changes.delete_message, account_id=account_id, message_id=message_id)
+        await self._change(work, removes=True)
 
     async def collect_garbage(self) -> int:
         """Remove what concurrent deletions left behind; how many rows. For the administrator, or a night's job."""
-        return await self._database.transact(changes.collect_garbage)
+        return await self._remove(changes.collect_garbage)
 
     async def trim_tombstones(self) -> int:
         """Remove tombstones that are too old or too many; how many. Done once a day by each process."""
@@ -324,23 +338,35 @@ class SqlMailStore:
         return Accepted(delivery, message_id, await self._describe(incoming.raw, message_id))
 
     async def _store_batch(self, waiting: Sequence[Accepted]) -> Sequence[Outcome]:
-        return await self._persist(partial(store_batch, batch=waiting))
+        return await self._persist(partial(self._store_rationed, batch=waiting))
+
+    def _store_rationed(self, connection: Connection, batch: Sequence[Accepted]) -> Done[Sequence[Outcome]]:
+        if self._reserve:
+            self._reserve.ration(connection, sum(accepted.weight for accepted in batch))
+        return store_batch(connection, batch)
 
     async def _change_flags(self, waiting: Sequence[FlagRequest]) -> Sequence[Flagged | StoreError]:
-        return await self._persist(partial(change_flags, batch=waiting), durable=False)
+        work = partial(change_flags, batch=waiting)
+        try:
+            return await self._persist(work, durable=False)
+        except StoreFull:
+            if not any(one.change.add & Flag.DELETED for one in waiting):
+                raise
+        return await self._persist(work, removes=True)  # EXPUNGE removes what is marked so
 
-    async def _change(self, work: Work[Done[T]]) -> T:
+    async def _change(self, work: Work[Done[T]], removes: bool = False) -> T:
         """Do `work` in a transaction that also advances the mailboxes it changed, and tell of it.
 
         Once begun, it is finished: whoever subscribed is told even if the caller has gone meanwhile.
         """
-        task = asyncio.create_task(self._persist(work))
+        task = asyncio.create_task(self._persist(work, removes=removes))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         return await asyncio.shield(task)
 
-    async def _persist(self, work: Work[Done[T]], durable: bool = True) -> T:
-        done = await self._database.transact(partial(self._advance, work=work), durable)
+    async def _persist(self, work: Work[Done[T]], durable: bool = True, removes: bool = False) -> T:
+        advance = partial(self._advance, work=work)
+        done = await (self._remove(advance) if removes else self._database.transact(advance, durable))
         self._notices.committed([step.change for step in done.steps])
         if any(step.arrived for step in done.steps):
             self._upkeep.delivered()
