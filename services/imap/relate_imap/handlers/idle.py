@@ -1,31 +1,36 @@
 """IDLE (RFC 2177): the client waits, and is told of changes as they come, whoever makes them."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from relate_imap.answers import Answer, bad, ok
 from relate_imap.commands import Bare
 from relate_imap.conversation import Conversation
 from relate_imap.framing import Mode
 from relate_imap.news import news
+from relate_mailstore.types import Change
 from relate_wire.dialogue import Push
 
 
 async def on_idle(conversation: Conversation, command: Bare) -> Answer:
-    """Until DONE, or until the session times out."""
-    frame = await conversation.client.ask(b"+ idling\r\n", Mode.IDLE, _pushes(conversation, command.verb))
+    """Until DONE, or until the session times out.
+
+    The first look comes after the subscription, so that nothing is missed, and before the client hears "+": all that is
+    pushed from then on has its origin.
+    """
+    async with conversation.context.store.changes(conversation.account) as changes:
+        missed = await news(conversation, command.verb)
+        pushes = _pushes(conversation, command.verb, changes)
+        frame = await conversation.client.ask(missed + b"+ idling\r\n", Mode.IDLE, pushes)
     if frame.fault is not None or frame.text.strip().upper() != b"DONE":
         return bad("DONE was expected")
     return ok("That was it")
 
 
-async def _pushes(conversation: Conversation, verb: str) -> AsyncGenerator[Push, None]:
-    """What the client is to be told. The first look comes after the subscription: between them nothing is missed."""
+async def _pushes(conversation: Conversation, verb: str, changes: AsyncIterator[Change]) -> AsyncGenerator[Push, None]:
+    """What the client is to be told, as it comes."""
     view = conversation.view
     if view is None:
         return
-    async with conversation.context.store.changes(conversation.account) as changes:
-        if octets := await news(conversation, verb):
-            yield Push(octets)
-        async for change in changes:
-            if change.mailbox_id == view.snapshot.mailbox.id and (octets := await news(conversation, verb)):
-                yield Push(octets, (change.origin,) if change.origin else (), change.committed)
+    async for change in changes:
+        if change.mailbox_id == view.snapshot.mailbox.id and (octets := await news(conversation, verb)):
+            yield Push(octets, (change.origin,) if change.origin else (), change.committed)
