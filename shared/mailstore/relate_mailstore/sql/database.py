@@ -108,7 +108,7 @@ class Database:
                         return await self._read(self._idle.pop(), read)
                     except _ConnectionLost:
                         pass
-                return await self._read(await self._reads.connect(), read)
+                return await self._read(await _open(self._reads), read)
 
     async def _read(self, connection: AsyncConnection, read: Read[T]) -> T:
         driver: Any = (await connection.get_raw_connection()).driver_connection
@@ -127,10 +127,29 @@ class Database:
         return rows
 
     async def _attempt(self, engine: AsyncEngine, work: Work[T]) -> T:
-        async with engine.connect() as connection:
+        connection = await _open(engine)
+        try:
             if self.dialect == SQLITE:
                 return await sqlite.run_in_thread(connection, partial(_commit, work=work))
             return await connection.run_sync(_commit, work)
+        finally:
+            await connection.close()
+
+
+async def _open(engine: AsyncEngine) -> AsyncConnection:
+    """A connection; opened to its end, also when who opens it is cancelled: nobody else would give it back."""
+    opening = asyncio.ensure_future(_connect(engine))
+    try:
+        return await asyncio.shield(opening)
+    except asyncio.CancelledError:
+        await asyncio.wait([opening])
+        if not opening.cancelled() and opening.exception() is None:
+            await opening.result().close()
+        raise
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
 
 
 async def _fetch(

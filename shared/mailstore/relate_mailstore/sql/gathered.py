@@ -30,6 +30,11 @@ class Gathered(Generic[Question, Answer]):
             self._asking = asyncio.create_task(self._keep_asking(), name="mailstore-gathered")
         return await answer
 
+    async def close(self) -> None:
+        """Wait for what is under way: those who asked may have gone, and it uses the database."""
+        if self._asking is not None:
+            await asyncio.wait([self._asking])
+
     async def _keep_asking(self) -> None:
         try:
             while waiting := [one for one in self._waiting if not one[1].done()]:

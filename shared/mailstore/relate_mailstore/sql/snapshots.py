@@ -76,6 +76,10 @@ class Snapshots:
         self._learned: dict[MailboxId, list[Step]] = {}
         self._entries = 0
 
+    async def close(self) -> None:
+        """Wait for what is being asked."""
+        await self._find.close()
+
     async def mailbox(self, account_id: AccountId, name: str) -> Mailbox:
         """A mailbox as it is now. Raises MailboxNotFound."""
         mailbox = await self._find((account_id, stored_name(name)))

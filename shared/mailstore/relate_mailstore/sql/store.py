@@ -127,6 +127,7 @@ class SqlMailStore:
         await self._commits.close()
         await self._flags.close()
         await self._upkeep.close()
+        await self._snapshots.close()
         if self._under_way:
             await asyncio.wait(self._under_way)
         await self._notices.close()

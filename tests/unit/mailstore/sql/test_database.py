@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, insert, select, text
@@ -73,3 +74,27 @@ async def test_a_transaction_that_fails_leaves_nothing_behind(engine: AsyncEngin
         await database.transact(fail)
     assert not await database.fetch(select(expunged), {})
     await database.close()
+
+
+def rename(connection: Connection) -> None:
+    connection.execute(_RENAME)
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_who_is_cancelled_at_any_moment_leaves_no_connection_behind(
+    sqlite_engine: AsyncEngine, reads: bool
+) -> None:
+    pool: Any = sqlite_engine.pool
+    for turns in range(40):  # of the loop, before it is cancelled: from before it connects to after its end
+        database = Database(sqlite_engine)
+        work = (
+            database.fetch(_COUNT, {}) if reads else database.transact(lambda connection: connection.execute(_RENAME))
+        )
+        task = asyncio.create_task(cast("Coroutine[Any, Any, object]", work))
+        for _ in range(turns):
+            await asyncio.sleep(0.0001)
+        task.cancel()
+        await asyncio.wait([task])
+        await database.close()
+        assert pool.checkedout() == 0
+    await sqlite_engine.dispose()
