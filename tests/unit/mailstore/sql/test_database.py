@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+from collections.abc import Coroutine
 from typing import Any
 
 import pytest
@@ -87,10 +88,8 @@ async def test_who_is_cancelled_at_any_moment_leaves_no_connection_behind(
     pool: Any = sqlite_engine.pool
     for turns in range(40):  # of the loop, before it is cancelled: from before it connects to after its end
         database = Database(sqlite_engine)
-        work = (
-            database.fetch(_COUNT, {}) if reads else database.transact(lambda connection: connection.execute(_RENAME))
-        )
-        task = asyncio.create_task(cast("Coroutine[Any, Any, object]", work))
+        work: Coroutine[Any, Any, object] = database.fetch(_COUNT, {}) if reads else database.transact(rename)
+        task = asyncio.create_task(work)
         for _ in range(turns):
             await asyncio.sleep(0.0001)
         task.cancel()
