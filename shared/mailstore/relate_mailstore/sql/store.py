@@ -101,7 +101,7 @@ class SqlMailStore:
         self._remove = Removals(self._database, self._reserve)
         self._commits: GroupCommit[Accepted, Receipt] = GroupCommit(self._store_batch)
         self._flags: GroupCommit[FlagRequest, Flagged] = GroupCommit(self._change_flags, BATCH_UIDS)
-        self._snapshots = Snapshots(self._database, self._notices.heard)
+        self._snapshots = Snapshots(self._database, self._notices)
         if self._side:
             self._side.on_connect(self._snapshots.forget_all)
         self._blobs = Blobs(self._database)

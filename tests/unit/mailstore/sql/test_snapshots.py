@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql import snapshots
 from relate_mailstore.sql import watch as file_watch
 from relate_mailstore.sql.snapshots import merge
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Destination, Entry, Flag, FlagChange, MessageId, Snapshot
+from relate_mailstore.types import AccountId, Destination, Entry, Flag, FlagChange, Mailbox, MessageId, Snapshot
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -40,14 +41,66 @@ def test_merging_is_what_a_dictionary_would_do(known: set[int], changed: set[int
     assert merged == tuple(expected[uid] for uid in sorted(expected))
 
 
-async def test_an_unchanged_mailbox_costs_one_query_and_is_the_same_object(
+async def test_an_unchanged_mailbox_costs_no_query_and_is_the_same_object(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    await store.deliver(delivery(alice))
+    await deliver_and_take(store, alice)
     before = await store.snapshot(alice)
     with Statements(engine) as statements:
         assert await store.snapshot(alice) is before
+        assert await store.mailbox(alice, "inbox") == before.mailbox
+    assert len(statements) == 0
+
+
+async def test_where_messages_are_recent_it_costs_one_as_nobody_is_told_who_takes_them(
+    database_url: str, store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    async with opened(database_url) as (_, other):
+        await other.take_recent(alice, before.mailbox.id)
+    with Statements(engine) as statements:
+        assert (await store.snapshot(alice)).mailbox.recent == 2
     assert len(statements) == 1
+
+
+async def test_what_another_process_has_committed_is_seen_at_once(
+    database_url: str, store: SqlMailStore, alice: AccountId
+) -> None:
+    inbox = (await deliver_and_take(store, alice)).id
+    async with opened(database_url) as (_, other):
+        for number in range(50):
+            change = FlagChange(add=Flag.SEEN) if number % 2 else FlagChange(remove=Flag.SEEN)
+            changed = await other.set_flags(alice, inbox, [1], change)
+            assert (await store.snapshot(alice)).entries == changed.entries
+            await store.snapshot(alice)
+
+
+async def test_a_name_is_that_of_another_mailbox_as_soon_as_another_process_renamed(
+    database_url: str, store: SqlMailStore, alice: AccountId
+) -> None:
+    await store.create_mailbox(alice, "a")
+    one = await store.snapshot(alice, "a")
+    assert await store.snapshot(alice, "a") is one
+    async with opened(database_url) as (_, other):
+        await other.rename_mailbox(alice, "a", "b")
+        with pytest.raises(MailboxNotFound):
+            await store.snapshot(alice, "a")
+        two = await other.create_mailbox(alice, "a")
+        assert (await store.snapshot(alice, "a")).mailbox == two
+        assert (await store.snapshot(alice, "b")).mailbox.id == one.mailbox.id
+        assert (await store.snapshot(alice, "a")).mailbox == two
+        await other.delete_mailbox(alice, "a")
+        with pytest.raises(MailboxNotFound):
+            await store.snapshot(alice, "a")
+
+
+async def deliver_and_take(store: SqlMailStore, account_id: AccountId) -> Mailbox:
+    """A message that is \\Recent for nobody any more, and its mailbox."""
+    await store.deliver(delivery(account_id))
+    inbox = await store.mailbox(account_id)
+    await store.take_recent(account_id, inbox.id)
+    return inbox
 
 
 async def test_a_change_of_others_is_read_with_one_query_more_and_reads_nothing_else(
@@ -181,6 +234,7 @@ async def watch(store: SqlMailStore, account_id: AccountId, done: asyncio.Event)
     seen = []
     while not done.is_set():
         seen.append(await store.snapshot(account_id))
+        await asyncio.sleep(0)  # it may be at hand
     return seen
 
 
