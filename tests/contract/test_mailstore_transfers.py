@@ -30,7 +30,7 @@ async def entries(store: MailStore, account: AccountId, name: str = "INBOX") -> 
     snapshot = await store.snapshot(account, name)
     assert snapshot.mailbox.messages == len(snapshot.entries)
     assert snapshot.mailbox.octets == sum(entry.size for entry in snapshot.entries)
-    return snapshot.entries
+    return snapshot.entries.whole
 
 
 async def test_an_appended_message_is_as_it_was_given(store: MailStore, alice: AccountId) -> None:

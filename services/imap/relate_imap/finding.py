@@ -35,7 +35,7 @@ async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
     """A summary for each message of the client's view: an empty one for what is gone, and not told yet."""
     view = conversation.selected
     summaries = await conversation.context.store.summaries(view.snapshot)
-    if view.entries is view.snapshot.entries:
+    if view.is_as_the_snapshot:
         return summaries
     by_uid = {entry.uid: summary for entry, summary in zip(view.snapshot.entries, summaries, strict=True)}
     return [by_uid.get(entry.uid, NO_SUMMARY) for entry in view.entries]

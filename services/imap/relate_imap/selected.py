@@ -5,7 +5,6 @@ view holds on to messages that are gone until it may say so. All views of a mail
 one has entries of its own only while it holds on to something.
 """
 
-from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +12,8 @@ from operator import attrgetter
 from typing import overload
 
 from relate_imap.sequences import STAR, SequenceSet, resolve
-from relate_mailstore.types import Entry, Snapshot
+from relate_mailstore.entries import Entries, Turn
+from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 _uid, _flags = attrgetter("uid"), attrgetter("flags")
 
@@ -70,23 +70,33 @@ class View:
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool, first_recent: int = STAR) -> None:
         self.snapshot = snapshot
-        self.entries: Sequence[Entry] = snapshot.entries
+        self._entries = snapshot.entries
         self.read_only = read_only
         self.first_recent = first_recent
         self._read = 0  # the number of the message that was read last
         self._ahead = range(0)  # the numbers that were read ahead last
-        self._flags: tuple[Sequence[Entry], bytes] = (), b""
+        self._flags: tuple[Entries | None, bytes] = None, b""
         self._told: dict[int, int] = {}  # modseqs by UID: what the client knows beyond `entries`, of its own STOREs
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return len(self._entries)
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """All messages, for who looks at many of them."""
+        return self._entries.whole
+
+    @property
+    def is_as_the_snapshot(self) -> bool:
+        """Whether it holds on to nothing that the snapshot has no more."""
+        return self._entries is self.snapshot.entries
 
     # --- numbers
 
     def number(self, uid: int) -> int | None:
         """The number of the message with this UID."""
-        place = bisect_left(self.entries, uid, key=_uid)
-        return place + 1 if place < len(self.entries) and self.entries[place].uid == uid else None
+        place = self._entries.place(uid)
+        return place + 1 if place < len(self._entries) and self._entries[place].uid == uid else None
 
     def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
         """The messages with these numbers or UIDs, in order.
@@ -100,24 +110,23 @@ class View:
         for uid in uids:
             number = self.number(uid)
             if number is not None:
-                yield number, self.entries[number - 1]
+                yield number, self._entries[number - 1]
 
     def _by_number(self, numbers: SequenceSet) -> Sequence[Numbered]:
-        count = len(self.entries)
+        count = len(self._entries)
         if any((last > count and last != STAR) or (first > count and first != STAR) for first, last in numbers.ranges):
             raise IndexError("no such message")
         if not count:  # "*" in an empty mailbox (RFC 9051 §9: an error, but harmless and sent by many)
             return []
-        return _joined([Run(self.entries[first - 1 : last], first) for first, last in resolve(numbers, count)])
+        return _joined([Run(self._entries[first - 1 : last], first) for first, last in resolve(numbers, count)])
 
     def _by_uid(self, numbers: SequenceSet) -> Sequence[Numbered]:
-        if not self.entries:
+        if not self._entries:
             return []
         runs: list[Run] = []
-        for first, last in resolve(numbers, self.entries[-1].uid):
-            start = bisect_left(self.entries, first, key=_uid)
-            stop = bisect_left(self.entries, last + 1, start, key=_uid)
-            runs.append(Run(self.entries[start:stop], start + 1))
+        for first, last in resolve(numbers, self._entries[-1].uid):
+            start, stop = self._entries.place(first), self._entries.place(last + 1)
+            runs.append(Run(self._entries[start:stop], start + 1))
         return _joined(runs)
 
     def is_recent(self, entry: Entry) -> bool:
@@ -127,14 +136,14 @@ class View:
     @property
     def flags(self) -> bytes:
         """The system flags of all messages, an octet each, for searches: gathered once a change."""
-        if self._flags[0] is not self.entries:
-            self._flags = self.entries, bytes(map(_flags, self.entries))
+        if self._flags[0] is not self._entries:
+            self._flags = self._entries, bytes(map(_flags, self._entries))
         return self._flags[1]
 
     @property
     def recent(self) -> int:
         """How many messages are \\Recent."""
-        return len(self.entries) - bisect_left(self.entries, self.first_recent, key=_uid)
+        return len(self._entries) - self._entries.place(self.first_recent)
 
     def upcoming(self, numbers: Sequence[int]) -> Sequence[Entry]:
         """What is worth fetching along with these, which are being read: a client that reads in order will go on.
@@ -145,7 +154,7 @@ class View:
         if not in_order or self._read in self._ahead:
             return ()
         octets, ahead = 0, list[Entry]()
-        for entry in self.entries[self._read : self._read + READ_AHEAD_MESSAGES]:
+        for entry in self._entries[self._read : self._read + READ_AHEAD_MESSAGES]:
             octets += entry.size
             if octets > READ_AHEAD_OCTETS:
                 break
@@ -161,24 +170,24 @@ class View:
 
     def has_told(self, snapshot: Snapshot) -> bool:
         """Whether the client knows all of this snapshot already."""
-        return snapshot is self.snapshot and self.entries is snapshot.entries and not self._told
+        return snapshot is self.snapshot and self.is_as_the_snapshot and not self._told
 
     def advance(self, snapshot: Snapshot, *, may_expunge: bool) -> Update:
         """Take over a later snapshot of the mailbox; what the client is to be told of it now."""
-        known, before, now = self.entries, self.snapshot.mailbox, snapshot.entries
-        survivors = now[: bisect_left(now, before.uid_next, key=_uid)]
-        arrived = now[len(survivors) :]
-        expunged = self._gone(survivors)
-        changed = [entry for entry in survivors if entry.modseq > before.highest_modseq and not self._knows(entry)]
+        before, now = self.snapshot.mailbox, snapshot.entries
+        changed, gone = self._since(snapshot)
+        expunged = tuple((number, uid) for uid in sorted(gone) if (number := self.number(uid)) is not None)
+        arrived = tuple(entry for entry in changed if entry.uid >= before.uid_next)
         self.snapshot = snapshot
         if expunged and not may_expunge:
-            self.entries = _hold_on(known, now, arrived)
+            self._entries = _hold_on(self._entries, now, arrived)
             expunged = ()
         else:
-            self.entries = now
+            self._entries = now
+        news = [entry for entry in changed if entry.uid < before.uid_next and not self._knows(entry)]
         self._told.clear()
-        exists = len(self.entries) if arrived else None
-        return Update(expunged, exists, arrived, tuple(self.numbered_entries(changed)))
+        exists = len(self._entries) if arrived else None
+        return Update(expunged, exists, arrived, tuple(self.numbered_entries(news)))
 
     def numbered_entries(self, entries: Iterable[Entry]) -> Iterator[Numbered]:
         """These entries with their numbers, those that are not there left out."""
@@ -190,13 +199,20 @@ class View:
     def _knows(self, entry: Entry) -> bool:
         return bool(self._told) and self._told.get(entry.uid) == entry.modseq
 
-    def _gone(self, survivors: Sequence[Entry]) -> tuple[tuple[int, int], ...]:
-        """What the client knows and the mailbox has no more, or had in the meantime only."""
-        known = self.entries
-        if len(survivors) == len(known):  # UIDs are never used again: as many as before are the same as before
-            return ()
-        alive = {entry.uid for entry in survivors}
-        return tuple((number, entry.uid) for number, entry in enumerate(known, 1) if entry.uid not in alive)
+    def _since(self, snapshot: Snapshot) -> Turn:
+        """What happened in the mailbox since this client's snapshot; if it holds on to more, that is gone since."""
+        before, now = self.snapshot, snapshot.entries
+        turn = now.since(self._entries)
+        return _compare(self._entries, before.mailbox, now) if turn is None else turn
+
+
+def _compare(known: Entries, before: Mailbox, now: Entries) -> Turn:
+    """What happened to what a client knows, found by comparing."""
+    first_new = now.place(before.uid_next)
+    changed = [entry for entry in now[:first_new] if entry.modseq > before.highest_modseq]
+    # UIDs are never used again: as many as before are the same as before.
+    gone = () if first_new == len(known) else {entry.uid for entry in known}.difference(map(_uid, now))
+    return Turn([*changed, *now[first_new:]], gone)
 
 
 def _joined(runs: Sequence[Run]) -> Sequence[Numbered]:
@@ -204,7 +220,7 @@ def _joined(runs: Sequence[Run]) -> Sequence[Numbered]:
     return runs[0] if len(runs) == 1 else list(chain.from_iterable(runs))
 
 
-def _hold_on(known: Sequence[Entry], now: Sequence[Entry], arrived: Sequence[Entry]) -> Sequence[Entry]:
+def _hold_on(known: Entries, now: Entries, arrived: Iterable[Entry]) -> Entries:
     """What the client knows, gone or not, as it is now; and what arrived."""
     current = {entry.uid: entry for entry in now}
-    return (*(current.get(entry.uid, entry) for entry in known), *arrived)
+    return Entries(chain((current.get(entry.uid, entry) for entry in known), arrived))

@@ -13,6 +13,8 @@ from itertools import chain
 from typing import NamedTuple, NewType
 from uuid import UUID
 
+from relate_mailstore.entries import Entries
+
 AccountId = NewType("AccountId", int)
 MailboxId = NewType("MailboxId", int)
 MessageId = NewType("MessageId", UUID)  # UUIDv7: the blob's id, EMAILID of RFC 8474, the id in the REST API
@@ -119,7 +121,7 @@ class Snapshot:
     """A mailbox and its entries, in UID order, as of `mailbox.highest_modseq`. Shared: never changed in place."""
 
     mailbox: Mailbox
-    entries: tuple[Entry, ...]
+    entries: Entries
 
     @cached_property
     def keywords(self) -> Sequence[str]:

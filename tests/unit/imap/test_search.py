@@ -40,6 +40,7 @@ from relate_imap.search_keys import (
     Within,
 )
 from relate_imap.sequences import SAVED, STAR, make_set
+from relate_mailstore.entries import Entries
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Entry, Flag, Incoming, MessageId, Snapshot, Summary, TextPart
@@ -322,7 +323,7 @@ async def test_partial(partial: tuple[int, int], told: str) -> None:
 async def test_what_is_saved_and_whose_modseq_counts(returning: list[str], places: list[int]) -> None:
     room = await ten()
     entries = [entry._replace(modseq=100 - entry.uid) for entry in room.entries]
-    room.view.entries = entries
+    room.view._entries = Entries(entries)
     key, partial = And((SOME, ModifiedSince(1))), (2, 3) if "PARTIAL" in returning else None
     spoken = await searched(room, key, *returning, "SAVE", partial=partial)
     assert room.conversation.saved == tuple(entries[place].uid for place in places)

@@ -8,6 +8,7 @@ import pytest
 
 from relate_imap.selected import Update, View
 from relate_imap.sequences import STAR, SequenceSet, make_set
+from relate_mailstore.entries import Entries
 from relate_mailstore.types import AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
 
 SEEN = int(Flag.SEEN)
@@ -33,7 +34,7 @@ def snapshot(entries: Iterable[Entry], modseq: int = 1, uid_next: int = 0) -> Sn
         octets=100 * len(held),
         recent=1,
     )
-    return Snapshot(mailbox, held)
+    return Snapshot(mailbox, Entries(held, modseq))
 
 
 THREE = snapshot([entry(1), entry(2), entry(3)])
@@ -82,7 +83,7 @@ CASES = [
 def test_a_client_is_told_what_has_changed(case: Case) -> None:
     view = View(THREE, read_only=False)
     assert view.advance(case.after, may_expunge=True) == case.told
-    assert view.entries is case.after.entries
+    assert view.entries == case.after.entries
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
@@ -98,7 +99,7 @@ def test_what_was_held_back_is_told_at_the_next_occasion(case: Case) -> None:
     view = View(THREE, read_only=False)
     view.advance(case.after, may_expunge=False)
     assert view.advance(case.after, may_expunge=True).expunged == case.told.expunged
-    assert view.entries is case.after.entries
+    assert view.entries == case.after.entries
     assert view.advance(case.after, may_expunge=True) == Update()
 
 

@@ -12,6 +12,7 @@ from relate_imap.handlers.sorting import on_sort
 from relate_imap.ordering import mailbox_of, order
 from relate_imap.search_keys import All, And, HasFlag, ModifiedSince, Not, SearchKey
 from relate_imap.subjects import base_subject
+from relate_mailstore.entries import Entries
 from relate_mailstore.types import Entry, Flag, Incoming, MessageId, Summary
 from tests.support import factories
 from tests.unit.imap.mailroom import NOW, Mailroom, open_mailroom
@@ -131,7 +132,7 @@ async def test_sort_answers(verb: str, key: SearchKey, line: str) -> None:
     room = await some()
     await room.expunge(2)
     await room.select()
-    room.view.entries = [entry._replace(modseq=entry.uid + 2) for entry in room.entries]
+    room.view._entries = Entries(entry._replace(modseq=entry.uid + 2) for entry in room.entries)
     assert (await room.ask(on_sort, Sort("a1", verb, (("ARRIVAL", False),), key))).line == line
 
 

@@ -9,6 +9,7 @@ from relate_imap.conversation import Conversation, Extension, Polled
 from relate_imap.flags import DELETED, SEEN
 from relate_imap.grammar import names
 from relate_imap.hierarchy import DELIMITER, Listed, Tree
+from relate_mailstore.entries import Entries
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
@@ -80,7 +81,7 @@ async def _status(conversation: Conversation, name: str, items: Sequence[str]) -
     if COUNTED & set(items):
         polled = await _poll(conversation, name)
     else:
-        polled = Polled(Snapshot(await conversation.context.store.mailbox(conversation.account, name), ()))
+        polled = Polled(Snapshot(await conversation.context.store.mailbox(conversation.account, name), Entries()))
     if "HIGHESTMODSEQ" in items:
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
     values = b" ".join(b"%b %b" % (item.encode(), _value(conversation, polled, item)) for item in items)

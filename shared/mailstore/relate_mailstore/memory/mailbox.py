@@ -1,7 +1,7 @@
 """A mailbox in memory, and the messages that are entered into it.
 
 Values are replaced, never changed in place, and every change of a mailbox ends in `MemoryMailbox.advance`: it raises
-the modseq, spoils the snapshot, tells the readers.
+the modseq and tells the readers.
 """
 
 import time
@@ -11,6 +11,7 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
+from relate_mailstore.entries import Entries
 from relate_mailstore.rules import change_entry, give_out, name_order, search_text, summary_texts, thread_id
 from relate_mailstore.texts import SearchText, message_text
 from relate_mailstore.types import (
@@ -46,14 +47,15 @@ class MemoryMailbox:
         self.state = state
         self.entries: dict[int, Entry] = {}
         self._tell = tell
-        self._snapshot: Snapshot | None = None
+        self._snapshot = Snapshot(state, Entries())
         self._expunged: dict[int, int] = {}  # by UID: the modseq of its removal
         self._horizon = 0  # the modseq up to which it is not known who was expunged
 
     def snapshot(self) -> Snapshot:
         """The mailbox and its entries: the same object until something changes."""
-        if self._snapshot is None:
-            self._snapshot = Snapshot(self.state, tuple(self.entries.values()))
+        known = self._snapshot
+        if known.mailbox is not self.state:
+            self._snapshot = Snapshot(self.state, self._entries_after(known.entries))
         return self._snapshot
 
     def enter(self, message: Message, marks: Marks) -> int:
@@ -96,7 +98,6 @@ class MemoryMailbox:
         first = self.state.recent
         if first < self.state.uid_next:
             self.state = replace(self.state, recent=self.state.uid_next)
-            self._snapshot = None
         return first
 
     def advance(self, arrived: int = 0, octets: int = 0, origin: str | None = None, name: str | None = None) -> None:
@@ -109,9 +110,13 @@ class MemoryMailbox:
             messages=len(self.entries),
             octets=self.state.octets + octets,
         )
-        self._snapshot = None
         state = self.state
         self._tell([Change(state.account_id, state.id, state.highest_modseq, origin, time.time())])
+
+    def _entries_after(self, known: Entries) -> Entries:
+        changed = [entry for entry in self.entries.values() if entry.modseq > known.modseq]
+        gone = [entry.uid for entry in known if entry.uid not in self.entries]
+        return known.after(self.state.highest_modseq, changed, gone)
 
     def _trim_tombstones(self) -> None:
         while len(self._expunged) > TOMBSTONES:  # a dictionary is in the order of its insertions

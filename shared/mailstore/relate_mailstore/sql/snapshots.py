@@ -7,9 +7,8 @@ under the row's lock, none is hidden behind a later.
 """
 
 import asyncio
-from bisect import bisect_left
 from collections import OrderedDict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -17,6 +16,7 @@ from typing import Any
 
 from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true, type_coerce, union_all
 
+from relate_mailstore.entries import Entries
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.gathered import Gathered
@@ -62,7 +62,6 @@ _LOAD = (
 
 _NEWS_START = len(MAILBOX_COLUMNS) + 1
 
-_uid = attrgetter("uid")
 _modseq_before = attrgetter("mailbox.highest_modseq")
 
 
@@ -169,7 +168,7 @@ class Snapshots:
         if mailbox is known.mailbox:
             return known
         new = [entry for uid, entry in changed.items() if uid not in gone]
-        snapshot = Snapshot(mailbox, merge(known.entries, new, gone))
+        snapshot = Snapshot(mailbox, known.entries.after(mailbox.highest_modseq, new, gone))
         self._keep(snapshot)
         return snapshot
 
@@ -185,7 +184,8 @@ class Snapshots:
             return await self._load(_nothing_of(now))
         news = [row for row in rows if row.uid is not None]
         changed = await _parse([row for row in news if not row.gone])
-        return Snapshot(now, merge(known.entries, changed, {row.uid for row in news if row.gone}))
+        gone = {row.uid for row in news if row.gone}
+        return Snapshot(now, known.entries.after(now.highest_modseq, changed, gone))
 
     def _keep(self, snapshot: Snapshot) -> None:
         before = self._kept.get(snapshot.mailbox.id)
@@ -225,18 +225,8 @@ async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:
     return parsed
 
 
-def merge(known: tuple[Entry, ...], changed: Iterable[Entry], gone: Collection[int]) -> tuple[Entry, ...]:
-    """Known entries, in UID order, with some changed or new and others gone."""
-    merged = [entry for entry in known if entry.uid not in gone] if gone else list(known)
-    for entry in sorted(changed):
-        place = bisect_left(merged, entry.uid, key=_uid)
-        known_already = place < len(merged) and merged[place].uid == entry.uid
-        merged[place : place + known_already] = [entry]
-    return tuple(merged)
-
-
 def _nothing_of(mailbox: Mailbox) -> Snapshot:
-    return Snapshot(replace(mailbox, highest_modseq=0), ())
+    return Snapshot(replace(mailbox, highest_modseq=0), Entries())
 
 
 def _supersedes(one: Mailbox, other: Mailbox) -> bool:

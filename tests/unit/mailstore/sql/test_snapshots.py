@@ -4,41 +4,21 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
-from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql import snapshots
 from relate_mailstore.sql import watch as file_watch
-from relate_mailstore.sql.snapshots import merge
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Destination, Entry, Flag, FlagChange, Mailbox, MessageId, Snapshot
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Mailbox, Snapshot
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
 SEED = 20261122
 WRITERS, STEPS = 4, 12
-
-
-def entry(uid: int, modseq: int = 1) -> Entry:
-    return Entry(uid, MessageId(UUID(int=uid)), 10, 0, (), 0, modseq, 0)
-
-
-uid_sets = st.sets(st.integers(1, 12))
-
-
-@settings(max_examples=100, deadline=None)
-@given(known=uid_sets, changed=uid_sets, gone=uid_sets)
-def test_merging_is_what_a_dictionary_would_do(known: set[int], changed: set[int], gone: set[int]) -> None:
-    gone -= changed
-    merged = merge(tuple(map(entry, sorted(known))), [entry(uid, 2) for uid in changed], gone)
-    expected = {uid: entry(uid) for uid in known - gone} | {uid: entry(uid, 2) for uid in changed}
-    assert merged == tuple(expected[uid] for uid in sorted(expected))
 
 
 async def test_an_unchanged_mailbox_costs_no_query_and_is_the_same_object(
