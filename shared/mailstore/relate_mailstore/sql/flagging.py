@@ -6,7 +6,7 @@ entry must find the second one to be later.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
@@ -14,13 +14,15 @@ from sqlalchemy import BigInteger, Connection, and_, column, func, select
 
 from relate_mailstore.errors import MailboxNotFound, StoreError
 from relate_mailstore.rules import change_entry
+from relate_mailstore.sql.believed import advance_believed
 from relate_mailstore.sql.changes import READ_ENTRIES, Done, write_flags
+from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import POSTGRESQL, numbers
 from relate_mailstore.sql.mailboxes import Step, lock_relaxed
 from relate_mailstore.sql.prepared import run
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, parse_entry
 from relate_mailstore.sql.schema import entries
-from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, MailboxId
+from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, Mailbox, MailboxId, Snapshot
 
 BATCH_UIDS = 1_000  # of all changes in a batch: it holds its mailboxes for some 10 ms; a bigger change goes alone
 
@@ -57,17 +59,57 @@ class FlagRequest:
         return len(self.uids)
 
 
-def change_flags(connection: Connection, batch: Sequence[FlagRequest]) -> Done[Sequence[Flagged | StoreError]]:
-    """Make the changes one after the other; an outcome for each."""
+Outcome = Flagged | StoreError
+
+
+def change_flags(
+    connection: Connection, batch: Sequence[FlagRequest], believed: Mapping[Key, Snapshot]
+) -> Done[Sequence[Outcome]]:
+    """Make the changes one after the other, their mailboxes being locked; an outcome for each."""
     steps = {key: Step(mailbox) for key, mailbox in lock_relaxed(connection, {one.key for one in batch}).items()}
-    found = _read(connection, [one for one in batch if one.key in steps])
+    known = {key: one for key, one in believed.items() if key in steps and _is_still(one, steps[key].mailbox)}
+    found = _read(connection, [one for one in batch if one.key in steps and one.key not in known])
+    found |= _look_up(batch, known)
     outcomes = [_change(steps.get(one.key), found[one.key], one) for one in batch]
     taken = [step for step in steps.values() if step.taken]
     write_flags(connection, taken)
     return Done(outcomes, taken)
 
 
-def _read(connection: Connection, batch: Sequence[FlagRequest]) -> Mapping[Key, dict[int, Entry]]:
+async def change_believed(
+    database: Database, batch: Sequence[FlagRequest], believed: Mapping[Key, Snapshot]
+) -> Done[Sequence[Outcome | None]]:
+    """Make the changes by one statement where mailboxes are as this process believes; None for what is left to do.
+
+    Whatever changes nothing is left, too: that it does so is known of a mailbox that is locked.
+    """
+    steps = {key: Step(snapshot.mailbox) for key, snapshot in believed.items()}
+    found = _look_up(batch, believed)
+    outcomes = [_change(steps[one.key], found[one.key], one) if one.key in steps else None for one in batch]
+    taken = [step for step in steps.values() if step.taken]
+    advanced = await advance_believed(database, taken) if taken else ()
+    certain = [one.key in steps and one.key[1] in advanced for one in batch]
+    return Done(
+        [outcome if sure else None for outcome, sure in zip(outcomes, certain, strict=True)],
+        [step for step in taken if step.mailbox.id in advanced],
+    )
+
+
+def _is_still(known: Snapshot, mailbox: Mailbox) -> bool:
+    return (known.mailbox.uid_validity, known.mailbox.highest_modseq) == (mailbox.uid_validity, mailbox.highest_modseq)
+
+
+def _look_up(batch: Iterable[FlagRequest], known: Mapping[Key, Snapshot]) -> dict[Key, dict[int, Entry]]:
+    """The entries that are to be changed, by mailbox and UID, as this process knows them."""
+    found: dict[Key, dict[int, Entry]] = {key: {} for key in known}
+    for one in batch:
+        if snapshot := known.get(one.key):
+            entries = map(snapshot.entries.find, one.uids)
+            found[one.key].update((entry.uid, entry) for entry in entries if entry is not None)
+    return found
+
+
+def _read(connection: Connection, batch: Sequence[FlagRequest]) -> defaultdict[Key, dict[int, Entry]]:
     """The entries that are to be changed, by mailbox and UID."""
     wanted: defaultdict[Key, set[int]] = defaultdict(set)
     for one in batch:

@@ -17,7 +17,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import PROVISIONED, canonical_name, give_out, name_order
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
-from relate_mailstore.sql.prepared import run_many
+from relate_mailstore.sql.prepared import run, run_many
 from relate_mailstore.sql.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
 from relate_mailstore.sql.schema import mailboxes, namespaces, subscriptions
 from relate_mailstore.types import INBOX, AccountId, Change, Destination, Entry, Mailbox, MailboxId
@@ -239,7 +239,10 @@ def lock_relaxed(
 ) -> Mapping[tuple[AccountId, MailboxId], Mailbox]:
     """Those of these mailboxes that exist, locked, in a transaction that may be lost with the power."""
     parameters = {"accounts": {account for account, _ in wanted}, "mailboxes": {mailbox for _, mailbox in wanted}}
-    rows = connection.execute(_LOCK_RELAXED[connection.dialect.name], parameters)
+    statement = _LOCK_RELAXED[connection.dialect.name]
+    # On PostgreSQL it is SQLAlchemy that begins, with the first statement that it executes.
+    begun = connection.dialect.name == SQLITE
+    rows = run(connection, statement, parameters) if begun else connection.execute(statement, parameters)
     return {(row.account_id, row.id): parse_mailbox(row[: len(MAILBOX_COLUMNS)]) for row in rows}
 
 

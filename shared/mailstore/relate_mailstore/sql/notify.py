@@ -181,6 +181,11 @@ def encode_notice(changes: Collection[Change]) -> str:
     return accounts if len(accounts) <= PAYLOAD_OCTETS else "{}"
 
 
+def encode_change(change: Change) -> str:
+    """One of those that a payload names."""
+    return json.dumps(change, separators=(",", ":"))
+
+
 def parse_notice(payload: str) -> tuple[Collection[Change], Collection[AccountId] | None]:
     """The changes that a payload names, and the accounts of which it names none; None for all accounts."""
     notice = json.loads(payload)

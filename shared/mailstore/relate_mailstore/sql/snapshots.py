@@ -8,7 +8,7 @@ under the row's lock, none is hidden behind a later.
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
@@ -151,6 +151,11 @@ class Snapshots:
             steps.append(step)
             if len(steps) > LEARNED_STEPS or not step.whole:
                 self._learned[step.mailbox.id] = []
+
+    def believed(self, places: Iterable[tuple[AccountId, MailboxId]]) -> Mapping[tuple[AccountId, MailboxId], Snapshot]:
+        """What is kept of these mailboxes, nobody being asked whether it still is so."""
+        kept = ((place, self._recall(place[1])) for place in places)
+        return {place: known for place, known in kept if known is not None and known.mailbox.account_id == place[0]}
 
     def _recall(self, mailbox_id: MailboxId) -> Snapshot | None:
         """What is kept of a mailbox, with what was learned since, as far as nothing is missing between."""

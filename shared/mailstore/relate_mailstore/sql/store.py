@@ -24,7 +24,7 @@ from relate_mailstore.sql.contents import Contents
 from relate_mailstore.sql.database import Database, Work
 from relate_mailstore.sql.dialects import POSTGRESQL
 from relate_mailstore.sql.engine import database_file
-from relate_mailstore.sql.flagging import BATCH_UIDS, FlagRequest, change_flags
+from relate_mailstore.sql.flagging import BATCH_UIDS, FlagRequest, Key, change_believed, change_flags
 from relate_mailstore.sql.ingest import Accepted, GroupCommit, Outcome
 from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_maildrop
 from relate_mailstore.sql.notify import Notices, PostgresNotices
@@ -347,7 +347,18 @@ class SqlMailStore:
         return store_batch(connection, batch)
 
     async def _change_flags(self, waiting: Sequence[FlagRequest]) -> Sequence[Flagged | StoreError]:
-        work = partial(change_flags, batch=waiting)
+        believed = self._snapshots.believed({one.key for one in waiting})
+        if not self._side:  # where a transaction is one round trip anyway
+            return await self._lock_and_change_flags(waiting, believed)
+        done = self._conclude(await change_believed(self._database, waiting, believed))
+        left = [one for one, outcome in zip(waiting, done, strict=True) if outcome is None]
+        rest = iter(await self._lock_and_change_flags(left, believed) if left else ())
+        return [next(rest) if outcome is None else outcome for outcome in done]
+
+    async def _lock_and_change_flags(
+        self, waiting: Sequence[FlagRequest], believed: Mapping[Key, Snapshot]
+    ) -> Sequence[Flagged | StoreError]:
+        work = partial(change_flags, batch=waiting, believed=believed)
         try:
             return await self._persist(work, durable=False)
         except StoreFull:
@@ -367,7 +378,10 @@ class SqlMailStore:
 
     async def _persist(self, work: Work[Done[T]], durable: bool = True, removes: bool = False) -> T:
         advance = partial(self._advance, work=work)
-        done = await (self._remove(advance) if removes else self._database.transact(advance, durable))
+        return self._conclude(await (self._remove(advance) if removes else self._database.transact(advance, durable)))
+
+    def _conclude(self, done: Done[T]) -> T:
+        """Tell of what was committed, and learn from it."""
         self._notices.committed([step.change for step in done.steps])
         if any(step.arrived for step in done.steps):
             self._upkeep.delivered()
