@@ -36,6 +36,7 @@ _CHANGE: Mapping[str, TypeEngine[Any]] = {
     "keywords": Text(),
     "new_modseq": BigInteger(),
 }
+_STATE = {name: _STEP[name] for name in ("of_account", "of_mailbox", "believed")}
 
 
 def _rows(columns: Mapping[str, TypeEngine[Any]], name: str) -> Any:
@@ -44,16 +45,20 @@ def _rows(columns: Mapping[str, TypeEngine[Any]], name: str) -> Any:
     return table.render_derived(name=name).c
 
 
-_step, _change = _rows(_STEP, "step"), _rows(_CHANGE, "change")
+_step, _change, _state = _rows(_STEP, "step"), _rows(_CHANGE, "change"), _rows(_STATE, "state")
+_LOOK = select(mailboxes.c.id).where(
+    mailboxes.c.account_id == _state.of_account,
+    mailboxes.c.id == _state.of_mailbox,
+    mailboxes.c.highest_modseq == _state.believed,
+)
 # In the order of their ids, as everybody does it. What another changes while it is waited for, is looked at again.
 _locked = (
     select(*_step)
-    .join_from(
-        mailboxes,
-        _step.of_mailbox.table,
-        (mailboxes.c.account_id == _step.of_account) & (mailboxes.c.id == _step.of_mailbox),
+    .where(
+        mailboxes.c.account_id == _step.of_account,
+        mailboxes.c.id == _step.of_mailbox,
+        mailboxes.c.highest_modseq == _step.believed,
     )
-    .where(mailboxes.c.highest_modseq == _step.believed)
     .order_by(mailboxes.c.id)
     .with_for_update(of=mailboxes)
     .cte("locked")
@@ -92,12 +97,22 @@ _ADVANCE = (
 
 async def advance_believed(database: Database, steps: Sequence[Step]) -> Collection[MailboxId]:
     """Do what the steps do, to those of their mailboxes that are as they were found; which ones that was."""
-    notices = [encode_change(step.change) for step in steps]
-    if sum(map(len, notices)) > NOTICES_OCTETS:
-        return frozenset()
-    parameters = _columns(_STEP, map(_step_row, steps, notices)) | _columns(_CHANGE, _changes(steps))
+    taken = [step for step in steps if step.taken]
+    still = await _look(database, [step for step in steps if not step.taken])
+    notices = [encode_change(step.change) for step in taken]
+    if not taken or sum(map(len, notices)) > NOTICES_OCTETS:
+        return still
+    parameters = _columns(_STEP, map(_step_row, taken, notices)) | _columns(_CHANGE, _changes(taken))
     rows = await database.fetch(_ADVANCE, parameters)
-    return frozenset(rows[0].ids) if rows else frozenset()
+    return still.union(*(row.ids for row in rows))
+
+
+async def _look(database: Database, steps: Sequence[Step]) -> frozenset[MailboxId]:
+    """Those of the steps' mailboxes that are as they were found: whoever changes nothing has done it by asking that."""
+    if not steps:
+        return frozenset()
+    rows = ((step.mailbox.account_id, step.mailbox.id, step.mailbox.highest_modseq) for step in steps)
+    return frozenset(row.id for row in await database.fetch(_LOOK, _columns(_STATE, rows)))
 
 
 def _step_row(step: Step, notice: str) -> Sequence[object]:

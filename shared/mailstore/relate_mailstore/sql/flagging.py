@@ -79,19 +79,14 @@ def change_flags(
 async def change_believed(
     database: Database, batch: Sequence[FlagRequest], believed: Mapping[Key, Snapshot]
 ) -> Done[Sequence[Outcome | None]]:
-    """Make the changes by one statement where mailboxes are as this process believes; None for what is left to do.
-
-    Whatever changes nothing is left, too: that it does so is known of a mailbox that is locked.
-    """
+    """Make the changes by one statement where mailboxes are as this process believes; None for what is left to do."""
     steps = {key: Step(snapshot.mailbox) for key, snapshot in believed.items()}
     found = _look_up(batch, believed)
     outcomes = [_change(steps[one.key], found[one.key], one) if one.key in steps else None for one in batch]
-    taken = [step for step in steps.values() if step.taken]
-    advanced = await advance_believed(database, taken) if taken else ()
-    certain = [one.key in steps and one.key[1] in advanced for one in batch]
+    certain = await advance_believed(database, list(steps.values()))
     return Done(
-        [outcome if sure else None for outcome, sure in zip(outcomes, certain, strict=True)],
-        [step for step in taken if step.mailbox.id in advanced],
+        [outcome if one.key[1] in certain else None for outcome, one in zip(outcomes, batch, strict=True)],
+        [step for step in steps.values() if step.taken and step.mailbox.id in certain],
     )
 
 

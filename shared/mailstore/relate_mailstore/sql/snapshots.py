@@ -19,6 +19,7 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 from relate_mailstore.entries import Entries
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.dialects import SQLITE
 from relate_mailstore.sql.gathered import Gathered
 from relate_mailstore.sql.mailboxes import Place, Step, find_mailboxes
 from relate_mailstore.sql.notify import Notices
@@ -60,6 +61,9 @@ _LOAD = (
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id"))
 )
 
+_STATE = select(*MAILBOX_COLUMNS).where(
+    mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id")
+)
 _NEWS_START = len(MAILBOX_COLUMNS) + 1
 
 _modseq_before = attrgetter("mailbox.highest_modseq")
@@ -138,7 +142,7 @@ class Snapshots:
             known = snapshot
         if not self._heard.is_current(known.mailbox.id, known.mailbox.highest_modseq):
             stamp = self._heard.stamp()
-            known = await self._load(known)
+            known = await self._bring_up_to_date(known)
             self._heard.read(known.mailbox.id, stamp)
             self._keep(known)
         unchanged = known.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
@@ -176,6 +180,14 @@ class Snapshots:
         snapshot = Snapshot(mailbox, known.entries.after(mailbox.highest_modseq, new, gone))
         self._keep(snapshot)
         return snapshot
+
+    async def _bring_up_to_date(self, known: Snapshot) -> Snapshot:
+        """The mailbox as it is now. On SQLite it mostly is as it was: all that is heard is that somebody committed."""
+        if self._database.dialect == SQLITE:
+            key = {"account_id": known.mailbox.account_id, "mailbox_id": known.mailbox.id}
+            if known.mailbox in map(parse_mailbox, await self._database.glance(_STATE, key)):
+                return known
+        return await self._load(known)
 
     async def _load(self, known: Snapshot) -> Snapshot:
         """The mailbox as it is when this is read, from what is known of it."""
