@@ -170,12 +170,14 @@ async def test_what_nobody_asks_for_is_not_learned_without_end(
     assert len((await store.refresh(before)).entries[0].keywords) == 9
 
 
+async def deaf() -> bool:
+    """Nobody listens, as when the database was restarted."""
+    return False
+
+
 async def test_where_nothing_can_be_heard_a_mailbox_is_asked_for(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def deaf() -> bool:
-        return False
-
     monkeypatch.setattr(store._snapshots, "_catch_up", deaf)
     await store.deliver(delivery(Destination(alice, "Sent")))
     before = await store.snapshot(alice, "Sent")
@@ -185,10 +187,13 @@ async def test_where_nothing_can_be_heard_a_mailbox_is_asked_for(
     assert after == replace(before, mailbox=replace(before.mailbox, special_use=""))
 
 
-async def test_a_restored_backup_is_read_anew(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+async def test_a_restored_backup_is_read_anew(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(3):
         await store.deliver(delivery(alice))
     await store.snapshot(alice)
+    monkeypatch.setattr(store._snapshots, "_catch_up", deaf)
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM entries WHERE uid > 1"))
         await connection.execute(
