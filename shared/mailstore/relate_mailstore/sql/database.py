@@ -46,6 +46,7 @@ class Database:
         self._relaxed = engine.execution_options(**{sqlite.RELAXED: True})
         self._removing = engine.execution_options(**{sqlite.REMOVES: True})
         self._idle: list[AsyncConnection] = []
+        self._writer: AsyncConnection | None = None  # SQLite's, of small transactions
         self._readers = asyncio.Semaphore(READERS)
         self._closed = False
         # SQLite has one writer at a time and lets the others poll; in one process they can queue.
@@ -97,6 +98,9 @@ class Database:
                     ended += 1
         while self._idle:
             await self._idle.pop().close()
+        if self._writer is not None:
+            await self._writer.close()
+            self._writer = None
         for _ in range(ended):
             self._readers.release()
 
@@ -127,6 +131,8 @@ class Database:
         return rows
 
     async def _attempt(self, engine: AsyncEngine, work: Work[T]) -> T:
+        if self.dialect == SQLITE and engine is self._relaxed:
+            return await self._write(work)
         connection = await _open(engine)
         try:
             if self.dialect == SQLITE:
@@ -134,6 +140,20 @@ class Database:
             return await connection.run_sync(_commit, work)
         finally:
             await connection.close()
+
+    async def _write(self, work: Work[T]) -> T:
+        """A small transaction of SQLite's, by a connection that is kept: one that failed or was cancelled is not."""
+        connection, self._writer = self._writer or await _open(self._relaxed), None
+        try:
+            result = await sqlite.run_in_thread(connection, partial(_commit, work=work))
+        except BaseException:
+            await connection.close()
+            raise
+        if self._closed:
+            await connection.close()
+        else:
+            self._writer = connection
+        return result
 
 
 async def _open(engine: AsyncEngine) -> AsyncConnection:

@@ -60,11 +60,14 @@ class ListOf(TypeDecorator[Collection[Any]]):
     def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
         """Any collection, a range among them, as the database takes it."""
         items = list(value or ())
-        return items if dialect.name == POSTGRESQL else json.dumps(items, default=_encode_item)
+        return items if dialect.name == POSTGRESQL else _encode(items)
 
 
 def _encode_item(item: object) -> str:
     return item.hex if isinstance(item, UUID) else str(item)
+
+
+_encode = json.JSONEncoder(default=_encode_item).encode
 
 
 def numbers(name: str) -> BindParameter[Any]:

@@ -96,6 +96,13 @@ def run_many(connection: Connection, statement: Executable, rows: Iterable[Mappi
         await_only(driver.executemany(prepared.text, arguments))
 
 
+def say(connection: Connection, text: str) -> None:
+    """A statement without parameters or an answer, as BEGIN is."""
+    driver: Any = connection.connection.driver_connection
+    with Announced(connection, text, ()):
+        await_only(driver.fetch(text))
+
+
 def _in_transaction(connection: Connection, statement: Executable) -> tuple[Prepared, Any]:
     driver: Any = connection.connection.driver_connection
     # SQLAlchemy begins a transaction with the first statement that it executes: the one that locks.

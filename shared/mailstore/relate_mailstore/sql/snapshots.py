@@ -114,15 +114,15 @@ class Snapshots:
         return snapshot
 
     async def _current(self, place: Place) -> Snapshot | None:
-        """What is kept of a mailbox, if it still is so.
+        """What is kept of a mailbox, if it still is so, but for `recent`: who takes that is no change that is told of.
 
-        Not where messages are \\Recent: who takes them is no change that anybody is told of.
+        Messages may be \\Recent to more than one then, which is allowed where it cannot be known (RFC 3501 §2.3.2).
         """
         mailbox_id = self._ids.get(place)
         if mailbox_id is None or not await self._catch_up():
             return None
         known = self._recall(mailbox_id)
-        if known is None or _place(known) != place or known.mailbox.recent != known.mailbox.uid_next:
+        if known is None or _place(known) != place:
             return None
         if not self._heard.is_current(mailbox_id, known.mailbox.highest_modseq):
             return None
@@ -147,6 +147,12 @@ class Snapshots:
             self._keep(known)
         unchanged = known.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
         return snapshot if unchanged and _supersedes(known.mailbox, snapshot.mailbox) else known
+
+    def learn_recent(self, mailbox_id: MailboxId, recent: int) -> None:
+        """Messages before this UID are not \\Recent any more."""
+        known = self._kept.get(mailbox_id)
+        if known is not None and known.mailbox.recent < recent:
+            self._kept[mailbox_id] = replace(known, mailbox=replace(known.mailbox, recent=recent))
 
     def learn(self, step: Step) -> None:
         """This process committed this: where the mailbox is kept, it need not be read for that."""

@@ -20,6 +20,8 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from relate_mailstore.sql.prepared import say
+
 BUSY_SECONDS = 10.0  # SQLite's way of waiting for another process that writes
 ROWS_PER_VISIT = 64  # of aiosqlite's own cursors, which nothing here uses
 
@@ -148,7 +150,7 @@ def on_begin(connection: Connection) -> None:
     options: Any = connection.get_execution_options()
     if options.get("isolation_level") != "AUTOCOMMIT":
         _set_synchronous(connection, "NORMAL" if options.get(RELAXED) else "FULL")
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        say(connection, "BEGIN IMMEDIATE")
 
 
 def _set_synchronous(connection: Connection, level: str) -> None:

@@ -201,10 +201,12 @@ class SqlMailStore:
     async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
         """The first UID that was not there at the call before; a query where nothing arrived since."""
         recent, uid_next = await namespace.first_recent(self._database, account_id, mailbox_id)
-        if recent == uid_next:
-            return recent
-        # Without which no mailbox is selected, and so nothing in it removed.
-        return await self._remove(partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id))
+        if recent < uid_next:
+            # Without which no mailbox is selected, and so nothing in it removed.
+            take = partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id)
+            recent, uid_next = await self._remove(take)
+        self._snapshots.learn_recent(mailbox_id, uid_next)
+        return recent
 
     async def append(
         self,

@@ -46,3 +46,8 @@ async def store(engine: AsyncEngine) -> AsyncIterator[SqlMailStore]:
 @pytest.fixture
 def alice() -> AccountId:
     return new_account()
+
+
+@pytest.fixture
+def bob() -> AccountId:
+    return new_account()
