@@ -61,11 +61,10 @@ class Entries(Sequence["Entry"]):
         places = range(self._length)[place]
         if isinstance(places, int):
             return self._leaves[places // LEAF][places % LEAF]
-        if len(places) > LEAF or places.step != 1:
-            return self.whole[place]
-        first = places.start // LEAF
-        near = tuple(chain.from_iterable(self._leaves[first : first + 2]))
-        return near[places.start - first * LEAF : places.stop - first * LEAF]
+        leaf = places.start // LEAF
+        if 0 < len(places) and places.step == 1 and (places.stop - 1) // LEAF == leaf:
+            return self._leaves[leaf][places.start - leaf * LEAF : places.stop - leaf * LEAF]
+        return self.whole[place]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, Entries | tuple):

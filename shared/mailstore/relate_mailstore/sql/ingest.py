@@ -112,9 +112,10 @@ class GroupCommit(Generic[Item, Answer]):
 
     async def _something_waits(self) -> bool:
         await self._wait_for(1)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GATHER_SECONDS):
-                await self._wait_for(self._expected)
+        if len(self._waiting) < self._expected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(GATHER_SECONDS):
+                    await self._wait_for(self._expected)
         return bool(self._waiting)
 
     async def _wait_for(self, count: int) -> None:
