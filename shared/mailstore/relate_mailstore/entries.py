@@ -62,7 +62,7 @@ class Entries(Sequence["Entry"]):
         if isinstance(places, int):
             return self._leaves[places // LEAF][places % LEAF]
         leaf = places.start // LEAF
-        if 0 < len(places) and places.step == 1 and (places.stop - 1) // LEAF == leaf:
+        if places and places.step == 1 and (places.stop - 1) // LEAF == leaf:
             return self._leaves[leaf][places.start - leaf * LEAF : places.stop - leaf * LEAF]
         return self.whole[place]
 

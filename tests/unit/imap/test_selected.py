@@ -79,6 +79,19 @@ CASES = [
 ]
 
 
+def as_remembered(case: Case) -> Case:
+    """The same, where the entries remember what has become of the three: it need not be found by comparing."""
+    after, mailbox = case.after.entries, case.after.mailbox
+    changed = [one for one in after if one.modseq > 1]
+    gone = [one.uid for one in THREE.entries if after.find(one.uid) is None]
+    remembering = THREE.entries.after(mailbox.highest_modseq, changed, gone)
+    assert remembering.since(THREE.entries) is not None
+    return replace(case, name=f"{case.name}, remembered", after=Snapshot(mailbox, remembering))
+
+
+CASES += [as_remembered(case) for case in CASES[1:]]
+
+
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_client_is_told_what_has_changed(case: Case) -> None:
     view = View(THREE, read_only=False)
@@ -98,6 +111,7 @@ def test_while_numbers_are_in_use_no_message_is_said_to_be_gone(case: Case) -> N
 def test_what_was_held_back_is_told_at_the_next_occasion(case: Case) -> None:
     view = View(THREE, read_only=False)
     view.advance(case.after, may_expunge=False)
+    assert view.is_as_the_snapshot is not bool(case.told.expunged)
     assert view.advance(case.after, may_expunge=True).expunged == case.told.expunged
     assert view.entries == case.after.entries
     assert view.advance(case.after, may_expunge=True) == Update()
@@ -216,3 +230,21 @@ def test_nothing_is_read_ahead_beyond_the_last_message() -> None:
     view = many(2)
     assert ahead(view, 1) == [2]
     assert ahead(view, 2) == []
+
+
+def test_what_comes_while_it_holds_on_to_something_is_told_too() -> None:
+    view = View(THREE, read_only=False)
+    without = THREE.entries.after(2, [], [2])
+    view.advance(Snapshot(THREE.mailbox, without), may_expunge=False)
+    flagged = without.after(3, [entry(3, SEEN, 3)])
+    later = Snapshot(replace(THREE.mailbox, highest_modseq=3), flagged)
+    assert view.advance(later, may_expunge=False).changed == ((3, entry(3, SEEN, 3)),)
+    assert view.advance(later, may_expunge=True) == Update(expunged=((2, 2),))
+    assert view.entries == flagged
+
+
+def test_flags_at_a_glance_follow_what_is_remembered() -> None:
+    view = View(THREE, read_only=False)
+    assert view.flags == bytes(3)
+    view.advance(Snapshot(THREE.mailbox, THREE.entries.after(2, [entry(2, SEEN, 2)])), may_expunge=True)
+    assert view.flags == bytes([0, SEEN, 0])

@@ -36,18 +36,41 @@ class _ConnectionLost(StoreUnavailable):
     """Before the commit: nothing is stored, and it may be tried again."""
 
 
+class _Kept:
+    """So many connections of an engine, which are opened when they are needed and kept then."""
+
+    def __init__(self, engine: AsyncEngine, connections: int) -> None:
+        self.engine = engine
+        self.connections = connections
+        self.free = asyncio.Semaphore(connections)
+        self.idle: list[AsyncConnection] = []
+
+    async def close(self) -> None:
+        """Wait for what is under way, then give the connections back."""
+        ended = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                while ended < self.connections:
+                    await self.free.acquire()
+                    ended += 1
+        while self.idle:
+            await self.idle.pop().close()
+        for _ in range(ended):
+            self.free.release()
+
+
 class Database:
     """An engine, as the store uses it. The engine is the caller's: `close` gives back what was kept of it."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self.dialect = engine.dialect.name
         self._engine = engine
-        self._reads = engine.execution_options(isolation_level="AUTOCOMMIT")
+        autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._relaxed = engine.execution_options(**{sqlite.RELAXED: True})
         self._removing = engine.execution_options(**{sqlite.REMOVES: True})
-        self._idle: list[AsyncConnection] = []
-        self._writer: AsyncConnection | None = None  # SQLite's, of small transactions
-        self._readers = asyncio.Semaphore(READERS)
+        self._readers = _Kept(autocommit, READERS)
+        # One, as those who change flags share their statements and transactions. It waits for no reader.
+        self._writer = _Kept(self._relaxed if self.dialect == SQLITE else autocommit, 1)
         self._closed = False
         # SQLite has one writer at a time and lets the others poll; in one process they can queue.
         self._turn: AbstractAsyncContextManager[object] = asyncio.Lock() if self.dialect == SQLITE else nullcontext()
@@ -55,7 +78,7 @@ class Database:
     async def fetch(self, statement: Executable, parameters: Parameters) -> Sequence[Any]:
         """The rows of one SELECT that is a constant of its module, as named tuples."""
         prepared = prepare(self._engine.dialect, statement)
-        return await self._on_reader(partial(_fetch, "fetch", prepared, prepared.arguments(parameters)))
+        return await self._on(self._readers, partial(_fetch, "fetch", prepared, prepared.arguments(parameters)))
 
     async def glance(self, statement: Executable, parameters: Parameters) -> Sequence[Any]:
         """The same for a few rows of a table that is always at hand: SQLite is asked by the loop itself.
@@ -64,11 +87,19 @@ class Database:
         """
         prepared = prepare(self._engine.dialect, statement)
         ask = "glance" if self.dialect == SQLITE else "fetch"
-        return await self._on_reader(partial(_fetch, ask, prepared, prepared.arguments(parameters)))
+        return await self._on(self._readers, partial(_fetch, ask, prepared, prepared.arguments(parameters)))
 
     async def fetch_composed(self, statement: Executable, parameters: Parameters) -> Sequence[Row[Any]]:
         """The rows of one SELECT that was composed for this call."""
-        return await self._on_reader(partial(_fetch_composed, statement, parameters))
+        return await self._on(self._readers, partial(_fetch_composed, statement, parameters))
+
+    async def change(self, statement: Executable, parameters: Parameters) -> Sequence[Any]:
+        """The rows of one statement that changes something, and is a transaction by itself.
+
+        When its connection is lost it is done again, and may have been done before: it must do no harm then.
+        """
+        prepared = prepare(self._engine.dialect, statement)
+        return await self._on(self._writer, partial(_fetch, "fetch", prepared, prepared.arguments(parameters)))
 
     async def transact(self, work: Work[T], durable: bool = True, removes: bool = False) -> T:
         """Do `work` in a transaction that is committed when it returns, and durable then.
@@ -90,31 +121,20 @@ class Database:
         A read that its loop's end cancels would never end on SQLite: its thread is gone before its connection closes.
         """
         self._closed = True
-        ended = 0
-        with suppress(TimeoutError):
-            async with asyncio.timeout(CLOSE_SECONDS):
-                while ended < READERS:
-                    await self._readers.acquire()
-                    ended += 1
-        while self._idle:
-            await self._idle.pop().close()
-        if self._writer is not None:
-            await self._writer.close()
-            self._writer = None
-        for _ in range(ended):
-            self._readers.release()
+        await self._readers.close()
+        await self._writer.close()
 
-    async def _on_reader(self, read: Read[T]) -> T:
+    async def _on(self, kept: _Kept, read: Read[T]) -> T:
         with database_errors:
-            async with self._readers:
-                if self._idle:
+            async with kept.free:
+                if kept.idle:
                     try:
-                        return await self._read(self._idle.pop(), read)
+                        return await self._read(kept, kept.idle.pop(), read)
                     except _ConnectionLost:
                         pass
-                return await self._read(await _open(self._reads), read)
+                return await self._read(kept, await _open(kept.engine), read)
 
-    async def _read(self, connection: AsyncConnection, read: Read[T]) -> T:
+    async def _read(self, kept: _Kept, connection: AsyncConnection, read: Read[T]) -> T:
         driver: Any = (await connection.get_raw_connection()).driver_connection
         try:
             rows = await read(connection, driver)
@@ -124,11 +144,14 @@ class Database:
             if is_connection_lost(error):
                 raise _ConnectionLost("the connection to the database was lost") from None
             raise
+        await self._give_back(kept, connection)
+        return rows
+
+    async def _give_back(self, kept: _Kept, connection: AsyncConnection) -> None:
         if self._closed:
             await connection.close()
         else:
-            self._idle.append(connection)
-        return rows
+            kept.idle.append(connection)
 
     async def _attempt(self, engine: AsyncEngine, work: Work[T]) -> T:
         if self.dialect == SQLITE and engine is self._relaxed:
@@ -142,17 +165,16 @@ class Database:
             await connection.close()
 
     async def _write(self, work: Work[T]) -> T:
-        """A small transaction of SQLite's, by a connection that is kept: one that failed or was cancelled is not."""
-        connection, self._writer = self._writer or await _open(self._relaxed), None
-        try:
-            result = await sqlite.run_in_thread(connection, partial(_commit, work=work))
-        except BaseException:
-            await connection.close()
-            raise
-        if self._closed:
-            await connection.close()
-        else:
-            self._writer = connection
+        """A small transaction of SQLite's, by the connection that is kept: one that failed or was cancelled is not."""
+        kept = self._writer
+        async with kept.free:
+            connection = kept.idle.pop() if kept.idle else await _open(kept.engine)
+            try:
+                result = await sqlite.run_in_thread(connection, partial(_commit, work=work))
+            except BaseException:
+                await connection.close()
+                raise
+            await self._give_back(kept, connection)
         return result
 
 

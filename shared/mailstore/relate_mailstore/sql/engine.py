@@ -19,7 +19,9 @@ from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE
 from relate_mailstore.sql.reserve import Reserve
 
-POSTGRESQL_CONNECTIONS = 12  # the writer, the side connection, 4 readers, 6 transactions: 8 processes fit into 100
+POSTGRESQL_CONNECTIONS = (
+    12  # the writers of mail and of flags, the side connection, 4 readers, 5 others: 8 processes fit into 100
+)
 SQLITE_CONNECTIONS = 8  # each is a thread; only one of them writes
 POOL_SECONDS = 10  # for a free connection; longer than that means overload, and "try again later" is the answer
 CONNECT_SECONDS = 5  # a server that is there answers at once

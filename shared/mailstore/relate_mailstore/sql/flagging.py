@@ -18,15 +18,13 @@ from relate_mailstore.sql.believed import advance_believed
 from relate_mailstore.sql.changes import READ_ENTRIES, Done, write_flags
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import POSTGRESQL, numbers
-from relate_mailstore.sql.mailboxes import Step, lock_relaxed
+from relate_mailstore.sql.mailboxes import Key, Step, lock_relaxed
 from relate_mailstore.sql.prepared import run
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, parse_entry
 from relate_mailstore.sql.schema import entries
-from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, Mailbox, MailboxId, Snapshot
+from relate_mailstore.types import Entry, FlagChange, Flagged, Mailbox, Snapshot
 
 BATCH_UIDS = 1_000  # of all changes in a batch: it holds its mailboxes for some 10 ms; a bigger change goes alone
-
-Key = tuple[AccountId, MailboxId]
 
 _WANTED = (
     func.unnest(numbers("accounts"), numbers("mailboxes"), numbers("uids"))

@@ -27,6 +27,9 @@ FIRST_MODSEQ = 1  # of a mailbox to which nothing has happened; the least that R
 Place = tuple[AccountId, str]
 """A mailbox by its account and canonical name."""
 
+Key = tuple[AccountId, MailboxId]
+"""A mailbox by its account and id."""
+
 _OF_ACCOUNT = select(*MAILBOX_COLUMNS).where(mailboxes.c.account_id == bindparam("account_id"))
 _BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name"))
 # Each account with each name: more than was asked for where names differ, which they hardly ever do.
@@ -234,9 +237,7 @@ def lock_pair(
     return one, other
 
 
-def lock_relaxed(
-    connection: Connection, wanted: Collection[tuple[AccountId, MailboxId]]
-) -> Mapping[tuple[AccountId, MailboxId], Mailbox]:
+def lock_relaxed(connection: Connection, wanted: Collection[Key]) -> Mapping[Key, Mailbox]:
     """Those of these mailboxes that exist, locked, in a transaction that may be lost with the power."""
     parameters = {"accounts": {account for account, _ in wanted}, "mailboxes": {mailbox for _, mailbox in wanted}}
     statement = _LOCK_RELAXED[connection.dialect.name]

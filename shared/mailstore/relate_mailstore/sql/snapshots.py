@@ -21,7 +21,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import SQLITE
 from relate_mailstore.sql.gathered import Gathered
-from relate_mailstore.sql.mailboxes import Place, Step, find_mailboxes
+from relate_mailstore.sql.mailboxes import Key, Place, Step, find_mailboxes
 from relate_mailstore.sql.notify import Notices
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
 from relate_mailstore.sql.schema import entries, expunged, mailboxes
@@ -162,10 +162,10 @@ class Snapshots:
             if len(steps) > LEARNED_STEPS or not step.whole:
                 self._learned[step.mailbox.id] = []
 
-    def believed(self, places: Iterable[tuple[AccountId, MailboxId]]) -> Mapping[tuple[AccountId, MailboxId], Snapshot]:
+    def believed(self, keys: Iterable[Key]) -> Mapping[Key, Snapshot]:
         """What is kept of these mailboxes, nobody being asked whether it still is so."""
-        kept = ((place, self._recall(place[1])) for place in places)
-        return {place: known for place, known in kept if known is not None and known.mailbox.account_id == place[0]}
+        kept = ((key, self._recall(key[1])) for key in keys)
+        return {key: known for key, known in kept if known is not None and known.mailbox.account_id == key[0]}
 
     def _recall(self, mailbox_id: MailboxId) -> Snapshot | None:
         """What is kept of a mailbox, with what was learned since, as far as nothing is missing between."""

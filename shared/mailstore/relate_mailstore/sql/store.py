@@ -24,8 +24,9 @@ from relate_mailstore.sql.contents import Contents
 from relate_mailstore.sql.database import Database, Work
 from relate_mailstore.sql.dialects import POSTGRESQL
 from relate_mailstore.sql.engine import database_file
-from relate_mailstore.sql.flagging import BATCH_UIDS, FlagRequest, Key, change_believed, change_flags
+from relate_mailstore.sql.flagging import BATCH_UIDS, FlagRequest, change_believed, change_flags
 from relate_mailstore.sql.ingest import Accepted, GroupCommit, Outcome
+from relate_mailstore.sql.mailboxes import Key
 from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_maildrop
 from relate_mailstore.sql.notify import Notices, PostgresNotices
 from relate_mailstore.sql.quota import Usage
@@ -350,7 +351,8 @@ class SqlMailStore:
 
     async def _change_flags(self, waiting: Sequence[FlagRequest]) -> Sequence[Flagged | StoreError]:
         believed = self._snapshots.believed({one.key for one in waiting})
-        if not self._side:  # where a transaction is one round trip anyway
+        # SQLite's transactions are one round trip anyway; and of many entries the round trips are the least.
+        if not self._side or sum(one.weight for one in waiting) > BATCH_UIDS:
             return await self._lock_and_change_flags(waiting, believed)
         done = self._conclude(await change_believed(self._database, waiting, believed))
         left = [one for one, outcome in zip(waiting, done, strict=True) if outcome is None]
