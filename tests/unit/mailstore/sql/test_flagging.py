@@ -196,7 +196,7 @@ async def test_what_is_changed_while_it_is_waited_for_is_looked_at_again(
 
 
 async def _somebody_waits_for(connection: AsyncConnection) -> None:
-    waiting = text("SELECT count(*) FROM pg_stat_activity WHERE pg_backend_pid() = ANY (pg_blocking_pids(pid))")
+    waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
     async with asyncio.timeout(PATIENCE):
         while not await connection.scalar(waiting):
             await asyncio.sleep(0.01)
