@@ -16,7 +16,8 @@ from relate_imap import responses
 from relate_imap.commands import Attribute, BinarySize, Body, Item
 from relate_imap.content import is_top_header, is_whole, of_header, shows_text, without_nul
 from relate_mailstore.mime import without_extensions
-from relate_mailstore.types import Entry, Rendering
+from relate_mailstore.ports import RawMessage
+from relate_mailstore.types import Entry, MessageId, MessageIndex, Rendering
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,21 @@ class Batch:
     entries: Sequence[Entry]
     renderings: Sequence[Rendering] = ()
     headers: Sequence[bytes] = ()
+    indexes: Sequence[MessageIndex] = ()
+    opened: Sequence[RawMessage] = ()
 
-    def only(self, chosen: Sequence[bool]) -> "Batch":
-        """Some of the messages, with what was asked of the store for them."""
-        fields: tuple[Sequence[Any], ...] = (self.numbers, self.entries, self.renderings, self.headers)
-        return Batch(*(list(compress(field, chosen)) for field in fields))
+    @property
+    def ids(self) -> Sequence[MessageId]:
+        """What the store is asked for."""
+        return [*map(_message_id, self.entries)]
+
+    def learn(self, field: str, answers: Sequence[object]) -> "Batch":
+        """With one more answer for each message, without those of which the store had none: they are gone."""
+        fields: dict[str, Sequence[Any]] = {name: getattr(self, name) for name in self.__slots__} | {field: answers}
+        there = [answer is not None for answer in answers]
+        if not all(there):
+            fields = {name: [*compress(values, there)] for name, values in fields.items()}
+        return Batch(**fields)
 
 
 Column = Callable[[Batch], Iterable[object]]

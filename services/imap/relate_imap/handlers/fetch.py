@@ -1,7 +1,8 @@
 """FETCH and UID FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162) and PARTIAL (RFC 9394)."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise, repeat
 
 from relate_imap import answers, responses
 from relate_imap.answers import Answer, Refused, ok
@@ -15,12 +16,14 @@ from relate_imap.resync import vanished_since
 from relate_imap.selected import Numbered
 from relate_imap.sequences import make_set
 from relate_mailstore.errors import MessageNotFound, StoreError
-from relate_mailstore.types import Entry, FlagChange, MessageId
+from relate_mailstore.types import Entry, FlagChange
 from relate_wire.reply import Facts
 
 # How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
-# about; as their headers fit into memory, be they as long as they may; as are read ahead.
-FROM_MEMORY, RENDERED, WITH_HEADERS, WITH_BODIES = 500, 256, 64, 16
+# about; as their headers fit into memory, be they as long as they may; as are opened together,
+FROM_MEMORY, RENDERED, WITH_HEADERS, WITH_BODIES = 500, 256, 64, 64
+# and no more octets of them, as the next ones are fetched meanwhile. Large messages are never held, but counted.
+BODIES_OCTETS = 1024 * 1024
 
 UID, FLAGS, MODSEQ = Item("UID"), Item("FLAGS"), Item("MODSEQ")
 
@@ -99,6 +102,20 @@ def _batch(picked: Sequence[Numbered]) -> Batch:
     return Batch([number for number, _ in picked], [entry for _, entry in picked])
 
 
+def _portions(picked: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    """Messages that are opened together."""
+    portion, octets = list[Numbered](), 0
+    for numbered in picked:
+        size = numbered[1].size
+        if portion and (len(portion) == WITH_BODIES or octets + size > BODIES_OCTETS):
+            yield portion
+            portion, octets = [], 0
+        portion.append(numbered)
+        octets += size
+    if portion:
+        yield portion
+
+
 @dataclass(slots=True)
 class _Fetching:
     """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3).
@@ -117,13 +134,13 @@ class _Fetching:
     async def chunks(self) -> AsyncIterator[bytes | Answer]:
         """The responses, and how it went."""
         try:
-            for start in range(0, len(self.picked), step := self._step):
-                batch = await self._ask(_batch(self.picked[start : start + step]))
-                if not self.plan.bodies:
-                    yield b"".join(self.plan.lines(batch))
-                    continue
-                async for chunk in self._contents(batch):
+            if self.plan.bodies:
+                async for chunk in self._with_bodies():
                     yield chunk
+            else:
+                for start in range(0, len(self.picked), step := self._step):
+                    batch = await self._ask(_batch(self.picked[start : start + step]))
+                    yield b"".join(self.plan.lines(batch))
         except StoreError as error:
             yield self._with_facts(answers.from_error(error))
         else:
@@ -133,41 +150,42 @@ class _Fetching:
 
     @property
     def _step(self) -> int:
-        plan = self.plan
-        if plan.bodies:
-            return WITH_BODIES
-        if plan.needs_headers:
+        if self.plan.needs_headers:
             return WITH_HEADERS
-        return RENDERED if plan.needs_renderings else FROM_MEMORY
+        return RENDERED if self.plan.needs_renderings else FROM_MEMORY
 
     async def _ask(self, batch: Batch) -> Batch:
         """What the plan needs of all messages of a batch; those that are gone are no longer in it."""
-        store, account = self.conversation.context.store, self.conversation.account
-        ids = [entry.message_id for entry in batch.entries]
+        store, account, asked = self.conversation.context.store, self.conversation.account, len(batch.entries)
         if self.plan.needs_renderings:
-            batch = self._there(batch, renderings := await store.renderings(account, ids))
-            batch = replace(batch, renderings=[renderings[entry.message_id] for entry in batch.entries])
+            batch = batch.learn("renderings", await store.renderings(account, batch.ids))
         if self.plan.needs_headers:
-            batch = self._there(batch, headers := await store.headers(account, ids))
-            batch = replace(batch, headers=[headers[entry.message_id] for entry in batch.entries])
+            batch = batch.learn("headers", await store.headers(account, batch.ids))
+        if self.plan.needs_index:
+            batch = batch.learn("indexes", await store.indexes(account, batch.ids))
+        self.gone = self.gone or len(batch.entries) < asked
         return batch
 
-    def _there(self, batch: Batch, there: Collection[MessageId]) -> Batch:
-        present = [entry.message_id in there for entry in batch.entries]
-        if all(present):
-            return batch
-        self.gone = True
-        return batch.only(present)
+    async def _open(self, batch: Batch, ahead: Sequence[Numbered]) -> Batch:
+        """The same with the messages opened; what is ahead will be asked for next."""
+        ids = [entry.message_id for _, entry in ahead]
+        opened = await self.conversation.context.store.open_all(self.conversation.account, batch.ids, ids)
+        self.gone = self.gone or None in opened
+        return batch.learn("opened", opened)
+
+    async def _with_bodies(self) -> AsyncIterator[bytes]:
+        """Batch after batch, the next one opened while one is sent."""
+        for picked, following in pairwise(chain(_portions(self.picked), [()])):
+            ahead = following or self.conversation.selected.upcoming(self.picked[0][0], self.picked[-1][0])
+            batch = await self._open(await self._ask(_batch(picked)), ahead)
+            async for chunk in self._contents(batch):
+                yield chunk
 
     async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
         """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
-        store, account = self.conversation.context.store, self.conversation.account
-        ahead = [*batch.entries, *self.conversation.selected.upcoming(batch.numbers)]
-        if len(ahead) > 1:
-            await store.read_ahead(account, [entry.message_id for entry in ahead])
-        for head, entry in zip(self.plan.lines(batch), batch.entries, strict=True):
+        for head, raw, index in zip(self.plan.lines(batch), batch.opened, batch.indexes or repeat(None), strict=False):
             try:
-                first, rest = await self._begin(head, entry.message_id)
+                first, rest = await self._begin(head, Contents(raw, index))
             except MessageNotFound:
                 self.gone = True
                 continue
@@ -183,11 +201,8 @@ class _Fetching:
                     raise UnfinishedLiteral("a message could not be read to its end") from error
             self.retrieved += self.plan.shows_content
 
-    async def _begin(self, head: bytes, message_id: MessageId) -> tuple[bytes, AsyncIterator[bytes] | None]:
+    async def _begin(self, head: bytes, contents: Contents) -> tuple[bytes, AsyncIterator[bytes] | None]:
         """The first piece of a response, and the rest of it: none, nearly always."""
-        store, account = self.conversation.context.store, self.conversation.account
-        raw = await store.open(account, message_id)
-        contents = Contents(raw, await store.index(account, message_id) if self.plan.needs_index else None)
         if whole := await contents.at_once(head, self.plan.bodies):
             return whole, None
         pieces = gather(contents.response(head, self.plan.bodies))
