@@ -44,6 +44,10 @@ class RawMessage(Protocol):
     def origin(self) -> str | None:
         """The traceparent of the transaction that delivered it."""
 
+    @property
+    def at_hand(self) -> bytes | None:
+        """All of it, if it is small and was fetched already."""
+
     def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets [start, stop) in bounded chunks. Raises MessageNotFound, StoreUnavailable."""
 

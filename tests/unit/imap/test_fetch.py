@@ -354,6 +354,10 @@ class Broken(MemoryRawMessage):
         super().__init__(raw, origin)
         object.__setattr__(self, "reach", reach)
 
+    @property
+    def at_hand(self) -> bytes | None:
+        return None
+
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         if reach := getattr(self, "reach", 0):
             yield self.raw[:reach]

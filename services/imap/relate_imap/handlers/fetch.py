@@ -11,7 +11,7 @@ from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.flags import SEEN
 from relate_imap.paging import page
-from relate_imap.reading import Contents, UnfinishedLiteral, gather
+from relate_imap.reading import GATHERED, Contents, UnfinishedLiteral, gather
 from relate_imap.resync import vanished_since
 from relate_imap.selected import Numbered
 from relate_imap.sequences import make_set
@@ -182,31 +182,41 @@ class _Fetching:
                 yield chunk
 
     async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
-        """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
+        """Those that are at hand are put together, all others are read as they are sent."""
+        ready, octets = list[bytes](), 0
         for head, raw, index in zip(self.plan.lines(batch), batch.opened, batch.indexes or repeat(None), strict=False):
-            try:
-                first, rest = await self._begin(head, Contents(raw, index))
-            except MessageNotFound:
-                self.gone = True
-                continue
-            except Refused as refusal:
-                self.refused = refusal.answer
-                continue
-            yield first
-            if rest is not None:
-                try:
-                    async for chunk in rest:
-                        yield chunk
-                except StoreError as error:
-                    raise UnfinishedLiteral("a message could not be read to its end") from error
-            self.retrieved += self.plan.shows_content
+            contents = Contents(raw, index)
+            response = contents.at_once(head, self.plan.bodies)
+            if response is not None:
+                ready.append(response)
+                octets += len(response)
+                self.retrieved += self.plan.shows_content
+            if ready and (response is None or octets > GATHERED):
+                yield b"".join(ready)
+                ready, octets = [], 0
+            if response is None:
+                async for chunk in self._read(head, contents):
+                    yield chunk
+        if ready:
+            yield b"".join(ready)
 
-    async def _begin(self, head: bytes, contents: Contents) -> tuple[bytes, AsyncIterator[bytes] | None]:
-        """The first piece of a response, and the rest of it: none, nearly always."""
-        if whole := await contents.at_once(head, self.plan.bodies):
-            return whole, None
+    async def _read(self, head: bytes, contents: Contents) -> AsyncIterator[bytes]:
+        """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
         pieces = gather(contents.response(head, self.plan.bodies))
-        return await anext(pieces), pieces
+        try:
+            yield await anext(pieces)
+        except MessageNotFound:
+            self.gone = True
+            return
+        except Refused as refusal:
+            self.refused = refusal.answer
+            return
+        try:
+            async for piece in pieces:
+                yield piece
+        except StoreError as error:
+            raise UnfinishedLiteral("a message could not be read to its end") from error
+        self.retrieved += self.plan.shows_content
 
     def _completed(self) -> Answer:
         if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is

@@ -37,29 +37,31 @@ Fetched = Mapping[MessageId, RawMessage]
 class SmallMessage:
     """`RawMessage` whose octets are at hand."""
 
-    __slots__ = ("octets", "origin")
+    __slots__ = ("at_hand", "origin")
 
     def __init__(self, octets: bytes, origin: str | None) -> None:
-        self.octets = octets
+        self.at_hand = octets
         self.origin = origin
 
     @property
     def size(self) -> int:
         """Octets of the whole message."""
-        return len(self.octets)
+        return len(self.at_hand)
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets [start, stop), in one piece."""
-        if octets := self.octets[start:stop]:
+        if octets := self.at_hand[start:stop]:
             yield octets
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """The octets [start, stop)."""
-        return self.octets[start:stop]
+        return self.at_hand[start:stop]
 
 
 class LargeMessage:
     """`RawMessage` read part by part, the next one while the caller is busy with this one."""
+
+    at_hand = None
 
     def __init__(self, database: Database, message_id: MessageId, size: int, origin: str | None) -> None:
         self.size = size
@@ -189,15 +191,13 @@ class Blobs:
     async def _fetch(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Fetched:
         removals = self._kept.removals
         rows = await self._database.fetch(_OPEN, {"account_id": account_id, "message_ids": message_ids})
-        fetched: dict[MessageId, RawMessage] = {}
-        for message_id, size, origin, octets in rows:
-            if size > SMALL_OCTETS:
-                fetched[message_id] = LargeMessage(self._database, message_id, size, origin)
-            elif octets is not None:  # else it has just gone
-                fetched[message_id] = small = SmallMessage(octets, origin)
-                self._kept.keep(account_id, message_id, small, removals)
-        return fetched
+        small = {row[0]: SmallMessage(row.octets, row.origin) for row in rows if row.octets is not None}
+        self._kept.keep(account_id, small, removals)
+        if len(small) == len(rows):
+            return small
+        large = [row for row in rows if row.size > SMALL_OCTETS]  # what else has no octets has just gone
+        return {**small, **{row[0]: LargeMessage(self._database, row[0], row.size, row.origin) for row in large}}
 
 
 def _weigh(message: SmallMessage) -> int:
-    return len(message.octets) + KEPT_OVERHEAD_OCTETS
+    return len(message.at_hand) + KEPT_OVERHEAD_OCTETS

@@ -94,9 +94,9 @@ class Contents:
         read: dict[MessageId, T] = {}
         for start in range(0, len(missing), MESSAGES_A_QUERY):
             wanted = missing[start : start + MESSAGES_A_QUERY]
-            for row in await self._database.fetch(statement, {"account_id": account_id, "message_ids": wanted}):
-                read[row[0]] = value = parse(row)
-                kept.keep(account_id, row[0], value, removals)
+            rows = await self._database.fetch(statement, {"account_id": account_id, "message_ids": wanted})
+            read |= {row[0]: parse(row) for row in rows}
+        kept.keep(account_id, read, removals)
         return [
             read.get(message_id) if value is None else value
             for message_id, value in zip(message_ids, found, strict=True)

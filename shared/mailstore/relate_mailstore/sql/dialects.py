@@ -6,8 +6,8 @@ and prepared statements holds it: `= ANY ($1)` there, `IN (SELECT value FROM jso
 
 import json
 from collections.abc import Collection
+from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -60,11 +60,12 @@ class ListOf(TypeDecorator[Collection[Any]]):
     def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
         """Any collection, a range among them, as the database takes it."""
         items = list(value or ())
-        return items if dialect.name == POSTGRESQL else json.dumps(items, default=_encode_item)
+        if dialect.name == POSTGRESQL:
+            return items
+        return json.dumps([*map(_hex, items)] if isinstance(self.item, Uuid) else items)
 
 
-def _encode_item(item: object) -> str:
-    return item.hex if isinstance(item, UUID) else str(item)
+_hex = attrgetter("hex")
 
 
 def numbers(name: str) -> BindParameter[Any]:

@@ -1,7 +1,7 @@
 """Caches bounded by octets: what was asked for longest ago makes room."""
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from typing import Generic, TypeVar
 
@@ -70,16 +70,19 @@ class KeptOfMessages(Generic[V]):
         deque(map(self._values.move_to_end, touched), maxlen=0)
         return found
 
-    def keep(self, account_id: AccountId, message_id: MessageId, value: V, removals: int) -> None:
-        """Keep a value that was asked for when there were so many `removals`.
+    def keep(self, account_id: AccountId, values: Mapping[MessageId, V], removals: int) -> None:
+        """Keep values of messages that were asked for when there were so many `removals`.
 
-        If there are more by now it is not kept: it may be of a message that is gone since.
+        If there are more by now they are not kept: one may be of a message that is gone since.
         """
         if removals != self.removals:
             return
-        self._drop((account_id, message_id))
-        self._values[account_id, message_id] = value
-        self.octets += self._weigh(value)
+        for message_id, value in values.items():
+            key = account_id, message_id
+            if key in self._values:
+                self._drop(key)
+            self._values[key] = value
+            self.octets += self._weigh(value)
         while self.octets > self._limit:
             _, oldest = self._values.popitem(last=False)
             self.octets -= self._weigh(oldest)
@@ -88,8 +91,8 @@ class KeptOfMessages(Generic[V]):
         """These are gone from this account."""
         for message_id in message_ids:
             self.removals += 1
-            self._drop((account_id, message_id))
+            if (account_id, message_id) in self._values:
+                self._drop((account_id, message_id))
 
     def _drop(self, key: tuple[AccountId, MessageId]) -> None:
-        if key in self._values:
-            self.octets -= self._weigh(self._values.pop(key))
+        self.octets -= self._weigh(self._values.pop(key))

@@ -169,23 +169,23 @@ def test_what_is_kept_of_messages_holds_to_its_octets_and_lets_go_of_the_oldest(
     kept: KeptOfMessages[bytes] = KeptOfMessages(10, len)
     ids = [MessageId(UUID(int=number)) for number in range(5)]
     for message_id in ids[:3]:
-        kept.keep(ANN, message_id, b"abc", 0)
+        kept.keep(ANN, {message_id: b"abc"}, 0)
     assert kept.find(ANN, [ids[0], ids[4]]) == [b"abc", None]
-    kept.keep(ANN, ids[3], b"abcd", 0)
+    kept.keep(ANN, {ids[3]: b"abcd"}, 0)
     assert kept.find(ANN, ids) == [b"abc", None, b"abc", b"abcd", None]
-    kept.keep(ANN, ids[3], b"", 0)
+    kept.keep(ANN, {ids[3]: b""}, 0)
     assert (len(kept), kept.octets) == (3, 6)
-    kept.keep(ANN, ids[4], bytes(11), 0)
+    kept.keep(ANN, {ids[4]: bytes(11)}, 0)
     assert (len(kept), kept.octets) == (0, 0)
 
 
 def test_what_is_kept_of_messages_is_kept_for_an_account() -> None:
     kept: KeptOfMessages[bytes] = KeptOfMessages(10, len)
     message_id = MessageId(UUID(int=1))
-    kept.keep(ANN, message_id, b"a", 0)
+    kept.keep(ANN, {message_id: b"a"}, 0)
     assert kept.find(AccountId(2), [message_id]) == [None]
     kept.forget(AccountId(2), [message_id])
-    kept.keep(ANN, MessageId(UUID(int=2)), b"b", 0)  # was asked for before that
+    kept.keep(ANN, {MessageId(UUID(int=2)): b"b"}, 0)  # was asked for before that
     assert kept.find(ANN, [message_id, MessageId(UUID(int=2))]) == [b"a", None]
 
 
