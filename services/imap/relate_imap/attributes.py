@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import compress, repeat
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from relate_imap import responses
 from relate_imap.commands import Attribute, BinarySize, Body, Item
@@ -20,7 +20,7 @@ from relate_mailstore.ports import RawMessage
 from relate_mailstore.types import Entry, MessageId, MessageIndex, Rendering
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Messages that are answered together, and what was asked of the store for all of them."""
 
@@ -36,13 +36,14 @@ class Batch:
         """What the store is asked for."""
         return [*map(_message_id, self.entries)]
 
-    def learn(self, field: str, answers: Sequence[object]) -> "Batch":
-        """With one more answer for each message, without those of which the store had none: they are gone."""
-        fields: dict[str, Sequence[Any]] = {name: getattr(self, name) for name in self.__slots__} | {field: answers}
+    def learn(self, field: str, answers: Sequence[object]) -> None:
+        """One more answer of the store for each message. Those of which it had none are gone, and no longer in it."""
+        setattr(self, field, answers)
+        if all(answers):  # nearly always: an empty header counts as none here, and is looked at again
+            return
         there = [answer is not None for answer in answers]
-        if not all(there):
-            fields = {name: [*compress(values, there)] for name, values in fields.items()}
-        return Batch(**fields)
+        for name in self.__slots__:
+            setattr(self, name, [*compress(getattr(self, name), there)])
 
 
 Column = Callable[[Batch], Iterable[object]]

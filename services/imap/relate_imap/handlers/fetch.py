@@ -1,6 +1,6 @@
 """FETCH and UID FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162) and PARTIAL (RFC 9394)."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise, repeat
 
@@ -102,7 +102,7 @@ def _batch(picked: Sequence[Numbered]) -> Batch:
     return Batch([number for number, _ in picked], [entry for _, entry in picked])
 
 
-def _portions(picked: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+def _by_octets(picked: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
     """Messages that are opened together."""
     portion, octets = list[Numbered](), 0
     for numbered in picked:
@@ -134,13 +134,15 @@ class _Fetching:
     async def chunks(self) -> AsyncIterator[bytes | Answer]:
         """The responses, and how it went."""
         try:
-            if self.plan.bodies:
-                async for chunk in self._with_bodies():
-                    yield chunk
-            else:
-                for start in range(0, len(self.picked), step := self._step):
-                    batch = await self._ask(_batch(self.picked[start : start + step]))
+            for picked, following in pairwise(chain(self._portions(), [()])):
+                batch = _batch(picked)
+                await self._ask(batch)
+                if not self.plan.bodies:
                     yield b"".join(self.plan.lines(batch))
+                    continue
+                await self._open(batch, following)
+                async for chunk in self._contents(batch):
+                    yield chunk
         except StoreError as error:
             yield self._with_facts(answers.from_error(error))
         else:
@@ -148,38 +150,33 @@ class _Fetching:
                 self.conversation.selected.tell(self.changed)
             yield self._with_facts(self.refused or self._completed())
 
-    @property
-    def _step(self) -> int:
-        if self.plan.needs_headers:
-            return WITH_HEADERS
-        return RENDERED if self.plan.needs_renderings else FROM_MEMORY
+    def _portions(self) -> Iterable[Sequence[Numbered]]:
+        """What is answered together."""
+        if self.plan.bodies:
+            return _by_octets(self.picked)
+        step = WITH_HEADERS if self.plan.needs_headers else RENDERED if self.plan.needs_renderings else FROM_MEMORY
+        return (self.picked[start : start + step] for start in range(0, len(self.picked), step))
 
-    async def _ask(self, batch: Batch) -> Batch:
+    async def _ask(self, batch: Batch) -> None:
         """What the plan needs of all messages of a batch; those that are gone are no longer in it."""
-        store, account, asked = self.conversation.context.store, self.conversation.account, len(batch.entries)
-        if self.plan.needs_renderings:
-            batch = batch.learn("renderings", await store.renderings(account, batch.ids))
-        if self.plan.needs_headers:
-            batch = batch.learn("headers", await store.headers(account, batch.ids))
-        if self.plan.needs_index:
-            batch = batch.learn("indexes", await store.indexes(account, batch.ids))
+        plan, store, account = self.plan, self.conversation.context.store, self.conversation.account
+        asked = len(batch.entries)
+        if plan.needs_renderings:
+            batch.learn("renderings", await store.renderings(account, batch.ids))
+        if plan.needs_headers:
+            batch.learn("headers", await store.headers(account, batch.ids))
+        if plan.needs_index:
+            batch.learn("indexes", await store.indexes(account, batch.ids))
         self.gone = self.gone or len(batch.entries) < asked
-        return batch
 
-    async def _open(self, batch: Batch, ahead: Sequence[Numbered]) -> Batch:
-        """The same with the messages opened; what is ahead will be asked for next."""
+    async def _open(self, batch: Batch, following: Sequence[Numbered]) -> None:
+        """Open the messages; those that will be asked for next are fetched while these are sent."""
+        view, asked = self.conversation.selected, len(batch.entries)
+        ahead = following or view.upcoming(self.picked[0][0], self.picked[-1][0])
         ids = [entry.message_id for _, entry in ahead]
-        opened = await self.conversation.context.store.open_all(self.conversation.account, batch.ids, ids)
-        self.gone = self.gone or None in opened
-        return batch.learn("opened", opened)
-
-    async def _with_bodies(self) -> AsyncIterator[bytes]:
-        """Batch after batch, the next one opened while one is sent."""
-        for picked, following in pairwise(chain(_portions(self.picked), [()])):
-            ahead = following or self.conversation.selected.upcoming(self.picked[0][0], self.picked[-1][0])
-            batch = await self._open(await self._ask(_batch(picked)), ahead)
-            async for chunk in self._contents(batch):
-                yield chunk
+        store, account = self.conversation.context.store, self.conversation.account
+        batch.learn("opened", await store.open_all(account, batch.ids, ids))
+        self.gone = self.gone or len(batch.entries) < asked
 
     async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
         """Those that are at hand are put together, all others are read as they are sent."""

@@ -122,7 +122,7 @@ class Blobs:
 
         Where there has to be a query and it has room for them, those ahead come by the same.
         """
-        opened: list[RawMessage | None] = [*self._kept.find(account_id, message_ids)]
+        opened: Sequence[RawMessage | None] = self._kept.find(account_id, message_ids)
         if not all(opened):
             missing = [message_id for message_id, raw in zip(message_ids, opened, strict=True) if raw is None]
             fetched = await self._fetch_or_await(account_id, missing, ahead)
