@@ -443,7 +443,8 @@ async def test_who_reads_one_by_one_in_order_has_the_next_ones_fetched_meanwhile
     room = await open_mailroom(*[SIMPLE] * 100, store=store)
     for number in range(1, 101):
         await on_fetch(room.conversation, replace(command(WHOLE), numbers=make_set([(number, number)])))
-    assert store.opened == []
+    assert {together for together, _ in store.opened} == {1}
+    assert {number: ahead for number, (_, ahead) in enumerate(store.opened, 1) if ahead} == {1: 64, 33: 32, 65: 3}
 
 
 @pytest.mark.parametrize("raw", corpus.odd().values(), ids=corpus.odd())

@@ -29,17 +29,18 @@ UID, FLAGS, MODSEQ = Item("UID"), Item("FLAGS"), Item("MODSEQ")
 
 
 async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
-    """What is known at once is answered at once; all else goes out as it is read."""
+    """What is known or read at once is answered at once; all else goes out as it is read."""
     _note_condstore(conversation, command)
     vanished = await _vanished(conversation, command)
     picked = _pick(conversation, command)
     picked, changed = await _mark_seen(conversation, command, picked)
     plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), _reader(conversation))
-    if plan.in_memory and len(picked) <= FROM_MEMORY:
-        return ok("Fetch completed", untagged=vanished + b"".join(plan.lines(_batch(picked))))
-    return Answer(
-        "OK", "Fetch completed", untagged=vanished, body=_Fetching(conversation, plan, picked, changed).chunks()
-    )
+    fetching = _Fetching(conversation, plan, picked, changed)
+    batch = await fetching.next_batch()
+    whole = fetching.whole(batch)
+    if whole is not None:
+        return fetching.completed(vanished + whole)
+    return Answer("OK", "Fetch completed", untagged=vanished, body=fetching.chunks(batch))
 
 
 def _note_condstore(conversation: Conversation, command: Fetch) -> None:
@@ -116,7 +117,7 @@ def _by_octets(picked: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
         yield portion
 
 
-@dataclass(slots=True)
+@dataclass
 class _Fetching:
     """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3).
 
@@ -131,24 +132,58 @@ class _Fetching:
     gone: bool = False
     refused: Answer | None = None
 
-    async def chunks(self) -> AsyncIterator[bytes | Answer]:
-        """The responses, and how it went."""
+    def __post_init__(self) -> None:
+        self._todo = pairwise(chain(self._portions(), [()]))
+        self._following: Sequence[Numbered] = ()
+
+    async def next_batch(self) -> Batch | None:
+        """The next messages that are answered together, with what the store has of them; None after the last."""
+        picked, self._following = next(self._todo, ((), ()))
+        if not picked:
+            return None
+        batch = _batch(picked)
+        await self._ask(batch)
+        if self.plan.bodies:
+            await self._open(batch)
+        return batch
+
+    def whole(self, batch: Batch | None) -> bytes | None:
+        """All there is to say, if this batch is all there is and its messages are at hand; else None."""
+        if batch is None:
+            return b""
+        if self._following:
+            return None
+        if not self.plan.bodies:
+            return b"".join(self.plan.lines(batch))
+        if sum(raw.size for raw in batch.opened) > GATHERED:
+            return None
+        responses = [contents.at_once(head, self.plan.bodies) for head, contents in self._contents(batch)]
+        if None in responses:
+            return None
+        self.retrieved = len(responses) if self.plan.shows_content else 0
+        return b"".join(filter(None, responses))
+
+    def completed(self, untagged: bytes = b"") -> Answer:
+        """It is done. What was changed was told, and is no news."""
+        self.conversation.selected.tell(self.changed)
+        if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
+            return self._with_facts(ok("Some messages were already expunged", "EXPUNGEISSUED", untagged))
+        return self._with_facts(ok("Fetch completed", untagged=untagged))
+
+    async def chunks(self, batch: Batch | None) -> AsyncIterator[bytes | Answer]:
+        """The responses, of a batch and all that follow, and how it went."""
         try:
-            for picked, following in pairwise(chain(self._portions(), [()])):
-                batch = _batch(picked)
-                await self._ask(batch)
-                if not self.plan.bodies:
+            while batch is not None:
+                if self.plan.bodies:
+                    async for chunk in self._read(batch):
+                        yield chunk
+                else:
                     yield b"".join(self.plan.lines(batch))
-                    continue
-                await self._open(batch, following)
-                async for chunk in self._contents(batch):
-                    yield chunk
+                batch = await self.next_batch()
         except StoreError as error:
             yield self._with_facts(answers.from_error(error))
         else:
-            if self.refused is None:
-                self.conversation.selected.tell(self.changed)
-            yield self._with_facts(self.refused or self._completed())
+            yield self._with_facts(self.refused) if self.refused else self.completed()
 
     def _portions(self) -> Iterable[Sequence[Numbered]]:
         """What is answered together."""
@@ -169,20 +204,23 @@ class _Fetching:
             batch.learn("indexes", await store.indexes(account, batch.ids))
         self.gone = self.gone or len(batch.entries) < asked
 
-    async def _open(self, batch: Batch, following: Sequence[Numbered]) -> None:
+    async def _open(self, batch: Batch) -> None:
         """Open the messages; those that will be asked for next are fetched while these are sent."""
         view, asked = self.conversation.selected, len(batch.entries)
-        ahead = following or view.upcoming(self.picked[0][0], self.picked[-1][0])
+        ahead = self._following or view.upcoming(self.picked[0][0], self.picked[-1][0])
         ids = [entry.message_id for _, entry in ahead]
         store, account = self.conversation.context.store, self.conversation.account
         batch.learn("opened", await store.open_all(account, batch.ids, ids))
         self.gone = self.gone or len(batch.entries) < asked
 
-    async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
+    def _contents(self, batch: Batch) -> Iterator[tuple[bytes, Contents]]:
+        """The beginning of each response, and what it is about."""
+        return zip(self.plan.lines(batch), map(Contents, batch.opened, batch.indexes or repeat(None)), strict=True)
+
+    async def _read(self, batch: Batch) -> AsyncIterator[bytes]:
         """Those that are at hand are put together, all others are read as they are sent."""
         ready, octets = list[bytes](), 0
-        for head, raw, index in zip(self.plan.lines(batch), batch.opened, batch.indexes or repeat(None), strict=False):
-            contents = Contents(raw, index)
+        for head, contents in self._contents(batch):
             response = contents.at_once(head, self.plan.bodies)
             if response is not None:
                 ready.append(response)
@@ -192,12 +230,12 @@ class _Fetching:
                 yield b"".join(ready)
                 ready, octets = [], 0
             if response is None:
-                async for chunk in self._read(head, contents):
+                async for chunk in self._stream(head, contents):
                     yield chunk
         if ready:
             yield b"".join(ready)
 
-    async def _read(self, head: bytes, contents: Contents) -> AsyncIterator[bytes]:
+    async def _stream(self, head: bytes, contents: Contents) -> AsyncIterator[bytes]:
         """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
         pieces = gather(contents.response(head, self.plan.bodies))
         try:
@@ -214,11 +252,6 @@ class _Fetching:
         except StoreError as error:
             raise UnfinishedLiteral("a message could not be read to its end") from error
         self.retrieved += self.plan.shows_content
-
-    def _completed(self) -> Answer:
-        if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
-            return ok("Some messages were already expunged", "EXPUNGEISSUED")
-        return ok("Fetch completed")
 
     def _with_facts(self, answer: Answer) -> Answer:
         return replace(answer, facts=Facts(messages_retrieved=self.retrieved)) if self.retrieved else answer
