@@ -90,11 +90,11 @@ def rename_mailbox(connection: Connection, account_id: AccountId, name: str, new
     return Done(None, [Step(mailbox, taken=True, whole=False) for mailbox in there if mailbox.id in renamed])
 
 
-def take_recent(connection: Connection, account_id: AccountId, mailbox_id: MailboxId) -> int:
-    """The first UID that is recent; none is, for the next one who asks. Raises MailboxNotFound."""
+def take_recent(connection: Connection, account_id: AccountId, mailbox_id: MailboxId) -> tuple[int, int]:
+    """The first UID that is recent, and the next UID: that, for who asks next. Raises MailboxNotFound."""
     mailbox = lock_mailbox(connection, account_id, mailbox_id)
     connection.execute(_TAKE_RECENT, {"of_account": account_id, "of_mailbox": mailbox_id})
-    return mailbox.recent
+    return mailbox.recent, mailbox.uid_next
 
 
 async def first_recent(database: Database, account_id: AccountId, mailbox_id: MailboxId) -> tuple[int, int]:

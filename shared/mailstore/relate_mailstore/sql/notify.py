@@ -18,6 +18,7 @@ from sqlalchemy import Connection, bindparam, column, func, select
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import ListOf, numbers, one_of
+from relate_mailstore.sql.gathered import Gathered
 from relate_mailstore.sql.heard import Heard
 from relate_mailstore.sql.mailboxes import STEP, Step, advanced_by
 from relate_mailstore.sql.prepared import run
@@ -57,6 +58,9 @@ class Notices(Protocol):
     def committed(self, changes: Collection[Change]) -> None:
         """The transaction is durable."""
 
+    async def catch_up(self) -> bool:
+        """Hear of all that was committed before this was called, by whomever; whether that could be done."""
+
     def subscribe(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """The changes of an account, from now on."""
 
@@ -75,6 +79,7 @@ class PostgresNotices:
         self._subscriptions = Subscriptions()
         self._database = database
         self._side = side
+        self._round_trip: Gathered[None, None] = Gathered(self._ask)
         self._breaks = 0  # in listening, and notices that did not say enough
         self._unseen: set[AccountId] = set()
         self._look = asyncio.Event()
@@ -91,6 +96,14 @@ class PostgresNotices:
         """PostgreSQL tells the subscribers of this process, too."""
         self.heard.hear(changes)
 
+    async def catch_up(self) -> bool:
+        """Ask the connection that listens for an answer; those who wait at the same time share it."""
+        try:
+            await self._round_trip(None)
+        except StoreUnavailable:
+            return False
+        return True
+
     def subscribe(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
         """The changes of an account, from now on."""
         return self._subscriptions.subscribe(account_id)
@@ -101,9 +114,15 @@ class PostgresNotices:
 
     async def close(self) -> None:
         """Look up no more."""
+        await self._round_trip.close()
         if self._looking is not None:
             self._looking.cancel()
             await asyncio.wait([self._looking])
+
+    async def _ask(self, waiting: Sequence[None]) -> Sequence[None]:
+        """PostgreSQL gives notices before it answers, and has them before whoever committed is answered."""
+        await self._side.round_trip()
+        return waiting
 
     def _epoch(self) -> object:
         return self._breaks if self._side.up else None

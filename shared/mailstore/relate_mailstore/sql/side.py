@@ -19,6 +19,8 @@ FIRST_RETRY_SECONDS = 0.1  # a server that restarts is back in a moment
 LAST_RETRY_SECONDS = 5.0  # one that does not is asked gently
 HEARTBEAT_SECONDS = 30.0  # a peer that vanished without a word is found out by this and the command timeout
 
+_NOTHING = "SELECT"  # the cheapest statement: no columns, and neither parsed nor described beforehand
+
 _log = structlog.get_logger(__name__)
 
 SetUp = Callable[[asyncpg.Connection], Awaitable[None]]
@@ -58,6 +60,14 @@ class SideConnection:
             with database_errors:
                 rows: Sequence[Any] = await self._connection.fetch(statement, *values)
                 return rows
+
+    async def round_trip(self) -> None:
+        """Have the server answer: what it had to tell before it was asked, it tells first. Raises StoreUnavailable."""
+        async with self._asking:
+            if self._connection is None:
+                raise StoreUnavailable("the side connection to the database is down")
+            with database_errors:
+                await self._connection.execute(_NOTHING)
 
     async def close(self) -> None:
         """Disconnect; locks and subscriptions end with the connection."""

@@ -1,8 +1,9 @@
 """Mailboxes with all their entries, kept by the process and brought up to date by modseq.
 
 Whether one is up to date is asked with each call: notices come later than commits, and a session must see what another
-process stored before it. If not, one statement reads what has a later modseq together with the mailbox's numbers: a
-statement sees one state of the database, and as modseqs are given under the row's lock, none is hidden behind a later.
+process stored before it. So what is on its way is waited for. If something was heard, one statement reads what has a
+later modseq together with the mailbox's numbers: a statement sees one state of the database, and as modseqs are given
+under the row's lock, none is hidden behind a later.
 """
 
 import asyncio
@@ -19,8 +20,8 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.gathered import Gathered
-from relate_mailstore.sql.heard import Heard
 from relate_mailstore.sql.mailboxes import Place, Step, find_mailboxes
+from relate_mailstore.sql.notify import Notices
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
 from relate_mailstore.sql.schema import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
@@ -68,11 +69,13 @@ _modseq_before = attrgetter("mailbox.highest_modseq")
 class Snapshots:
     """The snapshots that were asked for last."""
 
-    def __init__(self, database: Database, heard: Heard) -> None:
+    def __init__(self, database: Database, notices: Notices) -> None:
         self._database = database
         self._find: Gathered[Place, Mailbox | None] = Gathered(partial(find_mailboxes, database))
-        self._heard = heard
+        self._catch_up = notices.catch_up
+        self._heard = notices.heard
         self._kept: OrderedDict[MailboxId, Snapshot] = OrderedDict()
+        self._ids: dict[Place, MailboxId] = {}  # of those that are kept
         self._learned: dict[MailboxId, list[Step]] = {}
         self._entries = 0
 
@@ -82,15 +85,17 @@ class Snapshots:
 
     async def mailbox(self, account_id: AccountId, name: str) -> Mailbox:
         """A mailbox as it is now. Raises MailboxNotFound."""
-        mailbox = await self._find((account_id, stored_name(name)))
-        if mailbox is None:
-            raise MailboxNotFound(f"account {account_id}")
-        return mailbox
+        place = account_id, stored_name(name)
+        known = await self._current(place)
+        return known.mailbox if known is not None else await self._ask(place)
 
     async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
         """A mailbox as it is now; the same object as long as it is the same. Raises MailboxNotFound."""
+        place = account_id, stored_name(name)
+        if current := await self._current(place):
+            return current
         stamp = self._heard.stamp()
-        mailbox = await self.mailbox(account_id, name)
+        mailbox = await self._ask(place)
         self._heard.read(mailbox.id, stamp)
         known = self._recall(mailbox.id)
         if known is None or not _supersedes(mailbox, known.mailbox):
@@ -105,6 +110,28 @@ class Snapshots:
         self._keep(snapshot)
         return snapshot
 
+    async def _current(self, place: Place) -> Snapshot | None:
+        """What is kept of a mailbox, if it still is so, but for `recent`: who takes that is no change that is told of.
+
+        Messages may be \\Recent to more than one then, which is allowed where it cannot be known (RFC 3501 §2.3.2).
+        """
+        mailbox_id = self._ids.get(place)
+        if mailbox_id is None or not await self._catch_up():
+            return None
+        known = self._recall(mailbox_id)
+        if known is None or _place(known) != place:
+            return None
+        if not self._heard.is_current(mailbox_id, known.mailbox.highest_modseq):
+            return None
+        self._kept.move_to_end(mailbox_id)
+        return known
+
+    async def _ask(self, place: Place) -> Mailbox:
+        mailbox = await self._find(place)
+        if mailbox is None:
+            raise MailboxNotFound(f"account {place[0]}")
+        return mailbox
+
     async def refresh(self, snapshot: Snapshot) -> Snapshot:
         """The mailbox as it is now, by its id; no query if nothing was heard of it. Raises MailboxNotFound."""
         known = self._recall(snapshot.mailbox.id)
@@ -117,6 +144,12 @@ class Snapshots:
             self._keep(known)
         unchanged = known.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
         return snapshot if unchanged and _supersedes(known.mailbox, snapshot.mailbox) else known
+
+    def learn_recent(self, mailbox_id: MailboxId, recent: int) -> None:
+        """Messages before this UID are not \\Recent any more."""
+        known = self._kept.get(mailbox_id)
+        if known is not None and known.mailbox.recent < recent:
+            self._kept[mailbox_id] = replace(known, mailbox=replace(known.mailbox, recent=recent))
 
     def learn(self, step: Step) -> None:
         """This process committed this: where the mailbox is kept, it need not be read for that."""
@@ -164,17 +197,28 @@ class Snapshots:
         before = self._kept.get(snapshot.mailbox.id)
         if before is not None and _is_later(before.mailbox, snapshot.mailbox):
             return  # somebody who asked later was faster
+        if before is not None:
+            self._unplace(before)
+        self._ids[_place(snapshot)] = snapshot.mailbox.id
         self._kept[snapshot.mailbox.id] = snapshot
         self._kept.move_to_end(snapshot.mailbox.id)
         self._entries += _weight(snapshot) - (_weight(before) if before is not None else 0)
         while self._entries > CACHE_ENTRIES and len(self._kept) > 1:
             mailbox_id, oldest = self._kept.popitem(last=False)
             self._learned.pop(mailbox_id, None)
+            self._unplace(oldest)
             self._entries -= _weight(oldest)
+
+    def _unplace(self, snapshot: Snapshot) -> None:
+        """What was renamed may have left its name to another mailbox."""
+        place = _place(snapshot)
+        if self._ids.get(place) == snapshot.mailbox.id:
+            del self._ids[place]
 
     async def forget_all(self, connection: object = None) -> None:
         """A database that is back after a crash may have lost changes of flags that are kept here."""
         self._kept.clear()
+        self._ids.clear()
         self._learned.clear()
         self._entries = 0
 
@@ -209,6 +253,10 @@ def _supersedes(one: Mailbox, other: Mailbox) -> bool:
 def _is_later(one: Mailbox, other: Mailbox) -> bool:
     """The same modseq is no later: which messages are \\Recent changes without."""
     return one.uid_validity == other.uid_validity and one.highest_modseq > other.highest_modseq
+
+
+def _place(snapshot: Snapshot) -> Place:
+    return snapshot.mailbox.account_id, snapshot.mailbox.name
 
 
 def _weight(snapshot: Snapshot) -> int:

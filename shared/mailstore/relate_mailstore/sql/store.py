@@ -101,7 +101,7 @@ class SqlMailStore:
         self._remove = Removals(self._database, self._reserve)
         self._commits: GroupCommit[Accepted, Receipt] = GroupCommit(self._store_batch)
         self._flags: GroupCommit[FlagRequest, Flagged] = GroupCommit(self._change_flags, BATCH_UIDS)
-        self._snapshots = Snapshots(self._database, self._notices.heard)
+        self._snapshots = Snapshots(self._database, self._notices)
         if self._side:
             self._side.on_connect(self._snapshots.forget_all)
         self._blobs = Blobs(self._database)
@@ -202,10 +202,12 @@ class SqlMailStore:
     async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
         """The first UID that was not there at the call before; a query where nothing arrived since."""
         recent, uid_next = await namespace.first_recent(self._database, account_id, mailbox_id)
-        if recent == uid_next:
-            return recent
-        # Without which no mailbox is selected, and so nothing in it removed.
-        return await self._remove(partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id))
+        if recent < uid_next:
+            # Without which no mailbox is selected, and so nothing in it removed.
+            take = partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id)
+            recent, uid_next = await self._remove(take)
+        self._snapshots.learn_recent(mailbox_id, uid_next)
+        return recent
 
     async def append(
         self,

@@ -40,11 +40,14 @@ class FileVersion:
 
     def __call__(self) -> int:
         """The version, asked for anew when it is too old."""
-        now = time.monotonic()
-        if now >= self._until:
-            self._version = self._ask()
-            self._until = now + POLL_SECONDS
+        if time.monotonic() >= self._until:
+            self.renew()
         return self._version
+
+    def renew(self) -> None:
+        """Ask for it anew: some microseconds."""
+        self._version = self._ask()
+        self._until = time.monotonic() + POLL_SECONDS
 
     def close(self) -> None:
         """Let go of the file."""
@@ -82,6 +85,11 @@ class FileNotices:
         """Tell the subscribers at once."""
         self.heard.hear(changes)
         self._tell(changes)
+
+    async def catch_up(self) -> bool:
+        """See whether the file is another one than it was."""
+        self._version.renew()
+        return True
 
     @asynccontextmanager
     async def subscribe(self, account_id: AccountId) -> AsyncIterator[AsyncIterator[Change]]:

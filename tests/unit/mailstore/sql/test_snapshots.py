@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql import snapshots
 from relate_mailstore.sql import watch as file_watch
 from relate_mailstore.sql.snapshots import merge
@@ -40,14 +41,68 @@ def test_merging_is_what_a_dictionary_would_do(known: set[int], changed: set[int
     assert merged == tuple(expected[uid] for uid in sorted(expected))
 
 
-async def test_an_unchanged_mailbox_costs_one_query_and_is_the_same_object(
+async def snapshot_that_is_certain(store: SqlMailStore, account_id: AccountId) -> Snapshot:
+    """Of a message. The notice of its delivery may come while the mailbox is read for the first time."""
+    await store.deliver(delivery(account_id))
+    await store.snapshot(account_id)
+    return await store.snapshot(account_id)
+
+
+async def test_an_unchanged_mailbox_costs_no_query_and_is_the_same_object(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    await store.deliver(delivery(alice))
-    before = await store.snapshot(alice)
+    before = await snapshot_that_is_certain(store, alice)
     with Statements(engine) as statements:
         assert await store.snapshot(alice) is before
-    assert len(statements) == 1
+        assert await store.mailbox(alice, "inbox") == before.mailbox
+    assert len(statements) == 0
+
+
+async def test_messages_are_recent_to_one_of_all_processes_and_to_nobody_else_in_that_one(
+    database_url: str, store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    before = await snapshot_that_is_certain(store, alice)
+    async with opened(database_url) as (_, other):
+        mailbox = await other.mailbox(alice)
+        assert await store.take_recent(alice, mailbox.id) == 1
+        after = await store.snapshot(alice)
+        assert (before.mailbox.recent, after.mailbox.recent, after.entries) == (1, 2, before.entries)
+        assert await other.take_recent(alice, mailbox.id) == 2
+        with Statements(engine) as statements:
+            assert await store.snapshot(alice) is after
+        assert len(statements) == 0
+
+
+async def test_what_another_process_has_committed_is_seen_at_once(
+    database_url: str, store: SqlMailStore, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    inbox = (await store.mailbox(alice)).id
+    async with opened(database_url) as (_, other):
+        for number in range(50):
+            change = FlagChange(add=Flag.SEEN) if number % 2 else FlagChange(remove=Flag.SEEN)
+            changed = await other.set_flags(alice, inbox, [1], change)
+            assert (await store.snapshot(alice)).entries == changed.entries
+            await store.snapshot(alice)
+
+
+async def test_a_name_is_that_of_another_mailbox_as_soon_as_another_process_renamed(
+    database_url: str, store: SqlMailStore, alice: AccountId
+) -> None:
+    await store.create_mailbox(alice, "a")
+    one = await store.snapshot(alice, "a")
+    assert await store.snapshot(alice, "a") is one
+    async with opened(database_url) as (_, other):
+        await other.rename_mailbox(alice, "a", "b")
+        with pytest.raises(MailboxNotFound):
+            await store.snapshot(alice, "a")
+        two = await other.create_mailbox(alice, "a")
+        assert (await store.snapshot(alice, "a")).mailbox == two
+        assert (await store.snapshot(alice, "b")).mailbox.id == one.mailbox.id
+        assert (await store.snapshot(alice, "a")).mailbox == two
+        await other.delete_mailbox(alice, "a")
+        with pytest.raises(MailboxNotFound):
+            await store.snapshot(alice, "a")
 
 
 async def test_a_change_of_others_is_read_with_one_query_more_and_reads_nothing_else(
@@ -115,9 +170,15 @@ async def test_what_nobody_asks_for_is_not_learned_without_end(
     assert len((await store.refresh(before)).entries[0].keywords) == 9
 
 
-async def test_a_change_of_the_mailbox_is_seen_though_no_entry_changed(
-    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+async def deaf() -> bool:
+    """Nobody listens, as when the database was restarted."""
+    return False
+
+
+async def test_where_nothing_can_be_heard_a_mailbox_is_asked_for(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(store._snapshots, "_catch_up", deaf)
     await store.deliver(delivery(Destination(alice, "Sent")))
     before = await store.snapshot(alice, "Sent")
     async with engine.begin() as connection:
@@ -126,10 +187,13 @@ async def test_a_change_of_the_mailbox_is_seen_though_no_entry_changed(
     assert after == replace(before, mailbox=replace(before.mailbox, special_use=""))
 
 
-async def test_a_restored_backup_is_read_anew(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+async def test_a_restored_backup_is_read_anew(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for _ in range(3):
         await store.deliver(delivery(alice))
     await store.snapshot(alice)
+    monkeypatch.setattr(store._snapshots, "_catch_up", deaf)
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM entries WHERE uid > 1"))
         await connection.execute(
@@ -181,6 +245,7 @@ async def watch(store: SqlMailStore, account_id: AccountId, done: asyncio.Event)
     seen = []
     while not done.is_set():
         seen.append(await store.snapshot(account_id))
+        await asyncio.sleep(0)  # it may be at hand
     return seen
 
 
