@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, pairwise, repeat
 
 from relate_imap import answers, responses
-from relate_imap.answers import Answer, Refused, ok
+from relate_imap.answers import Answer, Refused
 from relate_imap.attributes import Batch, Plan, Reader, make_plan
 from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
@@ -17,7 +17,7 @@ from relate_imap.selected import Numbered
 from relate_imap.sequences import make_set
 from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.types import Entry, FlagChange
-from relate_wire.reply import Facts
+from relate_wire.reply import NOTHING, Facts
 
 # How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
 # about; as their headers fit into memory, be they as long as they may; as are opened together,
@@ -167,8 +167,10 @@ class _Fetching:
         """It is done. What was changed was told, and is no news."""
         self.conversation.selected.tell(self.changed)
         if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
-            return self._with_facts(ok("Some messages were already expunged", "EXPUNGEISSUED", untagged))
-        return self._with_facts(ok("Fetch completed", untagged=untagged))
+            return Answer(
+                "OK", "Some messages were already expunged", "EXPUNGEISSUED", untagged=untagged, facts=self._facts
+            )
+        return Answer("OK", "Fetch completed", untagged=untagged, facts=self._facts)
 
     async def chunks(self, batch: Batch | None) -> AsyncIterator[bytes | Answer]:
         """The responses, of a batch and all that follow, and how it went."""
@@ -181,9 +183,9 @@ class _Fetching:
                     yield b"".join(self.plan.lines(batch))
                 batch = await self.next_batch()
         except StoreError as error:
-            yield self._with_facts(answers.from_error(error))
+            yield replace(answers.from_error(error), facts=self._facts)
         else:
-            yield self._with_facts(self.refused) if self.refused else self.completed()
+            yield replace(self.refused, facts=self._facts) if self.refused else self.completed()
 
     def _portions(self) -> Iterable[Sequence[Numbered]]:
         """What is answered together."""
@@ -253,5 +255,6 @@ class _Fetching:
             raise UnfinishedLiteral("a message could not be read to its end") from error
         self.retrieved += self.plan.shows_content
 
-    def _with_facts(self, answer: Answer) -> Answer:
-        return replace(answer, facts=Facts(messages_retrieved=self.retrieved)) if self.retrieved else answer
+    @property
+    def _facts(self) -> Facts:
+        return Facts(messages_retrieved=self.retrieved) if self.retrieved else NOTHING

@@ -11,7 +11,7 @@ from sqlalchemy import and_, bindparam, select
 
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.database import CLOSE_SECONDS, Database
 from relate_mailstore.sql.dialects import ids, one_of
 from relate_mailstore.sql.kept import KeptOfMessages
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
@@ -139,9 +139,12 @@ class Blobs:
             self._coming.pop((account_id, message_id), None)
 
     async def close(self) -> None:
-        """Wait for what is under way: nobody else does."""
+        """Wait for what is under way: nobody else does. A database that takes too long is not waited for."""
         if self._hints:
-            await asyncio.wait(self._hints)
+            _, late = await asyncio.wait(self._hints, timeout=CLOSE_SECONDS)
+            for hint in late:
+                hint.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     async def _fetch_or_await(
         self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId]

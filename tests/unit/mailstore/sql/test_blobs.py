@@ -138,6 +138,21 @@ async def test_a_store_closes_when_what_is_fetched_ahead_has_come(engine: AsyncE
     assert len(hint.result()) == 2
 
 
+async def test_a_store_does_not_wait_for_ever_for_what_is_fetched_ahead(
+    engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "CLOSE_SECONDS", 0.01)
+    async with open_store(engine) as store:
+        ids = [await store_message(store, alice, b"%d" % number) for number in range(2)]
+        await store.open(alice, ids[0])
+        with monkeypatch.context() as patched:
+            patched.setattr(store._database, "fetch", lambda *_: asyncio.get_running_loop().create_future())
+            await store.open(alice, ids[0], ids[1:])
+            (hint,) = store._blobs._hints
+            await asyncio.sleep(0)
+    assert hint.cancelled()
+
+
 async def test_a_hint_that_fails_is_nobodys_trouble_but_whose_who_asks_again(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
