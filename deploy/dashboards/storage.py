@@ -103,9 +103,9 @@ def _store() -> list[Builder[Panel]]:
         ),
         heat(
             "Times of reads",
-            "How long the store took to open a message: a column a step. The dots lead to traces.",
+            "How long the store took to open messages: a column a step. The dots lead to traces.",
             "s",
-            rate(f"{SPANS}_bucket", SERVICE, 'span_name="mailstore.open"', by="le"),
+            rate(f"{SPANS}_bucket", SERVICE, 'span_name=~"mailstore.open(_all)?"', by="le"),
             width=12,
         ),
     ]

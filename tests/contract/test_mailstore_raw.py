@@ -1,6 +1,7 @@
 """Raw messages: kept byte for byte, read whole, in ranges, in bounded chunks, by their own account only."""
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
@@ -9,6 +10,7 @@ from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.types import AccountId
 from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple
 
+ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 BIG = 5 * 1024 * 1024
 MAX_CHUNK = 1024 * 1024  # no store may hand out more at a time: a reader's memory is a small multiple of it
 
@@ -128,41 +130,74 @@ async def test_a_message_removed_while_it_is_read_never_comes_in_part_unnoticed(
     assert received == octets
 
 
-async def test_reading_ahead_changes_nothing_of_what_is_read(store: MailStore, alice: AccountId) -> None:
-    raws = [simple(f"number {number}") for number in range(5)] + [b"", big(1_000_000)]
-    ids = [(await store.deliver(delivery(alice, raw=raw))).message_id for raw in raws]
-    await store.read_ahead(alice, [*ids, ids[0], UNKNOWN_MESSAGE])
-    await store.read_ahead(alice, [])
-    assert [await (await store.open(alice, message_id)).read() for message_id in ids] == raws
+async def read_all(raws: Sequence[RawMessage | None]) -> list[bytes | None]:
+    return [None if raw is None else await raw.read() for raw in raws]
 
 
-async def test_a_message_removed_after_reading_ahead_is_not_found(store: MailStore, alice: AccountId) -> None:
-    receipt = await store.deliver(delivery(alice))
-    await store.read_ahead(alice, [receipt.message_id])
-    await store.delete_message(alice, receipt.message_id)
+async def test_several_are_opened_in_the_order_asked_for_and_none_of_those_that_are_not_there(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
+    octets = [b"", simple("one"), big(200_000), big(1_000_000), simple("two")]
+    ids = [(await store.deliver(delivery(alice, raw=raw, origin=ORIGIN))).message_id for raw in octets]
+    hers = (await store.deliver(delivery(bob))).message_id
+    for _ in range(2):  # the second time they are kept
+        opened = await store.open_all(alice, [*reversed(ids), UNKNOWN_MESSAGE, hers, ids[1]])
+        assert await read_all(opened) == [*reversed(octets), None, None, octets[1]]
+        assert [raw.size for raw in opened if raw] == [*map(len, reversed(octets)), len(octets[1])]
+        assert {raw.origin for raw in opened if raw} == {ORIGIN}
+    assert not await store.open_all(alice, [])
+
+
+async def test_more_are_opened_than_one_query_asks_for(store: MailStore, alice: AccountId) -> None:
+    octets = [b"%d" % number for number in range(150)]
+    ids = [(await store.deliver(delivery(alice, raw=raw))).message_id for raw in octets]
+    assert await read_all(await store.open_all(alice, ids)) == octets
+
+
+async def test_what_is_said_to_be_opened_next_changes_nothing_of_what_is_read(
+    store: MailStore, alice: AccountId
+) -> None:
+    octets = [simple(f"number {number}") for number in range(5)] + [b"", big(1_000_000)]
+    ids = [(await store.deliver(delivery(alice, raw=raw))).message_id for raw in octets]
+    first = await store.open(alice, ids[0], [*ids, ids[0], UNKNOWN_MESSAGE])
+    assert await first.read() == octets[0]
+    (first_again,) = await store.open_all(alice, ids[:1], ids[3:])
+    assert await read_all([first_again, *await store.open_all(alice, ids[1:])]) == octets
+
+
+async def test_a_message_removed_while_it_is_fetched_ahead_is_not_found(store: MailStore, alice: AccountId) -> None:
+    first, second = [(await store.deliver(delivery(alice))).message_id for _ in range(2)]
+    await store.open(alice, first)
+    await store.open(alice, first, [second])
+    await store.delete_message(alice, second)
     with pytest.raises(MessageNotFound):
-        await store.open(alice, receipt.message_id)
+        await store.open(alice, second)
+    assert await store.open_all(alice, [second]) == [None]
 
 
-async def test_reading_ahead_opens_nobody_elses_mail(store: MailStore, alice: AccountId, bob: AccountId) -> None:
-    receipt = await store.deliver(delivery(alice))
-    await store.read_ahead(alice, [receipt.message_id])
-    await store.read_ahead(bob, [receipt.message_id])
+async def test_nobody_elses_mail_is_opened_ahead(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+    hers = (await store.deliver(delivery(alice))).message_id
+    his = (await store.deliver(delivery(bob))).message_id
+    await store.open(alice, hers)
+    for _ in range(2):
+        await store.open(bob, his, [hers])
     with pytest.raises(MessageNotFound):
-        await store.open(bob, receipt.message_id)
+        await store.open(bob, hers)
+    assert await store.open_all(bob, [hers]) == [None]
 
 
 async def test_a_message_deleted_while_others_open_it_is_gone_for_all_of_them(
     store: MailStore, alice: AccountId
 ) -> None:
+    other = (await store.deliver(delivery(alice))).message_id
     for _ in range(10):
         message_id = (await store.deliver(delivery(alice))).message_id
         await asyncio.gather(
             *(store.open(alice, message_id) for _ in range(5)),
-            store.read_ahead(alice, [message_id]),
+            store.open(alice, other, [message_id]),
             store.delete_message(alice, message_id),
-            *(store.open(alice, message_id) for _ in range(5)),
-            store.read_ahead(alice, [message_id]),
+            *(store.open_all(alice, [message_id, other]) for _ in range(5)),
+            store.open(alice, other, [message_id]),
             return_exceptions=True,
         )
         with pytest.raises(MessageNotFound):

@@ -10,16 +10,17 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import compress, repeat
 from operator import attrgetter
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from relate_imap import responses
 from relate_imap.commands import Attribute, BinarySize, Body, Item
 from relate_imap.content import is_top_header, is_whole, of_header, shows_text, without_nul
 from relate_mailstore.mime import without_extensions
-from relate_mailstore.types import Entry, Rendering
+from relate_mailstore.ports import RawMessage
+from relate_mailstore.types import Entry, MessageId, MessageIndex, Rendering
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Batch:
     """Messages that are answered together, and what was asked of the store for all of them."""
 
@@ -27,11 +28,22 @@ class Batch:
     entries: Sequence[Entry]
     renderings: Sequence[Rendering] = ()
     headers: Sequence[bytes] = ()
+    indexes: Sequence[MessageIndex] = ()
+    opened: Sequence[RawMessage] = ()
 
-    def only(self, chosen: Sequence[bool]) -> "Batch":
-        """Some of the messages, with what was asked of the store for them."""
-        fields: tuple[Sequence[Any], ...] = (self.numbers, self.entries, self.renderings, self.headers)
-        return Batch(*(list(compress(field, chosen)) for field in fields))
+    @property
+    def ids(self) -> Sequence[MessageId]:
+        """What the store is asked for."""
+        return [*map(_message_id, self.entries)]
+
+    def learn(self, field: str, answers: Sequence[object]) -> None:
+        """One more answer of the store for each message. Those of which it had none are gone, and no longer in it."""
+        setattr(self, field, answers)
+        if all(answers):  # nearly always: an empty header counts as none here, and is looked at again
+            return
+        there = [answer is not None for answer in answers]
+        for name in self.__slots__:
+            setattr(self, name, [*compress(getattr(self, name), there)])
 
 
 Column = Callable[[Batch], Iterable[object]]

@@ -63,7 +63,7 @@ async def _look_into_headers(conversation: Conversation, key: HasHeader, places:
     entries = [conversation.selected.entries[place] for place in places]
     ids = [entry.message_id for entry in entries]
     headers = await conversation.context.store.headers(conversation.account, ids)
-    return {entry.uid for entry in entries if _has_field(key, headers.get(entry.message_id, b""))}
+    return {entry.uid for entry, header in zip(entries, headers, strict=True) if _has_field(key, header or b"")}
 
 
 def _has_field(key: HasHeader, header: bytes) -> bool:

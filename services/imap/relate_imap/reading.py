@@ -22,7 +22,7 @@ class UnfinishedLiteral(Exception):
     """Less, or more, was read than had been announced: no answer can be right any more."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Contents:
     """A message that was opened; `index` is there if anything but the whole message is asked for."""
 
@@ -41,26 +41,27 @@ class Contents:
                 yield piece
         yield b")\r\n"
 
-    async def at_once(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> bytes | None:
-        """The same in one piece, if it is small and no content has to be decoded: nearly always."""
-        if self.raw.size > GATHERED:
+    def at_once(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> bytes | None:
+        """The same in one piece, if it is at hand and no content has to be decoded: nearly always."""
+        raw = self.raw.at_hand
+        if raw is None:
             return None
         parts: list[bytes] = []
         for body in bodies:
             if isinstance(body, BinarySize) or body.binary:
                 return None
-            parts.append(await self._small(body))
-        return head + b" ".join(parts) + b")\r\n"
+            parts.append(self._small(body, raw))
+        return b"%b%b)\r\n" % (head, b" ".join(parts))
 
-    async def _small(self, body: Body) -> bytes:
+    def _small(self, body: Body, raw: bytes) -> bytes:
         span = self._span(body.section)
         if span is None:
             return label_of(body) + b" NIL"
         if chooses_fields(body.section):
-            octets = of_header(body.section, await self.raw.read(*span), body.partial)
+            octets = of_header(body.section, raw[span.start : span.stop], body.partial)
         else:
             span = span.clip(body.partial)
-            octets = await self.raw.read(*span)
+            octets = raw[span.start : span.stop]
             if len(octets) != span.octets:
                 raise UnfinishedLiteral("a message is not as long as its index says")
         return b"%b {%d}\r\n%b" % (label_of(body), len(octets), without_nul(octets))

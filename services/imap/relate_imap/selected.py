@@ -12,14 +12,11 @@ from operator import attrgetter
 from typing import overload
 
 from relate_imap.sequences import STAR, SequenceSet, resolve
+from relate_mailstore.ahead import Ahead
 from relate_mailstore.entries import Entries, Turn
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 _uid, _flags = attrgetter("uid"), attrgetter("flags")
-
-# So many that queries are few, and no larger in all than a session may cost when nobody asks for them after all.
-READ_AHEAD_MESSAGES = 32
-READ_AHEAD_OCTETS = 256 * 1024
 
 Numbered = tuple[int, Entry]
 """A message number, and what it stands for."""
@@ -74,7 +71,7 @@ class View:
         self.read_only = read_only
         self.first_recent = first_recent
         self._read = 0  # the number of the message that was read last
-        self._ahead = range(0)  # the numbers that were read ahead last
+        self._ahead = Ahead()
         self._flags: tuple[Entries | None, bytes] = None, b""
         self._told: dict[int, int] = {}  # modseqs by UID: what the client knows beyond `entries`, of its own STOREs
 
@@ -145,22 +142,11 @@ class View:
         """How many messages are \\Recent."""
         return len(self._entries) - self._entries.place(self.first_recent)
 
-    def upcoming(self, numbers: Sequence[int]) -> Sequence[Entry]:
-        """What is worth fetching along with these, which are being read: a client that reads in order will go on.
-
-        Nothing, where it does not, or where that was done before.
-        """
-        in_order, self._read = numbers[0] == self._read + 1, numbers[-1]
-        if not in_order or self._read in self._ahead:
-            return ()
-        octets, ahead = 0, list[Entry]()
-        for entry in self._entries[self._read : self._read + READ_AHEAD_MESSAGES]:
-            octets += entry.size
-            if octets > READ_AHEAD_OCTETS:
-                break
-            ahead.append(entry)
-        self._ahead = range(self._read + 1, self._read + 1 + len(ahead))
-        return ahead
+    def upcoming(self, first: int, last: int) -> Sequence[Numbered]:
+        """What is worth fetching while the client is sent these: who reads in order will go on."""
+        in_order, self._read = first == self._read + 1, last
+        numbers = self._ahead.after(self._entries, last) if in_order else range(0)
+        return Run(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
 
     # --- change
 

@@ -6,13 +6,8 @@ store before QUIT.
 
 from collections.abc import Iterator, Sequence
 
+from relate_mailstore.ahead import Ahead
 from relate_mailstore.types import Entry, Flag, MessageId, Snapshot
-
-# A client that takes its mail asks for it in order, so the next messages are fetched together with the one asked for:
-# so many that queries are few, and no larger in all than a session may cost when nobody asks for them after all.
-READ_AHEAD_MESSAGES = 32
-READ_AHEAD_OCTETS = 256 * 1024
-
 
 SEEN = int(Flag.SEEN)  # an enum's "&" costs more than the rest of a look at an entry
 
@@ -32,7 +27,7 @@ class Maildrop:
         self._octets = snapshot.mailbox.octets
         self._deleted: set[int] = set()
         self._retrieved: set[int] = set()
-        self._ahead = range(0)  # the numbers that were read ahead last
+        self._ahead = Ahead()
 
     def __len__(self) -> int:
         return len(self._entries) - len(self._deleted)
@@ -76,17 +71,8 @@ class Maildrop:
         return f"{self._uid_validity}.{entry.uid}"
 
     def upcoming(self, number: int) -> Sequence[MessageId]:
-        """The messages to be read ahead, when this one is asked for: none where that was done before."""
-        if number in self._ahead:
-            return ()
-        octets, end = 0, number
-        for entry in self._entries[number - 1 : number - 1 + READ_AHEAD_MESSAGES]:
-            octets += entry.size
-            if octets > READ_AHEAD_OCTETS:
-                break
-            end += 1
-        self._ahead = range(number, end)
-        return [self._entries[ahead - 1].message_id for ahead in self._ahead]
+        """The messages to be fetched while this one is sent: a client that takes its mail asks for it in order."""
+        return [self._entries[ahead - 1].message_id for ahead in self._ahead.after(self._entries, number)]
 
     # --- marks
 

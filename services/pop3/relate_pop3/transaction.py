@@ -1,7 +1,9 @@
 """The TRANSACTION state: what a client does with its maildrop, and what QUIT makes of that (RFC 1939 §5, §6)."""
 
+from collections.abc import Sequence
+
 from relate_mailstore.ports import MailStore, RawMessage
-from relate_mailstore.types import Entry, Flag, FlagChange
+from relate_mailstore.types import Entry, Flag, FlagChange, MessageId
 from relate_pop3 import content, replies
 from relate_pop3.commands import Bare, Listing, Numbered, Top
 from relate_pop3.maildrop import Maildrop
@@ -43,9 +45,8 @@ class Transaction:
     async def on_retr(self, command: Numbered) -> Reply:
         """RFC 1939 §5: a message. Whether it was seen is written at QUIT."""
         entry = self._maildrop.entry(command.number)
-        if upcoming := self._maildrop.upcoming(command.number):
-            await self._store.read_ahead(self._maildrop.account_id, upcoming)
-        octets, chunks = await content.whole(await self._open(entry), self._utf8)
+        raw = await self._open(entry, self._maildrop.upcoming(command.number))
+        octets, chunks = await content.whole(raw, self._utf8)
         self._maildrop.mark_retrieved(command.number)
         return replies.content(f"{octets} octets", chunks, RETRIEVED)
 
@@ -77,5 +78,5 @@ class Transaction:
         if deleted := maildrop.deleted():
             await self._store.expunge(maildrop.account_id, maildrop.mailbox_id, deleted)
 
-    async def _open(self, entry: Entry) -> RawMessage:
-        return await self._store.open(self._maildrop.account_id, entry.message_id)
+    async def _open(self, entry: Entry, ahead: Sequence[MessageId] = ()) -> RawMessage:
+        return await self._store.open(self._maildrop.account_id, entry.message_id, ahead)

@@ -4,7 +4,7 @@ Three implementations pass one contract suite (`tests/contract`): memory, SQLite
 or writes mail names its account, so that rows can be spread by account without a change in a protocol.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -43,6 +43,10 @@ class RawMessage(Protocol):
     @property
     def origin(self) -> str | None:
         """The traceparent of the transaction that delivered it."""
+
+    @property
+    def at_hand(self) -> bytes | None:
+        """All of it, if it is small and was fetched already."""
 
     def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets [start, stop) in bounded chunks. Raises MessageNotFound, StoreUnavailable."""
@@ -140,16 +144,14 @@ class MailStore(Protocol):
     async def usage(self, account_id: AccountId) -> int:
         """Octets that the account's mailboxes hold."""
 
-    async def renderings(
-        self, account_id: AccountId, message_ids: Sequence[MessageId]
-    ) -> Mapping[MessageId, Rendering]:
-        """What FETCH answers of these messages without opening them; those that are gone are left out."""
+    async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
+        """What FETCH answers of each of these messages without opening it; None for one that is gone."""
 
-    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
-        """Where the parts of a message lie. Raises MessageNotFound."""
+    async def indexes(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[MessageIndex | None]:
+        """Where the parts of each of these messages lie; None for one that is gone."""
 
-    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
-        """The raw headers of these messages, empty line included, read together; those that are gone are left out."""
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
+        """The raw header of each of these messages, empty line included; None for one that is gone."""
 
     async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
         """A summary for each of the snapshot's entries, in their order; an empty one for a message that is gone.
@@ -163,11 +165,16 @@ class MailStore(Protocol):
         Exact: an index only chooses the candidates. Words broken by line ends match with a space.
         """
 
-    async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
-        """Open a raw message of this account for reading. Raises MessageNotFound."""
+    async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:
+        """Open a raw message of this account for reading. Raises MessageNotFound.
 
-    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
-        """A hint: these will be opened next. Small ones are fetched together."""
+        `ahead` is a hint: these will be opened next. The small ones are fetched meanwhile, and not waited for.
+        """
+
+    async def open_all(
+        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
+    ) -> Sequence[RawMessage | None]:
+        """Open several raw messages, the small ones fetched together; None for one that is gone. `ahead` as above."""
 
     async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
         """One message with its index and flags. Raises MessageNotFound."""

@@ -189,21 +189,17 @@ class TracedMailStore:
             operation.set("mailstore.octets", octets)
             return octets
 
-    async def renderings(
-        self, account_id: AccountId, message_ids: Sequence[MessageId]
-    ) -> Mapping[MessageId, Rendering]:
+    async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         """Traced as `mailstore.renderings`."""
         with self._span("renderings", account_id, messages=len(message_ids)):
             return await self._store.renderings(account_id, message_ids)
 
-    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
-        """Traced as `mailstore.index`."""
-        with self._span("index", account_id) as operation:
-            index = await self._store.index(account_id, message_id)
-            operation.set("mailstore.octets", index.size)
-            return index
+    async def indexes(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[MessageIndex | None]:
+        """Traced as `mailstore.indexes`."""
+        with self._span("indexes", account_id, messages=len(message_ids)):
+            return await self._store.indexes(account_id, message_ids)
 
-    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
         """Traced as `mailstore.headers`."""
         with self._span("headers", account_id, messages=len(message_ids)):
             return await self._store.headers(account_id, message_ids)
@@ -220,18 +216,24 @@ class TracedMailStore:
             operation.set("mailstore.entries", len(uids))
             return uids
 
-    async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
-        """Traced as `mailstore.open`; the reader is linked to the delivery."""
-        with self._span("open", account_id) as operation:
-            raw = await self._store.open(account_id, message_id)
+    async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:
+        """Traced as `mailstore.open`; the reader is linked to the delivery. What is fetched ahead is seen below it."""
+        with self._span("open", account_id, **_count(ahead)) as operation:
+            raw = await self._store.open(account_id, message_id, ahead)
             operation.set("mailstore.octets", raw.size)
         self._operations.link_reader(raw.origin)
         return raw
 
-    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
-        """Traced as `mailstore.read_ahead`."""
-        with self._span("read_ahead", account_id, messages=len(message_ids)):
-            await self._store.read_ahead(account_id, message_ids)
+    async def open_all(
+        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
+    ) -> Sequence[RawMessage | None]:
+        """Traced as `mailstore.open_all`, however many they are; the reader is linked to the deliveries."""
+        with self._span("open_all", account_id, messages=len(message_ids), **_count(ahead)) as operation:
+            opened = await self._store.open_all(account_id, message_ids, ahead)
+            operation.set("mailstore.octets", sum([raw.size for raw in opened if raw]))
+        for origin in dict.fromkeys([raw.origin for raw in opened if raw]):
+            self._operations.link_reader(origin)
+        return opened
 
     async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
         """Traced as `mailstore.message`; the reader is linked to the delivery."""
@@ -309,6 +311,10 @@ class TracedMailStore:
     def _span(self, method: str, account_id: AccountId, **numbers: int) -> AbstractContextManager[Operation]:
         attributes = {"mailstore.account": account_id} | {f"mailstore.{key}": number for key, number in numbers.items()}
         return self._operations.operation(f"mailstore.{method}", attributes, ANSWERS)
+
+
+def _count(ahead: Sequence[MessageId]) -> dict[str, int]:
+    return {"ahead": len(ahead)} if ahead else {}
 
 
 def _describe(delivery: Delivery) -> dict[str, int]:

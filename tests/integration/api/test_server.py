@@ -3,7 +3,7 @@
 import asyncio
 import shutil
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import product
 from pathlib import Path
@@ -29,7 +29,9 @@ LARGE = 5_000_000  # octets: many chunks, and more than a socket's buffers hold
 class HalfGone(MemoryMailStore):
     """Its database goes away behind the first chunk of every message."""
 
-    async def open(self, account_id: AccountId, message_id: MessageId) -> MemoryRawMessage:
+    async def open(
+        self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()
+    ) -> MemoryRawMessage:
         raw = await super().open(account_id, message_id)
         return HalfMessage(raw.raw, raw.origin)
 

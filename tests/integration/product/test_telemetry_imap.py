@@ -188,6 +188,14 @@ def test_a_fetch_is_linked_to_the_transactions_that_delivered_what_it_read(story
     assert len(deliveries & set(linked(fetch))) == 2
 
 
+def test_messages_that_are_read_together_are_opened_by_one_operation(story: Story) -> None:
+    opened = story.seen.span("mailstore.open_all")
+    assert opened.attributes["mailstore.messages"] == 2
+    assert opened.attributes["mailstore.ahead"] == 1
+    fetches = {span.span_id for span in story.seen.spans("imap.command.fetch")}
+    assert opened.parent_id in fetches
+
+
 def test_a_copy_is_linked_to_the_deliveries_too(story: Story) -> None:
     deliveries = {span.traceparent for span in story.seen.spans("smtp.transaction")}
     assert len(deliveries & set(linked(story.seen.span("imap.command.uid_copy")))) == 2

@@ -1,6 +1,7 @@
 """FETCH: every attribute, what is owed beside it, what becomes of messages that are gone and of a store in trouble."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -74,7 +75,8 @@ async def test_small_and_large_messages_are_answered_alike(
 async def test_items_that_the_store_chooses() -> None:
     room = await open_mailroom(SIMPLE)
     [entry] = room.entries
-    rendering = (await room.store.renderings(ACCOUNT, [entry.message_id]))[entry.message_id]
+    [rendering] = await room.store.renderings(ACCOUNT, [entry.message_id])
+    assert rendering is not None
     spoken = await fetched(room, "MODSEQ", "EMAILID", "THREADID", "ENVELOPE")
     assert spoken.octets == b"* 1 FETCH (MODSEQ (%d) EMAILID (M%b) THREADID (T%b) ENVELOPE %b)\r\n" % (
         entry.modseq,
@@ -325,20 +327,24 @@ class Failing(MemoryMailStore):
         self.unreadable: MessageId | None = None
         self.reach = 0
         self.lost: MessageId | None = None
-        self.ahead: list[int] = []
+        self.opened: list[tuple[int, int]] = []  # so many together, so many ahead
 
-    async def open(self, account_id: AccountId, message_id: MessageId) -> MemoryRawMessage:
-        opened = await super().open(account_id, message_id)
-        return Broken(opened.raw, opened.origin, self.reach) if message_id == self.unreadable else opened
+    async def open_all(
+        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
+    ) -> Sequence[MemoryRawMessage | None]:
+        self.opened.append((len(message_ids), len(ahead)))
+        opened = await super().open_all(account_id, message_ids, ahead)
+        return [
+            Broken(raw.raw, raw.origin, self.reach) if raw and message_id == self.unreadable else raw
+            for message_id, raw in zip(message_ids, opened, strict=True)
+        ]
 
-    async def renderings(
-        self, account_id: AccountId, message_ids: Sequence[MessageId]
-    ) -> Mapping[MessageId, Rendering]:
+    async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         renderings = await super().renderings(account_id, message_ids)
-        return {message_id: each for message_id, each in renderings.items() if message_id != self.lost}
-
-    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
-        self.ahead.append(len(message_ids))
+        return [
+            None if message_id == self.lost else rendering
+            for message_id, rendering in zip(message_ids, renderings, strict=True)
+        ]
 
 
 class Broken(MemoryRawMessage):
@@ -347,6 +353,10 @@ class Broken(MemoryRawMessage):
     def __init__(self, raw: bytes, origin: str | None, reach: int) -> None:
         super().__init__(raw, origin)
         object.__setattr__(self, "reach", reach)
+
+    @property
+    def at_hand(self) -> bytes | None:
+        return None
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         if reach := getattr(self, "reach", 0):
@@ -414,11 +424,27 @@ async def test_trouble_within_a_literal_ends_everything() -> None:
             pass
 
 
-async def test_bodies_are_read_ahead() -> None:
+async def test_bodies_are_opened_together_and_the_next_ones_ahead() -> None:
     store = Failing()
-    room = await open_mailroom(*[SIMPLE] * 20, store=store)
+    room = await open_mailroom(*[SIMPLE] * 150, store=store)
+    assert [*(await fetched(room, WHOLE)).fetched] == [*range(1, 151)]
+    assert store.opened == [(64, 64), (64, 22), (22, 0)]
+
+
+async def test_no_more_octets_are_opened_together_than_fit_into_memory() -> None:
+    store = Failing()
+    room = await open_mailroom(*[factories.big(400_000)] * 3, SIMPLE, factories.big(1_500_000), SIMPLE, store=store)
     await fetched(room, WHOLE)
-    assert store.ahead == [20, 4]  # the first of them brought those of the second along
+    assert store.opened == [(2, 2), (2, 1), (1, 1), (1, 0)]
+
+
+async def test_who_reads_one_by_one_in_order_has_the_next_ones_fetched_meanwhile() -> None:
+    store = Failing()
+    room = await open_mailroom(*[SIMPLE] * 100, store=store)
+    for number in range(1, 101):
+        await on_fetch(room.conversation, replace(command(WHOLE), numbers=make_set([(number, number)])))
+    assert {together for together, _ in store.opened} == {1}
+    assert {number: ahead for number, (_, ahead) in enumerate(store.opened, 1) if ahead} == {1: 64, 33: 32, 65: 3}
 
 
 @pytest.mark.parametrize("raw", corpus.odd().values(), ids=corpus.odd())

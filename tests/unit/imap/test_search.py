@@ -1,6 +1,6 @@
 """SEARCH: every key against hand-made messages, what it may read for that, and every form of the answer."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import date
 from uuid import UUID
 
@@ -186,7 +186,7 @@ class Watched(MemoryMailStore):
             raise StoreUnavailable("marked-detail")
         return await super().summaries(snapshot)
 
-    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
         self.asked.append(f"{len(message_ids)} headers")
         return await super().headers(account_id, message_ids)
 

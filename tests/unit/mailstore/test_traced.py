@@ -175,7 +175,6 @@ async def test_lists_link_to_nothing(store: MailStore, operations: RecordingOper
     receipt = await store.deliver(delivery(ALICE))
     await store.find(ALICE, MessageQuery())
     await store.snapshot(ALICE)
-    await store.read_ahead(ALICE, [receipt.message_id])
     await store.flag_message(ALICE, receipt.message_id, FlagChange(Flag.SEEN))
     assert operations.read == []
 
@@ -189,7 +188,16 @@ async def test_lists_link_to_nothing(store: MailStore, operations: RecordingOper
         ("mailboxes", lambda store, inbox, message: store.mailboxes(ALICE), {"mailboxes": 6}),
         ("snapshot", lambda store, inbox, message: store.snapshot(ALICE), {"messages": 1}),
         ("open", lambda store, inbox, message: store.open(ALICE, message), {"octets": len(simple())}),
-        ("read_ahead", lambda store, inbox, message: store.read_ahead(ALICE, [message]), {"messages": 1}),
+        (
+            "open",
+            lambda store, inbox, message: store.open(ALICE, message, [UNKNOWN_MESSAGE] * 2),
+            {"octets": len(simple()), "ahead": 2},
+        ),
+        (
+            "open_all",
+            lambda store, inbox, message: store.open_all(ALICE, [message, UNKNOWN_MESSAGE, message], [message]),
+            {"messages": 3, "octets": 2 * len(simple()), "ahead": 1},
+        ),
         ("message", lambda store, inbox, message: store.message(ALICE, message), {"octets": len(simple())}),
         (
             "find",
@@ -228,7 +236,7 @@ async def test_lists_link_to_nothing(store: MailStore, operations: RecordingOper
         ("vanished", lambda store, inbox, message: store.vanished(ALICE, inbox, 0), {"entries": 0}),
         ("usage", lambda store, inbox, message: store.usage(ALICE), {"octets": len(simple())}),
         ("renderings", lambda store, inbox, message: store.renderings(ALICE, [message]), {"messages": 1}),
-        ("index", lambda store, inbox, message: store.index(ALICE, message), {"octets": len(simple())}),
+        ("indexes", lambda store, inbox, message: store.indexes(ALICE, [message]), {"messages": 1}),
         ("headers", lambda store, inbox, message: store.headers(ALICE, [message]), {"messages": 1}),
     ],
 )

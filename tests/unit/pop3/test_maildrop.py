@@ -6,7 +6,7 @@ import pytest
 
 from relate_mailstore.entries import Entries
 from relate_mailstore.types import INBOX, AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
-from relate_pop3.maildrop import READ_AHEAD_MESSAGES, READ_AHEAD_OCTETS, Maildrop, NoSuchMessage
+from relate_pop3.maildrop import Maildrop, NoSuchMessage
 
 
 def message_id(uid: int) -> MessageId:
@@ -77,24 +77,10 @@ def test_what_was_seen_before_is_not_written_again() -> None:
     assert drop.newly_seen() == []
 
 
-def test_a_client_that_takes_all_needs_few_queries() -> None:
+def test_what_a_client_takes_next_is_fetched_meanwhile() -> None:
     drop = maildrop(*[100] * 100)
 
     batches = [batch for number in range(1, 101) if (batch := drop.upcoming(number))]
 
-    assert [len(batch) for batch in batches] == [32, 32, 32, 4]
-    assert [identity for batch in batches for identity in batch] == [entry.message_id for _, entry in drop]
-    assert READ_AHEAD_MESSAGES == 32
-
-
-def test_what_is_read_ahead_is_bounded_in_octets() -> None:
-    drop = maildrop(*[READ_AHEAD_OCTETS // 2] * 5)
-
-    assert drop.upcoming(1) == [message_id(101), message_id(102)]
-
-
-def test_a_big_message_is_not_read_ahead() -> None:
-    drop = maildrop(READ_AHEAD_OCTETS + 1, 10)
-
-    assert drop.upcoming(1) == []
-    assert drop.upcoming(2) == [message_id(102)]
+    assert [len(batch) for batch in batches] == [64, 32, 3]
+    assert [identity for batch in batches for identity in batch] == [entry.message_id for _, entry in drop][1:]

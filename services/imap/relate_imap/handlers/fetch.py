@@ -1,42 +1,46 @@
 """FETCH and UID FETCH (RFC 9051 §6.4.5), with CHANGEDSINCE and VANISHED (RFC 7162) and PARTIAL (RFC 9394)."""
 
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, pairwise, repeat
 
 from relate_imap import answers, responses
-from relate_imap.answers import Answer, Refused, ok
+from relate_imap.answers import Answer, Refused
 from relate_imap.attributes import Batch, Plan, Reader, make_plan
 from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.flags import SEEN
 from relate_imap.paging import page
-from relate_imap.reading import Contents, UnfinishedLiteral, gather
+from relate_imap.reading import GATHERED, Contents, UnfinishedLiteral, gather
 from relate_imap.resync import vanished_since
 from relate_imap.selected import Numbered
 from relate_imap.sequences import make_set
 from relate_mailstore.errors import MessageNotFound, StoreError
-from relate_mailstore.types import Entry, FlagChange, MessageId
-from relate_wire.reply import Facts
+from relate_mailstore.types import Entry, FlagChange
+from relate_wire.reply import NOTHING, Facts
 
 # How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
-# about; as their headers fit into memory, be they as long as they may; as are read ahead.
-FROM_MEMORY, RENDERED, WITH_HEADERS, WITH_BODIES = 500, 256, 64, 16
+# about; as their headers fit into memory, be they as long as they may; as are opened together,
+FROM_MEMORY, RENDERED, WITH_HEADERS, WITH_BODIES = 500, 256, 64, 64
+# and no more octets of them, as the next ones are fetched meanwhile. Large messages are never held, but counted.
+BODIES_OCTETS = 1024 * 1024
 
 UID, FLAGS, MODSEQ = Item("UID"), Item("FLAGS"), Item("MODSEQ")
 
 
 async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
-    """What is known at once is answered at once; all else goes out as it is read."""
+    """What is known or read at once is answered at once; all else goes out as it is read."""
     _note_condstore(conversation, command)
     vanished = await _vanished(conversation, command)
     picked = _pick(conversation, command)
     picked, changed = await _mark_seen(conversation, command, picked)
     plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), _reader(conversation))
-    if plan.in_memory and len(picked) <= FROM_MEMORY:
-        return ok("Fetch completed", untagged=vanished + b"".join(plan.lines(_batch(picked))))
-    return Answer(
-        "OK", "Fetch completed", untagged=vanished, body=_Fetching(conversation, plan, picked, changed).chunks()
-    )
+    fetching = _Fetching(conversation, plan, picked, changed)
+    batch = await fetching.next_batch()
+    whole = fetching.whole(batch)
+    if whole is not None:
+        return fetching.completed(vanished + whole)
+    return Answer("OK", "Fetch completed", untagged=vanished, body=fetching.chunks(batch))
 
 
 def _note_condstore(conversation: Conversation, command: Fetch) -> None:
@@ -99,7 +103,21 @@ def _batch(picked: Sequence[Numbered]) -> Batch:
     return Batch([number for number, _ in picked], [entry for _, entry in picked])
 
 
-@dataclass(slots=True)
+def _by_octets(picked: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
+    """Messages that are opened together."""
+    portion, octets = list[Numbered](), 0
+    for numbered in picked:
+        size = numbered[1].size
+        if portion and (len(portion) == WITH_BODIES or octets + size > BODIES_OCTETS):
+            yield portion
+            portion, octets = [], 0
+        portion.append(numbered)
+        octets += size
+    if portion:
+        yield portion
+
+
+@dataclass
 class _Fetching:
     """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3).
 
@@ -114,89 +132,129 @@ class _Fetching:
     gone: bool = False
     refused: Answer | None = None
 
-    async def chunks(self) -> AsyncIterator[bytes | Answer]:
-        """The responses, and how it went."""
-        try:
-            for start in range(0, len(self.picked), step := self._step):
-                batch = await self._ask(_batch(self.picked[start : start + step]))
-                if not self.plan.bodies:
-                    yield b"".join(self.plan.lines(batch))
-                    continue
-                async for chunk in self._contents(batch):
-                    yield chunk
-        except StoreError as error:
-            yield self._with_facts(answers.from_error(error))
-        else:
-            if self.refused is None:
-                self.conversation.selected.tell(self.changed)
-            yield self._with_facts(self.refused or self._completed())
+    def __post_init__(self) -> None:
+        self._todo = pairwise(chain(self._portions(), [()]))
+        self._following: Sequence[Numbered] = ()
 
-    @property
-    def _step(self) -> int:
-        plan = self.plan
-        if plan.bodies:
-            return WITH_BODIES
-        if plan.needs_headers:
-            return WITH_HEADERS
-        return RENDERED if plan.needs_renderings else FROM_MEMORY
-
-    async def _ask(self, batch: Batch) -> Batch:
-        """What the plan needs of all messages of a batch; those that are gone are no longer in it."""
-        store, account = self.conversation.context.store, self.conversation.account
-        ids = [entry.message_id for entry in batch.entries]
-        if self.plan.needs_renderings:
-            batch = self._there(batch, renderings := await store.renderings(account, ids))
-            batch = replace(batch, renderings=[renderings[entry.message_id] for entry in batch.entries])
-        if self.plan.needs_headers:
-            batch = self._there(batch, headers := await store.headers(account, ids))
-            batch = replace(batch, headers=[headers[entry.message_id] for entry in batch.entries])
+    async def next_batch(self) -> Batch | None:
+        """The next messages that are answered together, with what the store has of them; None after the last."""
+        picked, self._following = next(self._todo, ((), ()))
+        if not picked:
+            return None
+        batch = _batch(picked)
+        await self._ask(batch)
+        if self.plan.bodies:
+            await self._open(batch)
         return batch
 
-    def _there(self, batch: Batch, there: Collection[MessageId]) -> Batch:
-        present = [entry.message_id in there for entry in batch.entries]
-        if all(present):
-            return batch
-        self.gone = True
-        return batch.only(present)
+    def whole(self, batch: Batch | None) -> bytes | None:
+        """All there is to say, if this batch is all there is and its messages are at hand; else None."""
+        if batch is None:
+            return b""
+        if self._following:
+            return None
+        if not self.plan.bodies:
+            return b"".join(self.plan.lines(batch))
+        if sum(raw.size for raw in batch.opened) > GATHERED:
+            return None
+        responses = [contents.at_once(head, self.plan.bodies) for head, contents in self._contents(batch)]
+        if None in responses:
+            return None
+        self.retrieved = len(responses) if self.plan.shows_content else 0
+        return b"".join(filter(None, responses))
 
-    async def _contents(self, batch: Batch) -> AsyncIterator[bytes]:
-        """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
-        store, account = self.conversation.context.store, self.conversation.account
-        ahead = [*batch.entries, *self.conversation.selected.upcoming(batch.numbers)]
-        if len(ahead) > 1:
-            await store.read_ahead(account, [entry.message_id for entry in ahead])
-        for head, entry in zip(self.plan.lines(batch), batch.entries, strict=True):
-            try:
-                first, rest = await self._begin(head, entry.message_id)
-            except MessageNotFound:
-                self.gone = True
-                continue
-            except Refused as refusal:
-                self.refused = refusal.answer
-                continue
-            yield first
-            if rest is not None:
-                try:
-                    async for chunk in rest:
-                        yield chunk
-                except StoreError as error:
-                    raise UnfinishedLiteral("a message could not be read to its end") from error
-            self.retrieved += self.plan.shows_content
-
-    async def _begin(self, head: bytes, message_id: MessageId) -> tuple[bytes, AsyncIterator[bytes] | None]:
-        """The first piece of a response, and the rest of it: none, nearly always."""
-        store, account = self.conversation.context.store, self.conversation.account
-        raw = await store.open(account, message_id)
-        contents = Contents(raw, await store.index(account, message_id) if self.plan.needs_index else None)
-        if whole := await contents.at_once(head, self.plan.bodies):
-            return whole, None
-        pieces = gather(contents.response(head, self.plan.bodies))
-        return await anext(pieces), pieces
-
-    def _completed(self) -> Answer:
+    def completed(self, untagged: bytes = b"") -> Answer:
+        """It is done. What was changed was told, and is no news."""
+        self.conversation.selected.tell(self.changed)
         if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
-            return ok("Some messages were already expunged", "EXPUNGEISSUED")
-        return ok("Fetch completed")
+            return Answer(
+                "OK", "Some messages were already expunged", "EXPUNGEISSUED", untagged=untagged, facts=self._facts
+            )
+        return Answer("OK", "Fetch completed", untagged=untagged, facts=self._facts)
 
-    def _with_facts(self, answer: Answer) -> Answer:
-        return replace(answer, facts=Facts(messages_retrieved=self.retrieved)) if self.retrieved else answer
+    async def chunks(self, batch: Batch | None) -> AsyncIterator[bytes | Answer]:
+        """The responses, of a batch and all that follow, and how it went."""
+        try:
+            while batch is not None:
+                if self.plan.bodies:
+                    async for chunk in self._read(batch):
+                        yield chunk
+                else:
+                    yield b"".join(self.plan.lines(batch))
+                batch = await self.next_batch()
+        except StoreError as error:
+            yield replace(answers.from_error(error), facts=self._facts)
+        else:
+            yield replace(self.refused, facts=self._facts) if self.refused else self.completed()
+
+    def _portions(self) -> Iterable[Sequence[Numbered]]:
+        """What is answered together."""
+        if self.plan.bodies:
+            return _by_octets(self.picked)
+        step = WITH_HEADERS if self.plan.needs_headers else RENDERED if self.plan.needs_renderings else FROM_MEMORY
+        return (self.picked[start : start + step] for start in range(0, len(self.picked), step))
+
+    async def _ask(self, batch: Batch) -> None:
+        """What the plan needs of all messages of a batch; those that are gone are no longer in it."""
+        plan, store, account = self.plan, self.conversation.context.store, self.conversation.account
+        asked = len(batch.entries)
+        if plan.needs_renderings:
+            batch.learn("renderings", await store.renderings(account, batch.ids))
+        if plan.needs_headers:
+            batch.learn("headers", await store.headers(account, batch.ids))
+        if plan.needs_index:
+            batch.learn("indexes", await store.indexes(account, batch.ids))
+        self.gone = self.gone or len(batch.entries) < asked
+
+    async def _open(self, batch: Batch) -> None:
+        """Open the messages; those that will be asked for next are fetched while these are sent."""
+        view, asked = self.conversation.selected, len(batch.entries)
+        ahead = self._following or view.upcoming(self.picked[0][0], self.picked[-1][0])
+        ids = [entry.message_id for _, entry in ahead]
+        store, account = self.conversation.context.store, self.conversation.account
+        batch.learn("opened", await store.open_all(account, batch.ids, ids))
+        self.gone = self.gone or len(batch.entries) < asked
+
+    def _contents(self, batch: Batch) -> Iterator[tuple[bytes, Contents]]:
+        """The beginning of each response, and what it is about."""
+        return zip(self.plan.lines(batch), map(Contents, batch.opened, batch.indexes or repeat(None)), strict=True)
+
+    async def _read(self, batch: Batch) -> AsyncIterator[bytes]:
+        """Those that are at hand are put together, all others are read as they are sent."""
+        ready, octets = list[bytes](), 0
+        for head, contents in self._contents(batch):
+            response = contents.at_once(head, self.plan.bodies)
+            if response is not None:
+                ready.append(response)
+                octets += len(response)
+                self.retrieved += self.plan.shows_content
+            if ready and (response is None or octets > GATHERED):
+                yield b"".join(ready)
+                ready, octets = [], 0
+            if response is None:
+                async for chunk in self._stream(head, contents):
+                    yield chunk
+        if ready:
+            yield b"".join(ready)
+
+    async def _stream(self, head: bytes, contents: Contents) -> AsyncIterator[bytes]:
+        """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
+        pieces = gather(contents.response(head, self.plan.bodies))
+        try:
+            yield await anext(pieces)
+        except MessageNotFound:
+            self.gone = True
+            return
+        except Refused as refusal:
+            self.refused = refusal.answer
+            return
+        try:
+            async for piece in pieces:
+                yield piece
+        except StoreError as error:
+            raise UnfinishedLiteral("a message could not be read to its end") from error
+        self.retrieved += self.plan.shows_content
+
+    @property
+    def _facts(self) -> Facts:
+        return Facts(messages_retrieved=self.retrieved) if self.retrieved else NOTHING

@@ -1,7 +1,7 @@
 """Everything that one account has in memory: its mailboxes by name, its messages, its subscriptions."""
 
 import time
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterator
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound
 from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox, Tell
@@ -89,12 +89,6 @@ class MemoryAccount:
             return self.messages[message_id]
         except KeyError:
             raise MessageNotFound(f"message {message_id} in account {self.id}") from None
-
-    def those_held(self, message_ids: Iterable[MessageId]) -> Iterator[tuple[MessageId, Held]]:
-        """Those of some messages that are there."""
-        for message_id in message_ids:
-            if held := self.messages.get(message_id):
-                yield message_id, held
 
     def enter(self, mailbox: MemoryMailbox, message: Message, raw: bytes, marks: Marks) -> int:
         """Enter a message into a mailbox; its UID."""

@@ -12,6 +12,7 @@ from operator import or_
 from typing import NamedTuple
 
 from relate_mailstore.entries import Entries
+from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.rules import change_entry, give_out, name_order, search_text, summary_texts, thread_id
 from relate_mailstore.texts import SearchText, message_text
 from relate_mailstore.types import (
@@ -148,6 +149,10 @@ class Held:
             keywords=tuple(sorted({keyword for entry in entries for keyword in entry.keywords})),
             mailboxes=tuple(sorted({mailbox.state.name for mailbox, _ in self.places}, key=name_order)),
         )
+
+    def open(self) -> MemoryRawMessage:
+        """The raw message, for reading."""
+        return MemoryRawMessage(self.raw, self.message.origin)
 
     def rendering(self) -> Rendering:
         """What FETCH answers without opening it."""

@@ -18,6 +18,11 @@ class MemoryRawMessage:
         """Octets of the whole message."""
         return len(self.raw)
 
+    @property
+    def at_hand(self) -> bytes | None:
+        """All of it, if it is small."""
+        return self.raw if self.size <= CHUNK_OCTETS else None
+
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets [start, stop), at most CHUNK_OCTETS at a time."""
         end = self.size if stop is None else min(stop, self.size)

@@ -2,12 +2,12 @@
 
 import itertools
 import time
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from relate_mailstore.errors import MaildropInUse, MessageNotFound, OverQuota
 from relate_mailstore.memory.account import MemoryAccount
-from relate_mailstore.memory.mailbox import Marks, MemoryMailbox
+from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.mime import index_message
 from relate_mailstore.patience import granted
@@ -166,19 +166,17 @@ class MemoryMailStore:
         """Octets that the account's mailboxes hold."""
         return sum(mailbox.state.octets for mailbox in self._account(account_id).mailboxes.values())
 
-    async def renderings(
-        self, account_id: AccountId, message_ids: Sequence[MessageId]
-    ) -> Mapping[MessageId, Rendering]:
+    async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         """What FETCH answers of these messages without opening them."""
-        return {key: held.rendering() for key, held in self._account(account_id).those_held(message_ids)}
+        return [None if held is None else held.rendering() for held in self._held(account_id, message_ids)]
 
-    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
-        """Where the parts of a message lie."""
-        return self._account(account_id).held(message_id).message.index
+    async def indexes(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[MessageIndex | None]:
+        """Where the parts of these messages lie."""
+        return [None if held is None else held.message.index for held in self._held(account_id, message_ids)]
 
-    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
         """The raw headers of these messages."""
-        return {key: held.header() for key, held in self._account(account_id).those_held(message_ids)}
+        return [None if held is None else held.header() for held in self._held(account_id, message_ids)]
 
     async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
         """A summary for each of the snapshot's entries."""
@@ -195,13 +193,17 @@ class MemoryMailStore:
             if (held := messages.get(entry.message_id)) and held.text().has(folded, part)
         }
 
-    async def open(self, account_id: AccountId, message_id: MessageId) -> "MemoryRawMessage":
-        """Open a raw message for reading."""
-        held = self._account(account_id).held(message_id)
-        return MemoryRawMessage(held.raw, held.message.origin)
+    async def open(
+        self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()
+    ) -> MemoryRawMessage:
+        """Open a raw message for reading; all that could be fetched ahead is in memory."""
+        return self._account(account_id).held(message_id).open()
 
-    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
-        """Nothing to do: all of it is in memory."""
+    async def open_all(
+        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
+    ) -> Sequence[MemoryRawMessage | None]:
+        """Open several raw messages for reading."""
+        return [None if held is None else held.open() for held in self._held(account_id, message_ids)]
 
     async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
         """One message with its index and flags."""
@@ -271,6 +273,9 @@ class MemoryMailStore:
         date = _moment(incoming.internal_date)
         message = Message(next(self._message_ids), account.id, self._index(incoming.raw), date, incoming.origin)
         return account.enter(target, message, incoming.raw, Marks(incoming.flags, incoming.keywords, date))
+
+    def _held(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Held | None]:
+        return [*map(self._account(account_id).messages.get, message_ids)]
 
     def _account(self, account_id: AccountId) -> MemoryAccount:
         account = MemoryAccount(account_id, self._mailbox_ids, self._told.tell)

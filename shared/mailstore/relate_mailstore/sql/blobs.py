@@ -1,81 +1,73 @@
-"""Raw messages: opened by a query that brings small ones whole, read in parts otherwise, kept for a while if small.
+"""Raw messages: small ones fetched whole, many by one statement, and kept for a while; large ones read in parts.
 
-A raw message never changes, so what is kept is never stale. It is kept by account and message: a message that one
-account may read does not become readable to another by being here.
+What is to be opened next is fetched in the background. A raw message never changes, so what is kept is never stale.
 """
 
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Iterable, Sequence
-from itertools import islice
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from functools import partial
 
 from sqlalchemy import and_, bindparam, select
 
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.sql.database import Database
+from relate_mailstore.sql.database import CLOSE_SECONDS, Database
 from relate_mailstore.sql.dialects import ids, one_of
+from relate_mailstore.sql.kept import KeptOfMessages
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId
 
-SMALL_OCTETS = 128 * 1024  # what is worth keeping, and reading ahead: nearly all mail without attachments
+SMALL_OCTETS = 128 * 1024  # what is worth keeping, and fetching ahead: nearly all mail without attachments
 CACHE_OCTETS = 64 * 1024 * 1024  # a process keeps: some ten thousand messages, for the minutes in which they are read
 KEPT_OVERHEAD_OCTETS = 512  # of a kept message beside its own octets
-READ_AHEAD_MESSAGES = 64  # at most 8 MB by one query
+MESSAGES_A_QUERY = 64  # at most 8 MB
+HINTS_UNDER_WAY = 32  # whose messages are being fetched: of more, the database would only have a longer queue
 
-_FIRST_PART = and_(blobs.c.id == messages.c.id, blobs.c.part == 0)
 _OPEN = (
-    select(messages.c.size, messages.c.origin, blobs.c.octets)
-    .join(blobs, _FIRST_PART)
-    .where(messages.c.account_id == bindparam("account_id"), messages.c.id == bindparam("message_id"))
-)
-_READ_AHEAD = (
-    select(messages.c.id, messages.c.origin, blobs.c.octets)
-    .join(blobs, _FIRST_PART)
-    .where(
-        messages.c.account_id == bindparam("account_id"),
-        one_of(messages.c.id, ids("message_ids")),
-        messages.c.size <= SMALL_OCTETS,
-    )
+    select(messages.c.id, messages.c.size, messages.c.origin, blobs.c.octets)
+    .outerjoin(blobs, and_(blobs.c.id == messages.c.id, blobs.c.part == 0, messages.c.size <= SMALL_OCTETS))
+    .where(messages.c.account_id == bindparam("account_id"), one_of(messages.c.id, ids("message_ids")))
 )
 _PART = select(blobs.c.octets).where(blobs.c.id == bindparam("message_id"), blobs.c.part == bindparam("part"))
 
 Key = tuple[AccountId, MessageId]
+Fetched = Mapping[MessageId, RawMessage]
 
 
 class SmallMessage:
     """`RawMessage` whose octets are at hand."""
 
-    __slots__ = ("octets", "origin")
+    __slots__ = ("at_hand", "origin")
 
     def __init__(self, octets: bytes, origin: str | None) -> None:
-        self.octets = octets
+        self.at_hand = octets
         self.origin = origin
 
     @property
     def size(self) -> int:
         """Octets of the whole message."""
-        return len(self.octets)
+        return len(self.at_hand)
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets [start, stop), in one piece."""
-        if octets := self.octets[start:stop]:
+        if octets := self.at_hand[start:stop]:
             yield octets
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """The octets [start, stop)."""
-        return self.octets[start:stop]
+        return self.at_hand[start:stop]
 
 
 class LargeMessage:
     """`RawMessage` read part by part, the next one while the caller is busy with this one."""
 
-    def __init__(self, database: Database, message_id: MessageId, size: int, origin: str | None, first: bytes) -> None:
+    at_hand = None
+
+    def __init__(self, database: Database, message_id: MessageId, size: int, origin: str | None) -> None:
         self.size = size
         self.origin = origin
         self._database = database
         self._message_id = message_id
-        self._first = first
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets [start, stop), at most PART_OCTETS at a time. Raises MessageNotFound, StoreUnavailable."""
@@ -100,8 +92,6 @@ class LargeMessage:
         return b"".join([chunk async for chunk in self.chunks(start, stop)])
 
     async def _part(self, part: int) -> bytes:
-        if part == 0:
-            return self._first
         rows = await self._database.fetch(_PART, {"message_id": self._message_id, "part": part})
         if not rows:
             raise MessageNotFound(f"message {self._message_id} is gone")
@@ -114,56 +104,103 @@ class Blobs:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kept: OrderedDict[Key, SmallMessage] = OrderedDict()
-        self._octets = 0
-        self._removals = 0  # so far: what was read before one may be of a message that is gone since, and is not kept
+        self._kept: KeptOfMessages[SmallMessage] = KeptOfMessages(CACHE_OCTETS, _weigh)
+        self._coming: dict[Key, asyncio.Task[Fetched]] = {}
+        self._hints: set[asyncio.Task[Fetched]] = set()
 
-    async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
+    async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:
         """A raw message of this account; no query if it is kept. Raises MessageNotFound."""
-        key = account_id, message_id
-        if kept := self._kept.get(key):
-            self._kept.move_to_end(key)
-            return kept
-        removals = self._removals
-        rows = await self._database.fetch(_OPEN, {"account_id": account_id, "message_id": message_id})
-        if not rows:
+        (raw,) = await self.open_all(account_id, [message_id], ahead)
+        if raw is None:
             raise MessageNotFound(f"message {message_id} of account {account_id}")
-        size, origin, octets = rows[0]
-        if size > PART_OCTETS:
-            return LargeMessage(self._database, message_id, size, origin, octets)
-        small = SmallMessage(octets, origin)
-        if size <= SMALL_OCTETS and removals == self._removals:
-            self._keep(key, small)
-        return small
+        return raw
 
-    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
-        """Fetch the small ones of the first of these that are not kept, together."""
-        unkept = (message_id for message_id in message_ids if (account_id, message_id) not in self._kept)
-        wanted = list(islice(unkept, READ_AHEAD_MESSAGES))
-        if wanted:
-            removals = self._removals
-            rows = await self._database.fetch(_READ_AHEAD, {"account_id": account_id, "message_ids": wanted})
-            for message_id, origin, octets in rows if removals == self._removals else ():
-                self._keep((account_id, message_id), SmallMessage(octets, origin))
+    async def open_all(
+        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
+    ) -> Sequence[RawMessage | None]:
+        """Raw messages of this account, those that are not kept by one query; what is `ahead` in the background.
+
+        Where there has to be a query and it has room for them, those ahead come by the same.
+        """
+        opened: Sequence[RawMessage | None] = self._kept.find(account_id, message_ids)
+        if not all(opened):
+            missing = [message_id for message_id, raw in zip(message_ids, opened, strict=True) if raw is None]
+            fetched = await self._fetch_or_await(account_id, missing, ahead)
+            opened = [raw or fetched.get(message_id) for message_id, raw in zip(message_ids, opened, strict=True)]
+        if ahead:
+            self._fetch_ahead(account_id, ahead)
+        return opened
 
     def forget(self, account_id: AccountId, message_ids: Iterable[MessageId]) -> None:
-        """These are gone from this account."""
-        for message_id in message_ids:
-            self._removals += 1
-            self._drop((account_id, message_id))
+        """These are gone from this account: also for who asks from now on for what is on its way."""
+        gone = [*message_ids]
+        self._kept.forget(account_id, gone)
+        for message_id in gone:
+            self._coming.pop((account_id, message_id), None)
 
-    def _drop(self, key: Key) -> None:
-        if kept := self._kept.pop(key, None):
-            self._octets -= _weight(kept)
+    async def close(self) -> None:
+        """Wait for what is under way: nobody else does. A database that takes too long is not waited for."""
+        if self._hints:
+            _, late = await asyncio.wait(self._hints, timeout=CLOSE_SECONDS)
+            for hint in late:
+                hint.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
-    def _keep(self, key: Key, message: SmallMessage) -> None:
-        self._drop(key)
-        self._kept[key] = message
-        self._octets += _weight(message)
-        while self._octets > CACHE_OCTETS:
-            _, oldest = self._kept.popitem(last=False)
-            self._octets -= _weight(oldest)
+    async def _fetch_or_await(
+        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId]
+    ) -> Fetched:
+        """Those on their way are waited for. Where that fails they are asked for again: it was only a hint."""
+        coming = {task for one in message_ids if (task := self._coming.get((account_id, one)))}
+        fetched: dict[MessageId, RawMessage] = {}
+        if coming:
+            await asyncio.wait(coming)
+            for task in coming:
+                if not task.cancelled() and not task.exception():
+                    fetched.update(task.result())
+        missing = [message_id for message_id in message_ids if message_id not in fetched]
+        if 0 < len(missing) < MESSAGES_A_QUERY:
+            missing += self._new(account_id, ahead)[: MESSAGES_A_QUERY - len(missing)]
+        for start in range(0, len(missing), MESSAGES_A_QUERY):
+            fetched.update(await self._fetch(account_id, missing[start : start + MESSAGES_A_QUERY]))
+        return fetched
+
+    def _fetch_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
+        wanted = self._new(account_id, message_ids)[:MESSAGES_A_QUERY]
+        if not wanted or len(self._hints) >= HINTS_UNDER_WAY:
+            return
+        task = asyncio.create_task(self._fetch(account_id, wanted), name="mailstore-fetch-ahead")
+        keys = [(account_id, message_id) for message_id in wanted]
+        self._hints.add(task)
+        self._coming.update(dict.fromkeys(keys, task))
+        task.add_done_callback(partial(self._came, keys))
+
+    def _new(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> list[MessageId]:
+        """Those that are neither kept nor on their way."""
+        kept = self._kept.find(account_id, message_ids)
+        return [
+            message_id
+            for message_id, raw in zip(message_ids, kept, strict=True)
+            if raw is None and (account_id, message_id) not in self._coming
+        ]
+
+    def _came(self, keys: Sequence[Key], task: asyncio.Task[Fetched]) -> None:
+        self._hints.discard(task)
+        for key in keys:
+            if self._coming.get(key) is task:
+                del self._coming[key]
+        if not task.cancelled():
+            task.exception()  # is for whoever asks again
+
+    async def _fetch(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Fetched:
+        removals = self._kept.removals
+        rows = await self._database.fetch(_OPEN, {"account_id": account_id, "message_ids": message_ids})
+        small = {row[0]: SmallMessage(row.octets, row.origin) for row in rows if row.octets is not None}
+        self._kept.keep(account_id, small, removals)
+        if len(small) == len(rows):
+            return small
+        large = [row for row in rows if row.size > SMALL_OCTETS]  # what else has no octets has just gone
+        return {**small, **{row[0]: LargeMessage(self._database, row[0], row.size, row.origin) for row in large}}
 
 
-def _weight(message: SmallMessage) -> int:
-    return message.size + KEPT_OVERHEAD_OCTETS
+def _weigh(message: SmallMessage) -> int:
+    return len(message.at_hand) + KEPT_OVERHEAD_OCTETS

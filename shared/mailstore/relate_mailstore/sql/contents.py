@@ -1,10 +1,9 @@
 """What FETCH asks of messages again and again: how they are rendered, where their parts lie, their headers.
 
-None of it ever changes, so what is kept is never stale. It is kept by account and message: a message that one account
-may read does not become readable to another by being here.
+None of it ever changes, so what is kept is never stale.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, LargeBinary, Row, and_, bindparam, func, select
@@ -13,7 +12,7 @@ from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.sql.blobs import Blobs
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import ids, one_of
-from relate_mailstore.sql.kept import Kept
+from relate_mailstore.sql.kept import KeptOfMessages
 from relate_mailstore.sql.rows import parse_index
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId, MessageIndex, Rendering
@@ -34,18 +33,13 @@ _RENDERINGS = select(
     messages.c.thread,
     messages.c.origin,
 ).where(_OF_ACCOUNT, one_of(messages.c.id, ids("message_ids")))
-_INDEX = select(messages).where(_OF_ACCOUNT, messages.c.id == bindparam("message_id"))
+_INDEXES = select(messages).where(_OF_ACCOUNT, one_of(messages.c.id, ids("message_ids")))
 _HEADERS = (
-    select(
-        messages.c.id,
-        messages.c.header_octets,
-        func.substr(blobs.c.octets, 1, messages.c.header_octets, type_=LargeBinary),
-    )
+    select(messages.c.id, func.substr(blobs.c.octets, 1, messages.c.header_octets, type_=LargeBinary))
     .join(blobs, and_(blobs.c.id == messages.c.id, blobs.c.part == 0))
-    .where(_OF_ACCOUNT, one_of(messages.c.id, ids("message_ids")))
+    .where(_OF_ACCOUNT, one_of(messages.c.id, ids("message_ids")), messages.c.header_octets <= PART_OCTETS)
 )
 
-Key = tuple[AccountId, MessageId]
 T = TypeVar("T")
 
 
@@ -55,69 +49,88 @@ class Contents:
     def __init__(self, database: Database, raw: Blobs) -> None:
         self._database = database
         self._raw = raw
-        self._renderings: Kept[Key, Rendering] = Kept(RENDERINGS_OCTETS)
-        self._indexes: Kept[Key, MessageIndex] = Kept(INDEXES_OCTETS)
-        self._headers: Kept[Key, bytes] = Kept(HEADERS_OCTETS)
+        self._renderings: KeptOfMessages[Rendering] = KeptOfMessages(RENDERINGS_OCTETS, _weigh_rendering)
+        self._indexes: KeptOfMessages[MessageIndex] = KeptOfMessages(INDEXES_OCTETS, _weigh_index)
+        self._headers: KeptOfMessages[bytes] = KeptOfMessages(HEADERS_OCTETS, _weigh_header)
 
-    async def renderings(
-        self, account_id: AccountId, message_ids: Sequence[MessageId]
-    ) -> Mapping[MessageId, Rendering]:
+    async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         """How messages are rendered."""
-        found, missing = _look_up(self._renderings, account_id, message_ids)
-        async for row in self._read(_RENDERINGS, account_id, missing):
-            found[row.id] = rendering = Rendering(*row[1:])
-            weight = len(row.envelope) + len(row.bodystructure) + 2 * len(row.preview) + OVERHEAD_OCTETS
-            self._renderings.keep((account_id, row.id), rendering, weight)
-        return found
+        return await self._look_up(self._renderings, _RENDERINGS, _parse_rendering, account_id, message_ids)
 
-    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
-        """Where the parts of a message lie. Raises MessageNotFound."""
-        key = account_id, message_id
-        if kept := self._indexes.get(key):
-            return kept
-        rows = await self._database.fetch(_INDEX, {"account_id": account_id, "message_id": message_id})
-        if not rows:
-            raise MessageNotFound(f"message {message_id} of account {account_id}")
-        index = parse_index(rows[0])
-        weight = len(index.envelope) + len(index.bodystructure) + PART_WEIGHT * len(index.parts) + OVERHEAD_OCTETS
-        self._indexes.keep(key, index, weight)
-        return index
+    async def indexes(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[MessageIndex | None]:
+        """Where the parts of messages lie."""
+        return await self._look_up(self._indexes, _INDEXES, parse_index, account_id, message_ids)
 
-    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
         """Raw headers."""
-        found, missing = _look_up(self._headers, account_id, message_ids)
-        async for message_id, size, octets in self._read(_HEADERS, account_id, missing):
-            whole = size <= PART_OCTETS  # else it goes on in the next part
-            header = (octets or b"") if whole else await (await self._raw.open(account_id, message_id)).read(0, size)
-            found[message_id] = header
-            self._headers.keep((account_id, message_id), header, size + OVERHEAD_OCTETS)
-        return found
+        found = await self._look_up(self._headers, _HEADERS, _parse_header, account_id, message_ids)
+        if None not in found:
+            return found
+        return [
+            await self._read_header(account_id, message_id) if header is None else header
+            for message_id, header in zip(message_ids, found, strict=True)
+        ]
 
     def forget(self, account_id: AccountId, message_ids: Iterable[MessageId]) -> None:
         """These are gone from this account."""
-        for message_id in message_ids:
-            for kept in (self._renderings, self._indexes, self._headers):
-                kept.forget((account_id, message_id))
+        gone = [*message_ids]
+        for kept in (self._renderings, self._indexes, self._headers):
+            kept.forget(account_id, gone)
 
-    async def _read(
-        self, statement: Executable, account_id: AccountId, message_ids: Sequence[MessageId]
-    ) -> AsyncIterator[Row[Any]]:
-        for start in range(0, len(message_ids), MESSAGES_A_QUERY):
-            wanted = message_ids[start : start + MESSAGES_A_QUERY]
-            for row in await self._database.fetch(statement, {"account_id": account_id, "message_ids": wanted}):
-                yield row
+    async def _look_up(
+        self,
+        kept: KeptOfMessages[T],
+        statement: Executable,
+        parse: Callable[[Row[Any]], T],
+        account_id: AccountId,
+        message_ids: Sequence[MessageId],
+    ) -> list[T | None]:
+        """What is kept of these messages, and what is read of the others, whose id is a row's first column."""
+        found = kept.find(account_id, message_ids)
+        if all(found):
+            return found
+        removals = kept.removals
+        missing = [message_id for message_id, value in zip(message_ids, found, strict=True) if value is None]
+        read: dict[MessageId, T] = {}
+        for start in range(0, len(missing), MESSAGES_A_QUERY):
+            wanted = missing[start : start + MESSAGES_A_QUERY]
+            rows = await self._database.fetch(statement, {"account_id": account_id, "message_ids": wanted})
+            read |= {row[0]: parse(row) for row in rows}
+        kept.keep(account_id, read, removals)
+        return [
+            read.get(message_id) if value is None else value
+            for message_id, value in zip(message_ids, found, strict=True)
+        ]
+
+    async def _read_header(self, account_id: AccountId, message_id: MessageId) -> bytes | None:
+        """The header of a message that is gone, or of one so long that it goes on in the next part."""
+        (raw,), (index,) = (
+            await self._raw.open_all(account_id, [message_id]),
+            await self.indexes(account_id, [message_id]),
+        )
+        try:
+            return await raw.read(0, index.parts[0].body) if raw and index else None
+        except MessageNotFound:
+            return None
 
 
-def _look_up(
-    kept: Kept[Key, T], account_id: AccountId, message_ids: Sequence[MessageId]
-) -> tuple[dict[MessageId, T], list[MessageId]]:
-    """What is kept of these messages, and those of which nothing is."""
-    found: dict[MessageId, T] = {}
-    missing: dict[MessageId, None] = {}
-    for message_id in message_ids:
-        value = kept.get((account_id, message_id))
-        if value is None:
-            missing[message_id] = None
-        else:
-            found[message_id] = value
-    return found, list(missing)
+def _parse_rendering(row: Row[Any]) -> Rendering:
+    return Rendering(*row[1:])
+
+
+def _parse_header(row: Row[Any]) -> bytes:
+    header: bytes = row[1] or b""
+    return header
+
+
+def _weigh_rendering(rendering: Rendering) -> int:
+    texts = 2 * (len(rendering.preview) + len(rendering.thread))
+    return len(rendering.envelope) + len(rendering.bodystructure) + texts + OVERHEAD_OCTETS
+
+
+def _weigh_index(index: MessageIndex) -> int:
+    return len(index.envelope) + len(index.bodystructure) + PART_WEIGHT * len(index.parts) + OVERHEAD_OCTETS
+
+
+def _weigh_header(header: bytes) -> int:
+    return len(header) + OVERHEAD_OCTETS

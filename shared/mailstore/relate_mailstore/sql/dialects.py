@@ -6,8 +6,8 @@ and prepared statements holds it: `= ANY ($1)` there, `IN (SELECT value FROM jso
 
 import json
 from collections.abc import Collection
+from operator import attrgetter
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import (
     BigInteger,
@@ -60,14 +60,13 @@ class ListOf(TypeDecorator[Collection[Any]]):
     def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
         """Any collection, a range among them, as the database takes it."""
         items = list(value or ())
-        return items if dialect.name == POSTGRESQL else _encode(items)
+        if dialect.name == POSTGRESQL:
+            return items
+        return _encode([*map(_hex, items)] if isinstance(self.item, Uuid) else items)
 
 
-def _encode_item(item: object) -> str:
-    return item.hex if isinstance(item, UUID) else str(item)
-
-
-_encode = json.JSONEncoder(default=_encode_item).encode
+_hex = attrgetter("hex")
+_encode = json.JSONEncoder().encode  # json.dumps looks at its options each time
 
 
 def numbers(name: str) -> BindParameter[Any]:

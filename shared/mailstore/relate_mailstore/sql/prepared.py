@@ -11,7 +11,9 @@ from types import SimpleNamespace
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import Connection, Dialect, Executable
+from asyncpg.pgproto.pgproto import UUID
+from sqlalchemy import Connection, Dialect, Executable, LargeBinary, Uuid
+from sqlalchemy.types import TypeEngine
 from sqlalchemy.util import await_only
 
 from relate_mailstore.sql.dialects import POSTGRESQL
@@ -36,14 +38,11 @@ class Prepared:
 
     def rows(self, records: Sequence[Sequence[Any]]) -> list[Any]:
         """Named tuples of the driver's records."""
-        columns = self.columns
-        if columns is None:
+        if self.columns is None or not records:
             return [*map(self.make_row, records)]
-        return [self.make_row(_read(columns, record)) for record in records]
-
-
-def _read(columns: Sequence[Processor], record: Sequence[Any]) -> list[Any]:
-    return [value if process is None else process(value) for process, value in zip(columns, record, strict=True)]
+        columns = zip(self.columns, zip(*records, strict=True), strict=True)
+        read = [values if process is None else map(process, values) for process, values in columns]
+        return [*map(self.make_row, zip(*read, strict=True))]
 
 
 _prepared: WeakKeyDictionary[Dialect, WeakKeyDictionary[Executable, Prepared]] = WeakKeyDictionary()
@@ -65,11 +64,7 @@ def _compile(dialect: Dialect, statement: Any) -> Prepared:
     binds = {name: compiled.binds[name] for name in compiled.positiontup or ()}
     processors = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
     columns = compiled._result_columns
-    # asyncpg's values are Python's own already; SQLite knows neither UUIDs nor truth.
-    readers = [
-        None if dialect.name == POSTGRESQL else column.type.dialect_impl(dialect).result_processor(dialect, None)
-        for column in columns
-    ]
+    readers = [None if dialect.name == POSTGRESQL else _reader(dialect, column.type) for column in columns]
     row: Any = namedtuple("Row", " ".join(column.keyname for column in columns), rename=True)  # type: ignore[misc]
     return Prepared(
         compiled.string,
@@ -78,6 +73,20 @@ def _compile(dialect: Dialect, statement: Any) -> Prepared:
         columns=readers if any(readers) else None,
         make_row=row._make if columns else tuple,
     )
+
+
+def _reader(dialect: Dialect, of: TypeEngine[Any]) -> Processor:
+    """asyncpg's values are Python's own already; SQLite's octets are, but it knows neither UUIDs nor truth.
+
+    UUIDs are asyncpg's either way: they are made, hashed and compared in a fraction of the time that Python's take.
+    """
+    if isinstance(of, Uuid):
+        return _read_uuid
+    return None if isinstance(of, LargeBinary) else of.dialect_impl(dialect).result_processor(dialect, None)
+
+
+def _read_uuid(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)
 
 
 def run(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> list[Any]:

@@ -129,6 +129,7 @@ class SqlMailStore:
         await self._flags.close()
         await self._upkeep.close()
         await self._snapshots.close()
+        await self._blobs.close()
         if self._under_way:
             await asyncio.wait(self._under_way)
         await self._notices.close()
@@ -241,17 +242,15 @@ class SqlMailStore:
         """Octets that the account's mailboxes hold."""
         return await self._usage.ask(account_id)
 
-    async def renderings(
-        self, account_id: AccountId, message_ids: Sequence[MessageId]
-    ) -> Mapping[MessageId, Rendering]:
+    async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         """What FETCH answers of these messages without opening them."""
         return await self._contents.renderings(account_id, message_ids)
 
-    async def index(self, account_id: AccountId, message_id: MessageId) -> MessageIndex:
-        """Where the parts of a message lie."""
-        return await self._contents.index(account_id, message_id)
+    async def indexes(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[MessageIndex | None]:
+        """Where the parts of these messages lie."""
+        return await self._contents.indexes(account_id, message_ids)
 
-    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Mapping[MessageId, bytes]:
+    async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
         """The raw headers of these messages."""
         return await self._contents.headers(account_id, message_ids)
 
@@ -263,13 +262,15 @@ class SqlMailStore:
         """UIDs of the entries whose text contains this."""
         return await self._search.containing(snapshot, text, part)
 
-    async def open(self, account_id: AccountId, message_id: MessageId) -> RawMessage:
-        """Open a raw message for reading; no query if it is kept."""
-        return await self._blobs.open(account_id, message_id)
+    async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:
+        """Open a raw message for reading; no query if it is kept, or on its way."""
+        return await self._blobs.open(account_id, message_id, ahead)
 
-    async def read_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
-        """Fetch the first of these together, if they are small."""
-        await self._blobs.read_ahead(account_id, message_ids)
+    async def open_all(
+        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
+    ) -> Sequence[RawMessage | None]:
+        """Open several raw messages for reading."""
+        return await self._blobs.open_all(account_id, message_ids, ahead)
 
     async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
         """One message with its index and flags."""

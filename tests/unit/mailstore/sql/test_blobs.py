@@ -1,16 +1,19 @@
 """Raw messages: read in parts, kept if small, and nobody's but their account's."""
 
+import asyncio
+from unittest.mock import AsyncMock
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.errors import MessageNotFound, StoreUnavailable
 from relate_mailstore.sql import blobs
-from relate_mailstore.sql.blobs import READ_AHEAD_MESSAGES, SMALL_OCTETS
+from relate_mailstore.sql.blobs import MESSAGES_A_QUERY, SMALL_OCTETS
 from relate_mailstore.sql.schema import PART_OCTETS
-from relate_mailstore.sql.store import SqlMailStore
+from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, MessageId
 from tests.support.factories import big, delivery, new_account
 from tests.unit.mailstore.sql.helpers import Statements
@@ -69,35 +72,123 @@ async def test_a_small_message_is_opened_again_without_a_query(
     assert not statements
 
 
-async def test_reading_ahead_fetches_small_messages_with_one_query(
+async def test_small_messages_are_opened_by_one_query_and_large_ones_read_when_they_are(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     raws = [b"first", big(SMALL_OCTETS + 1), b"third"]
     ids = [await store_message(store, alice, raw) for raw in raws]
     with Statements(engine) as statements:
-        await store.read_ahead(alice, ids)
-        assert [await (await store.open(alice, ids[number])).read() for number in (0, 2)] == [b"first", b"third"]
+        opened = await store.open_all(alice, ids)
+        assert [await raw.read() for raw in opened if raw] == raws
+    assert len(statements) == 2
+
+
+async def test_what_is_opened_next_comes_by_the_same_query_where_there_has_to_be_one(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
+    with Statements(engine) as statements:
+        await store.open(alice, ids[0], ids[1:])
+        await store.open_all(alice, ids)
     assert len(statements) == 1
 
 
-async def test_reading_ahead_is_bounded(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
-    ids = [await store_message(store, alice, b"%d" % number) for number in range(READ_AHEAD_MESSAGES + 1)]
-    await store.read_ahead(alice, ids)
+async def test_what_is_opened_next_is_fetched_meanwhile_and_asked_for_once(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
+    await store.open(alice, ids[0])
     with Statements(engine) as statements:
-        for message_id in ids:
-            await store.open(alice, message_id)
+        await store.open(alice, ids[0], ids[1:])
+        await store.open(alice, ids[0], ids[1:])
+        assert statements == []  # nobody has waited
+        opened = await asyncio.gather(store.open_all(alice, ids), store.open(alice, ids[2]))
+    assert [await raw.read() for raw in opened[0] if raw] == [b"0", b"1", b"2"]
+    assert len(statements) == 1
+    assert store._blobs._coming == {}
+
+
+async def test_what_is_fetched_ahead_is_bounded(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+    ids = [await store_message(store, alice, b"%d" % number) for number in range(MESSAGES_A_QUERY + 2)]
+    await store.open(alice, ids[0])
+    await store.open(alice, ids[0], ids[1:])
+    with Statements(engine) as statements:
+        await store.open_all(alice, ids)
+    assert len(statements) == 2
+
+
+async def test_more_hints_than_are_worth_it_are_not_followed(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "HINTS_UNDER_WAY", 1)
+    ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
+    await store.open(alice, ids[0])
+    await store.open(alice, ids[0], ids[1:2])
+    await store.open(alice, ids[0], ids[2:])
+    assert len(store._blobs._coming) == 1
+    assert [await (await store.open(alice, message_id)).read() for message_id in ids] == [b"0", b"1", b"2"]
+
+
+async def test_a_store_closes_when_what_is_fetched_ahead_has_come(engine: AsyncEngine, alice: AccountId) -> None:
+    async with open_store(engine) as store:
+        ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
+        await store.open(alice, ids[0])
+        await store.open(alice, ids[0], ids[1:])
+        (hint,) = store._blobs._hints
+    assert len(hint.result()) == 2
+
+
+async def test_a_store_does_not_wait_for_ever_for_what_is_fetched_ahead(
+    engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blobs, "CLOSE_SECONDS", 0.01)
+    async with open_store(engine) as store:
+        ids = [await store_message(store, alice, b"%d" % number) for number in range(2)]
+        await store.open(alice, ids[0])
+        with monkeypatch.context() as patched:
+            patched.setattr(store._database, "fetch", lambda *_: asyncio.get_running_loop().create_future())
+            await store.open(alice, ids[0], ids[1:])
+            (hint,) = store._blobs._hints
+            await asyncio.sleep(0)
+    assert hint.cancelled()
+
+
+async def test_a_hint_that_fails_is_nobodys_trouble_but_whose_who_asks_again(
+    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [await store_message(store, alice, b"%d" % number) for number in range(2)]
+    await store.open(alice, ids[0])
+    down = AsyncMock(side_effect=StoreUnavailable("the database did not answer"))
+    with monkeypatch.context() as patched:
+        patched.setattr(store._database, "fetch", down)
+        await store.open(alice, ids[0], ids[1:])
+        with pytest.raises(StoreUnavailable):
+            await store.open(alice, ids[1])
+    assert down.await_count == 2
+    assert await (await store.open(alice, ids[1])).read() == b"1"
+
+
+async def test_who_goes_while_waiting_for_what_is_fetched_ahead_takes_nothing_along(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    ids = [await store_message(store, alice, b"%d" % number) for number in range(2)]
+    await store.open(alice, ids[0])
+    with Statements(engine) as statements:
+        await store.open(alice, ids[0], ids[1:])
+        waiting = asyncio.create_task(store.open_all(alice, ids[1:]))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert await (await store.open(alice, ids[1])).read() == b"1"
+    assert waiting.cancelled()
     assert len(statements) == 1
 
 
 async def test_what_one_account_has_read_another_may_not(store: SqlMailStore, alice: AccountId) -> None:
     message_id = await store_message(store, alice, b"hers")
     await store.open(alice, message_id)
-    stranger = new_account()
     with pytest.raises(MessageNotFound):
-        await store.open(stranger, message_id)
-    await store.read_ahead(stranger, [message_id])
-    with pytest.raises(MessageNotFound):
-        await store.open(stranger, message_id)
+        await store.open(new_account(), message_id)
 
 
 async def test_an_expunged_message_is_not_served_from_memory(store: SqlMailStore, alice: AccountId) -> None:
@@ -111,11 +202,11 @@ async def test_an_expunged_message_is_not_served_from_memory(store: SqlMailStore
 async def test_what_is_kept_is_bounded(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blobs, "CACHE_OCTETS", 5_000)
+    monkeypatch.setattr(store._blobs._kept, "_limit", 5_000)
     ids = [await store_message(store, alice, bytes(1_000)) for _ in range(5)]
     for message_id in [*ids, ids[4]]:
         await store.open(alice, message_id)
-    assert store._blobs._octets <= 5_000
+    assert store._blobs._kept.octets <= 5_000
     with Statements(engine) as statements:
         await store.open(alice, ids[4])
         assert not statements

@@ -135,7 +135,7 @@ async def test_mail_that_was_there_before_is_kept_and_known_as_if_it_came_now(em
         (entry,) = inbox.entries
         assert (entry.flags, entry.internal_date, entry.saved, entry.modseq) == (Flag.SEEN, 1_000, 1_000, 7)
         assert (await store.message(ANN, entry.message_id)).message.index == index_message(raw)
-        assert await store.headers(ANN, [entry.message_id]) == {entry.message_id: raw[: raw.index(b"\r\n\r\n") + 4]}
+        assert await store.headers(ANN, [entry.message_id]) == [raw[: raw.index(b"\r\n\r\n") + 4]]
         (summary,) = await store.summaries(inbox)
         assert (summary.subject, summary.bcc, summary.zone) == ("grüsse", "<carol@example.com>", 120)
         assert summary.thread == thread_id(["root@a"], "", entry.message_id)

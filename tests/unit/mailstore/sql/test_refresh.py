@@ -1,20 +1,25 @@
 """What is kept by the process: asked for again, it costs no query, and it is let go of within its bounds."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any
+from uuid import UUID
 
 import pytest
+from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.sql import heard as heard_module
 from relate_mailstore.sql import summaries
 from relate_mailstore.sql.heard import Heard
-from relate_mailstore.sql.kept import Kept
+from relate_mailstore.sql.kept import Kept, KeptOfMessages
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Change, Destination, MailboxId
+from relate_mailstore.types import AccountId, Change, Destination, MailboxId, MessageId
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
 PATIENCE = 10.0  # seconds until what does not come fails its test
+Ask = Callable[[AccountId, Sequence[MessageId]], Awaitable[Sequence[object]]]
 ANN, INBOX, SENT = AccountId(1), MailboxId(2), MailboxId(3)
 
 
@@ -112,9 +117,9 @@ async def test_what_fetch_asks_for_again_costs_no_query(
 ) -> None:
     receipts = [await store.deliver(delivery(alice)) for _ in range(5)]
     ids = [receipt.message_id for receipt in receipts]
-    first = (await store.renderings(alice, ids), await store.headers(alice, ids), await store.index(alice, ids[0]))
+    first = [await ask(alice, ids) for ask in (store.renderings, store.headers, store.indexes)]
     with Statements(engine) as statements:
-        again = (await store.renderings(alice, ids), await store.headers(alice, ids), await store.index(alice, ids[0]))
+        again = [await ask(alice, ids) for ask in (store.renderings, store.headers, store.indexes)]
     assert again == first
     assert statements == []
 
@@ -123,10 +128,65 @@ async def test_what_is_deleted_is_kept_no_longer(store: SqlMailStore, alice: Acc
     message_id = (await store.deliver(delivery(alice))).message_id
     await store.renderings(alice, [message_id])
     await store.headers(alice, [message_id])
-    await store.index(alice, message_id)
+    await store.indexes(alice, [message_id])
     await store.delete_message(alice, message_id)
     contents = store._contents
     assert [len(kept) for kept in (contents._renderings, contents._headers, contents._indexes)] == [0, 0, 0]
+
+
+def questions(store: SqlMailStore) -> dict[KeptOfMessages[Any], Ask]:
+    """What is kept of messages, and what is asked to have it kept."""
+    return {
+        store._contents._renderings: store.renderings,
+        store._contents._indexes: store.indexes,
+        store._contents._headers: store.headers,
+        store._blobs._kept: store.open_all,
+    }
+
+
+@pytest.mark.parametrize("place", range(4))
+async def test_what_is_deleted_while_it_is_read_is_not_kept(
+    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    message_id = (await store.deliver(delivery(alice))).message_id
+    kept, ask = [*questions(store).items()][place]
+    fetch = store._database.fetch
+
+    async def overtaken(statement: Executable, parameters: Mapping[str, Any]) -> Sequence[Any]:
+        rows = await fetch(statement, parameters)
+        if "message_ids" in parameters and not kept.removals:
+            await store.delete_message(alice, message_id)
+        return rows
+
+    monkeypatch.setattr(store._database, "fetch", overtaken)
+    assert None not in await ask(alice, [message_id])  # it was there when this was asked
+    assert kept.removals == 1
+    assert (len(kept), kept.octets) == (0, 0)
+    assert await ask(alice, [message_id]) == [None]
+
+
+def test_what_is_kept_of_messages_holds_to_its_octets_and_lets_go_of_the_oldest() -> None:
+    kept: KeptOfMessages[bytes] = KeptOfMessages(10, len)
+    ids = [MessageId(UUID(int=number)) for number in range(5)]
+    for message_id in ids[:3]:
+        kept.keep(ANN, {message_id: b"abc"}, 0)
+    assert kept.find(ANN, [ids[0], ids[4]]) == [b"abc", None]
+    kept.keep(ANN, {ids[3]: b"abcd"}, 0)
+    assert kept.find(ANN, ids) == [b"abc", None, b"abc", b"abcd", None]
+    kept.keep(ANN, {ids[3]: b""}, 0)
+    assert (len(kept), kept.octets) == (3, 6)
+    kept.keep(ANN, {ids[4]: bytes(11)}, 0)
+    assert (len(kept), kept.octets) == (0, 0)
+
+
+def test_what_is_kept_of_messages_is_kept_for_an_account() -> None:
+    kept: KeptOfMessages[bytes] = KeptOfMessages(10, len)
+    message_id = MessageId(UUID(int=1))
+    kept.keep(ANN, {message_id: b"a"}, 0)
+    assert kept.find(AccountId(2), [message_id]) == [None]
+    kept.forget(AccountId(2), [message_id])
+    kept.keep(ANN, {MessageId(UUID(int=2)): b"b"}, 0)  # was asked for before that
+    assert kept.find(ANN, [message_id, MessageId(UUID(int=2))]) == [b"a", None]
 
 
 async def test_summaries_are_read_once_each(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
