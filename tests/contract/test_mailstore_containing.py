@@ -31,7 +31,9 @@ WORDS = [
 @pytest.fixture(autouse=True, params=["by the index", "one by one"])
 def _looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few messages are looked at one by one, many are chosen by an index: either finds the same."""
-    monkeypatch.setattr(searching, "FEW_MESSAGES", 0 if request.param == "by the index" else 200)
+    if request.param == "by the index":
+        monkeypatch.setattr(searching, "FEW_MESSAGES", 0)
+        monkeypatch.setattr(searching, "MOST_CANDIDATES", 100)
 
 
 async def found(

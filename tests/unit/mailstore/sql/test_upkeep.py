@@ -213,6 +213,7 @@ async def test_of_many_messages_the_index_is_asked(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(searching, "FEW_MESSAGES", 1)
+    monkeypatch.setattr(searching, "MOST_CANDIDATES", 2)
     await store.deliver(delivery(alice, raw=simple(body="100% needle", subject="of hay")))
     await store.deliver(delivery(alice, raw=simple(body="hay", subject="of needle")))
     inbox = await store.snapshot(alice)
@@ -222,6 +223,21 @@ async def test_of_many_messages_the_index_is_asked(
         assert await store.containing(inbox, "0% n", TextPart.BODY) == {1}
         assert await store.containing(inbox, "0_ n", TextPart.BODY) == set()
     assert sum("LIKE" in statement or "MATCH" in statement for statement in statements) == 4
+
+
+async def test_of_what_is_in_many_messages_the_index_is_asked_only_that(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(searching, "FEW_MESSAGES", 1)
+    monkeypatch.setattr(searching, "MOST_CANDIDATES", 0.5)
+    for number in range(10):
+        await store.deliver(delivery(alice, raw=simple(body=f"needle {number}" if number else "hay")))
+    inbox = await store.snapshot(alice)
+    with Statements(engine) as statements:
+        assert await store.containing(inbox, "needle", TextPart.BODY) == set(range(2, 11))
+        assert await store.containing(inbox, "needle 7", TextPart.BODY) == {8}
+    looked = [statement for statement in statements if "instr" in statement or "strpos" in statement]
+    assert ["texts.id" in statement for statement in looked] == [False, True]
 
 
 async def test_without_the_index_every_text_is_looked_at(
