@@ -12,6 +12,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from itertools import product
 from operator import attrgetter
 from typing import Any, NamedTuple
 
@@ -22,6 +23,7 @@ from sqlalchemy import (
     Executable,
     Text,
     bindparam,
+    case,
     cast,
     column,
     func,
@@ -44,21 +46,25 @@ TRIGRAM = 3  # characters; a shorter text has none
 MOST_TRIGRAMS = 16  # of a long text that the index is asked for: each one more costs, and leaves few candidates less
 FEW_MESSAGES = 200  # are looked at one by one, not through the index: what arrived since the last search
 MOST_CANDIDATES = 0.1  # of as many as are searched: more are no faster than all of these, in the order that they lie in
+LIKE_CHARACTERS = 1_000  # of a text that LIKE is asked for: SQLite has a limit, and what is beyond is looked at anyway
 ANSWERS_OCTETS = 16 * 1024 * 1024  # a process keeps: two hundred searches that found all of 10,000 messages
 ANSWER_OCTETS = 500  # of one beside its numbers
 
 _OF_ACCOUNT = texts.c.account_id == bindparam("account_id")
-_PLACE = place_of_text(texts.c.text, bindparam("folded", type_=Text))
+_LIKE = texts.c.text.like(bindparam("pattern", type_=Text), escape="\\")
+_PLACE: ColumnElement[int] = place_of_text(texts.c.text, bindparam("folded", type_=Text))
+# SQLite's LIKE passes over what cannot be the beginning of it, its instr() looks at every character.
+_PLACES = {POSTGRESQL: _PLACE, SQLITE: case((_LIKE, _PLACE), else_=0)}
 
 
-def _uids_of(*where: ColumnElement[bool], part: TextPart) -> Executable:
+def _uids_of(*where: ColumnElement[bool], dialect: str, part: TextPart) -> Executable:
     """UIDs as one text: ten thousand rows take as long to be read as they took to be found.
 
     To unpack a text takes longer than to look into it: OFFSET 0 has its place found once, not twice. The body comes
     first: where the first place is beyond it, there is none in it.
     """
     placed = (
-        select(entries.c.uid, texts.c.body, _PLACE.label("place"))
+        select(entries.c.uid, texts.c.body, _PLACES[dialect].label("place"))
         .join_from(entries, texts, texts.c.message_id == entries.c.message_id)
         .where(entries.c.account_id == bindparam("account_id"))
         .where(entries.c.uid.between(bindparam("first"), bindparam("last")), *where)
@@ -69,25 +75,28 @@ def _uids_of(*where: ColumnElement[bool], part: TextPart) -> Executable:
     return select(func.aggregate_strings(cast(placed.c.uid, Text), ",")).where(exact)
 
 
-_SCAN = {part: _uids_of(_OF_ACCOUNT, entries.c.mailbox_id == bindparam("mailbox_id"), part=part) for part in TextPart}
+_WAYS = [*product((POSTGRESQL, SQLITE), TextPart)]
+_SCAN = {
+    way: _uids_of(_OF_ACCOUNT, entries.c.mailbox_id == bindparam("mailbox_id"), dialect=way[0], part=way[1])
+    for way in _WAYS
+}
 # `+ 0`: SQLite would look by the account or the mailbox, and at all that it has.
 _CHOSEN = {
-    part: _uids_of(
+    way: _uids_of(
         one_of(texts.c.id, numbers("candidates")),
         texts.c.account_id + 0 == bindparam("account_id"),
         entries.c.mailbox_id + 0 == bindparam("mailbox_id"),
-        part=part,
+        dialect=way[0],
+        part=way[1],
     )
-    for part in TextPart
+    for way in _WAYS
 }
 _CANDIDATES: Mapping[str, Executable] = {
-    POSTGRESQL: select(texts.c.id)
-    .where(_OF_ACCOUNT, texts.c.text.like(bindparam("pattern", type_=Text), escape="\\"))
-    .limit(bindparam("most")),
+    POSTGRESQL: select(texts.c.id).where(_OF_ACCOUNT, _LIKE).limit(bindparam("most")),
     # FTS5 knows no accounts: what is common among all of them makes many candidates.
     SQLITE: select(column("rowid"))
     .select_from(table("texts_trigrams"))
-    .where(literal_column("texts_trigrams").op("MATCH")(bindparam("pattern", type_=Text)))
+    .where(literal_column("texts_trigrams").op("MATCH")(bindparam("trigrams", type_=Text)))
     .limit(bindparam("most")),
 }
 _IS_INDEXED = {
@@ -154,25 +163,26 @@ class Search:
             "first": among[0].uid,
             "last": among[-1].uid,
             "folded": folded,
+            "pattern": like_pattern(folded[:LIKE_CHARACTERS]),
         }
-        statement = _SCAN[part]
+        way = self._database.dialect, part
+        statement = _SCAN[way]
         if len(among) > FEW_MESSAGES and len(folded) >= TRIGRAM and await self._is_indexed():
             most = int(MOST_CANDIDATES * len(among))
-            candidates = await self._choose({"account_id": mailbox.account_id, "most": most}, folded)
+            candidates = await self._choose({**parameters, "most": most}, folded)
             if len(candidates) < most:
-                statement = _CHOSEN[part]
+                statement = _CHOSEN[way]
                 parameters["candidates"] = candidates
         ((found,),) = await self._database.fetch(statement, parameters)
         return sorted(json.loads(f"[{found or ''}]"))
 
-    async def _choose(self, parameters: dict[str, Any], folded: str) -> Sequence[int]:
+    async def _choose(self, parameters: Mapping[str, Any], folded: str) -> Sequence[int]:
         """Ids of texts that may contain it, so many at most, by the index."""
         statement = _CANDIDATES[self._database.dialect]
         if self._database.dialect == POSTGRESQL:
-            parameters["pattern"] = like_pattern(folded)
             return await self._database.transact(partial(_ask_index, statement=statement, parameters=parameters))
-        parameters["pattern"] = match_trigrams(folded)
-        return [rowid for (rowid,) in await self._database.fetch(statement, parameters)]
+        chosen = await self._database.fetch(statement, {**parameters, "trigrams": match_trigrams(folded)})
+        return [rowid for (rowid,) in chosen]
 
     async def _is_indexed(self) -> bool:
         if self._indexed is None:

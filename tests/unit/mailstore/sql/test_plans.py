@@ -32,9 +32,7 @@ READ_A_TABLE = {
     "searching._IS_INDEXED[sqlite]",
 }
 
-OF_BOTH = re.compile(
-    r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|ESCAPE|pg_\w+|set_config|to_regclass)\b)", re.DOTALL
-)
+OF_BOTH = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|pg_\w+|set_config|to_regclass)\b)", re.DOTALL)
 
 
 def find_statements() -> dict[str, Executable]:
@@ -89,7 +87,7 @@ async def test_a_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -
 
 async def test_what_the_index_of_trigrams_chose_is_looked_up_and_nothing_else(plans: dict[str, list[str]]) -> None:
     for part in TextPart:
-        assert [step for step in plans[f"searching._CHOSEN[{part}]"] if step.startswith("SEARCH")] == [
+        assert [step for step in plans[f"searching._CHOSEN[{('sqlite', part)}]"] if step.startswith("SEARCH")] == [
             "SEARCH texts USING INTEGER PRIMARY KEY (rowid=?)",
             "SEARCH entries USING COVERING INDEX ix_entries_message_id (message_id=? AND account_id=?)",
         ]
