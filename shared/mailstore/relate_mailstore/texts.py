@@ -20,7 +20,6 @@ TEXT_LIMIT = 1_048_576
 PART_LIMIT = 2 * TEXT_LIMIT
 """Octets of a part that are decoded: more would be cut anyway, as base64 takes four for three."""
 
-_SPACE = re.compile(r"\s+")
 _INLINE = re.compile(
     r"</?(?:a|abbr|b|big|code|em|font|i|mark|s|small|span|strong|sub|sup|u|wbr)\b[^>]*>", re.IGNORECASE
 )
@@ -42,7 +41,7 @@ class SearchText(NamedTuple):
 
 def fold(text: str) -> str:
     """The text without regard to case, any white space a single space."""
-    return _SPACE.sub(" ", text.casefold())
+    return " ".join(f"|{text.casefold()}|".split())[1:-1]  # the bars keep space at either end
 
 
 def text_parts(parts: Iterable[Part]) -> Iterator[Part]:

@@ -1,4 +1,4 @@
-"""The tables of mail. Revisions 0002 and 0003 of the migrations make them; a test compares the two.
+"""The tables of mail. Revisions 0002 to 0004 of the migrations make them; a test compares the two.
 
 Rules: every row but a blob's carries its account, first in the keys, so that rows can be spread by account; no
 foreign keys, since each delivery would pay for checking them; no index that no query needs, for the same reason.

@@ -1,18 +1,19 @@
 """Searching for text: an index of trigrams chooses the candidates, each is then looked at to the letter.
 
-PostgreSQL: pg_trgm. SQLite: FTS5 with its trigram tokenizer. Where the index is missing, or the text is too short for
-it, every text of the account is looked at.
+PostgreSQL: pg_trgm. SQLite: FTS5 with its trigram tokenizer. Where it chooses many, is missing, or the text is too
+short for it, every text of the mailbox is looked at.
 
 As texts never change, an answer holds for ever for the messages that it was found among: it is kept, and only what
 arrived since is looked at. Clients repeat their searches: saved ones, pages (RFC 9394), a count first and a list then.
 """
 
+import json
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
+from itertools import product
 from operator import attrgetter
-from struct import iter_unpack
 from typing import Any, NamedTuple
 
 import structlog
@@ -20,10 +21,10 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Executable,
-    LargeBinary,
     Text,
-    and_,
     bindparam,
+    case,
+    cast,
     column,
     func,
     literal_column,
@@ -33,65 +34,78 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, ids, one_of, place_of_text
+from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, numbers, one_of, place_of_text
 from relate_mailstore.sql.kept import Kept
 from relate_mailstore.sql.rows import storable
-from relate_mailstore.sql.schema import texts
+from relate_mailstore.sql.schema import entries, texts
 from relate_mailstore.sql.texts import Texts
 from relate_mailstore.texts import fold
-from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, MessageId, Snapshot, TextPart
+from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, TextPart
 
 TRIGRAM = 3  # characters; a shorter text has none
 MOST_TRIGRAMS = 16  # of a long text that the index is asked for: each one more costs, and leaves few candidates less
 FEW_MESSAGES = 200  # are looked at one by one, not through the index: what arrived since the last search
+MOST_CANDIDATES = 0.1  # of as many as are searched: more are no faster than all of these, in the order that they lie in
+LIKE_CHARACTERS = 1_000  # of a text that LIKE is asked for: SQLite has a limit, and what is beyond is looked at anyway
 ANSWERS_OCTETS = 16 * 1024 * 1024  # a process keeps: two hundred searches that found all of 10,000 messages
 ANSWER_OCTETS = 500  # of one beside its numbers
 
-
-def _all_of(message_id: ColumnElement[MessageId]) -> ColumnElement[bytes]:
-    """All of them as one string of octets: ten thousand rows take as long to be read as they took to be found."""
-    return func.string_agg(func.uuid_send(message_id), literal_column("''::bytea"), type_=LargeBinary)
-
-
-def _place() -> ColumnElement[int]:
-    return place_of_text(texts.c.text, bindparam("folded", type_=Text))
-
-
-# The body comes first: where the first place is beyond it, there is none in it.
-_EXACT = {TextPart.ANYWHERE: _place() > 0, TextPart.BODY: _place().between(1, texts.c.body)}
 _OF_ACCOUNT = texts.c.account_id == bindparam("account_id")
-_SCAN = {part: select(texts.c.message_id).where(_OF_ACCOUNT, exact) for part, exact in _EXACT.items()}
-_AMONG = {part: scan.where(one_of(texts.c.message_id, ids("message_ids"))) for part, scan in _SCAN.items()}
-# LIKE is exact. To unpack a text takes longer than to look into it: OFFSET 0 has its place found once, not twice.
-_LIKE = (_OF_ACCOUNT, texts.c.text.like(bindparam("pattern", type_=Text), escape="\\"))
-_PLACED = select(texts.c.message_id, texts.c.body, _place().label("place")).where(*_LIKE).offset(literal_column("0"))
-_PLACED_ONCE = _PLACED.subquery()
-# The account is only compared: SQLite would look at all texts of the account, and at the index for each of them.
-_MATCH = and_(
-    texts.c.account_id + 0 == bindparam("account_id"),
-    texts.c.id.in_(
-        select(column("rowid"))
-        .select_from(table("texts_trigrams"))
-        .where(literal_column("texts_trigrams").op("MATCH")(bindparam("trigrams", type_=Text)))
-    ),
-)
-_INDEXED: Mapping[str, Mapping[TextPart, Executable]] = {
-    POSTGRESQL: {
-        TextPart.ANYWHERE: select(_all_of(texts.c.message_id)).where(*_LIKE),
-        TextPart.BODY: select(_all_of(_PLACED_ONCE.c.message_id)).where(
-            _PLACED_ONCE.c.place.between(1, _PLACED_ONCE.c.body)
-        ),
-    },
-    SQLITE: {part: select(texts.c.message_id).where(_MATCH, exact) for part, exact in _EXACT.items()},
+_LIKE = texts.c.text.like(bindparam("pattern", type_=Text), escape="\\")
+_PLACE: ColumnElement[int] = place_of_text(texts.c.text, bindparam("folded", type_=Text))
+# SQLite's LIKE passes over what cannot be the beginning of it, its instr() looks at every character.
+_PLACES = {POSTGRESQL: _PLACE, SQLITE: case((_LIKE, _PLACE), else_=0)}
+
+
+def _uids_of(*where: ColumnElement[bool], dialect: str, part: TextPart) -> Executable:
+    """UIDs as one text: ten thousand rows take as long to be read as they took to be found.
+
+    To unpack a text takes longer than to look into it: OFFSET 0 has its place found once, not twice. The body comes
+    first: where the first place is beyond it, there is none in it.
+    """
+    placed = (
+        select(entries.c.uid, texts.c.body, _PLACES[dialect].label("place"))
+        .join_from(entries, texts, texts.c.message_id == entries.c.message_id)
+        .where(entries.c.account_id == bindparam("account_id"))
+        .where(entries.c.uid.between(bindparam("first"), bindparam("last")), *where)
+        .offset(literal_column("0"))
+        .subquery()
+    )
+    exact = placed.c.place.between(1, placed.c.body) if part is TextPart.BODY else placed.c.place > 0
+    return select(func.aggregate_strings(cast(placed.c.uid, Text), ",")).where(exact)
+
+
+_WAYS = [*product((POSTGRESQL, SQLITE), TextPart)]
+_SCAN = {
+    way: _uids_of(_OF_ACCOUNT, entries.c.mailbox_id == bindparam("mailbox_id"), dialect=way[0], part=way[1])
+    for way in _WAYS
+}
+# `+ 0`: SQLite would look by the account or the mailbox, and at all that it has.
+_CHOSEN = {
+    way: _uids_of(
+        one_of(texts.c.id, numbers("candidates")),
+        texts.c.account_id + 0 == bindparam("account_id"),
+        entries.c.mailbox_id + 0 == bindparam("mailbox_id"),
+        dialect=way[0],
+        part=way[1],
+    )
+    for way in _WAYS
+}
+_CANDIDATES: Mapping[str, Executable] = {
+    POSTGRESQL: select(texts.c.id).where(_OF_ACCOUNT, _LIKE).limit(bindparam("most")),
+    # FTS5 knows no accounts: what is common among all of them makes many candidates.
+    SQLITE: select(column("rowid"))
+    .select_from(table("texts_trigrams"))
+    .where(literal_column("texts_trigrams").op("MATCH")(bindparam("trigrams", type_=Text)))
+    .limit(bindparam("most")),
 }
 _IS_INDEXED = {
     POSTGRESQL: sql("SELECT to_regclass('ix_texts_trigrams') IS NOT NULL"),
     SQLITE: sql("SELECT count(*) FROM sqlite_master WHERE name = 'texts_trigrams'"),
 }
+_NO_SCAN = sql("SET LOCAL enable_seqscan = off")
 
 _uid = attrgetter("uid")
-
-_NO_SCAN = sql("SET LOCAL enable_seqscan = off")
 
 _log = structlog.get_logger(__name__)
 
@@ -137,34 +151,38 @@ class Search:
         if looked_at != known.messages:  # as UIDs are never given again, the same number are the same messages
             uids = array("L", sorted(set(map(_uid, snapshot.entries[:looked_at])).intersection(uids)))
         if arrived:
-            found = await self._find_among(snapshot.mailbox.account_id, arrived, folded, part)
-            uids = uids + array("L", [entry.uid for entry in arrived if entry.message_id.bytes in found])
+            await self._texts.make_for(snapshot.mailbox.account_id, (entry.message_id for entry in arrived))
+            uids = uids + array("L", await self._find(snapshot.mailbox, arrived, folded, part))
         return _Answer(snapshot.mailbox.uid_next, len(snapshot.entries), uids)
 
-    async def _find_among(
-        self, account_id: AccountId, entries: Sequence[Entry], folded: str, part: TextPart
-    ) -> Collection[bytes]:
-        """The ids of those messages that contain it, and perhaps of others; texts that are lacking are made first."""
-        message_ids = [entry.message_id for entry in entries]
-        await self._texts.make_for(account_id, message_ids)
-        if len(message_ids) > FEW_MESSAGES:
-            return await self._find(account_id, folded, part)
-        parameters = {"account_id": account_id, "folded": folded, "message_ids": message_ids}
-        return {row.message_id.bytes for row in await self._database.fetch(_AMONG[part], parameters)}
+    async def _find(self, mailbox: Mailbox, among: Sequence[Entry], folded: str, part: TextPart) -> Sequence[int]:
+        """The UIDs, ascending, of those of these entries that contain it."""
+        parameters: dict[str, Any] = {
+            "account_id": mailbox.account_id,
+            "mailbox_id": mailbox.id,
+            "first": among[0].uid,
+            "last": among[-1].uid,
+            "folded": folded,
+            "pattern": like_pattern(folded[:LIKE_CHARACTERS]),
+        }
+        way = self._database.dialect, part
+        statement = _SCAN[way]
+        if len(among) > FEW_MESSAGES and len(folded) >= TRIGRAM and await self._is_indexed():
+            most = int(MOST_CANDIDATES * len(among))
+            candidates = await self._choose({**parameters, "most": most}, folded)
+            if len(candidates) < most:
+                statement = _CHOSEN[way]
+                parameters["candidates"] = candidates
+        ((found,),) = await self._database.fetch(statement, parameters)
+        return sorted(json.loads(f"[{found or ''}]"))
 
-    async def _find(self, account_id: AccountId, folded: str, part: TextPart) -> Collection[bytes]:
-        parameters: dict[str, Any] = {"account_id": account_id, "folded": folded}
-        statement: Executable = _SCAN[part]
-        if len(folded) >= TRIGRAM and await self._is_indexed():
-            statement = _INDEXED[self._database.dialect][part]
-            parameters |= (
-                {"pattern": like_pattern(folded)}
-                if self._database.dialect == POSTGRESQL
-                else {"trigrams": match_trigrams(folded)}
-            )
-        if statement is not _SCAN[part] and self._database.dialect == POSTGRESQL:
+    async def _choose(self, parameters: Mapping[str, Any], folded: str) -> Sequence[int]:
+        """Ids of texts that may contain it, so many at most, by the index."""
+        statement = _CANDIDATES[self._database.dialect]
+        if self._database.dialect == POSTGRESQL:
             return await self._database.transact(partial(_ask_index, statement=statement, parameters=parameters))
-        return {row.message_id.bytes for row in await self._database.fetch(statement, parameters)}
+        chosen = await self._database.fetch(statement, {**parameters, "trigrams": match_trigrams(folded)})
+        return [rowid for (rowid,) in chosen]
 
     async def _is_indexed(self) -> bool:
         if self._indexed is None:
@@ -181,10 +199,10 @@ def _key(mailbox: Mailbox, folded: str, part: TextPart) -> _Key:
     return mailbox.id, mailbox.uid_validity, part, folded
 
 
-def _ask_index(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> set[bytes]:
+def _ask_index(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[int]:
     """PostgreSQL takes looking at a text for cheap, whatever its length, and would rather look at all of them."""
     connection.execute(_NO_SCAN)
-    return {octets for (octets,) in iter_unpack("16s", connection.scalar(statement, parameters) or b"")}
+    return connection.scalars(statement, parameters).all()
 
 
 def like_pattern(folded: str) -> str:

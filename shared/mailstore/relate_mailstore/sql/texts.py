@@ -73,7 +73,7 @@ class Texts:
             await self._make(account_id, message_ids)
         return len(claimed)
 
-    async def make_for(self, account_id: AccountId, wanted: Collection[MessageId]) -> None:
+    async def make_for(self, account_id: AccountId, wanted: Iterable[MessageId]) -> None:
         """Make those of these messages' texts that are lacking, claimed or not."""
         rows = await self._database.fetch(_LACKING, {"account_id": account_id})
         if not rows:

@@ -25,6 +25,7 @@ from relate_mailstore.sql.schema import metadata
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId, Flag, MessageId, TextPart
 from tests.support.factories import simple
+from tests.unit.mailstore.sql.helpers import opened_engine
 
 ANN = AccountId(7)
 
@@ -150,6 +151,14 @@ async def test_mail_that_was_there_before_is_kept_and_known_as_if_it_came_now(em
         rows = await connection.execute(text("SELECT name, subscribed FROM mailboxes ORDER BY name"))
         assert [(row.name, bool(row.subscribed)) for row in rows] == [("INBOX", True), ("New", False), ("Old", False)]
     await engine.dispose()
+
+
+async def test_the_index_of_trigrams_of_sqlite_is_merged_seldom(sqlite_url: str) -> None:
+    automerge = text("SELECT v FROM texts_trigrams_config WHERE k = 'automerge'")
+    async with opened_engine(sqlite_url) as engine, engine.begin() as connection:
+        assert await connection.scalar(automerge) == 16
+        await connection.run_sync(lambda sync: run_alembic(sync, "0003", down=True))
+        assert await connection.scalar(automerge) == 4
 
 
 def run_alembic(connection: Connection, revision: str, *, down: bool = False) -> None:

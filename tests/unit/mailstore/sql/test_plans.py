@@ -14,6 +14,7 @@ from relate_mailstore import sql
 from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.migrate import migrate
 from relate_mailstore.sql.prepared import prepare
+from relate_mailstore.types import TextPart
 
 # Once in a while, and meant to: what is garbage, what is old, fifty of what waits for a text; one row is all there is.
 READ_A_TABLE = {
@@ -23,22 +24,25 @@ READ_A_TABLE = {
     "changes._COLLECT_TEXTS",
     "texts._UNCLAIMED",
     "texts._CLAIM",
+    "texts._CLAIM_SOME[sqlite]",
     "tombstones._OLD",
     "tombstones._MANY",
     "tombstones._BY_MAILBOX",
     "migrate._CURRENT",
+    "searching._IS_INDEXED[sqlite]",
 }
 
-OF_BOTH = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|ESCAPE|pg_\w+|set_config)\b)", re.DOTALL)
+OF_BOTH = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|pg_\w+|set_config|to_regclass)\b)", re.DOTALL)
 
 
 def find_statements() -> dict[str, Executable]:
-    """The statements that are constants of the store's modules, by name."""
+    """The statements that are constants of the store's modules, by name; of a table of them, by their keys, too."""
     found = {}
     for module in pkgutil.iter_modules(sql.__path__):
         for name, value in vars(importlib.import_module(f"{sql.__name__}.{module.name}")).items():
-            if isinstance(value, Executable) and not isinstance(value, Insert):
-                found[f"{module.name}.{name}"] = value
+            for key, statement in value.items() if isinstance(value, dict) else [("", value)]:
+                if isinstance(statement, Executable) and not isinstance(statement, Insert):
+                    found[f"{module.name}.{name}{key and f'[{key}]'}"] = statement
     return found
 
 
@@ -68,7 +72,7 @@ async def plans(database: Path) -> dict[str, list[str]]:
 
 
 async def test_tables_are_not_read_whole(plans: dict[str, list[str]]) -> None:
-    ours = re.compile(r"SCAN (?!json_each|anon_|CONSTANT)")
+    ours = re.compile(r"SCAN (?!json_each|anon_|CONSTANT|texts_trigrams VIRTUAL)")
     assert {name for name, steps in plans.items() if any(map(ours.match, steps))} == READ_A_TABLE
 
 
@@ -79,3 +83,11 @@ async def test_a_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -
     assert {name for name, steps in lists.items() if any(map(whole.match, steps))} == {
         "notify._LOOK"
     }  # a list of accounts
+
+
+async def test_what_the_index_of_trigrams_chose_is_looked_up_and_nothing_else(plans: dict[str, list[str]]) -> None:
+    for part in TextPart:
+        assert [step for step in plans[f"searching._CHOSEN[{('sqlite', part)}]"] if step.startswith("SEARCH")] == [
+            "SEARCH texts USING INTEGER PRIMARY KEY (rowid=?)",
+            "SEARCH entries USING COVERING INDEX ix_entries_message_id (message_id=? AND account_id=?)",
+        ]
