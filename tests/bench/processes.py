@@ -46,11 +46,11 @@ def tree(pid: int) -> list[int]:
 
 
 def cpu_seconds(roots: Iterable[int]) -> float:
-    """User and system time of these processes and all below them."""
+    """User and system time of these processes and all below them, those that have ended included."""
     total = 0
     for pid in (one for root in roots for one in tree(root)):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += int(fields[11]) + int(fields[12])
+        total += sum(map(int, fields[11:15]))
     return total / _TICKS
 
 

@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from relate_accounts.errors import UserExists
 from relate_accounts.sql import SqlAccountStore
@@ -39,10 +39,17 @@ class Target:
     pop3: int
     imap: int
     processes: tuple[int, ...]
+    database: str = ""
+    """Its URL, where it is ours."""
 
     def cpu(self) -> float:
-        """CPU seconds of all its processes so far."""
-        return cpu_seconds(self.processes)
+        """CPU seconds of all its processes so far, PostgreSQL's included."""
+        return cpu_seconds((*self.processes, *_database_processes(self.database)))
+
+    def settle(self) -> None:
+        """Return when nothing is left to do of what is done at leisure."""
+        while self.database and asyncio.run(_count(self.database, "SELECT count(*) FROM untexted")):
+            time.sleep(0.5)
 
     def drain(self) -> None:
         """Return when everything accepted is in mailboxes: at once, where 250 means that."""
@@ -128,7 +135,13 @@ def ours(
         for port in (mx, submission, pop3, imap):
             wait_for_port(port)
         time.sleep(1)  # the second worker of each
-        yield Target(name, mx, submission, pop3, imap, tuple(process.pid for process in processes))
+        yield Target(name, mx, submission, pop3, imap, tuple(process.pid for process in processes), database)
+
+
+def _database_processes(database: str) -> tuple[int, ...]:
+    """The postmaster of a cluster of `tests.support.postgres`; none for a file."""
+    directory = make_url(database).query.get("host") if database.startswith("postgresql") else None
+    return (int((Path(str(directory)) / "data" / "postmaster.pid").read_text().split()[0]),) if directory else ()
 
 
 async def _seed(database: str) -> None:
@@ -147,14 +160,11 @@ async def _seed(database: str) -> None:
     await engine.dispose()
 
 
-async def count_messages(database: str) -> int:
-    """Messages in all mailboxes."""
+async def _count(database: str, statement: str) -> int:
     engine = open_engine(database)
     try:
         async with engine.connect() as connection:
-            return int(
-                (await connection.execute(text("select coalesce(sum(messages), 0) from mailboxes"))).scalar_one()
-            )
+            return int((await connection.execute(text(statement))).scalar_one())
     finally:
         await engine.dispose()
 
