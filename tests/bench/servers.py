@@ -86,7 +86,7 @@ def peer(tools: Path) -> Iterator[Target]:
         for port in (2526, 2525, 11110, 11143):
             wait_for_port(port)
         masters = tuple(int((directory / f"{name}.pid").read_text()) for name in ("dovecot", "postfix"))
-        yield PeerTarget("peer", 2526, 2525, 11110, 11143, masters, directory / "queue_empty.sh")
+        yield PeerTarget("peer", 2526, 2525, 11110, 11143, masters, queue_empty=directory / "queue_empty.sh")
     finally:
         subprocess.run(["bash", str(directory / "stop_peer.sh")], check=True)
 
