@@ -41,17 +41,24 @@ def stop(process: subprocess.Popen[bytes]) -> None:
 def tree(pid: int) -> list[int]:
     """A process and all below it."""
     children = Path(f"/proc/{pid}/task/{pid}/children")
-    below = [int(child) for child in children.read_text().split()] if children.exists() else []
+    try:
+        below = [int(child) for child in children.read_text().split()]
+    except (FileNotFoundError, ProcessLookupError):
+        below = []
     return [pid, *(one for child in below for one in tree(child))]
 
 
 def cpu_seconds(roots: Iterable[int]) -> float:
     """User and system time of these processes and all below them, those that have ended included."""
-    total = 0
-    for pid in (one for root in roots for one in tree(root)):
+    return sum(_ticks(pid) for root in roots for pid in tree(root)) / _TICKS
+
+
+def _ticks(pid: int) -> int:
+    try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        total += sum(map(int, fields[11:15]))
-    return total / _TICKS
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended, and counts with its parent
+        return 0
+    return sum(map(int, fields[11:15]))
 
 
 def pss_kib(pids: Iterable[int]) -> int:
