@@ -43,6 +43,11 @@ class Heard:
             if known := self._known.get(change.mailbox_id):
                 known.modseq = max(known.modseq, change.modseq)
 
+    @property
+    def notices(self) -> int:
+        """How many were heard."""
+        return self._notices
+
     def stamp(self) -> Stamp:
         """To be taken before a mailbox is read."""
         return Stamp(self._epoch(), self._notices)

@@ -111,7 +111,7 @@ class SqlMailStore:
         self._usage = Usage(self._database)
         self._texts = Texts(self._database, self._blobs)
         self._search = Search(self._database, self._texts)
-        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, self._notices.heard.stamp)
+        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, lambda: self._notices.heard.notices)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:

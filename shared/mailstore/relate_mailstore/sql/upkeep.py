@@ -32,18 +32,19 @@ _log = structlog.get_logger(__name__)
 class Upkeep:
     """A task. `make_some` does a batch of so many at most and says how many it did; `trim` is done once a day.
 
-    `stamp` is another one after mail came or changed, in this process or another.
+    `notices`: how often mail came or changed, as far as is heard. On SQLite that is in this process only, as a commit
+    of another's may be of texts that it makes; what else others do, their CPU tells.
     """
 
     def __init__(
         self,
         make_some: Callable[[int], Awaitable[int]],
         trim: Callable[[], Awaitable[int]],
-        stamp: Callable[[], object],
+        notices: Callable[[], int],
     ) -> None:
         self._make_some = make_some
         self._trim = trim
-        self._stamp = stamp
+        self._notices = notices
         self._trim_at = 0.0
         self._behind_since = 0.0  # when there was last nothing to do
         self._work = asyncio.Event()
@@ -85,9 +86,9 @@ class Upkeep:
 
     async def _listen(self, seconds: float) -> bool:
         """Do nothing for so long; whether others did nothing, either."""
-        before, stamp = Activity.now(), self._stamp()
+        before, notices = Activity.now(), self._notices()
         await self._wait_for(seconds, self._closing)
-        return stamp == self._stamp() and before.is_quiet_until(Activity.now())
+        return notices == self._notices() and before.is_quiet_until(Activity.now())
 
     def _rest(self, seconds: float) -> float:
         """How long to do nothing after a batch that took so many seconds, while others are busy."""

@@ -44,9 +44,21 @@ class Work:
         return 0
 
 
-def still() -> object:
+def still() -> int:
     """Nobody's mail comes or changes."""
-    return None
+    return 0
+
+
+async def test_texts_that_another_process_makes_are_no_mail(
+    database_url: str, store: SqlMailStore, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    await store.snapshot(alice)
+    async with opened(database_url) as (_, other):
+        before = store._upkeep._notices()
+        assert await other._texts.make_some(10) == 1
+        await store.snapshot(alice)
+        assert store._upkeep._notices() == before
 
 
 async def test_all_batches_are_done_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
