@@ -46,6 +46,7 @@ class Upkeep:
         self._trim = trim
         self._notices = notices
         self._trim_at = 0.0
+        self._failing = False
         self._behind_since = 0.0  # when there was last nothing to do
         self._work = asyncio.Event()
         self._closing = asyncio.Event()
@@ -108,7 +109,11 @@ class Upkeep:
             if time.monotonic() > self._trim_at:
                 self._trim_at = time.monotonic() + TRIM_SECONDS
                 await self._trim()
-            return await self._make_some(messages) > 0
+            made = await self._make_some(messages)
         except StoreError as error:
-            _log.warning("upkeep.failed", error=str(error))
+            if not self._failing:  # it is tried again with each delivery: a full disk would fill the log, too
+                _log.warning("upkeep.failed", error=str(error))
+            self._failing = True
             return False
+        self._failing = False
+        return made > 0

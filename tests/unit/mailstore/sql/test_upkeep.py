@@ -7,6 +7,7 @@ import time
 import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql import searching, tombstones, upkeep
@@ -125,12 +126,14 @@ async def test_deliveries_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
-    work = Work(StoreUnavailable("away"), 2)
+    work = Work(StoreUnavailable("away"), StoreUnavailable("away"), 2)
     one = Upkeep(work.make_some, work.trim, still)
-    one.start()
-    async with asyncio.timeout(PATIENCE):
-        await work.done.wait()
-    await one.close()
+    with capture_logs() as logs:
+        one.start()
+        async with asyncio.timeout(PATIENCE):
+            await work.done.wait()
+        await one.close()
+    assert [entry["event"] for entry in logs] == ["upkeep.failed"]  # once, not each time
 
 
 async def test_closing_does_not_wait_for_quiet() -> None:
