@@ -218,7 +218,8 @@ class TracedMailStore:
 
     async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:
         """Traced as `mailstore.open`; the reader is linked to the delivery. What is fetched ahead is seen below it."""
-        with self._span("open", account_id, **_count(ahead)) as operation:
+        with self._span("open", account_id) as operation:
+            _count(operation, ahead)
             raw = await self._store.open(account_id, message_id, ahead)
             operation.set("mailstore.octets", raw.size)
         self._operations.link_reader(raw.origin)
@@ -228,7 +229,8 @@ class TracedMailStore:
         self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
     ) -> Sequence[RawMessage | None]:
         """Traced as `mailstore.open_all`, however many they are; the reader is linked to the deliveries."""
-        with self._span("open_all", account_id, messages=len(message_ids), **_count(ahead)) as operation:
+        with self._span("open_all", account_id, messages=len(message_ids)) as operation:
+            _count(operation, ahead)
             opened = await self._store.open_all(account_id, message_ids, ahead)
             operation.set("mailstore.octets", sum([raw.size for raw in opened if raw]))
         for origin in dict.fromkeys([raw.origin for raw in opened if raw]):
@@ -313,8 +315,9 @@ class TracedMailStore:
         return self._operations.operation(f"mailstore.{method}", attributes, ANSWERS)
 
 
-def _count(ahead: Sequence[MessageId]) -> dict[str, int]:
-    return {"ahead": len(ahead)} if ahead else {}
+def _count(operation: Operation, ahead: Sequence[MessageId]) -> None:
+    if ahead:
+        operation.set("mailstore.ahead", len(ahead))
 
 
 def _describe(delivery: Delivery) -> dict[str, int]:
