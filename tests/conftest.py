@@ -5,6 +5,11 @@ from collections.abc import Callable, Mapping
 
 import pytest
 import uvloop
+from hypothesis import settings
+
+# A deadline for each example would fail tests on a busy machine. Speed is measured by benchmarks.
+settings.register_profile("relate")
+settings.load_profile("relate")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 

@@ -220,7 +220,6 @@ class Twin:
 
 @settings(
     max_examples=25,
-    deadline=None,
     # Accounts are new for each example, so the store may be the same.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relate_accounts.keys import LEAD, PREFIX_LENGTH, generate_key, identify, same_hash
 
 HASH_SECRET = b"s" * 32
-bounded = settings(max_examples=100, deadline=None)
+bounded = settings(max_examples=100)
 
 
 def test_a_key_is_recognisable_and_fits_into_a_url() -> None:

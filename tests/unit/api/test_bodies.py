@@ -64,9 +64,7 @@ async def test_a_text_is_cut_at_the_limit_and_says_so() -> None:
 @given(
     octets=st.binary(max_size=400) | st.builds(bytes.replace, st.just(multipart()), st.binary(max_size=3), st.binary())
 )
-@settings(
-    max_examples=100, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_was_delivered_can_be_listed_and_read(
     world: World, alice: AccountId, client: httpx.AsyncClient, octets: bytes
 ) -> None:

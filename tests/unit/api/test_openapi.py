@@ -57,9 +57,7 @@ def is_valid(case: Case, location: ParameterLocation) -> bool:
 # takes them for one test.
 @pytest.mark.parametrize("key", ["alice", "reader"])
 @schema.parametrize()
-@settings(
-    max_examples=EXAMPLES, deadline=None, derandomize=True, database=None, suppress_health_check=list(HealthCheck)
-)
+@settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 def test_the_api_is_as_documented(case: Case, key: str) -> None:
     if is_valid(case, ParameterLocation.PATH) and "email_id" in case.path_parameters:
         case.path_parameters["email_id"] = str(next(current.emails))

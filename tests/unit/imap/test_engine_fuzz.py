@@ -86,7 +86,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(said=inputs)
 def test_anything_is_answered_or_refused(runner: asyncio.Runner, beginning: list[str], said: list[bytes]) -> None:
     runner.run(say(beginning, said))

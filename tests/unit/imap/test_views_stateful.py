@@ -6,6 +6,7 @@ A client's view is made of what it was told alone (`ClientView`). The truth is t
 import asyncio
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invariant, precondition, rule
@@ -242,9 +243,9 @@ class Clients(RuleBasedStateMachine):
         assert [session.talk.connection.errors for session in self.sessions] == [[]] * len(self.sessions)
 
     def teardown(self) -> None:
-        for client in range(len(self.sessions)):
-            self.synchronize(client)
-        self.runner.close()
+        with self.runner:
+            for client in range(len(self.sessions)):
+                self.synchronize(client)
 
     # --- beneath
 
@@ -260,7 +261,9 @@ class Clients(RuleBasedStateMachine):
         return answer
 
     def chosen(self, client: int, picked: list[int], *, uid: bool) -> str:
+        """Message numbers are chosen after IDLE has ended, because an EXPUNGE pushed until then renumbers."""
         session = self.sessions[client]
+        self.run(session.end_idle())
         return "" if session.mailbox is None else session.numbers(picked, by_uid=uid)
 
     def exists(self, mailbox: str) -> bool:
@@ -287,7 +290,15 @@ def _names(response: Response) -> tuple[Any, ...]:
     return values[::2] if isinstance(values, tuple) else ()
 
 
-TestClients = Clients.TestCase
-TestClients.settings = settings(
-    max_examples=100, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
-)
+def _settings(max_examples: int) -> settings:
+    return settings(max_examples=max_examples, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+
+
+class TestClients(Clients.TestCase):
+    settings = _settings(100)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(3600)
+class TestClientsAtLength(Clients.TestCase):
+    settings = _settings(20_000)

@@ -378,7 +378,7 @@ rest = st.sampled_from([b"", b" 1", b" 2", b" 9", b" 1 1", b" x", b" -1", b" \xf
 noise = st.lists(st.builds(bytes.__add__, st.sampled_from(words), rest), max_size=20)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(before=noise, after=noise)
 async def test_every_line_gets_an_answer_and_none_an_exception(before: list[bytes], after: list[bytes]) -> None:
     world = World()

@@ -50,7 +50,7 @@ def test_lines_stay_lines() -> None:
     assert encode_header(header).endswith(b"\r\nTo: bob@example.net\r\n\r\n")
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.text(max_size=60))
 def test_no_octet_beyond_ascii_is_left(text: str) -> None:
     assert encode_header(f"Subject: {text}".encode("utf-8", "ignore")).isascii()

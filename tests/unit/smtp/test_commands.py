@@ -121,7 +121,7 @@ arguments = st.one_of(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(word=words, rest=arguments, fault=st.sampled_from([None, *LineFault]))
 def test_parse_never_raises_and_verbs_are_few(word: bytes, rest: bytes, fault: LineFault | None) -> None:
     command = parse(Line(word + b" " + rest, fault))

@@ -12,7 +12,7 @@ from tests.support.feed import NEXT_COMMAND, every_cut, feed_every_way
 
 LIMIT = 10_000
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=100)
 
 # Octets that matter, and pairs of them, more often than chance would have it.
 octets = st.lists(

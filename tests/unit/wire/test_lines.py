@@ -11,7 +11,7 @@ from tests.support.feed import feed_every_way, frames
 LIMIT = 20
 LONG = b"x" * 100
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=100)
 
 
 def lines(buffer: LineBuffer, piece: bytes) -> list[Line]:

@@ -24,7 +24,7 @@ V6 = bytes.fromhex("20010db8000000000000000000000001" * 2) + struct.pack("!HH", 
 MAPPED = (bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 1])) * 2 + struct.pack("!HH", 51234, 2525)
 TLVS = b"\x01\x00\x02h2" + b"\x04\x00\x00"
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=100)
 
 
 def header(command: int = PROXY, family: int = TCP4, length: int = 12) -> bytes:

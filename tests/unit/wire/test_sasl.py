@@ -36,7 +36,7 @@ RFC_7628_USER = (
 )
 DUMMY = b"AQ=="  # what a client answers to the news that it failed, §3.2.3
 
-quick = settings(max_examples=100, deadline=None)
+quick = settings(max_examples=100)
 
 
 class Client:

@@ -134,7 +134,7 @@ plain_lists = st.lists(
 
 
 @given(plain_lists)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_short_way_reads_plain_lists_as_the_parser_does(value: bytes) -> None:
     plain = _read_plain(value)
     assert plain is not None
@@ -147,7 +147,7 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=24).map(b"".join))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_the_short_way_declines_or_agrees(value: bytes) -> None:
     value = value.strip()
     plain = _read_plain(value)

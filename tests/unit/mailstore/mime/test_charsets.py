@@ -66,6 +66,6 @@ def test_transfer_encodings_are_undone(encoding: str, encoded: bytes, octets: by
 
 
 @given(st.binary(max_size=60), st.sampled_from(("base64", "quoted-printable", "7bit")))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_octets_make_decoding_raise(octets: bytes, encoding: str) -> None:
     decode_transfer(octets, encoding)

@@ -91,7 +91,7 @@ async def test_inbox_is_one_place_in_any_case() -> None:
     assert places(batch) == {(ANN, "INBOX")}
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 3), st.integers(-1, 1))
 def test_parts_together_are_the_message(parts: int, more: int) -> None:
     raw = bytes(max(0, parts * PART_OCTETS + more))

@@ -29,7 +29,7 @@ changes = st.builds(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.lists(changes, min_size=1, max_size=20))
 def test_a_few_changes_are_named_one_by_one(told: Sequence[Change]) -> None:
     assert parse_notice(encode_notice(told)) == (told, ())
