@@ -46,7 +46,7 @@ class ServiceSettings(Section):
     max_connections: int = MAX_CONNECTIONS
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     trusted_proxies: str = ""
-    """Networks, separated by commas, that speak for others: by a PROXY v2 preamble, to the API by `Forwarded` fields."""
+    """Networks, separated by commas, that speak for others: by a PROXY v2 preamble, or `Forwarded` fields."""
 
     @field_validator("trusted_proxies")
     @classmethod
