@@ -6,9 +6,11 @@ from pydantic import Field
 
 from relate_wire.config import ServiceSettings
 
-# In one process. A request that is half received holds up to 350 KB (an octet a connection costs 20 KB), so this many
-# are 350 MB at the most.
+# In one process. A request that is half received holds up to 320 KB, 64 of its body and 256 that one read may bring
+# beyond it, so these are 320 MB at the most.
 MAX_CONNECTIONS = 1_000
+# One client's share: with half of the mail protocols', ten addresses are needed to take all.
+MAX_CONNECTIONS_PER_ADDRESS = 100
 
 
 class ApiSettings(ServiceSettings):
@@ -23,3 +25,4 @@ class ApiSettings(ServiceSettings):
     secure_port: int = Field(default=8443, ge=0, le=65_535)
     """TLS from the first octet."""
     max_connections: int = MAX_CONNECTIONS
+    max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS

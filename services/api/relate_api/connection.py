@@ -1,6 +1,6 @@
 """A connection of the API: uvicorn's, with limits on time and on what is read, and refusals as problem+json.
 
-uvicorn waits without end for a request that does not come to its end, and for an answer that is not read.
+uvicorn itself has no timeout for a request that is not sent to its end, nor for an answer that is not read.
 """
 
 import asyncio
