@@ -7,7 +7,7 @@ MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml)
 SYNCED := $(VENV)/.synced
 
 .DEFAULT_GOAL := help
-.PHONY: help sync run test check fmt bench up down logs demo migrate lock clean
+.PHONY: help sync run test test-long fuzz check fmt bench up down logs demo migrate lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,6 +29,12 @@ run: sync ## the embedded edition: all four services in one process, SQLite, a d
 
 test: sync ## every test that can run here (container tests say why they skip)
 	$(BIN)/pytest
+
+test-long: sync ## the tests that take minutes, which `make test` leaves out
+	$(BIN)/pytest -m long
+
+fuzz: sync ## a million mutated inputs for what reads octets of strangers (INPUTS=, SEED=)
+	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
 check: sync ## format, lint, types, import contracts
 	$(BIN)/ruff format --check .

@@ -8,7 +8,7 @@ import uvloop
 from hypothesis import settings
 
 # A deadline for each example would fail tests on a busy machine. Speed is measured by benchmarks.
-settings.register_profile("relate")
+settings.register_profile("relate", deadline=None)
 settings.load_profile("relate")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

@@ -294,11 +294,11 @@ def _settings(max_examples: int) -> settings:
     return settings(max_examples=max_examples, stateful_step_count=40, suppress_health_check=list(HealthCheck))
 
 
-class TestClients(Clients.TestCase):
-    settings = _settings(100)
+class ClientsAtLength(Clients):
+    """The same, for longer."""
 
 
-@pytest.mark.long
-@pytest.mark.timeout(3600)
-class TestClientsAtLength(Clients.TestCase):
-    settings = _settings(20_000)
+TestClients = Clients.TestCase
+TestClients.settings = _settings(100)
+TestClientsAtLength = pytest.mark.long(pytest.mark.timeout(3600)(ClientsAtLength.TestCase))
+TestClientsAtLength.settings = _settings(20_000)

@@ -1,0 +1,300 @@
+"""The functions that read octets of strangers and clients: `tests/unit/test_linear.py` and `make fuzz` try them.
+
+Each takes octets, raises nothing, and costs time in proportion to their number. `seeds` are inputs that it understands;
+the fuzzer mutates them. `units` are what is repeated to make an adversarial input.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from relate_accounts.addresses import canonical_address
+from relate_accounts.errors import InvalidAddress
+from relate_imap import framing as imap_framing
+from relate_imap import grammar
+from relate_imap.hierarchy import matching
+from relate_imap.subjects import base_subject
+from relate_mailstore.mime import (
+    decode_header,
+    header_fields,
+    index_message,
+    parse_addresses,
+    parse_date,
+    without_extensions,
+)
+from relate_mailstore.mime.charsets import decode_charset
+from relate_mailstore.mime.correspondents import read_address_list
+from relate_mailstore.mime.parameters import parse_disposition, parse_media_type
+from relate_mailstore.mime.transfer import decode_transfer
+from relate_mailstore.rules import parse_cursor
+from relate_mailstore.texts import fold, message_text
+from relate_pop3 import commands as pop3_commands
+from relate_pop3.framing import pop3_framer
+from relate_pop3.surrogate import encode_header
+from relate_smtp import commands as smtp_commands
+from relate_smtp.delivery import find_traceparent, has_looped, without_bcc
+from relate_smtp.framing import Mode, SmtpFramer
+from relate_wire import proxy, sasl
+from relate_wire.dialogue import Framer
+from relate_wire.dots import DotDecoder, DotEncoder
+
+
+class Untrusted(NamedTuple):
+    """A function of octets, inputs to begin with, and units that are repeated (before, unit, after)."""
+
+    function: Callable[[bytes], Any]
+    seeds: tuple[bytes, ...]
+    units: tuple[tuple[bytes, bytes, bytes], ...]
+
+
+def _text(octets: bytes) -> str:
+    return octets.decode("utf-8", "replace")
+
+
+def _conversation(make: Callable[[], Framer[Any]], parse: Callable[[Any], Any]) -> Callable[[bytes], Any]:
+    """All that a client says, framed and parsed."""
+
+    def read(octets: bytes) -> list[Any]:
+        framer = make()
+        framer.feed(octets)
+        return [parse(frame) for frame in iter(framer.next_frame, None)]
+
+    return read
+
+
+def _imap() -> Framer[Any]:
+    framer = imap_framing.ImapFramer()
+    framer.allow(1_048_576)
+    return framer
+
+
+def _parse_imap(frame: Any) -> Any:
+    return grammar.parse(frame) if isinstance(frame, imap_framing.Frame) else frame
+
+
+def _smtp_content() -> Framer[Any]:
+    framer = SmtpFramer(1_048_576)
+    framer.expect(Mode.CONTENT)
+    return framer
+
+
+def _dots(octets: bytes) -> bytes:
+    decoder, encoder = DotDecoder(1_048_576), DotEncoder()
+    for start in range(0, len(octets), 1_000):
+        decoder.feed(encoder.encode(octets[start : start + 1_000]))
+    decoder.feed(encoder.finish())
+    return decoder.content()
+
+
+def _list_patterns(octets: bytes) -> list[str]:
+    """A pattern, and names of mailboxes, a line each."""
+    pattern, *names = _text(octets).split("\n")
+    return matching(names, [pattern])
+
+
+def _proxy(octets: bytes) -> Any:
+    try:
+        rest = proxy.parse_preamble(octets[: proxy.HEADER_LENGTH])
+        return proxy.parse_addresses(octets[: proxy.HEADER_LENGTH], octets[proxy.HEADER_LENGTH :][:rest])
+    except proxy.ProxyError:
+        return None
+
+
+def _address(octets: bytes) -> str | None:
+    try:
+        return canonical_address(_text(octets))
+    except InvalidAddress:
+        return None
+
+
+def _cursor(octets: bytes) -> Any:
+    try:
+        return parse_cursor(_text(octets))
+    except ValueError:
+        return None
+
+
+def _bodystructure(octets: bytes) -> bytes:
+    return without_extensions(index_message(octets).bodystructure)
+
+
+def _searched(octets: bytes) -> Any:
+    return message_text(octets, index_message(octets).parts)
+
+
+def _sasl(octets: bytes) -> None:
+    for exchange in (sasl.plain(), sasl.login(), sasl.oauthbearer()):
+        try:
+            next(exchange)
+            exchange.send(octets)
+        except (StopIteration, sasl.SaslError):
+            continue
+
+
+def _labelled(octets: bytes) -> str:
+    label, _, text = octets.partition(b"\n")
+    return decode_charset(text, label.decode("latin-1"))
+
+
+Unit = tuple[bytes, bytes, bytes]
+
+
+def _units(before: bytes, units: Iterable[bytes], after: bytes = b"") -> tuple[Unit, ...]:
+    return tuple((before, unit, after) for unit in units)
+
+
+_MESSAGE = b"""\
+From: Ann <ann@example.test>\r
+To: group: a@b.example, "C, D" <c@d.example>;\r
+Subject: =?utf-8?q?gr=C3=BC=C3=9Fe?=\r
+Date: Mon, 2 Nov 2026 10:00:00 +0100\r
+Content-Type: multipart/mixed; boundary=b\r
+\r
+--b\r
+Content-Type: text/html; charset=utf-8\r
+Content-Transfer-Encoding: quoted-printable\r
+\r
+<p>caf=C3=A9 <b>two</b> &amp; &#8364;</p>=\r
+\r
+--b\r
+Content-Type: application/pdf; name*=utf-8''a%20b.pdf\r
+Content-Disposition: attachment; filename*0=a; filename*1=b\r
+Content-Transfer-Encoding: base64\r
+\r
+JVBERi0=\r
+--b\r
+Content-Type: message/rfc822\r
+\r
+Subject: inner\r
+\r
+text\r
+--b--\r
+"""
+_HTML = b"Content-Type: text/html\r\n\r\n"
+_MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
+_DIGEST = b"Content-Type: multipart/digest; boundary=b\r\n\r\n"
+
+# fmt: off
+_VALUES = (
+    b"a", b" ", b"\r\n ", b"(", b")", b'"', b"\\", b'\\"', b"<", b">", b"@", b",", b":", b";", b"a@b,", b"a:b,",
+    b"<a@b>", b"=?", b"=?a?q?", b"=?utf-8?q?a?= ", b"=?utf-8?b?YQ==?=", b"?=", b"=", b"1", b"1 ", b"-", b"[",
+    b"a*0=b;", b"\xc3",
+)
+_LINES = (
+    b"a", b" ", b"(", b")", b"1,", b"1:", b"*", b"%", b'"', b"\\", b"{", b"{1+}\r\na", b"OR ", b"NOT ", b"ALL ", b"[",
+    b"]", b"\r", b"\n", b"\r\n", b"\0", b"\xff", b"a@", b".", b"@a,", b"BODY[] ", b"HEADER.FIELDS (a) ", b"&AOQ-",
+    b"=", b"+",
+)
+_MARKUP = (
+    b"<a ", b"<", b"<!--", b"<!-", b"<style>", b"<style", b"</", b"<b>", b"<b></b>", b"<p a='", b'<p a="', b"<div>",
+    b"</p>", b"&", b"&#1", b"&#x1;", b"&amp;", b"<![CDATA[", b"<?", b"\xcc\x88", b"\xef\xb7\xba", b"<textarea>",
+    b"<svg><style>",
+)
+_FIELDS = (
+    b"a", b"a: b\r\n", b"a b: c\r\n", b"\r\n", b" \r\n", b"a:\r\n ", b"From \n", b": ", b"\xff:", b"a\r\n",
+    b"Bcc: a\r\n",
+)
+_PARTS = (
+    b"--b\r\n", b"--b!\r\n", b"--b\r\n\r\nx\r\n", b"\n--", _MIXED + b"--b\r\n",
+    b"--b\r\nContent-ID: <a>\r\n\r\n\r\n",
+)
+_PARAMETERS = (b"(a)", b';a="', b"; a*1=b", b";", b'"\\', b";a=", b";a*=''%41")
+# fmt: on
+_HEADERS = (*_units(b"", _FIELDS), (b"a", b" ", b""), (b"Subject: a\r\n", b" b\r\n", b"\r\n"))
+_MESSAGES = (
+    *_HEADERS,
+    *_units(_MIXED, _PARTS),
+    (b"", b"Content-Type: message/rfc822\r\n\r\n", b""),
+    (_DIGEST, b"--b\r\n\r\nTo: a\r\n\r\nb\r\n", b""),
+    *_units(b"To: ", _VALUES, b"\r\n\r\n"),
+    *_units(b"Content-Type: text/plain", _PARAMETERS, b"\r\n\r\n"),
+)
+_HTML_TEXTS = (
+    *_units(_HTML, _MARKUP),
+    (_HTML + b"&#", b"1", b";"),
+    (_HTML + b"<p ", b"a=b ", b">"),
+    (_HTML + b"a", b"\xcc\x88", b""),
+)
+_HEADER_VALUES = (*_units(b"", _VALUES), *_units(b"a ", _VALUES, b"\xff"))
+_SUBJECTS = (*_HEADER_VALUES, *_units(b"", (b"re[a]: ", b"[a]re", b"(fwd) ", b"[fwd: ")))
+_PATTERNS = (
+    (b"*a" * 20 + b"b\n", b"a", b""),
+    (b"%a" * 20 + b"b\n", b"a", b""),
+    (b"*\n", b"a/", b""),
+    (b"", b"*a", b"\naaaa"),
+    (b"", b"%", b"\na"),
+)
+_COMMANDS = (b"", b"a SEARCH ", b"a FETCH 1 (", b"a LIST (", b"a STORE 1 ", b"a ID (")
+_IMAP_LINES = tuple(unit for command in _COMMANDS for unit in _units(command, _LINES, b"\r\n"))
+_SMTP_LINES = tuple(
+    unit for before in (b"", b"MAIL FROM:<", b"RCPT TO:<a@b> ") for unit in _units(before, _LINES, b"\r\n")
+)
+
+_IMAP_SEEDS = (
+    b"a LOGIN x y\r\n",
+    b"a SELECT INBOX (QRESYNC (1 2 1:3))\r\n",
+    b'a LIST (SUBSCRIBED) "" (INBOX a/%) RETURN (STATUS (MESSAGES))\r\n',
+    b"a UID FETCH 1:* (FLAGS BODY.PEEK[1.HEADER.FIELDS (To From)]<0.10>)\r\n",
+    b"a STORE 1 +FLAGS.SILENT (\\Seen x)\r\n",
+    b"a SEARCH RETURN (MIN) CHARSET UTF-8 OR FROM {1+}\r\na NOT (SINCE 1-Jan-2026 UID 1:3)\r\n",
+    b"a APPEND x (\\Seen) {3+}\r\nabc\r\n",
+    b"a SORT (REVERSE DATE) UTF-8 ALL\r\n",
+    b'a ID ("name" "x" "version" NIL)\r\n',
+    b"a ENABLE CONDSTORE\r\na IDLE\r\n",
+)
+_SMTP_SEEDS = (
+    b"EHLO [127.0.0.1]\r\n",
+    b"MAIL FROM:<a@b.example> SIZE=10 BODY=8BITMIME\r\n",
+    b'RCPT TO:<"a b"@[IPv6:::1]> NOTIFY=NEVER\r\n',
+    b"AUTH PLAIN AGEAYg==\r\n",
+    b"BDAT 3 LAST\r\nabc",
+)
+_POP3_SEEDS = (b"USER a\r\nPASS b\r\n", b"TOP 1 10\r\n", b"LIST 1\r\n", b"UIDL\r\n", b"AUTH PLAIN AGEAYg==\r\n")
+
+UNTRUSTED: Mapping[str, Untrusted] = {
+    "a message": Untrusted(index_message, (_MESSAGE,), _MESSAGES),
+    "BODY of a message": Untrusted(_bodystructure, (_MESSAGE,), _MESSAGES),
+    "the text of a message": Untrusted(
+        _searched, (_MESSAGE, _HTML + b"<p>a<b>c</b>&lt;</p>"), (*_HTML_TEXTS, *_MESSAGES)
+    ),
+    "header fields": Untrusted(lambda octets: list(header_fields(octets, 0, len(octets))), (_MESSAGE,), _HEADERS),
+    "a header for POP3": Untrusted(
+        encode_header, ('Subject: Grüße\r\n "Ödön"\r\n'.encode(),), (*_HEADERS, *_HEADER_VALUES)
+    ),
+    "a header value": Untrusted(decode_header, (b"=?utf-8?q?a=20b?= =?iso-8859-1*en?B?5A==?=",), _HEADER_VALUES),
+    "addresses": Untrusted(parse_addresses, (b'"A, B" <a@b>, g: c@d (x), <@e:f@g>;',), _HEADER_VALUES),
+    "an address list": Untrusted(read_address_list, (b"Ann <a@b.example>, c@d.example",), _HEADER_VALUES),
+    "a date": Untrusted(parse_date, (b"Mon, 2 Nov 2026 10:00:00 +0100 (CET)", b"2026-11-02T10:00:00Z"), _HEADER_VALUES),
+    "a media type": Untrusted(
+        parse_media_type, (b"text/plain; charset=utf-8; name*0*=a''b; name*1=c",), _HEADER_VALUES
+    ),
+    "a disposition": Untrusted(parse_disposition, (b'attachment; filename="a b.pdf"; size=3',), _HEADER_VALUES),
+    "base64": Untrusted(partial(decode_transfer, encoding="base64"), (b"YWJj\r\nZGVm",), _HEADER_VALUES),
+    "quoted-printable": Untrusted(
+        partial(decode_transfer, encoding="quoted-printable"),
+        (b"a=20b=\r\nc =\t\r\n",),
+        (*_HEADER_VALUES, (b"", b" \t", b"\n")),
+    ),
+    "text of a charset": Untrusted(_labelled, (b"iso-2022-jp\n\x1b$B!!\x1b(B", b"utf-7\n+AOQ-"), _HEADER_VALUES),
+    "folding": Untrusted(
+        lambda octets: fold(_text(octets)), ("Straße ΑΣ ｆｕｌｌ ﬁ".encode(),), (*_HEADER_VALUES, *_HTML_TEXTS)
+    ),
+    "a base subject": Untrusted(
+        lambda octets: base_subject(_text(octets).lower()), (b"re: [list] fwd: (fwd) a (fwd)",), _SUBJECTS
+    ),
+    "a LIST pattern": Untrusted(_list_patterns, (b"a/%b*c\na/b/c\nINBOX",), _PATTERNS),
+    "IMAP": Untrusted(_conversation(_imap, _parse_imap), _IMAP_SEEDS, _IMAP_LINES),
+    "SMTP": Untrusted(_conversation(lambda: SmtpFramer(1_048_576), smtp_commands.parse), _SMTP_SEEDS, _SMTP_LINES),
+    "SMTP content": Untrusted(_conversation(_smtp_content, len), (_MESSAGE + b".\r\n",), _units(b"", _LINES, b"\r\n")),
+    "POP3": Untrusted(_conversation(pop3_framer, pop3_commands.parse), _POP3_SEEDS, _units(b"", _LINES, b"\r\n")),
+    "SASL": Untrusted(_sasl, (b"\0a\0b", b"n,a=x,\x01auth=Bearer t\x01\x01"), _HEADER_VALUES),
+    "PROXY": Untrusted(_proxy, (proxy.encode(("127.0.0.1", 1), ("127.0.0.1", 2)),), _HEADER_VALUES),
+    "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
+    "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
+    "a login": Untrusted(_address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), _HEADER_VALUES),
+    "what a delivery looks for": Untrusted(
+        lambda octets: (has_looped(octets), find_traceparent(octets), without_bcc(octets)),
+        (b"Bcc: a@b\r\n c@d\r\nReceived: x\r\ntraceparent: 00-0-0-01\r\n\r\n",),
+        (*_HEADERS, (b"", b"Bcc:\n ", b""), (b"", b"Bcc: a\r\n", b""), (b"", b"traceparent:", b"")),
+    ),
+}
