@@ -16,7 +16,7 @@ from uvicorn.server import ServerState
 from relate_api.errors import refusal
 from relate_api.framing import RequestReader
 
-# A request is at most 64 KB and a few fields: a client that needs longer to send it is not there.
+# Enough for a body of 64 KB at 30 kbit/s.
 REQUEST_SECONDS = 20.0
 # Without a single octet of a long answer being taken: as patient as the mail servers.
 ANSWER_SECONDS = 300.0
@@ -56,7 +56,7 @@ class Connection(H11Protocol):
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None:
-            self.cycle.disconnected = True  # what the app still answers has nowhere to go
+            self.cycle.disconnected = True  # the app's own response, if one follows, is discarded
         self.transport.close()
 
     def on_response_complete(self) -> None:

@@ -65,7 +65,7 @@ class Requires:
         """Who asks. Raises HTTPException with 401, 403 or 429."""
         client: Client = request.state.client
         if not ports.allows_plaintext(client):
-            raise HTTPException(HTTPStatus.FORBIDDEN, "keys are taken over TLS only: use https")
+            raise HTTPException(HTTPStatus.FORBIDDEN, "keys are accepted over TLS only: use https")
         if bearer is None:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "send a key as Authorization: Bearer <key>")
         verdict = await ports.authenticator.validate_key(bearer.credentials, client.address)

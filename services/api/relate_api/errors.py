@@ -112,7 +112,7 @@ def _busy() -> bytes:
 
 
 BUSY = _busy()
-"""The octets that a client hears for which there is no connection left."""
+"""The response to a connection beyond the limits, as octets."""
 
 
 def _answer(status: HTTPStatus) -> Handler:

@@ -1,7 +1,7 @@
-"""Who sent a request, where trusted proxies stand between: `Forwarded` (RFC 7239), `X-Forwarded-For` and `-Proto`.
+"""The client of a request behind trusted proxies, by `Forwarded` (RFC 7239), `X-Forwarded-For` and `-Proto`.
 
-Each proxy appends what it knows of its own client, so these fields are read from their right end, for as long as the
-writer is a trusted proxy. uvicorn's ProxyHeadersMiddleware knows no `Forwarded`, and takes any text for an address.
+Each proxy appends its own client, so these fields are read from the right, as long as the writer is a trusted proxy.
+uvicorn's ProxyHeadersMiddleware is no replacement: it ignores `Forwarded`, and takes any text for an address.
 """
 
 import ipaddress
@@ -27,7 +27,7 @@ _NODE = re.compile(  # RFC 7239 §6; a port may be obfuscated
 
 
 class Client(NamedTuple):
-    """Who sent a request. It satisfies `relate_wire.config.Connected`."""
+    """The client of a request; a `relate_wire.config.Connected`."""
 
     address: str
     port: int
@@ -36,7 +36,7 @@ class Client(NamedTuple):
 
 
 class Hop(NamedTuple):
-    """What one proxy says of its client; None for what it does not say."""
+    """What one proxy states about its client; None for what it leaves out."""
 
     address: str | None
     port: int
@@ -55,7 +55,7 @@ def client_of(peer: Peer, fields: Fields, proxies: tuple[Network, ...]) -> Clien
     sources = [hops for hops in (_forwarded(fields), _x_forwarded(fields)) if hops is not None]
     found = [_nearest_untrusted(islice(hops, MAX_HOPS), proxies) for hops in sources]
     if not found:
-        return direct  # the proxy speaks for itself: it looks whether we are well
+        return direct  # the proxy's own request, such as a health check
     addresses = {hop.address: hop.port for hop in found if hop.address is not None}
     address, port = addresses.popitem() if len(addresses) == 1 else (peer.address, peer.port)
     protos = {hop.proto for hop in found if hop.proto is not None}
@@ -63,7 +63,7 @@ def client_of(peer: Peer, fields: Fields, proxies: tuple[Network, ...]) -> Clien
 
 
 def _nearest_untrusted(hops: Iterable[Hop | None], proxies: tuple[Network, ...]) -> Hop:
-    """The client among hops from right to left; its address is None where the nearest proxy does not say it."""
+    """The client among hops from right to left; its address is None where the nearest proxy does not state one."""
     client = Hop(None, 0, None)
     for hop in hops:
         if hop is None:

@@ -107,7 +107,7 @@ class ApiServer(uvicorn.Server):
             self._acceptors.pop().close()
 
     def _admit(self, sock: socket.socket, peer: Peer, tls: ssl.SSLContext | None) -> None:
-        exempt = peer.is_loopback or is_in(peer.address, self._limits.trusted_proxies)  # these speak for many
+        exempt = peer.is_loopback or is_in(peer.address, self._limits.trusted_proxies)  # one address, many clients
         if not self._connections.admit(peer.address, exempt):
             _turn_away(sock, tls is not None)
             return

@@ -1,7 +1,7 @@
 """Instrumentation of what we did not write: SQLAlchemy engines and FastAPI applications.
 
 The libraries are imported by those who have them. Under `opentelemetry-instrument` both are traced already, and are
-not traced again here. What may not be told of a request, `redaction` takes out, whichever of the two traced it.
+not traced again here. `redaction` removes keys and the values of queries from the spans of either.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""The trace that a client says its request belongs to is not believed: it is no parent, and is linked to after a login.
+"""A client's `traceparent` becomes no parent of its request's span; after a login the span has a link to it.
 
-OpenTelemetry calls such a service a public endpoint. Else a stranger could add spans to a trace of ours, gather all of
-its requests in one trace without end, or decide on sampling.
+OpenTelemetry calls such a service a public endpoint. Otherwise a stranger could add spans to a trace of ours, collect
+all its requests in one endless trace, or decide on sampling.
 """
 
 from collections.abc import Awaitable, Callable, MutableMapping

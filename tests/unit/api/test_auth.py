@@ -134,7 +134,7 @@ async def test_a_key_in_the_clear_is_refused_whatever_it_is_and_told_what_to_do(
             response = await client.get(EMAILS)
             answers.append(problem_in(response, 403)["detail"])
             assert "wrong" not in response.text
-    assert set(answers) == {"keys are taken over TLS only: use https"}
+    assert set(answers) == {"keys are accepted over TLS only: use https"}
 
 
 async def test_no_header_field_of_a_strangers_makes_plain_text_secure(world: World, alice: AccountId) -> None:
