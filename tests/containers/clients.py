@@ -73,5 +73,5 @@ class Clients(ABC):
     def api(self, key: str | None = None) -> httpx.Client:
         """A program with a key, or without one; a context manager."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        url = f"http://{HOST}:{self.ports['api']}/api/external"
-        return httpx.Client(base_url=url, headers=headers, timeout=PATIENCE)
+        url = f"https://{HOST}:{self.ports['api_secure']}/api/external"
+        return httpx.Client(base_url=url, headers=headers, timeout=PATIENCE, verify=self.tls())

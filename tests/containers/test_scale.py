@@ -1,6 +1,7 @@
 """Two of each mail service behind HAProxy, beside the other stack: who is who, and what the end of one costs."""
 
 import imaplib
+import secrets
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -37,7 +38,9 @@ client.quit()
 def scaled(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The stack with two of each, without what needs none of it."""
     prerequisites.require(prerequisites.trouble([OVERRIDE]))
-    with Project(tmp_path_factory.mktemp("scaled"), [OVERRIDE], dict.fromkeys(REPLICATED, MULTIPLIED)) as project:
+    directory, scale = tmp_path_factory.mktemp("scaled"), dict.fromkeys(REPLICATED, MULTIPLIED)
+    subnet = f"10.251.{secrets.randbelow(256)}.0/24"  # Docker refuses one that another project has
+    with Project(directory, [OVERRIDE], scale, MAIL_SUBNET=subnet) as project:
         yield project
 
 

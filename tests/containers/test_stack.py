@@ -4,6 +4,7 @@ import httpx
 import pytest
 
 from tests.containers import prerequisites
+from tests.containers.accounts import new_account
 from tests.containers.prerequisites import config
 from tests.containers.project import Project, docker
 
@@ -42,6 +43,24 @@ def test_nothing_is_published_but_on_this_machine(stack: Project) -> None:
 
 def test_api_says_that_it_is_ready(stack: Project) -> None:
     assert httpx.get(f"http://127.0.0.1:{stack.ports['api']}/healthz/ready").is_success
+
+
+def test_the_api_takes_a_key_in_the_clear_while_it_is_published_on_this_machine_alone(stack: Project) -> None:
+    key = new_account(stack, "clear").key
+    url = f"http://127.0.0.1:{stack.ports['api']}/api/external/emails"
+    assert httpx.get(url, headers={"Authorization": f"Bearer {key}"}).is_success
+    with stack.api(key) as client:
+        assert client.get("/emails").is_success
+
+
+def test_published_elsewhere_it_takes_none(stack: Project) -> None:
+    chosen = ("exec", "--no-TTY", "api", "cat", "/run/relate/api-plaintext-authentication")
+    try:
+        for address, mode in (("0.0.0.0", "loopback"), ("127.0.0.1", "always")):
+            stack.compose("run", "--rm", "--no-TTY", "first-start", BIND_ADDRESS=address)
+            assert stack.compose(*chosen) == mode
+    finally:
+        stack.compose("run", "--rm", "--no-TTY", "first-start")
 
 
 def test_name_is_nobody_elses(stack: Project) -> None:

@@ -45,6 +45,7 @@ PORTS = (
     "Imap__Port",
     "Imap__SecurePort",
     "Api__Port",
+    "Api__SecurePort",
 )
 
 READY = "Relate Mail is ready"  # the server says so when every port answers

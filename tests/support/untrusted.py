@@ -8,8 +8,12 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import h11
+
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
+from relate_api.forwarded import client_of
+from relate_api.framing import RequestReader
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.hierarchy import matching
@@ -35,8 +39,9 @@ from relate_smtp import commands as smtp_commands
 from relate_smtp.delivery import find_traceparent, has_looped, without_bcc
 from relate_smtp.framing import Mode, SmtpFramer
 from relate_wire import proxy, sasl
-from relate_wire.dialogue import Framer
+from relate_wire.dialogue import Framer, Peer
 from relate_wire.dots import DotDecoder, DotEncoder
+from relate_wire.limits import parse_networks
 
 
 class Untrusted(NamedTuple):
@@ -129,6 +134,22 @@ def _sasl(octets: bytes) -> None:
             exchange.send(octets)
         except (StopIteration, sasl.SaslError):
             continue
+
+
+def _http(octets: bytes) -> int:
+    reader = RequestReader()
+    reader.receive_data(octets)
+    try:
+        while reader.next_event() not in (h11.NEED_DATA, h11.PAUSED):
+            continue
+    except h11.RemoteProtocolError:
+        return reader.refusal
+    return 0
+
+
+def _forwarded(octets: bytes) -> Any:
+    fields = [(name, octets) for name in (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto")]
+    return client_of(Peer("10.0.0.1", 1), fields, parse_networks("10.0.0.0/8"))
 
 
 def _labelled(octets: bytes) -> str:
@@ -230,6 +251,17 @@ _SMTP_LINES = tuple(
     unit for before in (b"", b"MAIL FROM:<", b"RCPT TO:<a@b> ") for unit in _units(before, _LINES, b"\r\n")
 )
 
+_HTTP_HEAD = b"POST / HTTP/1.1\r\nHost: a\r\n"
+_CHUNKED = _HTTP_HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+_REQUESTS = (
+    *_units(b"", _LINES, b"\r\n\r\n"),
+    *_units(_HTTP_HEAD, (*_LINES, b"a: b\r\n", b"a:\n", b" a\r\n", b"Content-Length: 1,"), b"\r\n\r\n"),
+    *_units(_CHUNKED, (*_LINES, b"1\r\na\r\n", b"1;a"), b"0\r\n\r\n"),
+    (_CHUNKED + b"0\r\n", b"a:b\r\n", b"\r\n"),
+    (b"GET /?", b"a&", b" HTTP/1.1\r\nHost: a\r\n\r\n"),
+)
+_HOPS = _units(b"", (*_VALUES, b"10.0.0.2,", b"for=10.0.0.2,", b"for=", b'for="[', b"::", b"https,"))
+
 _IMAP_SEEDS = (
     b"a LOGIN x y\r\n",
     b"a SELECT INBOX (QRESYNC (1 2 1:3))\r\n",
@@ -288,6 +320,10 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "SMTP content": Untrusted(_conversation(_smtp_content, len), (_MESSAGE + b".\r\n",), _units(b"", _LINES, b"\r\n")),
     "POP3": Untrusted(_conversation(pop3_framer, pop3_commands.parse), _POP3_SEEDS, _units(b"", _LINES, b"\r\n")),
     "SASL": Untrusted(_sasl, (b"\0a\0b", b"n,a=x,\x01auth=Bearer t\x01\x01"), _HEADER_VALUES),
+    "HTTP": Untrusted(_http, (_HTTP_HEAD + b"\r\n", _CHUNKED + b"1;a=b\r\na\r\n0\r\nb: c\r\n\r\n"), _REQUESTS),
+    "what a proxy says": Untrusted(
+        _forwarded, (b'for="[2001:db8::1]:80";proto=https, for=10.0.0.2', b"192.0.2.1:80, ::1, https"), _HOPS
+    ),
     "PROXY": Untrusted(_proxy, (proxy.encode(("127.0.0.1", 1), ("127.0.0.1", 2)),), _HEADER_VALUES),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),

@@ -5,65 +5,36 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
 
     hold_stops()
 
-import asyncio
-import contextlib
-import socket
-from collections.abc import AsyncIterator, Generator
-
-import uvicorn
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
-from relate_api.connection import Connection
 from relate_api.dependencies import Services
+from relate_api.server import ApiServer, Ports
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, opened
 from relate_service.workers import run, stop_requested
-
-# A stop waits so long for requests under way (seconds): container runtimes kill after 10, and more is to be stopped.
-GRACE = 3
+from relate_wire.limits import raise_open_files
 
 
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own: the process it runs in has them."""
+@asynccontextmanager
+async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterator[Ports]:
+    """The API listens inside, on these ports, and finishes its requests at the end.
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        """Capture none."""
-        yield
-
-
-@contextlib.asynccontextmanager
-async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterator[int]:
-    """The API listens inside, on the port given, and finishes its requests at the end. Raises OSError if it cannot."""
+    Raises OSError where a port is not to be had, CertificateError.
+    """
     store, authenticator = resources.observed("api")
-    app = create_app(Services(store, resources.accounts, authenticator))
+    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
+    app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
-    server = _Server(
-        uvicorn.Config(
-            app,
-            http=Connection,
-            log_config=None,
-            access_log=False,
-            lifespan="off",
-            ws="none",
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=GRACE,
-        )
-    )
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.create_server((settings.host, settings.port), family=family) as sock:
-        serving = asyncio.create_task(server.serve([sock]))
-        try:
-            yield sock.getsockname()[1]
-        finally:
-            server.should_exit = True
-            await serving
+    async with ApiServer(app, settings) as ports:
+        yield ports
 
 
 async def serve(_: int = 0) -> None:
     """Serve until asked to stop."""
+    raise_open_files()
     async with opened(ResourceSettings(), "relate-api") as resources, api_served(load(ApiSettings), resources):
         await stop_requested()
 

@@ -1,6 +1,6 @@
 """What endpoints stand on: the ports, and who asks. A route that says neither scope nor `public` does not start."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
@@ -12,17 +12,20 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Scope, User
+from relate_api.forwarded import Client
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
+from relate_wire.config import Connected
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ports that endpoints use."""
+    """The ports that endpoints use. `allows_plaintext` says whether a client may send a key as it is connected."""
 
     store: MailStore
     accounts: AccountStore
     authenticator: Authenticator
+    allows_plaintext: Callable[[Connected], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +63,12 @@ class Requires:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Principal:
         """Who asks. Raises HTTPException with 401, 403 or 429."""
+        client: Client = request.state.client
+        if not ports.allows_plaintext(client):
+            raise HTTPException(HTTPStatus.FORBIDDEN, "keys are accepted over TLS only: use https")
         if bearer is None:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "send a key as Authorization: Bearer <key>")
-        client = request.client.host if request.client else ""
-        verdict = await ports.authenticator.validate_key(bearer.credentials, client)
+        verdict = await ports.authenticator.validate_key(bearer.credentials, client.address)
         if isinstance(verdict, Denied):
             if verdict.rate_limited:
                 raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from typing import Any
 
+import h11
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -44,6 +45,12 @@ _HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": str(RETRY_AFTER)},
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER)},
 }
+
+# On every response: it may have been authenticated, and a browser must not take mail for a page.
+FIELDS: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+
+# Of all that is wrong with one request, so that the answer to a request of nothing but mistakes is no longer than this.
+MAX_EXPLAINED = 20
 
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
@@ -92,6 +99,22 @@ def problem(status: HTTPStatus, detail: str | None = None, errors: list[Invalid]
     return JSONResponse(body.model_dump(exclude_none=True), status, _HEADERS.get(status), MEDIA_TYPE)
 
 
+def refusal(status: HTTPStatus) -> tuple[h11.Response, bytes]:
+    """The head and the body of a problem+json response that closes the connection: to what is no request."""
+    body, fields = bytes(problem(status).body), {**_HEADERS.get(status, {}), **FIELDS}
+    head = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close", **fields}
+    return h11.Response(status_code=status, headers=list(head.items()), reason=status.phrase), body
+
+
+def _busy() -> bytes:
+    response, body = refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+    return (h11.Connection(h11.SERVER).send(response) or b"") + body
+
+
+BUSY = _busy()
+"""The response to a connection beyond the limits, as octets."""
+
+
 def _answer(status: HTTPStatus) -> Handler:
     async def answer(_: Request, error: Exception) -> JSONResponse:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -113,7 +136,7 @@ async def _refuse(request: Request, error: HTTPException) -> JSONResponse:
 async def _refuse_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
     if isinstance(error.body, bytes):  # nobody has parsed it: its type was another one
         return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as Content-Type: application/json")
-    errors = [_explain(item) for item in error.errors()]
+    errors = [_explain(item) for item in error.errors()[:MAX_EXPLAINED]]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors)
 
 

@@ -1,12 +1,57 @@
-"""What is the same for every resource: HEAD, and the size of a request."""
+"""What is the same for every resource: who the client is, HEAD, the size of a request, fields of every response."""
 
 from http import HTTPStatus
 
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from relate_api.errors import FIELDS
+from relate_api.forwarded import client_of
+from relate_wire.dialogue import Peer
+from relate_wire.limits import Network
+
 # The largest request is a PATCH with labels; mail itself comes in by SMTP.
 MAX_BODY = 64 * 1024
+
+
+class SeenThroughProxies:
+    """Replaces a trusted proxy by the client that it names: in `client`, `scheme` and `state`."""
+
+    def __init__(self, app: ASGIApp, proxies: tuple[Network, ...]) -> None:
+        self._app = app
+        self._proxies = proxies
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        address, port = scope.get("client") or ("", 0)
+        client = client_of(Peer(address, port, scope["scheme"] == "https"), scope["headers"], self._proxies)
+        seen = {
+            "client": (client.address, client.port),
+            "scheme": "https" if client.secure else "http",
+            "state": {**scope.get("state", {}), "client": client},
+        }
+        await self._app({**scope, **seen}, receive, send)
+
+
+class ResponseFields:
+    """Adds the fields that every response has."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+
+        async def complete(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(FIELDS)
+            await send(message)
+
+        await self._app(scope, receive, complete)
 
 
 class HeadAsGet:

@@ -3,8 +3,19 @@
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
 
-from pydantic import AfterValidator, AliasGenerator, AwareDatetime, BaseModel, BeforeValidator, ConfigDict
+from pydantic import (
+    AfterValidator,
+    AliasGenerator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+
+# In one object; none that we are sent has more than ten.
+MAX_NAMES = 50
 
 T = TypeVar("T")
 
@@ -26,6 +37,14 @@ class Input(BaseModel):
     """What we are sent. An unknown name is refused: it is a typing error, and would else pass for a default."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bound_names(cls, value: object) -> object:
+        # pydantic explains each unknown name, at the cost of a hundred known ones.
+        if isinstance(value, dict) and len(value) > MAX_NAMES:
+            raise ValueError("there are too many names")
+        return value
 
 
 def _expect_time(value: object) -> object:

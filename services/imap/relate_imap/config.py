@@ -4,13 +4,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from relate_wire.config import ServiceSettings
+from relate_wire.config import LineServiceSettings
 
 # RFC 9051 §5.4: an autologout timer MUST be of at least thirty minutes.
 SHORTEST_TIMEOUT = 1800.0
 
 
-class ImapSettings(ServiceSettings):
+class ImapSettings(LineServiceSettings):
     """What the environment says about IMAP. Ports: 0 lets the system choose."""
 
     prefix: ClassVar[str] = "Imap"

@@ -4,13 +4,13 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from relate_wire.config import ServiceSettings
+from relate_wire.config import LineServiceSettings
 
 # RFC 1939 §3: an autologout timer MUST be of at least ten minutes.
 SHORTEST_TIMEOUT = 600.0
 
 
-class Pop3Settings(ServiceSettings):
+class Pop3Settings(LineServiceSettings):
     """What the environment says about POP3. Ports: 0 lets the system choose."""
 
     prefix: ClassVar[str] = "Pop3"

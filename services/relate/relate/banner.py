@@ -34,6 +34,6 @@ def _rows(settings: Settings, parts: Collection[str]) -> list[tuple[str, str, in
         ],
         "pop3": [("POP3", pop3.host, pop3.port, "STLS"), ("POP3", pop3.host, pop3.secure_port, "TLS")],
         "imap": [("IMAP", imap.host, imap.port, "STARTTLS"), ("IMAP", imap.host, imap.secure_port, "TLS")],
-        "api": [("REST API", api.host, api.port, "http")],
+        "api": [("REST API", api.host, api.port, "http"), ("REST API", api.host, api.secure_port, "https")],
     }
     return [row for part in rows if part in parts for row in rows[part]]

@@ -112,11 +112,13 @@ def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
         yield "imap, TLS", imap.host, imap.secure_port
     if api.enabled:
         yield "api", api.host, api.port
+        yield "api, TLS", api.host, api.secure_port
 
 
 def _sections(settings: Settings) -> list[ServiceSettings]:
-    """The settings of the mail services that are switched on."""
-    return [section for section in (settings.smtp, settings.pop3, settings.imap) if section.enabled]
+    """The settings of the services that are switched on."""
+    services = (settings.smtp, settings.pop3, settings.imap, settings.api)
+    return [section for section in services if section.enabled]
 
 
 async def _port(name: str, host: str, port: int) -> Finding:

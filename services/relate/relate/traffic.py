@@ -125,6 +125,6 @@ def place_of(settings: Settings, smtp: str, pop3: str, imap: str, api: str) -> P
         submission=(smtp, settings.smtp.port),
         pop3=(pop3, settings.pop3.secure_port),
         imap=(imap, settings.imap.secure_port),
-        api=(api, settings.api.port),
+        api=(api, settings.api.secure_port),
         closing=Event(),
     )

@@ -268,7 +268,7 @@ def _imap(place: Place, person: Person) -> Iterator[imaplib.IMAP4_SSL]:
 
 def _ask(place: Place, person: Person, method: str, path: str, body: object = None) -> dict[str, list[dict[str, str]]]:
     """One request to the API; what it answers, {"items": []} when it refuses."""
-    connection = http.client.HTTPConnection(*place.api, timeout=TIMEOUT)
+    connection = http.client.HTTPSConnection(*place.api, timeout=TIMEOUT, context=_tls())
     try:
         headers = {"Authorization": f"Bearer {person.key}", "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body)

@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field, field_validator
 
 from relate_smtp.paths import is_client_name
-from relate_wire.config import ServiceSettings
+from relate_wire.config import LineServiceSettings
 
 # What large providers take, base64 included. RFC 5321 §4.5.3.1.7 asks for 64 KiB at least.
 MAX_MESSAGE = 50 * 1024 * 1024
@@ -13,7 +13,7 @@ MAX_MESSAGE = 50 * 1024 * 1024
 MAX_RECIPIENTS = 1000
 
 
-class SmtpSettings(ServiceSettings):
+class SmtpSettings(LineServiceSettings):
     """What the environment says about SMTP. Ports: 0 lets the system choose."""
 
     prefix: ClassVar[str] = "Smtp"

@@ -1,13 +1,16 @@
 """Logins: a span `{source}.auth.validate` and two counts for each, whichever protocol they came by."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from opentelemetry.metrics import Meter
-from opentelemetry.trace import Span, Tracer
+from opentelemetry.trace import Span, Tracer, get_current_span
 from opentelemetry.util.types import AttributeValue
 
+from relate_telemetry.links import add_link
 from relate_telemetry.metrics import AuthMetrics
 from relate_telemetry.names import SourceName, auth_keys, auth_span
+from relate_telemetry.public_endpoint import claimed_traceparent
 from relate_telemetry.scope import SpanScope
 
 
@@ -32,17 +35,27 @@ class Authentication:
         """Begin an attempt; `user` is the name as it was given, None where a key comes alone."""
         name = self._user_names(user)
         attributes: dict[str, AttributeValue] = {} if name is None else {self.keys.user: name}
-        return Attempt(self, self._tracer.start_span(self._span_name, attributes=attributes))
+        traceparent = claimed_traceparent()
+        claim = Claim(get_current_span(), traceparent) if traceparent is not None else None
+        return Attempt(self, self._tracer.start_span(self._span_name, attributes=attributes), claim)
+
+
+class Claim(NamedTuple):
+    """The trace that a client says its request belongs to, and the span of that request."""
+
+    request: Span
+    traceparent: str
 
 
 class Attempt(SpanScope):
     """One login. A refused one is the client's mistake, and no error; one left without `finish` counts as failed."""
 
-    __slots__ = ("_authentication", "_finished")
+    __slots__ = ("_authentication", "_claim", "_finished")
 
-    def __init__(self, authentication: Authentication, span: Span) -> None:
+    def __init__(self, authentication: Authentication, span: Span, claim: Claim | None) -> None:
         super().__init__(span)
         self._authentication = authentication
+        self._claim = claim
         self._finished = False
 
     def finish(
@@ -68,6 +81,8 @@ class Attempt(SpanScope):
             attributes[keys.key_name] = key_name
         self.span.set_attributes(attributes)
         self._authentication.metrics.record(success)
+        if success and self._claim is not None:
+            add_link(*self._claim)
 
     def _leave(self, error: BaseException | None) -> None:
         if not self._finished:

@@ -1,16 +1,17 @@
 """Instrumentation of what we did not write: SQLAlchemy engines and FastAPI applications.
 
 The libraries are imported by those who have them. Under `opentelemetry-instrument` both are traced already, and are
-left alone here.
+not traced again here. `redaction` removes keys and the values of queries from the spans of either.
 """
 
 import os
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from opentelemetry.metrics import MeterProvider
-from opentelemetry.trace import Span, TracerProvider
+from opentelemetry.trace import TracerProvider
+
+from relate_telemetry.public_endpoint import PublicEndpoint
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 HEALTH_URLS = r"^[a-z]+://[^/]+/(health|healthz|livez|readyz)([/?]|$)"
 
 _engines: "WeakSet[Engine]" = WeakSet()
+_apps: "WeakSet[FastAPI]" = WeakSet()
 
 
 def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterProvider) -> None:
@@ -38,16 +40,23 @@ def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterPr
 
 
 def instrument_app(app: "FastAPI", tracers: TracerProvider, meters: MeterProvider) -> None:
-    """Trace an application's requests, health probes left out. Harmless when repeated."""
+    """Trace an application's requests, each in a trace of its own, health probes left out. Idempotent."""
+    if app in _apps:
+        return
+    _apps.add(app)
+    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+        _trace_requests(app, tracers, meters)
+    build = app.build_middleware_stack
+    app.build_middleware_stack = lambda: PublicEndpoint(build())  # type: ignore[method-assign] # as instrumentations do
+
+
+def _trace_requests(app: "FastAPI", tracers: TracerProvider, meters: MeterProvider) -> None:
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor  # noqa: PLC0415 - needs FastAPI
 
-    if getattr(app, "_is_instrumented_by_opentelemetry", False):
-        return
     _prefer_stable_conventions()
     chosen = os.environ.get("OTEL_PYTHON_FASTAPI_EXCLUDED_URLS") or os.environ.get("OTEL_PYTHON_EXCLUDED_URLS")
     FastAPIInstrumentor.instrument_app(
         app,
-        server_request_hook=_hide_query,
         tracer_provider=tracers,
         meter_provider=meters,
         excluded_urls=chosen or HEALTH_URLS,
@@ -58,11 +67,3 @@ def instrument_app(app: "FastAPI", tracers: TracerProvider, meters: MeterProvide
 def _prefer_stable_conventions() -> None:
     # The old ones put whole request targets into metric labels. This variable is the instrumentations' only switch.
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "database,http")
-
-
-def _hide_query(span: Span, scope: dict[str, Any]) -> None:
-    # People search for words of their mail: the parameters' names may be told, their values not.
-    query = scope.get("query_string", b"").decode("latin-1")
-    if query:
-        names = [name for name, _ in parse_qsl(query, keep_blank_values=True)]
-        span.set_attribute("url.query", "&".join(f"{name}=…" for name in names))

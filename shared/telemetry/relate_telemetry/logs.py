@@ -13,7 +13,7 @@ import structlog
 from opentelemetry.trace import format_span_id, format_trace_id, get_current_span
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
-from relate_telemetry.redaction import safe_traceback
+from relate_telemetry.redaction import hide_keys, safe_traceback
 
 COMPLAINT_SECONDS = 60.0  # between two lines about the same dead collector
 
@@ -37,6 +37,14 @@ def add_trace_ids(logger: WrappedLogger, method: str, event: EventDict) -> Event
     return event
 
 
+def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
+    """A structlog processor: no API key is told, whatever text it stands in."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = hide_keys(value)
+    return event
+
+
 def configure_logging(service_name: str, stream: TextIO | None = None) -> None:
     """Our own lines from INFO and those of libraries from WARNING, as JSON, to `stream` (stderr)."""
     output = stream or sys.stderr
@@ -52,6 +60,7 @@ def configure_logging(service_name: str, stream: TextIO | None = None) -> None:
         add_service,
         add_trace_ids,
         structlog.processors.ExceptionRenderer(_format_exception),
+        redact,
     ]
     structlog.configure(
         processors=[*shared, structlog.processors.JSONRenderer()],

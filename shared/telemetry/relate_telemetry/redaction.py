@@ -1,14 +1,16 @@
-"""What may be said about people and errors: user names by choice, exception messages without values.
+"""What may be said about people, requests and errors: user names by choice, no keys, no values of queries or errors.
 
-Database errors quote the values that they met, and mail is made of values: of those only the classes and the SQLSTATE
-are told. `Redaction` holds every span to that, whoever made it.
+People search for words of their mail, so of a URL's parameters only the names are told. Database errors quote the
+values that they met, and mail is made of values: of those only the classes and the SQLSTATE are told. `Redaction` holds
+every span to that, whoever made it.
 """
 
 import re
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import sha256
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import parse_qsl
 
 from opentelemetry.sdk.trace import Event, Span, SpanProcessor
 from opentelemetry.semconv.attributes.exception_attributes import (
@@ -31,6 +33,13 @@ _DATABASES = frozenset({"sqlalchemy", "asyncpg", "sqlite3", "aiosqlite"})
 _DRIVER = re.compile(
     r"\((?:sqlalchemy|asyncpg|sqlite3|aiosqlite)\.[\w.]+\)(?: <class '[\w.]+'>)?|<class '(?:asyncpg|sqlite3)\.[\w.]+'>"
 )
+# An API key, or a piece of one.
+_KEY = re.compile(r"rm_[A-Za-z0-9_-]{4,}", re.IGNORECASE)
+_HIDDEN = "…"
+# Attributes of a request: of the present semantic conventions, and of those before.
+_METHODS = ("http.request.method", "http.method")
+_QUERY = "url.query"
+_TARGETS = frozenset({"url.full", "http.target", "http.url"})
 _FRAME = re.compile(r'^ *File ".*", line \d+, in .*$', re.MULTILINE)
 
 
@@ -56,6 +65,11 @@ def _drop(name: str | None) -> None:
     return None
 
 
+def hide_keys(text: str) -> str:
+    """A text without API keys: of each the prefix is left."""
+    return _KEY.sub(f"rm_{_HIDDEN}", text)
+
+
 def exception_type(error: BaseException) -> str:
     """The class, with its module unless it is a builtin: OpenTelemetry's `exception.type`."""
     kind = type(error)
@@ -71,7 +85,7 @@ def safe_text(text: str) -> str:
     """The first line of an error's text, cut where a database driver's words begin, and to MESSAGE_LIMIT."""
     line = text.strip().partition("\n")[0]
     driver = _DRIVER.search(line)
-    return (line[: driver.end()] if driver else line)[:MESSAGE_LIMIT]
+    return hide_keys(line[: driver.end()] if driver else line)[:MESSAGE_LIMIT]
 
 
 def safe_traceback(error: BaseException) -> str:
@@ -114,13 +128,16 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class Redaction(SpanProcessor):
-    """Holds spans of every maker to what may be said about errors, just before they end.
+    """Holds spans of every maker to what may be said about requests and errors, just before they end.
 
     Exporters see a span only afterwards, so this works in front of any of them. OpenTelemetry's OnEnding hook may still
     change a span, but the SDK closes its setters first: hence the private names, which tests watch.
     """
 
     def _on_ending(self, span: Span) -> None:
+        attributes: Any = span._attributes
+        if _METHODS[0] in attributes or _METHODS[1] in attributes:
+            _redact_request(attributes if type(attributes) is dict else attributes._dict)
         if span._status.status_code is not StatusCode.ERROR and not len(span._events):
             return
         failed = [event for event in span._events if event.name == "exception"]
@@ -128,6 +145,27 @@ class Redaction(SpanProcessor):
             event._attributes = _redact_exception(dict(event.attributes or {}))
         if span._status.status_code is StatusCode.ERROR and span._status.description:
             span._status = Status(StatusCode.ERROR, _redact_description(span, failed))
+
+
+def _redact_request(attributes: dict[str, AttributeValue]) -> None:
+    for key, value in attributes.items():
+        if isinstance(value, str):
+            attributes[key] = _redact_text(key, value)
+        elif isinstance(value, Sequence):  # a field of the request, captured by choice
+            attributes[key] = tuple(hide_keys(item) if isinstance(item, str) else item for item in value)
+
+
+def _redact_text(key: str, value: str) -> str:
+    if key == _QUERY:
+        value = _parameter_names(value)
+    elif key in _TARGETS:
+        path, mark, query = value.partition("?")
+        value = path + mark + _parameter_names(query)
+    return hide_keys(value)
+
+
+def _parameter_names(query: str) -> str:
+    return "&".join(f"{name}={_HIDDEN}" for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _redact_exception(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:

@@ -1,26 +1,42 @@
-"""The settings that every line protocol has; a service adds its ports and its own."""
+"""The settings that every service has, and those that the line protocols add; a service adds its ports and its own."""
 
 import ssl
+from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 from pydantic import Field, field_validator
 
 from relate_config import Section
-from relate_wire.dialogue import Peer
-from relate_wire.limits import MAX_CONNECTIONS, MAX_CONNECTIONS_PER_ADDRESS, SESSION_TIMEOUT, Limits, parse_networks
+from relate_wire.limits import (
+    MAX_CONNECTIONS,
+    MAX_CONNECTIONS_PER_ADDRESS,
+    SESSION_TIMEOUT,
+    Limits,
+    Network,
+    parse_networks,
+)
 from relate_wire.tls import development_certificate, server_context
 
 
+class Connected(Protocol):
+    """What decides whether a client may send a key: a `Peer`, or what a proxy says of one."""
+
+    @property
+    def secure(self) -> bool:
+        """Whether TLS is on."""
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether the connection never left this machine."""
+
+
 class ServiceSettings(Section):
-    """Settings common to SMTP, POP3 and IMAP; a subclass sets `prefix`. Times are in seconds."""
+    """Settings common to SMTP, POP3, IMAP and the API; a subclass sets `prefix`."""
 
     enabled: bool = True
     server_name: str = "localhost"
     host: str = "127.0.0.1"
-    session_timeout: float = SESSION_TIMEOUT
-    workers: int = Field(default=1, ge=1)
-    """Processes that share the ports (SO_REUSEPORT): one per core is plenty."""
     certificate_path: Path | None = None
     certificate_key_path: Path | None = None
     development_certificates: Path = Path("var/tls")
@@ -30,7 +46,7 @@ class ServiceSettings(Section):
     max_connections: int = MAX_CONNECTIONS
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     trusted_proxies: str = ""
-    """Networks, separated by commas, whose connections begin with a PROXY v2 preamble."""
+    """Networks, separated by commas, that speak for others: by a PROXY v2 preamble, or `Forwarded` fields."""
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -38,13 +54,17 @@ class ServiceSettings(Section):
         parse_networks(text)
         return text
 
+    @property
+    def proxies(self) -> tuple[Network, ...]:
+        """`trusted_proxies` as networks."""
+        return parse_networks(self.trusted_proxies)
+
     def limits(self) -> Limits:
         """What the server grants."""
         return Limits(
-            session_timeout=self.session_timeout,
             max_connections=self.max_connections,
             max_connections_per_address=self.max_connections_per_address,
-            trusted_proxies=parse_networks(self.trusted_proxies),
+            trusted_proxies=self.proxies,
         )
 
     def tls(self) -> ssl.SSLContext:
@@ -53,10 +73,22 @@ class ServiceSettings(Section):
             return server_context(self.certificate_path, self.certificate_key_path)
         return server_context(development_certificate(self.development_certificates, self.server_name))
 
-    def allows_plaintext(self, peer: Peer) -> bool:
+    def allows_plaintext(self, peer: Connected) -> bool:
         """Whether this client may log in as things stand."""
         return (
             peer.secure
             or self.plaintext_authentication == "always"
             or (self.plaintext_authentication == "loopback" and peer.is_loopback)
         )
+
+
+class LineServiceSettings(ServiceSettings):
+    """Settings common to SMTP, POP3 and IMAP. Times are in seconds."""
+
+    session_timeout: float = SESSION_TIMEOUT
+    workers: int = Field(default=1, ge=1)
+    """Processes that share the ports (SO_REUSEPORT): one per core is plenty."""
+
+    def limits(self) -> Limits:
+        """What the server grants."""
+        return replace(super().limits(), session_timeout=self.session_timeout)

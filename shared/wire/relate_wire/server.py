@@ -6,7 +6,6 @@ left. One sweep a second looks after all deadlines.
 
 import asyncio
 import contextlib
-import errno
 import socket
 import ssl
 import time
@@ -16,26 +15,19 @@ from typing import Any, Self
 import structlog
 
 from relate_wire import proxy
+from relate_wire.accepting import Acceptor, listen
 from relate_wire.dialogue import Farewell, Peer
 from relate_wire.driver import Driver, Listener, Service
 from relate_wire.limits import Connections, is_in
 
 log = structlog.get_logger(__name__)
 
-# Connections that the kernel holds until we accept: a burst of clients after a restart.
-BACKLOG = 1024
-# Accepted in one go, before the others get a turn.
-ACCEPT_BATCH = 64
-# When the process has no file left, accepting rests so long; trying at once would only burn the CPU.
-ACCEPT_REST = 0.5
 # Deadlines are looked at so often (seconds): they are minutes long.
 SWEEP = 1.0
 # A stop waits so long for commands under way (seconds): container runtimes kill after 10, and more is to be stopped.
 GRACE = 3.0
 # Those that were cancelled then have so long to tidy up: what they wait for may never answer.
 CANCELLED = 0.5
-
-_NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Server:
@@ -45,7 +37,7 @@ class Server:
         self._service = service
         self._grace = grace
         self._connections = Connections(service.limits)
-        self._sockets: list[socket.socket] = []
+        self._acceptors: list[Acceptor] = []
         self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
         self._sessions: dict[asyncio.Task[None], Driver[Any, Any]] = {}
         self._sweeper: asyncio.Task[None] | None = None
@@ -53,18 +45,18 @@ class Server:
     @property
     def ports(self) -> list[int]:
         """The ports as they are, in the order of the service's listeners."""
-        return [sock.getsockname()[1] for sock in self._sockets]
+        return [acceptor.port for acceptor in self._acceptors]
 
     async def start(self) -> None:
         """Listen on every port, or on none: raises OSError naming the port."""
         try:
             for listener in self._service.listeners:
-                self._sockets.append(_listen(listener, self._service.shares_ports))
+                self._acceptors.append(self._acceptor(listener))
         except OSError:
             self._stop_listening()
             raise
-        for sock, listener in zip(self._sockets, self._service.listeners, strict=True):
-            self._resume(sock, listener)
+        for acceptor in self._acceptors:
+            acceptor.start()
         self._sweeper = asyncio.create_task(self._sweep(), name=f"{self._service.name} deadlines")
 
     async def stop(self) -> None:
@@ -88,34 +80,15 @@ class Server:
 
     # --- accepting
 
-    def _resume(self, sock: socket.socket, listener: Listener) -> None:
-        if sock.fileno() != -1:
-            asyncio.get_running_loop().add_reader(sock.fileno(), self._accept, sock, listener)
+    def _acceptor(self, listener: Listener) -> Acceptor:
+        sock = listen(listener.host, listener.port, shared=self._service.shares_ports)
+        return Acceptor(sock, lambda accepted, peer: self._admit(accepted, peer, listener), self._service.name)
 
     def _stop_listening(self) -> None:
-        while self._sockets:
-            sock = self._sockets.pop()
-            asyncio.get_running_loop().remove_reader(sock.fileno())
-            sock.close()
-
-    def _accept(self, sock: socket.socket, listener: Listener) -> None:
-        for _ in range(ACCEPT_BATCH):
-            try:
-                accepted, address = sock.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
-                return
-            except OSError as error:
-                if error.errno not in _NO_FILES:
-                    raise
-                log.error("no files left: accepting rests", service=self._service.name, error=error.strerror)
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(sock.fileno())
-                loop.call_later(ACCEPT_REST, self._resume, sock, listener)
-                return
-            self._admit(accepted, Peer(address[0], address[1]), listener)
+        while self._acceptors:
+            self._acceptors.pop().close()
 
     def _admit(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
-        sock.setblocking(False)
         proxied = is_in(peer.address, self._service.limits.trusted_proxies)
         if not self._connections.admit(peer.address, exempt=proxied or peer.is_loopback):
             self._turn_away(sock, listener)
@@ -211,15 +184,6 @@ async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:
         task.cancel()
     if late:
         await asyncio.wait(late, timeout=CANCELLED)
-
-
-def _listen(listener: Listener, shared: bool) -> socket.socket:
-    """A listening socket. SO_REUSEPORT only where it is wanted: a second server must not take half of the mail."""
-    family = socket.AF_INET6 if ":" in listener.host else socket.AF_INET
-    address = (listener.host, listener.port)
-    sock = socket.create_server(address, family=family, backlog=BACKLOG, reuse_port=shared)
-    sock.setblocking(False)
-    return sock
 
 
 async def _read_exactly(sock: socket.socket, count: int) -> bytes:

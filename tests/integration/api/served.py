@@ -3,6 +3,9 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import httpx
 
@@ -13,6 +16,7 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Scope
 from relate_api.__main__ import api_served
 from relate_api.config import ApiSettings
+from relate_api.server import Ports
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -29,9 +33,14 @@ EMAILS = "/api/external/emails"
 class Served:
     """What listens, and what it serves: the mail of Alice, whose key is her name."""
 
-    port: int
+    ports: Ports
     resources: Resources
     alice: AccountId
+
+    @property
+    def port(self) -> int:
+        """The one without TLS."""
+        return self.ports.plain
 
     @property
     def store(self) -> MailStore:
@@ -60,10 +69,12 @@ async def resources_on(url: str, telemetry: Telemetry | None = None) -> AsyncIte
 
 
 @asynccontextmanager
-async def served(resources: Resources, store: MailStore | None = None) -> AsyncIterator[Served]:
+async def served(resources: Resources, store: MailStore | None = None, **settings: Any) -> AsyncIterator[Served]:
     """The API over these resources, or over another store, with Alice in it."""
     resources = replace(resources, store=store or resources.store)
     user = await resources.accounts.add_user("alice@example.org")
     await resources.accounts.create_key(user.id, "laptop", [Scope.APP], secret="alice")
-    async with api_served(ApiSettings(host=HOST, port=0), resources) as port:
-        yield Served(port, resources, AccountId(user.id))
+    with TemporaryDirectory() as certificates:
+        chosen = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))
+        async with api_served(chosen.model_copy(update=settings), resources) as ports:
+            yield Served(ports, resources, AccountId(user.id))

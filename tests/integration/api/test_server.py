@@ -185,9 +185,12 @@ async def test_a_download_under_way_is_finished_when_the_server_stops(sqlite_url
         await client.aclose()
 
 
-async def test_a_port_that_is_taken_is_an_error_at_once(api: Served) -> None:
+@pytest.mark.parametrize(("name", "other"), [("port", "secure_port"), ("secure_port", "port")])
+async def test_a_port_that_is_taken_is_an_error_at_once(api: Served, tmp_path: Path, name: str, other: str) -> None:
+    settings = ApiSettings(host=HOST, development_certificates=tmp_path)
+    taken = settings.model_copy(update={name: api.port, other: 0})
     with pytest.raises(OSError, match="in use"):
-        async with api_served(ApiSettings(host=HOST, port=api.port), api.resources):
+        async with api_served(taken, api.resources):
             raise AssertionError
 
 

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, MutableMapping
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import httpx
@@ -136,13 +137,15 @@ async def by_the_api(house: House) -> None:
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
     resources = Resources(no_telemetry(), house.store, accounts, authenticator, CachedDirectory(accounts))
     headers = {"Authorization": f"Bearer {KEY}"}
-    async with (
-        api_served(ApiSettings(host=HOST, port=0), resources) as port,
-        httpx.AsyncClient(base_url=f"http://{HOST}:{port}", headers=headers, timeout=PATIENCE) as client,
-    ):
-        found = (await client.get(EMAILS, params={"limit": MANY})).json()["items"]
-        for email in sorted(email["id"] for email in found)[:2]:
-            assert (await client.delete(f"{EMAILS}/{email}")).status_code == 204
+    with TemporaryDirectory() as certificates:
+        settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))
+        async with (
+            api_served(settings, resources) as ports,
+            httpx.AsyncClient(base_url=f"http://{HOST}:{ports.plain}", headers=headers, timeout=PATIENCE) as client,
+        ):
+            found = (await client.get(EMAILS, params={"limit": MANY})).json()["items"]
+            for email in sorted(email["id"] for email in found)[:2]:
+                assert (await client.delete(f"{EMAILS}/{email}")).status_code == 204
 
 
 @pytest.mark.parametrize("log_is", ["empty", "not yet in the database", "in the database"])

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from relate_accounts.ports import Authenticator
 from relate_api.app import create_app
+from relate_api.config import ApiSettings
 from relate_api.dependencies import Services
 from relate_mailstore.ports import MailStore
 from tests.support.world import World
@@ -17,16 +18,25 @@ KEYS = "/api/keys"
 STRANGER = "192.0.2.7"
 
 
-def api_over(world: World, store: MailStore | None = None, authenticator: Authenticator | None = None) -> FastAPI:
+def api_over(
+    world: World,
+    store: MailStore | None = None,
+    authenticator: Authenticator | None = None,
+    settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen
+) -> FastAPI:
     """The API over this world; a test of failures brings a store or an authenticator of its own."""
-    return create_app(Services(store or world.store, world.accounts, authenticator or world.authenticator))
+    authenticator = authenticator or world.authenticator
+    services = Services(store or world.store, world.accounts, authenticator, settings.allows_plaintext)
+    return create_app(services, settings.proxies)
 
 
-def client_of(app: FastAPI, key: str | None = None, address: str = STRANGER) -> httpx.AsyncClient:
+def client_of(
+    app: FastAPI, key: str | None = None, address: str = STRANGER, scheme: str = "https"
+) -> httpx.AsyncClient:
     """A client at an address, with a key or without. A bug in the app is answered as a server would."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 49152)),
-        base_url="http://mail.example.org",
+        base_url=f"{scheme}://mail.example.org",
         headers={"Authorization": f"Bearer {key}"} if key else {},
     )
 

@@ -1,17 +1,24 @@
 """How the API is put together: what starts, what is public, what every resource does alike."""
 
+import asyncio
 import re
 
 import httpx
 import pytest
 from fastapi import APIRouter, Depends, FastAPI, WebSocket
 from starlette.routing import Mount, Route
+from structlog.testing import capture_logs
 
 from relate_accounts.types import Scope
 from relate_api.config import ApiSettings
 from relate_api.dependencies import Requires, require_scopes
+from relate_api.health.readiness import FRESH_SECONDS, Readiness
 from relate_config import ConfigurationError, load
-from tests.unit.api.clients import EMAILS, KEYS, problem_in
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.types import AccountId, MessageQuery, Page
+from tests.support.world import World
+from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of, problem_in
 
 MISSING = "01900000-0000-7000-8000-000000000000"
 METHODS = {
@@ -125,7 +132,75 @@ async def test_head_answers_as_get_does(client: httpx.AsyncClient, path: str) ->
     assert (head.status_code, head.headers) == (got.status_code, got.headers)
 
 
+@pytest.mark.parametrize("name", ["Api__Port", "Api__SecurePort"])
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
-def test_a_port_that_is_none_is_named(port: str) -> None:
-    with pytest.raises(ConfigurationError, match="Api__Port"):
-        load(ApiSettings, {"Api__Port": port})
+def test_a_port_that_is_none_is_named(name: str, port: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        load(ApiSettings, {name: port})
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("Api__TrustedProxies", "10.0.0.0/33"), ("Api__PlaintextAuthentication", "sometimes")]
+)
+def test_a_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:
+    with pytest.raises(ConfigurationError, match=name):
+        load(ApiSettings, {name: value})
+
+
+@pytest.mark.parametrize("path", [*METHODS, "/", "/nothing"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
+async def test_no_response_is_stored_or_taken_for_another_type(
+    client: httpx.AsyncClient, stranger: httpx.AsyncClient, method: str, path: str
+) -> None:
+    for asking in (client, stranger):
+        response = await asking.request(method, path)
+        assert response.headers.get_list("cache-control") == ["no-store"]
+        assert response.headers.get_list("x-content-type-options") == ["nosniff"]
+
+
+async def test_a_bug_is_answered_with_the_same_fields(world: World, alice: AccountId) -> None:
+    class Broken(MemoryMailStore):
+        async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+            raise RuntimeError
+
+    async with client_of(api_over(world, Broken()), "alice") as client:
+        with capture_logs():
+            response = await client.get(EMAILS)
+    assert response.status_code == 500
+    assert (response.headers["cache-control"], response.headers["x-content-type-options"]) == ("no-store", "nosniff")
+
+
+async def test_however_many_ask_whether_the_database_answers_it_is_asked_once_a_second() -> None:
+    class Slow(MemoryMailStore):
+        pings = 0
+
+        async def ping(self) -> None:
+            self.pings += 1
+            await asyncio.sleep(0)
+            if self.pings == 1:
+                raise StoreUnavailable("no answer")
+
+    now, store = 0.0, Slow()
+    readiness = Readiness(store, lambda: now)
+    answers = await asyncio.gather(*(readiness.check() for _ in range(10)), return_exceptions=True)
+    assert {type(answer) for answer in answers} == {StoreUnavailable}
+    with pytest.raises(StoreUnavailable):
+        await readiness.check()
+    now = FRESH_SECONDS
+    await asyncio.gather(*(readiness.check() for _ in range(10)))
+    assert store.pings == 2
+
+
+async def test_a_client_that_does_not_wait_for_readiness_ends_it_for_nobody_else() -> None:
+    released = asyncio.Event()
+
+    class Waiting(MemoryMailStore):
+        async def ping(self) -> None:
+            await released.wait()
+
+    readiness = Readiness(Waiting())
+    impatient, patient = (asyncio.create_task(readiness.check()) for _ in range(2))
+    await asyncio.sleep(0)
+    impatient.cancel()
+    released.set()
+    await patient

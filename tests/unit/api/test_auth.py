@@ -2,19 +2,22 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from typing import Literal, cast
 
 import httpx
 import pytest
 from fastapi import FastAPI
 
 from relate_accounts.clock import utc_now
+from relate_accounts.ports import Authenticator
 from relate_accounts.ratelimit import PER_CLIENT
-from relate_accounts.types import Scope, UserId
+from relate_accounts.types import Denied, FailureReason, Scope, UserId, Verdict
+from relate_api.config import ApiSettings
 from relate_api.errors import RETRY_AFTER
 from relate_mailstore.types import AccountId
 from tests.support.factories import delivery
 from tests.support.world import World
-from tests.unit.api.clients import EMAILS, KEYS, client_of, problem_in
+from tests.unit.api.clients import EMAILS, KEYS, STRANGER, api_over, client_of, problem_in
 
 READ, WRITE, APP, ADMIN = Scope.API_READ, Scope.API_WRITE, Scope.APP, Scope.ADMIN
 MAIL = (Scope.SMTP, Scope.POP3, Scope.IMAP)
@@ -102,3 +105,73 @@ async def test_a_key_for_reading_neither_writes_nor_makes_keys(
         problem_in(await reader.post(KEYS, json=NEW_KEY), 403)
     assert (await client.get(f"{EMAILS}/{email}")).json()["isRead"] is False
     assert [key["name"] for key in (await client.get(KEYS)).json()["items"]] == ["reader", "laptop"]
+
+
+async def asked(world: World, settings: ApiSettings, address: str, scheme: str, **fields: str) -> httpx.Response:
+    """Alice's list, asked for in this way."""
+    async with client_of(api_over(world, settings=settings), "alice", address, scheme) as client:
+        return await client.get(EMAILS, headers={name.replace("_", "-"): value for name, value in fields.items()})
+
+
+@pytest.mark.parametrize(
+    ("mode", "elsewhere", "here"), [("loopback", 403, 200), ("never", 403, 403), ("always", 200, 200)]
+)
+async def test_a_key_in_the_clear_is_taken_where_the_setting_says(
+    world: World, alice: AccountId, mode: Literal["never", "loopback", "always"], elsewhere: int, here: int
+) -> None:
+    settings = ApiSettings(plaintext_authentication=mode)
+    assert (await asked(world, settings, STRANGER, "http")).status_code == elsewhere
+    for address in ("127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1"):
+        assert (await asked(world, settings, address, "http")).status_code == here
+    for address in (STRANGER, "127.0.0.1"):
+        assert (await asked(world, settings, address, "https")).status_code == 200
+
+
+async def test_a_key_in_the_clear_is_refused_whatever_it_is_and_told_what_to_do(app: FastAPI) -> None:
+    answers = []
+    for key in ("alice", "wrong", None):
+        async with client_of(app, key, scheme="http") as client:
+            response = await client.get(EMAILS)
+            answers.append(problem_in(response, 403)["detail"])
+            assert "wrong" not in response.text
+    assert set(answers) == {"keys are accepted over TLS only: use https"}
+
+
+async def test_no_header_field_of_a_strangers_makes_plain_text_secure(world: World, alice: AccountId) -> None:
+    fields = {"X_Forwarded_Proto": "https", "X_Forwarded_For": "127.0.0.1", "Forwarded": "for=127.0.0.1;proto=https"}
+    for settings in (ApiSettings(), ApiSettings(trusted_proxies="10.0.0.0/8")):
+        assert (await asked(world, settings, STRANGER, "http", **fields)).status_code == 403
+
+
+@pytest.mark.parametrize("proxy", ["10.0.0.1", "127.0.0.1"])
+async def test_through_a_trusted_proxy_what_counts_is_how_the_client_came_to_it(
+    world: World, alice: AccountId, proxy: str
+) -> None:
+    settings = ApiSettings(trusted_proxies="10.0.0.0/8, 127.0.0.1")
+    for fields, status in (
+        ({"X_Forwarded_For": STRANGER, "X_Forwarded_Proto": "https"}, 200),
+        ({"X_Forwarded_For": STRANGER, "X_Forwarded_Proto": "http"}, 403),
+        ({"X_Forwarded_For": STRANGER}, 403),
+        ({"X_Forwarded_Proto": "http"}, 403),
+        ({"Forwarded": f"for={STRANGER};proto=https"}, 200),
+        ({"Forwarded": f"for={STRANGER};proto=http"}, 403),
+        ({"Forwarded": "junk"}, 403),
+    ):
+        assert (await asked(world, settings, proxy, "http", **fields)).status_code == status, fields
+
+
+async def test_wrong_keys_count_for_the_client_that_a_trusted_proxy_names(world: World, alice: AccountId) -> None:
+    limited = []
+
+    class Noting:
+        async def validate_key(self, secret: str, client: str) -> Verdict:
+            limited.append(client)
+            return Denied(FailureReason.INVALID_KEY)
+
+    app = api_over(
+        world, authenticator=cast("Authenticator", Noting()), settings=ApiSettings(trusted_proxies="10.0.0.0/8")
+    )
+    for proxy, forwarded in (("10.0.0.1", STRANGER), ("10.0.0.1", "junk"), (STRANGER, "10.0.0.7")):
+        async with client_of(app, "wrong", proxy) as client:
+            problem_in(await client.get(EMAILS, headers={"X-Forwarded-For": forwarded}), 401)
+    assert limited == [STRANGER, "10.0.0.1", STRANGER]

@@ -12,7 +12,7 @@ from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.types import ApiKey, User
-from relate_api.errors import RETRY_AFTER
+from relate_api.errors import MAX_EXPLAINED, RETRY_AFTER
 from relate_api.middleware import MAX_BODY
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
@@ -178,3 +178,19 @@ async def test_a_bug_is_told_to_the_log_and_not_to_the_client(world: World, alic
             response = await client.get(EMAILS)
     assert problem_in(response, 500).keys() == {"type", "title", "status"}
     assert [(entry["log_level"], entry["exc_info"]) for entry in logged] == [("error", error)]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", KEYS, {f"{number:x}": 0 for number in range(6_000)}),
+        ("POST", KEYS, {"name": "x", "scopes": [0] * 20_000}),
+        ("PATCH", f"{EMAILS}/{'0' * 32}", {"addLabels": [0] * 20_000}),
+        ("GET", f"{EMAILS}?{'&'.join(map(str, range(99)))}", None),
+    ],
+)
+async def test_a_request_of_nothing_but_mistakes_is_answered_in_few_words(
+    client: httpx.AsyncClient, method: str, path: str, body: object
+) -> None:
+    response = await client.request(method, path, json=body)
+    assert len(problem_in(response, 422)["errors"]) <= MAX_EXPLAINED

@@ -22,6 +22,7 @@ async def test_a_message_is_sent_byte_for_byte(
     assert response.content == raw
     assert response.headers["content-type"] == "message/rfc822"
     assert response.headers["content-length"] == str(len(raw))
+    assert response.headers["content-disposition"].startswith('attachment; filename="')
 
 
 async def test_a_client_that_has_it_is_not_sent_it_again(

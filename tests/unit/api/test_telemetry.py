@@ -1,16 +1,21 @@
 """What of a request is seen: the server's span, the login and the store below it, the delivery it links to."""
 
 from collections.abc import AsyncIterator
+from urllib.parse import unquote
 
 import httpx
 import pytest
 from fastapi import FastAPI
-from opentelemetry import trace
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.propagators.textmap import CarrierT, Getter, default_getter
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from structlog.testing import capture_logs
 
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.ratelimit import PER_CLIENT
 from relate_accounts.traced import TracedAuthenticator
+from relate_api.config import ApiSettings
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.traced import TracedMailStore
@@ -38,12 +43,18 @@ class Failing(MemoryMailStore):
         raise self.error
 
 
-def traced_api(world: World, telemetry: Telemetry, store: MemoryMailStore | None = None) -> FastAPI:
+def traced_api(
+    world: World,
+    telemetry: Telemetry,
+    store: MemoryMailStore | None = None,
+    settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen
+) -> FastAPI:
     """The API as `__main__` puts it together."""
     app = api_over(
         world,
         TracedMailStore(store or world.store, telemetry.operations("api")),
         TracedAuthenticator(world.authenticator, telemetry.auth("api")),
+        settings,
     )
     telemetry.instrument_app(app)
     return app
@@ -181,3 +192,112 @@ async def test_fastapi_tells_nothing_of_its_own(
     async with client_of(api_over(world), "alice") as client:
         assert (await client.get(f"{EMAILS}/search?q={MARK}")).status_code == 200
     assert not recorder.spans()
+
+
+TRACE, SPAN = "3" * 32, "4" * 16
+CLAIMED = {
+    "sampled": {"traceparent": f"00-{TRACE}-{SPAN}-01"},
+    "not sampled": {"traceparent": f"00-{TRACE}-{SPAN}-00"},
+    "with state": {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "by=mallory", "baggage": "user=mallory"},
+}
+
+
+@pytest.mark.parametrize("fields", CLAIMED.values(), ids=CLAIMED.keys())
+async def test_the_trace_that_a_stranger_names_is_no_parent_and_no_link(
+    app: FastAPI, wrong: httpx.AsyncClient, stranger: httpx.AsyncClient, recorder: Recorder, fields: dict[str, str]
+) -> None:
+    for client in (wrong, stranger):
+        await client.get(EMAILS, headers=fields)
+    servers = recorder.spans(LIST)
+    assert [(span.parent_id, span.links) for span in servers] == [("", ())] * 2
+    assert TRACE not in {span.trace_id for span in recorder.spans()}
+    assert "mallory" not in recorder.everything()
+
+
+@pytest.mark.parametrize("fields", CLAIMED.values(), ids=CLAIMED.keys())
+async def test_the_trace_that_a_user_names_is_linked_to(
+    client: httpx.AsyncClient, recorder: Recorder, fields: dict[str, str]
+) -> None:
+    await client.get(EMAILS, headers=fields)
+    await client.get(EMAILS)
+    named, unnamed = recorder.spans(LIST)
+    assert named.parent_id == ""
+    assert "mallory" not in recorder.everything()
+    assert [(link.trace_id, link.span_id) for link in named.links] == [(TRACE, SPAN)]
+    assert not unnamed.links
+    assert named.trace_id not in {TRACE, unnamed.trace_id}
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        [("traceparent", "junk")],
+        [("traceparent", f"00-{'0' * 32}-{SPAN}-01")],
+        [("traceparent", f"ff-{TRACE}-{SPAN}-01")],
+        [("traceparent", f"00-{TRACE}-{SPAN}-01"), ("traceparent", f"00-{'5' * 32}-{SPAN}-01")],
+    ],
+)
+async def test_a_trace_that_is_not_named_well_is_not_linked_to(
+    client: httpx.AsyncClient, recorder: Recorder, fields: list[tuple[str, str]]
+) -> None:
+    await client.get(EMAILS, headers=fields)
+    assert not recorder.span(LIST).links
+
+
+async def test_no_other_propagators_fields_make_a_parent(
+    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    telemetry, recorder = recorded
+
+    class Other(TraceContextTextMapPropagator):
+        """Reads the same from a field of another name."""
+
+        fields = {"x-other-trace"}  # noqa: RUF012 - a property, above
+
+        def extract(
+            self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
+        ) -> Context:
+            values = getter.get(carrier, "x-other-trace") or []
+            return super().extract({"traceparent": "".join(values)}, context)
+
+    monkeypatch.setattr(propagate, "propagator", Other())
+    async with client_of(traced_api(world, telemetry), "alice") as client:
+        await client.get(EMAILS, headers={"X-Other-Trace": f"00-{TRACE}-{SPAN}-01"})
+    assert recorder.span(LIST).parent_id == ""
+
+
+async def test_the_client_that_a_trusted_proxy_names_is_the_spans(
+    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder]
+) -> None:
+    telemetry, recorder = recorded
+    app = traced_api(world, telemetry, settings=ApiSettings(trusted_proxies="10.0.0.0/8"))
+    for proxy in ("10.0.0.1", "198.51.100.1"):
+        async with client_of(app, "alice", proxy) as client:
+            await client.get(EMAILS, headers={"Forwarded": 'for="[2001:db8::17]:4711";proto=https'})
+    trusted, untrusted = recorder.spans(LIST)
+    assert (trusted.attributes["client.address"], trusted.attributes["client.port"]) == ("2001:db8::17", 4711)
+    assert untrusted.attributes["client.address"] == "198.51.100.1"
+
+
+@pytest.mark.parametrize("key", [f"rm_{'aB3-_' * 9}", f"RM_{'x' * 43}", "rm_secret", "%72m_%41bcdefgh"])
+@pytest.mark.parametrize(
+    "target",
+    [f"{KEYS}/{{}}", f"{EMAILS}/{{}}/raw", "/{}", "/a/b{}c", "/?{}", "/?{}=1", "/?key={}", f"{EMAILS}?cursor={{}}"],
+)
+async def test_a_key_in_a_url_is_not_told(client: httpx.AsyncClient, recorder: Recorder, target: str, key: str) -> None:
+    with capture_logs() as logged:
+        assert (await client.get(target.format(key))).is_client_error
+    secret = unquote(key)[3:]
+    assert recorder.spans()
+    assert secret not in recorder.everything() + str(logged)
+
+
+async def test_a_key_in_a_field_that_is_captured_is_not_told(
+    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", ".*")
+    telemetry, recorder = recorded
+    async with client_of(traced_api(world, telemetry), "rm_0123456789") as client:
+        await client.get(EMAILS, headers={"User-Agent": "rm_0123456789"})
+    assert "http.request.header.authorization" in recorder.span(LIST).attributes
+    assert "0123456789" not in recorder.everything()

@@ -5,13 +5,13 @@ import pytest
 from relate import banner, doctor
 from relate.settings import Settings
 
-IMAP_PORTS = {2143, 2993}
+PORTS = {2143, 2993, 8080, 8443}
 
 
 def test_the_ports_of_all_services_are_named() -> None:
-    assert {port for *_, port, _ in banner._rows(Settings(), ("smtp", "imap"))} >= IMAP_PORTS
-    assert {port for *_, port in doctor._ports(Settings())} >= IMAP_PORTS
-    assert [section.prefix for section in doctor._sections(Settings())] == ["Smtp", "Pop3", "Imap"]
+    assert {port for *_, port, _ in banner._rows(Settings(), ("smtp", "imap", "api"))} >= PORTS
+    assert {port for *_, port in doctor._ports(Settings())} >= PORTS
+    assert [section.prefix for section in doctor._sections(Settings())] == ["Smtp", "Pop3", "Imap", "Api"]
 
 
 def test_the_doctor_does_not_look_for_what_is_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:

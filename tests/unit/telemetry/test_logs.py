@@ -49,6 +49,18 @@ def test_a_line_within_a_span_names_it(output: io.StringIO) -> None:
     assert [(line["trace_id"], line["span_id"]) for line in lines(output)] == [(span.trace_id, span.span_id)] * 2
 
 
+def test_no_line_tells_an_api_key(output: io.StringIO) -> None:
+    key = "rm_0123456789-_abcXYZ"
+    structlog.get_logger().warning(f"asked for /api/keys/{key}", path=f"/x?{key}", number=7)
+    logging.getLogger("library").warning("asked for %s", key)
+    try:
+        raise ValueError(key)
+    except ValueError:
+        structlog.get_logger().exception("failed")
+    assert len(lines(output)) == 3
+    assert "0123456789" not in output.getvalue()
+
+
 def test_outside_of_a_span_there_are_no_ids() -> None:
     assert add_trace_ids(None, "info", {"event": "x"}) == {"event": "x"}
 

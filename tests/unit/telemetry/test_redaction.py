@@ -13,6 +13,7 @@ from relate_telemetry.redaction import (
     MESSAGE_LIMIT,
     USER_NAME_LIMIT,
     exception_type,
+    hide_keys,
     safe_message,
     safe_text,
     safe_traceback,
@@ -129,3 +130,20 @@ def test_database_instrumentations_tell_no_values(scope: str) -> None:
         raise ValueError(SECRET)
     assert SECRET not in seen.everything()
     assert seen.span("INSERT").status == "ERROR"
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("/api/keys/rm_ZOZOtZTnvx6OfiBA-p39DIcCUL-g5qFRi5kKpoWC0BE/x", "/api/keys/rm_…/x"),
+        ("RM_ABCDEFGH", "rm_…"),
+        ("a rm_1234 and a rm_5678-_", "a rm_… and a rm_…"),
+        ("Bearer:rm_" + "x" * 5000, "Bearer:rm_…"),
+        ("rm_", "rm_"),
+        ("rm_1", "rm_1"),
+        ("/healthz/live", "/healthz/live"),
+    ],
+)
+def test_of_a_key_the_prefix_is_told(text: str, told: str) -> None:
+    assert hide_keys(text) == told
+    assert safe_text(text) == told

@@ -49,7 +49,9 @@ async def get_raw_email(
     etag = f'"{email_id}"'  # a message never changes
     if if_none_match is not None and _matches(if_none_match, etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
-    headers = {"Content-Length": str(raw.size), "ETag": etag}
+    # A browser saves it: shown, the HTML in it would run as a page of this origin.
+    disposition = f'attachment; filename="{email_id}.eml"'
+    headers = {"Content-Length": str(raw.size), "ETag": etag, "Content-Disposition": disposition}
     return StreamingResponse(raw.chunks(), media_type="message/rfc822", headers=headers)
 
 

@@ -5,7 +5,7 @@ from math import ceil
 from typing import Annotated, Any, Self
 from uuid import UUID
 
-from pydantic import Field, StrictBool
+from pydantic import FailFast, Field, StrictBool
 
 from relate_api.schemas import Input, Moment, Page, View
 from relate_mailstore.types import Flag, FlagChange, Listed, MessageQuery, Part
@@ -15,6 +15,8 @@ MAX_LABELS = 32  # added or removed by one request
 
 # An IMAP keyword is an atom (RFC 9051 §9), and keywords are what labels are.
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9$_.+-]{1,64}$")]
+# The first wrong one ends it: each would be explained, at the cost of a hundred right ones.
+Labels = Annotated[tuple[Label, ...], FailFast(), Field(max_length=MAX_LABELS)]
 
 
 class AddressView(View):
@@ -127,8 +129,8 @@ class EmailPatch(Input):
 
     is_read: StrictBool | None = None
     is_flagged: StrictBool | None = None
-    add_labels: Annotated[tuple[Label, ...], Field(max_length=MAX_LABELS)] = ()
-    remove_labels: Annotated[tuple[Label, ...], Field(max_length=MAX_LABELS)] = ()
+    add_labels: Labels = ()
+    remove_labels: Labels = ()
 
     def change(self) -> FlagChange:
         """As the store makes it."""

@@ -1,5 +1,6 @@
 """Health: is the process alive, and can it do its work?"""
 
 from relate_api.health.endpoints import PATHS, router
+from relate_api.health.readiness import Readiness
 
-__all__ = ["PATHS", "router"]
+__all__ = ["PATHS", "Readiness", "router"]

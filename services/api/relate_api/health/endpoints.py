@@ -1,9 +1,9 @@
 """`/healthz/live` answers while the process runs; `/healthz/ready` while the database answers too. Both are public."""
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from pydantic import BaseModel
 
-from relate_api.dependencies import Ports
+from relate_api.health.readiness import Readiness
 
 LIVE, READY = "/healthz/live", "/healthz/ready"
 PATHS = (LIVE, READY)
@@ -24,7 +24,8 @@ async def live() -> Health:
 
 
 @router.get(READY)
-async def ready(ports: Ports) -> Health:
+async def ready(request: Request) -> Health:
     """The database answers."""
-    await ports.store.ping()
+    readiness: Readiness = request.app.state.readiness
+    await readiness.check()
     return Health()

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, FailFast, Field
 
 from relate_accounts.types import Scope
 from relate_api.schemas import Input, Moment, Page, View
@@ -13,7 +13,7 @@ class KeyRequest(Input):
     """A key to be made."""
 
     name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))]
+    scopes: Annotated[list[Scope], FailFast(), Field(min_length=1, max_length=len(Scope))]
     expires: Moment | None = None
 
 

@@ -1,0 +1,77 @@
+"""Listening sockets, and accepting from them in batches. Who is admitted is the caller's decision."""
+
+import asyncio
+import errno
+import socket
+from collections.abc import Callable
+
+import structlog
+
+from relate_wire.dialogue import Peer
+
+log = structlog.get_logger(__name__)
+
+# Connections that the kernel holds until we accept: a burst of clients after a restart.
+BACKLOG = 1024
+# Connections accepted in one callback of the loop, before others get a turn.
+ACCEPT_BATCH = 64
+# When the process has no file left, accepting pauses so long; retrying at once would only burn the CPU.
+ACCEPT_PAUSE_SECONDS = 0.5
+
+_NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+
+Take = Callable[[socket.socket, Peer], None]
+
+
+def listen(host: str, port: int, shared: bool = False) -> socket.socket:
+    """A listening socket; port 0 lets the system choose. Raises OSError.
+
+    `shared` is SO_REUSEPORT, off by default because a second server must not take half of the connections.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
+    sock.setblocking(False)
+    return sock
+
+
+class Acceptor:
+    """Accepts from one listening socket and hands each connection, non-blocking, to `take`."""
+
+    def __init__(self, sock: socket.socket, take: Take, service: str) -> None:
+        self._sock = sock
+        self._take = take
+        self._service = service
+
+    @property
+    def port(self) -> int:
+        """The port as it is."""
+        port: int = self._sock.getsockname()[1]
+        return port
+
+    def start(self) -> None:
+        """Begin to accept, unless the socket is closed."""
+        if self._sock.fileno() != -1:
+            asyncio.get_running_loop().add_reader(self._sock.fileno(), self._accept)
+
+    def close(self) -> None:
+        """Stop accepting and close the socket. Idempotent."""
+        if self._sock.fileno() != -1:
+            asyncio.get_running_loop().remove_reader(self._sock.fileno())
+            self._sock.close()
+
+    def _accept(self) -> None:
+        for _ in range(ACCEPT_BATCH):
+            try:
+                accepted, address = self._sock.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                if error.errno not in _NO_FILES:
+                    raise
+                log.error("no files left: accepting pauses", service=self._service, error=error.strerror)
+                loop = asyncio.get_running_loop()
+                loop.remove_reader(self._sock.fileno())
+                loop.call_later(ACCEPT_PAUSE_SECONDS, self.start)
+                return
+            accepted.setblocking(False)
+            self._take(accepted, Peer(address[0], address[1]))

@@ -1,0 +1,215 @@
+"""Who sent a request: what trusted proxies say of it is believed, what anybody else says is not."""
+
+import time
+
+import pytest
+
+from relate_api.forwarded import MAX_HOPS, Client, client_of, parse_node
+from relate_wire.dialogue import Peer
+from relate_wire.limits import parse_networks
+
+PROXY, INNER, CLIENT, FORGED = "10.0.0.1", "10.0.0.2", "203.0.113.9", "198.51.100.66"
+PROXIES = parse_networks("10.0.0.0/8, 127.0.0.0/8, 2001:db8:ffff::/48")
+
+
+def seen(*fields: tuple[str, str], peer: str = PROXY, secure: bool = False) -> Client:
+    octets = [(name.lower().encode(), value.encode("latin-1")) for name, value in fields]
+    return client_of(Peer(peer, 49152, secure), octets, PROXIES)
+
+
+def address_of(*fields: tuple[str, str]) -> str:
+    return seen(*fields).address
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For"])
+@pytest.mark.parametrize("peer", [CLIENT, "127.0.0.1", "2001:db8::1"])
+def test_of_others_nothing_is_believed(name: str, peer: str) -> None:
+    fields = [
+        (b"forwarded", b"for=1.2.3.4;proto=https"),
+        (b"x-forwarded-for", b"1.2.3.4"),
+        (b"x-forwarded-proto", b"https"),
+    ]
+    untrusting = parse_networks("10.0.0.0/8")
+    client = client_of(Peer(peer, 49152), fields, untrusting)
+    assert client == Client(peer, 49152, secure=False, is_loopback=peer == "127.0.0.1")
+    assert client_of(Peer(peer, 49152), fields, ()) == client
+
+
+@pytest.mark.parametrize(
+    ("value", "address", "port"),
+    [
+        (f"for={CLIENT}", CLIENT, 0),
+        (f"for={CLIENT};proto=https;by={PROXY}", CLIENT, 0),
+        (f"For={CLIENT} ; PROTO=https", CLIENT, 0),
+        (f'for="{CLIENT}:4711"', CLIENT, 4711),
+        ('for="[2001:db8::17]:4711"', "2001:db8::17", 4711),
+        ('for="[2001:DB8:0::17]"', "2001:db8::17", 0),
+        ('for="[2001:db8::17]:_obfuscated"', "2001:db8::17", 0),
+        (r'for="\2\0\3.0.113.9"', CLIENT, 0),
+        ('for="[::ffff:203.0.113.9]"', CLIENT, 0),
+        (f"for={FORGED}, for={CLIENT}", CLIENT, 0),
+        (f"for={CLIENT}, for={INNER}", CLIENT, 0),
+        (f"for={CLIENT},, for={INNER} ,", CLIENT, 0),
+        (f'for={CLIENT}, for="[2001:db8:ffff::1]:80"', CLIENT, 0),
+        (f'for=", for={CLIENT}', CLIENT, 0),
+        (f'for={FORGED};x="\\, for={CLIENT}', CLIENT, 0),
+        (f"nonsense, for={CLIENT}", CLIENT, 0),
+        (f"for={INNER}, for={PROXY}", INNER, 0),
+    ],
+)
+def test_the_rightmost_address_that_is_no_proxys_is_the_client_of_forwarded(
+    value: str, address: str, port: int
+) -> None:
+    client = seen(("Forwarded", value))
+    assert (client.address, client.port, client.is_loopback) == (address, port, False)
+
+
+@pytest.mark.parametrize(
+    ("value", "address"),
+    [
+        (CLIENT, CLIENT),
+        (f"{CLIENT}:4711", CLIENT),
+        (f" {FORGED} ,\t{CLIENT}  ", CLIENT),
+        (f"{CLIENT}, {INNER}", CLIENT),
+        (f"junk, {CLIENT}", CLIENT),
+        ("2001:db8::17", "2001:db8::17"),
+        ("[2001:db8::17]:4711", "2001:db8::17"),
+        ("::ffff:203.0.113.9", CLIENT),
+        (f"{CLIENT}, ::ffff:{INNER}", CLIENT),
+    ],
+)
+def test_the_rightmost_address_that_is_no_proxys_is_the_client_of_x_forwarded_for(value: str, address: str) -> None:
+    assert address_of(("X-Forwarded-For", value)) == address
+
+
+@pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For"])
+def test_several_fields_of_a_name_are_one_list(name: str) -> None:
+    for_ = "for=" if name == "Forwarded" else ""
+    assert address_of((name, f"{for_}{FORGED}"), (name, f"{for_}{CLIENT}"), (name, f"{for_}{INNER}")) == CLIENT
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "unknown",
+        "_hidden",
+        "",
+        "localhost",
+        "1.2.3",
+        "1.2.3.4.5",
+        "01.2.3.4",
+        "256.1.1.1",
+        "1.2.3.4:",
+        "1.2.3.4:99999",
+        "[1.2.3.4]",
+        "fe80::1%eth0",
+        "[2001:db8::17",
+        "2001:db8::17]",
+        "1.2.3.4 x",
+        "\xb2.2.3.4",
+        "http://1.2.3.4",
+    ],
+)
+def test_what_is_no_address_is_ignored(value: str) -> None:
+    assert parse_node(value) is None
+    assert address_of(("X-Forwarded-For", f"{CLIENT}, {value}")) == (PROXY if value else CLIENT)
+    assert address_of(("Forwarded", f'for={CLIENT}, for="{value}"')) == PROXY
+
+
+@pytest.mark.parametrize(
+    "element",
+    [
+        "for",
+        "for=",
+        "=x",
+        "for=1.2.3.4;for=1.2.3.4",
+        'for="1.2.3.4',
+        "for==1.2.3.4",
+        "for=1.2.3.4;",
+        "for=1.2.3.4;;proto=https",
+        "a b=c",
+    ],
+)
+def test_a_malformed_element_is_ignored_with_all_before_it(element: str) -> None:
+    assert address_of(("Forwarded", f"for={CLIENT}, {element}")) == PROXY
+    assert address_of(("Forwarded", f"for={CLIENT}, {element}, for={INNER}")) == INNER
+
+
+@pytest.mark.parametrize(
+    ("fields", "secure"),
+    [
+        ([("X-Forwarded-Proto", "https")], True),
+        ([("X-Forwarded-Proto", " HTTPS ")], True),
+        ([("X-Forwarded-Proto", "http")], False),
+        ([("X-Forwarded-Proto", "httpsx")], False),
+        ([("X-Forwarded-For", CLIENT), ("X-Forwarded-Proto", "https")], True),
+        ([("X-Forwarded-For", f"{CLIENT}, {INNER}"), ("X-Forwarded-Proto", "https, http")], True),
+        ([("X-Forwarded-For", f"{FORGED}, {CLIENT}"), ("X-Forwarded-Proto", "https, http")], False),
+        ([("X-Forwarded-For", CLIENT), ("X-Forwarded-Proto", "https, http")], False),
+        ([("X-Forwarded-For", CLIENT), ("X-Forwarded-Proto", "http, https")], False),
+        ([("X-Forwarded-For", CLIENT), ("X-Forwarded-Proto", "https"), ("X-Forwarded-Proto", "https")], True),
+        ([("Forwarded", f"for={CLIENT};proto=https")], True),
+        ([("Forwarded", "proto=https")], True),
+        ([("Forwarded", 'for=unknown;proto="https"')], True),
+        ([("Forwarded", f"for={FORGED};proto=https, for={CLIENT};proto=http")], False),
+        ([("Forwarded", f"for={CLIENT};proto=https, for={INNER};proto=http")], True),
+        ([("Forwarded", f"for={CLIENT}"), ("X-Forwarded-Proto", "https")], True),
+        ([("Forwarded", f"for={CLIENT};proto=https"), ("X-Forwarded-Proto", "http")], False),
+    ],
+)
+@pytest.mark.parametrize("secure_hop", [False, True])
+def test_what_counts_is_how_the_client_came_to_the_first_proxy(
+    fields: list[tuple[str, str]], secure: bool, secure_hop: bool
+) -> None:
+    assert seen(*fields, secure=secure_hop).secure is secure
+
+
+@pytest.mark.parametrize(
+    "field", [("X-Forwarded-For", CLIENT), ("Forwarded", f"for={CLIENT}"), ("Forwarded", "for=;proto=https")]
+)
+@pytest.mark.parametrize("secure_hop", [False, True])
+def test_where_no_proxy_says_so_the_last_hop_counts(field: tuple[str, str], secure_hop: bool) -> None:
+    assert seen(field, secure=secure_hop).secure is secure_hop
+
+
+def test_two_fields_that_name_different_clients_name_none() -> None:
+    forged, appended = ("Forwarded", f"for={FORGED};proto=https"), ("X-Forwarded-For", CLIENT)
+    assert address_of(forged, appended) == address_of(appended, forged) == PROXY
+    assert address_of(("Forwarded", f"for={CLIENT}"), appended) == CLIENT
+
+
+def test_a_proxy_that_names_no_client_speaks_for_itself() -> None:
+    assert seen(peer="127.0.0.1") == Client("127.0.0.1", 49152, secure=False, is_loopback=True)
+    assert seen(peer="127.0.0.1", secure=True).secure
+
+
+def test_what_came_through_a_proxy_on_this_machine_did_not_begin_here() -> None:
+    for field in (("X-Forwarded-Proto", "http"), ("X-Forwarded-For", "unknown"), ("Forwarded", "junk")):
+        assert not seen(field, peer="127.0.0.1").is_loopback
+
+
+def test_an_ipv4_proxy_is_known_by_its_mapped_address() -> None:
+    assert seen(("X-Forwarded-For", CLIENT), peer=f"::ffff:{PROXY}").address == CLIENT
+
+
+@pytest.mark.parametrize(
+    ("name", "hop"),
+    [
+        ("X-Forwarded-For", f"{INNER}, "),
+        ("Forwarded", f"for={INNER}, "),
+        ("X-Forwarded-For", "[" * 8),
+        ("Forwarded", 'for="\\'),
+    ],
+)
+def test_a_long_list_costs_no_more_than_the_hops_that_are_looked_through(name: str, hop: str) -> None:
+    def seconds(times: int) -> float:
+        began = time.thread_time()
+        seen((name, f"{CLIENT}, " + hop * times + INNER))
+        return time.thread_time() - began
+
+    assert min(seconds(64_000) for _ in range(3)) < 8 * min(seconds(16_000) for _ in range(3)) + 0.001
+
+
+def test_the_last_proxy_that_is_looked_through_stands_for_the_client() -> None:
+    proxies = ", ".join(f"10.0.1.{number}" for number in range(MAX_HOPS + 5, 0, -1))
+    assert address_of(("X-Forwarded-For", f"{CLIENT}, {proxies}")) == f"10.0.1.{MAX_HOPS}"

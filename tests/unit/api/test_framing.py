@@ -1,0 +1,119 @@
+"""What is read of a request: its head and its chunks within limits, however the octets come."""
+
+from collections.abc import Iterator
+
+import h11
+import pytest
+
+from relate_api.framing import MAX_CHUNKS, MAX_FIELDS, MAX_HEAD_OCTETS, MAX_PARAMETERS, SLICE_OCTETS, RequestReader
+
+START = b"GET / HTTP/1.1\r\nHost: x\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+SIZES = [1, 7, SLICE_OCTETS - 1, 1_000_000]
+
+
+def events(octets: bytes, size: int = 1_000_000, reader: RequestReader | None = None) -> Iterator[object]:
+    """What is read of octets that come in pieces of a size."""
+    reader = reader or RequestReader()
+    for start in range(0, len(octets), size):
+        reader.receive_data(octets[start : start + size])
+        while (event := reader.next_event()) not in (h11.NEED_DATA, h11.PAUSED):
+            yield event
+
+
+def refused(octets: bytes, size: int = 1_000_000) -> int:
+    """The status of the refusal."""
+    reader = RequestReader()
+    with pytest.raises(h11.RemoteProtocolError):
+        list(events(octets, size, reader))
+    return reader.refusal
+
+
+def kinds(octets: bytes, size: int = 1_000_000) -> set[type]:
+    return {type(event) for event in events(octets, size)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_as_many_fields_as_may_be_are_read_and_not_one_more(size: int) -> None:
+    assert kinds(START + b"a:b\r\n" * (MAX_FIELDS - 1) + b"\r\n", size) == {h11.Request, h11.EndOfMessage}
+    assert refused(START + b"a:b\r\n" * MAX_FIELDS + b"\r\n", size) == 431
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("field", [b"a:b\r\n", b"a:\n", b" folded\r\n"])
+def test_a_flood_of_fields_is_refused_before_they_are_read(size: int, field: bytes) -> None:
+    assert refused(START + b"a: b\r\n" + field * 12_000 + b"\r\n", size) == 431
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_head_that_is_too_long_is_refused(size: int) -> None:
+    long = b"a: " + b"x" * (MAX_HEAD_OCTETS - 1000) + b"\r\n\r\n"
+    assert kinds(START + long, size) == {h11.Request, h11.EndOfMessage}
+    assert refused(START + b"a: " + b"x" * (MAX_HEAD_OCTETS + SLICE_OCTETS) + b"\r\n\r\n", size) == 431
+    assert refused(b"GET /" + b"x" * (MAX_HEAD_OCTETS + SLICE_OCTETS) + b" HTTP/1.1\r\nHost: x\r\n\r\n", size) == 431
+
+
+@pytest.mark.parametrize("body", [b"\n" * 2_000, b"x" * 100_000])
+def test_lines_of_a_body_are_no_fields(body: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
+    data = [event.data for event in events(head + body) if isinstance(event, h11.Data)]
+    assert b"".join(data) == body
+
+
+def test_a_request_in_the_shadow_of_another_is_held_to_the_same_limits() -> None:
+    reader = RequestReader()
+    pipelined = START + b"\r\n" + START + b"a:b\r\n" * 12_000 + b"\r\n"
+    assert [type(event) for event in events(pipelined, reader=reader)] == [h11.Request, h11.EndOfMessage]
+    reader.send(h11.Response(status_code=200, headers=[("Content-Length", "0")]))
+    reader.send(h11.EndOfMessage())
+    reader.start_next_cycle()
+    with pytest.raises(h11.RemoteProtocolError):
+        reader.next_event()
+    assert reader.refusal == 431
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_flood_of_chunks_is_refused(size: int) -> None:
+    assert refused(CHUNKED + b"1\r\nx\r\n" * (MAX_CHUNKS + 1), size) == 413
+    read = events(CHUNKED + b"1\r\nx\r\n" * MAX_CHUNKS + b"0\r\n\r\n", size)
+    assert b"".join(event.data for event in read if isinstance(event, h11.Data)) == b"x" * MAX_CHUNKS
+
+
+def test_a_large_body_is_no_flood_of_chunks() -> None:
+    chunk = b"%x\r\n" % 2_000_000 + b"x" * 2_000_000 + b"\r\n"
+    assert kinds(CHUNKED + chunk + b"0\r\n\r\n") == {h11.Request, h11.Data, h11.EndOfMessage}
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("trailer", [b"a:b\r\n" * (MAX_FIELDS + 1), b"a:b\r\n" * 12_000, b"a: " + b"x" * 100_000])
+def test_a_trailer_is_held_to_the_limits_of_a_head(size: int, trailer: bytes) -> None:
+    assert refused(CHUNKED + b"0\r\n" + trailer + b"\r\n", size) == 431
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_extension_of_a_chunk_without_end_is_refused(size: int) -> None:
+    assert refused(CHUNKED + b"1;" + b"x" * 100_000, size) in {400, 431}
+
+
+@pytest.mark.parametrize("host", ["a", "a.example:8080", "127.0.0.1", "[::1]:80", "", "münchen.example"])
+def test_a_host_is_a_name_or_an_address(host: str) -> None:
+    request = b"GET / HTTP/1.1\r\nHost: " + host.encode("idna" if "ü" in host else "ascii") + b"\r\n\r\n"
+    assert kinds(request) == {h11.Request, h11.EndOfMessage}
+
+
+@pytest.mark.parametrize("host", ["x/healthz/", "x/health?", "x#", "a@b/c", "a b", "a\\b", "[::1", "a:b", "[x]", "<a>"])
+def test_a_host_that_would_change_a_url_is_malformed(host: str) -> None:
+    assert refused(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()) == 400
+
+
+def test_a_url_has_so_many_parameters_and_no_more() -> None:
+    def request(count: int) -> bytes:
+        return b"GET /?" + b"&".join([b"a"] * count) + b" HTTP/1.1\r\nHost: x\r\n\r\n"
+
+    assert kinds(request(MAX_PARAMETERS)) == {h11.Request, h11.EndOfMessage}
+    assert refused(request(MAX_PARAMETERS + 1)) == 414
+
+
+def test_what_is_no_http_is_a_bad_request() -> None:
+    assert refused(b"EHLO client.example\r\n\r\n") == 400
+    assert refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\n\r\n") == 400
