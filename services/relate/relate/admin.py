@@ -66,10 +66,17 @@ async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
         return [(user, await backend.accounts.addresses(user.id)) for user in await backend.accounts.users()]
 
 
+async def set_disabled(settings: Settings, address: str, disabled: bool) -> User:
+    """Keep the user of this address from logging in, or end that. Raises UserNotFound."""
+    async with opened(settings) as backend:
+        user = await backend.accounts.user_by_address(address)
+        return await backend.accounts.set_disabled(user.id, disabled)
+
+
 async def create_key(
     settings: Settings, address: str, name: str, scopes: Collection[Scope], expires: datetime | None
 ) -> NewKey:
-    """Create a key for the user of this address. Raises UserNotFound."""
+    """Create a key for the user of this address. Raises UserNotFound, TooManyKeys, InvalidKeyName."""
     async with opened(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return await backend.accounts.create_key(user.id, name, scopes, expires)

@@ -12,6 +12,7 @@ from relate_accounts.config import AccountsSettings
 from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.ports import AccountStore, Authenticator, Directory
+from relate_accounts.revocation import RevocationWatcher
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, load
@@ -88,6 +89,9 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         stack.push_async_callback(last_used.stop)
         await stack.enter_async_context(kept_tidy(store))
         authenticator = KeyAuthenticator(accounts, last_used)
+        revocations = RevocationWatcher(accounts, authenticator)
+        revocations.start()
+        stack.push_async_callback(revocations.stop)
         yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts))
     finally:
         await _close(stack, hang_up)

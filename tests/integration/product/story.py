@@ -23,7 +23,7 @@ POLITE = 20  # nonsense between two sensible commands: fifty refusals in a row e
 OPEN = {"pop3.sessions.active": 2, "smtp.connections.active": 1}
 """What the metrics say while some clients stay."""
 
-GUESSES = 80  # wrong logins for one name: more than are granted at once, and than come back meanwhile
+GUESSES = 24  # wrong logins from this machine: a few more than are within its limit, as each of these takes seconds
 GUESSES_PER_CONNECTION = 3  # a session ends with the third
 
 
