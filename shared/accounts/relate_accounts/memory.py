@@ -104,8 +104,8 @@ class MemoryAccountStore:
     async def revoked_since(self, moment: datetime) -> Revoked:
         """See `ports.AccountStore`."""
         return Revoked(
-            frozenset(key.id for key, _ in self._keys.values() if key.revoked is not None and key.revoked >= moment),
-            frozenset(user.id for user in self._users.values() if user.disabled is not None and user.disabled >= moment),
+            frozenset(key.id for key, _ in self._keys.values() if key.revoked and key.revoked >= moment),
+            frozenset(user.id for user in self._users.values() if user.disabled and user.disabled >= moment),
         )
 
     async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:

@@ -52,7 +52,7 @@ class RevocationWatcher:
             await asyncio.wait([task])
 
     async def check(self) -> None:
-        """Ask once, and enforce the answer. Raises AccountsUnavailable; keys that have expired are ended all the same."""
+        """Ask once, and enforce the answer. Raises AccountsUnavailable, having enforced what has expired."""
         now = self._now()
         try:
             revoked = await self._store.revoked_since(self._since(now))
@@ -76,5 +76,5 @@ class RevocationWatcher:
                 await self.check()
             except AccountsUnavailable as error:
                 _log.warning("revocations could not be looked up", error=str(error))
-            except Exception:
+            except Exception:  # noqa: BLE001 - whatever it is, the next check must be tried
                 _log.exception("the revocation watcher failed, and goes on")
