@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -16,6 +17,7 @@ from relate.settings import Settings
 from relate_accounts.errors import AccountError
 from relate_accounts.types import ApiKey, Scope, User
 from relate_config import ConfigurationError
+from relate_config.private import UMASK
 from relate_mailstore.errors import StoreError
 from relate_service import workers
 from relate_service.signals import hold_stops
@@ -192,6 +194,7 @@ def revoke_key(address: str, key_id: int) -> None:
 
 def main() -> None:
     """Run the command; trouble that has a name is one line on standard error and status 1."""
+    os.umask(UMASK)
     try:
         app()
     except (ConfigurationError, CertificateError, AccountError, StoreError, OSError) as error:

@@ -24,6 +24,7 @@ from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.housekeeping import kept_tidy
+from relate_service.private import restrict_data
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
@@ -74,6 +75,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name)
     except ValueError as error:  # one of the OTEL_* variables
         raise ConfigurationError(str(error)) from None
+    restrict_data(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
     hang_up = HangUp(engine)
     stack = AsyncExitStack()

@@ -1,4 +1,4 @@
-"""A key that is revoked or expires, or a user that is disabled, ends the open sessions, in whatever process they are."""
+"""A key that is revoked or expires, or a user that is disabled, ends open sessions, in whatever process they are."""
 
 import base64
 import socket

@@ -157,9 +157,7 @@ async def test_wrong_logins_by_the_thousand_lock_out_neither_their_victim_nor_th
     await house.serve_neighbour()
 
 
-async def test_wrong_logins_from_elsewhere_lock_out_no_one(
-    certificates: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_wrong_logins_from_elsewhere_lock_out_no_one(certificates: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits = Limits(trusted_proxies=(ip_network("127.0.0.0/8"),))
     async with in_memory(certificates, limits, {"plaintext_authentication": "always"}) as house:
         monkeypatch.setattr(house.authenticator._wrong_logins._clients, "limit", SMALL_LIMIT)

@@ -1,6 +1,7 @@
-"""A session whose key is revoked ends at once where it waits, after the command under way, or when its grace is over."""
+"""A session whose key is revoked ends at once where it waits, after the command under way, or with its grace."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
@@ -92,9 +93,9 @@ async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ENDLESS") == "begun"
         revoke(toy)
-        with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-            while True:
-                await client.reader.readexactly(65_536)
+        with contextlib.suppress(ConnectionError):
+            while await client.reader.read(65_536):
+                pass
         await toy.sessions[0].closed.wait()
 
 

@@ -28,7 +28,5 @@ def pauses() -> Pauses:
 
 
 @pytest.fixture
-def authenticator(
-    store: WatchedStore, last_used: LastUsedWriter, clock: HandClock, pauses: Pauses
-) -> KeyAuthenticator:
+def authenticator(store: WatchedStore, last_used: LastUsedWriter, clock: HandClock, pauses: Pauses) -> KeyAuthenticator:
     return KeyAuthenticator(store, last_used, clock=clock, now=clock.now, pause=pauses)
