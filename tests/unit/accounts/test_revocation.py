@@ -1,4 +1,4 @@
-"""What is revoked ends open sessions and is forgotten by caches."""
+"""What is revoked ends open sessions and is evicted from caches."""
 
 import asyncio
 from datetime import timedelta

@@ -53,7 +53,7 @@ async def test_a_right_key_is_granted_to_a_client_beyond_the_limit(
 async def test_junk_keys_do_not_lock_out_the_clients_of_a_proxy(
     store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
-    """All clients have the proxy's address; one of them sends a junk key every 5 seconds, for ever."""
+    """All clients have the proxy's address; one of them sends a junk key every 5 seconds."""
     new = await alices_key(store)
     for _ in range(25):
         await authenticator.validate_key("junk", ATTACKER)
