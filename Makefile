@@ -17,10 +17,11 @@ sync: $(SYNCED) ## make .venv with every member and tool, exactly as pinned
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# uv installs the pins in seconds; --no-deps, because the lock is complete.
+# uv installs the pins in seconds, files of the locked hashes only; --no-deps, because the lock is complete.
 $(SYNCED): requirements.lock pyproject.toml $(MEMBERS) | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^uv==' requirements.lock)"
-	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet requirements.lock
+	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >$(VENV)/uv.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(VENV)/uv.txt
+	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(foreach member,$(MEMBERS),--editable $(dir $(member)))
 	@touch $@
 
@@ -52,10 +53,10 @@ bench: sync ## measure against floors and, where installed, Postfix + Dovecot
 migrate: sync ## bring the configured database to the newest schema
 	$(BIN)/relate migrate
 
-lock: sync ## resolve the newest versions that fit and pin them
+lock: sync ## resolve the newest versions that fit, and pin them with the hashes of all their files
 	rm -f uv.lock
 	$(BIN)/uv lock --quiet --upgrade
-	$(BIN)/uv export --quiet --no-emit-workspace --no-hashes --no-annotate --no-header --all-groups --output-file requirements.lock
+	$(BIN)/uv export --quiet --no-emit-workspace --no-annotate --no-header --all-groups --output-file requirements.lock
 
 up: ## the container stack, healthy before it returns
 	docker compose up --detach --build --wait

@@ -9,6 +9,7 @@ import secrets
 import sys
 from pathlib import Path
 
+from relate_config.private import data_paths, make_private
 from relate_wire.tls import development_certificate
 
 CERTIFICATES = Path("var/tls")
@@ -18,8 +19,10 @@ def make_password(directory: Path) -> None:
     """The password for the database's server, and the URL with it for those who connect."""
     password = directory / "database-password"
     if not password.exists():
-        _write(password, secrets.token_urlsafe(32))
-    _write(directory / "database-url", f"postgresql://relate:{password.read_text()}@postgres/relate")
+        # Readable by all, because PostgreSQL runs under an id of its own: who has the volume may read it.
+        _write(password, secrets.token_urlsafe(32), 0o444)
+    url = f"postgresql://relate:{password.read_text()}@postgres/relate"
+    _write(directory / "database-url", url, 0o400)  # by our own services, which share an id
 
 
 def choose_plaintext_authentication(directory: Path, bind_address: str) -> None:
@@ -28,7 +31,7 @@ def choose_plaintext_authentication(directory: Path, bind_address: str) -> None:
     So the API cannot see whether a connection began on this machine; it did where the port is bound to loopback.
     """
     mode = "always" if _is_loopback(bind_address) else "loopback"
-    _write(directory / "api-plaintext-authentication", mode)
+    _write(directory / "api-plaintext-authentication", mode, 0o444)
 
 
 def _is_loopback(address: str) -> bool:
@@ -38,11 +41,12 @@ def _is_loopback(address: str) -> bool:
         return False
 
 
-def _write(path: Path, text: str) -> None:
-    # Readable by all, as PostgreSQL runs under an id of its own: who may read is who has the volume.
+def _write(path: Path, text: str, mode: int) -> None:
     draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    draft.touch(0o600)
     draft.write_text(text)
-    draft.chmod(0o444)
+    draft.chmod(mode)
     draft.replace(path)
 
 
@@ -51,3 +55,4 @@ if __name__ == "__main__":
     make_password(Path(where))
     choose_plaintext_authentication(Path(where), bind_address)
     development_certificate(CERTIFICATES, server_name)
+    make_private(data_paths())  # volumes of older versions were not

@@ -7,13 +7,13 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from relate_accounts.authenticator import KeyAuthenticator
-from relate_accounts.errors import InvalidAddress, KeyNotFound, UserExists, UserNotFound
-from relate_accounts.keys import identify
+from relate_accounts.errors import InvalidAddress, InvalidKeyName, KeyNotFound, TooManyKeys, UserExists, UserNotFound
+from relate_accounts.keys import MAX_KEY_NAME_CHARACTERS, MAX_KEYS_PER_USER, identify
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
-from relate_accounts.types import Granted, Scope, User, UserId
+from relate_accounts.types import Granted, Revoked, Scope, User, UserId
 from relate_mailstore.sql.engine import open_engine
 
 NOBODY = UserId(2**40)
@@ -168,6 +168,71 @@ async def test_a_key_is_revoked_by_its_user_alone(accounts: AccountStore, alice:
         with pytest.raises(KeyNotFound):
             await accounts.revoke_key(user_id, key_id)
     assert await accounts.keys(alice.id) == [new.key]
+
+
+async def test_a_user_has_so_many_usable_keys_at_most(accounts: AccountStore, alice: User) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    for number in range(3):  # neither expired nor revoked keys count
+        await accounts.create_key(alice.id, f"old {number}", [], past)
+        await accounts.revoke_key(alice.id, (await accounts.create_key(alice.id, f"lost {number}", [])).key.id)
+    made = [(await accounts.create_key(alice.id, str(number), [])).key for number in range(MAX_KEYS_PER_USER)]
+    with pytest.raises(TooManyKeys):
+        await accounts.create_key(alice.id, "one more", [])
+    bob = await accounts.add_user("bob@example.org")
+    await accounts.create_key(bob.id, "phone", [])
+    await accounts.revoke_key(alice.id, made[0].id)
+    outcomes = await asyncio.gather(
+        *(accounts.create_key(alice.id, f"at once {number}", []) for number in range(4)), return_exceptions=True
+    )
+    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["NewKey"] + ["TooManyKeys"] * 3
+
+
+@pytest.mark.parametrize("name", ["", "x" * (MAX_KEY_NAME_CHARACTERS + 1), "two\nlines", "end\n", "\x1b[2J", "nul\0"])
+async def test_the_name_of_a_key_is_a_short_line_of_text(name: str, accounts: AccountStore, alice: User) -> None:
+    with pytest.raises(InvalidKeyName):
+        await accounts.create_key(alice.id, name, [])
+    assert await accounts.keys(alice.id) == []
+
+
+async def test_a_user_is_disabled_once_and_enabled_again(accounts: AccountStore, alice: User) -> None:
+    assert alice.disabled is None
+    before = datetime.now(UTC)
+    disabled = await accounts.set_disabled(alice.id, True)
+    assert disabled.disabled is not None
+    assert before <= disabled.disabled <= datetime.now(UTC)
+    assert await accounts.set_disabled(alice.id, True) == disabled
+    assert await accounts.user_by_address("sales@example.org") == disabled
+    assert await accounts.users() == [disabled]
+    assert await accounts.set_disabled(alice.id, False) == alice
+    assert await accounts.set_disabled(alice.id, False) == alice
+    with pytest.raises(UserNotFound):
+        await accounts.set_disabled(NOBODY, True)
+
+
+async def test_what_was_revoked_since_is_keys_and_users(accounts: AccountStore, alice: User) -> None:
+    bob = await accounts.add_user("bob@example.org")
+    keys = [(await accounts.create_key(user.id, "phone", [])).key for user in (alice, alice, bob)]
+    start = datetime.now(UTC)
+    assert await accounts.revoked_since(start) == Revoked()
+    revoked = await accounts.revoke_key(alice.id, keys[0].id)
+    disabled = await accounts.set_disabled(bob.id, True)
+    expected = Revoked(frozenset({keys[0].id}), frozenset({bob.id}))
+    assert await accounts.revoked_since(start) == expected
+    assert revoked.revoked is not None
+    assert disabled.disabled is not None
+    assert await accounts.revoked_since(revoked.revoked) == expected
+    after = max(revoked.revoked, disabled.disabled) + timedelta(microseconds=1)
+    assert await accounts.revoked_since(after) == Revoked()
+    await accounts.set_disabled(bob.id, False)
+    assert (await accounts.revoked_since(start)).user_ids == frozenset()
+
+
+async def test_a_disabled_user_is_refused_whichever_address_is_given(accounts: AccountStore, alice: User) -> None:
+    new = await accounts.create_key(alice.id, "phone", [Scope.IMAP])
+    await accounts.set_disabled(alice.id, True)
+    authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
+    for login in ("alice@example.org", "sales@example.org"):
+        assert not isinstance(await authenticator.validate(login, new.secret, Scope.IMAP, "192.0.2.1"), Granted)
 
 
 async def test_keys_are_found_by_prefix_with_hash_and_user(accounts: AccountStore, alice: User) -> None:

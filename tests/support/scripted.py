@@ -120,6 +120,10 @@ class Connection(Generic[FrameT, CommandT]):
             pushing.cancel()
             await asyncio.wait([pushing])
 
+    def end(self, reason: Farewell) -> None:
+        """The session's key is not valid any more, say: at the next wait for a command."""
+        self._put(reason)
+
     async def _push(self, pushes: AsyncGenerator[Push, None]) -> None:
         async with contextlib.aclosing(pushes):
             async for push in pushes:

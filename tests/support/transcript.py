@@ -184,6 +184,7 @@ EVENTS: dict[str, Callable[[AnyConnection], Awaitable[None]]] = {
     "S- starts TLS": _expect_tls,
     "S- times out": lambda connection: connection.interrupt(Farewell.IDLE),
     "S- shuts down": lambda connection: connection.interrupt(Farewell.SHUTDOWN),
+    "S- revokes": lambda connection: connection.interrupt(Farewell.REVOKED),
 }
 """What happens beside the lines: done by the client or to the server, or expected of it."""
 

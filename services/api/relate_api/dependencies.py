@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
@@ -30,10 +31,11 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, and what the key allows."""
+    """Who asks, what the key allows, and until when."""
 
     user: User
     scopes: frozenset[Scope]
+    expires: datetime | None = None
 
     @property
     def account_id(self) -> AccountId:
@@ -75,7 +77,7 @@ class Requires:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
-        return Principal(verdict.user, verdict.scopes)
+        return Principal(verdict.user, verdict.scopes, verdict.expires)
 
 
 Ports = Annotated[Services, Depends(services)]

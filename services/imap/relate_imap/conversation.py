@@ -4,7 +4,7 @@ The session owns it and decides what may be said when; handlers read it, and cha
 just that (LOGIN, ENABLE, SELECT).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -56,6 +56,7 @@ class Conversation:
     peer: Peer
     state: State = State.NOT_AUTHENTICATED
     user: Granted | None = None
+    unwatch: Callable[[], None] | None = None  # ends the watch over the user's key
     enabled: set[Extension] = field(default_factory=set)
     view: View | None = None
     saved: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)

@@ -160,6 +160,9 @@ class ImapSession:
         if conversation.user is not None:
             conversation.context.sessions.leave(conversation.account)
             conversation.user = None
+        if conversation.unwatch is not None:
+            conversation.unwatch()
+            conversation.unwatch = None
 
     async def _answer(self, command: Command) -> Answer:
         if isinstance(command, Invalid):

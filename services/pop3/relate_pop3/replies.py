@@ -58,8 +58,8 @@ def from_error(error: Exception, then: Then = Then.CONTINUE) -> Reply:
 # What `from_error` calls a refusal. The rest is for telemetry and the log to see before the client is told.
 REFUSALS = (NoSuchMessage, SaslError, MaildropInUse, MessageNotFound)
 
-# RFC 3206 §4, §6: [AUTH] is about credentials or policy, and makes clients ask for other credentials. Those of a client
-# that guessed too often were not looked at: it only has to wait.
+# RFC 3206 §4, §6: [AUTH] is about credentials or policy, and makes clients ask for other credentials. A client beyond
+# the limit on wrong logins is told [SYS/TEMP] instead: it shall wait, and its user need not type anything.
 DENIED = "[AUTH] Login failed"
 NEEDS_TLS = "[AUTH] Log in over TLS"
 RATE_LIMITED = "[SYS/TEMP] Too many failed logins, try again later"
@@ -69,5 +69,6 @@ FAREWELLS: Mapping[Farewell, bytes] = {
     Farewell.SHUTDOWN: b"-ERR [SYS/TEMP] Shutting down\r\n",
     Farewell.TOO_MANY_ERRORS: b"-ERR Too many errors\r\n",
     Farewell.TOO_MANY_CONNECTIONS: b"-ERR [SYS/TEMP] Too many connections\r\n",
+    Farewell.REVOKED: b"-ERR [AUTH] The key is not valid any more\r\n",
 }
 BUSY = FAREWELLS[Farewell.TOO_MANY_CONNECTIONS]

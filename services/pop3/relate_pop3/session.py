@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Any
 
 from relate_accounts.ports import Authenticator
@@ -112,7 +113,7 @@ class Pop3Session:
         self._login: str | None = None  # what USER said
         self._failed_logins = 0
         self._utf8 = False
-        self._lock = AsyncExitStack()
+        self._lock = AsyncExitStack()  # with it goes the watch over the key
         self._transaction: Transaction | None = None
 
     # --- what the driver asks
@@ -220,9 +221,7 @@ class Pop3Session:
             return replies.refused(replies.NEEDS_TLS)
         initial = command.initial.reveal() if command.initial else None
         credentials = await authenticate(command.mechanism, initial, self._challenge)
-        if credentials.authorize_as:
-            return self._denied(replies.DENIED)  # nobody reads anybody else's mail here
-        return await self._log_in(credentials.login, credentials.secret)
+        return await self._log_in(credentials.login, credentials.secret, credentials.authorize_as)
 
     # --- beneath
 
@@ -243,12 +242,13 @@ class Pop3Session:
             raise SaslError(FAULTS[line.fault])
         return line.octets
 
-    async def _log_in(self, login: str, secret: Secret[str]) -> Reply:
+    async def _log_in(self, login: str, secret: Secret[str], authorize_as: str = "") -> Reply:
         authenticator = self._context.authenticator
-        verdict = await authenticator.validate(login, secret.reveal(), Scope.POP3, self._peer.address)
+        verdict = await authenticator.validate(login, secret.reveal(), Scope.POP3, self._peer.address, authorize_as)
         if not isinstance(verdict, Granted):
             return self._denied(replies.RATE_LIMITED if verdict.rate_limited else replies.DENIED)
         self._transaction = await self._open_maildrop(AccountId(verdict.user.id))
+        self._lock.callback(authenticator.watch(verdict, partial(self._client.end, Farewell.REVOKED)))
         self._state = State.TRANSACTION
         return replies.ok(f"Maildrop has {self._transaction}")
 

@@ -13,6 +13,7 @@ from relate_mailstore.sql.engine import open_engine
 from relate_mailstore.sql.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId
+from relate_service.private import restrict_data
 
 # What a key may do when nothing else is said: all that a mail client needs.
 MAIL_SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
@@ -28,6 +29,7 @@ class Backend(NamedTuple):
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Backend]:
     """The database, at the newest schema."""
+    restrict_data(settings.shared.database.default_connection)
     engine = open_engine(settings.shared.database.default_connection)
     try:
         await migrate(engine)
@@ -39,6 +41,7 @@ async def opened(settings: Settings) -> AsyncIterator[Backend]:
 
 async def migrate_database(settings: Settings) -> None:
     """Bring the database to the newest schema."""
+    restrict_data(settings.shared.database.default_connection)
     engine = open_engine(settings.shared.database.default_connection)
     try:
         await migrate(engine)
@@ -66,10 +69,17 @@ async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
         return [(user, await backend.accounts.addresses(user.id)) for user in await backend.accounts.users()]
 
 
+async def set_disabled(settings: Settings, address: str, disabled: bool) -> User:
+    """Keep the user of this address from logging in, or end that. Raises UserNotFound."""
+    async with opened(settings) as backend:
+        user = await backend.accounts.user_by_address(address)
+        return await backend.accounts.set_disabled(user.id, disabled)
+
+
 async def create_key(
     settings: Settings, address: str, name: str, scopes: Collection[Scope], expires: datetime | None
 ) -> NewKey:
-    """Create a key for the user of this address. Raises UserNotFound."""
+    """Create a key for the user of this address. Raises UserNotFound, TooManyKeys, InvalidKeyName."""
     async with opened(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return await backend.accounts.create_key(user.id, name, scopes, expires)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
@@ -14,8 +15,9 @@ from rich.table import Table
 from relate import admin, doctor
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
-from relate_accounts.types import ApiKey, Scope
+from relate_accounts.types import ApiKey, Scope, User
 from relate_config import ConfigurationError
+from relate_config.private import UMASK
 from relate_mailstore.errors import StoreError
 from relate_service import workers
 from relate_service.signals import hold_stops
@@ -32,6 +34,9 @@ user_app = typer.Typer(no_args_is_help=True, help="Users and their addresses.")
 key_app = typer.Typer(no_args_is_help=True, help="API keys: what mail clients and programs log in with.")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
+
+# A hundred years: further than that the calendar of a client, or ours, may end.
+MAX_DAYS = 36_525
 
 out = Console()
 
@@ -126,12 +131,27 @@ def list_users(as_json: Json = False) -> None:
     """List all users."""
     rows = asyncio.run(admin.list_users(Settings()))
     if as_json:
-        _print_json([{"id": user.id, "address": user.address, "addresses": addresses} for user, addresses in rows])
+        _print_json([{**_describe_user(user), "addresses": addresses} for user, addresses in rows])
         return
-    table = Table("address", "name", "further addresses", "since", box=None)
+    table = Table("address", "name", "further addresses", "since", "disabled", box=None)
     for user, addresses in rows:
-        table.add_row(user.address, user.display_name, ", ".join(addresses[1:]), f"{user.created:%Y-%m-%d}")
+        disabled = f"{user.disabled:%Y-%m-%d %H:%M}" if user.disabled else ""
+        table.add_row(user.address, user.display_name, ", ".join(addresses[1:]), f"{user.created:%Y-%m-%d}", disabled)
     out.print(table)
+
+
+@user_app.command("disable")
+def disable_user(address: str) -> None:
+    """Refuse all keys of a user, and end the open sessions, within 30 seconds. Mail for the user is still taken."""
+    user = asyncio.run(admin.set_disabled(Settings(), address, disabled=True))
+    out.print(f"disabled {user.address}")
+
+
+@user_app.command("enable")
+def enable_user(address: str) -> None:
+    """Let a user log in again, within 30 seconds."""
+    user = asyncio.run(admin.set_disabled(Settings(), address, disabled=False))
+    out.print(f"enabled {user.address}")
 
 
 @key_app.command("create")
@@ -139,7 +159,7 @@ def create_key(
     address: str,
     name: Annotated[str, typer.Option(help="What the key is for.")],
     scope: Annotated[list[Scope] | None, typer.Option(help="What it may do; all of mail when none is given.")] = None,
-    days: Annotated[int | None, typer.Option(help="Days until it expires.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, max=MAX_DAYS, help="Days until it expires.")] = None,
     as_json: Json = False,
 ) -> None:
     """Create a key. It is shown once, now."""
@@ -167,13 +187,14 @@ def list_keys(address: str, as_json: Json = False) -> None:
 
 @key_app.command("revoke")
 def revoke_key(address: str, key_id: int) -> None:
-    """Revoke a key: every process refuses it within 30 seconds."""
+    """Revoke a key: every process refuses it, and ends its open sessions, within 30 seconds."""
     asyncio.run(admin.revoke_key(Settings(), address, key_id))
     out.print(f"revoked key {key_id}")
 
 
 def main() -> None:
     """Run the command; trouble that has a name is one line on standard error and status 1."""
+    os.umask(UMASK)
     try:
         app()
     except (ConfigurationError, CertificateError, AccountError, StoreError, OSError) as error:
@@ -187,6 +208,10 @@ def _fail(text: str) -> NoReturn:
 
 def _print_json(value: object) -> None:
     print(json.dumps(value))
+
+
+def _describe_user(user: User) -> dict[str, object]:
+    return {"id": user.id, "address": user.address, "disabled": user.disabled and user.disabled.isoformat()}
 
 
 def _describe(key: ApiKey) -> dict[str, object]:

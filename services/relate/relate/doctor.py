@@ -1,7 +1,9 @@
 """Looks at what could be wrong before a user does: each finding says what to do."""
 
 import asyncio
+import os
 import socket
+import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -13,9 +15,11 @@ from cryptography import x509
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
 from relate_accounts.sql import SqlAccountStore
+from relate_config.private import data_paths, is_exposed
+from relate_config.settings import FILE_SUFFIX
 from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.dialects import SQLITE
-from relate_mailstore.sql.engine import open_engine, parse_database_url
+from relate_mailstore.sql.engine import database_files, open_engine, parse_database_url
 from relate_mailstore.sql.failures import database_errors
 from relate_mailstore.sql.migrate import current_revision, revisions
 from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve
@@ -39,11 +43,26 @@ class Finding(NamedTuple):
 
 async def examine(settings: Settings) -> list[Finding]:
     """Look at everything; never raises."""
-    findings = [await _database(settings), *_disk(settings), await _postmaster(settings)]
+    findings = [_modes(settings), await _database(settings), *_disk(settings), await _postmaster(settings)]
     findings += [await _port(name, host, port) for name, host, port in _ports(settings)]
     findings += [_certificate(section) for section in _sections(settings)]
     findings.append(await _collector(settings.shared.telemetry.endpoint))
     return findings
+
+
+def _modes(settings: Settings) -> Finding:
+    """Who else may read mail and secrets. First of all: what follows may make files."""
+    sections = _sections(settings)
+    ours = [*data_paths(), *database_files(settings.shared.database.default_connection)]
+    ours += [section.development_certificates / f"{section.server_name}.pem" for section in sections]
+    # Of files that the administrator has made, the group may be meant to read them.
+    theirs = [path for section in sections if (path := section.certificate_key_path) is not None]
+    theirs += [Path(path) for name, path in os.environ.items() if name.lower().endswith(FILE_SUFFIX.lower())]
+    exposed = [path for path in ours if is_exposed(path)] + [path for path in theirs if is_exposed(path, stat.S_IRWXO)]
+    if exposed:
+        text = f"open to others: {', '.join(map(str, dict.fromkeys(exposed)))}"
+        return Finding(False, "files", text, "run: chmod go= on each; a server does so with its own when it starts")
+    return Finding(True, "files", "private")
 
 
 async def _database(settings: Settings) -> Finding:

@@ -31,7 +31,9 @@ KEY_NAME = "traffic"
 SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP, Scope.API_READ, Scope.API_WRITE)
 
 VISITORS = 32  # at once: when all are busy the next ones stay away, so that a slow server is not flooded
-MISTAKE_SECONDS = 5.0  # between two wrong logins, at least: each service has one in twenty, and looks at one in six
+MISTAKE_SECONDS = (
+    5.0  # between two wrong logins, at least: beyond twenty, and one in six seconds, they are answered late
+)
 REPORT_SECONDS = 60.0
 
 

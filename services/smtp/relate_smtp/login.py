@@ -1,7 +1,7 @@
 """Logging in: the SASL exchange of AUTH (RFC 4954 §4), and what the authenticator makes of it."""
 
 from relate_accounts.ports import Authenticator
-from relate_accounts.types import Granted, Scope, User
+from relate_accounts.types import Granted, Scope
 from relate_smtp import replies
 from relate_smtp.commands import Auth
 from relate_smtp.framing import Frame, Mode
@@ -15,8 +15,8 @@ class ResponseTooLong(SaslError):
     """The client's response did not fit a line."""
 
 
-async def log_in(command: Auth, client: Client[Frame], authenticator: Authenticator) -> User | Reply:
-    """The user who logged in, or the refusal. Raises AccountsUnavailable, ClientGone."""
+async def log_in(command: Auth, client: Client[Frame], authenticator: Authenticator) -> Granted | Reply:
+    """The login, or the refusal. Raises AccountsUnavailable, ClientGone."""
     try:
         credentials = await _exchange(command, client)
     except ResponseTooLong:
@@ -25,13 +25,11 @@ async def log_in(command: Auth, client: Client[Frame], authenticator: Authentica
         return replies.AUTH_CANCELLED
     except SaslError:
         return replies.AUTH_MALFORMED
-    if credentials.authorize_as:
-        return replies.AUTH_INVALID  # nobody acts for anybody else here
     verdict = await authenticator.validate(
-        credentials.login, credentials.secret.reveal(), Scope.SMTP, client.peer.address
+        credentials.login, credentials.secret.reveal(), Scope.SMTP, client.peer.address, credentials.authorize_as
     )
     if isinstance(verdict, Granted):
-        return verdict.user
+        return verdict
     return replies.AUTH_RATE_LIMITED if verdict.rate_limited else replies.AUTH_INVALID
 
 

@@ -5,7 +5,9 @@ Which command is allowed in which state is the table of `states`; what it does i
 """
 
 import secrets
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from relate_accounts.types import User
@@ -36,6 +38,7 @@ class SmtpSession:
         self._failed_logins = 0
         self._id = secrets.token_hex(8)
         self._transactions = 0
+        self._unwatch: Callable[[], None] | None = None  # the key that the client has logged in with
         self._begin(client.peer)
 
     def _begin(self, peer: Peer) -> None:
@@ -43,6 +46,7 @@ class SmtpSession:
         self._peer = peer
         self._hello = SILENCE
         self._user: User | None = None
+        self._stop_watching()
         self._transaction: Transaction | None = None
 
     # --- what the driver asks
@@ -91,6 +95,7 @@ class SmtpSession:
     async def close(self) -> None:
         """A transaction that was not finished never was (RFC 5321 §4.1.1.4)."""
         self._transaction = None
+        self._stop_watching()
 
     # --- in any state
 
@@ -148,10 +153,12 @@ class SmtpSession:
             return replies.AUTH_NEEDS_TLS
         if command.mechanism not in MECHANISMS:
             return replies.UNKNOWN_MECHANISM
-        result = await log_in(command, self._client, self._context.authenticator)
+        authenticator = self._context.authenticator
+        result = await log_in(command, self._client, authenticator)
         if isinstance(result, Reply):
             return self._mind_guesses(result)
-        self._user = result
+        self._user = result.user
+        self._unwatch = authenticator.watch(result, partial(self._client.end, Farewell.REVOKED))
         return replies.AUTHENTICATED
 
     # --- the transaction
@@ -168,6 +175,11 @@ class SmtpSession:
         return replies.SENDER_OK
 
     # --- how
+
+    def _stop_watching(self) -> None:
+        if self._unwatch is not None:
+            self._unwatch()
+            self._unwatch = None
 
     @property
     def _state(self) -> State:

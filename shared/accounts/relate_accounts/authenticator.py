@@ -1,39 +1,55 @@
-"""The one authenticator of all protocols: a cache of verdicts, limits on wrong logins, and a lookup behind both.
+"""The one authenticator of all protocols: a cache of verdicts, a look-up behind it, and limits on wrong logins.
 
-A login that is cached costs no query. Nothing here keeps a secret: verdicts are held under a keyed hash of what was
-presented. Another kind of secret (a token, RFC 7628) is another lookup behind the same cache and limits.
+A login that is cached costs no query. Any other one is looked up, whatever the limits say: they only make wrong logins
+wait. Nothing here keeps a secret: verdicts are held under a keyed hash of what was presented. Another kind of secret
+(a token, RFC 7628) is another look-up behind the same cache and limits.
 """
 
+import asyncio
 import hashlib
 import secrets
 import time
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 from relate_accounts.addresses import canonical_address
 from relate_accounts.cache import SharedLookups, TimedCache
 from relate_accounts.clock import Monotonic, Now, utc_now
 from relate_accounts.errors import InvalidAddress
+from relate_accounts.keys import is_well_formed
 from relate_accounts.last_used import LastUsedWriter
-from relate_accounts.lookup import Accepted, Found, KeyLookup
+from relate_accounts.lookup import Found, KeyLookup
 from relate_accounts.ports import AccountStore
-from relate_accounts.ratelimit import WrongLogins
-from relate_accounts.types import Denied, FailureReason, Granted, Scope, Verdict
+from relate_accounts.ratelimit import Pause, WrongLogins, client_network
+from relate_accounts.sessions import Sessions
+from relate_accounts.turns import Turns
+from relate_accounts.types import Denied, FailureReason, Granted, Revoked, Scope, Verdict
 
-VERDICT_SECONDS = 30.0  # the longest that a revoked key still lets somebody in
-# Verdicts of each kind, about 1 kB an accepted one. Apart, so that a flood of wrong logins cannot push out right ones.
+VERDICT_SECONDS = 30.0  # the longest that a revoked key is still accepted
+# Verdicts of each kind, about 1 kB an accepted one. Apart, so that a flood of wrong logins cannot evict right ones.
 VERDICT_CACHE_SIZE = 10_000
 
-LookUp = Callable[[], Coroutine[Any, Any, Found]]
+# Look-ups at a time: half of the smallest pool of connections, so that a flood of logins leaves the rest to mail.
+LOOKUPS = 4
+# Of one client address. A right key among a thousand wrong ones waits for those before it: some hundred milliseconds.
+LOOKUPS_PER_CLIENT = 2
 
-# All names that cannot be anybody's share one bucket of the limits: there is nobody whom that could lock out.
-_NOBODY = ""
+_NO_ADDRESS = ""  # stands for all names that are no address: no user has it
+
+
+class _Login(NamedTuple):
+    """What was presented, and how to look it up: in brief when only a right key is worth more than one query."""
+
+    fingerprint: bytes
+    secret: str
+    client: str
+    look_up: Callable[[bool], Coroutine[Any, Any, Found]]
 
 
 class KeyAuthenticator:
-    """Authenticates by API key. `last_used` is started and stopped by whoever made it."""
+    """Authenticates by API key. Its owner starts and stops `last_used`, and has `enforce` called."""
 
     def __init__(
         self,
@@ -41,69 +57,98 @@ class KeyAuthenticator:
         last_used: LastUsedWriter,
         clock: Monotonic = time.monotonic,
         now: Now = utc_now,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._lookup = KeyLookup(store, now)
         self._last_used = last_used
         self._clock = clock
         self._now = now
-        self._wrong_logins = WrongLogins(clock)
+        self._wrong_logins = WrongLogins(clock, pause)
+        self._turns = Turns(LOOKUPS, LOOKUPS_PER_CLIENT)
         self._running = SharedLookups[bytes, Found]()
-        self._accepted = TimedCache[bytes, Accepted](VERDICT_SECONDS, VERDICT_CACHE_SIZE, clock)
+        self._accepted = TimedCache[bytes, Granted](VERDICT_SECONDS, VERDICT_CACHE_SIZE, clock)
         self._refused = TimedCache[bytes, FailureReason](VERDICT_SECONDS, VERDICT_CACHE_SIZE, clock)
+        self._sessions = Sessions()
         self._fingerprint_key = secrets.token_bytes(32)
 
-    async def validate(self, login: str, secret: str, scope: Scope, client: str) -> Verdict:
+    async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
         """See `ports.Authenticator`."""
+
+        def look_up(brief: bool) -> Coroutine[Any, Any, Found]:
+            return self._lookup.by_login(_canonical_name(login), secret, brief=brief)
+
         # The length keeps apart logins and secrets that read the same when put together.
-        presented = self._fingerprint(f"{len(login)}:{login}:{secret}")
-        verdict: Verdict | None = self._recall(presented)
-        if verdict is None:
-            name = _canonical_name(login)
-            verdict = await self._examine(presented, partial(self._lookup.by_login, name, secret), client, name)
-        if isinstance(verdict, Granted):
-            return self._admit(verdict, scope)
+        fingerprint = self._fingerprint(f"{len(login)}:{login}:{secret}")
+        verdict = await self._examine(_Login(fingerprint, secret, client, look_up))
+        if isinstance(verdict, Denied):
+            return verdict
+        # A right key in the wrong place is no guess: it spends no token. No scope lets a user act as another one.
+        if scope not in verdict.scopes or authorize_as:
+            return Denied(FailureReason.MISSING_SCOPE, cache_hit=verdict.cache_hit)
+        self._last_used.note(verdict.key_id)
         return verdict
 
     async def validate_key(self, secret: str, client: str) -> Verdict:
         """See `ports.Authenticator`."""
-        presented = self._fingerprint(f":{secret}")
-        verdict: Verdict | None = self._recall(presented)
-        if verdict is None:
-            verdict = await self._examine(presented, partial(self._lookup.by_key, secret), client, None)
+
+        def look_up(_: bool) -> Coroutine[Any, Any, Found]:
+            return self._lookup.by_key(secret)
+
+        verdict = await self._examine(_Login(self._fingerprint(f":{secret}"), secret, client, look_up))
         if isinstance(verdict, Granted):
             self._last_used.note(verdict.key_id)
         return verdict
 
-    def _recall(self, presented: bytes) -> Granted | None:
-        accepted = self._accepted.get(presented)
-        if accepted is None or (accepted.expires is not None and self._now() >= accepted.expires):
-            return None
-        return accepted.granted
+    def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
+        """See `ports.Authenticator`."""
+        return self._sessions.add(granted, end)
 
-    def _admit(self, granted: Granted, scope: Scope) -> Verdict:
-        # A right key in the wrong place is nobody's guess: it spends no token.
-        if scope not in granted.scopes:
-            return Denied(FailureReason.MISSING_SCOPE, cache_hit=granted.cache_hit)
-        self._last_used.note(granted.key_id)
+    def enforce(self, revoked: Revoked) -> int:
+        """End the sessions that revoked keys, disabled users and the time have ended, and evict their verdicts.
+
+        How many sessions these were.
+        """
+        if revoked:
+            self._accepted.evict(revoked.covers)
+        return self._sessions.end(revoked, self._now())
+
+    async def _examine(self, login: _Login) -> Verdict:
+        granted = self._recall(login.fingerprint)
+        if granted is not None:
+            return granted
+        brief = self._wrong_logins.is_limited(login.client)
+        known = self._refused.get(login.fingerprint)
+        found: Found
+        if known is not None:
+            found = known
+        elif brief and not is_well_formed(login.secret):  # a guess, and one too many: no query is wasted on it
+            found = FailureReason.INVALID_KEY
+        else:
+            found = await self._running.share(login.fingerprint, partial(self._look_up, login, brief))
+        if isinstance(found, Granted):
+            return replace(found, cache_hit=False)
+        return await self._deny(found, login.client, cache_hit=known is not None)
+
+    async def _deny(self, reason: FailureReason, client: str, *, cache_hit: bool) -> Denied:
+        if self._wrong_logins.spend(client):
+            return Denied(reason, cache_hit=cache_hit)
+        await self._wrong_logins.delay(client)
+        return Denied(reason, rate_limited=True, cache_hit=cache_hit)
+
+    def _recall(self, fingerprint: bytes) -> Granted | None:
+        granted = self._accepted.get(fingerprint)
+        if granted is None or (granted.expires is not None and self._now() >= granted.expires):
+            return None
         return granted
 
-    async def _examine(self, presented: bytes, look_up: LookUp, client: str, name: str | None) -> Verdict:
-        if self._wrong_logins.limited(client, name):
-            return Denied(None, rate_limited=True)
-        known = self._refused.get(presented)
-        found = known or await self._running.share(presented, partial(self._remember, presented, look_up))
-        if isinstance(found, Accepted):
-            return replace(found.granted, cache_hit=False)
-        self._wrong_logins.spend(client, name)
-        return Denied(found, cache_hit=known is not None)
-
-    async def _remember(self, presented: bytes, look_up: LookUp) -> Found:
-        asked = self._clock()
-        found = await look_up()
-        if isinstance(found, Accepted):
-            self._accepted.put(presented, found, asked)
+    async def _look_up(self, login: _Login, brief: bool) -> Found:
+        async with self._turns.turn(client_network(login.client)):
+            asked = self._clock()
+            found = await login.look_up(brief)
+        if isinstance(found, Granted):
+            self._accepted.put(login.fingerprint, found, asked)
         else:
-            self._refused.put(presented, found, asked)
+            self._refused.put(login.fingerprint, found, asked)
         return found
 
     def _fingerprint(self, presented: str) -> bytes:
@@ -116,4 +161,4 @@ def _canonical_name(login: str) -> str:
     try:
         return canonical_address(login)
     except InvalidAddress:
-        return _NOBODY
+        return _NO_ADDRESS

@@ -42,6 +42,11 @@ class TimedCache(Generic[K, V]):
         if len(self._held) > self._size:
             self._held.popitem(last=False)
 
+    def evict(self, where: Callable[[V], bool]) -> None:
+        """Remove the values for which `where` is true."""
+        for key in [key for key, (_, value) in self._held.items() if where(value)]:
+            del self._held[key]
+
 
 class SharedLookups(Generic[K, V]):
     """Whoever asks what is being asked already gets that answer: no herd on the database when a cache goes cold."""

@@ -27,3 +27,11 @@ class KeyNotFound(AccountError):
 
 class InvalidAddress(AccountError):
     """Not an address that mail could be delivered to."""
+
+
+class TooManyKeys(AccountError):
+    """The user has as many usable keys as a user may have."""
+
+
+class InvalidKeyName(AccountError):
+    """Empty, too long, or with a control character."""

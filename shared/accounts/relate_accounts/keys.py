@@ -11,9 +11,17 @@ import re
 import secrets
 from typing import NamedTuple
 
+from relate_accounts.errors import InvalidKeyName
+
 LEAD = "rm_"  # so that people, and scanners of leaked secrets, know what they found
 PREFIX_LENGTH = len(LEAD) + 12  # 72 bits: two keys that share a prefix are an accident nobody will see
 KEY_OCTETS = 32
+
+# That are neither revoked nor expired: a key a program and device, and far beyond. A program that makes keys in a loop
+# is stopped before it fills a table.
+MAX_KEYS_PER_USER = 100
+MAX_KEY_NAME_CHARACTERS = 100
+KEY_NAME_PATTERN = r"^[^\x00-\x1f\x7f]+$"  # no control characters: names are shown on terminals
 
 _KEY = re.compile(LEAD + r"[A-Za-z0-9_-]{43}")  # 32 octets in base64 without padding
 
@@ -25,9 +33,22 @@ class KeyIdentity(NamedTuple):
     hash: bytes
 
 
+def check_key_name(name: str) -> None:
+    """Raises InvalidKeyName."""
+    if len(name) > MAX_KEY_NAME_CHARACTERS:
+        raise InvalidKeyName(f"the name of a key has at most {MAX_KEY_NAME_CHARACTERS} characters")
+    if not re.fullmatch(KEY_NAME_PATTERN, name):
+        raise InvalidKeyName("the name of a key is a line of text")
+
+
 def generate_key() -> str:
     """A new random key."""
     return LEAD + secrets.token_urlsafe(KEY_OCTETS)
+
+
+def is_well_formed(secret: str) -> bool:
+    """Whether a secret looks like a key that `generate_key` makes."""
+    return _KEY.fullmatch(secret) is not None
 
 
 def identify(secret: str, hash_secret: bytes) -> KeyIdentity:
@@ -44,4 +65,4 @@ def same_hash(stored: bytes, presented: bytes) -> bool:
 
 def _lookup_prefix(secret: str, key_hash: bytes) -> str:
     # A secret that somebody chose may be short: its own first characters would give it away, those of its hash do not.
-    return secret[:PREFIX_LENGTH] if _KEY.fullmatch(secret) else key_hash.hex()[:PREFIX_LENGTH]
+    return secret[:PREFIX_LENGTH] if is_well_formed(secret) else key_hash.hex()[:PREFIX_LENGTH]

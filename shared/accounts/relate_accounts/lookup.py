@@ -3,25 +3,13 @@
 This is what one kind of secret needs; limits, caching and verdicts are the authenticator's and know nothing of keys.
 """
 
-from dataclasses import dataclass
-from datetime import datetime
-
 from relate_accounts.clock import Now, utc_now
 from relate_accounts.errors import UserNotFound
 from relate_accounts.keys import identify, same_hash
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import ApiKey, FailureReason, Granted, User
 
-
-@dataclass(frozen=True, slots=True)
-class Accepted:
-    """A secret that was right, until `expires`. `granted` is ready to be answered again and again from a cache."""
-
-    granted: Granted
-    expires: datetime | None = None
-
-
-Found = Accepted | FailureReason
+Found = Granted | FailureReason  # a login that is granted is marked as a cache hit: a cache is where it goes
 
 
 class KeyLookup:
@@ -31,36 +19,44 @@ class KeyLookup:
         self._store = store
         self._now = now
 
-    async def by_login(self, name: str, secret: str) -> Found:
-        """The key of the user whose verified address this is, in canonical form."""
+    async def by_login(self, name: str, secret: str, *, brief: bool) -> Found:
+        """The key of the user whose verified address this is, in canonical form.
+
+        A wrong login costs one query where it is `brief`, and then its reason is always INVALID_KEY.
+        """
         keys = await self._usable_keys(secret)
         for key, user in keys:
             if user.address == name:
-                return _accepted(key, user)
+                return _granted(key, user)
+        if brief and not keys:
+            return FailureReason.INVALID_KEY
         # Another address of the user's, or a wrong login. Whether the user exists or not, a wrong login has cost one
-        # hash, the query above and the one below: its time does not tell which addresses are somebody's.
+        # hash, the query above and the one below: its time does not tell which addresses exist.
         try:
             owner = await self._store.user_by_address(name)
         except UserNotFound:
             return FailureReason.USER_NOT_FOUND
-        return next((_accepted(key, user) for key, user in keys if user.id == owner.id), FailureReason.INVALID_KEY)
+        return next((_granted(key, user) for key, user in keys if user.id == owner.id), FailureReason.INVALID_KEY)
 
     async def by_key(self, secret: str) -> Found:
-        """The key alone. A secret that somebody chose for several users says nothing about who comes: it is refused."""
+        """The key alone. A secret that was chosen for several users does not say whose login it is: it is refused."""
         keys = await self._usable_keys(secret)
         owners = {user.id for _, user in keys}
-        return _accepted(*keys[0]) if len(owners) == 1 else FailureReason.INVALID_KEY
+        return _granted(*keys[0]) if len(owners) == 1 else FailureReason.INVALID_KEY
 
     async def _usable_keys(self, secret: str) -> list[tuple[ApiKey, User]]:
         presented = identify(secret, await self._store.hash_secret())
         found = await self._store.keys_by_prefix(presented.prefix)
         return [
-            (key, user) for key, key_hash, user in found if same_hash(key_hash, presented.hash) and self._is_usable(key)
+            (key, user)
+            for key, key_hash, user in found
+            if same_hash(key_hash, presented.hash) and self._is_usable(key, user)
         ]
 
-    def _is_usable(self, key: ApiKey) -> bool:
-        return key.revoked is None and (key.expires is None or self._now() < key.expires)
+    def _is_usable(self, key: ApiKey, user: User) -> bool:
+        is_expired = key.expires is not None and self._now() >= key.expires
+        return key.revoked is None and user.disabled is None and not is_expired
 
 
-def _accepted(key: ApiKey, user: User) -> Accepted:
-    return Accepted(Granted(user, key.id, key.name, key.scopes, cache_hit=True), key.expires)
+def _granted(key: ApiKey, user: User) -> Granted:
+    return Granted(user, key.id, key.name, key.scopes, cache_hit=True, expires=key.expires)

@@ -8,9 +8,9 @@ from itertools import count
 
 from relate_accounts.addresses import canonical_address, canonical_domain, domain_of
 from relate_accounts.clock import Now, as_utc, utc_now
-from relate_accounts.errors import InvalidAddress, KeyNotFound, UserExists, UserNotFound
-from relate_accounts.keys import generate_key, identify
-from relate_accounts.types import ApiKey, NewKey, Scope, User, UserId
+from relate_accounts.errors import InvalidAddress, KeyNotFound, TooManyKeys, UserExists, UserNotFound
+from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
+from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
 
 class MemoryAccountStore:
@@ -35,6 +35,14 @@ class MemoryAccountStore:
         self._users[user.id] = user
         self._owners.update(dict.fromkeys(owned, user.id))
         return user
+
+    async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
+        """See `ports.AccountStore`."""
+        user = self._users.get(user_id)
+        if user is None:
+            raise UserNotFound("no user has that id")
+        self._users[user_id] = changed = replace(user, disabled=(user.disabled or self._now()) if disabled else None)
+        return changed
 
     async def users(self) -> Sequence[User]:
         """See `ports.AccountStore`."""
@@ -63,6 +71,9 @@ class MemoryAccountStore:
         """See `ports.AccountStore`."""
         if user_id not in self._users:
             raise UserNotFound("no user has that id")
+        check_key_name(name)
+        if sum(self._is_usable(key) for key, _ in self._keys.values() if key.user_id == user_id) >= MAX_KEYS_PER_USER:
+            raise TooManyKeys(f"a user has at most {MAX_KEYS_PER_USER} keys")
         secret = secret or generate_key()
         identity = identify(secret, self._hash_secret)
         key = ApiKey(
@@ -90,6 +101,13 @@ class MemoryAccountStore:
         self._keys[key_id] = (revoked, key_hash)
         return revoked
 
+    async def revoked_since(self, moment: datetime) -> Revoked:
+        """See `ports.AccountStore`."""
+        return Revoked(
+            frozenset(key.id for key, _ in self._keys.values() if key.revoked and key.revoked >= moment),
+            frozenset(user.id for user in self._users.values() if user.disabled and user.disabled >= moment),
+        )
+
     async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
         """See `ports.AccountStore`."""
         return [
@@ -114,3 +132,6 @@ class MemoryAccountStore:
         except InvalidAddress:
             return False
         return any(domain_of(address) == canonical for address in self._owners)
+
+    def _is_usable(self, key: ApiKey) -> bool:
+        return key.revoked is None and (key.expires is None or key.expires > self._now())

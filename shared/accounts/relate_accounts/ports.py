@@ -1,20 +1,29 @@
 """What protocols and endpoints ask about accounts."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from relate_accounts.types import ApiKey, NewKey, Recipient, Scope, User, UserId, Verdict
+from relate_accounts.types import ApiKey, Granted, NewKey, Recipient, Revoked, Scope, User, UserId, Verdict
 
 
 class Authenticator(Protocol):
     """The one authenticator of all protocols. Raises AccountsUnavailable; anything else is a verdict."""
 
-    async def validate(self, login: str, secret: str, scope: Scope, client: str) -> Verdict:
-        """Check an address and a key for one scope; `client` is the client's IP address, for rate limits."""
+    async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
+        """Check an address and a key for one scope; `client` is the client's IP address, for rate limits.
+
+        `authorize_as` is the user that the client wants to act as, if that is another one (RFC 4422 §2): always denied.
+        """
 
     async def validate_key(self, secret: str, client: str) -> Verdict:
         """Check a key alone (REST); scopes are for the caller to compare."""
+
+    def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
+        """Call `end` when the key of this login is revoked or has expired, or its user is disabled: once, if ever.
+
+        Returns what ends the watch; calling that is idempotent.
+        """
 
 
 class Directory(Protocol):
@@ -38,6 +47,9 @@ class AccountStore(Protocol):
     ) -> User:
         """Raises UserExists, InvalidAddress."""
 
+    async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
+        """Keep a user from logging in, or end that; idempotent. Raises UserNotFound."""
+
     async def users(self) -> Sequence[User]:
         """All users, by address."""
 
@@ -55,13 +67,19 @@ class AccountStore(Protocol):
         expires: datetime | None = None,
         secret: str | None = None,
     ) -> NewKey:
-        """Make a key; `secret` is for seeding benchmarks and tests, and otherwise random."""
+        """Make a key; `secret` is for seeding benchmarks and tests, and otherwise random.
+
+        Raises UserNotFound, TooManyKeys, InvalidKeyName.
+        """
 
     async def keys(self, user_id: UserId) -> Sequence[ApiKey]:
         """All keys of a user, revoked ones too, newest first."""
 
     async def revoke_key(self, user_id: UserId, key_id: int) -> ApiKey:
-        """Revoke a key; harmless when repeated. Raises KeyNotFound."""
+        """Revoke a key; idempotent. Raises KeyNotFound."""
+
+    async def revoked_since(self, moment: datetime) -> Revoked:
+        """The keys that were revoked, and the users that were disabled, at that moment or later."""
 
     async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
         """The keys with this prefix, each with its hash and its user."""

@@ -1,40 +1,49 @@
-"""Limits on wrong logins: a token bucket per client and one per login name, in tables of bounded size. No I/O.
+"""Limits on wrong logins: a token bucket per client address, and one per IPv6 site, in tables of bounded size.
 
-A wrong login spends a token; who has none left is not looked at until one has come back. Keys have 256 random bits, so
-this is not what keeps them from being guessed: it keeps those who try from costing two queries each.
+A wrong login spends a token. Where none is left it is answered late and as rate-limited, so that guessing takes time.
+The limits never refuse a right key: keys have 256 random bits, so what a limit protects is the database, not the key.
+No user is ever locked out by name, because a stranger could then do that to anyone.
 """
 
+import asyncio
 import ipaddress
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from relate_accounts.clock import Monotonic
 
+Pause = Callable[[float], Awaitable[object]]  # waits for so many seconds
+
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`burst` at once, then one more every `seconds`."""
+    """`burst` wrong logins at once, then one more every `seconds`; beyond these, `delayed` at a time wait."""
 
     burst: int
     seconds: float
+    delayed: int
 
 
 # An office behind one address has several programs with an old key, each trying on five connections and then once a
 # minute or less.
-PER_CLIENT = Limit(burst=20, seconds=6)
-# Wider in both numbers than the limit of a client, so that no client alone can lock somebody out.
-PER_NAME = Limit(burst=60, seconds=2)
+PER_CLIENT = Limit(burst=20, seconds=6, delayed=16)
+# A hoster gives one customer 65,536 networks of /64: together they get ten times what one of them gets.
+PER_SITE = Limit(burst=200, seconds=0.6, delayed=160)
 TABLE_SIZE = 10_000  # buckets a table: about 2 MB; an attacker with more addresses than this only makes us forget
+# What a wrong login waits that is beyond the limit: shorter than the grace of a shutdown.
+DELAY_SECONDS = 2.0
 
-# What a provider gives one customer at least (RFC 6177 §2): addresses within it are free to take.
-_IPV6_CLIENT_BITS = 64
+_IPV6_CLIENT_BITS = 64  # what one customer has at least: addresses within it are free to take
+_IPV6_SITE_BITS = 48  # RFC 6177 §2: the largest network that an end site is usually given
+_LOOPBACK = "loopback"
 
 
 class TokenBuckets:
     """One bucket a key, all of the same limit; an unknown key has a full one. The table forgets the longest unused."""
 
     def __init__(self, limit: Limit, clock: Monotonic, size: int = TABLE_SIZE) -> None:
-        self._limit = limit
+        self.limit = limit
         self._clock = clock
         self._size = size
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and when they were counted
@@ -47,8 +56,9 @@ class TokenBuckets:
         return self._tokens(key) < 1
 
     def spend(self, key: str) -> None:
-        """Take a token. Logins under way at once may take more than there are: nobody goes into debt for it."""
-        self._buckets[key] = (max(self._tokens(key) - 1, 0), self._clock())
+        """Take a token, if there is one."""
+        tokens = self._tokens(key)
+        self._buckets[key] = (tokens - 1 if tokens >= 1 else tokens, self._clock())
         self._buckets.move_to_end(key)
         if len(self._buckets) > self._size:
             self._buckets.popitem(last=False)
@@ -56,48 +66,80 @@ class TokenBuckets:
     def _tokens(self, key: str) -> float:
         bucket = self._buckets.get(key)
         if bucket is None:
-            return self._limit.burst
+            return self.limit.burst
         tokens, counted = bucket
-        return min(tokens + (self._clock() - counted) / self._limit.seconds, self._limit.burst)
+        return min(tokens + (self._clock() - counted) / self.limit.seconds, self.limit.burst)
 
 
 class WrongLogins:
-    """Both limits together. `name` is a canonical address, None for a login without a name (REST)."""
+    """The wrong logins of each client address and site."""
 
-    def __init__(self, clock: Monotonic) -> None:
+    def __init__(self, clock: Monotonic, pause: Pause = asyncio.sleep) -> None:
         self._clients = TokenBuckets(PER_CLIENT, clock)
-        self._names = TokenBuckets(PER_NAME, clock)
+        self._sites = TokenBuckets(PER_SITE, clock)
+        self._pause = pause
+        self._delayed: Counter[str] = Counter()  # by network
 
-    def limited(self, client: str, name: str | None) -> bool:
-        """Whether a login is to be refused without a look."""
-        network = client_network(client)
-        by_client = network is not None and self._clients.is_empty(network)
-        return by_client or (name is not None and self._names.is_empty(name))
+    def is_limited(self, client: str) -> bool:
+        """Whether the next wrong login from this address is beyond a limit."""
+        return any(buckets.is_empty(network) for buckets, network in self._buckets(client))
 
-    def spend(self, client: str, name: str | None) -> None:
-        """A login was wrong."""
-        network = client_network(client)
-        if network is not None:
-            self._clients.spend(network)
-        if name is not None:
-            self._names.spend(name)
+    def spend(self, client: str) -> bool:
+        """Count a wrong login; whether it is within the limits."""
+        within = not self.is_limited(client)
+        for buckets, network in self._buckets(client):
+            buckets.spend(network)
+        return within
+
+    async def delay(self, client: str) -> None:
+        """Wait DELAY_SECONDS, or not at all while as many of this client's logins wait as may.
+
+        So a flood of wrong logins cannot pile up tasks.
+        """
+        buckets = self._buckets(client)
+        if any(self._delayed[network] >= table.limit.delayed for table, network in buckets):
+            return
+        networks = [network for _, network in buckets]
+        self._delayed.update(networks)
+        try:
+            await self._pause(DELAY_SECONDS)
+        finally:
+            self._delayed.subtract(networks)
+            for network in networks:
+                if not self._delayed[network]:
+                    del self._delayed[network]
+
+    def _buckets(self, client: str) -> list[tuple[TokenBuckets, str]]:
+        buckets = [(self._clients, client_network(client))]
+        site = client_site(client)
+        return buckets if site is None else [*buckets, (self._sites, site)]
 
 
-def client_network(client: str) -> str | None:
-    """What counts as one client: an IPv4 address or an IPv6 /64; None for this machine itself.
+def client_network(client: str) -> str:
+    """What counts as one client: an IPv4 address, an IPv6 /64, or this machine."""
+    address = _parse(client)
+    if address is None:
+        return client or _LOOPBACK  # a Unix socket has no address
+    if address.is_loopback:
+        return _LOOPBACK
+    return _network(address, _IPV6_CLIENT_BITS) if isinstance(address, ipaddress.IPv6Address) else str(address)
 
-    A webmail or a proxy on this machine speaks for everybody, so that its users would lock one another out.
-    """
+
+def client_site(client: str) -> str | None:
+    """The IPv6 /48 of a client; None where there is none."""
+    address = _parse(client)
+    if not isinstance(address, ipaddress.IPv6Address) or address.is_loopback:
+        return None
+    return _network(address, _IPV6_SITE_BITS)
+
+
+def _parse(client: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
     try:
         address = ipaddress.ip_address(client)
     except ValueError:
-        return client or None  # a Unix socket has no address
-    if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is None:
-            return None if address.is_loopback else _ipv6_network(address)
-        address = address.ipv4_mapped
-    return None if address.is_loopback else str(address)
+        return None
+    return getattr(address, "ipv4_mapped", None) or address
 
 
-def _ipv6_network(address: ipaddress.IPv6Address) -> str:
-    return str(ipaddress.IPv6Network((int(address), _IPV6_CLIENT_BITS), strict=False))
+def _network(address: ipaddress.IPv6Address, bits: int) -> str:
+    return str(ipaddress.IPv6Network((int(address), bits), strict=False))

@@ -1,4 +1,4 @@
-"""The tables of accounts. Revision 0001 of the mail store's migrations makes them; a test compares the two."""
+"""The tables of accounts. The mail store's migrations make them (0001, 0005); a test compares the two."""
 
 from datetime import UTC, datetime
 
@@ -17,6 +17,7 @@ from sqlalchemy import (
     Table,
     Text,
     TypeDecorator,
+    text,
 )
 
 # SQLite numbers rows by itself only where the column is called INTEGER; it has 64 bits there too.
@@ -36,6 +37,10 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 metadata = MetaData()
 
+# Partial indexes: every process asks each few seconds what was revoked of late, and few rows ever were.
+_REVOKED = text("revoked IS NOT NULL")
+_DISABLED = text("disabled IS NOT NULL")
+
 # AUTOINCREMENT: an id is never given twice, since a user's mail is found by it.
 users = Table(
     "users",
@@ -45,6 +50,8 @@ users = Table(
     Column("display_name", Text, nullable=False),
     Column("quota", BigInteger),
     Column("created", UtcDateTime, nullable=False),
+    Column("disabled", UtcDateTime),
+    Index("ix_users_disabled", "disabled", sqlite_where=_DISABLED, postgresql_where=_DISABLED),
     sqlite_autoincrement=True,
 )
 
@@ -74,6 +81,7 @@ api_keys = Table(
     Column("last_used", UtcDateTime),
     Index("ix_api_keys_user_id", "user_id"),
     Index("ix_api_keys_prefix", "prefix"),
+    Index("ix_api_keys_revoked", "revoked", sqlite_where=_REVOKED, postgresql_where=_REVOKED),
     sqlite_autoincrement=True,
 )
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, func, insert, literal, or_, select, update
+from sqlalchemy import Executable, Row, bindparam, func, insert, literal, null, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -17,11 +17,11 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from relate_accounts import schema
 from relate_accounts.addresses import canonical_address, canonical_domain, domain_of
 from relate_accounts.clock import Now, as_utc, utc_now
-from relate_accounts.errors import InvalidAddress, KeyNotFound, UserExists, UserNotFound
+from relate_accounts.errors import InvalidAddress, KeyNotFound, TooManyKeys, UserExists, UserNotFound
 from relate_accounts.failures import database_errors, is_connection_lost
-from relate_accounts.keys import generate_key, identify
+from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
 from relate_accounts.schema import UtcDateTime, addresses, api_keys, users
-from relate_accounts.types import ApiKey, NewKey, Scope, User, UserId
+from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
 _HASH_SECRET_NAME = "api-key-hash"  # noqa: S105 - the name of its row, not the secret
 _HASH_SECRET_OCTETS = 32
@@ -36,6 +36,16 @@ _ADDRESSES = (
 )
 _KEYS = select(api_keys).where(api_keys.c.user_id == bindparam("user_id")).order_by(api_keys.c.id.desc())
 _KEYS_BY_PREFIX = select(api_keys, users).join(users).where(api_keys.c.prefix == bindparam("prefix"))
+_LOCK_USER = select(users.c.id).where(users.c.id == bindparam("user_id")).with_for_update()
+_COUNT_USABLE_KEYS = select(func.count()).where(
+    api_keys.c.user_id == bindparam("user_id"),
+    api_keys.c.revoked.is_(None),
+    or_(api_keys.c.expires.is_(None), api_keys.c.expires > bindparam("now", type_=UtcDateTime)),
+)
+_REVOKED_SINCE = union_all(
+    select(api_keys.c.id.label("key_id"), null().label("user_id")).where(api_keys.c.revoked >= bindparam("moment")),
+    select(null(), users.c.id).where(users.c.disabled >= bindparam("moment")),
+)
 _HAS_DOMAIN = (
     select(addresses.c.address).where(addresses.c.domain == bindparam("domain"), addresses.c.verified).limit(1)
 )
@@ -81,6 +91,16 @@ class SqlAccountStore:
                 raise UserExists("an address belongs to somebody already") from None
         return user
 
+    async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
+        """See `ports.AccountStore`."""
+        since = func.coalesce(users.c.disabled, literal(self._now(), UtcDateTime)) if disabled else null()
+        change = update(users).where(users.c.id == user_id).values(disabled=since).returning(users)
+        async with self._transaction() as connection:
+            row = (await connection.execute(change)).one_or_none()
+        if row is None:
+            raise UserNotFound("no user has that id")
+        return _user(row)
+
     async def users(self) -> Sequence[User]:
         """See `ports.AccountStore`."""
         # Sorted here: collations differ from one database to the next.
@@ -110,6 +130,7 @@ class SqlAccountStore:
         secret: str | None = None,
     ) -> NewKey:
         """See `ports.AccountStore`."""
+        check_key_name(name)
         secret = secret or generate_key()
         identity = identify(secret, await self.hash_secret())
         key = {
@@ -122,10 +143,8 @@ class SqlAccountStore:
             "expires": expires and as_utc(expires),
         }
         async with self._transaction() as connection:
-            try:
-                row = (await connection.execute(insert(api_keys).returning(api_keys), key)).one()
-            except IntegrityError:
-                raise UserNotFound("no user has that id") from None
+            await self._expect_room_for_a_key(connection, user_id)
+            row = (await connection.execute(insert(api_keys).returning(api_keys), key)).one()
         return NewKey(_key(row), secret)
 
     async def keys(self, user_id: UserId) -> Sequence[ApiKey]:
@@ -145,6 +164,14 @@ class SqlAccountStore:
         if row is None:
             raise KeyNotFound("no such key of this user")
         return _key(row)
+
+    async def revoked_since(self, moment: datetime) -> Revoked:
+        """See `ports.AccountStore`."""
+        rows = await self._read(_REVOKED_SINCE, moment=moment)
+        return Revoked(
+            frozenset(row.key_id for row in rows if row.key_id is not None),
+            frozenset(row.user_id for row in rows if row.user_id is not None),
+        )
 
     async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
         """See `ports.AccountStore`."""
@@ -172,6 +199,14 @@ class SqlAccountStore:
             return bool(await self._read(_HAS_DOMAIN, domain=canonical_domain(domain)))
         except InvalidAddress:
             return False
+
+    async def _expect_room_for_a_key(self, connection: AsyncConnection, user_id: UserId) -> None:
+        """Raises UserNotFound, TooManyKeys. Holds the user's row, so that two that count do not both find room."""
+        if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
+            raise UserNotFound("no user has that id")
+        usable = await connection.scalar(_COUNT_USABLE_KEYS, {"user_id": user_id, "now": self._now()})
+        if usable is not None and usable >= MAX_KEYS_PER_USER:
+            raise TooManyKeys(f"a user has at most {MAX_KEYS_PER_USER} keys")
 
     async def _stored_secret(self) -> bytes | None:
         rows = await self._read(_SECRET)
@@ -226,6 +261,7 @@ def _user(row: Row[Any]) -> User:
         display_name=columns[users.c.display_name],
         created=columns[users.c.created],
         quota=columns[users.c.quota],
+        disabled=columns[users.c.disabled],
     )
 
 

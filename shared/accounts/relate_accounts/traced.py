@@ -1,10 +1,11 @@
 """The authenticator, each of its logins seen in a span. The seam is telemetry's; here is only what is needed of it."""
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from typing import Protocol
 
 from relate_accounts.ports import Authenticator
-from relate_accounts.types import Denied, Scope, Verdict
+from relate_accounts.types import Denied, Granted, Scope, Verdict
 
 
 class Attempt(Protocol):
@@ -30,11 +31,11 @@ class TracedAuthenticator:
         self._authenticator = authenticator
         self._auth = auth
 
-    async def validate(self, login: str, secret: str, scope: Scope, client: str) -> Verdict:
+    async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
         """See `ports.Authenticator`."""
         # A key typed into the wrong field is no user's name, and must not be shown as one.
         with self._auth.validate(login if "@" in login else None) as attempt:
-            verdict = await self._authenticator.validate(login, secret, scope, client)
+            verdict = await self._authenticator.validate(login, secret, scope, client, authorize_as)
             _finish(attempt, verdict)
         return verdict
 
@@ -44,6 +45,10 @@ class TracedAuthenticator:
             verdict = await self._authenticator.validate_key(secret, client)
             _finish(attempt, verdict)
         return verdict
+
+    def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
+        """See `ports.Authenticator`."""
+        return self._authenticator.watch(granted, end)
 
 
 def _finish(attempt: Attempt, verdict: Verdict) -> None:

@@ -30,13 +30,14 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or program with mail. `quota` is in octets, None for no limit."""
+    """A person or program with mail. `quota` is in octets, None for no limit; a disabled user cannot log in."""
 
     id: UserId
     address: str  # the primary one
     display_name: str
     created: datetime
     quota: int | None = None
+    disabled: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +74,19 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A login that succeeded."""
+    """A login that succeeded; `expires` is the key's expiry."""
 
     user: User
     key_id: int
     key_name: str
     scopes: frozenset[Scope]
     cache_hit: bool = False
+    expires: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """A login that failed. `rate_limited`: it was not even looked at."""
+    """A login that failed. `rate_limited`: it was one too many of its client address, and was answered late."""
 
     reason: FailureReason | None
     rate_limited: bool = False
@@ -92,3 +94,18 @@ class Denied:
 
 
 Verdict = Granted | Denied
+
+
+@dataclass(frozen=True, slots=True)
+class Revoked:
+    """What may not be used any more: keys that were revoked, and users that were disabled."""
+
+    key_ids: frozenset[int] = frozenset()
+    user_ids: frozenset[UserId] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.key_ids or self.user_ids)
+
+    def covers(self, granted: Granted) -> bool:
+        """Whether a login with such a key would be refused now."""
+        return granted.key_id in self.key_ids or granted.user.id in self.user_ids

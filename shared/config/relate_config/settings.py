@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 from pydantic.fields import FieldInfo
 
-_FILE = "__File"
+FILE_SUFFIX = "__File"
 
 
 class ConfigurationError(Exception):
@@ -64,8 +64,8 @@ def _collect(section: type[SectionLike], environ: Mapping[str, str]) -> dict[str
         if not variable.lower().startswith(start):
             continue
         rest = variable[len(start) :]
-        from_file = rest.lower().endswith(_FILE.lower())
-        field = known.get(rest[: -len(_FILE)].lower() if from_file else rest.lower())
+        from_file = rest.lower().endswith(FILE_SUFFIX.lower())
+        field = known.get(rest[: -len(FILE_SUFFIX)].lower() if from_file else rest.lower())
         if field is None:
             unknown.append(variable)
         else:

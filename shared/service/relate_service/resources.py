@@ -12,6 +12,7 @@ from relate_accounts.config import AccountsSettings
 from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.ports import AccountStore, Authenticator, Directory
+from relate_accounts.revocation import RevocationWatcher
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, load
@@ -23,6 +24,7 @@ from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.housekeeping import kept_tidy
+from relate_service.private import restrict_data
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
@@ -73,6 +75,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name)
     except ValueError as error:  # one of the OTEL_* variables
         raise ConfigurationError(str(error)) from None
+    restrict_data(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
     hang_up = HangUp(engine)
     stack = AsyncExitStack()
@@ -88,6 +91,9 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         stack.push_async_callback(last_used.stop)
         await stack.enter_async_context(kept_tidy(store))
         authenticator = KeyAuthenticator(accounts, last_used)
+        revocations = RevocationWatcher(accounts, authenticator)
+        revocations.start()
+        stack.push_async_callback(revocations.stop)
         yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts))
     finally:
         await _close(stack, hang_up)

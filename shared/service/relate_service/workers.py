@@ -15,6 +15,7 @@ from contextvars import ContextVar
 import structlog
 import uvloop
 
+from relate_config.private import UMASK
 from relate_service.signals import STOPS, hold_stops, release_stops
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ Main = Callable[[int], Coroutine[None, None, None]]
 def run(main: Main, workers: int = 1) -> None:
     """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process. Returns when it was stopped."""
     hold_stops()
+    os.umask(UMASK)
     gc.freeze()  # what was imported stays
     gc.set_threshold(COLLECT_AFTER)
     number = os.environ.get(WORKER)

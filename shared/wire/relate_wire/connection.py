@@ -24,6 +24,9 @@ WRITE_HIGH = 64 * 1024
 # A half-received command lives on only while it makes this much headway within a timeout (slow loris).
 HEADWAY = 4096
 NEVER = float("inf")
+# When a key is revoked, a command under way may go on for so long; with the time until the revocation is noticed, its
+# session ends within 30 s.
+REVOKED_GRACE_SECONDS = 10.0
 
 
 class Interrupted(Exception):
@@ -40,6 +43,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_deflate",
         "_drained",
+        "_end_at",
         "_eof",
         "_headway",
         "_incoming",
@@ -73,6 +77,7 @@ class Connection(asyncio.Protocol):
         self._eof = False
         self._lost = False
         self._interrupted: Farewell | None = None
+        self._end_at = NEVER  # when a command under way is broken off
         self._headway = 0
         self.deadline = NEVER
         self.patient = False  # while True, only silence interrupts a wait
@@ -122,10 +127,14 @@ class Connection(asyncio.Protocol):
     def interrupt(self, reason: Farewell) -> None:
         """End the session with these words at the next wait for a command: at once, if it waits for one now."""
         self._interrupted = reason
+        if reason is Farewell.REVOKED:
+            self._end_at = min(self._end_at, time.monotonic() + REVOKED_GRACE_SECONDS)
         self._wake()
 
     def expire(self, now: float) -> None:
-        """Called by the sweep: end a wait that has lasted too long."""
+        """Called by the sweep: end a wait that has lasted too long, and a command that outlives its revoked key."""
+        if self._end_at <= now:
+            self._break_off()
         if self.deadline > now:
             return
         self.deadline = NEVER
@@ -133,6 +142,13 @@ class Connection(asyncio.Protocol):
             self.abort()  # it does not read: there is no use in telling it anything
         else:
             self.interrupt(Farewell.IDLE)
+
+    def _break_off(self) -> None:
+        if self._waiter is None:
+            self.abort()  # in the middle of a reply no words can be said
+        else:
+            self.patient = False
+            self._wake()
 
     # --- called by the driver
 
@@ -161,6 +177,11 @@ class Connection(asyncio.Protocol):
         if self._headway >= HEADWAY:
             self.begin_wait()
         return data
+
+    def refuse_if_revoked(self) -> None:
+        """No further command is begun, however many were sent ahead. Raises Interrupted."""
+        if self._interrupted is Farewell.REVOKED:
+            raise Interrupted(self._interrupted)
 
     def forget_input(self) -> int:
         """Drop what was received and not yet read; how many octets that was."""

@@ -36,6 +36,7 @@ class Farewell(Enum):
     SHUTDOWN = "shutting down"
     TOO_MANY_ERRORS = "too many errors"
     TOO_MANY_CONNECTIONS = "too many connections"
+    REVOKED = "key revoked"
 
 
 class ClientGone(Exception):
@@ -107,6 +108,9 @@ class Client(Protocol[FrameT_co]):
 
         In the meantime the client is sent what `pushes` yields, as it comes; the iterator is closed with the wait.
         """
+
+    def end(self, reason: Farewell) -> None:
+        """End the session: at once where it waits for a command, else after the command under way."""
 
 
 class Session(Protocol[CommandT_contra]):

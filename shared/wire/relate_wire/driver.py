@@ -105,6 +105,10 @@ class Driver(Generic[FrameT, CommandT]):
             self.connection.patient = False
             self._waited += time.perf_counter() - began
 
+    def end(self, reason: Farewell) -> None:
+        """End the session: at once where it waits for a command, else after the command under way."""
+        self.connection.interrupt(reason)
+
     async def run(self) -> None:
         """Greet, converse, and leave everything tidy whatever happens."""
         reason = "aborted"
@@ -132,6 +136,7 @@ class Driver(Generic[FrameT, CommandT]):
         self.connection.write(greeting.head)
         then, commands = greeting.then, 0
         while then is not Then.CLOSE:
+            self.connection.refuse_if_revoked()
             frame = await self._next_frame()
             then = await self._perform(self._engine.parse(frame))
             if then is Then.STARTTLS:

@@ -12,13 +12,19 @@ import ssl
 import tempfile
 from pathlib import Path
 
+import structlog
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from relate_config.private import make_private, make_private_folder
+
 # Long enough that nobody's test set-up dies of it, short enough that nobody takes it into production for good.
 DEVELOPMENT_VALIDITY = datetime.timedelta(days=825)
+
+
+log = structlog.get_logger(__name__)
 
 
 class CertificateError(Exception):
@@ -40,11 +46,13 @@ def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext
 
 
 def development_certificate(directory: Path, server_name: str) -> Path:
-    """A PEM file with a self-signed certificate and its key for `server_name` and localhost, made if missing."""
+    """A private PEM file with a key and a self-signed certificate for `server_name` and localhost; made if missing."""
     path = directory / f"{server_name}.pem"
     if not path.exists():
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_folder(directory)
         _place(path, _self_signed(server_name))
+    if make_private([path]):
+        log.warning("others have rights to this, and its mode cannot be changed", path=str(path))
     return path
 
 

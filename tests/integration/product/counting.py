@@ -88,10 +88,10 @@ class CountingSmtp(smtplib.SMTP):
         self.tally.count(cmd.upper())
         super().putcmd(cmd, args)
 
-    def log_in(self, account: Account) -> int:
+    def log_in(self, account: Account, authorize_as: str = "") -> int:
         """AUTH PLAIN; the reply's code."""
         self.ehlo_or_helo_if_needed()
-        code, _ = self.docmd("AUTH", f"PLAIN {plain(account)}")
+        code, _ = self.docmd("AUTH", f"PLAIN {plain(account, authorize_as)}")
         self.tally.count_login(code == 235)
         return code
 
@@ -140,9 +140,9 @@ class CountingPop3(poplib.POP3):
         self.command(f"USER {account.address}")
         return self._count(self.command(f"PASS {account.key}"))
 
-    def log_in_at_once(self, account: Account) -> bool:
+    def log_in_at_once(self, account: Account, authorize_as: str = "") -> bool:
         """AUTH PLAIN with an initial response."""
-        return self._count(self.command(f"AUTH PLAIN {plain(account)}"))
+        return self._count(self.command(f"AUTH PLAIN {plain(account, authorize_as)}"))
 
     def log_in_slowly(self, account: Account) -> bool:
         """AUTH LOGIN, with a challenge for each half."""
@@ -169,6 +169,6 @@ def encode(text: str) -> str:
     return base64.b64encode(text.encode()).decode()
 
 
-def plain(account: Account) -> str:
+def plain(account: Account, authorize_as: str = "") -> str:
     """The response of SASL PLAIN (RFC 4616)."""
-    return encode(f"\0{account.address}\0{account.key}")
+    return encode(f"{authorize_as}\0{account.address}\0{account.key}")

@@ -81,6 +81,12 @@ def test_every_login_has_a_span_with_its_six_attributes(told: Told, protocol: st
     }
 
 
+@pytest.mark.parametrize("protocol", ["smtp", "pop3"])
+def test_logins_as_another_user_are_among_those_without_the_scope(told: Told, protocol: str) -> None:
+    reasons = [verdict(span)[4] for span in told.seen.spans(f"{protocol}.auth.validate")]
+    assert reasons.count("missing_scope") == told.story.reasons[f"{protocol} missing_scope"] == 2
+
+
 def test_the_first_login_is_looked_up_and_the_next_remembered(told: Told) -> None:
     spans = [*told.seen.spans("smtp.auth.validate"), *told.seen.spans("pop3.auth.validate")]
     alices = [
@@ -94,9 +100,9 @@ def test_the_first_login_is_looked_up_and_the_next_remembered(told: Told) -> Non
 def test_limited_logins_say_so(told: Told) -> None:
     verdicts = [verdict(span) for span in told.seen.spans("pop3.auth.validate")]
     limited = [each for each in verdicts if each[3]]
-    assert set(limited) == {(told.story.bob.address, False, False, True, None, None)}
+    assert {(user, *rest) for user, _, *rest in limited} == {(told.story.bob.address, False, True, "invalid_key", None)}
     assert len(limited) == told.story.reasons["pop3 rate_limited"]
-    assert sum(each[4] == "invalid_key" for each in verdicts) == told.story.reasons["pop3 invalid_key"]
+    assert sum(each[4] == "invalid_key" and not each[3] for each in verdicts) == told.story.reasons["pop3 invalid_key"]
 
 
 # --- the shape of traces

@@ -35,7 +35,7 @@ from relate_wire.server import Server
 from tests.integration.trouble.clients import deliver, pop3, retrieve_all, smtp
 
 GRACE = 0.2  # seconds for commands under way when a test is over: some of them were never to end
-KEY = "tanstaaf"
+KEY = f"rm_{'tanstaafl':x<43}"  # well-formed, as the keys that users have
 NEIGHBOUR = "neighbour@example.test"
 GENEROUS = Limits()  # the product's own
 
@@ -46,6 +46,7 @@ class House:
 
     accounts: AccountStore
     store: MailStore
+    authenticator: KeyAuthenticator
     submission: int
     submissions: int
     mx: int
@@ -119,6 +120,6 @@ async def opened(
         Server(replace(pop3_service(pop3_settings, resources), limits=limits), GRACE) as pop3_server,
         Server(replace(imap_service(imap_settings, resources), limits=limits), GRACE) as imap_server,
     ):
-        house = House(accounts, store, *smtp_server.ports, *pop3_server.ports, *imap_server.ports)
+        house = House(accounts, store, authenticator, *smtp_server.ports, *pop3_server.ports, *imap_server.ports)
         await house.add_user(NEIGHBOUR)
         yield house

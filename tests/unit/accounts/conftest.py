@@ -3,6 +3,7 @@ import pytest
 from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.last_used import LastUsedWriter
 from tests.unit.accounts.clocks import HandClock
+from tests.unit.accounts.pauses import Pauses
 from tests.unit.accounts.watched import WatchedStore
 
 
@@ -22,5 +23,10 @@ def last_used(store: WatchedStore, clock: HandClock) -> LastUsedWriter:
 
 
 @pytest.fixture
-def authenticator(store: WatchedStore, last_used: LastUsedWriter, clock: HandClock) -> KeyAuthenticator:
-    return KeyAuthenticator(store, last_used, clock=clock, now=clock.now)
+def pauses() -> Pauses:
+    return Pauses()
+
+
+@pytest.fixture
+def authenticator(store: WatchedStore, last_used: LastUsedWriter, clock: HandClock, pauses: Pauses) -> KeyAuthenticator:
+    return KeyAuthenticator(store, last_used, clock=clock, now=clock.now, pause=pauses)

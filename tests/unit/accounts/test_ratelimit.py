@@ -1,11 +1,35 @@
+import asyncio
+
 import pytest
 
-from relate_accounts.ratelimit import PER_CLIENT, PER_NAME, TABLE_SIZE, Limit, TokenBuckets, WrongLogins, client_network
+from relate_accounts.ratelimit import (
+    DELAY_SECONDS,
+    PER_CLIENT,
+    PER_SITE,
+    TABLE_SIZE,
+    Limit,
+    TokenBuckets,
+    WrongLogins,
+    client_network,
+    client_site,
+)
 from tests.unit.accounts.clocks import HandClock
+from tests.unit.accounts.pauses import Pauses
+
+HOME = "192.0.2.1"
+
+
+@pytest.fixture
+def wrong(clock: HandClock, pauses: Pauses) -> WrongLogins:
+    return WrongLogins(clock, pauses)
+
+
+def buckets_of(burst: int, clock: HandClock) -> TokenBuckets:
+    return TokenBuckets(Limit(burst, seconds=10, delayed=1), clock)
 
 
 def test_a_bucket_gives_its_burst_and_then_one_token_at_a_time(clock: HandClock) -> None:
-    buckets = TokenBuckets(Limit(burst=3, seconds=10), clock)
+    buckets = buckets_of(3, clock)
     for _ in range(3):
         assert not buckets.is_empty("a")
         buckets.spend("a")
@@ -20,7 +44,7 @@ def test_a_bucket_gives_its_burst_and_then_one_token_at_a_time(clock: HandClock)
 
 
 def test_a_bucket_never_holds_more_than_its_burst(clock: HandClock) -> None:
-    buckets = TokenBuckets(Limit(burst=2, seconds=10), clock)
+    buckets = buckets_of(2, clock)
     buckets.spend("a")
     clock.advance(1_000_000)
     buckets.spend("a")
@@ -29,15 +53,24 @@ def test_a_bucket_never_holds_more_than_its_burst(clock: HandClock) -> None:
 
 
 def test_spending_what_is_not_there_makes_no_debt(clock: HandClock) -> None:
-    buckets = TokenBuckets(Limit(burst=1, seconds=10), clock)
+    buckets = buckets_of(1, clock)
     for _ in range(100):
         buckets.spend("a")
     clock.advance(10.1)
     assert not buckets.is_empty("a")
 
 
+def test_a_token_comes_back_during_an_attack_too(clock: HandClock) -> None:
+    buckets = buckets_of(1, clock)
+    for _ in range(11):
+        buckets.spend("a")
+        assert buckets.is_empty("a")
+        clock.advance(1)
+    assert not buckets.is_empty("a")
+
+
 def test_the_table_of_buckets_is_bounded_and_forgets_the_longest_unused(clock: HandClock) -> None:
-    buckets = TokenBuckets(Limit(burst=1, seconds=10), clock)
+    buckets = buckets_of(1, clock)
     for number in range(TABLE_SIZE + 100):
         buckets.spend(str(number))
     assert len(buckets) == TABLE_SIZE
@@ -45,38 +78,75 @@ def test_the_table_of_buckets_is_bounded_and_forgets_the_longest_unused(clock: H
     assert buckets.is_empty(str(TABLE_SIZE + 99))
 
 
-def test_one_client_alone_can_never_lock_a_name(clock: HandClock) -> None:
-    wrong = WrongLogins(clock)
-    for _ in range(10_000):
-        if not wrong.limited("192.0.2.1", "alice@example.org"):
-            wrong.spend("192.0.2.1", "alice@example.org")
-        assert not wrong.limited("198.51.100.7", "alice@example.org")
-        clock.advance(0.1)
-    assert PER_CLIENT.burst < PER_NAME.burst
-    assert PER_CLIENT.seconds > PER_NAME.seconds
+def test_wrong_logins_are_within_the_limit_of_their_address_up_to_its_burst(wrong: WrongLogins) -> None:
+    assert [wrong.spend(HOME) for _ in range(PER_CLIENT.burst + 5)] == [True] * PER_CLIENT.burst + [False] * 5
+    assert wrong.is_limited(HOME)
+    assert not wrong.is_limited("198.51.100.7")
+
+
+def test_ever_new_networks_of_one_site_share_its_limit(wrong: WrongLogins) -> None:
+    clients = [f"2001:db8:7:{number:x}::1" for number in range(PER_SITE.burst + 5)]
+    assert [wrong.spend(client) for client in clients] == [True] * PER_SITE.burst + [False] * 5
+    assert wrong.is_limited("2001:db8:7:ffff::1")
+    assert not wrong.is_limited("2001:db8:8::1")
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", ""])
-def test_this_machine_is_limited_by_name_alone(client: str, clock: HandClock) -> None:
-    wrong = WrongLogins(clock)
-    for _ in range(PER_NAME.burst):
-        wrong.spend(client, "alice@example.org")
-    assert wrong.limited(client, "alice@example.org")
-    assert not wrong.limited(client, "bob@example.org")
-    assert not wrong.limited(client, None)
+def test_this_machine_is_limited_as_any_other(client: str, wrong: WrongLogins) -> None:
+    for _ in range(PER_CLIENT.burst):
+        wrong.spend("127.0.0.1")
+    assert wrong.is_limited(client)
+
+
+async def test_a_wrong_login_beyond_the_limit_waits(wrong: WrongLogins, pauses: Pauses) -> None:
+    await wrong.delay(HOME)
+    assert pauses.seconds == [DELAY_SECONDS]
 
 
 @pytest.mark.parametrize(
-    ("client", "network"),
+    ("clients", "most"),
     [
-        ("192.0.2.1", "192.0.2.1"),
-        ("::ffff:192.0.2.1", "192.0.2.1"),
-        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
-        ("2001:db8:1:2::1", "2001:db8:1:2::/64"),
-        ("::5", "::/64"),
-        ("fe80::1%eth0", "fe80::/64"),
-        ("testclient", "testclient"),
+        ([HOME] * 1_000, PER_CLIENT.delayed),
+        ([f"2001:db8:7:{number:x}::1" for number in range(1_000)], PER_SITE.delayed),
+    ],
+    ids=["of one address", "of one site"],
+)
+async def test_logins_that_wait_are_bounded(clients: list[str], most: int, wrong: WrongLogins, pauses: Pauses) -> None:
+    pauses.gate.clear()
+    waiting = [asyncio.create_task(wrong.delay(client)) for client in clients]
+    await asyncio.sleep(0)
+    assert sum(not task.done() for task in waiting) == len(pauses.seconds) == most
+    pauses.gate.set()
+    await asyncio.gather(*waiting)
+    assert not wrong._delayed
+    await wrong.delay(clients[0])  # there is room again
+    assert len(pauses.seconds) == most + 1
+
+
+async def test_a_login_that_is_given_up_waits_no_longer(wrong: WrongLogins, pauses: Pauses) -> None:
+    pauses.gate.clear()
+    waiting = asyncio.create_task(wrong.delay(HOME))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    await asyncio.wait([waiting])
+    assert not wrong._delayed
+
+
+@pytest.mark.parametrize(
+    ("client", "network", "site"),
+    [
+        ("192.0.2.1", "192.0.2.1", None),
+        ("::ffff:192.0.2.1", "192.0.2.1", None),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("2001:db8:1:2::1", "2001:db8:1:2::/64", "2001:db8:1::/48"),
+        ("::5", "::/64", "::/48"),
+        ("fe80::1%eth0", "fe80::/64", "fe80::/48"),
+        ("::1", "loopback", None),
+        ("127.9.9.9", "loopback", None),
+        ("", "loopback", None),
+        ("testclient", "testclient", None),
     ],
 )
-def test_a_client_is_an_ipv4_address_or_an_ipv6_network(client: str, network: str) -> None:
+def test_a_client_is_an_ipv4_address_or_an_ipv6_network(client: str, network: str, site: str | None) -> None:
     assert client_network(client) == network
+    assert client_site(client) == site

@@ -6,7 +6,7 @@ import pytest
 from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.traced import TracedAuthenticator
-from relate_accounts.types import Granted, Scope
+from relate_accounts.types import Denied, Granted, Scope
 from tests.unit.accounts.watched import WatchedStore
 
 CLIENT = "192.0.2.1"
@@ -74,14 +74,14 @@ async def test_each_login_is_seen_with_its_six_facts(
     ]
 
 
-async def test_a_limited_login_has_no_reason(traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_a_limited_login_says_so_and_has_its_reason(traced: TracedAuthenticator, seen: Seen) -> None:
     for number in range(100):
         await traced.validate("x@y.z", f"wrong {number}", Scope.IMAP, CLIENT)
     assert seen.attempts[-1][1] == {
         "success": False,
         "cache_hit": False,
         "rate_limited": True,
-        "failure_reason": None,
+        "failure_reason": "invalid_key",
         "key_name": None,
     }
 
@@ -106,3 +106,17 @@ async def test_trouble_passes_through_the_span(store: WatchedStore, traced: Trac
 async def test_a_key_typed_into_the_wrong_field_is_not_shown(traced: TracedAuthenticator, seen: Seen) -> None:
     await traced.validate("rm_a-key-and-no-address", "x", Scope.IMAP, CLIENT)
     assert seen.attempts[0][0] is None
+
+
+async def test_a_login_as_another_user_is_seen_and_denied(
+    store: WatchedStore, traced: TracedAuthenticator, seen: Seen
+) -> None:
+    user = await store.add_user("alice@example.org")
+    new = await store.create_key(user.id, "phone", [Scope.IMAP])
+    for secret in (new.secret, "wrong"):
+        verdict = await traced.validate("alice@example.org", secret, Scope.IMAP, CLIENT, "bob@example.org")
+        assert isinstance(verdict, Denied)
+    assert [(name, facts["success"], facts["failure_reason"]) for name, facts in seen.attempts] == [
+        ("alice@example.org", False, "missing_scope"),
+        ("alice@example.org", False, "invalid_key"),
+    ]

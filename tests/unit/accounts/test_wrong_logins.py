@@ -1,58 +1,116 @@
-"""Many wrong logins, as the authenticator sees them."""
+"""Many wrong logins, as the authenticator sees them: they wait, and right ones do not notice."""
 
 import asyncio
 
-from relate_accounts.authenticator import VERDICT_CACHE_SIZE, KeyAuthenticator
+import pytest
+
+from relate_accounts.authenticator import LOOKUPS, LOOKUPS_PER_CLIENT, VERDICT_CACHE_SIZE, KeyAuthenticator
 from relate_accounts.keys import generate_key
-from relate_accounts.ratelimit import PER_CLIENT, PER_NAME, TABLE_SIZE
-from relate_accounts.types import Denied, FailureReason, Granted, Scope
+from relate_accounts.ratelimit import DELAY_SECONDS, PER_CLIENT, PER_SITE, TABLE_SIZE
+from relate_accounts.types import Denied, FailureReason, Granted, NewKey, Scope
 from tests.unit.accounts.clocks import HandClock
+from tests.unit.accounts.pauses import Pauses
 from tests.unit.accounts.watched import WatchedStore
 
 ALICE = "alice@example.org"
 ATTACKER = "203.0.113.5"
-LOOPBACK = "127.0.0.1"
 HOME = "192.0.2.1"
-LIMITED = Denied(None, rate_limited=True)
+WRONG = Denied(FailureReason.INVALID_KEY)
+LIMITED = Denied(FailureReason.INVALID_KEY, rate_limited=True)
+
+
+async def alices_key(store: WatchedStore) -> NewKey:
+    user = await store.add_user(ALICE, aliases=["sales@example.org"])
+    return await store.create_key(user.id, "phone", [Scope.IMAP, Scope.API_READ])
 
 
 async def attack(
     authenticator: KeyAuthenticator, times: int, login: str = ALICE, client: str = ATTACKER
 ) -> list[object]:
-    return [await authenticator.validate(login, f"wrong {n}", Scope.IMAP, client) for n in range(times)]
+    return [await authenticator.validate(login, generate_key(), Scope.IMAP, client) for _ in range(times)]
 
 
-async def test_ten_thousand_wrong_logins_are_answered_and_stop_costing_queries(
+async def test_wrong_logins_beyond_the_limit_are_answered_late(
+    store: WatchedStore, authenticator: KeyAuthenticator, pauses: Pauses
+) -> None:
+    await store.add_user(ALICE)
+    assert await attack(authenticator, PER_CLIENT.burst + 3) == [WRONG] * PER_CLIENT.burst + [LIMITED] * 3
+    assert pauses.seconds == [DELAY_SECONDS] * 3
+
+
+@pytest.mark.parametrize("login", [ALICE, "sales@example.org"])
+async def test_a_right_key_is_granted_to_a_client_beyond_the_limit(
+    login: str, store: WatchedStore, authenticator: KeyAuthenticator, pauses: Pauses
+) -> None:
+    new = await alices_key(store)
+    await attack(authenticator, PER_CLIENT.burst + 1)
+    pauses.seconds.clear()
+    assert isinstance(await authenticator.validate(login, new.secret, Scope.IMAP, ATTACKER), Granted)
+    assert isinstance(await authenticator.validate_key(new.secret, ATTACKER), Granted)
+    assert pauses.seconds == []
+
+
+async def test_junk_keys_do_not_lock_out_the_clients_of_a_proxy(
+    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+) -> None:
+    """All clients have the proxy's address; one of them sends a junk key every 5 seconds."""
+    new = await alices_key(store)
+    for _ in range(25):
+        await authenticator.validate_key("junk", ATTACKER)
+    for _ in range(20):
+        for _ in range(6):
+            await authenticator.validate_key("junk", ATTACKER)
+            clock.advance(5)
+        assert isinstance(await authenticator.validate_key(new.secret, ATTACKER), Granted)
+
+
+async def test_wrong_logins_from_ever_new_networks_do_not_lock_out_the_name_that_they_try(
+    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+) -> None:
+    """One wrong login per half second, each from another /64; Alice tries every 10 seconds."""
+    new = await alices_key(store)
+    limited = 0
+    for number in range(1_200):
+        verdict = await authenticator.validate(ALICE, generate_key(), Scope.IMAP, f"2001:db8:7:{number:x}::1")
+        limited += verdict == LIMITED
+        clock.advance(0.5)
+        if number % 20 == 0:
+            assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME), Granted)
+    assert limited > 0  # by the /48: it spends two tokens in the time that gives it back less than two
+
+
+async def test_a_wrong_well_formed_key_beyond_the_limit_costs_one_query(
     store: WatchedStore, authenticator: KeyAuthenticator
 ) -> None:
-    user = await store.add_user(ALICE)
-    new = await store.create_key(user.id, "phone", [Scope.IMAP])
-    verdicts = await attack(authenticator, 10_000)
-    assert verdicts[: PER_CLIENT.burst] == [Denied(FailureReason.INVALID_KEY)] * PER_CLIENT.burst
-    assert verdicts[PER_CLIENT.burst :] == [LIMITED] * (10_000 - PER_CLIENT.burst)
-    assert store.calls.total() == 2 * PER_CLIENT.burst
-    assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME), Granted)
+    await store.add_user(ALICE)
+    await attack(authenticator, PER_CLIENT.burst)
+    store.calls.clear()
+    await attack(authenticator, 10)
+    await attack(authenticator, 10, login="unknown@example.org")
+    assert store.calls == {"keys_by_prefix": 20}
 
 
-async def test_a_limited_client_is_not_looked_at_even_with_the_right_key(
+@pytest.mark.parametrize("secret", ["wrong", "", "rm_", "rm_" + "x" * 42, "rm_" + "x" * 44, "rm_" + "!" * 43, "\ud800"])
+async def test_a_secret_that_is_no_key_costs_no_query_beyond_the_limit(
+    secret: str, store: WatchedStore, authenticator: KeyAuthenticator
+) -> None:
+    await store.add_user(ALICE)
+    await attack(authenticator, PER_CLIENT.burst)
+    store.calls.clear()
+    assert await authenticator.validate(ALICE, secret, Scope.IMAP, ATTACKER) == LIMITED
+    assert await authenticator.validate_key(secret, ATTACKER) == LIMITED
+    assert store.calls.total() == 0
+
+
+async def test_a_secret_that_was_refused_without_a_query_is_looked_up_later(
     store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     user = await store.add_user(ALICE)
-    new = await store.create_key(user.id, "phone", [Scope.IMAP])
+    await store.create_key(user.id, "seeded", [Scope.IMAP], secret="chosen")
     await attack(authenticator, PER_CLIENT.burst)
-    assert await authenticator.validate(ALICE, new.secret, Scope.IMAP, ATTACKER) == LIMITED
+    assert await authenticator.validate(ALICE, "chosen", Scope.IMAP, ATTACKER) == LIMITED
     clock.advance(PER_CLIENT.seconds)
-    assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, ATTACKER), Granted)
-
-
-async def test_a_cached_success_is_served_to_a_limited_client(
-    store: WatchedStore, authenticator: KeyAuthenticator
-) -> None:
-    user = await store.add_user(ALICE)
-    new = await store.create_key(user.id, "phone", [Scope.IMAP])
-    await authenticator.validate(ALICE, new.secret, Scope.IMAP, ATTACKER)
-    await attack(authenticator, PER_CLIENT.burst)
-    assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, ATTACKER), Granted)
+    assert isinstance(await authenticator.validate(ALICE, "chosen", Scope.IMAP, ATTACKER), Granted)
 
 
 async def test_the_same_wrong_login_again_and_again_is_limited_too(
@@ -60,38 +118,35 @@ async def test_the_same_wrong_login_again_and_again_is_limited_too(
 ) -> None:
     await store.add_user(ALICE)
     for _ in range(PER_CLIENT.burst):
-        assert await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER) != LIMITED
-    assert await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER) == LIMITED
+        verdict = await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER)
+        assert isinstance(verdict, Denied)
+        assert not verdict.rate_limited
+    limited = Denied(FailureReason.INVALID_KEY, rate_limited=True, cache_hit=True)
+    assert await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER) == limited
 
 
-async def test_many_clients_are_limited_by_the_name_they_all_try_in_any_spelling(
+async def test_the_limit_lets_wrong_logins_through_at_its_rate(
+    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+) -> None:
+    await store.add_user(ALICE)
+    await attack(authenticator, PER_CLIENT.burst)
+    clock.advance(PER_CLIENT.seconds)
+    assert await attack(authenticator, 2) == [WRONG, LIMITED]
+
+
+async def test_no_name_is_limited_wherever_its_wrong_logins_come_from(
     store: WatchedStore, authenticator: KeyAuthenticator
 ) -> None:
     await store.add_user(ALICE)
-    verdicts = []
-    for number in range(PER_NAME.burst + 1):
-        login = ALICE.upper() if number % 2 else ALICE
-        verdicts.append(await authenticator.validate(login, "wrong", Scope.IMAP, f"198.51.100.{number}"))
-    assert LIMITED not in verdicts[:-1]
-    assert verdicts[-1] == LIMITED
-    other = await authenticator.validate("bob@example.org", "wrong", Scope.IMAP, HOME)
-    assert other == Denied(FailureReason.USER_NOT_FOUND)
-
-
-async def test_a_webmail_on_this_machine_is_limited_by_name_alone(
-    store: WatchedStore, authenticator: KeyAuthenticator
-) -> None:
-    user = await store.add_user("bob@example.org")
-    new = await store.create_key(user.id, "webmail", [Scope.IMAP])
-    assert (await attack(authenticator, PER_NAME.burst + 1, client=LOOPBACK))[-1] == LIMITED
-    assert isinstance(await authenticator.validate("bob@example.org", new.secret, Scope.IMAP, LOOPBACK), Granted)
+    clients = [f"198.51.{number >> 8}.{number & 255}" for number in range(1_000)]
+    verdicts = [await authenticator.validate(ALICE, "wrong", Scope.IMAP, client) for client in clients]
+    assert not any(isinstance(verdict, Denied) and verdict.rate_limited for verdict in verdicts)
 
 
 async def test_right_logins_and_missing_scopes_spend_nothing(
     store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
-    user = await store.add_user(ALICE)
-    new = await store.create_key(user.id, "phone", [Scope.IMAP])
+    new = await alices_key(store)
     for _ in range(10 * PER_CLIENT.burst):
         assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, ATTACKER), Granted)
         refused = await authenticator.validate(ALICE, new.secret, Scope.SMTP, ATTACKER)
@@ -101,37 +156,65 @@ async def test_right_logins_and_missing_scopes_spend_nothing(
 
 
 async def test_keys_alone_are_limited_by_client(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
-    user = await store.add_user(ALICE)
-    new = await store.create_key(user.id, "script", [Scope.API_READ])
     for _ in range(PER_CLIENT.burst):
-        assert await authenticator.validate_key(generate_key(), ATTACKER) == Denied(FailureReason.INVALID_KEY)
-    assert await authenticator.validate_key(new.secret, ATTACKER) == LIMITED
-    assert isinstance(await authenticator.validate_key(new.secret, HOME), Granted)
+        assert await authenticator.validate_key(generate_key(), ATTACKER) == WRONG
+    assert await authenticator.validate_key(generate_key(), ATTACKER) == LIMITED
+    assert await authenticator.validate_key(generate_key(), HOME) == WRONG
 
 
 async def test_wrong_logins_from_everywhere_hold_memory_to_a_bound_and_leave_right_ones_cached(
     store: WatchedStore, authenticator: KeyAuthenticator
 ) -> None:
-    user = await store.add_user(ALICE)
-    new = await store.create_key(user.id, "phone", [Scope.IMAP])
+    new = await alices_key(store)
     await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME)
     for number in range(VERDICT_CACHE_SIZE + 500):
-        client = f"10.{number >> 16}.{number >> 8 & 255}.{number & 255}"
+        client = f"2001:db8:{number:x}::1"
         await authenticator.validate(f"user{number}@example.org", "wrong", Scope.IMAP, client)
     wrong = authenticator._wrong_logins
     assert len(authenticator._refused) == VERDICT_CACHE_SIZE
-    assert len(wrong._clients) == len(wrong._names) == TABLE_SIZE
+    assert len(wrong._clients) == len(wrong._sites) == TABLE_SIZE
     assert not authenticator._running._running
+    assert not len(authenticator._turns)
     granted = await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME)
     assert isinstance(granted, Granted)
     assert granted.cache_hit
 
 
-async def test_wrong_logins_at_the_same_time_are_all_answered(
+async def test_wrong_logins_at_the_same_time_are_all_answered_and_limited(
     store: WatchedStore, authenticator: KeyAuthenticator
 ) -> None:
     await store.add_user(ALICE)
-    attempts = (authenticator.validate(ALICE, f"wrong {n}", Scope.IMAP, ATTACKER) for n in range(200))
+    attempts = (authenticator.validate(ALICE, generate_key(), Scope.IMAP, ATTACKER) for _ in range(200))
     verdicts = await asyncio.gather(*attempts)
-    assert all(isinstance(verdict, Denied) for verdict in verdicts)
-    assert await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER) == LIMITED
+    assert verdicts.count(WRONG) == PER_CLIENT.burst
+    assert verdicts.count(LIMITED) == 200 - PER_CLIENT.burst
+
+
+async def test_a_flood_of_wrong_keys_asks_the_store_a_few_at_a_time_and_a_right_one_goes_through(
+    store: WatchedStore, authenticator: KeyAuthenticator, pauses: Pauses
+) -> None:
+    new = await alices_key(store)
+    store.gate.clear()
+    pauses.gate.clear()
+    flood = [
+        asyncio.create_task(authenticator.validate(ALICE, generate_key(), Scope.IMAP, client))
+        for client in [ATTACKER] * 500 + [f"198.51.100.{number}" for number in range(100)]
+    ]
+    among_it = asyncio.create_task(authenticator.validate(ALICE, new.secret, Scope.IMAP, ATTACKER))
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert store.calls.total() == LOOKUPS
+    assert LOOKUPS_PER_CLIENT < LOOKUPS
+    store.gate.set()
+    assert isinstance(await among_it, Granted)
+    for _ in range(1_000):
+        await asyncio.sleep(0)
+    assert sum(not task.done() for task in flood) == len(pauses.seconds) == PER_CLIENT.delayed
+    pauses.gate.set()
+    verdicts = await asyncio.gather(*flood)
+    assert verdicts.count(LIMITED) == 500 - PER_CLIENT.burst
+
+
+def test_the_limit_of_a_site_is_wider_than_that_of_an_address() -> None:
+    assert PER_SITE.burst > PER_CLIENT.burst
+    assert PER_SITE.seconds < PER_CLIENT.seconds

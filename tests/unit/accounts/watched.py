@@ -5,21 +5,23 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
+from relate_accounts.clock import Now, utc_now
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.memory import MemoryAccountStore
-from relate_accounts.types import ApiKey, User
+from relate_accounts.types import ApiKey, Revoked, User
 
 
 class WatchedStore(MemoryAccountStore):
     """`calls` counts queries, `asked` is set by each; while `gate` is not set they wait, while `broken` they fail."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, now: Now = utc_now) -> None:
+        super().__init__(now=now)
         self.calls: Counter[str] = Counter()
         self.asked = asyncio.Event()
         self.gate = asyncio.Event()
         self.gate.set()
         self.broken = False
+        self.since: datetime | None = None  # what `revoked_since` was asked last
 
     async def user_by_address(self, address: str) -> User:
         await self._pass("user_by_address")
@@ -36,6 +38,11 @@ class WatchedStore(MemoryAccountStore):
     async def has_domain(self, domain: str) -> bool:
         await self._pass("has_domain")
         return await super().has_domain(domain)
+
+    async def revoked_since(self, moment: datetime) -> Revoked:
+        self.since = moment
+        await self._pass("revoked_since")
+        return await super().revoked_since(moment)
 
     async def _pass(self, query: str) -> None:
         self.calls[query] += 1

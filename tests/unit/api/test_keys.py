@@ -1,5 +1,6 @@
 """`/api/keys`: what is shown, what may be granted, and whose keys they are."""
 
+from datetime import datetime, timedelta
 from typing import Any
 
 import httpx
@@ -7,6 +8,7 @@ import pytest
 from fastapi import FastAPI
 
 from relate_accounts.clock import utc_now
+from relate_accounts.keys import MAX_KEYS_PER_USER
 from relate_accounts.types import Scope, UserId
 from relate_mailstore.types import AccountId
 from tests.support.world import World
@@ -114,7 +116,49 @@ async def test_what_is_no_id_is_refused(client: httpx.AsyncClient, key_id: str) 
     assert problem_in(await client.delete(f"{KEYS}/{key_id}"), 422)["errors"][0]["loc"] == ["path", "key_id"]
 
 
-async def test_a_key_that_expires_is_refused_from_that_moment_on(app: FastAPI, client: httpx.AsyncClient) -> None:
-    made = (await create(client, scopes=["app"], expires=utc_now().isoformat())).json()
-    async with client_of(app, made["key"]) as late:
+async def test_a_key_that_has_expired_is_refused(world: World, app: FastAPI, alice: AccountId) -> None:
+    await world.accounts.create_key(UserId(alice), "old", [Scope.APP], utc_now(), secret="old")
+    async with client_of(app, "old") as late:
         problem_in(await late.get(KEYS), 401)
+
+
+async def test_an_expiry_in_the_past_is_refused(client: httpx.AsyncClient) -> None:
+    for moment in ("2020-01-01T00:00:00Z", utc_now().isoformat()):
+        (error,) = problem_in(await create(client, expires=moment), 422)["errors"]
+        assert error["loc"] == ["body", "expires"]
+        assert "past" in error["msg"]
+
+
+async def test_a_key_does_not_outlive_the_key_that_makes_it(world: World, app: FastAPI, alice: AccountId) -> None:
+    last = utc_now() + timedelta(days=1)
+    await world.accounts.create_key(UserId(alice), "guest", [Scope.APP], last, secret="guest")
+    async with client_of(app, "guest") as guest:
+        made = [await create(guest, **wanted) for wanted in ({}, {"expires": None}, {"expires": last.isoformat()})]
+        earlier = last - timedelta(hours=1)
+        sooner = await create(guest, expires=earlier.isoformat())
+        refused = await create(guest, expires=(last + timedelta(seconds=1)).isoformat())
+    for response in made:
+        assert datetime.fromisoformat(response.json()["details"]["expires"]) == last
+    assert datetime.fromisoformat(sooner.json()["details"]["expires"]) == earlier
+    assert "expires after it" in problem_in(refused, 403)["detail"]
+
+
+async def test_a_key_that_never_expires_makes_keys_that_never_expire(client: httpx.AsyncClient) -> None:
+    assert (await create(client)).json()["details"]["expires"] is None
+
+
+async def test_keys_stay_when_the_key_that_made_them_is_revoked(
+    world: World, app: FastAPI, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    maker = await world.accounts.create_key(UserId(alice), "maker", [Scope.APP])
+    async with client_of(app, maker.secret) as making:
+        made = (await create(making, scopes=["app"])).json()["key"]
+    await client.delete(f"{KEYS}/{maker.key.id}")
+    async with client_of(app, made) as going_on:
+        assert (await going_on.get(KEYS)).status_code == 200
+
+
+async def test_a_user_with_too_many_keys_is_told_so(client: httpx.AsyncClient) -> None:
+    for _ in range(MAX_KEYS_PER_USER - 1):  # one is the client's
+        assert (await create(client)).status_code == 201
+    assert str(MAX_KEYS_PER_USER) in problem_in(await create(client), 409)["detail"]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_accounts.errors import AccountsUnavailable
-from relate_accounts.types import Denied, Scope, Verdict
+from relate_accounts.types import Denied, Granted, Scope, Verdict
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import INBOX, AccountId, Entry, Flag, MailboxId, MessageId, Snapshot
@@ -329,13 +329,16 @@ class Verdicts:
         self.answer = answer
         self.asked: list[tuple[str, str, Scope, str]] = []
 
-    async def validate(self, login: str, secret: str, scope: Scope, client: str) -> Verdict:
+    async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
         self.asked.append((login, secret, scope, client))
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer
 
     async def validate_key(self, secret: str, client: str) -> Verdict:
+        raise NotImplementedError
+
+    def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
         raise NotImplementedError
 
 

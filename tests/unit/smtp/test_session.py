@@ -1,5 +1,6 @@
 """The session beyond its transcripts: what reaches the store and when, failures, limits, secrets."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 
@@ -8,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_accounts.errors import AccountsUnavailable
-from relate_accounts.types import Denied, Recipient, Scope, User, UserId, Verdict
+from relate_accounts.types import Denied, Granted, Recipient, Scope, User, UserId, Verdict
 from relate_mailstore.errors import MailboxNotFound, StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Delivery, Receipt
@@ -56,11 +57,14 @@ class Elsewhere:
     async def route(self, address: str, sender: User | None) -> Recipient | Unroutable:
         raise AccountsUnavailable("marked-detail")
 
-    async def validate(self, login: str, secret: str, scope: Scope, client: str) -> Verdict:
+    async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
         raise AccountsUnavailable("marked-detail")
 
     async def validate_key(self, secret: str, client: str) -> Verdict:
         raise AccountsUnavailable("marked-detail")
+
+    def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
+        raise NotImplementedError
 
     async def resolve(self, address: str) -> Recipient | None:
         raise AccountsUnavailable("marked-detail")
@@ -77,10 +81,10 @@ class Doorkeeper(Elsewhere):
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
-        self.asked: list[tuple[str, str, Scope, str]] = []
+        self.asked: list[tuple[str, str, Scope, str, str]] = []
 
-    async def validate(self, login: str, secret: str, scope: Scope, client: str) -> Verdict:
-        self.asked.append((login, secret, scope, client))
+    async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
+        self.asked.append((login, secret, scope, client, authorize_as))
         return self.verdict
 
 
@@ -355,7 +359,7 @@ async def test_the_authenticator_is_told_whom_and_what_for(office: PostOffice) -
 
     await connection.say(PLAIN_ANN)
 
-    assert doorkeeper.asked == [("ann@example.net", "test", Scope.SMTP, "192.0.2.7")]
+    assert doorkeeper.asked == [("ann@example.net", "test", Scope.SMTP, "192.0.2.7", "")]
 
 
 async def test_the_third_wrong_key_ends_the_session(office: PostOffice) -> None:

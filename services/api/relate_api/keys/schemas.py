@@ -3,18 +3,26 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, FailFast, Field
+from pydantic import AfterValidator, BeforeValidator, FailFast, Field
 
+from relate_accounts.clock import utc_now
+from relate_accounts.keys import KEY_NAME_PATTERN, MAX_KEY_NAME_CHARACTERS
 from relate_accounts.types import Scope
 from relate_api.schemas import Input, Moment, Page, View
+
+
+def _in_the_future(moment: datetime) -> datetime:
+    if moment <= utc_now():
+        raise ValueError("the time is in the past")
+    return moment
 
 
 class KeyRequest(Input):
     """A key to be made."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$")]
+    name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME_CHARACTERS, pattern=KEY_NAME_PATTERN)]
     scopes: Annotated[list[Scope], FailFast(), Field(min_length=1, max_length=len(Scope))]
-    expires: Moment | None = None
+    expires: Annotated[Moment, AfterValidator(_in_the_future)] | None = None
 
 
 class KeyView(View):

@@ -1,5 +1,7 @@
 """STARTTLS, AUTHENTICATE, LOGIN, COMPRESS, LOGOUT: getting in, and out again (RFC 9051 §6.2, §6.1.3)."""
 
+from functools import partial
+
 from relate_accounts.types import Denied, Granted, Scope
 from relate_imap.answers import Answer, Refused, bad, no, ok
 from relate_imap.commands import Authenticate, Bare, Login, Words
@@ -9,6 +11,7 @@ from relate_imap.framing import Mode
 from relate_imap.handlers.capability import capabilities
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import AccountId
+from relate_wire.dialogue import Farewell
 from relate_wire.reply import Then
 from relate_wire.sasl import SaslError, authenticate
 from relate_wire.secret import Secret
@@ -46,9 +49,7 @@ async def on_authenticate(conversation: Conversation, command: Authenticate) -> 
         raise PRIVACY_REQUIRED
     initial = command.initial.reveal() if command.initial else None
     credentials = await authenticate(command.mechanism, initial, ask)
-    if credentials.authorize_as:  # nobody reads anybody else's mail here
-        return _denied(conversation, Denied(None))
-    return await _log_in(conversation, credentials.login, credentials.secret)
+    return await _log_in(conversation, credentials.login, credentials.secret, credentials.authorize_as)
 
 
 async def on_compress(conversation: Conversation, command: Words) -> Answer:
@@ -68,11 +69,12 @@ async def on_logout(conversation: Conversation, _: Bare) -> Answer:
     return ok("See you", untagged=b"* BYE Logging out\r\n", then=Then.CLOSE)
 
 
-async def _log_in(conversation: Conversation, login: str, secret: Secret[str]) -> Answer:
+async def _log_in(conversation: Conversation, login: str, secret: Secret[str], authorize_as: str = "") -> Answer:
     context, peer = conversation.context, conversation.peer
     if not context.mechanisms(peer):
         raise PRIVACY_REQUIRED
-    verdict = await context.authenticator.validate(login, secret.reveal(), Scope.IMAP, peer.address)
+    authenticator = context.authenticator
+    verdict = await authenticator.validate(login, secret.reveal(), Scope.IMAP, peer.address, authorize_as)
     if not isinstance(verdict, Granted):
         return _denied(conversation, verdict)
     account_id = AccountId(verdict.user.id)
@@ -80,6 +82,7 @@ async def _log_in(conversation: Conversation, login: str, secret: Secret[str]) -
     if not context.sessions.enter(account_id):
         return no("Too many sessions of this account", "LIMIT", Then.CLOSE)
     conversation.user = verdict
+    conversation.unwatch = authenticator.watch(verdict, partial(conversation.client.end, Farewell.REVOKED))
     conversation.state = State.AUTHENTICATED
     return ok("Logged in", f"CAPABILITY {' '.join(capabilities(conversation))}")
 
@@ -94,7 +97,7 @@ async def _provision(conversation: Conversation, account_id: AccountId) -> None:
 
 
 def _denied(conversation: Conversation, verdict: Denied) -> Answer:
-    """The same sentence for every reason (RFC 5530 §3); credentials of who guessed too often were not looked at."""
+    """The same sentence for every reason (RFC 5530 §3). Beyond the limit on wrong logins the client is to wait."""
     conversation.failed_logins += 1
     then = Then.CLOSE if conversation.failed_logins >= MAX_FAILED_LOGINS else Then.CONTINUE
     if verdict.rate_limited:

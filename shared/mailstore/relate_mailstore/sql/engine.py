@@ -15,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from relate_config import Section
+from relate_config.private import make_private_folder
 from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE
 from relate_mailstore.sql.reserve import Reserve
@@ -28,6 +29,9 @@ CONNECT_SECONDS = 5  # a server that is there answers at once
 COMMAND_SECONDS = 30  # for a statement; the longest, flags of a hundred thousand entries, takes a tenth
 LOCK_SECONDS = 10  # for a row that another process holds; a batch holds its mailboxes for milliseconds
 ABANDONED_SECONDS = 60  # a transaction whose process hangs loses its locks after that
+
+# SQLite's own (it gives them the mode of the database), and ours.
+_FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", ".reserve", ".maildrops")
 
 _DRIVERS = {
     "postgresql": "postgresql+asyncpg",
@@ -74,6 +78,15 @@ def database_file(engine: AsyncEngine) -> Path:
     return Path(engine.url.database or "")
 
 
+def database_files(url: str) -> list[Path]:
+    """The files that an SQLite database may consist of, whether they exist or not; none for PostgreSQL."""
+    parsed = parse_database_url(url)
+    if parsed.get_backend_name() != SQLITE:
+        return []
+    file = Path(parsed.database or "")
+    return [file.with_name(f"{file.name}{suffix}") for suffix in _FILE_SUFFIXES]
+
+
 def _open_postgresql(url: URL) -> AsyncEngine:
     server_settings = {
         "application_name": "relate-mail",
@@ -107,7 +120,7 @@ def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, pro
 
 def _open_sqlite(url: URL) -> AsyncEngine:
     path = Path(url.database or "")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_private_folder(path.parent)
     engine = create_async_engine(
         url,
         hide_parameters=True,

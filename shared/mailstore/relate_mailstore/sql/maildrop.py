@@ -18,6 +18,7 @@ from typing import ClassVar, NamedTuple, Protocol
 import asyncpg
 import structlog
 
+from relate_config.private import open_private
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.patience import granted
 from relate_mailstore.sql.failures import database_errors
@@ -159,7 +160,7 @@ class LockFile:
         """Does not wait. Raises StoreUnavailable."""
         with database_errors:
             if self._file is None:
-                self._file = self._path.open("ab")
+                self._file = open(self._path, "ab", opener=open_private)  # noqa: ASYNC230, SIM115
             try:
                 fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, account_id, os.SEEK_SET)
             except BlockingIOError:

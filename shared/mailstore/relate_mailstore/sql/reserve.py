@@ -18,6 +18,7 @@ import structlog
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_config.private import open_private
 from relate_mailstore.errors import StoreError, StoreFull, StoreUnavailable
 from relate_mailstore.sql.database import Database, Work
 from relate_mailstore.sql.dialects import SQLITE
@@ -115,7 +116,7 @@ class Reserve:
         """Have the file occupy so many octets; where that cannot be, it stays as it was."""
         before = self.octets
         try:
-            with self.path.open("ab") as file:
+            with open(self.path, "ab", opener=open_private) as file:
                 os.posix_fallocate(file.fileno(), 0, octets)
         except OSError:
             with suppress(OSError):

@@ -20,6 +20,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from relate_config.private import create_private
 from relate_mailstore.sql.prepared import say
 
 BUSY_SECONDS = 10.0  # SQLite's way of waiting for another process that writes
@@ -129,10 +130,14 @@ def _run_at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     raise RuntimeError("a transaction waited for something other than its connection")
 
 
+def _open(path: Path) -> sqlite3.Connection:
+    create_private(path)  # its log and its shared memory get the same mode
+    return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+
+
 async def connect(path: Path) -> aiosqlite.Connection:
-    """Open a database file; for `create_async_engine(async_creator=…)`."""
-    open_file = partial(sqlite3.connect, path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
-    connection = _Connection(open_file, ROWS_PER_VISIT)
+    """Open a database file, made if missing; for `create_async_engine(async_creator=…)`."""
+    connection = _Connection(partial(_open, path), ROWS_PER_VISIT)
     connection._thread.daemon = True  # one that is not closed must not keep the process alive
     return await connection
 

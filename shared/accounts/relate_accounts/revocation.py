@@ -1,0 +1,80 @@
+"""Asks the store in the background what was revoked, so that open sessions end and cached verdicts are evicted."""
+
+import asyncio
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import structlog
+
+from relate_accounts.clock import Now, utc_now
+from relate_accounts.errors import AccountsUnavailable
+from relate_accounts.ports import AccountStore
+from relate_accounts.types import Revoked
+
+# One query a process; with the grace of a command under way, a session ends within 30 s.
+CHECK_SECONDS = 10.0
+# Each query looks back beyond the one before: clocks of machines differ, a commit comes after the time that it writes,
+# and a verdict from before the revocation may be on its way into the cache.
+LOOK_BACK = timedelta(minutes=2)
+
+_log = structlog.get_logger("relate.accounts")
+
+
+class Enforcer(Protocol):
+    """Where revocations take effect."""
+
+    def enforce(self, revoked: Revoked) -> int:
+        """End the sessions that these, or the time, have ended; how many."""
+
+
+class RevocationWatcher:
+    """Checks every few seconds, between `start` and `stop`."""
+
+    def __init__(
+        self, store: AccountStore, enforcer: Enforcer, interval: float = CHECK_SECONDS, now: Now = utc_now
+    ) -> None:
+        self._store = store
+        self._enforcer = enforcer
+        self._interval = interval
+        self._now = now
+        self._checked = now()  # when the last query that succeeded was sent
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begin to check in the background."""
+        self._task = asyncio.create_task(self._check_regularly(), name="revocation watcher")
+
+    async def stop(self) -> None:
+        """End. Without `start` this does nothing."""
+        task, self._task = self._task, None
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task])
+
+    async def check(self) -> None:
+        """Ask once, and enforce the answer. Raises AccountsUnavailable, having enforced what has expired."""
+        now = self._now()
+        try:
+            revoked = await self._store.revoked_since(self._since(now))
+        except AccountsUnavailable:
+            self._enforce(Revoked())
+            raise
+        self._checked = now
+        self._enforce(revoked)
+
+    def _since(self, now: datetime) -> datetime:
+        return min(self._checked, now) - LOOK_BACK  # the clock may have been set back
+
+    def _enforce(self, revoked: Revoked) -> None:
+        if ended := self._enforcer.enforce(revoked):
+            _log.info("sessions ended: their keys are not valid any more", sessions=ended)
+
+    async def _check_regularly(self) -> None:
+        while True:
+            await asyncio.sleep(self._interval)
+            try:
+                await self.check()
+            except AccountsUnavailable as error:
+                _log.warning("revocations could not be looked up", error=str(error))
+            except Exception:  # noqa: BLE001 - whatever it is, the next check must be tried
+                _log.exception("the revocation watcher failed, and goes on")

@@ -1,0 +1,115 @@
+"""A session whose key is revoked ends at once where it waits, after the command under way, or with its grace."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncGenerator, AsyncIterator
+
+import pytest
+
+from relate_wire import connection
+from relate_wire.dialogue import Farewell, Push
+from relate_wire.lines import LineMode
+from relate_wire.reply import Reply
+from tests.integration.wire.test_server import connected, serving
+from tests.support.toy import Toy, ToyCommand, ToySession, ask
+
+FAREWELL = "leaving: key revoked"
+
+
+@pytest.fixture
+def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REVOKED_GRACE_SECONDS", 0.0)
+
+
+def revoke(toy: Toy) -> None:
+    toy.sessions[0].client.end(Farewell.REVOKED)
+
+
+async def test_a_session_that_waits_for_a_command_ends_at_once() -> None:
+    toy = Toy()
+    async with serving(toy.service()) as port, connected(port) as client:
+        revoke(toy)
+        assert await client.line() == FAREWELL
+        assert await client.reader.read() == b""
+
+
+async def test_a_command_under_way_is_answered_and_none_that_was_sent_ahead_is_begun() -> None:
+    async def end(session: ToySession, _: ToyCommand) -> Reply:
+        session.client.end(Farewell.REVOKED)
+        return Reply(b"done\r\n")
+
+    async with serving(Toy(END=end).service()) as port, connected(port) as client:
+        await client.say("END", "ECHO never", "ECHO never")
+        assert await client.reader.read() == f"done\r\n{FAREWELL}\r\n".encode()
+
+
+async def test_a_command_that_has_asked_for_more_may_be_finished() -> None:
+    toy = Toy()
+    async with serving(toy.service()) as port, connected(port) as client:
+        assert await client.ask("ASK") == "go on"
+        revoke(toy)
+        assert await client.ask("more") == "you said more"
+        assert await client.line() == FAREWELL
+
+
+@pytest.mark.usefixtures("no_grace")
+async def test_a_command_that_asks_for_more_and_gets_nothing_ends_with_its_grace() -> None:
+    toy = Toy()
+    async with serving(toy.service()) as port, connected(port) as client:
+        assert await client.ask("ASK") == "go on"
+        revoke(toy)
+        assert await client.line() == FAREWELL
+        assert await client.reader.read() == b""
+        await toy.sessions[0].closed.wait()
+
+
+@pytest.mark.usefixtures("no_grace")
+async def test_a_command_that_asks_again_and_again_ends_with_its_grace() -> None:
+    async def chat(session: ToySession, command: ToyCommand) -> Reply:
+        while True:
+            await ask(session, command)
+
+    toy = Toy(CHAT=chat)
+    async with serving(toy.service()) as port, connected(port) as client:
+        assert await client.ask("CHAT") == "go on"
+        revoke(toy)
+        answers = [await client.ask("more")]
+        while answers[-1] == "go on":
+            answers.append(await client.ask("more"))
+        assert answers[-1] in {FAREWELL, ""}
+        await toy.sessions[0].closed.wait()
+
+
+@pytest.mark.usefixtures("no_grace")
+async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
+    async def endless(_: ToySession, __: ToyCommand) -> Reply:
+        async def body() -> AsyncIterator[bytes]:
+            while True:
+                yield b"x" * 1_000
+
+        return Reply(b"begun\r\n", body=body())
+
+    toy = Toy(ENDLESS=endless)
+    async with serving(toy.service()) as port, connected(port) as client:
+        assert await client.ask("ENDLESS") == "begun"
+        revoke(toy)
+        with contextlib.suppress(ConnectionError):
+            while await client.reader.read(65_536):
+                pass
+        await toy.sessions[0].closed.wait()
+
+
+async def test_a_client_that_waits_for_pushes_is_told_at_once() -> None:
+    async def pushes() -> AsyncGenerator[Push, None]:
+        await asyncio.Event().wait()
+        yield Push(b"")
+
+    async def wait(session: ToySession, _: ToyCommand) -> Reply:
+        await session.client.ask(b"waiting\r\n", LineMode.RESPONSE, pushes())
+        return Reply(b"")
+
+    toy = Toy(WAIT=wait)
+    async with serving(toy.service()) as port, connected(port) as client:
+        assert await client.ask("WAIT") == "waiting"
+        revoke(toy)
+        assert await client.line() == FAREWELL

@@ -1,0 +1,54 @@
+import asyncio
+
+from relate_accounts.turns import Turns
+
+
+class Worker:
+    """Takes turns, and holds each until it is told."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self.running: list[str] = []
+        self.finish = asyncio.Event()
+
+    async def work(self, client: str) -> None:
+        async with self._turns.turn(client):
+            self.running.append(client)
+            await self.finish.wait()
+
+
+async def settle() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+async def test_so_many_of_a_client_run_at_a_time_and_so_many_in_all() -> None:
+    worker = Worker(Turns(total=4, each=2))
+    tasks = [asyncio.create_task(worker.work(client)) for client in "aaaaabbbbbccccc"]
+    await settle()
+    assert sorted(worker.running) == ["a", "a", "b", "b"]
+    worker.finish.set()
+    await asyncio.gather(*tasks)
+    assert len(worker.running) == 15
+
+
+async def test_a_client_that_asks_for_thousands_delays_no_other() -> None:
+    worker = Worker(Turns(total=4, each=2))
+    flood = [asyncio.create_task(worker.work("flood")) for _ in range(5_000)]
+    other = asyncio.create_task(worker.work("other"))
+    await settle()
+    assert worker.running.count("other") == 1
+    worker.finish.set()
+    await asyncio.gather(*flood, other)
+
+
+async def test_clients_are_forgotten_with_their_last_turn_however_it_ends() -> None:
+    turns = Turns(total=1, each=1)
+    worker = Worker(turns)
+    tasks = [asyncio.create_task(worker.work(client)) for client in "aab"]
+    await settle()
+    assert len(turns) == 2
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    assert len(turns) == 0

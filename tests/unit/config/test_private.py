@@ -1,0 +1,79 @@
+import fcntl
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from relate_config.private import create_private, is_exposed, make_private, make_private_folder, open_private
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+@pytest.fixture(autouse=True)
+def _usual_umask() -> object:
+    before = os.umask(0o022)
+    yield
+    os.umask(before)
+
+
+def test_rights_of_group_and_others_are_taken_and_the_owners_kept(tmp_path: Path) -> None:
+    for before, after in ((0o644, 0o600), (0o666, 0o600), (0o640, 0o600), (0o755, 0o700), (0o400, 0o400)):
+        path = tmp_path / f"{before:o}"
+        path.touch()
+        path.chmod(before)
+        assert make_private([path]) == []
+        assert mode(path) == after
+
+
+def test_what_is_not_there_is_not_exposed(tmp_path: Path) -> None:
+    assert make_private([tmp_path / "missing"]) == []
+    assert not is_exposed(tmp_path / "missing")
+
+
+def test_what_may_not_be_changed_is_returned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Path, mode: int) -> None:
+        raise PermissionError
+
+    path = tmp_path / "another's"
+    path.touch()
+    monkeypatch.setattr(Path, "chmod", refuse)
+    assert make_private([path]) == [path]
+
+
+def test_only_the_rights_that_are_asked_for_count(tmp_path: Path) -> None:
+    path = tmp_path / "key.pem"
+    path.touch()
+    path.chmod(0o640)
+    assert is_exposed(path)
+    assert not is_exposed(path, stat.S_IRWXO)
+
+
+def test_what_is_made_private_is_so_from_the_start(tmp_path: Path) -> None:
+    folder, empty, opened = tmp_path / "a" / "var", tmp_path / "empty", tmp_path / "opened"
+    make_private_folder(folder)
+    make_private_folder(folder)
+    create_private(empty)
+    with open(opened, "ab", opener=open_private):
+        pass
+    assert (mode(folder), mode(empty), mode(opened)) == (0o700, 0o600, 0o600)
+
+
+def test_creating_a_file_again_neither_empties_it_nor_ends_its_locks(tmp_path: Path) -> None:
+    path = tmp_path / "locked"
+    path.write_text("content")
+    with path.open("r+") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        create_private(path)
+        child = os.fork()
+        if child == 0:  # another process, as locks of one process never conflict
+            with path.open("r+") as other:
+                try:
+                    fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    os._exit(0)
+                os._exit(1)
+        assert os.waitpid(child, 0)[1] == 0
+    assert path.read_text() == "content"
