@@ -25,7 +25,7 @@ EXAMPLES = 15  # of each operation, beside a hundred that cover its schema; the 
 
 
 class Current:
-    """The app of the test that runs. Each request is another client's: one client's wrong keys would be limited."""
+    """The app of the test that runs. Each request is another client's, because one client's wrong keys are limited."""
 
     def __init__(self) -> None:
         self.clients = map(str, ip_network("10.0.0.0/8").hosts())
@@ -34,7 +34,7 @@ class Current:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
-            scope["client"] = (next(self.clients), 49152)
+            scope["client"], scope["scheme"] = (next(self.clients), 49152), "https"
         await self.app(scope, receive, send)
 
 
