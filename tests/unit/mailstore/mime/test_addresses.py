@@ -68,7 +68,7 @@ LISTS = {
     b"a: b@c, d: e@f;": [
         (None, None, b"a", None),
         (None, None, b"b", b"c"),
-        (None, None, b"d:e", b"f"),  # groups do not nest
+        (b"d:", None, b"e", b"f"),  # groups do not nest
         END,
     ],
     # What is not allowed, and comes
@@ -87,7 +87,7 @@ LISTS = {
     b"@": [(None, None, b"", b"")],
     b"g:": [(None, None, b"g", None), END],
     b";": [],
-    b'"never closed <a@b>': [(None, None, b"never closed <a@b>", b"")],
+    b'"never closed <a@b>': [(b"never closed", None, b"a", b"b")],
     b"a@b; c@d": [(None, None, b"a", b"b"), (None, None, b"c", b"d")],
 }
 
