@@ -104,7 +104,7 @@ def test_a_boundary_may_be_extended(value: bytes) -> None:
         (b"INLINE", b"inline", {}),
         (b'attachment; filename=genome.jpeg;\r\n modification-date="Wed, 12 Feb 1997 16:29:51 -0500"', b"attachment",
          {b"filename": b"genome.jpeg", b"modification-date": b"Wed, 12 Feb 1997 16:29:51 -0500"}),  # RFC 2183 §3
-        (b"attachment (a); filename=(b) c", b"attachment", {b"filename": b"c"}),
+        (b"attachment (a); filename=b (c)", b"attachment", {b"filename": b"b (c)"}),
         (b"; filename=a", b"", {b"filename": b"a"}),
     ],
 )  # fmt: skip
