@@ -45,14 +45,19 @@ def _references(raw: bytes, nodes: list[Node], *, located: bool) -> Iterator[str
         room -= end - node.body
         text = decode_transfer(raw[node.body : end], node.content.encoding).replace(b"\0", b"")  # UTF-16 becomes ASCII
         for match in _CID.finditer(text):
-            yield "cid:" + _read_reference(match[1])
+            yield from _read_reference(match[0])
         if located:
             for match in _ATTRIBUTE.finditer(text):
-                yield _read_reference(match[1])
+                yield from _read_reference(match[1])
 
 
-def _read_reference(octets: bytes) -> str:
-    text = decode_unlabelled(octets)
-    if "&" in text:
-        text = html.unescape(text)
-    return unquote(text) if "%" in text else text
+def _read_reference(octets: bytes) -> Iterator[str]:
+    """The URI as it is written, and with its percent-encoding undone: a Content-ID has none (RFC 2392 §2)."""
+    uri = decode_unlabelled(octets)
+    if "&" in uri:
+        uri = html.unescape(uri)
+    if uri[:4].lower() == "cid:":
+        uri = f"cid:{uri[4:]}"
+    yield uri
+    if "%" in uri:
+        yield unquote(uri)
