@@ -47,7 +47,10 @@ class QuotedPrintableDecoder:
         """What is left at the end: white space is deleted there, as at the end of a line."""
         rest = b"".join(self._held)
         self._held.clear()
-        return _decode_lines(rest.removesuffix(b"\r").rstrip(b" \t").removesuffix(b"="))
+        line = rest.removesuffix(b"\r").rstrip(b" \t")
+        if line.endswith(b"="):  # a soft line break that is cut off
+            return _decode_lines(line[:-1])
+        return _decode_lines(line) + (b"\r" if rest.endswith(b"\r") else b"")
 
     def _decode_block(self, block: bytes) -> bytes:
         if not block.strip(b" \t\r"):  # a long run of white space is put together once, not again with each block
