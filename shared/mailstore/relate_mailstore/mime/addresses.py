@@ -17,8 +17,8 @@ MAX_ADDRESSES = 1_000
 """Addresses of one field that are listed. Lists longer than what SMTP servers take as recipients are not read by
 people, and an address of two octets becomes twenty in an envelope."""
 
-LIST_LIMIT_OCTETS = 262_144
-"""Octets of a field that are read: four times what MAX_ADDRESSES take."""
+LIST_LIMIT_OCTETS = 131_072
+"""Octets of a field that are read: twice what MAX_ADDRESSES take."""
 
 _DOT_ATOM = re.compile(rb'[^\x00-\x20"(),:;<>@\[\\\]\x7f]++')
 _TOKEN = re.compile(
@@ -101,8 +101,14 @@ class _Parser:
 
     def parse(self) -> list[AddressStructure]:
         position = 0
-        while self.has_room() and (token := _TOKEN.match(self.value, position)):
-            position = self.on_token(token)
+        while self.has_room() and position < len(self.value):
+            if position < self.stray_quotes_end and self.value.startswith(b'"', position):
+                self.add_space()
+                position += 1
+            elif token := _TOKEN.match(self.value, position):
+                position = self.on_token(token)
+            else:
+                break
         self.end_address()
         self.add_surname()
         del self.addresses[MAX_ADDRESSES:]
@@ -132,14 +138,12 @@ class _Parser:
 
     def on_quoted(self, start: int, end: int, quoted: bytes, *, closed: bool) -> int:
         """A quote that is never closed, or only by the opening quote of a later name, delimits nothing."""
-        if start >= self.stray_quotes_end:
-            if not closed:
-                self.stray_quotes_end = len(self.value)
-            elif b">" in quoted and quoted[-1:] in b", \t" and self.opens_quoted(end):
-                self.stray_quotes_end = end - 1
-        if start < self.stray_quotes_end:
-            self.add_space()
-            return start + 1
+        if not closed:
+            self.stray_quotes_end = len(self.value)
+            return start
+        if b">" in quoted and quoted[-1:] in b", \t" and self.opens_quoted(end):
+            self.stray_quotes_end = end - 1
+            return start
         self.tokens.append(_Token(_Kind.QUOTED, unquote(quoted)))
         return end
 
