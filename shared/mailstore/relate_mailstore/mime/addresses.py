@@ -229,7 +229,7 @@ class _Parser:
         if len(specs) < 2:
             self.add(self.take_surname(name) or self.comment, *_split(angle))
             return
-        for word in specs:  # commas are missing between them
+        for word in specs[:MAX_ADDRESSES]:  # commas are missing between them
             self.add(self.take_surname(name), *_split(word))
             name = b""
 
