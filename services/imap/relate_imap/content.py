@@ -12,8 +12,7 @@ _OF_HEADER = frozenset({SectionText.HEADER, SectionText.FIELDS, SectionText.FIEL
 _CHOSEN_FIELDS = frozenset({SectionText.FIELDS, SectionText.FIELDS_NOT})
 _OF_PART = frozenset({SectionText.CONTENT, SectionText.MIME})
 
-_REST_OF_FIELD = rb"[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+"
-_ANY_NAME = rb"[!-9;-~]++"
+_FIELD = re.compile(rb"^(?:\xef\xbb\xbf)?+([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+", re.MULTILINE)
 
 
 class Span(NamedTuple):
@@ -89,14 +88,12 @@ def of_header(section: Section, header: bytes, partial: tuple[int, int] | None) 
 @lru_cache(256)
 def choose_fields(section: Section) -> Callable[[bytes], bytes]:
     """HEADER.FIELDS and HEADER.FIELDS.NOT: fields as they were written, in their order, and an empty line."""
-    names = b"|".join(re.escape(field.encode()) for field in section.fields)
-    named = b"(?:%b)" % names
-    if section.text is SectionText.FIELDS_NOT:
-        named = b"(?!%b[ \\t]*+:)%b" % (named, _ANY_NAME)
-    pattern = re.compile(b"^" + named + _REST_OF_FIELD, re.MULTILINE | re.IGNORECASE)
+    names = frozenset(field.lower().encode() for field in section.fields)
+    wanted = section.text is SectionText.FIELDS
 
     def choose(header: bytes) -> bytes:
-        fields = b"".join(pattern.findall(header))
+        found = [field[0] for field in _FIELD.finditer(header) if (field[1].lower() in names) is wanted]
+        fields = b"".join(found)
         return fields + (b"\r\n" if not fields or fields.endswith(b"\n") else b"\r\n\r\n")
 
     return choose

@@ -8,13 +8,12 @@ from collections.abc import AsyncIterator, Callable
 from string import ascii_letters, digits
 from typing import NamedTuple
 
+from relate_mailstore.mime.transfer import QuotedPrintableDecoder
+
 KNOWN = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 
 HELD = 1024 * 1024
 """Octets of a decoded content that are kept between measuring and sending it: nearly every part has fewer."""
-
-BLOCK = 64 * 1024
-"""Octets of quoted-printable that are looked at together; lines have 78."""
 
 Pieces = AsyncIterator[bytes]
 
@@ -55,23 +54,10 @@ async def _decode_base64(chunks: Pieces) -> Pieces:
 
 
 async def _decode_quoted_printable(chunks: Pieces) -> Pieces:
-    rest = b""
+    decoder = QuotedPrintableDecoder()
     async for chunk in chunks:
-        rest += chunk
-        while len(rest) >= BLOCK:
-            whole = _whole_codes(rest[:BLOCK])
-            yield binascii.a2b_qp(rest[:whole])
-            rest = rest[whole:]
-    yield binascii.a2b_qp(rest)
-
-
-def _whole_codes(block: bytes) -> int:
-    """How much of a block can be decoded without the next: all its whole lines, or all but a code that is cut off."""
-    line_end = block.rfind(b"\n") + 1
-    if line_end:
-        return line_end
-    code = block.rfind(b"=", len(block) - 2)
-    return len(block) if code < 0 else code
+        yield decoder.decode(chunk)
+    yield decoder.finish()
 
 
 async def clip(pieces: Pieces, partial: tuple[int, int] | None) -> Pieces:

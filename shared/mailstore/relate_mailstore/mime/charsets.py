@@ -33,11 +33,17 @@ _CONTROLS_IN_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def decode_unlabelled(octets: bytes) -> str:
-    """Octets without a (usable) charset: UTF-8 (RFC 6532) if they are, else Latin-1, which everything is."""
+    """Octets without a (usable) charset: UTF-8 (RFC 6532) if most of them are, else Latin-1, which everything is.
+
+    A character that was cut in two, or a stray octet, becomes U+FFFD: it does not turn the rest into Latin-1.
+    """
     try:
         return octets.decode()
     except UnicodeDecodeError:
-        return octets.decode("latin-1")
+        text = octets.decode("utf-8", "replace")
+    damaged = text.count("\ufffd")
+    characters = len(text) - len(text.encode("ascii", "ignore")) - damaged  # of several octets each
+    return text if characters >= damaged else octets.decode("latin-1")
 
 
 def decode_charset(octets: bytes, charset: str) -> str:

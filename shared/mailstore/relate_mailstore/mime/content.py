@@ -4,11 +4,12 @@ All of it is a function of eight fields, and most parts of most mail have one of
 ones are parsed and rendered once.
 """
 
+from collections.abc import Iterator
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
 
-from relate_mailstore.mime.charsets import clean_value
+from relate_mailstore.mime.charsets import clean_value, decode_unlabelled
 from relate_mailstore.mime.fields import Fields, collect_fields, strip_comments, unfold
 from relate_mailstore.mime.parameters import (
     Disposition,
@@ -39,6 +40,7 @@ _FIELDS = (
 _TEXT_PLAIN = MediaType(b"text", b"plain", {b"charset": b"us-ascii"})  # RFC 2045 §5.2
 _MESSAGE = MediaType(b"message", b"rfc822", {})
 _SHOWN_IN_PLACE = ("text/", "multipart/", "message/")
+_SHOWN_INLINE = (*_SHOWN_IN_PLACE, "image/", "audio/", "video/")
 
 
 class Kind(Enum):
@@ -48,6 +50,14 @@ class Kind(Enum):
     TEXT = "text"
     MESSAGE = "message"  # message/rfc822 or message/global, no other
     MULTIPART = "multipart"
+
+
+class Presentation(Enum):
+    """How readers show a part, as far as its own header says."""
+
+    IN_PLACE = "in place"
+    FILE = "file"  # offered for download, unless another part shows it in place
+    ATTACHMENT = "attachment"  # offered for download: its disposition says so
 
 
 _KINDS = {
@@ -67,7 +77,9 @@ class Content(NamedTuple):
     encoding: str  # of the transfer, in lower case; "7bit" when absent
     charset: str  # in lower case; "" when none is named
     filename: str  # as the sender wrote it: it may hold a path
-    attachment: bool  # whether readers offer it for download, instead of showing it
+    presentation: Presentation
+    names: tuple[str, ...]  # the URIs by which HTML beside it may refer to it (RFC 2392, RFC 2557)
+    start: str  # of a multipart/related: the URI of its root; "" for the first part (RFC 2387 §3.2)
     encoded_start: bytes  # the members of BODYSTRUCTURE before the size; in a multipart, after the parts
     encoded_end: bytes  # the members from MD5 on; in a multipart, from the disposition on
 
@@ -109,7 +121,9 @@ def _make_content(values: tuple[bytes | None, ...], in_digest: bool) -> Content:
         "7bit" if kind is Kind.MULTIPART else encoding.decode(),  # all it may be, having parts (RFC 2045 §6.4)
         clean_value(parameter_octets(media_type.parameters, b"charset").decode("latin-1").lower()),
         filename,
-        _is_attachment(disposition.type, name, filename, has_id=b"content-id" in fields),
+        _presentation(disposition.type, name, filename),
+        tuple(_names(fields)),
+        cid_uri(parameter_octets(media_type.parameters, b"start")),
         _encode_start(kind, media_type, encoding, fields),
         _encode_end(kind, disposition, fields),
     )
@@ -126,13 +140,27 @@ def _media_type(fields: Fields, *, in_digest: bool) -> MediaType:
     return parse_media_type(value) or _TEXT_PLAIN
 
 
-def _is_attachment(disposition: bytes, media_type: str, filename: str, *, has_id: bool) -> bool:
+def cid_uri(content_id: bytes) -> str:
+    """The URI of a Content-ID (RFC 2392); "" when it is empty."""
+    content_id = content_id.strip().removeprefix(b"<").removesuffix(b">")
+    return f"cid:{clean_value(decode_unlabelled(content_id))}" if content_id else ""
+
+
+def _names(fields: Fields) -> Iterator[str]:
+    if uri := cid_uri(unfold(fields.get(b"content-id", b""))):
+        yield uri
+    if location := unfold(fields.get(b"content-location", b"")):
+        yield clean_value(decode_unlabelled(location))
+
+
+def _presentation(disposition: bytes, media_type: str, filename: str) -> Presentation:
     if disposition == b"attachment":
-        return True
-    if media_type.startswith("multipart/") or has_id:  # what has an id is shown by the HTML beside it
-        return False
+        return Presentation.ATTACHMENT
+    if media_type.startswith("multipart/"):
+        return Presentation.IN_PLACE
     # Without a word from the sender, a name makes a file, and so does what no reader shows among the text.
-    return bool(filename) or not (disposition or media_type.startswith(_SHOWN_IN_PLACE))
+    shown = _SHOWN_INLINE if disposition == b"inline" else _SHOWN_IN_PLACE
+    return Presentation.FILE if filename or not media_type.startswith(shown) else Presentation.IN_PLACE
 
 
 def _encode_start(kind: Kind, media_type: MediaType, encoding: bytes, fields: Fields) -> bytes:

@@ -8,7 +8,13 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from relate_mailstore.mime.addresses import MAX_ADDRESSES, AddressStructure, decode_address, parse_addresses
+from relate_mailstore.mime.addresses import (
+    LIST_LIMIT_OCTETS,
+    MAX_ADDRESSES,
+    AddressStructure,
+    decode_address,
+    parse_addresses,
+)
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.mime.strings import NIL, encode_nstring
 from relate_mailstore.mime.words import decode_words
@@ -40,7 +46,7 @@ def read_address_list(value: bytes) -> AddressList:
 
 
 def _read_list(value: bytes) -> AddressList:
-    value = unfold(value)
+    value = unfold(value[:LIST_LIMIT_OCTETS])
     return _read_plain(value) or _read_any(value)
 
 

@@ -4,6 +4,7 @@ import re
 
 from relate_mailstore.mime.charsets import clean_lines, clean_value, decode_charset, decode_unlabelled
 from relate_mailstore.mime.dates import parse_zoned_date
+from relate_mailstore.mime.embedded import find_embedded
 from relate_mailstore.mime.envelope import Envelope, read_envelope
 from relate_mailstore.mime.fields import Fields
 from relate_mailstore.mime.parts import list_parts
@@ -16,6 +17,11 @@ from relate_mailstore.types import Address, MessageIndex, Part
 
 MAX_REFERENCES = 100
 """Ids kept of a thread, its root and the nearest: References grows by one with every answer."""
+
+REFERENCES_LIMIT_OCTETS = 131_072
+"""Octets of References and of In-Reply-To that are looked at: their end, and of the beginning the root."""
+
+_ROOT_OCTETS = 998
 
 _MESSAGE_ID = re.compile(rb"<([^<>\s]{1,995})>")  # it cannot be folded, and a line has 998 octets
 _NO_ADDRESS = Address("", "")
@@ -31,7 +37,7 @@ def index_message(raw: bytes) -> MessageIndex:
     message that is no multipart is "1" (or "3.1").
     """
     root = scan(raw)
-    parts = list_parts(root)
+    parts = list_parts(root, find_embedded(raw, root))
     envelope = read_envelope(root.fields)
     date, zone = (envelope.date and parse_zoned_date(envelope.date)) or (None, 0)
     return MessageIndex(
@@ -65,7 +71,8 @@ def part_text(raw: bytes, part: Part) -> str:
 
 def _sender(envelope: Envelope) -> Address:
     people = envelope.from_.addresses or envelope.sender.addresses
-    return people[0] if people else _NO_ADDRESS
+    with_domain = (address for address in people if "@" in address.address)
+    return next(with_domain, people[0] if people else _NO_ADDRESS)
 
 
 def _message_id(value: bytes) -> str:
@@ -75,13 +82,19 @@ def _message_id(value: bytes) -> str:
 
 def _references(fields: Fields) -> tuple[str, ...]:
     """The ids of References, then those that In-Reply-To alone has (RFC 5322 §3.6.4)."""
-    ids = _MESSAGE_ID.findall(fields.get(b"references", b"") + fields.get(b"in-reply-to", b""))
+    ids = _MESSAGE_ID.findall(_near_ends(fields.get(b"references", b"")) + _near_ends(fields.get(b"in-reply-to", b"")))
     if not ids:
         return ()
     distinct = [*dict.fromkeys(ids)]
     if len(distinct) > MAX_REFERENCES:
         distinct[1 : 1 - MAX_REFERENCES] = []
     return tuple(_id_text(message_id) for message_id in distinct)
+
+
+def _near_ends(value: bytes) -> bytes:
+    if len(value) <= REFERENCES_LIMIT_OCTETS:
+        return value
+    return value[:_ROOT_OCTETS] + b" " + value[-REFERENCES_LIMIT_OCTETS:]
 
 
 def _id_text(message_id: bytes) -> str:

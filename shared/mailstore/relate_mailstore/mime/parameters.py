@@ -16,10 +16,14 @@ _TOKEN = rb"[!#-'*+\-.0-9A-Z^-~]"
 _MEDIA_TYPE = re.compile(rb"(%b{1,127}+)\s*+/\s*+(%b{1,127}+)" % (_TOKEN, _TOKEN))  # lengths: RFC 6838 §4.2
 _KEYWORD = re.compile(rb"%b{1,127}+" % _TOKEN)
 _PARAMETER = re.compile(
-    rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.?)*+)"?|([^\s;]*+))',  # a missing quote: all that is left
+    rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.?)*+)"|"?([^;]*+))',  # what is not quoted goes to the semicolon
     re.DOTALL,
 )
+_UNQUOTED_FILE_NAME = re.compile(rb';\s*+(?:file)?name\s*+=\s*+[^\s";][^;]*+', re.IGNORECASE)
 _CONTINUATION = re.compile(rb"([^*]+)\*([0-9]{1,3})(\*?)")
+
+VALUE_LIMIT_OCTETS = 65_536
+"""Octets of a value that are looked at: a hundred times the longest that senders write."""
 
 Parameters = dict[bytes, bytes]
 """Name in lower case to value, unquoted."""
@@ -45,7 +49,7 @@ _NO_DISPOSITION = Disposition(b"", {})
 
 def parse_media_type(value: bytes) -> MediaType | None:
     """A Content-Type; None when it has no type and subtype."""
-    value = strip_comments(unfold(value)).lstrip()
+    value = _strip_comments(value)
     match = _MEDIA_TYPE.match(value)
     return match and MediaType(match[1].lower(), match[2].lower(), _parse_parameters(value, match.end()))
 
@@ -54,14 +58,14 @@ def parse_disposition(value: bytes) -> Disposition:
     """A Content-Disposition; its type is b"" when it has none."""
     if not value:
         return _NO_DISPOSITION
-    value = strip_comments(unfold(value)).lstrip()
+    value = _strip_comments(value)
     keyword = parse_keyword(value)
     return Disposition(keyword, _parse_parameters(value, len(keyword)))
 
 
 def parse_keyword(value: bytes) -> bytes:
     """The first token in lower case, such as the name of a transfer encoding; b"" when there is none."""
-    match = _KEYWORD.match(strip_comments(value).lstrip()) if value else None
+    match = _KEYWORD.match(strip_comments(value[:VALUE_LIMIT_OCTETS]).lstrip()) if value else None
     return match[0].lower() if match else b""
 
 
@@ -81,10 +85,26 @@ def parameter_octets(parameters: Parameters, name: bytes) -> bytes:
     return parameters.get(name, b"") if extended is None else _split_extended(extended)[1]
 
 
+def _strip_comments(value: bytes) -> bytes:
+    """The value unfolded, without comments. What is in parentheses in a file name is part of it, quoted or not."""
+    value = unfold(value[:VALUE_LIMIT_OCTETS])
+    if b"(" not in value:
+        return value
+    pieces: list[bytes] = []
+    position = 0
+    for match in _UNQUOTED_FILE_NAME.finditer(value):
+        pieces += strip_comments(value[position : match.start()]), match[0]
+        position = match.end()
+    return b"".join([*pieces, strip_comments(value[position:])]).lstrip()
+
+
 def _parse_parameters(value: bytes, start: int) -> Parameters:
     parameters: Parameters = {}
-    for name, quoted, token in _PARAMETER.findall(value, start):
-        parameters.setdefault(name.lower(), unquote(quoted) if quoted else token)
+    for name, quoted, unquoted in _PARAMETER.findall(value, start):
+        parameters.setdefault(name.lower(), unquote(quoted) if quoted else unquoted.rstrip())
+    charset = parameters.get(b"charset", b"").split(maxsplit=1)
+    if len(charset) > 1:  # a token: what follows it has lost its semicolon
+        parameters[b"charset"] = charset[0]
     return _join_continuations(parameters) if b"*" in value else parameters
 
 

@@ -18,7 +18,7 @@ MAX_DEPTH = 100
 MAX_PARTS = 10_000
 """Parts of a message, as Dovecot's. The last one takes the rest of its multipart."""
 
-HEADERS_LIMIT = 1_048_576
+HEADERS_LIMIT = 2 * HEADER_LIMIT
 """Octets of headers that are looked at in all parts together: a hostile one costs a microsecond an octet."""
 
 SEARCH_PASSES = 16
@@ -58,9 +58,11 @@ class _Scanner:
         self.header_room = HEADERS_LIMIT
         self.searchable = max(SEARCH_PASSES * len(raw), SEARCH_FLOOR)
 
-    def scan_part(self, start: int, end: int, depth: int, *, in_digest: bool = False) -> Node:
+    def scan_part(
+        self, start: int, end: int, depth: int, *, in_multipart: bool = False, in_digest: bool = False
+    ) -> Node:
         self.room -= 1
-        body = header_end(self.raw, start, end)
+        body = header_end(self.raw, start, end, in_multipart=in_multipart)
         header = self.raw[start : min(body, start + HEADER_LIMIT, start + self.header_room)]
         self.header_room -= len(header)
         node = Node(start, body, end, *read_header(header, in_digest=in_digest))
@@ -74,7 +76,8 @@ class _Scanner:
         in_digest = node.content.media_type == "multipart/digest"
         if node.content.boundary and self.may_open(node, depth):
             for start, end in self.part_spans(node.content.boundary, node.body, node.end):
-                node.children.append(self.scan_part(start, end, depth + 1, in_digest=in_digest))
+                part = self.scan_part(start, end, depth + 1, in_multipart=True, in_digest=in_digest)
+                node.children.append(part)
         if not node.children:
             node.content = retyped(node.fields, b"text/plain")
 

@@ -10,16 +10,20 @@ from relate_mailstore.mime.charsets import clean_value, decode_charset, decode_u
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.mime.transfer import decode_base64
 
+VALUE_LIMIT_OCTETS = 65_536
+"""Octets of a value that are decoded: more than MAX_TEXT characters take, in words of base64 or quoted-printable."""
+
 _WORD = re.compile(rb"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,60})?\?([BbQq])\?([^?]*)\?=")
 
 
 def decode_header(value: bytes) -> str:
     """The text of an unstructured value: unfolded, encoded words decoded, 8-bit octets as UTF-8, else Latin-1."""
-    return decode_words(unfold(value))
+    return decode_words(unfold(value[:VALUE_LIMIT_OCTETS]))
 
 
 def decode_words(value: bytes) -> str:
     """The text of an unfolded value, or of a phrase."""
+    value = value[:VALUE_LIMIT_OCTETS]
     if b"=?" not in value:
         return clean_value(decode_unlabelled(value))
     texts = [decode_charset(b"".join(octets), charset.decode("latin-1")) for charset, octets in _runs(value)]

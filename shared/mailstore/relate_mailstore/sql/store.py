@@ -65,7 +65,7 @@ from relate_mailstore.types import (
     TextPart,
 )
 
-INLINE_INDEX_OCTETS = 256 * 1024  # indexed in the loop: some milliseconds; more is done in a thread
+INLINE_INDEX_OCTETS = 8 * 1024  # indexed in the loop: some 10 ms for the worst header; more is done in a thread
 
 _PING = text("SELECT 1")
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_mailstore.mime import AddressStructure, decode_address, parse_addresses
+from relate_mailstore.mime import AddressStructure, decode_address, index_message, parse_addresses
 from relate_mailstore.mime.addresses import MAX_ADDRESSES
 from relate_mailstore.mime.correspondents import _read_any, _read_list, _read_plain
 from relate_mailstore.types import Address
@@ -68,7 +68,7 @@ LISTS = {
     b"a: b@c, d: e@f;": [
         (None, None, b"a", None),
         (None, None, b"b", b"c"),
-        (None, None, b"d:e", b"f"),  # groups do not nest
+        (b"d:", None, b"e", b"f"),  # groups do not nest
         END,
     ],
     # What is not allowed, and comes
@@ -87,7 +87,7 @@ LISTS = {
     b"@": [(None, None, b"", b"")],
     b"g:": [(None, None, b"g", None), END],
     b";": [],
-    b'"never closed <a@b>': [(None, None, b"never closed <a@b>", b"")],
+    b'"never closed <a@b>': [(b"never closed", None, b"a", b"b")],
     b"a@b; c@d": [(None, None, b"a", b"b"), (None, None, b"c", b"d")],
 }
 
@@ -95,6 +95,93 @@ LISTS = {
 @pytest.mark.parametrize(("value", "expected"), LISTS.items())
 def test_addresses_are_found(value: bytes, expected: list[tuple[bytes | None, ...]]) -> None:
     assert [tuple(structure) for structure in parse_addresses(value)] == expected
+
+
+BROKEN: dict[bytes, list[tuple[bytes | None, bytes | None, bytes | None]]] = {  # without routes
+    # Words that stand apart stay apart
+    b"Big Bug bb@bug.example": [(b"Big Bug", b"bb", b"bug.example")],
+    b"bb@bug.example Big Bug": [(b"Big Bug", b"bb", b"bug.example")],
+    b"tim@p.example con@p.example": [(None, b"tim", b"p.example"), (None, b"con", b"p.example")],
+    b"tim@p.example\r\n con@p.example": [(None, b"tim", b"p.example"), (None, b"con", b"p.example")],
+    b"Tim tim@p.example Con con@p.example": [(b"Tim", b"tim", b"p.example"), (b"Con", b"con", b"p.example")],
+    b"Tim <tim@p.example> Con <con@p.example>": [(b"Tim", b"tim", b"p.example"), (b"Con", b"con", b"p.example")],
+    b"<tim@p.example><con@p.example>": [(None, b"tim", b"p.example"), (None, b"con", b"p.example")],
+    b"<tim@p.example> con@p.example": [(None, b"tim", b"p.example"), (None, b"con", b"p.example")],
+    b"Tim <tim@p.example con@p.example>": [(b"Tim", b"tim", b"p.example"), (None, b"con", b"p.example")],
+    b"tim@p.example (Tim) con@p.example": [(b"Tim", b"tim", b"p.example"), (None, b"con", b"p.example")],
+    b"<john doe@x.example>": [(None, b"john doe", b"x.example")],
+    b"<john@x example>": [(None, b"john", b"x example")],
+    b"Goodz Inc. support@goodz.example": [(b"Goodz Inc.", b"support", b"goodz.example")],
+    b"bb@bug.example. Bob": [(b"Bob", b"bb", b"bug.example.")],
+    b"bob(Bob)smith@x.example": [(b"bob", b"smith", b"x.example")],
+    b"tim@p.example <tim@p.example>": [(b"tim@p.example", b"tim", b"p.example")],
+    b'"Bob" bob@x.example': [(b"Bob", b"bob", b"x.example")],
+    b"Bob <bob@x.example> Smith": [(b"Bob Smith", b"bob", b"x.example")],
+    b"bob @ x.example": [(None, b"bob", b"x.example")],
+    b"bob . smith @ x . example": [(None, b"bob.smith", b"x.example")],
+    b"mailto: bob@x.example": [(None, b"mailto", None), (None, b"bob", b"x.example"), (None, None, None)],
+    # One person, whose name has a comma in it
+    b"Doe, John <jd@ex.example>": [(b"Doe, John", b"jd", b"ex.example")],
+    b"Doe , John <jd@ex.example>": [(b"Doe, John", b"jd", b"ex.example")],
+    b"Doe, John jd@ex.example": [(b"Doe, John", b"jd", b"ex.example")],
+    b"Goodz, Inc. <s@goodz.example>": [(b"Goodz, Inc.", b"s", b"goodz.example")],
+    b"Doe, John, Jr. <jd@ex.example>": [(b"Doe, John, Jr.", b"jd", b"ex.example")],
+    b"Doe, John <jd@ex.example>, Roe, Jane <jr@ex.example>": [
+        (b"Doe, John", b"jd", b"ex.example"),
+        (b"Roe, Jane", b"jr", b"ex.example"),
+    ],
+    b"a@b.example, Doe, John <jd@ex.example>": [(None, b"a", b"b.example"), (b"Doe, John", b"jd", b"ex.example")],
+    b"Doe, <jd@ex.example>": [(b"Doe", b"jd", b"ex.example")],
+    b'"Doe", John <jd@ex.example>': [(b"Doe, John", b"jd", b"ex.example")],
+    b"=?utf-8?q?D=C3=B6?=, John <jd@ex.example>": [(b"=?utf-8?q?D=C3=B6?=, John", b"jd", b"ex.example")],
+    b"D\xc3\xb6, J\r\n <jd@ex.example>": [(b"D\xc3\xb6, J", b"jd", b"ex.example")],
+    b"G: Doe, John <jd@ex.example>;": [
+        (None, b"G", None),
+        (b"Doe, John", b"jd", b"ex.example"),
+        (None, None, None),
+    ],
+    b"john, mary, bob@x.example": [(None, b"john", b""), (None, b"mary", b""), (None, b"bob", b"x.example")],
+    b"john; Mary <m@x.example>": [(None, b"john", b""), (b"Mary", b"m", b"x.example")],
+    b"a, b": [(None, b"a", b""), (None, b"b", b"")],
+    # What is opened and never closed swallows nothing
+    b'"Tan Tanaka <dt@ex.example>': [(b"Tan Tanaka", b"dt", b"ex.example")],
+    b'Tan Tanaka" <dt@ex.example>': [(b"Tan Tanaka", b"dt", b"ex.example")],
+    b'"Tan" Tanaka" <dt@ex.example>': [(b"Tan Tanaka", b"dt", b"ex.example")],
+    b'"Tan, Dr. <dt@ex.example>': [(b"Tan, Dr.", b"dt", b"ex.example")],
+    b'"Tan <dt@ex.example>, Bob <bob@x.example>': [(b"Tan", b"dt", b"ex.example"), (b"Bob", b"bob", b"x.example")],
+    b'"Tan <dt@ex.example>, "Bob" <bob@x.example>': [(b"Tan", b"dt", b"ex.example"), (b"Bob", b"bob", b"x.example")],
+    b'a@b.example, "Tan <dt@ex.example>': [(None, b"a", b"b.example"), (b"Tan", b"dt", b"ex.example")],
+    b"Tan <dt@ex.example": [(b"Tan", b"dt", b"ex.example")],
+    b"Tan (at work <dt@ex.example>": [(b"Tan at work", b"dt", b"ex.example")],
+    b"Tan) <dt@ex.example>": [(b"Tan", b"dt", b"ex.example")],
+    b"(a (b) <dt@ex.example>": [(b"a b", b"dt", b"ex.example")],
+    b"[Tan <dt@ex.example>": [(b"[Tan", b"dt", b"ex.example")],
+    b"a@[192.0.2.1, b@c.example": [(None, b"a", b"[192.0.2.1"), (None, b"b", b"c.example")],
+    b'"Smith <s@x.example>, John" <a@b.example>': [(b"Smith <s@x.example>, John", b"a", b"b.example")],
+}
+
+
+@pytest.mark.parametrize(("value", "expected"), BROKEN.items())
+def test_no_address_is_made_up_and_none_is_lost(value: bytes, expected: list[tuple[bytes | None, ...]]) -> None:
+    assert [(name, mailbox, host) for name, _, mailbox, host in parse_addresses(value)] == expected
+
+
+tokens = st.lists(
+    st.sampled_from((b"a", b"b.c", b"d@e.example", b"<f@g.example>", b'"h', b'"', b",", b"(", b";")), max_size=12
+)
+
+
+@given(tokens)
+@settings(max_examples=300)
+def test_only_addresses_that_were_written_are_found(words: list[bytes]) -> None:
+    written = {(b"d", b"e.example"), (b"f", b"g.example")}
+    found = [(person.mailbox, person.host) for person in parse_addresses(b" ".join(words)) if person.host]
+    assert set(found) <= written
+
+
+def test_the_sender_is_the_first_with_a_domain() -> None:
+    assert index_message(b"From: Sales, sales@x.example\r\n\r\n").sender == Address("", "sales@x.example")
+    assert index_message(b"From: root\r\n\r\n").sender == Address("", "root")
 
 
 DECODED = [

@@ -1,11 +1,13 @@
 """Charsets and transfer encodings: every codec, every octet, nothing raised."""
 
+import quopri
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_mailstore.mime.charsets import _CODECS, clean_lines, clean_value, decode_charset
-from relate_mailstore.mime.transfer import decode_transfer
+from relate_mailstore.mime.charsets import _CODECS, clean_lines, clean_value, decode_charset, decode_unlabelled
+from relate_mailstore.mime.transfer import QuotedPrintableDecoder, decode_transfer
 
 
 @pytest.mark.parametrize("codec", sorted(set(_CODECS.values()) - {""}))
@@ -40,6 +42,102 @@ def test_every_codec_decodes_every_octet(codec: str) -> None:
 )
 def test_a_charset_is_known_by_its_names_in_mail(charset: str, octets: bytes, text: str) -> None:
     assert decode_charset(octets, charset) == text
+
+
+UNLABELLED = {
+    b"Rechnung f\xc3\xbcr M\xc3\xbcnchen und K\xc3": "Rechnung für München und K\ufffd",  # cut in the middle
+    b"\xd0\x9a\xd0\xb0\xd1\x80\xd1": "Кар\ufffd",
+    b"\xe2\x82\xac 5, \xe2\x82": "€ 5, \ufffd",
+    b"\xf0\x9f\x8e\x89 \xf0\x9f\x8e": "🎉 \ufffd",
+    b"\xbcr f\xc3\xbcr": "\ufffdr für",  # cut at the beginning
+    b"f\xc3\xbcr \xff M\xc3\xbcnchen": "für \ufffd München",  # a stray octet
+    b"f\xc3\xbcr \xfc": "für \ufffd",
+    b"\xc3\xa9\xc3 \xc3\xa9": "é\ufffd é",
+    b"gr\xc3\xbc\xc3\x9fe \xed\xa0\x80 \xc3\xbc": "grüße \ufffd\ufffd\ufffd ü",  # a surrogate
+    "ü\ufffdö".encode() + b"\xff": "ü\ufffdö\ufffd",
+    "日本語".encode()[:-1]: "日本\ufffd",
+    b"caf\xe9": "café",
+    b"Gr\xfc\xdfe": "Grüße",
+    b"\xe9t\xe9 \xe0 la carte": "été à la carte",
+    b"\xc4\xd6\xdc": "ÄÖÜ",
+    b"\xff\xfe": "ÿþ",
+    b"plain": "plain",
+    b"": "",
+}
+
+
+@pytest.mark.parametrize(("octets", "text"), UNLABELLED.items())
+@pytest.mark.parametrize("charset", ["", "us-ascii", "x-nobody-knows"])
+def test_one_octet_does_not_turn_utf_8_into_latin_1(octets: bytes, text: str, charset: str) -> None:
+    assert decode_unlabelled(octets) == text
+    assert decode_charset(octets, charset) == text
+
+
+@given(st.text("äöü€日本語Привет🎉", min_size=3, max_size=20))
+@settings(max_examples=200)
+def test_utf_8_that_is_cut_stays_utf_8(text: str) -> None:
+    assert decode_unlabelled(text.encode()[:-1]) == text[:-1] + "\ufffd"
+
+
+QUOTED_PRINTABLE = {
+    b"hello  \r\nyou": b"hello\r\nyou",  # RFC 2045 §6.7 (3)
+    b"hello\t \r\n": b"hello\r\n",
+    b"hello \nyou\t\n": b"hello\nyou\n",
+    b"  \r\n\t\r\n": b"\r\n\r\n",
+    b"hello =20\r\n": b"hello  \r\n",
+    b"hello  ": b"hello",
+    b"a b\tc": b"a b\tc",
+    b"soft= \t\r\nbreak": b"softbreak",  # RFC 2045 §6.7 (5)
+    b"soft=\r\nbreak": b"softbreak",
+    b"soft=\nbreak": b"softbreak",
+    b"soft =\r\nbreak": b"soft break",
+    b"soft= ": b"soft",
+    b"soft=": b"soft",
+    b"soft=\r\n": b"soft",
+    b"=e9=E9=c3=A9": b"\xe9\xe9\xc3\xa9",
+    b"a=zz=4": b"a=zz=4",
+    b"a==41": b"a=A",
+    b"a===\r\nb": b"a==b",
+    b"a=\rb\nc": b"a=\rb\nc",
+    b"a= b": b"a= b",
+    b"http://a/?b=c&d=": b"http://a/?b=c&d",
+    b"a=0D=0A": b"a\r\n",
+    b"\xff=\xff": b"\xff=\xff",
+    b"a \r b": b"a \r b",
+}
+
+
+@pytest.mark.parametrize(("encoded", "octets"), QUOTED_PRINTABLE.items())
+def test_quoted_printable_is_decoded_as_rfc_2045_says(encoded: bytes, octets: bytes) -> None:
+    assert decode_transfer(encoded, "quoted-printable") == octets
+
+
+pieces = st.lists(
+    st.sampled_from((b"=", b"4", b"1", b"g", b" ", b"\t", b"\r", b"\n", b"\r\n", b" " * 9, b"x")), max_size=20
+)
+
+
+@given(pieces)
+@settings(max_examples=300)
+def test_quoted_printable_is_the_same_however_it_is_cut(pieces: list[bytes]) -> None:
+    decoder = QuotedPrintableDecoder()
+    decoded = [decoder.decode(piece) for piece in pieces]
+    assert b"".join([*decoded, decoder.finish()]) == decode_transfer(b"".join(pieces), "quoted-printable")
+
+
+@given(st.binary(max_size=300))
+@settings(max_examples=100)
+def test_what_was_encoded_comes_back(octets: bytes) -> None:
+    encoded = quopri.encodestring(octets, quotetabs=True)
+    assert decode_transfer(encoded, "quoted-printable") == octets
+
+
+@pytest.mark.parametrize("encoded", [b" " * 3_000_000, b"=" * 3_000_000, b" \t" * 1_000_000 + b"x", b"=\r" * 1_000_000])
+def test_large_runs_are_decoded_piece_by_piece(encoded: bytes) -> None:
+    """Each would take minutes if what is held back were put together again with each piece."""
+    decoder = QuotedPrintableDecoder()
+    decoded = [decoder.decode(encoded[at : at + 1_000]) for at in range(0, len(encoded), 1_000)]
+    assert b"".join([*decoded, decoder.finish()]) == decode_transfer(encoded, "quoted-printable")
 
 
 @pytest.mark.parametrize(

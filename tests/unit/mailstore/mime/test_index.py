@@ -193,7 +193,11 @@ ATTACHMENTS = {
     "a raw 8-bit name": (b'Content-Disposition: attachment; filename="\xe2\x82\xac"\n', "€", True),
     "a type that is not shown": (b"Content-Type: application/pdf\n", "", True),
     "an inline picture": (b"Content-Type: image/png\nContent-Disposition: inline\n", "", False),
-    "a picture of the HTML": (b"Content-Type: image/png; name=a.png\nContent-ID: <a@b>\n", "a.png", False),
+    "a picture with an id that nothing refers to": (
+        b"Content-Type: image/png; name=a.png\nContent-ID: <a@b>\n",
+        "a.png",
+        True,
+    ),
     "a report": (b"Content-Type: message/delivery-status\n", "", False),
     "another's mail": (b"Content-Type: message/rfc822\nContent-Disposition: attachment\n", "", True),
 }

@@ -3,6 +3,7 @@
 import pytest
 
 from relate_mailstore.mime.parameters import (
+    VALUE_LIMIT_OCTETS,
     MediaType,
     parameter_octets,
     parameter_text,
@@ -104,12 +105,60 @@ def test_a_boundary_may_be_extended(value: bytes) -> None:
         (b"INLINE", b"inline", {}),
         (b'attachment; filename=genome.jpeg;\r\n modification-date="Wed, 12 Feb 1997 16:29:51 -0500"', b"attachment",
          {b"filename": b"genome.jpeg", b"modification-date": b"Wed, 12 Feb 1997 16:29:51 -0500"}),  # RFC 2183 §3
-        (b"attachment (a); filename=(b) c", b"attachment", {b"filename": b"c"}),
+        (b"attachment (a); filename=b (c)", b"attachment", {b"filename": b"b (c)"}),
         (b"; filename=a", b"", {b"filename": b"a"}),
     ],
 )  # fmt: skip
 def test_dispositions_are_parsed(value: bytes, kind: bytes, parameters: dict[bytes, bytes]) -> None:
     assert parse_disposition(value) == (kind, parameters)
+
+
+UNQUOTED = {
+    b"attachment; filename=Vietnam Airline.pdf; size=5": b"Vietnam Airline.pdf",
+    b"attachment; filename=Vietnam Airline.pdf": b"Vietnam Airline.pdf",
+    b"attachment; filename=Vietnam Airline.pdf ;": b"Vietnam Airline.pdf",
+    b"attachment; filename=  Vietnam   Airline.pdf": b"Vietnam   Airline.pdf",
+    b"attachment; filename=Vietnam\r\n Airline.pdf; x=y": b"Vietnam Airline.pdf",
+    b"attachment; FileName = Vietnam Airline.pdf": b"Vietnam Airline.pdf",
+    b"attachment; x=y z; filename=a b c d.pdf": b"a b c d.pdf",
+    b"attachment; filename=Report (1).pdf; x=y": b"Report (1).pdf",
+    b"attachment; filename=(1) Report.pdf": b"(1) Report.pdf",
+    b"attachment (a; b); filename=Report (1).pdf": b"Report (1).pdf",
+    b"attachment; filename=a, b & c = d.pdf": b"a, b & c = d.pdf",
+    b"attachment; filename=it's \xc3\xbc [x] <y>.pdf": b"it's \xc3\xbc [x] <y>.pdf",
+    b'attachment; filename=a "b" c.pdf; size=5': b'a "b" c.pdf',
+    b'attachment; filename="never closed.pdf; size=5': b"never closed.pdf",
+    b'attachment; filename="quoted; name (1).pdf"; size=5': b"quoted; name (1).pdf",
+    b"attachment; filename==?utf-8?q?a_b?= =?utf-8?q?c?=.pdf": b"=?utf-8?q?a_b?= =?utf-8?q?c?=.pdf",
+    b"attachment; filename=; size=5": b"",
+}
+
+
+@pytest.mark.parametrize(("value", "filename"), UNQUOTED.items())
+def test_a_file_name_without_quotes_goes_to_the_semicolon(value: bytes, filename: bytes) -> None:
+    parameters = parse_disposition(value).parameters
+    assert parameters[b"filename"] == filename
+    assert parameters.get(b"size", b"5") == b"5"
+
+
+@pytest.mark.parametrize(
+    ("value", "charset"),
+    [
+        (b"text/plain; charset=utf-8 format=flowed", b"utf-8"),
+        (b"text/plain; charset=utf-8 (Unicode); format=flowed", b"utf-8"),
+        (b'text/plain; charset="utf-8" format=flowed', b"utf-8"),
+        (b"text/plain; charset=", b""),
+    ],
+)
+def test_a_charset_is_one_word(value: bytes, charset: bytes) -> None:
+    media_type = parse_media_type(value)
+    assert media_type
+    assert media_type.parameters[b"charset"] == charset
+
+
+def test_only_so_much_of_a_value_is_looked_at() -> None:
+    value = b"attachment; x=" + b"y" * VALUE_LIMIT_OCTETS + b"; filename=a"
+    assert list(parse_disposition(value).parameters) == [b"x"]
 
 
 @pytest.mark.parametrize(

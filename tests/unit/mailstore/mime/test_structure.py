@@ -1,10 +1,11 @@
 """BODYSTRUCTURE and BODY as RFC 9051 §7.5.2 asks for them."""
 
 import pytest
+from hypothesis import given, settings
 
 from relate_mailstore.mime import index_message, without_extensions
-from tests.unit.mailstore.mime.imap_lists import check_body, read_list
-from tests.unit.mailstore.mime.messages import RFC_9051, crlf
+from tests.unit.mailstore.mime.imap_lists import Item, check_body, read_list
+from tests.unit.mailstore.mime.messages import RFC_9051, crlf, damaged_messages, messages
 
 DIFF = crlf("""\
 Content-Type: multipart/mixed; boundary=b
@@ -150,3 +151,41 @@ def test_a_body_keeps_literals_that_look_like_structure() -> None:
     assert without_extensions(index_message(raw).bodystructure) == (
         b'("image" "png" ("name" {5}\r\n\xff) (") NIL ") \\"(" "7bit" 4)'
     )
+
+
+def without(body: Item) -> Item:
+    """The list that a BODY is, out of that of a BODYSTRUCTURE, by another way."""
+    assert isinstance(body, list)
+    if isinstance(body[0], list):
+        parts = [part for part in body if isinstance(part, list)][: multiparts_length(body)]
+        return [*map(without, parts), body[len(parts)]]
+    if body[0] == b"message" and body[1] in (b"rfc822", b"global"):
+        return [*body[:8], without(body[8]), body[9]]
+    return body[: 8 if body[0] == b"text" else 7]
+
+
+def multiparts_length(body: list[Item]) -> int:
+    return next(place for place, member in enumerate(body) if not isinstance(member, list))
+
+
+@given(messages | damaged_messages)
+@settings(max_examples=200)
+def test_a_body_is_the_structure_without_extensions_whatever_the_message(raw: bytes) -> None:
+    bodystructure = index_message(raw).bodystructure
+    assert read_list(without_extensions(bodystructure)) == without(read_list(bodystructure))
+
+
+PARTS = {
+    "plain": b"\r\n\r\nx\r\n",
+    "literals": b"\r\nContent-Type: a/b; x=\xff; y=\xfe\r\nContent-ID: \xff\r\n\r\nx\r\n",
+    "messages": b"\r\nContent-Type: message/rfc822\r\n\r\nSubject: \xff\r\nTo: a@b, c: d@e;\r\n\r\nx\r\n",
+    "all that there is": b"\r\n" + EVERY_FIELD.replace(b"\n", b"\r\n") + b"\r\nx\r\n",
+    "what looks like structure": b'\r\nContent-Type: a/b; x="(\\"text\\" NIL)"\r\nContent-ID: ") NIL ("\r\n\r\nx\r\n',
+}
+
+
+@pytest.mark.parametrize("part", PARTS.values(), ids=PARTS.keys())
+def test_the_body_of_very_many_parts(part: bytes) -> None:
+    raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + (b"--b" + part) * 3_000 + b"--b--"
+    bodystructure = index_message(raw).bodystructure
+    assert read_list(without_extensions(bodystructure)) == without(read_list(bodystructure))
