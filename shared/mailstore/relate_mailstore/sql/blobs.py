@@ -7,6 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from functools import partial
 
+import structlog
 from sqlalchemy import and_, bindparam, select
 
 from relate_mailstore.errors import MessageNotFound
@@ -29,6 +30,8 @@ _OPEN = (
     .where(messages.c.account_id == bindparam("account_id"), one_of(messages.c.id, ids("message_ids")))
 )
 _PART = select(blobs.c.octets).where(blobs.c.id == bindparam("message_id"), blobs.c.part == bindparam("part"))
+
+_log = structlog.get_logger(__name__)
 
 Key = tuple[AccountId, MessageId]
 Fetched = Mapping[MessageId, RawMessage]
@@ -188,8 +191,8 @@ class Blobs:
         for key in keys:
             if self._coming.get(key) is task:
                 del self._coming[key]
-        if not task.cancelled():
-            task.exception()  # is for whoever asks again
+        if not task.cancelled() and (error := task.exception()):  # a reader of these asks again, and is told
+            _log.debug("prefetch.failed", exc_info=error)
 
     async def _fetch(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Fetched:
         removals = self._kept.removals
