@@ -218,17 +218,30 @@ class SqlMailStore:
         mailbox: str,
         messages: Sequence[Incoming],
         replaces: tuple[MailboxId, int] | None = None,
+        quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox; a single one shares the commit of the deliveries that wait beside it."""
-        accepted = [await self._accept(account_id, mailbox, incoming) for incoming in messages]
-        if replaces is None and len(accepted) == 1:
-            receipt = await self._commits.deliver(accepted[0])
+        if replaces is None and len(messages) == 1:
+            accepted = await self._accept(account_id, mailbox, messages[0], quota)
+            receipt = await self._commits.deliver(accepted)
             return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
-        return await self._change(partial(transfers.append, account_id=account_id, batch=accepted, replaces=replaces))
+        batch = [await self._accept(account_id, mailbox, incoming) for incoming in messages]
+        return await self._change(partial(
+            transfers.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota
+        ))
 
-    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def copy(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        target: str,
+        quota: int | None = None,
+    ) -> Copied:
         """Enter messages into another mailbox too."""
-        work = partial(transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target)
+        work = partial(
+            transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target, quota=quota
+        )
         return await self._change(work)
 
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
@@ -338,8 +351,10 @@ class SqlMailStore:
             return index_row(self._index(raw), message_id)
         return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
 
-    async def _accept(self, account_id: AccountId, mailbox: str, incoming: Incoming) -> Accepted:
-        to = Destination(account_id, mailbox, incoming.flags, incoming.keywords)
+    async def _accept(
+        self, account_id: AccountId, mailbox: str, incoming: Incoming, quota: int | None = None
+    ) -> Accepted:
+        to = Destination(account_id, mailbox, incoming.flags, incoming.keywords, quota)
         delivery = Delivery(incoming.raw, (to,), incoming.internal_date, incoming.origin)
         message_id = next(self._message_ids)
         return Accepted(delivery, message_id, await self._describe(incoming.raw, message_id))
