@@ -193,9 +193,7 @@ async def test_the_last_two_entries_of_a_message_removed_at_once_leave_nothing_t
         assert await read(reader, alice, [receipt.message_id]) == [True]
         (_, in_inbox), (_, in_sent) = receipt.entered
         async with heard_of(reader, other, alice):
-            await asyncio.gather(
-                reader.expunge(alice, inbox.id, [in_inbox]), other.expunge(alice, sent.id, [in_sent])
-            )
+            await asyncio.gather(reader.expunge(alice, inbox.id, [in_inbox]), other.expunge(alice, sent.id, [in_sent]))
         assert await read(reader, alice, [receipt.message_id]) == [False]
 
 

@@ -23,8 +23,7 @@ async def refused(asked: Awaitable[object]) -> bool:
     try:
         await asked
     except OverQuota as error:
-        assert error.temporary
-        return True
+        return error.temporary
     return False
 
 

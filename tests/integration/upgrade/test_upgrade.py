@@ -115,9 +115,7 @@ async def test_of_processes_that_start_at_once_one_migrates_and_the_others_wait_
         for _ in range(PROCESSES)
     ]
     lines = [f"{0 if number else 40} {old.url}\n".encode() for number in range(PROCESSES)]
-    answers = await asyncio.gather(
-        *(process.communicate(line) for process, line in zip(processes, lines, strict=True))
-    )
+    answers = await asyncio.gather(*(process.communicate(line) for process, line in zip(processes, lines, strict=True)))
     outcomes = [stdout.decode().strip() for stdout, _ in answers]
     assert outcomes[0] in {KILLED, DONE}
     assert outcomes[1:] == [DONE] * (PROCESSES - 1)

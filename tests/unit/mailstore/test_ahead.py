@@ -62,11 +62,11 @@ def test_what_is_prefetched_is_there_and_comes_after_whatever_happens_to_the_mai
     steps: list[tuple[int, set[int], int]],
 ) -> None:
     mailbox, ahead, uid = entries(*[AHEAD_OCTETS // 20] * 90), Ahead(), 90
-    for last, expunged, arrived in steps:
+    for place, expunged, arrived in steps:
         mailbox = [entry for number, entry in enumerate(mailbox, 1) if number not in expunged or len(mailbox) < 9]
         mailbox += [entry._replace(uid=uid + more) for more, entry in enumerate(mailbox[:arrived], 1)]
         uid += arrived
-        last = min(last, len(mailbox))
+        last = min(place, len(mailbox))
         wanted = ahead.after(mailbox, last)
         assert all(last < number <= len(mailbox) for number in wanted)
 

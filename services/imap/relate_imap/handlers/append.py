@@ -25,9 +25,9 @@ async def on_replace(conversation: Conversation, command: Replace) -> Answer:
     """The new message is there before the client hears that the old one is gone (RFC 8508 §3.3)."""
     store, view = conversation.context.store, conversation.writable
     message = _incoming(conversation, command.message)
-    replaced = view.snapshot.mailbox.id, _uid(conversation, command)
+    replaced, quota = (view.snapshot.mailbox.id, _uid(conversation, command)), quota_of(conversation)
     try:
-        appended = await store.append(conversation.account, command.mailbox, [message], replaced, quota_of(conversation))
+        appended = await store.append(conversation.account, command.mailbox, [message], replaced, quota)
     except MailboxNotFound:
         raise TRY_CREATE from None
     return ok("Replaced", untagged=f"* OK [{_append_uid(appended)}] Replacement\r\n".encode())

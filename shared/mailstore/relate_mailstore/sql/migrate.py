@@ -1,7 +1,8 @@
 """Brings a database to the newest schema. Any number of processes may do so at once: they take turns under a lock.
 
 All revisions that are missing are one transaction, on SQLite too: a process that is killed leaves the schema and the
-mail as they were, and the next one begins again. A revision is a file `NNNN_name.py` of the migrations with revision "NNNN"; they form one line, over all packages.
+mail as they were, and the next one begins again. A revision is a file `NNNN_name.py` of the migrations with revision
+"NNNN"; they form one line, over all packages.
 """
 
 from pathlib import Path

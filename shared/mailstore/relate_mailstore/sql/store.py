@@ -226,9 +226,9 @@ class SqlMailStore:
             receipt = await self._commits.deliver(accepted)
             return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
         batch = [await self._accept(account_id, mailbox, incoming) for incoming in messages]
-        return await self._change(partial(
-            transfers.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota
-        ))
+        return await self._change(
+            partial(transfers.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
+        )
 
     async def copy(
         self,

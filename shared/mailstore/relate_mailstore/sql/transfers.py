@@ -57,6 +57,7 @@ def copy(
     mailbox_id: MailboxId,
     uids: Collection[int],
     target: str,
+    *,
     quota: int | None,
 ) -> Done[Copied]:
     """Enter messages into another mailbox, too. Raises MailboxNotFound, OverQuota."""

@@ -115,9 +115,7 @@ async def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
     assert metadata.tables.keys() <= tables
 
 
-async def test_a_process_waits_for_as_long_as_another_migrates(
-    empty_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_process_waits_for_as_long_as_another_migrates(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     monkeypatch.setattr(engine_module, "LOCK_SECONDS", 0.05)
     waits = asyncio.Event()
