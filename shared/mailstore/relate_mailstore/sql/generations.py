@@ -3,47 +3,51 @@
 A message never changes, but any process may remove it. Contents are cached under their account's generation, and a new
 generation evicts all of them. A process that hears of every removal evicts the messages that notices name, and keeps
 the generation. Where it may have missed one (it was not listening, or SQLite's file has changed) it asks the database
-how many UIDs were expunged from each mailbox of the account, and begins a new generation if any have been since.
+for the account's counts of removals, and begins a new generation where they have changed.
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from sqlalchemy import bindparam, select
 
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.mailboxes import Step
-from relate_mailstore.sql.schema import mailboxes
+from relate_mailstore.sql.schema import mailboxes, namespaces
 from relate_mailstore.types import AccountId, MailboxId
 
 MAX_ACCOUNTS = 20_000  # whose generation a process knows: some 10 MB; of any other it has no contents cached
 
-# All UIDs that were given out, but for those that still are entries.
-_EXPUNGED = select(mailboxes.c.id, mailboxes.c.uid_next - 1 - mailboxes.c.messages).where(
-    mailboxes.c.account_id == bindparam("account_id")
+# All UIDs that were given out, but for those that still are entries; and the newest UIDVALIDITY of the account.
+_COUNT = (
+    select(mailboxes.c.id, mailboxes.c.uid_next - 1 - mailboxes.c.messages, namespaces.c.uid_validity)
+    .outerjoin(namespaces, namespaces.c.account_id == mailboxes.c.account_id)
+    .where(mailboxes.c.account_id == bindparam("account_id"))
 )
+
+
+class Counts(NamedTuple):
+    """Of an account, at one moment. As long as they are the same, no mailbox was created, no message removed."""
+
+    expunged: dict[MailboxId, int]  # UIDs
+    uid_validity: int | None  # the newest, which every new mailbox raises
 
 
 class Generation:
     """A part of the keys of caches, compared by identity, for one account.
 
-    It is confirmed as of `epoch` (see `heard`). `expunged` counts the expunged UIDs of each mailbox then, None where
-    that was not asked for. `removals` counts the evictions of single messages since the generation began.
+    It is confirmed as of `epoch` (see `heard`), with the `counts` of a moment since it began, None where they were not
+    asked for. `removals` counts the evictions of single messages since the generation began.
     """
 
-    __slots__ = ("account_id", "epoch", "expunged", "removals")
+    __slots__ = ("account_id", "counts", "epoch", "removals")
 
-    def __init__(self, account_id: AccountId, epoch: object, expunged: dict[MailboxId, int] | None = None) -> None:
+    def __init__(self, account_id: AccountId, epoch: object, counts: Counts | None = None) -> None:
         self.account_id = account_id
         self.epoch = epoch
-        self.expunged = expunged
+        self.counts = counts
         self.removals = 0
-
-    def has_lost_none(self, expunged: Mapping[MailboxId, int]) -> bool:
-        """Whether nothing was expunged up to the moment of these counts."""
-        if self.expunged is None:
-            return False
-        return all(expunged.get(mailbox_id) == count for mailbox_id, count in self.expunged.items())
 
 
 class Generations:
@@ -69,14 +73,13 @@ class Generations:
         if known.epoch is not None and known.epoch == self._epoch():
             return known
         epoch = self._latest_epoch()  # before the counts: what is expunged after them belongs to a later epoch
-        rows = await self._database.glance(_EXPUNGED, {"account_id": account_id})
-        expunged: dict[MailboxId, int] = dict(rows)
+        counts = await self._count(account_id)
         current = self._current.get(account_id)
         if current is not known:  # it expired meanwhile, and another may have begun
-            return current or self._begin(Generation(account_id, epoch, expunged))
-        if not known.has_lost_none(expunged):
-            return self._begin(Generation(account_id, epoch, expunged))
-        known.epoch, known.expunged = epoch, expunged
+            return current or self._begin(Generation(account_id, epoch, counts))
+        if known.counts != counts:
+            return self._begin(Generation(account_id, epoch, counts))
+        known.epoch = epoch
         return known
 
     def current(self, account_id: AccountId) -> Generation | None:
@@ -91,11 +94,16 @@ class Generations:
         """This process committed these steps, and evicts what they removed: the counts need not tell of it."""
         for step in steps:
             generation = self._current.get(step.mailbox.account_id)
-            if generation is None or generation.expunged is None or not step.gone:
+            if generation is None or generation.counts is None or not step.gone:
                 continue
-            before = step.mailbox.uid_next - 1 - step.mailbox.messages
-            if generation.expunged.get(step.mailbox.id) == before:  # else another process's removal was missed
-                generation.expunged[step.mailbox.id] = before + len(step.gone)
+            expunged, before = generation.counts.expunged, step.mailbox.uid_next - 1 - step.mailbox.messages
+            if expunged.get(step.mailbox.id) == before:  # else another process's removal was missed
+                expunged[step.mailbox.id] = before + len(step.gone)
+
+    async def _count(self, account_id: AccountId) -> Counts:
+        rows = await self._database.glance(_COUNT, {"account_id": account_id})
+        expunged = {MailboxId(mailbox_id): count for mailbox_id, count, _ in rows}
+        return Counts(expunged, rows[0][2] if rows else None)
 
     def _begin(self, generation: Generation) -> Generation:
         self._current[generation.account_id] = generation

@@ -8,7 +8,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.sql import generations
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MessageId
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -94,6 +94,23 @@ async def test_a_removal_while_nothing_is_heard_is_seen_at_once_and_after(postgr
         async with asyncio.timeout(PATIENCE):
             await reconnected.wait()
         assert await read(store, alice, ids) == [False, False, True]
+
+
+@pytest.mark.postgres
+async def test_a_mailbox_that_was_created_and_deleted_since_the_last_query_is_not_missed(
+    postgres_url: str, alice: AccountId
+) -> None:
+    async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
+        ids = await fill(store, alice)
+        await store.create_mailbox(alice, "New")
+        ids += [(await store.deliver(delivery(Destination(alice, "New")))).message_id]
+        assert await read(store, alice, ids) == [True] * 4
+        assert store._side is not None
+        assert store._side._connection is not None
+        store._side._connection.terminate()
+        await asyncio.sleep(0)
+        await other.delete_mailbox(alice, "New")
+        assert await read(store, alice, ids) == [True] * 3 + [False]
 
 
 @pytest.mark.postgres
