@@ -59,6 +59,18 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[MailStore]:
             yield store
 
 
+@pytest.fixture(params=[MEMORY, *SQL])
+async def stores(request: pytest.FixtureRequest) -> AsyncIterator[tuple[MailStore, MailStore]]:
+    """Two stores with the same mail, as two processes have them; in memory, a process knows its own store only."""
+    if request.param == MEMORY:
+        store = MemoryMailStore()
+        yield store, store
+    else:
+        url = request.getfixturevalue(FIXTURES[request.param])
+        async with opened(url) as one, opened(url) as other:
+            yield one, other
+
+
 @pytest.fixture
 def alice() -> AccountId:
     return new_account()

@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import overload
 
 from relate_imap.sequences import STAR, SequenceSet, resolve
-from relate_mailstore.ahead import Ahead
+from relate_mailstore.ahead import Ahead, prefetch
 from relate_mailstore.entries import Entries, Turn
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
@@ -70,7 +70,7 @@ class View:
         self._entries = snapshot.entries
         self.read_only = read_only
         self.first_recent = first_recent
-        self._read = 0  # the number of the message that was read last
+        self._read = 0  # the UID of the message that was read last
         self._ahead = Ahead()
         self._flags: tuple[Entries | None, bytes] = None, b""
         self._told: dict[int, int] = {}  # modseqs by UID: what the client knows beyond `entries`, of its own STOREs
@@ -142,9 +142,11 @@ class View:
         """How many messages are \\Recent."""
         return len(self._entries) - self._entries.place(self.first_recent)
 
+    @prefetch
     def upcoming(self, first: int, last: int) -> Sequence[Numbered]:
-        """What is worth fetching while the client is sent these: who reads in order will go on."""
-        in_order, self._read = first == self._read + 1, last
+        """The messages to prefetch while the client is sent these: one that reads in order will go on."""
+        in_order = first == self._entries.place(self._read + 1) + 1
+        self._read = self._entries[last - 1].uid
         numbers = self._ahead.after(self._entries, last) if in_order else range(0)
         return Run(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
 

@@ -6,7 +6,7 @@ store before QUIT.
 
 from collections.abc import Iterator, Sequence
 
-from relate_mailstore.ahead import Ahead
+from relate_mailstore.ahead import Ahead, prefetch
 from relate_mailstore.types import Entry, Flag, MessageId, Snapshot
 
 SEEN = int(Flag.SEEN)  # an enum's "&" costs more than the rest of a look at an entry
@@ -70,8 +70,9 @@ class Maildrop:
         """The unique-id of RFC 1939 §7: never used again, and the same in every session."""
         return f"{self._uid_validity}.{entry.uid}"
 
+    @prefetch
     def upcoming(self, number: int) -> Sequence[MessageId]:
-        """The messages to be fetched while this one is sent: a client that takes its mail asks for it in order."""
+        """The messages to prefetch while this one is sent: a client that takes its mail asks for it in order."""
         return [self._entries[ahead - 1].message_id for ahead in self._ahead.after(self._entries, number)]
 
     # --- marks

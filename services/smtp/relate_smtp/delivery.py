@@ -47,6 +47,11 @@ class Envelope:
         return self.mail.body == "BINARYMIME"
 
     @property
+    def has_several_accounts(self) -> bool:
+        """Whether the recipients are more than one account, however many addresses name it."""
+        return len({accepted.recipient.user_id for accepted in self.recipients}) > 1
+
+    @property
     def size(self) -> int:
         """Octets in all chunks."""
         return self._chunks.tell()
@@ -67,8 +72,8 @@ class Envelope:
 
 def prepare_delivery(envelope: Envelope, message: bytes) -> Delivery:
     """What the store is given: the message, and each account once, even if it was named by two addresses."""
-    accounts = dict.fromkeys([accepted.recipient.user_id for accepted in envelope.recipients])
-    return Delivery(message, tuple([Destination(AccountId(account)) for account in accounts]))
+    quotas = {accepted.recipient.user_id: accepted.recipient.quota for accepted in envelope.recipients}
+    return Delivery(message, tuple([Destination(AccountId(user), quota=quota) for user, quota in quotas.items()]))
 
 
 def has_looped(content: bytes) -> bool:

@@ -143,6 +143,11 @@ def farewell(server_name: str, reason: Farewell) -> bytes:
     return f"{_FAREWELLS[reason].format(server_name)}\r\n".encode()
 
 
+def over_quota(*, temporary: bool) -> Reply:
+    """A recipient has no room for the message: not now, or not ever as the message exceeds the whole quota."""
+    return MAILBOX_FULL if temporary else EXCEEDS_MAILBOX
+
+
 def chunk_taken(octets: int) -> Reply:
     """The answer to a BDAT that is not the last."""
     return _reply(f"250 2.0.0 {octets} octets received")

@@ -53,7 +53,7 @@ class Transaction:
         try:
             await self._check_quota(recipient)
         except OverQuota as error:
-            return replies.MAILBOX_FULL if error.temporary else replies.EXCEEDS_MAILBOX
+            return replies.over_quota(temporary=error.temporary)
         self._envelope.recipients.append(Accepted(command, recipient))
         self.state = State.RCPT
         return replies.RECIPIENT_OK
@@ -84,10 +84,10 @@ class Transaction:
         return command.recipient
 
     async def _check_quota(self, recipient: Recipient) -> None:
-        """With the size as declared: a message that is longer is let through, and the next one is not."""
+        """With the size as declared, at least an octet: what the message really has is counted when it is stored."""
         if recipient.quota is not None:
-            account = AccountId(recipient.user_id)
-            await self._context.store.check_quota(account, self._envelope.mail.size, recipient.quota)
+            account, octets = AccountId(recipient.user_id), max(1, self._envelope.mail.size)
+            await self._context.store.check_quota(account, octets, recipient.quota)
 
     async def _receive(self, content: Frame) -> Reply:
         """The content has come: refuse it, or make it durable."""
@@ -98,6 +98,9 @@ class Transaction:
             if has_looped(content.octets):
                 return replies.LOOP
             receipt = await self._context.store.deliver(self._delivery(content.octets))
+        except OverQuota as error:
+            # One reply is for all recipients. The sender of several tries again, and is then told at each RCPT.
+            return replies.over_quota(temporary=error.temporary or self._envelope.has_several_accounts)
         finally:
             self.state = State.READY
         return replies.accepted(receipt, self._context.clock() - began, self._linked(content.octets))

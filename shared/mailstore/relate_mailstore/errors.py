@@ -16,6 +16,10 @@ class StoreUnavailable(StoreError):
     temporary = True
 
 
+class StoreBusy(StoreUnavailable):
+    """Another process held a lock for longer than this one waits."""
+
+
 class StoreFull(StoreUnavailable):
     """The database's disk has no room for this."""
 

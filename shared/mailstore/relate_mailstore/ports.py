@@ -64,11 +64,15 @@ class MailStore(Protocol):
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Store a message and enter it for every destination; returns when that is durable.
 
-        An account without mailboxes is provisioned. Raises MailboxNotFound for any other missing mailbox.
+        An account without mailboxes is provisioned. Raises MailboxNotFound for any other missing mailbox, OverQuota
+        where any of the accounts would hold more than the quota of its destination; nothing is stored then.
         """
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
-        """Raise OverQuota unless `octets` more fit under `quota` octets (None = no limit)."""
+        """Raise OverQuota unless `octets` more seem to fit under `quota` octets (None = no limit).
+
+        For a refusal before the content is sent: what others store meanwhile is counted by `deliver`.
+        """
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
         """One mailbox by name (INBOX in any case). Raises MailboxNotFound."""
@@ -123,14 +127,26 @@ class MailStore(Protocol):
         mailbox: str,
         messages: Sequence[Incoming],
         replaces: tuple[MailboxId, int] | None = None,
+        quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox, all or none; and in the same transaction expunge the entry they replace.
 
-        Raises MailboxNotFound, and MessageNotFound when what is to be replaced is not there.
+        Raises MailboxNotFound, MessageNotFound when what is to be replaced is not there, and OverQuota where the
+        account would grow beyond `quota` octets.
         """
 
-    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
-        """Enter messages into another mailbox too, with their flags and internal dates. Raises MailboxNotFound."""
+    async def copy(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        target: str,
+        quota: int | None = None,
+    ) -> Copied:
+        """Enter messages into another mailbox too, with their flags and internal dates.
+
+        Raises MailboxNotFound, and OverQuota where the account would grow beyond `quota` octets.
+        """
 
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
         """`copy`, and expunge, in one transaction (RFC 6851). Raises MailboxNotFound."""

@@ -3,14 +3,17 @@
 import re
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 from uuid import UUID
 
-from relate_mailstore.errors import MailboxFull
+from relate_mailstore.errors import MailboxFull, OverQuota
 from relate_mailstore.types import (
     INBOX,
+    AccountId,
     Address,
+    Delivery,
     Entry,
     FlagChange,
     Listed,
@@ -41,6 +44,18 @@ _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
 def canonical_name(name: str) -> str:
     """The name under which a mailbox is kept: INBOX is one in any case (RFC 9051 §5.1), all others are as they are."""
     return INBOX if name.lower() == INBOX.lower() else name
+
+
+def expect_room(held: int, more: int, quota: int | None) -> None:
+    """Raise OverQuota where an account that holds `held` octets would grow by `more` beyond its quota."""
+    if quota is not None and 0 < more > quota - held:
+        raise OverQuota(f"{more} octets exceed a quota of {quota} with {held} in use", temporary=more <= quota)
+
+
+def octets_by_account(delivery: Delivery) -> Mapping[AccountId, int]:
+    """By how many octets a delivery lets each account grow: a message counts in every mailbox that it is entered in."""
+    entries = Counter(to.account_id for to in delivery.destinations)
+    return {account_id: count * len(delivery.raw) for account_id, count in entries.items()}
 
 
 def other_than_inbox(name: str) -> str:

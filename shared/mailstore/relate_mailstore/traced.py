@@ -152,18 +152,26 @@ class TracedMailStore:
         mailbox: str,
         messages: Sequence[Incoming],
         replaces: tuple[MailboxId, int] | None = None,
+        quota: int | None = None,
     ) -> Appended:
         """Traced as `mailstore.append`; the messages keep the transaction that brought them."""
         origin = self._operations.origin()
         octets = sum(len(incoming.raw) for incoming in messages)
         with self._span("append", account_id, messages=len(messages), octets=octets):
             stamped = [replace(incoming, origin=origin) for incoming in messages]
-            return await self._store.append(account_id, mailbox, stamped, replaces)
+            return await self._store.append(account_id, mailbox, stamped, replaces, quota)
 
-    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def copy(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        target: str,
+        quota: int | None = None,
+    ) -> Copied:
         """Traced as `mailstore.copy`; the one who copies is linked to the deliveries."""
         with self._span("copy", account_id, uids=len(uids)) as operation:
-            copied = await self._store.copy(account_id, mailbox_id, uids, target)
+            copied = await self._store.copy(account_id, mailbox_id, uids, target, quota)
             operation.set("mailstore.entries", len(copied.uids))
         return self._link_to(copied)
 

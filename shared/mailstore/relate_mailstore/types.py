@@ -148,12 +148,16 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Into which mailbox of which account a delivery goes, and with which flags."""
+    """Into which mailbox of which account a delivery goes, and with which flags.
+
+    `quota`: octets that the account may hold with it; None for no limit.
+    """
 
     account_id: AccountId
     mailbox: str = INBOX
     flags: int = 0
     keywords: tuple[str, ...] = ()
+    quota: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -464,3 +464,16 @@ async def test_whatever_a_message_is_its_response_can_be_read(raw: bytes) -> Non
     if spoken.answer.status == "OK":
         decoded = spoken.fetched[1]["BINARY[1]"]
         assert spoken.fetched[1]["BINARY.SIZE[1]"] == b"%d" % len(decoded or b"")
+
+
+async def test_messages_fetched_one_by_one_are_all_answered_while_every_tenth_is_expunged() -> None:
+    room = await open_mailroom(*[SIMPLE] * 300)
+    uids = [entry.uid for entry in room.entries]
+    for uid in uids:
+        spoken = await fetched(room, WHOLE, numbers=make_set([(uid, uid)]), verb="UID FETCH")
+        assert spoken.answer.status == "OK"
+        assert [attributes["UID"] for attributes in spoken.fetched.values()] == [b"%d" % uid]
+        if uid % 10 == 0:
+            await room.expunge(uid)
+            await news(room.conversation, "NOOP")
+    assert len(room.view) == 270

@@ -196,7 +196,40 @@ async def test_the_declared_size_is_held_against_the_quota(office: PostOffice, s
     await connection.say(b"MAIL FROM:<a@b> SIZE=9000\r\nRCPT TO:<carol@example.net>\r\nRCPT TO:<bob@example.net>\r\n")
     await connection.say(b"RSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<carol@example.net>\r\n")
 
-    assert [asked[1:] for asked in store.asked] == [(9000, 10_000), (0, 10_000)]
+    assert [asked[1:] for asked in store.asked] == [(9000, 10_000), (1, 10_000)]
+
+
+@pytest.mark.parametrize(
+    ("recipients", "octets", "reply"),
+    [
+        (["carol"], 11_000, "552 5.2.2"),
+        (["carol"], 9_000, "452 4.2.2"),
+        (["carol", "bob"], 11_000, "452 4.2.2"),
+        (["bob", "carol"], 9_000, "452 4.2.2"),
+        (["carol", "carol+list"], 11_000, "552 5.2.2"),
+    ],
+)
+async def test_a_message_that_is_larger_than_was_declared_is_held_against_the_quota(
+    office: PostOffice, store: BrittleStore, recipients: list[str], octets: int, reply: str
+) -> None:
+    connection = await greeted(office.context(Role.MX))
+    to = [b"RCPT TO:<%b@example.net>\r\n" % name.encode() for name in recipients]
+    first = b"MAIL FROM:<a@b>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n" + b"x" * 998 + b"\r\n.\r\n"
+    assert (await codes(connection, first))[-1] == "250 2.6.0"
+
+    content = (b"x" * 998 + b"\r\n") * (octets // 1000)
+    answers = await codes(connection, b"MAIL FROM:<a@b>\r\n" + b"".join(to) + b"DATA\r\n" + content + b".\r\n")
+
+    assert answers[1:-2] == ["250 2.1.5"] * len(recipients)
+    assert answers[-1] == reply
+    assert [len(await office.received(f"{name}@example.net")) for name in ("carol", "bob")] == [1, 0]
+
+
+async def test_a_recipient_who_is_full_is_refused_whatever_size_is_declared(office: PostOffice) -> None:
+    await office.add_person("full@example.net", quota=0)
+    connection = await greeted(office.context(Role.MX))
+    said = b"MAIL FROM:<a@b>\r\nRCPT TO:<full@example.net>\r\nRCPT TO:<bob@example.net>\r\n"
+    assert await codes(connection, said) == ["250 2.1.0", "552 5.2.2", "250 2.1.5"]
 
 
 async def test_accepted_mail_is_counted_and_timed(context: Context) -> None:

@@ -1,12 +1,10 @@
 """APPEND, of one message or several (RFC 9051 §6.3.12, RFC 3502), and REPLACE (RFC 8508)."""
 
-from collections.abc import Iterable
-
 from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Append, Appended, Replace
 from relate_imap.conversation import Conversation
 from relate_imap.flags import spelled
-from relate_imap.handlers.copying import TRY_CREATE, check_quota
+from relate_imap.handlers.copying import TRY_CREATE, quota_of
 from relate_imap.sequences import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
@@ -16,7 +14,6 @@ from relate_mailstore.types import Delivery, Destination, Incoming
 async def on_append(conversation: Conversation, command: Append) -> Answer:
     """All of the messages or none. One alone shares its commit with whatever else is being delivered."""
     messages = [_incoming(conversation, message) for message in command.messages]
-    await _check_room(conversation, messages)
     try:
         appended = await _append(conversation, command.mailbox, messages)
     except MailboxNotFound:
@@ -28,28 +25,23 @@ async def on_replace(conversation: Conversation, command: Replace) -> Answer:
     """The new message is there before the client hears that the old one is gone (RFC 8508 §3.3)."""
     store, view = conversation.context.store, conversation.writable
     message = _incoming(conversation, command.message)
-    replaced = view.snapshot.mailbox.id, _uid(conversation, command)
-    await _check_room(conversation, [message])
+    replaced, quota = (view.snapshot.mailbox.id, _uid(conversation, command)), quota_of(conversation)
     try:
-        appended = await store.append(conversation.account, command.mailbox, [message], replaced)
+        appended = await store.append(conversation.account, command.mailbox, [message], replaced, quota)
     except MailboxNotFound:
         raise TRY_CREATE from None
     return ok("Replaced", untagged=f"* OK [{_append_uid(appended)}] Replacement\r\n".encode())
 
 
 async def _append(conversation: Conversation, mailbox: str, messages: list[Incoming]) -> types.Appended:
-    store, account = conversation.context.store, conversation.account
+    store, account, quota = conversation.context.store, conversation.account, quota_of(conversation)
     if len(messages) > 1:
-        return await store.append(account, mailbox, messages)
+        return await store.append(account, mailbox, messages, quota=quota)
     message = messages[0]
-    destination = Destination(account, mailbox, message.flags, message.keywords)
+    destination = Destination(account, mailbox, message.flags, message.keywords, quota)
     receipt = await store.deliver(Delivery(message.raw, (destination,), message.internal_date))
     uid_validity, uid = receipt.entered[0]
     return types.Appended(uid_validity, (uid,))
-
-
-async def _check_room(conversation: Conversation, messages: Iterable[Incoming]) -> None:
-    await check_quota(conversation, sum(len(message.raw) for message in messages))
 
 
 def _incoming(conversation: Conversation, message: Appended) -> Incoming:

@@ -19,9 +19,9 @@ async def on_copy(conversation: Conversation, command: Copy) -> Answer:
     picked = _pick(conversation, command)
     if not picked:
         return ok("There was nothing to copy")
-    await check_quota(conversation, sum(entry.size for _, entry in picked))
+    mailbox_id, quota = view.snapshot.mailbox.id, quota_of(conversation)
     try:
-        copied = await store.copy(conversation.account, view.snapshot.mailbox.id, _uids(picked), command.mailbox)
+        copied = await store.copy(conversation.account, mailbox_id, _uids(picked), command.mailbox, quota)
     except MailboxNotFound:
         raise TRY_CREATE from None
     return ok("Copied", _copy_uid(copied)) if copied.uids else ok("Nothing of it was there any more")
@@ -42,11 +42,9 @@ async def on_move(conversation: Conversation, command: Copy) -> Answer:
     return ok("Moved", untagged=f"* OK [{_copy_uid(moved)}] Moved UIDs\r\n".encode())
 
 
-async def check_quota(conversation: Conversation, octets: int) -> None:
-    """Raises OverQuota unless there is room for so much more."""
-    quota = conversation.user.user.quota if conversation.user else None
-    if quota is not None:
-        await conversation.context.store.check_quota(conversation.account, octets, quota)
+def quota_of(conversation: Conversation) -> int | None:
+    """Octets that the account may hold; None for no limit."""
+    return conversation.user.user.quota if conversation.user else None
 
 
 def _pick(conversation: Conversation, command: Copy) -> Sequence[Numbered]:

@@ -5,7 +5,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from relate_mailstore.errors import MaildropInUse, MessageNotFound, OverQuota
+from relate_mailstore.errors import MaildropInUse, MessageNotFound
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox
 from relate_mailstore.memory.raw import MemoryRawMessage
@@ -15,8 +15,10 @@ from relate_mailstore.rules import (
     NO_SUMMARY,
     canonical_name,
     encode_cursor,
+    expect_room,
     message_ids,
     name_order,
+    octets_by_account,
     other_than_inbox,
     parse_cursor,
     position,
@@ -69,6 +71,7 @@ class MemoryMailStore:
         """Enter a message for every destination; all are looked up before anything is changed."""
         for destination in delivery.destinations:
             self._account(destination.account_id).expect_mailbox(destination.mailbox)
+        await self._expect_room(delivery)
         received = _moment(delivery.internal_date)
         message_id, index = next(self._message_ids), self._index(delivery.raw)
         entered = []
@@ -83,8 +86,7 @@ class MemoryMailStore:
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
         """Compare with what the mailboxes hold."""
-        if quota is not None and await self.usage(account_id) + octets > quota:
-            raise OverQuota(f"{octets} octets do not fit", temporary=octets <= quota)
+        expect_room(await self.usage(account_id), octets, quota)
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
         """One mailbox by name."""
@@ -136,6 +138,7 @@ class MemoryMailStore:
         mailbox: str,
         messages: Sequence[Incoming],
         replaces: tuple[MailboxId, int] | None = None,
+        quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox, and expunge the entry they replace; all is looked up first."""
         account = self._account(account_id)
@@ -143,15 +146,29 @@ class MemoryMailStore:
         replaced = None if replaces is None else account.mailbox_by_id(replaces[0])
         if replaced and replaces and replaces[1] not in replaced.entries:
             raise MessageNotFound(f"UID {replaces[1]} in mailbox {replaces[0]} of account {account_id}")
+        more = sum(len(incoming.raw) for incoming in messages)
+        if replaced and replaces:
+            more -= replaced.entries[replaces[1]].size
+        expect_room(await self.usage(account_id), more, quota)
         uids = tuple(self._append(account, target, incoming) for incoming in messages)
         if replaced and replaces:
             account.expunge(replaced, [replaces[1]])
         return Appended(target.state.uid_validity, uids)
 
-    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def copy(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        target: str,
+        quota: int | None = None,
+    ) -> Copied:
         """Enter messages into another mailbox too."""
         account = self._account(account_id)
-        return account.copy(account.mailbox_by_id(mailbox_id), uids, account.mailbox(target))
+        source, into = account.mailbox_by_id(mailbox_id), account.mailbox(target)
+        more = sum(source.entries[uid].size for uid in source.entries.keys() & set(uids))
+        expect_room(await self.usage(account_id), more, quota)
+        return account.copy(source, uids, into)
 
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
         """Enter messages into another mailbox instead."""
@@ -268,6 +285,11 @@ class MemoryMailStore:
 
     async def close(self) -> None:
         """Nothing is under way when no method waits."""
+
+    async def _expect_room(self, delivery: Delivery) -> None:
+        more = octets_by_account(delivery)
+        for to in delivery.destinations:
+            expect_room(await self.usage(to.account_id), more[to.account_id], to.quota)
 
     def _append(self, account: MemoryAccount, target: MemoryMailbox, incoming: Incoming) -> int:
         date = _moment(incoming.internal_date)

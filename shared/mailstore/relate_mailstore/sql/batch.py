@@ -5,20 +5,22 @@ kind of row with one statement.
 """
 
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_mailstore.rules import expect_room, octets_by_account
 from relate_mailstore.sql.changes import Done
 from relate_mailstore.sql.ingest import Accepted, Outcome
 from relate_mailstore.sql.mailboxes import Place, Step, lock_places
 from relate_mailstore.sql.prepared import run_many
 from relate_mailstore.sql.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, entries, messages
-from relate_mailstore.types import Destination, Entry, Mailbox, MessageId, Receipt
+from relate_mailstore.types import AccountId, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
 
 PORTION_OCTETS = 4 * 1024 * 1024  # handed to the driver at a time: it copies, and a message may have 50 MB
 
@@ -50,9 +52,14 @@ def places(batch: Iterable[Accepted]) -> set[Place]:
     return {_place(destination) for accepted in batch for destination in accepted.delivery.destinations}
 
 
+def limited(batch: Iterable[Accepted]) -> set[AccountId]:
+    """The accounts with a quota among those that a batch goes to."""
+    return {to.account_id for accepted in batch for to in accepted.delivery.destinations if to.quota is not None}
+
+
 def store_batch(connection: Connection, batch: Sequence[Accepted]) -> Done[Sequence[Outcome]]:
     """Store a batch; an outcome for each delivery."""
-    plan = plan_batch(batch, lock_places(connection, places(batch)), int(time.time()))
+    plan = plan_batch(batch, lock_places(connection, places(batch), limited(batch)), int(time.time()))
     store_plan(connection, plan)
     return Done(plan.outcomes, plan.taken)
 
@@ -67,18 +74,43 @@ def store_plan(connection: Connection, plan: Plan) -> None:
 
 
 def plan_batch(batch: Sequence[Accepted], found: Mapping[Place, Mailbox], now: int) -> Plan:
-    """Enter each delivery for all its destinations, or for none where the mailbox of one is not among the `found`."""
+    """Enter each delivery for all its destinations, or for none.
+
+    None where the mailbox of one is not among the `found`, or its account would exceed its quota: all mailboxes of an
+    account with a quota are among the `found`.
+    """
     plan = Plan({place: Step(mailbox) for place, mailbox in found.items()})
+    held = _octets_held(found.values()) if limited(batch) else None
     leader = batch[0].delivery.origin
     for accepted in batch:
-        destinations = accepted.delivery.destinations
-        missing = next((to.account_id for to in destinations if _place(to) not in found), None)
-        if missing is not None:
-            plan.outcomes.append(MailboxNotFound(f"account {missing}"))
+        try:
+            _check(plan, held, accepted.delivery)
+        except StoreError as refusal:
+            plan.outcomes.append(refusal)
             continue
         entered = _enter(plan, accepted, now)
         plan.outcomes.append(Receipt(accepted.message_id, entered, len(batch), leader))
     return plan
+
+
+def _octets_held(mailboxes: Iterable[Mailbox]) -> Counter[AccountId]:
+    held = Counter[AccountId]()
+    for mailbox in mailboxes:
+        held[mailbox.account_id] += mailbox.octets
+    return held
+
+
+def _check(plan: Plan, held: Counter[AccountId] | None, delivery: Delivery) -> None:
+    """Raise MailboxNotFound or OverQuota for a delivery that cannot be entered; `held` counts those that can."""
+    for to in delivery.destinations:
+        if _place(to) not in plan.steps:
+            raise MailboxNotFound(f"account {to.account_id}")
+    if held is None:
+        return
+    more = octets_by_account(delivery)
+    for to in delivery.destinations:
+        expect_room(held[to.account_id], more[to.account_id], to.quota)
+    held.update(more)
 
 
 def _enter(plan: Plan, accepted: Accepted, now: int) -> tuple[tuple[int, int], ...]:

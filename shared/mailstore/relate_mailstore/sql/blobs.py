@@ -1,18 +1,21 @@
 """Raw messages: small ones fetched whole, many by one statement, and kept for a while; large ones read in parts.
 
-What is to be opened next is fetched in the background. A raw message never changes, so what is kept is never stale.
+What is to be opened next is prefetched in the background. A raw message never changes, so what is cached is right for
+as long as the message is there: see `generations`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 
+import structlog
 from sqlalchemy import and_, bindparam, select
 
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.sql.database import CLOSE_SECONDS, Database
 from relate_mailstore.sql.dialects import ids, one_of
+from relate_mailstore.sql.generations import Generation, Generations
 from relate_mailstore.sql.kept import KeptOfMessages
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId
@@ -30,7 +33,9 @@ _OPEN = (
 )
 _PART = select(blobs.c.octets).where(blobs.c.id == bindparam("message_id"), blobs.c.part == bindparam("part"))
 
-Key = tuple[AccountId, MessageId]
+_log = structlog.get_logger(__name__)
+
+Key = tuple[Generation, MessageId]
 Fetched = Mapping[MessageId, RawMessage]
 
 
@@ -102,8 +107,9 @@ class LargeMessage:
 class Blobs:
     """Opens raw messages, and keeps the small ones that were read last."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, generations: Generations) -> None:
         self._database = database
+        self._generations = generations
         self._kept: KeptOfMessages[SmallMessage] = KeptOfMessages(CACHE_OCTETS, _weigh)
         self._coming: dict[Key, asyncio.Task[Fetched]] = {}
         self._hints: set[asyncio.Task[Fetched]] = set()
@@ -122,21 +128,21 @@ class Blobs:
 
         Where there has to be a query and it has room for them, those ahead come by the same.
         """
-        opened: Sequence[RawMessage | None] = self._kept.find(account_id, message_ids)
+        generation = await self._generations.confirm(account_id)
+        opened: Sequence[RawMessage | None] = self._kept.find(generation, message_ids)
         if not all(opened):
             missing = [message_id for message_id, raw in zip(message_ids, opened, strict=True) if raw is None]
-            fetched = await self._fetch_or_await(account_id, missing, ahead)
+            fetched = await self._fetch_or_await(generation, missing, ahead)
             opened = [raw or fetched.get(message_id) for message_id, raw in zip(message_ids, opened, strict=True)]
         if ahead:
-            self._fetch_ahead(account_id, ahead)
+            self._fetch_ahead(generation, ahead)
         return opened
 
-    def forget(self, account_id: AccountId, message_ids: Iterable[MessageId]) -> None:
-        """These are gone from this account: also for who asks from now on for what is on its way."""
-        gone = [*message_ids]
-        self._kept.forget(account_id, gone)
-        for message_id in gone:
-            self._coming.pop((account_id, message_id), None)
+    def forget(self, generation: Generation, message_ids: Collection[MessageId]) -> None:
+        """These are gone from the generation's account: readers do not wait for a prefetch of them, either."""
+        self._kept.forget(generation, message_ids)
+        for message_id in message_ids:
+            self._coming.pop((generation, message_id), None)
 
     async def close(self) -> None:
         """Wait for what is under way: nobody else does. A database that takes too long is not waited for."""
@@ -147,10 +153,10 @@ class Blobs:
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _fetch_or_await(
-        self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId]
+        self, generation: Generation, message_ids: Sequence[MessageId], ahead: Sequence[MessageId]
     ) -> Fetched:
         """Those on their way are waited for. Where that fails they are asked for again: it was only a hint."""
-        coming = {task for one in message_ids if (task := self._coming.get((account_id, one)))}
+        coming = {task for one in message_ids if (task := self._coming.get((generation, one)))}
         fetched: dict[MessageId, RawMessage] = {}
         if coming:
             await asyncio.wait(coming)
@@ -159,28 +165,28 @@ class Blobs:
                     fetched.update(task.result())
         missing = [message_id for message_id in message_ids if message_id not in fetched]
         if 0 < len(missing) < MESSAGES_A_QUERY:
-            missing += self._new(account_id, ahead)[: MESSAGES_A_QUERY - len(missing)]
+            missing += self._new(generation, ahead)[: MESSAGES_A_QUERY - len(missing)]
         for start in range(0, len(missing), MESSAGES_A_QUERY):
-            fetched.update(await self._fetch(account_id, missing[start : start + MESSAGES_A_QUERY]))
+            fetched.update(await self._fetch(generation, missing[start : start + MESSAGES_A_QUERY]))
         return fetched
 
-    def _fetch_ahead(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
-        wanted = self._new(account_id, message_ids)[:MESSAGES_A_QUERY]
+    def _fetch_ahead(self, generation: Generation, message_ids: Sequence[MessageId]) -> None:
+        wanted = self._new(generation, message_ids)[:MESSAGES_A_QUERY]
         if not wanted or len(self._hints) >= HINTS_UNDER_WAY:
             return
-        task = asyncio.create_task(self._fetch(account_id, wanted), name="mailstore-fetch-ahead")
-        keys = [(account_id, message_id) for message_id in wanted]
+        task = asyncio.create_task(self._fetch(generation, wanted), name="mailstore-fetch-ahead")
+        keys = [(generation, message_id) for message_id in wanted]
         self._hints.add(task)
         self._coming.update(dict.fromkeys(keys, task))
         task.add_done_callback(partial(self._came, keys))
 
-    def _new(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> list[MessageId]:
+    def _new(self, generation: Generation, message_ids: Sequence[MessageId]) -> list[MessageId]:
         """Those that are neither kept nor on their way."""
-        kept = self._kept.find(account_id, message_ids)
+        kept = self._kept.find(generation, message_ids)
         return [
             message_id
             for message_id, raw in zip(message_ids, kept, strict=True)
-            if raw is None and (account_id, message_id) not in self._coming
+            if raw is None and (generation, message_id) not in self._coming
         ]
 
     def _came(self, keys: Sequence[Key], task: asyncio.Task[Fetched]) -> None:
@@ -188,14 +194,14 @@ class Blobs:
         for key in keys:
             if self._coming.get(key) is task:
                 del self._coming[key]
-        if not task.cancelled():
-            task.exception()  # is for whoever asks again
+        if not task.cancelled() and (error := task.exception()):  # a reader of these asks again, and is told
+            _log.debug("prefetch.failed", exc_info=error)
 
-    async def _fetch(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Fetched:
-        removals = self._kept.removals
-        rows = await self._database.fetch(_OPEN, {"account_id": account_id, "message_ids": message_ids})
+    async def _fetch(self, generation: Generation, message_ids: Sequence[MessageId]) -> Fetched:
+        removals = generation.removals
+        rows = await self._database.fetch(_OPEN, {"account_id": generation.account_id, "message_ids": message_ids})
         small = {row[0]: SmallMessage(row.octets, row.origin) for row in rows if row.octets is not None}
-        self._kept.keep(account_id, small, removals)
+        self._kept.keep(generation, small, removals)
         if len(small) == len(rows):
             return small
         large = [row for row in rows if row.size > SMALL_OCTETS]  # what else has no octets has just gone

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, bindparam, delete, exists, insert, select, up
 
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.rules import change_entry
-from relate_mailstore.sql.dialects import ids, numbers, one_of
+from relate_mailstore.sql.dialects import POSTGRESQL, ids, numbers, one_of
 from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox
 from relate_mailstore.sql.prepared import run_many
 from relate_mailstore.sql.rows import ENTRY_COLUMNS, pack_keywords, parse_entry
@@ -41,6 +41,12 @@ _LEAVE_TOMBSTONES = insert(expunged)
 # Asked first and removed by id after: one DELETE … WHERE NOT EXISTS is planned badly for many ids.
 _STILL_ENTERED = select(entries.c.message_id).where(
     entries.c.account_id == bindparam("of_account"), one_of(entries.c.message_id, ids("message_ids"))
+)
+_LOCK_MESSAGES = (
+    select(messages.c.id)
+    .where(messages.c.account_id == bindparam("of_account"), one_of(messages.c.id, ids("message_ids")))
+    .order_by(messages.c.id)
+    .with_for_update()
 )
 _STILL_HELD = select(messages.c.id).where(one_of(messages.c.id, ids("message_ids")))
 _REMOVE_MESSAGES = delete(messages).where(
@@ -114,9 +120,9 @@ def delete_message(connection: Connection, account_id: AccountId, message_id: Me
 
 
 def collect_garbage(connection: Connection) -> int:
-    """Remove messages that are entered nowhere and blobs that nobody has; how many rows that were.
+    """Remove messages that are entered nowhere and blobs of no message; how many rows that were.
 
-    Two transactions that remove the last two entries of a message at once leave it behind, as neither sees the other.
+    Blobs are left behind where two accounts remove the same message at once, as neither transaction sees the other.
     """
     collected = [connection.execute(statement) for statement in _COLLECT]
     return sum(result.rowcount for result in collected)
@@ -183,8 +189,11 @@ def remove_entries(connection: Connection, step: Step, uids: Collection[int]) ->
 
 def remove_messages(connection: Connection, account_id: AccountId, left: set[MessageId]) -> set[MessageId]:
     """Remove those that are entered nowhere any more, and their octets where no other account has them."""
-    entered = connection.scalars(_STILL_ENTERED, {"of_account": account_id, "message_ids": left})
-    gone = left.difference(entered)
+    gone = left.difference(_still_entered(connection, account_id, left))
+    if len(gone) < len(left) and connection.dialect.name == POSTGRESQL:
+        # Another transaction may be removing the other entries of a message. The lock lets the later one see that.
+        connection.execute(_LOCK_MESSAGES, {"of_account": account_id, "message_ids": left - gone})
+        gone = left.difference(_still_entered(connection, account_id, left))
     if gone:
         # In this order: who makes a text holds its row of `untexted` until the text can be seen.
         for statement in (_REMOVE_MESSAGES, _REMOVE_UNTEXTED, _REMOVE_TEXTS):
@@ -192,6 +201,10 @@ def remove_messages(connection: Connection, account_id: AccountId, left: set[Mes
         held = connection.scalars(_STILL_HELD, {"message_ids": gone})
         connection.execute(_REMOVE_BLOBS, {"message_ids": gone.difference(held)})
     return gone
+
+
+def _still_entered(connection: Connection, account_id: AccountId, left: set[MessageId]) -> Iterable[MessageId]:
+    return connection.scalars(_STILL_ENTERED, {"of_account": account_id, "message_ids": left})
 
 
 def _taken(steps: Iterable[Step]) -> list[Step]:

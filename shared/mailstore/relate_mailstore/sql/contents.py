@@ -1,9 +1,9 @@
 """What FETCH asks of messages again and again: how they are rendered, where their parts lie, their headers.
 
-None of it ever changes, so what is kept is never stale.
+None of it ever changes, so what is cached is right for as long as the message is there: see `generations`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 from sqlalchemy import Executable, LargeBinary, Row, and_, bindparam, func, select
@@ -12,6 +12,7 @@ from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.sql.blobs import Blobs
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import ids, one_of
+from relate_mailstore.sql.generations import Generation, Generations
 from relate_mailstore.sql.kept import KeptOfMessages
 from relate_mailstore.sql.rows import parse_index
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
@@ -46,8 +47,9 @@ T = TypeVar("T")
 class Contents:
     """Answers from what is kept, and reads the rest, many messages by one query."""
 
-    def __init__(self, database: Database, raw: Blobs) -> None:
+    def __init__(self, database: Database, generations: Generations, raw: Blobs) -> None:
         self._database = database
+        self._generations = generations
         self._raw = raw
         self._renderings: KeptOfMessages[Rendering] = KeptOfMessages(RENDERINGS_OCTETS, _weigh_rendering)
         self._indexes: KeptOfMessages[MessageIndex] = KeptOfMessages(INDEXES_OCTETS, _weigh_index)
@@ -71,11 +73,10 @@ class Contents:
             for message_id, header in zip(message_ids, found, strict=True)
         ]
 
-    def forget(self, account_id: AccountId, message_ids: Iterable[MessageId]) -> None:
-        """These are gone from this account."""
-        gone = [*message_ids]
+    def forget(self, generation: Generation, message_ids: Collection[MessageId]) -> None:
+        """These are gone from the generation's account."""
         for kept in (self._renderings, self._indexes, self._headers):
-            kept.forget(account_id, gone)
+            kept.forget(generation, message_ids)
 
     async def _look_up(
         self,
@@ -86,17 +87,18 @@ class Contents:
         message_ids: Sequence[MessageId],
     ) -> list[T | None]:
         """What is kept of these messages, and what is read of the others, whose id is a row's first column."""
-        found = kept.find(account_id, message_ids)
+        generation = await self._generations.confirm(account_id)
+        found = kept.find(generation, message_ids)
         if all(found):
             return found
-        removals = kept.removals
+        removals = generation.removals
         missing = [message_id for message_id, value in zip(message_ids, found, strict=True) if value is None]
         read: dict[MessageId, T] = {}
         for start in range(0, len(missing), MESSAGES_A_QUERY):
             wanted = missing[start : start + MESSAGES_A_QUERY]
             rows = await self._database.fetch(statement, {"account_id": account_id, "message_ids": wanted})
             read |= {row[0]: parse(row) for row in rows}
-        kept.keep(account_id, read, removals)
+        kept.keep(generation, read, removals)
         return [
             read.get(message_id) if value is None else value
             for message_id, value in zip(message_ids, found, strict=True)

@@ -11,7 +11,7 @@ import asyncpg
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from relate_mailstore.errors import StoreError, StoreFull, StoreUnavailable
+from relate_mailstore.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 
 # OSError: no connection; TimeoutError: no answer; OverflowError: SQLite's driver, of a number beyond 64 bits;
 # InternalClientError: asyncpg, of a connection that the server is just ending.
@@ -38,6 +38,7 @@ _LOST = (
 
 # As SQLite says it: of a disk, of a quota, of a disk when it makes its index of the log longer.
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
+_BUSY = ("55P03", "SQLITE_BUSY")  # PostgreSQL: lock_not_available
 _REFUSED = ("22", "23")  # classes of SQLSTATE: data exceptions, violated constraints
 
 
@@ -47,7 +48,8 @@ def translate(error: BaseException) -> StoreError:
     described = " ".join((type(cause).__name__, _code(cause))).strip()
     if _code(cause).startswith(_REFUSED) or isinstance(cause, sqlite3.IntegrityError) or _is_ours(error):
         return StoreError(f"the database refused a row: {described}")
-    kind = StoreFull if _code(cause) in _FULL else StoreUnavailable
+    code = _code(cause)
+    kind = StoreFull if code in _FULL else StoreBusy if code in _BUSY else StoreUnavailable
     return kind(f"the database is not available: {described}")
 
 

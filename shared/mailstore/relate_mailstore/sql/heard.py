@@ -32,7 +32,7 @@ class Heard:
     """`epoch` tells the epoch now: a value that is equal to no other epoch's; None while nobody listens."""
 
     def __init__(self, epoch: Callable[[], object]) -> None:
-        self._epoch = epoch
+        self.epoch = epoch
         self._known: OrderedDict[MailboxId, _Known] = OrderedDict()
         self._notices = 0
 
@@ -50,7 +50,7 @@ class Heard:
 
     def stamp(self) -> Stamp:
         """To be taken before a mailbox is read."""
-        return Stamp(self._epoch(), self._notices)
+        return Stamp(self.epoch(), self._notices)
 
     def read(self, mailbox_id: MailboxId, stamp: Stamp) -> None:
         """A mailbox was read. If it is the first time, notices that came meanwhile may have been of it, unheeded."""
@@ -67,4 +67,4 @@ class Heard:
         known = self._known.get(mailbox_id)
         if known is None or known.epoch is None or known.modseq > modseq:
             return False
-        return known.epoch == self._epoch()
+        return known.epoch == self.epoch()

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import repeat
 from typing import Generic, TypeVar
 
-from relate_mailstore.types import AccountId, MessageId
+from relate_mailstore.sql.generations import Generation
+from relate_mailstore.types import MessageId
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -48,37 +49,36 @@ class Kept(Generic[K, V]):
 class KeptOfMessages(Generic[V]):
     """What never changes of messages, of at most `limit` octets together; `weigh` says how many a value takes.
 
-    It is kept by account and message: a message that one account may read does not become readable to another by being
-    here. Many are looked up at once, without a step of Python for each.
+    It is cached by message and generation, so by account, too: a message that one account may read does not become
+    readable to another by being here. Many are looked up at once, without a step of Python for each.
     """
 
     def __init__(self, limit: int, weigh: Callable[[V], int]) -> None:
         self._limit = limit
         self._weigh = weigh
-        self._values: OrderedDict[tuple[AccountId, MessageId], V] = OrderedDict()
+        self._values: OrderedDict[tuple[Generation, MessageId], V] = OrderedDict()
         self.octets = 0  # of all values
-        self.removals = 0  # of messages, so far: see `keep`
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def find(self, account_id: AccountId, message_ids: Iterable[MessageId]) -> list[V | None]:
+    def find(self, generation: Generation, message_ids: Iterable[MessageId]) -> list[V | None]:
         """A value for each of the messages, None where none is kept."""
-        keys = [*zip(repeat(account_id), message_ids, strict=False)]
+        keys = [*zip(repeat(generation), message_ids, strict=False)]
         found = [*map(self._values.get, keys)]
         touched = keys if all(found) else [key for key in keys if key in self._values]
         deque(map(self._values.move_to_end, touched), maxlen=0)
         return found
 
-    def keep(self, account_id: AccountId, values: Mapping[MessageId, V], removals: int) -> None:
-        """Keep values of messages that were asked for when there were so many `removals`.
+    def keep(self, generation: Generation, values: Mapping[MessageId, V], removals: int) -> None:
+        """Keep values of messages that were asked for when the generation had seen so many `removals`.
 
-        If there are more by now they are not kept: one may be of a message that is gone since.
+        If it has seen more by now they are not kept: one may be of a message that is gone since.
         """
-        if removals != self.removals:
+        if removals != generation.removals:
             return
         for message_id, value in values.items():
-            key = account_id, message_id
+            key = generation, message_id
             if key in self._values:
                 self._drop(key)
             self._values[key] = value
@@ -87,12 +87,11 @@ class KeptOfMessages(Generic[V]):
             _, oldest = self._values.popitem(last=False)
             self.octets -= self._weigh(oldest)
 
-    def forget(self, account_id: AccountId, message_ids: Iterable[MessageId]) -> None:
-        """These are gone from this account."""
+    def forget(self, generation: Generation, message_ids: Iterable[MessageId]) -> None:
+        """These are gone from the generation's account, which has counted that as a removal."""
         for message_id in message_ids:
-            self.removals += 1
-            if (account_id, message_id) in self._values:
-                self._drop((account_id, message_id))
+            if (generation, message_id) in self._values:
+                self._drop((generation, message_id))
 
-    def _drop(self, key: tuple[AccountId, MessageId]) -> None:
+    def _drop(self, key: tuple[Generation, MessageId]) -> None:
         self.octets -= self._weigh(self._values.pop(key))

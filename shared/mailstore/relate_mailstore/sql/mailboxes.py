@@ -10,7 +10,21 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Double, Text, Update, bindparam, func, insert, or_, select, true, update
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Double,
+    Text,
+    Update,
+    and_,
+    bindparam,
+    func,
+    insert,
+    or_,
+    select,
+    true,
+    update,
+)
 from sqlalchemy.types import TypeEngine
 
 from relate_mailstore.errors import MailboxNotFound
@@ -56,6 +70,17 @@ _LOCK_RELAXED = {
 }
 _LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
 _LOCK_PLACES = _BY_PLACES.order_by(mailboxes.c.id).with_for_update()
+_LOCK_WITH_ACCOUNTS = (
+    select(*MAILBOX_COLUMNS)
+    .where(
+        or_(
+            and_(one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names"))),
+            one_of(mailboxes.c.account_id, numbers("whole_accounts")),
+        )
+    )
+    .order_by(mailboxes.c.id)
+    .with_for_update()
+)
 _ADD_NAMESPACE = insert_once(namespaces, "account_id")
 _LOCK_NAMESPACE = (
     select(namespaces.c.uid_validity).where(namespaces.c.account_id == bindparam("account_id")).with_for_update()
@@ -230,8 +255,16 @@ def lock_pair(
     """Two mailboxes, by id and by name, locked; they may be the same one. Raises MailboxNotFound."""
     parameters = {"account_id": account_id, "mailbox_id": mailbox_id, "name": stored_name(name)}
     found = [parse_mailbox(row) for row in connection.execute(_LOCK_PAIR, parameters)]
-    one = next((mailbox for mailbox in found if mailbox.id == mailbox_id), None)
-    other = next((mailbox for mailbox in found if mailbox.name == parameters["name"]), None)
+    return find_pair(found, account_id, mailbox_id, name)
+
+
+def find_pair(
+    found: Iterable[Mailbox], account_id: AccountId, mailbox_id: MailboxId, name: str
+) -> tuple[Mailbox, Mailbox]:
+    """Of mailboxes of one account, that of an id and that of a name. Raises MailboxNotFound."""
+    by_id, by_name = {mailbox.id: mailbox for mailbox in found}, stored_name(name)
+    one = by_id.get(mailbox_id)
+    other = next((mailbox for mailbox in by_id.values() if mailbox.name == by_name), None)
     if one is None or other is None:
         raise MailboxNotFound(f"account {account_id}")
     return one, other
@@ -253,9 +286,15 @@ def lock_account(connection: Connection, account_id: AccountId) -> Mapping[Mailb
     return {row.id: parse_mailbox(row) for row in rows}
 
 
-def lock_places(connection: Connection, places: Collection[Place]) -> Mapping[Place, Mailbox]:
-    """Those of these mailboxes that exist, locked, and possibly others."""
-    rows = connection.execute(_LOCK_PLACES, _of_places(places))
+def lock_places(
+    connection: Connection, places: Collection[Place], whole_accounts: Collection[AccountId] = ()
+) -> Mapping[Place, Mailbox]:
+    """Those of these mailboxes that exist and all of some accounts, locked, and possibly others."""
+    if whole_accounts:
+        parameters = {**_of_places(places), "whole_accounts": whole_accounts}
+        rows = connection.execute(_LOCK_WITH_ACCOUNTS, parameters)
+    else:
+        rows = connection.execute(_LOCK_PLACES, _of_places(places))
     return {(row.account_id, row.name): parse_mailbox(row) for row in rows}
 
 

@@ -1,15 +1,18 @@
 """Notices of change, sent in the transaction that changes and received by every process; on SQLite see `watch`.
 
-A notice says what to look at, not what it is: whoever missed one catches up by modseq. So a notice may be merged with
-another, or stand for several, but a reader is never left without one.
+A notice says what to look at, not what it is: a process that missed one catches up by modseq. So a notice may be merged
+with another, or stand for several, but a reader is never left without one. It also names the messages that their
+account has no more, so that every process evicts them.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Sequence
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import islice
-from typing import Protocol
+from typing import NamedTuple, Protocol
+from uuid import UUID
 
 import asyncpg
 import structlog
@@ -25,10 +28,12 @@ from relate_mailstore.sql.prepared import run
 from relate_mailstore.sql.schema import mailboxes
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.subscriptions import Subscriptions
-from relate_mailstore.types import AccountId, Change
+from relate_mailstore.types import AccountId, Change, MessageId
 
 CHANNEL = "relate_mail"
 PAYLOAD_OCTETS = 7_999  # PostgreSQL's own limit of a notice is "shorter than 8000"
+REMOVED_IDS = 50  # that a notice names; of more, evicting all that is cached of the account costs no more
+ID_OCTETS = 16
 ACCOUNTS_PER_LOOK = 1_000  # subscribed accounts whose mailboxes are looked up together
 LOOK_AGAIN_SECONDS = 1.0  # when looking fails; the side connection's own retries come beside it
 
@@ -47,12 +52,30 @@ _LOOK = select(
 _log = structlog.get_logger(__name__)
 
 
+class Removal(NamedTuple):
+    """Messages that an account has no more; None are more than a notice names: any may be gone."""
+
+    account_id: AccountId
+    message_ids: Collection[MessageId] | None
+
+
+class Notice(NamedTuple):
+    """What a payload says: changes, a removal, and the accounts of whose changes it names none; None for all."""
+
+    changes: Collection[Change] = ()
+    removal: Removal | None = None
+    accounts: Collection[AccountId] | None = ()
+
+
 class Notices(Protocol):
     """How notices get from a transaction to the subscribers of all processes, and to what this process has heard."""
 
     heard: Heard
 
-    def advance(self, connection: Connection, steps: Sequence[Step]) -> None:
+    def epoch(self) -> object:
+        """The epoch of `heard`, without delay."""
+
+    def advance(self, connection: Connection, steps: Sequence[Step], removal: Removal | None = None) -> None:
         """Within the transaction: write what the steps did to their mailboxes, to be told of if it commits."""
 
     def committed(self, changes: Collection[Change]) -> None:
@@ -74,8 +97,9 @@ class Notices(Protocol):
 class PostgresNotices:
     """NOTIFY and LISTEN. What could not be said in a notice's size, or was said while nobody listened, is looked up."""
 
-    def __init__(self, database: Database, side: SideConnection) -> None:
-        self.heard = Heard(self._epoch)
+    def __init__(self, database: Database, side: SideConnection, evict: Callable[[Removal], None]) -> None:
+        self.heard = Heard(self.epoch)
+        self._evict = evict
         self._subscriptions = Subscriptions()
         self._database = database
         self._side = side
@@ -86,11 +110,16 @@ class PostgresNotices:
         self._looking: asyncio.Task[None] | None = None
         side.on_connect(self._listen)
 
-    def advance(self, connection: Connection, steps: Sequence[Step]) -> None:
+    def epoch(self) -> object:
+        """A number that grows with each break in listening; None while this process does not listen."""
+        return self._breaks if self._side.up else None
+
+    def advance(self, connection: Connection, steps: Sequence[Step], removal: Removal | None = None) -> None:
         """All mailboxes and one notice, which PostgreSQL sends at the commit, by one statement."""
         rows = [step.row() for step in steps]
         parameters: dict[str, object] = {name: [row[name] for row in rows] for name in rows[0]}
-        run(connection, _ADVANCE, {**parameters, "payload": encode_notice([step.change for step in steps])})
+        payload = encode_notice([step.change for step in steps], removal)
+        run(connection, _ADVANCE, {**parameters, "payload": payload})
 
     def committed(self, changes: Collection[Change]) -> None:
         """PostgreSQL tells the subscribers of this process, too."""
@@ -124,16 +153,15 @@ class PostgresNotices:
         await self._side.round_trip()
         return waiting
 
-    def _epoch(self) -> object:
-        return self._breaks if self._side.up else None
-
     async def _listen(self, connection: asyncpg.Connection) -> None:
         await connection.add_listener(CHANNEL, self._on_notice)
         self._breaks += 1
         self._look_at(self._subscriptions.accounts)
 
     def _on_notice(self, connection: object, pid: int, channel: str, payload: object) -> None:
-        changes, accounts = parse_notice(str(payload))
+        changes, removal, accounts = parse_notice(str(payload))
+        if removal is not None:
+            self._evict(removal)
         self.heard.hear(changes)
         self._subscriptions.tell(changes)
         if accounts is None or accounts:
@@ -172,9 +200,15 @@ async def look_up(database: Database, accounts: Collection[AccountId]) -> Collec
     return [Change(*row) for row in await database.fetch(_LOOK, {"accounts": accounts})]
 
 
-def encode_notice(changes: Collection[Change]) -> str:
-    """The payload for some changes: the changes, or just their accounts, or just that something changed."""
-    exact = json.dumps({"changes": changes}, separators=(",", ":"))
+def encode_notice(changes: Collection[Change], removal: Removal | None = None) -> str:
+    """The payload for some changes: the changes, or just their accounts, or just that something changed.
+
+    A process that is not told the changes takes it that any message of the accounts may be gone.
+    """
+    notice: dict[str, object] = {"changes": changes}
+    if removal is not None:
+        notice["gone"] = _encode_removal(removal)
+    exact = json.dumps(notice, separators=(",", ":"))
     if len(exact) <= PAYLOAD_OCTETS:
         return exact
     accounts = json.dumps({"accounts": sorted({change.account_id for change in changes})}, separators=(",", ":"))
@@ -186,9 +220,25 @@ def encode_change(change: Change) -> str:
     return json.dumps(change, separators=(",", ":"))
 
 
-def parse_notice(payload: str) -> tuple[Collection[Change], Collection[AccountId] | None]:
-    """The changes that a payload names, and the accounts of which it names none; None for all accounts."""
+def parse_notice(payload: str) -> Notice:
+    """What a payload says."""
     notice = json.loads(payload)
-    if "changes" in notice:
-        return [Change(*change) for change in notice["changes"]], ()
-    return (), notice.get("accounts")
+    if "changes" not in notice:
+        return Notice(accounts=notice.get("accounts"))
+    gone = notice.get("gone")
+    return Notice([Change(*change) for change in notice["changes"]], _parse_removal(*gone) if gone else None)
+
+
+def _encode_removal(removal: Removal) -> Sequence[object]:
+    """All ids in one text: 50 take 1,068 octets."""
+    if removal.message_ids is None or len(removal.message_ids) > REMOVED_IDS:
+        return [removal.account_id]
+    return [removal.account_id, b64encode(b"".join([one.bytes for one in removal.message_ids])).decode()]
+
+
+def _parse_removal(account_id: AccountId, encoded: str | None = None) -> Removal:
+    if encoded is None:
+        return Removal(account_id, None)
+    octets = b64decode(encoded)
+    starts = range(0, len(octets), ID_OCTETS)
+    return Removal(account_id, [MessageId(UUID(bytes=octets[start : start + ID_OCTETS])) for start in starts])

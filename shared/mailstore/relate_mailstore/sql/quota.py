@@ -1,4 +1,7 @@
-"""How much an account has, asked of the database at most every few seconds and reckoned on in between."""
+"""How much an account has, as of the last few seconds: for refusing a message before its content is sent.
+
+Whether it fits is decided in its transaction. Nothing is refused without a query, as there may be room by now.
+"""
 
 import time
 from collections import OrderedDict
@@ -6,11 +9,12 @@ from collections import OrderedDict
 from sqlalchemy import bindparam, func, select
 
 from relate_mailstore.errors import OverQuota
+from relate_mailstore.rules import expect_room
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.schema import mailboxes
 from relate_mailstore.types import AccountId
 
-FRESH_SECONDS = 5.0  # what other processes deliver is seen after that: a quota may be passed by that much mail
+FRESH_SECONDS = 5.0  # what other processes deliver is seen after that
 CACHE_ACCOUNTS = 10_000  # about 2 MB
 
 _USED = select(func.coalesce(func.sum(mailboxes.c.octets), 0)).where(mailboxes.c.account_id == bindparam("account_id"))
@@ -27,10 +31,10 @@ class Usage:
         """Raise OverQuota unless `octets` more fit under `quota`."""
         if quota is None:
             return
-        if octets > quota:
-            raise OverQuota(f"{octets} octets exceed the quota of account {account_id}", temporary=False)
-        if await self._used(account_id) + octets > quota:
-            raise OverQuota(f"{octets} octets do not fit into account {account_id}")
+        try:
+            expect_room(await self._used(account_id), octets, quota)
+        except OverQuota:
+            expect_room(await self._look_up(account_id), octets, quota)
 
     async def ask(self, account_id: AccountId) -> int:
         """Octets that the account has now, by a query."""
@@ -45,8 +49,9 @@ class Usage:
 
     async def _used(self, account_id: AccountId) -> int:
         used, until = self._known.get(account_id, (0, 0.0))
-        if time.monotonic() < until:
-            return used
+        return used if time.monotonic() < until else await self._look_up(account_id)
+
+    async def _look_up(self, account_id: AccountId) -> int:
         used = await self.ask(account_id)
         self._known[account_id] = used, time.monotonic() + FRESH_SECONDS
         if len(self._known) > CACHE_ACCOUNTS:

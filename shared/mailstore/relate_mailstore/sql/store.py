@@ -25,10 +25,11 @@ from relate_mailstore.sql.database import Database, Work
 from relate_mailstore.sql.dialects import POSTGRESQL
 from relate_mailstore.sql.engine import database_file
 from relate_mailstore.sql.flagging import BATCH_UIDS, FlagRequest, change_believed, change_flags
+from relate_mailstore.sql.generations import Generations
 from relate_mailstore.sql.ingest import Accepted, GroupCommit, Outcome
 from relate_mailstore.sql.mailboxes import Key
 from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_maildrop
-from relate_mailstore.sql.notify import Notices, PostgresNotices
+from relate_mailstore.sql.notify import Notices, PostgresNotices, Removal
 from relate_mailstore.sql.quota import Usage
 from relate_mailstore.sql.reserve import Removals, Reserve
 from relate_mailstore.sql.rows import index_row
@@ -93,7 +94,7 @@ class SqlMailStore:
         self._database = Database(engine)
         self._side = SideConnection(engine) if self._database.dialect == POSTGRESQL else None
         self._notices: Notices = (
-            PostgresNotices(self._database, self._side)
+            PostgresNotices(self._database, self._side, self._evict)
             if self._side
             else FileNotices(self._database, database_file(engine))
         )
@@ -105,8 +106,9 @@ class SqlMailStore:
         self._snapshots = Snapshots(self._database, self._notices)
         if self._side:
             self._side.on_connect(self._snapshots.forget_all)
-        self._blobs = Blobs(self._database)
-        self._contents = Contents(self._database, self._blobs)
+        self._generations = Generations(self._database, self._notices.heard.epoch, self._notices.epoch)
+        self._blobs = Blobs(self._database, self._generations)
+        self._contents = Contents(self._database, self._generations, self._blobs)
         self._summaries = Summaries(self._database)
         self._usage = Usage(self._database)
         self._texts = Texts(self._database, self._blobs)
@@ -216,17 +218,30 @@ class SqlMailStore:
         mailbox: str,
         messages: Sequence[Incoming],
         replaces: tuple[MailboxId, int] | None = None,
+        quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox; a single one shares the commit of the deliveries that wait beside it."""
-        accepted = [await self._accept(account_id, mailbox, incoming) for incoming in messages]
-        if replaces is None and len(accepted) == 1:
-            receipt = await self._commits.deliver(accepted[0])
+        if replaces is None and len(messages) == 1:
+            accepted = await self._accept(account_id, mailbox, messages[0], quota)
+            receipt = await self._commits.deliver(accepted)
             return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
-        return await self._change(partial(transfers.append, account_id=account_id, batch=accepted, replaces=replaces))
+        batch = [await self._accept(account_id, mailbox, incoming) for incoming in messages]
+        return await self._change(
+            partial(transfers.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
+        )
 
-    async def copy(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def copy(
+        self,
+        account_id: AccountId,
+        mailbox_id: MailboxId,
+        uids: Collection[int],
+        target: str,
+        quota: int | None = None,
+    ) -> Copied:
         """Enter messages into another mailbox too."""
-        work = partial(transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target)
+        work = partial(
+            transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target, quota=quota
+        )
         return await self._change(work)
 
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
@@ -336,8 +351,10 @@ class SqlMailStore:
             return index_row(self._index(raw), message_id)
         return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
 
-    async def _accept(self, account_id: AccountId, mailbox: str, incoming: Incoming) -> Accepted:
-        to = Destination(account_id, mailbox, incoming.flags, incoming.keywords)
+    async def _accept(
+        self, account_id: AccountId, mailbox: str, incoming: Incoming, quota: int | None = None
+    ) -> Accepted:
+        to = Destination(account_id, mailbox, incoming.flags, incoming.keywords, quota)
         delivery = Delivery(incoming.raw, (to,), incoming.internal_date, incoming.origin)
         message_id = next(self._message_ids)
         return Accepted(delivery, message_id, await self._describe(incoming.raw, message_id))
@@ -393,12 +410,28 @@ class SqlMailStore:
         for step in done.steps:
             self._snapshots.learn(step)
             self._usage.add(step.mailbox.account_id, step.octets)
-            self._blobs.forget(step.mailbox.account_id, done.gone)
-            self._contents.forget(step.mailbox.account_id, done.gone)
+        self._generations.learn(done.steps)
+        if removal := _removal(done):
+            self._evict(removal)
         return done.result
+
+    def _evict(self, removal: Removal) -> None:
+        """Answer with nothing that is cached of these messages."""
+        account_id, message_ids = removal
+        if message_ids is None:
+            self._generations.expire(account_id)
+        elif generation := self._generations.current(account_id):
+            generation.removals += 1
+            self._blobs.forget(generation, message_ids)
+            self._contents.forget(generation, message_ids)
 
     def _advance(self, connection: Connection, work: Work[Done[T]]) -> Done[T]:
         done = work(connection)
         if done.steps:
-            self._notices.advance(connection, done.steps)
+            self._notices.advance(connection, done.steps, _removal(done))
         return done
+
+
+def _removal(done: Done[Any]) -> Removal | None:
+    """The messages that a transaction removed, all of one account."""
+    return Removal(done.steps[0].mailbox.account_id, done.gone) if done.gone else None

@@ -6,14 +6,15 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, bindparam, insert, select
 
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreError
+from relate_mailstore.rules import expect_room
 from relate_mailstore.sql.batch import plan_batch, store_plan
 from relate_mailstore.sql.changes import READ_ENTRIES, Done, key_of, remove_entries, remove_messages
 from relate_mailstore.sql.dialects import ids, one_of
 from relate_mailstore.sql.ingest import Accepted
-from relate_mailstore.sql.mailboxes import Step, lock_account, lock_pair
+from relate_mailstore.sql.mailboxes import Step, find_pair, lock_account, lock_pair
 from relate_mailstore.sql.rows import pack_keywords, parse_entry
 from relate_mailstore.sql.schema import entries, messages
-from relate_mailstore.types import AccountId, Appended, Copied, Entry, MailboxId, MessageId
+from relate_mailstore.types import AccountId, Appended, Copied, Entry, Mailbox, MailboxId, MessageId
 
 ORIGINS = 32  # told of a copy: enough to follow a person's, and a bound for a copy of a whole mailbox
 
@@ -26,11 +27,15 @@ _ORIGINS = select(messages.c.origin).where(
 
 
 def append(
-    connection: Connection, account_id: AccountId, batch: Sequence[Accepted], replaces: tuple[MailboxId, int] | None
+    connection: Connection,
+    account_id: AccountId,
+    batch: Sequence[Accepted],
+    replaces: tuple[MailboxId, int] | None,
+    quota: int | None,
 ) -> Done[Appended]:
     """Store messages for one mailbox, all or none, and expunge the entry they replace.
 
-    Raises MailboxNotFound, MessageNotFound.
+    Raises MailboxNotFound, MessageNotFound, OverQuota.
     """
     there = lock_account(connection, account_id).values()
     plan = plan_batch(batch, {(account_id, mailbox.name): mailbox for mailbox in there}, int(time.time()))
@@ -41,23 +46,36 @@ def append(
         entered += outcome.entered
     # First, as the UID may be one that is only being given now.
     gone = _replace(connection, plan.steps.values(), replaces) if replaces else set()
+    expect_room(sum(mailbox.octets for mailbox in there), sum(step.octets for step in plan.steps.values()), quota)
     store_plan(connection, plan)
     return Done(Appended(entered[0][0], tuple(uid for _, uid in entered)), plan.taken, gone)
 
 
 def copy(
-    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str
+    connection: Connection,
+    account_id: AccountId,
+    mailbox_id: MailboxId,
+    uids: Collection[int],
+    target: str,
+    *,
+    quota: int | None,
 ) -> Done[Copied]:
-    """Enter messages into another mailbox, too. Raises MailboxNotFound."""
-    source, into = _lock(connection, account_id, mailbox_id, target)
-    return Done(_copy(connection, source, into, uids), _taken(source, into))
+    """Enter messages into another mailbox, too. Raises MailboxNotFound, OverQuota."""
+    if quota is None:
+        source, into = _steps(lock_pair(connection, account_id, mailbox_id, target))
+        return Done(_copy(connection, source, into, uids), _taken(source, into))
+    there = lock_account(connection, account_id).values()
+    source, into = _steps(find_pair(there, account_id, mailbox_id, target))
+    copied = _copy(connection, source, into, uids)
+    expect_room(sum(mailbox.octets for mailbox in there), into.octets, quota)
+    return Done(copied, _taken(source, into))
 
 
 def move(
     connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str
 ) -> Done[Copied]:
     """Enter messages into another mailbox instead. Raises MailboxNotFound."""
-    source, into = _lock(connection, account_id, mailbox_id, target)
+    source, into = _steps(lock_pair(connection, account_id, mailbox_id, target))
     copied = _copy(connection, source, into, uids)
     if copied.uids:
         remove_entries(connection, source, [uid for uid, _ in copied.uids])
@@ -75,9 +93,9 @@ def _replace(connection: Connection, steps: Collection[Step], replaces: tuple[Ma
     return remove_messages(connection, step.mailbox.account_id, left)
 
 
-def _lock(connection: Connection, account_id: AccountId, mailbox_id: MailboxId, target: str) -> tuple[Step, Step]:
+def _steps(pair: tuple[Mailbox, Mailbox]) -> tuple[Step, Step]:
     """A step in each of the two mailboxes; one and the same if they are."""
-    source, into = lock_pair(connection, account_id, mailbox_id, target)
+    source, into = pair
     step = Step(source)
     return step, step if into.id == source.id else Step(into)
 

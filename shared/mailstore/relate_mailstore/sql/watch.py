@@ -7,7 +7,7 @@ When the count changed, the mailboxes of the accounts that are subscribed to are
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Container, Iterable, Sequence
 from contextlib import asynccontextmanager
 from itertools import islice
 from pathlib import Path
@@ -19,7 +19,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.heard import Heard
 from relate_mailstore.sql.mailboxes import FIRST_MODSEQ, Step, advance
-from relate_mailstore.sql.notify import ACCOUNTS_PER_LOOK, look_up
+from relate_mailstore.sql.notify import ACCOUNTS_PER_LOOK, Removal, look_up
 from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change, MailboxId
 
@@ -77,7 +77,12 @@ class FileNotices:
         self._told: dict[AccountId, dict[MailboxId, int]] = {}  # modseqs, of the accounts that are subscribed to
         self._watching: asyncio.Task[None] | None = None
 
-    def advance(self, connection: Connection, steps: Sequence[Step]) -> None:
+    def epoch(self) -> object:
+        """The version of the file."""
+        self._version.renew()
+        return self._version()
+
+    def advance(self, connection: Connection, steps: Sequence[Step], removal: Removal | None = None) -> None:
         """Nothing is told before the commit."""
         advance(connection, steps)
 
@@ -128,11 +133,21 @@ class FileNotices:
         accounts = iter(tuple(self._told))
         try:
             while portion := list(islice(accounts, ACCOUNTS_PER_LOOK)):
-                self._tell(await look_up(self._database, portion))
+                changes = await look_up(self._database, portion)
+                self._version.renew()  # those who are told of a change must not find that the file is as it was
+                self._tell(changes)
+                self._tell_deleted(portion, {change.mailbox_id for change in changes})
         except StoreUnavailable as error:
             _log.warning("notices.look_failed", error=str(error))
             return False
         return True
+
+    def _tell_deleted(self, accounts: Iterable[AccountId], there: Container[MailboxId]) -> None:
+        """Mailboxes that are gone have no row to look up: each is told of once."""
+        for account_id in accounts:
+            told = self._told.get(account_id, {})
+            for mailbox_id in [one for one in told if one not in there]:
+                self._subscriptions.tell([Change(account_id, mailbox_id, told.pop(mailbox_id) + 1)])
 
     def _tell(self, changes: Iterable[Change]) -> None:
         for change in changes:

@@ -18,8 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.mime import index_message
 from relate_mailstore.rules import thread_id
+from relate_mailstore.sql import engine as engine_module
+from relate_mailstore.sql import migrate as migrate_module
+from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import MIGRATIONS, SchemaTooNew, migrate, revisions
+from relate_mailstore.sql.migrate import MIGRATIONS, SchemaTooNew, current_revision, migrate, revisions
 from relate_mailstore.sql.rows import index_row
 from relate_mailstore.sql.schema import metadata
 from relate_mailstore.sql.store import open_store
@@ -110,6 +113,36 @@ async def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
         ]
     await engine.dispose()
     assert metadata.tables.keys() <= tables
+
+
+async def test_a_process_waits_for_as_long_as_another_migrates(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
+    monkeypatch.setattr(engine_module, "LOCK_SECONDS", 0.05)
+    waits = asyncio.Event()
+    monkeypatch.setattr(migrate_module._log, "info", lambda *_, **__: waits.set())
+    async with opened_engine(empty_url) as other, opened_engine(empty_url) as engine:
+        async with other.begin() as connection:
+            if other.dialect.name == "postgresql":
+                await connection.execute(migrate_module._LOCK)
+            migrating = asyncio.create_task(migrate(engine))
+            await waits.wait()
+            waits.clear()
+            await waits.wait()  # and tries again
+        await migrating
+        assert await current_revision(engine) == revisions()[-1]
+
+
+@pytest.mark.postgres
+async def test_a_statement_of_a_migration_may_take_longer_than_others(
+    empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine_module, "COMMAND_SECONDS", 0.5)
+    monkeypatch.setattr(migrate_module, "_LOCK", text("SELECT pg_sleep(1)"))
+    async with opened_engine(empty_postgres_url) as engine:
+        await migrate(engine)
+        async with engine.connect() as connection:
+            with pytest.raises(TimeoutError):
+                await connection.execute(text("SELECT pg_sleep(5)"))
 
 
 async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:

@@ -3,14 +3,22 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
+from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
-from relate_mailstore.sql.notify import PAYLOAD_OCTETS, encode_notice, parse_notice
-from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, MailboxId
+from relate_mailstore.sql.notify import (
+    PAYLOAD_OCTETS,
+    REMOVED_IDS,
+    Notice,
+    Removal,
+    encode_notice,
+    parse_notice,
+)
+from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, MailboxId, MessageId
 from tests.support.factories import delivery, new_account
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -32,7 +40,27 @@ changes = st.builds(
 @settings(max_examples=50)
 @given(st.lists(changes, min_size=1, max_size=20))
 def test_a_few_changes_are_named_one_by_one(told: Sequence[Change]) -> None:
-    assert parse_notice(encode_notice(told)) == (told, ())
+    assert parse_notice(encode_notice(told)) == Notice(told)
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(changes, min_size=1, max_size=20), numbers, st.sets(st.uuids(), min_size=1, max_size=REMOVED_IDS))
+def test_messages_that_are_gone_are_named(told: Sequence[Change], account: int, gone: set[UUID]) -> None:
+    removal = Removal(AccountId(account), [*map(MessageId, gone)])
+    payload = encode_notice(told, removal)
+    assert len(payload) <= PAYLOAD_OCTETS
+    assert parse_notice(payload) == Notice(told, removal)
+
+
+def test_of_more_messages_than_a_notice_names_the_account_is_told() -> None:
+    told = [Change(AccountId(1), MailboxId(2), 5)]
+    gone = [MessageId(UUID(int=number)) for number in range(REMOVED_IDS + 1)]
+    notice = parse_notice(encode_notice(told, Removal(AccountId(1), gone)))
+    assert notice == Notice(told, Removal(AccountId(1), None))
+
+
+def test_the_notice_of_a_process_that_names_no_removals_is_understood() -> None:
+    assert parse_notice('{"changes":[[1,2,5,null,7.5]]}') == Notice([Change(AccountId(1), MailboxId(2), 5, None, 7.5)])
 
 
 @pytest.mark.parametrize(("accounts", "named"), [(300, True), (10_000, False)])
@@ -40,7 +68,7 @@ def test_many_changes_are_named_by_account_and_more_not_at_all(accounts: int, na
     told = [Change(AccountId(number), MailboxId(number), 5, TRACEPARENT) for number in range(accounts)]
     payload = encode_notice(told)
     assert len(payload) <= PAYLOAD_OCTETS
-    assert parse_notice(payload) == ((), list(range(accounts)) if named else None)
+    assert parse_notice(payload) == Notice(accounts=[*map(AccountId, range(accounts))] if named else None)
 
 
 async def next_of(changes: AsyncIterator[Change]) -> Change:

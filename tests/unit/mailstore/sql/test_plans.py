@@ -81,8 +81,9 @@ async def test_a_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -
     lists = {name: steps for name, steps in plans.items() if any("json_each" in step for step in steps)}
     assert len(lists) > 10
     assert {name for name, steps in lists.items() if any(map(whole.match, steps))} == {
-        "notify._LOOK"
-    }  # a list of accounts
+        "notify._LOOK",
+        "mailboxes._LOCK_WITH_ACCOUNTS",
+    }  # lists of accounts
 
 
 async def test_what_the_index_of_trigrams_chose_is_looked_up_and_nothing_else(plans: dict[str, list[str]]) -> None:

@@ -1,0 +1,88 @@
+"""Migrating in processes that are killed at a statement, each a fork of one that has imported everything.
+
+    python -m tests.integration.upgrade.killed
+
+reads lines `statement url` and answers each with `killed` or `done`: the process was killed before it executed that
+many statements and commits, or came through. 0 is never.
+"""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import IO
+
+from sqlalchemy import Engine, event
+
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.migrate import migrate
+
+KILLED, DONE = "killed", "done"
+
+
+class Killer:
+    """A running process of this module."""
+
+    def __init__(self, process: "subprocess.Popen[str]") -> None:
+        self._process = process
+
+    def migrate(self, url: str, statement: int) -> str:
+        """Migrate a database, and be killed at a statement; how it ended."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        return _ask(stdin, stdout, f"{statement} {url}\n")
+
+
+@contextmanager
+def killer() -> Iterator[Killer]:
+    """A process that forks those that are killed."""
+    arguments = [sys.executable, "-m", "tests.integration.upgrade.killed"]
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
+        yield Killer(process)
+
+
+def _ask(stdin: IO[str], stdout: IO[str], line: str) -> str:
+    stdin.write(line)
+    stdin.flush()
+    return stdout.readline().strip()
+
+
+def _fork(statement: int, url: str) -> str:
+    if child := os.fork():
+        status = os.waitpid(child, 0)[1]
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
+            return KILLED
+        return DONE if status == 0 else f"failed: {status}"
+    os.dup2(2, 1)
+    _kill_at(statement)
+    asyncio.run(_migrate(url))
+    os._exit(0)
+
+
+def _kill_at(statement: int) -> None:
+    left = statement
+
+    def count(*_: object) -> None:
+        nonlocal left
+        left -= 1
+        if left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    event.listen(Engine, "before_cursor_execute", count)
+    event.listen(Engine, "commit", count)
+
+
+async def _migrate(url: str) -> None:
+    engine = open_engine(url)
+    await migrate(engine)
+    await engine.dispose()
+
+
+if __name__ == "__main__":
+    for line in sys.stdin:
+        number, _, of = line.strip().partition(" ")
+        print(_fork(int(number), of), flush=True)
