@@ -32,15 +32,17 @@ class SequenceSet(NamedTuple):
 
 
 SAVED = SequenceSet((), saved=True)
+EMPTY = SequenceSet(())
 
 
 def parse_set(octets: bytes) -> SequenceSet | None:
     """A set as it was written, None where it is none."""
     if octets == b"$":
         return SAVED
+    octets = octets.removesuffix(b",")  # Dovecot takes one
     if not _SET.fullmatch(octets) or _STAR in octets:
         return None
-    elements = [element.partition(b":") for element in octets.replace(b"*", _STAR).split(b",")]
+    elements = [element.partition(b":") for element in dict.fromkeys(octets.replace(b"*", _STAR).split(b","))]
     numbers = make_set((int(first), int(last or first)) for first, _, last in elements)
     return numbers if numbers.ranges[-1][1] <= STAR else None
 
