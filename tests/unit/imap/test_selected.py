@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from relate_imap.recent import Uids
 from relate_imap.selected import Update, View
 from relate_imap.sequences import STAR, SequenceSet, make_set
 from relate_mailstore.entries import Entries
@@ -190,9 +191,13 @@ def test_in_an_empty_mailbox_everything_is_nothing() -> None:
 
 
 def test_recent_are_those_that_no_session_saw_before() -> None:
-    view = View(THREE, read_only=False, first_recent=2)
+    view = View(THREE, read_only=False)
+    view.add_recent(Uids(2, 2))
+    assert view.recent == 0
+    view.add_recent(Uids(1, 2))
+    view.add_recent(Uids(3, 4))
     assert view.recent == 2
-    assert [view.is_recent(one) for one in view.entries] == [False, True, True]
+    assert [one.uid in view.recent_uids for one in view.entries] == [True, False, True]
 
 
 def test_flags_at_a_glance_are_those_of_now() -> None:

@@ -34,13 +34,14 @@ async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
     vanished = await _vanished(conversation, command)
     picked = _pick(conversation, command)
     picked, changed = await _mark_seen(conversation, command, picked)
+    announced = responses.new_keywords(conversation.selected, changed)
     plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), _reader(conversation))
     fetching = _Fetching(conversation, plan, picked, changed)
     batch = await fetching.next_batch()
     whole = fetching.whole(batch)
     if whole is not None:
-        return fetching.completed(vanished + whole)
-    return Answer("OK", "Fetch completed", untagged=vanished, body=fetching.chunks(batch))
+        return fetching.completed(vanished + announced + whole)
+    return Answer("OK", "Fetch completed", untagged=vanished + announced, body=fetching.chunks(batch))
 
 
 def _note_condstore(conversation: Conversation, command: Fetch) -> None:
@@ -96,7 +97,7 @@ def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> It
 
 
 def _reader(conversation: Conversation) -> Reader:
-    return Reader(conversation.utf8, conversation.selected.first_recent if conversation.tells_recent else None)
+    return Reader(conversation.utf8, conversation.recent_uids)
 
 
 def _batch(picked: Sequence[Numbered]) -> Batch:

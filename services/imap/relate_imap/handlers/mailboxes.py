@@ -6,8 +6,8 @@ from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Create, OnMailbox, Rename
 from relate_imap.conversation import Conversation
 from relate_imap.handlers.listing import mailbox_id
-from relate_imap.hierarchy import DELIMITER, parents
 from relate_mailstore.errors import MailboxExists, MailboxNotFound
+from relate_mailstore.rules import DELIMITER, parents
 from relate_mailstore.types import INBOX
 
 # Long enough for every tree that people make, short enough for an index: octets of a whole name, and levels of it.
@@ -85,7 +85,7 @@ def new_name(name: str) -> str:
         raise Refused("A level of the name is empty", "CANNOT")
     if len(name.encode()) > MAX_NAME or len(levels) > MAX_LEVELS:
         raise Refused("The name is too long", "LIMIT")
-    if any(character in "*%" or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise Refused("A character of the name is not allowed", "CANNOT")
     if levels[0].lower() == INBOX.lower():
         levels[0] = INBOX
