@@ -73,6 +73,11 @@ _RENDERING_COLUMNS: dict[str, tuple[bytes, Column]] = {
 }
 
 
+# Sections of the header that are answered for many messages together; more are read message by message, as bodies are,
+# because all of them together are in memory.
+MAX_HEADER_COLUMNS = 4
+
+
 class Reader(NamedTuple):
     """What this client makes of attributes: whether it takes UTF-8, and which UIDs are \\Recent for it."""
 
@@ -109,15 +114,17 @@ class Plan:
 @lru_cache(256)
 def make_plan(attributes: tuple[Attribute, ...], reader: Reader) -> Plan:
     """Compile a list of attributes; each is answered once. Programs ask for the same few lists all day long."""
+    distinct = dict.fromkeys(attributes)
+    headers = sum(isinstance(one, Body) and not one.binary and is_top_header(one.section) for one in distinct)
     fields: list[tuple[bytes, Column]] = []
     bodies: list[Body | BinarySize] = []
     needs_renderings = needs_headers = False
-    for attribute in dict.fromkeys(attributes):
+    for attribute in distinct:
         match attribute:
             case Item(name):
                 needs_renderings = needs_renderings or name in _RENDERING_COLUMNS or name == "PREVIEW"
                 fields.append(_item_field(name, reader))
-            case Body(section, binary=False) if is_top_header(section):
+            case Body(section, binary=False) if is_top_header(section) and headers <= MAX_HEADER_COLUMNS:
                 needs_headers = True
                 fields.append(_header_field(attribute))
             case _:

@@ -4,11 +4,13 @@ little as can be. Only the client's own view is looked at, so that its numbers h
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from operator import attrgetter
 from typing import NamedTuple
 
 from relate_imap.answers import Answer, Refused, ok
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.matching import Known, Places, match_all
+from relate_imap.paging import HEADERS_OCTETS, portions
 from relate_imap.search_keys import HasHeader, HasText, SearchKey
 from relate_imap.tiers import Lookup, Tier, asks_modseq, in_tiers, leaves, lookups, tier_of
 from relate_mailstore.errors import MailboxNotFound
@@ -18,7 +20,7 @@ from relate_mailstore.rules import NO_SUMMARY
 from relate_mailstore.types import Summary, TextPart
 
 HEADERS_AT_ONCE = 64
-"""Messages whose headers are read together: they fit into memory, be they as long as they may."""
+"""Messages whose headers are read together."""
 
 MAX_LOOKUPS = 100
 """Of one search: texts, and fields that no summary has. For each of them the messages themselves are looked through."""
@@ -110,8 +112,9 @@ async def _look_into_headers(
 ) -> dict[Lookup, Collection[int]]:
     """The UIDs of the messages that each key matches: each header is read once for all of them."""
     found: dict[Lookup, set[int]] = {key: set() for key in keys}
-    for start in range(0, len(places) if keys else 0, HEADERS_AT_ONCE):
-        entries = [conversation.selected.entries[place] for place in places[start : start + HEADERS_AT_ONCE]]
+    all_entries = conversation.selected.entries
+    asked = (all_entries[place] for place in places) if keys else ()
+    for entries in portions(asked, attrgetter("size"), HEADERS_AT_ONCE, HEADERS_OCTETS):
         ids = [entry.message_id for entry in entries]
         headers = await conversation.context.store.headers(conversation.account, ids)
         steps = sum(map(len, filter(None, headers))) // OCTETS_A_STEP

@@ -34,6 +34,9 @@ PROVISIONED = {
 }
 """The mailboxes that an account begins with, each with its special use (RFC 6154 §2)."""
 
+MAX_NAME_OCTETS = 1000
+"""Of a mailbox's name: long enough for every tree that people make, short enough for an index."""
+
 MAX_MAILBOXES = 5000
 """Of an account: more than people make, and few enough that all of them are listed and locked in a moment."""
 
@@ -44,8 +47,11 @@ _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]
 
 
 def normal_form(name: str) -> str:
-    """The name as it is compared: in Normalization Form C (RFC 9051 §5.1, RFC 5198 §2)."""
-    return name if name.isascii() else unicodedata.normalize("NFC", name)
+    """The name as it is compared: in Normalization Form C (RFC 9051 §5.1, RFC 5198 §2).
+
+    One that is longer than any mailbox's is as it is: normalizing takes time quadratic in a run of combining marks.
+    """
+    return name if name.isascii() or len(name) > MAX_NAME_OCTETS else unicodedata.normalize("NFC", name)
 
 
 def canonical_name(name: str) -> str:

@@ -14,6 +14,9 @@ MAX_WORDS = 100
 # RFC 2971 §3.3 allows 30.
 MAX_ID_FIELDS = 100
 
+# Of a login or a password: keys have some 50. Normalizing takes time quadratic in a run of combining marks.
+MAX_CREDENTIAL_OCTETS = 1024
+
 _ID_NOISE = re.compile(rb"[ (),]*+")
 _ID_ATOM = re.compile(rb"[!#-'*+\--z|}~\x80-\xff]++")
 _INITIAL = re.compile(rb"[A-Za-z0-9+/=]+")
@@ -75,6 +78,8 @@ def identify(cursor: Cursor, tag: str, _: str) -> Id:
         if len(strings) > 2 * MAX_ID_FIELDS:
             raise Malformed("The list is too long")
         cursor.match(_ID_NOISE)
+    if strings == [None]:
+        return Id(tag, ())
     pairs = zip_longest(strings[::2], strings[1::2])
     return Id(tag, tuple((name or "", value) for name, value in pairs))
 
@@ -87,6 +92,8 @@ def _id_string(cursor: Cursor) -> str:
 
 def _prepared(octets: bytes) -> str:
     """A name or password: normalized as by SASLprep, so that it is the same however it was typed (RFC 9755 §5)."""
+    if len(octets) > MAX_CREDENTIAL_OCTETS:
+        raise Malformed("A name or password is too long")
     text = unicodedata.normalize("NFKC", text_of(octets))
     if not text.isprintable():
         raise Malformed("A character is not allowed")
