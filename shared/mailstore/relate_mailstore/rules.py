@@ -82,9 +82,10 @@ def place_name(names: Iterable[str], name: str) -> str:
     name = normal_form(name)
     if name.isascii():
         return name
-    there = {normal_form(above): above for one in names for above in (one, *parents(one))}
-    known = next((parent for parent in parents(name) if parent in there), "")
-    return there.get(known, "") + name[len(known) :]
+    there = {above for one in names for above in (one, *parents(one))}
+    written = {normal_form(above): above for above in there} | {above: above for above in there}
+    known = next((parent for parent in parents(name) if parent in written), "")
+    return written.get(known, "") + name[len(known) :]
 
 
 def parents(name: str) -> Iterator[str]:

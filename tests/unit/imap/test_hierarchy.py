@@ -42,7 +42,14 @@ def test_wildcards(pattern: str, expected: list[str]) -> None:
     assert matching(names, [pattern]) == expected
 
 
-HOSTILE = ["*a" * 20 + "b", "%a" * 20 + "b", "*a%a" * 10 + "b", "*a" * 499 + "b*", "*" + "a" * 500 + "b*", "%*" * 500 + "b"]
+HOSTILE = [
+    "*a" * 20 + "b",
+    "%a" * 20 + "b",
+    "*a%a" * 10 + "b",
+    "*a" * 499 + "b*",
+    "*" + "a" * 500 + "b*",
+    "%*" * 500 + "b",
+]
 
 
 @pytest.mark.parametrize("pattern", HOSTILE)
