@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.selected import Update, View
-from relate_imap.sequences import encode_set
+from relate_imap.sequences import Range, encode_ranges, ranges_of
 from relate_mailstore.types import Entry, Flag
 
 CRLF = b"\r\n"
@@ -84,9 +84,9 @@ def fetch(number: int, *attributes: bytes) -> bytes:
     return b"* %d FETCH (%b)\r\n" % (number, b" ".join(attributes))
 
 
-def vanished(uids: Iterable[int], *, earlier: bool = False) -> bytes:
+def vanished(uids: Iterable[Range], *, earlier: bool = False) -> bytes:
     """`* VANISHED (EARLIER) 1:3` (RFC 7162 §3.2.10); nothing for none."""
-    numbers = encode_set(uids).encode()
+    numbers = encode_ranges(uids).encode()
     return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", numbers) if numbers else b""
 
 
@@ -124,5 +124,5 @@ def update(conversation: Conversation, view: View, news: Update, *, uid: bool) -
 def _expunged(gone: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
     """From the last to the first, so that no number changes before it is told."""
     if vanish:
-        return vanished(uid for _, uid in gone)
+        return vanished(ranges_of(uid for _, uid in gone))
     return b"".join(b"* %d EXPUNGE\r\n" % number for number, _ in reversed(gone))

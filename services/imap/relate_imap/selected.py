@@ -115,6 +115,11 @@ class View:
             if number is not None:
                 yield number, self._entries[number - 1]
 
+    def uids_between(self, first: int, last: int) -> Iterator[int]:
+        """The UIDs from first to last that there are."""
+        place = self._entries.place
+        return map(_uid, self._entries[place(first) : place(last + 1)])
+
     def _by_number(self, numbers: SequenceSet) -> Sequence[Numbered]:
         count = len(self._entries)
         if any((last > count and last != STAR) or (first > count and first != STAR) for first, last in numbers.ranges):

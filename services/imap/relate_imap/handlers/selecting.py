@@ -59,12 +59,19 @@ async def leave(conversation: Conversation) -> bytes:
     view = conversation.view
     if view is None:
         return b""
-    if view.unsaved_recent:
-        with suppress(StoreError):  # then they are \\Recent once more: no reason to keep the client from leaving
-            mailbox = view.snapshot.mailbox
-            await conversation.context.store.take_recent(conversation.account, mailbox.id, view.unsaved_recent)
-    conversation.deselect()
+    try:
+        await _save_recent(conversation, view)
+    finally:
+        conversation.deselect()
     return b"* OK [CLOSED] Previous mailbox is closed\r\n"
+
+
+async def _save_recent(conversation: Conversation, view: View) -> None:
+    """Tell the store which messages were \\Recent here. Where it can't be told they are so once more, and no worse."""
+    if view.unsaved_recent:
+        mailbox = view.snapshot.mailbox
+        with suppress(StoreError):
+            await conversation.context.store.take_recent(conversation.account, mailbox.id, view.unsaved_recent)
 
 
 async def _open(conversation: Conversation, command: Select) -> tuple[View, Uids]:
