@@ -15,7 +15,7 @@ from relate_wire.dialogue import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")
 
-# Steps of Python, some 100 ns each, that a command may take on the loop: 5 ms in which nobody else has a turn.
+# Steps of Python, some 100 ns each, that a command may take on the loop: 5 ms in which no other session has a turn.
 INLINE_STEPS = 50_000
 
 Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
@@ -44,7 +44,7 @@ def unseen(mailbox: str, read_only: bool) -> AbstractContextManager[Opening]:
 
 
 async def inline(work: Callable[[], Any]) -> Any:
-    """Work that is done on the loop, where nobody else waits for it: in tests."""
+    """Work that is done on the loop: in tests, where no other session waits for it."""
     return work()
 
 

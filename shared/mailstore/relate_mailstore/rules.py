@@ -68,11 +68,11 @@ def other_than_inbox(name: str) -> str:
 
 def find_name(names: Iterable[str], name: str) -> str | None:
     """The one of these names that is meant: the same one, else one that is the same in another normal form."""
-    same = None
+    same, form = None, normal_form(name)
     for one in names:
         if one == name:
             return one
-        if same is None and normal_form(one) == normal_form(name):
+        if same is None and normal_form(one) == form:
             same = one
     return same
 
