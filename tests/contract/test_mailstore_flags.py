@@ -4,10 +4,20 @@ import asyncio
 
 import pytest
 
-from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from relate_mailstore.errors import MailboxNotFound, MessageNotFound, TooManyKeywords
+from relate_mailstore.keywords import MAX_MAILBOX_KEYWORDS, MAX_MESSAGE_KEYWORDS
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged, MailboxId
-from tests.support.factories import UNKNOWN_MESSAGE, delivery
+from relate_mailstore.types import (
+    AccountId,
+    Destination,
+    Flag,
+    FlagChange,
+    Flagged,
+    Incoming,
+    MailboxId,
+    MessageQuery,
+)
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
 
 SEEN, FLAGGED, DELETED = Flag.SEEN, Flag.FLAGGED, Flag.DELETED
 
@@ -46,6 +56,11 @@ async def test_flags_are_added_and_removed(
         pytest.param(("a",), FlagChange(add_keywords=("a",), remove_keywords=("a",)), ("a",), id="adding wins"),
         pytest.param(("a", "b"), FlagChange(add_keywords=("c",), remove_keywords=("a", "b")), ("c",), id="replace"),
         pytest.param((), FlagChange(add_keywords=("$Junk", "a_b'c")), ("$Junk", "a_b'c"), id="any atom"),
+        pytest.param(("Work",), FlagChange(add_keywords=("work",)), ("Work",), id="add in another case"),
+        pytest.param((), FlagChange(add_keywords=("Work", "work")), ("Work",), id="add both, the first stays"),
+        pytest.param(("Work",), FlagChange(remove_keywords=("wORK",)), (), id="remove in another case"),
+        pytest.param(("Work",), FlagChange(add_keywords=("work", "a"), replace=True), ("Work", "a"), id="replace, too"),
+        pytest.param(("Work", "work"), FlagChange(), ("Work",), id="deliver both, the first stays"),
     ],
 )
 async def test_keywords_are_added_and_removed(
@@ -182,3 +197,64 @@ async def test_a_message_is_flagged_in_every_mailbox_it_is_entered_in(store: Mai
 async def test_flagging_a_message_nobody_has_finds_nothing(store: MailStore, alice: AccountId) -> None:
     with pytest.raises(MessageNotFound):
         await store.flag_message(alice, UNKNOWN_MESSAGE, FlagChange(SEEN))
+
+
+async def test_a_label_is_spelled_as_others_in_its_mailbox_are(store: MailStore, alice: AccountId) -> None:
+    one, other = [await store.deliver(delivery(alice)) for _ in range(2)]
+    await store.flag_message(alice, one.message_id, FlagChange(add_keywords=("Work",)))
+    listed = await store.flag_message(alice, other.message_id, FlagChange(add_keywords=("work", "WORK")))
+    assert listed.keywords == ("Work",)
+    assert list((await store.snapshot(alice)).keywords) == ["Work"]
+    for spelling in ("work", "Work", "WORK"):
+        found = await store.find(alice, MessageQuery(keyword=spelling))
+        assert {row.message.id for row in found.items} == {one.message_id, other.message_id}
+    assert (await store.find(alice, MessageQuery(keyword="wor"))).items == ()
+    listed = await store.flag_message(alice, other.message_id, FlagChange(remove_keywords=("wORK",)))
+    assert listed.keywords == ()
+
+
+def keywords_of(count: int, start: int = 0) -> tuple[str, ...]:
+    return tuple(f"k{number:03}" for number in range(start, start + count))
+
+
+async def test_a_message_has_so_many_keywords_and_no_more(store: MailStore, alice: AccountId) -> None:
+    receipt = await store.deliver(delivery(Destination(alice, keywords=keywords_of(MAX_MESSAGE_KEYWORDS))))
+    inbox = await store.mailbox(alice)
+    before = await store.snapshot(alice)
+    one_more = FlagChange(SEEN, add_keywords=("another",))
+    with pytest.raises(TooManyKeywords):
+        await store.set_flags(alice, inbox.id, [1], one_more)
+    with pytest.raises(TooManyKeywords):
+        await store.flag_message(alice, receipt.message_id, one_more)
+    too_many = keywords_of(MAX_MESSAGE_KEYWORDS + 1)
+    with pytest.raises(TooManyKeywords):
+        await store.deliver(delivery(Destination(alice, keywords=too_many)))
+    with pytest.raises(TooManyKeywords):
+        await store.append(alice, "INBOX", [Incoming(simple()), Incoming(simple(), keywords=too_many)])
+    assert await store.snapshot(alice) == before
+    instead = FlagChange(add_keywords=("another",), remove_keywords=("k000",))
+    (entry,) = (await store.set_flags(alice, inbox.id, [1], instead)).entries
+    assert len(entry.keywords) == MAX_MESSAGE_KEYWORDS
+
+
+async def test_a_change_with_too_many_keywords_fails_by_itself(store: MailStore, alice: AccountId) -> None:
+    await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    changes = [FlagChange(SEEN), FlagChange(add_keywords=keywords_of(MAX_MESSAGE_KEYWORDS + 1)), FlagChange(FLAGGED)]
+    answers = await asyncio.gather(
+        *(store.set_flags(alice, inbox.id, [1], change) for change in changes), return_exceptions=True
+    )
+    assert [type(answer) for answer in answers] == [Flagged, TooManyKeywords, Flagged]
+    (entry,) = (await store.snapshot(alice)).entries
+    assert (entry.flags, entry.keywords) == (SEEN | FLAGGED, ())
+
+
+async def test_a_mailbox_has_so_many_labels_and_no_more(store: MailStore, alice: AccountId) -> None:
+    per_message = MAX_MAILBOX_KEYWORDS // 8
+    for start in range(0, MAX_MAILBOX_KEYWORDS, per_message):
+        await store.deliver(delivery(Destination(alice, keywords=keywords_of(per_message, start))))
+    receipt = await store.deliver(delivery(alice))
+    with pytest.raises(TooManyKeywords):
+        await store.flag_message(alice, receipt.message_id, FlagChange(add_keywords=("another",)))
+    listed = await store.flag_message(alice, receipt.message_id, FlagChange(add_keywords=("K001",)))
+    assert listed.keywords == ("k001",)

@@ -3,11 +3,15 @@
 import asyncio
 
 import pytest
+from sqlalchemy import update
 
-from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound
+from relate_mailstore import rules
+from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound, TooManyMailboxes
 from relate_mailstore.ports import MailStore
 from relate_mailstore.rules import PROVISIONED
-from relate_mailstore.types import AccountId, Destination, Flag, Incoming, MailboxId
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.schema import mailboxes
+from relate_mailstore.types import AccountId, Destination, Flag, Incoming, MailboxId, MessageQuery
 from tests.contract.stores import opened
 from tests.support.factories import delivery, simple
 
@@ -211,3 +215,81 @@ async def test_two_processes_make_and_delete_mailboxes_of_one_account(database: 
         given = await asyncio.gather(churn(here, "a"), churn(there, "b"), churn(there, "c"))
         assert len({*given[0], *given[1], *given[2]}) == 15
         assert all(validities == sorted(validities) for validities in given)
+
+
+async def test_messages_are_taken_up_to_a_uid(store: MailStore, alice: AccountId) -> None:
+    for _ in range(4):
+        await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    assert [await store.take_recent(alice, inbox.id, until) for until in (0, 3, 2, 0, 99, 0)] == [1, 1, 3, 3, 3, 5]
+
+
+COMPOSED, DECOMPOSED = "Entw\u00fcrfe", "Entwu\u0308rfe"
+
+
+@pytest.mark.parametrize("made", [COMPOSED, DECOMPOSED])
+@pytest.mark.parametrize("asked", [COMPOSED, DECOMPOSED])
+async def test_a_name_is_one_in_all_its_normal_forms(store: MailStore, alice: AccountId, made: str, asked: str) -> None:
+    mailbox = await store.create_mailbox(alice, made)
+    assert mailbox.name == COMPOSED
+    with pytest.raises(MailboxExists):
+        await store.create_mailbox(alice, asked)
+    assert await store.mailbox(alice, asked) == mailbox
+    await store.deliver(delivery(Destination(alice, asked)))
+    await store.append(alice, asked, [Incoming(simple())])
+    await store.append(alice, asked, [Incoming(simple()), Incoming(simple())])
+    await store.deliver(delivery(alice))
+    inbox = await store.mailbox(alice)
+    await store.copy(alice, inbox.id, [1], asked)
+    await store.move(alice, inbox.id, [1], asked)
+    assert len((await store.snapshot(alice, asked)).entries) == 6
+    assert len((await store.find(alice, MessageQuery(mailbox=asked))).items) == 5
+    await store.subscribe(alice, mailbox.name, True)
+    await store.subscribe(alice, asked, True)
+    assert COMPOSED in await store.subscriptions(alice)
+    await store.subscribe(alice, asked, False)
+    assert not {COMPOSED, DECOMPOSED} & {*await store.subscriptions(alice)}
+    await store.rename_mailbox(alice, asked, "Plans")
+    with pytest.raises(MailboxNotFound):
+        await store.mailbox(alice, asked)
+    await store.rename_mailbox(alice, "Plans", asked)
+    await store.delete_mailbox(alice, asked)
+    assert await names(store, alice) == []
+
+
+async def test_twins_of_older_versions_are_reached_by_their_very_names(database: str, alice: AccountId) -> None:
+    async with opened(database) as store:
+        composed, twin = await store.create_mailbox(alice, COMPOSED), await store.create_mailbox(alice, "Twin")
+        engine = open_engine(database)
+        async with engine.begin() as connection:
+            await connection.execute(update(mailboxes).where(mailboxes.c.id == twin.id).values(name=DECOMPOSED))
+        await engine.dispose()
+    async with opened(database) as store:
+        assert (await store.mailbox(alice, COMPOSED)).id == composed.id
+        assert (await store.mailbox(alice, DECOMPOSED)).id == twin.id
+        with pytest.raises(MailboxExists):
+            await store.create_mailbox(alice, DECOMPOSED)
+        below = await store.create_mailbox(alice, f"{COMPOSED}/Old")
+        assert below.name == f"{COMPOSED}/Old"
+        await store.delete_mailbox(alice, COMPOSED)
+        assert (await store.mailbox(alice, COMPOSED)).id == twin.id
+        await store.rename_mailbox(alice, DECOMPOSED, "Plans")
+        assert (await store.mailbox(alice, "Plans")).id == twin.id
+
+
+async def test_an_account_has_so_many_mailboxes_and_no_more(
+    store: MailStore, alice: AccountId, bob: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "MAX_MAILBOXES", len(PROVISIONED) + 2)
+    await store.create_mailbox(alice, "One")
+    await store.create_mailbox(alice, "Two")
+    with pytest.raises(TooManyMailboxes):
+        await store.create_mailbox(alice, "Three")
+    await store.create_mailbox(bob, "Three")
+    await store.subscribe(alice, "One", True)
+    await store.subscribe(alice, "Two", True)
+    with pytest.raises(TooManyMailboxes):
+        await store.subscribe(alice, "Three", True)
+    await store.subscribe(alice, "Two", True)
+    await store.delete_mailbox(alice, "One")
+    await store.create_mailbox(alice, "Three")

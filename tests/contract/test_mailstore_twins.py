@@ -62,7 +62,7 @@ class Step:
 
 
 flags = st.integers(0, sum(Flag))
-keywords = st.lists(st.sampled_from(["todo", "$Junk", "work"]), max_size=2).map(tuple)
+keywords = st.lists(st.sampled_from(["todo", "$Junk", "work", "Work", "TODO"]), max_size=2).map(tuple)
 people = st.integers(0, PEOPLE - 1)
 mailboxes = st.sampled_from(MAILBOXES)
 places = st.tuples(people, mailboxes) | st.tuples(people, st.just("Nowhere"))

@@ -7,6 +7,7 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
 
 from relate_config import load
 from relate_imap.answers import BUSY
+from relate_imap.aside import in_threads
 from relate_imap.config import ImapSettings
 from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
@@ -32,6 +33,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
         selecting=traced_selecting(resources.telemetry.operations("imap")),
+        aside=in_threads(),
     )
 
     def engine(client: Client[Frame]) -> ImapEngine:

@@ -8,7 +8,16 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 from relate_accounts.errors import AccountError
-from relate_mailstore.errors import MailboxExists, MailboxFull, MailboxNotFound, MessageNotFound, OverQuota, StoreError
+from relate_mailstore.errors import (
+    MailboxExists,
+    MailboxFull,
+    MailboxNotFound,
+    MessageNotFound,
+    OverQuota,
+    StoreError,
+    TooManyKeywords,
+    TooManyMailboxes,
+)
 from relate_wire.dialogue import Farewell
 from relate_wire.reply import NOTHING, Facts, Outcome, Reply, Then
 from relate_wire.sasl import SaslCancelled, SaslError
@@ -76,19 +85,27 @@ def bad(text: str, code: str = "") -> Answer:
     return Answer("BAD", text, code)
 
 
+_REFUSED: Mapping[type[Exception], tuple[str, str]] = {
+    MailboxNotFound: ("There is no such mailbox", "NONEXISTENT"),
+    MailboxExists: ("A mailbox of that name is there already", "ALREADYEXISTS"),
+    MessageNotFound: ("The message is not there any more", "EXPUNGEISSUED"),
+    OverQuota: ("Not enough room", "OVERQUOTA"),
+    TooManyKeywords: ("There would be too many keywords", "LIMIT"),
+    TooManyMailboxes: ("There would be too many mailboxes", "LIMIT"),
+}
+"""What is answered NO, with which code."""
+
+# What `from_error` calls a refusal. The rest is for telemetry and the log to see before the client is told.
+REFUSALS: tuple[type[Exception], ...] = (Refused, SaslError, *_REFUSED)
+
+
 def from_error(error: Exception) -> Answer:
     """The one translation of errors into answers. What is not known here is a bug of ours."""
+    if type(error) in _REFUSED:
+        return no(*_REFUSED[type(error)])
     match error:
         case Refused():
             return error.answer
-        case MailboxNotFound():
-            return no("There is no such mailbox", "NONEXISTENT")
-        case MailboxExists():
-            return no("A mailbox of that name is there already", "ALREADYEXISTS")
-        case MessageNotFound():
-            return no("The message is not there any more", "EXPUNGEISSUED")
-        case OverQuota():
-            return no("Not enough room", "OVERQUOTA")
         case MailboxFull():
             return Answer("NO", "The mailbox can hold no further message", "LIMIT", trouble=error)
         case SaslCancelled():
@@ -100,9 +117,6 @@ def from_error(error: Exception) -> Answer:
         case _:
             return Answer("NO", "The server has failed", "SERVERBUG", trouble=error)
 
-
-# What `from_error` calls a refusal. The rest is for telemetry and the log to see before the client is told.
-REFUSALS = (Refused, MailboxNotFound, MailboxExists, MessageNotFound, OverQuota, SaslError)
 
 FAREWELLS: Mapping[Farewell, bytes] = {
     Farewell.IDLE: b"* BYE Idle for too long\r\n",

@@ -15,6 +15,7 @@ from typing import NamedTuple
 from relate_imap import responses
 from relate_imap.commands import Attribute, BinarySize, Body, Item
 from relate_imap.content import is_top_header, is_whole, of_header, shows_text, without_nul
+from relate_imap.sequences import EMPTY, SequenceSet
 from relate_mailstore.mime import without_extensions
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.types import Entry, MessageId, MessageIndex, Rendering
@@ -72,11 +73,16 @@ _RENDERING_COLUMNS: dict[str, tuple[bytes, Column]] = {
 }
 
 
+# Sections of the header that are answered for many messages together; more are read message by message, as bodies are,
+# because all of them together are in memory.
+MAX_HEADER_COLUMNS = 4
+
+
 class Reader(NamedTuple):
-    """What this client makes of attributes: whether it takes UTF-8, and from which UID on messages are \\Recent."""
+    """What this client makes of attributes: whether it takes UTF-8, and which UIDs are \\Recent for it."""
 
     utf8: bool
-    first_recent: int | None = None
+    recent: SequenceSet = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +114,17 @@ class Plan:
 @lru_cache(256)
 def make_plan(attributes: tuple[Attribute, ...], reader: Reader) -> Plan:
     """Compile a list of attributes; each is answered once. Programs ask for the same few lists all day long."""
+    distinct = dict.fromkeys(attributes)
+    headers = sum(isinstance(one, Body) and not one.binary and is_top_header(one.section) for one in distinct)
     fields: list[tuple[bytes, Column]] = []
     bodies: list[Body | BinarySize] = []
     needs_renderings = needs_headers = False
-    for attribute in dict.fromkeys(attributes):
+    for attribute in distinct:
         match attribute:
             case Item(name):
                 needs_renderings = needs_renderings or name in _RENDERING_COLUMNS or name == "PREVIEW"
                 fields.append(_item_field(name, reader))
-            case Body(section, binary=False) if is_top_header(section):
+            case Body(section, binary=False) if is_top_header(section) and headers <= MAX_HEADER_COLUMNS:
                 needs_headers = True
                 fields.append(_header_field(attribute))
             case _:
@@ -141,7 +149,7 @@ def label_of(body: Body) -> bytes:
 def _item_field(name: str, reader: Reader) -> tuple[bytes, Column]:
     match name:
         case "FLAGS":
-            return b"FLAGS %b", partial(_flag_lists, reader.first_recent)
+            return b"FLAGS %b", partial(_flag_lists, reader.recent)
         case "PREVIEW":
             return b"PREVIEW %b", partial(_previews, reader.utf8)
         case _:
@@ -152,9 +160,10 @@ def _header_field(body: Body) -> tuple[bytes, Column]:
     return label_of(body).replace(b"%", b"%%") + b" %b", partial(_header_sections, body)
 
 
-def _flag_lists(first_recent: int | None, batch: Batch) -> Iterable[bytes]:
+def _flag_lists(recent_uids: SequenceSet, batch: Batch) -> Iterable[bytes]:
     entries = batch.entries
-    recent = repeat(False) if first_recent is None else map(first_recent.__le__, map(_uid, entries))
+    some = entries and recent_uids.ranges and entries[-1].uid >= recent_uids.ranges[0][0]
+    recent = map(recent_uids.__contains__, map(_uid, entries)) if some else repeat(False)
     return map(responses.flag_list, map(_flags, entries), map(_keywords, entries), recent)
 
 

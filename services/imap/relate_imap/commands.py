@@ -303,12 +303,17 @@ class Search:
 
 @dataclass(frozen=True, slots=True)
 class Sort:
-    """SORT and UID SORT (RFC 5256 §3): criteria in capitals, each with whether it is reversed."""
+    """SORT and UID SORT (RFC 5256 §3): criteria in capitals, each with whether it is reversed.
+
+    `returning` and `partial` as of a Search (RFC 5267 §3).
+    """
 
     tag: str
     verb: str
-    criteria: tuple[tuple[str, bool], ...]  # ARRIVAL CC DATE FROM SIZE SUBJECT TO
+    criteria: tuple[tuple[str, bool], ...]  # ARRIVAL CC DATE DISPLAYFROM DISPLAYTO FROM SIZE SUBJECT TO
     key: SearchKey
+    returning: frozenset[str] | None = None
+    partial: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)

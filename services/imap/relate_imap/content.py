@@ -1,7 +1,7 @@
 """Which octets of a message BODY[…] and BINARY[…] name (RFC 9051 §6.4.5). Pure: over an index, or a header."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,6 +11,9 @@ from relate_mailstore.types import MessageIndex, Part
 _OF_HEADER = frozenset({SectionText.HEADER, SectionText.FIELDS, SectionText.FIELDS_NOT})
 _CHOSEN_FIELDS = frozenset({SectionText.FIELDS, SectionText.FIELDS_NOT})
 _OF_PART = frozenset({SectionText.CONTENT, SectionText.MIME})
+
+FIELDS_OCTETS = 1_048_576
+"""Of a header out of which fields are chosen: no mail has more, and a stranger's must not hold up all others."""
 
 _FIELD = re.compile(rb"^(?:\xef\xbb\xbf)?+([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+", re.MULTILINE)
 
@@ -55,30 +58,45 @@ def shows_text(section: Section) -> bool:
     return section.text in {SectionText.CONTENT, SectionText.TEXT}
 
 
-def find_part(section: Section, index: MessageIndex) -> Part | None:
-    """The part that a section is about, as the index has it; None where there is no such part.
+Parts = Mapping[str, Part]
+"""The parts of a message by their specifiers, as the index has them."""
+
+
+def parts_of(index: MessageIndex) -> Parts:
+    """The parts of a message, each found at once: there may be thousands, and as many be asked for."""
+    return {part.section: part for part in reversed(index.parts)}
+
+
+def find_part(section: Section, parts: Parts) -> Part | None:
+    """The part that a section is about; None where there is no such part.
 
     A part's own content and MIME header are the part's; HEADER and TEXT are those of the message in it.
     """
     name = section.part
     if name and section.text not in _OF_PART:
         name += "."
-    return next((part for part in index.parts if part.section == name), None)
+    return parts.get(name)
 
 
-def find_span(section: Section, index: MessageIndex) -> Span | None:
-    """Where a section lies; the whole header, where fields are chosen out of it. None for a part that is not there."""
+def find_span(section: Section, parts: Parts, size: int) -> Span | None:
+    """Where a section lies in a message of `size` octets; None for a part that is not there.
+
+    Where fields are chosen out of a header, it is as much of that as is looked at.
+    """
     if is_whole(section):
-        return Span(0, index.size)
-    part = find_part(section, index)
+        return Span(0, size)
+    part = find_part(section, parts)
     if part is None:
         return None
-    return Span(part.body, part.end) if shows_text(section) else Span(part.header, part.body)
+    if shows_text(section):
+        return Span(part.body, part.end)
+    header = Span(part.header, part.body)
+    return header.clip((0, FIELDS_OCTETS)) if chooses_fields(section) else header
 
 
 def of_header(section: Section, header: bytes, partial: tuple[int, int] | None) -> bytes:
     """What a section of a header is, the header at hand."""
-    octets = choose_fields(section)(header) if chooses_fields(section) else header
+    octets = choose_fields(section)(header[:FIELDS_OCTETS]) if chooses_fields(section) else header
     if partial is None:
         return octets
     offset, count = partial
@@ -87,13 +105,16 @@ def of_header(section: Section, header: bytes, partial: tuple[int, int] | None) 
 
 @lru_cache(256)
 def choose_fields(section: Section) -> Callable[[bytes], bytes]:
-    """HEADER.FIELDS and HEADER.FIELDS.NOT: fields as they were written, in their order, and an empty line."""
-    names = frozenset(field.lower().encode() for field in section.fields)
+    """HEADER.FIELDS and HEADER.FIELDS.NOT: fields as they were written, in their order, and an empty line.
+
+    Every field is looked at once, however many names there are.
+    """
+    names = frozenset(field.encode() for field in section.fields)
     wanted = section.text is SectionText.FIELDS
 
     def choose(header: bytes) -> bytes:
-        found = [field[0] for field in _FIELD.finditer(header) if (field[1].lower() in names) is wanted]
-        fields = b"".join(found)
+        found = _FIELD.finditer(header)
+        fields = b"".join([field[0] for field in found if (field[1].upper() in names) is wanted])
         return fields + (b"\r\n" if not fields or fields.endswith(b"\n") else b"\r\n\r\n")
 
     return choose

@@ -2,17 +2,26 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeVar
 
 from relate_accounts.ports import Authenticator
+from relate_imap.recent import RecentMessages
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
 from relate_wire.dialogue import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")
+
+# Steps of Python, some 100 ns each, that a command may take on the loop: 5 ms in which no other session has a turn.
+INLINE_STEPS = 50_000
+
+Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Does work beside the loop: see `aside.in_threads`."""
+
+T = TypeVar("T")
 
 
 class Opening(Protocol):
@@ -32,6 +41,11 @@ class Unseen:
 def unseen(mailbox: str, read_only: bool) -> AbstractContextManager[Opening]:
     """A selection that nobody looks at."""
     return nullcontext(Unseen())
+
+
+async def inline(work: Callable[[], Any]) -> Any:
+    """Work that is done on the loop: in tests, where no other session waits for it."""
+    return work()
 
 
 class SessionLimit:
@@ -71,6 +85,15 @@ class Context:
     """Around the selection of a mailbox, by name and whether for reading only."""
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""
+    aside: Aside = inline
+    recent: RecentMessages = field(default_factory=RecentMessages)
+
+    async def work(self, steps: int, work: Callable[[], T]) -> T:
+        """The result of pure work of about so many steps: done at once if it is short, else beside the loop."""
+        if steps <= INLINE_STEPS:
+            return work()
+        result: T = await self.aside(work)
+        return result
 
     def mechanisms(self, peer: Peer) -> tuple[str, ...]:
         """What this client may log in with as it is connected: in the clear perhaps nothing (LOGINDISABLED)."""

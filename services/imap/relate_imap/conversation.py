@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from relate_accounts.types import Granted
 from relate_imap.answers import Refused
 from relate_imap.context import Context
+from relate_imap.recent import Uids
 from relate_imap.selected import Numbered, View
-from relate_imap.sequences import SequenceSet
+from relate_imap.sequences import EMPTY, SequenceSet
 from relate_mailstore.types import AccountId, Snapshot
 from relate_wire.dialogue import Client, Peer
 
@@ -99,6 +100,37 @@ class Conversation:
     def tells_recent(self) -> bool:
         """Whether the client knows \\Recent: RFC 9051 has done without it."""
         return Extension.REV2 not in self.enabled
+
+    @property
+    def recent_uids(self) -> SequenceSet:
+        """What this client is told to be \\Recent."""
+        return self.selected.recent_uids if self.tells_recent else EMPTY
+
+    def select(self, view: View) -> None:
+        """This mailbox is selected."""
+        self.view, self.state = view, State.SELECTED
+        self.context.recent.enter(view.snapshot.mailbox.id)
+
+    def deselect(self) -> None:
+        """No mailbox is selected any more."""
+        view, self.view, self.saved = self.view, None, ()
+        if view is not None:
+            self.state = State.AUTHENTICATED
+            self.context.recent.leave(view.snapshot.mailbox.id)
+
+    def note_recent(self, uids: Uids, *, saved: bool) -> None:
+        """The client is being told of these messages. A mailbox that is only examined keeps them \\Recent for others.
+
+        `saved` says that the store knows it already.
+        """
+        view, recent = self.selected, self.context.recent
+        if not self.tells_recent:
+            return
+        if view.read_only:
+            view.add_recent(recent.left(view.snapshot.mailbox.id, uids))
+        else:
+            view.add_recent(recent.take(view.snapshot.mailbox.id, uids))
+            view.unsaved_recent = 0 if saved else uids.stop
 
     def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
         """Messages of the selected mailbox by number or UID, "$" by what was saved. Raises Refused."""

@@ -1,34 +1,85 @@
 """Carrying out a search, for SEARCH, SORT and THREAD: what the keys have to know is asked of the store, as late and as
 little as can be. Only the client's own view is looked at, so that its numbers hold (RFC 9051 §7.5.1)."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from functools import partial
+from operator import attrgetter
+from typing import NamedTuple
 
+from relate_imap.answers import Answer, Refused, ok
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.matching import Known, Places, match_all
+from relate_imap.paging import HEADERS_OCTETS, portions
 from relate_imap.search_keys import HasHeader, HasText, SearchKey
 from relate_imap.tiers import Lookup, Tier, asks_modseq, in_tiers, leaves, lookups, tier_of
+from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mime import decode_header, header_fields
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.rules import NO_SUMMARY
 from relate_mailstore.types import Summary, TextPart
 
 HEADERS_AT_ONCE = 64
-"""Messages whose headers are read together: they fit into memory, be they as long as they may."""
+"""Messages whose headers are read together."""
+
+MAX_LOOKUPS = 100
+"""Of one search: texts, and fields that no summary has. For each of them the messages themselves are looked through."""
+
+OCTETS_A_STEP = 20
+"""Of a header, while its fields are looked for."""
 
 
-async def find(conversation: Conversation, key: SearchKey) -> Places:
-    """The places of the messages that match, ascending; a message's number is its place and one."""
+class Found(NamedTuple):
+    """The places of messages that match, ascending; a message's number is its place and one.
+
+    `expunged`: some messages had to be left out, as another session has expunged them and this one does not know yet.
+    """
+
+    places: Places
+    expunged: bool = False
+
+    def completed(self, text: str, untagged: bytes) -> Answer:
+        """How the command ended; what was left out is said (RFC 5530 §3, RFC 2180 §4.1)."""
+        if self.expunged:
+            return ok("Some messages were already expunged", "EXPUNGEISSUED", untagged)
+        return ok(text, untagged=untagged)
+
+
+async def find(conversation: Conversation, key: SearchKey) -> Found:
+    """The messages that match. Raises Refused for too much at once."""
+    if len([*lookups([key])]) > MAX_LOOKUPS:
+        raise Refused("Too many texts to look for", "LIMIT")
     if asks_modseq(key):
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
-    view = conversation.selected
-    known = Known(view.entries, view.flags, conversation.context.now(), view.first_recent, conversation.saved)
+    view, context = conversation.selected, conversation.context
+    known = Known(view.entries, view.flags, context.now(), conversation.recent_uids, conversation.saved)
     places: Places = range(len(view.entries))
+    looked_into: Places = ()
     for tier, keys in in_tiers(key):
         if places and tier >= Tier.SUMMARY:
+            looked_into = looked_into or places
             known = await _learn(conversation, known, keys, places)
-        places = match_all(keys, known, places)
-    return places
+        steps = len(places) * sum(1 for _ in leaves(keys))
+        places = await context.work(steps, partial(match_all, keys, known, places))
+    return await without_expunged(conversation, Found(places), looked_into)
+
+
+async def without_expunged(conversation: Conversation, found: Found, looked_into: Places) -> Found:
+    """The same without messages that could not be looked into, because they are gone."""
+    gone = await _gone(conversation) if looked_into else ()
+    entries = conversation.selected.entries
+    if not gone or not any(entries[place].uid in gone for place in looked_into):
+        return found
+    return Found([place for place in found.places if entries[place].uid not in gone], expunged=True)
+
+
+async def _gone(conversation: Conversation) -> Collection[int]:
+    """UIDs that this client knows, and that are not there any more."""
+    view = conversation.selected
+    try:
+        return view.gone(await conversation.context.store.refresh(view.snapshot))
+    except MailboxNotFound:
+        return {entry.uid for entry in view.entries}
 
 
 async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
@@ -45,33 +96,48 @@ async def _learn(conversation: Conversation, known: Known, keys: Sequence[Search
     """What these keys have to know of these messages."""
     if not known.summaries and any(tier_of(leaf) is Tier.SUMMARY for leaf in leaves(keys)):
         known = replace(known, summaries=await summaries_of(conversation))
-    return replace(known, found={key: await _look_up(conversation, key, places) for key in lookups(keys)})
+    asked = [*lookups(keys)]
+    found: dict[Lookup, Collection[int]] = {}
+    for key in asked:
+        if isinstance(key, HasText):
+            part = TextPart.BODY if key.body_only else TextPart.ANYWHERE
+            snapshot = conversation.selected.snapshot
+            found[key] = await conversation.context.store.containing(snapshot, key.text, part)
+    headers = [key for key in asked if isinstance(key, HasHeader)]
+    return replace(known, found=found | await _look_into_headers(conversation, headers, places))
 
 
-async def _look_up(conversation: Conversation, key: Lookup, places: Places) -> Collection[int]:
-    """The UIDs of the messages that a key matches; of others, too, where that costs nothing."""
-    if isinstance(key, HasText):
-        part = TextPart.BODY if key.body_only else TextPart.ANYWHERE
-        return await conversation.context.store.containing(conversation.selected.snapshot, key.text, part)
-    found: set[int] = set()
-    for start in range(0, len(places), HEADERS_AT_ONCE):
-        found |= await _look_into_headers(conversation, key, places[start : start + HEADERS_AT_ONCE])
-    return found
+async def _look_into_headers(
+    conversation: Conversation, keys: Sequence[HasHeader], places: Places
+) -> dict[Lookup, Collection[int]]:
+    """The UIDs of the messages that each key matches: each header is read once for all of them."""
+    found: dict[Lookup, set[int]] = {key: set() for key in keys}
+    all_entries = conversation.selected.entries
+    asked = (all_entries[place] for place in places) if keys else ()
+    for entries in portions(asked, attrgetter("size"), HEADERS_AT_ONCE, HEADERS_OCTETS):
+        ids = [entry.message_id for entry in entries]
+        headers = await conversation.context.store.headers(conversation.account, ids)
+        steps = sum(map(len, filter(None, headers))) // OCTETS_A_STEP
+        matched = await conversation.context.work(steps, partial(_match_headers, keys, headers))
+        for entry, those in zip(entries, matched, strict=True):
+            for key in those:
+                found[key].add(entry.uid)
+    return {**found}
 
 
-async def _look_into_headers(conversation: Conversation, key: HasHeader, places: Places) -> set[int]:
-    entries = [conversation.selected.entries[place] for place in places]
-    ids = [entry.message_id for entry in entries]
-    headers = await conversation.context.store.headers(conversation.account, ids)
-    return {entry.uid for entry, header in zip(entries, headers, strict=True) if _has_field(key, header or b"")}
+def _match_headers(keys: Sequence[HasHeader], headers: Sequence[bytes | None]) -> list[list[HasHeader]]:
+    return [matching_fields(keys, header or b"") for header in headers]
 
 
-def _has_field(key: HasHeader, header: bytes) -> bool:
-    name, text = key.name.encode(), key.text.casefold()
-    fields = header_fields(header, 0, len(header))
-    return any(field.name.upper() == name and _has_text(text, field.value) for field in fields)
+def matching_fields(keys: Iterable[HasHeader], header: bytes) -> list[HasHeader]:
+    """Those of the keys that match a field of this header."""
+    texts: dict[bytes, list[str]] = {key.name.encode(): [] for key in keys}
+    for field in header_fields(header, 0, len(header)):
+        if (name := field.name.upper()) in texts:
+            texts[name].extend(_texts(field.value))
+    return [key for key in keys if any(key.text.casefold() in text for text in texts[key.name.encode()])]
 
 
-def _has_text(folded: str, value: bytes) -> bool:
+def _texts(value: bytes) -> tuple[str, str]:
     """Decoded, and as it came: only so much is decoded of one value, and References may be longer."""
-    return folded in decode_header(value).casefold() or folded in unfold(value).decode(errors="replace").casefold()
+    return decode_header(value).casefold(), unfold(value).decode(errors="replace").casefold()

@@ -2,14 +2,14 @@
 
 from relate_imap.answers import Refused
 from relate_imap.commands import FlagList, StoreMode
+from relate_mailstore.keywords import key_of, spell
 from relate_mailstore.types import Flag, FlagChange, Snapshot
 
 # As plain ints: an enum's "&" costs more than all else that is done with a flag of ten thousand messages.
 SEEN, DELETED = int(Flag.SEEN), int(Flag.DELETED)
 
-# Every keyword costs all clients that list the mailbox: more than people ever label, or as long, is a program's error.
-MAX_KEYWORDS = 100
-MAX_KEYWORD = 255
+# Every keyword costs all clients that list the mailbox: one that is longer is a program's error.
+MAX_KEYWORD_OCTETS = 255
 
 # Keywords that programs agree on (the registry of RFC 5788, and what Thunderbird writes), in their usual spelling.
 WELL_KNOWN = (
@@ -24,7 +24,7 @@ WELL_KNOWN = (
     "Junk",
     "NonJunk",
 )
-_USUAL = {keyword.lower(): keyword for keyword in WELL_KNOWN}
+_USUAL = {key_of(keyword): keyword for keyword in WELL_KNOWN}
 
 
 def change_of(mode: StoreMode, flags: FlagList) -> FlagChange:
@@ -38,11 +38,14 @@ def change_of(mode: StoreMode, flags: FlagList) -> FlagChange:
             return FlagChange(add=flags.flags, add_keywords=flags.keywords, replace=True)
 
 
-def spelled(flags: FlagList, snapshot: Snapshot | None) -> FlagList:
-    """The same flags with keywords as those in this mailbox are spelled. Raises Refused for too many or too long."""
+def spelled(flags: FlagList, snapshot: Snapshot) -> FlagList:
+    """The same flags with keywords as those in this mailbox are spelled.
+
+    Raises Refused for one that is too long, TooManyKeywords where the mailbox would have too many.
+    """
     if not flags.keywords:
         return flags
-    if len(flags.keywords) > MAX_KEYWORDS or any(len(keyword) > MAX_KEYWORD for keyword in flags.keywords):
-        raise Refused("Too many keywords, or too long", "LIMIT")
-    usual = _USUAL | {keyword.lower(): keyword for keyword in (snapshot.keywords if snapshot else ())}
-    return flags._replace(keywords=tuple(usual.get(keyword.lower(), keyword) for keyword in flags.keywords))
+    if any(len(keyword) > MAX_KEYWORD_OCTETS for keyword in flags.keywords):
+        raise Refused("A keyword is too long", "LIMIT")
+    usual = [_USUAL.get(key_of(keyword), keyword) for keyword in flags.keywords]
+    return flags._replace(keywords=spell(usual, snapshot.keywords))

@@ -16,12 +16,13 @@ from relate_wire.lines import CR, MAX_RESPONSE, NUL
 # Octets of a command without its literals: a hundred thousand UIDs of nine digits fit. Clients keep to 8000 and fewer
 # (RFC 7162 §4), but some name each message of a folder that they want to copy.
 MAX_TEXT = 1_048_576
-# Who has not logged in needs no more than AUTHENTICATE with its initial response.
-MAX_TEXT_BEFORE_LOGIN = MAX_RESPONSE + 1024
+# Who has not logged in needs no more than AUTHENTICATE with its initial response, or ID with all that RFC 2971 §3.3
+# allows: 30 fields of 30 octets with values of 1024, and a backslash before any of them.
+MAX_TEXT_BEFORE_LOGIN = 65_536
 # Octets of all literals of a command that are no messages: names, and texts to search for.
 MAX_STRINGS = 65_536
-# A login and a password.
-MAX_STRINGS_BEFORE_LOGIN = 8192
+# A login and a password, or the fields of ID.
+MAX_STRINGS_BEFORE_LOGIN = 32_768
 # Messages of a MULTIAPPEND, strings of a SEARCH: each costs more than its octets.
 MAX_LITERALS = 1000
 

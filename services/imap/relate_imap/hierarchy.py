@@ -4,13 +4,15 @@ Names are a tree by "/". A name without a mailbox is listed where one below it h
 """
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
 
+from relate_mailstore.rules import DELIMITER, normal_form, parents
 from relate_mailstore.types import INBOX, Mailbox
 
-DELIMITER = "/"
+WILDCARDS = "*%"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +75,10 @@ class Tree:
             yield "\\Subscribed"
 
 
-def parents(name: str) -> Iterator[str]:
-    """All names above this one: `a/b` and `a` for `a/b/c`."""
-    while DELIMITER in name:
-        name = name.rpartition(DELIMITER)[0]
-        yield name
-
-
 def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
     """The names that match any of the patterns, in order; "*" matches everything, "%" stops at the delimiter."""
-    expressions = [_compile(pattern) for pattern in patterns]
-    return sorted((name for name in names if any(one.fullmatch(name) for one in expressions)), key=order)
+    matches = Matcher(patterns)
+    return sorted(filter(matches, names), key=order)
 
 
 def order(name: str) -> tuple[bool, str]:
@@ -95,24 +90,102 @@ def _narrows(selection: Collection[str]) -> bool:
     return bool({"SUBSCRIBED", "SPECIAL-USE"} & set(selection))
 
 
-# More wildcards than a person would ever need: each may cost another look at every name.
-MAX_WILDCARDS = 20
+class Matcher:
+    """Patterns of LIST, held against one name after the other in time linear in the name (RFC 9051 §6.3.9).
+
+    Patterns with one wildcard or none, which are nearly all that clients send, are compared as strings. All others are
+    one automaton that never goes back: its states are the bits of a number, a character each of all these patterns.
+    """
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        pieces = [_pieces(pattern) for pattern in dict.fromkeys(patterns)]
+        self._affixes = [_affixes(one) for one in pieces if _wildcards(one) <= 1]
+        self._automaton = _Automaton(one for one in pieces if _wildcards(one) > 1)
+
+    def __call__(self, name: str) -> bool:
+        """Whether any of the patterns matches the name."""
+        text = _comparable(name)
+        return any(one.match(text) for one in self._affixes) or self._automaton.matches(text)
 
 
-@lru_cache(256)
-def _compile(pattern: str) -> re.Pattern[str]:
-    """A pattern as an expression; runs of wildcards are one, and too many match nothing (RFC 9051 §11.3)."""
-    pieces = re.findall(r"[*%]+|[^*%]+", pattern)
-    if sum(piece[0] in "*%" for piece in pieces) > MAX_WILDCARDS:
-        return re.compile(r"(?!)")
-    text = "".join(_translate(piece) for piece in pieces)
-    head = pattern.partition(DELIMITER)[0]
-    if head.lower() == INBOX.lower():  # INBOX is one in any case (RFC 9051 §5.1)
-        text = INBOX + text[len(head) :]
-    return re.compile(text, re.DOTALL)
+class _Affixes(NamedTuple):
+    """A pattern with one wildcard, or with none: what a name begins and ends with."""
+
+    start: str
+    wildcard: str
+    end: str
+
+    def match(self, name: str) -> bool:
+        """Whether the pattern matches the name."""
+        if not self.wildcard:
+            return name == self.start
+        if len(name) < len(self.start) + len(self.end):
+            return False
+        if not (name.startswith(self.start) and name.endswith(self.end)):
+            return False
+        return self.wildcard == "*" or DELIMITER not in name[len(self.start) : len(name) - len(self.end)]
 
 
-def _translate(piece: str) -> str:
-    if "*" in piece:
-        return ".*"
-    return "[^/]*" if "%" in piece else re.escape(piece)
+class _Automaton:
+    """States are the places in all patterns, with one more behind each; bit n of a number stands for state n."""
+
+    def __init__(self, patterns: Iterable[Sequence[str]]) -> None:
+        self._literals: dict[str, int] = {}  # by character: the states that it leads on from
+        self._starts = self._ends = self._crossing = self._wild = 0
+        state = 0
+        for pieces in patterns:
+            self._starts |= 1 << state
+            for character in chain.from_iterable(pieces):
+                self._add(character, 1 << state)
+                state += 1
+            self._ends |= 1 << state
+            state += 1
+        self._starts = self._skip(self._starts)
+
+    def matches(self, name: str) -> bool:
+        """Whether any of the patterns matches; some operations on numbers for each character."""
+        if not self._starts:
+            return False
+        states, literals = self._starts, self._literals
+        for character in name:
+            stays = self._crossing if character == DELIMITER else self._wild
+            states = self._skip(states & stays | (states & literals.get(character, 0)) << 1)
+            if not states:
+                return False
+        return bool(states & self._ends)
+
+    def _add(self, character: str, state: int) -> None:
+        if character in WILDCARDS:
+            self._wild |= state
+            self._crossing |= state if character == "*" else 0
+        else:
+            self._literals[character] = self._literals.get(character, 0) | state
+
+    def _skip(self, states: int) -> int:
+        """A wildcard may match nothing, and no two stand side by side."""
+        return states | (states & self._wild) << 1
+
+
+_PIECES = re.compile(r"[*%]+|[^*%]+")
+
+
+def _pieces(pattern: str) -> list[str]:
+    """Wildcards and the texts between them; a run of wildcards is one."""
+    pieces = _PIECES.findall(_comparable(pattern))
+    return [("*" if "*" in piece else "%") if piece[0] in WILDCARDS else piece for piece in pieces]
+
+
+def _wildcards(pieces: Sequence[str]) -> int:
+    return pieces.count("*") + pieces.count("%")
+
+
+def _affixes(pieces: Sequence[str]) -> _Affixes:
+    place = next((place for place, piece in enumerate(pieces) if piece in ("*", "%")), len(pieces))
+    return _Affixes("".join(pieces[:place]), "".join(pieces[place : place + 1]), "".join(pieces[place + 1 :]))
+
+
+def _comparable(name: str) -> str:
+    """A name, or a pattern of names, as it is compared: in one normal form, INBOX in any case (RFC 9051 §5.1)."""
+    text = normal_form(name)
+    head = text.partition(DELIMITER)[0]
+    return INBOX + text[len(head) :] if head.lower() == INBOX.lower() else text

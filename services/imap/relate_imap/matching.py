@@ -15,7 +15,7 @@ from typing import Any
 
 from relate_imap import search_keys as keys
 from relate_imap.search_keys import DateOf, HasHeader, SearchKey
-from relate_imap.sequences import SequenceSet, resolve
+from relate_imap.sequences import EMPTY, SequenceSet, resolve
 from relate_imap.tiers import SUMMARISED, Lookup, Tier, tier_of
 from relate_mailstore.types import Entry, Flag, Summary
 
@@ -33,7 +33,7 @@ class Known:
     flags: bytes
     """Of the entries, an octet each: whole mailboxes are looked through in microseconds."""
     now: float = 0.0
-    first_recent: int = 0
+    recent: SequenceSet = EMPTY
     saved: Collection[int] = ()
     summaries: Sequence[Summary] = ()
     found: Mapping[Lookup, Collection[int]] = field(default_factory=dict)
@@ -116,7 +116,7 @@ def _keyword(key: keys.HasKeyword, known: Known, places: Places) -> Places:
 
 
 def _recent(_: object, known: Known, places: Places) -> Places:
-    return places[bisect_left(places, bisect_left(known.entries, known.first_recent, key=_uid)) :]
+    return _numbered(keys.Numbered(known.recent, uid=True), known, places)
 
 
 def _numbered(key: keys.Numbered, known: Known, places: Places) -> Places:

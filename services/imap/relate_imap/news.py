@@ -2,7 +2,8 @@
 all that IDLE waits for (RFC 9051 §7)."""
 
 from relate_imap import responses
-from relate_imap.conversation import Conversation, State
+from relate_imap.conversation import Conversation
+from relate_imap.recent import Uids
 from relate_mailstore.errors import MailboxNotFound, StoreError
 
 # RFC 9051 §7.5.1, RFC 5256 §3: while their numbers are on the way no message may be said to be gone.
@@ -22,12 +23,14 @@ async def news(conversation: Conversation, verb: str) -> bytes:
     try:
         snapshot = await conversation.context.store.refresh(view.snapshot)
     except MailboxNotFound:
-        conversation.view = None
-        conversation.state = State.AUTHENTICATED
+        conversation.deselect()
         return CLOSED
     except StoreError:
         return b""  # it will be told another time: what the client asked for has been done
     if view.has_told(snapshot):
         return b""
+    first_new = view.snapshot.mailbox.uid_next
     update = view.advance(snapshot, may_expunge=verb not in NUMBERS_IN_USE)
+    if update.arrived:
+        conversation.note_recent(Uids(first_new, snapshot.mailbox.uid_next), saved=False)
     return responses.update(conversation, view, update, uid=verb.startswith("UID "))

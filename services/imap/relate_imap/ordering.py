@@ -15,6 +15,12 @@ def sent_date(entry: Entry, summary: Summary) -> int:
     return entry.internal_date if summary.date is None else summary.date
 
 
+def display_of(addresses: str) -> str:
+    """The name that is shown of the first address of a summary's field, else the address (RFC 5957 §3)."""
+    first = _FIRST_ADDRESS.search(addresses)
+    return (addresses[: first.start()].strip() or first[1]) if first else ""
+
+
 def mailbox_of(addresses: str) -> str:
     """The addr-mailbox of the first address of a summary's field: what is before the @. Empty for none."""
     first = _FIRST_ADDRESS.search(addresses)
@@ -25,6 +31,8 @@ _CRITERIA: Mapping[str, Callable[[Entry, Summary], Any]] = {
     "ARRIVAL": lambda entry, _: entry.internal_date,
     "CC": lambda _, summary: mailbox_of(summary.cc),
     "DATE": sent_date,
+    "DISPLAYFROM": lambda _, summary: display_of(summary.sender),
+    "DISPLAYTO": lambda _, summary: display_of(summary.to),
     "FROM": lambda _, summary: mailbox_of(summary.sender),
     "SIZE": lambda entry, _: entry.size,
     "SUBJECT": lambda _, summary: base_subject(summary.subject).text,
@@ -47,7 +55,10 @@ def order(
 ) -> list[int]:
     """Places by the first criterion, then the second …; each with whether it is reversed."""
     ordered = sorted(places)
-    for name, reverse in reversed(criteria):
+    distinct: dict[str, bool] = {}
+    for name, reverse in criteria:  # what comes again decides nothing any more
+        distinct.setdefault(name, reverse)
+    for name, reverse in reversed(distinct.items()):
         value = _CRITERIA[name]
         ordered.sort(key=lambda place: value(entries[place], summaries[place]), reverse=reverse)
     return ordered

@@ -1,7 +1,10 @@
-"""PARTIAL (RFC 9394 §3.1): a page of what was found. Pure."""
+"""A page of what was found (PARTIAL, RFC 9394 §3.1), and messages that are read together. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
+
+HEADERS_OCTETS = 16 * 1024 * 1024
+"""Of messages whose headers are read together: a stranger's may be nothing but header."""
 
 T = TypeVar("T")
 
@@ -13,3 +16,16 @@ def page(found: Sequence[T], partial: tuple[int, int]) -> Sequence[T]:
         return found[first - 1 : last]
     count = len(found)
     return found[max(0, count - last) : max(0, count - first + 1)]
+
+
+def portions(items: Iterable[T], size: Callable[[T], int], most: int, limit: int) -> Iterator[Sequence[T]]:
+    """At most so many at a time, and not larger together than `limit`, unless one alone is."""
+    portion, octets = list[T](), 0
+    for item in items:
+        if portion and (len(portion) == most or octets + size(item) > limit):
+            yield portion
+            portion, octets = [], 0
+        portion.append(item)
+        octets += size(item)
+    if portion:
+        yield portion

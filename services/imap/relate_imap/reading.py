@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from relate_imap.answers import Refused
 from relate_imap.attributes import label_of
 from relate_imap.commands import BinarySize, Body, Section
-from relate_imap.content import Span, chooses_fields, find_part, find_span, is_whole, of_header, without_nul
+from relate_imap.content import Span, chooses_fields, find_part, find_span, is_whole, of_header, parts_of, without_nul
 from relate_imap.decoding import KNOWN, Pieces, clip, decode, measure
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.types import MessageIndex, Part
@@ -22,12 +22,15 @@ class UnfinishedLiteral(Exception):
     """Less, or more, was read than had been announced: no answer can be right any more."""
 
 
-@dataclass(slots=True)
+@dataclass
 class Contents:
     """A message that was opened; `index` is there if anything but the whole message is asked for."""
 
     raw: RawMessage
     index: MessageIndex | None
+
+    def __post_init__(self) -> None:
+        self._parts = parts_of(self.index) if self.index is not None else {}
 
     async def response(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> Pieces:
         """A FETCH response: its beginning, these contents, its end. Raises Refused before all of it."""
@@ -90,7 +93,7 @@ class Contents:
                 yield chunk
 
     async def _decoded(self, body: Body) -> Pieces:
-        part = find_part(body.section, self._indexed)
+        part = find_part(body.section, self._parts)
         if part is None:
             yield label_of(body) + b" NIL"
             return
@@ -106,31 +109,23 @@ class Contents:
         """RFC 3516 §4.3: exact, so the content is decoded for it. What is not there has no octets."""
         octets = self.raw.size
         if not is_whole(size.section):
-            part = find_part(size.section, self._indexed)
+            part = find_part(size.section, self._parts)
             octets = (await measure(lambda: self._decoding(part, None))).octets if part else 0
         yield b"%b %d" % (size.label, octets)
 
     def _span(self, section: Section) -> Span | None:
-        if is_whole(section):
-            return Span(0, self.raw.size)
-        return find_span(section, self._indexed)
+        return find_span(section, self._parts, self.raw.size)
 
     def _check_encoding(self, body: Body | BinarySize) -> None:
         """Raises Refused for an encoding that nobody knows (RFC 3516 §4.2)."""
         if is_whole(body.section) or not (isinstance(body, BinarySize) or body.binary):
             return
-        part = find_part(body.section, self._indexed)
+        part = find_part(body.section, self._parts)
         if part is not None and part.encoding not in KNOWN:
             raise Refused("The content is encoded in an unknown way", "UNKNOWN-CTE")
 
     def _decoding(self, part: Part, partial: tuple[int, int] | None) -> Pieces:
         return clip(decode(self.raw.chunks(part.body, part.end), part.encoding), partial)
-
-    @property
-    def _indexed(self) -> MessageIndex:
-        if self.index is None:
-            raise RuntimeError("a section was asked for without an index")
-        return self.index
 
 
 async def gather(pieces: Pieces) -> Pieces:

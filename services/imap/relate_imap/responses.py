@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.selected import Update, View
-from relate_imap.sequences import encode_set
+from relate_imap.sequences import Range, encode_ranges, ranges_of
 from relate_mailstore.types import Entry, Flag
 
 CRLF = b"\r\n"
@@ -59,6 +59,21 @@ def date_time(seconds: int) -> bytes:
     return _day(days) + _MINUTES[minute] + _SECONDS[second]
 
 
+def flags(view: View) -> bytes:
+    """The flags that there are in a mailbox, and those that may be changed (RFC 9051 §7.3.5, §7.1)."""
+    names = " ".join((*SYSTEM_FLAGS.values(), *view.keywords))
+    permanent = "" if view.read_only else f"{names} \\*"
+    return f"* FLAGS ({names})\r\n* OK [PERMANENTFLAGS ({permanent})] Flags kept\r\n".encode()
+
+
+def new_keywords(view: View, entries: Iterable[Entry]) -> bytes:
+    """The same again where a client is about to be told of entries with a keyword that it does not know.
+
+    Dovecot and James do so too: some clients draw their list of labels from it.
+    """
+    return flags(view) if view.learn_keywords(entries) else b""
+
+
 def exists(count: int) -> bytes:
     """How many messages there are."""
     return b"* %d EXISTS\r\n" % count
@@ -69,15 +84,15 @@ def fetch(number: int, *attributes: bytes) -> bytes:
     return b"* %d FETCH (%b)\r\n" % (number, b" ".join(attributes))
 
 
-def vanished(uids: Iterable[int], *, earlier: bool = False) -> bytes:
+def vanished(uids: Iterable[Range], *, earlier: bool = False) -> bytes:
     """`* VANISHED (EARLIER) 1:3` (RFC 7162 §3.2.10); nothing for none."""
-    numbers = encode_set(uids).encode()
+    numbers = encode_ranges(uids).encode()
     return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", numbers) if numbers else b""
 
 
 def flags_of(conversation: Conversation, view: View, entry: Entry) -> bytes:
     """`FLAGS (…)` of a message, as this client knows flags."""
-    return b"FLAGS " + flag_list(entry.flags, entry.keywords, conversation.tells_recent and view.is_recent(entry))
+    return b"FLAGS " + flag_list(entry.flags, entry.keywords, entry.uid in conversation.recent_uids)
 
 
 def flags_changed(
@@ -94,7 +109,8 @@ def flags_changed(
 
 def update(conversation: Conversation, view: View, news: Update, *, uid: bool) -> bytes:
     """What a view has learned, told: what is gone, how many there are, what has other flags."""
-    parts: list[bytes] = []
+    changed = (entry for _, entry in news.changed)
+    parts = [new_keywords(view, (*news.arrived, *changed))]
     if news.expunged:
         parts.append(_expunged(news.expunged, vanish=Extension.QRESYNC in conversation.enabled))
     if news.exists is not None:
@@ -108,5 +124,5 @@ def update(conversation: Conversation, view: View, news: Update, *, uid: bool) -
 def _expunged(gone: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
     """From the last to the first, so that no number changes before it is told."""
     if vanish:
-        return vanished(uid for _, uid in gone)
+        return vanished(ranges_of(uid for _, uid in gone))
     return b"".join(b"* %d EXPUNGE\r\n" % number for number, _ in reversed(gone))

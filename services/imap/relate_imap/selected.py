@@ -5,15 +5,17 @@ view holds on to messages that are gone until it may say so. All views of a mail
 one has entries of its own only while it holds on to something.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from operator import attrgetter
 from typing import overload
 
-from relate_imap.sequences import STAR, SequenceSet, resolve
+from relate_imap.recent import Uids
+from relate_imap.sequences import EMPTY, STAR, SequenceSet, make_set, resolve
 from relate_mailstore.ahead import Ahead, prefetch
 from relate_mailstore.entries import Entries, Turn
+from relate_mailstore.keywords import key_of
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 _uid, _flags = attrgetter("uid"), attrgetter("flags")
@@ -63,13 +65,17 @@ class Update:
 
 
 class View:
-    """One client's view of its selected mailbox. `first_recent` is the UID from which messages are \\Recent."""
+    """One client's view of its selected mailbox."""
 
-    def __init__(self, snapshot: Snapshot, *, read_only: bool, first_recent: int = STAR) -> None:
+    def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
         self.snapshot = snapshot
         self._entries = snapshot.entries
         self.read_only = read_only
-        self.first_recent = first_recent
+        self.recent_uids = EMPTY
+        """Of the messages that are \\Recent in this session."""
+        self.unsaved_recent = 0
+        """Messages below this UID are so, and the store does not know; 0 where it knows all."""
+        self._keywords = {key_of(keyword): keyword for keyword in snapshot.keywords}  # that the client was told of
         self._read = 0  # the UID of the message that was read last
         self._ahead = Ahead()
         self._flags: tuple[Entries | None, bytes] = None, b""
@@ -109,6 +115,11 @@ class View:
             if number is not None:
                 yield number, self._entries[number - 1]
 
+    def uids_between(self, first: int, last: int) -> Iterator[int]:
+        """The UIDs from first to last that there are."""
+        place = self._entries.place
+        return map(_uid, self._entries[place(first) : place(last + 1)])
+
     def _by_number(self, numbers: SequenceSet) -> Sequence[Numbered]:
         count = len(self._entries)
         if any((last > count and last != STAR) or (first > count and first != STAR) for first, last in numbers.ranges):
@@ -126,9 +137,10 @@ class View:
             runs.append(Run(self._entries[start:stop], start + 1))
         return _joined(runs)
 
-    def is_recent(self, entry: Entry) -> bool:
-        """Whether this session is the first to see the message (RFC 3501 §2.3.2)."""
-        return entry.uid >= self.first_recent
+    def add_recent(self, uids: Uids) -> None:
+        """This session is the first that is told of these messages (RFC 3501 §2.3.2)."""
+        if uids.first < uids.stop:
+            self.recent_uids = make_set([*self.recent_uids.ranges, (uids.first, uids.stop - 1)])
 
     @property
     def flags(self) -> bytes:
@@ -140,7 +152,20 @@ class View:
     @property
     def recent(self) -> int:
         """How many messages are \\Recent."""
-        return len(self._entries) - self._entries.place(self.first_recent)
+        place = self._entries.place
+        return sum(place(last + 1) - place(first) for first, last in self.recent_uids.ranges)
+
+    @property
+    def keywords(self) -> Sequence[str]:
+        """The keywords that the client knows, in order."""
+        return sorted(self._keywords.values())
+
+    def learn_keywords(self, entries: Iterable[Entry]) -> bool:
+        """Whether there are keywords in these entries that the client does not know; from now on it does."""
+        before = len(self._keywords)
+        for keyword in chain.from_iterable({entry.keywords for entry in entries}):
+            self._keywords.setdefault(key_of(keyword), keyword)
+        return len(self._keywords) > before
 
     @prefetch
     def upcoming(self, first: int, last: int) -> Sequence[Numbered]:
@@ -159,6 +184,10 @@ class View:
     def has_told(self, snapshot: Snapshot) -> bool:
         """Whether the client knows all of this snapshot already."""
         return snapshot is self.snapshot and self.is_as_the_snapshot and not self._told
+
+    def gone(self, snapshot: Snapshot) -> Collection[int]:
+        """UIDs of messages that the client numbers, and that a later snapshot has no more."""
+        return () if snapshot is self.snapshot and self.is_as_the_snapshot else self._since(snapshot).gone
 
     def advance(self, snapshot: Snapshot, *, may_expunge: bool) -> Update:
         """Take over a later snapshot of the mailbox; what the client is to be told of it now."""

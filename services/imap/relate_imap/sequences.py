@@ -17,6 +17,10 @@ _ELEMENT = rb"%b(?::%b)?" % (_NUMBER, _NUMBER)
 _SET = re.compile(rb"%b(?:,%b)*+" % (_ELEMENT, _ELEMENT))
 
 
+Range = tuple[int, int]
+"""Both ends included."""
+
+
 class SequenceSet(NamedTuple):
     """Ranges with both ends included, ascending, neither overlapping nor adjacent. `saved` is "$" (RFC 5182)."""
 
@@ -32,15 +36,17 @@ class SequenceSet(NamedTuple):
 
 
 SAVED = SequenceSet((), saved=True)
+EMPTY = SequenceSet(())
 
 
 def parse_set(octets: bytes) -> SequenceSet | None:
     """A set as it was written, None where it is none."""
     if octets == b"$":
         return SAVED
+    octets = octets.removesuffix(b",")  # Dovecot takes one
     if not _SET.fullmatch(octets) or _STAR in octets:
         return None
-    elements = [element.partition(b":") for element in octets.replace(b"*", _STAR).split(b",")]
+    elements = [element.partition(b":") for element in dict.fromkeys(octets.replace(b"*", _STAR).split(b","))]
     numbers = make_set((int(first), int(last or first)) for first, _, last in elements)
     return numbers if numbers.ranges[-1][1] <= STAR else None
 
@@ -71,11 +77,16 @@ def resolve(numbers: SequenceSet, largest: int) -> Iterator[tuple[int, int]]:
 
 
 def encode_set(numbers: Iterable[int]) -> str:
-    """Ascending numbers as a sequence-set: `1:3,7`; empty for none."""
-    return ",".join(f"{first}:{last}" if last > first else str(first) for first, last in ranges_of(numbers))
+    """Numbers as a sequence-set, those that follow each other as a range: `1:3,7`; empty for none."""
+    return encode_ranges(ranges_of(numbers))
 
 
-def ranges_of(numbers: Iterable[int]) -> Iterator[tuple[int, int]]:
+def encode_ranges(ranges: Iterable[Range]) -> str:
+    """Ranges as a sequence-set."""
+    return ",".join(f"{first}:{last}" if last > first else str(first) for first, last in ranges)
+
+
+def ranges_of(numbers: Iterable[int]) -> Iterator[Range]:
     """Ascending numbers as ranges with both ends included."""
     iterator = iter(numbers)
     first = last = next(iterator, None)

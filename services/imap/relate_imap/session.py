@@ -157,6 +157,7 @@ class ImapSession:
     async def close(self) -> None:
         """\\Deleted messages stay where they are."""
         conversation = self._conversation
+        await selecting.leave(conversation)
         if conversation.user is not None:
             conversation.context.sessions.leave(conversation.account)
             conversation.user = None

@@ -22,14 +22,21 @@ class BaseSubject(NamedTuple):
 def base_subject(folded: str) -> BaseSubject:
     """Of a subject that was decoded, and its case folded. The steps are those of the RFC."""
     subject = _SPACES.sub(" ", folded).strip()  # 1
-    is_reply = False
-    while True:
-        while subject.endswith(_TRAILER):  # 2
-            subject, is_reply = subject[: -len(_TRAILER)].rstrip(), True
-        leaders = _LEADERS.match(subject)  # 3 to 5: once no reply follows the blobs, none will when they are gone
+    start, end, is_reply = 0, len(subject), False
+    while True:  # what is left is between these places: cutting it out each time would copy it each time
+        while subject.endswith(_TRAILER, start, end):  # 2
+            end, is_reply = _before_spaces(subject, start, end - len(_TRAILER)), True
+        leaders = _LEADERS.match(subject, start, end)  # 3 to 5: no reply that follows the blobs, when they are gone
         if leaders is not None:
             is_reply = is_reply or bool(leaders["replies"].strip())
-            subject = subject[leaders.end() :]
-        if not (subject.startswith(_FORWARDED) and subject.endswith("]")):
-            return BaseSubject(subject, is_reply)
-        subject, is_reply = subject[len(_FORWARDED) : -1].strip(), True  # 6
+            start = leaders.end()
+        if not (subject.startswith(_FORWARDED, start, end) and subject.endswith("]", start, end)):
+            return BaseSubject(subject[start:end], is_reply)
+        start, is_reply = start + len(_FORWARDED), True  # 6
+        end = _before_spaces(subject, start, end - 1)
+        start += subject.startswith(" ", start, end)
+
+
+def _before_spaces(subject: str, start: int, end: int) -> int:
+    """Where [start, end) ends without the space that may be there: there are no two in a row."""
+    return end - subject.endswith(" ", start, end)

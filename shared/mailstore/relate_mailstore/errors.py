@@ -48,6 +48,14 @@ class MailboxFull(StoreError):
     """The mailbox has given out every UID that there is (RFC 9051 §2.3.1.1)."""
 
 
+class TooManyMailboxes(StoreError):
+    """The account has as many mailboxes as an account may have."""
+
+
+class TooManyKeywords(StoreError):
+    """A message, or a mailbox, would have more keywords than it may have."""
+
+
 class MaildropInUse(StoreError):
     """Another POP3 session holds the maildrop (RFC 1939 §4)."""
 

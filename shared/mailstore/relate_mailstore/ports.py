@@ -75,7 +75,10 @@ class MailStore(Protocol):
         """
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
-        """One mailbox by name (INBOX in any case). Raises MailboxNotFound."""
+        """One mailbox by name (INBOX in any case). Raises MailboxNotFound.
+
+        Here and everywhere, where no mailbox has just this name, one is meant whose name has the same normal form.
+        """
 
     async def mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
         """All mailboxes of an account, by name, INBOX first."""
@@ -94,7 +97,10 @@ class MailStore(Protocol):
         """
 
     async def create_mailbox(self, account_id: AccountId, name: str, special_use: str = "") -> Mailbox:
-        """Make a mailbox, with a UIDVALIDITY above all that the account ever had. Raises MailboxExists."""
+        """Make a mailbox, with a UIDVALIDITY above all that the account ever had; its name is in Normalization Form C.
+
+        Raises MailboxExists, also where a name is the same in another normal form, and TooManyMailboxes.
+        """
 
     async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
         """Remove a mailbox and its entries; those of names below it stay.
@@ -113,12 +119,16 @@ class MailStore(Protocol):
         """The names that the account is subscribed to, whether there are mailboxes of these names or not."""
 
     async def subscribe(self, account_id: AccountId, name: str, subscribed: bool) -> None:
-        """Add a name to the subscriptions or remove it. Harmless when repeated. New accounts have all of theirs."""
+        """Add a name to the subscriptions or remove it; idempotent. New accounts have all of theirs.
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
-        """The first UID that was not there at the call before: messages from there on are \\Recent (RFC 3501 §2.3.2).
+        Raises TooManyMailboxes for more names than an account may have mailboxes.
+        """
 
-        Costs a write only where something arrived since. Raises MailboxNotFound.
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
+        """The first UID that no call has taken before: messages from there on are \\Recent (RFC 3501 §2.3.2).
+
+        All that are there are taken, or those below `until`; with 0 none are. Costs a write only where some are.
+        Raises MailboxNotFound.
         """
 
     async def append(
@@ -206,10 +216,16 @@ class MailStore(Protocol):
         change: FlagChange,
         unchanged_since: int | None = None,
     ) -> Flagged:
-        """Change flags of entries, but of none with a later modseq than `unchanged_since`. Raises MailboxNotFound."""
+        """Change flags of entries, but of none with a later modseq than `unchanged_since`.
+
+        Keywords know no case: see `keywords`. Raises MailboxNotFound, TooManyKeywords.
+        """
 
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
-        """Change flags of a message in every mailbox it is entered in. Raises MessageNotFound."""
+        """Change flags of a message in every mailbox it is entered in; keywords are spelled as in these mailboxes.
+
+        Raises MessageNotFound, TooManyKeywords.
+        """
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
         """Remove entries for good; the UIDs that were there, ascending. Each is removed once, whoever asks."""

@@ -3,12 +3,14 @@
 import re
 import secrets
 import time
+import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from uuid import UUID
 
-from relate_mailstore.errors import MailboxFull, OverQuota
+from relate_mailstore.errors import MailboxExists, MailboxFull, OverQuota, TooManyMailboxes
+from relate_mailstore.keywords import change_keywords
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -35,10 +37,24 @@ PROVISIONED = {
 }
 """The mailboxes that an account begins with, each with its special use (RFC 6154 §2)."""
 
+MAX_NAME_OCTETS = 1000
+"""Of a mailbox's name: long enough for every tree that people make, short enough for an index."""
+
+MAX_MAILBOXES = 5000
+"""Of an account: more than people make, and few enough that all of them are listed and locked in a moment."""
+
 LAST_UID = 2**32 - 2
 """The next one, too, has to be a number of 32 bits: UIDNEXT says it (RFC 9051 §2.3.1.1)."""
 
 _CURSOR = re.compile(r"(-?[0-9]{1,18})\.([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")  # 64 bits hold any 18 digits
+
+
+def normal_form(name: str) -> str:
+    """The name as it is compared: in Normalization Form C (RFC 9051 §5.1, RFC 5198 §2).
+
+    One that is longer than any mailbox's is as it is: normalizing takes time quadratic in a run of combining marks.
+    """
+    return name if name.isascii() or len(name) > MAX_NAME_OCTETS else unicodedata.normalize("NFC", name)
 
 
 def canonical_name(name: str) -> str:
@@ -65,6 +81,41 @@ def other_than_inbox(name: str) -> str:
     return canonical
 
 
+def find_name(names: Iterable[str], name: str) -> str | None:
+    """The one of these names that is meant: the same one, else one that is the same in another normal form."""
+    same, form = None, normal_form(name)
+    for one in names:
+        if one == name:
+            return one
+        if same is None and normal_form(one) == form:
+            same = one
+    return same
+
+
+def place_name(names: Iterable[str], name: str) -> str:
+    """A new name in normal form; what is above it is written as it is in the names that there are."""
+    name = normal_form(name)
+    if name.isascii():
+        return name
+    there = {above for one in names for above in (one, *parents(one))}
+    written = {normal_form(above): above for above in there} | {above: above for above in there}
+    known = next((parent for parent in parents(name) if parent in written), "")
+    return written.get(known, "") + name[len(known) :]
+
+
+def parents(name: str) -> Iterator[str]:
+    """All names above this one: `a/b` and `a` for `a/b/c`."""
+    while DELIMITER in name:
+        name = name.rpartition(DELIMITER)[0]
+        yield name
+
+
+def check_room(mailboxes: int) -> None:
+    """Raise TooManyMailboxes where an account has so many that it may have no other."""
+    if mailboxes >= MAX_MAILBOXES:
+        raise TooManyMailboxes(f"{mailboxes} mailboxes")
+
+
 def name_order(name: str) -> tuple[bool, str]:
     """Sorts mailbox names: INBOX first."""
     return name != INBOX, name
@@ -87,12 +138,12 @@ def give_out(uid: int) -> int:
 
 
 def change_entry(entry: Entry, change: FlagChange, modseq: int) -> Entry:
-    """The entry after a change, with a new modseq; the same entry where the change changes nothing (RFC 7162 §3.1)."""
-    if change.replace:
-        flags, kept = int(change.add), set()
-    else:
-        flags, kept = int(entry.flags & ~change.remove | change.add), {*entry.keywords} - {*change.remove_keywords}
-    keywords = tuple(sorted(kept | {*change.add_keywords}))
+    """The entry after a change, with a new modseq; the same entry where the change changes nothing (RFC 7162 §3.1).
+
+    Raises TooManyKeywords.
+    """
+    flags = int(change.add if change.replace else entry.flags & ~change.remove | change.add)
+    keywords = change_keywords(entry.keywords, change)
     if (flags, keywords) == (entry.flags, entry.keywords):
         return entry
     return entry._replace(flags=flags, keywords=keywords, modseq=modseq)
@@ -130,11 +181,17 @@ def thread_id(references: Sequence[str], header_id: str, message_id: MessageId) 
     return blake2b(root.encode(errors="replace") or message_id.bytes, digest_size=8).hexdigest()
 
 
-def moved_name(name: str, old: str, new: str) -> str | None:
-    """The name after its mailbox, or one above it, was renamed; None if it is neither."""
-    if name == old or name.startswith(old + DELIMITER):
-        return new + name[len(old) :]
-    return None
+def renamed_names(names: Collection[str], old: str, new: str) -> dict[str, str]:
+    """What becomes of names when a mailbox is renamed: that one, and all below it. Raises MailboxExists."""
+    old = find_name((above for name in names for above in (name, *parents(name))), old) or old
+    moved = [name for name in names if name == old or name.startswith(old + DELIMITER)]
+    others = {*names} - {*moved}
+    new = place_name(others, new)
+    renamed = {name: new + name[len(old) :] for name in moved}
+    taken = {*map(normal_form, others), *(renamed.keys() & {*renamed.values()})}
+    if not taken.isdisjoint(map(normal_form, renamed.values())):
+        raise MailboxExists("a new name is taken")
+    return renamed
 
 
 def position(row: Listed) -> tuple[int, UUID]:

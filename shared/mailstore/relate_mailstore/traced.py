@@ -141,10 +141,10 @@ class TracedMailStore:
         with self._span("subscribe", account_id):
             await self._store.subscribe(account_id, name, subscribed)
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
         """Traced as `mailstore.take_recent`."""
         with self._span("take_recent", account_id):
-            return await self._store.take_recent(account_id, mailbox_id)
+            return await self._store.take_recent(account_id, mailbox_id, until)
 
     async def append(
         self,

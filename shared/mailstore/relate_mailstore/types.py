@@ -14,6 +14,7 @@ from typing import NamedTuple, NewType
 from uuid import UUID
 
 from relate_mailstore.entries import Entries
+from relate_mailstore.keywords import one_spelling
 
 AccountId = NewType("AccountId", int)
 MailboxId = NewType("MailboxId", int)
@@ -125,8 +126,8 @@ class Snapshot:
 
     @cached_property
     def keywords(self) -> Sequence[str]:
-        """All keywords in use, in order."""
-        return sorted(set(chain.from_iterable({entry.keywords for entry in self.entries})))
+        """All keywords in use, in order, each in one spelling."""
+        return one_spelling(sorted(set(chain.from_iterable({entry.keywords for entry in self.entries}))))
 
     @cached_property
     def first_unseen(self) -> int:

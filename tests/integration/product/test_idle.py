@@ -77,12 +77,14 @@ async def test_what_is_marked_and_deleted_over_the_api_is_told(product: Product,
     async with idling(product, alice) as client:
         with product.api(alice.key) as api:
             newest = [f"/emails/{item['id']}" for item in api.get("/emails").json()["items"]]
-            for change, expected in (
-                ({"isRead": True}, {b"\\Seen"}),
-                ({"isFlagged": True, "addLabels": ["Work"]}, {b"\\Seen", b"\\Flagged", b"Work"}),
-                ({"isRead": False, "removeLabels": ["Work"]}, {b"\\Flagged"}),
+            for change, announced, expected in (
+                ({"isRead": True}, (), {b"\\Seen"}),
+                ({"isFlagged": True, "addLabels": ["Work"]}, ("FLAGS", "OK"), {b"\\Seen", b"\\Flagged", b"Work"}),
+                ({"isRead": False, "removeLabels": ["Work"]}, (), {b"\\Flagged"}),
             ):
                 assert (await asyncio.to_thread(api.patch, newest[0], json=change)).is_success
+                for kind in announced:  # a new keyword, before it is shown
+                    assert (await told(client)).kind == kind
                 response = await told(client)
                 assert (response.kind, response.number, flags(response)) == ("FETCH", 3, expected)
             assert (await asyncio.to_thread(api.delete, newest[1])).is_success

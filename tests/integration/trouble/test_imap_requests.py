@@ -148,8 +148,6 @@ NAMES = {
     "nothing": b"",
     "delimiters": b"///",
     "from the root": b"/etc/passwd",
-    "wildcards": b"a*b%c",
-    "wildcards alone": b"*" * 1_000,
     "line separators": "a\u2028b".encode(),
     "NUL in UTF-7": b"&AAA-",
 }

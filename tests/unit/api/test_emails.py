@@ -6,6 +6,7 @@ from uuid import UUID
 import httpx
 import pytest
 
+from relate_mailstore.keywords import MAX_MESSAGE_KEYWORDS
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, multipart, simple
 from tests.support.world import World
@@ -197,6 +198,31 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
     assert await patched(isRead=False, isFlagged=False) == (False, False, ["kept", "new"])
     (entry,) = (await world.store.snapshot(alice)).entries
     assert (entry.flags, entry.keywords) == (Flag.ANSWERED, ("kept", "new"))
+
+
+async def test_labels_know_no_case_and_keep_their_first_spelling(
+    world: World, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    one, other = [await deliver(world, Destination(alice)) for _ in range(2)]
+
+    async def labels(email: object, **changes: Any) -> list[str]:
+        labelled: list[str] = (await client.patch(f"{EMAILS}/{email}", json=changes)).json()["labels"]
+        return labelled
+
+    assert await labels(one, addLabels=["Work"]) == ["Work"]
+    assert await labels(one, addLabels=["work"]) == ["Work"]
+    assert await labels(other, addLabels=["WORK"]) == ["Work"]
+    found = (await client.get(EMAILS, params={"label": "wORK"})).json()["items"]
+    assert len(found) == 2
+    assert await labels(one, removeLabels=["work"]) == []
+
+
+async def test_a_message_with_too_many_labels_is_a_conflict(
+    world: World, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    keywords = tuple(f"k{number}" for number in range(MAX_MESSAGE_KEYWORDS))
+    email = await deliver(world, Destination(alice, keywords=keywords))
+    problem_in(await client.patch(f"{EMAILS}/{email}", json={"addLabels": ["another"]}), 409)
 
 
 @pytest.mark.parametrize(

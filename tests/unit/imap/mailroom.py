@@ -7,6 +7,7 @@ from relate_accounts.types import Granted
 from relate_imap.answers import REFUSALS, Answer, from_error
 from relate_imap.context import Context, SessionLimit
 from relate_imap.conversation import Conversation, State
+from relate_imap.recent import Uids
 from relate_imap.selected import View
 from relate_imap.sequences import STAR
 from relate_mailstore.memory import MemoryMailStore
@@ -75,7 +76,8 @@ class Mailroom:
 
     async def select(self, *, read_only: bool = False, first_recent: int = STAR) -> None:
         snapshot = await self.store.snapshot(ACCOUNT)
-        self.conversation.view = View(snapshot, read_only=read_only, first_recent=first_recent)
+        self.conversation.view = View(snapshot, read_only=read_only)
+        self.view.add_recent(Uids(first_recent, snapshot.mailbox.uid_next))
 
     async def expunge(self, *uids: int) -> None:
         """Remove messages, as somebody else would: this client does not know."""

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.commands import Body, Fetch, Section, SectionText
-from relate_imap.content import Span, choose_fields, find_span, of_header
+from relate_imap.content import Span, choose_fields, find_span, of_header, parts_of
 from relate_imap.decoding import clip, decode, measure
 from relate_imap.handlers.fetch import on_fetch
 from relate_imap.sequences import make_set
@@ -83,7 +83,7 @@ def walk_part(part: Message, number: str) -> Iterator[tuple[str, Message]]:
 
 
 def octets(raw: bytes, section: Section) -> bytes | None:
-    span = find_span(section, index_message(raw))
+    span = find_span(section, parts_of(index_message(raw)), len(raw))
     return None if span is None else raw[slice(*span)]
 
 

@@ -14,6 +14,8 @@ from relate_imap.framing import MAX_TEXT, Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.grammar.access import MAX_WORDS
 from relate_imap.grammar.cursor import MAX_ELEMENTS
+from relate_imap.grammar.fetch import MAX_ATTRIBUTES
+from relate_imap.grammar.keys import MAX_KEYS
 from relate_imap.grammar.listing import MAX_PATTERNS
 from relate_imap.search_keys import And, HasSubject
 from relate_wire.dialogue import Prompt
@@ -48,10 +50,10 @@ def ranges(count: int) -> bytes:
 GROWING: list[tuple[str, Callable[[int], bytes]]] = [
     ("numbers", lambda count: b"UID COPY " + uids(count) + b" x"),
     ("ranges", lambda count: b"UID COPY " + ranges(count) + b" x"),
-    ("keys", lambda count: b"SEARCH" + b" SEEN" * count),
-    ("strings", lambda count: b"SEARCH" + b' SUBJECT "a\\"b"' * count),
+    ("keys", lambda count: b"SEARCH" + b" SEEN" * (count // 2)),
+    ("strings", lambda count: b"SEARCH" + b' SUBJECT "a\\"b"' * (count // 2)),
     ("flags", lambda count: b"STORE 1 FLAGS (" + b" ".join(b"k%d" % number for number in range(count)) + b")"),
-    ("attributes", lambda count: b"FETCH 1 (" + b" ".join(b"BODY[%d]" % (n + 1) for n in range(count)) + b")"),
+    ("attributes", lambda count: b"FETCH 1 (" + b" ".join(b"BODY[%d]" % (n + 1) for n in range(count // 8)) + b")"),
     ("fields", lambda count: b"FETCH 1 BODY[HEADER.FIELDS (" + b" ".join([b"x"] * count) + b")]"),
     ("names", lambda count: b"DELETE " + b"&AOk-" * (count // 3)),
     ("patterns", lambda count: b'LIST "" (' + b" ".join([b"a&AOk-*"] * (count // 20)) + b")"),
@@ -121,10 +123,10 @@ HOSTILE = [
     b"a SEARCH " + b"ALL " * (MEGABYTE // 4),
     b"a SEARCH " + b"(ALL) " * (MEGABYTE // 6),
     b"a SEARCH SUBJECT " + b"{" * MEGABYTE,
-    b"a COPY " + b"1," * (MEGABYTE // 2),
+    b"a COPY " + b"1," * (MEGABYTE // 2) + b",",
     b"a COPY " + b"1:" * (MEGABYTE // 2),
     b"a COPY " + b"9" * MEGABYTE,
-    b"a COPY " + b"1," * (MEGABYTE // 2 - 10) + b"0 x",
+    b"a COPY " + b"1," * (MEGABYTE // 2 - 10) + b",0 x",
     b"a COPY " + b"1:2," * (MEGABYTE // 4) + b"4294967296 x",
     b"a FETCH 1 BODY[" + b"1." * (MEGABYTE // 2),
     b"a FETCH 1 BODY[" + b"1" * MEGABYTE,
@@ -154,12 +156,12 @@ def test_a_megabyte_of_nonsense_is_refused(octets: bytes) -> None:
 @pytest.mark.parametrize(
     ("start", "element", "end", "most"),
     [
-        (b"FETCH 1 (", b"BODY[%d]", b")", MAX_ELEMENTS),
+        (b"FETCH 1 (", b"BODY[%d]", b")", MAX_ATTRIBUTES),
         (b"STORE 1 FLAGS (", b"k%d", b")", MAX_ELEMENTS),
         (b"STORE 1 FLAGS x ", b"k%d", b"", MAX_ELEMENTS),
         (b'LIST "" (', b"a%d", b")", MAX_PATTERNS),
-        (b"ENABLE X ", b"a%d", b"", MAX_WORDS),
-        (b"SEARCH ", b"%d", b"", MAX_ELEMENTS),
+        (b"ENABLE ", b"a%d", b"", MAX_WORDS),
+        (b"SEARCH ", b"%d", b"", MAX_KEYS),
     ],
 )
 def test_lists_have_a_limit(start: bytes, element: bytes, end: bytes, most: int) -> None:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.grammar.cursor import Cursor, Malformed
-from relate_imap.grammar.names import decode, decode_utf7, encode_mailbox, encode_utf7, mailbox, pattern
+from relate_imap.grammar.names import decode, decode_utf7, encode_mailbox, encode_utf7, mailbox, name
 
 UTF7 = [
     ("INBOX", "INBOX"),
@@ -74,7 +74,7 @@ def test_inbox_in_any_case(octets: bytes, name: str) -> None:
 
 @pytest.mark.parametrize(("octets", "text"), [(b"*", "*"), (b"&AOk-%", "é%"), (b'"a *"', "a *"), (b"inbox", "inbox")])
 def test_patterns(octets: bytes, text: str) -> None:
-    assert pattern(Cursor(octets)) == text
+    assert name(Cursor(octets)) == text
 
 
 @pytest.mark.parametrize(

@@ -154,16 +154,16 @@ async def test_key(key: SearchKey, found: list[int]) -> None:
     room = await messages()
     await room.select(first_recent=3)
     room.conversation.saved = (2, 77)
-    assert [place + 1 for place in await find(room.conversation, key)] == found
+    assert [place + 1 for place in (await find(room.conversation, key)).places] == found
 
 
 async def test_ids_and_modseqs() -> None:
     room = await messages()
     second = room.entries[1]
     summary = (await room.store.summaries(room.view.snapshot))[1]
-    assert [*await find(room.conversation, HasEmailId(f"M{second.message_id.hex}"))] == [1]
-    assert [*await find(room.conversation, HasThreadId(f"T{summary.thread}"))] == [1]
-    assert [*await find(room.conversation, ModifiedSince(second.modseq))] == [
+    assert [*(await find(room.conversation, HasEmailId(f"M{second.message_id.hex}"))).places] == [1]
+    assert [*(await find(room.conversation, HasThreadId(f"T{summary.thread}"))).places] == [1]
+    assert [*(await find(room.conversation, ModifiedSince(second.modseq))).places] == [
         place for place, entry in enumerate(room.entries) if entry.modseq >= second.modseq
     ]
     assert Extension.CONDSTORE in room.conversation.enabled
@@ -218,16 +218,16 @@ async def test_no_more_is_read_than_the_keys_need(key: SearchKey, asked: list[st
 async def test_long_value_of_a_field_is_searched_to_its_end() -> None:
     ids = "\r\n ".join(f"<{number:060}@example.org>" for number in range(100))
     room = await open_mailroom(factories.simple(headers=(f"References: {ids}",)))
-    assert [*await find(room.conversation, HasHeader("REFERENCES", f"<{99:060}@example.org>"))] == [0]
+    assert [*(await find(room.conversation, HasHeader("REFERENCES", f"<{99:060}@example.org>"))).places] == [0]
 
 
 async def test_message_that_is_gone_keeps_its_number_and_matches_what_memory_knows() -> None:
     room = await messages()
     await room.expunge(1)
     room.view.advance(await room.store.refresh(room.view.snapshot), may_expunge=False)
-    assert [*await find(room.conversation, HasSubject("figures"))] == [1]
-    assert [*await find(room.conversation, All())] == [0, 1, 2]
-    assert [*await find(room.conversation, HasText("nothing", body_only=True))] == [2]
+    assert [*(await find(room.conversation, HasSubject("figures"))).places] == [1]
+    assert [*(await find(room.conversation, All())).places] == [0, 1, 2]
+    assert [*(await find(room.conversation, HasText("nothing", body_only=True))).places] == [2]
     spoken = await room.ask(on_fetch, Fetch("a", "FETCH", make_set([(1, STAR)]), (Item("UID"),)))
     assert [*spoken.fetched] == [1, 2, 3]
 

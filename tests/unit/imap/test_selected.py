@@ -6,10 +6,14 @@ from uuid import UUID
 
 import pytest
 
+from relate_imap.recent import Uids
+from relate_imap.resync import vanished_since
 from relate_imap.selected import Update, View
 from relate_imap.sequences import STAR, SequenceSet, make_set
 from relate_mailstore.entries import Entries
+from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
+from tests.unit.imap.mailroom import open_mailroom
 
 SEEN = int(Flag.SEEN)
 
@@ -190,9 +194,13 @@ def test_in_an_empty_mailbox_everything_is_nothing() -> None:
 
 
 def test_recent_are_those_that_no_session_saw_before() -> None:
-    view = View(THREE, read_only=False, first_recent=2)
+    view = View(THREE, read_only=False)
+    view.add_recent(Uids(2, 2))
+    assert view.recent == 0
+    view.add_recent(Uids(1, 2))
+    view.add_recent(Uids(3, 4))
     assert view.recent == 2
-    assert [view.is_recent(one) for one in view.entries] == [False, True, True]
+    assert [one.uid in view.recent_uids for one in view.entries] == [True, False, True]
 
 
 def test_flags_at_a_glance_are_those_of_now() -> None:
@@ -246,3 +254,18 @@ def test_flags_at_a_glance_follow_what_is_remembered() -> None:
 def test_what_is_read_ahead_has_its_numbers() -> None:
     view = View(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
     assert [(number, one.uid) for number, one in view.upcoming(1, 1)] == [(2, 20), (3, 30)]
+
+
+class Forgetful(MemoryMailStore):
+    """A store that does not know any more what was removed."""
+
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> None:
+        return None
+
+
+async def test_what_is_missing_is_told_as_gaps_however_many_uids_they_hold() -> None:
+    room = await open_mailroom(b"one", store=Forgetful())
+    few = snapshot([entry(5), entry(6), entry(4_000_000_000)], uid_next=4_000_000_010)
+    room.conversation.view = View(few, read_only=False)
+    assert await vanished_since(room.conversation, 1) == [(1, 4), (7, 3_999_999_999), (4_000_000_001, 4_000_000_009)]
+    assert await vanished_since(room.conversation, 1, make_set([(2, 5), (8, 9)])) == [(2, 4), (8, 9)]

@@ -8,20 +8,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_mailstore.errors import MailboxFull
+from relate_mailstore.errors import MailboxExists, MailboxFull
 from relate_mailstore.mime import index_message
 from relate_mailstore.rules import (
     LAST_UID,
     canonical_name,
     change_entry,
     encode_cursor,
+    find_name,
     give_out,
     message_ids,
-    moved_name,
     name_order,
     other_than_inbox,
     parse_cursor,
+    place_name,
     position,
+    renamed_names,
     search_text,
     thread_id,
 )
@@ -126,12 +128,41 @@ def test_a_message_without_any_id_is_alone_in_its_thread() -> None:
     assert thread_id((), "", one) == thread_id((), "", one) != thread_id((), "", other)
 
 
+def test_a_name_moves_with_those_below_it() -> None:
+    names = ["a", "a/b", "a/b/c", "ab", "A", "b/a"]
+    assert renamed_names(names, "a", "z") == {"a": "z", "a/b": "z/b", "a/b/c": "z/b/c"}
+    assert renamed_names(names, "a/b/c/d", "z") == {}
+
+
+@pytest.mark.parametrize("new", ["b", "ab", "a", "\u00e9", "e\u0301"])
+def test_no_name_moves_to_one_that_is_there_in_any_normal_form(new: str) -> None:
+    with pytest.raises(MailboxExists):
+        renamed_names(["a", "a/x", "ab", "b/x", "e\u0301"], "a", new)
+
+
+def test_a_name_moves_into_its_normal_form() -> None:
+    assert renamed_names(["e\u0301", "e\u0301/x"], "\u00e9", "\u00e9") == {"e\u0301": "\u00e9", "e\u0301/x": "\u00e9/x"}
+
+
 @pytest.mark.parametrize(
-    ("name", "moved"),
-    [("a", "z"), ("a/b", "z/b"), ("a/b/c", "z/b/c"), ("ab", None), ("A", None), ("b/a", None), ("", None)],
+    ("name", "placed"),
+    [
+        ("a", "a"),
+        ("e\u0301", "\u00e9"),
+        ("\u00e9/x", "e\u0301/x"),
+        ("\u00e9/x/y", "e\u0301/x/y"),
+        ("b/o\u0308", "b/\u00f6"),
+    ],
 )
-def test_a_name_moves_with_those_above_it(name: str, moved: str | None) -> None:
-    assert moved_name(name, "a", "z") == moved
+def test_a_new_name_is_in_normal_form_below_names_as_they_are(name: str, placed: str) -> None:
+    assert place_name(["e\u0301/z", "b"], name) == placed
+
+
+def test_the_very_name_is_found_before_one_in_another_form() -> None:
+    twins = ["e\u0301", "\u00e9"]
+    assert [find_name(twins, name) for name in twins] == twins
+    assert find_name(twins[:1], "\u00e9") == "e\u0301"
+    assert find_name(twins, "e") is None
 
 
 def test_inbox_stays() -> None:

@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from itertools import zip_longest
 
 from relate_imap.commands import Authenticate, Bare, Id, Login, Words
 from relate_imap.grammar.cursor import Cursor, Malformed, text_of
@@ -10,6 +11,14 @@ from relate_wire.secret import Secret
 # More than there are extensions.
 MAX_WORDS = 100
 
+# RFC 2971 §3.3 allows 30.
+MAX_ID_FIELDS = 100
+
+# Of a login or a password: keys have some 50. Normalizing takes time quadratic in a run of combining marks.
+MAX_CREDENTIAL_OCTETS = 1024
+
+_ID_NOISE = re.compile(rb"[ (),]*+")
+_ID_ATOM = re.compile(rb"[!#-'*+\--z|}~\x80-\xff]++")
 _INITIAL = re.compile(rb"[A-Za-z0-9+/=]+")
 
 
@@ -43,29 +52,48 @@ def authenticate(cursor: Cursor, tag: str, _: str) -> Authenticate:
     return Authenticate(tag, mechanism, initial)
 
 
-def words(cursor: Cursor, tag: str, verb: str) -> Words:
-    """ENABLE capability …, COMPRESS algorithm"""
+def enable(cursor: Cursor, tag: str, verb: str) -> Words:
+    """ENABLE capability …; of nothing it enables nothing, as in Dovecot."""
+    return Words(tag, verb, tuple(cursor.others(Cursor.word, MAX_WORDS)))
+
+
+def compress(cursor: Cursor, tag: str, verb: str) -> Words:
+    """COMPRESS algorithm"""
     cursor.space()
-    return Words(tag, verb, (cursor.word(), *cursor.others(Cursor.word, MAX_WORDS)))
+    algorithm = cursor.word()
+    cursor.end()
+    return Words(tag, verb, (algorithm,))
 
 
 def identify(cursor: Cursor, tag: str, _: str) -> Id:
-    """ID (field value …) or ID NIL"""
-    cursor.space()
-    fields = [] if cursor.accepts(b"NIL") else cursor.parenthesized(_field, may_be_empty=True)
-    cursor.end()
-    return Id(tag, tuple(fields))
+    """ID (field value …) or ID NIL.
+
+    Clients write it in many ways (`("name", "x")`, `("version" 102.7.1)`, both in Apache James' scripts) and Dovecot
+    takes any: atoms, commas, a field without a value, no list at all. Raises Malformed for what is in no way a list.
+    """
+    strings: list[str | None] = []
+    cursor.match(_ID_NOISE)
+    while not cursor.at_end:
+        strings.append(None if cursor.accepts(b"NIL") else _id_string(cursor))
+        if len(strings) > 2 * MAX_ID_FIELDS:
+            raise Malformed("The list is too long")
+        cursor.match(_ID_NOISE)
+    if strings == [None]:
+        return Id(tag, ())
+    pairs = zip_longest(strings[::2], strings[1::2])
+    return Id(tag, tuple((name or "", value) for name, value in pairs))
 
 
-def _field(cursor: Cursor) -> tuple[str, str | None]:
-    key = text_of(cursor.string())
-    cursor.space()
-    value = cursor.nstring()
-    return key, None if value is None else text_of(value)
+def _id_string(cursor: Cursor) -> str:
+    atom = cursor.match(_ID_ATOM)
+    octets = atom[0] if atom is not None else cursor.string()
+    return octets.decode(errors="replace")
 
 
 def _prepared(octets: bytes) -> str:
     """A name or password: normalized as by SASLprep, so that it is the same however it was typed (RFC 9755 §5)."""
+    if len(octets) > MAX_CREDENTIAL_OCTETS:
+        raise Malformed("A name or password is too long")
     text = unicodedata.normalize("NFKC", text_of(octets))
     if not text.isprintable():
         raise Malformed("A character is not allowed")

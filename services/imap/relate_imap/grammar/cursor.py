@@ -1,7 +1,8 @@
 """Reads the tokens of one command, one after the other (RFC 9051 §9): what every production is made of.
 
-Exactly one space separates tokens; nothing is skipped. Whatever does not fit raises Malformed, which `parse` turns
-into a value.
+The grammar asks for exactly one space between tokens. Clients send more, at the end too, and Dovecot takes them: so
+`space`, `end` and the lists pass over spaces, and no production has to. What does not fit raises Malformed, which
+`parse` turns into a value.
 """
 
 import re
@@ -18,17 +19,23 @@ MAX_ELEMENTS = 10_000
 
 ATOM_CHAR = rb"[!#$&'+-\[^-z|}~]"
 ASTRING_CHAR = rb"[!#$&'+-\[\]^-z|}~]"
+# Dovecot's astring: also "%", "*" and "\" (people's passwords and searches) and 8-bit octets (Jakarta Mail). Where an
+# astring is expected, none of them begins anything else.
+LENIENT_CHAR = rb"[!#-'*-z|}~\x80-\xff]"
 TAG_CHAR = rb"[!#$&',-\[\]^-z|}~]"
-LIST_CHAR = rb"[!#-'*-\[\]^-z|}~]"
 
 _ATOM = re.compile(ATOM_CHAR + rb"+")
-_ASTRING = re.compile(ASTRING_CHAR + rb"+")
-_QUOTED = re.compile(rb'"((?:[^"\\\r\n]++|\\["\\])*+)"')
+_ASTRING = re.compile(LENIENT_CHAR + rb"+")
+# Only quotes and backslashes need a backslash; Dovecot takes it before any other character too.
+_QUOTED = re.compile(rb'"((?:[^"\\\r\n]++|\\[^\r\n])*+)"')
 _ESCAPED = re.compile(rb"\\(.)")
 _LITERAL = re.compile(rb"\{[0-9]+\+?\}\r\n")
 _LITERAL8 = re.compile(rb"~\{[0-9]+\+?\}\r\n")
 _NUMBER = re.compile(rb"[0-9]{1,19}")
 _SET = re.compile(rb"[$0-9*][0-9*:,]*")
+_SPACES = re.compile(rb" ++")
+_CLOSE = re.compile(rb" *+\)")
+_SEPARATED = (b" ", b")", b"\n")  # what may stand before a token: "\n" ends a literal's announcement
 
 T = TypeVar("T")
 
@@ -45,15 +52,16 @@ class Malformed(Exception):
 
 
 class Cursor:
-    """A place in a command. `utf8` says that names are not in modified UTF-7."""
+    """A place in a command. `utf8` says that names are not in modified UTF-7; `charset_given`, that text is UTF-8."""
 
-    __slots__ = ("_at", "_literals", "_text", "utf8")
+    __slots__ = ("_at", "_literals", "_text", "charset_given", "utf8")
 
     def __init__(self, text: bytes, literals: Iterable[bytes] = (), at: int = 0, *, utf8: bool = False) -> None:
         self._text = text
         self._literals = iter(literals)
         self._at = at
         self.utf8 = utf8
+        self.charset_given = False
 
     # --- characters
 
@@ -80,20 +88,24 @@ class Cursor:
         if not self.accepts(octets):
             raise Malformed(why)
 
+    def spaces(self) -> bool:
+        """Pass over spaces; whether there were any."""
+        return self.match(_SPACES) is not None
+
     def space(self) -> None:
-        """One space. Raises Malformed."""
-        if self._text[self._at : self._at + 1] != b" ":
+        """The space between two tokens: more pass for one, none is needed after ")" and a literal. Raises Malformed."""
+        if not self.spaces() and self._text[self._at - 1 : self._at] not in _SEPARATED:
             raise Malformed("A space is expected" if self._at < len(self._text) else "An argument is missing")
-        self._at += 1
 
     def end(self) -> None:
-        """Nothing may follow. Raises Malformed."""
-        if self._at < len(self._text):
+        """Nothing but spaces may follow. Raises Malformed."""
+        if not self.at_end:
             raise Malformed("Too many arguments")
 
     @property
     def at_end(self) -> bool:
-        """Whether nothing follows."""
+        """Whether nothing but spaces follows."""
+        self.spaces()
         return self._at >= len(self._text)
 
     # --- words and strings
@@ -113,6 +125,19 @@ class Cursor:
         """An atom that may hold "]", or a string. Raises Malformed."""
         found = self.match(_ASTRING)
         return found[0] if found is not None else self.string()
+
+    def text(self) -> str:
+        """A text to search for: an astring in UTF-8, and in Latin-1 where it is none and no charset was named.
+
+        Jakarta Mail sends Latin-1 without a charset once UTF8=ACCEPT is enabled. Raises Malformed.
+        """
+        octets = self.astring()
+        if self.charset_given:
+            return text_of(octets)
+        try:
+            return octets.decode()
+        except UnicodeDecodeError:
+            return octets.decode("latin-1")
 
     def string(self) -> bytes:
         """A quoted string or a literal. Raises Malformed."""
@@ -154,6 +179,14 @@ class Cursor:
             raise Malformed("A number is out of range")
         return number
 
+    def quoted_number(self, least: int = 0, most: int = MAX_NUMBER64) -> int:
+        """A number that may stand in quotes, as Dovecot takes it in searches. Raises Malformed."""
+        quoted = self.accepts(b'"')
+        number = self.number(least, most)
+        if quoted:
+            self.expect(b'"', "A number is expected")
+        return number
+
     def number64(self, least: int = 0) -> int:
         """A number of at most 63 bits: octets, modification sequences. Raises Malformed."""
         return self.number(least, MAX_NUMBER64)
@@ -182,15 +215,20 @@ class Cursor:
     ) -> list[T]:
         """Elements in parentheses, a space between two of them. Raises Malformed."""
         self.expect(b"(", "A parenthesis is expected")
-        if may_be_empty and self.accepts(b")"):
+        if may_be_empty and self.closes():
             return []
+        self.spaces()
         elements = [element(self)]
-        while not self.accepts(b")"):
+        while not self.closes():
             self.space()
             elements.append(element(self))
             if len(elements) > most:
                 raise Malformed("The list is too long")
         return elements
+
+    def closes(self) -> bool:
+        """Take a closing parenthesis, and the spaces before it, if that comes next."""
+        return self.match(_CLOSE) is not None
 
     def others(self, element: "Callable[[Cursor], T]", most: int = MAX_ELEMENTS) -> list[T]:
         """Elements up to the command's end, a space before each of them. Raises Malformed."""

@@ -28,9 +28,15 @@ _NAME = re.compile(rb"[A-Za-z0-9.]+")
 _PART = re.compile(rb"[1-9][0-9]{0,9}(?:\.[1-9][0-9]{0,9})*+")
 _TEXT = re.compile(rb"HEADER(?:\.FIELDS(?:\.NOT)?)?|TEXT|MIME", re.IGNORECASE)
 _ASTRING = re.compile(ASTRING_CHAR + rb"+")
+_LAZY = re.compile(rb" *+\( *+LAZY *+\)", re.IGNORECASE)
 _FIELD = re.compile(rb"[ -~]*")
 # As deep as the parts that messages are taken apart into, and deeper.
 MAX_LEVELS = 100
+
+
+# Of one FETCH: each is looked for in every message, and may send all of it. Clients ask for a few, and for each part of
+# a message one by one.
+MAX_ATTRIBUTES = 250
 
 
 class Modifiers(NamedTuple):
@@ -58,7 +64,7 @@ def fetch(cursor: Cursor, tag: str, verb: str) -> Fetch:
 
 def _attributes(cursor: Cursor) -> "list[Attribute] | tuple[Attribute, ...]":
     if cursor.sees(b"("):
-        return cursor.parenthesized(_attribute)
+        return cursor.parenthesized(_attribute, most=MAX_ATTRIBUTES)
     name = _name(cursor)
     return MACROS[name] if name in MACROS else [_named(cursor, name)]
 
@@ -82,7 +88,7 @@ def _named(cursor: Cursor, name: str) -> Attribute:
     if name not in ITEMS:
         raise Malformed("Unknown attribute")
     if name == "PREVIEW":
-        cursor.accepts(b" (LAZY)")  # RFC 8970 §3.2: previews are always at hand here
+        cursor.match(_LAZY)  # RFC 8970 §3.2: previews are always at hand here
     return Item(name)
 
 
@@ -160,12 +166,11 @@ def _encode_field(name: bytes) -> bytes:
 
 
 def _partial(cursor: Cursor) -> tuple[int, int] | None:
-    """<offset.octets>"""
+    """<offset.octets>; Dovecot takes no octets, too, and <offset> for all from there on."""
     if not cursor.accepts(b"<"):
         return None
     offset = cursor.number64()
-    cursor.expect(b".", "A dot is expected")
-    octets = cursor.number(1, MAX_NUMBER64)
+    octets = cursor.number64() if cursor.accepts(b".") else MAX_NUMBER64
     cursor.expect(b">", "A bracket is expected")
     return offset, octets
 

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 
-from relate_imap.grammar.cursor import MAX_ELEMENTS, Cursor, Malformed, text_of
+from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.dates import day
 from relate_imap.search_keys import (
     AddressField,
@@ -34,8 +34,11 @@ from relate_imap.search_keys import (
     Smaller,
     Within,
 )
+from relate_imap.sequences import MAX_NUMBER
 from relate_mailstore.types import Flag
 
+# Of one search: programs that look for a thousand ids at once split their commands; each key may look at all messages.
+MAX_KEYS = 1000
 # Of NOT, OR and parentheses within each other: clients that look for several ids write OR OR OR …
 MAX_DEPTH = 100
 
@@ -59,7 +62,7 @@ class KeyReader:
     def key(self) -> SearchKey:
         """One key. Raises Malformed."""
         self._count += 1
-        if self._count > MAX_ELEMENTS:
+        if self._count > MAX_KEYS:
             raise Malformed("Too many search keys")
         if self._cursor.sees(b"("):
             return self._group()
@@ -98,29 +101,26 @@ def _all_of(found: list[SearchKey]) -> SearchKey:
     return found[0] if len(found) == 1 else And(tuple(found))
 
 
-def _text(cursor: Cursor) -> str:
-    return text_of(cursor.astring())
-
-
 def _address(field: AddressField, cursor: Cursor) -> SearchKey:
-    text = _text(cursor)
+    text = cursor.text()
     return HasAddress(field, text) if text else HasHeader(field.value, "")
 
 
 def _subject(cursor: Cursor) -> SearchKey:
     """Without a text, every message that has the field, be it empty (RFC 9051 §6.4.4); of addresses likewise."""
-    text = _text(cursor)
+    text = cursor.text()
     return HasSubject(text) if text else HasHeader("SUBJECT", "")
 
 
 def _header(cursor: Cursor) -> SearchKey:
-    name = _text(cursor).upper()
+    name = cursor.text().upper()
     cursor.space()
-    return HasHeader(name, _text(cursor))
+    return HasHeader(name, cursor.text())
 
 
 def _keyword(cursor: Cursor) -> SearchKey:
-    return HasKeyword(cursor.atom())
+    """A keyword that may stand in quotes, as Dovecot takes it."""
+    return HasKeyword(cursor.text() if cursor.sees(b'"') else cursor.atom())
 
 
 def _before(of: DateOf, cursor: Cursor) -> SearchKey:
@@ -177,15 +177,15 @@ PLAIN: Mapping[str, SearchKey] = {
 WITH_ARGUMENT: Mapping[str, Callable[[Cursor], SearchKey]] = {
     "BCC": partial(_address, AddressField.BCC),
     "BEFORE": partial(_before, DateOf.INTERNAL),
-    "BODY": lambda cursor: HasText(_text(cursor), body_only=True),
+    "BODY": lambda cursor: HasText(cursor.text(), body_only=True),
     "CC": partial(_address, AddressField.CC),
     "EMAILID": lambda cursor: HasEmailId(_object_id(cursor)),
     "FROM": partial(_address, AddressField.FROM),
     "HEADER": _header,
     "KEYWORD": _keyword,
-    "LARGER": lambda cursor: Larger(cursor.number64()),
+    "LARGER": lambda cursor: Larger(cursor.quoted_number()),
     "MODSEQ": _modseq,
-    "OLDER": lambda cursor: Within(cursor.number(1), older=True),
+    "OLDER": lambda cursor: Within(cursor.quoted_number(1, MAX_NUMBER), older=True),
     "ON": partial(_on, DateOf.INTERNAL),
     "SAVEDBEFORE": partial(_before, DateOf.SAVED),
     "SAVEDON": partial(_on, DateOf.SAVED),
@@ -194,12 +194,12 @@ WITH_ARGUMENT: Mapping[str, Callable[[Cursor], SearchKey]] = {
     "SENTON": partial(_on, DateOf.SENT),
     "SENTSINCE": partial(_since, DateOf.SENT),
     "SINCE": partial(_since, DateOf.INTERNAL),
-    "SMALLER": lambda cursor: Smaller(cursor.number64()),
+    "SMALLER": lambda cursor: Smaller(cursor.quoted_number()),
     "SUBJECT": _subject,
-    "TEXT": lambda cursor: HasText(_text(cursor), body_only=False),
+    "TEXT": lambda cursor: HasText(cursor.text(), body_only=False),
     "THREADID": lambda cursor: HasThreadId(_object_id(cursor)),
     "TO": partial(_address, AddressField.TO),
     "UID": lambda cursor: Numbered(cursor.sequence_set(), uid=True),
     "UNKEYWORD": lambda cursor: Not(_keyword(cursor)),
-    "YOUNGER": lambda cursor: Within(cursor.number(1), older=False),
+    "YOUNGER": lambda cursor: Within(cursor.quoted_number(1, MAX_NUMBER), older=False),
 }

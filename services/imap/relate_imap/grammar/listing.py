@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from relate_imap.commands import List, Status
 from relate_imap.grammar.cursor import Cursor, Malformed
-from relate_imap.grammar.names import mailbox, name, pattern
+from relate_imap.grammar.names import mailbox, name
 
 STATUS_ITEMS = frozenset(
     {"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "RECENT"}  # RFC 9051, and 3501 for the last
@@ -34,7 +34,7 @@ def list_mailboxes(cursor: Cursor, tag: str, verb: str) -> List:
     reference = name(cursor)
     cursor.space()
     several = cursor.sees(b"(")
-    patterns = cursor.parenthesized(pattern, most=MAX_PATTERNS) if several else [pattern(cursor)]
+    patterns = cursor.parenthesized(name, may_be_empty=True, most=MAX_PATTERNS) if several else [name(cursor)]
     returns = not cursor.at_end
     returning = _returning(cursor) if returns else []
     cursor.end()
@@ -48,7 +48,7 @@ def list_subscribed(cursor: Cursor, tag: str, verb: str) -> List:
     cursor.space()
     reference = name(cursor)
     cursor.space()
-    only = pattern(cursor)
+    only = name(cursor)
     cursor.end()
     return List(tag, verb, reference, (only,))
 

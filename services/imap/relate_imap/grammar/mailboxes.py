@@ -67,7 +67,7 @@ def select(cursor: Cursor, tag: str, verb: str) -> Select:
     parameters: list[Resync | None] = []
     if not cursor.at_end:
         cursor.space()
-        parameters = cursor.parenthesized(_select_parameter)
+        parameters = cursor.parenthesized(_select_parameter, may_be_empty=True)  # as Dovecot
     cursor.end()
     if len(set(parameters)) < len(parameters) or sum(one is not None for one in parameters) > 1:
         raise Malformed("A parameter is given twice")
@@ -87,27 +87,32 @@ def _select_parameter(cursor: Cursor) -> Resync | None:
 
 
 def _resync(cursor: Cursor) -> Resync:
-    """(uidvalidity modseq [known-uids] [(numbers uids)])"""
+    """(uidvalidity modseq [known-uids] [(numbers uids)])
+
+    A UIDVALIDITY or modseq of 0 is that of a client which knows nothing yet: Dovecot takes both.
+    """
     cursor.expect(b"(", "A parenthesis is expected")
-    uid_validity = cursor.number(1)
+    cursor.spaces()
+    uid_validity = cursor.number()
     cursor.space()
-    modseq = cursor.number64(1)
+    modseq = cursor.number64()
     known, sample = None, None
-    if not cursor.sees(b")") and not cursor.sees(b" ("):
+    while not cursor.closes():
         cursor.space()
-        known = _plain_set(cursor)
-    if cursor.accepts(b" ("):
-        sample = _sample(cursor)
-    cursor.expect(b")", "A parenthesis is expected")
+        if sample is None and cursor.sees(b"("):
+            sample = _sample(cursor)
+        elif known is None and sample is None:
+            known = _plain_set(cursor)
+        else:
+            raise Malformed("A parenthesis is expected")
     return Resync(uid_validity, modseq, known, sample)
 
 
 def _sample(cursor: Cursor) -> tuple[SequenceSet, SequenceSet]:
-    numbers = _plain_set(cursor)
-    cursor.space()
-    uids = _plain_set(cursor)
-    cursor.expect(b")", "A parenthesis is expected")
-    return numbers, uids
+    sets = cursor.parenthesized(_plain_set, most=2)
+    if len(sets) < 2:
+        raise Malformed("A set of messages is expected")
+    return sets[0], sets[1]
 
 
 def _plain_set(cursor: Cursor) -> SequenceSet:

@@ -3,7 +3,7 @@
 import binascii
 import re
 
-from relate_imap.grammar.cursor import LIST_CHAR, Cursor, Malformed, text_of
+from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 
 INBOX = "INBOX"
 
@@ -11,7 +11,6 @@ INBOX = "INBOX"
 MAX_NAME = 4000
 
 _INBOX = re.compile(r"inbox(?=/|\Z)", re.IGNORECASE | re.ASCII)
-_PATTERN = re.compile(LIST_CHAR + rb"+")
 
 _SHIFTED = re.compile(r"&([A-Za-z0-9+,]*)-")
 _UNPRINTABLE = re.compile(r"&|[^ -~]+")
@@ -25,14 +24,8 @@ def mailbox(cursor: Cursor) -> str:
 
 
 def name(cursor: Cursor) -> str:
-    """A name as it was written, decoded. Raises Malformed."""
+    """A name, or a pattern of names, as it was written, decoded. Raises Malformed."""
     return decode(cursor.astring(), utf8=cursor.utf8)
-
-
-def pattern(cursor: Cursor) -> str:
-    """A name with wildcards, decoded. Raises Malformed."""
-    found = cursor.match(_PATTERN)
-    return decode(found[0] if found is not None else cursor.string(), utf8=cursor.utf8)
 
 
 def decode(octets: bytes, *, utf8: bool = False) -> str:

@@ -8,6 +8,8 @@ from relate_imap.grammar.keys import keys
 from relate_imap.grammar.partial import partial_range
 
 CHARSETS = frozenset({b"US-ASCII", b"UTF-8"})
+ALIASES = frozenset({b"", b"ASCII", b"ANSI_X3.4-1968", b"UTF8"})
+"""Other names of these, which Dovecot takes."""
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
 
 
@@ -21,11 +23,9 @@ class Returning(NamedTuple):
 def search(cursor: Cursor, tag: str, verb: str) -> Search:
     """SEARCH [RETURN (option …)] [CHARSET charset] key …"""
     cursor.space()
-    returning, partial = None, None
-    if cursor.accepts(b"RETURN "):
-        returning, partial = _returning(cursor)
-        cursor.space()
+    returning, partial = returned(cursor)
     if cursor.accepts(b"CHARSET "):
+        cursor.spaces()
         charset(cursor, saving=returning is not None and "SAVE" in returning)
         cursor.space()
     return Search(tag, verb, keys(cursor), returning, partial)
@@ -33,15 +33,22 @@ def search(cursor: Cursor, tag: str, verb: str) -> Search:
 
 def charset(cursor: Cursor, *, saving: bool = False) -> None:
     """A charset that is known: both are read as UTF-8. Raises Malformed."""
-    if cursor.astring().upper() not in CHARSETS:
+    label = cursor.astring().upper()
+    cursor.charset_given = label.startswith(b"UTF")
+    if label not in CHARSETS | ALIASES:
         raise Malformed("Unknown charset", "BADCHARSET (US-ASCII UTF-8)", refused=True, saving=saving)
 
 
-def _returning(cursor: Cursor) -> tuple[frozenset[str], tuple[int, int] | None]:
+def returned(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
+    """RETURN (option …), if it comes next: the options, and the range of PARTIAL. Raises Malformed."""
+    if not cursor.accepts(b"RETURN "):
+        return None, None
+    cursor.spaces()
     given = cursor.parenthesized(_return_option, may_be_empty=True)
     options = frozenset(one.option for one in given) or frozenset({"ALL"})
     if options >= {"ALL", "PARTIAL"} or sum(one.option == "PARTIAL" for one in given) > 1:
         raise Malformed("PARTIAL is given once, and without ALL")  # RFC 9394 §3.1
+    cursor.space()
     return options, next((one.partial for one in given if one.partial), None)
 
 

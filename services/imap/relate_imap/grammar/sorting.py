@@ -1,22 +1,23 @@
-"""SORT and THREAD (RFC 5256)."""
+"""SORT and THREAD (RFC 5256), SORT with RETURN (RFC 5267 §3) and by names to display (RFC 5957)."""
 
 from relate_imap.commands import Sort, Thread
 from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.keys import keys
-from relate_imap.grammar.search import charset
+from relate_imap.grammar.search import charset, returned
 
-CRITERIA = frozenset({"ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO"})
+CRITERIA = frozenset({"ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO"} | {"DISPLAYFROM", "DISPLAYTO"})
 ALGORITHMS = frozenset({"ORDEREDSUBJECT", "REFERENCES"})
 
 
 def sort(cursor: Cursor, tag: str, verb: str) -> Sort:
-    """SORT (criteria) charset key …"""
+    """SORT [RETURN (option …)] (criteria) charset key …"""
     cursor.space()
+    returning, partial = returned(cursor)
     criteria = cursor.parenthesized(_criterion)
     cursor.space()
     charset(cursor)
     cursor.space()
-    return Sort(tag, verb, tuple(criteria), keys(cursor))
+    return Sort(tag, verb, tuple(criteria), keys(cursor), returning, partial)
 
 
 def thread(cursor: Cursor, tag: str, verb: str) -> Thread:

@@ -49,11 +49,14 @@ def _mode(cursor: Cursor) -> StoreMode:
 
 
 def _unchanged_since(cursor: Cursor) -> int:
-    cursor.expect(b"(UNCHANGEDSINCE", "Unknown modifier")
-    cursor.space()
-    modseq = cursor.number64()
-    cursor.expect(b")", "A parenthesis is expected")
+    [modseq] = cursor.parenthesized(_modifier, most=1)
     return modseq
+
+
+def _modifier(cursor: Cursor) -> int:
+    cursor.expect(b"UNCHANGEDSINCE", "Unknown modifier")
+    cursor.space()
+    return cursor.number64()
 
 
 def _flags(cursor: Cursor) -> FlagList:

@@ -9,6 +9,7 @@ from relate_imap.context import MECHANISMS
 from relate_imap.conversation import Conversation, State
 from relate_imap.framing import Mode
 from relate_imap.handlers.capability import capabilities
+from relate_imap.handlers.selecting import leave
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import AccountId
 from relate_wire.dialogue import Farewell
@@ -64,8 +65,8 @@ async def on_compress(conversation: Conversation, command: Words) -> Answer:
 
 async def on_logout(conversation: Conversation, _: Bare) -> Answer:
     """RFC 9051 §6.1.3. \\Deleted messages stay: LOGOUT is no CLOSE."""
+    await leave(conversation)
     conversation.state = State.LOGOUT
-    conversation.view = None
     return ok("See you", untagged=b"* BYE Logging out\r\n", then=Then.CLOSE)
 
 

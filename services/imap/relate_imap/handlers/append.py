@@ -8,12 +8,12 @@ from relate_imap.handlers.copying import TRY_CREATE, quota_of
 from relate_imap.sequences import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Delivery, Destination, Incoming
+from relate_mailstore.types import Delivery, Destination, Incoming, Snapshot
 
 
 async def on_append(conversation: Conversation, command: Append) -> Answer:
     """All of the messages or none. One alone shares its commit with whatever else is being delivered."""
-    messages = [_incoming(conversation, message) for message in command.messages]
+    messages = [await _incoming(conversation, command.mailbox, message) for message in command.messages]
     try:
         appended = await _append(conversation, command.mailbox, messages)
     except MailboxNotFound:
@@ -24,7 +24,7 @@ async def on_append(conversation: Conversation, command: Append) -> Answer:
 async def on_replace(conversation: Conversation, command: Replace) -> Answer:
     """The new message is there before the client hears that the old one is gone (RFC 8508 §3.3)."""
     store, view = conversation.context.store, conversation.writable
-    message = _incoming(conversation, command.message)
+    message = await _incoming(conversation, command.mailbox, command.message)
     replaced, quota = (view.snapshot.mailbox.id, _uid(conversation, command)), quota_of(conversation)
     try:
         appended = await store.append(conversation.account, command.mailbox, [message], replaced, quota)
@@ -44,14 +44,23 @@ async def _append(conversation: Conversation, mailbox: str, messages: list[Incom
     return types.Appended(uid_validity, (uid,))
 
 
-def _incoming(conversation: Conversation, message: Appended) -> Incoming:
-    """Raises Refused for what is no message, or too much of one."""
+async def _incoming(conversation: Conversation, mailbox: str, message: Appended) -> Incoming:
+    """Raises Refused for what is no message, or too much of one, or for a mailbox that is not there."""
     if not message.octets:
         raise Refused("There is nothing to append")  # RFC 3502 §6.3.11: how a client cancels
     if len(message.octets) > conversation.context.append_limit:
         raise Refused("The message is too big", "TOOBIG")
-    flags = spelled(message.flags, conversation.view.snapshot if conversation.view else None)
+    flags = message.flags
+    if flags.keywords:
+        flags = spelled(flags, await _target(conversation, mailbox))
     return Incoming(message.octets, flags.flags, flags.keywords, message.internal_date)
+
+
+async def _target(conversation: Conversation, mailbox: str) -> Snapshot:
+    try:
+        return await conversation.context.store.snapshot(conversation.account, mailbox)
+    except MailboxNotFound:
+        raise TRY_CREATE from None
 
 
 def _uid(conversation: Conversation, command: Replace) -> int:

@@ -10,7 +10,7 @@ from relate_imap.attributes import Batch, Plan, Reader, make_plan
 from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.flags import SEEN
-from relate_imap.paging import page
+from relate_imap.paging import HEADERS_OCTETS, page, portions
 from relate_imap.reading import GATHERED, Contents, UnfinishedLiteral, gather
 from relate_imap.resync import vanished_since
 from relate_imap.selected import Numbered
@@ -34,13 +34,14 @@ async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
     vanished = await _vanished(conversation, command)
     picked = _pick(conversation, command)
     picked, changed = await _mark_seen(conversation, command, picked)
+    announced = responses.new_keywords(conversation.selected, changed)
     plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), _reader(conversation))
     fetching = _Fetching(conversation, plan, picked, changed)
     batch = await fetching.next_batch()
     whole = fetching.whole(batch)
     if whole is not None:
-        return fetching.completed(vanished + whole)
-    return Answer("OK", "Fetch completed", untagged=vanished, body=fetching.chunks(batch))
+        return fetching.completed(vanished + announced + whole)
+    return Answer("OK", "Fetch completed", untagged=vanished + announced, body=fetching.chunks(batch))
 
 
 def _note_condstore(conversation: Conversation, command: Fetch) -> None:
@@ -96,25 +97,15 @@ def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> It
 
 
 def _reader(conversation: Conversation) -> Reader:
-    return Reader(conversation.utf8, conversation.selected.first_recent if conversation.tells_recent else None)
+    return Reader(conversation.utf8, conversation.recent_uids)
+
+
+def _size(numbered: Numbered) -> int:
+    return numbered[1].size
 
 
 def _batch(picked: Sequence[Numbered]) -> Batch:
     return Batch([number for number, _ in picked], [entry for _, entry in picked])
-
-
-def _by_octets(picked: Sequence[Numbered]) -> Iterator[Sequence[Numbered]]:
-    """Messages that are opened together."""
-    portion, octets = list[Numbered](), 0
-    for numbered in picked:
-        size = numbered[1].size
-        if portion and (len(portion) == WITH_BODIES or octets + size > BODIES_OCTETS):
-            yield portion
-            portion, octets = [], 0
-        portion.append(numbered)
-        octets += size
-    if portion:
-        yield portion
 
 
 @dataclass
@@ -190,8 +181,10 @@ class _Fetching:
     def _portions(self) -> Iterable[Sequence[Numbered]]:
         """What is answered together."""
         if self.plan.bodies:
-            return _by_octets(self.picked)
-        step = WITH_HEADERS if self.plan.needs_headers else RENDERED if self.plan.needs_renderings else FROM_MEMORY
+            return portions(self.picked, _size, WITH_BODIES, BODIES_OCTETS)
+        if self.plan.needs_headers:
+            return portions(self.picked, _size, WITH_HEADERS, HEADERS_OCTETS)
+        step = RENDERED if self.plan.needs_renderings else FROM_MEMORY
         return (self.picked[start : start + step] for start in range(0, len(self.picked), step))
 
     async def _ask(self, batch: Batch) -> None:

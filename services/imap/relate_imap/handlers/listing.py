@@ -8,10 +8,15 @@ from relate_imap.commands import Bare, List, Status
 from relate_imap.conversation import Conversation, Extension, Polled
 from relate_imap.flags import DELETED, SEEN
 from relate_imap.grammar import names
-from relate_imap.hierarchy import DELIMITER, Listed, Tree
+from relate_imap.hierarchy import Listed, Tree
+from relate_imap.recent import Uids
 from relate_mailstore.entries import Entries
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.rules import DELIMITER
 from relate_mailstore.types import Entry, Mailbox, Snapshot
+
+# Of all patterns of a LIST together: each is held against every name, and no name has more than 1,000 octets.
+MAX_PATTERN_CHARACTERS = 4_000
 
 # What only the entries tell; everything else stands in the mailbox's own row.
 COUNTED = frozenset({"UNSEEN", "DELETED", "DELETED-STORAGE", "RECENT"})
@@ -33,17 +38,19 @@ async def on_list(conversation: Conversation, command: List) -> Answer:
         raise Refused("RECURSIVEMATCH needs another selection", bad=True)  # RFC 5258 §3.5
     if command.patterns == ("",) and not command.extended:  # it asks for the delimiter (RFC 9051 §6.3.9)
         return ok("That is the delimiter", untagged=b'* LIST (\\Noselect) %b ""\r\n' % _DELIMITER)
-    tree = await _tree(conversation)
-    listed = list(tree.list(_full(command), command.selection, command.returning))
-    lines = [line for one in listed for line in await _lines(conversation, one, command.status)]
+    patterns = _full(command)
+    listed = await _listed(
+        conversation, patterns, lambda tree: tree.list(patterns, command.selection, command.returning), b"LIST"
+    )
+    lines = [line for one in listed for line in await _lines(conversation, *one, command.status)]
     return ok("That is all", untagged=b"".join(lines))
 
 
 async def on_lsub(conversation: Conversation, command: List) -> Answer:
     """LSUB of RFC 3501."""
-    tree = await _tree(conversation)
-    lines = [_line(conversation, one, b"LSUB") for one in tree.lsub(_full(command))]
-    return ok("That is all", untagged=b"".join(lines))
+    patterns = _full(command)
+    listed = await _listed(conversation, patterns, lambda tree: tree.lsub(patterns), b"LSUB")
+    return ok("That is all", untagged=b"".join(line for _, line in listed))
 
 
 async def on_status(conversation: Conversation, command: Status) -> Answer:
@@ -51,18 +58,30 @@ async def on_status(conversation: Conversation, command: Status) -> Answer:
     return ok("That is it", untagged=await _status(conversation, command.mailbox, command.items))
 
 
-async def _tree(conversation: Conversation) -> Tree:
+async def _listed(
+    conversation: Conversation, patterns: Sequence[str], choose: Callable[[Tree], Iterable[Listed]], kind: bytes
+) -> Sequence[tuple[Listed, bytes]]:
+    """The names that are chosen out of all that the account has, each with its line."""
     store, account = conversation.context.store, conversation.account
-    return Tree(await store.mailboxes(account), await store.subscriptions(account))
+    mailboxes, subscriptions = await store.mailboxes(account), await store.subscriptions(account)
+    octets = sum(len(mailbox.name) for mailbox in mailboxes) + sum(map(len, subscriptions))
+
+    def work() -> list[tuple[Listed, bytes]]:
+        chosen = choose(Tree(mailboxes, subscriptions))
+        return [(one, _line(conversation, one, kind)) for one in chosen]
+
+    return await conversation.context.work(octets * len(patterns), work)
 
 
 def _full(command: List) -> Sequence[str]:
-    """The reference is put in front, as it is; there is nothing else it could mean here."""
-    return [command.reference + pattern for pattern in command.patterns]
+    """The reference is put in front, as it is; there is nothing else it could mean here. Raises Refused."""
+    patterns = [command.reference + pattern for pattern in command.patterns]
+    if sum(map(len, patterns)) > MAX_PATTERN_CHARACTERS:
+        raise Refused("The patterns are too long", "LIMIT")
+    return patterns
 
 
-async def _lines(conversation: Conversation, listed: Listed, status: Sequence[str]) -> Iterable[bytes]:
-    line = _line(conversation, listed, b"LIST")
+async def _lines(conversation: Conversation, listed: Listed, line: bytes, status: Sequence[str]) -> Iterable[bytes]:
     if not status or listed.mailbox is None:
         return [line]
     try:
@@ -84,7 +103,13 @@ async def _status(conversation: Conversation, name: str, items: Sequence[str]) -
         polled = Polled(Snapshot(await conversation.context.store.mailbox(conversation.account, name), Entries()))
     if "HIGHESTMODSEQ" in items:
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
-    values = b" ".join(b"%b %b" % (item.encode(), _value(conversation, polled, item)) for item in items)
+    recent = await _recent(conversation, polled.snapshot) if "RECENT" in items else 0
+    values = b" ".join(
+        b"%b %d" % (item.encode(), recent)
+        if item == "RECENT"
+        else b"%b %b" % (item.encode(), _value(conversation, polled, item))
+        for item in items
+    )
     return b"* STATUS %b (%b)\r\n" % (
         names.encode_mailbox(polled.snapshot.mailbox.name, utf8=conversation.utf8),
         values,
@@ -105,6 +130,14 @@ async def _poll(conversation: Conversation, name: str) -> Polled:
     if len(polled) > MAX_POLLED:
         del polled[next(iter(polled))]
     return polled[name]
+
+
+async def _recent(conversation: Conversation, snapshot: Snapshot) -> int:
+    """How many messages no session was told of: asked anew, because taking them is no change of the mailbox."""
+    mailbox, context = snapshot.mailbox, conversation.context
+    first = await context.store.take_recent(conversation.account, mailbox.id, 0)
+    left = context.recent.left(mailbox.id, Uids(first, mailbox.uid_next))
+    return len(snapshot.entries) - snapshot.entries.place(left.first)
 
 
 def _value(conversation: Conversation, polled: Polled, item: str) -> bytes:
@@ -131,7 +164,6 @@ NUMBERS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
     "UNSEEN": lambda _, entries: len([entry for entry in entries if not entry.flags & SEEN]),
     "DELETED": lambda _, entries: len(_deleted(entries)),
     "DELETED-STORAGE": lambda _, entries: sum(entry.size for entry in _deleted(entries)),
-    "RECENT": lambda mailbox, entries: sum(entry.uid >= mailbox.recent for entry in entries),
 }
 """RFC 9051 §6.3.11, RFC 7162 §3.1, RFC 8438, RFC 9208 §4.3."""
 

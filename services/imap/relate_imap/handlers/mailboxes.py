@@ -6,12 +6,11 @@ from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Create, OnMailbox, Rename
 from relate_imap.conversation import Conversation
 from relate_imap.handlers.listing import mailbox_id
-from relate_imap.hierarchy import DELIMITER, parents
-from relate_mailstore.errors import MailboxExists, MailboxNotFound
+from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
+from relate_mailstore.rules import DELIMITER, MAX_NAME_OCTETS, normal_form, parents
 from relate_mailstore.types import INBOX
 
-# Long enough for every tree that people make, short enough for an index: octets of a whole name, and levels of it.
-MAX_NAME = 1000
+# Of a name: deeper than any tree that people make.
 MAX_LEVELS = 50
 
 SPECIAL_USES = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")}
@@ -26,11 +25,7 @@ async def on_create(conversation: Conversation, command: Create) -> Answer:
     if special_use and special_use in {mailbox.special_use for mailbox in await store.mailboxes(account)}:
         raise Refused("There is a mailbox for that use already", "USEATTR")
     mailbox = await store.create_mailbox(account, name, special_use)
-    for parent in parents(name):
-        try:
-            await store.create_mailbox(account, parent)
-        except MailboxExists:
-            break  # and so do all above it
+    await _create_parents(conversation, mailbox.name)
     return ok("Created", f"MAILBOXID ({mailbox_id(mailbox).decode()})")
 
 
@@ -53,14 +48,12 @@ async def on_rename(conversation: Conversation, command: Rename) -> Answer:
     """RENAME, with all that is below it. Names above the new one are made where they are missing."""
     store, account = conversation.context.store, conversation.account
     name = new_name(command.new_name)
-    if (name + DELIMITER).startswith(command.mailbox + DELIMITER):
+    was = normal_form(command.mailbox)
+    into_form = name == was != command.mailbox
+    if (name + DELIMITER).startswith(was + DELIMITER) and not into_form:
         raise Refused("A mailbox cannot be moved below itself", "CANNOT")
     await store.rename_mailbox(account, command.mailbox, name)
-    for parent in parents(name):
-        try:
-            await store.create_mailbox(account, parent)
-        except MailboxExists:
-            break
+    await _create_parents(conversation, name)
     return ok("Renamed")
 
 
@@ -78,14 +71,24 @@ async def on_unsubscribe(conversation: Conversation, command: OnMailbox) -> Answ
     return ok("Unsubscribed")
 
 
+async def _create_parents(conversation: Conversation, name: str) -> None:
+    """The names above a mailbox, where they are missing and there is room: LIST tells them without mailboxes too."""
+    for parent in parents(name):
+        try:
+            await conversation.context.store.create_mailbox(conversation.account, parent)
+        except (MailboxExists, TooManyMailboxes):
+            break  # those above it exist
+
+
 def new_name(name: str) -> str:
-    """A name that a mailbox may be given (RFC 9051 §5.1). Raises Refused."""
+    """A name that a mailbox may be given, in its normal form (RFC 9051 §5.1). Raises Refused."""
+    name = normal_form(name)
     levels = name.split(DELIMITER)
     if not all(levels):
         raise Refused("A level of the name is empty", "CANNOT")
-    if len(name.encode()) > MAX_NAME or len(levels) > MAX_LEVELS:
+    if len(name.encode()) > MAX_NAME_OCTETS or len(levels) > MAX_LEVELS:
         raise Refused("The name is too long", "LIMIT")
-    if any(character in "*%" or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
         raise Refused("A character of the name is not allowed", "CANNOT")
     if levels[0].lower() == INBOX.lower():
         levels[0] = INBOX

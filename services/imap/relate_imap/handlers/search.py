@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 
-from relate_imap.answers import Answer, ok
-from relate_imap.commands import Search
+from relate_imap.answers import Answer
+from relate_imap.commands import Search, Sort
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.finding import find
+from relate_imap.finding import Found, find
 from relate_imap.matching import Places
 from relate_imap.paging import page
 from relate_imap.sequences import encode_set
@@ -15,19 +15,25 @@ from relate_mailstore.errors import StoreError
 
 async def on_search(conversation: Conversation, command: Search) -> Answer:
     """The oldest form of the answer, unless the client asked for another."""
-    places = await _find(conversation, command)
+    found = await _find(conversation, command)
     returning = command.returning
     if returning is None and Extension.REV2 in conversation.enabled:  # RFC 9051 §6.4.4
         returning = frozenset({"ALL"})
+    return found.completed("Search completed", answer_of(conversation, command, found.places, returning, "SEARCH"))
+
+
+def answer_of(
+    conversation: Conversation, command: Search | Sort, places: Places, returning: frozenset[str] | None, kind: str
+) -> bytes:
+    """The untagged response to a search, and what is to be saved of it; `places` are in the order of the answer."""
+    by_uid = command.verb.startswith("UID ")
     if returning is None:
-        numbers = numbers_of(conversation, places, uid=command.verb == "UID SEARCH")
         modseq = modseq_of(conversation, places) if asks_modseq(command.key) else None
-        return ok("Search completed", untagged=listing("SEARCH", numbers, modseq))
+        return _listing(kind, numbers_of(conversation, places, uid=by_uid), modseq)
     if "SAVE" in returning:
-        conversation.saved = tuple(numbers_of(conversation, _returned(command, places), uid=True))
-    if returning == {"SAVE"}:
-        return ok("Search completed, result saved")
-    return ok("Search completed", untagged=_esearch(conversation, command, returning, places))
+        saved = _returned(command, returning, places)
+        conversation.saved = tuple(sorted(numbers_of(conversation, saved, uid=True)))
+    return b"" if returning == {"SAVE"} else _esearch(conversation, command, returning, places)
 
 
 def numbers_of(conversation: Conversation, places: Iterable[int], *, uid: bool) -> list[int]:
@@ -44,14 +50,14 @@ def modseq_of(conversation: Conversation, places: Places) -> int | None:
     return max((entries[place].modseq for place in places), default=None)
 
 
-def listing(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
+def _listing(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
     """`* SEARCH 2 5 (MODSEQ 917162500)`, `* SORT 5 2` (RFC 7162 §3.1.5)."""
     found = tuple(numbers)
     suffix = f" (MODSEQ {modseq})" if modseq is not None else ""
     return f"* {kind}{' %d' * len(found) % found}{suffix}\r\n".encode()
 
 
-async def _find(conversation: Conversation, command: Search) -> Places:
+async def _find(conversation: Conversation, command: Search) -> Found:
     """A search that was to be saved, and failed, leaves nothing saved (RFC 5182 §2.1)."""
     try:
         return await find(conversation, command.key)
@@ -61,12 +67,11 @@ async def _find(conversation: Conversation, command: Search) -> Places:
         raise
 
 
-def _returned(command: Search, places: Places) -> Places:
+def _returned(command: Search | Sort, returning: frozenset[str], places: Places) -> Places:
     """Which messages an answer is about: those are saved, and their modification sequence counts.
 
     All of them, unless only the first, the last or a page is asked for (RFC 4731 §3.2, RFC 5182 §2.4, RFC 9394 §3.2).
     """
-    returning = command.returning or frozenset()
     if returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
         return places
     returned = set(page(places, command.partial) if command.partial else ())
@@ -77,9 +82,12 @@ def _returned(command: Search, places: Places) -> Places:
     return sorted(returned)
 
 
-def _esearch(conversation: Conversation, command: Search, returning: frozenset[str], places: Places) -> bytes:
-    """RFC 4731 §3.1: of nothing found only the count is told, and that a page of it is empty."""
-    uid = command.verb == "UID SEARCH"
+def _esearch(conversation: Conversation, command: Search | Sort, returning: frozenset[str], places: Places) -> bytes:
+    """RFC 4731 §3.1: of nothing found only the count is told, and that a page of it is empty.
+
+    Of a SORT, MIN is the first, MAX the last, and ALL in order (RFC 5267 §3.1).
+    """
+    uid = command.verb.startswith("UID ")
     items = [f'* ESEARCH (TAG "{command.tag}")', *(["UID"] if uid else [])]
     for name, found in (("MIN", places[:1]), ("MAX", places[-1:]), ("ALL", places)):
         if name in returning and found:
@@ -90,7 +98,7 @@ def _esearch(conversation: Conversation, command: Search, returning: frozenset[s
         first, last = command.partial
         numbers = numbers_of(conversation, page(places, command.partial), uid=uid)
         items.append(f"PARTIAL ({first}:{last} {encode_set(numbers) or 'NIL'})")
-    modseq = modseq_of(conversation, _returned(command, places)) if asks_modseq(command.key) else None
+    modseq = modseq_of(conversation, _returned(command, returning, places)) if asks_modseq(command.key) else None
     if modseq is not None:
         items.append(f"MODSEQ {modseq}")
     return f"{' '.join(items)}\r\n".encode()

@@ -1,37 +1,36 @@
 """SELECT, EXAMINE, CLOSE, UNSELECT (RFC 9051 §6.3.2-3, §6.4.1-2), with quick resynchronization (RFC 7162 §3.2.5)."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 
 from relate_imap import responses
 from relate_imap.answers import Answer, Refused, from_error, ok
 from relate_imap.commands import Bare, Resync, Select
-from relate_imap.conversation import Conversation, Extension, State
+from relate_imap.conversation import Conversation, Extension
 from relate_imap.flags import DELETED
 from relate_imap.grammar import names
 from relate_imap.handlers.listing import mailbox_id
+from relate_imap.recent import Uids
 from relate_imap.resync import vanished_since
 from relate_imap.selected import View
-from relate_imap.sequences import STAR
-from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.errors import MailboxNotFound, StoreError
 from relate_mailstore.types import Snapshot
-
-SYSTEM_FLAGS = tuple(responses.SYSTEM_FLAGS.values())
-ANY_KEYWORD = " \\*"
 
 
 async def on_select(conversation: Conversation, command: Select) -> Answer:
     """SELECT and EXAMINE. Whatever was selected is not any more, even if this one fails."""
     if command.resync and Extension.QRESYNC not in conversation.enabled:
         raise Refused("QRESYNC was not enabled", bad=True)
-    closed = deselect(conversation)
+    closed = await leave(conversation)
     try:
-        view = await _open(conversation, command)
+        view, recent = await _open(conversation, command)
     except MailboxNotFound as error:
         return replace(from_error(error), untagged=closed)
     if command.condstore or command.resync:
         conversation.enabled.add(Extension.CONDSTORE)
-    conversation.view, conversation.state = view, State.SELECTED
+    conversation.select(view)
+    conversation.note_recent(recent, saved=True)
     resynced = await _resync(conversation, view, command.resync) if command.resync else b""
     code = "READ-ONLY" if view.read_only else "READ-WRITE"
     return ok("Selected", code, closed + b"".join(_describe(conversation, view)) + resynced)
@@ -45,49 +44,61 @@ async def on_close(conversation: Conversation, _: Bare) -> Answer:
         marked = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
         if marked:
             await store.expunge(conversation.account, snapshot.mailbox.id, marked)
-    deselect(conversation)
+    await leave(conversation)
     return ok("Closed")
 
 
 async def on_unselect(conversation: Conversation, _: Bare) -> Answer:
     """RFC 3691: nothing is removed."""
-    deselect(conversation)
+    await leave(conversation)
     return ok("Unselected")
 
 
-def deselect(conversation: Conversation) -> bytes:
+async def leave(conversation: Conversation) -> bytes:
     """No mailbox is selected any more; what to say about that, if there was one (RFC 7162 §3.2.11)."""
-    if conversation.view is None:
+    view = conversation.view
+    if view is None:
         return b""
-    conversation.view, conversation.state, conversation.saved = None, State.AUTHENTICATED, ()
+    try:
+        await _save_recent(conversation, view)
+    finally:
+        conversation.deselect()
     return b"* OK [CLOSED] Previous mailbox is closed\r\n"
 
 
-async def _open(conversation: Conversation, command: Select) -> View:
+async def _save_recent(conversation: Conversation, view: View) -> None:
+    """Tell the store which messages were \\Recent here. Where it can't be told they are so once more, and no worse."""
+    if view.unsaved_recent:
+        mailbox = view.snapshot.mailbox
+        with suppress(StoreError):
+            await conversation.context.store.take_recent(conversation.account, mailbox.id, view.unsaved_recent)
+
+
+async def _open(conversation: Conversation, command: Select) -> tuple[View, Uids]:
+    """The mailbox, and what is \\Recent in it."""
     context, account = conversation.context, conversation.account
     read_only = command.verb == "EXAMINE"
     with context.selecting(command.mailbox, read_only) as seen:
         snapshot = await context.store.snapshot(account, command.mailbox)
         seen.found(len(snapshot.entries))
-        recent = await _first_recent(conversation, snapshot, read_only)
-    return View(snapshot, read_only=read_only, first_recent=recent)
+        recent = await _recent(conversation, snapshot, read_only)
+    return View(snapshot, read_only=read_only), recent
 
 
-async def _first_recent(conversation: Conversation, snapshot: Snapshot, read_only: bool) -> int:
-    """From which UID on messages are \\Recent. EXAMINE leaves them so for the next one (RFC 3501 §6.3.2)."""
-    if not conversation.tells_recent:
-        return STAR
-    if read_only or snapshot.mailbox.recent == snapshot.mailbox.uid_next:  # nothing arrived since the last one
-        return snapshot.mailbox.recent
-    return await conversation.context.store.take_recent(conversation.account, snapshot.mailbox.id)
+async def _recent(conversation: Conversation, snapshot: Snapshot, read_only: bool) -> Uids:
+    """What is \\Recent, and taken now. EXAMINE leaves it so for the next one (RFC 3501 §6.3.2)."""
+    mailbox = snapshot.mailbox
+    if not conversation.tells_recent or mailbox.recent == mailbox.uid_next:  # nothing arrived since the last one
+        return Uids(mailbox.uid_next, mailbox.uid_next)
+    until = 0 if read_only else mailbox.uid_next
+    first = await conversation.context.store.take_recent(conversation.account, mailbox.id, until)
+    return Uids(min(first, mailbox.uid_next), mailbox.uid_next)
 
 
 def _describe(conversation: Conversation, view: View) -> Iterator[bytes]:
     """What RFC 9051 §6.3.2 requires, and for who knows RFC 3501 only what that does."""
     snapshot, mailbox = view.snapshot, view.snapshot.mailbox
-    flags = " ".join((*SYSTEM_FLAGS, *snapshot.keywords))
-    yield f"* FLAGS ({flags})\r\n".encode()
-    yield f"* OK [PERMANENTFLAGS ({'' if view.read_only else flags + ANY_KEYWORD})] Flags kept\r\n".encode()
+    yield responses.flags(view)
     yield responses.exists(len(snapshot.entries))
     if conversation.tells_recent:
         yield b"* %d RECENT\r\n" % view.recent

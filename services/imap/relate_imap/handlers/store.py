@@ -35,7 +35,9 @@ async def on_store(conversation: Conversation, command: Store) -> Answer:
     if command.silent:
         changed = _as_expected(picked, change, changed)
     view.tell(changed)
-    untagged = b"" if command.silent and not conversation.tells_modseq else _tell(conversation, command, changed)
+    untagged = responses.new_keywords(view, flagged.entries)
+    if not command.silent or conversation.tells_modseq:
+        untagged += _tell(conversation, command, changed)
     if not left:
         return ok("Stored", untagged=untagged)
     numbers = [entry.uid if by_uid else number for number, entry in picked if entry.uid in left]

@@ -2,11 +2,14 @@
 
 from collections.abc import Callable, Mapping
 
-from relate_imap.answers import Answer, Refused, ok
+from relate_imap.answers import Answer, Refused
 from relate_imap.commands import Thread
 from relate_imap.conversation import Conversation
-from relate_imap.finding import find, summaries_of
+from relate_imap.finding import find, summaries_of, without_expunged
 from relate_imap.threads import Messages, Node, by_references, by_subject, encode_threads
+
+STEPS_EACH = 200
+"""Of a message: to find its parents, and to put it among its siblings."""
 
 ALGORITHMS: Mapping[str, Callable[[Messages], list[Node]]] = {
     "ORDEREDSUBJECT": by_subject,
@@ -19,9 +22,14 @@ async def on_thread(conversation: Conversation, command: Thread) -> Answer:
     algorithm = ALGORITHMS.get(command.algorithm)
     if algorithm is None:
         raise Refused("There is no such threading algorithm", bad=True)
-    places = await find(conversation, command.key)
-    entries = conversation.selected.entries
-    roots = algorithm(Messages(places, entries, await summaries_of(conversation) if places else ()))
-    by_uid = command.verb == "UID THREAD"
-    threads = encode_threads(roots, lambda place: entries[place].uid if by_uid else place + 1)
-    return ok("Thread completed", untagged=f"* {' '.join(['THREAD', threads]).rstrip()}\r\n".encode())
+    found = await find(conversation, command.key)
+    entries, by_uid = conversation.selected.entries, command.verb == "UID THREAD"
+    summaries = await summaries_of(conversation) if found.places else ()
+    found = await without_expunged(conversation, found, found.places)
+
+    def work() -> str:
+        roots = algorithm(Messages(found.places, entries, summaries))
+        return encode_threads(roots, lambda place: entries[place].uid if by_uid else place + 1)
+
+    threads = await conversation.context.work(len(found.places) * STEPS_EACH, work)
+    return found.completed("Thread completed", f"* {' '.join(['THREAD', threads]).rstrip()}\r\n".encode())

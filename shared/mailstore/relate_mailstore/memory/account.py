@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound
 from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox, Tell
-from relate_mailstore.rules import PROVISIONED, canonical_name, moved_name
+from relate_mailstore.rules import PROVISIONED, canonical_name, check_room, find_name, place_name, renamed_names
 from relate_mailstore.types import INBOX, AccountId, Copied, Mailbox, MailboxId, Message, MessageId
 
 ORIGINS = 32  # told of a copy
@@ -37,17 +37,18 @@ class MemoryAccount:
             self.subscriptions.update(PROVISIONED)
 
     def create(self, name: str, special_use: str) -> MemoryMailbox:
-        """Make a mailbox. Raises MailboxExists."""
+        """Make a mailbox. Raises MailboxExists, TooManyMailboxes."""
         self.provision()
-        if name in self.mailboxes:
+        if find_name(self.mailboxes, name) is not None:
             raise MailboxExists(f"account {self.id}")
-        return self._add(name, special_use)
+        check_room(len(self.mailboxes))
+        return self._add(place_name(self.mailboxes, name), special_use)
 
     def delete(self, name: str) -> None:
         """Remove a mailbox and its entries. Raises MailboxNotFound."""
         mailbox = self.mailbox(name)
         self.expunge(mailbox, [*mailbox.entries])
-        del self.mailboxes[name]
+        del self.mailboxes[mailbox.state.name]
         mailbox.advance()
 
     def rename(self, name: str, new_name: str) -> None:
@@ -55,26 +56,33 @@ class MemoryAccount:
         if name == INBOX:
             self._move_inbox(new_name)
             return
-        renamed = {old: new for old in self.mailboxes if (new := moved_name(old, name, new_name)) is not None}
+        renamed = renamed_names(self.mailboxes, name, new_name)
         if not renamed:
             raise MailboxNotFound(f"account {self.id}")
-        if not self.mailboxes.keys().isdisjoint(renamed.values()):
-            raise MailboxExists(f"account {self.id}")
         for old, new in renamed.items():
             self.mailboxes[new] = self.mailboxes.pop(old)
             self.mailboxes[new].advance(name=new)
 
     def expect_mailbox(self, name: str) -> None:
         """Raise MailboxNotFound unless there is one of that name, or will be when the account is provisioned."""
-        if canonical_name(name) not in (self.mailboxes or PROVISIONED):
+        if find_name(self.mailboxes or PROVISIONED, canonical_name(name)) is None:
             raise MailboxNotFound(f"account {self.id}")
 
     def mailbox(self, name: str) -> MemoryMailbox:
         """One by name. Raises MailboxNotFound."""
-        try:
-            return self.mailboxes[canonical_name(name)]
-        except KeyError:
-            raise MailboxNotFound(f"account {self.id}") from None
+        found = find_name(self.mailboxes, canonical_name(name))
+        if found is None:
+            raise MailboxNotFound(f"account {self.id}")
+        return self.mailboxes[found]
+
+    def subscribe(self, name: str, subscribed: bool) -> None:
+        """Add a name to the subscriptions or remove it. Raises TooManyMailboxes."""
+        there = find_name(self.subscriptions, name)
+        if not subscribed:
+            self.subscriptions.discard(there or name)
+        elif there is None:
+            check_room(len(self.subscriptions))
+            self.subscriptions.add(name)
 
     def mailbox_by_id(self, mailbox_id: MailboxId) -> MemoryMailbox:
         """One by id. Raises MailboxNotFound."""

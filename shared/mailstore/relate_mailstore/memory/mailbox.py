@@ -12,8 +12,16 @@ from operator import or_
 from typing import NamedTuple
 
 from relate_mailstore.entries import Entries
+from relate_mailstore.keywords import one_spelling
 from relate_mailstore.memory.raw import MemoryRawMessage
-from relate_mailstore.rules import change_entry, give_out, name_order, search_text, summary_texts, thread_id
+from relate_mailstore.rules import (
+    change_entry,
+    give_out,
+    name_order,
+    search_text,
+    summary_texts,
+    thread_id,
+)
 from relate_mailstore.texts import SearchText, message_text
 from relate_mailstore.types import (
     Change,
@@ -62,7 +70,7 @@ class MemoryMailbox:
     def enter(self, message: Message, marks: Marks) -> int:
         """Enter a message; its UID. Raises MailboxFull."""
         uid, size, now = give_out(self.state.uid_next), message.index.size, int(time.time())
-        flags, keywords, internal_date = int(marks.flags), tuple(sorted(set(marks.keywords))), marks.internal_date
+        flags, keywords, internal_date = int(marks.flags), marks.keywords, marks.internal_date
         self.entries[uid] = Entry(uid, message.id, size, flags, keywords, internal_date, self._next_modseq, now)
         self.advance(arrived=1, octets=size, origin=message.origin)
         return uid
@@ -94,11 +102,12 @@ class MemoryMailbox:
             return None
         return sorted(uid for uid, removed in self._expunged.items() if removed > modseq)
 
-    def take_recent(self) -> int:
-        """The first UID that was not there at the call before."""
-        first = self.state.recent
-        if first < self.state.uid_next:
-            self.state = replace(self.state, recent=self.state.uid_next)
+    def take_recent(self, until: int | None) -> int:
+        """The first UID that was not taken before; those below `until` are now."""
+        first, uid_next = self.state.recent, self.state.uid_next
+        taken = uid_next if until is None else min(until, uid_next)
+        if first < taken:
+            self.state = replace(self.state, recent=taken)
         return first
 
     def advance(self, arrived: int = 0, octets: int = 0, origin: str | None = None, name: str | None = None) -> None:
@@ -146,7 +155,7 @@ class Held:
         return Listed(
             self.message,
             flags=reduce(or_, (entry.flags for entry in entries)),
-            keywords=tuple(sorted({keyword for entry in entries for keyword in entry.keywords})),
+            keywords=one_spelling(sorted(keyword for entry in entries for keyword in entry.keywords)),
             mailboxes=tuple(sorted({mailbox.state.name for mailbox, _ in self.places}, key=name_order)),
         )
 

@@ -4,8 +4,10 @@ import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 
 from relate_mailstore.errors import MaildropInUse, MessageNotFound
+from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox
 from relate_mailstore.memory.raw import MemoryRawMessage
@@ -14,8 +16,10 @@ from relate_mailstore.patience import granted
 from relate_mailstore.rules import (
     NO_SUMMARY,
     canonical_name,
+    change_entry,
     encode_cursor,
     expect_room,
+    find_name,
     message_ids,
     name_order,
     octets_by_account,
@@ -70,6 +74,7 @@ class MemoryMailStore:
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Enter a message for every destination; all are looked up before anything is changed."""
         for destination in delivery.destinations:
+            new_keywords(destination.keywords)
             self._account(destination.account_id).expect_mailbox(destination.mailbox)
         await self._expect_room(delivery)
         received = _moment(delivery.internal_date)
@@ -80,7 +85,7 @@ class MemoryMailStore:
             account.provision()
             message = Message(message_id, account.id, index, received, delivery.origin)
             mailbox = account.mailbox(to.mailbox)
-            uid = account.enter(mailbox, message, delivery.raw, Marks(to.flags, to.keywords, received))
+            uid = account.enter(mailbox, message, delivery.raw, Marks(to.flags, new_keywords(to.keywords), received))
             entered.append((mailbox.state.uid_validity, uid))
         return Receipt(message_id, tuple(entered), leader=delivery.origin)
 
@@ -125,12 +130,11 @@ class MemoryMailStore:
 
     async def subscribe(self, account_id: AccountId, name: str, subscribed: bool) -> None:
         """Add a name to the subscriptions or remove it."""
-        names = self._account(account_id).subscriptions
-        (names.add if subscribed else names.discard)(canonical_name(name))
+        self._account(account_id).subscribe(canonical_name(name), subscribed)
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
-        """The first UID that was not there at the call before."""
-        return self._account(account_id).mailbox_by_id(mailbox_id).take_recent()
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
+        """The first UID that was not taken before; those below `until` are now."""
+        return self._account(account_id).mailbox_by_id(mailbox_id).take_recent(until)
 
     async def append(
         self,
@@ -150,7 +154,8 @@ class MemoryMailStore:
         if replaced and replaces:
             more -= replaced.entries[replaces[1]].size
         expect_room(await self.usage(account_id), more, quota)
-        uids = tuple(self._append(account, target, incoming) for incoming in messages)
+        marks = [Marks(one.flags, new_keywords(one.keywords), _moment(one.internal_date)) for one in messages]
+        uids = tuple(self._append(account, target, one, its) for one, its in zip(messages, marks, strict=True))
         if replaced and replaces:
             account.expunge(replaced, [replaces[1]])
         return Appended(target.state.uid_validity, uids)
@@ -229,6 +234,9 @@ class MemoryMailStore:
     async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
         """One page of the messages that match, newest first. Raises ValueError for a cursor that is none of ours."""
         rows = [held.listed() for held in self._account(account_id).messages.values()]
+        mailboxes = self._account(account_id).mailboxes
+        if query.mailbox is not None:
+            query = replace(query, mailbox=find_name(mailboxes, canonical_name(query.mailbox)) or query.mailbox)
         rows = sorted((row for row in rows if _matches(row, query)), key=position, reverse=True)
         if query.cursor is not None:
             last = parse_cursor(query.cursor)
@@ -250,8 +258,14 @@ class MemoryMailStore:
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
         """Change flags of a message in every mailbox it is entered in."""
         held = self._account(account_id).held(message_id)
+        keywords = change.add_keywords
+        for mailbox, _ in held.places:
+            keywords = spell(keywords, mailbox.snapshot().keywords)
+        spelled = replace(change, add_keywords=keywords)
+        for mailbox, uid in held.places:  # before anything is changed
+            change_entry(mailbox.entries[uid], spelled, 0)
         for mailbox, uid in held.places:
-            mailbox.set_flags([uid], change)
+            mailbox.set_flags([uid], spelled)
         return held.listed()
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
@@ -291,10 +305,10 @@ class MemoryMailStore:
         for to in delivery.destinations:
             expect_room(await self.usage(to.account_id), more[to.account_id], to.quota)
 
-    def _append(self, account: MemoryAccount, target: MemoryMailbox, incoming: Incoming) -> int:
-        date = _moment(incoming.internal_date)
-        message = Message(next(self._message_ids), account.id, self._index(incoming.raw), date, incoming.origin)
-        return account.enter(target, message, incoming.raw, Marks(incoming.flags, incoming.keywords, date))
+    def _append(self, account: MemoryAccount, target: MemoryMailbox, incoming: Incoming, marks: Marks) -> int:
+        index, date = self._index(incoming.raw), marks.internal_date
+        message = Message(next(self._message_ids), account.id, index, date, incoming.origin)
+        return account.enter(target, message, incoming.raw, marks)
 
     def _held(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Held | None]:
         return [*map(self._account(account_id).messages.get, message_ids)]
@@ -311,11 +325,11 @@ def _moment(date: int | None) -> int:
 def _matches(row: Listed, query: MessageQuery) -> bool:
     message = row.message
     return (
-        (query.mailbox is None or canonical_name(query.mailbox) in row.mailboxes)
+        (query.mailbox is None or query.mailbox in row.mailboxes)
         and (query.text.casefold() in search_text(message.index))
         and (query.since is None or message.received >= query.since)
         and (query.before is None or message.received < query.before)
         and (query.seen is None or bool(row.flags & Flag.SEEN) is query.seen)
         and (query.has_attachments is None or bool(message.index.attachments) is query.has_attachments)
-        and (query.keyword is None or query.keyword in row.keywords)
+        and (query.keyword is None or query.keyword.lower() in map(str.lower, row.keywords))
     )

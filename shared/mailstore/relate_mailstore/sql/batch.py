@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_mailstore.keywords import one_spelling
 from relate_mailstore.rules import expect_room, octets_by_account
 from relate_mailstore.sql.changes import Done
 from relate_mailstore.sql.ingest import Accepted, Outcome
@@ -133,7 +134,7 @@ def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, receive
     step = plan.steps[_place(destination)]
     size = len(accepted.delivery.raw)
     uid = step.arrive(size, accepted.delivery.origin)
-    keywords = tuple(sorted(set(destination.keywords)))
+    keywords = one_spelling(destination.keywords)
     flags = int(destination.flags)
     step.entries.append(Entry(uid, accepted.message_id, size, flags, keywords, received, step.modseq, now))
     plan.entries.append(

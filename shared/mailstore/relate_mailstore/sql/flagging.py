@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, Connection, and_, column, func, select
 
-from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_mailstore.errors import MailboxNotFound, StoreError, TooManyKeywords
 from relate_mailstore.rules import change_entry
 from relate_mailstore.sql.believed import advance_believed
 from relate_mailstore.sql.changes import READ_ENTRIES, Done, write_flags
@@ -128,7 +128,10 @@ def _change(step: Step | None, found: dict[int, Entry], request: FlagRequest) ->
     since = request.unchanged_since
     modified = tuple(entry.uid for entry in before if since is not None and entry.modseq > since)
     left = set(modified)
-    after = [entry if entry.uid in left else change_entry(entry, request.change, modseq) for entry in before]
+    try:
+        after = [entry if entry.uid in left else change_entry(entry, request.change, modseq) for entry in before]
+    except TooManyKeywords as error:
+        return error
     changed = {new.uid: new for old, new in zip(before, after, strict=True) if new is not old}
     if changed:
         found.update(changed)

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound
-from relate_mailstore.rules import moved_name
+from relate_mailstore.rules import check_room, find_name, place_name, renamed_names
 from relate_mailstore.sql.changes import Done, remove_messages
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import insert_once
@@ -27,7 +27,7 @@ from relate_mailstore.types import INBOX, AccountId, Mailbox, MailboxId
 
 _THIS = mailboxes.c.account_id == bindparam("of_account"), mailboxes.c.id == bindparam("of_mailbox")
 _RENAME = update(mailboxes).where(*_THIS).values(name=bindparam("new_name"))
-_TAKE_RECENT = update(mailboxes).where(*_THIS).values(recent=mailboxes.c.uid_next)
+_TAKE_RECENT = update(mailboxes).where(*_THIS).values(recent=bindparam("taken"))
 _REMOVE_MAILBOX = delete(mailboxes).where(*_THIS)
 _REMOVE_ENTRIES = (
     delete(entries)
@@ -49,12 +49,15 @@ _RECENT = select(mailboxes.c.recent, mailboxes.c.uid_next).where(*_THIS)
 
 
 def create_mailbox(connection: Connection, account_id: AccountId, name: str, special_use: str) -> Mailbox:
-    """Make a mailbox. Raises MailboxExists."""
+    """Make a mailbox. Raises MailboxExists, TooManyMailboxes."""
     newest = lock_namespace(connection, account_id)
-    if any(mailbox.name == stored_name(name) for mailbox in lock_account(connection, account_id).values()):
+    names = [mailbox.name for mailbox in lock_account(connection, account_id).values()]
+    if find_name(names, stored_name(name)) is not None:
         raise MailboxExists(f"account {account_id}")
-    add_mailboxes(connection, account_id, newest, {stored_name(name): special_use})
-    return lock_named(connection, account_id, name)
+    check_room(len(names))
+    placed = place_name(names, stored_name(name))
+    add_mailboxes(connection, account_id, newest, {placed: special_use})
+    return lock_named(connection, account_id, placed)
 
 
 def delete_mailbox(connection: Connection, account_id: AccountId, name: str) -> Done[None]:
@@ -76,25 +79,32 @@ def rename_mailbox(connection: Connection, account_id: AccountId, name: str, new
         return _move_inbox(connection, account_id, new_name)
     lock_namespace(connection, account_id)
     there = lock_account(connection, account_id).values()
-    renamed = {
-        mailbox.id: new
-        for mailbox in there
-        if (new := moved_name(mailbox.name, stored_name(name), stored_name(new_name))) is not None
-    }
+    renamed = renamed_names([mailbox.name for mailbox in there], stored_name(name), stored_name(new_name))
     if not renamed:
         raise MailboxNotFound(f"account {account_id}")
-    if not {mailbox.name for mailbox in there}.isdisjoint(renamed.values()):
-        raise MailboxExists(f"account {account_id}")
-    rows = [{"of_account": account_id, "of_mailbox": key, "new_name": new} for key, new in renamed.items()]
-    connection.execute(_RENAME, rows)
-    return Done(None, [Step(mailbox, taken=True, whole=False) for mailbox in there if mailbox.id in renamed])
+    moved = [mailbox for mailbox in there if mailbox.name in renamed]
+    connection.execute(
+        _RENAME, [{"of_account": account_id, "of_mailbox": it.id, "new_name": renamed[it.name]} for it in moved]
+    )
+    return Done(None, [Step(mailbox, taken=True, whole=False) for mailbox in moved])
 
 
-def take_recent(connection: Connection, account_id: AccountId, mailbox_id: MailboxId) -> tuple[int, int]:
-    """The first UID that is recent, and the next UID: that, for who asks next. Raises MailboxNotFound."""
+def take_recent(
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, until: int | None
+) -> tuple[int, int]:
+    """The first UID that was recent, and the first that is now, those below `until` being taken.
+
+    Raises MailboxNotFound.
+    """
     mailbox = lock_mailbox(connection, account_id, mailbox_id)
-    connection.execute(_TAKE_RECENT, {"of_account": account_id, "of_mailbox": mailbox_id})
-    return mailbox.recent, mailbox.uid_next
+    taken = max(mailbox.recent, first_left(mailbox.uid_next, until))
+    connection.execute(_TAKE_RECENT, {"of_account": account_id, "of_mailbox": mailbox_id, "taken": taken})
+    return mailbox.recent, taken
+
+
+def first_left(uid_next: int, until: int | None) -> int:
+    """The first UID that is left when those below `until` are taken; None takes all that there are."""
+    return uid_next if until is None else min(until, uid_next)
 
 
 async def first_recent(database: Database, account_id: AccountId, mailbox_id: MailboxId) -> tuple[int, int]:
@@ -112,12 +122,15 @@ async def list_subscriptions(database: Database, account_id: AccountId) -> Colle
 
 
 def subscribe(connection: Connection, account_id: AccountId, name: str, subscribed: bool) -> None:
-    """Add a name to the subscriptions or remove it."""
-    if subscribed:
+    """Add a name to the subscriptions or remove it. Raises TooManyMailboxes."""
+    names = connection.scalars(_SUBSCRIPTIONS, {"account_id": account_id}).all()
+    there = find_name(names, stored_name(name))
+    if subscribed and there is None:
+        check_room(len(names))
         row = {"account_id": account_id, "name": stored_name(name)}
         connection.execute(_SUBSCRIBE[connection.dialect.name], row)
-    else:
-        connection.execute(_UNSUBSCRIBE, {"of_account": account_id, "of_name": stored_name(name)})
+    elif there is not None and not subscribed:
+        connection.execute(_UNSUBSCRIBE, {"of_account": account_id, "of_name": there})
 
 
 def _move_inbox(connection: Connection, account_id: AccountId, new_name: str) -> Done[None]:

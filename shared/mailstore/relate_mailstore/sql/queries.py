@@ -7,9 +7,10 @@ from itertools import chain
 from operator import or_
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Row, Text, Uuid, bindparam, exists, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Row, Text, Uuid, bindparam, exists, func, select, tuple_
 
 from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.keywords import one_spelling
 from relate_mailstore.rules import encode_cursor, name_order, parse_cursor
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import has_text, has_word, ids, one_of
@@ -58,7 +59,7 @@ _BEFORE = messages.c.received < bindparam("before")
 _IS_SEEN = _entered(entries.c.flags.bitwise_and(int(Flag.SEEN)) != 0)
 _SEEN = {True: _IS_SEEN, False: ~_IS_SEEN}
 _ATTACHMENTS = {True: messages.c.attachments > 0, False: messages.c.attachments == 0}
-_KEYWORD = _entered(has_word(entries.c.keywords, bindparam("keyword", type_=Text)))
+_KEYWORD = _entered(has_word(func.lower(entries.c.keywords), bindparam("keyword", type_=Text)))
 _AFTER_CURSOR = tuple_(messages.c.received, messages.c.id) < tuple_(
     bindparam("last_received", type_=BigInteger), bindparam("last_id", type_=Uuid)
 )
@@ -107,7 +108,7 @@ def _compose(query: MessageQuery) -> tuple[list[ColumnElement[bool]], dict[str, 
     if query.has_attachments is not None:
         require(_ATTACHMENTS[query.has_attachments])
     if query.keyword is not None:
-        require(_KEYWORD, keyword=storable(query.keyword))
+        require(_KEYWORD, keyword=storable(query.keyword.lower()))
     if query.cursor is not None:
         last_received, last_id = parse_cursor(query.cursor)
         require(_AFTER_CURSOR, last_received=last_received, last_id=last_id)
@@ -129,6 +130,6 @@ def _gather(message: Message, places: Sequence[Row[Any]]) -> Listed:
     return Listed(
         message,
         flags=reduce(or_, (place.flags for place in places), 0),
-        keywords=tuple(sorted(set(chain.from_iterable(unpack_keywords(place.keywords) for place in places)))),
+        keywords=one_spelling(sorted(chain.from_iterable(unpack_keywords(place.keywords) for place in places))),
         mailboxes=tuple(sorted({place.name for place in places}, key=name_order)),
     )

@@ -4,8 +4,9 @@
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -13,9 +14,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MailboxNotFound, StoreError, StoreFull
+from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.rules import message_ids, other_than_inbox
+from relate_mailstore.rules import find_name, message_ids, other_than_inbox
 from relate_mailstore.sql import changes, mailboxes, namespace, queries, tombstones, transfers
 from relate_mailstore.sql.batch import store_batch
 from relate_mailstore.sql.blobs import Blobs
@@ -32,7 +34,7 @@ from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_m
 from relate_mailstore.sql.notify import Notices, PostgresNotices, Removal
 from relate_mailstore.sql.quota import Usage
 from relate_mailstore.sql.reserve import Removals, Reserve
-from relate_mailstore.sql.rows import index_row
+from relate_mailstore.sql.rows import index_row, stored_name
 from relate_mailstore.sql.searching import Search
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.sql.snapshots import Snapshots
@@ -149,12 +151,16 @@ class SqlMailStore:
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Store a message and enter it for every destination, with whatever else waits to be stored."""
+        for to in delivery.destinations:
+            new_keywords(to.keywords)
         message_id = next(self._message_ids)
         columns = await self._describe(delivery.raw, message_id)
         try:
             return await self._commits.deliver(Accepted(delivery, message_id, columns))
         except MailboxNotFound:
-            await mailboxes.provision_for(self._database, delivery.destinations)
+            destinations = [await self._destination(to) for to in delivery.destinations]
+            await mailboxes.provision_for(self._database, destinations)
+        delivery = replace(delivery, destinations=tuple(destinations))
         return await self._commits.deliver(Accepted(delivery, message_id, columns))
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
@@ -163,7 +169,7 @@ class SqlMailStore:
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
         """One mailbox by name."""
-        return await self._snapshots.mailbox(account_id, name)
+        return await self._named(account_id, name, partial(self._snapshots.mailbox, account_id))
 
     async def mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
         """All mailboxes of an account, by name, INBOX first."""
@@ -171,7 +177,7 @@ class SqlMailStore:
 
     async def snapshot(self, account_id: AccountId, name: str = INBOX) -> Snapshot:
         """A mailbox and all its entries: the same object until something changes."""
-        return await self._snapshots.snapshot(account_id, name)
+        return await self._named(account_id, name, partial(self._snapshots.snapshot, account_id))
 
     async def refresh(self, snapshot: Snapshot) -> Snapshot:
         """The same mailbox as it is now; no query where nothing was heard of it."""
@@ -186,8 +192,12 @@ class SqlMailStore:
 
     async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
         """Remove a mailbox and its entries. Raises ValueError for INBOX."""
-        work = partial(namespace.delete_mailbox, account_id=account_id, name=other_than_inbox(name))
-        await self._change(work, removes=True)
+
+        async def delete(name: str) -> None:
+            work = partial(namespace.delete_mailbox, account_id=account_id, name=name)
+            await self._change(work, removes=True)
+
+        await self._named(account_id, other_than_inbox(name), delete)
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and all below it, or move what is in INBOX."""
@@ -202,14 +212,15 @@ class SqlMailStore:
         work = partial(namespace.subscribe, account_id=account_id, name=name, subscribed=subscribed)
         await self._database.transact(work)
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId) -> int:
-        """The first UID that was not there at the call before; a query where nothing arrived since."""
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
+        """The first UID that was not taken before; a query where nothing below `until` is left."""
         recent, uid_next = await namespace.first_recent(self._database, account_id, mailbox_id)
-        if recent < uid_next:
+        taken = recent
+        if recent < namespace.first_left(uid_next, until):
             # Without which no mailbox is selected, and so nothing in it removed.
-            take = partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id)
-            recent, uid_next = await self._remove(take)
-        self._snapshots.learn_recent(mailbox_id, uid_next)
+            take = partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id, until=until)
+            recent, taken = await self._remove(take)
+        self._snapshots.learn_recent(mailbox_id, taken)
         return recent
 
     async def append(
@@ -221,14 +232,17 @@ class SqlMailStore:
         quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox; a single one shares the commit of the deliveries that wait beside it."""
-        if replaces is None and len(messages) == 1:
-            accepted = await self._accept(account_id, mailbox, messages[0], quota)
-            receipt = await self._commits.deliver(accepted)
-            return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
-        batch = [await self._accept(account_id, mailbox, incoming) for incoming in messages]
-        return await self._change(
-            partial(transfers.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
-        )
+
+        async def append(name: str) -> Appended:
+            accepted = [await self._accept(account_id, name, incoming, quota) for incoming in messages]
+            if replaces is None and len(accepted) == 1:
+                receipt = await self._commits.deliver(accepted[0])
+                return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
+            return await self._change(
+                partial(transfers.append, account_id=account_id, batch=accepted, replaces=replaces, quota=quota)
+            )
+
+        return await self._named(account_id, mailbox, append)
 
     async def copy(
         self,
@@ -239,15 +253,24 @@ class SqlMailStore:
         quota: int | None = None,
     ) -> Copied:
         """Enter messages into another mailbox too."""
-        work = partial(
-            transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target, quota=quota
-        )
-        return await self._change(work)
+
+        async def copy(name: str) -> Copied:
+            return await self._change(
+                partial(
+                    transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=name, quota=quota
+                )
+            )
+
+        return await self._named(account_id, target, copy)
 
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
         """Enter messages into another mailbox instead."""
-        work = partial(transfers.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=target)
-        return await self._change(work, removes=True)  # to the trash, mostly
+
+        async def move(name: str) -> Copied:
+            work = partial(transfers.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=name)
+            return await self._change(work, removes=True)  # to the trash, mostly
+
+        return await self._named(account_id, target, move)
 
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
         """UIDs expunged after `modseq`; None below the mailbox's horizon."""
@@ -293,6 +316,8 @@ class SqlMailStore:
 
     async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
         """One page of the messages that match. Raises ValueError for a cursor that is none of ours."""
+        if query.mailbox is not None and (meant := await self._meant(account_id, query.mailbox)):
+            query = replace(query, mailbox=meant)
         return await queries.find_page(self._database, account_id, query)
 
     async def set_flags(
@@ -309,6 +334,10 @@ class SqlMailStore:
 
     async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
         """Change flags of a message in every mailbox it is entered in; the message as it is now."""
+        if change.add_keywords:
+            names = (await self.message(account_id, message_id)).mailboxes
+            for snapshot in [await self.snapshot(account_id, name) for name in names]:
+                change = replace(change, add_keywords=spell(change.add_keywords, snapshot.keywords))
         await self._change(partial(changes.flag_message, account_id=account_id, message_id=message_id, change=change))
         return await self.message(account_id, message_id)
 
@@ -346,6 +375,26 @@ class SqlMailStore:
         """Subscribe to the account's changes."""
         return self._notices.subscribe(account_id)
 
+    async def _named(self, account_id: AccountId, name: str, act: Callable[[str], Awaitable[T]]) -> T:
+        """What `act` gives for a name; where there is no mailbox of just this name, for the one that is meant."""
+        try:
+            return await act(name)
+        except MailboxNotFound:
+            meant = await self._meant(account_id, name)
+            if meant is None:
+                raise
+        return await act(meant)
+
+    async def _meant(self, account_id: AccountId, name: str) -> str | None:
+        """The name of a mailbox that is the same in another normal form: no query where there can be none."""
+        if name.isascii():
+            return None
+        names = [mailbox.name for mailbox in await mailboxes.list_mailboxes(self._database, account_id)]
+        return find_name(names, stored_name(name))
+
+    async def _destination(self, to: Destination) -> Destination:
+        return replace(to, mailbox=await self._meant(to.account_id, to.mailbox) or to.mailbox)
+
     async def _describe(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
         if len(raw) <= INLINE_INDEX_OCTETS:
             return index_row(self._index(raw), message_id)
@@ -354,7 +403,7 @@ class SqlMailStore:
     async def _accept(
         self, account_id: AccountId, mailbox: str, incoming: Incoming, quota: int | None = None
     ) -> Accepted:
-        to = Destination(account_id, mailbox, incoming.flags, incoming.keywords, quota)
+        to = Destination(account_id, mailbox, incoming.flags, new_keywords(incoming.keywords), quota)
         delivery = Delivery(incoming.raw, (to,), incoming.internal_date, incoming.origin)
         message_id = next(self._message_ids)
         return Accepted(delivery, message_id, await self._describe(incoming.raw, message_id))

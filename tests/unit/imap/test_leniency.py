@@ -1,0 +1,164 @@
+"""What clients write beside the grammar, and Dovecot takes: it is read as what was meant."""
+
+import pytest
+
+from relate_imap.commands import Command, Id, Invalid
+from relate_imap.framing import MAX_STRINGS_BEFORE_LOGIN, MAX_TEXT_BEFORE_LOGIN, Frame, ImapFramer
+from relate_imap.grammar import parse
+from relate_imap.grammar.access import MAX_CREDENTIAL_OCTETS, MAX_ID_FIELDS
+from tests.unit.imap.said import crlf, understood
+
+STRICT = """
+NOOP
+LOGIN joe secret
+AUTHENTICATE PLAIN dGVzdA==
+ENABLE CONDSTORE QRESYNC
+COMPRESS DEFLATE
+SELECT x
+SELECT x (CONDSTORE)
+SELECT x (QRESYNC (5 7 1:9 (1,2 3,4)))
+CREATE x (USE (\\Sent))
+DELETE x
+RENAME x y
+LIST "" *
+LIST (SUBSCRIBED REMOTE) "" (a% b) RETURN (CHILDREN STATUS (MESSAGES UNSEEN))
+LSUB "" *
+STATUS x (MESSAGES UNSEEN)
+APPEND x (\\Seen) " 7-Feb-1994 21:52:25 -0800" {1+}|m
+APPEND x {1+}|m {1+}|n
+GETQUOTAROOT x
+SETQUOTA "" (STORAGE 512)
+SEARCH ALL
+SEARCH RETURN (MIN COUNT) CHARSET UTF-8 OR (FROM o) (NOT TO o) SINCE 1-Feb-1994
+SEARCH HEADER Subject hello LARGER 5 UID 1:3
+SORT RETURN (ALL) (REVERSE DATE SUBJECT) UTF-8 ALL
+THREAD REFERENCES UTF-8 ALL
+FETCH 1 FLAGS
+FETCH 1:2 (FLAGS BODY.PEEK[HEADER.FIELDS (From To)]<0.5> PREVIEW (LAZY)) (CHANGEDSINCE 5)
+UID FETCH 1 (UID FLAGS) (CHANGEDSINCE 5 VANISHED)
+STORE 1 (UNCHANGEDSINCE 5) +FLAGS.SILENT (\\Seen x)
+STORE 1 FLAGS \\Seen x
+COPY 1 x
+UID EXPUNGE 1
+REPLACE 1 x {1+}|m
+""".strip().splitlines()
+
+
+def said(line: str) -> Command:
+    """A command that was written so; "|" is the end of a line."""
+    return understood(crlf(f"a {line}".replace("|", "\n")))
+
+
+def with_spaces(line: str) -> str:
+    """The same with more spaces wherever there may be one, but for strings and the two words of a verb."""
+    words = line.split(" ")
+    verb = " ".join(words[: 1 + (words[0] == "UID")])
+    parts = line[len(verb) :].split('"')
+    parts[::2] = [part.replace("(", "( ").replace(")", " )").replace(" ", "  ") for part in parts[::2]]
+    return verb + '"'.join(parts) + "  "
+
+
+@pytest.mark.parametrize("line", STRICT)
+def test_more_spaces_are_one(line: str) -> None:
+    strict = said(line)
+    assert not isinstance(strict, Invalid)
+    assert said(with_spaces(line)) == strict
+
+
+MEANT = [
+    ("SELECT x ()", "SELECT x"),
+    ("SORT (DATE)UTF-8 ALL", "SORT (DATE) UTF-8 ALL"),
+    ("APPEND x {1+}|m{1+}|n", "APPEND x {1+}|m {1+}|n"),
+    ('APPEND x "7-Feb-1994 21:52:25 GMT" {1+}|m', 'APPEND x " 7-Feb-1994 21:52:25 +0000" {1+}|m'),
+    ('SEARCH ON " 1-Feb-1994"', "SEARCH ON 1-Feb-1994"),
+    ('SEARCH LARGER "5" OLDER "6" KEYWORD "x"', "SEARCH LARGER 5 OLDER 6 KEYWORD x"),
+    ("SEARCH 1,", "SEARCH 1"),
+    ("SEARCH CHARSET utf8 ALL", "SEARCH CHARSET UTF-8 ALL"),
+    ('SEARCH CHARSET "" ALL', "SEARCH ALL"),
+    ("SEARCH SUBJECT 50%*", 'SEARCH SUBJECT "50%*"'),
+    ('SEARCH SUBJECT "a\\*b"', 'SEARCH SUBJECT "a*b"'),
+    ("LOGIN joe sec*ret%", 'LOGIN joe "sec*ret%"'),
+    ("CREATE a*b", 'CREATE "a*b"'),
+    ("SELECT Entwürfe", 'SELECT "Entwürfe"'),
+    ("FETCH 1 BODY[]<5>", "FETCH 1 BODY[]<5.9223372036854775807>"),
+    ("ID", "ID NIL"),
+    ('ID ("a", "b")', 'ID ("a" "b")'),
+    ('ID ("a" "b", "version" 102.7.1)', 'ID ("a" "b" "version" "102.7.1")'),
+    ("ID (name x)", 'ID ("name" "x")'),
+    ('ID ("a")', 'ID ("a" NIL)'),
+]
+
+
+@pytest.mark.parametrize(("written", "meant"), MEANT)
+def test_other_ways_to_write_it(written: str, meant: str) -> None:
+    strict = said(meant)
+    assert not isinstance(strict, Invalid)
+    assert said(written) == strict
+
+
+@pytest.mark.parametrize("parameter", ["(0 1)", "(0 0)", "(1 0)", "(0 5 1:3)"])
+def test_a_client_that_knows_nothing_yet_says_0(parameter: str) -> None:
+    assert not isinstance(said(f"SELECT x (QRESYNC {parameter})"), Invalid)
+
+
+AMBIGUOUS = """
+CREATE a b
+STORE 1 FLAGS
+SEARCH ON 31-Feb-1994
+SEARCH OR ALL
+SEARCH ()
+SELECT "x"y
+STATUS x ()
+FETCH 1 ()
+FETCH 1 BODY []
+LIST "" * RETURN
+""".strip().splitlines()
+
+
+@pytest.mark.parametrize("line", AMBIGUOUS)
+def test_what_may_mean_several_things_is_refused(line: str) -> None:
+    assert isinstance(said(line), Invalid)
+
+
+def test_spaces_take_nothing_away_from_the_next_command() -> None:
+    framer = ImapFramer()
+    framer.feed(b"a NOOP   \r\nb  NOOP\r\nc SELECT  {1+}\r\nx  \r\nd NOOP\r\n")
+    frames = [frame for frame in iter(framer.next_frame, None) if isinstance(frame, Frame)]
+    assert [parse(frame).tag for frame in frames] == ["a", "b", "c", "d"]
+    assert parse(frames[2]) == understood(b"c SELECT x\r\n")
+
+
+def fields(count: int) -> bytes:
+    """As much as RFC 2971 §3.3 allows, for 30 of them."""
+    return b" ".join(b'"%b" "%b"' % (b"f" * 30, b"v" * 1024) for _ in range(count))
+
+
+def test_an_id_of_30_fields_is_taken_before_login() -> None:
+    framer = ImapFramer()
+    line = b"a ID (" + fields(30) + b")\r\n"
+    assert len(line) < MAX_TEXT_BEFORE_LOGIN
+    framer.feed(line)
+    frame = framer.next_frame()
+    assert isinstance(frame, Frame)
+    command = parse(frame)
+    assert isinstance(command, Id)
+    assert len(command.fields) == 30
+
+
+def test_an_id_of_30_literals_is_taken_before_login() -> None:
+    framer = ImapFramer()
+    pair = b"{30+}\r\n" + b"f" * 30 + b" {1024+}\r\n" + b"v" * 1024
+    assert MAX_STRINGS_BEFORE_LOGIN > 30 * (30 + 1024)
+    framer.feed(b"a ID (" + b" ".join([pair] * 30) + b")\r\n")
+    frame = next(frame for frame in iter(framer.next_frame, None) if isinstance(frame, Frame))
+    assert isinstance(parse(frame), Id)
+
+
+def test_an_id_has_a_limit() -> None:
+    assert isinstance(parse(Frame(b"a ID (" + b'"a" "b" ' * MAX_ID_FIELDS + b")")), Id)
+    assert isinstance(parse(Frame(b"a ID (" + b'"a" "b" ' * (MAX_ID_FIELDS + 1) + b")")), Invalid)
+
+
+def test_a_password_is_never_so_long_that_normalizing_it_would_take_time() -> None:
+    marks = ("a" + "\u0301\u0316" * MAX_CREDENTIAL_OCTETS).encode()
+    assert isinstance(parse(Frame(b'a LOGIN joe "%b"' % marks)), Invalid)
