@@ -107,9 +107,9 @@ class SqlMailStore:
             self._side.on_connect(self._snapshots.forget_all)
         self._blobs = Blobs(self._database)
         self._contents = Contents(self._database, self._blobs)
-        self._summaries = Summaries(self._database)
         self._usage = Usage(self._database)
         self._texts = Texts(self._database, self._blobs)
+        self._summaries = Summaries(self._database, self._texts)
         self._search = Search(self._database, self._texts)
         self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, lambda: self._notices.heard.notices)
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -278,6 +278,8 @@ class SqlMailStore:
 
     async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
         """One page of the messages that match. Raises ValueError for a cursor that is none of ours."""
+        if query.text:
+            await self._texts.bring_up_to_date(account_id)
         return await queries.find_page(self._database, account_id, query)
 
     async def set_flags(
