@@ -8,6 +8,7 @@ from relate_imap.conversation import Conversation, Extension
 from relate_imap.matching import Known, Places, match_all
 from relate_imap.search_keys import HasHeader, HasText, SearchKey
 from relate_imap.tiers import Lookup, Tier, asks_modseq, in_tiers, leaves, lookups, tier_of
+from relate_mailstore.folding import fold
 from relate_mailstore.mime import decode_header, header_fields
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.rules import NO_SUMMARY
@@ -67,11 +68,11 @@ async def _look_into_headers(conversation: Conversation, key: HasHeader, places:
 
 
 def _has_field(key: HasHeader, header: bytes) -> bool:
-    name, text = key.name.encode(), key.text.casefold()
+    name, text = key.name.encode(), fold(key.text)
     fields = header_fields(header, 0, len(header))
     return any(field.name.upper() == name and _has_text(text, field.value) for field in fields)
 
 
 def _has_text(folded: str, value: bytes) -> bool:
     """Decoded, and as it came: only so much is decoded of one value, and References may be longer."""
-    return folded in decode_header(value).casefold() or folded in unfold(value).decode(errors="replace").casefold()
+    return folded in fold(decode_header(value)) or folded in fold(unfold(value).decode(errors="replace"))
