@@ -11,27 +11,26 @@ _ENVELOPE = 7  # the place of a message's envelope; its body and lines follow
 
 
 @dataclass(slots=True)
-class Item:
+class _Item:
     """A list (with its members) or a string, and where it lies."""
 
     start: int
     end: int = 0
-    members: list["Item"] = field(default_factory=list)
+    members: list["_Item"] = field(default_factory=list)
 
 
 def without_extensions(bodystructure: bytes) -> bytes:
     """The BODY of the message whose BODYSTRUCTURE, as `index_message` renders it, this is."""
-    return _strip(bodystructure, parse_list(bodystructure))
+    return _strip(bodystructure, _parse(bodystructure))
 
 
-def parse_list(octets: bytes) -> Item:
-    """The tree of a parenthesized list that `index_message` rendered, a BODYSTRUCTURE or an ENVELOPE."""
-    stack = [Item(0)]
+def _parse(octets: bytes) -> _Item:
+    stack = [_Item(0)]
     for start, end in _tokens(octets):
         if octets[start:end] == b")":
             stack.pop().end = end
             continue
-        item = Item(start, end)
+        item = _Item(start, end)
         stack[-1].members.append(item)
         if octets[start:end] == b"(":
             stack.append(item)
@@ -45,7 +44,7 @@ def _tokens(octets: bytes) -> Iterator[tuple[int, int]]:
         yield match.start(), position
 
 
-def _strip(octets: bytes, body: Item) -> bytes:
+def _strip(octets: bytes, body: _Item) -> bytes:
     members = body.members
     if members[0].members:
         return _strip_multipart(octets, members)
@@ -58,7 +57,7 @@ def _strip(octets: bytes, body: Item) -> bytes:
     return octets[body.start : members[last].end] + b")"
 
 
-def _strip_multipart(octets: bytes, members: list[Item]) -> bytes:
+def _strip_multipart(octets: bytes, members: list[_Item]) -> bytes:
     parts = [*takewhile(lambda member: member.members, members)]
     subtype = members[len(parts)]
     return b"(%b %b)" % (b"".join([_strip(octets, part) for part in parts]), octets[subtype.start : subtype.end])
