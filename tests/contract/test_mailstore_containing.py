@@ -5,9 +5,10 @@ import base64
 
 import pytest
 
+from relate_mailstore.folding import fold
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql import searching
-from relate_mailstore.types import AccountId, Destination, Incoming, TextPart
+from relate_mailstore.types import AccountId, Destination, Incoming, MessageQuery, TextPart
 from tests.contract.stores import opened
 from tests.support.factories import delivery, multipart, simple
 
@@ -232,3 +233,68 @@ async def test_two_processes_make_each_text_once(database: str, alice: AccountId
             await here.deliver(delivery(alice, raw=encoded(f"text number{number} end")))
         answers = await asyncio.gather(*(found(store, alice, "number") for store in (here, there, here, there)))
         assert answers == [list(range(1, 61))] * 4
+
+
+FORWARDED = b"""Subject: outer\r\nContent-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: text/plain\r
+Content-Description: plum pudding\r\n\r\nsee below\r\n--b\r\nContent-Type: message/rfc822\r\n\r\nSubject: kumquat\r
+From: Zanzibar <z@x>\r\n\r\nattachedword\r\n--b\r\nContent-Type: application/pdf\r
+Content-Disposition: attachment; filename*=utf-8''%C3%9Cbersicht.pdf\r\n\r\nhiddenword\r\n--b\r
+Content-Type: text/plain; name=n.txt\r\nContent-Disposition: attachment\r\n\r\nhiddenword\r\n--b--\r\n"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("plum pudding", [1]),  # in a MIME header
+        ("kumquat", [1]),  # in the header of an embedded message
+        ("from: ZANZIBAR", [1]),
+        ("attachedword", [1]),
+        ("übersicht.pdf", [1]),  # the name of an attachment,
+        ("U\u0308bersicht", [1]),
+        ("n.txt", [1]),
+        ("hiddenword", []),  # not what is in it
+        ("outer", []),  # nor the message's own header
+        ("below content", []),  # not from one part into the next
+    ],
+)
+async def test_the_body_has_headers_inside_of_it_and_names_of_attachments(
+    store: MailStore, alice: AccountId, text: str, expected: list[int]
+) -> None:
+    await store.deliver(delivery(alice, raw=FORWARDED))
+    assert await found(store, alice, text) == expected
+    assert await found(store, alice, "outer", ANYWHERE) == [1]
+
+
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("Jürgen", "ju\u0308rgen"),
+        ("Ju\u0308rgen", "JÜRGEN"),
+        ("ａｂｃ", "abc"),
+        ("abc", "ＡＢＣ"),
+        ("ｶﾞｲﾄﾞ", "ガイド"),
+        ("IŞIK", "ışık"),
+        ("Straße", "STRASSE"),
+        ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ("oﬃce", "office"),
+        ("Donau\u00addampfer", "donaudampfer"),
+    ],
+)
+async def test_neither_normal_form_nor_width_nor_case_counts(
+    store: MailStore, alice: AccountId, written: str, asked: str
+) -> None:
+    await store.deliver(delivery(alice, raw=simple(written, body=f"x{written}y")))
+    assert await found(store, alice, asked) == [1]
+    (summary,) = await store.summaries(await store.snapshot(alice))
+    assert summary.subject == fold(asked)
+    assert len((await store.find(alice, MessageQuery(text=asked))).items) == 1
+
+
+@pytest.mark.parametrize("reference", ["&#" + "1" * 5_000 + ";", "&#x" + "f" * 5_000 + ";", "&#" + "0" * 9_000])
+async def test_a_reference_with_more_digits_than_python_reads_does_no_harm(
+    store: MailStore, alice: AccountId, reference: str
+) -> None:
+    await store.deliver(delivery(alice, raw=encoded(f"<p>needle {reference} pin</p>", kind="html")))
+    await store.deliver(delivery(alice, raw=encoded("needle")))
+    assert await found(store, alice, "needle") == [1, 2]
+    assert await found(store, alice, "pin") == [1]

@@ -16,8 +16,15 @@ from relate_api.forwarded import client_of
 from relate_api.framing import RequestReader
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
+from relate_imap.commands import Section, SectionText
+from relate_imap.content import choose_fields
+from relate_imap.finding import matching_fields
 from relate_imap.hierarchy import matching
+from relate_imap.ordering import display_of, mailbox_of
+from relate_imap.search_keys import HasHeader
+from relate_imap.sequences import parse_set
 from relate_imap.subjects import base_subject
+from relate_mailstore.folding import collation_key, fold
 from relate_mailstore.mime import (
     decode_header,
     header_fields,
@@ -26,12 +33,19 @@ from relate_mailstore.mime import (
     parse_date,
     without_extensions,
 )
-from relate_mailstore.mime.charsets import decode_charset
+from relate_mailstore.mime.charsets import decode_charset, decode_unlabelled
 from relate_mailstore.mime.correspondents import read_address_list
+from relate_mailstore.mime.embedded import find_embedded
+from relate_mailstore.mime.fields import collect_fields, header_end, strip_comments
+from relate_mailstore.mime.groups import people_with_groups
+from relate_mailstore.mime.html import html_text
 from relate_mailstore.mime.parameters import parse_disposition, parse_media_type
-from relate_mailstore.mime.transfer import decode_transfer
-from relate_mailstore.rules import parse_cursor
-from relate_mailstore.texts import fold, message_text
+from relate_mailstore.mime.preview import preview_part
+from relate_mailstore.mime.scan import scan
+from relate_mailstore.mime.strings import encode_string
+from relate_mailstore.mime.transfer import QuotedPrintableDecoder, decode_transfer
+from relate_mailstore.rules import parse_cursor, place_name, search_text
+from relate_mailstore.texts import message_text
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_pop3.surrogate import encode_header
@@ -117,6 +131,41 @@ def _cursor(octets: bytes) -> Any:
         return parse_cursor(_text(octets))
     except ValueError:
         return None
+
+
+def _names(octets: bytes) -> Any:
+    name = grammar.names.decode_utf7(octets.decode("latin-1"))
+    return grammar.names.encode_utf7(name), place_name((), name)
+
+
+def _header_searched(octets: bytes) -> Any:
+    keys = [HasHeader("SUBJECT", "a"), HasHeader("X", "")]
+    section = Section("", SectionText.FIELDS, ("SUBJECT", "A"))
+    return matching_fields(keys, octets), choose_fields(section)(octets)
+
+
+def _people(octets: bytes) -> Any:
+    index = index_message(octets)
+    return people_with_groups(index), search_text(index)
+
+
+def _preview(octets: bytes) -> list[str]:
+    return [preview_part(octets, part) for part in index_message(octets).parts]
+
+
+def _quoted_printable_in_pieces(octets: bytes) -> bytes:
+    decoder = QuotedPrintableDecoder()
+    pieces = [decoder.decode(octets[start : start + 1_000]) for start in range(0, len(octets), 1_000)]
+    return b"".join([*pieces, decoder.finish()])
+
+
+def _html_in_pieces(octets: bytes) -> str:
+    text = _text(octets)
+    return "".join(html_text(text[start : start + 1_000] for start in range(0, len(text), 1_000)))
+
+
+def _folded(octets: bytes) -> str:
+    return collation_key(fold(_text(octets)))
 
 
 def _bodystructure(octets: bytes) -> bytes:
@@ -237,6 +286,13 @@ _HTML_TEXTS = (
     (_HTML + b"a", b"\xcc\x88", b""),
 )
 _HEADER_VALUES = (*_units(b"", _VALUES), *_units(b"a ", _VALUES, b"\xff"))
+_LETTERS = _units(b"a", ("\u0316\u0301".encode(), "\ufdfa".encode(), "\u0345\u0302".encode(), "ß".encode()))
+_GROUPS = (b"a:;,", b'"\\"": b@c;')
+_EMBEDDED = (
+    b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <a>\r\n"
+    b"Content-Location: a.png\r\n\r\nx\r\n--b\r\nContent-Type: text/html\r\n\r\n"
+)
+_REFERENCES = (b"cid:&a%40 ", b"=a ", b"cid:", b"=", b'="a', b"cid:a ")
 _SUBJECTS = (*_HEADER_VALUES, *_units(b"", (b"re[a]: ", b"[a]re", b"(fwd) ", b"[fwd: ")))
 _PATTERNS = (
     (b"*a" * 20 + b"b\n", b"a", b""),
@@ -308,8 +364,35 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         (*_HEADER_VALUES, (b"", b" \t", b"\n")),
     ),
     "text of a charset": Untrusted(_labelled, (b"iso-2022-jp\n\x1b$B!!\x1b(B", b"utf-7\n+AOQ-"), _HEADER_VALUES),
-    "folding": Untrusted(
-        lambda octets: fold(_text(octets)), ("Straße ΑΣ ｆｕｌｌ ﬁ".encode(),), (*_HEADER_VALUES, *_HTML_TEXTS)
+    "folding": Untrusted(_folded, ("Straße ΑΣ ｆｕｌｌ ﬁ".encode(),), (*_HEADER_VALUES, *_HTML_TEXTS, *_LETTERS)),
+    "HTML in pieces": Untrusted(_html_in_pieces, (b"<p>a<b>c</b>&lt;<!-- x --></p>",), _HTML_TEXTS),
+    "a preview": Untrusted(_preview, (_MESSAGE, _HTML + b"<p>a</p>"), _HTML_TEXTS),
+    "people with groups": Untrusted(
+        _people, (_MESSAGE,), _HEADERS + _units(b"To: ", (*_VALUES, b"a:;,", b'"\\"": b@c;'))
+    ),
+    "embedded parts": Untrusted(
+        lambda octets: find_embedded(octets, scan(octets)), (_EMBEDDED,), _units(_EMBEDDED, _REFERENCES)
+    ),
+    "a header's end": Untrusted(
+        lambda octets: (header_end(octets, 0, len(octets)), collect_fields(octets)), (_MESSAGE,), _HEADERS
+    ),
+    "comments": Untrusted(strip_comments, (b"a (b (c) \\) d) e",), _HEADER_VALUES),
+    "unlabelled text": Untrusted(decode_unlabelled, ("grüße".encode(), "grüße".encode("latin-1")), _HEADER_VALUES),
+    "an IMAP string": Untrusted(encode_string, (b'a"b', b"a\r\nb"), _HEADER_VALUES),
+    "quoted-printable in pieces": Untrusted(
+        _quoted_printable_in_pieces,
+        (b"a=20b=\r\nc =\t\r\n",),
+        (*_HEADER_VALUES, (b"", b" \n", b""), (b"", b"=\r", b"")),
+    ),
+    "a header that is searched": Untrusted(_header_searched, (_MESSAGE,), _HEADERS),
+    "a set of numbers": Untrusted(parse_set, (b"1:3,5,*:7",), _units(b"", (b"1:2,", b"9,", b"1", b"*,"), b"x")),
+    "a mailbox's name": Untrusted(
+        _names, (b"INBOX/&AOQ-b", b"a&-"), _HEADER_VALUES + _units(b"", (b"&", b"&AOk-", b"\xe9"))
+    ),
+    "a mailbox to sort by": Untrusted(
+        lambda octets: (mailbox_of(_text(octets)), display_of(_text(octets))),
+        (b"Ann <a@b.example>, <c@d>",),
+        _HEADER_VALUES,
     ),
     "a base subject": Untrusted(
         lambda octets: base_subject(_text(octets).lower()), (b"re: [list] fwd: (fwd) a (fwd)",), _SUBJECTS
@@ -327,7 +410,9 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "PROXY": Untrusted(_proxy, (proxy.encode(("127.0.0.1", 1), ("127.0.0.1", 2)),), _HEADER_VALUES),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
-    "a login": Untrusted(_address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), _HEADER_VALUES),
+    "a login": Untrusted(
+        _address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), (*_HEADER_VALUES, *_LETTERS)
+    ),
     "what a delivery looks for": Untrusted(
         lambda octets: (has_looped(octets), find_traceparent(octets), without_bcc(octets)),
         (b"Bcc: a@b\r\n c@d\r\nReceived: x\r\ntraceparent: 00-0-0-01\r\n\r\n",),

@@ -14,6 +14,7 @@ from relate_imap.paging import HEADERS_OCTETS, portions
 from relate_imap.search_keys import HasHeader, HasText, SearchKey
 from relate_imap.tiers import Lookup, Tier, asks_modseq, in_tiers, leaves, lookups, tier_of
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.folding import fold
 from relate_mailstore.mime import decode_header, header_fields
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.rules import NO_SUMMARY
@@ -135,9 +136,9 @@ def matching_fields(keys: Iterable[HasHeader], header: bytes) -> list[HasHeader]
     for field in header_fields(header, 0, len(header)):
         if (name := field.name.upper()) in texts:
             texts[name].extend(_texts(field.value))
-    return [key for key in keys if any(key.text.casefold() in text for text in texts[key.name.encode()])]
+    return [key for key in keys if any(fold(key.text) in text for text in texts[key.name.encode()])]
 
 
 def _texts(value: bytes) -> tuple[str, str]:
     """Decoded, and as it came: only so much is decoded of one value, and References may be longer."""
-    return decode_header(value).casefold(), unfold(value).decode(errors="replace").casefold()
+    return fold(decode_header(value)), fold(unfold(value).decode(errors="replace"))

@@ -17,6 +17,7 @@ from relate_imap import search_keys as keys
 from relate_imap.search_keys import DateOf, HasHeader, SearchKey
 from relate_imap.sequences import EMPTY, SequenceSet, resolve
 from relate_imap.tiers import SUMMARISED, Lookup, Tier, tier_of
+from relate_mailstore.folding import fold
 from relate_mailstore.types import Entry, Flag, Summary
 
 DAY = 86_400  # seconds
@@ -188,7 +189,7 @@ _DATES: Mapping[DateOf, Callable[[Known, int], int | None]] = {
 
 def _summarised(name: str, text: str, known: Known, places: Places) -> Places:
     """An empty text is in every field that is there."""
-    read, folded, summaries = SUMMARISED[name], text.casefold(), known.summaries
+    read, folded, summaries = SUMMARISED[name], fold(text), known.summaries
     return [place for place in places if folded in (value := read(summaries[place])) and value]
 
 

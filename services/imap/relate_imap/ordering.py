@@ -1,10 +1,14 @@
-"""The order of SORT (RFC 5256 §2.2, §3). Pure. Whatever is equal stays in the order of its numbers."""
+"""The order of SORT (RFC 5256 §2.2, §3): texts by i;unicode-casemap (RFC 5051). Pure.
+
+What is equal stays in the order of its numbers.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from relate_imap.subjects import base_subject
+from relate_mailstore.folding import collation_key
 from relate_mailstore.types import Entry, Summary
 
 _FIRST_ADDRESS = re.compile(r"<([^<>]*)>(?:, |\Z)")
@@ -29,14 +33,14 @@ def mailbox_of(addresses: str) -> str:
 
 _CRITERIA: Mapping[str, Callable[[Entry, Summary], Any]] = {
     "ARRIVAL": lambda entry, _: entry.internal_date,
-    "CC": lambda _, summary: mailbox_of(summary.cc),
+    "CC": lambda _, summary: collation_key(mailbox_of(summary.cc)),
     "DATE": sent_date,
-    "DISPLAYFROM": lambda _, summary: display_of(summary.sender),
-    "DISPLAYTO": lambda _, summary: display_of(summary.to),
-    "FROM": lambda _, summary: mailbox_of(summary.sender),
+    "DISPLAYFROM": lambda _, summary: collation_key(display_of(summary.sender)),
+    "DISPLAYTO": lambda _, summary: collation_key(display_of(summary.to)),
+    "FROM": lambda _, summary: collation_key(mailbox_of(summary.sender)),
     "SIZE": lambda entry, _: entry.size,
-    "SUBJECT": lambda _, summary: base_subject(summary.subject).text,
-    "TO": lambda _, summary: mailbox_of(summary.to),
+    "SUBJECT": lambda _, summary: collation_key(base_subject(summary.subject).text),
+    "TO": lambda _, summary: collation_key(mailbox_of(summary.to)),
 }
 
 _OF_ENTRIES = frozenset({"ARRIVAL", "SIZE"})

@@ -20,23 +20,24 @@ class BaseSubject(NamedTuple):
 
 @lru_cache(4096)
 def base_subject(folded: str) -> BaseSubject:
-    """Of a subject that was decoded, and its case folded. The steps are those of the RFC."""
-    subject = _SPACES.sub(" ", folded).strip()  # 1
+    """Of a subject that was decoded and folded. The steps are those of the RFC; each takes from one end."""
+    subject = _SPACES.sub(" ", folded)  # 1
     start, end, is_reply = 0, len(subject), False
-    while True:  # what is left is between these places: cutting it out each time would copy it each time
+    while True:
+        start, end = _strip(subject, start, end)
         while subject.endswith(_TRAILER, start, end):  # 2
-            end, is_reply = _before_spaces(subject, start, end - len(_TRAILER)), True
-        leaders = _LEADERS.match(subject, start, end)  # 3 to 5: no reply that follows the blobs, when they are gone
+            start, end = _strip(subject, start, end - len(_TRAILER))
+            is_reply = True
+        leaders = _LEADERS.match(subject, start, end)  # 3 to 5: once no reply follows the blobs, none will without them
         if leaders is not None:
             is_reply = is_reply or bool(leaders["replies"].strip())
             start = leaders.end()
         if not (subject.startswith(_FORWARDED, start, end) and subject.endswith("]", start, end)):
             return BaseSubject(subject[start:end], is_reply)
-        start, is_reply = start + len(_FORWARDED), True  # 6
-        end = _before_spaces(subject, start, end - 1)
-        start += subject.startswith(" ", start, end)
+        start, end, is_reply = start + len(_FORWARDED), end - 1, True  # 6
 
 
-def _before_spaces(subject: str, start: int, end: int) -> int:
-    """Where [start, end) ends without the space that may be there: there are no two in a row."""
-    return end - subject.endswith(" ", start, end)
+def _strip(subject: str, start: int, end: int) -> tuple[int, int]:
+    """Without the space at either end; there is one at most."""
+    start += subject.startswith(" ", start, end)
+    return start, end - subject.endswith(" ", start, end)

@@ -184,8 +184,18 @@ class _Linking:
 def _without_dummies(roots: list[Node]) -> list[Node]:
     """Step 3: children take the place of a dummy, but several of them do not become roots."""
     for node in [*_from_the_top(roots)][::-1]:
-        node.children = [kept for child in node.children for kept in _kept(child)]
+        node.children = _gather(node.children)
     return [kept for root in roots for kept in (_kept(root) if len(root.children) < 2 else [root])]
+
+
+def _gather(children: list[Node]) -> list[Node]:
+    """All that is kept of these. The longest list takes in the others, so that a chain of dummies copies nothing."""
+    lists = [child.children if child.place is None else [child] for child in children]
+    gathered = max(lists, key=len, default=[])
+    for others in lists:
+        if others is not gathered:
+            gathered += others
+    return gathered
 
 
 def _kept(node: Node) -> list[Node]:

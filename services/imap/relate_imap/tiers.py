@@ -7,6 +7,7 @@ from operator import attrgetter
 
 from relate_imap import search_keys as keys
 from relate_imap.search_keys import DateOf, HasHeader, HasText, SearchKey
+from relate_mailstore.folding import fold
 from relate_mailstore.types import Summary
 
 Lookup = HasText | HasHeader
@@ -27,7 +28,7 @@ SUMMARISED: Mapping[str, Callable[[Summary], str]] = {
     "TO": attrgetter("to"),
     "CC": attrgetter("cc"),
     "BCC": attrgetter("bcc"),
-    "MESSAGE-ID": lambda summary: f"<{summary.message_id}>".casefold(),
+    "MESSAGE-ID": lambda summary: fold(f"<{summary.message_id}>"),
 }
 """Header fields that are in summaries."""
 

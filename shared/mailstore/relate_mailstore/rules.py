@@ -10,7 +10,10 @@ from hashlib import blake2b
 from uuid import UUID
 
 from relate_mailstore.errors import MailboxExists, MailboxFull, OverQuota, TooManyMailboxes
+from relate_mailstore.folding import fold
 from relate_mailstore.keywords import change_keywords
+from relate_mailstore.mime.charsets import MAX_TEXT
+from relate_mailstore.mime.groups import people_with_groups
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -150,12 +153,12 @@ def change_entry(entry: Entry, change: FlagChange, modseq: int) -> Entry:
 
 
 def search_text(index: MessageIndex) -> str:
-    """What lists are searched in: a line a field, that no match runs from one into the next, without case.
+    """What lists are searched in, folded: a line a field, so that no match runs from one into the next.
 
-    The lines: subject, From, To, Cc, Bcc, preview.
+    The lines: subject, From, To, Cc, Bcc, preview. The name of a group is `<name>`, where the group begins.
     """
-    people = (index.senders or (index.sender,), index.to, index.cc, index.bcc)
-    return "\n".join((index.subject, *map(_people_text, people), index.preview)).casefold()
+    people = map(_people_text, people_with_groups(index))
+    return "\n".join((fold(index.subject)[:MAX_TEXT], *map(fold, people), fold(index.preview)))
 
 
 def _people_text(people: Sequence[Address]) -> str:

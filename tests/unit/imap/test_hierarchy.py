@@ -75,7 +75,7 @@ short = st.text(st.sampled_from("ab/"), max_size=8)
 wild = st.text(st.sampled_from("ab/*%"), max_size=8)
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(st.lists(short, max_size=5, unique=True), st.lists(wild, max_size=3))
 def test_names_match_as_the_rfc_says(names: list[str], patterns: list[str]) -> None:
     expected = [name for name in names if any(reference(pattern, name) for pattern in patterns)]

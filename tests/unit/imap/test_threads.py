@@ -1,6 +1,7 @@
 """THREAD: trees worked out by hand, step by step of RFC 5256 §3, and what must hold of all trees."""
 
 import re
+import time
 from collections.abc import Sequence
 from uuid import UUID
 
@@ -161,3 +162,18 @@ async def test_thread_answers() -> None:
         await room.ask(on_thread, Thread("a1", "THREAD", "ORDEREDSUBJECT", everything))
     ).line == "* THREAD (1 (2)(3))"
     assert (await room.ask(on_thread, Thread("a1", "THREAD", "OTHER", everything))).answer.status == "BAD"
+
+
+def test_a_deep_chain_of_messages_that_are_not_there_is_left_out_in_time() -> None:
+    """Each message names a hundred that are not there, so that one with many answers lies deep below all of these."""
+
+    def seconds(size: int) -> float:
+        chain: list[Told] = [
+            (f"m{number}", " ".join(f"d{99 * number + step}" for step in range(100)), "x") for number in range(size)
+        ]
+        told = messages([*chain, *((f"a{number}", f"d{99 * size}", "x") for number in range(20 * size))])
+        began = time.thread_time()
+        by_references(told)
+        return time.thread_time() - began
+
+    assert seconds(200) < 9 * max(seconds(50), 0.02)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
@@ -54,7 +54,6 @@ def test_a_mailbox_that_shrinks_while_it_is_read_is_prefetched_once_and_whole(ev
     assert fetched == list(range(2, 301))
 
 
-@settings(deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 90), st.sets(st.integers(1, 90), max_size=60), st.integers(0, 9)), max_size=20)
 )

@@ -1,15 +1,70 @@
 """What is searched of a message, apart from the store."""
 
-import re
+import time
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_mailstore.texts import fold
+from relate_mailstore import texts
+from relate_mailstore.mime import index_message
+from relate_mailstore.mime.charsets import decode_slices
+from relate_mailstore.sql.rows import storable
+from relate_mailstore.texts import TEXT_LIMIT, SearchText, message_text
 
-SPACES = " \t\n\r\x0b\x0c\x1c\x1f\x85\xa0\u2003\u2028\u3000"
+CHARSETS = ("utf-8", "cp1252", "utf-16", "utf-7", "gb18030", "iso-2022-jp", "x-unknown")
 
 
-@given(st.text(st.sampled_from(SPACES + "aZß|İ") | st.characters()))
-def test_any_run_of_white_space_is_one_space_and_case_does_not_count(text: str) -> None:
-    assert fold(text) == re.sub(r"\s+", " ", text.casefold())
+def text_of(raw: bytes) -> SearchText:
+    return message_text(raw, index_message(raw).parts)
+
+
+def message(body: bytes, kind: str = "html", charset: str = "utf-8") -> bytes:
+    return f"Subject: s\r\nContent-Type: text/{kind}; charset={charset}\r\n\r\n".encode() + body
+
+
+def test_no_more_is_decoded_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoded = 0
+
+    def count(octets: bytes, charset: str) -> Iterator[str]:
+        nonlocal decoded
+        for piece in decode_slices(octets, charset):
+            decoded += len(piece)
+            yield piece
+
+    monkeypatch.setattr(texts, "TEXT_LIMIT", 40_000)
+    monkeypatch.setattr(texts, "decode_slices", count)
+    part = b"--b\r\nContent-Type: text/plain; charset=cp1252\r\n\r\n" + b"x" * 200_000 + b"\r\n"
+    body = text_of(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + 3 * part + b"--b--").body
+    assert len(body) == 40_000
+    assert decoded <= 3 * 16_384
+
+
+def test_an_encoded_file_name_of_a_message_without_parts_is_in_its_header() -> None:
+    raw = b"Content-Type: application/pdf; name*=utf-8''%C3%9Cber.pdf\r\n\r\nx"
+    assert text_of(raw).header.endswith("\nüber.pdf")
+    assert text_of(raw).body == ""
+
+
+@given(st.binary(max_size=300), st.sampled_from(("plain", "html")), st.sampled_from(CHARSETS))
+def test_whatever_the_octets_a_text_is_made_and_can_be_stored(octets: bytes, kind: str, charset: str) -> None:
+    made = text_of(message(octets + b"&#0;&#xD800;\0", kind, charset))
+    assert storable(made.body) == made.body
+    assert storable(made.header) == made.header
+    assert "\n" not in made.body
+
+
+@pytest.mark.parametrize("charset", CHARSETS)
+@pytest.mark.parametrize(
+    "unit", [b"<a ", b"<b>", b"&#1", b"\xff", b"\x81", b"+A", b"\xef\xb7\xba", b"\xcc\x96\xcc\x81"]
+)
+def test_a_text_is_made_in_time_in_proportion(unit: bytes, charset: str) -> None:
+    def seconds(octets: int) -> float:
+        raw = message(unit * (octets // len(unit)), "html", charset)
+        parts = index_message(raw).parts
+        began = time.thread_time()
+        assert len(message_text(raw, parts).body) <= TEXT_LIMIT
+        return time.thread_time() - began
+
+    assert seconds(262_144) < 8 * max(seconds(65_536), 0.01)

@@ -13,7 +13,7 @@ WORD_OCTETS = 45
 _AROUND_WORD = len("=?UTF-8?B??=")
 _LEAST_OCTETS = 9  # where a line has no room for these, the word begins a new one
 
-_WORDS = re.compile(r"([ \t]*+)([^ \t]++)")
+_WORDS = re.compile(r"(?<![ \t])([ \t]*+)([^ \t]++)")
 _ENCODED_WORD = re.compile(r"=\?[^?\s]++\?[BbQq]\?[^?\s]*+\?=")
 _ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~]++")  # RFC 5322 §3.2.3
 

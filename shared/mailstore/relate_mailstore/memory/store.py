@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 
 from relate_mailstore.errors import MaildropInUse, MessageNotFound
+from relate_mailstore.folding import fold
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox
@@ -29,7 +30,6 @@ from relate_mailstore.rules import (
     search_text,
 )
 from relate_mailstore.subscriptions import Subscriptions
-from relate_mailstore.texts import fold
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -326,7 +326,7 @@ def _matches(row: Listed, query: MessageQuery) -> bool:
     message = row.message
     return (
         (query.mailbox is None or query.mailbox in row.mailboxes)
-        and (query.text.casefold() in search_text(message.index))
+        and (fold(query.text) in search_text(message.index))
         and (query.since is None or message.received >= query.since)
         and (query.before is None or message.received < query.before)
         and (query.seen is None or bool(row.flags & Flag.SEEN) is query.seen)

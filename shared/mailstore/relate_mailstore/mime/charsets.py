@@ -5,28 +5,133 @@ name for ever. Cleaned text can be stored and shown: no NUL, no lone surrogate, 
 """
 
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF32_BE, BufferedIncrementalDecoder, getincrementaldecoder
+from collections.abc import Iterator
 from encodings.aliases import aliases
+
+from webencodings.labels import LABELS
 
 MAX_TEXT = 4_096
 """Characters kept of one decoded value: lists and search need no more, and the envelope has the whole field."""
+
+MAX_LABEL = 64
+"""Characters of the longest label that is looked up: RFC 2978 §2.3 allows 40."""
+
+SLICE_OCTETS = 16_384
+"""Octets that are decoded by one call, which holds the interpreter: 2 ms where each of them is an error."""
+
+_NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]|(?<![0-9])0+(?=[0-9])")
 
 _NOT_TEXT = frozenset(
     {"base64_codec", "bz2_codec", "hex_codec", "mbcs", "quopri_codec", "rot_13", "uu_codec", "zlib_codec"}
 )
 _WITHOUT_ALIAS = ("cp720", "cp737", "cp856", "cp874", "cp875", "iso8859_1", "koi8_t", "koi8_u", "utf_8_sig")
+_UNLABELLED = ""
 _SUPERSETS = {  # what senders mean by these names, as the WHATWG's Encoding standard has it
-    "ascii": "",
+    "ascii": _UNLABELLED,
+    "big5": "cp950",
     "euc_kr": "cp949",
     "gb2312": "gb18030",
     "gbk": "gb18030",
+    "iso2022_jp": "iso2022_jp_ext",
+    "iso8859_1": "cp1252",
+    "iso8859_9": "cp1254",
+    "iso8859_11": "cp874",
     "latin_1": "cp1252",
     "shift_jis": "cp932",
+    "tis_620": "cp874",
 }
-_CODECS = {
-    name: _SUPERSETS.get(codec, codec)
-    for name, codec in [*aliases.items(), *((codec, codec) for codec in (*aliases.values(), *_WITHOUT_ALIAS))]
-    if codec not in _NOT_TEXT
-} | {"iso_8859_8_i": "iso8859_8", "iso8859_1": "cp1252", "x_sjis": "cp932"}
+_WHATWG_NAMES = {  # of the WHATWG's encodings: those that Python calls otherwise, and those that it has no codec for
+    "iso-8859-8-i": "iso8859_8",
+    "macintosh": "mac_roman",
+    "replacement": _UNLABELLED,
+    "windows-874": "cp874",
+    "x-mac-cyrillic": "mac_cyrillic",
+    "x-user-defined": _UNLABELLED,
+}
+_IANA_LABELS = {  # registered names of charsets that Python decodes, and neither Python nor the WHATWG knows by them
+    "CCSID00858": "cp858",
+    "CCSID01140": "cp1140",
+    "CP50220": "iso2022_jp",
+    "CP51932": "euc_jp",
+    "Extended_UNIX_Code_Packed_Format_for_Japanese": "euc_jp",
+    "ISO-10646-UCS-4": "utf_32",
+    "ISO-8859-1-Windows-3.0-Latin-1": "cp1252",
+    "ISO-8859-1-Windows-3.1-Latin-1": "cp1252",
+    "ISO-8859-2-Windows-Latin-2": "cp1250",
+    "ISO-8859-9-Windows-Latin-5": "cp1254",
+    "JIS_Encoding": "iso2022_jp",
+    "JIS_X0201": "shift_jis",
+    "PC-Multilingual-850+euro": "cp858",
+    "UNICODE-1-1": "utf_16",
+    "X0201": "shift_jis",
+    "csBig5HKSCS": "big5hkscs",
+    "csCP50220": "iso2022_jp",
+    "csCP51932": "euc_jp",
+    "csGB18030": "gb18030",
+    "csGBK": "gbk",
+    "csHalfWidthKatakana": "shift_jis",
+    "csIBM00858": "cp858",
+    "csIBM01140": "cp1140",
+    "csISO2022JP2": "iso2022_jp_2",
+    "csISO885913": "iso8859_13",
+    "csISO885914": "iso8859_14",
+    "csISO885915": "iso8859_15",
+    "csISO885916": "iso8859_16",
+    "csJISEncoding": "iso2022_jp",
+    "csKOI8U": "koi8_u",
+    "csKZ1048": "kz1048",
+    "csTIS620": "tis_620",
+    "csUCS4": "utf_32",
+    "csUTF16": "utf_16",
+    "csUTF16BE": "utf_16_be",
+    "csUTF16LE": "utf_16_le",
+    "csUTF32": "utf_32",
+    "csUTF32BE": "utf_32_be",
+    "csUTF32LE": "utf_32_le",
+    "csUTF7": "utf_7",
+    "csUTF8": "utf_8",
+    "csUnicode11": "utf_16",
+    "csUnicode11UTF7": "utf_7",
+    "csWindows30Latin1": "cp1252",
+    "csWindows31J": "cp932",
+    "csWindows31Latin1": "cp1252",
+    "csWindows31Latin2": "cp1250",
+    "csWindows31Latin5": "cp1254",
+    "cswindows1250": "cp1250",
+    "cswindows1251": "cp1251",
+    "cswindows1252": "cp1252",
+    "cswindows1253": "cp1253",
+    "cswindows1254": "cp1254",
+    "cswindows1255": "cp1255",
+    "cswindows1256": "cp1256",
+    "cswindows1257": "cp1257",
+    "cswindows1258": "cp1258",
+    "cswindows874": "cp874",
+    "ebcdic-us-37+euro": "cp1140",
+    "windows-936": "gbk",
+}
+
+
+def _fold_label(label: str) -> str:
+    """A label as labels are compared (Unicode Technical Standard 22, §1.4): CP00858 is cp858."""
+    return _NOT_ALPHANUMERIC.sub("", label.lower())
+
+
+def _codecs_by_label() -> dict[str, str]:
+    """Every label that is known, folded, and Python's codec for it. Where they disagree, Python's names count."""
+    text_codecs = {codec: codec for codec in (*aliases.values(), *_WITHOUT_ALIAS)}
+    python = {_fold_label(label): codec for label, codec in (text_codecs | aliases).items() if codec not in _NOT_TEXT}
+    whatwg = {
+        _fold_label(label): _WHATWG_NAMES[name] if name in _WHATWG_NAMES else python[_fold_label(name)]
+        for label, name in LABELS.items()
+    }
+    iana = {_fold_label(label): codec for label, codec in _IANA_LABELS.items()}
+    return {label: _SUPERSETS.get(codec, codec) for label, codec in (iana | whatwg | python).items()}
+
+
+_CODECS = _codecs_by_label()
+_BIG_ENDIAN_MARKS = {"utf_16": BOM_UTF16_BE, "utf_32": BOM_UTF32_BE}
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f\ud800-\udfff]")
 _CONTROLS_IN_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
@@ -48,8 +153,37 @@ def decode_unlabelled(octets: bytes) -> str:
 
 def decode_charset(octets: bytes, charset: str) -> str:
     """Octets of `charset`; what cannot be decoded becomes U+FFFD. An unknown charset is none at all."""
-    codec = _CODECS.get(charset.lower().replace("-", "_"))
-    return octets.decode(codec, "replace") if codec else decode_unlabelled(octets)
+    return "".join(decode_slices(octets, charset))
+
+
+def decode_slices(octets: bytes, charset: str) -> Iterator[str]:
+    """The same in pieces that SLICE_OCTETS make, so that whoever has enough need not decode the rest."""
+    codec = _codec(charset)
+    if not codec:
+        text = decode_unlabelled(octets)
+        for start in range(0, len(text), SLICE_OCTETS):
+            yield text[start : start + SLICE_OCTETS]
+    elif len(octets) <= SLICE_OCTETS:
+        yield octets.decode(codec, "replace")
+    else:
+        yield from _decode_incrementally(octets, codec)
+
+
+def _decode_incrementally(octets: bytes, codec: str) -> Iterator[str]:
+    if codec in _BIG_ENDIAN_MARKS:  # these refuse what has no mark, when they are told it piece by piece
+        codec += "_be" if octets.startswith(_BIG_ENDIAN_MARKS[codec]) else "_le"
+    decoder = getincrementaldecoder(codec)("replace")
+    for start in range(0, len(octets), SLICE_OCTETS):
+        yield decoder.decode(octets[start : start + SLICE_OCTETS])
+        if isinstance(decoder, BufferedIncrementalDecoder) and len(decoder.buffer) > SLICE_OCTETS:
+            yield decoder.decode(b"", final=True)  # UTF-7 that shifts and never shifts back is decoded from there anew
+            decoder.reset()
+    yield decoder.decode(b"", final=True)
+
+
+def _codec(charset: str) -> str:
+    """The codec for a label; "" for one that is unknown, or says nothing."""
+    return _CODECS.get(_fold_label(charset), _UNLABELLED) if len(charset) <= MAX_LABEL else _UNLABELLED
 
 
 def clean_value(text: str) -> str:

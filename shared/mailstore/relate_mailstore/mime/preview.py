@@ -1,9 +1,9 @@
 """A message's first words (RFC 8970): what a list shows below the subject."""
 
-import html
 import re
 
 from relate_mailstore.mime.charsets import clean_value, decode_charset
+from relate_mailstore.mime.html import html_text
 from relate_mailstore.mime.transfer import decode_transfer
 from relate_mailstore.types import Part
 
@@ -16,9 +16,7 @@ ENOUGH = 192
 """Octets of the part that are read: first what plain text needs; where that gives fewer characters than are enough,
 room for the style sheet that HTML mail begins with."""
 
-_MARKUP = re.compile(
-    r"<!--.*?(?:-->|\Z)|<(style|script|title)\b.*?(?:</\1\s*>|\Z)|<[^>]*(?:>|\Z)", re.DOTALL | re.IGNORECASE
-)
+_TITLE = frozenset({"title"})  # is the window's, and says what the subject says
 _INVISIBLE = re.compile("[\u00ad\u034f\u200b-\u200f\u2060\ufeff]+")  # with these, mailings pad their own preview
 
 
@@ -34,7 +32,7 @@ def _first_words(raw: bytes, part: Part, limit: int) -> str:
     octets = raw[part.body : min(part.end, part.body + limit)]
     text = decode_charset(decode_transfer(octets, part.encoding), part.charset)
     if part.media_type == "text/html":
-        text = _INVISIBLE.sub("", html.unescape(_MARKUP.sub(" ", text)))
+        text = _INVISIBLE.sub("", "".join(html_text((text,), unseen=_TITLE)))
     return _one_line(text.strip())[:PREVIEW_LENGTH].rstrip()
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import BigInteger, ColumnElement, Row, Text, Uuid, bindparam, exists, func, select, tuple_
 
 from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.folding import fold
 from relate_mailstore.keywords import one_spelling
 from relate_mailstore.rules import encode_cursor, name_order, parse_cursor
 from relate_mailstore.sql.database import Database
@@ -98,7 +99,7 @@ def _compose(query: MessageQuery) -> tuple[list[ColumnElement[bool]], dict[str, 
     if query.mailbox is not None:
         require(_IN_MAILBOX, mailbox=stored_name(query.mailbox))
     if query.text:
-        require(_HAS_TEXT, text=storable(query.text.casefold()))
+        require(_HAS_TEXT, text=storable(fold(query.text)))
     if query.since is not None:
         require(_SINCE, since=query.since)
     if query.before is not None:

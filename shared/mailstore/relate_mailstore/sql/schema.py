@@ -1,4 +1,4 @@
-"""The tables of mail. Revisions 0002 to 0004 of the migrations make them; a test compares the two.
+"""The tables of mail. Revisions 0002 to 0006 of the migrations make them; a test compares the two.
 
 Rules: every row but a blob's carries its account, first in the keys, so that rows can be spread by account; no
 foreign keys, since each delivery would pay for checking them; no index that no query needs, for the same reason.
@@ -6,6 +6,7 @@ foreign keys, since each delivery would pay for checking them; no index that no 
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     Column,
     Double,
     Identity,
@@ -18,6 +19,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
 )
 
 PART_OCTETS = 512 * 1024
@@ -148,12 +150,14 @@ texts = Table(
     UniqueConstraint("account_id", "message_id", name="uq_texts_account_id_message_id"),
 )
 
-# Messages without a text yet: a trigger enters each message that is stored. `claimed`: by whoever makes it now, when.
+# Messages whose text is to be made: a trigger enters each message that is stored, a migration all that there are.
 untexted = Table(
     "untexted",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("message_id", Uuid, primary_key=True),
-    Column("claimed", BigInteger, nullable=False, server_default="0"),  # seconds since the epoch
+    Column("claimed", BigInteger, nullable=False, server_default="0"),  # seconds since the epoch: by its maker
+    Column("outdated", Boolean, nullable=False, server_default=false()),  # `messages.search` is to be made again, too
+    Column("failed", Text),  # why no text can be made of it: it is not tried again
     sqlite_with_rowid=False,
 )

@@ -7,6 +7,7 @@ As texts never change, an answer holds for ever for the messages that it was fou
 arrived since is looked at. Clients repeat their searches: saved ones, pages (RFC 9394), a count first and a list then.
 """
 
+import asyncio
 import json
 from array import array
 from bisect import bisect_left
@@ -33,20 +34,21 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
+from relate_mailstore.folding import fold
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, numbers, one_of, place_of_text
 from relate_mailstore.sql.kept import Kept
 from relate_mailstore.sql.rows import storable
 from relate_mailstore.sql.schema import entries, texts
 from relate_mailstore.sql.texts import Texts
-from relate_mailstore.texts import fold
 from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, TextPart
 
 TRIGRAM = 3  # characters; a shorter text has none
 MOST_TRIGRAMS = 16  # of a long text that the index is asked for: each one more costs, and leaves few candidates less
 FEW_MESSAGES = 200  # are looked at one by one, not through the index: what arrived since the last search
 MOST_CANDIDATES = 0.1  # of as many as are searched: more are no faster than all of these, in the order that they lie in
-LIKE_CHARACTERS = 1_000  # of a text that LIKE is asked for: SQLite has a limit, and what is beyond is looked at anyway
+LIKE_CHARACTERS = 32  # of a text that a database looks for: it compares from the start at each place of each text
+TEXTS_AT_ONCE = 8  # read where a longer one is looked for: of 1 MB each, if need be
 ANSWERS_OCTETS = 16 * 1024 * 1024  # a process keeps: two hundred searches that found all of 10,000 messages
 ANSWER_OCTETS = 500  # of one beside its numbers
 
@@ -99,6 +101,26 @@ _CANDIDATES: Mapping[str, Executable] = {
     .where(literal_column("texts_trigrams").op("MATCH")(bindparam("trigrams", type_=Text)))
     .limit(bindparam("most")),
 }
+
+
+def _texts_of(*where: ColumnElement[bool]) -> Executable:
+    """UIDs with their texts, for what is looked for by Python."""
+    return (
+        select(entries.c.uid, texts.c.body, texts.c.text)
+        .join_from(entries, texts, texts.c.message_id == entries.c.message_id)
+        .where(entries.c.account_id == bindparam("account_id"), _LIKE, *where)
+        .where(entries.c.uid.between(bindparam("first"), bindparam("last")))
+        .order_by(entries.c.uid)
+        .limit(TEXTS_AT_ONCE)
+    )
+
+
+_SCAN_LONG = _texts_of(_OF_ACCOUNT, entries.c.mailbox_id == bindparam("mailbox_id"))
+_CHOSEN_LONG = _texts_of(
+    one_of(texts.c.id, numbers("candidates")),
+    texts.c.account_id + 0 == bindparam("account_id"),
+    entries.c.mailbox_id + 0 == bindparam("mailbox_id"),
+)
 _IS_INDEXED = {
     POSTGRESQL: sql("SELECT to_regclass('ix_texts_trigrams') IS NOT NULL"),
     SQLITE: sql("SELECT count(*) FROM sqlite_master WHERE name = 'texts_trigrams'"),
@@ -165,16 +187,30 @@ class Search:
             "folded": folded,
             "pattern": like_pattern(folded[:LIKE_CHARACTERS]),
         }
+        is_long = len(folded) > LIKE_CHARACTERS
         way = self._database.dialect, part
-        statement = _SCAN[way]
+        statement = _SCAN_LONG if is_long else _SCAN[way]
         if len(among) > FEW_MESSAGES and len(folded) >= TRIGRAM and await self._is_indexed():
             most = int(MOST_CANDIDATES * len(among))
             candidates = await self._choose({**parameters, "most": most}, folded)
             if len(candidates) < most:
-                statement = _CHOSEN[way]
+                statement = _CHOSEN_LONG if is_long else _CHOSEN[way]
                 parameters["candidates"] = candidates
+        if is_long:
+            return await self._find_long(statement, parameters, part)
         ((found,),) = await self._database.fetch(statement, parameters)
         return sorted(json.loads(f"[{found or ''}]"))
+
+    async def _find_long(self, statement: Executable, parameters: dict[str, Any], part: TextPart) -> Sequence[int]:
+        """The same for a long text: the database looks for its beginning, and Python, in linear time, for all of it."""
+        folded, uids = parameters["folded"], []
+        while rows := await self._database.fetch(statement, parameters):
+            for row in rows:
+                if row.text.find(folded, 0, row.body if part is TextPart.BODY else None) >= 0:
+                    uids.append(row.uid)
+                await asyncio.sleep(0)
+            parameters = {**parameters, "first": rows[-1].uid + 1}
+        return uids
 
     async def _choose(self, parameters: Mapping[str, Any], folded: str) -> Sequence[int]:
         """Ids of texts that may contain it, so many at most, by the index."""

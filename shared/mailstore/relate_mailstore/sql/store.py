@@ -111,9 +111,9 @@ class SqlMailStore:
         self._generations = Generations(self._database, self._notices.heard.epoch, self._notices.epoch)
         self._blobs = Blobs(self._database, self._generations)
         self._contents = Contents(self._database, self._generations, self._blobs)
-        self._summaries = Summaries(self._database)
         self._usage = Usage(self._database)
         self._texts = Texts(self._database, self._blobs)
+        self._summaries = Summaries(self._database, self._texts)
         self._search = Search(self._database, self._texts)
         self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, lambda: self._notices.heard.notices)
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -318,6 +318,8 @@ class SqlMailStore:
         """One page of the messages that match. Raises ValueError for a cursor that is none of ours."""
         if query.mailbox is not None and (meant := await self._meant(account_id, query.mailbox)):
             query = replace(query, mailbox=meant)
+        if query.text:
+            await self._texts.bring_up_to_date(account_id)
         return await queries.find_page(self._database, account_id, query)
 
     async def set_flags(

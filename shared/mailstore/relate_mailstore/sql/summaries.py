@@ -15,6 +15,7 @@ from sqlalchemy import Row, and_, bindparam, select
 from relate_mailstore.rules import NO_SUMMARY, summary_texts
 from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.schema import entries, messages
+from relate_mailstore.sql.texts import Texts
 from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, Summary
 
 CACHE_SUMMARIES = 60_000  # a process keeps: a thousand octets each, that is 60 MB; and one mailbox, however large
@@ -52,8 +53,9 @@ class _Known:
 class Summaries:
     """The mailboxes that were searched last."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, texts: Texts) -> None:
         self._database = database
+        self._texts = texts
         self._kept: OrderedDict[MailboxId, _Known] = OrderedDict()
 
     async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
@@ -63,6 +65,9 @@ class Summaries:
             return known.answer
         by_uid = known.by_uid  # whoever asks meanwhile may leave another one there
         missing = [entry.uid for entry in snapshot.entries if entry.uid not in by_uid]
+        if missing:
+            unread = (entry.message_id for entry in snapshot.entries if entry.uid not in by_uid)
+            await self._texts.bring_up_to_date(snapshot.mailbox.account_id, unread)
         for start in range(0, len(missing), MESSAGES_A_QUERY):
             by_uid.update(await self._read(snapshot.mailbox, missing[start : start + MESSAGES_A_QUERY]))
         answer = tuple([by_uid[entry.uid] for entry in snapshot.entries])

@@ -1,12 +1,23 @@
 """Charsets and transfer encodings: every codec, every octet, nothing raised."""
 
+import codecs
 import quopri
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from webencodings.labels import LABELS
 
-from relate_mailstore.mime.charsets import _CODECS, clean_lines, clean_value, decode_charset, decode_unlabelled
+from relate_mailstore.mime import charsets
+from relate_mailstore.mime.charsets import (
+    _CODECS,
+    _fold_label,
+    clean_lines,
+    clean_value,
+    decode_charset,
+    decode_slices,
+    decode_unlabelled,
+)
 from relate_mailstore.mime.transfer import QuotedPrintableDecoder, decode_transfer
 
 
@@ -37,7 +48,24 @@ def test_every_codec_decodes_every_octet(codec: str) -> None:
         ("", b"\xc3\xa9", "é"),
         ("punycode", b"\xe9", "é"),
         ("../../etc/passwd", b"a", "a"),
-        ("utf-8\0", b"a", "a"),
+        ("utf-8\0", b"\xc3\xa9", "é"),
+        ("windows-874", "สวัสดี".encode("cp874"), "สวัสดี"),
+        ("windows-31j", "日本".encode("cp932"), "日本"),
+        ("csEUCPkdFmtJapanese", "日本".encode("euc_jp"), "日本"),
+        ("x-cp1251", "Привет".encode("cp1251"), "Привет"),
+        ("x-gbk", "你好".encode("gbk"), "你好"),
+        ("windows-949", "안녕".encode("cp949"), "안녕"),
+        ("x-mac-cyrillic", "Привет".encode("mac_cyrillic"), "Привет"),
+        ("gb_2312-80", "你好".encode("gb2312"), "你好"),
+        ("ISO_8859-2:1987", b"\xb1", "ą"),
+        ("IBM00858", b"\xd5", "€"),
+        ("x-user-defined", b"\xc3\xa9", "é"),
+        ("base64", b"YQ==", "YQ=="),
+        ("rot13", b"a", "a"),
+        ("hex", b"61", "61"),
+        ("idna", b"xn--a", "xn--a"),
+        ("unicode_escape", b"\\n", "\\n"),
+        ("u" * 10_000, b"a", "a"),
     ],
 )
 def test_a_charset_is_known_by_its_names_in_mail(charset: str, octets: bytes, text: str) -> None:
@@ -138,6 +166,33 @@ def test_large_runs_are_decoded_piece_by_piece(encoded: bytes) -> None:
     decoder = QuotedPrintableDecoder()
     decoded = [decoder.decode(encoded[at : at + 1_000]) for at in range(0, len(encoded), 1_000)]
     assert b"".join([*decoded, decoder.finish()]) == decode_transfer(encoded, "quoted-printable")
+
+
+@pytest.mark.parametrize("label", sorted(LABELS))
+def test_every_label_of_the_whatwg_is_known(label: str) -> None:
+    assert _fold_label(label) in _CODECS
+
+
+def test_labels_reach_codecs_of_text_only() -> None:
+    for codec in {*_CODECS.values()} - {""}:
+        assert codecs.lookup(codec)._is_text_encoding
+
+
+@pytest.mark.parametrize("codec", sorted(set(_CODECS.values()) - {""}))
+@given(octets=st.binary(max_size=40), times=st.integers(1, 9))
+@settings(max_examples=20)
+def test_slices_are_decoded_as_the_whole_is(codec: str, octets: bytes, times: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(charsets, "SLICE_OCTETS", 16)
+        sliced = "".join(decode_slices(octets * times, codec))
+    if codec != "utf_7":  # of which a run longer than a slice is cut
+        assert sliced.lstrip("\ufeff") == (octets * times).decode(codec, "replace").lstrip("\ufeff")
+
+
+@pytest.mark.parametrize("octets", [b"+AAAA" * 9, b"\xff" * 9, b"+" + b"A" * 99])
+def test_a_shift_that_never_ends_is_decoded_in_slices(octets: bytes) -> None:
+    pieces = [*decode_slices(octets * 5_000, "utf-7")]
+    assert max(map(len, pieces)) <= 3 * charsets.SLICE_OCTETS
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import random
 
 import pytest
 
+from relate_mailstore.folding import fold
 from relate_mailstore.sql import searching
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.texts import SearchText, fold, message_text
+from relate_mailstore.texts import SearchText, message_text
 from relate_mailstore.types import AccountId, Destination, Incoming, Snapshot, TextPart
 from tests.support.factories import delivery, simple
 
@@ -15,10 +16,12 @@ MESSAGES = 60
 NEEDLES = 100
 
 
+@pytest.mark.parametrize("like", [3, 32])
 @pytest.mark.parametrize("most", [0, 0.3, 1_000])
 async def test_a_search_finds_what_is_there(
-    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch, most: float
+    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch, most: float, like: int
 ) -> None:
+    monkeypatch.setattr(searching, "LIKE_CHARACTERS", like)  # a longer text is looked for by Python
     monkeypatch.setattr(searching, "FEW_MESSAGES", 0)
     monkeypatch.setattr(searching, "MOST_CANDIDATES", most)
     rng = random.Random(most)
