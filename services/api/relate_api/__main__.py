@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import AsyncIterator, Generator
+from functools import partial
 
 import uvicorn
 
@@ -54,12 +55,23 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
     )
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     with socket.create_server((settings.host, settings.port), family=family) as sock:
-        serving = asyncio.create_task(server.serve([sock]))
+        stopping = asyncio.Event()
+        serving = resources.supervisor.keep("api.server", partial(_serve_on, sock, server), stopping)
         try:
             yield sock.getsockname()[1]
         finally:
             server.should_exit = True
+            stopping.set()
             await serving
+
+
+async def _serve_on(sock: socket.socket, server: _Server) -> None:
+    """Run uvicorn on a copy of the socket, as it closes what it is given."""
+    try:
+        await server.serve([sock.dup()])
+    finally:
+        for listening in getattr(server, "servers", ()):  # of a run that failed
+            listening.close()
 
 
 async def serve(_: int = 0) -> None:

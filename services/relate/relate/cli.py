@@ -10,6 +10,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from relate import admin, doctor
 from relate.settings import Settings
@@ -18,6 +19,7 @@ from relate_accounts.types import ApiKey, Scope
 from relate_config import ConfigurationError
 from relate_mailstore.errors import StoreError
 from relate_service import workers
+from relate_service.console import log_to_console, visible
 from relate_service.signals import hold_stops
 from relate_wire.tls import CertificateError
 
@@ -130,7 +132,7 @@ def list_users(as_json: Json = False) -> None:
         return
     table = Table("address", "name", "further addresses", "since", box=None)
     for user, addresses in rows:
-        table.add_row(user.address, user.display_name, ", ".join(addresses[1:]), f"{user.created:%Y-%m-%d}")
+        _add_row(table, user.address, user.display_name, ", ".join(addresses[1:]), f"{user.created:%Y-%m-%d}")
     out.print(table)
 
 
@@ -161,7 +163,7 @@ def list_keys(address: str, as_json: Json = False) -> None:
     table = Table("id", "name", "prefix", "scopes", "expires", "revoked", "last used", box=None)
     for key in keys:
         when = [f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in (key.expires, key.revoked, key.last_used)]
-        table.add_row(str(key.id), key.name, key.prefix, " ".join(sorted(key.scopes)), *when)
+        _add_row(table, str(key.id), key.name, key.prefix, " ".join(sorted(key.scopes)), *when)
     out.print(table)
 
 
@@ -174,6 +176,7 @@ def revoke_key(address: str, key_id: int) -> None:
 
 def main() -> None:
     """Run the command; trouble that has a name is one line on standard error and status 1."""
+    log_to_console()
     try:
         app()
     except (ConfigurationError, CertificateError, AccountError, StoreError, OSError) as error:
@@ -181,8 +184,13 @@ def main() -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    print(f"relate: {text}", file=sys.stderr)
+    print(f"relate: {visible(text)}", file=sys.stderr)
     raise SystemExit(1)
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    """A row of what users have chosen: no markup, and nothing that a terminal obeys."""
+    table.add_row(*(Text(visible(cell)) for cell in cells))
 
 
 def _print_json(value: object) -> None:

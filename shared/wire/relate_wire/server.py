@@ -15,6 +15,7 @@ from typing import Any, Self
 
 import structlog
 
+from relate_supervisor import Supervisor
 from relate_wire import proxy
 from relate_wire.dialogue import Farewell, Peer
 from relate_wire.driver import Driver, Listener, Service
@@ -26,7 +27,7 @@ log = structlog.get_logger(__name__)
 BACKLOG = 1024
 # Accepted in one go, before the others get a turn.
 ACCEPT_BATCH = 64
-# When the process has no file left, accepting rests so long; trying at once would only burn the CPU.
+# After an error (no files left, mostly) accepting rests so long; trying at once would only burn the CPU.
 ACCEPT_REST = 0.5
 # Deadlines are looked at so often (seconds): they are minutes long.
 SWEEP = 1.0
@@ -41,9 +42,10 @@ _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 class Server:
     """One service on its ports, in one process. An async context manager: started inside, stopped at the end."""
 
-    def __init__(self, service: Service, grace: float = GRACE) -> None:
+    def __init__(self, service: Service, grace: float = GRACE, supervisor: Supervisor | None = None) -> None:
         self._service = service
         self._grace = grace
+        self._supervisor = supervisor or Supervisor()
         self._connections = Connections(service.limits)
         self._sockets: list[socket.socket] = []
         self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
@@ -65,7 +67,7 @@ class Server:
             raise
         for sock, listener in zip(self._sockets, self._service.listeners, strict=True):
             self._resume(sock, listener)
-        self._sweeper = asyncio.create_task(self._sweep(), name=f"{self._service.name} deadlines")
+        self._sweeper = self._supervisor.keep("wire.deadlines", self._sweep)
 
     async def stop(self) -> None:
         """Stop accepting, tell, wait, cancel. Harmless when repeated."""
@@ -105,14 +107,23 @@ class Server:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _NO_FILES:
-                    raise
-                log.error("no files left: accepting rests", service=self._service.name, error=error.strerror)
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(sock.fileno())
-                loop.call_later(ACCEPT_REST, self._resume, sock, listener)
+                self._rest(sock, listener, error)
                 return
-            self._admit(accepted, Peer(address[0], address[1]), listener)
+            try:
+                self._admit(accepted, Peer(address[0], address[1]), listener)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next connection is accepted
+                accepted.close()
+                self._supervisor.report("wire.accept", error, service=self._service.name)
+
+    def _rest(self, sock: socket.socket, listener: Listener, error: OSError) -> None:
+        """Accept nothing for a while."""
+        if error.errno in _NO_FILES:
+            log.error("no files left: accepting rests", service=self._service.name, error=error.strerror)
+        else:
+            self._supervisor.report("wire.accept", error, service=self._service.name)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(sock.fileno())
+        loop.call_later(ACCEPT_REST, self._resume, sock, listener)
 
     def _admit(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         sock.setblocking(False)
@@ -150,7 +161,7 @@ class Server:
                     self._turn_away(sock, listener)
 
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
-        driver: Driver[Any, Any] = Driver(self._service, listener, peer)
+        driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._supervisor)
         if await self._connect(driver, sock, listener):
             task = asyncio.current_task()
             if task is not None:
@@ -199,7 +210,10 @@ class Server:
             await asyncio.sleep(pause)
             now = time.monotonic()
             for driver in list(self._sessions.values()):
-                driver.connection.expire(now)
+                try:
+                    driver.connection.expire(now)
+                except Exception as error:  # noqa: BLE001 - the deadlines of the others hold all the same
+                    self._supervisor.report("wire.deadlines", error, service=self._service.name)
 
 
 async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.types import AccountId
 from relate_service.housekeeping import NOBODY, kept_tidy
+from relate_supervisor import Supervisor
 
 PATIENCE = 10.0
 SOON = 0.001
@@ -61,14 +62,14 @@ def store() -> Store:
 
 async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) -> None:
     async with asyncio.timeout(PATIENCE):
-        async with kept_tidy(store.opened_by("first"), SOON, SOON):
+        async with kept_tidy(store.opened_by("first"), Supervisor(), SOON, SOON):
             assert [await store.tidied.get() for _ in range(2)] == ["first", "first"]
-            async with kept_tidy(store.opened_by("second"), SOON, SOON):
+            async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
                 await store.refused.wait()
                 store.tidied = asyncio.Queue()
                 assert [await store.tidied.get() for _ in range(3)] == ["first"] * 3
         store.tidied = asyncio.Queue()
-        async with kept_tidy(store.opened_by("second"), SOON, SOON):
+        async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
             assert await store.tidied.get() == "second"
     assert not store.held
 
@@ -76,7 +77,7 @@ async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) 
 async def test_trouble_is_told_and_tried_again(store: Store) -> None:
     store.trouble.append(StoreUnavailable("gone"))
     with capture_logs() as logged:
-        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), SOON, SOON):
+        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), Supervisor(), SOON, SOON):
             await store.tidied.get()
             await store.tidied.get()
     assert [entry["log_level"] for entry in logged[:2]] == ["warning", "info"]

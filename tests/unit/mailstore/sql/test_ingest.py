@@ -12,6 +12,7 @@ import pytest
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.ingest import BATCH_MESSAGES, BATCH_OCTETS, GATHER_SECONDS, Accepted, GroupCommit, Outcome
 from relate_mailstore.types import AccountId, Delivery, Destination, MessageId, Receipt
+from relate_supervisor import Supervisor
 
 caller = ContextVar("caller", default="nobody")
 
@@ -46,7 +47,7 @@ class Recorder:
 
 @asynccontextmanager
 async def committing(recorder: Recorder) -> AsyncIterator[GroupCommit[Accepted, Receipt]]:
-    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch)
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch, Supervisor())
     commits.start()
     try:
         yield commits
@@ -178,7 +179,7 @@ async def test_a_batch_runs_in_the_context_of_its_first_caller() -> None:
 
 async def test_closing_finishes_what_was_accepted_and_accepts_no_more() -> None:
     recorder = Recorder()
-    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch)
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch, Supervisor())
     commits.start()
     waiting = [asyncio.create_task(commits.deliver(accepted(number))) for number in range(3)]
     await recorder.storing.wait()
