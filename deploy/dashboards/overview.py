@@ -121,7 +121,10 @@ def _all_protocols() -> list[Builder[Panel]]:
             "Background tasks that failed",
             "Exceptions in five minutes, by task. Each is in the log with its trace; the task starts again by itself.",
             "short",
-            Query("sum by (service_name, task) (increase(relate_background_failures_total[5m]))", "{{service_name}} {{task}}"),
+            Query(
+                "sum by (service_name, task) (increase(relate_background_failures_total[5m]))",
+                "{{service_name}} {{task}}",
+            ),
             width=24,
         ),
     ]

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.types import AccountId
 from relate_service.housekeeping import NOBODY, kept_tidy
-from relate_supervisor import Supervisor
+from relate_supervisor import Backoff, Supervisor
 
 PATIENCE = 10.0
 SOON = 0.001
@@ -23,7 +23,7 @@ class Store:
         self.held = False
         self.refused = asyncio.Event()
         self.tidied: asyncio.Queue[str] = asyncio.Queue()
-        self.trouble: list[StoreUnavailable] = []
+        self.trouble: list[Exception] = []
 
     def opened_by(self, name: str) -> "Opened":
         return Opened(self, name)
@@ -82,3 +82,13 @@ async def test_trouble_is_told_and_tried_again(store: Store) -> None:
             await store.tidied.get()
     assert [entry["log_level"] for entry in logged[:2]] == ["warning", "info"]
     assert logged[1]["rows"] == 3
+
+
+async def test_a_bug_is_reported_and_tidying_goes_on(store: Store) -> None:
+    store.trouble += [ValueError("a bug"), ValueError("a bug")]
+    supervisor = Supervisor(Backoff(SOON, SOON, 60.0))
+    with capture_logs():
+        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), supervisor, SOON, SOON):
+            assert await store.tidied.get() == "only"
+    assert supervisor.failures == {"service.housekeeping": 2}
+    assert not store.held

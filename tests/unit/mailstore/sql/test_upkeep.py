@@ -16,7 +16,7 @@ from relate_mailstore.sql.searching import like_pattern, match_trigrams
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.sql.upkeep import Upkeep
 from relate_mailstore.types import AccountId, Destination, TextPart
-from relate_supervisor import Supervisor
+from relate_supervisor import Backoff, Supervisor
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -135,6 +135,52 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
             await work.done.wait()
         await one.close()
     assert [entry["event"] for entry in logs] == ["upkeep.failed"]  # once, not each time
+
+
+@pytest.mark.parametrize("error", [ValueError("a bug"), RecursionError(), MemoryError()])
+async def test_a_batch_that_fails_by_a_bug_is_reported_and_the_next_ones_are_done(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    work, supervisor = Work(error, error, 2), Supervisor(Backoff(0.001, 0.001, 60.0))
+    one = Upkeep(work.make_some, work.trim, still, supervisor)
+    with capture_logs() as logs:
+        one.start()
+        async with asyncio.timeout(PATIENCE):
+            await work.done.wait()
+        await one.close()
+    assert supervisor.failures == {"mailstore.upkeep": 2}
+    assert [entry["exc_info"] for entry in logs] == [error, error]
+
+
+async def test_a_trim_that_fails_by_a_bug_does_not_keep_texts_from_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "FIRST_TRIM_SECONDS", -1.0)
+    work, supervisor = Work(2), Supervisor(Backoff(0.001, 0.001, 60.0))
+
+    async def trim() -> int:
+        raise ValueError("a bug")
+
+    one = Upkeep(work.make_some, trim, still, supervisor)
+    with capture_logs():
+        one.start()
+        async with asyncio.timeout(PATIENCE):
+            await work.done.wait()
+        await one.close()
+    assert supervisor.failures == {"mailstore.upkeep": 1}
+
+
+async def test_closing_does_not_wait_for_a_rest_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.0)
+    work = Work(ValueError("a bug"))
+    one = Upkeep(work.make_some, work.trim, still, Supervisor(Backoff(3600.0, 3600.0, 7200.0)))
+    with capture_logs():
+        one.start()
+        async with asyncio.timeout(PATIENCE):
+            await work.done.wait()
+            await one.close()
 
 
 async def test_closing_does_not_wait_for_quiet() -> None:
