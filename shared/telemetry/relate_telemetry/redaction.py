@@ -173,9 +173,9 @@ def _redact_description(span: Span, failed: list[Event]) -> str | None:
 
 def _dict_of(attributes: Any) -> dict[str, Any]:
     """What may be changed of attributes that the SDK has closed."""
-    if isinstance(attributes, BoundedAttributes):
-        attributes = attributes._dict
-    return attributes if isinstance(attributes, dict) else {}
+    if type(attributes) is dict:  # a lean span's
+        return attributes
+    return attributes._dict if isinstance(attributes, BoundedAttributes) else {}
 
 
 def _cut(attributes: dict[str, Any], limit: int) -> None:

@@ -10,7 +10,7 @@ import threading
 import time
 import weakref
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from opentelemetry.attributes import BoundedAttributes
@@ -26,7 +26,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from relate_supervisor import Supervisor
 from relate_telemetry.redaction import STATEMENTS
 
+LONG_TEXTS = 256  # characters of a span's texts that are not looked at closely: its own objects take more
 SHUTDOWN_SECONDS = 4.0  # within the 5 s that a whole service has, with room for what comes after
+
+_NUMBERS = frozenset({bool, int, float, type(None)})
 
 
 class QueueLimits(NamedTuple):
@@ -38,7 +41,7 @@ class QueueLimits(NamedTuple):
     size: int = 65536  # a collector's restart of half a minute at 2,000 spans/s; some 50 MB when full
     batch: int = 512  # the SDK's own: larger ones are no cheaper a span, and stay clear of gRPC's 4 MB
     delay: float = 1.0  # the SDK's 5 s is long for someone who watches what their mail client does
-    octets: int = 32 * 2**20  # some 75 of a mail command's span, a few thousand of a request's that means harm
+    octets: int = 32 * 2**20  # a mail command's span has some 80, a request's that means harm several thousand
     batch_octets: int = 2 * 2**20  # with the statements' texts, which are not counted, it is clear of 4 MB, too
 
 
@@ -209,21 +212,29 @@ def _slim(span: ReadableSpan) -> None:
 
 def _weigh(span: ReadableSpan) -> int:
     """The octets of a span's texts; those of statements are one string for all spans."""
-    octets = _weigh_texts(span._attributes)
-    for event in span._events:
-        octets += len(event.name) + _weigh_texts(event.attributes)
-    return octets
-
-
-def _weigh_texts(attributes: Mapping[str, object] | None) -> int:
-    octets = 0
-    for key, value in (attributes or {}).items():
+    attributes, octets = span._attributes or {}, 0
+    for value in attributes.values():
         if type(value) is str:
-            if key not in STATEMENTS:
-                octets += len(value) if value.isascii() else 4 * len(value)
-        elif type(value) is tuple:
-            octets += sum(len(each) for each in value if isinstance(each, str))
-    return octets
+            octets += len(value)
+        elif type(value) not in _NUMBERS:
+            octets += LONG_TEXTS
+    if octets < LONG_TEXTS and not span._events:
+        return octets
+    return sum(map(_weigh_texts, (attributes, *(event.attributes or {} for event in span._events))))
+
+
+def _weigh_texts(attributes: Mapping[str, object]) -> int:
+    return sum(_weigh_text(value) for key, value in attributes.items() if key not in STATEMENTS)
+
+
+def _weigh_text(value: object) -> int:
+    if isinstance(value, str):
+        return len(value) if value.isascii() else len(value.encode(errors="replace"))
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, Sequence):
+        return sum(map(_weigh_text, value))
+    return 0
 
 
 def _restart(reference: "weakref.WeakMethod[Callable[[], None]]") -> None:
