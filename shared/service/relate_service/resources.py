@@ -23,6 +23,7 @@ from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.housekeeping import kept_tidy
+from relate_service.watchdog import DebugSettings, watched
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
@@ -43,6 +44,7 @@ class ResourceSettings:
     database: DatabaseSettings = field(default_factory=lambda: load(DatabaseSettings))
     accounts: AccountsSettings = field(default_factory=lambda: load(AccountsSettings))
     telemetry: TelemetrySettings = field(default_factory=lambda: load(TelemetrySettings))
+    debug: DebugSettings = field(default_factory=lambda: load(DebugSettings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
     stack = AsyncExitStack()
     stack.push_async_callback(engine.dispose)
     try:
+        stack.enter_context(watched(settings.debug.slow_callback_milliseconds / 1000, supervisor))
         await migrate(engine)
         await make_reserve(engine)
         telemetry.instrument_engine(engine)  # from here on: a migration's statements are nobody's trace
