@@ -15,7 +15,7 @@ REPORTED_SECONDS = 0.05
 HELD_SECONDS = 0.5
 WATCHED = {"Debug__SlowCallbackMilliseconds": str(round(REPORTED_SECONDS * 1000))}  # a product's setting
 
-_OURS = "/relate_"  # in a path of a stack: what a test itself does in the loop is not looked at
+OURS = "/relate_"  # in a path of a stack: what a test itself does in the loop is not looked at
 
 
 @contextmanager
@@ -24,7 +24,7 @@ def responsive() -> Iterator[None]:
     found: list[Slow] = []
     with watched(REPORTED_SECONDS, Supervisor(), found.append):
         yield
-    check_responsive(slow for slow in found if _OURS in slow.stack)
+    check_responsive(slow for slow in found if OURS in slow.stack)
 
 
 def check_responsive(found: Iterable[Slow]) -> None:
