@@ -95,7 +95,9 @@ class Supervisor:
             stopping.wait(pauses.next_after(time.monotonic() - began))
 
     def watch(self, name: TaskName, task: asyncio.Task[Any]) -> None:
-        """Report the failure of a one-shot task that no caller awaits."""
+        """Report the failure of a one-shot task that no caller awaits; not an error with `temporary = False`, which
+        would have been an answer to the caller.
+        """
         self.failures[name] += 0
         task.add_done_callback(partial(self._on_done, name))
 
@@ -126,7 +128,8 @@ class Supervisor:
             await _wait(stopping, pauses.next_after(time.monotonic() - began))
 
     def _on_done(self, name: TaskName, task: asyncio.Task[Any]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
+        error = None if task.cancelled() else task.exception()
+        if error is not None and getattr(error, "temporary", None) is not False:
             self.report(name, error)
 
     def _on_unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

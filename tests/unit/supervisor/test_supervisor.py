@@ -9,6 +9,7 @@ from typing import Any, get_args
 import pytest
 from structlog.testing import capture_logs
 
+from relate_mailstore.errors import MailboxNotFound
 from relate_supervisor import Backoff, Supervisor, TaskName
 from relate_supervisor.supervisor import _Pauses
 from relate_telemetry.names import BACKGROUND_FAILURES
@@ -192,6 +193,18 @@ async def test_the_failure_of_a_task_that_nobody_awaits_is_reported(log: Log) ->
     await asyncio.sleep(0)
     assert supervisor.failures == {"mailstore.prefetch": 1}
     assert [entry["task"] for entry in log] == ["mailstore.prefetch"]
+
+
+async def test_what_would_have_been_an_answer_is_no_failure(log: Log) -> None:
+    async def answer() -> None:
+        raise MailboxNotFound("a")
+
+    supervisor = Supervisor()
+    task = asyncio.create_task(answer())
+    supervisor.watch("mailstore.change", task)
+    await asyncio.wait([task])
+    await asyncio.sleep(0)
+    assert (supervisor.failures, log) == ({"mailstore.change": 0}, [])
 
 
 async def test_exceptions_of_callbacks_are_reported(log: Log) -> None:

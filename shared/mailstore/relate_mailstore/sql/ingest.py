@@ -117,8 +117,9 @@ class GroupCommit(Generic[Item, Answer]):
                 if batch:
                     await self._settle(batch)
                     self._expected = len(batch)
-            finally:
-                _give_up(batch)  # nothing but a fault in here leaves anyone without an answer
+            except BaseException:  # a fault of the writer's own: the callers would wait in vain
+                _give_up(batch)
+                raise
 
     async def _something_waits(self) -> bool:
         await self._wait_for(1)
