@@ -31,6 +31,8 @@ HASH_LENGTH = 16  # hexadecimal characters, 64 bits: no two users of one system 
 
 VALUE_LIMIT = 1024  # characters of an attribute's value, of a span's name: paths and user agents have no end
 VALUES_LIMIT = 32  # elements of an attribute that is a sequence
+LONG_TEXTS = 256  # characters of all values of a span: below, they are not looked at one by one
+UNKNOWN = 2**62  # characters of a span that does not count them
 TRACE_LIMIT = 8192  # characters of a traceback: its innermost frames
 
 # The text of a statement is ours, has no values in it, and is one string for all its spans: it stays whole.
@@ -137,7 +139,8 @@ class Redaction(SpanProcessor):
         self._limit = value_limit
 
     def _on_ending(self, span: Span) -> None:
-        _cut(_dict_of(span._attributes), self._limit)
+        if getattr(span, "characters", UNKNOWN) > self._limit:
+            _cut(_dict_of(span._attributes), self._limit)
         if len(span._name) > self._limit:
             span._name = span._name[: self._limit]
         if span._status.status_code is not StatusCode.ERROR and not len(span._events):

@@ -24,12 +24,9 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from relate_supervisor import Supervisor
-from relate_telemetry.redaction import STATEMENTS
+from relate_telemetry.redaction import LONG_TEXTS, STATEMENTS, UNKNOWN
 
-LONG_TEXTS = 256  # characters of a span's texts that are not looked at closely: its own objects take more
 SHUTDOWN_SECONDS = 4.0  # within the 5 s that a whole service has, with room for what comes after
-
-_NUMBERS = frozenset({bool, int, float, type(None)})
 
 
 class QueueLimits(NamedTuple):
@@ -83,8 +80,9 @@ class SpanQueue(SpanProcessor):
         os.register_at_fork(after_in_child=lambda: _restart(reference))
 
     def _start(self) -> None:
-        self._spans: deque[tuple[ReadableSpan, int]] = deque()  # with the octets of its texts
-        self._octets = 0
+        self._spans: deque[ReadableSpan] = deque()
+        self._weights: deque[int] = deque()  # of each span, the octets of its texts
+        self._octets = 0  # of all
         self._exporting = 0
         self._flushing = False
         # Reentrant: a garbage collection within may finalize something that ends a span.
@@ -97,17 +95,18 @@ class SpanQueue(SpanProcessor):
         if not span.context.trace_flags.sampled:
             return
         _slim(span)
-        octets = _weigh(span)
+        octets, limits = _weigh(span), self._limits
         with self._lock:
             if self._stopping.is_set():
                 self.dropped["shutdown"] += 1
                 return
-            self._spans.append((span, octets))
+            self._spans.append(span)
+            self._weights.append(octets)
             self._octets += octets
-            while len(self._spans) > self._limits.size or self._octets > self._limits.octets:
+            while len(self._spans) > limits.size or self._octets > limits.octets:
                 self._pop()
                 self.dropped["queue_full"] += 1
-            if len(self._spans) == self._limits.batch:
+            if len(self._spans) == limits.batch:
                 self._changed.notify_all()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
@@ -147,9 +146,8 @@ class SpanQueue(SpanProcessor):
         return is_full or self._flushing or self._stopping.is_set()
 
     def _pop(self) -> ReadableSpan:
-        span, octets = self._spans.popleft()
-        self._octets -= octets
-        return span
+        self._octets -= self._weights.popleft()
+        return self._spans.popleft()
 
     def _pop_batch(self) -> list[ReadableSpan]:
         batch: list[ReadableSpan] = []
@@ -161,6 +159,7 @@ class SpanQueue(SpanProcessor):
     def _discard(self) -> None:
         self.dropped["shutdown"] += len(self._spans)
         self._spans.clear()
+        self._weights.clear()
         self._octets = 0
 
     def _run(self) -> None:
@@ -212,15 +211,11 @@ def _slim(span: ReadableSpan) -> None:
 
 def _weigh(span: ReadableSpan) -> int:
     """The octets of a span's texts; those of statements are one string for all spans."""
-    attributes, octets = span._attributes or {}, 0
-    for value in attributes.values():
-        if type(value) is str:
-            octets += len(value)
-        elif type(value) not in _NUMBERS:
-            octets += LONG_TEXTS
-    if octets < LONG_TEXTS and not span._events:
-        return octets
-    return sum(map(_weigh_texts, (attributes, *(event.attributes or {} for event in span._events))))
+    characters: int = getattr(span, "characters", UNKNOWN)
+    if characters < LONG_TEXTS and not span._events:
+        return characters
+    attributes = (span._attributes or {}, *(event.attributes or {} for event in span._events))
+    return sum(map(_weigh_texts, attributes))
 
 
 def _weigh_texts(attributes: Mapping[str, object]) -> int:

@@ -160,7 +160,7 @@ def queue_with(limits: QueueLimits) -> tuple[SpanQueue, Dead, TracerProvider]:
 
 
 def held(queue: SpanQueue) -> list[ReadableSpan]:
-    return [span for span, _ in queue._spans]
+    return [*queue._spans]
 
 
 @pytest.mark.parametrize("value", [LONG, [LONG] * 10, "ü" * 5_000, "😀" * 5_000])
