@@ -117,6 +117,16 @@ def _all_protocols() -> list[Builder[Panel]]:
             Query("protocol:failed_commands:rate5m", "{{protocol}}"),
             links=[IN_TROUBLE],
         ),
+        graph(
+            "Background tasks that failed",
+            "Exceptions in five minutes, by task. Each is in the log with its trace; the task starts again by itself.",
+            "short",
+            Query(
+                "sum by (service_name, task) (increase(relate_background_failures_total[5m]))",
+                "{{service_name}} {{task}}",
+            ),
+            width=24,
+        ),
     ]
 
 

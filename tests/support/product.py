@@ -5,7 +5,8 @@
         product.start()
         with product.pop3("alice@example.test", key) as client: …
 
-Ports are free ones and stay ours until the end. Leaving the block stops the server and holds it to exit status 0.
+Ports are free ones and stay ours until the end. Leaving the block stops the server and holds it to exit status 0,
+and, with `responsive.WATCHED` among its settings, to an event loop that nothing held.
 """
 
 import json
@@ -29,8 +30,10 @@ import httpx
 from typer.testing import CliRunner, Result
 
 from relate.cli import app
+from relate_service.watchdog import Slow
 from tests.support import output
 from tests.support.output import Output
+from tests.support.responsive import check_responsive, slow_callbacks
 
 HOST = "127.0.0.1"
 ADDRESS = "alice@example.test"
@@ -69,6 +72,7 @@ class Product:
             **settings,
         }
         self.stdout, self.stderr = Output(), Output()
+        self.slow: list[Slow] = []  # callbacks that held the event loops of its processes, where these are watched
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -81,6 +85,8 @@ class Product:
             if error is None:
                 self.stop()
             self.kill()
+            if error is None:
+                check_responsive(self.slow)
 
     # --- the server
 
@@ -144,6 +150,7 @@ class Product:
         process.wait()
         self.stdout.close()
         self.stderr.close()
+        self.slow += slow_callbacks(self.stderr.text)
 
     # --- the command line
 

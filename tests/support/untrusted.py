@@ -44,7 +44,7 @@ from relate_mailstore.mime.preview import preview_part
 from relate_mailstore.mime.scan import scan
 from relate_mailstore.mime.strings import encode_string
 from relate_mailstore.mime.transfer import QuotedPrintableDecoder, decode_transfer
-from relate_mailstore.rules import parse_cursor, place_name, search_text
+from relate_mailstore.rules import MAX_NAME_OCTETS, parse_cursor, place_name, search_text
 from relate_mailstore.texts import message_text
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
@@ -135,7 +135,7 @@ def _cursor(octets: bytes) -> Any:
 
 def _names(octets: bytes) -> Any:
     name = grammar.names.decode_utf7(octets.decode("latin-1"))
-    return grammar.names.encode_utf7(name), place_name((), name)
+    return grammar.names.encode_utf7(name), place_name((), name[:MAX_NAME_OCTETS])
 
 
 def _header_searched(octets: bytes) -> Any:

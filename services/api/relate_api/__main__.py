@@ -28,7 +28,7 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
     services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
     app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
-    async with ApiServer(app, settings) as ports:
+    async with ApiServer(app, settings, resources.supervisor) as ports:
         yield ports
 
 

@@ -17,6 +17,7 @@ from starlette.types import ASGIApp
 from relate_api.config import ApiSettings
 from relate_api.connection import Connection
 from relate_api.errors import BUSY
+from relate_supervisor import Supervisor
 from relate_wire.accepting import Acceptor, listen
 from relate_wire.dialogue import Peer
 from relate_wire.limits import Connections, is_in
@@ -39,7 +40,7 @@ class Ports(NamedTuple):
 class ApiServer(uvicorn.Server):
     """uvicorn without signal handlers of its own, as the process it runs in has them. An async context manager."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings, supervisor: Supervisor) -> None:
         config = uvicorn.Config(
             app,
             http=Connection,
@@ -54,6 +55,8 @@ class ApiServer(uvicorn.Server):
         )
         super().__init__(config)
         self._settings = settings
+        self._supervisor = supervisor
+        self._stopping = asyncio.Event()
         self._limits = settings.limits()
         self._connections = Connections(self._limits)
         self._acceptors: list[Acceptor] = []
@@ -69,12 +72,13 @@ class ApiServer(uvicorn.Server):
             self._stop_listening()
             raise
         ports = Ports(*(acceptor.port for acceptor in self._acceptors))
-        self._serving = asyncio.create_task(self.serve(), name="api")
+        self._serving = self._supervisor.keep("api.server", self.serve, self._stopping)
         return ports
 
     async def __aexit__(self, *_: object) -> None:
         """Finish the requests under way."""
         self.should_exit = True
+        self._stopping.set()
         await self._serving
 
     @contextlib.contextmanager
@@ -100,7 +104,7 @@ class ApiServer(uvicorn.Server):
 
     def _acceptor(self, port: int, tls: ssl.SSLContext | None) -> Acceptor:
         sock = listen(self._settings.host, port)
-        return Acceptor(sock, lambda accepted, peer: self._admit(accepted, peer, tls), "api")
+        return Acceptor(sock, lambda accepted, peer: self._admit(accepted, peer, tls), "api", self._supervisor)
 
     def _stop_listening(self) -> None:
         while self._acceptors:

@@ -52,7 +52,7 @@ async def serve(_: int = 0) -> None:
     raise_open_files()
     async with (
         opened(ResourceSettings(), "relate-imap") as resources,
-        Server(imap_service(load(ImapSettings), resources)),
+        Server(imap_service(load(ImapSettings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()
 

@@ -45,7 +45,7 @@ async def serve(_: int = 0) -> None:
     raise_open_files()
     async with (
         opened(ResourceSettings(), "relate-pop3") as resources,
-        Server(pop3_service(load(Pop3Settings), resources)),
+        Server(pop3_service(load(Pop3Settings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()
 

@@ -11,6 +11,7 @@ from typing import Annotated, NoReturn
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from relate import admin, doctor
 from relate.settings import Settings
@@ -20,6 +21,7 @@ from relate_config import ConfigurationError
 from relate_config.private import UMASK
 from relate_mailstore.errors import StoreError
 from relate_service import workers
+from relate_service.console import log_to_console, visible
 from relate_service.signals import hold_stops
 from relate_wire.tls import CertificateError
 
@@ -136,7 +138,8 @@ def list_users(as_json: Json = False) -> None:
     table = Table("address", "name", "further addresses", "since", "disabled", box=None)
     for user, addresses in rows:
         disabled = f"{user.disabled:%Y-%m-%d %H:%M}" if user.disabled else ""
-        table.add_row(user.address, user.display_name, ", ".join(addresses[1:]), f"{user.created:%Y-%m-%d}", disabled)
+        since = f"{user.created:%Y-%m-%d}"
+        _add_row(table, user.address, user.display_name, ", ".join(addresses[1:]), since, disabled)
     out.print(table)
 
 
@@ -181,7 +184,7 @@ def list_keys(address: str, as_json: Json = False) -> None:
     table = Table("id", "name", "prefix", "scopes", "expires", "revoked", "last used", box=None)
     for key in keys:
         when = [f"{moment:%Y-%m-%d %H:%M}" if moment else "" for moment in (key.expires, key.revoked, key.last_used)]
-        table.add_row(str(key.id), key.name, key.prefix, " ".join(sorted(key.scopes)), *when)
+        _add_row(table, str(key.id), key.name, key.prefix, " ".join(sorted(key.scopes)), *when)
     out.print(table)
 
 
@@ -195,6 +198,7 @@ def revoke_key(address: str, key_id: int) -> None:
 def main() -> None:
     """Run the command; trouble that has a name is one line on standard error and status 1."""
     os.umask(UMASK)
+    log_to_console()
     try:
         app()
     except (ConfigurationError, CertificateError, AccountError, StoreError, OSError) as error:
@@ -202,8 +206,13 @@ def main() -> None:
 
 
 def _fail(text: str) -> NoReturn:
-    print(f"relate: {text}", file=sys.stderr)
+    print(f"relate: {visible(text)}", file=sys.stderr)
     raise SystemExit(1)
+
+
+def _add_row(table: Table, *cells: str) -> None:
+    """A row of what users have chosen: no markup, and nothing that a terminal obeys."""
+    table.add_row(*(Text(visible(cell)) for cell in cells))
 
 
 def _print_json(value: object) -> None:

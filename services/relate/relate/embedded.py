@@ -46,11 +46,11 @@ async def serve(settings: Settings, parts: Collection[str], worker: int = 0, wit
 
 def _servers(settings: Settings, resources: Resources, parts: Collection[str]) -> Iterator[_Server]:
     if "smtp" in parts:
-        yield Server(smtp_service(settings.smtp, resources))
+        yield Server(smtp_service(settings.smtp, resources), supervisor=resources.supervisor)
     if "pop3" in parts:
-        yield Server(pop3_service(settings.pop3, resources))
+        yield Server(pop3_service(settings.pop3, resources), supervisor=resources.supervisor)
     if "imap" in parts:
-        yield Server(imap_service(settings.imap, resources))
+        yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
     if "api" in parts:
         yield api_served(settings.api, resources)
 

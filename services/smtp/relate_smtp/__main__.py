@@ -59,7 +59,7 @@ async def serve(_: int = 0) -> None:
     raise_open_files()
     async with (
         opened(ResourceSettings(), "relate-smtp") as resources,
-        Server(smtp_service(load(SmtpSettings), resources)),
+        Server(smtp_service(load(SmtpSettings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()
 

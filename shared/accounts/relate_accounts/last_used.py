@@ -10,7 +10,9 @@ from itertools import islice
 import structlog
 
 from relate_accounts.clock import Now, utc_now
+from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.ports import AccountStore
+from relate_supervisor import Supervisor
 
 WRITE_INTERVAL = 5.0  # seconds; people read these times by the minute
 MAX_PENDING = 10_000  # keys between two writes; beyond them the time of a key is lost, never memory
@@ -22,10 +24,17 @@ _log = structlog.get_logger("relate.accounts")
 class LastUsedWriter:
     """Notes uses and writes them every few seconds, between `start` and `stop`."""
 
-    def __init__(self, store: AccountStore, interval: float = WRITE_INTERVAL, now: Now = utc_now) -> None:
+    def __init__(
+        self,
+        store: AccountStore,
+        interval: float = WRITE_INTERVAL,
+        now: Now = utc_now,
+        supervisor: Supervisor | None = None,
+    ) -> None:
         self._store = store
         self._interval = interval
         self._now = now
+        self._supervisor = supervisor or Supervisor()
         self._pending: dict[int, datetime] = {}
         self._stopping = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -38,7 +47,7 @@ class LastUsedWriter:
     def start(self) -> None:
         """Begin to write in the background."""
         self._stopping.clear()
-        self._task = asyncio.create_task(self._write_regularly(), name="last-used writer")
+        self._task = self._supervisor.keep("accounts.last_used", self._write_regularly, self._stopping)
 
     async def stop(self) -> None:
         """Write what is pending, then end. Harmless without `start`."""
@@ -52,15 +61,17 @@ class LastUsedWriter:
             _log.warning("last use of keys not written at stop")
 
     async def flush(self) -> None:
-        """Write what is pending; what cannot be written stays pending."""
+        """Write what is pending; what cannot be written stays pending. A database that is away is no error here."""
         batch, self._pending = self._pending, {}
         if not batch:
             return
         try:
             await self._store.touch_keys(batch)
-        except Exception as error:  # noqa: BLE001 - whatever it is, the next write must be tried
+        except BaseException as error:
             newest = batch | self._pending
             self._pending = dict(islice(newest.items(), MAX_PENDING))
+            if not isinstance(error, AccountsUnavailable):
+                raise
             _log.warning("last use of keys not written yet", keys=len(batch), error=type(error).__name__)
 
     async def _write_regularly(self) -> None:

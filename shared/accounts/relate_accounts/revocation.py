@@ -10,6 +10,7 @@ from relate_accounts.clock import Now, utc_now
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import Revoked
+from relate_supervisor import Supervisor
 
 # One query a process; with the grace of a command under way, a session ends within 30 s.
 CHECK_SECONDS = 10.0
@@ -31,10 +32,16 @@ class RevocationWatcher:
     """Checks every few seconds, between `start` and `stop`."""
 
     def __init__(
-        self, store: AccountStore, enforcer: Enforcer, interval: float = CHECK_SECONDS, now: Now = utc_now
+        self,
+        store: AccountStore,
+        enforcer: Enforcer,
+        supervisor: Supervisor,
+        interval: float = CHECK_SECONDS,
+        now: Now = utc_now,
     ) -> None:
         self._store = store
         self._enforcer = enforcer
+        self._supervisor = supervisor
         self._interval = interval
         self._now = now
         self._checked = now()  # when the last query that succeeded was sent
@@ -42,7 +49,7 @@ class RevocationWatcher:
 
     def start(self) -> None:
         """Begin to check in the background."""
-        self._task = asyncio.create_task(self._check_regularly(), name="revocation watcher")
+        self._task = self._supervisor.keep("accounts.revocation", self._check_regularly)
 
     async def stop(self) -> None:
         """End. Without `start` this does nothing."""
@@ -76,5 +83,3 @@ class RevocationWatcher:
                 await self.check()
             except AccountsUnavailable as error:
                 _log.warning("revocations could not be looked up", error=str(error))
-            except Exception:  # noqa: BLE001 - whatever it is, the next check must be tried
-                _log.exception("the revocation watcher failed, and goes on")

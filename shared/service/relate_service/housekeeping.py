@@ -7,12 +7,14 @@ import asyncio
 import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 from typing import Protocol
 
 import structlog
 
 from relate_mailstore.errors import MaildropInUse, StoreError
 from relate_mailstore.types import AccountId
+from relate_supervisor import Supervisor
 
 # What is left behind is rare and small, and looking for it reads a row of every message.
 EVERY = 24 * 3600.0
@@ -35,9 +37,11 @@ class Tidied(Protocol):
 
 
 @asynccontextmanager
-async def kept_tidy(store: Tidied, pause: float = PAUSE, every: float = EVERY) -> AsyncIterator[None]:
+async def kept_tidy(
+    store: Tidied, supervisor: Supervisor, pause: float = PAUSE, every: float = EVERY
+) -> AsyncIterator[None]:
     """The store is kept tidy inside."""
-    task = asyncio.create_task(_keep_tidy(store, pause, every), name="housekeeping")
+    task = supervisor.keep("service.housekeeping", partial(_keep_tidy, store, pause, every))
     try:
         yield
     finally:

@@ -25,6 +25,8 @@ from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.housekeeping import kept_tidy
 from relate_service.private import restrict_data
+from relate_service.watchdog import DebugSettings, watched
+from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
@@ -44,6 +46,7 @@ class ResourceSettings:
     database: DatabaseSettings = field(default_factory=lambda: load(DatabaseSettings))
     accounts: AccountsSettings = field(default_factory=lambda: load(AccountsSettings))
     telemetry: TelemetrySettings = field(default_factory=lambda: load(TelemetrySettings))
+    debug: DebugSettings = field(default_factory=lambda: load(DebugSettings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Resources:
     accounts: AccountStore
     authenticator: Authenticator
     directory: Directory
+    supervisor: Supervisor = field(default_factory=Supervisor)
 
     def observed(self, source: SourceName) -> tuple[MailStore, Authenticator]:
         """The store and the authenticator, with a span of this source for each call; as they are where that is off."""
@@ -71,8 +75,10 @@ class Resources:
 async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator[Resources]:
     """Everything open, the schema at its newest. What was accepted is finished on the way out, telemetry sent last."""
     configure_logging(service_name)
+    supervisor = Supervisor()
+    supervisor.watch_loop(asyncio.get_running_loop())
     try:
-        telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name)
+        telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name, supervisor=supervisor)
     except ValueError as error:  # one of the OTEL_* variables
         raise ConfigurationError(str(error)) from None
     restrict_data(settings.database.default_connection)
@@ -81,20 +87,21 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
     stack = AsyncExitStack()
     stack.push_async_callback(engine.dispose)
     try:
+        stack.enter_context(watched(settings.debug.slow_callback_milliseconds / 1000, supervisor))
         await migrate(engine)
         await make_reserve(engine)
         telemetry.instrument_engine(engine)  # from here on: a migration's statements are nobody's trace
-        store = await stack.enter_async_context(open_store(engine))
+        store = await stack.enter_async_context(open_store(engine, supervisor=supervisor))
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())
-        last_used = LastUsedWriter(accounts)
+        last_used = LastUsedWriter(accounts, supervisor=supervisor)
         last_used.start()
         stack.push_async_callback(last_used.stop)
-        await stack.enter_async_context(kept_tidy(store))
+        await stack.enter_async_context(kept_tidy(store, supervisor))
         authenticator = KeyAuthenticator(accounts, last_used)
-        revocations = RevocationWatcher(accounts, authenticator)
+        revocations = RevocationWatcher(accounts, authenticator, supervisor)
         revocations.start()
         stack.push_async_callback(revocations.stop)
-        yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts))
+        yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor)
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)
@@ -110,3 +117,5 @@ async def _close(stack: AsyncExitStack, hang_up: HangUp) -> None:
     log.warning("the database does not answer: closing without it")
     hang_up()
     await asyncio.wait([closing], timeout=HUNG_UP_SECONDS)
+    if closing.done() and not closing.cancelled() and (error := closing.exception()):
+        log.warning("not all was closed", error=type(error).__name__)

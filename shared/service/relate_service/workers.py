@@ -11,17 +11,22 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine
 from contextvars import ContextVar
+from functools import partial
 
 import structlog
 import uvloop
 
 from relate_config.private import UMASK
 from relate_service.signals import STOPS, hold_stops, release_stops
+from relate_supervisor import Supervisor
+from relate_telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
 # Which worker a process is, set by the parent; also tells a child that it is one.
 WORKER = "RELATE_WORKER"
+# The service's name in the parent's log.
+PARENT = "relate-workers"
 # A worker that dies is started again after so long (seconds): a crash at start must not burn a core.
 RESTART_REST = 1.0
 
@@ -42,7 +47,8 @@ def run(main: Main, workers: int = 1) -> None:
     if number is not None:
         uvloop.run(_stoppable(_under_parent(main(int(number)))))
     elif workers > 1:
-        asyncio.run(_stoppable(_supervise(workers)))
+        configure_logging(PARENT)
+        asyncio.run(_stoppable(_run_workers(workers)))
     else:
         uvloop.run(_stoppable(main(0)))
 
@@ -105,8 +111,9 @@ async def _under_parent(main: Coroutine[None, None, None]) -> None:
     await main
 
 
-async def _supervise(workers: int) -> None:
-    keepers = [asyncio.create_task(_keep(number)) for number in range(workers)]
+async def _run_workers(workers: int) -> None:
+    supervisor = Supervisor()
+    keepers = [supervisor.keep("service.workers", partial(_keep, number)) for number in range(workers)]
     await stop_requested()
     for keeper in keepers:
         keeper.cancel()
@@ -121,7 +128,7 @@ async def _keep(number: int) -> None:
         )
         try:
             status = await child.wait()
-        except asyncio.CancelledError:
+        except BaseException:
             child.terminate()
             await child.wait()
             raise

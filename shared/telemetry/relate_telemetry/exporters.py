@@ -17,6 +17,8 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
 from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
 
+from relate_telemetry.visible import visible
+
 Signal = Literal["traces", "metrics"]
 
 _OTLP = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
@@ -84,7 +86,7 @@ def _otlp_name(signal: Signal, environ: Mapping[str, str]) -> str:
 
 
 def format_span(span: ReadableSpan) -> str:
-    """A span on one line: when, how long, what, how it ended, where it belongs."""
+    """A span on one line: when, how long, what, how it ended, where it belongs; nothing that a terminal obeys."""
     context, parent = span.context, span.parent
     start, end = span.start_time or 0, span.end_time or 0
     clock = strftime("%H:%M:%S", localtime(start / 1e9))
@@ -98,7 +100,7 @@ def format_span(span: ReadableSpan) -> str:
     parts += (f"link={format_trace_id(link.context.trace_id)}" for link in span.links)
     if span.status.status_code is StatusCode.ERROR:
         parts.append(f"ERROR {_flat(span.status.description or '')}".rstrip())
-    return "  ".join(parts) + "\n"
+    return visible("  ".join(parts)) + "\n"
 
 
 def _flat(value: object) -> str:

@@ -23,7 +23,7 @@ from opentelemetry.trace import Span as AnySpan
 from opentelemetry.trace import Tracer as AnyTracer
 from opentelemetry.util.types import AnyValue, Attributes
 
-from relate_telemetry.redaction import Redaction
+from relate_telemetry.redaction import LONG_TEXTS, STATEMENTS, UNKNOWN, Redaction
 from relate_telemetry.span_queue import SpanQueue
 
 LIMIT = 128  # attributes and links of a span, the SDK's own: from there on it decides what is dropped
@@ -122,6 +122,8 @@ class LeanSpan(Span):
     _end_time: int | None = None
     _record_exception = True
     _set_status_on_exception = True
+    characters = 0
+    """Of its attributes' texts, statements left out: where they are few, nobody has to look for a long one."""
 
     def __init__(
         self, tracer: Tracer, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind
@@ -153,10 +155,14 @@ class LeanSpan(Span):
             self._become_stock()
             super().set_attributes(attributes)
             return
+        characters = 0
         for key, value in attributes.items():
             if key in own:
                 del own[key]
             own[key] = value
+            if type(value) is str and ((length := len(value)) < LONG_TEXTS or key not in STATEMENTS):
+                characters += length
+        self.characters += characters
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """Link it to another one."""
@@ -181,6 +187,7 @@ class LeanSpan(Span):
     def _become_stock(self) -> None:
         if type(self._attributes) is dict:
             self._attributes = BoundedAttributes(LIMIT, self._attributes, immutable=False)
+            self.characters = UNKNOWN
 
     def _take_links(self, links: Sequence[Link]) -> None:
         plain = all(link.context.is_valid and not link.attributes for link in links)

@@ -1,8 +1,10 @@
 """Logs: JSON lines to stderr that name the trace they belong to, and exporters that complain once a minute.
 
-Tracebacks are told as spans tell them: frames and safe messages.
+Tracebacks are told as spans tell them: frames and safe messages. Lines are ASCII without controls: no login or mailbox
+name moves a terminal's cursor.
 """
 
+import json
 import logging
 import sys
 import time
@@ -24,7 +26,6 @@ _EXPORT_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.http.metric_exporter",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     "opentelemetry.sdk.metrics._internal.export",
-    "relate_telemetry.span_queue",
 )
 
 
@@ -63,7 +64,7 @@ def configure_logging(service_name: str, stream: TextIO | None = None) -> None:
         redact,
     ]
     structlog.configure(
-        processors=[*shared, structlog.processors.JSONRenderer()],
+        processors=[*shared, structlog.processors.JSONRenderer(_to_json)],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(output),
         cache_logger_on_first_use=True,
@@ -107,13 +108,17 @@ def _configure_libraries(shared: Iterable[Processor], output: TextIO) -> None:
             foreign_pre_chain=[*shared, _add_logger_name],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-                structlog.processors.JSONRenderer(),
+                structlog.processors.JSONRenderer(_to_json),
             ],
         )
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
+
+
+def _to_json(event: EventDict, **options: Any) -> str:
+    return json.dumps(event, **options).replace("\x7f", "\\u007f")  # the one control that JSON does not escape
 
 
 def _add_logger_name(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

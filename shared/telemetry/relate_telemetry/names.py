@@ -47,6 +47,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
 # Ours, beside the contract.
 OWN_METER = "Relate.Telemetry"
 SPANS_DROPPED = "relate.telemetry.spans.dropped"
+BACKGROUND_FAILURES = "relate.background.failures"
 
 
 def _duration(protocol: ProtocolName, title: str) -> Instrument:
@@ -68,6 +69,7 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
     Instrument(SPANS_DROPPED, "counter", "spans", "Spans that were lost on the way out (tagged by reason)"),
+    Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)"),
 )
 
 # Histogram bounds by unit. Commands start at 100 µs: most of them are answered from memory.
@@ -80,6 +82,7 @@ BOUNDS: dict[str, tuple[float, ...]] = {
 COMMAND = "command"
 OUTCOME = "outcome"
 REASON = "reason"
+TASK = "task"
 
 UNKNOWN_VERB = "UNKNOWN"
 ABANDONED = "abandoned"  # the outcome of a command whose client went away before its reply

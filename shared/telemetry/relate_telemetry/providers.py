@@ -3,7 +3,7 @@
 import logging
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from weakref import WeakSet
 
 from opentelemetry import metrics, trace
@@ -12,14 +12,15 @@ from opentelemetry.sdk.environment_variables import OTEL_METRIC_EXPORT_INTERVAL,
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from relate_supervisor import Supervisor
 from relate_telemetry.exporters import metric_exporter, span_exporter
 from relate_telemetry.lean import LeanProvider
 from relate_telemetry.metrics import observable_counter
-from relate_telemetry.names import OWN_METER, REASON, SPANS_DROPPED
-from relate_telemetry.redaction import Redaction
+from relate_telemetry.names import BACKGROUND_FAILURES, OWN_METER, REASON, SPANS_DROPPED, TASK
+from relate_telemetry.redaction import VALUE_LIMIT, Redaction
 from relate_telemetry.span_queue import SHUTDOWN_SECONDS, SpanQueue, limits_from_environment
 
 METRIC_INTERVAL = 10_000.0  # ms between exports: the SDK's minute looks like a standstill on a dashboard
@@ -51,7 +52,7 @@ class Providers:
             self.tracers.shutdown()
 
 
-def find_or_make_providers(resource: Resource, endpoint: str | None) -> Providers:
+def find_or_make_providers(resource: Resource, endpoint: str | None, supervisor: Supervisor) -> Providers:
     """The global providers where they are the SDK's, else new ones, made global if there are none.
 
     Raises ValueError naming a malformed OTEL_* variable.
@@ -60,12 +61,13 @@ def find_or_make_providers(resource: Resource, endpoint: str | None) -> Provider
     # Everything that may be malformed is read before anything is begun.
     span_out = None if tracers else span_exporter(endpoint)
     metric_out = None if meters else metric_exporter(endpoint)
-    spans = SpanQueue(span_out, limits_from_environment()) if span_out else None
+    spans = SpanQueue(span_out, limits_from_environment(), supervisor) if span_out else None
     tracers = tracers or _make_tracers(resource, spans)
-    meters = meters or _make_meters(resource, metric_out)
+    meters = meters or _make_meters(resource, metric_out, supervisor)
     redact(tracers)
+    _count(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)
     if spans is not None:
-        _count_dropped(meters, spans)
+        _count(meters, SPANS_DROPPED, REASON, spans.dropped)
     return Providers(tracers, meters, spans)
 
 
@@ -73,7 +75,8 @@ def redact(tracers: TracerProvider) -> None:
     """Put Redaction in front of whatever exports from a provider. Harmless when repeated."""
     if tracers not in _redacted:
         _redacted.add(tracers)
-        tracers.add_span_processor(Redaction())
+        # The SDK holds the limit that the OTEL_* variables set; a larger one than ours is somebody's choice.
+        tracers.add_span_processor(Redaction(SpanLimits().max_span_attribute_length or VALUE_LIMIT))
 
 
 def _installed_tracers() -> TracerProvider | None:
@@ -98,8 +101,8 @@ def _make_tracers(resource: Resource, spans: SpanQueue | None) -> TracerProvider
     return provider
 
 
-def _make_meters(resource: Resource, exporter: MetricExporter | None) -> MeterProvider:
-    readers = [PeriodicExportingMetricReader(exporter, _metric_interval())] if exporter else []
+def _make_meters(resource: Resource, exporter: MetricExporter | None, supervisor: Supervisor) -> MeterProvider:
+    readers = [_MetricReader(exporter, _metric_interval(), supervisor)] if exporter else []
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)
     _ours.add(provider)
     if not isinstance(metrics.get_meter_provider(), MeterProvider):
@@ -111,11 +114,27 @@ def _metric_interval() -> float | None:
     return None if os.environ.get(OTEL_METRIC_EXPORT_INTERVAL) else METRIC_INTERVAL
 
 
-def _count_dropped(meters: MeterProvider, spans: SpanQueue) -> None:
-    def observe(options: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(count, {REASON: reason}) for reason, count in dict(spans.dropped).items()]
+class _MetricReader(PeriodicExportingMetricReader):
+    """The SDK's reader, whose thread ends with the first exception of a collection, under a supervisor.
 
-    observable_counter(meters.get_meter(OWN_METER), SPANS_DROPPED, observe)
+    The overridden name is the SDK's own, and tests watch it.
+    """
+
+    def __init__(self, exporter: MetricExporter, interval: float | None, supervisor: Supervisor) -> None:
+        self._supervisor = supervisor
+        super().__init__(exporter, interval)
+
+    def _ticker(self) -> None:
+        self._supervisor.keep_here("telemetry.metrics", super()._ticker, self._shutdown_event)
+
+
+def _count(meters: MeterProvider, name: str, label: str, counts: Mapping[str, int]) -> None:
+    """Export these counts, whose keys are values of `label`."""
+
+    def observe(options: CallbackOptions) -> Iterable[Observation]:
+        return [Observation(count, {label: key}) for key, count in dict(counts).items()]
+
+    observable_counter(meters.get_meter(OWN_METER), name, observe)
 
 
 def _end_meters(meters: MeterProvider, deadline: float) -> None:

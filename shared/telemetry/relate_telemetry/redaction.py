@@ -1,18 +1,21 @@
 """What may be said about people, requests and errors: user names by choice, no keys, no values of queries or errors.
 
 People search for words of their mail, so of a URL's parameters only the names are told. Database errors quote the
-values that they met, and mail is made of values: of those only the classes and the SQLSTATE are told. `Redaction` holds
-every span to that, whoever made it.
+values that they met, and mail is made of values: of those only the classes and the SQLSTATE are told. What comes from
+outside is cut. `Redaction` holds every span to all of this, whoever made it.
 """
 
 import re
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from hashlib import sha256
+from itertools import islice
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
+from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.sdk.trace import Event, Span, SpanProcessor
+from opentelemetry.semconv.attributes.db_attributes import DB_QUERY_TEXT
 from opentelemetry.semconv.attributes.exception_attributes import (
     EXCEPTION_MESSAGE,
     EXCEPTION_STACKTRACE,
@@ -28,6 +31,17 @@ MESSAGE_LIMIT = 256  # characters of an exception's message: enough to recognise
 USER_NAME_LIMIT = 256  # characters: the longest address that SMTP can carry (RFC 5321 §4.5.3.1.3)
 HASH_LENGTH = 16  # hexadecimal characters, 64 bits: no two users of one system are likely to share it
 
+VALUE_LIMIT = 1024  # characters of an attribute's value, of a span's name: paths and user agents have no end
+VALUES_LIMIT = 32  # elements of an attribute that is a sequence
+LONG_TEXTS = 256  # characters of all values of a span: below, they are not looked at one by one
+UNKNOWN = 2**62  # characters of a span that does not count them
+TRACE_LIMIT = 8192  # characters of a traceback: its innermost frames
+
+# The text of a statement is ours, has no values in it, and is one string for all its spans: it stays whole.
+STATEMENTS = frozenset({DB_QUERY_TEXT, "db.statement"})
+
+_WHOLE = STATEMENTS | {EXCEPTION_STACKTRACE}  # the latter has a limit of its own
+_SHORT = frozenset({bool, int, float, type(None)})
 _DATABASES = frozenset({"sqlalchemy", "asyncpg", "sqlite3", "aiosqlite"})
 # How SQLAlchemy introduces a driver's message: all behind it may be values.
 _DRIVER = re.compile(
@@ -128,21 +142,32 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class Redaction(SpanProcessor):
-    """Holds spans of every maker to what may be said about requests and errors, just before they end.
+    """Holds spans of every maker to what may be said about requests and errors, and to a size, just before they end.
 
     Exporters see a span only afterwards, so this works in front of any of them. OpenTelemetry's OnEnding hook may still
-    change a span, but the SDK closes its setters first: hence the private names, which tests watch.
+    change a span, but the SDK closes its setters first: hence the private names, which tests watch. The SDK's own limit
+    of a value's length would cut statements too, and would cost lean spans their leanness.
     """
+
+    def __init__(self, value_limit: int = VALUE_LIMIT) -> None:
+        self._limit = value_limit
 
     def _on_ending(self, span: Span) -> None:
         attributes: Any = span._attributes
         if _METHODS[0] in attributes or _METHODS[1] in attributes:
-            _redact_request(attributes if type(attributes) is dict else attributes._dict)
+            _redact_request(_dict_of(attributes))
+        if getattr(span, "characters", UNKNOWN) > self._limit:
+            _cut(_dict_of(attributes), self._limit)
+        if len(span._name) > self._limit:
+            span._name = span._name[: self._limit]
         if span._status.status_code is not StatusCode.ERROR and not len(span._events):
             return
         failed = [event for event in span._events if event.name == "exception"]
         for event in failed:
             event._attributes = _redact_exception(dict(event.attributes or {}))
+        for event in span._events:
+            _cut(_dict_of(event._attributes), self._limit)
+            event._name = event._name[: self._limit]
         if span._status.status_code is StatusCode.ERROR and span._status.description:
             span._status = Status(StatusCode.ERROR, _redact_description(span, failed))
 
@@ -172,7 +197,7 @@ def _redact_exception(attributes: dict[str, AttributeValue]) -> dict[str, Attrib
     database = _is_database(str(attributes.get(EXCEPTION_TYPE, "")))
     message = "" if database else safe_text(str(attributes.get(EXCEPTION_MESSAGE, "")))
     frames = "\n".join(_FRAME.findall(str(attributes.get(EXCEPTION_STACKTRACE, ""))))
-    return attributes | {EXCEPTION_MESSAGE: message, EXCEPTION_STACKTRACE: frames}
+    return attributes | {EXCEPTION_MESSAGE: message, EXCEPTION_STACKTRACE: frames[-TRACE_LIMIT:]}
 
 
 def _redact_description(span: Span, failed: list[Event]) -> str | None:
@@ -185,3 +210,30 @@ def _redact_description(span: Span, failed: list[Event]) -> str | None:
         return safe_text(description)
     driver = _DRIVER.match(description)
     return driver.group() if driver else None
+
+
+def _dict_of(attributes: Any) -> dict[str, Any]:
+    """What may be changed of attributes that the SDK has closed."""
+    if type(attributes) is dict:  # a lean span's
+        return attributes
+    return attributes._dict if isinstance(attributes, BoundedAttributes) else {}
+
+
+def _cut(attributes: dict[str, Any], limit: int) -> None:
+    for key, value in attributes.items():
+        if type(value) is str:
+            if len(value) > limit and key not in _WHOLE:
+                attributes[key] = value[:limit]
+        elif type(value) not in _SHORT:
+            attributes[key] = _shorten(value, limit)
+
+
+def _shorten(value: object, limit: int) -> object:
+    """A value of any kind that the SDK lets through, cut."""
+    if isinstance(value, (str, bytes)):
+        return value[:limit] if len(value) > limit else value
+    if isinstance(value, Sequence):
+        return tuple(_shorten(each, limit) for each in value[:VALUES_LIMIT])
+    if isinstance(value, Mapping):
+        return {key: _shorten(each, limit) for key, each in islice(value.items(), VALUES_LIMIT)}
+    return value

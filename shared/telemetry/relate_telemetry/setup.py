@@ -19,6 +19,7 @@ from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME, SE
 from pydantic import BaseModel, ConfigDict, field_validator
 from pydantic.alias_generators import to_pascal
 
+from relate_supervisor import Supervisor
 from relate_telemetry.logs import throttle_exporters
 from relate_telemetry.names import NAMESPACE
 from relate_telemetry.providers import find_or_make_providers
@@ -57,10 +58,12 @@ def add_relate_telemetry(
     service_name: str,
     configure_tracing: Callable[[TracerProvider], None] | None = None,
     configure_metrics: Callable[[MeterProvider], None] | None = None,
+    supervisor: Supervisor | None = None,
 ) -> Telemetry:
     """Set telemetry up for this process and return it; called again, it is the same one, whatever the arguments.
 
     `configure_tracing` and `configure_metrics` get the providers, to add instrumentation or processors of their own.
+    `supervisor` runs the threads that export; the failures that it counts are exported as a metric.
     A provider that somebody installed before (`opentelemetry-instrument`) is used as it is. The standard OTEL_*
     variables win over the settings. Raises ValueError naming a malformed variable.
     """
@@ -68,7 +71,9 @@ def add_relate_telemetry(
         return no_telemetry()
     process = os.getpid()
     if process not in _running:
-        _running[process] = _set_up(settings, service_name, configure_tracing, configure_metrics)
+        _running[process] = _set_up(
+            settings, service_name, configure_tracing, configure_metrics, supervisor or Supervisor()
+        )
     return _running[process]
 
 
@@ -77,9 +82,10 @@ def _set_up(
     service_name: str,
     configure_tracing: Callable[[TracerProvider], None] | None,
     configure_metrics: Callable[[MeterProvider], None] | None,
+    supervisor: Supervisor,
 ) -> Telemetry:
     throttle_exporters()
-    providers = find_or_make_providers(build_resource(service_name), settings.endpoint)
+    providers = find_or_make_providers(build_resource(service_name), settings.endpoint, supervisor)
     if configure_tracing is not None:
         configure_tracing(providers.tracers)
     if configure_metrics is not None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import structlog
 
+from relate_supervisor import Supervisor
 from relate_wire.dialogue import Peer
 
 log = structlog.get_logger(__name__)
@@ -15,7 +16,7 @@ log = structlog.get_logger(__name__)
 BACKLOG = 1024
 # Connections accepted in one callback of the loop, before others get a turn.
 ACCEPT_BATCH = 64
-# When the process has no file left, accepting pauses so long; retrying at once would only burn the CPU.
+# After an error (no files left, mostly) accepting pauses so long; retrying at once would only burn the CPU.
 ACCEPT_PAUSE_SECONDS = 0.5
 
 _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
@@ -37,10 +38,11 @@ def listen(host: str, port: int, shared: bool = False) -> socket.socket:
 class Acceptor:
     """Accepts from one listening socket and hands each connection, non-blocking, to `take`."""
 
-    def __init__(self, sock: socket.socket, take: Take, service: str) -> None:
+    def __init__(self, sock: socket.socket, take: Take, service: str, supervisor: Supervisor) -> None:
         self._sock = sock
         self._take = take
         self._service = service
+        self._supervisor = supervisor
 
     @property
     def port(self) -> int:
@@ -66,12 +68,20 @@ class Acceptor:
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
                 return
             except OSError as error:
-                if error.errno not in _NO_FILES:
-                    raise
-                log.error("no files left: accepting pauses", service=self._service, error=error.strerror)
-                loop = asyncio.get_running_loop()
-                loop.remove_reader(self._sock.fileno())
-                loop.call_later(ACCEPT_PAUSE_SECONDS, self.start)
+                self._pause(error)
                 return
-            accepted.setblocking(False)
-            self._take(accepted, Peer(address[0], address[1]))
+            try:
+                accepted.setblocking(False)
+                self._take(accepted, Peer(address[0], address[1]))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next connection is accepted
+                accepted.close()
+                self._supervisor.report("wire.accept", error, service=self._service)
+
+    def _pause(self, error: OSError) -> None:
+        if error.errno in _NO_FILES:
+            log.error("no files left: accepting pauses", service=self._service, error=error.strerror)
+        else:
+            self._supervisor.report("wire.accept", error, service=self._service)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(self._sock.fileno())
+        loop.call_later(ACCEPT_PAUSE_SECONDS, self.start)

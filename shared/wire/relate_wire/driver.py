@@ -17,6 +17,7 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 
+from relate_supervisor import Supervisor
 from relate_telemetry.seam import CommandTelemetry, Done, NoTelemetry, ProtocolTelemetry, Pushed
 from relate_wire.connection import NEVER, Connection, Interrupted
 from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
@@ -69,9 +70,10 @@ class Service:
 class Driver(Generic[FrameT, CommandT]):
     """Runs one engine on one connection; to the engine's session it is the Client."""
 
-    def __init__(self, service: Service, listener: Listener, peer: Peer) -> None:
+    def __init__(self, service: Service, listener: Listener, peer: Peer, supervisor: Supervisor) -> None:
         self.connection = Connection(service.limits.session_timeout)
         self._service = service
+        self._supervisor = supervisor
         self._implicit_tls = listener.implicit_tls
         self._peer = peer
         self._session_id = secrets.token_hex(8)
@@ -248,7 +250,8 @@ class Driver(Generic[FrameT, CommandT]):
         except ClientGone:
             return  # whoever waits for its frame finds out, too
         except Exception as error:  # noqa: BLE001 - the client can still end the wait, and is told everything then
-            self._report("push", error, seen)
+            seen.fault(error)
+            self._supervisor.report("wire.pushes", error, service=self._service.name, session=self._session_id)
 
     def _done(self, reply: Reply, sent: int) -> Done:
         before, self._consumed = self._consumed, self._engine.framer.consumed

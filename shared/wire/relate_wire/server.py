@@ -10,10 +10,12 @@ import socket
 import ssl
 import time
 from collections.abc import Set
+from functools import partial
 from typing import Any, Self
 
 import structlog
 
+from relate_supervisor import Supervisor
 from relate_wire import proxy
 from relate_wire.accepting import Acceptor, listen
 from relate_wire.dialogue import Farewell, Peer
@@ -33,9 +35,10 @@ CANCELLED = 0.5
 class Server:
     """One service on its ports, in one process. An async context manager: started inside, stopped at the end."""
 
-    def __init__(self, service: Service, grace: float = GRACE) -> None:
+    def __init__(self, service: Service, grace: float = GRACE, supervisor: Supervisor | None = None) -> None:
         self._service = service
         self._grace = grace
+        self._supervisor = supervisor or Supervisor()
         self._connections = Connections(service.limits)
         self._acceptors: list[Acceptor] = []
         self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
@@ -57,7 +60,7 @@ class Server:
             raise
         for acceptor in self._acceptors:
             acceptor.start()
-        self._sweeper = asyncio.create_task(self._sweep(), name=f"{self._service.name} deadlines")
+        self._sweeper = self._supervisor.keep("wire.deadlines", self._sweep)
 
     async def stop(self) -> None:
         """Stop accepting, tell, wait, cancel. Harmless when repeated."""
@@ -82,7 +85,8 @@ class Server:
 
     def _acceptor(self, listener: Listener) -> Acceptor:
         sock = listen(listener.host, listener.port, shared=self._service.shares_ports)
-        return Acceptor(sock, lambda accepted, peer: self._admit(accepted, peer, listener), self._service.name)
+        take = partial(self._admit, listener=listener)
+        return Acceptor(sock, take, self._service.name, self._supervisor)
 
     def _stop_listening(self) -> None:
         while self._acceptors:
@@ -123,7 +127,7 @@ class Server:
                     self._turn_away(sock, listener)
 
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
-        driver: Driver[Any, Any] = Driver(self._service, listener, peer)
+        driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._supervisor)
         if await self._connect(driver, sock, listener):
             task = asyncio.current_task()
             if task is not None:
@@ -172,7 +176,10 @@ class Server:
             await asyncio.sleep(pause)
             now = time.monotonic()
             for driver in list(self._sessions.values()):
-                driver.connection.expire(now)
+                try:
+                    driver.connection.expire(now)
+                except Exception as error:  # noqa: BLE001 - the deadlines of the others hold all the same
+                    self._supervisor.report("wire.deadlines", error, service=self._service.name)
 
 
 async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+import uvicorn
 from structlog.testing import capture_logs
 
 from relate_accounts.types import UserId
@@ -208,3 +209,24 @@ async def test_a_request_is_traced_down_to_its_statements(sqlite_url: str) -> No
     statements = [span for span in recorder.spans() if span.parent_id == found.span_id]
     assert ["FROM messages" in span.attributes["db.query.text"] for span in statements] == [True]
     assert "mark-5a1f" not in recorder.everything()
+
+
+async def test_a_bug_in_the_server_s_own_loop_does_not_end_the_api(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_tick, errors = uvicorn.Server.on_tick, iter([ValueError("a bug")])
+    failed = asyncio.Event()
+
+    async def fail_once(server: uvicorn.Server, counter: int) -> bool:
+        if error := next(errors, None):
+            failed.set()
+            raise error
+        return await on_tick(server, counter)
+
+    monkeypatch.setattr(uvicorn.Server, "on_tick", fail_once)
+    with capture_logs():
+        async with resources_on(sqlite_url) as resources, served(resources) as api, api.client() as client:
+            async with asyncio.timeout(PATIENCE):
+                await failed.wait()
+                assert (await client.get(EMAILS)).status_code == 200
+    assert resources.supervisor.failures["api.server"] == 1

@@ -92,3 +92,22 @@ def test_one_process_is_one_instance_of_one_service(told: Told) -> None:
     (instance,) = {resource["service.instance.id"] for resource in resources}
     assert version
     assert instance
+
+
+def test_failures_of_background_tasks_are_counted_from_0_on(told: Told) -> None:
+    failures = {point.attributes["task"]: point.value for point in told.seen.metric("relate.background.failures")}
+    running = {
+        "accounts.last_used",
+        "api.server",
+        "event_loop",
+        "mailstore.flag_writer",
+        "mailstore.notices",
+        "mailstore.upkeep",
+        "mailstore.writer",
+        "service.housekeeping",
+        "telemetry.metrics",
+        "telemetry.spans",
+        "wire.deadlines",
+    }
+    assert running <= failures.keys()
+    assert set(failures.values()) == {0}

@@ -18,6 +18,7 @@ from tests.support.databases import (
     sqlite_url,
 )
 from tests.support.product import Product
+from tests.support.responsive import WATCHED
 
 __all__ = [
     "database_url",
@@ -29,7 +30,8 @@ __all__ = [
     "sqlite_url",
 ]
 
-QUIET = {"OTEL_SDK_DISABLED": "true"}  # floods of commands would become floods of spans on the console
+# Floods of commands would become floods of spans on the console.
+QUIET = {"OTEL_SDK_DISABLED": "true", **WATCHED}
 
 
 @pytest.fixture(autouse=True)

@@ -33,6 +33,7 @@ from relate_telemetry.telemetry import no_telemetry
 from relate_wire.limits import Limits
 from relate_wire.server import Server
 from tests.integration.trouble.clients import deliver, pop3, retrieve_all, smtp
+from tests.support.responsive import responsive
 
 GRACE = 0.2  # seconds for commands under way when a test is over: some of them were never to end
 KEY = f"rm_{'tanstaafl':x<43}"  # well-formed, as the keys that users have
@@ -122,4 +123,5 @@ async def opened(
     ):
         house = House(accounts, store, authenticator, *smtp_server.ports, *pop3_server.ports, *imap_server.ports)
         await house.add_user(NEIGHBOUR)
-        yield house
+        with responsive():
+            yield house

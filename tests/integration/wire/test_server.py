@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import errno
 import socket
 import ssl
 import time
@@ -9,10 +10,16 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from relate_wire import proxy
+from relate_supervisor import Supervisor
+from relate_wire import accepting, proxy
+from relate_wire import server as wire_server
+from relate_wire.accepting import listen
+from relate_wire.connection import Connection
 from relate_wire.driver import SLICE, Service
 from relate_wire.limits import Limits
 from relate_wire.reply import Reply
@@ -327,3 +334,69 @@ async def test_a_port_in_use_is_named() -> None:
         server = Server(Service("toy", (listener,), service.telemetry, service.limits))
         with pytest.raises(OSError, match=f"127.0.0.1.*{port}"):
             await server.start()
+
+
+# --- what runs beside the connections
+
+
+async def test_a_connection_that_cannot_be_ended_does_not_stop_the_deadlines_of_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    expire, supervisor, broken = Connection.expire, Supervisor(), list[Connection]()
+
+    def fail_for_the_first(connection: Connection, now: float) -> None:
+        broken[:] = broken or [connection]
+        if connection is broken[0]:
+            raise ValueError("a bug")
+        expire(connection, now)
+
+    monkeypatch.setattr(Connection, "expire", fail_for_the_first)
+    service = Toy().service(Limits(session_timeout=0.2))
+    with capture_logs():
+        async with Server(service, 0.1, supervisor) as server:
+            async with connected(server.ports[0]) as first, connected(server.ports[0]) as second:
+                async with asyncio.timeout(10):
+                    assert await second.line() == "leaving: idle timeout"
+                assert await first.ask("ECHO on") == "on"
+    assert supervisor.failures["wire.deadlines"] > 0
+
+
+async def test_a_connection_that_cannot_be_admitted_does_not_stop_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    admit, supervisor, errors = Server._admit, Supervisor(), iter([ValueError("a bug")])
+
+    def fail_once(server: Server, *arguments: Any, **listener: Any) -> None:
+        if error := next(errors, None):
+            raise error
+        admit(server, *arguments, **listener)
+
+    monkeypatch.setattr(Server, "_admit", fail_once)
+    with capture_logs():
+        async with Server(Toy().service(), supervisor=supervisor) as server:
+            async with connected(server.ports[0], greeted=False) as client:
+                assert await client.line() == ""
+            async with connected(server.ports[0]) as client:
+                assert await client.ask("ECHO on") == "on"
+    assert supervisor.failures["wire.accept"] == 1
+
+
+async def test_accepting_pauses_after_an_error_that_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accepting, "ACCEPT_PAUSE_SECONDS", 0.01)
+    errors = iter([OSError(errno.EPERM, "a firewall")])
+    supervisor = Supervisor()
+
+    class Failing(socket.socket):
+        def accept(self) -> tuple[socket.socket, Any]:
+            if error := next(errors, None):
+                raise error
+            return super().accept()
+
+    def listen_failing(host: str, port: int, shared: bool) -> socket.socket:
+        return Failing(fileno=listen(host, port, shared).detach())
+
+    monkeypatch.setattr(wire_server, "listen", listen_failing)
+    with capture_logs():
+        async with Server(Toy().service(), supervisor=supervisor) as server, connected(server.ports[0]) as client:
+            assert await client.ask("ECHO on") == "on"
+    assert supervisor.failures["wire.accept"] == 1

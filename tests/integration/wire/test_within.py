@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 
 import pytest
 
+from relate_supervisor import Supervisor
 from relate_telemetry.testing import recording_telemetry
 from relate_wire.dialogue import Push
 from relate_wire.limits import Limits
@@ -58,12 +59,16 @@ async def test_a_client_that_waits_is_told_what_comes_until_it_speaks() -> None:
 
 
 async def test_trouble_with_pushes_ends_neither_the_wait_nor_the_session() -> None:
-    desk = Desk()
-    async with serving(Toy(WAIT=desk.wait).service()) as port, connected(port) as client:
+    desk, supervisor = Desk(), Supervisor()
+    async with (
+        Server(Toy(WAIT=desk.wait).service(), supervisor=supervisor) as server,
+        connected(server.ports[0]) as client,
+    ):
         await waiting(client)
         desk.news.put_nowait(RuntimeError("a bug"))
         await desk.closed.wait()
         assert await client.ask("enough") == "you said enough"
+    assert supervisor.failures["wire.pushes"] == 1
 
 
 async def test_a_shutdown_does_not_wait_for_who_waits() -> None:

@@ -1,4 +1,6 @@
 import asyncio
+from collections.abc import Mapping
+from datetime import datetime
 
 import pytest
 from structlog.testing import capture_logs
@@ -6,6 +8,7 @@ from structlog.testing import capture_logs
 from relate_accounts import last_used as module
 from relate_accounts.last_used import MAX_PENDING, LastUsedWriter
 from relate_accounts.types import ApiKey
+from relate_supervisor import Backoff, Supervisor
 from tests.unit.accounts.clocks import HandClock
 from tests.unit.accounts.watched import WatchedStore
 
@@ -103,3 +106,26 @@ async def test_what_is_pending_is_bounded(store: WatchedStore, last_used: LastUs
         store.gate.set()
         await flushing
     assert len(last_used._pending) == MAX_PENDING
+
+
+async def test_a_bug_in_a_write_loses_nothing_and_the_writer_goes_on(store: WatchedStore, clock: HandClock) -> None:
+    key, fail = await one_key(store), iter([True, True])
+    written = asyncio.Event()
+
+    class Failing(WatchedStore):
+        async def touch_keys(self, used: Mapping[int, datetime]) -> None:
+            if next(fail, False):
+                raise ValueError("a bug")
+            await store.touch_keys(used)
+            written.set()
+
+    supervisor = Supervisor(Backoff(0.001, 0.001, 60.0))
+    writer = LastUsedWriter(Failing(), 0.001, clock.now, supervisor)
+    writer.note(key.id)
+    with capture_logs():
+        writer.start()
+        async with asyncio.timeout(10):
+            await written.wait()
+        await writer.stop()
+    assert (await read_again(store, key)).last_used == clock.now()
+    assert supervisor.failures == {"accounts.last_used": 2}

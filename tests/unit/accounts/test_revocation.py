@@ -9,6 +9,7 @@ from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.revocation import LOOK_BACK, RevocationWatcher
 from relate_accounts.types import Denied, FailureReason, Granted, NewKey, Revoked, Scope, User
+from relate_supervisor import Supervisor
 from tests.unit.accounts.clocks import HandClock
 from tests.unit.accounts.watched import WatchedStore
 
@@ -23,7 +24,7 @@ def store(clock: HandClock) -> WatchedStore:
 
 @pytest.fixture
 def watcher(store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock) -> RevocationWatcher:
-    return RevocationWatcher(store, authenticator, interval=0, now=clock.now)
+    return RevocationWatcher(store, authenticator, Supervisor(), interval=0, now=clock.now)
 
 
 class Session:

@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.types import AccountId
 from relate_service.housekeeping import NOBODY, kept_tidy
+from relate_supervisor import Backoff, Supervisor
 
 PATIENCE = 10.0
 SOON = 0.001
@@ -22,7 +23,7 @@ class Store:
         self.held = False
         self.refused = asyncio.Event()
         self.tidied: asyncio.Queue[str] = asyncio.Queue()
-        self.trouble: list[StoreUnavailable] = []
+        self.trouble: list[Exception] = []
 
     def opened_by(self, name: str) -> "Opened":
         return Opened(self, name)
@@ -61,14 +62,14 @@ def store() -> Store:
 
 async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) -> None:
     async with asyncio.timeout(PATIENCE):
-        async with kept_tidy(store.opened_by("first"), SOON, SOON):
+        async with kept_tidy(store.opened_by("first"), Supervisor(), SOON, SOON):
             assert [await store.tidied.get() for _ in range(2)] == ["first", "first"]
-            async with kept_tidy(store.opened_by("second"), SOON, SOON):
+            async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
                 await store.refused.wait()
                 store.tidied = asyncio.Queue()
                 assert [await store.tidied.get() for _ in range(3)] == ["first"] * 3
         store.tidied = asyncio.Queue()
-        async with kept_tidy(store.opened_by("second"), SOON, SOON):
+        async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
             assert await store.tidied.get() == "second"
     assert not store.held
 
@@ -76,8 +77,18 @@ async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) 
 async def test_trouble_is_told_and_tried_again(store: Store) -> None:
     store.trouble.append(StoreUnavailable("gone"))
     with capture_logs() as logged:
-        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), SOON, SOON):
+        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), Supervisor(), SOON, SOON):
             await store.tidied.get()
             await store.tidied.get()
     assert [entry["log_level"] for entry in logged[:2]] == ["warning", "info"]
     assert logged[1]["rows"] == 3
+
+
+async def test_a_bug_is_reported_and_tidying_goes_on(store: Store) -> None:
+    store.trouble += [ValueError("a bug"), ValueError("a bug")]
+    supervisor = Supervisor(Backoff(SOON, SOON, 60.0))
+    with capture_logs():
+        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), supervisor, SOON, SOON):
+            assert await store.tidied.get() == "only"
+    assert supervisor.failures == {"service.housekeeping": 2}
+    assert not store.held

@@ -104,3 +104,25 @@ def test_a_span_is_one_line_on_the_console() -> None:
         "ERROR it broke",
     ):
         assert part in line
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("eve@x\x1b[2J\x1b]0;pwned\x07", r"eve@x\x1b[2J\x1b]0;pwned\x07"),
+        ("\u202egpj.exe", r"\u202egpj.exe"),
+        ("a\x9bm\x7f\x00", r"a\x9bm\x7f\x00"),
+        ("\u2066\u200f\ud800", r"\u2066\u200f\ud800"),
+        ("Größe 日本 😀", "Größe 日本 😀"),
+    ],
+)
+def test_what_a_terminal_obeys_is_shown_as_escapes(text: str, shown: str) -> None:
+    memory = InMemorySpanExporter()
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(SimpleSpanProcessor(memory))
+    span = provider.get_tracer("test").start_span("login", attributes={"user": text, text: True})
+    span.set_status(Status(StatusCode.ERROR, text))
+    span.end()
+    line = format_span(memory.get_finished_spans()[0])
+    assert line.count(shown) == 3
+    assert line.removesuffix("\n").isprintable()

@@ -112,3 +112,15 @@ def test_exporters_are_throttled_once() -> None:
     throttle_exporters()
     filters = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter").filters
     assert sum(isinstance(each, Throttle) for each in filters) == 1
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_nothing_that_a_terminal_obeys_is_logged(output: io.StringIO, ours: bool) -> None:
+    nasty = "eve\x1b[2J\x07\u202e\x9b\x7f\r\n\ud800"
+    if ours:
+        structlog.get_logger().warning(nasty, login=nasty, key=[nasty])
+    else:
+        logging.getLogger("library").warning("login %s", nasty)
+    assert output.getvalue().removesuffix("\n").isprintable()
+    assert output.getvalue().isascii()
+    assert nasty in lines(output)[0]["event"]

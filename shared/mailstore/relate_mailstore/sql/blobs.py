@@ -19,6 +19,7 @@ from relate_mailstore.sql.generations import Generation, Generations
 from relate_mailstore.sql.kept import KeptOfMessages
 from relate_mailstore.sql.schema import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId
+from relate_supervisor import Supervisor
 
 SMALL_OCTETS = 128 * 1024  # what is worth keeping, and fetching ahead: nearly all mail without attachments
 CACHE_OCTETS = 64 * 1024 * 1024  # a process keeps: some ten thousand messages, for the minutes in which they are read
@@ -107,9 +108,10 @@ class LargeMessage:
 class Blobs:
     """Opens raw messages, and keeps the small ones that were read last."""
 
-    def __init__(self, database: Database, generations: Generations) -> None:
+    def __init__(self, database: Database, generations: Generations, supervisor: Supervisor) -> None:
         self._database = database
         self._generations = generations
+        self._supervisor = supervisor
         self._kept: KeptOfMessages[SmallMessage] = KeptOfMessages(CACHE_OCTETS, _weigh)
         self._coming: dict[Key, asyncio.Task[Fetched]] = {}
         self._hints: set[asyncio.Task[Fetched]] = set()
@@ -179,6 +181,7 @@ class Blobs:
         self._hints.add(task)
         self._coming.update(dict.fromkeys(keys, task))
         task.add_done_callback(partial(self._came, keys))
+        self._supervisor.watch("mailstore.prefetch", task)  # a reader asks again, and does not hear why
 
     def _new(self, generation: Generation, message_ids: Sequence[MessageId]) -> list[MessageId]:
         """Those that are neither kept nor on their way."""
@@ -194,8 +197,6 @@ class Blobs:
         for key in keys:
             if self._coming.get(key) is task:
                 del self._coming[key]
-        if not task.cancelled() and (error := task.exception()):  # a reader of these asks again, and is told
-            _log.debug("prefetch.failed", exc_info=error)
 
     async def _fetch(self, generation: Generation, message_ids: Sequence[MessageId]) -> Fetched:
         removals = generation.removals

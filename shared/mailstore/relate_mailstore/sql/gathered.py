@@ -45,7 +45,7 @@ class Gathered(Generic[Question, Answer]):
 
     async def _settle(self, waiting: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
         try:
-            answers = await self._ask([question for question, _ in waiting])
+            answers = list(zip(waiting, await self._ask([question for question, _ in waiting]), strict=True))
         except BaseException as error:
             for _, answer in waiting:
                 if not answer.done():
@@ -53,7 +53,7 @@ class Gathered(Generic[Question, Answer]):
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, answer), given in zip(waiting, answers, strict=True):
+        for (_, answer), given in answers:
             if not answer.done():
                 answer.set_result(given)
 

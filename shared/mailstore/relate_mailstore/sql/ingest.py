@@ -8,7 +8,7 @@ Whoever is alone waits for nobody, once that is known. No SQL here: what a batch
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from contextlib import suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
@@ -16,6 +16,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.types import Delivery, MessageId, Receipt
+from relate_supervisor import Supervisor, TaskName
 
 BATCH_MESSAGES = 100  # more gain nothing: a message's share of the commit is small beside its own cost by then
 GATHER_SECONDS = 0.002  # at most, for as many as the last batch had: about what a transaction takes
@@ -71,9 +72,13 @@ class GroupCommit(Generic[Item, Answer]):
     def __init__(
         self,
         store_batch: Callable[[Sequence[Item]], Coroutine[Any, Any, Sequence[Answer | StoreError]]],
+        supervisor: Supervisor,
+        name: TaskName = "mailstore.writer",
         heaviest: int = BATCH_OCTETS,
     ) -> None:
         self._store_batch = store_batch
+        self._supervisor = supervisor
+        self._name = name
         self._heaviest = heaviest
         # As long as there are callers who wait: each holds its own message, the queue only refers to it.
         self._waiting: deque[Item] = deque()
@@ -81,15 +86,15 @@ class GroupCommit(Generic[Item, Answer]):
         self._awaited = 1  # how many must wait for the event to be set
         self._expected = 1  # as many as the last batch had
         self._writer: asyncio.Task[None] | None = None
-        self._closing = False
+        self._closing = asyncio.Event()
 
     def start(self) -> None:
         """Begin to write."""
-        self._writer = asyncio.create_task(self._write(), name="mailstore-writer")
+        self._writer = self._supervisor.keep(self._name, self._write, self._closing)
 
     async def deliver(self, accepted: Item) -> Answer:
         """Wait until this is durable. Raises StoreError. A caller that is cancelled disturbs nobody else."""
-        if self._closing or self._writer is None:
+        if self._closing.is_set() or self._writer is None:
             raise StoreUnavailable("the store is closed")
         self._waiting.append(accepted)
         if len(self._waiting) >= self._awaited:
@@ -99,16 +104,22 @@ class GroupCommit(Generic[Item, Answer]):
 
     async def close(self) -> None:
         """Store what was accepted, and accept no more."""
-        self._closing = True
+        self._closing.set()
         self._arrived.set()
         if self._writer is not None:
             await self._writer
+        _give_up(self._waiting)  # a writer that failed to the last left some
 
     async def _write(self) -> None:
         while await self._something_waits():
-            if batch := self._take_batch():
-                await self._settle(batch)
-                self._expected = len(batch)
+            batch = self._take_batch()
+            try:
+                if batch:
+                    await self._settle(batch)
+                    self._expected = len(batch)
+            except BaseException:  # a fault of the writer's own: the callers would wait in vain
+                _give_up(batch)
+                raise
 
     async def _something_waits(self) -> bool:
         await self._wait_for(1)
@@ -120,7 +131,7 @@ class GroupCommit(Generic[Item, Answer]):
 
     async def _wait_for(self, count: int) -> None:
         self._awaited = count
-        while len(self._waiting) < count and not self._closing:
+        while len(self._waiting) < count and not self._closing.is_set():
             self._arrived.clear()
             await self._arrived.wait()
 
@@ -151,6 +162,12 @@ class GroupCommit(Generic[Item, Answer]):
         else:
             for accepted in batch:
                 await self._settle([accepted])
+
+
+def _give_up(batch: Iterable[Waiting[Any]]) -> None:
+    """Answer those callers who have no answer yet."""
+    for accepted in batch:
+        _answer(accepted, StoreUnavailable("the writer failed"))
 
 
 def _answer(accepted: Waiting[Any], outcome: object) -> None:

@@ -29,6 +29,7 @@ from relate_mailstore.sql.schema import mailboxes
 from relate_mailstore.sql.side import SideConnection
 from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change, MessageId
+from relate_supervisor import Supervisor
 
 CHANNEL = "relate_mail"
 PAYLOAD_OCTETS = 7_999  # PostgreSQL's own limit of a notice is "shorter than 8000"
@@ -97,12 +98,19 @@ class Notices(Protocol):
 class PostgresNotices:
     """NOTIFY and LISTEN. What could not be said in a notice's size, or was said while nobody listened, is looked up."""
 
-    def __init__(self, database: Database, side: SideConnection, evict: Callable[[Removal], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        side: SideConnection,
+        evict: Callable[[Removal], None],
+        supervisor: Supervisor,
+    ) -> None:
         self.heard = Heard(self.epoch)
         self._evict = evict
         self._subscriptions = Subscriptions()
         self._database = database
         self._side = side
+        self._supervisor = supervisor
         self._round_trip: Gathered[None, None] = Gathered(self._ask)
         self._breaks = 0  # in listening, and notices that did not say enough
         self._unseen: set[AccountId] = set()
@@ -139,7 +147,7 @@ class PostgresNotices:
 
     def start(self) -> None:
         """Begin to look up; the side connection begins to listen."""
-        self._looking = asyncio.create_task(self._keep_looking(), name="mailstore-notices")
+        self._looking = self._supervisor.keep("mailstore.notices", self._keep_looking)
 
     async def close(self) -> None:
         """Look up no more."""
@@ -174,6 +182,7 @@ class PostgresNotices:
             self._look.set()
 
     async def _keep_looking(self) -> None:
+        self._look_at(self._unseen)  # left from a look that failed
         while True:
             await self._look.wait()
             self._look.clear()
@@ -190,7 +199,7 @@ class PostgresNotices:
             self._unseen -= accounts  # before the look: what changes during it is looked at again
             try:
                 self._subscriptions.tell(await look_up(self._database, accounts))
-            except StoreUnavailable:
+            except BaseException:
                 self._unseen |= accounts
                 raise
 

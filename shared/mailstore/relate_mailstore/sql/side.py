@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.failures import database_errors
+from relate_supervisor import Supervisor
 
 FIRST_RETRY_SECONDS = 0.1  # a server that restarts is back in a moment
 LAST_RETRY_SECONDS = 5.0  # one that does not is asked gently
@@ -29,8 +30,9 @@ SetUp = Callable[[asyncpg.Connection], Awaitable[None]]
 class SideConnection:
     """The connection, from `start` to `close`."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, supervisor: Supervisor) -> None:
         self._engine = engine
+        self._supervisor = supervisor
         self._set_up: list[SetUp] = []
         self._held: AsyncConnection | None = None
         self._connection: asyncpg.Connection | None = None
@@ -50,7 +52,7 @@ class SideConnection:
     async def start(self) -> None:
         """Connect, and stay connected. Raises StoreUnavailable if that cannot be done now."""
         await self._connect()
-        self._keeper = asyncio.create_task(self._keep(), name="mailstore-side-connection")
+        self._keeper = self._supervisor.keep("mailstore.side_connection", self._keep)
 
     async def fetch(self, statement: str, *values: object) -> Sequence[Any]:
         """The rows that a statement yields. Raises StoreUnavailable."""

@@ -67,6 +67,7 @@ from relate_mailstore.types import (
     Summary,
     TextPart,
 )
+from relate_supervisor import Supervisor
 
 INLINE_INDEX_OCTETS = 8 * 1024  # indexed in the loop: some 10 ms for the worst header; more is done in a thread
 
@@ -77,9 +78,11 @@ Index = Callable[[bytes], MessageIndex]
 
 
 @asynccontextmanager
-async def open_store(engine: AsyncEngine, index: Index = index_message) -> AsyncIterator["SqlMailStore"]:
+async def open_store(
+    engine: AsyncEngine, index: Index = index_message, supervisor: Supervisor | None = None
+) -> AsyncIterator["SqlMailStore"]:
     """A store on a migrated database, closed on leaving; the engine stays the caller's. Raises StoreUnavailable."""
-    store = SqlMailStore(engine, index)
+    store = SqlMailStore(engine, index, supervisor or Supervisor())
     try:
         await store.start()
         yield store
@@ -90,32 +93,37 @@ async def open_store(engine: AsyncEngine, index: Index = index_message) -> Async
 class SqlMailStore:
     """`MailStore` on an engine. `index` computes what is known of a message at delivery."""
 
-    def __init__(self, engine: AsyncEngine, index: Index = index_message) -> None:
+    def __init__(self, engine: AsyncEngine, index: Index, supervisor: Supervisor) -> None:
         self._index = index
+        self._supervisor = supervisor
         self._message_ids = message_ids()
         self._database = Database(engine)
-        self._side = SideConnection(engine) if self._database.dialect == POSTGRESQL else None
+        self._side = SideConnection(engine, supervisor) if self._database.dialect == POSTGRESQL else None
         self._notices: Notices = (
-            PostgresNotices(self._database, self._side, self._evict)
+            PostgresNotices(self._database, self._side, self._evict, supervisor)
             if self._side
-            else FileNotices(self._database, database_file(engine))
+            else FileNotices(self._database, database_file(engine), supervisor)
         )
         self._locks: Locks = AdvisoryLocks(self._side) if self._side else LockFile.beside(database_file(engine))
         self._reserve = None if self._side else Reserve(database_file(engine))
         self._remove = Removals(self._database, self._reserve)
-        self._commits: GroupCommit[Accepted, Receipt] = GroupCommit(self._store_batch)
-        self._flags: GroupCommit[FlagRequest, Flagged] = GroupCommit(self._change_flags, BATCH_UIDS)
+        self._commits: GroupCommit[Accepted, Receipt] = GroupCommit(self._store_batch, supervisor)
+        self._flags: GroupCommit[FlagRequest, Flagged] = GroupCommit(
+            self._change_flags, supervisor, "mailstore.flag_writer", BATCH_UIDS
+        )
         self._snapshots = Snapshots(self._database, self._notices)
         if self._side:
             self._side.on_connect(self._snapshots.forget_all)
         self._generations = Generations(self._database, self._notices.heard.epoch, self._notices.epoch)
-        self._blobs = Blobs(self._database, self._generations)
+        self._blobs = Blobs(self._database, self._generations, supervisor)
         self._contents = Contents(self._database, self._generations, self._blobs)
         self._usage = Usage(self._database)
         self._texts = Texts(self._database, self._blobs)
         self._summaries = Summaries(self._database, self._texts)
         self._search = Search(self._database, self._texts)
-        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, lambda: self._notices.heard.notices)
+        self._upkeep = Upkeep(
+            self._texts.make_some, self.trim_tombstones, lambda: self._notices.heard.notices, supervisor
+        )
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def start(self) -> None:
@@ -447,7 +455,11 @@ class SqlMailStore:
         task = asyncio.create_task(self._persist(work, removes=removes))
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
-        return await asyncio.shield(task)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._supervisor.watch("mailstore.change", task)  # no one else would hear of its failure
+            raise
 
     async def _persist(self, work: Work[Done[T]], durable: bool = True, removes: bool = False) -> T:
         advance = partial(self._advance, work=work)

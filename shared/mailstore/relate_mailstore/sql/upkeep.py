@@ -13,6 +13,7 @@ import structlog
 
 from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.activity import Activity
+from relate_supervisor import Supervisor
 
 QUIET_SECONDS = 2.0  # from a delivery to its text: what comes meanwhile shares the batch
 QUIET_BATCH, BUSY_BATCH = 50, 10  # messages: a transaction of some 80 ms, of 20 ms
@@ -34,6 +35,8 @@ class Upkeep:
 
     `notices`: how often mail came or changed, as far as is heard. On SQLite that is in this process only, as a commit
     of another's may be of texts that it makes; what else others do, their CPU tells.
+
+    An unexpected exception ends the batch, not the task: its messages stay claimed, so the next batch has others.
     """
 
     def __init__(
@@ -41,10 +44,12 @@ class Upkeep:
         make_some: Callable[[int], Awaitable[int]],
         trim: Callable[[], Awaitable[int]],
         notices: Callable[[], int],
+        supervisor: Supervisor,
     ) -> None:
         self._make_some = make_some
         self._trim = trim
         self._notices = notices
+        self._supervisor = supervisor
         self._trim_at = 0.0
         self._failing = False
         self._behind_since = 0.0  # when there was last nothing to do
@@ -55,7 +60,7 @@ class Upkeep:
     def start(self) -> None:
         """Begin."""
         self._trim_at = time.monotonic() + FIRST_TRIM_SECONDS
-        self._task = asyncio.create_task(self._run(), name="mailstore-upkeep")
+        self._task = self._supervisor.keep("mailstore.upkeep", self._run, self._closing)
 
     def delivered(self) -> None:
         """Messages came, and want texts."""

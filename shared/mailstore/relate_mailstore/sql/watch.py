@@ -22,6 +22,7 @@ from relate_mailstore.sql.mailboxes import FIRST_MODSEQ, Step, advance
 from relate_mailstore.sql.notify import ACCOUNTS_PER_LOOK, Removal, look_up
 from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import AccountId, Change, MailboxId
+from relate_supervisor import Supervisor
 
 POLL_SECONDS = 0.01  # another process's commit is noticed that late
 
@@ -69,11 +70,12 @@ class FileVersion:
 class FileNotices:
     """Tells the subscribers of this process what it commits, and what others did as soon as it is seen."""
 
-    def __init__(self, database: Database, path: Path) -> None:
+    def __init__(self, database: Database, path: Path, supervisor: Supervisor) -> None:
         self._version = FileVersion(path)
         self.heard = Heard(self._version)
         self._subscriptions = Subscriptions()
         self._database = database
+        self._supervisor = supervisor
         self._told: dict[AccountId, dict[MailboxId, int]] = {}  # modseqs, of the accounts that are subscribed to
         self._watching: asyncio.Task[None] | None = None
 
@@ -110,7 +112,7 @@ class FileNotices:
 
     def start(self) -> None:
         """Begin to watch the file."""
-        self._watching = asyncio.create_task(self._watch(), name="mailstore-notices")
+        self._watching = self._supervisor.keep("mailstore.notices", self._watch)
 
     async def close(self) -> None:
         """Watch no more."""

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from structlog.testing import capture_logs
 
 from relate_mailstore.errors import MessageNotFound, StoreUnavailable
 from relate_mailstore.sql import blobs
@@ -212,3 +213,17 @@ async def test_what_is_kept_is_bounded(
         assert not statements
         await store.open(alice, ids[0])
     assert len(statements) == 1
+
+
+async def test_a_prefetch_that_fails_is_reported_and_the_reader_asks_again(
+    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = [await store_message(store, alice, raw) for raw in (b"first", b"second")]
+    await store.open(alice, first)
+    with monkeypatch.context() as patch, capture_logs() as logs:
+        patch.setattr(store._blobs, "_fetch", AsyncMock(side_effect=ValueError("a bug")))
+        await store.open(alice, first, [second])
+        await asyncio.wait(store._blobs._hints)
+        await asyncio.sleep(0)
+    assert [entry["task"] for entry in logs] == ["mailstore.prefetch"]
+    assert await (await store.open(alice, second)).read() == b"second"

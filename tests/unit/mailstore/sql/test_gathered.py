@@ -67,3 +67,15 @@ async def test_trouble_is_told_to_each_and_ends_with_it() -> None:
         await gathered(3)
     database.down = False
     assert await gathered(3) == 6
+
+
+async def test_a_wrong_number_of_answers_is_told_to_each_and_others_are_asked_for() -> None:
+    async def answer(questions: Sequence[int]) -> Sequence[int]:
+        return [] if questions[0] == 1 else questions
+
+    gathered = Gathered(answer)
+    first, second = await ask(gathered, 1), await ask(gathered, 2)
+    async with asyncio.timeout(10):
+        with pytest.raises(ValueError, match="shorter"):
+            await first[0]
+        assert await second[0] == 2

@@ -8,10 +8,12 @@ from contextvars import ContextVar
 from uuid import UUID
 
 import pytest
+from structlog.testing import capture_logs
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.ingest import BATCH_MESSAGES, BATCH_OCTETS, GATHER_SECONDS, Accepted, GroupCommit, Outcome
 from relate_mailstore.types import AccountId, Delivery, Destination, MessageId, Receipt
+from relate_supervisor import Backoff, Supervisor
 
 caller = ContextVar("caller", default="nobody")
 
@@ -46,7 +48,7 @@ class Recorder:
 
 @asynccontextmanager
 async def committing(recorder: Recorder) -> AsyncIterator[GroupCommit[Accepted, Receipt]]:
-    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch)
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch, Supervisor())
     commits.start()
     try:
         yield commits
@@ -178,7 +180,7 @@ async def test_a_batch_runs_in_the_context_of_its_first_caller() -> None:
 
 async def test_closing_finishes_what_was_accepted_and_accepts_no_more() -> None:
     recorder = Recorder()
-    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch)
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(recorder.store_batch, Supervisor())
     commits.start()
     waiting = [asyncio.create_task(commits.deliver(accepted(number))) for number in range(3)]
     await recorder.storing.wait()
@@ -188,3 +190,39 @@ async def test_closing_finishes_what_was_accepted_and_accepts_no_more() -> None:
     with pytest.raises(StoreUnavailable):
         await commits.deliver(accepted(9))
     await commits.close()
+
+
+async def test_a_fault_of_the_writer_leaves_no_caller_without_an_answer_and_the_writer_goes_on() -> None:
+    async def store_too_few(batch: Sequence[Accepted]) -> Sequence[Outcome]:
+        return [] if batch[0].message_id.int == 0 else [Receipt(one.message_id, (), len(batch)) for one in batch]
+
+    supervisor = Supervisor(Backoff(0.001, 0.001, 60.0))
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(store_too_few, supervisor)
+    commits.start()
+    async with asyncio.timeout(10):
+        with capture_logs(), pytest.raises(StoreUnavailable):
+            await commits.deliver(accepted(0))
+        assert (await commits.deliver(accepted(1))).message_id == UUID(int=1)
+        await commits.close()
+    assert supervisor.failures == {"mailstore.writer": 1}
+
+
+async def test_closing_while_a_writer_rests_after_a_fault_stores_what_waits() -> None:
+    recorder, rested = Recorder(), asyncio.Event()
+
+    async def fail_once(batch: Sequence[Accepted]) -> Sequence[Outcome]:
+        if not rested.is_set():
+            rested.set()
+            return []
+        return await recorder.store_batch(batch)
+
+    recorder.may_store.set()
+    commits: GroupCommit[Accepted, Receipt] = GroupCommit(fail_once, Supervisor(Backoff(3600.0, 3600.0, 7200.0)))
+    commits.start()
+    async with asyncio.timeout(10):
+        with capture_logs(), pytest.raises(StoreUnavailable):
+            await commits.deliver(accepted(0))
+        waiting = asyncio.create_task(commits.deliver(accepted(1)))
+        await asyncio.sleep(0)
+        await commits.close()
+        assert (await waiting).message_id == UUID(int=1)

@@ -2,20 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
+from structlog.testing import capture_logs
 
+from relate_mailstore.sql import notify, watch
+from relate_mailstore.sql.database import Database
 from relate_mailstore.sql.notify import (
     PAYLOAD_OCTETS,
     REMOVED_IDS,
     Notice,
+    PostgresNotices,
     Removal,
     encode_notice,
+    look_up,
     parse_notice,
 )
 from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, MailboxId, MessageId
@@ -159,3 +165,52 @@ async def test_a_caller_that_goes_while_its_change_is_committed_leaves_the_other
             caller.cancel()
             assert (await next_of(told)).mailbox_id == inbox.id
             assert (await store.snapshot(alice)).entries == ()
+
+
+async def test_a_bug_while_changes_are_looked_up_does_not_end_the_telling_of_them(
+    database_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On either database: what another process commits is seen by a look, which fails twice."""
+    failures = iter([ValueError("a bug")] * 2)
+
+    async def fail_at_first(database: Database, accounts: Collection[AccountId]) -> Collection[Change]:
+        if error := next(failures, None):
+            raise error
+        return await look_up(database, accounts)
+
+    async with opened(database_url) as (_, store):
+        await store.deliver(delivery(alice))
+        async with opened(database_url) as (_, other), other.changes(alice) as told:
+            notices: Any = other._notices
+            with capture_logs() as logs:
+                for module in (notify, watch):
+                    monkeypatch.setattr(module, "look_up", fail_at_first)
+                if isinstance(notices, PostgresNotices):
+                    notices._on_notice(None, 0, "", "{}")  # that something changed, and not what
+                else:
+                    await store.deliver(delivery(alice))
+                assert (await next_of(told)).account_id == alice
+            assert [entry["task"] for entry in logs] == ["mailstore.notices"] * 2
+
+
+async def test_a_change_that_fails_after_its_caller_has_gone_is_reported(
+    sqlite_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(sqlite_url) as (_, store):
+        begun, may_fail = asyncio.Event(), asyncio.Event()
+
+        async def fail(*_: object, **__: object) -> None:
+            begun.set()
+            await may_fail.wait()
+            raise ValueError("a bug")
+
+        monkeypatch.setattr(store, "_persist", fail)
+        caller = asyncio.create_task(store.rename_mailbox(alice, "a", "b"))
+        await begun.wait()
+        caller.cancel()
+        await asyncio.wait([caller])
+        with capture_logs() as logs:
+            may_fail.set()
+            await asyncio.wait(store._under_way)
+            await asyncio.sleep(0)
+        assert [entry["task"] for entry in logs] == ["mailstore.change"]

@@ -16,6 +16,7 @@ from relate_mailstore.sql.searching import like_pattern, match_trigrams
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.sql.upkeep import Upkeep
 from relate_mailstore.types import AccountId, Destination, TextPart
+from relate_supervisor import Backoff, Supervisor
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -65,7 +66,7 @@ async def test_texts_that_another_process_makes_are_no_mail(
 async def test_all_batches_are_done_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     work = Work(5, 5, 1)
-    one = Upkeep(work.make_some, work.trim, still)
+    one = Upkeep(work.make_some, work.trim, still, Supervisor())
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -79,7 +80,7 @@ async def test_batches_are_small_while_others_are_busy(
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(Activity, "is_quiet_until", lambda before, after: quiet)
     work = Work(5, 1)
-    one = Upkeep(work.make_some, work.trim, still)
+    one = Upkeep(work.make_some, work.trim, still, Supervisor())
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -91,7 +92,7 @@ async def test_mail_that_comes_to_others_is_no_quiet(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(Activity, "is_quiet_until", lambda before, after: True)
     work, notices = Work(5, 1), itertools.count()
-    one = Upkeep(work.make_some, work.trim, lambda: next(notices))
+    one = Upkeep(work.make_some, work.trim, lambda: next(notices), Supervisor())
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -100,7 +101,7 @@ async def test_mail_that_comes_to_others_is_no_quiet(monkeypatch: pytest.MonkeyP
 
 
 def test_the_longer_it_is_behind_the_larger_its_share() -> None:
-    one = Upkeep(Work().make_some, Work().trim, still)
+    one = Upkeep(Work().make_some, Work().trim, still, Supervisor())
     one._behind_since = time.monotonic()
     assert one._rest(0.02) == pytest.approx(0.02 * 99, rel=0.01)
     one._behind_since -= upkeep.OVERDUE_SECONDS
@@ -112,7 +113,7 @@ def test_the_longer_it_is_behind_the_larger_its_share() -> None:
 async def test_deliveries_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     work = Work(0)
-    one = Upkeep(work.make_some, work.trim, still)
+    one = Upkeep(work.make_some, work.trim, still, Supervisor())
     one.start()
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
@@ -127,7 +128,7 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
     monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
     work = Work(StoreUnavailable("away"), StoreUnavailable("away"), 2)
-    one = Upkeep(work.make_some, work.trim, still)
+    one = Upkeep(work.make_some, work.trim, still, Supervisor())
     with capture_logs() as logs:
         one.start()
         async with asyncio.timeout(PATIENCE):
@@ -136,9 +137,55 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
     assert [entry["event"] for entry in logs] == ["upkeep.failed"]  # once, not each time
 
 
+@pytest.mark.parametrize("error", [ValueError("a bug"), RecursionError(), MemoryError()])
+async def test_a_batch_that_fails_by_a_bug_is_reported_and_the_next_ones_are_done(
+    monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    work, supervisor = Work(error, error, 2), Supervisor(Backoff(0.001, 0.001, 60.0))
+    one = Upkeep(work.make_some, work.trim, still, supervisor)
+    with capture_logs() as logs:
+        one.start()
+        async with asyncio.timeout(PATIENCE):
+            await work.done.wait()
+        await one.close()
+    assert supervisor.failures == {"mailstore.upkeep": 2}
+    assert [entry["exc_info"] for entry in logs] == [error, error]
+
+
+async def test_a_trim_that_fails_by_a_bug_does_not_keep_texts_from_being_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(upkeep, "FIRST_TRIM_SECONDS", -1.0)
+    work, supervisor = Work(2), Supervisor(Backoff(0.001, 0.001, 60.0))
+
+    async def trim() -> int:
+        raise ValueError("a bug")
+
+    one = Upkeep(work.make_some, trim, still, supervisor)
+    with capture_logs():
+        one.start()
+        async with asyncio.timeout(PATIENCE):
+            await work.done.wait()
+        await one.close()
+    assert supervisor.failures == {"mailstore.upkeep": 1}
+
+
+async def test_closing_does_not_wait_for_a_rest_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.0)
+    work = Work(ValueError("a bug"))
+    one = Upkeep(work.make_some, work.trim, still, Supervisor(Backoff(3600.0, 3600.0, 7200.0)))
+    with capture_logs():
+        one.start()
+        async with asyncio.timeout(PATIENCE):
+            await work.done.wait()
+            await one.close()
+
+
 async def test_closing_does_not_wait_for_quiet() -> None:
     work = Work(5)
-    one = Upkeep(work.make_some, work.trim, still)
+    one = Upkeep(work.make_some, work.trim, still, Supervisor())
     one.start()
     await asyncio.sleep(0)
     began = time.monotonic()

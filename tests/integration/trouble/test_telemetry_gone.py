@@ -1,0 +1,36 @@
+"""Without a collector, strangers' requests of any length cost the process a bounded amount of memory."""
+
+import http.client
+from contextlib import ExitStack, closing
+from pathlib import Path
+
+import pytest
+
+from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.support.product import HOST, Product, reserve_port
+from tests.support.responsive import WATCHED
+
+pytestmark = pytest.mark.xdist_group("trouble-memory")
+
+REQUESTS = 1_500
+LONG = "x" * 58_000  # octets of a path: what fits into a request's head
+ROOM = 40 * MEGABYTE  # as paths they would be 87 MB
+
+
+def test_long_paths_of_strangers_take_bounded_memory(tmp_path: Path) -> None:
+    with ExitStack() as ports:
+        dead = f"http://{HOST}:{reserve_port(ports)}"
+        with Product(tmp_path, Otel__Endpoint=dead, **WATCHED) as product:
+            product.start()
+            with closing(http.client.HTTPConnection(HOST, product.ports["Api__Port"], timeout=60)) as client:
+                ask(client, 100)
+                with bounded(ROOM, product.process_id):
+                    ask(client, REQUESTS)
+
+
+def ask(client: http.client.HTTPConnection, requests: int) -> None:
+    for number in range(requests):
+        client.request("GET", f"/{number}/{LONG}")
+        answer = client.getresponse()
+        answer.read()
+        assert answer.status == 404

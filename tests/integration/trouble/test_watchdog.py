@@ -1,0 +1,41 @@
+"""What holds the event loop of a service is in its log, where that is asked for."""
+
+import email.message
+from email.policy import SMTP
+from pathlib import Path
+
+import pytest
+
+from tests.integration.trouble.clients import STRANGER
+from tests.support.product import ADDRESS, Product
+from tests.support.responsive import OURS, check_responsive, slow_callbacks
+
+PARTS = 1_000  # of one message, which is taken apart in the loop: some milliseconds
+TRIES = 100
+
+
+def test_a_service_logs_what_holds_its_event_loop(tmp_path: Path) -> None:
+    message = email.message.EmailMessage()
+    message["Subject"] = "parts"
+    message.set_content("first")
+    for _ in range(PARTS):
+        message.add_attachment("another", subtype="plain")
+    with Product(tmp_path, OTEL_SDK_DISABLED="true", Debug__SlowCallbackMilliseconds="1") as product:
+        product.add_user()
+        product.start()
+        with product.mx() as client:
+            for _ in range(TRIES):
+                client.sendmail(STRANGER, [ADDRESS], message.as_bytes(policy=SMTP))
+                if any(OURS in slow.stack for slow in slow_callbacks(product.stderr.text)):
+                    break
+    found = [slow for slow in slow_callbacks(product.stderr.text) if OURS in slow.stack]
+    assert found
+    assert all(slow.seconds >= 0.001 for slow in found)
+
+
+def test_a_test_fails_where_the_loop_was_held_and_says_by_what() -> None:
+    line = '{"event": "slow callback", "milliseconds": %d, "slow_task": "the culprit (f)", "stack": "File x"}'
+    short, long = (slow_callbacks("started\n" + line % milliseconds) for milliseconds in (499, 500))
+    check_responsive(short)
+    with pytest.raises(AssertionError, match="the culprit"):
+        check_responsive(long)

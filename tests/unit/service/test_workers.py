@@ -1,0 +1,39 @@
+"""A parent that cannot start a worker tries again."""
+
+import asyncio
+import errno
+import sys
+from functools import partial
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from relate_service import workers
+from relate_supervisor import Backoff, Supervisor
+
+PATIENCE = 30.0
+
+
+async def test_a_worker_that_cannot_be_started_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, errors, started = asyncio.create_subprocess_exec, iter([OSError(errno.EAGAIN, "no processes")]), []
+    running = asyncio.Event()
+
+    async def fail_once(*arguments: Any, **options: Any) -> asyncio.subprocess.Process:
+        if error := next(errors, None):
+            raise error
+        started.append(await start(*arguments, **options))
+        running.set()
+        return started[0]
+
+    monkeypatch.setattr(workers, "_command", lambda: [sys.executable, "-c", "import sys; sys.stdin.read()"])
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail_once)
+    supervisor = Supervisor(Backoff(0.001, 0.001, 60.0))
+    with capture_logs():
+        keeper = supervisor.keep("service.workers", partial(workers._keep, 0))
+        async with asyncio.timeout(PATIENCE):
+            await running.wait()
+            keeper.cancel()
+            await asyncio.wait([keeper])
+    assert supervisor.failures == {"service.workers": 1}
+    assert started[0].returncode is not None

@@ -1,0 +1,87 @@
+"""The threads that export go on after an exception, and failures of background tasks are a metric."""
+
+import threading
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricExportResult, MetricsData
+from opentelemetry.sdk.trace.export import SpanExportResult
+from structlog.testing import capture_logs
+
+from relate_supervisor import Backoff, Supervisor
+from relate_telemetry.names import BACKGROUND_FAILURES
+from relate_telemetry.providers import _count, _MetricReader
+from relate_telemetry.span_queue import QueueLimits, SpanQueue
+from tests.unit.telemetry.test_span_queue import Gate, end_spans
+
+PATIENCE = 10.0
+SOON = Backoff(0.001, 0.001, 60.0)
+
+
+class Sink(MetricExporter):
+    def __init__(self) -> None:
+        super().__init__()
+        self.exported = threading.Event()
+
+    def export(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **_: Any) -> MetricExportResult:
+        self.exported.set()
+        return MetricExportResult.SUCCESS
+
+    def force_flush(self, timeout_millis: float = 10_000) -> bool:
+        return True
+
+    def shutdown(self, timeout_millis: float = 30_000, **_: Any) -> None:
+        pass
+
+
+def test_a_collection_of_metrics_that_fails_does_not_end_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor, sink = Supervisor(SOON), Sink()
+    errors = iter([ValueError("a bug"), ValueError("a bug")])
+    receive = _MetricReader._receive_metrics
+
+    def fail_at_first(reader: _MetricReader, *arguments: Any, **options: Any) -> None:
+        if error := next(errors, None):
+            raise error
+        receive(reader, *arguments, **options)
+
+    monkeypatch.setattr(_MetricReader, "_receive_metrics", fail_at_first)
+    with capture_logs() as logs:
+        meters = MeterProvider([_MetricReader(sink, 1.0, supervisor)], shutdown_on_exit=False)
+        meters.get_meter("test").create_counter("n").add(1)
+        assert sink.exported.wait(PATIENCE)
+        meters.shutdown()
+    assert supervisor.failures == {"telemetry.metrics": 2}
+    assert [entry["task"] for entry in logs] == ["telemetry.metrics"] * 2
+
+
+def test_an_exporter_of_spans_that_raises_is_reported_and_the_next_batch_goes_out() -> None:
+    supervisor, gate = Supervisor(SOON), Gate()
+    queue = SpanQueue(gate, QueueLimits(10, 1, 3600.0), supervisor)
+    gate.open(OSError("broken pipe"), SpanExportResult.SUCCESS, SpanExportResult.SUCCESS)
+    with capture_logs():
+        end_spans(queue, "a", "b")
+        assert queue.force_flush(10_000)
+        queue.shutdown()
+    assert gate.batches == [["a"], ["b"]]
+    assert supervisor.failures == {"telemetry.spans": 1}
+    assert queue.dropped["export_failed"] == 1
+
+
+def test_failures_of_background_tasks_are_counted_from_0_on_by_task() -> None:
+    reader = InMemoryMetricReader()
+    meters, supervisor = MeterProvider([reader], shutdown_on_exit=False), Supervisor()
+    supervisor.failures.update({"mailstore.upkeep": 0, "wire.accept": 0})
+    _count(meters, BACKGROUND_FAILURES, "task", supervisor.failures)
+    with capture_logs():
+        supervisor.report("wire.accept", ValueError("a bug"))
+    data = reader.get_metrics_data()
+    assert data is not None
+    (metric,) = data.resource_metrics[0].scope_metrics[0].metrics
+    points: Any = metric.data.data_points
+    assert metric.name == BACKGROUND_FAILURES
+    assert {(point.attributes or {})["task"]: point.value for point in points} == {
+        "mailstore.upkeep": 0,
+        "wire.accept": 1,
+    }
+    meters.shutdown()
