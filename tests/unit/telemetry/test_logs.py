@@ -116,8 +116,9 @@ def test_exporters_are_throttled_once() -> None:
 
 @pytest.mark.parametrize("ours", [True, False])
 def test_nothing_that_a_terminal_obeys_is_logged(output: io.StringIO, ours: bool) -> None:
-    nasty = "eve\x1b[2J\x07\u202e\x9b\x7f\r\n\ud800"
+    nasty = "eve\x1b[2J\x07\u202e\x9b\x7f\r\n"
     if ours:
+        nasty += "\ud800"  # the standard library's record is in pytest's report, which xdist sends as UTF-8
         structlog.get_logger().warning(nasty, login=nasty, key=[nasty])
     else:
         logging.getLogger("library").warning("login %s", nasty)
