@@ -79,7 +79,7 @@ async def test_a_summary_has_the_header_decoded_and_without_case(store: MailStor
         subject="grüsse again",
         sender="jörg <joerg@example.net>, <ann@example.org>",
         to="bob example <bob@example.net>",
-        cc="",
+        cc="<undisclosed-recipients>",
         bcc="carol <carol@example.com>",
         date=1_784_001_600,
         zone=330,

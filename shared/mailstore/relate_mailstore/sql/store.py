@@ -242,12 +242,12 @@ class SqlMailStore:
         """Put messages into a mailbox; a single one shares the commit of the deliveries that wait beside it."""
 
         async def append(name: str) -> Appended:
-            accepted = [await self._accept(account_id, name, incoming, quota) for incoming in messages]
-            if replaces is None and len(accepted) == 1:
-                receipt = await self._commits.deliver(accepted[0])
+            if replaces is None and len(messages) == 1:
+                receipt = await self._commits.deliver(await self._accept(account_id, name, messages[0], quota))
                 return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
+            batch = [await self._accept(account_id, name, incoming) for incoming in messages]
             return await self._change(
-                partial(transfers.append, account_id=account_id, batch=accepted, replaces=replaces, quota=quota)
+                partial(transfers.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
             )
 
         return await self._named(account_id, mailbox, append)
