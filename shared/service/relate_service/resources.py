@@ -22,11 +22,13 @@ from relate_mailstore.sql.migrate import migrate
 from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
+from relate_service.config import LimitsSettings
 from relate_service.housekeeping import kept_tidy
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
 from relate_telemetry.telemetry import Telemetry
+from relate_wire.content import ContentBudget
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +44,7 @@ class ResourceSettings:
     database: DatabaseSettings = field(default_factory=lambda: load(DatabaseSettings))
     accounts: AccountsSettings = field(default_factory=lambda: load(AccountsSettings))
     telemetry: TelemetrySettings = field(default_factory=lambda: load(TelemetrySettings))
+    limits: LimitsSettings = field(default_factory=lambda: load(LimitsSettings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Resources:
     accounts: AccountStore
     authenticator: Authenticator
     directory: Directory
+    content: ContentBudget = field(default_factory=ContentBudget)
 
     def observed(self, source: SourceName) -> tuple[MailStore, Authenticator]:
         """The store and the authenticator, with a span of this source for each call; as they are where that is off."""
@@ -88,7 +92,9 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         stack.push_async_callback(last_used.stop)
         await stack.enter_async_context(kept_tidy(store))
         authenticator = KeyAuthenticator(accounts, last_used)
-        yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts))
+        content = ContentBudget(settings.limits.content_memory_bytes)
+        telemetry.observe_content(lambda: content.used, content.limit)
+        yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts), content)
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)

@@ -47,6 +47,9 @@ INSTRUMENTS: tuple[Instrument, ...] = (
 # Ours, beside the contract.
 OWN_METER = "Relate.Telemetry"
 SPANS_DROPPED = "relate.telemetry.spans.dropped"
+CONTENT_METER = "Relate.Wire"
+CONTENT_MEMORY = "relate.content.memory"
+CONTENT_LIMIT = "relate.content.limit"
 
 
 def _duration(protocol: ProtocolName, title: str) -> Instrument:
@@ -68,6 +71,8 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
     Instrument(SPANS_DROPPED, "counter", "spans", "Spans that were lost on the way out (tagged by reason)"),
+    Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages that are being received"),
+    Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Memory that messages being received may take"),
 )
 
 # Histogram bounds by unit. Commands start at 100 µs: most of them are answered from memory.
@@ -82,7 +87,7 @@ OUTCOME = "outcome"
 REASON = "reason"
 
 UNKNOWN_VERB = "UNKNOWN"
-ABANDONED = "abandoned"  # the outcome of a command whose client went away before its reply
+ABANDONED = "abandoned"  # the outcome of a command whose client went away, or was sent away, before its reply
 OUTCOMES = frozenset({"ok", "refused", "failed", ABANDONED})
 UNKNOWN_OUTCOME = "unknown"
 

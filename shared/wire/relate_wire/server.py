@@ -16,6 +16,7 @@ from typing import Any, Self
 import structlog
 
 from relate_wire import proxy
+from relate_wire.connection import READ_HIGH
 from relate_wire.dialogue import Farewell, Peer
 from relate_wire.driver import Driver, Listener, Service
 from relate_wire.limits import Connections, is_in
@@ -45,6 +46,7 @@ class Server:
         self._service = service
         self._grace = grace
         self._connections = Connections(service.limits)
+        self._read_buffer = memoryview(bytearray(READ_HIGH))
         self._sockets: list[socket.socket] = []
         self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
         self._sessions: dict[asyncio.Task[None], Driver[Any, Any]] = {}
@@ -150,7 +152,7 @@ class Server:
                     self._turn_away(sock, listener)
 
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
-        driver: Driver[Any, Any] = Driver(self._service, listener, peer)
+        driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._read_buffer)
         if await self._connect(driver, sock, listener):
             task = asyncio.current_task()
             if task is not None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from relate_wire import proxy
-from relate_wire.driver import SLICE, Service
+from relate_wire.driver import SLICE_SECONDS, Service
 from relate_wire.limits import Limits
+from relate_wire.refusals import RefusalLimits
 from relate_wire.reply import Reply
 from relate_wire.server import Server
 from tests.support.toy import Toy, ToyCommand, ToySession, client_tls, server_tls
@@ -138,7 +139,7 @@ async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
         async def body() -> AsyncIterator[bytes]:
             nonlocal done
             for _ in range(1_000):
-                blocked = time.perf_counter() + SLICE / 2
+                blocked = time.perf_counter() + SLICE_SECONDS / 2
                 while time.perf_counter() < blocked:
                     pass
                 yield b"."
@@ -173,13 +174,13 @@ async def test_half_a_command_does_not_hold_the_connection() -> None:
 
 
 async def test_a_client_without_sense_is_let_go() -> None:
-    async with serving(Toy().service(Limits(max_refusals=3))) as port, connected(port) as client:
+    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say("A", "B", "C", "ECHO never")
         assert await client.reader.read() == b"what?\r\n" * 3 + b"leaving: too many errors\r\n"
 
 
 async def test_an_excused_refusal_is_not_counted() -> None:
-    async with serving(Toy().service(Limits(max_refusals=3))) as port, connected(port) as client:
+    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say(*["LATER"] * 10, "QUIT")
         assert await client.reader.read() == b"later\r\n" * 10 + b"bye\r\n"
 

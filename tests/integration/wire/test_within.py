@@ -4,8 +4,7 @@ import asyncio
 import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
-
-import pytest
+from random import Random
 
 from relate_telemetry.testing import recording_telemetry
 from relate_wire.dialogue import Push
@@ -148,14 +147,37 @@ async def test_what_is_not_deflated_ends_the_connection() -> None:
         assert await client.reader.read() == b""
 
 
-@pytest.mark.parametrize("size", [50_000_000])
-async def test_a_deflated_bomb_is_taken_apart_a_piece_at_a_time(size: int) -> None:
+async def deflate(client: Client, octets: bytes) -> bytes:
+    """Send octets, deflated; all that is said until the server closes, or has said `on`."""
+    outgoing, incoming = zlib.compressobj(9, wbits=-15), zlib.decompressobj(-15)
+    client.writer.write(outgoing.compress(octets) + outgoing.flush(zlib.Z_SYNC_FLUSH))
+    said = b""
+    while not said.endswith(b"on\r\n") and (more := await client.reader.read(4096)):
+        said += incoming.decompress(more)
+    return said
+
+
+async def test_a_drained_line_that_costs_little_to_send_ends_the_connection() -> None:
     async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
-        outgoing, incoming = zlib.compressobj(9, wbits=-15), zlib.decompressobj(-15)
-        bomb = outgoing.compress(b"x" * size + b"\r\nECHO on\r\n") + outgoing.flush(zlib.Z_SYNC_FLUSH)
-        client.writer.write(bomb)
-        said = b""
-        while b"on\r\n" not in said:
-            said += incoming.decompress(await client.reader.read(4096))
-    assert said.endswith(b"on\r\n")
+        said = await deflate(client, b"x" * 50_000_000 + b"\r\nECHO on\r\n")
+        assert said == b"leaving: too many errors\r\n"
+
+
+async def test_a_drained_line_that_costs_as_much_to_send_is_only_refused() -> None:
+    noise = Random(1).randbytes(5_000_000).replace(b"\n", b"")
+    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+        assert await client.ask("COMPRESS") == "deflating"
+        assert await deflate(client, noise + b"\r\nECHO on\r\n") == b"what?\r\non\r\n"
+
+
+async def test_inflated_input_gives_others_a_turn() -> None:
+    """Commands that deflate to a thousandth: they are answered, and others are answered meanwhile."""
+    commands = 200_000
+    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client, connected(port) as other:
+        assert await client.ask("COMPRESS") == "deflating"
+        inflating = asyncio.create_task(deflate(client, b"ECHO\r\n" * commands + b"ECHO on\r\n"))
+        for _ in range(10):
+            assert await other.ask("ECHO here") == "here"
+        assert not inflating.done()
+        assert len(await inflating) == 2 * commands + 4
