@@ -15,6 +15,7 @@ from contextvars import ContextVar
 import structlog
 import uvloop
 
+from relate_service.memory import give_large_blocks_back
 from relate_service.signals import STOPS, hold_stops, release_stops
 
 log = structlog.get_logger(__name__)
@@ -34,6 +35,7 @@ Main = Callable[[int], Coroutine[None, None, None]]
 def run(main: Main, workers: int = 1) -> None:
     """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process. Returns when it was stopped."""
     hold_stops()
+    give_large_blocks_back()
     gc.freeze()  # what was imported stays
     gc.set_threshold(COLLECT_AFTER)
     number = os.environ.get(WORKER)

@@ -42,6 +42,7 @@ class Connection(asyncio.BufferedProtocol):
     """
 
     __slots__ = (
+        "__weakref__",
         "_buffer",
         "_deflate",
         "_drained",
@@ -227,7 +228,8 @@ class Connection(asyncio.BufferedProtocol):
                 self._open(), self, context, server_side=True, ssl_handshake_timeout=timeout
             )
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            raise ClientGone("TLS handshake failed") from error
+            error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
+            raise ClientGone("TLS handshake failed") from None
         if transport is None:
             raise ClientGone("lost in the TLS handshake")
         self._transport = transport

@@ -154,11 +154,15 @@ class Server:
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._read_buffer)
         if await self._connect(driver, sock, listener):
-            task = asyncio.current_task()
-            if task is not None:
-                self._beginning.discard(task)
-                self._sessions[task] = driver
+            self._begin(driver)
             await driver.run()
+
+    def _begin(self, driver: Driver[Any, Any]) -> None:
+        # On its own, because a task that one of its own frames refers to lives on when it is cancelled.
+        task = asyncio.current_task()
+        if task is not None:
+            self._beginning.discard(task)
+            self._sessions[task] = driver
 
     async def _read_preamble(self, sock: socket.socket, peer: Peer) -> Peer | None:
         """Who a trusted proxy speaks for; None, and the socket closed, when it does not say."""
@@ -185,6 +189,7 @@ class Server:
         try:
             await loop.connect_accepted_socket(lambda: driver.connection, sock, **tls)
         except (OSError, ssl.SSLError, TimeoutError) as error:
+            error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
             sock.close()
             driver.give_up("TLS handshake failed" if tls else "lost")
             log.info("handshake failed", service=self._service.name, error=type(error).__name__)
@@ -199,9 +204,12 @@ class Server:
         pause = min(SWEEP, self._service.limits.session_timeout / 4)
         while True:
             await asyncio.sleep(pause)
-            now = time.monotonic()
-            for driver in list(self._sessions.values()):
-                driver.connection.expire(now)
+            self._expire_waits()
+
+    def _expire_waits(self) -> None:  # on its own, so that no variable holds a driver until the next sweep
+        now = time.monotonic()
+        for driver in list(self._sessions.values()):
+            driver.connection.expire(now)
 
 
 async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:

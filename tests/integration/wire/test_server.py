@@ -179,6 +179,15 @@ async def test_a_client_without_sense_is_let_go() -> None:
         assert await client.reader.read() == b"what?\r\n" * 3 + b"leaving: too many errors\r\n"
 
 
+async def test_a_client_that_is_delayed_for_its_refusals_delays_nobody_else() -> None:
+    refusals = RefusalLimits(hard=5, soft=3, delay_seconds=0.05, reset_by_progress_only=True)
+    async with serving(Toy().service(refusals=refusals)) as port, connected(port) as client, connected(port) as other:
+        await client.say("A", "ECHO x", "B", "C", "D", "ECHO y", "E", "ECHO never")
+        assert await other.ask("ECHO not delayed") == "not delayed"
+        said = (await client.reader.read()).decode().split("\r\n")
+        assert said == ["what?", "x", "what?", "what?", "what?", "y", "what?", "leaving: too many errors", ""]
+
+
 async def test_an_excused_refusal_is_not_counted() -> None:
     async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say(*["LATER"] * 10, "QUIT")

@@ -6,7 +6,8 @@ import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from random import Random
 
-from relate_telemetry.testing import recording_telemetry
+from relate_telemetry.names import ABANDONED, OUTCOMES
+from relate_telemetry.testing import Recorder, recording_telemetry
 from relate_wire.dialogue import Push
 from relate_wire.limits import Limits
 from relate_wire.lines import LineMode
@@ -119,6 +120,37 @@ async def test_a_body_may_end_with_the_reply_that_says_how_it_went() -> None:
         assert await client.ask("ECHO on") == "on"
     assert recorder.span("imap.command.tell").attributes["imap.reply.code"] == "NO"
     assert recorder.span("imap.command.tell").attributes["imap.outcome"] == "failed"
+
+
+async def test_a_client_that_hangs_up_within_a_command_has_abandoned_it() -> None:
+    telemetry, recorder = recording_telemetry()
+    async with serving(Toy().service(telemetry=telemetry.protocol("smtp"))) as port:
+        async with connected(port) as client:
+            assert await client.ask("ASK") == "go on"
+        await finished(recorder, "smtp.session")
+    ask = recorder.span("smtp.command.ask")
+    assert (ask.attributes["smtp.outcome"], ask.attributes.get("smtp.reply.code")) == (ABANDONED, None)
+    assert [point.attributes["outcome"] for point in recorder.metric("smtp.command.duration")] == [ABANDONED]
+
+
+async def test_a_reply_that_breaks_off_has_failed() -> None:
+    telemetry, recorder = recording_telemetry()
+    async with serving(Toy().service(telemetry=telemetry.protocol("smtp"))) as port:
+        async with connected(port) as client:
+            await client.say("TEAR")
+            assert await client.reader.read() == b"here\r\nhalf of it\r\n"
+        await finished(recorder, "smtp.session")
+    assert recorder.span("smtp.command.tear").attributes["smtp.outcome"] == "failed"
+
+
+async def finished(recorder: Recorder, name: str) -> None:
+    async with asyncio.timeout(10):
+        while not recorder.spans(name):
+            await asyncio.sleep(0)
+
+
+def test_outcomes_have_one_name_each() -> None:
+    assert {outcome.value for outcome in Outcome} == OUTCOMES
 
 
 async def compress(_: ToySession, __: ToyCommand) -> Reply:

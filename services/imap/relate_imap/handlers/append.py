@@ -6,7 +6,7 @@ from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Append, Appended, Replace
 from relate_imap.conversation import Conversation
 from relate_imap.flags import spelled
-from relate_imap.handlers.copying import TRY_CREATE, check_quota
+from relate_imap.handlers.copying import check_quota, try_create
 from relate_imap.sequences import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
@@ -20,7 +20,7 @@ async def on_append(conversation: Conversation, command: Append) -> Answer:
     try:
         appended = await _append(conversation, command.mailbox, messages)
     except MailboxNotFound:
-        raise TRY_CREATE from None
+        raise try_create() from None
     return ok("Appended", _append_uid(appended))
 
 
@@ -33,7 +33,7 @@ async def on_replace(conversation: Conversation, command: Replace) -> Answer:
     try:
         appended = await store.append(conversation.account, command.mailbox, [message], replaced)
     except MailboxNotFound:
-        raise TRY_CREATE from None
+        raise try_create() from None
     return ok("Replaced", untagged=f"* OK [{_append_uid(appended)}] Replacement\r\n".encode())
 
 
