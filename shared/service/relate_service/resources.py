@@ -24,6 +24,7 @@ from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.config import LimitsSettings
 from relate_service.housekeeping import kept_tidy
+from relate_service.memory import Trimmer
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
@@ -92,7 +93,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         stack.push_async_callback(last_used.stop)
         await stack.enter_async_context(kept_tidy(store))
         authenticator = KeyAuthenticator(accounts, last_used)
-        content = ContentBudget(settings.limits.content_memory_bytes)
+        content = ContentBudget(settings.limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
         telemetry.observe_content(lambda: content.used, content.limit)
         yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts), content)
     finally:

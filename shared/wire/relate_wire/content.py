@@ -30,6 +30,9 @@ RESERVE_SHARE = 8
 CLIENT_SHARE = 4
 """One client holds at most this fraction of the budget (a quarter) in large content, and the same in small content."""
 
+FREED_OCTETS = 16 * MEBIBYTE
+"""After so many octets were freed the process is told."""
+
 Clock = Callable[[], float]
 
 
@@ -79,17 +82,22 @@ class Group:
 
 
 class ContentBudget:
-    """The memory of a process for content. `limit` is in octets, `clock` in seconds.
+    """The memory of a process for content. `limit` is in octets, `clock` in seconds. `on_freed` is called whenever
+    FREED_OCTETS were freed, so that the process can give memory back.
 
     At most `limit` octets are held: large content leaves the reserve to small content, and small content may use all.
     """
 
-    def __init__(self, limit: int = CONTENT_OCTETS, clock: Clock = time.monotonic) -> None:
+    def __init__(
+        self, limit: int = CONTENT_OCTETS, clock: Clock = time.monotonic, on_freed: Callable[[], None] | None = None
+    ) -> None:
         self.limit = limit
         self.largest = limit - min(RESERVE_OCTETS, limit // RESERVE_SHARE)
         """Octets of the largest content that can be held."""
         self._client_limit = limit // CLIENT_SHARE
         self._clock = clock
+        self._on_freed = on_freed
+        self._freed = 0
         self._small = Group()
         self._large = Group()
 
@@ -131,7 +139,11 @@ class ContentBudget:
         """Count a content no longer. May be repeated."""
         if content.octets:
             self._group_of(content).remove(content, content.octets)
+            self._freed += content.octets
             content.octets = 0
+            if self._freed >= FREED_OCTETS and self._on_freed is not None:
+                self._freed = 0
+                self._on_freed()
 
     def _group_of(self, content: "HeldContent") -> Group:
         return self._large if content.octets > SMALL_OCTETS else self._small

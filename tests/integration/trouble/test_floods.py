@@ -133,7 +133,8 @@ async def test_who_asks_again_and_again_and_does_not_read_costs_little(house: Ho
 
 # --- wrong logins
 
-WRONG, LIMITED, CLOSING, RIGHT = b"535 5.7.8", b"454 4.7.0", b"421 4.7.0", b"235 2.7.0"
+WRONG, LIMITED, RIGHT = b"535 5.7.8", b"454 4.7.0", b"235 2.7.0"
+PROMPT_REFUSALS = 9  # of a connection: what is refused after them is answered late
 VICTIM = "victim@example.test"
 
 Connect = Callable[[], AbstractAsyncContextManager[Client]]
@@ -145,7 +146,7 @@ async def test_wrong_logins_by_the_thousand_lock_out_one_name_and_no_other(house
     connect = partial(smtp, house.submission)
     with bounded(32 * MEGABYTE):
         answers = await guess(connect, [VICTIM] * 5_000)
-        assert answers.keys() == {WRONG, LIMITED, CLOSING}
+        assert answers.keys() == {WRONG, LIMITED}
         assert answers[WRONG] < 200
         assert await log_in(connect, VICTIM) == LIMITED
         assert await log_in(connect, NEIGHBOUR) == RIGHT
@@ -159,7 +160,7 @@ async def test_wrong_logins_from_elsewhere_lock_out_their_client_and_no_other(ce
     async with in_memory(certificates, limits, {"plaintext_authentication": "always"}) as house:
         guesser = partial(from_elsewhere, house.submission, "192.0.2.7")
         answers = await guess(guesser, [f"user{number}@example.test" for number in range(200)])
-        assert answers.keys() == {WRONG, LIMITED, CLOSING}
+        assert answers.keys() == {WRONG, LIMITED}
         assert answers[WRONG] < 40
         assert await log_in(guesser, NEIGHBOUR) == LIMITED
         assert await log_in(partial(from_elsewhere, house.submission, "198.51.100.1"), NEIGHBOUR) == RIGHT
@@ -172,7 +173,9 @@ async def guess(connect: Connect, names: list[str]) -> Counter[bytes]:
     while waiting:
         async with connect() as client:
             with contextlib.suppress(ConnectionError):
-                while waiting and (reply := await client.ask(auth(waiting[-1], "guessed"))):
+                for _ in range(PROMPT_REFUSALS):
+                    if not waiting or not (reply := await client.ask(auth(waiting[-1], "guessed"))):
+                        break
                     answers[reply[:9]] += 1
                     waiting.pop()
     return answers

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from relate_wire.content import MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
+from relate_wire.content import FREED_OCTETS, MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
 
 LIMIT = 64 * MEBIBYTE
 LARGE = 8 * MEBIBYTE
@@ -168,3 +168,12 @@ def test_nothing_stays_counted_and_no_client_is_remembered(budget: ContentBudget
     assert budget.used == 0
     for group in (budget._small, budget._large):
         assert (group.all.octets, group.all.contents, group.all.receiving, group.by_client) == (0, 0, {}, {})
+
+
+def test_the_process_is_told_when_much_was_freed() -> None:
+    told: list[int] = []
+    telling = ContentBudget(LIMIT, on_freed=lambda: told.append(telling.used))
+    contents = [hold(telling, FREED_OCTETS // 4, address) for address in addresses(5)]
+    for content in contents:
+        content.release()
+    assert told == [FREED_OCTETS // 4]

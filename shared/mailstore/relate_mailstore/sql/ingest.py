@@ -106,9 +106,12 @@ class GroupCommit(Generic[Item, Answer]):
 
     async def _write(self) -> None:
         while await self._something_waits():
-            if batch := self._take_batch():
-                await self._settle(batch)
-                self._expected = len(batch)
+            await self._write_batch()
+
+    async def _write_batch(self) -> None:  # on its own: no variable holds the messages while nothing waits
+        if batch := self._take_batch():
+            await self._settle(batch)
+            self._expected = len(batch)
 
     async def _something_waits(self) -> bool:
         await self._wait_for(1)
