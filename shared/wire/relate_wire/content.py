@@ -226,5 +226,5 @@ class HeldContent:
         """Free the octets, as they are stored or no longer wanted. May be repeated."""
         self._budget.forget(self)
         self.dropped = False
-        if len(self):
+        if self._pieces or self._buffer.tell():
             self._pieces, self._buffer = [], BytesIO()

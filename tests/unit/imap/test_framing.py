@@ -373,3 +373,8 @@ def test_a_long_word_before_many_literals_is_looked_at_once() -> None:
     tag = b"x" * (MAX_TEXT - 10_000)
     assert frames(framer, tag + b"{0+}\r\n" * MAX_LITERALS + b"\r\n")
     assert _TAKES_MESSAGES.match(tag + b" APPEND ") is None
+
+
+def test_a_refused_command_leaves_no_empty_literals_to_the_next() -> None:
+    heard = frames(welcomed(), b"a X {0+}\r\n\0 {0+}\r\n\r\nb Y {1+}\r\nz\r\n")
+    assert heard == [Frame(b"a X {0+}\r\n\0 {0+}", (), Fault.NUL), Frame(b"b Y {1+}\r\n", (b"z",))]
