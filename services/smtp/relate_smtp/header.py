@@ -21,6 +21,9 @@ MAX_FIELDS = 1000
 MAX_AUTHSERV_ID_OCTETS = 4096
 """Octets of an Authentication-Results field in which its authserv-id is looked for, comments included."""
 
+MAX_COMMENTS = 10
+"""Opening parentheses in them. Filters write one or two, and comments in comments cost a microsecond each."""
+
 # RFC 5322 §2.2.3, §4.5: spaces before the colon are obsolete and still read.
 _REST = re.compile(rb"[ \t]*+:([^\n]*+(?:\n[ \t][^\n]*+)*+)\n?+")
 # RFC 8601 §2.2, and RFC 5451 §2.2, where a version may follow without a space.
@@ -117,9 +120,11 @@ def _header_end(message: bytes) -> int:
 
 
 def _is_authserv(value: bytes, server: str) -> bool:
-    """Whether a value claims to be this server's. A value without an authserv-id may be read as anyone's."""
-    text = strip_comments(unfold(value[:MAX_AUTHSERV_ID_OCTETS])).strip()
-    found = _AUTHSERV_ID.match(text)
+    """Whether a value claims to be this server's. Where no authserv-id can be found it may be read as any server's."""
+    beginning = value[:MAX_AUTHSERV_ID_OCTETS]
+    if beginning.count(b"(") > MAX_COMMENTS:
+        return True
+    found = _AUTHSERV_ID.match(strip_comments(unfold(beginning)).strip())
     if found is None:
         return True
     name = found[2] if found[1] is None else unquote(found[1])

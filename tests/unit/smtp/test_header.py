@@ -6,6 +6,7 @@ import pytest
 
 from relate_smtp.header import (
     MAX_AUTHSERV_ID_OCTETS,
+    MAX_COMMENTS,
     MAX_FIELDS,
     Field,
     Header,
@@ -81,6 +82,7 @@ OURS = [
     b"Authentication-Results: ; dkim=pass\r\n",
     b"Authentication-Results:\r\n",
     b"Authentication-Results: (" + b"x" * MAX_AUTHSERV_ID_OCTETS + b") mail.example.net; none\r\n",
+    b"Authentication-Results: " + b"(" * (MAX_COMMENTS + 1) + b" mail.example.net; none\r\n",
     b"Return-Path: <ann@example.org>\r\n",
     b"return-path :\r\n <ann@example.org>\r\n",
 ]
