@@ -75,6 +75,13 @@ def smtp() -> Dashboard:
                     links=[traces("Deliveries to the store in Jaeger", "relate-smtp", "mailstore.deliver")],
                     without="no messages",
                 ),
+                graph(
+                    "Memory for content",
+                    "Of messages that are being received, APPEND's too, in each process; what is too much is dropped.",
+                    "bytes",
+                    Query("relate_content_memory_bytes", "{{service_name}} {{instance}}"),
+                    Query("max(relate_content_limit_bytes)", "limit"),
+                ),
             ]
         },
     )

@@ -11,6 +11,7 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
+from relate_wire.content import ContentBudget
 from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.reply import Reply, Then
 
@@ -32,6 +33,7 @@ class Connection(Generic[FrameT, CommandT]):
 
     def __init__(self, connect: Callable[[Client[FrameT]], Engine[FrameT, CommandT]], peer: Peer = SECURE) -> None:
         self.peer = peer
+        self.content = ContentBudget().hold(peer.address)
         self.replies: list[Reply] = []
         """Every reply, the greeting first."""
         self.pushes: list[Push] = []
@@ -177,6 +179,8 @@ class Connection(Generic[FrameT, CommandT]):
             self.errors.append(error)
             reply = session.sorry(command, error)
         then = await self._send(reply)
+        if not session.in_transaction:
+            self.content.release()
         if then is Then.STARTTLS:
             self._start_tls()
         return then

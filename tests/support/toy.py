@@ -11,6 +11,7 @@ from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import Limits
 from relate_wire.lines import Line, LineFramer, LineMode
+from relate_wire.refusals import RefusalLimits
 from relate_wire.reply import Outcome, Reply, Then
 from relate_wire.tls import development_certificate, server_context
 
@@ -130,9 +131,18 @@ class Toy:
         tls: ssl.SSLContext | None = None,
         implicit_tls: bool = False,
         telemetry: ProtocolTelemetry | None = None,
+        refusals: RefusalLimits | None = None,
     ) -> Service:
         listener = Listener("127.0.0.1", 0, self.engine, implicit_tls)
-        return Service("toy", (listener,), telemetry or NoTelemetry(), limits or Limits(), tls, b"too many\r\n")
+        return Service(
+            "toy",
+            (listener,),
+            telemetry or NoTelemetry(),
+            limits or Limits(),
+            tls,
+            b"too many\r\n",
+            refusals=refusals or RefusalLimits(),
+        )
 
 
 def server_tls(directory: Path) -> ssl.SSLContext:

@@ -28,7 +28,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         store=store,
         authenticator=authenticator,
         server_name=settings.server_name,
-        append_limit=settings.max_message_size_bytes,
+        append_limit=min(settings.max_message_size_bytes, resources.content.largest),
         sessions=SessionLimit(settings.max_connections_per_user),
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
@@ -44,7 +44,16 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
     )
     telemetry = resources.telemetry.protocol("imap")
-    return Service("imap", listeners, telemetry, settings.limits(), settings.tls(), BUSY, settings.workers > 1)
+    return Service(
+        "imap",
+        listeners,
+        telemetry,
+        settings.limits(),
+        settings.tls(),
+        BUSY,
+        settings.workers > 1,
+        content=resources.content,
+    )
 
 
 async def serve(_: int = 0) -> None:

@@ -7,9 +7,9 @@ and the fault is told at the command's end. Each octet is copied a fixed number 
 
 import re
 from enum import Enum, auto
-from io import BytesIO
 from typing import NamedTuple
 
+from relate_wire.content import ContentBudget, HeldContent
 from relate_wire.dialogue import Prompt
 from relate_wire.lines import CR, MAX_RESPONSE, NUL
 
@@ -38,7 +38,8 @@ _BRACE = 0x7D  # "}"
 # No client has more than 2^63 octets, and who announces them anyway is drained until it tires.
 _ANNOUNCEMENT = re.compile(rb"\{(?P<size>[0-9]{1,19})(?P<plus>\+?)\}")
 _MISSHAPEN = re.compile(rb"\{[-+.0-9 ]*\}")  # and not `LOGIN "{" b}`, where the brace ends an atom
-_TAKES_MESSAGES = re.compile(rb"[^ ]+ (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
+# A tag that is longer than the grammar allows is looked at no further: it would be again for each literal behind it.
+_TAKES_MESSAGES = re.compile(rb"[^ ]{1,128} (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
 
 
 class Mode(Enum):
@@ -61,6 +62,8 @@ class Fault(Enum):
     """There are more literals than may be."""
     BAD_LITERAL = auto()
     """What looks like a literal's announcement is none."""
+    DROPPED = auto()
+    """There was no memory to hold the literals (`relate_wire.content`)."""
     BARE_CR = auto()
     NUL = auto()
 
@@ -78,16 +81,16 @@ class Frame(NamedTuple):
 
 
 class Assembly:
-    """A command of which not everything has come."""
+    """A command of which not everything has come. Its literals are kept in `held`."""
 
-    __slots__ = ("announced", "fault", "line", "literal", "literals", "missing", "text")
+    __slots__ = ("announced", "fault", "held", "line", "literals", "missing", "text")
 
-    def __init__(self) -> None:
+    def __init__(self, held: HeldContent) -> None:
         self.text = bytearray()  # whole lines
         self.line = bytearray()  # of the line at hand
-        self.literals: list[bytes] = []
+        self.held = held
+        self.literals = 0
         self.announced = 0  # octets of all literals
-        self.literal = BytesIO()
         self.missing = 0  # octets of the literal at hand
         self.fault: Fault | None = None
 
@@ -96,28 +99,35 @@ class Assembly:
         if self.fault is None:
             self.fault = fault
             self.text = (self.text + line[:HEAD])[:HEAD]
-            self.literals.clear()
+            self.held.release()
 
     def take(self, octets: bytes) -> None:
         """A piece of the literal at hand."""
         self.missing -= len(octets)
         if self.fault is None:
-            self.literal.write(octets)
-            if not self.missing:
-                self.literals.append(self.literal.getvalue())
-                self.literal = BytesIO()
+            self.held.write(octets)
+            if self.held.dropped:
+                self.fail(Fault.DROPPED, b"")
+            elif not self.missing:
+                self.literals += 1
+                self.held.end_piece()
 
     def frame(self, line: bytes) -> Frame:
         """The whole command, of which this line is the last."""
+        if self.held.dropped:  # between two literals
+            self.fail(Fault.DROPPED, b"")
         if self.fault is not None:
             return Frame(bytes(self.text), (), self.fault)
-        return Frame(bytes(self.text + line), tuple(self.literals))
+        return Frame(bytes(self.text + line), self.held.take())
 
 
 class ImapFramer:
-    """A `dialogue.Framer[Frame]`. Before `allow` only what a login needs is taken."""
+    """A `dialogue.Framer[Frame]`. Before `allow` only what a login needs is taken.
 
-    def __init__(self) -> None:
+    Literals are kept in `held`, by default in a budget of its own; it is released when their command is answered.
+    """
+
+    def __init__(self, held: HeldContent | None = None) -> None:
         self.consumed = 0
         """Octets handed out in frames, line ends and what was drained included."""
         self._max_text = MAX_TEXT_BEFORE_LOGIN
@@ -127,7 +137,8 @@ class ImapFramer:
         self._data = b""
         self._start = 0  # where in _data the next line begins
         self._before = 0  # octets that came before _data
-        self._command = Assembly()
+        self._held = held if held is not None else ContentBudget.unlimited().hold("")
+        self._command = Assembly(self._held)
 
     def allow(self, max_literal: int) -> None:
         """The client has logged in: long lines, and messages of so many octets."""
@@ -161,13 +172,18 @@ class ImapFramer:
         """Forget everything that was fed and not handed out; how many octets that was."""
         dropped = self._before + len(self._data) - self.consumed
         self._before, self._data, self._start = self.consumed, b"", 0
-        self._command, self._mode = Assembly(), Mode.COMMAND
+        self._held.release()
+        self._command, self._mode = Assembly(self._held), Mode.COMMAND
         return dropped
+
+    @property
+    def draining(self) -> bool:
+        """Whether what comes next is thrown away: the rest of a command that has a fault."""
+        return self._command.fault is not None
 
     def __len__(self) -> int:
         command = self._command
-        literals = sum(map(len, command.literals)) + command.literal.tell()
-        return len(self._data) - self._start + len(command.text) + len(command.line) + literals
+        return len(self._data) - self._start + len(command.text) + len(command.line) + len(self._held)
 
     def _take_literal(self) -> bool:
         """Take what has come of the literal at hand: whether that is all of it."""
@@ -218,7 +234,7 @@ class ImapFramer:
         command = self._command
         if not command.text and command.fault is None:
             return Frame(text)
-        self._command = Assembly()
+        self._command = Assembly(self._held)
         return command.frame(text)
 
     def _announce(self, text: bytes) -> Frame | Prompt | None:
@@ -249,5 +265,7 @@ class ImapFramer:
             most += self._max_message  # in all: a command is in memory as a whole
         if command.announced + size > most:
             command.fail(Fault.TOO_LARGE, text)
-        elif len(command.literals) >= MAX_LITERALS:
+        elif command.literals >= MAX_LITERALS:
             command.fail(Fault.TOO_MANY, text)
+        elif command.held.dropped:
+            command.fail(Fault.DROPPED, text)

@@ -106,7 +106,7 @@ class ImapEngine:
     """IMAP, put together for one connection: a `relate_wire.dialogue.Engine`."""
 
     def __init__(self, client: Client[Frame], context: Context) -> None:
-        framer = ImapFramer()
+        framer = ImapFramer(client.content)
         self._conversation = Conversation(client, context, client.peer)
         self.framer: Framer[Frame] = framer
         self.session: Session[Command] = ImapSession(self._conversation, partial(framer.allow, context.append_limit))

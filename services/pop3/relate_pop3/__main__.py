@@ -37,7 +37,16 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
         Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
     )
     telemetry = resources.telemetry.protocol("pop3")
-    return Service("pop3", listeners, telemetry, settings.limits(), settings.tls(), BUSY, settings.workers > 1)
+    return Service(
+        "pop3",
+        listeners,
+        telemetry,
+        settings.limits(),
+        settings.tls(),
+        BUSY,
+        settings.workers > 1,
+        content=resources.content,
+    )
 
 
 async def serve(_: int = 0) -> None:

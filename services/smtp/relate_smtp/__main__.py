@@ -8,7 +8,7 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, opened
 from relate_service.workers import run, stop_requested
-from relate_smtp.config import SmtpSettings
+from relate_smtp.config import REFUSALS, SmtpSettings
 from relate_smtp.context import Context, Role
 from relate_smtp.framing import Frame
 from relate_smtp.replies import BUSY
@@ -29,7 +29,17 @@ def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
         Listener(settings.host, settings.mx_port, _engine_factory(settings, resources, Role.MX)),
     )
     telemetry = resources.telemetry.protocol("smtp")
-    return Service("smtp", listeners, telemetry, settings.limits(), settings.tls(), BUSY, settings.workers > 1)
+    return Service(
+        "smtp",
+        listeners,
+        telemetry,
+        settings.limits(),
+        settings.tls(),
+        BUSY,
+        settings.workers > 1,
+        REFUSALS,
+        resources.content,
+    )
 
 
 def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) -> EngineFactory:
@@ -41,7 +51,7 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
         directory=resources.directory,
         routing=LocalOnly(resources.directory),
         server_name=settings.server_name,
-        max_content=settings.max_message_size_bytes,
+        max_content=min(settings.max_message_size_bytes, resources.content.largest),
         max_recipients=settings.max_recipients,
         require_authentication=settings.require_authentication,
         allows_plaintext=settings.allows_plaintext,

@@ -6,11 +6,22 @@ from pydantic import Field, field_validator
 
 from relate_smtp.paths import is_client_name
 from relate_wire.config import LineServiceSettings
+from relate_wire.refusals import RefusalLimits
 
 # What large providers take, base64 included. RFC 5321 §4.5.3.1.7 asks for 64 KiB at least.
 MAX_MESSAGE = 50 * 1024 * 1024
 # RFC 5321 §4.5.3.1.8 asks for 100 at least; mailing lists like more.
 MAX_RECIPIENTS = 1000
+# As Postfix's smtpd_soft_error_limit, smtpd_hard_error_limit, smtpd_error_sleep_time and smtpd_junk_command_limit: they
+# make it slow to find out which addresses there are (RFC 5321 §7.3).
+REFUSALS = RefusalLimits(
+    hard=20,
+    soft=10,
+    delay_seconds=1.0,
+    junk=100,
+    junk_verbs=frozenset({"NOOP", "RSET", "VRFY", "EXPN", "HELP"}),
+    reset_by_progress_only=True,
+)
 
 
 class SmtpSettings(LineServiceSettings):

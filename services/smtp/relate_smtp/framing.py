@@ -2,16 +2,17 @@
 
 All size limits are here but one: what the chunks of a message come to, the session adds up. BDAT lines are understood
 here, because the octets that one announces must go, whatever becomes of the command: a chunk is kept only when the
-session asks for it, and is otherwise thrown away as it comes.
+session asks for it, and is otherwise thrown away as it comes. Chunks are gathered here until the last one, so that a
+message is in memory once.
 """
 
 import re
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from io import BytesIO
 from typing import NamedTuple
 
-from relate_wire.dots import DotDecoder, find_fault
+from relate_wire.content import ContentBudget, HeldContent
+from relate_wire.dots import DotDecoder, LineEndScanner
 from relate_wire.lines import MAX_RESPONSE, Line, LineBuffer, LineFault
 
 # RFC 5321 §4.5.3.1.4 has 512 octets, and extensions add: AUTH 500, ENVID 107, SIZE 26, … or ORCPT 500 and NOTIFY 28.
@@ -34,24 +35,34 @@ class Mode(Enum):
 
 
 class Content(NamedTuple):
-    """Octets of a message. Too long (`LineFault.TOO_LONG`), it has lost them; a NUL is no fault of content."""
+    """A message; empty for a chunk that is not the last. Too long (`LineFault.TOO_LONG`), it has lost its octets. Bare
+    line ends are faults of a text; a NUL is no fault of content. `dropped` says that there was no memory to hold it.
+    """
 
     octets: bytes
     fault: LineFault | None = None
+    dropped: bool = False
 
+
+DROPPED = Content(b"", dropped=True)
 
 Frame = Line | Content
 
 
 class SmtpFramer(LineBuffer):
-    """A `dialogue.Framer[Frame]`; `max_content` is in octets of content, without the dots that were stuffed."""
+    """A `dialogue.Framer[Frame]`; `max_content` is in octets of content, without the dots that were stuffed.
 
-    def __init__(self, max_content: int) -> None:
+    Content is kept in `held`, by default in a budget of its own; it is released when the mail transaction is over.
+    """
+
+    def __init__(self, max_content: int, held: HeldContent | None = None) -> None:
         super().__init__(MAX_RESPONSE)
         self.max_content = max_content
-        self._decoder = DotDecoder(max_content)
-        self._chunk = BytesIO()
+        self._held = held if held is not None else ContentBudget.unlimited().hold("")
+        self._decoder = DotDecoder(max_content, self._held)
+        self._line_ends = LineEndScanner()  # of the message that comes in chunks
         self._announced = 0  # octets of the chunk at hand that have not come yet
+        self._is_last = False  # chunk
         self._read: Reader = SmtpFramer._next_command
 
     def expect(self, mode: Enum) -> None:
@@ -68,7 +79,8 @@ class SmtpFramer(LineBuffer):
     def clear(self) -> int:
         """Forget everything that was fed, announced and expected."""
         dropped = super().clear()
-        self._decoder, self._chunk, self._announced = DotDecoder(self.max_content), BytesIO(), 0
+        self._held.release()
+        self._decoder, self._announced = DotDecoder(self.max_content, self._held), 0
         self._read = SmtpFramer._next_command
         return dropped
 
@@ -84,7 +96,7 @@ class SmtpFramer(LineBuffer):
             return Line(b"", LineFault.TOO_LONG)
         announced = read_bdat(line)
         if announced is not None:
-            self._announced = announced[0]
+            self._announced, self._is_last = announced
         return line
 
     def _next_response(self) -> Line | None:
@@ -99,18 +111,27 @@ class SmtpFramer(LineBuffer):
         if not decoder.done:
             return None
         self.put_back(len(octets) - used)
-        self._decoder = DotDecoder(self.max_content)  # now: an idle connection must not hold on to a message
+        self._decoder = DotDecoder(self.max_content, self._held)
         if decoder.too_large:
             return Content(b"", LineFault.TOO_LONG)
-        content = decoder.content()
-        return Content(content, bare_line_end(content) if decoder.fault is LineFault.NUL else decoder.fault)
+        return self._take_content(decoder.fault)
 
     def _next_chunk(self) -> Content | None:
-        self._chunk.write(self._take_announced())
+        if len(self._held) == 0:
+            self._line_ends = LineEndScanner()
+        octets = self._take_announced()
+        self._line_ends.feed(octets)
+        self._held.write(octets)
         if self._announced:
             return None
-        chunk, self._chunk = self._chunk, BytesIO()
-        return Content(chunk.getvalue())
+        if self._is_last or self._held.dropped:
+            return self._take_content(self._line_ends.finish())
+        return Content(b"")
+
+    def _take_content(self, fault: LineFault | None) -> Content:
+        if self._held.dropped:
+            return DROPPED
+        return Content(self._held.take_one(), fault)
 
     def _take_announced(self) -> bytes:
         octets = self.take(self._announced)
@@ -132,9 +153,3 @@ def read_bdat(line: Line | Content) -> tuple[int, bool] | None:
     """The octets that a BDAT line announces, and whether they are the last; None for any other line (RFC 3030 §2)."""
     match = _BDAT.fullmatch(line.octets) if line.fault is None else None
     return None if match is None else (int(match["size"]), match["last"] is not None)
-
-
-def bare_line_end(content: bytes) -> LineFault | None:
-    """The first bare LF or bare CR of a message's content."""
-    # NUL would be found before them; another octet in its place neither makes a line end nor breaks one.
-    return find_fault(content.replace(b"\0", b" "))

@@ -37,7 +37,7 @@ OK = _reply("250 2.0.0 OK")
 HELP = _reply("214 2.0.0 EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT: see RFC 5321")
 CANNOT_VERIFY = _reply("252 2.1.5 Cannot VRFY, but will take mail and attempt delivery")
 READY_FOR_TLS = _reply("220 2.0.0 Ready to start TLS", then=Then.STARTTLS)
-AUTHENTICATED = _reply("235 2.7.0 Authentication successful")
+AUTHENTICATED = replace(_reply("235 2.7.0 Authentication successful"), progress=True)
 
 # --- not understood
 UNKNOWN_COMMAND = _refused("500 5.5.2 Command not recognized")
@@ -100,6 +100,9 @@ EXCEEDS_MAILBOX = _refused("552 5.2.2 Message exceeds the mailbox's quota")
 # --- content
 TOO_LARGE = _refused("552 5.3.4 Message too large")
 LOOP = _refused("554 5.4.6 Too many Received fields: a mail loop")
+# RFC 3463 §3.4: "mail system full". The client did nothing wrong: it tries again later.
+NO_MEMORY = replace(_refused("452 4.3.1 No memory for this message now, try again later"), excused=True)
+TOO_MANY_FIELDS = _refused("554 5.6.0 Too many header fields of one name")
 CONTENT_FAULTS = {
     LineFault.TOO_LONG: TOO_LARGE,
     LineFault.BARE_LF: _refused("550 5.6.0 Bare <LF> in the message: its lines end with <CR><LF>"),
@@ -156,4 +159,5 @@ def chunk_taken(octets: int) -> Reply:
 def accepted(receipt: Receipt, processing: float, linked: str | None = None) -> Reply:
     """The message is stored, durably; `processing` is in seconds, `linked` the traceparent that came with it."""
     head = f"250 2.6.0 Accepted as {receipt.message_id}\r\n".encode()
-    return Reply(head, code="250", facts=Facts(messages_received=1, processing=processing, linked=linked))
+    facts = Facts(messages_received=1, processing=processing, linked=linked)
+    return Reply(head, code="250", facts=facts, progress=True)

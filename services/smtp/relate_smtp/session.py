@@ -222,7 +222,7 @@ class SmtpEngine:
     """SMTP, put together for one connection: a `relate_wire.dialogue.Engine[Frame, Command]`."""
 
     def __init__(self, client: Client[Frame], context: Context) -> None:
-        self.framer: Framer[Frame] = SmtpFramer(context.max_content)
+        self.framer: Framer[Frame] = SmtpFramer(context.max_content, client.content)
         self.session: Session[Command] = SmtpSession(client, context)
 
     def parse(self, frame: Frame) -> Command:

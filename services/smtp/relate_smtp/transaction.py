@@ -7,18 +7,23 @@ from typing import NamedTuple
 
 from relate_accounts.types import Recipient, User
 from relate_mailstore.errors import OverQuota
-from relate_mailstore.types import AccountId, Delivery
+from relate_mailstore.types import AccountId
 from relate_smtp import replies
 from relate_smtp.commands import Bare, Bdat, Hello, Mail, Rcpt
 from relate_smtp.context import Context, Role
-from relate_smtp.delivery import Accepted, Envelope, find_traceparent, has_looped, prepare_delivery, without_bcc
-from relate_smtp.framing import Frame, Mode
+from relate_smtp.delivery import Accepted, Envelope, find_traceparent, has_looped, prepare_delivery
+from relate_smtp.framing import DROPPED, Frame, Mode
+from relate_smtp.header import Header, TooManyFields, blind_copies, forgeries, missing_fields
 from relate_smtp.paths import POSTMASTER
 from relate_smtp.routing import Unroutable
 from relate_smtp.states import State
-from relate_smtp.trace import how_it_came, protocol, received, return_path
+from relate_smtp.trace import date_time, how_it_came, protocol, received, return_path
 from relate_wire.dialogue import Client, Peer
+from relate_wire.lines import LineFault
 from relate_wire.reply import Reply
+
+# Faults of a text; BODY=BINARYMIME takes any octets (RFC 3030 §3).
+LINE_ENDS = (LineFault.BARE_LF, LineFault.BARE_CR)
 
 
 class Origin(NamedTuple):
@@ -62,20 +67,20 @@ class Transaction:
         """RFC 5321 §4.1.1.4"""
         if self._envelope.is_binary:
             return replies.BINARY_NEEDS_BDAT
-        content = await self._client.ask(replies.START_CONTENT, Mode.CONTENT)
-        return await self._receive(content)
+        # No variable here holds the content beside `_receive`: it may be 50 MB, and is copied there.
+        return await self._receive(await self._client.ask(replies.START_CONTENT, Mode.CONTENT))
 
     async def on_bdat(self, command: Bdat) -> Reply:
         """RFC 3030 §2. A chunk that is not asked for is thrown away by the framer."""
-        if self._envelope.size + command.size > self._context.max_content:
+        if self._envelope.octets + command.size > self._context.max_content:
             self.state = State.READY
             return replies.TOO_LARGE
         self.state = State.BDAT
-        # The chunk is not kept beside its copy in the envelope: it may be a whole message.
-        self._envelope.append((await self._client.ask(b"", Mode.CHUNK)).octets)
-        if not command.last:
-            return replies.chunk_taken(command.size)
-        return await self._receive(self._envelope.assemble())
+        self._envelope.octets += command.size
+        chunk = await self._client.ask(b"", Mode.CHUNK)
+        if command.last or chunk is DROPPED:
+            return await self._receive(chunk)
+        return replies.chunk_taken(command.size)
 
     def _address(self, command: Rcpt) -> str:
         """The address to look up: `<Postmaster>` is this server's (RFC 5321 §4.5.1)."""
@@ -93,26 +98,41 @@ class Transaction:
         """The content has come: refuse it, or make it durable."""
         began = self._context.clock()
         try:
-            if content.fault is not None:
+            if content is DROPPED:
+                return replies.NO_MEMORY
+            if content.fault is not None and not (self._envelope.is_binary and content.fault in LINE_ENDS):
                 return replies.CONTENT_FAULTS[content.fault]
-            if has_looped(content.octets):
+            header = Header(content.octets)
+            if has_looped(header):
                 return replies.LOOP
-            receipt = await self._context.store.deliver(self._delivery(content.octets))
+            linked = self._linked(header)
+            message = self._message(header, content.octets)
+            del content  # so that the store's copy is the only one
+            receipt = await self._context.store.deliver(prepare_delivery(self._envelope, message))
+        except TooManyFields:
+            return replies.TOO_MANY_FIELDS
         except OverQuota as error:
             # One reply is for all recipients. The sender of several tries again, and is then told at each RCPT.
             return replies.over_quota(temporary=error.temporary or self._envelope.has_several_accounts)
         finally:
             self.state = State.READY
-        return replies.accepted(receipt, self._context.clock() - began, self._linked(content.octets))
+        return replies.accepted(receipt, self._context.clock() - began, linked)
 
-    def _linked(self, content: bytes) -> str | None:
+    def _linked(self, header: Header) -> str | None:
         """Traces are for our users to join: what a stranger writes into a header is nobody's word."""
-        return None if self._origin.user is None else find_traceparent(content)
+        return None if self._origin.user is None else find_traceparent(header)
 
-    def _delivery(self, content: bytes) -> Delivery:
+    def _message(self, header: Header, content: bytes) -> bytes:
+        """The message as it is stored. Raises TooManyFields."""
+        removed = [*forgeries(header, self._context.server_name)]
+        added = b""
         if self._context.role is Role.SUBMISSION:
-            content = without_bcc(content)
-        return prepare_delivery(self._envelope, self._trace() + content)
+            removed += blind_copies(header)
+            name = f"{self._name}@{self._context.server_name}"
+            added = missing_fields(header, date_time(int(self._context.now())), name)
+        body = memoryview(content)[len(header.octets) :]
+        ends = self._envelope.is_binary or not content or content.endswith(b"\r\n")
+        return b"".join((self._trace(), added, header.without(removed), body, b"" if ends else b"\r\n"))
 
     def _trace(self) -> bytes:
         """What is put before the message (RFC 5321 §4.4)."""

@@ -23,7 +23,9 @@ from relate_mailstore.sql.migrate import migrate
 from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
+from relate_service.config import LimitsSettings
 from relate_service.housekeeping import kept_tidy
+from relate_service.memory import Trimmer
 from relate_service.private import restrict_data
 from relate_service.watchdog import DebugSettings, watched
 from relate_supervisor import Supervisor
@@ -31,6 +33,7 @@ from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
 from relate_telemetry.telemetry import Telemetry
+from relate_wire.content import ContentBudget
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +50,7 @@ class ResourceSettings:
     accounts: AccountsSettings = field(default_factory=lambda: load(AccountsSettings))
     telemetry: TelemetrySettings = field(default_factory=lambda: load(TelemetrySettings))
     debug: DebugSettings = field(default_factory=lambda: load(DebugSettings))
+    limits: LimitsSettings = field(default_factory=lambda: load(LimitsSettings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,7 @@ class Resources:
     authenticator: Authenticator
     directory: Directory
     supervisor: Supervisor = field(default_factory=Supervisor)
+    content: ContentBudget = field(default_factory=ContentBudget)
 
     def observed(self, source: SourceName) -> tuple[MailStore, Authenticator]:
         """The store and the authenticator, with a span of this source for each call; as they are where that is off."""
@@ -101,7 +106,9 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         revocations = RevocationWatcher(accounts, authenticator, supervisor)
         revocations.start()
         stack.push_async_callback(revocations.stop)
-        yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor)
+        content = ContentBudget(settings.limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
+        telemetry.observe_content(lambda: content.used, content.limit)
+        yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor, content)
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)

@@ -17,6 +17,7 @@ import structlog
 import uvloop
 
 from relate_config.private import UMASK
+from relate_service.memory import give_large_blocks_back
 from relate_service.signals import STOPS, hold_stops, release_stops
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
@@ -41,6 +42,7 @@ def run(main: Main, workers: int = 1) -> None:
     """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process. Returns when it was stopped."""
     hold_stops()
     os.umask(UMASK)
+    give_large_blocks_back()
     gc.freeze()  # what was imported stays
     gc.set_threshold(COLLECT_AFTER)
     number = os.environ.get(WORKER)

@@ -48,6 +48,9 @@ INSTRUMENTS: tuple[Instrument, ...] = (
 OWN_METER = "Relate.Telemetry"
 SPANS_DROPPED = "relate.telemetry.spans.dropped"
 BACKGROUND_FAILURES = "relate.background.failures"
+CONTENT_METER = "Relate.Wire"
+CONTENT_MEMORY = "relate.content.memory"
+CONTENT_LIMIT = "relate.content.limit"
 
 
 def _duration(protocol: ProtocolName, title: str) -> Instrument:
@@ -70,6 +73,8 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
     Instrument(SPANS_DROPPED, "counter", "spans", "Spans that were lost on the way out (tagged by reason)"),
     Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)"),
+    Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages that are being received"),
+    Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Memory that messages being received may take"),
 )
 
 # Histogram bounds by unit. Commands start at 100 µs: most of them are answered from memory.
@@ -85,7 +90,7 @@ REASON = "reason"
 TASK = "task"
 
 UNKNOWN_VERB = "UNKNOWN"
-ABANDONED = "abandoned"  # the outcome of a command whose client went away before its reply
+ABANDONED = "abandoned"  # the outcome of a command whose client went away, or was sent away, before its reply
 OUTCOMES = frozenset({"ok", "refused", "failed", ABANDONED})
 UNKNOWN_OUTCOME = "unknown"
 

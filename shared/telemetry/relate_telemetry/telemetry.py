@@ -3,12 +3,21 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from opentelemetry.metrics import MeterProvider, NoOpMeterProvider
+from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
 from relate_telemetry.auth import Authentication
 from relate_telemetry.instrument import instrument_app, instrument_engine
-from relate_telemetry.names import METERS, SOURCES, ProtocolName, SourceName
+from relate_telemetry.metrics import observable_up_down_counter
+from relate_telemetry.names import (
+    CONTENT_LIMIT,
+    CONTENT_MEMORY,
+    CONTENT_METER,
+    METERS,
+    SOURCES,
+    ProtocolName,
+    SourceName,
+)
 from relate_telemetry.operations import NoOperations, Operations
 from relate_telemetry.pipeline import Pipeline
 from relate_telemetry.redaction import UserNames, user_names
@@ -72,6 +81,12 @@ class Telemetry:
         """Trace a FastAPI application's requests, health probes left out. Harmless when repeated."""
         if self.is_enabled:
             instrument_app(app, self.tracer_provider, self.meter_provider)
+
+    def observe_content(self, used: Callable[[], int], limit: int) -> None:
+        """Report the memory of the messages that are being received, in octets, and its limit, at each export."""
+        meter = self.meter_provider.get_meter(CONTENT_METER)
+        observable_up_down_counter(meter, CONTENT_MEMORY, lambda _: [Observation(used())])
+        observable_up_down_counter(meter, CONTENT_LIMIT, lambda _: [Observation(limit)])
 
     def shutdown(self) -> None:
         """Send what waits and end, within 5 s whatever the collector does. Harmless when repeated."""

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     _Inflate = zlib._Decompress
     _Deflate = zlib._Compress
 
-# What may wait to be parsed before the transport is asked to pause: one full read of the loop.
-READ_HIGH = 256 * 1024
+# Octets of one read, and those that wait to be parsed when the transport is asked to pause. Hundreds of connections may
+# have as many at the same time, beside the content that is counted in the budget.
+READ_HIGH = 64 * 1024
 # Replies are gathered up to here, then written: about a socket buffer.
 WRITE_HIGH = 64 * 1024
 # A half-received command lives on only while it makes this much headway within a timeout (slow loris).
@@ -37,10 +38,15 @@ class Interrupted(Exception):
         self.reason = reason
 
 
-class Connection(asyncio.Protocol):
-    """A connection accepted; `timeout` is in seconds and holds for each wait."""
+class Connection(asyncio.BufferedProtocol):
+    """A connection accepted; `timeout` is in seconds and holds for each wait.
+
+    `buffer` is where the loop reads to, READ_HIGH octets; all connections of one loop may share it.
+    """
 
     __slots__ = (
+        "__weakref__",
+        "_buffer",
         "_deflate",
         "_drained",
         "_end_at",
@@ -59,11 +65,13 @@ class Connection(asyncio.Protocol):
         "_waiter",
         "deadline",
         "patient",
+        "received",
         "written",
     )
 
-    def __init__(self, timeout: float) -> None:
+    def __init__(self, timeout: float, buffer: memoryview) -> None:
         self._timeout = timeout
+        self._buffer = buffer
         self._transport: asyncio.Transport | None = None
         self._incoming: list[bytes] = []
         self._incoming_size = 0
@@ -81,7 +89,8 @@ class Connection(asyncio.Protocol):
         self._headway = 0
         self.deadline = NEVER
         self.patient = False  # while True, only silence interrupts a wait
-        self.written = 0  # octets, since the start
+        self.received = 0  # octets since the start, before they are inflated
+        self.written = 0  # octets since the start
 
     # --- called by the transport
 
@@ -90,10 +99,15 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
         self._transport.set_write_buffer_limits(high=WRITE_HIGH)
 
-    def data_received(self, data: bytes) -> None:
-        """Octets came in."""
-        self._incoming.append(data)
-        self._incoming_size += len(data)
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Where the next octets are to be put. They are copied from there before anything else is read."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """So many octets came in."""
+        self._incoming.append(bytes(self._buffer[:nbytes]))
+        self._incoming_size += nbytes
+        self.received += nbytes
         if self._incoming_size >= READ_HIGH and not self._paused_reading:
             self._paused_reading = True
             self._open().pause_reading()
@@ -108,6 +122,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """The connection is gone, whoever ended it."""
         self._lost = self._eof = True
+        self._transport = None
         self._wake()
         if self._drained is not None and not self._drained.done():
             self._drained.set_result(None)
@@ -163,9 +178,14 @@ class Connection(asyncio.Protocol):
         self.deadline = time.monotonic() + self._timeout
 
     async def read(self) -> bytes:
-        """Whatever came in, at least one octet. Raises ClientGone when no more will come, and Interrupted."""
+        """What came in. Raises ClientGone when no more will come, and Interrupted.
+
+        Where octets are inflated, at most READ_HIGH and perhaps none, and others get a turn between two reads.
+        """
         if not self._incoming:
             await self._wait()
+        elif self._inflate is not None:  # a thousand octets may hold a million
+            await asyncio.sleep(0)
         data = self._incoming[0] if len(self._incoming) == 1 else b"".join(self._incoming)
         self.forget_input()
         if self._inflate is not None:
@@ -229,7 +249,8 @@ class Connection(asyncio.Protocol):
                 self._open(), self, context, server_side=True, ssl_handshake_timeout=timeout
             )
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            raise ClientGone("TLS handshake failed") from error
+            error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
+            raise ClientGone("TLS handshake failed") from None
         if transport is None:
             raise ClientGone("lost in the TLS handshake")
         self._transport = transport
@@ -243,6 +264,7 @@ class Connection(asyncio.Protocol):
     def close(self) -> None:
         """Send what is queued, then close."""
         self.deadline = NEVER
+        self.forget_input()
         if self._transport is not None:
             self.send_queued()
             self._transport.close()
@@ -261,10 +283,7 @@ class Connection(asyncio.Protocol):
         return Peer(peer.address, peer.port, True, f"{tls.version()} {cipher[0] if cipher else ''}")
 
     def _expand(self, inflate: "_Inflate", data: bytes) -> bytes:
-        """Inflate, but no more than one full read at a time: a thousand octets may hold a million. Raises ClientGone.
-
-        May give nothing, where a block has only begun.
-        """
+        """Inflate, at most READ_HIGH octets: nothing where a block has only begun. Raises ClientGone."""
         try:
             octets = inflate.decompress(data, READ_HIGH)
         except zlib.error as error:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Generic, Protocol, TypeVar
 
+from relate_wire.content import HeldContent
 from relate_wire.reply import Reply
 
 
@@ -83,6 +84,10 @@ class Framer(Protocol[FrameT_co]):
     consumed: int
     """Octets handed out in frames since the start, line ends included."""
 
+    @property
+    def draining(self) -> bool:
+        """Whether what comes next is thrown away, because its command is refused already."""
+
     def feed(self, data: bytes) -> None:
         """Take octets as they came."""
 
@@ -102,6 +107,10 @@ class Client(Protocol[FrameT_co]):
     @property
     def peer(self) -> Peer:
         """Who is at the other end, and whether TLS is on."""
+
+    @property
+    def content(self) -> HeldContent:
+        """Where the framer keeps content. It is released after each command, but not within a mail transaction."""
 
     async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT_co:
         """Send `prompt`, then wait for one frame of that mode. Raises ClientGone.

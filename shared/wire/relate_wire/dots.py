@@ -5,32 +5,34 @@ made to see a second message inside the first (SMTP smuggling). They are kept as
 """
 
 import re
-from io import BytesIO, IncrementalNewlineDecoder
+from io import IncrementalNewlineDecoder
 
-from relate_wire.lines import NUL, LineFault
+from relate_wire.content import ContentBudget, HeldContent
+from relate_wire.lines import LineFault
 
 END = b"\r\n.\r\n"
 PARTIAL_ENDS = tuple(END[:length] for length in range(len(END) - 1, 0, -1))  # the longest first
 
 _DOT_LINE = re.compile(rb"\r\n\.")  # twice as fast as bytes.find, which has nothing to skip by in so short a string
-_FAULTS = re.compile(rb"(?<!\r)(?P<BARE_LF>\n)|(?P<BARE_CR>\r)(?!\n)|(?P<NUL>\0)")
+_FAULTS = re.compile(rb"(?<!\r)(?P<BARE_LF>\n)|(?P<BARE_CR>\r)(?!\n)")
 
 
 class DotDecoder:
     """Takes content off the wire, up to and including its final dot.
 
-    `limit` is in octets of content. Content that grows beyond it is counted to its end but not kept.
+    `limit` is in octets of content. Content that grows beyond it is counted to its end but not kept. `held` keeps the
+    rest, by default in a budget of its own.
     """
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, held: HeldContent | None = None) -> None:
         self.limit = limit
         self.size = 0
         """Octets of content so far, without the dots that were stuffed; it counts on beyond the limit."""
         self.done = False
         """The final dot has come."""
         self.fault: LineFault | None = None
-        """The first bare LF, bare CR or NUL of the content."""
-        self._content = BytesIO()
+        """The first bare LF or bare CR of the content."""
+        self._content = held if held is not None else ContentBudget.unlimited().hold("")
         # The content is decoded as if a CRLF came before it: then its first line begins as every other line does.
         self._held = b"\r\n"
         self._unsent = len(self._held)
@@ -66,14 +68,14 @@ class DotDecoder:
         block = block[self._unsent :]
         self._unsent = 0
         self.size += len(block)
-        if not self.too_large:
+        if self.too_large:
+            self._content.release()
+        else:
             self._content.write(block)
-        elif self._content.tell():
-            self._content = BytesIO()
 
     def content(self) -> bytes:
         """The content, its last CRLF included; empty when it was too large. To be called once, when done."""
-        return self._content.getvalue()
+        return self._content.take_one()
 
 
 def partial_end(block: bytes) -> bytes:
@@ -84,11 +86,31 @@ def partial_end(block: bytes) -> bytes:
     return b""
 
 
+class LineEndScanner:
+    """Looks for bare line ends in content that comes in blocks, which may be cut anywhere."""
+
+    def __init__(self) -> None:
+        self._fault: LineFault | None = None
+        self._cr = b""  # the last octet, where an LF may follow
+
+    def feed(self, block: bytes) -> None:
+        """Look at the next block."""
+        if self._fault is not None:
+            return
+        block = self._cr + block
+        self._cr = b"\r" if block.endswith(b"\r") else b""
+        self._fault = find_fault(block.removesuffix(b"\r"))
+
+    def finish(self) -> LineFault | None:
+        """The first bare LF or bare CR of all blocks."""
+        return self._fault or (LineFault.BARE_CR if self._cr else None)
+
+
 def find_fault(block: bytes) -> LineFault | None:
-    """The first bare LF, bare CR or NUL of a block that does not begin or end within a CRLF."""
+    """The first bare LF or bare CR of a block that does not begin or end within a CRLF."""
     newlines = IncrementalNewlineDecoder(None, translate=False)  # the one pass in C that tells CRLF from CR and LF
     newlines.decode(block.decode("latin-1"), final=True)
-    if newlines.newlines in (None, "\r\n") and NUL not in block:
+    if newlines.newlines in (None, "\r\n"):
         return None
     found = _FAULTS.search(block)
     return LineFault[found.lastgroup] if found and found.lastgroup else None

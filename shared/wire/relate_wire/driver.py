@@ -9,9 +9,10 @@ import asyncio
 import secrets
 import ssl
 import time
+import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
@@ -20,20 +21,31 @@ import structlog
 from relate_supervisor import Supervisor
 from relate_telemetry.seam import CommandTelemetry, Done, NoTelemetry, ProtocolTelemetry, Pushed
 from relate_wire.connection import NEVER, Connection, Interrupted
+from relate_wire.content import ContentBudget, HeldContent
 from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.limits import Limits
+from relate_wire.refusals import RefusalLimits, Refusals
 from relate_wire.reply import Outcome, Reply, Then
 
 log = structlog.get_logger(__name__)
 
-# After so many commands from one read the others get a turn: at 10 µs a command, about a millisecond.
-TURN = 100
+# Seconds that a connection may take without a wait, by many short commands or a long body from memory, before the
+# others get a turn.
+SLICE_SECONDS = 0.002
 
-# So many seconds may a body take that comes from memory, and waits for nothing, before the others get a turn.
-SLICE = 0.002
+# Octets that may be drained for each octet on the wire (RFC 4978), beyond the first MAX_FREE_DRAIN_OCTETS: text
+# deflates to a tenth, nothing but zeros to a thousandth.
+MAX_DRAIN_RATIO = 100
+MAX_FREE_DRAIN_OCTETS = 1024 * 1024
 
-# What telemetry is told of a command whose client left before the reply was out.
-GONE = Reply(b"", Outcome.REFUSED, "gone")
+# What telemetry is told of a command whose client left before the reply was out, and of one whose reply broke off.
+ABANDONED = Reply(b"", Outcome.ABANDONED)
+BROKEN_OFF = Reply(b"", Outcome.FAILED)
+
+
+class ReplyBrokenOff(ClientGone):
+    """Half of a reply is out, and the rest can't be made: only a closed connection says that it is not whole."""
+
 
 FrameT = TypeVar("FrameT")
 CommandT = TypeVar("CommandT", bound=CommandLike)
@@ -56,6 +68,7 @@ class Service:
     """One protocol on its ports.
 
     `busy` is what a client is told when there are too many; `shares_ports` lets worker processes listen side by side.
+    `content` is the memory for content, which all services of a process share.
     """
 
     name: str
@@ -65,29 +78,43 @@ class Service:
     tls: ssl.SSLContext | None = None
     busy: bytes = b""
     shares_ports: bool = False
+    refusals: RefusalLimits = field(default_factory=RefusalLimits)
+    content: ContentBudget = field(default_factory=ContentBudget)
 
 
 class Driver(Generic[FrameT, CommandT]):
-    """Runs one engine on one connection; to the engine's session it is the Client."""
+    """Runs one engine on one connection; to the engine's session it is the Client.
 
-    def __init__(self, service: Service, listener: Listener, peer: Peer, supervisor: Supervisor) -> None:
-        self.connection = Connection(service.limits.session_timeout)
+    The engine refers to its driver weakly: all that a connection holds is freed with its task, without the collector.
+    """
+
+    def __init__(
+        self, service: Service, listener: Listener, peer: Peer, buffer: memoryview, supervisor: Supervisor
+    ) -> None:
+        self.connection = Connection(service.limits.session_timeout, buffer)
         self._service = service
         self._supervisor = supervisor
         self._implicit_tls = listener.implicit_tls
         self._peer = peer
+        self._content = service.content.hold(peer.address)
         self._session_id = secrets.token_hex(8)
-        self._engine: Engine[FrameT, CommandT] = listener.engine(self)
+        self._engine: Engine[FrameT, CommandT] = listener.engine(weakref.proxy(self))
         self._telemetry = service.telemetry.session(self._session_id, peer.address, listener.port)
         self._seen: CommandTelemetry = NoTelemetry()  # the command at hand
         self._waited = 0.0  # for the client, within the command at hand
         self._consumed = 0  # octets, up to the command at hand
-        self._refusals = 0  # in a row
+        self._refusals = Refusals(service.refusals)
+        self._turn_ends = 0.0
 
     @property
     def peer(self) -> Peer:
         """Who is at the other end."""
         return self._peer
+
+    @property
+    def content(self) -> HeldContent:
+        """Where the framer keeps content."""
+        return self._content
 
     async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT:
         """Send a prompt in the middle of a command and wait for a frame of that mode. Raises ClientGone."""
@@ -123,68 +150,86 @@ class Driver(Generic[FrameT, CommandT]):
             reason = interrupted.reason.value
         finally:
             self.connection.close()
+            self._forget_input()
             self._telemetry.end(reason)
             await self._engine.session.close()
 
     def give_up(self, reason: str) -> None:
         """The session never began: the PROXY preamble or the TLS handshake failed."""
         self.connection.abort()
+        self._forget_input()
         self._telemetry.end(reason)
+
+    def _forget_input(self) -> None:
+        self._engine.framer.clear()
+        self._content.release()
 
     async def _converse(self) -> str:
         if self._implicit_tls:
             self._secured()
         greeting = await self._engine.session.greet()
         self.connection.write(greeting.head)
-        then, commands = greeting.then, 0
+        then = greeting.then
         while then is not Then.CLOSE:
             self.connection.refuse_if_revoked()
-            frame = await self._next_frame()
-            then = await self._perform(self._engine.parse(frame))
+            # No variable holds the frame or the command: while the client is idle, its last message would live on.
+            then = await self._perform(self._engine.parse(await self._next_frame()))
             if then is Then.STARTTLS:
                 await self._start_tls()
             elif then is Then.COMPRESS:
                 self._start_compression()
-            commands += 1
-            if commands % TURN == 0:
-                await asyncio.sleep(0)
         await self.connection.flush()
         return "closed"
+
+    async def _give_turn(self) -> None:
+        """Let others run, if this connection has run for long."""
+        if time.perf_counter() > self._turn_ends:
+            await asyncio.sleep(0)
+            self._turn_ends = time.perf_counter() + SLICE_SECONDS
 
     async def _next_frame(self) -> FrameT:
         """The next frame; what is queued is sent before waiting for the client."""
         framer, connection = self._engine.framer, self.connection
         frame = framer.next_frame()
         if frame is not None and not isinstance(frame, Prompt):
+            await self._give_turn()
             return frame
         await connection.flush()
         connection.begin_wait()
+        drained, received = 0, connection.received
         while frame is None or isinstance(frame, Prompt):
             if frame is None:
-                framer.feed(await connection.read())
+                octets = await connection.read()
+                drained += len(octets) if framer.draining else 0
+                if drained > MAX_FREE_DRAIN_OCTETS + MAX_DRAIN_RATIO * (connection.received - received):
+                    raise Interrupted(Farewell.TOO_MANY_ERRORS)
+                framer.feed(octets)
             else:
                 connection.write(frame.octets)
                 await connection.flush()
                 connection.begin_wait()
             frame = framer.next_frame()
         connection.deadline = NEVER
+        self._turn_ends = time.perf_counter() + SLICE_SECONDS
         return frame
 
     async def _perform(self, command: CommandT) -> Then:
         """One command, seen: from its last octet to its reply handed to the socket."""
         session, connection = self._engine.session, self.connection
-        self._waited, written, gone = 0.0, connection.written, None
+        self._waited, written = 0.0, connection.written
         with self._telemetry.command(command.verb, session.state) as seen:
             self._seen = seen
             try:
                 reply = await self._send(await self._answer(command, seen), seen)
             except ClientGone as error:
-                reply, gone = GONE, error
+                reply = BROKEN_OFF if isinstance(error, ReplyBrokenOff) else ABANDONED
+                seen.finish(self._done(reply, connection.written - written))
+                raise
             seen.finish(self._done(reply, connection.written - written))
         self._telemetry.settle(session.in_transaction)
-        if gone is not None:
-            raise gone
-        return self._mind_refusals(reply)
+        if not session.in_transaction:
+            self._content.release()
+        return await self._mind_refusals(command.verb, reply)
 
     async def _answer(self, command: CommandT, seen: CommandTelemetry) -> Reply:
         try:
@@ -203,7 +248,6 @@ class Driver(Generic[FrameT, CommandT]):
             await connection.flush()
         if reply.body is None:
             return reply
-        turn = time.perf_counter() + SLICE
         try:
             async for chunk in reply.body:
                 if isinstance(chunk, Reply):
@@ -211,15 +255,12 @@ class Driver(Generic[FrameT, CommandT]):
                 connection.write(chunk)
                 if connection.is_full:
                     await connection.flush()
-                if time.perf_counter() > turn:
-                    await asyncio.sleep(0)
-                    turn = time.perf_counter() + SLICE
+                await self._give_turn()
         except ClientGone:
             raise
         except Exception as error:
-            # Half an answer can't be taken back: only a closed connection says that it is not whole.
             self._report(reply.code, error, seen)
-            raise ClientGone("the reply failed half-way") from error
+            raise ReplyBrokenOff from error
         return reply
 
     def _conclude(self, reply: Reply, seen: CommandTelemetry) -> Reply:
@@ -268,15 +309,18 @@ class Driver(Generic[FrameT, CommandT]):
             facts.linked,
         )
 
-    def _mind_refusals(self, reply: Reply) -> Then:
-        if reply.outcome is not Outcome.REFUSED:
-            self._refusals = 0
+    async def _mind_refusals(self, verb: str, reply: Reply) -> Then:
+        """What follows a reply; after too many refusals a delay, or the end."""
+        refusals = self._refusals
+        if not refusals.count(verb, reply):
             return reply.then
-        self._refusals += not reply.excused
-        if self._refusals < self._service.limits.max_refusals:
-            return reply.then
-        self._take_leave(Farewell.TOO_MANY_ERRORS)
-        return Then.CLOSE
+        if refusals.too_many:
+            self._take_leave(Farewell.TOO_MANY_ERRORS)
+            return Then.CLOSE
+        if delay := refusals.delay_seconds:
+            await self.connection.flush()
+            await asyncio.sleep(delay)
+        return reply.then
 
     def _take_leave(self, reason: Farewell) -> None:
         self.connection.write(self._engine.session.farewell(reason))

@@ -1,4 +1,4 @@
-"""What a server grants: times, numbers of connections, mistakes. Each limit with its reason beside it."""
+"""What a server grants: times and numbers of connections. Each limit with its reason beside it."""
 
 import ipaddress
 import resource
@@ -28,8 +28,6 @@ class Limits:
     """For the PROXY preamble and for TLS: a client that takes longer is not there."""
     max_connections: int = MAX_CONNECTIONS
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
-    max_refusals: int = 50
-    """Refused commands in a row: a client that makes no sense is told so and let go (no more, or guessing pays)."""
     trusted_proxies: tuple[Network, ...] = ()
     """Who must send a PROXY v2 preamble, and is believed. Nobody else is asked for one."""
 

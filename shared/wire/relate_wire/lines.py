@@ -49,6 +49,11 @@ class LineBuffer:
     def __len__(self) -> int:
         return len(self._data) - self._start
 
+    @property
+    def draining(self) -> bool:
+        """Whether what comes next is thrown away: the rest of an over-long line."""
+        return self._overflowing
+
     def feed(self, data: bytes) -> None:
         """Take octets as they came."""
         self._data = self._data[self._start :] + data

@@ -15,6 +15,7 @@ class Outcome(Enum):
     OK = "ok"
     REFUSED = "refused"  # the client's mistake, or a rule it met: not an error of ours
     FAILED = "failed"  # our own trouble: the span's status is Error
+    ABANDONED = "abandoned"  # the client went away, or had to be sent away, before the reply was out
 
 
 class Then(Enum):
@@ -49,8 +50,9 @@ class Reply:
     The last thing that a body yields may be the Reply that says how it went: it stands in place of this one.
 
     `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table. `excused` is a
-    refusal that a client with good sense may earn any number of: the driver does not count it. `trouble` is what went
-    wrong in a body, where the session could still say so in a sentence.
+    refusal that a client with good sense may earn any number of: the driver does not count it. `progress` says that the
+    client has reached what it came for (a message was accepted, a login), so that its refusals are forgotten. `trouble`
+    is what went wrong in a body, where the session could still say so in a sentence.
     """
 
     head: bytes
@@ -60,4 +62,5 @@ class Reply:
     facts: Facts = NOTHING
     body: "AsyncIterator[bytes] | AsyncIterator[bytes | Reply] | None" = None
     excused: bool = False
+    progress: bool = False
     trouble: Exception | None = None

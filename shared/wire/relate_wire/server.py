@@ -18,6 +18,7 @@ import structlog
 from relate_supervisor import Supervisor
 from relate_wire import proxy
 from relate_wire.accepting import Acceptor, listen
+from relate_wire.connection import READ_HIGH
 from relate_wire.dialogue import Farewell, Peer
 from relate_wire.driver import Driver, Listener, Service
 from relate_wire.limits import Connections, is_in
@@ -41,6 +42,7 @@ class Server:
         self._supervisor = supervisor or Supervisor()
         self._connections = Connections(service.limits)
         self._acceptors: list[Acceptor] = []
+        self._read_buffer = memoryview(bytearray(READ_HIGH))
         self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
         self._sessions: dict[asyncio.Task[None], Driver[Any, Any]] = {}
         self._sweeper: asyncio.Task[None] | None = None
@@ -127,13 +129,17 @@ class Server:
                     self._turn_away(sock, listener)
 
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
-        driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._supervisor)
+        driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._read_buffer, self._supervisor)
         if await self._connect(driver, sock, listener):
-            task = asyncio.current_task()
-            if task is not None:
-                self._beginning.discard(task)
-                self._sessions[task] = driver
+            self._begin(driver)
             await driver.run()
+
+    def _begin(self, driver: Driver[Any, Any]) -> None:
+        # On its own, because a task that one of its own frames refers to lives on when it is cancelled.
+        task = asyncio.current_task()
+        if task is not None:
+            self._beginning.discard(task)
+            self._sessions[task] = driver
 
     async def _read_preamble(self, sock: socket.socket, peer: Peer) -> Peer | None:
         """Who a trusted proxy speaks for; None, and the socket closed, when it does not say."""
@@ -160,6 +166,7 @@ class Server:
         try:
             await loop.connect_accepted_socket(lambda: driver.connection, sock, **tls)
         except (OSError, ssl.SSLError, TimeoutError) as error:
+            error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
             sock.close()
             driver.give_up("TLS handshake failed" if tls else "lost")
             log.info("handshake failed", service=self._service.name, error=type(error).__name__)
@@ -174,12 +181,15 @@ class Server:
         pause = min(SWEEP, self._service.limits.session_timeout / 4)
         while True:
             await asyncio.sleep(pause)
-            now = time.monotonic()
-            for driver in list(self._sessions.values()):
-                try:
-                    driver.connection.expire(now)
-                except Exception as error:  # noqa: BLE001 - the deadlines of the others hold all the same
-                    self._supervisor.report("wire.deadlines", error, service=self._service.name)
+            self._expire_waits()
+
+    def _expire_waits(self) -> None:  # on its own, so that no variable holds a driver until the next sweep
+        now = time.monotonic()
+        for driver in list(self._sessions.values()):
+            try:
+                driver.connection.expire(now)
+            except Exception as error:  # noqa: BLE001 - the deadlines of the others hold all the same
+                self._supervisor.report("wire.deadlines", error, service=self._service.name)
 
 
 async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:

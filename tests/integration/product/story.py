@@ -18,6 +18,7 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 STRANGERS_TRACEPARENT = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"
 STRANGER = "stranger@example.org"
 
+PROMPT = 9  # refusals of an SMTP connection that are answered without a delay
 NONSENSE = [f"XQZ{number:03}" for number in range(100)]
 POLITE = 20  # nonsense between two sensible commands: fifty refusals in a row end a session
 OPEN = {"pop3.sessions.active": 2, "smtp.connections.active": 1}
@@ -107,10 +108,11 @@ def talk_smtp(story: Story, product: Product) -> None:
         assert client.rcpt(f"nobody.{story.bob.address}")[0] == 550
         assert client.docmd("DATA")[0] == 554
         client.rset()
-        for number, word in enumerate(NONSENSE):
-            assert client.docmd(word)[0] == 500
-            if number % POLITE == 0:
-                client.noop()
+    for start in range(0, len(NONSENSE), PROMPT):
+        with CountingSmtp(story.smtp, product, "Smtp__Port") as client:
+            client.ehlo()
+            for word in NONSENSE[start : start + PROMPT]:
+                assert client.docmd(word)[0] == 500
 
 
 def talk_pop3(story: Story, product: Product) -> None:

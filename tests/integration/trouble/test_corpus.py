@@ -1,4 +1,7 @@
-"""Whatever message comes in, the same octets come out, by POP3 and over the API, below the trace fields."""
+"""Whatever message comes in, the same octets come out below the trace fields, by POP3 and over the API.
+
+All but those of a Return-Path that it brings.
+"""
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -79,7 +82,18 @@ def differing(messages: Messages, stored: list[bytes]) -> list[str]:
 
 
 def is_kept(sent: bytes, raw: bytes) -> bool:
-    return raw.endswith(sent) and TRACE.fullmatch(raw, 0, len(raw) - len(sent)) is not None
+    expected = without_return_path(sent)
+    return raw.endswith(expected) and TRACE.fullmatch(raw, 0, len(raw) - len(expected)) is not None
+
+
+def without_return_path(message: bytes) -> bytes:
+    """Line by line (RFC 5321 §4.4: there is one, and it is ours)."""
+    kept, rest, dropping = b"", message, False
+    while rest and not rest.startswith((b"\r\n", b"\n")):
+        line, end, rest = rest.partition(b"\n")
+        dropping = line.lower().startswith(b"return-path") if line[:1] not in (b" ", b"\t") else dropping
+        kept += b"" if dropping else line + end
+    return kept + rest
 
 
 @pytest.mark.parametrize("messages", [library, corpus.odd, corpus.big])

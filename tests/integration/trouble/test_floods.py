@@ -28,11 +28,11 @@ OPEN_FILES = 2 * IDLERS + 200  # both ends of each are here
 
 
 async def test_a_flood_of_commands_starves_nobody(house: House) -> None:
-    flood, answer = 100_000, b"250 2.0.0 OK\r\n"
-    async with smtp(house.mx) as flooder, smtp(house.mx) as other:
+    flood, answer = 100_000, b"+OK Still here\r\n"
+    async with pop3(house.pop3, NEIGHBOUR, KEY) as flooder, smtp(house.mx) as other:
         flooding = asyncio.create_task(flooder.send(b"NOOP\r\n" * flood))
         answers = asyncio.create_task(flooder.octets(flood * len(answer)))
-        assert await other.ask_all(["NOOP"] * 10) == [answer.strip()] * 10
+        assert await other.ask_all(["NOOP"] * 10) == [b"250 2.0.0 OK"] * 10
         assert not answers.done(), "the flood came first"
         await flooding
         assert await answers == answer * flood
@@ -135,7 +135,8 @@ async def test_who_asks_again_and_again_and_does_not_read_costs_little(house: Ho
 
 # --- wrong logins
 
-WRONG, LIMITED, CLOSING, RIGHT = b"535 5.7.8", b"454 4.7.0", b"421 4.7.0", b"235 2.7.0"
+WRONG, LIMITED, RIGHT = b"535 5.7.8", b"454 4.7.0", b"235 2.7.0"
+PROMPT_REFUSALS = 9  # of a connection: what is refused after them is answered late
 VICTIM = "victim@example.test"
 SMALL_LIMIT = Limit(burst=20, seconds=6, delayed=0)  # beyond it nothing waits, so that thousands take no time
 
@@ -150,7 +151,7 @@ async def test_wrong_logins_by_the_thousand_lock_out_neither_their_victim_nor_th
     connect = partial(smtp, house.submission)
     with bounded(32 * MEGABYTE):
         answers = await guess(connect, [VICTIM] * 5_000)
-        assert answers.keys() == {WRONG, LIMITED, CLOSING}
+        assert answers.keys() == {WRONG, LIMITED}
         assert answers[WRONG] < 200
         assert await log_in(connect, VICTIM) == RIGHT
         assert await log_in(connect, NEIGHBOUR) == RIGHT
@@ -163,7 +164,7 @@ async def test_wrong_logins_from_elsewhere_lock_out_no_one(certificates: Path, m
         monkeypatch.setattr(house.authenticator._wrong_logins._clients, "limit", SMALL_LIMIT)
         guesser = partial(from_elsewhere, house.submission, "192.0.2.7")
         answers = await guess(guesser, [f"user{number}@example.test" for number in range(200)])
-        assert answers.keys() == {WRONG, LIMITED, CLOSING}
+        assert answers.keys() == {WRONG, LIMITED}
         assert answers[WRONG] < 40
         assert await log_in(guesser, NEIGHBOUR) == RIGHT
         assert await log_in(partial(from_elsewhere, house.submission, "198.51.100.1"), NEIGHBOUR) == RIGHT
@@ -188,7 +189,9 @@ async def guess(connect: Connect, names: list[str]) -> Counter[bytes]:
     while waiting:
         async with connect() as client:
             with contextlib.suppress(ConnectionError):
-                while waiting and (reply := await client.ask(auth(waiting[-1], "guessed"))):
+                for _ in range(PROMPT_REFUSALS):
+                    if not waiting or not (reply := await client.ask(auth(waiting[-1], "guessed"))):
+                        break
                     answers[reply[:9]] += 1
                     waiting.pop()
     return answers

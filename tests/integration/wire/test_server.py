@@ -20,8 +20,9 @@ from relate_wire import accepting, proxy
 from relate_wire import server as wire_server
 from relate_wire.accepting import listen
 from relate_wire.connection import Connection
-from relate_wire.driver import SLICE, Service
+from relate_wire.driver import SLICE_SECONDS, Service
 from relate_wire.limits import Limits
+from relate_wire.refusals import RefusalLimits
 from relate_wire.reply import Reply
 from relate_wire.server import Server
 from tests.support.toy import Toy, ToyCommand, ToySession, client_tls, server_tls
@@ -145,7 +146,7 @@ async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
         async def body() -> AsyncIterator[bytes]:
             nonlocal done
             for _ in range(1_000):
-                blocked = time.perf_counter() + SLICE / 2
+                blocked = time.perf_counter() + SLICE_SECONDS / 2
                 while time.perf_counter() < blocked:
                     pass
                 yield b"."
@@ -180,13 +181,22 @@ async def test_half_a_command_does_not_hold_the_connection() -> None:
 
 
 async def test_a_client_without_sense_is_let_go() -> None:
-    async with serving(Toy().service(Limits(max_refusals=3))) as port, connected(port) as client:
+    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say("A", "B", "C", "ECHO never")
         assert await client.reader.read() == b"what?\r\n" * 3 + b"leaving: too many errors\r\n"
 
 
+async def test_a_client_that_is_delayed_for_its_refusals_delays_nobody_else() -> None:
+    refusals = RefusalLimits(hard=5, soft=3, delay_seconds=0.05, reset_by_progress_only=True)
+    async with serving(Toy().service(refusals=refusals)) as port, connected(port) as client, connected(port) as other:
+        await client.say("A", "ECHO x", "B", "C", "D", "ECHO y", "E", "ECHO never")
+        assert await other.ask("ECHO not delayed") == "not delayed"
+        said = (await client.reader.read()).decode().split("\r\n")
+        assert said == ["what?", "x", "what?", "what?", "what?", "y", "what?", "leaving: too many errors", ""]
+
+
 async def test_an_excused_refusal_is_not_counted() -> None:
-    async with serving(Toy().service(Limits(max_refusals=3))) as port, connected(port) as client:
+    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say(*["LATER"] * 10, "QUIT")
         assert await client.reader.read() == b"later\r\n" * 10 + b"bye\r\n"
 

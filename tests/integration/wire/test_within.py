@@ -4,11 +4,11 @@ import asyncio
 import time
 import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
-
-import pytest
+from random import Random
 
 from relate_supervisor import Supervisor
-from relate_telemetry.testing import recording_telemetry
+from relate_telemetry.names import ABANDONED, OUTCOMES
+from relate_telemetry.testing import Recorder, recording_telemetry
 from relate_wire.dialogue import Push
 from relate_wire.limits import Limits
 from relate_wire.lines import LineMode
@@ -127,6 +127,37 @@ async def test_a_body_may_end_with_the_reply_that_says_how_it_went() -> None:
     assert recorder.span("imap.command.tell").attributes["imap.outcome"] == "failed"
 
 
+async def test_a_client_that_hangs_up_within_a_command_has_abandoned_it() -> None:
+    telemetry, recorder = recording_telemetry()
+    async with serving(Toy().service(telemetry=telemetry.protocol("smtp"))) as port:
+        async with connected(port) as client:
+            assert await client.ask("ASK") == "go on"
+        await finished(recorder, "smtp.session")
+    ask = recorder.span("smtp.command.ask")
+    assert (ask.attributes["smtp.outcome"], ask.attributes.get("smtp.reply.code")) == (ABANDONED, None)
+    assert [point.attributes["outcome"] for point in recorder.metric("smtp.command.duration")] == [ABANDONED]
+
+
+async def test_a_reply_that_breaks_off_has_failed() -> None:
+    telemetry, recorder = recording_telemetry()
+    async with serving(Toy().service(telemetry=telemetry.protocol("smtp"))) as port:
+        async with connected(port) as client:
+            await client.say("TEAR")
+            assert await client.reader.read() == b"here\r\nhalf of it\r\n"
+        await finished(recorder, "smtp.session")
+    assert recorder.span("smtp.command.tear").attributes["smtp.outcome"] == "failed"
+
+
+async def finished(recorder: Recorder, name: str) -> None:
+    async with asyncio.timeout(10):
+        while not recorder.spans(name):
+            await asyncio.sleep(0)
+
+
+def test_outcomes_have_one_name_each() -> None:
+    assert {outcome.value for outcome in Outcome} == OUTCOMES
+
+
 async def compress(_: ToySession, __: ToyCommand) -> Reply:
     return Reply(b"deflating\r\n", then=Then.COMPRESS)
 
@@ -153,14 +184,37 @@ async def test_what_is_not_deflated_ends_the_connection() -> None:
         assert await client.reader.read() == b""
 
 
-@pytest.mark.parametrize("size", [50_000_000])
-async def test_a_deflated_bomb_is_taken_apart_a_piece_at_a_time(size: int) -> None:
+async def deflate(client: Client, octets: bytes) -> bytes:
+    """Send octets, deflated; all that is said until the server closes, or has said `on`."""
+    outgoing, incoming = zlib.compressobj(9, wbits=-15), zlib.decompressobj(-15)
+    client.writer.write(outgoing.compress(octets) + outgoing.flush(zlib.Z_SYNC_FLUSH))
+    said = b""
+    while not said.endswith(b"on\r\n") and (more := await client.reader.read(4096)):
+        said += incoming.decompress(more)
+    return said
+
+
+async def test_a_drained_line_that_costs_little_to_send_ends_the_connection() -> None:
     async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
-        outgoing, incoming = zlib.compressobj(9, wbits=-15), zlib.decompressobj(-15)
-        bomb = outgoing.compress(b"x" * size + b"\r\nECHO on\r\n") + outgoing.flush(zlib.Z_SYNC_FLUSH)
-        client.writer.write(bomb)
-        said = b""
-        while b"on\r\n" not in said:
-            said += incoming.decompress(await client.reader.read(4096))
-    assert said.endswith(b"on\r\n")
+        said = await deflate(client, b"x" * 50_000_000 + b"\r\nECHO on\r\n")
+        assert said == b"leaving: too many errors\r\n"
+
+
+async def test_a_drained_line_that_costs_as_much_to_send_is_only_refused() -> None:
+    noise = Random(1).randbytes(5_000_000).replace(b"\n", b"")
+    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+        assert await client.ask("COMPRESS") == "deflating"
+        assert await deflate(client, noise + b"\r\nECHO on\r\n") == b"what?\r\non\r\n"
+
+
+async def test_inflated_input_gives_others_a_turn() -> None:
+    """Commands that deflate to a thousandth: they are answered, and others are answered meanwhile."""
+    commands = 200_000
+    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client, connected(port) as other:
+        assert await client.ask("COMPRESS") == "deflating"
+        inflating = asyncio.create_task(deflate(client, b"ECHO\r\n" * commands + b"ECHO on\r\n"))
+        for _ in range(10):
+            assert await other.ask("ECHO here") == "here"
+        assert not inflating.done()
+        assert len(await inflating) == 2 * commands + 4

@@ -80,7 +80,7 @@ def shown(instrument: Instrument) -> tuple[str, ...]:
     if instrument.kind == "counter":
         return (f"{name}_total",)
     if instrument.kind == "updowncounter":
-        return (name,)
+        return (name if instrument.unit in name else f"{name}_{instrument.unit}",)
     return tuple(f"{name}_{_UNITS[instrument.unit]}_{part}" for part in _HISTOGRAM)
 
 

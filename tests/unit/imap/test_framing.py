@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.framing import (
+    _TAKES_MESSAGES,
     HEAD,
     MAX_LITERALS,
     MAX_STRINGS,
@@ -20,6 +21,7 @@ from relate_imap.framing import (
     ImapFramer,
     Mode,
 )
+from relate_wire.content import ContentBudget
 from relate_wire.dialogue import Prompt
 from relate_wire.lines import MAX_RESPONSE
 from tests.support.feed import feed_every_way, frames
@@ -325,3 +327,54 @@ def test_anything_gives_the_same_frames_however_it_is_cut(data: bytes) -> None:
         if isinstance(frame, Frame) and frame.fault is None:
             assert frame.text.count(b"\r\n") == len(frame.literals)
             assert b"\0" not in frame.text
+
+
+@pytest.mark.parametrize(
+    ("data", "frames_heard"),
+    [
+        (b"a APPEND x {200+}\r\n" + b"x" * 200 + b"\r\n", [Frame(b"a APPEND x {200+}", (), Fault.DROPPED)]),
+        (
+            b"a APPEND x {50+}\r\n%b ~{100+}\r\n%b\r\n" % (b"x" * 50, b"x" * 100),
+            [Frame(b"a APPEND x {50+}\r\n ~{100+}", (), Fault.DROPPED)],
+        ),
+        (
+            b"a APPEND x {200+}\r\n%b {5}\r\n" % (b"x" * 200),
+            [Frame(b"a APPEND x {200+}", (), Fault.DROPPED)],
+        ),
+    ],
+)
+def test_literals_without_room_are_drained_and_said_to_be_dropped(data: bytes, frames_heard: Heard) -> None:
+    held = ContentBudget(limit=100).hold("")
+    framer = ImapFramer(held)
+    framer.allow(1_000)
+    heard = frames(framer, data + b"b NOOP\r\n")
+    assert [frame._replace(text=frame.text.rstrip(b"\r\n")) for frame in heard if isinstance(frame, Frame)] == [
+        *frames_heard,
+        Frame(b"b NOOP"),
+    ]
+    assert held.octets == 0
+
+
+def test_literals_that_are_dropped_between_two_lines_are_told() -> None:
+    held = ContentBudget.unlimited().hold("")
+    framer = ImapFramer(held)
+    framer.allow(1_000)
+    assert frames(framer, b"a APPEND x {3+}\r\nabc ") == []
+    held.drop()
+    (frame,) = frames(framer, b"\r\n")
+    assert isinstance(frame, Frame)
+    assert (frame.fault, frame.literals) == (Fault.DROPPED, ())
+
+
+def test_a_long_word_before_many_literals_is_looked_at_once() -> None:
+    """Each announcement asks whether the command takes messages: by its first octets alone."""
+    framer = ImapFramer()
+    framer.allow(1_000)
+    tag = b"x" * (MAX_TEXT - 10_000)
+    assert frames(framer, tag + b"{0+}\r\n" * MAX_LITERALS + b"\r\n")
+    assert _TAKES_MESSAGES.match(tag + b" APPEND ") is None
+
+
+def test_a_refused_command_leaves_no_empty_literals_to_the_next() -> None:
+    heard = frames(welcomed(), b"a X {0+}\r\n\0 {0+}\r\n\r\nb Y {1+}\r\nz\r\n")
+    assert heard == [Frame(b"a X {0+}\r\n\0 {0+}", (), Fault.NUL), Frame(b"b Y {1+}\r\n", (b"z",))]

@@ -4,7 +4,8 @@ from enum import Enum
 
 import pytest
 
-from relate_smtp.framing import MAX_COMMAND, Content, Frame, Mode, SmtpFramer, bare_line_end
+from relate_smtp.framing import DROPPED, MAX_COMMAND, Content, Frame, Mode, SmtpFramer
+from relate_wire.content import ContentBudget
 from relate_wire.lines import MAX_RESPONSE, Line, LineFault
 from tests.support.feed import feed_every_way
 
@@ -123,20 +124,72 @@ def test_one_message_leaves_nothing_to_the_next() -> None:
 
 CHUNKS: list[tuple[bytes, bytes]] = [
     (b"BDAT 0\r\n", b""),
-    (b"BDAT 5 LAST\r\n", b"QUIT\r"),
-    (b"bdat 7 last \r\n", b"a\r\n.\r\nb"),
+    (b"BDAT 5\r\n", b"QUIT\r"),
+    (b"bdat 7 \r\n", b"a\r\n.\r\nb"),
     (b"BDAT 12\r\n", b"BDAT 4\r\n\0\xff\r\n"),
     (b"BDAT 0000000000000003\r\n", b"abc"),
 ]
 
 
 @pytest.mark.parametrize(("line", "chunk"), CHUNKS)
-def test_a_chunk_is_taken_when_it_is_asked_for(line: bytes, chunk: bytes) -> None:
-    announcement = line[:-2]
+def test_the_last_chunk_brings_the_whole_message(line: bytes, chunk: bytes) -> None:
+    expects: dict[bytes, Enum] = {line[:-2]: Mode.CHUNK, b"BDAT 4 LAST": Mode.CHUNK}
 
-    heard = listen(line + chunk + b"RSET\r\n", {announcement: Mode.CHUNK})
+    heard = listen(line + chunk + b"BDAT 4 LAST\r\nend.RSET\r\n", expects)
 
-    assert heard == [Line(announcement), Content(chunk), Line(b"RSET")]
+    assert [*heard[:3], heard[4]] == [Line(line[:-2]), Content(b""), Line(b"BDAT 4 LAST"), Line(b"RSET")]
+    assert heard[3].octets == chunk + b"end."
+
+
+@pytest.mark.parametrize(
+    ("first", "last", "fault"),
+    [
+        (b"a\r\n", b"b\r\n", None),
+        (b"a\r", b"\nb\r\n", None),
+        (b"a\0\r", b"\n", None),
+        (b"a", b"\nb\r\n", LineFault.BARE_LF),
+        (b"a\r", b"b\n", LineFault.BARE_CR),
+        (b"a\r", b"\0\n", LineFault.BARE_CR),
+        (b"a\n", b"\r", LineFault.BARE_LF),
+        (b"a", b"b\r", LineFault.BARE_CR),
+        (b"", b"\n", LineFault.BARE_LF),
+    ],
+)
+def test_bare_line_ends_are_found_wherever_chunks_are_cut(first: bytes, last: bytes, fault: LineFault | None) -> None:
+    lines = b"BDAT %d" % len(first), b"BDAT %d LAST" % len(last)
+    data = lines[0] + b"\r\n" + first + lines[1] + b"\r\n" + last
+
+    heard = listen(data * 2, dict.fromkeys(lines, Mode.CHUNK))
+
+    assert heard == [Line(lines[0]), Content(b""), Line(lines[1]), Content(first + last, fault)] * 2
+
+
+def test_a_message_that_is_given_up_leaves_nothing_to_the_next() -> None:
+    held = ContentBudget().hold("")
+    framer = SmtpFramer(LIMIT, held)
+    for chunk in (b"a\n", b"b\r\n"):
+        framer.feed(b"BDAT 3 LAST\r\n" if chunk == b"b\r\n" else b"BDAT 2\r\n")
+        framer.next_frame()
+        framer.expect(Mode.CHUNK)
+        framer.feed(chunk)
+        content = framer.next_frame()
+        held.release()
+
+    assert content == Content(b"b\r\n")
+
+
+@pytest.mark.parametrize(("mode", "wire"), [(Mode.CONTENT, b"x" * 150 + b"\r\n.\r\n"), (Mode.CHUNK, b"x" * 150)])
+def test_content_without_room_is_drained_and_said_to_be_dropped(mode: Mode, wire: bytes) -> None:
+    held = ContentBudget(limit=100).hold("")
+    framer = SmtpFramer(LIMIT, held)
+    framer.feed(b"BDAT 150\r\n" if mode is Mode.CHUNK else b"DATA\r\n")
+    framer.next_frame()
+    framer.expect(mode)
+    framer.feed(wire + b"NOOP\r\n")
+
+    assert framer.next_frame() is DROPPED
+    assert framer.next_frame() == Line(b"NOOP")
+    assert held.octets == 0
 
 
 @pytest.mark.parametrize(("line", "chunk"), CHUNKS)
@@ -179,19 +232,3 @@ def test_every_octet_is_counted_once(expects: dict[bytes, Enum]) -> None:
     listener.hear(data + b"QU")
 
     assert listener.framer.consumed == len(data)
-
-
-@pytest.mark.parametrize(
-    ("content", "fault"),
-    [
-        (b"", None),
-        (b"a\r\n\0\r\n", None),
-        (b"\n", LineFault.BARE_LF),
-        (b"\r", LineFault.BARE_CR),
-        (b"\r\r\n", LineFault.BARE_CR),
-        (b"\0\n", LineFault.BARE_LF),
-        (b"\r\0\n", LineFault.BARE_CR),
-    ],
-)
-def test_a_nul_neither_makes_nor_breaks_a_line_end(content: bytes, fault: LineFault | None) -> None:
-    assert bare_line_end(content) is fault

@@ -1,5 +1,6 @@
 """The session beyond its transcripts: what reaches the store and when, failures, limits, secrets."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
@@ -16,6 +17,7 @@ from relate_mailstore.types import AccountId, Delivery, Receipt
 from relate_smtp.commands import VERBS, Auth, Bare, Hello, Mail
 from relate_smtp.context import Context, Role
 from relate_smtp.delivery import MAX_HOPS
+from relate_smtp.header import MAX_FIELDS
 from relate_smtp.routing import Unroutable
 from relate_smtp.session import SmtpSession
 from relate_smtp.states import STATES, TRANSACTION_VERBS, State
@@ -444,7 +446,8 @@ async def test_nothing_is_injected_into_the_header(context: Context, store: Brit
 
 
 async def test_bcc_of_a_submission_is_taken_out_and_nothing_else(office: PostOffice, store: BrittleStore) -> None:
-    content = b"From: ann@example.net\r\nbCC: carol@example.net,\r\n dave@example.org\r\nX: y\r\n\r\nBcc: text\r\n"
+    others = b"From: ann@example.net\r\nDate: today\r\nMessage-ID: <1@example.net>\r\n"
+    content = others + b"bCC: carol@example.net,\r\n dave@example.org\r\nX: y\r\n\r\nBcc: text\r\n"
     connection = await greeted(office.context(Role.SUBMISSION))
 
     await connection.say(
@@ -452,7 +455,63 @@ async def test_bcc_of_a_submission_is_taken_out_and_nothing_else(office: PostOff
     )
 
     assert [without_trace(raw) for raw in await office.received("carol@example.net")] == [
-        b"From: ann@example.net\r\nX: y\r\n\r\nBcc: text\r\n"
+        others + b"X: y\r\n\r\nBcc: text\r\n"
+    ]
+
+
+async def test_a_submission_gets_a_date_and_a_message_id_and_reception_adds_neither(office: PostOffice) -> None:
+    content = b"Subject: x\r\n\r\ntext\r\n"
+    for role, login in ((Role.SUBMISSION, PLAIN_ANN), (Role.MX, b"")):
+        connection = await greeted(office.context(role))
+        await connection.say(
+            login + b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n" + content + b".\r\n"
+        )
+
+    submitted, received = map(without_trace, await office.received("carol@example.net"))
+
+    assert re.fullmatch(
+        rb"Date: Tue, 14 Jul 2026 12:00:00 \+0000\r\nMessage-ID: <[0-9a-f]{16}\.1@mail\.example\.net>\r\n",
+        submitted[: -len(content)],
+    )
+    assert submitted.endswith(content)
+    assert received == content
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_what_only_this_server_may_add_is_taken_out(office: PostOffice, role: Role) -> None:
+    kept = b"Date: x\r\nMessage-ID: <1@b>\r\n"
+    content = kept + b"Authentication-Results: mail.EXAMPLE.net; dkim=pass\r\nReturn-Path: <a@b>\r\n\r\n"
+    connection = await greeted(office.context(role))
+    await connection.say(
+        (PLAIN_ANN if role is Role.SUBMISSION else b"")
+        + b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n"
+        + content
+        + b".\r\n"
+    )
+    (stored,) = await office.received("carol@example.net")
+    assert stored.count(b"Return-Path:") == 1
+    assert without_trace(stored) == kept + b"\r\n"
+
+
+async def test_a_message_with_too_many_fields_of_one_name_is_refused(context: Context) -> None:
+    connection = await greeted(context)
+    fields = b"Return-Path: <>\r\n" * (MAX_FIELDS + 1)
+    answer = await connection.say(ENVELOPE + b"DATA\r\n" + fields + b".\r\nNOOP\r\n")
+    assert answer.endswith(b"554 5.6.0 Too many header fields of one name\r\n250 2.0.0 OK\r\n")
+
+
+@pytest.mark.parametrize("by_chunks", [False, True])
+async def test_content_that_is_dropped_is_answered_temporarily_and_the_next_is_taken(
+    context: Context, by_chunks: bool
+) -> None:
+    connection = await greeted(context)
+    connection.content.write(b"x")
+    connection.content.drop()
+    content = b"BDAT 6 LAST\r\ntext\r\n" if by_chunks else b"DATA\r\ntext\r\n.\r\n"
+    answers = (await connection.say((ENVELOPE + content) * 2)).splitlines()
+    assert [answer[:9] for answer in answers if answer[:1] in b"45" or b"Accepted" in answer] == [
+        b"452 4.3.1",
+        b"250 2.6.0",
     ]
 
 

@@ -23,6 +23,7 @@ FAULTS: Mapping[Fault, tuple[str, str]] = {
     Fault.TOO_LONG: ("The command is too long", ""),
     Fault.TOO_LARGE: ("The literal is too large", "TOOBIG"),
     Fault.TOO_MANY: ("Too many literals", ""),
+    Fault.DROPPED: ("No memory to hold the literals now, try again later", "LIMIT"),
     Fault.BAD_LITERAL: ("Not a literal's size", ""),
     Fault.BARE_CR: ("A CR that ends no line", ""),
     Fault.NUL: ("A NUL is not allowed", ""),

@@ -20,8 +20,6 @@ from relate_wire.secret import Secret
 # A person mistypes once or twice; a program that guesses has to connect again, and is counted by its address.
 MAX_FAILED_LOGINS = 3
 
-PRIVACY_REQUIRED = Refused("Log in over TLS", "PRIVACYREQUIRED")
-
 
 async def on_starttls(conversation: Conversation, _: Bare) -> Answer:
     """RFC 9051 §6.2.1"""
@@ -47,7 +45,7 @@ async def on_authenticate(conversation: Conversation, command: Authenticate) -> 
     if command.mechanism not in MECHANISMS:
         return no("Unknown authentication mechanism", "CANNOT")
     if not conversation.context.mechanisms(conversation.peer):
-        raise PRIVACY_REQUIRED
+        raise _privacy_required()
     initial = command.initial.reveal() if command.initial else None
     credentials = await authenticate(command.mechanism, initial, ask)
     return await _log_in(conversation, credentials.login, credentials.secret, credentials.authorize_as)
@@ -73,7 +71,7 @@ async def on_logout(conversation: Conversation, _: Bare) -> Answer:
 async def _log_in(conversation: Conversation, login: str, secret: Secret[str], authorize_as: str = "") -> Answer:
     context, peer = conversation.context, conversation.peer
     if not context.mechanisms(peer):
-        raise PRIVACY_REQUIRED
+        raise _privacy_required()
     authenticator = context.authenticator
     verdict = await authenticator.validate(login, secret.reveal(), Scope.IMAP, peer.address, authorize_as)
     if not isinstance(verdict, Granted):
@@ -104,3 +102,8 @@ def _denied(conversation: Conversation, verdict: Denied) -> Answer:
     if verdict.rate_limited:
         return no("Too many failed logins, try again later", "UNAVAILABLE", then)
     return no("Login failed", "AUTHENTICATIONFAILED", then)
+
+
+def _privacy_required() -> Refused:
+    """RFC 5530 §3. A new error each time: one that is raised again keeps the frames of each time."""
+    return Refused("Log in over TLS", "PRIVACYREQUIRED")

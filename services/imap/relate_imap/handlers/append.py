@@ -4,7 +4,7 @@ from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Append, Appended, Replace
 from relate_imap.conversation import Conversation
 from relate_imap.flags import spelled
-from relate_imap.handlers.copying import TRY_CREATE, quota_of
+from relate_imap.handlers.copying import quota_of, try_create
 from relate_imap.sequences import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
@@ -17,7 +17,7 @@ async def on_append(conversation: Conversation, command: Append) -> Answer:
     try:
         appended = await _append(conversation, command.mailbox, messages)
     except MailboxNotFound:
-        raise TRY_CREATE from None
+        raise try_create() from None
     return ok("Appended", _append_uid(appended))
 
 
@@ -29,7 +29,7 @@ async def on_replace(conversation: Conversation, command: Replace) -> Answer:
     try:
         appended = await store.append(conversation.account, command.mailbox, [message], replaced, quota)
     except MailboxNotFound:
-        raise TRY_CREATE from None
+        raise try_create() from None
     return ok("Replaced", untagged=f"* OK [{_append_uid(appended)}] Replacement\r\n".encode())
 
 
@@ -60,7 +60,7 @@ async def _target(conversation: Conversation, mailbox: str) -> Snapshot:
     try:
         return await conversation.context.store.snapshot(conversation.account, mailbox)
     except MailboxNotFound:
-        raise TRY_CREATE from None
+        raise try_create() from None
 
 
 def _uid(conversation: Conversation, command: Replace) -> int:

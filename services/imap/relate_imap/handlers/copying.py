@@ -10,8 +10,6 @@ from relate_imap.sequences import encode_set
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import Copied
 
-TRY_CREATE = Refused("There is no such mailbox", "TRYCREATE")
-
 
 async def on_copy(conversation: Conversation, command: Copy) -> Answer:
     """The client's own copies: nothing changes here."""
@@ -23,7 +21,7 @@ async def on_copy(conversation: Conversation, command: Copy) -> Answer:
     try:
         copied = await store.copy(conversation.account, mailbox_id, _uids(picked), command.mailbox, quota)
     except MailboxNotFound:
-        raise TRY_CREATE from None
+        raise try_create() from None
     return ok("Copied", _copy_uid(copied)) if copied.uids else ok("Nothing of it was there any more")
 
 
@@ -36,7 +34,7 @@ async def on_move(conversation: Conversation, command: Copy) -> Answer:
     try:
         moved = await store.move(conversation.account, view.snapshot.mailbox.id, _uids(picked), command.mailbox)
     except MailboxNotFound:
-        raise TRY_CREATE from None
+        raise try_create() from None
     if not moved.uids:
         return ok("Nothing of it was there any more")
     return ok("Moved", untagged=f"* OK [{_copy_uid(moved)}] Moved UIDs\r\n".encode())
@@ -58,3 +56,8 @@ def _uids(picked: Sequence[Numbered]) -> list[int]:
 def _copy_uid(copied: Copied) -> str:
     sources, targets = zip(*copied.uids, strict=True)
     return f"COPYUID {copied.uid_validity} {encode_set(sources)} {encode_set(targets)}"
+
+
+def try_create() -> Refused:
+    """RFC 9051 §7.1. A new error each time: one that is raised again keeps the frames of each time."""
+    return Refused("There is no such mailbox", "TRYCREATE")

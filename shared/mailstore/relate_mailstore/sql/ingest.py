@@ -112,14 +112,17 @@ class GroupCommit(Generic[Item, Answer]):
 
     async def _write(self) -> None:
         while await self._something_waits():
-            batch = self._take_batch()
-            try:
-                if batch:
-                    await self._settle(batch)
-                    self._expected = len(batch)
-            except BaseException:  # a fault of the writer's own: the callers would wait in vain
-                _give_up(batch)
-                raise
+            await self._write_batch()
+
+    async def _write_batch(self) -> None:  # on its own: no variable holds the messages while nothing waits
+        batch = self._take_batch()
+        try:
+            if batch:
+                await self._settle(batch)
+                self._expected = len(batch)
+        except BaseException:  # a fault of the writer's own: the callers would wait in vain
+            _give_up(batch)
+            raise
 
     async def _something_waits(self) -> bool:
         await self._wait_for(1)

@@ -1,0 +1,17 @@
+"""The settings of a process as a whole: `Limits__…`."""
+
+from typing import ClassVar
+
+from pydantic import Field
+
+from relate_config import Section
+from relate_wire.content import CONTENT_OCTETS, MEBIBYTE
+
+
+class LimitsSettings(Section):
+    """What one process may use."""
+
+    prefix: ClassVar[str] = "Limits"
+
+    content_memory_bytes: int = Field(default=CONTENT_OCTETS, ge=MEBIBYTE)
+    """Octets of messages that are being received, in all connections together (`relate_wire.content`)."""

@@ -1,0 +1,61 @@
+"""What refused commands cost: as Postfix counts them for SMTP, in a row for the others."""
+
+import pytest
+
+from relate_smtp.config import REFUSALS
+from relate_wire.refusals import RefusalLimits, Refusals
+from relate_wire.reply import Outcome, Reply
+
+OK = Reply(b"", Outcome.OK)
+REFUSED = Reply(b"", Outcome.REFUSED)
+EXCUSED = Reply(b"", Outcome.REFUSED, excused=True)
+FAILED = Reply(b"", Outcome.FAILED)
+PROGRESS = Reply(b"", Outcome.OK, progress=True)
+
+
+def count(refusals: Refusals, *replies: tuple[str, Reply]) -> list[bool]:
+    return [refusals.count(verb, reply) for verb, reply in replies]
+
+
+def test_smtp_delays_from_the_tenth_refusal_and_ends_at_the_twentieth() -> None:
+    refusals = Refusals(REFUSALS)
+    seen = []
+    for _ in range(20):
+        assert refusals.count("RCPT", REFUSED)
+        seen.append((refusals.delay_seconds, refusals.too_many))
+    assert seen == [(0.0, False)] * 9 + [(1.0, False)] * 10 + [(1.0, True)]
+
+
+@pytest.mark.parametrize("verb", ["NOOP", "RSET", "VRFY", "EHLO", "MAIL", "RCPT"])
+def test_in_smtp_no_accepted_command_makes_refusals_forgotten(verb: str) -> None:
+    refusals = Refusals(REFUSALS)
+    for _ in range(20):
+        count(refusals, ("RCPT", REFUSED), (verb, OK))
+    assert refusals.too_many
+
+
+def test_in_smtp_progress_makes_them_forgotten() -> None:
+    refusals = Refusals(REFUSALS)
+    count(refusals, *[("RCPT", REFUSED)] * 19, ("DATA", PROGRESS), *[("RCPT", REFUSED)] * 9)
+    assert (refusals.delay_seconds, refusals.too_many) == (0.0, False)
+
+
+def test_in_smtp_a_hundred_junk_commands_are_free() -> None:
+    refusals = Refusals(REFUSALS)
+    assert count(refusals, *[("NOOP", OK)] * 50, *[("RSET", OK)] * 50) == [False] * 100
+    assert count(refusals, *[("NOOP", OK)] * 20) == [True] * 20
+    assert refusals.too_many
+
+
+def test_an_excused_refusal_and_a_failure_count_for_nothing() -> None:
+    refusals = Refusals(REFUSALS)
+    assert count(refusals, *[("RCPT", EXCUSED), ("DATA", FAILED)] * 50) == [False] * 100
+    assert not refusals.too_many
+
+
+def test_by_default_refusals_in_a_row_are_counted_and_none_is_delayed() -> None:
+    refusals = Refusals(RefusalLimits(hard=3))
+    count(refusals, ("X", REFUSED), ("X", REFUSED), ("NOOP", OK), ("X", REFUSED), ("X", REFUSED))
+    assert (refusals.delay_seconds, refusals.too_many) == (0.0, False)
+    assert refusals.count("X", REFUSED)
+    assert refusals.too_many
