@@ -119,7 +119,7 @@ def _in_pieces(make: Callable[[], Framer[Any]]) -> Callable[[bytes], Any]:
     """What is framed when seven octets come at a time."""
 
     def read(octets: bytes) -> list[Any]:
-        framer, frames = make(), []
+        framer, frames = make(), list[Any]()
         for start in range(0, len(octets), 7):
             framer.feed(octets[start : start + 7])
             frames += iter(framer.next_frame, None)
