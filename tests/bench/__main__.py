@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
-from tests.bench import floors, imap_idle, memory, servers, telemetry_cost
+from tests.bench import floors, hostile, imap_idle, memory, servers, telemetry_cost
 from tests.bench.imap import IMAP, fill_imap
 from tests.bench.load import Generator
 from tests.bench.scenarios import READING, WRITING, Measured, Scenario, fill
@@ -49,6 +49,7 @@ def main() -> None:
             return
         print_scenarios(measure_targets(options, directory, postgres))
         print_rows("Memory", memory.measure(directory))
+        print_rows("Hostile clients", hostile.measure(directory))
         print_rows("Idling over IMAP", imap_idle.measure(directory, postgres))
         print_rows("Telemetry", telemetry_cost.measure(directory))
 

@@ -1,10 +1,11 @@
 """What strangers and clients send to stop the others: how long another client's NOOP waits meanwhile.
 
-The services run in one process each, telemetry off. A client that has logged in says NOOP without a pause; the worst
-wait is what is printed, beside the worst of a quiet second before.
+The services run in one process each, telemetry off. A client that has logged in says NOOP without a pause. Printed are
+the worst wait, beside the worst of a quiet second before, and the longest callback of an event loop, in CPU time.
 """
 
 import imaplib
+import re
 import smtplib
 import threading
 import time
@@ -23,6 +24,8 @@ PART_OCTETS = 2 * 1024 * 1024
 PARTS = 24
 INFLATED_OCTETS = 31_000_000
 SENDERS = 5
+SLOW_MILLISECONDS = 10
+"""No callback should take longer. The watchdog samples each 5 ms."""
 NAME = "a" * 1_000
 SETTLE_SECONDS = 5.0
 """Texts to search are made some seconds after a delivery."""
@@ -31,15 +34,27 @@ SETTLE_SECONDS = 5.0
 def measure(directory: Path) -> dict[str, str]:
     """The worst NOOP during each attack, as a text with its unit."""
     rows = {}
-    with servers.ours("hostile", f"sqlite:///{directory}/hostile.db", None, 1, directory, reader_workers=1) as target:
+    database, log = f"sqlite:///{directory}/hostile.db", directory / "hostile.log"
+    watch = {"Debug__SlowCallbackMilliseconds": str(SLOW_MILLISECONDS)}
+    with servers.ours("hostile", database, None, 1, directory, reader_workers=1, **watch) as target:
         for name, attack in ATTACKS.items():
+            read = log.stat().st_size
             with noops(target.imap) as waits:
                 time.sleep(1.0)
                 quiet = max(waits)
                 waits.clear()
                 attack(target)
-            rows[f"worst NOOP beside {name}"] = f"{max(waits) * 1000:.0f} ms ({quiet * 1000:.0f} ms before)"
+            worst = f"{max(waits) * 1000:.0f} ms ({quiet * 1000:.0f} ms before)"
+            rows[f"worst NOOP beside {name}"] = f"{worst}; longest callback {_longest(log, read)}"
     return rows
+
+
+def _longest(log: Path, start: int) -> str:
+    """The longest callback of those in the log from an octet on."""
+    with log.open("rb") as lines:
+        lines.seek(start)
+        found = [int(slow) for slow in re.findall(rb'"milliseconds": ?(\d+)', lines.read())]
+    return f"{max(found)} ms of CPU" if found else f"under {SLOW_MILLISECONDS} ms of CPU"
 
 
 @contextmanager
