@@ -136,6 +136,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
     ),
     # SEARCH, SORT.
     Deviation("SEARCH (SENT|NOT SENT)", "SEARCH", "9051 §6.4.4", "a message without a date was sent on none"),
+    Deviation("SEARCH BODY holiday", "SEARCH", "9051 §6.4.4", "a message's body holds the headers of messages in it"),
     Deviation("CHARSET ISO-8859-1", "SEARCH|tagged", "9051 §6.4.4", "charsets are US-ASCII and UTF-8", refused),
     Deviation("grüsse", "SEARCH", "9051 §6.4.4", "without regard to case, ß is ss"),
     Deviation(

@@ -12,9 +12,9 @@ from tests.support.responsive import WATCHED
 
 pytestmark = pytest.mark.xdist_group("trouble-memory")
 
-REQUESTS = 1_500
-LONG = "x" * 58_000  # octets of a path: what fits into a request's head
-ROOM = 40 * MEGABYTE  # as paths they would be 87 MB
+REQUESTS = 6_000
+LONG = "x" * 15_000  # octets of a path: what fits into a request's head
+ROOM = 40 * MEGABYTE  # as paths they would be 90 MB
 
 
 def test_long_paths_of_strangers_take_bounded_memory(tmp_path: Path) -> None:
