@@ -11,6 +11,7 @@ import os
 import sys
 import time
 from concurrent.futures import ProcessPoolExecutor
+from math import ceil
 
 from tests.fuzz.soak import SEEDS, Failure, soak
 from tests.support.untrusted import UNTRUSTED
@@ -26,9 +27,10 @@ def main() -> int:
     parser.add_argument("--target", choices=list(UNTRUSTED), help="one function instead of all")
     options = parser.parse_args()
     targets = [options.target] if options.target else list(UNTRUSTED)
+    count = ceil(options.inputs / len(targets))
     tasks = [
-        (target, min(INPUTS_A_TASK, options.inputs // len(targets) + 1), options.seed + number)
-        for number in range(max(1, options.inputs // len(targets) // INPUTS_A_TASK))
+        (target, min(INPUTS_A_TASK, count - start), options.seed + start)
+        for start in range(0, count, INPUTS_A_TASK)
         for target in targets
     ]
     print(f"{sum(count for _, count, _ in tasks):,} inputs, seed {options.seed}", flush=True)
