@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.errors import MailboxNotFound, StoreError, StoreFull
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.mime import index_message
+from relate_mailstore.mime.cost import is_cheap_to_index
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.rules import find_name, message_ids, other_than_inbox
 from relate_mailstore.sql import changes, mailboxes, namespace, queries, tombstones, transfers
@@ -68,8 +69,6 @@ from relate_mailstore.types import (
     TextPart,
 )
 from relate_supervisor import Supervisor
-
-INLINE_INDEX_OCTETS = 8 * 1024  # indexed in the loop: some 10 ms for the worst header; more is done in a thread
 
 _PING = text("SELECT 1")
 
@@ -406,7 +405,7 @@ class SqlMailStore:
         return replace(to, mailbox=await self._meant(to.account_id, to.mailbox) or to.mailbox)
 
     async def _describe(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
-        if len(raw) <= INLINE_INDEX_OCTETS:
+        if is_cheap_to_index(raw):
             return index_row(self._index(raw), message_id)
         return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
 
