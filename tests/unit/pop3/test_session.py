@@ -18,6 +18,7 @@ from relate_pop3.transaction import Transaction
 from relate_wire.dialogue import Farewell
 from relate_wire.lines import Line
 from relate_wire.reply import Facts, Outcome, Then
+from tests.support.examples import examples
 from tests.support.scripted import SECURE, Connection
 from tests.support.world import World, message_of
 
@@ -381,7 +382,7 @@ rest = st.sampled_from([b"", b" 1", b" 2", b" 9", b" 1 1", b" x", b" -1", b" \xf
 noise = st.lists(st.builds(bytes.__add__, st.sampled_from(words), rest), max_size=20)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(before=noise, after=noise)
 async def test_every_line_gets_an_answer_and_none_an_exception(before: list[bytes], after: list[bytes]) -> None:
     world = World()
