@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.types import Denied, Granted, Scope, Verdict
-from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import INBOX, AccountId, Entry, Flag, MailboxId, MessageId, Snapshot
 from relate_pop3.commands import GRAMMAR, Command
@@ -288,12 +288,16 @@ async def test_the_lock_is_free_when_quit_is_answered(connect: Connect, world: W
         pass
 
 
-async def test_closing_twice_is_harmless(connect: Connect) -> None:
+async def test_closing_is_idempotent(connect: Connect, world: World) -> None:
     connection = connect()
     await connection.say(LOGIN)
     await connection.vanish()
 
-    await connection.engine.session.close()
+    async with world.store.lock_maildrop(world.account):
+        await connection.engine.session.close()
+        with pytest.raises(MaildropInUse):  # the second close did not release another session's lock
+            async with world.store.lock_maildrop(world.account):
+                pass
 
 
 # --- failures

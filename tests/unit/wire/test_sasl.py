@@ -297,6 +297,8 @@ async def test_any_message_gives_credentials_or_an_error(mechanism: str, message
 @given(mechanism=st.sampled_from([*MECHANISMS, "X"]), lines=st.lists(st.binary(max_size=20), min_size=3, max_size=3))
 async def test_any_line_gives_credentials_or_an_error(mechanism: str, lines: list[bytes]) -> None:
     try:
-        await authenticate(mechanism, lines[0], Client(*lines[1:]).ask)
+        credentials = await authenticate(mechanism, lines[0], Client(*lines[1:]).ask)
     except SaslError:
         return
+    assert credentials.mechanism == mechanism
+    assert credentials.secret.reveal()
