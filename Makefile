@@ -11,12 +11,14 @@ IMAGES  := relate smtp pop3 imap api
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 # What `make quick` runs, and what it says of the rest.
-SLOW_TESTS    := test_linear.py test_fuzz.py mailstore/mime/test_hostile.py mailstore/sql telemetry/test_outage.py
+SLOW_TESTS    := test_linear.py test_fuzz.py mailstore/mime/test_hostile.py mailstore/sql api/test_instrumented.py \
+	telemetry/test_bounds.py telemetry/test_outage.py telemetry/test_setup.py
 QUICK_TESTS   := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,$(SLOW_TESTS))
 COVERED_TESTS := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,test_linear.py test_fuzz.py)
 define QUICK_LEFT_OUT
-Left out (`make test` runs them): tests/contract, tests/integration, tests/containers; of tests/unit
-$(SLOW_TESTS); nine of ten examples of hypothesis.
+Left out, `make test` runs them: tests/contract, tests/integration, tests/containers; nine of ten examples of hypothesis;
+and of tests/unit what is on SQL, measures growth, or starts processes:
+$(SLOW_TESTS)
 endef
 export QUICK_LEFT_OUT
 
@@ -47,7 +49,8 @@ test: sync ## every test that can run here (container tests say why they skip)
 	$(BIN)/pytest
 
 quick: sync ## unit tests and transcripts on memory twins, few examples: about a minute
-	$(BIN)/pytest $(QUICK_TESTS) --quiet --hypothesis-profile quick; status=$$?; echo; echo "$$QUICK_LEFT_OUT"; exit $$status
+	$(BIN)/pytest $(QUICK_TESTS) --quiet --hypothesis-profile quick; status=$$?; \
+		printf '\n%s\n' "$$QUICK_LEFT_OUT"; exit $$status
 
 coverage: sync ## branch coverage of unit tests and transcripts, with a floor (SUMMARY= appends a table in Markdown)
 	mkdir -p .coverage

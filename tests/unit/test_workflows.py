@@ -1,4 +1,4 @@
-"""The workflows call verbs that the Makefile has, and run only actions that are pinned."""
+"""The workflows call verbs of the Makefile and run pinned actions; the Makefile names what exists."""
 
 import re
 import tomllib
@@ -57,3 +57,10 @@ def test_tests_run_on_each_python_that_the_packages_name() -> None:
 def test_the_makefile_declares_each_verb_phony() -> None:
     (phony,) = re.findall(r"^\.PHONY: ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert set(phony.replace("\\\n", " ").split()) == VERBS
+
+
+def test_what_quick_leaves_out_exists() -> None:
+    (names,) = re.findall(r"^SLOW_TESTS +:= ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    left_out = names.replace("\\\n", " ").split()
+    assert left_out
+    assert [name for name in left_out if not (ROOT / "tests" / "unit" / name).exists()] == []
