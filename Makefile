@@ -6,11 +6,28 @@ BIN    := $(VENV)/bin
 MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml)
 SYNCED := $(VENV)/.synced
 
+# The images, by their names in compose.yaml, and the version of all members.
+IMAGES  := relate smtp pop3 imap api
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+
+# What `make quick` runs, and what it says of the rest.
+SLOW_TESTS    := test_linear.py test_fuzz.py mailstore/mime/test_hostile.py mailstore/sql api/test_instrumented.py \
+	telemetry/test_bounds.py telemetry/test_outage.py telemetry/test_setup.py
+QUICK_TESTS   := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,$(SLOW_TESTS))
+COVERED_TESTS := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,test_linear.py test_fuzz.py)
+define QUICK_LEFT_OUT
+Left out, `make test` runs them: tests/contract, tests/integration, tests/containers; nine of ten examples of hypothesis;
+and of tests/unit what is on SQL, measures growth, or starts processes:
+$(SLOW_TESTS)
+endef
+export QUICK_LEFT_OUT
+
 .DEFAULT_GOAL := help
-.PHONY: help sync run test test-long fuzz check fmt bench up down logs demo migrate lock clean
+.PHONY: help sync run test quick coverage test-containers test-long fuzz check check-workflows check-tag fmt bench \
+	images up down logs demo migrate lock debian clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 sync: $(SYNCED) ## make .venv with every member and tool, exactly as pinned
 
@@ -31,6 +48,22 @@ run: sync ## the embedded edition: all four services in one process, SQLite, a d
 test: sync ## every test that can run here (container tests say why they skip)
 	$(BIN)/pytest
 
+quick: sync ## unit tests and transcripts on memory twins, few examples: about a minute
+	$(BIN)/pytest $(QUICK_TESTS) --quiet --hypothesis-profile quick; status=$$?; \
+		printf '\n%s\n' "$$QUICK_LEFT_OUT"; exit $$status
+
+coverage: sync ## branch coverage of unit tests and transcripts, with a floor (SUMMARY= appends a table in Markdown)
+	mkdir -p .coverage
+	$(BIN)/pytest $(COVERED_TESTS) --quiet --cov --cov-report= --cov-fail-under=0
+	$(if $(SUMMARY),$(BIN)/coverage report --fail-under=0 --format=markdown >>"$(SUMMARY)")
+	$(BIN)/coverage report
+
+test-containers: sync ## the tests of the container stack, with the images that it names: pulls them, skips nothing
+	docker compose --file compose.yaml --file deploy/compose.scale.yaml pull --quiet --ignore-buildable
+	sed -n 's/^FROM \([^ ]*:[^ ]*\).*/\1/p' deploy/Dockerfile | xargs -n 1 docker pull --quiet
+	docker compose --profile '*' build
+	RELATE_REQUIRE_CONTAINERS=1 $(BIN)/pytest tests/containers
+
 test-long: sync ## the tests that take minutes, which `make test` leaves out
 	$(BIN)/pytest -m long
 
@@ -42,6 +75,12 @@ check: sync ## format, lint, types, import contracts
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+check-workflows: ## lint .github/workflows with actionlint, which Go builds
+	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+check-tag: ## fail unless TAG= is the tag of this version
+	@[ "$(TAG)" = "v$(VERSION)" ] || { echo "the tag is $(TAG), the version $(VERSION)" >&2; exit 1; }
 
 fmt: sync ## format and sort imports
 	$(BIN)/ruff check --fix --quiet .
@@ -58,6 +97,10 @@ lock: sync ## resolve the newest versions that fit, and pin them with the hashes
 	$(BIN)/uv lock --quiet --upgrade
 	$(BIN)/uv export --quiet --no-emit-workspace --no-annotate --no-header --all-groups --output-file requirements.lock
 
+images: ## build the images (PLATFORMS=linux/amd64,linux/arm64); with REGISTRY= push them there
+	docker buildx bake --file compose.yaml $(IMAGES) $(if $(PLATFORMS),--set '*.platform=$(PLATFORMS)') \
+		$(if $(REGISTRY),--push $(foreach image,$(IMAGES),--set $(image).tags=$(REGISTRY)/$(image):$(VERSION)))
+
 up: ## the container stack, healthy before it returns
 	docker compose up --detach --build --wait
 
@@ -70,5 +113,10 @@ logs: ## follow the stack's logs
 demo: ## keep the stack busy with demo traffic until `docker compose stop demo`
 	docker compose --profile demo up --detach --build --wait demo
 
+debian: ## install the servers and mail clients that tests use, on Debian or Ubuntu (as root)
+	apt-get update --quiet --quiet
+	DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet \
+		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd
+
 clean: ## remove what the other verbs made
-	rm -rf $(VENV) var uv.lock
+	rm -rf $(VENV) .coverage var uv.lock

@@ -9,6 +9,7 @@ from hypothesis import settings
 
 # A deadline for each example would fail tests on a busy machine. Speed is measured by benchmarks.
 settings.register_profile("relate", deadline=None)
+settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("relate")
 
 LoopFactory = Callable[[], asyncio.AbstractEventLoop]

@@ -4,8 +4,9 @@ from hypothesis import strategies as st
 
 from relate_accounts.addresses import canonical_address, canonical_domain, without_detail
 from relate_accounts.errors import InvalidAddress
+from tests.support.examples import examples
 
-bounded = settings(max_examples=100)
+bounded = settings(max_examples=examples(100))
 local_parts = st.from_regex(r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]{1,20}(\.[A-Za-z0-9]{1,20})?", fullmatch=True)
 domains = st.from_regex(r"[A-Za-z0-9]{1,12}(\.[A-Za-z0-9]{1,12}){0,3}", fullmatch=True)
 addresses = st.builds("{}@{}".format, local_parts, domains)

@@ -5,9 +5,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_accounts.keys import LEAD, PREFIX_LENGTH, generate_key, identify, same_hash
+from tests.support.examples import examples
 
 HASH_SECRET = b"s" * 32
-bounded = settings(max_examples=100)
+bounded = settings(max_examples=examples(100))
 
 
 def test_a_key_is_recognisable_and_fits_into_a_url() -> None:

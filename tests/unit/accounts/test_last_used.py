@@ -59,9 +59,12 @@ async def test_stop_writes_what_is_pending_without_waiting(store: WatchedStore, 
     assert (await read_again(store, key)).last_used is not None
 
 
-async def test_stop_without_start_is_harmless(last_used: LastUsedWriter) -> None:
+async def test_stop_without_start_writes_nothing(store: WatchedStore, last_used: LastUsedWriter) -> None:
+    key = await one_key(store)
+    last_used.note(key.id)
     await last_used.stop()
     await last_used.stop()
+    assert (await read_again(store, key)).last_used is None
 
 
 async def test_a_failed_write_is_logged_and_tried_again_with_the_newest_time(

@@ -8,6 +8,7 @@ from relate_api.emails.bodies import MAX_BODY, read_bodies
 from relate_mailstore.memory import MemoryRawMessage
 from relate_mailstore.mime import index_message
 from relate_mailstore.types import AccountId
+from tests.support.examples import examples
 from tests.support.factories import CRLF, delivery, multipart, simple
 from tests.support.world import World
 from tests.unit.api.clients import EMAILS
@@ -64,7 +65,7 @@ async def test_a_text_is_cut_at_the_limit_and_says_so() -> None:
 @given(
     octets=st.binary(max_size=400) | st.builds(bytes.replace, st.just(multipart()), st.binary(max_size=3), st.binary())
 )
-@settings(max_examples=100, derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_was_delivered_can_be_listed_and_read(
     world: World, alice: AccountId, client: httpx.AsyncClient, octets: bytes
 ) -> None:

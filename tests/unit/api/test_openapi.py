@@ -15,6 +15,7 @@ from starlette.types import Receive, Scope, Send
 from relate_accounts.types import Scope as KeyScope
 from relate_accounts.types import UserId
 from relate_mailstore.types import AccountId, MessageId
+from tests.support.examples import examples
 from tests.support.factories import delivery, eight_bit, multipart, simple
 from tests.support.world import World
 from tests.unit.api.clients import api_over
@@ -60,7 +61,7 @@ def is_valid(case: Case, location: ParameterLocation) -> bool:
 # takes them for one test.
 @pytest.mark.parametrize("key", ["alice", "reader"])
 @schema.parametrize()
-@settings(max_examples=EXAMPLES, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=examples(EXAMPLES), derandomize=True, database=None, suppress_health_check=list(HealthCheck))
 def test_the_api_is_as_documented(case: Case, key: str) -> None:
     if is_valid(case, ParameterLocation.PATH) and "email_id" in case.path_parameters:
         case.path_parameters["email_id"] = str(next(current.emails))

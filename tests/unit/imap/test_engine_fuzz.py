@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tests.integration.imap.corpus import MESSAGES
 from tests.integration.imap.exchange import read_exchanges
+from tests.support.examples import examples
 from tests.support.imap.answers import Reader
 from tests.support.imap.engine import KEY, Talk, context_of
 from tests.support.world import World
@@ -86,7 +87,7 @@ def runner() -> Iterator[asyncio.Runner]:
 
 
 @pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
 @given(said=inputs)
 def test_anything_is_answered_or_refused(runner: asyncio.Runner, beginning: list[str], said: list[bytes]) -> None:
     runner.run(say(beginning, said))

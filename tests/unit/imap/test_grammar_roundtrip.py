@@ -9,11 +9,12 @@ from relate_imap.commands import (
 )
 from relate_imap.framing import Fault, Frame, ImapFramer
 from relate_imap.grammar import GRAMMAR, parse
+from tests.support.examples import examples
 from tests.unit.imap.drawn import commands
 from tests.unit.imap.said import understood
 
 
-@settings(max_examples=600)
+@settings(max_examples=examples(600))
 @given(commands())
 def test_a_command_is_read_as_it_was_meant(written: tuple[bytes, Command, bool]) -> None:
     octets, command, utf8 = written
@@ -33,7 +34,7 @@ PIECES = [
 pieces = st.lists(st.sampled_from(PIECES) | st.binary(max_size=3), max_size=12).map(b"".join)
 
 
-@settings(max_examples=400)
+@settings(max_examples=examples(400))
 @given(pieces | commands().map(lambda written: written[0]), pieces, st.integers(0, 200), st.booleans())
 def test_anything_is_read_as_something(octets: bytes, more: bytes, at: int, utf8: bool) -> None:
     framer = ImapFramer()
@@ -45,7 +46,7 @@ def test_anything_is_read_as_something(octets: bytes, more: bytes, at: int, utf8
             assert_read(parse(frame, utf8))
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(
     pieces.map(b"a ".__add__),
     st.lists(st.binary(max_size=5), max_size=3).map(tuple),

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from relate_imap.hierarchy import Tree, matching
 from relate_mailstore.types import AccountId, Mailbox, MailboxId
+from tests.support.examples import examples
 
 SPECIAL = {"Sent": "\\Sent", "Work/Drafts": "\\Drafts"}
 
@@ -75,7 +76,7 @@ short = st.text(st.sampled_from("ab/"), max_size=8)
 wild = st.text(st.sampled_from("ab/*%"), max_size=8)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 @given(st.lists(short, max_size=5, unique=True), st.lists(wild, max_size=3))
 def test_names_match_as_the_rfc_says(names: list[str], patterns: list[str]) -> None:
     expected = [name for name in names if any(reference(pattern, name) for pattern in patterns)]

@@ -13,6 +13,7 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import AccountId, Flag, FlagChange
+from tests.support.examples import examples
 from tests.support.imap.answers import Response
 from tests.support.imap.client import Answer
 from tests.support.imap.engine import KEY, Talk, context_of
@@ -291,7 +292,9 @@ def _names(response: Response) -> tuple[Any, ...]:
 
 
 def _settings(max_examples: int) -> settings:
-    return settings(max_examples=max_examples, stateful_step_count=40, suppress_health_check=list(HealthCheck))
+    return settings(
+        max_examples=examples(max_examples), stateful_step_count=40, suppress_health_check=list(HealthCheck)
+    )
 
 
 class ClientsAtLength(Clients):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from relate_mailstore import entries as module
 from relate_mailstore.entries import Entries, Turn
 from relate_mailstore.types import Entry, MessageId
+from tests.support.examples import examples
 
 
 def entry(uid: int, modseq: int = 1) -> Entry:
@@ -41,7 +42,7 @@ def history(known: set[int], turns: list[tuple[set[int], set[int]]]) -> list[tup
     return states
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(known=uid_sets, turns=steps)
 def test_every_state_is_what_a_dictionary_would_be(known: set[int], turns: list[tuple[set[int], set[int]]]) -> None:
     for state, model in history(known, turns):
@@ -52,14 +53,13 @@ def test_every_state_is_what_a_dictionary_would_be(known: set[int], turns: list[
         assert [state.find(uid) for uid in range(26)] == [model.get(uid) for uid in range(26)]
 
 
-@settings(max_examples=100)
 @given(known=uid_sets, start=st.integers(-26, 26), stop=st.integers(-26, 26), step=st.sampled_from([None, 1, 2, -1]))
 def test_a_part_is_a_part_of_the_whole(known: set[int], start: int, stop: int, step: int | None) -> None:
     whole = some(known)
     assert tuple(Entries(whole)[start:stop:step]) == whole[start:stop:step]
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(known=uid_sets, turns=steps)
 def test_what_happened_since_leads_from_one_state_to_the_other(
     known: set[int], turns: list[tuple[set[int], set[int]]]

@@ -1,7 +1,7 @@
 """Lines and what they ask for. Pure: no session, no loop."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_pop3.commands import (
@@ -122,7 +122,6 @@ words = st.sampled_from([verb.encode() for verb in GRAMMAR] + [b"APOP", b"", b"\
 arguments = st.one_of(st.binary(max_size=40), st.from_regex(rb"[0-9 ]{0,30}", fullmatch=True))
 
 
-@settings(max_examples=100)
 @given(word=words, rest=arguments, fault=st.sampled_from([None, *LineFault]))
 def test_parse_never_raises_and_verbs_are_few(word: bytes, rest: bytes, fault: LineFault | None) -> None:
     command = parse(Line(word + b" " + rest, fault))
@@ -130,7 +129,6 @@ def test_parse_never_raises_and_verbs_are_few(word: bytes, rest: bytes, fault: L
     assert command.verb in GRAMMAR or command.verb == UNKNOWN
 
 
-@settings(max_examples=100)
 @given(st.binary(max_size=300))
 def test_parse_takes_any_octets(octets: bytes) -> None:
     assert parse(Line(octets)).verb.isascii()

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_mailstore.memory import MemoryRawMessage
@@ -81,7 +81,6 @@ bodies = st.lists(st.sampled_from([b".", b"..", b"", b"x", b".x", b"x.", b"\xc3\
 )
 
 
-@settings(max_examples=100)
 @given(body=bodies, piece=st.integers(1, 9))
 async def test_content_does_not_depend_on_how_it_is_cut(body: bytes, piece: int) -> None:
     raw = Pieces(HEADER + body, None)
@@ -92,7 +91,6 @@ async def test_content_does_not_depend_on_how_it_is_cut(body: bytes, piece: int)
     assert received(await joined(chunks)) == raw.raw
 
 
-@settings(max_examples=100)
 @given(body=bodies, lines=st.integers(0, 14), block=st.integers(1, 9))
 async def test_top_is_the_header_and_so_many_lines(body: bytes, lines: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.types import Denied, Granted, Scope, Verdict
-from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import INBOX, AccountId, Entry, Flag, MailboxId, MessageId, Snapshot
 from relate_pop3.commands import GRAMMAR, Command
@@ -18,6 +18,7 @@ from relate_pop3.transaction import Transaction
 from relate_wire.dialogue import Farewell
 from relate_wire.lines import Line
 from relate_wire.reply import Facts, Outcome, Then
+from tests.support.examples import examples
 from tests.support.scripted import SECURE, Connection
 from tests.support.world import World, message_of
 
@@ -287,12 +288,16 @@ async def test_the_lock_is_free_when_quit_is_answered(connect: Connect, world: W
         pass
 
 
-async def test_closing_twice_is_harmless(connect: Connect) -> None:
+async def test_closing_is_idempotent(connect: Connect, world: World) -> None:
     connection = connect()
     await connection.say(LOGIN)
     await connection.vanish()
 
-    await connection.engine.session.close()
+    async with world.store.lock_maildrop(world.account):
+        await connection.engine.session.close()
+        with pytest.raises(MaildropInUse):  # the second close did not release another session's lock
+            async with world.store.lock_maildrop(world.account):
+                pass
 
 
 # --- failures
@@ -381,7 +386,7 @@ rest = st.sampled_from([b"", b" 1", b" 2", b" 9", b" 1 1", b" x", b" -1", b" \xf
 noise = st.lists(st.builds(bytes.__add__, st.sampled_from(words), rest), max_size=20)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(before=noise, after=noise)
 async def test_every_line_gets_an_answer_and_none_an_exception(before: list[bytes], after: list[bytes]) -> None:
     world = World()

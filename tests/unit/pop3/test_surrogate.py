@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from relate_mailstore.mime import index_message
 from relate_pop3.surrogate import encode_header
 from relate_pop3.surrogate.header import ENCODED_LIMIT_OCTETS
+from tests.support.examples import examples
 
 LONG = "日本語の件名はとても長いことがあります" * 3
 
@@ -233,7 +234,7 @@ def test_in_a_huge_header_the_rest_is_question_marks() -> None:
     assert surrogate == b"X: =?UTF-8?B?w7w=?=\r\n" * fields + b"X: ??\r\n" * 2 + b"\r\n"
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.sampled_from(("Subject", "To", "Content-Type", "Received", "X-Any")), st.text(max_size=120))
 def test_no_octet_beyond_ascii_is_left(name: str, text: str) -> None:
     value = re.sub(r"[\r\n]+", "\r\n ", text)
@@ -243,7 +244,7 @@ def test_no_octet_beyond_ascii_is_left(name: str, text: str) -> None:
 words = st.text(st.characters(categories=("L", "N", "So")), min_size=1, max_size=30)
 
 
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(st.lists(words, min_size=1, max_size=20).map(" ".join))
 def test_any_text_comes_back(text: str) -> None:
     surrogate = encode_header(f"Subject: {text}\r\n\r\n".encode())

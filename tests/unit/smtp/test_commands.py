@@ -1,7 +1,7 @@
 """Lines and what they ask for. Pure: no session, no loop."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_smtp import replies
@@ -121,7 +121,6 @@ arguments = st.one_of(
 )
 
 
-@settings(max_examples=100)
 @given(word=words, rest=arguments, fault=st.sampled_from([None, *LineFault]))
 def test_parse_never_raises_and_verbs_are_few(word: bytes, rest: bytes, fault: LineFault | None) -> None:
     command = parse(Line(word + b" " + rest, fault))

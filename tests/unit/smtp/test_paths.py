@@ -1,7 +1,7 @@
 """Paths, mailboxes and client names. Pure: text in, text out."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_smtp.paths import (
@@ -131,7 +131,6 @@ def test_an_address_as_a_literal(address: str, literal: str) -> None:
     assert address_literal(address) == literal
 
 
-@settings(max_examples=100)
 @given(st.text(max_size=60), st.text(alphabet='<>@."[]\\:, ab-', max_size=40))
 def test_nothing_that_ends_a_line_or_a_path_gets_into_an_address(anything: str, likely: str) -> None:
     for text in (anything, likely, f"<{anything}@b>", f"<{likely}@b>"):

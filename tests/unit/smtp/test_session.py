@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_accounts.errors import AccountsUnavailable
@@ -580,7 +580,6 @@ async def test_trouble_is_told_in_general_words(context: Context) -> None:
     assert session.sorry(Auth("PLAIN"), ValueError("marked-detail")).code == "454"
 
 
-@settings(max_examples=100)
 @given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([
     b"EHLO a\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<bob@example.net>\r\n", b"DATA\r\n", b".\r\n", b"BDAT 3\r\n",
     b"BDAT 1 LAST\r\n", b"RSET\r\n", b"AUTH PLAIN\r\n", b"*\r\n", b"STARTTLS\r\n", b"\r\n", b"NOOP\n",

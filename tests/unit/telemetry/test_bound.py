@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
-from opentelemetry.metrics import Histogram, NoOpMeterProvider, get_meter_provider
+from opentelemetry.metrics import Histogram, NoOpHistogram, NoOpMeterProvider, get_meter_provider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
 from opentelemetry.sdk.metrics import Histogram as SdkHistogram
 from opentelemetry.sdk.metrics.export import AggregationTemporality, InMemoryMetricReader
@@ -106,6 +106,25 @@ def test_it_is_bound_after_the_first_measurement() -> None:
     assert bound._readers is bound._consumer._reader_storages
 
 
+class ApiHistogram(NoOpHistogram):
+    """An instrument of the API without SDK, which tells what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__("some.duration")
+        self.recorded: list[tuple[float, Any]] = []
+
+    def record(self, amount: float, attributes: Any = None, context: Any = None) -> None:
+        self.recorded.append((amount, attributes))
+
+
+def test_without_the_sdk_each_value_is_recorded_by_the_api() -> None:
+    histogram = ApiHistogram()
+    record_all(bind_ours(histogram))
+    assert histogram.recorded == [(value, ATTRIBUTES) for value in [0.5, *VALUES]]
+
+
 @pytest.mark.parametrize("provider", [NoOpMeterProvider(), get_meter_provider()])
-def test_without_the_sdk_the_api_is_asked(provider: Any) -> None:
-    record_all(bind_ours(provider.get_meter("test").create_histogram("some.duration")))
+def test_without_the_sdk_it_is_bound_to_nothing(provider: Any) -> None:
+    bound = BoundHistogram(provider.get_meter("test").create_histogram("some.duration"), ATTRIBUTES)
+    record_all(bound.record)
+    assert (bound._aggregations, bound._readers) == ([], None)

@@ -31,6 +31,7 @@ from opentelemetry.trace import Span as AnySpan
 
 from relate_telemetry.lean import LIMIT, LeanProvider, LeanSpan
 from relate_telemetry.redaction import Redaction
+from tests.support.examples import examples
 from tests.unit.telemetry import spans as strategies
 
 RESOURCE = Resource({"service.name": "relate-test"})
@@ -96,7 +97,7 @@ def acts() -> st.SearchStrategy[Act]:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(
     name=strategies.texts,
     parent=st.none() | st.sampled_from(PARENTS),

@@ -18,6 +18,7 @@ from relate_telemetry import otlp
 from relate_telemetry.exporters import span_exporter
 from relate_telemetry.otlp import encode_request, encode_span
 from relate_telemetry.testing import OtlpReceiver
+from tests.support.examples import examples
 from tests.unit.telemetry import spans as strategies
 
 CONTEXT = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
@@ -45,7 +46,7 @@ def stock(spans: Sequence[ReadableSpan]) -> bytes:
     return encoded
 
 
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 @given(strategies.spans())
 def test_a_span_is_encoded_as_the_stock_encoder_does_it(span: ReadableSpan) -> None:
     assert decode(encode_request([span])) == stock([span])

@@ -20,6 +20,7 @@ from relate_telemetry.redaction import (
     user_names,
 )
 from relate_telemetry.testing import recording_telemetry
+from tests.support.examples import examples
 
 SECRET = "hunter2"
 
@@ -65,7 +66,7 @@ def test_a_text_is_cut_where_a_driver_begins_to_speak() -> None:
     assert safe_text(f"<class 'asyncpg.exceptions.DataError'>: {SECRET}") == "<class 'asyncpg.exceptions.DataError'>"
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.text(max_size=2000))
 def test_any_text_becomes_one_short_line(text: str) -> None:
     safe = safe_text(text)

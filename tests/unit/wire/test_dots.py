@@ -8,11 +8,12 @@ from hypothesis import strategies as st
 
 from relate_wire.dots import END, DotDecoder, DotEncoder, LineEndScanner, find_fault
 from relate_wire.lines import LineFault
+from tests.support.examples import examples
 from tests.support.feed import NEXT_COMMAND, every_cut, feed_every_way
 
 LIMIT = 10_000
 
-quick = settings(max_examples=100)
+quick = settings(max_examples=examples(100))
 
 # Octets that matter, and pairs of them, more often than chance would have it.
 octets = st.lists(

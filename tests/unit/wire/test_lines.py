@@ -6,12 +6,13 @@ from hypothesis import strategies as st
 
 from relate_wire.dialogue import Framer
 from relate_wire.lines import Line, LineBuffer, LineFault, LineFramer, LineMode
+from tests.support.examples import examples
 from tests.support.feed import feed_every_way, frames
 
 LIMIT = 20
 LONG = b"x" * 100
 
-quick = settings(max_examples=100)
+quick = settings(max_examples=examples(100))
 
 
 def lines(buffer: LineBuffer, piece: bytes) -> list[Line]:

@@ -15,6 +15,7 @@ from relate_wire.proxy import (
     parse_addresses,
     parse_preamble,
 )
+from tests.support.examples import examples
 
 PROXY, LOCAL = 0x21, 0x20
 UNSPEC, TCP4, TCP6 = 0x00, 0x11, 0x21
@@ -24,7 +25,7 @@ V6 = bytes.fromhex("20010db8000000000000000000000001" * 2) + struct.pack("!HH", 
 MAPPED = (bytes(10) + b"\xff\xff" + bytes([192, 0, 2, 1])) * 2 + struct.pack("!HH", 51234, 2525)
 TLVS = b"\x01\x00\x02h2" + b"\x04\x00\x00"
 
-quick = settings(max_examples=100)
+quick = settings(max_examples=examples(100))
 
 
 def header(command: int = PROXY, family: int = TCP4, length: int = 12) -> bytes:

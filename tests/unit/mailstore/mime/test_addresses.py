@@ -8,6 +8,7 @@ from relate_mailstore.mime import AddressStructure, decode_address, index_messag
 from relate_mailstore.mime.addresses import MAX_ADDRESSES
 from relate_mailstore.mime.correspondents import _read_any, _read_list, _read_plain
 from relate_mailstore.types import Address
+from tests.support.examples import examples
 
 END = (None, None, None, None)
 
@@ -172,7 +173,7 @@ tokens = st.lists(
 
 
 @given(tokens)
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 def test_only_addresses_that_were_written_are_found(words: list[bytes]) -> None:
     written = {(b"d", b"e.example"), (b"f", b"g.example")}
     found = [(person.mailbox, person.host) for person in parse_addresses(b" ".join(words)) if person.host]
@@ -221,7 +222,6 @@ plain_lists = st.lists(
 
 
 @given(plain_lists)
-@settings(max_examples=100)
 def test_the_short_way_reads_plain_lists_as_the_parser_does(value: bytes) -> None:
     plain = _read_plain(value)
     assert plain is not None
@@ -234,7 +234,6 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=24).map(b"".join))
-@settings(max_examples=100)
 def test_the_short_way_declines_or_agrees(value: bytes) -> None:
     value = value.strip()
     plain = _read_plain(value)

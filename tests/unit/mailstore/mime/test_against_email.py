@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from relate_mailstore.mime import decode_part, header_fields, index_message, parse_addresses, parse_date
 from relate_mailstore.mime.addresses import decode_address
 from relate_mailstore.types import Address, MessageIndex, Part
+from tests.support.examples import examples
 from tests.unit.mailstore.mime.messages import messages, sentences
 
 
@@ -83,14 +84,13 @@ def decoded(value: str) -> str:
 
 
 @given(messages)
-@settings(max_examples=100)
 def test_the_tree_of_a_generated_message_is_the_same(raw: bytes) -> None:
     assert_same_tree(raw)
     assert_same_texts(index_message(raw), email.message_from_bytes(raw))
 
 
 @given(messages)
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 def test_line_ends_make_no_difference_to_the_tree(raw: bytes) -> None:
     bare = raw.replace(b"\r\n", b"\n")
     assert_same_tree(bare)
@@ -125,14 +125,12 @@ specs = st.sampled_from(("a@b.example", '"a b"@c.example', "a.b@[192.0.2.1]", "j
 
 
 @given(st.lists(st.tuples(names, specs), max_size=4))
-@settings(max_examples=100)
 def test_addresses_that_the_library_writes_are_read(people: list[tuple[str, str]]) -> None:
     value = ", ".join(email.utils.formataddr(person) for person in people)
     assert [decode_address(structure) for structure in parse_addresses(value.encode())] == people
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1)), st.integers(-23 * 60, 23 * 60))
-@settings(max_examples=100)
 def test_dates_are_the_same(moment: datetime, minutes_east: int) -> None:
     value = email.utils.format_datetime(moment.replace(tzinfo=timezone(timedelta(minutes=minutes_east))))
     theirs = email.utils.parsedate_tz(value)

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from relate_mailstore.mime import header_fields, index_message
 from relate_mailstore.mime.fields import GARBAGE_LIMIT_OCTETS, HEADER_LIMIT, header_end
+from tests.support.examples import examples
 from tests.unit.mailstore.mime.messages import crlf
 
 TRACE = crlf("""\
@@ -155,7 +156,7 @@ lines = st.sampled_from(
 
 
 @given(st.lists(lines, max_size=12), st.sampled_from((b"\r\n", b"\n")), st.booleans())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_a_header_ends_at_the_beginning_of_a_line(lines: list[bytes], line_end: bytes, in_multipart: bool) -> None:
     raw = line_end.join(lines)
     end = header_end(raw, 0, len(raw), in_multipart=in_multipart)

@@ -17,6 +17,7 @@ from relate_mailstore.mime import (
 from relate_mailstore.mime.fields import HEADER_LIMIT
 from relate_mailstore.mime.scan import HEADERS_LIMIT, MAX_DEPTH, MAX_PARTS
 from relate_mailstore.types import MessageIndex, Part
+from tests.support.examples import examples
 from tests.unit.mailstore.mime.imap_lists import check_body, check_envelope, read_list
 from tests.unit.mailstore.mime.messages import damaged_messages, messages
 
@@ -75,25 +76,22 @@ def is_only_part(part: Part, around: Part) -> bool:
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=100)
 def test_any_octets_have_a_valid_index(raw: bytes) -> None:
     check_index(raw, index_message(raw))
 
 
 @given(scribbles)
-@settings(max_examples=100)
 def test_scribbled_headers_have_a_valid_index(raw: bytes) -> None:
     check_index(raw, index_message(raw))
 
 
 @given(messages)
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 def test_whole_messages_have_a_valid_index(raw: bytes) -> None:
     check_index(raw, index_message(raw))
 
 
 @given(damaged_messages)
-@settings(max_examples=100)
 def test_damaged_messages_have_a_valid_index_and_readable_parts(raw: bytes) -> None:
     index = index_message(raw)
     check_index(raw, index)
@@ -103,7 +101,6 @@ def test_damaged_messages_have_a_valid_index_and_readable_parts(raw: bytes) -> N
 
 
 @given(st.one_of(st.binary(max_size=80), scribbles))
-@settings(max_examples=100)
 def test_no_value_makes_a_parser_raise(value: bytes) -> None:
     decode_header(value).encode()
     parse_addresses(value)

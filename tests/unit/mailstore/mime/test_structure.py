@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 
 from relate_mailstore.mime import index_message, without_extensions
+from tests.support.examples import examples
 from tests.unit.mailstore.mime.imap_lists import Item, check_body, read_list
 from tests.unit.mailstore.mime.messages import RFC_9051, crlf, damaged_messages, messages
 
@@ -169,7 +170,7 @@ def multiparts_length(body: list[Item]) -> int:
 
 
 @given(messages | damaged_messages)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_a_body_is_the_structure_without_extensions_whatever_the_message(raw: bytes) -> None:
     bodystructure = index_message(raw).bodystructure
     assert read_list(without_extensions(bodystructure)) == without(read_list(bodystructure))

@@ -13,6 +13,7 @@ from relate_mailstore.sql.ingest import Accepted
 from relate_mailstore.sql.mailboxes import Step
 from relate_mailstore.sql.schema import PART_OCTETS
 from relate_mailstore.types import AccountId, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
+from tests.support.examples import examples
 
 ANN, BOB = AccountId(1), AccountId(2)
 FOUND = {
@@ -91,7 +92,7 @@ async def test_inbox_is_one_place_in_any_case() -> None:
     assert places(batch) == {(ANN, "INBOX")}
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(st.integers(0, 3), st.integers(-1, 1))
 def test_parts_together_are_the_message(parts: int, more: int) -> None:
     raw = bytes(max(0, parts * PART_OCTETS + more))

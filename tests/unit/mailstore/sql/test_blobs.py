@@ -16,6 +16,7 @@ from relate_mailstore.sql.blobs import MESSAGES_A_QUERY, SMALL_OCTETS
 from relate_mailstore.sql.schema import PART_OCTETS
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, MessageId
+from tests.support.examples import examples
 from tests.support.factories import big, delivery, new_account
 from tests.unit.mailstore.sql.helpers import Statements
 
@@ -28,7 +29,7 @@ async def store_message(store: SqlMailStore, account_id: AccountId, raw: bytes) 
     return (await store.deliver(delivery(account_id, raw=raw))).message_id
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=offsets, stop=st.one_of(st.none(), offsets))
 async def test_any_range_of_a_big_message_is_a_slice_of_it(store: SqlMailStore, start: int, stop: int | None) -> None:
     account_id = new_account()

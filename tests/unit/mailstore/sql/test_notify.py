@@ -25,6 +25,7 @@ from relate_mailstore.sql.notify import (
     parse_notice,
 )
 from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, MailboxId, MessageId
+from tests.support.examples import examples
 from tests.support.factories import delivery, new_account
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -43,13 +44,13 @@ changes = st.builds(
 )
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(changes, min_size=1, max_size=20))
 def test_a_few_changes_are_named_one_by_one(told: Sequence[Change]) -> None:
     assert parse_notice(encode_notice(told)) == Notice(told)
 
 
-@settings(max_examples=50)
+@settings(max_examples=examples(50))
 @given(st.lists(changes, min_size=1, max_size=20), numbers, st.sets(st.uuids(), min_size=1, max_size=REMOVED_IDS))
 def test_messages_that_are_gone_are_named(told: Sequence[Change], account: int, gone: set[UUID]) -> None:
     removal = Removal(AccountId(account), [*map(MessageId, gone)])

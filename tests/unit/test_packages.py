@@ -1,0 +1,46 @@
+"""The members are released together: one version, one licence, the same metadata."""
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+MEMBERS = sorted([*ROOT.glob("shared/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")])
+OF_ALL = ("version", "requires-python", "license", "authors", "classifiers")
+OF_THE_WORKSPACE = ("version", "requires-python", "license", "authors")
+
+
+def project(path: Path) -> dict[str, Any]:
+    table: dict[str, Any] = tomllib.loads(path.read_text())["project"]
+    return table
+
+
+@pytest.mark.parametrize("path", MEMBERS, ids=lambda path: path.parent.name)
+def test_a_member_has_the_metadata_of_all_members(path: Path) -> None:
+    member, first = project(path), project(MEMBERS[0])
+    assert {key: member[key] for key in OF_ALL} == {key: first[key] for key in OF_ALL}
+    assert member["description"].endswith(".")
+
+
+def test_the_workspace_has_the_version_and_licence_of_its_members() -> None:
+    workspace, member = project(ROOT / "pyproject.toml"), project(MEMBERS[0])
+    assert {key: workspace[key] for key in OF_THE_WORKSPACE} == {key: member[key] for key in OF_THE_WORKSPACE}
+
+
+def test_the_stack_runs_images_of_the_members_version() -> None:
+    (version,) = re.findall(r"^RELATE_VERSION=(.+)$", (ROOT / ".env").read_text(), re.MULTILINE)
+    assert version == project(MEMBERS[0])["version"]
+
+
+@pytest.mark.parametrize("path", MEMBERS, ids=lambda path: path.parent.name)
+def test_a_member_carries_the_licence_into_its_wheel(path: Path) -> None:
+    assert (path.parent / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
+
+
+def test_the_classifiers_name_every_python_that_is_required() -> None:
+    oldest = int(project(MEMBERS[0])["requires-python"].removeprefix(">=3."))
+    named = re.findall(r"Python :: 3\.(\d+)", " ".join(project(MEMBERS[0])["classifiers"]))
+    assert [int(minor) for minor in named] == list(range(oldest, 15))
