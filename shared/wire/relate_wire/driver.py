@@ -7,7 +7,6 @@ a session never reaches the client: it is logged, put on the span, and answered 
 
 import asyncio
 import secrets
-import ssl
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -26,6 +25,7 @@ from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewe
 from relate_wire.limits import Limits
 from relate_wire.refusals import RefusalLimits, Refusals
 from relate_wire.reply import Outcome, Reply, Then
+from relate_wire.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ class Service:
     listeners: tuple[Listener, ...]
     telemetry: ProtocolTelemetry
     limits: Limits
-    tls: ssl.SSLContext | None = None
+    certificate: Certificate | None = None
     busy: bytes = b""
     shares_ports: bool = False
     refusals: RefusalLimits = field(default_factory=RefusalLimits)
@@ -327,12 +327,13 @@ class Driver(Generic[FrameT, CommandT]):
 
     async def _start_tls(self) -> None:
         """RFC 3207 §4.2: what was sent ahead in the clear is nobody's word, and is forgotten."""
-        if self._service.tls is None:
+        certificate = self._service.certificate
+        if certificate is None:
             raise RuntimeError("a session offered STARTTLS without a certificate")
         self._engine.framer.clear()
         self.connection.forget_input()
         self.connection.send_queued()
-        await self.connection.start_tls(self._service.tls, self._service.limits.handshake_timeout)
+        await self.connection.start_tls(certificate.context, self._service.limits.handshake_timeout)
         self._secured()
 
     def _start_compression(self) -> None:

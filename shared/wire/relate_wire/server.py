@@ -161,8 +161,9 @@ class Server:
         """Give the socket to the driver's connection, through TLS where it begins so."""
         loop = asyncio.get_running_loop()
         tls: dict[str, Any] = {}
-        if listener.implicit_tls:
-            tls = {"ssl": self._service.tls, "ssl_handshake_timeout": self._service.limits.handshake_timeout}
+        certificate = self._service.certificate
+        if listener.implicit_tls and certificate is not None:
+            tls = {"ssl": certificate.context, "ssl_handshake_timeout": self._service.limits.handshake_timeout}
         try:
             await loop.connect_accepted_socket(lambda: driver.connection, sock, **tls)
         except (OSError, ssl.SSLError, TimeoutError) as error:
