@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,6 +20,7 @@ from relate_mailstore.sql.engine import database_files, open_engine, parse_datab
 from relate_mailstore.sql.failures import database_errors
 from relate_mailstore.sql.migrate import current_revision, revisions
 from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_wire.accepting import listen
 from relate_wire.config import ServiceSettings
 from relate_wire.tls import CertificateError
 
@@ -143,7 +143,7 @@ async def _port(name: str, host: str, port: int) -> Finding:
     if await _answers(host, port):
         return Finding(True, name, f"{host}:{port} answers")
     try:
-        with socket.create_server((host, port)):
+        with listen(host, port):
             return Finding(False, name, f"{host}:{port} is free: nothing serves it", "run: relate serve")
     except OSError as error:
         return Finding(False, name, f"{host}:{port}: {error.strerror}", "choose another port or host")
