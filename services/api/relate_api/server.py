@@ -137,7 +137,7 @@ class ApiServer(uvicorn.Server):
             loop = asyncio.get_running_loop()
             await loop.connect_accepted_socket(connection, sock, ssl=tls, ssl_handshake_timeout=handshake)
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            log.info("handshake failed", service="api", error=type(error).__name__)
+            log.info("handshake failed", protocol="api", error=type(error).__name__)
             sock.close()
             counted.close()
         except asyncio.CancelledError:

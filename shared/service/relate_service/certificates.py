@@ -51,9 +51,9 @@ def _reload(service: str, certificate: Certificate, only_changed: bool) -> None:
     try:
         certificate.reload()
     except (CertificateError, OSError) as error:
-        log.error("the certificate was not reloaded, the old one stays", service=service, path=path, reason=str(error))
+        log.error("the certificate was not reloaded, the old one stays", protocol=service, path=path, reason=str(error))
     else:
-        log.info("certificate reloaded", service=service, path=path, expires=certificate.expires.isoformat())
+        log.info("certificate reloaded", protocol=service, path=path, expires=certificate.expires.isoformat())
 
 
 @asynccontextmanager

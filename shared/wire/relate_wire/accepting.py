@@ -76,13 +76,13 @@ class Acceptor:
                 self._take(accepted, Peer(_unmapped(address[0]), address[1]))
             except Exception as error:  # noqa: BLE001 - whatever it is, the next connection is accepted
                 accepted.close()
-                self._supervisor.report("wire.accept", error, service=self._service)
+                self._supervisor.report("wire.accept", error, protocol=self._service)
 
     def _pause(self, error: OSError) -> None:
         if error.errno in _NO_FILES:
-            log.error("no files left: accepting pauses", service=self._service, error=error.strerror)
+            log.error("no files left: accepting pauses", protocol=self._service, error=error.strerror)
         else:
-            self._supervisor.report("wire.accept", error, service=self._service)
+            self._supervisor.report("wire.accept", error, protocol=self._service)
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._sock.fileno())
         loop.call_later(ACCEPT_PAUSE_SECONDS, self.start)

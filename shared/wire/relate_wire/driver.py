@@ -292,7 +292,7 @@ class Driver(Generic[FrameT, CommandT]):
             return  # whoever waits for its frame finds out, too
         except Exception as error:  # noqa: BLE001 - the client can still end the wait, and is told everything then
             seen.fault(error)
-            self._supervisor.report("wire.pushes", error, service=self._service.name, session=self._session_id)
+            self._supervisor.report("wire.pushes", error, protocol=self._service.name, session=self._session_id)
 
     def _done(self, reply: Reply, sent: int) -> Done:
         before, self._consumed = self._consumed, self._engine.framer.consumed
@@ -350,7 +350,7 @@ class Driver(Generic[FrameT, CommandT]):
         seen.fault(error)
         log.error(
             "command failed",
-            service=self._service.name,
+            protocol=self._service.name,
             command=what,
             session=self._session_id,
             exc_info=error,

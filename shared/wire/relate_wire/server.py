@@ -113,7 +113,7 @@ class Server:
         self._sessions.pop(task, None)
         self._connections.release(peer.address)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("connection failed", service=self._service.name, exc_info=error)
+            log.error("connection failed", protocol=self._service.name, exc_info=error)
 
     # --- one connection
 
@@ -150,7 +150,7 @@ class Server:
             source = proxy.parse_addresses(header, rest)
         except (OSError, EOFError, TimeoutError, proxy.ProxyError) as error:
             sock.close()
-            log.warning("no PROXY preamble", service=self._service.name, proxy=peer.address, error=str(error))
+            log.warning("no PROXY preamble", protocol=self._service.name, proxy=peer.address, error=str(error))
             return None
         except asyncio.CancelledError:
             sock.close()
@@ -170,7 +170,7 @@ class Server:
             error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
             sock.close()
             driver.give_up("TLS handshake failed" if tls else "lost")
-            log.info("handshake failed", service=self._service.name, error=type(error).__name__)
+            log.info("handshake failed", protocol=self._service.name, error=type(error).__name__)
             return False
         except asyncio.CancelledError:
             sock.close()
@@ -190,7 +190,7 @@ class Server:
             try:
                 driver.connection.expire(now)
             except Exception as error:  # noqa: BLE001 - the deadlines of the others hold all the same
-                self._supervisor.report("wire.deadlines", error, service=self._service.name)
+                self._supervisor.report("wire.deadlines", error, protocol=self._service.name)
 
 
 async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:

@@ -1,5 +1,6 @@
 """SIGHUP, as an administrator sends it: every service reads its certificate again, and no session ends."""
 
+import json
 import os
 import signal
 import smtplib
@@ -64,7 +65,8 @@ def test_every_service_serves_the_new_certificate_and_sessions_go_on(tmp_path: P
             plain.starttls(context=authority.trusting)
             assert isinstance(plain.sock, ssl.SSLSocket)
             assert presented(plain.sock) == new
-        assert "certificate reloaded" in product.output
+        reloaded = [json.loads(line) for line in product.output.splitlines() if "certificate reloaded" in line]
+        assert [(line["protocol"], line["path"]) for line in reloaded] == [(name, str(path)) for name in SERVICES]
 
 
 def test_every_worker_serves_the_new_certificate(tmp_path: Path, authority: Authority) -> None:

@@ -86,5 +86,5 @@ async def test_what_cannot_be_loaded_is_an_error_in_the_log_and_in_the_metrics(p
         assert await certificate.loaded()
         assert certificates.reloads() == {"smtp": True}
     (error,) = [entry for entry in logs if entry["log_level"] == "error"]
-    assert (error["service"], error["path"]) == ("smtp", str(path))
+    assert (error["protocol"], error["path"]) == ("smtp", str(path))
     assert "server.pem" in error["reason"]
