@@ -88,9 +88,12 @@ class Certificate:
         return self._files() != self._loaded_files
 
     def reload(self) -> None:
-        """Load the files again. Raises CertificateError; then the old certificate stays in use."""
-        self.is_newest = False
-        self.context, self.expires = self._load()
+        """Load the files again. Raises CertificateError, OSError; then the old certificate stays in use."""
+        try:
+            self.context, self.expires = self._load()
+        except (CertificateError, OSError):
+            self.is_newest = False
+            raise
         self.is_newest = True
 
     def _load(self) -> tuple[ssl.SSLContext, datetime.datetime]:
