@@ -125,7 +125,18 @@ def _all_protocols() -> list[Builder[Panel]]:
                 "sum by (service_name, task) (increase(relate_background_failures_total[5m]))",
                 "{{service_name}} {{task}}",
             ),
-            width=24,
+        ),
+        graph(
+            "Time until certificates end",
+            "By service. CertificateExpires fires from 14 days on; 0 and below, clients refuse to connect.",
+            "s",
+            Query("min by (service) (relate_certificate_expires_seconds) - time()", "{{service}}"),
+        ),
+        graph(
+            "Certificates that could not be reloaded",
+            "Processes that serve the old certificate because the new one cannot be used; the log has the reason.",
+            "short",
+            Query("count by (service) (relate_certificate_reload_successful == 0) or vector(0)", "{{service}}"),
         ),
     ]
 

@@ -13,7 +13,7 @@ from relate_wire.limits import Limits
 from relate_wire.lines import Line, LineFramer, LineMode
 from relate_wire.refusals import RefusalLimits
 from relate_wire.reply import Outcome, Reply, Then
-from relate_wire.tls import development_certificate, server_context
+from relate_wire.tls import Certificate, DevelopmentCertificate, development_certificate
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Toy:
     def service(
         self,
         limits: Limits | None = None,
-        tls: ssl.SSLContext | None = None,
+        tls: Certificate | None = None,
         implicit_tls: bool = False,
         telemetry: ProtocolTelemetry | None = None,
         refusals: RefusalLimits | None = None,
@@ -145,8 +145,8 @@ class Toy:
         )
 
 
-def server_tls(directory: Path) -> ssl.SSLContext:
-    return server_context(development_certificate(directory, "localhost"))
+def server_tls(directory: Path) -> Certificate:
+    return DevelopmentCertificate(directory, "localhost")
 
 
 def client_tls(directory: Path) -> ssl.SSLContext:

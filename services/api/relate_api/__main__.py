@@ -28,7 +28,8 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
     services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
     app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
-    async with ApiServer(app, settings, resources.supervisor) as ports:
+    certificate = resources.certificates.add("api", settings.certificate())
+    async with ApiServer(app, settings, certificate, resources.supervisor) as ports:
         yield ports
 
 

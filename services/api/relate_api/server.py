@@ -21,6 +21,7 @@ from relate_supervisor import Supervisor
 from relate_wire.accepting import Acceptor, listen
 from relate_wire.dialogue import Peer
 from relate_wire.limits import Connections, is_in
+from relate_wire.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +41,7 @@ class Ports(NamedTuple):
 class ApiServer(uvicorn.Server):
     """uvicorn without signal handlers of its own, as the process it runs in has them. An async context manager."""
 
-    def __init__(self, app: ASGIApp, settings: ApiSettings, supervisor: Supervisor) -> None:
+    def __init__(self, app: ASGIApp, settings: ApiSettings, certificate: Certificate, supervisor: Supervisor) -> None:
         config = uvicorn.Config(
             app,
             http=Connection,
@@ -55,6 +56,7 @@ class ApiServer(uvicorn.Server):
         )
         super().__init__(config)
         self._settings = settings
+        self._certificate = certificate
         self._supervisor = supervisor
         self._stopping = asyncio.Event()
         self._limits = settings.limits()
@@ -63,11 +65,10 @@ class ApiServer(uvicorn.Server):
         self._connecting: set[asyncio.Task[None]] = set()
 
     async def __aenter__(self) -> Ports:
-        """Listen on both ports, or on none. Raises OSError, CertificateError."""
-        tls = self._settings.tls()
+        """Listen on both ports, or on none. Raises OSError."""
         try:
-            for port, context in ((self._settings.port, None), (self._settings.secure_port, tls)):
-                self._acceptors.append(self._acceptor(port, context))
+            for port, certificate in ((self._settings.port, None), (self._settings.secure_port, self._certificate)):
+                self._acceptors.append(self._acceptor(port, certificate))
         except OSError:
             self._stop_listening()
             raise
@@ -102,9 +103,13 @@ class ApiServer(uvicorn.Server):
 
     # --- connections
 
-    def _acceptor(self, port: int, tls: ssl.SSLContext | None) -> Acceptor:
+    def _acceptor(self, port: int, certificate: Certificate | None) -> Acceptor:
         sock = listen(self._settings.host, port)
-        return Acceptor(sock, lambda accepted, peer: self._admit(accepted, peer, tls), "api", self._supervisor)
+
+        def take(accepted: socket.socket, peer: Peer) -> None:
+            self._admit(accepted, peer, certificate.context if certificate else None)  # the newest of that moment
+
+        return Acceptor(sock, take, "api", self._supervisor)
 
     def _stop_listening(self) -> None:
         while self._acceptors:
@@ -132,7 +137,7 @@ class ApiServer(uvicorn.Server):
             loop = asyncio.get_running_loop()
             await loop.connect_accepted_socket(connection, sock, ssl=tls, ssl_handshake_timeout=handshake)
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            log.info("handshake failed", service="api", error=type(error).__name__)
+            log.info("handshake failed", protocol="api", error=type(error).__name__)
             sock.close()
             counted.close()
         except asyncio.CancelledError:

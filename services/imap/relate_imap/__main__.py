@@ -49,7 +49,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         listeners,
         telemetry,
         settings.limits(),
-        settings.tls(),
+        resources.certificates.add("imap", settings.certificate()),
         BUSY,
         settings.workers > 1,
         content=resources.content,

@@ -42,7 +42,7 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
         listeners,
         telemetry,
         settings.limits(),
-        settings.tls(),
+        resources.certificates.add("pop3", settings.certificate()),
         BUSY,
         settings.workers > 1,
         content=resources.content,

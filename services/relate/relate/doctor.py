@@ -2,15 +2,12 @@
 
 import asyncio
 import os
-import socket
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urlsplit
-
-from cryptography import x509
 
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
@@ -23,7 +20,9 @@ from relate_mailstore.sql.engine import database_files, open_engine, parse_datab
 from relate_mailstore.sql.failures import database_errors
 from relate_mailstore.sql.migrate import current_revision, revisions
 from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_wire.accepting import listen
 from relate_wire.config import ServiceSettings
+from relate_wire.tls import CertificateError
 
 # A service on this machine, or none: no need to wait longer (seconds).
 CONNECT_TIMEOUT = 3.0
@@ -144,7 +143,7 @@ async def _port(name: str, host: str, port: int) -> Finding:
     if await _answers(host, port):
         return Finding(True, name, f"{host}:{port} answers")
     try:
-        with socket.create_server((host, port)):
+        with listen(host, port):
             return Finding(False, name, f"{host}:{port} is free: nothing serves it", "run: relate serve")
     except OSError as error:
         return Finding(False, name, f"{host}:{port}: {error.strerror}", "choose another port or host")
@@ -165,11 +164,9 @@ def _certificate(section: ServiceSettings) -> Finding:
     if section.certificate_path is None:
         return Finding(True, subject, "self-signed, for development", f"set {section.prefix}__CertificatePath")
     try:
-        certificate = x509.load_pem_x509_certificate(section.certificate_path.read_bytes())
-        section.tls()
-    except (OSError, ValueError) as error:
+        ends = section.certificate().expires
+    except CertificateError as error:
         return Finding(False, subject, str(error), f"mend {section.prefix}__CertificatePath")
-    ends = certificate.not_valid_after_utc
     if ends - datetime.now(UTC) < EXPIRY_WARNING:
         return Finding(False, subject, f"{section.certificate_path} ends {ends:%Y-%m-%d}", "renew it")
     return Finding(True, subject, f"{section.certificate_path} until {ends:%Y-%m-%d}")

@@ -34,7 +34,7 @@ def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
         listeners,
         telemetry,
         settings.limits(),
-        settings.tls(),
+        resources.certificates.add("smtp", settings.certificate()),
         BUSY,
         settings.workers > 1,
         REFUSALS,

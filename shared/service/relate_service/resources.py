@@ -23,11 +23,13 @@ from relate_mailstore.sql.migrate import migrate
 from relate_mailstore.sql.reserve import make_reserve
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
+from relate_service.certificates import Certificates, kept_current
 from relate_service.config import LimitsSettings
 from relate_service.housekeeping import kept_tidy
 from relate_service.memory import Trimmer
 from relate_service.private import restrict_data
 from relate_service.watchdog import DebugSettings, watched
+from relate_service.workers import reload_event
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
@@ -64,6 +66,7 @@ class Resources:
     directory: Directory
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
+    certificates: Certificates = field(default_factory=Certificates)
 
     def observed(self, source: SourceName) -> tuple[MailStore, Authenticator]:
         """The store and the authenticator, with a span of this source for each call; as they are where that is off."""
@@ -108,7 +111,12 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         stack.push_async_callback(revocations.stop)
         content = ContentBudget(settings.limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
         telemetry.observe_content(lambda: content.used, content.limit)
-        yield Resources(telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor, content)
+        certificates = Certificates()
+        telemetry.observe_certificates(certificates.expiries, certificates.reloads)
+        await stack.enter_async_context(kept_current(certificates, reload_event(), supervisor))
+        yield Resources(
+            telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor, content, certificates
+        )
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)

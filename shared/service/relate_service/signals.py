@@ -1,4 +1,4 @@
-"""A stop may be asked for at any moment, also before there is anything to stop and after all is stopped.
+"""A stop or a reload may be asked for at any moment, also before there is anything to stop and after all is stopped.
 
 Then it is held: it is heard when the loop runs, or the process ends by itself anyway. Imported first of all, so this
 imports next to nothing.
@@ -7,13 +7,15 @@ imports next to nothing.
 import signal
 
 STOPS = (signal.SIGTERM, signal.SIGINT)
+# Read the certificates again. Its default action would end the process.
+RELOAD = signal.SIGHUP
 
 
 def hold_stops() -> None:
-    """Let whatever asks for a stop wait."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
+    """Let whatever asks for a stop, or for a reload, wait."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPS, RELOAD))
 
 
 def release_stops() -> None:
     """Hear what has waited, and what comes from now on."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPS, RELOAD))

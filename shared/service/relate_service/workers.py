@@ -1,15 +1,16 @@
 """One process or several on the same ports.
 
-The parent holds nothing but its children: it starts them, starts again those that die, and passes a stop on. A child
-whose parent is gone stops too: the pipe that is its standard input ends.
+The parent holds nothing but its children: it starts them, starts again those that die, and passes a stop and a reload
+on. A child whose parent is gone stops too: the pipe that is its standard input ends.
 """
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Set
 from contextvars import ContextVar
 from functools import partial
 
@@ -18,7 +19,7 @@ import uvloop
 
 from relate_config.private import UMASK
 from relate_service.memory import give_large_blocks_back
-from relate_service.signals import STOPS, hold_stops, release_stops
+from relate_service.signals import RELOAD, STOPS, hold_stops, release_stops
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 
@@ -34,6 +35,8 @@ RESTART_REST = 1.0
 # Objects that may be made before the collector looks for cycles. What a command makes is freed by counting; at the
 # default of 700 the collector would walk through it all several times a message.
 COLLECT_AFTER = 50_000
+
+_STDERR = 2
 
 Main = Callable[[int], Coroutine[None, None, None]]
 
@@ -60,6 +63,14 @@ async def stop_requested() -> None:
     await _STOP.get().wait()
 
 
+def reload_event() -> asyncio.Event:
+    """The event that is set when this process is asked to read its certificates again (SIGHUP).
+
+    Its one waiter clears it. Outside `run` it is a new one, which is never set.
+    """
+    return _RELOAD.get(None) or asyncio.Event()
+
+
 class _Stop:
     """The request to stop this process. What is asked again, while it stops, changes nothing."""
 
@@ -82,15 +93,18 @@ class _Stop:
 
 
 _STOP: ContextVar[_Stop] = ContextVar("stop")
+_RELOAD: ContextVar[asyncio.Event] = ContextVar("reload")
 
 
 async def _stoppable(main: Coroutine[None, None, None]) -> None:
     """Run `main` to its end, which a stop brings about: tidily, whether all was open already or not."""
-    stop = _Stop()
+    stop, reload = _Stop(), asyncio.Event()
     _STOP.set(stop)
+    _RELOAD.set(reload)
     stop.starting = task = asyncio.create_task(main)
     for number in STOPS:
         asyncio.get_running_loop().add_signal_handler(number, stop.request)
+    asyncio.get_running_loop().add_signal_handler(RELOAD, partial(_hang_up, os.isatty(_STDERR), stop, reload))
     release_stops()
     try:
         await task
@@ -99,6 +113,14 @@ async def _stoppable(main: Coroutine[None, None, None]) -> None:
             raise
     finally:
         hold_stops()  # what is left is the interpreter's end
+
+
+def _hang_up(on_terminal: bool, stop: _Stop, reload: asyncio.Event) -> None:
+    """SIGHUP asks for a reload, unless the kernel or the shell sends it because the terminal was closed."""
+    if on_terminal and not os.isatty(_STDERR):
+        stop.request()
+    else:
+        reload.set()
 
 
 async def _under_parent(main: Coroutine[None, None, None]) -> None:
@@ -115,27 +137,50 @@ async def _under_parent(main: Coroutine[None, None, None]) -> None:
 
 async def _run_workers(workers: int) -> None:
     supervisor = Supervisor()
-    keepers = [supervisor.keep("service.workers", partial(_keep, number)) for number in range(workers)]
+    children: set[asyncio.subprocess.Process] = set()
+    keepers = [supervisor.keep("service.workers", partial(_keep, number, children)) for number in range(workers)]
+    keepers.append(supervisor.keep("service.workers", partial(_pass_reloads_on, children, reload_event())))
     await stop_requested()
     for keeper in keepers:
         keeper.cancel()
     await asyncio.gather(*keepers, return_exceptions=True)
 
 
-async def _keep(number: int) -> None:
-    """Keep one worker running until cancelled; then stop it and wait for it."""
+async def _pass_reloads_on(children: Set[asyncio.subprocess.Process], reload: asyncio.Event) -> None:
     while True:
-        child = await asyncio.create_subprocess_exec(
-            *_command(), stdin=asyncio.subprocess.PIPE, env={**os.environ, WORKER: str(number)}
-        )
+        await reload.wait()
+        reload.clear()
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):  # it has died, and what replaces it reads the newest
+                child.send_signal(RELOAD)
+
+
+async def _keep(number: int, children: set[asyncio.subprocess.Process]) -> None:
+    """Keep one worker running until cancelled; then stop it and wait for it. While it runs it is in `children`."""
+    while True:
+        child = await _start(number)
+        children.add(child)
         try:
             status = await child.wait()
         except BaseException:
             child.terminate()
             await child.wait()
             raise
+        finally:
+            children.discard(child)
         log.error("worker died", worker=number, status=status)
         await asyncio.sleep(RESTART_REST)
+
+
+async def _start(number: int) -> asyncio.subprocess.Process:
+    """Start a worker with SIGHUP blocked, as it inherits: before it has its handler, a reload would end it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
+    try:
+        return await asyncio.create_subprocess_exec(
+            *_command(), stdin=asyncio.subprocess.PIPE, env={**os.environ, WORKER: str(number)}
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD})
 
 
 def _command() -> list[str]:

@@ -28,6 +28,7 @@ TaskName = Literal[
     "mailstore.side_connection",
     "mailstore.upkeep",
     "mailstore.writer",
+    "service.certificates",
     "service.housekeeping",
     "service.watchdog",
     "service.workers",

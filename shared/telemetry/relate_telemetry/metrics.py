@@ -64,6 +64,12 @@ def observable_up_down_counter(meter: Meter, name: str, observe: CallbackT) -> N
     meter.create_observable_up_down_counter(instrument.name, [observe], instrument.unit, instrument.description)
 
 
+def observable_gauge(meter: Meter, name: str, observe: CallbackT) -> None:
+    """The gauge of that name, read from `observe` at each export."""
+    instrument = _BY_NAME[name]
+    meter.create_observable_gauge(instrument.name, [observe], instrument.unit, instrument.description)
+
+
 class Series:
     """One series of a tally. Added to by one thread, the loop's; read by another."""
 

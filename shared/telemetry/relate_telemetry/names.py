@@ -17,7 +17,7 @@ class Instrument(NamedTuple):
     """One metric: what Prometheus shows is the name with dots as underscores, and `_total` behind a counter."""
 
     name: str
-    kind: Literal["counter", "histogram", "updowncounter"]
+    kind: Literal["counter", "gauge", "histogram", "updowncounter"]
     unit: str
     description: str
 
@@ -48,9 +48,11 @@ INSTRUMENTS: tuple[Instrument, ...] = (
 OWN_METER = "Relate.Telemetry"
 SPANS_DROPPED = "relate.telemetry.spans.dropped"
 BACKGROUND_FAILURES = "relate.background.failures"
-CONTENT_METER = "Relate.Wire"
+WIRE_METER = "Relate.Wire"
 CONTENT_MEMORY = "relate.content.memory"
 CONTENT_LIMIT = "relate.content.limit"
+CERTIFICATE_EXPIRES = "relate.certificate.expires"
+CERTIFICATE_RELOADED = "relate.certificate.reload.successful"
 
 
 def _duration(protocol: ProtocolName, title: str) -> Instrument:
@@ -75,6 +77,10 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)"),
     Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages that are being received"),
     Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Memory that messages being received may take"),
+    Instrument(CERTIFICATE_EXPIRES, "gauge", "s", "When the certificate ends, since the epoch (tagged by service)"),
+    Instrument(
+        CERTIFICATE_RELOADED, "gauge", "", "Whether the last load of the certificate succeeded (tagged by service)"
+    ),
 )
 
 # Histogram bounds by unit. Commands start at 100 µs: most of them are answered from memory.
@@ -88,6 +94,7 @@ COMMAND = "command"
 OUTCOME = "outcome"
 REASON = "reason"
 TASK = "task"
+SERVICE = "service"
 
 UNKNOWN_VERB = "UNKNOWN"
 ABANDONED = "abandoned"  # the outcome of a command whose client went away, or was sent away, before its reply

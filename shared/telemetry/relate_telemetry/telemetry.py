@@ -1,6 +1,6 @@
 """What a service holds of telemetry: the seams, made from two providers, and the way to end them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
@@ -8,13 +8,16 @@ from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
 from relate_telemetry.auth import Authentication
 from relate_telemetry.instrument import instrument_app, instrument_engine
-from relate_telemetry.metrics import observable_up_down_counter
+from relate_telemetry.metrics import observable_gauge, observable_up_down_counter
 from relate_telemetry.names import (
+    CERTIFICATE_EXPIRES,
+    CERTIFICATE_RELOADED,
     CONTENT_LIMIT,
     CONTENT_MEMORY,
-    CONTENT_METER,
     METERS,
+    SERVICE,
     SOURCES,
+    WIRE_METER,
     ProtocolName,
     SourceName,
 )
@@ -84,9 +87,25 @@ class Telemetry:
 
     def observe_content(self, used: Callable[[], int], limit: int) -> None:
         """Report the memory of the messages that are being received, in octets, and its limit, at each export."""
-        meter = self.meter_provider.get_meter(CONTENT_METER)
+        meter = self.meter_provider.get_meter(WIRE_METER)
         observable_up_down_counter(meter, CONTENT_MEMORY, lambda _: [Observation(used())])
         observable_up_down_counter(meter, CONTENT_LIMIT, lambda _: [Observation(limit)])
+
+    def observe_certificates(
+        self, expiries: Callable[[], Mapping[str, float]], reloads: Callable[[], Mapping[str, bool]]
+    ) -> None:
+        """Report, by service, when certificates end (seconds since the epoch) and whether their last load succeeded."""
+        meter = self.meter_provider.get_meter(WIRE_METER)
+        observable_gauge(
+            meter,
+            CERTIFICATE_EXPIRES,
+            lambda _: [Observation(when, {SERVICE: name}) for name, when in expiries().items()],
+        )
+        observable_gauge(
+            meter,
+            CERTIFICATE_RELOADED,
+            lambda _: [Observation(int(done), {SERVICE: name}) for name, done in reloads().items()],
+        )
 
     def shutdown(self) -> None:
         """Send what waits and end, within 5 s whatever the collector does. Harmless when repeated."""

@@ -25,12 +25,13 @@ Take = Callable[[socket.socket, Peer], None]
 
 
 def listen(host: str, port: int, shared: bool = False) -> socket.socket:
-    """A listening socket; port 0 lets the system choose. Raises OSError.
+    """A listening socket; port 0 lets the system choose, `::` is all addresses, IPv4 too. Raises OSError.
 
     `shared` is SO_REUSEPORT, off by default because a second server must not take half of the connections.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared)
+    both = host == "::" and socket.has_dualstack_ipv6()
+    sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared, dualstack_ipv6=both)
     sock.setblocking(False)
     return sock
 
@@ -72,16 +73,21 @@ class Acceptor:
                 return
             try:
                 accepted.setblocking(False)
-                self._take(accepted, Peer(address[0], address[1]))
+                self._take(accepted, Peer(_unmapped(address[0]), address[1]))
             except Exception as error:  # noqa: BLE001 - whatever it is, the next connection is accepted
                 accepted.close()
-                self._supervisor.report("wire.accept", error, service=self._service)
+                self._supervisor.report("wire.accept", error, protocol=self._service)
 
     def _pause(self, error: OSError) -> None:
         if error.errno in _NO_FILES:
-            log.error("no files left: accepting pauses", service=self._service, error=error.strerror)
+            log.error("no files left: accepting pauses", protocol=self._service, error=error.strerror)
         else:
-            self._supervisor.report("wire.accept", error, service=self._service)
+            self._supervisor.report("wire.accept", error, protocol=self._service)
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._sock.fileno())
         loop.call_later(ACCEPT_PAUSE_SECONDS, self.start)
+
+
+def _unmapped(address: str) -> str:
+    """An IPv4 client of a socket for both families as the IPv4 address that it is (RFC 4291 §2.5.5.2)."""
+    return address.removeprefix("::ffff:") if "." in address else address

@@ -1,6 +1,5 @@
 """The settings that every service has, and those that the line protocols add; a service adds its ports and its own."""
 
-import ssl
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, Protocol
@@ -16,7 +15,7 @@ from relate_wire.limits import (
     Network,
     parse_networks,
 )
-from relate_wire.tls import development_certificate, server_context
+from relate_wire.tls import Certificate, DevelopmentCertificate
 
 
 class Connected(Protocol):
@@ -67,11 +66,11 @@ class ServiceSettings(Section):
             trusted_proxies=self.proxies,
         )
 
-    def tls(self) -> ssl.SSLContext:
+    def certificate(self) -> Certificate:
         """The configured certificate, or the development one. Raises CertificateError."""
         if self.certificate_path is not None:
-            return server_context(self.certificate_path, self.certificate_key_path)
-        return server_context(development_certificate(self.development_certificates, self.server_name))
+            return Certificate(self.certificate_path, self.certificate_key_path)
+        return DevelopmentCertificate(self.development_certificates, self.server_name)
 
     def allows_plaintext(self, peer: Connected) -> bool:
         """Whether this client may log in as things stand."""

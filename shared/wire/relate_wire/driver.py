@@ -7,7 +7,6 @@ a session never reaches the client: it is logged, put on the span, and answered 
 
 import asyncio
 import secrets
-import ssl
 import time
 import weakref
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
@@ -26,6 +25,7 @@ from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewe
 from relate_wire.limits import Limits
 from relate_wire.refusals import RefusalLimits, Refusals
 from relate_wire.reply import Outcome, Reply, Then
+from relate_wire.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
@@ -75,7 +75,7 @@ class Service:
     listeners: tuple[Listener, ...]
     telemetry: ProtocolTelemetry
     limits: Limits
-    tls: ssl.SSLContext | None = None
+    certificate: Certificate | None = None
     busy: bytes = b""
     shares_ports: bool = False
     refusals: RefusalLimits = field(default_factory=RefusalLimits)
@@ -292,7 +292,7 @@ class Driver(Generic[FrameT, CommandT]):
             return  # whoever waits for its frame finds out, too
         except Exception as error:  # noqa: BLE001 - the client can still end the wait, and is told everything then
             seen.fault(error)
-            self._supervisor.report("wire.pushes", error, service=self._service.name, session=self._session_id)
+            self._supervisor.report("wire.pushes", error, protocol=self._service.name, session=self._session_id)
 
     def _done(self, reply: Reply, sent: int) -> Done:
         before, self._consumed = self._consumed, self._engine.framer.consumed
@@ -327,12 +327,13 @@ class Driver(Generic[FrameT, CommandT]):
 
     async def _start_tls(self) -> None:
         """RFC 3207 §4.2: what was sent ahead in the clear is nobody's word, and is forgotten."""
-        if self._service.tls is None:
+        certificate = self._service.certificate
+        if certificate is None:
             raise RuntimeError("a session offered STARTTLS without a certificate")
         self._engine.framer.clear()
         self.connection.forget_input()
         self.connection.send_queued()
-        await self.connection.start_tls(self._service.tls, self._service.limits.handshake_timeout)
+        await self.connection.start_tls(certificate.context, self._service.limits.handshake_timeout)
         self._secured()
 
     def _start_compression(self) -> None:
@@ -349,7 +350,7 @@ class Driver(Generic[FrameT, CommandT]):
         seen.fault(error)
         log.error(
             "command failed",
-            service=self._service.name,
+            protocol=self._service.name,
             command=what,
             session=self._session_id,
             exc_info=error,

@@ -113,7 +113,7 @@ class Server:
         self._sessions.pop(task, None)
         self._connections.release(peer.address)
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("connection failed", service=self._service.name, exc_info=error)
+            log.error("connection failed", protocol=self._service.name, exc_info=error)
 
     # --- one connection
 
@@ -150,7 +150,7 @@ class Server:
             source = proxy.parse_addresses(header, rest)
         except (OSError, EOFError, TimeoutError, proxy.ProxyError) as error:
             sock.close()
-            log.warning("no PROXY preamble", service=self._service.name, proxy=peer.address, error=str(error))
+            log.warning("no PROXY preamble", protocol=self._service.name, proxy=peer.address, error=str(error))
             return None
         except asyncio.CancelledError:
             sock.close()
@@ -161,15 +161,16 @@ class Server:
         """Give the socket to the driver's connection, through TLS where it begins so."""
         loop = asyncio.get_running_loop()
         tls: dict[str, Any] = {}
-        if listener.implicit_tls:
-            tls = {"ssl": self._service.tls, "ssl_handshake_timeout": self._service.limits.handshake_timeout}
+        certificate = self._service.certificate
+        if listener.implicit_tls and certificate is not None:
+            tls = {"ssl": certificate.context, "ssl_handshake_timeout": self._service.limits.handshake_timeout}
         try:
             await loop.connect_accepted_socket(lambda: driver.connection, sock, **tls)
         except (OSError, ssl.SSLError, TimeoutError) as error:
             error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
             sock.close()
             driver.give_up("TLS handshake failed" if tls else "lost")
-            log.info("handshake failed", service=self._service.name, error=type(error).__name__)
+            log.info("handshake failed", protocol=self._service.name, error=type(error).__name__)
             return False
         except asyncio.CancelledError:
             sock.close()
@@ -189,7 +190,7 @@ class Server:
             try:
                 driver.connection.expire(now)
             except Exception as error:  # noqa: BLE001 - the deadlines of the others hold all the same
-                self._supervisor.report("wire.deadlines", error, service=self._service.name)
+                self._supervisor.report("wire.deadlines", error, protocol=self._service.name)
 
 
 async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:

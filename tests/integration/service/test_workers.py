@@ -1,6 +1,7 @@
 """Worker processes: started, started again, stopped together, and not left behind."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -52,3 +53,38 @@ def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
         wait_until(lambda: all(processes(tmp_path, number) for number in (0, 1)))
         program.kill()
         wait_until(lambda: all((tmp_path / f"{number}.stopped").exists() for number in (0, 1)))
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_reload_reaches_every_worker_and_ends_none(tmp_path: Path, workers: int) -> None:
+    with start(tmp_path, workers) as program:
+        wait_until(lambda: all(processes(tmp_path, number) for number in range(workers)))
+        program.send_signal(signal.SIGHUP)
+        wait_until(lambda: all((tmp_path / f"{number}.reloaded").exists() for number in range(workers)))
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
+    assert all(len(processes(tmp_path, number)) == 1 for number in range(workers))
+
+
+def test_a_reload_that_is_asked_for_at_start_is_held(tmp_path: Path) -> None:
+    blocked = "import os, signal; signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGHUP}); "
+    blocked += "os.kill(os.getpid(), signal.SIGHUP); from tests.integration.service import worker_main"
+    with subprocess.Popen([sys.executable, "-c", blocked, str(tmp_path), "1"], stderr=subprocess.DEVNULL) as program:
+        wait_until((tmp_path / "0.reloaded").exists)
+        program.terminate()
+        assert program.wait(PATIENCE) == 0
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_terminal_that_is_closed_stops_what_runs_on_it(tmp_path: Path, workers: int) -> None:
+    terminal, inside = pty.openpty()
+    command = [sys.executable, "-m", "tests.integration.service.worker_main", str(tmp_path), str(workers)]
+    with subprocess.Popen(command, stdin=inside, stdout=inside, stderr=inside) as program:
+        os.close(inside)
+        wait_until(lambda: all(processes(tmp_path, number) for number in range(workers)))
+        program.send_signal(signal.SIGHUP)
+        wait_until(lambda: all((tmp_path / f"{number}.reloaded").exists() for number in range(workers)))
+        os.close(terminal)
+        program.send_signal(signal.SIGHUP)  # as the shell does whose job it is
+        assert program.wait(PATIENCE) == 0
+    assert all((tmp_path / f"{number}.stopped").exists() for number in range(workers))

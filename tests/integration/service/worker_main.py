@@ -1,15 +1,26 @@
-"""A program of several workers for the tests: each writes its name and process to a file, then waits to be stopped."""
+"""A program of several workers for the tests: each writes its name and process to a file, then waits to be stopped.
 
+Each request to reload that a worker hears becomes a file, too.
+"""
+
+import asyncio
 import os
 import sys
 from pathlib import Path
 
-from relate_service.workers import run, stop_requested
+from relate_service.workers import reload_event, run, stop_requested
+
+
+async def note_reloads(number: int, reload: asyncio.Event) -> None:
+    await reload.wait()
+    Path(sys.argv[1], f"{number}.reloaded").touch()
 
 
 async def main(number: int) -> None:
+    noting = asyncio.create_task(note_reloads(number, reload_event()))
     Path(sys.argv[1], f"{number}.{os.getpid()}").touch()
     await stop_requested()
+    noting.cancel()
     Path(sys.argv[1], f"{number}.stopped").touch()
 
 

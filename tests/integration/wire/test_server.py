@@ -219,6 +219,19 @@ async def test_a_place_is_free_again_when_a_client_has_gone() -> None:
             pass
 
 
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+async def test_all_addresses_are_those_of_ipv4_too_and_clients_have_their_own() -> None:
+    service = Toy().service()
+    service = replace(service, listeners=(replace(service.listeners[0], host="::"),))
+    async with serving(service) as port:
+        for host in ("127.0.0.1", "::1"):
+            reader, writer = await asyncio.open_connection(host, port)
+            client = Client(reader, writer)
+            assert await client.line() == "hello"
+            assert (await client.ask("WHO")).split()[0] == host
+            writer.close()
+
+
 async def test_implicit_tls(tmp_path: Path) -> None:
     toy = Toy()
     async with serving(toy.service(tls=server_tls(tmp_path), implicit_tls=True)) as port:

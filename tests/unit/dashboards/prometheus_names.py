@@ -79,6 +79,8 @@ def shown(instrument: Instrument) -> tuple[str, ...]:
     name = instrument.name.replace(".", "_")
     if instrument.kind == "counter":
         return (f"{name}_total",)
+    if instrument.kind == "gauge":
+        return (f"{name}_{_UNITS[instrument.unit]}" if instrument.unit else name,)
     if instrument.kind == "updowncounter":
         return (name if instrument.unit in name else f"{name}_{instrument.unit}",)
     return tuple(f"{name}_{_UNITS[instrument.unit]}_{part}" for part in _HISTOGRAM)

@@ -30,7 +30,7 @@ async def test_a_worker_that_cannot_be_started_is_started_later(monkeypatch: pyt
     monkeypatch.setattr(asyncio, "create_subprocess_exec", fail_once)
     supervisor = Supervisor(Backoff(0.001, 0.001, 60.0))
     with capture_logs():
-        keeper = supervisor.keep("service.workers", partial(workers._keep, 0))
+        keeper = supervisor.keep("service.workers", partial(workers._keep, 0, set()))
         async with asyncio.timeout(PATIENCE):
             await running.wait()
             keeper.cancel()

@@ -1,0 +1,116 @@
+"""SIGHUP, as an administrator sends it: every service reads its certificate again, and no session ends."""
+
+import json
+import os
+import signal
+import smtplib
+import socket
+import ssl
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relate_telemetry.testing import OtlpReceiver
+from tests.integration.product.processes import children, wait_until
+from tests.integration.product.told import QUICK
+from tests.support.certificates import Authority, presented
+from tests.support.product import HOST, PATIENCE, PORTS, Product
+
+SECURE = tuple(name for name in PORTS if name.endswith("__SecurePort"))
+SERVICES = ("smtp", "pop3", "imap", "api")
+
+
+@pytest.fixture
+def authority() -> Authority:
+    return Authority()
+
+
+@pytest.fixture
+def seen() -> Iterator[OtlpReceiver]:
+    with OtlpReceiver() as receiver:
+        yield receiver
+
+
+def settings(path: Path) -> dict[str, str]:
+    return {f"{service.capitalize()}__CertificatePath": str(path) for service in SERVICES}
+
+
+def handshake(product: Product, authority: Authority, port: str) -> int:
+    """The serial number of the certificate that a new connection is given."""
+    with (
+        socket.create_connection((HOST, product.ports[port]), PATIENCE) as plain,
+        authority.trusting.wrap_socket(plain, server_hostname="localhost") as secure,
+    ):
+        return presented(secure)
+
+
+def test_every_service_serves_the_new_certificate_and_sessions_go_on(tmp_path: Path, authority: Authority) -> None:
+    path = tmp_path / "server.pem"
+    old = authority.issue(path)
+    with Product(tmp_path, **settings(path)) as product:
+        product.start()
+        assert [handshake(product, authority, port) for port in SECURE] == [old] * 4
+        with (
+            smtplib.SMTP_SSL(
+                HOST, product.ports["Smtp__SecurePort"], "client.example.test", context=authority.trusting
+            ) as secure,
+            smtplib.SMTP(HOST, product.ports["Smtp__Port"], "client.example.test", timeout=PATIENCE) as plain,
+        ):
+            new = authority.issue(path)
+            os.kill(product.process_id, signal.SIGHUP)
+            wait_until(lambda: [handshake(product, authority, port) for port in SECURE] == [new] * 4)
+            assert secure.noop()[0] == 250
+            plain.starttls(context=authority.trusting)
+            assert isinstance(plain.sock, ssl.SSLSocket)
+            assert presented(plain.sock) == new
+        reloaded = [json.loads(line) for line in product.output.splitlines() if "certificate reloaded" in line]
+        assert [(line["protocol"], line["path"]) for line in reloaded] == [(name, str(path)) for name in SERVICES]
+
+
+def test_every_worker_serves_the_new_certificate(tmp_path: Path, authority: Authority) -> None:
+    path = tmp_path / "server.pem"
+    authority.issue(path)
+    with Product(tmp_path, Smtp__Workers="2", **settings(path)) as product:
+        product.start("smtp")
+        parent = product.process_id
+        wait_until(lambda: len(children(parent)) == 2)
+        workers = children(parent)
+        new = authority.issue(path)
+        os.kill(parent, signal.SIGHUP)
+        # Each process logs its own reload; the kernel chooses which of them a connection goes to.
+        wait_until(lambda: product.output.count("certificate reloaded") == 2)
+        assert {handshake(product, authority, "Smtp__SecurePort") for _ in range(20)} == {new}
+        assert children(parent) == workers
+
+
+def test_a_broken_certificate_is_logged_and_seen_and_the_old_one_stays(
+    tmp_path: Path, authority: Authority, seen: OtlpReceiver
+) -> None:
+    path = tmp_path / "server.pem"
+    old = authority.issue(path, days=20)
+
+    def values(name: str) -> dict[object, float]:
+        return {point.attributes["service"]: point.value for point in seen.metric(name)}
+
+    with Product(tmp_path, Otel__Endpoint=seen.endpoint, **QUICK, **settings(path)) as product:
+        product.start()
+        wait_until(lambda: values("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 1))
+        expires = values("relate.certificate.expires")
+        assert expires.keys() == {*SERVICES}
+        assert all(19 < (when - time.time()) / 86_400 < 21 for when in expires.values())
+        path.write_text("-----BEGIN CERTIFICATE-----\n")
+        os.kill(product.process_id, signal.SIGHUP)
+        wait_until(lambda: values("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 0))
+        assert [handshake(product, authority, port) for port in SECURE] == [old] * 4
+        assert values("relate.certificate.expires") == expires
+        error = next(line for line in product.output.splitlines() if "not reloaded" in line)
+        assert str(path) in error
+        assert "cannot use certificate" in error
+        authority.issue(path, days=80)
+        os.kill(product.process_id, signal.SIGHUP)
+        wait_until(lambda: values("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 1))
+        wait_until(
+            lambda: all(when > time.time() + 79 * 86_400 for when in values("relate.certificate.expires").values())
+        )

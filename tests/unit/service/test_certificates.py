@@ -1,0 +1,90 @@
+"""Certificates of a process are reloaded when that is asked for, and when a file has changed."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from relate_service.certificates import Certificates, kept_current
+from relate_supervisor import Supervisor
+from relate_wire.tls import Certificate
+from tests.support.certificates import Authority
+
+PATIENCE = 10.0
+NEVER = 3600.0
+SOON = 0.001
+
+
+class Watched(Certificate):
+    """Sets `loaded` when it was loaded again, or has failed to."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(path)
+        self._loop = asyncio.get_running_loop()
+        self.loads: asyncio.Queue[bool] = asyncio.Queue()
+
+    def reload(self) -> None:
+        try:
+            super().reload()
+        finally:
+            self._loop.call_soon_threadsafe(self.loads.put_nowait, self.is_newest)
+
+    async def loaded(self) -> bool:
+        """Whether the next load succeeds."""
+        async with asyncio.timeout(PATIENCE):
+            return await self.loads.get()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    Authority().issue(tmp_path / "server.pem")
+    return tmp_path / "server.pem"
+
+
+@asynccontextmanager
+async def kept(certificate: Certificate, reload: asyncio.Event, check_seconds: float) -> AsyncIterator[Certificates]:
+    certificates, supervisor = Certificates(), Supervisor()
+    async with kept_current(certificates, reload, supervisor, check_seconds):
+        certificates.add("smtp", certificate)
+        yield certificates
+    assert supervisor.failures == {"service.certificates": 0}
+
+
+async def test_a_request_reloads_a_certificate_even_if_it_looks_the_same(path: Path) -> None:
+    reload, certificate = asyncio.Event(), Watched(path)
+    async with kept(certificate, reload, NEVER):
+        reload.set()
+        assert await certificate.loaded()
+        assert not reload.is_set()
+
+
+async def test_a_replaced_file_is_loaded_without_a_request(path: Path) -> None:
+    certificate = Watched(path)
+    before = certificate.context
+    async with kept(certificate, asyncio.Event(), SOON):
+        Authority().issue(path)
+        assert await certificate.loaded()
+    assert certificate.context is not before
+
+
+async def test_what_cannot_be_loaded_is_an_error_in_the_log_and_in_the_metrics(path: Path) -> None:
+    reload, certificate = asyncio.Event(), Watched(path)
+    expires = certificate.expires.timestamp()
+    async with kept(certificate, reload, NEVER) as certificates:
+        assert certificates.reloads() == {"smtp": True}
+        path.write_text("no certificate")
+        with capture_logs() as logs:
+            reload.set()
+            assert not await certificate.loaded()
+        assert certificates.reloads() == {"smtp": False}
+        assert certificates.expiries() == {"smtp": expires}
+        Authority().issue(path)
+        reload.set()
+        assert await certificate.loaded()
+        assert certificates.reloads() == {"smtp": True}
+    (error,) = [entry for entry in logs if entry["log_level"] == "error"]
+    assert (error["protocol"], error["path"]) == ("smtp", str(path))
+    assert "server.pem" in error["reason"]
