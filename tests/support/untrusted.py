@@ -19,6 +19,7 @@ from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
 from relate_imap.content import choose_fields
 from relate_imap.finding import matching_fields
+from relate_imap.handlers.listing import MAX_PATTERN_CHARACTERS
 from relate_imap.hierarchy import matching
 from relate_imap.ordering import display_of, mailbox_of
 from relate_imap.search_keys import HasHeader
@@ -131,7 +132,7 @@ def _in_pieces(make: Callable[[], Framer[Any]]) -> Callable[[bytes], Any]:
 def _list_patterns(octets: bytes) -> list[str]:
     """A pattern, and names of mailboxes, a line each."""
     pattern, *names = _text(octets).split("\n")
-    return matching(names, [pattern])
+    return matching(names, [pattern[:MAX_PATTERN_CHARACTERS]])
 
 
 def _proxy(octets: bytes) -> Any:

@@ -80,13 +80,14 @@ def test_a_c_function_that_holds_the_interpreter_is_found(loop_factory: Loop) ->
     pattern, text = re.compile(r"(a|aa)+$"), "a" * 29 + "b"
 
     async def act() -> None:
-        pattern.match(text)
-        await asyncio.sleep(0)
+        for _ in range(10):  # on a busy machine the thread may sample only when the callback is over
+            pattern.match(text)
+            await asyncio.sleep(0)
 
     began = time.thread_time()
-    (slow,) = watch(loop_factory, act)
-    assert LIMIT < slow.seconds <= time.thread_time() - began
-    assert "in act" in slow.stack
+    found = watch(loop_factory, act)
+    assert all(LIMIT < slow.seconds <= time.thread_time() - began for slow in found)
+    assert any("in act" in slow.stack for slow in found)
 
 
 def test_many_short_steps_are_none_that_is_long(loop_factory: Loop) -> None:
