@@ -66,8 +66,11 @@ class ApiServer(uvicorn.Server):
         """Listen on both ports, or on none. Raises OSError, CertificateError."""
         tls = self._settings.tls()
         try:
-            for port, context in ((self._settings.port, None), (self._settings.secure_port, tls)):
-                self._acceptors.append(self._acceptor(port, context))
+            for port, setting, context in (
+                (self._settings.port, "Port", None),
+                (self._settings.secure_port, "SecurePort", tls),
+            ):
+                self._acceptors.append(self._acceptor(port, setting, context))
         except OSError:
             self._stop_listening()
             raise
@@ -102,8 +105,8 @@ class ApiServer(uvicorn.Server):
 
     # --- connections
 
-    def _acceptor(self, port: int, tls: ssl.SSLContext | None) -> Acceptor:
-        sock = listen(self._settings.host, port)
+    def _acceptor(self, port: int, setting: str, tls: ssl.SSLContext | None) -> Acceptor:
+        sock = listen(self._settings.host, port, prefix=self._settings.prefix, setting=setting)
         return Acceptor(sock, lambda accepted, peer: self._admit(accepted, peer, tls), "api", self._supervisor)
 
     def _stop_listening(self) -> None:

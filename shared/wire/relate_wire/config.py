@@ -16,7 +16,7 @@ from relate_wire.limits import (
     Network,
     parse_networks,
 )
-from relate_wire.tls import development_certificate, server_context
+from relate_wire.tls import CertificateError, development_certificate, server_context
 
 
 class Connected(Protocol):
@@ -70,8 +70,18 @@ class ServiceSettings(Section):
     def tls(self) -> ssl.SSLContext:
         """The configured certificate, or the development one. Raises CertificateError."""
         if self.certificate_path is not None:
-            return server_context(self.certificate_path, self.certificate_key_path)
-        return server_context(development_certificate(self.development_certificates, self.server_name))
+            try:
+                return server_context(self.certificate_path, self.certificate_key_path)
+            except CertificateError as error:
+                raise CertificateError(f"{error}; {self.prefix}__CertificatePath names it") from None
+        try:
+            certificate = development_certificate(self.development_certificates, self.server_name)
+        except OSError as error:
+            where = f"{self.development_certificates.absolute()}: {error.strerror}"
+            raise CertificateError(
+                f"cannot make a certificate in {where}; {self.prefix}__DevelopmentCertificates names the folder"
+            ) from None
+        return server_context(certificate)
 
     def allows_plaintext(self, peer: Connected) -> bool:
         """Whether this client may log in as things stand."""
