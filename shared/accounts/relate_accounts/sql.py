@@ -121,7 +121,13 @@ class SqlAccountStore:
                 delete(addresses).where(addresses.c.user_id == user_id).returning(addresses.c.address)
             )
             rows = [
-                {"user_id": user_id, "address": address, "removed": moment, "blocked": not (free or is_catch_all(address))} for address in gone
+                {
+                    "user_id": user_id,
+                    "address": address,
+                    "removed": moment,
+                    "blocked": not (free or is_catch_all(address)),
+                }
+                for address in gone
             ]
             await connection.execute(insert(removed_addresses), rows)
             for table, column in ((api_keys, api_keys.c.user_id), (users, users.c.id)):
