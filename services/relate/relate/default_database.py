@@ -16,7 +16,7 @@ import structlog
 from relate_config import ConfigurationError
 from relate_config.private import DATA_FOLDER, make_private_folder, open_private
 from relate_mailstore.sql.dialects import SQLITE
-from relate_mailstore.sql.engine import DATABASE_VARIABLE, parse_database_url
+from relate_mailstore.sql.engine import DATABASE_VARIABLE, describe_url, parse_database_url
 
 FILE_NAME = "relate.db"
 
@@ -142,7 +142,5 @@ def _sqlite_path(url: str) -> Path | None:
 
 
 def _without_password(url: str) -> str:
-    parsed = parse_database_url(url)
-    if parsed.get_backend_name() == SQLITE:
-        parsed = parsed.set(database=str(Path(parsed.database or "").absolute()))
-    return parsed.set(password=None).render_as_string(hide_password=True)
+    described = describe_url(url)
+    return described if _sqlite_path(url) is None else f"sqlite:///{described}"
