@@ -61,7 +61,9 @@ class CachedDirectory:
         return await self._find_catch_all(address)
 
     async def _find_catch_all(self, address: str) -> Recipient | None:
-        recipient = await self._owner(catch_all(address))
+        catching = catch_all(address)
+        # Cached by itself, because most unknown addresses are guesses, and the answer is the same for a whole domain.
+        recipient = await self._recipients.get(catching, partial(self._owner, catching))
         if recipient is None:
             return None
         for known in filter(None, (address, without_detail(address))):

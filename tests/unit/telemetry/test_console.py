@@ -9,7 +9,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
 from relate_telemetry import console
-from relate_telemetry.console import CommandExporter
+from relate_telemetry.console import Attributes, CommandExporter
 
 
 @pytest.fixture
@@ -26,10 +26,11 @@ def tracer(out: StringIO) -> Iterator[Tracer]:
 
 
 def command(tracer: Tracer, verb: str, session: str = "s1", login: str = "", success: bool = True) -> None:
-    keys = {"pop3.session_id": session, "pop3.command": verb, "pop3.outcome": "ok", "pop3.reply.code": "+OK"}
+    told = {"pop3.outcome": "ok", "pop3.reply.code": "+OK"}
+    keys: Attributes = {"pop3.session_id": session, "pop3.command": verb, **told}
     with tracer.start_as_current_span(f"pop3.command.{verb.lower()}", attributes=keys):
         if login:
-            attributes = {"pop3.auth.user": login, "pop3.auth.success": success}
+            attributes: Attributes = {"pop3.auth.user": login, "pop3.auth.success": success}
             tracer.start_span("pop3.auth.validate", attributes=attributes).end()
         tracer.start_span("SELECT relate", attributes={"db.query.text": "SELECT 1"}).end()
         tracer.start_span("mailstore.snapshot").end()
@@ -79,9 +80,9 @@ def test_an_error_is_a_line_with_all_that_it_says_wherever_it_was(out: StringIO,
 def test_a_request_is_a_line_with_its_route_and_status_and_a_request_of_ours_is_none(
     out: StringIO, tracer: Tracer
 ) -> None:
-    attributes = {"http.request.method": "GET", "http.route": "/emails", "http.response.status_code": 404}
+    attributes: Attributes = {"http.request.method": "GET", "http.route": "/emails", "http.response.status_code": 404}
     with tracer.start_as_current_span("GET /emails", kind=SpanKind.SERVER, attributes=attributes):
-        keys = {"api.auth.key_name": "laptop", "api.auth.success": True}
+        keys: Attributes = {"api.auth.key_name": "laptop", "api.auth.success": True}
         tracer.start_span("api.auth.validate", attributes=keys).end()
     tracer.start_span("GET", kind=SpanKind.CLIENT, attributes=attributes).end()
     (line,) = out.getvalue().splitlines()
