@@ -11,8 +11,8 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from relate.cli_accounts import key_app, mailbox_app, user_app
-from relate.printing import new_table, out
+from relate.cli_accounts import Json, key_app, mailbox_app, user_app
+from relate.printing import new_table, out, print_json
 
 # typer's own tracebacks are off: they show the values of local variables, keys among them.
 app = typer.Typer(
@@ -107,18 +107,20 @@ def traffic(
 
 
 @app.command("doctor")
-def check() -> None:
+def check(as_json: Json = False) -> None:
     """Check ports, database, certificate and collector, and say what to do."""
     from relate import doctor
     from relate.settings import for_command
 
     findings = asyncio.run(doctor.examine(for_command()))
-    table = new_table("", "what", "finding", "what to do")
-    for finding in findings:
-        table.add_row(
-            "[green]ok[/]" if finding.healthy else "[red]!![/]", finding.subject, finding.text, finding.remedy
-        )
-    out.print(table)
+    if as_json:
+        print_json([finding._asdict() for finding in findings])
+    else:
+        table = new_table("", "what", "finding", "what to do")
+        for finding in findings:
+            mark = "[green]ok[/]" if finding.healthy else "[red]!![/]"
+            table.add_row(mark, finding.subject, finding.text, finding.remedy)
+        out.print(table)
     raise typer.Exit(0 if all(finding.healthy for finding in findings) else 1)
 
 

@@ -87,7 +87,7 @@ def remember(url: str) -> None:
 
 @contextmanager
 def recorded(url: str) -> Iterator[None]:
-    """Inside, a server with this database runs. A state directory that cannot be written is warned of."""
+    """Inside, a server with this database runs. Where the state directory cannot be written, the log says so."""
     descriptor = _open_record()
     if descriptor is None:
         yield
@@ -120,7 +120,7 @@ def _open_record() -> int | None:
         make_private_folder(path.parent)
         return open_private(str(path), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
     except OSError as error:
-        log.warning("commands will not find this server's database by themselves", path=str(path), error=str(error))
+        log.info("commands will not find this server's database by themselves", path=str(path), error=str(error))
         return None
 
 

@@ -11,6 +11,7 @@ from relate import demo
 from relate.banner import first_login, later_login, no_users, show_banner
 from relate.default_database import recorded
 from relate.settings import Settings
+from relate_accounts.errors import UserExists
 from relate_api.__main__ import api_served
 from relate_imap.__main__ import imap_service
 from relate_mailstore.sql.engine import describe_url
@@ -80,6 +81,9 @@ async def _all_served(servers: Iterator[_Server]) -> AsyncIterator[None]:
 async def _login(resources: Resources, with_demo: bool) -> Text:
     """How a person can log in, as far as this server knows."""
     if with_demo:
-        key = await demo.make_account(resources.accounts, resources.store)
+        try:
+            key = await demo.make_account(resources.accounts, resources.store)
+        except UserExists as error:
+            return Text(f"There is no demo account: {error}")
         return later_login() if key is None else first_login(key)
     return Text() if await resources.accounts.users() else no_users()

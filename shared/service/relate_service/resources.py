@@ -29,6 +29,7 @@ from relate_service.housekeeping import MailAndAccounts, kept_tidy
 from relate_service.memory import Trimmer
 from relate_service.private import restrict_data
 from relate_service.watchdog import DebugSettings, watched
+from relate_service.workers import WORKER
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
@@ -87,7 +88,8 @@ class Resources:
 
 def check_environment(*sections: type[SectionLike]) -> None:
     """Look for misspelt variables of these sections and the shared ones. Raises ConfigurationError."""
-    if suspects := check_names((*SHARED_SECTIONS, *sections), os.environ):
+    suspects = check_names((*SHARED_SECTIONS, *sections), os.environ)
+    if suspects and os.environ.get(WORKER, "0") == "0":  # one warning, however many processes there are
         log.warning("not used: a setting has two underscores between section and name", variables=suspects)
 
 

@@ -185,6 +185,14 @@ def test_a_removal_asks_and_does_nothing_without_an_answer(product: Product, ali
     assert product.relate_json("user", "show", alice.address)["usableKeys"] == 1
 
 
+def test_a_demo_account_that_was_removed_keeps_no_server_from_starting(fresh: Product) -> None:
+    fresh.start("--demo")
+    fresh.relate("user", "remove", "demo@example.test", "--yes")
+    fresh.stop()
+    fresh.start("--demo")
+    assert fresh.stderr.wait_for("There is no demo account: the address belonged to a user who was removed")
+
+
 def test_a_directory_that_cannot_be_made_is_named_with_its_variable(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with Product(tmp_path, f"sqlite:///{tmp_path}/file/relate.db") as product:
