@@ -350,7 +350,7 @@ async def test_further_addresses_are_given_and_taken_away(accounts: AccountStore
         with pytest.raises(AddressNotFound):
             await accounts.remove_alias(bob.id, stays)
     assert await accounts.remove_alias(bob.id, "BOBBY@example.org") == ["bob@example.org"]
-    assert await accounts.add_alias(alice.id, "bobby@example.org")  # nobody's, and not blocked
+    assert await accounts.add_alias(alice.id, "bobby@example.org")  # free since it was taken away
 
 
 async def test_a_quota_is_set_and_lifted(accounts: AccountStore, alice: User) -> None:

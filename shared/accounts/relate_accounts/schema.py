@@ -92,7 +92,7 @@ removed_addresses = Table(
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("address", Text, primary_key=True),
     Column("removed", UtcDateTime, nullable=False),
-    Column("blocked", Boolean, nullable=False),  # until then, nobody else is given it
+    Column("blocked", Boolean, nullable=False),  # whether it is kept from other users meanwhile
     Index("ix_removed_addresses_address", "address"),
     Index("ix_removed_addresses_removed", "removed"),
 )

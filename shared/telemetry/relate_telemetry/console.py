@@ -29,7 +29,7 @@ _SOURCES: tuple[SourceName, ...] = get_args(SourceName)
 _COMMANDS = {keys.command: keys for keys in map(command_keys, _PROTOCOLS)}
 _SESSIONS = {session_span(protocol): command_keys(protocol).session_id for protocol in _PROTOCOLS}
 _LOGINS = {auth_span(source): auth_keys(source) for source in _SOURCES}
-_NOBODY = "-"
+_NO_USER = "-"
 
 Attributes = Mapping[str, AttributeValue]
 
@@ -112,7 +112,7 @@ class _Recent:
 
 
 def _format(span: ReadableSpan, verb: str, user: str, what: str, outcome: str) -> str:
-    parts = [_times(span), f"{verb:<18}", f"{user or _NOBODY:<24}", f"{what:<24}", outcome.strip()]
+    parts = [_times(span), f"{verb:<18}", f"{user or _NO_USER:<24}", f"{what:<24}", outcome.strip()]
     if span.status.status_code is StatusCode.ERROR:
         parts.append(f"ERROR {_flat(span.status.description or '')}".rstrip())
     return visible("  ".join(parts))

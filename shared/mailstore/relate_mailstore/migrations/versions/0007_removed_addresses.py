@@ -1,4 +1,4 @@
-"""Addresses of users who were removed: their sessions end, and nobody else is given the addresses for a time."""
+"""Addresses of users who were removed: their sessions end, and no other user is given the addresses for a time."""
 
 import sqlalchemy as sa
 from alembic import op
