@@ -32,6 +32,7 @@ class CannotListen(OSError):
         # Python's own words for a bind are longer, and repeat host and port.
         reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
         super().__init__(f"cannot listen on {host} port {port}: {reason}{_hint(error, prefix, setting)}")
+        self.errno = error.errno
 
 
 def _hint(error: OSError, prefix: str, setting: str) -> str:
