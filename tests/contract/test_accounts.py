@@ -2,16 +2,27 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
 from relate_accounts.authenticator import KeyAuthenticator
-from relate_accounts.errors import InvalidAddress, InvalidKeyName, KeyNotFound, TooManyKeys, UserExists, UserNotFound
+from relate_accounts.errors import (
+    AddressBlocked,
+    AddressNotFound,
+    InvalidAddress,
+    InvalidKeyName,
+    KeyNotFound,
+    TooManyKeys,
+    UserExists,
+    UserNotFound,
+)
 from relate_accounts.keys import MAX_KEY_NAME_CHARACTERS, MAX_KEYS_PER_USER, identify
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.ports import AccountStore
+from relate_accounts.removal import BLOCKED
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Granted, Revoked, Scope, User, UserId
 from relate_mailstore.sql.engine import open_engine
@@ -277,3 +288,102 @@ async def test_a_login_with_a_key_of_this_store_is_granted(accounts: AccountStor
     await last_used.flush()
     (key,) = await accounts.keys(alice.id)
     assert key.last_used is not None
+
+
+# --- removed users, further addresses, quotas
+
+
+async def test_a_removed_user_is_gone_with_all_addresses_and_keys(accounts: AccountStore, alice: User) -> None:
+    key = await accounts.create_key(alice.id, "phone", [Scope.IMAP])
+    assert await accounts.remove_user(alice.id) == ["alice@example.org", "a@example.org", "sales@example.org"]
+    assert await accounts.users() == []
+    assert await accounts.keys_by_prefix(key.key.prefix) == []
+    for address in ("alice@example.org", "sales@example.org"):
+        with pytest.raises(UserNotFound):
+            await accounts.user_by_address(address)
+    assert not await accounts.has_domain("example.org")
+    with pytest.raises(UserNotFound):
+        await accounts.remove_user(alice.id)
+
+
+async def test_a_removal_is_a_revocation(accounts: AccountStore, alice: User) -> None:
+    before = datetime.now(UTC) - timedelta(seconds=1)
+    await accounts.remove_user(alice.id, free=True)
+    assert await accounts.revoked_since(before) == Revoked(user_ids=frozenset({alice.id}))
+    assert await accounts.removed_users() == [alice.id]
+
+
+async def test_addresses_of_a_removed_user_are_given_to_no_other_user_until_freed(
+    accounts: AccountStore, alice: User
+) -> None:
+    bob = await accounts.add_user("bob@example.org")
+    await accounts.remove_user(alice.id)
+    assert await accounts.is_blocked("SALES@example.org")
+    for give in (accounts.add_user("Alice@example.org"), accounts.add_alias(bob.id, "alice@example.org")):
+        with pytest.raises(AddressBlocked):
+            await give
+    assert await accounts.free_address("Alice@example.org")
+    assert not await accounts.free_address("alice@example.org")
+    assert (await accounts.add_user("alice@example.org")).id != alice.id
+    assert await accounts.is_blocked("sales@example.org")
+
+
+async def test_freed_addresses_and_catch_alls_may_be_given_at_once(accounts: AccountStore, alice: User) -> None:
+    bob = await accounts.add_user("bob@example.org", aliases=["*@example.org"])
+    await accounts.remove_user(alice.id, free=True)
+    await accounts.remove_user(bob.id)
+    again = await accounts.add_user("alice@example.org", aliases=["*@example.org"])
+    assert await accounts.addresses(again.id) == ["alice@example.org", "*@example.org"]
+
+
+async def test_further_addresses_are_given_and_taken_away(accounts: AccountStore, alice: User) -> None:
+    bob = await accounts.add_user("bob@example.org")
+    for _ in range(2):
+        assert await accounts.add_alias(bob.id, "Bobby@example.org") == ["bob@example.org", "bobby@example.org"]
+    with pytest.raises(UserExists):
+        await accounts.add_alias(bob.id, "sales@example.org")
+    with pytest.raises(InvalidAddress):
+        await accounts.add_alias(bob.id, "bob")
+    with pytest.raises(UserNotFound):
+        await accounts.add_alias(NOBODY, "new@example.org")
+    for stays in ("bob@example.org", "sales@example.org", "other@example.org"):
+        with pytest.raises(AddressNotFound):
+            await accounts.remove_alias(bob.id, stays)
+    assert await accounts.remove_alias(bob.id, "BOBBY@example.org") == ["bob@example.org"]
+    assert await accounts.add_alias(alice.id, "bobby@example.org")  # free since it was taken away
+
+
+async def test_a_quota_is_set_and_lifted(accounts: AccountStore, alice: User) -> None:
+    assert (await accounts.set_quota(alice.id, 5 * 2**40)).quota == 5 * 2**40
+    assert (await accounts.user_by_address(alice.address)).quota == 5 * 2**40
+    assert (await accounts.set_quota(alice.id, None)).quota is None
+    with pytest.raises(UserNotFound):
+        await accounts.set_quota(NOBODY, 1)
+
+
+@pytest.mark.parametrize("kind", ["memory", "sqlite_url", pytest.param("postgres_url", marks=pytest.mark.postgres)])
+async def test_a_removed_address_is_free_after_thirty_days(kind: str, request: pytest.FixtureRequest) -> None:
+    today = datetime(2030, 1, 1, tzinfo=UTC)
+    moments = [today, today + BLOCKED - timedelta(seconds=1), today + BLOCKED]
+    clock = iter(moments)
+    now = next(clock)
+
+    def tell() -> datetime:
+        return now
+
+    async with AsyncExitStack() as stack:
+        accounts: AccountStore = MemoryAccountStore(now=tell)
+        if kind != "memory":
+            engine = open_engine(request.getfixturevalue(kind))
+            stack.push_async_callback(engine.dispose)
+            accounts = SqlAccountStore(engine, now=tell)
+        alice = await accounts.add_user("alice@example.org")
+        await accounts.remove_user(alice.id)
+        now = next(clock)
+        with pytest.raises(AddressBlocked):
+            await accounts.add_user("alice@example.org")
+        assert await accounts.removed_users() == [alice.id]
+        now = next(clock)
+        assert not await accounts.is_blocked("alice@example.org")
+        assert await accounts.removed_users() == []
+        assert (await accounts.add_user("alice@example.org")).id != alice.id

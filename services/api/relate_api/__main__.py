@@ -13,7 +13,7 @@ from relate_api.config import ApiSettings
 from relate_api.dependencies import Services
 from relate_api.server import ApiServer, Ports
 from relate_config import load
-from relate_service.resources import Resources, ResourceSettings, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
 from relate_wire.limits import raise_open_files
 
@@ -35,6 +35,7 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
 
 async def serve(_: int = 0) -> None:
     """Serve until asked to stop."""
+    check_environment(ApiSettings)
     raise_open_files()
     async with opened(ResourceSettings(), "relate-api") as resources, api_served(load(ApiSettings), resources):
         await stop_requested()

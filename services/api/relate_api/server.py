@@ -67,8 +67,11 @@ class ApiServer(uvicorn.Server):
     async def __aenter__(self) -> Ports:
         """Listen on both ports, or on none. Raises OSError."""
         try:
-            for port, certificate in ((self._settings.port, None), (self._settings.secure_port, self._certificate)):
-                self._acceptors.append(self._acceptor(port, certificate))
+            for port, setting, certificate in (
+                (self._settings.port, "Port", None),
+                (self._settings.secure_port, "SecurePort", self._certificate),
+            ):
+                self._acceptors.append(self._acceptor(port, setting, certificate))
         except OSError:
             self._stop_listening()
             raise
@@ -103,8 +106,8 @@ class ApiServer(uvicorn.Server):
 
     # --- connections
 
-    def _acceptor(self, port: int, certificate: Certificate | None) -> Acceptor:
-        sock = listen(self._settings.host, port)
+    def _acceptor(self, port: int, setting: str, certificate: Certificate | None) -> Acceptor:
+        sock = listen(self._settings.host, port, prefix=self._settings.prefix, setting=setting)
 
         def take(accepted: socket.socket, peer: Peer) -> None:
             self._admit(accepted, peer, certificate.context if certificate else None)  # the newest of that moment

@@ -13,7 +13,7 @@ from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
 from relate_imap.session import ImapEngine
 from relate_imap.traced import traced_selecting
-from relate_service.resources import Resources, ResourceSettings, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
 from relate_wire.dialogue import Client
 from relate_wire.driver import Listener, Service
@@ -40,8 +40,8 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         return ImapEngine(client, context)
 
     listeners = (
-        Listener(settings.host, settings.port, engine),
-        Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
+        Listener(settings.host, settings.port, engine, prefix="Imap", setting="Port"),
+        Listener(settings.host, settings.secure_port, engine, implicit_tls=True, prefix="Imap", setting="SecurePort"),
     )
     telemetry = resources.telemetry.protocol("imap")
     return Service(
@@ -58,6 +58,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
 
 async def serve(_: int = 0) -> None:
     """Serve until asked to stop."""
+    check_environment(ImapSettings)
     raise_open_files()
     async with (
         opened(ResourceSettings(), "relate-imap") as resources,

@@ -9,7 +9,7 @@ from relate_config import load
 from relate_pop3.config import Pop3Settings
 from relate_pop3.replies import BUSY
 from relate_pop3.session import Context, Pop3Engine
-from relate_service.resources import Resources, ResourceSettings, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
 from relate_wire.dialogue import Client
 from relate_wire.driver import Listener, Service
@@ -33,8 +33,8 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
         return Pop3Engine(client, context)
 
     listeners = (
-        Listener(settings.host, settings.port, engine),
-        Listener(settings.host, settings.secure_port, engine, implicit_tls=True),
+        Listener(settings.host, settings.port, engine, prefix="Pop3", setting="Port"),
+        Listener(settings.host, settings.secure_port, engine, implicit_tls=True, prefix="Pop3", setting="SecurePort"),
     )
     telemetry = resources.telemetry.protocol("pop3")
     return Service(
@@ -51,6 +51,7 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
 
 async def serve(_: int = 0) -> None:
     """Serve until asked to stop."""
+    check_environment(Pop3Settings)
     raise_open_files()
     async with (
         opened(ResourceSettings(), "relate-pop3") as resources,

@@ -61,6 +61,9 @@ REFUSALS = (NoSuchMessage, SaslError, MaildropInUse, MessageNotFound)
 # RFC 3206 §4, §6: [AUTH] is about credentials or policy, and makes clients ask for other credentials. A client beyond
 # the limit on wrong logins is told [SYS/TEMP] instead: it shall wait, and its user need not type anything.
 DENIED = "[AUTH] Login failed"
+# To a client with a right key only.
+LACKS_SCOPE = "[AUTH] The key is right, but lacks the scope pop3"
+NOT_AS_ANOTHER = "[AUTH] The key is right, but its user may not act as another one"
 NEEDS_TLS = "[AUTH] Log in over TLS"
 RATE_LIMITED = "[SYS/TEMP] Too many failed logins, try again later"
 

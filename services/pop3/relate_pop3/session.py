@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 from relate_accounts.ports import Authenticator
-from relate_accounts.types import Granted, Scope
+from relate_accounts.types import Denied, FailureReason, Granted, Scope
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Snapshot
@@ -246,7 +246,7 @@ class Pop3Session:
         authenticator = self._context.authenticator
         verdict = await authenticator.validate(login, secret.reveal(), Scope.POP3, self._peer.address, authorize_as)
         if not isinstance(verdict, Granted):
-            return self._denied(replies.RATE_LIMITED if verdict.rate_limited else replies.DENIED)
+            return self._denied(_describe(verdict, authorize_as))
         self._transaction = await self._open_maildrop(AccountId(verdict.user.id))
         self._lock.callback(authenticator.watch(verdict, partial(self._client.end, Farewell.REVOKED)))
         self._state = State.TRANSACTION
@@ -271,3 +271,10 @@ class Pop3Session:
         except MailboxNotFound:  # an account that never had any mail
             await store.provision(account_id)
             return await store.snapshot(account_id)
+
+
+def _describe(denied: Denied, authorize_as: str) -> str:
+    """What the client is told of a login that failed: the same for every wrong key."""
+    if denied.reason is FailureReason.MISSING_SCOPE:
+        return replies.NOT_AS_ANOTHER if authorize_as else replies.LACKS_SCOPE
+    return replies.RATE_LIMITED if denied.rate_limited else replies.DENIED

@@ -26,7 +26,10 @@ This message was waiting for you. Send another one, read both, and watch the spa
 
 
 async def make_account(accounts: AccountStore, mail: MailStore) -> str | None:
-    """Make the demo account, with a welcome; its key, or None when it has one already."""
+    """Make the demo account, with a welcome; its key, or None when it has one already.
+
+    Raises UserExists where its addresses are another user's, or it was removed.
+    """
     try:
         user = await accounts.user_by_address(ADDRESS)
     except UserNotFound:

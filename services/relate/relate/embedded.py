@@ -5,11 +5,16 @@ from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+from rich.text import Text
+
 from relate import demo
-from relate.banner import show_banner
+from relate.banner import first_login, later_login, no_users, show_banner
+from relate.default_database import recorded
 from relate.settings import Settings
+from relate_accounts.errors import UserExists
 from relate_api.__main__ import api_served
 from relate_imap.__main__ import imap_service
+from relate_mailstore.sql.engine import describe_url
 from relate_pop3.__main__ import pop3_service
 from relate_service.resources import Resources, opened
 from relate_service.workers import stop_requested
@@ -39,9 +44,14 @@ async def serve(settings: Settings, parts: Collection[str], worker: int = 0, wit
     mine = [part for part in PARTS if part in parts and worker < wanted[part]]
     name = f"relate-{mine[0]}" if len(mine) == 1 else "relate-mail"
     async with opened(settings.shared, name) as resources, _all_served(_servers(settings, resources, mine)):
-        if worker == 0:
-            show_banner(settings, mine, await _demo_key(resources) if with_demo else None)
-        await stop_requested()
+        if worker > 0:
+            await stop_requested()
+            return
+        url = settings.shared.database.default_connection
+        login = await _login(resources, with_demo)
+        with recorded(url):
+            show_banner(settings, mine, describe_url(url), login)
+            await stop_requested()
 
 
 def _servers(settings: Settings, resources: Resources, parts: Collection[str]) -> Iterator[_Server]:
@@ -68,5 +78,12 @@ async def _all_served(servers: Iterator[_Server]) -> AsyncIterator[None]:
         await asyncio.gather(*(server.__aexit__(None, None, None) for server in started))
 
 
-async def _demo_key(resources: Resources) -> str | None:
-    return await demo.make_account(resources.accounts, resources.store)
+async def _login(resources: Resources, with_demo: bool) -> Text:
+    """How a person can log in, as far as this server knows."""
+    if with_demo:
+        try:
+            key = await demo.make_account(resources.accounts, resources.store)
+        except UserExists as error:
+            return Text(f"There is no demo account: {error}")
+        return later_login() if key is None else first_login(key)
+    return Text() if await resources.accounts.users() else no_users()

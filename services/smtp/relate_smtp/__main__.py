@@ -6,7 +6,7 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
     hold_stops()
 
 from relate_config import load
-from relate_service.resources import Resources, ResourceSettings, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
 from relate_smtp.config import REFUSALS, SmtpSettings
 from relate_smtp.context import Context, Role
@@ -23,10 +23,13 @@ from relate_wire.server import Server
 def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
     """SMTP on its three ports: submission, submission over TLS, reception. Raises CertificateError."""
     submission = _engine_factory(settings, resources, Role.SUBMISSION)
+    reception = _engine_factory(settings, resources, Role.MX)
     listeners = (
-        Listener(settings.host, settings.port, submission),
-        Listener(settings.host, settings.secure_port, submission, implicit_tls=True),
-        Listener(settings.host, settings.mx_port, _engine_factory(settings, resources, Role.MX)),
+        Listener(settings.host, settings.port, submission, prefix="Smtp", setting="Port"),
+        Listener(
+            settings.host, settings.secure_port, submission, implicit_tls=True, prefix="Smtp", setting="SecurePort"
+        ),
+        Listener(settings.host, settings.mx_port, reception, prefix="Smtp", setting="MxPort"),
     )
     telemetry = resources.telemetry.protocol("smtp")
     return Service(
@@ -66,6 +69,7 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
 
 async def serve(_: int = 0) -> None:
     """Serve until asked to stop."""
+    check_environment(SmtpSettings)
     raise_open_files()
     async with (
         opened(ResourceSettings(), "relate-smtp") as resources,

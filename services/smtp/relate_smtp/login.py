@@ -1,7 +1,7 @@
 """Logging in: the SASL exchange of AUTH (RFC 4954 §4), and what the authenticator makes of it."""
 
 from relate_accounts.ports import Authenticator
-from relate_accounts.types import Granted, Scope
+from relate_accounts.types import FailureReason, Granted, Scope
 from relate_smtp import replies
 from relate_smtp.commands import Auth
 from relate_smtp.framing import Frame, Mode
@@ -30,6 +30,8 @@ async def log_in(command: Auth, client: Client[Frame], authenticator: Authentica
     )
     if isinstance(verdict, Granted):
         return verdict
+    if verdict.reason is FailureReason.MISSING_SCOPE:
+        return replies.AUTH_NOT_AS_ANOTHER if credentials.authorize_as else replies.AUTH_LACKS_SCOPE
     return replies.AUTH_RATE_LIMITED if verdict.rate_limited else replies.AUTH_INVALID
 
 

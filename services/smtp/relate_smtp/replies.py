@@ -80,6 +80,9 @@ AUTH_CANCELLED = _refused("501 5.7.0 Authentication cancelled")
 AUTH_MALFORMED = _refused("501 5.5.2 Response not understood")
 AUTH_TOO_LONG = _refused("500 5.5.6 Response too long")
 AUTH_INVALID = _refused("535 5.7.8 Authentication credentials invalid")
+# To a client with a right key only. X.7.8 is "invalid or insufficient authentication credentials" (RFC 4954 §6).
+AUTH_LACKS_SCOPE = _refused("535 5.7.8 The key is right, but lacks the scope smtp")
+AUTH_NOT_AS_ANOTHER = _refused("535 5.7.8 The key is right, but its user may not act as another one")
 AUTH_RATE_LIMITED = _refused("454 4.7.0 Too many attempts, try again later")
 AUTH_FAILED = _failed("454 4.7.0 Temporary authentication failure")
 
@@ -105,7 +108,9 @@ NO_MEMORY = replace(_refused("452 4.3.1 No memory for this message now, try agai
 TOO_MANY_FIELDS = _refused("554 5.6.0 Too many header fields of one name")
 CONTENT_FAULTS = {
     LineFault.TOO_LONG: TOO_LARGE,
-    LineFault.BARE_LF: _refused("550 5.6.0 Bare <LF> in the message: its lines end with <CR><LF>"),
+    LineFault.BARE_LF: _refused(
+        "550 5.6.0 Bare <LF> in the message: line ends must be <CR><LF>; use curl --crlf, or unix2dos on the file"
+    ),
     LineFault.BARE_CR: _refused("550 5.6.0 Bare <CR> in the message: its lines end with <CR><LF>"),
 }
 

@@ -54,6 +54,16 @@ def without_detail(address: str) -> str | None:
     return f"{user}@{domain}"
 
 
+def catch_all(address: str) -> str:
+    """The address that gets what is for no other address of this one's domain: `*@domain`."""
+    return f"*@{domain_of(address)}"
+
+
+def is_catch_all(address: str) -> bool:
+    """Whether this is a `*@domain`."""
+    return address.startswith("*@")
+
+
 def domain_of(address: str) -> str:
     """The domain of a canonical address."""
     return address.rpartition("@")[2]

@@ -1,15 +1,17 @@
 """Whose addresses are they? A cache in front of the store, since the SMTP server asks for every recipient.
 
-An address is looked up as it is, then without its `+detail` (RFC 5233). `postmaster` of a local domain (RFC 5321
-§4.5.1) is an address like any other, to be given to somebody: whom it should reach cannot be guessed.
+An address is looked up as it is, then without its `+detail` (RFC 5233), then as its domain's catch-all, `*@domain`,
+which does not get mail for a removed user. `postmaster` of a local domain (RFC 5321 §4.5.1) is an address like any
+other, to be given to a user: which one it should reach cannot be guessed.
 """
 
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from relate_accounts.addresses import canonical_address, canonical_domain, without_detail
+from relate_accounts.addresses import canonical_address, canonical_domain, catch_all, without_detail
 from relate_accounts.cache import SharedLookups, TimedCache
 from relate_accounts.clock import Monotonic
 from relate_accounts.errors import InvalidAddress, UserNotFound
@@ -40,7 +42,7 @@ class CachedDirectory:
         return await self._recipients.get(canonical, partial(self._find, canonical))
 
     async def owns(self, user_id: UserId, address: str) -> bool:
-        """See `ports.Directory`. Whoever receives mail for `address+detail` may also write as it."""
+        """See `ports.Directory`. A user may send as every address whose mail reaches them."""
         recipient = await self.resolve(address)
         return recipient is not None and recipient.user_id == user_id
 
@@ -53,9 +55,21 @@ class CachedDirectory:
         return await self._domains.get(canonical, partial(self._has_domain, canonical)) is not None
 
     async def _find(self, address: str) -> Recipient | None:
-        plain = without_detail(address)
-        recipient = await self._owner(address)
-        return recipient if recipient is not None or plain is None else await self._owner(plain)
+        for known in filter(None, (address, without_detail(address))):
+            if recipient := await self._owner(known):
+                return recipient
+        return await self._find_catch_all(address)
+
+    async def _find_catch_all(self, address: str) -> Recipient | None:
+        catching = catch_all(address)
+        # Cached by itself, because most unknown addresses are guesses, and the answer is the same for a whole domain.
+        recipient = await self._recipients.get(catching, partial(self._owner, catching))
+        if recipient is None:
+            return None
+        for known in filter(None, (address, without_detail(address))):
+            if await self._store.is_blocked(known):
+                return None
+        return replace(recipient, address=address)
 
     async def _owner(self, address: str) -> Recipient | None:
         try:

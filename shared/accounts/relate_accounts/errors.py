@@ -21,6 +21,23 @@ class UserExists(AccountError):
     """The address belongs to somebody already."""
 
 
+class AddressBlocked(UserExists):
+    """The address belonged to a user who was removed less than `removal.BLOCKED` ago."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the address belonged to a user who was removed less than 30 days ago;"
+            " to give it to another one now: relate user remove ADDRESS --free"
+        )
+
+
+class AddressNotFound(AccountError):
+    """No such address of this user, or its primary one, which stays."""
+
+    def __init__(self) -> None:
+        super().__init__("no such further address of this user")
+
+
 class KeyNotFound(AccountError):
     """No such key of this user."""
 

@@ -5,12 +5,29 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import count
+from typing import NamedTuple
 
-from relate_accounts.addresses import canonical_address, canonical_domain, domain_of
+from relate_accounts.addresses import canonical_address, canonical_domain, domain_of, is_catch_all
 from relate_accounts.clock import Now, as_utc, utc_now
-from relate_accounts.errors import InvalidAddress, KeyNotFound, TooManyKeys, UserExists, UserNotFound
+from relate_accounts.errors import (
+    AddressBlocked,
+    AddressNotFound,
+    InvalidAddress,
+    KeyNotFound,
+    TooManyKeys,
+    UserExists,
+    UserNotFound,
+)
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
+from relate_accounts.removal import BLOCKED
 from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
+
+
+class _Removal(NamedTuple):
+    """When an address's user was removed, and whether it is kept from others since."""
+
+    moment: datetime
+    blocked: bool
 
 
 class MemoryAccountStore:
@@ -22,6 +39,7 @@ class MemoryAccountStore:
         self._users: dict[UserId, User] = {}
         self._owners: dict[str, UserId] = {}  # by canonical address, the primary one of a user first
         self._keys: dict[int, tuple[ApiKey, bytes]] = {}
+        self._removed: dict[tuple[UserId, str], _Removal] = {}
         self._ids = count(1)
 
     async def add_user(
@@ -29,12 +47,69 @@ class MemoryAccountStore:
     ) -> User:
         """See `ports.AccountStore`."""
         owned = [canonical_address(text) for text in (address, *aliases)]
-        if not self._owners.keys().isdisjoint(owned):
-            raise UserExists("an address belongs to somebody already")
+        self._expect_free(owned)
         user = User(UserId(next(self._ids)), owned[0], display_name, self._now(), quota)
         self._users[user.id] = user
         self._owners.update(dict.fromkeys(owned, user.id))
         return user
+
+    async def remove_user(self, user_id: UserId, *, free: bool = False) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        if self._users.pop(user_id, None) is None:
+            raise UserNotFound("no user has that id")
+        owned = await self.addresses(user_id)
+        for address in owned:
+            del self._owners[address]
+            self._removed[user_id, address] = _Removal(self._now(), blocked=not (free or is_catch_all(address)))
+        self._keys = {id_: entry for id_, entry in self._keys.items() if entry[0].user_id != user_id}
+        return owned
+
+    async def free_address(self, address: str) -> bool:
+        """See `ports.AccountStore`."""
+        canonical = canonical_address(address)
+        was_blocked = await self.is_blocked(canonical)
+        for removed, removal in self._removed.items():
+            if removed[1] == canonical:
+                self._removed[removed] = removal._replace(blocked=False)
+        return was_blocked
+
+    async def is_blocked(self, address: str) -> bool:
+        """See `ports.AccountStore`."""
+        try:
+            return self._is_blocked(canonical_address(address))
+        except InvalidAddress:
+            return False
+
+    async def removed_users(self) -> Sequence[UserId]:
+        """See `ports.AccountStore`."""
+        since = self._now() - BLOCKED
+        return sorted({user_id for (user_id, _), removal in self._removed.items() if removal.moment > since})
+
+    async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        canonical = canonical_address(address)
+        if user_id not in self._users:
+            raise UserNotFound("no user has that id")
+        if self._owners.get(canonical) != user_id:
+            self._expect_free([canonical])
+            self._owners[canonical] = user_id
+        return await self.addresses(user_id)
+
+    async def remove_alias(self, user_id: UserId, address: str) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        user, canonical = self._users.get(user_id), canonical_address(address)
+        if user is None or self._owners.get(canonical) != user_id or canonical == user.address:
+            raise AddressNotFound
+        del self._owners[canonical]
+        return await self.addresses(user_id)
+
+    async def set_quota(self, user_id: UserId, quota: int | None) -> User:
+        """See `ports.AccountStore`."""
+        user = self._users.get(user_id)
+        if user is None:
+            raise UserNotFound("no user has that id")
+        self._users[user_id] = changed = replace(user, quota=quota)
+        return changed
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """See `ports.AccountStore`."""
@@ -105,7 +180,8 @@ class MemoryAccountStore:
         """See `ports.AccountStore`."""
         return Revoked(
             frozenset(key.id for key, _ in self._keys.values() if key.revoked and key.revoked >= moment),
-            frozenset(user.id for user in self._users.values() if user.disabled and user.disabled >= moment),
+            frozenset(user.id for user in self._users.values() if user.disabled and user.disabled >= moment)
+            | {user_id for (user_id, _), removal in self._removed.items() if removal.moment >= moment},
         )
 
     async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
@@ -132,6 +208,20 @@ class MemoryAccountStore:
         except InvalidAddress:
             return False
         return any(domain_of(address) == canonical for address in self._owners)
+
+    def _expect_free(self, owned: Collection[str]) -> None:
+        """Raises UserExists, AddressBlocked."""
+        if not self._owners.keys().isdisjoint(owned):
+            raise UserExists("an address belongs to somebody already")
+        if any(map(self._is_blocked, owned)):
+            raise AddressBlocked
+
+    def _is_blocked(self, canonical: str) -> bool:
+        since = self._now() - BLOCKED
+        return any(
+            address == canonical and removal.blocked and removal.moment > since
+            for (_, address), removal in self._removed.items()
+        )
 
     def _is_usable(self, key: ApiKey) -> bool:
         return key.revoked is None and (key.expires is None or key.expires > self._now())

@@ -30,7 +30,10 @@ class Directory(Protocol):
     """Addresses: whose are they? Raises AccountsUnavailable."""
 
     async def resolve(self, address: str) -> Recipient | None:
-        """Who receives mail for this address (without regard to case; `+detail` also without); None if nobody."""
+        """Who receives mail for this address; None if no user does.
+
+        Without regard to case; `+detail` also without; last the catch-all of the domain.
+        """
 
     async def owns(self, user_id: UserId, address: str) -> bool:
         """Whether a user may send as this address: one of the user's verified ones."""
@@ -45,7 +48,38 @@ class AccountStore(Protocol):
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
     ) -> User:
-        """Raises UserExists, InvalidAddress."""
+        """Raises UserExists, AddressBlocked, InvalidAddress."""
+
+    async def remove_user(self, user_id: UserId, *, free: bool = False) -> Sequence[str]:
+        """Remove a user with all addresses and keys; the addresses. The mail is the mail store's to remove.
+
+        For `removal.BLOCKED` the addresses are given to no other user, unless `free`; a catch-all may be at once.
+        Raises UserNotFound.
+        """
+
+    async def free_address(self, address: str) -> bool:
+        """End the blocking of an address of a removed user; whether it was blocked. Raises InvalidAddress."""
+
+    async def is_blocked(self, address: str) -> bool:
+        """Whether an address belonged to a user who was removed of late, and may not be given to another."""
+
+    async def removed_users(self) -> Sequence[UserId]:
+        """The users who were removed within `removal.BLOCKED`, in order: mail may have come for them since."""
+
+    async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
+        """Give a user a further address; idempotent. `*@domain` gets all mail for no other address of the domain.
+
+        All addresses of the user. Raises UserNotFound, UserExists, AddressBlocked, InvalidAddress.
+        """
+
+    async def remove_alias(self, user_id: UserId, address: str) -> Sequence[str]:
+        """Take a further address away; the addresses that are left.
+
+        Raises AddressNotFound, for the primary address too.
+        """
+
+    async def set_quota(self, user_id: UserId, quota: int | None) -> User:
+        """Limit a user's mail to so many octets; None for no limit. Raises UserNotFound."""
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """Keep a user from logging in, or end that; idempotent. Raises UserNotFound."""
@@ -79,7 +113,7 @@ class AccountStore(Protocol):
         """Revoke a key; idempotent. Raises KeyNotFound."""
 
     async def revoked_since(self, moment: datetime) -> Revoked:
-        """The keys that were revoked, and the users that were disabled, at that moment or later."""
+        """The keys that were revoked, and the users that were disabled or removed, at that moment or later."""
 
     async def keys_by_prefix(self, prefix: str) -> Sequence[tuple[ApiKey, bytes, User]]:
         """The keys with this prefix, each with its hash and its user."""

@@ -1,4 +1,4 @@
-"""The tables of accounts. The mail store's migrations make them (0001, 0005); a test compares the two."""
+"""The tables of accounts. The mail store's migrations make them (0001, 0005, 0007); a test compares the two."""
 
 from datetime import UTC, datetime
 
@@ -83,6 +83,18 @@ api_keys = Table(
     Index("ix_api_keys_prefix", "prefix"),
     Index("ix_api_keys_revoked", "revoked", sqlite_where=_REVOKED, postgresql_where=_REVOKED),
     sqlite_autoincrement=True,
+)
+
+# No foreign key: the user is gone. A row is deleted when its time (`removal.BLOCKED`) is over.
+removed_addresses = Table(
+    "removed_addresses",
+    metadata,
+    Column("user_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("address", Text, primary_key=True),
+    Column("removed", UtcDateTime, nullable=False),
+    Column("blocked", Boolean, nullable=False),  # whether it is kept from other users meanwhile
+    Index("ix_removed_addresses_address", "address"),
+    Index("ix_removed_addresses_removed", "removed"),
 )
 
 secrets = Table(

@@ -9,18 +9,27 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, func, insert, literal, null, or_, select, union_all, update
+from sqlalchemy import Executable, Row, bindparam, delete, func, insert, literal, null, or_, select, union_all, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_accounts import schema
-from relate_accounts.addresses import canonical_address, canonical_domain, domain_of
+from relate_accounts.addresses import canonical_address, canonical_domain, domain_of, is_catch_all
 from relate_accounts.clock import Now, as_utc, utc_now
-from relate_accounts.errors import InvalidAddress, KeyNotFound, TooManyKeys, UserExists, UserNotFound
+from relate_accounts.errors import (
+    AddressBlocked,
+    AddressNotFound,
+    InvalidAddress,
+    KeyNotFound,
+    TooManyKeys,
+    UserExists,
+    UserNotFound,
+)
 from relate_accounts.failures import database_errors, is_connection_lost
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
-from relate_accounts.schema import UtcDateTime, addresses, api_keys, users
+from relate_accounts.removal import BLOCKED
+from relate_accounts.schema import UtcDateTime, addresses, api_keys, removed_addresses, users
 from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
 _HASH_SECRET_NAME = "api-key-hash"  # noqa: S105 - the name of its row, not the secret
@@ -45,6 +54,22 @@ _COUNT_USABLE_KEYS = select(func.count()).where(
 _REVOKED_SINCE = union_all(
     select(api_keys.c.id.label("key_id"), null().label("user_id")).where(api_keys.c.revoked >= bindparam("moment")),
     select(null(), users.c.id).where(users.c.disabled >= bindparam("moment")),
+    select(null(), removed_addresses.c.user_id).where(removed_addresses.c.removed >= bindparam("moment")),
+)
+_BLOCKED = (
+    select(removed_addresses.c.address)
+    .where(
+        removed_addresses.c.address.in_(bindparam("addresses", expanding=True)),
+        removed_addresses.c.blocked,
+        removed_addresses.c.removed > bindparam("since", type_=UtcDateTime),
+    )
+    .limit(1)
+)
+_REMOVED_USERS = (
+    select(removed_addresses.c.user_id)
+    .where(removed_addresses.c.removed > bindparam("since", type_=UtcDateTime))
+    .distinct()
+    .order_by(removed_addresses.c.user_id)
 )
 _HAS_DOMAIN = (
     select(addresses.c.address).where(addresses.c.domain == bindparam("domain"), addresses.c.verified).limit(1)
@@ -81,25 +106,88 @@ class SqlAccountStore:
         row = {"address": owned[0], "display_name": display_name, "quota": quota, "created": self._now()}
         async with self._transaction() as connection:
             user = _user((await connection.execute(insert(users).returning(users), row)).one())
-            rows = [
-                {"address": text, "domain": domain_of(text), "user_id": user.id, "verified": True}
-                for text in dict.fromkeys(owned)
-            ]
-            try:
-                await connection.execute(insert(addresses), rows)
-            except IntegrityError:
-                raise UserExists("an address belongs to somebody already") from None
+            await self._give(connection, user.id, list(dict.fromkeys(owned)))
         return user
+
+    async def remove_user(self, user_id: UserId, *, free: bool = False) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        moment = self._now()
+        owned = await self.addresses(user_id)
+        async with self._transaction() as connection:
+            if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
+                raise UserNotFound("no user has that id")
+            await connection.execute(delete(removed_addresses).where(removed_addresses.c.removed <= moment - BLOCKED))
+            gone = await connection.scalars(
+                delete(addresses).where(addresses.c.user_id == user_id).returning(addresses.c.address)
+            )
+            rows = [
+                {
+                    "user_id": user_id,
+                    "address": address,
+                    "removed": moment,
+                    "blocked": not (free or is_catch_all(address)),
+                }
+                for address in gone
+            ]
+            await connection.execute(insert(removed_addresses), rows)
+            for table, column in ((api_keys, api_keys.c.user_id), (users, users.c.id)):
+                await connection.execute(delete(table).where(column == user_id))
+        return owned
+
+    async def free_address(self, address: str) -> bool:
+        """See `ports.AccountStore`."""
+        canonical = canonical_address(address)
+        was_blocked = await self.is_blocked(canonical)
+        async with self._transaction() as connection:
+            await connection.execute(
+                update(removed_addresses).where(removed_addresses.c.address == canonical).values(blocked=False)
+            )
+        return was_blocked
+
+    async def is_blocked(self, address: str) -> bool:
+        """See `ports.AccountStore`."""
+        try:
+            canonical = canonical_address(address)
+        except InvalidAddress:
+            return False
+        return bool(await self._read(_BLOCKED, addresses=[canonical], since=self._now() - BLOCKED))
+
+    async def removed_users(self) -> Sequence[UserId]:
+        """See `ports.AccountStore`."""
+        return [UserId(row.user_id) for row in await self._read(_REMOVED_USERS, since=self._now() - BLOCKED)]
+
+    async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        canonical = canonical_address(address)
+        if canonical not in await self.addresses(user_id):
+            async with self._transaction() as connection:
+                if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
+                    raise UserNotFound("no user has that id")
+                await self._give(connection, user_id, [canonical])
+        return await self.addresses(user_id)
+
+    async def remove_alias(self, user_id: UserId, address: str) -> Sequence[str]:
+        """See `ports.AccountStore`."""
+        primary = select(users.c.address).where(users.c.id == user_id).scalar_subquery()
+        remove = delete(addresses).where(
+            addresses.c.address == canonical_address(address),
+            addresses.c.user_id == user_id,
+            addresses.c.address != primary,
+        )
+        async with self._transaction() as connection:
+            removed = (await connection.execute(remove.returning(addresses.c.address))).one_or_none()
+        if removed is None:
+            raise AddressNotFound
+        return await self.addresses(user_id)
+
+    async def set_quota(self, user_id: UserId, quota: int | None) -> User:
+        """See `ports.AccountStore`."""
+        return await self._change_user(user_id, quota=quota)
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """See `ports.AccountStore`."""
         since = func.coalesce(users.c.disabled, literal(self._now(), UtcDateTime)) if disabled else null()
-        change = update(users).where(users.c.id == user_id).values(disabled=since).returning(users)
-        async with self._transaction() as connection:
-            row = (await connection.execute(change)).one_or_none()
-        if row is None:
-            raise UserNotFound("no user has that id")
-        return _user(row)
+        return await self._change_user(user_id, disabled=since)
 
     async def users(self) -> Sequence[User]:
         """See `ports.AccountStore`."""
@@ -199,6 +287,27 @@ class SqlAccountStore:
             return bool(await self._read(_HAS_DOMAIN, domain=canonical_domain(domain)))
         except InvalidAddress:
             return False
+
+    async def _change_user(self, user_id: UserId, **values: object) -> User:
+        change = update(users).where(users.c.id == user_id).values(**values).returning(users)
+        async with self._transaction() as connection:
+            row = (await connection.execute(change)).one_or_none()
+        if row is None:
+            raise UserNotFound("no user has that id")
+        return _user(row)
+
+    async def _give(self, connection: AsyncConnection, user_id: UserId, canonical: Sequence[str]) -> None:
+        """Give addresses to a user. Raises UserExists, AddressBlocked."""
+        blocked = await connection.execute(_BLOCKED, {"addresses": canonical, "since": self._now() - BLOCKED})
+        if blocked.one_or_none() is not None:
+            raise AddressBlocked
+        rows = [
+            {"address": text, "domain": domain_of(text), "user_id": user_id, "verified": True} for text in canonical
+        ]
+        try:
+            await connection.execute(insert(addresses), rows)
+        except IntegrityError:
+            raise UserExists("an address belongs to somebody already") from None
 
     async def _expect_room_for_a_key(self, connection: AsyncConnection, user_id: UserId) -> None:
         """Raises UserNotFound, TooManyKeys. Holds the user's row, so that two that count do not both find room."""

@@ -1,5 +1,6 @@
 """Settings from the environment, as in `Smtp__Port`: one section a class, clear errors, secrets from files."""
 
-from relate_config.settings import ConfigurationError, Section, load
+from relate_config.names import check_names, is_set
+from relate_config.settings import ConfigurationError, Section, SectionLike, load
 
-__all__ = ["ConfigurationError", "Section", "load"]
+__all__ = ["ConfigurationError", "Section", "SectionLike", "check_names", "is_set", "load"]

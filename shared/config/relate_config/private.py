@@ -20,7 +20,7 @@ def is_exposed(path: Path, rights: int = _GROUP_AND_OTHERS) -> bool:
     """Whether a path exists and grants any of these rights: by default any to its group or to others."""
     try:
         return bool(path.stat().st_mode & rights)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError, PermissionError):  # the last: in a folder that is closed to us
         return False
 
 

@@ -6,13 +6,15 @@ a name that no section knows is an error (a typo must not pass for a default); a
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
 from pydantic.fields import FieldInfo
+
+from relate_config.near import nearest
 
 FILE_SUFFIX = "__File"
 
@@ -72,8 +74,15 @@ def _collect(section: type[SectionLike], environ: Mapping[str, str]) -> dict[str
             values[field] = _read(variable, text) if from_file else text
     if unknown:
         names = ", ".join(sorted(known.values()))
-        raise ConfigurationError(f"unknown setting {', '.join(sorted(unknown))}; {section.prefix} has: {names}")
+        named = ", ".join(_with_nearest(section, variable, known.values()) for variable in sorted(unknown))
+        raise ConfigurationError(f"unknown setting {named}; {section.prefix} has: {names}")
     return values
+
+
+def _with_nearest(section: type[SectionLike], variable: str, fields: Collection[str]) -> str:
+    rest = variable[len(section.prefix) + 2 :]
+    meant = nearest(rest[: -len(FILE_SUFFIX)] if rest.lower().endswith(FILE_SUFFIX.lower()) else rest, fields)
+    return variable if meant is None else f"{variable} (did you mean {section.prefix}__{meant}?)"
 
 
 def _read(variable: str, path: str) -> str:

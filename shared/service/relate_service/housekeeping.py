@@ -8,11 +8,15 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import structlog
 
+from relate_accounts.errors import AccountsUnavailable
+from relate_accounts.ports import AccountStore
+from relate_mailstore.erasing import erase
 from relate_mailstore.errors import MaildropInUse, StoreError
+from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId
 from relate_supervisor import Supervisor
 
@@ -36,6 +40,22 @@ class Tidied(Protocol):
         """Hold a maildrop, over all processes. Raises MaildropInUse."""
 
 
+class MailAndAccounts(NamedTuple):
+    """The store as it is tidied: mail that came for a user after the removal goes first."""
+
+    store: SqlMailStore
+    accounts: AccountStore
+
+    async def collect_garbage(self) -> int:
+        """Remove what no user has any more; how many messages and rows that was."""
+        late = [await erase(self.store, AccountId(user_id)) for user_id in await self.accounts.removed_users()]
+        return sum(late) + await self.store.collect_garbage()
+
+    def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
+        """Hold a maildrop, over all processes. Raises MaildropInUse."""
+        return self.store.lock_maildrop(account_id, patience)
+
+
 @asynccontextmanager
 async def kept_tidy(
     store: Tidied, supervisor: Supervisor, pause: float = PAUSE, every: float = EVERY
@@ -57,7 +77,7 @@ async def _keep_tidy(store: Tidied, pause: float, every: float) -> None:
                 await _tidy_for_good(store, every)
         except MaildropInUse:
             log.debug("another process keeps the store tidy")
-        except StoreError as error:
+        except (StoreError, AccountsUnavailable) as error:
             log.warning("the store could not be tidied", error=str(error))
 
 

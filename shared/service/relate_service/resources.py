@@ -1,6 +1,7 @@
 """What a service works with, opened in order and closed in reverse: telemetry, database, store, accounts."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from relate_accounts.ports import AccountStore, Authenticator, Directory
 from relate_accounts.revocation import RevocationWatcher
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
-from relate_config import ConfigurationError, load
+from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.hangup import HangUp
@@ -25,11 +26,11 @@ from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.certificates import Certificates, kept_current
 from relate_service.config import LimitsSettings
-from relate_service.housekeeping import kept_tidy
+from relate_service.housekeeping import MailAndAccounts, kept_tidy
 from relate_service.memory import Trimmer
 from relate_service.private import restrict_data
 from relate_service.watchdog import DebugSettings, watched
-from relate_service.workers import reload_event
+from relate_service.workers import WORKER, reload_event
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
@@ -42,6 +43,14 @@ log = structlog.get_logger(__name__)
 # A container runtime kills 10 s after it asked for a stop. Before this servers take up to 3.5 s, after it telemetry 4.
 CLOSE_SECONDS = 1.0  # for all that still wants something from the database
 HUNG_UP_SECONDS = 0.5  # for finding out that the database was hung up on
+
+SHARED_SECTIONS: tuple[type[SectionLike], ...] = (
+    DatabaseSettings,
+    AccountsSettings,
+    TelemetrySettings,
+    DebugSettings,
+    LimitsSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +88,13 @@ class Resources:
         )
 
 
+def check_environment(*sections: type[SectionLike]) -> None:
+    """Look for misspelt variables of these sections and the shared ones. Raises ConfigurationError."""
+    suspects = check_names((*SHARED_SECTIONS, *sections), os.environ)
+    if suspects and os.environ.get(WORKER, "0") == "0":  # one warning, however many processes there are
+        log.warning("not used: a setting has two underscores between section and name", variables=suspects)
+
+
 @asynccontextmanager
 async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator[Resources]:
     """Everything open, the schema at its newest. What was accepted is finished on the way out, telemetry sent last."""
@@ -104,7 +120,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         last_used = LastUsedWriter(accounts, supervisor=supervisor)
         last_used.start()
         stack.push_async_callback(last_used.stop)
-        await stack.enter_async_context(kept_tidy(store, supervisor))
+        await stack.enter_async_context(kept_tidy(MailAndAccounts(store, accounts), supervisor))
         authenticator = KeyAuthenticator(accounts, last_used)
         revocations = RevocationWatcher(accounts, authenticator, supervisor)
         revocations.start()

@@ -1,23 +1,19 @@
-"""Where telemetry goes: OTLP where an endpoint is known, else spans to the console and metrics nowhere.
+"""Where telemetry goes: OTLP where an endpoint is known, else commands to the console and metrics nowhere.
 
 The standard OTEL_* variables win over ours. Exporters are imported when they are chosen, so that a service pays for the
 one it uses (gRPC takes a third of a second). Spans over OTLP go out through the stock exporters with our encoder.
 """
 
 import os
-import sys
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from time import localtime, strftime
 from typing import Any, Literal
 
 from opentelemetry.sdk.metrics.export import MetricExporter
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SpanExporter
-from opentelemetry.trace import StatusCode, format_span_id, format_trace_id
+from opentelemetry.sdk.trace.export import SpanExporter
 
-from relate_telemetry.visible import visible
+from relate_telemetry.console import console_exporter
 
 Signal = Literal["traces", "metrics"]
 
@@ -28,11 +24,16 @@ _OURS = {
 }
 
 
-def span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> SpanExporter | None:
-    """The exporter for spans, None when OTEL_TRACES_EXPORTER is none. Raises ValueError naming a malformed variable."""
-    name = _exporter_name("traces", endpoint, environ) or "console"
-    if name == "console":
-        return ConsoleSpanExporter(out=sys.stdout, formatter=format_span)
+def span_exporter(
+    endpoint: str | None, environ: Mapping[str, str] = os.environ, *, verbose: bool = False
+) -> SpanExporter | None:
+    """The exporter for spans, None when OTEL_TRACES_EXPORTER is none. Raises ValueError naming a malformed variable.
+
+    On the console all spans are printed where `verbose`, or where OTEL_TRACES_EXPORTER is console; else commands.
+    """
+    name = _exporter_name("traces", endpoint, environ)
+    if name in (None, "console"):
+        return console_exporter(verbose=verbose or name is not None)
     exporter: SpanExporter | None = _load("traces", name, endpoint, environ)
     return exporter
 
@@ -83,25 +84,3 @@ def _otlp_name(signal: Signal, environ: Mapping[str, str]) -> str:
     if protocol not in _OTLP:
         raise ValueError(f"{variable}: {protocol!r} is none of {', '.join(_OTLP)}")
     return _OTLP[protocol]
-
-
-def format_span(span: ReadableSpan) -> str:
-    """A span on one line: when, how long, what, how it ended, where it belongs; nothing that a terminal obeys."""
-    context, parent = span.context, span.parent
-    start, end = span.start_time or 0, span.end_time or 0
-    clock = strftime("%H:%M:%S", localtime(start / 1e9))
-    parts = [
-        f"{clock}.{start // 1_000_000 % 1000:03d} {(end - start) / 1e6:9.3f} ms  {span.name}",
-        *(f"{key}={_flat(value)}" for key, value in (span.attributes or {}).items()),
-        f"trace={format_trace_id(context.trace_id)} span={format_span_id(context.span_id)}",
-    ]
-    if parent is not None:
-        parts.append(f"parent={format_span_id(parent.span_id)}")
-    parts += (f"link={format_trace_id(link.context.trace_id)}" for link in span.links)
-    if span.status.status_code is StatusCode.ERROR:
-        parts.append(f"ERROR {_flat(span.status.description or '')}".rstrip())
-    return visible("  ".join(parts)) + "\n"
-
-
-def _flat(value: object) -> str:
-    return " ".join(str(value).split())

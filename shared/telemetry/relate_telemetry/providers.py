@@ -52,14 +52,18 @@ class Providers:
             self.tracers.shutdown()
 
 
-def find_or_make_providers(resource: Resource, endpoint: str | None, supervisor: Supervisor) -> Providers:
+def find_or_make_providers(
+    resource: Resource, endpoint: str | None, supervisor: Supervisor, *, verbose: bool = False
+) -> Providers:
     """The global providers where they are the SDK's, else new ones, made global if there are none.
+
+    `verbose`: without an endpoint every span is printed, not commands alone.
 
     Raises ValueError naming a malformed OTEL_* variable.
     """
     tracers, meters = _installed_tracers(), _installed_meters()
     # Everything that may be malformed is read before anything is begun.
-    span_out = None if tracers else span_exporter(endpoint)
+    span_out = None if tracers else span_exporter(endpoint, verbose=verbose)
     metric_out = None if meters else metric_exporter(endpoint)
     spans = SpanQueue(span_out, limits_from_environment(), supervisor) if span_out else None
     tracers = tracers or _make_tracers(resource, spans)

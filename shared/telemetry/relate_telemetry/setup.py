@@ -34,13 +34,15 @@ _running: dict[int, Telemetry] = {}  # by process id: a forked child has none ye
 
 
 class TelemetrySettings(BaseModel):
-    """`Otel__Endpoint` (http or https URL; none: spans to the console) and `Otel__UserNames` (clear, hash or drop)."""
+    """`Otel__Endpoint` (http or https URL; none: the console), `Otel__UserNames` (clear, hash or drop) and more."""
 
     model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid", frozen=True)
     prefix: ClassVar[str] = "Otel"
 
     endpoint: str | None = None
     user_names: UserNames = "clear"
+    verbose: bool = False
+    """Whether the console shows every span, and not commands and errors alone."""
 
     @field_validator("endpoint")
     @classmethod
@@ -85,7 +87,9 @@ def _set_up(
     supervisor: Supervisor,
 ) -> Telemetry:
     throttle_exporters()
-    providers = find_or_make_providers(build_resource(service_name), settings.endpoint, supervisor)
+    providers = find_or_make_providers(
+        build_resource(service_name), settings.endpoint, supervisor, verbose=settings.verbose
+    )
     if configure_tracing is not None:
         configure_tracing(providers.tracers)
     if configure_metrics is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import errno
+import os
 import socket
 from collections.abc import Callable
 
@@ -24,14 +25,38 @@ _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 Take = Callable[[socket.socket, Peer], None]
 
 
-def listen(host: str, port: int, shared: bool = False) -> socket.socket:
-    """A listening socket; port 0 lets the system choose, `::` is all addresses, IPv4 too. Raises OSError.
+class CannotListen(OSError):
+    """A port cannot be had; the message names host, port and the variable that sets them."""
+
+    def __init__(self, host: str, port: int, prefix: str, setting: str, error: OSError) -> None:
+        # Python's own words for a bind are longer, and repeat host and port.
+        reason = error.strerror if isinstance(error, socket.gaierror) else os.strerror(error.errno or 0)
+        super().__init__(f"cannot listen on {host} port {port}: {reason}{_hint(error, prefix, setting)}")
+        self.errno = error.errno
+
+
+def _hint(error: OSError, prefix: str, setting: str) -> str:
+    if not setting:
+        return ""
+    if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+        return f"; {prefix}__Host sets the host"
+    return f"; {prefix}__{setting} sets the port"
+
+
+def listen(host: str, port: int, shared: bool = False, prefix: str = "", setting: str = "") -> socket.socket:
+    """A listening socket; port 0 lets the system choose, `::` is all addresses, IPv4 too. Raises CannotListen.
 
     `shared` is SO_REUSEPORT, off by default because a second server must not take half of the connections.
+    `prefix` and `setting` name the variables that set host and port.
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     both = host == "::" and socket.has_dualstack_ipv6()
-    sock = socket.create_server((host, port), family=family, backlog=BACKLOG, reuse_port=shared, dualstack_ipv6=both)
+    try:
+        sock = socket.create_server(
+            (host, port), family=family, backlog=BACKLOG, reuse_port=shared, dualstack_ipv6=both
+        )
+    except OSError as error:
+        raise CannotListen(host, port, prefix, setting, error) from None
     sock.setblocking(False)
     return sock
 

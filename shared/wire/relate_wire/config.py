@@ -15,7 +15,7 @@ from relate_wire.limits import (
     Network,
     parse_networks,
 )
-from relate_wire.tls import Certificate, DevelopmentCertificate
+from relate_wire.tls import Certificate, CertificateError, DevelopmentCertificate
 
 
 class Connected(Protocol):
@@ -69,8 +69,17 @@ class ServiceSettings(Section):
     def certificate(self) -> Certificate:
         """The configured certificate, or the development one. Raises CertificateError."""
         if self.certificate_path is not None:
-            return Certificate(self.certificate_path, self.certificate_key_path)
-        return DevelopmentCertificate(self.development_certificates, self.server_name)
+            try:
+                return Certificate(self.certificate_path, self.certificate_key_path)
+            except CertificateError as error:
+                raise CertificateError(f"{error}; {self.prefix}__CertificatePath names it") from None
+        try:
+            return DevelopmentCertificate(self.development_certificates, self.server_name)
+        except OSError as error:
+            where = f"{self.development_certificates.absolute()}: {error.strerror}"
+            raise CertificateError(
+                f"cannot make a certificate in {where}; {self.prefix}__DevelopmentCertificates names the folder"
+            ) from None
 
     def allows_plaintext(self, peer: Connected) -> bool:
         """Whether this client may log in as things stand."""

@@ -55,12 +55,17 @@ EngineFactory = Callable[[Client[Any]], Engine[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port and what is spoken there. Port 0 lets the system choose."""
+    """One port and what is spoken there. Port 0 lets the system choose.
+
+    `prefix` and `setting` name the variables of host and port, for errors: `Smtp`, `MxPort`.
+    """
 
     host: str
     port: int
     engine: EngineFactory
     implicit_tls: bool = False
+    prefix: str = ""
+    setting: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ class Server:
         return [acceptor.port for acceptor in self._acceptors]
 
     async def start(self) -> None:
-        """Listen on every port, or on none: raises OSError naming the port."""
+        """Listen on every port, or on none. Raises CannotListen."""
         try:
             for listener in self._service.listeners:
                 self._acceptors.append(self._acceptor(listener))
@@ -86,7 +86,8 @@ class Server:
     # --- accepting
 
     def _acceptor(self, listener: Listener) -> Acceptor:
-        sock = listen(listener.host, listener.port, shared=self._service.shares_ports)
+        shared = self._service.shares_ports
+        sock = listen(listener.host, listener.port, shared, listener.prefix, listener.setting)
         take = partial(self._admit, listener=listener)
         return Acceptor(sock, take, self._service.name, self._supervisor)
 

@@ -124,6 +124,19 @@ def test_a_revoked_key_ends_its_sessions_in_all_protocols_and_no_other_one(
     assert others.ask("b NOOP", b"b ").startswith(b"b OK")
 
 
+def test_a_removed_user_has_no_session_and_no_mail_any_more(
+    product: Product, clients: Clients, alice: Account, bob: Account
+) -> None:
+    with product.mx() as mx:
+        mx.sendmail("a@example.org", [alice.address], "Subject: private\r\n\r\n")
+    idle, pop3, others = clients.idle(alice), clients.pop3(alice), clients.imap(bob)
+    removed = product.relate_json("user", "remove", alice.address, "--yes")
+    assert removed == {"removed": [alice.address], "messages": 1, "freed": []}
+    assert pop3.rest() == POP3_FAREWELL
+    assert idle.rest().endswith(IMAP_FAREWELL)  # after the EXPUNGE of the message
+    assert others.ask("b NOOP", b"b ").startswith(b"b OK")
+
+
 def test_a_key_that_expires_ends_its_sessions(product: Product, clients: Clients, alice: Account) -> None:
     expires = (datetime.now(UTC) + timedelta(seconds=5)).isoformat()
     with product.api(alice.key) as api:

@@ -67,7 +67,7 @@ def test_nothing_secret_is_sent_to_a_collector(tmp_path: Path, secrets: Secrets)
 
 
 def test_nothing_secret_is_printed_without_a_collector(tmp_path: Path, secrets: Secrets) -> None:
-    with Product(tmp_path, Accounts__KeyHashSecret=hash_secret(secrets)) as product:
+    with Product(tmp_path, Otel__Verbose="true", Accounts__KeyHashSecret=hash_secret(secrets)) as product:
         live(product, secrets, partial(lose_tables, tmp_path))
     assert "smtp.auth.user=alice." in product.stdout.text
     assert secrets.found(product.output) == []

@@ -84,13 +84,13 @@ async def test_answers_are_cached_for_30_seconds_and_unknown_ones_for_5(
     await ask()
     clock.advance(4.9)
     await ask()
-    assert store.calls == {"user_by_address": 2, "has_domain": 2}
+    assert store.calls == {"user_by_address": 3, "has_domain": 2}  # two addresses, and the catch-all of a domain
     clock.advance(0.1)
     await ask()
-    assert store.calls == {"user_by_address": 3, "has_domain": 3}
+    assert store.calls == {"user_by_address": 5, "has_domain": 3}
     clock.advance(25)
     await ask()
-    assert store.calls == {"user_by_address": 5, "has_domain": 5}
+    assert store.calls == {"user_by_address": 8, "has_domain": 5}
 
 
 async def test_a_new_address_is_found_within_5_seconds(
@@ -128,3 +128,32 @@ async def test_the_cache_is_bounded(store: WatchedStore, clock: HandClock, monke
     for number in range(50):
         await directory.resolve(f"user{number}@example.org")
     assert len(directory._recipients._unknown) == 10
+
+
+async def test_a_catch_all_gets_what_no_other_address_of_its_domain_does(
+    directory: CachedDirectory, alice: User, store: WatchedStore
+) -> None:
+    bob = await store.add_user("bob@example.org", aliases=["*@example.org"])
+    for address, user in (
+        ("alice@example.org", alice),
+        ("alice+x@example.org", alice),
+        ("any@example.org", bob),
+        ("any+x@example.org", bob),
+    ):
+        recipient = await directory.resolve(address)
+        assert recipient is not None
+        assert recipient.user_id == user.id
+    assert await directory.resolve("any@sub.example.org") is None
+    assert await directory.owns(bob.id, "any@example.org")
+    assert not await directory.owns(bob.id, "alice@example.org")
+
+
+async def test_a_catch_all_does_not_get_what_is_for_a_removed_user(
+    directory: CachedDirectory, alice: User, store: WatchedStore
+) -> None:
+    await store.add_user("bob@example.org", aliases=["*@example.org"])
+    await store.remove_user(alice.id)
+    assert await directory.resolve("alice@example.org") is None
+    assert await directory.resolve("alice+x@example.org") is None
+    await store.free_address("alice@example.org")
+    assert await CachedDirectory(store).resolve("alice@example.org") is not None

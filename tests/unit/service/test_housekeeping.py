@@ -3,13 +3,18 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
+from relate_accounts.memory import MemoryAccountStore
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
-from relate_mailstore.types import AccountId
-from relate_service.housekeeping import NOBODY, kept_tidy
+from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.store import open_store
+from relate_mailstore.types import AccountId, Delivery, Destination
+from relate_service.housekeeping import NOBODY, MailAndAccounts, kept_tidy
 from relate_supervisor import Backoff, Supervisor
 
 PATIENCE = 10.0
@@ -92,3 +97,20 @@ async def test_a_bug_is_reported_and_tidying_goes_on(store: Store) -> None:
             assert await store.tidied.get() == "only"
     assert supervisor.failures == {"service.housekeeping": 2}
     assert not store.held
+
+
+async def test_mail_that_came_for_a_removed_user_is_removed(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/relate.db")
+    try:
+        await migrate(engine)
+        async with open_store(engine) as mail:
+            accounts = MemoryAccountStore()
+            alice, bob = [await accounts.add_user(f"{name}@example.org") for name in ("alice", "bob")]
+            await accounts.remove_user(alice.id)
+            for user in (alice, bob):
+                await mail.deliver(Delivery(b"Subject: late\r\n\r\n", (Destination(AccountId(user.id)),)))
+            assert await MailAndAccounts(mail, accounts).collect_garbage() > 0
+            assert (await mail.mailbox(AccountId(alice.id))).messages == 0
+            assert (await mail.mailbox(AccountId(bob.id))).messages == 1
+    finally:
+        await engine.dispose()

@@ -21,7 +21,7 @@ def converse(telemetry, commands=1):
             command.finish(Done("ok", "+OK", received=6, sent=5))
     session.end("closed")
 def start(**arguments):
-    settings = TelemetrySettings(endpoint=os.environ.get("Otel__Endpoint"))
+    settings = TelemetrySettings(endpoint=os.environ.get("Otel__Endpoint"), verbose=True)
     return add_relate_telemetry(settings, "relate-pop3", **arguments)
 """
 

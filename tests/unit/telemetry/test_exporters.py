@@ -11,14 +11,16 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProces
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
-from relate_telemetry.exporters import format_span, metric_exporter, span_exporter
+from relate_telemetry.console import CommandExporter, format_span
+from relate_telemetry.exporters import metric_exporter, span_exporter
 
 ENDPOINT = "http://collector.test:4317"
 HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
-def test_without_an_endpoint_spans_go_to_the_console_and_metrics_nowhere() -> None:
-    assert isinstance(span_exporter(None, {}), ConsoleSpanExporter)
+def test_without_an_endpoint_commands_go_to_the_console_and_metrics_nowhere() -> None:
+    assert isinstance(span_exporter(None, {}), CommandExporter)
+    assert isinstance(span_exporter(None, {}, verbose=True), ConsoleSpanExporter)
     assert metric_exporter(None, {}) is None
 
 

@@ -68,7 +68,13 @@ def test_the_standard_resource_variables_win(monkeypatch: pytest.MonkeyPatch) ->
 # Where it goes
 
 
-def test_without_an_endpoint_each_span_is_a_line_on_stdout_and_no_metric_is() -> None:
+def test_without_an_endpoint_each_command_is_a_line_on_stdout() -> None:
+    out, _ = run_python('converse(add_relate_telemetry(TelemetrySettings(), "relate-pop3"))')
+    assert re.findall(r"^[\d:.]{12} +[\d.]+ ms  (\S+ \S+) ", out, re.MULTILINE) == ["pop3 NOOP"]
+    assert len(out.splitlines()) == 1
+
+
+def test_verbose_without_an_endpoint_each_span_is_a_line_on_stdout_and_no_metric_is() -> None:
     out, errors = run_python("converse(start())")
     assert re.findall(r"^[\d:.]{12} +[\d.]+ ms  (\S+)  ", out, re.MULTILINE) == ["pop3.command.noop", "pop3.session"]
     assert "pop3.session_id=s1" in out

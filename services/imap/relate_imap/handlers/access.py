@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from relate_accounts.types import Denied, Granted, Scope
+from relate_accounts.types import Denied, FailureReason, Granted, Scope
 from relate_imap.answers import Answer, Refused, bad, no, ok
 from relate_imap.commands import Authenticate, Bare, Login, Words
 from relate_imap.context import MECHANISMS
@@ -75,7 +75,7 @@ async def _log_in(conversation: Conversation, login: str, secret: Secret[str], a
     authenticator = context.authenticator
     verdict = await authenticator.validate(login, secret.reveal(), Scope.IMAP, peer.address, authorize_as)
     if not isinstance(verdict, Granted):
-        return _denied(conversation, verdict)
+        return _denied(conversation, verdict, authorize_as)
     account_id = AccountId(verdict.user.id)
     await _provision(conversation, account_id)
     if not context.sessions.enter(account_id):
@@ -95,12 +95,15 @@ async def _provision(conversation: Conversation, account_id: AccountId) -> None:
         await store.provision(account_id)
 
 
-def _denied(conversation: Conversation, verdict: Denied) -> Answer:
-    """The same sentence for every reason (RFC 5530 §3). Beyond the limit on wrong logins the client is to wait."""
+def _denied(conversation: Conversation, verdict: Denied, authorize_as: str) -> Answer:
+    """The same sentence for every wrong key (RFC 5530 §3). Beyond the limit on wrong logins the client is to wait."""
     conversation.failed_logins += 1
     then = Then.CLOSE if conversation.failed_logins >= MAX_FAILED_LOGINS else Then.CONTINUE
     if verdict.rate_limited:
         return no("Too many failed logins, try again later", "UNAVAILABLE", then)
+    if verdict.reason is FailureReason.MISSING_SCOPE:
+        lack = "its user may not act as another one" if authorize_as else "lacks the scope imap"
+        return no(f"The key is right, but {lack}", "AUTHORIZATIONFAILED", then)
     return no("Login failed", "AUTHENTICATIONFAILED", then)
 
 

@@ -16,9 +16,12 @@ from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from relate_config import Section
 from relate_config.private import make_private_folder
+from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql import sqlite
 from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE
 from relate_mailstore.sql.reserve import Reserve
+
+DATABASE_VARIABLE = "ConnectionStrings__DefaultConnection"
 
 POSTGRESQL_CONNECTIONS = (
     12  # the writers of mail and of flags, the side connection, 4 readers, 5 others: 8 processes fit into 100
@@ -73,6 +76,14 @@ def open_engine(url: str) -> AsyncEngine:
     return _open_postgresql(parsed) if parsed.get_backend_name() == POSTGRESQL else _open_sqlite(parsed)
 
 
+def describe_url(url: str | URL) -> str:
+    """The database for people: an SQLite file's absolute path, or a URL without the password."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == SQLITE:
+        return str(Path(parsed.database or "").absolute())
+    return parsed.set(drivername=POSTGRESQL).render_as_string(hide_password=True)
+
+
 def database_file(engine: AsyncEngine) -> Path:
     """The file of an SQLite database."""
     return Path(engine.url.database or "")
@@ -120,7 +131,11 @@ def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, pro
 
 def _open_sqlite(url: URL) -> AsyncEngine:
     path = Path(url.database or "")
-    make_private_folder(path.parent)
+    try:
+        make_private_folder(path.parent)
+    except OSError as error:
+        folder = f"the folder {path.parent.absolute()} cannot be made: {error.strerror}"
+        raise StoreUnavailable(f"{folder}; {DATABASE_VARIABLE} names the database") from None
     engine = create_async_engine(
         url,
         hide_parameters=True,

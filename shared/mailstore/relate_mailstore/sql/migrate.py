@@ -15,8 +15,9 @@ from sqlalchemy import Connection, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import relate_mailstore
-from relate_mailstore.errors import StoreBusy, StoreError
+from relate_mailstore.errors import StoreBusy, StoreError, StoreUnavailable
 from relate_mailstore.sql.dialects import POSTGRESQL
+from relate_mailstore.sql.engine import DATABASE_VARIABLE, describe_url
 from relate_mailstore.sql.failures import database_errors
 
 MIGRATIONS = Path(relate_mailstore.__file__).parent / "migrations"
@@ -33,19 +34,25 @@ class SchemaTooNew(StoreError):
     """The database was migrated by a newer version of this program than the one that runs."""
 
 
-async def migrate(engine: AsyncEngine) -> None:
-    """Upgrade to the newest schema; one query if there is nothing to do. Raises SchemaTooNew, StoreUnavailable.
+async def migrate(engine: AsyncEngine) -> bool:
+    """Upgrade to the newest schema; one query if there is nothing to do. Whether there was none before: a new database.
 
     As long as another process migrates, or holds a lock that is needed, this one waits.
+    Raises SchemaTooNew, StoreUnavailable, which name the database.
     """
     known = revisions()
+    is_new = False
     while (current := await current_revision(engine)) != known[-1]:
+        is_new = is_new or current is None
         if current is not None and current not in known:
             raise SchemaTooNew(f"the database has schema {current}, this program knows {known[-1]} at most")
         try:
             await _upgrade(engine)
         except StoreBusy:
             _log.info("migration.waits", hint="another process uses the database")
+        except StoreUnavailable as error:
+            raise StoreUnavailable(f"{error}; {DATABASE_VARIABLE} names {describe_url(engine.url)}") from None
+    return is_new
 
 
 def revisions() -> list[str]:

@@ -1,0 +1,35 @@
+"""Removing all mail of an account, by the port that every store has."""
+
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import INBOX, AccountId
+
+BATCH_MESSAGES = 1_000  # of one transaction
+
+
+async def erase(store: MailStore, account_id: AccountId) -> int:
+    """Remove an account's messages, mailboxes and subscriptions; how many messages. Idempotent.
+
+    What stays is an empty INBOX. Raises StoreUnavailable; then some of it is removed, and the rest the next time.
+    """
+    removed = 0
+    for mailbox in await store.mailboxes(account_id):
+        try:
+            removed += await _erase_mailbox(store, account_id, mailbox.name)
+        except MailboxNotFound:
+            continue  # a session that was still open was faster
+    for name in list(await store.subscriptions(account_id)):
+        await store.subscribe(account_id, name, subscribed=False)
+    return removed
+
+
+async def _erase_mailbox(store: MailStore, account_id: AccountId, name: str) -> int:
+    snapshot = await store.snapshot(account_id, name)
+    uids = [entry.uid for entry in snapshot.entries]
+    removed = 0
+    for start in range(0, len(uids), BATCH_MESSAGES):
+        batch = uids[start : start + BATCH_MESSAGES]
+        removed += len(await store.expunge(account_id, snapshot.mailbox.id, batch))
+    if name != INBOX:
+        await store.delete_mailbox(account_id, name)
+    return removed
