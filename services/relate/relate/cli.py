@@ -4,6 +4,7 @@ A command imports what it works with when it runs, so that help and completion a
 """
 
 import asyncio
+import os
 import sys
 from enum import StrEnum
 from importlib.metadata import version
@@ -13,6 +14,9 @@ import typer
 
 from relate.cli_accounts import Json, key_app, mailbox_app, user_app
 from relate.printing import new_table, out, print_json
+
+# As relate_config.private.UMASK, which is not imported here because --help has to answer at once.
+PRIVATE_UMASK = 0o077
 
 # typer's own tracebacks are off: they show the values of local variables, keys among them.
 app = typer.Typer(
@@ -126,6 +130,7 @@ def check(as_json: Json = False) -> None:
 
 def main() -> None:
     """Run the command; an error that the user can mend is one line on standard error and status 1."""
+    os.umask(PRIVATE_UMASK)
     try:
         app()
     except Exception as error:

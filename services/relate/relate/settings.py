@@ -8,7 +8,6 @@ from relate.default_database import Found
 from relate.printing import note
 from relate_api.config import ApiSettings
 from relate_config import SectionLike, check_names, is_set, load
-from relate_config.private import UMASK
 from relate_imap.config import ImapSettings
 from relate_mailstore.sql.engine import DatabaseSettings
 from relate_pop3.config import Pop3Settings
@@ -53,7 +52,6 @@ def for_command() -> Settings:
 
 
 def _read(*, serving: bool) -> Settings:
-    os.umask(UMASK)
     log_to_console()
     suspects = check_names(SECTIONS, os.environ)
     if suspects and WORKER not in os.environ:  # its parent has said so

@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from relate import cli
+from relate_config import private
+
 # Libraries that take long to import, and packages of ours that import them.
 SLOW = (
     "alembic",
@@ -36,3 +39,7 @@ def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
         [sys.executable, "-c", program, *arguments], capture_output=True, text=True, timeout=60, check=False
     )
     assert done.stdout.splitlines()[-1] == "IMPORTED []", done.stdout + done.stderr
+
+
+def test_the_umask_of_commands_is_that_of_services() -> None:
+    assert cli.PRIVATE_UMASK == private.UMASK
