@@ -17,16 +17,24 @@ _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 def is_exposed(path: Path, rights: int = _GROUP_AND_OTHERS) -> bool:
-    """Whether a path exists and grants any of these rights: by default any to its group or to others."""
+    """Whether a path is a file or folder that grants any of these rights: by default any to its group or to others."""
     try:
-        return bool(path.stat().st_mode & rights)
+        mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError, PermissionError):  # the last: in a folder that is closed to us
         return False
+    return bool(mode & rights) and (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def data_paths() -> list[Path]:
-    """The data folder and all that is in it."""
-    return [DATA_FOLDER, *DATA_FOLDER.rglob("*")]
+    """The data folder, and what services make in it by default: databases and development certificates.
+
+    Nothing else in it, and nothing at all where the working directory is the root, whose `var` is the system's.
+    """
+    if DATA_FOLDER.resolve() == Path("/var"):
+        return []
+    certificates = DATA_FOLDER / "tls"
+    made = [*DATA_FOLDER.glob("relate.db*"), certificates, *certificates.glob("*.pem*")]
+    return [DATA_FOLDER, *(path for path in made if not path.is_symlink())]
 
 
 def make_private(paths: Iterable[Path]) -> list[Path]:

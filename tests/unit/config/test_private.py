@@ -5,7 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from relate_config.private import create_private, is_exposed, make_private, make_private_folder, open_private
+from relate_config.private import (
+    create_private,
+    data_paths,
+    is_exposed,
+    make_private,
+    make_private_folder,
+    open_private,
+)
 
 
 def mode(path: Path) -> int:
@@ -77,3 +84,27 @@ def test_creating_a_file_again_neither_empties_it_nor_ends_its_locks(tmp_path: P
                 os._exit(1)
         assert os.waitpid(child, 0)[1] == 0
     assert path.read_text() == "content"
+
+
+def test_only_what_services_make_is_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("var/relate.db", "var/relate.db-wal", "var/tls/localhost.pem", "var/lib/other", "elsewhere.pem"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+        path.chmod(0o644)
+    (tmp_path / "var/tls/linked.pem").symlink_to(tmp_path / "elsewhere.pem")
+
+    assert make_private(data_paths()) == []
+
+    exposed = [path.name for path in sorted(tmp_path.rglob("*")) if is_exposed(path)]
+    assert exposed == ["elsewhere.pem", "lib", "other", "linked.pem"]
+
+
+def test_the_systems_var_is_no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir("/")
+    assert data_paths() == []
+
+
+def test_a_device_is_left_as_it_is() -> None:
+    assert not is_exposed(Path(os.devnull))
