@@ -15,6 +15,8 @@ from rich.text import Text
 
 from relate import admin, doctor
 from relate.settings import Settings
+from relate.transfer import commands as transfer
+from relate.transfer.errors import TransferError
 from relate_accounts.errors import AccountError
 from relate_accounts.types import ApiKey, Scope, User
 from relate_config import ConfigurationError
@@ -36,6 +38,8 @@ user_app = typer.Typer(no_args_is_help=True, help="Users and their addresses.")
 key_app = typer.Typer(no_args_is_help=True, help="API keys: what mail clients and programs log in with.")
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
+app.command("import")(transfer.import_mail)
+app.command("export")(transfer.export_mail)
 
 # A hundred years: further than that the calendar of a client, or ours, may end.
 MAX_DAYS = 36_525
@@ -201,7 +205,7 @@ def main() -> None:
     log_to_console()
     try:
         app()
-    except (ConfigurationError, CertificateError, AccountError, StoreError, OSError) as error:
+    except (ConfigurationError, CertificateError, AccountError, StoreError, TransferError, OSError) as error:
         _fail(str(error))
 
 
