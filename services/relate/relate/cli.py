@@ -13,10 +13,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from relate import admin, doctor
+from relate import admin, backup_commands, doctor
+from relate.errors import CommandError
 from relate.settings import Settings
 from relate.transfer import commands as transfer
-from relate.transfer.errors import TransferError
 from relate_accounts.errors import AccountError
 from relate_accounts.types import ApiKey, Scope, User
 from relate_config import ConfigurationError
@@ -40,6 +40,8 @@ app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.command("import")(transfer.import_mail)
 app.command("export")(transfer.export_mail)
+app.command("backup")(backup_commands.back_up)
+app.command("restore")(backup_commands.restore)
 
 # A hundred years: further than that the calendar of a client, or ours, may end.
 MAX_DAYS = 36_525
@@ -205,7 +207,7 @@ def main() -> None:
     log_to_console()
     try:
         app()
-    except (ConfigurationError, CertificateError, AccountError, StoreError, TransferError, OSError) as error:
+    except (ConfigurationError, CertificateError, AccountError, StoreError, CommandError, OSError) as error:
         _fail(str(error))
 
 

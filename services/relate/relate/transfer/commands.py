@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from relate.settings import Settings
 from relate.transfer.errors import TransferError
 
 if TYPE_CHECKING:
@@ -38,7 +37,8 @@ def import_mail(
     ignore_quota: Annotated[bool, typer.Option("--ignore-quota", help="Import more than the user may have.")] = False,
 ) -> None:
     """Import mail from files or another server. Run again, it imports only what is new."""
-    from relate.transfer import imap, run  # noqa: PLC0415 - see above
+    from relate.settings import Settings  # noqa: PLC0415 - see above
+    from relate.transfer import imap, run  # noqa: PLC0415
 
     if imap.is_imap_url(source):
         there = imap.parse_imap_url(source)
@@ -56,7 +56,8 @@ def export_mail(
     form: Annotated[FormatName, typer.Option("--format", help="The form of the files.")] = FormatName.MAILDIR,
 ) -> None:
     """Export all mail of a user to files, a folder or file for each mailbox."""
-    from relate.transfer import exporting, run  # noqa: PLC0415 - see above
+    from relate.settings import Settings  # noqa: PLC0415 - see above
+    from relate.transfer import exporting, run  # noqa: PLC0415
 
     _report("exported", asyncio.run(run.export_to(Settings(), address, path, exporting.Format(form))))
 

@@ -1,5 +1,7 @@
-"""What ends a transfer. It may be run again: it goes on where it stopped."""
+"""What ends a transfer."""
+
+from relate.errors import CommandError
 
 
-class TransferError(Exception):
-    """The source or the target cannot be used; the message says what to do, and never holds a password."""
+class TransferError(CommandError):
+    """The source or the target cannot be used; the message never holds a password."""

@@ -106,5 +106,5 @@ def _progress(verb: str) -> Iterator[Tally]:
             yield tally
         except BaseException:
             if tally.transferred:
-                print(f"relate: {tally.transferred} messages are done; run it again to go on", file=sys.stderr)
+                print(f"relate: {tally.transferred} messages were done until then", file=sys.stderr)
             raise
