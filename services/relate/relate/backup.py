@@ -15,7 +15,7 @@ from typing import NamedTuple
 from relate.errors import CommandError
 from relate_config.private import create_private, make_private_folder
 from relate_mailstore.sql.dialects import SQLITE
-from relate_mailstore.sql.engine import parse_database_url
+from relate_mailstore.sql.engine import parse_database_url, without_password
 from relate_mailstore.sql.migrate import revisions
 
 STEP_PAGES = 4096  # 16 MB are copied between two reports of progress
@@ -42,11 +42,10 @@ def database_of(url: str, file: Path) -> Path:
     parsed = parse_database_url(url)
     if parsed.get_backend_name() == SQLITE:
         return Path(parsed.database or "")
-    shown = parsed.set(drivername="postgresql", password=None).render_as_string()
+    shown = without_password(parsed)
     raise BackupError(
-        f"PostgreSQL has its own tools:\n"
-        f"  pg_dump --format=custom --file={file} {shown}\n"
-        f"  pg_restore --exit-on-error --no-owner --dbname={shown} {file}   (into an empty database)"
+        f"PostgreSQL has tools of its own: pg_dump --format=custom --file={file} --dbname={shown}; "
+        f"and, into an empty database: pg_restore --exit-on-error --no-owner --dbname={shown} {file}"
     )
 
 
