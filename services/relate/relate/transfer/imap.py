@@ -6,7 +6,7 @@ Mailboxes are examined, not selected, and messages fetched with PEEK: nothing ch
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -20,7 +20,7 @@ from imapclient.exceptions import IMAPClientAbortError, IMAPClientError, LoginEr
 from relate.transfer.errors import TransferError
 from relate.transfer.flags import parse_flags
 from relate.transfer.importing import PORTION_MESSAGES, PORTION_OCTETS
-from relate.transfer.remote_names import Listed, Target, map_names
+from relate.transfer.remote_names import Listed, map_names
 from relate.transfer.stored import StoredMessages
 from relate.transfer.tally import Tally
 from relate_mailstore.types import Incoming
@@ -103,9 +103,15 @@ def log_in(address: ImapAddress, password: str, insecure: bool = False) -> IMAPC
                 _start_tls(client, context, plaintext_allowed=insecure or address.is_loopback)
             _authenticate(client, address.user, password)
         except BaseException:
-            client.shutdown()
+            hang_up(client)
             raise
     return client
+
+
+def hang_up(client: IMAPClient) -> None:
+    """Close the connection, whatever became of it."""
+    with suppress(OSError):  # it is closed already
+        client.shutdown()
 
 
 def _start_tls(client: IMAPClient, context: ssl.SSLContext, plaintext_allowed: bool) -> None:
@@ -291,6 +297,3 @@ def _translated(host: str) -> Iterator[None]:
         raise TransferError(f"TLS with {host} failed: {error}; --insecure accepts any certificate") from None
     except OSError as error:
         raise TransferError(f"no connection with {host}: {error}; run the import again to go on") from None
-
-
-__all__ = ["ImapAddress", "RemoteFolder", "Target", "is_imap_url", "log_in", "parse_imap_url", "remote_folders"]

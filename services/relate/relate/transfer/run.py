@@ -13,7 +13,7 @@ from relate.admin import Backend, opened
 from relate.settings import Settings
 from relate.transfer.exporting import Format, export
 from relate.transfer.files import file_folders
-from relate.transfer.imap import ImapAddress, log_in, remote_folders
+from relate.transfer.imap import ImapAddress, hang_up, log_in, remote_folders
 from relate.transfer.importing import Import
 from relate.transfer.tally import Tally
 from relate_accounts.types import User
@@ -41,7 +41,7 @@ async def import_from_server(settings: Settings, address: str, remote: Remote, i
                 folders = await remote_folders(client, uses, remote.exclude, _limit(settings), tally)
                 await _import(backend, user, ignore_quota, tally).run(folders)
             finally:
-                client.shutdown()
+                hang_up(client)
     return tally
 
 
