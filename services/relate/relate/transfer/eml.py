@@ -7,6 +7,7 @@ Date, or the file's.
 
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,21 @@ from relate.transfer.octets import date_of, with_crlf
 from relate_mailstore.types import Entry, Incoming
 
 SUFFIX = ".eml"
+FIELD_NAME_OCTETS = 200  # longer than the name of any field
 SIDECAR = "messages.jsonl"
+
+_FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 
 def is_eml(path: Path) -> bool:
     """Whether a file is one: by its name."""
     return path.suffix.lower() == SUFFIX
+
+
+def begins_with_field(path: Path) -> bool:
+    """Whether a file of another name may be a message: its first line is a header field (RFC 5322 §2.2)."""
+    with path.open("rb") as file:
+        return bool(_FIELD_NAME.match(file.read(FIELD_NAME_OCTETS)))
 
 
 def read_eml(files: Sequence[Path], limit: int) -> Iterator[tuple[str, Incoming | TooLarge]]:

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from relate.transfer.eml import SIDECAR, is_eml, read_eml
+from relate.transfer.eml import SIDECAR, begins_with_field, is_eml, read_eml
 from relate.transfer.errors import TransferError
 from relate.transfer.importing import in_portions
 from relate.transfer.maildir import SUBFOLDERS, count_maildir, is_maildir, read_maildir
@@ -67,7 +67,9 @@ def file_folders(root: Path, mailbox: str, limit: int, tally: Tally) -> list[Fil
 
 
 def _at_file(path: Path, mailbox: str, limit: int) -> list[FileFolder]:
-    return [_mbox(path, mailbox, limit) if is_mbox(path) else _emls(path.parent, [path], mailbox, limit)]
+    if is_mbox(path):
+        return [_mbox(path, mailbox, limit)]
+    return [_emls(path.parent, [path], mailbox, limit)] if is_eml(path) or begins_with_field(path) else []
 
 
 def _below(folder: Path, root: Path, mailbox: str, limit: int, tally: Tally) -> Iterator[FileFolder]:
@@ -88,8 +90,13 @@ def _below(folder: Path, root: Path, mailbox: str, limit: int, tally: Tally) -> 
         elif not is_eml(file) and file.name != SIDECAR and file.stat().st_size:
             tally.leave_out(str(file))
     for child in children:
-        if child.is_dir() and not child.name.startswith(".") and not (is_maildir(folder) and child.name in SUBFOLDERS):
+        if _is_level(child) and not (is_maildir(folder) and child.name in SUBFOLDERS):
             yield from _below(child, root, mailbox, limit, tally)
+
+
+def _is_level(child: Path) -> bool:
+    """Whether a folder is one of the tree; a link may lead round in a circle."""
+    return child.is_dir() and not child.is_symlink() and not child.name.startswith(".")
 
 
 def _subfolders(children: Sequence[Path], name: str, limit: int) -> Iterator[FileFolder]:

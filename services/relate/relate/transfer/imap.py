@@ -190,7 +190,25 @@ class RemoteFolder:
             outlines = await _ask(self.client, partial(_outlines, uids=uids[start : start + OUTLINE_MESSAGES]))
             unmatched = await self._unmatched(outlines, stored, tally)
             for portion in _fetchable(unmatched):
-                yield await _ask(self.client, partial(_messages, outlines=portion))
+                yield await self._fetched(portion, tally)
+
+    async def _fetched(self, portion: Sequence["_Outline"], tally: Tally) -> list[Incoming]:
+        """Messages of a portion. Where the server refuses one, because it cannot read it, the others come alone."""
+        try:
+            contents = await _ask(self.client, partial(_contents, uids=[outline.uid for outline in portion]))
+        except _Refused as refusal:
+            if len(portion) > 1:
+                return [message for outline in portion for message in await self._fetched([outline], tally)]
+            tally.skip(f"{self.there}, UID {portion[0].uid}", str(refusal))
+            return []
+        messages = []
+        for outline in portion:
+            raw = contents.get(outline.uid)
+            if raw:
+                messages.append(Incoming(raw, outline.flags, outline.keywords, outline.internal_date))
+            elif outline.uid in contents:
+                tally.skip(f"{self.there}, UID {outline.uid}", "the message is empty")
+        return messages
 
     async def _unmatched(
         self, outlines: Sequence["_Outline"], stored: StoredMessages, tally: Tally
@@ -248,14 +266,10 @@ def _headers(client: IMAPClient, uids: Sequence[int]) -> dict[int, bytes]:
     return {uid: items[b"BODY[HEADER]"] for uid, items in fetched.items() if items.get(b"BODY[HEADER]") is not None}
 
 
-def _messages(client: IMAPClient, outlines: Sequence[_Outline]) -> list[Incoming]:
-    """Those that are still there."""
-    fetched = client.fetch([outline.uid for outline in outlines], ["BODY.PEEK[]"])
-    return [
-        Incoming(raw, outline.flags, outline.keywords, outline.internal_date)
-        for outline in outlines
-        if (raw := fetched.get(outline.uid, {}).get(b"BODY[]"))
-    ]
+def _contents(client: IMAPClient, uids: Sequence[int]) -> dict[int, bytes | None]:
+    """The octets of those messages that are still there; None where the server has none."""
+    fetched = client.fetch(uids, ["BODY.PEEK[]"])
+    return {uid: items[b"BODY[]"] for uid, items in fetched.items() if b"BODY[]" in items}
 
 
 def _fetchable(outlines: Sequence[_Outline]) -> Iterator[list[_Outline]]:

@@ -192,9 +192,22 @@ async def test_a_quota_ends_an_import(store: MemoryMailStore, tmp_path: Path) ->
         await import_files(store, tmp_path, quota=len(HI) - 1)
 
 
-@pytest.mark.parametrize("name", ["nothing", "empty"])
+async def test_a_message_needs_no_suffix(store: MemoryMailStore, tmp_path: Path) -> None:
+    write(tmp_path / "message", HI)
+    await import_files(store, tmp_path / "message")
+    assert await raws(store) == [HI]
+
+
+async def test_a_link_to_a_folder_above_is_not_followed(store: MemoryMailStore, tmp_path: Path) -> None:
+    write(tmp_path / "Work" / "a.eml", HI)
+    (tmp_path / "Work" / "up").symlink_to(tmp_path)
+    assert (await import_files(store, tmp_path)).transferred == 1
+
+
+@pytest.mark.parametrize("name", ["nothing", "empty", "photo.jpg"])
 async def test_a_path_without_mail_is_an_error(store: MemoryMailStore, tmp_path: Path, name: str) -> None:
     (tmp_path / "empty").mkdir()
+    write(tmp_path / "photo.jpg", b"\xff\xd8\xff\xe0")
     with pytest.raises(TransferError):
         await import_files(store, tmp_path / name)
 
