@@ -3,26 +3,18 @@
 import asyncio
 import os
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from relate.transfer.errors import TransferError
+from relate.transfer.formats import Format
 
 if TYPE_CHECKING:
     from relate.transfer.tally import Tally
 
 Address = Annotated[str, typer.Argument(help="An address of the user.")]
-
-
-class FormatName(StrEnum):
-    """The forms that mail is exported in."""
-
-    MBOX = "mbox"
-    MAILDIR = "maildir"
-    EML = "eml"
 
 
 def import_mail(
@@ -53,13 +45,13 @@ def import_mail(
 def export_mail(
     address: Address,
     path: Annotated[Path, typer.Argument(help="The folder to make.")],
-    form: Annotated[FormatName, typer.Option("--format", help="The form of the files.")] = FormatName.MAILDIR,
+    form: Annotated[Format, typer.Option("--format", help="The form of the files.")] = Format.MAILDIR,
 ) -> None:
     """Export all mail of a user to files, a folder or file for each mailbox."""
     from relate.settings import Settings  # noqa: PLC0415 - see above
-    from relate.transfer import exporting, run  # noqa: PLC0415
+    from relate.transfer import run  # noqa: PLC0415
 
-    _report("exported", asyncio.run(run.export_to(Settings(), address, path, exporting.Format(form))))
+    _report("exported", asyncio.run(run.export_to(Settings(), address, path, form)))
 
 
 def _password(file: Path | None, descriptor: int | None, whose: str) -> str:

@@ -14,8 +14,7 @@ from typing import Any
 
 from relate.transfer.errors import TransferError
 from relate.transfer.flags import flag_names, parse_flags
-from relate.transfer.mbox import TooLarge
-from relate.transfer.octets import date_of, with_crlf
+from relate.transfer.octets import TooLarge, date_of, with_crlf
 from relate_mailstore.types import Entry, Incoming
 
 SUFFIX = ".eml"

@@ -1,12 +1,12 @@
 """The run of an export: mailbox after mailbox, a message at a time, into a folder that is made."""
 
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
 from relate.transfer.eml import EmlWriter
 from relate.transfer.errors import TransferError
+from relate.transfer.formats import Format
 from relate.transfer.maildir import MaildirWriter
 from relate.transfer.mbox import SUFFIX, MboxWriter
 from relate.transfer.paths import path_of
@@ -16,14 +16,6 @@ from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Entry
 
 OPENED_MESSAGES = 50  # of which the small ones are fetched together
-
-
-class Format(StrEnum):
-    """The forms that mail is exported in."""
-
-    MBOX = "mbox"
-    MAILDIR = "maildir"
-    EML = "eml"
 
 
 class Writer(Protocol):

@@ -13,7 +13,8 @@ from relate.transfer.eml import SIDECAR, begins_with_field, is_eml, read_eml
 from relate.transfer.errors import TransferError
 from relate.transfer.importing import in_portions
 from relate.transfer.maildir import SUBFOLDERS, count_maildir, is_maildir, read_maildir
-from relate.transfer.mbox import TooLarge, count_mbox, is_mbox, read_mbox
+from relate.transfer.mbox import count_mbox, is_mbox, read_mbox
+from relate.transfer.octets import TooLarge
 from relate.transfer.paths import below, name_of, name_of_subfolder
 from relate.transfer.stored import StoredMessages
 from relate.transfer.tally import Tally

@@ -307,7 +307,7 @@ def _translated(host: str) -> Iterator[None]:
         raise TransferError(f"the connection to {host} was lost ({error}); run the import again to go on") from None
     except IMAPClientError as error:
         raise _Refused(f"{host} refused: {error}") from None
-    except ssl.SSLError as error:
-        raise TransferError(f"TLS with {host} failed: {error}; --insecure accepts any certificate") from None
+    except ssl.SSLCertVerificationError as error:
+        raise TransferError(f"the certificate of {host} is not trusted: {error}; --insecure accepts any") from None
     except OSError as error:
         raise TransferError(f"no connection with {host}: {error}; run the import again to go on") from None

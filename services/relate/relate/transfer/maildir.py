@@ -13,8 +13,7 @@ from pathlib import Path
 from string import ascii_lowercase
 
 from relate.transfer.flags import NAMES, parse_flags
-from relate.transfer.mbox import TooLarge
-from relate.transfer.octets import with_crlf
+from relate.transfer.octets import TooLarge, with_crlf
 from relate_mailstore.types import Entry, Flag, Incoming
 
 SUBFOLDERS = ("cur", "new", "tmp")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import IO
 
 from relate.transfer.flags import NAMES, parse_flags
-from relate.transfer.octets import date_of, with_crlf
+from relate.transfer.octets import TooLarge, date_of, with_crlf
 from relate_mailstore.types import Entry, Flag, Incoming
 
 SUFFIX = ".mbox"
@@ -32,13 +32,11 @@ _TO_QUOTE = re.compile(rb"(?m)^(>*From )")
 # At the top they are ours, and others that come later are the message's own.
 _OUR_FIELDS = re.compile(rb"Status:([^\n]*)\nX-Status:([^\n]*)\nX-Keywords:([^\n]*)\n")
 _FIELD = re.compile(rb"(?im)^(status|x-status|x-keywords|x-uid|x-imap|x-imapbase):([^\n]*(?:\n[ \t][^\n]*)*)\n")
+# The first message of an mbox of Alpine and UW IMAP is their own: the fields that hold the UIDs.
+_INTERNAL_DATA = re.compile(rb"(?:[^\n]+\n){0,10}Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?\n")
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
 
 _LETTERS = {"R": Flag.SEEN, "A": Flag.ANSWERED, "F": Flag.FLAGGED, "T": Flag.DRAFT, "D": Flag.DELETED}
-
-
-class TooLarge(Exception):
-    """A message of the file is larger than a message may be."""
 
 
 def is_mbox(path: Path) -> bool:
@@ -52,7 +50,10 @@ def read_mbox(path: Path, limit: int) -> Iterator[Incoming | TooLarge]:
     """The messages of a file, one at a time; `limit`: octets of a message."""
     with path.open("rb") as file:
         for separator, raw in _split(file, limit):
-            yield TooLarge() if raw is None else _message(separator, raw)
+            if raw is None:
+                yield TooLarge()
+            elif not _INTERNAL_DATA.match(raw):
+                yield _message(separator, raw)
 
 
 def count_mbox(path: Path) -> int:

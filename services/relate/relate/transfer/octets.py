@@ -3,6 +3,11 @@
 import re
 from email.utils import parsedate_to_datetime
 
+
+class TooLarge:
+    """Stands for a message that is larger than a message may be, and was not read."""
+
+
 _BARE_LF = re.compile(rb"(?<!\r)\n")
 _HEADER_END = re.compile(rb"\r?\n\r?\n")
 _FIELD = rb"(?im)^%s:((?:[^\n]*\n[ \t])*[^\n]*)"

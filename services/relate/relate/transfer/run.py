@@ -11,13 +11,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from relate.admin import Backend, opened
 from relate.settings import Settings
-from relate.transfer.exporting import Format, export
+from relate.transfer.exporting import export
 from relate.transfer.files import file_folders
+from relate.transfer.formats import Format
 from relate.transfer.imap import ImapAddress, hang_up, log_in, remote_folders
 from relate.transfer.importing import Import
 from relate.transfer.tally import Tally
 from relate_accounts.types import User
-from relate_mailstore.types import AccountId, Mailbox
+from relate_mailstore.types import AccountId
 from relate_service.console import visible
 
 
@@ -37,7 +38,7 @@ async def import_from_server(settings: Settings, address: str, remote: Remote, i
         with _progress("importing") as tally:
             client = log_in(remote.address, remote.password, remote.insecure)
             try:
-                uses = {mailbox.special_use: mailbox.name for mailbox in await _mailboxes(backend, user)}
+                uses = await _special_uses(backend, user)
                 folders = await remote_folders(client, uses, remote.exclude, _limit(settings), tally)
                 await _import(backend, user, ignore_quota, tally).run(folders)
             finally:
@@ -64,9 +65,11 @@ async def export_to(settings: Settings, address: str, path: Path, form: Format) 
     return tally
 
 
-async def _mailboxes(backend: Backend, user: User) -> Collection[Mailbox]:
+async def _special_uses(backend: Backend, user: User) -> dict[str, str]:
+    """The names of the user's mailboxes by special use."""
     await backend.mail.provision(AccountId(user.id))
-    return [mailbox for mailbox in await backend.mail.mailboxes(AccountId(user.id)) if mailbox.special_use]
+    mailboxes = await backend.mail.mailboxes(AccountId(user.id))
+    return {mailbox.special_use: mailbox.name for mailbox in mailboxes if mailbox.special_use}
 
 
 def _import(backend: Backend, user: User, ignore_quota: bool, tally: Tally) -> Import:
@@ -74,8 +77,8 @@ def _import(backend: Backend, user: User, ignore_quota: bool, tally: Tally) -> I
 
 
 def _limit(settings: Settings) -> int:
-    """Octets of a message: what the IMAP server would take of its owner."""
-    return settings.imap.max_message_size_bytes
+    """Octets of a message: what the servers would take."""
+    return max(settings.imap.max_message_size_bytes, settings.smtp.max_message_size_bytes)
 
 
 @contextmanager

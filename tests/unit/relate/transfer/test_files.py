@@ -8,8 +8,9 @@ from typing import NamedTuple
 import pytest
 
 from relate.transfer.errors import TransferError
-from relate.transfer.exporting import Format, export
+from relate.transfer.exporting import export
 from relate.transfer.files import file_folders
+from relate.transfer.formats import Format
 from relate.transfer.importing import PORTION_MESSAGES, Import
 from relate.transfer.tally import Tally
 from relate_mailstore.errors import MailboxNotFound, OverQuota

@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate.transfer.mbox import MboxWriter, TooLarge, count_mbox, is_mbox, read_mbox
+from relate.transfer.mbox import MboxWriter, count_mbox, is_mbox, read_mbox
+from relate.transfer.octets import TooLarge
 from relate_mailstore.types import Entry, Flag, Incoming, MessageId
 
 LIMIT = 100_000
@@ -108,6 +109,15 @@ def test_a_message_beyond_the_limit_is_told_and_the_next_one_is_read(path: Path)
     assert isinstance(found[0], TooLarge)
     assert isinstance(found[1], Incoming)
     assert len(found) == 2
+
+
+def test_the_message_in_which_alpine_keeps_uids_is_none(path: Path) -> None:
+    internal = b"Date: 03 Jan 1996\nFrom: Mail System Internal Data <M@h>\n"
+    internal += b"Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: 1 2\nStatus: RO\n\nText\n\n"
+    separator = b"From a Sat Jan  3 01:05:34 1996\n"
+    (only,) = read(path, separator + internal + separator + b"Subject: a\n\nhi\n")
+    assert isinstance(only, Incoming)
+    assert only.raw == b"Subject: a\r\n\r\nhi\r\n"
 
 
 def test_a_message_is_no_mbox(path: Path) -> None:
