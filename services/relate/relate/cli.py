@@ -12,8 +12,10 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from relate import backup_commands
 from relate.cli_accounts import Json, key_app, mailbox_app, user_app
 from relate.printing import new_table, out, print_json
+from relate.transfer import commands as transfer
 
 # As relate_config.private.UMASK, which is not imported here because --help has to answer at once.
 PRIVATE_UMASK = 0o077
@@ -25,6 +27,10 @@ app = typer.Typer(
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.add_typer(mailbox_app, name="mailbox")
+app.command("import")(transfer.import_mail)
+app.command("export")(transfer.export_mail)
+app.command("backup")(backup_commands.back_up)
+app.command("restore")(backup_commands.restore)
 
 
 class Part(StrEnum):

@@ -15,7 +15,7 @@ from threading import Timer
 from typing import Any
 
 import pytest
-from imapclient import IMAPClient  # type: ignore[import-untyped]
+from imapclient import IMAPClient
 
 from tests.integration.imap.remote import Remote, State, message
 from tests.integration.product.accounts import Account

@@ -70,6 +70,11 @@ def parse_database_url(text: str) -> URL:
     return url.set(drivername=_DRIVERS[url.drivername])
 
 
+def without_password(url: URL) -> str:
+    """A URL of PostgreSQL as its own tools take it."""
+    return URL.create(POSTGRESQL, url.username, None, url.host, url.port, url.database, url.query).render_as_string()
+
+
 def open_engine(url: str) -> AsyncEngine:
     """An engine for a database URL; connects when it is first used. Raises ValueError for what is no such URL."""
     parsed = parse_database_url(url)
