@@ -4,6 +4,7 @@ A client's view is made of what it was told alone (`ClientView`). The truth is t
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -145,17 +146,18 @@ class Clients(RuleBasedStateMachine):
     def store(self, client: int, picked: list[int], item: str, uid: bool, flags: list[str]) -> None:
         session = self.sessions[client]
         if numbers := self.chosen(client, picked, uid=uid):
-            chosen = {int(number) for number in numbers.split(",")}
-            uids = chosen if uid else {session.view.messages[number - 1].uid or 0 for number in chosen}
             answer = self.ask(client, f"{'UID ' * uid}STORE {numbers} {item} ({' '.join(flags)})")
             if item.endswith(".SILENT") and answer.status == "OK" and session.mailbox is not None:
-                self.assume(session, answer, uids, item.partition("F")[0], frozenset(flag.lower() for flag in flags))
+                named = {int(number) for number in numbers.split(",")}
+                # By UID only now, because the answer may have told it; a STORE by number is told no EXPUNGE.
+                stored = session.view.numbers_of(named) if uid else named
+                self.assume(session, answer, stored, item.partition("F")[0], frozenset(flag.lower() for flag in flags))
 
     @staticmethod
-    def assume(session: Session, answer: Answer, uids: set[int], mode: str, flags: frozenset[str]) -> None:
+    def assume(session: Session, answer: Answer, stored: Iterable[int], mode: str, flags: frozenset[str]) -> None:
         """A client that was not told the flags assumes them."""
         told = {response.number for response in answer.of("FETCH") if response.values and b"FLAGS" in _names(response)}
-        session.view.change([number for number in session.view.numbers_of(uids) if number not in told], mode, flags)
+        session.view.change([number for number in stored if number not in told], mode, flags)
 
     @rule(client=clients, picked=picks, uid=uid, items=st.sampled_from(["FLAGS", "(UID FLAGS)", "BODY[]", "(MODSEQ)"]))
     def fetch(self, client: int, picked: list[int], uid: bool, items: str) -> None:
