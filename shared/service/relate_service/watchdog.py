@@ -2,9 +2,9 @@
 
 uvloop has no hooks around its callbacks, so a thread samples the loop's thread: its CPU clock and its stack. CPU time,
 because other processes of a busy machine make every callback slow by the wall clock. A heartbeat runs in the loop, once
-an iteration while the loop is busy: two samples without a heartbeat between them and with the same outermost frame are
-of the same callback, as a task makes at most one step an iteration. A C function that holds the interpreter keeps the
-thread from sampling; its CPU time counts for the callback that is found when it returns.
+an iteration while the loop is busy, and by a timer else: two samples without a heartbeat between them and with the same
+outermost frame are of the same callback, as a task makes at most one step an iteration. A C function that holds the
+interpreter keeps the thread from sampling; its CPU time counts for the callback that is found when it returns.
 """
 
 import asyncio
@@ -68,6 +68,7 @@ def watched(limit_seconds: float, supervisor: Supervisor, report: Callable[[Slow
     try:
         yield
     finally:
+        watchdog.stop()
         stopping.set()
         thread.join()
 
@@ -84,7 +85,7 @@ class _Watchdog:
         self._caller: CodeType | None = None  # what calls the loop's callbacks, if that is Python
         self._beats = 0
         self._beat_at = 0.0  # by the CPU clock, the last one
-        self._resting = True  # no heartbeat is scheduled
+        self._next: asyncio.Handle = self._loop.call_soon(self._beat)
 
     def run(self, stopping: threading.Event) -> None:
         """Sample until told to stop."""
@@ -99,19 +100,19 @@ class _Watchdog:
             if running.seconds >= self._limit:
                 self._look_at(running)
             last = now
-            if self._resting:
-                self._resting = False
-                self._loop.call_soon_threadsafe(self._beat)
         self._settle(running)
+
+    def stop(self) -> None:
+        """Schedule no further heartbeat. Called in the loop's thread."""
+        self._next.cancel()
 
     def _beat(self) -> None:
         """The heartbeat: called by the loop, between two callbacks."""
         self._caller = sys._getframe(1).f_code
         now = self._now()
-        if now - self._beat_at > BUSY_SECONDS:
-            self._loop.call_soon(self._beat)
-        else:
-            self._resting = True
+        is_busy = now - self._beat_at > BUSY_SECONDS
+        # By a timer of the loop, because the thread may not run for long on a busy machine.
+        self._next = self._loop.call_soon(self._beat) if is_busy else self._loop.call_later(SAMPLE_SECONDS, self._beat)
         self._beat_at = now
         self._beats += 1
 
