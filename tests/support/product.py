@@ -27,6 +27,7 @@ from types import TracebackType
 from typing import Any, Self
 
 import httpx
+import structlog
 from typer.testing import CliRunner, Result
 
 from relate.cli import app
@@ -170,9 +171,13 @@ class Product:
     def relate_here(self, *arguments: str, **settings: str) -> Result:
         """The same in this process, which has imported everything; in a thread, as its loop may run already."""
         environment = {**self.environment, **settings}
-        with ThreadPoolExecutor(1) as threads:
-            run = threads.submit(CliRunner().invoke, app, arguments, env=environment, catch_exceptions=False)
-            return run.result()
+        configured = structlog.get_config()  # a command logs to the console that the runner gives it
+        try:
+            with ThreadPoolExecutor(1) as threads:
+                run = threads.submit(CliRunner().invoke, app, arguments, env=environment, catch_exceptions=False)
+                return run.result()
+        finally:
+            structlog.configure(**configured)
 
     def relate_json(self, *arguments: str) -> Any:
         """What `relate … --json` prints. Asserts exit status 0."""
