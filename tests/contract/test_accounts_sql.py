@@ -1,6 +1,7 @@
 """What only a store with a database can get wrong."""
 
 import asyncio
+import threading
 import traceback
 from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
@@ -119,6 +120,14 @@ async def test_a_database_that_is_not_there_is_trouble_with_the_database(tmp_pat
             await SqlAccountStore(engine).users()
         assert "marked" not in str(raised.value)
         await engine.dispose()
+        await asyncio.to_thread(_join_workers)
+
+
+def _join_workers() -> None:
+    """Wait for the threads of SQLite's connections that were given up: their last words need the loop."""
+    for thread in threading.enumerate():
+        if "_connection_worker_thread" in thread.name:
+            thread.join(5)
 
 
 async def test_a_connection_that_the_server_is_just_ending_is_exchanged_for_another(engine: AsyncEngine) -> None:

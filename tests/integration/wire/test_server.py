@@ -415,7 +415,7 @@ async def test_accepting_pauses_after_an_error_that_is_unknown(monkeypatch: pyte
                 raise error
             return super().accept()
 
-    def listen_failing(host: str, port: int, shared: bool) -> socket.socket:
+    def listen_failing(host: str, port: int, shared: bool, *_: str) -> socket.socket:
         return Failing(fileno=listen(host, port, shared).detach())
 
     monkeypatch.setattr(wire_server, "listen", listen_failing)
