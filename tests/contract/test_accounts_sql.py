@@ -120,7 +120,6 @@ async def test_a_database_that_is_not_there_is_trouble_with_the_database(tmp_pat
             await SqlAccountStore(engine).users()
         assert "marked" not in str(raised.value)
         await engine.dispose()
-        await asyncio.to_thread(_join_workers)
 
 
 def _join_workers() -> None:
@@ -150,6 +149,8 @@ async def test_a_connection_that_the_server_is_just_ending_is_exchanged_for_anot
         await store.touch_keys({1: datetime.now(UTC)})
     await store.touch_keys({1: datetime.now(UTC)})
     assert len({id(connection) for connection in used}) == 2
+    await engine.dispose()
+    await asyncio.to_thread(_join_workers)
 
 
 @pytest.mark.postgres
