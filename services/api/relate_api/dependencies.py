@@ -31,7 +31,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Who asks, what the key allows, and until when."""
+    """The caller: its user, the scopes of its key, and when that expires."""
 
     user: User
     scopes: frozenset[Scope]
