@@ -17,8 +17,8 @@ from sqlalchemy import make_url, text
 from relate_accounts.errors import UserExists
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Scope
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
 from tests.bench.load import DOMAIN_PATTERN, PASSWORD
@@ -173,7 +173,7 @@ async def _count(database: str, statement: str) -> int:
 def sink() -> Iterator[str]:
     """An OTLP sink in a process of its own."""
     port = free_port()
-    command = [sys.executable, "-m", "relate_telemetry.testing", "--port", str(port)]
+    command = [sys.executable, "-m", "tests.support.telemetry.receiver", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:
         wait_for_port(port)

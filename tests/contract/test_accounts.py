@@ -25,7 +25,7 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.removal import BLOCKED
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Granted, Revoked, Scope, User, UserId
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 
 NOBODY = UserId(2**40)
 

@@ -18,7 +18,7 @@ from relate_accounts import schema
 from relate_accounts.errors import AccountsUnavailable, UserNotFound
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Scope
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import pytest
 
 from relate_mailstore.folding import fold
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql import searching
+from relate_mailstore.sql.read import search
 from relate_mailstore.types import AccountId, Destination, Incoming, MessageQuery, TextPart
 from tests.contract.stores import opened
 from tests.support.factories import delivery, multipart, simple
@@ -33,8 +33,8 @@ WORDS = [
 def _looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few messages are looked at one by one, many are chosen by an index: either finds the same."""
     if request.param == "by the index":
-        monkeypatch.setattr(searching, "FEW_MESSAGES", 0)
-        monkeypatch.setattr(searching, "MOST_CANDIDATES", 100)
+        monkeypatch.setattr(search, "FEW_MESSAGES", 0)
+        monkeypatch.setattr(search, "MOST_CANDIDATES", 100)
 
 
 async def found(

@@ -112,7 +112,7 @@ async def modseqs(store: MailStore, account: AccountId) -> dict[MailboxId, int]:
 async def heard_of(reader: MailStore, other: MailStore, account: AccountId) -> AsyncIterator[None]:
     """Until the reader was told of all that is done to the account's mailboxes within the block."""
     before = await modseqs(other, account)
-    async with reader.changes(account) as changes:
+    async with reader.listen(account) as changes:
         yield
         now = await modseqs(other, account)
         missing = {mailbox_id: modseq for mailbox_id, modseq in now.items() if modseq != before.get(mailbox_id)}

@@ -125,7 +125,7 @@ async def test_a_maildrop_is_free_when_its_holder_closed(database: str, alice: A
 async def test_changes_are_told_to_every_process(database: str, alice: AccountId, bob: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         await here.provision(alice)
-        async with there.changes(alice) as changes, asyncio.timeout(PATIENCE):
+        async with there.listen(alice) as changes, asyncio.timeout(PATIENCE):
             await here.deliver(delivery(bob))
             await here.deliver(delivery(alice, origin=TRACEPARENT))
             change = await anext(changes)

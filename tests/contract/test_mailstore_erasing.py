@@ -1,6 +1,6 @@
 """All mail of an account is removed, of each store, and no other account's."""
 
-from relate_mailstore.erasing import erase
+from relate_mailstore.erase import erase
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Delivery, Destination, Incoming
 

@@ -6,7 +6,7 @@ import pytest
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, Flagged, MailboxId, Snapshot
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged, MailboxId, MailboxNotice, Snapshot
 from tests.contract.stores import opened
 from tests.support.factories import delivery
 
@@ -177,12 +177,12 @@ async def test_what_another_process_does_is_seen_without_asking(database: str, a
 async def test_another_process_is_told_of_changes(database: str, alice: AccountId, bob: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         await here.deliver(delivery(alice, bob))
-        async with there.changes(alice) as changes:
+        async with there.listen(alice) as changes:
             await here.deliver(delivery(bob))
             receipt = await here.deliver(delivery(alice, origin="00-1-2-01"))
             inbox = await here.mailbox(alice)
             async with asyncio.timeout(PATIENCE):
-                change = Change(alice, inbox.id, 0)
+                change = MailboxNotice(alice, inbox.id, 0)
                 while change.modseq < inbox.highest_modseq:
                     change = await anext(changes)
             assert change[:4] == (alice, inbox.id, inbox.highest_modseq, "00-1-2-01")

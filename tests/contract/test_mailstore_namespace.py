@@ -9,8 +9,8 @@ from relate_mailstore import rules
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound, TooManyMailboxes
 from relate_mailstore.ports import MailStore
 from relate_mailstore.rules import PROVISIONED
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.schema import mailboxes
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.tables import mailboxes
 from relate_mailstore.types import AccountId, Destination, Flag, Incoming, MailboxId, MessageQuery
 from tests.contract.stores import opened
 from tests.support.factories import delivery, simple

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import TypeVar
 
-from relate_wire.dialogue import Framer, Prompt
+from relate_wire.ports import Framer, Prompt
 
 NEXT_COMMAND = b"NOOP\r\n"
 RANDOM_CUTS = 8

@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 import asyncpg
 from sqlalchemy import make_url
 
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 
 VARIABLE = "RELATE_TEST_POSTGRES"
 IMAGE = "postgres:18.6"

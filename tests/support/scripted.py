@@ -11,9 +11,9 @@ from dataclasses import replace
 from enum import Enum
 from typing import Any, Generic, TypeVar
 
-from relate_wire.content import ContentBudget
-from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
-from relate_wire.reply import Reply, Then
+from relate_wire.content_budget import ContentBudget
+from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
+from relate_wire.reply import NextStep, Reply
 
 # A session that is stuck fails its test after so many seconds; one that works never waits so long.
 PATIENCE = 60.0  # seconds; a busy machine may let a test wait
@@ -146,7 +146,7 @@ class Connection(Generic[FrameT, CommandT]):
         if self.peer.secure:
             self.engine.session.secured(self.peer)
         then = await self._send(await self.engine.session.greet())
-        while then is not Then.CLOSE:
+        while then is not NextStep.CLOSE:
             then = await self._perform(self.engine.parse(await self._next_frame()))
 
     async def _next_frame(self) -> FrameT:
@@ -169,7 +169,7 @@ class Connection(Generic[FrameT, CommandT]):
             self._write(self.engine.session.farewell(event))
         raise ClientGone
 
-    async def _perform(self, command: CommandT) -> Then:
+    async def _perform(self, command: CommandT) -> NextStep:
         session = self.engine.session
         try:
             reply = await session.handle(command)
@@ -177,15 +177,15 @@ class Connection(Generic[FrameT, CommandT]):
             raise
         except Exception as error:  # noqa: BLE001 - as the driver does: any trouble becomes a reply
             self.errors.append(error)
-            reply = session.sorry(command, error)
+            reply = session.error_reply(command, error)
         then = await self._send(reply)
         if not session.in_transaction:
             self.content.release()
-        if then is Then.STARTTLS:
+        if then is NextStep.STARTTLS:
             self._start_tls()
         return then
 
-    async def _send(self, reply: Reply) -> Then:
+    async def _send(self, reply: Reply) -> NextStep:
         self.replies.append(reply)
         self._write(reply.head)
         try:

@@ -6,13 +6,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from relate_telemetry.seam import NoTelemetry, ProtocolTelemetry
-from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
+from relate_telemetry.ports import NoTelemetry, ProtocolTelemetry
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import Limits
 from relate_wire.lines import Line, LineFramer, LineMode
+from relate_wire.ports import Client, Farewell, Framer, Peer, Session
 from relate_wire.refusals import RefusalLimits
-from relate_wire.reply import Outcome, Reply, Then
+from relate_wire.reply import NextStep, Outcome, Reply
 from relate_wire.tls import Certificate, DevelopmentCertificate, development_certificate
 
 
@@ -40,8 +40,8 @@ class ToySession:
         answer = self.handlers.get(command.verb) or BUILT_IN.get(command.verb)
         return await answer(self, command) if answer else Reply(b"what?\r\n", Outcome.REFUSED)
 
-    def sorry(self, command: ToyCommand, error: Exception) -> Reply:
-        return Reply(b"sorry\r\n", Outcome.FAILED)
+    def error_reply(self, command: ToyCommand, error: Exception) -> Reply:
+        return Reply(b"error_reply\r\n", Outcome.FAILED)
 
     def farewell(self, reason: Farewell) -> bytes:
         return f"leaving: {reason.value}\r\n".encode()
@@ -71,7 +71,7 @@ async def tear(_: ToySession, __: ToyCommand) -> Reply:
 
 
 async def start_tls(_: ToySession, __: ToyCommand) -> Reply:
-    return Reply(b"begin\r\n", then=Then.STARTTLS)
+    return Reply(b"begin\r\n", then=NextStep.STARTTLS)
 
 
 async def who(session: ToySession, _: ToyCommand) -> Reply:
@@ -80,11 +80,11 @@ async def who(session: ToySession, _: ToyCommand) -> Reply:
 
 
 async def later(_: ToySession, __: ToyCommand) -> Reply:
-    return Reply(b"later\r\n", Outcome.REFUSED, excused=True)
+    return Reply(b"later\r\n", Outcome.REFUSED, uncounted=True)
 
 
 async def leave(_: ToySession, __: ToyCommand) -> Reply:
-    return Reply(b"bye\r\n", then=Then.CLOSE)
+    return Reply(b"bye\r\n", then=NextStep.CLOSE)
 
 
 BUILT_IN: dict[str, Callable[[ToySession, ToyCommand], Awaitable[Reply]]] = {

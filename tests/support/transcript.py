@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from relate_wire.dialogue import Farewell
+from relate_wire.ports import Farewell
 from tests.support.scripted import Connection
 
 TRANSCRIPTS = Path(__file__).parent.parent / "transcripts"

@@ -17,14 +17,14 @@ from relate_api.framing import RequestReader
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
-from relate_imap.content import choose_fields
-from relate_imap.finding import matching_fields
-from relate_imap.handlers.listing import MAX_PATTERN_CHARACTERS
-from relate_imap.hierarchy import matching
-from relate_imap.ordering import display_of, mailbox_of
-from relate_imap.search_keys import HasHeader
-from relate_imap.sequences import parse_set
-from relate_imap.subjects import base_subject
+from relate_imap.fetch.sections import choose_fields
+from relate_imap.handlers.list_status import MAX_PATTERN_CHARACTERS
+from relate_imap.list_patterns import matching
+from relate_imap.search.keys import HasHeader
+from relate_imap.search.run import matching_fields
+from relate_imap.search.sort import display_of, mailbox_of
+from relate_imap.search.subject import base_subject
+from relate_imap.selected.sequence_set import parse_set
 from relate_mailstore.folding import collation_key, fold
 from relate_mailstore.mime import (
     decode_header,
@@ -46,7 +46,7 @@ from relate_mailstore.mime.scan import scan
 from relate_mailstore.mime.strings import encode_string
 from relate_mailstore.mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_mailstore.rules import MAX_NAME_OCTETS, parse_cursor, place_name, search_text
-from relate_mailstore.texts import message_text
+from relate_mailstore.search_text import message_text
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_pop3.surrogate import encode_header
@@ -55,9 +55,9 @@ from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
 from relate_smtp.header import Header, TooManyFields, blind_copies, forgeries, missing_fields
 from relate_wire import proxy, sasl
-from relate_wire.dialogue import Framer, Peer
 from relate_wire.dots import DotDecoder, DotEncoder
 from relate_wire.limits import parse_networks
+from relate_wire.ports import Framer, Peer
 
 
 class Untrusted(NamedTuple):
@@ -158,8 +158,8 @@ def _cursor(octets: bytes) -> Any:
 
 
 def _names(octets: bytes) -> Any:
-    name = grammar.names.decode_utf7(octets.decode("latin-1"))
-    return grammar.names.encode_utf7(name), place_name((), name[:MAX_NAME_OCTETS])
+    name = grammar.mailbox_names.decode_utf7(octets.decode("latin-1"))
+    return grammar.mailbox_names.encode_utf7(name), place_name((), name[:MAX_NAME_OCTETS])
 
 
 def _header_searched(octets: bytes) -> Any:

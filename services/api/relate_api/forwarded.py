@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from relate_wire.dialogue import Peer
 from relate_wire.limits import Network, is_in
+from relate_wire.ports import Peer
 
 # Proxies that are looked through, so that a long list of addresses costs no more than this.
 MAX_HOPS = 20

@@ -8,8 +8,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from relate_api.errors import FIELDS
 from relate_api.forwarded import client_of
-from relate_wire.dialogue import Peer
 from relate_wire.limits import Network
+from relate_wire.ports import Peer
 
 # The largest request is a PATCH with labels; mail itself comes in by SMTP.
 MAX_BODY = 64 * 1024

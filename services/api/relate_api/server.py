@@ -19,8 +19,8 @@ from relate_api.connection import Connection
 from relate_api.errors import BUSY
 from relate_supervisor import Supervisor
 from relate_wire.accepting import Acceptor, listen
-from relate_wire.dialogue import Peer
 from relate_wire.limits import Connections, is_in
+from relate_wire.ports import Peer
 from relate_wire.tls import Certificate
 
 log = structlog.get_logger(__name__)

@@ -6,18 +6,18 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
     hold_stops()
 
 from relate_config import load
-from relate_imap.answers import BUSY
-from relate_imap.aside import in_threads
 from relate_imap.config import ImapSettings
 from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
+from relate_imap.offload import in_threads
+from relate_imap.replies import BUSY
+from relate_imap.select_span import traced_selecting
 from relate_imap.session import ImapEngine
-from relate_imap.traced import traced_selecting
 from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
-from relate_wire.dialogue import Client
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import raise_open_files
+from relate_wire.ports import Client
 from relate_wire.server import Server
 
 

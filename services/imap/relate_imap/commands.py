@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from relate_imap.search_keys import SearchKey
-from relate_imap.sequences import SequenceSet
+from relate_imap.search.keys import SearchKey
+from relate_imap.selected.sequence_set import SequenceSet
 from relate_wire.secret import Secret
 
 UNKNOWN = "UNKNOWN"  # the verb of what is no command of ours, so that verbs stay few

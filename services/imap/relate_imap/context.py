@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from relate_accounts.ports import Authenticator
-from relate_imap.recent import RecentMessages
+from relate_imap.selected.recent import RecentMessages
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
-from relate_wire.dialogue import Peer
+from relate_wire.ports import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")
 

@@ -10,13 +10,13 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from relate_accounts.types import Granted
-from relate_imap.answers import Refused
 from relate_imap.context import Context
-from relate_imap.recent import Uids
-from relate_imap.selected import Numbered, View
-from relate_imap.sequences import EMPTY, SequenceSet
+from relate_imap.replies import Refused
+from relate_imap.selected.mailbox import Numbered, View
+from relate_imap.selected.recent import Uids
+from relate_imap.selected.sequence_set import EMPTY, SequenceSet
 from relate_mailstore.types import AccountId, Snapshot
-from relate_wire.dialogue import Client, Peer
+from relate_wire.ports import Client, Peer
 
 if TYPE_CHECKING:
     from relate_imap.framing import Frame

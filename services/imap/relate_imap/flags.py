@@ -1,7 +1,7 @@
 """Flags as a client names them, and as they are kept: keywords know no case, but keep the first spelling."""
 
-from relate_imap.answers import Refused
 from relate_imap.commands import FlagList, StoreMode
+from relate_imap.replies import Refused
 from relate_mailstore.keywords import key_of, spell
 from relate_mailstore.types import Flag, FlagChange, Snapshot
 

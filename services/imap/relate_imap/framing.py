@@ -9,9 +9,9 @@ import re
 from enum import Enum, auto
 from typing import NamedTuple
 
-from relate_wire.content import ContentBudget, HeldContent
-from relate_wire.dialogue import Prompt
+from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.lines import CR, MAX_RESPONSE, NUL
+from relate_wire.ports import Prompt
 
 # Octets of a command without its literals: a hundred thousand UIDs of nine digits fit. Clients keep to 8000 and fewer
 # (RFC 7162 §4), but some name each message of a folder that they want to copy.
@@ -63,7 +63,7 @@ class Fault(Enum):
     BAD_LITERAL = auto()
     """What looks like a literal's announcement is none."""
     DROPPED = auto()
-    """There was no memory to hold the literals (`relate_wire.content`)."""
+    """There was no memory to hold the literals (`relate_wire.content_budget`)."""
     BARE_CR = auto()
     NUL = auto()
 

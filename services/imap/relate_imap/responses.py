@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.selected import Update, View
-from relate_imap.sequences import Range, encode_ranges, ranges_of
+from relate_imap.selected.mailbox import Update, View
+from relate_imap.selected.sequence_set import Range, encode_ranges, ranges_of
 from relate_mailstore.types import Entry, Flag
 
 CRLF = b"\r\n"

@@ -9,32 +9,32 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
-from relate_imap import answers
-from relate_imap.answers import Answer
+from relate_imap import replies
 from relate_imap.commands import Command, Invalid
 from relate_imap.context import Context
 from relate_imap.conversation import Conversation, State
 from relate_imap.framing import Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.handlers import (
-    access,
     append,
     capability,
-    copying,
+    copy_move,
     expunge,
     fetch,
     idle,
-    listing,
+    list_status,
+    login,
     mailboxes,
     quota,
     search,
-    selecting,
-    sorting,
+    select,
+    sort,
     store,
-    threading,
+    thread,
 )
-from relate_imap.news import news
-from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
+from relate_imap.replies import Answer
+from relate_imap.selected.updates import news
+from relate_wire.ports import Client, Farewell, Framer, Peer, Session
 from relate_wire.reply import Reply
 
 Handler = Callable[[Conversation, Any], Awaitable[Answer]]
@@ -56,18 +56,18 @@ COMMANDS: Mapping[str, Rule] = {
     "CAPABILITY": Rule(ANY, capability.on_capability),
     "NOOP": Rule(ANY, capability.on_noop),
     "ID": Rule(ANY, capability.on_id),
-    "LOGOUT": Rule(ANY, access.on_logout),
-    "STARTTLS": Rule(NOT_AUTHENTICATED, access.on_starttls),
-    "AUTHENTICATE": Rule(NOT_AUTHENTICATED, access.on_authenticate),
-    "LOGIN": Rule(NOT_AUTHENTICATED, access.on_login),
-    "COMPRESS": Rule(AUTHENTICATED, access.on_compress),
+    "LOGOUT": Rule(ANY, login.on_logout),
+    "STARTTLS": Rule(NOT_AUTHENTICATED, login.on_starttls),
+    "AUTHENTICATE": Rule(NOT_AUTHENTICATED, login.on_authenticate),
+    "LOGIN": Rule(NOT_AUTHENTICATED, login.on_login),
+    "COMPRESS": Rule(AUTHENTICATED, login.on_compress),
     "ENABLE": Rule(AUTHENTICATED, capability.on_enable),
-    "NAMESPACE": Rule(AUTHENTICATED, listing.on_namespace),
-    "LIST": Rule(AUTHENTICATED, listing.on_list),
-    "LSUB": Rule(AUTHENTICATED, listing.on_lsub),
-    "STATUS": Rule(AUTHENTICATED, listing.on_status),
-    "SELECT": Rule(AUTHENTICATED, selecting.on_select),
-    "EXAMINE": Rule(AUTHENTICATED, selecting.on_select),
+    "NAMESPACE": Rule(AUTHENTICATED, list_status.on_namespace),
+    "LIST": Rule(AUTHENTICATED, list_status.on_list),
+    "LSUB": Rule(AUTHENTICATED, list_status.on_lsub),
+    "STATUS": Rule(AUTHENTICATED, list_status.on_status),
+    "SELECT": Rule(AUTHENTICATED, select.on_select),
+    "EXAMINE": Rule(AUTHENTICATED, select.on_select),
     "CREATE": Rule(AUTHENTICATED, mailboxes.on_create),
     "DELETE": Rule(AUTHENTICATED, mailboxes.on_delete),
     "RENAME": Rule(AUTHENTICATED, mailboxes.on_rename),
@@ -79,31 +79,31 @@ COMMANDS: Mapping[str, Rule] = {
     "GETQUOTAROOT": Rule(AUTHENTICATED, quota.on_getquotaroot),
     "SETQUOTA": Rule(AUTHENTICATED, quota.on_setquota),
     "CHECK": Rule(SELECTED, capability.on_noop),
-    "CLOSE": Rule(SELECTED, selecting.on_close),
-    "UNSELECT": Rule(SELECTED, selecting.on_unselect),
+    "CLOSE": Rule(SELECTED, select.on_close),
+    "UNSELECT": Rule(SELECTED, select.on_unselect),
     "EXPUNGE": Rule(SELECTED, expunge.on_expunge),
     "UID EXPUNGE": Rule(SELECTED, expunge.on_uid_expunge),
     "FETCH": Rule(SELECTED, fetch.on_fetch),
     "UID FETCH": Rule(SELECTED, fetch.on_fetch),
     "STORE": Rule(SELECTED, store.on_store),
     "UID STORE": Rule(SELECTED, store.on_store),
-    "COPY": Rule(SELECTED, copying.on_copy),
-    "UID COPY": Rule(SELECTED, copying.on_copy),
-    "MOVE": Rule(SELECTED, copying.on_move),
-    "UID MOVE": Rule(SELECTED, copying.on_move),
+    "COPY": Rule(SELECTED, copy_move.on_copy),
+    "UID COPY": Rule(SELECTED, copy_move.on_copy),
+    "MOVE": Rule(SELECTED, copy_move.on_move),
+    "UID MOVE": Rule(SELECTED, copy_move.on_move),
     "REPLACE": Rule(SELECTED, append.on_replace),
     "UID REPLACE": Rule(SELECTED, append.on_replace),
     "SEARCH": Rule(SELECTED, search.on_search),
     "UID SEARCH": Rule(SELECTED, search.on_search),
-    "SORT": Rule(SELECTED, sorting.on_sort),
-    "UID SORT": Rule(SELECTED, sorting.on_sort),
-    "THREAD": Rule(SELECTED, threading.on_thread),
-    "UID THREAD": Rule(SELECTED, threading.on_thread),
+    "SORT": Rule(SELECTED, sort.on_sort),
+    "UID SORT": Rule(SELECTED, sort.on_sort),
+    "THREAD": Rule(SELECTED, thread.on_thread),
+    "UID THREAD": Rule(SELECTED, thread.on_thread),
 }
 
 
 class ImapEngine:
-    """IMAP, put together for one connection: a `relate_wire.dialogue.Engine`."""
+    """IMAP, put together for one connection: a `relate_wire.ports.Engine`."""
 
     def __init__(self, client: Client[Frame], context: Context) -> None:
         framer = ImapFramer(client.content)
@@ -117,7 +117,7 @@ class ImapEngine:
 
 
 class ImapSession:
-    """One client's session: a `relate_wire.dialogue.Session`. `welcome` is called when the client has logged in."""
+    """One client's session: a `relate_wire.ports.Session`. `welcome` is called when the client has logged in."""
 
     in_transaction = False  # there are none in IMAP
 
@@ -133,7 +133,7 @@ class ImapSession:
     async def greet(self) -> Reply:
         """Capabilities come with the greeting: a round trip less for everybody (RFC 9051 §7.1)."""
         capabilities = " ".join(capability.capabilities(self._conversation))
-        return answers.ok("Relate Mail ready", f"CAPABILITY {capabilities}").reply("*")
+        return replies.ok("Relate Mail ready", f"CAPABILITY {capabilities}").reply("*")
 
     async def handle(self, command: Command) -> Reply:
         """Answer one command. Refusals are answered here; the store's trouble, and our bugs, are raised."""
@@ -142,13 +142,13 @@ class ImapSession:
             return Reply(answer.untagged, code=answer.status, body=self._stream(command, answer, answer.body))
         return answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))
 
-    def sorry(self, command: Command, error: Exception) -> Reply:
+    def error_reply(self, command: Command, error: Exception) -> Reply:
         """A tagged NO; the session goes on."""
-        return answers.from_error(error).reply(command.tag)
+        return replies.from_error(error).reply(command.tag)
 
     def farewell(self, reason: Farewell) -> bytes:
         """The last words."""
-        return answers.FAREWELLS[reason]
+        return replies.FAREWELLS[reason]
 
     def secured(self, peer: Peer) -> None:
         """Nothing was learned in the clear that would have to be forgotten (RFC 9051 §6.2.1)."""
@@ -157,7 +157,7 @@ class ImapSession:
     async def close(self) -> None:
         """\\Deleted messages stay where they are."""
         conversation = self._conversation
-        await selecting.leave(conversation)
+        await select.leave(conversation)
         if conversation.user is not None:
             conversation.context.sessions.leave(conversation.account)
             conversation.user = None
@@ -169,15 +169,15 @@ class ImapSession:
         if isinstance(command, Invalid):
             if command.saving:  # RFC 5182 §2.1: a NO leaves nothing saved
                 self._conversation.saved = ()
-            return (answers.no if command.refused else answers.bad)(command.why, command.code)
+            return (replies.no if command.refused else replies.bad)(command.why, command.code)
         rule = COMMANDS[command.verb]
         before = self._conversation.state
         if before not in rule.states:
-            return answers.bad(f"Not allowed when {before}")
+            return replies.bad(f"Not allowed when {before}")
         try:
             answer = await rule.handler(self._conversation, command)
-        except answers.REFUSALS as refusal:
-            return answers.from_error(refusal)
+        except replies.REFUSALS as refusal:
+            return replies.from_error(refusal)
         if before is State.NOT_AUTHENTICATED and self._conversation.state is State.AUTHENTICATED:
             self._welcome()
         return answer
@@ -196,7 +196,7 @@ class ImapSession:
                     ended = chunk
                 else:
                     yield chunk
-        except answers.REFUSALS as refusal:
-            ended = answers.from_error(refusal)
+        except replies.REFUSALS as refusal:
+            ended = replies.from_error(refusal)
         answer = ended or replace(answer, untagged=b"")  # it was sent before the body
         yield answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))

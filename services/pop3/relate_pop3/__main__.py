@@ -11,10 +11,10 @@ from relate_pop3.replies import BUSY
 from relate_pop3.session import Context, Pop3Engine
 from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
-from relate_wire.dialogue import Client
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import raise_open_files
 from relate_wire.lines import Line
+from relate_wire.ports import Client
 from relate_wire.server import Server
 
 

@@ -6,7 +6,7 @@ store before QUIT.
 
 from collections.abc import Iterator, Sequence
 
-from relate_mailstore.ahead import Ahead, prefetch
+from relate_mailstore.read_ahead import Ahead, prefetch
 from relate_mailstore.types import Entry, Flag, MessageId, Snapshot
 
 SEEN = int(Flag.SEEN)  # an enum's "&" costs more than the rest of a look at an entry

@@ -10,12 +10,12 @@ from relate_accounts.errors import AccountError
 from relate_mailstore.errors import MaildropInUse, MessageNotFound, StoreError
 from relate_pop3.framing import encode_lines
 from relate_pop3.maildrop import NoSuchMessage
-from relate_wire.dialogue import Farewell
-from relate_wire.reply import NOTHING, Facts, Outcome, Reply, Then
+from relate_wire.ports import Farewell
+from relate_wire.reply import NOTHING, Facts, NextStep, Outcome, Reply
 from relate_wire.sasl import SaslError
 
 
-def ok(text: str, then: Then = Then.CONTINUE) -> Reply:
+def ok(text: str, then: NextStep = NextStep.CONTINUE) -> Reply:
     """+OK and one line."""
     return Reply(f"+OK {text}\r\n".encode(), code="+OK", then=then)
 
@@ -30,17 +30,17 @@ def content(text: str, body: AsyncIterator[bytes], facts: Facts = NOTHING) -> Re
     return Reply(f"+OK {text}\r\n".encode(), code="+OK", facts=facts, body=body)
 
 
-def refused(text: str, then: Then = Then.CONTINUE) -> Reply:
+def refused(text: str, then: NextStep = NextStep.CONTINUE) -> Reply:
     """-ERR: the client's mistake, or a rule that it met."""
     return Reply(f"-ERR {text}\r\n".encode(), Outcome.REFUSED, "-ERR", then)
 
 
-def failed(text: str, then: Then = Then.CONTINUE) -> Reply:
+def failed(text: str, then: NextStep = NextStep.CONTINUE) -> Reply:
     """-ERR: our own trouble."""
     return Reply(f"-ERR {text}\r\n".encode(), Outcome.FAILED, "-ERR", then)
 
 
-def from_error(error: Exception, then: Then = Then.CONTINUE) -> Reply:
+def from_error(error: Exception, then: NextStep = NextStep.CONTINUE) -> Reply:
     """The one translation of errors into replies. What is not known here is a bug of ours."""
     match error:
         case NoSuchMessage() | SaslError():

@@ -22,9 +22,9 @@ from relate_pop3.commands import FAULTS, Auth, Bare, Command, Invalid, Lang, Pas
 from relate_pop3.framing import pop3_framer
 from relate_pop3.maildrop import Maildrop
 from relate_pop3.transaction import Transaction
-from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
 from relate_wire.lines import Line, LineMode
-from relate_wire.reply import Reply, Then
+from relate_wire.ports import Client, Farewell, Framer, Peer, Session
+from relate_wire.reply import NextStep, Reply
 from relate_wire.sasl import SaslError, authenticate
 from relate_wire.secret import Secret
 
@@ -89,7 +89,7 @@ class Context:
 
 
 class Pop3Engine:
-    """POP3, put together for one connection: a `relate_wire.dialogue.Engine`."""
+    """POP3, put together for one connection: a `relate_wire.ports.Engine`."""
 
     def __init__(self, client: Client[Line], context: Context) -> None:
         self.framer: Framer[Line] = pop3_framer()
@@ -101,7 +101,7 @@ class Pop3Engine:
 
 
 class Pop3Session:
-    """One client's session: a `relate_wire.dialogue.Session`."""
+    """One client's session: a `relate_wire.ports.Session`."""
 
     in_transaction = False  # RFC 5321's, that is; the TRANSACTION state of POP3 is another matter
 
@@ -142,9 +142,9 @@ class Pop3Session:
             return replies.from_error(refusal)
         return reply
 
-    def sorry(self, command: Command, error: Exception) -> Reply:
+    def error_reply(self, command: Command, error: Exception) -> Reply:
         """After a QUIT that failed the session is over all the same (RFC 1939 §6)."""
-        return replies.from_error(error, Then.CLOSE if command.verb == "QUIT" else Then.CONTINUE)
+        return replies.from_error(error, NextStep.CLOSE if command.verb == "QUIT" else NextStep.CONTINUE)
 
     def farewell(self, reason: Farewell) -> bytes:
         """The last words."""
@@ -182,7 +182,7 @@ class Pop3Session:
                 await self._transaction.update()
         finally:
             await self.close()
-        return replies.ok(f"POP3 server {self._context.server_name} signing off", Then.CLOSE)
+        return replies.ok(f"POP3 server {self._context.server_name} signing off", NextStep.CLOSE)
 
     # --- AUTHORIZATION
 
@@ -190,7 +190,7 @@ class Pop3Session:
         """RFC 2595 §4"""
         if not self._context.offers_tls(self._peer):
             return replies.refused("TLS is on already" if self._peer.secure else "TLS is not available")
-        return replies.ok("Begin TLS negotiation", Then.STARTTLS)
+        return replies.ok("Begin TLS negotiation", NextStep.STARTTLS)
 
     async def on_utf8(self, _: Bare) -> Reply:
         """RFC 6856 §2.1"""
@@ -254,7 +254,7 @@ class Pop3Session:
 
     def _denied(self, text: str) -> Reply:
         self._failed_logins += 1
-        return replies.refused(text, Then.CLOSE if self._failed_logins >= MAX_FAILED_LOGINS else Then.CONTINUE)
+        return replies.refused(text, NextStep.CLOSE if self._failed_logins >= MAX_FAILED_LOGINS else NextStep.CONTINUE)
 
     async def _open_maildrop(self, account_id: AccountId) -> Transaction:
         """Lock, then look: what comes in later belongs to the next session. Raises MaildropInUse."""

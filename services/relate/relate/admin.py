@@ -14,9 +14,9 @@ from relate_accounts.errors import UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import ApiKey, NewKey, Scope, User
-from relate_mailstore.erasing import erase
-from relate_mailstore.sql.engine import describe_url, open_engine
-from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.erase import erase
+from relate_mailstore.sql.driver.engine import describe_url, open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, Flag, Mailbox
 from relate_service.housekeeping import MailAndAccounts

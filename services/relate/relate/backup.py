@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from relate.errors import CommandError
 from relate_config.private import create_private, make_private_folder
-from relate_mailstore.sql.dialects import SQLITE
-from relate_mailstore.sql.engine import parse_database_url, without_password
-from relate_mailstore.sql.migrate import revisions
+from relate_mailstore.sql.driver.dialects import SQLITE
+from relate_mailstore.sql.driver.engine import parse_database_url, without_password
+from relate_mailstore.sql.schema.migrate import revisions
 
 STEP_PAGES = 4096  # 16 MB are copied between two reports of progress
 LOCK_SECONDS = 1.0  # a server holds the database as long as it runs: longer waiting changes nothing

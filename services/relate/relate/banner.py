@@ -10,7 +10,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from relate import demo
+from relate.demo import account
 from relate.settings import Settings
 
 console = Console(stderr=True)
@@ -27,14 +27,14 @@ def show_banner(settings: Settings, parts: Collection[str], database: str, login
 
 def first_login(key: str) -> Text:
     """How to log in with the demo account that was just made."""
-    return Text.assemble("Log in as ", (demo.ADDRESS, "bold"), " with the key ", (key, "bold"), " (shown only now).")
+    return Text.assemble("Log in as ", (account.ADDRESS, "bold"), " with the key ", (key, "bold"), " (shown only now).")
 
 
 def later_login() -> Text:
     """How to get a new key for the demo account, because the first one is not shown again."""
-    scopes = " ".join(f"--scope {scope}" for scope in demo.SCOPES)
-    command = f"{program()} key create {demo.ADDRESS} --name new {scopes}"
-    return Text.assemble("Log in as ", (demo.ADDRESS, "bold"), ". For a new key: ", (command, "bold"))
+    scopes = " ".join(f"--scope {scope}" for scope in account.SCOPES)
+    command = f"{program()} key create {account.ADDRESS} --name new {scopes}"
+    return Text.assemble("Log in as ", (account.ADDRESS, "bold"), ". For a new key: ", (command, "bold"))
 
 
 def no_users() -> Text:

@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 from relate import backup_commands
-from relate.cli_accounts import Json, key_app, mailbox_app, user_app
+from relate.account_commands import Json, key_app, mailbox_app, user_app
 from relate.printing import new_table, out, print_json
 from relate.transfer import commands as transfer
 
@@ -109,7 +109,7 @@ def traffic(
     api: Annotated[str, typer.Option(help="The host of the API.")] = "127.0.0.1",
 ) -> None:
     """Send demo traffic through the running services until stopped."""
-    from relate import traffic as demo_traffic
+    from relate.demo import traffic as demo_traffic
     from relate.settings import for_command
 
     settings = for_command()
@@ -140,7 +140,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from relate.failures import EXPECTED
+        from relate.expected_errors import EXPECTED
 
         if not isinstance(error, EXPECTED):
             raise

@@ -15,8 +15,8 @@ import structlog
 
 from relate_config import ConfigurationError
 from relate_config.private import DATA_FOLDER, make_private_folder, open_private
-from relate_mailstore.sql.dialects import SQLITE
-from relate_mailstore.sql.engine import DATABASE_VARIABLE, describe_url, parse_database_url
+from relate_mailstore.sql.driver.dialects import SQLITE
+from relate_mailstore.sql.driver.engine import DATABASE_VARIABLE, describe_url, parse_database_url
 
 FILE_NAME = "relate.db"
 

@@ -15,11 +15,11 @@ from relate_accounts.sql import SqlAccountStore
 from relate_config.private import data_paths, is_exposed
 from relate_config.settings import FILE_SUFFIX
 from relate_mailstore.errors import StoreError
-from relate_mailstore.sql.dialects import SQLITE
-from relate_mailstore.sql.engine import database_files, open_engine, parse_database_url
-from relate_mailstore.sql.failures import database_errors
-from relate_mailstore.sql.migrate import current_revision, revisions
-from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.sql.driver.dialects import SQLITE
+from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.sql.driver.engine import database_files, open_engine, parse_database_url
+from relate_mailstore.sql.driver.errors import database_errors
+from relate_mailstore.sql.schema.migrate import current_revision, revisions
 from relate_wire.accepting import listen
 from relate_wire.config import ServiceSettings
 from relate_wire.tls import CertificateError

@@ -7,14 +7,14 @@ from typing import Any
 
 from rich.text import Text
 
-from relate import demo
 from relate.banner import first_login, later_login, no_users, show_banner
 from relate.default_database import recorded
+from relate.demo import account
 from relate.settings import Settings
 from relate_accounts.errors import UserExists
 from relate_api.__main__ import api_served
 from relate_imap.__main__ import imap_service
-from relate_mailstore.sql.engine import describe_url
+from relate_mailstore.sql.driver.engine import describe_url
 from relate_pop3.__main__ import pop3_service
 from relate_service.resources import Resources, opened
 from relate_service.workers import stop_requested
@@ -82,7 +82,7 @@ async def _login(resources: Resources, with_demo: bool) -> Text:
     """How a person can log in, as far as this server knows."""
     if with_demo:
         try:
-            key = await demo.make_account(resources.accounts, resources.store)
+            key = await account.make_account(resources.accounts, resources.store)
         except UserExists as error:
             return Text(f"There is no demo account: {error}")
         return later_login() if key is None else first_login(key)

@@ -9,7 +9,7 @@ from relate.printing import note
 from relate_api.config import ApiSettings
 from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
-from relate_mailstore.sql.engine import DatabaseSettings
+from relate_mailstore.sql.driver.engine import DatabaseSettings
 from relate_pop3.config import Pop3Settings
 from relate_service.console import log_to_console
 from relate_service.resources import SHARED_SECTIONS, ResourceSettings

@@ -14,9 +14,9 @@ from relate_smtp.framing import Frame
 from relate_smtp.replies import BUSY
 from relate_smtp.routing import LocalOnly
 from relate_smtp.session import SmtpEngine
-from relate_wire.dialogue import Client
 from relate_wire.driver import EngineFactory, Listener, Service
 from relate_wire.limits import raise_open_files
+from relate_wire.ports import Client
 from relate_wire.server import Server
 
 

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from relate_accounts.ports import Authenticator, Directory
 from relate_mailstore.ports import MailStore
 from relate_smtp.routing import Routing
-from relate_wire.dialogue import Peer
+from relate_wire.ports import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")
 

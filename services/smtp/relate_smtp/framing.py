@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum, auto
 from typing import NamedTuple
 
-from relate_wire.content import ContentBudget, HeldContent
+from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.dots import DotDecoder, LineEndScanner
 from relate_wire.lines import MAX_RESPONSE, Line, LineBuffer, LineFault
 

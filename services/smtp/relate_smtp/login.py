@@ -5,8 +5,8 @@ from relate_accounts.types import FailureReason, Granted, Scope
 from relate_smtp import replies
 from relate_smtp.commands import Auth
 from relate_smtp.framing import Frame, Mode
-from relate_wire.dialogue import Client
 from relate_wire.lines import LineFault
+from relate_wire.ports import Client
 from relate_wire.reply import Reply
 from relate_wire.sasl import Credentials, SaslCancelled, SaslError, authenticate
 

@@ -9,16 +9,16 @@ from dataclasses import replace
 from relate_mailstore.types import Receipt
 from relate_smtp.parameters import ParameterFault
 from relate_smtp.routing import Unroutable
-from relate_wire.dialogue import Farewell
 from relate_wire.lines import LineFault
-from relate_wire.reply import Facts, Outcome, Reply, Then
+from relate_wire.ports import Farewell
+from relate_wire.reply import Facts, NextStep, Outcome, Reply
 
 
-def _reply(line: str, outcome: Outcome = Outcome.OK, then: Then = Then.CONTINUE) -> Reply:
+def _reply(line: str, outcome: Outcome = Outcome.OK, then: NextStep = NextStep.CONTINUE) -> Reply:
     return Reply(f"{line}\r\n".encode(), outcome, line[:3], then)
 
 
-def _refused(line: str, then: Then = Then.CONTINUE) -> Reply:
+def _refused(line: str, then: NextStep = NextStep.CONTINUE) -> Reply:
     return _reply(line, Outcome.REFUSED, then)
 
 
@@ -36,7 +36,7 @@ RECIPIENT_OK = _reply("250 2.1.5 Recipient OK")
 OK = _reply("250 2.0.0 OK")
 HELP = _reply("214 2.0.0 EHLO MAIL RCPT DATA BDAT RSET NOOP VRFY STARTTLS AUTH QUIT: see RFC 5321")
 CANNOT_VERIFY = _reply("252 2.1.5 Cannot VRFY, but will take mail and attempt delivery")
-READY_FOR_TLS = _reply("220 2.0.0 Ready to start TLS", then=Then.STARTTLS)
+READY_FOR_TLS = _reply("220 2.0.0 Ready to start TLS", then=NextStep.STARTTLS)
 AUTHENTICATED = replace(_reply("235 2.7.0 Authentication successful"), progress=True)
 
 # --- not understood
@@ -50,7 +50,7 @@ BAD_RCPT = _refused("501 5.5.2 Syntax: RCPT TO:<address> [parameters]")
 BAD_VRFY = _refused("501 5.5.4 Syntax: VRFY address")
 BAD_AUTH = _refused("501 5.5.4 Syntax: AUTH mechanism [initial-response]")
 # What follows is a chunk of unknown length: nothing in it may be taken for a command.
-BAD_BDAT = _refused("501 5.5.4 Syntax: BDAT size [LAST]; closing, as no one can tell where it ends", Then.CLOSE)
+BAD_BDAT = _refused("501 5.5.4 Syntax: BDAT size [LAST]; closing, as no one can tell where it ends", NextStep.CLOSE)
 BAD_SENDER = _refused("501 5.1.7 Not an address that a sender could have")
 BAD_RECIPIENT = _refused("501 5.1.3 Not an address that a recipient could have")
 PARAMETER_FAULTS = {
@@ -96,7 +96,7 @@ UNROUTABLE = {
     Unroutable.NOT_LOCAL: _refused("550 5.7.1 Relaying denied"),
 }
 # RFC 5321 §4.5.3.1.10: the client sends to those who were accepted, and to the rest in its next transaction.
-TOO_MANY_RECIPIENTS = replace(_refused("452 4.5.3 Too many recipients"), excused=True)
+TOO_MANY_RECIPIENTS = replace(_refused("452 4.5.3 Too many recipients"), uncounted=True)
 MAILBOX_FULL = _refused("452 4.2.2 Mailbox full")
 EXCEEDS_MAILBOX = _refused("552 5.2.2 Message exceeds the mailbox's quota")
 
@@ -104,7 +104,7 @@ EXCEEDS_MAILBOX = _refused("552 5.2.2 Message exceeds the mailbox's quota")
 TOO_LARGE = _refused("552 5.3.4 Message too large")
 LOOP = _refused("554 5.4.6 Too many Received fields: a mail loop")
 # RFC 3463 §3.4: "mail system full". The client did nothing wrong: it tries again later.
-NO_MEMORY = replace(_refused("452 4.3.1 No memory for this message now, try again later"), excused=True)
+NO_MEMORY = replace(_refused("452 4.3.1 No memory for this message now, try again later"), uncounted=True)
 TOO_MANY_FIELDS = _refused("554 5.6.0 Too many header fields of one name")
 CONTENT_FAULTS = {
     LineFault.TOO_LONG: TOO_LARGE,
@@ -143,7 +143,7 @@ def hello(server_name: str, keywords: Sequence[str] = ()) -> Reply:
 
 def goodbye(server_name: str) -> Reply:
     """The answer to QUIT."""
-    return _reply(f"221 2.0.0 {server_name} closing", then=Then.CLOSE)
+    return _reply(f"221 2.0.0 {server_name} closing", then=NextStep.CLOSE)
 
 
 def farewell(server_name: str, reason: Farewell) -> bytes:

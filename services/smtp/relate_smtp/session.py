@@ -18,8 +18,8 @@ from relate_smtp.framing import Frame, SmtpFramer
 from relate_smtp.login import log_in
 from relate_smtp.states import STATES, TRANSACTION, TRANSACTION_VERBS, State
 from relate_smtp.transaction import Origin, Transaction
-from relate_wire.dialogue import Client, Farewell, Framer, Peer, Session
-from relate_wire.reply import Reply, Then
+from relate_wire.ports import Client, Farewell, Framer, Peer, Session
+from relate_wire.reply import NextStep, Reply
 
 # A person mistypes once or twice; a program that guesses has to connect again, and is counted by its address.
 MAX_FAILED_LOGINS = 3
@@ -30,7 +30,7 @@ _METHODS = {verb: f"on_{verb.lower()}" for verb in STATES}
 
 
 class SmtpSession:
-    """One client's session: a `relate_wire.dialogue.Session`."""
+    """One client's session: a `relate_wire.ports.Session`."""
 
     def __init__(self, client: Client[Frame], context: Context) -> None:
         self._client = client
@@ -80,7 +80,7 @@ class SmtpSession:
                 self._transaction = None
         return reply
 
-    def sorry(self, command: Command, error: Exception) -> Reply:
+    def error_reply(self, command: Command, error: Exception) -> Reply:
         """Nothing was stored; the client keeps the message and tries again."""
         return replies.AUTH_FAILED if command.verb == "AUTH" else replies.LOCAL_ERROR
 
@@ -198,7 +198,7 @@ class SmtpSession:
 
     def _mind_guesses(self, refusal: Reply) -> Reply:
         self._failed_logins += refusal is replies.AUTH_INVALID
-        return refusal if self._failed_logins < MAX_FAILED_LOGINS else replace(refusal, then=Then.CLOSE)
+        return refusal if self._failed_logins < MAX_FAILED_LOGINS else replace(refusal, then=NextStep.CLOSE)
 
     def _refuse_stranger(self, command: Mail) -> Reply | None:
         """RFC 6409 §4.3. The null reverse-path is for reports of our users' clients: nobody owns it."""
@@ -219,7 +219,7 @@ class SmtpSession:
 
 
 class SmtpEngine:
-    """SMTP, put together for one connection: a `relate_wire.dialogue.Engine[Frame, Command]`."""
+    """SMTP, put together for one connection: a `relate_wire.ports.Engine[Frame, Command]`."""
 
     def __init__(self, client: Client[Frame], context: Context) -> None:
         self.framer: Framer[Frame] = SmtpFramer(context.max_content, client.content)

@@ -17,9 +17,9 @@ from relate_smtp.header import Header, TooManyFields, blind_copies, forgeries, m
 from relate_smtp.paths import POSTMASTER
 from relate_smtp.routing import Unroutable
 from relate_smtp.states import State
-from relate_smtp.trace import date_time, how_it_came, protocol, received, return_path
-from relate_wire.dialogue import Client, Peer
+from relate_smtp.trace_fields import date_time, how_it_came, protocol, received, return_path
 from relate_wire.lines import LineFault
+from relate_wire.ports import Client, Peer
 from relate_wire.reply import Reply
 
 # Faults of a text; BODY=BINARYMIME takes any octets (RFC 3030 §3).

@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from relate_accounts import schema
 from relate_accounts.addresses import canonical_address, canonical_domain, domain_of, is_catch_all
 from relate_accounts.clock import Now, as_utc, utc_now
+from relate_accounts.driver_errors import database_errors, is_connection_lost
 from relate_accounts.errors import (
     AddressBlocked,
     AddressNotFound,
@@ -26,7 +27,6 @@ from relate_accounts.errors import (
     UserExists,
     UserNotFound,
 )
-from relate_accounts.failures import database_errors, is_connection_lost
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
 from relate_accounts.removal import BLOCKED
 from relate_accounts.schema import UtcDateTime, addresses, api_keys, removed_addresses, users

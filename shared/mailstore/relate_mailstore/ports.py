@@ -12,7 +12,6 @@ from relate_mailstore.types import (
     INBOX,
     AccountId,
     Appended,
-    Change,
     Copied,
     Delivery,
     FlagChange,
@@ -21,6 +20,7 @@ from relate_mailstore.types import (
     Listed,
     Mailbox,
     MailboxId,
+    MailboxNotice,
     MessageId,
     MessageIndex,
     MessageQuery,
@@ -239,7 +239,7 @@ class MailStore(Protocol):
         Raises MaildropInUse on entry when somebody else holds it, and goes on holding it for `patience` seconds.
         """
 
-    def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+    def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Subscribe to the account's changes, from every process. Slow readers see changes merged, never lost."""
 
     async def ping(self) -> None:

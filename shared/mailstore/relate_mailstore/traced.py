@@ -15,7 +15,6 @@ from relate_mailstore.types import (
     INBOX,
     AccountId,
     Appended,
-    Change,
     Copied,
     Delivery,
     FlagChange,
@@ -24,6 +23,7 @@ from relate_mailstore.types import (
     Listed,
     Mailbox,
     MailboxId,
+    MailboxNotice,
     MessageId,
     MessageIndex,
     MessageQuery,
@@ -301,9 +301,9 @@ class TracedMailStore:
                 await held.enter_async_context(self._store.lock_maildrop(account_id, patience))
             yield
 
-    def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+    def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Not traced: a subscription waits most of its life."""
-        return self._store.changes(account_id)
+        return self._store.listen(account_id)
 
     async def ping(self) -> None:
         """Not traced: readiness checks would drown the mail."""

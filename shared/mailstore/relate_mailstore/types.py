@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple, NewType
 from uuid import UUID
 
-from relate_mailstore.entries import Entries
+from relate_mailstore.entry_list import EntryList
 from relate_mailstore.keywords import one_spelling
 
 AccountId = NewType("AccountId", int)
@@ -122,7 +122,7 @@ class Snapshot:
     """A mailbox and its entries, in UID order, as of `mailbox.highest_modseq`. Shared: never changed in place."""
 
     mailbox: Mailbox
-    entries: Entries
+    entries: EntryList
 
     @cached_property
     def keywords(self) -> Sequence[str]:
@@ -188,7 +188,7 @@ class Receipt:
     leader: str | None = None
 
 
-class Change(NamedTuple):
+class MailboxNotice(NamedTuple):
     """A notice that a mailbox changed: what to look at, not what it is. `origin` is a traceparent."""
 
     account_id: AccountId

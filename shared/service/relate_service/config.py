@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from relate_config import Section
-from relate_wire.content import CONTENT_OCTETS, MEBIBYTE
+from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE
 
 
 class LimitsSettings(Section):
@@ -14,4 +14,4 @@ class LimitsSettings(Section):
     prefix: ClassVar[str] = "Limits"
 
     content_memory_bytes: int = Field(default=CONTENT_OCTETS, ge=MEBIBYTE)
-    """Octets of messages that are being received, in all connections together (`relate_wire.content`)."""
+    """Octets of messages that are being received, in all connections together (`relate_wire.content_budget`)."""

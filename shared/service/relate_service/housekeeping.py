@@ -14,7 +14,7 @@ import structlog
 
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.ports import AccountStore
-from relate_mailstore.erasing import erase
+from relate_mailstore.erase import erase
 from relate_mailstore.errors import MaildropInUse, StoreError
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId

@@ -3,7 +3,7 @@
 import structlog
 
 from relate_config.private import data_paths, make_private
-from relate_mailstore.sql.engine import database_files
+from relate_mailstore.sql.driver.engine import database_files
 
 log = structlog.get_logger(__name__)
 

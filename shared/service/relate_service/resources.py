@@ -18,10 +18,10 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql.engine import DatabaseSettings, open_engine
-from relate_mailstore.sql.hangup import HangUp
-from relate_mailstore.sql.migrate import migrate
-from relate_mailstore.sql.reserve import make_reserve
+from relate_mailstore.sql.driver.abort import HangUp
+from relate_mailstore.sql.driver.disk_reserve import make_reserve
+from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_service.certificates import Certificates, kept_current
@@ -36,7 +36,7 @@ from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
 from relate_telemetry.setup import TelemetrySettings, add_relate_telemetry
 from relate_telemetry.telemetry import Telemetry
-from relate_wire.content import ContentBudget
+from relate_wire.content_budget import ContentBudget
 
 log = structlog.get_logger(__name__)
 

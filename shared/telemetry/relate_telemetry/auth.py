@@ -7,11 +7,11 @@ from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, Tracer, get_current_span
 from opentelemetry.util.types import AttributeValue
 
+from relate_telemetry.current_span import SpanScope
 from relate_telemetry.links import add_link
 from relate_telemetry.metrics import AuthMetrics
 from relate_telemetry.names import SourceName, auth_keys, auth_span
 from relate_telemetry.public_endpoint import claimed_traceparent
-from relate_telemetry.scope import SpanScope
 
 
 class Authentication:

@@ -28,7 +28,7 @@ def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterPr
     """Trace an engine's statements: their text, never their parameters. Harmless when repeated."""
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415 - needs SQLAlchemy
 
-    from relate_telemetry.statements import trace_statements  # noqa: PLC0415 - needs SQLAlchemy
+    from relate_telemetry.fast.statements import trace_statements  # noqa: PLC0415 - needs SQLAlchemy
 
     if engine in _engines or SQLAlchemyInstrumentor().is_instrumented_by_opentelemetry:
         return

@@ -17,7 +17,7 @@ from opentelemetry.metrics import (
 )
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, get_current_span, set_span_in_context
 
-from relate_telemetry.bound import BoundHistogram
+from relate_telemetry.fast.histogram import BoundHistogram
 from relate_telemetry.names import (
     BOUNDS,
     COMMAND,
@@ -27,7 +27,7 @@ from relate_telemetry.names import (
     ProtocolName,
     SourceName,
 )
-from relate_telemetry.seam import Done
+from relate_telemetry.ports import CommandResult
 
 _NOWHERE = Context()
 _BY_NAME = {instrument.name: instrument for instrument in (*INSTRUMENTS, *OWN_INSTRUMENTS)}
@@ -137,7 +137,7 @@ class CommandMetrics(Protocol):
     def active(self) -> UpDownCounter:
         """Connections that are open."""
 
-    def record(self, verb: str, outcome: str, done: Done, seconds: float) -> None:
+    def record(self, verb: str, outcome: str, done: CommandResult, seconds: float) -> None:
         """Count one command; `verb` and `outcome` are from fixed tables."""
 
     def pushed(self, seconds: float | None) -> None:
@@ -155,7 +155,7 @@ class ReaderMetrics:
         self._commands = Tally(meter, f"{protocol}.commands", COMMAND)
         self._durations = Durations(meter, protocol)
 
-    def record(self, verb: str, outcome: str, done: Done, seconds: float) -> None:
+    def record(self, verb: str, outcome: str, done: CommandResult, seconds: float) -> None:
         """Count one command."""
         self._commands.add(1, verb)
         self._durations.record(verb, outcome, seconds)
@@ -180,7 +180,7 @@ class SmtpMetrics:
         self._processing = histogram(meter, "smtp.message.processing.duration")
         self._durations = Durations(meter, protocol)
 
-    def record(self, verb: str, outcome: str, done: Done, seconds: float) -> None:
+    def record(self, verb: str, outcome: str, done: CommandResult, seconds: float) -> None:
         """Count one command."""
         self._durations.record(verb, outcome, seconds)
         if done.received:

@@ -13,10 +13,10 @@ from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer, get_curr
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.util.types import AttributeValue
 
+from relate_telemetry.command_spans import current_command
+from relate_telemetry.current_span import SpanScope
 from relate_telemetry.links import add_link
 from relate_telemetry.names import USER
-from relate_telemetry.pipeline import current_command
-from relate_telemetry.scope import SpanScope
 
 _W3C = TraceContextTextMapPropagator()
 _NOWHERE = Context()

@@ -16,12 +16,12 @@ from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from relate_supervisor import Supervisor
-from relate_telemetry.exporters import metric_exporter, span_exporter
-from relate_telemetry.lean import LeanProvider
+from relate_telemetry.export.choice import metric_exporter, span_exporter
+from relate_telemetry.export.queue import SHUTDOWN_SECONDS, SpanQueue, limits_from_environment
+from relate_telemetry.fast.span import LeanProvider
 from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, OWN_METER, REASON, SPANS_DROPPED, TASK
 from relate_telemetry.redaction import VALUE_LIMIT, Redaction
-from relate_telemetry.span_queue import SHUTDOWN_SECONDS, SpanQueue, limits_from_environment
 
 METRIC_INTERVAL = 10_000.0  # ms between exports: the SDK's minute looks like a standstill on a dashboard
 

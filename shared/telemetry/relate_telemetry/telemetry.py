@@ -7,6 +7,7 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
 from relate_telemetry.auth import Authentication
+from relate_telemetry.command_spans import Pipeline
 from relate_telemetry.instrument import instrument_app, instrument_engine
 from relate_telemetry.metrics import observable_gauge, observable_up_down_counter
 from relate_telemetry.names import (
@@ -22,9 +23,8 @@ from relate_telemetry.names import (
     SourceName,
 )
 from relate_telemetry.operations import NoOperations, Operations
-from relate_telemetry.pipeline import Pipeline
+from relate_telemetry.ports import NoTelemetry, ProtocolTelemetry
 from relate_telemetry.redaction import UserNames, user_names
-from relate_telemetry.seam import NoTelemetry, ProtocolTelemetry
 
 if TYPE_CHECKING:
     from fastapi import FastAPI

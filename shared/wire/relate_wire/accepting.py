@@ -9,7 +9,7 @@ from collections.abc import Callable
 import structlog
 
 from relate_supervisor import Supervisor
-from relate_wire.dialogue import Peer
+from relate_wire.ports import Peer
 
 log = structlog.get_logger(__name__)
 

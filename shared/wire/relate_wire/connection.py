@@ -11,7 +11,7 @@ import time
 import zlib
 from typing import TYPE_CHECKING, cast
 
-from relate_wire.dialogue import ClientGone, Farewell, Peer
+from relate_wire.ports import ClientGone, Farewell, Peer
 
 if TYPE_CHECKING:
     _Inflate = zlib._Decompress

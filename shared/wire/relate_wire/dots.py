@@ -7,7 +7,7 @@ made to see a second message inside the first (SMTP smuggling). They are kept as
 import re
 from io import IncrementalNewlineDecoder
 
-from relate_wire.content import ContentBudget, HeldContent
+from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.lines import LineFault
 
 END = b"\r\n.\r\n"

@@ -2,7 +2,7 @@
 
 frame → parse → handle → send, all of it inside one telemetry seam, so that a slow client or a long message is seen as
 slow. Replies are gathered while more commands wait in the buffer (RFC 2920 §3.1) and sent together. An exception from
-a session never reaches the client: it is logged, put on the span, and answered by the session's `sorry`.
+a session never reaches the client: it is logged, put on the span, and answered by the session's `error_reply`.
 """
 
 import asyncio
@@ -18,13 +18,13 @@ from typing import Any, Generic, TypeVar
 import structlog
 
 from relate_supervisor import Supervisor
-from relate_telemetry.seam import CommandTelemetry, Done, NoTelemetry, ProtocolTelemetry, Pushed
+from relate_telemetry.ports import CommandResult, CommandTelemetry, NoTelemetry, ProtocolTelemetry, Pushed
 from relate_wire.connection import NEVER, Connection, Interrupted
-from relate_wire.content import ContentBudget, HeldContent
-from relate_wire.dialogue import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
+from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.limits import Limits
+from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.refusals import RefusalLimits, Refusals
-from relate_wire.reply import Outcome, Reply, Then
+from relate_wire.reply import NextStep, Outcome, Reply
 from relate_wire.tls import Certificate
 
 log = structlog.get_logger(__name__)
@@ -175,13 +175,13 @@ class Driver(Generic[FrameT, CommandT]):
         greeting = await self._engine.session.greet()
         self.connection.write(greeting.head)
         then = greeting.then
-        while then is not Then.CLOSE:
+        while then is not NextStep.CLOSE:
             self.connection.refuse_if_revoked()
             # No variable holds the frame or the command: while the client is idle, its last message would live on.
             then = await self._perform(self._engine.parse(await self._next_frame()))
-            if then is Then.STARTTLS:
+            if then is NextStep.STARTTLS:
                 await self._start_tls()
-            elif then is Then.COMPRESS:
+            elif then is NextStep.COMPRESS:
                 self._start_compression()
         await self.connection.flush()
         return "closed"
@@ -218,7 +218,7 @@ class Driver(Generic[FrameT, CommandT]):
         self._turn_ends = time.perf_counter() + SLICE_SECONDS
         return frame
 
-    async def _perform(self, command: CommandT) -> Then:
+    async def _perform(self, command: CommandT) -> NextStep:
         """One command, seen: from its last octet to its reply handed to the socket."""
         session, connection = self._engine.session, self.connection
         self._waited, written = 0.0, connection.written
@@ -243,7 +243,7 @@ class Driver(Generic[FrameT, CommandT]):
             raise
         except Exception as error:  # noqa: BLE001 - the one place where any trouble becomes a reply
             self._report(command.verb, error, seen)
-            return self._engine.session.sorry(command, error)
+            return self._engine.session.error_reply(command, error)
 
     async def _send(self, reply: Reply, seen: CommandTelemetry) -> Reply:
         """Queue the head, stream the body; the reply that says how it went. Raises ClientGone, also when it fails."""
@@ -299,10 +299,10 @@ class Driver(Generic[FrameT, CommandT]):
             seen.fault(error)
             self._supervisor.report("wire.pushes", error, protocol=self._service.name, session=self._session_id)
 
-    def _done(self, reply: Reply, sent: int) -> Done:
+    def _done(self, reply: Reply, sent: int) -> CommandResult:
         before, self._consumed = self._consumed, self._engine.framer.consumed
         facts = reply.facts
-        return Done(
+        return CommandResult(
             reply.outcome.value,
             reply.code,
             self._consumed - before,
@@ -314,14 +314,14 @@ class Driver(Generic[FrameT, CommandT]):
             facts.linked,
         )
 
-    async def _mind_refusals(self, verb: str, reply: Reply) -> Then:
+    async def _mind_refusals(self, verb: str, reply: Reply) -> NextStep:
         """What follows a reply; after too many refusals a delay, or the end."""
         refusals = self._refusals
         if not refusals.count(verb, reply):
             return reply.then
         if refusals.too_many:
             self._take_leave(Farewell.TOO_MANY_ERRORS)
-            return Then.CLOSE
+            return NextStep.CLOSE
         if delay := refusals.delay_seconds:
             await self.connection.flush()
             await asyncio.sleep(delay)

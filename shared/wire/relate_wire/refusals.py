@@ -40,7 +40,7 @@ class Refusals:
         """Take note of a reply; whether it counts as a refusal."""
         before, limits = self._count, self._limits
         if reply.outcome is Outcome.REFUSED:
-            self._count += not reply.excused
+            self._count += not reply.uncounted
         elif reply.progress or not limits.reset_by_progress_only:
             self._count = self._junk = 0
         elif verb in limits.junk_verbs:

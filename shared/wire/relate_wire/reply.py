@@ -18,7 +18,7 @@ class Outcome(Enum):
     ABANDONED = "abandoned"  # the client went away, or had to be sent away, before the reply was out
 
 
-class Then(Enum):
+class NextStep(Enum):
     """What the driver does after the reply is sent."""
 
     CONTINUE = "continue"
@@ -49,7 +49,7 @@ class Reply:
 
     The last thing that a body yields may be the Reply that says how it went: it stands in place of this one.
 
-    `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table. `excused` is a
+    `code` is the protocol's own result for the span (`250`, `+OK`, `NO`): it comes from a fixed table. `uncounted` is a
     refusal that a client with good sense may earn any number of: the driver does not count it. `progress` says that the
     client has reached what it came for (a message was accepted, a login), so that its refusals are forgotten. `trouble`
     is what went wrong in a body, where the session could still say so in a sentence.
@@ -58,9 +58,9 @@ class Reply:
     head: bytes
     outcome: Outcome = Outcome.OK
     code: str = ""
-    then: Then = Then.CONTINUE
+    then: NextStep = NextStep.CONTINUE
     facts: Facts = NOTHING
     body: "AsyncIterator[bytes] | AsyncIterator[bytes | Reply] | None" = None
-    excused: bool = False
+    uncounted: bool = False
     progress: bool = False
     trouble: Exception | None = None

@@ -19,9 +19,9 @@ from relate_supervisor import Supervisor
 from relate_wire import proxy
 from relate_wire.accepting import Acceptor, listen
 from relate_wire.connection import READ_HIGH
-from relate_wire.dialogue import Farewell, Peer
 from relate_wire.driver import Driver, Listener, Service
 from relate_wire.limits import Connections, is_in
+from relate_wire.ports import Farewell, Peer
 
 log = structlog.get_logger(__name__)
 

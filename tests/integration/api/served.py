@@ -18,7 +18,7 @@ from relate_api.__main__ import api_served
 from relate_api.config import ApiSettings
 from relate_api.server import Ports
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
 from relate_service.resources import Resources

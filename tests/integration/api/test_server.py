@@ -21,9 +21,9 @@ from relate_api.middleware import MAX_BODY
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId
-from relate_telemetry.testing import recording_telemetry
 from tests.integration.api.served import EMAILS, HOST, PATIENCE, Served, resources_on, served
 from tests.support.factories import big, delivery, multipart, simple
+from tests.support.telemetry.receiver import recording_telemetry
 
 LARGE = 5_000_000  # octets: many chunks, and more than a socket's buffers hold
 

@@ -7,7 +7,7 @@ import pytest
 
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Scope
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.product.accounts import Account
 from tests.support.imap.dovecot import Dovecot, NoDovecotError, running_dovecot
 from tests.support.product import Product

@@ -4,12 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from relate_telemetry.testing import OtlpReceiver
 from tests.integration.product.accounts import Account
 from tests.integration.product.story import tell
 from tests.integration.product.told import QUICK, Told
 from tests.support.databases import postgres_database, postgres_server, postgres_template
 from tests.support.product import Product
+from tests.support.telemetry.receiver import OtlpReceiver
 
 __all__ = ["postgres_database", "postgres_server", "postgres_template"]
 

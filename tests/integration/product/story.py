@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
-from relate_telemetry.testing import OtlpReceiver
 from tests.integration.product.accounts import Account, message
 from tests.integration.product.counting import POP3_VERBS, SMTP_VERBS, CountingPop3, CountingSmtp, Tally
 from tests.support.product import Product
+from tests.support.telemetry.receiver import OtlpReceiver
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 STRANGERS_TRACEPARENT = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"

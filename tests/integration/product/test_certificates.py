@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from relate_telemetry.testing import OtlpReceiver
 from tests.integration.product.processes import children, wait_until
 from tests.integration.product.told import QUICK
 from tests.support.certificates import Authority, presented
 from tests.support.product import HOST, PATIENCE, PORTS, Product
+from tests.support.telemetry.receiver import OtlpReceiver
 
 SECURE = tuple(name for name in PORTS if name.endswith("__SecurePort"))
 SERVICES = ("smtp", "pop3", "imap", "api")

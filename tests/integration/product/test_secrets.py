@@ -14,12 +14,12 @@ from uuid import uuid4
 
 import pytest
 
-from relate_telemetry.testing import OtlpReceiver
 from tests.integration.product.accounts import Account
 from tests.integration.product.everything import drive
 from tests.integration.product.marked import Secrets
 from tests.support.postgres import Server
 from tests.support.product import Product
+from tests.support.telemetry.receiver import OtlpReceiver
 
 Trouble = Callable[[], None]
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from relate_telemetry.testing import OtlpReceiver
 from tests.integration.product.accounts import message
 from tests.integration.product.told import QUICK
 from tests.support.product import ADDRESS, HOST, Product, reserve_port
+from tests.support.telemetry.receiver import OtlpReceiver
 
 STOP_SECONDS = 8.0  # of a server whose collector does not answer
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from relate_telemetry.received import ReceivedSpan
-from relate_telemetry.testing import OtlpReceiver
 from tests.integration.product.accounts import Account, message
 from tests.integration.product.told import QUICK, linked
 from tests.support.product import HOST, PATIENCE, Product
+from tests.support.telemetry.received import ReceivedSpan
+from tests.support.telemetry.receiver import OtlpReceiver
 
 pytestmark = pytest.mark.xdist_group("product-telemetry-imap")
 

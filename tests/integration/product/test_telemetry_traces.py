@@ -4,9 +4,9 @@ from itertools import chain
 
 import pytest
 
-from relate_telemetry.received import ReceivedSpan
 from tests.integration.product.story import NONSENSE, STRANGERS_TRACEPARENT
 from tests.integration.product.told import Told, linked
+from tests.support.telemetry.received import ReceivedSpan
 
 pytestmark = pytest.mark.xdist_group("product-telemetry")
 

@@ -3,10 +3,10 @@
 from itertools import chain
 from typing import NamedTuple
 
-from relate_telemetry.received import ReceivedPoint, ReceivedSpan
-from relate_telemetry.testing import OtlpReceiver
 from tests.integration.product.counting import Tally
 from tests.integration.product.story import TRACEPARENT, Story
+from tests.support.telemetry.received import ReceivedPoint, ReceivedSpan
+from tests.support.telemetry.receiver import OtlpReceiver
 
 QUICK = {"OTEL_METRIC_EXPORT_INTERVAL": "200", "OTEL_BSP_SCHEDULE_DELAY": "100"}  # milliseconds
 

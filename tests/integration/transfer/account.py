@@ -12,7 +12,7 @@ from imapclient import IMAPClient
 from relate.transfer.flags import flag_names
 from relate_accounts.sql import SqlAccountStore
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
 from tests.support.imap.dovecot import PASSWORD, Dovecot

@@ -16,8 +16,8 @@ import pytest
 
 from relate import backup
 from relate_accounts.sql import SqlAccountStore
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, Delivery, Destination, MessageId
 from tests.support.postgres import Server

@@ -20,8 +20,8 @@ from relate_imap.__main__ import imap_service
 from relate_imap.config import ImapSettings
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.reserve import make_reserve
+from relate_mailstore.sql.driver.disk_reserve import make_reserve
+from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
 from relate_pop3.__main__ import pop3_service

@@ -19,7 +19,7 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_api.__main__ import api_served
 from relate_api.config import ApiSettings
-from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
 from relate_telemetry.telemetry import no_telemetry

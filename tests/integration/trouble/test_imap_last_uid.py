@@ -7,7 +7,7 @@ import pytest
 from sqlalchemy import text
 
 from relate_mailstore.rules import LAST_UID
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.trouble.clients import deliver, smtp
 from tests.integration.trouble.house import KEY, House, on_database
 from tests.support.imap.answers import as_list, as_number, as_pairs

@@ -13,8 +13,8 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import Connection
 
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import MIGRATIONS
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import MIGRATIONS
 from tests.support.postgres import Server, wait_for
 
 CASES = Path(__file__).parents[2] / "cases" / "upgrade"

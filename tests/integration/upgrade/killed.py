@@ -17,8 +17,8 @@ from typing import IO
 
 from sqlalchemy import Engine, event
 
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 
 KILLED, DONE = "killed", "done"
 

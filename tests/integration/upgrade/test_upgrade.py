@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import current_revision, revisions
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import current_revision, revisions
 from tests.integration.upgrade import shown
 from tests.integration.upgrade.databases import CASES, Old, downgrade, restore_postgres, restore_sqlite
 from tests.integration.upgrade.killed import DONE, KILLED, Killer, killer

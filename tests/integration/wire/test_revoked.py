@@ -7,8 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import pytest
 
 from relate_wire import connection
-from relate_wire.dialogue import Farewell, Push
 from relate_wire.lines import LineMode
+from relate_wire.ports import Farewell, Push
 from relate_wire.reply import Reply
 from tests.integration.wire.test_server import connected, serving
 from tests.support.toy import Toy, ToyCommand, ToySession, ask

@@ -87,7 +87,7 @@ async def test_pipelined_replies_leave_in_one_segment() -> None:
 
 async def test_a_bug_is_answered_and_the_connection_lives_on() -> None:
     async with serving(Toy().service()) as port, connected(port) as client:
-        assert await client.ask("BREAK") == "sorry"
+        assert await client.ask("BREAK") == "error_reply"
         assert await client.ask("ECHO still here") == "still here"
 
 

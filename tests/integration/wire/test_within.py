@@ -8,13 +8,13 @@ from random import Random
 
 from relate_supervisor import Supervisor
 from relate_telemetry.names import ABANDONED, OUTCOMES
-from relate_telemetry.testing import Recorder, recording_telemetry
-from relate_wire.dialogue import Push
 from relate_wire.limits import Limits
 from relate_wire.lines import LineMode
-from relate_wire.reply import Outcome, Reply, Then
+from relate_wire.ports import Push
+from relate_wire.reply import NextStep, Outcome, Reply
 from relate_wire.server import Server
 from tests.integration.wire.test_server import Client, connected, serving
+from tests.support.telemetry.receiver import Recorder, recording_telemetry
 from tests.support.toy import Toy, ToyCommand, ToySession
 
 ORIGIN = f"00-{'a' * 32}-{'b' * 16}-01"
@@ -159,7 +159,7 @@ def test_outcomes_have_one_name_each() -> None:
 
 
 async def compress(_: ToySession, __: ToyCommand) -> Reply:
-    return Reply(b"deflating\r\n", then=Then.COMPRESS)
+    return Reply(b"deflating\r\n", then=NextStep.COMPRESS)
 
 
 async def test_after_compression_both_directions_are_deflated() -> None:

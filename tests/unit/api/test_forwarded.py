@@ -3,8 +3,8 @@
 import pytest
 
 from relate_api.forwarded import MAX_HOPS, Client, client_of, parse_node
-from relate_wire.dialogue import Peer
 from relate_wire.limits import parse_networks
+from relate_wire.ports import Peer
 from tests.support.growth import super_linear
 
 PROXY, INNER, CLIENT, FORGED = "10.0.0.1", "10.0.0.2", "203.0.113.9", "198.51.100.66"

@@ -20,10 +20,10 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.traced import TracedMailStore
 from relate_mailstore.types import AccountId, MessageQuery, Page
-from relate_telemetry.received import ReceivedSpan
 from relate_telemetry.telemetry import Telemetry
-from relate_telemetry.testing import Recorder, recording_telemetry
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
+from tests.support.telemetry.received import ReceivedSpan
+from tests.support.telemetry.receiver import Recorder, recording_telemetry
 from tests.support.world import World
 from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of
 

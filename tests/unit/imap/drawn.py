@@ -35,12 +35,9 @@ from relate_imap.commands import (
     Thread,
 )
 from relate_imap.grammar.fetch import ITEMS
-from relate_imap.grammar.listing import STATUS_ITEMS
-from relate_imap.grammar.sorting import ALGORITHMS, CRITERIA
-from relate_imap.search_keys import (
-    And,
-    SearchKey,
-)
+from relate_imap.grammar.list_status import STATUS_ITEMS
+from relate_imap.grammar.sort import ALGORITHMS, CRITERIA
+from relate_imap.search.keys import And, SearchKey
 from relate_wire.secret import Secret
 from tests.unit.imap.drawn_words import (
     DAYS,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relate_imap.commands import (
     FlagList,
 )
-from relate_imap.search_keys import (
+from relate_imap.search.keys import (
     AddressField,
     All,
     And,
@@ -32,7 +32,7 @@ from relate_imap.search_keys import (
     Smaller,
     Within,
 )
-from relate_imap.sequences import MAX_NUMBER, SAVED, STAR, make_set
+from relate_imap.selected.sequence_set import MAX_NUMBER, SAVED, STAR, make_set
 from relate_mailstore.types import Flag
 
 DAYS = 2_900_000  # since 1970: the last that has four digits of a year

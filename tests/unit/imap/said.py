@@ -3,7 +3,7 @@
 from relate_imap.commands import Command, Invalid
 from relate_imap.framing import Frame, ImapFramer
 from relate_imap.grammar import parse
-from relate_imap.sequences import SequenceSet, make_set
+from relate_imap.selected.sequence_set import SequenceSet, make_set
 
 ROOM = 10_000_000  # octets of a message
 

@@ -14,10 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.commands import Body, Fetch, Section, SectionText
-from relate_imap.content import Span, choose_fields, find_span, of_header, parts_of
-from relate_imap.decoding import clip, decode, measure
+from relate_imap.fetch.decode import clip, decode, measure
+from relate_imap.fetch.sections import Span, choose_fields, find_span, of_header, parts_of
 from relate_imap.handlers.fetch import on_fetch
-from relate_imap.sequences import make_set
+from relate_imap.selected.sequence_set import make_set
 from relate_mailstore.mime import decode_part, header_fields, index_message
 from relate_mailstore.mime.transfer import decode_transfer
 from tests.support import corpus, factories

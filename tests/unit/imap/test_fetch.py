@@ -5,14 +5,14 @@ from dataclasses import replace
 
 import pytest
 
-from relate_imap import reading
 from relate_imap.commands import Attribute, BinarySize, Body, Fetch, Item, Section, SectionText
 from relate_imap.conversation import Extension
+from relate_imap.fetch import contents
+from relate_imap.fetch.contents import UnfinishedLiteral
 from relate_imap.handlers import fetch
 from relate_imap.handlers.fetch import on_fetch
-from relate_imap.news import news
-from relate_imap.reading import UnfinishedLiteral
-from relate_imap.sequences import SAVED, STAR, SequenceSet, make_set
+from relate_imap.selected.sequence_set import SAVED, STAR, SequenceSet, make_set
+from relate_imap.selected.updates import news
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import AccountId, Flag, FlagChange, Incoming, MessageId, Rendering
@@ -66,7 +66,7 @@ async def test_small_and_large_messages_are_answered_alike(
     room = await open_mailroom(factories.multipart() + b"\0")
     body = Body(Section(part, text, ("SUBJECT", "TO")), b"BODY[x]", peek=True, partial=partial)
     small = await fetched(room, "UID", body, WHOLE)
-    monkeypatch.setattr(reading, "GATHERED", 0)
+    monkeypatch.setattr(contents, "GATHERED", 0)
     large = await fetched(room, "UID", body, WHOLE)
     assert small.octets == large.octets
     assert small.answer == large.answer

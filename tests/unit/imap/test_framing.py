@@ -21,9 +21,9 @@ from relate_imap.framing import (
     ImapFramer,
     Mode,
 )
-from relate_wire.content import ContentBudget
-from relate_wire.dialogue import Prompt
+from relate_wire.content_budget import ContentBudget
 from relate_wire.lines import MAX_RESPONSE
+from relate_wire.ports import Prompt
 from tests.support.feed import feed_every_way, frames
 
 LIMIT = 4 * MAX_STRINGS  # octets of a message

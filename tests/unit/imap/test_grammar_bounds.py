@@ -12,13 +12,13 @@ import pytest
 from relate_imap.commands import Append, Copy, Invalid, Search
 from relate_imap.framing import MAX_TEXT, Frame, ImapFramer
 from relate_imap.grammar import parse
-from relate_imap.grammar.access import MAX_WORDS
 from relate_imap.grammar.cursor import MAX_ELEMENTS
 from relate_imap.grammar.fetch import MAX_ATTRIBUTES
-from relate_imap.grammar.keys import MAX_KEYS
-from relate_imap.grammar.listing import MAX_PATTERNS
-from relate_imap.search_keys import And, HasSubject
-from relate_wire.dialogue import Prompt
+from relate_imap.grammar.list_status import MAX_PATTERNS
+from relate_imap.grammar.login import MAX_WORDS
+from relate_imap.grammar.search_keys import MAX_KEYS
+from relate_imap.search.keys import And, HasSubject
+from relate_wire.ports import Prompt
 from tests.unit.imap.said import understood
 
 

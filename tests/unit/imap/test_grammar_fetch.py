@@ -4,7 +4,7 @@ import pytest
 
 from relate_imap.commands import Attribute, BinarySize, Body, Command, Fetch, Item, Section, SectionText
 from relate_imap.grammar.fetch import MAX_LEVELS
-from relate_imap.sequences import SAVED, STAR
+from relate_imap.selected.sequence_set import SAVED, STAR
 from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
 
 FLAGS = (Item("FLAGS"),)

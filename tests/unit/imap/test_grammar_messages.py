@@ -3,7 +3,7 @@
 import pytest
 
 from relate_imap.commands import Append, Appended, Command, Copy, FlagList, Replace, Store, StoreMode, UidExpunge
-from relate_imap.sequences import SAVED, STAR
+from relate_imap.selected.sequence_set import SAVED, STAR
 from relate_mailstore.types import Flag
 from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
 

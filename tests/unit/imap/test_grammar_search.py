@@ -5,8 +5,8 @@ from datetime import date
 import pytest
 
 from relate_imap.commands import Command, Invalid, Search, Sort, Thread
-from relate_imap.grammar.keys import MAX_DEPTH
-from relate_imap.search_keys import (
+from relate_imap.grammar.search_keys import MAX_DEPTH
+from relate_imap.search.keys import (
     AddressField,
     All,
     And,
@@ -31,7 +31,7 @@ from relate_imap.search_keys import (
     Smaller,
     Within,
 )
-from relate_imap.sequences import SAVED, STAR
+from relate_imap.selected.sequence_set import SAVED, STAR
 from relate_mailstore.types import Flag
 from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_imap.hierarchy import Tree, matching
+from relate_imap.list_patterns import Tree, matching
 from relate_mailstore.types import AccountId, Mailbox, MailboxId
 from tests.support.examples import examples
 

@@ -5,7 +5,7 @@ import pytest
 from relate_imap.commands import Command, Id, Invalid
 from relate_imap.framing import MAX_STRINGS_BEFORE_LOGIN, MAX_TEXT_BEFORE_LOGIN, Frame, ImapFramer
 from relate_imap.grammar import parse
-from relate_imap.grammar.access import MAX_CREDENTIAL_OCTETS, MAX_ID_FIELDS
+from relate_imap.grammar.login import MAX_CREDENTIAL_OCTETS, MAX_ID_FIELDS
 from tests.unit.imap.said import crlf, understood
 
 STRICT = """

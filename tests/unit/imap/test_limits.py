@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from relate_imap.aside import in_threads
 from relate_imap.context import INLINE_STEPS, Context
-from relate_imap.finding import MAX_LOOKUPS, matching_fields
-from relate_imap.handlers.listing import MAX_PATTERN_CHARACTERS
-from relate_imap.search_keys import HasHeader
+from relate_imap.handlers.list_status import MAX_PATTERN_CHARACTERS
+from relate_imap.offload import in_threads
+from relate_imap.search.keys import HasHeader
+from relate_imap.search.run import MAX_LOOKUPS, matching_fields
 from relate_mailstore import rules
 from relate_mailstore.keywords import MAX_MAILBOX_KEYWORDS, MAX_MESSAGE_KEYWORDS
 from tests.support.imap.engine import KEY, Talk, context_of

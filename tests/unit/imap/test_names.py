@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.grammar.cursor import Cursor, Malformed
-from relate_imap.grammar.names import decode, decode_utf7, encode_mailbox, encode_utf7, mailbox, name
+from relate_imap.grammar.mailbox_names import decode, decode_utf7, encode_mailbox, encode_utf7, mailbox, name
 
 UTF7 = [
     ("INBOX", "INBOX"),

@@ -6,9 +6,9 @@ from typing import Any, cast
 from relate_imap.commands import Bare
 from relate_imap.framing import Frame, Mode
 from relate_imap.handlers.idle import on_idle
-from relate_imap.news import news
+from relate_imap.selected.updates import news
 from relate_mailstore.types import INBOX, Incoming
-from relate_wire.dialogue import Push
+from relate_wire.ports import Push
 from tests.unit.imap.mailroom import ACCOUNT, NOW, Mailroom, open_mailroom
 
 RAW = b"Subject: x\r\n\r\nx\r\n"

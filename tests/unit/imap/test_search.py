@@ -10,11 +10,9 @@ from hypothesis import strategies as st
 
 from relate_imap.commands import Fetch, Item, Search
 from relate_imap.conversation import Extension
-from relate_imap.finding import find
 from relate_imap.handlers.fetch import on_fetch
 from relate_imap.handlers.search import on_search
-from relate_imap.matching import Known, match
-from relate_imap.search_keys import (
+from relate_imap.search.keys import (
     AddressField,
     All,
     And,
@@ -39,8 +37,10 @@ from relate_imap.search_keys import (
     Smaller,
     Within,
 )
-from relate_imap.sequences import SAVED, STAR, make_set
-from relate_mailstore.entries import Entries
+from relate_imap.search.match import Known, match
+from relate_imap.search.run import find
+from relate_imap.selected.sequence_set import SAVED, STAR, make_set
+from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Entry, Flag, Incoming, MessageId, Snapshot, Summary, TextPart
@@ -323,7 +323,7 @@ async def test_partial(partial: tuple[int, int], told: str) -> None:
 async def test_what_is_saved_and_whose_modseq_counts(returning: list[str], places: list[int]) -> None:
     room = await ten()
     entries = [entry._replace(modseq=100 - entry.uid) for entry in room.entries]
-    room.view._entries = Entries(entries)
+    room.view._entries = EntryList(entries)
     key, partial = And((SOME, ModifiedSince(1))), (2, 3) if "PARTIAL" in returning else None
     spoken = await searched(room, key, *returning, "SAVE", partial=partial)
     assert room.conversation.saved == tuple(entries[place].uid for place in places)

@@ -6,11 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from relate_imap.recent import Uids
-from relate_imap.resync import vanished_since
-from relate_imap.selected import Update, View
-from relate_imap.sequences import STAR, SequenceSet, make_set
-from relate_mailstore.entries import Entries
+from relate_imap.selected.mailbox import Update, View
+from relate_imap.selected.recent import Uids
+from relate_imap.selected.sequence_set import STAR, SequenceSet, make_set
+from relate_imap.selected.vanished import vanished_since
+from relate_mailstore.entry_list import EntryList
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
 from tests.unit.imap.mailroom import open_mailroom
@@ -38,7 +38,7 @@ def snapshot(entries: Iterable[Entry], modseq: int = 1, uid_next: int = 0) -> Sn
         octets=100 * len(held),
         recent=1,
     )
-    return Snapshot(mailbox, Entries(held, modseq))
+    return Snapshot(mailbox, EntryList(held, modseq))
 
 
 THREE = snapshot([entry(1), entry(2), entry(3)])

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_imap.sequences import (
+from relate_imap.selected.sequence_set import (
     MAX_NUMBER,
     SAVED,
     STAR,

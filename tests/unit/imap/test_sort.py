@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.commands import Sort
-from relate_imap.handlers.sorting import on_sort
-from relate_imap.ordering import mailbox_of, order
-from relate_imap.search_keys import AddressField, All, And, HasAddress, HasFlag, ModifiedSince, Not, SearchKey
-from relate_imap.subjects import base_subject
-from relate_mailstore.entries import Entries
+from relate_imap.handlers.sort import on_sort
+from relate_imap.search.keys import AddressField, All, And, HasAddress, HasFlag, ModifiedSince, Not, SearchKey
+from relate_imap.search.sort import mailbox_of, order
+from relate_imap.search.subject import base_subject
+from relate_mailstore.entry_list import EntryList
 from relate_mailstore.types import Entry, Flag, Incoming, MessageId, Summary
 from tests.support import factories
 from tests.support.growth import super_linear
@@ -150,7 +150,7 @@ async def test_sort_answers(verb: str, key: SearchKey, line: str) -> None:
     room = await some()
     await room.expunge(2)
     await room.select()
-    room.view._entries = Entries(entry._replace(modseq=entry.uid + 2) for entry in room.entries)
+    room.view._entries = EntryList(entry._replace(modseq=entry.uid + 2) for entry in room.entries)
     assert (await room.ask(on_sort, Sort("a1", verb, (("ARRIVAL", False),), key))).line == line
 
 

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.commands import Thread
-from relate_imap.handlers.threading import on_thread
-from relate_imap.search_keys import All, Not, Numbered, SearchKey
-from relate_imap.sequences import make_set
-from relate_imap.threads import Messages, by_references, by_subject, encode_threads
+from relate_imap.handlers.thread import on_thread
+from relate_imap.search.keys import All, Not, Numbered, SearchKey
+from relate_imap.search.thread import Messages, by_references, by_subject, encode_threads
+from relate_imap.selected.sequence_set import make_set
 from relate_mailstore.types import Entry, MessageId, Summary
 from tests.support import factories
 from tests.support.growth import super_linear

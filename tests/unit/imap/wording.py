@@ -10,8 +10,8 @@ from random import Random
 from typing import TypeVar
 
 from relate_imap.commands import FlagList, Section, SectionText
-from relate_imap.grammar.names import encode_utf7
-from relate_imap.search_keys import (
+from relate_imap.grammar.mailbox_names import encode_utf7
+from relate_imap.search.keys import (
     All,
     And,
     Dated,
@@ -35,7 +35,7 @@ from relate_imap.search_keys import (
     Smaller,
     Within,
 )
-from relate_imap.sequences import STAR, SequenceSet
+from relate_imap.selected.sequence_set import STAR, SequenceSet
 from relate_mailstore.types import Flag
 
 _ASTRING = re.compile(rb"[!#$&'+-\[\]^-z|}~]+")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from relate_mailstore.ahead import AHEAD_MESSAGES, AHEAD_OCTETS, Ahead, prefetch
+from relate_mailstore.read_ahead import AHEAD_MESSAGES, AHEAD_OCTETS, Ahead, prefetch
 from relate_mailstore.types import Entry, MessageId
 
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_mailstore import entries as module
-from relate_mailstore.entries import Entries, Turn
+from relate_mailstore import entry_list as module
+from relate_mailstore.entry_list import Delta, EntryList
 from relate_mailstore.types import Entry, MessageId
 from tests.support.examples import examples
 
@@ -30,10 +30,10 @@ def small_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LEAF", 4)
 
 
-def history(known: set[int], turns: list[tuple[set[int], set[int]]]) -> list[tuple[Entries, dict[int, Entry]]]:
+def history(known: set[int], turns: list[tuple[set[int], set[int]]]) -> list[tuple[EntryList, dict[int, Entry]]]:
     """States, and what a dictionary would hold. No UID comes back that was gone."""
     model, gone = {one.uid: one for one in some(known)}, set[int]()
-    states = [(Entries(model.values(), 1), model)]
+    states = [(EntryList(model.values(), 1), model)]
     for modseq, (changed, going) in enumerate(turns, 2):
         gone |= going - changed
         model = model | {uid: entry(uid, modseq) for uid in changed - gone}
@@ -56,7 +56,7 @@ def test_every_state_is_what_a_dictionary_would_be(known: set[int], turns: list[
 @given(known=uid_sets, start=st.integers(-26, 26), stop=st.integers(-26, 26), step=st.sampled_from([None, 1, 2, -1]))
 def test_a_part_is_a_part_of_the_whole(known: set[int], start: int, stop: int, step: int | None) -> None:
     whole = some(known)
-    assert tuple(Entries(whole)[start:stop:step]) == whole[start:stop:step]
+    assert tuple(EntryList(whole)[start:stop:step]) == whole[start:stop:step]
 
 
 @settings(max_examples=examples(200))
@@ -70,11 +70,11 @@ def test_what_happened_since_leads_from_one_state_to_the_other(
             turn = later.since(earlier)
             assert turn is not None
             assert all(one.modseq > earlier.modseq for one in turn.changed)
-            assert Entries(earlier).after(later.modseq, turn.changed, turn.gone) == later
+            assert EntryList(earlier).after(later.modseq, turn.changed, turn.gone) == later
 
 
 def test_a_change_leaves_all_other_leaves_as_they_are() -> None:
-    before = Entries(some(range(1, 100)), 1)
+    before = EntryList(some(range(1, 100)), 1)
     after = before.after(2, [entry(50, 2)])
     assert [one is other for one, other in zip(before._leaves, after._leaves, strict=True)].count(False) == 1
     grown = before.after(2, [entry(200, 2)])
@@ -82,33 +82,33 @@ def test_a_change_leaves_all_other_leaves_as_they_are() -> None:
 
 
 def test_what_became_of_an_entry_meanwhile_is_told_once() -> None:
-    first = Entries(some([1, 2, 3]), 1)
+    first = EntryList(some([1, 2, 3]), 1)
     last = first.after(2, some([1, 2, 4], 2)).after(3, some([2, 5], 3), [1]).after(4, [], [4])
-    assert last.since(first) == Turn([entry(2, 3), entry(5, 3)], {1, 4})
-    assert last.since(last) == Turn()
+    assert last.since(first) == Delta([entry(2, 3), entry(5, 3)], {1, 4})
+    assert last.since(last) == Delta()
 
 
 def test_states_between_those_that_are_remembered_are_known_too() -> None:
-    first = Entries(some([1, 2, 3]), 1)
+    first = EntryList(some([1, 2, 3]), 1)
     between = first.after(2, [entry(1, 2)])
     later = first.after(3, [entry(1, 2), entry(2, 3)], [3])  # as one who did not see what was between
-    assert later.since(between) == Turn([entry(2, 3)], {3})
+    assert later.since(between) == Delta([entry(2, 3)], {3})
 
 
 def test_what_is_remembered_has_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TURNS", 3)
-    states = [Entries(some([1]), 1)]
+    states = [EntryList(some([1]), 1)]
     for modseq in range(2, 8):
         states.append(states[-1].after(modseq, [entry(1, modseq)]))
     assert [states[-1].since(state) is None for state in states] == [True, True, True, False, False, False, False]
     monkeypatch.setattr(module, "TURN_ENTRIES", 2)
     many = states[-1].after(9, some([1, 2], 9), [3])
     assert many.since(states[-1]) is None
-    assert many.after(10, some([1], 10)).since(many) == Turn([entry(1, 10)])
+    assert many.after(10, some([1], 10)).since(many) == Delta([entry(1, 10)])
     assert many.after(10, some([1], 10)).since(states[-1]) is None
 
 
 def test_nothing_is_known_of_states_that_came_of_others_or_are_later() -> None:
-    one, other = Entries(some([1]), 1), Entries(some([1]), 1)
+    one, other = EntryList(some([1]), 1), EntryList(some([1]), 1)
     assert one.after(2, [entry(1, 2)]).since(other) is None
     assert one.since(one.after(2, [entry(1, 2)])) is None

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_mailstore import texts
+from relate_mailstore import search_text
 from relate_mailstore.mime import index_message
 from relate_mailstore.mime.charsets import decode_slices
-from relate_mailstore.sql.rows import storable
-from relate_mailstore.texts import TEXT_LIMIT, SearchText, message_text
+from relate_mailstore.search_text import TEXT_LIMIT, SearchText, message_text
+from relate_mailstore.sql.schema.rows import storable
 from tests.support.growth import super_linear
 
 CHARSETS = ("utf-8", "cp1252", "utf-16", "utf-7", "gb18030", "iso-2022-jp", "x-unknown")
@@ -33,8 +33,8 @@ def test_no_more_is_decoded_than_there_is_room_for(monkeypatch: pytest.MonkeyPat
             decoded += len(piece)
             yield piece
 
-    monkeypatch.setattr(texts, "TEXT_LIMIT", 40_000)
-    monkeypatch.setattr(texts, "decode_slices", count)
+    monkeypatch.setattr(search_text, "TEXT_LIMIT", 40_000)
+    monkeypatch.setattr(search_text, "decode_slices", count)
     part = b"--b\r\nContent-Type: text/plain; charset=cp1252\r\n\r\n" + b"x" * 200_000 + b"\r\n"
     body = text_of(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + 3 * part + b"--b--").body
     assert len(body) == 40_000

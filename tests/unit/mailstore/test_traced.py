@@ -370,7 +370,7 @@ async def test_trouble_of_a_session_that_holds_the_maildrop_is_not_the_stores(
 
 async def test_subscriptions_pings_and_closing_have_no_span(store: MailStore, operations: RecordingOperations) -> None:
     await store.provision(ALICE)
-    async with store.changes(ALICE) as changes:
+    async with store.listen(ALICE) as changes:
         await store.deliver(delivery(ALICE))
         operations.recorded.clear()
         assert (await anext(changes)).origin == SENDER

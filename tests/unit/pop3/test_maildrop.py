@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from relate_mailstore.entries import Entries
+from relate_mailstore.entry_list import EntryList
 from relate_mailstore.types import INBOX, AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
 from relate_pop3.maildrop import Maildrop, NoSuchMessage
 
@@ -17,7 +17,7 @@ def maildrop(*sizes: int, flags: int = 0) -> Maildrop:
     """Messages of these sizes, with UIDs 101, 102, …"""
     mailbox = Mailbox(MailboxId(2), AccountId(1), INBOX, 77, 999, 5, "", len(sizes), sum(sizes), 1)
     entries = tuple(Entry(uid, message_id(uid), size, flags, (), 0, 1, 0) for uid, size in enumerate(sizes, 101))
-    return Maildrop(Snapshot(mailbox, Entries(entries)))
+    return Maildrop(Snapshot(mailbox, EntryList(entries)))
 
 
 def test_deleted_messages_do_not_count_and_numbers_stand_still() -> None:

@@ -6,8 +6,8 @@ from relate_accounts.errors import AccountError, AccountsUnavailable
 from relate_mailstore.errors import MailboxNotFound, MaildropInUse, MessageNotFound, StoreError, StoreUnavailable
 from relate_pop3 import replies
 from relate_pop3.maildrop import NoSuchMessage
-from relate_wire.dialogue import Farewell
-from relate_wire.reply import Outcome, Then
+from relate_wire.ports import Farewell
+from relate_wire.reply import NextStep, Outcome
 from relate_wire.sasl import SaslCancelled
 
 TABLE: list[tuple[Exception, bytes, Outcome]] = [
@@ -26,11 +26,11 @@ TABLE: list[tuple[Exception, bytes, Outcome]] = [
 
 @pytest.mark.parametrize(("error", "head", "outcome"), TABLE, ids=lambda value: type(value).__name__)
 def test_an_error_is_told_in_our_words(error: Exception, head: bytes, outcome: Outcome) -> None:
-    reply = replies.from_error(error, Then.CLOSE)
+    reply = replies.from_error(error, NextStep.CLOSE)
 
     assert reply.head.startswith(head)
     assert b"marked" not in reply.head
-    assert (reply.outcome, reply.code, reply.then) == (outcome, "-ERR", Then.CLOSE)
+    assert (reply.outcome, reply.code, reply.then) == (outcome, "-ERR", NextStep.CLOSE)
 
 
 @pytest.mark.parametrize("reason", Farewell)

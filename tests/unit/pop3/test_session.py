@@ -15,9 +15,9 @@ from relate_mailstore.types import INBOX, AccountId, Entry, Flag, MailboxId, Mes
 from relate_pop3.commands import GRAMMAR, Command
 from relate_pop3.session import AFTER, STATES, Context, Pop3Engine, Pop3Session
 from relate_pop3.transaction import Transaction
-from relate_wire.dialogue import Farewell
 from relate_wire.lines import Line
-from relate_wire.reply import Facts, Outcome, Then
+from relate_wire.ports import Farewell
+from relate_wire.reply import Facts, NextStep, Outcome
 from tests.support.examples import examples
 from tests.support.scripted import SECURE, Connection
 from tests.support.world import World, message_of
@@ -283,7 +283,7 @@ async def test_the_lock_is_free_when_quit_is_answered(connect: Connect, world: W
     assert isinstance(session, Pop3Session)
     reply = await session.handle(connection.engine.parse(Line(b"QUIT")))
 
-    assert reply.then is Then.CLOSE
+    assert reply.then is NextStep.CLOSE
     async with world.store.lock_maildrop(world.account):
         pass
 
@@ -323,8 +323,8 @@ async def test_quit_that_cannot_remove_says_so_and_ends_the_session(
 async def test_a_bug_closes_nothing_but_quit(connect: Connect) -> None:
     session, parse = connect().engine.session, connect().engine.parse
 
-    assert session.sorry(parse(Line(b"STAT")), ValueError("marked")).then is Then.CONTINUE
-    assert session.sorry(parse(Line(b"QUIT")), ValueError("marked")).then is Then.CLOSE
+    assert session.error_reply(parse(Line(b"STAT")), ValueError("marked")).then is NextStep.CONTINUE
+    assert session.error_reply(parse(Line(b"QUIT")), ValueError("marked")).then is NextStep.CLOSE
 
 
 class Verdicts:

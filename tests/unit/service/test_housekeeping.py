@@ -10,8 +10,8 @@ from structlog.testing import capture_logs
 
 from relate_accounts.memory import MemoryAccountStore
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_service.housekeeping import NOBODY, MailAndAccounts, kept_tidy

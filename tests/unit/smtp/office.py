@@ -16,7 +16,7 @@ from relate_smtp.config import SmtpSettings
 from relate_smtp.context import Context, Role
 from relate_smtp.routing import LocalOnly
 from relate_smtp.session import SmtpEngine
-from relate_wire.dialogue import Peer
+from relate_wire.ports import Peer
 from tests.support.scripted import SECURE, Connection
 from tests.support.transcript import Given
 from tests.support.world import World

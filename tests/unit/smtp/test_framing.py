@@ -5,7 +5,7 @@ from enum import Enum
 import pytest
 
 from relate_smtp.framing import DROPPED, MAX_COMMAND, Content, Frame, Mode, SmtpFramer
-from relate_wire.content import ContentBudget
+from relate_wire.content_budget import ContentBudget
 from relate_wire.lines import MAX_RESPONSE, Line, LineFault
 from tests.support.feed import feed_every_way
 

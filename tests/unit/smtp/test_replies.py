@@ -8,9 +8,9 @@ import pytest
 
 from relate_mailstore.types import MessageId, Receipt
 from relate_smtp import replies
-from relate_wire.dialogue import Farewell
 from relate_wire.lines import LineFault
-from relate_wire.reply import Facts, Outcome, Reply, Then
+from relate_wire.ports import Farewell
+from relate_wire.reply import Facts, NextStep, Outcome, Reply
 
 MADE = [
     replies.goodbye("mail.example.net"),
@@ -73,4 +73,4 @@ def test_greeting_and_hello_have_no_enhanced_code() -> None:
 def test_what_was_done_is_told_to_the_driver() -> None:
     assert MADE[2].facts == Facts(messages_received=1, processing=0.5)
     assert MADE[2].head == b"250 2.6.0 Accepted as 00000000-0000-0000-0000-000000000001\r\n"
-    assert MADE[0].then is Then.CLOSE
+    assert MADE[0].then is NextStep.CLOSE

@@ -22,8 +22,8 @@ from relate_smtp.routing import Unroutable
 from relate_smtp.session import SmtpSession
 from relate_smtp.states import STATES, TRANSACTION_VERBS, State
 from relate_smtp.transaction import Transaction
-from relate_wire.dialogue import Farewell
-from relate_wire.reply import Facts, Outcome, Then
+from relate_wire.ports import Farewell
+from relate_wire.reply import Facts, NextStep, Outcome
 from tests.support.scripted import LOCAL, STRANGER
 from tests.unit.smtp.office import PostOffice, SmtpConnection, connect, without_trace
 
@@ -401,7 +401,7 @@ async def test_the_third_wrong_key_ends_the_session(office: PostOffice) -> None:
     connection = await greeted(replace(office.context(Role.SUBMISSION), authenticator=Doorkeeper(Denied(None))))
 
     assert await codes(connection, PLAIN_ANN * 3) == ["535 5.7.8"] * 3
-    assert connection.replies[-1].then is Then.CLOSE
+    assert connection.replies[-1].then is NextStep.CLOSE
     assert connection.closed
 
 
@@ -574,10 +574,10 @@ async def test_trouble_is_told_in_general_words(context: Context) -> None:
     session = (await greeted(context)).engine.session
 
     for command in (Bare("DATA"), Mail("a@b"), Hello("EHLO", "a")):
-        reply = session.sorry(command, ValueError("marked-detail"))
-        assert (reply.code, reply.outcome, reply.then) == ("451", Outcome.FAILED, Then.CONTINUE)
+        reply = session.error_reply(command, ValueError("marked-detail"))
+        assert (reply.code, reply.outcome, reply.then) == ("451", Outcome.FAILED, NextStep.CONTINUE)
         assert b"marked" not in reply.head
-    assert session.sorry(Auth("PLAIN"), ValueError("marked-detail")).code == "454"
+    assert session.error_reply(Auth("PLAIN"), ValueError("marked-detail")).code == "454"
 
 
 @given(st.lists(st.one_of(st.binary(max_size=30), st.sampled_from([

@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from relate_smtp.trace import MAX_COLUMNS, date_time, fold, how_it_came, protocol, received, return_path
+from relate_smtp.trace_fields import MAX_COLUMNS, date_time, fold, how_it_came, protocol, received, return_path
 
 CAME = how_it_came("client.example.org", "192.0.2.7", "mail.example.net", "TLSv1.3 TLS_AES_256_GCM_SHA384", "ESMTPSA")
 

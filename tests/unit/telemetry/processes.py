@@ -12,7 +12,7 @@ NOTHING: Mapping[str, str] = {}
 PREPARED = """
 import json, os, sys
 from relate_config import load
-from relate_telemetry.seam import Done, NoTelemetry
+from relate_telemetry.ports import Done, NoTelemetry
 from relate_telemetry.setup import Telemetry, TelemetrySettings, add_relate_telemetry
 def converse(telemetry, commands=1):
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)

@@ -6,7 +6,7 @@ import pytest
 
 from relate_telemetry.names import SourceName
 from relate_telemetry.redaction import UserNames
-from relate_telemetry.testing import recording_telemetry
+from tests.support.telemetry.receiver import recording_telemetry
 
 SOURCES: tuple[SourceName, ...] = ("smtp", "pop3", "imap", "api")
 

@@ -12,7 +12,7 @@ from opentelemetry.sdk.metrics.view import DropAggregation, ExponentialBucketHis
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import use_span
 
-from relate_telemetry.bound import BoundHistogram
+from relate_telemetry.fast.histogram import BoundHistogram
 
 VALUES = [0.0, 0.00005, 0.003, 0.003, 0.02, 7.5, 1000.0]
 ATTRIBUTES = {"command": "NOOP", "outcome": "ok"}

@@ -13,10 +13,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
-from relate_telemetry.lean import LeanProvider, LeanSpan
+from relate_telemetry.export.queue import QueueLimits, SpanQueue
+from relate_telemetry.fast.span import LeanProvider, LeanSpan
 from relate_telemetry.providers import redact
 from relate_telemetry.redaction import TRACE_LIMIT, VALUE_LIMIT, VALUES_LIMIT
-from relate_telemetry.span_queue import QueueLimits, SpanQueue
 from relate_telemetry.telemetry import Telemetry
 
 LONG = "x" * 58_000

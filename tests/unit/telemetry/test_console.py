@@ -8,8 +8,8 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
 
-from relate_telemetry import console
-from relate_telemetry.console import Attributes, CommandExporter
+from relate_telemetry.export import console
+from relate_telemetry.export.console import Attributes, CommandExporter
 
 
 @pytest.fixture

@@ -11,8 +11,8 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProces
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
-from relate_telemetry.console import CommandExporter, format_span
-from relate_telemetry.exporters import metric_exporter, span_exporter
+from relate_telemetry.export.choice import metric_exporter, span_exporter
+from relate_telemetry.export.console import CommandExporter, format_span
 
 ENDPOINT = "http://collector.test:4317"
 HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}

@@ -10,7 +10,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from relate_telemetry.telemetry import Telemetry
-from relate_telemetry.testing import Recorder, recording_telemetry
+from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
 SECRET = "hunter2"
 

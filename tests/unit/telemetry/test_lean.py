@@ -29,7 +29,7 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as AnySpan
 
-from relate_telemetry.lean import LIMIT, LeanProvider, LeanSpan
+from relate_telemetry.fast.span import LIMIT, LeanProvider, LeanSpan
 from relate_telemetry.redaction import Redaction
 from tests.support.examples import examples
 from tests.unit.telemetry import spans as strategies

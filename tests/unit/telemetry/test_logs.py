@@ -12,7 +12,7 @@ from sqlalchemy.exc import IntegrityError
 
 from relate_telemetry import logs
 from relate_telemetry.logs import Throttle, add_trace_ids, configure_logging, throttle_exporters
-from relate_telemetry.testing import recording_telemetry
+from tests.support.telemetry.receiver import recording_telemetry
 
 SECRET = "hunter2"
 

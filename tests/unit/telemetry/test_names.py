@@ -3,9 +3,9 @@
 import pytest
 
 from relate_telemetry.names import BOUNDS, INSTRUMENTS, METERS, OWN_INSTRUMENTS, ProtocolName
-from relate_telemetry.seam import Done
+from relate_telemetry.ports import CommandResult
 from relate_telemetry.telemetry import Telemetry
-from relate_telemetry.testing import Recorder, recording_telemetry
+from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
 # name, kind, unit, description: from the product's telemetry page, word for word.
 CONTRACT = """
@@ -33,7 +33,7 @@ PROTOCOLS: tuple[ProtocolName, ...] = ("smtp", "pop3", "imap")
 
 
 def use_everything(telemetry: Telemetry) -> None:
-    done = Done("ok", received=10, sent=20, messages_received=1, messages_retrieved=1, processing=0.25)
+    done = CommandResult("ok", received=10, sent=20, messages_received=1, messages_retrieved=1, processing=0.25)
     for protocol in PROTOCOLS:
         session = telemetry.protocol(protocol).session("s1", "192.0.2.1", 1)
         with session.command("NOOP", "ready") as command:

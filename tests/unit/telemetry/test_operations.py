@@ -7,12 +7,12 @@ import pytest
 
 from relate_telemetry.links import LINK_LIMIT
 from relate_telemetry.names import USER
+from relate_telemetry.ports import CommandResult
 from relate_telemetry.redaction import UserNames
-from relate_telemetry.seam import Done
 from relate_telemetry.telemetry import Telemetry, no_telemetry
-from relate_telemetry.testing import Recorder, recording_telemetry
+from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
-OK = Done("ok")
+OK = CommandResult("ok")
 
 
 @pytest.fixture

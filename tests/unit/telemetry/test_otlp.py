@@ -14,11 +14,11 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from relate_telemetry import otlp
-from relate_telemetry.exporters import span_exporter
-from relate_telemetry.otlp import encode_request, encode_span
-from relate_telemetry.testing import OtlpReceiver
+from relate_telemetry.export.choice import span_exporter
+from relate_telemetry.fast import encoder
+from relate_telemetry.fast.encoder import encode_request, encode_span
 from tests.support.examples import examples
+from tests.support.telemetry.receiver import OtlpReceiver
 from tests.unit.telemetry import spans as strategies
 
 CONTEXT = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
@@ -77,28 +77,28 @@ def test_values_that_are_equal_and_not_the_same_are_kept_apart() -> None:
 
 @pytest.mark.parametrize("attributes", [{"session": "s{}"}, {"count": 0, "key{}": "same"}])
 def test_what_is_kept_is_bounded(attributes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(otlp, "KEPT", 10)
+    monkeypatch.setattr(encoder, "KEPT", 10)
     for number in range(100):
         made = {key.format(number): str(value).format(number) for key, value in attributes.items()}
         encode_span(some_span(attributes=made))
-        assert len(otlp._kept) <= 10
+        assert len(encoder._kept) <= 10
 
 
 def test_long_values_and_large_numbers_are_not_kept() -> None:
-    otlp._kept.clear()
+    encoder._kept.clear()
     encode_span(some_span(attributes={"db.query.text": "select " * 100, "octets": 10**6}))
-    assert otlp._kept == {}
+    assert encoder._kept == {}
 
 
 def test_a_span_that_is_not_understood_goes_by_the_stock_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    fallback = otlp._encode_unknown
+    fallback = encoder._encode_unknown
 
     def watch(span: ReadableSpan) -> bytes:
         seen.append(span.name)
         return fallback(span)
 
-    monkeypatch.setattr(otlp, "_encode_unknown", watch)
+    monkeypatch.setattr(encoder, "_encode_unknown", watch)
     spans = [some_span("plain", {"a": 1}), some_span("strange", {"a": {"b": 1}}), some_span("plain too")]
     assert encode_request(spans) == encode_spans(spans).SerializeToString()
     assert seen == ["strange"]

@@ -7,13 +7,13 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.trace import get_current_span
 
-from relate_telemetry.pipeline import VERB_LIMIT, current_command
-from relate_telemetry.received import ReceivedSpan
-from relate_telemetry.seam import Done, SessionTelemetry
+from relate_telemetry.command_spans import VERB_LIMIT, current_command
+from relate_telemetry.ports import CommandResult, SessionTelemetry
 from relate_telemetry.telemetry import Telemetry
-from relate_telemetry.testing import Recorder, recording_telemetry
+from tests.support.telemetry.received import ReceivedSpan
+from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
-OK = Done("ok", "250")
+OK = CommandResult("ok", "250")
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def _nothing_stays_current() -> Iterator[None]:
     assert current_command() is None
 
 
-def perform(session: SessionTelemetry, verb: str, done: Done = OK, *, in_transaction: bool = False) -> None:
+def perform(session: SessionTelemetry, verb: str, done: CommandResult = OK, *, in_transaction: bool = False) -> None:
     with session.command(verb, "ready") as command:
         command.finish(done)
     session.settle(in_transaction)
@@ -111,7 +111,7 @@ def test_an_smtp_transaction_is_a_trace_of_its_own_from_mail_to_the_final_reply(
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     for verb in ("MAIL", "RCPT", "NOOP"):
         perform(session, verb, in_transaction=True)
-    perform(session, "DATA", Done("ok", "250"))
+    perform(session, "DATA", CommandResult("ok", "250"))
     perform(session, "QUIT")
     session.end("closed")
     transaction, root = seen.span("smtp.transaction"), seen.span("smtp.session")
@@ -129,7 +129,7 @@ def test_a_transaction_is_linked_to_what_its_message_is_about(telemetry: Telemet
     about = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     perform(session, "MAIL", in_transaction=True)
-    perform(session, "DATA", Done("ok", "250", linked=about))
+    perform(session, "DATA", CommandResult("ok", "250", linked=about))
     session.end("closed")
     assert links_of(seen.span("smtp.transaction")) == [seen.span("smtp.session").span_id, "00f067aa0ba902b7"]
     assert links_of(seen.span("smtp.command.data")) == []
@@ -138,14 +138,14 @@ def test_a_transaction_is_linked_to_what_its_message_is_about(telemetry: Telemet
 @pytest.mark.parametrize("about", ["", "nonsense", "00-0-0-00", f"00-{'0' * 32}-{'0' * 16}-01"])
 def test_a_malformed_traceparent_links_to_nothing(telemetry: Telemetry, seen: Recorder, about: str) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
-    perform(session, "MAIL", Done("ok", "250", linked=about), in_transaction=True)
+    perform(session, "MAIL", CommandResult("ok", "250", linked=about), in_transaction=True)
     session.end("closed")
     assert links_of(seen.span("smtp.transaction")) == [seen.span("smtp.session").span_id]
 
 
 def test_a_refused_mail_ends_its_transaction_at_once(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
-    perform(session, "MAIL", Done("refused", "530"))
+    perform(session, "MAIL", CommandResult("refused", "530"))
     transaction = seen.span("smtp.transaction")
     assert (transaction.attributes["smtp.reply.code"], transaction.status) == ("530", "UNSET")
     assert seen.span("smtp.command.mail").parent_id == transaction.span_id
@@ -163,7 +163,7 @@ def test_two_transactions_of_a_session_are_two_traces(telemetry: Telemetry, seen
 def test_a_second_mail_in_a_transaction_belongs_to_it(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     perform(session, "MAIL", in_transaction=True)
-    perform(session, "MAIL", Done("refused", "503"), in_transaction=True)
+    perform(session, "MAIL", CommandResult("refused", "503"), in_transaction=True)
     session.end("lost")
     transaction = seen.span("smtp.transaction")
     assert {span.parent_id for span in seen.spans("smtp.command.mail")} == {transaction.span_id}
@@ -180,7 +180,7 @@ def test_a_lost_connection_ends_the_open_transaction(telemetry: Telemetry, seen:
 def test_a_failed_command_marks_its_transaction(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     perform(session, "MAIL", in_transaction=True)
-    perform(session, "DATA", Done("failed", "451"))
+    perform(session, "DATA", CommandResult("failed", "451"))
     assert [(s.status, s.description) for s in seen.spans("smtp.transaction")] == [("ERROR", "451")]
 
 
@@ -190,7 +190,7 @@ def test_a_failed_command_marks_its_transaction(telemetry: Telemetry, seen: Reco
 def test_a_command_span_says_what_happened(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     with session.command("FETCH", state="selected") as command:
-        command.finish(Done("ok", "OK", received=25, sent=4096, messages_retrieved=1, waited=0.5))
+        command.finish(CommandResult("ok", "OK", received=25, sent=4096, messages_retrieved=1, waited=0.5))
     assert seen.span("imap.command.fetch").attributes == {
         "imap.session_id": "s1",
         "imap.command": "FETCH",
@@ -207,7 +207,7 @@ def test_a_fault_is_an_error_with_type_and_message(telemetry: Telemetry, seen: R
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     with session.command("RETR", "transaction") as command:
         command.fault(RuntimeError("the disk is full\nsecond line"))
-        command.finish(Done("failed", "-ERR"))
+        command.finish(CommandResult("failed", "-ERR"))
     span = seen.span("pop3.command.retr")
     assert span.status == "ERROR"
     assert span.attributes["exception.type"] == "RuntimeError"
@@ -218,7 +218,7 @@ def test_a_fault_is_an_error_with_type_and_message(telemetry: Telemetry, seen: R
 @pytest.mark.parametrize(("outcome", "status"), [("ok", "UNSET"), ("refused", "UNSET"), ("failed", "ERROR")])
 def test_only_our_own_trouble_is_an_error(telemetry: Telemetry, seen: Recorder, outcome: str, status: str) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
-    perform(session, "RETR", Done(outcome, "-ERR"))
+    perform(session, "RETR", CommandResult(outcome, "-ERR"))
     assert seen.span("pop3.command.retr").status == status
 
 
@@ -248,7 +248,7 @@ def test_a_client_that_left_is_no_error(telemetry: Telemetry, seen: Recorder, er
 def test_an_exception_after_the_reply_changes_nothing(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     with contextlib.suppress(RuntimeError), session.command("QUIT", "transaction") as command:
-        command.finish(Done("ok", "+OK"))
+        command.finish(CommandResult("ok", "+OK"))
         raise RuntimeError
     span = seen.span("pop3.command.quit")
     assert (span.status, span.attributes["pop3.outcome"]) == ("UNSET", "ok")
@@ -261,8 +261,8 @@ def test_an_exception_after_the_reply_changes_nothing(telemetry: Telemetry, seen
 def test_smtp_counts_messages_octets_and_connections(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     assert seen.total("smtp.connections.active") == 1
-    perform(session, "MAIL", Done("ok", "250", received=30), in_transaction=True)
-    perform(session, "DATA", Done("ok", "250", received=2048, messages_received=1, processing=0.004))
+    perform(session, "MAIL", CommandResult("ok", "250", received=30), in_transaction=True)
+    perform(session, "DATA", CommandResult("ok", "250", received=2048, messages_received=1, processing=0.004))
     session.end("closed")
     assert seen.total("smtp.messages.received") == 1
     assert seen.total("smtp.bytes.received") == 2078
@@ -273,9 +273,9 @@ def test_smtp_counts_messages_octets_and_connections(telemetry: Telemetry, seen:
 @pytest.mark.parametrize("protocol", ["pop3", "imap"])
 def test_readers_count_commands_messages_and_octets(telemetry: Telemetry, seen: Recorder, protocol: str) -> None:
     session = telemetry.protocol("pop3" if protocol == "pop3" else "imap").session("s1", "192.0.2.1", 1)
-    perform(session, "NOOP", Done("ok", "OK", sent=5))
-    perform(session, "NOOP", Done("refused", "NO", sent=7))
-    perform(session, "RETR", Done("ok", "OK", sent=1000, messages_retrieved=3))
+    perform(session, "NOOP", CommandResult("ok", "OK", sent=5))
+    perform(session, "NOOP", CommandResult("refused", "NO", sent=7))
+    perform(session, "RETR", CommandResult("ok", "OK", sent=1000, messages_retrieved=3))
     assert seen.total(f"{protocol}.commands", command="NOOP") == 2
     assert seen.total(f"{protocol}.commands", command="RETR") == 1
     assert seen.total(f"{protocol}.bytes.sent") == 1012
@@ -293,7 +293,7 @@ def test_a_session_that_ends_twice_leaves_the_gauge_at_zero(telemetry: Telemetry
 
 def test_a_duration_leaves_out_the_wait_for_the_client(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
-    perform(session, "IDLE", Done("ok", "OK", waited=1800.0))
+    perform(session, "IDLE", CommandResult("ok", "OK", waited=1800.0))
     assert seen.total("imap.command.duration", command="IDLE") == 0
 
 
@@ -328,7 +328,7 @@ def test_what_does_not_look_like_a_verb_is_unknown(telemetry: Telemetry, seen: R
 def test_a_stream_of_new_verbs_makes_a_bounded_number_of_labels(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     for number in range(VERB_LIMIT * 3):
-        perform(session, f"X{number}", Done(f"outcome {number}"))
+        perform(session, f"X{number}", CommandResult(f"outcome {number}"))
     labels = {point.attributes["command"] for point in seen.metric("pop3.commands")}
     assert len(labels) == VERB_LIMIT + 1
     assert seen.total("pop3.commands", command="UNKNOWN") == VERB_LIMIT * 2

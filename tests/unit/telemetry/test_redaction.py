@@ -19,8 +19,8 @@ from relate_telemetry.redaction import (
     safe_traceback,
     user_names,
 )
-from relate_telemetry.testing import recording_telemetry
 from tests.support.examples import examples
+from tests.support.telemetry.receiver import recording_telemetry
 
 SECRET = "hunter2"
 

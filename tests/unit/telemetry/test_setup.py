@@ -7,11 +7,11 @@ import re
 import pytest
 
 from relate_config import ConfigurationError, load
-from relate_telemetry.received import Received
-from relate_telemetry.seam import NoTelemetry
+from relate_telemetry.ports import NoTelemetry
 from relate_telemetry.setup import TelemetrySettings, build_resource
 from relate_telemetry.telemetry import no_telemetry
-from relate_telemetry.testing import OtlpReceiver
+from tests.support.telemetry.received import Received
+from tests.support.telemetry.receiver import OtlpReceiver
 from tests.unit.telemetry.processes import finish, run_python, start_python
 
 # Settings

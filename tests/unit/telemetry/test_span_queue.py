@@ -10,10 +10,10 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
-from relate_telemetry import span_queue
-from relate_telemetry.received import Received
-from relate_telemetry.span_queue import QueueLimits, SpanQueue, limits_from_environment
-from relate_telemetry.testing import RecordingExporter
+from relate_telemetry.export import queue as span_queue
+from relate_telemetry.export.queue import QueueLimits, SpanQueue, limits_from_environment
+from tests.support.telemetry.received import Received
+from tests.support.telemetry.receiver import RecordingExporter
 
 NEVER = 3600.0  # seconds: a batch that is not full, flushed or shut down stays where it is
 

@@ -18,9 +18,9 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from sqlalchemy import Engine, QueuePool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
-from relate_telemetry import statements
-from relate_telemetry.lean import LeanProvider
-from relate_telemetry.statements import SCOPE, ConnectionUsage, StatementTracer, trace_statements
+from relate_telemetry.fast import statements
+from relate_telemetry.fast.span import LeanProvider
+from relate_telemetry.fast.statements import SCOPE, ConnectionUsage, StatementTracer, trace_statements
 
 Trace = Callable[[Engine, TracerProvider, MeterProvider], object]
 POSTGRES = "postgresql+asyncpg://mail:hunter2@db.test:5433/relate"

@@ -10,9 +10,9 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from structlog.testing import capture_logs
 
 from relate_supervisor import Backoff, Supervisor
+from relate_telemetry.export.queue import QueueLimits, SpanQueue
 from relate_telemetry.names import BACKGROUND_FAILURES
 from relate_telemetry.providers import _count, _MetricReader
-from relate_telemetry.span_queue import QueueLimits, SpanQueue
 from tests.unit.telemetry.test_span_queue import Gate, end_spans
 
 PATIENCE = 10.0

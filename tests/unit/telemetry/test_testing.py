@@ -16,8 +16,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from relate_telemetry.received import Received
-from relate_telemetry.testing import OtlpReceiver, recording_telemetry
+from tests.support.telemetry.received import Received
+from tests.support.telemetry.receiver import OtlpReceiver, recording_telemetry
 
 
 def make_spans(*names: str) -> tuple[ReadableSpan, ...]:
@@ -101,7 +101,7 @@ def test_a_recorder_shows_the_newest_value() -> None:
 
 
 def test_the_sink_counts_in_a_process_of_its_own() -> None:
-    command = [sys.executable, "-m", "relate_telemetry.testing", "--port", "0"]
+    command = [sys.executable, "-m", "tests.support.telemetry.receiver", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         ports = json.loads(process.stdout.readline())

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from relate_wire.content import FREED_OCTETS, MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
+from relate_wire.content_budget import FREED_OCTETS, MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
 
 LIMIT = 64 * MEBIBYTE
 LARGE = 8 * MEBIBYTE

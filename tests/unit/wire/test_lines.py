@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_wire.dialogue import Framer
 from relate_wire.lines import Line, LineBuffer, LineFault, LineFramer, LineMode
+from relate_wire.ports import Framer
 from tests.support.examples import examples
 from tests.support.feed import feed_every_way, frames
 

@@ -8,7 +8,7 @@ from relate_wire.reply import Outcome, Reply
 
 OK = Reply(b"", Outcome.OK)
 REFUSED = Reply(b"", Outcome.REFUSED)
-EXCUSED = Reply(b"", Outcome.REFUSED, excused=True)
+EXCUSED = Reply(b"", Outcome.REFUSED, uncounted=True)
 FAILED = Reply(b"", Outcome.FAILED)
 PROGRESS = Reply(b"", Outcome.OK, progress=True)
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Iterable
 from typing import TypeVar
 
-from relate_imap.sequences import MAX_NUMBER, SequenceSet, parse_set
+from relate_imap.selected.sequence_set import MAX_NUMBER, SequenceSet, parse_set
 from relate_wire.lines import NUL
 
 MAX_NUMBER64 = 0x7FFF_FFFF_FFFF_FFFF

@@ -4,8 +4,8 @@ import re
 
 from relate_imap.commands import Create, OnMailbox, Rename, Resync, Select, SetQuota
 from relate_imap.grammar.cursor import Cursor, Malformed, text_of
-from relate_imap.grammar.names import mailbox
-from relate_imap.sequences import STAR, SequenceSet
+from relate_imap.grammar.mailbox_names import mailbox
+from relate_imap.selected.sequence_set import STAR, SequenceSet
 
 _USE = re.compile(rb"\\[!#$&'+-\[^-z|}~]+")
 

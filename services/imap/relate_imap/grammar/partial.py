@@ -3,7 +3,7 @@
 import re
 
 from relate_imap.grammar.cursor import Cursor, Malformed
-from relate_imap.sequences import MAX_NUMBER
+from relate_imap.selected.sequence_set import MAX_NUMBER
 
 _RANGE = re.compile(rb"(?P<sign>-?)(?P<first>[1-9][0-9]{0,9}):(?P=sign)(?P<last>[1-9][0-9]{0,9})")
 

@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 from relate_imap.commands import Search
 from relate_imap.grammar.cursor import Cursor, Malformed
-from relate_imap.grammar.keys import keys
 from relate_imap.grammar.partial import partial_range
+from relate_imap.grammar.search_keys import keys
 
 CHARSETS = frozenset({b"US-ASCII", b"UTF-8"})
 ALIASES = frozenset({b"", b"ASCII", b"ANSI_X3.4-1968", b"UTF8"})

@@ -3,7 +3,7 @@
 from relate_imap.commands import Copy, FlagList, Store, StoreMode, UidExpunge
 from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.flags import collect, flag, flag_list
-from relate_imap.grammar.names import mailbox
+from relate_imap.grammar.mailbox_names import mailbox
 
 
 def copy(cursor: Cursor, tag: str, verb: str) -> Copy:

@@ -1,11 +1,11 @@
 """APPEND, of one message or several (RFC 9051 §6.3.12, RFC 3502), and REPLACE (RFC 8508)."""
 
-from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Append, Appended, Replace
 from relate_imap.conversation import Conversation
 from relate_imap.flags import spelled
-from relate_imap.handlers.copying import quota_of, try_create
-from relate_imap.sequences import encode_set
+from relate_imap.handlers.copy_move import quota_of, try_create
+from relate_imap.replies import Answer, Refused, ok
+from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import Delivery, Destination, Incoming, Snapshot

@@ -1,9 +1,9 @@
 """EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): what is marked \\Deleted is removed for good."""
 
-from relate_imap.answers import Answer, ok
 from relate_imap.commands import Bare, UidExpunge
 from relate_imap.conversation import Conversation
 from relate_imap.flags import DELETED
+from relate_imap.replies import Answer, ok
 
 
 async def on_expunge(conversation: Conversation, _: Bare) -> Answer:

@@ -4,17 +4,17 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, pairwise, repeat
 
-from relate_imap import answers, responses
-from relate_imap.answers import Answer, Refused
-from relate_imap.attributes import Batch, Plan, Reader, make_plan
+from relate_imap import replies, responses
 from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
+from relate_imap.fetch.contents import GATHERED, Contents, UnfinishedLiteral, gather
+from relate_imap.fetch.plan import Batch, Plan, Reader, make_plan
 from relate_imap.flags import SEEN
-from relate_imap.paging import HEADERS_OCTETS, page, portions
-from relate_imap.reading import GATHERED, Contents, UnfinishedLiteral, gather
-from relate_imap.resync import vanished_since
-from relate_imap.selected import Numbered
-from relate_imap.sequences import make_set
+from relate_imap.replies import Answer, Refused
+from relate_imap.search.partial import HEADERS_OCTETS, page, portions
+from relate_imap.selected.mailbox import Numbered
+from relate_imap.selected.sequence_set import make_set
+from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.types import Entry, FlagChange
 from relate_wire.reply import NOTHING, Facts
@@ -174,7 +174,7 @@ class _Fetching:
                     yield b"".join(self.plan.lines(batch))
                 batch = await self.next_batch()
         except StoreError as error:
-            yield replace(answers.from_error(error), facts=self._facts)
+            yield replace(replies.from_error(error), facts=self._facts)
         else:
             yield replace(self.refused, facts=self._facts) if self.refused else self.completed()
 

@@ -2,13 +2,13 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator
 
-from relate_imap.answers import Answer, bad, ok
 from relate_imap.commands import Bare
 from relate_imap.conversation import Conversation
 from relate_imap.framing import Mode
-from relate_imap.news import news
-from relate_mailstore.types import Change
-from relate_wire.dialogue import Push
+from relate_imap.replies import Answer, bad, ok
+from relate_imap.selected.updates import news
+from relate_mailstore.types import MailboxNotice
+from relate_wire.ports import Push
 
 
 async def on_idle(conversation: Conversation, command: Bare) -> Answer:
@@ -17,7 +17,7 @@ async def on_idle(conversation: Conversation, command: Bare) -> Answer:
     The first look comes after the subscription, so that nothing is missed, and before the client hears "+": all that is
     pushed from then on has its origin.
     """
-    async with conversation.context.store.changes(conversation.account) as changes:
+    async with conversation.context.store.listen(conversation.account) as changes:
         missed = await news(conversation, command.verb)
         pushes = _pushes(conversation, command.verb, changes)
         frame = await conversation.client.ask(missed + b"+ idling\r\n", Mode.IDLE, pushes)
@@ -26,7 +26,9 @@ async def on_idle(conversation: Conversation, command: Bare) -> Answer:
     return ok("That was it")
 
 
-async def _pushes(conversation: Conversation, verb: str, changes: AsyncIterator[Change]) -> AsyncGenerator[Push, None]:
+async def _pushes(
+    conversation: Conversation, verb: str, changes: AsyncIterator[MailboxNotice]
+) -> AsyncGenerator[Push, None]:
     """What the client is to be told, as it comes."""
     view = conversation.view
     if view is None:

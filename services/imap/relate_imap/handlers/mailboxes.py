@@ -2,10 +2,10 @@
 
 import unicodedata
 
-from relate_imap.answers import Answer, Refused, ok
 from relate_imap.commands import Create, OnMailbox, Rename
 from relate_imap.conversation import Conversation
-from relate_imap.handlers.listing import mailbox_id
+from relate_imap.handlers.list_status import mailbox_id
+from relate_imap.replies import Answer, Refused, ok
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
 from relate_mailstore.rules import DELIMITER, MAX_NAME_OCTETS, normal_form, parents
 from relate_mailstore.types import INBOX

@@ -1,10 +1,10 @@
 """GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): one quota root an account, named "", with STORAGE in KiB."""
 
 from relate_imap import responses
-from relate_imap.answers import Answer, no, ok
 from relate_imap.commands import OnMailbox, SetQuota
 from relate_imap.conversation import Conversation
-from relate_imap.grammar import names
+from relate_imap.grammar import mailbox_names
+from relate_imap.replies import Answer, no, ok
 
 ROOT = ""
 
@@ -19,7 +19,7 @@ async def on_getquota(conversation: Conversation, command: OnMailbox) -> Answer:
 async def on_getquotaroot(conversation: Conversation, command: OnMailbox) -> Answer:
     """RFC 9208 §4.1.2"""
     mailbox = await conversation.context.store.mailbox(conversation.account, command.mailbox)
-    name = names.encode_mailbox(mailbox.name, utf8=conversation.utf8)
+    name = mailbox_names.encode_mailbox(mailbox.name, utf8=conversation.utf8)
     roots = b"* QUOTAROOT %b %b\r\n" % (name, responses.string(ROOT.encode()))
     return ok("That is the quota root", untagged=roots + await _quota(conversation))
 

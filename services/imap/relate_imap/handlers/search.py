@@ -2,14 +2,14 @@
 
 from collections.abc import Iterable
 
-from relate_imap.answers import Answer
 from relate_imap.commands import Search, Sort
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.finding import Found, find
-from relate_imap.matching import Places
-from relate_imap.paging import page
-from relate_imap.sequences import encode_set
-from relate_imap.tiers import asks_modseq
+from relate_imap.replies import Answer
+from relate_imap.search.cost import asks_modseq
+from relate_imap.search.match import Places
+from relate_imap.search.partial import page
+from relate_imap.search.run import Found, find
+from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.errors import StoreError
 
 

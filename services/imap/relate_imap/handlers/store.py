@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 
 from relate_imap import responses
-from relate_imap.answers import Answer, ok
 from relate_imap.commands import Store
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.flags import change_of, spelled
-from relate_imap.selected import Numbered
-from relate_imap.sequences import encode_set
+from relate_imap.replies import Answer, ok
+from relate_imap.selected.mailbox import Numbered
+from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.rules import change_entry
 from relate_mailstore.types import Entry, FlagChange
 

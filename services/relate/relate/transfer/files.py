@@ -18,8 +18,8 @@ from relate.transfer.octets import TooLarge
 from relate.transfer.paths import below, name_of, name_of_subfolder
 from relate.transfer.stored import StoredMessages
 from relate.transfer.tally import Tally
-from relate_imap.answers import Refused
 from relate_imap.handlers.mailboxes import new_name
+from relate_imap.replies import Refused
 from relate_mailstore.types import Incoming
 
 Read = Callable[[], Iterator[tuple[str, Incoming | TooLarge]]]

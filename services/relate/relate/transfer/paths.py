@@ -8,7 +8,7 @@ import re
 from pathlib import PurePath
 
 from relate.transfer.errors import TransferError
-from relate_imap.grammar.names import decode_utf7
+from relate_imap.grammar.mailbox_names import decode_utf7
 from relate_mailstore.rules import DELIMITER
 from relate_mailstore.types import INBOX
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from relate_imap.answers import Refused
 from relate_imap.handlers.mailboxes import SPECIAL_USES, new_name
+from relate_imap.replies import Refused
 from relate_mailstore.rules import DELIMITER
 from relate_mailstore.types import INBOX
 

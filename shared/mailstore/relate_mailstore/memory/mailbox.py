@@ -11,7 +11,7 @@ from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from relate_mailstore.entries import Entries
+from relate_mailstore.entry_list import EntryList
 from relate_mailstore.keywords import one_spelling
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.rules import (
@@ -22,14 +22,14 @@ from relate_mailstore.rules import (
     summary_texts,
     thread_id,
 )
-from relate_mailstore.texts import SearchText, message_text
+from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.types import (
-    Change,
     Entry,
     FlagChange,
     Flagged,
     Listed,
     Mailbox,
+    MailboxNotice,
     Message,
     Rendering,
     Snapshot,
@@ -38,7 +38,7 @@ from relate_mailstore.types import (
 
 TOMBSTONES = 100_000  # of a mailbox: the last UIDs that were expunged
 
-Tell = Callable[[Iterable[Change]], None]
+Tell = Callable[[Iterable[MailboxNotice]], None]
 
 
 class Marks(NamedTuple):
@@ -56,7 +56,7 @@ class MemoryMailbox:
         self.state = state
         self.entries: dict[int, Entry] = {}
         self._tell = tell
-        self._snapshot = Snapshot(state, Entries())
+        self._snapshot = Snapshot(state, EntryList())
         self._expunged: dict[int, int] = {}  # by UID: the modseq of its removal
         self._horizon = 0  # the modseq up to which it is not known who was expunged
 
@@ -121,9 +121,9 @@ class MemoryMailbox:
             octets=self.state.octets + octets,
         )
         state = self.state
-        self._tell([Change(state.account_id, state.id, state.highest_modseq, origin, time.time())])
+        self._tell([MailboxNotice(state.account_id, state.id, state.highest_modseq, origin, time.time())])
 
-    def _entries_after(self, known: Entries) -> Entries:
+    def _entries_after(self, known: EntryList) -> EntryList:
         changed = [entry for entry in self.entries.values() if entry.modseq > known.modseq]
         gone = [entry.uid for entry in known if entry.uid not in self.entries]
         return known.after(self.state.highest_modseq, changed, gone)

@@ -9,11 +9,12 @@ from dataclasses import replace
 from relate_mailstore.errors import MaildropInUse, MessageNotFound
 from relate_mailstore.folding import fold
 from relate_mailstore.keywords import new_keywords, spell
+from relate_mailstore.listeners import ChangeListeners
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.mime import index_message
-from relate_mailstore.patience import granted
+from relate_mailstore.polling import granted
 from relate_mailstore.rules import (
     NO_SUMMARY,
     canonical_name,
@@ -29,12 +30,10 @@ from relate_mailstore.rules import (
     position,
     search_text,
 )
-from relate_mailstore.subscriptions import Subscriptions
 from relate_mailstore.types import (
     INBOX,
     AccountId,
     Appended,
-    Change,
     Copied,
     Delivery,
     Flag,
@@ -44,6 +43,7 @@ from relate_mailstore.types import (
     Listed,
     Mailbox,
     MailboxId,
+    MailboxNotice,
     Message,
     MessageId,
     MessageIndex,
@@ -65,7 +65,7 @@ class MemoryMailStore:
         self._accounts: dict[AccountId, MemoryAccount] = {}
         self._mailbox_ids = map(MailboxId, itertools.count(1))
         self._message_ids = message_ids()
-        self._told = Subscriptions()
+        self._listeners = ChangeListeners()
 
     async def provision(self, account_id: AccountId) -> None:
         """Give an account its mailboxes, once."""
@@ -290,9 +290,9 @@ class MemoryMailStore:
         finally:
             account.maildrop_held = False
 
-    def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+    def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Subscribe to the account's changes."""
-        return self._told.subscribe(account_id)
+        return self._listeners.listen(account_id)
 
     async def ping(self) -> None:
         """Memory always answers."""
@@ -314,7 +314,7 @@ class MemoryMailStore:
         return [*map(self._account(account_id).messages.get, message_ids)]
 
     def _account(self, account_id: AccountId) -> MemoryAccount:
-        account = MemoryAccount(account_id, self._mailbox_ids, self._told.tell)
+        account = MemoryAccount(account_id, self._mailbox_ids, self._listeners.tell)
         return self._accounts.setdefault(account_id, account)
 
 

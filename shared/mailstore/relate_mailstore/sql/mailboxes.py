@@ -29,12 +29,12 @@ from sqlalchemy.types import TypeEngine
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import PROVISIONED, canonical_name, give_out, name_order
-from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
-from relate_mailstore.sql.prepared import run, run_many
-from relate_mailstore.sql.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
-from relate_mailstore.sql.schema import mailboxes, namespaces, subscriptions
-from relate_mailstore.types import INBOX, AccountId, Change, Destination, Entry, Mailbox, MailboxId
+from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
+from relate_mailstore.sql.driver.statements import run, run_many
+from relate_mailstore.sql.schema.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
+from relate_mailstore.sql.schema.tables import mailboxes, namespaces, subscriptions
+from relate_mailstore.types import INBOX, AccountId, Destination, Entry, Mailbox, MailboxId, MailboxNotice
 
 FIRST_MODSEQ = 1  # of a mailbox to which nothing has happened; the least that RFC 7162 §3.1 allows
 
@@ -149,9 +149,9 @@ class Step:
         return max(self.mailbox.highest_modseq + 1, int(self.moment * 1000)) + self.modseqs - 1
 
     @property
-    def change(self) -> Change:
+    def change(self) -> MailboxNotice:
         """The notice of this step."""
-        return Change(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin, self.moment)
+        return MailboxNotice(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin, self.moment)
 
     def arrive(self, size: int, origin: str | None) -> int:
         """A message of `size` octets arrives; its UID. Raises MailboxFull."""

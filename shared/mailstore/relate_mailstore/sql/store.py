@@ -19,35 +19,37 @@ from relate_mailstore.mime import index_message
 from relate_mailstore.mime.cost import is_cheap_to_index
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.rules import find_name, message_ids, other_than_inbox
-from relate_mailstore.sql import changes, mailboxes, namespace, queries, tombstones, transfers
-from relate_mailstore.sql.batch import store_batch
-from relate_mailstore.sql.blobs import Blobs
-from relate_mailstore.sql.changes import Done
-from relate_mailstore.sql.contents import Contents
-from relate_mailstore.sql.database import Database, Work
-from relate_mailstore.sql.dialects import POSTGRESQL
-from relate_mailstore.sql.engine import database_file
-from relate_mailstore.sql.flagging import BATCH_UIDS, FlagRequest, change_believed, change_flags
-from relate_mailstore.sql.generations import Generations
-from relate_mailstore.sql.ingest import Accepted, GroupCommit, Outcome
+from relate_mailstore.sql import mailboxes
+from relate_mailstore.sql.driver.database import Database, Work
+from relate_mailstore.sql.driver.dialects import POSTGRESQL
+from relate_mailstore.sql.driver.disk_reserve import Removals, Reserve
+from relate_mailstore.sql.driver.engine import database_file
+from relate_mailstore.sql.driver.session_connection import SideConnection
 from relate_mailstore.sql.mailboxes import Key
-from relate_mailstore.sql.maildrop import AdvisoryLocks, LockFile, Locks, hold_maildrop
-from relate_mailstore.sql.notify import Notices, PostgresNotices, Removal
-from relate_mailstore.sql.quota import Usage
-from relate_mailstore.sql.reserve import Removals, Reserve
-from relate_mailstore.sql.rows import index_row, stored_name
-from relate_mailstore.sql.searching import Search
-from relate_mailstore.sql.side import SideConnection
-from relate_mailstore.sql.snapshots import Snapshots
-from relate_mailstore.sql.summaries import Summaries
-from relate_mailstore.sql.texts import Texts
-from relate_mailstore.sql.upkeep import Upkeep
-from relate_mailstore.sql.watch import FileNotices
+from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, Locks, hold_maildrop
+from relate_mailstore.sql.notices.postgres import Notices, PostgresNotices, Removal
+from relate_mailstore.sql.notices.sqlite import FileNotices
+from relate_mailstore.sql.read import message_list
+from relate_mailstore.sql.read.blobs import Blobs
+from relate_mailstore.sql.read.generations import Generations
+from relate_mailstore.sql.read.mailbox_cache import Snapshots
+from relate_mailstore.sql.read.message_cache import Contents
+from relate_mailstore.sql.read.quota import Usage
+from relate_mailstore.sql.read.search import Search
+from relate_mailstore.sql.read.search_texts import Texts
+from relate_mailstore.sql.read.summaries import Summaries
+from relate_mailstore.sql.schema.rows import index_row, stored_name
+from relate_mailstore.sql.upkeep import tombstones
+from relate_mailstore.sql.upkeep.background import Upkeep
+from relate_mailstore.sql.write import append_copy, expunge, namespace
+from relate_mailstore.sql.write.deliver import store_batch
+from relate_mailstore.sql.write.expunge import Committed
+from relate_mailstore.sql.write.flags import BATCH_UIDS, FlagRequest, change_believed, change_flags
+from relate_mailstore.sql.write.group_commit import Accepted, GroupCommit, Outcome
 from relate_mailstore.types import (
     INBOX,
     AccountId,
     Appended,
-    Change,
     Copied,
     Delivery,
     Destination,
@@ -58,6 +60,7 @@ from relate_mailstore.types import (
     Listed,
     Mailbox,
     MailboxId,
+    MailboxNotice,
     MessageId,
     MessageIndex,
     MessageQuery,
@@ -246,7 +249,7 @@ class SqlMailStore:
                 return Appended(receipt.entered[0][0], (receipt.entered[0][1],))
             batch = [await self._accept(account_id, name, incoming) for incoming in messages]
             return await self._change(
-                partial(transfers.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
+                partial(append_copy.append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
             )
 
         return await self._named(account_id, mailbox, append)
@@ -264,7 +267,7 @@ class SqlMailStore:
         async def copy(name: str) -> Copied:
             return await self._change(
                 partial(
-                    transfers.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=name, quota=quota
+                    append_copy.copy, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=name, quota=quota
                 )
             )
 
@@ -274,7 +277,7 @@ class SqlMailStore:
         """Enter messages into another mailbox instead."""
 
         async def move(name: str) -> Copied:
-            work = partial(transfers.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=name)
+            work = partial(append_copy.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids, target=name)
             return await self._change(work, removes=True)  # to the trash, mostly
 
         return await self._named(account_id, target, move)
@@ -319,7 +322,7 @@ class SqlMailStore:
 
     async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
         """One message with its index and flags."""
-        return await queries.find_message(self._database, account_id, message_id)
+        return await message_list.find_message(self._database, account_id, message_id)
 
     async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
         """One page of the messages that match. Raises ValueError for a cursor that is none of ours."""
@@ -327,7 +330,7 @@ class SqlMailStore:
             query = replace(query, mailbox=meant)
         if query.text:
             await self._texts.bring_up_to_date(account_id)
-        return await queries.find_page(self._database, account_id, query)
+        return await message_list.find_page(self._database, account_id, query)
 
     async def set_flags(
         self,
@@ -347,12 +350,12 @@ class SqlMailStore:
             names = (await self.message(account_id, message_id)).mailboxes
             for snapshot in [await self.snapshot(account_id, name) for name in names]:
                 change = replace(change, add_keywords=spell(change.add_keywords, snapshot.keywords))
-        await self._change(partial(changes.flag_message, account_id=account_id, message_id=message_id, change=change))
+        await self._change(partial(expunge.flag_message, account_id=account_id, message_id=message_id, change=change))
         return await self.message(account_id, message_id)
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
         """Remove entries for good; the UIDs that were there, ascending. Where room is short, half of them at a time."""
-        work = partial(changes.expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
+        work = partial(expunge.expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
         try:
             return await self._change(work, removes=True)
         except StoreFull:
@@ -365,12 +368,12 @@ class SqlMailStore:
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
         """Remove a message from every mailbox of this account."""
-        work = partial(changes.delete_message, account_id=account_id, message_id=message_id)
+        work = partial(expunge.delete_message, account_id=account_id, message_id=message_id)
         await self._change(work, removes=True)
 
     async def collect_garbage(self) -> int:
         """Remove what concurrent deletions left behind; how many rows. For the administrator, or a night's job."""
-        return await self._remove(changes.collect_garbage)
+        return await self._remove(expunge.collect_garbage)
 
     async def trim_tombstones(self) -> int:
         """Remove tombstones that are too old or too many; how many. Done once a day by each process."""
@@ -380,9 +383,9 @@ class SqlMailStore:
         """Hold the account's maildrop, over all processes."""
         return hold_maildrop(self._locks, account_id, patience)
 
-    def changes(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[Change]]:
+    def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Subscribe to the account's changes."""
-        return self._notices.subscribe(account_id)
+        return self._notices.listen(account_id)
 
     async def _named(self, account_id: AccountId, name: str, act: Callable[[str], Awaitable[T]]) -> T:
         """What `act` gives for a name; where there is no mailbox of just this name, for the one that is meant."""
@@ -420,7 +423,7 @@ class SqlMailStore:
     async def _store_batch(self, waiting: Sequence[Accepted]) -> Sequence[Outcome]:
         return await self._persist(partial(self._store_rationed, batch=waiting))
 
-    def _store_rationed(self, connection: Connection, batch: Sequence[Accepted]) -> Done[Sequence[Outcome]]:
+    def _store_rationed(self, connection: Connection, batch: Sequence[Accepted]) -> Committed[Sequence[Outcome]]:
         if self._reserve:
             self._reserve.ration(connection, sum(accepted.weight for accepted in batch))
         return store_batch(connection, batch)
@@ -446,7 +449,7 @@ class SqlMailStore:
                 raise
         return await self._persist(work, removes=True)  # EXPUNGE removes what is marked so
 
-    async def _change(self, work: Work[Done[T]], removes: bool = False) -> T:
+    async def _change(self, work: Work[Committed[T]], removes: bool = False) -> T:
         """Do `work` in a transaction that also advances the mailboxes it changed, and tell of it.
 
         Once begun, it is finished: whoever subscribed is told even if the caller has gone meanwhile.
@@ -460,11 +463,11 @@ class SqlMailStore:
             self._supervisor.watch("mailstore.change", task)  # no one else would hear of its failure
             raise
 
-    async def _persist(self, work: Work[Done[T]], durable: bool = True, removes: bool = False) -> T:
+    async def _persist(self, work: Work[Committed[T]], durable: bool = True, removes: bool = False) -> T:
         advance = partial(self._advance, work=work)
         return self._conclude(await (self._remove(advance) if removes else self._database.transact(advance, durable)))
 
-    def _conclude(self, done: Done[T]) -> T:
+    def _conclude(self, done: Committed[T]) -> T:
         """Tell of what was committed, and learn from it."""
         self._notices.committed([step.change for step in done.steps])
         if any(step.arrived for step in done.steps):
@@ -487,13 +490,13 @@ class SqlMailStore:
             self._blobs.forget(generation, message_ids)
             self._contents.forget(generation, message_ids)
 
-    def _advance(self, connection: Connection, work: Work[Done[T]]) -> Done[T]:
+    def _advance(self, connection: Connection, work: Work[Committed[T]]) -> Committed[T]:
         done = work(connection)
         if done.steps:
             self._notices.advance(connection, done.steps, _removal(done))
         return done
 
 
-def _removal(done: Done[Any]) -> Removal | None:
+def _removal(done: Committed[Any]) -> Removal | None:
     """The messages that a transaction removed, all of one account."""
     return Removal(done.steps[0].mailbox.account_id, done.gone) if done.gone else None

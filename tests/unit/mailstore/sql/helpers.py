@@ -8,7 +8,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.mime import index_message
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import MessageIndex
 

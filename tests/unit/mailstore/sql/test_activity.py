@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from relate_mailstore.sql import activity
-from relate_mailstore.sql.activity import Activity
+from relate_mailstore.sql.upkeep import cpu_idle
+from relate_mailstore.sql.upkeep.cpu_idle import Activity
 
 
 @pytest.mark.parametrize(
@@ -33,5 +33,5 @@ def test_time_and_cpu_only_grow() -> None:
 
 
 def test_a_system_without_such_an_account_is_no_trouble(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(activity, "_STAT", Path("/nonexistent/stat"))
+    monkeypatch.setattr(cpu_idle, "_STAT", Path("/nonexistent/stat"))
     assert Activity.now().idle is None

@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.sql.batch import PORTION_OCTETS, places, plan_batch, portions, split
-from relate_mailstore.sql.ingest import Accepted
 from relate_mailstore.sql.mailboxes import Step
-from relate_mailstore.sql.schema import PART_OCTETS
+from relate_mailstore.sql.schema.tables import PART_OCTETS
+from relate_mailstore.sql.write.deliver import PORTION_OCTETS, places, plan_batch, portions, split
+from relate_mailstore.sql.write.group_commit import Accepted
 from relate_mailstore.types import AccountId, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
 from tests.support.examples import examples
 

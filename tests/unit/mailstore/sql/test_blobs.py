@@ -11,9 +11,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from relate_mailstore.errors import MessageNotFound, StoreUnavailable
-from relate_mailstore.sql import blobs
-from relate_mailstore.sql.blobs import MESSAGES_A_QUERY, SMALL_OCTETS
-from relate_mailstore.sql.schema import PART_OCTETS
+from relate_mailstore.sql.read import blobs
+from relate_mailstore.sql.read.blobs import MESSAGES_A_QUERY, SMALL_OCTETS
+from relate_mailstore.sql.schema.tables import PART_OCTETS
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, MessageId
 from tests.support.examples import examples

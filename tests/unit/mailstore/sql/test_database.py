@@ -10,9 +10,9 @@ from sqlalchemy import Connection, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.schema import expunged
+from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.tables import expunged
 
 _COUNT = text("SELECT count(*) FROM mailboxes")
 _RENAME = text("UPDATE mailboxes SET name = name")

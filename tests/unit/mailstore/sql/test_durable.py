@@ -14,7 +14,7 @@ BIG_OCTETS = 30_000_000
 
 DELIVER_FOREVER = """
 import asyncio, sys
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import Delivery, Destination
 
@@ -32,7 +32,7 @@ asyncio.run(main())
 
 DELIVER_BIG = """
 import asyncio, resource, sys
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import Delivery, Destination
 

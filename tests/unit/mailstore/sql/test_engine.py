@@ -7,7 +7,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_config import ConfigurationError, load
-from relate_mailstore.sql.engine import DatabaseSettings, open_engine, parse_database_url
+from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine, parse_database_url
 
 
 @pytest.mark.parametrize(

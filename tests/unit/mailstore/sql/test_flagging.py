@@ -9,9 +9,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.sql import believed
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, Flagged, Mailbox, Snapshot
+from relate_mailstore.sql.write import flags_optimistic
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged, Mailbox, MailboxNotice, Snapshot
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -153,7 +153,7 @@ async def test_changes_of_one_entry_that_come_together_have_a_modseq_each(
 async def test_more_mailboxes_than_a_notice_can_name_are_locked_first(
     postgres_url: str, alice: AccountId, bob: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(believed, "NOTICES_OCTETS", 10)
+    monkeypatch.setattr(flags_optimistic, "NOTICES_OCTETS", 10)
     async with opened(postgres_url) as (_, store):
         snapshots = await three(store, alice, bob)
         answers = await asyncio.gather(*(change(store, one.mailbox, [2], SEEN) for one in snapshots))
@@ -164,13 +164,13 @@ async def test_more_mailboxes_than_a_notice_can_name_are_locked_first(
 async def test_another_process_hears_of_it(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
         (before,) = await three(store, alice)
-        async with other.changes(alice) as changes:
+        async with other.listen(alice) as changes:
             told = (await change(store, before.mailbox, [2], SEEN)).entries[0]
             heard = await asyncio.wait_for(_next(changes, told.modseq), PATIENCE)
         assert (heard.mailbox_id, heard.origin) == (before.mailbox.id, None)
 
 
-async def _next(changes: AsyncIterator[Change], modseq: int) -> Change:
+async def _next(changes: AsyncIterator[MailboxNotice], modseq: int) -> MailboxNotice:
     return await anext(change async for change in changes if change.modseq == modseq)
 
 

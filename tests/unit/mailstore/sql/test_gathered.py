@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql.gathered import Gathered
+from relate_mailstore.sql.driver.coalesce import Gathered
 
 
 class Database:

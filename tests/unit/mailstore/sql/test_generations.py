@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MessageNotFound
-from relate_mailstore.sql import generations
+from relate_mailstore.sql.read import generations
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MessageId
 from tests.support.factories import delivery

@@ -11,7 +11,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql.ingest import BATCH_MESSAGES, BATCH_OCTETS, GATHER_SECONDS, Accepted, GroupCommit, Outcome
+from relate_mailstore.sql.write.group_commit import (
+    BATCH_MESSAGES,
+    BATCH_OCTETS,
+    GATHER_SECONDS,
+    Accepted,
+    GroupCommit,
+    Outcome,
+)
 from relate_mailstore.types import AccountId, Delivery, Destination, MessageId, Receipt
 from relate_supervisor import Backoff, Supervisor
 

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
-from relate_mailstore.sql.maildrop import LOCK_KEYS
+from relate_mailstore.sql.notices.maildrop_lock import LOCK_KEYS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId
 from tests.unit.mailstore.sql.helpers import opened
@@ -21,7 +21,7 @@ NOBODY = AccountId(LOCK_KEYS - 1)
 
 HOLD = """
 import asyncio, sys
-from relate_mailstore.sql.engine import open_engine
+from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 
 async def main():

@@ -18,13 +18,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.mime import index_message
 from relate_mailstore.rules import thread_id
-from relate_mailstore.sql import engine as engine_module
-from relate_mailstore.sql import migrate as migrate_module
-from relate_mailstore.sql import sqlite
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import MIGRATIONS, SchemaTooNew, current_revision, migrate, revisions
-from relate_mailstore.sql.rows import index_row
-from relate_mailstore.sql.schema import metadata
+from relate_mailstore.sql.driver import engine as engine_module
+from relate_mailstore.sql.driver import sqlite
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema import migrate as migrate_module
+from relate_mailstore.sql.schema.migrate import MIGRATIONS, SchemaTooNew, current_revision, migrate, revisions
+from relate_mailstore.sql.schema.rows import index_row
+from relate_mailstore.sql.schema.tables import metadata
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId, Flag, MessageId, TextPart
 from tests.support.factories import simple
@@ -37,8 +37,8 @@ MIGRATE = """
 import asyncio, sys
 from relate_mailstore.mime import index_message
 from relate_mailstore.rules import thread_id
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import migrate
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.schema.migrate import migrate
 
 async def main():
     engine = open_engine(sys.argv[1])

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from relate_mailstore.sql import notify, watch
-from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.notify import (
+from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.notices import postgres, sqlite
+from relate_mailstore.sql.notices.postgres import (
     PAYLOAD_OCTETS,
     REMOVED_IDS,
     Notice,
@@ -24,7 +24,7 @@ from relate_mailstore.sql.notify import (
     look_up,
     parse_notice,
 )
-from relate_mailstore.types import AccountId, Change, Destination, Flag, FlagChange, MailboxId, MessageId
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MailboxId, MailboxNotice, MessageId
 from tests.support.examples import examples
 from tests.support.factories import delivery, new_account
 from tests.unit.mailstore.sql.helpers import Statements, opened
@@ -35,7 +35,7 @@ TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 numbers = st.integers(1, 2**40)
 changes = st.builds(
-    Change,
+    MailboxNotice,
     numbers.map(AccountId),
     numbers.map(MailboxId),
     numbers,
@@ -46,13 +46,13 @@ changes = st.builds(
 
 @settings(max_examples=examples(50))
 @given(st.lists(changes, min_size=1, max_size=20))
-def test_a_few_changes_are_named_one_by_one(told: Sequence[Change]) -> None:
+def test_a_few_changes_are_named_one_by_one(told: Sequence[MailboxNotice]) -> None:
     assert parse_notice(encode_notice(told)) == Notice(told)
 
 
 @settings(max_examples=examples(50))
 @given(st.lists(changes, min_size=1, max_size=20), numbers, st.sets(st.uuids(), min_size=1, max_size=REMOVED_IDS))
-def test_messages_that_are_gone_are_named(told: Sequence[Change], account: int, gone: set[UUID]) -> None:
+def test_messages_that_are_gone_are_named(told: Sequence[MailboxNotice], account: int, gone: set[UUID]) -> None:
     removal = Removal(AccountId(account), [*map(MessageId, gone)])
     payload = encode_notice(told, removal)
     assert len(payload) <= PAYLOAD_OCTETS
@@ -60,25 +60,27 @@ def test_messages_that_are_gone_are_named(told: Sequence[Change], account: int, 
 
 
 def test_of_more_messages_than_a_notice_names_the_account_is_told() -> None:
-    told = [Change(AccountId(1), MailboxId(2), 5)]
+    told = [MailboxNotice(AccountId(1), MailboxId(2), 5)]
     gone = [MessageId(UUID(int=number)) for number in range(REMOVED_IDS + 1)]
     notice = parse_notice(encode_notice(told, Removal(AccountId(1), gone)))
     assert notice == Notice(told, Removal(AccountId(1), None))
 
 
 def test_the_notice_of_a_process_that_names_no_removals_is_understood() -> None:
-    assert parse_notice('{"changes":[[1,2,5,null,7.5]]}') == Notice([Change(AccountId(1), MailboxId(2), 5, None, 7.5)])
+    assert parse_notice('{"changes":[[1,2,5,null,7.5]]}') == Notice(
+        [MailboxNotice(AccountId(1), MailboxId(2), 5, None, 7.5)]
+    )
 
 
 @pytest.mark.parametrize(("accounts", "named"), [(300, True), (10_000, False)])
 def test_many_changes_are_named_by_account_and_more_not_at_all(accounts: int, named: bool) -> None:
-    told = [Change(AccountId(number), MailboxId(number), 5, TRACEPARENT) for number in range(accounts)]
+    told = [MailboxNotice(AccountId(number), MailboxId(number), 5, TRACEPARENT) for number in range(accounts)]
     payload = encode_notice(told)
     assert len(payload) <= PAYLOAD_OCTETS
     assert parse_notice(payload) == Notice(accounts=[*map(AccountId, range(accounts))] if named else None)
 
 
-async def next_of(changes: AsyncIterator[Change]) -> Change:
+async def next_of(changes: AsyncIterator[MailboxNotice]) -> MailboxNotice:
     async with asyncio.timeout(PATIENCE):
         return await anext(changes)
 
@@ -86,7 +88,7 @@ async def next_of(changes: AsyncIterator[Change]) -> Change:
 @pytest.mark.postgres
 async def test_another_process_is_told_with_the_origin(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
-        async with other.changes(alice) as told:
+        async with other.listen(alice) as told:
             await store.deliver(delivery(alice, origin=TRACEPARENT))
             inbox = await store.mailbox(alice)
             change = await next_of(told)
@@ -109,7 +111,7 @@ async def test_a_delivery_to_very_many_is_told_to_each(postgres_url: str, alice:
                 {"first": crowd[0], "last": crowd[-1]},
             )
         await store.provision(alice)
-        async with store.changes(alice) as hers, store.changes(crowd[-1]) as theirs:
+        async with store.listen(alice) as hers, store.listen(crowd[-1]) as theirs:
             await store.deliver(delivery(*(Destination(account) for account in (alice, *crowd))))
             inbox = await store.mailbox(alice)
             told = await next_of(hers)
@@ -124,7 +126,7 @@ async def test_what_changed_while_nobody_listened_is_looked_up(postgres_url: str
     async with opened(postgres_url) as (engine, store):
         receipt = await store.deliver(delivery(alice))
         inbox = await store.mailbox(alice)
-        async with opened(postgres_url) as (_, other), other.changes(alice) as told:
+        async with opened(postgres_url) as (_, other), other.listen(alice) as told:
             async with engine.begin() as connection:
                 # In one transaction: the listener ends, and what changes meanwhile is told to nobody.
                 await connection.execute(
@@ -160,7 +162,7 @@ async def test_a_caller_that_goes_while_its_change_is_committed_leaves_the_other
     async with opened(sqlite_url) as (_, store):
         await store.deliver(delivery(alice))
         inbox = await store.mailbox(alice)
-        async with store.changes(alice) as told:
+        async with store.listen(alice) as told:
             caller = asyncio.create_task(store.expunge(alice, inbox.id, [1]))
             await asyncio.sleep(0)  # it has begun
             caller.cancel()
@@ -174,17 +176,17 @@ async def test_a_bug_while_changes_are_looked_up_does_not_end_the_telling_of_the
     """On either database: what another process commits is seen by a look, which fails twice."""
     failures = iter([ValueError("a bug")] * 2)
 
-    async def fail_at_first(database: Database, accounts: Collection[AccountId]) -> Collection[Change]:
+    async def fail_at_first(database: Database, accounts: Collection[AccountId]) -> Collection[MailboxNotice]:
         if error := next(failures, None):
             raise error
         return await look_up(database, accounts)
 
     async with opened(database_url) as (_, store):
         await store.deliver(delivery(alice))
-        async with opened(database_url) as (_, other), other.changes(alice) as told:
+        async with opened(database_url) as (_, other), other.listen(alice) as told:
             notices: Any = other._notices
             with capture_logs() as logs:
-                for module in (notify, watch):
+                for module in (postgres, sqlite):
                     monkeypatch.setattr(module, "look_up", fail_at_first)
                 if isinstance(notices, PostgresNotices):
                     notices._on_notice(None, 0, "", "{}")  # that something changed, and not what

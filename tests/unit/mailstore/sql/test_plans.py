@@ -11,9 +11,9 @@ from sqlalchemy import Executable
 from sqlalchemy.sql.dml import Insert
 
 from relate_mailstore import sql
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.migrate import migrate
-from relate_mailstore.sql.prepared import prepare
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.driver.statements import prepare
+from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.types import TextPart
 
 # Once in a while, and meant to: what is garbage, what is old, fifty of what waits for a text; one row is all there is.

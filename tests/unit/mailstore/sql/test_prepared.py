@@ -9,11 +9,11 @@ from sqlalchemy import Connection, bindparam, delete, event, insert, literal, se
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.dialects import ids, one_of
-from relate_mailstore.sql.engine import open_engine
-from relate_mailstore.sql.prepared import prepare, run, run_many
-from relate_mailstore.sql.schema import blobs
+from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.dialects import ids, one_of
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_mailstore.sql.driver.statements import prepare, run, run_many
+from relate_mailstore.sql.schema.tables import blobs
 
 _FIND = select(blobs.c.id, blobs.c.octets, literal(7).label("seven")).where(
     one_of(blobs.c.id, ids("wanted")), blobs.c.part == bindparam("part", 0)

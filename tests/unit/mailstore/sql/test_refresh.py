@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.sql import heard as heard_module
-from relate_mailstore.sql import summaries
-from relate_mailstore.sql.generations import Generation
-from relate_mailstore.sql.heard import Heard
-from relate_mailstore.sql.kept import Kept, KeptOfMessages
+from relate_mailstore.sql.notices import freshness as heard_module
+from relate_mailstore.sql.notices.freshness import Heard
+from relate_mailstore.sql.read import summaries
+from relate_mailstore.sql.read.generations import Generation
+from relate_mailstore.sql.read.lru import Kept, KeptOfMessages
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Change, Destination, MailboxId, MessageId
+from relate_mailstore.types import AccountId, Destination, MailboxId, MailboxNotice, MessageId
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
@@ -28,9 +28,9 @@ def test_what_was_read_is_current_until_something_later_is_heard() -> None:
     heard = Heard(lambda: 1)
     heard.read(INBOX, heard.stamp())
     assert heard.is_current(INBOX, 5)
-    heard.hear([Change(ANN, INBOX, 5), Change(ANN, SENT, 9)])
+    heard.hear([MailboxNotice(ANN, INBOX, 5), MailboxNotice(ANN, SENT, 9)])
     assert heard.is_current(INBOX, 5)
-    heard.hear([Change(ANN, INBOX, 6), Change(ANN, INBOX, 4)])
+    heard.hear([MailboxNotice(ANN, INBOX, 6), MailboxNotice(ANN, INBOX, 4)])
     assert not heard.is_current(INBOX, 5)
     assert heard.is_current(INBOX, 6)
 
@@ -42,11 +42,11 @@ def test_what_was_never_read_is_not_current() -> None:
 def test_what_was_heard_during_the_first_read_makes_it_uncertain() -> None:
     heard = Heard(lambda: 1)
     stamp = heard.stamp()
-    heard.hear([Change(ANN, SENT, 9)])
+    heard.hear([MailboxNotice(ANN, SENT, 9)])
     heard.read(INBOX, stamp)
     assert not heard.is_current(INBOX, 5)
     stamp = heard.stamp()
-    heard.hear([Change(ANN, INBOX, 7)])
+    heard.hear([MailboxNotice(ANN, INBOX, 7)])
     heard.read(INBOX, stamp)
     assert not heard.is_current(INBOX, 5)
     assert heard.is_current(INBOX, 7)

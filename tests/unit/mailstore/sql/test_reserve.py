@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import StoreFull
-from relate_mailstore.sql.database import Database
-from relate_mailstore.sql.reserve import RESERVED_OCTETS, SHARE, Reserve, make_reserve
+from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve, make_reserve
 from tests.unit.mailstore.sql.helpers import opened_engine
 
 PLENTY = SHARE * RESERVED_OCTETS

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate_mailstore.sql.rows import pack_keywords, storable, stored_name, unpack_keywords
+from relate_mailstore.sql.schema.rows import pack_keywords, storable, stored_name, unpack_keywords
 
 
 @pytest.mark.parametrize(

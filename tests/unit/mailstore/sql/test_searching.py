@@ -5,9 +5,9 @@ import random
 import pytest
 
 from relate_mailstore.folding import fold
-from relate_mailstore.sql import searching
+from relate_mailstore.search_text import SearchText, message_text
+from relate_mailstore.sql.read import search
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.texts import SearchText, message_text
 from relate_mailstore.types import AccountId, Destination, Incoming, Snapshot, TextPart
 from tests.support.factories import delivery, simple
 
@@ -21,9 +21,9 @@ NEEDLES = 100
 async def test_a_search_finds_what_is_there(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch, most: float, like: int
 ) -> None:
-    monkeypatch.setattr(searching, "LIKE_CHARACTERS", like)  # a longer text is looked for by Python
-    monkeypatch.setattr(searching, "FEW_MESSAGES", 0)
-    monkeypatch.setattr(searching, "MOST_CANDIDATES", most)
+    monkeypatch.setattr(search, "LIKE_CHARACTERS", like)  # a longer text is looked for by Python
+    monkeypatch.setattr(search, "FEW_MESSAGES", 0)
+    monkeypatch.setattr(search, "MOST_CANDIDATES", most)
     rng = random.Random(most)
     bob = AccountId(alice + 1)
     await store.provision(alice)

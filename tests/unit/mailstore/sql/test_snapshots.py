@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.sql import snapshots
-from relate_mailstore.sql import watch as file_watch
+from relate_mailstore.sql.notices import sqlite as file_watch
+from relate_mailstore.sql.read import mailbox_cache
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot
 from tests.support.factories import delivery
@@ -141,7 +141,7 @@ async def test_what_is_learned_is_left_where_others_committed_between(
 async def test_what_nobody_asks_for_is_not_learned_without_end(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "LEARNED_STEPS", 3)
+    monkeypatch.setattr(mailbox_cache, "LEARNED_STEPS", 3)
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     for number in range(9):
@@ -187,7 +187,7 @@ async def test_a_restored_backup_is_read_anew(
 async def test_the_cache_lets_go_of_what_was_asked_for_longest_ago(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshots, "CACHE_ENTRIES", 11)
+    monkeypatch.setattr(mailbox_cache, "CACHE_ENTRIES", 11)
     for name in ("INBOX", "Sent", "Junk"):
         await store.deliver(delivery(Destination(alice, name)))
     kept = [await store.snapshot(alice, name) for name in ("INBOX", "Sent", "INBOX", "Junk")]

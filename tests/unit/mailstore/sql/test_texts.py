@@ -8,10 +8,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from relate_mailstore.mime import index_message
-from relate_mailstore.sql import texts as sql_texts
-from relate_mailstore.sql.blobs import SMALL_OCTETS
+from relate_mailstore.search_text import SearchText, message_text
+from relate_mailstore.sql.read import search_texts as sql_texts
+from relate_mailstore.sql.read.blobs import SMALL_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.texts import SearchText, message_text
 from relate_mailstore.types import AccountId, MessageQuery, Part, TextPart
 from tests.support.factories import delivery, simple
 
@@ -153,7 +153,7 @@ async def test_a_large_message_is_read_part_by_part_and_its_text_is_that_of_the_
 async def test_no_part_is_read_when_there_is_no_room_for_its_text(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relate_mailstore.texts.TEXT_LIMIT", 1_000)
+    monkeypatch.setattr("relate_mailstore.search_text.TEXT_LIMIT", 1_000)
     read = 0
     window = sql_texts._Window.read
 

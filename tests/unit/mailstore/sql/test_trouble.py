@@ -16,8 +16,8 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.mime import index_message
-from relate_mailstore.sql.failures import database_errors, translate
-from relate_mailstore.sql.schema import blobs
+from relate_mailstore.sql.driver.errors import database_errors, translate
+from relate_mailstore.sql.schema.tables import blobs
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, MessageIndex, MessageQuery, Receipt
 from tests.support.factories import big, delivery, simple
@@ -139,7 +139,7 @@ async def test_a_server_that_never_was_fails_the_start() -> None:
 async def test_a_mailbox_that_somebody_holds_too_long_is_a_temporary_error(
     postgres_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relate_mailstore.sql.engine.LOCK_SECONDS", 0.2)
+    monkeypatch.setattr("relate_mailstore.sql.driver.engine.LOCK_SECONDS", 0.2)
     async with opened(postgres_url) as (engine, store):
         await store.deliver(delivery(alice))
         async with engine.begin() as connection:

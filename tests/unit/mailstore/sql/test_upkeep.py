@@ -10,11 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql import searching, tombstones, upkeep
-from relate_mailstore.sql.activity import Activity
-from relate_mailstore.sql.searching import like_pattern, match_trigrams
+from relate_mailstore.sql.read import search
+from relate_mailstore.sql.read.search import like_pattern, match_trigrams
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.sql.upkeep import Upkeep
+from relate_mailstore.sql.upkeep import background, tombstones
+from relate_mailstore.sql.upkeep.background import Upkeep
+from relate_mailstore.sql.upkeep.cpu_idle import Activity
 from relate_mailstore.types import AccountId, Destination, TextPart
 from relate_supervisor import Backoff, Supervisor
 from tests.support.factories import delivery, simple
@@ -64,7 +65,7 @@ async def test_texts_that_another_process_makes_are_no_mail(
 
 
 async def test_all_batches_are_done_when_it_is_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.01)
     work = Work(5, 5, 1)
     one = Upkeep(work.make_some, work.trim, still, Supervisor())
     one.start()
@@ -73,11 +74,11 @@ async def test_all_batches_are_done_when_it_is_quiet(monkeypatch: pytest.MonkeyP
     await one.close()
 
 
-@pytest.mark.parametrize(("quiet", "batch"), [(True, upkeep.QUIET_BATCH), (False, upkeep.BUSY_BATCH)])
+@pytest.mark.parametrize(("quiet", "batch"), [(True, background.QUIET_BATCH), (False, background.BUSY_BATCH)])
 async def test_batches_are_small_while_others_are_busy(
     monkeypatch: pytest.MonkeyPatch, quiet: bool, batch: int
 ) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(Activity, "is_quiet_until", lambda before, after: quiet)
     work = Work(5, 1)
     one = Upkeep(work.make_some, work.trim, still, Supervisor())
@@ -89,7 +90,7 @@ async def test_batches_are_small_while_others_are_busy(
 
 
 async def test_mail_that_comes_to_others_is_no_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.01)
     monkeypatch.setattr(Activity, "is_quiet_until", lambda before, after: True)
     work, notices = Work(5, 1), itertools.count()
     one = Upkeep(work.make_some, work.trim, lambda: next(notices), Supervisor())
@@ -97,21 +98,21 @@ async def test_mail_that_comes_to_others_is_no_quiet(monkeypatch: pytest.MonkeyP
     async with asyncio.timeout(PATIENCE):
         await work.done.wait()
     await one.close()
-    assert work.asked[:2] == [upkeep.BUSY_BATCH, upkeep.BUSY_BATCH]
+    assert work.asked[:2] == [background.BUSY_BATCH, background.BUSY_BATCH]
 
 
 def test_the_longer_it_is_behind_the_larger_its_share() -> None:
     one = Upkeep(Work().make_some, Work().trim, still, Supervisor())
     one._behind_since = time.monotonic()
     assert one._rest(0.02) == pytest.approx(0.02 * 99, rel=0.01)
-    one._behind_since -= upkeep.OVERDUE_SECONDS
+    one._behind_since -= background.OVERDUE_SECONDS
     assert one._rest(0.2) == pytest.approx(0.2 * 9, rel=0.01)
-    assert one._rest(60) == upkeep.REST_SECONDS
-    assert one._rest(0) == upkeep.LISTEN_SECONDS
+    assert one._rest(60) == background.REST_SECONDS
+    assert one._rest(0) == background.LISTEN_SECONDS
 
 
 async def test_deliveries_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.01)
     work = Work(0)
     one = Upkeep(work.make_some, work.trim, still, Supervisor())
     one.start()
@@ -125,8 +126,8 @@ async def test_deliveries_wake_it(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
-    monkeypatch.setattr(upkeep, "LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(background, "LOOK_SECONDS", 0.01)
     work = Work(StoreUnavailable("away"), StoreUnavailable("away"), 2)
     one = Upkeep(work.make_some, work.trim, still, Supervisor())
     with capture_logs() as logs:
@@ -141,7 +142,7 @@ async def test_a_database_that_is_away_is_asked_again(monkeypatch: pytest.Monkey
 async def test_a_batch_that_fails_by_a_bug_is_reported_and_the_next_ones_are_done(
     monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.01)
     work, supervisor = Work(error, error, 2), Supervisor(Backoff(0.001, 0.001, 60.0))
     one = Upkeep(work.make_some, work.trim, still, supervisor)
     with capture_logs() as logs:
@@ -156,8 +157,8 @@ async def test_a_batch_that_fails_by_a_bug_is_reported_and_the_next_ones_are_don
 async def test_a_trim_that_fails_by_a_bug_does_not_keep_texts_from_being_made(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.01)
-    monkeypatch.setattr(upkeep, "FIRST_TRIM_SECONDS", -1.0)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.01)
+    monkeypatch.setattr(background, "FIRST_TRIM_SECONDS", -1.0)
     work, supervisor = Work(2), Supervisor(Backoff(0.001, 0.001, 60.0))
 
     async def trim() -> int:
@@ -173,7 +174,7 @@ async def test_a_trim_that_fails_by_a_bug_does_not_keep_texts_from_being_made(
 
 
 async def test_closing_does_not_wait_for_a_rest_after_a_bug(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(background, "QUIET_SECONDS", 0.0)
     work = Work(ValueError("a bug"))
     one = Upkeep(work.make_some, work.trim, still, Supervisor(Backoff(3600.0, 3600.0, 7200.0)))
     with capture_logs():
@@ -190,7 +191,7 @@ async def test_closing_does_not_wait_for_quiet() -> None:
     await asyncio.sleep(0)
     began = time.monotonic()
     await one.close()
-    assert time.monotonic() - began < upkeep.QUIET_SECONDS / 2
+    assert time.monotonic() - began < background.QUIET_SECONDS / 2
     assert work.batches == [5]
 
 
@@ -276,8 +277,8 @@ async def _note(asked: list[object], *wanted: object) -> None:
 async def test_of_many_messages_the_index_is_asked(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "FEW_MESSAGES", 1)
-    monkeypatch.setattr(searching, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(search, "FEW_MESSAGES", 1)
+    monkeypatch.setattr(search, "MOST_CANDIDATES", 2)
     await store.deliver(delivery(alice, raw=simple(body="100% needle", subject="of hay")))
     await store.deliver(delivery(alice, raw=simple(body="hay", subject="of needle")))
     inbox = await store.snapshot(alice)
@@ -292,8 +293,8 @@ async def test_of_many_messages_the_index_is_asked(
 async def test_of_what_is_in_many_messages_the_index_is_asked_only_that(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "FEW_MESSAGES", 1)
-    monkeypatch.setattr(searching, "MOST_CANDIDATES", 0.5)
+    monkeypatch.setattr(search, "FEW_MESSAGES", 1)
+    monkeypatch.setattr(search, "MOST_CANDIDATES", 0.5)
     for number in range(10):
         await store.deliver(delivery(alice, raw=simple(body=f"needle {number}" if number else "hay")))
     inbox = await store.snapshot(alice)
@@ -307,7 +308,7 @@ async def test_of_what_is_in_many_messages_the_index_is_asked_only_that(
 async def test_without_the_index_every_text_is_looked_at(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(searching, "FEW_MESSAGES", 0)
+    monkeypatch.setattr(search, "FEW_MESSAGES", 0)
     await store.deliver(delivery(alice, raw=simple(body="needle")))
     async with engine.begin() as connection:
         for statement in (

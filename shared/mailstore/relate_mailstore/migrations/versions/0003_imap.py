@@ -11,7 +11,7 @@ from alembic import op
 
 from relate_mailstore.mime import index_message
 from relate_mailstore.rules import search_text, thread_id
-from relate_mailstore.sql.rows import storable
+from relate_mailstore.sql.schema.rows import storable
 
 revision = "0003"
 down_revision = "0002"

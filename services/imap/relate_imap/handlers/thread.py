@@ -1,0 +1,35 @@
+"""THREAD and UID THREAD (RFC 5256 §3): what SEARCH finds, as conversations."""
+
+from collections.abc import Callable, Mapping
+
+from relate_imap.commands import Thread
+from relate_imap.conversation import Conversation
+from relate_imap.replies import Answer, Refused
+from relate_imap.search.run import find, summaries_of, without_expunged
+from relate_imap.search.thread import Messages, Node, by_references, by_subject, encode_threads
+
+STEPS_EACH = 200
+"""Of a message: to find its parents, and to put it among its siblings."""
+
+ALGORITHMS: Mapping[str, Callable[[Messages], list[Node]]] = {
+    "ORDEREDSUBJECT": by_subject,
+    "REFERENCES": by_references,
+}
+
+
+async def on_thread(conversation: Conversation, command: Thread) -> Answer:
+    """Each thread in parentheses, the oldest first."""
+    algorithm = ALGORITHMS.get(command.algorithm)
+    if algorithm is None:
+        raise Refused("There is no such threading algorithm", bad=True)
+    found = await find(conversation, command.key)
+    entries, by_uid = conversation.selected.entries, command.verb == "UID THREAD"
+    summaries = await summaries_of(conversation) if found.places else ()
+    found = await without_expunged(conversation, found, found.places)
+
+    def work() -> str:
+        roots = algorithm(Messages(found.places, entries, summaries))
+        return encode_threads(roots, lambda place: entries[place].uid if by_uid else place + 1)
+
+    threads = await conversation.context.work(len(found.places) * STEPS_EACH, work)
+    return found.completed("Thread completed", f"* {' '.join(['THREAD', threads]).rstrip()}\r\n".encode())

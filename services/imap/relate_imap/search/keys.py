@@ -1,0 +1,173 @@
+"""The keys of SEARCH, as a tree of values (RFC 9051 §6.4.4, RFC 5032, RFC 7162 §3.1.5, RFC 8474, RFC 8514).
+
+Keys that are short for others are spelled out by the parser: NEW is And((Recent(), Not(HasFlag(SEEN)))), UNSEEN is
+Not(HasFlag(SEEN)). Text to look for is decoded to Unicode.
+"""
+
+from enum import StrEnum
+from typing import NamedTuple
+
+from relate_imap.selected.sequence_set import SequenceSet
+
+
+class All(NamedTuple):
+    """Every message."""
+
+
+class HasFlag(NamedTuple):
+    """A system flag is set: a bit of `relate_mailstore.types.Flag`."""
+
+    flag: int
+
+
+class HasKeyword(NamedTuple):
+    """A keyword is set; keywords know no case."""
+
+    keyword: str
+
+
+class Recent(NamedTuple):
+    """RECENT of RFC 3501."""
+
+
+class Numbered(NamedTuple):
+    """Messages with these numbers, or these UIDs."""
+
+    numbers: SequenceSet
+    uid: bool = False
+
+
+class Larger(NamedTuple):
+    """More octets than this."""
+
+    octets: int
+
+
+class Smaller(NamedTuple):
+    """Fewer octets than this."""
+
+    octets: int
+
+
+class DateOf(StrEnum):
+    """Which date of a message: of its arrival (INTERNALDATE), of its Date: field, of its entry into the mailbox."""
+
+    INTERNAL = "internal"
+    SENT = "sent"
+    SAVED = "saved"
+
+
+class Dated(NamedTuple):
+    """The date, without time and zone, is within [first, end): days since 1970-01-01; None is open."""
+
+    of: DateOf
+    first: int | None
+    end: int | None
+
+
+class Within(NamedTuple):
+    """OLDER and YOUNGER (RFC 5032): the internal date is at least, or at most, so many seconds ago."""
+
+    seconds: int
+    older: bool
+
+
+class AddressField(StrEnum):
+    """The fields with a key of their own, beside SUBJECT."""
+
+    FROM = "FROM"
+    TO = "TO"
+    CC = "CC"
+    BCC = "BCC"
+
+
+class HasAddress(NamedTuple):
+    """The text is in one of the addresses of the field."""
+
+    field: AddressField
+    text: str
+
+
+class HasSubject(NamedTuple):
+    """The text is in the subject."""
+
+    text: str
+
+
+class HasHeader(NamedTuple):
+    """There is such a field, with the text in it; an empty text is in every field. `name` is in capitals."""
+
+    name: str
+    text: str
+
+
+class HasText(NamedTuple):
+    """The text is in the body (BODY), or anywhere in the message (TEXT)."""
+
+    text: str
+    body_only: bool
+
+
+class ModifiedSince(NamedTuple):
+    """MODSEQ: the modification sequence is at least this."""
+
+    modseq: int
+
+
+class HasEmailId(NamedTuple):
+    """EMAILID (RFC 8474 §6)."""
+
+    id: str
+
+
+class HasThreadId(NamedTuple):
+    """THREADID (RFC 8474 §6)."""
+
+    id: str
+
+
+class SaveDateSupported(NamedTuple):
+    """SAVEDATESUPPORTED (RFC 8514 §4.3): true of every message here."""
+
+
+class Not(NamedTuple):
+    """The key does not match."""
+
+    key: "SearchKey"
+
+
+class Or(NamedTuple):
+    """One of the two matches."""
+
+    one: "SearchKey"
+    other: "SearchKey"
+
+
+class And(NamedTuple):
+    """All of them match."""
+
+    keys: "tuple[SearchKey, ...]"
+
+
+SearchKey = (
+    All
+    | HasFlag
+    | HasKeyword
+    | Recent
+    | Numbered
+    | Larger
+    | Smaller
+    | Dated
+    | Within
+    | HasAddress
+    | HasSubject
+    | HasHeader
+    | HasText
+    | ModifiedSince
+    | HasEmailId
+    | HasThreadId
+    | SaveDateSupported
+    | Not
+    | Or
+    | And
+)

@@ -1,0 +1,1 @@
+"""Reads of mailboxes and messages, and their caches."""

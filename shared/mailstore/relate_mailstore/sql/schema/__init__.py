@@ -1,0 +1,1 @@
+"""The tables, the conversion of rows to values, and the migrations."""

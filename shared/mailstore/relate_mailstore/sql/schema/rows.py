@@ -1,0 +1,130 @@
+"""Rows to values and back. Pure: whoever changes a table's columns changes this file, and no other.
+
+Text of strangers may hold what a text column cannot: NUL, and surrogates that stand for undecodable octets. Both
+become U+FFFD, so that no message can be refused for its subject.
+"""
+
+import json
+import re
+from collections.abc import Collection, Sequence
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Row
+
+from relate_mailstore.rules import canonical_name, search_text, thread_id
+from relate_mailstore.sql.schema.tables import entries, mailboxes
+from relate_mailstore.types import (
+    AccountId,
+    Address,
+    Entry,
+    Mailbox,
+    Message,
+    MessageId,
+    MessageIndex,
+    Part,
+)
+
+_UNSTORABLE = re.compile("[\0\ud800-\udfff]")
+_part_fields = attrgetter(*Part.__dataclass_fields__)
+
+
+def storable(text: str) -> str:
+    """The text as a text column can hold it."""
+    if text.isprintable():  # nearly always, and quickly seen: neither NUL nor a surrogate is
+        return text
+    return _UNSTORABLE.sub("\ufffd", text)
+
+
+def stored_name(name: str) -> str:
+    """The name under which a mailbox is kept, as a text column can hold it."""
+    return storable(canonical_name(name))
+
+
+def pack_keywords(keywords: Collection[str]) -> str:
+    """Keywords in one column, separated by spaces. Raises ValueError for what is no atom (RFC 9051 §2.3.2)."""
+    text = storable(" ".join(keywords))
+    if text.split() != list(keywords):
+        raise ValueError("a keyword is empty or holds a space")
+    return text
+
+
+def unpack_keywords(text: str) -> tuple[str, ...]:
+    """The keywords in a column."""
+    return tuple(text.split(" ")) if text else ()
+
+
+def index_row(index: MessageIndex, message_id: MessageId) -> dict[str, Any]:
+    """The columns of `messages` that come from the index: what a delivery says itself is not among them."""
+    return {
+        "attachments": index.attachments,
+        "header_octets": index.parts[0].body if index.parts else 0,
+        "thread": thread_id(index.references, index.message_id, message_id),
+        "date": index.date,
+        "zone": index.zone,
+        "subject": storable(index.subject),
+        "sender_name": storable(index.sender.name),
+        "sender_address": storable(index.sender.address),
+        "recipients": json.dumps([index.to, index.cc, index.bcc, index.senders]),
+        "preview": storable(index.preview),
+        "message_id": storable(index.message_id),
+        "reference_ids": json.dumps(index.references),
+        "envelope": index.envelope,
+        "bodystructure": index.bodystructure,
+        "parts": json.dumps([_part_fields(part) for part in index.parts]),
+        "search": storable(search_text(index)),
+    }
+
+
+ENTRY_COLUMNS = (
+    entries.c.uid,
+    entries.c.message_id,
+    entries.c.size,
+    entries.c.flags,
+    entries.c.keywords,
+    entries.c.internal_date,
+    entries.c.modseq,
+    entries.c.saved,
+)
+"""The columns that `parse_entry` takes, in its order."""
+
+MAILBOX_COLUMNS = tuple(mailboxes.c[name] for name in Mailbox.__dataclass_fields__)
+"""The columns that `parse_mailbox` takes, in its order."""
+
+
+def parse_mailbox(row: Sequence[Any]) -> Mailbox:
+    """A row of `MAILBOX_COLUMNS`."""
+    return Mailbox(*row)
+
+
+def parse_entry(row: Sequence[Any]) -> Entry:
+    """A row of `ENTRY_COLUMNS`."""
+    uid, message_id, size, flags, keywords, internal_date, modseq, saved = row
+    return Entry(uid, message_id, size, flags, unpack_keywords(keywords), internal_date, modseq, saved)
+
+
+def parse_message(row: Row[Any]) -> Message:
+    """A row of `messages`, whole."""
+    return Message(MessageId(row.id), AccountId(row.account_id), parse_index(row), row.received, row.origin)
+
+
+def parse_index(row: Row[Any]) -> MessageIndex:
+    """The index in a row of `messages`."""
+    to, cc, bcc, senders = (tuple(Address(*address) for address in field) for field in json.loads(row.recipients))
+    return MessageIndex(
+        size=row.size,
+        envelope=row.envelope,
+        bodystructure=row.bodystructure,
+        parts=tuple(Part(*part) for part in json.loads(row.parts)),
+        subject=row.subject,
+        sender=Address(row.sender_name, row.sender_address),
+        senders=senders,
+        to=to,
+        cc=cc,
+        bcc=bcc,
+        date=row.date,
+        zone=row.zone,
+        message_id=row.message_id,
+        references=tuple(json.loads(row.reference_ids)),
+        preview=row.preview,
+    )

@@ -1,0 +1,1 @@
+"""Maintenance in the background, done while a CPU is idle."""

@@ -1,0 +1,86 @@
+"""Where telemetry goes: OTLP where an endpoint is known, else commands to the console and metrics nowhere.
+
+The standard OTEL_* variables win over ours. Exporters are imported when they are chosen, so that a service pays for the
+one it uses (gRPC takes a third of a second). Spans over OTLP go out through the stock exporters with our encoder.
+"""
+
+import os
+from collections.abc import Mapping
+from importlib import import_module
+from importlib.metadata import entry_points
+from typing import Any, Literal
+
+from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.sdk.trace.export import SpanExporter
+
+from relate_telemetry.export.console import console_exporter
+
+Signal = Literal["traces", "metrics"]
+
+_OTLP = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+_OURS = {
+    ("traces", "otlp_proto_grpc"): ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
+    ("traces", "otlp_proto_http"): ("relate_telemetry.export.http", "HttpSpanExporter"),
+}
+
+
+def span_exporter(
+    endpoint: str | None, environ: Mapping[str, str] = os.environ, *, verbose: bool = False
+) -> SpanExporter | None:
+    """The exporter for spans, None when OTEL_TRACES_EXPORTER is none. Raises ValueError naming a malformed variable.
+
+    On the console all spans are printed where `verbose`, or where OTEL_TRACES_EXPORTER is console; else commands.
+    """
+    name = _exporter_name("traces", endpoint, environ)
+    if name in (None, "console"):
+        return console_exporter(verbose=verbose or name is not None)
+    exporter: SpanExporter | None = _load("traces", name, endpoint, environ)
+    return exporter
+
+
+def metric_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> MetricExporter | None:
+    """The exporter for metrics, None without an endpoint. Raises ValueError naming a malformed variable."""
+    name = _exporter_name("metrics", endpoint, environ) or "none"
+    exporter: MetricExporter | None = _load("metrics", name, endpoint, environ)
+    return exporter
+
+
+def _exporter_name(signal: Signal, endpoint: str | None, environ: Mapping[str, str]) -> str | None:
+    chosen = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip()
+    return chosen or ("otlp" if endpoint or _has_standard_endpoint(signal, environ) else None)
+
+
+def _has_standard_endpoint(signal: Signal, environ: Mapping[str, str]) -> bool:
+    variables = ("OTEL_EXPORTER_OTLP_ENDPOINT", f"OTEL_EXPORTER_OTLP_{signal.upper()}_ENDPOINT")
+    return any(environ.get(variable) for variable in variables)
+
+
+def _load(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> Any:
+    if name == "none":
+        return None
+    if name == "otlp":
+        name = _otlp_name(signal, environ)
+    arguments = {}
+    if endpoint and name in _OTLP.values() and not _has_standard_endpoint(signal, environ):
+        arguments["endpoint"] = endpoint if name == _OTLP["grpc"] else f"{endpoint.rstrip('/')}/v1/{signal}"
+    return _find(signal, name)(**arguments)
+
+
+def _find(signal: Signal, name: str) -> Any:
+    if (signal, name) in _OURS:
+        module, exporter = _OURS[signal, name]
+        return getattr(import_module(module), exporter)
+    found = entry_points(group=f"opentelemetry_{signal}_exporter", name=name)
+    if not found:
+        raise ValueError(f"OTEL_{signal.upper()}_EXPORTER: there is no exporter {name!r}")
+    return found[name].load()
+
+
+def _otlp_name(signal: Signal, environ: Mapping[str, str]) -> str:
+    general = "OTEL_EXPORTER_OTLP_PROTOCOL"
+    own = f"OTEL_EXPORTER_OTLP_{signal.upper()}_PROTOCOL"
+    variable = own if environ.get(own) else general
+    protocol = environ.get(variable, "").strip() or "grpc"
+    if protocol not in _OTLP:
+        raise ValueError(f"{variable}: {protocol!r} is none of {', '.join(_OTLP)}")
+    return _OTLP[protocol]

@@ -1,0 +1,1 @@
+"""An OTLP receiver, and what it received as plain values."""

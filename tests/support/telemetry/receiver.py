@@ -1,0 +1,232 @@
+"""For tests and benchmarks: an OTLP receiver of our own, and telemetry that is recorded in memory.
+
+    with OtlpReceiver() as receiver:
+        …  # OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint; or receiver.http_endpoint, with http/protobuf
+        receiver.wait_for(lambda seen: seen.spans("pop3.command.quit"))
+
+`python -m tests.support.telemetry.receiver --port 4317` is a sink that only counts: a collector's place in a benchmark.
+"""
+
+import argparse
+import gzip
+import json
+import signal
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Protocol, Self
+
+import grpc  # type: ignore[import-untyped] # grpcio has no annotations
+from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+
+from relate_telemetry.fast.span import LeanProvider
+from relate_telemetry.providers import redact
+from relate_telemetry.redaction import UserNames
+from relate_telemetry.setup import build_resource
+from relate_telemetry.telemetry import Telemetry
+from tests.support.telemetry.received import Received, ReceivedPoint
+
+MESSAGE_LIMIT = 64 * 1024 * 1024  # octets of one gRPC request: more than any exporter sends at once
+
+_SERVICES = "opentelemetry.proto.collector"
+
+
+class Sink(Protocol):
+    """Whatever takes OTLP requests."""
+
+    def add_traces(self, request: ExportTraceServiceRequest) -> None:
+        """Take spans."""
+
+    def add_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        """Take metric points."""
+
+    def add_logs(self, request: ExportLogsServiceRequest) -> None:
+        """Take log records."""
+
+
+class OtlpServer:
+    """Serves OTLP over gRPC and over HTTP/protobuf on 127.0.0.1; port 0 takes a free one."""
+
+    def __init__(self, sink: Sink, port: int = 0, http_port: int = 0) -> None:
+        takers = _takers(sink)
+        self._grpc = grpc.server(
+            ThreadPoolExecutor(max_workers=4), options=[("grpc.max_receive_message_length", MESSAGE_LIMIT)]
+        )
+        self._grpc.add_generic_rpc_handlers([_grpc_handler(signal, take) for signal, take in takers.items()])
+        self.port: int = self._grpc.add_insecure_port(f"127.0.0.1:{port}")
+        self._http = _HttpServer(("127.0.0.1", http_port), _HttpHandler)
+        self._http.takers = {f"/v1/{signal}": take for signal, take in takers.items()}
+        self.http_port: int = self._http.server_address[1]
+        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._grpc.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Serve no more."""
+        self._grpc.stop(grace=None).wait()
+        self._http.shutdown()
+        self._http.server_close()
+        self._thread.join()
+
+
+class OtlpReceiver(Received):
+    """A server that keeps what it receives; a context manager."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._server = OtlpServer(self)
+        self.endpoint = f"http://127.0.0.1:{self._server.port}"
+        self.http_endpoint = f"http://127.0.0.1:{self._server.http_port}"
+
+    def __enter__(self) -> Self:
+        self._server.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
+
+
+class Recorder(Received):
+    """What a telemetry of `recording_telemetry` recorded, there at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reader = InMemoryMetricReader()
+
+    def metric(self, name: str) -> list[ReceivedPoint]:
+        """The newest point of every time series of that name."""
+        self._collect()
+        return super().metric(name)
+
+    def everything(self) -> str:
+        """The text of all that was recorded."""
+        self._collect()
+        return super().everything()
+
+    def _collect(self) -> None:
+        if (collected := self.reader.get_metrics_data()) is not None:
+            self.add_metrics(encode_metrics(collected))
+
+
+class RecordingExporter(SpanExporter):
+    """Exports to `received`, by the way of OTLP's encoder."""
+
+    def __init__(self, received: Received) -> None:
+        self._received = received
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        """Take spans."""
+        self._received.add_traces(encode_spans(spans))
+        return SpanExportResult.SUCCESS
+
+
+def recording_telemetry(user_names: UserNames = "clear") -> tuple[Telemetry, Recorder]:
+    """A telemetry and the recorder of all that it emits, apart from the global providers and from the environment."""
+    recorder = Recorder()
+    resource = build_resource("relate-test")
+    tracers = LeanProvider(ALWAYS_ON, resource)
+    redact(tracers)
+    tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
+    meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)
+    return Telemetry(tracers, meters, user_names, meters.shutdown), recorder
+
+
+class Tally:
+    """A sink that only counts: requests, spans and metric points."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def add_traces(self, request: ExportTraceServiceRequest) -> None:
+        """Count one OTLP request."""
+        scopes = (scope for resource in request.resource_spans for scope in resource.scope_spans)
+        self.counts.update(trace_requests=1, spans=sum(len(scope.spans) for scope in scopes))
+
+    def add_metrics(self, request: ExportMetricsServiceRequest) -> None:
+        """Count one OTLP request."""
+        scopes = (scope for resource in request.resource_metrics for scope in resource.scope_metrics)
+        self.counts.update(metric_requests=1, metrics=sum(len(scope.metrics) for scope in scopes))
+
+    def add_logs(self, request: ExportLogsServiceRequest) -> None:
+        """Count one OTLP request."""
+        self.counts.update(log_requests=1)
+
+
+def _takers(sink: Sink) -> dict[str, Callable[[bytes], None]]:
+    return {
+        "traces": lambda octets: sink.add_traces(ExportTraceServiceRequest.FromString(octets)),
+        "metrics": lambda octets: sink.add_metrics(ExportMetricsServiceRequest.FromString(octets)),
+        "logs": lambda octets: sink.add_logs(ExportLogsServiceRequest.FromString(octets)),
+    }
+
+
+def _grpc_handler(signal_name: str, take: Callable[[bytes], None]) -> grpc.GenericRpcHandler:
+    def export(request: bytes, context: grpc.ServicerContext) -> bytes:
+        take(request)
+        return b""  # an empty message: all was accepted
+
+    singular = {"traces": "trace"}.get(signal_name, signal_name)
+    service = f"{_SERVICES}.{singular}.v1.{singular.capitalize()}Service"
+    return grpc.method_handlers_generic_handler(service, {"Export": grpc.unary_unary_rpc_method_handler(export)})
+
+
+class _HttpServer(ThreadingHTTPServer):
+    takers: Mapping[str, Callable[[bytes], None]]
+
+
+class _HttpHandler(BaseHTTPRequestHandler):
+    server: _HttpServer
+
+    def do_POST(self) -> None:
+        octets = self.rfile.read(int(self.headers["Content-Length"]))
+        if self.headers["Content-Encoding"] == "gzip":
+            octets = gzip.decompress(octets)
+        take = self.server.takers.get(self.path)
+        if take is not None:
+            take(octets)
+        self.send_response(404 if take is None else 200)
+        self.send_header("Content-Type", "application/x-protobuf")
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name for it
+        """Say nothing: one line a request is too much."""
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Count what arrives until SIGTERM or SIGINT, then print the counts as JSON."""
+    parser = argparse.ArgumentParser(description="An OTLP sink that only counts.")
+    parser.add_argument("--port", type=int, default=4317, help="gRPC; 0 for a free one")
+    parser.add_argument("--http-port", type=int, default=0, help="HTTP/protobuf; 0 for a free one")
+    chosen = parser.parse_args(arguments)
+    tally = Tally()
+    server = OtlpServer(tally, chosen.port, chosen.http_port)
+    server.start()
+    sys.stdout.write(json.dumps({"port": server.port, "http_port": server.http_port}) + "\n")
+    sys.stdout.flush()
+    signal.sigwait({signal.SIGTERM, signal.SIGINT})
+    server.stop()
+    sys.stdout.write(json.dumps(tally.counts) + "\n")
+
+
+if __name__ == "__main__":
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+    main()
