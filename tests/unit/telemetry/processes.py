@@ -12,13 +12,13 @@ NOTHING: Mapping[str, str] = {}
 PREPARED = """
 import json, os, sys
 from relate_config import load
-from relate_telemetry.ports import Done, NoTelemetry
+from relate_telemetry.ports import CommandResult, NoTelemetry
 from relate_telemetry.setup import Telemetry, TelemetrySettings, add_relate_telemetry
 def converse(telemetry, commands=1):
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     for _ in range(commands):
         with session.command("NOOP", "transaction") as command:
-            command.finish(Done("ok", "+OK", received=6, sent=5))
+            command.finish(CommandResult("ok", "+OK", received=6, sent=5))
     session.end("closed")
 def start(**arguments):
     settings = TelemetrySettings(endpoint=os.environ.get("Otel__Endpoint"), verbose=True)
