@@ -61,8 +61,8 @@ WITHOUT_UNIT = {
 }  # fmt: skip
 # A number in a test says what it is, too.
 VAGUE = {
-    "BIG", "ENOUGH", "EVERY", "FEW", "GRACE", "HELD", "KEPT", "LARGE", "LIMIT", "LONG", "MANY", "NEVER", "PATIENCE", "PAUSE",
-    "TIMEOUT",
+    "BIG", "ENOUGH", "EVERY", "FEW", "GRACE", "HELD", "KEPT", "LARGE", "LIMIT", "LONG", "MANY", "NEVER", "PATIENCE",
+    "PAUSE", "TIMEOUT",
 }  # fmt: skip
 # A docstring of fewer words says nothing, unless it refers to another one, to an RFC, or to an exception.
 MIN_WORDS = 3
