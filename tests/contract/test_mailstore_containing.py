@@ -33,8 +33,8 @@ WORDS = [
 def _looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Few messages are looked at one by one, many are chosen by an index: either finds the same."""
     if request.param == "by the index":
-        monkeypatch.setattr(search, "FEW_MESSAGES", 0)
-        monkeypatch.setattr(search, "MOST_CANDIDATES", 100)
+        monkeypatch.setattr(search, "SCAN_MESSAGES", 0)
+        monkeypatch.setattr(search, "MAX_CANDIDATES_RATIO", 100)
 
 
 async def found(

@@ -16,7 +16,7 @@ from relate_config.private import data_paths, is_exposed
 from relate_config.settings import FILE_SUFFIX
 from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.driver.dialects import SQLITE
-from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
 from relate_mailstore.sql.driver.engine import database_files, open_engine, parse_database_url
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.schema.migrate import current_revision, revisions
@@ -85,16 +85,15 @@ def _disk(settings: Settings) -> Iterator[Finding]:
     url = parse_database_url(settings.shared.database.default_connection)
     if url.get_backend_name() != SQLITE:
         return
-    reserve = Reserve(Path(url.database or ""))
+    reserve = DiskReserve(Path(url.database or ""))
     try:
         free, short = reserve.free >> MEGABYTE, reserve.is_short()
     except OSError as error:
         yield Finding(False, "disk", str(error), "mend ConnectionStrings__DefaultConnection")
         return
     if reserve.octets is None:
-        remedy = (
-            f"a server keeps room for deleting mail if it starts with {SHARE * RESERVED_OCTETS >> MEGABYTE} MB free"
-        )
+        needed = FREE_SPACE_FACTOR * RESERVED_OCTETS >> MEGABYTE
+        remedy = f"a server keeps room for deleting mail if it starts with {needed} MB free"
         yield Finding(True, "disk", f"{free} MB free; no {reserve.path}", remedy)
         return
     remedy = "make room, or delete mail: new mail is refused unless it fits where mail was deleted" if short else ""

@@ -18,8 +18,8 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql.driver.abort import HangUp
-from relate_mailstore.sql.driver.disk_reserve import make_reserve
+from relate_mailstore.sql.driver.abort import ConnectionAborter
+from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
@@ -107,15 +107,16 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         raise ConfigurationError(str(error)) from None
     restrict_data(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
-    hang_up = HangUp(engine)
+    hang_up = ConnectionAborter(engine)
     stack = AsyncExitStack()
     stack.push_async_callback(engine.dispose)
     try:
         stack.enter_context(watched(settings.debug.slow_callback_milliseconds / 1000, supervisor))
         await migrate(engine)
-        await make_reserve(engine)
+        await create_reserve(engine)
         telemetry.instrument_engine(engine)  # from here on: a migration's statements are nobody's trace
-        store = await stack.enter_async_context(open_store(engine, supervisor=supervisor))
+        cache_octets = settings.limits.cache_memory_bytes
+        store = await stack.enter_async_context(open_store(engine, supervisor=supervisor, cache_octets=cache_octets))
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())
         last_used = LastUsedWriter(accounts, supervisor=supervisor)
         last_used.start()
@@ -127,6 +128,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         stack.push_async_callback(revocations.stop)
         content = ContentBudget(settings.limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
         telemetry.observe_content(lambda: content.used, content.limit)
+        telemetry.observe_caches(store.caches)
         certificates = Certificates()
         telemetry.observe_certificates(certificates.expiries, certificates.reloads)
         await stack.enter_async_context(kept_current(certificates, reload_event(), supervisor))
@@ -138,7 +140,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         await asyncio.to_thread(telemetry.shutdown)
 
 
-async def _close(stack: AsyncExitStack, hang_up: HangUp) -> None:
+async def _close(stack: AsyncExitStack, hang_up: ConnectionAborter) -> None:
     """Close what the stack holds: in peace, or without the database, but in time."""
     closing = asyncio.create_task(stack.aclose(), name="closing")
     await asyncio.wait([closing], timeout=CLOSE_SECONDS)

@@ -204,7 +204,7 @@ async def find_mailbox(database: Database, account_id: AccountId, name: str) -> 
 
 async def find_mailboxes(database: Database, places: Sequence[Place]) -> Sequence[Mailbox | None]:
     """Several mailboxes, of several accounts; None where there is none."""
-    rows = await database.glance(_BY_PLACES, _of_places(places))
+    rows = await database.fetch_inline(_BY_PLACES, _of_places(places))
     found = {(row.account_id, row.name): parse_mailbox(row) for row in rows}
     return [found.get(place) for place in places]
 

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_config.cache_budget import CACHE_OCTETS
 from relate_mailstore.errors import MailboxNotFound, StoreError, StoreFull
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.mime import index_message
@@ -20,11 +21,12 @@ from relate_mailstore.mime.cost import is_cheap_to_index
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.rules import find_name, message_ids, other_than_inbox
 from relate_mailstore.sql import mailboxes
+from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.driver.database import Database, Work
 from relate_mailstore.sql.driver.dialects import POSTGRESQL
-from relate_mailstore.sql.driver.disk_reserve import Removals, Reserve
+from relate_mailstore.sql.driver.disk_reserve import DiskReserve, Removals
 from relate_mailstore.sql.driver.engine import database_file
-from relate_mailstore.sql.driver.session_connection import SideConnection
+from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.mailboxes import Key
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, Locks, hold_maildrop
 from relate_mailstore.sql.notices.postgres import Notices, PostgresNotices, Removal
@@ -32,9 +34,9 @@ from relate_mailstore.sql.notices.sqlite import FileNotices
 from relate_mailstore.sql.read import message_list
 from relate_mailstore.sql.read.blobs import Blobs
 from relate_mailstore.sql.read.generations import Generations
-from relate_mailstore.sql.read.mailbox_cache import Snapshots
-from relate_mailstore.sql.read.message_cache import Contents
-from relate_mailstore.sql.read.quota import Usage
+from relate_mailstore.sql.read.mailbox_cache import MailboxCache
+from relate_mailstore.sql.read.message_info import MessageInfoCache
+from relate_mailstore.sql.read.quota import UsageCache
 from relate_mailstore.sql.read.search import Search
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.read.summaries import Summaries
@@ -81,10 +83,16 @@ Index = Callable[[bytes], MessageIndex]
 
 @asynccontextmanager
 async def open_store(
-    engine: AsyncEngine, index: Index = index_message, supervisor: Supervisor | None = None
+    engine: AsyncEngine,
+    index: Index = index_message,
+    supervisor: Supervisor | None = None,
+    cache_octets: int = CACHE_OCTETS,
 ) -> AsyncIterator["SqlMailStore"]:
-    """A store on a migrated database, closed on leaving; the engine stays the caller's. Raises StoreUnavailable."""
-    store = SqlMailStore(engine, index, supervisor or Supervisor())
+    """A store on a migrated database, closed on leaving; the engine stays the caller's. Raises StoreUnavailable.
+
+    `cache_octets` is the budget of all caches of the process (`relate_config.cache_budget`).
+    """
+    store = SqlMailStore(engine, index, supervisor or Supervisor(), cache_octets)
     try:
         await store.start()
         yield store
@@ -95,34 +103,35 @@ async def open_store(
 class SqlMailStore:
     """`MailStore` on an engine. `index` computes what is known of a message at delivery."""
 
-    def __init__(self, engine: AsyncEngine, index: Index, supervisor: Supervisor) -> None:
+    def __init__(self, engine: AsyncEngine, index: Index, supervisor: Supervisor, cache_octets: int) -> None:
+        self.caches = Caches(cache_octets)
         self._index = index
         self._supervisor = supervisor
         self._message_ids = message_ids()
         self._database = Database(engine)
-        self._side = SideConnection(engine, supervisor) if self._database.dialect == POSTGRESQL else None
+        self._side = SessionConnection(engine, supervisor) if self._database.dialect == POSTGRESQL else None
         self._notices: Notices = (
-            PostgresNotices(self._database, self._side, self._evict, supervisor)
+            PostgresNotices(self._database, self._side, self._evict, supervisor, self.caches)
             if self._side
-            else FileNotices(self._database, database_file(engine), supervisor)
+            else FileNotices(self._database, database_file(engine), supervisor, self.caches)
         )
         self._locks: Locks = AdvisoryLocks(self._side) if self._side else LockFile.beside(database_file(engine))
-        self._reserve = None if self._side else Reserve(database_file(engine))
+        self._reserve = None if self._side else DiskReserve(database_file(engine))
         self._remove = Removals(self._database, self._reserve)
         self._commits: GroupCommit[Accepted, Receipt] = GroupCommit(self._store_batch, supervisor)
         self._flags: GroupCommit[FlagRequest, Flagged] = GroupCommit(
             self._change_flags, supervisor, "mailstore.flag_writer", BATCH_UIDS
         )
-        self._snapshots = Snapshots(self._database, self._notices)
+        self._snapshots = MailboxCache(self._database, self._notices, self.caches)
         if self._side:
-            self._side.on_connect(self._snapshots.forget_all)
-        self._generations = Generations(self._database, self._notices.heard.epoch, self._notices.epoch)
-        self._blobs = Blobs(self._database, self._generations, supervisor)
-        self._contents = Contents(self._database, self._generations, self._blobs)
-        self._usage = Usage(self._database)
+            self._side.on_connect(self._snapshots.clear)
+        self._generations = Generations(self._database, self._notices.heard.epoch, self._notices.epoch, self.caches)
+        self._blobs = Blobs(self._database, self._generations, supervisor, self.caches)
+        self._contents = MessageInfoCache(self._database, self._generations, self._blobs, self.caches)
+        self._usage = UsageCache(self._database, self.caches)
         self._texts = Texts(self._database, self._blobs)
-        self._summaries = Summaries(self._database, self._texts)
-        self._search = Search(self._database, self._texts)
+        self._summaries = Summaries(self._database, self._texts, self.caches)
+        self._search = Search(self._database, self._texts, self.caches)
         self._upkeep = Upkeep(
             self._texts.make_some, self.trim_tombstones, lambda: self._notices.heard.notices, supervisor
         )
@@ -230,7 +239,7 @@ class SqlMailStore:
             # Without which no mailbox is selected, and so nothing in it removed.
             take = partial(namespace.take_recent, account_id=account_id, mailbox_id=mailbox_id, until=until)
             recent, taken = await self._remove(take)
-        self._snapshots.learn_recent(mailbox_id, taken)
+        self._snapshots.update_recent(mailbox_id, taken)
         return recent
 
     async def append(
@@ -288,7 +297,7 @@ class SqlMailStore:
 
     async def usage(self, account_id: AccountId) -> int:
         """Octets that the account's mailboxes hold."""
-        return await self._usage.ask(account_id)
+        return await self._usage.query(account_id)
 
     async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         """What FETCH answers of these messages without opening them."""
@@ -429,7 +438,7 @@ class SqlMailStore:
         return store_batch(connection, batch)
 
     async def _change_flags(self, waiting: Sequence[FlagRequest]) -> Sequence[Flagged | StoreError]:
-        believed = self._snapshots.believed({one.key for one in waiting})
+        believed = self._snapshots.cached({one.key for one in waiting})
         # SQLite's transactions are one round trip anyway; and of many entries the round trips are the least.
         if not self._side or sum(one.weight for one in waiting) > BATCH_UIDS:
             return await self._lock_and_change_flags(waiting, believed)
@@ -473,9 +482,9 @@ class SqlMailStore:
         if any(step.arrived for step in done.steps):
             self._upkeep.delivered()
         for step in done.steps:
-            self._snapshots.learn(step)
+            self._snapshots.apply_commit(step)
             self._usage.add(step.mailbox.account_id, step.octets)
-        self._generations.learn(done.steps)
+        self._generations.apply_commit(done.steps)
         if removal := _removal(done):
             self._evict(removal)
         return done.result
@@ -487,8 +496,8 @@ class SqlMailStore:
             self._generations.expire(account_id)
         elif generation := self._generations.current(account_id):
             generation.removals += 1
-            self._blobs.forget(generation, message_ids)
-            self._contents.forget(generation, message_ids)
+            self._blobs.evict(generation, message_ids)
+            self._contents.evict(generation, message_ids)
 
     def _advance(self, connection: Connection, work: Work[Committed[T]]) -> Committed[T]:
         done = work(connection)

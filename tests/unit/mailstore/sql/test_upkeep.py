@@ -277,8 +277,8 @@ async def _note(asked: list[object], *wanted: object) -> None:
 async def test_of_many_messages_the_index_is_asked(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "FEW_MESSAGES", 1)
-    monkeypatch.setattr(search, "MOST_CANDIDATES", 2)
+    monkeypatch.setattr(search, "SCAN_MESSAGES", 1)
+    monkeypatch.setattr(search, "MAX_CANDIDATES_RATIO", 2)
     await store.deliver(delivery(alice, raw=simple(body="100% needle", subject="of hay")))
     await store.deliver(delivery(alice, raw=simple(body="hay", subject="of needle")))
     inbox = await store.snapshot(alice)
@@ -293,8 +293,8 @@ async def test_of_many_messages_the_index_is_asked(
 async def test_of_what_is_in_many_messages_the_index_is_asked_only_that(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "FEW_MESSAGES", 1)
-    monkeypatch.setattr(search, "MOST_CANDIDATES", 0.5)
+    monkeypatch.setattr(search, "SCAN_MESSAGES", 1)
+    monkeypatch.setattr(search, "MAX_CANDIDATES_RATIO", 0.5)
     for number in range(10):
         await store.deliver(delivery(alice, raw=simple(body=f"needle {number}" if number else "hay")))
     inbox = await store.snapshot(alice)
@@ -308,7 +308,7 @@ async def test_of_what_is_in_many_messages_the_index_is_asked_only_that(
 async def test_without_the_index_every_text_is_looked_at(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(search, "FEW_MESSAGES", 0)
+    monkeypatch.setattr(search, "SCAN_MESSAGES", 0)
     await store.deliver(delivery(alice, raw=simple(body="needle")))
     async with engine.begin() as connection:
         for statement in (

@@ -5,14 +5,14 @@ current until a later modseq is heard in it. Between epochs (the connection was 
 mailboxes) anything may have happened.
 """
 
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from relate_mailstore.sql.cache.lru import Caches, LruCache
 from relate_mailstore.types import MailboxId, MailboxNotice
 
-KEPT_MAILBOXES = 100_000  # those that were read last: some 20 MB
+MAILBOX_OCTETS = 320  # of a cache entry, measured with tracemalloc
 
 
 class Stamp(NamedTuple):
@@ -31,16 +31,16 @@ class _Known:
 class Heard:
     """`epoch` tells the epoch now: a value that is equal to no other epoch's; None while nobody listens."""
 
-    def __init__(self, epoch: Callable[[], object]) -> None:
+    def __init__(self, epoch: Callable[[], object], caches: Caches) -> None:
         self.epoch = epoch
-        self._known: OrderedDict[MailboxId, _Known] = OrderedDict()
+        self._known: LruCache[MailboxId, _Known] = caches.add("freshness", _weigh)
         self._notices = 0
 
     def hear(self, changes: Collection[MailboxNotice]) -> None:
         """These were committed."""
         self._notices += 1
         for change in changes:
-            if known := self._known.get(change.mailbox_id):
+            if known := self._known.peek(change.mailbox_id):
                 known.modseq = max(known.modseq, change.modseq)
 
     @property
@@ -54,17 +54,19 @@ class Heard:
 
     def read(self, mailbox_id: MailboxId, stamp: Stamp) -> None:
         """A mailbox was read. If it is the first time, notices that came meanwhile may have been of it, unheeded."""
-        known = self._known.pop(mailbox_id, None)
+        known = self._known.pop(mailbox_id)
         certain = known is not None or stamp.notices == self._notices
         known = known or _Known()
         known.epoch = stamp.epoch if certain else None
-        self._known[mailbox_id] = known
-        if len(self._known) > KEPT_MAILBOXES:
-            self._known.popitem(last=False)
+        self._known.put(mailbox_id, known)
 
     def is_current(self, mailbox_id: MailboxId, modseq: int) -> bool:
         """Whether a mailbox that was at this modseq when it was read still is."""
-        known = self._known.get(mailbox_id)
+        known = self._known.peek(mailbox_id)
         if known is None or known.epoch is None or known.modseq > modseq:
             return False
         return known.epoch == self.epoch()
+
+
+def _weigh(_: _Known) -> int:
+    return MAILBOX_OCTETS

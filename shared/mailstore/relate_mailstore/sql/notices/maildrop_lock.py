@@ -21,9 +21,9 @@ import structlog
 from relate_config.private import open_private
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.polling import granted
-from relate_mailstore.sql.driver.coalesce import Gathered
+from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.errors import database_errors
-from relate_mailstore.sql.driver.session_connection import SideConnection
+from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.types import AccountId
 
 LOCK_CLASS = 0x4D61696C  # "Mail": the first key of our advisory locks, so that they meet nobody else's
@@ -97,11 +97,11 @@ class _Wish(NamedTuple):
 class AdvisoryLocks:
     """PostgreSQL's advisory locks, held by the side connection."""
 
-    def __init__(self, side: SideConnection) -> None:
+    def __init__(self, side: SessionConnection) -> None:
         self.held: set[AccountId] = set()
         self._taken: set[AccountId] = set()
         self._side = side
-        self._grant: Gathered[_Wish, bool] = Gathered(self._exchange)
+        self._grant: Coalescer[_Wish, bool] = Coalescer(self._exchange)
         side.on_connect(self._take_again)
 
     async def take(self, account_id: AccountId) -> bool:

@@ -20,10 +20,11 @@ from sqlalchemy import Connection, bindparam, column, func, select
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.listeners import ChangeListeners
-from relate_mailstore.sql.driver.coalesce import Gathered
+from relate_mailstore.sql.cache.lru import Caches
+from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import ListOf, numbers, one_of
-from relate_mailstore.sql.driver.session_connection import SideConnection
+from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.driver.statements import run
 from relate_mailstore.sql.mailboxes import STEP, Step, advanced_by
 from relate_mailstore.sql.notices.freshness import Heard
@@ -101,17 +102,18 @@ class PostgresNotices:
     def __init__(
         self,
         database: Database,
-        side: SideConnection,
+        side: SessionConnection,
         evict: Callable[[Removal], None],
         supervisor: Supervisor,
+        caches: Caches,
     ) -> None:
-        self.heard = Heard(self.epoch)
+        self.heard = Heard(self.epoch, caches)
         self._evict = evict
         self._listeners = ChangeListeners()
         self._database = database
         self._side = side
         self._supervisor = supervisor
-        self._round_trip: Gathered[None, None] = Gathered(self._ask)
+        self._round_trip: Coalescer[None, None] = Coalescer(self._ask)
         self._breaks = 0  # in listening, and notices that did not say enough
         self._unseen: set[AccountId] = set()
         self._look = asyncio.Event()

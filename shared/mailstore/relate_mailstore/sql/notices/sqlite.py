@@ -17,6 +17,7 @@ from sqlalchemy import Connection
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.listeners import ChangeListeners
+from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.mailboxes import FIRST_MODSEQ, Step, advance
 from relate_mailstore.sql.notices.freshness import Heard
@@ -70,9 +71,9 @@ class FileVersion:
 class FileNotices:
     """Tells the subscribers of this process what it commits, and what others did as soon as it is seen."""
 
-    def __init__(self, database: Database, path: Path, supervisor: Supervisor) -> None:
+    def __init__(self, database: Database, path: Path, supervisor: Supervisor, caches: Caches) -> None:
         self._version = FileVersion(path)
-        self.heard = Heard(self._version)
+        self.heard = Heard(self._version, caches)
         self._listeners = ChangeListeners()
         self._database = database
         self._supervisor = supervisor

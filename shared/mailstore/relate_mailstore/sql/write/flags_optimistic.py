@@ -103,7 +103,7 @@ async def advance_believed(database: Database, steps: Sequence[Step]) -> Collect
     if not taken or sum(map(len, notices)) > NOTICES_OCTETS:
         return still
     parameters = _columns(_STEP, map(_step_row, taken, notices)) | _columns(_CHANGE, _changes(taken))
-    rows = await database.change(_ADVANCE, parameters)
+    rows = await database.execute(_ADVANCE, parameters)
     return still.union(*(row.ids for row in rows))
 
 
@@ -112,7 +112,7 @@ async def _look(database: Database, steps: Sequence[Step]) -> frozenset[MailboxI
     if not steps:
         return frozenset()
     rows = ((step.mailbox.account_id, step.mailbox.id, step.mailbox.highest_modseq) for step in steps)
-    return frozenset(row.id for row in await database.change(_LOOK, _columns(_STATE, rows)))
+    return frozenset(row.id for row in await database.execute(_LOOK, _columns(_STATE, rows)))
 
 
 def _step_row(step: Step, notice: str) -> Sequence[object]:

@@ -1,4 +1,4 @@
-"""Whichever way a search goes, it finds what a naive one would: no more, no less."""
+"""Text search finds what a naive search finds, with and without the index of trigrams."""
 
 import random
 
@@ -12,30 +12,34 @@ from relate_mailstore.types import AccountId, Destination, Incoming, Snapshot, T
 from tests.support.factories import delivery, simple
 
 LETTERS = 'ab aB ébß%_\\"*日'
-MESSAGES = 60
-NEEDLES = 100
+SEARCHED_MESSAGES = 60
+SEARCHED_TEXTS = 100
 
 
-@pytest.mark.parametrize("like", [3, 32])
-@pytest.mark.parametrize("most", [0, 0.3, 1_000])
-async def test_a_search_finds_what_is_there(
-    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch, most: float, like: int
+@pytest.mark.parametrize("like_characters", [3, 32])
+@pytest.mark.parametrize("candidates_ratio", [0, 0.3, 1_000])
+async def test_search_finds_what_a_naive_search_finds(
+    store: SqlMailStore,
+    alice: AccountId,
+    monkeypatch: pytest.MonkeyPatch,
+    candidates_ratio: float,
+    like_characters: int,
 ) -> None:
-    monkeypatch.setattr(search, "LIKE_CHARACTERS", like)  # a longer text is looked for by Python
-    monkeypatch.setattr(search, "FEW_MESSAGES", 0)
-    monkeypatch.setattr(search, "MOST_CANDIDATES", most)
-    rng = random.Random(most)
+    monkeypatch.setattr(search, "LIKE_CHARACTERS", like_characters)  # a longer text is compared in Python
+    monkeypatch.setattr(search, "SCAN_MESSAGES", 0)
+    monkeypatch.setattr(search, "MAX_CANDIDATES_RATIO", candidates_ratio)
+    rng = random.Random(candidates_ratio)
     bob = AccountId(alice + 1)
     await store.provision(alice)
     await store.provision(bob)
-    await store.append(alice, "INBOX", [Incoming(_raw(rng)) for _ in range(MESSAGES)])
+    await store.append(alice, "INBOX", [Incoming(_raw(rng)) for _ in range(SEARCHED_MESSAGES)])
     for account, name in ((alice, "Sent"), (bob, "INBOX")):  # these are not searched
         await store.deliver(delivery(Destination(account, name), raw=_raw(rng)))
     inbox = await store.snapshot(alice)
-    known = await _texts(store, alice, inbox)
-    for _ in range(NEEDLES):
+    texts = await _texts(store, alice, inbox)
+    for _ in range(SEARCHED_TEXTS):
         needle, part = _letters(rng, rng.choice((1, 2, 3, 4, 6))), rng.choice(list(TextPart))
-        expected = {uid for uid, text in known.items() if text.has(fold(needle), part)}
+        expected = {uid for uid, text in texts.items() if text.has(fold(needle), part)}
         assert set(await store.containing(inbox, needle, part)) == expected, (needle, part)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import pytest
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.sql.driver.coalesce import Gathered
+from relate_mailstore.sql.driver.coalesce import Coalescer
 
 
 class Database:
@@ -25,7 +25,7 @@ class Database:
         return [2 * question for question in questions]
 
 
-async def ask(gathered: Gathered[int, int], *questions: int) -> list[asyncio.Task[int]]:
+async def ask(gathered: Coalescer[int, int], *questions: int) -> list[asyncio.Task[int]]:
     tasks = [asyncio.create_task(gathered(question)) for question in questions]
     await asyncio.sleep(0)  # they wait now
     await asyncio.sleep(0)  # and are asked
@@ -34,7 +34,7 @@ async def ask(gathered: Gathered[int, int], *questions: int) -> list[asyncio.Tas
 
 async def test_what_comes_while_one_is_under_way_goes_together() -> None:
     database = Database()
-    gathered = Gathered(database.double)
+    gathered = Coalescer(database.double)
     tasks = [*await ask(gathered, 1), *await ask(gathered, 2, 3), *await ask(gathered, 4)]
     database.may_answer.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
@@ -44,7 +44,7 @@ async def test_what_comes_while_one_is_under_way_goes_together() -> None:
 
 async def test_who_goes_before_being_asked_for_is_not_asked_for() -> None:
     database = Database()
-    gathered = Gathered(database.double)
+    gathered = Coalescer(database.double)
     tasks = [*await ask(gathered, 1), *await ask(gathered, 2, 3)]
     tasks[0].cancel()
     tasks[1].cancel()
@@ -56,7 +56,7 @@ async def test_who_goes_before_being_asked_for_is_not_asked_for() -> None:
 
 async def test_trouble_is_told_to_each_and_ends_with_it() -> None:
     database = Database()
-    gathered = Gathered(database.double)
+    gathered = Coalescer(database.double)
     tasks = await ask(gathered, 1, 2)
     database.down = True
     database.may_answer.set()
@@ -73,7 +73,7 @@ async def test_a_wrong_number_of_answers_is_told_to_each_and_others_are_asked_fo
     async def answer(questions: Sequence[int]) -> Sequence[int]:
         return [] if questions[0] == 1 else questions
 
-    gathered = Gathered(answer)
+    gathered = Coalescer(answer)
     first, second = await ask(gathered, 1), await ask(gathered, 2)
     async with asyncio.timeout(10):
         with pytest.raises(ValueError, match="shorter"):

@@ -12,7 +12,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.driver.engine import open_engine
-from relate_mailstore.sql.driver.statements import prepare, run, run_many
+from relate_mailstore.sql.driver.statements import compile_statement, run, run_many
 from relate_mailstore.sql.schema.tables import blobs
 
 _FIND = select(blobs.c.id, blobs.c.octets, literal(7).label("seven")).where(
@@ -66,13 +66,13 @@ async def test_listeners_hear_of_what_was_read_and_of_what_failed(engine: AsyncE
     await database.fetch(_FIND, {"wanted": []})
     with pytest.raises(StoreUnavailable):
         await database.fetch(_MISSPELT, {})
-    statement = prepare(engine.dialect, _FIND).text
+    statement = compile_statement(engine.dialect, _FIND).text
     assert told == [("read", statement), ("failed", _MISSPELT.text)]
 
 
 async def test_a_text_that_depends_on_the_parameters_is_refused(engine: AsyncEngine) -> None:
-    with pytest.raises(ValueError, match="a list is one parameter"):
-        prepare(engine.dialect, select(blobs.c.id).where(blobs.c.id.in_(bindparam("several"))))
+    with pytest.raises(ValueError, match="a list as one parameter"):
+        compile_statement(engine.dialect, select(blobs.c.id).where(blobs.c.id.in_(bindparam("several"))))
 
 
 @pytest.mark.postgres  # on SQLite the transaction has begun by then
