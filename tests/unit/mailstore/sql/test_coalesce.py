@@ -1,4 +1,4 @@
-"""Questions that wait at the same time are asked together; each has its answer, from after it was asked."""
+"""Concurrent requests share a query; each gets its own result, of a query that began after the request."""
 
 import asyncio
 from collections.abc import Sequence
@@ -10,71 +10,71 @@ from relate_mailstore.sql.driver.coalesce import Coalescer
 
 
 class Database:
-    """Doubles numbers, when it is let; keeps what it was asked, statement by statement."""
+    """Doubles numbers once `may_reply` is set, and records the batches."""
 
     def __init__(self) -> None:
-        self.asked: list[Sequence[int]] = []
-        self.may_answer = asyncio.Event()
-        self.down = False
+        self.batches: list[Sequence[int]] = []
+        self.may_reply = asyncio.Event()
+        self.is_down = False
 
-    async def double(self, questions: Sequence[int]) -> Sequence[int]:
-        self.asked.append(questions)
-        await self.may_answer.wait()
-        if self.down:
+    async def double(self, numbers: Sequence[int]) -> Sequence[int]:
+        self.batches.append(numbers)
+        await self.may_reply.wait()
+        if self.is_down:
             raise StoreUnavailable("down")
-        return [2 * question for question in questions]
+        return [2 * number for number in numbers]
 
 
-async def ask(gathered: Coalescer[int, int], *questions: int) -> list[asyncio.Task[int]]:
-    tasks = [asyncio.create_task(gathered(question)) for question in questions]
-    await asyncio.sleep(0)  # they wait now
-    await asyncio.sleep(0)  # and are asked
+async def request(coalescer: Coalescer[int, int], *numbers: int) -> list[asyncio.Task[int]]:
+    tasks = [asyncio.create_task(coalescer(number)) for number in numbers]
+    await asyncio.sleep(0)  # the requests are pending
+    await asyncio.sleep(0)  # and their query runs
     return tasks
 
 
-async def test_what_comes_while_one_is_under_way_goes_together() -> None:
+async def test_requests_during_a_query_share_the_next_one() -> None:
     database = Database()
-    gathered = Coalescer(database.double)
-    tasks = [*await ask(gathered, 1), *await ask(gathered, 2, 3), *await ask(gathered, 4)]
-    database.may_answer.set()
+    coalescer = Coalescer(database.double)
+    tasks = [*await request(coalescer, 1), *await request(coalescer, 2, 3), *await request(coalescer, 4)]
+    database.may_reply.set()
     assert await asyncio.gather(*tasks) == [2, 4, 6, 8]
-    assert database.asked == [[1], [2, 3, 4]]
-    assert await gathered(5) == 10
+    assert database.batches == [[1], [2, 3, 4]]
+    assert await coalescer(5) == 10
 
 
-async def test_who_goes_before_being_asked_for_is_not_asked_for() -> None:
+async def test_cancelled_request_is_not_sent() -> None:
     database = Database()
-    gathered = Coalescer(database.double)
-    tasks = [*await ask(gathered, 1), *await ask(gathered, 2, 3)]
+    coalescer = Coalescer(database.double)
+    tasks = [*await request(coalescer, 1), *await request(coalescer, 2, 3)]
     tasks[0].cancel()
     tasks[1].cancel()
     await asyncio.sleep(0)
-    database.may_answer.set()
+    database.may_reply.set()
     assert await tasks[2] == 6
-    assert database.asked == [[1], [3]]
+    assert database.batches == [[1], [3]]
 
 
-async def test_trouble_is_told_to_each_and_ends_with_it() -> None:
+async def test_each_request_gets_its_own_copy_of_the_error() -> None:
     database = Database()
-    gathered = Coalescer(database.double)
-    tasks = await ask(gathered, 1, 2)
-    database.down = True
-    database.may_answer.set()
+    coalescer = Coalescer(database.double)
+    tasks = await request(coalescer, 1, 2)
+    database.is_down = True
+    database.may_reply.set()
     errors = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(error) for error in errors] == [StoreUnavailable, StoreUnavailable]
     assert errors[0] is not errors[1]
     with pytest.raises(StoreUnavailable):
-        await gathered(3)
-    database.down = False
-    assert await gathered(3) == 6
+        await coalescer(3)
+    database.is_down = False
+    assert await coalescer(3) == 6
 
 
-async def test_a_wrong_number_of_answers_is_told_to_each_and_others_are_asked_for() -> None:
-    async def answer(questions: Sequence[int]) -> Sequence[int]:
-        return [] if questions[0] == 1 else questions
+async def test_wrong_number_of_results_fails_its_batch_only() -> None:
+    async def echo(numbers: Sequence[int]) -> Sequence[int]:
+        return [] if numbers[0] == 1 else numbers
 
-    gathered = Coalescer(answer)
-    first, second = await ask(gathered, 1), await ask(gathered, 2)
+    coalescer = Coalescer(echo)
+    first, second = await request(coalescer, 1), await request(coalescer, 2)
     async with asyncio.timeout(10):
         with pytest.raises(ValueError, match="shorter"):
             await first[0]

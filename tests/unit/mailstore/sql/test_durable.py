@@ -1,4 +1,4 @@
-"""What was acknowledged survives the death of the process that stored it; and what a big message costs."""
+"""Durability of acknowledged deliveries when the process is killed; and the memory of a large message."""
 
 import subprocess
 import sys
@@ -9,10 +9,10 @@ from relate_mailstore.types import AccountId
 from tests.unit.mailstore.sql.helpers import opened
 
 ROOT = Path(__file__).parents[4]
-ACKNOWLEDGED = 60  # deliveries, before the process is killed
-BIG_OCTETS = 30_000_000
+ACKNOWLEDGED_DELIVERIES = 60  # before the process is killed
+LARGE_OCTETS = 30_000_000
 
-DELIVER_FOREVER = """
+DELIVER_REPEATEDLY = """
 import asyncio, sys
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -30,7 +30,7 @@ async def main():
 asyncio.run(main())
 """
 
-DELIVER_BIG = """
+DELIVER_LARGE = """
 import asyncio, resource, sys
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -63,19 +63,17 @@ asyncio.run(main())
 
 
 def deliver_until_killed(url: str, account_id: AccountId) -> Sequence[str]:
-    """The messages that a process acknowledged before it was killed at its work."""
-    command = [sys.executable, "-c", DELIVER_FOREVER, url, str(account_id)]
+    """Messages that a process acknowledged before it was killed."""
+    command = [sys.executable, "-c", DELIVER_REPEATEDLY, url, str(account_id)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [next(process.stdout) for _ in range(ACKNOWLEDGED)]
+        lines = [next(process.stdout) for _ in range(ACKNOWLEDGED_DELIVERIES)]
         process.kill()
         lines += process.stdout
     return [line.strip() for line in lines if line.endswith("\n")]
 
 
-async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(
-    database_url: str, alice: AccountId
-) -> None:
+async def test_acknowledged_messages_survive_the_kill_of_the_process(database_url: str, alice: AccountId) -> None:
     acknowledged = deliver_until_killed(database_url, alice)
     async with opened(database_url) as (_, store):
         entries = (await store.snapshot(alice)).entries
@@ -85,10 +83,10 @@ async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(
             assert len(await (await store.open(alice, entry.message_id)).read()) == entry.size
 
 
-def test_a_big_message_costs_less_than_its_size_again(database_url: str, alice: AccountId) -> None:
-    command = [sys.executable, "-c", DELIVER_BIG, database_url, str(alice), str(BIG_OCTETS)]
+def test_large_message_needs_less_than_twice_its_size(database_url: str, alice: AccountId) -> None:
+    command = [sys.executable, "-c", DELIVER_LARGE, database_url, str(alice), str(LARGE_OCTETS)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
     delivering, difference, reading = map(int, output.split())
     assert difference == 0
-    assert delivering < BIG_OCTETS
-    assert reading < BIG_OCTETS
+    assert delivering < LARGE_OCTETS
+    assert reading < LARGE_OCTETS
