@@ -9,7 +9,8 @@ import pytest
 
 from relate_accounts.types import Revoked
 from relate_imap.session import ImapEngine
-from relate_pop3.session import Context, Pop3Engine
+from relate_pop3.context import Context
+from relate_pop3.session import Pop3Engine
 from relate_smtp.context import Role
 from tests.support.imap.engine import context_of
 from tests.support.scripted import LOCAL, Connection
