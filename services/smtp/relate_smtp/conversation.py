@@ -71,7 +71,7 @@ class Conversation:
         return self.transaction
 
     def begin_transaction(self, mail: Mail) -> None:
-        """Enter MAIL."""
+        """Open a transaction and enter the state MAIL."""
         self.transactions += 1
         self.transaction = Transaction(f"{self.id}.{self.transactions}", mail)
         self.state = State.MAIL
