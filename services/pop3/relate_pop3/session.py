@@ -17,8 +17,8 @@ end of the session, whatever ends it.
 
 The driver (`relate_wire.driver`) calls `Pop3Engine.parse` with each line, then `Pop3Session.handle` with the command.
 A handler writes nothing to the client. It returns the reply, or raises one of `replies.REFUSALS`. The reply to RETR or
-TOP has a body, which the driver writes chunk by chunk. AUTH awaits `Client.ask`, which sends a challenge and returns the
-client's response.
+TOP has a body, which the driver writes chunk by chunk. AUTH awaits `Client.ask`, which sends a challenge and returns
+the client's response.
 
 Any other exception, the store's included, is raised to the driver, which logs and traces it and sends `error_reply`.
 """
