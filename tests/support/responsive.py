@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from relate_service.watchdog import Slow, watched
+from relate_service.watchdog import SlowCallback, run_watchdog
 from relate_supervisor import Supervisor
 
 REPORTED_SECONDS = 0.05
@@ -21,13 +21,13 @@ OURS = "/relate_"  # in a path of a stack: what a test itself does in the loop i
 @contextmanager
 def responsive() -> Iterator[None]:
     """What runs inside, in this loop, does not hold it."""
-    found: list[Slow] = []
-    with watched(REPORTED_SECONDS, Supervisor(), found.append):
+    found: list[SlowCallback] = []
+    with run_watchdog(REPORTED_SECONDS, Supervisor(), found.append):
         yield
     check_responsive(slow for slow in found if OURS in slow.stack)
 
 
-def check_responsive(found: Iterable[Slow]) -> None:
+def check_responsive(found: Iterable[SlowCallback]) -> None:
     """Print what was found, for whoever looks into a failure, and fail where it held the loop."""
     slow = list(found)
     for each in slow:
@@ -36,7 +36,7 @@ def check_responsive(found: Iterable[Slow]) -> None:
     assert not held, f"the event loop was held: {held}"
 
 
-def slow_callbacks(log: str) -> list[Slow]:
+def slow_callbacks(log: str) -> list[SlowCallback]:
     """Those that a product logged."""
     lines = (json.loads(line) for line in log.splitlines() if line.startswith("{") and '"slow callback"' in line)
-    return [Slow(line["milliseconds"] / 1000, line["slow_task"], line["stack"]) for line in lines]
+    return [SlowCallback(line["milliseconds"] / 1000, line["slow_task"], line["stack"]) for line in lines]

@@ -16,7 +16,7 @@ from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell,
 from relate_wire.reply import NextStep, Reply
 
 # A session that is stuck fails its test after so many seconds; one that works never waits so long.
-PATIENCE = 60.0  # seconds; a busy machine may let a test wait
+PATIENCE_SECONDS = 60.0  # seconds; a busy machine may let a test wait
 
 STRANGER = Peer("192.0.2.7", 49152)  # in the clear, from elsewhere
 SECURE = replace(STRANGER, secure=True, tls="TLSv1.3")  # the same over TLS
@@ -77,7 +77,7 @@ class Connection(Generic[FrameT, CommandT]):
 
     async def read_line(self) -> bytes:
         """The next line that the server says, with its end; less than a line only when it closes."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while b"\n" not in self._said and not self.closed:
                 self._spoke.clear()
                 await self._spoke.wait()
@@ -87,7 +87,7 @@ class Connection(Generic[FrameT, CommandT]):
 
     async def settle(self) -> None:
         """Until the server waits for the client, or has closed. What a test's bug raised is raised here."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await self._waiting.wait()
         if self._task.done():
             self._task.result()
@@ -100,7 +100,7 @@ class Connection(Generic[FrameT, CommandT]):
     async def _end(self, event: Farewell | None) -> None:
         await self.settle()
         self._put(event)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await self._task
 
     # --- the server's side
@@ -135,19 +135,19 @@ class Connection(Generic[FrameT, CommandT]):
     async def _run(self) -> None:
         try:
             with contextlib.suppress(ClientGone):
-                await self._converse()
+                await self._run_session()
         finally:
             await self.engine.session.close()
             self.closed = True
             self._waiting.set()
             self._spoke.set()
 
-    async def _converse(self) -> None:
+    async def _run_session(self) -> None:
         if self.peer.secure:
             self.engine.session.secured(self.peer)
         then = await self._send(await self.engine.session.greet())
         while then is not NextStep.CLOSE:
-            then = await self._perform(self.engine.parse(await self._next_frame()))
+            then = await self._run_command(self.engine.parse(await self._next_frame()))
 
     async def _next_frame(self) -> FrameT:
         while True:
@@ -169,7 +169,7 @@ class Connection(Generic[FrameT, CommandT]):
             self._write(self.engine.session.farewell(event))
         raise ClientGone
 
-    async def _perform(self, command: CommandT) -> NextStep:
+    async def _run_command(self, command: CommandT) -> NextStep:
         session = self.engine.session
         try:
             reply = await session.handle(command)

@@ -1,4 +1,4 @@
-"""Every conversation in `pop3/`, replayed. Beside what `World` understands:
+"""Every conversation in `pop3/`, replayed. Beside what `MemoryBackend` understands:
 
 peer: tls | clear | local       how the client is connected (tls)
 plaintext: never | loopback | always    where keys may be sent without TLS (loopback)
@@ -13,9 +13,9 @@ import pytest
 
 from relate_pop3.config import Pop3Settings
 from relate_pop3.session import Context, Pop3Engine
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import LOCAL, SECURE, STRANGER, Connection
 from tests.support.transcript import Given, parse_transcript, replay, transcripts
-from tests.support.world import World
 
 PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 
@@ -23,7 +23,7 @@ PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 @pytest.mark.parametrize("path", transcripts("pop3"))
 async def test_conversation(path: Path) -> None:
     transcript = parse_transcript(path)
-    world, peer = World(), SECURE
+    world, peer = MemoryBackend(), SECURE
     settings = Pop3Settings()
     context = Context(world.store, world.authenticator, "dewey", settings.allows_plaintext, starttls_available=True)
     for given in transcript.given:

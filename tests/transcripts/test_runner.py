@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from relate_pop3.session import Context, Pop3Engine
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import Connection
 from tests.support.transcript import compile_pattern, encode_line, parse_transcript, replay
-from tests.support.world import World
 
 Converse = Callable[[str], Awaitable[None]]
 
@@ -17,7 +17,7 @@ Converse = Callable[[str], Awaitable[None]]
 @pytest.fixture
 def converse(tmp_path: Path) -> Converse:
     """Replays a text against a POP3 server without users."""
-    world = World()
+    world = MemoryBackend()
     context = Context(world.store, world.authenticator, "dewey", lambda _: True, starttls_available=True)
 
     async def play(text: str) -> None:

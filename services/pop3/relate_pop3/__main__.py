@@ -1,15 +1,15 @@
 """The POP3 server as a process of its own, and how it is put together. Wiring, and nothing else."""
 
 if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
-    from relate_service.signals import hold_stops
+    from relate_service.signals import block_signals
 
-    hold_stops()
+    block_signals()
 
 from relate_config import load
 from relate_pop3.config import Pop3Settings
 from relate_pop3.replies import BUSY
 from relate_pop3.session import Context, Pop3Engine
-from relate_service.resources import Resources, ResourceSettings, check_environment, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import raise_open_files
@@ -20,7 +20,7 @@ from relate_wire.server import Server
 
 def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
     """POP3 on its two ports: STLS on one, TLS from the first octet on the other. Raises CertificateError."""
-    store, authenticator = resources.observed("pop3")
+    store, authenticator = resources.traced("pop3")
     context = Context(
         store=store,
         authenticator=authenticator,
@@ -54,7 +54,7 @@ async def serve(_: int = 0) -> None:
     check_environment(Pop3Settings)
     raise_open_files()
     async with (
-        opened(ResourceSettings(), "relate-pop3") as resources,
+        open_resources(ResourceSettings(), "relate-pop3") as resources,
         Server(pop3_service(load(Pop3Settings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()

@@ -11,9 +11,9 @@ import idna
 
 from relate_accounts.errors import InvalidAddress
 
-MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
-MAX_DOMAIN = 255  # octets, §4.5.3.1.2
-MAX_ADDRESS = 254  # octets, §4.5.3.1.3: a path has 256, its angle brackets included
+MAX_LOCAL_PART_OCTETS = 64  # octets, RFC 5321 §4.5.3.1.1
+MAX_DOMAIN_OCTETS = 255  # octets, §4.5.3.1.2
+MAX_ADDRESS_OCTETS = 254  # octets, §4.5.3.1.3: a path has 256, its angle brackets included
 
 _DETAIL = "+"  # the separator of RFC 5233 §4 that everybody uses
 
@@ -28,18 +28,18 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 def canonical_address(address: str) -> str:
     """The one spelling of an address. Raises InvalidAddress, also for a bare `postmaster` and for address literals."""
-    _expect_at_most(MAX_ADDRESS, address)
+    _expect_at_most(MAX_ADDRESS_OCTETS, address)
     local_part, _, domain = address.rpartition("@")
     canonical = f"{_canonical_local_part(local_part)}@{canonical_domain(domain)}"
-    _expect_at_most(MAX_ADDRESS, canonical)
+    _expect_at_most(MAX_ADDRESS_OCTETS, canonical)
     return canonical
 
 
 def canonical_domain(domain: str) -> str:
     """The one spelling of a domain: A-labels in lower case. Raises InvalidAddress."""
-    _expect_at_most(MAX_DOMAIN, domain)  # before IDNA, whose cost grows faster than the name
+    _expect_at_most(MAX_DOMAIN_OCTETS, domain)  # before IDNA, whose cost grows faster than the name
     name = domain.lower() if domain.isascii() else _a_labels(domain)
-    _expect_at_most(MAX_DOMAIN, name)
+    _expect_at_most(MAX_DOMAIN_OCTETS, name)
     if not _DOMAIN.fullmatch(name):
         raise InvalidAddress("the domain is not a host name")
     return name
@@ -79,7 +79,7 @@ def _canonical_local_part(text: str) -> str:
     if not (plain or quoted) or not content.isprintable():
         raise InvalidAddress("the local part is not a dot-string or quoted string")
     local_part = content if plain else '"' + _MUST_QUOTE.sub(r"\\\1", content) + '"'
-    _expect_at_most(MAX_LOCAL_PART, local_part)
+    _expect_at_most(MAX_LOCAL_PART_OCTETS, local_part)
     return local_part
 
 

@@ -18,23 +18,23 @@ from relate_accounts.addresses import canonical_address
 from relate_accounts.cache import SharedLookups, TimedCache
 from relate_accounts.clock import Monotonic, Now, utc_now
 from relate_accounts.errors import InvalidAddress
+from relate_accounts.fair_semaphore import FairSemaphore
 from relate_accounts.keys import is_well_formed
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.lookup import Found, KeyLookup
 from relate_accounts.ports import AccountStore
-from relate_accounts.ratelimit import Pause, WrongLogins, client_network
+from relate_accounts.ratelimit import Sleep, WrongLogins, client_network
 from relate_accounts.sessions import Sessions
-from relate_accounts.turns import Turns
 from relate_accounts.types import Denied, FailureReason, Granted, Revoked, Scope, Verdict
 
 VERDICT_SECONDS = 30.0  # the longest that a revoked key is still accepted
 # Verdicts of each kind, about 1 kB an accepted one. Apart, so that a flood of wrong logins cannot evict right ones.
-VERDICT_CACHE_SIZE = 10_000
+MAX_CACHED_VERDICTS = 10_000
 
 # Look-ups at a time: half of the smallest pool of connections, so that a flood of logins leaves the rest to mail.
-LOOKUPS = 4
+MAX_LOOKUPS = 4
 # Of one client address. A right key among a thousand wrong ones waits for those before it: some hundred milliseconds.
-LOOKUPS_PER_CLIENT = 2
+MAX_LOOKUPS_PER_CLIENT = 2
 
 _NO_ADDRESS = ""  # stands for all names that are no address: no user has it
 
@@ -57,17 +57,17 @@ class KeyAuthenticator:
         last_used: LastUsedWriter,
         clock: Monotonic = time.monotonic,
         now: Now = utc_now,
-        pause: Pause = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._lookup = KeyLookup(store, now)
         self._last_used = last_used
         self._clock = clock
         self._now = now
-        self._wrong_logins = WrongLogins(clock, pause)
-        self._turns = Turns(LOOKUPS, LOOKUPS_PER_CLIENT)
+        self._wrong_logins = WrongLogins(clock, sleep)
+        self._semaphore = FairSemaphore(MAX_LOOKUPS, MAX_LOOKUPS_PER_CLIENT)
         self._running = SharedLookups[bytes, Found]()
-        self._accepted = TimedCache[bytes, Granted](VERDICT_SECONDS, VERDICT_CACHE_SIZE, clock)
-        self._refused = TimedCache[bytes, FailureReason](VERDICT_SECONDS, VERDICT_CACHE_SIZE, clock)
+        self._accepted = TimedCache[bytes, Granted](VERDICT_SECONDS, MAX_CACHED_VERDICTS, clock)
+        self._refused = TimedCache[bytes, FailureReason](VERDICT_SECONDS, MAX_CACHED_VERDICTS, clock)
         self._sessions = Sessions()
         self._fingerprint_key = secrets.token_bytes(32)
 
@@ -142,7 +142,7 @@ class KeyAuthenticator:
         return granted
 
     async def _look_up(self, login: _Login, brief: bool) -> Found:
-        async with self._turns.turn(client_network(login.client)):
+        async with self._semaphore.acquire(client_network(login.client)):
             asked = self._clock()
             found = await login.look_up(brief)
         if isinstance(found, Granted):

@@ -20,7 +20,7 @@ from relate_accounts.types import Recipient, UserId
 
 KNOWN_SECONDS = 30.0  # as long as a verdict of the authenticator
 UNKNOWN_SECONDS = 5.0  # who was just given an address should soon receive mail
-CACHE_SIZE = 10_000  # answers of each kind, about 0.5 kB each
+MAX_CACHED_ANSWERS = 10_000  # answers of each kind, about 0.5 kB each
 
 V = TypeVar("V")
 
@@ -87,8 +87,8 @@ class _Answers(Generic[V]):
 
     def __init__(self, clock: Monotonic) -> None:
         self._clock = clock
-        self._known = TimedCache[str, V](KNOWN_SECONDS, CACHE_SIZE, clock)
-        self._unknown = TimedCache[str, bool](UNKNOWN_SECONDS, CACHE_SIZE, clock)
+        self._known = TimedCache[str, V](KNOWN_SECONDS, MAX_CACHED_ANSWERS, clock)
+        self._unknown = TimedCache[str, bool](UNKNOWN_SECONDS, MAX_CACHED_ANSWERS, clock)
         self._running = SharedLookups[str, V | None]()
 
     async def get(self, question: str, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:

@@ -13,8 +13,8 @@ from typing import NamedTuple
 
 from relate_accounts.errors import InvalidKeyName
 
-LEAD = "rm_"  # so that people, and scanners of leaked secrets, know what they found
-PREFIX_LENGTH = len(LEAD) + 12  # 72 bits: two keys that share a prefix are an accident nobody will see
+KEY_MARKER = "rm_"  # so that people, and scanners of leaked secrets, know what they found
+PREFIX_CHARACTERS = len(KEY_MARKER) + 12  # 72 bits: two keys that share a prefix are an accident nobody will see
 KEY_OCTETS = 32
 
 # That are neither revoked nor expired: a key a program and device, and far beyond. A program that makes keys in a loop
@@ -23,7 +23,7 @@ MAX_KEYS_PER_USER = 100
 MAX_KEY_NAME_CHARACTERS = 100
 KEY_NAME_PATTERN = r"^[^\x00-\x1f\x7f]+$"  # no control characters: names are shown on terminals
 
-_KEY = re.compile(LEAD + r"[A-Za-z0-9_-]{43}")  # 32 octets in base64 without padding
+_KEY = re.compile(KEY_MARKER + r"[A-Za-z0-9_-]{43}")  # 32 octets in base64 without padding
 
 
 class KeyIdentity(NamedTuple):
@@ -43,7 +43,7 @@ def check_key_name(name: str) -> None:
 
 def generate_key() -> str:
     """A new random key."""
-    return LEAD + secrets.token_urlsafe(KEY_OCTETS)
+    return KEY_MARKER + secrets.token_urlsafe(KEY_OCTETS)
 
 
 def is_well_formed(secret: str) -> bool:
@@ -65,4 +65,4 @@ def same_hash(stored: bytes, presented: bytes) -> bool:
 
 def _lookup_prefix(secret: str, key_hash: bytes) -> str:
     # A secret that somebody chose may be short: its own first characters would give it away, those of its hash do not.
-    return secret[:PREFIX_LENGTH] if is_well_formed(secret) else key_hash.hex()[:PREFIX_LENGTH]
+    return secret[:PREFIX_CHARACTERS] if is_well_formed(secret) else key_hash.hex()[:PREFIX_CHARACTERS]

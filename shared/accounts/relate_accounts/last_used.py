@@ -14,9 +14,9 @@ from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.ports import AccountStore
 from relate_supervisor import Supervisor
 
-WRITE_INTERVAL = 5.0  # seconds; people read these times by the minute
-MAX_PENDING = 10_000  # keys between two writes; beyond them the time of a key is lost, never memory
-STOP_TIMEOUT = 0.5  # seconds for the last write: a database that is gone must not hold the process
+WRITE_INTERVAL_SECONDS = 5.0  # seconds; people read these times by the minute
+MAX_PENDING_KEYS = 10_000  # keys between two writes; beyond them the time of a key is lost, never memory
+STOP_TIMEOUT_SECONDS = 0.5  # seconds for the last write: a database that is gone must not hold the process
 
 _log = structlog.get_logger("relate.accounts")
 
@@ -27,7 +27,7 @@ class LastUsedWriter:
     def __init__(
         self,
         store: AccountStore,
-        interval: float = WRITE_INTERVAL,
+        interval: float = WRITE_INTERVAL_SECONDS,
         now: Now = utc_now,
         supervisor: Supervisor | None = None,
     ) -> None:
@@ -41,7 +41,7 @@ class LastUsedWriter:
 
     def note(self, key_id: int) -> None:
         """A key was used now."""
-        if len(self._pending) < MAX_PENDING or key_id in self._pending:
+        if len(self._pending) < MAX_PENDING_KEYS or key_id in self._pending:
             self._pending[key_id] = self._now()
 
     def start(self) -> None:
@@ -56,7 +56,7 @@ class LastUsedWriter:
             return
         self._stopping.set()
         try:
-            await asyncio.wait_for(task, STOP_TIMEOUT)
+            await asyncio.wait_for(task, STOP_TIMEOUT_SECONDS)
         except TimeoutError:
             _log.warning("last use of keys not written at stop")
 
@@ -69,7 +69,7 @@ class LastUsedWriter:
             await self._store.touch_keys(batch)
         except BaseException as error:
             newest = batch | self._pending
-            self._pending = dict(islice(newest.items(), MAX_PENDING))
+            self._pending = dict(islice(newest.items(), MAX_PENDING_KEYS))
             if not isinstance(error, AccountsUnavailable):
                 raise
             _log.warning("last use of keys not written yet", keys=len(batch), error=type(error).__name__)

@@ -19,7 +19,7 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
-from relate_accounts.removal import BLOCKED
+from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
 
@@ -82,7 +82,7 @@ class MemoryAccountStore:
 
     async def removed_users(self) -> Sequence[UserId]:
         """See `ports.AccountStore`."""
-        since = self._now() - BLOCKED
+        since = self._now() - BLOCK_PERIOD
         return sorted({user_id for (user_id, _), removal in self._removed.items() if removal.moment > since})
 
     async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
@@ -217,7 +217,7 @@ class MemoryAccountStore:
             raise AddressBlocked
 
     def _is_blocked(self, canonical: str) -> bool:
-        since = self._now() - BLOCKED
+        since = self._now() - BLOCK_PERIOD
         return any(
             address == canonical and removal.blocked and removal.moment > since
             for (_, address), removal in self._removed.items()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from relate_accounts.clock import Monotonic
 
-Pause = Callable[[float], Awaitable[object]]  # waits for so many seconds
+Sleep = Callable[[float], Awaitable[object]]  # waits for so many seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Limit:
 PER_CLIENT = Limit(burst=20, seconds=6, delayed=16)
 # A hoster gives one customer 65,536 networks of /64: together they get ten times what one of them gets.
 PER_SITE = Limit(burst=200, seconds=0.6, delayed=160)
-TABLE_SIZE = 10_000  # buckets a table: about 2 MB; an attacker with more addresses than this only makes us forget
+MAX_BUCKETS = 10_000  # buckets a table: about 2 MB; an attacker with more addresses than this only makes us forget
 # What a wrong login waits that is beyond the limit: shorter than the grace of a shutdown.
 DELAY_SECONDS = 2.0
 
@@ -42,7 +42,7 @@ _LOOPBACK = "loopback"
 class TokenBuckets:
     """One bucket a key, all of the same limit; an unknown key has a full one. The table forgets the longest unused."""
 
-    def __init__(self, limit: Limit, clock: Monotonic, size: int = TABLE_SIZE) -> None:
+    def __init__(self, limit: Limit, clock: Monotonic, size: int = MAX_BUCKETS) -> None:
         self.limit = limit
         self._clock = clock
         self._size = size
@@ -74,10 +74,10 @@ class TokenBuckets:
 class WrongLogins:
     """The wrong logins of each client address and site."""
 
-    def __init__(self, clock: Monotonic, pause: Pause = asyncio.sleep) -> None:
+    def __init__(self, clock: Monotonic, sleep: Sleep = asyncio.sleep) -> None:
         self._clients = TokenBuckets(PER_CLIENT, clock)
         self._sites = TokenBuckets(PER_SITE, clock)
-        self._pause = pause
+        self._sleep = sleep
         self._delayed: Counter[str] = Counter()  # by network
 
     def is_limited(self, client: str) -> bool:
@@ -102,7 +102,7 @@ class WrongLogins:
         networks = [network for _, network in buckets]
         self._delayed.update(networks)
         try:
-            await self._pause(DELAY_SECONDS)
+            await self._sleep(DELAY_SECONDS)
         finally:
             self._delayed.subtract(networks)
             for network in networks:

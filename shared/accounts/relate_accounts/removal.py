@@ -2,5 +2,5 @@
 
 from datetime import timedelta
 
-BLOCKED = timedelta(days=30)
+BLOCK_PERIOD = timedelta(days=30)
 """Time enough for senders to hear that the address is gone, and for sessions and stray mail to be cleared away."""

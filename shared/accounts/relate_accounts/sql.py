@@ -28,7 +28,7 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
-from relate_accounts.removal import BLOCKED
+from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.schema import UtcDateTime, addresses, api_keys, removed_addresses, users
 from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
@@ -116,7 +116,9 @@ class SqlAccountStore:
         async with self._transaction() as connection:
             if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
                 raise UserNotFound("no user has that id")
-            await connection.execute(delete(removed_addresses).where(removed_addresses.c.removed <= moment - BLOCKED))
+            await connection.execute(
+                delete(removed_addresses).where(removed_addresses.c.removed <= moment - BLOCK_PERIOD)
+            )
             gone = await connection.scalars(
                 delete(addresses).where(addresses.c.user_id == user_id).returning(addresses.c.address)
             )
@@ -150,11 +152,11 @@ class SqlAccountStore:
             canonical = canonical_address(address)
         except InvalidAddress:
             return False
-        return bool(await self._read(_BLOCKED, addresses=[canonical], since=self._now() - BLOCKED))
+        return bool(await self._read(_BLOCKED, addresses=[canonical], since=self._now() - BLOCK_PERIOD))
 
     async def removed_users(self) -> Sequence[UserId]:
         """See `ports.AccountStore`."""
-        return [UserId(row.user_id) for row in await self._read(_REMOVED_USERS, since=self._now() - BLOCKED)]
+        return [UserId(row.user_id) for row in await self._read(_REMOVED_USERS, since=self._now() - BLOCK_PERIOD)]
 
     async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
         """See `ports.AccountStore`."""
@@ -298,7 +300,7 @@ class SqlAccountStore:
 
     async def _give(self, connection: AsyncConnection, user_id: UserId, canonical: Sequence[str]) -> None:
         """Give addresses to a user. Raises UserExists, AddressBlocked."""
-        blocked = await connection.execute(_BLOCKED, {"addresses": canonical, "since": self._now() - BLOCKED})
+        blocked = await connection.execute(_BLOCKED, {"addresses": canonical, "since": self._now() - BLOCK_PERIOD})
         if blocked.one_or_none() is not None:
             raise AddressBlocked
         rows = [

@@ -57,11 +57,11 @@ def _reload(service: str, certificate: Certificate, only_changed: bool) -> None:
 
 
 @asynccontextmanager
-async def kept_current(
+async def run_certificate_reloads(
     certificates: Certificates, reload: asyncio.Event, supervisor: Supervisor, check_seconds: float = CHECK_SECONDS
 ) -> AsyncIterator[None]:
     """The certificates are reloaded inside: all when `reload` is set, which clears it, else those that have changed."""
-    task = supervisor.keep("service.certificates", partial(_keep_current, certificates, reload, check_seconds))
+    task = supervisor.keep("service.certificates", partial(_reload_forever, certificates, reload, check_seconds))
     try:
         yield
     finally:
@@ -69,7 +69,7 @@ async def kept_current(
         await asyncio.wait([task])
 
 
-async def _keep_current(certificates: Certificates, reload: asyncio.Event, check_seconds: float) -> None:
+async def _reload_forever(certificates: Certificates, reload: asyncio.Event, check_seconds: float) -> None:
     while True:
         asked = await _is_set_within(reload, check_seconds)
         reload.clear()  # before the load, so that a request during it is not lost

@@ -21,16 +21,16 @@ from relate_mailstore.types import AccountId
 from relate_supervisor import Supervisor
 
 # What is left behind is rare and small, and looking for it reads a row of every message.
-EVERY = 24 * 3600.0
+INTERVAL_SECONDS = 24 * 3600.0
 # Until the first time, and until whoever was not let do it asks again; on the average, lest all come at once.
-PAUSE = 3600.0
+RETRY_SECONDS = 3600.0
 # Accounts are numbered from 1.
-NOBODY = AccountId(0)
+LEADER_ACCOUNT = AccountId(0)
 
 log = structlog.get_logger(__name__)
 
 
-class Tidied(Protocol):
+class HousekeepingStore(Protocol):
     """What is asked of a store here."""
 
     async def collect_garbage(self) -> int:
@@ -57,11 +57,11 @@ class MailAndAccounts(NamedTuple):
 
 
 @asynccontextmanager
-async def kept_tidy(
-    store: Tidied, supervisor: Supervisor, pause: float = PAUSE, every: float = EVERY
+async def run_housekeeping(
+    store: HousekeepingStore, supervisor: Supervisor, pause: float = RETRY_SECONDS, every: float = INTERVAL_SECONDS
 ) -> AsyncIterator[None]:
     """The store is kept tidy inside."""
-    task = supervisor.keep("service.housekeeping", partial(_keep_tidy, store, pause, every))
+    task = supervisor.keep("service.housekeeping", partial(_lead_when_elected, store, pause, every))
     try:
         yield
     finally:
@@ -69,19 +69,19 @@ async def kept_tidy(
         await asyncio.wait([task])
 
 
-async def _keep_tidy(store: Tidied, pause: float, every: float) -> None:
+async def _lead_when_elected(store: HousekeepingStore, pause: float, every: float) -> None:
     while True:
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - nobody gains by guessing it
         try:
-            async with store.lock_maildrop(NOBODY):
-                await _tidy_for_good(store, every)
+            async with store.lock_maildrop(LEADER_ACCOUNT):
+                await _collect_regularly(store, every)
         except MaildropInUse:
             log.debug("another process keeps the store tidy")
         except (StoreError, AccountsUnavailable) as error:
             log.warning("the store could not be tidied", error=str(error))
 
 
-async def _tidy_for_good(store: Tidied, every: float) -> None:
+async def _collect_regularly(store: HousekeepingStore, every: float) -> None:
     while True:
         if removed := await store.collect_garbage():
             log.info("removed what nobody has any more", rows=removed)

@@ -24,13 +24,13 @@ from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
-from relate_service.certificates import Certificates, kept_current
+from relate_service.certificates import Certificates, run_certificate_reloads
 from relate_service.config import LimitsSettings
-from relate_service.housekeeping import MailAndAccounts, kept_tidy
+from relate_service.housekeeping import MailAndAccounts, run_housekeeping
 from relate_service.memory import Trimmer
-from relate_service.private import restrict_data
-from relate_service.watchdog import DebugSettings, watched
-from relate_service.workers import WORKER, reload_event
+from relate_service.private import make_data_private
+from relate_service.watchdog import DebugSettings, run_watchdog
+from relate_service.workers import WORKER_VARIABLE, reload_event
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 # A container runtime kills 10 s after it asked for a stop. Before this servers take up to 3.5 s, after it telemetry 4.
 CLOSE_SECONDS = 1.0  # for all that still wants something from the database
-HUNG_UP_SECONDS = 0.5  # for finding out that the database was hung up on
+ABORT_SECONDS = 0.5  # for finding out that the database was hung up on
 
 SHARED_SECTIONS: tuple[type[SectionLike], ...] = (
     DatabaseSettings,
@@ -77,7 +77,7 @@ class Resources:
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
 
-    def observed(self, source: SourceName) -> tuple[MailStore, Authenticator]:
+    def traced(self, source: SourceName) -> tuple[MailStore, Authenticator]:
         """The store and the authenticator, with a span of this source for each call; as they are where that is off."""
         telemetry = self.telemetry
         if not telemetry.is_enabled:
@@ -91,12 +91,12 @@ class Resources:
 def check_environment(*sections: type[SectionLike]) -> None:
     """Look for misspelt variables of these sections and the shared ones. Raises ConfigurationError."""
     suspects = check_names((*SHARED_SECTIONS, *sections), os.environ)
-    if suspects and os.environ.get(WORKER, "0") == "0":  # one warning, however many processes there are
+    if suspects and os.environ.get(WORKER_VARIABLE, "0") == "0":  # one warning, however many processes there are
         log.warning("not used: a setting has two underscores between section and name", variables=suspects)
 
 
 @asynccontextmanager
-async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator[Resources]:
+async def open_resources(settings: ResourceSettings, service_name: str) -> AsyncIterator[Resources]:
     """Everything open, the schema at its newest. What was accepted is finished on the way out, telemetry sent last."""
     configure_logging(service_name)
     supervisor = Supervisor()
@@ -105,13 +105,13 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name, supervisor=supervisor)
     except ValueError as error:  # one of the OTEL_* variables
         raise ConfigurationError(str(error)) from None
-    restrict_data(settings.database.default_connection)
+    make_data_private(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
     hang_up = HangUp(engine)
     stack = AsyncExitStack()
     stack.push_async_callback(engine.dispose)
     try:
-        stack.enter_context(watched(settings.debug.slow_callback_milliseconds / 1000, supervisor))
+        stack.enter_context(run_watchdog(settings.debug.slow_callback_milliseconds / 1000, supervisor))
         await migrate(engine)
         await make_reserve(engine)
         telemetry.instrument_engine(engine)  # from here on: a migration's statements are nobody's trace
@@ -120,7 +120,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         last_used = LastUsedWriter(accounts, supervisor=supervisor)
         last_used.start()
         stack.push_async_callback(last_used.stop)
-        await stack.enter_async_context(kept_tidy(MailAndAccounts(store, accounts), supervisor))
+        await stack.enter_async_context(run_housekeeping(MailAndAccounts(store, accounts), supervisor))
         authenticator = KeyAuthenticator(accounts, last_used)
         revocations = RevocationWatcher(accounts, authenticator, supervisor)
         revocations.start()
@@ -129,7 +129,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         telemetry.observe_content(lambda: content.used, content.limit)
         certificates = Certificates()
         telemetry.observe_certificates(certificates.expiries, certificates.reloads)
-        await stack.enter_async_context(kept_current(certificates, reload_event(), supervisor))
+        await stack.enter_async_context(run_certificate_reloads(certificates, reload_event(), supervisor))
         yield Resources(
             telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor, content, certificates
         )
@@ -147,6 +147,6 @@ async def _close(stack: AsyncExitStack, hang_up: HangUp) -> None:
         return
     log.warning("the database does not answer: closing without it")
     hang_up()
-    await asyncio.wait([closing], timeout=HUNG_UP_SECONDS)
+    await asyncio.wait([closing], timeout=ABORT_SECONDS)
     if closing.done() and not closing.cancelled() and (error := closing.exception()):
         log.warning("not all was closed", error=type(error).__name__)

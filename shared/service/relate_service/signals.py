@@ -6,16 +6,16 @@ imports next to nothing.
 
 import signal
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 # Read the certificates again. Its default action would end the process.
-RELOAD = signal.SIGHUP
+RELOAD_SIGNAL = signal.SIGHUP
 
 
-def hold_stops() -> None:
+def block_signals() -> None:
     """Let whatever asks for a stop, or for a reload, wait."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPS, RELOAD))
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, RELOAD_SIGNAL))
 
 
-def release_stops() -> None:
+def unblock_signals() -> None:
     """Hear what has waited, and what comes from now on."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPS, RELOAD))
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, RELOAD_SIGNAL))

@@ -40,7 +40,7 @@ class DebugSettings(Section):
     """CPU time from which on a callback of the event loop is reported; 0 reports none."""
 
 
-class Slow(NamedTuple):
+class SlowCallback(NamedTuple):
     """A callback that held the loop: seconds of CPU time, the task whose step it was, and where it was seen."""
 
     seconds: float
@@ -48,13 +48,15 @@ class Slow(NamedTuple):
     stack: str
 
 
-def log_slow(slow: Slow) -> None:
+def log_slow_callback(slow: SlowCallback) -> None:
     """Write a warning."""
     log.warning("slow callback", milliseconds=round(slow.seconds * 1000), slow_task=slow.task, stack=slow.stack)
 
 
 @contextmanager
-def watched(limit_seconds: float, supervisor: Supervisor, report: Callable[[Slow], None] = log_slow) -> Iterator[None]:
+def run_watchdog(
+    limit_seconds: float, supervisor: Supervisor, report: Callable[[SlowCallback], None] = log_slow_callback
+) -> Iterator[None]:
     """Callbacks of the running loop, called in its thread, that take longer are reported inside. 0 watches nothing.
 
     `report` is called in a thread of its own. Raises NotImplementedError on a system without CPU clocks of threads.
@@ -74,7 +76,7 @@ def watched(limit_seconds: float, supervisor: Supervisor, report: Callable[[Slow
 
 
 class _Watchdog:
-    def __init__(self, limit: float, report: Callable[[Slow], None]) -> None:
+    def __init__(self, limit: float, report: Callable[[SlowCallback], None]) -> None:
         if not hasattr(time, "pthread_getcpuclockid"):
             raise NotImplementedError("Debug__SlowCallbackMilliseconds needs CPU clocks of threads: Linux has them")
         self._limit = limit
@@ -135,12 +137,12 @@ class _Watchdog:
         running.stack = _stack(sys._current_frames().get(self._thread_id), self._caller) or running.stack
         if running.seconds - running.reported >= LASTING_SECONDS:
             running.reported = running.seconds
-            self._report(Slow(running.seconds, running.task, running.stack))
+            self._report(SlowCallback(running.seconds, running.task, running.stack))
 
     def _settle(self, running: "_Callback") -> None:
         """A callback has ended."""
         if running.stack and running.seconds > running.reported:
-            self._report(Slow(running.seconds, running.task, running.stack))
+            self._report(SlowCallback(running.seconds, running.task, running.stack))
 
 
 class _Callback:

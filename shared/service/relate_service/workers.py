@@ -19,22 +19,22 @@ import uvloop
 
 from relate_config.private import UMASK
 from relate_service.memory import give_large_blocks_back
-from relate_service.signals import RELOAD, STOPS, hold_stops, release_stops
+from relate_service.signals import RELOAD_SIGNAL, STOP_SIGNALS, block_signals, unblock_signals
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
 # Which worker a process is, set by the parent; also tells a child that it is one.
-WORKER = "RELATE_WORKER"
+WORKER_VARIABLE = "RELATE_WORKER"
 # The service's name in the parent's log.
-PARENT = "relate-workers"
+PARENT_SERVICE_NAME = "relate-workers"
 # A worker that dies is started again after so long (seconds): a crash at start must not burn a core.
-RESTART_REST = 1.0
+RESTART_DELAY_SECONDS = 1.0
 
 # Objects that may be made before the collector looks for cycles. What a command makes is freed by counting; at the
 # default of 700 the collector would walk through it all several times a message.
-COLLECT_AFTER = 50_000
+GC_THRESHOLD_OBJECTS = 50_000
 
 _STDERR = 2
 
@@ -43,16 +43,16 @@ Main = Callable[[int], Coroutine[None, None, None]]
 
 def run(main: Main, workers: int = 1) -> None:
     """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process. Returns when it was stopped."""
-    hold_stops()
+    block_signals()
     os.umask(UMASK)
     give_large_blocks_back()
     gc.freeze()  # what was imported stays
-    gc.set_threshold(COLLECT_AFTER)
-    number = os.environ.get(WORKER)
+    gc.set_threshold(GC_THRESHOLD_OBJECTS)
+    number = os.environ.get(WORKER_VARIABLE)
     if number is not None:
         uvloop.run(_stoppable(_under_parent(main(int(number)))))
     elif workers > 1:
-        configure_logging(PARENT)
+        configure_logging(PARENT_SERVICE_NAME)
         asyncio.run(_stoppable(_run_workers(workers)))
     else:
         uvloop.run(_stoppable(main(0)))
@@ -102,17 +102,17 @@ async def _stoppable(main: Coroutine[None, None, None]) -> None:
     _STOP.set(stop)
     _RELOAD.set(reload)
     stop.starting = task = asyncio.create_task(main)
-    for number in STOPS:
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.request)
-    asyncio.get_running_loop().add_signal_handler(RELOAD, partial(_hang_up, os.isatty(_STDERR), stop, reload))
-    release_stops()
+    asyncio.get_running_loop().add_signal_handler(RELOAD_SIGNAL, partial(_hang_up, os.isatty(_STDERR), stop, reload))
+    unblock_signals()
     try:
         await task
     except asyncio.CancelledError:
         if not stop.is_requested:
             raise
     finally:
-        hold_stops()  # what is left is the interpreter's end
+        block_signals()  # what is left is the interpreter's end
 
 
 def _hang_up(on_terminal: bool, stop: _Stop, reload: asyncio.Event) -> None:
@@ -152,7 +152,7 @@ async def _pass_reloads_on(children: Set[asyncio.subprocess.Process], reload: as
         reload.clear()
         for child in children:
             with contextlib.suppress(ProcessLookupError):  # it has died, and what replaces it reads the newest
-                child.send_signal(RELOAD)
+                child.send_signal(RELOAD_SIGNAL)
 
 
 async def _keep(number: int, children: set[asyncio.subprocess.Process]) -> None:
@@ -169,18 +169,18 @@ async def _keep(number: int, children: set[asyncio.subprocess.Process]) -> None:
         finally:
             children.discard(child)
         log.error("worker died", worker=number, status=status)
-        await asyncio.sleep(RESTART_REST)
+        await asyncio.sleep(RESTART_DELAY_SECONDS)
 
 
 async def _start(number: int) -> asyncio.subprocess.Process:
     """Start a worker with SIGHUP blocked, as it inherits: before it has its handler, a reload would end it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD_SIGNAL})
     try:
         return await asyncio.create_subprocess_exec(
-            *_command(), stdin=asyncio.subprocess.PIPE, env={**os.environ, WORKER: str(number)}
+            *_command(), stdin=asyncio.subprocess.PIPE, env={**os.environ, WORKER_VARIABLE: str(number)}
         )
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD_SIGNAL})
 
 
 def _command() -> list[str]:

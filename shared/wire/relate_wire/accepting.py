@@ -14,15 +14,15 @@ from relate_wire.ports import Peer
 log = structlog.get_logger(__name__)
 
 # Connections that the kernel holds until we accept: a burst of clients after a restart.
-BACKLOG = 1024
+BACKLOG_CONNECTIONS = 1024
 # Connections accepted in one callback of the loop, before others get a turn.
-ACCEPT_BATCH = 64
+ACCEPT_BATCH_CONNECTIONS = 64
 # After an error (no files left, mostly) accepting pauses so long; retrying at once would only burn the CPU.
 ACCEPT_PAUSE_SECONDS = 0.5
 
 _NO_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
-Take = Callable[[socket.socket, Peer], None]
+OnAccept = Callable[[socket.socket, Peer], None]
 
 
 class CannotListen(OSError):
@@ -53,7 +53,7 @@ def listen(host: str, port: int, shared: bool = False, prefix: str = "", setting
     both = host == "::" and socket.has_dualstack_ipv6()
     try:
         sock = socket.create_server(
-            (host, port), family=family, backlog=BACKLOG, reuse_port=shared, dualstack_ipv6=both
+            (host, port), family=family, backlog=BACKLOG_CONNECTIONS, reuse_port=shared, dualstack_ipv6=both
         )
     except OSError as error:
         raise CannotListen(host, port, prefix, setting, error) from None
@@ -64,7 +64,7 @@ def listen(host: str, port: int, shared: bool = False, prefix: str = "", setting
 class Acceptor:
     """Accepts from one listening socket and hands each connection, non-blocking, to `take`."""
 
-    def __init__(self, sock: socket.socket, take: Take, service: str, supervisor: Supervisor) -> None:
+    def __init__(self, sock: socket.socket, take: OnAccept, service: str, supervisor: Supervisor) -> None:
         self._sock = sock
         self._take = take
         self._service = service
@@ -88,7 +88,7 @@ class Acceptor:
             self._sock.close()
 
     def _accept(self) -> None:
-        for _ in range(ACCEPT_BATCH):
+        for _ in range(ACCEPT_BATCH_CONNECTIONS):
             try:
                 accepted, address = self._sock.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):

@@ -10,7 +10,7 @@ from relate_config import Section
 from relate_wire.limits import (
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_PER_ADDRESS,
-    SESSION_TIMEOUT,
+    SESSION_TIMEOUT_SECONDS,
     Limits,
     Network,
     parse_networks,
@@ -93,7 +93,7 @@ class ServiceSettings(Section):
 class LineServiceSettings(ServiceSettings):
     """Settings common to SMTP, POP3 and IMAP. Times are in seconds."""
 
-    session_timeout: float = SESSION_TIMEOUT
+    session_timeout: float = SESSION_TIMEOUT_SECONDS
     workers: int = Field(default=1, ge=1)
     """Processes that share the ports (SO_REUSEPORT): one per core is plenty."""
 

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 # Octets of one read, and those that wait to be parsed when the transport is asked to pause. Hundreds of connections may
 # have as many at the same time, beside the content that is counted in the budget.
-READ_HIGH = 64 * 1024
+READ_HIGH_WATER_OCTETS = 64 * 1024
 # Replies are gathered up to here, then written: about a socket buffer.
-WRITE_HIGH = 64 * 1024
+WRITE_HIGH_WATER_OCTETS = 64 * 1024
 # A half-received command lives on only while it makes this much headway within a timeout (slow loris).
-HEADWAY = 4096
-NEVER = float("inf")
+MIN_PROGRESS_OCTETS = 4096
+NO_DEADLINE = float("inf")
 # When a key is revoked, a command under way may go on for so long; with the time until the revocation is noticed, its
 # session ends within 30 s.
 REVOKED_GRACE_SECONDS = 10.0
 
 
-class Interrupted(Exception):
+class EndRequested(Exception):
     """The wait for a command was ended by the server; `reason` is what to tell the client."""
 
     def __init__(self, reason: Farewell) -> None:
@@ -48,23 +48,23 @@ class Connection(asyncio.BufferedProtocol):
         "__weakref__",
         "_buffer",
         "_deflate",
-        "_drained",
-        "_end_at",
+        "_end_reason",
         "_eof",
-        "_headway",
+        "_force_end_at",
         "_incoming",
         "_incoming_size",
         "_inflate",
-        "_interrupted",
         "_lost",
         "_outgoing",
         "_outgoing_size",
         "_paused_reading",
+        "_progress",
         "_timeout",
         "_transport",
         "_waiter",
+        "_writable",
         "deadline",
-        "patient",
+        "defer_end",
         "received",
         "written",
     )
@@ -80,15 +80,15 @@ class Connection(asyncio.BufferedProtocol):
         self._inflate: _Inflate | None = None
         self._deflate: _Deflate | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self._writable: asyncio.Future[None] | None = None
         self._paused_reading = False
         self._eof = False
         self._lost = False
-        self._interrupted: Farewell | None = None
-        self._end_at = NEVER  # when a command under way is broken off
-        self._headway = 0
-        self.deadline = NEVER
-        self.patient = False  # while True, only silence interrupts a wait
+        self._end_reason: Farewell | None = None
+        self._force_end_at = NO_DEADLINE  # when a command under way is broken off
+        self._progress = 0
+        self.deadline = NO_DEADLINE
+        self.defer_end = False  # while True, only silence interrupts a wait
         self.received = 0  # octets since the start, before they are inflated
         self.written = 0  # octets since the start
 
@@ -97,7 +97,7 @@ class Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """The transport is there."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_OCTETS)
 
     def get_buffer(self, sizehint: int) -> memoryview:
         """Where the next octets are to be put. They are copied from there before anything else is read."""
@@ -108,7 +108,7 @@ class Connection(asyncio.BufferedProtocol):
         self._incoming.append(bytes(self._buffer[:nbytes]))
         self._incoming_size += nbytes
         self.received += nbytes
-        if self._incoming_size >= READ_HIGH and not self._paused_reading:
+        if self._incoming_size >= READ_HIGH_WATER_OCTETS and not self._paused_reading:
             self._paused_reading = True
             self._open().pause_reading()
         self._wake()
@@ -124,45 +124,45 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = self._eof = True
         self._transport = None
         self._wake()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
 
     def pause_writing(self) -> None:
         """The client does not keep up."""
-        self._drained = asyncio.get_running_loop().create_future()
+        self._writable = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
         """The client has caught up."""
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
+        if self._writable is not None and not self._writable.done():
+            self._writable.set_result(None)
+        self._writable = None
 
     # --- called by the server
 
-    def interrupt(self, reason: Farewell) -> None:
+    def request_end(self, reason: Farewell) -> None:
         """End the session with these words at the next wait for a command: at once, if it waits for one now."""
-        self._interrupted = reason
+        self._end_reason = reason
         if reason is Farewell.REVOKED:
-            self._end_at = min(self._end_at, time.monotonic() + REVOKED_GRACE_SECONDS)
+            self._force_end_at = min(self._force_end_at, time.monotonic() + REVOKED_GRACE_SECONDS)
         self._wake()
 
     def expire(self, now: float) -> None:
         """Called by the sweep: end a wait that has lasted too long, and a command that outlives its revoked key."""
-        if self._end_at <= now:
-            self._break_off()
+        if self._force_end_at <= now:
+            self._force_end()
         if self.deadline > now:
             return
-        self.deadline = NEVER
-        if self._drained is not None:
+        self.deadline = NO_DEADLINE
+        if self._writable is not None:
             self.abort()  # it does not read: there is no use in telling it anything
         else:
-            self.interrupt(Farewell.IDLE)
+            self.request_end(Farewell.IDLE)
 
-    def _break_off(self) -> None:
+    def _force_end(self) -> None:
         if self._waiter is None:
             self.abort()  # in the middle of a reply no words can be said
         else:
-            self.patient = False
+            self.defer_end = False
             self._wake()
 
     # --- called by the driver
@@ -172,9 +172,9 @@ class Connection(asyncio.BufferedProtocol):
         """The TLS state, None in the clear."""
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 
-    def begin_wait(self) -> None:
+    def restart_deadline(self) -> None:
         """From now on the client has `timeout` seconds to say something whole."""
-        self._headway = 0
+        self._progress = 0
         self.deadline = time.monotonic() + self._timeout
 
     async def read(self) -> bytes:
@@ -187,23 +187,23 @@ class Connection(asyncio.BufferedProtocol):
         elif self._inflate is not None:  # a thousand octets may hold a million
             await asyncio.sleep(0)
         data = self._incoming[0] if len(self._incoming) == 1 else b"".join(self._incoming)
-        self.forget_input()
+        self.discard_input()
         if self._inflate is not None:
             data = self._expand(self._inflate, data)
         if self._paused_reading and not self._lost:
             self._paused_reading = False
             self._open().resume_reading()
-        self._headway += len(data)
-        if self._headway >= HEADWAY:
-            self.begin_wait()
+        self._progress += len(data)
+        if self._progress >= MIN_PROGRESS_OCTETS:
+            self.restart_deadline()
         return data
 
-    def refuse_if_revoked(self) -> None:
+    def raise_if_revoked(self) -> None:
         """No further command is begun, however many were sent ahead. Raises Interrupted."""
-        if self._interrupted is Farewell.REVOKED:
-            raise Interrupted(self._interrupted)
+        if self._end_reason is Farewell.REVOKED:
+            raise EndRequested(self._end_reason)
 
-    def forget_input(self) -> int:
+    def discard_input(self) -> int:
         """Drop what was received and not yet read; how many octets that was."""
         dropped = self._incoming_size
         self._incoming.clear()
@@ -219,15 +219,15 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def is_full(self) -> bool:
         """Whether enough is queued to be worth sending."""
-        return self._outgoing_size >= WRITE_HIGH
+        return self._outgoing_size >= WRITE_HIGH_WATER_OCTETS
 
     async def flush(self) -> None:
         """Send what is queued; wait while the client does not read. Raises ClientGone."""
         self.send_queued()
-        if self._drained is not None:
-            self.begin_wait()
-            await self._drained
-            self.deadline = NEVER
+        if self._writable is not None:
+            self.restart_deadline()
+            await self._writable
+            self.deadline = NO_DEADLINE
         if self._lost:
             raise ClientGone
 
@@ -257,14 +257,14 @@ class Connection(asyncio.BufferedProtocol):
 
     def start_compression(self) -> None:
         """From here on both directions are deflated (RFC 4978)."""
-        self.forget_input()
+        self.discard_input()
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
 
     def close(self) -> None:
         """Send what is queued, then close."""
-        self.deadline = NEVER
-        self.forget_input()
+        self.deadline = NO_DEADLINE
+        self.discard_input()
         if self._transport is not None:
             self.send_queued()
             self._transport.close()
@@ -285,7 +285,7 @@ class Connection(asyncio.BufferedProtocol):
     def _expand(self, inflate: "_Inflate", data: bytes) -> bytes:
         """Inflate, at most READ_HIGH octets: nothing where a block has only begun. Raises ClientGone."""
         try:
-            octets = inflate.decompress(data, READ_HIGH)
+            octets = inflate.decompress(data, READ_HIGH_WATER_OCTETS)
         except zlib.error as error:
             raise ClientGone("what came is not deflated") from error
         if inflate.unconsumed_tail:
@@ -307,8 +307,8 @@ class Connection(asyncio.BufferedProtocol):
         while not self._incoming:
             if self._eof:
                 raise ClientGone
-            if self._interrupted is not None and (not self.patient or self._interrupted is Farewell.IDLE):
-                raise Interrupted(self._interrupted)
+            if self._end_reason is not None and (not self.defer_end or self._end_reason is Farewell.IDLE):
+                raise EndRequested(self._end_reason)
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter

@@ -24,13 +24,13 @@ SMALL_OCTETS = MEBIBYTE
 RESERVE_OCTETS = 16 * MEBIBYTE
 """The part of the budget that only small content uses, so that a few large messages keep nobody's mail away."""
 
-RESERVE_SHARE = 8
+RESERVE_DIVISOR = 8
 """The reserve is at most this fraction of the budget (one eighth)."""
 
-CLIENT_SHARE = 4
+CLIENT_DIVISOR = 4
 """One client holds at most this fraction of the budget (a quarter) in large content, and the same in small content."""
 
-FREED_OCTETS = 16 * MEBIBYTE
+FREED_NOTICE_OCTETS = 16 * MEBIBYTE
 """After so many octets were freed the process is told."""
 
 Clock = Callable[[], float]
@@ -92,9 +92,9 @@ class ContentBudget:
         self, limit: int = CONTENT_OCTETS, clock: Clock = time.monotonic, on_freed: Callable[[], None] | None = None
     ) -> None:
         self.limit = limit
-        self.largest = limit - min(RESERVE_OCTETS, limit // RESERVE_SHARE)
+        self.largest = limit - min(RESERVE_OCTETS, limit // RESERVE_DIVISOR)
         """Octets of the largest content that can be held."""
-        self._client_limit = limit // CLIENT_SHARE
+        self._client_limit = limit // CLIENT_DIVISOR
         self._clock = clock
         self._on_freed = on_freed
         self._freed = 0
@@ -141,7 +141,7 @@ class ContentBudget:
             self._group_of(content).remove(content, content.octets)
             self._freed += content.octets
             content.octets = 0
-            if self._freed >= FREED_OCTETS and self._on_freed is not None:
+            if self._freed >= FREED_NOTICE_OCTETS and self._on_freed is not None:
                 self._freed = 0
                 self._on_freed()
 

@@ -19,7 +19,7 @@ import structlog
 
 from relate_supervisor import Supervisor
 from relate_telemetry.ports import CommandResult, CommandTelemetry, NoTelemetry, ProtocolTelemetry, Pushed
-from relate_wire.connection import NEVER, Connection, Interrupted
+from relate_wire.connection import NO_DEADLINE, Connection, EndRequested
 from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.limits import Limits
 from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
@@ -31,7 +31,7 @@ log = structlog.get_logger(__name__)
 
 # Seconds that a connection may take without a wait, by many short commands or a long body from memory, before the
 # others get a turn.
-SLICE_SECONDS = 0.002
+TIME_SLICE_SECONDS = 0.002
 
 # Octets that may be drained for each octet on the wire (RFC 4978), beyond the first MAX_FREE_DRAIN_OCTETS: text
 # deflates to a tenth, nothing but zeros to a thousandth.
@@ -39,11 +39,11 @@ MAX_DRAIN_RATIO = 100
 MAX_FREE_DRAIN_OCTETS = 1024 * 1024
 
 # What telemetry is told of a command whose client left before the reply was out, and of one whose reply broke off.
-ABANDONED = Reply(b"", Outcome.ABANDONED)
-BROKEN_OFF = Reply(b"", Outcome.FAILED)
+ABANDONED_REPLY = Reply(b"", Outcome.ABANDONED)
+TRUNCATED_REPLY = Reply(b"", Outcome.FAILED)
 
 
-class ReplyBrokenOff(ClientGone):
+class ReplyTruncated(ClientGone):
     """Half of a reply is out, and the rest can't be made: only a closed connection says that it is not whole."""
 
 
@@ -105,11 +105,11 @@ class Driver(Generic[FrameT, CommandT]):
         self._session_id = secrets.token_hex(8)
         self._engine: Engine[FrameT, CommandT] = listener.engine(weakref.proxy(self))
         self._telemetry = service.telemetry.session(self._session_id, peer.address, listener.port)
-        self._seen: CommandTelemetry = NoTelemetry()  # the command at hand
-        self._waited = 0.0  # for the client, within the command at hand
+        self._span: CommandTelemetry = NoTelemetry()  # the command at hand
+        self._client_wait_seconds = 0.0  # for the client, within the command at hand
         self._consumed = 0  # octets, up to the command at hand
         self._refusals = Refusals(service.refusals)
-        self._turn_ends = 0.0
+        self._slice_ends = 0.0
 
     @property
     def peer(self) -> Peer:
@@ -125,60 +125,60 @@ class Driver(Generic[FrameT, CommandT]):
         """Send a prompt in the middle of a command and wait for a frame of that mode. Raises ClientGone."""
         self._engine.framer.expect(mode)
         self.connection.write(prompt)
-        self.connection.patient = pushes is None  # a command under way may be finished during a graceful stop
+        self.connection.defer_end = pushes is None  # a command under way may be finished during a graceful stop
         began = time.perf_counter()
         try:
             if pushes is None:
                 return await self._next_frame()
             async with self._pushing(pushes):
                 return await self._next_frame()
-        except Interrupted as interrupted:
-            self._take_leave(interrupted.reason)
+        except EndRequested as interrupted:
+            self._send_farewell(interrupted.reason)
             raise ClientGone(interrupted.reason.value) from None
         finally:
-            self.connection.patient = False
-            self._waited += time.perf_counter() - began
+            self.connection.defer_end = False
+            self._client_wait_seconds += time.perf_counter() - began
 
     def end(self, reason: Farewell) -> None:
         """End the session: at once where it waits for a command, else after the command under way."""
-        self.connection.interrupt(reason)
+        self.connection.request_end(reason)
 
     async def run(self) -> None:
         """Greet, converse, and leave everything tidy whatever happens."""
         reason = "aborted"
         try:
-            reason = await self._converse()
+            reason = await self._run_session()
         except ClientGone:
             reason = "lost"
-        except Interrupted as interrupted:
-            self._take_leave(interrupted.reason)
+        except EndRequested as interrupted:
+            self._send_farewell(interrupted.reason)
             reason = interrupted.reason.value
         finally:
             self.connection.close()
-            self._forget_input()
+            self._discard_input()
             self._telemetry.end(reason)
             await self._engine.session.close()
 
-    def give_up(self, reason: str) -> None:
+    def abort(self, reason: str) -> None:
         """The session never began: the PROXY preamble or the TLS handshake failed."""
         self.connection.abort()
-        self._forget_input()
+        self._discard_input()
         self._telemetry.end(reason)
 
-    def _forget_input(self) -> None:
+    def _discard_input(self) -> None:
         self._engine.framer.clear()
         self._content.release()
 
-    async def _converse(self) -> str:
+    async def _run_session(self) -> str:
         if self._implicit_tls:
             self._secured()
         greeting = await self._engine.session.greet()
         self.connection.write(greeting.head)
         then = greeting.then
         while then is not NextStep.CLOSE:
-            self.connection.refuse_if_revoked()
+            self.connection.raise_if_revoked()
             # No variable holds the frame or the command: while the client is idle, its last message would live on.
-            then = await self._perform(self._engine.parse(await self._next_frame()))
+            then = await self._run_command(self._engine.parse(await self._next_frame()))
             if then is NextStep.STARTTLS:
                 await self._start_tls()
             elif then is NextStep.COMPRESS:
@@ -186,55 +186,55 @@ class Driver(Generic[FrameT, CommandT]):
         await self.connection.flush()
         return "closed"
 
-    async def _give_turn(self) -> None:
+    async def _yield_if_due(self) -> None:
         """Let others run, if this connection has run for long."""
-        if time.perf_counter() > self._turn_ends:
+        if time.perf_counter() > self._slice_ends:
             await asyncio.sleep(0)
-            self._turn_ends = time.perf_counter() + SLICE_SECONDS
+            self._slice_ends = time.perf_counter() + TIME_SLICE_SECONDS
 
     async def _next_frame(self) -> FrameT:
         """The next frame; what is queued is sent before waiting for the client."""
         framer, connection = self._engine.framer, self.connection
         frame = framer.next_frame()
         if frame is not None and not isinstance(frame, Prompt):
-            await self._give_turn()
+            await self._yield_if_due()
             return frame
         await connection.flush()
-        connection.begin_wait()
+        connection.restart_deadline()
         drained, received = 0, connection.received
         while frame is None or isinstance(frame, Prompt):
             if frame is None:
                 octets = await connection.read()
                 drained += len(octets) if framer.draining else 0
                 if drained > MAX_FREE_DRAIN_OCTETS + MAX_DRAIN_RATIO * (connection.received - received):
-                    raise Interrupted(Farewell.TOO_MANY_ERRORS)
+                    raise EndRequested(Farewell.TOO_MANY_ERRORS)
                 framer.feed(octets)
             else:
                 connection.write(frame.octets)
                 await connection.flush()
-                connection.begin_wait()
+                connection.restart_deadline()
             frame = framer.next_frame()
-        connection.deadline = NEVER
-        self._turn_ends = time.perf_counter() + SLICE_SECONDS
+        connection.deadline = NO_DEADLINE
+        self._slice_ends = time.perf_counter() + TIME_SLICE_SECONDS
         return frame
 
-    async def _perform(self, command: CommandT) -> NextStep:
+    async def _run_command(self, command: CommandT) -> NextStep:
         """One command, seen: from its last octet to its reply handed to the socket."""
         session, connection = self._engine.session, self.connection
-        self._waited, written = 0.0, connection.written
+        self._client_wait_seconds, written = 0.0, connection.written
         with self._telemetry.command(command.verb, session.state) as seen:
-            self._seen = seen
+            self._span = seen
             try:
                 reply = await self._send(await self._answer(command, seen), seen)
             except ClientGone as error:
-                reply = BROKEN_OFF if isinstance(error, ReplyBrokenOff) else ABANDONED
-                seen.finish(self._done(reply, connection.written - written))
+                reply = TRUNCATED_REPLY if isinstance(error, ReplyTruncated) else ABANDONED_REPLY
+                seen.finish(self._result(reply, connection.written - written))
                 raise
-            seen.finish(self._done(reply, connection.written - written))
+            seen.finish(self._result(reply, connection.written - written))
         self._telemetry.settle(session.in_transaction)
         if not session.in_transaction:
             self._content.release()
-        return await self._mind_refusals(command.verb, reply)
+        return await self._count_refusal(command.verb, reply)
 
     async def _answer(self, command: CommandT, seen: CommandTelemetry) -> Reply:
         try:
@@ -256,21 +256,21 @@ class Driver(Generic[FrameT, CommandT]):
         try:
             async for chunk in reply.body:
                 if isinstance(chunk, Reply):
-                    return self._conclude(chunk, seen)
+                    return self._finish_body(chunk, seen)
                 connection.write(chunk)
                 if connection.is_full:
                     await connection.flush()
-                await self._give_turn()
+                await self._yield_if_due()
         except ClientGone:
             raise
         except Exception as error:
             self._report(reply.code, error, seen)
-            raise ReplyBrokenOff from error
+            raise ReplyTruncated from error
         return reply
 
-    def _conclude(self, reply: Reply, seen: CommandTelemetry) -> Reply:
-        if reply.trouble is not None:
-            self._report(reply.code, reply.trouble, seen)
+    def _finish_body(self, reply: Reply, seen: CommandTelemetry) -> Reply:
+        if reply.error is not None:
+            self._report(reply.code, reply.error, seen)
         self.connection.write(reply.head)
         return reply
 
@@ -285,13 +285,13 @@ class Driver(Generic[FrameT, CommandT]):
             await asyncio.wait([task])
 
     async def _push(self, pushes: AsyncGenerator[Push, None]) -> None:
-        seen, connection = self._seen, self.connection
+        seen, connection = self._span, self.connection
         try:
             async with aclosing(pushes):
                 async for push in pushes:
                     connection.write(push.octets)
                     await connection.flush()
-                    connection.begin_wait()
+                    connection.restart_deadline()
                     seen.pushed(Pushed(len(push.octets), push.origins, push.committed))
         except ClientGone:
             return  # whoever waits for its frame finds out, too
@@ -299,7 +299,7 @@ class Driver(Generic[FrameT, CommandT]):
             seen.fault(error)
             self._supervisor.report("wire.pushes", error, protocol=self._service.name, session=self._session_id)
 
-    def _done(self, reply: Reply, sent: int) -> CommandResult:
+    def _result(self, reply: Reply, sent: int) -> CommandResult:
         before, self._consumed = self._consumed, self._engine.framer.consumed
         facts = reply.facts
         return CommandResult(
@@ -310,24 +310,24 @@ class Driver(Generic[FrameT, CommandT]):
             facts.messages_received,
             facts.messages_retrieved,
             facts.processing,
-            self._waited,
+            self._client_wait_seconds,
             facts.linked,
         )
 
-    async def _mind_refusals(self, verb: str, reply: Reply) -> NextStep:
+    async def _count_refusal(self, verb: str, reply: Reply) -> NextStep:
         """What follows a reply; after too many refusals a delay, or the end."""
         refusals = self._refusals
         if not refusals.count(verb, reply):
             return reply.then
         if refusals.too_many:
-            self._take_leave(Farewell.TOO_MANY_ERRORS)
+            self._send_farewell(Farewell.TOO_MANY_ERRORS)
             return NextStep.CLOSE
         if delay := refusals.delay_seconds:
             await self.connection.flush()
             await asyncio.sleep(delay)
         return reply.then
 
-    def _take_leave(self, reason: Farewell) -> None:
+    def _send_farewell(self, reason: Farewell) -> None:
         self.connection.write(self._engine.session.farewell(reason))
 
     async def _start_tls(self) -> None:
@@ -336,7 +336,7 @@ class Driver(Generic[FrameT, CommandT]):
         if certificate is None:
             raise RuntimeError("a session offered STARTTLS without a certificate")
         self._engine.framer.clear()
-        self.connection.forget_input()
+        self.connection.discard_input()
         self.connection.send_queued()
         await self.connection.start_tls(certificate.context, self._service.limits.handshake_timeout)
         self._secured()

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 # Silence after which a session is ended (RFC 5321 §4.5.3.2.7: 5 min; RFC 1939 §3: 10; RFC 9051 §5.4: 30).
-SESSION_TIMEOUT = 300.0
+SESSION_TIMEOUT_SECONDS = 300.0
 # In one process: beyond it the kernel's file table is the next limit, and that one hurts everybody.
 MAX_CONNECTIONS = 20_000
 # One client's share. Loopback is exempt: a webmail or a proxy on this machine speaks for many.
@@ -23,7 +23,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 class Limits:
     """The limits of one service; times in seconds."""
 
-    session_timeout: float = SESSION_TIMEOUT
+    session_timeout: float = SESSION_TIMEOUT_SECONDS
     handshake_timeout: float = 20.0
     """For the PROXY preamble and for TLS: a client that takes longer is not there."""
     max_connections: int = MAX_CONNECTIONS

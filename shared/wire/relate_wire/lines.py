@@ -7,7 +7,7 @@ each protocol decides for itself. A line beyond the limit is thrown away as it c
 from enum import Enum, auto
 from typing import NamedTuple
 
-MAX_RESPONSE = 12_288
+MAX_RESPONSE_OCTETS = 12_288
 """Octets of a SASL response line, CRLF included: what RFC 4954 §4 considers sufficient."""
 
 # As numbers: `CR in octets` takes a fifth of the time that `b"\r" in octets` does.
@@ -127,7 +127,7 @@ class LineMode(Enum):
 class LineFramer(LineBuffer):
     """The framer of a protocol that has nothing but lines: a `dialogue.Framer[Line]`."""
 
-    def __init__(self, max_line: int, max_response: int = MAX_RESPONSE) -> None:
+    def __init__(self, max_line: int, max_response: int = MAX_RESPONSE_OCTETS) -> None:
         super().__init__(max_line)
         self.max_response = max_response
         self._mode: Enum = LineMode.COMMAND

@@ -8,10 +8,10 @@ import struct
 from ipaddress import IPv6Address, ip_address
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-HEADER_LENGTH = 16
+HEADER_OCTETS = 16
 """Octets of the fixed part, which says how many follow."""
 
-MAX_REST = 4096
+MAX_REST_OCTETS = 4096
 """Octets that may follow. The protocol allows 65,535; two addresses and the TLVs in use take a few hundred."""
 
 _HEADER = struct.Struct("!12sBBH")
@@ -29,7 +29,7 @@ class ProxyError(Exception):
 
 
 def parse_preamble(header: bytes) -> int:
-    """How many octets follow these `HEADER_LENGTH` ones. Raises ProxyError."""
+    """How many octets follow these `HEADER_OCTETS` ones. Raises ProxyError."""
     return _parse_header(header)[2]
 
 
@@ -54,13 +54,13 @@ def parse_addresses(header: bytes, rest: bytes) -> tuple[str, int] | None:
 
 def _parse_header(header: bytes) -> tuple[int, int, int]:
     """Command, family with transport, and length of the rest."""
-    if len(header) != HEADER_LENGTH or not header.startswith(SIGNATURE):
+    if len(header) != HEADER_OCTETS or not header.startswith(SIGNATURE):
         raise ProxyError("no PROXY protocol version 2 signature")
     _, version_and_command, family, length = _HEADER.unpack(header)
     version, command = version_and_command >> 4, version_and_command & 0x0F
     if version != _VERSION or command not in (_LOCAL, _PROXY):
         raise ProxyError("unknown version or command")
-    if length > MAX_REST:
+    if length > MAX_REST_OCTETS:
         raise ProxyError("too long")
     return command, family, length
 

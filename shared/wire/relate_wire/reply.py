@@ -40,7 +40,7 @@ class Facts:
     linked: str | None = None
 
 
-NOTHING = Facts()
+NO_FACTS = Facts()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Reply:
     outcome: Outcome = Outcome.OK
     code: str = ""
     then: NextStep = NextStep.CONTINUE
-    facts: Facts = NOTHING
+    facts: Facts = NO_FACTS
     body: "AsyncIterator[bytes] | AsyncIterator[bytes | Reply] | None" = None
     uncounted: bool = False
     progress: bool = False
-    trouble: Exception | None = None
+    error: Exception | None = None

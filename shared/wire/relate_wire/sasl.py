@@ -12,13 +12,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from relate_wire.lines import MAX_RESPONSE
+from relate_wire.lines import MAX_RESPONSE_OCTETS
 from relate_wire.secret import Secret
 
-MAX_FIELDS = 4096
+MAX_PLAIN_OCTETS = 4096
 """Octets of a PLAIN message or of one LOGIN response: far beyond RFC 4616's three fields of 255 characters."""
 
-MAX_MESSAGE = MAX_RESPONSE // 4 * 3
+MAX_MESSAGE_OCTETS = MAX_RESPONSE_OCTETS // 4 * 3
 """Octets of any message: what the longest response line holds in base64. Tokens are that long."""
 
 # No channel binding: "p=…" is refused (RFC 7628 §3.1).
@@ -90,7 +90,7 @@ def parse_response(line: bytes) -> bytes:
 
 def plain() -> Exchange:
     """RFC 4616: everything in one message, `[authzid] NUL authcid NUL passwd`."""
-    fields = _text((yield b""), MAX_FIELDS).split("\0")
+    fields = _text((yield b""), MAX_PLAIN_OCTETS).split("\0")
     if len(fields) != 3:
         raise SaslError("Malformed PLAIN message")
     authzid, authcid, password = fields
@@ -99,8 +99,8 @@ def plain() -> Exchange:
 
 def login() -> Exchange:
     """The mechanism that Outlook has used for ever (draft-murchison-sasl-login): a name, then a password."""
-    name = _text((yield b"Username:"), MAX_FIELDS)
-    password = _text((yield b"Password:"), MAX_FIELDS)
+    name = _text((yield b"Username:"), MAX_PLAIN_OCTETS)
+    password = _text((yield b"Password:"), MAX_PLAIN_OCTETS)
     if "\0" in name + password:
         raise SaslError("Malformed LOGIN response")
     return _credentials("LOGIN", name, password)
@@ -108,7 +108,7 @@ def login() -> Exchange:
 
 def oauthbearer() -> Exchange:
     """RFC 7628 §3.1: a GS2 header (RFC 5801 §4), then pairs of which `auth` is the one that counts."""
-    header, *pairs = _text((yield b""), MAX_MESSAGE).split("\x01")
+    header, *pairs = _text((yield b""), MAX_MESSAGE_OCTETS).split("\x01")
     gs2 = _GS2_HEADER.fullmatch(header)
     if gs2 is None or pairs[-2:] != ["", ""]:
         raise SaslError("Malformed OAUTHBEARER message")

@@ -18,7 +18,7 @@ import structlog
 from relate_supervisor import Supervisor
 from relate_wire import proxy
 from relate_wire.accepting import Acceptor, listen
-from relate_wire.connection import READ_HIGH
+from relate_wire.connection import READ_HIGH_WATER_OCTETS
 from relate_wire.driver import Driver, Listener, Service
 from relate_wire.limits import Connections, is_in
 from relate_wire.ports import Farewell, Peer
@@ -26,24 +26,26 @@ from relate_wire.ports import Farewell, Peer
 log = structlog.get_logger(__name__)
 
 # Deadlines are looked at so often (seconds): they are minutes long.
-SWEEP = 1.0
+SWEEP_SECONDS = 1.0
 # A stop waits so long for commands under way (seconds): container runtimes kill after 10, and more is to be stopped.
-GRACE = 3.0
+SHUTDOWN_GRACE_SECONDS = 3.0
 # Those that were cancelled then have so long to tidy up: what they wait for may never answer.
-CANCELLED = 0.5
+CANCEL_GRACE_SECONDS = 0.5
 
 
 class Server:
     """One service on its ports, in one process. An async context manager: started inside, stopped at the end."""
 
-    def __init__(self, service: Service, grace: float = GRACE, supervisor: Supervisor | None = None) -> None:
+    def __init__(
+        self, service: Service, grace: float = SHUTDOWN_GRACE_SECONDS, supervisor: Supervisor | None = None
+    ) -> None:
         self._service = service
         self._grace = grace
         self._supervisor = supervisor or Supervisor()
         self._connections = Connections(service.limits)
         self._acceptors: list[Acceptor] = []
-        self._read_buffer = memoryview(bytearray(READ_HIGH))
-        self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
+        self._read_buffer = memoryview(bytearray(READ_HIGH_WATER_OCTETS))
+        self._handshakes: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
         self._sessions: dict[asyncio.Task[None], Driver[Any, Any]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
@@ -67,11 +69,11 @@ class Server:
     async def stop(self) -> None:
         """Stop accepting, tell, wait, cancel. Harmless when repeated."""
         self._stop_listening()
-        for task in self._beginning:
+        for task in self._handshakes:
             task.cancel()
         for driver in self._sessions.values():
-            driver.connection.interrupt(Farewell.SHUTDOWN)
-        await _end(self._beginning | self._sessions.keys(), self._grace)
+            driver.connection.request_end(Farewell.SHUTDOWN)
+        await _await_end(self._handshakes | self._sessions.keys(), self._grace)
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -98,19 +100,19 @@ class Server:
     def _admit(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         proxied = is_in(peer.address, self._service.limits.trusted_proxies)
         if not self._connections.admit(peer.address, exempt=proxied or peer.is_loopback):
-            self._turn_away(sock, listener)
+            self._reject(sock, listener)
             return
         task = asyncio.create_task(self._serve(sock, peer, listener, proxied))
-        self._beginning.add(task)
-        task.add_done_callback(lambda done: self._forget(done, peer))
+        self._handshakes.add(task)
+        task.add_done_callback(lambda done: self._on_done(done, peer))
 
-    def _turn_away(self, sock: socket.socket, listener: Listener) -> None:
+    def _reject(self, sock: socket.socket, listener: Listener) -> None:
         with sock, contextlib.suppress(OSError):
             if not listener.implicit_tls:
                 sock.send(self._service.busy)
 
-    def _forget(self, task: asyncio.Task[None], peer: Peer) -> None:
-        self._beginning.discard(task)
+    def _on_done(self, task: asyncio.Task[None], peer: Peer) -> None:
+        self._handshakes.discard(task)
         self._sessions.pop(task, None)
         self._connections.release(peer.address)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -127,7 +129,7 @@ class Server:
                 if admitted:
                     await self._run(sock, real, listener)
                 else:
-                    self._turn_away(sock, listener)
+                    self._reject(sock, listener)
 
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._read_buffer, self._supervisor)
@@ -139,14 +141,14 @@ class Server:
         # On its own, because a task that one of its own frames refers to lives on when it is cancelled.
         task = asyncio.current_task()
         if task is not None:
-            self._beginning.discard(task)
+            self._handshakes.discard(task)
             self._sessions[task] = driver
 
     async def _read_preamble(self, sock: socket.socket, peer: Peer) -> Peer | None:
         """Who a trusted proxy speaks for; None, and the socket closed, when it does not say."""
         try:
             async with asyncio.timeout(self._service.limits.handshake_timeout):
-                header = await _read_exactly(sock, proxy.HEADER_LENGTH)
+                header = await _read_exactly(sock, proxy.HEADER_OCTETS)
                 rest = await _read_exactly(sock, proxy.parse_preamble(header))
             source = proxy.parse_addresses(header, rest)
         except (OSError, EOFError, TimeoutError, proxy.ProxyError) as error:
@@ -170,17 +172,17 @@ class Server:
         except (OSError, ssl.SSLError, TimeoutError) as error:
             error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
             sock.close()
-            driver.give_up("TLS handshake failed" if tls else "lost")
+            driver.abort("TLS handshake failed" if tls else "lost")
             log.info("handshake failed", protocol=self._service.name, error=type(error).__name__)
             return False
         except asyncio.CancelledError:
             sock.close()
-            driver.give_up("shutting down")
+            driver.abort("shutting down")
             raise
         return True
 
     async def _sweep(self) -> None:
-        pause = min(SWEEP, self._service.limits.session_timeout / 4)
+        pause = min(SWEEP_SECONDS, self._service.limits.session_timeout / 4)
         while True:
             await asyncio.sleep(pause)
             self._expire_waits()
@@ -194,7 +196,7 @@ class Server:
                 self._supervisor.report("wire.deadlines", error, protocol=self._service.name)
 
 
-async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:
+async def _await_end(tasks: Set[asyncio.Task[None]], grace: float) -> None:
     """Wait for tasks that were told to end, then cancel those that did not."""
     if not tasks:
         return
@@ -202,7 +204,7 @@ async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:
     for task in late:
         task.cancel()
     if late:
-        await asyncio.wait(late, timeout=CANCELLED)
+        await asyncio.wait(late, timeout=CANCEL_GRACE_SECONDS)
 
 
 async def _read_exactly(sock: socket.socket, count: int) -> bytes:

@@ -12,7 +12,7 @@ from tests.integration.product.accounts import Account
 from tests.integration.trouble.clients import begin_data, connected, pop3, smtp
 from tests.integration.trouble.conftest import QUIET
 from tests.support.product import HOST, STOP_LIMIT, Product
-from tests.support.silent import Relay, relayed
+from tests.support.unresponsive_database import Relay, database_relay
 
 pytestmark = pytest.mark.postgres
 
@@ -21,7 +21,7 @@ BUSY = 5  # clients of each kind
 
 @pytest.fixture
 async def relay(postgres_url: str) -> AsyncIterator[Relay]:
-    async with relayed(postgres_url) as relay:
+    async with database_relay(postgres_url) as relay:
         yield relay
 
 

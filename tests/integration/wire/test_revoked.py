@@ -11,7 +11,7 @@ from relate_wire.lines import LineMode
 from relate_wire.ports import Farewell, Push
 from relate_wire.reply import Reply
 from tests.integration.wire.test_server import connected, serving
-from tests.support.toy import Toy, ToyCommand, ToySession, ask
+from tests.support.toy_protocol import ToyCommand, ToyService, ToySession, ask
 
 FAREWELL = "leaving: key revoked"
 
@@ -21,12 +21,12 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REVOKED_GRACE_SECONDS", 0.0)
 
 
-def revoke(toy: Toy) -> None:
+def revoke(toy: ToyService) -> None:
     toy.sessions[0].client.end(Farewell.REVOKED)
 
 
 async def test_a_session_that_waits_for_a_command_ends_at_once() -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         revoke(toy)
         assert await client.line() == FAREWELL
@@ -38,13 +38,13 @@ async def test_a_command_under_way_is_answered_and_none_that_was_sent_ahead_is_b
         session.client.end(Farewell.REVOKED)
         return Reply(b"done\r\n")
 
-    async with serving(Toy(END=end).service()) as port, connected(port) as client:
+    async with serving(ToyService(END=end).service()) as port, connected(port) as client:
         await client.say("END", "ECHO never", "ECHO never")
         assert await client.reader.read() == f"done\r\n{FAREWELL}\r\n".encode()
 
 
 async def test_a_command_that_has_asked_for_more_may_be_finished() -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
         revoke(toy)
@@ -54,7 +54,7 @@ async def test_a_command_that_has_asked_for_more_may_be_finished() -> None:
 
 @pytest.mark.usefixtures("no_grace")
 async def test_a_command_that_asks_for_more_and_gets_nothing_ends_with_its_grace() -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
         revoke(toy)
@@ -69,7 +69,7 @@ async def test_a_command_that_asks_again_and_again_ends_with_its_grace() -> None
         while True:
             await ask(session, command)
 
-    toy = Toy(CHAT=chat)
+    toy = ToyService(CHAT=chat)
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("CHAT") == "go on"
         revoke(toy)
@@ -89,7 +89,7 @@ async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
 
         return Reply(b"begun\r\n", body=body())
 
-    toy = Toy(ENDLESS=endless)
+    toy = ToyService(ENDLESS=endless)
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ENDLESS") == "begun"
         revoke(toy)
@@ -108,7 +108,7 @@ async def test_a_client_that_waits_for_pushes_is_told_at_once() -> None:
         await session.client.ask(b"waiting\r\n", LineMode.RESPONSE, pushes())
         return Reply(b"")
 
-    toy = Toy(WAIT=wait)
+    toy = ToyService(WAIT=wait)
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("WAIT") == "waiting"
         revoke(toy)

@@ -20,12 +20,12 @@ from relate_wire import accepting, proxy
 from relate_wire import server as wire_server
 from relate_wire.accepting import listen
 from relate_wire.connection import Connection
-from relate_wire.driver import SLICE_SECONDS, Service
+from relate_wire.driver import TIME_SLICE_SECONDS, Service
 from relate_wire.limits import Limits
 from relate_wire.refusals import RefusalLimits
 from relate_wire.reply import Reply
 from relate_wire.server import Server
-from tests.support.toy import Toy, ToyCommand, ToySession, client_tls, server_tls
+from tests.support.toy_protocol import ToyCommand, ToyService, ToySession, client_tls, server_tls
 
 
 class Client:
@@ -69,13 +69,13 @@ async def serving(service: Service, grace: float = 5.0) -> AsyncIterator[int]:
 
 
 async def test_commands_are_answered_in_order() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         await client.say("ECHO one", "ECHO two", "QUIT")
         assert await client.reader.read() == b"one\r\ntwo\r\nbye\r\n"
 
 
 async def test_pipelined_replies_leave_in_one_segment() -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service()) as port:
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.setblocking(False)
@@ -86,13 +86,13 @@ async def test_pipelined_replies_leave_in_one_segment() -> None:
 
 
 async def test_a_bug_is_answered_and_the_connection_lives_on() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         assert await client.ask("BREAK") == "error_reply"
         assert await client.ask("ECHO still here") == "still here"
 
 
 async def test_a_reply_that_fails_half_way_closes_the_connection() -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         await client.say("TEAR", "ECHO never")
         assert await client.reader.read() == b"here\r\nhalf of it\r\n"
@@ -100,20 +100,20 @@ async def test_a_reply_that_fails_half_way_closes_the_connection() -> None:
 
 
 async def test_a_handler_may_ask_for_more() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
         assert await client.ask("more") == "you said more"
 
 
 async def test_a_client_that_sends_all_and_shuts_down_still_gets_its_answers() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         await client.say("ECHO a", "ECHO b")
         client.writer.write_eof()
         assert await client.reader.read() == b"a\r\nb\r\n"
 
 
 async def test_a_session_is_closed_when_its_client_is_lost() -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service()) as port:
         async with connected(port):
             pass
@@ -132,7 +132,7 @@ async def test_a_client_that_never_reads_is_dropped_and_the_rest_is_not_produced
 
         return Reply(b"", body=body())
 
-    toy = Toy(ENDLESS=endless)
+    toy = ToyService(ENDLESS=endless)
     async with serving(toy.service(Limits(session_timeout=0.2))) as port, connected(port) as client:
         await client.say("ENDLESS")
         await toy.sessions[0].closed.wait()
@@ -146,7 +146,7 @@ async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
         async def body() -> AsyncIterator[bytes]:
             nonlocal done
             for _ in range(1_000):
-                blocked = time.perf_counter() + SLICE_SECONDS / 2
+                blocked = time.perf_counter() + TIME_SLICE_SECONDS / 2
                 while time.perf_counter() < blocked:
                     pass
                 yield b"."
@@ -154,7 +154,11 @@ async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
 
         return Reply(b"begun\r\n", body=body())
 
-    async with serving(Toy(STREAM=stream).service()) as port, connected(port) as streaming, connected(port) as other:
+    async with (
+        serving(ToyService(STREAM=stream).service()) as port,
+        connected(port) as streaming,
+        connected(port) as other,
+    ):
         await streaming.say("STREAM")
         for _ in range(10):
             assert await other.ask("ECHO here") == "here"
@@ -162,13 +166,13 @@ async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
 
 
 async def test_silence_is_ended_with_a_word() -> None:
-    async with serving(Toy().service(Limits(session_timeout=0.2))) as port, connected(port) as client:
+    async with serving(ToyService().service(Limits(session_timeout=0.2))) as port, connected(port) as client:
         assert await client.line() == "leaving: idle timeout"
         assert await client.reader.read() == b""
 
 
 async def test_half_a_command_does_not_hold_the_connection() -> None:
-    async with serving(Toy().service(Limits(session_timeout=0.3))) as port, connected(port) as client:
+    async with serving(ToyService().service(Limits(session_timeout=0.3))) as port, connected(port) as client:
 
         async def trickle() -> None:
             while True:
@@ -181,14 +185,18 @@ async def test_half_a_command_does_not_hold_the_connection() -> None:
 
 
 async def test_a_client_without_sense_is_let_go() -> None:
-    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
+    async with serving(ToyService().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say("A", "B", "C", "ECHO never")
         assert await client.reader.read() == b"what?\r\n" * 3 + b"leaving: too many errors\r\n"
 
 
 async def test_a_client_that_is_delayed_for_its_refusals_delays_nobody_else() -> None:
     refusals = RefusalLimits(hard=5, soft=3, delay_seconds=0.05, reset_by_progress_only=True)
-    async with serving(Toy().service(refusals=refusals)) as port, connected(port) as client, connected(port) as other:
+    async with (
+        serving(ToyService().service(refusals=refusals)) as port,
+        connected(port) as client,
+        connected(port) as other,
+    ):
         await client.say("A", "ECHO x", "B", "C", "D", "ECHO y", "E", "ECHO never")
         assert await other.ask("ECHO not delayed") == "not delayed"
         said = (await client.reader.read()).decode().split("\r\n")
@@ -196,19 +204,19 @@ async def test_a_client_that_is_delayed_for_its_refusals_delays_nobody_else() ->
 
 
 async def test_an_excused_refusal_is_not_counted() -> None:
-    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
+    async with serving(ToyService().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say(*["LATER"] * 10, "QUIT")
         assert await client.reader.read() == b"later\r\n" * 10 + b"bye\r\n"
 
 
 async def test_connections_beyond_the_limit_are_told_so() -> None:
-    async with serving(Toy().service(Limits(max_connections=1))) as port:
+    async with serving(ToyService().service(Limits(max_connections=1))) as port:
         async with connected(port), connected(port, greeted=False) as second:
             assert await second.reader.read() == b"too many\r\n"
 
 
 async def test_a_place_is_free_again_when_a_client_has_gone() -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service(Limits(max_connections=1))) as port:
         async with connected(port) as client:
             assert await client.ask("QUIT") == "bye"
@@ -221,7 +229,7 @@ async def test_a_place_is_free_again_when_a_client_has_gone() -> None:
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
 async def test_all_addresses_are_those_of_ipv4_too_and_clients_have_their_own() -> None:
-    service = Toy().service()
+    service = ToyService().service()
     service = replace(service, listeners=(replace(service.listeners[0], host="::"),))
     async with serving(service) as port:
         for host in ("127.0.0.1", "::1"):
@@ -233,7 +241,7 @@ async def test_all_addresses_are_those_of_ipv4_too_and_clients_have_their_own() 
 
 
 async def test_implicit_tls(tmp_path: Path) -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, client_tls(tmp_path)) as client:
             assert "True TLSv1.3" in await client.ask("WHO")
@@ -241,7 +249,7 @@ async def test_implicit_tls(tmp_path: Path) -> None:
 
 
 async def test_starttls_forgets_what_was_sent_ahead_in_the_clear(tmp_path: Path) -> None:
-    async with serving(Toy().service(tls=server_tls(tmp_path))) as port, connected(port) as client:
+    async with serving(ToyService().service(tls=server_tls(tmp_path))) as port, connected(port) as client:
         await client.say("STARTTLS", "ECHO injected")
         assert await client.line() == "begin"
         await client.writer.start_tls(client_tls(tmp_path), server_hostname="localhost")
@@ -249,7 +257,7 @@ async def test_starttls_forgets_what_was_sent_ahead_in_the_clear(tmp_path: Path)
 
 
 async def test_garbage_instead_of_tls_leaves_the_server_serving(tmp_path: Path) -> None:
-    async with serving(Toy().service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
+    async with serving(ToyService().service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, greeted=False) as garbler:
             garbler.writer.write(b"EHLO not.tls\r\n" * 10)
             await garbler.reader.read()
@@ -259,7 +267,7 @@ async def test_garbage_instead_of_tls_leaves_the_server_serving(tmp_path: Path) 
 
 async def test_a_handshake_that_never_comes_is_given_up(tmp_path: Path) -> None:
     limits = Limits(handshake_timeout=0.2)
-    async with serving(Toy().service(limits, server_tls(tmp_path), implicit_tls=True)) as port:
+    async with serving(ToyService().service(limits, server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, greeted=False) as silent:
             assert await silent.reader.read() == b""
 
@@ -268,7 +276,7 @@ TRUSTED = Limits(trusted_proxies=(ip_network("127.0.0.0/8"),), handshake_timeout
 
 
 async def test_a_trusted_proxy_is_believed() -> None:
-    async with serving(Toy().service(TRUSTED)) as port, connected(port, greeted=False) as client:
+    async with serving(ToyService().service(TRUSTED)) as port, connected(port, greeted=False) as client:
         client.writer.write(proxy.encode(("192.0.2.7", 4711), ("192.0.2.1", 25)) + b"WHO\r\n")
         assert await client.line() == "hello"
         assert (await client.line()).startswith("192.0.2.7 4711")
@@ -276,7 +284,7 @@ async def test_a_trusted_proxy_is_believed() -> None:
 
 async def test_a_client_behind_a_proxy_has_its_share_and_no_more() -> None:
     limits = replace(TRUSTED, max_connections_per_address=1)
-    async with serving(Toy().service(limits)) as port, contextlib.AsyncExitStack() as stack:
+    async with serving(ToyService().service(limits)) as port, contextlib.AsyncExitStack() as stack:
         for client, told in (("192.0.2.7", "hello"), ("192.0.2.7", "too many"), ("192.0.2.8", "hello")):
             connection = await stack.enter_async_context(connected(port, greeted=False))
             connection.writer.write(proxy.encode((client, 4711), ("192.0.2.1", 25)))
@@ -284,7 +292,7 @@ async def test_a_client_behind_a_proxy_has_its_share_and_no_more() -> None:
 
 
 async def test_a_proxied_client_may_begin_with_tls(tmp_path: Path) -> None:
-    async with serving(Toy().service(TRUSTED, server_tls(tmp_path), implicit_tls=True)) as port:
+    async with serving(ToyService().service(TRUSTED, server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, greeted=False) as client:
             client.writer.write(proxy.encode(("192.0.2.7", 4711), ("192.0.2.1", 465)))
             await client.writer.start_tls(client_tls(tmp_path), server_hostname="localhost")
@@ -293,7 +301,7 @@ async def test_a_proxied_client_may_begin_with_tls(tmp_path: Path) -> None:
 
 
 async def test_a_trusted_proxy_without_a_preamble_is_refused() -> None:
-    async with serving(Toy().service(TRUSTED)) as port, connected(port, greeted=False) as client:
+    async with serving(ToyService().service(TRUSTED)) as port, connected(port, greeted=False) as client:
         client.writer.write(b"ECHO I am no proxy, and longer than a header\r\n")
         with contextlib.suppress(ConnectionResetError):
             assert await client.reader.read() == b""
@@ -307,7 +315,7 @@ async def test_a_stop_tells_those_who_wait_and_lets_commands_finish() -> None:
         await go_on.wait()
         return Reply(b"done\r\n")
 
-    server = Server(Toy(SLOW=slow).service())
+    server = Server(ToyService(SLOW=slow).service())
     await server.start()
     port = server.ports[0]
     async with connected(port) as idle, connected(port) as busy:
@@ -321,7 +329,7 @@ async def test_a_stop_tells_those_who_wait_and_lets_commands_finish() -> None:
 
 
 async def test_a_stop_lets_a_handler_hear_its_answer() -> None:
-    server = Server(Toy().service())
+    server = Server(ToyService().service())
     await server.start()
     async with connected(server.ports[0]) as client:
         assert await client.ask("ASK") == "go on"
@@ -337,7 +345,7 @@ async def test_a_stop_does_not_wait_for_ever() -> None:
         await asyncio.Event().wait()
         raise AssertionError
 
-    toy = Toy(STUCK=stuck)
+    toy = ToyService(STUCK=stuck)
     server = Server(toy.service(), grace=0.1)
     await server.start()
     async with connected(server.ports[0]) as client:
@@ -351,7 +359,7 @@ async def test_a_stop_does_not_wait_for_ever() -> None:
 async def test_a_port_in_use_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        toy = Toy()
+        toy = ToyService()
         service = toy.service()
         listener = type(service.listeners[0])("127.0.0.1", port, toy.engine)
         server = Server(Service("toy", (listener,), service.telemetry, service.limits))
@@ -374,7 +382,7 @@ async def test_a_connection_that_cannot_be_ended_does_not_stop_the_deadlines_of_
         expire(connection, now)
 
     monkeypatch.setattr(Connection, "expire", fail_for_the_first)
-    service = Toy().service(Limits(session_timeout=0.2))
+    service = ToyService().service(Limits(session_timeout=0.2))
     with capture_logs():
         async with Server(service, 0.1, supervisor) as server:
             async with connected(server.ports[0]) as first, connected(server.ports[0]) as second:
@@ -396,7 +404,7 @@ async def test_a_connection_that_cannot_be_admitted_does_not_stop_the_next_ones(
 
     monkeypatch.setattr(Server, "_admit", fail_once)
     with capture_logs():
-        async with Server(Toy().service(), supervisor=supervisor) as server:
+        async with Server(ToyService().service(), supervisor=supervisor) as server:
             async with connected(server.ports[0], greeted=False) as client:
                 assert await client.line() == ""
             async with connected(server.ports[0]) as client:
@@ -420,6 +428,9 @@ async def test_accepting_pauses_after_an_error_that_is_unknown(monkeypatch: pyte
 
     monkeypatch.setattr(wire_server, "listen", listen_failing)
     with capture_logs():
-        async with Server(Toy().service(), supervisor=supervisor) as server, connected(server.ports[0]) as client:
+        async with (
+            Server(ToyService().service(), supervisor=supervisor) as server,
+            connected(server.ports[0]) as client,
+        ):
             assert await client.ask("ECHO on") == "on"
     assert supervisor.failures["wire.accept"] == 1

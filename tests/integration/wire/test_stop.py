@@ -12,18 +12,18 @@ from relate_wire.limits import Limits
 from relate_wire.reply import Reply
 from relate_wire.server import Server
 from tests.integration.wire.test_server import connected
-from tests.support.toy import Toy, ToyCommand, ToySession, server_tls
+from tests.support.toy_protocol import ToyCommand, ToyService, ToySession, server_tls
 
 PATIENCE = 10.0
 GRACE = 60.0  # for commands under way: nobody here has one
 
 
 def that_wants_a_preamble(directory: Path) -> Service:
-    return Toy().service(Limits(trusted_proxies=(ip_network("127.0.0.0/8"),)))
+    return ToyService().service(Limits(trusted_proxies=(ip_network("127.0.0.0/8"),)))
 
 
 def that_wants_tls(directory: Path) -> Service:
-    return Toy().service(tls=server_tls(directory), implicit_tls=True)
+    return ToyService().service(tls=server_tls(directory), implicit_tls=True)
 
 
 @pytest.mark.parametrize("service", [that_wants_a_preamble, that_wants_tls])
@@ -39,7 +39,7 @@ async def test_a_stop_does_not_wait_for_a_client_that_has_not_begun(
 
 async def until_accepted(server: Server) -> None:
     async with asyncio.timeout(PATIENCE):
-        while not server._beginning:
+        while not server._handshakes:
             await asyncio.sleep(0)
 
 
@@ -54,7 +54,7 @@ async def test_a_stop_does_not_wait_for_a_handler_that_cannot_be_cancelled() -> 
             await released.wait()  # as whoever gives something back to a database that does not answer
         return Reply(b"never\r\n")
 
-    toy = Toy(HANG=hang)
+    toy = ToyService(HANG=hang)
     async with Server(toy.service(), grace=0.1) as server, connected(server.ports[0]) as client:
         await client.say("HANG")
         await begun.wait()

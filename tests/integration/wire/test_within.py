@@ -15,7 +15,7 @@ from relate_wire.reply import NextStep, Outcome, Reply
 from relate_wire.server import Server
 from tests.integration.wire.test_server import Client, connected, serving
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
-from tests.support.toy import Toy, ToyCommand, ToySession
+from tests.support.toy_protocol import ToyCommand, ToyService, ToySession
 
 ORIGIN = f"00-{'a' * 32}-{'b' * 16}-01"
 
@@ -48,7 +48,7 @@ async def waiting(client: Client) -> None:
 
 async def test_a_client_that_waits_is_told_what_comes_until_it_speaks() -> None:
     desk = Desk()
-    async with serving(Toy(WAIT=desk.wait).service()) as port, connected(port) as client:
+    async with serving(ToyService(WAIT=desk.wait).service()) as port, connected(port) as client:
         await waiting(client)
         for number in range(3):
             desk.news.put_nowait(Push(b"news %d\r\n" % number))
@@ -61,7 +61,7 @@ async def test_a_client_that_waits_is_told_what_comes_until_it_speaks() -> None:
 async def test_trouble_with_pushes_ends_neither_the_wait_nor_the_session() -> None:
     desk, supervisor = Desk(), Supervisor()
     async with (
-        Server(Toy(WAIT=desk.wait).service(), supervisor=supervisor) as server,
+        Server(ToyService(WAIT=desk.wait).service(), supervisor=supervisor) as server,
         connected(server.ports[0]) as client,
     ):
         await waiting(client)
@@ -73,7 +73,7 @@ async def test_trouble_with_pushes_ends_neither_the_wait_nor_the_session() -> No
 
 async def test_a_shutdown_does_not_wait_for_who_waits() -> None:
     desk = Desk()
-    async with Server(Toy(WAIT=desk.wait).service(), grace=30) as server:
+    async with Server(ToyService(WAIT=desk.wait).service(), grace=30) as server:
         client = await asyncio.open_connection("127.0.0.1", server.ports[0])
         reader, writer = client
         assert await reader.readline() == b"hello\r\n"
@@ -87,14 +87,14 @@ async def test_a_shutdown_does_not_wait_for_who_waits() -> None:
 async def test_silence_ends_a_wait_with_pushes_too() -> None:
     desk = Desk()
     limits = Limits(session_timeout=0.2)
-    async with serving(Toy(WAIT=desk.wait).service(limits)) as port, connected(port) as client:
+    async with serving(ToyService(WAIT=desk.wait).service(limits)) as port, connected(port) as client:
         await waiting(client)
         assert await client.line() == "leaving: idle timeout"
 
 
 async def test_a_push_is_a_span_of_its_own_that_began_with_the_commit() -> None:
     desk, (telemetry, recorder) = Desk(), recording_telemetry()
-    service = Toy(WAIT=desk.wait).service(telemetry=telemetry.protocol("imap"))
+    service = ToyService(WAIT=desk.wait).service(telemetry=telemetry.protocol("imap"))
     async with serving(service) as port, connected(port) as client:
         await waiting(client)
         committed = time.time() - 0.25
@@ -119,7 +119,7 @@ async def test_a_body_may_end_with_the_reply_that_says_how_it_went() -> None:
     async def tell(_: ToySession, __: ToyCommand) -> Reply:
         return Reply(b"", code="OK", body=_body(b"half\r\n", Reply(b"no more\r\n", Outcome.FAILED, "NO")))
 
-    service = Toy(TELL=tell).service(telemetry=telemetry.protocol("imap"))
+    service = ToyService(TELL=tell).service(telemetry=telemetry.protocol("imap"))
     async with serving(service) as port, connected(port) as client:
         assert [await client.ask("TELL"), await client.line()] == ["half", "no more"]
         assert await client.ask("ECHO on") == "on"
@@ -129,7 +129,7 @@ async def test_a_body_may_end_with_the_reply_that_says_how_it_went() -> None:
 
 async def test_a_client_that_hangs_up_within_a_command_has_abandoned_it() -> None:
     telemetry, recorder = recording_telemetry()
-    async with serving(Toy().service(telemetry=telemetry.protocol("smtp"))) as port:
+    async with serving(ToyService().service(telemetry=telemetry.protocol("smtp"))) as port:
         async with connected(port) as client:
             assert await client.ask("ASK") == "go on"
         await finished(recorder, "smtp.session")
@@ -140,7 +140,7 @@ async def test_a_client_that_hangs_up_within_a_command_has_abandoned_it() -> Non
 
 async def test_a_reply_that_breaks_off_has_failed() -> None:
     telemetry, recorder = recording_telemetry()
-    async with serving(Toy().service(telemetry=telemetry.protocol("smtp"))) as port:
+    async with serving(ToyService().service(telemetry=telemetry.protocol("smtp"))) as port:
         async with connected(port) as client:
             await client.say("TEAR")
             assert await client.reader.read() == b"here\r\nhalf of it\r\n"
@@ -163,7 +163,7 @@ async def compress(_: ToySession, __: ToyCommand) -> Reply:
 
 
 async def test_after_compression_both_directions_are_deflated() -> None:
-    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+    async with serving(ToyService(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
         outgoing, incoming = zlib.compressobj(wbits=-15), zlib.decompressobj(-15)
         text = "x" * 900
@@ -178,7 +178,7 @@ async def test_after_compression_both_directions_are_deflated() -> None:
 
 
 async def test_what_is_not_deflated_ends_the_connection() -> None:
-    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+    async with serving(ToyService(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
         client.writer.write(b"\xff" * 100)
         assert await client.reader.read() == b""
@@ -195,7 +195,7 @@ async def deflate(client: Client, octets: bytes) -> bytes:
 
 
 async def test_a_drained_line_that_costs_little_to_send_ends_the_connection() -> None:
-    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+    async with serving(ToyService(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
         said = await deflate(client, b"x" * 50_000_000 + b"\r\nECHO on\r\n")
         assert said == b"leaving: too many errors\r\n"
@@ -203,7 +203,7 @@ async def test_a_drained_line_that_costs_little_to_send_ends_the_connection() ->
 
 async def test_a_drained_line_that_costs_as_much_to_send_is_only_refused() -> None:
     noise = Random(1).randbytes(5_000_000).replace(b"\n", b"")
-    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client:
+    async with serving(ToyService(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
         assert await deflate(client, noise + b"\r\nECHO on\r\n") == b"what?\r\non\r\n"
 
@@ -211,7 +211,11 @@ async def test_a_drained_line_that_costs_as_much_to_send_is_only_refused() -> No
 async def test_inflated_input_gives_others_a_turn() -> None:
     """Commands that deflate to a thousandth: they are answered, and others are answered meanwhile."""
     commands = 200_000
-    async with serving(Toy(COMPRESS=compress).service()) as port, connected(port) as client, connected(port) as other:
+    async with (
+        serving(ToyService(COMPRESS=compress).service()) as port,
+        connected(port) as client,
+        connected(port) as other,
+    ):
         assert await client.ask("COMPRESS") == "deflating"
         inflating = asyncio.create_task(deflate(client, b"ECHO\r\n" * commands + b"ECHO on\r\n"))
         for _ in range(10):

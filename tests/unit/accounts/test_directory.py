@@ -7,16 +7,16 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.types import Recipient, User
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 
 @pytest.fixture
-async def alice(store: WatchedStore) -> User:
+async def alice(store: GatedStore) -> User:
     return await store.add_user("alice@example.org", aliases=["jörg@bücher.example", "a+news@example.org"], quota=1_000)
 
 
 @pytest.fixture
-def directory(store: WatchedStore, clock: HandClock) -> CachedDirectory:
+def directory(store: GatedStore, clock: HandClock) -> CachedDirectory:
     return CachedDirectory(store, clock)
 
 
@@ -37,7 +37,7 @@ async def test_an_address_is_resolved_in_any_spelling(
 
 
 async def test_an_exact_address_wins_over_one_without_detail(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     shop = await store.add_user("alice+shop@example.org")
     exact, other = await directory.resolve("alice+shop@example.org"), await directory.resolve("alice+x@example.org")
@@ -55,7 +55,7 @@ async def test_nobody_is_found_for_any_other_address(address: str, directory: Ca
 
 
 async def test_a_user_may_write_as_what_the_user_receives(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     bob = await store.add_user("bob@example.org")
     for address in ("Alice@example.org", "alice+shop@example.org", "jörg@bücher.example"):
@@ -73,7 +73,7 @@ async def test_a_domain_is_local_when_an_address_is_of_it(directory: CachedDirec
 
 
 async def test_answers_are_cached_for_30_seconds_and_unknown_ones_for_5(
-    directory: CachedDirectory, alice: User, store: WatchedStore, clock: HandClock
+    directory: CachedDirectory, alice: User, store: GatedStore, clock: HandClock
 ) -> None:
     async def ask() -> None:
         await directory.resolve("alice@example.org")
@@ -94,7 +94,7 @@ async def test_answers_are_cached_for_30_seconds_and_unknown_ones_for_5(
 
 
 async def test_a_new_address_is_found_within_5_seconds(
-    directory: CachedDirectory, store: WatchedStore, clock: HandClock
+    directory: CachedDirectory, store: GatedStore, clock: HandClock
 ) -> None:
     assert await directory.resolve("bob@example.org") is None
     bob = await store.add_user("bob@example.org")
@@ -105,13 +105,13 @@ async def test_a_new_address_is_found_within_5_seconds(
 
 
 async def test_questions_that_come_together_are_one_query(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     await asyncio.gather(*(directory.resolve("alice@example.org") for _ in range(100)))
     assert store.calls == {"user_by_address": 1}
 
 
-async def test_a_database_that_fails_is_no_answer(directory: CachedDirectory, alice: User, store: WatchedStore) -> None:
+async def test_a_database_that_fails_is_no_answer(directory: CachedDirectory, alice: User, store: GatedStore) -> None:
     store.broken = True
     with pytest.raises(AccountsUnavailable):
         await directory.resolve("alice@example.org")
@@ -122,8 +122,8 @@ async def test_a_database_that_fails_is_no_answer(directory: CachedDirectory, al
     assert await directory.is_local("example.org")
 
 
-async def test_the_cache_is_bounded(store: WatchedStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CACHE_SIZE", 10)
+async def test_the_cache_is_bounded(store: GatedStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CACHED_ANSWERS", 10)
     directory = CachedDirectory(store, clock)
     for number in range(50):
         await directory.resolve(f"user{number}@example.org")
@@ -131,7 +131,7 @@ async def test_the_cache_is_bounded(store: WatchedStore, clock: HandClock, monke
 
 
 async def test_a_catch_all_gets_what_no_other_address_of_its_domain_does(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     bob = await store.add_user("bob@example.org", aliases=["*@example.org"])
     for address, user in (
@@ -149,7 +149,7 @@ async def test_a_catch_all_gets_what_no_other_address_of_its_domain_does(
 
 
 async def test_a_catch_all_does_not_get_what_is_for_a_removed_user(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     await store.add_user("bob@example.org", aliases=["*@example.org"])
     await store.remove_user(alice.id)

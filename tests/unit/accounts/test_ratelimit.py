@@ -4,9 +4,9 @@ import pytest
 
 from relate_accounts.ratelimit import (
     DELAY_SECONDS,
+    MAX_BUCKETS,
     PER_CLIENT,
     PER_SITE,
-    TABLE_SIZE,
     Limit,
     TokenBuckets,
     WrongLogins,
@@ -14,14 +14,14 @@ from relate_accounts.ratelimit import (
     client_site,
 )
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.pauses import Pauses
+from tests.unit.accounts.fake_sleep import FakeSleep
 
 HOME = "192.0.2.1"
 
 
 @pytest.fixture
-def wrong(clock: HandClock, pauses: Pauses) -> WrongLogins:
-    return WrongLogins(clock, pauses)
+def wrong(clock: HandClock, fake_sleep: FakeSleep) -> WrongLogins:
+    return WrongLogins(clock, fake_sleep)
 
 
 def buckets_of(burst: int, clock: HandClock) -> TokenBuckets:
@@ -71,11 +71,11 @@ def test_a_token_comes_back_during_an_attack_too(clock: HandClock) -> None:
 
 def test_the_table_of_buckets_is_bounded_and_forgets_the_longest_unused(clock: HandClock) -> None:
     buckets = buckets_of(1, clock)
-    for number in range(TABLE_SIZE + 100):
+    for number in range(MAX_BUCKETS + 100):
         buckets.spend(str(number))
-    assert len(buckets) == TABLE_SIZE
+    assert len(buckets) == MAX_BUCKETS
     assert not buckets.is_empty("0")
-    assert buckets.is_empty(str(TABLE_SIZE + 99))
+    assert buckets.is_empty(str(MAX_BUCKETS + 99))
 
 
 def test_wrong_logins_are_within_the_limit_of_their_address_up_to_its_burst(wrong: WrongLogins) -> None:
@@ -98,9 +98,9 @@ def test_this_machine_is_limited_as_any_other(client: str, wrong: WrongLogins) -
     assert wrong.is_limited(client)
 
 
-async def test_a_wrong_login_beyond_the_limit_waits(wrong: WrongLogins, pauses: Pauses) -> None:
+async def test_a_wrong_login_beyond_the_limit_waits(wrong: WrongLogins, fake_sleep: FakeSleep) -> None:
     await wrong.delay(HOME)
-    assert pauses.seconds == [DELAY_SECONDS]
+    assert fake_sleep.seconds == [DELAY_SECONDS]
 
 
 @pytest.mark.parametrize(
@@ -111,20 +111,22 @@ async def test_a_wrong_login_beyond_the_limit_waits(wrong: WrongLogins, pauses: 
     ],
     ids=["of one address", "of one site"],
 )
-async def test_logins_that_wait_are_bounded(clients: list[str], most: int, wrong: WrongLogins, pauses: Pauses) -> None:
-    pauses.gate.clear()
+async def test_logins_that_wait_are_bounded(
+    clients: list[str], most: int, wrong: WrongLogins, fake_sleep: FakeSleep
+) -> None:
+    fake_sleep.gate.clear()
     waiting = [asyncio.create_task(wrong.delay(client)) for client in clients]
     await asyncio.sleep(0)
-    assert sum(not task.done() for task in waiting) == len(pauses.seconds) == most
-    pauses.gate.set()
+    assert sum(not task.done() for task in waiting) == len(fake_sleep.seconds) == most
+    fake_sleep.gate.set()
     await asyncio.gather(*waiting)
     assert not wrong._delayed
     await wrong.delay(clients[0])  # there is room again
-    assert len(pauses.seconds) == most + 1
+    assert len(fake_sleep.seconds) == most + 1
 
 
-async def test_a_login_that_is_given_up_waits_no_longer(wrong: WrongLogins, pauses: Pauses) -> None:
-    pauses.gate.clear()
+async def test_a_login_that_is_given_up_waits_no_longer(wrong: WrongLogins, fake_sleep: FakeSleep) -> None:
+    fake_sleep.gate.clear()
     waiting = asyncio.create_task(wrong.delay(HOME))
     await asyncio.sleep(0)
     waiting.cancel()

@@ -11,19 +11,19 @@ from relate_accounts.revocation import LOOK_BACK, RevocationWatcher
 from relate_accounts.types import Denied, FailureReason, Granted, NewKey, Revoked, Scope, User
 from relate_supervisor import Supervisor
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 ALICE = "alice@example.org"
 CLIENT = "192.0.2.1"
 
 
 @pytest.fixture
-def store(clock: HandClock) -> WatchedStore:
-    return WatchedStore(clock.now)
+def store(clock: HandClock) -> GatedStore:
+    return GatedStore(clock.now)
 
 
 @pytest.fixture
-def watcher(store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock) -> RevocationWatcher:
+def watcher(store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock) -> RevocationWatcher:
     return RevocationWatcher(store, authenticator, Supervisor(), interval=0, now=clock.now)
 
 
@@ -37,7 +37,7 @@ class Session:
         self.ended += 1
 
 
-async def make_key(store: WatchedStore, address: str = ALICE, **key: object) -> tuple[User, NewKey]:
+async def make_key(store: GatedStore, address: str = ALICE, **key: object) -> tuple[User, NewKey]:
     user = await store.add_user(address)
     return user, await store.create_key(user.id, "phone", [Scope.IMAP], **key)  # type: ignore[arg-type]  # only expires
 
@@ -51,7 +51,7 @@ async def log_in(authenticator: KeyAuthenticator, key: NewKey, address: str = AL
 
 
 async def test_a_revoked_key_ends_its_sessions_once_and_no_others(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, lost = await make_key(store)
     kept = await store.create_key(user.id, "laptop", [Scope.IMAP])
@@ -67,7 +67,7 @@ async def test_a_revoked_key_ends_its_sessions_once_and_no_others(
 
 
 async def test_a_disabled_user_has_no_sessions_and_may_not_log_in_until_enabled(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     alice, alices = await make_key(store)
     _, bobs = await make_key(store, "bob@example.org")
@@ -84,7 +84,7 @@ async def test_a_disabled_user_has_no_sessions_and_may_not_log_in_until_enabled(
 
 
 async def test_a_key_that_expires_ends_its_sessions_without_the_store(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     _, key = await make_key(store, expires=clock.now() + timedelta(seconds=60))
     session = await log_in(authenticator, key)
@@ -97,7 +97,7 @@ async def test_a_key_that_expires_ends_its_sessions_without_the_store(
 
 
 async def test_a_check_evicts_the_cached_verdict_of_a_revoked_key(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     await log_in(authenticator, key)
@@ -107,7 +107,7 @@ async def test_a_check_evicts_the_cached_verdict_of_a_revoked_key(
 
 
 async def test_a_login_with_a_verdict_from_before_the_revocation_is_ended_by_a_later_check(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)
@@ -122,7 +122,7 @@ async def test_a_login_with_a_verdict_from_before_the_revocation_is_ended_by_a_l
 
 
 async def test_what_was_revoked_while_the_database_was_away_is_found_when_it_is_back(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
     session = await log_in(authenticator, key)
@@ -138,7 +138,7 @@ async def test_what_was_revoked_while_the_database_was_away_is_found_when_it_is_
 
 
 async def test_a_check_looks_back_beyond_the_one_before_and_not_to_the_beginning(
-    store: WatchedStore, watcher: RevocationWatcher, clock: HandClock
+    store: GatedStore, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     for _ in range(3):
         clock.advance(1_000)
@@ -147,7 +147,7 @@ async def test_a_check_looks_back_beyond_the_one_before_and_not_to_the_beginning
 
 
 async def test_a_clock_that_is_set_back_hides_no_revocation(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
     session = await log_in(authenticator, key)
@@ -159,7 +159,7 @@ async def test_a_clock_that_is_set_back_hides_no_revocation(
 
 
 async def test_a_session_that_has_ended_is_watched_no_longer(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)
@@ -175,7 +175,7 @@ async def test_a_session_that_has_ended_is_watched_no_longer(
 
 
 async def test_the_watcher_goes_on_after_any_exception(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)
@@ -196,7 +196,7 @@ async def test_the_watcher_goes_on_after_any_exception(
 
 
 async def test_the_watcher_survives_a_database_that_is_away(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)

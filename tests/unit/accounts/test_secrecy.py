@@ -11,7 +11,7 @@ from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.types import Scope
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 CLIENT = "192.0.2.1"
 MARK = "marked-wrong-password"
@@ -22,7 +22,7 @@ def shown(*values: object) -> str:
 
 
 async def test_verdicts_logs_and_errors_show_no_key(
-    store: WatchedStore,
+    store: GatedStore,
     authenticator: KeyAuthenticator,
     last_used: LastUsedWriter,
     caplog: pytest.LogCaptureFixture,
@@ -45,7 +45,7 @@ async def test_verdicts_logs_and_errors_show_no_key(
     assert MARK not in text
 
 
-async def test_the_caches_hold_no_key_and_no_password(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_the_caches_hold_no_key_and_no_password(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "phone", [Scope.IMAP])
     for secret in (new.secret, MARK):

@@ -7,7 +7,7 @@ from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.traced import TracedAuthenticator
 from relate_accounts.types import Denied, Granted, Scope
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 CLIENT = "192.0.2.1"
 
@@ -51,7 +51,7 @@ def traced(authenticator: KeyAuthenticator, seen: Seen) -> TracedAuthenticator:
 
 
 async def test_each_login_is_seen_with_its_six_facts(
-    store: WatchedStore, traced: TracedAuthenticator, seen: Seen
+    store: GatedStore, traced: TracedAuthenticator, seen: Seen
 ) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "phone", [Scope.IMAP])
@@ -86,7 +86,7 @@ async def test_a_limited_login_says_so_and_has_its_reason(traced: TracedAuthenti
     }
 
 
-async def test_a_key_alone_has_no_user(store: WatchedStore, traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_a_key_alone_has_no_user(store: GatedStore, traced: TracedAuthenticator, seen: Seen) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "script", [Scope.API_READ])
     assert isinstance(await traced.validate_key(new.secret, CLIENT), Granted)
@@ -95,7 +95,7 @@ async def test_a_key_alone_has_no_user(store: WatchedStore, traced: TracedAuthen
     assert facts["key_name"] == "script"
 
 
-async def test_trouble_passes_through_the_span(store: WatchedStore, traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_trouble_passes_through_the_span(store: GatedStore, traced: TracedAuthenticator, seen: Seen) -> None:
     store.broken = True
     with pytest.raises(AccountsUnavailable):
         await traced.validate("alice@example.org", "secret", Scope.IMAP, CLIENT)
@@ -109,7 +109,7 @@ async def test_a_key_typed_into_the_wrong_field_is_not_shown(traced: TracedAuthe
 
 
 async def test_a_login_as_another_user_is_seen_and_denied(
-    store: WatchedStore, traced: TracedAuthenticator, seen: Seen
+    store: GatedStore, traced: TracedAuthenticator, seen: Seen
 ) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "phone", [Scope.IMAP])

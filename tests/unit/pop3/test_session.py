@@ -19,8 +19,8 @@ from relate_wire.lines import Line
 from relate_wire.ports import Farewell
 from relate_wire.reply import Facts, NextStep, Outcome
 from tests.support.examples import examples
+from tests.support.memory_backend import MemoryBackend, message_of
 from tests.support.scripted import SECURE, Connection
-from tests.support.world import World, message_of
 
 LOGIN = b"USER mrose@example.org\r\nPASS marked-key\r\n"
 
@@ -72,9 +72,9 @@ def store() -> BrittleStore:
 
 
 @pytest.fixture
-async def world(store: BrittleStore) -> World:
+async def world(store: BrittleStore) -> MemoryBackend:
     """A user with three messages, of 100, 200 and 300 octets."""
-    world = World(store)
+    world = MemoryBackend(store)
     await world.add_user("mrose@example.org", "marked-key")
     for octets in (100, 200, 300):
         await world.add_message(message_of(octets))
@@ -82,7 +82,7 @@ async def world(store: BrittleStore) -> World:
 
 
 @pytest.fixture
-def context(world: World) -> Context:
+def context(world: MemoryBackend) -> Context:
     return Context(world.store, world.authenticator, "dewey", lambda peer: peer.secure, starttls_available=True)
 
 
@@ -91,11 +91,11 @@ def connect(context: Context) -> Connect:
     return lambda: Connection(partial(Pop3Engine, context=context), SECURE)
 
 
-async def entries(world: World) -> Sequence[Entry]:
+async def entries(world: MemoryBackend) -> Sequence[Entry]:
     return (await world.store.snapshot(world.account)).entries
 
 
-async def seen(world: World) -> list[bool]:
+async def seen(world: MemoryBackend) -> list[bool]:
     return [bool(entry.flags & Flag.SEEN) for entry in await entries(world)]
 
 
@@ -129,7 +129,9 @@ async def test_quit_before_login_enters_no_update(connect: Connect) -> None:
 # --- what reaches the store, and when
 
 
-async def test_quit_removes_what_was_deleted_and_marks_what_was_retrieved(connect: Connect, world: World) -> None:
+async def test_quit_removes_what_was_deleted_and_marks_what_was_retrieved(
+    connect: Connect, world: MemoryBackend
+) -> None:
     connection = connect()
     await connection.say(LOGIN + b"RETR 1\r\nRETR 2\r\nDELE 2\r\n")
     assert await seen(world) == [False, False, False]
@@ -141,20 +143,22 @@ async def test_quit_removes_what_was_deleted_and_marks_what_was_retrieved(connec
 
 
 @pytest.mark.parametrize("command", [b"TOP 1 100\r\n", b"LIST\r\n", b"UIDL 1\r\n"])
-async def test_looking_marks_nothing_seen(connect: Connect, world: World, command: bytes) -> None:
+async def test_looking_marks_nothing_seen(connect: Connect, world: MemoryBackend, command: bytes) -> None:
     await connect().say(LOGIN + command + b"QUIT\r\n")
 
     assert await seen(world) == [False, False, False]
 
 
-async def test_rset_takes_back_deletions_but_not_that_a_message_was_read(connect: Connect, world: World) -> None:
+async def test_rset_takes_back_deletions_but_not_that_a_message_was_read(
+    connect: Connect, world: MemoryBackend
+) -> None:
     await connect().say(LOGIN + b"RETR 1\r\nDELE 1\r\nRSET\r\nQUIT\r\n")
 
     assert await seen(world) == [True, False, False]
 
 
 @pytest.mark.parametrize("reason", Farewell)
-async def test_the_server_leaving_changes_nothing(connect: Connect, world: World, reason: Farewell) -> None:
+async def test_the_server_leaving_changes_nothing(connect: Connect, world: MemoryBackend, reason: Farewell) -> None:
     connection = connect()
     await connection.say(LOGIN + b"RETR 1\r\nDELE 1\r\nDELE 2\r\n")
     before = await entries(world)
@@ -164,7 +168,7 @@ async def test_the_server_leaving_changes_nothing(connect: Connect, world: World
     assert await entries(world) == before
 
 
-async def test_the_client_leaving_changes_nothing(connect: Connect, world: World) -> None:
+async def test_the_client_leaving_changes_nothing(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN + b"RETR 1\r\nDELE 1\r\n")
     before = await entries(world)
@@ -174,7 +178,7 @@ async def test_the_client_leaving_changes_nothing(connect: Connect, world: World
     assert await entries(world) == before
 
 
-async def test_mail_that_comes_in_belongs_to_the_next_session(connect: Connect, world: World) -> None:
+async def test_mail_that_comes_in_belongs_to_the_next_session(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
     await world.add_message(message_of(400))
@@ -182,7 +186,7 @@ async def test_mail_that_comes_in_belongs_to_the_next_session(connect: Connect, 
     assert await connection.say(b"STAT\r\n") == b"+OK 3 600\r\n"
 
 
-async def test_a_message_that_another_client_removed_is_refused(connect: Connect, world: World) -> None:
+async def test_a_message_that_another_client_removed_is_refused(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
     mailbox = await world.store.mailbox(world.account)
@@ -195,7 +199,7 @@ async def test_a_message_that_another_client_removed_is_refused(connect: Connect
     assert [entry.uid for entry in await entries(world)] == [2, 3]
 
 
-async def test_another_users_mail_is_out_of_sight(connect: Connect, world: World) -> None:
+async def test_another_users_mail_is_out_of_sight(connect: Connect, world: MemoryBackend) -> None:
     await world.add_user("karen@example.org", "password")
     await world.add_message(message_of(50))
 
@@ -205,7 +209,7 @@ async def test_another_users_mail_is_out_of_sight(connect: Connect, world: World
     )
 
 
-async def test_an_account_that_never_had_mail_has_an_empty_maildrop(connect: Connect, world: World) -> None:
+async def test_an_account_that_never_had_mail_has_an_empty_maildrop(connect: Connect, world: MemoryBackend) -> None:
     await world.add_user("new@example.org", "password")
 
     assert b"+OK Maildrop has 0 messages" in await connect().say(b"USER new@example.org\r\nPASS password\r\n")
@@ -228,7 +232,7 @@ async def test_messages_taken_in_order_are_fetched_together(connect: Connect, st
 
 
 async def test_a_message_that_cannot_be_read_is_an_error_before_anything_is_sent(
-    connect: Connect, store: BrittleStore, world: World
+    connect: Connect, store: BrittleStore, world: MemoryBackend
 ) -> None:
     connection = connect()
     await connection.say(LOGIN)
@@ -240,7 +244,7 @@ async def test_a_message_that_cannot_be_read_is_an_error_before_anything_is_sent
 
 
 async def test_a_message_that_breaks_off_ends_the_session_without_an_end(
-    connect: Connect, store: BrittleStore, world: World, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, store: BrittleStore, world: MemoryBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(Unreadable, "reach", 50)
     connection = connect()
@@ -276,7 +280,7 @@ async def test_a_login_whose_mail_cannot_be_listed_leaves_no_lock(connect: Conne
     assert b"+OK Maildrop has 3 messages" in await connection.say(LOGIN)
 
 
-async def test_the_lock_is_free_when_quit_is_answered(connect: Connect, world: World) -> None:
+async def test_the_lock_is_free_when_quit_is_answered(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
     session = connection.engine.session
@@ -288,7 +292,7 @@ async def test_the_lock_is_free_when_quit_is_answered(connect: Connect, world: W
         pass
 
 
-async def test_closing_is_idempotent(connect: Connect, world: World) -> None:
+async def test_closing_is_idempotent(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
     await connection.vanish()
@@ -304,7 +308,7 @@ async def test_closing_is_idempotent(connect: Connect, world: World) -> None:
 
 
 async def test_quit_that_cannot_remove_says_so_and_ends_the_session(
-    connect: Connect, store: BrittleStore, world: World
+    connect: Connect, store: BrittleStore, world: MemoryBackend
 ) -> None:
     connection = connect()
     await connection.say(LOGIN + b"DELE 1\r\n")
@@ -356,7 +360,7 @@ class Verdicts:
     ],
 )
 async def test_a_login_that_fails_says_what_a_client_may_do_about_it(
-    world: World, answer: Verdict | Exception, said: bytes, outcome: Outcome
+    world: MemoryBackend, answer: Verdict | Exception, said: bytes, outcome: Outcome
 ) -> None:
     verdicts = Verdicts(answer)
     context = Context(world.store, verdicts, "dewey", lambda _: True, starttls_available=True)
@@ -389,7 +393,7 @@ noise = st.lists(st.builds(bytes.__add__, st.sampled_from(words), rest), max_siz
 @settings(max_examples=examples(50))
 @given(before=noise, after=noise)
 async def test_every_line_gets_an_answer_and_none_an_exception(before: list[bytes], after: list[bytes]) -> None:
-    world = World()
+    world = MemoryBackend()
     await world.add_user("mrose@example.org", "marked-key")
     for octets in (100, 200):
         await world.add_message(message_of(octets))

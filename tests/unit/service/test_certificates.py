@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from relate_service.certificates import Certificates, kept_current
+from relate_service.certificates import Certificates, run_certificate_reloads
 from relate_supervisor import Supervisor
 from relate_wire.tls import Certificate
 from tests.support.certificates import Authority
@@ -47,7 +47,7 @@ def path(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def kept(certificate: Certificate, reload: asyncio.Event, check_seconds: float) -> AsyncIterator[Certificates]:
     certificates, supervisor = Certificates(), Supervisor()
-    async with kept_current(certificates, reload, supervisor, check_seconds):
+    async with run_certificate_reloads(certificates, reload, supervisor, check_seconds):
         certificates.add("smtp", certificate)
         yield certificates
     assert supervisor.failures == {"service.certificates": 0}

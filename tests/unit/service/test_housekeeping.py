@@ -14,7 +14,7 @@ from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId, Delivery, Destination
-from relate_service.housekeeping import NOBODY, MailAndAccounts, kept_tidy
+from relate_service.housekeeping import LEADER_ACCOUNT, MailAndAccounts, run_housekeeping
 from relate_supervisor import Backoff, Supervisor
 
 PATIENCE = 10.0
@@ -45,7 +45,7 @@ class Opened:
         return 3
 
     def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
-        assert account_id == NOBODY
+        assert account_id == LEADER_ACCOUNT
         return self._hold()
 
     @asynccontextmanager
@@ -67,14 +67,14 @@ def store() -> Store:
 
 async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) -> None:
     async with asyncio.timeout(PATIENCE):
-        async with kept_tidy(store.opened_by("first"), Supervisor(), SOON, SOON):
+        async with run_housekeeping(store.opened_by("first"), Supervisor(), SOON, SOON):
             assert [await store.tidied.get() for _ in range(2)] == ["first", "first"]
-            async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
+            async with run_housekeeping(store.opened_by("second"), Supervisor(), SOON, SOON):
                 await store.refused.wait()
                 store.tidied = asyncio.Queue()
                 assert [await store.tidied.get() for _ in range(3)] == ["first"] * 3
         store.tidied = asyncio.Queue()
-        async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
+        async with run_housekeeping(store.opened_by("second"), Supervisor(), SOON, SOON):
             assert await store.tidied.get() == "second"
     assert not store.held
 
@@ -82,7 +82,7 @@ async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) 
 async def test_trouble_is_told_and_tried_again(store: Store) -> None:
     store.trouble.append(StoreUnavailable("gone"))
     with capture_logs() as logged:
-        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), Supervisor(), SOON, SOON):
+        async with asyncio.timeout(PATIENCE), run_housekeeping(store.opened_by("only"), Supervisor(), SOON, SOON):
             await store.tidied.get()
             await store.tidied.get()
     assert [entry["log_level"] for entry in logged[:2]] == ["warning", "info"]
@@ -93,7 +93,7 @@ async def test_a_bug_is_reported_and_tidying_goes_on(store: Store) -> None:
     store.trouble += [ValueError("a bug"), ValueError("a bug")]
     supervisor = Supervisor(Backoff(SOON, SOON, 60.0))
     with capture_logs():
-        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), supervisor, SOON, SOON):
+        async with asyncio.timeout(PATIENCE), run_housekeeping(store.opened_by("only"), supervisor, SOON, SOON):
             assert await store.tidied.get() == "only"
     assert supervisor.failures == {"service.housekeeping": 2}
     assert not store.held

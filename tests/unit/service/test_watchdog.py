@@ -10,7 +10,7 @@ import pytest
 import uvloop
 from structlog.testing import capture_logs
 
-from relate_service.watchdog import DebugSettings, Slow, log_slow, watched
+from relate_service.watchdog import DebugSettings, SlowCallback, log_slow_callback, run_watchdog
 from relate_supervisor import Supervisor
 
 LIMIT = 0.05  # seconds of CPU
@@ -26,13 +26,13 @@ def loop_factory(request: pytest.FixtureRequest) -> Loop:
     return factory
 
 
-def watch(loop_factory: Loop, act: Act) -> list[Slow]:
+def watch(loop_factory: Loop, act: Act) -> list[SlowCallback]:
     """What is reported while something is done."""
-    found: list[Slow] = []
+    found: list[SlowCallback] = []
     supervisor = Supervisor()
 
     async def main() -> None:
-        with watched(LIMIT, supervisor, found.append):
+        with run_watchdog(LIMIT, supervisor, found.append):
             await asyncio.sleep(0.03)  # some samples of a loop at rest
             await act()
             await asyncio.sleep(0.03)
@@ -131,13 +131,13 @@ def test_a_callback_that_goes_on_is_reported_before_its_end(
 
 async def test_without_a_limit_nothing_is_watched() -> None:
     supervisor = Supervisor()
-    with watched(DebugSettings().slow_callback_milliseconds / 1000, supervisor):
+    with run_watchdog(DebugSettings().slow_callback_milliseconds / 1000, supervisor):
         assert supervisor.failures == {}
 
 
 def test_a_report_is_a_warning_with_the_stack() -> None:
     with capture_logs() as logs:
-        log_slow(Slow(0.0712, "the culprit (f)", "File x"))
+        log_slow_callback(SlowCallback(0.0712, "the culprit (f)", "File x"))
     assert logs == [
         {
             "event": "slow callback",

@@ -1,4 +1,4 @@
-"""A post office in memory: users, a directory, and listeners of both roles, as tests begin with. Beside `World`:
+"""A post office in memory: users, a directory, and listeners of both roles, for tests. Beside `MemoryBackend`:
 
 person: bob@example.net [key=…] [quota=octets] [alias=…] …    a user with more to say about than `user:` has
 """
@@ -17,9 +17,9 @@ from relate_smtp.context import Context, Role
 from relate_smtp.routing import LocalOnly
 from relate_smtp.session import SmtpEngine
 from relate_wire.ports import Peer
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import SECURE, Connection
 from tests.support.transcript import Given
-from tests.support.world import World
 
 NOON = 1_784_030_400.0  # Tue, 14 Jul 2026 12:00:00 +0000
 
@@ -29,8 +29,8 @@ SmtpConnection = Connection[Any, Any]
 Connect = Callable[[], SmtpConnection]
 
 
-class PostOffice(World):
-    """`World` with a directory, with users that have quotas and aliases, and with a look at what was delivered."""
+class PostOffice(MemoryBackend):
+    """`MemoryBackend` with a directory, users with quotas and aliases, and access to what was delivered."""
 
     def __init__(self, store: MemoryMailStore | None = None) -> None:
         super().__init__(store)

@@ -6,7 +6,7 @@ import pytest
 
 from relate_smtp.framing import DROPPED, MAX_COMMAND, Content, Frame, Mode, SmtpFramer
 from relate_wire.content_budget import ContentBudget
-from relate_wire.lines import MAX_RESPONSE, Line, LineFault
+from relate_wire.lines import MAX_RESPONSE_OCTETS, Line, LineFault
 from tests.support.feed import feed_every_way
 
 LIMIT = 200
@@ -52,7 +52,9 @@ def test_a_command_has_a_limit_and_the_next_one_is_heard(octets: int, fault: Lin
     assert second == Line(b"QUIT")
 
 
-@pytest.mark.parametrize(("octets", "fault"), [(MAX_RESPONSE, None), (MAX_RESPONSE + 1, LineFault.TOO_LONG)])
+@pytest.mark.parametrize(
+    ("octets", "fault"), [(MAX_RESPONSE_OCTETS, None), (MAX_RESPONSE_OCTETS + 1, LineFault.TOO_LONG)]
+)
 def test_auth_and_its_responses_may_be_longer(octets: int, fault: LineFault | None) -> None:
     listener = Listener({b"AUTH LOGIN": Mode.RESPONSE})
 
@@ -68,7 +70,7 @@ def test_an_endless_line_is_not_kept() -> None:
 
     for _ in range(100):
         assert listener.hear(b"A" * 10_000) == []
-        assert len(listener.framer) <= MAX_RESPONSE
+        assert len(listener.framer) <= MAX_RESPONSE_OCTETS
 
     assert listener.hear(b"\r\nNOOP\r\n") == [Line(b"", LineFault.TOO_LONG), Line(b"NOOP")]
 

@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from relate_wire.content_budget import FREED_OCTETS, MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
+from relate_wire.content_budget import FREED_NOTICE_OCTETS, MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
 
 LIMIT = 64 * MEBIBYTE
 LARGE = 8 * MEBIBYTE
@@ -173,7 +173,7 @@ def test_nothing_stays_counted_and_no_client_is_remembered(budget: ContentBudget
 def test_the_process_is_told_when_much_was_freed() -> None:
     told: list[int] = []
     telling = ContentBudget(LIMIT, on_freed=lambda: told.append(telling.used))
-    contents = [hold(telling, FREED_OCTETS // 4, address) for address in addresses(5)]
+    contents = [hold(telling, FREED_NOTICE_OCTETS // 4, address) for address in addresses(5)]
     for content in contents:
         content.release()
-    assert told == [FREED_OCTETS // 4]
+    assert told == [FREED_NOTICE_OCTETS // 4]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_wire.proxy import (
-    HEADER_LENGTH,
-    MAX_REST,
+    HEADER_OCTETS,
+    MAX_REST_OCTETS,
     SIGNATURE,
     ProxyError,
     encode,
@@ -63,13 +63,13 @@ def test_client_is_who_the_proxy_says(command: int, family: int, rest: bytes, ex
         b"",
         header()[:-1],
         header() + b"\0",
-        b"PROXY TCP4 192.0.2.1 198.51.100.2 51234 2525\r\n"[:HEADER_LENGTH],
-        b"EHLO example.com\r\n"[:HEADER_LENGTH],
+        b"PROXY TCP4 192.0.2.1 198.51.100.2 51234 2525\r\n"[:HEADER_OCTETS],
+        b"EHLO example.com\r\n"[:HEADER_OCTETS],
         header().replace(b"QUIT", b"quit"),
         header(command=0x11),
         header(command=0x31),
         header(command=0x22),
-        header(length=MAX_REST + 1),
+        header(length=MAX_REST_OCTETS + 1),
         header(length=65_535),
     ],
 )
@@ -96,15 +96,15 @@ def test_header_that_is_none_is_refused(preamble: bytes) -> None:
     ],
 )
 def test_addresses_that_are_cut_short_or_unknown_are_refused(preamble: bytes, rest: bytes) -> None:
-    assert parse_preamble(preamble) <= MAX_REST
+    assert parse_preamble(preamble) <= MAX_REST_OCTETS
     with pytest.raises(ProxyError):
         parse_addresses(preamble, rest)
 
 
 def test_longest_rest_is_accepted() -> None:
-    rest = V4.ljust(MAX_REST, b"\0")
-    preamble = header(length=MAX_REST)
-    assert parse_preamble(preamble) == MAX_REST
+    rest = V4.ljust(MAX_REST_OCTETS, b"\0")
+    preamble = header(length=MAX_REST_OCTETS)
+    assert parse_preamble(preamble) == MAX_REST_OCTETS
     assert parse_addresses(preamble, rest) == ("192.0.2.1", 51234)
 
 
@@ -135,7 +135,7 @@ def test_parsing_what_was_encoded_gives_the_client(
 ) -> None:
     source, destination = map(str, addresses)
     octets = encode((source, source_port), (destination, destination_port))
-    preamble, rest = octets[:HEADER_LENGTH], octets[HEADER_LENGTH:]
+    preamble, rest = octets[:HEADER_OCTETS], octets[HEADER_OCTETS:]
     assert parse_preamble(preamble) == len(rest)
     assert parse_addresses(preamble, rest) == (source, source_port)
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_wire.sasl import (
-    MAX_FIELDS,
-    MAX_MESSAGE,
+    MAX_MESSAGE_OCTETS,
+    MAX_PLAIN_OCTETS,
     MECHANISMS,
     Credentials,
     SaslCancelled,
@@ -69,7 +69,7 @@ def plain(login: str, password: str, authorize_as: str = "") -> Credentials:
         (b"test\0test\x001234", plain("test", "1234")),  # RFC 4954 §4.1
         ("\0jürgen\0paßwort".encode(), plain("jürgen", "paßwort")),
         (b"\0a b\0 spaces kept ", plain("a b", " spaces kept ")),
-        (b"\0a\0" + b"x" * (MAX_FIELDS - 3), plain("a", "x" * (MAX_FIELDS - 3))),
+        (b"\0a\0" + b"x" * (MAX_PLAIN_OCTETS - 3), plain("a", "x" * (MAX_PLAIN_OCTETS - 3))),
     ],
 )
 async def test_plain_message_gives_credentials(message: bytes, expected: Credentials) -> None:
@@ -89,7 +89,7 @@ async def test_plain_message_gives_credentials(message: bytes, expected: Credent
         b"tim\0\0",
         b"\0\xfftim\0secret",
         b"\0tim\0\xc3",
-        b"\0a\0" + b"x" * (MAX_FIELDS - 2),
+        b"\0a\0" + b"x" * (MAX_PLAIN_OCTETS - 2),
     ],
 )
 async def test_malformed_plain_message_is_refused(message: bytes) -> None:
@@ -133,7 +133,7 @@ async def test_login_takes_the_name_as_initial_response() -> None:
         (b"tim", b"sec\0ret"),
         (b"\xff", b"secret"),
         (b"tim", b"\xff"),
-        (b"x" * (MAX_FIELDS + 1), b"secret"),
+        (b"x" * (MAX_PLAIN_OCTETS + 1), b"secret"),
     ],
 )
 async def test_malformed_login_is_refused(fields: tuple[bytes, bytes]) -> None:
@@ -204,7 +204,7 @@ async def test_oauthbearer_message_gives_credentials(message: bytes, login: str,
         b"n,a=a\0b,\1auth=Bearer abc\1\1",
         b"n,me,\1auth=Bearer abc\1\1",
         b"n,a=\xff,\1auth=Bearer abc\1\1",
-        b"n,,\1auth=Bearer " + b"x" * MAX_MESSAGE + b"\1\1",
+        b"n,,\1auth=Bearer " + b"x" * MAX_MESSAGE_OCTETS + b"\1\1",
     ],
 )
 async def test_malformed_oauthbearer_message_is_refused(message: bytes) -> None:

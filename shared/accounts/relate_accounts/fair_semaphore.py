@@ -12,7 +12,7 @@ class _Queue:
     users: int = 0  # those that hold a turn or wait for one
 
 
-class Turns:
+class FairSemaphore:
     """At most `total` turns at a time, and at most `each` of one client.
 
     A client that asks for thousands delays its own ones; the others wait behind `each` of it. First in, first out.
@@ -28,7 +28,7 @@ class Turns:
         return len(self._queues)
 
     @asynccontextmanager
-    async def turn(self, client: str) -> AsyncIterator[None]:
+    async def acquire(self, client: str) -> AsyncIterator[None]:
         """Wait for a turn, and hold it inside."""
         queue = self._queues.setdefault(client, _Queue(asyncio.Semaphore(self._each)))
         queue.users += 1

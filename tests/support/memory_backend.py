@@ -16,7 +16,7 @@ from relate_mailstore.types import INBOX, AccountId, Delivery, Destination, Flag
 from tests.support.transcript import Given
 
 
-class World:
+class MemoryBackend:
     """One store, one set of accounts, one authenticator. A test of failures brings a store of its own."""
 
     def __init__(self, store: MemoryMailStore | None = None) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 
 
-class Pauses:
+class FakeSleep:
     """Notes each wait; it is over at once, or when `gate` is set."""
 
     def __init__(self) -> None:

@@ -70,7 +70,7 @@ class Relay:
 
 
 @asynccontextmanager
-async def relayed(url: str) -> AsyncIterator[Relay]:
+async def database_relay(url: str) -> AsyncIterator[Relay]:
     """A relay to the database at a URL, and `relay.url` to reach it by."""
     target = make_url(url)
     relay = Relay(target)

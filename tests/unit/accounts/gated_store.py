@@ -11,7 +11,7 @@ from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.types import ApiKey, Revoked, User
 
 
-class WatchedStore(MemoryAccountStore):
+class GatedStore(MemoryAccountStore):
     """`calls` counts queries, `asked` is set by each; while `gate` is not set they wait, while `broken` they fail."""
 
     def __init__(self, now: Now = utc_now) -> None:

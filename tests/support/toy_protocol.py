@@ -114,7 +114,7 @@ class ToyEngine:
         return ToyCommand(verb.upper(), argument)
 
 
-class Toy:
+class ToyService:
     """A toy service, and the sessions that it made."""
 
     def __init__(self, **handlers: Callable[[ToySession, ToyCommand], Awaitable[Reply]]) -> None:
