@@ -1,4 +1,4 @@
-"""Bounded concurrency that is fair to clients: each client's look-ups wait in a queue of their own."""
+"""A semaphore that is fair to clients, because each client waits in its own queue."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,28 +9,28 @@ from dataclasses import dataclass
 @dataclass(slots=True)
 class _Queue:
     semaphore: asyncio.Semaphore
-    users: int = 0  # those that hold a turn or wait for one
+    users: int = 0  # holders and waiters
 
 
 class FairSemaphore:
-    """At most `total` turns at a time, and at most `each` of one client.
+    """Allows `total` concurrent holders, of them `per_client` of one client, first in, first out.
 
-    A client that asks for thousands delays its own ones; the others wait behind `each` of it. First in, first out.
+    A client with thousands of waiters delays only itself: other clients wait for at most `per_client` of them.
     """
 
-    def __init__(self, total: int, each: int) -> None:
-        self._each = each
+    def __init__(self, total: int, per_client: int) -> None:
+        self._per_client = per_client
         self._total = asyncio.Semaphore(total)
         self._queues: dict[str, _Queue] = {}
 
     def __len__(self) -> int:
-        """The clients that have a turn or wait for one."""
+        """The number of clients with holders or waiters."""
         return len(self._queues)
 
     @asynccontextmanager
     async def acquire(self, client: str) -> AsyncIterator[None]:
-        """Wait for a turn, and hold it inside."""
-        queue = self._queues.setdefault(client, _Queue(asyncio.Semaphore(self._each)))
+        """Hold the semaphore within the block."""
+        queue = self._queues.setdefault(client, _Queue(asyncio.Semaphore(self._per_client)))
         queue.users += 1
         try:
             async with queue.semaphore, self._total:

@@ -1,4 +1,4 @@
-"""Accounts in memory: for tests, and the measure of what every other store must do."""
+"""Accounts in memory: the reference implementation of `ports.AccountStore`, for tests."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -24,14 +24,14 @@ from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
 
 class _Removal(NamedTuple):
-    """When an address's user was removed, and whether it is kept from others since."""
+    """When the user of an address was removed, and whether the address is blocked for other users."""
 
     moment: datetime
     blocked: bool
 
 
 class MemoryAccountStore:
-    """An `AccountStore` that is gone with its process. `hash_secret` as in `SqlAccountStore`."""
+    """A non-persistent `AccountStore`. `hash_secret` as in `SqlAccountStore`."""
 
     def __init__(self, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
         self._hash_secret = hash_secret or secrets.token_bytes(32)
@@ -212,7 +212,7 @@ class MemoryAccountStore:
     def _expect_free(self, owned: Collection[str]) -> None:
         """Raises UserExists, AddressBlocked."""
         if not self._owners.keys().isdisjoint(owned):
-            raise UserExists("an address belongs to somebody already")
+            raise UserExists("an address belongs to a user already")
         if any(map(self._is_blocked, owned)):
             raise AddressBlocked
 

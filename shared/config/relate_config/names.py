@@ -1,4 +1,4 @@
-"""Names of variables that are nearly ours: a misspelt one must not pass for a default."""
+"""Detects misspelt variable names, so that a default is never used by mistake."""
 
 from collections.abc import Mapping, Sequence
 
@@ -11,10 +11,10 @@ _SEPARATOR = "__"
 
 
 def check_names(sections: Sequence[type[SectionLike]], environ: Mapping[str, str]) -> list[str]:
-    """Variables that were probably meant for these sections, but have one underscore (`Imap_Port`).
+    """Return variables that probably belong to these sections, but have one underscore (`Imap_Port`).
 
-    Names in capitals alone are left out, because container runtimes make such variables of services (`SMTP_PORT`).
-    Raises ConfigurationError for a section that is nearly ours (`Smpt__Port`), naming the nearest variable.
+    Without names in upper case, because container runtimes define such variables for services (`SMTP_PORT`).
+    Raises ConfigurationError for a misspelt section (`Smpt__Port`), suggesting the nearest variable.
     """
     ours = {name.lower(): name for section in sections for name in variables(section)}
     misspelt = [f"{variable} (did you mean {meant}?)" for variable in environ if (meant := _meant(variable, ours))]
@@ -25,25 +25,25 @@ def check_names(sections: Sequence[type[SectionLike]], environ: Mapping[str, str
 
 
 def is_set(section: type[SectionLike], field: str, environ: Mapping[str, str]) -> bool:
-    """Whether the environment gives this field of a section, by itself or from a file."""
+    """Whether the environment sets this field of a section, directly or by `__File`."""
     name = f"{section.prefix}{_SEPARATOR}{to_pascal(field)}".lower()
     return any(variable.lower() in (name, name + FILE_SUFFIX.lower()) for variable in environ)
 
 
 def variables(section: type[SectionLike]) -> list[str]:
-    """The names of a section's variables."""
+    """Return the names of a section's variables."""
     return [f"{section.prefix}{_SEPARATOR}{to_pascal(field)}" for field in section.__pydantic_fields__]
 
 
 def _meant(variable: str, ours: Mapping[str, str]) -> str | None:
-    """The variable of ours that one of another section was meant to be, if that is likely.
+    """Return the known variable that resembles one with an unknown section, if any.
 
-    Section and field must both be near, because other programs use two underscores too.
+    Section and field must both be similar, because other programs use two underscores too.
     """
     section, separator, field = variable.partition(_SEPARATOR)
     known = {name.partition(_SEPARATOR)[0] for name in ours.values()}
     if not separator or section.lower() in {name.lower() for name in known}:
-        return None  # a field that its section does not know is told by `load`
+        return None  # `load` reports unknown fields of known sections
     meant = nearest(section, known)
     if meant is None:
         return None

@@ -1,4 +1,4 @@
-"""The settings of a process as a whole: `Limits__…`."""
+"""Settings of the whole process: `Limits__…`."""
 
 from typing import ClassVar
 
@@ -9,9 +9,9 @@ from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE
 
 
 class LimitsSettings(Section):
-    """What one process may use."""
+    """Resource limits of one process."""
 
     prefix: ClassVar[str] = "Limits"
 
     content_memory_bytes: int = Field(default=CONTENT_OCTETS, ge=MEBIBYTE)
-    """Octets of messages that are being received, in all connections together (`relate_wire.content_budget`)."""
+    """Octets of all messages that are being received (`relate_wire.content_budget`)."""

@@ -1,4 +1,4 @@
-"""Keeps the data of a service private: the umask of its processes is for what they make, this for what was there."""
+"""Removes access rights of other users from existing data; the umask does so for new files."""
 
 import structlog
 
@@ -9,6 +9,6 @@ log = structlog.get_logger(__name__)
 
 
 def make_data_private(database_url: str) -> None:
-    """Make the data folder and the files of an SQLite database private; a warning names what stays open."""
+    """Make the data folder and the files of an SQLite database private; logs a warning for each that stays exposed."""
     for path in make_private([*data_paths(), *database_files(database_url)]):
-        log.warning("others have rights to this, and its mode cannot be changed", path=str(path))
+        log.warning("other users can access the file, and its mode cannot be changed", path=str(path))

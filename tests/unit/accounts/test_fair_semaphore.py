@@ -23,7 +23,7 @@ async def settle() -> None:
 
 
 async def test_so_many_of_a_client_run_at_a_time_and_so_many_in_all() -> None:
-    worker = Worker(FairSemaphore(total=4, each=2))
+    worker = Worker(FairSemaphore(total=4, per_client=2))
     tasks = [asyncio.create_task(worker.work(client)) for client in "aaaaabbbbbccccc"]
     await settle()
     assert sorted(worker.running) == ["a", "a", "b", "b"]
@@ -33,7 +33,7 @@ async def test_so_many_of_a_client_run_at_a_time_and_so_many_in_all() -> None:
 
 
 async def test_a_client_that_asks_for_thousands_delays_no_other() -> None:
-    worker = Worker(FairSemaphore(total=4, each=2))
+    worker = Worker(FairSemaphore(total=4, per_client=2))
     flood = [asyncio.create_task(worker.work("flood")) for _ in range(5_000)]
     other = asyncio.create_task(worker.work("other"))
     await settle()
@@ -43,7 +43,7 @@ async def test_a_client_that_asks_for_thousands_delays_no_other() -> None:
 
 
 async def test_clients_are_forgotten_with_their_last_turn_however_it_ends() -> None:
-    turns = FairSemaphore(total=1, each=1)
+    turns = FairSemaphore(total=1, per_client=1)
     worker = Worker(turns)
     tasks = [asyncio.create_task(worker.work(client)) for client in "aab"]
     await settle()

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_supervisor import Backoff, Supervisor, TaskName
-from relate_supervisor.supervisor import _Pauses
+from relate_supervisor.supervisor import _Delays
 from relate_telemetry.names import BACKGROUND_FAILURES
 from tests.unit.dashboards.prometheus_names import ROOT
 
@@ -174,11 +174,11 @@ def test_a_stop_ends_the_pause_of_a_thread_at_once() -> None:
 
 
 def test_pauses_double_up_to_a_limit_with_jitter_and_begin_anew_after_a_steady_run() -> None:
-    pauses = _Pauses(Backoff(first=1.0, last=8.0, steady=60.0))
+    pauses = _Delays(Backoff(first=1.0, last=8.0, steady=60.0))
     for most in (1.0, 2.0, 4.0, 8.0, 8.0):
         assert most / 2 <= pauses.next_after(0.0) <= most
     assert pauses.next_after(60.0) <= 1.0
-    drawn = {_Pauses(Backoff()).next_after(0.0) for _ in range(20)}
+    drawn = {_Delays(Backoff()).next_after(0.0) for _ in range(20)}
     assert len(drawn) > 1
 
 
