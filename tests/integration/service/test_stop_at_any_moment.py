@@ -44,7 +44,7 @@ def has_signal(process: subprocess.Popen[bytes], field: str) -> bool:
     return any(int(mask, 16) & SIGTERM_BIT for mask in re.findall(rf"^{field}:\s*(\w+)", status, re.MULTILINE))
 
 
-def holds_stops(process: subprocess.Popen[bytes], product: Product) -> bool:
+def blocks_stop_signals(process: subprocess.Popen[bytes], product: Product) -> bool:
     return has_signal(process, "SigBlk")
 
 
@@ -52,7 +52,7 @@ def runs_its_loop(process: subprocess.Popen[bytes], product: Product) -> bool:
     return has_signal(process, "SigCgt") and not has_signal(process, "SigBlk")
 
 
-def has_begun_its_database(process: subprocess.Popen[bytes], product: Product) -> bool:
+def has_started_its_migration(process: subprocess.Popen[bytes], product: Product) -> bool:
     return (product.directory / "relate.db").exists()
 
 
@@ -65,7 +65,7 @@ def connects(port: int) -> bool:
         return sock.connect_ex((HOST, port)) == 0
 
 
-@pytest.mark.parametrize("moment", [holds_stops, runs_its_loop, has_begun_its_database, serves])
+@pytest.mark.parametrize("moment", [blocks_stop_signals, runs_its_loop, has_started_its_migration, serves])
 def test_a_service_stops_at_any_moment_with_status_0(
     process: subprocess.Popen[bytes], product: Product, moment: Callable[[subprocess.Popen[bytes], Product], bool]
 ) -> None:
@@ -75,7 +75,7 @@ def test_a_service_stops_at_any_moment_with_status_0(
     assert (process.returncode, b"Traceback" in errors) == (0, False), errors
 
 
-def test_a_stop_that_is_asked_for_again_disturbs_nothing(process: subprocess.Popen[bytes], product: Product) -> None:
+def test_a_second_stop_signal_changes_nothing(process: subprocess.Popen[bytes], product: Product) -> None:
     wait_until(lambda: serves(process, product))
     while process.poll() is None:
         process.terminate()

@@ -11,13 +11,13 @@ from pathlib import Path
 from relate_service.workers import reload_event, run, stop_requested
 
 
-async def note_reloads(number: int, reload: asyncio.Event) -> None:
+async def record_reloads(number: int, reload: asyncio.Event) -> None:
     await reload.wait()
     Path(sys.argv[1], f"{number}.reloaded").touch()
 
 
 async def main(number: int) -> None:
-    noting = asyncio.create_task(note_reloads(number, reload_event()))
+    noting = asyncio.create_task(record_reloads(number, reload_event()))
     Path(sys.argv[1], f"{number}.{os.getpid()}").touch()
     await stop_requested()
     noting.cancel()

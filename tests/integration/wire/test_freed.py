@@ -143,7 +143,7 @@ async def say(house: House, case: Case, stack: AsyncExitStack) -> Client:
 
 
 @pytest.mark.parametrize("case", RESET.values(), ids=RESET.keys())
-async def test_what_a_client_leaves_behind_is_freed(
+async def test_a_connection_that_the_client_ends_is_freed(
     alive: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
     async with in_memory(certificates) as house, AsyncExitStack() as stack:
@@ -167,7 +167,9 @@ def has_read(one: Any, octets: int) -> bool:
 
 
 @pytest.mark.parametrize("case", ENDED.values(), ids=ENDED.keys())
-async def test_what_the_server_ends_is_freed(alive: list[weakref.ref[Any]], certificates: Path, case: Case) -> None:
+async def test_a_connection_that_the_server_ends_is_freed(
+    alive: list[weakref.ref[Any]], certificates: Path, case: Case
+) -> None:
     async with in_memory(certificates, case.limits) as house, AsyncExitStack() as stack:
         client = await say(house, case, stack)
         await client.rest()
@@ -176,7 +178,9 @@ async def test_what_the_server_ends_is_freed(alive: list[weakref.ref[Any]], cert
 
 
 @pytest.mark.parametrize("case", STOPPED.values(), ids=STOPPED.keys())
-async def test_what_a_stop_ends_is_freed(alive: list[weakref.ref[Any]], certificates: Path, case: Case) -> None:
+async def test_a_connection_that_a_shutdown_ends_is_freed(
+    alive: list[weakref.ref[Any]], certificates: Path, case: Case
+) -> None:
     async with AsyncExitStack() as stack:
         async with in_memory(certificates) as house:
             await say(house, case, stack)
@@ -233,7 +237,7 @@ def torn_messages(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("torn_messages")
 @pytest.mark.parametrize("case", BROKEN.values(), ids=BROKEN.keys())
-async def test_what_a_broken_reply_leaves_behind_is_freed(
+async def test_a_connection_with_a_truncated_reply_is_freed(
     alive: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
     async with in_memory(certificates) as house, AsyncExitStack() as stack:
@@ -245,7 +249,7 @@ async def test_what_a_broken_reply_leaves_behind_is_freed(
         await until_freed(alive)
 
 
-async def test_a_client_that_does_not_read_a_long_reply_leaves_nothing_behind(
+async def test_a_connection_whose_client_does_not_read_a_long_reply_is_freed(
     alive: list[weakref.ref[Any]], certificates: Path
 ) -> None:
     async with in_memory(certificates) as house, AsyncExitStack() as stack:

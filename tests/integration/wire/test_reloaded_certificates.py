@@ -14,7 +14,7 @@ def serial_number(client: Client) -> int:
     return presented(tls)
 
 
-async def test_connections_go_on_and_new_ones_get_the_new_certificate(tmp_path: Path) -> None:
+async def test_open_connections_keep_and_new_ones_get_the_new_certificate(tmp_path: Path) -> None:
     authority, path = Authority(), tmp_path / "server.pem"
     old = authority.issue(path)
     certificate = Certificate(path)
@@ -30,7 +30,7 @@ async def test_connections_go_on_and_new_ones_get_the_new_certificate(tmp_path: 
         assert await before.ask("ECHO still here") == "still here"
 
 
-async def test_starttls_on_a_connection_from_before_gets_the_new_certificate(tmp_path: Path) -> None:
+async def test_starttls_on_an_open_connection_gets_the_new_certificate(tmp_path: Path) -> None:
     authority, path = Authority(), tmp_path / "server.pem"
     authority.issue(path)
     certificate = Certificate(path)

@@ -25,7 +25,7 @@ def revoke(toy: ToyService) -> None:
     toy.sessions[0].client.end(Farewell.REVOKED)
 
 
-async def test_a_session_that_waits_for_a_command_ends_at_once() -> None:
+async def test_revocation_ends_an_idle_session_at_once() -> None:
     toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         revoke(toy)
@@ -33,7 +33,7 @@ async def test_a_session_that_waits_for_a_command_ends_at_once() -> None:
         assert await client.reader.read() == b""
 
 
-async def test_a_command_under_way_is_answered_and_none_that_was_sent_ahead_is_begun() -> None:
+async def test_revocation_lets_the_current_command_finish_and_no_pipelined_one() -> None:
     async def end(session: ToySession, _: ToyCommand) -> Reply:
         session.client.end(Farewell.REVOKED)
         return Reply(b"done\r\n")
@@ -43,7 +43,7 @@ async def test_a_command_under_way_is_answered_and_none_that_was_sent_ahead_is_b
         assert await client.reader.read() == f"done\r\n{FAREWELL}\r\n".encode()
 
 
-async def test_a_command_that_has_asked_for_more_may_be_finished() -> None:
+async def test_revocation_lets_a_command_with_a_prompt_finish() -> None:
     toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
@@ -53,7 +53,7 @@ async def test_a_command_that_has_asked_for_more_may_be_finished() -> None:
 
 
 @pytest.mark.usefixtures("no_grace")
-async def test_a_command_that_asks_for_more_and_gets_nothing_ends_with_its_grace() -> None:
+async def test_a_command_that_waits_for_input_ends_after_the_revocation_grace() -> None:
     toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
@@ -64,7 +64,7 @@ async def test_a_command_that_asks_for_more_and_gets_nothing_ends_with_its_grace
 
 
 @pytest.mark.usefixtures("no_grace")
-async def test_a_command_that_asks_again_and_again_ends_with_its_grace() -> None:
+async def test_a_command_that_prompts_repeatedly_ends_after_the_revocation_grace() -> None:
     async def chat(session: ToySession, command: ToyCommand) -> Reply:
         while True:
             await ask(session, command)
@@ -81,7 +81,7 @@ async def test_a_command_that_asks_again_and_again_ends_with_its_grace() -> None
 
 
 @pytest.mark.usefixtures("no_grace")
-async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
+async def test_an_endless_reply_is_aborted_after_the_revocation_grace() -> None:
     async def endless(_: ToySession, __: ToyCommand) -> Reply:
         async def body() -> AsyncIterator[bytes]:
             while True:
@@ -99,7 +99,7 @@ async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
         await toy.sessions[0].closed.wait()
 
 
-async def test_a_client_that_waits_for_pushes_is_told_at_once() -> None:
+async def test_revocation_ends_a_wait_with_pushes_at_once() -> None:
     async def pushes() -> AsyncGenerator[Push, None]:
         await asyncio.Event().wait()
         yield Push(b"")

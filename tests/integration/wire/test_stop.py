@@ -18,16 +18,16 @@ PATIENCE = 10.0
 GRACE = 60.0  # for commands under way: nobody here has one
 
 
-def that_wants_a_preamble(directory: Path) -> Service:
+def service_with_preamble(directory: Path) -> Service:
     return ToyService().service(Limits(trusted_proxies=(ip_network("127.0.0.0/8"),)))
 
 
-def that_wants_tls(directory: Path) -> Service:
+def service_with_tls(directory: Path) -> Service:
     return ToyService().service(tls=server_tls(directory), implicit_tls=True)
 
 
-@pytest.mark.parametrize("service", [that_wants_a_preamble, that_wants_tls])
-async def test_a_stop_does_not_wait_for_a_client_that_has_not_begun(
+@pytest.mark.parametrize("service", [service_with_preamble, service_with_tls])
+async def test_a_shutdown_does_not_wait_for_a_client_in_its_handshake(
     tmp_path: Path, service: Callable[[Path], Service]
 ) -> None:
     async with Server(service(tmp_path), GRACE) as server, connected(server.ports[0], greeted=False) as client:
@@ -43,7 +43,7 @@ async def until_accepted(server: Server) -> None:
             await asyncio.sleep(0)
 
 
-async def test_a_stop_does_not_wait_for_a_handler_that_cannot_be_cancelled() -> None:
+async def test_a_shutdown_does_not_wait_for_a_handler_that_cannot_be_cancelled() -> None:
     begun, released = asyncio.Event(), asyncio.Event()
 
     async def hang(_: ToySession, __: ToyCommand) -> Reply:

@@ -46,7 +46,7 @@ async def waiting(client: Client) -> None:
     assert await client.ask("WAIT") == "waiting"
 
 
-async def test_a_client_that_waits_is_told_what_comes_until_it_speaks() -> None:
+async def test_a_waiting_client_gets_pushes_until_it_sends_a_line() -> None:
     desk = Desk()
     async with serving(ToyService(WAIT=desk.wait).service()) as port, connected(port) as client:
         await waiting(client)
@@ -58,7 +58,7 @@ async def test_a_client_that_waits_is_told_what_comes_until_it_speaks() -> None:
         assert await client.ask("ECHO on") == "on"
 
 
-async def test_trouble_with_pushes_ends_neither_the_wait_nor_the_session() -> None:
+async def test_an_exception_in_pushes_ends_neither_the_wait_nor_the_session() -> None:
     desk, supervisor = Desk(), Supervisor()
     async with (
         Server(ToyService(WAIT=desk.wait).service(), supervisor=supervisor) as server,
@@ -71,7 +71,7 @@ async def test_trouble_with_pushes_ends_neither_the_wait_nor_the_session() -> No
     assert supervisor.failures["wire.pushes"] == 1
 
 
-async def test_a_shutdown_does_not_wait_for_who_waits() -> None:
+async def test_a_shutdown_ends_a_wait_with_pushes() -> None:
     desk = Desk()
     async with Server(ToyService(WAIT=desk.wait).service(), grace=30) as server:
         client = await asyncio.open_connection("127.0.0.1", server.ports[0])
@@ -84,7 +84,7 @@ async def test_a_shutdown_does_not_wait_for_who_waits() -> None:
     writer.close()
 
 
-async def test_silence_ends_a_wait_with_pushes_too() -> None:
+async def test_the_idle_timeout_ends_a_wait_with_pushes() -> None:
     desk = Desk()
     limits = Limits(session_timeout=0.2)
     async with serving(ToyService(WAIT=desk.wait).service(limits)) as port, connected(port) as client:
@@ -92,7 +92,7 @@ async def test_silence_ends_a_wait_with_pushes_too() -> None:
         assert await client.line() == "leaving: idle timeout"
 
 
-async def test_a_push_is_a_span_of_its_own_that_began_with_the_commit() -> None:
+async def test_a_push_has_a_span_that_starts_at_the_commit() -> None:
     desk, (telemetry, recorder) = Desk(), recording_telemetry()
     service = ToyService(WAIT=desk.wait).service(telemetry=telemetry.protocol("imap"))
     async with serving(service) as port, connected(port) as client:
@@ -113,7 +113,7 @@ async def _body(*chunks: bytes | Reply) -> AsyncIterator[bytes | Reply]:
         yield chunk
 
 
-async def test_a_body_may_end_with_the_reply_that_says_how_it_went() -> None:
+async def test_a_body_may_end_with_the_final_reply() -> None:
     telemetry, recorder = recording_telemetry()
 
     async def tell(_: ToySession, __: ToyCommand) -> Reply:
@@ -127,7 +127,7 @@ async def test_a_body_may_end_with_the_reply_that_says_how_it_went() -> None:
     assert recorder.span("imap.command.tell").attributes["imap.outcome"] == "failed"
 
 
-async def test_a_client_that_hangs_up_within_a_command_has_abandoned_it() -> None:
+async def test_a_disconnect_within_a_command_is_counted_as_abandoned() -> None:
     telemetry, recorder = recording_telemetry()
     async with serving(ToyService().service(telemetry=telemetry.protocol("smtp"))) as port:
         async with connected(port) as client:
@@ -138,7 +138,7 @@ async def test_a_client_that_hangs_up_within_a_command_has_abandoned_it() -> Non
     assert [point.attributes["outcome"] for point in recorder.metric("smtp.command.duration")] == [ABANDONED]
 
 
-async def test_a_reply_that_breaks_off_has_failed() -> None:
+async def test_a_truncated_reply_is_counted_as_failed() -> None:
     telemetry, recorder = recording_telemetry()
     async with serving(ToyService().service(telemetry=telemetry.protocol("smtp"))) as port:
         async with connected(port) as client:
@@ -154,7 +154,7 @@ async def finished(recorder: Recorder, name: str) -> None:
             await asyncio.sleep(0)
 
 
-def test_outcomes_have_one_name_each() -> None:
+def test_wire_and_telemetry_have_the_same_outcomes() -> None:
     assert {outcome.value for outcome in Outcome} == OUTCOMES
 
 
@@ -177,7 +177,7 @@ async def test_after_compression_both_directions_are_deflated() -> None:
     assert len(raw) < 100
 
 
-async def test_what_is_not_deflated_ends_the_connection() -> None:
+async def test_invalid_deflate_data_ends_the_connection() -> None:
     async with serving(ToyService(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
         client.writer.write(b"\xff" * 100)
@@ -194,21 +194,21 @@ async def deflate(client: Client, octets: bytes) -> bytes:
     return said
 
 
-async def test_a_drained_line_that_costs_little_to_send_ends_the_connection() -> None:
+async def test_discarding_a_highly_compressed_line_ends_the_connection() -> None:
     async with serving(ToyService(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
         said = await deflate(client, b"x" * 50_000_000 + b"\r\nECHO on\r\n")
         assert said == b"leaving: too many errors\r\n"
 
 
-async def test_a_drained_line_that_costs_as_much_to_send_is_only_refused() -> None:
+async def test_discarding_an_incompressible_line_is_only_a_refusal() -> None:
     noise = Random(1).randbytes(5_000_000).replace(b"\n", b"")
     async with serving(ToyService(COMPRESS=compress).service()) as port, connected(port) as client:
         assert await client.ask("COMPRESS") == "deflating"
         assert await deflate(client, noise + b"\r\nECHO on\r\n") == b"what?\r\non\r\n"
 
 
-async def test_inflated_input_gives_others_a_turn() -> None:
+async def test_inflated_input_yields_to_other_connections() -> None:
     """Commands that deflate to a thousandth: they are answered, and others are answered meanwhile."""
     commands = 200_000
     async with (

@@ -24,14 +24,14 @@ async def alice_with_a_key(
     return user, await store.create_key(user.id, "phone", scopes, **key)  # type: ignore[arg-type]  # only expires
 
 
-async def test_a_right_key_is_granted_what_it_is_for(store: GatedStore, authenticator: KeyAuthenticator) -> None:
+async def test_a_right_key_is_granted_its_scopes(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     user, new = await alice_with_a_key(store, [Scope.IMAP, Scope.SMTP])
     granted = await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT)
     assert granted == Granted(user, new.key.id, "phone", frozenset({Scope.IMAP, Scope.SMTP}))
 
 
 @pytest.mark.parametrize("login", ["ALICE@Example.Org", "Sales@example.org", "Jo\u0308rg@xn--bcher-kva.example"])
-async def test_any_verified_address_logs_in_in_any_spelling(
+async def test_any_verified_address_logs_in_in_any_form(
     login: str, store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     user, new = await alice_with_a_key(store)
@@ -40,7 +40,7 @@ async def test_any_verified_address_logs_in_in_any_spelling(
     assert verdict.user == user
 
 
-async def test_each_failure_has_its_reason(store: GatedStore, authenticator: KeyAuthenticator) -> None:
+async def test_each_denial_has_a_reason(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     _, new = await alice_with_a_key(store)
     await store.add_user("bob@example.org")
     for login, secret, scope, reason in (
@@ -61,7 +61,7 @@ async def test_each_failure_has_its_reason(store: GatedStore, authenticator: Key
         assert verdict.reason is reason, (login, scope)
 
 
-async def test_a_key_without_scopes_lets_nobody_in(store: GatedStore, authenticator: KeyAuthenticator) -> None:
+async def test_a_key_without_scopes_is_denied(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     _, new = await alice_with_a_key(store, [])
     for scope in Scope:
         verdict = await authenticator.validate(ALICE, new.secret, scope, CLIENT)
@@ -108,7 +108,7 @@ async def test_the_scope_is_checked_on_cached_keys_too(store: GatedStore, authen
     assert store.calls.total() == 1
 
 
-async def test_a_cached_login_is_not_taken_for_another_that_reads_alike(
+async def test_logins_with_equal_concatenations_have_separate_cache_entries(
     store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     _, new = await alice_with_a_key(store)
@@ -129,7 +129,7 @@ async def test_a_revoked_key_is_refused_within_30_seconds(
     assert await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT) == Denied(FailureReason.INVALID_KEY)
 
 
-async def test_a_slow_lookup_does_not_prolong_the_life_of_a_revoked_key(
+async def test_a_slow_lookup_does_not_extend_the_cache_time(
     store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     user, new = await alice_with_a_key(store)
@@ -156,7 +156,7 @@ async def test_an_expired_key_is_refused_at_once_even_when_cached(
     assert await authenticator.validate_key(new.secret, CLIENT) == Denied(FailureReason.INVALID_KEY)
 
 
-async def test_unknown_users_cost_the_same_work_as_wrong_keys(
+async def test_unknown_users_cost_as_much_as_wrong_keys(
     store: GatedStore, authenticator: KeyAuthenticator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = 0
@@ -178,7 +178,7 @@ async def test_unknown_users_cost_the_same_work_as_wrong_keys(
     assert work == [(1, {"keys_by_prefix": 1, "user_by_address": 1})] * 4
 
 
-async def test_logins_that_come_together_share_one_lookup(store: GatedStore, authenticator: KeyAuthenticator) -> None:
+async def test_concurrent_logins_share_one_lookup(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     _, new = await alice_with_a_key(store)
     verdicts = await asyncio.gather(
         *(authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT) for _ in range(100))
@@ -187,7 +187,7 @@ async def test_logins_that_come_together_share_one_lookup(store: GatedStore, aut
     assert store.calls.total() == 1
 
 
-async def test_a_database_that_fails_is_no_verdict_and_is_not_remembered(
+async def test_a_database_failure_is_no_verdict_and_is_not_cached(
     store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     _, new = await alice_with_a_key(store)
@@ -199,7 +199,7 @@ async def test_a_database_that_fails_is_no_verdict_and_is_not_remembered(
     assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT), Granted)
 
 
-async def test_a_key_alone_says_whose_it_is(store: GatedStore, authenticator: KeyAuthenticator) -> None:
+async def test_a_key_alone_identifies_its_user(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     user, new = await alice_with_a_key(store, [Scope.API_READ])
     verdict = await authenticator.validate_key(new.secret, CLIENT)
     assert verdict == Granted(user, new.key.id, "phone", frozenset({Scope.API_READ}))
@@ -210,7 +210,7 @@ async def test_a_key_alone_says_whose_it_is(store: GatedStore, authenticator: Ke
     assert store.calls == {"keys_by_prefix": 2}
 
 
-async def test_a_secret_that_several_users_chose_needs_a_login(
+async def test_a_secret_shared_by_several_users_requires_a_login(
     store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     alice, bob = await store.add_user(ALICE), await store.add_user("bob@example.org", aliases=["b@example.org"])
@@ -223,7 +223,7 @@ async def test_a_secret_that_several_users_chose_needs_a_login(
     assert await authenticator.validate_key("secret", CLIENT) == Denied(FailureReason.INVALID_KEY)
 
 
-async def test_a_new_key_with_the_secret_of_a_revoked_one_is_good(
+async def test_a_new_key_with_the_secret_of_a_revoked_one_is_valid(
     store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     user = await store.add_user(ALICE)
@@ -238,7 +238,7 @@ async def test_a_new_key_with_the_secret_of_a_revoked_one_is_good(
         assert verdict.key_id == new.key.id
 
 
-async def test_every_granted_login_notes_that_the_key_was_used(
+async def test_every_granted_login_records_the_use_of_the_key(
     store: GatedStore, authenticator: KeyAuthenticator, last_used: LastUsedWriter, clock: HandClock
 ) -> None:
     user, new = await alice_with_a_key(store)

@@ -22,7 +22,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_so_many_of_a_client_run_at_a_time_and_so_many_in_all() -> None:
+async def test_holders_are_limited_per_client_and_in_total() -> None:
     worker = Worker(FairSemaphore(total=4, per_client=2))
     tasks = [asyncio.create_task(worker.work(client)) for client in "aaaaabbbbbccccc"]
     await settle()
@@ -32,7 +32,7 @@ async def test_so_many_of_a_client_run_at_a_time_and_so_many_in_all() -> None:
     assert len(worker.running) == 15
 
 
-async def test_a_client_that_asks_for_thousands_delays_no_other() -> None:
+async def test_a_client_with_thousands_of_waiters_delays_no_other() -> None:
     worker = Worker(FairSemaphore(total=4, per_client=2))
     flood = [asyncio.create_task(worker.work("flood")) for _ in range(5_000)]
     other = asyncio.create_task(worker.work("other"))
@@ -42,7 +42,7 @@ async def test_a_client_that_asks_for_thousands_delays_no_other() -> None:
     await asyncio.gather(*flood, other)
 
 
-async def test_clients_are_forgotten_with_their_last_turn_however_it_ends() -> None:
+async def test_clients_are_removed_with_their_last_holder_or_waiter() -> None:
     turns = FairSemaphore(total=1, per_client=1)
     worker = Worker(turns)
     tasks = [asyncio.create_task(worker.work(client)) for client in "aab"]

@@ -11,7 +11,7 @@ HASH_SECRET = b"s" * 32
 bounded = settings(max_examples=examples(100))
 
 
-def test_a_key_is_recognisable_and_fits_into_a_url() -> None:
+def test_a_key_has_the_marker_and_is_url_safe() -> None:
     key = generate_key()
     assert key.startswith(KEY_MARKER)
     assert len(key) == len(KEY_MARKER) + 43
@@ -19,11 +19,11 @@ def test_a_key_is_recognisable_and_fits_into_a_url() -> None:
     assert key.replace("-", "").replace("_", "").isalnum()
 
 
-def test_keys_do_not_repeat() -> None:
+def test_keys_are_unique() -> None:
     assert len({generate_key() for _ in range(1_000)}) == 1_000
 
 
-def test_the_prefix_of_a_key_is_its_beginning_and_leaves_184_bits_unknown() -> None:
+def test_the_prefix_is_the_beginning_of_a_key_without_184_bits() -> None:
     key = generate_key()
     assert identify(key, HASH_SECRET).prefix == key[:PREFIX_CHARACTERS]
     assert (len(key) - PREFIX_CHARACTERS) * 6 - 2 == 184  # the last character carries four bits
@@ -37,7 +37,7 @@ def test_the_hash_is_hmac_sha256_under_the_secret() -> None:
 
 @bounded
 @given(st.text(st.characters(), max_size=60))
-def test_any_text_has_an_identity_that_can_be_stored_and_does_not_show_it(secret: str) -> None:
+def test_any_text_has_an_identity_that_does_not_contain_it(secret: str) -> None:
     prefix, key_hash = identify(secret, HASH_SECRET)
     assert len(prefix) == PREFIX_CHARACTERS
     assert len(key_hash) == 32
@@ -52,5 +52,5 @@ def test_different_texts_have_different_hashes(one: str, other: str) -> None:
     assert same_hash(identify(one, HASH_SECRET).hash, identify(other, HASH_SECRET).hash) == (one == other)
 
 
-def test_what_only_begins_like_a_key_is_not_shown_by_its_prefix() -> None:
+def test_the_prefix_of_a_malformed_key_is_its_hash() -> None:
     assert not identify("rm_short-password", HASH_SECRET).prefix.startswith(KEY_MARKER)

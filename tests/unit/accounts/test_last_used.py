@@ -18,18 +18,18 @@ async def one_key(store: GatedStore) -> ApiKey:
     return (await store.create_key(user.id, "phone", [])).key
 
 
-async def read_again(store: GatedStore, key: ApiKey) -> ApiKey:
+async def reload_key(store: GatedStore, key: ApiKey) -> ApiKey:
     return (await store.keys(key.user_id))[0]
 
 
-async def test_many_uses_are_one_write(store: GatedStore, last_used: LastUsedWriter, clock: HandClock) -> None:
+async def test_uses_are_written_as_a_batch(store: GatedStore, last_used: LastUsedWriter, clock: HandClock) -> None:
     key = await one_key(store)
     for _ in range(100):
         clock.advance(0.01)
         last_used.note(key.id)
     await last_used.flush()
     await last_used.flush()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
     assert store.calls["touch_keys"] == 1
 
 
@@ -46,7 +46,7 @@ async def test_uses_are_written_in_the_background(store: GatedStore, clock: Hand
     writer.note(key.id)
     writer.start()
     await written.wait()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
     await writer.stop()
 
 
@@ -56,7 +56,7 @@ async def test_stop_writes_what_is_pending_without_waiting(store: GatedStore, la
     last_used.note(key.id)
     async with asyncio.timeout(1):
         await last_used.stop()
-    assert (await read_again(store, key)).last_used is not None
+    assert (await reload_key(store, key)).last_used is not None
 
 
 async def test_stop_without_start_writes_nothing(store: GatedStore, last_used: LastUsedWriter) -> None:
@@ -64,10 +64,10 @@ async def test_stop_without_start_writes_nothing(store: GatedStore, last_used: L
     last_used.note(key.id)
     await last_used.stop()
     await last_used.stop()
-    assert (await read_again(store, key)).last_used is None
+    assert (await reload_key(store, key)).last_used is None
 
 
-async def test_a_failed_write_is_logged_and_tried_again_with_the_newest_time(
+async def test_a_failed_write_is_logged_and_retried_with_the_newest_time(
     store: GatedStore, last_used: LastUsedWriter, clock: HandClock
 ) -> None:
     key = await one_key(store)
@@ -80,10 +80,10 @@ async def test_a_failed_write_is_logged_and_tried_again_with_the_newest_time(
     last_used.note(key.id)
     store.broken = False
     await last_used.flush()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
 
 
-async def test_a_database_that_hangs_does_not_hold_the_process(
+async def test_a_database_that_hangs_does_not_delay_the_stop(
     store: GatedStore, last_used: LastUsedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "STOP_TIMEOUT_SECONDS", 0.01)
@@ -95,7 +95,7 @@ async def test_a_database_that_hangs_does_not_hold_the_process(
     assert [log["event"] for log in logs] == ["last use of keys not written at stop"]
 
 
-async def test_what_is_pending_is_bounded(store: GatedStore, last_used: LastUsedWriter) -> None:
+async def test_pending_uses_are_bounded(store: GatedStore, last_used: LastUsedWriter) -> None:
     for key_id in range(MAX_PENDING_KEYS + 100):
         last_used.note(key_id)
     assert len(last_used._pending) == MAX_PENDING_KEYS
@@ -111,7 +111,7 @@ async def test_what_is_pending_is_bounded(store: GatedStore, last_used: LastUsed
     assert len(last_used._pending) == MAX_PENDING_KEYS
 
 
-async def test_a_bug_in_a_write_loses_nothing_and_the_writer_goes_on(store: GatedStore, clock: HandClock) -> None:
+async def test_a_bug_in_a_write_loses_no_uses_and_the_writer_continues(store: GatedStore, clock: HandClock) -> None:
     key, fail = await one_key(store), iter([True, True])
     written = asyncio.Event()
 
@@ -130,5 +130,5 @@ async def test_a_bug_in_a_write_loses_nothing_and_the_writer_goes_on(store: Gate
         async with asyncio.timeout(10):
             await written.wait()
         await writer.stop()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
     assert supervisor.failures == {"accounts.last_used": 2}

@@ -50,7 +50,7 @@ async def log_in(authenticator: KeyAuthenticator, key: NewKey, address: str = AL
     return session
 
 
-async def test_a_revoked_key_ends_its_sessions_once_and_no_others(
+async def test_a_revoked_key_ends_only_its_sessions_and_once(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, lost = await make_key(store)
@@ -66,7 +66,7 @@ async def test_a_revoked_key_ends_its_sessions_once_and_no_others(
     assert going_on.ended == 0
 
 
-async def test_a_disabled_user_has_no_sessions_and_may_not_log_in_until_enabled(
+async def test_a_disabled_user_has_no_sessions_and_cannot_log_in(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     alice, alices = await make_key(store)
@@ -83,7 +83,7 @@ async def test_a_disabled_user_has_no_sessions_and_may_not_log_in_until_enabled(
     assert isinstance(await authenticator.validate(ALICE, alices.secret, Scope.IMAP, CLIENT), Granted)
 
 
-async def test_a_key_that_expires_ends_its_sessions_without_the_store(
+async def test_an_expired_key_ends_its_sessions_without_the_store(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     _, key = await make_key(store, expires=clock.now() + timedelta(seconds=60))
@@ -106,7 +106,7 @@ async def test_a_check_evicts_the_cached_verdict_of_a_revoked_key(
     assert isinstance(await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT), Denied)
 
 
-async def test_a_login_with_a_verdict_from_before_the_revocation_is_ended_by_a_later_check(
+async def test_a_session_with_a_stale_verdict_is_ended_by_a_later_check(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
@@ -121,7 +121,7 @@ async def test_a_login_with_a_verdict_from_before_the_revocation_is_ended_by_a_l
     assert session.ended == 1
 
 
-async def test_what_was_revoked_while_the_database_was_away_is_found_when_it_is_back(
+async def test_revocations_during_a_database_outage_are_found_afterwards(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
@@ -137,7 +137,7 @@ async def test_what_was_revoked_while_the_database_was_away_is_found_when_it_is_
     assert session.ended == 1
 
 
-async def test_a_check_looks_back_beyond_the_one_before_and_not_to_the_beginning(
+async def test_a_check_overlaps_the_previous_one_by_look_back(
     store: GatedStore, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     for _ in range(3):
@@ -146,7 +146,7 @@ async def test_a_check_looks_back_beyond_the_one_before_and_not_to_the_beginning
     assert store.since == clock.now() - timedelta(seconds=1_000) - LOOK_BACK
 
 
-async def test_a_clock_that_is_set_back_hides_no_revocation(
+async def test_setting_the_clock_back_hides_no_revocation(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
@@ -158,7 +158,7 @@ async def test_a_clock_that_is_set_back_hides_no_revocation(
     assert session.ended == 1
 
 
-async def test_a_session_that_has_ended_is_watched_no_longer(
+async def test_an_ended_session_is_no_longer_watched(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
@@ -174,7 +174,7 @@ async def test_a_session_that_has_ended_is_watched_no_longer(
     assert session.ended == 0
 
 
-async def test_the_watcher_goes_on_after_any_exception(
+async def test_the_watcher_continues_after_any_exception(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
@@ -195,7 +195,7 @@ async def test_the_watcher_goes_on_after_any_exception(
     await watcher.stop()
 
 
-async def test_the_watcher_survives_a_database_that_is_away(
+async def test_the_watcher_continues_after_a_database_outage(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
@@ -214,7 +214,7 @@ async def test_the_watcher_survives_a_database_that_is_away(
     await watcher.stop()
 
 
-def test_what_is_revoked_covers_by_key_and_by_user(clock: HandClock) -> None:
+def test_revoked_covers_by_key_and_by_user(clock: HandClock) -> None:
     user = User(id=1, address=ALICE, display_name="", created=clock.now())  # type: ignore[arg-type]  # a plain number
     granted = Granted(user, 7, "phone", frozenset())
     assert not Revoked().covers(granted)

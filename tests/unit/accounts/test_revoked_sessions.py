@@ -51,7 +51,7 @@ async def office() -> PostOffice:
 
 
 @every_protocol
-async def test_a_session_is_ended_by_the_revocation_of_its_key(
+async def test_revoking_a_key_ends_its_session(
     office: PostOffice, open_connection: Callable[[PostOffice], AnyConnection], login: bytes, farewell: bytes
 ) -> None:
     connection = open_connection(office)
@@ -66,7 +66,7 @@ async def test_a_session_is_ended_by_the_revocation_of_its_key(
 
 
 @every_protocol
-async def test_a_session_that_ends_by_itself_is_watched_no_longer(
+async def test_a_closed_session_is_no_longer_watched(
     office: PostOffice, open_connection: Callable[[PostOffice], AnyConnection], login: bytes, farewell: bytes
 ) -> None:
     connection = open_connection(office)
@@ -78,7 +78,7 @@ async def test_a_session_that_ends_by_itself_is_watched_no_longer(
     assert len(office.authenticator._sessions) == 0
 
 
-async def test_a_login_that_starttls_forgets_is_watched_no_longer(office: PostOffice) -> None:
+async def test_a_login_discarded_by_starttls_is_no_longer_watched(office: PostOffice) -> None:
     connection = smtp(office)
     await connection.say(LOGINS[0][1])
     assert len(office.authenticator._sessions) == 1

@@ -21,7 +21,7 @@ def shown(*values: object) -> str:
     return "".join(f"{value!r}{value}" for value in values)
 
 
-async def test_verdicts_logs_and_errors_show_no_key(
+async def test_verdicts_logs_and_errors_contain_no_key(
     store: GatedStore,
     authenticator: KeyAuthenticator,
     last_used: LastUsedWriter,
@@ -45,7 +45,7 @@ async def test_verdicts_logs_and_errors_show_no_key(
     assert MARK not in text
 
 
-async def test_the_caches_hold_no_key_and_no_password(store: GatedStore, authenticator: KeyAuthenticator) -> None:
+async def test_the_caches_contain_no_key_and_no_password(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "phone", [Scope.IMAP])
     for secret in (new.secret, MARK):

@@ -50,7 +50,7 @@ def traced(authenticator: KeyAuthenticator, seen: Seen) -> TracedAuthenticator:
     return TracedAuthenticator(authenticator, seen)
 
 
-async def test_each_login_is_seen_with_its_six_facts(
+async def test_each_login_is_recorded_with_all_attributes(
     store: GatedStore, traced: TracedAuthenticator, seen: Seen
 ) -> None:
     user = await store.add_user("alice@example.org")
@@ -74,7 +74,7 @@ async def test_each_login_is_seen_with_its_six_facts(
     ]
 
 
-async def test_a_limited_login_says_so_and_has_its_reason(traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_a_rate_limited_login_is_marked_and_has_a_reason(traced: TracedAuthenticator, seen: Seen) -> None:
     for number in range(100):
         await traced.validate("x@y.z", f"wrong {number}", Scope.IMAP, CLIENT)
     assert seen.attempts[-1][1] == {
@@ -95,7 +95,9 @@ async def test_a_key_alone_has_no_user(store: GatedStore, traced: TracedAuthenti
     assert facts["key_name"] == "script"
 
 
-async def test_trouble_passes_through_the_span(store: GatedStore, traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_an_exception_is_raised_through_the_span(
+    store: GatedStore, traced: TracedAuthenticator, seen: Seen
+) -> None:
     store.broken = True
     with pytest.raises(AccountsUnavailable):
         await traced.validate("alice@example.org", "secret", Scope.IMAP, CLIENT)
@@ -103,12 +105,12 @@ async def test_trouble_passes_through_the_span(store: GatedStore, traced: Traced
     assert seen.attempts == [("alice@example.org", {})]
 
 
-async def test_a_key_typed_into_the_wrong_field_is_not_shown(traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_a_key_entered_as_login_name_is_not_recorded(traced: TracedAuthenticator, seen: Seen) -> None:
     await traced.validate("rm_a-key-and-no-address", "x", Scope.IMAP, CLIENT)
     assert seen.attempts[0][0] is None
 
 
-async def test_a_login_as_another_user_is_seen_and_denied(
+async def test_a_login_as_another_user_is_recorded_and_denied(
     store: GatedStore, traced: TracedAuthenticator, seen: Seen
 ) -> None:
     user = await store.add_user("alice@example.org")

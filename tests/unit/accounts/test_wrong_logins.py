@@ -30,7 +30,7 @@ async def attack(
     return [await authenticator.validate(login, generate_key(), Scope.IMAP, client) for _ in range(times)]
 
 
-async def test_wrong_logins_beyond_the_limit_are_answered_late(
+async def test_wrong_logins_beyond_the_limit_are_delayed(
     store: GatedStore, authenticator: KeyAuthenticator, fake_sleep: FakeSleep
 ) -> None:
     await store.add_user(ALICE)
@@ -64,7 +64,7 @@ async def test_junk_keys_do_not_lock_out_the_clients_of_a_proxy(
         assert isinstance(await authenticator.validate_key(new.secret, ATTACKER), Granted)
 
 
-async def test_wrong_logins_from_ever_new_networks_do_not_lock_out_the_name_that_they_try(
+async def test_wrong_logins_from_many_networks_do_not_lock_out_their_name(
     store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     """One wrong login per half second, each from another /64; Alice tries every 10 seconds."""
@@ -91,7 +91,7 @@ async def test_a_wrong_well_formed_key_beyond_the_limit_costs_one_query(
 
 
 @pytest.mark.parametrize("secret", ["wrong", "", "rm_", "rm_" + "x" * 42, "rm_" + "x" * 44, "rm_" + "!" * 43, "\ud800"])
-async def test_a_secret_that_is_no_key_costs_no_query_beyond_the_limit(
+async def test_a_malformed_key_beyond_the_limit_costs_no_query(
     secret: str, store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     await store.add_user(ALICE)
@@ -102,7 +102,7 @@ async def test_a_secret_that_is_no_key_costs_no_query_beyond_the_limit(
     assert store.calls.total() == 0
 
 
-async def test_a_secret_that_was_refused_without_a_query_is_looked_up_later(
+async def test_a_secret_refused_without_a_query_is_looked_up_later(
     store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     user = await store.add_user(ALICE)
@@ -113,9 +113,7 @@ async def test_a_secret_that_was_refused_without_a_query_is_looked_up_later(
     assert isinstance(await authenticator.validate(ALICE, "chosen", Scope.IMAP, ATTACKER), Granted)
 
 
-async def test_the_same_wrong_login_again_and_again_is_limited_too(
-    store: GatedStore, authenticator: KeyAuthenticator
-) -> None:
+async def test_repeating_the_same_wrong_login_is_limited(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     await store.add_user(ALICE)
     for _ in range(PER_CLIENT.burst):
         verdict = await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER)
@@ -125,7 +123,7 @@ async def test_the_same_wrong_login_again_and_again_is_limited_too(
     assert await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER) == limited
 
 
-async def test_the_limit_lets_wrong_logins_through_at_its_rate(
+async def test_tokens_are_refilled_at_the_rate_of_the_limit(
     store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     await store.add_user(ALICE)
@@ -134,16 +132,14 @@ async def test_the_limit_lets_wrong_logins_through_at_its_rate(
     assert await attack(authenticator, 2) == [WRONG, LIMITED]
 
 
-async def test_no_name_is_limited_wherever_its_wrong_logins_come_from(
-    store: GatedStore, authenticator: KeyAuthenticator
-) -> None:
+async def test_there_is_no_limit_per_name(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     await store.add_user(ALICE)
     clients = [f"198.51.{number >> 8}.{number & 255}" for number in range(1_000)]
     verdicts = [await authenticator.validate(ALICE, "wrong", Scope.IMAP, client) for client in clients]
     assert not any(isinstance(verdict, Denied) and verdict.rate_limited for verdict in verdicts)
 
 
-async def test_right_logins_and_missing_scopes_spend_nothing(
+async def test_right_logins_and_missing_scopes_spend_no_tokens(
     store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     new = await alices_key(store)
@@ -155,14 +151,14 @@ async def test_right_logins_and_missing_scopes_spend_nothing(
         clock.advance(30)
 
 
-async def test_keys_alone_are_limited_by_client(store: GatedStore, authenticator: KeyAuthenticator) -> None:
+async def test_validate_key_is_limited_by_client(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     for _ in range(PER_CLIENT.burst):
         assert await authenticator.validate_key(generate_key(), ATTACKER) == WRONG
     assert await authenticator.validate_key(generate_key(), ATTACKER) == LIMITED
     assert await authenticator.validate_key(generate_key(), HOME) == WRONG
 
 
-async def test_wrong_logins_from_everywhere_hold_memory_to_a_bound_and_leave_right_ones_cached(
+async def test_wrong_logins_from_many_clients_use_bounded_memory(
     store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     new = await alices_key(store)
@@ -180,9 +176,7 @@ async def test_wrong_logins_from_everywhere_hold_memory_to_a_bound_and_leave_rig
     assert granted.cache_hit
 
 
-async def test_wrong_logins_at_the_same_time_are_all_answered_and_limited(
-    store: GatedStore, authenticator: KeyAuthenticator
-) -> None:
+async def test_concurrent_wrong_logins_are_limited(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     await store.add_user(ALICE)
     attempts = (authenticator.validate(ALICE, generate_key(), Scope.IMAP, ATTACKER) for _ in range(200))
     verdicts = await asyncio.gather(*attempts)
@@ -190,7 +184,7 @@ async def test_wrong_logins_at_the_same_time_are_all_answered_and_limited(
     assert verdicts.count(LIMITED) == 200 - PER_CLIENT.burst
 
 
-async def test_a_flood_of_wrong_keys_asks_the_store_a_few_at_a_time_and_a_right_one_goes_through(
+async def test_a_flood_of_wrong_keys_has_bounded_concurrency(
     store: GatedStore, authenticator: KeyAuthenticator, fake_sleep: FakeSleep
 ) -> None:
     new = await alices_key(store)
@@ -215,6 +209,6 @@ async def test_a_flood_of_wrong_keys_asks_the_store_a_few_at_a_time_and_a_right_
     assert verdicts.count(LIMITED) == 500 - PER_CLIENT.burst
 
 
-def test_the_limit_of_a_site_is_wider_than_that_of_an_address() -> None:
+def test_the_limit_of_a_site_is_higher_than_that_of_an_address() -> None:
     assert PER_SITE.burst > PER_CLIENT.burst
     assert PER_SITE.seconds < PER_CLIENT.seconds

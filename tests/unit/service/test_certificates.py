@@ -53,7 +53,7 @@ async def kept(certificate: Certificate, reload: asyncio.Event, check_seconds: f
     assert supervisor.failures == {"service.certificates": 0}
 
 
-async def test_a_request_reloads_a_certificate_even_if_it_looks_the_same(path: Path) -> None:
+async def test_a_request_reloads_unchanged_certificates_too(path: Path) -> None:
     reload, certificate = asyncio.Event(), Watched(path)
     async with kept(certificate, reload, NEVER):
         reload.set()
@@ -70,7 +70,7 @@ async def test_a_replaced_file_is_loaded_without_a_request(path: Path) -> None:
     assert certificate.context is not before
 
 
-async def test_what_cannot_be_loaded_is_an_error_in_the_log_and_in_the_metrics(path: Path) -> None:
+async def test_a_failed_reload_is_logged_and_in_the_metrics(path: Path) -> None:
     reload, certificate = asyncio.Event(), Watched(path)
     expires = certificate.expires.timestamp()
     async with kept(certificate, reload, NEVER) as certificates:

@@ -65,7 +65,7 @@ def store() -> Store:
     return Store()
 
 
-async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) -> None:
+async def test_one_process_is_the_leader_and_another_takes_over(store: Store) -> None:
     async with asyncio.timeout(PATIENCE):
         async with run_housekeeping(store.opened_by("first"), Supervisor(), SOON, SOON):
             assert [await store.tidied.get() for _ in range(2)] == ["first", "first"]
@@ -79,7 +79,7 @@ async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) 
     assert not store.held
 
 
-async def test_trouble_is_told_and_tried_again(store: Store) -> None:
+async def test_a_store_error_is_logged_and_retried(store: Store) -> None:
     store.trouble.append(StoreUnavailable("gone"))
     with capture_logs() as logged:
         async with asyncio.timeout(PATIENCE), run_housekeeping(store.opened_by("only"), Supervisor(), SOON, SOON):
@@ -89,7 +89,7 @@ async def test_trouble_is_told_and_tried_again(store: Store) -> None:
     assert logged[1]["rows"] == 3
 
 
-async def test_a_bug_is_reported_and_tidying_goes_on(store: Store) -> None:
+async def test_a_bug_is_reported_and_housekeeping_continues(store: Store) -> None:
     store.trouble += [ValueError("a bug"), ValueError("a bug")]
     supervisor = Supervisor(Backoff(SOON, SOON, 60.0))
     with capture_logs():
@@ -99,7 +99,7 @@ async def test_a_bug_is_reported_and_tidying_goes_on(store: Store) -> None:
     assert not store.held
 
 
-async def test_mail_that_came_for_a_removed_user_is_removed(tmp_path: Path) -> None:
+async def test_mail_for_a_removed_user_is_deleted(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/relate.db")
     try:
         await migrate(engine)

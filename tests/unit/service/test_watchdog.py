@@ -54,7 +54,7 @@ async def burn_in_a_task() -> None:
     burn(LONG)
 
 
-def test_a_step_of_a_task_is_found_and_named(loop_factory: Loop) -> None:
+def test_a_slow_step_of_a_task_is_reported_with_its_name(loop_factory: Loop) -> None:
     async def act() -> None:
         await asyncio.create_task(burn_in_a_task(), name="the culprit")
 
@@ -65,7 +65,7 @@ def test_a_step_of_a_task_is_found_and_named(loop_factory: Loop) -> None:
     assert "in burn" in slow.stack
 
 
-def test_a_callback_is_found_by_its_stack(loop_factory: Loop) -> None:
+def test_a_slow_callback_is_reported_with_its_stack(loop_factory: Loop) -> None:
     async def act() -> None:
         asyncio.get_running_loop().call_later(0.001, burn, LONG)
         await asyncio.sleep(0.01)
@@ -76,7 +76,7 @@ def test_a_callback_is_found_by_its_stack(loop_factory: Loop) -> None:
     assert "in burn" in slow.stack
 
 
-def test_a_c_function_that_holds_the_interpreter_is_found(loop_factory: Loop) -> None:
+def test_a_c_function_that_holds_the_gil_is_reported(loop_factory: Loop) -> None:
     pattern, text = re.compile(r"(a|aa)+$"), "a" * 29 + "b"
 
     async def act() -> None:
@@ -90,7 +90,7 @@ def test_a_c_function_that_holds_the_interpreter_is_found(loop_factory: Loop) ->
     assert any("in act" in slow.stack for slow in found)
 
 
-def test_many_short_steps_are_none_that_is_long(loop_factory: Loop) -> None:
+def test_many_short_steps_are_not_reported(loop_factory: Loop) -> None:
     async def act() -> None:
         for _ in range(100):
             burn(0.003)
@@ -99,7 +99,7 @@ def test_many_short_steps_are_none_that_is_long(loop_factory: Loop) -> None:
     assert watch(loop_factory, act) == []
 
 
-def test_many_short_callbacks_of_one_iteration_are_none_that_is_long(loop_factory: Loop) -> None:
+def test_many_short_callbacks_of_one_iteration_are_not_reported(loop_factory: Loop) -> None:
     async def act() -> None:
         loop = asyncio.get_running_loop()
         for _ in range(20):
@@ -109,16 +109,14 @@ def test_many_short_callbacks_of_one_iteration_are_none_that_is_long(loop_factor
     assert watch(loop_factory, act) == []
 
 
-def test_time_that_passes_without_cpu_is_not_counted(loop_factory: Loop) -> None:
+def test_time_without_cpu_is_not_counted(loop_factory: Loop) -> None:
     async def act() -> None:
         time.sleep(LONG)  # noqa: ASYNC251 - that is what it is about
 
     assert watch(loop_factory, act) == []
 
 
-def test_a_callback_that_goes_on_is_reported_before_its_end(
-    loop_factory: Loop, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_running_callback_is_reported_before_its_end(loop_factory: Loop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("relate_service.watchdog.LASTING_SECONDS", 0.1)
 
     async def act() -> None:

@@ -15,7 +15,7 @@ from relate_supervisor import Backoff, Supervisor
 PATIENCE = 30.0
 
 
-async def test_a_worker_that_cannot_be_started_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_start_of_a_worker_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     start, errors, started = asyncio.create_subprocess_exec, iter([OSError(errno.EAGAIN, "no processes")]), []
     running = asyncio.Event()
 

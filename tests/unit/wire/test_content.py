@@ -44,7 +44,7 @@ def addresses(count: int) -> list[str]:
     return [f"192.0.2.{number}" for number in range(count)]
 
 
-def test_content_is_what_was_written_in_one_piece_or_several(budget: ContentBudget) -> None:
+def test_content_is_the_written_octets_in_pieces(budget: ContentBudget) -> None:
     content = budget.hold("")
     for octets in (b"one", b" piece"):
         content.write(octets)
@@ -66,7 +66,7 @@ def test_octets_are_counted_until_they_are_released(budget: ContentBudget) -> No
     assert budget.used == content.octets == 0
 
 
-def test_the_largest_and_slowest_is_dropped(budget: ContentBudget, clock: Clock) -> None:
+def test_the_content_with_most_octets_times_seconds_is_dropped(budget: ContentBudget, clock: Clock) -> None:
     slow = [hold(budget, LARGE * (2 if number == 3 else 1), address) for number, address in enumerate(addresses(5))]
     clock.now = 60.0
     quick = hold(budget, LARGE + MEBIBYTE, "192.0.2.99")
@@ -75,7 +75,7 @@ def test_the_largest_and_slowest_is_dropped(budget: ContentBudget, clock: Clock)
     assert budget.used <= LIMIT
 
 
-def test_a_content_that_is_being_stored_is_never_dropped(budget: ContentBudget, clock: Clock) -> None:
+def test_sealed_content_is_never_dropped(budget: ContentBudget, clock: Clock) -> None:
     storing = hold(budget, 4 * LARGE, "192.0.2.1")
     octets = storing.take_one()
     clock.now = 60.0
@@ -86,7 +86,7 @@ def test_a_content_that_is_being_stored_is_never_dropped(budget: ContentBudget, 
     assert budget.used <= LIMIT
 
 
-def test_a_dropped_content_keeps_nothing_until_it_is_released(budget: ContentBudget) -> None:
+def test_dropped_content_discards_octets_until_released(budget: ContentBudget) -> None:
     content = hold(budget, LARGE)
     content.drop()
     content.write(b"more")
@@ -97,7 +97,7 @@ def test_a_dropped_content_keeps_nothing_until_it_is_released(budget: ContentBud
 
 
 @pytest.mark.parametrize("count", [40, 1_000])
-def test_small_content_is_taken_however_much_large_content_there_is(budget: ContentBudget, count: int) -> None:
+def test_small_content_is_accepted_besides_any_large_content(budget: ContentBudget, count: int) -> None:
     large = [hold(budget, 7 * MEBIBYTE, address) for address in addresses(50)]
     small = [hold(budget, 2_048, f"198.51.100.{number % 250}") for number in range(count)]
     assert not any(content.dropped for content in small)
@@ -105,7 +105,7 @@ def test_small_content_is_taken_however_much_large_content_there_is(budget: Cont
     assert budget.used <= LIMIT
 
 
-def test_small_content_beyond_its_reserve_takes_the_room_of_large_content(budget: ContentBudget) -> None:
+def test_small_content_beyond_the_reserve_displaces_large_content(budget: ContentBudget) -> None:
     large = [hold(budget, 7 * MEBIBYTE, address) for address in addresses(8)]
     small = [hold(budget, SMALL_OCTETS, f"198.51.100.{number}") for number in range(40)]
     assert not any(content.dropped for content in small)
@@ -113,12 +113,12 @@ def test_small_content_beyond_its_reserve_takes_the_room_of_large_content(budget
     assert budget.used <= LIMIT
 
 
-def test_the_oldest_small_content_is_dropped_where_there_is_nothing_else(budget: ContentBudget) -> None:
+def test_the_oldest_small_content_is_dropped_without_large_content(budget: ContentBudget) -> None:
     small = [hold(budget, SMALL_OCTETS, f"198.51.100.{number}") for number in range(70)]
     assert [content.dropped for content in small] == [True] * 6 + [False] * 64
 
 
-def test_a_client_holds_a_quarter_at_most(budget: ContentBudget, clock: Clock) -> None:
+def test_a_client_holds_at_most_a_quarter(budget: ContentBudget, clock: Clock) -> None:
     contents = []
     for number in range(20):
         clock.now = float(number)
@@ -131,7 +131,7 @@ def test_a_client_holds_a_quarter_at_most(budget: ContentBudget, clock: Clock) -
     assert sum(content.octets for content in many) <= LIMIT // 4
 
 
-def test_one_message_of_a_client_may_be_larger_than_a_quarter(budget: ContentBudget) -> None:
+def test_the_only_message_of_a_client_may_exceed_a_quarter(budget: ContentBudget) -> None:
     alone = hold(budget, budget.largest)
     small = hold(budget, 2_048)
     assert not alone.dropped
@@ -139,7 +139,7 @@ def test_one_message_of_a_client_may_be_larger_than_a_quarter(budget: ContentBud
     assert hold(ContentBudget(LIMIT), ContentBudget(LIMIT).largest + 1).dropped
 
 
-def test_an_ipv6_network_is_one_client(budget: ContentBudget) -> None:
+def test_an_ipv6_64_is_one_client(budget: ContentBudget) -> None:
     held = [hold(budget, 3 * MEBIBYTE, f"2001:db8::{number:x}") for number in range(20)]
     assert sum(content.octets for content in held) <= LIMIT // 4
     elsewhere = hold(budget, 3 * MEBIBYTE, "2001:db8:0:1::1")
@@ -147,7 +147,7 @@ def test_an_ipv6_network_is_one_client(budget: ContentBudget) -> None:
     assert not elsewhere.dropped
 
 
-def test_nothing_stays_counted_and_no_client_is_remembered(budget: ContentBudget, clock: Clock) -> None:
+def test_release_leaves_no_counts_and_no_clients(budget: ContentBudget, clock: Clock) -> None:
     random = Random(7)
     contents = [budget.hold(f"192.0.2.{number % 9}") for number in range(60)]
     pieces = [bytes(size) for size in (1, 2_000, 70_000, MEBIBYTE)]
@@ -170,7 +170,7 @@ def test_nothing_stays_counted_and_no_client_is_remembered(budget: ContentBudget
         assert (group.all.octets, group.all.contents, group.all.receiving, group.by_client) == (0, 0, {}, {})
 
 
-def test_the_process_is_told_when_much_was_freed() -> None:
+def test_on_freed_is_called_after_enough_octets() -> None:
     told: list[int] = []
     telling = ContentBudget(LIMIT, on_freed=lambda: told.append(telling.used))
     contents = [hold(telling, FREED_NOTICE_OCTETS // 4, address) for address in addresses(5)]
