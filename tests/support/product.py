@@ -6,7 +6,7 @@
         with product.pop3("alice@example.test", key) as client: …
 
 Ports are free ones and stay ours until the end. Leaving the block stops the server and holds it to exit status 0,
-and, with `responsive.WATCHED` among its settings, to an event loop that nothing held.
+and, with `responsive.WATCHDOG_SETTINGS` among its settings, to an event loop that nothing held.
 """
 
 import json

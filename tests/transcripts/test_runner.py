@@ -34,14 +34,12 @@ async def test_a_wrong_line_is_named_with_what_was_said(converse: Converse) -> N
 
 
 async def test_a_line_that_nobody_expected_is_an_error(converse: Converse) -> None:
-    with pytest.raises(
-        AssertionError, match=r"talk\.txt:1: C: QUIT\n    but nobody expected what the server said: '\+OK"
-    ):
+    with pytest.raises(AssertionError, match=r"talk\.txt:1: C: QUIT\n    but unexpected output of the server: '\+OK"):
         await converse("C: QUIT\n")
 
 
 async def test_a_line_left_at_the_end_is_an_error(converse: Converse) -> None:
-    with pytest.raises(AssertionError, match=r"talk\.txt:2: C: QUIT\n    but nobody .* signing off"):
+    with pytest.raises(AssertionError, match=r"talk\.txt:2: C: QUIT\n    but unexpected output .* signing off"):
         await converse("S: «.*»\nC: QUIT\n")
 
 

@@ -1,4 +1,4 @@
-"""A stop may be asked for at any moment: the process ends with status 0, and what it had opened is closed."""
+"""A stop signal at any moment ends the process with status 0, after its resources are closed."""
 
 import contextlib
 import re
@@ -12,24 +12,24 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.processes import wait_until
-from tests.integration.service.test_workers import PATIENCE
+from tests.integration.service.test_workers import TIMEOUT_SECONDS
 from tests.support.product import HOST, Product
 
 PORTS = {"relate_smtp": "Smtp__MxPort", "relate_pop3": "Pop3__Port", "relate_api": "Api__Port"}
-PAUSE = 0.001  # seconds
+POLL_SECONDS = 0.001
 SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 
 
 @pytest.fixture
 def product(tmp_path: Path) -> Iterator[Product]:
-    """For its ports and its environment: nothing is started."""
+    """Provides ports and environment; not started."""
     with Product(tmp_path) as product:
         yield product
 
 
 @pytest.fixture(params=PORTS)
 def process(request: pytest.FixtureRequest, product: Product) -> Iterator[subprocess.Popen[bytes]]:
-    """A service as a process of its own, a moment ago."""
+    """A service process that was just started."""
     command = [sys.executable, "-m", request.param]
     with subprocess.Popen(
         command, cwd=product.directory, env=product.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -39,7 +39,7 @@ def process(request: pytest.FixtureRequest, product: Product) -> Iterator[subpro
 
 
 def has_signal(process: subprocess.Popen[bytes], field: str) -> bool:
-    """Whether SIGTERM is in that set of the process: SigBlk, SigCgt, SigPnd."""
+    """Whether SIGTERM is in a signal set of the process: SigBlk, SigCgt or SigPnd."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return any(int(mask, 16) & SIGTERM_BIT for mask in re.findall(rf"^{field}:\s*(\w+)", status, re.MULTILINE))
 
@@ -71,7 +71,7 @@ def test_a_service_stops_at_any_moment_with_status_0(
 ) -> None:
     wait_until(lambda: moment(process, product))
     process.terminate()
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, b"Traceback" in errors) == (0, False), errors
 
 
@@ -80,6 +80,6 @@ def test_a_second_stop_signal_changes_nothing(process: subprocess.Popen[bytes], 
     while process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(PAUSE)
+            process.wait(POLL_SECONDS)
     assert process.stderr is not None
     assert (process.returncode, b"Traceback" in process.stderr.read()) == (0, False)

@@ -1,4 +1,4 @@
-"""Worker processes: started, started again, stopped together, and not left behind."""
+"""Worker processes are started, restarted, stopped and reloaded by their parent, and never orphaned."""
 
 import os
 import pty
@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-PATIENCE = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 def start(directory: Path, workers: int) -> subprocess.Popen[bytes]:
@@ -20,7 +20,7 @@ def start(directory: Path, workers: int) -> subprocess.Popen[bytes]:
 
 
 def wait_until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -35,7 +35,7 @@ def test_a_stop_reaches_every_worker(tmp_path: Path, workers: int) -> None:
     with start(tmp_path, workers) as program:
         wait_until(lambda: all(processes(tmp_path, number) for number in range(workers)))
         program.terminate()
-        assert program.wait(PATIENCE) == 0
+        assert program.wait(TIMEOUT_SECONDS) == 0
     assert all((tmp_path / f"{number}.stopped").exists() for number in range(workers))
 
 
@@ -45,7 +45,7 @@ def test_a_dead_worker_is_restarted(tmp_path: Path) -> None:
         os.kill(processes(tmp_path, 1)[0], signal.SIGKILL)
         wait_until(lambda: len(processes(tmp_path, 1)) == 2)
         program.terminate()
-        assert program.wait(PATIENCE) == 0
+        assert program.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_workers_do_not_outlive_their_parent(tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_reload_reaches_every_worker_and_stops_none(tmp_path: Path, workers: i
         program.send_signal(signal.SIGHUP)
         wait_until(lambda: all((tmp_path / f"{number}.reloaded").exists() for number in range(workers)))
         program.terminate()
-        assert program.wait(PATIENCE) == 0
+        assert program.wait(TIMEOUT_SECONDS) == 0
     assert all(len(processes(tmp_path, number)) == 1 for number in range(workers))
 
 
@@ -72,7 +72,7 @@ def test_a_reload_during_the_start_stays_pending(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", blocked, str(tmp_path), "1"], stderr=subprocess.DEVNULL) as program:
         wait_until((tmp_path / "0.reloaded").exists)
         program.terminate()
-        assert program.wait(PATIENCE) == 0
+        assert program.wait(TIMEOUT_SECONDS) == 0
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -85,6 +85,6 @@ def test_closing_the_terminal_stops_the_program(tmp_path: Path, workers: int) ->
         program.send_signal(signal.SIGHUP)
         wait_until(lambda: all((tmp_path / f"{number}.reloaded").exists() for number in range(workers)))
         os.close(terminal)
-        program.send_signal(signal.SIGHUP)  # as the shell does whose job it is
-        assert program.wait(PATIENCE) == 0
+        program.send_signal(signal.SIGHUP)  # as the shell does
+        assert program.wait(TIMEOUT_SECONDS) == 0
     assert all((tmp_path / f"{number}.stopped").exists() for number in range(workers))

@@ -1,6 +1,6 @@
-"""A program of several workers for the tests: each writes its name and process to a file, then waits to be stopped.
+"""A program with several workers for tests: each writes its number and process id to a file, then waits for a stop.
 
-Each request to reload that a worker hears becomes a file, too.
+A worker writes another file for each reload.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""A certificate is replaced while connections are open: they go on, and new handshakes are given the new one."""
+"""A certificate is replaced while connections are open: these continue, and new handshakes use the new one."""
 
 import ssl
 from pathlib import Path

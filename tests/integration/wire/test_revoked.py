@@ -1,4 +1,4 @@
-"""A session whose key is revoked ends at once where it waits, after the command under way, or with its grace."""
+"""A session whose key is revoked ends: at once while idle, after the current command, or when its grace expires."""
 
 import asyncio
 import contextlib

@@ -1,4 +1,4 @@
-"""The driver and the server over real sockets, with a protocol small enough to see through."""
+"""The driver and the server over real sockets, with a toy protocol."""
 
 import asyncio
 import contextlib
@@ -29,7 +29,7 @@ from tests.support.toy_protocol import ToyCommand, ToyService, ToySession, clien
 
 
 class Client:
-    """A client on asyncio streams that expects what it says it expects."""
+    """A line-based client on asyncio streams."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -94,7 +94,7 @@ async def test_a_bug_gets_an_error_reply_and_the_connection_continues() -> None:
 async def test_a_body_that_raises_closes_the_connection() -> None:
     toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
-        await client.say("TEAR", "ECHO never")
+        await client.say("TRUNCATE", "ECHO never")
         assert await client.reader.read() == b"here\r\nhalf of it\r\n"
         await toy.sessions[0].closed.wait()
 
@@ -136,7 +136,7 @@ async def test_a_client_that_never_reads_is_disconnected_and_the_body_stops() ->
     async with serving(toy.service(Limits(session_timeout=0.2))) as port, connected(port) as client:
         await client.say("ENDLESS")
         await toy.sessions[0].closed.wait()
-        assert produced * 65_536 < 64 * 1024 * 1024  # what the sockets' buffers took, and no more
+        assert produced * 65_536 < 64 * 1024 * 1024  # no more than the socket buffers accept
 
 
 async def test_a_body_without_awaits_yields_to_other_connections() -> None:
@@ -199,8 +199,8 @@ async def test_the_delay_of_refusals_affects_no_other_connection() -> None:
     ):
         await client.say("A", "ECHO x", "B", "C", "D", "ECHO y", "E", "ECHO never")
         assert await other.ask("ECHO not delayed") == "not delayed"
-        said = (await client.reader.read()).decode().split("\r\n")
-        assert said == ["what?", "x", "what?", "what?", "what?", "y", "what?", "leaving: too many errors", ""]
+        replies = (await client.reader.read()).decode().split("\r\n")
+        assert replies == ["what?", "x", "what?", "what?", "what?", "y", "what?", "leaving: too many errors", ""]
 
 
 async def test_an_uncounted_refusal_is_not_counted() -> None:
@@ -222,7 +222,7 @@ async def test_a_closed_connection_no_longer_counts_towards_the_limit() -> None:
             assert await client.ask("QUIT") == "bye"
             assert await client.reader.read() == b""
         await toy.sessions[0].closed.wait()
-        await asyncio.sleep(0)  # the task's own end
+        await asyncio.sleep(0)  # lets the task end
         async with connected(port):
             pass
 
@@ -285,10 +285,10 @@ async def test_the_preamble_of_a_trusted_proxy_sets_the_address() -> None:
 async def test_connections_behind_a_proxy_are_limited_per_client() -> None:
     limits = replace(TRUSTED, max_connections_per_address=1)
     async with serving(ToyService().service(limits)) as port, contextlib.AsyncExitStack() as stack:
-        for client, told in (("192.0.2.7", "hello"), ("192.0.2.7", "too many"), ("192.0.2.8", "hello")):
+        for client, greeting in (("192.0.2.7", "hello"), ("192.0.2.7", "too many"), ("192.0.2.8", "hello")):
             connection = await stack.enter_async_context(connected(port, greeted=False))
             connection.writer.write(proxy.encode((client, 4711), ("192.0.2.1", 25)))
-            assert await connection.line() == told
+            assert await connection.line() == greeting
 
 
 async def test_implicit_tls_works_behind_a_proxy(tmp_path: Path) -> None:
@@ -357,8 +357,8 @@ async def test_a_shutdown_cancels_commands_after_its_grace() -> None:
 
 
 async def test_an_error_names_the_port_in_use() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
         toy = ToyService()
         service = toy.service()
         listener = type(service.listeners[0])("127.0.0.1", port, toy.engine)
@@ -367,7 +367,7 @@ async def test_an_error_names_the_port_in_use() -> None:
             await server.start()
 
 
-# --- what runs beside the connections
+# --- background tasks
 
 
 async def test_a_failure_to_expire_one_connection_does_not_affect_others(

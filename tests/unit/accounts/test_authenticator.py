@@ -135,7 +135,7 @@ async def test_a_slow_lookup_does_not_extend_the_cache_time(
     user, new = await alice_with_a_key(store)
     store.gate.clear()
     slow = asyncio.create_task(authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT))
-    await store.asked.wait()
+    await store.called.wait()
     clock.advance(20)
     store.gate.set()
     assert isinstance(await slow, Granted)

@@ -8,9 +8,9 @@ from tests.unit.accounts.clocks import HandClock
 
 def test_a_value_expires_relative_to_the_start_of_its_query(clock: HandClock) -> None:
     cache = TimedCache[str, int](30, 10, clock)
-    asked = clock()
+    started = clock()
     clock.advance(10)
-    cache.put("a", 1, asked)
+    cache.put("a", 1, started)
     clock.advance(19.9)
     assert cache.get("a") == 1
     clock.advance(0.1)
@@ -29,11 +29,11 @@ def test_the_least_recently_used_value_is_evicted(clock: HandClock) -> None:
 
 async def test_concurrent_requests_share_one_lookup() -> None:
     lookups = SharedLookups[str, int]()
-    asked, gate = 0, asyncio.Event()
+    calls, gate = 0, asyncio.Event()
 
     async def look_up() -> int:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         await gate.wait()
         return 7
 
@@ -41,9 +41,9 @@ async def test_concurrent_requests_share_one_lookup() -> None:
     await asyncio.sleep(0)
     gate.set()
     assert await asyncio.gather(*waiting) == [7] * 50
-    assert asked == 1
+    assert calls == 1
     await lookups.share("a", look_up)
-    assert asked == 2
+    assert calls == 2
 
 
 async def test_cancelling_one_waiter_does_not_cancel_the_lookup() -> None:

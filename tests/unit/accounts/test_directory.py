@@ -84,7 +84,7 @@ async def test_results_are_cached_for_30_seconds_and_misses_for_5(
     await ask()
     clock.advance(4.9)
     await ask()
-    assert store.calls == {"user_by_address": 3, "has_domain": 2}  # two addresses, and the catch-all of a domain
+    assert store.calls == {"user_by_address": 3, "has_domain": 2}  # two addresses, and the catch-all of their domain
     clock.advance(0.1)
     await ask()
     assert store.calls == {"user_by_address": 5, "has_domain": 3}

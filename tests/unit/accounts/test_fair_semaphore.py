@@ -4,7 +4,7 @@ from relate_accounts.fair_semaphore import FairSemaphore
 
 
 class Worker:
-    """Takes turns, and holds each until it is told."""
+    """Acquires the semaphore, and holds it until `finish` is set."""
 
     def __init__(self, turns: FairSemaphore) -> None:
         self._semaphore = turns

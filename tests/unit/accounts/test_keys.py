@@ -43,7 +43,7 @@ def test_any_text_has_an_identity_that_does_not_contain_it(secret: str) -> None:
     assert len(key_hash) == 32
     assert prefix.isascii()
     assert prefix.isprintable()
-    assert len(secret) < 8 or secret not in prefix  # a shorter one may be there by chance
+    assert len(secret) < 8 or secret not in prefix  # a shorter one may be in the hash by chance
 
 
 @bounded

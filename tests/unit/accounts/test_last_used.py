@@ -103,7 +103,7 @@ async def test_pending_uses_are_bounded(store: GatedStore, last_used: LastUsedWr
     store.gate.clear()
     with capture_logs():
         flushing = asyncio.create_task(last_used.flush())
-        await store.asked.wait()
+        await store.called.wait()
         for key_id in range(100):
             last_used.note(-key_id)
         store.gate.set()

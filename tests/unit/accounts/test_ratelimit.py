@@ -121,7 +121,7 @@ async def test_concurrent_delays_are_bounded(
     fake_sleep.gate.set()
     await asyncio.gather(*waiting)
     assert not wrong._delayed
-    await wrong.delay(clients[0])  # there is room again
+    await wrong.delay(clients[0])  # another one may wait now
     assert len(fake_sleep.seconds) == most + 1
 
 

@@ -1,4 +1,4 @@
-"""What is revoked ends open sessions and is evicted from caches."""
+"""Revocations end open sessions and evict cached verdicts."""
 
 import asyncio
 from datetime import timedelta
@@ -28,7 +28,7 @@ def watcher(store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 
 
 class Session:
-    """An open session, which notes how often it was ended."""
+    """An open session that counts how often it was ended."""
 
     def __init__(self) -> None:
         self.ended = 0
@@ -54,16 +54,16 @@ async def test_a_revoked_key_ends_only_its_sessions_and_once(
     store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, lost = await make_key(store)
-    kept = await store.create_key(user.id, "laptop", [Scope.IMAP])
+    other = await store.create_key(user.id, "laptop", [Scope.IMAP])
     ended = [await log_in(authenticator, lost) for _ in range(3)]
-    going_on = await log_in(authenticator, kept)
+    other_session = await log_in(authenticator, other)
     await watcher.check()
     assert [session.ended for session in ended] == [0, 0, 0]
     await store.revoke_key(user.id, lost.key.id)
     for _ in range(3):
         await watcher.check()
     assert [session.ended for session in ended] == [1, 1, 1]
-    assert going_on.ended == 0
+    assert other_session.ended == 0
 
 
 async def test_a_disabled_user_has_no_sessions_and_cannot_log_in(
@@ -115,7 +115,7 @@ async def test_a_session_with_a_stale_verdict_is_ended_by_a_later_check(
     await store.revoke_key(user.id, key.key.id)
     await watcher.check()
     session = Session()
-    authenticator.watch(granted, session.end)  # its handler has waited for a lock meanwhile
+    authenticator.watch(granted, session.end)  # the session's handler waited for a lock since the verdict
     clock.advance(10)
     await watcher.check()
     assert session.ended == 1
@@ -205,9 +205,9 @@ async def test_the_watcher_continues_after_a_database_outage(
     authenticator.watch(granted, ended.set)
     await store.revoke_key(user.id, key.key.id)
     store.broken = True
-    store.asked.clear()
+    store.called.clear()
     watcher.start()
-    await store.asked.wait()
+    await store.called.wait()
     store.broken = False
     await ended.wait()
     await watcher.stop()

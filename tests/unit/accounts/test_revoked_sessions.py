@@ -1,4 +1,4 @@
-"""The sessions of all protocols are watched from their login to their end, and no longer."""
+"""All protocols watch their sessions from login to end."""
 
 import base64
 from collections.abc import Callable
@@ -74,7 +74,7 @@ async def test_a_closed_session_is_no_longer_watched(
     assert len(office.authenticator._sessions) == 0
     await connection.say(login)
     assert len(office.authenticator._sessions) == 1
-    await connection.vanish()
+    await connection.disconnect()
     assert len(office.authenticator._sessions) == 0
 
 

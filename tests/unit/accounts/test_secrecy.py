@@ -1,4 +1,4 @@
-"""A key that was presented or stored is found nowhere: not in what prints, not in what is held in memory."""
+"""Presented and stored keys are neither in representations, logs and errors nor in the caches."""
 
 import gc
 import logging

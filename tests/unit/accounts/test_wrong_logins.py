@@ -1,4 +1,4 @@
-"""Many wrong logins, as the authenticator sees them: they wait, and right ones do not notice."""
+"""Many wrong logins on the authenticator: they are delayed, and right ones are not affected."""
 
 import asyncio
 
@@ -53,7 +53,7 @@ async def test_a_right_key_is_granted_to_a_client_beyond_the_limit(
 async def test_junk_keys_do_not_lock_out_the_clients_of_a_proxy(
     store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
-    """All clients have the proxy's address; one of them sends a junk key every 5 seconds."""
+    """All clients share the proxy's address; one of them sends a junk key every 5 seconds."""
     new = await alices_key(store)
     for _ in range(25):
         await authenticator.validate_key("junk", ATTACKER)
@@ -76,7 +76,7 @@ async def test_wrong_logins_from_many_networks_do_not_lock_out_their_name(
         clock.advance(0.5)
         if number % 20 == 0:
             assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME), Granted)
-    assert limited > 0  # by the /48: it spends two tokens in the time that gives it back less than two
+    assert limited > 0  # per /48, which spends more tokens than are refilled
 
 
 async def test_a_wrong_well_formed_key_beyond_the_limit_costs_one_query(

@@ -1,4 +1,4 @@
-"""Variables that are nearly ours, and those that are other programs'."""
+"""Misspelt variables, and variables of other programs."""
 
 from typing import ClassVar
 

@@ -75,7 +75,7 @@ def test_creating_a_file_again_neither_truncates_it_nor_releases_its_locks(tmp_p
         fcntl.lockf(file, fcntl.LOCK_EX)
         create_private(path)
         child = os.fork()
-        if child == 0:  # another process, as locks of one process never conflict
+        if child == 0:  # another process, because locks of one process never conflict
             with path.open("r+") as other:
                 try:
                     fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -1,4 +1,4 @@
-"""Reading the environment: what is right, and what is said about what is wrong."""
+"""Loading sections from the environment, and the errors of invalid ones."""
 
 from pathlib import Path
 from typing import ClassVar

@@ -107,7 +107,7 @@ async def say(beginning: list[str], said: list[bytes]) -> None:
         list(reader.feed(talk.connection.take()))
     assert talk.connection.errors == []
     if not talk.connection.closed:
-        await talk.connection.vanish()
+        await talk.connection.disconnect()
     assert not reader.rest
 
 

@@ -173,7 +173,7 @@ async def test_the_client_leaving_changes_nothing(connect: Connect, world: Memor
     await connection.say(LOGIN + b"RETR 1\r\nDELE 1\r\n")
     before = await entries(world)
 
-    await connection.vanish()
+    await connection.disconnect()
 
     assert await entries(world) == before
 
@@ -265,7 +265,7 @@ async def test_a_refused_session_keeps_its_hands_off_the_lock(connect: Connect) 
     first, second, third = connect(), connect(), connect()
     await first.say(LOGIN)
     assert b"-ERR [IN-USE]" in await second.say(LOGIN)
-    await second.vanish()
+    await second.disconnect()
 
     assert b"-ERR [IN-USE]" in await third.say(LOGIN)
 
@@ -295,7 +295,7 @@ async def test_the_lock_is_free_when_quit_is_answered(connect: Connect, world: M
 async def test_closing_is_idempotent(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
-    await connection.vanish()
+    await connection.disconnect()
 
     async with world.store.lock_maildrop(world.account):
         await connection.engine.session.close()

@@ -1,4 +1,4 @@
-"""What commands print: nothing that strangers wrote is obeyed by the terminal."""
+"""Control characters in logged text never reach the terminal."""
 
 from collections.abc import Iterator
 

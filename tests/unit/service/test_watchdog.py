@@ -1,4 +1,4 @@
-"""The watchdog finds what holds the event loop, by CPU time, and names it; on uvloop and on asyncio's own loop."""
+"""The watchdog reports callbacks that block the event loop, by CPU time, on uvloop and on asyncio's loop."""
 
 import asyncio
 import re
@@ -13,8 +13,8 @@ from structlog.testing import capture_logs
 from relate_service.watchdog import DebugSettings, SlowCallback, log_slow_callback, run_watchdog
 from relate_supervisor import Supervisor
 
-LIMIT = 0.05  # seconds of CPU
-LONG = 0.2
+LIMIT_SECONDS = 0.05  # of CPU
+LONG_SECONDS = 0.2
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
 Act = Callable[[], Coroutine[Any, Any, None]]
@@ -27,13 +27,13 @@ def loop_factory(request: pytest.FixtureRequest) -> Loop:
 
 
 def watch(loop_factory: Loop, act: Act) -> list[SlowCallback]:
-    """What is reported while something is done."""
+    """Run `act` under the watchdog; returns the reported callbacks."""
     found: list[SlowCallback] = []
     supervisor = Supervisor()
 
     async def main() -> None:
-        with run_watchdog(LIMIT, supervisor, found.append):
-            await asyncio.sleep(0.03)  # some samples of a loop at rest
+        with run_watchdog(LIMIT_SECONDS, supervisor, found.append):
+            await asyncio.sleep(0.03)  # a few samples of an idle loop
             await act()
             await asyncio.sleep(0.03)
 
@@ -44,14 +44,14 @@ def watch(loop_factory: Loop, act: Act) -> list[SlowCallback]:
 
 
 def burn(seconds: float) -> None:
-    """Use so much CPU."""
+    """Use CPU for `seconds`."""
     until = time.thread_time() + seconds
     while time.thread_time() < until:
         sum(range(100))
 
 
 async def burn_in_a_task() -> None:
-    burn(LONG)
+    burn(LONG_SECONDS)
 
 
 def test_a_slow_step_of_a_task_is_reported_with_its_name(loop_factory: Loop) -> None:
@@ -59,7 +59,7 @@ def test_a_slow_step_of_a_task_is_reported_with_its_name(loop_factory: Loop) -> 
         await asyncio.create_task(burn_in_a_task(), name="the culprit")
 
     (slow,) = watch(loop_factory, act)
-    assert slow.seconds == pytest.approx(LONG, abs=0.05)
+    assert slow.seconds == pytest.approx(LONG_SECONDS, abs=0.05)
     assert slow.task == "the culprit (burn_in_a_task)"
     assert "in burn_in_a_task" in slow.stack
     assert "in burn" in slow.stack
@@ -67,11 +67,11 @@ def test_a_slow_step_of_a_task_is_reported_with_its_name(loop_factory: Loop) -> 
 
 def test_a_slow_callback_is_reported_with_its_stack(loop_factory: Loop) -> None:
     async def act() -> None:
-        asyncio.get_running_loop().call_later(0.001, burn, LONG)
+        asyncio.get_running_loop().call_later(0.001, burn, LONG_SECONDS)
         await asyncio.sleep(0.01)
 
     (slow,) = watch(loop_factory, act)
-    assert slow.seconds == pytest.approx(LONG, abs=0.05)
+    assert slow.seconds == pytest.approx(LONG_SECONDS, abs=0.05)
     assert slow.stack.count("File") == 1
     assert "in burn" in slow.stack
 
@@ -80,13 +80,13 @@ def test_a_c_function_that_holds_the_gil_is_reported(loop_factory: Loop) -> None
     pattern, text = re.compile(r"(a|aa)+$"), "a" * 29 + "b"
 
     async def act() -> None:
-        for _ in range(10):  # on a busy machine the thread may sample only when the callback is over
+        for _ in range(10):  # on a busy machine the first sample may be after the end of the callback
             pattern.match(text)
             await asyncio.sleep(0)
 
     began = time.thread_time()
     found = watch(loop_factory, act)
-    assert all(LIMIT < slow.seconds <= time.thread_time() - began for slow in found)
+    assert all(LIMIT_SECONDS < slow.seconds <= time.thread_time() - began for slow in found)
     assert any("in act" in slow.stack for slow in found)
 
 
@@ -111,7 +111,7 @@ def test_many_short_callbacks_of_one_iteration_are_not_reported(loop_factory: Lo
 
 def test_time_without_cpu_is_not_counted(loop_factory: Loop) -> None:
     async def act() -> None:
-        time.sleep(LONG)  # noqa: ASYNC251 - that is what it is about
+        time.sleep(LONG_SECONDS)  # noqa: ASYNC251 - blocks without using CPU
 
     assert watch(loop_factory, act) == []
 

@@ -535,7 +535,7 @@ async def test_a_connection_that_goes_in_the_middle_stores_nothing(context: Cont
     for said in (b"", b"DATA\r\n", b"DATA\r\nx\r\n.\r", b"BDAT 5\r\n12345", b"BDAT 5 LAST\r\n1234"):
         connection = await greeted(context)
         await connection.say(ENVELOPE + said)
-        await connection.vanish()
+        await connection.disconnect()
 
     assert not store.deliveries
 
@@ -599,4 +599,4 @@ async def test_any_octets_are_answered(pieces: list[bytes]) -> None:
     assert all(line[:3].isdigit() for line in said.splitlines())
     assert said.endswith(b"\r\n")
     if not connection.closed:
-        await connection.vanish()
+        await connection.disconnect()

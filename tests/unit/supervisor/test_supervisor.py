@@ -1,4 +1,4 @@
-"""Background work survives any exception: it is logged, counted, and the work goes on after a back-off."""
+"""Background work is restarted after any exception, with back-off; the exception is logged and counted."""
 
 import asyncio
 import itertools
@@ -15,9 +15,9 @@ from relate_supervisor.supervisor import _Delays
 from relate_telemetry.names import BACKGROUND_FAILURES
 from tests.unit.dashboards.prometheus_names import ROOT
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 SOON = Backoff(0.001, 0.001, 60.0)
-NEVER = Backoff(3600.0, 3600.0, 7200.0)  # a pause that only a stop ends
+NEVER = Backoff(3600.0, 3600.0, 7200.0)  # a delay that only a stop ends
 
 Log = list[MutableMapping[str, Any]]
 
@@ -29,7 +29,7 @@ def log() -> Iterator[Log]:
 
 
 class Work:
-    """Raises what it is given, call by call, then waits until it is cancelled or told to stop."""
+    """Raises the given exceptions, one per call, then waits until it is cancelled or stopped."""
 
     def __init__(self, *errors: BaseException) -> None:
         self.errors = list(errors)
@@ -49,7 +49,7 @@ class Work:
 
 async def cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await asyncio.wait([task])
 
 
@@ -57,7 +57,7 @@ async def cancel(task: asyncio.Task[None]) -> None:
 async def test_an_exception_is_logged_and_counted_and_the_task_restarts(error: Exception, log: Log) -> None:
     supervisor, work = Supervisor(SOON), Work(error, error)
     task = supervisor.keep("mailstore.upkeep", work.run)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await work.steady.wait()
     assert supervisor.failures == {"mailstore.upkeep": 2}
     assert [(entry["log_level"], entry["task"], entry["exc_info"]) for entry in log] == [
@@ -89,7 +89,7 @@ async def test_a_cancelled_future_does_not_end_the_task_that_awaits_it() -> None
         await work.run()
 
     task = supervisor.keep("mailstore.notices", run)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await work.steady.wait()
     assert supervisor.failures == {"mailstore.notices": 1}
     await cancel(task)
@@ -125,7 +125,7 @@ async def test_a_stop_ends_a_delay_and_runs_once_more() -> None:
     task = Supervisor(NEVER).keep("mailstore.writer", work.run, work.stopping)
     await work.failing.wait()
     work.stopping.set()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await task
     assert work.calls == 2
 
@@ -136,7 +136,7 @@ async def test_a_failure_in_the_last_run_is_not_retried() -> None:
     task = supervisor.keep("mailstore.writer", work.run, work.stopping)
     await work.failing.wait()
     work.stopping.set()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await task
     assert supervisor.failures == {"mailstore.writer": 2}
 
@@ -148,12 +148,12 @@ def test_a_thread_restarts_and_is_stopped_in_a_delay() -> None:
         if next(calls) < 2:
             raise ValueError("a bug")
         steady.set()
-        stopping.wait(PATIENCE)
+        stopping.wait(TIMEOUT_SECONDS)
 
     thread = supervisor.keep_thread("telemetry.spans", run, stopping)
-    assert steady.wait(PATIENCE)
+    assert steady.wait(TIMEOUT_SECONDS)
     stopping.set()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT_SECONDS)
     assert not thread.is_alive()
     assert supervisor.failures == {"telemetry.spans": 2}
 
@@ -167,9 +167,9 @@ def test_a_stop_ends_the_delay_of_a_thread_at_once() -> None:
             raise ValueError("a bug")
 
     thread = Supervisor(NEVER).keep_thread("telemetry.spans", run, stopping)
-    assert failing.wait(PATIENCE)
+    assert failing.wait(TIMEOUT_SECONDS)
     stopping.set()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT_SECONDS)
     assert not thread.is_alive()
 
 
@@ -178,8 +178,8 @@ def test_delays_double_with_jitter_and_reset_after_a_steady_run() -> None:
     for most in (1.0, 2.0, 4.0, 8.0, 8.0):
         assert most / 2 <= pauses.next_after(0.0) <= most
     assert pauses.next_after(60.0) <= 1.0
-    drawn = {_Delays(Backoff()).next_after(0.0) for _ in range(20)}
-    assert len(drawn) > 1
+    delays = {_Delays(Backoff()).next_after(0.0) for _ in range(20)}
+    assert len(delays) > 1
 
 
 async def test_the_failure_of_an_unawaited_task_is_reported(log: Log) -> None:

@@ -1,4 +1,4 @@
-"""Dot-stuffing both ways, and the sequences by which messages were smuggled through other servers."""
+"""Dot-stuffing in both directions, and known SMTP smuggling sequences."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from relate_wire.lines import LineFault
 from tests.support.examples import examples
 from tests.support.feed import NEXT_COMMAND, every_cut, feed_every_way
 
-LIMIT = 10_000
+LIMIT_OCTETS = 10_000
 
 quick = settings(max_examples=examples(100))
 
-# Octets that matter, and pairs of them, more often than chance would have it.
+# Significant octets and pairs of them, more frequent than in random octets.
 octets = st.lists(
     st.sampled_from([b"\r\n", b"\r", b"\n", b".", b"\r\n.", b"\0", b"a", b"word"]) | st.binary(max_size=5),
     max_size=30,
@@ -27,7 +27,7 @@ crlf_content = st.lists(st.sampled_from([b"", b".", b"..", b".a", b"a", b"text",
 
 @dataclass
 class Decoded:
-    """What a decoder says when it is done."""
+    """The final state of a decoder."""
 
     content: bytes
     size: int
@@ -36,7 +36,7 @@ class Decoded:
 
 
 def make() -> DotDecoder:
-    return DotDecoder(LIMIT)
+    return DotDecoder(LIMIT_OCTETS)
 
 
 def decode(decoder: DotDecoder, piece: bytes) -> list[Decoded]:
@@ -156,7 +156,7 @@ def test_any_octets_give_the_same_content_in_every_cut(data: bytes) -> None:
 
 
 def decode_line_by_line(data: bytes) -> tuple[bytes | None, bytes]:
-    """RFC 5321 §4.5.2 to the letter, line by line: the content (None: unfinished) and what follows it."""
+    """RFC 5321 §4.5.2 line by line: returns the content (None if incomplete) and the octets after it."""
     content, rest = b"", data
     while b"\r\n" in rest:
         line, rest = rest.split(b"\r\n", 1)
@@ -197,7 +197,7 @@ def test_fault_agrees_with_an_octet_by_octet_search(data: bytes) -> None:
         assert scanner.finish() is expected
 
 
-# --- smuggling: SEC Consult's "SMTP Smuggling" of December 2023, and what others found after it
+# --- smuggling: SEC Consult's "SMTP Smuggling" of December 2023, and later findings
 
 SMUGGLED = b"MAIL FROM:<admin@example.com>\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nforged\r\n"
 FALSE_ENDS = {

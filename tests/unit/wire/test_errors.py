@@ -1,4 +1,4 @@
-"""Errors are made where they are raised: a module's own instance would keep the frames of all who ever raised it."""
+"""Exceptions are created where they are raised, because a module-level instance would keep the frames of each raise."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""What a server grants: counting connections, believing proxies."""
+"""Connection limits and networks of trusted proxies."""
 
 import pytest
 

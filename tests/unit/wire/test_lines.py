@@ -1,4 +1,4 @@
-"""LineBuffer and LineFramer: the same lines however the octets were cut."""
+"""LineBuffer and LineFramer return the same lines for every split of the input."""
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +9,7 @@ from relate_wire.ports import Framer
 from tests.support.examples import examples
 from tests.support.feed import feed_every_way, frames
 
-LIMIT = 20
+LIMIT_OCTETS = 20
 LONG = b"x" * 100
 
 quick = settings(max_examples=examples(100))
@@ -21,7 +21,7 @@ def lines(buffer: LineBuffer, piece: bytes) -> list[Line]:
 
 
 def make() -> LineBuffer:
-    return LineBuffer(LIMIT)
+    return LineBuffer(LIMIT_OCTETS)
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_an_over_long_line_is_never_buffered() -> None:
     buffer = make()
     for _ in range(1000):
         assert lines(buffer, LONG) == []
-        assert len(buffer) < LIMIT
+        assert len(buffer) < LIMIT_OCTETS
     assert lines(buffer, b"\r\n") == [Line(b"", LineFault.TOO_LONG)]
     assert buffer.consumed == 1000 * len(LONG) + 2
 
@@ -132,12 +132,12 @@ pieces = st.lists(st.sampled_from([b"a", b"\r", b"\n", b"\r\n", b"\0", b"exactly
 
 
 def split_naively(data: bytes) -> list[Line]:
-    """What the buffer should do, said plainly."""
+    """A simple implementation of the buffer."""
     result = []
     while b"\n" in data:
         octets, data = data.split(b"\n", 1)
         line = octets.removesuffix(b"\r")
-        if len(octets) + 1 > LIMIT:
+        if len(octets) + 1 > LIMIT_OCTETS:
             result.append(Line(b"", LineFault.TOO_LONG))
         elif line == octets:
             result.append(Line(line, LineFault.BARE_LF))
@@ -160,12 +160,12 @@ def test_every_octet_is_consumed_or_buffered(data: list[bytes]) -> None:
     buffer = make()
     for piece in data:
         lines(buffer, piece)
-        assert len(buffer) < LIMIT
+        assert len(buffer) < LIMIT_OCTETS
     assert buffer.consumed + len(buffer) == len(b"".join(data))
 
 
 def make_framer() -> LineFramer:
-    return LineFramer(LIMIT, max_response=60)
+    return LineFramer(LIMIT_OCTETS, max_response=60)
 
 
 def test_line_framer_is_a_framer() -> None:

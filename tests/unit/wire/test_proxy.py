@@ -1,4 +1,4 @@
-"""The PROXY protocol's binary header, taken apart and put together."""
+"""The PROXY protocol's binary header, parsed and encoded."""
 
 import struct
 

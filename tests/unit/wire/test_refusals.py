@@ -1,4 +1,4 @@
-"""What refused commands cost: as Postfix counts them for SMTP, in a row for the others."""
+"""Error limits: SMTP counts refusals as Postfix does, the other protocols count consecutive ones."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from relate_wire.reply import Outcome, Reply
 
 OK = Reply(b"", Outcome.OK)
 REFUSED = Reply(b"", Outcome.REFUSED)
-EXCUSED = Reply(b"", Outcome.REFUSED, uncounted=True)
+UNCOUNTED = Reply(b"", Outcome.REFUSED, uncounted=True)
 FAILED = Reply(b"", Outcome.FAILED)
 PROGRESS = Reply(b"", Outcome.OK, progress=True)
 
@@ -19,11 +19,11 @@ def count(refusals: Refusals, *replies: tuple[str, Reply]) -> list[bool]:
 
 def test_smtp_delays_from_the_tenth_refusal_and_ends_at_the_twentieth() -> None:
     refusals = Refusals(REFUSALS)
-    seen = []
+    results = []
     for _ in range(20):
         assert refusals.count("RCPT", REFUSED)
-        seen.append((refusals.delay_seconds, refusals.too_many))
-    assert seen == [(0.0, False)] * 9 + [(1.0, False)] * 10 + [(1.0, True)]
+        results.append((refusals.delay_seconds, refusals.too_many))
+    assert results == [(0.0, False)] * 9 + [(1.0, False)] * 10 + [(1.0, True)]
 
 
 @pytest.mark.parametrize("verb", ["NOOP", "RSET", "VRFY", "EHLO", "MAIL", "RCPT"])
@@ -49,7 +49,7 @@ def test_in_smtp_a_hundred_junk_commands_are_free() -> None:
 
 def test_uncounted_refusals_and_failures_do_not_count() -> None:
     refusals = Refusals(REFUSALS)
-    assert count(refusals, *[("RCPT", EXCUSED), ("DATA", FAILED)] * 50) == [False] * 100
+    assert count(refusals, *[("RCPT", UNCOUNTED), ("DATA", FAILED)] * 50) == [False] * 100
     assert not refusals.too_many
 
 

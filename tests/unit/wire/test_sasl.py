@@ -1,4 +1,4 @@
-"""The mechanisms, with the examples of their RFCs, and what malformed exchanges become."""
+"""The mechanisms, with the examples of their RFCs, and malformed exchanges."""
 
 import base64
 import json
@@ -34,11 +34,11 @@ RFC_7628_USER = (
     b"bix1c2VyPXNvbWV1c2VyQGV4YW1wbGUuY29tLAFhdXRoPUJlYXJl"
     b"ciB2RjlkZnQ0cW1UYzJOdmIzUmxja0JoZEhSaGRtbHpkR0V1WTI5dENnPT0BAQ=="
 )
-DUMMY = b"AQ=="  # what a client answers to the news that it failed, §3.2.3
+DUMMY = b"AQ=="  # the client's response to an error challenge, §3.2.3
 
 
 class Client:
-    """Answers challenges with prepared lines, and keeps the challenges."""
+    """Responds to challenges with given lines, and records the challenges."""
 
     def __init__(self, *lines: bytes) -> None:
         self.lines = list(lines)
@@ -183,7 +183,7 @@ async def test_an_oauthbearer_message_returns_credentials(message: bytes, login:
 @pytest.mark.parametrize(
     "message",
     [
-        b"\1",  # the answer to an error challenge, without the challenge
+        b"\1",  # the response to an error challenge, without the challenge
         b"",
         b"n,,",
         b"n,,\1",

@@ -1,4 +1,4 @@
-"""A secret is not shown by anything that shows things."""
+"""No representation of a Secret contains its value."""
 
 import copy
 import json

@@ -1,4 +1,4 @@
-"""Certificates: the development one, one that cannot be used, and one whose files are replaced."""
+"""The development certificate, unusable certificates, and replaced certificates."""
 
 import datetime
 import os
@@ -54,8 +54,8 @@ def test_an_error_names_the_missing_certificate(tmp_path: Path) -> None:
 
 def test_a_certificate_without_its_key_is_an_error(tmp_path: Path) -> None:
     certificate = tmp_path / "only.pem"
-    whole = development_certificate(tmp_path, "a.test").read_text()
-    certificate.write_text(whole[whole.index("-----BEGIN CERTIFICATE") :])
+    pem = development_certificate(tmp_path, "a.test").read_text()
+    certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
     with pytest.raises(CertificateError, match=r"only\.pem"):
         server_context(certificate)
 
@@ -79,7 +79,7 @@ def test_a_key_with_a_passphrase_is_an_error_and_does_not_prompt(tmp_path: Path)
 
 
 def create_with_validity(monkeypatch: pytest.MonkeyPatch, directory: Path, validity: datetime.timedelta) -> Path:
-    """A development certificate that was made to last so long."""
+    """A development certificate with the given validity."""
     with monkeypatch.context() as patched:
         patched.setattr(tls, "DEVELOPMENT_VALIDITY", validity)
         return development_certificate(directory, "a.test")
@@ -126,11 +126,11 @@ def test_a_development_certificate_is_used_if_renewal_fails(tmp_path: Path, monk
     assert [entry["log_level"] for entry in logs] == ["warning"]
     assert logs[0]["path"] == str(path)
     assert "Read-only" in logs[0]["reason"]
-    assert not certificate.has_changed()  # it is not tried again each minute
+    assert not certificate.has_changed()  # no retry each minute
     assert list(tmp_path.iterdir()) == [path]
 
 
-# --- a certificate whose files are replaced
+# --- replaced certificates
 
 
 def test_a_replaced_certificate_is_detected_and_loaded(tmp_path: Path) -> None:
@@ -191,7 +191,7 @@ def test_a_broken_new_certificate_leaves_the_old_one_in_use(
         certificate.reload()
     assert (certificate.context, certificate.expires) == (context, expires)
     assert not certificate.is_newest
-    assert not certificate.has_changed()  # the same broken files are not tried each minute
+    assert not certificate.has_changed()  # the same broken files are not reloaded each minute
     authority.issue(path, key)
     assert certificate.has_changed()
     certificate.reload()
