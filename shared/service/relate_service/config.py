@@ -5,7 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from relate_config import Section
-from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE
+from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE_OCTETS
 
 
 class LimitsSettings(Section):
@@ -13,5 +13,5 @@ class LimitsSettings(Section):
 
     prefix: ClassVar[str] = "Limits"
 
-    content_memory_bytes: int = Field(default=CONTENT_OCTETS, ge=MEBIBYTE)
+    content_memory_bytes: int = Field(default=CONTENT_OCTETS, ge=MEBIBYTE_OCTETS)
     """Octets of all messages that are being received (`relate_wire.content_budget`)."""

@@ -5,7 +5,7 @@ import ctypes
 
 # mallopt(3). Larger blocks get their own mapping, which is returned to the system when freed, and grows without a copy.
 # By default glibc raises this threshold to the size of the largest block freed.
-M_MMAP_THRESHOLD = -3
+MMAP_THRESHOLD_OPTION = -3  # M_MMAP_THRESHOLD
 MAPPED_OCTETS = 128 * 1024
 
 TRIM_DELAY_SECONDS = 1.0
@@ -18,7 +18,7 @@ def give_large_blocks_back() -> None:
     """Make glibc return large blocks to the system as soon as they are freed."""
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, MAPPED_OCTETS)
+        mallopt(MMAP_THRESHOLD_OPTION, MAPPED_OCTETS)
 
 
 class Trimmer:

@@ -36,7 +36,7 @@ RESTART_DELAY_SECONDS = 1.0
 # 700 the collector would traverse them several times per message.
 GC_THRESHOLD_OBJECTS = 50_000
 
-_STDERR = 2
+_STDERR_FILE_NUMBER = 2
 
 Main = Callable[[int], Coroutine[None, None, None]]
 
@@ -104,7 +104,9 @@ async def _stoppable(main: Coroutine[None, None, None]) -> None:
     stop.starting = task = asyncio.create_task(main)
     for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.request)
-    asyncio.get_running_loop().add_signal_handler(RELOAD_SIGNAL, partial(_on_hangup, os.isatty(_STDERR), stop, reload))
+    asyncio.get_running_loop().add_signal_handler(
+        RELOAD_SIGNAL, partial(_on_hangup, os.isatty(_STDERR_FILE_NUMBER), stop, reload)
+    )
     unblock_signals()
     try:
         await task
@@ -117,7 +119,7 @@ async def _stoppable(main: Coroutine[None, None, None]) -> None:
 
 def _on_hangup(on_terminal: bool, stop: _Stop, reload: asyncio.Event) -> None:
     """Handle SIGHUP: a reload, unless the kernel or the shell sent it because the terminal was closed."""
-    if on_terminal and not os.isatty(_STDERR):
+    if on_terminal and not os.isatty(_STDERR_FILE_NUMBER):
         stop.request()
     else:
         reload.set()

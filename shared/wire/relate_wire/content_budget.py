@@ -13,24 +13,24 @@ from typing import Self
 
 from relate_wire.limits import client_of
 
-MEBIBYTE = 1024 * 1024
+MEBIBYTE_OCTETS = 1024 * 1024
 
-CONTENT_OCTETS = 128 * MEBIBYTE
+CONTENT_OCTETS = 128 * MEBIBYTE_OCTETS
 """The default budget of a process: room for two messages of the largest size and many common ones."""
 
-SMALL_OCTETS = MEBIBYTE
+SMALL_OCTETS = MEBIBYTE_OCTETS
 """Content up to this size is small; most mail is."""
 
-RESERVE_OCTETS = 16 * MEBIBYTE
+RESERVE_OCTETS = 16 * MEBIBYTE_OCTETS
 """The part of the budget reserved for small content, so that a few large messages cannot block all other mail."""
 
-RESERVE_DIVISOR = 8
+RESERVE_SHARES = 8
 """The reserve is at most one eighth of the budget."""
 
-CLIENT_DIVISOR = 4
+CLIENT_SHARES = 4
 """One client holds at most a quarter of the budget in large content, and as much in small content."""
 
-FREED_NOTICE_OCTETS = 16 * MEBIBYTE
+FREED_NOTICE_OCTETS = 16 * MEBIBYTE_OCTETS
 """`on_freed` is called each time this much was freed."""
 
 Clock = Callable[[], float]
@@ -92,9 +92,9 @@ class ContentBudget:
         self, limit: int = CONTENT_OCTETS, clock: Clock = time.monotonic, on_freed: Callable[[], None] | None = None
     ) -> None:
         self.limit = limit
-        self.largest = limit - min(RESERVE_OCTETS, limit // RESERVE_DIVISOR)
+        self.largest = limit - min(RESERVE_OCTETS, limit // RESERVE_SHARES)
         """The size in octets of the largest content that fits."""
-        self._client_limit = limit // CLIENT_DIVISOR
+        self._client_limit = limit // CLIENT_SHARES
         self._clock = clock
         self._on_freed = on_freed
         self._freed = 0

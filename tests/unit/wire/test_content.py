@@ -4,11 +4,11 @@ from random import Random
 
 import pytest
 
-from relate_wire.content_budget import FREED_NOTICE_OCTETS, MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
+from relate_wire.content_budget import FREED_NOTICE_OCTETS, MEBIBYTE_OCTETS, SMALL_OCTETS, ContentBudget, HeldContent
 
-LIMIT_OCTETS = 64 * MEBIBYTE
-LARGE_OCTETS = 8 * MEBIBYTE
-PIECE = bytes(MEBIBYTE // 4)
+LIMIT_OCTETS = 64 * MEBIBYTE_OCTETS
+LARGE_OCTETS = 8 * MEBIBYTE_OCTETS
+PIECE = bytes(MEBIBYTE_OCTETS // 4)
 
 
 class Clock:
@@ -71,7 +71,7 @@ def test_the_content_with_most_octets_times_seconds_is_dropped(budget: ContentBu
         hold(budget, LARGE_OCTETS * (2 if number == 3 else 1), address) for number, address in enumerate(addresses(5))
     ]
     clock.now = 60.0
-    quick = hold(budget, LARGE_OCTETS + MEBIBYTE, "192.0.2.99")
+    quick = hold(budget, LARGE_OCTETS + MEBIBYTE_OCTETS, "192.0.2.99")
     assert [content.dropped for content in slow] == [False, False, False, True, False]
     assert not quick.dropped
     assert budget.used <= LIMIT_OCTETS
@@ -100,7 +100,7 @@ def test_dropped_content_discards_octets_until_released(budget: ContentBudget) -
 
 @pytest.mark.parametrize("count", [40, 1_000])
 def test_small_content_is_accepted_besides_any_large_content(budget: ContentBudget, count: int) -> None:
-    large = [hold(budget, 7 * MEBIBYTE, address) for address in addresses(50)]
+    large = [hold(budget, 7 * MEBIBYTE_OCTETS, address) for address in addresses(50)]
     small = [hold(budget, 2_048, f"198.51.100.{number % 250}") for number in range(count)]
     assert not any(content.dropped for content in small)
     assert sum(content.octets for content in large) <= budget.largest
@@ -108,7 +108,7 @@ def test_small_content_is_accepted_besides_any_large_content(budget: ContentBudg
 
 
 def test_small_content_beyond_the_reserve_displaces_large_content(budget: ContentBudget) -> None:
-    large = [hold(budget, 7 * MEBIBYTE, address) for address in addresses(8)]
+    large = [hold(budget, 7 * MEBIBYTE_OCTETS, address) for address in addresses(8)]
     small = [hold(budget, SMALL_OCTETS, f"198.51.100.{number}") for number in range(40)]
     assert not any(content.dropped for content in small)
     assert sum(content.dropped for content in large) >= 4
@@ -124,10 +124,10 @@ def test_a_client_holds_at_most_a_quarter(budget: ContentBudget, clock: Clock) -
     contents = []
     for number in range(20):
         clock.now = float(number)
-        contents.append(hold(budget, 3 * MEBIBYTE))
+        contents.append(hold(budget, 3 * MEBIBYTE_OCTETS))
         assert budget.used <= LIMIT_OCTETS // 4
     assert not contents[-1].dropped
-    other = hold(budget, 3 * MEBIBYTE, "192.0.2.2")
+    other = hold(budget, 3 * MEBIBYTE_OCTETS, "192.0.2.2")
     assert not other.dropped
     many = [hold(budget, SMALL_OCTETS, "192.0.2.3") for _ in range(100)]
     assert sum(content.octets for content in many) <= LIMIT_OCTETS // 4
@@ -142,17 +142,17 @@ def test_the_only_message_of_a_client_may_exceed_a_quarter(budget: ContentBudget
 
 
 def test_an_ipv6_64_is_one_client(budget: ContentBudget) -> None:
-    held = [hold(budget, 3 * MEBIBYTE, f"2001:db8::{number:x}") for number in range(20)]
+    held = [hold(budget, 3 * MEBIBYTE_OCTETS, f"2001:db8::{number:x}") for number in range(20)]
     assert sum(content.octets for content in held) <= LIMIT_OCTETS // 4
-    elsewhere = hold(budget, 3 * MEBIBYTE, "2001:db8:0:1::1")
-    assert sum(content.octets for content in held) > LIMIT_OCTETS // 4 - 3 * MEBIBYTE
+    elsewhere = hold(budget, 3 * MEBIBYTE_OCTETS, "2001:db8:0:1::1")
+    assert sum(content.octets for content in held) > LIMIT_OCTETS // 4 - 3 * MEBIBYTE_OCTETS
     assert not elsewhere.dropped
 
 
 def test_release_leaves_no_counts_and_no_clients(budget: ContentBudget, clock: Clock) -> None:
     random = Random(7)
     contents = [budget.hold(f"192.0.2.{number % 9}") for number in range(60)]
-    pieces = [bytes(size) for size in (1, 2_000, 70_000, MEBIBYTE)]
+    pieces = [bytes(size) for size in (1, 2_000, 70_000, MEBIBYTE_OCTETS)]
     for _ in range(1_500):
         clock.now += random.random()
         content = random.choice(contents)
