@@ -28,18 +28,18 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 def canonical_address(address: str) -> str:
     """Canonicalise an address. Raises InvalidAddress, also for a bare `postmaster` and for address literals."""
-    _expect_at_most(MAX_ADDRESS_OCTETS, address)
+    _check_length(MAX_ADDRESS_OCTETS, address)
     local_part, _, domain = address.rpartition("@")
     canonical = f"{_canonical_local_part(local_part)}@{canonical_domain(domain)}"
-    _expect_at_most(MAX_ADDRESS_OCTETS, canonical)
+    _check_length(MAX_ADDRESS_OCTETS, canonical)
     return canonical
 
 
 def canonical_domain(domain: str) -> str:
     """Canonicalise a domain to A-labels in lower case. Raises InvalidAddress."""
-    _expect_at_most(MAX_DOMAIN_OCTETS, domain)  # before IDNA, whose cost grows faster than linearly
+    _check_length(MAX_DOMAIN_OCTETS, domain)  # before IDNA, whose cost grows faster than linearly
     name = domain.lower() if domain.isascii() else _a_labels(domain)
-    _expect_at_most(MAX_DOMAIN_OCTETS, name)
+    _check_length(MAX_DOMAIN_OCTETS, name)
     if not _DOMAIN.fullmatch(name):
         raise InvalidAddress("the domain is not a host name")
     return name
@@ -79,7 +79,7 @@ def _canonical_local_part(text: str) -> str:
     if not (plain or quoted) or not content.isprintable():
         raise InvalidAddress("the local part is not a dot-string or quoted string")
     local_part = content if plain else '"' + _MUST_QUOTE.sub(r"\\\1", content) + '"'
-    _expect_at_most(MAX_LOCAL_PART_OCTETS, local_part)
+    _check_length(MAX_LOCAL_PART_OCTETS, local_part)
     return local_part
 
 
@@ -95,7 +95,7 @@ def _a_labels(domain: str) -> str:
         raise InvalidAddress("the domain is not an internationalised domain name") from None
 
 
-def _expect_at_most(octets: int, text: str) -> None:
+def _check_length(octets: int, text: str) -> None:
     try:
         if len(text.encode()) <= octets:
             return

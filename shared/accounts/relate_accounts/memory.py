@@ -47,7 +47,7 @@ class MemoryAccountStore:
     ) -> User:
         """See `ports.AccountStore`."""
         owned = [canonical_address(text) for text in (address, *aliases)]
-        self._expect_free(owned)
+        self._check_available(owned)
         user = User(UserId(next(self._ids)), owned[0], display_name, self._now(), quota)
         self._users[user.id] = user
         self._owners.update(dict.fromkeys(owned, user.id))
@@ -91,7 +91,7 @@ class MemoryAccountStore:
         if user_id not in self._users:
             raise UserNotFound("no user has that id")
         if self._owners.get(canonical) != user_id:
-            self._expect_free([canonical])
+            self._check_available([canonical])
             self._owners[canonical] = user_id
         return await self.addresses(user_id)
 
@@ -209,7 +209,7 @@ class MemoryAccountStore:
             return False
         return any(domain_of(address) == canonical for address in self._owners)
 
-    def _expect_free(self, owned: Collection[str]) -> None:
+    def _check_available(self, owned: Collection[str]) -> None:
         """Raises UserExists, AddressBlocked."""
         if not self._owners.keys().isdisjoint(owned):
             raise UserExists("an address belongs to a user already")

@@ -233,7 +233,7 @@ class SqlAccountStore:
             "expires": expires and as_utc(expires),
         }
         async with self._transaction() as connection:
-            await self._expect_room_for_a_key(connection, user_id)
+            await self._check_key_limit(connection, user_id)
             row = (await connection.execute(insert(api_keys).returning(api_keys), key)).one()
         return NewKey(_key(row), secret)
 
@@ -311,7 +311,7 @@ class SqlAccountStore:
         except IntegrityError:
             raise UserExists("an address belongs to a user already") from None
 
-    async def _expect_room_for_a_key(self, connection: AsyncConnection, user_id: UserId) -> None:
+    async def _check_key_limit(self, connection: AsyncConnection, user_id: UserId) -> None:
         """Lock the user's row, so that concurrent calls cannot exceed the limit. Raises UserNotFound, TooManyKeys."""
         if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
             raise UserNotFound("no user has that id")

@@ -74,15 +74,15 @@ def _collect(section: type[SectionLike], environ: Mapping[str, str]) -> dict[str
             values[field] = _read(variable, text) if from_file else text
     if unknown:
         names = ", ".join(sorted(known.values()))
-        named = ", ".join(_with_nearest(section, variable, known.values()) for variable in sorted(unknown))
+        named = ", ".join(_with_suggestion(section, variable, known.values()) for variable in sorted(unknown))
         raise ConfigurationError(f"unknown setting {named}; {section.prefix} has: {names}")
     return values
 
 
-def _with_nearest(section: type[SectionLike], variable: str, fields: Collection[str]) -> str:
+def _with_suggestion(section: type[SectionLike], variable: str, fields: Collection[str]) -> str:
     rest = variable[len(section.prefix) + 2 :]
-    meant = nearest(rest[: -len(FILE_SUFFIX)] if rest.lower().endswith(FILE_SUFFIX.lower()) else rest, fields)
-    return variable if meant is None else f"{variable} (did you mean {section.prefix}__{meant}?)"
+    suggestion = nearest(rest[: -len(FILE_SUFFIX)] if rest.lower().endswith(FILE_SUFFIX.lower()) else rest, fields)
+    return variable if suggestion is None else f"{variable} (did you mean {section.prefix}__{suggestion}?)"
 
 
 def _read(variable: str, path: str) -> str:
@@ -94,9 +94,9 @@ def _read(variable: str, path: str) -> str:
 
 def _explain(section: type[SectionLike], error: ValidationError) -> str:
     # Without the input, which may be a secret.
-    return "; ".join(_one(section, item) for item in error.errors(include_input=False, include_url=False))
+    return "; ".join(_explain_item(section, item) for item in error.errors(include_input=False, include_url=False))
 
 
-def _one(section: type[SectionLike], item: Any) -> str:
+def _explain_item(section: type[SectionLike], item: Any) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
     return f"{section.prefix}__{name}: {item['msg']}"

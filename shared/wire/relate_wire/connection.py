@@ -48,6 +48,7 @@ class Connection(asyncio.BufferedProtocol):
         "__weakref__",
         "_buffer",
         "_deflate",
+        "_drain_waiter",
         "_end_reason",
         "_eof",
         "_force_end_at",
@@ -62,7 +63,6 @@ class Connection(asyncio.BufferedProtocol):
         "_timeout",
         "_transport",
         "_waiter",
-        "_writable",
         "deadline",
         "defer_end",
         "received",
@@ -80,7 +80,7 @@ class Connection(asyncio.BufferedProtocol):
         self._inflate: _Inflate | None = None
         self._deflate: _Deflate | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._writable: asyncio.Future[None] | None = None
+        self._drain_waiter: asyncio.Future[None] | None = None
         self._paused_reading = False
         self._eof = False
         self._lost = False
@@ -124,18 +124,18 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = self._eof = True
         self._transport = None
         self._wake()
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
 
     def pause_writing(self) -> None:
         """See `asyncio.BaseProtocol`: the write buffer is full."""
-        self._writable = asyncio.get_running_loop().create_future()
+        self._drain_waiter = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
         """See `asyncio.BaseProtocol`: the write buffer has drained."""
-        if self._writable is not None and not self._writable.done():
-            self._writable.set_result(None)
-        self._writable = None
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
+        self._drain_waiter = None
 
     # --- called by the server
 
@@ -153,7 +153,7 @@ class Connection(asyncio.BufferedProtocol):
         if self.deadline > now:
             return
         self.deadline = NO_DEADLINE
-        if self._writable is not None:
+        if self._drain_waiter is not None:
             self.abort()  # the client does not read, so a farewell would not reach it
         else:
             self.request_end(Farewell.IDLE)
@@ -224,9 +224,9 @@ class Connection(asyncio.BufferedProtocol):
     async def flush(self) -> None:
         """Send queued octets; waits while the client does not read. Raises ClientGone."""
         self.send_queued()
-        if self._writable is not None:
+        if self._drain_waiter is not None:
             self.restart_deadline()
-            await self._writable
+            await self._drain_waiter
             self.deadline = NO_DEADLINE
         if self._lost:
             raise ClientGone

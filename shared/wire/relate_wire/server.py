@@ -133,10 +133,10 @@ class Server:
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._read_buffer, self._supervisor)
         if await self._connect(driver, sock, listener):
-            self._begin(driver)
+            self._start_session(driver)
             await driver.run()
 
-    def _begin(self, driver: Driver[Any, Any]) -> None:
+    def _start_session(self, driver: Driver[Any, Any]) -> None:
         # A method of its own, because a frame that refers to its own task keeps a cancelled task in memory.
         task = asyncio.current_task()
         if task is not None:
