@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from relate_pop3.session import Context, Pop3Engine
+from relate_pop3.context import Context
+from relate_pop3.session import Pop3Engine
 from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import Connection
 from tests.support.transcript import compile_pattern, encode_line, parse_transcript, replay
@@ -34,7 +35,9 @@ async def test_a_wrong_line_is_named_with_what_was_said(converse: Converse) -> N
 
 
 async def test_a_line_that_nobody_expected_is_an_error(converse: Converse) -> None:
-    with pytest.raises(AssertionError, match=r"talk\.txt:1: C: QUIT\n    but unexpected output of the server: '\+OK"):
+    with pytest.raises(
+        AssertionError, match=r"talk\.txt:1: C: QUIT\n    but unexpected output of the server: '\+OK"
+    ):
         await converse("C: QUIT\n")
 
 
