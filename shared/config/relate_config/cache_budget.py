@@ -5,12 +5,12 @@
 
 from collections.abc import Mapping
 
-MEBIBYTE = 1024 * 1024
+MEBIBYTE_OCTETS = 1024 * 1024
 
-CACHE_OCTETS = 256 * MEBIBYTE
+CACHE_OCTETS = 256 * MEBIBYTE_OCTETS
 """The budget of a process, unless it is configured."""
 
-MIN_CACHE_OCTETS = 16 * MEBIBYTE
+MIN_CACHE_OCTETS = 16 * MEBIBYTE_OCTETS
 """The smallest budget: below it a page of messages would evict the page before it."""
 
 CACHE_SHARES: Mapping[str, int] = {

@@ -6,7 +6,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relate_config.cache_budget import CACHE_SHARES, MEBIBYTE, share_octets
+from relate_config.cache_budget import CACHE_SHARES, MEBIBYTE_OCTETS, share_octets
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Flag, FlagChange, TextPart
 from tests.support.examples import examples
@@ -29,7 +29,7 @@ def test_table_of_caches_has_the_shares_and_their_octets() -> None:
     caches = PAGE.read_text().partition("\n## Caches\n")[2]
     documented = {name: (int(share), float(mebibytes)) for name, share, mebibytes in ROW.findall(caches)}
     assert documented == {
-        name: (share, round(share_octets(name) / MEBIBYTE, 1)) for name, share in CACHE_SHARES.items()
+        name: (share, round(share_octets(name) / MEBIBYTE_OCTETS, 1)) for name, share in CACHE_SHARES.items()
     }
 
 
