@@ -122,19 +122,18 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
         last_used.start()
         stack.push_async_callback(last_used.stop)
         await stack.enter_async_context(run_housekeeping(MailAndAccounts(store, accounts), supervisor))
-        authenticator = KeyAuthenticator(accounts, last_used)
+        authenticator = KeyAuthenticator(accounts, last_used, cache_octets=cache_octets)
+        directory = CachedDirectory(accounts, cache_octets=cache_octets)
         revocations = RevocationWatcher(accounts, authenticator, supervisor)
         revocations.start()
         stack.push_async_callback(revocations.stop)
         content = ContentBudget(settings.limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
         telemetry.observe_content(lambda: content.used, content.limit)
-        telemetry.observe_caches(store.caches)
+        telemetry.observe_caches({**store.caches, **authenticator.caches, **directory.caches})
         certificates = Certificates()
         telemetry.observe_certificates(certificates.expiries, certificates.reloads)
         await stack.enter_async_context(run_certificate_reloads(certificates, reload_event(), supervisor))
-        yield Resources(
-            telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor, content, certificates
-        )
+        yield Resources(telemetry, store, accounts, authenticator, directory, supervisor, content, certificates)
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)
