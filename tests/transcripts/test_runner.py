@@ -35,9 +35,7 @@ async def test_a_wrong_line_is_named_with_what_was_said(converse: Converse) -> N
 
 
 async def test_a_line_that_nobody_expected_is_an_error(converse: Converse) -> None:
-    with pytest.raises(
-        AssertionError, match=r"talk\.txt:1: C: QUIT\n    but unexpected output of the server: '\+OK"
-    ):
+    with pytest.raises(AssertionError, match=r"talk\.txt:1: C: QUIT\n    but unexpected output of the server: '\+OK"):
         await converse("C: QUIT\n")
 
 
