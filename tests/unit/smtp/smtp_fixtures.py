@@ -1,4 +1,4 @@
-"""SMTP listeners of both roles over an in-memory backend. In addition to the lines of `MemoryBackend` a transcript may have:
+"""SMTP listeners of both roles over an in-memory backend. Beside `MemoryBackend`, a transcript may have:
 
 person: bob@example.net [key=…] [quota=octets] [alias=…] …    a user with more attributes than `user:` has
 """
