@@ -18,18 +18,18 @@ from relate_mailstore.types import TextPart
 
 # Once in a while, and meant to: what is garbage, what is old, fifty of what waits for a text; one row is all there is.
 READ_A_TABLE = {
-    "changes._COLLECT_MESSAGES",
-    "changes._COLLECT_BLOBS",
-    "changes._COLLECT_UNTEXTED",
-    "changes._COLLECT_TEXTS",
-    "texts._UNCLAIMED",
-    "texts._CLAIM",
-    "texts._CLAIM_SOME[sqlite]",
-    "tombstones._OLD",
-    "tombstones._MANY",
-    "tombstones._BY_MAILBOX",
-    "migrate._CURRENT",
-    "searching._IS_INDEXED[sqlite]",
+    "write.expunge._COLLECT_MESSAGES",
+    "write.expunge._COLLECT_BLOBS",
+    "write.expunge._COLLECT_UNTEXTED",
+    "write.expunge._COLLECT_TEXTS",
+    "read.search_texts._UNCLAIMED",
+    "read.search_texts._CLAIM",
+    "read.search_texts._CLAIM_SOME[sqlite]",
+    "upkeep.tombstones._OLD",
+    "upkeep.tombstones._TOO_MANY",
+    "upkeep.tombstones._BY_MAILBOX",
+    "schema.migrate._CURRENT",
+    "read.search._IS_INDEXED[sqlite]",
 }
 
 OF_BOTH = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|pg_\w+|set_config|to_regclass)\b)", re.DOTALL)
@@ -38,11 +38,12 @@ OF_BOTH = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|pg_\w+|se
 def find_statements() -> dict[str, Executable]:
     """The statements that are constants of the store's modules, by name; of a table of them, by their keys, too."""
     found = {}
-    for module in pkgutil.iter_modules(sql.__path__):
-        for name, value in vars(importlib.import_module(f"{sql.__name__}.{module.name}")).items():
+    for info in pkgutil.walk_packages(sql.__path__, f"{sql.__name__}."):
+        module = importlib.import_module(info.name)
+        for name, value in vars(module).items():
             for key, statement in value.items() if isinstance(value, dict) else [("", value)]:
                 if isinstance(statement, Executable) and not isinstance(statement, Insert):
-                    found[f"{module.name}.{name}{key and f'[{key}]'}"] = statement
+                    found[f"{info.name.removeprefix(f'{sql.__name__}.')}.{name}{key and f'[{key}]'}"] = statement
     return found
 
 
@@ -81,14 +82,14 @@ async def test_a_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -
     lists = {name: steps for name, steps in plans.items() if any("json_each" in step for step in steps)}
     assert len(lists) > 10
     assert {name for name, steps in lists.items() if any(map(whole.match, steps))} == {
-        "notify._LOOK",
-        "mailboxes._LOCK_WITH_ACCOUNTS",
+        "notices.ports._LAST_CHANGES",
+        "mailboxes._LOCK_BY_NAMES_AND_ACCOUNTS",
     }  # lists of accounts
 
 
 async def test_what_the_index_of_trigrams_chose_is_looked_up_and_nothing_else(plans: dict[str, list[str]]) -> None:
     for part in TextPart:
-        assert [step for step in plans[f"searching._CHOSEN[{('sqlite', part)}]"] if step.startswith("SEARCH")] == [
+        assert [step for step in plans[f"read.search._CHOSEN[{('sqlite', part)}]"] if step.startswith("SEARCH")] == [
             "SEARCH texts USING INTEGER PRIMARY KEY (rowid=?)",
             "SEARCH entries USING COVERING INDEX ix_entries_message_id (message_id=? AND account_id=?)",
         ]

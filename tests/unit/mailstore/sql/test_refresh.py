@@ -10,7 +10,7 @@ from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.sql.notices import freshness as heard_module
-from relate_mailstore.sql.notices.freshness import Heard
+from relate_mailstore.sql.notices.freshness import Freshness
 from relate_mailstore.sql.read import summaries
 from relate_mailstore.sql.read.generations import Generation
 from relate_mailstore.sql.read.lru import Kept, KeptOfMessages
@@ -25,50 +25,50 @@ ANN, INBOX, SENT = AccountId(1), MailboxId(2), MailboxId(3)
 
 
 def test_what_was_read_is_current_until_something_later_is_heard() -> None:
-    heard = Heard(lambda: 1)
-    heard.read(INBOX, heard.stamp())
+    heard = Freshness(lambda: 1)
+    heard.mark_read(INBOX, heard.stamp())
     assert heard.is_current(INBOX, 5)
-    heard.hear([MailboxNotice(ANN, INBOX, 5), MailboxNotice(ANN, SENT, 9)])
+    heard.record([MailboxNotice(ANN, INBOX, 5), MailboxNotice(ANN, SENT, 9)])
     assert heard.is_current(INBOX, 5)
-    heard.hear([MailboxNotice(ANN, INBOX, 6), MailboxNotice(ANN, INBOX, 4)])
+    heard.record([MailboxNotice(ANN, INBOX, 6), MailboxNotice(ANN, INBOX, 4)])
     assert not heard.is_current(INBOX, 5)
     assert heard.is_current(INBOX, 6)
 
 
 def test_what_was_never_read_is_not_current() -> None:
-    assert not Heard(lambda: 1).is_current(INBOX, 10**9)
+    assert not Freshness(lambda: 1).is_current(INBOX, 10**9)
 
 
 def test_what_was_heard_during_the_first_read_makes_it_uncertain() -> None:
-    heard = Heard(lambda: 1)
+    heard = Freshness(lambda: 1)
     stamp = heard.stamp()
-    heard.hear([MailboxNotice(ANN, SENT, 9)])
-    heard.read(INBOX, stamp)
+    heard.record([MailboxNotice(ANN, SENT, 9)])
+    heard.mark_read(INBOX, stamp)
     assert not heard.is_current(INBOX, 5)
     stamp = heard.stamp()
-    heard.hear([MailboxNotice(ANN, INBOX, 7)])
-    heard.read(INBOX, stamp)
+    heard.record([MailboxNotice(ANN, INBOX, 7)])
+    heard.mark_read(INBOX, stamp)
     assert not heard.is_current(INBOX, 5)
     assert heard.is_current(INBOX, 7)
 
 
 def test_nothing_is_current_beyond_its_epoch_or_while_nobody_listens() -> None:
     epoch: list[object] = [1]
-    heard = Heard(lambda: epoch[0])
-    heard.read(INBOX, heard.stamp())
+    heard = Freshness(lambda: epoch[0])
+    heard.mark_read(INBOX, heard.stamp())
     for now, current in ((1, True), (None, False), (2, False), (1, True)):
         epoch[0] = now
         assert heard.is_current(INBOX, 5) is current
     epoch[0] = None
-    heard.read(INBOX, heard.stamp())
+    heard.mark_read(INBOX, heard.stamp())
     assert not heard.is_current(INBOX, 5)
 
 
 def test_what_is_heard_of_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(heard_module, "KEPT_MAILBOXES", 2)
-    heard = Heard(lambda: 1)
+    monkeypatch.setattr(heard_module, "MAX_MAILBOXES", 2)
+    heard = Freshness(lambda: 1)
     for number in (1, 2, 3):
-        heard.read(MailboxId(number), heard.stamp())
+        heard.mark_read(MailboxId(number), heard.stamp())
     assert [heard.is_current(MailboxId(number), 5) for number in (1, 2, 3)] == [False, True, True]
 
 

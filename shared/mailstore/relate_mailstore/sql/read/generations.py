@@ -7,13 +7,13 @@ for the account's counts of removals, and begins a new generation where they hav
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 
+from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
-from relate_mailstore.sql.mailboxes import Step
 from relate_mailstore.sql.schema.tables import mailboxes, namespaces
 from relate_mailstore.types import AccountId, MailboxId
 
@@ -90,15 +90,15 @@ class Generations:
         """Evict all contents of an account."""
         self._current.pop(account_id, None)
 
-    def learn(self, steps: Iterable[Step]) -> None:
-        """This process committed these steps, and evicts what they removed: the counts need not tell of it."""
-        for step in steps:
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Count the removals of this process, which it evicts one by one, so that the counts still match."""
+        for step in committed.deltas:
             generation = self._current.get(step.mailbox.account_id)
-            if generation is None or generation.counts is None or not step.gone:
+            if generation is None or generation.counts is None or not step.removed_uids:
                 continue
             expunged, before = generation.counts.expunged, step.mailbox.uid_next - 1 - step.mailbox.messages
             if expunged.get(step.mailbox.id) == before:  # else another process's removal was missed
-                expunged[step.mailbox.id] = before + len(step.gone)
+                expunged[step.mailbox.id] = before + len(step.removed_uids)
 
     async def _count(self, account_id: AccountId) -> Counts:
         rows = await self._database.glance(_COUNT, {"account_id": account_id})

@@ -18,11 +18,12 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey, MailboxName
 from relate_mailstore.sql.driver.coalesce import Gathered
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import SQLITE
-from relate_mailstore.sql.mailboxes import Key, Place, Step, find_mailboxes
-from relate_mailstore.sql.notices.postgres import Notices
+from relate_mailstore.sql.mailboxes import find_mailboxes
+from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
 from relate_mailstore.sql.schema.tables import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
@@ -74,12 +75,12 @@ class Snapshots:
 
     def __init__(self, database: Database, notices: Notices) -> None:
         self._database = database
-        self._find: Gathered[Place, Mailbox | None] = Gathered(partial(find_mailboxes, database))
+        self._find: Gathered[MailboxName, Mailbox | None] = Gathered(partial(find_mailboxes, database))
         self._catch_up = notices.catch_up
-        self._heard = notices.heard
+        self._heard = notices.freshness
         self._kept: OrderedDict[MailboxId, Snapshot] = OrderedDict()
-        self._ids: dict[Place, MailboxId] = {}  # of those that are kept
-        self._learned: dict[MailboxId, list[Step]] = {}
+        self._ids: dict[MailboxName, MailboxId] = {}  # of those that are kept
+        self._learned: dict[MailboxId, list[MailboxDelta]] = {}
         self._entries = 0
 
     async def close(self) -> None:
@@ -88,18 +89,18 @@ class Snapshots:
 
     async def mailbox(self, account_id: AccountId, name: str) -> Mailbox:
         """A mailbox as it is now. Raises MailboxNotFound."""
-        place = account_id, stored_name(name)
+        place = MailboxName(account_id, stored_name(name))
         known = await self._current(place)
         return known.mailbox if known is not None else await self._ask(place)
 
     async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
         """A mailbox as it is now; the same object as long as it is the same. Raises MailboxNotFound."""
-        place = account_id, stored_name(name)
+        place = MailboxName(account_id, stored_name(name))
         if current := await self._current(place):
             return current
         stamp = self._heard.stamp()
         mailbox = await self._ask(place)
-        self._heard.read(mailbox.id, stamp)
+        self._heard.mark_read(mailbox.id, stamp)
         known = self._recall(mailbox.id)
         if known is None or not _supersedes(mailbox, known.mailbox):
             known = _nothing_of(mailbox)
@@ -113,7 +114,7 @@ class Snapshots:
         self._keep(snapshot)
         return snapshot
 
-    async def _current(self, place: Place) -> Snapshot | None:
+    async def _current(self, place: MailboxName) -> Snapshot | None:
         """What is kept of a mailbox, if it still is so, but for `recent`: who takes that is no change that is told of.
 
         Messages may be \\Recent to more than one then, which is allowed where it cannot be known (RFC 3501 §2.3.2).
@@ -129,7 +130,7 @@ class Snapshots:
         self._kept.move_to_end(mailbox_id)
         return known
 
-    async def _ask(self, place: Place) -> Mailbox:
+    async def _ask(self, place: MailboxName) -> Mailbox:
         mailbox = await self._find(place)
         if mailbox is None:
             raise MailboxNotFound(f"account {place[0]}")
@@ -143,7 +144,7 @@ class Snapshots:
         if not self._heard.is_current(known.mailbox.id, known.mailbox.highest_modseq):
             stamp = self._heard.stamp()
             known = await self._bring_up_to_date(known)
-            self._heard.read(known.mailbox.id, stamp)
+            self._heard.mark_read(known.mailbox.id, stamp)
             self._keep(known)
         unchanged = known.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
         return snapshot if unchanged and _supersedes(known.mailbox, snapshot.mailbox) else known
@@ -154,15 +155,16 @@ class Snapshots:
         if known is not None and known.mailbox.recent < recent:
             self._kept[mailbox_id] = replace(known, mailbox=replace(known.mailbox, recent=recent))
 
-    def learn(self, step: Step) -> None:
-        """This process committed this: where the mailbox is kept, it need not be read for that."""
-        if step.mailbox.id in self._kept:
-            steps = self._learned.setdefault(step.mailbox.id, [])
-            steps.append(step)
-            if len(steps) > LEARNED_STEPS or not step.whole:
-                self._learned[step.mailbox.id] = []
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Note the deltas of a commit of this process, so that cached mailboxes need not be read again for them."""
+        for delta in committed.deltas:
+            if delta.mailbox.id in self._kept:
+                deltas = self._learned.setdefault(delta.mailbox.id, [])
+                deltas.append(delta)
+                if len(deltas) > LEARNED_STEPS or not delta.complete:
+                    self._learned[delta.mailbox.id] = []
 
-    def believed(self, keys: Iterable[Key]) -> Mapping[Key, Snapshot]:
+    def believed(self, keys: Iterable[MailboxKey]) -> Mapping[MailboxKey, Snapshot]:
         """What is kept of these mailboxes, nobody being asked whether it still is so."""
         kept = ((key, self._recall(key[1])) for key in keys)
         return {key: known for key, known in kept if known is not None and known.mailbox.account_id == key[0]}
@@ -178,8 +180,8 @@ class Snapshots:
             if step.mailbox.highest_modseq != mailbox.highest_modseq:
                 continue
             mailbox = step.apply(mailbox)
-            gone.update(step.gone)
-            changed.update((entry.uid, entry) for entry in step.entries)
+            gone.update(step.removed_uids)
+            changed.update((entry.uid, entry) for entry in step.changed_entries)
         if mailbox is known.mailbox:
             return known
         new = [entry for uid, entry in changed.items() if uid not in gone]
@@ -262,8 +264,8 @@ def _is_later(one: Mailbox, other: Mailbox) -> bool:
     return one.uid_validity == other.uid_validity and one.highest_modseq > other.highest_modseq
 
 
-def _place(snapshot: Snapshot) -> Place:
-    return snapshot.mailbox.account_id, snapshot.mailbox.name
+def _place(snapshot: Snapshot) -> MailboxName:
+    return MailboxName(snapshot.mailbox.account_id, snapshot.mailbox.name)
 
 
 def _weight(snapshot: Snapshot) -> int:

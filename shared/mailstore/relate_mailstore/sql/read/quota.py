@@ -5,11 +5,13 @@ Whether it fits is decided in its transaction. Nothing is refused without a quer
 
 import time
 from collections import OrderedDict
+from typing import Any
 
 from sqlalchemy import bindparam, func, select
 
 from relate_mailstore.errors import OverQuota
 from relate_mailstore.rules import expect_room
+from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.schema.tables import mailboxes
 from relate_mailstore.types import AccountId
@@ -41,11 +43,13 @@ class Usage:
         rows = await self._database.fetch(_USED, {"account_id": account_id})
         return int(rows[0][0])
 
-    def add(self, account_id: AccountId, octets: int) -> None:
-        """This process delivered so many octets more, or removed as many where they are negative."""
-        if known := self._known.get(account_id):
-            used, until = known
-            self._known[account_id] = used + octets, until
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Add the octets that this process stored or removed."""
+        for delta in committed.deltas:
+            account_id = delta.mailbox.account_id
+            if known := self._known.get(account_id):
+                used, until = known
+                self._known[account_id] = used + delta.octets, until
 
     async def _used(self, account_id: AccountId) -> int:
         used, until = self._known.get(account_id, (0, 0.0))

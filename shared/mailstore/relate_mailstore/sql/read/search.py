@@ -35,7 +35,7 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from relate_mailstore.folding import fold
-from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, numbers, one_of, place_of_text
 from relate_mailstore.sql.read.lru import Kept
 from relate_mailstore.sql.read.search_texts import Texts
@@ -148,8 +148,9 @@ _NOTHING = _Answer(0, 0, array("L"))
 class Search:
     """Finds messages by what is in them."""
 
-    def __init__(self, database: Database, made: Texts) -> None:
+    def __init__(self, database: Database, made: Texts, transact: Transact) -> None:
         self._database = database
+        self._transact = transact
         self._texts = made
         self._answers: Kept[_Key, _Answer] = Kept(ANSWERS_OCTETS)
         self._indexed: bool | None = None
@@ -216,7 +217,7 @@ class Search:
         """Ids of texts that may contain it, so many at most, by the index."""
         statement = _CANDIDATES[self._database.dialect]
         if self._database.dialect == POSTGRESQL:
-            return await self._database.transact(partial(_ask_index, statement=statement, parameters=parameters))
+            return await self._transact(partial(_ask_index, statement=statement, parameters=parameters))
         chosen = await self._database.fetch(statement, {**parameters, "trigrams": match_trigrams(folded)})
         return [rowid for (rowid,) in chosen]
 

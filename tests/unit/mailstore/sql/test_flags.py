@@ -153,7 +153,7 @@ async def test_changes_of_one_entry_that_come_together_have_a_modseq_each(
 async def test_more_mailboxes_than_a_notice_can_name_are_locked_first(
     postgres_url: str, alice: AccountId, bob: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flags_optimistic, "NOTICES_OCTETS", 10)
+    monkeypatch.setattr(flags_optimistic, "MAX_CHANGES_OCTETS", 10)
     async with opened(postgres_url) as (_, store):
         snapshots = await three(store, alice, bob)
         answers = await asyncio.gather(*(change(store, one.mailbox, [2], SEEN) for one in snapshots))
