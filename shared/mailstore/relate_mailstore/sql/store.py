@@ -239,10 +239,7 @@ class SqlMailStore:
         quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox."""
-
-        async def append(name: str) -> Appended:
-            return await self._deliveries.append(account_id, name, messages, replaces, quota)
-
+        append = partial(self._deliveries.append, account_id, messages=messages, replaces=replaces, quota=quota)
         return await self._named(account_id, mailbox, append)
 
     async def copy(

@@ -46,10 +46,10 @@ class Notices(Protocol):
         """Subscribe to the notices of an account."""
 
     def start(self) -> None:
-        """Start receiving."""
+        """Start receiving notices."""
 
     async def close(self) -> None:
-        """Stop receiving."""
+        """Stop receiving notices."""
 
 
 async def look_up(database: Database, accounts: Collection[AccountId]) -> Collection[MailboxNotice]:
