@@ -26,7 +26,7 @@ SCANS = {
     "read.search_texts._CLAIM",
     "read.search_texts._CLAIM_SOME[sqlite]",
     "upkeep.tombstones._OLD",
-    "upkeep.tombstones._MANY",
+    "upkeep.tombstones._TOO_MANY",
     "upkeep.tombstones._BY_MAILBOX",
     "schema.migrate._CURRENT",
     "read.search._IS_INDEXED[sqlite]",
@@ -82,8 +82,8 @@ async def test_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> 
     lists = {name: steps for name, steps in plans.items() if any("json_each" in step for step in steps)}
     assert len(lists) > 10
     assert {name for name, steps in lists.items() if any(map(of_account.match, steps))} == {
-        "notices.postgres._LOOK",
-        "mailboxes._LOCK_WITH_ACCOUNTS",
+        "notices.ports._LAST_CHANGES",
+        "mailboxes._LOCK_BY_NAMES_AND_ACCOUNTS",
     }  # lists of accounts
 
 

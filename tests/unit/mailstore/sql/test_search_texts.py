@@ -1,6 +1,8 @@
 """Extraction of searchable texts: failures, outdated texts and large messages."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 from sqlalchemy import text
@@ -12,8 +14,9 @@ from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.sql.read import search_texts as sql_texts
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, MessageQuery, Part, TextPart
+from relate_mailstore.types import AccountId, Destination, MessageQuery, Part, TextPart
 from tests.support.factories import delivery, simple
+from tests.unit.mailstore.sql.helpers import opened
 
 BODY = TextPart.BODY
 # As of revision 0004: folded by case only, and without groups.
@@ -182,3 +185,58 @@ async def test_long_text_is_extracted_in_a_thread(
         await store.deliver(delivery(alice, raw=simple(body="x" * octets)))
     await store._texts.make_some(50)
     assert [in_loop for _, in_loop in sorted(extracted_by)] == [True, False]
+
+
+async def count(engine: AsyncEngine, table: str) -> int:
+    async with engine.connect() as connection:
+        number: int = await connection.scalar(text(f"SELECT count(*) FROM {table}"))
+        return number
+
+
+async def test_texts_are_extracted_after_delivery_and_removed_with_messages(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    receipts = [await store.deliver(delivery(alice, raw=simple(body=f"needle {number}"))) for number in range(3)]
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (3, 0)
+    assert await store._texts.make_some(50) == 3
+    assert await store._texts.make_some(50) == 0
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 3)
+    await store.deliver(delivery(alice))
+    inbox = await store.snapshot(alice)
+    await store.expunge(alice, inbox.mailbox.id, [1, 4])
+    await store.delete_message(alice, receipts[1].message_id)
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 1)
+    assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {3}
+
+
+async def test_text_of_a_removed_message_is_not_stored(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    receipt = await store.deliver(delivery(alice))
+    await store.delete_message(alice, receipt.message_id)
+    await store._texts._make(alice, [receipt.message_id])
+    assert await count(engine, "texts") == 0
+
+
+async def test_claimed_message_is_skipped_until_its_claim_expires(
+    database_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database_url) as (engine, here), opened(database_url) as (_, there):
+        await here.deliver(delivery(alice))
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time())})
+        assert await there._texts.make_some(50) == 0
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time()) - 1000})
+        counts = await asyncio.gather(here._texts.make_some(50), there._texts.make_some(50))
+        assert sorted(counts) == [0, 1]
+        assert await count(engine, "texts") == 1
+
+
+async def test_search_extracts_missing_texts_of_its_mailbox_only(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice, raw=simple(body="needle")))
+    await store.deliver(delivery(Destination(alice, "Sent")))
+    assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {1}
+    assert await count(engine, "untexted") == 1

@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, nullcontext, suppress
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast
 
 from sqlalchemy import Connection, Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -30,6 +30,13 @@ Work = Callable[[Connection], T]
 Parameters = Mapping[str, Any]
 Read = Callable[[AsyncConnection, Any], Awaitable[T]]
 """A read on a connection; the second argument is the driver's connection."""
+
+
+class Transact(Protocol):
+    """`Committer.run_without_notice`, for modules that may not import `write`."""
+
+    async def __call__(self, work: Work[T], *, durable: bool = True) -> T:
+        """Run `work` in a transaction."""
 
 
 class _ConnectionLost(StoreUnavailable):

@@ -6,14 +6,14 @@ keeps the generation. Where it may have missed one (it was not listening, or SQL
 account's removal counts, and begins a new generation if they have changed.
 """
 
-from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, select
 
 from relate_mailstore.sql.cache.lru import Caches
+from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
-from relate_mailstore.sql.mailboxes import Step
 from relate_mailstore.sql.schema.tables import mailboxes, namespaces
 from relate_mailstore.types import AccountId, MailboxId
 
@@ -91,15 +91,15 @@ class Generations:
         """Invalidate all cached contents of an account."""
         self._current.pop(account_id)
 
-    def apply_commit(self, steps: Iterable[Step]) -> None:
-        """Apply a commit of this process to the counts. The caller evicts the removed messages."""
-        for step in steps:
-            generation = self._current.peek(step.mailbox.account_id)
-            if generation is None or generation.counts is None or not step.gone:
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Apply a commit of this process to the counts. The removed messages are evicted one by one."""
+        for delta in committed.deltas:
+            generation = self._current.peek(delta.mailbox.account_id)
+            if generation is None or generation.counts is None or not delta.removed_uids:
                 continue
-            expunged, before = generation.counts.expunged, step.mailbox.uid_next - 1 - step.mailbox.messages
-            if expunged.get(step.mailbox.id) == before:  # else a removal by another process was missed
-                expunged[step.mailbox.id] = before + len(step.gone)
+            expunged, before = generation.counts.expunged, delta.mailbox.uid_next - 1 - delta.mailbox.messages
+            if expunged.get(delta.mailbox.id) == before:  # else a removal by another process was missed
+                expunged[delta.mailbox.id] = before + len(delta.removed_uids)
 
     async def _count(self, account_id: AccountId) -> Counts:
         rows = await self._database.fetch_inline(_COUNT, {"account_id": account_id})

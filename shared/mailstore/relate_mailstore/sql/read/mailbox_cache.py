@@ -18,11 +18,12 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.cache.lru import Caches, LruCache
+from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey, MailboxName
 from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import SQLITE
-from relate_mailstore.sql.mailboxes import Key, Place, Step, find_mailboxes
-from relate_mailstore.sql.notices.postgres import Notices
+from relate_mailstore.sql.mailboxes import find_mailboxes
+from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
 from relate_mailstore.sql.schema.tables import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
@@ -77,7 +78,7 @@ _modseq_before = attrgetter("mailbox.highest_modseq")
 class _Pending(NamedTuple):
     """Deltas that this process committed and that are not yet applied to the cached snapshot."""
 
-    deltas: tuple[Step, ...] = ()
+    deltas: tuple[MailboxDelta, ...] = ()
     octets: int = 0
 
 
@@ -86,11 +87,11 @@ class MailboxCache:
 
     def __init__(self, database: Database, notices: Notices, caches: Caches) -> None:
         self._database = database
-        self._find: Coalescer[Place, Mailbox | None] = Coalescer(partial(find_mailboxes, database))
+        self._find: Coalescer[MailboxName, Mailbox | None] = Coalescer(partial(find_mailboxes, database))
         self._catch_up = notices.catch_up
-        self._freshness = notices.heard
+        self._freshness = notices.freshness
         self._cache: LruCache[MailboxId, Snapshot] = caches.add("mailboxes", _weigh, self._on_evict)
-        self._ids: dict[Place, MailboxId] = {}  # of the cached snapshots
+        self._ids: dict[MailboxName, MailboxId] = {}  # of the cached snapshots
         self._pending: LruCache[MailboxId, _Pending] = caches.add("pending_deltas", _octets)
 
     async def close(self) -> None:
@@ -99,18 +100,18 @@ class MailboxCache:
 
     async def mailbox(self, account_id: AccountId, name: str) -> Mailbox:
         """The current row of a mailbox. Raises MailboxNotFound."""
-        place = account_id, stored_name(name)
-        cached = await self._current(place)
-        return cached.mailbox if cached is not None else await self._query(place)
+        key = MailboxName(account_id, stored_name(name))
+        cached = await self._current(key)
+        return cached.mailbox if cached is not None else await self._query(key)
 
     async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
         """The current snapshot of a mailbox; the same object while nothing changes. Raises MailboxNotFound."""
-        place = account_id, stored_name(name)
-        if current := await self._current(place):
+        key = MailboxName(account_id, stored_name(name))
+        if current := await self._current(key):
             return current
         stamp = self._freshness.stamp()
-        mailbox = await self._query(place)
-        self._freshness.read(mailbox.id, stamp)
+        mailbox = await self._query(key)
+        self._freshness.mark_read(mailbox.id, stamp)
         cached = self._lookup(mailbox.id)
         if cached is None or not _supersedes(mailbox, cached.mailbox):
             cached = _empty(mailbox)
@@ -124,17 +125,17 @@ class MailboxCache:
         self._store(snapshot)
         return snapshot
 
-    async def _current(self, place: Place) -> Snapshot | None:
+    async def _current(self, name: MailboxName) -> Snapshot | None:
         """The cached snapshot of a mailbox, if it is current except for `recent`, of which there are no notices.
 
         Messages may then be \\Recent in more than one session, which RFC 3501 §2.3.2 allows where it cannot be known.
         """
-        mailbox_id = self._ids.get(place)
+        mailbox_id = self._ids.get(name)
         if mailbox_id is not None and await self._catch_up():
             cached = self._lookup(mailbox_id)
             if (
                 cached is not None
-                and _place(cached) == place
+                and _name(cached) == name
                 and self._freshness.is_current(mailbox_id, cached.mailbox.highest_modseq)
             ):
                 self._cache.hits += 1
@@ -143,10 +144,10 @@ class MailboxCache:
         self._cache.misses += 1
         return None
 
-    async def _query(self, place: Place) -> Mailbox:
-        mailbox = await self._find(place)
+    async def _query(self, name: MailboxName) -> Mailbox:
+        mailbox = await self._find(name)
         if mailbox is None:
-            raise MailboxNotFound(f"account {place[0]}")
+            raise MailboxNotFound(f"account {name.account_id}")
         return mailbox
 
     async def refresh(self, snapshot: Snapshot) -> Snapshot:
@@ -160,7 +161,7 @@ class MailboxCache:
             self._cache.misses += 1
             stamp = self._freshness.stamp()
             cached = await self._bring_up_to_date(cached)
-            self._freshness.read(cached.mailbox.id, stamp)
+            self._freshness.mark_read(cached.mailbox.id, stamp)
             self._store(cached)
         unchanged = cached.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
         return snapshot if unchanged and _supersedes(cached.mailbox, snapshot.mailbox) else cached
@@ -171,21 +172,25 @@ class MailboxCache:
         if cached is not None and cached.mailbox.recent < recent:
             self._cache.put(mailbox_id, replace(cached, mailbox=replace(cached.mailbox, recent=recent)))
 
-    def apply_commit(self, delta: Step) -> None:
-        """Apply a commit of this process to the cached snapshot, at the next lookup."""
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Apply a commit of this process to the cached snapshots, each at its next lookup."""
+        for delta in committed.deltas:
+            self._add_pending(delta)
+
+    def _add_pending(self, delta: MailboxDelta) -> None:
         mailbox_id = delta.mailbox.id
         if self._cache.peek(mailbox_id) is None:
             return
         deltas, octets = self._pending.peek(mailbox_id) or _Pending()
-        if len(deltas) < MAX_PENDING_DELTAS and delta.whole:
+        if len(deltas) < MAX_PENDING_DELTAS and delta.complete:
             self._pending.put(mailbox_id, _Pending((*deltas, delta), octets + _weigh_delta(delta)))
         else:
             self._pending.pop(mailbox_id)
 
-    def cached(self, keys: Iterable[Key]) -> Mapping[Key, Snapshot]:
+    def cached(self, keys: Iterable[MailboxKey]) -> Mapping[MailboxKey, Snapshot]:
         """The cached snapshots of these mailboxes, which may be stale."""
-        cached = ((key, self._lookup(key[1])) for key in keys)
-        return {key: one for key, one in cached if one is not None and one.mailbox.account_id == key[0]}
+        cached = ((key, self._lookup(key.mailbox_id)) for key in keys)
+        return {key: one for key, one in cached if one is not None and one.mailbox.account_id == key.account_id}
 
     def _lookup(self, mailbox_id: MailboxId) -> Snapshot | None:
         """The cached snapshot, with the pending deltas applied that continue its modseq without a gap."""
@@ -198,8 +203,8 @@ class MailboxCache:
             if delta.mailbox.highest_modseq != mailbox.highest_modseq:
                 continue
             mailbox = delta.apply(mailbox)
-            removed.update(delta.gone)
-            changed.update((entry.uid, entry) for entry in delta.entries)
+            removed.update(delta.removed_uids)
+            changed.update((entry.uid, entry) for entry in delta.changed_entries)
         if mailbox is cached.mailbox:
             return cached
         new = [entry for uid, entry in changed.items() if uid not in removed]
@@ -236,19 +241,19 @@ class MailboxCache:
         if before is not None:
             if _is_later(before.mailbox, snapshot.mailbox):
                 return  # a later read finished first
-            self._forget_place(before)
-        self._ids[_place(snapshot)] = mailbox_id
+            self._forget_name(before)
+        self._ids[_name(snapshot)] = mailbox_id
         self._cache.put(mailbox_id, snapshot)
 
     def _on_evict(self, mailbox_id: MailboxId, snapshot: Snapshot) -> None:
         self._pending.pop(mailbox_id)
-        self._forget_place(snapshot)
+        self._forget_name(snapshot)
 
-    def _forget_place(self, snapshot: Snapshot) -> None:
+    def _forget_name(self, snapshot: Snapshot) -> None:
         """Remove the mailbox's name, unless it was renamed and the name is now another mailbox's."""
-        place = _place(snapshot)
-        if self._ids.get(place) == snapshot.mailbox.id:
-            del self._ids[place]
+        name = _name(snapshot)
+        if self._ids.get(name) == snapshot.mailbox.id:
+            del self._ids[name]
 
     async def clear(self, connection: object = None) -> None:
         """Remove all snapshots: after a crash of the database, changes of flags that are cached may be lost."""
@@ -279,16 +284,16 @@ def _is_later(one: Mailbox, other: Mailbox) -> bool:
     return one.uid_validity == other.uid_validity and one.highest_modseq > other.highest_modseq
 
 
-def _place(snapshot: Snapshot) -> Place:
-    return snapshot.mailbox.account_id, snapshot.mailbox.name
+def _name(snapshot: Snapshot) -> MailboxName:
+    return MailboxName(snapshot.mailbox.account_id, snapshot.mailbox.name)
 
 
 def _weigh(snapshot: Snapshot) -> int:
     return ENTRY_OCTETS * len(snapshot.entries) + SNAPSHOT_OCTETS
 
 
-def _weigh_delta(delta: Step) -> int:
-    return ENTRY_OCTETS * len(delta.entries) + REMOVED_UID_OCTETS * len(delta.gone) + DELTA_OCTETS
+def _weigh_delta(delta: MailboxDelta) -> int:
+    return ENTRY_OCTETS * len(delta.changed_entries) + REMOVED_UID_OCTETS * len(delta.removed_uids) + DELTA_OCTETS
 
 
 def _octets(pending: _Pending) -> int:

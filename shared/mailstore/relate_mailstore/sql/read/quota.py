@@ -5,13 +5,14 @@ have been removed since.
 """
 
 import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sqlalchemy import bindparam, func, select
 
 from relate_mailstore.errors import OverQuota
 from relate_mailstore.rules import expect_room
 from relate_mailstore.sql.cache.lru import Caches
+from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.schema.tables import mailboxes
 from relate_mailstore.types import AccountId
@@ -48,10 +49,12 @@ class UsageCache:
         rows = await self._database.fetch(_USED, {"account_id": account_id})
         return int(rows[0][0])
 
-    def add(self, account_id: AccountId, octets: int) -> None:
-        """Apply a commit of this process: it added these octets, or removed them where they are negative."""
-        if usage := self._cache.peek(account_id):
-            self._cache.put(account_id, usage._replace(octets=usage.octets + octets))
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Apply a commit of this process to the cached usage."""
+        for delta in committed.deltas:
+            account_id = delta.mailbox.account_id
+            if usage := self._cache.peek(account_id):
+                self._cache.put(account_id, usage._replace(octets=usage.octets + delta.octets))
 
     async def _cached(self, account_id: AccountId) -> int:
         usage = self._cache.get(account_id)

@@ -36,7 +36,7 @@ from sqlalchemy import text as sql
 
 from relate_mailstore.folding import fold
 from relate_mailstore.sql.cache.lru import Caches, LruCache
-from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, numbers, one_of, place_of_text
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.rows import storable
@@ -147,8 +147,9 @@ _NONE_SEARCHED = _Result(0, 0, array("L"))
 class Search:
     """Finds messages by their text."""
 
-    def __init__(self, database: Database, search_texts: Texts, caches: Caches) -> None:
+    def __init__(self, database: Database, search_texts: Texts, transact: Transact, caches: Caches) -> None:
         self._database = database
+        self._transact = transact
         self._texts = search_texts
         self._results: LruCache[_Key, _Result] = caches.add("search_answers", _weigh)
         self._indexed: bool | None = None
@@ -215,7 +216,7 @@ class Search:
         """Ids of texts that may contain the text, at most `most`, from the index."""
         statement = _CANDIDATES[self._database.dialect]
         if self._database.dialect == POSTGRESQL:
-            return await self._database.transact(partial(_query_index, statement=statement, parameters=parameters))
+            return await self._transact(partial(_query_index, statement=statement, parameters=parameters))
         selected = await self._database.fetch(statement, {**parameters, "trigrams": match_trigrams(folded)})
         return [rowid for (rowid,) in selected]
 

@@ -28,7 +28,7 @@ from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.rules import search_text
 from relate_mailstore.search_text import BodyText, SearchText, body_spans, header_span, header_text, message_text
-from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, ids, insert_once, one_of
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS, Blobs
 from relate_mailstore.sql.schema.rows import storable
@@ -130,14 +130,15 @@ class _Extracted(NamedTuple):
 class Texts:
     """Extracts and stores texts."""
 
-    def __init__(self, database: Database, raw: Blobs) -> None:
+    def __init__(self, database: Database, raw: Blobs, transact: Transact) -> None:
         self._database = database
+        self._transact = transact
         self._raw = raw
         self._up_to_date: set[AccountId] = set()
 
     async def make_some(self, count: int) -> int:
         """Store the texts of up to `count` messages that no process has claimed; the number of messages."""
-        claimed = await self._database.transact(partial(_claim, count=count, now=int(time.time())), durable=False)
+        claimed = await self._transact(partial(_claim, count=count, now=int(time.time())), durable=False)
         by_account: defaultdict[AccountId, list[MessageId]] = defaultdict(list)
         for account_id, message_id in claimed:
             by_account[account_id].append(message_id)
@@ -159,7 +160,7 @@ class Texts:
             rows = await self._database.fetch(_READ_HEADERS, parameters)
             searches = {row.id: await self._search(account_id, row, row.header) for row in rows}
             work = partial(_store_searches, account_id=account_id, message_ids=message_ids, searches=searches)
-            await self._database.transact(work, durable=False)
+            await self._transact(work, durable=False)
         if wanted is None:
             self._up_to_date.add(account_id)
 
@@ -187,7 +188,7 @@ class Texts:
         await self._store(account_id, {**extracted, **dict.fromkeys(removed, _REMOVED)})
 
     async def _store(self, account_id: AccountId, extracted: Mapping[MessageId, _Extracted]) -> None:
-        await self._database.transact(partial(_store, account_id=account_id, extracted=extracted), durable=False)
+        await self._transact(partial(_store, account_id=account_id, extracted=extracted), durable=False)
 
     async def _extract(self, account_id: AccountId, row: Row[Any]) -> _Extracted:
         try:
