@@ -1,4 +1,4 @@
-"""What is done in the background: when it is quiet, once, and not at the expense of closing."""
+"""Search texts and the trigram index: which process makes a text and when, and when a search uses the index."""
 
 import asyncio
 import time
@@ -14,9 +14,7 @@ from relate_mailstore.types import AccountId, Destination, TextPart
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
-ASKS_INDEX = {"sqlite": "MATCH", "postgresql": "LIKE"}
-
-PATIENCE = 10.0  # seconds until what does not come fails its test
+INDEX_OPERATORS = {"sqlite": "MATCH", "postgresql": "LIKE"}
 
 
 async def count(engine: AsyncEngine, table: str) -> int:
@@ -25,7 +23,7 @@ async def count(engine: AsyncEngine, table: str) -> int:
         return number
 
 
-async def test_texts_are_made_after_delivery_and_go_with_their_messages(
+async def test_texts_are_made_after_delivery_and_removed_with_messages(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     receipts = [await store.deliver(delivery(alice, raw=simple(body=f"needle {number}"))) for number in range(3)]
@@ -41,7 +39,7 @@ async def test_texts_are_made_after_delivery_and_go_with_their_messages(
     assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {3}
 
 
-async def test_a_text_of_a_message_that_goes_meanwhile_is_not_kept(
+async def test_the_text_of_a_message_removed_meanwhile_is_not_stored(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     receipt = await store.deliver(delivery(alice))
@@ -50,7 +48,7 @@ async def test_a_text_of_a_message_that_goes_meanwhile_is_not_kept(
     assert await count(engine, "texts") == 0
 
 
-async def test_what_one_process_claimed_another_leaves_until_it_is_taken_for_dead(
+async def test_claimed_messages_are_skipped_until_the_claim_expires(
     database_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(database_url) as (engine, here), opened(database_url) as (_, there):
@@ -65,7 +63,7 @@ async def test_what_one_process_claimed_another_leaves_until_it_is_taken_for_dea
         assert await count(engine, "texts") == 1
 
 
-async def test_a_search_makes_what_its_mailbox_lacks_and_no_more(
+async def test_a_search_makes_only_the_missing_texts_of_its_mailbox(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     await store.deliver(delivery(alice, raw=simple(body="needle")))
@@ -74,7 +72,7 @@ async def test_a_search_makes_what_its_mailbox_lacks_and_no_more(
     assert await count(engine, "untexted") == 1
 
 
-async def test_a_search_that_is_repeated_looks_at_what_arrived_since(
+async def test_a_repeated_search_searches_only_new_messages(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     for number in range(3):
@@ -87,18 +85,18 @@ async def test_a_search_that_is_repeated_looks_at_what_arrived_since(
     last = await store.deliver(delivery(alice, raw=simple(body="needle 3")))
     inbox = await store.snapshot(alice)
     await store._texts.make_some(50)
-    asked: list[object] = []
+    requested: list[object] = []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store._texts, "make_for", lambda account, wanted: _note(asked, *wanted))
+        patch.setattr(store._texts, "make_for", lambda account, wanted: _record(requested, *wanted))
         assert await store.containing(inbox, "needle", TextPart.BODY) == {1, 2, 3, 4}
-    assert asked == [last.message_id]
+    assert requested == [last.message_id]
 
 
-async def _note(asked: list[object], *wanted: object) -> None:
-    asked.extend(wanted)
+async def _record(requested: list[object], *wanted: object) -> None:
+    requested.extend(wanted)
 
 
-async def test_of_many_messages_the_index_is_asked(
+async def test_a_search_in_many_messages_uses_the_index(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEW_MESSAGES", 1)
@@ -111,10 +109,10 @@ async def test_of_many_messages_the_index_is_asked(
         assert await store.containing(inbox, "needle", TextPart.ANYWHERE) == {1, 2}
         assert await store.containing(inbox, "0% n", TextPart.BODY) == {1}
         assert await store.containing(inbox, "0_ n", TextPart.BODY) == set()
-    assert sum(ASKS_INDEX[engine.dialect.name] in statement for statement in statements) == 4
+    assert sum(INDEX_OPERATORS[engine.dialect.name] in statement for statement in statements) == 4
 
 
-async def test_of_what_is_in_many_messages_the_index_is_asked_only_that(
+async def test_a_text_in_too_many_messages_is_scanned_for(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEW_MESSAGES", 1)
@@ -125,11 +123,11 @@ async def test_of_what_is_in_many_messages_the_index_is_asked_only_that(
     with Statements(engine) as statements:
         assert await store.containing(inbox, "needle", TextPart.BODY) == set(range(2, 11))
         assert await store.containing(inbox, "needle 7", TextPart.BODY) == {8}
-    looked = [statement for statement in statements if "instr" in statement or "strpos" in statement]
-    assert ["texts.id" in statement for statement in looked] == [False, True]
+    scans = [statement for statement in statements if "instr" in statement or "strpos" in statement]
+    assert ["texts.id" in statement for statement in scans] == [False, True]
 
 
-async def test_without_the_index_every_text_is_looked_at(
+async def test_without_the_index_every_text_is_scanned(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(search, "FEW_MESSAGES", 0)
@@ -143,10 +141,10 @@ async def test_without_the_index_every_text_is_looked_at(
             await connection.execute(text(statement))
     with Statements(engine) as statements:
         assert await store.containing(await store.snapshot(alice), "NEEDLE", TextPart.BODY) == {1}
-    assert not any(ASKS_INDEX[engine.dialect.name] in statement for statement in statements)
+    assert not any(INDEX_OPERATORS[engine.dialect.name] in statement for statement in statements)
 
 
-def test_what_like_takes_for_a_wildcard_is_escaped() -> None:
+def test_wildcards_of_like_are_escaped() -> None:
     assert like_pattern("100%_\\") == "%100\\%\\_\\\\%"
 
 
@@ -159,11 +157,11 @@ def test_what_like_takes_for_a_wildcard_is_escaped() -> None:
         ("aaaaa", '"aaa"'),
     ],
 )
-def test_the_trigrams_of_a_text_are_asked_for(folded: str, query: str) -> None:
+def test_a_short_text_is_matched_by_all_its_trigrams(folded: str, query: str) -> None:
     assert match_trigrams(folded) == query
 
 
-def test_a_long_text_is_asked_for_by_a_few_of_its_trigrams() -> None:
+def test_a_long_text_is_matched_by_a_few_of_its_trigrams() -> None:
     folded = "".join(map(str, range(200)))
     trigrams = match_trigrams(folded).replace('"', "").split(" AND ")
     assert 10 <= len(trigrams) <= 17
