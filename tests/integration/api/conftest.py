@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.integration.api.served import Served, resources_on, served
+from tests.integration.api.api_server import Served, resources_on, served
 from tests.support.databases import sqlite_template, sqlite_url
 
 __all__ = ["sqlite_template", "sqlite_url"]

@@ -16,7 +16,7 @@ from relate_api.errors import RETRY_AFTER
 from relate_api.framing import MAX_CHUNKS
 from relate_wire.ports import Peer
 from relate_wire.tls import development_certificate
-from tests.integration.api.served import EMAILS, HOST, PATIENCE, Served, resources_on, served
+from tests.integration.api.api_server import EMAILS, HOST, PATIENCE, Served, resources_on, served
 from tests.support.telemetry.receiver import recording_telemetry
 
 LIVE = b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n"

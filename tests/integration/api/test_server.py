@@ -21,7 +21,7 @@ from relate_api.middleware import MAX_BODY
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId
-from tests.integration.api.served import EMAILS, HOST, PATIENCE, Served, resources_on, served
+from tests.integration.api.api_server import EMAILS, HOST, PATIENCE, Served, resources_on, served
 from tests.support.factories import big, delivery, multipart, simple
 from tests.support.telemetry.receiver import recording_telemetry
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.product.accounts import Account
-from tests.integration.product.story import tell
-from tests.integration.product.told import QUICK, Told
+from tests.integration.product.scenario import tell
+from tests.integration.product.scenario_results import QUICK, Told
 from tests.support.databases import postgres_database, postgres_server, postgres_template
 from tests.support.product import Product
 from tests.support.telemetry.receiver import OtlpReceiver

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.processes import children, wait_until
-from tests.integration.product.told import QUICK
+from tests.integration.product.scenario_results import QUICK
 from tests.support.certificates import Authority, presented
 from tests.support.product import HOST, PATIENCE, PORTS, Product
 from tests.support.telemetry.receiver import OtlpReceiver

@@ -15,8 +15,8 @@ from uuid import uuid4
 import pytest
 
 from tests.integration.product.accounts import Account
-from tests.integration.product.everything import drive
-from tests.integration.product.marked import Secrets
+from tests.integration.product.secret_markers import Secrets
+from tests.integration.product.secret_paths import drive
 from tests.support.postgres import Server
 from tests.support.product import Product
 from tests.support.telemetry.receiver import OtlpReceiver

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.accounts import message
-from tests.integration.product.told import QUICK
+from tests.integration.product.scenario_results import QUICK
 from tests.support.product import ADDRESS, HOST, Product, reserve_port
 from tests.support.telemetry.receiver import OtlpReceiver
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.integration.product.accounts import Account, message
-from tests.integration.product.told import QUICK, linked
+from tests.integration.product.scenario_results import QUICK, linked
 from tests.support.product import HOST, PATIENCE, Product
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import OtlpReceiver

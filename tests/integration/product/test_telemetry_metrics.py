@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.integration.product.counting import POP3_VERBS, SMTP_VERBS
-from tests.integration.product.story import NONSENSE, OPEN
-from tests.integration.product.told import Told
+from tests.integration.product.counting_clients import POP3_VERBS, SMTP_VERBS
+from tests.integration.product.scenario import NONSENSE, OPEN
+from tests.integration.product.scenario_results import Told
 
 pytestmark = pytest.mark.xdist_group("product-telemetry")
 

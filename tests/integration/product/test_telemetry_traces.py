@@ -4,8 +4,8 @@ from itertools import chain
 
 import pytest
 
-from tests.integration.product.story import NONSENSE, STRANGERS_TRACEPARENT
-from tests.integration.product.told import Told, linked
+from tests.integration.product.scenario import NONSENSE, STRANGERS_TRACEPARENT
+from tests.integration.product.scenario_results import Told, linked
 from tests.support.telemetry.received import ReceivedSpan
 
 pytestmark = pytest.mark.xdist_group("product-telemetry")

@@ -1,4 +1,4 @@
-"""What a person sees when the server is ready: where to connect, where mail is kept, how to log in."""
+"""The message of a ready server: ports and security of each service, the database, and how to log in."""
 
 import shlex
 import sys
@@ -16,42 +16,45 @@ from relate.settings import Settings
 console = Console(stderr=True)
 
 
-def show_banner(settings: Settings, parts: Collection[str], database: str, login: Text) -> None:
-    """Print the connection settings of what is served, the database, and how to log in."""
+def print_startup_banner(settings: Settings, services: Collection[str], database: str, login: Text) -> None:
+    """Print the connection settings of the running services, the database, and how to log in."""
     table = Table("service", "host", "port", "security", box=None, title_justify="left")
-    for service, host, port, security in _rows(settings, parts):
-        table.add_row(service, host, str(port), security)
+    for name, host, port, security in _rows(settings, services):
+        table.add_row(name, host, str(port), security)
     console.print(Panel(table, title="Relate Mail is ready", expand=False))
     console.print(Text(f"Mail is kept in {database}."), login, sep="\n", soft_wrap=True)
 
 
-def first_login(key: str) -> Text:
-    """How to log in with the demo account that was just made."""
+def new_demo_login(key: str) -> Text:
+    """Login of the demo account that this start created."""
     return Text.assemble("Log in as ", (account.ADDRESS, "bold"), " with the key ", (key, "bold"), " (shown only now).")
 
 
-def later_login() -> Text:
-    """How to get a new key for the demo account, because the first one is not shown again."""
+def existing_demo_login() -> Text:
+    """How to create another key for the demo account, because the first one is shown only once."""
     scopes = " ".join(f"--scope {scope}" for scope in account.SCOPES)
-    command = f"{program()} key create {account.ADDRESS} --name new {scopes}"
+    command = f"{command_name()} key create {account.ADDRESS} --name new {scopes}"
     return Text.assemble("Log in as ", (account.ADDRESS, "bold"), ". For a new key: ", (command, "bold"))
 
 
-def no_users() -> Text:
-    """How to make the first account."""
-    add, key = f"{program()} user add you@example.com", f"{program()} key create you@example.com --name laptop"
+def first_user_hint() -> Text:
+    """How to create the first account."""
+    add, key = (
+        f"{command_name()} user add you@example.com",
+        f"{command_name()} key create you@example.com --name laptop",
+    )
     return Text.assemble("There are no users yet. For the first one: ", (add, "bold"), " and ", (key, "bold"))
 
 
-def program() -> str:
-    """This program as a person can type it where the server was started."""
-    started = Path(sys.argv[0])
-    if started.name == "__main__.py":
+def command_name() -> str:
+    """The shell command that starts this program in the server's working directory."""
+    program = Path(sys.argv[0])
+    if program.name == "__main__.py":
         return f"{shlex.quote(sys.executable)} -m relate"
     return shlex.quote(sys.argv[0])
 
 
-def _rows(settings: Settings, parts: Collection[str]) -> list[tuple[str, str, int, str]]:
+def _rows(settings: Settings, services: Collection[str]) -> list[tuple[str, str, int, str]]:
     smtp, pop3, imap, api = settings.smtp, settings.pop3, settings.imap, settings.api
     rows = {
         "smtp": [
@@ -63,4 +66,4 @@ def _rows(settings: Settings, parts: Collection[str]) -> list[tuple[str, str, in
         "imap": [("IMAP", imap.host, imap.port, "STARTTLS"), ("IMAP", imap.host, imap.secure_port, "TLS")],
         "api": [("REST API", api.host, api.port, "http"), ("REST API", api.host, api.secure_port, "https")],
     }
-    return [row for part in rows if part in parts for row in rows[part]]
+    return [row for service in rows if service in services for row in rows[service]]

@@ -1,7 +1,7 @@
-"""Which database is meant where no setting names one: not just that of the working directory.
+"""Finds the database when no setting names one, from any working directory.
 
-A server writes down its database in the user's state directory (XDG Base Directory Specification), and holds a lock on
-that file as long as it runs. Commands look there first, so they find the running server's database from anywhere.
+A server records its database URL in the user's state directory (XDG Base Directory Specification) and locks that file
+while it runs. Commands read this record first, so they discover the database of the running server from any directory.
 """
 
 import fcntl
@@ -23,77 +23,80 @@ FILE_NAME = "relate.db"
 log = structlog.get_logger(__name__)
 
 
-class Found(NamedTuple):
-    """An SQLite database that no setting names, and why it is meant."""
+class DiscoveredDatabase(NamedTuple):
+    """An SQLite database that no setting names, and why it was chosen."""
 
     path: Path
     reason: str
 
     @property
     def url(self) -> str:
-        """For `ConnectionStrings__DefaultConnection`."""
+        """The value for `ConnectionStrings__DefaultConnection`."""
         return f"sqlite:///{self.path}"
 
 
-class Record(NamedTuple):
-    """What is written down: the URL of the last server's database without its password, and whether one runs."""
+class ServerRecord(NamedTuple):
+    """The database URL of the last server, without its password, and whether that server is running."""
 
     url: str
     running: bool
 
 
-def find(*, serving: bool) -> Found:
-    """The database of the running server, of the working directory, of the last server; else a new one's place.
+def discover(*, serving: bool) -> DiscoveredDatabase:
+    """The database of the running server, else of the working directory, else of the last server, else a new path.
 
-    A server that starts does not look for a running one. Raises ConfigurationError where the running server uses
-    PostgreSQL, because its password is not written down.
+    `serving` skips the running server. Raises ConfigurationError if the running server uses PostgreSQL, because the
+    record contains no password.
     """
     record = read_record()
-    recorded = None if record is None else _sqlite_path(record.url)
+    recorded_path = None if record is None else _sqlite_path(record.url)
     local = (DATA_FOLDER / FILE_NAME).absolute()
     if record is not None and record.running and not serving:
-        if recorded is None:
+        if recorded_path is None:
             raise ConfigurationError(
                 f"the running server uses {record.url}: set {DATABASE_VARIABLE} to it, with the password"
             )
-        return Found(recorded, "of the running server")
+        return DiscoveredDatabase(recorded_path, "of the running server")
     if local.exists():
-        return Found(local, "in the working directory")
-    if recorded is not None and recorded.exists():
-        return Found(recorded, "of the last server")
-    return Found(local, "new")
+        return DiscoveredDatabase(local, "in the working directory")
+    if recorded_path is not None and recorded_path.exists():
+        return DiscoveredDatabase(recorded_path, "of the last server")
+    return DiscoveredDatabase(local, "new")
 
 
-def read_record() -> Record | None:
-    """What is written down; None where nothing is, or it cannot be read."""
+def read_record() -> ServerRecord | None:
+    """Read the record; None if there is none or it is unreadable."""
     path = record_path()
     if path is None or not path.exists():
         return None
     try:
         with path.open(encoding="utf-8") as file:
-            return Record(file.read().strip(), _is_locked(file.fileno()))
+            return ServerRecord(file.read().strip(), _is_locked(file.fileno()))
     except (OSError, UnicodeDecodeError) as error:
         log.warning("the record of the server's database cannot be read", path=str(path), error=str(error))
         return None
 
 
-def remember(url: str) -> None:
-    """Write down the database of a command that made one, unless a server runs."""
+def record_database(url: str) -> None:
+    """Record a database that a command created, unless a server is running."""
     record = read_record()
     if record is None or not record.running:
-        with recorded(url):
+        with record_running_server(url):
             pass
 
 
 @contextmanager
-def recorded(url: str) -> Iterator[None]:
-    """Inside, a server with this database runs. Where the state directory cannot be written, the log says so."""
+def record_running_server(url: str) -> Iterator[None]:
+    """Record the database of a running server, and lock the record inside the block.
+
+    If the state directory is not writable, this is logged and the server runs without a record.
+    """
     descriptor = _open_record()
     if descriptor is None:
         yield
         return
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # several servers may run: the last one is found
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)  # shared: several servers may run, and the last one wins
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, _without_password(url).encode(), 0)
         yield
@@ -102,10 +105,10 @@ def recorded(url: str) -> Iterator[None]:
 
 
 def record_path() -> Path | None:
-    """Where the record is; None for a user without a home directory."""
+    """The path of the record; None for a user without a home directory."""
     state = os.environ.get("XDG_STATE_HOME", "")
     try:
-        # Relative paths are to be ignored, says the specification.
+        # The specification requires that relative paths are ignored.
         folder = Path(state) if state.startswith("/") else Path.home() / ".local" / "state"
     except RuntimeError:
         return None
@@ -125,7 +128,7 @@ def _open_record() -> int | None:
 
 
 def _is_locked(descriptor: int) -> bool:
-    """Whether a server holds the lock. Ours, if we get it, ends when the file is closed."""
+    """Whether a server holds the lock. The lock taken by this probe ends when the caller closes the file."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -7,7 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.transfer.account import FOLDERS, dovecot_manifest, fill_dovecot, product_manifest, subscriptions
+from tests.integration.transfer.account_contents import (
+    FOLDERS,
+    dovecot_manifest,
+    fill_dovecot,
+    product_manifest,
+    subscriptions,
+)
 from tests.support.imap.dovecot import PASSWORD, Dovecot
 from tests.support.product import ADDRESS, HOST, PATIENCE, Product
 from tests.support.stalling import stalling_proxy

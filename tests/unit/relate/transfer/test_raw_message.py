@@ -1,21 +1,21 @@
 import pytest
 
-from relate.transfer.octets import date_of, with_crlf
+from relate.transfer.raw_message import received_date, to_crlf
 
 
 @pytest.mark.parametrize(
-    ("octets", "stored"),
+    ("octets", "converted"),
     [
         (b"a: b\n\nc\n", b"a: b\r\n\r\nc\r\n"),
-        (b"a: b\r\n\r\nc\nd", b"a: b\r\n\r\nc\nd"),  # in CRLF form: what else is in it was so
+        (b"a: b\r\n\r\nc\nd", b"a: b\r\n\r\nc\nd"),  # the first line ends in CRLF, so bare LF is content
         (b"a: b\n\nc\r\nd\n", b"a: b\r\n\r\nc\r\nd\r\n"),
         (b"\n\nc", b"\r\n\r\nc"),
         (b"no line", b"no line"),
         (b"", b""),
     ],
 )
-def test_line_ends_are_those_of_mail(octets: bytes, stored: bytes) -> None:
-    assert with_crlf(octets) == stored
+def test_bare_lf_becomes_crlf(octets: bytes, converted: bytes) -> None:
+    assert to_crlf(octets) == converted
 
 
 @pytest.mark.parametrize(
@@ -30,5 +30,5 @@ def test_line_ends_are_those_of_mail(octets: bytes, stored: bytes) -> None:
         (b"\xff\xfe", None),
     ],
 )
-def test_the_date_of_a_message_is_in_its_header(raw: bytes, date: int | None) -> None:
-    assert date_of(raw) == date
+def test_the_date_comes_from_received_or_date(raw: bytes, date: int | None) -> None:
+    assert received_date(raw) == date

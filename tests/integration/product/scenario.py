@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from tests.integration.product.accounts import Account, message
-from tests.integration.product.counting import POP3_VERBS, SMTP_VERBS, CountingPop3, CountingSmtp, Tally
+from tests.integration.product.counting_clients import POP3_VERBS, SMTP_VERBS, CountingPop3, CountingSmtp, Tally
 from tests.support.product import Product
 from tests.support.telemetry.receiver import OtlpReceiver
 

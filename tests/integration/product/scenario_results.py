@@ -3,8 +3,8 @@
 from itertools import chain
 from typing import NamedTuple
 
-from tests.integration.product.counting import Tally
-from tests.integration.product.story import TRACEPARENT, Story
+from tests.integration.product.counting_clients import Tally
+from tests.integration.product.scenario import TRACEPARENT, Story
 from tests.support.telemetry.received import ReceivedPoint, ReceivedSpan
 from tests.support.telemetry.receiver import OtlpReceiver
 

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from relate_api import connection
 from relate_mailstore.types import Delivery, Destination
-from tests.integration.api.served import EMAILS, HOST, PATIENCE, Served
+from tests.integration.api.api_server import EMAILS, HOST, PATIENCE, Served
 
 SOON = 0.2  # seconds
 BIG = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 200_000  # 14 MB: more than sockets hold

@@ -4,8 +4,8 @@ import socket
 from uuid import uuid4
 
 from tests.integration.product.accounts import Account, message
-from tests.integration.product.counting import encode, plain
-from tests.integration.product.marked import Secrets
+from tests.integration.product.counting_clients import encode, plain
+from tests.integration.product.secret_markers import Secrets
 from tests.support.product import HOST, PATIENCE, Product
 
 STRANGER = "stranger@example.org"
