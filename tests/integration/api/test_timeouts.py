@@ -1,4 +1,4 @@
-"""A client that begins something and does not end it is let go, and the others are served meanwhile."""
+"""Timeouts: requests and responses that make no progress are aborted, and other clients are served meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator, MutableMapping
@@ -10,13 +10,15 @@ from structlog.testing import capture_logs
 
 from relate_api import connection
 from relate_mailstore.types import Delivery, Destination
-from tests.integration.api.api_server import EMAILS, HOST, PATIENCE, Served
+from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS, RunningApi
 
-SOON = 0.2  # seconds
-BIG = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 200_000  # 14 MB: more than sockets hold
-KEY = b"Authorization: Bearer alice\r\n"
+TIMEOUT_SECONDS = 0.2
+LARGE_MESSAGE = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 200_000  # 14 MB, more than socket buffers hold
+AUTHORIZATION = b"Authorization: Bearer alice\r\n"
 POST = (
-    b"POST /api/keys HTTP/1.1\r\nHost: x\r\n" + KEY + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    b"POST /api/keys HTTP/1.1\r\nHost: x\r\n"
+    + AUTHORIZATION
+    + b"Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
 )
 UNFINISHED = {
     "nothing": b"",
@@ -27,14 +29,14 @@ UNFINISHED = {
 
 
 @pytest.fixture(autouse=True)
-def impatience(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "REQUEST_SECONDS", SOON)
-    monkeypatch.setattr(connection, "ANSWER_SECONDS", SOON)
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "REQUEST_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
+    monkeypatch.setattr(connection, "WRITE_TIMEOUT_SECONDS", TIMEOUT_SECONDS)
 
 
 @asynccontextmanager
-async def connected(api: Served) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
-    async with asyncio.timeout(PATIENCE):
+async def connected(api: RunningApi) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+    async with asyncio.timeout(WAIT_SECONDS):
         reader, writer = await asyncio.open_connection(HOST, api.port)
         try:
             yield reader, writer
@@ -42,52 +44,53 @@ async def connected(api: Served) -> AsyncIterator[tuple[asyncio.StreamReader, as
             writer.transport.abort()
 
 
-async def heard(reader: asyncio.StreamReader) -> bytes:
-    """All that comes until the server closes, however it does."""
+async def read_until_closed(reader: asyncio.StreamReader) -> bytes:
+    """Everything until the server closes or resets the connection."""
     try:
         return await reader.read()
     except ConnectionError:
         return b""
 
 
-@pytest.mark.parametrize("begun", UNFINISHED.values(), ids=UNFINISHED.keys())
-async def test_a_request_that_does_not_come_to_its_end_is_given_up(api: Served, begun: bytes) -> None:
+@pytest.mark.parametrize("partial", UNFINISHED.values(), ids=UNFINISHED.keys())
+async def test_an_incomplete_request_times_out(api: RunningApi, partial: bytes) -> None:
     logged: list[MutableMapping[str, Any]]
     with capture_logs() as logged:
         async with connected(api) as (reader, writer), api.client() as other:
-            writer.write(begun)
+            writer.write(partial)
             assert (await other.get("/healthz/live")).status_code == 200
-            assert await heard(reader) == b""
+            assert await read_until_closed(reader) == b""
             assert (await other.get(EMAILS)).status_code == 200
     assert [entry for entry in logged if entry["log_level"] == "error"] == []
 
 
-async def test_a_request_that_trickles_is_given_up(api: Served) -> None:
+async def test_a_trickling_request_times_out(api: RunningApi) -> None:
     async with connected(api) as (reader, writer):
-        hearing = asyncio.create_task(heard(reader))
+        reading = asyncio.create_task(read_until_closed(reader))
         writer.write(b"GET /healthz/live HTTP/1.1\r\nHost: x\r\nX: ")
-        while not hearing.done():
+        while not reading.done():
             writer.write(b"x")
-            await asyncio.wait([hearing], timeout=SOON / 10)
-        assert await hearing == b""
+            await asyncio.wait([reading], timeout=TIMEOUT_SECONDS / 10)
+        assert await reading == b""
 
 
-async def test_one_request_after_another_may_take_longer_than_one(api: Served) -> None:
+async def test_the_request_timeout_restarts_with_each_request(api: RunningApi) -> None:
     async with connected(api) as (reader, writer):
         for _ in range(6):
             writer.write(b"GET /healthz/live HTTP/1.1\r\nHost: x\r\n\r\n")
             assert b" 200 " in await reader.readuntil(b'{"status":"ok"}')
-            await asyncio.sleep(SOON / 2)
+            await asyncio.sleep(TIMEOUT_SECONDS / 2)
 
 
-async def test_an_answer_that_is_not_read_is_given_up(api: Served) -> None:
-    receipt = await api.store.deliver(Delivery(BIG, (Destination(api.alice),)))
+async def test_an_unread_response_times_out(api: RunningApi) -> None:
+    receipt = await api.store.deliver(Delivery(LARGE_MESSAGE, (Destination(api.alice),)))
     async with connected(api) as (reader, writer):
         writer.write(
-            b"GET %s/%s/raw HTTP/1.1\r\nHost: x\r\n%s\r\n" % (EMAILS.encode(), str(receipt.message_id).encode(), KEY)
+            b"GET %s/%s/raw HTTP/1.1\r\nHost: x\r\n%s\r\n"
+            % (EMAILS.encode(), str(receipt.message_id).encode(), AUTHORIZATION)
         )
         await reader.readuntil(b"\r\n\r\n")
         writer.transport.pause_reading()  # type: ignore[attr-defined]
-        await asyncio.sleep(SOON * 5)
+        await asyncio.sleep(TIMEOUT_SECONDS * 5)
         writer.transport.resume_reading()  # type: ignore[attr-defined]
-        assert len(await heard(reader)) < len(BIG)
+        assert len(await read_until_closed(reader)) < len(LARGE_MESSAGE)

@@ -1,6 +1,6 @@
-"""One busy day at a small server, told once: every command, every kind of login, trouble, and nonsense.
+"""A scenario that uses every command, every kind of login, failures and unknown commands, once.
 
-It drives the product with clients that count, and keeps what the tests need to recognise its traces.
+It drives the product with counting clients, and records what the tests need to identify its traces.
 """
 
 import sqlite3
@@ -10,123 +10,123 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 
 from tests.integration.product.accounts import Account, message
-from tests.integration.product.counting_clients import POP3_VERBS, SMTP_VERBS, CountingPop3, CountingSmtp, Tally
+from tests.integration.product.counting_clients import POP3_VERBS, SMTP_VERBS, ClientCounts, CountingPop3, CountingSmtp
 from tests.support.product import Product
 from tests.support.telemetry.receiver import OtlpReceiver
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-STRANGERS_TRACEPARENT = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"
-STRANGER = "stranger@example.org"
+FOREIGN_TRACEPARENT = "00-aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa-bbbbbbbbbbbbbbbb-01"
+EXTERNAL_SENDER = "stranger@example.org"
 
-PROMPT = 9  # refusals of an SMTP connection that are answered without a delay
-NONSENSE = [f"XQZ{number:03}" for number in range(100)]
-POLITE = 20  # nonsense between two sensible commands: fifty refusals in a row end a session
-OPEN = {"pop3.sessions.active": 2, "smtp.connections.active": 1}
-"""What the metrics say while some clients stay."""
+REFUSALS_WITHOUT_DELAY = 9  # per SMTP connection
+UNKNOWN_COMMANDS = [f"XQZ{number:03}" for number in range(100)]
+REFUSALS_BETWEEN_COMMANDS = 20  # 50 consecutive refusals end a session
+OPEN_CONNECTIONS = {"pop3.sessions.active": 2, "smtp.connections.active": 1}
+"""Values of the metrics while `hold_connections` runs."""
 
-GUESSES = 24  # wrong logins from this machine: a few more than are within its limit, as each of these takes seconds
-GUESSES_PER_CONNECTION = 3  # a session ends with the third
+GUESSED_LOGINS = 24  # a few beyond this machine's limit, because each of those takes seconds
+LOGINS_PER_CONNECTION = 3  # the third failure ends a session
 
 
 @dataclass
-class Story:
-    """What happened."""
+class Scenario:
+    """What the scenario did."""
 
     alice: Account
     bob: Account
     carol: Account
-    smtp: Tally = field(default_factory=lambda: Tally(SMTP_VERBS))
-    pop3: Tally = field(default_factory=lambda: Tally(POP3_VERBS))
+    smtp: ClientCounts = field(default_factory=lambda: ClientCounts(SMTP_VERBS))
+    pop3: ClientCounts = field(default_factory=lambda: ClientCounts(POP3_VERBS))
     reasons: Counter[str] = field(default_factory=Counter)
-    """Logins that failed, by protocol and reason."""
-    origins: set[str] = field(default_factory=set)
-    """The traceparents that are kept with the messages."""
+    """Failed logins by protocol and reason."""
+    stored_origins: set[str] = field(default_factory=set)
+    """The traceparents that are stored with messages."""
 
 
-def tell(product: Product, seen: OtlpReceiver) -> Story:
-    """Everything that happens, in order."""
+def run_scenario(product: Product, receiver: OtlpReceiver) -> Scenario:
+    """Run all steps in order."""
     alice, bob, carol = (Account.create(product, name) for name in ("alice", "bob", "carol"))
-    story = Story(alice, bob, carol)
-    submit(story, product)
-    receive(story, product)
-    talk_smtp(story, product)
-    talk_pop3(story, product)
-    mistake_keys(story, product)
-    act_as_another_user(story, product)
-    guess(story, product)
-    read_over_the_api(story, product)
-    look_into_the_store(story, product)
-    suffer(story, product)
-    stay(story, product, seen)
-    return story
+    scenario = Scenario(alice, bob, carol)
+    submit(scenario, product)
+    receive(scenario, product)
+    use_smtp(scenario, product)
+    use_pop3(scenario, product)
+    fail_logins(scenario, product)
+    authorize_as_another_user(scenario, product)
+    exceed_login_limit(scenario, product)
+    read_with_api(scenario, product)
+    record_stored_origins(scenario, product)
+    cause_store_failures(scenario, product)
+    hold_connections(scenario, product, receiver)
+    return scenario
 
 
-def submit(story: Story, product: Product) -> None:
-    """Three messages from Alice; what the last one is about stands in its header."""
-    alice, bob, carol = story.alice, story.bob, story.carol
-    with CountingSmtp(story.smtp, product, "Smtp__Port") as client:
+def submit(scenario: Scenario, product: Product) -> None:
+    """Submit three messages from Alice, the last with a traceparent field."""
+    alice, bob, carol = scenario.alice, scenario.bob, scenario.carol
+    with CountingSmtp(scenario.smtp, product, "Smtp__Port") as client:
         client.starttls(context=product.tls())
         assert client.log_in(alice) == 235
         for _ in range(2):
             client.submit(message(alice.address, bob.address).as_bytes(), alice.address, bob.address)
     traced = message(alice.address, carol.address)
     traced["traceparent"] = TRACEPARENT
-    with CountingSmtp(story.smtp, product, "Smtp__Port") as client:
+    with CountingSmtp(scenario.smtp, product, "Smtp__Port") as client:
         client.starttls(context=product.tls())
         assert client.log_in(alice) == 235
         client.submit(traced.as_bytes(), alice.address, carol.address)
 
 
-def receive(story: Story, product: Product) -> None:
-    """Four messages from a stranger, one of them in chunks."""
-    traced = message(STRANGER, story.bob.address)
-    traced["traceparent"] = STRANGERS_TRACEPARENT
-    with CountingSmtp(story.smtp, product, "Smtp__MxPort") as client:
-        client.submit(traced.as_bytes(), STRANGER, story.bob.address)
+def receive(scenario: Scenario, product: Product) -> None:
+    """Deliver four messages from an external sender, one of them with BDAT."""
+    traced = message(EXTERNAL_SENDER, scenario.bob.address)
+    traced["traceparent"] = FOREIGN_TRACEPARENT
+    with CountingSmtp(scenario.smtp, product, "Smtp__MxPort") as client:
+        client.submit(traced.as_bytes(), EXTERNAL_SENDER, scenario.bob.address)
         for _ in range(2):
-            both = (story.alice.address, story.bob.address)
-            client.submit(message(STRANGER, *both).as_bytes(), STRANGER, *both)
-        client.mail(STRANGER)
-        client.rcpt(story.bob.address)
+            both = (scenario.alice.address, scenario.bob.address)
+            client.submit(message(EXTERNAL_SENDER, *both).as_bytes(), EXTERNAL_SENDER, *both)
+        client.mail(EXTERNAL_SENDER)
+        client.rcpt(scenario.bob.address)
         for chunk, last in ((b"Subject: In chunks\r\n", ""), (b"\r\nText\r\n", " LAST")):
             client.putcmd("BDAT", f"{len(chunk)}{last}")
             client.send(chunk)
             assert client.getreply()[0] == 250
-        story.smtp.messages += 1
+        scenario.smtp.messages += 1
 
 
-def talk_smtp(story: Story, product: Product) -> None:
-    """The commands that carry no mail, refusals, and nonsense."""
-    with CountingSmtp(story.smtp, product, "Smtp__Port") as client:
+def use_smtp(scenario: Scenario, product: Product) -> None:
+    """Send commands without mail, refused commands and unknown ones."""
+    with CountingSmtp(scenario.smtp, product, "Smtp__Port") as client:
         client.helo()
         client.ehlo()
         for command in ("NOOP", "RSET", "HELP", "VRFY somebody", "EXPN list"):
             client.docmd(*command.split())
-        assert client.log_in_slowly(story.bob) == 235
-        assert client.mail(story.alice.address)[0] == 553
-        assert client.mail(story.bob.address)[0] == 250
-        assert client.rcpt(f"nobody.{story.bob.address}")[0] == 550
+        assert client.log_in_with_auth_login(scenario.bob) == 235
+        assert client.mail(scenario.alice.address)[0] == 553
+        assert client.mail(scenario.bob.address)[0] == 250
+        assert client.rcpt(f"nobody.{scenario.bob.address}")[0] == 550
         assert client.docmd("DATA")[0] == 554
         client.rset()
-    for start in range(0, len(NONSENSE), PROMPT):
-        with CountingSmtp(story.smtp, product, "Smtp__Port") as client:
+    for start in range(0, len(UNKNOWN_COMMANDS), REFUSALS_WITHOUT_DELAY):
+        with CountingSmtp(scenario.smtp, product, "Smtp__Port") as client:
             client.ehlo()
-            for word in NONSENSE[start : start + PROMPT]:
+            for word in UNKNOWN_COMMANDS[start : start + REFUSALS_WITHOUT_DELAY]:
                 assert client.docmd(word)[0] == 500
 
 
-def talk_pop3(story: Story, product: Product) -> None:
-    """Every command, and nonsense."""
-    with session(story, product) as client:
+def use_pop3(scenario: Scenario, product: Product) -> None:
+    """Send every command, and unknown ones."""
+    with pop3_session(scenario, product) as client:
         client.capa()
         for command in ("LANG en", "UTF8"):
             client.command(command)
-        for number, word in enumerate(NONSENSE):
+        for number, word in enumerate(UNKNOWN_COMMANDS):
             assert client.command(word).startswith(b"-ERR")
-            if number % POLITE == 0:
+            if number % REFUSALS_BETWEEN_COMMANDS == 0:
                 client.capa()
         client.stls(product.tls())
-        assert client.log_in(story.bob)
+        assert client.log_in(scenario.bob)
         count, _ = client.stat()
         client.list()
         client.uidl()
@@ -137,92 +137,96 @@ def talk_pop3(story: Story, product: Product) -> None:
         client.dele(1)
         client.rset()
         client.noop()
-    with session(story, product) as client:
-        assert client.log_in_at_once(story.carol)
+    with pop3_session(scenario, product) as client:
+        assert client.log_in_with_auth_plain(scenario.carol)
         assert b"traceparent: " in client.retrieve(1)
-    with session(story, product) as client:
-        assert client.log_in_slowly(story.alice)
+    with pop3_session(scenario, product) as client:
+        assert client.log_in_with_auth_login(scenario.alice)
 
 
-def mistake_keys(story: Story, product: Product) -> None:
-    """Logins that fail, for each reason."""
+def fail_logins(scenario: Scenario, product: Product) -> None:
+    """Fail logins for each reason."""
     for protocol, other in (("smtp", "pop3"), ("pop3", "smtp")):
-        elsewhere = story.alice._replace(key=product.create_key(story.alice.address, [other]))
-        nobody = story.alice._replace(address=f"nobody.{protocol}@example.test")
-        wrong = story.alice._replace(key=f"wrong {protocol}")
+        elsewhere = scenario.alice._replace(key=product.create_key(scenario.alice.address, [other]))
+        nobody = scenario.alice._replace(address=f"nobody.{protocol}@example.test")
+        wrong = scenario.alice._replace(key=f"wrong {protocol}")
         for reason, account in (("missing_scope", elsewhere), ("user_not_found", nobody), ("invalid_key", wrong)):
-            story.reasons[f"{protocol} {reason}"] += 1
+            scenario.reasons[f"{protocol} {reason}"] += 1
             if protocol == "pop3":
-                with session(story, product) as client:
+                with pop3_session(scenario, product) as client:
                     assert not client.log_in(account)
             else:
-                with CountingSmtp(story.smtp, product, "Smtp__Port") as client:
+                with CountingSmtp(scenario.smtp, product, "Smtp__Port") as client:
                     assert client.log_in(account) == 535
 
 
-def act_as_another_user(story: Story, product: Product) -> None:
-    """Alice's key is right, but no key acts for anybody else."""
-    with CountingSmtp(story.smtp, product, "Smtp__Port") as client:
-        assert client.log_in(story.alice, authorize_as=story.bob.address) == 535
-    with session(story, product) as client:
-        assert not client.log_in_at_once(story.alice, authorize_as=story.bob.address)
+def authorize_as_another_user(scenario: Scenario, product: Product) -> None:
+    """Request another authorisation identity, which no key permits."""
+    with CountingSmtp(scenario.smtp, product, "Smtp__Port") as client:
+        assert client.log_in(scenario.alice, authorize_as=scenario.bob.address) == 535
+    with pop3_session(scenario, product) as client:
+        assert not client.log_in_with_auth_plain(scenario.alice, authorize_as=scenario.bob.address)
     for protocol in ("smtp", "pop3"):
-        story.reasons[f"{protocol} missing_scope"] += 1
+        scenario.reasons[f"{protocol} missing_scope"] += 1
 
 
-def guess(story: Story, product: Product) -> None:
-    """Somebody tries keys for Bob until nobody looks at them any more."""
-    guess = story.bob._replace(key="guess")
+def exceed_login_limit(scenario: Scenario, product: Product) -> None:
+    """Guess Bob's key until the limit refuses further logins."""
+    guess = scenario.bob._replace(key="guess")
     replies: list[bytes] = []
-    while len(replies) < GUESSES:
-        client = CountingPop3(story.pop3, product)
-        for _ in range(GUESSES_PER_CONNECTION):
+    while len(replies) < GUESSED_LOGINS:
+        client = CountingPop3(scenario.pop3, product)
+        for _ in range(LOGINS_PER_CONNECTION):
             client.command(f"USER {guess.address}")
             replies.append(client.command(f"PASS {guess.key}"))
-            story.pop3.count_login(success=False)
+            scenario.pop3.count_login(success=False)
         client.close()
-    story.reasons["pop3 rate_limited"] = sum(b"SYS/TEMP" in reply for reply in replies)
-    story.reasons["pop3 invalid_key"] += sum(b"AUTH" in reply for reply in replies)
-    assert story.reasons["pop3 rate_limited"] > 0
+    scenario.reasons["pop3 rate_limited"] = sum(b"SYS/TEMP" in reply for reply in replies)
+    scenario.reasons["pop3 invalid_key"] += sum(b"AUTH" in reply for reply in replies)
+    assert scenario.reasons["pop3 rate_limited"] > 0
 
 
-def read_over_the_api(story: Story, product: Product) -> None:
-    """Carol fetches her one message whole."""
-    with product.api(story.carol.key) as client:
+def read_with_api(scenario: Scenario, product: Product) -> None:
+    """Read Carol's only message in raw form."""
+    with product.api(scenario.carol.key) as client:
         (row,) = client.get("/emails").json()["items"]
         assert client.get(f"/emails/{row['id']}/raw").status_code == 200
 
 
-def look_into_the_store(story: Story, product: Product) -> None:
-    """What is kept for those who follow a message."""
-    with closing(database(product)) as connection:
-        story.origins = {origin for (origin,) in connection.execute("SELECT origin FROM messages")}
+def record_stored_origins(scenario: Scenario, product: Product) -> None:
+    """Record the traceparents stored with messages."""
+    with closing(open_database(product)) as connection:
+        scenario.stored_origins = {origin for (origin,) in connection.execute("SELECT origin FROM messages")}
 
 
-def suffer(story: Story, product: Product) -> None:
-    """The database has lost a table for a while."""
-    with without_mailboxes(product):
-        with CountingSmtp(story.smtp, product, "Smtp__MxPort") as client:
+def cause_store_failures(scenario: Scenario, product: Product) -> None:
+    """Deliver and log in while a table is missing."""
+    with without_mailbox_table(product):
+        with CountingSmtp(scenario.smtp, product, "Smtp__MxPort") as client:
             client.ehlo()
-            client.mail(STRANGER)
-            client.rcpt(story.bob.address)
+            client.mail(EXTERNAL_SENDER)
+            client.rcpt(scenario.bob.address)
             assert client.data(b"Subject: Trouble\r\n\r\n")[0] == 451
-        with session(story, product) as pop3:
-            pop3.command(f"USER {story.alice.address}")
-            assert b"SYS/" in pop3.command(f"PASS {story.alice.key}")
-            story.pop3.count_login(success=True)  # it was the maildrop that did not open
+        with pop3_session(scenario, product) as pop3:
+            pop3.command(f"USER {scenario.alice.address}")
+            assert b"SYS/" in pop3.command(f"PASS {scenario.alice.key}")
+            scenario.pop3.count_login(success=True)  # the login succeeded, opening the maildrop failed
 
 
-def stay(story: Story, product: Product, seen: OtlpReceiver) -> None:
-    """Three clients are connected until the metrics say so."""
-    with session(story, product), session(story, product), CountingSmtp(story.smtp, product, "Smtp__MxPort"):
-        seen.wait_for(lambda now: all(now.total(name) == count for name, count in OPEN.items()))
+def hold_connections(scenario: Scenario, product: Product, receiver: OtlpReceiver) -> None:
+    """Hold three connections until the metrics count them."""
+    with (
+        pop3_session(scenario, product),
+        pop3_session(scenario, product),
+        CountingSmtp(scenario.smtp, product, "Smtp__MxPort"),
+    ):
+        receiver.wait_for(lambda now: all(now.total(name) == count for name, count in OPEN_CONNECTIONS.items()))
 
 
 @contextmanager
-def session(story: Story, product: Product) -> Iterator[CountingPop3]:
+def pop3_session(scenario: Scenario, product: Product) -> Iterator[CountingPop3]:
     """A POP3 session that ends with QUIT."""
-    client = CountingPop3(story.pop3, product)
+    client = CountingPop3(scenario.pop3, product)
     try:
         yield client
         client.quit()
@@ -231,14 +235,14 @@ def session(story: Story, product: Product) -> Iterator[CountingPop3]:
 
 
 @contextmanager
-def without_mailboxes(product: Product) -> Iterator[None]:
-    """Nobody has a mailbox: the table is away."""
-    with closing(database(product)) as connection:
+def without_mailbox_table(product: Product) -> Iterator[None]:
+    """Rename the table of mailboxes inside the block."""
+    with closing(open_database(product)) as connection:
         connection.execute("ALTER TABLE mailboxes RENAME TO away")
         yield
         connection.execute("ALTER TABLE away RENAME TO mailboxes")
 
 
-def database(product: Product) -> sqlite3.Connection:
-    """The product's own, by the back door."""
+def open_database(product: Product) -> sqlite3.Connection:
+    """Connect to the product's SQLite database."""
     return sqlite3.connect(product.directory / "relate.db", isolation_level=None)

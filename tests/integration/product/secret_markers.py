@@ -1,35 +1,35 @@
-"""Secrets that can be told from everything else, and the search for them in what was emitted."""
+"""Unique secrets, and the search for them in telemetry and output."""
 
 import base64
 from uuid import uuid4
 
-TAIL = 12  # characters: what a message that was cut short could still show, and no two secrets share
+TAIL_CHARACTERS = 12  # a truncated message may contain just these; unique per secret
 
 
 class Secrets:
-    """What must not be found."""
+    """The secrets of a test."""
 
     def __init__(self) -> None:
         self.all: list[str] = []
 
-    def make(self, kind: str) -> str:
-        """A new one that looks like nothing else."""
-        return self.keep(f"Zq{kind}{uuid4().hex}")
+    def create(self, kind: str) -> str:
+        """Create a unique secret."""
+        return self.add(f"Zq{kind}{uuid4().hex}")
 
-    def keep(self, secret: str) -> str:
-        """One that somebody else made."""
+    def add(self, secret: str) -> str:
+        """Add a secret that was created elsewhere."""
         self.all.append(secret)
         return secret
 
-    def found(self, text: str) -> list[str]:
-        """Those that can be read in a text."""
-        return [secret for secret in self.all if any(form in text for form in disguises(secret[-TAIL:]))]
+    def find_in(self, text: str) -> list[str]:
+        """The secrets that a text contains, as they are or in base64."""
+        return [secret for secret in self.all if any(form in text for form in encodings(secret[-TAIL_CHARACTERS:]))]
 
 
-def disguises(secret: str) -> list[str]:
-    """A secret as it is, and its base64 wherever in a longer text it stood."""
+def encodings(secret: str) -> list[str]:
+    """A secret, and its base64 at each of the three alignments."""
     forms = [secret]
     for offset in range(3):
         encoded = base64.b64encode(b"\0" * offset + secret.encode()).decode().rstrip("=")
-        forms.append(encoded[2 * offset : -1])  # the ends depend on what was before and behind
+        forms.append(encoded[2 * offset : -1])  # the outer characters depend on the context
     return forms

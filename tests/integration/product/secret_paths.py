@@ -1,4 +1,4 @@
-"""Every path with marked secrets in it: logins right, wrong and out of place, mail as it should be and should not."""
+"""Drives all code paths with unique secrets: logins of all kinds, valid and malformed mail, valid and invalid requests."""
 
 import socket
 from uuid import uuid4
@@ -8,11 +8,11 @@ from tests.integration.product.counting_clients import encode, plain
 from tests.integration.product.secret_markers import Secrets
 from tests.support.product import HOST, PATIENCE, Product
 
-STRANGER = "stranger@example.org"
+EXTERNAL_SENDER = "stranger@example.org"
 
 
 def smtp_lines(alice: Account, wrong: Account) -> list[list[str]]:
-    """Conversations on the submission port: logins of every kind, out of place, and malformed."""
+    """Sessions on the submission port: logins with all mechanisms, misplaced and malformed ones."""
     mail = f"MAIL FROM:<{alice.address}>"
     key = wrong.key
     return [
@@ -40,7 +40,7 @@ def smtp_lines(alice: Account, wrong: Account) -> list[list[str]]:
 
 
 def pop3_lines(alice: Account, wrong: Account) -> list[list[str]]:
-    """The same for POP3, and a maildrop that is read."""
+    """The same for POP3, and reading of a maildrop."""
     key = wrong.key
     read = ["STAT", "LIST", "UIDL", "TOP 1 5", "RETR 1", "RETR 2", "DELE 1", "RSET", f"PASS {key}"]
     return [
@@ -62,8 +62,8 @@ def pop3_lines(alice: Account, wrong: Account) -> list[list[str]]:
     ]
 
 
-def pour(port: int, lines: list[str]) -> bytes:
-    """Say all of it at once, then hang up; what was answered."""
+def send_all(port: int, lines: list[str]) -> bytes:
+    """Send all lines at once and close the sending direction; returns everything received."""
     with socket.create_connection((HOST, port), timeout=PATIENCE) as client:
         client.sendall("".join(f"{line}\r\n" for line in lines).encode(errors="surrogateescape"))
         client.shutdown(socket.SHUT_WR)
@@ -71,53 +71,57 @@ def pour(port: int, lines: list[str]) -> bytes:
             return answer.read()
 
 
-def write(product: Product, secrets: Secrets, alice: Account) -> str:
-    """A message, as it should be and as it should not; its subject."""
-    subject = secrets.make("subject")
-    mail = message(STRANGER, alice.address, subject=f"Re: {subject}", text=f"{secrets.make('body')}\n")
-    mail.add_attachment(secrets.make("attached").encode(), "application", "pdf", filename=secrets.make("name"))
+def deliver_mail(product: Product, secrets: Secrets, alice: Account) -> str:
+    """Deliver a message, valid and malformed; returns its subject."""
+    subject = secrets.create("subject")
+    mail = message(EXTERNAL_SENDER, alice.address, subject=f"Re: {subject}", text=f"{secrets.create('body')}\n")
+    mail.add_attachment(secrets.create("attached").encode(), "application", "pdf", filename=secrets.create("name"))
     content = mail.as_bytes()
-    start = ["EHLO x", f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{alice.address}>"]
+    start = ["EHLO x", f"MAIL FROM:<{EXTERNAL_SENDER}>", f"RCPT TO:<{alice.address}>"]
     text = content.decode().splitlines()
     port = product.ports["Smtp__MxPort"]
-    pour(port, [*start, "DATA", *text, "."])
-    pour(port, [*start, "DATA", *text[:-3]])  # and gone
-    pour(port, [*start, "DATA", content.decode().replace("\r\n", "\n"), "."])
-    pour(port, [*start, f"BDAT {len(content) + 2} LAST", content.decode()])
-    pour(port, text)  # without an envelope every line is a command
+    send_all(port, [*start, "DATA", *text, "."])
+    send_all(port, [*start, "DATA", *text[:-3]])  # then disconnects
+    send_all(port, [*start, "DATA", content.decode().replace("\r\n", "\n"), "."])
+    send_all(port, [*start, f"BDAT {len(content) + 2} LAST", content.decode()])
+    send_all(port, text)  # without DATA every line is a command
     return subject
 
 
-def call(product: Product, secrets: Secrets, alice: Account, subject: str) -> None:
-    """The API with right and wrong keys, searches, and bodies that make no sense."""
+def call_api(product: Product, secrets: Secrets, alice: Account, subject: str) -> None:
+    """Call the API with valid and wrong keys, searches, and invalid bodies."""
     with product.api(alice.key) as client:
         client.get("/emails", params={"label": "later"})
-        found = client.get("/emails/search", params={"q": subject, "key": secrets.make("parameter")})
+        found = client.get("/emails/search", params={"q": subject, "key": secrets.create("parameter")})
         client.get("/emails/search", params={"q": subject})
         client.get("/emails/search", params={"q": subject * 10})
-        client.get("/emails", params={"cursor": secrets.make("cursor")})
+        client.get("/emails", params={"cursor": secrets.create("cursor")})
         rows = found.json().get("items") or client.get("/emails").json().get("items") or [{"id": uuid4()}]
         for path in ("", "/raw"):
             client.get(f"/emails/{rows[0]['id']}{path}")
-        client.patch(f"/emails/{rows[0]['id']}", json={"addLabels": [f"({secrets.make('label')})"]})
-        client.patch(f"/emails/{rows[0]['id']}", content=secrets.make("json"))
-        client.patch(f"/emails/{rows[0]['id']}", json={secrets.make("field"): secrets.make("value")})
-        made = client.post(f"{product.api_url}/api/keys", json={"name": "tablet", "scopes": ["pop3", "api:read"]})
-        if made.status_code == 201:
-            new = secrets.keep(made.json()["key"])
-            pour(product.ports["Pop3__Port"], [f"USER {alice.address}", f"PASS {new}"])
-    for header in (f"Bearer {secrets.make('bearer')}", f"Basic {encode(secrets.make('basic'))}", secrets.make("odd")):
+        client.patch(f"/emails/{rows[0]['id']}", json={"addLabels": [f"({secrets.create('label')})"]})
+        client.patch(f"/emails/{rows[0]['id']}", content=secrets.create("json"))
+        client.patch(f"/emails/{rows[0]['id']}", json={secrets.create("field"): secrets.create("value")})
+        response = client.post(f"{product.api_url}/api/keys", json={"name": "tablet", "scopes": ["pop3", "api:read"]})
+        if response.status_code == 201:
+            key = secrets.add(response.json()["key"])
+            send_all(product.ports["Pop3__Port"], [f"USER {alice.address}", f"PASS {key}"])
+    for header in (
+        f"Bearer {secrets.create('bearer')}",
+        f"Basic {encode(secrets.create('basic'))}",
+        secrets.create("odd"),
+    ):
         with product.api() as client:
             client.get("/emails", headers={"Authorization": header})
-    pour(product.ports["Api__Port"], [f"GET / HTTP/1.1 {secrets.make('http')}", secrets.make("header"), ""])
+    send_all(product.ports["Api__Port"], [f"GET / HTTP/1.1 {secrets.create('http')}", secrets.create("header"), ""])
 
 
-def drive(product: Product, secrets: Secrets, alice: Account) -> None:
-    """Everything."""
-    wrong = alice._replace(key=secrets.make("password"))
-    subject = write(product, secrets, alice)
+def drive_all_paths(product: Product, secrets: Secrets, alice: Account) -> None:
+    """Drive all paths of all protocols."""
+    wrong = alice._replace(key=secrets.create("password"))
+    subject = deliver_mail(product, secrets, alice)
     for lines in smtp_lines(alice, wrong):
-        pour(product.ports["Smtp__Port"], lines)
+        send_all(product.ports["Smtp__Port"], lines)
     for lines in pop3_lines(alice, wrong):
-        pour(product.ports["Pop3__Port"], lines)
-    call(product, secrets, alice, subject)
+        send_all(product.ports["Pop3__Port"], lines)
+    call_api(product, secrets, alice, subject)

@@ -1,4 +1,4 @@
-"""What the product is for: mail comes in by SMTP, is read by POP3 and over the API, and all three agree."""
+"""Delivery with SMTP, and reading with POP3 and the API: all three agree."""
 
 import poplib
 import smtplib
@@ -17,40 +17,40 @@ pytestmark = [
     ),
 ]
 
-STRANGER = "stranger@example.org"
+EXTERNAL_SENDER = "stranger@example.org"
 
 
-def by_starttls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
+def submit_with_starttls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
     return product.submission(*sender)
 
 
-def by_tls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
+def submit_with_tls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
     port = product.ports["Smtp__SecurePort"]
     client = smtplib.SMTP_SSL(HOST, port, "client.example.test", timeout=PATIENCE, context=product.tls())
     client.login(*sender)
     return client
 
 
-def by_mx(product: Product, _: Account) -> AbstractContextManager[smtplib.SMTP]:
+def deliver_to_mx(product: Product, _: Account) -> AbstractContextManager[smtplib.SMTP]:
     return product.mx()
 
 
-def read_plainly(product: Product) -> poplib.POP3:
+def pop3_plaintext(product: Product) -> poplib.POP3:
     return poplib.POP3(HOST, product.ports["Pop3__Port"], timeout=PATIENCE)
 
 
-def read_by_stls(product: Product) -> poplib.POP3:
-    client = read_plainly(product)
+def pop3_with_stls(product: Product) -> poplib.POP3:
+    client = pop3_plaintext(product)
     client.stls(product.tls())
     return client
 
 
-def read_by_tls(product: Product) -> poplib.POP3:
+def pop3_with_tls(product: Product) -> poplib.POP3:
     return poplib.POP3_SSL(HOST, product.ports["Pop3__SecurePort"], timeout=PATIENCE, context=product.tls())
 
 
-def received(product: Product, reader: Account) -> list[bytes]:
-    """Everything in the maildrop, as POP3 gives it."""
+def retrieve_all(product: Product, reader: Account) -> list[bytes]:
+    """Retrieve all messages of the maildrop with POP3."""
     with product.pop3(*reader) as client:
         return [b"\r\n".join(client.retr(number + 1)[1]) + b"\r\n" for number in range(client.stat()[0])]
 
@@ -60,7 +60,7 @@ def submit(product: Product, sender: Account, *recipients: str, subject: str = "
         assert client.send_message(message(sender.address, *recipients, subject=subject), sender.address) == {}
 
 
-@pytest.mark.parametrize("connect", [by_starttls, by_tls, by_mx])
+@pytest.mark.parametrize("connect", [submit_with_starttls, submit_with_tls, deliver_to_mx])
 def test_a_message_arrives_octet_for_octet_below_its_trace_fields(
     product: Product,
     alice: Account,
@@ -70,14 +70,14 @@ def test_a_message_arrives_octet_for_octet_below_its_trace_fields(
     content = f"From: {alice.address}\r\nSubject: =?utf-8?q?Gr=C3=BC=C3=9Fe?=\r\n\r\n..\r\n.\r\ngrüße\r\n".encode()
     with connect(product, alice) as client:
         client.sendmail(alice.address, bob.address, content, ["BODY=8BITMIME"])
-    (raw,) = received(product, bob)
+    (raw,) = retrieve_all(product, bob)
     assert raw.endswith(content)
     trace = raw.removesuffix(content)
     assert trace.startswith(f"Return-Path: <{alice.address}>\r\nReceived: from ".encode())
 
 
-@pytest.mark.parametrize("connect", [read_plainly, read_by_stls, read_by_tls])
-def test_mail_is_read_by_pop3_however_it_is_secured(
+@pytest.mark.parametrize("connect", [pop3_plaintext, pop3_with_stls, pop3_with_tls])
+def test_mail_is_read_with_pop3_in_plaintext_and_with_tls(
     product: Product, alice: Account, connect: Callable[[Product], poplib.POP3]
 ) -> None:
     submit(product, alice, alice.address)
@@ -90,41 +90,41 @@ def test_mail_is_read_by_pop3_however_it_is_secured(
     client.quit()
 
 
-def test_every_recipient_has_a_copy_of_its_own(product: Product, alice: Account, bob: Account) -> None:
+def test_every_recipient_has_a_separate_copy(product: Product, alice: Account, bob: Account) -> None:
     submit(product, alice, alice.address, bob.address)
     with product.pop3(*alice) as client:
         client.dele(1)
-    assert received(product, alice) == []
-    assert len(received(product, bob)) == 1
+    assert retrieve_all(product, alice) == []
+    assert len(retrieve_all(product, bob)) == 1
 
 
-def test_a_blind_copy_arrives_and_nobody_is_told(product: Product, alice: Account, bob: Account) -> None:
+def test_a_blind_copy_is_delivered_without_its_bcc_field(product: Product, alice: Account, bob: Account) -> None:
     hidden = message(alice.address, alice.address)
     hidden["Bcc"] = bob.address
     with product.submission(*alice) as client:
         client.sendmail(alice.address, [alice.address, bob.address], hidden.as_bytes())
     for reader in (alice, bob):
-        (raw,) = received(product, reader)
+        (raw,) = retrieve_all(product, reader)
         assert bob.address.encode() not in raw
         assert b"Bcc" not in raw
 
 
-def test_an_alias_is_an_address_to_write_from_and_to(product: Product, bob: Account) -> None:
+def test_an_alias_sends_and_receives_mail(product: Product, bob: Account) -> None:
     alias = bob.address.replace("bob", "robert")
     robert = Account.create(product, "owner", "--alias", alias)
     with product.submission(alias, robert.key) as client:
         client.sendmail(alias, [alias, bob.address], message(alias, bob.address).as_bytes())
-    assert len(received(product, robert)) == 1
-    assert f"Return-Path: <{alias}>".encode() in received(product, bob)[0]
+    assert len(retrieve_all(product, robert)) == 1
+    assert f"Return-Path: <{alias}>".encode() in retrieve_all(product, bob)[0]
 
 
-def test_nobody_writes_as_somebody_else(product: Product, alice: Account, bob: Account) -> None:
+def test_a_foreign_sender_is_refused(product: Product, alice: Account, bob: Account) -> None:
     with product.submission(*alice) as client, pytest.raises(smtplib.SMTPSenderRefused) as refused:
         client.send_message(message(bob.address, alice.address), bob.address)
     assert (refused.value.smtp_code, refused.value.smtp_error[:5]) == (553, b"5.7.1")
 
 
-def test_a_wrong_key_opens_nothing(product: Product, alice: Account, bob: Account) -> None:
+def test_a_wrong_key_is_refused_by_all_services(product: Product, alice: Account, bob: Account) -> None:
     for key in (bob.key, alice.key[:-1], "password"):
         with pytest.raises(smtplib.SMTPAuthenticationError, match="535"), product.submission(alice.address, key):
             pass
@@ -134,23 +134,23 @@ def test_a_wrong_key_opens_nothing(product: Product, alice: Account, bob: Accoun
         assert client.get("/emails").status_code == 401
 
 
-def test_submission_begins_with_a_login(product: Product, alice: Account) -> None:
+def test_submission_requires_a_login(product: Product, alice: Account) -> None:
     with product.submission() as client, pytest.raises(smtplib.SMTPSenderRefused, match=r"5\.7\.0"):
         client.sendmail(alice.address, [alice.address], b"\r\n")
 
 
-def test_mail_for_nobody_here_is_refused_at_the_door(product: Product, alice: Account) -> None:
-    for connect in (by_mx, by_starttls):
+def test_unknown_and_foreign_recipients_are_refused(product: Product, alice: Account) -> None:
+    for connect in (deliver_to_mx, submit_with_starttls):
         with connect(product, alice) as client:
             client.ehlo_or_helo_if_needed()
-            client.mail(alice.address if connect is by_starttls else STRANGER)
+            client.mail(alice.address if connect is submit_with_starttls else EXTERNAL_SENDER)
             unknown = client.rcpt(f"nobody.{alice.address}")
             foreign = client.rcpt("somebody@example.org")
             assert (unknown[0], unknown[1][:5]) == (550, b"5.1.1")
             assert (foreign[0], foreign[1][:5]) == (550, b"5.7.1")
 
 
-def test_the_api_lists_searches_shows_and_deletes(product: Product, alice: Account) -> None:
+def test_the_api_lists_searches_gets_and_deletes(product: Product, alice: Account) -> None:
     for subject in ("Apples", "Pears"):
         submit(product, alice, alice.address, subject=subject)
     with product.api(alice.key) as client:
@@ -164,19 +164,19 @@ def test_the_api_lists_searches_shows_and_deletes(product: Product, alice: Accou
         assert client.delete(f"/emails/{found['id']}").status_code == 204
         assert client.get(f"/emails/{found['id']}").status_code == 404
         assert [row["subject"] for row in client.get("/emails").json()["items"]] == ["Pears"]
-    assert len(received(product, alice)) == 1
+    assert len(retrieve_all(product, alice)) == 1
 
 
-def test_the_api_gives_the_octets_that_pop3_gives(product: Product, alice: Account) -> None:
+def test_the_api_and_pop3_return_the_same_octets(product: Product, alice: Account) -> None:
     submit(product, alice, alice.address)
-    (raw,) = received(product, alice)
+    (raw,) = retrieve_all(product, alice)
     with product.api(alice.key) as client:
         (row,) = client.get("/emails").json()["items"]
         assert client.get(f"/emails/{row['id']}/raw").content == raw
         assert row["sizeBytes"] == len(raw)
 
 
-def test_what_was_retrieved_is_read_everywhere(product: Product, alice: Account) -> None:
+def test_a_retrieved_message_is_read_in_the_api(product: Product, alice: Account) -> None:
     for subject in ("Read", "Unread"):
         submit(product, alice, alice.address, subject=subject)
     with product.pop3(*alice) as reader:
@@ -190,15 +190,15 @@ def test_what_was_retrieved_is_read_everywhere(product: Product, alice: Account)
         assert len(client.get("/emails", params={"label": "later"}).json()["items"]) == 1
 
 
-def test_a_message_deleted_over_the_api_is_gone_from_pop3(product: Product, alice: Account) -> None:
+def test_a_message_deleted_with_the_api_is_deleted_in_pop3(product: Product, alice: Account) -> None:
     submit(product, alice, alice.address)
     with product.api(alice.key) as client:
         (row,) = client.get("/emails").json()["items"]
         client.delete(f"/emails/{row['id']}")
-    assert received(product, alice) == []
+    assert retrieve_all(product, alice) == []
 
 
-def test_a_key_opens_only_what_it_is_for(product: Product, alice: Account) -> None:
+def test_a_key_is_valid_only_for_its_scopes(product: Product, alice: Account) -> None:
     reader = product.create_key(alice.address, ["pop3"])
     with product.pop3(alice.address, reader) as client:
         assert client.stat() == (0, 0)

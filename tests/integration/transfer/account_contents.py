@@ -1,4 +1,4 @@
-"""Accounts to be moved, and what is in them: on Dovecot, and in the product."""
+"""Contents of accounts on Dovecot and in the product, for comparison before and after a transfer."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -28,20 +28,20 @@ FLAGS = (
 )
 
 
-class Moved(NamedTuple):
-    """What may not change of a message; `internal_date` in seconds since the epoch."""
+class MessageContent(NamedTuple):
+    """What a transfer must keep of a message; `internal_date` in seconds since the epoch."""
 
     digest: str
     flags: frozenset[str]
     internal_date: int
 
 
-Manifest = Mapping[str, Sequence[Moved]]
-"""The messages of each mailbox in order."""
+AccountContents = Mapping[str, Sequence[MessageContent]]
+"""The messages of each mailbox, in order."""
 
 
 def message(number: int) -> bytes:
-    """A message of some hundred to some thousand octets, with 8-bit octets and lines that look like an mbox's."""
+    """A message of 100 to some thousand octets, with 8-bit octets and lines that resemble an mbox's."""
     random = Random(number)
     header = b"From: alice@example.test\r\nSubject: %d\r\nMessage-ID: <%d@example.test>\r\n\r\n" % (number, number)
     lines = [b"From Monday on", b">From here", b"caf\xe9", b"", b"a" * 70, b"\tx\0y" if number % 7 == 0 else b"."]
@@ -49,12 +49,12 @@ def message(number: int) -> bytes:
 
 
 def fill_dovecot(dovecot: Dovecot, user: str, messages: int) -> None:
-    """An account with so many messages in ten folders; the last two messages of INBOX are the same."""
+    """Fill an account with this number of messages in ten folders; the last two messages of INBOX are equal."""
     with IMAPClient(HOST, dovecot.port, ssl=False) as client:
         client.login(user, PASSWORD)
-        there = {name for _, _, name in client.list_folders()}
+        existing = {name for _, _, name in client.list_folders()}
         for folder in FOLDERS:
-            if folder not in there:
+            if folder not in existing:
                 client.create_folder(folder)
             if folder != "Lists":
                 client.subscribe_folder(folder)
@@ -68,56 +68,56 @@ def _append(client: IMAPClient, folder: str, number: int) -> None:
     client.append(folder, message(number), FLAGS[number % len(FLAGS)], date)
 
 
-def dovecot_manifest(dovecot: Dovecot, user: str) -> Manifest:
-    """What another IMAP client sees there."""
-    found: dict[str, Sequence[Moved]] = {}
+def dovecot_contents(dovecot: Dovecot, user: str) -> AccountContents:
+    """The contents as another IMAP client reads them."""
+    contents: dict[str, Sequence[MessageContent]] = {}
     with IMAPClient(HOST, dovecot.port, ssl=False) as client:
         client.login(user, PASSWORD)
         client.normalise_times = False
         for _, _, name in client.list_folders():
             client.select_folder(name, readonly=True)
             fetched = client.fetch(client.search(), ["FLAGS", "INTERNALDATE", "BODY.PEEK[]"])
-            found[name] = [
-                Moved(
-                    sha256(one[b"BODY[]"]).hexdigest(),
-                    frozenset(flag.decode() for flag in one[b"FLAGS"]) - {"\\Recent"},
-                    int(one[b"INTERNALDATE"].timestamp()),
+            contents[name] = [
+                MessageContent(
+                    sha256(items[b"BODY[]"]).hexdigest(),
+                    frozenset(flag.decode() for flag in items[b"FLAGS"]) - {"\\Recent"},
+                    int(items[b"INTERNALDATE"].timestamp()),
                 )
-                for _, one in sorted(fetched.items())
+                for _, items in sorted(fetched.items())
             ]
-    return found
+    return contents
 
 
-def product_manifest(database: str, address: str) -> Manifest:
-    """What is stored in the product."""
-    return asyncio.run(_product_manifest(database, address))
+def product_contents(database: str, address: str) -> AccountContents:
+    """The contents that the product stores."""
+    return asyncio.run(_product_contents(database, address))
 
 
-async def _product_manifest(database: str, address: str) -> Manifest:
+async def _product_contents(database: str, address: str) -> AccountContents:
     engine = open_engine(database)
     try:
         user = await SqlAccountStore(engine).user_by_address(address)
         async with open_store(engine) as store:
-            return await manifest(store, AccountId(user.id))
+            return await store_contents(store, AccountId(user.id))
     finally:
         await engine.dispose()
 
 
-async def manifest(store: MailStore, account: AccountId) -> Manifest:
-    """What is stored for an account."""
-    found: dict[str, Sequence[Moved]] = {}
+async def store_contents(store: MailStore, account: AccountId) -> AccountContents:
+    """The contents that a store has for an account."""
+    contents: dict[str, Sequence[MessageContent]] = {}
     for mailbox in await store.mailboxes(account):
-        moved = []
+        messages = []
         for entry in (await store.snapshot(account, mailbox.name)).entries:
             raw = await (await store.open(account, entry.message_id)).read()
             names = frozenset(flag_names(entry.flags, entry.keywords))
-            moved.append(Moved(sha256(raw).hexdigest(), names, entry.internal_date))
-        found[mailbox.name] = moved
-    return found
+            messages.append(MessageContent(sha256(raw).hexdigest(), names, entry.internal_date))
+        contents[mailbox.name] = messages
+    return contents
 
 
 def subscriptions(database: str, address: str) -> frozenset[str]:
-    """What the account is subscribed to."""
+    """The mailboxes that the account is subscribed to."""
     return asyncio.run(_subscriptions(database, address))
 
 

@@ -23,7 +23,7 @@ from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Res
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
 from relate_telemetry.telemetry import no_telemetry
-from tests.integration.api.api_server import EMAILS, HOST, PATIENCE
+from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS
 from tests.integration.trouble.clients import Client, connected, deliver, pop3, retrieve, retrieve_all, smtp
 from tests.integration.trouble.house import KEY, NEIGHBOUR, House, on_database
 from tests.integration.trouble.memory import MEGABYTE
@@ -141,7 +141,7 @@ async def by_the_api(house: House) -> None:
         settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))
         async with (
             serve_api(settings, resources) as ports,
-            httpx.AsyncClient(base_url=f"http://{HOST}:{ports.plain}", headers=headers, timeout=PATIENCE) as client,
+            httpx.AsyncClient(base_url=f"http://{HOST}:{ports.plain}", headers=headers, timeout=WAIT_SECONDS) as client,
         ):
             found = (await client.get(EMAILS, params={"limit": MANY})).json()["items"]
             for email in sorted(email["id"] for email in found)[:2]:

@@ -116,7 +116,7 @@ async def test_files_are_stored_in_the_requested_mailbox(store: MemoryMailStore,
 
 
 async def test_a_repeated_import_adds_only_new_messages(store: MemoryMailStore, tmp_path: Path) -> None:
-    """Messages of entry size and entry header are told apart, and true duplicates come as often as they are there."""
+    """Equal size and header do not make messages equal; true duplicates are stored as often as the source has them."""
     for name, octets in (("b", HELLO), ("c", HELLO), ("d", HELLO.replace(b"\r\nhi", b"\r\nho"))):
         write_file(tmp_path / f"{name}.eml", octets)
     assert (await import_files(store, tmp_path)).transferred == 3
