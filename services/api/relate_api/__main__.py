@@ -1,4 +1,4 @@
-"""Runs the API as a process of its own."""
+"""Runs the API as a separate process."""
 
 if __name__ == "__main__":  # first, because SIGTERM may arrive during the imports below, which take a second
     from relate_service.signals import hold_stops

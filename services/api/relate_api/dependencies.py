@@ -10,11 +10,11 @@ from fastapi import Depends, FastAPI, HTTPException, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
-from relate_accounts.ports import AccountStore, Authenticator
-from relate_mailstore.ports import MailStore
 
+from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Scope, User
 from relate_api.forwarded import RequestClient
+from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
 from relate_wire.config import Connected
 

@@ -1,4 +1,4 @@
-"""Drives all code paths with unique secrets: logins of all kinds, valid and malformed mail, valid and invalid requests."""
+"""Drives all code paths with unique secrets: logins of all kinds, valid and malformed mail, valid and invalid calls."""
 
 import socket
 from uuid import uuid4

@@ -100,7 +100,7 @@ class Importer:
 
 
 def split_batches(messages: Iterable[Incoming]) -> Iterator[Sequence[Incoming]]:
-    """Split messages into batches of one transaction each; a message larger than a batch is a batch of its own."""
+    """Split messages into batches of one transaction each; a message larger than a batch is stored alone."""
     batch: list[Incoming] = []
     octets = 0
     for message in messages:
