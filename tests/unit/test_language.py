@@ -55,11 +55,15 @@ _DIALECT = [
 ]
 
 # What a number is of, where the last word of its name is neither a unit nor the plural of what is counted.
-WITHOUT_UNIT = set(
-    ["CLASS", "CR", "DEPTH", "FACTOR", "FIELD", "ID", "KEY", "LF", "MODE", "MODSEQ", "NUL", "NUMBER", "OPTION", "PORT", "RATIO", "SEED", "SHARE", "TAG", "UID", "UMASK", "VERSION", "WEIGHT"]
-)
+WITHOUT_UNIT = {
+    "CLASS", "CR", "DEPTH", "FACTOR", "FIELD", "ID", "KEY", "LF", "MODE", "MODSEQ", "NUL", "NUMBER", "OPTION", "PORT",
+    "RATIO", "SEED", "SHARE", "TAG", "UID", "UMASK", "VERSION", "WEIGHT",
+}  # fmt: skip
 # A number in a test says what it is, too.
-VAGUE = set(["BIG", "ENOUGH", "EVERY", "FEW", "GRACE", "HELD", "KEPT", "LARGE", "LIMIT", "LONG", "MANY", "NEVER", "PATIENCE", "PAUSE", "TIMEOUT"])
+VAGUE = {
+    "BIG", "ENOUGH", "EVERY", "FEW", "GRACE", "HELD", "KEPT", "LARGE", "LIMIT", "LONG", "MANY", "NEVER", "PATIENCE",
+    "PAUSE", "TIMEOUT",
+}  # fmt: skip
 # A docstring of fewer words says nothing, unless it refers to another one, to an RFC, or to an exception.
 MIN_WORDS = 3
 
