@@ -120,9 +120,8 @@ class ApiServer(uvicorn.Server):
             self._acceptors.pop().close()
 
     def _admit(self, sock: socket.socket, peer: Peer, tls: ssl.SSLContext | None) -> None:
-        exempt = peer.is_loopback or is_in(
-            peer.address, self._limits.trusted_proxies
-        )  # a proxy's address has many clients
+        # A trusted proxy has one address, but many clients.
+        exempt = peer.is_loopback or is_in(peer.address, self._limits.trusted_proxies)
         if not self._connections.admit(peer.address, exempt):
             _refuse_connection(sock, tls is not None)
             return

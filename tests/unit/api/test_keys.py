@@ -138,7 +138,7 @@ async def test_a_key_expires_no_later_than_its_creating_key(world: World, app: F
     for response in created:
         assert datetime.fromisoformat(response.json()["details"]["expires"]) == limit
     assert datetime.fromisoformat(sooner.json()["details"]["expires"]) == earlier
-    assert "expires after it" in expect_problem(refused, 403)["detail"]
+    assert "expires later" in expect_problem(refused, 403)["detail"]
 
 
 async def test_a_key_without_expiry_creates_keys_without_expiry(client: httpx.AsyncClient) -> None:

@@ -65,5 +65,7 @@ def _expiry(requested: datetime | None, principal: Principal) -> datetime | None
     """The expiry of a new key. Raises HTTPException if the requested one is later than that of the creating key."""
     limit = principal.expires
     if limit is not None and requested is not None and requested > limit:
-        raise HTTPException(HTTPStatus.FORBIDDEN, f"a key cannot create a key that expires after it, at {limit:%FT%TZ}")
+        raise HTTPException(
+            HTTPStatus.FORBIDDEN, f"this key expires at {limit:%FT%TZ} and cannot create one that expires later"
+        )
     return requested or limit

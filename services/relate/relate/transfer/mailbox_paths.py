@@ -19,7 +19,7 @@ _UNSAFE = re.compile(
     \A\.                                                      # hidden files, "." and ".."
     | [\x00-\x1f\x7f%\\:*?"<>|]
     | \A(?=(?:cur|new|tmp|dovecot-keywords)\Z).               # names inside a Maildir
-    | (?=\.(?:eml|mbox|sbd|jsonl)\Z)\.                       # suffixes of mail files
+    | (?=\.(?:eml|mbox|sbd|jsonl)\Z)\.                        # suffixes of mail files
     """,
     re.IGNORECASE | re.VERBOSE,
 )

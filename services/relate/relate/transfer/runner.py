@@ -1,4 +1,4 @@
-"""Runs `relate import` and `relate export_account`: opens database and source, shows the progress."""
+"""Runs `relate import` and `relate export`: opens database and source, shows the progress."""
 
 import sys
 from collections.abc import Collection, Iterator
@@ -34,7 +34,7 @@ class RemoteAccount(NamedTuple):
 async def import_from_server(
     settings: Settings, address: str, remote: RemoteAccount, ignore_quota: bool
 ) -> TransferReport:
-    """Importer an account from another server. Raises UserNotFound, TransferError, OverQuota."""
+    """Import an account from another server. Raises UserNotFound, TransferError, OverQuota."""
     async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         with _progress("importing") as report:
@@ -51,7 +51,7 @@ async def import_from_server(
 async def import_from_files(
     settings: Settings, address: str, path: Path, mailbox: str, ignore_quota: bool
 ) -> TransferReport:
-    """Importer mbox files, Maildirs or messages. Raises UserNotFound, TransferError, OverQuota, OSError."""
+    """Import mbox files, Maildirs or messages. Raises UserNotFound, TransferError, OverQuota, OSError."""
     async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         with _progress("importing") as report:
