@@ -68,9 +68,7 @@ def _check_file_modes(settings: Settings) -> Finding:
     exposed += [path for path in administrator_files if is_exposed(path, stat.S_IRWXO)]
     if exposed:
         text = f"readable by others: {', '.join(map(str, dict.fromkeys(exposed)))}"
-        return Finding(
-            False, "files", text, "run: chmod go= on each; a server does this for its own files when it starts"
-        )
+        return Finding(False, "files", text, "run: chmod go= on each; servers do so for their own files at start")
     return Finding(True, "files", "private")
 
 
