@@ -299,7 +299,7 @@ class SqlMailStore:
         return await self.message(account_id, message_id)
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
-        """Remove entries."""
+        """Remove entries permanently."""
         return await expunge.expunge_in_halves(self._committer, account_id, mailbox_id, uids)
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
@@ -318,7 +318,7 @@ class SqlMailStore:
         return await self._contents.indexes(account_id, message_ids)
 
     async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
-        """Raw headers."""
+        """Raw headers of messages."""
         return await self._contents.headers(account_id, message_ids)
 
     async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:

@@ -21,6 +21,7 @@ def commits(store: SqlMailStore) -> list[Committed[Any]]:
 
 
 async def test_observers_are_called_in_the_order_of_registration(store: SqlMailStore, alice: AccountId) -> None:
+    await store.provision(alice)
     order: list[str] = []
     store._committer.on_commit(lambda committed: order.append("first"))
     store._committer.on_commit(lambda committed: order.append("second"))
@@ -31,6 +32,7 @@ async def test_observers_are_called_in_the_order_of_registration(store: SqlMailS
 async def test_every_change_of_mail_is_observed(
     store: SqlMailStore, commits: list[Committed[Any]], alice: AccountId
 ) -> None:
+    await store.provision(alice)
     receipt = await store.deliver(delivery(alice))
     inbox = (await store.snapshot(alice)).mailbox
     await store.set_flags(alice, inbox.id, [1], FlagChange(add=Flag.SEEN))

@@ -2,7 +2,7 @@
 
 Within a process a set of accounts excludes other sessions; between processes an advisory lock (PostgreSQL) or a lock
 file (SQLite) does. Both end with the process, however it ends. If a lock is lost with its connection, two sessions
-may see the same messages, which does no harm: each entry is expunged only once.
+may see the same messages, which is tolerable, because each entry is expunged only once.
 """
 
 import asyncio

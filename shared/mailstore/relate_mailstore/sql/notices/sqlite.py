@@ -119,7 +119,7 @@ class FileNotices:
         self._poller = self._supervisor.keep("mailstore.notices", self._poll)
 
     async def close(self) -> None:
-        """Stop polling."""
+        """Stop polling the file."""
         if self._poller is not None:
             self._poller.cancel()
             await asyncio.wait([self._poller])
