@@ -190,7 +190,7 @@ async def test_what_a_stop_ends_is_freed(alive: list[weakref.ref[Any]], certific
 class TornMessage:
     """A message of which only the beginning can be read."""
 
-    at_hand = None
+    buffered = None
 
     def __init__(self, whole: MemoryRawMessage) -> None:
         self.size = whole.size

@@ -16,7 +16,7 @@ from relate_api.health.readiness import FRESH_SECONDS, Readiness
 from relate_config import ConfigurationError, load
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, MessageQuery, Page
+from relate_mailstore.types import AccountId, MessagePage, MessageQuery
 from tests.support.world import World
 from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of, problem_in
 
@@ -162,7 +162,7 @@ async def test_no_response_is_stored_or_taken_for_another_type(
 
 async def test_a_bug_is_answered_with_the_same_fields(world: World, alice: AccountId) -> None:
     class Broken(MemoryMailStore):
-        async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+        async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
             raise RuntimeError
 
     async with client_of(api_over(world, Broken()), "alice") as client:

@@ -16,7 +16,7 @@ from relate_api.errors import MAX_EXPLAINED, RETRY_AFTER
 from relate_api.middleware import MAX_BODY
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, MessageQuery, Page
+from relate_mailstore.types import AccountId, MessagePage, MessageQuery
 from tests.support.world import World
 from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of, problem_in
 
@@ -35,7 +35,7 @@ class BrokenStore(MemoryMailStore):
         super().__init__()
         self.error = error
 
-    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+    async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         raise self.error
 
     async def ping(self) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import FailFast, Field, StrictBool
 
 from relate_api.schemas import Input, Moment, Page, View
-from relate_mailstore.types import Flag, FlagChange, Listed, MessageQuery, Part
+from relate_mailstore.types import Flag, FlagChange, ListedMessage, MessageQuery, Part
 
 MAX_PAGE = 100  # rows: a few hundred kB of JSON
 MAX_LABELS = 32  # added or removed by one request
@@ -65,7 +65,7 @@ class EmailView(View):
     attachment_count: int
 
     @classmethod
-    def of(cls, listed: Listed) -> Self:
+    def of(cls, listed: ListedMessage) -> Self:
         """From the domain's row."""
         return cls(**_fields(listed))
 
@@ -79,7 +79,7 @@ class EmailDetail(EmailView):
     attachments: list[AttachmentView]
 
     @classmethod
-    def with_bodies(cls, listed: Listed, text: str | None, html: str | None, truncated: bool) -> Self:
+    def with_bodies(cls, listed: ListedMessage, text: str | None, html: str | None, truncated: bool) -> Self:
         """From the domain's message and its decoded bodies."""
         attachments = [AttachmentView.of(part) for part in listed.message.index.parts if part.attachment]
         return cls(**_fields(listed), text_body=text, html_body=html, is_truncated=truncated, attachments=attachments)
@@ -143,11 +143,11 @@ class EmailPatch(Input):
         )
 
 
-def _fields(listed: Listed) -> dict[str, Any]:
+def _fields(listed: ListedMessage) -> dict[str, Any]:
     message, index = listed.message, listed.message.index
     return {
         "id": message.id,
-        "message_id": index.message_id,
+        "message_id": index.header_message_id,
         "sender": index.sender,
         "to": index.to,
         "cc": index.cc,

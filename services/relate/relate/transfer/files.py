@@ -20,9 +20,9 @@ from relate.transfer.stored import StoredMessages
 from relate.transfer.tally import Tally
 from relate_imap.handlers.mailboxes import new_name
 from relate_imap.replies import Refused
-from relate_mailstore.types import Incoming
+from relate_mailstore.types import NewMessage
 
-Read = Callable[[], Iterator[tuple[str, Incoming | TooLarge]]]
+Read = Callable[[], Iterator[tuple[str, NewMessage | TooLarge]]]
 """Yields messages in order, each with what to call it in a report."""
 
 
@@ -38,13 +38,13 @@ class FileFolder:
     special_use: str = ""
     subscribed: bool = True
 
-    async def portions(self, stored: StoredMessages, tally: Tally) -> AsyncIterator[Sequence[Incoming]]:
+    async def portions(self, stored: StoredMessages, tally: Tally) -> AsyncIterator[Sequence[NewMessage]]:
         """Its messages in order, stored ones too: their octets tell them. Raises TransferError, OSError."""
         tally.begin(self.name, self.count())
         for portion in in_portions(self._messages(tally)):
             yield portion
 
-    def _messages(self, tally: Tally) -> Iterator[Incoming]:
+    def _messages(self, tally: Tally) -> Iterator[NewMessage]:
         for label, message in self.read():
             if isinstance(message, TooLarge):
                 tally.skip(f"{self.path}: {label}", f"a message may have {self.limit} octets")
@@ -108,7 +108,7 @@ def _subfolders(children: Sequence[Path], name: str, limit: int) -> Iterator[Fil
 
 
 def _mbox(path: Path, name: str, limit: int) -> FileFolder:
-    def read() -> Iterator[tuple[str, Incoming | TooLarge]]:
+    def read() -> Iterator[tuple[str, NewMessage | TooLarge]]:
         return ((f"message {number}", message) for number, message in enumerate(read_mbox(path, limit), 1))
 
     return FileFolder(path, name, lambda: count_mbox(path), read, limit)

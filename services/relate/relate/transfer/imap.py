@@ -23,7 +23,7 @@ from relate.transfer.importing import PORTION_MESSAGES, PORTION_OCTETS
 from relate.transfer.remote_names import Listed, map_names
 from relate.transfer.stored import StoredMessages
 from relate.transfer.tally import Tally
-from relate_mailstore.types import Incoming
+from relate_mailstore.types import NewMessage
 
 IMAP_PORT = 143
 IMAPS_PORT = 993
@@ -178,7 +178,7 @@ class RemoteFolder:
     special_use: str
     subscribed: bool
 
-    async def portions(self, stored: StoredMessages, tally: Tally) -> AsyncIterator[Sequence[Incoming]]:
+    async def portions(self, stored: StoredMessages, tally: Tally) -> AsyncIterator[Sequence[NewMessage]]:
         """Its messages by UID, without those of which one of the same size and header is stored."""
         try:
             uids = await _ask(self.client, partial(_uids, mailbox=self.there))
@@ -192,7 +192,7 @@ class RemoteFolder:
             for portion in _fetchable(unmatched):
                 yield await self._fetched(portion, tally)
 
-    async def _fetched(self, portion: Sequence["_Outline"], tally: Tally) -> list[Incoming]:
+    async def _fetched(self, portion: Sequence["_Outline"], tally: Tally) -> list[NewMessage]:
         """Messages of a portion. Where the server refuses one, because it cannot read it, the others come alone."""
         try:
             contents = await _ask(self.client, partial(_contents, uids=[outline.uid for outline in portion]))
@@ -205,7 +205,7 @@ class RemoteFolder:
         for outline in portion:
             raw = contents.get(outline.uid)
             if raw:
-                messages.append(Incoming(raw, outline.flags, outline.keywords, outline.internal_date))
+                messages.append(NewMessage(raw, outline.flags, outline.keywords, outline.internal_date))
             elif outline.uid in contents:
                 tally.skip(f"{self.there}, UID {outline.uid}", "the message is empty")
         return messages

@@ -11,9 +11,9 @@ from relate.transfer.flags import MailboxKeywords
 from relate.transfer.stored import StoredMessages
 from relate.transfer.tally import Tally
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
+from relate_mailstore.mailbox_names import parents
 from relate_mailstore.ports import MailStore
-from relate_mailstore.rules import parents
-from relate_mailstore.types import AccountId, Incoming
+from relate_mailstore.types import AccountId, NewMessage
 
 # A transaction costs as much as several messages do; a bigger one holds the mailboxes of the account for too long.
 PORTION_MESSAGES = 100
@@ -35,7 +35,7 @@ class Folder(Protocol):
     def subscribed(self) -> bool:
         """Whether the account is to be subscribed to it."""
 
-    def portions(self, stored: StoredMessages, tally: Tally) -> AsyncIterator[Sequence[Incoming]]:
+    def portions(self, stored: StoredMessages, tally: Tally) -> AsyncIterator[Sequence[NewMessage]]:
         """Its messages in order. Those that it knows to be stored are left out, and counted. Raises TransferError."""
 
 
@@ -91,15 +91,15 @@ class Import:
             except MailboxExists:
                 return  # those above it exist
 
-    def _fitted(self, message: Incoming, keywords: MailboxKeywords) -> Incoming:
+    def _fitted(self, message: NewMessage, keywords: MailboxKeywords) -> NewMessage:
         fitting = keywords.fit(message.keywords)
         self._tally.keywords_dropped += len(message.keywords) - len(fitting)
-        return Incoming(message.raw, message.flags, fitting, message.internal_date)
+        return NewMessage(message.raw, message.flags, fitting, message.internal_date)
 
 
-def in_portions(messages: Iterable[Incoming]) -> Iterator[Sequence[Incoming]]:
+def in_portions(messages: Iterable[NewMessage]) -> Iterator[Sequence[NewMessage]]:
     """Messages in portions of a transaction's size; a larger message goes alone."""
-    portion: list[Incoming] = []
+    portion: list[NewMessage] = []
     octets = 0
     for message in messages:
         if portion and (len(portion) >= PORTION_MESSAGES or octets + len(message.raw) > PORTION_OCTETS):

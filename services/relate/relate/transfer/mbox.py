@@ -16,7 +16,7 @@ from typing import IO
 
 from relate.transfer.flags import NAMES, parse_flags
 from relate.transfer.octets import TooLarge, date_of, with_crlf
-from relate_mailstore.types import Entry, Flag, Incoming
+from relate_mailstore.types import Entry, Flag, NewMessage
 
 SUFFIX = ".mbox"
 LINE_OCTETS = 64 * 1024  # read at a time of a line that is longer
@@ -46,7 +46,7 @@ def is_mbox(path: Path) -> bool:
     return _is_separator(line) if line else path.suffix.lower() == SUFFIX
 
 
-def read_mbox(path: Path, limit: int) -> Iterator[Incoming | TooLarge]:
+def read_mbox(path: Path, limit: int) -> Iterator[NewMessage | TooLarge]:
     """The messages of a file, one at a time; `limit`: octets of a message."""
     with path.open("rb") as file:
         for separator, raw in _split(file, limit):
@@ -93,13 +93,13 @@ def _is_separator(line: bytes) -> bool:
     return line.startswith(b"From") and bool(_SEPARATOR.fullmatch(line) or _BARE_SEPARATOR.fullmatch(line))
 
 
-def _message(separator: bytes, raw: bytes) -> Incoming:
+def _message(separator: bytes, raw: bytes) -> NewMessage:
     raw = _QUOTED.sub(rb"\1", raw)
     raw, names = _take_fields(raw)
     flags, keywords = parse_flags(names)
     raw = with_crlf(raw)
     date = _date(separator)
-    return Incoming(raw, flags, keywords, date_of(raw) if date is None else date)
+    return NewMessage(raw, flags, keywords, date_of(raw) if date is None else date)
 
 
 def _take_fields(raw: bytes) -> tuple[bytes, list[str]]:

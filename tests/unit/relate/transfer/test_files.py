@@ -15,7 +15,7 @@ from relate.transfer.importing import PORTION_MESSAGES, Import
 from relate.transfer.tally import Tally
 from relate_mailstore.errors import MailboxNotFound, OverQuota
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, Appended, Flag, Incoming, MailboxId
+from relate_mailstore.types import AccountId, Appended, Flag, MailboxId, NewMessage
 
 ALICE, BOB = AccountId(1), AccountId(2)
 LIMIT = 100_000
@@ -154,7 +154,7 @@ class Dying(MemoryMailStore):
         self,
         account_id: AccountId,
         mailbox: str,
-        messages: Sequence[Incoming],
+        messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, int] | None = None,
         quota: int | None = None,
     ) -> Appended:
@@ -232,7 +232,7 @@ async def test_an_export_comes_back_as_it_was(store: MemoryMailStore, tmp_path: 
         if name != "INBOX":
             await store.create_mailbox(ALICE, name)
         messages = [
-            Incoming(raw, int(FLAGS) if number % 2 else 0, ("$Forwarded", "a") if number % 3 else (), number * 1000)
+            NewMessage(raw, int(FLAGS) if number % 2 else 0, ("$Forwarded", "a") if number % 3 else (), number * 1000)
             for number, raw in enumerate(OCTETS * 2)
         ]
         if name != "Empty":
@@ -251,7 +251,7 @@ async def test_of_many_keywords_a_maildir_keeps_26_and_an_export_tells_it(
     store: MemoryMailStore, tmp_path: Path
 ) -> None:
     await store.provision(ALICE)
-    await store.append(ALICE, "INBOX", [Incoming(HI, keywords=tuple(f"k{number:02}" for number in range(30)))])
+    await store.append(ALICE, "INBOX", [NewMessage(HI, keywords=tuple(f"k{number:02}" for number in range(30)))])
     tally = Tally()
     await export(store, ALICE, tmp_path / "mail", Format.MAILDIR, tally)
     assert tally.keywords_dropped == 4
