@@ -60,14 +60,14 @@ async def test_a_lock_released_within_the_wait_is_acquired(store: MailStore, ali
     holder = asyncio.create_task(hold(store, alice, entered, leave))
     await entered.wait()
     asyncio.get_running_loop().call_later(0.05, leave.set)
-    async with store.lock_maildrop(alice, patience=10):
+    async with store.lock_maildrop(alice, wait_seconds=10):
         assert holder.done()
 
 
 async def test_the_wait_for_a_lock_is_limited(store: MailStore, alice: AccountId) -> None:
     async with store.lock_maildrop(alice):
         with pytest.raises(MaildropInUse):
-            await store.lock_maildrop(alice, patience=0.05).__aenter__()
+            await store.lock_maildrop(alice, wait_seconds=0.05).__aenter__()
 
 
 async def test_accounts_have_separate_locks(store: MailStore, alice: AccountId, bob: AccountId) -> None:

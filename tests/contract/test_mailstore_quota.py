@@ -7,7 +7,7 @@ import pytest
 
 from relate_mailstore.errors import OverQuota
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, Incoming
+from relate_mailstore.types import AccountId, Destination, NewMessage
 from tests.support.factories import big, delivery
 
 Stores = tuple[MailStore, MailStore]
@@ -41,10 +41,10 @@ async def test_concurrent_deliveries_appends_and_copies_share_one_quota(stores: 
     one, other = stores
     await one.deliver(delivery(into(alice), raw=MESSAGE))
     inbox = await one.mailbox(alice)
-    twice = [Incoming(MESSAGE[:300])] * 2
+    twice = [NewMessage(MESSAGE[:300])] * 2
     answers = await asyncio.gather(
         *(refused(store.deliver(delivery(into(alice, "Junk"), raw=MESSAGE))) for store in stores),
-        *(refused(store.append(alice, "Drafts", [Incoming(MESSAGE)], quota=QUOTA_OCTETS)) for store in stores),
+        *(refused(store.append(alice, "Drafts", [NewMessage(MESSAGE)], quota=QUOTA_OCTETS)) for store in stores),
         *(refused(store.append(alice, "Sent", twice, quota=QUOTA_OCTETS)) for store in stores),
         *(refused(store.copy(alice, inbox.id, [1], "Archive", QUOTA_OCTETS)) for store in stores),
     )
@@ -93,13 +93,13 @@ async def test_a_refused_delivery_does_not_use_quota_in_its_batch(
 async def test_a_replacement_counts_by_the_difference_of_sizes(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(into(alice, "Drafts"), raw=big(1_500)))
     drafts = await store.mailbox(alice, "Drafts")
-    assert await refused(store.append(alice, "Drafts", [Incoming(big(1_800))], quota=QUOTA_OCTETS))
-    await store.append(alice, "Drafts", [Incoming(big(1_800))], (drafts.id, 1), QUOTA_OCTETS)
+    assert await refused(store.append(alice, "Drafts", [NewMessage(big(1_800))], quota=QUOTA_OCTETS))
+    await store.append(alice, "Drafts", [NewMessage(big(1_800))], (drafts.id, 1), QUOTA_OCTETS)
     with pytest.raises(OverQuota):
-        await store.append(alice, "Drafts", [Incoming(big(2_001))], (drafts.id, 2), QUOTA_OCTETS)
+        await store.append(alice, "Drafts", [NewMessage(big(2_001))], (drafts.id, 2), QUOTA_OCTETS)
     assert await store.usage(alice) == 1_800
     await store.append(
-        alice, "Drafts", [Incoming(big(1_700))], (drafts.id, 2), 100
+        alice, "Drafts", [NewMessage(big(1_700))], (drafts.id, 2), 100
     )  # it shrinks, so the quota is ignored
     assert await store.usage(alice) == 1_700
 

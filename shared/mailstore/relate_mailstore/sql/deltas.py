@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
-from relate_mailstore.rules import give_out
+from relate_mailstore.identifiers import allocate_uid
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, MailboxNotice, MessageId
 
 T = TypeVar("T")
@@ -69,7 +69,7 @@ class MailboxDelta:
 
     def add_message(self, size: int, origin: str | None) -> int:
         """Assign a UID to a new message of `size` octets. Raises MailboxFull."""
-        uid = give_out(self.mailbox.uid_next + self.arrived)
+        uid = allocate_uid(self.mailbox.uid_next + self.arrived)
         self.dirty = True
         self.arrived += 1
         self.messages += 1

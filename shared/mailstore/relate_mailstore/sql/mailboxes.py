@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.rules import find_name, name_order
+from relate_mailstore.mailbox_names import find_name, name_order
 from relate_mailstore.sql.deltas import MailboxDelta, MailboxKey, MailboxName
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts

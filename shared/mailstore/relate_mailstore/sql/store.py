@@ -14,9 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_config.cache_budget import CACHE_OCTETS
 from relate_mailstore.keywords import spell
+from relate_mailstore.mailbox_names import deletable_name
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.rules import other_than_inbox
 from relate_mailstore.sql import mailboxes
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.deltas import Committed, Removal
@@ -52,15 +52,15 @@ from relate_mailstore.types import (
     Delivery,
     FlagChange,
     Flagged,
-    Incoming,
-    Listed,
+    ListedMessage,
     Mailbox,
     MailboxId,
     MailboxNotice,
     MessageId,
     MessageIndex,
+    MessagePage,
     MessageQuery,
-    Page,
+    NewMessage,
     Receipt,
     Rendering,
     Snapshot,
@@ -189,7 +189,7 @@ class SqlMailStore:
             work = partial(namespace.delete_mailbox, account_id=account_id, name=name)
             await self._committer.run(work, removes=True)
 
-        await self._named(account_id, other_than_inbox(name), delete)
+        await self._named(account_id, deletable_name(name), delete)
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and all below it, or move the messages of INBOX."""
@@ -243,7 +243,7 @@ class SqlMailStore:
         self,
         account_id: AccountId,
         mailbox: str,
-        messages: Sequence[Incoming],
+        messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, int] | None = None,
         quota: int | None = None,
     ) -> Appended:
@@ -288,7 +288,7 @@ class SqlMailStore:
         """Change flags of entries; concurrent changes share a transaction."""
         return await self._flags.set_flags(account_id, mailbox_id, uids, change, unchanged_since)
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
+    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
         """Change flags of a message in every mailbox that contains it."""
         if change.add_keywords:
             names = (await self.message(account_id, message_id)).mailboxes
@@ -331,11 +331,11 @@ class SqlMailStore:
         """Open several raw messages."""
         return await self._blobs.open_all(account_id, message_ids, ahead)
 
-    async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
+    async def message(self, account_id: AccountId, message_id: MessageId) -> ListedMessage:
         """One message with its index and flags."""
         return await message_list.find_message(self._database, account_id, message_id)
 
-    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+    async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         """One page of the messages that match."""
         if query.mailbox is not None:
             equivalent = await mailboxes.find_equivalent_name(self._database, account_id, query.mailbox)
@@ -354,9 +354,9 @@ class SqlMailStore:
         """Raise OverQuota unless `octets` more fit, by a cached usage that is a few seconds old at most."""
         await self._usage.check(account_id, octets, quota)
 
-    def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
+    def lock_maildrop(self, account_id: AccountId, wait_seconds: float = 0.0) -> AbstractAsyncContextManager[None]:
         """Hold the account's maildrop lock."""
-        return hold_maildrop(self._locks, account_id, patience)
+        return hold_maildrop(self._locks, account_id, wait_seconds)
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Subscribe to the notices of an account."""

@@ -12,7 +12,7 @@ from relate_mailstore.sql.deltas import MailboxDelta, MailboxName
 from relate_mailstore.sql.schema.tables import PART_OCTETS
 from relate_mailstore.sql.write.deliver import INSERT_OCTETS, group_rows, plan_batch, split, target_mailboxes
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
-from relate_mailstore.types import AccountId, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
+from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
 from tests.support.examples import examples
 
 ANN, BOB = AccountId(1), AccountId(2)
@@ -64,8 +64,8 @@ async def test_receipts_have_uids_in_the_order_of_destinations() -> None:
     batch = [queued(1, Destination(BOB), Destination(ANN, "Sent"), origin="a"), queued(2, Destination(BOB))]
     plan = plan_batch(batch, FOUND, now=50)
     assert plan.results == [
-        Receipt(MessageId(UUID(int=1)), ((200, 7), (101, 1)), batch=2, leader="a"),
-        Receipt(MessageId(UUID(int=2)), ((200, 8),), batch=2, leader="a"),
+        Receipt(MessageId(UUID(int=1)), (AssignedUid(200, 7), AssignedUid(101, 1)), batch=2, leader="a"),
+        Receipt(MessageId(UUID(int=2)), (AssignedUid(200, 8),), batch=2, leader="a"),
     ]
 
 

@@ -11,7 +11,7 @@ from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.sql.read import search
 from relate_mailstore.sql.read.search import like_pattern, match_trigrams
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Destination, Incoming, Snapshot, TextPart
+from relate_mailstore.types import AccountId, Destination, NewMessage, Snapshot, TextPart
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements
 
@@ -37,7 +37,7 @@ async def test_search_finds_what_a_naive_search_finds(
     bob = AccountId(alice + 1)
     await store.provision(alice)
     await store.provision(bob)
-    await store.append(alice, "INBOX", [Incoming(_raw(rng)) for _ in range(SEARCHED_MESSAGES)])
+    await store.append(alice, "INBOX", [NewMessage(_raw(rng)) for _ in range(SEARCHED_MESSAGES)])
     for account, name in ((alice, "Sent"), (bob, "INBOX")):  # these are not searched
         await store.deliver(delivery(Destination(account, name), raw=_raw(rng)))
     inbox = await store.snapshot(alice)

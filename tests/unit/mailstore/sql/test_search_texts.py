@@ -156,7 +156,7 @@ async def test_text_of_a_large_message_equals_that_of_the_whole(
 async def test_parts_beyond_the_text_limit_are_not_read(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relate_mailstore.search_text.TEXT_LIMIT", 1_000)
+    monkeypatch.setattr("relate_mailstore.search_text.TEXT_CHARACTERS", 1_000)
     read = 0
     window = sql_texts._Window.read
 

@@ -20,7 +20,7 @@ import structlog
 
 from relate_config.private import open_private
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
-from relate_mailstore.polling import granted
+from relate_mailstore.polling import poll
 from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.driver.session_connection import SessionConnection
@@ -52,12 +52,12 @@ class MaildropLocks(Protocol):
 
 
 @asynccontextmanager
-async def hold_maildrop(locks: MaildropLocks, account_id: AccountId, patience: float) -> AsyncIterator[None]:
-    """Hold an account's maildrop lock, after polling for at most `patience` seconds.
+async def hold_maildrop(locks: MaildropLocks, account_id: AccountId, wait_seconds: float) -> AsyncIterator[None]:
+    """Hold an account's maildrop lock, after polling for at most `wait_seconds`.
 
     Raises MaildropInUse, StoreUnavailable.
     """
-    if not await granted(partial(_acquire, locks, account_id), patience):
+    if not await poll(partial(_acquire, locks, account_id), wait_seconds):
         raise MaildropInUse(f"maildrop of account {account_id}")
     try:
         yield

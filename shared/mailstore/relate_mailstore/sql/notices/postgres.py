@@ -122,7 +122,7 @@ class PostgresNotices:
         if removal is not None:
             self._evict(removal)
         self.freshness.record(changes)
-        self._listeners.tell(changes)
+        self._listeners.notify(changes)
         if accounts is None or accounts:
             self._gaps += 1
         self._request_lookup(self._listeners.accounts if accounts is None else accounts)
@@ -149,7 +149,7 @@ class PostgresNotices:
             accounts = set(islice(self._accounts_to_look_up, ACCOUNTS_PER_QUERY))
             self._accounts_to_look_up -= accounts  # first: a change during the query requests another one
             try:
-                self._listeners.tell(await look_up(self._database, accounts))
+                self._listeners.notify(await look_up(self._database, accounts))
             except BaseException:
                 self._accounts_to_look_up |= accounts
                 raise

@@ -153,11 +153,11 @@ class FileNotices:
         for account_id in accounts:
             published = self._published.get(account_id, {})
             for mailbox_id in [one for one in published if one not in existing]:
-                self._listeners.tell([MailboxNotice(account_id, mailbox_id, published.pop(mailbox_id) + 1)])
+                self._listeners.notify([MailboxNotice(account_id, mailbox_id, published.pop(mailbox_id) + 1)])
 
     def _publish(self, changes: Iterable[MailboxNotice]) -> None:
         for change in changes:
             published = self._published.get(change.account_id)
             if published is not None and change.modseq > published.get(change.mailbox_id, FIRST_MODSEQ):
                 published[change.mailbox_id] = change.modseq
-                self._listeners.tell([change])
+                self._listeners.notify([change])

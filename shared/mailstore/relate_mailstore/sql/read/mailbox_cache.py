@@ -126,7 +126,7 @@ class MailboxCache:
         return snapshot
 
     async def _current(self, name: MailboxName) -> Snapshot | None:
-        """The cached snapshot of a mailbox, if it is current except for `recent`, of which there are no notices.
+        """The cached snapshot of a mailbox, if it is current. Of changes of `first_recent_uid` there are no notices.
 
         Messages may then be \\Recent in more than one session, which RFC 3501 §2.3.2 allows where it cannot be known.
         """
@@ -166,11 +166,12 @@ class MailboxCache:
         unchanged = cached.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
         return snapshot if unchanged and _supersedes(cached.mailbox, snapshot.mailbox) else cached
 
-    def update_recent(self, mailbox_id: MailboxId, recent: int) -> None:
+    def update_recent(self, mailbox_id: MailboxId, first_recent_uid: int) -> None:
         """Messages below this UID are no longer \\Recent."""
         cached = self._cache.peek(mailbox_id)
-        if cached is not None and cached.mailbox.recent < recent:
-            self._cache.put(mailbox_id, replace(cached, mailbox=replace(cached.mailbox, recent=recent)))
+        if cached is not None and cached.mailbox.first_recent_uid < first_recent_uid:
+            mailbox = replace(cached.mailbox, first_recent_uid=first_recent_uid)
+            self._cache.put(mailbox_id, replace(cached, mailbox=mailbox))
 
     def on_commit(self, committed: Committed[Any]) -> None:
         """Apply a commit of this process to the cached snapshots, each at its next lookup."""
@@ -280,7 +281,7 @@ def _supersedes(one: Mailbox, other: Mailbox) -> bool:
 
 
 def _is_later(one: Mailbox, other: Mailbox) -> bool:
-    """Whether `one` has a later modseq. With an equal one `recent` may have changed."""
+    """Whether `one` has a later modseq. With an equal one `first_recent_uid` may have changed."""
     return one.uid_validity == other.uid_validity and one.highest_modseq > other.highest_modseq
 
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import bindparam, func, select
 
 from relate_mailstore.errors import OverQuota
-from relate_mailstore.rules import expect_room
+from relate_mailstore.quota import check_quota
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
@@ -40,9 +40,9 @@ class UsageCache:
         if quota is None:
             return
         try:
-            expect_room(await self._cached(account_id), octets, quota)
+            check_quota(await self._cached(account_id), octets, quota)
         except OverQuota:
-            expect_room(await self._read(account_id), octets, quota)
+            check_quota(await self._read(account_id), octets, quota)
 
     async def query(self, account_id: AccountId) -> int:
         """The octets that the account uses now, from the database."""

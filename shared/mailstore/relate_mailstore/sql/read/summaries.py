@@ -11,11 +11,11 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, select
 
-from relate_mailstore.rules import NO_SUMMARY, summary_texts
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.tables import entries, messages
+from relate_mailstore.summary_text import EMPTY_SUMMARY, split_summary_text
 from relate_mailstore.types import Entry, Mailbox, Snapshot, Summary
 
 MESSAGES_PER_QUERY = 1_000  # parsed before other sessions run: about 5 ms
@@ -31,7 +31,7 @@ _READ = (
         messages.c.search,
         messages.c.date,
         messages.c.zone,
-        messages.c.message_id,
+        messages.c.header_message_id,
         messages.c.reference_ids,
         messages.c.thread,
     )
@@ -104,13 +104,13 @@ class Summaries:
         rows = await self._database.fetch(_READ, {**key, "first": uids[0], "last": uids[-1]})
         read = {row.uid: _parse(row) for row in rows}
         await asyncio.sleep(0)
-        return {uid: read.get(uid, NO_SUMMARY) for uid in uids}
+        return {uid: read.get(uid, EMPTY_SUMMARY) for uid in uids}
 
 
 def _parse(row: Row[Any]) -> Summary:
-    _, search, date, zone, message_id, reference_ids, thread = row
+    _, search, date, zone, header_message_id, reference_ids, thread = row
     references = () if reference_ids == "[]" else tuple(json.loads(reference_ids))
-    return Summary(*summary_texts(search), date, zone, message_id, references, thread)
+    return Summary(*split_summary_text(search), date, zone, header_message_id, references, thread)
 
 
 def _weigh(summary: Summary) -> int:

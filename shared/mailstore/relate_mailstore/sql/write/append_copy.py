@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, bindparam, insert, select
 
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreError
-from relate_mailstore.rules import expect_room
+from relate_mailstore.quota import check_quota
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxName, dirty
 from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.mailboxes import lock_account, lock_pair, pick_pair
@@ -16,7 +16,7 @@ from relate_mailstore.sql.write.deliver import plan_batch, store_plan
 from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, key_parameters
 from relate_mailstore.sql.write.expunge import remove_entries, remove_messages
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
-from relate_mailstore.types import AccountId, Appended, Copied, Entry, Mailbox, MailboxId, MessageId
+from relate_mailstore.types import AccountId, Appended, Copied, CopiedUid, Entry, Mailbox, MailboxId, MessageId
 
 MAX_ORIGINS = 32  # of a copy: enough to follow what a person copies, and a bound for a copy of a whole mailbox
 
@@ -49,7 +49,7 @@ def append(
         entered += result.entered
     # Before the insertion, because the client may have guessed a UID that is being assigned only now.
     removed = _replace(connection, plan.deltas.values(), replaces) if replaces else set()
-    expect_room(sum(mailbox.octets for mailbox in locked), sum(delta.octets for delta in plan.deltas.values()), quota)
+    check_quota(sum(mailbox.octets for mailbox in locked), sum(delta.octets for delta in plan.deltas.values()), quota)
     store_plan(connection, plan)
     return Committed(Appended(entered[0][0], tuple(uid for _, uid in entered)), plan.dirty_deltas, removed)
 
@@ -70,7 +70,7 @@ def copy(
     locked = lock_account(connection, account_id).values()
     source, into = _deltas(pick_pair(locked, account_id, mailbox_id, target))
     copied = _copy(connection, source, into, uids)
-    expect_room(sum(mailbox.octets for mailbox in locked), into.octets, quota)
+    check_quota(sum(mailbox.octets for mailbox in locked), into.octets, quota)
     return Committed(copied, _changed(source, into))
 
 
@@ -119,8 +119,8 @@ def _copy(connection: Connection, source: MailboxDelta, into: MailboxDelta, uids
     ]
     into.changed_entries += copies
     connection.execute(_INSERT_ENTRIES, [_row(into, entry) for entry in copies])
-    pairs = tuple(zip((entry.uid for entry in found), new_uids, strict=True))
-    return Copied(into.mailbox.uid_validity, pairs, origins)
+    copied = tuple(CopiedUid(entry.uid, uid) for entry, uid in zip(found, new_uids, strict=True))
+    return Copied(into.mailbox.uid_validity, copied, origins)
 
 
 def _row(into: MailboxDelta, entry: Entry) -> dict[str, object]:

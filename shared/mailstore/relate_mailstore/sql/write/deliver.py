@@ -14,14 +14,14 @@ from sqlalchemy import Connection, insert
 
 from relate_mailstore.errors import MailboxNotFound, StoreError
 from relate_mailstore.keywords import one_spelling
-from relate_mailstore.rules import expect_room, octets_by_account
+from relate_mailstore.quota import check_quota, octets_by_account
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxName, dirty
 from relate_mailstore.sql.driver.statements import run_many
 from relate_mailstore.sql.mailboxes import lock_by_names
 from relate_mailstore.sql.schema.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, entries, messages
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
-from relate_mailstore.types import AccountId, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
+from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
 
 INSERT_OCTETS = 4 * 1024 * 1024  # per statement, because the driver copies them and a message may have 50 MB
 
@@ -113,11 +113,11 @@ def _check(plan: BatchPlan, used: Counter[AccountId] | None, delivery: Delivery)
         return
     more = octets_by_account(delivery)
     for to in delivery.destinations:
-        expect_room(used[to.account_id], more[to.account_id], to.quota)
+        check_quota(used[to.account_id], more[to.account_id], to.quota)
     used.update(more)
 
 
-def _enter(plan: BatchPlan, queued: QueuedDelivery, now: int) -> tuple[tuple[int, int], ...]:
+def _enter(plan: BatchPlan, queued: QueuedDelivery, now: int) -> tuple[AssignedUid, ...]:
     delivery = queued.delivery
     received = now if delivery.internal_date is None else delivery.internal_date
     row = {
@@ -135,7 +135,7 @@ def _enter(plan: BatchPlan, queued: QueuedDelivery, now: int) -> tuple[tuple[int
 
 def _enter_one(
     plan: BatchPlan, queued: QueuedDelivery, destination: Destination, received: int, now: int
-) -> tuple[int, int]:
+) -> AssignedUid:
     delta = plan.deltas[_target(destination)]
     size = len(queued.delivery.raw)
     uid = delta.add_message(size, queued.delivery.origin)
@@ -156,7 +156,7 @@ def _enter_one(
             "saved": now,
         }
     )
-    return delta.mailbox.uid_validity, uid
+    return AssignedUid(delta.mailbox.uid_validity, uid)
 
 
 def split(message_id: MessageId, raw: bytes) -> Iterator[Row]:

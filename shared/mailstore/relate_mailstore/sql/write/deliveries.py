@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords
 from relate_mailstore.mime.cost import is_cheap_to_index
-from relate_mailstore.rules import message_ids
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
@@ -27,10 +27,10 @@ from relate_mailstore.types import (
     Appended,
     Delivery,
     Destination,
-    Incoming,
     MailboxId,
     MessageId,
     MessageIndex,
+    NewMessage,
     Receipt,
 )
 from relate_supervisor import Supervisor
@@ -53,7 +53,7 @@ class Deliveries:
         self._committer = committer
         self._reserve = reserve
         self._index = index
-        self._message_ids = message_ids()
+        self._message_ids = generate_message_ids()
         self._queue: GroupCommit[QueuedDelivery, Receipt] = GroupCommit(self._store_batch, supervisor)
 
     def start(self) -> None:
@@ -81,7 +81,7 @@ class Deliveries:
         self,
         account_id: AccountId,
         mailbox: str,
-        messages: Sequence[Incoming],
+        messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, int] | None,
         quota: int | None,
     ) -> Appended:
@@ -99,7 +99,7 @@ class Deliveries:
         return replace(to, mailbox=equivalent) if equivalent else to
 
     async def _prepare_appended(
-        self, account_id: AccountId, mailbox: str, message: Incoming, quota: int | None = None
+        self, account_id: AccountId, mailbox: str, message: NewMessage, quota: int | None = None
     ) -> QueuedDelivery:
         to = Destination(account_id, mailbox, message.flags, new_keywords(message.keywords), quota)
         return await self._prepare(Delivery(message.raw, (to,), message.internal_date, message.origin))

@@ -10,7 +10,14 @@ from typing import NamedTuple
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound
-from relate_mailstore.rules import PROVISIONED, canonical_name, check_room, find_name, place_name, renamed_names
+from relate_mailstore.mailbox_names import (
+    DEFAULT_MAILBOXES,
+    canonical_name,
+    check_mailbox_limit,
+    find_name,
+    normalise_new_name,
+    renamed_names,
+)
 from relate_mailstore.sql.deltas import Committed, MailboxDelta
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import insert_once
@@ -69,7 +76,7 @@ async def provision_for(database: Database, committer: Committer, destinations: 
     accounts = set()
     for destination in destinations:
         accounts.add(destination.account_id)
-        if canonical_name(destination.mailbox) not in PROVISIONED:
+        if canonical_name(destination.mailbox) not in DEFAULT_MAILBOXES:
             await find_mailbox(database, destination.account_id, destination.mailbox)
     for account_id in accounts:
         await provision(database, committer, account_id)
@@ -81,8 +88,8 @@ def create_mailbox(connection: Connection, account_id: AccountId, name: str, spe
     names = [mailbox.name for mailbox in lock_account(connection, account_id).values()]
     if find_name(names, stored_name(name)) is not None:
         raise MailboxExists(f"account {account_id}")
-    check_room(len(names))
-    new_name = place_name(names, stored_name(name))
+    check_mailbox_limit(len(names))
+    new_name = normalise_new_name(names, stored_name(name))
     add_mailboxes(connection, account_id, newest, {new_name: special_use})
     return lock_by_name(connection, account_id, new_name)
 
@@ -146,7 +153,7 @@ def subscribe(connection: Connection, account_id: AccountId, name: str, subscrib
     names = connection.scalars(_SUBSCRIPTIONS, {"account_id": account_id}).all()
     existing = find_name(names, stored_name(name))
     if subscribed and existing is None:
-        check_room(len(names))
+        check_mailbox_limit(len(names))
         row = {"account_id": account_id, "name": stored_name(name)}
         connection.execute(_SUBSCRIBE[connection.dialect.name], row)
     elif existing is not None and not subscribed:
@@ -156,16 +163,16 @@ def subscribe(connection: Connection, account_id: AccountId, name: str, subscrib
 def _provision(connection: Connection, account_id: AccountId) -> None:
     newest = lock_namespace(connection, account_id)
     if connection.execute(_HAS_INBOX, {"account_id": account_id}).one_or_none() is None:
-        add_mailboxes(connection, account_id, newest, PROVISIONED)
-        names = [{"account_id": account_id, "name": name} for name in PROVISIONED]
+        add_mailboxes(connection, account_id, newest, DEFAULT_MAILBOXES)
+        names = [{"account_id": account_id, "name": name} for name in DEFAULT_MAILBOXES]
         connection.execute(_SUBSCRIBE[connection.dialect.name], names)
 
 
 def _take_recent(connection: Connection, account_id: AccountId, mailbox_id: MailboxId, until: int | None) -> Recent:
     mailbox = lock_by_id(connection, account_id, mailbox_id)
-    first_after = max(mailbox.recent, _first_after(mailbox.uid_next, until))
+    first_after = max(mailbox.first_recent_uid, _first_after(mailbox.uid_next, until))
     connection.execute(_SET_RECENT, {"of_account": account_id, "of_mailbox": mailbox_id, "first_recent": first_after})
-    return Recent(mailbox.recent, first_after)
+    return Recent(mailbox.first_recent_uid, first_after)
 
 
 def _first_after(uid_next: int, until: int | None) -> int:
