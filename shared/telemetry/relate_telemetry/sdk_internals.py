@@ -195,7 +195,9 @@ def bind_histogram(histogram: Histogram, attributes: Mapping[str, str]) -> Bindi
 
 
 def _find_aggregation(match: Any, attributes: Mapping[str, str]) -> Any:
-    """The aggregation for those attributes that a view lets through."""
+    """The aggregation for those attributes that a view lets through. Raises StopIteration if none can be bound."""
+    if getattr(match, "_reset_on_collect", False):  # since 1.45.2: each collection replaces the aggregations
+        raise StopIteration
     wanted = match._view._attribute_keys
     viewed = {key: value for key, value in attributes.items() if wanted is None or key in wanted}
     return next(each for each in match._attributes_aggregation.values() if each._attributes == viewed)
