@@ -15,20 +15,12 @@ from relate_imap.replies import Refused
 from relate_imap.selected.mailbox import Numbered, View
 from relate_imap.selected.recent import Uids
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
+from relate_imap.states import State
 from relate_mailstore.types import AccountId, Snapshot
 from relate_wire.ports import Client, Peer
 
 if TYPE_CHECKING:
     from relate_imap.framing import Frame
-
-
-class State(StrEnum):
-    """The states of RFC 9051 §3, in its words."""
-
-    NOT_AUTHENTICATED = "not authenticated"
-    AUTHENTICATED = "authenticated"
-    SELECTED = "selected"
-    LOGOUT = "logout"
 
 
 class Extension(StrEnum):

@@ -1,7 +1,30 @@
-"""The IMAP session (RFC 9051 §3): which command is allowed when, what follows each, without a socket or a database.
+"""The IMAP session: the state machine of one connection (RFC 9051 §3), without a socket and without a database.
 
-Which command is allowed in which state, and who handles it, is the table COMMANDS. After each command the client is
-told what else has changed in its mailbox (RFC 9051 §7), but never that a message is gone while numbers are in use.
+Theory of operation:
+
+The states are in `states`. `COMMANDS` has for each command the states in which it is allowed and its handler. In any
+other state the command is answered BAD and changes nothing. So a handler may rely on its state: a handler of
+AUTHENTICATED has an account, a handler of SELECTED has a selected mailbox.
+
+    NOT_AUTHENTICATED   LOGIN, AUTHENTICATE                       → AUTHENTICATED
+    AUTHENTICATED       SELECT, EXAMINE                           → SELECTED
+    SELECTED            SELECT, EXAMINE                           → SELECTED; AUTHENTICATED if it cannot be opened
+    SELECTED            CLOSE, UNSELECT                           → AUTHENTICATED
+    SELECTED            another session deletes the mailbox       → AUTHENTICATED, with * OK [CLOSED]
+    any                 LOGOUT                                    → LOGOUT
+
+The state is an attribute of the `Conversation`, which is everything that one client can change: its login, the enabled
+extensions, the selected mailbox. Only handlers and `selected.updates` change it. `Context` is what all sessions of a
+server share.
+
+A handler writes nothing to the client. It returns the tagged response with the untagged responses that precede it, or
+raises one of `replies.REFUSALS`. `ImapSession.handle` then appends the pending updates of the selected mailbox
+(`selected.updates`: EXISTS, EXPUNGE or VANISHED, FETCH) before the tagged line, so that the client has them when its
+command completes (RFC 9051 §7). EXPUNGE waits while message numbers are in use. Two commands send more than one reply:
+a FETCH that is too large for memory has a body, which the driver writes chunk by chunk; IDLE and AUTHENTICATE await
+`Client.ask`, which sends a continuation request and, during IDLE, updates as they are committed.
+
+Any other exception, the store's included, is raised to the driver, which logs and traces it and sends `error_reply`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,7 +35,7 @@ from typing import Any, NamedTuple
 from relate_imap import replies
 from relate_imap.commands import Command, Invalid
 from relate_imap.context import Context
-from relate_imap.conversation import Conversation, State
+from relate_imap.conversation import Conversation
 from relate_imap.framing import Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.handlers import (
@@ -34,19 +57,15 @@ from relate_imap.handlers import (
 )
 from relate_imap.replies import Answer
 from relate_imap.selected.updates import news
+from relate_imap.states import ANY, AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, State
 from relate_wire.ports import Client, Farewell, Framer, Peer, Session
 from relate_wire.reply import Reply
 
 Handler = Callable[[Conversation, Any], Awaitable[Answer]]
 
-ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
-NOT_AUTHENTICATED = frozenset({State.NOT_AUTHENTICATED})
-AUTHENTICATED = frozenset({State.AUTHENTICATED, State.SELECTED})
-SELECTED = frozenset({State.SELECTED})
-
 
 class Rule(NamedTuple):
-    """When a command is allowed, and who handles it."""
+    """The states in which a command is allowed, and its handler."""
 
     states: frozenset[State]
     handler: Handler

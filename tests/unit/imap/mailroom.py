@@ -5,11 +5,12 @@ from typing import Any, NamedTuple, cast
 
 from relate_accounts.types import Granted
 from relate_imap.context import Context, SessionLimit
-from relate_imap.conversation import Conversation, State
+from relate_imap.conversation import Conversation
 from relate_imap.replies import REFUSALS, Answer, from_error
 from relate_imap.selected.mailbox import View
 from relate_imap.selected.recent import Uids
 from relate_imap.selected.sequence_set import STAR
+from relate_imap.states import State
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import INBOX, AccountId, Entry, Incoming
 from relate_wire.ports import Peer

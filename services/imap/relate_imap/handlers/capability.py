@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 from relate_imap import responses
 from relate_imap.commands import Bare, Id, Words
-from relate_imap.conversation import Conversation, Extension, State
+from relate_imap.conversation import Conversation, Extension
 from relate_imap.replies import Answer, ok
+from relate_imap.states import State
 
 # RFC 3501 and 9051; then what both have in addition (RFC 9051 Appendix E lists what rev2 took over).
 BEFORE_LOGIN = ("IMAP4rev2", "IMAP4rev1", "SASL-IR", "LITERAL+", "ID", "ENABLE")

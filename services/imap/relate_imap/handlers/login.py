@@ -5,11 +5,12 @@ from functools import partial
 from relate_accounts.types import Denied, FailureReason, Granted, Scope
 from relate_imap.commands import Authenticate, Bare, Login, Words
 from relate_imap.context import MECHANISMS
-from relate_imap.conversation import Conversation, State
+from relate_imap.conversation import Conversation
 from relate_imap.framing import Mode
 from relate_imap.handlers.capability import capabilities
 from relate_imap.handlers.select import leave
 from relate_imap.replies import Answer, Refused, bad, no, ok
+from relate_imap.states import State
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import AccountId
 from relate_wire.ports import Farewell
