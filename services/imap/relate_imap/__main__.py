@@ -9,9 +9,9 @@ from relate_config import load
 from relate_imap.config import ImapSettings
 from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
-from relate_imap.offload import in_threads
+from relate_imap.offload import thread_offload
 from relate_imap.replies import BUSY
-from relate_imap.select_span import traced_selecting
+from relate_imap.select_span import traced_selects
 from relate_imap.session import ImapEngine
 from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
@@ -32,8 +32,8 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         sessions=SessionLimit(settings.max_connections_per_user),
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
-        selecting=traced_selecting(resources.telemetry.operations("imap")),
-        aside=in_threads(),
+        select_span=traced_selects(resources.telemetry.operations("imap")),
+        offload=thread_offload(),
     )
 
     def engine(client: Client[Frame]) -> ImapEngine:

@@ -23,7 +23,7 @@ class FlagList(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
+class NoArguments:
     """A verb alone: CAPABILITY NOOP LOGOUT STARTTLS NAMESPACE IDLE CHECK CLOSE UNSELECT EXPUNGE UNAUTHENTICATE."""
 
     tag: str
@@ -60,21 +60,21 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
+class Atoms:
     """A verb and atoms, in capitals: ENABLE (RFC 5161), COMPRESS (RFC 4978)."""
 
     tag: str
     verb: str
-    words: tuple[str, ...]
+    atoms: tuple[str, ...]
 
 
-class Resync(NamedTuple):
+class QresyncParameter(NamedTuple):
     """The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): what the client knows of the mailbox."""
 
     uid_validity: int
     modseq: int
     known_uids: SequenceSet | None = None
-    sample: tuple[SequenceSet, SequenceSet] | None = None  # message numbers, and their UIDs
+    sequence_match_data: tuple[SequenceSet, SequenceSet] | None = None  # message numbers, and their UIDs
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +85,11 @@ class Select:
     verb: str
     mailbox: str
     condstore: bool = False
-    resync: Resync | None = None
+    qresync: QresyncParameter | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class OnMailbox:
+class MailboxCommand:
     """A verb and a mailbox: DELETE SUBSCRIBE UNSUBSCRIBE GETQUOTAROOT, and GETQUOTA with a quota root."""
 
     tag: str
@@ -153,7 +153,7 @@ class Status:
     verb: str = "STATUS"
 
 
-class Appended(NamedTuple):
+class AppendMessage(NamedTuple):
     """One message of an APPEND. `internal_date` in seconds since the epoch."""
 
     octets: bytes
@@ -168,7 +168,7 @@ class Append:
 
     tag: str
     mailbox: str
-    messages: tuple[Appended, ...]
+    messages: tuple[AppendMessage, ...]
     verb: str = "APPEND"
 
 
@@ -180,7 +180,7 @@ class Replace:
     verb: str
     number: int
     mailbox: str
-    message: Appended
+    message: AppendMessage
 
 
 class SectionText(StrEnum):
@@ -240,7 +240,7 @@ class Fetch:
 
     tag: str
     verb: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     attributes: tuple[Attribute, ...]
     changed_since: int | None = None
     vanished: bool = False
@@ -261,7 +261,7 @@ class Store:
 
     tag: str
     verb: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     mode: StoreMode
     flags: FlagList
     silent: bool = False
@@ -274,7 +274,7 @@ class Copy:
 
     tag: str
     verb: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     mailbox: str
 
 
@@ -283,7 +283,7 @@ class UidExpunge:
     """UID EXPUNGE (RFC 4315)."""
 
     tag: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     verb: str = "UID EXPUNGE"
 
 
@@ -336,20 +336,20 @@ class Invalid:
 
     tag: str
     verb: str
-    why: str
+    reason: str
     code: str = ""
     refused: bool = False
-    saving: bool = False
+    saves_result: bool = False
 
 
 Command = (
-    Bare
+    NoArguments
     | Id
     | Authenticate
     | Login
-    | Words
+    | Atoms
     | Select
-    | OnMailbox
+    | MailboxCommand
     | Create
     | Rename
     | SetQuota

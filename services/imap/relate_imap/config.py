@@ -7,7 +7,7 @@ from pydantic import Field
 from relate_wire.config import LineServiceSettings
 
 # RFC 9051 §5.4: an autologout timer MUST be of at least thirty minutes.
-SHORTEST_TIMEOUT = 1800.0
+MIN_TIMEOUT_SECONDS = 1800.0
 
 
 class ImapSettings(LineServiceSettings):
@@ -18,7 +18,7 @@ class ImapSettings(LineServiceSettings):
     port: int = Field(default=2143, ge=0, le=65_535)
     secure_port: int = Field(default=2993, ge=0, le=65_535)
     """TLS from the first octet."""
-    session_timeout: float = Field(default=SHORTEST_TIMEOUT, ge=SHORTEST_TIMEOUT)
+    session_timeout: float = Field(default=MIN_TIMEOUT_SECONDS, ge=MIN_TIMEOUT_SECONDS)
     max_connections_per_user: int = Field(default=50, ge=1)
     """Of one process. Mail programs open one for each folder that they watch."""
     max_message_size_bytes: int = Field(default=50 * 1024 * 1024, ge=1024)

@@ -16,34 +16,34 @@ from relate_wire.ports import Peer
 MECHANISMS = ("PLAIN", "LOGIN")
 
 # Steps of Python, some 100 ns each, that a command may take on the loop: 5 ms in which no other session has a turn.
-INLINE_STEPS = 50_000
+MAX_INLINE_STEPS = 50_000
 
-Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
+Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
 """Does work beside the loop: see `aside.in_threads`."""
 
 T = TypeVar("T")
 
 
-class Opening(Protocol):
+class SelectSpan(Protocol):
     """A mailbox that is being selected, as it is seen."""
 
-    def found(self, messages: int) -> None:
+    def set_message_count(self, messages: int) -> None:
         """It is there, with so many messages."""
 
 
-class Unseen:
+class NoSelectSpan:
     """Nobody looks."""
 
-    def found(self, messages: int) -> None:
+    def set_message_count(self, messages: int) -> None:
         """Nothing."""
 
 
-def unseen(mailbox: str, read_only: bool) -> AbstractContextManager[Opening]:
+def no_select_span(mailbox: str, read_only: bool) -> AbstractContextManager[SelectSpan]:
     """A selection that nobody looks at."""
-    return nullcontext(Unseen())
+    return nullcontext(NoSelectSpan())
 
 
-async def inline(work: Callable[[], Any]) -> Any:
+async def run_inline(work: Callable[[], Any]) -> Any:
     """Work that is done on the loop: in tests, where no other session waits for it."""
     return work()
 
@@ -51,18 +51,18 @@ async def inline(work: Callable[[], Any]) -> Any:
 class SessionLimit:
     """How many sessions each account has, and how many it may have in this process."""
 
-    def __init__(self, each: int) -> None:
-        self._each = each
+    def __init__(self, per_account: int) -> None:
+        self._per_account = per_account
         self._open: Counter[AccountId] = Counter()
 
-    def enter(self, account: AccountId) -> bool:
+    def acquire(self, account: AccountId) -> bool:
         """Whether there is room for another one."""
-        if self._open[account] >= self._each:
+        if self._open[account] >= self._per_account:
             return False
         self._open[account] += 1
         return True
 
-    def leave(self, account: AccountId) -> None:
+    def release(self, account: AccountId) -> None:
         """One has ended."""
         self._open[account] -= 1
         if not self._open[account]:
@@ -81,18 +81,18 @@ class Context:
     sessions: SessionLimit
     allows_plaintext: Callable[[Peer], bool]
     starttls_available: bool
-    selecting: Callable[[str, bool], AbstractContextManager[Opening]] = unseen
+    select_span: Callable[[str, bool], AbstractContextManager[SelectSpan]] = no_select_span
     """Around the selection of a mailbox, by name and whether for reading only."""
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""
-    aside: Aside = inline
+    offload: Offload = run_inline
     recent: RecentMessages = field(default_factory=RecentMessages)
 
-    async def work(self, steps: int, work: Callable[[], T]) -> T:
+    async def compute(self, steps: int, work: Callable[[], T]) -> T:
         """The result of pure work of about so many steps: done at once if it is short, else beside the loop."""
-        if steps <= INLINE_STEPS:
+        if steps <= MAX_INLINE_STEPS:
             return work()
-        result: T = await self.aside(work)
+        result: T = await self.offload(work)
         return result
 
     def mechanisms(self, peer: Peer) -> tuple[str, ...]:

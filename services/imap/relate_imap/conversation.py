@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from relate_accounts.types import Granted
 from relate_imap.context import Context
 from relate_imap.replies import Refused
-from relate_imap.selected.mailbox import Numbered, View
-from relate_imap.selected.recent import Uids
+from relate_imap.selected.mailbox import NumberedEntry, SelectedMailbox
+from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
 from relate_imap.states import State
 from relate_mailstore.types import AccountId, Snapshot
@@ -33,7 +33,7 @@ class Extension(StrEnum):
 
 
 @dataclass(slots=True)
-class Polled:
+class CachedStatus:
     """A mailbox whose STATUS was asked for, and what was counted in it, by item: counted once a change."""
 
     snapshot: Snapshot
@@ -48,31 +48,31 @@ class Conversation:
     context: Context
     peer: Peer
     state: State = State.NOT_AUTHENTICATED
-    user: Granted | None = None
+    granted: Granted | None = None
     unwatch: Callable[[], None] | None = None  # ends the watch over the user's key
     enabled: set[Extension] = field(default_factory=set)
-    view: View | None = None
-    saved: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
-    polled: dict[str, Polled] = field(default_factory=dict)  # mailboxes whose STATUS was asked for, by name
+    selected_mailbox: SelectedMailbox | None = None
+    saved_uids: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
+    status_cache: dict[str, CachedStatus] = field(default_factory=dict)  # mailboxes whose STATUS was asked for, by name
     failed_logins: int = 0
     compressed: bool = False
 
     @property
     def account(self) -> AccountId:
         """Whose mail it is about."""
-        if self.user is None:
+        if self.granted is None:
             raise RuntimeError("the state table let somebody in without a login")
-        return AccountId(self.user.user.id)
+        return AccountId(self.granted.user.id)
 
     @property
-    def selected(self) -> View:
+    def selected(self) -> SelectedMailbox:
         """The selected mailbox."""
-        if self.view is None:
+        if self.selected_mailbox is None:
             raise RuntimeError("the state table let somebody in without a mailbox")
-        return self.view
+        return self.selected_mailbox
 
     @property
-    def writable(self) -> View:
+    def writable(self) -> SelectedMailbox:
         """The selected mailbox, if it may be changed. Raises Refused."""
         if self.selected.read_only:
             raise Refused("The mailbox is open for reading only", "READ-ONLY")
@@ -84,51 +84,51 @@ class Conversation:
         return bool(self.enabled & {Extension.UTF8, Extension.REV2})
 
     @property
-    def tells_modseq(self) -> bool:
+    def sends_modseq(self) -> bool:
         """Whether unsolicited FETCH responses hold MODSEQ (RFC 7162 §3.2.4)."""
         return bool(self.enabled & {Extension.CONDSTORE, Extension.QRESYNC})
 
     @property
-    def tells_recent(self) -> bool:
+    def sends_recent(self) -> bool:
         """Whether the client knows \\Recent: RFC 9051 has done without it."""
         return Extension.REV2 not in self.enabled
 
     @property
     def recent_uids(self) -> SequenceSet:
         """What this client is told to be \\Recent."""
-        return self.selected.recent_uids if self.tells_recent else EMPTY
+        return self.selected.recent_uids if self.sends_recent else EMPTY
 
-    def select(self, view: View) -> None:
+    def select(self, selected: SelectedMailbox) -> None:
         """This mailbox is selected."""
-        self.view, self.state = view, State.SELECTED
-        self.context.recent.enter(view.snapshot.mailbox.id)
+        self.selected_mailbox, self.state = selected, State.SELECTED
+        self.context.recent.open(selected.snapshot.mailbox.id)
 
     def deselect(self) -> None:
         """No mailbox is selected any more."""
-        view, self.view, self.saved = self.view, None, ()
-        if view is not None:
+        selected, self.selected_mailbox, self.saved_uids = self.selected_mailbox, None, ()
+        if selected is not None:
             self.state = State.AUTHENTICATED
-            self.context.recent.leave(view.snapshot.mailbox.id)
+            self.context.recent.close(selected.snapshot.mailbox.id)
 
-    def note_recent(self, uids: Uids, *, saved: bool) -> None:
+    def claim_recent(self, uids: UidRange, *, saved: bool) -> None:
         """The client is being told of these messages. A mailbox that is only examined keeps them \\Recent for others.
 
         `saved` says that the store knows it already.
         """
-        view, recent = self.selected, self.context.recent
-        if not self.tells_recent:
+        selected, recent = self.selected, self.context.recent
+        if not self.sends_recent:
             return
-        if view.read_only:
-            view.add_recent(recent.left(view.snapshot.mailbox.id, uids))
+        if selected.read_only:
+            selected.add_recent(recent.unclaimed(selected.snapshot.mailbox.id, uids))
         else:
-            view.add_recent(recent.take(view.snapshot.mailbox.id, uids))
-            view.unsaved_recent = 0 if saved else uids.stop
+            selected.add_recent(recent.claim(selected.snapshot.mailbox.id, uids))
+            selected.unsaved_recent_stop = 0 if saved else uids.stop
 
-    def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
+    def messages_in(self, numbers: SequenceSet, *, uid: bool) -> Sequence[NumberedEntry]:
         """Messages of the selected mailbox by number or UID, "$" by what was saved. Raises Refused."""
         if numbers.saved:
-            return list(self.selected.numbered(self.saved))
+            return list(self.selected.with_uids(self.saved_uids))
         try:
-            return self.selected.pick(numbers, uid=uid)
+            return self.selected.messages_in(numbers, uid=uid)
         except IndexError:
             raise Refused("There is no message of that number", bad=True) from None

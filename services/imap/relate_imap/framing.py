@@ -15,21 +15,21 @@ from relate_wire.ports import Prompt
 
 # Octets of a command without its literals: a hundred thousand UIDs of nine digits fit. Clients keep to 8000 and fewer
 # (RFC 7162 §4), but some name each message of a folder that they want to copy.
-MAX_TEXT = 1_048_576
+MAX_TEXT_OCTETS = 1_048_576
 # Who has not logged in needs no more than AUTHENTICATE with its initial response, or ID with all that RFC 2971 §3.3
 # allows: 30 fields of 30 octets with values of 1024, and a backslash before any of them.
-MAX_TEXT_BEFORE_LOGIN = 65_536
+MAX_TEXT_BEFORE_LOGIN_OCTETS = 65_536
 # Octets of all literals of a command that are no messages: names, and texts to search for.
-MAX_STRINGS = 65_536
+MAX_STRINGS_OCTETS = 65_536
 # A login and a password, or the fields of ID.
-MAX_STRINGS_BEFORE_LOGIN = 32_768
+MAX_STRINGS_BEFORE_LOGIN_OCTETS = 32_768
 # Messages of a MULTIAPPEND, strings of a SEARCH: each costs more than its octets.
 MAX_LITERALS = 1000
 
 # Octets that are kept of a command with a fault: its tag and verb are in them.
-HEAD = 256
+FAULT_TEXT_OCTETS = 256
 # Octets that are kept of the end of an over-long line: an announcement fits.
-TAIL = 32
+ANNOUNCEMENT_OCTETS = 32
 
 PROMPT = Prompt(b"+ Ready for the literal\r\n")
 
@@ -80,7 +80,7 @@ class Frame(NamedTuple):
     fault: Fault | None = None
 
 
-class Assembly:
+class PartialCommand:
     """A command of which not everything has come. Its literals are kept in `held`."""
 
     __slots__ = ("announced", "fault", "held", "line", "literals", "missing", "text")
@@ -98,7 +98,7 @@ class Assembly:
         """Keep no more than what tells whose fault it was. The first fault counts."""
         if self.fault is None:
             self.fault = fault
-            self.text = (self.text + line[:HEAD])[:HEAD]
+            self.text = (self.text + line[:FAULT_TEXT_OCTETS])[:FAULT_TEXT_OCTETS]
             self.held.release()
 
     def take(self, octets: bytes) -> None:
@@ -130,19 +130,19 @@ class ImapFramer:
     def __init__(self, held: HeldContent | None = None) -> None:
         self.consumed = 0
         """Octets handed out in frames, line ends and what was drained included."""
-        self._max_text = MAX_TEXT_BEFORE_LOGIN
-        self._max_strings = MAX_STRINGS_BEFORE_LOGIN
+        self._max_text = MAX_TEXT_BEFORE_LOGIN_OCTETS
+        self._max_strings = MAX_STRINGS_BEFORE_LOGIN_OCTETS
         self._max_message = 0
         self._mode: Enum = Mode.COMMAND
         self._data = b""
         self._start = 0  # where in _data the next line begins
         self._before = 0  # octets that came before _data
         self._held = held if held is not None else ContentBudget.unlimited().hold("")
-        self._command = Assembly(self._held)
+        self._command = PartialCommand(self._held)
 
     def allow(self, max_literal: int) -> None:
         """The client has logged in: long lines, and messages of so many octets."""
-        self._max_text, self._max_strings, self._max_message = MAX_TEXT, MAX_STRINGS, max_literal
+        self._max_text, self._max_strings, self._max_message = MAX_TEXT_OCTETS, MAX_STRINGS_OCTETS, max_literal
 
     def expect(self, mode: Enum) -> None:
         """Say what the next frame is."""
@@ -173,7 +173,7 @@ class ImapFramer:
         dropped = self._before + len(self._data) - self.consumed
         self._before, self._data, self._start = self.consumed, b"", 0
         self._held.release()
-        self._command, self._mode = Assembly(self._held), Mode.COMMAND
+        self._command, self._mode = PartialCommand(self._held), Mode.COMMAND
         return dropped
 
     @property
@@ -206,7 +206,7 @@ class ImapFramer:
         if len(command.text) + len(command.line) > self._limit:
             command.fail(Fault.TOO_LONG, command.line)
         if command.fault is not None:
-            del command.line[:-TAIL]
+            del command.line[:-ANNOUNCEMENT_OCTETS]
 
     @property
     def _limit(self) -> int:
@@ -234,13 +234,13 @@ class ImapFramer:
         command = self._command
         if not command.text and command.fault is None:
             return Frame(text)
-        self._command = Assembly(self._held)
+        self._command = PartialCommand(self._held)
         return command.frame(text)
 
     def _announce(self, text: bytes) -> Frame | Prompt | None:
         """A line that ends in a literal's announcement. Only one that can still become a command is prompted for."""
         command = self._command
-        brace = max(text.rfind(b"{", -TAIL), 0)
+        brace = max(text.rfind(b"{", -ANNOUNCEMENT_OCTETS), 0)
         announcement = _ANNOUNCEMENT.fullmatch(text, brace)
         if announcement is None:
             if _MISSHAPEN.fullmatch(text, brace):

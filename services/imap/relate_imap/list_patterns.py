@@ -16,7 +16,7 @@ WILDCARDS = "*%"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ListEntry:
     """One name to be answered. `child_info`: a name below it meets the selection (RFC 5258 §3.5)."""
 
     name: str
@@ -25,7 +25,7 @@ class Listed:
     child_info: bool = False
 
 
-class Tree:
+class MailboxTree:
     """The names of an account: of its mailboxes, and of what it is subscribed to."""
 
     def __init__(self, mailboxes: Iterable[Mailbox], subscriptions: Collection[str]) -> None:
@@ -33,16 +33,18 @@ class Tree:
         self.subscriptions = frozenset(subscriptions)
         self._parents = {parent for name in self.mailboxes for parent in parents(name)}
 
-    def list(self, patterns: Iterable[str], selection: Collection[str], returning: Collection[str]) -> Iterator[Listed]:
+    def list(
+        self, patterns: Iterable[str], selection: Collection[str], returning: Collection[str]
+    ) -> Iterator[ListEntry]:
         """LIST: every name that matches a pattern and the selection, in order."""
         chosen = self._selected(selection)
         above = {parent for name in chosen for parent in parents(name)} if "RECURSIVEMATCH" in selection else set()
         subscribed = "SUBSCRIBED" in selection or "SUBSCRIBED" in returning
         candidates = chosen | above | (set() if _narrows(selection) else self._parents)
         for name in matching(candidates, patterns):
-            yield Listed(name, tuple(self._attributes(name, subscribed)), self.mailboxes.get(name), name in above)
+            yield ListEntry(name, tuple(self._attributes(name, subscribed)), self.mailboxes.get(name), name in above)
 
-    def lsub(self, patterns: Iterable[str]) -> Iterator[Listed]:
+    def lsub(self, patterns: Iterable[str]) -> Iterator[ListEntry]:
         """LSUB: subscribed names that match; where "%" stops short of one, its parent instead (RFC 3501 §6.3.9)."""
         patterns = tuple(patterns)
         names = set(matching(self.subscriptions, patterns))
@@ -50,7 +52,7 @@ class Tree:
         stand_ins = above - names if any("%" in pattern for pattern in patterns) else set()
         for name in sorted(names | stand_ins, key=order):
             selectable = name in names and name in self.mailboxes
-            yield Listed(name, () if selectable else ("\\Noselect",), self.mailboxes.get(name))
+            yield ListEntry(name, () if selectable else ("\\Noselect",), self.mailboxes.get(name))
 
     def has_children(self, name: str) -> bool:
         """Whether there is a mailbox below this name."""
@@ -180,8 +182,10 @@ def _wildcards(pieces: Sequence[str]) -> int:
 
 
 def _affixes(pieces: Sequence[str]) -> _Affixes:
-    place = next((place for place, piece in enumerate(pieces) if piece in ("*", "%")), len(pieces))
-    return _Affixes("".join(pieces[:place]), "".join(pieces[place : place + 1]), "".join(pieces[place + 1 :]))
+    position = next((position for position, piece in enumerate(pieces) if piece in ("*", "%")), len(pieces))
+    return _Affixes(
+        "".join(pieces[:position]), "".join(pieces[position : position + 1]), "".join(pieces[position + 1 :])
+    )
 
 
 def _comparable(name: str) -> str:

@@ -5,17 +5,17 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from relate_imap.context import Aside
+from relate_imap.context import Offload
 
 # At once in a process: more would only share the same interpreter. Others wait, and the loop goes on.
-THREADS = 2
+MAX_THREADS = 2
 
 
-def in_threads() -> Aside:
+def thread_offload() -> Offload:
     """For `Context.aside`. The threads end with the process."""
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="imap")
+    pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="imap")
 
-    async def aside(work: Callable[[], Any]) -> Any:
+    async def offload(work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    return aside
+    return offload

@@ -1,6 +1,6 @@
 """What a command is answered, in the end: OK, NO or BAD, a response code, a sentence (RFC 9051 §7.1, RFC 5530).
 
-Handlers return an `Answer`, or raise one of the errors in REFUSALS; the session puts the tag in front. Whose trouble it
+Handlers return an `TaggedResponse`, or raise one of the errors in REFUSALS; the session puts the tag in front. Whose trouble it
 was stands in the outcome. Text never repeats what the client sent or what went wrong in here.
 """
 
@@ -24,7 +24,7 @@ from relate_wire.sasl import SaslCancelled, SaslError
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class TaggedResponse:
     """How a command ended. `code` is a response code without its brackets.
 
     `untagged` and the chunks of `body` go before the tagged line; the last thing that a body yields may be another
@@ -35,7 +35,7 @@ class Answer:
     text: str
     code: str = ""
     untagged: bytes = b""
-    body: "AsyncIterator[bytes | Answer] | None" = None
+    body: "AsyncIterator[bytes | TaggedResponse] | None" = None
     then: NextStep = NextStep.CONTINUE
     facts: Facts = NOTHING
     trouble: Exception | None = None  # of our own, for telemetry and the log
@@ -67,22 +67,22 @@ class Refused(Exception):
 
     def __init__(self, text: str, code: str = "", *, bad: bool = False) -> None:
         super().__init__(text)
-        self.answer = Answer("BAD" if bad else "NO", text, code)
+        self.answer = TaggedResponse("BAD" if bad else "NO", text, code)
 
 
-def ok(text: str, code: str = "", untagged: bytes = b"", then: NextStep = NextStep.CONTINUE) -> Answer:
+def ok(text: str, code: str = "", untagged: bytes = b"", then: NextStep = NextStep.CONTINUE) -> TaggedResponse:
     """It is done."""
-    return Answer("OK", text, code, untagged, then=then)
+    return TaggedResponse("OK", text, code, untagged, then=then)
 
 
-def no(text: str, code: str = "", then: NextStep = NextStep.CONTINUE) -> Answer:
+def no(text: str, code: str = "", then: NextStep = NextStep.CONTINUE) -> TaggedResponse:
     """It is not, for a reason of the client's or a rule."""
-    return Answer("NO", text, code, then=then)
+    return TaggedResponse("NO", text, code, then=then)
 
 
-def bad(text: str, code: str = "") -> Answer:
+def bad(text: str, code: str = "") -> TaggedResponse:
     """It was no command, or none that is allowed now."""
-    return Answer("BAD", text, code)
+    return TaggedResponse("BAD", text, code)
 
 
 _REFUSED: Mapping[type[Exception], tuple[str, str]] = {
@@ -99,7 +99,7 @@ _REFUSED: Mapping[type[Exception], tuple[str, str]] = {
 REFUSALS: tuple[type[Exception], ...] = (Refused, SaslError, *_REFUSED)
 
 
-def from_error(error: Exception) -> Answer:
+def from_error(error: Exception) -> TaggedResponse:
     """The one translation of errors into answers. What is not known here is a bug of ours."""
     if type(error) in _REFUSED:
         return no(*_REFUSED[type(error)])
@@ -107,15 +107,15 @@ def from_error(error: Exception) -> Answer:
         case Refused():
             return error.answer
         case MailboxFull():
-            return Answer("NO", "The mailbox can hold no further message", "LIMIT", trouble=error)
+            return TaggedResponse("NO", "The mailbox can hold no further message", "LIMIT", trouble=error)
         case SaslCancelled():
             return bad(str(error))  # RFC 9051 §6.2.2
         case SaslError():
             return bad(str(error), "CLIENTBUG")
         case StoreError(temporary=True) | AccountError(temporary=True):
-            return Answer("NO", "Not possible now, try again later", "UNAVAILABLE", trouble=error)
+            return TaggedResponse("NO", "Not possible now, try again later", "UNAVAILABLE", trouble=error)
         case _:
-            return Answer("NO", "The server has failed", "SERVERBUG", trouble=error)
+            return TaggedResponse("NO", "The server has failed", "SERVERBUG", trouble=error)
 
 
 FAREWELLS: Mapping[Farewell, bytes] = {

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.selected.mailbox import Update, View
+from relate_imap.selected.mailbox import SelectedMailbox, Update
 from relate_imap.selected.sequence_set import Range, encode_ranges, ranges_of
 from relate_mailstore.types import Entry, Flag
 
@@ -59,19 +59,19 @@ def date_time(seconds: int) -> bytes:
     return _day(days) + _MINUTES[minute] + _SECONDS[second]
 
 
-def flags(view: View) -> bytes:
+def flags(selected: SelectedMailbox) -> bytes:
     """The flags that there are in a mailbox, and those that may be changed (RFC 9051 §7.3.5, §7.1)."""
-    names = " ".join((*SYSTEM_FLAGS.values(), *view.keywords))
-    permanent = "" if view.read_only else f"{names} \\*"
+    names = " ".join((*SYSTEM_FLAGS.values(), *selected.keywords))
+    permanent = "" if selected.read_only else f"{names} \\*"
     return f"* FLAGS ({names})\r\n* OK [PERMANENTFLAGS ({permanent})] Flags kept\r\n".encode()
 
 
-def new_keywords(view: View, entries: Iterable[Entry]) -> bytes:
+def new_keywords(selected: SelectedMailbox, entries: Iterable[Entry]) -> bytes:
     """The same again where a client is about to be told of entries with a keyword that it does not know.
 
     Dovecot and James do so too: some clients draw their list of labels from it.
     """
-    return flags(view) if view.learn_keywords(entries) else b""
+    return flags(selected) if selected.announce_keywords(entries) else b""
 
 
 def exists(count: int) -> bytes:
@@ -90,34 +90,34 @@ def vanished(uids: Iterable[Range], *, earlier: bool = False) -> bytes:
     return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", numbers) if numbers else b""
 
 
-def flags_of(conversation: Conversation, view: View, entry: Entry) -> bytes:
+def flags_of(conversation: Conversation, selected: SelectedMailbox, entry: Entry) -> bytes:
     """`FLAGS (…)` of a message, as this client knows flags."""
     return b"FLAGS " + flag_list(entry.flags, entry.keywords, entry.uid in conversation.recent_uids)
 
 
 def flags_changed(
-    conversation: Conversation, view: View, number: int, entry: Entry, *, uid: bool, silent: bool = False
+    conversation: Conversation, selected: SelectedMailbox, number: int, entry: Entry, *, uid: bool, silent: bool = False
 ) -> bytes:
     """An unsolicited FETCH response: flags, unless `silent`; the UID where it was asked for by UID, or is owed."""
-    attributes = [] if silent else [flags_of(conversation, view, entry)]
+    attributes = [] if silent else [flags_of(conversation, selected, entry)]
     if uid or Extension.QRESYNC in conversation.enabled:
         attributes.insert(0, b"UID %d" % entry.uid)
-    if conversation.tells_modseq:
+    if conversation.sends_modseq:
         attributes.append(b"MODSEQ (%d)" % entry.modseq)
     return fetch(number, *attributes)
 
 
-def update(conversation: Conversation, view: View, news: Update, *, uid: bool) -> bytes:
+def update(conversation: Conversation, selected: SelectedMailbox, changes: Update, *, uid: bool) -> bytes:
     """What a view has learned, told: what is gone, how many there are, what has other flags."""
-    changed = (entry for _, entry in news.changed)
-    parts = [new_keywords(view, (*news.arrived, *changed))]
-    if news.expunged:
-        parts.append(_expunged(news.expunged, vanish=Extension.QRESYNC in conversation.enabled))
-    if news.exists is not None:
-        parts.append(exists(news.exists))
-        if conversation.tells_recent:
-            parts.append(b"* %d RECENT\r\n" % view.recent)
-    parts.extend(flags_changed(conversation, view, number, entry, uid=uid) for number, entry in news.changed)
+    changed = (entry for _, entry in changes.changed)
+    parts = [new_keywords(selected, (*changes.arrived, *changed))]
+    if changes.expunged:
+        parts.append(_expunged(changes.expunged, vanish=Extension.QRESYNC in conversation.enabled))
+    if changes.exists is not None:
+        parts.append(exists(changes.exists))
+        if conversation.sends_recent:
+            parts.append(b"* %d RECENT\r\n" % selected.recent_count)
+    parts.extend(flags_changed(conversation, selected, number, entry, uid=uid) for number, entry in changes.changed)
     return b"".join(parts)
 
 

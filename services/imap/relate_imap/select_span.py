@@ -3,29 +3,29 @@
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from relate_imap.context import Opening
+from relate_imap.context import SelectSpan
 from relate_mailstore.errors import MailboxNotFound
 from relate_telemetry.operations import Operation, Operations
 
 
-class SeenOpening:
+class TracedSelect:
     """A selection under way; see `context.Opening`."""
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
 
-    def found(self, messages: int) -> None:
+    def set_message_count(self, messages: int) -> None:
         """`imap.mailbox.message_count`"""
         self._operation.set("imap.mailbox.message_count", messages)
 
 
-def traced_selecting(operations: Operations) -> Callable[[str, bool], AbstractContextManager[Opening]]:
+def traced_selects(operations: Operations) -> Callable[[str, bool], AbstractContextManager[SelectSpan]]:
     """For `Context.selecting`. A name is an attribute of a span, and never a label of a metric."""
 
     @contextmanager
-    def selecting(mailbox: str, read_only: bool) -> Iterator[Opening]:
+    def select_span(mailbox: str, read_only: bool) -> Iterator[SelectSpan]:
         attributes: dict[str, str | bool] = {"imap.mailbox.name": mailbox, "imap.mailbox.read_only": read_only}
         with operations.operation("imap.mailbox.select", attributes, (MailboxNotFound,)) as operation:
-            yield SeenOpening(operation)
+            yield TracedSelect(operation)
 
-    return selecting
+    return select_span

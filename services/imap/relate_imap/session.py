@@ -55,13 +55,13 @@ from relate_imap.handlers import (
     store,
     thread,
 )
-from relate_imap.replies import Answer
-from relate_imap.selected.updates import news
+from relate_imap.replies import TaggedResponse
+from relate_imap.selected.updates import pending_updates
 from relate_imap.states import ANY, AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, State
 from relate_wire.ports import Client, Farewell, Framer, Peer, Session
 from relate_wire.reply import Reply
 
-Handler = Callable[[Conversation, Any], Awaitable[Answer]]
+Handler = Callable[[Conversation, Any], Awaitable[TaggedResponse]]
 
 
 class Rule(NamedTuple):
@@ -159,7 +159,7 @@ class ImapSession:
         answer = await self._answer(command)
         if answer.body is not None:
             return Reply(answer.untagged, code=answer.status, body=self._stream(command, answer, answer.body))
-        return answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))
+        return answer.reply(command.tag, answer.untagged + await pending_updates(self._conversation, command.verb))
 
     def error_reply(self, command: Command, error: Exception) -> Reply:
         """A tagged NO; the session goes on."""
@@ -177,18 +177,18 @@ class ImapSession:
         """\\Deleted messages stay where they are."""
         conversation = self._conversation
         await select.leave(conversation)
-        if conversation.user is not None:
-            conversation.context.sessions.leave(conversation.account)
-            conversation.user = None
+        if conversation.granted is not None:
+            conversation.context.sessions.release(conversation.account)
+            conversation.granted = None
         if conversation.unwatch is not None:
             conversation.unwatch()
             conversation.unwatch = None
 
-    async def _answer(self, command: Command) -> Answer:
+    async def _answer(self, command: Command) -> TaggedResponse:
         if isinstance(command, Invalid):
-            if command.saving:  # RFC 5182 §2.1: a NO leaves nothing saved
-                self._conversation.saved = ()
-            return (replies.no if command.refused else replies.bad)(command.why, command.code)
+            if command.saves_result:  # RFC 5182 §2.1: a NO leaves nothing saved
+                self._conversation.saved_uids = ()
+            return (replies.no if command.refused else replies.bad)(command.reason, command.code)
         rule = COMMANDS[command.verb]
         before = self._conversation.state
         if before not in rule.states:
@@ -202,20 +202,20 @@ class ImapSession:
         return answer
 
     async def _stream(
-        self, command: Command, answer: Answer, body: AsyncIterator[bytes | Answer]
+        self, command: Command, answer: TaggedResponse, body: AsyncIterator[bytes | TaggedResponse]
     ) -> AsyncIterator[bytes | Reply]:
         """The body, then what else has changed, then the tagged line.
 
         The store's trouble between two messages ends the command, and not the session.
         """
-        ended: Answer | None = None
+        ended: TaggedResponse | None = None
         try:
             async for chunk in body:
-                if isinstance(chunk, Answer):
+                if isinstance(chunk, TaggedResponse):
                     ended = chunk
                 else:
                     yield chunk
         except replies.REFUSALS as refusal:
             ended = replies.from_error(refusal)
         answer = ended or replace(answer, untagged=b"")  # it was sent before the body
-        yield answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))
+        yield answer.reply(command.tag, answer.untagged + await pending_updates(self._conversation, command.verb))

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from relate_imap.commands import (
     Append,
-    Appended,
+    AppendMessage,
     Attribute,
     BinarySize,
     Body,
@@ -20,10 +20,10 @@ from relate_imap.commands import (
     Item,
     List,
     Login,
-    OnMailbox,
+    MailboxCommand,
+    QresyncParameter,
     Rename,
     Replace,
-    Resync,
     Search,
     Section,
     SectionText,
@@ -83,9 +83,9 @@ def identify(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]
     return writer.word("ID") + b" " + writer.listed(bytes, pieces), Id(tag, tuple(pairs))
 
 
-def on_mailbox(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
+def mailbox_command(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
     verb, name = draw(st.sampled_from(["DELETE", "SUBSCRIBE", "UNSUBSCRIBE", "GETQUOTAROOT"])), draw(mailboxes)
-    return writer.word(verb) + b" " + writer.mailbox(name), OnMailbox(tag, verb, name)
+    return writer.word(verb) + b" " + writer.mailbox(name), MailboxCommand(tag, verb, name)
 
 
 def rename(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
@@ -102,7 +102,7 @@ def create(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
 
 
 resyncs = st.none() | st.builds(
-    Resync,
+    QresyncParameter,
     number,
     st.integers(1, 2**63 - 1),
     st.none() | plain_sets,
@@ -115,7 +115,7 @@ def select(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
     resync = draw(
         st.none()
         | st.builds(
-            Resync,
+            QresyncParameter,
             number,
             st.integers(1, 2**63 - 1),
             st.none() | plain_sets,
@@ -126,7 +126,9 @@ def select(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
     parameters = [writer.word("CONDSTORE")] if condstore else []
     if resync is not None:
         known = [writer.numbers(resync.known_uids)] if resync.known_uids else []
-        sample = [b"(%b)" % b" ".join(map(writer.numbers, resync.sample))] if resync.sample else []
+        sample = (
+            [b"(%b)" % b" ".join(map(writer.numbers, resync.sequence_match_data))] if resync.sequence_match_data else []
+        )
         values = [b"%d" % resync.uid_validity, b"%d" % resync.modseq, *known, *sample]
         parameters.append(writer.word("QRESYNC") + b" " + writer.listed(bytes, values))
     if parameters:
@@ -163,11 +165,11 @@ def status(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
 
 
 messages = st.builds(
-    Appended, st.binary(max_size=40), flag_lists, st.none() | st.integers(0, DAYS * 86_400 - 10**6), st.booleans()
+    AppendMessage, st.binary(max_size=40), flag_lists, st.none() | st.integers(0, DAYS * 86_400 - 10**6), st.booleans()
 )
 
 
-def message(writer: Writer, one: Appended) -> bytes:
+def message(writer: Writer, one: AppendMessage) -> bytes:
     pieces = [] if one.flags == FlagList() else [writer.flags(one.flags)]
     if one.internal_date is not None:
         pieces.append(writer.date_time(one.internal_date))
@@ -293,6 +295,6 @@ def thread(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
 
 
 KINDS = [
-    *(login, identify, on_mailbox, rename, create, select, list_mailboxes, status),
+    *(login, identify, mailbox_command, rename, create, select, list_mailboxes, status),
     *(append, replace, store, copy, fetch, fetch, search, search, sort, thread),
 ]

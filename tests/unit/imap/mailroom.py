@@ -6,9 +6,9 @@ from typing import Any, NamedTuple, cast
 from relate_accounts.types import Granted
 from relate_imap.context import Context, SessionLimit
 from relate_imap.conversation import Conversation
-from relate_imap.replies import REFUSALS, Answer, from_error
-from relate_imap.selected.mailbox import View
-from relate_imap.selected.recent import Uids
+from relate_imap.replies import REFUSALS, TaggedResponse, from_error
+from relate_imap.selected.mailbox import SelectedMailbox
+from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import STAR
 from relate_imap.states import State
 from relate_mailstore.memory import MemoryMailStore
@@ -25,7 +25,7 @@ class Spoken(NamedTuple):
 
     octets: bytes
     responses: tuple[Response, ...]
-    answer: Answer
+    answer: TaggedResponse
 
     def of(self, kind: str) -> list[Response]:
         return [response for response in self.responses if response.kind == kind]
@@ -59,10 +59,10 @@ class Mailroom:
         )
         peer = Peer("192.0.2.1", 1)
         self.conversation = Conversation(cast("Any", None), context, peer, State.SELECTED)
-        self.conversation.user = cast("Granted", _User())
+        self.conversation.granted = cast("Granted", _User())
 
     @property
-    def view(self) -> View:
+    def view(self) -> SelectedMailbox:
         return self.conversation.selected
 
     @property
@@ -77,14 +77,14 @@ class Mailroom:
 
     async def select(self, *, read_only: bool = False, first_recent: int = STAR) -> None:
         snapshot = await self.store.snapshot(ACCOUNT)
-        self.conversation.view = View(snapshot, read_only=read_only)
-        self.view.add_recent(Uids(first_recent, snapshot.mailbox.uid_next))
+        self.conversation.selected_mailbox = SelectedMailbox(snapshot, read_only=read_only)
+        self.view.add_recent(UidRange(first_recent, snapshot.mailbox.uid_next))
 
     async def expunge(self, *uids: int) -> None:
         """Remove messages, as somebody else would: this client does not know."""
         await self.store.expunge(ACCOUNT, self.view.snapshot.mailbox.id, uids)
 
-    async def ask(self, handler: Callable[[Conversation, Any], Awaitable[Answer]], command: object) -> Spoken:
+    async def ask(self, handler: Callable[[Conversation, Any], Awaitable[TaggedResponse]], command: object) -> Spoken:
         """What a command is answered; refusals as the session would answer them."""
         octets = b""
         try:
@@ -92,7 +92,7 @@ class Mailroom:
             octets = answer.untagged
             if answer.body is not None:
                 async for chunk in answer.body:
-                    if isinstance(chunk, Answer):
+                    if isinstance(chunk, TaggedResponse):
                         answer = chunk
                     else:
                         octets += chunk

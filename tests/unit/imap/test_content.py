@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from relate_imap.commands import Body, Fetch, Section, SectionText
 from relate_imap.fetch.decode import clip, decode, measure
-from relate_imap.fetch.sections import Span, choose_fields, find_span, of_header, parts_of
+from relate_imap.fetch.sections import Span, choose_fields, find_span, header_section, parts_of
 from relate_imap.handlers.fetch import on_fetch
 from relate_imap.selected.sequence_set import make_set
 from relate_mailstore.mime import decode_part, header_fields, index_message
@@ -184,7 +184,7 @@ def test_partial_of_a_span_is_a_slice(start: int, length: int, partial: tuple[in
     assert clipped.octets == len(raw[slice(*clipped)])
     assert span.clip(None) == span
     header = Section("", SectionText.HEADER)
-    assert of_header(header, raw, partial) == raw[offset : offset + count]
+    assert header_section(header, raw, partial) == raw[offset : offset + count]
 
 
 async def pieces_of(octets: bytes, cuts: list[int]) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from relate_imap.fetch.contents import UnfinishedLiteral
 from relate_imap.handlers import fetch
 from relate_imap.handlers.fetch import on_fetch
 from relate_imap.selected.sequence_set import SAVED, STAR, SequenceSet, make_set
-from relate_imap.selected.updates import news
+from relate_imap.selected.updates import pending_updates
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import AccountId, Flag, FlagChange, Incoming, MessageId, Rendering
@@ -26,10 +26,10 @@ WHOLE = Body(Section(), b"BODY[]", peek=True)
 
 
 def command(
-    *attributes: Attribute | str, numbers: SequenceSet = EVERYTHING, verb: str = "FETCH", **modifiers: object
+    *attributes: Attribute | str, sequence_set: SequenceSet = EVERYTHING, verb: str = "FETCH", **modifiers: object
 ) -> Fetch:
     items = tuple(Item(each) if isinstance(each, str) else each for each in attributes)
-    return Fetch("a1", verb, numbers, items, **modifiers)  # type: ignore[arg-type]
+    return Fetch("a1", verb, sequence_set, items, **modifiers)  # type: ignore[arg-type]
 
 
 async def fetched(room: Mailroom, *attributes: Attribute | str, **more: object) -> Spoken:
@@ -66,7 +66,7 @@ async def test_small_and_large_messages_are_answered_alike(
     room = await open_mailroom(factories.multipart() + b"\0")
     body = Body(Section(part, text, ("SUBJECT", "TO")), b"BODY[x]", peek=True, partial=partial)
     small = await fetched(room, "UID", body, WHOLE)
-    monkeypatch.setattr(contents, "GATHERED", 0)
+    monkeypatch.setattr(contents, "COALESCE_OCTETS", 0)
     large = await fetched(room, "UID", body, WHOLE)
     assert small.octets == large.octets
     assert small.answer == large.answer
@@ -207,7 +207,7 @@ async def test_uid_fetch_tells_uids() -> None:
     room = await open_mailroom(SIMPLE, SIMPLE, SIMPLE)
     await room.expunge(1)
     await room.select()
-    spoken = await fetched(room, "FLAGS", verb="UID FETCH", numbers=make_set([(3, STAR)]))
+    spoken = await fetched(room, "FLAGS", verb="UID FETCH", sequence_set=make_set([(3, STAR)]))
     assert spoken.octets == b"* 2 FETCH (UID 3 FLAGS ())\r\n"
 
 
@@ -235,15 +235,17 @@ async def test_vanished_needs_qresync() -> None:
     assert spoken.answer.status == "BAD"
 
 
-@pytest.mark.parametrize(("numbers", "told"), [(EVERYTHING, b"2:3"), (make_set([(3, 4)]), b"3"), (SAVED, b"2")])
-async def test_vanished_tells_what_is_gone_of_what_was_asked_for(numbers: SequenceSet, told: bytes) -> None:
+@pytest.mark.parametrize(("sequence_set", "told"), [(EVERYTHING, b"2:3"), (make_set([(3, 4)]), b"3"), (SAVED, b"2")])
+async def test_vanished_tells_what_is_gone_of_what_was_asked_for(sequence_set: SequenceSet, told: bytes) -> None:
     room = await open_mailroom(SIMPLE, SIMPLE, SIMPLE, SIMPLE)
     room.conversation.enabled.add(Extension.QRESYNC)
-    room.conversation.saved = (1, 2)
+    room.conversation.saved_uids = (1, 2)
     modseq = room.view.snapshot.mailbox.highest_modseq
     await room.expunge(2, 3)
     await room.select()
-    spoken = await fetched(room, "FLAGS", verb="UID FETCH", numbers=numbers, changed_since=modseq, vanished=True)
+    spoken = await fetched(
+        room, "FLAGS", verb="UID FETCH", sequence_set=sequence_set, changed_since=modseq, vanished=True
+    )
     assert spoken.octets == b"* VANISHED (EARLIER) %b\r\n" % told
 
 
@@ -258,14 +260,14 @@ async def test_partial_is_a_page_of_the_messages(partial: tuple[int, int], uids:
 
 async def test_saved_result() -> None:
     room = await open_mailroom(*[SIMPLE] * 3)
-    room.conversation.saved = (1, 3, 9)
-    assert [*(await fetched(room, "UID", numbers=SAVED)).fetched] == [1, 3]
+    room.conversation.saved_uids = (1, 3, 9)
+    assert [*(await fetched(room, "UID", sequence_set=SAVED)).fetched] == [1, 3]
 
 
 async def test_number_of_no_message_is_bad() -> None:
     room = await open_mailroom(SIMPLE)
-    assert (await fetched(room, "UID", numbers=make_set([(2, 2)]))).answer.status == "BAD"
-    assert (await fetched(room, "UID", verb="UID FETCH", numbers=make_set([(2, 2)]))).answer.status == "OK"
+    assert (await fetched(room, "UID", sequence_set=make_set([(2, 2)]))).answer.status == "BAD"
+    assert (await fetched(room, "UID", verb="UID FETCH", sequence_set=make_set([(2, 2)]))).answer.status == "OK"
 
 
 # --- telemetry
@@ -297,7 +299,12 @@ async def test_messages_count_as_retrieved_when_their_content_was_sent(body: Att
 async def test_all_messages_come_in_order_however_they_are_batched(
     attribute: Attribute | str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for limit in ("FROM_MEMORY", "RENDERED", "WITH_HEADERS", "WITH_BODIES"):
+    for limit in (
+        "FLAGS_BATCH_MESSAGES",
+        "RENDERINGS_BATCH_MESSAGES",
+        "HEADERS_BATCH_MESSAGES",
+        "BODIES_BATCH_MESSAGES",
+    ):
         monkeypatch.setattr(fetch, limit, 3)
     messages = [factories.simple(f"Number {number}") for number in range(10)]
     spoken = await fetched(await open_mailroom(*messages), "UID", attribute)
@@ -404,13 +411,13 @@ async def test_flags_that_were_not_told_for_trouble_are_told_as_news() -> None:
     room = await open_mailroom(SIMPLE, SIMPLE, store=store)
     store.unreadable = room.entries[1].message_id
     await fetched(room, Body(Section(), b"BODY[]"))
-    assert b"* 2 FETCH (FLAGS (\\Seen))" in await news(room.conversation, "FETCH")
+    assert b"* 2 FETCH (FLAGS (\\Seen))" in await pending_updates(room.conversation, "FETCH")
 
 
 async def test_flags_that_were_told_are_no_news() -> None:
     room = await open_mailroom(SIMPLE, SIMPLE)
     await fetched(room, Body(Section(), b"BODY[]"))
-    assert await news(room.conversation, "FETCH") == b""
+    assert await pending_updates(room.conversation, "FETCH") == b""
 
 
 async def test_trouble_within_a_literal_ends_everything() -> None:
@@ -442,7 +449,7 @@ async def test_who_reads_one_by_one_in_order_has_the_next_ones_fetched_meanwhile
     store = Failing()
     room = await open_mailroom(*[SIMPLE] * 100, store=store)
     for number in range(1, 101):
-        await on_fetch(room.conversation, replace(command(WHOLE), numbers=make_set([(number, number)])))
+        await on_fetch(room.conversation, replace(command(WHOLE), sequence_set=make_set([(number, number)])))
     assert {together for together, _ in store.opened} == {1}
     assert {number: ahead for number, (_, ahead) in enumerate(store.opened, 1) if ahead} == {1: 64, 33: 32, 65: 3}
 
@@ -470,10 +477,10 @@ async def test_messages_fetched_one_by_one_are_all_answered_while_every_tenth_is
     room = await open_mailroom(*[SIMPLE] * 300)
     uids = [entry.uid for entry in room.entries]
     for uid in uids:
-        spoken = await fetched(room, WHOLE, numbers=make_set([(uid, uid)]), verb="UID FETCH")
+        spoken = await fetched(room, WHOLE, sequence_set=make_set([(uid, uid)]), verb="UID FETCH")
         assert spoken.answer.status == "OK"
         assert [attributes["UID"] for attributes in spoken.fetched.values()] == [b"%d" % uid]
         if uid % 10 == 0:
             await room.expunge(uid)
-            await news(room.conversation, "NOOP")
+            await pending_updates(room.conversation, "NOOP")
     assert len(room.view) == 270

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from relate_imap.framing import (
     _TAKES_MESSAGES,
-    HEAD,
+    ANNOUNCEMENT_OCTETS,
+    FAULT_TEXT_OCTETS,
     MAX_LITERALS,
-    MAX_STRINGS,
-    MAX_STRINGS_BEFORE_LOGIN,
-    MAX_TEXT,
-    MAX_TEXT_BEFORE_LOGIN,
+    MAX_STRINGS_BEFORE_LOGIN_OCTETS,
+    MAX_STRINGS_OCTETS,
+    MAX_TEXT_BEFORE_LOGIN_OCTETS,
+    MAX_TEXT_OCTETS,
     PROMPT,
-    TAIL,
     Fault,
     Frame,
     ImapFramer,
@@ -26,7 +26,7 @@ from relate_wire.lines import MAX_RESPONSE
 from relate_wire.ports import Prompt
 from tests.support.feed import feed_every_way, frames
 
-LIMIT = 4 * MAX_STRINGS  # octets of a message
+LIMIT = 4 * MAX_STRINGS_OCTETS  # octets of a message
 
 Heard = list[Frame | Prompt]
 
@@ -82,7 +82,7 @@ def test_a_line_with_a_fault_is_told_and_the_next_one_is_heard(line: bytes, faul
     assert second == Frame(b"b NOOP")
 
 
-@pytest.mark.parametrize(("make", "limit"), [(ImapFramer, MAX_TEXT_BEFORE_LOGIN), (welcomed, MAX_TEXT)])
+@pytest.mark.parametrize(("make", "limit"), [(ImapFramer, MAX_TEXT_BEFORE_LOGIN_OCTETS), (welcomed, MAX_TEXT_OCTETS)])
 @pytest.mark.parametrize(("more", "fault"), [(0, None), (1, Fault.TOO_LONG)])
 def test_a_command_has_a_limit(make: Callable[[], ImapFramer], limit: int, more: int, fault: Fault | None) -> None:
     first, second = hear(b"a NOOP " + b"x" * (limit + more - 9) + b"\r\nb NOOP\r\n", make)
@@ -90,12 +90,12 @@ def test_a_command_has_a_limit(make: Callable[[], ImapFramer], limit: int, more:
     assert isinstance(first, Frame)
     assert first.fault is fault
     assert first.text.startswith(b"a NOOP x")
-    assert len(first.text) == (HEAD if fault else limit - 2)
+    assert len(first.text) == (FAULT_TEXT_OCTETS if fault else limit - 2)
     assert second == Frame(b"b NOOP")
 
 
 def test_the_lines_of_a_command_have_the_limit_together() -> None:
-    line = b"x" * (MAX_TEXT_BEFORE_LOGIN // 2) + b" {0+}\r\n"
+    line = b"x" * (MAX_TEXT_BEFORE_LOGIN_OCTETS // 2) + b" {0+}\r\n"
 
     (frame, after) = hear(line + line + b"\r\nb NOOP\r\n", ImapFramer)
 
@@ -109,17 +109,17 @@ def test_an_endless_line_is_not_kept() -> None:
 
     for _ in range(200):
         assert frames(framer, b"A" * 100_000) == []
-        assert len(framer) <= MAX_TEXT
+        assert len(framer) <= MAX_TEXT_OCTETS
 
-    assert len(framer) <= HEAD + TAIL
-    assert frames(framer, b"\r\nb NOOP\r\n") == [Frame(b"A" * HEAD, (), Fault.TOO_LONG), Frame(b"b NOOP")]
+    assert len(framer) <= FAULT_TEXT_OCTETS + ANNOUNCEMENT_OCTETS
+    assert frames(framer, b"\r\nb NOOP\r\n") == [Frame(b"A" * FAULT_TEXT_OCTETS, (), Fault.TOO_LONG), Frame(b"b NOOP")]
 
 
 def test_the_literal_of_an_endless_line_is_not_taken_for_a_command() -> None:
-    start = b"a " + b"A" * MAX_TEXT + b" {10+}\r"
+    start = b"a " + b"A" * MAX_TEXT_OCTETS + b" {10+}\r"
 
     assert hear(start + b"\nb DELETE x\r\nc NOOP\r\n") == [
-        Frame(start[:HEAD], (), Fault.TOO_LONG),
+        Frame(start[:FAULT_TEXT_OCTETS], (), Fault.TOO_LONG),
         Frame(b"c NOOP"),
     ]
 
@@ -186,7 +186,9 @@ def test_a_message_may_be_as_large_as_allowed_and_no_larger(command: bytes) -> N
 
 
 @pytest.mark.parametrize(
-    ("make", "most"), [(ImapFramer, MAX_STRINGS_BEFORE_LOGIN), (welcomed, MAX_STRINGS)], ids=["before", "after"]
+    ("make", "most"),
+    [(ImapFramer, MAX_STRINGS_BEFORE_LOGIN_OCTETS), (welcomed, MAX_STRINGS_OCTETS)],
+    ids=["before", "after"],
 )
 @pytest.mark.parametrize("command", [b"a LOGIN ", b"a XAPPEND "])
 def test_strings_have_a_limit_together(command: bytes, make: Callable[[], ImapFramer], most: int) -> None:
@@ -203,7 +205,7 @@ def test_strings_have_a_limit_together(command: bytes, make: Callable[[], ImapFr
 
 
 def test_nobody_appends_before_login() -> None:
-    size = b"{%d}" % (MAX_STRINGS_BEFORE_LOGIN + 1)
+    size = b"{%d}" % (MAX_STRINGS_BEFORE_LOGIN_OCTETS + 1)
 
     assert listen(b"a APPEND x " + size + b"\r\n", ImapFramer) == [
         Frame(b"a APPEND x " + size, (), Fault.TOO_LARGE),
@@ -225,7 +227,7 @@ def test_a_huge_literal_that_does_not_wait_is_drained_and_never_kept(size: int) 
 
     for _ in range(50):
         assert frames(framer, b"b NOOP\r\n" * 1000) == []
-        assert len(framer) <= HEAD
+        assert len(framer) <= FAULT_TEXT_OCTETS
 
 
 def test_after_a_drained_literal_the_connection_is_usable() -> None:
@@ -370,7 +372,7 @@ def test_a_long_word_before_many_literals_is_looked_at_once() -> None:
     """Each announcement asks whether the command takes messages: by its first octets alone."""
     framer = ImapFramer()
     framer.allow(1_000)
-    tag = b"x" * (MAX_TEXT - 10_000)
+    tag = b"x" * (MAX_TEXT_OCTETS - 10_000)
     assert frames(framer, tag + b"{0+}\r\n" * MAX_LITERALS + b"\r\n")
     assert _TAKES_MESSAGES.match(tag + b" APPEND ") is None
 

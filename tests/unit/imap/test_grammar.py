@@ -4,16 +4,16 @@ import pytest
 
 from relate_imap.commands import (
     UNKNOWN,
+    Atoms,
     Authenticate,
-    Bare,
     Command,
     Id,
     Invalid,
     Login,
-    Words,
+    NoArguments,
 )
 from relate_imap.framing import Fault, Frame
-from relate_imap.grammar import GRAMMAR, MAX_TAG, parse
+from relate_imap.grammar import GRAMMAR, MAX_TAG_OCTETS, parse
 from relate_imap.session import COMMANDS
 from relate_wire.secret import Secret
 from tests.unit.imap.said import assert_invalid, crlf, understood
@@ -30,15 +30,15 @@ BARE = ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "NAMESPACE", "IDLE", "CHECK"
 
 @pytest.mark.parametrize("verb", BARE)
 def test_a_verb_alone(verb: str) -> None:
-    assert understood(b"A1 " + verb.encode() + b"\r\n") == Bare("A1", verb)
-    assert understood(b"a1 " + verb.lower().encode() + b"\r\n") == Bare("a1", verb)
+    assert understood(b"A1 " + verb.encode() + b"\r\n") == NoArguments("A1", verb)
+    assert understood(b"a1 " + verb.lower().encode() + b"\r\n") == NoArguments("a1", verb)
     assert understood(b"a1 " + verb.encode() + b" x\r\n") == Invalid("a1", verb, "Too many arguments")
-    assert understood(b"a1 " + verb.encode() + b"  \r\n") == Bare("a1", verb)
+    assert understood(b"a1 " + verb.encode() + b"  \r\n") == NoArguments("a1", verb)
 
 
-@pytest.mark.parametrize("tag", ["a", "0", ".", "A.b-1", "]", "[x]", "a}", "~", "x" * MAX_TAG])
+@pytest.mark.parametrize("tag", ["a", "0", ".", "A.b-1", "]", "[x]", "a}", "~", "x" * MAX_TAG_OCTETS])
 def test_tags(tag: str) -> None:
-    assert understood(f"{tag} NOOP\r\n".encode()) == Bare(tag, "NOOP")
+    assert understood(f"{tag} NOOP\r\n".encode()) == NoArguments(tag, "NOOP")
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_tags(tag: str) -> None:
             b"(a) NOOP",
             b"\xe9 NOOP",
         ),
-        *(b"x" * (MAX_TAG + 1) + b" NOOP", b"{1+}\r\na NOOP", b"\x7f NOOP", b"a\tNOOP"),
+        *(b"x" * (MAX_TAG_OCTETS + 1) + b" NOOP", b"{1+}\r\na NOOP", b"\x7f NOOP", b"a\tNOOP"),
     ],
 )
 def test_what_has_no_tag(line: bytes) -> None:
@@ -99,7 +99,7 @@ FAULTS = [
 @pytest.mark.parametrize(("fault", "invalid"), FAULTS)
 def test_faults_of_frames(fault: Fault, invalid: Invalid) -> None:
     assert parse(Frame(b"a LOGIN x", (), fault)) == invalid
-    assert parse(Frame(b"", (), fault)) == Invalid("*", UNKNOWN, invalid.why)
+    assert parse(Frame(b"", (), fault)) == Invalid("*", UNKNOWN, invalid.reason)
     assert {it for it, _ in FAULTS} == set(Fault)
 
 
@@ -125,9 +125,9 @@ ACCESS: list[tuple[str, Command]] = [
     ("a authenticate plain =", Authenticate("a", "PLAIN", Secret(b"="))),
     ("a AUTHENTICATE PLAIN dGVzdAB0ZXN0AHRlc3Q=", Authenticate("a", "PLAIN", Secret(b"dGVzdAB0ZXN0AHRlc3Q="))),
     ("a AUTHENTICATE SCRAM-SHA-256", Authenticate("a", "SCRAM-SHA-256")),
-    ("t1 ENABLE CONDSTORE", Words("t1", "ENABLE", ("CONDSTORE",))),
-    ("t2 enable Imap4rev2 UTF8=ACCEPT", Words("t2", "ENABLE", ("IMAP4REV2", "UTF8=ACCEPT"))),
-    ("a COMPRESS DEFLATE", Words("a", "COMPRESS", ("DEFLATE",))),
+    ("t1 ENABLE CONDSTORE", Atoms("t1", "ENABLE", ("CONDSTORE",))),
+    ("t2 enable Imap4rev2 UTF8=ACCEPT", Atoms("t2", "ENABLE", ("IMAP4REV2", "UTF8=ACCEPT"))),
+    ("a COMPRESS DEFLATE", Atoms("a", "COMPRESS", ("DEFLATE",))),
     ("a023 ID NIL", Id("a023", ())),
     ("a ID ()", Id("a", ())),
     (

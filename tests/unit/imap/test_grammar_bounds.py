@@ -10,12 +10,12 @@ from collections.abc import Callable
 import pytest
 
 from relate_imap.commands import Append, Copy, Invalid, Search
-from relate_imap.framing import MAX_TEXT, Frame, ImapFramer
+from relate_imap.framing import MAX_TEXT_OCTETS, Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.grammar.cursor import MAX_ELEMENTS
 from relate_imap.grammar.fetch import MAX_ATTRIBUTES
 from relate_imap.grammar.list_status import MAX_PATTERNS
-from relate_imap.grammar.login import MAX_WORDS
+from relate_imap.grammar.login import MAX_ATOMS
 from relate_imap.grammar.search_keys import MAX_KEYS
 from relate_imap.search.keys import And, HasSubject
 from relate_wire.ports import Prompt
@@ -71,7 +71,7 @@ def test_twice_as_much_takes_twice_the_steps(written: Callable[[int], bytes]) ->
 def fed_in_pieces(octets: bytes, size: int) -> int:
     """Steps of a framer that is fed pieces of a size."""
     framer = ImapFramer()
-    framer.allow(10 * MAX_TEXT)
+    framer.allow(10 * MAX_TEXT_OCTETS)
     pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
 
     def feed() -> None:
@@ -102,10 +102,10 @@ def test_a_hundred_thousand_uids_fit() -> None:
     command = understood(b"a UID COPY " + uids(100_000) + b" x\r\n")
 
     assert isinstance(command, Copy)
-    assert len(command.numbers.ranges) == 100_000
+    assert len(command.sequence_set.ranges) == 100_000
 
 
-MEGABYTE = MAX_TEXT - 100
+MEGABYTE = MAX_TEXT_OCTETS - 100
 HOSTILE = [
     b"a" * MEGABYTE,
     b"a " + b"a" * MEGABYTE,
@@ -160,7 +160,7 @@ def test_a_megabyte_of_nonsense_is_refused(octets: bytes) -> None:
         (b"STORE 1 FLAGS (", b"k%d", b")", MAX_ELEMENTS),
         (b"STORE 1 FLAGS x ", b"k%d", b"", MAX_ELEMENTS),
         (b'LIST "" (', b"a%d", b")", MAX_PATTERNS),
-        (b"ENABLE ", b"a%d", b"", MAX_WORDS),
+        (b"ENABLE ", b"a%d", b"", MAX_ATOMS),
         (b"SEARCH ", b"%d", b"", MAX_KEYS),
     ],
 )
@@ -185,11 +185,11 @@ def test_pipelined_commands_are_not_copied() -> None:
 def test_a_message_is_handed_on_as_it_came() -> None:
     """The literal of a frame is the message of the command: fifty megabytes are not copied by the grammar."""
     framer = ImapFramer()
-    framer.allow(10 * MAX_TEXT)
-    framer.feed(b"a APPEND x {%d}\r\n" % (5 * MAX_TEXT))
+    framer.allow(10 * MAX_TEXT_OCTETS)
+    framer.feed(b"a APPEND x {%d}\r\n" % (5 * MAX_TEXT_OCTETS))
     assert isinstance(framer.next_frame(), Prompt)
     for _ in range(5):
-        framer.feed(b"m" * MAX_TEXT)
+        framer.feed(b"m" * MAX_TEXT_OCTETS)
         assert framer.next_frame() is None
     framer.feed(b"\r\n")
     frame = framer.next_frame()

@@ -179,4 +179,4 @@ def test_sections_are_only_so_deep() -> None:
     deepest = ".".join("1" * MAX_LEVELS)
 
     assert isinstance(understood(crlf(f"a FETCH 1 BODY[{deepest}]")), Fetch)
-    assert assert_invalid(f"FETCH 1 BODY[{deepest}.1]").why == "Nested too deeply"
+    assert assert_invalid(f"FETCH 1 BODY[{deepest}.1]").reason == "Nested too deeply"

@@ -2,7 +2,17 @@
 
 import pytest
 
-from relate_imap.commands import Command, Create, List, OnMailbox, Rename, Resync, Select, SetQuota, Status
+from relate_imap.commands import (
+    Command,
+    Create,
+    List,
+    MailboxCommand,
+    QresyncParameter,
+    Rename,
+    Select,
+    SetQuota,
+    Status,
+)
 from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
 
 ALL_ITEMS = (
@@ -24,12 +34,20 @@ MAILBOXES: list[tuple[str, Command]] = [
     (
         "A02 SELECT INBOX (QRESYNC (67890007 20050715194045000 41,43:211,214:541))",
         Select(
-            "A02", "SELECT", "INBOX", resync=Resync(67890007, 20050715194045000, numbers(41, (43, 211), (214, 541)))
+            "A02",
+            "SELECT",
+            "INBOX",
+            qresync=QresyncParameter(67890007, 20050715194045000, numbers(41, (43, 211), (214, 541))),
         ),
     ),
     (
         "B04 SELECT INBOX (QRESYNC (67890007 90060115194045000 41:211,214:541))",
-        Select("B04", "SELECT", "INBOX", resync=Resync(67890007, 90060115194045000, numbers((41, 211), (214, 541)))),
+        Select(
+            "B04",
+            "SELECT",
+            "INBOX",
+            qresync=QresyncParameter(67890007, 90060115194045000, numbers((41, 211), (214, 541))),
+        ),
     ),
     (
         LONG_RESYNC,
@@ -37,7 +55,7 @@ MAILBOXES: list[tuple[str, Command]] = [
             "B04",
             "SELECT",
             "INBOX",
-            resync=Resync(
+            qresync=QresyncParameter(
                 67890007,
                 90060115205545359,
                 numbers((1, 29997)),
@@ -50,23 +68,23 @@ MAILBOXES: list[tuple[str, Command]] = [
     ),
     (
         "a SELECT x (CONDSTORE QRESYNC (1 2 (1 2)))",
-        Select("a", "SELECT", "x", condstore=True, resync=Resync(1, 2, None, (numbers(1), numbers(2)))),
+        Select("a", "SELECT", "x", condstore=True, qresync=QresyncParameter(1, 2, None, (numbers(1), numbers(2)))),
     ),
-    ("a EXAMINE x (QRESYNC (1 2))", Select("a", "EXAMINE", "x", resync=Resync(1, 2))),
+    ("a EXAMINE x (QRESYNC (1 2))", Select("a", "EXAMINE", "x", qresync=QresyncParameter(1, 2))),
     ("A003 CREATE owatagusiam/", Create("A003", "owatagusiam/")),
     ("A004 CREATE owatagusiam/blurdybloop", Create("A004", "owatagusiam/blurdybloop")),
     ("t2 CREATE MyDrafts (USE (\\Drafts))", Create("t2", "MyDrafts", ("\\Drafts",))),
     ("t1 create All (use (\\All \\Junk))", Create("t1", "All", ("\\All", "\\Junk"))),
     ("t1 CREATE x (USE ())", Create("t1", "x")),
-    ("A683 DELETE blurdybloop", OnMailbox("A683", "DELETE", "blurdybloop")),
+    ("A683 DELETE blurdybloop", MailboxCommand("A683", "DELETE", "blurdybloop")),
     ("A683 RENAME blurdybloop sarasoon", Rename("A683", "blurdybloop", "sarasoon")),
     ('Z432 RENAME INBOX "old mail"', Rename("Z432", "INBOX", "old mail")),
-    ("A002 SUBSCRIBE #news.comp.mail.mime", OnMailbox("A002", "SUBSCRIBE", "#news.comp.mail.mime")),
-    ("A002 UNSUBSCRIBE {5}\na&AOk", OnMailbox("A002", "UNSUBSCRIBE", "a&AOk")),
-    ('G0001 GETQUOTA "!partition/sda4"', OnMailbox("G0001", "GETQUOTA", "!partition/sda4")),
-    ('a GETQUOTA ""', OnMailbox("a", "GETQUOTA", "")),
-    ("a GETQUOTA inbox", OnMailbox("a", "GETQUOTA", "inbox")),
-    ("G0002 GETQUOTAROOT inbox", OnMailbox("G0002", "GETQUOTAROOT", "INBOX")),
+    ("A002 SUBSCRIBE #news.comp.mail.mime", MailboxCommand("A002", "SUBSCRIBE", "#news.comp.mail.mime")),
+    ("A002 UNSUBSCRIBE {5}\na&AOk", MailboxCommand("A002", "UNSUBSCRIBE", "a&AOk")),
+    ('G0001 GETQUOTA "!partition/sda4"', MailboxCommand("G0001", "GETQUOTA", "!partition/sda4")),
+    ('a GETQUOTA ""', MailboxCommand("a", "GETQUOTA", "")),
+    ("a GETQUOTA inbox", MailboxCommand("a", "GETQUOTA", "inbox")),
+    ("G0002 GETQUOTAROOT inbox", MailboxCommand("G0002", "GETQUOTAROOT", "INBOX")),
     ('S0001 SETQUOTA "" (STORAGE 512)', SetQuota("S0001", "")),
     ('S0001 SETQUOTA "#user/alice" (STORAGE 512 MESSAGE 5)', SetQuota("S0001", "#user/alice")),
     ("a SETQUOTA x ()", SetQuota("a", "x")),
@@ -174,6 +192,6 @@ def test_no_mailboxes(line: str) -> None:
 
 @pytest.mark.parametrize(("utf8", "name"), [(False, "é"), (True, "&AOk-")])
 def test_what_was_enabled_says_how_names_are_written(utf8: bool, name: str) -> None:
-    assert understood(b"a DELETE &AOk-\r\n", utf8=utf8) == OnMailbox("a", "DELETE", name)
-    assert understood('a DELETE "é"\r\n'.encode(), utf8=utf8) == OnMailbox("a", "DELETE", "é")
+    assert understood(b"a DELETE &AOk-\r\n", utf8=utf8) == MailboxCommand("a", "DELETE", name)
+    assert understood('a DELETE "é"\r\n'.encode(), utf8=utf8) == MailboxCommand("a", "DELETE", "é")
     assert understood(b'a LIST &AOk- "&AOk-%"\r\n', utf8=utf8) == List("a", "LIST", name, (name + "%",))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate_imap.commands import Append, Appended, Command, Copy, FlagList, Replace, Store, StoreMode, UidExpunge
+from relate_imap.commands import Append, AppendMessage, Command, Copy, FlagList, Replace, Store, StoreMode, UidExpunge
 from relate_imap.selected.sequence_set import SAVED, STAR
 from relate_mailstore.types import Flag
 from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
@@ -10,33 +10,39 @@ from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
 MESSAGES: list[tuple[str, Command]] = [
     (
         "A003 APPEND saved-messages (\\Seen) {6}\nab\ncd",
-        Append("A003", "saved-messages", (Appended(b"ab\r\ncd", FlagList(Flag.SEEN)),)),
+        Append("A003", "saved-messages", (AppendMessage(b"ab\r\ncd", FlagList(Flag.SEEN)),)),
     ),
-    ('a APPEND x " 7-Feb-1994 21:52:25 -0800" {1+}\nm', Append("a", "x", (Appended(b"m", internal_date=760_686_745),))),
-    ('a APPEND x () "17-Jul-1996 02:44:25 +0200" {0}\n', Append("a", "x", (Appended(b"", internal_date=837_564_265),))),
+    (
+        'a APPEND x " 7-Feb-1994 21:52:25 -0800" {1+}\nm',
+        Append("a", "x", (AppendMessage(b"m", internal_date=760_686_745),)),
+    ),
+    (
+        'a APPEND x () "17-Jul-1996 02:44:25 +0200" {0}\n',
+        Append("a", "x", (AppendMessage(b"", internal_date=837_564_265),)),
+    ),
     (
         'A003 APPEND saved-messages (\\Seen) {1+}\n1 (\\Seen $Forwarded) "01-Jan-1970 00:00:00 +0000" {1+}\n2 {1+}\n3',
         Append(
             "A003",
             "saved-messages",
             (
-                Appended(b"1", FlagList(Flag.SEEN)),
-                Appended(b"2", FlagList(Flag.SEEN, ("$Forwarded",)), 0),
-                Appended(b"3"),
+                AppendMessage(b"1", FlagList(Flag.SEEN)),
+                AppendMessage(b"2", FlagList(Flag.SEEN, ("$Forwarded",)), 0),
+                AppendMessage(b"3"),
             ),
         ),
     ),
-    ("a APPEND {1}\nx ~{2+}\n\0x", Append("a", "x", (Appended(b"\0x"),))),
-    ("a APPEND x UTF8 (~{2+}\né)", Append("a", "x", (Appended("é".encode(), utf8=True),))),
+    ("a APPEND {1}\nx ~{2+}\n\0x", Append("a", "x", (AppendMessage(b"\0x"),))),
+    ("a APPEND x UTF8 (~{2+}\né)", Append("a", "x", (AppendMessage("é".encode(), utf8=True),))),
     (
         "a APPEND x (\\Draft) utf8 (~{1}\nm) {1}\nn",
-        Append("a", "x", (Appended(b"m", FlagList(Flag.DRAFT), utf8=True), Appended(b"n"))),
+        Append("a", "x", (AppendMessage(b"m", FlagList(Flag.DRAFT), utf8=True), AppendMessage(b"n"))),
     ),
     (
         "a REPLACE 4 Drafts (\\Seen \\Draft) {1+}\nm",
-        Replace("a", "REPLACE", 4, "Drafts", Appended(b"m", FlagList(Flag.SEEN | Flag.DRAFT))),
+        Replace("a", "REPLACE", 4, "Drafts", AppendMessage(b"m", FlagList(Flag.SEEN | Flag.DRAFT))),
     ),
-    ("a UID REPLACE * drafts {1}\nm", Replace("a", "UID REPLACE", 0, "drafts", Appended(b"m"))),
+    ("a UID REPLACE * drafts {1}\nm", Replace("a", "UID REPLACE", 0, "drafts", AppendMessage(b"m"))),
     (
         "A003 STORE 2:4 +FLAGS (\\Deleted)",
         Store("A003", "STORE", numbers((2, 4)), StoreMode.ADD, FlagList(Flag.DELETED)),

@@ -60,4 +60,4 @@ def assert_read(command: Command) -> None:
     assert command.verb in VERBS
     assert command.tag
     if isinstance(command, Invalid):
-        assert command.why.isprintable()
+        assert command.reason.isprintable()

@@ -20,10 +20,10 @@ from relate_imap.search.keys import (
     HasSubject,
     HasText,
     HasThreadId,
+    InSequenceSet,
     Larger,
     ModifiedSince,
     Not,
-    Numbered,
     Or,
     Recent,
     SaveDateSupported,
@@ -61,14 +61,14 @@ COMMANDS: list[tuple[str, Command]] = [
     ("P283 SEARCH RETURN (SAVE) FLAGGED", Search("P283", "SEARCH", FLAGGED, frozenset({"SAVE"}))),
     (
         "a uid search return (all save) $ seen",
-        Search("a", "UID SEARCH", And((Numbered(SAVED), SEEN)), frozenset({"ALL", "SAVE"})),
+        Search("a", "UID SEARCH", And((InSequenceSet(SAVED), SEEN)), frozenset({"ALL", "SAVE"})),
     ),
     (
         "A286 SEARCH OR $ 1,3000:3021 TEXT {1}\nx",
         Search(
             "A286",
             "SEARCH",
-            And((Or(Numbered(SAVED), Numbered(numbers(1, (3000, 3021)))), HasText("x", body_only=False))),
+            And((Or(InSequenceSet(SAVED), InSequenceSet(numbers(1, (3000, 3021)))), HasText("x", body_only=False))),
         ),
     ),
     (
@@ -88,7 +88,7 @@ COMMANDS: list[tuple[str, Command]] = [
             "a",
             "UID SORT",
             (("ARRIVAL", False), ("CC", False), ("FROM", False), ("SIZE", True), ("TO", False)),
-            And((SEEN, Numbered(numbers((1, STAR))))),
+            And((SEEN, InSequenceSet(numbers((1, STAR))))),
         ),
     ),
     ("A283 THREAD ORDEREDSUBJECT UTF-8 SINCE 1-Feb-1994", Thread("A283", "THREAD", "ORDEREDSUBJECT", FEBRUARY)),
@@ -113,11 +113,11 @@ KEYS: list[tuple[str, SearchKey]] = [
     ("NEW", And((Recent(), Not(SEEN)))),
     ("KEYWORD $Forwarded", HasKeyword("$Forwarded")),
     ("UNKEYWORD x", Not(HasKeyword("x"))),
-    ("5", Numbered(numbers(5))),
-    ("*,1:3", Numbered(numbers(STAR, (1, 3)))),
-    ("$", Numbered(SAVED)),
-    ("UID 443:557", Numbered(numbers((443, 557)), uid=True)),
-    ("UID $", Numbered(SAVED, uid=True)),
+    ("5", InSequenceSet(numbers(5))),
+    ("*,1:3", InSequenceSet(numbers(STAR, (1, 3)))),
+    ("$", InSequenceSet(SAVED)),
+    ("UID 443:557", InSequenceSet(numbers((443, 557)), uid=True)),
+    ("UID $", InSequenceSet(SAVED, uid=True)),
     ("LARGER 0", Larger(0)),
     ("SMALLER 9223372036854775807", Smaller(2**63 - 1)),
     ("BEFORE 07-Feb-1994", Dated(DateOf.INTERNAL, None, days(1994, 2, 7))),
@@ -155,14 +155,16 @@ KEYS: list[tuple[str, SearchKey]] = [
     ("((SEEN))", SEEN),
     ("(SEEN FLAGGED)", And((SEEN, FLAGGED))),
     ("(SEEN (FLAGGED DELETED))", And((SEEN, And((FLAGGED, DELETED))))),
-    ("OR (SEEN FLAGGED) (NOT (DELETED 1))", Or(And((SEEN, FLAGGED)), Not(And((DELETED, Numbered(numbers(1))))))),
+    ("OR (SEEN FLAGGED) (NOT (DELETED 1))", Or(And((SEEN, FLAGGED)), Not(And((DELETED, InSequenceSet(numbers(1))))))),
 ]
 
 
 @pytest.mark.parametrize(("text", "key"), KEYS)
 def test_keys_alone_and_with_others(text: str, key: SearchKey) -> None:
     assert understood(crlf(f"a SEARCH {text}")) == Search("a", "SEARCH", key)
-    assert understood(crlf(f"a SEARCH 9 {text} ALL")) == Search("a", "SEARCH", And((Numbered(numbers(9)), key, All())))
+    assert understood(crlf(f"a SEARCH 9 {text} ALL")) == Search(
+        "a", "SEARCH", And((InSequenceSet(numbers(9)), key, All()))
+    )
 
 
 NONE = """
@@ -267,4 +269,4 @@ def test_keys_are_only_so_deep(start: str, end: str) -> None:
     levels = MAX_DEPTH // (3 if "(NOT" in start else 1)
 
     assert isinstance(understood(crlf(f"a SEARCH {start * levels}SEEN{end * levels}")), Search)
-    assert assert_invalid(f"SEARCH {start * (levels + 1)}SEEN{end * (levels + 1)}").why == "Nested too deeply"
+    assert assert_invalid(f"SEARCH {start * (levels + 1)}SEEN{end * (levels + 1)}").reason == "Nested too deeply"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_imap.list_patterns import Tree, matching
+from relate_imap.list_patterns import MailboxTree, matching
 from relate_mailstore.types import AccountId, Mailbox, MailboxId
 from tests.support.examples import examples
 
@@ -17,8 +17,8 @@ def mailbox(name: str) -> Mailbox:
     return Mailbox(MailboxId(1), AccountId(1), name, 1, 1, 1, SPECIAL.get(name, ""), 0, 0, 1)
 
 
-def tree(*names: str, subscribed: Sequence[str] = ()) -> Tree:
-    return Tree([mailbox(name) for name in names], subscribed)
+def tree(*names: str, subscribed: Sequence[str] = ()) -> MailboxTree:
+    return MailboxTree([mailbox(name) for name in names], subscribed)
 
 
 PATTERNS = [
@@ -89,7 +89,9 @@ def test_patterns_and_names_are_compared_in_one_normal_form() -> None:
     assert len(matching([composed, decomposed], ["*\u00fcr%"])) == 2
 
 
-def listed(a_tree: Tree, pattern: str = "*", selection: str = "", returning: str = "") -> dict[str, tuple[str, ...]]:
+def listed(
+    a_tree: MailboxTree, pattern: str = "*", selection: str = "", returning: str = ""
+) -> dict[str, tuple[str, ...]]:
     return {one.name: one.attributes for one in a_tree.list([pattern], selection.split(), returning.split())}
 
 

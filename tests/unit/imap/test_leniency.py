@@ -3,7 +3,7 @@
 import pytest
 
 from relate_imap.commands import Command, Id, Invalid
-from relate_imap.framing import MAX_STRINGS_BEFORE_LOGIN, MAX_TEXT_BEFORE_LOGIN, Frame, ImapFramer
+from relate_imap.framing import MAX_STRINGS_BEFORE_LOGIN_OCTETS, MAX_TEXT_BEFORE_LOGIN_OCTETS, Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.grammar.login import MAX_CREDENTIAL_OCTETS, MAX_ID_FIELDS
 from tests.unit.imap.said import crlf, understood
@@ -136,7 +136,7 @@ def fields(count: int) -> bytes:
 def test_an_id_of_30_fields_is_taken_before_login() -> None:
     framer = ImapFramer()
     line = b"a ID (" + fields(30) + b")\r\n"
-    assert len(line) < MAX_TEXT_BEFORE_LOGIN
+    assert len(line) < MAX_TEXT_BEFORE_LOGIN_OCTETS
     framer.feed(line)
     frame = framer.next_frame()
     assert isinstance(frame, Frame)
@@ -148,7 +148,7 @@ def test_an_id_of_30_fields_is_taken_before_login() -> None:
 def test_an_id_of_30_literals_is_taken_before_login() -> None:
     framer = ImapFramer()
     pair = b"{30+}\r\n" + b"f" * 30 + b" {1024+}\r\n" + b"v" * 1024
-    assert MAX_STRINGS_BEFORE_LOGIN > 30 * (30 + 1024)
+    assert MAX_STRINGS_BEFORE_LOGIN_OCTETS > 30 * (30 + 1024)
     framer.feed(b"a ID (" + b" ".join([pair] * 30) + b")\r\n")
     frame = next(frame for frame in iter(framer.next_frame, None) if isinstance(frame, Frame))
     assert isinstance(parse(frame), Id)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from relate_imap.context import INLINE_STEPS, Context
+from relate_imap.context import MAX_INLINE_STEPS, Context
 from relate_imap.handlers.list_status import MAX_PATTERN_CHARACTERS
-from relate_imap.offload import in_threads
+from relate_imap.offload import thread_offload
 from relate_imap.search.keys import HasHeader
 from relate_imap.search.run import MAX_LOOKUPS, matching_fields
 from relate_mailstore import rules
@@ -110,25 +110,25 @@ LONG = {
 
 @pytest.mark.parametrize("command", LONG.values(), ids=LONG.keys())
 async def test_what_takes_long_is_done_beside_the_loop(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    aside: list[object] = []
+    offload: list[object] = []
 
     async def noted(work: Callable[[], Any]) -> Any:
-        aside.append(work)
+        offload.append(work)
         return work()
 
-    monkeypatch.setattr("relate_imap.context.INLINE_STEPS", 50)
-    _, talk = await selected(5, aside=noted)
+    monkeypatch.setattr("relate_imap.context.MAX_INLINE_STEPS", 50)
+    _, talk = await selected(5, offload=noted)
     await talk.ask("FETCH 1 FLAGS")
-    assert not aside
+    assert not offload
     assert (await talk.ask(command)).status == "OK"
-    assert aside
+    assert offload
 
 
 async def test_what_is_short_is_done_at_once_and_what_is_long_in_a_thread() -> None:
     world = World()
-    threaded = replace(context_of(world), aside=in_threads())
+    threaded = replace(context_of(world), offload=thread_offload())
     assert isinstance(threaded, Context)
-    names = [await threaded.work(steps, _thread) for steps in (INLINE_STEPS, INLINE_STEPS + 1)]
+    names = [await threaded.compute(steps, _thread) for steps in (MAX_INLINE_STEPS, MAX_INLINE_STEPS + 1)]
     assert names[0] == _thread()
     assert names[1].startswith("imap")
 

@@ -3,10 +3,10 @@
 from collections.abc import AsyncGenerator
 from typing import Any, cast
 
-from relate_imap.commands import Bare
+from relate_imap.commands import NoArguments
 from relate_imap.framing import Frame, Mode
 from relate_imap.handlers.idle import on_idle
-from relate_imap.selected.updates import news
+from relate_imap.selected.updates import pending_updates
 from relate_mailstore.types import INBOX, Incoming
 from relate_wire.ports import Push
 from tests.unit.imap.mailroom import ACCOUNT, NOW, Mailroom, open_mailroom
@@ -18,9 +18,9 @@ ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 async def test_select_tells_of_the_mailbox_itself_and_of_nothing_else() -> None:
     room = await open_mailroom(RAW, RAW)
     await room.expunge(room.entries[0].uid)
-    assert await news(room.conversation, "SELECT") == b""
-    assert await news(room.conversation, "EXAMINE") == b""
-    assert b"* 1 EXPUNGE\r\n" in await news(room.conversation, "NOOP")
+    assert await pending_updates(room.conversation, "SELECT") == b""
+    assert await pending_updates(room.conversation, "EXAMINE") == b""
+    assert b"* 1 EXPUNGE\r\n" in await pending_updates(room.conversation, "NOOP")
 
 
 class Idler:
@@ -44,7 +44,7 @@ async def test_what_comes_once_idle_has_begun_is_pushed_with_its_origin() -> Non
     idler = Idler(room)
     room.conversation.client = cast("Any", idler)
     await room.expunge(room.entries[0].uid)  # before: the client is told of it before it hears "+"
-    await room.ask(on_idle, Bare("a1", "IDLE"))
+    await room.ask(on_idle, NoArguments("a1", "IDLE"))
     assert idler.heard.startswith(b"* 1 EXPUNGE\r\n")
     assert idler.heard.endswith(b"+ idling\r\n")
     assert idler.pushed is not None

@@ -26,10 +26,10 @@ from relate_imap.search.keys import (
     HasSubject,
     HasText,
     HasThreadId,
+    InSequenceSet,
     Larger,
     ModifiedSince,
     Not,
-    Numbered,
     Or,
     Recent,
     SaveDateSupported,
@@ -37,8 +37,8 @@ from relate_imap.search.keys import (
     Smaller,
     Within,
 )
-from relate_imap.search.match import Known, match
-from relate_imap.search.run import find
+from relate_imap.search.match import SearchData, match
+from relate_imap.search.run import run_search
 from relate_imap.selected.sequence_set import SAVED, STAR, make_set
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import StoreUnavailable
@@ -47,8 +47,8 @@ from relate_mailstore.types import AccountId, Entry, Flag, Incoming, MessageId, 
 from tests.support import factories
 from tests.unit.imap.mailroom import NOW, Mailroom, Spoken, open_mailroom
 
-DAY = 86_400
-TODAY = NOW // DAY
+DAY_SECONDS = 86_400
+TODAY = NOW // DAY_SECONDS
 UNSEEN = Not(HasFlag(Flag.SEEN))
 
 # Three messages that differ in everything; UIDs 1, 2 and 3.
@@ -58,7 +58,7 @@ ANN = Incoming(
     ),
     Flag.SEEN,
     ("$Label", "Work"),
-    NOW - 10 * DAY,
+    NOW - 10 * DAY_SECONDS,
 )
 BOB = Incoming(
     factories.simple(
@@ -95,13 +95,13 @@ def day(year_month_day: str) -> int:
         (HasKeyword("Wor"), []),
         (Not(HasKeyword("work")), [2]),
         (Recent(), [3]),
-        (Numbered(make_set([(2, 9)])), [2, 3]),
-        (Numbered(make_set([(STAR, STAR)])), [3]),
-        (Numbered(make_set([(1, 1), (3, 3)]), uid=True), [1, 3]),
-        (Numbered(make_set([(7, STAR)]), uid=True), [3]),
-        (Numbered(make_set([(7, 8)]), uid=True), []),
-        (Numbered(SAVED), [2]),
-        (Numbered(SAVED, uid=True), [2]),
+        (InSequenceSet(make_set([(2, 9)])), [2, 3]),
+        (InSequenceSet(make_set([(STAR, STAR)])), [3]),
+        (InSequenceSet(make_set([(1, 1), (3, 3)]), uid=True), [1, 3]),
+        (InSequenceSet(make_set([(7, STAR)]), uid=True), [3]),
+        (InSequenceSet(make_set([(7, 8)]), uid=True), []),
+        (InSequenceSet(SAVED), [2]),
+        (InSequenceSet(SAVED, uid=True), [2]),
         (Larger(500), [2]),
         (Smaller(100), [3]),
         (Larger(len(BARE.raw)), [1, 2]),
@@ -153,18 +153,18 @@ def day(year_month_day: str) -> int:
 async def test_key(key: SearchKey, found: list[int]) -> None:
     room = await messages()
     await room.select(first_recent=3)
-    room.conversation.saved = (2, 77)
-    assert [place + 1 for place in (await find(room.conversation, key)).places] == found
+    room.conversation.saved_uids = (2, 77)
+    assert [position + 1 for position in (await run_search(room.conversation, key)).positions] == found
 
 
 async def test_ids_and_modseqs() -> None:
     room = await messages()
     second = room.entries[1]
     summary = (await room.store.summaries(room.view.snapshot))[1]
-    assert [*(await find(room.conversation, HasEmailId(f"M{second.message_id.hex}"))).places] == [1]
-    assert [*(await find(room.conversation, HasThreadId(f"T{summary.thread}"))).places] == [1]
-    assert [*(await find(room.conversation, ModifiedSince(second.modseq))).places] == [
-        place for place, entry in enumerate(room.entries) if entry.modseq >= second.modseq
+    assert [*(await run_search(room.conversation, HasEmailId(f"M{second.message_id.hex}"))).positions] == [1]
+    assert [*(await run_search(room.conversation, HasThreadId(f"T{summary.thread}"))).positions] == [1]
+    assert [*(await run_search(room.conversation, ModifiedSince(second.modseq))).positions] == [
+        position for position, entry in enumerate(room.entries) if entry.modseq >= second.modseq
     ]
     assert Extension.CONDSTORE in room.conversation.enabled
 
@@ -211,23 +211,23 @@ class Watched(MemoryMailStore):
 async def test_no_more_is_read_than_the_keys_need(key: SearchKey, asked: list[str]) -> None:
     store = Watched()
     room = await open_mailroom(ANN, BOB, BARE, store=store)
-    await find(room.conversation, key)
+    await run_search(room.conversation, key)
     assert store.asked == asked
 
 
 async def test_long_value_of_a_field_is_searched_to_its_end() -> None:
     ids = "\r\n ".join(f"<{number:060}@example.org>" for number in range(100))
     room = await open_mailroom(factories.simple(headers=(f"References: {ids}",)))
-    assert [*(await find(room.conversation, HasHeader("REFERENCES", f"<{99:060}@example.org>"))).places] == [0]
+    assert [*(await run_search(room.conversation, HasHeader("REFERENCES", f"<{99:060}@example.org>"))).positions] == [0]
 
 
 async def test_message_that_is_gone_keeps_its_number_and_matches_what_memory_knows() -> None:
     room = await messages()
     await room.expunge(1)
     room.view.advance(await room.store.refresh(room.view.snapshot), may_expunge=False)
-    assert [*(await find(room.conversation, HasSubject("figures"))).places] == [1]
-    assert [*(await find(room.conversation, All())).places] == [0, 1, 2]
-    assert [*(await find(room.conversation, HasText("nothing", body_only=True))).places] == [2]
+    assert [*(await run_search(room.conversation, HasSubject("figures"))).positions] == [1]
+    assert [*(await run_search(room.conversation, All())).positions] == [0, 1, 2]
+    assert [*(await run_search(room.conversation, HasText("nothing", body_only=True))).positions] == [2]
     spoken = await room.ask(on_fetch, Fetch("a", "FETCH", make_set([(1, STAR)]), (Item("UID"),)))
     assert [*spoken.fetched] == [1, 2, 3]
 
@@ -248,7 +248,7 @@ async def ten() -> Mailroom:
     return room
 
 
-SOME = Numbered(make_set([(2, 3), (5, 5), (8, 10)]))
+SOME = InSequenceSet(make_set([(2, 3), (5, 5), (8, 10)]))
 
 
 async def test_old_answers() -> None:
@@ -308,7 +308,7 @@ async def test_partial(partial: tuple[int, int], told: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("returning", "places"),
+    ("returning", "positions"),
     [
         (["MIN"], [1]),
         (["MAX"], [9]),
@@ -320,30 +320,30 @@ async def test_partial(partial: tuple[int, int], told: str) -> None:
         (["PARTIAL", "COUNT"], [1, 2, 4, 7, 8, 9]),
     ],
 )
-async def test_what_is_saved_and_whose_modseq_counts(returning: list[str], places: list[int]) -> None:
+async def test_what_is_saved_and_whose_modseq_counts(returning: list[str], positions: list[int]) -> None:
     room = await ten()
     entries = [entry._replace(modseq=100 - entry.uid) for entry in room.entries]
     room.view._entries = EntryList(entries)
     key, partial = And((SOME, ModifiedSince(1))), (2, 3) if "PARTIAL" in returning else None
     spoken = await searched(room, key, *returning, "SAVE", partial=partial)
-    assert room.conversation.saved == tuple(entries[place].uid for place in places)
-    assert spoken.line.endswith(f" MODSEQ {entries[places[0]].modseq}")
+    assert room.conversation.saved_uids == tuple(entries[position].uid for position in positions)
+    assert spoken.line.endswith(f" MODSEQ {entries[positions[0]].modseq}")
 
 
 async def test_save_alone_is_silent_and_its_result_can_be_used() -> None:
     room = await ten()
     spoken = await searched(room, SOME, "SAVE")
     assert (spoken.octets, spoken.answer.status) == (b"", "OK")
-    assert (await searched(room, And((Numbered(SAVED), Numbered(make_set([(1, 4)])))))).line == "* SEARCH 2 3"
+    assert (await searched(room, And((InSequenceSet(SAVED), InSequenceSet(make_set([(1, 4)])))))).line == "* SEARCH 2 3"
     await searched(room, Not(All()), "SAVE")
-    assert room.conversation.saved == ()
+    assert room.conversation.saved_uids == ()
 
 
 async def test_search_without_save_leaves_what_was_saved() -> None:
     room = await ten()
     await searched(room, SOME, "SAVE", "MIN")
     await searched(room, All(), "ALL")
-    assert room.conversation.saved == (12,)
+    assert room.conversation.saved_uids == (12,)
 
 
 async def test_save_that_fails_leaves_nothing_saved() -> None:
@@ -354,7 +354,7 @@ async def test_save_that_fails_leaves_nothing_saved() -> None:
     for returning, saved in ((("ALL",), (1,)), (("SAVE",), ())):
         with pytest.raises(StoreUnavailable):
             await searched(room, HasSubject("x"), *returning)
-        assert room.conversation.saved == saved
+        assert room.conversation.saved_uids == saved
 
 
 # --- a model
@@ -382,7 +382,7 @@ LEAVES: st.SearchStrategy[SearchKey] = st.one_of(
         Dated, st.sampled_from([DateOf.INTERNAL, DateOf.SENT]), st.none() | st.integers(0, 60), st.integers(0, 60)
     ),
     st.builds(
-        lambda pairs, uid: Numbered(make_set(pairs), uid),
+        lambda pairs, uid: InSequenceSet(make_set(pairs), uid),
         st.lists(st.tuples(st.integers(1, 90), st.integers(1, 90) | st.just(STAR)), max_size=4),
         st.booleans(),
     ),
@@ -396,9 +396,9 @@ KEYS = st.recursive(
 )
 
 
-def holds(key: SearchKey, place: int) -> bool:  # noqa: C901 - a table
+def holds(key: SearchKey, position: int) -> bool:  # noqa: C901 - a table
     """One message, one key, as the RFC says it."""
-    entry, summary = ENTRIES[place], SUMMARIES[place]
+    entry, summary = ENTRIES[position], SUMMARIES[position]
     match key:
         case All():
             return True
@@ -416,26 +416,30 @@ def holds(key: SearchKey, place: int) -> bool:  # noqa: C901 - a table
             return text in summary.subject
         case Dated(of, first, end):
             seconds = entry.internal_date if of is DateOf.INTERNAL else summary.date
-            days = None if seconds is None else (seconds + (3600 if of is DateOf.SENT else 0)) // DAY
+            days = None if seconds is None else (seconds + (3600 if of is DateOf.SENT else 0)) // DAY_SECONDS
             return days is not None and (first is None or first <= days) and (end is None or days < end)
-        case Numbered(numbers, uid):
-            number, largest = (entry.uid, ENTRIES[-1].uid) if uid else (place + 1, len(ENTRIES))
+        case InSequenceSet(numbers, uid):
+            number, largest = (entry.uid, ENTRIES[-1].uid) if uid else (position + 1, len(ENTRIES))
             return any(
                 min(first, largest) <= number <= min(last, largest)
                 for first, last in numbers.ranges
                 if first <= largest or last == STAR
             )
         case Not(inside):
-            return not holds(inside, place)
+            return not holds(inside, position)
         case Or(one, other):
-            return holds(one, place) or holds(other, place)
+            return holds(one, position) or holds(other, position)
         case And(inside):
-            return all(holds(each, place) for each in inside)
+            return all(holds(each, position) for each in inside)
     raise AssertionError(key)
 
 
 @given(KEYS, st.sets(st.integers(0, len(ENTRIES) - 1)))
-def test_keys_match_as_one_message_after_the_other_would(key: SearchKey, places: set[int]) -> None:
-    known = Known(ENTRIES, bytes(entry.flags for entry in ENTRIES), summaries=SUMMARIES)
-    assert [*match(key, known, sorted(places))] == [place for place in sorted(places) if holds(key, place)]
-    assert [*match(key, known, range(len(ENTRIES)))] == [place for place in range(len(ENTRIES)) if holds(key, place)]
+def test_keys_match_as_one_message_after_the_other_would(key: SearchKey, positions: set[int]) -> None:
+    data = SearchData(ENTRIES, bytes(entry.flags for entry in ENTRIES), summaries=SUMMARIES)
+    assert [*match(key, data, sorted(positions))] == [
+        position for position in sorted(positions) if holds(key, position)
+    ]
+    assert [*match(key, data, range(len(ENTRIES)))] == [
+        position for position in range(len(ENTRIES)) if holds(key, position)
+    ]

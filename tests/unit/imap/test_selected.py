@@ -6,8 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from relate_imap.selected.mailbox import Update, View
-from relate_imap.selected.recent import Uids
+from relate_imap.selected.mailbox import SelectedMailbox, Update
+from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import STAR, SequenceSet, make_set
 from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.entry_list import EntryList
@@ -98,14 +98,14 @@ CASES += [as_remembered(case) for case in CASES[1:]]
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_a_client_is_told_what_has_changed(case: Case) -> None:
-    view = View(THREE, read_only=False)
+    view = SelectedMailbox(THREE, read_only=False)
     assert view.advance(case.after, may_expunge=True) == case.told
     assert view.entries == case.after.entries
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_while_numbers_are_in_use_no_message_is_said_to_be_gone(case: Case) -> None:
-    view = View(THREE, read_only=False)
+    view = SelectedMailbox(THREE, read_only=False)
     told = case.told if case.told_while_in_use is None else case.told_while_in_use
     assert view.advance(case.after, may_expunge=False) == told
     assert [one.uid for one in view.entries][:3] == [1, 2, 3]
@@ -113,31 +113,31 @@ def test_while_numbers_are_in_use_no_message_is_said_to_be_gone(case: Case) -> N
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_what_was_held_back_is_told_at_the_next_occasion(case: Case) -> None:
-    view = View(THREE, read_only=False)
+    view = SelectedMailbox(THREE, read_only=False)
     view.advance(case.after, may_expunge=False)
-    assert view.is_as_the_snapshot is not bool(case.told.expunged)
+    assert view.matches_snapshot is not bool(case.told.expunged)
     assert view.advance(case.after, may_expunge=True).expunged == case.told.expunged
     assert view.entries == case.after.entries
     assert view.advance(case.after, may_expunge=True) == Update()
 
 
 def test_what_a_client_heard_from_its_own_command_is_not_told_again() -> None:
-    view, seen = View(THREE, read_only=False), entry(2, SEEN, 2)
-    view.tell([seen])
+    view, seen = SelectedMailbox(THREE, read_only=False), entry(2, SEEN, 2)
+    view.mark_announced([seen])
     assert view.advance(snapshot([entry(1), seen, entry(3)], 2), may_expunge=False) == Update()
 
 
 def test_what_others_changed_after_its_own_command_is_told() -> None:
-    view, later = View(THREE, read_only=False), entry(2, 0, 3)
-    view.tell([entry(2, SEEN, 2)])
+    view, later = SelectedMailbox(THREE, read_only=False), entry(2, 0, 3)
+    view.mark_announced([entry(2, SEEN, 2)])
     update = view.advance(snapshot([entry(1), later, entry(3)], 3), may_expunge=False)
     assert update.changed == ((2, later),)
 
 
 def test_a_client_that_was_told_has_nothing_to_hear_of_the_same_snapshot() -> None:
-    view = View(THREE, read_only=False)
-    assert view.has_told(THREE)
-    assert not view.has_told(replace(THREE))
+    view = SelectedMailbox(THREE, read_only=False)
+    assert view.is_current(THREE)
+    assert not view.is_current(replace(THREE))
 
 
 PICKS = [
@@ -151,8 +151,8 @@ PICKS = [
 
 @pytest.mark.parametrize(("numbers", "expected"), PICKS)
 def test_messages_are_picked_by_number(numbers: SequenceSet, expected: list[int]) -> None:
-    view = View(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
-    assert [number for number, _ in view.pick(numbers, uid=False)] == expected
+    view = SelectedMailbox(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
+    assert [number for number, _ in view.messages_in(numbers, uid=False)] == expected
 
 
 UID_PICKS = [
@@ -167,12 +167,12 @@ UID_PICKS = [
 
 @pytest.mark.parametrize(("numbers", "expected"), UID_PICKS)
 def test_messages_are_picked_by_uid(numbers: SequenceSet, expected: list[tuple[int, int]]) -> None:
-    view = View(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
-    assert [(number, one.uid) for number, one in view.pick(numbers, uid=True)] == expected
+    view = SelectedMailbox(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
+    assert [(number, one.uid) for number, one in view.messages_in(numbers, uid=True)] == expected
 
 
 def test_a_run_is_the_list_that_it_stands_for() -> None:
-    run = View(THREE, read_only=False).pick(make_set([(1, STAR)]), uid=False)
+    run = SelectedMailbox(THREE, read_only=False).messages_in(make_set([(1, STAR)]), uid=False)
     as_list = list(enumerate(THREE.entries, 1))
     assert (list(run), len(run), run[0], run[-1]) == (as_list, 3, as_list[0], as_list[-1])
     for start in range(-4, 5):
@@ -184,38 +184,38 @@ def test_a_run_is_the_list_that_it_stands_for() -> None:
 @pytest.mark.parametrize("numbers", [make_set([(4, 4)]), make_set([(1, 4)]), make_set([(4, STAR)])])
 def test_a_number_of_no_message_is_an_error(numbers: SequenceSet) -> None:
     with pytest.raises(IndexError):
-        View(THREE, read_only=False).pick(numbers, uid=False)
+        SelectedMailbox(THREE, read_only=False).messages_in(numbers, uid=False)
 
 
 def test_in_an_empty_mailbox_everything_is_nothing() -> None:
-    view = View(snapshot([]), read_only=False)
-    assert view.pick(make_set([(1, STAR)]), uid=True) == []
-    assert view.pick(make_set([(STAR, STAR)]), uid=False) == []
+    view = SelectedMailbox(snapshot([]), read_only=False)
+    assert view.messages_in(make_set([(1, STAR)]), uid=True) == []
+    assert view.messages_in(make_set([(STAR, STAR)]), uid=False) == []
 
 
 def test_recent_are_those_that_no_session_saw_before() -> None:
-    view = View(THREE, read_only=False)
-    view.add_recent(Uids(2, 2))
-    assert view.recent == 0
-    view.add_recent(Uids(1, 2))
-    view.add_recent(Uids(3, 4))
-    assert view.recent == 2
+    view = SelectedMailbox(THREE, read_only=False)
+    view.add_recent(UidRange(2, 2))
+    assert view.recent_count == 0
+    view.add_recent(UidRange(1, 2))
+    view.add_recent(UidRange(3, 4))
+    assert view.recent_count == 2
     assert [one.uid in view.recent_uids for one in view.entries] == [True, False, True]
 
 
 def test_flags_at_a_glance_are_those_of_now() -> None:
-    view = View(snapshot([entry(1), entry(2, Flag.SEEN)]), read_only=False)
-    assert view.flags == bytes([0, Flag.SEEN])
+    view = SelectedMailbox(snapshot([entry(1), entry(2, Flag.SEEN)]), read_only=False)
+    assert view.flag_octets == bytes([0, Flag.SEEN])
     view.advance(snapshot([entry(1, Flag.DELETED, modseq=2), entry(3)], modseq=2), may_expunge=False)
-    assert view.flags == bytes([Flag.DELETED, Flag.SEEN, 0])
+    assert view.flag_octets == bytes([Flag.DELETED, Flag.SEEN, 0])
 
 
-def many(count: int, size: int = 100) -> View:
-    return View(snapshot([entry(uid)._replace(size=size) for uid in range(1, count + 1)]), read_only=False)
+def many(count: int, size: int = 100) -> SelectedMailbox:
+    return SelectedMailbox(snapshot([entry(uid)._replace(size=size) for uid in range(1, count + 1)]), read_only=False)
 
 
-def ahead(view: View, first: int, last: int | None = None) -> list[int]:
-    return [number for number, _ in view.upcoming(first, last or first)]
+def ahead(view: SelectedMailbox, first: int, last: int | None = None) -> list[int]:
+    return [number for number, _ in view.prefetch_candidates(first, last or first)]
 
 
 def test_who_reads_in_order_is_read_ahead_for_once_in_a_while() -> None:
@@ -234,7 +234,7 @@ def test_who_reads_here_and_there_is_not_read_ahead_for() -> None:
 
 
 def test_what_comes_while_it_holds_on_to_something_is_told_too() -> None:
-    view = View(THREE, read_only=False)
+    view = SelectedMailbox(THREE, read_only=False)
     without = THREE.entries.after(2, [], [2])
     view.advance(Snapshot(THREE.mailbox, without), may_expunge=False)
     flagged = without.after(3, [entry(3, SEEN, 3)])
@@ -245,15 +245,15 @@ def test_what_comes_while_it_holds_on_to_something_is_told_too() -> None:
 
 
 def test_flags_at_a_glance_follow_what_is_remembered() -> None:
-    view = View(THREE, read_only=False)
-    assert view.flags == bytes(3)
+    view = SelectedMailbox(THREE, read_only=False)
+    assert view.flag_octets == bytes(3)
     view.advance(Snapshot(THREE.mailbox, THREE.entries.after(2, [entry(2, SEEN, 2)])), may_expunge=True)
-    assert view.flags == bytes([0, SEEN, 0])
+    assert view.flag_octets == bytes([0, SEEN, 0])
 
 
 def test_what_is_read_ahead_has_its_numbers() -> None:
-    view = View(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
-    assert [(number, one.uid) for number, one in view.upcoming(1, 1)] == [(2, 20), (3, 30)]
+    view = SelectedMailbox(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
+    assert [(number, one.uid) for number, one in view.prefetch_candidates(1, 1)] == [(2, 20), (3, 30)]
 
 
 class Forgetful(MemoryMailStore):
@@ -266,6 +266,6 @@ class Forgetful(MemoryMailStore):
 async def test_what_is_missing_is_told_as_gaps_however_many_uids_they_hold() -> None:
     room = await open_mailroom(b"one", store=Forgetful())
     few = snapshot([entry(5), entry(6), entry(4_000_000_000)], uid_next=4_000_000_010)
-    room.conversation.view = View(few, read_only=False)
+    room.conversation.selected_mailbox = SelectedMailbox(few, read_only=False)
     assert await vanished_since(room.conversation, 1) == [(1, 4), (7, 3_999_999_999), (4_000_000_001, 4_000_000_009)]
     assert await vanished_since(room.conversation, 1, make_set([(2, 5), (8, 9)])) == [(2, 4), (8, 9)]

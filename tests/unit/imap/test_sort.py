@@ -155,27 +155,28 @@ async def test_sort_answers(verb: str, key: SearchKey, line: str) -> None:
 
 
 ENTRIES = [
-    Entry(place + 1, MessageId(UUID(int=place)), place * 7 % 5, 0, (), place * 11 % 7, 1, 0) for place in range(30)
+    Entry(position + 1, MessageId(UUID(int=position)), position * 7 % 5, 0, (), position * 11 % 7, 1, 0)
+    for position in range(30)
 ]
 SUMMARIES = [
     Summary(
-        ["", "x", "re: x", "[l] y", "y (fwd)"][place % 5],
-        f"<{'abc'[place % 3]}@{place}>",
-        ["", "<b@x>", "n <a@y>, <z@z>"][place % 3],
-        ["", "<q@x>"][place % 2],
+        ["", "x", "re: x", "[l] y", "y (fwd)"][position % 5],
+        f"<{'abc'[position % 3]}@{position}>",
+        ["", "<b@x>", "n <a@y>, <z@z>"][position % 3],
+        ["", "<q@x>"][position % 2],
         "",
-        None if place % 4 == 0 else place * 13 % 6,
+        None if position % 4 == 0 else position * 13 % 6,
         0,
         "",
         (),
         "",
     )
-    for place in range(30)
+    for position in range(30)
 ]
 
 
-def naive_value(name: str, place: int) -> int | str:
-    entry, summary = ENTRIES[place], SUMMARIES[place]
+def naive_value(name: str, position: int) -> int | str:
+    entry, summary = ENTRIES[position], SUMMARIES[position]
     match name:
         case "ARRIVAL":
             return entry.internal_date
@@ -194,7 +195,7 @@ def naive_value(name: str, place: int) -> int | str:
     st.sets(st.integers(0, 29)),
 )
 def test_order_is_that_of_comparing_two_messages_criterion_by_criterion(
-    criteria: list[tuple[str, bool]], places: set[int]
+    criteria: list[tuple[str, bool]], positions: set[int]
 ) -> None:
     def compare(one: int, other: int) -> int:
         for name, reverse in criteria:
@@ -203,4 +204,4 @@ def test_order_is_that_of_comparing_two_messages_criterion_by_criterion(
                 return (-1 if left < right else 1) * (-1 if reverse else 1)  # type: ignore[operator]
         return one - other
 
-    assert order(places, criteria, ENTRIES, SUMMARIES) == sorted(places, key=cmp_to_key(compare))
+    assert order(positions, criteria, ENTRIES, SUMMARIES) == sorted(positions, key=cmp_to_key(compare))

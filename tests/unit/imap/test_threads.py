@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relate_imap.commands import Thread
 from relate_imap.handlers.thread import on_thread
-from relate_imap.search.keys import All, Not, Numbered, SearchKey
+from relate_imap.search.keys import All, InSequenceSet, Not, SearchKey
 from relate_imap.search.thread import Messages, by_references, by_subject, encode_threads
 from relate_imap.selected.sequence_set import make_set
 from relate_mailstore.types import Entry, MessageId, Summary
@@ -28,12 +28,12 @@ def messages(told: Sequence[Told]) -> Messages:
         Summary(subject, "", "", "", "", date[0] if date else number, 0, name, tuple(references.split()), "")
         for number, (name, references, subject, *date) in enumerate(told, 1)
     ]
-    entries = [Entry(place + 1, MessageId(UUID(int=place)), 1, 0, (), 50, 1, 0) for place in range(len(told))]
+    entries = [Entry(position + 1, MessageId(UUID(int=position)), 1, 0, (), 50, 1, 0) for position in range(len(told))]
     return Messages(range(len(told)), entries, summaries)
 
 
 def references(*told: Told) -> str:
-    return encode_threads(by_references(messages(told)), lambda place: place + 1)
+    return encode_threads(by_references(messages(told)), lambda position: position + 1)
 
 
 CASES: dict[str, tuple[str, list[Told]]] = {
@@ -109,7 +109,7 @@ def test_references(name: str) -> None:
     ],
 )
 def test_orderedsubject(tree: str, told: list[Told]) -> None:
-    assert encode_threads(by_subject(messages(told)), lambda place: place + 1) == tree
+    assert encode_threads(by_subject(messages(told)), lambda position: position + 1) == tree
 
 
 IDS = [*"abcdefghij", ""]
@@ -124,7 +124,7 @@ TOLD = st.tuples(
 @given(st.lists(TOLD, max_size=15))
 def test_every_message_is_in_one_place(told: list[Told]) -> None:
     for algorithm in (by_references, by_subject):
-        threads = encode_threads(algorithm(messages(told)), lambda place: place + 1)
+        threads = encode_threads(algorithm(messages(told)), lambda position: position + 1)
         assert sorted(map(int, re.findall(r"\d+", threads))) == [*range(1, len(told) + 1)]
         parse_response(f"* THREAD {threads}".rstrip().encode() + b"\r\n")
 
@@ -153,7 +153,7 @@ async def test_thread_answers() -> None:
     cases: list[tuple[str, SearchKey, str]] = [
         ("THREAD", everything, "* THREAD (1 (2)(3))"),
         ("UID THREAD", everything, "* THREAD (2 (3)(4))"),
-        ("UID THREAD", Numbered(make_set([(2, 3)])), "* THREAD ((3)(4))"),
+        ("UID THREAD", InSequenceSet(make_set([(2, 3)])), "* THREAD ((3)(4))"),
         ("THREAD", none, "* THREAD"),
     ]
     for verb, key, line in cases:

@@ -70,9 +70,9 @@ class Session:
             self.mailbox = mailbox
             after = [n for n, response in enumerate(answer.untagged) if response.code_name == "CLOSED"]
             self.view.apply(answer.untagged[after[-1] + 1 :] if after else answer.untagged, verb)
-            await self.learn()
+            await self.add_results()
 
-    async def learn(self) -> None:
+    async def add_results(self) -> None:
         """Ask for what a client needs to know of messages that are new to it, unless it was told that all are gone."""
         if self.mailbox is not None and (unknown := self.view.unknown):
             numbers = ",".join(map(str, unknown))
@@ -231,7 +231,7 @@ class Clients(RuleBasedStateMachine):
         session = self.sessions[client]
         if session.mailbox is not None:
             assert self.ask(client, "NOOP").status == "OK"
-            self.run(session.learn())
+            self.run(session.add_results())
             self.compare(session)
 
     def compare(self, session: Session) -> None:

@@ -24,10 +24,10 @@ from relate_imap.search.keys import (
     HasSubject,
     HasText,
     HasThreadId,
+    InSequenceSet,
     Larger,
     ModifiedSince,
     Not,
-    Numbered,
     Or,
     Recent,
     SaveDateSupported,
@@ -147,7 +147,7 @@ class Writer:
                 return self.word(type(key).__name__)
             case HasFlag(flag):
                 return self.word(str(Flag(flag).name))
-            case Numbered(numbers, uid):
+            case InSequenceSet(numbers, uid):
                 return (self.word("UID") + b" " if uid else b"") + self.numbers(numbers)
             case Dated(of, first, end):
                 verb = "BEFORE" if first is None else "SINCE" if end is None else "ON"

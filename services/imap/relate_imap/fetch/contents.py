@@ -7,23 +7,23 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from relate_imap.commands import BinarySize, Body, Section
-from relate_imap.fetch.decode import KNOWN, Pieces, clip, decode, measure
+from relate_imap.fetch.decode import TRANSFER_ENCODINGS, Chunks, clip, decode, measure
 from relate_imap.fetch.plan import label_of
 from relate_imap.fetch.sections import (
     Span,
-    chooses_fields,
     find_part,
     find_span,
-    is_whole,
-    of_header,
+    header_section,
+    is_field_list,
+    is_whole_message,
     parts_of,
-    without_nul,
+    replace_nul,
 )
 from relate_imap.replies import Refused
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.types import MessageIndex, Part
 
-GATHERED = 64 * 1024
+COALESCE_OCTETS = 64 * 1024
 """Octets that are put together before they are sent. What goes wrong before that can still be said in a sentence."""
 
 
@@ -32,7 +32,7 @@ class UnfinishedLiteral(Exception):
 
 
 @dataclass
-class Contents:
+class SectionReader:
     """A message that was opened; `index` is there if anything but the whole message is asked for."""
 
     raw: RawMessage
@@ -41,7 +41,7 @@ class Contents:
     def __post_init__(self) -> None:
         self._parts = parts_of(self.index) if self.index is not None else {}
 
-    async def response(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> Pieces:
+    async def response(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> Chunks:
         """A FETCH response: its beginning, these contents, its end. Raises Refused before all of it."""
         for body in bodies:
             self._check_encoding(body)
@@ -53,7 +53,7 @@ class Contents:
                 yield piece
         yield b")\r\n"
 
-    def at_once(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> bytes | None:
+    def response_from_memory(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> bytes | None:
         """The same in one piece, if it is at hand and no content has to be decoded: nearly always."""
         raw = self.raw.at_hand
         if raw is None:
@@ -69,26 +69,26 @@ class Contents:
         span = self._span(body.section)
         if span is None:
             return label_of(body) + b" NIL"
-        if chooses_fields(body.section):
-            octets = of_header(body.section, raw[span.start : span.stop], body.partial)
+        if is_field_list(body.section):
+            octets = header_section(body.section, raw[span.start : span.stop], body.partial)
         else:
             span = span.clip(body.partial)
             octets = raw[span.start : span.stop]
             if len(octets) != span.octets:
                 raise UnfinishedLiteral("a message is not as long as its index says")
-        return b"%b {%d}\r\n%b" % (label_of(body), len(octets), without_nul(octets))
+        return b"%b {%d}\r\n%b" % (label_of(body), len(octets), replace_nul(octets))
 
-    def _body(self, body: Body) -> Pieces:
-        if body.binary and not is_whole(body.section):
+    def _body(self, body: Body) -> Chunks:
+        if body.binary and not is_whole_message(body.section):
             return self._decoded(body)
         return self._as_it_is(body)
 
-    async def _as_it_is(self, body: Body) -> Pieces:
+    async def _as_it_is(self, body: Body) -> Chunks:
         span = self._span(body.section)
         if span is None:
             yield label_of(body) + b" NIL"
-        elif chooses_fields(body.section):
-            octets = without_nul(of_header(body.section, await self.raw.read(*span), body.partial))
+        elif is_field_list(body.section):
+            octets = replace_nul(header_section(body.section, await self.raw.read(*span), body.partial))
             yield b"%b {%d}\r\n%b" % (label_of(body), len(octets), octets)
         else:
             span = span.clip(body.partial)
@@ -101,7 +101,7 @@ class Contents:
             async for chunk in _exactly(span.octets, chunks):
                 yield chunk
 
-    async def _decoded(self, body: Body) -> Pieces:
+    async def _decoded(self, body: Body) -> Chunks:
         part = find_part(body.section, self._parts)
         if part is None:
             yield label_of(body) + b" NIL"
@@ -114,10 +114,10 @@ class Contents:
         async for piece in _exactly(measured.octets, self._decoding(part, body.partial)):
             yield piece
 
-    async def _binary_size(self, size: BinarySize) -> Pieces:
+    async def _binary_size(self, size: BinarySize) -> Chunks:
         """RFC 3516 §4.3: exact, so the content is decoded for it. What is not there has no octets."""
         octets = self.raw.size
-        if not is_whole(size.section):
+        if not is_whole_message(size.section):
             part = find_part(size.section, self._parts)
             octets = (await measure(lambda: self._decoding(part, None))).octets if part else 0
         yield b"%b %d" % (size.label, octets)
@@ -127,31 +127,31 @@ class Contents:
 
     def _check_encoding(self, body: Body | BinarySize) -> None:
         """Raises Refused for an encoding that nobody knows (RFC 3516 §4.2)."""
-        if is_whole(body.section) or not (isinstance(body, BinarySize) or body.binary):
+        if is_whole_message(body.section) or not (isinstance(body, BinarySize) or body.binary):
             return
         part = find_part(body.section, self._parts)
-        if part is not None and part.encoding not in KNOWN:
+        if part is not None and part.encoding not in TRANSFER_ENCODINGS:
             raise Refused("The content is encoded in an unknown way", "UNKNOWN-CTE")
 
-    def _decoding(self, part: Part, partial: tuple[int, int] | None) -> Pieces:
+    def _decoding(self, part: Part, partial: tuple[int, int] | None) -> Chunks:
         return clip(decode(self.raw.chunks(part.body, part.end), part.encoding), partial)
 
 
-async def gather(pieces: Pieces) -> Pieces:
+async def coalesce(pieces: Chunks) -> Chunks:
     """The same octets in fewer pieces: small ones are put together, big ones go as they come."""
     waiting: list[bytes] = []
     octets = 0
     async for piece in pieces:
         waiting.append(piece)
         octets += len(piece)
-        if octets >= GATHERED:
+        if octets >= COALESCE_OCTETS:
             yield b"".join(waiting)
             waiting, octets = [], 0
     if waiting:
         yield b"".join(waiting)
 
 
-async def _exactly(octets: int, chunks: AsyncIterator[bytes]) -> Pieces:
+async def _exactly(octets: int, chunks: AsyncIterator[bytes]) -> Chunks:
     """Raises UnfinishedLiteral where they are not as many as was said."""
     async for chunk in chunks:
         octets -= len(chunk)
@@ -162,6 +162,6 @@ async def _exactly(octets: int, chunks: AsyncIterator[bytes]) -> Pieces:
         raise UnfinishedLiteral("a message is not as long as its index says")
 
 
-async def _without_nul(chunks: AsyncIterator[bytes]) -> Pieces:
+async def _without_nul(chunks: AsyncIterator[bytes]) -> Chunks:
     async for chunk in chunks:
-        yield without_nul(chunk)
+        yield replace_nul(chunk)

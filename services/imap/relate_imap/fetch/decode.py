@@ -10,12 +10,12 @@ from typing import NamedTuple
 
 from relate_mailstore.mime.transfer import QuotedPrintableDecoder
 
-KNOWN = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
+TRANSFER_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 
-HELD = 1024 * 1024
+MAX_BUFFERED_OCTETS = 1024 * 1024
 """Octets of a decoded content that are kept between measuring and sending it: nearly every part has fewer."""
 
-Pieces = AsyncIterator[bytes]
+Chunks = AsyncIterator[bytes]
 
 _NOT_BASE64 = bytes({*range(256)} - {*(ascii_letters + digits + "+/=").encode()})
 
@@ -28,7 +28,7 @@ class Measured(NamedTuple):
     held: bytes | None
 
 
-def decode(chunks: Pieces, encoding: str) -> Pieces:
+def decode(chunks: Chunks, encoding: str) -> Chunks:
     """A content decoded; where the chunks begin and end makes no difference. `encoding` is one of KNOWN."""
     match encoding:
         case "base64":
@@ -39,7 +39,7 @@ def decode(chunks: Pieces, encoding: str) -> Pieces:
             return chunks
 
 
-async def _decode_base64(chunks: Pieces) -> Pieces:
+async def _decode_base64(chunks: Chunks) -> Chunks:
     """Four characters are three octets, padding is the end, and all else is passed over (RFC 2045 §6.8)."""
     rest = b""
     async for chunk in chunks:
@@ -53,14 +53,14 @@ async def _decode_base64(chunks: Pieces) -> Pieces:
         yield binascii.a2b_base64(rest + b"==")
 
 
-async def _decode_quoted_printable(chunks: Pieces) -> Pieces:
+async def _decode_quoted_printable(chunks: Chunks) -> Chunks:
     decoder = QuotedPrintableDecoder()
     async for chunk in chunks:
         yield decoder.decode(chunk)
     yield decoder.finish()
 
 
-async def clip(pieces: Pieces, partial: tuple[int, int] | None) -> Pieces:
+async def clip(pieces: Chunks, partial: tuple[int, int] | None) -> Chunks:
     """The octets that `<offset.octets>` names; no more is read than they need."""
     offset, wanted = partial or (0, None)
     async for piece in pieces:
@@ -72,14 +72,14 @@ async def clip(pieces: Pieces, partial: tuple[int, int] | None) -> Pieces:
             return
 
 
-async def measure(make: Callable[[], Pieces]) -> Measured:
+async def measure(make: Callable[[], Chunks]) -> Measured:
     """Decode once, to know how long it is."""
     octets, has_nul, held = 0, False, [b""]
     async for piece in make():
         octets += len(piece)
         has_nul = has_nul or b"\0" in piece
-        if octets <= HELD:
+        if octets <= MAX_BUFFERED_OCTETS:
             held.append(piece)
         else:
             held.clear()
-    return Measured(octets, has_nul, b"".join(held) if octets <= HELD else None)
+    return Measured(octets, has_nul, b"".join(held) if octets <= MAX_BUFFERED_OCTETS else None)

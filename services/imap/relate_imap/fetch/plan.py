@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from relate_imap import responses
 from relate_imap.commands import Attribute, BinarySize, Body, Item
-from relate_imap.fetch.sections import is_top_header, is_whole, of_header, shows_text, without_nul
+from relate_imap.fetch.sections import header_section, includes_body, is_top_header, is_whole_message, replace_nul
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
 from relate_mailstore.mime import without_extensions
 from relate_mailstore.ports import RawMessage
@@ -37,7 +37,7 @@ class Batch:
         """What the store is asked for."""
         return [*map(_message_id, self.entries)]
 
-    def learn(self, field: str, answers: Sequence[object]) -> None:
+    def add_results(self, field: str, answers: Sequence[object]) -> None:
         """One more answer of the store for each message. Those of which it had none are gone, and no longer in it."""
         setattr(self, field, answers)
         if all(answers):  # nearly always: an empty header counts as none here, and is looked at again
@@ -136,8 +136,8 @@ def make_plan(attributes: tuple[Attribute, ...], reader: Reader) -> Plan:
         tuple(bodies),
         needs_renderings,
         needs_headers,
-        needs_index=not all(is_whole(body.section) for body in bodies),
-        shows_content=any(isinstance(body, Body) and (body.binary or shows_text(body.section)) for body in bodies),
+        needs_index=not all(is_whole_message(body.section) for body in bodies),
+        shows_content=any(isinstance(body, Body) and (body.binary or includes_body(body.section)) for body in bodies),
     )
 
 
@@ -173,5 +173,5 @@ def _previews(utf8: bool, batch: Batch) -> Iterable[bytes]:
 
 def _header_sections(body: Body, batch: Batch) -> Iterator[bytes]:
     for header in batch.headers:
-        octets = without_nul(of_header(body.section, header, body.partial))
+        octets = replace_nul(header_section(body.section, header, body.partial))
         yield b"{%d}\r\n%b" % (len(octets), octets)

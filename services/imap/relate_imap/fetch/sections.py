@@ -12,7 +12,7 @@ _OF_HEADER = frozenset({SectionText.HEADER, SectionText.FIELDS, SectionText.FIEL
 _CHOSEN_FIELDS = frozenset({SectionText.FIELDS, SectionText.FIELDS_NOT})
 _OF_PART = frozenset({SectionText.CONTENT, SectionText.MIME})
 
-FIELDS_OCTETS = 1_048_576
+MAX_FIELDS_OCTETS = 1_048_576
 """Of a header out of which fields are chosen: no mail has more, and a stranger's must not hold up all others."""
 
 _FIELD = re.compile(rb"^(?:\xef\xbb\xbf)?+([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+", re.MULTILINE)
@@ -43,17 +43,17 @@ def is_top_header(section: Section) -> bool:
     return not section.part and section.text in _OF_HEADER
 
 
-def is_whole(section: Section) -> bool:
+def is_whole_message(section: Section) -> bool:
     """Whether it is the message as it is."""
     return not section.part and section.text is SectionText.CONTENT
 
 
-def chooses_fields(section: Section) -> bool:
+def is_field_list(section: Section) -> bool:
     """Whether it is a choice of fields out of a header, and not octets in a row."""
     return section.text in _CHOSEN_FIELDS
 
 
-def shows_text(section: Section) -> bool:
+def includes_body(section: Section) -> bool:
     """Whether there is more in it than a header."""
     return section.text in {SectionText.CONTENT, SectionText.TEXT}
 
@@ -83,20 +83,20 @@ def find_span(section: Section, parts: Parts, size: int) -> Span | None:
 
     Where fields are chosen out of a header, it is as much of that as is looked at.
     """
-    if is_whole(section):
+    if is_whole_message(section):
         return Span(0, size)
     part = find_part(section, parts)
     if part is None:
         return None
-    if shows_text(section):
+    if includes_body(section):
         return Span(part.body, part.end)
     header = Span(part.header, part.body)
-    return header.clip((0, FIELDS_OCTETS)) if chooses_fields(section) else header
+    return header.clip((0, MAX_FIELDS_OCTETS)) if is_field_list(section) else header
 
 
-def of_header(section: Section, header: bytes, partial: tuple[int, int] | None) -> bytes:
+def header_section(section: Section, header: bytes, partial: tuple[int, int] | None) -> bytes:
     """What a section of a header is, the header at hand."""
-    octets = choose_fields(section)(header[:FIELDS_OCTETS]) if chooses_fields(section) else header
+    octets = choose_fields(section)(header[:MAX_FIELDS_OCTETS]) if is_field_list(section) else header
     if partial is None:
         return octets
     offset, count = partial
@@ -120,6 +120,6 @@ def choose_fields(section: Section) -> Callable[[bytes], bytes]:
     return choose
 
 
-def without_nul(octets: bytes) -> bytes:
+def replace_nul(octets: bytes) -> bytes:
     """No string may hold NUL, only BINARY's literal8 (RFC 9051 §4.3.1): what cannot be told becomes 0x80."""
     return octets.replace(b"\0", b"\x80")

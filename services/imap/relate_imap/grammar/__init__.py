@@ -15,9 +15,11 @@ from relate_imap.grammar.cursor import TAG_CHAR, Cursor, Malformed
 Production = Callable[[Cursor, str, str], Command]
 
 # A tag comes back with every answer; the longest that clients use have some 20 octets.
-MAX_TAG = 128
+MAX_TAG_OCTETS = 128
 
-_HEAD = re.compile(rb"(?P<tag>%b{1,%d})(?: (?P<verb>(?:UID )?[A-Z]+))?(?= |\Z)" % (TAG_CHAR, MAX_TAG), re.IGNORECASE)
+_HEAD = re.compile(
+    rb"(?P<tag>%b{1,%d})(?: (?P<verb>(?:UID )?[A-Z]+))?(?= |\Z)" % (TAG_CHAR, MAX_TAG_OCTETS), re.IGNORECASE
+)
 
 FAULTS: Mapping[Fault, tuple[str, str]] = {
     Fault.TOO_LONG: ("The command is too long", ""),
@@ -44,7 +46,7 @@ def parse(frame: Frame, utf8: bool = False) -> Command:
     try:
         return production(Cursor(frame.text, frame.literals, head.end(), utf8=utf8), tag, verb)
     except Malformed as error:
-        return Invalid(tag, verb, error.why, error.code, error.refused, error.saving)
+        return Invalid(tag, verb, error.reason, error.code, error.refused, error.saves_result)
 
 
 def unknown(_: Cursor, tag: str, verb: str) -> Invalid:
@@ -63,13 +65,13 @@ _PRODUCTIONS: Mapping[str, Production] = {
     "COMPRESS": login.compress,
     "COPY": store.copy,
     "CREATE": mailboxes.create,
-    "DELETE": mailboxes.on_mailbox,
+    "DELETE": mailboxes.mailbox_command,
     "ENABLE": login.enable,
     "EXAMINE": mailboxes.select,
     "EXPUNGE": login.bare,
     "FETCH": fetch.fetch,
     "GETQUOTA": mailboxes.get_quota,
-    "GETQUOTAROOT": mailboxes.on_mailbox,
+    "GETQUOTAROOT": mailboxes.mailbox_command,
     "ID": login.identify,
     "IDLE": login.bare,
     "LIST": list_status.list_mailboxes,
@@ -88,7 +90,7 @@ _PRODUCTIONS: Mapping[str, Production] = {
     "STARTTLS": login.bare,
     "STATUS": list_status.status,
     "STORE": store.store,
-    "SUBSCRIBE": mailboxes.on_mailbox,
+    "SUBSCRIBE": mailboxes.mailbox_command,
     "THREAD": sort.thread,
     "UID COPY": store.copy,
     "UID EXPUNGE": store.uid_expunge,
@@ -100,7 +102,7 @@ _PRODUCTIONS: Mapping[str, Production] = {
     "UID STORE": store.store,
     "UID THREAD": sort.thread,
     "UNSELECT": login.bare,
-    "UNSUBSCRIBE": mailboxes.on_mailbox,
+    "UNSUBSCRIBE": mailboxes.mailbox_command,
 }
 GRAMMAR: Mapping[bytes, tuple[str, Production]] = {verb.encode(): (verb, it) for verb, it in _PRODUCTIONS.items()}
 """Every command there is, by its octets in capitals."""

@@ -1,6 +1,6 @@
 """APPEND and REPLACE: messages that come in (RFC 9051 §6.3.12, RFC 3502, RFC 3516, RFC 8508, RFC 9755 §4)."""
 
-from relate_imap.commands import Append, Appended, FlagList, Replace
+from relate_imap.commands import Append, AppendMessage, FlagList, Replace
 from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.dates import date_time
 from relate_imap.grammar.flags import flag_list
@@ -27,7 +27,7 @@ def replace(cursor: Cursor, tag: str, verb: str) -> Replace:
     return Replace(tag, verb, number, name, message)
 
 
-def _message(cursor: Cursor) -> Appended:
+def _message(cursor: Cursor) -> AppendMessage:
     """[(flag …)] [date-time] literal, or UTF8 (literal8)"""
     flags, moment = FlagList(), None
     if cursor.sees(b"("):
@@ -41,10 +41,10 @@ def _message(cursor: Cursor) -> Appended:
         if octets is None:
             raise Malformed("A literal8 is expected")
         cursor.expect(b")", "A parenthesis is expected")
-        return Appended(octets, flags, moment, utf8=True)
+        return AppendMessage(octets, flags, moment, utf8=True)
     octets = cursor.literal()
     if octets is None:
         octets = cursor.literal8()
     if octets is None:
         raise Malformed("A literal is expected")
-    return Appended(octets, flags, moment)
+    return AppendMessage(octets, flags, moment)

@@ -43,12 +43,12 @@ T = TypeVar("T")
 class Malformed(Exception):
     """What does not fit the grammar; the message is a sentence for the client. See `Invalid` for the rest."""
 
-    def __init__(self, why: str, code: str = "", *, refused: bool = False, saving: bool = False) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(self, reason: str, code: str = "", *, refused: bool = False, saves_result: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.code = code
         self.refused = refused
-        self.saving = saving
+        self.saves_result = saves_result
 
 
 class Cursor:
@@ -83,10 +83,10 @@ class Cursor:
         self._at += len(octets)
         return True
 
-    def expect(self, octets: bytes, why: str) -> None:
+    def expect(self, octets: bytes, reason: str) -> None:
         """Take these octets. Raises Malformed."""
         if not self.accepts(octets):
-            raise Malformed(why)
+            raise Malformed(reason)
 
     def spaces(self) -> bool:
         """Pass over spaces; whether there were any."""

@@ -4,12 +4,12 @@ import re
 import unicodedata
 from itertools import zip_longest
 
-from relate_imap.commands import Authenticate, Bare, Id, Login, Words
+from relate_imap.commands import Atoms, Authenticate, Id, Login, NoArguments
 from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 from relate_wire.secret import Secret
 
 # More than there are extensions.
-MAX_WORDS = 100
+MAX_ATOMS = 100
 
 # RFC 2971 §3.3 allows 30.
 MAX_ID_FIELDS = 100
@@ -22,10 +22,10 @@ _ID_ATOM = re.compile(rb"[!#-'*+\--z|}~\x80-\xff]++")
 _INITIAL = re.compile(rb"[A-Za-z0-9+/=]+")
 
 
-def bare(cursor: Cursor, tag: str, verb: str) -> Bare:
+def bare(cursor: Cursor, tag: str, verb: str) -> NoArguments:
     """A verb alone."""
     cursor.end()
-    return Bare(tag, verb)
+    return NoArguments(tag, verb)
 
 
 def login(cursor: Cursor, tag: str, _: str) -> Login:
@@ -52,17 +52,17 @@ def authenticate(cursor: Cursor, tag: str, _: str) -> Authenticate:
     return Authenticate(tag, mechanism, initial)
 
 
-def enable(cursor: Cursor, tag: str, verb: str) -> Words:
+def enable(cursor: Cursor, tag: str, verb: str) -> Atoms:
     """ENABLE capability …; of nothing it enables nothing, as in Dovecot."""
-    return Words(tag, verb, tuple(cursor.others(Cursor.word, MAX_WORDS)))
+    return Atoms(tag, verb, tuple(cursor.others(Cursor.word, MAX_ATOMS)))
 
 
-def compress(cursor: Cursor, tag: str, verb: str) -> Words:
+def compress(cursor: Cursor, tag: str, verb: str) -> Atoms:
     """COMPRESS algorithm"""
     cursor.space()
     algorithm = cursor.word()
     cursor.end()
-    return Words(tag, verb, (algorithm,))
+    return Atoms(tag, verb, (algorithm,))
 
 
 def identify(cursor: Cursor, tag: str, _: str) -> Id:

@@ -8,7 +8,7 @@ from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 INBOX = "INBOX"
 
 # Longer than any name that can be created, however it is encoded.
-MAX_NAME = 4000
+MAX_NAME_OCTETS = 4000
 
 _INBOX = re.compile(r"inbox(?=/|\Z)", re.IGNORECASE | re.ASCII)
 
@@ -30,7 +30,7 @@ def name(cursor: Cursor) -> str:
 
 def decode(octets: bytes, *, utf8: bool = False) -> str:
     """A name as text: modified UTF-7 where it is just that, else UTF-8. Raises Malformed."""
-    if len(octets) > MAX_NAME:
+    if len(octets) > MAX_NAME_OCTETS:
         raise Malformed("The name is too long")
     text = text_of(octets)
     if utf8 or "&" not in text or not text.isascii():

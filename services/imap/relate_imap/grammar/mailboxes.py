@@ -2,7 +2,7 @@
 
 import re
 
-from relate_imap.commands import Create, OnMailbox, Rename, Resync, Select, SetQuota
+from relate_imap.commands import Create, MailboxCommand, QresyncParameter, Rename, Select, SetQuota
 from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 from relate_imap.grammar.mailbox_names import mailbox
 from relate_imap.selected.sequence_set import STAR, SequenceSet
@@ -10,20 +10,20 @@ from relate_imap.selected.sequence_set import STAR, SequenceSet
 _USE = re.compile(rb"\\[!#$&'+-\[^-z|}~]+")
 
 
-def on_mailbox(cursor: Cursor, tag: str, verb: str) -> OnMailbox:
+def mailbox_command(cursor: Cursor, tag: str, verb: str) -> MailboxCommand:
     """A verb and a mailbox."""
     cursor.space()
     name = mailbox(cursor)
     cursor.end()
-    return OnMailbox(tag, verb, name)
+    return MailboxCommand(tag, verb, name)
 
 
-def get_quota(cursor: Cursor, tag: str, verb: str) -> OnMailbox:
+def get_quota(cursor: Cursor, tag: str, verb: str) -> MailboxCommand:
     """GETQUOTA root: whose name is none of a mailbox."""
     cursor.space()
     root = text_of(cursor.astring())
     cursor.end()
-    return OnMailbox(tag, verb, root)
+    return MailboxCommand(tag, verb, root)
 
 
 def set_quota(cursor: Cursor, tag: str, _: str) -> SetQuota:
@@ -64,7 +64,7 @@ def select(cursor: Cursor, tag: str, verb: str) -> Select:
     """SELECT mailbox [(CONDSTORE) | (QRESYNC (…))], EXAMINE likewise."""
     cursor.space()
     name = mailbox(cursor)
-    parameters: list[Resync | None] = []
+    parameters: list[QresyncParameter | None] = []
     if not cursor.at_end:
         cursor.space()
         parameters = cursor.parenthesized(_select_parameter, may_be_empty=True)  # as Dovecot
@@ -74,7 +74,7 @@ def select(cursor: Cursor, tag: str, verb: str) -> Select:
     return Select(tag, verb, name, None in parameters, next(filter(None, parameters), None))
 
 
-def _select_parameter(cursor: Cursor) -> Resync | None:
+def _select_parameter(cursor: Cursor) -> QresyncParameter | None:
     """None is CONDSTORE."""
     match cursor.word():
         case "CONDSTORE":
@@ -86,7 +86,7 @@ def _select_parameter(cursor: Cursor) -> Resync | None:
             raise Malformed("Unknown parameter")
 
 
-def _resync(cursor: Cursor) -> Resync:
+def _resync(cursor: Cursor) -> QresyncParameter:
     """(uidvalidity modseq [known-uids] [(numbers uids)])
 
     A UIDVALIDITY or modseq of 0 is that of a client which knows nothing yet: Dovecot takes both.
@@ -105,7 +105,7 @@ def _resync(cursor: Cursor) -> Resync:
             known = _plain_set(cursor)
         else:
             raise Malformed("A parenthesis is expected")
-    return Resync(uid_validity, modseq, known, sample)
+    return QresyncParameter(uid_validity, modseq, known, sample)
 
 
 def _sample(cursor: Cursor) -> tuple[SequenceSet, SequenceSet]:

@@ -26,17 +26,17 @@ def search(cursor: Cursor, tag: str, verb: str) -> Search:
     returning, partial = returned(cursor)
     if cursor.accepts(b"CHARSET "):
         cursor.spaces()
-        charset(cursor, saving=returning is not None and "SAVE" in returning)
+        charset(cursor, saves_result=returning is not None and "SAVE" in returning)
         cursor.space()
     return Search(tag, verb, keys(cursor), returning, partial)
 
 
-def charset(cursor: Cursor, *, saving: bool = False) -> None:
+def charset(cursor: Cursor, *, saves_result: bool = False) -> None:
     """A charset that is known: both are read as UTF-8. Raises Malformed."""
     label = cursor.astring().upper()
     cursor.charset_given = label.startswith(b"UTF")
     if label not in CHARSETS | ALIASES:
-        raise Malformed("Unknown charset", "BADCHARSET (US-ASCII UTF-8)", refused=True, saving=saving)
+        raise Malformed("Unknown charset", "BADCHARSET (US-ASCII UTF-8)", refused=True, saves_result=saves_result)
 
 
 def returned(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:

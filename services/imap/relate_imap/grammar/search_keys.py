@@ -23,10 +23,10 @@ from relate_imap.search.keys import (
     HasSubject,
     HasText,
     HasThreadId,
+    InSequenceSet,
     Larger,
     ModifiedSince,
     Not,
-    Numbered,
     Or,
     Recent,
     SaveDateSupported,
@@ -67,7 +67,7 @@ class KeyReader:
         if self._cursor.sees(b"("):
             return self._group()
         numbers = self._cursor.optional_set()
-        return Numbered(numbers) if numbers is not None else self._named(self._cursor.word())
+        return InSequenceSet(numbers) if numbers is not None else self._named(self._cursor.word())
 
     def _named(self, word: str) -> SearchKey:
         if word in PLAIN:
@@ -199,7 +199,7 @@ WITH_ARGUMENT: Mapping[str, Callable[[Cursor], SearchKey]] = {
     "TEXT": lambda cursor: HasText(cursor.text(), body_only=False),
     "THREADID": lambda cursor: HasThreadId(_object_id(cursor)),
     "TO": partial(_address, AddressField.TO),
-    "UID": lambda cursor: Numbered(cursor.sequence_set(), uid=True),
+    "UID": lambda cursor: InSequenceSet(cursor.sequence_set(), uid=True),
     "UNKEYWORD": lambda cursor: Not(_keyword(cursor)),
     "YOUNGER": lambda cursor: Within(cursor.quoted_number(1, MAX_NUMBER), older=False),
 }

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from relate_imap import responses
-from relate_imap.commands import Bare, Id, Words
+from relate_imap.commands import Atoms, Id, NoArguments
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.replies import Answer, ok
+from relate_imap.replies import TaggedResponse, ok
 from relate_imap.states import State
 
 # RFC 3501 and 9051; then what both have in addition (RFC 9051 Appendix E lists what rev2 took over).
@@ -71,26 +71,26 @@ def capabilities(conversation: Conversation) -> Iterator[str]:
         yield "COMPRESS=DEFLATE"
 
 
-async def on_capability(conversation: Conversation, _: Bare) -> Answer:
+async def on_capability(conversation: Conversation, _: NoArguments) -> TaggedResponse:
     """RFC 9051 §6.1.1"""
     line = f"* CAPABILITY {' '.join(capabilities(conversation))}\r\n"
     return ok("That is all", untagged=line.encode())
 
 
-async def on_noop(_: Conversation, __: Bare) -> Answer:
+async def on_noop(_: Conversation, __: NoArguments) -> TaggedResponse:
     """RFC 9051 §6.1.2, and CHECK of RFC 3501: everything is on disk already."""
     return ok("Still here")
 
 
-async def on_id(_: Conversation, __: Id) -> Answer:
+async def on_id(_: Conversation, __: Id) -> TaggedResponse:
     """RFC 2971. What the client says of itself is nobody's business but the log's, and we keep none of it."""
     fields = b" ".join(map(responses.string, (b"name", b"Relate Mail")))
     return ok("Pleased to meet you", untagged=b"* ID (%b)\r\n" % fields)
 
 
-async def on_enable(conversation: Conversation, command: Words) -> Answer:
+async def on_enable(conversation: Conversation, command: Atoms) -> TaggedResponse:
     """RFC 5161. Said of those that were not on before; the rest is passed over."""
-    known = [word for word in dict.fromkeys(command.words) if word in ENABLED_BY]
+    known = [word for word in dict.fromkeys(command.atoms) if word in ENABLED_BY]
     fresh = [word for word in known if not ENABLED_BY[word] <= conversation.enabled]
     for word in fresh:
         conversation.enabled |= ENABLED_BY[word]

@@ -4,20 +4,20 @@ from collections.abc import Sequence
 
 from relate_imap.commands import Copy
 from relate_imap.conversation import Conversation
-from relate_imap.replies import Answer, Refused, ok
-from relate_imap.selected.mailbox import Numbered
+from relate_imap.replies import Refused, TaggedResponse, ok
+from relate_imap.selected.mailbox import NumberedEntry
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import Copied
 
 
-async def on_copy(conversation: Conversation, command: Copy) -> Answer:
+async def on_copy(conversation: Conversation, command: Copy) -> TaggedResponse:
     """The client's own copies: nothing changes here."""
-    store, view = conversation.context.store, conversation.selected
+    store, selected = conversation.context.store, conversation.selected
     picked = _pick(conversation, command)
     if not picked:
         return ok("There was nothing to copy")
-    mailbox_id, quota = view.snapshot.mailbox.id, quota_of(conversation)
+    mailbox_id, quota = selected.snapshot.mailbox.id, quota_of(conversation)
     try:
         copied = await store.copy(conversation.account, mailbox_id, _uids(picked), command.mailbox, quota)
     except MailboxNotFound:
@@ -25,14 +25,14 @@ async def on_copy(conversation: Conversation, command: Copy) -> Answer:
     return ok("Copied", _copy_uid(copied)) if copied.uids else ok("Nothing of it was there any more")
 
 
-async def on_move(conversation: Conversation, command: Copy) -> Answer:
+async def on_move(conversation: Conversation, command: Copy) -> TaggedResponse:
     """COPYUID comes before the client hears that they are gone (RFC 6851 §4.3)."""
-    store, view = conversation.context.store, conversation.writable
+    store, selected = conversation.context.store, conversation.writable
     picked = _pick(conversation, command)
     if not picked:
         return ok("There was nothing to move")
     try:
-        moved = await store.move(conversation.account, view.snapshot.mailbox.id, _uids(picked), command.mailbox)
+        moved = await store.move(conversation.account, selected.snapshot.mailbox.id, _uids(picked), command.mailbox)
     except MailboxNotFound:
         raise try_create() from None
     if not moved.uids:
@@ -42,14 +42,14 @@ async def on_move(conversation: Conversation, command: Copy) -> Answer:
 
 def quota_of(conversation: Conversation) -> int | None:
     """Octets that the account may hold; None for no limit."""
-    return conversation.user.user.quota if conversation.user else None
+    return conversation.granted.user.quota if conversation.granted else None
 
 
-def _pick(conversation: Conversation, command: Copy) -> Sequence[Numbered]:
-    return conversation.pick(command.numbers, uid=command.verb.startswith("UID "))
+def _pick(conversation: Conversation, command: Copy) -> Sequence[NumberedEntry]:
+    return conversation.messages_in(command.sequence_set, uid=command.verb.startswith("UID "))
 
 
-def _uids(picked: Sequence[Numbered]) -> list[int]:
+def _uids(picked: Sequence[NumberedEntry]) -> list[int]:
     return [entry.uid for _, entry in picked]
 
 

@@ -7,12 +7,12 @@ from itertools import chain, pairwise, repeat
 from relate_imap import replies, responses
 from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.fetch.contents import GATHERED, Contents, UnfinishedLiteral, gather
+from relate_imap.fetch.contents import COALESCE_OCTETS, SectionReader, UnfinishedLiteral, coalesce
 from relate_imap.fetch.plan import Batch, Plan, Reader, make_plan
-from relate_imap.flags import SEEN
-from relate_imap.replies import Answer, Refused
-from relate_imap.search.partial import HEADERS_OCTETS, page, portions
-from relate_imap.selected.mailbox import Numbered
+from relate_imap.replies import Refused, TaggedResponse
+from relate_imap.search.partial import HEADERS_BATCH_OCTETS, batches, page
+from relate_imap.selected.flags import SEEN
+from relate_imap.selected.mailbox import NumberedEntry
 from relate_imap.selected.sequence_set import make_set
 from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.errors import MessageNotFound, StoreError
@@ -21,14 +21,14 @@ from relate_wire.reply import NOTHING, Facts
 
 # How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
 # about; as their headers fit into memory, be they as long as they may; as are opened together,
-FROM_MEMORY, RENDERED, WITH_HEADERS, WITH_BODIES = 500, 256, 64, 64
+FLAGS_BATCH_MESSAGES, RENDERINGS_BATCH_MESSAGES, HEADERS_BATCH_MESSAGES, BODIES_BATCH_MESSAGES = 500, 256, 64, 64
 # and no more octets of them, as the next ones are fetched meanwhile. Large messages are never held, but counted.
-BODIES_OCTETS = 1024 * 1024
+BODIES_BATCH_OCTETS = 1024 * 1024
 
 UID, FLAGS, MODSEQ = Item("UID"), Item("FLAGS"), Item("MODSEQ")
 
 
-async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
+async def on_fetch(conversation: Conversation, command: Fetch) -> TaggedResponse:
     """What is known or read at once is answered at once; all else goes out as it is read."""
     _note_condstore(conversation, command)
     vanished = await _vanished(conversation, command)
@@ -36,12 +36,12 @@ async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
     picked, changed = await _mark_seen(conversation, command, picked)
     announced = responses.new_keywords(conversation.selected, changed)
     plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), _reader(conversation))
-    fetching = _Fetching(conversation, plan, picked, changed)
+    fetching = _FetchRun(conversation, plan, picked, changed)
     batch = await fetching.next_batch()
     whole = fetching.whole(batch)
     if whole is not None:
         return fetching.completed(vanished + announced + whole)
-    return Answer("OK", "Fetch completed", untagged=vanished + announced, body=fetching.chunks(batch))
+    return TaggedResponse("OK", "Fetch completed", untagged=vanished + announced, body=fetching.chunks(batch))
 
 
 def _note_condstore(conversation: Conversation, command: Fetch) -> None:
@@ -55,14 +55,14 @@ def _note_condstore(conversation: Conversation, command: Fetch) -> None:
 async def _vanished(conversation: Conversation, command: Fetch) -> bytes:
     if not command.vanished or command.changed_since is None:
         return b""
-    saved = make_set((uid, uid) for uid in conversation.saved)
-    among = saved if command.numbers.saved else command.numbers
+    saved = make_set((uid, uid) for uid in conversation.saved_uids)
+    among = saved if command.sequence_set.saved else command.sequence_set
     return responses.vanished(await vanished_since(conversation, command.changed_since, among), earlier=True)
 
 
-def _pick(conversation: Conversation, command: Fetch) -> Sequence[Numbered]:
+def _pick(conversation: Conversation, command: Fetch) -> Sequence[NumberedEntry]:
     """RFC 9394 §3.4: what has changed, of what PARTIAL leaves."""
-    picked: Sequence[Numbered] = conversation.pick(command.numbers, uid=command.verb == "UID FETCH")
+    picked: Sequence[NumberedEntry] = conversation.messages_in(command.sequence_set, uid=command.verb == "UID FETCH")
     if command.partial is not None:
         picked = page(picked, command.partial)
     if command.changed_since is not None:
@@ -71,15 +71,15 @@ def _pick(conversation: Conversation, command: Fetch) -> Sequence[Numbered]:
 
 
 async def _mark_seen(
-    conversation: Conversation, command: Fetch, picked: Sequence[Numbered]
-) -> tuple[Sequence[Numbered], Sequence[Entry]]:
+    conversation: Conversation, command: Fetch, picked: Sequence[NumberedEntry]
+) -> tuple[Sequence[NumberedEntry], Sequence[Entry]]:
     """What is read is \\Seen from now on, all in one go: the messages as they are then, and those that changed."""
-    view = conversation.selected
+    selected = conversation.selected
     reads = any(isinstance(attribute, Body) and not attribute.peek for attribute in command.attributes)
-    unseen = [entry.uid for _, entry in picked if not entry.flags & SEEN] if reads and not view.read_only else []
+    unseen = [entry.uid for _, entry in picked if not entry.flags & SEEN] if reads and not selected.read_only else []
     if not unseen:
         return picked, ()
-    mailbox, store = view.snapshot.mailbox, conversation.context.store
+    mailbox, store = selected.snapshot.mailbox, conversation.context.store
     flagged = await store.set_flags(conversation.account, mailbox.id, unseen, FlagChange(add=SEEN))
     changed = {entry.uid: entry for entry in flagged.entries}
     return [(number, changed.get(entry.uid, entry)) for number, entry in picked], flagged.entries
@@ -92,7 +92,7 @@ def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> It
     yield from command.attributes
     if seen:
         yield FLAGS
-    if command.changed_since is not None or (seen and conversation.tells_modseq):
+    if command.changed_since is not None or (seen and conversation.sends_modseq):
         yield MODSEQ
 
 
@@ -100,16 +100,16 @@ def _reader(conversation: Conversation) -> Reader:
     return Reader(conversation.utf8, conversation.recent_uids)
 
 
-def _size(numbered: Numbered) -> int:
+def _size(numbered: NumberedEntry) -> int:
     return numbered[1].size
 
 
-def _batch(picked: Sequence[Numbered]) -> Batch:
+def _batch(picked: Sequence[NumberedEntry]) -> Batch:
     return Batch([number for number, _ in picked], [entry for _, entry in picked])
 
 
 @dataclass
-class _Fetching:
+class _FetchRun:
     """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3).
 
     `changed` are those that it made \\Seen: what it does not come to tell of them will be told as news.
@@ -117,15 +117,15 @@ class _Fetching:
 
     conversation: Conversation
     plan: Plan
-    picked: Sequence[Numbered]
+    picked: Sequence[NumberedEntry]
     changed: Sequence[Entry] = ()
     retrieved: int = 0
     gone: bool = False
-    refused: Answer | None = None
+    refused: TaggedResponse | None = None
 
     def __post_init__(self) -> None:
         self._todo = pairwise(chain(self._portions(), [()]))
-        self._following: Sequence[Numbered] = ()
+        self._following: Sequence[NumberedEntry] = ()
 
     async def next_batch(self) -> Batch | None:
         """The next messages that are answered together, with what the store has of them; None after the last."""
@@ -146,24 +146,24 @@ class _Fetching:
             return None
         if not self.plan.bodies:
             return b"".join(self.plan.lines(batch))
-        if sum(raw.size for raw in batch.opened) > GATHERED:
+        if sum(raw.size for raw in batch.opened) > COALESCE_OCTETS:
             return None
-        responses = [contents.at_once(head, self.plan.bodies) for head, contents in self._contents(batch)]
+        responses = [contents.response_from_memory(head, self.plan.bodies) for head, contents in self._contents(batch)]
         if None in responses:
             return None
         self.retrieved = len(responses) if self.plan.shows_content else 0
         return b"".join(filter(None, responses))
 
-    def completed(self, untagged: bytes = b"") -> Answer:
+    def completed(self, untagged: bytes = b"") -> TaggedResponse:
         """It is done. What was changed was told, and is no news."""
-        self.conversation.selected.tell(self.changed)
+        self.conversation.selected.mark_announced(self.changed)
         if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
-            return Answer(
+            return TaggedResponse(
                 "OK", "Some messages were already expunged", "EXPUNGEISSUED", untagged=untagged, facts=self._facts
             )
-        return Answer("OK", "Fetch completed", untagged=untagged, facts=self._facts)
+        return TaggedResponse("OK", "Fetch completed", untagged=untagged, facts=self._facts)
 
-    async def chunks(self, batch: Batch | None) -> AsyncIterator[bytes | Answer]:
+    async def chunks(self, batch: Batch | None) -> AsyncIterator[bytes | TaggedResponse]:
         """The responses, of a batch and all that follow, and how it went."""
         try:
             while batch is not None:
@@ -178,13 +178,13 @@ class _Fetching:
         else:
             yield replace(self.refused, facts=self._facts) if self.refused else self.completed()
 
-    def _portions(self) -> Iterable[Sequence[Numbered]]:
+    def _portions(self) -> Iterable[Sequence[NumberedEntry]]:
         """What is answered together."""
         if self.plan.bodies:
-            return portions(self.picked, _size, WITH_BODIES, BODIES_OCTETS)
+            return batches(self.picked, _size, BODIES_BATCH_MESSAGES, BODIES_BATCH_OCTETS)
         if self.plan.needs_headers:
-            return portions(self.picked, _size, WITH_HEADERS, HEADERS_OCTETS)
-        step = RENDERED if self.plan.needs_renderings else FROM_MEMORY
+            return batches(self.picked, _size, HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS)
+        step = RENDERINGS_BATCH_MESSAGES if self.plan.needs_renderings else FLAGS_BATCH_MESSAGES
         return (self.picked[start : start + step] for start in range(0, len(self.picked), step))
 
     async def _ask(self, batch: Batch) -> None:
@@ -192,36 +192,36 @@ class _Fetching:
         plan, store, account = self.plan, self.conversation.context.store, self.conversation.account
         asked = len(batch.entries)
         if plan.needs_renderings:
-            batch.learn("renderings", await store.renderings(account, batch.ids))
+            batch.add_results("renderings", await store.renderings(account, batch.ids))
         if plan.needs_headers:
-            batch.learn("headers", await store.headers(account, batch.ids))
+            batch.add_results("headers", await store.headers(account, batch.ids))
         if plan.needs_index:
-            batch.learn("indexes", await store.indexes(account, batch.ids))
+            batch.add_results("indexes", await store.indexes(account, batch.ids))
         self.gone = self.gone or len(batch.entries) < asked
 
     async def _open(self, batch: Batch) -> None:
         """Open the messages; those that will be asked for next are fetched while these are sent."""
-        view, asked = self.conversation.selected, len(batch.entries)
-        ahead = self._following or view.upcoming(self.picked[0][0], self.picked[-1][0])
+        selected, asked = self.conversation.selected, len(batch.entries)
+        ahead = self._following or selected.prefetch_candidates(self.picked[0][0], self.picked[-1][0])
         ids = [entry.message_id for _, entry in ahead]
         store, account = self.conversation.context.store, self.conversation.account
-        batch.learn("opened", await store.open_all(account, batch.ids, ids))
+        batch.add_results("opened", await store.open_all(account, batch.ids, ids))
         self.gone = self.gone or len(batch.entries) < asked
 
-    def _contents(self, batch: Batch) -> Iterator[tuple[bytes, Contents]]:
+    def _contents(self, batch: Batch) -> Iterator[tuple[bytes, SectionReader]]:
         """The beginning of each response, and what it is about."""
-        return zip(self.plan.lines(batch), map(Contents, batch.opened, batch.indexes or repeat(None)), strict=True)
+        return zip(self.plan.lines(batch), map(SectionReader, batch.opened, batch.indexes or repeat(None)), strict=True)
 
     async def _read(self, batch: Batch) -> AsyncIterator[bytes]:
         """Those that are at hand are put together, all others are read as they are sent."""
         ready, octets = list[bytes](), 0
         for head, contents in self._contents(batch):
-            response = contents.at_once(head, self.plan.bodies)
+            response = contents.response_from_memory(head, self.plan.bodies)
             if response is not None:
                 ready.append(response)
                 octets += len(response)
                 self.retrieved += self.plan.shows_content
-            if ready and (response is None or octets > GATHERED):
+            if ready and (response is None or octets > COALESCE_OCTETS):
                 yield b"".join(ready)
                 ready, octets = [], 0
             if response is None:
@@ -230,9 +230,9 @@ class _Fetching:
         if ready:
             yield b"".join(ready)
 
-    async def _stream(self, head: bytes, contents: Contents) -> AsyncIterator[bytes]:
+    async def _stream(self, head: bytes, contents: SectionReader) -> AsyncIterator[bytes]:
         """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
-        pieces = gather(contents.response(head, self.plan.bodies))
+        pieces = coalesce(contents.response(head, self.plan.bodies))
         try:
             yield await anext(pieces)
         except MessageNotFound:

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from relate_imap import responses
-from relate_imap.commands import Bare, List, Status
-from relate_imap.conversation import Conversation, Extension, Polled
-from relate_imap.flags import DELETED, SEEN
+from relate_imap.commands import List, NoArguments, Status
+from relate_imap.conversation import CachedStatus, Conversation, Extension
 from relate_imap.grammar import mailbox_names
-from relate_imap.list_patterns import Listed, Tree
-from relate_imap.replies import Answer, Refused, ok
-from relate_imap.selected.recent import Uids
+from relate_imap.list_patterns import ListEntry, MailboxTree
+from relate_imap.replies import Refused, TaggedResponse, ok
+from relate_imap.selected.flags import DELETED, SEEN
+from relate_imap.selected.recent import UidRange
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.rules import DELIMITER
@@ -22,17 +22,17 @@ MAX_PATTERN_CHARACTERS = 4_000
 COUNTED = frozenset({"UNSEEN", "DELETED", "DELETED-STORAGE", "RECENT"})
 
 # Mailboxes of one client whose entries are held on to: most mail programs poll a handful, and they are shared.
-MAX_POLLED = 8
+MAX_CACHED_MAILBOXES = 8
 
 _DELIMITER = responses.string(DELIMITER.encode())
 
 
-async def on_namespace(_: Conversation, __: Bare) -> Answer:
+async def on_namespace(_: Conversation, __: NoArguments) -> TaggedResponse:
     """RFC 2342: one personal namespace; nothing is shared."""
     return ok("That is all", untagged=b'* NAMESPACE (("" %b)) NIL NIL\r\n' % _DELIMITER)
 
 
-async def on_list(conversation: Conversation, command: List) -> Answer:
+async def on_list(conversation: Conversation, command: List) -> TaggedResponse:
     """LIST, plain and extended."""
     if "RECURSIVEMATCH" in command.selection and not command.selection & {"SUBSCRIBED", "SPECIAL-USE"}:
         raise Refused("RECURSIVEMATCH needs another selection", bad=True)  # RFC 5258 §3.5
@@ -46,31 +46,34 @@ async def on_list(conversation: Conversation, command: List) -> Answer:
     return ok("That is all", untagged=b"".join(lines))
 
 
-async def on_lsub(conversation: Conversation, command: List) -> Answer:
+async def on_lsub(conversation: Conversation, command: List) -> TaggedResponse:
     """LSUB of RFC 3501."""
     patterns = _full(command)
     listed = await _listed(conversation, patterns, lambda tree: tree.lsub(patterns), b"LSUB")
     return ok("That is all", untagged=b"".join(line for _, line in listed))
 
 
-async def on_status(conversation: Conversation, command: Status) -> Answer:
+async def on_status(conversation: Conversation, command: Status) -> TaggedResponse:
     """STATUS, of the selected mailbox too."""
     return ok("That is it", untagged=await _status(conversation, command.mailbox, command.items))
 
 
 async def _listed(
-    conversation: Conversation, patterns: Sequence[str], choose: Callable[[Tree], Iterable[Listed]], kind: bytes
-) -> Sequence[tuple[Listed, bytes]]:
+    conversation: Conversation,
+    patterns: Sequence[str],
+    choose: Callable[[MailboxTree], Iterable[ListEntry]],
+    kind: bytes,
+) -> Sequence[tuple[ListEntry, bytes]]:
     """The names that are chosen out of all that the account has, each with its line."""
     store, account = conversation.context.store, conversation.account
     mailboxes, subscriptions = await store.mailboxes(account), await store.subscriptions(account)
     octets = sum(len(mailbox.name) for mailbox in mailboxes) + sum(map(len, subscriptions))
 
-    def work() -> list[tuple[Listed, bytes]]:
-        chosen = choose(Tree(mailboxes, subscriptions))
+    def work() -> list[tuple[ListEntry, bytes]]:
+        chosen = choose(MailboxTree(mailboxes, subscriptions))
         return [(one, _line(conversation, one, kind)) for one in chosen]
 
-    return await conversation.context.work(octets * len(patterns), work)
+    return await conversation.context.compute(octets * len(patterns), work)
 
 
 def _full(command: List) -> Sequence[str]:
@@ -81,7 +84,7 @@ def _full(command: List) -> Sequence[str]:
     return patterns
 
 
-async def _lines(conversation: Conversation, listed: Listed, line: bytes, status: Sequence[str]) -> Iterable[bytes]:
+async def _lines(conversation: Conversation, listed: ListEntry, line: bytes, status: Sequence[str]) -> Iterable[bytes]:
     if not status or listed.mailbox is None:
         return [line]
     try:
@@ -90,7 +93,7 @@ async def _lines(conversation: Conversation, listed: Listed, line: bytes, status
         return [line]
 
 
-def _line(conversation: Conversation, listed: Listed, kind: bytes) -> bytes:
+def _line(conversation: Conversation, listed: ListEntry, kind: bytes) -> bytes:
     name = mailbox_names.encode_mailbox(listed.name, utf8=conversation.utf8)
     children = b' ("CHILDINFO" ("SUBSCRIBED"))' if listed.child_info else b""
     return b"* %b (%b) %b %b%b\r\n" % (kind, " ".join(listed.attributes).encode(), _DELIMITER, name, children)
@@ -98,57 +101,59 @@ def _line(conversation: Conversation, listed: Listed, kind: bytes) -> bytes:
 
 async def _status(conversation: Conversation, name: str, items: Sequence[str]) -> bytes:
     if COUNTED & set(items):
-        polled = await _poll(conversation, name)
+        status_cache = await _poll(conversation, name)
     else:
-        polled = Polled(Snapshot(await conversation.context.store.mailbox(conversation.account, name), EntryList()))
+        status_cache = CachedStatus(
+            Snapshot(await conversation.context.store.mailbox(conversation.account, name), EntryList())
+        )
     if "HIGHESTMODSEQ" in items:
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
-    recent = await _recent(conversation, polled.snapshot) if "RECENT" in items else 0
+    recent = await _recent(conversation, status_cache.snapshot) if "RECENT" in items else 0
     values = b" ".join(
         b"%b %d" % (item.encode(), recent)
         if item == "RECENT"
-        else b"%b %b" % (item.encode(), _value(conversation, polled, item))
+        else b"%b %b" % (item.encode(), _value(conversation, status_cache, item))
         for item in items
     )
     return b"* STATUS %b (%b)\r\n" % (
-        mailbox_names.encode_mailbox(polled.snapshot.mailbox.name, utf8=conversation.utf8),
+        mailbox_names.encode_mailbox(status_cache.snapshot.mailbox.name, utf8=conversation.utf8),
         values,
     )
 
 
-async def _poll(conversation: Conversation, name: str) -> Polled:
+async def _poll(conversation: Conversation, name: str) -> CachedStatus:
     """The mailbox of that name. Who asks for it time and again costs no query where nothing has changed."""
-    store, polled = conversation.context.store, conversation.polled
-    known = polled.pop(name, None)
+    store, status_cache = conversation.context.store, conversation.status_cache
+    known = status_cache.pop(name, None)
     try:
         snapshot = await store.refresh(known.snapshot) if known else None
     except MailboxNotFound:
         snapshot = None
     if snapshot is None or snapshot.mailbox.name != name:  # another mailbox may have the name now
         snapshot = await store.snapshot(conversation.account, name)
-    polled[name] = known if known and known.snapshot is snapshot else Polled(snapshot)
-    if len(polled) > MAX_POLLED:
-        del polled[next(iter(polled))]
-    return polled[name]
+    status_cache[name] = known if known and known.snapshot is snapshot else CachedStatus(snapshot)
+    if len(status_cache) > MAX_CACHED_MAILBOXES:
+        del status_cache[next(iter(status_cache))]
+    return status_cache[name]
 
 
 async def _recent(conversation: Conversation, snapshot: Snapshot) -> int:
     """How many messages no session was told of: asked anew, because taking them is no change of the mailbox."""
     mailbox, context = snapshot.mailbox, conversation.context
     first = await context.store.take_recent(conversation.account, mailbox.id, 0)
-    left = context.recent.left(mailbox.id, Uids(first, mailbox.uid_next))
+    left = context.recent.unclaimed(mailbox.id, UidRange(first, mailbox.uid_next))
     return len(snapshot.entries) - snapshot.entries.place(left.first)
 
 
-def _value(conversation: Conversation, polled: Polled, item: str) -> bytes:
-    mailbox, entries = polled.snapshot.mailbox, polled.snapshot.entries
+def _value(conversation: Conversation, status_cache: CachedStatus, item: str) -> bytes:
+    mailbox, entries = status_cache.snapshot.mailbox, status_cache.snapshot.entries
     if item == "MAILBOXID":
         return b"(%b)" % mailbox_id(mailbox)
     if item == "APPENDLIMIT":
         return b"%d" % conversation.context.append_limit
-    if item not in polled.numbers:
-        polled.numbers[item] = NUMBERS[item](mailbox, entries)
-    return b"%d" % polled.numbers[item]
+    if item not in status_cache.numbers:
+        status_cache.numbers[item] = NUMBERS[item](mailbox, entries)
+    return b"%d" % status_cache.numbers[item]
 
 
 def _deleted(entries: Sequence[Entry]) -> list[Entry]:

@@ -2,10 +2,10 @@
 
 import unicodedata
 
-from relate_imap.commands import Create, OnMailbox, Rename
+from relate_imap.commands import Create, MailboxCommand, Rename
 from relate_imap.conversation import Conversation
 from relate_imap.handlers.list_status import mailbox_id
-from relate_imap.replies import Answer, Refused, ok
+from relate_imap.replies import Refused, TaggedResponse, ok
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
 from relate_mailstore.rules import DELIMITER, MAX_NAME_OCTETS, normal_form, parents
 from relate_mailstore.types import INBOX
@@ -17,7 +17,7 @@ SPECIAL_USES = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Flagged
 """RFC 6154 §2 without \\All, which would be a view of everything and is none here."""
 
 
-async def on_create(conversation: Conversation, command: Create) -> Answer:
+async def on_create(conversation: Conversation, command: Create) -> TaggedResponse:
     """CREATE, and the names above it where they are missing; a "/" at the end says only that some will be below."""
     store, account = conversation.context.store, conversation.account
     name = new_name(command.mailbox.removesuffix(DELIMITER))
@@ -29,7 +29,7 @@ async def on_create(conversation: Conversation, command: Create) -> Answer:
     return ok("Created", f"MAILBOXID ({mailbox_id(mailbox).decode()})")
 
 
-async def on_delete(conversation: Conversation, command: OnMailbox) -> Answer:
+async def on_delete(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
     """DELETE; mailboxes below it stay."""
     store, account = conversation.context.store, conversation.account
     if command.mailbox == INBOX:
@@ -44,7 +44,7 @@ async def on_delete(conversation: Conversation, command: OnMailbox) -> Answer:
     return ok("Deleted")
 
 
-async def on_rename(conversation: Conversation, command: Rename) -> Answer:
+async def on_rename(conversation: Conversation, command: Rename) -> TaggedResponse:
     """RENAME, with all that is below it. Names above the new one are made where they are missing."""
     store, account = conversation.context.store, conversation.account
     name = new_name(command.new_name)
@@ -57,7 +57,7 @@ async def on_rename(conversation: Conversation, command: Rename) -> Answer:
     return ok("Renamed")
 
 
-async def on_subscribe(conversation: Conversation, command: OnMailbox) -> Answer:
+async def on_subscribe(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
     """SUBSCRIBE: to what there is. What is deleted later stays subscribed (RFC 9051 §6.3.7)."""
     store, account = conversation.context.store, conversation.account
     mailbox = await store.mailbox(account, command.mailbox)
@@ -65,7 +65,7 @@ async def on_subscribe(conversation: Conversation, command: OnMailbox) -> Answer
     return ok("Subscribed")
 
 
-async def on_unsubscribe(conversation: Conversation, command: OnMailbox) -> Answer:
+async def on_unsubscribe(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
     """UNSUBSCRIBE: from anything, whether it is there or not."""
     await conversation.context.store.subscribe(conversation.account, command.mailbox, False)
     return ok("Unsubscribed")

@@ -14,7 +14,7 @@ Lookup = HasText | HasHeader
 """A key that the store answers."""
 
 
-class Tier(IntEnum):
+class Cost(IntEnum):
     """What has to be known of a message, cheapest first."""
 
     ENTRY = 0
@@ -22,7 +22,7 @@ class Tier(IntEnum):
     LOOKUP = 2
 
 
-SUMMARISED: Mapping[str, Callable[[Summary], str]] = {
+SUMMARY_FIELDS: Mapping[str, Callable[[Summary], str]] = {
     "SUBJECT": attrgetter("subject"),
     "FROM": attrgetter("sender"),
     "TO": attrgetter("to"),
@@ -33,23 +33,23 @@ SUMMARISED: Mapping[str, Callable[[Summary], str]] = {
 """Header fields that are in summaries."""
 
 
-def tier_of(key: SearchKey) -> Tier:
+def cost_of(key: SearchKey) -> Cost:
     """What has to be known before a key can be matched."""
     match key:
         case keys.HasAddress() | keys.HasSubject() | keys.HasThreadId() | keys.Dated(DateOf.SENT):
-            return Tier.SUMMARY
+            return Cost.SUMMARY
         case HasHeader(name, text):
-            return Tier.SUMMARY if text and name in SUMMARISED else Tier.LOOKUP
+            return Cost.SUMMARY if text and name in SUMMARY_FIELDS else Cost.LOOKUP
         case HasText():
-            return Tier.LOOKUP
+            return Cost.LOOKUP
         case _:
-            return max(map(tier_of, _inside(key)), default=Tier.ENTRY)
+            return max(map(cost_of, _inside(key)), default=Cost.ENTRY)
 
 
-def in_tiers(key: SearchKey) -> Iterator[tuple[Tier, Sequence[SearchKey]]]:
+def by_cost(key: SearchKey) -> Iterator[tuple[Cost, Sequence[SearchKey]]]:
     """A key as a conjunction, the cheapest first: keys that need to know the same stand together."""
-    for tier, group in groupby(sorted(_conjuncts(key), key=tier_of), key=tier_of):
-        yield tier, list(group)
+    for cost, group in groupby(sorted(_conjuncts(key), key=cost_of), key=cost_of):
+        yield cost, list(group)
 
 
 def leaves(conjunction: Iterable[SearchKey]) -> Iterator[SearchKey]:
@@ -64,11 +64,11 @@ def leaves(conjunction: Iterable[SearchKey]) -> Iterator[SearchKey]:
 def lookups(conjunction: Iterable[SearchKey]) -> Iterator[Lookup]:
     """The keys in these that the store has to be asked about, each once."""
     for key in dict.fromkeys(leaves(conjunction)):
-        if isinstance(key, HasText | HasHeader) and tier_of(key) is Tier.LOOKUP:
+        if isinstance(key, HasText | HasHeader) and cost_of(key) is Cost.LOOKUP:
             yield key
 
 
-def asks_modseq(key: SearchKey) -> bool:
+def uses_modseq(key: SearchKey) -> bool:
     """Whether a key is about modification sequences: then they are told (RFC 7162 §3.1.5)."""
     return any(isinstance(leaf, keys.ModifiedSince) for leaf in leaves([key]))
 

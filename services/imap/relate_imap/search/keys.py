@@ -30,10 +30,10 @@ class Recent(NamedTuple):
     """RECENT of RFC 3501."""
 
 
-class Numbered(NamedTuple):
+class InSequenceSet(NamedTuple):
     """Messages with these numbers, or these UIDs."""
 
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     uid: bool = False
 
 
@@ -154,7 +154,7 @@ SearchKey = (
     | HasFlag
     | HasKeyword
     | Recent
-    | Numbered
+    | InSequenceSet
     | Larger
     | Smaller
     | Dated

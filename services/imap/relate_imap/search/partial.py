@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-HEADERS_OCTETS = 16 * 1024 * 1024
+HEADERS_BATCH_OCTETS = 16 * 1024 * 1024
 """Of messages whose headers are read together: a stranger's may be nothing but header."""
 
 T = TypeVar("T")
@@ -18,7 +18,7 @@ def page(found: Sequence[T], partial: tuple[int, int]) -> Sequence[T]:
     return found[max(0, count - last) : max(0, count - first + 1)]
 
 
-def portions(items: Iterable[T], size: Callable[[T], int], most: int, limit: int) -> Iterator[Sequence[T]]:
+def batches(items: Iterable[T], size: Callable[[T], int], most: int, limit: int) -> Iterator[Sequence[T]]:
     """At most so many at a time, and not larger together than `limit`, unless one alone is."""
     portion, octets = list[T](), 0
     for item in items:

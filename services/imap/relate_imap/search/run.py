@@ -8,11 +8,11 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.replies import Answer, Refused, ok
-from relate_imap.search.cost import Lookup, Tier, asks_modseq, in_tiers, leaves, lookups, tier_of
+from relate_imap.replies import Refused, TaggedResponse, ok
+from relate_imap.search.cost import Cost, Lookup, by_cost, cost_of, leaves, lookups, uses_modseq
 from relate_imap.search.keys import HasHeader, HasText, SearchKey
-from relate_imap.search.match import Known, Places, match_all
-from relate_imap.search.partial import HEADERS_OCTETS, portions
+from relate_imap.search.match import Positions, SearchData, match_all
+from relate_imap.search.partial import HEADERS_BATCH_OCTETS, batches
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.folding import fold
 from relate_mailstore.mime import decode_header, header_fields
@@ -20,83 +20,89 @@ from relate_mailstore.mime.fields import unfold
 from relate_mailstore.rules import NO_SUMMARY
 from relate_mailstore.types import Summary, TextPart
 
-HEADERS_AT_ONCE = 64
+HEADERS_BATCH_MESSAGES = 64
 """Messages whose headers are read together."""
 
 MAX_LOOKUPS = 100
 """Of one search: texts, and fields that no summary has. For each of them the messages themselves are looked through."""
 
-OCTETS_A_STEP = 20
+OCTETS_PER_STEP = 20
 """Of a header, while its fields are looked for."""
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """The places of messages that match, ascending; a message's number is its place and one.
 
     `expunged`: some messages had to be left out, as another session has expunged them and this one does not know yet.
     """
 
-    places: Places
+    positions: Positions
     expunged: bool = False
 
-    def completed(self, text: str, untagged: bytes) -> Answer:
+    def completed(self, text: str, untagged: bytes) -> TaggedResponse:
         """How the command ended; what was left out is said (RFC 5530 §3, RFC 2180 §4.1)."""
         if self.expunged:
             return ok("Some messages were already expunged", "EXPUNGEISSUED", untagged)
         return ok(text, untagged=untagged)
 
 
-async def find(conversation: Conversation, key: SearchKey) -> Found:
+async def run_search(conversation: Conversation, key: SearchKey) -> SearchResult:
     """The messages that match. Raises Refused for too much at once."""
     if len([*lookups([key])]) > MAX_LOOKUPS:
         raise Refused("Too many texts to look for", "LIMIT")
-    if asks_modseq(key):
+    if uses_modseq(key):
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
-    view, context = conversation.selected, conversation.context
-    known = Known(view.entries, view.flags, context.now(), conversation.recent_uids, conversation.saved)
-    places: Places = range(len(view.entries))
-    looked_into: Places = ()
-    for tier, keys in in_tiers(key):
-        if places and tier >= Tier.SUMMARY:
-            looked_into = looked_into or places
-            known = await _learn(conversation, known, keys, places)
-        steps = len(places) * sum(1 for _ in leaves(keys))
-        places = await context.work(steps, partial(match_all, keys, known, places))
-    return await without_expunged(conversation, Found(places), looked_into)
+    selected, context = conversation.selected, conversation.context
+    data = SearchData(
+        selected.entries, selected.flag_octets, context.now(), conversation.recent_uids, conversation.saved_uids
+    )
+    positions: Positions = range(len(selected.entries))
+    inspected: Positions = ()
+    for cost, keys in by_cost(key):
+        if positions and cost >= Cost.SUMMARY:
+            inspected = inspected or positions
+            data = await _load(conversation, data, keys, positions)
+        steps = len(positions) * sum(1 for _ in leaves(keys))
+        positions = await context.compute(steps, partial(match_all, keys, data, positions))
+    return await without_expunged(conversation, SearchResult(positions), inspected)
 
 
-async def without_expunged(conversation: Conversation, found: Found, looked_into: Places) -> Found:
+async def without_expunged(conversation: Conversation, found: SearchResult, inspected: Positions) -> SearchResult:
     """The same without messages that could not be looked into, because they are gone."""
-    gone = await _gone(conversation) if looked_into else ()
+    expunged = await _expunged_uids(conversation) if inspected else ()
     entries = conversation.selected.entries
-    if not gone or not any(entries[place].uid in gone for place in looked_into):
+    if not expunged or not any(entries[position].uid in expunged for position in inspected):
         return found
-    return Found([place for place in found.places if entries[place].uid not in gone], expunged=True)
+    return SearchResult(
+        [position for position in found.positions if entries[position].uid not in expunged], expunged=True
+    )
 
 
-async def _gone(conversation: Conversation) -> Collection[int]:
+async def _expunged_uids(conversation: Conversation) -> Collection[int]:
     """UIDs that this client knows, and that are not there any more."""
-    view = conversation.selected
+    selected = conversation.selected
     try:
-        return view.gone(await conversation.context.store.refresh(view.snapshot))
+        return selected.expunged_uids(await conversation.context.store.refresh(selected.snapshot))
     except MailboxNotFound:
-        return {entry.uid for entry in view.entries}
+        return {entry.uid for entry in selected.entries}
 
 
 async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
     """A summary for each message of the client's view: an empty one for what is gone, and not told yet."""
-    view = conversation.selected
-    summaries = await conversation.context.store.summaries(view.snapshot)
-    if view.is_as_the_snapshot:
+    selected = conversation.selected
+    summaries = await conversation.context.store.summaries(selected.snapshot)
+    if selected.matches_snapshot:
         return summaries
-    by_uid = {entry.uid: summary for entry, summary in zip(view.snapshot.entries, summaries, strict=True)}
-    return [by_uid.get(entry.uid, NO_SUMMARY) for entry in view.entries]
+    by_uid = {entry.uid: summary for entry, summary in zip(selected.snapshot.entries, summaries, strict=True)}
+    return [by_uid.get(entry.uid, NO_SUMMARY) for entry in selected.entries]
 
 
-async def _learn(conversation: Conversation, known: Known, keys: Sequence[SearchKey], places: Places) -> Known:
+async def _load(
+    conversation: Conversation, data: SearchData, keys: Sequence[SearchKey], positions: Positions
+) -> SearchData:
     """What these keys have to know of these messages."""
-    if not known.summaries and any(tier_of(leaf) is Tier.SUMMARY for leaf in leaves(keys)):
-        known = replace(known, summaries=await summaries_of(conversation))
+    if not data.summaries and any(cost_of(leaf) is Cost.SUMMARY for leaf in leaves(keys)):
+        data = replace(data, summaries=await summaries_of(conversation))
     asked = [*lookups(keys)]
     found: dict[Lookup, Collection[int]] = {}
     for key in asked:
@@ -105,21 +111,21 @@ async def _learn(conversation: Conversation, known: Known, keys: Sequence[Search
             snapshot = conversation.selected.snapshot
             found[key] = await conversation.context.store.containing(snapshot, key.text, part)
     headers = [key for key in asked if isinstance(key, HasHeader)]
-    return replace(known, found=found | await _look_into_headers(conversation, headers, places))
+    return replace(data, found=found | await _look_into_headers(conversation, headers, positions))
 
 
 async def _look_into_headers(
-    conversation: Conversation, keys: Sequence[HasHeader], places: Places
+    conversation: Conversation, keys: Sequence[HasHeader], positions: Positions
 ) -> dict[Lookup, Collection[int]]:
     """The UIDs of the messages that each key matches: each header is read once for all of them."""
     found: dict[Lookup, set[int]] = {key: set() for key in keys}
     all_entries = conversation.selected.entries
-    asked = (all_entries[place] for place in places) if keys else ()
-    for entries in portions(asked, attrgetter("size"), HEADERS_AT_ONCE, HEADERS_OCTETS):
+    asked = (all_entries[position] for position in positions) if keys else ()
+    for entries in batches(asked, attrgetter("size"), HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS):
         ids = [entry.message_id for entry in entries]
         headers = await conversation.context.store.headers(conversation.account, ids)
-        steps = sum(map(len, filter(None, headers))) // OCTETS_A_STEP
-        matched = await conversation.context.work(steps, partial(_match_headers, keys, headers))
+        steps = sum(map(len, filter(None, headers))) // OCTETS_PER_STEP
+        matched = await conversation.context.compute(steps, partial(_match_headers, keys, headers))
         for entry, those in zip(entries, matched, strict=True):
             for key in those:
                 found[key].add(entry.uid)

@@ -52,17 +52,17 @@ def needs_summaries(criteria: Iterable[tuple[str, bool]]) -> bool:
 
 
 def order(
-    places: Iterable[int],
+    positions: Iterable[int],
     criteria: Sequence[tuple[str, bool]],
     entries: Sequence[Entry],
     summaries: Sequence[Summary],
 ) -> list[int]:
     """Places by the first criterion, then the second …; each with whether it is reversed."""
-    ordered = sorted(places)
+    ordered = sorted(positions)
     distinct: dict[str, bool] = {}
     for name, reverse in criteria:  # what comes again decides nothing any more
         distinct.setdefault(name, reverse)
     for name, reverse in reversed(distinct.items()):
         value = _CRITERIA[name]
-        ordered.sort(key=lambda place: value(entries[place], summaries[place]), reverse=reverse)
+        ordered.sort(key=lambda position: value(entries[position], summaries[position]), reverse=reverse)
     return ordered

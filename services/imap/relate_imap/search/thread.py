@@ -7,17 +7,17 @@ from relate_imap.search.sort import sent_date
 from relate_imap.search.subject import BaseSubject, base_subject
 from relate_mailstore.types import Entry, Summary
 
-STEPS = 1_000_000
-STEPS_EACH = 100
+MAX_LOOP_SEARCH_STEPS = 1_000_000
+STEPS_PER_MESSAGE = 100
 """How far all searches for loops may go together: real references need next to none, and made-up ones might be 10^9
 steps. When they are used up, what would have to be searched is not linked."""
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A message in its thread; `place` is None for one that others refer to, and that is not here (a dummy)."""
+    """A message in its thread; `position` is None for one that others refer to, and that is not here (a dummy)."""
 
-    place: int | None = None
+    position: int | None = None
     parent: "Node | None" = None
     had_children: bool = False
     children: "list[Node]" = field(default_factory=list)
@@ -26,26 +26,26 @@ class Node:
 class Messages:
     """The messages that are threaded, by place."""
 
-    def __init__(self, places: Iterable[int], entries: Sequence[Entry], summaries: Sequence[Summary]) -> None:
-        self.places = list(places)
+    def __init__(self, positions: Iterable[int], entries: Sequence[Entry], summaries: Sequence[Summary]) -> None:
+        self.positions = list(positions)
         self._entries = entries
         self._summaries = summaries
 
-    def summary(self, place: int) -> Summary:
+    def summary(self, position: int) -> Summary:
         """What the header says."""
-        return self._summaries[place]
+        return self._summaries[position]
 
-    def subject(self, place: int) -> BaseSubject:
+    def subject(self, position: int) -> BaseSubject:
         """The base subject."""
-        return base_subject(self._summaries[place].subject)
+        return base_subject(self._summaries[position].subject)
 
-    def date(self, place: int) -> tuple[int, int]:
+    def date(self, position: int) -> tuple[int, int]:
         """Sorts messages by when they were sent; those of the same second by their numbers."""
-        return sent_date(self._entries[place], self._summaries[place]), place
+        return sent_date(self._entries[position], self._summaries[position]), position
 
     def node_date(self, node: Node) -> tuple[int, int]:
         """A dummy stands where its first child does (step 4)."""
-        return self.date(node.place) if node.place is not None else min(map(self.node_date, node.children))
+        return self.date(node.position) if node.position is not None else min(map(self.node_date, node.children))
 
     def sort(self, nodes: list[Node]) -> None:
         """Siblings, by when they were sent."""
@@ -63,7 +63,7 @@ def encode_threads(roots: Iterable[Node], number: Callable[[int], int]) -> str:
             continue
         pieces.append("(")
         chain, siblings = _unbranched(node)
-        pieces.append(" ".join(str(number(place)) for place in chain))
+        pieces.append(" ".join(str(number(position)) for position in chain))
         pieces.append(" " if chain and siblings else "")
         waiting.append(")")
         waiting += reversed(siblings)
@@ -72,10 +72,10 @@ def encode_threads(roots: Iterable[Node], number: Callable[[int], int]) -> str:
 
 def _unbranched(node: Node) -> tuple[list[int], list[Node]]:
     """Messages, each the only answer to the one before; and the answers to the last of them, if there are several."""
-    chain = [] if node.place is None else [node.place]
+    chain = [] if node.position is None else [node.position]
     while len(node.children) == 1:
         [node] = node.children
-        chain += [] if node.place is None else [node.place]
+        chain += [] if node.position is None else [node.position]
     return chain, node.children
 
 
@@ -94,8 +94,8 @@ def _from_the_top(roots: Iterable[Node]) -> Iterator[Node]:
 def by_subject(messages: Messages) -> list[Node]:
     """All with the same base subject are a thread: the first one sent, and answers to that."""
     threads: dict[str, list[Node]] = {}
-    for place in sorted(messages.places, key=messages.date):
-        threads.setdefault(messages.subject(place).text, []).append(Node(place))
+    for position in sorted(messages.positions, key=messages.date):
+        threads.setdefault(messages.subject(position).text, []).append(Node(position))
     roots = [thread[0] for thread in threads.values()]
     for root, thread in zip(roots, threads.values(), strict=True):
         root.children = thread[1:]
@@ -124,9 +124,9 @@ class _Linking:
     def __init__(self, messages: Messages) -> None:
         self._by_id: dict[str, Node] = {}
         self._others: list[Node] = []  # without an id, or with one that another had before
-        self._steps = STEPS + STEPS_EACH * len(messages.places)
-        for place in messages.places:
-            self._add(place, messages.summary(place))
+        self._steps = MAX_LOOP_SEARCH_STEPS + STEPS_PER_MESSAGE * len(messages.positions)
+        for position in messages.positions:
+            self._add(position, messages.summary(position))
 
     def roots(self) -> list[Node]:
         """Step 2: those without a parent. The others are their parents' children from here on."""
@@ -138,8 +138,8 @@ class _Linking:
                 node.parent.children.append(node)
         return roots
 
-    def _add(self, place: int, summary: Summary) -> None:
-        message, parent = self._take(place, summary.message_id), None
+    def _add(self, position: int, summary: Summary) -> None:
+        message, parent = self._take(position, summary.message_id), None
         for reference in summary.references:
             node = self._node(reference)
             if parent is not None and node.parent is None:
@@ -149,12 +149,12 @@ class _Linking:
         if parent is not None:
             self._link(parent, message)
 
-    def _take(self, place: int, message_id: str) -> Node:
+    def _take(self, position: int, message_id: str) -> Node:
         node = self._node(message_id) if message_id else None
-        if node is None or node.place is not None:
+        if node is None or node.position is not None:
             node = Node()
             self._others.append(node)
-        node.place = place
+        node.position = position
         return node
 
     def _node(self, message_id: str) -> Node:
@@ -190,7 +190,7 @@ def _without_dummies(roots: list[Node]) -> list[Node]:
 
 def _gather(children: list[Node]) -> list[Node]:
     """All that is kept of these. The longest list takes in the others, so that a chain of dummies copies nothing."""
-    lists = [child.children if child.place is None else [child] for child in children]
+    lists = [child.children if child.position is None else [child] for child in children]
     gathered = max(lists, key=len, default=[])
     for others in lists:
         if others is not gathered:
@@ -199,7 +199,7 @@ def _gather(children: list[Node]) -> list[Node]:
 
 
 def _kept(node: Node) -> list[Node]:
-    return node.children if node.place is None else [node]
+    return node.children if node.position is None else [node]
 
 
 def _join_subjects(messages: Messages, roots: list[Node]) -> list[Node]:
@@ -212,9 +212,9 @@ def _join_subjects(messages: Messages, roots: list[Node]) -> list[Node]:
         if first is node:
             continue
         del joined[node]
-        if first.place is None:
+        if first.position is None:
             first.children += _kept(node)
-        elif node.place is not None and subject.is_reply and not _subject(messages, first).is_reply:
+        elif node.position is not None and subject.is_reply and not _subject(messages, first).is_reply:
             first.children.append(node)
         else:
             del joined[first]
@@ -231,8 +231,8 @@ def _subject_table(messages: Messages, roots: list[Node]) -> dict[str, Node]:
         if not subject.text:
             continue
         first = table.setdefault(subject.text, node)
-        if first.place is not None and (
-            node.place is None or (_subject(messages, first).is_reply and not subject.is_reply)
+        if first.position is not None and (
+            node.position is None or (_subject(messages, first).is_reply and not subject.is_reply)
         ):
             table[subject.text] = node
     return table
@@ -240,6 +240,6 @@ def _subject_table(messages: Messages, roots: list[Node]) -> dict[str, Node]:
 
 def _subject(messages: Messages, node: Node) -> BaseSubject:
     """A dummy's is that of its first child."""
-    while node.place is None:
+    while node.position is None:
         node = node.children[0]
-    return messages.subject(node.place)
+    return messages.subject(node.position)
