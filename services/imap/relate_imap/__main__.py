@@ -1,6 +1,6 @@
-"""The IMAP server as a process of its own, and how it is put together. Wiring, and nothing else."""
+"""Starts the IMAP server in a process of its own, and composes the service from its parts."""
 
-if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+if __name__ == "__main__":  # before the imports below, because they take a second and SIGTERM may arrive meanwhile
     from relate_service.signals import hold_stops
 
     hold_stops()
@@ -22,7 +22,7 @@ from relate_wire.server import Server
 
 
 def imap_service(settings: ImapSettings, resources: Resources) -> Service:
-    """IMAP on its two ports: STARTTLS on one, TLS from the first octet on the other. Raises CertificateError."""
+    """The IMAP service on two ports: one with STARTTLS, one with implicit TLS. Raises CertificateError."""
     store, authenticator = resources.observed("imap")
     context = Context(
         store=store,
@@ -57,7 +57,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
 
 
 async def serve(_: int = 0) -> None:
-    """Serve until asked to stop."""
+    """Serve until a stop signal."""
     check_environment(ImapSettings)
     raise_open_files()
     async with (

@@ -1,4 +1,4 @@
-"""Work that would hold the loop too long, done in threads of its own: the interpreter takes turns between them."""
+"""Runs CPU-bound work in threads, so that the interpreter switches between it and the event loop."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from typing import Any
 
 from relate_imap.context import Offload
 
-# At once in a process: more would only share the same interpreter. Others wait, and the loop goes on.
+# More would only compete for the same interpreter lock. Further work is queued.
 MAX_THREADS = 2
 
 
 def thread_offload() -> Offload:
-    """For `Context.aside`. The threads end with the process."""
+    """For `Context.offload`. The threads end with the process."""
     pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="imap")
 
     async def offload(work: Callable[[], Any]) -> Any:

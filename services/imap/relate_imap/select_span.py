@@ -1,4 +1,4 @@
-"""What only IMAP has to show: the selection of a mailbox, as a span `imap.mailbox.select`."""
+"""Traces the opening of a mailbox as a span `imap.mailbox.select`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -9,18 +9,18 @@ from relate_telemetry.operations import Operation, Operations
 
 
 class TracedSelect:
-    """A selection under way; see `context.Opening`."""
+    """See `context.SelectSpan`."""
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
 
     def set_message_count(self, messages: int) -> None:
-        """`imap.mailbox.message_count`"""
+        """Set `imap.mailbox.message_count`."""
         self._operation.set("imap.mailbox.message_count", messages)
 
 
 def traced_selects(operations: Operations) -> Callable[[str, bool], AbstractContextManager[SelectSpan]]:
-    """For `Context.selecting`. A name is an attribute of a span, and never a label of a metric."""
+    """For `Context.select_span`. The mailbox's name is an attribute of the span, and never a metric label."""
 
     @contextmanager
     def select_span(mailbox: str, read_only: bool) -> Iterator[SelectSpan]:

@@ -122,7 +122,7 @@ COMMANDS: Mapping[str, Rule] = {
 
 
 class ImapEngine:
-    """IMAP, put together for one connection: a `relate_wire.ports.Engine`."""
+    """The IMAP engine of one connection: a `relate_wire.ports.Engine`."""
 
     def __init__(self, client: Client[Frame], context: Context) -> None:
         framer = ImapFramer(client.content)
@@ -136,9 +136,9 @@ class ImapEngine:
 
 
 class ImapSession:
-    """One client's session: a `relate_wire.ports.Session`. `welcome` is called when the client has logged in."""
+    """One client's session: a `relate_wire.ports.Session`. `welcome` is called after a successful login."""
 
-    in_transaction = False  # there are none in IMAP
+    in_transaction = False  # IMAP has no transactions
 
     def __init__(self, conversation: Conversation, welcome: Callable[[], None]) -> None:
         self._conversation = conversation
@@ -150,31 +150,31 @@ class ImapSession:
         return self._conversation.state.value
 
     async def greet(self) -> Reply:
-        """Capabilities come with the greeting: a round trip less for everybody (RFC 9051 §7.1)."""
+        """The greeting includes the capabilities, which saves each client a round trip (RFC 9051 §7.1)."""
         capabilities = " ".join(capability.capabilities(self._conversation))
         return replies.ok("Relate Mail ready", f"CAPABILITY {capabilities}").reply("*")
 
     async def handle(self, command: Command) -> Reply:
-        """Answer one command. Refusals are answered here; the store's trouble, and our bugs, are raised."""
-        answer = await self._answer(command)
-        if answer.body is not None:
-            return Reply(answer.untagged, code=answer.status, body=self._stream(command, answer, answer.body))
-        return answer.reply(command.tag, answer.untagged + await pending_updates(self._conversation, command.verb))
+        """Execute one command. Refusals become replies; errors of the store and bugs are raised."""
+        response = await self._execute(command)
+        if response.body is not None:
+            return Reply(response.untagged, code=response.status, body=self._stream(command, response, response.body))
+        return response.reply(command.tag, response.untagged + await pending_updates(self._conversation, command.verb))
 
     def error_reply(self, command: Command, error: Exception) -> Reply:
-        """A tagged NO; the session goes on."""
+        """A tagged NO; the session continues."""
         return replies.from_error(error).reply(command.tag)
 
     def farewell(self, reason: Farewell) -> bytes:
-        """The last words."""
+        """The untagged BYE."""
         return replies.FAREWELLS[reason]
 
     def secured(self, peer: Peer) -> None:
-        """Nothing was learned in the clear that would have to be forgotten (RFC 9051 §6.2.1)."""
+        """Adopt the TLS peer. A session has learnt nothing in clear text that it must discard (RFC 9051 §6.2.1)."""
         self._conversation.peer = peer
 
     async def close(self) -> None:
-        """\\Deleted messages stay where they are."""
+        """Release the mailbox and the session; \\Deleted messages are not expunged."""
         conversation = self._conversation
         await select.leave(conversation)
         if conversation.granted is not None:
@@ -184,38 +184,38 @@ class ImapSession:
             conversation.unwatch()
             conversation.unwatch = None
 
-    async def _answer(self, command: Command) -> TaggedResponse:
+    async def _execute(self, command: Command) -> TaggedResponse:
         if isinstance(command, Invalid):
-            if command.saves_result:  # RFC 5182 §2.1: a NO leaves nothing saved
+            if command.saves_result:  # RFC 5182 §2.1: after a NO the saved result is empty
                 self._conversation.saved_uids = ()
             return (replies.no if command.refused else replies.bad)(command.reason, command.code)
         rule = COMMANDS[command.verb]
-        before = self._conversation.state
-        if before not in rule.states:
-            return replies.bad(f"Not allowed when {before}")
+        state = self._conversation.state
+        if state not in rule.states:
+            return replies.bad(f"Not allowed when {state}")
         try:
-            answer = await rule.handler(self._conversation, command)
+            response = await rule.handler(self._conversation, command)
         except replies.REFUSALS as refusal:
             return replies.from_error(refusal)
-        if before is State.NOT_AUTHENTICATED and self._conversation.state is State.AUTHENTICATED:
+        if state is State.NOT_AUTHENTICATED and self._conversation.state is State.AUTHENTICATED:
             self._welcome()
-        return answer
+        return response
 
     async def _stream(
-        self, command: Command, answer: TaggedResponse, body: AsyncIterator[bytes | TaggedResponse]
+        self, command: Command, response: TaggedResponse, body: AsyncIterator[bytes | TaggedResponse]
     ) -> AsyncIterator[bytes | Reply]:
-        """The body, then what else has changed, then the tagged line.
+        """The body, then the pending updates, then the tagged line.
 
-        The store's trouble between two messages ends the command, and not the session.
+        An error of the store between two messages fails the command and keeps the connection.
         """
-        ended: TaggedResponse | None = None
+        final: TaggedResponse | None = None
         try:
             async for chunk in body:
                 if isinstance(chunk, TaggedResponse):
-                    ended = chunk
+                    final = chunk
                 else:
                     yield chunk
         except replies.REFUSALS as refusal:
-            ended = replies.from_error(refusal)
-        answer = ended or replace(answer, untagged=b"")  # it was sent before the body
-        yield answer.reply(command.tag, answer.untagged + await pending_updates(self._conversation, command.verb))
+            final = replies.from_error(refusal)
+        final = final or replace(response, untagged=b"")  # the untagged responses preceded the body
+        yield final.reply(command.tag, final.untagged + await pending_updates(self._conversation, command.verb))

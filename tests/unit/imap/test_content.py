@@ -242,7 +242,7 @@ async def test_what_is_not_small_is_measured_and_not_held() -> None:
             yield b"x" * 65_536
 
     measured = await measure(large)
-    assert (measured.octets, measured.has_nul, measured.held) == (20 * 65_536, False, None)
+    assert (measured.octets, measured.has_nul, measured.content) == (20 * 65_536, False, None)
 
 
 @pytest.mark.parametrize("size", [1_000, 3_000_000])

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.framing import (
-    _TAKES_MESSAGES,
+    _APPENDS,
     ANNOUNCEMENT_OCTETS,
     FAULT_TEXT_OCTETS,
     MAX_LITERALS,
@@ -374,7 +374,7 @@ def test_a_long_word_before_many_literals_is_looked_at_once() -> None:
     framer.allow(1_000)
     tag = b"x" * (MAX_TEXT_OCTETS - 10_000)
     assert frames(framer, tag + b"{0+}\r\n" * MAX_LITERALS + b"\r\n")
-    assert _TAKES_MESSAGES.match(tag + b" APPEND ") is None
+    assert _APPENDS.match(tag + b" APPEND ") is None
 
 
 def test_a_refused_command_leaves_no_empty_literals_to_the_next() -> None:

@@ -86,12 +86,12 @@ FAULTS = [
     (Fault.TOO_LONG, Invalid("a", "LOGIN", "The command is too long")),
     (Fault.TOO_LARGE, Invalid("a", "LOGIN", "The literal is too large", "TOOBIG", refused=True)),
     (Fault.TOO_MANY, Invalid("a", "LOGIN", "Too many literals")),
-    (Fault.BAD_LITERAL, Invalid("a", "LOGIN", "Not a literal's size")),
+    (Fault.BAD_LITERAL, Invalid("a", "LOGIN", "Invalid literal size")),
     (
         Fault.DROPPED,
-        Invalid("a", "LOGIN", "No memory to hold the literals now, try again later", "LIMIT", refused=True),
+        Invalid("a", "LOGIN", "Not enough memory for the literals, try again later", "LIMIT", refused=True),
     ),
-    (Fault.BARE_CR, Invalid("a", "LOGIN", "A CR that ends no line")),
+    (Fault.BARE_CR, Invalid("a", "LOGIN", "A CR without LF")),
     (Fault.NUL, Invalid("a", "LOGIN", "A NUL is not allowed")),
 ]
 

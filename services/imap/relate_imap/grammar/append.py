@@ -1,4 +1,4 @@
-"""APPEND and REPLACE: messages that come in (RFC 9051 §6.3.12, RFC 3502, RFC 3516, RFC 8508, RFC 9755 §4)."""
+"""APPEND and REPLACE (RFC 9051 §6.3.12, RFC 3502, RFC 3516, RFC 8508, RFC 9755 §4)."""
 
 from relate_imap.commands import Append, AppendMessage, FlagList, Replace
 from relate_imap.grammar.cursor import Cursor, Malformed

@@ -30,17 +30,16 @@ _TEXT = re.compile(rb"HEADER(?:\.FIELDS(?:\.NOT)?)?|TEXT|MIME", re.IGNORECASE)
 _ASTRING = re.compile(ASTRING_CHAR + rb"+")
 _LAZY = re.compile(rb" *+\( *+LAZY *+\)", re.IGNORECASE)
 _FIELD = re.compile(rb"[ -~]*")
-# As deep as the parts that messages are taken apart into, and deeper.
+# Of a part number; deeper than the levels that `relate_mailstore.mime` parses.
 MAX_LEVELS = 100
 
 
-# Of one FETCH: each is looked for in every message, and may send all of it. Clients ask for a few, and for each part of
-# a message one by one.
+# Of one FETCH: each may send the whole message once more. Clients request a few, and each part of a message one by one.
 MAX_ATTRIBUTES = 250
 
 
 class Modifiers(NamedTuple):
-    """What stands in parentheses behind the attributes."""
+    """The modifiers in parentheses after the attributes."""
 
     changed_since: int | None = None
     vanished: bool = False
@@ -52,7 +51,7 @@ def fetch(cursor: Cursor, tag: str, verb: str) -> Fetch:
     cursor.space()
     numbers = cursor.sequence_set()
     cursor.space()
-    # Twice the same is once the same: six octets more must not send a message again.
+    # A repeated attribute counts once, so that six more octets do not send a message again.
     attributes = tuple(dict.fromkeys(_attributes(cursor)))
     modifiers = Modifiers()
     if not cursor.at_end:
@@ -88,7 +87,7 @@ def _named(cursor: Cursor, name: str) -> Attribute:
     if name not in ITEMS:
         raise Malformed("Unknown attribute")
     if name == "PREVIEW":
-        cursor.match(_LAZY)  # RFC 8970 §3.2: previews are always at hand here
+        cursor.match(_LAZY)  # RFC 8970 §3.2: previews are stored, so LAZY has no effect
     return Item(name)
 
 
@@ -110,7 +109,7 @@ def _sectioned(cursor: Cursor, name: str) -> Attribute:
 
 
 def _section(cursor: Cursor) -> tuple[Section, bytes]:
-    """A section, and how it is written in a label."""
+    """A section, and how its label spells it."""
     cursor.expect(b"[", "A bracket is expected")
     part = _part(cursor)
     text, label = SectionText.CONTENT, part
@@ -119,7 +118,7 @@ def _section(cursor: Cursor) -> tuple[Section, bytes]:
         text = _text(cursor, required=bool(part))
         label = f"{part}.{text}" if part else text.value
     if text is SectionText.MIME and not part:
-        raise Malformed("MIME is of a part")
+        raise Malformed("MIME needs a part number")
     inner = label.encode("ascii")
     if text in (SectionText.FIELDS, SectionText.FIELDS_NOT):
         cursor.space()
@@ -166,7 +165,7 @@ def _encode_field(name: bytes) -> bytes:
 
 
 def _partial(cursor: Cursor) -> tuple[int, int] | None:
-    """<offset.octets>; Dovecot takes no octets, too, and <offset> for all from there on."""
+    """<offset.octets>; Dovecot accepts 0 octets, and <offset> for everything after it."""
     if not cursor.accepts(b"<"):
         return None
     offset = cursor.number64()

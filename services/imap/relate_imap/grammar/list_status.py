@@ -7,13 +7,13 @@ from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.mailbox_names import mailbox, name
 
 STATUS_ITEMS = frozenset(
-    {"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "RECENT"}  # RFC 9051, and 3501 for the last
+    {"MESSAGES", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "RECENT"}  # RFC 9051, RECENT of RFC 3501
     | {"HIGHESTMODSEQ", "APPENDLIMIT", "MAILBOXID", "DELETED-STORAGE"}  # RFC 7162, 7889, 8474, 9208
 )
 SELECTION_OPTIONS = frozenset({"SUBSCRIBED", "REMOTE", "RECURSIVEMATCH", "SPECIAL-USE"})
 RETURN_OPTIONS = frozenset({"SUBSCRIBED", "CHILDREN", "SPECIAL-USE", "STATUS"})
 
-# Each is held against every name.
+# Each is matched against every name.
 MAX_PATTERNS = 100
 
 

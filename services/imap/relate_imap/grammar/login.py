@@ -1,4 +1,4 @@
-"""LOGIN, AUTHENTICATE, ENABLE, ID, COMPRESS, and verbs that stand alone (RFC 9051 §6.1, §6.2, RFC 2971, RFC 4978)."""
+"""LOGIN, AUTHENTICATE, ENABLE, ID, COMPRESS, commands without arguments (RFC 9051 §6.1-2, RFC 2971, RFC 4978)."""
 
 import re
 import unicodedata
@@ -14,7 +14,7 @@ MAX_ATOMS = 100
 # RFC 2971 §3.3 allows 30.
 MAX_ID_FIELDS = 100
 
-# Of a login or a password: keys have some 50. Normalizing takes time quadratic in a run of combining marks.
+# Of a login or a password; keys have about 50. Normalisation is quadratic in a run of combining marks.
 MAX_CREDENTIAL_OCTETS = 1024
 
 _ID_NOISE = re.compile(rb"[ (),]*+")
@@ -23,7 +23,7 @@ _INITIAL = re.compile(rb"[A-Za-z0-9+/=]+")
 
 
 def bare(cursor: Cursor, tag: str, verb: str) -> NoArguments:
-    """A verb alone."""
+    """A command without arguments."""
     cursor.end()
     return NoArguments(tag, verb)
 
@@ -53,7 +53,7 @@ def authenticate(cursor: Cursor, tag: str, _: str) -> Authenticate:
 
 
 def enable(cursor: Cursor, tag: str, verb: str) -> Atoms:
-    """ENABLE capability …; of nothing it enables nothing, as in Dovecot."""
+    """ENABLE capability …; without any it enables nothing, as in Dovecot."""
     return Atoms(tag, verb, tuple(cursor.others(Cursor.word, MAX_ATOMS)))
 
 
@@ -69,7 +69,7 @@ def identify(cursor: Cursor, tag: str, _: str) -> Id:
     """ID (field value …) or ID NIL.
 
     Clients write it in many ways (`("name", "x")`, `("version" 102.7.1)`, both in Apache James' scripts) and Dovecot
-    takes any: atoms, commas, a field without a value, no list at all. Raises Malformed for what is in no way a list.
+    accepts all of them: atoms, commas, a field without a value, no list at all. Raises Malformed for anything else.
     """
     strings: list[str | None] = []
     cursor.match(_ID_NOISE)
@@ -91,7 +91,7 @@ def _id_string(cursor: Cursor) -> str:
 
 
 def _prepared(octets: bytes) -> str:
-    """A name or password: normalized as by SASLprep, so that it is the same however it was typed (RFC 9755 §5)."""
+    """A name or password in NFKC, as in SASLprep, so that it is independent of the input method (RFC 9755 §5)."""
     if len(octets) > MAX_CREDENTIAL_OCTETS:
         raise Malformed("A name or password is too long")
     text = unicodedata.normalize("NFKC", text_of(octets))

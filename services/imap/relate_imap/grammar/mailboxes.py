@@ -19,7 +19,7 @@ def mailbox_command(cursor: Cursor, tag: str, verb: str) -> MailboxCommand:
 
 
 def get_quota(cursor: Cursor, tag: str, verb: str) -> MailboxCommand:
-    """GETQUOTA root: whose name is none of a mailbox."""
+    """GETQUOTA root, which is not a mailbox name."""
     cursor.space()
     root = text_of(cursor.astring())
     cursor.end()
@@ -67,7 +67,7 @@ def select(cursor: Cursor, tag: str, verb: str) -> Select:
     parameters: list[QresyncParameter | None] = []
     if not cursor.at_end:
         cursor.space()
-        parameters = cursor.parenthesized(_select_parameter, may_be_empty=True)  # as Dovecot
+        parameters = cursor.parenthesized(_select_parameter, may_be_empty=True)  # Dovecot accepts an empty list
     cursor.end()
     if len(set(parameters)) < len(parameters) or sum(one is not None for one in parameters) > 1:
         raise Malformed("A parameter is given twice")
@@ -87,9 +87,9 @@ def _select_parameter(cursor: Cursor) -> QresyncParameter | None:
 
 
 def _resync(cursor: Cursor) -> QresyncParameter:
-    """(uidvalidity modseq [known-uids] [(numbers uids)])
+    """(uidvalidity modseq [known-uids] [(known-sequence-set known-uid-set)])
 
-    A UIDVALIDITY or modseq of 0 is that of a client which knows nothing yet: Dovecot takes both.
+    Dovecot accepts a UIDVALIDITY or modseq of 0, from a client that has not synchronized before.
     """
     cursor.expect(b"(", "A parenthesis is expected")
     cursor.spaces()

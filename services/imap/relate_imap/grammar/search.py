@@ -1,4 +1,4 @@
-"""SEARCH: what to return, in which charset, and the keys (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 9394)."""
+"""SEARCH: return options, charset, keys (RFC 9051 §6.4.4, RFC 4731, RFC 5182, RFC 9394)."""
 
 from typing import NamedTuple
 
@@ -9,7 +9,7 @@ from relate_imap.grammar.search_keys import keys
 
 CHARSETS = frozenset({b"US-ASCII", b"UTF-8"})
 ALIASES = frozenset({b"", b"ASCII", b"ANSI_X3.4-1968", b"UTF8"})
-"""Other names of these, which Dovecot takes."""
+"""Aliases that Dovecot accepts."""
 RETURN_OPTIONS = frozenset({"MIN", "MAX", "ALL", "COUNT", "SAVE", "PARTIAL"})
 
 
@@ -32,7 +32,7 @@ def search(cursor: Cursor, tag: str, verb: str) -> Search:
 
 
 def charset(cursor: Cursor, *, saves_result: bool = False) -> None:
-    """A charset that is known: both are read as UTF-8. Raises Malformed."""
+    """Consume a known charset; both are parsed as UTF-8. Raises Malformed."""
     label = cursor.astring().upper()
     cursor.charset_given = label.startswith(b"UTF")
     if label not in CHARSETS | ALIASES:
@@ -40,14 +40,14 @@ def charset(cursor: Cursor, *, saves_result: bool = False) -> None:
 
 
 def returned(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
-    """RETURN (option …), if it comes next: the options, and the range of PARTIAL. Raises Malformed."""
+    """The options of RETURN (…) and the range of PARTIAL; None without RETURN. Raises Malformed."""
     if not cursor.accepts(b"RETURN "):
         return None, None
     cursor.spaces()
     given = cursor.parenthesized(_return_option, may_be_empty=True)
     options = frozenset(one.option for one in given) or frozenset({"ALL"})
     if options >= {"ALL", "PARTIAL"} or sum(one.option == "PARTIAL" for one in given) > 1:
-        raise Malformed("PARTIAL is given once, and without ALL")  # RFC 9394 §3.1
+        raise Malformed("PARTIAL may be given only once, and not with ALL")  # RFC 9394 §3.1
     cursor.space()
     return options, next((one.partial for one in given if one.partial), None)
 

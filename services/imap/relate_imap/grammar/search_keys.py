@@ -1,6 +1,6 @@
-"""The keys of SEARCH, SORT and THREAD, read into a tree (RFC 9051 §6.4.4 and §9 search-key).
+"""Parses the keys of SEARCH, SORT and THREAD into a tree (RFC 9051 §6.4.4 and §9 search-key).
 
-With NEW, OLD and RECENT of RFC 3501, and the keys of RFC 5032, RFC 7162 §3.1.5, RFC 8474 §6 and RFC 8514 §4.3.
+Includes NEW, OLD and RECENT of RFC 3501, and the keys of RFC 5032, RFC 7162 §3.1.5, RFC 8474 §6, RFC 8514 §4.3.
 """
 
 import re
@@ -37,22 +37,22 @@ from relate_imap.search.keys import (
 from relate_imap.selected.sequence_set import MAX_NUMBER
 from relate_mailstore.types import Flag
 
-# Of one search: programs that look for a thousand ids at once split their commands; each key may look at all messages.
+# Of one search, because each may scan all messages; programs that search for a thousand ids split their commands.
 MAX_KEYS = 1000
-# Of NOT, OR and parentheses within each other: clients that look for several ids write OR OR OR …
+# Of NOT, OR and parentheses, nested; clients that search for several ids send OR OR OR …
 MAX_DEPTH = 100
 
 _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")  # RFC 8474 §7
 
 
 def keys(cursor: Cursor) -> SearchKey:
-    """Keys up to the command's end, all of which are to match. Raises Malformed."""
+    """All keys up to the end of the command, as a conjunction. Raises Malformed."""
     reader = KeyReader(cursor)
     return _all_of([reader.key(), *cursor.others(lambda _: reader.key())])
 
 
 class KeyReader:
-    """Reads keys within keys, neither deeper nor more of them than a search can be asked to hold."""
+    """Parses nested keys within limits on their depth and number."""
 
     def __init__(self, cursor: Cursor) -> None:
         self._cursor = cursor
@@ -107,7 +107,7 @@ def _address(field: AddressField, cursor: Cursor) -> SearchKey:
 
 
 def _subject(cursor: Cursor) -> SearchKey:
-    """Without a text, every message that has the field, be it empty (RFC 9051 §6.4.4); of addresses likewise."""
+    """An empty text matches every message that has the field (RFC 9051 §6.4.4), here and in `_address`."""
     text = cursor.text()
     return HasSubject(text) if text else HasHeader("SUBJECT", "")
 
@@ -119,7 +119,7 @@ def _header(cursor: Cursor) -> SearchKey:
 
 
 def _keyword(cursor: Cursor) -> SearchKey:
-    """A keyword that may stand in quotes, as Dovecot takes it."""
+    """A keyword, optionally in quotes, which Dovecot accepts."""
     return HasKeyword(cursor.text() if cursor.sees(b'"') else cursor.atom())
 
 
@@ -137,7 +137,7 @@ def _since(of: DateOf, cursor: Cursor) -> SearchKey:
 
 
 def _modseq(cursor: Cursor) -> SearchKey:
-    """MODSEQ [entry type] modseq: which flag has changed does not matter here (RFC 7162 §3.1.5)."""
+    """MODSEQ [entry type] modseq: modseqs are per message, so the entry is ignored (RFC 7162 §3.1.5)."""
     if cursor.sees(b'"'):
         cursor.string()
         cursor.space()

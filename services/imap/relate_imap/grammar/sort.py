@@ -1,4 +1,4 @@
-"""SORT and THREAD (RFC 5256), SORT with RETURN (RFC 5267 §3) and by names to display (RFC 5957)."""
+"""SORT and THREAD (RFC 5256), SORT with RETURN (RFC 5267 §3) and by display name (RFC 5957)."""
 
 from relate_imap.commands import Sort, Thread
 from relate_imap.grammar.cursor import Cursor, Malformed

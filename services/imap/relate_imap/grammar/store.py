@@ -1,4 +1,4 @@
-"""STORE, COPY, MOVE, UID EXPUNGE: what is done to messages (RFC 9051 §6.4.6-8, RFC 4315, RFC 7162 §3.1.3)."""
+"""STORE, COPY, MOVE, UID EXPUNGE (RFC 9051 §6.4.6-8, RFC 4315, RFC 7162 §3.1.3)."""
 
 from relate_imap.commands import Copy, FlagList, Store, StoreMode, UidExpunge
 from relate_imap.grammar.cursor import Cursor, Malformed

@@ -1,4 +1,4 @@
-"""EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): what is marked \\Deleted is removed for good."""
+"""EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): delete the messages that are marked \\Deleted."""
 
 from relate_imap.commands import NoArguments, UidExpunge
 from relate_imap.conversation import Conversation
@@ -7,24 +7,24 @@ from relate_imap.selected.flags import DELETED
 
 
 async def on_expunge(conversation: Conversation, _: NoArguments) -> TaggedResponse:
-    """All of them, those too that somebody else has marked meanwhile."""
+    """Expunge all of them, including those that another session has marked since."""
     return await _expunge(conversation)
 
 
 async def on_uid_expunge(conversation: Conversation, command: UidExpunge) -> TaggedResponse:
-    """Those of them that the client names."""
-    picked = conversation.messages_in(command.sequence_set, uid=True)
-    return await _expunge(conversation, {entry.uid for _, entry in picked})
+    """Expunge those with the given UIDs."""
+    messages = conversation.messages_in(command.sequence_set, uid=True)
+    return await _expunge(conversation, {entry.uid for _, entry in messages})
 
 
 async def _expunge(conversation: Conversation, among: set[int] | None = None) -> TaggedResponse:
-    """The session tells which are gone."""
+    """Expunge, among these UIDs if given. The session sends the EXPUNGE responses."""
     store, selected = conversation.context.store, conversation.writable
     snapshot = await store.refresh(selected.snapshot)
-    marked = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
-    uids = marked if among is None else [uid for uid in marked if uid in among]
+    deleted = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
+    uids = deleted if among is None else [uid for uid in deleted if uid in among]
     if not uids:
-        return ok("Nothing was marked as deleted")
+        return ok("No messages to expunge")
     await store.expunge(conversation.account, snapshot.mailbox.id, uids)
     if not conversation.sends_modseq:
         return ok("Expunged")

@@ -1,4 +1,4 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4), with what RFC 4731, RFC 5182, RFC 7162 and RFC 9394 return of it."""
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4), with the results of RFC 4731, RFC 5182, RFC 7162 and RFC 9394."""
 
 from collections.abc import Iterable
 
@@ -14,13 +14,13 @@ from relate_mailstore.errors import StoreError
 
 
 async def on_search(conversation: Conversation, command: Search) -> TaggedResponse:
-    """The oldest form of the answer, unless the client asked for another."""
-    found = await _find(conversation, command)
+    """Untagged SEARCH, unless the client has requested ESEARCH or enabled IMAP4rev2."""
+    result = await _search(conversation, command)
     returning = command.returning
     if returning is None and Extension.REV2 in conversation.enabled:  # RFC 9051 §6.4.4
         returning = frozenset({"ALL"})
-    return found.completed(
-        "Search completed", search_response(conversation, command, found.positions, returning, "SEARCH")
+    return result.completed(
+        "Search completed", search_response(conversation, command, result.positions, returning, "SEARCH")
     )
 
 
@@ -31,11 +31,11 @@ def search_response(
     returning: frozenset[str] | None,
     kind: str,
 ) -> bytes:
-    """The untagged response to a search, and what is to be saved of it; `positions` are in the order of the answer."""
+    """The untagged response of a search, `positions` in its order. Saves the result for SAVE."""
     by_uid = command.verb.startswith("UID ")
     if returning is None:
         modseq = modseq_of(conversation, positions) if uses_modseq(command.key) else None
-        return _listing(kind, numbers_of(conversation, positions, uid=by_uid), modseq)
+        return _encode_numbers(kind, numbers_of(conversation, positions, uid=by_uid), modseq)
     if "SAVE" in returning:
         saved = _returned(command, returning, positions)
         conversation.saved_uids = tuple(sorted(numbers_of(conversation, saved, uid=True)))
@@ -43,7 +43,7 @@ def search_response(
 
 
 def numbers_of(conversation: Conversation, positions: Iterable[int], *, uid: bool) -> list[int]:
-    """Places as the client calls them."""
+    """Positions as message numbers or UIDs."""
     if uid:
         entries = conversation.selected.entries
         return [entries[position].uid for position in positions]
@@ -56,15 +56,15 @@ def modseq_of(conversation: Conversation, positions: Positions) -> int | None:
     return max((entries[position].modseq for position in positions), default=None)
 
 
-def _listing(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
+def _encode_numbers(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
     """`* SEARCH 2 5 (MODSEQ 917162500)`, `* SORT 5 2` (RFC 7162 §3.1.5)."""
     found = tuple(numbers)
     suffix = f" (MODSEQ {modseq})" if modseq is not None else ""
     return f"* {kind}{' %d' * len(found) % found}{suffix}\r\n".encode()
 
 
-async def _find(conversation: Conversation, command: Search) -> SearchResult:
-    """A search that was to be saved, and failed, leaves nothing saved (RFC 5182 §2.1)."""
+async def _search(conversation: Conversation, command: Search) -> SearchResult:
+    """A search with SAVE that fails leaves an empty saved result (RFC 5182 §2.1)."""
     try:
         return await run_search(conversation, command.key)
     except StoreError:
@@ -74,9 +74,9 @@ async def _find(conversation: Conversation, command: Search) -> SearchResult:
 
 
 def _returned(command: Search | Sort, returning: frozenset[str], positions: Positions) -> Positions:
-    """Which messages an answer is about: those are saved, and their modification sequence counts.
+    """The messages that SAVE saves and whose modification sequence is returned.
 
-    All of them, unless only the first, the last or a page is asked for (RFC 4731 §3.2, RFC 5182 §2.4, RFC 9394 §3.2).
+    All of them, unless only MIN, MAX or PARTIAL are requested (RFC 4731 §3.2, RFC 5182 §2.4, RFC 9394 §3.2).
     """
     if returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
         return positions
@@ -91,9 +91,9 @@ def _returned(command: Search | Sort, returning: frozenset[str], positions: Posi
 def _esearch(
     conversation: Conversation, command: Search | Sort, returning: frozenset[str], positions: Positions
 ) -> bytes:
-    """RFC 4731 §3.1: of nothing found only the count is told, and that a page of it is empty.
+    """RFC 4731 §3.1: for an empty result only COUNT is returned, and PARTIAL with NIL.
 
-    Of a SORT, MIN is the first, MAX the last, and ALL in order (RFC 5267 §3.1).
+    In a SORT, MIN is the first and MAX the last message of its order (RFC 5267 §3.1).
     """
     uid = command.verb.startswith("UID ")
     items = [f'* ESEARCH (TAG "{command.tag}")', *(["UID"] if uid else [])]

@@ -19,7 +19,7 @@ from relate_mailstore.types import Snapshot
 
 
 async def on_select(conversation: Conversation, command: Select) -> TaggedResponse:
-    """SELECT and EXAMINE. Whatever was selected is not any more, even if this one fails."""
+    """SELECT and EXAMINE. The previous mailbox is deselected even if this one cannot be opened."""
     if command.qresync and Extension.QRESYNC not in conversation.enabled:
         raise Refused("QRESYNC was not enabled", bad=True)
     closed = await leave(conversation)
@@ -31,31 +31,31 @@ async def on_select(conversation: Conversation, command: Select) -> TaggedRespon
         conversation.enabled.add(Extension.CONDSTORE)
     conversation.select(selected)
     conversation.claim_recent(recent, saved=True)
-    resynced = await _resync(conversation, selected, command.qresync) if command.qresync else b""
+    resynced = await _resynchronize(conversation, selected, command.qresync) if command.qresync else b""
     code = "READ-ONLY" if selected.read_only else "READ-WRITE"
-    return ok("Selected", code, closed + b"".join(_describe(conversation, selected)) + resynced)
+    return ok("Selected", code, closed + b"".join(_select_responses(conversation, selected)) + resynced)
 
 
 async def on_close(conversation: Conversation, _: NoArguments) -> TaggedResponse:
-    """What is marked \\Deleted is removed, and the client is not told which (RFC 9051 §6.4.1)."""
+    """Expunge the \\Deleted messages without EXPUNGE responses (RFC 9051 §6.4.1)."""
     store, selected = conversation.context.store, conversation.selected
     if not selected.read_only:
         snapshot = await store.refresh(selected.snapshot)
-        marked = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
-        if marked:
-            await store.expunge(conversation.account, snapshot.mailbox.id, marked)
+        deleted = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
+        if deleted:
+            await store.expunge(conversation.account, snapshot.mailbox.id, deleted)
     await leave(conversation)
     return ok("Closed")
 
 
 async def on_unselect(conversation: Conversation, _: NoArguments) -> TaggedResponse:
-    """RFC 3691: nothing is removed."""
+    """RFC 3691: nothing is expunged."""
     await leave(conversation)
     return ok("Unselected")
 
 
 async def leave(conversation: Conversation) -> bytes:
-    """No mailbox is selected any more; what to say about that, if there was one (RFC 7162 §3.2.11)."""
+    """Deselect the mailbox; returns * OK [CLOSED] if there was one (RFC 7162 §3.2.11)."""
     selected = conversation.selected_mailbox
     if selected is None:
         return b""
@@ -67,7 +67,7 @@ async def leave(conversation: Conversation) -> bytes:
 
 
 async def _save_recent(conversation: Conversation, selected: SelectedMailbox) -> None:
-    """Tell the store which messages were \\Recent here. Where it can't be told they are so once more, and no worse."""
+    """Save the claimed \\Recent messages. If the store fails, they are \\Recent once more, which is harmless."""
     if selected.unsaved_recent_stop:
         mailbox = selected.snapshot.mailbox
         with suppress(StoreError):
@@ -75,7 +75,7 @@ async def _save_recent(conversation: Conversation, selected: SelectedMailbox) ->
 
 
 async def _open(conversation: Conversation, command: Select) -> tuple[SelectedMailbox, UidRange]:
-    """The mailbox, and what is \\Recent in it."""
+    """The opened mailbox, and its \\Recent messages."""
     context, account = conversation.context, conversation.account
     read_only = command.verb == "EXAMINE"
     with context.select_span(command.mailbox, read_only) as span:
@@ -86,17 +86,17 @@ async def _open(conversation: Conversation, command: Select) -> tuple[SelectedMa
 
 
 async def _recent(conversation: Conversation, snapshot: Snapshot, read_only: bool) -> UidRange:
-    """What is \\Recent, and taken now. EXAMINE leaves it so for the next one (RFC 3501 §6.3.2)."""
+    """Claim the \\Recent messages in the store. EXAMINE leaves them to the next session (RFC 3501 §6.3.2)."""
     mailbox = snapshot.mailbox
-    if not conversation.sends_recent or mailbox.recent == mailbox.uid_next:  # nothing arrived since the last one
+    if not conversation.sends_recent or mailbox.recent == mailbox.uid_next:  # no message arrived since the last claim
         return UidRange(mailbox.uid_next, mailbox.uid_next)
     until = 0 if read_only else mailbox.uid_next
     first = await conversation.context.store.take_recent(conversation.account, mailbox.id, until)
     return UidRange(min(first, mailbox.uid_next), mailbox.uid_next)
 
 
-def _describe(conversation: Conversation, selected: SelectedMailbox) -> Iterator[bytes]:
-    """What RFC 9051 §6.3.2 requires, and for who knows RFC 3501 only what that does."""
+def _select_responses(conversation: Conversation, selected: SelectedMailbox) -> Iterator[bytes]:
+    """The responses that RFC 9051 §6.3.2 requires, or RFC 3501 without IMAP4rev2."""
     snapshot, mailbox = selected.snapshot, selected.snapshot.mailbox
     yield responses.flags(selected)
     yield responses.exists(len(snapshot.entries))
@@ -113,16 +113,16 @@ def _describe(conversation: Conversation, selected: SelectedMailbox) -> Iterator
     yield b"* OK [MAILBOXID (%b)] Ok\r\n" % mailbox_id(mailbox)
 
 
-async def _resync(conversation: Conversation, selected: SelectedMailbox, known: QresyncParameter) -> bytes:
-    """What has vanished and what has changed since the client looked last (RFC 7162 §3.2.5.1-2)."""
+async def _resynchronize(conversation: Conversation, selected: SelectedMailbox, known: QresyncParameter) -> bytes:
+    """VANISHED (EARLIER) and FETCH responses since the client's last synchronization (RFC 7162 §3.2.5.1-2)."""
     mailbox = selected.snapshot.mailbox
     if known.uid_validity != mailbox.uid_validity:
         return b""
-    gone = await vanished_since(conversation, known.modseq, known.known_uids)
+    expunged = await vanished_since(conversation, known.modseq, known.known_uids)
     changed = [entry for entry in selected.entries if entry.modseq > known.modseq]
     fetches = (
-        responses.flags_changed(conversation, selected, number, entry, uid=True)
+        responses.flags_changed(conversation, number, entry, uid=True)
         for number, entry in selected.number_entries(changed)
         if known.known_uids is None or entry.uid in known.known_uids
     )
-    return responses.vanished(gone, earlier=True) + b"".join(fetches)
+    return responses.vanished(expunged, earlier=True) + b"".join(fetches)

@@ -1,4 +1,4 @@
-"""SORT and UID SORT (RFC 5256 §3): what SEARCH finds, in another order, and in its forms of an answer (RFC 5267 §3)."""
+"""SORT and UID SORT (RFC 5256 §3), with the results of ESORT (RFC 5267 §3)."""
 
 from functools import partial
 
@@ -11,18 +11,20 @@ from relate_imap.search.sort import needs_summaries, order
 from relate_mailstore.rules import NO_SUMMARY
 
 STEPS_PER_MESSAGE = 30
-"""Of a message and a criterion."""
+"""Per message and criterion."""
 
 
 async def on_sort(conversation: Conversation, command: Sort) -> TaggedResponse:
-    """What is equal stays in the order of the mailbox."""
-    found = await run_search(conversation, command.key)
+    """Messages that compare equal keep the order of the mailbox."""
+    result = await run_search(conversation, command.key)
     entries, context = conversation.selected.entries, conversation.context
-    if needs_summaries(command.criteria) and found.positions:
+    if needs_summaries(command.criteria) and result.positions:
         summaries = await summaries_of(conversation)
-        found = await without_expunged(conversation, found, found.positions)
+        result = await without_expunged(conversation, result, result.positions)
     else:
         summaries = [NO_SUMMARY] * len(entries)
-    steps = len(found.positions) * len(command.criteria) * STEPS_PER_MESSAGE
-    ordered = await context.compute(steps, partial(order, found.positions, command.criteria, entries, summaries))
-    return found.completed("Sort completed", search_response(conversation, command, ordered, command.returning, "SORT"))
+    steps = len(result.positions) * len(command.criteria) * STEPS_PER_MESSAGE
+    ordered = await context.compute(steps, partial(order, result.positions, command.criteria, entries, summaries))
+    return result.completed(
+        "Sort completed", search_response(conversation, command, ordered, command.returning, "SORT")
+    )

@@ -1,8 +1,8 @@
-"""Which messages a key of SEARCH matches (RFC 9051 §6.4.4). Pure.
+"""Matches search keys against messages (RFC 9051 §6.4.4). Pure.
 
-A key takes places of messages, ascending, and leaves those that match. So the keys of a conjunction look only at what
-the ones before have left, and each is a loop over one kind of thing. What a key has to know is its tier: an entry is at
-hand, a summary is kept by the process, and for the rest the store was asked beforehand.
+A key filters ascending positions. So each key of a conjunction sees only the positions that the ones before have left,
+and each is a loop over one kind of data: entries are in memory, summaries are cached by the process, and lookups were
+evaluated by the store beforehand (see `cost`).
 """
 
 from bisect import bisect_left
@@ -20,19 +20,19 @@ from relate_imap.selected.sequence_set import EMPTY, SequenceSet, resolve
 from relate_mailstore.folding import fold
 from relate_mailstore.types import Entry, Flag, Summary
 
-DAY_SECONDS = 86_400  # seconds
+DAY_SECONDS = 86_400
 
 Positions = Sequence[int]
-"""Places in the list of messages, ascending, from 0."""
+"""Positions in the list of messages, ascending, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
 class SearchData:
-    """What is known of the messages. `summaries` are in their order; `found` are the UIDs that a key matches."""
+    """What is loaded of the messages: `summaries` in their order; in `found` the matching UIDs of each lookup."""
 
     entries: Sequence[Entry]
     flags: bytes
-    """Of the entries, an octet each: whole mailboxes are looked through in microseconds."""
+    """The flags of all entries, one octet each, so that a whole mailbox is filtered in microseconds."""
     now: float = 0.0
     recent: SequenceSet = EMPTY
     saved: Collection[int] = ()
@@ -46,16 +46,16 @@ _uid = attrgetter("uid")
 
 
 def match(key: SearchKey, data: SearchData, positions: Positions) -> Positions:
-    """Those of the places where the key matches."""
+    """The positions where the key matches."""
     return _MATCHERS[type(key)](key, data, positions)
 
 
 def match_all(conjunction: Iterable[SearchKey], data: SearchData, positions: Positions) -> Positions:
-    """Those where all of them match."""
+    """The positions where all keys match."""
     return reduce(lambda left, key: match(key, data, left) if left else left, conjunction, positions)
 
 
-# --- composed
+# --- composite keys
 
 
 def _and(key: keys.And, data: SearchData, positions: Positions) -> Positions:
@@ -69,7 +69,7 @@ def _or(key: keys.Or, data: SearchData, positions: Positions) -> Positions:
 
 
 def _not(key: keys.Not, data: SearchData, positions: Positions) -> Positions:
-    if isinstance(key.key, keys.HasFlag):  # UNSEEN and UNDELETED are most of what is ever asked
+    if isinstance(key.key, keys.HasFlag):  # UNSEEN and UNDELETED are the most frequent keys
         return _where(data.flags.translate(_lacks(key.key.flag)), positions)
     return _without(positions, match(key.key, data, positions))
 
@@ -79,7 +79,7 @@ def _without(positions: Positions, others: Positions) -> Positions:
     return [position for position in positions if position not in apart] if apart else positions
 
 
-# --- of entries
+# --- keys on entries
 
 
 def _everything(_: object, data: SearchData, positions: Positions) -> Positions:
@@ -91,7 +91,7 @@ def _flag(key: keys.HasFlag, data: SearchData, positions: Positions) -> Position
 
 
 def _where(chosen: bytes, positions: Positions) -> Positions:
-    """Those of the places where the octet is not 0: without a step of Python each, where these are all places."""
+    """The positions whose octet is not 0; without a Python loop if `positions` are all of them."""
     if len(positions) == len(chosen):
         return list(compress(positions, chosen))
     return [position for position in positions if chosen[position]]
@@ -99,7 +99,7 @@ def _where(chosen: bytes, positions: Positions) -> Positions:
 
 @cache
 def _has(flag: Flag) -> bytes:
-    """What `bytes.translate` makes of flags: 1 where this one is among them."""
+    """A `bytes.translate` table: 1 for flags that include this one."""
     return bytes(bool(flags & flag) for flags in range(256))
 
 
@@ -172,7 +172,7 @@ def _dated(key: keys.Dated, data: SearchData, positions: Positions) -> Positions
 
 
 def _date_sent(data: SearchData, position: int) -> int | None:
-    """As it was written: in the zone of the sender."""
+    """In the zone of the sender, as written."""
     summary = data.summaries[position]
     return None if summary.date is None else summary.date + 60 * summary.zone
 
@@ -184,11 +184,11 @@ _DATES: Mapping[DateOf, Callable[[SearchData, int], int | None]] = {
 }
 
 
-# --- of summaries
+# --- keys on summaries
 
 
 def _summarised(name: str, text: str, data: SearchData, positions: Positions) -> Positions:
-    """An empty text is in every field that is there."""
+    """An empty text matches every message that has the field."""
     read, folded, summaries = SUMMARY_FIELDS[name], fold(text), data.summaries
     return [position for position in positions if folded in (value := read(summaries[position])) and value]
 
@@ -205,7 +205,7 @@ def _thread_id(key: keys.HasThreadId, data: SearchData, positions: Positions) ->
     return [position for position in positions if f"T{data.summaries[position].thread}" == key.id]
 
 
-# --- of what the store was asked
+# --- lookups
 
 
 def _lookup(key: Lookup, data: SearchData, positions: Positions) -> Positions:

@@ -1,5 +1,8 @@
-"""Carrying out a search, for SEARCH, SORT and THREAD: what the keys have to know is asked of the store, as late and as
-little as can be. Only the client's own view is looked at, so that its numbers hold (RFC 9051 §7.5.1)."""
+"""Executes the search of SEARCH, SORT and THREAD.
+
+Data is loaded lazily, only for the messages that cheaper keys have left. Only messages that the client numbers are
+searched (RFC 9051 §7.5.1).
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -21,35 +24,36 @@ from relate_mailstore.rules import NO_SUMMARY
 from relate_mailstore.types import Summary, TextPart
 
 HEADERS_BATCH_MESSAGES = 64
-"""Messages whose headers are read together."""
+"""Headers are read in batches of this size."""
 
 MAX_LOOKUPS = 100
-"""Of one search: texts, and fields that no summary has. For each of them the messages themselves are looked through."""
+"""Of one search: texts, and fields outside of summaries. Each of them searches the messages themselves."""
 
 OCTETS_PER_STEP = 20
-"""Of a header, while its fields are looked for."""
+"""Of a header that is scanned for fields."""
 
 
 class SearchResult(NamedTuple):
-    """The places of messages that match, ascending; a message's number is its place and one.
+    """Positions of the matching messages, ascending; a message's number is its position plus 1.
 
-    `expunged`: some messages had to be left out, as another session has expunged them and this one does not know yet.
+    `expunged` means that messages were left out because another session has expunged them; the client still numbers
+    them.
     """
 
     positions: Positions
     expunged: bool = False
 
     def completed(self, text: str, untagged: bytes) -> TaggedResponse:
-        """How the command ended; what was left out is said (RFC 5530 §3, RFC 2180 §4.1)."""
+        """The tagged response; EXPUNGEISSUED if messages were left out (RFC 5530 §3, RFC 2180 §4.1)."""
         if self.expunged:
             return ok("Some messages were already expunged", "EXPUNGEISSUED", untagged)
         return ok(text, untagged=untagged)
 
 
 async def run_search(conversation: Conversation, key: SearchKey) -> SearchResult:
-    """The messages that match. Raises Refused for too much at once."""
+    """The messages that match. Raises Refused for too many lookups."""
     if len([*lookups([key])]) > MAX_LOOKUPS:
-        raise Refused("Too many texts to look for", "LIMIT")
+        raise Refused("Too many search texts", "LIMIT")
     if uses_modseq(key):
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
     selected, context = conversation.selected, conversation.context
@@ -67,19 +71,19 @@ async def run_search(conversation: Conversation, key: SearchKey) -> SearchResult
     return await without_expunged(conversation, SearchResult(positions), inspected)
 
 
-async def without_expunged(conversation: Conversation, found: SearchResult, inspected: Positions) -> SearchResult:
-    """The same without messages that could not be looked into, because they are gone."""
+async def without_expunged(conversation: Conversation, result: SearchResult, inspected: Positions) -> SearchResult:
+    """The result without inspected messages that are expunged and so could not be loaded."""
     expunged = await _expunged_uids(conversation) if inspected else ()
     entries = conversation.selected.entries
     if not expunged or not any(entries[position].uid in expunged for position in inspected):
-        return found
+        return result
     return SearchResult(
-        [position for position in found.positions if entries[position].uid not in expunged], expunged=True
+        [position for position in result.positions if entries[position].uid not in expunged], expunged=True
     )
 
 
 async def _expunged_uids(conversation: Conversation) -> Collection[int]:
-    """UIDs that this client knows, and that are not there any more."""
+    """UIDs of expunged messages that the client still numbers."""
     selected = conversation.selected
     try:
         return selected.expunged_uids(await conversation.context.store.refresh(selected.snapshot))
@@ -88,7 +92,7 @@ async def _expunged_uids(conversation: Conversation) -> Collection[int]:
 
 
 async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
-    """A summary for each message of the client's view: an empty one for what is gone, and not told yet."""
+    """A summary per message that the client numbers; NO_SUMMARY for expunged ones."""
     selected = conversation.selected
     summaries = await conversation.context.store.summaries(selected.snapshot)
     if selected.matches_snapshot:
@@ -100,34 +104,34 @@ async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
 async def _load(
     conversation: Conversation, data: SearchData, keys: Sequence[SearchKey], positions: Positions
 ) -> SearchData:
-    """What these keys have to know of these messages."""
+    """Load what these keys need of these messages."""
     if not data.summaries and any(cost_of(leaf) is Cost.SUMMARY for leaf in leaves(keys)):
         data = replace(data, summaries=await summaries_of(conversation))
-    asked = [*lookups(keys)]
+    lookup_keys = [*lookups(keys)]
     found: dict[Lookup, Collection[int]] = {}
-    for key in asked:
+    for key in lookup_keys:
         if isinstance(key, HasText):
             part = TextPart.BODY if key.body_only else TextPart.ANYWHERE
             snapshot = conversation.selected.snapshot
             found[key] = await conversation.context.store.containing(snapshot, key.text, part)
-    headers = [key for key in asked if isinstance(key, HasHeader)]
-    return replace(data, found=found | await _look_into_headers(conversation, headers, positions))
+    headers = [key for key in lookup_keys if isinstance(key, HasHeader)]
+    return replace(data, found=found | await _match_header_keys(conversation, headers, positions))
 
 
-async def _look_into_headers(
+async def _match_header_keys(
     conversation: Conversation, keys: Sequence[HasHeader], positions: Positions
 ) -> dict[Lookup, Collection[int]]:
-    """The UIDs of the messages that each key matches: each header is read once for all of them."""
+    """The UIDs of the messages that each key matches. Each header is parsed once for all keys."""
     found: dict[Lookup, set[int]] = {key: set() for key in keys}
     all_entries = conversation.selected.entries
-    asked = (all_entries[position] for position in positions) if keys else ()
-    for entries in batches(asked, attrgetter("size"), HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS):
+    requested = (all_entries[position] for position in positions) if keys else ()
+    for entries in batches(requested, attrgetter("size"), HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS):
         ids = [entry.message_id for entry in entries]
         headers = await conversation.context.store.headers(conversation.account, ids)
         steps = sum(map(len, filter(None, headers))) // OCTETS_PER_STEP
         matched = await conversation.context.compute(steps, partial(_match_headers, keys, headers))
-        for entry, those in zip(entries, matched, strict=True):
-            for key in those:
+        for entry, matching in zip(entries, matched, strict=True):
+            for key in matching:
                 found[key].add(entry.uid)
     return {**found}
 
@@ -137,7 +141,7 @@ def _match_headers(keys: Sequence[HasHeader], headers: Sequence[bytes | None]) -
 
 
 def matching_fields(keys: Iterable[HasHeader], header: bytes) -> list[HasHeader]:
-    """Those of the keys that match a field of this header."""
+    """The keys that match a field of this header."""
     texts: dict[bytes, list[str]] = {key.name.encode(): [] for key in keys}
     for field in header_fields(header, 0, len(header)):
         if (name := field.name.upper()) in texts:
@@ -146,5 +150,5 @@ def matching_fields(keys: Iterable[HasHeader], header: bytes) -> list[HasHeader]
 
 
 def _texts(value: bytes) -> tuple[str, str]:
-    """Decoded, and as it came: only so much is decoded of one value, and References may be longer."""
+    """Decoded and raw, because a value is decoded only up to a limit and References may be longer."""
     return fold(decode_header(value)), fold(unfold(value).decode(errors="replace"))

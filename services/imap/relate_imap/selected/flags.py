@@ -1,17 +1,17 @@
-"""Flags as a client names them, and as they are kept: keywords know no case, but keep the first spelling."""
+"""Converts flags from commands to changes of the store. Keywords are case-insensitive and keep their first spelling."""
 
 from relate_imap.commands import FlagList, StoreMode
 from relate_imap.replies import Refused
 from relate_mailstore.keywords import key_of, spell
 from relate_mailstore.types import Flag, FlagChange, Snapshot
 
-# As plain ints: an enum's "&" costs more than all else that is done with a flag of ten thousand messages.
+# Plain ints, because `&` of an enum would dominate loops over ten thousand messages.
 SEEN, DELETED = int(Flag.SEEN), int(Flag.DELETED)
 
-# Every keyword costs all clients that list the mailbox: one that is longer is a program's error.
+# Every client that selects the mailbox is sent its keywords; a longer one is a program's error.
 MAX_KEYWORD_OCTETS = 255
 
-# Keywords that programs agree on (the registry of RFC 5788, and what Thunderbird writes), in their usual spelling.
+# Common keywords (the registry of RFC 5788, and Thunderbird's) in their usual spelling.
 WELL_KNOWN = (
     "$Forwarded",
     "$MDNSent",
@@ -24,11 +24,11 @@ WELL_KNOWN = (
     "Junk",
     "NonJunk",
 )
-_USUAL = {key_of(keyword): keyword for keyword in WELL_KNOWN}
+_USUAL_SPELLING = {key_of(keyword): keyword for keyword in WELL_KNOWN}
 
 
 def change_of(mode: StoreMode, flags: FlagList) -> FlagChange:
-    """What a STORE asks for."""
+    """The change that a STORE requests."""
     match mode:
         case StoreMode.ADD:
             return FlagChange(add=flags.flags, add_keywords=flags.keywords)
@@ -38,14 +38,14 @@ def change_of(mode: StoreMode, flags: FlagList) -> FlagChange:
             return FlagChange(add=flags.flags, add_keywords=flags.keywords, replace=True)
 
 
-def spelled(flags: FlagList, snapshot: Snapshot) -> FlagList:
-    """The same flags with keywords as those in this mailbox are spelled.
+def in_mailbox_spelling(flags: FlagList, snapshot: Snapshot) -> FlagList:
+    """The same flags, keywords in the spelling of this mailbox.
 
-    Raises Refused for one that is too long, TooManyKeywords where the mailbox would have too many.
+    Raises Refused for a keyword that is too long, TooManyKeywords if the mailbox would exceed its limit.
     """
     if not flags.keywords:
         return flags
     if any(len(keyword) > MAX_KEYWORD_OCTETS for keyword in flags.keywords):
         raise Refused("A keyword is too long", "LIMIT")
-    usual = [_USUAL.get(key_of(keyword), keyword) for keyword in flags.keywords]
+    usual = [_USUAL_SPELLING.get(key_of(keyword), keyword) for keyword in flags.keywords]
     return flags._replace(keywords=spell(usual, snapshot.keywords))

@@ -1,8 +1,8 @@
 """The selected mailbox of one client: its message numbers, and the changes that the client has not been sent yet. Pure.
 
-Message numbers change only when an EXPUNGE or VANISHED response is sent (RFC 9051 §7.5.1), and those are forbidden while
-the client may be using numbers. Until they can be sent, a `SelectedMailbox` keeps the expunged messages. All sessions
-that have selected a mailbox share the entries of one snapshot; only one that keeps expunged messages has a copy.
+Message numbers change only when an EXPUNGE or VANISHED response is sent (RFC 9051 §7.5.1), which is forbidden while
+the client may be using numbers. Until then a `SelectedMailbox` keeps the expunged messages. All sessions that have
+selected a mailbox share the entries of one snapshot; only one that keeps expunged messages has a copy.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -171,7 +171,7 @@ class SelectedMailbox:
 
     @prefetch
     def prefetch_candidates(self, first: int, last: int) -> Sequence[NumberedEntry]:
-        """The messages to prefetch while `first` to `last` are sent: the following ones, if the client reads in order."""
+        """The messages to prefetch while `first` to `last` are sent: the next ones, if the client reads in order."""
         in_order = first == self._entries.place(self._last_read_uid + 1) + 1
         self._last_read_uid = self._entries[last - 1].uid
         numbers = self._read_ahead.after(self._entries, last) if in_order else range(0)

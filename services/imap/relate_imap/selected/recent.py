@@ -1,9 +1,9 @@
-"""Which messages are \\Recent, and to which session: to the first that is told of them (RFC 3501 §2.3.2). Pure.
+"""Assigns \\Recent messages to sessions: to the first one that is notified of them (RFC 3501 §2.3.2). Pure.
 
-A session that selects a mailbox takes what is recent out of the store. What arrives while it is selected is claimed here,
-for this process, because a write for each message that is pushed would cost as much as its delivery; the store is told
-when the session leaves the mailbox. So a message may be recent in sessions of several processes, as the RFC allows
-where it can't be determined which of them was first.
+A session that selects a mailbox claims its recent messages in the store. Messages that arrive later are claimed here,
+in memory, because a write per pushed message would cost as much as its delivery; the store is updated when the session
+leaves the mailbox. So a message may be recent in sessions of several processes, which the RFC allows if the first
+session cannot be determined.
 """
 
 from collections import Counter
@@ -20,7 +20,7 @@ class UidRange(NamedTuple):
 
 
 class RecentMessages:
-    """What the sessions of a process have claimed of the mailboxes that they have selected."""
+    """The recent messages that sessions of this process have claimed, by selected mailbox."""
 
     def __init__(self) -> None:
         self._sessions: Counter[MailboxId] = Counter()
@@ -31,18 +31,18 @@ class RecentMessages:
         self._sessions[mailbox] += 1
 
     def close(self, mailbox: MailboxId) -> None:
-        """It has it selected no longer."""
+        """A session has left a mailbox."""
         self._sessions[mailbox] -= 1
         if not self._sessions[mailbox]:
             del self._sessions[mailbox]
             self._first_unclaimed.pop(mailbox, None)
 
     def unclaimed(self, mailbox: MailboxId, uids: UidRange) -> UidRange:
-        """Those of these messages that no session of this process has claimed."""
+        """The part of `uids` that no session of this process has claimed."""
         return UidRange(min(max(uids.first, self._first_unclaimed.get(mailbox, 0)), uids.stop), uids.stop)
 
     def claim(self, mailbox: MailboxId, uids: UidRange) -> UidRange:
-        """The same, and they are claimed now."""
+        """Claim the unclaimed part of `uids`; returns it."""
         claimed = self.unclaimed(mailbox, uids)
         self._first_unclaimed[mailbox] = max(claimed.stop, self._first_unclaimed.get(mailbox, 0))
         return claimed

@@ -1,4 +1,4 @@
-"""What has gone from a mailbox since a client looked last: VANISHED (EARLIER) (RFC 7162 §3.2.5-6)."""
+"""UIDs that were expunged since the client last synchronized: VANISHED (EARLIER) (RFC 7162 §3.2.5-6)."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,9 +10,9 @@ ALL = make_set([(1, STAR)])
 
 
 async def vanished_since(conversation: Conversation, modseq: int, among: SequenceSet | None = None) -> Sequence[Range]:
-    """Ranges of UIDs, ascending, of what was removed after `modseq`; only those `among` these, if any are named.
+    """Ranges of UIDs, ascending, that were expunged after `modseq`; only those in `among`, if given.
 
-    Where that is too long ago to be known, all that are not there: the client may be told more than it had.
+    If the store no longer has that history, all UIDs without a message: possibly more than the client had.
     """
     selected = conversation.selected
     mailbox = selected.snapshot.mailbox
@@ -23,7 +23,7 @@ async def vanished_since(conversation: Conversation, modseq: int, among: Sequenc
 
 
 def _missing(selected: SelectedMailbox, among: SequenceSet) -> Iterator[Range]:
-    """The gaps between the messages: UIDs there may be millions of, gaps no more than messages."""
+    """The gaps between messages: there may be millions of missing UIDs, but never more gaps than messages."""
     for first, last in resolve(among, selected.snapshot.mailbox.uid_next - 1):
         expected = first
         for uid in selected.uids_between(first, last):
