@@ -1,8 +1,8 @@
-"""Every conversation in `imap/`, replayed. Beside what `World` understands:
+"""Replays every transcript in `imap/`. Settings besides those of `World`:
 
 peer: tls | clear | local       how the client is connected (tls)
-certificate: none               there is no TLS to be had
-limited: fred@example.org secret 512    a user with a limit in KiB
+certificate: none               the server has no TLS
+limited: fred@example.org secret 512    a user with a quota in KiB
 """
 
 from dataclasses import replace
@@ -41,7 +41,7 @@ async def test_conversation(path: Path) -> None:
 
 
 async def give(world: World, given: Given) -> bool:
-    """Make one thing so, if it is known."""
+    """Apply one setting; returns whether it is known."""
     if given.name != "limited":
         return await world.give(given)
     address, key, kibibytes = given.value.split()

@@ -1,4 +1,4 @@
-"""Commands, literals and responses of IMAP, however the network cuts them."""
+"""Framing of commands, literals and responses, for any chunks."""
 
 from collections.abc import Callable
 
@@ -26,24 +26,24 @@ from relate_wire.lines import MAX_RESPONSE
 from relate_wire.ports import Prompt
 from tests.support.feed import feed_every_way, frames
 
-LIMIT = 4 * MAX_STRINGS_OCTETS  # octets of a message
+LIMIT = 4 * MAX_STRINGS_OCTETS  # of a message
 
-Heard = list[Frame | Prompt]
+StepResult = list[Frame | Prompt]
 
 
 def welcomed() -> ImapFramer:
-    """A framer after the login."""
+    """A framer after login."""
     framer = ImapFramer()
     framer.allow(LIMIT)
     return framer
 
 
-def listen(data: bytes, make: Callable[[], ImapFramer] = welcomed, glued: bytes = b"z NOOP\r\n") -> Heard:
+def listen(data: bytes, make: Callable[[], ImapFramer] = welcomed, glued: bytes = b"z NOOP\r\n") -> StepResult:
     return feed_every_way(make, data, frames, glued=glued)
 
 
-def hear(data: bytes, make: Callable[[], ImapFramer] = welcomed) -> Heard:
-    """For data that is too long to be cut in every way: whole, and in pieces of a segment's size."""
+def hear(data: bytes, make: Callable[[], ImapFramer] = welcomed) -> StepResult:
+    """For data that is too long for every possible split: at once, and in chunks of a TCP segment."""
     whole, pieces = make(), make()
     heard = frames(whole, data)
     assert [it for at in range(0, len(data), 1460) for it in frames(pieces, data[at : at + 1460])] == heard
@@ -54,7 +54,7 @@ def hear(data: bytes, make: Callable[[], ImapFramer] = welcomed) -> Heard:
 # --- lines
 
 
-def test_commands_come_out_as_they_went_in() -> None:
+def test_lines_become_frames() -> None:
     assert listen(b'a NOOP\r\nb LOGIN "a b" c\r\n\r\nc  x \r\nd LOGOUT\n') == [
         Frame(b"a NOOP"),
         Frame(b'b LOGIN "a b" c'),
@@ -74,7 +74,7 @@ def test_commands_come_out_as_they_went_in() -> None:
         (b"a N\0O\rOP\n", Fault.BARE_CR),
     ],
 )
-def test_a_line_with_a_fault_is_told_and_the_next_one_is_heard(line: bytes, fault: Fault) -> None:
+def test_faulty_line_is_reported_and_next_parsed(line: bytes, fault: Fault) -> None:
     first, second = listen(line + b"b NOOP\r\n")
 
     assert isinstance(first, Frame)
@@ -84,7 +84,7 @@ def test_a_line_with_a_fault_is_told_and_the_next_one_is_heard(line: bytes, faul
 
 @pytest.mark.parametrize(("make", "limit"), [(ImapFramer, MAX_TEXT_BEFORE_LOGIN_OCTETS), (welcomed, MAX_TEXT_OCTETS)])
 @pytest.mark.parametrize(("more", "fault"), [(0, None), (1, Fault.TOO_LONG)])
-def test_a_command_has_a_limit(make: Callable[[], ImapFramer], limit: int, more: int, fault: Fault | None) -> None:
+def test_command_length_is_limited(make: Callable[[], ImapFramer], limit: int, more: int, fault: Fault | None) -> None:
     first, second = hear(b"a NOOP " + b"x" * (limit + more - 9) + b"\r\nb NOOP\r\n", make)
 
     assert isinstance(first, Frame)
@@ -94,7 +94,7 @@ def test_a_command_has_a_limit(make: Callable[[], ImapFramer], limit: int, more:
     assert second == Frame(b"b NOOP")
 
 
-def test_the_lines_of_a_command_have_the_limit_together() -> None:
+def test_lines_of_command_share_limit() -> None:
     line = b"x" * (MAX_TEXT_BEFORE_LOGIN_OCTETS // 2) + b" {0+}\r\n"
 
     (frame, after) = hear(line + line + b"\r\nb NOOP\r\n", ImapFramer)
@@ -104,7 +104,7 @@ def test_the_lines_of_a_command_have_the_limit_together() -> None:
     assert after == Frame(b"b NOOP")
 
 
-def test_an_endless_line_is_not_kept() -> None:
+def test_endless_line_is_not_buffered() -> None:
     framer = welcomed()
 
     for _ in range(200):
@@ -115,7 +115,7 @@ def test_an_endless_line_is_not_kept() -> None:
     assert frames(framer, b"\r\nb NOOP\r\n") == [Frame(b"A" * FAULT_TEXT_OCTETS, (), Fault.TOO_LONG), Frame(b"b NOOP")]
 
 
-def test_the_literal_of_an_endless_line_is_not_taken_for_a_command() -> None:
+def test_literal_of_overlong_line_is_discarded() -> None:
     start = b"a " + b"A" * MAX_TEXT_OCTETS + b" {10+}\r"
 
     assert hear(start + b"\nb DELETE x\r\nc NOOP\r\n") == [
@@ -127,7 +127,7 @@ def test_the_literal_of_an_endless_line_is_not_taken_for_a_command() -> None:
 # --- literals
 
 
-def test_a_literal_is_prompted_for() -> None:
+def test_synchronizing_literal_is_prompted() -> None:
     assert listen(b"a LOGIN {3}\r\nj\ne {5}\r\n{3}\r\n\r\n", ImapFramer) == [
         PROMPT,
         PROMPT,
@@ -145,21 +145,21 @@ def test_a_literal_is_prompted_for() -> None:
         (b"a X {8+}\r\nb NOOP\r\n\r\n", Frame(b"a X {8+}\r\n", (b"b NOOP\r\n",))),
     ],
 )
-def test_a_literal_that_does_not_wait(octets: bytes, frame: Frame) -> None:
+def test_non_synchronizing_literal(octets: bytes, frame: Frame) -> None:
     assert listen(octets) == [frame]
 
 
 @pytest.mark.parametrize(
     "line", [b'a LOGIN "{" b}', b'a LOGIN "x{5}"', b"a X {5} ", b"a X {5} x", b"a X {five}", b"a X }", b"}", b"a X {"]
 )
-def test_what_is_no_announcement_ends_the_command(line: bytes) -> None:
+def test_non_announcements_end_command(line: bytes) -> None:
     assert listen(line + b"\r\n") == [Frame(line)]
 
 
 @pytest.mark.parametrize(
     "size", [b"{-5}", b"{-5+}", b"{}", b"{+}", b"{5 +}", b"{+5}", b"{5.0}", b"{99999999999999999999+}"]
 )
-def test_a_size_that_is_none_ends_the_command(size: bytes) -> None:
+def test_malformed_literal_size_ends_command(size: bytes) -> None:
     assert listen(b"a X " + size + b"\r\nb NOOP\r\n") == [
         Frame(b"a X " + size, (), Fault.BAD_LITERAL),
         Frame(b"b NOOP"),
@@ -170,7 +170,7 @@ APPENDS = [b"a APPEND x ", b"a append x ", b"a REPLACE 1 x ", b"a UID REPLACE 1 
 
 
 @pytest.mark.parametrize("command", APPENDS)
-def test_a_message_may_be_as_large_as_allowed_and_no_larger(command: bytes) -> None:
+def test_message_size_is_limited(command: bytes) -> None:
     whole = hear(command + b"{%d}\r\n" % LIMIT + b"m" * LIMIT + b"\r\n")
 
     assert whole[0] == PROMPT
@@ -191,7 +191,7 @@ def test_a_message_may_be_as_large_as_allowed_and_no_larger(command: bytes) -> N
     ids=["before", "after"],
 )
 @pytest.mark.parametrize("command", [b"a LOGIN ", b"a XAPPEND "])
-def test_strings_have_a_limit_together(command: bytes, make: Callable[[], ImapFramer], most: int) -> None:
+def test_strings_of_command_share_limit(command: bytes, make: Callable[[], ImapFramer], most: int) -> None:
     first = command + b"{%d+}\r\n" % (most - 3) + b"n" * (most - 3)
 
     (whole,) = hear(first + b" {3+}\r\nabc\r\n", make)
@@ -204,7 +204,7 @@ def test_strings_have_a_limit_together(command: bytes, make: Callable[[], ImapFr
     assert after == Frame(b"b NOOP")
 
 
-def test_nobody_appends_before_login() -> None:
+def test_messages_are_refused_before_login() -> None:
     size = b"{%d}" % (MAX_STRINGS_BEFORE_LOGIN_OCTETS + 1)
 
     assert listen(b"a APPEND x " + size + b"\r\n", ImapFramer) == [
@@ -212,7 +212,7 @@ def test_nobody_appends_before_login() -> None:
     ]
 
 
-def test_messages_of_one_command_have_a_limit_together() -> None:
+def test_messages_of_command_share_limit() -> None:
     half = LIMIT * 3 // 4
     two = hear(b"a APPEND x {%d+}\r\n" % half + b"m" * half + b" {%d}\r\nb NOOP\r\n" % half)
 
@@ -220,7 +220,7 @@ def test_messages_of_one_command_have_a_limit_together() -> None:
 
 
 @pytest.mark.parametrize("size", [LIMIT * 10, 10 * 2**30, 2**63])
-def test_a_huge_literal_that_does_not_wait_is_drained_and_never_kept(size: int) -> None:
+def test_huge_literal_is_drained_without_buffering(size: int) -> None:
     framer = welcomed()
     announcement = b"a APPEND x {%d+}" % size
     assert frames(framer, announcement + b"\r\n") == []
@@ -230,7 +230,7 @@ def test_a_huge_literal_that_does_not_wait_is_drained_and_never_kept(size: int) 
         assert len(framer) <= FAULT_TEXT_OCTETS
 
 
-def test_after_a_drained_literal_the_connection_is_usable() -> None:
+def test_connection_survives_drained_literal() -> None:
     size = LIMIT + 1
     announcement = b"a APPEND x {%d+}" % size
 
@@ -239,7 +239,7 @@ def test_after_a_drained_literal_the_connection_is_usable() -> None:
     assert heard == [Frame(announcement, (), Fault.TOO_LARGE), Frame(b"b NOOP")]
 
 
-def test_literals_have_a_number() -> None:
+def test_literal_count_is_limited() -> None:
     most = b"a SEARCH" + b" {0+}\r\n" * MAX_LITERALS
 
     (whole,) = hear(most + b"\r\n")
@@ -252,7 +252,7 @@ def test_literals_have_a_number() -> None:
     assert after == Frame(b"b NOOP")
 
 
-def test_a_command_with_a_fault_is_not_prompted_for_but_its_literals_go() -> None:
+def test_faulty_command_is_not_prompted_and_literals_drained() -> None:
     assert listen(b"a \0 {3}\r\nb NOOP\r\n") == [Frame(b"a \0 {3}", (), Fault.NUL), Frame(b"b NOOP")]
     assert listen(b"a \0 {8+}\r\nb NOOP\r\n {3+}\r\nabc\r\n") == [Frame(b"a \0 {8+}", (), Fault.NUL)]
 
@@ -267,7 +267,7 @@ def asked(mode: Mode) -> ImapFramer:
 
 
 @pytest.mark.parametrize("mode", [Mode.RESPONSE, Mode.IDLE])
-def test_a_response_is_a_line_whatever_it_says(mode: Mode) -> None:
+def test_response_is_one_line(mode: Mode) -> None:
     heard = listen(b"DONE {3}\r\na {3+}\r\nabc\r\n", lambda: asked(mode))
 
     assert heard == [Frame(b"DONE {3}"), Frame(b"a {3+}\r\n", (b"abc",))]
@@ -275,7 +275,7 @@ def test_a_response_is_a_line_whatever_it_says(mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", [Mode.RESPONSE, Mode.IDLE])
 @pytest.mark.parametrize(("octets", "fault"), [(MAX_RESPONSE, None), (MAX_RESPONSE + 1, Fault.TOO_LONG)])
-def test_a_response_has_a_limit_of_its_own(mode: Mode, octets: int, fault: Fault | None) -> None:
+def test_response_length_is_limited(mode: Mode, octets: int, fault: Fault | None) -> None:
     first, second = hear(b"A" * (octets - 2) + b"\r\nb NOOP\r\n", lambda: asked(mode))
 
     assert isinstance(first, Frame)
@@ -283,10 +283,10 @@ def test_a_response_has_a_limit_of_its_own(mode: Mode, octets: int, fault: Fault
     assert second == Frame(b"b NOOP")
 
 
-# --- accounts
+# --- counters
 
 
-def test_consumed_counts_what_was_handed_out() -> None:
+def test_consumed_counts_octets_of_frames() -> None:
     framer, data = welcomed(), b"a NOOP\nb LOGIN {3}\r\njoe x\r\nc X {9+}\r\nhalf"
     seen = []
     framer.feed(data)
@@ -298,7 +298,7 @@ def test_consumed_counts_what_was_handed_out() -> None:
 
 
 @pytest.mark.parametrize("waiting", [b"", b"a NO", b"a X {9+}\r\nha", b"b NOOP\r\na X {9}\r\n"])
-def test_clear_forgets_and_counts(waiting: bytes) -> None:
+def test_clear_discards_and_counts(waiting: bytes) -> None:
     framer = welcomed()
     framer.feed(b"a STARTTLS\r\n" + waiting)
     assert framer.next_frame() == Frame(b"a STARTTLS")
@@ -310,8 +310,8 @@ def test_clear_forgets_and_counts(waiting: bytes) -> None:
     assert framer.consumed == len(b"a STARTTLS\r\nc NOOP\r\n")
 
 
-def test_nothing_is_searched_or_copied_again() -> None:
-    """What has come of a line or literal is put aside: the next piece is not put behind it in one buffer."""
+def test_partial_input_is_not_rescanned() -> None:
+    """The start of a line or literal is buffered apart from later chunks."""
     framer = welcomed()
     for piece in (b"a SEARCH ", b"1,", b"2 {9+}", b"\r\n", b"abc", b"def"):
         assert frames(framer, piece) == []
@@ -322,7 +322,7 @@ PIECES = [b"a ", b"X", b"\r\n", b"\n", b"\r", b"\0", b"{", b"3", b"+", b"}", b"{
 
 
 @given(st.lists(st.sampled_from(PIECES) | st.binary(max_size=4), max_size=20).map(b"".join))
-def test_anything_gives_the_same_frames_however_it_is_cut(data: bytes) -> None:
+def test_frames_are_independent_of_chunks(data: bytes) -> None:
     heard = listen(data, glued=b"")
 
     for frame in heard:
@@ -345,7 +345,7 @@ def test_anything_gives_the_same_frames_however_it_is_cut(data: bytes) -> None:
         ),
     ],
 )
-def test_literals_without_room_are_drained_and_said_to_be_dropped(data: bytes, frames_heard: Heard) -> None:
+def test_literals_over_budget_are_dropped(data: bytes, frames_heard: StepResult) -> None:
     held = ContentBudget(limit=100).hold("")
     framer = ImapFramer(held)
     framer.allow(1_000)
@@ -357,7 +357,7 @@ def test_literals_without_room_are_drained_and_said_to_be_dropped(data: bytes, f
     assert held.octets == 0
 
 
-def test_literals_that_are_dropped_between_two_lines_are_told() -> None:
+def test_literals_dropped_between_lines_are_reported() -> None:
     held = ContentBudget.unlimited().hold("")
     framer = ImapFramer(held)
     framer.allow(1_000)
@@ -368,8 +368,8 @@ def test_literals_that_are_dropped_between_two_lines_are_told() -> None:
     assert (frame.fault, frame.literals) == (Fault.DROPPED, ())
 
 
-def test_a_long_word_before_many_literals_is_looked_at_once() -> None:
-    """Each announcement asks whether the command takes messages: by its first octets alone."""
+def test_long_tag_is_scanned_once() -> None:
+    """Each announcement checks the command's first octets only."""
     framer = ImapFramer()
     framer.allow(1_000)
     tag = b"x" * (MAX_TEXT_OCTETS - 10_000)
@@ -377,6 +377,6 @@ def test_a_long_word_before_many_literals_is_looked_at_once() -> None:
     assert _APPENDS.match(tag + b" APPEND ") is None
 
 
-def test_a_refused_command_leaves_no_empty_literals_to_the_next() -> None:
+def test_refused_command_leaves_no_literals_behind() -> None:
     heard = frames(welcomed(), b"a X {0+}\r\n\0 {0+}\r\n\r\nb Y {1+}\r\nz\r\n")
     assert heard == [Frame(b"a X {0+}\r\n\0 {0+}", (), Fault.NUL), Frame(b"b Y {1+}\r\n", (b"z",))]

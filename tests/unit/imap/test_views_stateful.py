@@ -1,6 +1,6 @@
-"""Several clients at one account, saying at random what clients say: each knows what is there whenever it has asked.
+"""A stateful model: several clients of one account send random commands, and each knows the mailbox after NOOP.
 
-A client's view is made of what it was told alone (`ClientView`). The truth is the store's.
+A client's model is built from responses alone (`ClientView`), and compared with the store.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import AccountId, Flag, FlagChange
 from tests.support.examples import examples
-from tests.support.imap.answers import Response
-from tests.support.imap.client import Answer
-from tests.support.imap.engine import KEY, Talk, context_of
-from tests.support.imap.view import ClientView
+from tests.support.imap.client import CommandResult
+from tests.support.imap.client_view import ClientView
+from tests.support.imap.engine import KEY, EngineClient, context_of
+from tests.support.imap.responses import Response
 from tests.support.world import World
 
 USER = "many@example.test"
@@ -36,33 +36,33 @@ uid = st.booleans()
 
 
 class Session:
-    """One client: its connection, what it has selected, and what it knows of that."""
+    """One client: its connection, the selected mailbox, and its model of that."""
 
-    def __init__(self, talk: Talk) -> None:
+    def __init__(self, talk: EngineClient) -> None:
         self.talk = talk
         self.mailbox: str | None = None
         self.view = ClientView()
         self.idle_tag: str | None = None
 
-    async def ask(self, command: str) -> Answer:
-        """Say a command, ending IDLE first, and take over what is said."""
+    async def ask(self, command: str) -> CommandResult:
+        """Send a command, after ending IDLE, and apply its responses."""
         await self.end_idle()
         answer = await self.talk.ask(command)
         assert answer.tagged is not None, (command, answer)
         assert answer.tagged.code_name != "SERVERBUG", (command, answer)
         words = command.upper().split()
-        self.hear(answer.untagged, " ".join(words[:2]) if words[0] == "UID" else words[0])
+        self.apply(answer.untagged, " ".join(words[:2]) if words[0] == "UID" else words[0])
         return answer
 
-    def hear(self, said: tuple[Response, ...], verb: str) -> None:
-        """Take over untagged responses."""
-        if any(response.code_name == "CLOSED" for response in said) and verb not in ("SELECT", "EXAMINE"):
+    def apply(self, responses: tuple[Response, ...], verb: str) -> None:
+        """Apply untagged responses."""
+        if any(response.code_name == "CLOSED" for response in responses) and verb not in ("SELECT", "EXAMINE"):
             self.mailbox = None
         if self.mailbox is not None:
-            self.view.apply(said, verb)
+            self.view.apply(responses, verb)
 
     async def select(self, verb: str, mailbox: str) -> None:
-        """Select, whatever was selected before."""
+        """Select a mailbox, replacing the model."""
         await self.end_idle()
         self.mailbox, self.view = None, ClientView()
         answer = await self.talk.ask(f"{verb} {mailbox}")
@@ -70,35 +70,35 @@ class Session:
             self.mailbox = mailbox
             after = [n for n, response in enumerate(answer.untagged) if response.code_name == "CLOSED"]
             self.view.apply(answer.untagged[after[-1] + 1 :] if after else answer.untagged, verb)
-            await self.add_results()
+            await self.fetch_unknown()
 
-    async def add_results(self) -> None:
-        """Ask for what a client needs to know of messages that are new to it, unless it was told that all are gone."""
+    async def fetch_unknown(self) -> None:
+        """Fetch the UIDs and flags of new messages, as clients do."""
         if self.mailbox is not None and (unknown := self.view.unknown):
             numbers = ",".join(map(str, unknown))
             assert (await self.ask(f"FETCH {numbers} (UID FLAGS)")).status == "OK"
 
     async def begin_idle(self) -> None:
-        """IDLE."""
+        """Start IDLE."""
         await self.end_idle()
         self.idle_tag, said = await self.talk.begin("IDLE")
-        self.hear(said, "IDLE")
+        self.apply(said, "IDLE")
 
     async def end_idle(self) -> None:
-        """DONE, if it idles."""
+        """Send DONE, if IDLE is active."""
         if self.idle_tag is not None:
             self.idle_tag = None
             await self.talk.connection.send(b"DONE\r\n")
-            self.hear(self.talk.heard(), "IDLE")
+            self.apply(self.talk.take_received(), "IDLE")
 
     def numbers(self, picked: list[int], *, by_uid: bool) -> str:
-        """A set of messages that this client knows; "" for none."""
+        """A sequence set of known messages; "" for none."""
         known = self.view.uids if by_uid else list(range(1, len(self.view) + 1))
         return ",".join(str(known[pick % len(known)]) for pick in picked) if known else ""
 
 
 class Clients(RuleBasedStateMachine):
-    """Three clients, two mailboxes, and somebody who delivers, flags and deletes behind their backs."""
+    """Three clients, two mailboxes, and changes from outside of IMAP."""
 
     messages: Bundle[Any] = Bundle("messages")
 
@@ -118,14 +118,14 @@ class Clients(RuleBasedStateMachine):
             await self.world.add_message(RAW)
         context = context_of(self.world)
         for names in enabled:
-            session = Session(Talk(context))
+            session = Session(EngineClient(context))
             await session.talk.log_in(USER)
             if names:
                 await session.ask(f"ENABLE {names}")
             await session.select("SELECT", "INBOX")
             self.sessions.append(session)
 
-    # --- what clients do
+    # --- commands
 
     @rule(client=clients, mailbox=mailboxes, verb=st.sampled_from(["SELECT", "EXAMINE"]))
     def select(self, client: int, mailbox: str, verb: str) -> None:
@@ -149,13 +149,15 @@ class Clients(RuleBasedStateMachine):
             answer = self.ask(client, f"{'UID ' * uid}STORE {numbers} {item} ({' '.join(flags)})")
             if item.endswith(".SILENT") and answer.status == "OK" and session.mailbox is not None:
                 named = {int(number) for number in numbers.split(",")}
-                # By UID only now, because the answer may have told it; a STORE by number is told no EXPUNGE.
+                # UIDs are resolved after the command, which may have sent them; a STORE by number is sent no EXPUNGE.
                 stored = session.view.numbers_of(named) if uid else named
                 self.assume(session, answer, stored, item.partition("F")[0], frozenset(flag.lower() for flag in flags))
 
     @staticmethod
-    def assume(session: Session, answer: Answer, stored: Iterable[int], mode: str, flags: frozenset[str]) -> None:
-        """A client that was not told the flags assumes them."""
+    def assume(
+        session: Session, answer: CommandResult, stored: Iterable[int], mode: str, flags: frozenset[str]
+    ) -> None:
+        """Predict the flags that the client was not sent."""
         told = {response.number for response in answer.of("FETCH") if response.values and b"FLAGS" in _names(response)}
         session.view.change([number for number in stored if number not in told], mode, flags)
 
@@ -202,7 +204,7 @@ class Clients(RuleBasedStateMachine):
         self.ask(client, "RENAME Archive Past")
         self.ask(client, "RENAME Past Archive")
 
-    # --- what others do
+    # --- changes from outside of IMAP
 
     @rule(mailbox=mailboxes)
     def deliver(self, mailbox: str) -> None:
@@ -224,18 +226,18 @@ class Clients(RuleBasedStateMachine):
             message = entries[pick % len(entries)].message_id
             self.run(self.world.store.delete_message(self.account, message))
 
-    # --- what has to be so
+    # --- invariants
 
     @rule(client=clients)
     def synchronize(self, client: int) -> None:
         session = self.sessions[client]
         if session.mailbox is not None:
             assert self.ask(client, "NOOP").status == "OK"
-            self.run(session.add_results())
+            self.run(session.fetch_unknown())
             self.compare(session)
 
     def compare(self, session: Session) -> None:
-        """A mailbox that was deleted behind its back is selected no more, as it was told."""
+        """Compare, unless the mailbox was deleted: then the server has deselected it with [CLOSED]."""
         if session.mailbox is not None:
             known = [(message.uid, message.flags) for message in session.view.messages]
             assert known == self.truth(session.mailbox)
@@ -250,7 +252,7 @@ class Clients(RuleBasedStateMachine):
             for client in range(len(self.sessions)):
                 self.synchronize(client)
 
-    # --- beneath
+    # --- helpers
 
     @property
     def account(self) -> AccountId:
@@ -259,12 +261,12 @@ class Clients(RuleBasedStateMachine):
     def run(self, coroutine: Any) -> Any:
         return self.runner.run(coroutine)
 
-    def ask(self, client: int, command: str) -> Answer:
-        answer: Answer = self.run(self.sessions[client].ask(command))
+    def ask(self, client: int, command: str) -> CommandResult:
+        answer: CommandResult = self.run(self.sessions[client].ask(command))
         return answer
 
     def chosen(self, client: int, picked: list[int], *, uid: bool) -> str:
-        """Message numbers are chosen after IDLE has ended, because an EXPUNGE pushed until then renumbers."""
+        """Choose message numbers after IDLE has ended, because an EXPUNGE pushed until then renumbers."""
         session = self.sessions[client]
         self.run(session.end_idle())
         return "" if session.mailbox is None else session.numbers(picked, by_uid=uid)
@@ -300,7 +302,7 @@ def _settings(max_examples: int) -> settings:
 
 
 class ClientsAtLength(Clients):
-    """The same, for longer."""
+    """The same state machine with more examples."""
 
 
 TestClients = Clients.TestCase

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from relate_imap.commands import Search
 from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.partial import partial_range
-from relate_imap.grammar.search_keys import keys
+from relate_imap.grammar.search_keys import search_keys
 
 CHARSETS = frozenset({b"US-ASCII", b"UTF-8"})
 ALIASES = frozenset({b"", b"ASCII", b"ANSI_X3.4-1968", b"UTF8"})
@@ -28,7 +28,7 @@ def search(cursor: Cursor, tag: str, verb: str) -> Search:
         cursor.spaces()
         charset(cursor, saves_result=returning is not None and "SAVE" in returning)
         cursor.space()
-    return Search(tag, verb, keys(cursor), returning, partial)
+    return Search(tag, verb, search_keys(cursor), returning, partial)
 
 
 def charset(cursor: Cursor, *, saves_result: bool = False) -> None:

@@ -3,7 +3,7 @@
 from relate_imap.commands import Sort, Thread
 from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.search import charset, returned
-from relate_imap.grammar.search_keys import keys
+from relate_imap.grammar.search_keys import search_keys
 
 CRITERIA = frozenset({"ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO"} | {"DISPLAYFROM", "DISPLAYTO"})
 ALGORITHMS = frozenset({"ORDEREDSUBJECT", "REFERENCES"})
@@ -17,7 +17,7 @@ def sort(cursor: Cursor, tag: str, verb: str) -> Sort:
     cursor.space()
     charset(cursor)
     cursor.space()
-    return Sort(tag, verb, tuple(criteria), keys(cursor), returning, partial)
+    return Sort(tag, verb, tuple(criteria), search_keys(cursor), returning, partial)
 
 
 def thread(cursor: Cursor, tag: str, verb: str) -> Thread:
@@ -29,7 +29,7 @@ def thread(cursor: Cursor, tag: str, verb: str) -> Thread:
     cursor.space()
     charset(cursor)
     cursor.space()
-    return Thread(tag, verb, algorithm, keys(cursor))
+    return Thread(tag, verb, algorithm, search_keys(cursor))
 
 
 def _criterion(cursor: Cursor) -> tuple[str, bool]:

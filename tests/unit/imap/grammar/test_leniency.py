@@ -1,4 +1,4 @@
-"""What clients write beside the grammar, and Dovecot takes: it is read as what was meant."""
+"""Syntax beyond the grammar that clients send and Dovecot accepts."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from relate_imap.commands import Command, Id, Invalid
 from relate_imap.framing import MAX_STRINGS_BEFORE_LOGIN_OCTETS, MAX_TEXT_BEFORE_LOGIN_OCTETS, Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.grammar.login import MAX_CREDENTIAL_OCTETS, MAX_ID_FIELDS
-from tests.unit.imap.said import crlf, understood
+from tests.unit.imap.parse_helpers import parse_command, with_crlf
 
 STRICT = """
 NOOP
@@ -45,12 +45,12 @@ REPLACE 1 x {1+}|m
 
 
 def said(line: str) -> Command:
-    """A command that was written so; "|" is the end of a line."""
-    return understood(crlf(f"a {line}".replace("|", "\n")))
+    """Parse a command; "|" is a line end."""
+    return parse_command(with_crlf(f"a {line}".replace("|", "\n")))
 
 
 def with_spaces(line: str) -> str:
-    """The same with more spaces wherever there may be one, but for strings and the two words of a verb."""
+    """The line with extra spaces, except in strings and between the two words of a verb."""
     words = line.split(" ")
     verb = " ".join(words[: 1 + (words[0] == "UID")])
     parts = line[len(verb) :].split('"')
@@ -59,7 +59,7 @@ def with_spaces(line: str) -> str:
 
 
 @pytest.mark.parametrize("line", STRICT)
-def test_more_spaces_are_one(line: str) -> None:
+def test_extra_spaces_are_ignored(line: str) -> None:
     strict = said(line)
     assert not isinstance(strict, Invalid)
     assert said(with_spaces(line)) == strict
@@ -90,14 +90,14 @@ MEANT = [
 
 
 @pytest.mark.parametrize(("written", "meant"), MEANT)
-def test_other_ways_to_write_it(written: str, meant: str) -> None:
+def test_lenient_syntax_equals_strict_syntax(written: str, meant: str) -> None:
     strict = said(meant)
     assert not isinstance(strict, Invalid)
     assert said(written) == strict
 
 
 @pytest.mark.parametrize("parameter", ["(0 1)", "(0 0)", "(1 0)", "(0 5 1:3)"])
-def test_a_client_that_knows_nothing_yet_says_0(parameter: str) -> None:
+def test_qresync_accepts_zero(parameter: str) -> None:
     assert not isinstance(said(f"SELECT x (QRESYNC {parameter})"), Invalid)
 
 
@@ -116,24 +116,24 @@ LIST "" * RETURN
 
 
 @pytest.mark.parametrize("line", AMBIGUOUS)
-def test_what_may_mean_several_things_is_refused(line: str) -> None:
+def test_ambiguous_syntax_is_rejected(line: str) -> None:
     assert isinstance(said(line), Invalid)
 
 
-def test_spaces_take_nothing_away_from_the_next_command() -> None:
+def test_trailing_spaces_do_not_affect_next_command() -> None:
     framer = ImapFramer()
     framer.feed(b"a NOOP   \r\nb  NOOP\r\nc SELECT  {1+}\r\nx  \r\nd NOOP\r\n")
     frames = [frame for frame in iter(framer.next_frame, None) if isinstance(frame, Frame)]
     assert [parse(frame).tag for frame in frames] == ["a", "b", "c", "d"]
-    assert parse(frames[2]) == understood(b"c SELECT x\r\n")
+    assert parse(frames[2]) == parse_command(b"c SELECT x\r\n")
 
 
 def fields(count: int) -> bytes:
-    """As much as RFC 2971 §3.3 allows, for 30 of them."""
+    """Fields as long as RFC 2971 §3.3 allows."""
     return b" ".join(b'"%b" "%b"' % (b"f" * 30, b"v" * 1024) for _ in range(count))
 
 
-def test_an_id_of_30_fields_is_taken_before_login() -> None:
+def test_id_with_30_fields_is_accepted_before_login() -> None:
     framer = ImapFramer()
     line = b"a ID (" + fields(30) + b")\r\n"
     assert len(line) < MAX_TEXT_BEFORE_LOGIN_OCTETS
@@ -145,7 +145,7 @@ def test_an_id_of_30_fields_is_taken_before_login() -> None:
     assert len(command.fields) == 30
 
 
-def test_an_id_of_30_literals_is_taken_before_login() -> None:
+def test_id_with_30_literals_is_accepted_before_login() -> None:
     framer = ImapFramer()
     pair = b"{30+}\r\n" + b"f" * 30 + b" {1024+}\r\n" + b"v" * 1024
     assert MAX_STRINGS_BEFORE_LOGIN_OCTETS > 30 * (30 + 1024)
@@ -154,11 +154,11 @@ def test_an_id_of_30_literals_is_taken_before_login() -> None:
     assert isinstance(parse(frame), Id)
 
 
-def test_an_id_has_a_limit() -> None:
+def test_id_fields_are_limited() -> None:
     assert isinstance(parse(Frame(b"a ID (" + b'"a" "b" ' * MAX_ID_FIELDS + b")")), Id)
     assert isinstance(parse(Frame(b"a ID (" + b'"a" "b" ' * (MAX_ID_FIELDS + 1) + b")")), Invalid)
 
 
-def test_a_password_is_never_so_long_that_normalizing_it_would_take_time() -> None:
+def test_long_password_is_rejected_before_normalisation() -> None:
     marks = ("a" + "\u0301\u0316" * MAX_CREDENTIAL_OCTETS).encode()
     assert isinstance(parse(Frame(b'a LOGIN joe "%b"' % marks)), Invalid)

@@ -1,4 +1,4 @@
-"""A strategy for commands of every kind: in octets, written in any way, and as they are to be read."""
+"""Hypothesis strategy for commands of every kind: as octets in any valid form, and as parsed values."""
 
 import string
 from random import Random
@@ -39,11 +39,11 @@ from relate_imap.grammar.list_status import STATUS_ITEMS
 from relate_imap.grammar.sort import ALGORITHMS, CRITERIA
 from relate_imap.search.keys import And, SearchKey
 from relate_wire.secret import Secret
-from tests.unit.imap.drawn_words import (
+from tests.unit.imap.command_writer import Writer
+from tests.unit.imap.search_key_strategies import (
     DAYS,
     fields,
     flag_lists,
-    keys,
     keywords,
     mailboxes,
     number,
@@ -51,16 +51,16 @@ from tests.unit.imap.drawn_words import (
     partials,
     parts,
     plain_sets,
+    search_keys,
     sets,
     tags,
     text,
 )
-from tests.unit.imap.wording import Writer
 
 
 @st.composite
 def commands(draw: st.DrawFn) -> tuple[bytes, Command, bool]:
-    """A command in octets, what it is, and whether UTF8=ACCEPT is on."""
+    """Octets, the command, and whether UTF8=ACCEPT is enabled."""
     utf8 = draw(st.booleans())
     writer = Writer(Random(draw(st.integers())), utf8=utf8)
     tag = draw(tags)
@@ -212,7 +212,7 @@ def copy(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
 
 @st.composite
 def attributes(draw: st.DrawFn, writer: Writer) -> tuple[bytes, Attribute]:
-    """An attribute in octets, and what it is: its label is written as this test would write it."""
+    """Octets and the parsed attribute, with the label that the response must have."""
     kind = draw(st.sampled_from(["item", "body", "binary", "size"]))
     if kind == "item":
         name = draw(st.sampled_from(sorted(ITEMS)))
@@ -259,12 +259,12 @@ def fetch(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
 
 
 def program(writer: Writer, key: SearchKey) -> bytes:
-    """Keys at the top need no parentheses."""
+    """Top-level keys need no parentheses."""
     return b" ".join(map(writer.key, key.keys)) if isinstance(key, And) else writer.key(key)
 
 
 def search(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
-    verb, key = draw(uid("SEARCH")), draw(keys)
+    verb, key = draw(uid("SEARCH")), draw(search_keys)
     given_options = draw(st.none() | st.frozensets(st.sampled_from(["MIN", "MAX", "COUNT", "SAVE"]), min_size=1))
     partial = draw(st.none() | partials) if given_options is not None else None
     pieces = [writer.word(verb)]
@@ -281,7 +281,7 @@ def search(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
 
 
 def sort(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
-    verb, key = draw(uid("SORT")), draw(keys)
+    verb, key = draw(uid("SORT")), draw(search_keys)
     criteria = draw(st.lists(st.tuples(st.sampled_from(sorted(CRITERIA)), st.booleans()), min_size=1, max_size=4))
     words = [writer.word(("REVERSE " if reverse else "") + word) for word, reverse in criteria]
     octets = b" ".join([writer.word(verb), writer.listed(bytes, words), b"US-ASCII", program(writer, key)])
@@ -289,7 +289,7 @@ def sort(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
 
 
 def thread(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
-    verb, algorithm, key = draw(uid("THREAD")), draw(st.sampled_from(sorted(ALGORITHMS))), draw(keys)
+    verb, algorithm, key = draw(uid("THREAD")), draw(st.sampled_from(sorted(ALGORITHMS))), draw(search_keys)
     octets = b" ".join([writer.word(verb), writer.word(algorithm), b"utf-8", program(writer, key)])
     return octets, Thread(tag, verb, algorithm, key)
 

@@ -1,11 +1,11 @@
-"""Commands on messages but FETCH and SEARCH: as the RFCs print them, and as they must not be."""
+"""APPEND, REPLACE, STORE, COPY, MOVE, UID EXPUNGE: the RFCs' examples and malformed input."""
 
 import pytest
 
 from relate_imap.commands import Append, AppendMessage, Command, Copy, FlagList, Replace, Store, StoreMode, UidExpunge
 from relate_imap.selected.sequence_set import SAVED, STAR
 from relate_mailstore.types import Flag
-from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
+from tests.unit.imap.parse_helpers import assert_invalid, parse_command, sequence_set, with_crlf
 
 MESSAGES: list[tuple[str, Command]] = [
     (
@@ -45,42 +45,42 @@ MESSAGES: list[tuple[str, Command]] = [
     ("a UID REPLACE * drafts {1}\nm", Replace("a", "UID REPLACE", 0, "drafts", AppendMessage(b"m"))),
     (
         "A003 STORE 2:4 +FLAGS (\\Deleted)",
-        Store("A003", "STORE", numbers((2, 4)), StoreMode.ADD, FlagList(Flag.DELETED)),
+        Store("A003", "STORE", sequence_set((2, 4)), StoreMode.ADD, FlagList(Flag.DELETED)),
     ),
     (
         "a uid store * -flags.silent \\seen $x",
-        Store("a", "UID STORE", numbers(STAR), StoreMode.REMOVE, FlagList(Flag.SEEN, ("$x",)), silent=True),
+        Store("a", "UID STORE", sequence_set(STAR), StoreMode.REMOVE, FlagList(Flag.SEEN, ("$x",)), silent=True),
     ),
-    ("a STORE 1 FLAGS ()", Store("a", "STORE", numbers(1), StoreMode.REPLACE, FlagList())),
+    ("a STORE 1 FLAGS ()", Store("a", "STORE", sequence_set(1), StoreMode.REPLACE, FlagList())),
     ("a STORE $ FLAGS \\Answered", Store("a", "STORE", SAVED, StoreMode.REPLACE, FlagList(Flag.ANSWERED))),
     (
         "a STORE 1 FLAGS (x X \\flagged \\Recent y)",
-        Store("a", "STORE", numbers(1), StoreMode.REPLACE, FlagList(Flag.FLAGGED, ("x", "y"))),
+        Store("a", "STORE", sequence_set(1), StoreMode.REPLACE, FlagList(Flag.FLAGGED, ("x", "y"))),
     ),
     (
         "a103 UID STORE 6,4,8 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)",
-        Store("a103", "UID STORE", numbers(4, 6, 8), StoreMode.ADD, FlagList(Flag.DELETED), True, 12121230045),
+        Store("a103", "UID STORE", sequence_set(4, 6, 8), StoreMode.ADD, FlagList(Flag.DELETED), True, 12121230045),
     ),
     (
         "d105 STORE 7,5,9 (UNCHANGEDSINCE 320162338) +FLAGS.SILENT (\\Deleted)",
-        Store("d105", "STORE", numbers(5, 7, 9), StoreMode.ADD, FlagList(Flag.DELETED), True, 320162338),
+        Store("d105", "STORE", sequence_set(5, 7, 9), StoreMode.ADD, FlagList(Flag.DELETED), True, 320162338),
     ),
     (
         "B001 STORE 1 (UNCHANGEDSINCE 0) +FLAGS ($MDNSent)",
-        Store("B001", "STORE", numbers(1), StoreMode.ADD, FlagList(0, ("$MDNSent",)), False, 0),
+        Store("B001", "STORE", sequence_set(1), StoreMode.ADD, FlagList(0, ("$MDNSent",)), False, 0),
     ),
-    ("A003 COPY 2:4 MEETING", Copy("A003", "COPY", numbers((2, 4)), "MEETING")),
+    ("A003 COPY 2:4 MEETING", Copy("A003", "COPY", sequence_set((2, 4)), "MEETING")),
     ("a UID COPY $ inbox", Copy("a", "UID COPY", SAVED, "INBOX")),
-    ("a UID MOVE 42:69 foo", Copy("a", "UID MOVE", numbers((42, 69)), "foo")),
-    ("a move 1 {1}\nx", Copy("a", "MOVE", numbers(1), "x")),
-    ("A003 UID EXPUNGE 3000:3002", UidExpunge("A003", numbers((3000, 3002)))),
+    ("a UID MOVE 42:69 foo", Copy("a", "UID MOVE", sequence_set((42, 69)), "foo")),
+    ("a move 1 {1}\nx", Copy("a", "MOVE", sequence_set(1), "x")),
+    ("A003 UID EXPUNGE 3000:3002", UidExpunge("A003", sequence_set((3000, 3002)))),
     ("A003 uid expunge $", UidExpunge("A003", SAVED)),
 ]
 
 
 @pytest.mark.parametrize(("line", "command"), MESSAGES)
-def test_messages(line: str, command: Command) -> None:
-    assert understood(crlf(line)) == command
+def test_message_commands(line: str, command: Command) -> None:
+    assert parse_command(with_crlf(line)) == command
 
 
 NO_MESSAGES = """
@@ -137,5 +137,5 @@ UID EXPUNGE 1 2
 
 
 @pytest.mark.parametrize("line", NO_MESSAGES)
-def test_no_messages(line: str) -> None:
+def test_malformed_message_commands(line: str) -> None:
     assert_invalid(line.replace("|", "\n"))

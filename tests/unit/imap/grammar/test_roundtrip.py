@@ -1,4 +1,4 @@
-"""Any command, written in any way, is read as the same command; and any octets are read as something."""
+"""Commands in any valid form parse to the same value; any octets parse to some value."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,19 +10,19 @@ from relate_imap.commands import (
 from relate_imap.framing import Fault, Frame, ImapFramer
 from relate_imap.grammar import GRAMMAR, parse
 from tests.support.examples import examples
-from tests.unit.imap.drawn import commands
-from tests.unit.imap.said import understood
+from tests.unit.imap.command_strategies import commands
+from tests.unit.imap.parse_helpers import parse_command
 
 
 @settings(max_examples=examples(600))
 @given(commands())
-def test_a_command_is_read_as_it_was_meant(written: tuple[bytes, Command, bool]) -> None:
+def test_written_command_parses_to_itself(written: tuple[bytes, Command, bool]) -> None:
     octets, command, utf8 = written
 
-    assert understood(octets, utf8=utf8) == command
+    assert parse_command(octets, utf8=utf8) == command
 
 
-# --- anything
+# --- any octets
 
 VERBS = {verb for verb, _ in GRAMMAR.values()} | {"UNKNOWN"}
 PIECES = [
@@ -36,7 +36,7 @@ pieces = st.lists(st.sampled_from(PIECES) | st.binary(max_size=3), max_size=12).
 
 @settings(max_examples=examples(400))
 @given(pieces | commands().map(lambda written: written[0]), pieces, st.integers(0, 200), st.booleans())
-def test_anything_is_read_as_something(octets: bytes, more: bytes, at: int, utf8: bool) -> None:
+def test_parser_accepts_any_octets(octets: bytes, more: bytes, at: int, utf8: bool) -> None:
     framer = ImapFramer()
     framer.allow(1000)
     framer.feed(b"a " + octets[:at] + more + octets[at:] + b"\r\n")
@@ -52,7 +52,7 @@ def test_anything_is_read_as_something(octets: bytes, more: bytes, at: int, utf8
     st.lists(st.binary(max_size=5), max_size=3).map(tuple),
     st.none() | st.sampled_from(Fault),
 )
-def test_any_frame_is_read_as_something(octets: bytes, literals: tuple[bytes, ...], fault: Fault | None) -> None:
+def test_parser_accepts_any_frame(octets: bytes, literals: tuple[bytes, ...], fault: Fault | None) -> None:
     assert_read(parse(Frame(octets, literals, fault)))
 
 

@@ -1,11 +1,11 @@
-"""FETCH: as the RFCs print it, and as it must not be."""
+"""FETCH: the RFCs' examples and malformed input."""
 
 import pytest
 
 from relate_imap.commands import Attribute, BinarySize, Body, Command, Fetch, Item, Section, SectionText
 from relate_imap.grammar.fetch import MAX_LEVELS
 from relate_imap.selected.sequence_set import SAVED, STAR
-from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
+from tests.unit.imap.parse_helpers import assert_invalid, parse_command, sequence_set, with_crlf
 
 FLAGS = (Item("FLAGS"),)
 UID_FLAGS = (Item("UID"), Item("FLAGS"))
@@ -14,36 +14,42 @@ DATE_FROM = Body(Section("", SectionText.FIELDS, ("DATE", "FROM")), b"BODY[HEADE
 COMMANDS: list[tuple[str, Command]] = [
     (
         "A654 FETCH 2:4 (FLAGS BODY[HEADER.FIELDS (DATE FROM)])",
-        Fetch("A654", "FETCH", numbers((2, 4)), (*FLAGS, DATE_FROM)),
+        Fetch("A654", "FETCH", sequence_set((2, 4)), (*FLAGS, DATE_FROM)),
     ),
     ("a uid fetch $ flags", Fetch("a", "UID FETCH", SAVED, FLAGS)),
-    ("a FETCH * (UID FLAGS uid)", Fetch("a", "FETCH", numbers(STAR), UID_FLAGS)),
-    ("s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)", Fetch("s100", "UID FETCH", numbers((1, STAR)), FLAGS, 12345)),
+    ("a FETCH * (UID FLAGS uid)", Fetch("a", "FETCH", sequence_set(STAR), UID_FLAGS)),
+    (
+        "s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)",
+        Fetch("s100", "UID FETCH", sequence_set((1, STAR)), FLAGS, 12345),
+    ),
     (
         "s100 UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)",
-        Fetch("s100", "UID FETCH", numbers((300, 500)), FLAGS, 12345, vanished=True),
+        Fetch("s100", "UID FETCH", sequence_set((300, 500)), FLAGS, 12345, vanished=True),
     ),
-    ("a UID FETCH 1 FLAGS (vanished changedsince 0)", Fetch("a", "UID FETCH", numbers(1), FLAGS, 0, vanished=True)),
+    (
+        "a UID FETCH 1 FLAGS (vanished changedsince 0)",
+        Fetch("a", "UID FETCH", sequence_set(1), FLAGS, 0, vanished=True),
+    ),
     (
         "10 UID FETCH 25900:26600 (UID FLAGS) (PARTIAL -1:-100)",
-        Fetch("10", "UID FETCH", numbers((25900, 26600)), UID_FLAGS, partial=(-1, -100)),
+        Fetch("10", "UID FETCH", sequence_set((25900, 26600)), UID_FLAGS, partial=(-1, -100)),
     ),
     (
         "11 UID FETCH 25900:26600 (UID FLAGS) (PARTIAL 1:100 CHANGEDSINCE 98305 VANISHED)",
-        Fetch("11", "UID FETCH", numbers((25900, 26600)), UID_FLAGS, 98305, vanished=True, partial=(1, 100)),
+        Fetch("11", "UID FETCH", sequence_set((25900, 26600)), UID_FLAGS, 98305, vanished=True, partial=(1, 100)),
     ),
-    ("B1 FETCH 1 PREVIEW (CHANGEDSINCE 5)", Fetch("B1", "FETCH", numbers(1), (Item("PREVIEW"),), 5)),
-    ("B1 FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 5)", Fetch("B1", "FETCH", numbers(1), (Item("PREVIEW"),), 5)),
+    ("B1 FETCH 1 PREVIEW (CHANGEDSINCE 5)", Fetch("B1", "FETCH", sequence_set(1), (Item("PREVIEW"),), 5)),
+    ("B1 FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 5)", Fetch("B1", "FETCH", sequence_set(1), (Item("PREVIEW"),), 5)),
     (
         "B1 FETCH 1 (RFC822.SIZE PREVIEW (lazy) UID)",
-        Fetch("B1", "FETCH", numbers(1), (Item("RFC822.SIZE"), Item("PREVIEW"), Item("UID"))),
+        Fetch("B1", "FETCH", sequence_set(1), (Item("RFC822.SIZE"), Item("PREVIEW"), Item("UID"))),
     ),
 ]
 
 
 @pytest.mark.parametrize(("line", "command"), COMMANDS)
-def test_fetch(line: str, command: Command) -> None:
-    assert understood(crlf(line)) == command
+def test_fetch_commands(line: str, command: Command) -> None:
+    assert parse_command(with_crlf(line)) == command
 
 
 FAST = (Item("FLAGS"), Item("INTERNALDATE"), Item("RFC822.SIZE"))
@@ -57,8 +63,8 @@ FAST = (Item("FLAGS"), Item("INTERNALDATE"), Item("RFC822.SIZE"))
         ("full", (*FAST, Item("ENVELOPE"), Item("BODY"))),
     ],
 )
-def test_macros(macro: str, attributes: tuple[Attribute, ...]) -> None:
-    assert understood(crlf(f"a FETCH 1 {macro}")) == Fetch("a", "FETCH", numbers(1), attributes)
+def test_macros_are_expanded(macro: str, attributes: tuple[Attribute, ...]) -> None:
+    assert parse_command(with_crlf(f"a FETCH 1 {macro}")) == Fetch("a", "FETCH", sequence_set(1), attributes)
     assert_invalid(f"FETCH 1 ({macro})")
 
 
@@ -101,10 +107,10 @@ ATTRIBUTES: list[tuple[str, Attribute]] = [
 
 
 @pytest.mark.parametrize(("text", "attribute"), ATTRIBUTES)
-def test_attributes_alone_and_in_a_list(text: str, attribute: Attribute) -> None:
-    assert understood(crlf(f"a FETCH 1 {text}")) == Fetch("a", "FETCH", numbers(1), (attribute,))
-    assert understood(crlf(f"a FETCH 1 ({text} UID)")) == Fetch(
-        "a", "FETCH", numbers(1), tuple(dict.fromkeys((attribute, Item("UID"))))
+def test_attributes_alone_and_in_list(text: str, attribute: Attribute) -> None:
+    assert parse_command(with_crlf(f"a FETCH 1 {text}")) == Fetch("a", "FETCH", sequence_set(1), (attribute,))
+    assert parse_command(with_crlf(f"a FETCH 1 ({text} UID)")) == Fetch(
+        "a", "FETCH", sequence_set(1), tuple(dict.fromkeys((attribute, Item("UID"))))
     )
 
 
@@ -171,12 +177,12 @@ UID FETCH 1 FLAGS (PARTIAL 1:2) x
 
 
 @pytest.mark.parametrize("line", NONE)
-def test_what_is_no_fetch(line: str) -> None:
+def test_malformed_fetch_commands(line: str) -> None:
     assert_invalid(line)
 
 
-def test_sections_are_only_so_deep() -> None:
+def test_section_depth_is_limited() -> None:
     deepest = ".".join("1" * MAX_LEVELS)
 
-    assert isinstance(understood(crlf(f"a FETCH 1 BODY[{deepest}]")), Fetch)
+    assert isinstance(parse_command(with_crlf(f"a FETCH 1 BODY[{deepest}]")), Fetch)
     assert assert_invalid(f"FETCH 1 BODY[{deepest}.1]").reason == "Nested too deeply"

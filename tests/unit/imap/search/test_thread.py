@@ -1,4 +1,4 @@
-"""THREAD: trees worked out by hand, step by step of RFC 5256 §3, and what must hold of all trees."""
+"""THREAD: trees for each step of RFC 5256 §3, and properties of all trees."""
 
 import re
 from collections.abc import Sequence
@@ -10,16 +10,16 @@ from hypothesis import strategies as st
 
 from relate_imap.commands import Thread
 from relate_imap.handlers.thread import on_thread
-from relate_imap.search.keys import All, InSequenceSet, Not, SearchKey
+from relate_imap.search import keys
 from relate_imap.search.thread import Messages, by_references, by_subject, encode_threads
 from relate_imap.selected.sequence_set import make_set
 from relate_mailstore.types import Entry, MessageId, Summary
 from tests.support import factories
 from tests.support.growth import super_linear
-from tests.support.imap.answers import parse_response
-from tests.unit.imap.mailroom import open_mailroom
+from tests.support.imap.responses import parse_response
+from tests.unit.imap.handler_harness import open_harness
 
-# A message: its id, its references, its subject, when it was sent (its number, if nothing is said).
+# A message: id, references, subject, date of sending (by default its number).
 Told = tuple[str, str, str] | tuple[str, str, str, int | None]
 
 
@@ -92,7 +92,7 @@ CASES: dict[str, tuple[str, list[Told]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_references(name: str) -> None:
+def test_references_threads(name: str) -> None:
     tree, told = CASES[name]
     assert references(*told) == tree
 
@@ -108,7 +108,7 @@ def test_references(name: str) -> None:
         ("(1 2)", [("", "", ""), ("", "", "re:")]),
     ],
 )
-def test_orderedsubject(tree: str, told: list[Told]) -> None:
+def test_orderedsubject_threads(tree: str, told: list[Told]) -> None:
     assert encode_threads(by_subject(messages(told)), lambda position: position + 1) == tree
 
 
@@ -122,50 +122,52 @@ TOLD = st.tuples(
 
 
 @given(st.lists(TOLD, max_size=15))
-def test_every_message_is_in_one_place(told: list[Told]) -> None:
+def test_every_message_appears_once(told: list[Told]) -> None:
     for algorithm in (by_references, by_subject):
         threads = encode_threads(algorithm(messages(told)), lambda position: position + 1)
         assert sorted(map(int, re.findall(r"\d+", threads))) == [*range(1, len(told) + 1)]
         parse_response(f"* THREAD {threads}".rstrip().encode() + b"\r\n")
 
 
-def test_deep_thread_is_no_recursion() -> None:
+def test_deep_thread_needs_no_recursion() -> None:
     count = 20_000
     told: list[Told] = [(f"m{n}", f"m{n - 1}" if n else "", "re: x") for n in range(count)]
     assert references(*told) == f"({' '.join(str(number) for number in range(1, count + 1))})"
 
 
-def test_made_up_references_are_threaded_in_time() -> None:
+def test_hostile_references_are_bounded() -> None:
     chain: list[Told] = [(f"m{n}", f"m{n - 1}", "x") for n in range(3_000, 0, -1)]
     hostile: list[Told] = [(f"h{n}", " ".join(["m2999", "m0"] * 50), "x") for n in range(300)]
     assert references(*chain, *hostile).count("(") > 300
 
 
-async def test_thread_answers() -> None:
+async def test_thread_responses() -> None:
     def reply(name: str, to: str) -> bytes:
         raw = factories.simple("Re: x" if to else "x", headers=(f"References: <{to}>",) if to else ())
         return raw.replace(b"simple@example.org", name.encode())
 
-    room = await open_mailroom(reply("gone", ""), reply("a", ""), reply("b", "a"), reply("c", "a"))
-    await room.expunge(1)
-    await room.select()
-    everything, none = All(), Not(All())
-    cases: list[tuple[str, SearchKey, str]] = [
+    harness = await open_harness(reply("gone", ""), reply("a", ""), reply("b", "a"), reply("c", "a"))
+    await harness.expunge(1)
+    await harness.select()
+    everything, none = keys.All(), keys.Not(keys.All())
+    cases: list[tuple[str, keys.SearchKey, str]] = [
         ("THREAD", everything, "* THREAD (1 (2)(3))"),
         ("UID THREAD", everything, "* THREAD (2 (3)(4))"),
-        ("UID THREAD", InSequenceSet(make_set([(2, 3)])), "* THREAD ((3)(4))"),
+        ("UID THREAD", keys.InSequenceSet(make_set([(2, 3)])), "* THREAD ((3)(4))"),
         ("THREAD", none, "* THREAD"),
     ]
     for verb, key, line in cases:
-        assert (await room.ask(on_thread, Thread("a1", verb, "REFERENCES", key))).line == line
+        assert (await harness.execute(on_thread, Thread("a1", verb, "REFERENCES", key))).line == line
     assert (
-        await room.ask(on_thread, Thread("a1", "THREAD", "ORDEREDSUBJECT", everything))
+        await harness.execute(on_thread, Thread("a1", "THREAD", "ORDEREDSUBJECT", everything))
     ).line == "* THREAD (1 (2)(3))"
-    assert (await room.ask(on_thread, Thread("a1", "THREAD", "OTHER", everything))).answer.status == "BAD"
+    assert (await harness.execute(on_thread, Thread("a1", "THREAD", "OTHER", everything))).tagged.status == "BAD"
 
 
-def test_a_deep_chain_of_messages_that_are_not_there_is_left_out_in_time() -> None:
-    """Each message names a hundred that are not there, so that one with many answers lies deep below all of these."""
+def test_deep_chain_of_dummies_is_linear() -> None:
+    """Each message refers to a hundred missing ones, so that a message with many replies lies deep below all of
+    these.
+    """
 
     def shape(size: int) -> Messages:
         length = size // 256

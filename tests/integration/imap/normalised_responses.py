@@ -1,7 +1,7 @@
-"""What a server's answer says, without how it says it: facts by name, to be compared with another server's.
+"""Normalises responses to facts by name, which are comparable between servers.
 
-The order of untagged data, of flags and of FETCH items says nothing (RFC 9051 §7); sentences are for people; the values
-of UIDVALIDITY, MODSEQ and ids are a server's own. Whatever else differs, differs.
+Ignored are the order of untagged data, of flags and of FETCH items (RFC 9051 §7), texts, and the values of UIDVALIDITY,
+MODSEQ and ids. Any other difference is reported.
 """
 
 import calendar
@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from tests.integration.imap.exchange import Heard
-from tests.support.imap.answers import Response, Value, as_list, as_numbers, as_pairs, as_text
+from tests.integration.imap.dovecot_dialogues import StepResult
+from tests.support.imap.responses import Response, Value, as_list, as_numbers, as_pairs, as_text
 
 Facts = dict[str, Any]
 
-SOME = "some"  # stands for a value that is the server's own
+SERVER_SPECIFIC = "some"  # stands for any value
 
 _DATE = re.compile(r"([ \d]\d-\w{3}-\d{4} \d\d:\d\d:\d\d) ([+-])(\d\d)(\d\d)")
 _SELECTS = re.compile(r"(?:SELECT|EXAMINE)\b", re.IGNORECASE)
@@ -23,24 +23,20 @@ _OWN_CODES = frozenset({"UIDVALIDITY", "HIGHESTMODSEQ", "MAILBOXID"})
 _CASELESS = frozenset({"FLAGS", "PERMANENTFLAGS"})
 
 
-class Client:
-    """What a client knows of its mailbox: what is said again is no news."""
+class ClientState:
+    """The message count that a client knows, to recognise repeated EXISTS."""
 
     def __init__(self) -> None:
         self.exists: int | None = None
 
-    def facts(self, heard: Heard) -> Facts:
-        """Of one answered command."""
-        facts: Facts = {"tagged": heard.answer.status or "closed"}
-        if (
-            heard.answer.tagged is not None
-            and heard.answer.tagged.code
-            and heard.answer.tagged.code_name != "CAPABILITY"
-        ):
-            facts[f"code {heard.answer.tagged.code_name}"] = _code(heard.answer.tagged)
-        selects = bool(_SELECTS.match(heard.command))
-        self._count(heard.answer.untagged, facts, selects=selects)
-        for response in heard.answer.untagged:
+    def facts(self, step: StepResult) -> Facts:
+        """The facts in one result."""
+        facts: Facts = {"tagged": step.result.status or "closed"}
+        if step.result.tagged is not None and step.result.tagged.code and step.result.tagged.code_name != "CAPABILITY":
+            facts[f"code {step.result.tagged.code_name}"] = _code(step.result.tagged)
+        selects = bool(_SELECTS.match(step.command))
+        self._count(step.result.untagged, facts, selects=selects)
+        for response in step.result.untagged:
             if describe := _KINDS.get(response.kind):
                 facts.update(describe(response))
             elif response.kind not in ("EXISTS", "EXPUNGE", "RECENT"):
@@ -50,7 +46,7 @@ class Client:
         return facts
 
     def _count(self, responses: Iterable[Response], facts: Facts, *, selects: bool) -> None:
-        """EXISTS as it is in the end, where that is news; EXPUNGE by the numbers of before the command."""
+        """EXISTS with its last value, if it changed; EXPUNGE in the numbers of before the command."""
         before = None if selects else self.exists
         now, numbers, expunged = before, list[int](), list[int]()
         for response in responses:
@@ -73,9 +69,9 @@ class Client:
 def _code(response: Response) -> Any:
     name, arguments = response.code_name, response.code[1:]
     if name in _OWN_CODES:
-        return SOME
+        return SERVER_SPECIFIC
     if name in ("APPENDUID", "COPYUID"):
-        return SOME, *(as_numbers(value) for value in arguments[1:])
+        return SERVER_SPECIFIC, *(as_numbers(value) for value in arguments[1:])
     if name == "MODIFIED":
         return tuple(sorted(as_numbers(arguments[0])))
     if name == "PERMANENTFLAGS":
@@ -84,7 +80,7 @@ def _code(response: Response) -> Any:
 
 
 def _status(response: Response) -> Facts:
-    """An untagged OK, NO, BAD or BYE: a sentence alone says nothing."""
+    """A status response; OK without a response code is ignored."""
     if response.code:
         return {f"{response.kind} {response.code_name}": _code(response)}
     return {} if response.kind == "OK" else {response.kind: True}
@@ -96,17 +92,17 @@ def _flags(value: Value) -> frozenset[str]:
 
 def _fetch(response: Response) -> Facts:
     return {
-        f"FETCH {response.number} {name.replace(chr(34), '')}": _ITEMS.get(name, _as_it_is)(value)
+        f"FETCH {response.number} {name.replace(chr(34), '')}": _ITEMS.get(name, _unchanged)(value)
         for name, value in as_pairs(as_list(response.values[0])).items()
     }
 
 
-def _as_it_is(value: Value) -> Value:
+def _unchanged(value: Value) -> Value:
     return value
 
 
-def _some(value: Value) -> str | None:
-    return None if value is None else SOME
+def _server_specific(value: Value) -> str | None:
+    return None if value is None else SERVER_SPECIFIC
 
 
 def _instant(value: Value) -> int:
@@ -118,7 +114,7 @@ def _instant(value: Value) -> int:
 
 
 def _structure(value: Value) -> Value:
-    """BODYSTRUCTURE in lower case: types, encodings and parameters know none. Texts that do are not in the corpus."""
+    """BODYSTRUCTURE in lower case, because types, encodings and parameters are case-insensitive."""
     if isinstance(value, tuple):
         return tuple(_structure(one) for one in value)
     return None if value is None else value.lower()
@@ -133,14 +129,14 @@ def _status_items(response: Response) -> Facts:
     name, items = response.values
     own = ("UIDVALIDITY", "HIGHESTMODSEQ", "MAILBOXID")
     return {
-        f"STATUS {as_text(name)} {item}": SOME if item in own else value
+        f"STATUS {as_text(name)} {item}": SERVER_SPECIFIC if item in own else value
         for item, value in as_pairs(as_list(items)).items()
     }
 
 
 def _search(response: Response) -> Facts:
     numbers = tuple(sorted(int(value) for value in response.values if isinstance(value, bytes)))
-    modseq = {"SEARCH MODSEQ": SOME} if any(isinstance(value, tuple) for value in response.values) else {}
+    modseq = {"SEARCH MODSEQ": SERVER_SPECIFIC} if any(isinstance(value, tuple) for value in response.values) else {}
     return {"SEARCH": numbers, **modseq}
 
 
@@ -152,7 +148,7 @@ def _esearch(response: Response) -> Facts:
     if values and values[0] == b"UID":
         facts["ESEARCH UID"] = bool(values.pop(0))
     for name, value in as_pairs(tuple(values)).items():
-        facts[f"ESEARCH {name}"] = {"ALL": as_numbers, "MODSEQ": _some}.get(name, _as_it_is)(value)
+        facts[f"ESEARCH {name}"] = {"ALL": as_numbers, "MODSEQ": _server_specific}.get(name, _unchanged)(value)
     return facts
 
 
@@ -162,17 +158,17 @@ def _vanished(response: Response) -> Facts:
 
 
 def _resources(response: Response) -> Facts:
-    """A quota root has a name of the server's own."""
+    """The resources of a quota root, whose name is server-specific."""
     return {"QUOTA": frozenset(as_text(name) for name in as_list(response.values[1])[::3])}
 
 
 _ITEMS: Mapping[str, Callable[[Value], Any]] = {
     "FLAGS": _flags,
-    "MODSEQ": _some,
+    "MODSEQ": _server_specific,
     "INTERNALDATE": _instant,
-    "SAVEDATE": _some,
-    "EMAILID": _some,
-    "THREADID": _some,
+    "SAVEDATE": _server_specific,
+    "EMAILID": _server_specific,
+    "THREADID": _server_specific,
     "BODYSTRUCTURE": _structure,
     "BODY": _structure,
 }
@@ -187,20 +183,20 @@ _KINDS: Mapping[str, Callable[[Response], Facts]] = {
     "SEARCH": _search,
     "ESEARCH": _esearch,
     "VANISHED": _vanished,
-    "CAPABILITY": lambda _: {"CAPABILITY": SOME},
+    "CAPABILITY": lambda _: {"CAPABILITY": SERVER_SPECIFIC},
     "ENABLED": lambda response: {"ENABLED": frozenset(as_text(value).upper() for value in response.values)},
-    "ID": lambda _: {"ID": SOME},
+    "ID": lambda _: {"ID": SERVER_SPECIFIC},
     "QUOTA": _resources,
     "QUOTAROOT": lambda response: {"QUOTAROOT": len(response.values)},
 }
 
 
-def differences(ours: list[Heard], theirs: list[Heard]) -> list[tuple[str, str, Any, Any]]:
-    """(command, fact, ours, theirs), None for what was not said."""
-    clients: dict[str, tuple[Client, Client]] = {}
+def differences(ours: list[StepResult], theirs: list[StepResult]) -> list[tuple[str, str, Any, Any]]:
+    """(command, fact, ours, theirs); None for a missing fact."""
+    clients: dict[str, tuple[ClientState, ClientState]] = {}
     found = []
     for mine, other in zip(ours, theirs, strict=True):
-        one, another = clients.setdefault(mine.connection, (Client(), Client()))
+        one, another = clients.setdefault(mine.connection, (ClientState(), ClientState()))
         left, right = one.facts(mine), another.facts(other)
         found += [
             (mine.command, name, left.get(name), right.get(name))

@@ -1,4 +1,4 @@
-"""Names of mailboxes, in modified UTF-7 and in UTF-8."""
+"""Mailbox names in modified UTF-7 and UTF-8."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ UTF7 = [
 
 
 @pytest.mark.parametrize(("encoded", "text"), UTF7)
-def test_modified_utf7(encoded: str, text: str) -> None:
+def test_modified_utf7_round_trip(encoded: str, text: str) -> None:
     assert decode_utf7(encoded) == text
     assert encode_utf7(text) == encoded
 
@@ -31,7 +31,7 @@ def test_modified_utf7(encoded: str, text: str) -> None:
     "text",
     ["A&B", "&", "a&", "&AOk", "&AO-", "&A-", "&2D0-", "&3gA-", "&AOk/-", "&AOkA-", "&!-", "&AOk-&", "&Jjo!", "&AOk=-"],
 )
-def test_what_is_no_utf7_is_as_it_was_written(text: str) -> None:
+def test_invalid_utf7_is_unchanged(text: str) -> None:
     assert decode_utf7(text) == text
 
 
@@ -45,12 +45,12 @@ def test_what_is_no_utf7_is_as_it_was_written(text: str) -> None:
         ("é&AOk-".encode(), False, "é&AOk-"),
     ],
 )
-def test_which_of_the_two_it_is(octets: bytes, utf8: bool, text: str) -> None:
+def test_encoding_is_detected(octets: bytes, utf8: bool, text: str) -> None:
     assert decode(octets, utf8=utf8) == text
 
 
 @pytest.mark.parametrize("octets", [b"\xe9", b"\xed\xa0\x80", b"\xc0\xaf", b"a\xff"])
-def test_what_is_neither(octets: bytes) -> None:
+def test_undecodable_name_is_rejected(octets: bytes) -> None:
     with pytest.raises(Malformed):
         decode(octets)
 
@@ -68,12 +68,12 @@ def test_what_is_neither(octets: bytes) -> None:
         (b'""', ""),
     ],
 )
-def test_inbox_in_any_case(octets: bytes, name: str) -> None:
+def test_inbox_is_case_insensitive(octets: bytes, name: str) -> None:
     assert mailbox(Cursor(octets)) == name
 
 
 @pytest.mark.parametrize(("octets", "text"), [(b"*", "*"), (b"&AOk-%", "é%"), (b'"a *"', "a *"), (b"inbox", "inbox")])
-def test_patterns(octets: bytes, text: str) -> None:
+def test_patterns_are_decoded(octets: bytes, text: str) -> None:
     assert name(Cursor(octets)) == text
 
 
@@ -90,12 +90,12 @@ def test_patterns(octets: bytes, text: str) -> None:
         ("", False, b'""'),
     ],
 )
-def test_names_are_sent(name: str, utf8: bool, octets: bytes) -> None:
+def test_names_are_encoded(name: str, utf8: bool, octets: bytes) -> None:
     assert encode_mailbox(name, utf8=utf8) == octets
 
 
 @given(st.text())
-def test_every_name_comes_back(name: str) -> None:
+def test_any_name_round_trips(name: str) -> None:
     encoded = encode_utf7(name)
 
     assert encoded.isascii()
@@ -105,6 +105,6 @@ def test_every_name_comes_back(name: str) -> None:
 
 
 @given(st.text(alphabet="&-A,aB+/Ok=é"))
-def test_any_text_is_decoded_to_a_name_that_can_be_encoded(text: str) -> None:
+def test_any_decoded_name_can_be_encoded(text: str) -> None:
     decoded = decode_utf7(text)
     assert decode_utf7(encode_utf7(decoded)) == decoded

@@ -1,4 +1,4 @@
-"""Which names LIST and LSUB answer, and with which attributes."""
+"""The names that LIST and LSUB return, and their attributes."""
 
 from collections.abc import Sequence
 
@@ -54,14 +54,14 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("pattern", HOSTILE)
-def test_no_pattern_goes_back_in_a_name(pattern: str) -> None:
-    """A matcher that backtracks would not come to an end."""
+def test_hostile_patterns_do_not_backtrack(pattern: str) -> None:
+    """A backtracking matcher would not terminate."""
     assert matching(["a" * 1000, "a" * 999 + "c"], [pattern]) == []
     assert matching(["a" * 999 + "b"], [pattern]) == ["a" * 999 + "b"]
 
 
 def reference(pattern: str, name: str) -> bool:
-    """RFC 9051 §6.3.9, as it is written: short names only, because it tries everything."""
+    """RFC 9051 §6.3.9 by exhaustive search, for short names only."""
     if not pattern:
         return not name
     head, rest = pattern[0], pattern[1:]
@@ -78,12 +78,12 @@ wild = st.text(st.sampled_from("ab/*%"), max_size=8)
 
 @settings(max_examples=examples(1000))
 @given(st.lists(short, max_size=5, unique=True), st.lists(wild, max_size=3))
-def test_names_match_as_the_rfc_says(names: list[str], patterns: list[str]) -> None:
+def test_matching_equals_reference(names: list[str], patterns: list[str]) -> None:
     expected = [name for name in names if any(reference(pattern, name) for pattern in patterns)]
     assert sorted(matching(names, patterns)) == sorted(expected)
 
 
-def test_patterns_and_names_are_compared_in_one_normal_form() -> None:
+def test_matching_normalises_unicode() -> None:
     composed, decomposed = "Entw\u00fcrfe", "Entwu\u0308rfe"
     assert matching([composed, decomposed], [composed]) == matching([composed, decomposed], [decomposed])
     assert len(matching([composed, decomposed], ["*\u00fcr%"])) == 2
@@ -95,11 +95,11 @@ def listed(
     return {one.name: one.attributes for one in a_tree.list([pattern], selection.split(), returning.split())}
 
 
-def test_a_name_without_a_mailbox_is_listed_where_one_below_it_has() -> None:
+def test_parent_without_mailbox_is_listed() -> None:
     assert listed(tree("Lists/Python/Dev"), "%") == {"Lists": ("\\NonExistent", "\\Noselect", "\\HasChildren")}
 
 
-def test_children_and_special_uses_are_told_always() -> None:
+def test_children_and_special_uses_are_always_listed() -> None:
     assert listed(tree("INBOX", "Sent", "Work", "Work/Drafts")) == {
         "INBOX": ("\\HasNoChildren",),
         "Sent": ("\\HasNoChildren", "\\Sent"),
@@ -108,21 +108,21 @@ def test_children_and_special_uses_are_told_always() -> None:
     }
 
 
-def test_subscriptions_are_told_when_asked_for() -> None:
+def test_subscriptions_are_listed_on_request() -> None:
     names = listed(tree("INBOX", "Sent", subscribed=["Sent"]), returning="SUBSCRIBED")
     assert names == {"INBOX": ("\\HasNoChildren",), "Sent": ("\\HasNoChildren", "\\Sent", "\\Subscribed")}
 
 
-def test_what_is_subscribed_is_listed_though_it_is_gone() -> None:
+def test_subscribed_name_without_mailbox_is_listed() -> None:
     names = listed(tree("INBOX", subscribed=["Gone"]), selection="SUBSCRIBED")
     assert names == {"Gone": ("\\NonExistent", "\\Noselect", "\\HasNoChildren", "\\Subscribed")}
 
 
-def test_special_uses_alone() -> None:
+def test_special_use_selection() -> None:
     assert list(listed(tree("INBOX", "Sent", "Work/Drafts"), selection="SPECIAL-USE")) == ["Sent", "Work/Drafts"]
 
 
-def test_a_recursive_match_shows_the_parents_of_what_is_subscribed() -> None:
+def test_recursivematch_lists_parents_of_subscribed() -> None:
     found = list(
         tree("Work", "Work/Plans", "Home", subscribed=["Work/Plans"]).list(["%"], ["SUBSCRIBED", "RECURSIVEMATCH"], [])
     )
@@ -137,6 +137,6 @@ LSUB = [
 
 
 @pytest.mark.parametrize(("pattern", "expected"), LSUB)
-def test_lsub_shows_what_is_subscribed_or_its_parent(pattern: str, expected: dict[str, tuple[str, ...]]) -> None:
+def test_lsub_lists_subscribed_or_parent(pattern: str, expected: dict[str, tuple[str, ...]]) -> None:
     a_tree = tree("INBOX", "Work", "Work/Plans", subscribed=["Work/Plans", "Gone"])
     assert {one.name: one.attributes for one in a_tree.lsub([pattern])} == expected

@@ -1,4 +1,4 @@
-"""A client's view of its mailbox: a table of what happens to the mailbox, and what the client is told when."""
+"""`SelectedMailbox`: a table of changes and the updates that they cause, message numbers, prefetching."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
-from tests.unit.imap.mailroom import open_mailroom
+from tests.unit.imap.handler_harness import open_harness
 
 SEEN = int(Flag.SEEN)
 
@@ -23,7 +23,7 @@ def entry(uid: int, flags: int = 0, modseq: int = 1) -> Entry:
 
 
 def snapshot(entries: Iterable[Entry], modseq: int = 1, uid_next: int = 0) -> Snapshot:
-    """A mailbox with these entries; UIDNEXT is behind the last one unless it is said to be further."""
+    """A snapshot with these entries; `uid_next` is at least the last UID plus 1."""
     held = tuple(entries)
     after = max((one.uid + 1 for one in held), default=1)
     mailbox = Mailbox(
@@ -46,12 +46,12 @@ THREE = snapshot([entry(1), entry(2), entry(3)])
 
 @dataclass(frozen=True)
 class Case:
-    """What becomes of the three messages 1, 2 and 3, and what the client is to be told of it."""
+    """A change of messages 1, 2 and 3, and the update that it causes."""
 
     name: str
     after: Snapshot
     told: Update
-    told_while_in_use: Update | None = None  # as `told`, unless something is expunged
+    told_while_in_use: Update | None = None  # like `update`, unless a message is expunged
 
 
 CASES = [
@@ -84,7 +84,7 @@ CASES = [
 
 
 def as_remembered(case: Case) -> Case:
-    """The same, where the entries remember what has become of the three: it need not be found by comparing."""
+    """The same case with a change log in the entries, so that they need not be compared."""
     after, mailbox = case.after.entries, case.after.mailbox
     changed = [one for one in after if one.modseq > 1]
     gone = [one.uid for one in THREE.entries if after.find(one.uid) is None]
@@ -97,14 +97,14 @@ CASES += [as_remembered(case) for case in CASES[1:]]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_a_client_is_told_what_has_changed(case: Case) -> None:
+def test_advance_returns_changes(case: Case) -> None:
     view = SelectedMailbox(THREE, read_only=False)
     assert view.advance(case.after, may_expunge=True) == case.told
     assert view.entries == case.after.entries
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_while_numbers_are_in_use_no_message_is_said_to_be_gone(case: Case) -> None:
+def test_expunges_are_held_back_while_numbers_are_in_use(case: Case) -> None:
     view = SelectedMailbox(THREE, read_only=False)
     told = case.told if case.told_while_in_use is None else case.told_while_in_use
     assert view.advance(case.after, may_expunge=False) == told
@@ -112,7 +112,7 @@ def test_while_numbers_are_in_use_no_message_is_said_to_be_gone(case: Case) -> N
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_what_was_held_back_is_told_at_the_next_occasion(case: Case) -> None:
+def test_held_back_expunges_are_sent_later(case: Case) -> None:
     view = SelectedMailbox(THREE, read_only=False)
     view.advance(case.after, may_expunge=False)
     assert view.matches_snapshot is not bool(case.told.expunged)
@@ -121,20 +121,20 @@ def test_what_was_held_back_is_told_at_the_next_occasion(case: Case) -> None:
     assert view.advance(case.after, may_expunge=True) == Update()
 
 
-def test_what_a_client_heard_from_its_own_command_is_not_told_again() -> None:
+def test_announced_changes_are_not_sent_again() -> None:
     view, seen = SelectedMailbox(THREE, read_only=False), entry(2, SEEN, 2)
     view.mark_announced([seen])
     assert view.advance(snapshot([entry(1), seen, entry(3)], 2), may_expunge=False) == Update()
 
 
-def test_what_others_changed_after_its_own_command_is_told() -> None:
+def test_changes_after_announced_ones_are_sent() -> None:
     view, later = SelectedMailbox(THREE, read_only=False), entry(2, 0, 3)
     view.mark_announced([entry(2, SEEN, 2)])
     update = view.advance(snapshot([entry(1), later, entry(3)], 3), may_expunge=False)
     assert update.changed == ((2, later),)
 
 
-def test_a_client_that_was_told_has_nothing_to_hear_of_the_same_snapshot() -> None:
+def test_is_current_for_same_snapshot() -> None:
     view = SelectedMailbox(THREE, read_only=False)
     assert view.is_current(THREE)
     assert not view.is_current(replace(THREE))
@@ -150,7 +150,7 @@ PICKS = [
 
 
 @pytest.mark.parametrize(("numbers", "expected"), PICKS)
-def test_messages_are_picked_by_number(numbers: SequenceSet, expected: list[int]) -> None:
+def test_messages_in_numbers(numbers: SequenceSet, expected: list[int]) -> None:
     view = SelectedMailbox(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
     assert [number for number, _ in view.messages_in(numbers, uid=False)] == expected
 
@@ -161,17 +161,17 @@ UID_PICKS = [
     (make_set([(11, 30)]), [(2, 20), (3, 30)]),
     (make_set([(1, 10), (30, 99)]), [(1, 10), (3, 30)]),
     (make_set([(STAR, STAR)]), [(3, 30)]),
-    (make_set([(99, STAR)]), [(3, 30)]),  # RFC 9051 §9: whichever end is first
+    (make_set([(99, STAR)]), [(3, 30)]),  # RFC 9051 §9: either end may be first
 ]
 
 
 @pytest.mark.parametrize(("numbers", "expected"), UID_PICKS)
-def test_messages_are_picked_by_uid(numbers: SequenceSet, expected: list[tuple[int, int]]) -> None:
+def test_messages_in_uids(numbers: SequenceSet, expected: list[tuple[int, int]]) -> None:
     view = SelectedMailbox(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
     assert [(number, one.uid) for number, one in view.messages_in(numbers, uid=True)] == expected
 
 
-def test_a_run_is_the_list_that_it_stands_for() -> None:
+def test_numbered_slice_equals_list() -> None:
     run = SelectedMailbox(THREE, read_only=False).messages_in(make_set([(1, STAR)]), uid=False)
     as_list = list(enumerate(THREE.entries, 1))
     assert (list(run), len(run), run[0], run[-1]) == (as_list, 3, as_list[0], as_list[-1])
@@ -182,18 +182,18 @@ def test_a_run_is_the_list_that_it_stands_for() -> None:
 
 
 @pytest.mark.parametrize("numbers", [make_set([(4, 4)]), make_set([(1, 4)]), make_set([(4, STAR)])])
-def test_a_number_of_no_message_is_an_error(numbers: SequenceSet) -> None:
+def test_invalid_number_raises(numbers: SequenceSet) -> None:
     with pytest.raises(IndexError):
         SelectedMailbox(THREE, read_only=False).messages_in(numbers, uid=False)
 
 
-def test_in_an_empty_mailbox_everything_is_nothing() -> None:
+def test_empty_mailbox_has_no_messages() -> None:
     view = SelectedMailbox(snapshot([]), read_only=False)
     assert view.messages_in(make_set([(1, STAR)]), uid=True) == []
     assert view.messages_in(make_set([(STAR, STAR)]), uid=False) == []
 
 
-def test_recent_are_those_that_no_session_saw_before() -> None:
+def test_recent_messages_are_counted() -> None:
     view = SelectedMailbox(THREE, read_only=False)
     view.add_recent(UidRange(2, 2))
     assert view.recent_count == 0
@@ -203,7 +203,7 @@ def test_recent_are_those_that_no_session_saw_before() -> None:
     assert [one.uid in view.recent_uids for one in view.entries] == [True, False, True]
 
 
-def test_flags_at_a_glance_are_those_of_now() -> None:
+def test_flag_octets_are_current() -> None:
     view = SelectedMailbox(snapshot([entry(1), entry(2, Flag.SEEN)]), read_only=False)
     assert view.flag_octets == bytes([0, Flag.SEEN])
     view.advance(snapshot([entry(1, Flag.DELETED, modseq=2), entry(3)], modseq=2), may_expunge=False)
@@ -218,7 +218,7 @@ def ahead(view: SelectedMailbox, first: int, last: int | None = None) -> list[in
     return [number for number, _ in view.prefetch_candidates(first, last or first)]
 
 
-def test_who_reads_in_order_is_read_ahead_for_once_in_a_while() -> None:
+def test_sequential_reads_prefetch_in_windows() -> None:
     view = many(100)
     assert ahead(view, 1) == list(range(2, 66))
     assert [ahead(view, number) for number in range(2, 33)] == [[]] * 31
@@ -227,13 +227,13 @@ def test_who_reads_in_order_is_read_ahead_for_once_in_a_while() -> None:
     assert [ahead(view, number) for number in range(66, 101)] == [[]] * 35
 
 
-def test_who_reads_here_and_there_is_not_read_ahead_for() -> None:
+def test_random_reads_do_not_prefetch() -> None:
     view = many(100)
     assert ahead(view, 50) == ahead(view, 7) == ahead(view, 6) == []
     assert ahead(view, 7) == list(range(8, 72))
 
 
-def test_what_comes_while_it_holds_on_to_something_is_told_too() -> None:
+def test_changes_are_sent_while_expunges_are_held_back() -> None:
     view = SelectedMailbox(THREE, read_only=False)
     without = THREE.entries.after(2, [], [2])
     view.advance(Snapshot(THREE.mailbox, without), may_expunge=False)
@@ -244,28 +244,28 @@ def test_what_comes_while_it_holds_on_to_something_is_told_too() -> None:
     assert view.entries == flagged
 
 
-def test_flags_at_a_glance_follow_what_is_remembered() -> None:
+def test_flag_octets_follow_change_log() -> None:
     view = SelectedMailbox(THREE, read_only=False)
     assert view.flag_octets == bytes(3)
     view.advance(Snapshot(THREE.mailbox, THREE.entries.after(2, [entry(2, SEEN, 2)])), may_expunge=True)
     assert view.flag_octets == bytes([0, SEEN, 0])
 
 
-def test_what_is_read_ahead_has_its_numbers() -> None:
+def test_prefetch_candidates_have_numbers() -> None:
     view = SelectedMailbox(snapshot([entry(10), entry(20), entry(30)]), read_only=False)
     assert [(number, one.uid) for number, one in view.prefetch_candidates(1, 1)] == [(2, 20), (3, 30)]
 
 
 class Forgetful(MemoryMailStore):
-    """A store that does not know any more what was removed."""
+    """A store without a history of expunged messages."""
 
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> None:
         return None
 
 
-async def test_what_is_missing_is_told_as_gaps_however_many_uids_they_hold() -> None:
-    room = await open_mailroom(b"one", store=Forgetful())
+async def test_missing_uids_are_reported_as_ranges() -> None:
+    harness = await open_harness(b"one", store=Forgetful())
     few = snapshot([entry(5), entry(6), entry(4_000_000_000)], uid_next=4_000_000_010)
-    room.conversation.selected_mailbox = SelectedMailbox(few, read_only=False)
-    assert await vanished_since(room.conversation, 1) == [(1, 4), (7, 3_999_999_999), (4_000_000_001, 4_000_000_009)]
-    assert await vanished_since(room.conversation, 1, make_set([(2, 5), (8, 9)])) == [(2, 4), (8, 9)]
+    harness.conversation.selected_mailbox = SelectedMailbox(few, read_only=False)
+    assert await vanished_since(harness.conversation, 1) == [(1, 4), (7, 3_999_999_999), (4_000_000_001, 4_000_000_009)]
+    assert await vanished_since(harness.conversation, 1, make_set([(2, 5), (8, 9)])) == [(2, 4), (8, 9)]

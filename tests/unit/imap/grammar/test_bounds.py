@@ -1,7 +1,7 @@
-"""What is huge or hostile: read once, in as many steps as it has elements, or refused.
+"""Large and hostile input: parsed in linear time, or rejected.
 
-Steps are calls of functions, ours and the interpreter's: they are the same on every machine. What a single call does
-with a megabyte is left to the time limit of the tests, which nothing quadratic would meet.
+Steps are calls of Python and C functions, which are equal on every machine. Quadratic time within a single call would
+exceed the tests' timeout.
 """
 
 import sys
@@ -19,11 +19,11 @@ from relate_imap.grammar.login import MAX_ATOMS
 from relate_imap.grammar.search_keys import MAX_KEYS
 from relate_imap.search.keys import And, HasSubject
 from relate_wire.ports import Prompt
-from tests.unit.imap.said import understood
+from tests.unit.imap.parse_helpers import parse_command
 
 
 def steps(work: Callable[[], object]) -> int:
-    """How many functions were called."""
+    """The number of function calls."""
     count = 0
 
     def profile(_: object, event: str, __: object) -> None:
@@ -61,7 +61,7 @@ GROWING: list[tuple[str, Callable[[int], bytes]]] = [
 
 
 @pytest.mark.parametrize("written", [it for _, it in GROWING], ids=[name for name, _ in GROWING])
-def test_twice_as_much_takes_twice_the_steps(written: Callable[[int], bytes]) -> None:
+def test_parsing_is_linear(written: Callable[[int], bytes]) -> None:
     once, twice = (Frame(b"a " + written(count)) for count in (1000, 2000))
     assert not isinstance(parse(twice), Invalid)
 
@@ -69,7 +69,7 @@ def test_twice_as_much_takes_twice_the_steps(written: Callable[[int], bytes]) ->
 
 
 def fed_in_pieces(octets: bytes, size: int) -> int:
-    """Steps of a framer that is fed pieces of a size."""
+    """The steps of a framer that is fed chunks of `size` octets."""
     framer = ImapFramer()
     framer.allow(10 * MAX_TEXT_OCTETS)
     pieces = [octets[at : at + size] for at in range(0, len(octets), size)]
@@ -94,12 +94,12 @@ def fed_in_pieces(octets: bytes, size: int) -> int:
     ],
 )
 @pytest.mark.parametrize("size", [1, 100, 1_000_000])
-def test_a_framer_takes_a_fixed_number_of_steps_for_each_octet(written: Callable[[int], bytes], size: int) -> None:
+def test_framing_is_linear(written: Callable[[int], bytes], size: int) -> None:
     assert fed_in_pieces(written(2000), size) <= 2.1 * fed_in_pieces(written(1000), size) + 100
 
 
-def test_a_hundred_thousand_uids_fit() -> None:
-    command = understood(b"a UID COPY " + uids(100_000) + b" x\r\n")
+def test_set_of_hundred_thousand_uids_is_parsed() -> None:
+    command = parse_command(b"a UID COPY " + uids(100_000) + b" x\r\n")
 
     assert isinstance(command, Copy)
     assert len(command.sequence_set.ranges) == 100_000
@@ -148,8 +148,8 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("octets", HOSTILE, ids=[octets[:30].decode("latin-1") for octets in HOSTILE])
-def test_a_megabyte_of_nonsense_is_refused(octets: bytes) -> None:
-    assert isinstance(understood(octets + b"\r\n"), Invalid)
+def test_megabyte_of_nonsense_is_rejected(octets: bytes) -> None:
+    assert isinstance(parse_command(octets + b"\r\n"), Invalid)
     assert steps(lambda: parse(Frame(octets))) < len(octets)
 
 
@@ -164,15 +164,15 @@ def test_a_megabyte_of_nonsense_is_refused(octets: bytes) -> None:
         (b"SEARCH ", b"%d", b"", MAX_KEYS),
     ],
 )
-def test_lists_have_a_limit(start: bytes, element: bytes, end: bytes, most: int) -> None:
+def test_lists_are_limited(start: bytes, element: bytes, end: bytes, most: int) -> None:
     elements = [element % number for number in range(1, most + 2)]
 
     assert not isinstance(parse(Frame(b"a " + start + b" ".join(elements[:-1]) + end)), Invalid)
     assert isinstance(parse(Frame(b"a " + start + b" ".join(elements) + end)), Invalid)
 
 
-def test_pipelined_commands_are_not_copied() -> None:
-    """Each frame is a piece of what was fed, and what was fed stays where it is until all of it is handed out."""
+def test_framer_does_not_copy_pipelined_commands() -> None:
+    """Frames are slices of the fed octets, which stay in place until all frames are returned."""
     framer = ImapFramer()
     framer.feed(b"a NOOP\r\n" * 1000)
     fed = framer._data
@@ -182,8 +182,8 @@ def test_pipelined_commands_are_not_copied() -> None:
         assert framer.next_frame() == Frame(b"a NOOP")
 
 
-def test_a_message_is_handed_on_as_it_came() -> None:
-    """The literal of a frame is the message of the command: fifty megabytes are not copied by the grammar."""
+def test_parser_does_not_copy_literal() -> None:
+    """The command's message is the frame's literal: the grammar does not copy fifty megabytes."""
     framer = ImapFramer()
     framer.allow(10 * MAX_TEXT_OCTETS)
     framer.feed(b"a APPEND x {%d}\r\n" % (5 * MAX_TEXT_OCTETS))
@@ -201,7 +201,7 @@ def test_a_message_is_handed_on_as_it_came() -> None:
     assert command.messages[0].octets is frame.literals[0]
 
 
-def test_strings_of_many_literals() -> None:
-    command = understood(b"a SEARCH" + b" SUBJECT {2+}\r\n\xc3\xa9" * 1000 + b"\r\n")
+def test_thousand_literals_are_parsed() -> None:
+    command = parse_command(b"a SEARCH" + b" SUBJECT {2+}\r\n\xc3\xa9" * 1000 + b"\r\n")
 
     assert command == Search("a", "SEARCH", And((HasSubject("é"),) * 1000))

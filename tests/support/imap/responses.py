@@ -1,9 +1,9 @@
-"""What an IMAP server says, taken apart: octets to responses (RFC 9051 §7), for any server and without mercy.
+"""A strict parser of IMAP responses (RFC 9051 §7), for any server.
 
-    for response in Reader().feed(octets): …
+    for response in ResponseReader().feed(octets): …
 
-Atoms and strings are bytes, NIL is None, lists are tuples; `BODY[HEADER.FIELDS (FROM)]<0>` is one atom. What is not of
-the grammar raises Unreadable: a server that says it has a fault.
+Atoms and strings are bytes, NIL is None, lists are tuples; `BODY[HEADER.FIELDS (FROM)]<0>` is one atom. Octets outside
+of the grammar raise MalformedResponse, which is a fault of the server.
 """
 
 import re
@@ -20,14 +20,14 @@ _BRACKETS = re.compile(rb'\[(?:[^\]"\r\n]|"(?:[^"\\]|\\.)*")*\](?:<\d+>)?')
 _STATUSES = frozenset({"OK", "NO", "BAD", "BYE", "PREAUTH"})
 
 
-class Unreadable(Exception):
-    """Not a response."""
+class MalformedResponse(Exception):
+    """The octets are not a response."""
 
 
 class Response(NamedTuple):
     """One response. `tag` is "*" for untagged data and "+" for a continuation; `kind` is in capitals.
 
-    `code` is the response code of a status, its name in capitals first; `values` are what follows other kinds.
+    `code` is the response code of a status, its name in capitals first; `values` are the data of other kinds.
     """
 
     tag: str
@@ -39,18 +39,18 @@ class Response(NamedTuple):
 
     @property
     def code_name(self) -> str:
-        """The response code's name, "" for none."""
+        """The name of the response code; "" for none."""
         return self.code[0].decode() if self.code and isinstance(self.code[0], bytes) else ""
 
 
-class Reader:
-    """Cuts what comes into responses."""
+class ResponseReader:
+    """Splits received octets into responses."""
 
     def __init__(self) -> None:
         self._buffer = b""
 
     def feed(self, octets: bytes) -> Iterator[Response]:
-        """Every response that is whole now."""
+        """All responses that are complete now."""
         self._buffer += octets
         while (end := self._end()) is not None:
             whole, self._buffer = self._buffer[:end], self._buffer[end:]
@@ -58,7 +58,7 @@ class Reader:
 
     @property
     def rest(self) -> bytes:
-        """What came and is no whole response."""
+        """Octets of an incomplete response."""
         return self._buffer
 
     def _end(self) -> int | None:
@@ -72,7 +72,7 @@ class Reader:
 
 
 def parse_response(octets: bytes) -> Response:
-    """One whole response, its CRLF included. Raises Unreadable."""
+    """Parse one response, its CRLF included. Raises MalformedResponse."""
     parser = _Parser(octets)
     tag = parser.word()
     if tag == "+":
@@ -90,11 +90,11 @@ def parse_response(octets: bytes) -> Response:
 
 
 class _Parser:
-    """Reads one response from left to right."""
+    """Parses one response from left to right."""
 
     def __init__(self, octets: bytes) -> None:
         if not octets.endswith(b"\r\n"):
-            raise Unreadable(octets)
+            raise MalformedResponse(octets)
         self._octets = octets
         self._place = 0
 
@@ -136,14 +136,14 @@ class _Parser:
         return self._values(b"\r\n")
 
     def _values(self, end: bytes) -> tuple[Value, ...]:
-        """Values with a space between, up to `end`. Bodies of multiparts, and threads, stand side by side."""
+        """Values separated by spaces, up to `end`. Parts of multiparts, and threads, have no separator."""
         values: list[Value] = []
         while not self._skip(end):
             if values and not (self._at(b"(") and isinstance(values[-1], tuple)):
                 self.space()
                 if self._at(b" ") or (self._at(end) and end != b"\r\n"):
                     raise self._fault("a value is missing")
-                if self._skip(end):  # a space at the end of a line: said of old by LSUB and SEARCH of some servers
+                if self._skip(end):  # a space at the end of a line, which some servers send after LSUB and SEARCH
                     raise self._fault("a space at the end")
             values.append(self._value())
         if end == b"\r\n" and self._place != len(self._octets):
@@ -178,34 +178,34 @@ class _Parser:
         self._place += len(octets) * found
         return found
 
-    def _fault(self, why: str) -> Unreadable:
+    def _fault(self, why: str) -> MalformedResponse:
         around = self._octets[max(0, self._place - 60) : self._place], self._octets[self._place : self._place + 60]
-        return Unreadable(f"{why} between {around[0]!r} and {around[1]!r}")
+        return MalformedResponse(f"{why} between {around[0]!r} and {around[1]!r}")
 
 
 def as_text(value: Value) -> str:
     """An atom or string as text."""
     if not isinstance(value, bytes):
-        raise Unreadable(f"no text: {value!r}")
+        raise MalformedResponse(f"no text: {value!r}")
     return value.decode("utf-8", "surrogateescape")
 
 
 def as_number(value: Value) -> int:
     """An atom as a number."""
     if not isinstance(value, bytes) or not value.isdigit():
-        raise Unreadable(f"no number: {value!r}")
+        raise MalformedResponse(f"no number: {value!r}")
     return int(value)
 
 
 def as_list(value: Value) -> tuple[Value, ...]:
     """A parenthesized list."""
     if not isinstance(value, tuple):
-        raise Unreadable(f"no list: {value!r}")
+        raise MalformedResponse(f"no list: {value!r}")
     return value
 
 
 def as_numbers(value: Value) -> tuple[int, ...]:
-    """A sequence-set without "*", in its order: `1:3,7`."""
+    """A sequence set without "*" as numbers, in its order: `1:3,7`."""
     numbers: list[int] = []
     for piece in as_text(value).split(","):
         first, _, last = piece.partition(":")
@@ -215,7 +215,7 @@ def as_numbers(value: Value) -> tuple[int, ...]:
 
 
 def as_pairs(values: tuple[Value, ...]) -> dict[str, Value]:
-    """Names, in capitals, each with the value that follows: of FETCH, of STATUS."""
+    """Items of FETCH or STATUS: names in capitals, and their values."""
     if len(values) % 2:
-        raise Unreadable(f"no pairs: {values!r}")
+        raise MalformedResponse(f"no pairs: {values!r}")
     return {as_text(name).upper(): value for name, value in zip(values[::2], values[1::2], strict=True)}

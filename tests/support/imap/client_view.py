@@ -1,27 +1,26 @@
-"""What a client knows of its mailbox, going by what the server says and by nothing else (RFC 9051 §7).
+"""A client's model of its mailbox, updated from responses alone (RFC 9051 §7).
 
-It is strict where a real client would be lost: a number that stands for no message, UIDs that do not ascend, a message
-that is gone while numbers are in use.
+It asserts what a real client relies on: numbers refer to messages, UIDs ascend, no EXPUNGE while numbers are in use.
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tests.support.imap.answers import Response, Value, as_list, as_number, as_numbers, as_pairs, as_text
+from tests.support.imap.responses import Response, Value, as_list, as_number, as_numbers, as_pairs, as_text
 
 _NUMBERS_IN_USE = ("FETCH", "STORE", "SEARCH", "SORT", "THREAD")
 
 
 @dataclass
 class Message:
-    """One message; None is what was not said."""
+    """One message; None is unknown."""
 
     uid: int | None = None
     flags: frozenset[str] | None = None
 
 
 class ClientView:
-    """The selected mailbox. Keywords in lower case, \\Recent left out."""
+    """The selected mailbox. Keywords in lower case, without \\Recent."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
@@ -31,22 +30,22 @@ class ClientView:
 
     @property
     def uids(self) -> list[int]:
-        """Those that are known."""
+        """The known UIDs."""
         return [message.uid for message in self.messages if message.uid is not None]
 
     @property
     def unknown(self) -> list[int]:
-        """The numbers of messages of which a client would ask for UID and flags."""
+        """The numbers of messages whose UID or flags are unknown."""
         return [n for n, message in enumerate(self.messages, 1) if message.uid is None or message.flags is None]
 
     def apply(self, responses: Iterable[Response], verb: str = "") -> None:
-        """Take over what was said in answer to a command with this verb ("UID FETCH"). Raises AssertionError."""
+        """Apply the responses to a command with this verb ("UID FETCH"). Raises AssertionError."""
         for response in responses:
             match response.kind:
                 case "EXISTS":
                     self._exists(response.number or 0)
                 case "EXPUNGE" | "VANISHED" if "EARLIER" in _words(response.values):
-                    pass  # of messages that this client did not know any more
+                    pass  # messages that this client did not number any more
                 case "EXPUNGE":
                     assert verb not in _NUMBERS_IN_USE, f"EXPUNGE while {verb} uses numbers"
                     self._expunge(response.number or 0)
@@ -59,7 +58,7 @@ class ClientView:
         assert uids == sorted(set(uids)), f"UIDs do not ascend: {uids}"
 
     def change(self, numbers: Iterable[int], mode: str, flags: frozenset[str]) -> None:
-        """What a client assumes after a STORE with .SILENT that was answered OK."""
+        """Predict flags after a STORE with .SILENT that was answered OK."""
         for number in numbers:
             message = self.messages[number - 1]
             if message.flags is not None:
@@ -69,7 +68,7 @@ class ClientView:
                 message.flags = flags
 
     def numbers_of(self, uids: Iterable[int]) -> list[int]:
-        """The numbers of messages by UID."""
+        """The numbers of messages with these UIDs."""
         wanted = set(uids)
         return [number for number, message in enumerate(self.messages, 1) if message.uid in wanted]
 
@@ -89,7 +88,7 @@ class ClientView:
             del self.messages[number - 1]
 
     def _unheard_at(self, uid: int) -> int:
-        """The first message that may have this UID: behind all with lower ones; 0 if there is none."""
+        """The first message that may have this unknown UID: after all with lower ones; 0 if there is none."""
         lower = max((n for n, message in enumerate(self.messages, 1) if message.uid and message.uid < uid), default=0)
         behind = enumerate(self.messages[lower:], lower + 1)
         return next((number for number, message in behind if message.uid is None), 0)
@@ -107,7 +106,7 @@ class ClientView:
 
 
 def flags_of(value: Value) -> frozenset[str]:
-    """A flag list as a view holds it."""
+    """A flag list in the form of `Message.flags`."""
     return frozenset(as_text(flag).lower() for flag in as_list(value)) - {"\\recent"}
 
 

@@ -1,17 +1,17 @@
-"""What a client's octets are understood as, for tests of the grammar."""
+"""Helpers for tests of the grammar."""
 
 from relate_imap.commands import Command, Invalid
 from relate_imap.framing import Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.selected.sequence_set import SequenceSet, make_set
 
-ROOM = 10_000_000  # octets of a message
+MAX_MESSAGE_OCTETS = 10_000_000  # of a message
 
 
-def understood(octets: bytes, *, utf8: bool = False) -> Command:
-    """One command, all of it and nothing else, literals announced either way."""
+def parse_command(octets: bytes, *, utf8: bool = False) -> Command:
+    """Frame and parse octets that are exactly one command."""
     framer = ImapFramer()
-    framer.allow(ROOM)
+    framer.allow(MAX_MESSAGE_OCTETS)
     framer.feed(octets)
     frames = [frame for frame in iter(framer.next_frame, None) if isinstance(frame, Frame)]
     assert len(frames) == 1, frames
@@ -19,19 +19,19 @@ def understood(octets: bytes, *, utf8: bool = False) -> Command:
     return parse(frames[0], utf8)
 
 
-def crlf(text: str) -> bytes:
-    """A command as it stands in a test, with its line ends as they are sent."""
+def with_crlf(text: str) -> bytes:
+    """A command with CRLF as line ends."""
     return text.replace("\n", "\r\n").encode() + b"\r\n"
 
 
-def numbers(*ranges: int | tuple[int, int]) -> SequenceSet:
+def sequence_set(*ranges: int | tuple[int, int]) -> SequenceSet:
     """A set of numbers and ranges."""
     return make_set((one, one) if isinstance(one, int) else one for one in ranges)
 
 
 def assert_invalid(line: str) -> Invalid:
-    """It is refused, under its own tag and verb."""
-    command = understood(b"a " + crlf(line))
+    """Assert that a line is invalid, with its tag and verb."""
+    command = parse_command(b"a " + with_crlf(line))
     assert isinstance(command, Invalid)
     assert command.tag == "a"
     words = line.upper().split()

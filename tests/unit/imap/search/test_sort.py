@@ -1,4 +1,4 @@
-"""SORT: base subjects, each criterion, and a naive model of the whole (RFC 5256 §2, §3)."""
+"""SORT: base subjects, each criterion, and a naive model (RFC 5256 §2, §3)."""
 
 from functools import cmp_to_key
 from uuid import UUID
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 
 from relate_imap.commands import Sort
 from relate_imap.handlers.sort import on_sort
-from relate_imap.search.keys import AddressField, All, And, HasAddress, HasFlag, ModifiedSince, Not, SearchKey
+from relate_imap.search import keys
 from relate_imap.search.sort import mailbox_of, order
 from relate_imap.search.subject import base_subject
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.types import Entry, Flag, Incoming, MessageId, Summary
 from tests.support import factories
 from tests.support.growth import super_linear
-from tests.unit.imap.mailroom import NOW, Mailroom, open_mailroom
+from tests.unit.imap.handler_harness import NOW, HandlerHarness, open_harness
 
 CRITERIA = ("ARRIVAL", "CC", "DATE", "FROM", "SIZE", "SUBJECT", "TO")
 
@@ -59,7 +59,7 @@ def test_base_subject(subject: str, base: str, is_reply: bool) -> None:
     ("start", "end"),
     [("re: ", ""), ("[a]", ""), ("[", ""), ("[fwd:", "]"), ("", " (fwd)"), ("[fwd: re: [a] ", "(fwd)]"), ("re [", "]")],
 )
-def test_base_subject_of_nonsense_is_found_in_time(start: str, end: str) -> None:
+def test_base_subject_is_linear(start: str, end: str) -> None:
     assert super_linear(base_subject.__wrapped__, lambda size: start * size + end * size) is None
 
 
@@ -75,7 +75,7 @@ def test_base_subject_of_nonsense_is_found_in_time(start: str, end: str) -> None
         ("<>", ""),
     ],
 )
-def test_mailbox_of(addresses: str, mailbox: str) -> None:
+def test_mailbox_of_first_address(addresses: str, mailbox: str) -> None:
     assert mailbox_of(addresses) == mailbox
 
 
@@ -84,8 +84,8 @@ def message(date: str, *, arrived: int, body: str = "", **fields: str) -> Incomi
     return Incoming(raw.replace(b"Tue, 14 Jul 2026 09:30:00 +0200", date.encode()), 0, (), NOW + arrived)
 
 
-async def some() -> Mailroom:
-    return await open_mailroom(
+async def some() -> HandlerHarness:
+    return await open_harness(
         message(
             "Mon, 13 Jul 2026 10:00:00 +0200", arrived=3, subject="Re: b", sender="Zoe <carl@x>", to="<T@x>", cc="<b@x>"
         ),
@@ -114,44 +114,46 @@ async def some() -> Mailroom:
         (["TO"], "2 1 3"),
     ],
 )
-async def test_sort(criteria: list[str], numbers: str) -> None:
+async def test_sort_criteria(criteria: list[str], numbers: str) -> None:
     pairs = tuple((criterion.split()[-1], criterion.startswith("REVERSE")) for criterion in criteria)
-    spoken = await (await some()).ask(on_sort, Sort("a1", "SORT", pairs, All()))
-    assert spoken.line == f"* SORT {numbers}"
+    result = await (await some()).execute(on_sort, Sort("a1", "SORT", pairs, keys.All()))
+    assert result.line == f"* SORT {numbers}"
 
 
-async def test_sort_is_by_unicode_casemap() -> None:
+async def test_sort_uses_unicode_casemap() -> None:
     subjects = ("_x", "zoo", "Abc", "[only]", "^y")
-    room = await open_mailroom(*(message("no date", arrived=0, subject=subject) for subject in subjects))
-    spoken = await room.ask(on_sort, Sort("a1", "SORT", (("SUBJECT", False),), All()))
-    assert spoken.line == "* SORT 3 2 4 5 1"
+    harness = await open_harness(*(message("no date", arrived=0, subject=subject) for subject in subjects))
+    result = await harness.execute(on_sort, Sort("a1", "SORT", (("SUBJECT", False),), keys.All()))
+    assert result.line == "* SORT 3 2 4 5 1"
 
 
-async def test_the_name_of_a_group_is_searched_and_sorted_by() -> None:
+async def test_group_name_is_searched_and_sorted() -> None:
     recipients = ("<m@x>", "Kitchen: <z@x>;", "undisclosed-recipients:;", "<a@x>")
-    room = await open_mailroom(*(message("no date", arrived=0, to=to) for to in recipients))
-    spoken = await room.ask(on_sort, Sort("a1", "SORT", (("TO", False),), All()))
-    assert spoken.line == "* SORT 4 2 1 3"
-    spoken = await room.ask(on_sort, Sort("a1", "SORT", (("TO", False),), HasAddress(AddressField.TO, "KITCH")))
-    assert spoken.line == "* SORT 2"
+    harness = await open_harness(*(message("no date", arrived=0, to=to) for to in recipients))
+    result = await harness.execute(on_sort, Sort("a1", "SORT", (("TO", False),), keys.All()))
+    assert result.line == "* SORT 4 2 1 3"
+    result = await harness.execute(
+        on_sort, Sort("a1", "SORT", (("TO", False),), keys.HasAddress(keys.AddressField.TO, "KITCH"))
+    )
+    assert result.line == "* SORT 2"
 
 
 @pytest.mark.parametrize(
     ("verb", "key", "line"),
     [
-        ("UID SORT", All(), "* SORT 3 1"),
-        ("SORT", All(), "* SORT 2 1"),
-        ("SORT", HasFlag(Flag.SEEN), "* SORT"),
-        ("SORT", Not(HasFlag(Flag.SEEN)), "* SORT 2 1"),
-        ("UID SORT", And((ModifiedSince(1),)), "* SORT 3 1 (MODSEQ 5)"),
+        ("UID SORT", keys.All(), "* SORT 3 1"),
+        ("SORT", keys.All(), "* SORT 2 1"),
+        ("SORT", keys.HasFlag(Flag.SEEN), "* SORT"),
+        ("SORT", keys.Not(keys.HasFlag(Flag.SEEN)), "* SORT 2 1"),
+        ("UID SORT", keys.And((keys.ModifiedSince(1),)), "* SORT 3 1 (MODSEQ 5)"),
     ],
 )
-async def test_sort_answers(verb: str, key: SearchKey, line: str) -> None:
-    room = await some()
-    await room.expunge(2)
-    await room.select()
-    room.view._entries = EntryList(entry._replace(modseq=entry.uid + 2) for entry in room.entries)
-    assert (await room.ask(on_sort, Sort("a1", verb, (("ARRIVAL", False),), key))).line == line
+async def test_sort_responses(verb: str, key: keys.SearchKey, line: str) -> None:
+    harness = await some()
+    await harness.expunge(2)
+    await harness.select()
+    harness.selected._entries = EntryList(entry._replace(modseq=entry.uid + 2) for entry in harness.entries)
+    assert (await harness.execute(on_sort, Sort("a1", verb, (("ARRIVAL", False),), key))).line == line
 
 
 ENTRIES = [
@@ -194,9 +196,7 @@ def naive_value(name: str, position: int) -> int | str:
     st.lists(st.tuples(st.sampled_from(CRITERIA), st.booleans()), min_size=1, max_size=4),
     st.sets(st.integers(0, 29)),
 )
-def test_order_is_that_of_comparing_two_messages_criterion_by_criterion(
-    criteria: list[tuple[str, bool]], positions: set[int]
-) -> None:
+def test_order_equals_pairwise_comparison(criteria: list[tuple[str, bool]], positions: set[int]) -> None:
     def compare(one: int, other: int) -> int:
         for name, reverse in criteria:
             left, right = naive_value(name, one), naive_value(name, other)

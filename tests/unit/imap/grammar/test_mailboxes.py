@@ -1,4 +1,4 @@
-"""Commands on mailboxes: as the RFCs print them, and as they must not be."""
+"""Commands on mailboxes: the RFCs' examples and malformed input."""
 
 import pytest
 
@@ -13,7 +13,7 @@ from relate_imap.commands import (
     SetQuota,
     Status,
 )
-from tests.unit.imap.said import assert_invalid, crlf, numbers, understood
+from tests.unit.imap.parse_helpers import assert_invalid, parse_command, sequence_set, with_crlf
 
 ALL_ITEMS = (
     *("MESSAGES", "RECENT", "UIDNEXT", "UIDVALIDITY", "UNSEEN", "DELETED", "SIZE", "HIGHESTMODSEQ"),
@@ -37,7 +37,7 @@ MAILBOXES: list[tuple[str, Command]] = [
             "A02",
             "SELECT",
             "INBOX",
-            qresync=QresyncParameter(67890007, 20050715194045000, numbers(41, (43, 211), (214, 541))),
+            qresync=QresyncParameter(67890007, 20050715194045000, sequence_set(41, (43, 211), (214, 541))),
         ),
     ),
     (
@@ -46,7 +46,7 @@ MAILBOXES: list[tuple[str, Command]] = [
             "B04",
             "SELECT",
             "INBOX",
-            qresync=QresyncParameter(67890007, 90060115194045000, numbers((41, 211), (214, 541))),
+            qresync=QresyncParameter(67890007, 90060115194045000, sequence_set((41, 211), (214, 541))),
         ),
     ),
     (
@@ -58,17 +58,19 @@ MAILBOXES: list[tuple[str, Command]] = [
             qresync=QresyncParameter(
                 67890007,
                 90060115205545359,
-                numbers((1, 29997)),
+                sequence_set((1, 29997)),
                 (
-                    numbers(5000, 7500, 9000, (9990, 9999)),
-                    numbers(15000, 22500, 27000, 29970, 29973, 29976, 29979, 29982, 29985, 29988),
+                    sequence_set(5000, 7500, 9000, (9990, 9999)),
+                    sequence_set(15000, 22500, 27000, 29970, 29973, 29976, 29979, 29982, 29985, 29988),
                 ),
             ),
         ),
     ),
     (
         "a SELECT x (CONDSTORE QRESYNC (1 2 (1 2)))",
-        Select("a", "SELECT", "x", condstore=True, qresync=QresyncParameter(1, 2, None, (numbers(1), numbers(2)))),
+        Select(
+            "a", "SELECT", "x", condstore=True, qresync=QresyncParameter(1, 2, None, (sequence_set(1), sequence_set(2)))
+        ),
     ),
     ("a EXAMINE x (QRESYNC (1 2))", Select("a", "EXAMINE", "x", qresync=QresyncParameter(1, 2))),
     ("A003 CREATE owatagusiam/", Create("A003", "owatagusiam/")),
@@ -130,8 +132,8 @@ MAILBOXES: list[tuple[str, Command]] = [
 
 
 @pytest.mark.parametrize(("line", "command"), MAILBOXES)
-def test_mailboxes(line: str, command: Command) -> None:
-    assert understood(crlf(line)) == command
+def test_mailbox_commands(line: str, command: Command) -> None:
+    assert parse_command(with_crlf(line)) == command
 
 
 NO_MAILBOXES = """
@@ -186,12 +188,12 @@ STATUS a (X)
 
 
 @pytest.mark.parametrize("line", NO_MAILBOXES)
-def test_no_mailboxes(line: str) -> None:
+def test_malformed_mailbox_commands(line: str) -> None:
     assert_invalid(line)
 
 
 @pytest.mark.parametrize(("utf8", "name"), [(False, "é"), (True, "&AOk-")])
-def test_what_was_enabled_says_how_names_are_written(utf8: bool, name: str) -> None:
-    assert understood(b"a DELETE &AOk-\r\n", utf8=utf8) == MailboxCommand("a", "DELETE", name)
-    assert understood('a DELETE "é"\r\n'.encode(), utf8=utf8) == MailboxCommand("a", "DELETE", "é")
-    assert understood(b'a LIST &AOk- "&AOk-%"\r\n', utf8=utf8) == List("a", "LIST", name, (name + "%",))
+def test_enabled_extensions_select_name_encoding(utf8: bool, name: str) -> None:
+    assert parse_command(b"a DELETE &AOk-\r\n", utf8=utf8) == MailboxCommand("a", "DELETE", name)
+    assert parse_command('a DELETE "é"\r\n'.encode(), utf8=utf8) == MailboxCommand("a", "DELETE", "é")
+    assert parse_command(b'a LIST &AOk- "&AOk-%"\r\n', utf8=utf8) == List("a", "LIST", name, (name + "%",))

@@ -1,4 +1,4 @@
-"""Tags, verbs, and how to get in: as the RFCs print it, and as it must not be."""
+"""Tags, verbs and login commands: the RFCs' examples and malformed input."""
 
 import pytest
 
@@ -16,10 +16,10 @@ from relate_imap.framing import Fault, Frame
 from relate_imap.grammar import GRAMMAR, MAX_TAG_OCTETS, parse
 from relate_imap.session import COMMANDS
 from relate_wire.secret import Secret
-from tests.unit.imap.said import assert_invalid, crlf, understood
+from tests.unit.imap.parse_helpers import assert_invalid, parse_command, with_crlf
 
 
-def test_the_session_and_the_grammar_know_the_same_commands() -> None:
+def test_session_and_grammar_have_same_commands() -> None:
     assert {verb for verb, _ in GRAMMAR.values()} == set(COMMANDS)
 
 
@@ -29,16 +29,16 @@ BARE = ("CAPABILITY", "NOOP", "LOGOUT", "STARTTLS", "NAMESPACE", "IDLE", "CHECK"
 
 
 @pytest.mark.parametrize("verb", BARE)
-def test_a_verb_alone(verb: str) -> None:
-    assert understood(b"A1 " + verb.encode() + b"\r\n") == NoArguments("A1", verb)
-    assert understood(b"a1 " + verb.lower().encode() + b"\r\n") == NoArguments("a1", verb)
-    assert understood(b"a1 " + verb.encode() + b" x\r\n") == Invalid("a1", verb, "Too many arguments")
-    assert understood(b"a1 " + verb.encode() + b"  \r\n") == NoArguments("a1", verb)
+def test_commands_without_arguments(verb: str) -> None:
+    assert parse_command(b"A1 " + verb.encode() + b"\r\n") == NoArguments("A1", verb)
+    assert parse_command(b"a1 " + verb.lower().encode() + b"\r\n") == NoArguments("a1", verb)
+    assert parse_command(b"a1 " + verb.encode() + b" x\r\n") == Invalid("a1", verb, "Too many arguments")
+    assert parse_command(b"a1 " + verb.encode() + b"  \r\n") == NoArguments("a1", verb)
 
 
 @pytest.mark.parametrize("tag", ["a", "0", ".", "A.b-1", "]", "[x]", "a}", "~", "x" * MAX_TAG_OCTETS])
-def test_tags(tag: str) -> None:
-    assert understood(f"{tag} NOOP\r\n".encode()) == NoArguments(tag, "NOOP")
+def test_valid_tags(tag: str) -> None:
+    assert parse_command(f"{tag} NOOP\r\n".encode()) == NoArguments(tag, "NOOP")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +60,8 @@ def test_tags(tag: str) -> None:
         *(b"x" * (MAX_TAG_OCTETS + 1) + b" NOOP", b"{1+}\r\na NOOP", b"\x7f NOOP", b"a\tNOOP"),
     ],
 )
-def test_what_has_no_tag(line: bytes) -> None:
-    assert understood(line + b"\r\n") == Invalid("*", UNKNOWN, "A tag and a command are expected")
+def test_missing_or_invalid_tag(line: bytes) -> None:
+    assert parse_command(line + b"\r\n") == Invalid("*", UNKNOWN, "A tag and a command are expected")
 
 
 @pytest.mark.parametrize(
@@ -78,8 +78,8 @@ def test_what_has_no_tag(line: bytes) -> None:
         ),
     ],
 )
-def test_what_is_no_command_is_told_with_its_tag(line: bytes) -> None:
-    assert understood(line + b"\r\n") == Invalid("a", UNKNOWN, "Unknown command")
+def test_unknown_command_keeps_its_tag(line: bytes) -> None:
+    assert parse_command(line + b"\r\n") == Invalid("a", UNKNOWN, "Unknown command")
 
 
 FAULTS = [
@@ -97,21 +97,21 @@ FAULTS = [
 
 
 @pytest.mark.parametrize(("fault", "invalid"), FAULTS)
-def test_faults_of_frames(fault: Fault, invalid: Invalid) -> None:
+def test_framing_faults_become_invalid_commands(fault: Fault, invalid: Invalid) -> None:
     assert parse(Frame(b"a LOGIN x", (), fault)) == invalid
     assert parse(Frame(b"", (), fault)) == Invalid("*", UNKNOWN, invalid.reason)
     assert {it for it, _ in FAULTS} == set(Fault)
 
 
 @pytest.mark.parametrize("verb", sorted(verb for verb, _ in GRAMMAR.values() if verb not in (*BARE, "ENABLE", "ID")))
-def test_arguments_must_be_there_and_the_verb_is_known_without_them(verb: str) -> None:
+def test_missing_arguments_keep_the_verb(verb: str) -> None:
     for rest in ("", " ", " )"):
-        command = understood(f"a {verb}{rest}\r\n".encode())
+        command = parse_command(f"a {verb}{rest}\r\n".encode())
         assert isinstance(command, Invalid)
         assert (command.tag, command.verb) == ("a", verb)
 
 
-# --- getting in
+# --- login
 
 ACCESS: list[tuple[str, Command]] = [
     ("a001 LOGIN SMITH SESAME", Login("a001", "SMITH", Secret("SESAME"))),
@@ -139,8 +139,8 @@ ACCESS: list[tuple[str, Command]] = [
 
 
 @pytest.mark.parametrize(("line", "command"), ACCESS)
-def test_getting_in(line: str, command: Command) -> None:
-    assert understood(crlf(line)) == command
+def test_login_commands(line: str, command: Command) -> None:
+    assert parse_command(with_crlf(line)) == command
 
 
 NO_ACCESS = """
@@ -160,26 +160,26 @@ COMPRESS
 
 
 @pytest.mark.parametrize("line", NO_ACCESS)
-def test_no_way_in(line: str) -> None:
+def test_malformed_login_commands(line: str) -> None:
     assert_invalid(line)
 
 
-def test_what_is_said_of_a_login_that_failed_holds_none_of_it() -> None:
+def test_malformed_login_reveals_no_credentials() -> None:
     for octets in (
         b"a LOGIN joe sesame more",
         b'a LOGIN joe "sesame',
         b'a LOGIN "joe" {6}\r\nsesame x',
         b"a LOGIN joe \xe9",
     ):
-        command = understood(octets + b"\r\n")
+        command = parse_command(octets + b"\r\n")
         assert isinstance(command, Invalid)
         assert "sesame" not in repr(command)
         assert "joe" not in repr(command)
 
 
 @pytest.mark.parametrize("octets", [b"LOGIN joe sesame", b"LOGIN joe {6}\r\nsesame", b"AUTHENTICATE PLAIN sesame"])
-def test_secrets_do_not_print(octets: bytes) -> None:
-    command = understood(b"a " + octets + b"\r\n")
+def test_secrets_are_not_printed(octets: bytes) -> None:
+    command = parse_command(b"a " + octets + b"\r\n")
 
     assert isinstance(command, Login | Authenticate)
     assert "sesame" not in repr(command)
@@ -187,6 +187,6 @@ def test_secrets_do_not_print(octets: bytes) -> None:
 
 
 @pytest.mark.parametrize("octets", [b'"\xe9"', b"{1+}\r\n\xff", b"{1+}\r\n\0", b"{2+}\r\n\r\n", b'"\x01"', b"\xe9"])
-def test_names_and_passwords_are_text(octets: bytes) -> None:
+def test_non_text_credentials_are_rejected(octets: bytes) -> None:
     for arguments in (octets + b" x", b"x " + octets):
-        assert isinstance(understood(b"a LOGIN " + arguments + b"\r\n"), Invalid)
+        assert isinstance(parse_command(b"a LOGIN " + arguments + b"\r\n"), Invalid)

@@ -1,7 +1,4 @@
-"""Commands put into octets in any of the ways that the grammar leaves open: atoms, quoted strings, literals, capitals.
-
-For tests that read them back. Strategies draw a command; a Writer, drawn along with it, chooses its words.
-"""
+"""Encodes commands in any form that the grammar allows: atoms, quoted strings, literals, any case."""
 
 import re
 from collections.abc import Callable, Iterable
@@ -11,53 +8,30 @@ from typing import TypeVar
 
 from relate_imap.commands import FlagList, Section, SectionText
 from relate_imap.grammar.mailbox_names import encode_utf7
-from relate_imap.search.keys import (
-    All,
-    And,
-    Dated,
-    DateOf,
-    HasAddress,
-    HasEmailId,
-    HasFlag,
-    HasHeader,
-    HasKeyword,
-    HasSubject,
-    HasText,
-    HasThreadId,
-    InSequenceSet,
-    Larger,
-    ModifiedSince,
-    Not,
-    Or,
-    Recent,
-    SaveDateSupported,
-    SearchKey,
-    Smaller,
-    Within,
-)
+from relate_imap.search import keys
 from relate_imap.selected.sequence_set import STAR, SequenceSet
 from relate_mailstore.types import Flag
 
 _ASTRING = re.compile(rb"[!#$&'+-\[\]^-z|}~]+")
 _UNQUOTABLE = re.compile(rb"[\r\n\0]")
-_PREFIXES = {DateOf.INTERNAL: "", DateOf.SENT: "SENT", DateOf.SAVED: "SAVED"}
+_PREFIXES = {keys.DateOf.INTERNAL: "", keys.DateOf.SENT: "SENT", keys.DateOf.SAVED: "SAVED"}
 
 T = TypeVar("T")
 
 
 class Writer:
-    """Chooses among the ways to write the same."""
+    """Chooses among equivalent forms at random."""
 
     def __init__(self, random: Random, *, utf8: bool) -> None:
         self.random = random
         self.utf8 = utf8
 
     def word(self, word: str) -> bytes:
-        """A word of the grammar, in any case."""
+        """A keyword of the grammar, in any case."""
         return "".join(self.random.choice((letter.lower(), letter.upper())) for letter in word).encode()
 
     def literal(self, octets: bytes, tilde: str = "") -> bytes:
-        """A literal that waits, or does not."""
+        """A synchronizing or non-synchronizing literal."""
         return b"%b{%d%b}\r\n%b" % (tilde.encode(), len(octets), self.random.choice((b"", b"+")), octets)
 
     def string(self, octets: bytes) -> bytes:
@@ -77,15 +51,15 @@ class Writer:
         return self.astring(text.encode())
 
     def mailbox(self, name: str) -> bytes:
-        """A name, as what was enabled has it."""
+        """A mailbox name in UTF-8 or modified UTF-7."""
         return self.text(name if self.utf8 else encode_utf7(name))
 
     def listed(self, write: Callable[[T], bytes], things: Iterable[T]) -> bytes:
-        """In parentheses."""
+        """A parenthesized list."""
         return b"(%b)" % b" ".join(map(write, things))
 
     def numbers(self, numbers: SequenceSet) -> bytes:
-        """A set, in any order and with either end first."""
+        """A sequence set, in any order and with either end first."""
         if numbers.saved:
             return b"$"
         elements = [self._range(*pair) for pair in numbers.ranges]
@@ -100,12 +74,12 @@ class Writer:
         return ":".join(ends)
 
     def flags(self, flags: FlagList) -> bytes:
-        """Flags in parentheses."""
+        """A flag list."""
         system = [self.word(f"\\{flag.name}") for flag in Flag if flags.flags & flag]
         return self.listed(bytes, [*system, *(keyword.encode() for keyword in flags.keywords)])
 
     def date_time(self, seconds: int) -> bytes:
-        """The moment, in any zone."""
+        """A date-time in any zone."""
         zone = timezone(timedelta(minutes=self.random.randint(-23 * 60, 23 * 60)))
         moment = datetime.fromtimestamp(seconds, UTC).astimezone(zone)
         day = moment.strftime("%d") if self.random.random() < 0.5 else f"{moment.day:2d}"
@@ -118,67 +92,67 @@ class Writer:
         return f"{quote}{moment.day}{moment.strftime('-%b-%Y')}{quote}".encode()
 
     def section(self, section: Section, fields: Iterable[str]) -> bytes:
-        """What stands in brackets."""
+        """A section in brackets."""
         text = [self.word(section.text.value)] if section.text else []
         inner = b".".join([*([section.part.encode()] if section.part else []), *text])
         if section.text in (SectionText.FIELDS, SectionText.FIELDS_NOT):
             inner += b" " + self.listed(self.text, fields)
         return b"[%b]" % inner
 
-    def key(self, key: SearchKey) -> bytes:
-        """One key of a search."""
+    def key(self, key: keys.SearchKey) -> bytes:
+        """One search key."""
         match key:
-            case And(keys):
-                return self.listed(self.key, keys)
-            case Or(one, other):
+            case keys.And(search_keys):
+                return self.listed(self.key, search_keys)
+            case keys.Or(one, other):
                 return b"%b %b %b" % (self.word("OR"), self.key(one), self.key(other))
-            case Not(HasFlag(flag)) if self.random.random() < 0.5:
+            case keys.Not(keys.HasFlag(flag)) if self.random.random() < 0.5:
                 return self.word(f"UN{Flag(flag).name}")
-            case Not(HasKeyword(keyword)) if self.random.random() < 0.5:
+            case keys.Not(keys.HasKeyword(keyword)) if self.random.random() < 0.5:
                 return self.word("UNKEYWORD") + b" " + keyword.encode()
-            case Not(inner):
+            case keys.Not(inner):
                 return self.word("NOT") + b" " + self.key(inner)
             case _:
                 return self._simple(key)
 
-    def _simple(self, key: SearchKey) -> bytes:
+    def _simple(self, key: keys.SearchKey) -> bytes:
         match key:
-            case All() | Recent() | SaveDateSupported():
+            case keys.All() | keys.Recent() | keys.SaveDateSupported():
                 return self.word(type(key).__name__)
-            case HasFlag(flag):
+            case keys.HasFlag(flag):
                 return self.word(str(Flag(flag).name))
-            case InSequenceSet(numbers, uid):
+            case keys.InSequenceSet(numbers, uid):
                 return (self.word("UID") + b" " if uid else b"") + self.numbers(numbers)
-            case Dated(of, first, end):
+            case keys.Dated(of, first, end):
                 verb = "BEFORE" if first is None else "SINCE" if end is None else "ON"
                 days = end if first is None else first
                 assert days is not None
                 return self.word(_PREFIXES[of] + verb) + b" " + self.day(days)
-            case Within(seconds, older):
+            case keys.Within(seconds, older):
                 return self.word("OLDER" if older else "YOUNGER") + b" %d" % seconds
-            case Larger(number) | Smaller(number):
+            case keys.Larger(number) | keys.Smaller(number):
                 return self.word(type(key).__name__) + b" %d" % number
-            case ModifiedSince(number):
+            case keys.ModifiedSince(number):
                 entry = b' "/flags/x" ' + self.word(self.random.choice(("priv", "shared", "all")))
                 return self.word("MODSEQ") + self.random.choice((b"", entry)) + b" %d" % number
             case _:
                 return self._texts(key)
 
-    def _texts(self, key: SearchKey) -> bytes:
+    def _texts(self, key: keys.SearchKey) -> bytes:
         match key:
-            case HasAddress(field, text):
+            case keys.HasAddress(field, text):
                 return self.word(field.value) + b" " + self.text(text)
-            case HasSubject(text):
+            case keys.HasSubject(text):
                 return self.word("SUBJECT") + b" " + self.text(text)
-            case HasHeader(name, text):
+            case keys.HasHeader(name, text):
                 return b"%b %b %b" % (self.word("HEADER"), self.text(name), self.text(text))
-            case HasText(text, body_only):
+            case keys.HasText(text, body_only):
                 return self.word("BODY" if body_only else "TEXT") + b" " + self.text(text)
-            case HasKeyword(keyword):
+            case keys.HasKeyword(keyword):
                 return self.word("KEYWORD") + b" " + keyword.encode()
-            case HasEmailId(identity):
+            case keys.HasEmailId(identity):
                 return self.word("EMAILID") + b" " + identity.encode()
-            case HasThreadId(identity):
+            case keys.HasThreadId(identity):
                 return self.word("THREADID") + b" " + identity.encode()
             case _:
                 raise AssertionError(key)

@@ -1,4 +1,4 @@
-"""Which octets BODY[…] and BINARY[…] name: as the standard library's parser sees the same messages, and by hand."""
+"""Sections of BODY[…] and BINARY[…], compared with the standard library's parser and with tables."""
 
 import base64
 import email
@@ -21,7 +21,7 @@ from relate_imap.selected.sequence_set import make_set
 from relate_mailstore.mime import decode_part, header_fields, index_message
 from relate_mailstore.mime.transfer import decode_transfer
 from tests.support import corpus, factories
-from tests.unit.imap.mailroom import open_mailroom
+from tests.unit.imap.handler_harness import open_harness
 
 # --- sections, against the standard library
 
@@ -44,7 +44,7 @@ def attached(message: str) -> str:
 
 
 def trees() -> st.SearchStrategy[str]:
-    """Parts in parts; boundaries differ by how deep they are, which is by how much is in them."""
+    """Nested parts, with a boundary per level: it includes the size and depth of its content."""
     return st.recursive(
         LEAF,
         lambda parts: st.one_of(
@@ -63,7 +63,7 @@ def depth(part: str) -> int:
 
 
 def walk(message: Message, prefix: str = "") -> Iterator[tuple[str, Message]]:
-    """Part numbers as RFC 9051 §6.4.5.1 gives them out."""
+    """Part numbers as in RFC 9051 §6.4.5.1."""
     if message.get_content_maintype() != "multipart":
         yield from walk_part(message, prefix + "1")
         return
@@ -88,7 +88,7 @@ def octets(raw: bytes, section: Section) -> bytes | None:
 
 
 @given(trees())
-def test_parts_are_those_of_the_standard_library(tree: str) -> None:
+def test_sections_match_the_standard_library(tree: str) -> None:
     raw = (MESSAGE_HEADER + tree).encode()
     message = email.message_from_bytes(raw, policy=email.policy.compat32)
     numbers = [number for number, _ in walk(message)]
@@ -113,7 +113,7 @@ def test_parts_are_those_of_the_standard_library(tree: str) -> None:
 
 
 @pytest.mark.parametrize("raw", corpus.odd().values(), ids=corpus.odd())
-def test_header_and_text_are_the_whole_message(raw: bytes) -> None:
+def test_header_and_text_concatenate_to_message(raw: bytes) -> None:
     header, text = octets(raw, Section("", SectionText.HEADER)), octets(raw, Section("", SectionText.TEXT))
     assert header is not None
     assert text is not None
@@ -121,7 +121,7 @@ def test_header_and_text_are_the_whole_message(raw: bytes) -> None:
 
 
 @pytest.mark.parametrize("number", ["3", "1.3", "2.1", "1.1.1", "0"])
-def test_part_that_is_not_there(number: str) -> None:
+def test_missing_part_is_none(number: str) -> None:
     for text in (SectionText.CONTENT, SectionText.MIME, SectionText.HEADER, SectionText.TEXT, SectionText.FIELDS):
         assert octets(factories.multipart(), Section(number, text)) is None
 
@@ -146,18 +146,18 @@ HEADER = b"To: a,\r\n\tb\r\nX-To: c\r\nSubject : d\r\nto: e\r\nFrom: To: f\r\n\r
         (["X-TO", "X-TO"], b"X-To: c\r\n\r\n", HEADER.replace(b"X-To: c\r\n", b"")),
     ],
 )
-def test_fields(names: list[str], chosen: bytes, rest: bytes) -> None:
+def test_header_fields_are_selected(names: list[str], chosen: bytes, rest: bytes) -> None:
     assert fields(HEADER, *names) == chosen
     assert fields(HEADER, *names, without=True) == rest
 
 
-def test_fields_of_a_header_without_an_end_have_one() -> None:
+def test_header_fields_end_with_empty_line() -> None:
     assert fields(b"Subject: that is all", "SUBJECT") == b"Subject: that is all\r\n\r\n"
     assert fields(b"", "SUBJECT") == b"\r\n"
 
 
 @pytest.mark.parametrize("raw", [*corpus.odd().values(), *corpus.library().values()])
-def test_fields_are_those_of_the_index(raw: bytes) -> None:
+def test_header_fields_match_the_index(raw: bytes) -> None:
     root = index_message(raw).parts[0]
     header = raw[root.header : root.body]
     spans = [(field.name.upper(), header[slice(*field.span)]) for field in header_fields(header, 0, len(header))]
@@ -175,7 +175,7 @@ PARTIAL = st.tuples(st.integers(0, 50), st.integers(1, 50))
 
 
 @given(st.integers(0, 20), st.integers(0, 40), PARTIAL)
-def test_partial_of_a_span_is_a_slice(start: int, length: int, partial: tuple[int, int]) -> None:
+def test_partial_of_span_is_slice(start: int, length: int, partial: tuple[int, int]) -> None:
     raw = bytes(range(70))
     span = Span(start, start + length)
     clipped = span.clip(partial)
@@ -194,12 +194,12 @@ async def pieces_of(octets: bytes, cuts: list[int]) -> AsyncIterator[bytes]:
 
 
 @given(st.binary(max_size=60), st.lists(st.integers(0, 60), max_size=5), PARTIAL)
-async def test_partial_of_pieces_is_a_slice(octets: bytes, cuts: list[int], partial: tuple[int, int]) -> None:
+async def test_partial_of_chunks_is_slice(octets: bytes, cuts: list[int], partial: tuple[int, int]) -> None:
     clipped = [piece async for piece in clip(pieces_of(octets, cuts), partial)]
     assert b"".join(clipped) == octets[partial[0] : partial[0] + partial[1]]
 
 
-async def test_no_more_is_read_than_a_partial_needs() -> None:
+async def test_partial_stops_reading_at_its_end() -> None:
     async def endless() -> AsyncIterator[bytes]:
         while True:
             yield b"abc"
@@ -217,7 +217,7 @@ WELL_ENCODED = st.one_of(
 
 
 @given(WELL_ENCODED, st.lists(st.integers(0, 300), max_size=5))
-async def test_decoding_in_pieces_is_decoding_at_once(encoded: tuple[str, bytes], cuts: list[int]) -> None:
+async def test_streaming_decoder_equals_one_shot_decoder(encoded: tuple[str, bytes], cuts: list[int]) -> None:
     encoding, octets = encoded
     whole = decode_transfer(octets, encoding)
     assert b"".join([piece async for piece in decode(pieces_of(octets, cuts), encoding)]) == whole
@@ -230,13 +230,13 @@ async def test_decoding_in_pieces_is_decoding_at_once(encoded: tuple[str, bytes]
     st.binary(max_size=80) | st.text("=\r\nA0 \t", max_size=80).map(str.encode),
     st.lists(st.integers(0, 80), max_size=5),
 )
-async def test_damaged_content_is_the_same_however_it_is_cut(encoding: str, octets: bytes, cuts: list[int]) -> None:
+async def test_decoding_damaged_content_is_independent_of_chunks(encoding: str, octets: bytes, cuts: list[int]) -> None:
     one = b"".join([piece async for piece in decode(pieces_of(octets, []), encoding)])
     other = b"".join([piece async for piece in decode(pieces_of(octets, cuts), encoding)])
     assert one == other
 
 
-async def test_what_is_not_small_is_measured_and_not_held() -> None:
+async def test_large_content_is_measured_without_buffering() -> None:
     async def large() -> AsyncIterator[bytes]:
         for _ in range(20):
             yield b"x" * 65_536
@@ -246,12 +246,12 @@ async def test_what_is_not_small_is_measured_and_not_held() -> None:
 
 
 @pytest.mark.parametrize("size", [1_000, 3_000_000])
-async def test_binary_of_an_attachment(size: int) -> None:
+async def test_binary_decodes_attachment(size: int) -> None:
     raw = corpus.big()["big-attachment"]
     raw = raw[: raw.index(b"\r\n\r\n", raw.index(b"pdf")) + 4 + size // 3 * 4]
     part = next(part for part in index_message(raw).parts if part.section == "2")
-    room = await open_mailroom(raw)
+    harness = await open_harness(raw)
     body = Body(Section("2"), b"BINARY[2]", peek=True, binary=True)
-    spoken = await room.ask(on_fetch, Fetch("a1", "FETCH", make_set([(1, 1)]), (body,)))
-    assert spoken.fetched[1]["BINARY[2]"] == decode_part(raw, part)
-    assert re.match(rb"\* 1 FETCH \(BINARY\[2\] ~?\{\d+\}\r\n", spoken.octets)
+    result = await harness.execute(on_fetch, Fetch("a1", "FETCH", make_set([(1, 1)]), (body,)))
+    assert result.fetched[1]["BINARY[2]"] == decode_part(raw, part)
+    assert re.match(rb"\* 1 FETCH \(BINARY\[2\] ~?\{\d+\}\r\n", result.octets)

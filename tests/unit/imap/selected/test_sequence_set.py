@@ -1,4 +1,4 @@
-"""Sets of numbers: as they are written, merged, resolved, answered."""
+"""Sequence sets: parsing, merging, resolving, encoding."""
 
 import pytest
 from hypothesis import given
@@ -34,7 +34,7 @@ WRITTEN = [
 
 
 @pytest.mark.parametrize(("octets", "ranges"), WRITTEN)
-def test_a_set_is_read_and_merged(octets: bytes, ranges: tuple[tuple[int, int], ...]) -> None:
+def test_sets_are_parsed_and_merged(octets: bytes, ranges: tuple[tuple[int, int], ...]) -> None:
     assert parse_set(octets) == SequenceSet(ranges)
 
 
@@ -44,11 +44,11 @@ NO_SETS = """
 
 
 @pytest.mark.parametrize("octets", [b"", b" 1", b"1 ", b"\xb2", *NO_SETS.encode().split()])
-def test_what_is_no_set(octets: bytes) -> None:
+def test_malformed_sets(octets: bytes) -> None:
     assert parse_set(octets) is None
 
 
-def test_the_saved_one() -> None:
+def test_dollar_is_saved_result() -> None:
     assert parse_set(b"$") == SAVED
 
 
@@ -65,14 +65,14 @@ def test_the_saved_one() -> None:
         (b"1,*", 1, [(1, 1)]),
     ],
 )
-def test_star_is_the_largest_there_is(octets: bytes, largest: int, ranges: list[tuple[int, int]]) -> None:
+def test_star_resolves_to_largest(octets: bytes, largest: int, ranges: list[tuple[int, int]]) -> None:
     numbers = parse_set(octets)
     assert numbers is not None
     assert list(resolve(numbers, largest)) == ranges
 
 
 @pytest.mark.parametrize("octets", [b"26,*", b"20:26,*", b"20:30,40:*", b"1:*,*"])
-def test_the_largest_is_named_once(octets: bytes) -> None:
+def test_largest_number_is_listed_once(octets: bytes) -> None:
     found = parse_set(octets)
     assert found is not None
     picked = [number for first, last in resolve(found, 26) for number in range(first, last + 1)]
@@ -85,7 +85,7 @@ near = st.lists(st.tuples(st.integers(1, 60), st.integers(1, 60)), min_size=1, m
 
 
 @given(near)
-def test_a_set_holds_what_its_elements_hold(given_pairs: list[tuple[int, int]]) -> None:
+def test_set_contains_numbers_of_elements(given_pairs: list[tuple[int, int]]) -> None:
     octets = ",".join(f"{first}:{last}" for first, last in given_pairs).encode()
     expected = {number for pair in given_pairs for number in range(min(pair), max(pair) + 1)}
 
@@ -98,18 +98,18 @@ def test_a_set_holds_what_its_elements_hold(given_pairs: list[tuple[int, int]]) 
 
 
 @given(st.sets(numbers, min_size=1))
-def test_what_is_answered_is_read_as_the_same(members: set[int]) -> None:
+def test_encoded_set_parses_to_itself(members: set[int]) -> None:
     written = encode_set(sorted(members))
 
     assert parse_set(written.encode()) == make_set((number, number) for number in members)
     assert parse_set(",".join(map(str, members)).encode()) == parse_set(written.encode())
 
 
-def test_nothing_is_answered_for_none() -> None:
+def test_empty_set_encodes_to_nothing() -> None:
     assert encode_set([]) == ""
 
 
-def test_a_hundred_thousand_elements() -> None:
+def test_hundred_thousand_elements() -> None:
     assert parse_set(b",".join(b"%d" % number for number in range(200_001, 1, -2))) == SequenceSet(
         tuple((number, number) for number in range(3, 200_002, 2))
     )

@@ -1,4 +1,4 @@
-"""A client that has selected a mailbox, without a wire: handlers are asked with commands, and answer in octets."""
+"""Runs handlers for a client with a selected mailbox, without a connection, and parses their responses."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, cast
@@ -14,36 +14,36 @@ from relate_imap.states import State
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import INBOX, AccountId, Entry, Incoming
 from relate_wire.ports import Peer
-from tests.support.imap.answers import Reader, Response, Value, as_pairs
+from tests.support.imap.responses import Response, ResponseReader, Value, as_pairs
 
 ACCOUNT = AccountId(7)
 NOW = 1_784_000_000  # 2026-07-14
 
 
-class Spoken(NamedTuple):
-    """What a handler answered: all its octets, taken apart; and how it ended."""
+class HandlerResult(NamedTuple):
+    """The untagged octets of a handler, the parsed responses, and the tagged response."""
 
     octets: bytes
     responses: tuple[Response, ...]
-    answer: TaggedResponse
+    tagged: TaggedResponse
 
     def of(self, kind: str) -> list[Response]:
         return [response for response in self.responses if response.kind == kind]
 
     @property
     def fetched(self) -> dict[int, dict[str, Value]]:
-        """The attributes of each FETCH response, by number."""
+        """The items of each FETCH response, by message number."""
         return {response.number or 0: as_pairs(_inside(response)) for response in self.of("FETCH")}
 
     @property
     def line(self) -> str:
-        """The only untagged response, in words."""
+        """The only untagged response, as text."""
         [line] = self.octets.decode().splitlines()
         return line
 
 
-class Mailroom:
-    """A mailbox, and the conversation about it."""
+class HandlerHarness:
+    """A store with one selected mailbox."""
 
     def __init__(self, store: MemoryMailStore) -> None:
         self.store = store
@@ -62,15 +62,15 @@ class Mailroom:
         self.conversation.granted = cast("Granted", _User())
 
     @property
-    def view(self) -> SelectedMailbox:
+    def selected(self) -> SelectedMailbox:
         return self.conversation.selected
 
     @property
     def entries(self) -> Sequence[Entry]:
-        return self.view.entries
+        return self.selected.entries
 
     async def add(self, *messages: bytes | Incoming) -> None:
-        """Put messages into INBOX, and select it anew."""
+        """Append messages to INBOX, and select it again."""
         incoming = [message if isinstance(message, Incoming) else Incoming(message, 0, (), NOW) for message in messages]
         await self.store.append(ACCOUNT, INBOX, incoming)
         await self.select()
@@ -78,42 +78,44 @@ class Mailroom:
     async def select(self, *, read_only: bool = False, first_recent: int = STAR) -> None:
         snapshot = await self.store.snapshot(ACCOUNT)
         self.conversation.selected_mailbox = SelectedMailbox(snapshot, read_only=read_only)
-        self.view.add_recent(UidRange(first_recent, snapshot.mailbox.uid_next))
+        self.selected.add_recent(UidRange(first_recent, snapshot.mailbox.uid_next))
 
     async def expunge(self, *uids: int) -> None:
-        """Remove messages, as somebody else would: this client does not know."""
-        await self.store.expunge(ACCOUNT, self.view.snapshot.mailbox.id, uids)
+        """Expunge as another session: this client is not notified."""
+        await self.store.expunge(ACCOUNT, self.selected.snapshot.mailbox.id, uids)
 
-    async def ask(self, handler: Callable[[Conversation, Any], Awaitable[TaggedResponse]], command: object) -> Spoken:
-        """What a command is answered; refusals as the session would answer them."""
+    async def execute(
+        self, handler: Callable[[Conversation, Any], Awaitable[TaggedResponse]], command: object
+    ) -> HandlerResult:
+        """Run a handler; refusals become tagged responses as in the session."""
         octets = b""
         try:
-            answer = await handler(self.conversation, command)
-            octets = answer.untagged
-            if answer.body is not None:
-                async for chunk in answer.body:
+            tagged = await handler(self.conversation, command)
+            octets = tagged.untagged
+            if tagged.body is not None:
+                async for chunk in tagged.body:
                     if isinstance(chunk, TaggedResponse):
-                        answer = chunk
+                        tagged = chunk
                     else:
                         octets += chunk
         except REFUSALS as refusal:
-            answer = from_error(refusal)
-        reader = Reader()
+            tagged = from_error(refusal)
+        reader = ResponseReader()
         responses = tuple(reader.feed(octets))
         assert not reader.rest
-        return Spoken(octets, responses, answer)
+        return HandlerResult(octets, responses, tagged)
 
 
-async def open_mailroom(*messages: bytes | Incoming, store: MemoryMailStore | None = None) -> Mailroom:
-    """A mailbox with these messages."""
-    room = Mailroom(store or MemoryMailStore())
-    await room.store.provision(ACCOUNT)
-    await room.add(*messages)
-    return room
+async def open_harness(*messages: bytes | Incoming, store: MemoryMailStore | None = None) -> HandlerHarness:
+    """A harness with these messages in INBOX."""
+    harness = HandlerHarness(store or MemoryMailStore())
+    await harness.store.provision(ACCOUNT)
+    await harness.add(*messages)
+    return harness
 
 
 class _User:
-    """All that a session knows of who it is."""
+    """The attributes of `Granted` that handlers use."""
 
     def __init__(self) -> None:
         self.user = self
