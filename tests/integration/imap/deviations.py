@@ -28,7 +28,7 @@ DEVIATIONS: tuple[Deviation, ...] = (
         "",
         r"^OK HIGHESTMODSEQ",
         "7162 §3.1.2.1",
-        "HIGHESTMODSEQ is sent with every SELECT, whether CONDSTORE is enabled or not, and not again when it is enabled",
+        "HIGHESTMODSEQ is sent with every SELECT, whether CONDSTORE is enabled or not, and not repeated when it is",
     ),
     Deviation(
         'Missing|GETQUOTA|""|SELECT Work|RENAME',

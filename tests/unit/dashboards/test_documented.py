@@ -22,7 +22,7 @@ from tests.unit.dashboards.prometheus_names import ROOT, recorded, rules, shown
 
 PAGE = (ROOT / "docs" / "observability.md").read_text()
 KINDS = {"counter": "counter", "gauge": "gauge", "histogram": "histogram, ", "updowncounter": "up-down counter"}
-UNTRACED = {"changes", "ping", "close"}
+UNTRACED = {"listen", "ping", "close"}
 
 
 def section(title: str) -> str:
