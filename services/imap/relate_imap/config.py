@@ -17,7 +17,7 @@ class ImapSettings(LineServiceSettings):
 
     port: int = Field(default=2143, ge=0, le=65_535)
     secure_port: int = Field(default=2993, ge=0, le=65_535)
-    """Implicit TLS."""
+    """The port with implicit TLS."""
     session_timeout: float = Field(default=MIN_TIMEOUT_SECONDS, ge=MIN_TIMEOUT_SECONDS)
     max_connections_per_user: int = Field(default=50, ge=1)
     """Per process. Mail programs open one connection for each folder that they watch."""

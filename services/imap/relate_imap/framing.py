@@ -26,15 +26,15 @@ MAX_STRINGS_BEFORE_LOGIN_OCTETS = 32_768
 # Messages of a MULTIAPPEND, strings of a SEARCH: each costs more memory than its octets.
 MAX_LITERALS = 1000
 
-# Text that is kept of a command with a fault; it includes the tag and verb.
+# Of a command with a fault, only its beginning is buffered; it includes the tag and verb.
 FAULT_TEXT_OCTETS = 256
-# Text that is kept of the end of an over-long line; a literal's announcement fits.
+# Of an over-long line, only the end is buffered; a literal announcement fits.
 ANNOUNCEMENT_OCTETS = 32
 
 PROMPT = Prompt(b"+ Ready for the literal\r\n")
 
 _CRLF = b"\r\n"
-_BRACE = 0x7D  # "}"
+_BRACE = ord("}")
 # 2^63 has 19 digits; the octets of a literal beyond the limit are discarded for as long as they arrive.
 _ANNOUNCEMENT = re.compile(rb"\{(?P<size>[0-9]{1,19})(?P<plus>\+?)\}")
 _MALFORMED_ANNOUNCEMENT = re.compile(rb"\{[-+.0-9 ]*\}")  # does not match `LOGIN "{" b}`, where the brace ends an atom

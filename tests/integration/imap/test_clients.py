@@ -24,8 +24,8 @@ from tests.support.product import Product
 
 pytestmark = pytest.mark.xdist_group("imap-clients")
 
-MANY = 1_000
-FEW = 50  # for a client that starts a process per message
+MAILBOX_MESSAGES = 1_000
+SMALL_MAILBOX_MESSAGES = 50  # for a client that starts a process per message
 TIMEOUT_SECONDS = 100.0  # many programs run at the same time on a small machine
 
 CHANGES = (
@@ -114,7 +114,7 @@ def _set_flags(path: Path, letters: str) -> None:
 @pytest.mark.parametrize("program", ["mbsync", "offlineimap"])
 def test_mail_synchronisers_converge_with_server(remote: Remote, tmp_path: Path, program: str) -> None:
     arguments = configure(program, remote, tmp_path)
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     run(program, *arguments, home=tmp_path)
     assert local_state(tmp_path / "mail") == remote.state()
     remote.execute(*CHANGES)
@@ -123,7 +123,11 @@ def test_mail_synchronisers_converge_with_server(remote: Remote, tmp_path: Path,
     run(program, *arguments, home=tmp_path)
     state = remote.state()
     assert local_state(tmp_path / "mail") == state
-    assert (len(state["INBOX"]), len(state["Archive"]), list(state["Sent"])) == (MANY - 16, 11, ["Written here"])
+    assert (len(state["INBOX"]), len(state["Archive"]), list(state["Sent"])) == (
+        MAILBOX_MESSAGES - 16,
+        11,
+        ["Written here"],
+    )
     assert state["INBOX"]["Number 900"] == {"\\seen"}
     assert state["INBOX"]["Number 902"] == {"\\seen", "\\flagged"}
     assert "Number 901" not in state["INBOX"]
@@ -195,7 +199,7 @@ auth_mechanisms = PLAIN
 
 
 def test_fetchmail_downloads_all_messages(remote: Remote, tmp_path: Path) -> None:
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     settings = tmp_path / "fetchmailrc"
     settings.touch(mode=0o600)
     server = f"poll 127.0.0.1 protocol IMAP port {remote.port}"
@@ -204,13 +208,13 @@ def test_fetchmail_downloads_all_messages(remote: Remote, tmp_path: Path) -> Non
     once = ["--nodetach", "--nosyslog", "--pidfile", str(tmp_path / "fetchmail.pid")]
     run("fetchmail", *once, "--fetchmailrc", str(settings), home=tmp_path)
     taken = re.findall(r"^Subject: (.*?)\r?$", (tmp_path / "mail").read_text(), re.MULTILINE)
-    assert taken == [f"Number {number}" for number in range(1, MANY + 1)]
+    assert taken == [f"Number {number}" for number in range(1, MAILBOX_MESSAGES + 1)]
     assert remote.state()["INBOX"] == {}
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A directory owned by nobody, for a client that refuses to run as root."""
+    """A directory of an unprivileged user, for a client that refuses to run as root."""
     with TemporaryDirectory() as directory:
         if os.geteuid() == 0:
             shutil.chown(directory, "nobody")
@@ -230,7 +234,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 def test_getmail_downloads_all_messages(remote: Remote, home: Path) -> None:
-    remote.fill(FEW)
+    remote.fill(SMALL_MAILBOX_MESSAGES)
     login = f"server = 127.0.0.1\nport = {remote.port}\nusername = {remote.address}\npassword = {remote.key}"
     (home / "getmailrc").write_text(
         f'[retriever]\ntype = SimpleIMAPRetriever\n{login}\nmailboxes = ("INBOX",)\n'
@@ -242,7 +246,7 @@ def test_getmail_downloads_all_messages(remote: Remote, home: Path) -> None:
         path.chmod(0o777)
     options = ("--getmaildir", str(home), "--rcfile", f"{home}/getmailrc")
     run("/usr/bin/python3", "-c", GETMAIL, find_program("getmail"), *options, home=home, user=home.owner())
-    assert local_state(home)["mail"].keys() == {f"Number {number}" for number in range(1, FEW + 1)}
+    assert local_state(home)["mail"].keys() == {f"Number {number}" for number in range(1, SMALL_MAILBOX_MESSAGES + 1)}
     assert remote.state()["INBOX"] == {}
 
 
@@ -250,7 +254,7 @@ def test_getmail_downloads_all_messages(remote: Remote, home: Path) -> None:
 
 
 def test_curl_reads_searches_flags_and_stores(remote: Remote, tmp_path: Path) -> None:
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     assert "INBOX" in curl(remote, "", home=tmp_path)
     assert "Subject: Number 7\n" in curl(remote, "INBOX;MAILINDEX=7", home=tmp_path).replace("\r\n", "\n")
     assert "Subject: Number 8" in curl(remote, "INBOX;UID=8;SECTION=HEADER.FIELDS%20(SUBJECT)", home=tmp_path)
@@ -262,7 +266,7 @@ def test_curl_reads_searches_flags_and_stores(remote: Remote, tmp_path: Path) ->
     state = remote.state()
     assert state["INBOX"]["Number 9"] == {"\\flagged"}
     assert (list(state["Archive"]), list(state["Drafts"])) == (["Number 10"], ["By curl"])
-    assert len(state["INBOX"]) == MANY - 1
+    assert len(state["INBOX"]) == MAILBOX_MESSAGES - 1
 
 
 def curl(remote: Remote, path: str, *options: str, home: Path) -> str:
@@ -271,7 +275,7 @@ def curl(remote: Remote, path: str, *options: str, home: Path) -> str:
 
 
 def test_mutt_files_flags_and_deletes(remote: Remote, tmp_path: Path) -> None:
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     (tmp_path / "muttrc").write_text(
         f'set imap_user="{remote.address}"\nset imap_pass="{remote.key}"\nset folder="imap://127.0.0.1:{remote.port}/"\n'
         'set spoolfile="+INBOX"\nset ssl_starttls=no\nset ssl_force_tls=no\n'
@@ -289,7 +293,7 @@ def test_mutt_files_flags_and_deletes(remote: Remote, tmp_path: Path) -> None:
     state = remote.state()
     assert list(state["Archive"]) == ["Number 9"]
     assert "\\flagged" in state["INBOX"]["Number 8"]
-    assert state["INBOX"].keys() == {f"Number {n}" for n in range(1, MANY + 1)} - {"Number 7", "Number 9"}
+    assert state["INBOX"].keys() == {f"Number {n}" for n in range(1, MAILBOX_MESSAGES + 1)} - {"Number 7", "Number 9"}
 
 
 def in_terminal(program: str, *arguments: str, home: Path) -> None:
@@ -324,11 +328,11 @@ def _read_terminal(terminal: int) -> Iterator[bytes]:
 
 
 def test_imaplib_round_trip(remote: Remote) -> None:
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     with imaplib.IMAP4("127.0.0.1", remote.port, timeout=TIMEOUT_SECONDS) as client:
         client.login(remote.address, remote.key)
-        assert client.select()[1] == [b"%d" % MANY]
-        assert len(imaplib_flags(client)) == MANY
+        assert client.select()[1] == [b"%d" % MAILBOX_MESSAGES]
+        assert len(imaplib_flags(client)) == MAILBOX_MESSAGES
         assert client.store("1:10", "+FLAGS", r"(\Seen)")[0] == "OK"
         assert client.copy("11:12", "Archive")[0] == "OK"
         assert client.uid("MOVE", "13:14", "Archive")[0] == "OK"
@@ -337,12 +341,12 @@ def test_imaplib_round_trip(remote: Remote) -> None:
         client.response("EXPUNGE")  # imaplib keeps the responses of MOVE until they are read
         assert len(client.expunge()[1]) == 2
         known = imaplib_flags(client)
-        assert client.select()[1] == [b"%d" % (MANY - 3)]
+        assert client.select()[1] == [b"%d" % (MAILBOX_MESSAGES - 3)]
         assert imaplib_flags(client) == known
-        assert client.search(None, "FLAGGED")[1] == [b"%d" % (MANY - 3)]
+        assert client.search(None, "FLAGGED")[1] == [b"%d" % (MAILBOX_MESSAGES - 3)]
         assert client.close()[0] == "OK"
     state = remote.state()
-    assert (len(state["INBOX"]), len(state["Archive"])) == (MANY - 3, 4)
+    assert (len(state["INBOX"]), len(state["Archive"])) == (MAILBOX_MESSAGES - 3, 4)
     assert sum("\\seen" in flags for flags in state["INBOX"].values()) == 10
 
 
@@ -358,15 +362,17 @@ def imaplib_flags(client: imaplib.IMAP4) -> dict[bytes, frozenset[bytes]]:
 
 
 def test_imapclient_round_trip(remote: Remote) -> None:
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     with IMAPClient("127.0.0.1", remote.port, ssl=False, timeout=TIMEOUT_SECONDS) as client:
         client.login(remote.address, remote.key)
         assert {name for _, _, name in client.list_folders()} >= {"INBOX", "Archive", "Trash"}
-        assert client.select_folder("INBOX")[b"EXISTS"] == MANY
+        assert client.select_folder("INBOX")[b"EXISTS"] == MAILBOX_MESSAGES
         uids = client.search()
         fetched = client.fetch(uids, ["ENVELOPE", "BODYSTRUCTURE", "INTERNALDATE", "RFC822.SIZE", "FLAGS"])
-        assert {fetched[uid][b"ENVELOPE"].subject for uid in uids} == {b"Number %d" % n for n in range(1, MANY + 1)}
-        assert len(client.fetch(uids, ["BODY.PEEK[]"])) == MANY
+        assert {fetched[uid][b"ENVELOPE"].subject for uid in uids} == {
+            b"Number %d" % n for n in range(1, MAILBOX_MESSAGES + 1)
+        }
+        assert len(client.fetch(uids, ["BODY.PEEK[]"])) == MAILBOX_MESSAGES
         client.add_flags(uids[:10], [rb"\Seen"])
         client.move(uids[10:12], "Archive")
         client.copy(uids[12:14], "Archive")
@@ -375,7 +381,7 @@ def test_imapclient_round_trip(remote: Remote) -> None:
         client.delete_messages(uids[14:16])
         client.expunge(uids[14:16])
         known = client.get_flags(client.search())
-        assert client.select_folder("INBOX")[b"EXISTS"] == MANY - 4
+        assert client.select_folder("INBOX")[b"EXISTS"] == MAILBOX_MESSAGES - 4
         assert {uid: set(flags) - {rb"\Recent"} for uid, flags in client.get_flags(client.search()).items()} == {
             uid: set(flags) - {rb"\Recent"} for uid, flags in known.items()
         }
@@ -385,6 +391,6 @@ def test_imapclient_round_trip(remote: Remote) -> None:
         assert client.sort(["REVERSE SIZE", "ARRIVAL"]) != client.sort("ARRIVAL") == client.search()
         client.idle()
         remote.append("INBOX", [message("While idle")])
-        assert (MANY - 3, b"EXISTS") in client.idle_check(timeout=TIMEOUT_SECONDS)
+        assert (MAILBOX_MESSAGES - 3, b"EXISTS") in client.idle_check(timeout=TIMEOUT_SECONDS)
         client.idle_done()
     assert len(remote.state()["Archive"]) == 4

@@ -34,7 +34,7 @@ class Span(NamedTuple):
 
     @property
     def octets(self) -> int:
-        """Their number."""
+        """The number of octets."""
         return self.stop - self.start
 
 

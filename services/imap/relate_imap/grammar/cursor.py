@@ -12,7 +12,7 @@ from typing import TypeVar
 from relate_imap.selected.sequence_set import MAX_NUMBER, SequenceSet, parse_set
 from relate_wire.lines import NUL
 
-MAX_NUMBER64 = 0x7FFF_FFFF_FFFF_FFFF
+MAX_63_BIT_NUMBER = 0x7FFF_FFFF_FFFF_FFFF
 
 # Of a parenthesized list: more than clients send, and parsed in milliseconds.
 MAX_ELEMENTS = 10_000
@@ -179,7 +179,7 @@ class Cursor:
             raise Malformed("A number is out of range")
         return number
 
-    def quoted_number(self, least: int = 0, most: int = MAX_NUMBER64) -> int:
+    def quoted_number(self, least: int = 0, most: int = MAX_63_BIT_NUMBER) -> int:
         """A number, optionally in quotes, which Dovecot accepts in searches. Raises Malformed."""
         quoted = self.accepts(b'"')
         number = self.number(least, most)
@@ -189,7 +189,7 @@ class Cursor:
 
     def number64(self, least: int = 0) -> int:
         """A number of at most 63 bits: octets, modification sequences. Raises Malformed."""
-        return self.number(least, MAX_NUMBER64)
+        return self.number(least, MAX_63_BIT_NUMBER)
 
     def sequence_set(self) -> SequenceSet:
         """A sequence set. Raises Malformed."""

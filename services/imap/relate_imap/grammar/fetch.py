@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from relate_imap.commands import Attribute, BinarySize, Body, Fetch, Item, Section, SectionText
-from relate_imap.grammar.cursor import ASTRING_CHAR, MAX_NUMBER64, Cursor, Malformed
+from relate_imap.grammar.cursor import ASTRING_CHAR, MAX_63_BIT_NUMBER, Cursor, Malformed
 from relate_imap.grammar.partial import partial_range
 
 _FAST: tuple[Attribute, ...] = (Item("FLAGS"), Item("INTERNALDATE"), Item("RFC822.SIZE"))
@@ -169,7 +169,7 @@ def _partial(cursor: Cursor) -> tuple[int, int] | None:
     if not cursor.accepts(b"<"):
         return None
     offset = cursor.number64()
-    octets = cursor.number64() if cursor.accepts(b".") else MAX_NUMBER64
+    octets = cursor.number64() if cursor.accepts(b".") else MAX_63_BIT_NUMBER
     cursor.expect(b">", "A bracket is expected")
     return offset, octets
 

@@ -58,7 +58,7 @@ def enable(cursor: Cursor, tag: str, verb: str) -> Atoms:
 
 
 def compress(cursor: Cursor, tag: str, verb: str) -> Atoms:
-    """COMPRESS algorithm"""
+    """COMPRESS algorithm (RFC 4978)"""
     cursor.space()
     algorithm = cursor.word()
     cursor.end()

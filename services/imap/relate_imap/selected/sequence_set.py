@@ -82,7 +82,7 @@ def encode_set(numbers: Iterable[int]) -> str:
 
 
 def encode_ranges(ranges: Iterable[Range]) -> str:
-    """Encode ranges."""
+    """Encode ranges as a sequence set."""
     return ",".join(f"{first}:{last}" if last > first else str(first) for first, last in ranges)
 
 
