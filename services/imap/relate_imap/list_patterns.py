@@ -38,10 +38,10 @@ class MailboxTree:
         self, patterns: Iterable[str], selection: Collection[str], returning: Collection[str]
     ) -> Iterator[ListEntry]:
         """LIST: every name that matches a pattern and the selection options, sorted."""
-        chosen = self._selected(selection)
-        above = {parent for name in chosen for parent in parents(name)} if "RECURSIVEMATCH" in selection else set()
+        selected = self._selected(selection)
+        above = {parent for name in selected for parent in parents(name)} if "RECURSIVEMATCH" in selection else set()
         subscribed = "SUBSCRIBED" in selection or "SUBSCRIBED" in returning
-        candidates = chosen | above | (set() if _narrows(selection) else self._parents)
+        candidates = selected | above | (set() if _narrows(selection) else self._parents)
         for name in matching(candidates, patterns):
             yield ListEntry(name, tuple(self._attributes(name, subscribed)), self.mailboxes.get(name), name in above)
 

@@ -126,8 +126,8 @@ def update(conversation: Conversation, selected: SelectedMailbox, changes: Updat
     return b"".join(parts)
 
 
-def _expunged(gone: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
+def _expunged(messages: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
     """From the last to the first, so that no EXPUNGE changes the number in a later one."""
     if vanish:
-        return vanished(ranges_of(uid for _, uid in gone))
-    return b"".join(b"* %d EXPUNGE\r\n" % number for number, _ in reversed(gone))
+        return vanished(ranges_of(uid for _, uid in messages))
+    return b"".join(b"* %d EXPUNGE\r\n" % number for number, _ in reversed(messages))

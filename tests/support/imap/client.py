@@ -112,12 +112,12 @@ class ImapClient:
 
     async def receives_continuation(self) -> bool:
         """Whether the next response is "+", which is consumed; untagged responses before it stay in the queue."""
-        kept: list[Response] = []
+        queued: list[Response] = []
         while (response := await self.receive()) is not None and response.tag == "*":
-            kept.append(response)
+            queued.append(response)
         if response is not None and response.tag != "+":
-            kept.append(response)
-        self._responses.extendleft(reversed(kept))
+            queued.append(response)
+        self._responses.extendleft(reversed(queued))
         return response is not None and response.tag == "+"
 
     async def compress(self) -> None:

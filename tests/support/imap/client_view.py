@@ -57,20 +57,20 @@ class ClientView:
         uids = self.uids
         assert uids == sorted(set(uids)), f"UIDs do not ascend: {uids}"
 
-    def change(self, numbers: Iterable[int], mode: str, flags: frozenset[str]) -> None:
+    def predict_store(self, numbers: Iterable[int], mode: str, flags: frozenset[str]) -> None:
         """Predict flags after a STORE with .SILENT that was answered OK."""
         for number in numbers:
             message = self.messages[number - 1]
             if message.flags is not None:
-                kept = {"+": message.flags | flags, "-": message.flags - flags}
-                message.flags = kept.get(mode, flags)
+                predictions = {"+": message.flags | flags, "-": message.flags - flags}
+                message.flags = predictions.get(mode, flags)
             elif not mode:
                 message.flags = flags
 
     def numbers_of(self, uids: Iterable[int]) -> list[int]:
         """The numbers of messages with these UIDs."""
-        wanted = set(uids)
-        return [number for number, message in enumerate(self.messages, 1) if message.uid in wanted]
+        requested = set(uids)
+        return [number for number, message in enumerate(self.messages, 1) if message.uid in requested]
 
     def _exists(self, count: int) -> None:
         assert count >= len(self.messages), f"EXISTS {count} after {len(self.messages)}"
@@ -83,11 +83,11 @@ class ClientView:
     def _vanish(self, uids: Iterable[int]) -> None:
         for uid in uids:
             known = self.numbers_of([uid])
-            number = known[0] if known else self._unheard_at(uid)
+            number = known[0] if known else self._unknown_at(uid)
             assert number, f"VANISHED {uid}, which never was there"
             del self.messages[number - 1]
 
-    def _unheard_at(self, uid: int) -> int:
+    def _unknown_at(self, uid: int) -> int:
         """The first message that may have this unknown UID: after all with lower ones; 0 if there is none."""
         lower = max((n for n, message in enumerate(self.messages, 1) if message.uid and message.uid < uid), default=0)
         behind = enumerate(self.messages[lower:], lower + 1)

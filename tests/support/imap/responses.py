@@ -53,8 +53,8 @@ class ResponseReader:
         """All responses that are complete now."""
         self._buffer += octets
         while (end := self._end()) is not None:
-            whole, self._buffer = self._buffer[:end], self._buffer[end:]
-            yield parse_response(whole)
+            complete, self._buffer = self._buffer[:end], self._buffer[end:]
+            yield parse_response(complete)
 
     @property
     def rest(self) -> bytes:
@@ -96,15 +96,15 @@ class _Parser:
         if not octets.endswith(b"\r\n"):
             raise MalformedResponse(octets)
         self._octets = octets
-        self._place = 0
+        self._position = 0
 
     def word(self) -> str:
-        end = self._place
+        end = self._position
         while self._octets[end] not in b" \r":
             end += 1
-        if end == self._place:
+        if end == self._position:
             raise self._fault("a word is missing")
-        word, self._place = self._octets[self._place : end], end
+        word, self._position = self._octets[self._position : end], end
         return word.decode("ascii")
 
     def space(self) -> None:
@@ -112,7 +112,7 @@ class _Parser:
             raise self._fault("a space is missing")
 
     def rest(self) -> bytes:
-        return self._octets[self._place : -2]
+        return self._octets[self._position : -2]
 
     def status(self) -> tuple[tuple[Value, ...], bytes]:
         self.space()
@@ -130,7 +130,7 @@ class _Parser:
 
     def values_to_end(self) -> tuple[Value, ...]:
         if self._at(b"\r\n"):
-            self._place += 2
+            self._position += 2
             return ()
         self.space()
         return self._values(b"\r\n")
@@ -146,40 +146,43 @@ class _Parser:
                 if self._skip(end):  # a space at the end of a line, which some servers send after LSUB and SEARCH
                     raise self._fault("a space at the end")
             values.append(self._value())
-        if end == b"\r\n" and self._place != len(self._octets):
+        if end == b"\r\n" and self._position != len(self._octets):
             raise self._fault("a line ends early")
         return tuple(values)
 
     def _value(self) -> Value:
         if self._skip(b"("):
             return self._values(b")")
-        if match := _QUOTED.match(self._octets, self._place):
-            self._place = match.end()
+        if match := _QUOTED.match(self._octets, self._position):
+            self._position = match.end()
             return re.sub(rb"\\(.)", rb"\1", match[1])
-        if match := _LITERAL_HERE.match(self._octets, self._place):
-            self._place = match.end() + int(match[1])
-            return self._octets[match.end() : self._place]
+        if match := _LITERAL_HERE.match(self._octets, self._position):
+            self._position = match.end() + int(match[1])
+            return self._octets[match.end() : self._position]
         return self._atom()
 
     def _atom(self) -> Value:
-        start = self._place
-        while match := _ATOM.match(self._octets, self._place) or _BRACKETS.match(self._octets, self._place):
-            self._place = match.end()
-        atom = self._octets[start : self._place]
+        start = self._position
+        while match := _ATOM.match(self._octets, self._position) or _BRACKETS.match(self._octets, self._position):
+            self._position = match.end()
+        atom = self._octets[start : self._position]
         if not atom:
             raise self._fault("a value is missing")
         return None if atom.upper() == b"NIL" else atom
 
     def _at(self, octets: bytes) -> bool:
-        return self._octets.startswith(octets, self._place)
+        return self._octets.startswith(octets, self._position)
 
     def _skip(self, octets: bytes) -> bool:
         found = self._at(octets)
-        self._place += len(octets) * found
+        self._position += len(octets) * found
         return found
 
     def _fault(self, why: str) -> MalformedResponse:
-        around = self._octets[max(0, self._place - 60) : self._place], self._octets[self._place : self._place + 60]
+        around = (
+            self._octets[max(0, self._position - 60) : self._position],
+            self._octets[self._position : self._position + 60],
+        )
         return MalformedResponse(f"{why} between {around[0]!r} and {around[1]!r}")
 
 

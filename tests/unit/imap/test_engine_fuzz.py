@@ -88,45 +88,50 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
 @settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
-@given(said=inputs)
-def test_any_input_is_answered_or_refused(runner: asyncio.Runner, beginning: list[str], said: list[bytes]) -> None:
-    runner.run(say(beginning, said))
+@given(octet_inputs=inputs)
+def test_any_input_is_answered_or_refused(
+    runner: asyncio.Runner, beginning: list[str], octet_inputs: list[bytes]
+) -> None:
+    runner.run(run_inputs(beginning, octet_inputs))
 
 
-async def say(beginning: list[str], said: list[bytes]) -> None:
+async def run_inputs(beginning: list[str], octet_inputs: list[bytes]) -> None:
     world = World()
     await world.add_user(USER, KEY)
     for name in ("plain", "report", "forward", "bare"):
         await world.add_message(MESSAGES[name])
-    talk, reader = EngineClient(context_of(world)), ResponseReader()
-    await talk.connection.settle()
-    for octets in [*(f"a {command}\r\n".encode() for command in beginning), *said]:
-        if talk.connection.closed:
+    client, reader = EngineClient(context_of(world)), ResponseReader()
+    await client.connection.settle()
+    for octets in [*(f"a {command}\r\n".encode() for command in beginning), *octet_inputs]:
+        if client.connection.closed:
             break
-        await talk.connection.send(octets)
-        list(reader.feed(talk.connection.take()))
-    assert talk.connection.errors == []
-    if not talk.connection.closed:
-        await talk.connection.vanish()
+        await client.connection.send(octets)
+        list(reader.feed(client.connection.take()))
+    assert client.connection.errors == []
+    if not client.connection.closed:
+        await client.connection.vanish()
     assert not reader.rest
 
 
 @pytest.mark.parametrize("beginning", ["logged in", "selected", "resynchronized"])
 async def test_every_dialogue_command_is_answered(beginning: str) -> None:
     for start in range(0, len(COMMANDS), 100):
-        said = [f"x {command}\r\n".encode("utf-8", "surrogateescape") for command in COMMANDS[start : start + 100]]
-        await say(
-            BEGINNINGS[beginning], [octets for octets in said if octets[2:8].upper() not in (b"LOGOUT", b"COMPRE")]
+        octet_inputs = [
+            f"x {command}\r\n".encode("utf-8", "surrogateescape") for command in COMMANDS[start : start + 100]
+        ]
+        await run_inputs(
+            BEGINNINGS[beginning],
+            [octets for octets in octet_inputs if octets[2:8].upper() not in (b"LOGOUT", b"COMPRE")],
         )
 
 
 async def test_session_survives_nonsense() -> None:
     world = World()
     await world.add_user(USER, KEY)
-    talk = EngineClient(context_of(world))
-    await talk.log_in(USER)
+    client = EngineClient(context_of(world))
+    await client.log_in(USER)
     for piece in PIECES:
         if b"{" not in piece and b"\n" not in piece and b"\r" not in piece:
-            await talk.connection.send(b"x " + piece + b"\r\n")
-            assert talk.take_received()[-1].kind == "BAD"
-    assert (await talk.ask("NOOP")).status == "OK"
+            await client.connection.send(b"x " + piece + b"\r\n")
+            assert client.take_received()[-1].kind == "BAD"
+    assert (await client.ask("NOOP")).status == "OK"

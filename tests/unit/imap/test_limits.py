@@ -26,14 +26,14 @@ async def selected(messages: int = 2, **changes: Any) -> tuple[World, EngineClie
     await world.add_user(USER, KEY)
     for number in range(messages):
         await world.add_message(b"Subject: %d\r\nX-One: first\r\nX-Two: second\r\n\r\nhello\r\n" % number)
-    talk = EngineClient(replace(context_of(world), **changes))
-    await talk.log_in(USER)
-    assert (await talk.ask("SELECT INBOX")).status == "OK"
-    return world, talk
+    client = EngineClient(replace(context_of(world), **changes))
+    await client.log_in(USER)
+    assert (await client.ask("SELECT INBOX")).status == "OK"
+    return world, client
 
 
-async def code(talk: EngineClient, command: str) -> tuple[str, str]:
-    answer = await talk.ask(command)
+async def code(client: EngineClient, command: str) -> tuple[str, str]:
+    answer = await client.ask(command)
     assert answer.tagged is not None
     return answer.status, answer.tagged.code_name or ""
 
@@ -43,55 +43,55 @@ def keywords(count: int, start: int = 0) -> str:
 
 
 async def test_message_keywords_are_limited() -> None:
-    _, talk = await selected()
-    assert await code(talk, f"STORE 1 FLAGS ({keywords(MAX_MESSAGE_KEYWORDS + 1)})") == ("NO", "LIMIT")
-    assert await code(talk, f"STORE 1 FLAGS ({keywords(MAX_MESSAGE_KEYWORDS)})") == ("OK", "")
-    assert await code(talk, "STORE 1 +FLAGS (another)") == ("NO", "LIMIT")
-    assert await code(talk, "STORE 1 +FLAGS (K0)") == ("OK", "")
+    _, client = await selected()
+    assert await code(client, f"STORE 1 FLAGS ({keywords(MAX_MESSAGE_KEYWORDS + 1)})") == ("NO", "LIMIT")
+    assert await code(client, f"STORE 1 FLAGS ({keywords(MAX_MESSAGE_KEYWORDS)})") == ("OK", "")
+    assert await code(client, "STORE 1 +FLAGS (another)") == ("NO", "LIMIT")
+    assert await code(client, "STORE 1 +FLAGS (K0)") == ("OK", "")
     message = f"({keywords(MAX_MESSAGE_KEYWORDS + 1)}) {{3+}}\r\nabc"
-    assert await code(talk, f"APPEND INBOX {message}") == ("NO", "LIMIT")
-    assert await code(talk, f"STORE 2 FLAGS ({'x' * 256})") == ("NO", "LIMIT")
+    assert await code(client, f"APPEND INBOX {message}") == ("NO", "LIMIT")
+    assert await code(client, f"STORE 2 FLAGS ({'x' * 256})") == ("NO", "LIMIT")
 
 
 async def test_mailbox_keywords_are_limited() -> None:
-    _, talk = await selected(messages=MAX_MAILBOX_KEYWORDS // MAX_MESSAGE_KEYWORDS + 1)
+    _, client = await selected(messages=MAX_MAILBOX_KEYWORDS // MAX_MESSAGE_KEYWORDS + 1)
     for number in range(MAX_MAILBOX_KEYWORDS // MAX_MESSAGE_KEYWORDS):
         names = keywords(MAX_MESSAGE_KEYWORDS, number * MAX_MESSAGE_KEYWORDS)
-        assert await code(talk, f"STORE {number + 1} FLAGS ({names})") == ("OK", "")
-    assert await code(talk, "STORE * FLAGS (another)") == ("NO", "LIMIT")
-    assert await code(talk, "APPEND INBOX (another) {3+}\r\nabc") == ("NO", "LIMIT")
-    assert await code(talk, "STORE * FLAGS (K1)") == ("OK", "")
+        assert await code(client, f"STORE {number + 1} FLAGS ({names})") == ("OK", "")
+    assert await code(client, "STORE * FLAGS (another)") == ("NO", "LIMIT")
+    assert await code(client, "APPEND INBOX (another) {3+}\r\nabc") == ("NO", "LIMIT")
+    assert await code(client, "STORE * FLAGS (K1)") == ("OK", "")
 
 
 async def test_mailboxes_are_limited(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rules, "MAX_MAILBOXES", len(rules.PROVISIONED) + 2)
-    _, talk = await selected()
-    assert await code(talk, "CREATE a") == ("OK", "MAILBOXID")
-    assert await code(talk, "CREATE b/c") == ("OK", "MAILBOXID")  # its parent exceeds the limit
-    assert await code(talk, "CREATE d") == ("NO", "LIMIT")
-    assert await code(talk, "RENAME a d") == ("OK", "")
-    assert await code(talk, "DELETE d") == ("OK", "")
-    assert await code(talk, "CREATE d") == ("OK", "MAILBOXID")
+    _, client = await selected()
+    assert await code(client, "CREATE a") == ("OK", "MAILBOXID")
+    assert await code(client, "CREATE b/c") == ("OK", "MAILBOXID")  # its parent exceeds the limit
+    assert await code(client, "CREATE d") == ("NO", "LIMIT")
+    assert await code(client, "RENAME a d") == ("OK", "")
+    assert await code(client, "DELETE d") == ("OK", "")
+    assert await code(client, "CREATE d") == ("OK", "MAILBOXID")
 
 
 async def test_list_patterns_are_limited() -> None:
-    _, talk = await selected()
+    _, client = await selected()
     names = " ".join(["a" * 99] * (MAX_PATTERN_CHARACTERS // 100))
-    assert await code(talk, f'LIST "" ({names})') == ("OK", "")
-    assert await code(talk, f'LIST "aa" ({names})') == ("NO", "LIMIT")
+    assert await code(client, f'LIST "" ({names})') == ("OK", "")
+    assert await code(client, f'LIST "aa" ({names})') == ("NO", "LIMIT")
 
 
 async def test_search_texts_are_limited() -> None:
-    _, talk = await selected()
+    _, client = await selected()
     texts = [f"BODY {number}" for number in range(MAX_LOOKUPS)]
-    assert await code(talk, f"SEARCH {' '.join(texts)}") == ("OK", "")
-    assert await code(talk, f"SEARCH {' '.join(texts)} TEXT x") == ("NO", "LIMIT")
-    assert await code(talk, f"SEARCH {' '.join(texts)} SUBJECT x") == ("OK", "")
+    assert await code(client, f"SEARCH {' '.join(texts)}") == ("OK", "")
+    assert await code(client, f"SEARCH {' '.join(texts)} TEXT x") == ("NO", "LIMIT")
+    assert await code(client, f"SEARCH {' '.join(texts)} SUBJECT x") == ("OK", "")
 
 
 async def test_header_is_matched_by_all_keys_at_once() -> None:
-    _, talk = await selected()
-    answer = await talk.ask("SEARCH HEADER X-One FIRST HEADER X-Two second NOT HEADER X-Two first NOT HEADER X-No a")
+    _, client = await selected()
+    answer = await client.ask("SEARCH HEADER X-One FIRST HEADER X-Two second NOT HEADER X-Two first NOT HEADER X-No a")
     assert [response.values for response in answer.of("SEARCH")] == [(b"1", b"2")]
 
 
@@ -117,10 +117,10 @@ async def test_long_computation_is_offloaded(command: str, monkeypatch: pytest.M
         return work()
 
     monkeypatch.setattr("relate_imap.context.MAX_INLINE_STEPS", 50)
-    _, talk = await selected(5, offload=noted)
-    await talk.ask("FETCH 1 FLAGS")
+    _, client = await selected(5, offload=noted)
+    await client.ask("FETCH 1 FLAGS")
     assert not offload
-    assert (await talk.ask(command)).status == "OK"
+    assert (await client.ask(command)).status == "OK"
     assert offload
 
 

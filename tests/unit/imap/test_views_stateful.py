@@ -38,8 +38,8 @@ uid = st.booleans()
 class Session:
     """One client: its connection, the selected mailbox, and its model of that."""
 
-    def __init__(self, talk: EngineClient) -> None:
-        self.talk = talk
+    def __init__(self, client: EngineClient) -> None:
+        self.client = client
         self.mailbox: str | None = None
         self.view = ClientView()
         self.idle_tag: str | None = None
@@ -47,12 +47,12 @@ class Session:
     async def ask(self, command: str) -> CommandResult:
         """Send a command, after ending IDLE, and apply its responses."""
         await self.end_idle()
-        answer = await self.talk.ask(command)
-        assert answer.tagged is not None, (command, answer)
-        assert answer.tagged.code_name != "SERVERBUG", (command, answer)
+        result = await self.client.ask(command)
+        assert result.tagged is not None, (command, result)
+        assert result.tagged.code_name != "SERVERBUG", (command, result)
         words = command.upper().split()
-        self.apply(answer.untagged, " ".join(words[:2]) if words[0] == "UID" else words[0])
-        return answer
+        self.apply(result.untagged, " ".join(words[:2]) if words[0] == "UID" else words[0])
+        return result
 
     def apply(self, responses: tuple[Response, ...], verb: str) -> None:
         """Apply untagged responses."""
@@ -65,11 +65,11 @@ class Session:
         """Select a mailbox, replacing the model."""
         await self.end_idle()
         self.mailbox, self.view = None, ClientView()
-        answer = await self.talk.ask(f"{verb} {mailbox}")
-        if answer.status == "OK":
+        result = await self.client.ask(f"{verb} {mailbox}")
+        if result.status == "OK":
             self.mailbox = mailbox
-            after = [n for n, response in enumerate(answer.untagged) if response.code_name == "CLOSED"]
-            self.view.apply(answer.untagged[after[-1] + 1 :] if after else answer.untagged, verb)
+            after = [n for n, response in enumerate(result.untagged) if response.code_name == "CLOSED"]
+            self.view.apply(result.untagged[after[-1] + 1 :] if after else result.untagged, verb)
             await self.fetch_unknown()
 
     async def fetch_unknown(self) -> None:
@@ -81,20 +81,20 @@ class Session:
     async def begin_idle(self) -> None:
         """Start IDLE."""
         await self.end_idle()
-        self.idle_tag, said = await self.talk.begin("IDLE")
-        self.apply(said, "IDLE")
+        self.idle_tag, responses = await self.client.begin("IDLE")
+        self.apply(responses, "IDLE")
 
     async def end_idle(self) -> None:
         """Send DONE, if IDLE is active."""
         if self.idle_tag is not None:
             self.idle_tag = None
-            await self.talk.connection.send(b"DONE\r\n")
-            self.apply(self.talk.take_received(), "IDLE")
+            await self.client.connection.send(b"DONE\r\n")
+            self.apply(self.client.take_received(), "IDLE")
 
-    def numbers(self, picked: list[int], *, by_uid: bool) -> str:
+    def numbers(self, choices: list[int], *, by_uid: bool) -> str:
         """A sequence set of known messages; "" for none."""
         known = self.view.uids if by_uid else list(range(1, len(self.view) + 1))
-        return ",".join(str(known[pick % len(known)]) for pick in picked) if known else ""
+        return ",".join(str(known[choice % len(known)]) for choice in choices) if known else ""
 
 
 class Clients(RuleBasedStateMachine):
@@ -119,7 +119,7 @@ class Clients(RuleBasedStateMachine):
         context = context_of(self.world)
         for names in enabled:
             session = Session(EngineClient(context))
-            await session.talk.log_in(USER)
+            await session.client.log_in(USER)
             if names:
                 await session.ask(f"ENABLE {names}")
             await session.select("SELECT", "INBOX")
@@ -142,28 +142,30 @@ class Clients(RuleBasedStateMachine):
     def append(self, client: int, mailbox: str, flags: list[str]) -> None:
         self.ask(client, f"APPEND {mailbox} ({' '.join(flags)}) {{{len(RAW)}+}}\r\n{RAW.decode()}")
 
-    @rule(client=clients, picked=picks, item=st.sampled_from(ITEMS), uid=uid, flags=flag_lists)
-    def store(self, client: int, picked: list[int], item: str, uid: bool, flags: list[str]) -> None:
+    @rule(client=clients, choices=picks, item=st.sampled_from(ITEMS), uid=uid, flags=flag_lists)
+    def store(self, client: int, choices: list[int], item: str, uid: bool, flags: list[str]) -> None:
         session = self.sessions[client]
-        if numbers := self.chosen(client, picked, uid=uid):
-            answer = self.ask(client, f"{'UID ' * uid}STORE {numbers} {item} ({' '.join(flags)})")
-            if item.endswith(".SILENT") and answer.status == "OK" and session.mailbox is not None:
+        if numbers := self.sequence_set(client, choices, uid=uid):
+            result = self.ask(client, f"{'UID ' * uid}STORE {numbers} {item} ({' '.join(flags)})")
+            if item.endswith(".SILENT") and result.status == "OK" and session.mailbox is not None:
                 named = {int(number) for number in numbers.split(",")}
                 # UIDs are resolved after the command, which may have sent them; a STORE by number is sent no EXPUNGE.
                 stored = session.view.numbers_of(named) if uid else named
-                self.assume(session, answer, stored, item.partition("F")[0], frozenset(flag.lower() for flag in flags))
+                self.predict_flags(
+                    session, result, stored, item.partition("F")[0], frozenset(flag.lower() for flag in flags)
+                )
 
     @staticmethod
-    def assume(
-        session: Session, answer: CommandResult, stored: Iterable[int], mode: str, flags: frozenset[str]
+    def predict_flags(
+        session: Session, result: CommandResult, stored: Iterable[int], mode: str, flags: frozenset[str]
     ) -> None:
         """Predict the flags that the client was not sent."""
-        told = {response.number for response in answer.of("FETCH") if response.values and b"FLAGS" in _names(response)}
-        session.view.change([number for number in stored if number not in told], mode, flags)
+        sent = {response.number for response in result.of("FETCH") if response.values and b"FLAGS" in _names(response)}
+        session.view.predict_store([number for number in stored if number not in sent], mode, flags)
 
-    @rule(client=clients, picked=picks, uid=uid, items=st.sampled_from(["FLAGS", "(UID FLAGS)", "BODY[]", "(MODSEQ)"]))
-    def fetch(self, client: int, picked: list[int], uid: bool, items: str) -> None:
-        if numbers := self.chosen(client, picked, uid=uid):
+    @rule(client=clients, choices=picks, uid=uid, items=st.sampled_from(["FLAGS", "(UID FLAGS)", "BODY[]", "(MODSEQ)"]))
+    def fetch(self, client: int, choices: list[int], uid: bool, items: str) -> None:
+        if numbers := self.sequence_set(client, choices, uid=uid):
             self.ask(client, f"{'UID ' * uid}FETCH {numbers} {items}")
 
     @rule(client=clients, uid=uid, key=st.sampled_from(["ALL", "SEEN", "NOT DELETED", "MODSEQ 1"]))
@@ -176,14 +178,14 @@ class Clients(RuleBasedStateMachine):
         if self.sessions[client].mailbox is not None:
             self.ask(client, "EXPUNGE")
 
-    @rule(client=clients, picked=picks)
-    def uid_expunge(self, client: int, picked: list[int]) -> None:
-        if numbers := self.chosen(client, picked, uid=True):
+    @rule(client=clients, choices=picks)
+    def uid_expunge(self, client: int, choices: list[int]) -> None:
+        if numbers := self.sequence_set(client, choices, uid=True):
             self.ask(client, f"UID EXPUNGE {numbers}")
 
-    @rule(client=clients, picked=picks, uid=uid, mailbox=mailboxes, verb=st.sampled_from(["COPY", "MOVE"]))
-    def transfer(self, client: int, picked: list[int], uid: bool, mailbox: str, verb: str) -> None:
-        if numbers := self.chosen(client, picked, uid=uid):
+    @rule(client=clients, choices=picks, uid=uid, mailbox=mailboxes, verb=st.sampled_from(["COPY", "MOVE"]))
+    def transfer(self, client: int, choices: list[int], uid: bool, mailbox: str, verb: str) -> None:
+        if numbers := self.sequence_set(client, choices, uid=uid):
             self.ask(client, f"{'UID ' * uid}{verb} {numbers} {mailbox}")
 
     @rule(client=clients)
@@ -211,19 +213,19 @@ class Clients(RuleBasedStateMachine):
         if self.exists(mailbox):
             self.run(self.world.add_message(RAW, mailbox))
 
-    @rule(pick=st.integers(0, 30), flag=st.sampled_from(list(Flag)), add=st.booleans())
-    def flag_elsewhere(self, pick: int, flag: Flag, add: bool) -> None:
+    @rule(choice=st.integers(0, 30), flag=st.sampled_from(list(Flag)), add=st.booleans())
+    def flag_elsewhere(self, choice: int, flag: Flag, add: bool) -> None:
         change = FlagChange(add=flag) if add else FlagChange(remove=flag)
         entries = self.run(self.world.store.snapshot(self.account)).entries
         if entries:
-            message = entries[pick % len(entries)].message_id
+            message = entries[choice % len(entries)].message_id
             self.run(self.world.store.flag_message(self.account, message, change))
 
-    @rule(pick=st.integers(0, 30))
-    def delete_elsewhere(self, pick: int) -> None:
+    @rule(choice=st.integers(0, 30))
+    def delete_elsewhere(self, choice: int) -> None:
         entries = self.run(self.world.store.snapshot(self.account)).entries
         if entries:
-            message = entries[pick % len(entries)].message_id
+            message = entries[choice % len(entries)].message_id
             self.run(self.world.store.delete_message(self.account, message))
 
     # --- invariants
@@ -240,12 +242,12 @@ class Clients(RuleBasedStateMachine):
         """Compare, unless the mailbox was deleted: then the server has deselected it with [CLOSED]."""
         if session.mailbox is not None:
             known = [(message.uid, message.flags) for message in session.view.messages]
-            assert known == self.truth(session.mailbox)
+            assert known == self.stored_state(session.mailbox)
 
     @precondition(lambda self: self.sessions)
     @invariant()
     def nothing_has_failed(self) -> None:
-        assert [session.talk.connection.errors for session in self.sessions] == [[]] * len(self.sessions)
+        assert [session.client.connection.errors for session in self.sessions] == [[]] * len(self.sessions)
 
     def teardown(self) -> None:
         with self.runner:
@@ -262,14 +264,14 @@ class Clients(RuleBasedStateMachine):
         return self.runner.run(coroutine)
 
     def ask(self, client: int, command: str) -> CommandResult:
-        answer: CommandResult = self.run(self.sessions[client].ask(command))
-        return answer
+        result: CommandResult = self.run(self.sessions[client].ask(command))
+        return result
 
-    def chosen(self, client: int, picked: list[int], *, uid: bool) -> str:
+    def sequence_set(self, client: int, choices: list[int], *, uid: bool) -> str:
         """Choose message numbers after IDLE has ended, because an EXPUNGE pushed until then renumbers."""
         session = self.sessions[client]
         self.run(session.end_idle())
-        return "" if session.mailbox is None else session.numbers(picked, by_uid=uid)
+        return "" if session.mailbox is None else session.numbers(choices, by_uid=uid)
 
     def exists(self, mailbox: str) -> bool:
         try:
@@ -278,7 +280,7 @@ class Clients(RuleBasedStateMachine):
             return False
         return True
 
-    def truth(self, mailbox: str) -> list[tuple[int, frozenset[str]]]:
+    def stored_state(self, mailbox: str) -> list[tuple[int, frozenset[str]]]:
         entries = self.run(self.world.store.snapshot(self.account, mailbox)).entries
         return [
             (

@@ -110,11 +110,11 @@ def choose_fields(section: Section) -> Callable[[bytes], bytes]:
     One pass over the header, regardless of the number of names.
     """
     names = frozenset(field.encode() for field in section.fields)
-    wanted = section.text is SectionText.FIELDS
+    included = section.text is SectionText.FIELDS
 
     def choose(header: bytes) -> bytes:
         found = _FIELD.finditer(header)
-        fields = b"".join([field[0] for field in found if (field[1].upper() in names) is wanted])
+        fields = b"".join([field[0] for field in found if (field[1].upper() in names) is included])
         return fields + (b"\r\n" if not fields or fields.endswith(b"\n") else b"\r\n\r\n")
 
     return choose

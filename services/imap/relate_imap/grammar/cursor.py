@@ -1,8 +1,8 @@
 """Reads the tokens of one command (RFC 9051 §9), for all productions.
 
 The grammar requires exactly one space between tokens. Clients send more, also at the end, and Dovecot accepts them: so
-`space`, `end` and the lists skip spaces, and no production has to. Malformed input raises Malformed, which `parse`
-turns into a value.
+`expect_space`, `expect_end` and the lists skip spaces, and no production has to. Malformed input raises Malformed,
+which `parse` turns into a value.
 """
 
 import re
@@ -72,32 +72,32 @@ class Cursor:
             self._at = found.end()
         return found
 
-    def sees(self, octets: bytes) -> bool:
+    def starts_with(self, octets: bytes) -> bool:
         """Whether these octets, given in capitals, come next in any case."""
         return self._text[self._at : self._at + len(octets)].upper() == octets
 
-    def accepts(self, octets: bytes) -> bool:
+    def accept(self, octets: bytes) -> bool:
         """Consume these octets, in any case, if they come next."""
-        if not self.sees(octets):
+        if not self.starts_with(octets):
             return False
         self._at += len(octets)
         return True
 
     def expect(self, octets: bytes, reason: str) -> None:
         """Consume these octets. Raises Malformed."""
-        if not self.accepts(octets):
+        if not self.accept(octets):
             raise Malformed(reason)
 
-    def spaces(self) -> bool:
+    def skip_spaces(self) -> bool:
         """Skip spaces; returns whether there were any."""
         return self.match(_SPACES) is not None
 
-    def space(self) -> None:
+    def expect_space(self) -> None:
         """Skip the spaces between two tokens; none are needed after ")" and a literal. Raises Malformed."""
-        if not self.spaces() and self._text[self._at - 1 : self._at] not in _SEPARATED:
+        if not self.skip_spaces() and self._text[self._at - 1 : self._at] not in _SEPARATED:
             raise Malformed("A space is expected" if self._at < len(self._text) else "An argument is missing")
 
-    def end(self) -> None:
+    def expect_end(self) -> None:
         """Skip spaces up to the end. Raises Malformed."""
         if not self.at_end:
             raise Malformed("Too many arguments")
@@ -105,7 +105,7 @@ class Cursor:
     @property
     def at_end(self) -> bool:
         """Whether only spaces follow."""
-        self.spaces()
+        self.skip_spaces()
         return self._at >= len(self._text)
 
     # --- words and strings
@@ -149,7 +149,7 @@ class Cursor:
 
     def nstring(self) -> bytes | None:
         """A string, or NIL. Raises Malformed."""
-        return None if self.accepts(b"NIL") else self.string()
+        return None if self.accept(b"NIL") else self.string()
 
     def literal(self) -> bytes | None:
         """A literal of any octets; None if the next token is not one."""
@@ -169,27 +169,27 @@ class Cursor:
 
     # --- numbers
 
-    def number(self, least: int = 0, most: int = MAX_NUMBER) -> int:
+    def number(self, minimum: int = 0, maximum: int = MAX_NUMBER) -> int:
         """A number within limits. Raises Malformed."""
         found = self.match(_NUMBER)
         if found is None:
             raise Malformed("A number is expected")
         number = int(found[0])
-        if not least <= number <= most:
+        if not minimum <= number <= maximum:
             raise Malformed("A number is out of range")
         return number
 
-    def quoted_number(self, least: int = 0, most: int = MAX_63_BIT_NUMBER) -> int:
+    def quoted_number(self, minimum: int = 0, maximum: int = MAX_63_BIT_NUMBER) -> int:
         """A number, optionally in quotes, which Dovecot accepts in searches. Raises Malformed."""
-        quoted = self.accepts(b'"')
-        number = self.number(least, most)
+        quoted = self.accept(b'"')
+        number = self.number(minimum, maximum)
         if quoted:
             self.expect(b'"', "A number is expected")
         return number
 
-    def number64(self, least: int = 0) -> int:
+    def number64(self, minimum: int = 0) -> int:
         """A number of at most 63 bits: octets, modification sequences. Raises Malformed."""
-        return self.number(least, MAX_63_BIT_NUMBER)
+        return self.number(minimum, MAX_63_BIT_NUMBER)
 
     def sequence_set(self) -> SequenceSet:
         """A sequence set. Raises Malformed."""
@@ -211,32 +211,32 @@ class Cursor:
     # --- lists
 
     def parenthesized(
-        self, element: "Callable[[Cursor], T]", *, may_be_empty: bool = False, most: int = MAX_ELEMENTS
+        self, element: "Callable[[Cursor], T]", *, may_be_empty: bool = False, maximum: int = MAX_ELEMENTS
     ) -> list[T]:
         """Elements in parentheses, separated by spaces. Raises Malformed."""
         self.expect(b"(", "A parenthesis is expected")
-        if may_be_empty and self.closes():
+        if may_be_empty and self.accept_close():
             return []
-        self.spaces()
+        self.skip_spaces()
         elements = [element(self)]
-        while not self.closes():
-            self.space()
+        while not self.accept_close():
+            self.expect_space()
             elements.append(element(self))
-            if len(elements) > most:
+            if len(elements) > maximum:
                 raise Malformed("The list is too long")
         return elements
 
-    def closes(self) -> bool:
+    def accept_close(self) -> bool:
         """Consume a closing parenthesis, and spaces before it, if it comes next."""
         return self.match(_CLOSE) is not None
 
-    def others(self, element: "Callable[[Cursor], T]", most: int = MAX_ELEMENTS) -> list[T]:
+    def remaining(self, element: "Callable[[Cursor], T]", maximum: int = MAX_ELEMENTS) -> list[T]:
         """All elements up to the end of the command, each preceded by a space. Raises Malformed."""
         elements: list[T] = []
         while not self.at_end:
-            self.space()
+            self.expect_space()
             elements.append(element(self))
-            if len(elements) > most:
+            if len(elements) > maximum:
                 raise Malformed("Too many arguments")
         return elements
 

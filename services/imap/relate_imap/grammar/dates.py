@@ -38,7 +38,7 @@ def date_time(cursor: Cursor) -> int:
 
 def _days(found: re.Match[bytes]) -> int:
     try:
-        moment = date(int(found["year"]), _MONTHS[found["month"].upper()], int(found["day"]))
+        parsed = date(int(found["year"]), _MONTHS[found["month"].upper()], int(found["day"]))
     except (KeyError, ValueError):
         raise Malformed("There is no such date") from None
-    return moment.toordinal() - _EPOCH
+    return parsed.toordinal() - _EPOCH

@@ -48,22 +48,22 @@ class Modifiers(NamedTuple):
 
 def fetch(cursor: Cursor, tag: str, verb: str) -> Fetch:
     """FETCH numbers attributes [(modifiers)]"""
-    cursor.space()
+    cursor.expect_space()
     numbers = cursor.sequence_set()
-    cursor.space()
+    cursor.expect_space()
     # A repeated attribute counts once, so that six more octets do not send a message again.
     attributes = tuple(dict.fromkeys(_attributes(cursor)))
     modifiers = Modifiers()
     if not cursor.at_end:
-        cursor.space()
+        cursor.expect_space()
         modifiers = _modifiers(cursor, uid=verb.startswith("UID "))
-    cursor.end()
+    cursor.expect_end()
     return Fetch(tag, verb, numbers, attributes, *modifiers)
 
 
 def _attributes(cursor: Cursor) -> "list[Attribute] | tuple[Attribute, ...]":
-    if cursor.sees(b"("):
-        return cursor.parenthesized(_attribute, most=MAX_ATTRIBUTES)
+    if cursor.starts_with(b"("):
+        return cursor.parenthesized(_attribute, maximum=MAX_ATTRIBUTES)
     name = _name(cursor)
     return MACROS[name] if name in MACROS else [_named(cursor, name)]
 
@@ -80,7 +80,7 @@ def _name(cursor: Cursor) -> str:
 
 
 def _named(cursor: Cursor, name: str) -> Attribute:
-    if cursor.sees(b"["):
+    if cursor.starts_with(b"["):
         return _sectioned(cursor, name)
     if name in OLD_BODIES:
         return OLD_BODIES[name]
@@ -114,14 +114,14 @@ def _section(cursor: Cursor) -> tuple[Section, bytes]:
     part = _part(cursor)
     text, label = SectionText.CONTENT, part
     fields: tuple[str, ...] = ()
-    if not part or cursor.accepts(b"."):
+    if not part or cursor.accept(b"."):
         text = _text(cursor, required=bool(part))
         label = f"{part}.{text}" if part else text.value
     if text is SectionText.MIME and not part:
         raise Malformed("MIME needs a part number")
     inner = label.encode("ascii")
     if text in (SectionText.FIELDS, SectionText.FIELDS_NOT):
-        cursor.space()
+        cursor.expect_space()
         names = cursor.parenthesized(_field)
         fields = tuple(name.decode("ascii").upper() for name in names)
         inner += b" (%b)" % b" ".join(map(_encode_field, names))
@@ -166,10 +166,10 @@ def _encode_field(name: bytes) -> bytes:
 
 def _partial(cursor: Cursor) -> tuple[int, int] | None:
     """<offset.octets>; Dovecot accepts 0 octets, and <offset> for everything after it."""
-    if not cursor.accepts(b"<"):
+    if not cursor.accept(b"<"):
         return None
     offset = cursor.number64()
-    octets = cursor.number64() if cursor.accepts(b".") else MAX_63_BIT_NUMBER
+    octets = cursor.number64() if cursor.accept(b".") else MAX_63_BIT_NUMBER
     cursor.expect(b">", "A bracket is expected")
     return offset, octets
 
@@ -190,12 +190,12 @@ def _modifiers(cursor: Cursor, *, uid: bool) -> Modifiers:
 def _modifier(cursor: Cursor) -> tuple[str, Any]:
     match cursor.word():
         case "CHANGEDSINCE":
-            cursor.space()
+            cursor.expect_space()
             return "changed_since", cursor.number64()
         case "VANISHED":
             return "vanished", True
         case "PARTIAL":
-            cursor.space()
+            cursor.expect_space()
             return "partial", partial_range(cursor)
         case _:
             raise Malformed("Unknown modifier")

@@ -24,44 +24,44 @@ _INITIAL = re.compile(rb"[A-Za-z0-9+/=]+")
 
 def bare(cursor: Cursor, tag: str, verb: str) -> NoArguments:
     """A command without arguments."""
-    cursor.end()
+    cursor.expect_end()
     return NoArguments(tag, verb)
 
 
 def login(cursor: Cursor, tag: str, _: str) -> Login:
     """LOGIN userid password"""
-    cursor.space()
+    cursor.expect_space()
     name = _prepared(cursor.astring())
-    cursor.space()
+    cursor.expect_space()
     secret = Secret(_prepared(cursor.astring()))
-    cursor.end()
+    cursor.expect_end()
     return Login(tag, name, secret)
 
 
 def authenticate(cursor: Cursor, tag: str, _: str) -> Authenticate:
     """AUTHENTICATE mechanism [initial-response]"""
-    cursor.space()
+    cursor.expect_space()
     mechanism, initial = cursor.word(), None
     if not cursor.at_end:
-        cursor.space()
+        cursor.expect_space()
         response = cursor.match(_INITIAL)
         if response is None:
             raise Malformed("An initial response is expected")
         initial = Secret(response[0])
-    cursor.end()
+    cursor.expect_end()
     return Authenticate(tag, mechanism, initial)
 
 
 def enable(cursor: Cursor, tag: str, verb: str) -> Atoms:
     """ENABLE capability …; without any it enables nothing, as in Dovecot."""
-    return Atoms(tag, verb, tuple(cursor.others(Cursor.word, MAX_ATOMS)))
+    return Atoms(tag, verb, tuple(cursor.remaining(Cursor.word, MAX_ATOMS)))
 
 
 def compress(cursor: Cursor, tag: str, verb: str) -> Atoms:
     """COMPRESS algorithm (RFC 4978)"""
-    cursor.space()
+    cursor.expect_space()
     algorithm = cursor.word()
-    cursor.end()
+    cursor.expect_end()
     return Atoms(tag, verb, (algorithm,))
 
 
@@ -74,7 +74,7 @@ def identify(cursor: Cursor, tag: str, _: str) -> Id:
     strings: list[str | None] = []
     cursor.match(_ID_NOISE)
     while not cursor.at_end:
-        strings.append(None if cursor.accepts(b"NIL") else _id_string(cursor))
+        strings.append(None if cursor.accept(b"NIL") else _id_string(cursor))
         if len(strings) > 2 * MAX_ID_FIELDS:
             raise Malformed("The list is too long")
         cursor.match(_ID_NOISE)

@@ -22,12 +22,12 @@ class Returning(NamedTuple):
 
 def search(cursor: Cursor, tag: str, verb: str) -> Search:
     """SEARCH [RETURN (option …)] [CHARSET charset] key …"""
-    cursor.space()
+    cursor.expect_space()
     returning, partial = returned(cursor)
-    if cursor.accepts(b"CHARSET "):
-        cursor.spaces()
+    if cursor.accept(b"CHARSET "):
+        cursor.skip_spaces()
         charset(cursor, saves_result=returning is not None and "SAVE" in returning)
-        cursor.space()
+        cursor.expect_space()
     return Search(tag, verb, search_keys(cursor), returning, partial)
 
 
@@ -41,14 +41,14 @@ def charset(cursor: Cursor, *, saves_result: bool = False) -> None:
 
 def returned(cursor: Cursor) -> tuple[frozenset[str] | None, tuple[int, int] | None]:
     """The options of RETURN (…) and the range of PARTIAL; None without RETURN. Raises Malformed."""
-    if not cursor.accepts(b"RETURN "):
+    if not cursor.accept(b"RETURN "):
         return None, None
-    cursor.spaces()
+    cursor.skip_spaces()
     given = cursor.parenthesized(_return_option, may_be_empty=True)
     options = frozenset(one.option for one in given) or frozenset({"ALL"})
     if options >= {"ALL", "PARTIAL"} or sum(one.option == "PARTIAL" for one in given) > 1:
         raise Malformed("PARTIAL may be given only once, and not with ALL")  # RFC 9394 §3.1
-    cursor.space()
+    cursor.expect_space()
     return options, next((one.partial for one in given if one.partial), None)
 
 
@@ -58,5 +58,5 @@ def _return_option(cursor: Cursor) -> Returning:
         raise Malformed("Unknown return option")
     if option != "PARTIAL":
         return Returning(option)
-    cursor.space()
+    cursor.expect_space()
     return Returning(option, partial_range(cursor))

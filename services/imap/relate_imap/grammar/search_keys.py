@@ -24,7 +24,7 @@ _OBJECT_ID = re.compile(rb"[A-Za-z0-9_-]{1,255}")  # RFC 8474 §7
 def search_keys(cursor: Cursor) -> keys.SearchKey:
     """All keys up to the end of the command, as a conjunction. Raises Malformed."""
     reader = KeyReader(cursor)
-    return _all_of([reader.key(), *cursor.others(lambda _: reader.key())])
+    return _all_of([reader.key(), *cursor.remaining(lambda _: reader.key())])
 
 
 class KeyReader:
@@ -40,7 +40,7 @@ class KeyReader:
         self._count += 1
         if self._count > MAX_KEYS:
             raise Malformed("Too many search keys")
-        if self._cursor.sees(b"("):
+        if self._cursor.starts_with(b"("):
             return self._group()
         numbers = self._cursor.optional_set()
         return keys.InSequenceSet(numbers) if numbers is not None else self._named(self._cursor.word())
@@ -50,7 +50,7 @@ class KeyReader:
             return PLAIN[word]
         if word not in WITH_ARGUMENT and word not in ("NOT", "OR"):
             raise Malformed("Unknown search key")
-        self._cursor.space()
+        self._cursor.expect_space()
         match word:
             case "NOT":
                 return keys.Not(self._inner())
@@ -64,7 +64,7 @@ class KeyReader:
 
     def _inner(self, *, after_space: bool = False) -> keys.SearchKey:
         if after_space:
-            self._cursor.space()
+            self._cursor.expect_space()
         self._depth += 1
         if self._depth > MAX_DEPTH:
             raise Malformed("Nested too deeply")
@@ -90,13 +90,13 @@ def _subject(cursor: Cursor) -> keys.SearchKey:
 
 def _header(cursor: Cursor) -> keys.SearchKey:
     name = cursor.text().upper()
-    cursor.space()
+    cursor.expect_space()
     return keys.HasHeader(name, cursor.text())
 
 
 def _keyword(cursor: Cursor) -> keys.SearchKey:
     """A keyword, optionally in quotes, which Dovecot accepts."""
-    return keys.HasKeyword(cursor.text() if cursor.sees(b'"') else cursor.atom())
+    return keys.HasKeyword(cursor.text() if cursor.starts_with(b'"') else cursor.atom())
 
 
 def _before(of: keys.DateOf, cursor: Cursor) -> keys.SearchKey:
@@ -114,12 +114,12 @@ def _since(of: keys.DateOf, cursor: Cursor) -> keys.SearchKey:
 
 def _modseq(cursor: Cursor) -> keys.SearchKey:
     """MODSEQ [entry type] modseq: modseqs are per message, so the entry is ignored (RFC 7162 §3.1.5)."""
-    if cursor.sees(b'"'):
+    if cursor.starts_with(b'"'):
         cursor.string()
-        cursor.space()
+        cursor.expect_space()
         if cursor.word() not in ("PRIV", "SHARED", "ALL"):
             raise Malformed("Unknown entry type")
-        cursor.space()
+        cursor.expect_space()
     return keys.ModifiedSince(cursor.number64())
 
 

@@ -11,24 +11,24 @@ ALGORITHMS = frozenset({"ORDEREDSUBJECT", "REFERENCES"})
 
 def sort(cursor: Cursor, tag: str, verb: str) -> Sort:
     """SORT [RETURN (option …)] (criteria) charset key …"""
-    cursor.space()
+    cursor.expect_space()
     returning, partial = returned(cursor)
     criteria = cursor.parenthesized(_criterion)
-    cursor.space()
+    cursor.expect_space()
     charset(cursor)
-    cursor.space()
+    cursor.expect_space()
     return Sort(tag, verb, tuple(criteria), search_keys(cursor), returning, partial)
 
 
 def thread(cursor: Cursor, tag: str, verb: str) -> Thread:
     """THREAD algorithm charset key …"""
-    cursor.space()
+    cursor.expect_space()
     algorithm = cursor.word()
     if algorithm not in ALGORITHMS:
         raise Malformed("Unknown threading algorithm")
-    cursor.space()
+    cursor.expect_space()
     charset(cursor)
-    cursor.space()
+    cursor.expect_space()
     return Thread(tag, verb, algorithm, search_keys(cursor))
 
 
@@ -36,7 +36,7 @@ def _criterion(cursor: Cursor) -> tuple[str, bool]:
     word = cursor.word()
     reverse = word == "REVERSE"
     if reverse:
-        cursor.space()
+        cursor.expect_space()
         word = cursor.word()
     if word not in CRITERIA:
         raise Malformed("Unknown sort criterion")

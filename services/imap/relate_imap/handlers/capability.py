@@ -90,9 +90,9 @@ async def on_id(_: Conversation, __: Id) -> TaggedResponse:
 
 async def on_enable(conversation: Conversation, command: Atoms) -> TaggedResponse:
     """RFC 5161. ENABLED lists the extensions that were not enabled before; unknown ones are ignored."""
-    known = [word for word in dict.fromkeys(command.atoms) if word in ENABLED_BY]
-    fresh = [word for word in known if not ENABLED_BY[word] <= conversation.enabled]
-    for word in fresh:
+    supported = [word for word in dict.fromkeys(command.atoms) if word in ENABLED_BY]
+    added = [word for word in supported if not ENABLED_BY[word] <= conversation.enabled]
+    for word in added:
         conversation.enabled |= ENABLED_BY[word]
-    names = "".join(f" {'IMAP4rev2' if word == 'IMAP4REV2' else word}" for word in fresh)
+    names = "".join(f" {'IMAP4rev2' if word == 'IMAP4REV2' else word}" for word in added)
     return ok("Enabled", untagged=f"* ENABLED{names}\r\n".encode())

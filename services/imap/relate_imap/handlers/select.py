@@ -113,16 +113,16 @@ def _select_responses(conversation: Conversation, selected: SelectedMailbox) -> 
     yield b"* OK [MAILBOXID (%b)] Ok\r\n" % mailbox_id(mailbox)
 
 
-async def _resynchronize(conversation: Conversation, selected: SelectedMailbox, known: QresyncParameter) -> bytes:
+async def _resynchronize(conversation: Conversation, selected: SelectedMailbox, parameter: QresyncParameter) -> bytes:
     """VANISHED (EARLIER) and FETCH responses since the client's last synchronization (RFC 7162 §3.2.5.1-2)."""
     mailbox = selected.snapshot.mailbox
-    if known.uid_validity != mailbox.uid_validity:
+    if parameter.uid_validity != mailbox.uid_validity:
         return b""
-    expunged = await vanished_since(conversation, known.modseq, known.known_uids)
-    changed = [entry for entry in selected.entries if entry.modseq > known.modseq]
+    expunged = await vanished_since(conversation, parameter.modseq, parameter.known_uids)
+    changed = [entry for entry in selected.entries if entry.modseq > parameter.modseq]
     fetches = (
         responses.flags_changed(conversation, number, entry, uid=True)
         for number, entry in selected.number_entries(changed)
-        if known.known_uids is None or entry.uid in known.known_uids
+        if parameter.known_uids is None or entry.uid in parameter.known_uids
     )
     return responses.vanished(expunged, earlier=True) + b"".join(fetches)

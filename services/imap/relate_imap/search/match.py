@@ -75,8 +75,8 @@ def _not(key: keys.Not, data: SearchData, positions: Positions) -> Positions:
 
 
 def _without(positions: Positions, others: Positions) -> Positions:
-    apart = frozenset(others)
-    return [position for position in positions if position not in apart] if apart else positions
+    excluded = frozenset(others)
+    return [position for position in positions if position not in excluded] if excluded else positions
 
 
 # --- keys on entries
@@ -90,11 +90,11 @@ def _flag(key: keys.HasFlag, data: SearchData, positions: Positions) -> Position
     return _where(data.flags.translate(_has(key.flag)), positions)
 
 
-def _where(chosen: bytes, positions: Positions) -> Positions:
+def _where(mask: bytes, positions: Positions) -> Positions:
     """The positions whose octet is not 0; without a Python loop if `positions` are all of them."""
-    if len(positions) == len(chosen):
-        return list(compress(positions, chosen))
-    return [position for position in positions if chosen[position]]
+    if len(positions) == len(mask):
+        return list(compress(positions, mask))
+    return [position for position in positions if mask[position]]
 
 
 @cache
@@ -125,10 +125,10 @@ def _numbered(key: keys.InSequenceSet, data: SearchData, positions: Positions) -
     if numbers.saved:
         saved = frozenset(data.saved)
         return [position for position in positions if entries[position].uid in saved]
-    picked: list[int] = []
+    matching: list[int] = []
     for first, stop in _uid_ranges(numbers, entries) if key.uid else _number_ranges(numbers, entries):
-        picked.extend(positions[bisect_left(positions, first) : bisect_left(positions, stop)])
-    return picked
+        matching.extend(positions[bisect_left(positions, first) : bisect_left(positions, stop)])
+    return matching
 
 
 def _number_ranges(numbers: SequenceSet, entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:

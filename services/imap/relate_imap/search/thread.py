@@ -56,9 +56,9 @@ class Messages:
 def encode_threads(roots: Iterable[Node], number: Callable[[int], int]) -> str:
     """`(2)(3 6 (4 23)(44 7 96))`; `number` maps a position to a message number or UID (RFC 5256 §4)."""
     pieces: list[str] = []
-    waiting: list[Node | str] = [*reversed([*roots])]
-    while waiting:
-        node = waiting.pop()
+    stack: list[Node | str] = [*reversed([*roots])]
+    while stack:
+        node = stack.pop()
         if isinstance(node, str):
             pieces.append(node)
             continue
@@ -66,8 +66,8 @@ def encode_threads(roots: Iterable[Node], number: Callable[[int], int]) -> str:
         chain, siblings = _unbranched(node)
         pieces.append(" ".join(str(number(position)) for position in chain))
         pieces.append(" " if chain and siblings else "")
-        waiting.append(")")
-        waiting += reversed(siblings)
+        stack.append(")")
+        stack += reversed(siblings)
     return "".join(pieces)
 
 
@@ -80,12 +80,12 @@ def _unbranched(node: Node) -> tuple[list[int], list[Node]]:
     return chain, node.children
 
 
-def _from_the_top(roots: Iterable[Node]) -> Iterator[Node]:
+def _preorder(roots: Iterable[Node]) -> Iterator[Node]:
     """All nodes, parents before their children."""
-    waiting = [*roots]
-    while waiting:
-        node = waiting.pop()
-        waiting += node.children
+    stack = [*roots]
+    while stack:
+        node = stack.pop()
+        stack += node.children
         yield node
 
 
@@ -108,12 +108,12 @@ def by_subject(messages: Messages) -> list[Node]:
 
 def by_references(messages: Messages) -> list[Node]:
     """Threads by References and In-Reply-To, then by subject."""
-    roots = _without_dummies(_Linking(messages).roots())  # steps 1 to 3
+    roots = _prune_dummies(_Linking(messages).roots())  # steps 1 to 3
     for root in roots:
         messages.sort(root.children)
     messages.sort(roots)  # step 4
     roots = _join_subjects(messages, roots)  # step 5
-    for node in _from_the_top(roots):
+    for node in _preorder(roots):
         messages.sort(node.children)
     messages.sort(roots)  # step 6
     return roots
@@ -124,7 +124,7 @@ class _Linking:
 
     def __init__(self, messages: Messages) -> None:
         self._by_id: dict[str, Node] = {}
-        self._others: list[Node] = []  # without a message ID, or with a duplicate one
+        self._without_id: list[Node] = []  # without a message ID, or with a duplicate one
         self._steps = MAX_LOOP_SEARCH_STEPS + STEPS_PER_MESSAGE * len(messages.positions)
         for position in messages.positions:
             self._add(position, messages.summary(position))
@@ -132,7 +132,7 @@ class _Linking:
     def roots(self) -> list[Node]:
         """Step 2: the nodes without a parent. Adds all others to the children of their parents."""
         roots = []
-        for node in (*self._by_id.values(), *self._others):
+        for node in (*self._by_id.values(), *self._without_id):
             if node.parent is None:
                 roots.append(node)
             else:
@@ -140,7 +140,7 @@ class _Linking:
         return roots
 
     def _add(self, position: int, summary: Summary) -> None:
-        message, parent = self._take(position, summary.message_id), None
+        message, parent = self._node_for(position, summary.message_id), None
         for reference in summary.references:
             node = self._node(reference)
             if parent is not None and node.parent is None:
@@ -150,11 +150,11 @@ class _Linking:
         if parent is not None:
             self._link(parent, message)
 
-    def _take(self, position: int, message_id: str) -> Node:
+    def _node_for(self, position: int, message_id: str) -> Node:
         node = self._node(message_id) if message_id else None
         if node is None or node.position is not None:
             node = Node()
-            self._others.append(node)
+            self._without_id.append(node)
         node.position = position
         return node
 
@@ -182,24 +182,24 @@ class _Linking:
         return above is child
 
 
-def _without_dummies(roots: list[Node]) -> list[Node]:
+def _prune_dummies(roots: list[Node]) -> list[Node]:
     """Step 3: replace dummies by their children; at the root only those with one child."""
-    for node in [*_from_the_top(roots)][::-1]:
-        node.children = _gather(node.children)
-    return [kept for root in roots for kept in (_kept(root) if len(root.children) < 2 else [root])]
+    for node in [*_preorder(roots)][::-1]:
+        node.children = _replace_dummies(node.children)
+    return [node for root in roots for node in (_replace_dummy(root) if len(root.children) < 2 else [root])]
 
 
-def _gather(children: list[Node]) -> list[Node]:
+def _replace_dummies(children: list[Node]) -> list[Node]:
     """The children, with dummies replaced. Extends the longest list, so that a chain of dummies copies nothing."""
     lists = [child.children if child.position is None else [child] for child in children]
-    gathered = max(lists, key=len, default=[])
+    replaced = max(lists, key=len, default=[])
     for others in lists:
-        if others is not gathered:
-            gathered += others
-    return gathered
+        if others is not replaced:
+            replaced += others
+    return replaced
 
 
-def _kept(node: Node) -> list[Node]:
+def _replace_dummy(node: Node) -> list[Node]:
     return node.children if node.position is None else [node]
 
 
@@ -214,7 +214,7 @@ def _join_subjects(messages: Messages, roots: list[Node]) -> list[Node]:
             continue
         del joined[node]
         if first.position is None:
-            first.children += _kept(node)
+            first.children += _replace_dummy(node)
         elif node.position is not None and subject.is_reply and not _subject(messages, first).is_reply:
             first.children.append(node)
         else:

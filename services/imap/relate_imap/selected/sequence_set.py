@@ -31,8 +31,8 @@ class SequenceSet(NamedTuple):
         """Whether a number is in the set as written; "*" is only STAR."""
         if not isinstance(number, int):
             return False
-        place = bisect_right(self.ranges, (number, STAR)) - 1
-        return place >= 0 and number <= self.ranges[place][1]
+        index = bisect_right(self.ranges, (number, STAR)) - 1
+        return index >= 0 and number <= self.ranges[index][1]
 
 
 SAVED = SequenceSet((), saved=True)

@@ -154,7 +154,7 @@ def test_megabyte_of_nonsense_is_rejected(octets: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("start", "element", "end", "most"),
+    ("start", "element", "end", "maximum"),
     [
         (b"FETCH 1 (", b"BODY[%d]", b")", MAX_ATTRIBUTES),
         (b"STORE 1 FLAGS (", b"k%d", b")", MAX_ELEMENTS),
@@ -164,8 +164,8 @@ def test_megabyte_of_nonsense_is_rejected(octets: bytes) -> None:
         (b"SEARCH ", b"%d", b"", MAX_KEYS),
     ],
 )
-def test_lists_are_limited(start: bytes, element: bytes, end: bytes, most: int) -> None:
-    elements = [element % number for number in range(1, most + 2)]
+def test_lists_are_limited(start: bytes, element: bytes, end: bytes, maximum: int) -> None:
+    elements = [element % number for number in range(1, maximum + 2)]
 
     assert not isinstance(parse(Frame(b"a " + start + b" ".join(elements[:-1]) + end)), Invalid)
     assert isinstance(parse(Frame(b"a " + start + b" ".join(elements) + end)), Invalid)

@@ -44,7 +44,7 @@ REPLACE 1 x {1+}|m
 """.strip().splitlines()
 
 
-def said(line: str) -> Command:
+def parse_line(line: str) -> Command:
     """Parse a command; "|" is a line end."""
     return parse_command(with_crlf(f"a {line}".replace("|", "\n")))
 
@@ -60,9 +60,9 @@ def with_spaces(line: str) -> str:
 
 @pytest.mark.parametrize("line", STRICT)
 def test_extra_spaces_are_ignored(line: str) -> None:
-    strict = said(line)
+    strict = parse_line(line)
     assert not isinstance(strict, Invalid)
-    assert said(with_spaces(line)) == strict
+    assert parse_line(with_spaces(line)) == strict
 
 
 MEANT = [
@@ -91,14 +91,14 @@ MEANT = [
 
 @pytest.mark.parametrize(("written", "meant"), MEANT)
 def test_lenient_syntax_equals_strict_syntax(written: str, meant: str) -> None:
-    strict = said(meant)
+    strict = parse_line(meant)
     assert not isinstance(strict, Invalid)
-    assert said(written) == strict
+    assert parse_line(written) == strict
 
 
 @pytest.mark.parametrize("parameter", ["(0 1)", "(0 0)", "(1 0)", "(0 5 1:3)"])
 def test_qresync_accepts_zero(parameter: str) -> None:
-    assert not isinstance(said(f"SELECT x (QRESYNC {parameter})"), Invalid)
+    assert not isinstance(parse_line(f"SELECT x (QRESYNC {parameter})"), Invalid)
 
 
 AMBIGUOUS = """
@@ -117,7 +117,7 @@ LIST "" * RETURN
 
 @pytest.mark.parametrize("line", AMBIGUOUS)
 def test_ambiguous_syntax_is_rejected(line: str) -> None:
-    assert isinstance(said(line), Invalid)
+    assert isinstance(parse_line(line), Invalid)
 
 
 def test_trailing_spaces_do_not_affect_next_command() -> None:

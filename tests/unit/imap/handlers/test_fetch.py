@@ -237,8 +237,10 @@ async def test_vanished_requires_qresync() -> None:
     assert result.tagged.status == "BAD"
 
 
-@pytest.mark.parametrize(("sequence_set", "told"), [(EVERYTHING, b"2:3"), (make_set([(3, 4)]), b"3"), (SAVED, b"2")])
-async def test_vanished_lists_requested_expunged_uids(sequence_set: SequenceSet, told: bytes) -> None:
+@pytest.mark.parametrize(
+    ("sequence_set", "expected"), [(EVERYTHING, b"2:3"), (make_set([(3, 4)]), b"3"), (SAVED, b"2")]
+)
+async def test_vanished_lists_requested_expunged_uids(sequence_set: SequenceSet, expected: bytes) -> None:
     harness = await open_harness(SIMPLE, SIMPLE, SIMPLE, SIMPLE)
     harness.conversation.enabled.add(Extension.QRESYNC)
     harness.conversation.saved_uids = (1, 2)
@@ -248,7 +250,7 @@ async def test_vanished_lists_requested_expunged_uids(sequence_set: SequenceSet,
     result = await fetched(
         harness, "FLAGS", verb="UID FETCH", sequence_set=sequence_set, changed_since=modseq, vanished=True
     )
-    assert result.octets == b"* VANISHED (EARLIER) %b\r\n" % told
+    assert result.octets == b"* VANISHED (EARLIER) %b\r\n" % expected
 
 
 @pytest.mark.parametrize(
@@ -326,14 +328,14 @@ async def test_large_message_is_streamed() -> None:
 # --- expunged messages and store errors
 
 
-class Failing(MemoryMailStore):
+class FailingStore(MemoryMailStore):
     """A store that fails for one message, or loses one."""
 
     def __init__(self) -> None:
         super().__init__()
         self.unreadable: MessageId | None = None
-        self.reach = 0
-        self.lost: MessageId | None = None
+        self.readable_octets = 0
+        self.expunged_id: MessageId | None = None
         self.opened: list[tuple[int, int]] = []  # (opened, prefetched) messages per call
 
     async def open_all(
@@ -342,32 +344,32 @@ class Failing(MemoryMailStore):
         self.opened.append((len(message_ids), len(ahead)))
         opened = await super().open_all(account_id, message_ids, ahead)
         return [
-            Broken(raw.raw, raw.origin, self.reach) if raw and message_id == self.unreadable else raw
+            BrokenMessage(raw.raw, raw.origin, self.readable_octets) if raw and message_id == self.unreadable else raw
             for message_id, raw in zip(message_ids, opened, strict=True)
         ]
 
     async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         renderings = await super().renderings(account_id, message_ids)
         return [
-            None if message_id == self.lost else rendering
+            None if message_id == self.expunged_id else rendering
             for message_id, rendering in zip(message_ids, renderings, strict=True)
         ]
 
 
-class Broken(MemoryRawMessage):
+class BrokenMessage(MemoryRawMessage):
     """Fails after a number of octets."""
 
-    def __init__(self, raw: bytes, origin: str | None, reach: int) -> None:
+    def __init__(self, raw: bytes, origin: str | None, readable_octets: int) -> None:
         super().__init__(raw, origin)
-        object.__setattr__(self, "reach", reach)
+        object.__setattr__(self, "readable_octets", readable_octets)
 
     @property
     def at_hand(self) -> bytes | None:
         return None
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        if reach := getattr(self, "reach", 0):
-            yield self.raw[:reach]
+        if readable_octets := getattr(self, "readable_octets", 0):
+            yield self.raw[:readable_octets]
         raise StoreUnavailable("marked-detail")
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
@@ -386,9 +388,9 @@ async def test_expunged_message_is_skipped_unless_cached() -> None:
 
 
 async def test_message_expunged_between_queries_is_skipped() -> None:
-    store = Failing()
+    store = FailingStore()
     harness = await open_harness(factories.simple("One"), factories.simple("Two"), store=store)
-    store.lost = harness.entries[0].message_id
+    store.expunged_id = harness.entries[0].message_id
     header = Body(Section("", SectionText.FIELDS, ("SUBJECT",)), b"BODY[HEADER.FIELDS (SUBJECT)]", peek=True)
     result = await fetched(harness, "PREVIEW", header)
     assert [*result.fetched] == [2]
@@ -396,7 +398,7 @@ async def test_message_expunged_between_queries_is_skipped() -> None:
 
 
 async def test_store_error_between_messages_is_tagged_no() -> None:
-    store = Failing()
+    store = FailingStore()
     harness = await open_harness(SIMPLE, SIMPLE, SIMPLE, store=store)
     store.unreadable = harness.entries[1].message_id
     result = await fetched(harness, WHOLE)
@@ -407,7 +409,7 @@ async def test_store_error_between_messages_is_tagged_no() -> None:
 
 
 async def test_unsent_flags_become_pending_updates() -> None:
-    store = Failing()
+    store = FailingStore()
     harness = await open_harness(SIMPLE, SIMPLE, store=store)
     store.unreadable = harness.entries[1].message_id
     await fetched(harness, Body(Section(), b"BODY[]"))
@@ -421,9 +423,9 @@ async def test_sent_flags_are_not_pending_updates() -> None:
 
 
 async def test_store_error_within_literal_is_raised() -> None:
-    store, raw = Failing(), corpus.odd()["binary"]
+    store, raw = FailingStore(), corpus.odd()["binary"]
     harness = await open_harness(raw, store=store)
-    store.unreadable, store.reach = harness.entries[0].message_id, 100_000
+    store.unreadable, store.readable_octets = harness.entries[0].message_id, 100_000
     answer = await on_fetch(harness.conversation, command(WHOLE))
     assert answer.body is not None
     with pytest.raises(UnfinishedLiteral):
@@ -432,21 +434,21 @@ async def test_store_error_within_literal_is_raised() -> None:
 
 
 async def test_bodies_are_opened_in_batches_and_prefetched() -> None:
-    store = Failing()
+    store = FailingStore()
     harness = await open_harness(*[SIMPLE] * 150, store=store)
     assert [*(await fetched(harness, WHOLE)).fetched] == [*range(1, 151)]
     assert store.opened == [(64, 64), (64, 22), (22, 0)]
 
 
 async def test_body_batches_are_limited_in_octets() -> None:
-    store = Failing()
+    store = FailingStore()
     harness = await open_harness(*[factories.big(400_000)] * 3, SIMPLE, factories.big(1_500_000), SIMPLE, store=store)
     await fetched(harness, WHOLE)
     assert store.opened == [(2, 2), (2, 1), (1, 1), (1, 0)]
 
 
 async def test_sequential_fetches_prefetch_following_messages() -> None:
-    store = Failing()
+    store = FailingStore()
     harness = await open_harness(*[SIMPLE] * 100, store=store)
     for number in range(1, 101):
         await on_fetch(harness.conversation, replace(command(WHOLE), sequence_set=make_set([(number, number)])))

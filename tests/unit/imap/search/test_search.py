@@ -148,31 +148,31 @@ async def test_id_and_modseq_keys() -> None:
 # --- loaded data
 
 
-class Watched(MemoryMailStore):
+class RecordingStore(MemoryMailStore):
     """Records calls, and fails on request."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.asked: list[str] = []
+        self.calls: list[str] = []
         self.failing = False
 
     async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
-        self.asked.append("summaries")
+        self.calls.append("summaries")
         if self.failing:
             raise StoreUnavailable("marked-detail")
         return await super().summaries(snapshot)
 
     async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
-        self.asked.append(f"{len(message_ids)} headers")
+        self.calls.append(f"{len(message_ids)} headers")
         return await super().headers(account_id, message_ids)
 
     async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
-        self.asked.append("containing")
+        self.calls.append("containing")
         return await super().containing(snapshot, text, part)
 
 
 @pytest.mark.parametrize(
-    ("key", "asked"),
+    ("key", "calls"),
     [
         (keys.And((UNSEEN, keys.Larger(1), keys.Dated(keys.DateOf.INTERNAL, 1, None))), []),
         (keys.And((keys.HasSubject("x"), keys.Not(keys.All()))), []),
@@ -184,11 +184,11 @@ class Watched(MemoryMailStore):
         (keys.Or(keys.HasText("x", body_only=True), keys.HasSubject("x")), ["summaries", "containing"]),
     ],
 )
-async def test_search_queries_only_needed_data(key: keys.SearchKey, asked: list[str]) -> None:
-    store = Watched()
+async def test_search_queries_only_needed_data(key: keys.SearchKey, calls: list[str]) -> None:
+    store = RecordingStore()
     harness = await open_harness(ANN, BOB, BARE, store=store)
     await run_search(harness.conversation, key)
-    assert store.asked == asked
+    assert store.calls == calls
 
 
 async def test_long_header_value_is_searched_completely() -> None:
@@ -220,7 +220,7 @@ async def searched(
     return await harness.execute(on_search, Search("a1", verb, key, options, **more))  # type: ignore[arg-type]
 
 
-async def ten() -> HandlerHarness:
+async def ten_messages() -> HandlerHarness:
     """A mailbox with UIDs 11 to 20."""
     harness = await open_harness(*[BARE] * 20)
     await harness.expunge(*range(1, 11))
@@ -232,7 +232,7 @@ SOME = keys.InSequenceSet(make_set([(2, 3), (5, 5), (8, 10)]))
 
 
 async def test_untagged_search() -> None:
-    harness = await ten()
+    harness = await ten_messages()
     assert (await searched(harness, SOME)).line == "* SEARCH 2 3 5 8 9 10"
     assert (await searched(harness, SOME, verb="UID SEARCH")).line == "* SEARCH 12 13 15 18 19 20"
     assert (await searched(harness, keys.Not(keys.All()))).line == "* SEARCH"
@@ -244,7 +244,7 @@ async def test_untagged_search() -> None:
 
 
 async def test_rev2_uses_esearch() -> None:
-    harness = await ten()
+    harness = await ten_messages()
     harness.conversation.enabled.add(Extension.REV2)
     assert (await searched(harness, SOME)).line == '* ESEARCH (TAG "a1") ALL 2:3,5,8:10'
     assert (await searched(harness, SOME, verb="UID SEARCH")).line == '* ESEARCH (TAG "a1") UID ALL 12:13,15,18:20'
@@ -263,18 +263,18 @@ async def test_rev2_uses_esearch() -> None:
     ],
 )
 async def test_esearch_return_options(returning: list[str], line: str) -> None:
-    assert (await searched(await ten(), SOME, *returning)).line == f'* ESEARCH (TAG "a1") {line}'
+    assert (await searched(await ten_messages(), SOME, *returning)).line == f'* ESEARCH (TAG "a1") {line}'
 
 
 async def test_esearch_with_empty_result() -> None:
-    harness = await ten()
+    harness = await ten_messages()
     assert (await searched(harness, keys.Not(keys.All()), "MIN", "MAX", "ALL")).line == '* ESEARCH (TAG "a1")'
     result = await searched(harness, keys.Not(keys.All()), "COUNT", "MIN", verb="UID SEARCH")
     assert result.line == '* ESEARCH (TAG "a1") UID COUNT 0'
 
 
 @pytest.mark.parametrize(
-    ("partial", "told"),
+    ("partial", "expected"),
     [
         ((1, 2), "(1:2 2:3)"),
         ((2, 4), "(2:4 3,5,8)"),
@@ -284,9 +284,9 @@ async def test_esearch_with_empty_result() -> None:
         ((-9, -5), "(-9:-5 2:3)"),
     ],
 )
-async def test_esearch_partial(partial: tuple[int, int], told: str) -> None:
-    result = await searched(await ten(), SOME, "PARTIAL", partial=partial)
-    assert result.line == f'* ESEARCH (TAG "a1") PARTIAL {told}'
+async def test_esearch_partial(partial: tuple[int, int], expected: str) -> None:
+    result = await searched(await ten_messages(), SOME, "PARTIAL", partial=partial)
+    assert result.line == f'* ESEARCH (TAG "a1") PARTIAL {expected}'
 
 
 @pytest.mark.parametrize(
@@ -303,7 +303,7 @@ async def test_esearch_partial(partial: tuple[int, int], told: str) -> None:
     ],
 )
 async def test_save_and_modseq_cover_returned_messages(returning: list[str], positions: list[int]) -> None:
-    harness = await ten()
+    harness = await ten_messages()
     entries = [entry._replace(modseq=100 - entry.uid) for entry in harness.entries]
     harness.selected._entries = EntryList(entries)
     key, partial = keys.And((SOME, keys.ModifiedSince(1))), (2, 3) if "PARTIAL" in returning else None
@@ -313,7 +313,7 @@ async def test_save_and_modseq_cover_returned_messages(returning: list[str], pos
 
 
 async def test_save_alone_sends_nothing_and_sets_result() -> None:
-    harness = await ten()
+    harness = await ten_messages()
     result = await searched(harness, SOME, "SAVE")
     assert (result.octets, result.tagged.status) == (b"", "OK")
     assert (
@@ -324,14 +324,14 @@ async def test_save_alone_sends_nothing_and_sets_result() -> None:
 
 
 async def test_search_without_save_keeps_saved_result() -> None:
-    harness = await ten()
+    harness = await ten_messages()
     await searched(harness, SOME, "SAVE", "MIN")
     await searched(harness, keys.All(), "ALL")
     assert harness.conversation.saved_uids == (12,)
 
 
 async def test_failed_save_clears_saved_result() -> None:
-    store = Watched()
+    store = RecordingStore()
     harness = await open_harness(BARE, store=store)
     await searched(harness, keys.All(), "SAVE")
     store.failing = True
@@ -385,7 +385,7 @@ KEYS = st.recursive(
 )
 
 
-def holds(key: keys.SearchKey, position: int) -> bool:  # noqa: C901 - a table
+def matches(key: keys.SearchKey, position: int) -> bool:  # noqa: C901 - a table
     """Whether one message matches a key, per RFC."""
     entry, summary = ENTRIES[position], SUMMARIES[position]
     match key:
@@ -415,11 +415,11 @@ def holds(key: keys.SearchKey, position: int) -> bool:  # noqa: C901 - a table
                 if first <= largest or last == STAR
             )
         case keys.Not(inside):
-            return not holds(inside, position)
+            return not matches(inside, position)
         case keys.Or(one, other):
-            return holds(one, position) or holds(other, position)
+            return matches(one, position) or matches(other, position)
         case keys.And(inside):
-            return all(holds(each, position) for each in inside)
+            return all(matches(each, position) for each in inside)
     raise AssertionError(key)
 
 
@@ -427,8 +427,8 @@ def holds(key: keys.SearchKey, position: int) -> bool:  # noqa: C901 - a table
 def test_match_equals_per_message_model(key: keys.SearchKey, positions: set[int]) -> None:
     data = SearchData(ENTRIES, bytes(entry.flags for entry in ENTRIES), summaries=SUMMARIES)
     assert [*match(key, data, sorted(positions))] == [
-        position for position in sorted(positions) if holds(key, position)
+        position for position in sorted(positions) if matches(key, position)
     ]
     assert [*match(key, data, range(len(ENTRIES)))] == [
-        position for position in range(len(ENTRIES)) if holds(key, position)
+        position for position in range(len(ENTRIES)) if matches(key, position)
     ]

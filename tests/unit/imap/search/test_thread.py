@@ -20,23 +20,23 @@ from tests.support.imap.responses import parse_response
 from tests.unit.imap.handler_harness import open_harness
 
 # A message: id, references, subject, date of sending (by default its number).
-Told = tuple[str, str, str] | tuple[str, str, str, int | None]
+MessageSpec = tuple[str, str, str] | tuple[str, str, str, int | None]
 
 
-def messages(told: Sequence[Told]) -> Messages:
+def messages(specs: Sequence[MessageSpec]) -> Messages:
     summaries = [
         Summary(subject, "", "", "", "", date[0] if date else number, 0, name, tuple(references.split()), "")
-        for number, (name, references, subject, *date) in enumerate(told, 1)
+        for number, (name, references, subject, *date) in enumerate(specs, 1)
     ]
-    entries = [Entry(position + 1, MessageId(UUID(int=position)), 1, 0, (), 50, 1, 0) for position in range(len(told))]
-    return Messages(range(len(told)), entries, summaries)
+    entries = [Entry(position + 1, MessageId(UUID(int=position)), 1, 0, (), 50, 1, 0) for position in range(len(specs))]
+    return Messages(range(len(specs)), entries, summaries)
 
 
-def references(*told: Told) -> str:
-    return encode_threads(by_references(messages(told)), lambda position: position + 1)
+def references(*specs: MessageSpec) -> str:
+    return encode_threads(by_references(messages(specs)), lambda position: position + 1)
 
 
-CASES: dict[str, tuple[str, list[Told]]] = {
+CASES: dict[str, tuple[str, list[MessageSpec]]] = {
     "nothing": ("", []),
     "alone": ("(1)", [("a", "", "x")]),
     "strangers": ("(1)(2)", [("a", "", "x"), ("b", "", "y")]),
@@ -93,12 +93,12 @@ CASES: dict[str, tuple[str, list[Told]]] = {
 
 @pytest.mark.parametrize("name", CASES)
 def test_references_threads(name: str) -> None:
-    tree, told = CASES[name]
-    assert references(*told) == tree
+    tree, specs = CASES[name]
+    assert references(*specs) == tree
 
 
 @pytest.mark.parametrize(
-    ("tree", "told"),
+    ("tree", "specs"),
     [
         ("", []),
         ("(1 3)(2)", [("", "", "x"), ("", "", "y"), ("", "", "re: x")]),
@@ -108,12 +108,12 @@ def test_references_threads(name: str) -> None:
         ("(1 2)", [("", "", ""), ("", "", "re:")]),
     ],
 )
-def test_orderedsubject_threads(tree: str, told: list[Told]) -> None:
-    assert encode_threads(by_subject(messages(told)), lambda position: position + 1) == tree
+def test_orderedsubject_threads(tree: str, specs: list[MessageSpec]) -> None:
+    assert encode_threads(by_subject(messages(specs)), lambda position: position + 1) == tree
 
 
 IDS = [*"abcdefghij", ""]
-TOLD = st.tuples(
+SPECS = st.tuples(
     st.sampled_from(IDS),
     st.lists(st.sampled_from(IDS[:-1]), max_size=5).map(" ".join),
     st.sampled_from(["", "x", "re: x", "y", "re: y"]),
@@ -121,23 +121,23 @@ TOLD = st.tuples(
 )
 
 
-@given(st.lists(TOLD, max_size=15))
-def test_every_message_appears_once(told: list[Told]) -> None:
+@given(st.lists(SPECS, max_size=15))
+def test_every_message_appears_once(specs: list[MessageSpec]) -> None:
     for algorithm in (by_references, by_subject):
-        threads = encode_threads(algorithm(messages(told)), lambda position: position + 1)
-        assert sorted(map(int, re.findall(r"\d+", threads))) == [*range(1, len(told) + 1)]
+        threads = encode_threads(algorithm(messages(specs)), lambda position: position + 1)
+        assert sorted(map(int, re.findall(r"\d+", threads))) == [*range(1, len(specs) + 1)]
         parse_response(f"* THREAD {threads}".rstrip().encode() + b"\r\n")
 
 
 def test_deep_thread_needs_no_recursion() -> None:
     count = 20_000
-    told: list[Told] = [(f"m{n}", f"m{n - 1}" if n else "", "re: x") for n in range(count)]
-    assert references(*told) == f"({' '.join(str(number) for number in range(1, count + 1))})"
+    specs: list[MessageSpec] = [(f"m{n}", f"m{n - 1}" if n else "", "re: x") for n in range(count)]
+    assert references(*specs) == f"({' '.join(str(number) for number in range(1, count + 1))})"
 
 
 def test_hostile_references_are_bounded() -> None:
-    chain: list[Told] = [(f"m{n}", f"m{n - 1}", "x") for n in range(3_000, 0, -1)]
-    hostile: list[Told] = [(f"h{n}", " ".join(["m2999", "m0"] * 50), "x") for n in range(300)]
+    chain: list[MessageSpec] = [(f"m{n}", f"m{n - 1}", "x") for n in range(3_000, 0, -1)]
+    hostile: list[MessageSpec] = [(f"h{n}", " ".join(["m2999", "m0"] * 50), "x") for n in range(300)]
     assert references(*chain, *hostile).count("(") > 300
 
 
@@ -171,7 +171,7 @@ def test_deep_chain_of_dummies_is_linear() -> None:
 
     def shape(size: int) -> Messages:
         length = size // 256
-        chain: list[Told] = [
+        chain: list[MessageSpec] = [
             (f"m{number}", " ".join(f"d{99 * number + step}" for step in range(100)), "x") for number in range(length)
         ]
         return messages([*chain, *((f"a{number}", f"d{99 * length}", "x") for number in range(20 * length))])
