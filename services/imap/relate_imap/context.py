@@ -77,7 +77,7 @@ class Context:
     authenticator: Authenticator
     server_name: str
     append_limit: int
-    """Of a message (APPENDLIMIT, RFC 7889)."""
+    """Octets of a message (APPENDLIMIT, RFC 7889)."""
     sessions: SessionLimit
     allows_plaintext: Callable[[Peer], bool]
     starttls_available: bool

@@ -20,9 +20,9 @@ server share.
 A handler writes nothing to the client. It returns the tagged response with the untagged responses that precede it, or
 raises one of `replies.REFUSALS`. `ImapSession.handle` then appends the pending updates of the selected mailbox
 (`selected.updates`: EXISTS, EXPUNGE or VANISHED, FETCH) before the tagged line, so that the client has them when its
-command completes (RFC 9051 §7). EXPUNGE waits while message numbers are in use. Two commands send more than one reply:
-a FETCH that is too large for memory has a body, which the driver writes chunk by chunk; IDLE and AUTHENTICATE await
-`Client.ask`, which sends a continuation request and, during IDLE, updates as they are committed.
+command completes (RFC 9051 §7). EXPUNGE waits while message numbers are in use. Three commands send more than one
+reply: a large FETCH has a body, which the driver writes chunk by chunk; AUTHENTICATE and IDLE await `Client.ask`, which
+sends a continuation request and, during IDLE, updates as they are committed.
 
 Any other exception, the store's included, is raised to the driver, which logs and traces it and sends `error_reply`.
 """

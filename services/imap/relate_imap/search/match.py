@@ -31,11 +31,11 @@ class SearchData:
     """What is loaded of the messages: `summaries` in their order; in `found` the matching UIDs of each lookup."""
 
     entries: Sequence[Entry]
-    flags: bytes
+    flag_octets: bytes
     """The flags of all entries, one octet each, so that a whole mailbox is filtered in microseconds."""
     now: float = 0.0
-    recent: SequenceSet = EMPTY
-    saved: Collection[int] = ()
+    recent_uids: SequenceSet = EMPTY
+    saved_uids: Collection[int] = ()
     summaries: Sequence[Summary] = ()
     found: Mapping[Lookup, Collection[int]] = field(default_factory=dict)
 
@@ -70,7 +70,7 @@ def _or(key: keys.Or, data: SearchData, positions: Positions) -> Positions:
 
 def _not(key: keys.Not, data: SearchData, positions: Positions) -> Positions:
     if isinstance(key.key, keys.HasFlag):  # UNSEEN and UNDELETED are the most frequent keys
-        return _where(data.flags.translate(_lacks(key.key.flag)), positions)
+        return _where(data.flag_octets.translate(_lacks(key.key.flag)), positions)
     return _without(positions, match(key.key, data, positions))
 
 
@@ -87,7 +87,7 @@ def _everything(_: object, data: SearchData, positions: Positions) -> Positions:
 
 
 def _flag(key: keys.HasFlag, data: SearchData, positions: Positions) -> Positions:
-    return _where(data.flags.translate(_has(key.flag)), positions)
+    return _where(data.flag_octets.translate(_has(key.flag)), positions)
 
 
 def _where(mask: bytes, positions: Positions) -> Positions:
@@ -117,13 +117,13 @@ def _keyword(key: keys.HasKeyword, data: SearchData, positions: Positions) -> Po
 
 
 def _recent(_: object, data: SearchData, positions: Positions) -> Positions:
-    return _numbered(keys.InSequenceSet(data.recent, uid=True), data, positions)
+    return _numbered(keys.InSequenceSet(data.recent_uids, uid=True), data, positions)
 
 
 def _numbered(key: keys.InSequenceSet, data: SearchData, positions: Positions) -> Positions:
     entries, numbers = data.entries, key.sequence_set
     if numbers.saved:
-        saved = frozenset(data.saved)
+        saved = frozenset(data.saved_uids)
         return [position for position in positions if entries[position].uid in saved]
     matching: list[int] = []
     for first, stop in _uid_ranges(numbers, entries) if key.uid else _number_ranges(numbers, entries):

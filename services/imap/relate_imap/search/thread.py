@@ -7,11 +7,10 @@ from relate_imap.search.sort import sent_date
 from relate_imap.search.subject import BaseSubject, base_subject
 from relate_mailstore.types import Entry, Summary
 
-MAX_LOOP_SEARCH_STEPS = 1_000_000
-STEPS_PER_MESSAGE = 100
-"""Bound on all loop checks together: real references need hardly any, hostile ones might need 10^9 steps. When the
-bound is reached, links that would need a check are not made.
-"""
+# Bound on the steps of all loop checks together: real references need hardly any, hostile ones might need 10^9. When it
+# is reached, links that need a check are not made.
+MAX_LOOP_CHECK_STEPS = 1_000_000
+LOOP_CHECK_STEPS_PER_MESSAGE = 100  # in addition
 
 
 @dataclass(slots=True, eq=False)
@@ -125,7 +124,7 @@ class _Linking:
     def __init__(self, messages: Messages) -> None:
         self._by_id: dict[str, Node] = {}
         self._without_id: list[Node] = []  # without a message ID, or with a duplicate one
-        self._steps = MAX_LOOP_SEARCH_STEPS + STEPS_PER_MESSAGE * len(messages.positions)
+        self._steps = MAX_LOOP_CHECK_STEPS + LOOP_CHECK_STEPS_PER_MESSAGE * len(messages.positions)
         for position in messages.positions:
             self._add(position, messages.summary(position))
 
