@@ -53,7 +53,7 @@ from relate_pop3.surrogate import encode_header
 from relate_smtp import commands as smtp_commands
 from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
-from relate_smtp.header import Header, TooManyFields, blind_copies, forgeries, missing_fields
+from relate_smtp.header import Header, TooManyFields, bcc_fields, forged_fields, missing_fields
 from relate_wire import proxy, sasl
 from relate_wire.dots import DotDecoder, DotEncoder
 from relate_wire.limits import parse_networks
@@ -110,7 +110,7 @@ def _dots(octets: bytes) -> bytes:
 def _delivery(octets: bytes) -> Any:
     header = Header(octets)
     try:
-        removed = [*forgeries(header, "mail.example"), *blind_copies(header)]
+        removed = [*forged_fields(header, "mail.example"), *bcc_fields(header)]
         return has_looped(header), find_traceparent(header), missing_fields(header, "", ""), header.without(removed)
     except TooManyFields:
         return None

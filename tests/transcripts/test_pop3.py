@@ -1,8 +1,8 @@
-"""Every conversation in `pop3/`, replayed. Beside what `World` understands:
+"""Replays the conversations in `pop3/`. In addition to the lines of `World` they may begin with:
 
-peer: tls | clear | local       how the client is connected (tls)
-plaintext: never | loopback | always    where keys may be sent without TLS (loopback)
-certificate: none               there is no TLS to be had
+peer: tls | clear | local       the client's connection: over TLS (default), without TLS, or without TLS over loopback
+plaintext: never | loopback | always    where a login without TLS is allowed (loopback)
+certificate: none               STLS is not available
 """
 
 from dataclasses import replace
@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from relate_pop3.config import Pop3Settings
-from relate_pop3.session import Context, Pop3Engine
+from relate_pop3.context import Context
+from relate_pop3.session import Pop3Engine
 from tests.support.scripted import LOCAL, SECURE, STRANGER, Connection
 from tests.support.transcript import Given, parse_transcript, replay, transcripts
 from tests.support.world import World
@@ -40,4 +41,4 @@ def configured(context: Context, given: Given) -> Context:
         return replace(context, allows_plaintext=settings.allows_plaintext)
     if given == Given("certificate", "none", b""):
         return replace(context, starttls_available=False)
-    raise ValueError(f"not understood: {given.name}: {given.value}")
+    raise ValueError(f"unknown precondition: {given.name}: {given.value}")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from relate_pop3.session import Context, Pop3Engine
+from relate_pop3.context import Context
+from relate_pop3.session import Pop3Engine
 from tests.support.scripted import Connection
 from tests.support.transcript import compile_pattern, encode_line, parse_transcript, replay
 from tests.support.world import World

@@ -1,10 +1,10 @@
-"""Every conversation in `smtp/`, replayed. Beside what `PostOffice` understands:
+"""Replays the conversations in `smtp/`. In addition to the lines of `SmtpBackend` they may begin with:
 
-role: mx | submission           what the listener is for (mx)
-peer: tls | clear | local       how the client is connected (tls)
-certificate: none               there is no TLS to be had
+role: mx | submission           the role of the listener (mx)
+peer: tls | clear | local       the client's connection: over TLS (default), without TLS, or without TLS over loopback
+certificate: none               STARTTLS is not available
 <setting>: value                a field of SmtpSettings
-stored: bob@example.net 2       in the end there are so many messages for somebody; the block is the text of the last
+stored: bob@example.net 2       the number of a user's messages at the end; the block is the text of the last message
 """
 
 from dataclasses import replace
@@ -16,7 +16,7 @@ from relate_smtp.config import SmtpSettings
 from relate_smtp.context import Role
 from tests.support.scripted import LOCAL, SECURE, STRANGER
 from tests.support.transcript import Given, parse_transcript, replay, transcripts
-from tests.unit.smtp.office import PostOffice, connect, without_trace
+from tests.unit.smtp.smtp_fixtures import SmtpBackend, connect, without_trace_fields
 
 PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 
@@ -24,25 +24,25 @@ PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 @pytest.mark.parametrize("path", transcripts("smtp"))
 async def test_conversation(path: Path) -> None:
     transcript = parse_transcript(path)
-    office, facts, stored = PostOffice(), dict[str, str](), list[Given]()
+    backend, preconditions, stored = SmtpBackend(), dict[str, str](), list[Given]()
     for given in transcript.given:
         if given.name == "stored":
             stored.append(given)
-        elif not await office.give(given):
-            facts[given.name] = given.value
-    settings = {name: facts.pop(name) for name in list(facts) if name in SmtpSettings.model_fields}
-    peer = PEERS[facts.pop("peer", "tls")]
-    context = office.context(Role[facts.pop("role", "mx").upper()], **settings)
-    context = replace(context, starttls_available=facts.pop("certificate", "") != "none")
-    assert not facts, f"not understood: {facts}"
+        elif not await backend.give(given):
+            preconditions[given.name] = given.value
+    settings = {name: preconditions.pop(name) for name in list(preconditions) if name in SmtpSettings.model_fields}
+    peer = PEERS[preconditions.pop("peer", "tls")]
+    context = backend.context(Role[preconditions.pop("role", "mx").upper()], **settings)
+    context = replace(context, starttls_available=preconditions.pop("certificate", "") != "none")
+    assert not preconditions, f"unknown preconditions: {preconditions}"
     await replay(transcript, lambda: connect(context, peer))
     for given in stored:
-        await expect_stored(office, given)
+        await expect_stored(backend, given)
 
 
-async def expect_stored(office: PostOffice, given: Given) -> None:
+async def expect_stored(backend: SmtpBackend, given: Given) -> None:
     address, count = given.value.split()
-    messages = await office.received(address)
+    messages = await backend.received(address)
     assert len(messages) == int(count)
     if given.block:
-        assert without_trace(messages[-1]) == given.block
+        assert without_trace_fields(messages[-1]) == given.block

@@ -1,1 +1,1 @@
-"""The POP3 server."""
+"""The POP3 server (RFC 1939). Start reading at `session.COMMANDS`."""

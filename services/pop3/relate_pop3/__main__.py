@@ -1,14 +1,15 @@
-"""The POP3 server as a process of its own, and how it is put together. Wiring, and nothing else."""
+"""The POP3 server as a separate process, and its composition root: only wiring is here."""
 
-if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+if __name__ == "__main__":  # first, because the imports below take a second, in which SIGTERM may arrive
     from relate_service.signals import hold_stops
 
     hold_stops()
 
 from relate_config import load
 from relate_pop3.config import Pop3Settings
+from relate_pop3.context import Context
 from relate_pop3.replies import BUSY
-from relate_pop3.session import Context, Pop3Engine
+from relate_pop3.session import Pop3Engine
 from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
 from relate_wire.driver import Listener, Service
@@ -19,7 +20,7 @@ from relate_wire.server import Server
 
 
 def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
-    """POP3 on its two ports: STLS on one, TLS from the first octet on the other. Raises CertificateError."""
+    """POP3 on its two ports, one with STLS and one with implicit TLS. Raises CertificateError."""
     store, authenticator = resources.observed("pop3")
     context = Context(
         store=store,
@@ -50,7 +51,7 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
 
 
 async def serve(_: int = 0) -> None:
-    """Serve until asked to stop."""
+    """Serve until SIGTERM or SIGINT."""
     check_environment(Pop3Settings)
     raise_open_files()
     async with (

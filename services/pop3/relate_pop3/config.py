@@ -1,4 +1,4 @@
-"""The settings of the POP3 server: `Pop3__Port` and its like. What all line protocols share is in `relate_wire`."""
+"""The settings of the POP3 server, such as `Pop3__Port`. The settings that all line protocols share: `relate_wire`."""
 
 from typing import ClassVar
 
@@ -7,17 +7,17 @@ from pydantic import Field
 from relate_wire.config import LineServiceSettings
 
 # RFC 1939 §3: an autologout timer MUST be of at least ten minutes.
-SHORTEST_TIMEOUT = 600.0
+MIN_SESSION_TIMEOUT_SECONDS = 600.0
 
 
 class Pop3Settings(LineServiceSettings):
-    """What the environment says about POP3. Ports: 0 lets the system choose."""
+    """The environment's `Pop3__…` variables. Port 0 lets the system choose a port."""
 
     prefix: ClassVar[str] = "Pop3"
 
     port: int = Field(default=2110, ge=0, le=65_535)
     secure_port: int = Field(default=2995, ge=0, le=65_535)
-    """TLS from the first octet."""
-    session_timeout: float = Field(default=SHORTEST_TIMEOUT, ge=SHORTEST_TIMEOUT)
+    """The port with implicit TLS."""
+    session_timeout: float = Field(default=MIN_SESSION_TIMEOUT_SECONDS, ge=MIN_SESSION_TIMEOUT_SECONDS)
     max_connections_per_user: int = Field(default=1, ge=1)
-    """One session holds the maildrop at a time (RFC 1939 §4), so this is kept whatever it says."""
+    """Has no effect beyond 1, because one session at a time holds the maildrop's lock (RFC 1939 §4)."""

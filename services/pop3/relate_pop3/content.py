@@ -1,7 +1,7 @@
-"""What RETR and TOP send: a message, or its top, as a multi-line response (RFC 1939 §3, §5, §7).
+"""The bodies of RETR and TOP: a message as a multi-line response (RFC 1939 §3, §5, §7).
 
-Messages are streamed: no more than one chunk is held, except for the header, which is looked at before +OK is said.
-So a message that cannot be read is an -ERR, and not half a message.
+Messages are streamed: only one chunk is in memory, except for the header, which is read before +OK is sent. So a
+message that cannot be read is answered with -ERR, not with a truncated message.
 """
 
 from collections.abc import AsyncIterator
@@ -11,48 +11,48 @@ from relate_mailstore.ports import RawMessage
 from relate_pop3.surrogate import encode_header
 from relate_wire.dots import DotEncoder
 
-# What is beyond this counts as body; real headers stay below 100 KiB.
-MAX_HEADER = 1024 * 1024
+# A longer header is cut here and its rest treated as body. Real headers are shorter than 100 KiB.
+MAX_HEADER_OCTETS = 1024 * 1024
 
-# TOP reads as much at a time: nearly every header fits, and most previews.
-TOP_BLOCK = 16 * 1024
+# Octets that TOP reads at a time: nearly every header fits, and most previews.
+TOP_BLOCK_OCTETS = 16 * 1024
 
 Chunks = AsyncIterator[bytes]
 
 
-class Content(NamedTuple):
-    """A message about to be sent. `octets` is its size, without the dots that are stuffed."""
+class EncodedMessage(NamedTuple):
+    """A message to send. `octets` is its size without the stuffed dots."""
 
     octets: int
     chunks: Chunks
 
 
-async def whole(raw: RawMessage, utf8: bool) -> Content:
-    """All of a message. A last line without CRLF gets one, which its size does not count."""
+async def encode_message(raw: RawMessage, utf8: bool) -> EncodedMessage:
+    """A whole message. A CRLF is appended to a last line without one; the size does not count it."""
     chunks = raw.chunks()
     header, body = await read_header(chunks)
     sent = header if utf8 else encode_header(header)
-    return Content(raw.size - len(header) + len(sent), encode_content(sent + body, chunks))
+    return EncodedMessage(raw.size - len(header) + len(sent), stuff_dots(sent + body, chunks))
 
 
-async def top(raw: RawMessage, utf8: bool, lines: int) -> Chunks:
-    """The header, and so many lines of the body. No more is read than they need."""
+async def encode_top(raw: RawMessage, utf8: bool, lines: int) -> Chunks:
+    """The header and the first `lines` lines of the body. Only the blocks that hold them are read."""
     blocks = read_blocks(raw)
     header, body = await read_header(blocks)
     sent = header if utf8 else encode_header(header)
-    return encode_content(sent, cut_lines(body, blocks, lines))
+    return stuff_dots(sent, take_lines(body, blocks, lines))
 
 
 async def read_blocks(raw: RawMessage) -> Chunks:
-    """A message in the blocks of TOP; each is read when it is asked for."""
-    for start in range(0, raw.size, TOP_BLOCK):
-        yield await raw.read(start, start + TOP_BLOCK)
+    """A message in blocks of TOP_BLOCK_OCTETS, each read on demand."""
+    for start in range(0, raw.size, TOP_BLOCK_OCTETS):
+        yield await raw.read(start, start + TOP_BLOCK_OCTETS)
 
 
-async def read_header(content: Chunks) -> tuple[bytes, bytes]:
-    """The header with its empty line, and as much of the body as came along."""
+async def read_header(chunks: Chunks) -> tuple[bytes, bytes]:
+    """The header with its empty line, and the part of the body that was read with it."""
     start = b""
-    async for chunk in content:
+    async for chunk in chunks:
         start += chunk
         end = header_end(start)
         if end is not None:
@@ -61,17 +61,17 @@ async def read_header(content: Chunks) -> tuple[bytes, bytes]:
 
 
 def header_end(octets: bytes) -> int | None:
-    """Where the header ends, behind its empty line; None when that has not come yet."""
+    """The offset behind the header's empty line; None if more octets are needed to find it."""
     if octets.startswith(b"\r\n"):
         return 2
     empty_line = octets.find(b"\r\n\r\n")
     if empty_line >= 0:
         return empty_line + 4
-    return len(octets) if len(octets) >= MAX_HEADER else None
+    return len(octets) if len(octets) >= MAX_HEADER_OCTETS else None
 
 
-async def cut_lines(start: bytes, rest: Chunks, lines: int) -> Chunks:
-    """The first so many lines of what was read already and the rest. No more is read than they need."""
+async def take_lines(start: bytes, rest: Chunks, lines: int) -> Chunks:
+    """The first `lines` lines of `start` and `rest`. `rest` is read only as far as needed."""
     yield start[: end_of_lines(start, lines)]
     lines -= start.count(b"\n")
     while lines > 0 and (chunk := await anext(rest, b"")):
@@ -80,7 +80,7 @@ async def cut_lines(start: bytes, rest: Chunks, lines: int) -> Chunks:
 
 
 def end_of_lines(octets: bytes, lines: int) -> int:
-    """Where the first so many lines end; the end of the octets if there are fewer."""
+    """The offset behind the first `lines` lines, or the end of the octets if they hold fewer."""
     if octets.count(b"\n") < lines:
         return len(octets)
     end = 0
@@ -89,8 +89,8 @@ def end_of_lines(octets: bytes, lines: int) -> int:
     return end
 
 
-async def encode_content(start: bytes, rest: Chunks) -> Chunks:
-    """What was read already and the rest, dot-stuffed and ended."""
+async def stuff_dots(start: bytes, rest: Chunks) -> Chunks:
+    """`start` and `rest`, dot-stuffed and terminated."""
     dots = DotEncoder()
     yield dots.encode(start)
     async for chunk in rest:

@@ -1,7 +1,7 @@
-"""The maildrop of one session: INBOX as it was at login, and what the client has marked since (RFC 1939 §5).
+"""The maildrop of one session: a snapshot of INBOX at login, and the client's marks since (RFC 1939 §5).
 
-Message numbers count from 1 and stand still until the session ends. Marks are kept here alone: nothing reaches the
-store before QUIT.
+Message numbers count from 1 and do not change until the session ends. Marks exist only here: the store is not changed
+before QUIT.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 from relate_mailstore.read_ahead import Ahead, prefetch
 from relate_mailstore.types import Entry, Flag, MessageId, Snapshot
 
-SEEN = int(Flag.SEEN)  # an enum's "&" costs more than the rest of a look at an entry
+SEEN = int(Flag.SEEN)  # an int, because the "&" of an enum costs more than the rest of the test
 
 
 class NoSuchMessage(Exception):
-    """There is none of that number, or not any more; the text is fit for the client."""
+    """The number is out of range, or its message is marked as deleted. The message is the text of the reply."""
 
 
 class Maildrop:
-    """Messages by number, without those marked as deleted."""
+    """Messages by number, except those marked as deleted."""
 
     def __init__(self, snapshot: Snapshot) -> None:
         self.account_id = snapshot.mailbox.account_id
@@ -41,12 +41,12 @@ class Maildrop:
         )
 
     def __str__(self) -> str:
-        """For people: `2 messages (320 octets)`."""
+        """The summary in replies: `2 messages (320 octets)`."""
         return f"{len(self)} {'message' if len(self) == 1 else 'messages'} ({self.octets} octets)"
 
     @property
     def octets(self) -> int:
-        """The size of all messages."""
+        """The total size of the messages."""
         return self._octets - sum(self._entries[number - 1].size for number in self._deleted)
 
     def entry(self, number: int) -> Entry:
@@ -67,34 +67,34 @@ class Maildrop:
         return (f"{number} {uid_validity}.{entry.uid}" for number, entry in self)
 
     def unique_id(self, entry: Entry) -> str:
-        """The unique-id of RFC 1939 §7: never used again, and the same in every session."""
+        """The unique-id of RFC 1939 §7: never reused, and the same in every session."""
         return f"{self._uid_validity}.{entry.uid}"
 
     @prefetch
     def upcoming(self, number: int) -> Sequence[MessageId]:
-        """The messages to prefetch while this one is sent: a client that takes its mail asks for it in order."""
+        """The messages to prefetch while this one is sent, because clients retrieve messages in order."""
         return [self._entries[ahead - 1].message_id for ahead in self._ahead.after(self._entries, number)]
 
     # --- marks
 
     def mark_retrieved(self, number: int) -> None:
-        """The client has this message."""
+        """Mark a message as retrieved."""
         self._retrieved.add(number)
 
     def mark_deleted(self, number: int) -> None:
-        """The client wants this message gone. Raises NoSuchMessage."""
+        """Mark a message as deleted. Raises NoSuchMessage."""
         self.entry(number)
         self._deleted.add(number)
 
     def unmark_deleted(self) -> None:
-        """The client wants all its messages back."""
+        """Remove all marks of deletion."""
         self._deleted.clear()
 
     def deleted(self) -> Sequence[int]:
-        """UIDs of what QUIT is to remove."""
+        """UIDs of the messages that QUIT expunges."""
         return [self._entries[number - 1].uid for number in sorted(self._deleted)]
 
     def newly_seen(self) -> Sequence[int]:
-        """UIDs of what was retrieved, stays, and was not marked as seen yet."""
-        kept = (self._entries[number - 1] for number in sorted(self._retrieved - self._deleted))
-        return [entry.uid for entry in kept if not entry.flags & SEEN]
+        """UIDs of the retrieved messages that are not deleted and not yet \\Seen."""
+        retrieved = (self._entries[number - 1] for number in sorted(self._retrieved - self._deleted))
+        return [entry.uid for entry in retrieved if not entry.flags & SEEN]

@@ -1,7 +1,7 @@
-"""What the server answers: +OK, -ERR, and the codes that programs read (RFC 1939 §3, 2449 §8, 3206).
+"""POP3's replies: +OK, -ERR, and the response codes that clients interpret (RFC 1939 §3, 2449 §8, 3206).
 
-Whose trouble it was stands in the outcome: a refusal is the client's, a failure is ours. Text never repeats what the
-client sent or what went wrong in here, and begins with "[" only where a code follows (RFC 2449 §8).
+The outcome tells the client's errors (REFUSED) from the server's (FAILED). A text repeats neither what the client sent
+nor the text of an exception, and begins with "[" only before a response code (RFC 2449 §8).
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping
@@ -20,48 +20,48 @@ def ok(text: str, then: NextStep = NextStep.CONTINUE) -> Reply:
     return Reply(f"+OK {text}\r\n".encode(), code="+OK", then=then)
 
 
-def listing(text: str, lines: Iterable[str]) -> Reply:
+def multi_line(text: str, lines: Iterable[str]) -> Reply:
     """+OK and a multi-line response."""
     return Reply(f"+OK {text}\r\n".encode() + encode_lines(lines), code="+OK")
 
 
-def content(text: str, body: AsyncIterator[bytes], facts: Facts = NOTHING) -> Reply:
-    """+OK and a message, dot-stuffed already."""
+def message(text: str, body: AsyncIterator[bytes], facts: Facts = NOTHING) -> Reply:
+    """+OK and a message, whose body is already dot-stuffed."""
     return Reply(f"+OK {text}\r\n".encode(), code="+OK", facts=facts, body=body)
 
 
 def refused(text: str, then: NextStep = NextStep.CONTINUE) -> Reply:
-    """-ERR: the client's mistake, or a rule that it met."""
+    """-ERR: an error of the client, or a limit that applies to it."""
     return Reply(f"-ERR {text}\r\n".encode(), Outcome.REFUSED, "-ERR", then)
 
 
 def failed(text: str, then: NextStep = NextStep.CONTINUE) -> Reply:
-    """-ERR: our own trouble."""
+    """-ERR: an error of the server."""
     return Reply(f"-ERR {text}\r\n".encode(), Outcome.FAILED, "-ERR", then)
 
 
 def from_error(error: Exception, then: NextStep = NextStep.CONTINUE) -> Reply:
-    """The one translation of errors into replies. What is not known here is a bug of ours."""
+    """The reply to an error. An exception that is not listed here is a bug of the server."""
     match error:
         case NoSuchMessage() | SaslError():
             return refused(str(error), then)
         case MaildropInUse():
             return refused("[IN-USE] Another session has this maildrop open", then)
         case MessageNotFound():
-            return refused("Another client has removed this message", then)
+            return refused("Message was expunged by another client", then)
         case StoreError(temporary=True) | AccountError(temporary=True):
-            return failed("[SYS/TEMP] Not possible now, try again later", then)
+            return failed("[SYS/TEMP] Temporary failure, try again later", then)
         case _:
-            return failed("[SYS/PERM] The server has failed", then)
+            return failed("[SYS/PERM] Internal server error", then)
 
 
-# What `from_error` calls a refusal. The rest is for telemetry and the log to see before the client is told.
+# The errors that `from_error` maps to refusals. The session raises all others, so that the driver logs and traces them.
 REFUSALS = (NoSuchMessage, SaslError, MaildropInUse, MessageNotFound)
 
-# RFC 3206 §4, §6: [AUTH] is about credentials or policy, and makes clients ask for other credentials. A client beyond
-# the limit on wrong logins is told [SYS/TEMP] instead: it shall wait, and its user need not type anything.
+# RFC 3206 §4, §6: [AUTH] is about credentials or policy, so clients prompt their user for other credentials. A client
+# above the limit of failed logins gets [SYS/TEMP] instead: it has to wait, and its user need not type anything.
 DENIED = "[AUTH] Login failed"
-# To a client with a right key only.
+# Sent only to a client whose key is right.
 LACKS_SCOPE = "[AUTH] The key is right, but lacks the scope pop3"
 NOT_AS_ANOTHER = "[AUTH] The key is right, but its user may not act as another one"
 NEEDS_TLS = "[AUTH] Log in over TLS"

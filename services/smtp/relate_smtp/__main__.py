@@ -1,6 +1,6 @@
-"""The SMTP server as a process of its own, and how it is put together. Wiring, and nothing else."""
+"""The SMTP server as a separate process, and its composition root: only wiring is here."""
 
-if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+if __name__ == "__main__":  # first, because the imports below take a second, in which SIGTERM may arrive
     from relate_service.signals import hold_stops
 
     hold_stops()
@@ -8,7 +8,7 @@ if __name__ == "__main__":  # before all else: what is imported below takes a se
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, check_environment, opened
 from relate_service.workers import run, stop_requested
-from relate_smtp.config import REFUSALS, SmtpSettings
+from relate_smtp.config import REFUSAL_LIMITS, SmtpSettings
 from relate_smtp.context import Context, Role
 from relate_smtp.framing import Frame
 from relate_smtp.replies import BUSY
@@ -21,7 +21,7 @@ from relate_wire.server import Server
 
 
 def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
-    """SMTP on its three ports: submission, submission over TLS, reception. Raises CertificateError."""
+    """SMTP on its three ports: submission, submission with implicit TLS, reception. Raises CertificateError."""
     submission = _engine_factory(settings, resources, Role.SUBMISSION)
     reception = _engine_factory(settings, resources, Role.MX)
     listeners = (
@@ -40,7 +40,7 @@ def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
         resources.certificates.add("smtp", settings.certificate()),
         BUSY,
         settings.workers > 1,
-        REFUSALS,
+        REFUSAL_LIMITS,
         resources.content,
     )
 
@@ -68,7 +68,7 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
 
 
 async def serve(_: int = 0) -> None:
-    """Serve until asked to stop."""
+    """Serve until SIGTERM or SIGINT."""
     check_environment(SmtpSettings)
     raise_open_files()
     async with (

@@ -1,7 +1,7 @@
-"""SMTP commands: a line in, a frozen value out (RFC 5321 §4.1.1 and the extensions that `session` offers).
+"""SMTP's commands: a line is parsed into a frozen value (RFC 5321 §4.1.1 and the extensions of `context`).
 
-`parse` never raises: what is wrong with a line is a value too, `Invalid`. A command says nothing about whether it is
-allowed now. The initial response of AUTH is wrapped as soon as it is cut from the line.
+`parse` never raises: a malformed line is a value too, `Invalid`. The initial response of AUTH is wrapped in `Secret` as
+soon as it is cut from the line. Whether a command is allowed is not checked here.
 """
 
 import re
@@ -16,21 +16,21 @@ from relate_smtp.paths import is_client_name, parse_forward_path, parse_reverse_
 from relate_wire.reply import Reply
 from relate_wire.secret import Secret
 
-UNKNOWN = "UNKNOWN"  # the verb of what is no command of ours, so that verbs stay few
+UNKNOWN = "UNKNOWN"  # the verb of an unknown command, so that the set of verbs is bounded
 
 _AUTH = re.compile(r"(?P<mechanism>[A-Za-z0-9_-]{1,20})(?: +(?P<initial>\S+))?")  # RFC 4422 §3.1
 
 
 @dataclass(frozen=True, slots=True)
 class Bare:
-    """A verb whose arguments, if it may have any, say nothing: DATA, RSET, NOOP, QUIT, VRFY, EXPN, HELP, STARTTLS."""
+    """A verb whose arguments are empty or ignored: DATA, RSET, NOOP, QUIT, VRFY, EXPN, HELP, STARTTLS."""
 
     verb: str
 
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """HELO or EHLO, and the name that the client gives itself."""
+    """HELO or EHLO, and the client's name for itself."""
 
     verb: str
     name: str
@@ -38,7 +38,7 @@ class Hello:
 
 @dataclass(frozen=True, slots=True)
 class Mail:
-    """MAIL FROM. `sender` is empty for the null reverse-path; `size` is in octets, 0 when it was not declared."""
+    """MAIL. `sender` is empty for the null reverse-path; `size` is in octets, 0 if it is not declared."""
 
     sender: str
     size: int = 0
@@ -51,7 +51,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True)
 class Rcpt:
-    """RCPT TO, and what RFC 3461 lets a client ask for."""
+    """RCPT, with the parameters of RFC 3461."""
 
     recipient: str
     notify: str = ""
@@ -60,13 +60,13 @@ class Rcpt:
 
     @property
     def needs_utf8(self) -> bool:
-        """Whether any of it is beyond ASCII (RFC 6531 §3.3)."""
+        """Whether an address is not ASCII (RFC 6531 §3.3)."""
         return not (self.recipient.isascii() and self.orcpt.isascii())
 
 
 @dataclass(frozen=True, slots=True)
 class Bdat:
-    """BDAT: how many octets follow, and whether they are the last of the message."""
+    """BDAT: the size of the chunk in octets, and whether it is the last of the message."""
 
     size: int
     last: bool
@@ -75,7 +75,7 @@ class Bdat:
 
 @dataclass(frozen=True, slots=True)
 class Auth:
-    """AUTH mechanism [initial-response]; `initial` is still base64."""
+    """`AUTH mechanism [initial-response]`; `initial` is in base64."""
 
     mechanism: str
     initial: Secret[bytes] | None = None
@@ -84,7 +84,7 @@ class Auth:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """A line that is no command, and the reply that says why."""
+    """A malformed line, and the reply to it."""
 
     verb: str
     reply: Reply
@@ -94,7 +94,7 @@ Command = Bare | Hello | Mail | Rcpt | Bdat | Auth | Invalid
 
 
 class Malformed(Exception):
-    """Arguments that do not fit their verb; `reply` tells the client."""
+    """Malformed arguments, and the reply to them."""
 
     def __init__(self, reply: Reply) -> None:
         super().__init__(reply.code)
@@ -102,13 +102,13 @@ class Malformed(Exception):
 
 
 def parse(frame: Frame) -> Command:
-    """What a line asks for. Verbs may be in any case (RFC 5321 §2.4)."""
+    """The command of a line. Verbs are case-insensitive (RFC 5321 §2.4)."""
     keyword, _, arguments = frame.octets.partition(b" ")
     verb = VERBS.get(keyword.upper(), UNKNOWN)
     try:
         if verb in GRAMMAR and frame.fault is None:
             return GRAMMAR[verb](verb, expect_text(arguments))
-        if keyword[:4].upper() == b"BDAT":  # also where a tab or NUL follows: there is a chunk behind it all the same
+        if keyword[:4].upper() == b"BDAT":  # also before a tab or NUL, because a chunk may follow
             return parse_bdat(frame)
         raise Malformed(replies.UNKNOWN_COMMAND if frame.fault is None else replies.LINE_FAULTS[frame.fault])
     except Malformed as error:
@@ -116,8 +116,8 @@ def parse(frame: Frame) -> Command:
 
 
 def parse_bdat(frame: Frame) -> Bdat:
-    """BDAT chunk-size [LAST]"""
-    # This is the framer's own reading, of the very same octets: were there two, a chunk might be taken for commands.
+    """`BDAT chunk-size [LAST]`"""
+    # The framer's own parser: if there were two that differ, a chunk might be parsed as commands (SMTP smuggling).
     announced = read_bdat(frame)
     if announced is None:
         raise Malformed(replies.BAD_BDAT)
@@ -125,36 +125,36 @@ def parse_bdat(frame: Frame) -> Bdat:
 
 
 def parse_bare(verb: str, arguments: str) -> Bare:
-    """Nothing may follow the verb."""
+    """A verb without arguments. Raises Malformed."""
     if arguments:
         raise Malformed(replies.NO_ARGUMENT)
     return Bare(verb)
 
 
 def parse_lenient(verb: str, _: str) -> Bare:
-    """Whatever follows the verb is ignored (RFC 5321 §4.1.1.8, §4.1.1.9)."""
+    """A verb whose arguments are ignored (RFC 5321 §4.1.1.8, §4.1.1.9)."""
     return Bare(verb)
 
 
 def parse_vrfy(verb: str, arguments: str) -> Bare:
-    """VRFY string"""
+    """`VRFY string`"""
     if not arguments:
         raise Malformed(replies.BAD_VRFY)
     return Bare(verb)
 
 
 def parse_hello(verb: str, arguments: str) -> Hello:
-    """HELO domain, EHLO domain-or-literal"""
+    """`HELO domain`, `EHLO domain-or-literal`"""
     if not is_client_name(arguments):
         raise Malformed(replies.BAD_NAME)
     return Hello(verb, arguments)
 
 
 def parse_mail(_: str, arguments: str) -> Mail:
-    """MAIL FROM:<reverse-path> [parameters]"""
+    """`MAIL FROM:<reverse-path> [parameters]`"""
     if arguments[:5].upper() != "FROM:":
         raise Malformed(replies.BAD_MAIL)
-    # No space may follow the colon (RFC 5321 §3.3), but old clients and many scripts put one there.
+    # No space may follow the colon (RFC 5321 §3.3), but old clients and many scripts send one.
     path = parse_reverse_path(arguments[5:].lstrip(" "))
     if path is None:
         raise Malformed(replies.BAD_SENDER)
@@ -166,10 +166,10 @@ def parse_mail(_: str, arguments: str) -> Mail:
 
 
 def parse_rcpt(_: str, arguments: str) -> Rcpt:
-    """RCPT TO:<forward-path> [parameters]"""
+    """`RCPT TO:<forward-path> [parameters]`"""
     if arguments[:3].upper() != "TO:":
         raise Malformed(replies.BAD_RCPT)
-    path = parse_forward_path(arguments[3:].lstrip(" "))  # a space: as with MAIL
+    path = parse_forward_path(arguments[3:].lstrip(" "))  # with a space, as in MAIL
     if path is None:
         raise Malformed(replies.BAD_RECIPIENT)
     recipient, rest = path
@@ -180,7 +180,7 @@ def parse_rcpt(_: str, arguments: str) -> Rcpt:
 
 
 def parse_auth(_: str, arguments: str) -> Auth:
-    """AUTH mechanism [initial-response]"""
+    """`AUTH mechanism [initial-response]`"""
     match = _AUTH.fullmatch(arguments)
     if match is None:
         raise Malformed(replies.BAD_AUTH)
@@ -189,7 +189,7 @@ def parse_auth(_: str, arguments: str) -> Auth:
 
 
 def expect_text(octets: bytes) -> str:
-    """Arguments without the white space that some clients put around them. Raises Malformed."""
+    """Arguments without the white space that some clients send around them. Raises Malformed."""
     try:
         return octets.decode().strip(" \t")
     except UnicodeDecodeError:
@@ -197,7 +197,7 @@ def expect_text(octets: bytes) -> str:
 
 
 def expect_parameters(text: str, grammar: Grammar) -> Mapping[str, str]:
-    """What follows a path. Raises Malformed."""
+    """The parameters after a path. Raises Malformed."""
     parameters = parse_parameters(text, grammar)
     if isinstance(parameters, ParameterFault):
         raise Malformed(replies.PARAMETER_FAULTS[parameters])
@@ -205,7 +205,7 @@ def expect_parameters(text: str, grammar: Grammar) -> Mapping[str, str]:
 
 
 def _mail(sender: str, parameters: Mapping[str, str]) -> Mail:
-    # AUTH= (RFC 4954 §5) is taken and not believed: it says who a third party holds the sender to be.
+    # AUTH= (RFC 4954 §5) is accepted and ignored, because it is the unverified claim of another server.
     return Mail(
         sender,
         size=int(parameters.get("SIZE", 0)),
@@ -232,4 +232,4 @@ GRAMMAR: Mapping[str, Callable[[str, str], Command]] = {
     "VRFY": parse_vrfy,
 }
 VERBS: Mapping[bytes, str] = {verb.encode(): verb for verb in (*GRAMMAR, "BDAT")}
-"""Every verb there is but UNKNOWN, by its octets."""
+"""Every verb except UNKNOWN, by its octets."""

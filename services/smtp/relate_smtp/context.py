@@ -1,4 +1,4 @@
-"""What all sessions of one listener share: its role, its limits, what it offers, and the ports behind it."""
+"""The context that all sessions of a listener share: its role, its limits, its extensions, and the ports it uses."""
 
 import time
 from collections.abc import Callable
@@ -12,22 +12,22 @@ from relate_wire.ports import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")
 
-# RFC 2920, 6152, 3030 (two), 6531, 2034, 3461: what everybody is offered.
+# RFC 2920, 6152, 3030 (two), 6531, 2034, 3461: the extensions that are offered to every client.
 EXTENSIONS = ("PIPELINING", "8BITMIME", "BINARYMIME", "CHUNKING", "SMTPUTF8", "ENHANCEDSTATUSCODES", "DSN", "HELP")
 
 
 class Role(Enum):
-    """What a listener is for."""
+    """The role of a listener."""
 
     MX = auto()
-    """Mail from strangers, for our users (RFC 5321)."""
+    """Reception of mail for local users from any client (RFC 5321)."""
     SUBMISSION = auto()
-    """Mail from our users (RFC 6409)."""
+    """Submission of mail by local users (RFC 6409)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One listener. `allows_plaintext` says whether a peer may log in as it is connected."""
+    """The context of one listener. `allows_plaintext` decides whether a peer may log in over its current connection."""
 
     role: Role
     store: MailStore
@@ -36,26 +36,26 @@ class Context:
     routing: Routing
     server_name: str
     max_content: int
-    """Octets of a message."""
+    """The largest message, in octets."""
     max_recipients: int
     require_authentication: bool
     allows_plaintext: Callable[[Peer], bool]
     starttls_available: bool
     now: Callable[[], float] = time.time
-    """Seconds since the epoch, for trace fields."""
+    """The time for trace fields, in seconds since the epoch."""
     clock: Callable[[], float] = time.perf_counter
-    """Seconds, for differences."""
+    """A monotonic clock for durations, in seconds."""
 
     def offers_tls(self, peer: Peer) -> bool:
-        """Whether STARTTLS (RFC 3207) makes sense now."""
+        """Whether STARTTLS (RFC 3207) is offered to a peer."""
         return self.starttls_available and not peer.secure
 
     def offers_login(self, peer: Peer) -> bool:
-        """Whether AUTH (RFC 4954) makes sense now."""
+        """Whether AUTH (RFC 4954) is offered to a peer."""
         return self.role is Role.SUBMISSION and self.allows_plaintext(peer)
 
     def keywords(self, peer: Peer) -> tuple[str, ...]:
-        """What EHLO answers (RFC 5321 §4.1.1.1)."""
+        """The EHLO keywords (RFC 5321 §4.1.1.1)."""
         return (
             *EXTENSIONS,
             f"SIZE {self.max_content}",  # RFC 1870

@@ -1,6 +1,6 @@
-"""The parameters of MAIL and RCPT: which ones there are, and what their values look like (RFC 5321 §4.1.2).
+"""The parameters of MAIL and RCPT: their keywords, and the grammar of their values (RFC 5321 §4.1.2).
 
-Text in, a mapping or a fault out. A keyword is known in any case, and given once at most.
+Keywords are case-insensitive and may be given once.
 """
 
 import re
@@ -9,15 +9,15 @@ from enum import Enum, auto
 
 
 class ParameterFault(Enum):
-    """Why parameters are not taken."""
+    """The reason why parameters are refused."""
 
     UNKNOWN = auto()  # 555
     MALFORMED = auto()  # 501
 
 
-# RFC 3461 §4: anything printable, "+" and "=" as +2B and +3D.
+# RFC 3461 §4: printable characters, with "+" and "=" as +2B and +3D.
 _XTEXT = r"(?:[!-*,-<>-~]|\+[0-9A-Fa-f]{2})"
-# RFC 6533 §3: with SMTPUTF8, an original recipient may hold UTF-8 as it is.
+# RFC 6533 §3: with SMTPUTF8, an original recipient may contain UTF-8 unencoded.
 _UTF8_XTEXT = rf"(?:{_XTEXT}|[\u00a0-\U0010ffff])"
 _EVENT = "(?:SUCCESS|FAILURE|DELAY)"
 
@@ -43,7 +43,7 @@ RCPT_PARAMETERS = _grammar(
 
 
 def parse_parameters(text: str, grammar: Grammar) -> Mapping[str, str] | ParameterFault:
-    """What follows a path, by keyword in upper case. `text` is empty or begins with the space after the path."""
+    """The parameters after a path, by keyword in upper case. `text` is empty or begins with a space."""
     if text and not text.startswith(" "):
         return ParameterFault.MALFORMED
     parameters: dict[str, str] = {}

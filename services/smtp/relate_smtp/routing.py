@@ -1,4 +1,4 @@
-"""Where mail for an address goes: the port behind which relaying would be found, and the server that relays none."""
+"""Routing: the destination of an address. `LocalOnly` relays nothing; a relay would be another `Routing`."""
 
 from enum import Enum, auto
 from typing import Protocol
@@ -8,27 +8,27 @@ from relate_accounts.types import Recipient, User
 
 
 class Unroutable(Enum):
-    """Why there is no way to a recipient."""
+    """The reason why a recipient is refused."""
 
     NO_SUCH_USER = auto()
     NOT_LOCAL = auto()
 
 
 class Routing(Protocol):
-    """Asked once for each recipient. Raises AccountsUnavailable."""
+    """Decides on each recipient of a transaction."""
 
     async def route(self, address: str, sender: User | None) -> Recipient | Unroutable:
-        """Whose mail it is. `sender` is the user who logged in; None is a stranger, for whom nothing is relayed."""
+        """The account of an address. `sender` is the user who is logged in, if any. Raises AccountsUnavailable."""
 
 
 class LocalOnly:
-    """`Routing` of a server that takes mail for its own users, whoever sends it, and for nobody else."""
+    """`Routing` to local users only, for every sender."""
 
     def __init__(self, directory: Directory) -> None:
         self._directory = directory
 
     async def route(self, address: str, sender: User | None) -> Recipient | Unroutable:
-        """Ask the directory."""
+        """See `Routing`."""
         recipient = await self._directory.resolve(address)
         if recipient is not None:
             return recipient

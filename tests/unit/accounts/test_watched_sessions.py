@@ -9,11 +9,12 @@ import pytest
 
 from relate_accounts.types import Revoked
 from relate_imap.session import ImapEngine
-from relate_pop3.session import Context, Pop3Engine
+from relate_pop3.context import Context
+from relate_pop3.session import Pop3Engine
 from relate_smtp.context import Role
 from tests.support.imap.engine import context_of
 from tests.support.scripted import LOCAL, Connection
-from tests.unit.smtp.office import PostOffice, connect
+from tests.unit.smtp.smtp_fixtures import SmtpBackend, connect
 
 ADDRESS, KEY = "ann@example.net", "tanstaaf"
 PLAIN = base64.b64encode(f"\0{ADDRESS}\0{KEY}".encode())
@@ -21,20 +22,20 @@ PLAIN = base64.b64encode(f"\0{ADDRESS}\0{KEY}".encode())
 AnyConnection = Connection[Any, Any]
 
 
-def smtp(office: PostOffice) -> AnyConnection:
+def smtp(office: SmtpBackend) -> AnyConnection:
     return connect(office.context(Role.SUBMISSION), LOCAL)
 
 
-def pop3(office: PostOffice) -> AnyConnection:
+def pop3(office: SmtpBackend) -> AnyConnection:
     context = Context(office.store, office.authenticator, "dewey", lambda _: True, starttls_available=True)
     return Connection(partial(Pop3Engine, context=context), LOCAL)
 
 
-def imap(office: PostOffice) -> AnyConnection:
+def imap(office: SmtpBackend) -> AnyConnection:
     return Connection(partial(ImapEngine, context=context_of(office)), LOCAL)
 
 
-LOGINS: list[tuple[Callable[[PostOffice], AnyConnection], bytes, bytes]] = [
+LOGINS: list[tuple[Callable[[SmtpBackend], AnyConnection], bytes, bytes]] = [
     (smtp, b"EHLO client.example.org\r\nAUTH PLAIN " + PLAIN + b"\r\n", b"421 4.7.0 "),
     (pop3, b"AUTH PLAIN " + PLAIN + b"\r\n", b"-ERR [AUTH] "),
     (imap, b"a AUTHENTICATE PLAIN " + PLAIN + b"\r\n", b"* BYE [EXPIRED] "),
@@ -44,15 +45,15 @@ every_protocol = pytest.mark.parametrize(("open_connection", "login", "farewell"
 
 
 @pytest.fixture
-async def office() -> PostOffice:
-    office = PostOffice()
+async def office() -> SmtpBackend:
+    office = SmtpBackend()
     await office.add_user(ADDRESS, KEY)
     return office
 
 
 @every_protocol
 async def test_a_session_is_ended_by_the_revocation_of_its_key(
-    office: PostOffice, open_connection: Callable[[PostOffice], AnyConnection], login: bytes, farewell: bytes
+    office: SmtpBackend, open_connection: Callable[[SmtpBackend], AnyConnection], login: bytes, farewell: bytes
 ) -> None:
     connection = open_connection(office)
     await connection.say(login)
@@ -67,7 +68,7 @@ async def test_a_session_is_ended_by_the_revocation_of_its_key(
 
 @every_protocol
 async def test_a_session_that_ends_by_itself_is_watched_no_longer(
-    office: PostOffice, open_connection: Callable[[PostOffice], AnyConnection], login: bytes, farewell: bytes
+    office: SmtpBackend, open_connection: Callable[[SmtpBackend], AnyConnection], login: bytes, farewell: bytes
 ) -> None:
     connection = open_connection(office)
     await connection.settle()
@@ -78,7 +79,7 @@ async def test_a_session_that_ends_by_itself_is_watched_no_longer(
     assert len(office.authenticator._sessions) == 0
 
 
-async def test_a_login_that_starttls_forgets_is_watched_no_longer(office: PostOffice) -> None:
+async def test_a_login_that_starttls_forgets_is_watched_no_longer(office: SmtpBackend) -> None:
     connection = smtp(office)
     await connection.say(LOGINS[0][1])
     assert len(office.authenticator._sessions) == 1

@@ -1,4 +1,4 @@
-"""Lines and what they ask for. Pure: no session, no loop."""
+"""Parsing of command lines."""
 
 import pytest
 from hypothesis import given
@@ -12,8 +12,8 @@ from relate_pop3.commands import (
     Command,
     Invalid,
     Lang,
-    Listing,
-    Numbered,
+    ListCommand,
+    MessageCommand,
     Pass,
     Top,
     User,
@@ -41,13 +41,13 @@ VALID: list[tuple[bytes, Command]] = [
     (b"AUTH plain", Auth("PLAIN")),
     (b"AUTH PLAIN dGVzdA==", Auth("PLAIN", Secret(b"dGVzdA=="))),
     (b"AUTH PLAIN =", Auth("PLAIN", Secret(b"="))),
-    (b"LIST", Listing("LIST", None)),
-    (b"LIST 2", Listing("LIST", 2)),
-    (b"LIST 0", Listing("LIST", 0)),
-    (b"UIDL", Listing("UIDL", None)),
-    (b"UIDL 007", Listing("UIDL", 7)),
-    (b"RETR 1", Numbered("RETR", 1)),
-    (b"DELE 4294967296", Numbered("DELE", 4294967296)),
+    (b"LIST", ListCommand("LIST", None)),
+    (b"LIST 2", ListCommand("LIST", 2)),
+    (b"LIST 0", ListCommand("LIST", 0)),
+    (b"UIDL", ListCommand("UIDL", None)),
+    (b"UIDL 007", ListCommand("UIDL", 7)),
+    (b"RETR 1", MessageCommand("RETR", 1)),
+    (b"DELE 4294967296", MessageCommand("DELE", 4294967296)),
     (b"TOP 1 0", Top(1, 0)),
     (b"TOP 1  10 ", Top(1, 10)),
     (b"LANG", Lang("")),
@@ -61,7 +61,7 @@ INVALID: list[tuple[bytes, str]] = [
     (b"STAT\tnow", UNKNOWN),
     (b"APOP mrose c4c9334bac560ecc979e58001b3e22fb", UNKNOWN),
     (b"XTND", UNKNOWN),
-    ("\u017ftat".encode(), UNKNOWN),  # a letter whose upper case is S
+    ("\u017ftat".encode(), UNKNOWN),  # U+017F, whose upper case is S
     (b"\xff\xfe", UNKNOWN),
     (b"STAT 1", "STAT"),
     (b"USER", "USER"),
@@ -79,7 +79,7 @@ INVALID: list[tuple[bytes, str]] = [
     (b"RETR 1.", "RETR"),
     (b"RETR 0x1", "RETR"),
     (b"RETR 1_0", "RETR"),
-    ("RETR \u0661".encode(), "RETR"),  # a digit, but not one of ASCII's
+    ("RETR \u0661".encode(), "RETR"),  # a digit outside of ASCII
     (b"RETR 12345678901", "RETR"),
     (b"TOP 1", "TOP"),
     (b"TOP 1 -1", "TOP"),
@@ -88,12 +88,12 @@ INVALID: list[tuple[bytes, str]] = [
 
 
 @pytest.mark.parametrize(("octets", "command"), VALID)
-def test_a_line_is_the_command_it_says(octets: bytes, command: Command) -> None:
+def test_a_line_is_parsed_into_its_command(octets: bytes, command: Command) -> None:
     assert parse(Line(octets)) == command
 
 
 @pytest.mark.parametrize(("octets", "verb"), INVALID)
-def test_bad_input_is_a_value_with_its_verb(octets: bytes, verb: str) -> None:
+def test_malformed_line_is_an_invalid_command_with_its_verb(octets: bytes, verb: str) -> None:
     command = parse(Line(octets))
 
     assert isinstance(command, Invalid)
@@ -101,34 +101,34 @@ def test_bad_input_is_a_value_with_its_verb(octets: bytes, verb: str) -> None:
 
 
 @pytest.mark.parametrize("fault", [LineFault.TOO_LONG, LineFault.NUL, LineFault.BARE_CR])
-def test_a_faulty_line_is_no_command_whatever_it_holds(fault: LineFault) -> None:
+def test_line_with_a_fault_is_invalid(fault: LineFault) -> None:
     assert isinstance(parse(Line(b"QUIT", fault)), Invalid)
 
 
-def test_a_line_typed_by_hand_may_end_in_a_bare_lf() -> None:
+def test_line_may_end_in_a_bare_lf() -> None:
     assert parse(Line(b"QUIT", LineFault.BARE_LF)) == Bare("QUIT")
 
 
 @pytest.mark.parametrize("line", [b"PASS marked-secret", b"AUTH PLAIN marked-secret"])
-def test_secrets_do_not_print(line: bytes) -> None:
+def test_repr_of_a_command_hides_its_secret(line: bytes) -> None:
     assert "marked-secret" not in repr(parse(Line(line)))
 
 
-def test_what_is_wrong_with_a_password_does_not_quote_it() -> None:
+def test_invalid_password_is_not_repeated_in_the_reply() -> None:
     assert "marked" not in repr(parse(Line(b"PASS marked\x07")))
 
 
-words = st.sampled_from([verb.encode() for verb in GRAMMAR] + [b"APOP", b"", b"\xff"])
+verbs = st.sampled_from([verb.encode() for verb in GRAMMAR] + [b"APOP", b"", b"\xff"])
 arguments = st.one_of(st.binary(max_size=40), st.from_regex(rb"[0-9 ]{0,30}", fullmatch=True))
 
 
-@given(word=words, rest=arguments, fault=st.sampled_from([None, *LineFault]))
-def test_parse_never_raises_and_verbs_are_few(word: bytes, rest: bytes, fault: LineFault | None) -> None:
-    command = parse(Line(word + b" " + rest, fault))
+@given(verb=verbs, rest=arguments, fault=st.sampled_from([None, *LineFault]))
+def test_parse_never_raises_and_returns_a_known_verb(verb: bytes, rest: bytes, fault: LineFault | None) -> None:
+    command = parse(Line(verb + b" " + rest, fault))
 
     assert command.verb in GRAMMAR or command.verb == UNKNOWN
 
 
 @given(st.binary(max_size=300))
-def test_parse_takes_any_octets(octets: bytes) -> None:
+def test_parse_accepts_any_octets(octets: bytes) -> None:
     assert parse(Line(octets)).verb.isascii()

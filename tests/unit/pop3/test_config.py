@@ -1,4 +1,4 @@
-"""`Pop3__…` in the environment."""
+"""The settings of the environment variables `Pop3__…`."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from relate_pop3.config import Pop3Settings
 from tests.support.scripted import LOCAL, SECURE, STRANGER
 
 
-def test_defaults_serve_this_machine_only() -> None:
+def test_default_settings_serve_the_loopback_interface() -> None:
     settings = load(Pop3Settings, {})
 
     assert (settings.host, settings.port, settings.secure_port) == ("127.0.0.1", 2110, 2995)
@@ -15,7 +15,7 @@ def test_defaults_serve_this_machine_only() -> None:
     assert [settings.allows_plaintext(peer) for peer in (SECURE, LOCAL, STRANGER)] == [True, True, False]
 
 
-def test_names_are_those_of_the_design() -> None:
+def test_settings_have_their_documented_names() -> None:
     names = [
         "Enabled",
         "ServerName",
@@ -34,6 +34,6 @@ def test_names_are_those_of_the_design() -> None:
 @pytest.mark.parametrize(
     ("variable", "value"), [("Pop3__SessionTimeout", "599"), ("Pop3__Port", "65536"), ("Pop3__Prot", "110")]
 )
-def test_what_cannot_be_is_refused_by_name(variable: str, value: str) -> None:
+def test_invalid_value_is_rejected_with_its_variable(variable: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=variable):
         load(Pop3Settings, {variable: value})

@@ -1,4 +1,4 @@
-"""Message numbers, marks, and what is read ahead. Pure."""
+"""Message numbers, marks, and prefetch."""
 
 from uuid import UUID
 
@@ -14,13 +14,13 @@ def message_id(uid: int) -> MessageId:
 
 
 def maildrop(*sizes: int, flags: int = 0) -> Maildrop:
-    """Messages of these sizes, with UIDs 101, 102, …"""
+    """A maildrop with messages of these sizes, with UIDs 101, 102, …"""
     mailbox = Mailbox(MailboxId(2), AccountId(1), INBOX, 77, 999, 5, "", len(sizes), sum(sizes), 1)
     entries = tuple(Entry(uid, message_id(uid), size, flags, (), 0, 1, 0) for uid, size in enumerate(sizes, 101))
     return Maildrop(Snapshot(mailbox, EntryList(entries)))
 
 
-def test_deleted_messages_do_not_count_and_numbers_stand_still() -> None:
+def test_deleted_messages_are_not_counted_and_numbers_are_stable() -> None:
     drop = maildrop(10, 20, 30)
     drop.mark_deleted(2)
 
@@ -30,7 +30,7 @@ def test_deleted_messages_do_not_count_and_numbers_stand_still() -> None:
     assert drop.deleted() == [102]
 
 
-def test_all_is_back_after_unmarking() -> None:
+def test_unmarking_restores_deleted_messages() -> None:
     drop = maildrop(10, 20)
     drop.mark_deleted(1)
     drop.unmark_deleted()
@@ -40,7 +40,7 @@ def test_all_is_back_after_unmarking() -> None:
 
 
 @pytest.mark.parametrize("number", [0, 3, 10**10])
-def test_there_is_no_message_beyond_the_ends(number: int) -> None:
+def test_number_out_of_range_raises(number: int) -> None:
     drop = maildrop(10, 20)
 
     with pytest.raises(NoSuchMessage):
@@ -50,18 +50,18 @@ def test_there_is_no_message_beyond_the_ends(number: int) -> None:
 
 
 @pytest.mark.parametrize(("sizes", "text"), [((), "0 messages (0 octets)"), ((9,), "1 message (9 octets)")])
-def test_it_says_what_it_holds(sizes: tuple[int, ...], text: str) -> None:
+def test_summary_has_count_and_octets(sizes: tuple[int, ...], text: str) -> None:
     assert str(maildrop(*sizes)) == text
 
 
-def test_unique_ids_are_of_printable_ascii_and_short() -> None:
+def test_unique_id_is_short_printable_ascii() -> None:
     unique = maildrop(1).unique_id(Entry(2**32 - 1, message_id(1), 1, 0, (), 0, 1, 0))
 
     assert unique == "77.4294967295"
     assert len(unique) <= 70
 
 
-def test_what_was_retrieved_and_stays_is_newly_seen() -> None:
+def test_retrieved_and_not_deleted_messages_are_newly_seen() -> None:
     drop = maildrop(1, 2, 3)
     for number in (3, 1, 2, 2):
         drop.mark_retrieved(number)
@@ -70,14 +70,14 @@ def test_what_was_retrieved_and_stays_is_newly_seen() -> None:
     assert drop.newly_seen() == [101, 103]
 
 
-def test_what_was_seen_before_is_not_written_again() -> None:
+def test_message_already_seen_is_not_newly_seen() -> None:
     drop = maildrop(1, flags=Flag.SEEN | Flag.FLAGGED)
     drop.mark_retrieved(1)
 
     assert drop.newly_seen() == []
 
 
-def test_what_a_client_takes_next_is_fetched_meanwhile() -> None:
+def test_next_messages_are_prefetched_in_batches() -> None:
     drop = maildrop(*[100] * 100)
 
     batches = [batch for number in range(1, 101) if (batch := drop.upcoming(number))]

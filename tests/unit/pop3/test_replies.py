@@ -1,4 +1,4 @@
-"""Errors and what the client is told of them."""
+"""The replies to errors."""
 
 import pytest
 
@@ -12,7 +12,7 @@ from relate_wire.sasl import SaslCancelled
 
 TABLE: list[tuple[Exception, bytes, Outcome]] = [
     (MaildropInUse("marked"), b"-ERR [IN-USE] ", Outcome.REFUSED),
-    (MessageNotFound("marked"), b"-ERR Another client has removed", Outcome.REFUSED),
+    (MessageNotFound("marked"), b"-ERR Message was expunged", Outcome.REFUSED),
     (NoSuchMessage("No such message"), b"-ERR No such message\r\n", Outcome.REFUSED),
     (SaslCancelled("Authentication cancelled"), b"-ERR Authentication cancelled\r\n", Outcome.REFUSED),
     (StoreUnavailable("marked"), b"-ERR [SYS/TEMP] ", Outcome.FAILED),
@@ -25,7 +25,7 @@ TABLE: list[tuple[Exception, bytes, Outcome]] = [
 
 
 @pytest.mark.parametrize(("error", "head", "outcome"), TABLE, ids=lambda value: type(value).__name__)
-def test_an_error_is_told_in_our_words(error: Exception, head: bytes, outcome: Outcome) -> None:
+def test_error_is_mapped_to_a_generic_reply(error: Exception, head: bytes, outcome: Outcome) -> None:
     reply = replies.from_error(error, NextStep.CLOSE)
 
     assert reply.head.startswith(head)
@@ -34,9 +34,9 @@ def test_an_error_is_told_in_our_words(error: Exception, head: bytes, outcome: O
 
 
 @pytest.mark.parametrize("reason", Farewell)
-def test_every_farewell_has_its_words(reason: Farewell) -> None:
+def test_farewell_is_an_error_or_empty(reason: Farewell) -> None:
     assert replies.FAREWELLS[reason] == b"" or replies.FAREWELLS[reason].startswith(b"-ERR ")
 
 
-def test_an_autologout_says_nothing() -> None:
+def test_autologout_sends_nothing() -> None:
     assert replies.FAREWELLS[Farewell.IDLE] == b""

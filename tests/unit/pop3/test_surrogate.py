@@ -1,4 +1,4 @@
-"""Headers in ASCII, for clients that did not ask for UTF8 (RFC 6856 §2.1)."""
+"""Surrogate headers in ASCII, for clients that did not send UTF8 (RFC 6856 §2.1)."""
 
 import re
 from email import message_from_bytes
@@ -13,17 +13,17 @@ from hypothesis import strategies as st
 
 from relate_mailstore.mime import index_message
 from relate_pop3.surrogate import encode_header
-from relate_pop3.surrogate.header import ENCODED_LIMIT_OCTETS
+from relate_pop3.surrogate.header import MAX_ENCODED_OCTETS
 from tests.support.examples import examples
 
-LONG = "日本語の件名はとても長いことがあります" * 3
+LONG_TEXT = "日本語の件名はとても長いことがあります" * 3
 
 SUBJECTS = [
     "Grüße",
     "Grüße aus Zürich",
     "aus Zürich",
-    LONG,
-    f"re: {LONG} end",
+    LONG_TEXT,
+    f"re: {LONG_TEXT} end",
     "🎉 party",
     "e\u0301",
     "ü" * 500,
@@ -36,28 +36,28 @@ SUBJECTS = [
 ]
 
 
-def written(header: bytes, name: str) -> str:
-    """The body of a field as it is on the wire, unfolded."""
+def field_body(header: bytes, name: str) -> str:
+    """The body of a field, unfolded but not decoded."""
     return re.sub("\r?\n", "", str(message_from_bytes(header)[name]))
 
 
-def decoded(value: str) -> str:
+def decode_words(value: str) -> str:
     return str(make_header(decode_header(value)))
 
 
 def subject_of(header: bytes) -> str:
-    return decoded(written(header, "Subject"))
+    return decode_words(field_body(header, "Subject"))
 
 
-def read(header: bytes) -> EmailMessage:
-    """The header as the standard library understands it."""
+def parse(header: bytes) -> EmailMessage:
+    """The header, parsed by the standard library."""
     message = message_from_bytes(header, policy=default)
     assert isinstance(message, EmailMessage)
     return message
 
 
 def assert_valid(header: bytes) -> None:
-    """ASCII, and lines that are as long as they may be (RFC 2047 §2)."""
+    """Check that a header is ASCII, and its lines are not too long (RFC 2047 §2)."""
     assert header.isascii()
     for line in header.split(b"\r\n"):
         assert len(line) <= 76 or b"=?" not in line
@@ -65,7 +65,7 @@ def assert_valid(header: bytes) -> None:
 
 
 @pytest.mark.parametrize("subject", SUBJECTS)
-def test_what_a_client_shows_is_what_was_sent(subject: str) -> None:
+def test_subject_is_decoded_to_the_original(subject: str) -> None:
     surrogate = encode_header(f"Subject: {subject}\r\n\r\n".encode())
 
     assert_valid(surrogate)
@@ -81,7 +81,7 @@ FOLDED = [
     ("aus\r\n Köln", "aus Köln"),
     ("Köln\r\n aus", "Köln aus"),
     ("Köln \r\n aus", "Köln  aus"),
-    (f"a\r\n {LONG}\r\n b", f"a {LONG} b"),
+    (f"a\r\n {LONG_TEXT}\r\n b", f"a {LONG_TEXT} b"),
     ("\r\n Köln", "Köln"),
     ("Köln\r\n =?utf-8?q?=C3=BC?=\r\n Bonn", "Köln ü Bonn"),
     ("=?utf-8?q?=C3=BC?=\r\n Köln", "ü Köln"),
@@ -90,7 +90,7 @@ FOLDED = [
 
 
 @pytest.mark.parametrize(("folded", "subject"), FOLDED)
-def test_the_space_at_a_fold_is_kept(folded: str, subject: str) -> None:
+def test_space_at_a_fold_is_preserved(folded: str, subject: str) -> None:
     surrogate = encode_header(f"Subject: {folded}\r\n\r\n".encode())
 
     assert_valid(surrogate)
@@ -112,19 +112,19 @@ LISTS = {
         ('Ö "x"', "c@d.example"),
     ],
     '"a b"@c.example, ö <c@d.example>': [("", '"a b"@c.example'), ("ö", "c@d.example")],
-    f"{LONG} <a@b.example>": [(LONG, "a@b.example")],
+    f"{LONG_TEXT} <a@b.example>": [(LONG_TEXT, "a@b.example")],
     "=?utf-8?q?J=C3=B6rg?= Köln <a@b.example>": [("Jörg Köln", "a@b.example")],
     "Köln, Jörg <a@b.example>": [("Köln, Jörg", "a@b.example")],
 }
 
 
-@pytest.mark.parametrize(("value", "people"), LISTS.items())
-def test_names_become_encoded_words_and_addresses_stay(value: str, people: list[tuple[str, str]]) -> None:
+@pytest.mark.parametrize(("value", "mailboxes"), LISTS.items())
+def test_names_are_encoded_and_ascii_addresses_unchanged(value: str, mailboxes: list[tuple[str, str]]) -> None:
     surrogate = encode_header(f"From: {value}\r\n\r\n".encode())
 
     assert_valid(surrogate)
-    read = [(decoded(name), address) for name, address in getaddresses([written(surrogate, "From")])]
-    assert read == people
+    parsed = [(decode_words(name), address) for name, address in getaddresses([field_body(surrogate, "From")])]
+    assert parsed == mailboxes
     assert not re.search(rb'"=\?|<=\?|\?=@|\?=[<,]', surrogate)
 
 
@@ -137,18 +137,18 @@ GROUPS = {
 
 
 @pytest.mark.parametrize(("value", "names"), GROUPS.items())
-def test_an_address_that_ascii_cannot_hold_is_the_name_of_an_empty_group(value: str, names: list[str | None]) -> None:
+def test_non_ascii_address_is_the_name_of_an_empty_group(value: str, names: list[str | None]) -> None:
     """RFC 6857 §3.1.7."""
     surrogate = encode_header(f"To: {value}\r\n\r\n".encode())
 
     assert_valid(surrogate)
-    assert [group.display_name for group in read(surrogate)["To"].groups] == names
+    assert [group.display_name for group in parse(surrogate)["To"].groups] == names
 
 
 PARAMETERS = {
     'attachment; filename="Prüfung.pdf"': {"filename": "Prüfung.pdf"},
     "attachment; filename=Vietnäm Airline.pdf; size=5": {"filename": "Vietnäm Airline.pdf", "size": "5"},
-    f'attachment; filename="{LONG}.pdf"; size=5': {"filename": f"{LONG}.pdf", "size": "5"},
+    f'attachment; filename="{LONG_TEXT}.pdf"; size=5': {"filename": f"{LONG_TEXT}.pdf", "size": "5"},
     'attachment; filename="ü ; \\"x\\".pdf"': {"filename": 'ü ; "x".pdf'},
     "attachment; filename*=utf-8''%C3%BC; x=ö": {"filename": "ü", "x": "ö"},
     'attachment; x="a \\"b\\""; filename=ü': {"x": 'a "b"', "filename": "ü"},
@@ -157,16 +157,16 @@ PARAMETERS = {
 
 
 @pytest.mark.parametrize(("value", "parameters"), PARAMETERS.items())
-def test_parameters_are_those_of_rfc_2231(value: str, parameters: dict[str, str]) -> None:
+def test_parameters_are_encoded_as_in_rfc_2231(value: str, parameters: dict[str, str]) -> None:
     surrogate = encode_header(f"Content-Disposition: {value}\r\n\r\n".encode())
 
     assert_valid(surrogate)
     assert b"=?" not in surrogate
     assert max(map(len, surrogate.split(b"\r\n"))) <= 76
-    assert dict(read(surrogate)["Content-Disposition"].params) == parameters
+    assert dict(parse(surrogate)["Content-Disposition"].params) == parameters
 
 
-def test_a_media_type_keeps_its_other_parameters() -> None:
+def test_media_type_keeps_its_ascii_parameters() -> None:
     surrogate = encode_header("Content-Type: multipart/mixed; boundary=b; name=ü\r\n\r\n".encode())
 
     assert surrogate == b"Content-Type: multipart/mixed; boundary=\"b\"; name*=UTF-8''%C3%BC\r\n\r\n"
@@ -185,50 +185,50 @@ STRUCTURED = {
 
 
 @pytest.mark.parametrize(("field", "surrogate"), STRUCTURED.items())
-def test_an_encoded_word_stands_only_where_it_may(field: str, surrogate: str) -> None:
+def test_encoded_words_are_used_only_where_allowed(field: str, surrogate: str) -> None:
     """RFC 2047 §5."""
     assert encode_header(f"{field}\r\n\r\n".encode()).decode() == f"{surrogate}\r\n\r\n"
 
 
-def test_an_ascii_header_is_not_touched() -> None:
+def test_ascii_header_is_unchanged() -> None:
     header = b"Subject: =?utf-8?q?J=C3=B6rg?=\r\nX-Odd:   two  spaces\r\n\r\n"
 
     assert encode_header(header) is header
 
 
-def test_a_field_in_ascii_is_not_touched() -> None:
+def test_ascii_field_is_unchanged() -> None:
     header = encode_header("X-Odd:   two  spaces\r\n\tand a fold \r\nSubject: ä\r\nX:y\r\n\r\n".encode())
 
     assert header == b"X-Odd:   two  spaces\r\n\tand a fold \r\nSubject: =?UTF-8?B?w6Q=?=\r\nX:y\r\n\r\n"
 
 
-def test_a_field_in_another_charset_is_not_touched() -> None:
+def test_field_in_another_charset_is_unchanged() -> None:
     assert encode_header(b"Subject: caf\xe9\r\n\r\n") == b"Subject: caf\xe9\r\n\r\n"
     mixed = b"Subject: caf\xe9\r\nX: \xc3\xa9\r\n\r\n"
     assert encode_header(mixed) == b"Subject: caf\xe9\r\nX: =?UTF-8?B?w6k=?=\r\n\r\n"
 
 
-def test_lines_stay_lines() -> None:
+def test_line_ends_between_fields_are_preserved() -> None:
     header = "Subject: ä\r\n ö\r\nTo: bob@example.net\r\n\r\n".encode()
 
     assert encode_header(header).endswith(b"\r\nTo: bob@example.net\r\n\r\n")
 
 
-def test_lines_that_are_no_field_are_in_ascii_too() -> None:
+def test_line_that_is_not_a_field_is_encoded() -> None:
     surrogate = encode_header("\ufeffFrom: a@b\r\nSübject: x\r\nSubject: y\r\n\r\n".encode())
 
     assert surrogate == b"From: a@b\r\n=?UTF-8?B?U8O8YmplY3Q6?= x\r\nSubject: y\r\n\r\n"
 
 
-def test_a_body_without_its_blank_line_is_left_alone() -> None:
+def test_body_without_a_preceding_empty_line_is_unchanged() -> None:
     header = "Subject: ä\r\nDünn.\r\n--b\r\nContent-Type: text/plain\r\n\r\n".encode()
 
     assert encode_header(header) == header.replace("ä".encode(), b"=?UTF-8?B?w6Q=?=")
 
 
-def test_in_a_huge_header_the_rest_is_question_marks() -> None:
+def test_rest_of_a_huge_header_is_question_marks() -> None:
     field = "X: ü\r\n".encode()
-    fields = ENCODED_LIMIT_OCTETS // len(field)
+    fields = MAX_ENCODED_OCTETS // len(field)
     surrogate = encode_header(field * (fields + 2) + b"\r\n")
 
     assert surrogate == b"X: =?UTF-8?B?w7w=?=\r\n" * fields + b"X: ??\r\n" * 2 + b"\r\n"
@@ -236,31 +236,31 @@ def test_in_a_huge_header_the_rest_is_question_marks() -> None:
 
 @settings(max_examples=examples(200))
 @given(st.sampled_from(("Subject", "To", "Content-Type", "Received", "X-Any")), st.text(max_size=120))
-def test_no_octet_beyond_ascii_is_left(name: str, text: str) -> None:
+def test_any_field_is_encoded_in_ascii(name: str, text: str) -> None:
     value = re.sub(r"[\r\n]+", "\r\n ", text)
     assert_valid(encode_header(f"{name}: {value}\r\n\r\n".encode("utf-8", "ignore")))
 
 
-words = st.text(st.characters(categories=("L", "N", "So")), min_size=1, max_size=30)
+word_texts = st.text(st.characters(categories=("L", "N", "So")), min_size=1, max_size=30)
 
 
 @settings(max_examples=examples(200))
-@given(st.lists(words, min_size=1, max_size=20).map(" ".join))
-def test_any_text_comes_back(text: str) -> None:
+@given(st.lists(word_texts, min_size=1, max_size=20).map(" ".join))
+def test_any_text_is_decoded_to_the_original(text: str) -> None:
     surrogate = encode_header(f"Subject: {text}\r\n\r\n".encode())
 
     assert_valid(surrogate)
     assert subject_of(surrogate) == text
 
 
-def test_a_huge_field_is_question_marks() -> None:
+def test_non_ascii_octets_of_a_huge_field_are_question_marks() -> None:
     for field in (
-        b"X: " + b"\r\n a" * ENCODED_LIMIT_OCTETS + "ü".encode(),
-        b"X: " + "ü ".encode() * ENCODED_LIMIT_OCTETS,
+        b"X: " + b"\r\n a" * MAX_ENCODED_OCTETS + "ü".encode(),
+        b"X: " + "ü ".encode() * MAX_ENCODED_OCTETS,
     ):
         assert encode_header(field + b"\r\n\r\n") == field.replace("ü".encode(), b"??") + b"\r\n\r\n"
 
 
-def test_a_huge_header_takes_no_more_than_its_share() -> None:
-    # Quadratic searching would take minutes here, and pytest's timeout would tell.
+def test_huge_header_is_encoded_in_linear_time() -> None:
+    # A quadratic search would take minutes, and fail by pytest's timeout.
     assert encode_header(b"X: " + b"a" * 1_000_000 + " ü".encode()).isascii()

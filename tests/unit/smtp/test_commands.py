@@ -1,4 +1,4 @@
-"""Lines and what they ask for. Pure: no session, no loop."""
+"""Parsing of command lines."""
 
 import pytest
 from hypothesis import given
@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from relate_smtp import replies
 from relate_smtp.commands import UNKNOWN, VERBS, Auth, Bare, Bdat, Command, Hello, Invalid, Mail, Rcpt, parse
 from relate_smtp.parameters import ParameterFault
-from relate_smtp.states import STATES
+from relate_smtp.session import COMMANDS
 from relate_wire.lines import Line, LineFault
 from relate_wire.reply import Reply
 from relate_wire.secret import Secret
@@ -89,31 +89,34 @@ INVALID: list[tuple[bytes, str, Reply]] = [
 
 
 @pytest.mark.parametrize(("octets", "command"), VALID)
-def test_a_line_is_the_command_it_says(octets: bytes, command: Command) -> None:
+def test_line_is_parsed_into_its_command(octets: bytes, command: Command) -> None:
     assert parse(Line(octets)) == command
 
 
 @pytest.mark.parametrize(("octets", "verb", "reply"), INVALID)
-def test_bad_input_is_a_value_with_its_verb_and_reply(octets: bytes, verb: str, reply: Reply) -> None:
+def test_malformed_line_is_an_invalid_command_with_its_reply(octets: bytes, verb: str, reply: Reply) -> None:
     assert parse(Line(octets)) == Invalid(verb, reply)
 
 
 @pytest.mark.parametrize("fault", LineFault)
-def test_a_faulty_line_is_no_command_whatever_it_holds(fault: LineFault) -> None:
+def test_line_with_a_fault_is_invalid(fault: LineFault) -> None:
     assert parse(Line(b"QUIT", fault)) == Invalid("QUIT", replies.LINE_FAULTS[fault])
     assert parse(Line(b"BDAT 1", fault)) == Invalid("BDAT", replies.BAD_BDAT)
 
 
 @pytest.mark.parametrize("octets", [b"AUTH PLAIN marked-secret", b"AUTH PLAIN marked-secret more", b"AUTH P* marked"])
-def test_secrets_do_not_print(octets: bytes) -> None:
+def test_repr_of_a_command_hides_its_secret(octets: bytes) -> None:
     assert "marked" not in repr(parse(Line(octets)))
 
 
-def test_every_verb_has_its_states() -> None:
-    assert STATES.keys() == set(VERBS.values())
+def test_every_verb_has_states_and_a_handler_of_its_name() -> None:
+    assert COMMANDS.keys() == set(VERBS.values())
+    for verb, rule in COMMANDS.items():
+        assert rule.states
+        assert getattr(rule.handler, "__name__", "") == f"on_{verb.lower()}"
 
 
-words = st.sampled_from([*VERBS, b"TURN", b"", b"\xff"])
+verbs = st.sampled_from([*VERBS, b"TURN", b"", b"\xff"])
 arguments = st.one_of(
     st.binary(max_size=40),
     st.from_regex(rb"(FROM|TO): ?<[a@b\"\\.\[\]]{0,9}>( [A-Z]{1,4}=[a-z]{0,3})?", fullmatch=True),
@@ -121,9 +124,9 @@ arguments = st.one_of(
 )
 
 
-@given(word=words, rest=arguments, fault=st.sampled_from([None, *LineFault]))
-def test_parse_never_raises_and_verbs_are_few(word: bytes, rest: bytes, fault: LineFault | None) -> None:
-    command = parse(Line(word + b" " + rest, fault))
+@given(verb=verbs, rest=arguments, fault=st.sampled_from([None, *LineFault]))
+def test_parse_never_raises_and_returns_a_known_verb(verb: bytes, rest: bytes, fault: LineFault | None) -> None:
+    command = parse(Line(verb + b" " + rest, fault))
 
-    assert command.verb in STATES or command.verb == UNKNOWN
+    assert command.verb in COMMANDS or command.verb == UNKNOWN
     assert fault is None or isinstance(command, Invalid)

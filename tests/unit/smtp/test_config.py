@@ -1,4 +1,4 @@
-"""`Smtp__…` in the environment."""
+"""The settings of the environment variables `Smtp__…`."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from relate_smtp.config import SmtpSettings
 from tests.support.scripted import LOCAL, SECURE, STRANGER
 
 
-def test_defaults_serve_this_machine_only() -> None:
+def test_default_settings_serve_the_loopback_interface() -> None:
     settings = load(SmtpSettings, {})
 
     assert (settings.host, settings.port, settings.secure_port, settings.mx_port) == ("127.0.0.1", 2587, 2465, 2525)
@@ -17,7 +17,7 @@ def test_defaults_serve_this_machine_only() -> None:
     assert [settings.allows_plaintext(peer) for peer in (SECURE, LOCAL, STRANGER)] == [True, True, False]
 
 
-def test_names_are_those_of_the_design() -> None:
+def test_settings_have_their_documented_names() -> None:
     names = """Enabled ServerName Host Port SecurePort MxPort RequireAuthentication MaxMessageSizeBytes CertificatePath
         CertificateKeyPath PlaintextAuthentication SessionTimeout Workers TrustedProxies MaxConnections
         MaxConnectionsPerAddress MaxRecipients"""
@@ -37,6 +37,6 @@ def test_names_are_those_of_the_design() -> None:
         ("Smtp__ServerName", ""),
     ],
 )
-def test_what_cannot_be_is_refused_by_name(variable: str, value: str) -> None:
+def test_invalid_value_is_rejected_with_its_variable(variable: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=variable):
         load(SmtpSettings, {variable: value})

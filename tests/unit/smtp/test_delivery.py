@@ -1,31 +1,22 @@
-"""From an envelope and content to a delivery."""
+"""The delivery of a message to its accounts, mail loops, traceparent fields."""
 
 import pytest
 
 from relate_accounts.types import Recipient, UserId
 from relate_mailstore.types import AccountId, Destination
-from relate_smtp.commands import Mail, Rcpt
-from relate_smtp.delivery import (
-    MAX_HOPS,
-    Accepted,
-    Envelope,
-    find_traceparent,
-    has_looped,
-    prepare_delivery,
-)
+from relate_smtp.conversation import AcceptedRecipient
+from relate_smtp.delivery import MAX_HOPS, find_traceparent, has_looped, prepare_delivery
 from relate_smtp.header import Header
 
 HOP = b"Received: from a by b; Thu, 1 Jan 1970 00:00:00 +0000\r\n"
 
 
-def envelope(*users: int) -> Envelope:
-    made = Envelope(Mail("ann@example.org"))
-    made.recipients += [Accepted(Rcpt(f"u{user}@b"), Recipient(UserId(user), f"u{user}@b", None)) for user in users]
-    return made
+def recipients(*users: int) -> list[AcceptedRecipient]:
+    return [AcceptedRecipient(f"u{user}@b", Recipient(UserId(user), f"u{user}@b", None)) for user in users]
 
 
-def test_an_account_is_a_destination_once_whatever_it_was_called() -> None:
-    delivery = prepare_delivery(envelope(3, 1, 3, 2, 1), b"raw")
+def test_account_with_several_addresses_is_one_destination() -> None:
+    delivery = prepare_delivery(recipients(3, 1, 3, 2, 1), b"raw")
 
     assert delivery.raw == b"raw"
     assert delivery.destinations == tuple(Destination(AccountId(number)) for number in (3, 1, 2))
@@ -34,14 +25,14 @@ def test_an_account_is_a_destination_once_whatever_it_was_called() -> None:
 @pytest.mark.parametrize(
     ("hops", "looped"), [(0, False), (MAX_HOPS, False), (MAX_HOPS + 1, True), (MAX_HOPS * 2, True)]
 )
-def test_a_loop_is_seen_by_its_received_fields(hops: int, looped: bool) -> None:
+def test_loop_is_detected_by_the_number_of_received_fields(hops: int, looped: bool) -> None:
     assert has_looped(Header(HOP * hops + b"\r\n" + HOP * 200)) is looped
     assert has_looped(Header(b"Subject: x\r\n" + HOP.upper() * hops + b"\r\n")) is looped
     assert has_looped(Header(HOP * hops)) is looped
 
 
 @pytest.mark.parametrize("line", [b"X-Received: a\r\n", b"Subject: a\r\n received: b\r\n"])
-def test_what_only_looks_like_received_is_not_counted(line: bytes) -> None:
+def test_other_fields_are_not_counted_as_received(line: bytes) -> None:
     assert not has_looped(Header(line * (MAX_HOPS + 1) + b"\r\n"))
 
 
@@ -51,7 +42,7 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 @pytest.mark.parametrize(
     "field", [f"traceparent: {TRACEPARENT}", f"TraceParent:{TRACEPARENT} ", f"Traceparent :\t{TRACEPARENT}\t"]
 )
-def test_a_traceparent_field_is_found_however_it_is_written(field: str) -> None:
+def test_traceparent_is_found_in_any_spelling_of_its_field(field: str) -> None:
     content = f"Subject: x\r\n{field}\r\nTo: a@b\r\n\r\ntext\r\n".encode()
     assert find_traceparent(Header(content)) == TRACEPARENT
     assert find_traceparent(Header(f"{field}\r\n\r\n".encode())) == TRACEPARENT
@@ -70,11 +61,11 @@ def test_a_traceparent_field_is_found_however_it_is_written(field: str) -> None:
         f"traceparent: {TRACEPARENT[:-1]}\r\n\r\n",
     ],
 )
-def test_what_is_no_traceparent_field_is_ignored(content: str) -> None:
+def test_malformed_traceparent_is_ignored(content: str) -> None:
     assert find_traceparent(Header(content.encode())) is None
 
 
-def test_the_first_traceparent_counts() -> None:
+def test_first_well_formed_traceparent_is_returned() -> None:
     other = TRACEPARENT.replace("4bf9", "ffff")
     content = f"traceparent: nonsense\r\ntraceparent: {TRACEPARENT}\r\ntraceparent: {other}\r\n\r\n"
     assert find_traceparent(Header(content.encode())) == TRACEPARENT

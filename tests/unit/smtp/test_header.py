@@ -1,4 +1,4 @@
-"""What is taken out of headers, what is added to them, and what is left alone."""
+"""The fields that are removed from headers and added to them."""
 
 from collections.abc import Iterable
 
@@ -11,8 +11,8 @@ from relate_smtp.header import (
     Field,
     Header,
     TooManyFields,
-    blind_copies,
-    forgeries,
+    bcc_fields,
+    forged_fields,
     missing_fields,
 )
 
@@ -25,12 +25,12 @@ def without(content: bytes, fields: Iterable[Field], header: Header) -> bytes:
 
 def without_bcc(content: bytes) -> bytes:
     header = Header(content)
-    return without(content, blind_copies(header), header)
+    return without(content, bcc_fields(header), header)
 
 
-def without_forgeries(content: bytes) -> bytes:
+def without_forged_fields(content: bytes) -> bytes:
     header = Header(content)
-    return without(content, forgeries(header, SERVER), header)
+    return without(content, forged_fields(header, SERVER), header)
 
 
 BCC = [
@@ -44,9 +44,9 @@ BCC = [
 ]
 
 
-@pytest.mark.parametrize(("content", "left"), BCC)
-def test_bcc_is_taken_out(content: bytes, left: bytes) -> None:
-    assert without_bcc(content) == left
+@pytest.mark.parametrize(("content", "remainder"), BCC)
+def test_bcc_fields_are_removed(content: bytes, remainder: bytes) -> None:
+    assert without_bcc(content) == remainder
 
 
 @pytest.mark.parametrize(
@@ -61,13 +61,13 @@ def test_bcc_is_taken_out(content: bytes, left: bytes) -> None:
         b"Subject: the bcc: field\r\n\r\n",
     ],
 )
-def test_nothing_else_is_taken_out(content: bytes) -> None:
+def test_other_fields_are_not_removed(content: bytes) -> None:
     assert without_bcc(content) == content
 
 
-# --- what only this server may add
+# --- fields that only this server may add
 
-OURS = [
+FORGED = [
     b"Authentication-Results: mail.example.net; dkim=pass\r\n",
     b"authentication-results:MAIL.Example.Net\r\n",
     b"AUTHENTICATION-RESULTS :\tmail.example.net 1; spf=pass\r\n",
@@ -88,7 +88,7 @@ OURS = [
 ]
 
 
-@pytest.mark.parametrize("field", OURS)
+@pytest.mark.parametrize("field", FORGED)
 @pytest.mark.parametrize(
     ("before", "after"),
     [
@@ -100,9 +100,9 @@ OURS = [
         (b"From someone Thu Jan  1 00:00:00 1970\r\n", b"Subject: x\r\n\r\n"),
     ],
 )
-def test_a_field_that_only_we_may_add_is_taken_out(before: bytes, field: bytes, after: bytes) -> None:
-    assert without_forgeries(before + field + after) == before + after
-    assert without_forgeries(before + field * 3 + after) == before + after
+def test_forged_field_is_removed(before: bytes, field: bytes, after: bytes) -> None:
+    assert without_forged_fields(before + field + after) == before + after
+    assert without_forged_fields(before + field * 3 + after) == before + after
 
 
 @pytest.mark.parametrize(
@@ -119,32 +119,32 @@ def test_a_field_that_only_we_may_add_is_taken_out(before: bytes, field: bytes, 
         b"X-Return-Path: <a@b>\r\n",
     ],
 )
-def test_fields_of_others_are_left(field: bytes) -> None:
+def test_fields_of_other_servers_are_not_removed(field: bytes) -> None:
     content = b"Subject: x\r\n" + field + b"\r\n"
-    assert without_forgeries(content) == content
+    assert without_forged_fields(content) == content
 
 
-def test_the_body_is_left() -> None:
+def test_body_is_unchanged() -> None:
     body = b"\r\nAuthentication-Results: mail.example.net; none\r\nReturn-Path: <a@b>\r\n\r\nReturn-Path: <a@b>\r\n"
-    assert without_forgeries(b"Subject: x\r\n" + body) == b"Subject: x\r\n" + body
-    assert without_forgeries(body) == body
+    assert without_forged_fields(b"Subject: x\r\n" + body) == b"Subject: x\r\n" + body
+    assert without_forged_fields(body) == body
 
 
-def test_an_international_name_is_the_same_in_both_spellings() -> None:
+def test_server_name_matches_as_u_label_and_a_label() -> None:
     content = "Authentication-Results: BÜCHER.example; none\r\n\r\n".encode()
-    assert list(forgeries(Header(content), "xn--bcher-kva.example"))
-    assert not list(forgeries(Header(content), SERVER))
+    assert list(forged_fields(Header(content), "xn--bcher-kva.example"))
+    assert not list(forged_fields(Header(content), SERVER))
 
 
 @pytest.mark.parametrize("name", [b"Authentication-Results", b"Return-Path", b"return-pathological"])
-def test_more_fields_than_are_looked_at_are_too_many(name: bytes) -> None:
+def test_more_fields_than_the_limit_raise(name: bytes) -> None:
     field = name + b": x\r\n"
-    list(forgeries(Header(field * MAX_FIELDS + b"\r\n"), SERVER))
+    list(forged_fields(Header(field * MAX_FIELDS + b"\r\n"), SERVER))
     with pytest.raises(TooManyFields):
-        list(forgeries(Header(field * (MAX_FIELDS + 1) + b"\r\n"), SERVER))
+        list(forged_fields(Header(field * (MAX_FIELDS + 1) + b"\r\n"), SERVER))
 
 
-# --- what a submission lacks
+# --- fields that are added to a submission
 
 DATE, MESSAGE_ID = "Tue, 14 Jul 2026 12:00:00 +0000", "1@mail.example.net"
 
@@ -162,7 +162,7 @@ DATE, MESSAGE_ID = "Tue, 14 Jul 2026 12:00:00 +0000", "1@mail.example.net"
         (b"no field\r\nDate: x\r\nMessage-ID: <a@b>\r\n\r\n", []),
     ],
 )
-def test_a_submission_gets_the_fields_that_it_lacks(content: bytes, added: list[str]) -> None:
+def test_missing_date_and_message_id_are_added(content: bytes, added: list[str]) -> None:
     values = {"Date": DATE, "Message-ID": f"<{MESSAGE_ID}>"}
     expected = "".join(f"{name}: {values[name]}\r\n" for name in added).encode()
     assert missing_fields(Header(content), DATE, MESSAGE_ID) == expected

@@ -1,10 +1,10 @@
-"""The parameters of MAIL and RCPT. Pure: text in, a mapping or a fault out."""
+"""The parameters of MAIL and RCPT."""
 
 import pytest
 
 from relate_smtp.parameters import MAIL_PARAMETERS, RCPT_PARAMETERS, ParameterFault, parse_parameters
 
-TAKEN_BY_MAIL = [
+VALID_FOR_MAIL = [
     ("", {}),
     (" SIZE=1000", {"SIZE": "1000"}),
     (" size=0", {"SIZE": "0"}),
@@ -17,7 +17,7 @@ TAKEN_BY_MAIL = [
     (" ENVID=" + "x" * 100, {"ENVID": "x" * 100}),
 ]
 
-TAKEN_BY_RCPT = [
+VALID_FOR_RCPT = [
     ("", {}),
     (" NOTIFY=NEVER", {"NOTIFY": "NEVER"}),
     (" NOTIFY=SUCCESS,FAILURE,DELAY", {"NOTIFY": "SUCCESS,FAILURE,DELAY"}),
@@ -26,18 +26,18 @@ TAKEN_BY_RCPT = [
 ]
 
 MALFORMED_FOR_MAIL = [
-    "SIZE=1",  # not parted from the path
+    "SIZE=1",  # not separated from the path
     "\tSIZE=1",
     " SIZE",
     " SIZE=",
     " SIZE=-1",
     " SIZE=1.5",
     " SIZE=123456789012345678901",
-    " SIZE=\u0661",  # a digit, but not one of ASCII's
+    " SIZE=\u0661",  # a digit outside of ASCII
     " SIZE=1 size=1",
     " BODY=",
     " BODY=8BIT",
-    " BODY=7B\u0131T",  # a letter whose upper case is I
+    " BODY=7B\u0131T",  # U+0131, whose upper case is I
     " SMTPUTF8=1",
     " AUTH=",
     " AUTH=a+3",
@@ -54,7 +54,7 @@ MALFORMED_FOR_RCPT = [
     " NOTIFY=NEVER,DELAY",
     " NOTIFY=DELAY,",
     " NOTIFY=DELAY, FAILURE",
-    " NOTIFY=\u017fUCCESS",  # a letter whose upper case is S
+    " NOTIFY=\u017fUCCESS",  # U+017F, whose upper case is S
     " ORCPT=bob@example.net",
     " ORCPT=;bob",
     " ORCPT=rfc822;",
@@ -63,27 +63,27 @@ MALFORMED_FOR_RCPT = [
 ]
 
 
-@pytest.mark.parametrize(("text", "parameters"), TAKEN_BY_MAIL)
-def test_what_mail_takes(text: str, parameters: dict[str, str]) -> None:
+@pytest.mark.parametrize(("text", "parameters"), VALID_FOR_MAIL)
+def test_mail_accepts_its_parameters(text: str, parameters: dict[str, str]) -> None:
     assert parse_parameters(text, MAIL_PARAMETERS) == parameters
 
 
-@pytest.mark.parametrize(("text", "parameters"), TAKEN_BY_RCPT)
-def test_what_rcpt_takes(text: str, parameters: dict[str, str]) -> None:
+@pytest.mark.parametrize(("text", "parameters"), VALID_FOR_RCPT)
+def test_rcpt_accepts_its_parameters(text: str, parameters: dict[str, str]) -> None:
     assert parse_parameters(text, RCPT_PARAMETERS) == parameters
 
 
 @pytest.mark.parametrize("text", MALFORMED_FOR_MAIL)
-def test_what_is_malformed_for_mail(text: str) -> None:
+def test_mail_refuses_malformed_parameters(text: str) -> None:
     assert parse_parameters(text, MAIL_PARAMETERS) in (ParameterFault.MALFORMED, ParameterFault.UNKNOWN)
 
 
 @pytest.mark.parametrize("text", MALFORMED_FOR_RCPT)
-def test_what_is_malformed_for_rcpt(text: str) -> None:
+def test_rcpt_refuses_malformed_parameters(text: str) -> None:
     assert parse_parameters(text, RCPT_PARAMETERS) is not None
     assert isinstance(parse_parameters(text, RCPT_PARAMETERS), ParameterFault)
 
 
 @pytest.mark.parametrize("text", [" COLOUR=BLUE", " =", " NOTIFY=NEVER", " XVERP", " \x00"])
-def test_what_is_unknown(text: str) -> None:
+def test_unknown_parameter_is_refused(text: str) -> None:
     assert parse_parameters(text, MAIL_PARAMETERS) is ParameterFault.UNKNOWN

@@ -1,5 +1,6 @@
-"""The session beyond its transcripts: what reaches the store and when, failures, limits, secrets."""
+"""The session beyond its transcripts: when messages are stored, failures, limits, secrets."""
 
+import gc
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,31 +15,30 @@ from relate_accounts.types import Denied, Granted, Recipient, Scope, User, UserI
 from relate_mailstore.errors import MailboxNotFound, StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Delivery, Receipt
-from relate_smtp.commands import VERBS, Auth, Bare, Hello, Mail
+from relate_smtp.commands import Auth, Bare, Hello, Mail
 from relate_smtp.context import Context, Role
 from relate_smtp.delivery import MAX_HOPS
+from relate_smtp.framing import ContentFrame
 from relate_smtp.header import MAX_FIELDS
 from relate_smtp.routing import Unroutable
-from relate_smtp.session import SmtpSession
-from relate_smtp.states import STATES, TRANSACTION_VERBS, State
-from relate_smtp.transaction import Transaction
+from relate_smtp.states import State
 from relate_wire.ports import Farewell
 from relate_wire.reply import Facts, NextStep, Outcome
 from tests.support.scripted import LOCAL, STRANGER
-from tests.unit.smtp.office import PostOffice, SmtpConnection, connect, without_trace
+from tests.unit.smtp.smtp_fixtures import SmtpBackend, SmtpConnection, connect, without_trace_fields
 
 ENVELOPE = b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.net>\r\n"
 PLAIN_ANN = b"AUTH PLAIN AGFubkBleGFtcGxlLm5ldAB0ZXN0\r\n"
 
 
-class BrittleStore(MemoryMailStore):
-    """A store that fails where a test wants it to, and keeps what was asked of it."""
+class FailingStore(MemoryMailStore):
+    """A store that raises `failing`, if it is set, and records its calls."""
 
     def __init__(self) -> None:
         super().__init__()
         self.failing: StoreError | None = None
         self.deliveries: list[Delivery] = []
-        self.asked: list[tuple[int, int, int | None]] = []
+        self.quota_checks: list[tuple[int, int, int | None]] = []
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         if self.failing is not None:
@@ -49,12 +49,12 @@ class BrittleStore(MemoryMailStore):
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
         if self.failing is not None:
             raise self.failing
-        self.asked.append((account_id, octets, quota))
+        self.quota_checks.append((account_id, octets, quota))
         await super().check_quota(account_id, octets, quota)
 
 
-class Elsewhere:
-    """A routing, a directory and an authenticator that cannot be reached."""
+class Unavailable:
+    """A routing, a directory and an authenticator that are unavailable."""
 
     async def route(self, address: str, sender: User | None) -> Recipient | Unroutable:
         raise AccountsUnavailable("marked-detail")
@@ -78,57 +78,50 @@ class Elsewhere:
         raise AccountsUnavailable("marked-detail")
 
 
-class Doorkeeper(Elsewhere):
-    """An authenticator with one verdict for everybody, which keeps what it was asked."""
+class StubAuthenticator(Unavailable):
+    """An authenticator with a fixed verdict, which records its calls."""
 
     def __init__(self, verdict: Verdict) -> None:
         self.verdict = verdict
-        self.asked: list[tuple[str, str, Scope, str, str]] = []
+        self.calls: list[tuple[str, str, Scope, str, str]] = []
 
     async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
-        self.asked.append((login, secret, scope, client, authorize_as))
+        self.calls.append((login, secret, scope, client, authorize_as))
         return self.verdict
 
 
 @pytest.fixture
-def store() -> BrittleStore:
-    return BrittleStore()
+def store() -> FailingStore:
+    return FailingStore()
 
 
 @pytest.fixture
-async def office(store: BrittleStore) -> PostOffice:
-    office = PostOffice(store)
-    await office.add_person("ann@example.net", "test")
-    await office.add_person("bob@example.net", aliases=("chief@example.net",))
-    await office.add_person("carol@example.net", quota=10_000)
-    return office
+async def backend(store: FailingStore) -> SmtpBackend:
+    backend = SmtpBackend(store)
+    await backend.add_person("ann@example.net", "test")
+    await backend.add_person("bob@example.net", aliases=("chief@example.net",))
+    await backend.add_person("carol@example.net", quota=10_000)
+    return backend
 
 
 @pytest.fixture
-def context(office: PostOffice) -> Context:
-    return office.context(Role.MX)
+def context(backend: SmtpBackend) -> Context:
+    return backend.context(Role.MX)
 
 
-async def greeted(context: Context) -> SmtpConnection:
+async def connect_and_greet(context: Context) -> SmtpConnection:
     connection = connect(context)
     await connection.say(b"EHLO client.example.org\r\n")
     return connection
 
 
-async def codes(connection: SmtpConnection, said: bytes) -> list[str]:
-    """What is answered, code by code."""
-    return [line[:9].decode().strip() for line in (await connection.say(said)).splitlines()]
+async def codes(connection: SmtpConnection, commands: bytes) -> list[str]:
+    """Send commands; the codes of the replies."""
+    return [line[:9].decode().strip() for line in (await connection.say(commands)).splitlines()]
 
 
-def test_every_verb_has_its_states_and_its_handler() -> None:
-    assert STATES.keys() == set(VERBS.values())
-    for verb in STATES:
-        owner = Transaction if verb in TRANSACTION_VERBS else SmtpSession
-        assert callable(getattr(owner, f"on_{verb.lower()}"))
-
-
-async def test_a_message_is_stored_once_for_each_account(office: PostOffice, store: BrittleStore) -> None:
-    connection = await greeted(office.context(Role.MX))
+async def test_message_is_delivered_once_per_account(backend: SmtpBackend, store: FailingStore) -> None:
+    connection = await connect_and_greet(backend.context(Role.MX))
 
     await connection.say(
         b"MAIL FROM:<ann@example.org>\r\nRCPT TO:<bob@example.net>\r\nRCPT TO:<chief@example.net>\r\n"
@@ -136,16 +129,16 @@ async def test_a_message_is_stored_once_for_each_account(office: PostOffice, sto
     )
 
     assert [len(delivery.destinations) for delivery in store.deliveries] == [2]
-    assert await office.received("bob@example.net") == await office.received("carol@example.net")
+    assert await backend.received("bob@example.net") == await backend.received("carol@example.net")
     assert b"for <" not in store.deliveries[0].raw
 
 
-async def test_the_trace_of_one_recipient(office: PostOffice, store: BrittleStore) -> None:
-    connection = await greeted(office.context(Role.MX))
+async def test_trace_fields_name_a_single_recipient(backend: SmtpBackend, store: FailingStore) -> None:
+    connection = await connect_and_greet(backend.context(Role.MX))
 
     await connection.say(ENVELOPE + b"DATA\r\nSubject: x\r\n.\r\n")
 
-    (raw,) = await office.received("bob@example.net")
+    (raw,) = await backend.received("bob@example.net")
     assert raw.startswith(
         b"Return-Path: <ann@example.org>\r\n"
         b"Received: from client.example.org ([192.0.2.7]) by mail.example.net (TLSv1.3)\r\n"
@@ -155,8 +148,8 @@ async def test_the_trace_of_one_recipient(office: PostOffice, store: BrittleStor
     assert b"\r\n\tfor <bob@example.net>;\r\n\tTue, 14 Jul 2026 12:00:00 +0000\r\nSubject: x\r\n" in raw
 
 
-async def test_transactions_of_a_session_have_ids_of_their_own(office: PostOffice, store: BrittleStore) -> None:
-    connection = await greeted(office.context(Role.MX))
+async def test_each_transaction_has_its_own_id(backend: SmtpBackend, store: FailingStore) -> None:
+    connection = await connect_and_greet(backend.context(Role.MX))
 
     await connection.say((ENVELOPE + b"DATA\r\n.\r\n") * 2)
 
@@ -166,25 +159,27 @@ async def test_transactions_of_a_session_have_ids_of_their_own(office: PostOffic
 
 
 @pytest.mark.parametrize(
-    ("said", "protocol"),
+    ("commands", "protocol"),
     [
         (b"HELO a\r\n" + PLAIN_ANN, b"SMTP"),
         (b"EHLO a\r\n" + PLAIN_ANN, b"ESMTPA"),
         (b"EHLO a\r\n", b"ESMTP"),
     ],
 )
-async def test_the_protocol_in_the_trace(office: PostOffice, store: BrittleStore, said: bytes, protocol: bytes) -> None:
-    connection = connect(office.context(Role.SUBMISSION, require_authentication=False), LOCAL)
+async def test_received_field_has_the_protocol(
+    backend: SmtpBackend, store: FailingStore, commands: bytes, protocol: bytes
+) -> None:
+    connection = connect(backend.context(Role.SUBMISSION, require_authentication=False), LOCAL)
 
-    await connection.say(said + b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n.\r\n")
+    await connection.say(commands + b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n.\r\n")
 
     assert (
         b"\twith %b\r\n" % protocol in store.deliveries[0].raw or b" with %b\r\n" % protocol in store.deliveries[0].raw
     )
 
 
-async def test_utf8_in_the_trace(office: PostOffice, store: BrittleStore) -> None:
-    connection = await greeted(office.context(Role.MX))
+async def test_trace_fields_of_an_smtputf8_message(backend: SmtpBackend, store: FailingStore) -> None:
+    connection = await connect_and_greet(backend.context(Role.MX))
 
     await connection.say("MAIL FROM:<jörg@example.org> SMTPUTF8\r\nRCPT TO:<bob@example.net>\r\nDATA\r\n.\r\n".encode())
 
@@ -192,13 +187,13 @@ async def test_utf8_in_the_trace(office: PostOffice, store: BrittleStore) -> Non
     assert b"\twith UTF8SMTPS\r\n" in store.deliveries[0].raw
 
 
-async def test_the_declared_size_is_held_against_the_quota(office: PostOffice, store: BrittleStore) -> None:
-    connection = await greeted(office.context(Role.MX))
+async def test_declared_size_is_checked_against_the_quota(backend: SmtpBackend, store: FailingStore) -> None:
+    connection = await connect_and_greet(backend.context(Role.MX))
 
     await connection.say(b"MAIL FROM:<a@b> SIZE=9000\r\nRCPT TO:<carol@example.net>\r\nRCPT TO:<bob@example.net>\r\n")
     await connection.say(b"RSET\r\nMAIL FROM:<a@b>\r\nRCPT TO:<carol@example.net>\r\n")
 
-    assert [asked[1:] for asked in store.asked] == [(9000, 10_000), (1, 10_000)]
+    assert [check[1:] for check in store.quota_checks] == [(9000, 10_000), (1, 10_000)]
 
 
 @pytest.mark.parametrize(
@@ -211,10 +206,10 @@ async def test_the_declared_size_is_held_against_the_quota(office: PostOffice, s
         (["carol", "carol+list"], 11_000, "552 5.2.2"),
     ],
 )
-async def test_a_message_that_is_larger_than_was_declared_is_held_against_the_quota(
-    office: PostOffice, store: BrittleStore, recipients: list[str], octets: int, reply: str
+async def test_actual_size_is_checked_against_the_quota(
+    backend: SmtpBackend, store: FailingStore, recipients: list[str], octets: int, reply: str
 ) -> None:
-    connection = await greeted(office.context(Role.MX))
+    connection = await connect_and_greet(backend.context(Role.MX))
     to = [b"RCPT TO:<%b@example.net>\r\n" % name.encode() for name in recipients]
     first = b"MAIL FROM:<a@b>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n" + b"x" * 998 + b"\r\n.\r\n"
     assert (await codes(connection, first))[-1] == "250 2.6.0"
@@ -224,19 +219,19 @@ async def test_a_message_that_is_larger_than_was_declared_is_held_against_the_qu
 
     assert answers[1:-2] == ["250 2.1.5"] * len(recipients)
     assert answers[-1] == reply
-    assert [len(await office.received(f"{name}@example.net")) for name in ("carol", "bob")] == [1, 0]
+    assert [len(await backend.received(f"{name}@example.net")) for name in ("carol", "bob")] == [1, 0]
 
 
-async def test_a_recipient_who_is_full_is_refused_whatever_size_is_declared(office: PostOffice) -> None:
-    await office.add_person("full@example.net", quota=0)
-    connection = await greeted(office.context(Role.MX))
-    said = b"MAIL FROM:<a@b>\r\nRCPT TO:<full@example.net>\r\nRCPT TO:<bob@example.net>\r\n"
-    assert await codes(connection, said) == ["250 2.1.0", "552 5.2.2", "250 2.1.5"]
+async def test_recipient_over_quota_is_refused_without_a_declared_size(backend: SmtpBackend) -> None:
+    await backend.add_person("full@example.net", quota=0)
+    connection = await connect_and_greet(backend.context(Role.MX))
+    commands = b"MAIL FROM:<a@b>\r\nRCPT TO:<full@example.net>\r\nRCPT TO:<bob@example.net>\r\n"
+    assert await codes(connection, commands) == ["250 2.1.0", "552 5.2.2", "250 2.1.5"]
 
 
-async def test_accepted_mail_is_counted_and_timed(context: Context) -> None:
+async def test_accepted_message_is_counted_and_timed(context: Context) -> None:
     ticks = iter([1.0, 1.25])
-    connection = await greeted(replace(context, clock=lambda: next(ticks)))
+    connection = await connect_and_greet(replace(context, clock=lambda: next(ticks)))
 
     await connection.say(ENVELOPE + b"DATA\r\nSubject: x\r\n.\r\n")
 
@@ -245,31 +240,31 @@ async def test_accepted_mail_is_counted_and_timed(context: Context) -> None:
 
 
 TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-TRACED = f"DATA\r\ntraceparent: {TRACEPARENT}\r\nSubject: x\r\n.\r\n".encode()
+DATA_WITH_TRACEPARENT = f"DATA\r\ntraceparent: {TRACEPARENT}\r\nSubject: x\r\n.\r\n".encode()
 
 
-async def test_a_users_traceparent_is_handed_on(office: PostOffice) -> None:
-    connection = await greeted(office.context(Role.SUBMISSION))
+async def test_traceparent_of_a_logged_in_user_is_reported(backend: SmtpBackend) -> None:
+    connection = await connect_and_greet(backend.context(Role.SUBMISSION))
     await connection.say(b"AUTH PLAIN AGFubkBleGFtcGxlLm5ldAB0ZXN0\r\n")
 
-    await connection.say(b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.net>\r\n" + TRACED)
+    await connection.say(b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<bob@example.net>\r\n" + DATA_WITH_TRACEPARENT)
 
     assert connection.replies[-1].code == "250"
     assert connection.replies[-1].facts.linked == TRACEPARENT
 
 
-async def test_a_strangers_traceparent_is_ignored(context: Context) -> None:
-    connection = await greeted(context)
+async def test_traceparent_without_a_login_is_ignored(context: Context) -> None:
+    connection = await connect_and_greet(context)
 
-    await connection.say(ENVELOPE + TRACED)
+    await connection.say(ENVELOPE + DATA_WITH_TRACEPARENT)
 
     assert connection.replies[-1].code == "250"
     assert connection.replies[-1].facts.linked is None
 
 
-async def test_the_clock_starts_when_the_content_is_there(context: Context) -> None:
+async def test_processing_time_starts_after_the_content(context: Context) -> None:
     ticks = count()
-    connection = await greeted(replace(context, clock=lambda: float(next(ticks))))
+    connection = await connect_and_greet(replace(context, clock=lambda: float(next(ticks))))
 
     await connection.say(ENVELOPE + b"DATA\r\nSubject: x\r\n")
     assert next(ticks) == 0
@@ -277,19 +272,19 @@ async def test_the_clock_starts_when_the_content_is_there(context: Context) -> N
     assert next(ticks) == 3
 
 
-async def test_a_transaction_is_open_from_mail_to_its_last_reply(context: Context) -> None:
-    connection = await greeted(context)
-    seen = []
-    for said in (b"MAIL FROM:<a@b>", b"RCPT TO:<bob@example.net>", b"NOOP", b"DATA", b"x", b"."):
-        await connection.say(said + b"\r\n")
-        seen.append((connection.engine.session.state, connection.engine.session.in_transaction))
+async def test_transaction_is_open_from_mail_to_the_reply_to_its_content(context: Context) -> None:
+    connection = await connect_and_greet(context)
+    states = []
+    for line in (b"MAIL FROM:<a@b>", b"RCPT TO:<bob@example.net>", b"NOOP", b"DATA", b"x", b"."):
+        await connection.say(line + b"\r\n")
+        states.append((connection.engine.session.state, connection.engine.session.in_transaction))
 
-    assert seen == [("mail", True), ("rcpt", True), ("rcpt", True), ("rcpt", True), ("rcpt", True), ("ready", False)]
+    assert states == [("mail", True), ("rcpt", True), ("rcpt", True), ("rcpt", True), ("rcpt", True), ("ready", False)]
 
 
 @pytest.mark.parametrize("ending", [b"RSET\r\n", b"EHLO a\r\n", b"HELO a\r\n", b"QUIT\r\n"])
-async def test_what_ends_a_transaction(context: Context, ending: bytes) -> None:
-    connection = await greeted(context)
+async def test_command_ends_the_transaction(context: Context, ending: bytes) -> None:
+    connection = await connect_and_greet(context)
     await connection.say(ENVELOPE)
     assert connection.engine.session.in_transaction
 
@@ -306,10 +301,10 @@ async def test_what_ends_a_transaction(context: Context, ending: bytes) -> None:
         (b"Received: a\r\n" * (MAX_HOPS + 1), "554 5.4.6"),
     ],
 )
-async def test_content_that_is_refused_ends_the_transaction_too(
-    office: PostOffice, store: BrittleStore, content: bytes, code: str
+async def test_refused_content_ends_the_transaction(
+    backend: SmtpBackend, store: FailingStore, content: bytes, code: str
 ) -> None:
-    connection = await greeted(office.context(Role.MX, max_message_size_bytes=65_536))
+    connection = await connect_and_greet(backend.context(Role.MX, max_message_size_bytes=65_536))
 
     for content_command in (b"DATA\r\n" + content + b".\r\n", b"BDAT %d LAST\r\n" % len(content) + content):
         assert (await codes(connection, ENVELOPE + content_command))[-1] == code
@@ -321,17 +316,17 @@ async def test_content_that_is_refused_ends_the_transaction_too(
 
 @pytest.mark.parametrize("error", [StoreUnavailable("marked-detail"), MailboxNotFound("marked-detail")])
 @pytest.mark.parametrize("content", [b"DATA\r\nx\r\n.\r\n", b"BDAT 3 LAST\r\nx\r\n"])
-async def test_when_the_store_fails_the_client_keeps_the_message(
-    context: Context, store: BrittleStore, error: StoreError, content: bytes
+async def test_failure_of_the_store_is_temporary_for_the_client(
+    context: Context, store: FailingStore, error: StoreError, content: bytes
 ) -> None:
-    connection = await greeted(context)
+    connection = await connect_and_greet(context)
     await connection.say(ENVELOPE)
     store.failing = error
 
-    said = await connection.say(content)
+    output = await connection.say(content)
 
-    assert said.splitlines()[-1] == b"451 4.3.0 Local error, try again later"
-    assert b"marked" not in said
+    assert output.splitlines()[-1] == b"451 4.3.0 Local error, try again later"
+    assert b"marked" not in output
     assert connection.errors == [error]
     assert connection.replies[-1].outcome is Outcome.FAILED
     assert not connection.engine.session.in_transaction
@@ -341,8 +336,8 @@ async def test_when_the_store_fails_the_client_keeps_the_message(
     assert len(store.deliveries) == 1
 
 
-async def test_when_a_quota_cannot_be_checked_the_recipient_comes_again(context: Context, store: BrittleStore) -> None:
-    connection = await greeted(context)
+async def test_failure_of_the_quota_check_is_temporary_for_the_client(context: Context, store: FailingStore) -> None:
+    connection = await connect_and_greet(context)
     await connection.say(b"MAIL FROM:<a@b>\r\n")
     store.failing = StoreUnavailable("marked-detail")
 
@@ -352,8 +347,8 @@ async def test_when_a_quota_cannot_be_checked_the_recipient_comes_again(context:
     assert await codes(connection, b"RCPT TO:<carol@example.net>\r\n") == ["250 2.1.5"]
 
 
-async def test_when_recipients_cannot_be_looked_up_they_come_again(context: Context) -> None:
-    connection = await greeted(replace(context, routing=Elsewhere()))
+async def test_failure_of_routing_is_temporary_for_the_client(context: Context) -> None:
+    connection = await connect_and_greet(replace(context, routing=Unavailable()))
 
     assert await codes(connection, b"MAIL FROM:<a@b>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n") == [
         "250 2.1.0",
@@ -362,16 +357,16 @@ async def test_when_recipients_cannot_be_looked_up_they_come_again(context: Cont
     ]
 
 
-async def test_when_logins_cannot_be_checked_the_client_comes_again(office: PostOffice) -> None:
-    connection = await greeted(replace(office.context(Role.SUBMISSION), authenticator=Elsewhere()))
+async def test_failure_of_the_authenticator_is_temporary_for_the_client(backend: SmtpBackend) -> None:
+    connection = await connect_and_greet(replace(backend.context(Role.SUBMISSION), authenticator=Unavailable()))
 
     assert await codes(connection, PLAIN_ANN) == ["454 4.7.0"]
     assert connection.replies[-1].outcome is Outcome.FAILED
     assert connection.engine.session.state == State.READY
 
 
-async def test_when_senders_cannot_be_looked_up_they_come_again(office: PostOffice) -> None:
-    connection = await greeted(replace(office.context(Role.SUBMISSION), directory=Elsewhere()))
+async def test_failure_of_the_sender_check_is_temporary_for_the_client(backend: SmtpBackend) -> None:
+    connection = await connect_and_greet(replace(backend.context(Role.SUBMISSION), directory=Unavailable()))
 
     assert await codes(connection, PLAIN_ANN + b"MAIL FROM:<ann@example.net>\r\nMAIL FROM:<>\r\n") == [
         "235 2.7.0",
@@ -380,38 +375,40 @@ async def test_when_senders_cannot_be_looked_up_they_come_again(office: PostOffi
     ]
 
 
-async def test_who_guessed_too_often_is_told_to_wait(office: PostOffice) -> None:
-    doorkeeper = Doorkeeper(Denied(None, rate_limited=True))
-    connection = await greeted(replace(office.context(Role.SUBMISSION), authenticator=doorkeeper))
+async def test_rate_limited_login_is_refused_temporarily(backend: SmtpBackend) -> None:
+    authenticator = StubAuthenticator(Denied(None, rate_limited=True))
+    connection = await connect_and_greet(replace(backend.context(Role.SUBMISSION), authenticator=authenticator))
 
     assert await codes(connection, PLAIN_ANN) == ["454 4.7.0"]
     assert connection.replies[-1].outcome is Outcome.REFUSED
 
 
-async def test_the_authenticator_is_told_whom_and_what_for(office: PostOffice) -> None:
-    doorkeeper = Doorkeeper(Denied(None))
-    connection = await greeted(replace(office.context(Role.SUBMISSION), authenticator=doorkeeper))
+async def test_authenticator_is_called_with_scope_and_address(backend: SmtpBackend) -> None:
+    authenticator = StubAuthenticator(Denied(None))
+    connection = await connect_and_greet(replace(backend.context(Role.SUBMISSION), authenticator=authenticator))
 
     await connection.say(PLAIN_ANN)
 
-    assert doorkeeper.asked == [("ann@example.net", "test", Scope.SMTP, "192.0.2.7", "")]
+    assert authenticator.calls == [("ann@example.net", "test", Scope.SMTP, "192.0.2.7", "")]
 
 
-async def test_the_third_wrong_key_ends_the_session(office: PostOffice) -> None:
-    connection = await greeted(replace(office.context(Role.SUBMISSION), authenticator=Doorkeeper(Denied(None))))
+async def test_third_failed_login_closes_the_connection(backend: SmtpBackend) -> None:
+    connection = await connect_and_greet(
+        replace(backend.context(Role.SUBMISSION), authenticator=StubAuthenticator(Denied(None)))
+    )
 
     assert await codes(connection, PLAIN_ANN * 3) == ["535 5.7.8"] * 3
     assert connection.replies[-1].then is NextStep.CLOSE
     assert connection.closed
 
 
-async def test_a_thousand_recipients_and_no_more(office: PostOffice, store: BrittleStore) -> None:
+async def test_default_limit_is_a_thousand_recipients(backend: SmtpBackend, store: FailingStore) -> None:
     for number in range(1001):
-        await office.add_person(f"u{number}@example.net")
-    connection = await greeted(office.context(Role.MX))
+        await backend.add_person(f"u{number}@example.net")
+    connection = await connect_and_greet(backend.context(Role.MX))
 
-    said = b"".join(b"RCPT TO:<u%d@example.net>\r\n" % number for number in range(1001))
-    answers = await codes(connection, b"MAIL FROM:<a@b>\r\n" + said)
+    commands = b"".join(b"RCPT TO:<u%d@example.net>\r\n" % number for number in range(1001))
+    answers = await codes(connection, b"MAIL FROM:<a@b>\r\n" + commands)
     assert answers == ["250 2.1.0"] + ["250 2.1.5"] * 1000 + ["452 4.5.3"]
 
     assert await codes(connection, b"DATA\r\nx\r\n.\r\n") == ["354 End d", "250 2.6.0"]
@@ -419,7 +416,7 @@ async def test_a_thousand_recipients_and_no_more(office: PostOffice, store: Brit
 
 
 @pytest.mark.parametrize(
-    "said",
+    "command",
     [
         b"EHLO a\rX-Evil:1",
         b"EHLO a\nX-Evil: 1",
@@ -436,38 +433,38 @@ async def test_a_thousand_recipients_and_no_more(office: PostOffice, store: Brit
         b"RCPT TO:<bob+\rX-Evil:1@example.net>",
     ],
 )
-async def test_nothing_is_injected_into_the_header(context: Context, store: BrittleStore, said: bytes) -> None:
-    connection = await greeted(context)
+async def test_command_cannot_inject_header_fields(context: Context, store: FailingStore, command: bytes) -> None:
+    connection = await connect_and_greet(context)
 
-    await connection.say(said + b"\r\n")
-    await connection.say(b"RSET\r\n" + ENVELOPE + said + b"\r\n" + b"DATA\r\nSubject: x\r\n.\r\n")
+    await connection.say(command + b"\r\n")
+    await connection.say(b"RSET\r\n" + ENVELOPE + command + b"\r\n" + b"DATA\r\nSubject: x\r\n.\r\n")
 
     assert all(b"Evil" not in delivery.raw for delivery in store.deliveries)
 
 
-async def test_bcc_of_a_submission_is_taken_out_and_nothing_else(office: PostOffice, store: BrittleStore) -> None:
+async def test_submission_loses_its_bcc_fields_only(backend: SmtpBackend, store: FailingStore) -> None:
     others = b"From: ann@example.net\r\nDate: today\r\nMessage-ID: <1@example.net>\r\n"
     content = others + b"bCC: carol@example.net,\r\n dave@example.org\r\nX: y\r\n\r\nBcc: text\r\n"
-    connection = await greeted(office.context(Role.SUBMISSION))
+    connection = await connect_and_greet(backend.context(Role.SUBMISSION))
 
     await connection.say(
         PLAIN_ANN + b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n" + content + b".\r\n"
     )
 
-    assert [without_trace(raw) for raw in await office.received("carol@example.net")] == [
+    assert [without_trace_fields(raw) for raw in await backend.received("carol@example.net")] == [
         others + b"X: y\r\n\r\nBcc: text\r\n"
     ]
 
 
-async def test_a_submission_gets_a_date_and_a_message_id_and_reception_adds_neither(office: PostOffice) -> None:
+async def test_missing_date_and_message_id_are_added_to_submissions_only(backend: SmtpBackend) -> None:
     content = b"Subject: x\r\n\r\ntext\r\n"
     for role, login in ((Role.SUBMISSION, PLAIN_ANN), (Role.MX, b"")):
-        connection = await greeted(office.context(role))
+        connection = await connect_and_greet(backend.context(role))
         await connection.say(
             login + b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n" + content + b".\r\n"
         )
 
-    submitted, received = map(without_trace, await office.received("carol@example.net"))
+    submitted, received = map(without_trace_fields, await backend.received("carol@example.net"))
 
     assert re.fullmatch(
         rb"Date: Tue, 14 Jul 2026 12:00:00 \+0000\r\nMessage-ID: <[0-9a-f]{16}\.1@mail\.example\.net>\r\n",
@@ -478,33 +475,31 @@ async def test_a_submission_gets_a_date_and_a_message_id_and_reception_adds_neit
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_what_only_this_server_may_add_is_taken_out(office: PostOffice, role: Role) -> None:
-    kept = b"Date: x\r\nMessage-ID: <1@b>\r\n"
-    content = kept + b"Authentication-Results: mail.EXAMPLE.net; dkim=pass\r\nReturn-Path: <a@b>\r\n\r\n"
-    connection = await greeted(office.context(role))
+async def test_forged_fields_are_removed(backend: SmtpBackend, role: Role) -> None:
+    unforged = b"Date: x\r\nMessage-ID: <1@b>\r\n"
+    content = unforged + b"Authentication-Results: mail.EXAMPLE.net; dkim=pass\r\nReturn-Path: <a@b>\r\n\r\n"
+    connection = await connect_and_greet(backend.context(role))
     await connection.say(
         (PLAIN_ANN if role is Role.SUBMISSION else b"")
         + b"MAIL FROM:<ann@example.net>\r\nRCPT TO:<carol@example.net>\r\nDATA\r\n"
         + content
         + b".\r\n"
     )
-    (stored,) = await office.received("carol@example.net")
+    (stored,) = await backend.received("carol@example.net")
     assert stored.count(b"Return-Path:") == 1
-    assert without_trace(stored) == kept + b"\r\n"
+    assert without_trace_fields(stored) == unforged + b"\r\n"
 
 
-async def test_a_message_with_too_many_fields_of_one_name_is_refused(context: Context) -> None:
-    connection = await greeted(context)
+async def test_message_with_too_many_fields_of_one_name_is_refused(context: Context) -> None:
+    connection = await connect_and_greet(context)
     fields = b"Return-Path: <>\r\n" * (MAX_FIELDS + 1)
     answer = await connection.say(ENVELOPE + b"DATA\r\n" + fields + b".\r\nNOOP\r\n")
     assert answer.endswith(b"554 5.6.0 Too many header fields of one name\r\n250 2.0.0 OK\r\n")
 
 
 @pytest.mark.parametrize("by_chunks", [False, True])
-async def test_content_that_is_dropped_is_answered_temporarily_and_the_next_is_taken(
-    context: Context, by_chunks: bool
-) -> None:
-    connection = await greeted(context)
+async def test_content_beyond_the_memory_budget_is_refused_temporarily(context: Context, by_chunks: bool) -> None:
+    connection = await connect_and_greet(context)
     connection.content.write(b"x")
     connection.content.drop()
     content = b"BDAT 6 LAST\r\ntext\r\n" if by_chunks else b"DATA\r\ntext\r\n.\r\n"
@@ -515,33 +510,49 @@ async def test_content_that_is_dropped_is_answered_temporarily_and_the_next_is_t
     ]
 
 
-async def test_every_octet_but_bare_line_ends_is_kept(office: PostOffice, context: Context) -> None:
+@pytest.mark.parametrize("content", [b"DATA\r\nunique text\r\n.\r\n", b"BDAT 13 LAST\r\nunique text\r\n"])
+async def test_received_content_is_freed_before_the_delivery(backend: SmtpBackend, content: bytes) -> None:
+    frames: list[ContentFrame] = []
+
+    class InspectingStore(MemoryMailStore):
+        async def deliver(self, delivery: Delivery) -> Receipt:
+            found = [item for item in gc.get_objects() if isinstance(item, ContentFrame)]
+            frames.extend(frame for frame in found if frame.octets == b"unique text\r\n")
+            return await super().deliver(delivery)
+
+    connection = await connect_and_greet(replace(backend.context(Role.MX), store=InspectingStore()))
+
+    assert (await codes(connection, ENVELOPE + content))[-1] == "250 2.6.0"
+    assert frames == []
+
+
+async def test_every_octet_except_bare_line_ends_is_stored(backend: SmtpBackend, context: Context) -> None:
     content = bytes(octet for octet in range(256) if octet not in b"\r\n") + b"\r\n"
-    connection = await greeted(context)
+    connection = await connect_and_greet(context)
 
     await connection.say(ENVELOPE + b"DATA\r\n" + content + b".\r\n")
     await connection.say(ENVELOPE + b"BDAT %d LAST\r\n" % len(content) + content)
     binary = ENVELOPE.replace(b"org>", b"org> BODY=BINARYMIME", 1)
     await connection.say(binary + b"BDAT 256 LAST\r\n" + bytes(range(256)))
 
-    assert [without_trace(raw) for raw in await office.received("bob@example.net")] == [
+    assert [without_trace_fields(raw) for raw in await backend.received("bob@example.net")] == [
         content,
         content,
         bytes(range(256)),
     ]
 
 
-async def test_a_connection_that_goes_in_the_middle_stores_nothing(context: Context, store: BrittleStore) -> None:
-    for said in (b"", b"DATA\r\n", b"DATA\r\nx\r\n.\r", b"BDAT 5\r\n12345", b"BDAT 5 LAST\r\n1234"):
-        connection = await greeted(context)
-        await connection.say(ENVELOPE + said)
+async def test_disconnect_during_content_stores_nothing(context: Context, store: FailingStore) -> None:
+    for commands in (b"", b"DATA\r\n", b"DATA\r\nx\r\n.\r", b"BDAT 5\r\n12345", b"BDAT 5 LAST\r\n1234"):
+        connection = await connect_and_greet(context)
+        await connection.say(ENVELOPE + commands)
         await connection.vanish()
 
     assert not store.deliveries
 
 
-async def test_chunks_are_let_go_when_a_transaction_ends(office: PostOffice, store: BrittleStore) -> None:
-    connection = await greeted(office.context(Role.MX, max_message_size_bytes=100))
+async def test_chunks_are_released_at_the_end_of_the_transaction(backend: SmtpBackend, store: FailingStore) -> None:
+    connection = await connect_and_greet(backend.context(Role.MX, max_message_size_bytes=100))
 
     for _ in range(3):
         answers = await codes(connection, ENVELOPE + b"BDAT 60\r\n" + b"x" * 60 + b"RSET\r\n")
@@ -550,8 +561,8 @@ async def test_chunks_are_let_go_when_a_transaction_ends(office: PostOffice, sto
     assert (await codes(connection, ENVELOPE + b"BDAT 60 LAST\r\n" + b"x" * 60))[-1] == "250 2.6.0"
 
 
-async def test_tls_makes_a_new_beginning(office: PostOffice) -> None:
-    connection = connect(office.context(Role.SUBMISSION, require_authentication=False), LOCAL)
+async def test_starttls_resets_the_session(backend: SmtpBackend) -> None:
+    connection = connect(backend.context(Role.SUBMISSION, require_authentication=False), LOCAL)
     await connection.say(b"EHLO a\r\n" + PLAIN_ANN + b"STARTTLS\r\n")
     session = connection.engine.session
 
@@ -561,8 +572,8 @@ async def test_tls_makes_a_new_beginning(office: PostOffice) -> None:
 
 
 @pytest.mark.parametrize("reason", Farewell)
-async def test_last_words_have_a_code(context: Context, reason: Farewell) -> None:
-    connection = await greeted(context)
+async def test_farewell_is_a_421(context: Context, reason: Farewell) -> None:
+    connection = await connect_and_greet(context)
 
     await connection.interrupt(reason)
 
@@ -570,8 +581,8 @@ async def test_last_words_have_a_code(context: Context, reason: Farewell) -> Non
     assert connection.closed
 
 
-async def test_trouble_is_told_in_general_words(context: Context) -> None:
-    session = (await greeted(context)).engine.session
+async def test_error_reply_is_generic_and_temporary(context: Context) -> None:
+    session = (await connect_and_greet(context)).engine.session
 
     for command in (Bare("DATA"), Mail("a@b"), Hello("EHLO", "a")):
         reply = session.error_reply(command, ValueError("marked-detail"))
@@ -584,19 +595,19 @@ async def test_trouble_is_told_in_general_words(context: Context) -> None:
     b"EHLO a\r\n", b"MAIL FROM:<a@b>\r\n", b"RCPT TO:<bob@example.net>\r\n", b"DATA\r\n", b".\r\n", b"BDAT 3\r\n",
     b"BDAT 1 LAST\r\n", b"RSET\r\n", b"AUTH PLAIN\r\n", b"*\r\n", b"STARTTLS\r\n", b"\r\n", b"NOOP\n",
 ])), max_size=12))  # fmt: skip
-async def test_any_octets_are_answered(pieces: list[bytes]) -> None:
-    office = PostOffice()
-    await office.add_person("bob@example.net")
-    connection = connect(office.context(Role.MX), STRANGER)
+async def test_any_octets_are_answered(segments: list[bytes]) -> None:
+    backend = SmtpBackend()
+    await backend.add_person("bob@example.net")
+    connection = connect(backend.context(Role.MX), STRANGER)
     await connection.settle()
 
-    for piece in pieces:
-        if piece and not connection.closed:
-            await connection.send(piece)
-    said = connection.take()
+    for segment in segments:
+        if segment and not connection.closed:
+            await connection.send(segment)
+    output = connection.take()
 
     assert not connection.errors
-    assert all(line[:3].isdigit() for line in said.splitlines())
-    assert said.endswith(b"\r\n")
+    assert all(line[:3].isdigit() for line in output.splitlines())
+    assert output.endswith(b"\r\n")
     if not connection.closed:
         await connection.vanish()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate_smtp.config import REFUSALS
+from relate_smtp.config import REFUSAL_LIMITS
 from relate_wire.refusals import RefusalLimits, Refusals
 from relate_wire.reply import Outcome, Reply
 
@@ -18,7 +18,7 @@ def count(refusals: Refusals, *replies: tuple[str, Reply]) -> list[bool]:
 
 
 def test_smtp_delays_from_the_tenth_refusal_and_ends_at_the_twentieth() -> None:
-    refusals = Refusals(REFUSALS)
+    refusals = Refusals(REFUSAL_LIMITS)
     seen = []
     for _ in range(20):
         assert refusals.count("RCPT", REFUSED)
@@ -28,27 +28,27 @@ def test_smtp_delays_from_the_tenth_refusal_and_ends_at_the_twentieth() -> None:
 
 @pytest.mark.parametrize("verb", ["NOOP", "RSET", "VRFY", "EHLO", "MAIL", "RCPT"])
 def test_in_smtp_no_accepted_command_makes_refusals_forgotten(verb: str) -> None:
-    refusals = Refusals(REFUSALS)
+    refusals = Refusals(REFUSAL_LIMITS)
     for _ in range(20):
         count(refusals, ("RCPT", REFUSED), (verb, OK))
     assert refusals.too_many
 
 
 def test_in_smtp_progress_makes_them_forgotten() -> None:
-    refusals = Refusals(REFUSALS)
+    refusals = Refusals(REFUSAL_LIMITS)
     count(refusals, *[("RCPT", REFUSED)] * 19, ("DATA", PROGRESS), *[("RCPT", REFUSED)] * 9)
     assert (refusals.delay_seconds, refusals.too_many) == (0.0, False)
 
 
 def test_in_smtp_a_hundred_junk_commands_are_free() -> None:
-    refusals = Refusals(REFUSALS)
+    refusals = Refusals(REFUSAL_LIMITS)
     assert count(refusals, *[("NOOP", OK)] * 50, *[("RSET", OK)] * 50) == [False] * 100
     assert count(refusals, *[("NOOP", OK)] * 20) == [True] * 20
     assert refusals.too_many
 
 
 def test_an_excused_refusal_and_a_failure_count_for_nothing() -> None:
-    refusals = Refusals(REFUSALS)
+    refusals = Refusals(REFUSAL_LIMITS)
     assert count(refusals, *[("RCPT", EXCUSED), ("DATA", FAILED)] * 50) == [False] * 100
     assert not refusals.too_many
 

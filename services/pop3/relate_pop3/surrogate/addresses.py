@@ -1,4 +1,4 @@
-"""Address lists in ASCII (RFC 6857 §3.1): names as encoded-words, domains as A-labels, what is left as empty groups."""
+"""Address lists in ASCII (RFC 6857 §3.1): encoded-words for names, A-labels for domains, else empty groups."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -7,26 +7,26 @@ from unicodedata import normalize
 from relate_mailstore.mime import AddressStructure, parse_addresses
 from relate_pop3.surrogate.folding import FoldedBody, Kind, Word, split_words
 
-_LABEL_CHARACTERS = 63  # RFC 1034 §3.1
+_MAX_LABEL_CHARACTERS = 63  # RFC 1034 §3.1
 _NOT_DOT_ATOM = re.compile(r'[\x00-\x20"(),:;<>@\[\\\]\x7f]')
 _DOT_ATOM = re.compile(r"[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.]++")
 
 
 def encode_addresses(name: str, value: str) -> str | None:
-    """A field of addresses; None if it has none. Comments that are nobody's name are left out."""
+    """A field of addresses; None if it has none. Comments are dropped, except for those that are a display name."""
     structures = parse_addresses(value.encode())
     if not structures:
         return None
     body = FoldedBody(name)
-    for place, group in enumerate(_groups(structures)):
-        if place:
+    for index, group in enumerate(_groups(structures)):
+        if index:
             body.add_special(",")
         _add_group(body, group)
     return str(body)
 
 
 def _groups(structures: Sequence[AddressStructure]) -> Iterator[list[AddressStructure]]:
-    """Each address, and each group with what is in it, but not its end."""
+    """Each address alone, and each group followed by its members, without its end marker."""
     group: list[AddressStructure] = []
     for structure in structures:
         if structure.host is None and structure.mailbox is not None:
@@ -51,8 +51,8 @@ def _add_group(body: FoldedBody, group: list[AddressStructure]) -> None:
         return
     _add_phrase(body, _decode(first.mailbox))
     body.add_special(":")
-    for place, member in enumerate(members):
-        if place:
+    for index, member in enumerate(members):
+        if index:
             body.add_special(",")
         _add_address(body, member)
     body.add_special(";")
@@ -60,7 +60,7 @@ def _add_group(body: FoldedBody, group: list[AddressStructure]) -> None:
 
 def _add_address(body: FoldedBody, structure: AddressStructure) -> None:
     name, address = _decode(structure.name), _address(structure)
-    if not (structure.host or name):  # words without an address
+    if not (structure.host or name):  # a phrase without an address
         _add_phrase(body, _decode(structure.mailbox))
     elif address.isascii():
         _add_phrase(body, name)
@@ -80,7 +80,7 @@ def _address(structure: AddressStructure) -> str:
 
 
 def _text(structure: AddressStructure) -> str:
-    """The address as it was written, in UTF-8."""
+    """The address with its display name, in UTF-8."""
     name, mailbox, host = map(_decode, structure[:1] + structure[2:])
     address = f"{_quote(mailbox)}@{host}" if host else mailbox
     return f"{name} <{address}>" if name else address
@@ -109,12 +109,12 @@ def _quote_string(text: str) -> str:
 
 
 def _encode_domain(domain: str) -> str:
-    """A domain with its U-labels as A-labels (RFC 5890 §2.3.2.1); as it is where one is too long."""
+    """A domain with A-labels for its U-labels (RFC 5890 §2.3.2.1), except for those that are too long."""
     return ".".join(map(_encode_label, domain.split(".")))
 
 
 def _encode_label(label: str) -> str:
-    if label.isascii() or len(label) > _LABEL_CHARACTERS:
+    if label.isascii() or len(label) > _MAX_LABEL_CHARACTERS:
         return label
     encoded = "xn--" + normalize("NFC", label.lower()).encode("punycode").decode()
-    return encoded if len(encoded) <= _LABEL_CHARACTERS else label
+    return encoded if len(encoded) <= _MAX_LABEL_CHARACTERS else label

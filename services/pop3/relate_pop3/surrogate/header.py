@@ -1,4 +1,4 @@
-"""A header in ASCII: each field that holds UTF-8 is written anew, in the form that its name asks for."""
+"""Headers in ASCII: each field with UTF-8 is rewritten, in the form that its name requires."""
 
 import re
 from collections.abc import Callable
@@ -8,11 +8,11 @@ from relate_pop3.surrogate.addresses import encode_addresses
 from relate_pop3.surrogate.folding import FoldedBody, Kind, split_words
 from relate_pop3.surrogate.parameters import encode_parameters
 
-ENCODED_LIMIT_OCTETS = 32_768
-"""Octets of fields that are written anew: 30 ms for the worst, in the loop. In a header with more, "?" stands for each
-octet of the rest."""
+MAX_ENCODED_OCTETS = 32_768
+"""Octets of fields that are rewritten: the worst case blocks the event loop for 30 ms. In a header with more, each
+non-ASCII octet of the rest becomes "?"."""
 
-_BEYOND_ASCII = re.compile(rb"[\x80-\xff]")
+_NON_ASCII = re.compile(rb"[\x80-\xff]")
 _REST_OF_FIELD = re.compile(rb"[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+")
 _QUESTION_MARKS = bytes(range(128)) + b"?" * 128
 
@@ -76,23 +76,23 @@ _STRUCTURED = frozenset(
     }
 )
 
-Form = Callable[[str, str], str | None]
-"""From a field's name with its colon, and its unfolded body, to the field; None where the form cannot hold it."""
+Encoder = Callable[[str, str], str | None]
+"""Encodes a field, from its name with the colon and its unfolded body; None if this form cannot represent it."""
 
 
 def encode_header(header: bytes) -> bytes:
-    """A header in ASCII. A field that is no UTF-8 stays as it is."""
+    """A header in ASCII. A field that is not valid UTF-8 is unchanged."""
     if header.isascii():
         return header
     stop = header_end(header, 0, len(header))
     pieces: list[bytes] = []
-    position, room = 0, ENCODED_LIMIT_OCTETS
-    while found := _BEYOND_ASCII.search(header, position, stop):
-        nearest = max(position, found.start() - ENCODED_LIMIT_OCTETS)
+    position, budget = 0, MAX_ENCODED_OCTETS
+    while found := _NON_ASCII.search(header, position, stop):
+        nearest = max(position, found.start() - MAX_ENCODED_OCTETS)
         start, end = _field_around(header, found.start(), nearest, stop)
         pieces.append(header[position:start])
-        room -= end - start
-        if room < 0:
+        budget -= end - start
+        if budget < 0:
             pieces.append(header[start:stop].translate(_QUESTION_MARKS))
             position = stop
             break
@@ -102,7 +102,7 @@ def encode_header(header: bytes) -> bytes:
 
 
 def _field_around(header: bytes, octet: int, start: int, stop: int) -> tuple[int, int]:
-    """Where the field lies that an octet is in."""
+    """Start and end of the field that contains the octet."""
     line = header.rfind(b"\n", start, octet) + 1 or start
     while line > start and header[line] in b" \t":
         line = header.rfind(b"\n", start, line - 1) + 1 or start
@@ -118,13 +118,13 @@ def _encode_field(octets: bytes) -> bytes:
     field = next(header_fields(octets, 0, len(octets)), None)
     body = octets.rstrip(b"\r\n")
     line_end = octets[len(body) :]
-    if field is None:  # a line that is no field
+    if field is None:  # the line is not a field
         return _encode_text("", body.decode().lstrip("\ufeff")).encode() + line_end
     name, value = field.name.decode(), unfold(field.value).decode()
-    return _form_of(name)(f"{name}:", value).encode() + line_end
+    return _encoder_of(name)(f"{name}:", value).encode() + line_end
 
 
-def _form_of(name: str) -> Callable[[str, str], str]:
+def _encoder_of(name: str) -> Callable[[str, str], str]:
     lower = name.lower()
     if lower in _ADDRESSES:
         return _or_downgraded(encode_addresses)
@@ -133,11 +133,11 @@ def _form_of(name: str) -> Callable[[str, str], str]:
     return _or_downgraded(_encode_comments) if lower in _STRUCTURED else _encode_text
 
 
-def _or_downgraded(form: Form) -> Callable[[str, str], str]:
-    """What no form holds is kept as text under another name (RFC 6857 §3.1.10)."""
+def _or_downgraded(encoder: Encoder) -> Callable[[str, str], str]:
+    """A field that its form cannot represent is renamed and encoded as text (RFC 6857 §3.1.10)."""
 
     def encode(name: str, value: str) -> str:
-        encoded = form(name, value)
+        encoded = encoder(name, value)
         if encoded is None or not encoded.isascii():
             encoded = _encode_comments(name, value)
         return encoded if encoded.isascii() else _encode_text(f"Downgraded-{name}", value)
@@ -152,7 +152,7 @@ def _encode_text(name: str, value: str) -> str:
 
 
 def _encode_comments(name: str, value: str) -> str:
-    """A structured field: only in its comments may encoded-words stand (RFC 2047 §5 (2))."""
+    """A structured field: encoded-words are allowed only in its comments (RFC 2047 §5 (2))."""
     body, octets = FoldedBody(name), f" {value}".encode()
     position = 0
     while position < len(octets):

@@ -1,17 +1,17 @@
-"""Content-Type and Content-Disposition in ASCII: parameters as RFC 2231 §3 and §4 have them."""
+"""Content-Type and Content-Disposition in ASCII, with the parameters of RFC 2231 §3 and §4."""
 
 from collections.abc import Iterator
 from urllib.parse import quote_from_bytes
 
 from relate_mailstore.mime.parameters import Parameters, parse_disposition, parse_media_type
-from relate_pop3.surrogate.folding import LINE_CHARACTERS, FoldedBody
+from relate_pop3.surrogate.folding import MAX_LINE_CHARACTERS, FoldedBody
 
-_ATTRIBUTE_CHARACTERS = "!#$&+-.^_`{|}~"  # of RFC 2231 §7, beside letters and digits
-_LEAST_CHARACTERS = 16  # of a value in a segment, however long the parameter's name is
+_ATTRIBUTE_CHARACTERS = "!#$&+-.^_`{|}~"  # of RFC 2231 §7, in addition to letters and digits
+_MIN_SEGMENT_CHARACTERS = 16  # of the value, also where the parameter's name fills the line
 
 
 def encode_parameters(name: str, value: str) -> str | None:
-    """One of the two fields; None if it says no type."""
+    """One of the two fields; None if its type is missing."""
     octets = value.encode()
     body = FoldedBody(name)
     if name.lower() == "content-type:":
@@ -46,25 +46,25 @@ def _encode(parameters: Parameters) -> Iterator[str]:
 
 
 def _segments(name: str, encoded: str) -> Iterator[str]:
-    """An extended value, in as many segments as lines are needed."""
-    whole = f"{name}*={encoded}"
-    if len(whole) < LINE_CHARACTERS - 1:
-        yield whole
+    """An extended value, in one segment per line."""
+    parameter = f"{name}*={encoded}"
+    if len(parameter) < MAX_LINE_CHARACTERS - 1:
+        yield parameter
         return
     start = number = 0
     while start < len(encoded):
         prefix = f"{name}*{number}*="
-        end = start + max(LINE_CHARACTERS - 2 - len(prefix), _LEAST_CHARACTERS)
+        end = start + max(MAX_LINE_CHARACTERS - 2 - len(prefix), _MIN_SEGMENT_CHARACTERS)
         if end < len(encoded):
-            end = _whole_character(encoded, start, end)
+            end = _character_boundary(encoded, start, end)
         yield prefix + encoded[start:end]
         start, number = end, number + 1
 
 
-def _whole_character(encoded: str, start: int, end: int) -> int:
-    """The end, or before it where a percent-encoded character of UTF-8 begins that would be cut in two."""
+def _character_boundary(encoded: str, start: int, end: int) -> int:
+    """The last boundary between percent-encoded UTF-8 characters that is not after `end`."""
     if "%" in encoded[end - 2 : end]:
         end = encoded.rindex("%", start, end)
-    while end - start > _LEAST_CHARACTERS and encoded[end] == "%" and encoded[end + 1] in "89AB":
+    while end - start > _MIN_SEGMENT_CHARACTERS and encoded[end] == "%" and encoded[end + 1] in "89AB":
         end -= 3
     return end

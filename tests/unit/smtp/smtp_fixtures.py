@@ -1,6 +1,6 @@
-"""A post office in memory: users, a directory, and listeners of both roles, as tests begin with. Beside `World`:
+"""SMTP listeners of both roles over an in-memory backend. In addition to the lines of `World` a transcript may have:
 
-person: bob@example.net [key=…] [quota=octets] [alias=…] …    a user with more to say about than `user:` has
+person: bob@example.net [key=…] [quota=octets] [alias=…] …    a user with more attributes than `user:` has
 """
 
 import re
@@ -21,16 +21,16 @@ from tests.support.scripted import SECURE, Connection
 from tests.support.transcript import Given
 from tests.support.world import World
 
-NOON = 1_784_030_400.0  # Tue, 14 Jul 2026 12:00:00 +0000
+NOON_SECONDS = 1_784_030_400.0  # Tue, 14 Jul 2026 12:00:00 +0000
 
-_TRACE = re.compile(rb"Return-Path: <.*>\r\nReceived: .*\r\n(?:\t.*\r\n)+")
+_TRACE_FIELDS = re.compile(rb"Return-Path: <.*>\r\nReceived: .*\r\n(?:\t.*\r\n)+")
 
 SmtpConnection = Connection[Any, Any]
 Connect = Callable[[], SmtpConnection]
 
 
-class PostOffice(World):
-    """`World` with a directory, with users that have quotas and aliases, and with a look at what was delivered."""
+class SmtpBackend(World):
+    """A `World` with a directory, users with quotas and aliases, and access to the delivered messages."""
 
     def __init__(self, store: MemoryMailStore | None = None) -> None:
         super().__init__(store)
@@ -39,56 +39,56 @@ class PostOffice(World):
     async def add_person(
         self, address: str, key: str = "", quota: int | None = None, aliases: tuple[str, ...] = ()
     ) -> None:
-        """A user; one without a key never logs in."""
+        """Add a user, who cannot log in without a key."""
         user = await self.accounts.add_user(address, aliases=aliases, quota=quota)
         if key:
             await self.accounts.create_key(user.id, "laptop", [Scope.SMTP], secret=key)
 
     async def give(self, given: Given) -> bool:
-        """Make one thing so, if it is one of the above."""
+        """Apply a precondition of a transcript; False if its name is unknown."""
         if given.name != "person":
             return await super().give(given)
         address, *rest = given.value.split()
-        said = [item.partition("=")[::2] for item in rest]
-        facts = dict(said)
-        aliases = tuple(value for name, value in said if name == "alias")
-        quota = int(facts["quota"]) if "quota" in facts else None
-        await self.add_person(address, facts.get("key", ""), quota, aliases)
+        pairs = [item.partition("=")[::2] for item in rest]
+        attributes = dict(pairs)
+        aliases = tuple(value for name, value in pairs if name == "alias")
+        quota = int(attributes["quota"]) if "quota" in attributes else None
+        await self.add_person(address, attributes.get("key", ""), quota, aliases)
         return True
 
     async def received(self, address: str) -> list[bytes]:
-        """The messages in somebody's INBOX, oldest first, as they are stored."""
+        """The messages in a user's INBOX as they are stored, oldest first."""
         user = await self.accounts.user_by_address(address)
         account = AccountId(user.id)
         entries = (await self.store.snapshot(account)).entries if await self.store.mailboxes(account) else ()
         return [await (await self.store.open(account, entry.message_id)).read() for entry in entries]
 
-    def context(self, role: Role, **settings: object) -> Context:
-        """A listener's context, with settings by field name."""
-        said = SmtpSettings.model_validate({"server_name": "mail.example.net", **settings})
+    def context(self, role: Role, **overrides: object) -> Context:
+        """The context of a listener. `overrides` are settings by field name."""
+        settings = SmtpSettings.model_validate({"server_name": "mail.example.net", **overrides})
         return Context(
             role=role,
             store=self.store,
             authenticator=self.authenticator,
             directory=self.directory,
             routing=LocalOnly(self.directory),
-            server_name=said.server_name,
-            max_content=said.max_message_size_bytes,
-            max_recipients=said.max_recipients,
-            require_authentication=said.require_authentication,
-            allows_plaintext=said.allows_plaintext,
+            server_name=settings.server_name,
+            max_content=settings.max_message_size_bytes,
+            max_recipients=settings.max_recipients,
+            require_authentication=settings.require_authentication,
+            allows_plaintext=settings.allows_plaintext,
             starttls_available=True,
-            now=lambda: NOON,
+            now=lambda: NOON_SECONDS,
         )
 
 
 def connect(context: Context, peer: Peer = SECURE) -> SmtpConnection:
-    """One client's connection to a listener."""
+    """Connect a client to a listener."""
     return Connection(partial(SmtpEngine, context=context), peer)
 
 
-def without_trace(raw: bytes) -> bytes:
-    """A stored message as the client sent it: without the fields that we put before it."""
-    trace = _TRACE.match(raw)
-    assert trace is not None, raw[:200]
-    return raw[trace.end() :]
+def without_trace_fields(raw: bytes) -> bytes:
+    """A stored message without its prepended trace fields."""
+    trace_fields = _TRACE_FIELDS.match(raw)
+    assert trace_fields is not None, raw[:200]
+    return raw[trace_fields.end() :]

@@ -1,0 +1,98 @@
+"""The mutable state of one SMTP connection. `SmtpSession` owns it, and handlers read and change it."""
+
+import secrets
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from relate_accounts.types import Recipient, User
+from relate_smtp.commands import Hello, Mail
+from relate_smtp.context import Context
+from relate_smtp.framing import Frame
+from relate_smtp.states import State
+from relate_wire.ports import Client, Peer
+
+NO_HELLO = Hello("", "")
+
+
+class AcceptedRecipient(NamedTuple):
+    """A recipient whose RCPT was accepted: its address as the client wrote it, and its account."""
+
+    address: str
+    recipient: Recipient
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One mail transaction (RFC 5321 §3.3), from an accepted MAIL to the reply to its content."""
+
+    id: str
+    """Unique on this server, for the Received field and a Message-ID."""
+    mail: Mail
+    recipients: list[AcceptedRecipient] = field(default_factory=list)
+    octets: int = 0
+    """The sum of the chunk sizes that BDAT has announced."""
+
+    @property
+    def is_binary(self) -> bool:
+        """Whether the content may be any octets instead of lines (RFC 3030 §3)."""
+        return self.mail.body == "BINARYMIME"
+
+    @property
+    def has_several_accounts(self) -> bool:
+        """Whether the recipients belong to more than one account, because an account may have several addresses."""
+        return len({accepted.recipient.user_id for accepted in self.recipients}) > 1
+
+
+@dataclass(slots=True)
+class Conversation:
+    """The state of one connection."""
+
+    client: Client[Frame]
+    context: Context
+    peer: Peer
+    id: str = field(default_factory=lambda: secrets.token_hex(8))
+    state: State = State.CONNECT
+    hello: Hello = NO_HELLO
+    user: User | None = None
+    """The user who is logged in."""
+    unwatch: Callable[[], None] | None = None
+    """Stops watching the user's key."""
+    transaction: Transaction | None = None
+    transactions: int = 0
+    """The number of transactions so far, which numbers them."""
+    failed_logins: int = 0
+
+    @property
+    def open_transaction(self) -> Transaction:
+        """The open mail transaction."""
+        if self.transaction is None:
+            raise RuntimeError("a command of a mail transaction was allowed outside of one")
+        return self.transaction
+
+    def begin_transaction(self, mail: Mail) -> None:
+        """Open a transaction and enter the state MAIL."""
+        self.transactions += 1
+        self.transaction = Transaction(f"{self.id}.{self.transactions}", mail)
+        self.state = State.MAIL
+
+    def end_transaction(self) -> None:
+        """Discard the transaction, if one is open, and return to READY."""
+        if self.transaction is not None:
+            self.transaction = None
+            self.state = State.READY
+
+    def restart(self, peer: Peer) -> None:
+        """Return to the state of a new connection from `peer`, except for its id and its counters."""
+        self.peer = peer
+        self.state = State.CONNECT
+        self.hello = NO_HELLO
+        self.user = None
+        self.transaction = None
+        self.stop_watching()
+
+    def stop_watching(self) -> None:
+        """Stop watching the user's key. Idempotent."""
+        if self.unwatch is not None:
+            self.unwatch()
+            self.unwatch = None

@@ -1,0 +1,68 @@
+"""DATA, BDAT: the content of a mail transaction, which ends with the reply to it (RFC 5321 §3.3, RFC 3030).
+
+250 means that the message is durable.
+"""
+
+from relate_mailstore.errors import OverQuota
+from relate_smtp import replies
+from relate_smtp.commands import Bare, Bdat
+from relate_smtp.conversation import Conversation
+from relate_smtp.delivery import build_message, find_traceparent, has_looped, prepare_delivery
+from relate_smtp.framing import DROPPED, Frame, Mode
+from relate_smtp.header import Header, TooManyFields
+from relate_smtp.states import State
+from relate_wire.lines import LineFault
+from relate_wire.reply import Reply
+
+# Faults of a text. With BODY=BINARYMIME all octets are allowed (RFC 3030 §3).
+LINE_END_FAULTS = (LineFault.BARE_LF, LineFault.BARE_CR)
+
+
+async def on_data(conversation: Conversation, _: Bare) -> Reply:
+    """RFC 5321 §4.1.1.4"""
+    if conversation.open_transaction.is_binary:
+        return replies.BINARY_NEEDS_BDAT
+    # No variable refers to the content here or in `on_bdat`, so that `_receive` can free it: it may have 50 MB.
+    return await _receive(conversation, await conversation.client.ask(replies.START_CONTENT, Mode.CONTENT))
+
+
+async def on_bdat(conversation: Conversation, command: Bdat) -> Reply:
+    """RFC 3030 §2. The framer discards a chunk that is not requested."""
+    transaction = conversation.open_transaction
+    if transaction.octets + command.size > conversation.context.max_content:
+        conversation.end_transaction()
+        return replies.TOO_LARGE
+    conversation.state = State.BDAT
+    transaction.octets += command.size
+    if command.last:
+        return await _receive(conversation, await conversation.client.ask(b"", Mode.CHUNK))
+    if await conversation.client.ask(b"", Mode.CHUNK) is DROPPED:
+        return await _receive(conversation, DROPPED)
+    return replies.chunk_received(command.size)
+
+
+async def _receive(conversation: Conversation, content: Frame) -> Reply:
+    """Refuse the content or store it durably. Ends the transaction, also by an exception."""
+    context, transaction = conversation.context, conversation.open_transaction
+    started = context.clock()
+    try:
+        if content is DROPPED:
+            return replies.NO_MEMORY
+        if content.fault is not None and not (transaction.is_binary and content.fault in LINE_END_FAULTS):
+            return replies.CONTENT_FAULTS[content.fault]
+        header = Header(content.octets)
+        if has_looped(header):
+            return replies.LOOP
+        # Only users may link the delivery to their traces: a traceparent from any other client is ignored.
+        linked = None if conversation.user is None else find_traceparent(header)
+        message = build_message(conversation, header, content.octets)
+        del content  # so that `message` is the only copy during the delivery
+        receipt = await context.store.deliver(prepare_delivery(transaction.recipients, message))
+    except TooManyFields:
+        return replies.TOO_MANY_FIELDS
+    except OverQuota as error:
+        # One reply is for all recipients. If there are several, the client retries and gets a reply to each RCPT.
+        return replies.over_quota(temporary=error.temporary or transaction.has_several_accounts)
+    finally:
+        conversation.end_transaction()
+    return replies.accepted(receipt, context.clock() - started, linked)
