@@ -123,6 +123,6 @@ FAREWELLS: Mapping[Farewell, bytes] = {
     Farewell.SHUTDOWN: b"* BYE [UNAVAILABLE] Shutting down\r\n",
     Farewell.TOO_MANY_ERRORS: b"* BYE [CLIENTBUG] Too many errors\r\n",
     Farewell.TOO_MANY_CONNECTIONS: b"* BYE [LIMIT] Too many connections\r\n",
-    Farewell.REVOKED: b"* BYE [EXPIRED] The key is no longer valid\r\n",  # RFC 5530 §3: access with it has ended
+    Farewell.REVOKED: b"* BYE [EXPIRED] The key is not valid any more\r\n",  # RFC 5530 §3: access with it has ended
 }
 BUSY = FAREWELLS[Farewell.TOO_MANY_CONNECTIONS]

@@ -18,7 +18,7 @@ LIMIT = 30.0  # seconds within which a session ends, whatever it does: what the 
 
 POP3_FAREWELL = b"-ERR [AUTH] The key is not valid any more\r\n"
 SMTP_FAREWELL = b"421 4.7.0 localhost The key is not valid any more, closing\r\n"
-IMAP_FAREWELL = b"* BYE [EXPIRED] The key is no longer valid\r\n"
+IMAP_FAREWELL = b"* BYE [EXPIRED] The key is not valid any more\r\n"
 
 
 @pytest.fixture(scope="module", params=PLACES, ids=["SQLite", "PostgreSQL"])
