@@ -6,7 +6,7 @@
         with product.pop3("alice@example.test", key) as client: …
 
 Ports are free ones and stay ours until the end. Leaving the block stops the server and holds it to exit status 0,
-and, with `responsive.WATCHED` among its settings, to an event loop that nothing held.
+and, with `responsive.WATCHDOG_SETTINGS` among its settings, to an event loop that nothing held.
 """
 
 import json
@@ -31,7 +31,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from relate.cli import app
-from relate_service.watchdog import Slow
+from relate_service.watchdog import SlowCallback
 from tests.support import output
 from tests.support.output import Output
 from tests.support.responsive import check_responsive, slow_callbacks
@@ -73,7 +73,9 @@ class Product:
             **settings,
         }
         self.stdout, self.stderr = Output(), Output()
-        self.slow: list[Slow] = []  # callbacks that held the event loops of its processes, where these are watched
+        self.slow: list[
+            SlowCallback
+        ] = []  # callbacks that held the event loops of its processes, where these are watched
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:

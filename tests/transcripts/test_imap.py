@@ -1,4 +1,4 @@
-"""Replays every transcript in `imap/`. Settings besides those of `World`:
+"""Replays every transcript in `imap/`. Settings besides those of `MemoryBackend`:
 
 peer: tls | clear | local       how the client is connected (tls)
 certificate: none               the server has no TLS
@@ -16,9 +16,9 @@ from relate_imap.session import ImapEngine
 from relate_mailstore.types import AccountId
 from relate_wire.config import ServiceSettings
 from tests.support.imap.engine import context_of
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import LOCAL, SECURE, STRANGER, Connection
 from tests.support.transcript import Given, parse_transcript, replay, transcripts
-from tests.support.world import World
 
 PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 
@@ -26,13 +26,13 @@ PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 @pytest.mark.parametrize("path", transcripts("imap"))
 async def test_conversation(path: Path) -> None:
     transcript = parse_transcript(path)
-    world, facts = World(), dict[str, str]()
+    backend, facts = MemoryBackend(), dict[str, str]()
     for given in transcript.given:
-        if not await give(world, given):
+        if not await give(backend, given):
             facts[given.name] = given.value
     peer = PEERS[facts.pop("peer", "tls")]
     context = replace(
-        context_of(world),
+        context_of(backend),
         allows_plaintext=ServiceSettings().allows_plaintext,
         starttls_available=facts.pop("certificate", "") != "none",
     )
@@ -40,12 +40,12 @@ async def test_conversation(path: Path) -> None:
     await replay(transcript, lambda: Connection(partial(ImapEngine, context=context), peer))
 
 
-async def give(world: World, given: Given) -> bool:
+async def give(backend: MemoryBackend, given: Given) -> bool:
     """Apply one setting; returns whether it is known."""
     if given.name != "limited":
-        return await world.give(given)
+        return await backend.give(given)
     address, key, kibibytes = given.value.split()
-    user = await world.accounts.add_user(address, quota=int(kibibytes) * 1024)
-    await world.accounts.create_key(user.id, "laptop", tuple(Scope), secret=key)
-    world.account = AccountId(user.id)
+    user = await backend.accounts.add_user(address, quota=int(kibibytes) * 1024)
+    await backend.accounts.create_key(user.id, "laptop", tuple(Scope), secret=key)
+    backend.account = AccountId(user.id)
     return True

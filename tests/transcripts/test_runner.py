@@ -8,9 +8,9 @@ import pytest
 
 from relate_pop3.context import Context
 from relate_pop3.session import Pop3Engine
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import Connection
 from tests.support.transcript import compile_pattern, encode_line, parse_transcript, replay
-from tests.support.world import World
 
 Converse = Callable[[str], Awaitable[None]]
 
@@ -18,7 +18,7 @@ Converse = Callable[[str], Awaitable[None]]
 @pytest.fixture
 def converse(tmp_path: Path) -> Converse:
     """Replays a text against a POP3 server without users."""
-    world = World()
+    world = MemoryBackend()
     context = Context(world.store, world.authenticator, "dewey", lambda _: True, starttls_available=True)
 
     async def play(text: str) -> None:
@@ -35,14 +35,12 @@ async def test_a_wrong_line_is_named_with_what_was_said(converse: Converse) -> N
 
 
 async def test_a_line_that_nobody_expected_is_an_error(converse: Converse) -> None:
-    with pytest.raises(
-        AssertionError, match=r"talk\.txt:1: C: QUIT\n    but nobody expected what the server said: '\+OK"
-    ):
+    with pytest.raises(AssertionError, match=r"talk\.txt:1: C: QUIT\n    but unexpected output of the server: '\+OK"):
         await converse("C: QUIT\n")
 
 
 async def test_a_line_left_at_the_end_is_an_error(converse: Converse) -> None:
-    with pytest.raises(AssertionError, match=r"talk\.txt:2: C: QUIT\n    but nobody .* signing off"):
+    with pytest.raises(AssertionError, match=r"talk\.txt:2: C: QUIT\n    but unexpected output .* signing off"):
         await converse("S: «.*»\nC: QUIT\n")
 
 

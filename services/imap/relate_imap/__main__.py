@@ -1,9 +1,9 @@
 """Starts the IMAP server in a process of its own, and composes the service from its parts."""
 
 if __name__ == "__main__":  # before the imports below, because they take a second and SIGTERM may arrive meanwhile
-    from relate_service.signals import hold_stops
+    from relate_service.signals import block_signals
 
-    hold_stops()
+    block_signals()
 
 from relate_config import load
 from relate_imap.config import ImapSettings
@@ -13,7 +13,7 @@ from relate_imap.offload import thread_offload
 from relate_imap.replies import BUSY
 from relate_imap.select_span import traced_selects
 from relate_imap.session import ImapEngine
-from relate_service.resources import Resources, ResourceSettings, check_environment, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import raise_open_files
@@ -23,7 +23,7 @@ from relate_wire.server import Server
 
 def imap_service(settings: ImapSettings, resources: Resources) -> Service:
     """The IMAP service on two ports: one with STARTTLS, one with implicit TLS. Raises CertificateError."""
-    store, authenticator = resources.observed("imap")
+    store, authenticator = resources.traced("imap")
     context = Context(
         store=store,
         authenticator=authenticator,
@@ -61,7 +61,7 @@ async def serve(_: int = 0) -> None:
     check_environment(ImapSettings)
     raise_open_files()
     async with (
-        opened(ResourceSettings(), "relate-imap") as resources,
+        open_resources(ResourceSettings(), "relate-imap") as resources,
         Server(imap_service(load(ImapSettings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()

@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from relate_wire.content_budget import ContentBudget, HeldContent
-from relate_wire.lines import CR, MAX_RESPONSE, NUL
+from relate_wire.lines import CR, MAX_RESPONSE_OCTETS, NUL
 from relate_wire.ports import Prompt
 
 # Of a command without its literals: a hundred thousand UIDs of nine digits fit. Clients are advised to stay below 8000
@@ -212,7 +212,7 @@ class ImapFramer:
 
     @property
     def _text_limit_octets(self) -> int:
-        return self._max_text_octets if self._mode is Mode.COMMAND else MAX_RESPONSE
+        return self._max_text_octets if self._mode is Mode.COMMAND else MAX_RESPONSE_OCTETS
 
     def _end_line(self, line: bytes) -> Frame | Prompt | None:
         command = self._command

@@ -21,7 +21,7 @@ from tests.integration.trouble.clients import PATIENCE, STRANGER, Client, connec
 from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
 from tests.integration.trouble.memory import MEGABYTE, bounded
 from tests.support.product import HOST
-from tests.support.toy import client_tls
+from tests.support.toy_protocol import client_tls
 
 IDLERS = 2_000
 OPEN_FILES = 2 * IDLERS + 200  # both ends of each are here

@@ -8,19 +8,19 @@ from relate_imap.framing import Frame
 from relate_imap.session import ImapEngine
 from tests.support.imap.client import CommandResult, Pieces, chunks_of
 from tests.support.imap.responses import Response, ResponseReader
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import LOCAL, Connection
-from tests.support.world import World
 
 KEY = "tanstaaf"
 MAX_MESSAGE_OCTETS = 30_000_000  # of a message
 MAX_SESSIONS = 1_000  # of an account
 
 
-def context_of(world: World) -> Context:
-    """A server context with the stores of `world`."""
+def context_of(backend: MemoryBackend) -> Context:
+    """A server context with the stores of `backend`."""
     return Context(
-        world.store,
-        world.authenticator,
+        backend.store,
+        backend.authenticator,
         "imap.example.org",
         MAX_MESSAGE_OCTETS,
         SessionLimit(MAX_SESSIONS),

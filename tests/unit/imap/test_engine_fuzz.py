@@ -12,7 +12,7 @@ from tests.integration.imap.dovecot_dialogues import read_dialogues
 from tests.support.examples import examples
 from tests.support.imap.engine import KEY, EngineClient, context_of
 from tests.support.imap.responses import ResponseReader
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 
 USER = "fuzz@example.test"
 BEGINNINGS = {
@@ -96,11 +96,11 @@ def test_any_input_is_answered_or_refused(
 
 
 async def run_inputs(beginning: list[str], octet_inputs: list[bytes]) -> None:
-    world = World()
-    await world.add_user(USER, KEY)
+    backend = MemoryBackend()
+    await backend.add_user(USER, KEY)
     for name in ("plain", "report", "forward", "bare"):
-        await world.add_message(MESSAGES[name])
-    client, reader = EngineClient(context_of(world)), ResponseReader()
+        await backend.add_message(MESSAGES[name])
+    client, reader = EngineClient(context_of(backend)), ResponseReader()
     await client.connection.settle()
     for octets in [*(f"a {command}\r\n".encode() for command in beginning), *octet_inputs]:
         if client.connection.closed:
@@ -109,7 +109,7 @@ async def run_inputs(beginning: list[str], octet_inputs: list[bytes]) -> None:
         list(reader.feed(client.connection.take()))
     assert client.connection.errors == []
     if not client.connection.closed:
-        await client.connection.vanish()
+        await client.connection.disconnect()
     assert not reader.rest
 
 
@@ -126,9 +126,9 @@ async def test_every_dialogue_command_is_answered(beginning: str) -> None:
 
 
 async def test_session_survives_nonsense() -> None:
-    world = World()
-    await world.add_user(USER, KEY)
-    client = EngineClient(context_of(world))
+    backend = MemoryBackend()
+    await backend.add_user(USER, KEY)
+    client = EngineClient(context_of(backend))
     await client.log_in(USER)
     for piece in PIECES:
         if b"{" not in piece and b"\n" not in piece and b"\r" not in piece:

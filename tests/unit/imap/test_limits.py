@@ -15,21 +15,21 @@ from relate_imap.search.run import MAX_LOOKUPS, matching_fields
 from relate_mailstore import rules
 from relate_mailstore.keywords import MAX_MAILBOX_KEYWORDS, MAX_MESSAGE_KEYWORDS
 from tests.support.imap.engine import KEY, EngineClient, context_of
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 
 USER = "limits@example.test"
 
 
-async def selected(messages: int = 2, **changes: Any) -> tuple[World, EngineClient]:
+async def selected(messages: int = 2, **changes: Any) -> tuple[MemoryBackend, EngineClient]:
     """A client with a selected mailbox of `messages` messages; `changes` replace fields of the context."""
-    world = World()
-    await world.add_user(USER, KEY)
+    backend = MemoryBackend()
+    await backend.add_user(USER, KEY)
     for number in range(messages):
-        await world.add_message(b"Subject: %d\r\nX-One: first\r\nX-Two: second\r\n\r\nhello\r\n" % number)
-    client = EngineClient(replace(context_of(world), **changes))
+        await backend.add_message(b"Subject: %d\r\nX-One: first\r\nX-Two: second\r\n\r\nhello\r\n" % number)
+    client = EngineClient(replace(context_of(backend), **changes))
     await client.log_in(USER)
     assert (await client.ask("SELECT INBOX")).status == "OK"
-    return world, client
+    return backend, client
 
 
 async def code(client: EngineClient, command: str) -> tuple[str, str]:
@@ -125,8 +125,8 @@ async def test_long_computation_is_offloaded(command: str, monkeypatch: pytest.M
 
 
 async def test_short_computation_is_inline_and_long_in_thread() -> None:
-    world = World()
-    threaded = replace(context_of(world), offload=thread_offload())
+    backend = MemoryBackend()
+    threaded = replace(context_of(backend), offload=thread_offload())
     assert isinstance(threaded, Context)
     names = [await threaded.compute(steps, _thread) for steps in (MAX_INLINE_STEPS, MAX_INLINE_STEPS + 1)]
     assert names[0] == _thread()

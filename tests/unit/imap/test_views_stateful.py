@@ -19,7 +19,7 @@ from tests.support.imap.client import CommandResult
 from tests.support.imap.client_view import ClientView
 from tests.support.imap.engine import KEY, EngineClient, context_of
 from tests.support.imap.responses import Response
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 
 USER = "many@example.test"
 SHARED = ("INBOX", "Archive")
@@ -105,7 +105,7 @@ class Clients(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.world = World()
+        self.backend = MemoryBackend()
         self.sessions: list[Session] = []
 
     @initialize(enabled=st.lists(st.sampled_from(ENABLED), min_size=3, max_size=3), count=st.integers(0, 6))
@@ -113,10 +113,10 @@ class Clients(RuleBasedStateMachine):
         self.run(self._begin(enabled, count))
 
     async def _begin(self, enabled: list[str], count: int) -> None:
-        await self.world.add_user(USER, KEY)
+        await self.backend.add_user(USER, KEY)
         for _ in range(count):
-            await self.world.add_message(RAW)
-        context = context_of(self.world)
+            await self.backend.add_message(RAW)
+        context = context_of(self.backend)
         for names in enabled:
             session = Session(EngineClient(context))
             await session.client.log_in(USER)
@@ -211,22 +211,22 @@ class Clients(RuleBasedStateMachine):
     @rule(mailbox=mailboxes)
     def deliver(self, mailbox: str) -> None:
         if self.exists(mailbox):
-            self.run(self.world.add_message(RAW, mailbox))
+            self.run(self.backend.add_message(RAW, mailbox))
 
     @rule(choice=st.integers(0, 30), flag=st.sampled_from(list(Flag)), add=st.booleans())
     def flag_elsewhere(self, choice: int, flag: Flag, add: bool) -> None:
         change = FlagChange(add=flag) if add else FlagChange(remove=flag)
-        entries = self.run(self.world.store.snapshot(self.account)).entries
+        entries = self.run(self.backend.store.snapshot(self.account)).entries
         if entries:
             message = entries[choice % len(entries)].message_id
-            self.run(self.world.store.flag_message(self.account, message, change))
+            self.run(self.backend.store.flag_message(self.account, message, change))
 
     @rule(choice=st.integers(0, 30))
     def delete_elsewhere(self, choice: int) -> None:
-        entries = self.run(self.world.store.snapshot(self.account)).entries
+        entries = self.run(self.backend.store.snapshot(self.account)).entries
         if entries:
             message = entries[choice % len(entries)].message_id
-            self.run(self.world.store.delete_message(self.account, message))
+            self.run(self.backend.store.delete_message(self.account, message))
 
     # --- invariants
 
@@ -258,7 +258,7 @@ class Clients(RuleBasedStateMachine):
 
     @property
     def account(self) -> AccountId:
-        return self.world.account
+        return self.backend.account
 
     def run(self, coroutine: Any) -> Any:
         return self.runner.run(coroutine)
@@ -275,13 +275,13 @@ class Clients(RuleBasedStateMachine):
 
     def exists(self, mailbox: str) -> bool:
         try:
-            self.run(self.world.store.mailbox(self.account, mailbox))
+            self.run(self.backend.store.mailbox(self.account, mailbox))
         except MailboxNotFound:
             return False
         return True
 
     def stored_state(self, mailbox: str) -> list[tuple[int, frozenset[str]]]:
-        entries = self.run(self.world.store.snapshot(self.account, mailbox)).entries
+        entries = self.run(self.backend.store.snapshot(self.account, mailbox)).entries
         return [
             (
                 entry.uid,

@@ -17,7 +17,7 @@ from relate_imap.selected.sequence_set import make_set
 from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.types import Entry, FlagChange
-from relate_wire.reply import NOTHING, Facts
+from relate_wire.reply import NO_FACTS, Facts
 
 FLAGS_BATCH_MESSAGES = 500  # yield to other sessions after this many
 RENDERINGS_BATCH_MESSAGES = 256  # one store query
@@ -247,4 +247,4 @@ class _FetchRun:
 
     @property
     def _facts(self) -> Facts:
-        return Facts(messages_retrieved=self.retrieved_count) if self.retrieved_count else NOTHING
+        return Facts(messages_retrieved=self.retrieved_count) if self.retrieved_count else NO_FACTS
