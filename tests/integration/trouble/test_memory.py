@@ -14,7 +14,7 @@ from tests.support.product import ADDRESS, Product
 pytestmark = pytest.mark.xdist_group("trouble-memory")
 
 SMALL = b"Subject: warm\r\n\r\nWhat is imported and connected at first use is not the message's.\r\n"
-RECEIVED = 3 * corpus.ATTACHMENT + 40 * MEGABYTE  # as it came, as it is stored, and what the drivers copy of it
+RECEIVED = 3 * corpus.ATTACHMENT_OCTETS + 40 * MEGABYTE  # as it came, as it is stored, and what the drivers copy of it
 SENT = 40 * MEGABYTE  # some parts of it, and what the sockets hold
 
 Way = Callable[[Client, bytes, str], Awaitable[bytes]]

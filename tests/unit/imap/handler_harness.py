@@ -12,7 +12,7 @@ from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import STAR
 from relate_imap.states import State
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import INBOX, AccountId, Entry, Incoming
+from relate_mailstore.types import INBOX, AccountId, Entry, NewMessage
 from relate_wire.ports import Peer
 from tests.support.imap.responses import Response, ResponseReader, Value, as_pairs
 
@@ -69,9 +69,11 @@ class HandlerHarness:
     def entries(self) -> Sequence[Entry]:
         return self.selected.entries
 
-    async def add(self, *messages: bytes | Incoming) -> None:
+    async def add(self, *messages: bytes | NewMessage) -> None:
         """Append messages to INBOX, and select it again."""
-        incoming = [message if isinstance(message, Incoming) else Incoming(message, 0, (), NOW) for message in messages]
+        incoming = [
+            message if isinstance(message, NewMessage) else NewMessage(message, 0, (), NOW) for message in messages
+        ]
         await self.store.append(ACCOUNT, INBOX, incoming)
         await self.select()
 
@@ -106,7 +108,7 @@ class HandlerHarness:
         return HandlerResult(octets, responses, tagged)
 
 
-async def open_harness(*messages: bytes | Incoming, store: MemoryMailStore | None = None) -> HandlerHarness:
+async def open_harness(*messages: bytes | NewMessage, store: MemoryMailStore | None = None) -> HandlerHarness:
     """A harness with these messages in INBOX."""
     harness = HandlerHarness(store or MemoryMailStore())
     await harness.store.provision(ACCOUNT)

@@ -56,7 +56,7 @@ class SectionReader:
 
     def response_from_memory(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> bytes | None:
         """The response as one value; None if the message is not in memory or has to be decoded, which is rare."""
-        raw = self.raw.at_hand
+        raw = self.raw.buffered
         if raw is None:
             return None
         parts: list[bytes] = []

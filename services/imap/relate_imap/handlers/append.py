@@ -8,7 +8,7 @@ from relate_imap.selected.flags import in_mailbox_spelling
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Delivery, Destination, Incoming, Snapshot
+from relate_mailstore.types import Delivery, Destination, NewMessage, Snapshot
 
 
 async def on_append(conversation: Conversation, command: Append) -> TaggedResponse:
@@ -33,7 +33,7 @@ async def on_replace(conversation: Conversation, command: Replace) -> TaggedResp
     return ok("Replaced", untagged=f"* OK [{_append_uid(appended)}] Replacement\r\n".encode())
 
 
-async def _append(conversation: Conversation, mailbox: str, messages: list[Incoming]) -> types.Appended:
+async def _append(conversation: Conversation, mailbox: str, messages: list[NewMessage]) -> types.Appended:
     store, account, quota = conversation.context.store, conversation.account, quota_of(conversation)
     if len(messages) > 1:
         return await store.append(account, mailbox, messages, quota=quota)
@@ -44,7 +44,7 @@ async def _append(conversation: Conversation, mailbox: str, messages: list[Incom
     return types.Appended(uid_validity, (uid,))
 
 
-async def _incoming(conversation: Conversation, mailbox: str, message: AppendMessage) -> Incoming:
+async def _incoming(conversation: Conversation, mailbox: str, message: AppendMessage) -> NewMessage:
     """Raises Refused for an empty or too large message, and for a mailbox that does not exist."""
     if not message.octets:
         raise Refused("The message is empty")  # RFC 3502 §6.3.11: how a client cancels
@@ -53,7 +53,7 @@ async def _incoming(conversation: Conversation, mailbox: str, message: AppendMes
     flags = message.flags
     if flags.keywords:
         flags = in_mailbox_spelling(flags, await _destination(conversation, mailbox))
-    return Incoming(message.octets, flags.flags, flags.keywords, message.internal_date)
+    return NewMessage(message.octets, flags.flags, flags.keywords, message.internal_date)
 
 
 async def _destination(conversation: Conversation, mailbox: str) -> Snapshot:

@@ -12,7 +12,7 @@ from relate_imap.selected.flags import DELETED, SEEN
 from relate_imap.selected.recent import UidRange
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.rules import DELIMITER
+from relate_mailstore.mailbox_names import DELIMITER
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 # Of all patterns of a LIST together: each is matched against every name of at most 1,000 octets.
@@ -144,7 +144,7 @@ async def _recent(conversation: Conversation, snapshot: Snapshot) -> int:
     mailbox, context = snapshot.mailbox, conversation.context
     first = await context.store.take_recent(conversation.account, mailbox.id, 0)
     unclaimed = context.recent.unclaimed(mailbox.id, UidRange(first, mailbox.uid_next))
-    return len(snapshot.entries) - snapshot.entries.place(unclaimed.first)
+    return len(snapshot.entries) - snapshot.entries.index_of(unclaimed.first)
 
 
 def _value(conversation: Conversation, cached: CachedStatus, item: str) -> bytes:

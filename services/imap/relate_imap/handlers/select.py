@@ -88,7 +88,9 @@ async def _open(conversation: Conversation, command: Select) -> tuple[SelectedMa
 async def _recent(conversation: Conversation, snapshot: Snapshot, read_only: bool) -> UidRange:
     """Claim the \\Recent messages in the store. EXAMINE leaves them to the next session (RFC 3501 §6.3.2)."""
     mailbox = snapshot.mailbox
-    if not conversation.sends_recent or mailbox.recent == mailbox.uid_next:  # no message arrived since the last claim
+    if (
+        not conversation.sends_recent or mailbox.first_recent_uid == mailbox.uid_next
+    ):  # no message arrived since the last claim
         return UidRange(mailbox.uid_next, mailbox.uid_next)
     until = 0 if read_only else mailbox.uid_next
     first = await conversation.context.store.take_recent(conversation.account, mailbox.id, until)

@@ -8,7 +8,7 @@ from relate_imap.handlers.search import search_response
 from relate_imap.replies import TaggedResponse
 from relate_imap.search.run import run_search, summaries_of, without_expunged
 from relate_imap.search.sort import needs_summaries, order
-from relate_mailstore.rules import NO_SUMMARY
+from relate_mailstore.summary_text import EMPTY_SUMMARY
 
 STEPS_PER_MESSAGE = 30
 """Per message and criterion."""
@@ -22,7 +22,7 @@ async def on_sort(conversation: Conversation, command: Sort) -> TaggedResponse:
         summaries = await summaries_of(conversation)
         result = await without_expunged(conversation, result, result.positions)
     else:
-        summaries = [NO_SUMMARY] * len(entries)
+        summaries = [EMPTY_SUMMARY] * len(entries)
     steps = len(result.positions) * len(command.criteria) * STEPS_PER_MESSAGE
     ordered = await context.compute(steps, partial(order, result.positions, command.criteria, entries, summaries))
     return result.completed(

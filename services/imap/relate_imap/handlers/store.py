@@ -9,7 +9,7 @@ from relate_imap.replies import TaggedResponse, ok
 from relate_imap.selected.flags import change_of, in_mailbox_spelling
 from relate_imap.selected.mailbox import NumberedEntry
 from relate_imap.selected.sequence_set import encode_set
-from relate_mailstore.rules import change_entry
+from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.types import Entry, FlagChange
 
 

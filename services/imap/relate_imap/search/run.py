@@ -20,7 +20,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.folding import fold
 from relate_mailstore.mime import decode_header, header_fields
 from relate_mailstore.mime.fields import unfold
-from relate_mailstore.rules import NO_SUMMARY
+from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import Summary, TextPart
 
 HEADERS_BATCH_MESSAGES = 64
@@ -98,7 +98,7 @@ async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
     if selected.matches_snapshot:
         return summaries
     by_uid = {entry.uid: summary for entry, summary in zip(selected.snapshot.entries, summaries, strict=True)}
-    return [by_uid.get(entry.uid, NO_SUMMARY) for entry in selected.entries]
+    return [by_uid.get(entry.uid, EMPTY_SUMMARY) for entry in selected.entries]
 
 
 async def _load(

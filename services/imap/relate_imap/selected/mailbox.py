@@ -15,7 +15,7 @@ from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, STAR, SequenceSet, make_set, resolve
 from relate_mailstore.entry_list import Delta, EntryList
 from relate_mailstore.keywords import key_of
-from relate_mailstore.read_ahead import Ahead, prefetch
+from relate_mailstore.read_ahead import ReadAhead, prefetch
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 _uid, _flags = attrgetter("uid"), attrgetter("flags")
@@ -77,7 +77,7 @@ class SelectedMailbox:
         """Messages below this UID are \\Recent here and still recent in the store; 0 if the store is up to date."""
         self._keywords = {key_of(keyword): keyword for keyword in snapshot.keywords}  # announced to the client
         self._last_read_uid = 0
-        self._read_ahead = Ahead()
+        self._read_ahead = ReadAhead()
         self._flag_octets: tuple[EntryList | None, bytes] = None, b""
         self._announced: dict[int, int] = {}  # modseqs by UID that the client was sent and `_entries` does not have yet
 
@@ -87,7 +87,7 @@ class SelectedMailbox:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All messages as a tuple, which is faster to iterate over."""
-        return self._entries.whole
+        return self._entries.as_tuple
 
     @property
     def matches_snapshot(self) -> bool:
@@ -98,7 +98,7 @@ class SelectedMailbox:
 
     def number_of(self, uid: int) -> int | None:
         """The number of the message with this UID; None if there is none."""
-        position = self._entries.place(uid)
+        position = self._entries.index_of(uid)
         return position + 1 if position < len(self._entries) and self._entries[position].uid == uid else None
 
     def messages_in(self, sequence_set: SequenceSet, *, uid: bool) -> Sequence[NumberedEntry]:
@@ -117,7 +117,7 @@ class SelectedMailbox:
 
     def uids_between(self, first: int, last: int) -> Iterator[int]:
         """The existing UIDs from `first` to `last`, both included."""
-        position = self._entries.place
+        position = self._entries.index_of
         return map(_uid, self._entries[position(first) : position(last + 1)])
 
     def _by_number(self, numbers: SequenceSet) -> Sequence[NumberedEntry]:
@@ -135,7 +135,7 @@ class SelectedMailbox:
             return []
         slices: list[NumberedSlice] = []
         for first, last in resolve(uids, self._entries[-1].uid):
-            start, stop = self._entries.place(first), self._entries.place(last + 1)
+            start, stop = self._entries.index_of(first), self._entries.index_of(last + 1)
             slices.append(NumberedSlice(self._entries[start:stop], start + 1))
         return _concatenate(slices)
 
@@ -154,7 +154,7 @@ class SelectedMailbox:
     @property
     def recent_count(self) -> int:
         """The number of \\Recent messages."""
-        position = self._entries.place
+        position = self._entries.index_of
         return sum(position(last + 1) - position(first) for first, last in self.recent_uids.ranges)
 
     @property
@@ -172,7 +172,7 @@ class SelectedMailbox:
     @prefetch
     def prefetch_candidates(self, first: int, last: int) -> Sequence[NumberedEntry]:
         """The messages to prefetch while `first` to `last` are sent: the next ones, if the client reads in order."""
-        in_order = first == self._entries.place(self._last_read_uid + 1) + 1
+        in_order = first == self._entries.index_of(self._last_read_uid + 1) + 1
         self._last_read_uid = self._entries[last - 1].uid
         numbers = self._read_ahead.after(self._entries, last) if in_order else range(0)
         return NumberedSlice(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
@@ -189,7 +189,7 @@ class SelectedMailbox:
 
     def expunged_uids(self, snapshot: Snapshot) -> Collection[int]:
         """UIDs of the messages that the client still numbers and that are expunged from a later snapshot."""
-        return () if snapshot is self.snapshot and self.matches_snapshot else self._delta(snapshot).gone
+        return () if snapshot is self.snapshot and self.matches_snapshot else self._delta(snapshot).removed
 
     def advance(self, snapshot: Snapshot, *, may_expunge: bool) -> Update:
         """Adopt a later snapshot; returns the changes to send to the client now."""
@@ -221,13 +221,13 @@ class SelectedMailbox:
     def _delta(self, snapshot: Snapshot) -> Delta:
         """The changes from this client's entries, kept expunged messages included, to a later snapshot."""
         before, now = self.snapshot, snapshot.entries
-        delta = now.since(self._entries)
+        delta = now.delta_since(self._entries)
         return _compare(self._entries, before.mailbox, now) if delta is None else delta
 
 
 def _compare(known: EntryList, before: Mailbox, now: EntryList) -> Delta:
     """The delta between two lists that share no change log, found by comparison."""
-    first_new = now.place(before.uid_next)
+    first_new = now.index_of(before.uid_next)
     changed = [entry for entry in now[:first_new] if entry.modseq > before.highest_modseq]
     # UIDs are never reused: if the count is unchanged, so are the messages.
     gone = () if first_new == len(known) else {entry.uid for entry in known}.difference(map(_uid, now))

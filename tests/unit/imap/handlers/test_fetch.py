@@ -15,7 +15,7 @@ from relate_imap.selected.sequence_set import SAVED, STAR, SequenceSet, make_set
 from relate_imap.selected.updates import pending_updates
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
-from relate_mailstore.types import AccountId, Flag, FlagChange, Incoming, MessageId, Rendering
+from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId, NewMessage, Rendering
 from tests.support import corpus, factories
 from tests.unit.imap.handler_harness import ACCOUNT, NOW, HandlerHarness, HandlerResult, open_harness
 
@@ -53,7 +53,7 @@ async def one(*attributes: Attribute | str, raw: bytes = SIMPLE) -> HandlerResul
     ],
 )
 async def test_entry_items(name: str, value: bytes) -> None:
-    harness = await open_harness(Incoming(SIMPLE, Flag.SEEN | Flag.DRAFT, ("$Label",), NOW))
+    harness = await open_harness(NewMessage(SIMPLE, Flag.SEEN | Flag.DRAFT, ("$Label",), NOW))
     assert (await fetched(harness, name)).octets == b"* 1 FETCH (%b)\r\n" % value
 
 
@@ -88,7 +88,7 @@ async def test_store_generated_items() -> None:
 
 
 async def test_single_digit_day_is_padded_with_space() -> None:
-    harness = await open_harness(Incoming(SIMPLE, 0, (), 0))
+    harness = await open_harness(NewMessage(SIMPLE, 0, (), 0))
     assert (
         await fetched(harness, "INTERNALDATE")
     ).octets == b'* 1 FETCH (INTERNALDATE " 1-Jan-1970 00:00:00 +0000")\r\n'
@@ -136,7 +136,7 @@ async def test_preview_is_quoted_utf8_only_if_enabled() -> None:
     ],
 )
 async def test_body_sections(body: Body | BinarySize, answer: bytes) -> None:
-    harness = await open_harness(Incoming(SIMPLE, Flag.SEEN))
+    harness = await open_harness(NewMessage(SIMPLE, Flag.SEEN))
     assert (await fetched(harness, body)).octets == b"* 1 FETCH (" + answer + b")\r\n"
 
 
@@ -176,7 +176,7 @@ async def test_unknown_encoding_is_no_and_others_are_sent() -> None:
 
 
 async def test_fetch_sets_seen_and_sends_flags() -> None:
-    harness = await open_harness(SIMPLE, Incoming(SIMPLE, Flag.SEEN))
+    harness = await open_harness(SIMPLE, NewMessage(SIMPLE, Flag.SEEN))
     before = harness.selected.snapshot
     result = await fetched(harness, Body(Section("", SectionText.TEXT), b"BODY[TEXT]"))
     assert [values["FLAGS"] for values in result.fetched.values()] == [(b"\\Seen",), (b"\\Seen",)]
@@ -364,7 +364,7 @@ class BrokenMessage(MemoryRawMessage):
         object.__setattr__(self, "readable_octets", readable_octets)
 
     @property
-    def at_hand(self) -> bytes | None:
+    def buffered(self) -> bytes | None:
         return None
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:

@@ -36,7 +36,7 @@ def snapshot(entries: Iterable[Entry], modseq: int = 1, uid_next: int = 0) -> Sn
         special_use="",
         messages=len(items),
         octets=100 * len(items),
-        recent=1,
+        first_recent_uid=1,
     )
     return Snapshot(mailbox, EntryList(items, modseq))
 
@@ -89,7 +89,7 @@ def with_change_log(case: Case) -> Case:
     changed = [one for one in after if one.modseq > 1]
     gone = [one.uid for one in THREE.entries if after.find(one.uid) is None]
     logged = THREE.entries.after(mailbox.highest_modseq, changed, gone)
-    assert logged.since(THREE.entries) is not None
+    assert logged.delta_since(THREE.entries) is not None
     return replace(case, name=f"{case.name}, logged", after=Snapshot(mailbox, logged))
 
 
