@@ -19,7 +19,7 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
-from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
 from relate_telemetry.telemetry import no_telemetry
@@ -30,7 +30,7 @@ from tests.integration.trouble.memory import MEGABYTE
 from tests.integration.trouble.outage import small_disk
 
 DISK = 20 * MEGABYTE
-ROOMY_DISK = (SHARE + 2) * RESERVED_OCTETS  # enough for a reserve
+ROOMY_DISK = (FREE_SPACE_FACTOR + 2) * RESERVED_OCTETS  # enough for a reserve
 BALLAST = 6 * MEGABYTE
 PAGES = 2_000  # of 4 KB, about 8 MB
 BIG = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 14_000  # 1 MB
@@ -173,7 +173,7 @@ async def test_on_a_full_disk_mail_can_be_deleted(
 
 async def test_while_the_reserve_is_given_up_mail_is_put_off(roomy_house: House, roomy_disk: Path) -> None:
     """A process was killed before it took it back; the next removal does."""
-    reserve = Reserve(roomy_disk / "relate.db")
+    reserve = DiskReserve(roomy_disk / "relate.db")
     async with smtp(roomy_house.mx) as client:
         await deliver(client, BIG, NEIGHBOUR)
         await deliver(client, BIG, NEIGHBOUR)
@@ -193,7 +193,7 @@ async def test_more_mail_than_the_reserve_can_remove_at_once_is_removed_bit_by_b
     await asyncio.gather(*(roomy_house.store.deliver(delivery) for _ in range(MANY)))
     shorten_log(roomy_disk)
     occupy(roomy_disk)
-    os.truncate(Reserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
+    os.truncate(DiskReserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
     occupy(roomy_disk)
     mailbox = await roomy_house.store.mailbox(alice)
     uids = range(1, MANY + 1)
@@ -202,7 +202,7 @@ async def test_more_mail_than_the_reserve_can_remove_at_once_is_removed_bit_by_b
 
 
 async def test_when_there_is_room_again_the_reserve_is_whole(roomy_house: House, roomy_disk: Path) -> None:
-    reserve = Reserve(roomy_disk / "relate.db")
+    reserve = DiskReserve(roomy_disk / "relate.db")
     assert reserve.octets == RESERVED_OCTETS
     occupy(roomy_disk)
     os.truncate(reserve.path, RESERVED_OCTETS // 2)
@@ -217,7 +217,7 @@ async def test_without_its_reserve_a_full_disk_keeps_its_mail(roomy_house: House
     async with smtp(roomy_house.mx) as client:
         for _ in range(3):
             await deliver(client, BIG, NEIGHBOUR)
-    Reserve(roomy_disk / "relate.db").path.unlink()
+    DiskReserve(roomy_disk / "relate.db").path.unlink()
     occupy(roomy_disk)
     async with pop3(roomy_house.pop3, NEIGHBOUR, KEY) as client:
         assert (await client.ask_all(["DELE 1", "QUIT"]))[-1].startswith(b"-ERR")
