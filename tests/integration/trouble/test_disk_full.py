@@ -28,6 +28,7 @@ from tests.integration.trouble.clients import Client, connected, deliver, pop3, 
 from tests.integration.trouble.house import KEY, NEIGHBOUR, House, on_database
 from tests.integration.trouble.memory import MEGABYTE
 from tests.integration.trouble.outage import small_disk
+from tests.support.factories import uids
 
 DISK = 20 * MEGABYTE
 ROOMY_DISK = (FREE_SPACE_FACTOR + 2) * RESERVED_OCTETS  # enough for a reserve
@@ -196,8 +197,8 @@ async def test_more_mail_than_the_reserve_can_remove_at_once_is_removed_bit_by_b
     os.truncate(DiskReserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
     occupy(roomy_disk)
     mailbox = await roomy_house.store.mailbox(alice)
-    uids = range(1, MANY + 1)
-    assert await roomy_house.store.expunge(alice, mailbox.id, uids) == list(uids)
+    among = uids(*range(1, MANY + 1))
+    assert await roomy_house.store.expunge(alice, mailbox.id, among) == among
     assert sum(entry["event"] == "disk.full" for entry in log) > 2
 
 
