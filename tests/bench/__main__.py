@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import floors, hostile, imap_idle, memory, servers, telemetry_cost
+from tests.bench.generator import Generator
 from tests.bench.imap import IMAP, fill_imap
-from tests.bench.load import Generator
 from tests.bench.scenarios import READING, WRITING, Measured, Scenario, fill
 from tests.support.postgres import durable_cluster
 

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench import servers
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 
 HOST = "127.0.0.1"
 ATTACKER, VICTIM, OTHER = (DOMAIN_PATTERN % number for number in range(3))

@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD, Generator
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD, Generator
 from tests.bench.scenarios import Measured, Scenario
 from tests.bench.servers import Target
 

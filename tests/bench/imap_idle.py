@@ -11,7 +11,7 @@ from pathlib import Path
 
 from relate_wire.limits import raise_open_files
 from tests.bench import servers
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 from tests.bench.processes import pss_kib
 
 CONNECTIONS = 10_000

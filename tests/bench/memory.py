@@ -6,7 +6,7 @@ import socket
 from pathlib import Path
 
 from tests.bench import servers
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 from tests.bench.processes import peak_kib, pss_kib
 
 IDLE = 5_000

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD, Generator
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD, Generator
 from tests.bench.servers import USERS, Target
 
 # Mailboxes with mail for POP3: few messages in many (20 in each of 50), many in few (1,000 in each of 10).

@@ -21,7 +21,7 @@ from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 from tests.bench.processes import cpu_seconds, free_port, stop, tree, wait_for_port
 
 USERS = 130

@@ -3,7 +3,7 @@
 import threading
 from typing import IO
 
-PATIENCE = 60.0  # for anything that should happen at once; a loaded machine needs more than an idle one
+TIMEOUT_SECONDS = 60.0  # for anything that should happen at once; a loaded machine needs more than an idle one
 
 
 class Output:
@@ -21,7 +21,7 @@ class Output:
         with self._changed:
             return "".join(self._lines)
 
-    def wait_for(self, words: str, timeout: float = PATIENCE) -> bool:
+    def wait_for(self, words: str, timeout: float = TIMEOUT_SECONDS) -> bool:
         """Wait until these words were printed; False when the stream ended or `timeout` seconds passed before."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or words in "".join(self._lines), timeout)
@@ -36,7 +36,7 @@ class Output:
     def close(self) -> None:
         """Wait until all is read that is left of a process that has ended."""
         if self._reader is not None:
-            self._reader.join(PATIENCE)
+            self._reader.join(TIMEOUT_SECONDS)
 
     def _read(self, stream: IO[str]) -> None:
         with stream:

@@ -38,7 +38,7 @@ from tests.support.responsive import check_responsive, slow_callbacks
 
 HOST = "127.0.0.1"
 ADDRESS = "alice@example.test"
-EVERYTHING = ("smtp", "pop3", "imap", "api:read", "api:write", "app")
+ALL_SCOPES = ("smtp", "pop3", "imap", "api:read", "api:write", "app")
 
 PORTS = (
     "Smtp__Port",
@@ -53,8 +53,8 @@ PORTS = (
 )
 
 READY = "Relate Mail is ready"  # the server says so when every port answers
-PATIENCE = output.PATIENCE  # seconds for anything that should happen at once
-STOP_LIMIT = 10.0  # seconds; container runtimes kill after that
+TIMEOUT_SECONDS = output.TIMEOUT_SECONDS  # seconds for anything that should happen at once
+STOP_LIMIT_SECONDS = 10.0  # seconds; container runtimes kill after that
 
 
 class Product:
@@ -97,7 +97,7 @@ class Product:
         if not self.stderr.wait_for(READY):
             raise AssertionError(f"the server did not start: {self.stderr.text}")
         if arguments[:1] in ((), ("all",), ("api",), ("--demo",)):
-            httpx.get(f"{self.api_url}/healthz/ready", timeout=PATIENCE).raise_for_status()
+            httpx.get(f"{self.api_url}/healthz/ready", timeout=TIMEOUT_SECONDS).raise_for_status()
 
     def launch(self, *arguments: str) -> subprocess.Popen[str]:
         """A `relate` process that goes on; nothing is waited for."""
@@ -123,7 +123,7 @@ class Product:
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         try:
-            status = process.wait(STOP_LIMIT)
+            status = process.wait(STOP_LIMIT_SECONDS)
         finally:
             self._finish(process)
         assert status == 0, f"exit status {status}: {self.stderr.text}"
@@ -164,7 +164,7 @@ class Product:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
 
@@ -185,12 +185,12 @@ class Product:
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout)
 
-    def add_user(self, address: str = ADDRESS, *options: str, scopes: Sequence[str] = EVERYTHING) -> str:
+    def add_user(self, address: str = ADDRESS, *options: str, scopes: Sequence[str] = ALL_SCOPES) -> str:
         """Add a user, and a key for it; the key. `options` are `relate user add`'s."""
         self.relate_json("user", "add", address, *options)
         return self.create_key(address, scopes)
 
-    def create_key(self, address: str = ADDRESS, scopes: Sequence[str] = EVERYTHING, name: str = "laptop") -> str:
+    def create_key(self, address: str = ADDRESS, scopes: Sequence[str] = ALL_SCOPES, name: str = "laptop") -> str:
         """A further key."""
         wanted = [option for scope in scopes for option in ("--scope", scope)]
         key: str = self.relate_json("key", "create", address, "--name", name, *wanted)["key"]
@@ -213,7 +213,7 @@ class Product:
     @contextmanager
     def submission(self, address: str = ADDRESS, key: str | None = None) -> Iterator[smtplib.SMTP]:
         """A submission client that has spoken STARTTLS, and has logged in where a key is given."""
-        with smtplib.SMTP(HOST, self.ports["Smtp__Port"], "client.example.test", timeout=PATIENCE) as client:
+        with smtplib.SMTP(HOST, self.ports["Smtp__Port"], "client.example.test", timeout=TIMEOUT_SECONDS) as client:
             client.starttls(context=self.tls())
             if key is not None:
                 client.login(address, key)
@@ -222,13 +222,13 @@ class Product:
     @contextmanager
     def mx(self) -> Iterator[smtplib.SMTP]:
         """Another server, bringing mail."""
-        with smtplib.SMTP(HOST, self.ports["Smtp__MxPort"], "mx.example.org", timeout=PATIENCE) as client:
+        with smtplib.SMTP(HOST, self.ports["Smtp__MxPort"], "mx.example.org", timeout=TIMEOUT_SECONDS) as client:
             yield client
 
     @contextmanager
     def pop3(self, address: str = ADDRESS, key: str | None = None) -> Iterator[poplib.POP3]:
         """A POP3 client over TLS that has logged in where a key is given; QUIT at the end."""
-        client = poplib.POP3_SSL(HOST, self.ports["Pop3__SecurePort"], context=self.tls(), timeout=PATIENCE)
+        client = poplib.POP3_SSL(HOST, self.ports["Pop3__SecurePort"], context=self.tls(), timeout=TIMEOUT_SECONDS)
         try:
             if key is not None:
                 client.user(address)
@@ -241,7 +241,7 @@ class Product:
     def api(self, key: str | None = None) -> httpx.Client:
         """An API client with that key; a context manager."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=f"{self.api_url}/api/external", headers=headers, timeout=PATIENCE)
+        return httpx.Client(base_url=f"{self.api_url}/api/external", headers=headers, timeout=TIMEOUT_SECONDS)
 
 
 def reserve_port(until: ExitStack) -> int:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.product import PATIENCE
+from tests.support.product import TIMEOUT_SECONDS
 
 LISTEN = "0A"  # a socket's state in /proc/net/tcp
 
@@ -35,7 +35,7 @@ def open_files(pid: int) -> list[str]:
 
 def wait_until(true: Callable[[], bool]) -> None:
     """Ask again and again: for what nobody tells of."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not true():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.product.accounts import message
 from tests.integration.product.processes import children, listeners, wait_until
-from tests.support.product import ADDRESS, HOST, PATIENCE, STOP_LIMIT, Product
+from tests.support.product import ADDRESS, HOST, STOP_LIMIT_SECONDS, TIMEOUT_SECONDS, Product
 
 
 @pytest.fixture
@@ -158,7 +158,7 @@ def test_a_stop_says_goodbye_to_clients_that_wait(resting: Product) -> None:
         assert reader.file.readline().startswith(b"-ERR [SYS/TEMP]")
         assert writer.getreply()[0] == 421
         reader.quit = lambda: b""  # type: ignore[method-assign] # there is nobody left to say it to
-    assert seconds < STOP_LIMIT / 2
+    assert seconds < STOP_LIMIT_SECONDS / 2
 
 
 STUCK = {
@@ -182,16 +182,18 @@ def test_a_stop_does_not_wait_for_clients_that_say_nothing(resting: Product) -> 
     resting.start()
     with ExitStack() as clients:
         for port, words in STUCK.items():
-            client = clients.enter_context(socket.create_connection((HOST, resting.ports[port]), timeout=PATIENCE))
+            client = clients.enter_context(
+                socket.create_connection((HOST, resting.ports[port]), timeout=TIMEOUT_SECONDS)
+            )
             say(client, words)
-        assert resting.stop() < STOP_LIMIT
+        assert resting.stop() < STOP_LIMIT_SECONDS
 
 
 def test_an_interrupt_is_a_stop(resting: Product) -> None:
     process = resting.launch("serve", "api")
     assert resting.stderr.wait_for("is ready")
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 0
+    assert process.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_two_workers_share_the_ports(tmp_path: Path) -> None:

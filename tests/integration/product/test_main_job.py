@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.integration.product.accounts import Account, message
-from tests.support.product import HOST, PATIENCE, Product
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 
 pytestmark = [
     pytest.mark.xdist_group("product-main-job"),
@@ -26,7 +26,7 @@ def by_starttls(product: Product, sender: Account) -> AbstractContextManager[smt
 
 def by_tls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
     port = product.ports["Smtp__SecurePort"]
-    client = smtplib.SMTP_SSL(HOST, port, "client.example.test", timeout=PATIENCE, context=product.tls())
+    client = smtplib.SMTP_SSL(HOST, port, "client.example.test", timeout=TIMEOUT_SECONDS, context=product.tls())
     client.login(*sender)
     return client
 
@@ -36,7 +36,7 @@ def by_mx(product: Product, _: Account) -> AbstractContextManager[smtplib.SMTP]:
 
 
 def read_plainly(product: Product) -> poplib.POP3:
-    return poplib.POP3(HOST, product.ports["Pop3__Port"], timeout=PATIENCE)
+    return poplib.POP3(HOST, product.ports["Pop3__Port"], timeout=TIMEOUT_SECONDS)
 
 
 def read_by_stls(product: Product) -> poplib.POP3:
@@ -46,7 +46,7 @@ def read_by_stls(product: Product) -> poplib.POP3:
 
 
 def read_by_tls(product: Product) -> poplib.POP3:
-    return poplib.POP3_SSL(HOST, product.ports["Pop3__SecurePort"], timeout=PATIENCE, context=product.tls())
+    return poplib.POP3_SSL(HOST, product.ports["Pop3__SecurePort"], timeout=TIMEOUT_SECONDS, context=product.tls())
 
 
 def received(product: Product, reader: Account) -> list[bytes]:

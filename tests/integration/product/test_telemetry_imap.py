@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.product.accounts import Account, message
 from tests.integration.product.told import QUICK, linked
-from tests.support.product import HOST, PATIENCE, Product
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import OtlpReceiver
 
@@ -32,7 +32,7 @@ class Client:
     """Says lines, counts commands and the octets of their answers; the greeting answers none."""
 
     def __init__(self, product: Product, commands: Counter[str]) -> None:
-        self._socket = socket.create_connection((HOST, product.ports["Imap__Port"]), timeout=PATIENCE)
+        self._socket = socket.create_connection((HOST, product.ports["Imap__Port"]), timeout=TIMEOUT_SECONDS)
         self._file = self._socket.makefile("rb")
         self._file.readline()
         self._commands = commands

@@ -9,7 +9,7 @@ import pytest
 
 from tests.integration.transfer.account import FOLDERS, dovecot_manifest, fill_dovecot, product_manifest, subscriptions
 from tests.support.imap.dovecot import PASSWORD, Dovecot
-from tests.support.product import ADDRESS, HOST, PATIENCE, Product
+from tests.support.product import ADDRESS, HOST, TIMEOUT_SECONDS, Product
 from tests.support.stalling import stalling_proxy
 
 LARGE = pytest.param(1000, id="large", marks=[pytest.mark.long, pytest.mark.timeout(600)])
@@ -74,7 +74,7 @@ async def test_an_import_that_was_killed_is_run_again_to_the_same_end(
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, env=product.environment, cwd=product.directory
         )
-        await asyncio.wait_for(proxy.stalled.wait(), PATIENCE)
+        await asyncio.wait_for(proxy.stalled.wait(), TIMEOUT_SECONDS)
         process.send_signal(signal.SIGKILL)
         await process.wait()
 

@@ -8,8 +8,8 @@ from typing import cast
 
 from tests.support.product import HOST
 
-PATIENCE = 30.0  # seconds for any answer; a loaded machine needs more than an idle one
-ROOM = 64 * 1024 * 1024  # octets that a client holds: a whole message
+TIMEOUT_SECONDS = 30.0  # seconds for any answer; a loaded machine needs more than an idle one
+READ_LIMIT_OCTETS = 64 * 1024 * 1024  # octets that a client holds: a whole message
 
 STRANGER = "stranger@example.org"
 
@@ -23,18 +23,18 @@ class Client:
 
     async def send(self, octets: bytes) -> None:
         """Send octets as they are."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             self.writer.write(octets)
             await self.writer.drain()
 
     async def line(self) -> bytes:
         """One line, with its end; less than a line only when the server has closed."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await self.reader.readline()
 
     async def octets(self, count: int) -> bytes:
         """Exactly so many octets."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await self.reader.readexactly(count)
 
     async def reply(self) -> bytes:
@@ -59,7 +59,7 @@ class Client:
 
     async def content(self) -> bytes:
         """What follows +OK, without the dots that were stuffed and without the final one."""
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             stuffed = await self.reader.readuntil(b"\r\n.\r\n")
         return stuffed.removesuffix(b".\r\n").replace(b"\r\n..", b"\r\n.")
 
@@ -67,8 +67,8 @@ class Client:
         """All that comes until the server closes, however it does."""
         came = b""
         with contextlib.suppress(ConnectionError, ssl.SSLError):
-            async with asyncio.timeout(PATIENCE):
-                while octets := await self.reader.read(ROOM):
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                while octets := await self.reader.read(READ_LIMIT_OCTETS):
                     came += octets
         return came
 
@@ -92,9 +92,9 @@ class Client:
 @contextlib.asynccontextmanager
 async def connected(port: int, tls: ssl.SSLContext | None = None) -> AsyncIterator[Client]:
     """A connection, nothing heard of it yet."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         reader, writer = await asyncio.open_connection(
-            HOST, port, limit=ROOM, ssl=tls, server_hostname="localhost" if tls else None
+            HOST, port, limit=READ_LIMIT_OCTETS, ssl=tls, server_hostname="localhost" if tls else None
         )
     client = Client(reader, writer)
     try:

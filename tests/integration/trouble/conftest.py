@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.integration.trouble.house import House, in_memory
+from tests.integration.trouble.servers import MailServers, serve_in_memory
 from tests.support.databases import (
     database_url,
     postgres_database,
@@ -48,10 +48,10 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-async def house(certificates: Path) -> AsyncIterator[House]:
+async def servers(certificates: Path) -> AsyncIterator[MailServers]:
     """A house in memory, with the product's own limits."""
-    async with in_memory(certificates) as house:
-        yield house
+    async with serve_in_memory(certificates) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from pathlib import Path
 from tests.support.postgres import NoPostgresError, Server, cluster, find_binaries, temporary_directory
 
 START_SECONDS = 30  # for a cluster to recover and to answer
-SYNCHRONOUS = ("-c fsync=off",)  # commits reach the kernel, which survives; so a cluster that is killed loses none
+NO_FSYNC = ("-c fsync=off",)  # commits reach the kernel, which survives; so a cluster that is killed loses none
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Cluster:
     async def start(self) -> None:
         """Start it again; it answers when this returns."""
         listen = f"-c listen_addresses= -c unix_socket_directories={self.directory}"
-        options = " ".join((listen, *SYNCHRONOUS))
+        options = " ".join((listen, *NO_FSYNC))
         await asyncio.to_thread(self._control, "start", f"--log={self.directory / 'log'}", f"--options={options}")
 
     async def end_sessions(self) -> None:
@@ -50,12 +50,12 @@ class Cluster:
 
 
 @contextmanager
-def own_cluster() -> Iterator[Cluster]:
+def private_cluster() -> Iterator[Cluster]:
     """A cluster that nobody else uses. Raises NoPostgresError."""
     binaries = find_binaries()
     if binaries is None:
         raise NoPostgresError("there is no initdb: somebody else's server is not ours to stop")
-    with temporary_directory() as directory, cluster(binaries, directory / "cluster", SYNCHRONOUS) as server:
+    with temporary_directory() as directory, cluster(binaries, directory / "cluster", NO_FSYNC) as server:
         yield Cluster(server, binaries, directory / "cluster")
 
 

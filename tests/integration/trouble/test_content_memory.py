@@ -6,9 +6,9 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from tests.integration.trouble.clients import ROOM, Client, begin_data, deliver, smtp
+from tests.integration.trouble.clients import READ_LIMIT_OCTETS, Client, begin_data, deliver, smtp
 from tests.integration.trouble.conftest import QUIET
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
 from tests.support.imap.client import Literal, logged_in
 from tests.support.product import ADDRESS, HOST, Product
 
@@ -32,7 +32,7 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 @asynccontextmanager
 async def half_sent(port: int, address: str) -> AsyncIterator[Client]:
     """A client at a loopback address of its own, in the middle of DATA."""
-    reader, writer = await asyncio.open_connection(HOST, port, local_addr=(address, 0), limit=ROOM)
+    reader, writer = await asyncio.open_connection(HOST, port, local_addr=(address, 0), limit=READ_LIMIT_OCTETS)
     client = Client(reader, writer)
     try:
         await client.reply()
@@ -48,7 +48,7 @@ async def test_abandoned_messages_leave_nothing_behind(product: Product) -> None
     port = product.ports["Smtp__MxPort"]
     async with smtp(port) as client:
         assert (await deliver(client, SMALL, ADDRESS)).startswith(b"250")
-    with bounded(BUDGET + OVERHEAD, product.process_id):
+    with bounded_memory(BUDGET + OVERHEAD, product.process_id):
         for _ in range(24):
             async with half_sent(port, HOST):
                 pass
@@ -58,7 +58,7 @@ async def test_half_sent_messages_keep_no_small_ones_away(product: Product) -> N
     port = product.ports["Smtp__MxPort"]
     async with AsyncExitStack() as stack, smtp(port) as neighbour:
         assert (await deliver(neighbour, SMALL, ADDRESS)).startswith(b"250")
-        with bounded(BUDGET + OVERHEAD, product.process_id):
+        with bounded_memory(BUDGET + OVERHEAD, product.process_id):
             clients = [
                 await stack.enter_async_context(half_sent(port, f"127.0.0.{2 + number % 5}")) for number in range(20)
             ]

@@ -25,9 +25,9 @@ from relate_service.resources import Resources
 from relate_telemetry.telemetry import no_telemetry
 from tests.integration.api.served import EMAILS, HOST, PATIENCE
 from tests.integration.trouble.clients import Client, connected, deliver, pop3, retrieve, retrieve_all, smtp
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House, on_database
-from tests.integration.trouble.memory import MEGABYTE
 from tests.integration.trouble.outage import small_disk
+from tests.integration.trouble.process_memory import MEGABYTE
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_on_database
 
 DISK = 20 * MEGABYTE
 ROOMY_DISK = (SHARE + 2) * RESERVED_OCTETS  # enough for a reserve
@@ -70,15 +70,15 @@ def roomy_disk(tmp_path: Path, sqlite_template: Path) -> Iterator[Path]:
 
 
 @pytest.fixture
-async def house(disk: Path, certificates: Path) -> AsyncIterator[House]:
-    async with on_database(f"sqlite:///{disk / 'relate.db'}", certificates) as house:
-        yield house
+async def servers(disk: Path, certificates: Path) -> AsyncIterator[MailServers]:
+    async with serve_on_database(f"sqlite:///{disk / 'relate.db'}", certificates) as servers:
+        yield servers
 
 
 @pytest.fixture
-async def roomy_house(roomy_disk: Path, certificates: Path) -> AsyncIterator[House]:
-    async with on_database(f"sqlite:///{roomy_disk / 'relate.db'}", certificates) as house:
-        yield house
+async def roomy_servers(roomy_disk: Path, certificates: Path) -> AsyncIterator[MailServers]:
+    async with serve_on_database(f"sqlite:///{roomy_disk / 'relate.db'}", certificates) as servers:
+        yield servers
 
 
 def occupy(disk: Path) -> None:
@@ -105,11 +105,11 @@ async def fill(client: Client) -> Counter[bytes]:
     return replies
 
 
-async def test_on_a_full_disk_mail_is_put_off_and_read(house: House, disk: Path) -> None:
-    async with smtp(house.mx) as client:
+async def test_on_a_full_disk_mail_is_put_off_and_read(servers: MailServers, disk: Path) -> None:
+    async with smtp(servers.mx) as client:
         replies = await fill(client)
         assert replies.keys() == {STORED, PUT_OFF}
-        async with pop3(house.pop3, NEIGHBOUR, KEY) as reader:
+        async with pop3(servers.pop3, NEIGHBOUR, KEY) as reader:
             assert (await reader.ask("STAT")).split()[1] == b"%d" % replies[STORED]
             assert (await retrieve(reader, 1)).endswith(BIG)
             (disk / "ballast").unlink()
@@ -117,13 +117,13 @@ async def test_on_a_full_disk_mail_is_put_off_and_read(house: House, disk: Path)
         assert (await deliver(client, BIG, NEIGHBOUR))[:9] == STORED
 
 
-async def by_pop3(house: House) -> None:
-    async with pop3(house.pop3, NEIGHBOUR, KEY) as client:
+async def by_pop3(servers: MailServers) -> None:
+    async with pop3(servers.pop3, NEIGHBOUR, KEY) as client:
         assert (await client.ask_all(["DELE 1", "DELE 2", "QUIT"]))[-1] == SIGNED_OFF
 
 
-async def by_imap(house: House) -> None:
-    async with connected(house.imap) as client:
+async def by_imap(servers: MailServers) -> None:
+    async with connected(servers.imap) as client:
         await client.line()
         for command in (f"LOGIN {NEIGHBOUR} {KEY}", "SELECT INBOX", r"STORE 1:2 +FLAGS (\Deleted)", "EXPUNGE"):
             await client.send(f"a {command}\r\n".encode())
@@ -132,10 +132,10 @@ async def by_imap(house: House) -> None:
             assert line.startswith(b"a OK"), line
 
 
-async def by_the_api(house: House) -> None:
-    accounts = house.accounts
+async def by_the_api(servers: MailServers) -> None:
+    accounts = servers.accounts
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-    resources = Resources(no_telemetry(), house.store, accounts, authenticator, CachedDirectory(accounts))
+    resources = Resources(no_telemetry(), servers.store, accounts, authenticator, CachedDirectory(accounts))
     headers = {"Authorization": f"Bearer {KEY}"}
     with TemporaryDirectory() as certificates:
         settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))
@@ -151,9 +151,9 @@ async def by_the_api(house: House) -> None:
 @pytest.mark.parametrize("log_is", ["empty", "not yet in the database", "in the database"])
 @pytest.mark.parametrize("delete", [by_pop3, by_imap, by_the_api])
 async def test_on_a_full_disk_mail_can_be_deleted(
-    roomy_house: House, roomy_disk: Path, delete: Callable[[House], Awaitable[None]], log_is: str
+    roomy_servers: MailServers, roomy_disk: Path, delete: Callable[[MailServers], Awaitable[None]], log_is: str
 ) -> None:
-    async with smtp(roomy_house.mx) as client:
+    async with smtp(roomy_servers.mx) as client:
         count = 5 if log_is == "in the database" else 3
         assert {(await deliver(client, BIG, NEIGHBOUR))[:9] for _ in range(count)} == {STORED}
         if log_is == "empty":
@@ -162,72 +162,72 @@ async def test_on_a_full_disk_mail_can_be_deleted(
         for _ in range(ROUNDS):
             while (await deliver(client, BIG, NEIGHBOUR))[:9] == STORED:
                 count += 1
-            await delete(roomy_house)
+            await delete(roomy_servers)
             assert (await deliver(client, BIG, NEIGHBOUR))[:9] == STORED
             count -= 1
-        async with pop3(roomy_house.pop3, NEIGHBOUR, KEY) as reader:
+        async with pop3(roomy_servers.pop3, NEIGHBOUR, KEY) as reader:
             mail = await retrieve_all(reader)
     assert len(mail) == count
     assert all(message.endswith(BIG) for message in mail)
 
 
-async def test_while_the_reserve_is_given_up_mail_is_put_off(roomy_house: House, roomy_disk: Path) -> None:
+async def test_while_the_reserve_is_given_up_mail_is_put_off(roomy_servers: MailServers, roomy_disk: Path) -> None:
     """A process was killed before it took it back; the next removal does."""
     reserve = Reserve(roomy_disk / "relate.db")
-    async with smtp(roomy_house.mx) as client:
+    async with smtp(roomy_servers.mx) as client:
         await deliver(client, BIG, NEIGHBOUR)
         await deliver(client, BIG, NEIGHBOUR)
         occupy(roomy_disk)
         os.truncate(reserve.path, 0)
         assert (await deliver(client, SMALL, NEIGHBOUR))[:9] == PUT_OFF
-        await by_pop3(roomy_house)
+        await by_pop3(roomy_servers)
         assert (reserve.octets or 0) >= RESERVED_OCTETS // 2
         assert (await deliver(client, BIG, NEIGHBOUR))[:9] == STORED
 
 
 async def test_more_mail_than_the_reserve_can_remove_at_once_is_removed_bit_by_bit(
-    roomy_house: House, roomy_disk: Path, log: list[MutableMapping[str, Any]]
+    roomy_servers: MailServers, roomy_disk: Path, log: list[MutableMapping[str, Any]]
 ) -> None:
-    alice = await roomy_house.add_user("alice@example.test")
+    alice = await roomy_servers.add_user("alice@example.test")
     delivery = Delivery(b"Subject: one of many\r\n\r\n" + bytes(10_000), (Destination(alice),))
-    await asyncio.gather(*(roomy_house.store.deliver(delivery) for _ in range(MANY)))
+    await asyncio.gather(*(roomy_servers.store.deliver(delivery) for _ in range(MANY)))
     shorten_log(roomy_disk)
     occupy(roomy_disk)
     os.truncate(Reserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
     occupy(roomy_disk)
-    mailbox = await roomy_house.store.mailbox(alice)
+    mailbox = await roomy_servers.store.mailbox(alice)
     uids = range(1, MANY + 1)
-    assert await roomy_house.store.expunge(alice, mailbox.id, uids) == list(uids)
+    assert await roomy_servers.store.expunge(alice, mailbox.id, uids) == list(uids)
     assert sum(entry["event"] == "disk.full" for entry in log) > 2
 
 
-async def test_when_there_is_room_again_the_reserve_is_whole(roomy_house: House, roomy_disk: Path) -> None:
+async def test_when_there_is_room_again_the_reserve_is_whole(roomy_servers: MailServers, roomy_disk: Path) -> None:
     reserve = Reserve(roomy_disk / "relate.db")
     assert reserve.octets == RESERVED_OCTETS
     occupy(roomy_disk)
     os.truncate(reserve.path, RESERVED_OCTETS // 2)
     (roomy_disk / "log of somebody else").unlink()
-    async with smtp(roomy_house.mx) as client:
+    async with smtp(roomy_servers.mx) as client:
         assert (await deliver(client, BIG, NEIGHBOUR))[:9] == STORED
     assert reserve.octets == RESERVED_OCTETS
 
 
-async def test_without_its_reserve_a_full_disk_keeps_its_mail(roomy_house: House, roomy_disk: Path) -> None:
+async def test_without_its_reserve_a_full_disk_keeps_its_mail(roomy_servers: MailServers, roomy_disk: Path) -> None:
     """The control of the tests above: it is the reserve that makes the difference."""
-    async with smtp(roomy_house.mx) as client:
+    async with smtp(roomy_servers.mx) as client:
         for _ in range(3):
             await deliver(client, BIG, NEIGHBOUR)
     Reserve(roomy_disk / "relate.db").path.unlink()
     occupy(roomy_disk)
-    async with pop3(roomy_house.pop3, NEIGHBOUR, KEY) as client:
+    async with pop3(roomy_servers.pop3, NEIGHBOUR, KEY) as client:
         assert (await client.ask_all(["DELE 1", "QUIT"]))[-1].startswith(b"-ERR")
 
 
 async def test_in_a_database_that_may_not_grow_deleting_makes_room(sqlite_url: str, certificates: Path) -> None:
-    async with on_database(sqlite_url, certificates, f"max_page_count={PAGES}") as house:
-        async with smtp(house.mx) as client:
+    async with serve_on_database(sqlite_url, certificates, f"max_page_count={PAGES}") as servers:
+        async with smtp(servers.mx) as client:
             assert (await fill(client)).keys() == {STORED, PUT_OFF}
-            async with pop3(house.pop3, NEIGHBOUR, KEY) as reader:
+            async with pop3(servers.pop3, NEIGHBOUR, KEY) as reader:
                 assert (await retrieve(reader, 1)).endswith(BIG)
                 assert (await reader.ask_all(["DELE 1", "DELE 2", "QUIT"]))[-1] == SIGNED_OFF
             assert (await deliver(client, BIG, NEIGHBOUR))[:9] == STORED

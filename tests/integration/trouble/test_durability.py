@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.trouble.conftest import QUIET
-from tests.integration.trouble.load import Load, stored_numbers
+from tests.integration.trouble.delivery_load import DeliveryLoad, stored_numbers
 from tests.integration.trouble.workers import kill, start
 from tests.support.product import Product
 
@@ -21,10 +21,10 @@ async def test_a_killed_server_has_lost_and_doubled_nothing(tmp_path: Path, data
     with Product(tmp_path, database_url, Smtp__Workers=str(workers), **QUIET) as product:
         keys = {address: product.add_user(address) for address in RESIDENTS}
         start(product, "smtp", "Smtp__MxPort", workers)
-        load = Load(RESIDENTS)
+        load = DeliveryLoad(RESIDENTS)
         under_way = asyncio.create_task(load.run(product.ports["Smtp__MxPort"]))
         await load.wait_for(ENOUGH, load.accepted)
-        await load.until_busy()  # or the kill may hit the moment when everybody has just been answered
+        await load.wait_until_busy()  # or the kill may hit the moment when everybody has just been answered
         kill(product)
         await under_way
         product.start("pop3")

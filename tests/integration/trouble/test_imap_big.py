@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.product.accounts import Account
 from tests.integration.trouble.conftest import QUIET
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
 from tests.support.imap.client import PATIENCE, ImapClient, Literal, logged_in
 from tests.support.product import Product
 
@@ -55,7 +55,7 @@ async def test_who_asks_for_everything_and_does_not_read_costs_little(
         readers = [await stack.enter_async_context(logged_in(port, *account)) for _ in range(READERS)]
         for reader in readers:
             await reader.ok("EXAMINE INBOX")
-        with bounded(64 * MEGABYTE, product.process_id):
+        with bounded_memory(64 * MEGABYTE, product.process_id):
             for reader in readers:
                 await reader.send(f"z {question}\r\n".encode())
                 assert await reader.reader.read(1)  # it has begun

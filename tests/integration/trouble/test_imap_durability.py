@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.trouble.appends import Appends, stored_appends
+from tests.integration.trouble.append_load import AppendLoad, stored_appends
 from tests.integration.trouble.conftest import QUIET
 from tests.integration.trouble.workers import kill, start
 from tests.support.product import Product
@@ -21,9 +21,9 @@ async def test_what_was_appended_outlives_a_kill(tmp_path: Path, database_url: s
     with Product(tmp_path, database_url, Imap__Workers=str(workers), **QUIET) as product:
         keys = {address: product.add_user(address) for address in RESIDENTS}
         start(product, "imap", "Imap__Port", workers)
-        load = Appends(keys)
+        load = AppendLoad(keys)
         under_way = asyncio.create_task(load.run(product.ports["Imap__Port"]))
-        await load.until_accepted(ENOUGH)
+        await load.wait_for_accepted(ENOUGH)
         kill(product)
         await under_way
         product.start("imap")

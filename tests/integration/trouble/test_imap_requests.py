@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers
 from tests.support.imap.client import ImapClient, Literal, logged_in
 
 USER = "ann@example.test"
@@ -16,19 +16,21 @@ SMALL = b"Subject: x\r\n\r\ntext\r\n"
 @pytest.fixture(autouse=True)
 def memory_is_bounded() -> Iterator[None]:
     """Whatever a client asks for. What this process holds at the client's end counts, too."""
-    with bounded(200 * MEGABYTE):  # of this whole process, clients and all: a message of 100,000 groups takes half
+    with bounded_memory(
+        200 * MEGABYTE
+    ):  # of this whole process, clients and all: a message of 100,000 groups takes half
         yield
 
 
 @pytest.fixture
-async def ann(house: House) -> AsyncIterator[ImapClient]:
+async def ann(servers: MailServers) -> AsyncIterator[ImapClient]:
     """Logged in, with INBOX selected; afterwards she still is, and nobody has had any trouble."""
-    await house.add_user(USER)
-    async with logged_in(house.imap, USER, KEY) as client:
+    await servers.add_user(USER)
+    async with logged_in(servers.imap, USER, KEY) as client:
         await client.ok("SELECT INBOX")
         yield client
         await client.ok("NOOP")
-    await house.serve_neighbour()
+    await servers.serve_neighbour()
 
 
 # --- literals
@@ -49,14 +51,14 @@ async def test_a_literal_that_cannot_be_is_refused_at_once(ann: ImapClient, comm
     assert (await ann.ask(command)).status == status
 
 
-async def test_what_is_announced_and_never_sent_costs_nothing(house: House) -> None:
+async def test_what_is_announced_and_never_sent_costs_nothing(servers: MailServers) -> None:
     async with AsyncExitStack() as stack:
-        with bounded(16 * MEGABYTE):
+        with bounded_memory(16 * MEGABYTE):
             for _ in range(45):
-                client = await stack.enter_async_context(logged_in(house.imap, NEIGHBOUR, KEY))
+                client = await stack.enter_async_context(logged_in(servers.imap, NEIGHBOUR, KEY))
                 await client.send(b"a APPEND INBOX {50000000}\r\n")
                 assert await client.is_asked_for_more()
-            await house.serve_neighbour()
+            await servers.serve_neighbour()
 
 
 # --- what is deep
@@ -154,7 +156,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-async def test_a_name_that_no_mailbox_may_have_is_refused(house: House, ann: ImapClient, name: bytes) -> None:
+async def test_a_name_that_no_mailbox_may_have_is_refused(servers: MailServers, ann: ImapClient, name: bytes) -> None:
     before = await ann.ok('LIST "" "*"')
     statuses = [
         (await ann.ask("CREATE ", Literal(name))).status,
@@ -194,9 +196,9 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_who_has_a_deleted_mailbox_selected_is_told(house: House, ann: ImapClient, command: str) -> None:
+async def test_who_has_a_deleted_mailbox_selected_is_told(servers: MailServers, ann: ImapClient, command: str) -> None:
     await ann.ok("APPEND Archive ", Literal(SMALL))
-    async with logged_in(house.imap, USER, KEY) as other:
+    async with logged_in(servers.imap, USER, KEY) as other:
         await other.ok("SELECT Archive")
         await ann.ok("DELETE Archive")
         tag = await other.begin(command)

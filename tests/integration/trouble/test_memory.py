@@ -7,7 +7,7 @@ import pytest
 
 from tests.integration.trouble.clients import Client, deliver, deliver_chunks, pop3, smtp
 from tests.integration.trouble.conftest import QUIET
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
 from tests.support import corpus
 from tests.support.product import ADDRESS, Product
 
@@ -45,14 +45,14 @@ async def test_a_big_message_is_received_and_sent_in_bounded_memory(product: Pro
     (big,) = corpus.big().values()
     for receive in (deliver, by_one_chunk):
         async with warm(product) as client:
-            with bounded(RECEIVED, product.process_id):
+            with bounded_memory(RECEIVED, product.process_id):
                 reply = await receive(client, big, ADDRESS)
             assert reply.startswith(b"250")
     async with warm(product), pop3(product.ports["Pop3__Port"], ADDRESS, key) as reader:
-        with bounded(SENT, product.process_id):
+        with bounded_memory(SENT, product.process_id):
             assert (await reader.ask("RETR 4")).startswith(b"+OK")
             assert (await reader.content()).endswith(big)
-    with product.api(key) as api, bounded(SENT, product.process_id):
+    with product.api(key) as api, bounded_memory(SENT, product.process_id):
         email_id = reply.split()[-1].decode()
         assert api.get(f"/emails/{email_id}/raw").content.endswith(big)
         assert api.get(f"/emails/{email_id}").json()["textBody"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.integration.product.accounts import Account
 from tests.integration.product.processes import children, listeners, open_files, wait_until
-from tests.integration.trouble.clients import PATIENCE, Client, connected, deliver, pop3, retrieve_all, smtp
+from tests.integration.trouble.clients import TIMEOUT_SECONDS, Client, connected, deliver, pop3, retrieve_all, smtp
 from tests.integration.trouble.conftest import QUIET
 from tests.support.product import Product
 
@@ -88,7 +88,7 @@ async def test_without_files_left_accepting_rests_and_recovers(product: Product,
             greetings = [asyncio.create_task(visitor.reply()) for visitor in visitors]
             assert await asyncio.to_thread(product.stderr.wait_for, "no files left")
             assert (await deliver(resident, b"Subject: meanwhile\r\n\r\n", alice.address)).startswith(b"250")
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             assert {greeting[:4] for greeting in await asyncio.gather(*greetings)} == {b"220 "}
     async with pop3(product.ports["Pop3__Port"], *alice) as reader:
         assert len(await retrieve_all(reader)) == 2

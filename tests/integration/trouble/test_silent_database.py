@@ -11,7 +11,7 @@ import pytest
 from tests.integration.product.accounts import Account
 from tests.integration.trouble.clients import begin_data, connected, pop3, smtp
 from tests.integration.trouble.conftest import QUIET
-from tests.support.product import HOST, STOP_LIMIT, Product
+from tests.support.product import HOST, STOP_LIMIT_SECONDS, Product
 from tests.support.silent import Relay, relayed
 
 pytestmark = pytest.mark.postgres
@@ -41,7 +41,7 @@ async def test_a_stop_waits_for_no_database_and_no_collector(
         async with AsyncExitStack() as stack:
             await keep_busy(product, account, relay, stack)
             took = await asyncio.to_thread(product.stop)
-            assert took < STOP_LIMIT
+            assert took < STOP_LIMIT_SECONDS
 
 
 async def keep_busy(product: Product, account: Account, relay: Relay, stack: AsyncExitStack) -> None:
@@ -67,4 +67,4 @@ async def test_a_start_that_waits_for_a_silent_database_can_be_stopped(tmp_path:
     with Product(tmp_path, relay.url, **QUIET) as product:
         product.launch("serve")
         await relay.asked.wait()
-        assert await asyncio.to_thread(product.stop) < STOP_LIMIT
+        assert await asyncio.to_thread(product.stop) < STOP_LIMIT_SECONDS

@@ -18,10 +18,10 @@ from relate_mailstore.sql.schema.migrate import MIGRATIONS
 from tests.support.postgres import Server, wait_for
 
 CASES = Path(__file__).parents[2] / "cases" / "upgrade"
-COPY = "COPY "
+COPY_STATEMENT = "COPY "
 
 
-class Old(NamedTuple):
+class OldDatabase(NamedTuple):
     """A database as an older version left it; `manifest` says what it has to show."""
 
     url: str
@@ -55,10 +55,10 @@ async def _restore(url: str, dump: str) -> None:
     statements: list[str] = []
     lines = iter(dump.splitlines(keepends=True))
     for line in lines:
-        if line.startswith(COPY):
+        if line.startswith(COPY_STATEMENT):
             await connection.execute("".join(statements))
             statements.clear()
-            table, _, columns = line.removeprefix(COPY).partition(" (")
+            table, _, columns = line.removeprefix(COPY_STATEMENT).partition(" (")
             rows = "".join(iter(lambda: next(lines), "\\.\n"))
             await connection.copy_to_table(
                 table.removeprefix("public."),

@@ -12,9 +12,9 @@ import pytest
 
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import current_revision, revisions
-from tests.integration.upgrade import shown
-from tests.integration.upgrade.databases import CASES, Old, downgrade, restore_postgres, restore_sqlite
-from tests.integration.upgrade.killed import DONE, KILLED, Killer, killer
+from tests.integration.upgrade import imap_manifest
+from tests.integration.upgrade.databases import CASES, OldDatabase, downgrade, restore_postgres, restore_sqlite
+from tests.integration.upgrade.killed_migration import DONE, KILLED, Killer, killer
 from tests.support.databases import empty_postgres_url, postgres_server
 from tests.support.postgres import wait_for
 from tests.support.product import HOST, Product
@@ -27,13 +27,13 @@ PROCESSES = 3
 
 
 @pytest.fixture(params=KINDS)
-def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Old]:
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OldDatabase]:
     manifest = CASES / request.param / "manifest.json"
     if request.param == "sqlite":
-        yield Old(restore_sqlite(tmp_path), manifest)
+        yield OldDatabase(restore_sqlite(tmp_path), manifest)
     else:
         for url in restore_postgres(request.getfixturevalue("postgres_server")):
-            yield Old(url, manifest)
+            yield OldDatabase(url, manifest)
 
 
 @pytest.fixture(params=KINDS)
@@ -61,7 +61,7 @@ def revision(url: str) -> str | None:
     return wait_for(ask())
 
 
-def expect_shown(old: Old, directory: Path) -> None:
+def expect_shown(old: OldDatabase, directory: Path) -> None:
     """The server shows over IMAP, to those who log in with their old keys, exactly what the manifest says."""
     manifest = json.loads(old.manifest.read_text())
     with Product(directory, old.url) as product:
@@ -69,7 +69,9 @@ def expect_shown(old: Old, directory: Path) -> None:
         for address, key in manifest["keys"].items():
             with imaplib.IMAP4(HOST, product.ports["Imap__Port"]) as client:
                 client.login(address, key)
-                assert shown.account(client) == shown.in_order(manifest["accounts"][address])
+                assert imap_manifest.read_account(client) == imap_manifest.with_sorted_flags(
+                    manifest["accounts"][address]
+                )
     assert revision(old.url) == revisions()[-1]
 
 
@@ -85,13 +87,13 @@ def kill_again_and_again(kills: Killer, url: str) -> int:
     raise AssertionError
 
 
-def test_a_database_of_an_older_version_shows_what_its_manifest_says(old: Old, tmp_path: Path) -> None:
+def test_a_database_of_an_older_version_shows_what_its_manifest_says(old: OldDatabase, tmp_path: Path) -> None:
     expect_shown(old, tmp_path)
 
 
 @pytest.mark.parametrize("start", [None, OLDEST_WITH_MAIL])
 def test_killed_at_any_statement_of_a_migration_it_shows_the_same_in_the_end(
-    old: Old, tmp_path: Path, kills: Killer, start: str | None
+    old: OldDatabase, tmp_path: Path, kills: Killer, start: str | None
 ) -> None:
     if start is not None:
         downgrade(old.url, start)
@@ -106,10 +108,10 @@ def test_killed_while_the_first_schema_is_made_it_is_made_in_the_end(empty_url: 
 
 
 async def test_of_processes_that_start_at_once_one_migrates_and_the_others_wait_also_for_one_that_is_killed(
-    old: Old,
+    old: OldDatabase,
 ) -> None:
     await asyncio.to_thread(downgrade, old.url, OLDEST_WITH_MAIL)
-    command = (sys.executable, "-m", "tests.integration.upgrade.killed")
+    command = (sys.executable, "-m", "tests.integration.upgrade.killed_migration")
     processes = [
         await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
         for _ in range(PROCESSES)

@@ -18,7 +18,7 @@ from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_wire import driver, proxy, server
 from relate_wire.limits import Limits
 from tests.integration.trouble.clients import STRANGER, Client, connected, smtp
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_in_memory
 
 PATIENCE = 3.0  # seconds
 IMPATIENT = Limits(session_timeout=0.3, handshake_timeout=0.3)
@@ -132,7 +132,7 @@ async def until_freed(made: list[weakref.ref[Any]]) -> None:
     assert [type(one()).__name__ for one in made if one() is not None] == []
 
 
-async def say(house: House, case: Case, stack: AsyncExitStack) -> Client:
+async def say(house: MailServers, case: Case, stack: AsyncExitStack) -> Client:
     """A client that has said all; where it is greeted, each command is answered first."""
     client = await stack.enter_async_context(connected(getattr(house, case.door)))
     if case.door in ("mx", "submission", "pop3", "imap") and not case.limits.trusted_proxies:
@@ -146,7 +146,7 @@ async def say(house: House, case: Case, stack: AsyncExitStack) -> Client:
 async def test_what_a_client_leaves_behind_is_freed(
     alive: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
-    async with in_memory(certificates) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates) as house, AsyncExitStack() as stack:
         client = await say(house, case, stack)
         assert alive
         if case.octets and not case.octets.startswith(b"\x16"):
@@ -168,7 +168,7 @@ def has_read(one: Any, octets: int) -> bool:
 
 @pytest.mark.parametrize("case", ENDED.values(), ids=ENDED.keys())
 async def test_what_the_server_ends_is_freed(alive: list[weakref.ref[Any]], certificates: Path, case: Case) -> None:
-    async with in_memory(certificates, case.limits) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates, case.limits) as house, AsyncExitStack() as stack:
         client = await say(house, case, stack)
         await client.rest()
         await until_freed(alive)
@@ -178,7 +178,7 @@ async def test_what_the_server_ends_is_freed(alive: list[weakref.ref[Any]], cert
 @pytest.mark.parametrize("case", STOPPED.values(), ids=STOPPED.keys())
 async def test_what_a_stop_ends_is_freed(alive: list[weakref.ref[Any]], certificates: Path, case: Case) -> None:
     async with AsyncExitStack() as stack:
-        async with in_memory(certificates) as house:
+        async with serve_in_memory(certificates) as house:
             await say(house, case, stack)
         assert alive
         await until_freed(alive)
@@ -205,7 +205,7 @@ class TornMessage:
         return b"".join([chunk async for chunk in self.chunks(start, stop)])
 
 
-async def account_of(house: House) -> AccountId:
+async def account_of(house: MailServers) -> AccountId:
     return AccountId((await house.accounts.user_by_address(NEIGHBOUR)).id)
 
 
@@ -236,7 +236,7 @@ def torn_messages(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_what_a_broken_reply_leaves_behind_is_freed(
     alive: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
-    async with in_memory(certificates) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates) as house, AsyncExitStack() as stack:
         await house.store.deliver(Delivery(BIG, (Destination(await account_of(house)),)))
         client = await say(house, case, stack)
         with capture_logs() as log:  # structlog's own rendering would look into frames, which makes cycles of them
@@ -248,7 +248,7 @@ async def test_what_a_broken_reply_leaves_behind_is_freed(
 async def test_a_client_that_does_not_read_a_long_reply_leaves_nothing_behind(
     alive: list[weakref.ref[Any]], certificates: Path
 ) -> None:
-    async with in_memory(certificates) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates) as house, AsyncExitStack() as stack:
         await house.store.deliver(Delivery(BIG * 60, (Destination(await account_of(house)),)))
         client = await say(house, Case("pop3", POP3_LOGIN), stack)
         client.pause()

@@ -13,10 +13,10 @@ RESET_PEAK = "5"  # proc(5), clear_refs
 
 
 @contextmanager
-def bounded(octets: int, pid: int | str = SELF) -> Iterator[None]:
+def bounded_memory(octets: int, pid: int | str = SELF) -> Iterator[None]:
     """What happens inside never takes more than so many octets beside those taken before."""
     if pid == SELF:
-        give_back()
+        release_freed_memory()
     Path(f"/proc/{pid}/clear_refs").write_text(RESET_PEAK)
     before = _status(pid, "VmRSS")
     yield
@@ -24,7 +24,7 @@ def bounded(octets: int, pid: int | str = SELF) -> Iterator[None]:
     assert grown <= octets, f"{grown / MEGABYTE:.0f} MB more, of {octets / MEGABYTE:.0f} MB at most"
 
 
-def give_back() -> None:
+def release_freed_memory() -> None:
     """Let go of what was freed: it would hide what is taken from now on. Only glibc holds on to that much."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import NamedTuple
 
-from tests.integration.trouble.clients import PATIENCE
+from tests.integration.trouble.clients import TIMEOUT_SECONDS
 from tests.support.imap.answers import as_list, as_number, as_numbers, as_pairs, as_text
 from tests.support.imap.client import Answer, ImapClient, Literal, logged_in
 
@@ -17,7 +17,7 @@ AT_ONCE = 3  # messages of one APPEND at most (RFC 3502)
 LONGEST_TEXT = 10_000  # octets
 
 
-class Place(NamedTuple):
+class MessageLocation(NamedTuple):
     """Where a message is."""
 
     address: str
@@ -25,13 +25,13 @@ class Place(NamedTuple):
     uid: int
 
 
-class Appends:
+class AppendLoad:
     """Numbered messages, one to three in an APPEND. `keys` are the residents', by address."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self.sent: list[tuple[int, ...]] = []
         """The numbers of each APPEND that went out."""
-        self.accepted: dict[Place, int] = {}
+        self.accepted: dict[MessageLocation, int] = {}
         """The number of each message that was answered OK, by APPENDUID."""
         self._keys = keys
         self._answered = 0
@@ -44,12 +44,12 @@ class Appends:
         residents = itertools.islice(itertools.cycle(self._keys), CONNECTIONS)
         await asyncio.gather(*(self._append_until_lost(port, address) for address in residents))
 
-    async def until_accepted(self, count: int) -> None:
+    async def wait_for_accepted(self, count: int) -> None:
         """Return when so many messages are in, and most connections wait for an answer."""
-        await self._until(lambda: len(self.accepted) >= count)
-        await self._until(lambda: len(self.sent) - self._answered > CONNECTIONS // 2)
+        await self._wait_until(lambda: len(self.accepted) >= count)
+        await self._wait_until(lambda: len(self.sent) - self._answered > CONNECTIONS // 2)
 
-    def faults(self, stored: Mapping[Place, int]) -> set[int]:
+    def faults(self, stored: Mapping[MessageLocation, int]) -> set[int]:
         """What was answered OK and is not where it was said to be, what is there twice, half of what belongs together,
         and what nobody sent.
         """
@@ -70,38 +70,38 @@ class Appends:
         pieces = [piece for number in numbers for piece in (" ", Literal(self._message(number), plus=True))]
         tag = await client.begin(f"APPEND {mailbox}", *pieces)
         self.sent.append(numbers)
-        await self._tell()
+        await self._notify()
         answer = await client.finish(tag)
         if answer.tagged is None:
             return False
         assert answer.status == "OK", answer
         self._answered += 1
-        places = [Place(address, mailbox, uid) for uid in as_numbers(answer.tagged.code[2])]
+        places = [MessageLocation(address, mailbox, uid) for uid in as_numbers(answer.tagged.code[2])]
         self.accepted.update(zip(places, numbers, strict=True))
-        await self._tell()
+        await self._notify()
         return True
 
     def _message(self, number: int) -> bytes:
         return b"X-Number: %d\r\n\r\n%b\r\n" % (number, b"x" * self._random.randrange(LONGEST_TEXT))
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE), self._changed:
+    async def _wait_until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(TIMEOUT_SECONDS), self._changed:
             await self._changed.wait_for(true)
 
 
-async def stored_appends(port: int, keys: Mapping[str, str]) -> Mapping[Place, int]:
+async def stored_appends(port: int, keys: Mapping[str, str]) -> Mapping[MessageLocation, int]:
     """The number of every message that the residents have, by where it is."""
-    stored: dict[Place, int] = {}
+    stored: dict[MessageLocation, int] = {}
     for address, key in keys.items():
         async with logged_in(port, address, key) as client:
             for mailbox in MAILBOXES:
                 await client.ok(f"EXAMINE {mailbox}")
                 answer = await client.ok("UID FETCH 1:* BODY.PEEK[HEADER.FIELDS (X-NUMBER)]")
-                stored.update({Place(address, mailbox, uid): number for uid, number in _numbered(answer)})
+                stored.update({MessageLocation(address, mailbox, uid): number for uid, number in _numbered(answer)})
     return stored
 
 

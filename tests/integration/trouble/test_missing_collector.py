@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
 from tests.support.product import HOST, Product, reserve_port
 from tests.support.responsive import WATCHED
 
@@ -24,7 +24,7 @@ def test_long_paths_of_strangers_take_bounded_memory(tmp_path: Path) -> None:
             product.start()
             with closing(http.client.HTTPConnection(HOST, product.ports["Api__Port"], timeout=60)) as client:
                 ask(client, 100)
-                with bounded(ROOM, product.process_id):
+                with bounded_memory(ROOM, product.process_id):
                     ask(client, REQUESTS)
 
 

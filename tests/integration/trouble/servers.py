@@ -35,14 +35,14 @@ from relate_wire.server import Server
 from tests.integration.trouble.clients import deliver, pop3, retrieve_all, smtp
 from tests.support.responsive import responsive
 
-GRACE = 0.2  # seconds for commands under way when a test is over: some of them were never to end
+SHUTDOWN_GRACE_SECONDS = 0.2  # seconds for commands under way when a test is over: some of them were never to end
 KEY = f"rm_{'tanstaafl':x<43}"  # well-formed, as the keys that users have
 NEIGHBOUR = "neighbour@example.test"
-GENEROUS = Limits()  # the product's own
+DEFAULT_LIMITS = Limits()  # the product's own
 
 
 @dataclass(frozen=True)
-class House:
+class MailServers:
     """Where it listens, and who lives there. `neighbour` is somebody whom no trouble may reach."""
 
     accounts: AccountStore
@@ -73,23 +73,23 @@ class House:
 
 
 @asynccontextmanager
-async def in_memory(
-    directory: Path, limits: Limits = GENEROUS, settings: Mapping[str, object] | None = None
-) -> AsyncIterator[House]:
+async def serve_in_memory(
+    directory: Path, limits: Limits = DEFAULT_LIMITS, settings: Mapping[str, object] | None = None
+) -> AsyncIterator[MailServers]:
     """A house that keeps nothing."""
-    async with opened(MemoryAccountStore(), MemoryMailStore(), directory, limits, settings) as house:
-        yield house
+    async with serve(MemoryAccountStore(), MemoryMailStore(), directory, limits, settings) as servers:
+        yield servers
 
 
 @asynccontextmanager
-async def on_database(url: str, directory: Path, *pragmas: str) -> AsyncIterator[House]:
+async def serve_on_database(url: str, directory: Path, *pragmas: str) -> AsyncIterator[MailServers]:
     """A house on a migrated database; `pragmas` are for each connection to SQLite."""
     engine = open_engine(url)
     event.listen(engine.sync_engine, "connect", partial(_set_pragmas, pragmas))
     try:
         await make_reserve(engine)
-        async with open_store(engine) as store, opened(SqlAccountStore(engine), store, directory) as house:
-            yield house
+        async with open_store(engine) as store, serve(SqlAccountStore(engine), store, directory) as servers:
+            yield servers
     finally:
         await engine.dispose()
 
@@ -102,13 +102,13 @@ def _set_pragmas(pragmas: Iterable[str], connection: DBAPIConnection, _: object)
 
 
 @asynccontextmanager
-async def opened(
+async def serve(
     accounts: AccountStore,
     store: MailStore,
     directory: Path,
-    limits: Limits = GENEROUS,
+    limits: Limits = DEFAULT_LIMITS,
     settings: Mapping[str, object] | None = None,
-) -> AsyncIterator[House]:
+) -> AsyncIterator[MailServers]:
     """A house over these ports, with the neighbour in it. `settings` are SMTP's and IMAP's, by field name."""
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
     resources = Resources(no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts))
@@ -117,11 +117,13 @@ async def opened(
     imap_settings = ImapSettings.model_validate({**shared, **(settings or {})})
     pop3_settings = Pop3Settings.model_validate(shared)
     async with (
-        Server(replace(smtp_service(smtp_settings, resources), limits=limits), GRACE) as smtp_server,
-        Server(replace(pop3_service(pop3_settings, resources), limits=limits), GRACE) as pop3_server,
-        Server(replace(imap_service(imap_settings, resources), limits=limits), GRACE) as imap_server,
+        Server(replace(smtp_service(smtp_settings, resources), limits=limits), SHUTDOWN_GRACE_SECONDS) as smtp_server,
+        Server(replace(pop3_service(pop3_settings, resources), limits=limits), SHUTDOWN_GRACE_SECONDS) as pop3_server,
+        Server(replace(imap_service(imap_settings, resources), limits=limits), SHUTDOWN_GRACE_SECONDS) as imap_server,
     ):
-        house = House(accounts, store, authenticator, *smtp_server.ports, *pop3_server.ports, *imap_server.ports)
-        await house.add_user(NEIGHBOUR)
+        servers = MailServers(
+            accounts, store, authenticator, *smtp_server.ports, *pop3_server.ports, *imap_server.ports
+        )
+        await servers.add_user(NEIGHBOUR)
         with responsive():
-            yield house
+            yield servers

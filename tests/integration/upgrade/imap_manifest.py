@@ -17,7 +17,7 @@ _FETCHED = re.compile(
 )
 
 
-def account(client: imaplib.IMAP4) -> dict[str, Any]:
+def read_account(client: imaplib.IMAP4) -> dict[str, Any]:
     """The mailboxes and subscriptions of the account that is logged in."""
     names = sorted(_listed(client.list()))
     return {
@@ -26,7 +26,7 @@ def account(client: imaplib.IMAP4) -> dict[str, Any]:
     }
 
 
-def in_order(manifest: dict[str, Any]) -> dict[str, Any]:
+def with_sorted_flags(manifest: dict[str, Any]) -> dict[str, Any]:
     """An account of a manifest, with all flags in the order of the alphabet."""
     for mailbox in manifest["mailboxes"].values():
         for message in mailbox["messages"]:

@@ -1,6 +1,6 @@
 """Migrating in processes that are killed at a statement, each a fork of one that has imported everything.
 
-    python -m tests.integration.upgrade.killed
+    python -m tests.integration.upgrade.killed_migration
 
 reads lines `statement url` and answers each with `killed` or `done`: the process was killed before it executed that
 many statements and commits, or came through. 0 is never.
@@ -40,7 +40,7 @@ class Killer:
 @contextmanager
 def killer() -> Iterator[Killer]:
     """A process that forks those that are killed."""
-    arguments = [sys.executable, "-m", "tests.integration.upgrade.killed"]
+    arguments = [sys.executable, "-m", "tests.integration.upgrade.killed_migration"]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
         yield Killer(process)
 

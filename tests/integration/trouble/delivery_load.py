@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 
-from tests.integration.trouble.clients import PATIENCE, Client, begin_data, pop3, smtp
+from tests.integration.trouble.clients import TIMEOUT_SECONDS, Client, begin_data, pop3, smtp
 
 CONNECTIONS = 12  # so many deliveries wait at once: the writer has a batch to gather
 RECIPIENTS = 3  # of each message
@@ -17,7 +17,7 @@ LONGEST_TEXT = 10_000  # octets
 _NUMBER = re.compile(rb"^X-Number: ([0-9]+)\r\n", re.MULTILINE)
 
 
-class Load:
+class DeliveryLoad:
     """Numbered messages for some of the residents each. What is stored of them in the end, `faults` compares."""
 
     def __init__(self, residents: Sequence[str]) -> None:
@@ -44,11 +44,11 @@ class Load:
     async def wait_for(self, count: int, answered: set[int]) -> None:
         """Return when there are so many more in `accepted` or in `refused`."""
         enough = len(answered) + count
-        await self._until(lambda: len(answered) >= enough)
+        await self._wait_until(lambda: len(answered) >= enough)
 
-    async def until_busy(self) -> None:
+    async def wait_until_busy(self) -> None:
         """Return when most connections wait for the answer to a message."""
-        await self._until(lambda: len(self.unanswered) > CONNECTIONS // 2)
+        await self._wait_until(lambda: len(self.unanswered) > CONNECTIONS // 2)
 
     def faults(self, stored: Mapping[str, Counter[int]]) -> Mapping[int, list[int]]:
         """Copies by recipient of each message that was accepted and is not there once for everybody whom it was sent
@@ -76,23 +76,23 @@ class Load:
             self.sent[number] = recipients
             text = b"x" * self._random.randrange(LONGEST_TEXT)
             await client.send(b"X-Number: %d\r\n\r\n%b\r\n.\r\n" % (number, text))
-            await self._tell()
+            await self._notify()
             reply = await client.reply()
-        await self._note(number, reply)
+        await self._record_reply(number, reply)
 
-    async def _note(self, number: int, reply: bytes) -> None:
+    async def _record_reply(self, number: int, reply: bytes) -> None:
         if not reply:
             raise ConnectionResetError
         (self.accepted if reply.startswith(b"250") else self.refused).add(number)
         assert reply[:3] in (b"250", b"451"), reply
-        await self._tell()
+        await self._notify()
 
-    async def _tell(self) -> None:
+    async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _until(self, true: Callable[[], bool]) -> None:
-        async with asyncio.timeout(PATIENCE), self._changed:
+    async def _wait_until(self, true: Callable[[], bool]) -> None:
+        async with asyncio.timeout(TIMEOUT_SECONDS), self._changed:
             await self._changed.wait_for(true)
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from relate_wire.limits import Limits
 from tests.integration.trouble.clients import Client, begin_data, connected, pop3, smtp
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_in_memory
 
 IMPATIENT = Limits(session_timeout=0.4, handshake_timeout=0.4)
 IDLE = b"421 4.4.2 localhost Idle for too long, closing\r\n"
@@ -50,20 +50,20 @@ SILENCE = {
 
 
 @pytest.fixture
-async def impatient(certificates: Path) -> AsyncIterator[House]:
-    async with in_memory(certificates, IMPATIENT) as house:
-        yield house
+async def impatient(certificates: Path) -> AsyncIterator[MailServers]:
+    async with serve_in_memory(certificates, IMPATIENT) as servers:
+        yield servers
 
 
-async def test_who_stops_in_the_middle_is_let_go(impatient: House) -> None:
+async def test_who_stops_in_the_middle_is_let_go(impatient: MailServers) -> None:
     last_words = await asyncio.gather(*(stop_in_the_middle(impatient, *row[:3]) for row in SILENCE.values()))
     assert dict(zip(SILENCE, last_words, strict=True)) == {name: row[3] for name, row in SILENCE.items()}
     await impatient.serve_neighbour()
 
 
-async def stop_in_the_middle(house: House, door: str, before: list[str] | None, half: bytes) -> bytes:
+async def stop_in_the_middle(servers: MailServers, listener: str, before: list[str] | None, half: bytes) -> bytes:
     """All that is said after the half; nobody is greeted before TLS."""
-    async with connected(getattr(house, door)) as client:
+    async with connected(getattr(servers, listener)) as client:
         if before is not None:
             await client.reply()
             await client.ask_all(before)
@@ -71,13 +71,13 @@ async def stop_in_the_middle(house: House, door: str, before: list[str] | None, 
         return await client.rest()
 
 
-async def test_a_silent_reader_does_not_hold_its_maildrop(impatient: House) -> None:
+async def test_a_silent_reader_does_not_hold_its_maildrop(impatient: MailServers) -> None:
     async with pop3(impatient.pop3, NEIGHBOUR, KEY) as client:
         assert await client.rest() == b""
         await impatient.serve_neighbour()
 
 
-async def test_who_sends_a_message_octet_by_octet_is_let_go(impatient: House) -> None:
+async def test_who_sends_a_message_octet_by_octet_is_let_go(impatient: MailServers) -> None:
     async with smtp(impatient.mx) as client:
         assert (await begin_data(client, NEIGHBOUR)).startswith(b"354")
         dripping = asyncio.create_task(drip(client))
@@ -95,7 +95,7 @@ async def drip(client: Client) -> None:
 
 
 async def test_who_is_slow_but_steady_is_waited_for(certificates: Path) -> None:
-    async with in_memory(certificates, Limits(session_timeout=2)) as house, smtp(house.mx) as client:
+    async with serve_in_memory(certificates, Limits(session_timeout=2)) as servers, smtp(servers.mx) as client:
         await begin_data(client, NEIGHBOUR)
         for _ in range(6):
             await client.send(b"x" * 4_096 + b"\r\n")
@@ -124,27 +124,27 @@ UPGRADES = {
 }
 
 
-@pytest.mark.parametrize("door", UPGRADES)
+@pytest.mark.parametrize("listener", UPGRADES)
 @pytest.mark.parametrize("octets", NO_TLS.values(), ids=NO_TLS.keys())
-async def test_what_is_no_tls_is_told_nothing_in_the_clear(house: House, door: str, octets: bytes) -> None:
-    async with connected(getattr(house, door)) as client:
-        if (commands := UPGRADES[door]) is not None:
+async def test_what_is_no_tls_is_told_nothing_in_the_clear(servers: MailServers, listener: str, octets: bytes) -> None:
+    async with connected(getattr(servers, listener)) as client:
+        if (commands := UPGRADES[listener]) is not None:
             await client.reply()
             await client.ask_all(commands)
         client.writer.write(octets)
         answer = await client.rest()
     assert answer == b"" or answer[:1] == b"\x15", answer  # at most a TLS alert (RFC 8446 §6)
-    await house.serve_neighbour()
+    await servers.serve_neighbour()
 
 
-@pytest.mark.parametrize("door", ["submissions", "pop3s", "imaps"])
-async def test_an_old_tls_is_refused(house: House, door: str) -> None:
+@pytest.mark.parametrize("listener", ["submissions", "pop3s", "imaps"])
+async def test_an_old_tls_is_refused(servers: MailServers, listener: str) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        async with connected(getattr(house, door), old):
+        async with connected(getattr(servers, listener), old):
             pass
-    await house.serve_neighbour()
+    await servers.serve_neighbour()

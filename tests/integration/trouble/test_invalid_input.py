@@ -11,8 +11,8 @@ from typing import NamedTuple
 import pytest
 
 from tests.integration.trouble.clients import STRANGER, Client, connected
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_in_memory
 
 NONSENSE = {
     "http": b"GET / HTTP/1.1\r\nHost: example.org\r\n\r\n",
@@ -39,19 +39,19 @@ LEAVE = {"imap": "z LOGOUT"}  # all others understand QUIT
 @pytest.fixture(autouse=True)
 def memory_is_bounded() -> Iterator[None]:
     """Whatever a client sends: it is not kept. What this process holds at the client's end counts, too."""
-    with bounded(32 * MEGABYTE):
+    with bounded_memory(32 * MEGABYTE):
         yield
 
 
-@pytest.mark.parametrize("door", ["submission", "mx", "pop3", "imap"])
+@pytest.mark.parametrize("listener", ["submission", "mx", "pop3", "imap"])
 @pytest.mark.parametrize("octets", NONSENSE.values(), ids=NONSENSE.keys())
-async def test_nonsense_is_refused_and_only_refused(house: House, door: str, octets: bytes) -> None:
-    async with connected(getattr(house, door)) as client:
+async def test_nonsense_is_refused_and_only_refused(servers: MailServers, listener: str, octets: bytes) -> None:
+    async with connected(getattr(servers, listener)) as client:
         await client.reply()
-        answers = await say_and_hear(client, octets + f"\r\n{LEAVE.get(door, 'QUIT')}\r\n".encode())
+        answers = await say_and_hear(client, octets + f"\r\n{LEAVE.get(listener, 'QUIT')}\r\n".encode())
     lines = answers.split(b"\r\n")[:-1]
     assert [line for line in lines if not (line.startswith(REFUSALS + GOODBYES) or IMAP_REFUSAL.match(line))] == []
-    await house.serve_neighbour()
+    await servers.serve_neighbour()
 
 
 async def say_and_hear(client: Client, octets: bytes) -> bytes:
@@ -66,7 +66,7 @@ async def say_and_hear(client: Client, octets: bytes) -> bytes:
 class TooMuch(NamedTuple):
     """`piece` again and again between `begin` and `end`, after some commands."""
 
-    door: str
+    listener: str
     before: list[str]
     begin: bytes
     piece: bytes
@@ -101,8 +101,8 @@ TOO_MUCH = {
 
 @pytest.mark.parametrize("much", TOO_MUCH.values(), ids=TOO_MUCH.keys())
 async def test_what_is_too_much_is_thrown_away_as_it_comes(certificates: Path, much: TooMuch) -> None:
-    async with in_memory(certificates, settings={"max_message_size_bytes": MEGABYTE}) as house:
-        async with connected(getattr(house, much.door)) as client:
+    async with serve_in_memory(certificates, settings={"max_message_size_bytes": MEGABYTE}) as servers:
+        async with connected(getattr(servers, much.listener)) as client:
             await client.reply()
             await client.ask_all(much.before)
             await client.send(much.begin)
@@ -110,23 +110,23 @@ async def test_what_is_too_much_is_thrown_away_as_it_comes(certificates: Path, m
                 await client.send(much.piece)
             await client.send(much.end)
             assert (await client.reply()).startswith(much.reply)
-            assert (await client.ask(LEAVE.get(much.door, "QUIT"))).startswith(GOODBYES)
-        await house.serve_neighbour()
+            assert (await client.ask(LEAVE.get(much.listener, "QUIT"))).startswith(GOODBYES)
+        await servers.serve_neighbour()
 
 
-async def test_ten_gigabytes_are_refused_when_they_are_announced(house: House) -> None:
-    async with connected(house.mx) as client:
+async def test_ten_gigabytes_are_refused_when_they_are_announced(servers: MailServers) -> None:
+    async with connected(servers.mx) as client:
         await client.reply()
         await client.ask_all(ENVELOPE)
         assert (await client.ask("BDAT 10000000000")).startswith(b"552 5.3.4")
         for _ in range(PIECES):
             await client.send(PIECE)
-        await house.serve_neighbour()
+        await servers.serve_neighbour()
 
 
-async def test_a_message_in_chunks_of_one_octet_takes_no_more_than_itself(house: House) -> None:
+async def test_a_message_in_chunks_of_one_octet_takes_no_more_than_itself(servers: MailServers) -> None:
     message = b"Subject: x\r\n\r\n" + b"y" * 20_000 + b"\r\n"
-    async with connected(house.mx) as client:
+    async with connected(servers.mx) as client:
         await client.reply()
         await client.ask_all(ENVELOPE)
         await client.send(b"".join(b"BDAT 1\r\n%c" % octet for octet in message) + b"BDAT 0 LAST\r\n")
