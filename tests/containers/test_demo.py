@@ -9,6 +9,7 @@ import pytest
 from relate_telemetry.names import INSTRUMENTS
 from tests.containers.project import Project
 from tests.containers.prometheus import Prometheus
+from tests.containers.test_metrics import shown
 from tests.containers.waiting import eventually
 
 STOP_LIMIT = 10.0  # seconds: Docker kills after that

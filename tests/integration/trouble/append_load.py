@@ -1,4 +1,4 @@
-"""A load of APPENDs over several connections, which knows what was sent and where the server said that it is."""
+"""A load of APPENDs over several connections that records what was sent and each APPENDUID."""
 
 import asyncio
 import itertools
@@ -13,12 +13,12 @@ from tests.support.imap.client import Answer, ImapClient, Literal, logged_in
 
 CONNECTIONS = 12
 MAILBOXES = ("INBOX", "Archive")
-AT_ONCE = 3  # messages of one APPEND at most (RFC 3502)
-LONGEST_TEXT = 10_000  # octets
+MAX_MESSAGES_PER_APPEND = 3  # RFC 3502
+MAX_TEXT_OCTETS = 10_000
 
 
 class MessageLocation(NamedTuple):
-    """Where a message is."""
+    """Account, mailbox and UID of a stored message."""
 
     address: str
     mailbox: str
@@ -26,13 +26,13 @@ class MessageLocation(NamedTuple):
 
 
 class AppendLoad:
-    """Numbered messages, one to three in an APPEND. `keys` are the residents', by address."""
+    """Numbered messages, one to three per APPEND. `keys` maps each user's address to a key."""
 
     def __init__(self, keys: Mapping[str, str]) -> None:
         self.sent: list[tuple[int, ...]] = []
-        """The numbers of each APPEND that went out."""
+        """The message numbers of each APPEND that was sent."""
         self.accepted: dict[MessageLocation, int] = {}
-        """The number of each message that was answered OK, by APPENDUID."""
+        """The number of each message whose APPEND was answered OK, by APPENDUID."""
         self._keys = keys
         self._answered = 0
         self._numbers = itertools.count(1)
@@ -40,24 +40,22 @@ class AppendLoad:
         self._changed = asyncio.Condition()
 
     async def run(self, port: int) -> None:
-        """Append without a rest, over each connection until it is lost."""
-        residents = itertools.islice(itertools.cycle(self._keys), CONNECTIONS)
-        await asyncio.gather(*(self._append_until_lost(port, address) for address in residents))
+        """Append without pause, over each connection until it is lost."""
+        addresses = itertools.islice(itertools.cycle(self._keys), CONNECTIONS)
+        await asyncio.gather(*(self._append_until_lost(port, address) for address in addresses))
 
     async def wait_for_accepted(self, count: int) -> None:
-        """Return when so many messages are in, and most connections wait for an answer."""
+        """Return when `count` messages are accepted and most connections wait for a tagged response."""
         await self._wait_until(lambda: len(self.accepted) >= count)
         await self._wait_until(lambda: len(self.sent) - self._answered > CONNECTIONS // 2)
 
     def faults(self, stored: Mapping[MessageLocation, int]) -> set[int]:
-        """What was answered OK and is not where it was said to be, what is there twice, half of what belongs together,
-        and what nobody sent.
-        """
+        """The messages that are missing at their APPENDUID, stored twice, of an incomplete APPEND, or never sent."""
         counts = Counter(stored.values())
-        lost = {number for place, number in self.accepted.items() if stored.get(place) != number}
-        halves = {number for batch in self.sent for number in batch if len({counts[each] for each in batch}) > 1}
-        doubled = {number for number, count in counts.items() if count > 1}
-        return lost | halves | doubled | counts.keys() - set(itertools.chain.from_iterable(self.sent))
+        lost = {number for location, number in self.accepted.items() if stored.get(location) != number}
+        incomplete = {number for batch in self.sent for number in batch if len({counts[each] for each in batch}) > 1}
+        duplicated = {number for number, count in counts.items() if count > 1}
+        return lost | incomplete | duplicated | counts.keys() - set(itertools.chain.from_iterable(self.sent))
 
     async def _append_until_lost(self, port: int, address: str) -> None:
         async with logged_in(port, address, self._keys[address]) as client:
@@ -65,8 +63,8 @@ class AppendLoad:
                 pass
 
     async def _append(self, client: ImapClient, address: str, mailbox: str) -> bool:
-        """Whether there was an answer."""
-        numbers = tuple(itertools.islice(self._numbers, self._random.randint(1, AT_ONCE)))
+        """Send one APPEND; False if the connection was lost before its tagged response."""
+        numbers = tuple(itertools.islice(self._numbers, self._random.randint(1, MAX_MESSAGES_PER_APPEND)))
         pieces = [piece for number in numbers for piece in (" ", Literal(self._message(number), plus=True))]
         tag = await client.begin(f"APPEND {mailbox}", *pieces)
         self.sent.append(numbers)
@@ -76,25 +74,25 @@ class AppendLoad:
             return False
         assert answer.status == "OK", answer
         self._answered += 1
-        places = [MessageLocation(address, mailbox, uid) for uid in as_numbers(answer.tagged.code[2])]
-        self.accepted.update(zip(places, numbers, strict=True))
+        locations = [MessageLocation(address, mailbox, uid) for uid in as_numbers(answer.tagged.code[2])]
+        self.accepted.update(zip(locations, numbers, strict=True))
         await self._notify()
         return True
 
     def _message(self, number: int) -> bytes:
-        return b"X-Number: %d\r\n\r\n%b\r\n" % (number, b"x" * self._random.randrange(LONGEST_TEXT))
+        return b"X-Number: %d\r\n\r\n%b\r\n" % (number, b"x" * self._random.randrange(MAX_TEXT_OCTETS))
 
     async def _notify(self) -> None:
         async with self._changed:
             self._changed.notify_all()
 
-    async def _wait_until(self, true: Callable[[], bool]) -> None:
+    async def _wait_until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(TIMEOUT_SECONDS), self._changed:
-            await self._changed.wait_for(true)
+            await self._changed.wait_for(condition)
 
 
 async def stored_appends(port: int, keys: Mapping[str, str]) -> Mapping[MessageLocation, int]:
-    """The number of every message that the residents have, by where it is."""
+    """The number of each stored message, by location."""
     stored: dict[MessageLocation, int] = {}
     for address, key in keys.items():
         async with logged_in(port, address, key) as client:

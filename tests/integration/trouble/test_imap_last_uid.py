@@ -1,4 +1,4 @@
-"""A mailbox whose UIDs are nearly used up: the last ones are given out, then it is full, and all else goes on."""
+"""A mailbox whose UIDs are nearly exhausted: the last ones are assigned, then APPEND, COPY and delivery are refused."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -34,7 +34,7 @@ async def refusal(client: ImapClient, *pieces: str | Literal) -> tuple[str, str]
     return answer.status, answer.tagged.code_name if answer.tagged else ""
 
 
-async def test_the_last_uids_are_given_out_and_then_the_mailbox_is_full(servers: MailServers) -> None:
+async def test_a_mailbox_is_full_after_the_last_uid(servers: MailServers) -> None:
     async with logged_in(servers.imap, USER, KEY) as client, smtp(servers.mx) as sender:
         for _ in range(2):
             await client.ok("APPEND INBOX ", Literal(SMALL))

@@ -1,4 +1,4 @@
-"""Clients that make no sense, or go on for ever: what they are told, and that nobody else notices."""
+"""Invalid and endless input is refused in bounded memory, and other clients are served."""
 
 import asyncio
 import contextlib
@@ -29,42 +29,42 @@ NONSENSE = {
     "unknown verbs": b"XYZZY plugh\r\n" * 100_000,
 }
 
-# Never that we are in trouble, and never anything that would count as success.
+# Neither a temporary error nor a success.
 REFUSALS = (b"500 ", b"501 ", b"502 ", b"503 ", b"421 4.7.0 ", b"-ERR ")
 GOODBYES = (b"221 ", b"+OK POP3 server localhost signing off", b"* BYE ", b"z OK ")
-IMAP_REFUSAL = re.compile(rb"[^ ]+ BAD ")  # after any tag that there was
-LEAVE = {"imap": "z LOGOUT"}  # all others understand QUIT
+IMAP_REFUSAL = re.compile(rb"[^ ]+ BAD ")  # after any tag
+LEAVE = {"imap": "z LOGOUT"}  # the other protocols have QUIT
 
 
 @pytest.fixture(autouse=True)
 def memory_is_bounded() -> Iterator[None]:
-    """Whatever a client sends: it is not kept. What this process holds at the client's end counts, too."""
+    """For any input. The client is in this process, so that its memory counts, too."""
     with bounded_memory(32 * MEGABYTE):
         yield
 
 
 @pytest.mark.parametrize("listener", ["submission", "mx", "pop3", "imap"])
 @pytest.mark.parametrize("octets", NONSENSE.values(), ids=NONSENSE.keys())
-async def test_nonsense_is_refused_and_only_refused(servers: MailServers, listener: str, octets: bytes) -> None:
+async def test_nonsense_gets_only_refusals(servers: MailServers, listener: str, octets: bytes) -> None:
     async with connected(getattr(servers, listener)) as client:
         await client.reply()
-        answers = await say_and_hear(client, octets + f"\r\n{LEAVE.get(listener, 'QUIT')}\r\n".encode())
+        answers = await send_and_read(client, octets + f"\r\n{LEAVE.get(listener, 'QUIT')}\r\n".encode())
     lines = answers.split(b"\r\n")[:-1]
     assert [line for line in lines if not (line.startswith(REFUSALS + GOODBYES) or IMAP_REFUSAL.match(line))] == []
     await servers.serve_neighbour()
 
 
-async def say_and_hear(client: Client, octets: bytes) -> bytes:
-    """Say it all, as far as the server lets the client, and listen meanwhile, until the server closes."""
-    saying = asyncio.create_task(client.send(octets))
+async def send_and_read(client: Client, octets: bytes) -> bytes:
+    """Send the octets, as many as the server accepts, and read until it closes."""
+    sending = asyncio.create_task(client.send(octets))
     answers = await client.rest()
     with contextlib.suppress(ConnectionError):
-        await saying
+        await sending
     return answers
 
 
-class TooMuch(NamedTuple):
-    """`piece` again and again between `begin` and `end`, after some commands."""
+class Oversized(NamedTuple):
+    """After some commands: `begin`, then `piece` PIECES times, then `end`."""
 
     listener: str
     before: list[str]
@@ -83,38 +83,38 @@ LITERAL = b"{%d+}\r\n" % (PIECES * len(PIECE))
 LOGIN = f"a LOGIN {NEIGHBOUR} {KEY}"
 EHLO = "EHLO client.example.org"
 ENVELOPE = [EHLO, f"MAIL FROM:<{STRANGER}>", f"RCPT TO:<{NEIGHBOUR}>"]
-TOO_MUCH = {
-    "command": TooMuch("mx", [EHLO], b"NOOP ", PIECE, LINE_END, b"500 5.5.2"),
-    "response": TooMuch("submission", [EHLO, "AUTH PLAIN"], b"", PIECE, LINE_END, b"500 5.5.6"),
-    "content": TooMuch("mx", [*ENVELOPE, "DATA"], b"", LINES, b".\r\n", b"552 5.3.4"),
-    "content of one line": TooMuch("mx", [*ENVELOPE, "DATA"], b"", PIECE, b"\r\n.\r\n", b"552 5.3.4"),
-    "chunk": TooMuch("mx", ENVELOPE, CHUNK, PIECE, b"", b"552 5.3.4"),
-    "chunk out of place": TooMuch("mx", [EHLO], CHUNK, PIECE, b"", b"503 5.5.1"),
-    "POP3 command": TooMuch("pop3", [], b"USER ", PIECE, LINE_END, b"-ERR Line too long"),
-    "IMAP command": TooMuch("imap", [], b"a NOOP ", PIECE, LINE_END, b"a BAD"),
-    "IMAP response": TooMuch("imap", ["a AUTHENTICATE PLAIN"], b"", PIECE, LINE_END, b"a BAD"),
-    "IMAP literal": TooMuch("imap", [], b"a LOGIN " + LITERAL, PIECE, LINE_END, b"a NO [TOOBIG]"),
-    "IMAP message": TooMuch("imap", [LOGIN], b"b APPEND INBOX " + LITERAL, PIECE, LINE_END, b"b NO [TOOBIG]"),
-    "POP3 response": TooMuch("pop3", ["AUTH PLAIN"], b"", PIECE, LINE_END, b"-ERR Line too long"),
+OVERSIZED = {
+    "command": Oversized("mx", [EHLO], b"NOOP ", PIECE, LINE_END, b"500 5.5.2"),
+    "response": Oversized("submission", [EHLO, "AUTH PLAIN"], b"", PIECE, LINE_END, b"500 5.5.6"),
+    "content": Oversized("mx", [*ENVELOPE, "DATA"], b"", LINES, b".\r\n", b"552 5.3.4"),
+    "content of one line": Oversized("mx", [*ENVELOPE, "DATA"], b"", PIECE, b"\r\n.\r\n", b"552 5.3.4"),
+    "chunk": Oversized("mx", ENVELOPE, CHUNK, PIECE, b"", b"552 5.3.4"),
+    "chunk out of place": Oversized("mx", [EHLO], CHUNK, PIECE, b"", b"503 5.5.1"),
+    "POP3 command": Oversized("pop3", [], b"USER ", PIECE, LINE_END, b"-ERR Line too long"),
+    "IMAP command": Oversized("imap", [], b"a NOOP ", PIECE, LINE_END, b"a BAD"),
+    "IMAP response": Oversized("imap", ["a AUTHENTICATE PLAIN"], b"", PIECE, LINE_END, b"a BAD"),
+    "IMAP literal": Oversized("imap", [], b"a LOGIN " + LITERAL, PIECE, LINE_END, b"a NO [TOOBIG]"),
+    "IMAP message": Oversized("imap", [LOGIN], b"b APPEND INBOX " + LITERAL, PIECE, LINE_END, b"b NO [TOOBIG]"),
+    "POP3 response": Oversized("pop3", ["AUTH PLAIN"], b"", PIECE, LINE_END, b"-ERR Line too long"),
 }
 
 
-@pytest.mark.parametrize("much", TOO_MUCH.values(), ids=TOO_MUCH.keys())
-async def test_what_is_too_much_is_thrown_away_as_it_comes(certificates: Path, much: TooMuch) -> None:
+@pytest.mark.parametrize("case", OVERSIZED.values(), ids=OVERSIZED.keys())
+async def test_oversized_input_is_discarded_as_received(certificates: Path, case: Oversized) -> None:
     async with serve_in_memory(certificates, settings={"max_message_size_bytes": MEGABYTE}) as servers:
-        async with connected(getattr(servers, much.listener)) as client:
+        async with connected(getattr(servers, case.listener)) as client:
             await client.reply()
-            await client.ask_all(much.before)
-            await client.send(much.begin)
+            await client.ask_all(case.before)
+            await client.send(case.begin)
             for _ in range(PIECES):
-                await client.send(much.piece)
-            await client.send(much.end)
-            assert (await client.reply()).startswith(much.reply)
-            assert (await client.ask(LEAVE.get(much.listener, "QUIT"))).startswith(GOODBYES)
+                await client.send(case.piece)
+            await client.send(case.end)
+            assert (await client.reply()).startswith(case.reply)
+            assert (await client.ask(LEAVE.get(case.listener, "QUIT"))).startswith(GOODBYES)
         await servers.serve_neighbour()
 
 
-async def test_ten_gigabytes_are_refused_when_they_are_announced(servers: MailServers) -> None:
+async def test_a_chunk_of_10_gb_is_refused_when_announced(servers: MailServers) -> None:
     async with connected(servers.mx) as client:
         await client.reply()
         await client.ask_all(ENVELOPE)
@@ -124,7 +124,7 @@ async def test_ten_gigabytes_are_refused_when_they_are_announced(servers: MailSe
         await servers.serve_neighbour()
 
 
-async def test_a_message_in_chunks_of_one_octet_takes_no_more_than_itself(servers: MailServers) -> None:
+async def test_a_message_in_chunks_of_one_octet_takes_bounded_memory(servers: MailServers) -> None:
     message = b"Subject: x\r\n\r\n" + b"y" * 20_000 + b"\r\n"
     async with connected(servers.mx) as client:
         await client.reply()
