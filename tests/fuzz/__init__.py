@@ -1,1 +1,1 @@
-"""`make fuzz`: mutated inputs for every function that reads octets of strangers and clients."""
+"""`make fuzz`: mutated inputs for every function that parses untrusted octets."""

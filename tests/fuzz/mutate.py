@@ -1,18 +1,18 @@
-"""Inputs made of other inputs: the same ones for the same seed."""
+"""Mutation of inputs, deterministic for a seed."""
 
 from collections.abc import Callable, Iterator, Sequence
 from random import Random
 
 MAX_OCTETS = 4_096
-"""Of most inputs: what goes wrong goes wrong in small ones, and more of them can be tried."""
+"""Of most inputs: small inputs reveal nearly all errors, and more of them can be tried."""
 LONG_OCTETS = 65_536
-LONG_ONE_IN = 200
+INPUTS_PER_LONG_ONE = 200
 MAX_STEPS = 6
 MAX_DOUBLINGS = 13
 
 
 def mutated(seeds: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> Iterator[bytes]:
-    """Inputs without end: a seed, with up to MAX_STEPS changes that use other seeds and the tokens."""
+    """Yield inputs endlessly: a seed with up to MAX_STEPS changes, which use other seeds and the tokens."""
     steps: tuple[Callable[[bytes], bytes], ...] = (
         lambda octets: _spliced(octets, b"", random),
         lambda octets: _spliced(octets, random.choice(tokens), random),
@@ -26,16 +26,16 @@ def mutated(seeds: Sequence[bytes], tokens: Sequence[bytes], random: Random) -> 
         octets = random.choice(seeds)
         for _ in range(random.randint(1, MAX_STEPS)):
             octets = random.choice(steps)(octets)
-        yield octets[: LONG_OCTETS if random.randrange(LONG_ONE_IN) == 0 else MAX_OCTETS]
+        yield octets[: LONG_OCTETS if random.randrange(INPUTS_PER_LONG_ONE) == 0 else MAX_OCTETS]
 
 
 def _repeats(random: Random) -> int:
-    """Few mostly, and sometimes some thousands."""
+    """Mostly few, rarely some thousands."""
     return int(2 ** random.uniform(1, MAX_DOUBLINGS))
 
 
 def _spliced(octets: bytes, middle: bytes, random: Random) -> bytes:
-    """Something in place of up to eight octets."""
+    """Replace up to eight octets by `middle`."""
     start = random.randint(0, len(octets))
     return octets[:start] + middle + octets[start + random.randint(0, 8) :]
 
@@ -46,8 +46,8 @@ def _piece(octets: bytes, random: Random) -> bytes:
 
 
 def _flipped(octets: bytes, random: Random) -> bytes:
-    """One octet changed in one bit."""
+    """Flip one bit."""
     if not octets:
         return octets
-    at = random.randrange(len(octets))
-    return octets[:at] + bytes([octets[at] ^ 1 << random.randrange(8)]) + octets[at + 1 :]
+    index = random.randrange(len(octets))
+    return octets[:index] + bytes([octets[index] ^ 1 << random.randrange(8)]) + octets[index + 1 :]

@@ -1,4 +1,4 @@
-"""Runs of mutated inputs: no exception, and nothing whose CPU time grows faster than the input."""
+"""Soak tests with mutated inputs: no exceptions, and no CPU time that grows faster than the input."""
 
 import heapq
 import time
@@ -13,11 +13,11 @@ from tests.support.growth import super_linear
 from tests.support.untrusted import UNTRUSTED, Untrusted
 
 SEEDS = Path(__file__).parent / "seeds"
-"""A folder a function: inputs that once failed, tried first in every run and mutated in it."""
+"""One directory per function, with inputs that failed before: every run tries them first and mutates them."""
 SUSPECTS = 5
-"""The slowest inputs an octet, whose growth is looked at after a run."""
+"""The number of inputs, slowest per octet, whose growth is measured after a run."""
 SUSPECT_OCTETS = 64
-"""Shorter inputs say nothing about growth."""
+"""Shorter inputs are too fast to measure their growth."""
 
 
 class Failure(NamedTuple):
@@ -29,25 +29,25 @@ class Failure(NamedTuple):
 
 
 def soak(target: str, count: int, seed: int) -> list[Failure]:
-    """Try `count` inputs on one function of UNTRUSTED; the failures, at most one of each exception."""
+    """Try `count` inputs on one function of UNTRUSTED; returns the failures, at most one per exception."""
     untrusted = UNTRUSTED[target]
-    kept = kept_seeds(target)
-    inputs = mutated((*untrusted.seeds, *kept), _tokens(untrusted), Random(f"{target} {seed}"))
+    saved = saved_seeds(target)
+    inputs = mutated((*untrusted.seeds, *saved), _tokens(untrusted), Random(f"{target} {seed}"))
     failures: dict[str, Failure] = {}
     suspects: list[tuple[float, bytes]] = []
-    for octets in (*kept, *islice(inputs, count)):
-        began = time.thread_time()
+    for octets in (*saved, *islice(inputs, count)):
+        start_seconds = time.thread_time()
         if reason := _raised(untrusted.function, octets):
             failures.setdefault(reason, Failure(target, octets, reason))
-        cost = (time.thread_time() - began) / max(len(octets), SUSPECT_OCTETS)
+        cost = (time.thread_time() - start_seconds) / max(len(octets), SUSPECT_OCTETS)
         heapq.heappush(suspects, (cost, octets))
         if len(suspects) > SUSPECTS:
             heapq.heappop(suspects)
     return [*failures.values(), *_growing(target, untrusted.function, (octets for _, octets in suspects))]
 
 
-def kept_seeds(target: str) -> tuple[bytes, ...]:
-    """The inputs that once failed."""
+def saved_seeds(target: str) -> tuple[bytes, ...]:
+    """The inputs that failed before."""
     return tuple(path.read_bytes() for path in sorted((SEEDS / target.replace(" ", "-")).glob("*")))
 
 
@@ -58,13 +58,13 @@ def _tokens(untrusted: Untrusted) -> list[bytes]:
 def _raised(function: Callable[[bytes], Any], octets: bytes) -> str:
     try:
         function(octets)
-    except Exception as error:  # noqa: BLE001 - any exception is what is looked for
+    except Exception as error:  # noqa: BLE001 - any exception is a failure
         return f"{type(error).__name__}: {error}"[:200]
     return ""
 
 
 def _growing(target: str, function: Callable[[bytes], Any], suspects: Iterable[bytes]) -> list[Failure]:
-    """The suspects that cost more than in proportion when they are repeated."""
+    """The suspects whose cost grows faster than linearly when they are repeated."""
     return [
         Failure(target, octets, growth)
         for octets in suspects
