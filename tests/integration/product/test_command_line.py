@@ -73,10 +73,10 @@ def test_users_and_keys_are_made_before_the_server_ever_ran(resting: Product) ->
 
 def test_lists_are_read_by_people_too(resting: Product) -> None:
     resting.add_user()
-    key, *_ = resting.relate_here("key", "create", ADDRESS, "--name", "phone").stdout.splitlines()
-    users = resting.relate_here("user", "list").stdout
+    key, *_ = resting.relate_in_process("key", "create", ADDRESS, "--name", "phone").stdout.splitlines()
+    users = resting.relate_in_process("user", "list").stdout
     assert re.search(rf"^ ?{re.escape(ADDRESS)} .* \d\d\d\d-\d\d-\d\d", users, re.MULTILINE)
-    keys = resting.relate_here("key", "list", ADDRESS).stdout
+    keys = resting.relate_in_process("key", "list", ADDRESS).stdout
     assert re.search(rf" phone .* {re.escape(key[:6])}", keys)
     assert key not in keys
 
@@ -268,16 +268,16 @@ def test_the_doctor_finds_a_database_that_is_away(resting: Product) -> None:
 
 
 def test_tidy_removes_what_nobody_has_any_more(resting: Product) -> None:
-    resting.relate_here("migrate")
+    resting.relate_in_process("migrate")
     with closing(sqlite3.connect(resting.directory / "relate.db")) as database:
         database.execute("INSERT INTO blobs (id, part, octets) VALUES (?, 0, 'x'), (?, 1, 'y')", ("a" * 32, "a" * 32))
         database.commit()
-    assert resting.relate_here("tidy").stdout == "removed 2 rows\n"
-    assert resting.relate_here("tidy").stdout == "nothing to remove\n"
+    assert resting.relate_in_process("tidy").stdout == "removed 2 rows\n"
+    assert resting.relate_in_process("tidy").stdout == "nothing to remove\n"
 
 
 def test_migrate_makes_the_schema(resting: Product) -> None:
-    assert resting.relate_here("migrate").exit_code == 0
+    assert resting.relate_in_process("migrate").exit_code == 0
     with sqlite3.connect(resting.directory / "relate.db") as database:
         assert database.execute("SELECT count(*) FROM messages").fetchone() == (0,)
     database.close()

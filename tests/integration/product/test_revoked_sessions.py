@@ -115,7 +115,7 @@ def test_a_revoked_key_ends_its_sessions_in_all_protocols_and_no_other_one(
     imap, idle, others = clients.imap(alice), clients.idle(alice), clients.imap(bob)
     (key,) = product.relate_json("key", "list", alice.address)
     revoked = datetime.now(UTC)
-    assert product.relate_here("key", "revoke", alice.address, str(key["id"])).exit_code == 0
+    assert product.relate_in_process("key", "revoke", alice.address, str(key["id"])).exit_code == 0
     assert pop3.rest() == POP3_FAREWELL
     assert smtp.rest() == SMTP_FAREWELL
     assert imap.rest() == idle.rest() == IMAP_FAREWELL
@@ -151,9 +151,9 @@ def test_a_disabled_user_has_no_session_and_logs_in_again_when_enabled(
     product: Product, clients: Clients, alice: Account
 ) -> None:
     idle = clients.idle(alice)
-    assert product.relate_here("user", "disable", alice.address).exit_code == 0
+    assert product.relate_in_process("user", "disable", alice.address).exit_code == 0
     assert idle.rest() == IMAP_FAREWELL
     listed = {user["address"]: user["disabled"] for user in product.relate_json("user", "list")}
     assert listed[alice.address] is not None
-    assert product.relate_here("user", "enable", alice.address).exit_code == 0
+    assert product.relate_in_process("user", "enable", alice.address).exit_code == 0
     assert clients.imap(alice).ask("b NOOP", b"b ").startswith(b"b OK")

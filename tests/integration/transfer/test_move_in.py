@@ -28,7 +28,7 @@ def database(product: Product) -> str:
 
 def expect(product: Product, *arguments: str | Path, status: int = 0) -> str:
     """Run `relate`; what it printed."""
-    done = product.relate_here(*map(str, arguments))
+    done = product.relate_in_process(*map(str, arguments))
     assert done.exit_code == status, done.output
     return done.output
 
