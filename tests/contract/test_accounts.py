@@ -22,7 +22,7 @@ from relate_accounts.keys import MAX_KEY_NAME_CHARACTERS, MAX_KEYS_PER_USER, ide
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.ports import AccountStore
-from relate_accounts.removal import BLOCKED
+from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Granted, Revoked, Scope, User, UserId
 from relate_mailstore.sql.driver.engine import open_engine
@@ -364,7 +364,7 @@ async def test_a_quota_is_set_and_lifted(accounts: AccountStore, alice: User) ->
 @pytest.mark.parametrize("kind", ["memory", "sqlite_url", pytest.param("postgres_url", marks=pytest.mark.postgres)])
 async def test_a_removed_address_is_free_after_thirty_days(kind: str, request: pytest.FixtureRequest) -> None:
     today = datetime(2030, 1, 1, tzinfo=UTC)
-    moments = [today, today + BLOCKED - timedelta(seconds=1), today + BLOCKED]
+    moments = [today, today + BLOCK_PERIOD - timedelta(seconds=1), today + BLOCK_PERIOD]
     clock = iter(moments)
     now = next(clock)
 

@@ -1,4 +1,4 @@
-"""Feed a framer or decoder in every way that a network can: what comes out must not depend on how it was cut."""
+"""Feeds a framer or decoder its input in many splits; its output must not depend on the split."""
 
 from collections.abc import Callable, Iterator
 from random import Random
@@ -8,7 +8,7 @@ from relate_wire.ports import Framer, Prompt
 
 NEXT_COMMAND = b"NOOP\r\n"
 RANDOM_CUTS = 8
-EVERY_CUT_UP_TO = 300  # octets: longer data is not cut in two at each of its octets
+MAX_SPLIT_OCTETS = 300  # longer data is not split in two at every octet
 
 FrameT = TypeVar("FrameT")
 MachineT = TypeVar("MachineT")
@@ -16,7 +16,7 @@ ResultT = TypeVar("ResultT")
 
 
 def frames(framer: Framer[FrameT], piece: bytes) -> list[FrameT | Prompt]:
-    """Feed one piece to a framer; the frames and prompts that are ready then. A `collect` for `feed_every_way`."""
+    """Feed one piece to a framer; returns the complete frames and prompts. A `collect` for `feed_every_way`."""
     framer.feed(piece)
     return list(iter(framer.next_frame, None))
 
@@ -28,11 +28,11 @@ def feed_every_way(
     *,
     glued: bytes = NEXT_COMMAND,
 ) -> list[ResultT]:
-    """Run `data` through a new machine whole, octet by octet, in two at every octet, and in random cuts.
+    """Feed `data` to new machines in one piece, octet by octet, in two pieces at every octet, and in random pieces.
 
-    `make` makes a machine, ready for the data; `collect` feeds it one piece and returns what came out. All ways must
-    agree, and what they agree on is returned. The client's next command, `glued` to the data, must change nothing of
-    what came out before it; it is b"" where the data ends in the middle of something.
+    `make` creates a machine; `collect` feeds it one piece and returns its output. The output must be the same for all
+    splits, and is returned. The client's next command, `glued` to the data, must not change the output before it; it is
+    b"" if the data ends in the middle of a frame.
     """
     expected = run(make, [data], collect)
     for pieces in every_cut(data):
@@ -46,26 +46,26 @@ def feed_every_way(
 def run(
     make: Callable[[], MachineT], pieces: list[bytes], collect: Callable[[MachineT, bytes], list[ResultT]]
 ) -> list[ResultT]:
-    """What a new machine makes of the pieces."""
+    """Feed pieces to a new machine; returns its output."""
     machine = make()
     return [result for piece in pieces for result in collect(machine, piece)]
 
 
 def every_cut(data: bytes) -> Iterator[list[bytes]]:
-    """The ways to cut `data`, the same ones in every run."""
+    """Yield splits of `data`, the same in every run."""
     yield every_octet(data)
-    if len(data) <= EVERY_CUT_UP_TO:
+    if len(data) <= MAX_SPLIT_OCTETS:
         yield from ([data[:at], data[at:]] for at in range(1, len(data)))
     yield from (random_cut(data, Random(seed)) for seed in range(RANDOM_CUTS))
 
 
 def every_octet(data: bytes) -> list[bytes]:
-    """The octets of `data`, each alone."""
+    """Split `data` into single octets."""
     return [data[at : at + 1] for at in range(len(data))]
 
 
 def random_cut(data: bytes, random: Random) -> list[bytes]:
-    """`data` in pieces of random sizes, of a scale that is random too."""
+    """Split `data` into pieces of random sizes, on a random scale."""
     longest = random.choice((3, 20, 100, 1500))
     pieces, at = [], 0
     while at < len(data):

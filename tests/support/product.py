@@ -6,7 +6,7 @@
         with product.pop3("alice@example.test", key) as client: …
 
 Ports are free ones, reserved until the end. Leaving the block stops the server and asserts exit status 0 and, with
-`responsive.WATCHED` among the settings, that no callback blocked an event loop.
+`responsive.WATCHDOG_SETTINGS` among the settings, that no callback blocked an event loop.
 """
 
 import json
@@ -31,7 +31,7 @@ import structlog
 from typer.testing import CliRunner, Result
 
 from relate.cli import app
-from relate_service.watchdog import Slow
+from relate_service.watchdog import SlowCallback
 from tests.support import output
 from tests.support.output import Output
 from tests.support.responsive import check_responsive, slow_callbacks
@@ -73,7 +73,7 @@ class Product:
             **settings,
         }
         self.stdout, self.stderr = Output(), Output()
-        self.slow: list[Slow] = []  # callbacks that blocked an event loop, with responsive.WATCHED
+        self.slow: list[SlowCallback] = []  # callbacks that blocked an event loop, with responsive.WATCHDOG_SETTINGS
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:

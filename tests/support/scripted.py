@@ -1,7 +1,7 @@
-"""A connection in memory: the twin of `relate_wire.driver`, without sockets, TLS, deadlines or telemetry.
+"""An in-memory replacement of `relate_wire.driver`, without sockets, TLS, deadlines or telemetry.
 
-It feeds an engine what the client says, runs it until it waits for more, and keeps what the server said. To the
-engine's session it is the `Client`.
+It feeds the client's octets to an engine, runs it until it waits for input, and buffers the server's octets. The
+engine's session sees it as its `Client`.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from relate_wire.content_budget import ContentBudget
 from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.reply import NextStep, Reply
 
-# A session that is stuck fails its test after so many seconds; one that works never waits so long.
-PATIENCE = 60.0  # seconds; a busy machine may let a test wait
+# A stuck session fails its test after this time, which is long because the machine may be busy.
+TIMEOUT_SECONDS = 60.0
 
-STRANGER = Peer("192.0.2.7", 49152)  # in the clear, from elsewhere
-SECURE = replace(STRANGER, secure=True, tls="TLSv1.3")  # the same over TLS
-LOCAL = Peer("127.0.0.1", 49152)  # in the clear, but on this machine
+STRANGER = Peer("192.0.2.7", 49152)  # remote, without TLS
+SECURE = replace(STRANGER, secure=True, tls="TLSv1.3")  # remote, with TLS
+LOCAL = Peer("127.0.0.1", 49152)  # on this machine, without TLS
 
 FrameT = TypeVar("FrameT")
 CommandT = TypeVar("CommandT", bound=CommandLike)
@@ -29,7 +29,7 @@ Connect = Callable[[Client[Any]], Engine[Any, Any]]
 
 
 class Connection(Generic[FrameT, CommandT]):
-    """One client's connection to an engine made by `connect`. Begins with the greeting at the first `settle`."""
+    """One client's connection to an engine that `connect` creates. The first `settle` awaits the greeting."""
 
     def __init__(self, connect: Callable[[Client[FrameT]], Engine[FrameT, CommandT]], peer: Peer = SECURE) -> None:
         self.peer = peer
@@ -38,56 +38,56 @@ class Connection(Generic[FrameT, CommandT]):
         """Every reply, the greeting first."""
         self.pushes: list[Push] = []
         self.errors: list[Exception] = []
-        """What `handle` raised: expected only where a test makes the store fail."""
+        """Exceptions of `handle`; expected only if a test makes the store fail."""
         self.handshakes = 0
         self.closed = False
-        """The server has closed, or the client has gone."""
-        self._said = bytearray()
+        """Whether either side has closed the connection."""
+        self._output = bytearray()
         self._input: asyncio.Queue[bytes | Farewell | None] = asyncio.Queue()
         self._waiting = asyncio.Event()
-        self._spoke = asyncio.Event()
+        self._has_output = asyncio.Event()
         self.engine = connect(self)
         self._task = asyncio.create_task(self._run())
 
     # --- the client's side
 
     async def say(self, octets: bytes) -> bytes:
-        """Send octets in one piece; all that the server says until it waits for more."""
+        """Send octets in one piece; returns the server's output until it waits for input."""
         await self.send(octets)
         return self.take()
 
     async def send(self, octets: bytes) -> None:
-        """Send octets in one piece, and wait until the server waits for more."""
+        """Send octets in one piece, then wait until the server waits for input."""
         self._put(octets)
         await self.settle()
 
-    async def vanish(self) -> None:
-        """End the connection without a word."""
+    async def disconnect(self) -> None:
+        """Close the connection on the client's side."""
         await self._end(None)
 
     async def interrupt(self, reason: Farewell) -> None:
-        """Let the server end the session by itself."""
+        """Make the server end the session."""
         await self._end(reason)
 
     def take(self) -> bytes:
-        """What the server has said and nobody has read yet."""
-        said = bytes(self._said)
-        self._said.clear()
-        return said
+        """Return the server's output that was not read yet."""
+        output = bytes(self._output)
+        self._output.clear()
+        return output
 
     async def read_line(self) -> bytes:
-        """The next line that the server says, with its end; less than a line only when it closes."""
-        async with asyncio.timeout(PATIENCE):
-            while b"\n" not in self._said and not self.closed:
-                self._spoke.clear()
-                await self._spoke.wait()
-        line, end, rest = bytes(self._said).partition(b"\n")
-        self._said[:] = rest
+        """Return the server's next line with its end; an incomplete line only after it has closed."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while b"\n" not in self._output and not self.closed:
+                self._has_output.clear()
+                await self._has_output.wait()
+        line, end, rest = bytes(self._output).partition(b"\n")
+        self._output[:] = rest
         return line + end
 
     async def settle(self) -> None:
-        """Until the server waits for the client, or has closed. What a test's bug raised is raised here."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait until the server waits for input, or has closed. Raises the exception of a broken test."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await self._waiting.wait()
         if self._task.done():
             self._task.result()
@@ -100,17 +100,17 @@ class Connection(Generic[FrameT, CommandT]):
     async def _end(self, event: Farewell | None) -> None:
         await self.settle()
         self._put(event)
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await self._task
 
     # --- the server's side
 
     def _write(self, octets: bytes) -> None:
-        self._said += octets
-        self._spoke.set()
+        self._output += octets
+        self._has_output.set()
 
     async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT:
-        """Say `prompt` and wait for a frame of that mode; meanwhile say what is pushed."""
+        """See `Client`."""
         self.engine.framer.expect(mode)
         self._write(prompt)
         if pushes is None:
@@ -123,7 +123,7 @@ class Connection(Generic[FrameT, CommandT]):
             await asyncio.wait([pushing])
 
     def end(self, reason: Farewell) -> None:
-        """The session's key is not valid any more, say: at the next wait for a command."""
+        """See `Client`."""
         self._put(reason)
 
     async def _push(self, pushes: AsyncGenerator[Push, None]) -> None:
@@ -135,19 +135,19 @@ class Connection(Generic[FrameT, CommandT]):
     async def _run(self) -> None:
         try:
             with contextlib.suppress(ClientGone):
-                await self._converse()
+                await self._run_session()
         finally:
             await self.engine.session.close()
             self.closed = True
             self._waiting.set()
-            self._spoke.set()
+            self._has_output.set()
 
-    async def _converse(self) -> None:
+    async def _run_session(self) -> None:
         if self.peer.secure:
             self.engine.session.secured(self.peer)
         then = await self._send(await self.engine.session.greet())
         while then is not NextStep.CLOSE:
-            then = await self._perform(self.engine.parse(await self._next_frame()))
+            then = await self._run_command(self.engine.parse(await self._next_frame()))
 
     async def _next_frame(self) -> FrameT:
         while True:
@@ -169,13 +169,13 @@ class Connection(Generic[FrameT, CommandT]):
             self._write(self.engine.session.farewell(event))
         raise ClientGone
 
-    async def _perform(self, command: CommandT) -> NextStep:
+    async def _run_command(self, command: CommandT) -> NextStep:
         session = self.engine.session
         try:
             reply = await session.handle(command)
         except ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001 - as the driver does: any trouble becomes a reply
+        except Exception as error:  # noqa: BLE001 - as in the driver, every exception becomes a reply
             self.errors.append(error)
             reply = session.error_reply(command, error)
         then = await self._send(reply)
@@ -196,7 +196,7 @@ class Connection(Generic[FrameT, CommandT]):
                     self._write(chunk)
         except Exception as error:
             self.errors.append(error)
-            raise ClientGone("the reply failed half-way") from error
+            raise ClientGone("the reply was truncated") from error
         return reply.then
 
     def _start_tls(self) -> None:

@@ -1,4 +1,4 @@
-"""A TCP proxy that passes on so many octets of a server's, then no more: a client waits there, and can be killed."""
+"""A TCP proxy that stops forwarding after a number of octets, so that a test can kill a client at that point."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -9,7 +9,7 @@ CHUNK_OCTETS = 4096
 
 
 class StallingProxy:
-    """In front of a port of this machine. `port` is its own; `stalled` is set when a client waits."""
+    """A proxy in front of a local port. `port` is its own; `stalled` is set when it stops forwarding."""
 
     def __init__(self, port: int, octets: int) -> None:
         self._server_port = port
@@ -18,34 +18,34 @@ class StallingProxy:
         self.stalled = asyncio.Event()
 
     async def serve_client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Pass on what both sides send, until either has ended."""
+        """Forward octets in both directions, until either side has closed."""
         from_server, to_server = await asyncio.open_connection(HOST, self._server_port)
-        sending = asyncio.create_task(self._pass_on(reader, to_server))
+        sending = asyncio.create_task(self._forward(reader, to_server))
         try:
-            await self._pass_on_limited(from_server, writer)
+            await self._forward_limited(from_server, writer)
         finally:
             sending.cancel()
             to_server.close()
             writer.close()
 
-    async def _pass_on(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while octets := await reader.read(CHUNK_OCTETS):
             writer.write(octets)
             await writer.drain()
 
-    async def _pass_on_limited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _forward_limited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while octets := await reader.read(CHUNK_OCTETS):
             writer.write(octets[: self._left])
             await writer.drain()
             self._left -= len(octets)
             if self._left <= 0:
                 self.stalled.set()
-                await asyncio.Event().wait()  # until the end of the block cancels it
+                await asyncio.Event().wait()  # until cancelled
 
 
 @asynccontextmanager
 async def stalling_proxy(port: int, octets: int) -> AsyncIterator[StallingProxy]:
-    """A proxy in front of `port` that passes on `octets` octets of the server's."""
+    """Run a proxy in front of `port` that forwards `octets` octets of the server."""
     proxy = StallingProxy(port, octets)
     clients = set[asyncio.Task[None]]()
 

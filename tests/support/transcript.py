@@ -1,23 +1,23 @@
-r"""Conversations as text files, replayed against an engine in memory.
+r"""Transcripts of protocol sessions as text files, replayed against an engine in memory.
 
-    # What the RFC's example is about.
-    user: mrose@example.org tanstaaf      what is given comes first: `name: value`, understood by the caller
+    # A comment.
+    user: mrose@example.org tanstaaf      the precondition, `name: value`, which the caller interprets
     message: INBOX
     | Subject: the lines of a block
     |
-    | .each becomes one line, ended by CRLF
-    S: +OK «.*» ready                     the server says; between « and » stands a regular expression
-    C: STAT                               the client says; several C: lines in a row go out in one piece
+    | .each becomes one line with CRLF
+    S: +OK «.*» ready                     a line of the server; «…» is a regular expression
+    C: STAT                               a line of the client; consecutive C: lines are sent in one piece
     S: +OK 1 «\d+»
-    C: NOOP«00»                           between « and » stand octets in hexadecimal, «41*300» is 300 of them
-    S: * OK [UIDNEXT «(?P<next>\d+)»]     what a named group has matched …
-    C: a FETCH «$next» FLAGS              … the client may say
+    C: NOOP«00»                           in lines of the client «…» is hexadecimal octets, «41*300» is 300 of them
+    S: * OK [UIDNEXT «(?P<next>\d+)»]     a named group …
+    C: a FETCH «$next» FLAGS              … can be inserted into lines of the client
     S: -ERR «.*»
-    C2: NOOP                              a second connection, opened where it is first mentioned
-    S- closes                             what is no line of text: see EVENTS
+    C2: NOOP                              a second connection, opened at its first line
+    S- closes                             an event: see EVENTS
 
-Every line that the server says must be there: what is left unread before the client speaks again, or at the end, is
-an error. A failure names the file and the line.
+The transcript must contain every line of the server: unread output before the next line of the client, or at the end,
+is a failure. Failures name the file and the line.
 """
 
 import re
@@ -42,7 +42,7 @@ AnyConnection = Connection[Any, Any]
 
 
 class Given(NamedTuple):
-    """One thing that is so before the conversation begins."""
+    """One precondition of a transcript."""
 
     name: str
     value: str
@@ -50,7 +50,7 @@ class Given(NamedTuple):
 
 
 class Step(NamedTuple):
-    """One line of the conversation. `connection` is "" or a number."""
+    """One line or event of a transcript. `connection` is "" or a number."""
 
     where: str
     who: str
@@ -60,7 +60,7 @@ class Step(NamedTuple):
 
     @property
     def event(self) -> str:
-        """Its name in EVENTS."""
+        """The key in EVENTS."""
         return f"{self.who}- {self.text}"
 
     def __str__(self) -> str:
@@ -69,19 +69,19 @@ class Step(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Transcript:
-    """One file, read."""
+    """One parsed file."""
 
     given: tuple[Given, ...]
     steps: tuple[Step, ...]
 
 
 def transcripts(protocol: str) -> list[Any]:
-    """The files of one protocol, as parameters of a test."""
+    """Return the files of one protocol as pytest parameters."""
     return [pytest.param(path, id=path.stem) for path in sorted((TRANSCRIPTS / protocol).glob("*.txt"))]
 
 
 def parse_transcript(path: Path) -> Transcript:
-    """Read a file. Raises ValueError naming a line that is nothing of the above."""
+    """Parse a file. Raises ValueError naming the malformed line."""
     given: list[Given] = []
     steps: list[Step] = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
@@ -94,15 +94,15 @@ def parse_transcript(path: Path) -> Transcript:
                 raise ValueError(f"{where}: no such event, there are: {', '.join(EVENTS)}")
         elif line.startswith("|") and given and not steps:
             given[-1] = given[-1]._replace(block=given[-1].block + line[1:].removeprefix(" ").encode() + b"\r\n")
-        elif (fact := _GIVEN.fullmatch(line)) and not steps:
-            given.append(Given(fact["name"], fact["value"], b""))
+        elif (match := _GIVEN.fullmatch(line)) and not steps:
+            given.append(Given(match["name"], match["value"], b""))
         else:
             raise ValueError(f"{where}: neither said nor given: {line}")
     return Transcript(tuple(given), tuple(steps))
 
 
 async def replay(transcript: Transcript, connect: Callable[[], AnyConnection]) -> None:
-    """Hold the conversation; `connect` opens a new connection. Raises AssertionError naming the line at fault."""
+    """Replay a transcript; `connect` opens a new connection. Raises AssertionError naming the failed line."""
     __tracebackhide__ = True
     player = _Player(connect)
     for step in transcript.steps:
@@ -116,38 +116,39 @@ async def replay(transcript: Transcript, connect: Callable[[], AnyConnection]) -
 
 
 class _Player:
-    """Who speaks the lines of a transcript, and listens."""
+    """Sends the client's lines and events, and checks the server's lines."""
 
     def __init__(self, connect: Callable[[], AnyConnection]) -> None:
         self._connect = connect
         self._connections: dict[str, AnyConnection] = {}
         self._unsent: dict[str, bytes] = {}
-        self._heard: dict[str, bytes] = {}
+        self._groups: dict[str, bytes] = {}
 
     async def play(self, step: Step) -> None:
-        """One line."""
+        """Play one step."""
         connection = self._connections.get(step.connection) or self._open(step.connection)
         if step.who == "C" and not step.is_event:
-            await expect_silence(connection)
-            self._unsent[step.connection] = self._unsent.get(step.connection, b"") + encode_line(step.text, self._heard)
+            await expect_no_output(connection)
+            line = encode_line(step.text, self._groups)
+            self._unsent[step.connection] = self._unsent.get(step.connection, b"") + line
             return
         await self._send()
         if step.is_event:
             await EVENTS[step.event](connection)
         else:
-            said = await connection.read_line()
-            match = compile_pattern(step.text).fullmatch(said)
-            assert match, f"the server said: {show(said)}"
-            self._heard |= match.groupdict()
+            line = await connection.read_line()
+            match = compile_pattern(step.text).fullmatch(line)
+            assert match, f"the server said: {show(line)}"
+            self._groups |= match.groupdict()
 
     async def finish(self) -> None:
-        """All is said."""
+        """Send pending lines, and check that no output is left."""
         await self._send()
         for connection in self._connections.values():
-            await expect_silence(connection)
+            await expect_no_output(connection)
 
     def error(self, step: Step) -> Exception | None:
-        """What the session raised last: why a step failed, more often than not."""
+        """Return the session's last exception, which is usually the cause of a failed step."""
         errors = self._connections[step.connection].errors
         return errors[-1] if errors else None
 
@@ -161,11 +162,11 @@ class _Player:
         self._unsent.clear()
 
 
-async def expect_silence(connection: AnyConnection) -> None:
-    """The server has said all that it has to say, and all of it was read."""
+async def expect_no_output(connection: AnyConnection) -> None:
+    """Wait until the server waits for input, and check that all of its output was read."""
     await connection.settle()
-    said = connection.take()
-    assert not said, f"nobody expected what the server said: {show(said)}"
+    output = connection.take()
+    assert not output, f"unexpected output of the server: {show(output)}"
 
 
 async def _expect_closed(connection: AnyConnection) -> None:
@@ -179,39 +180,39 @@ async def _expect_tls(connection: AnyConnection) -> None:
 
 
 EVENTS: dict[str, Callable[[AnyConnection], Awaitable[None]]] = {
-    "C- vanishes": Connection.vanish,
+    "C- vanishes": Connection.disconnect,
     "S- closes": _expect_closed,
     "S- starts TLS": _expect_tls,
     "S- times out": lambda connection: connection.interrupt(Farewell.IDLE),
     "S- shuts down": lambda connection: connection.interrupt(Farewell.SHUTDOWN),
     "S- revokes": lambda connection: connection.interrupt(Farewell.REVOKED),
 }
-"""What happens beside the lines: done by the client or to the server, or expected of it."""
+"""Events: actions of the client, actions on the server, and expectations of the server."""
 
 
-def encode_line(text: str, heard: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
-    """A line of the client's as octets, with CRLF. `heard` is what named groups have matched."""
-    return b"".join(_octets(piece, heard) if odd else piece.encode() for odd, piece in _pieces(text)) + b"\r\n"
+def encode_line(text: str, groups: Mapping[str, bytes] = MappingProxyType({})) -> bytes:
+    """Encode a line of the client, with CRLF. `groups` are the matches of named groups."""
+    return b"".join(_octets(piece, groups) if odd else piece.encode() for odd, piece in _pieces(text)) + b"\r\n"
 
 
 def compile_pattern(text: str) -> re.Pattern[bytes]:
-    """What the server's whole line, with CRLF, has to match."""
+    """Compile the pattern for a complete line of the server, with CRLF."""
     pattern = "".join(piece if odd else re.escape(piece) for odd, piece in _pieces(text))
     return re.compile(pattern.encode() + rb"\r\n")
 
 
 def show(octets: bytes) -> str:
-    """Octets for a failure's message."""
+    """Format octets for a failure message."""
     return repr(octets)[1:] if octets else "nothing more"
 
 
 def _pieces(text: str) -> Iterator[tuple[bool, str]]:
-    """The text cut at « and »; True with what was between."""
+    """Split the text at « and »; yields True with the parts in between."""
     return ((index % 2 == 1, piece) for index, piece in enumerate(_INSERT.split(text)))
 
 
-def _octets(insert: str, heard: Mapping[str, bytes]) -> bytes:
+def _octets(insert: str, groups: Mapping[str, bytes]) -> bytes:
     if insert.startswith("$"):
-        return heard[insert[1:]]
+        return groups[insert[1:]]
     octets, _, times = insert.partition("*")
     return bytes.fromhex(octets) * int(times or 1)

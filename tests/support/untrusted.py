@@ -137,8 +137,8 @@ def _list_patterns(octets: bytes) -> list[str]:
 
 def _proxy(octets: bytes) -> Any:
     try:
-        rest = proxy.parse_preamble(octets[: proxy.HEADER_LENGTH])
-        return proxy.parse_addresses(octets[: proxy.HEADER_LENGTH], octets[proxy.HEADER_LENGTH :][:rest])
+        rest = proxy.parse_preamble(octets[: proxy.HEADER_OCTETS])
+        return proxy.parse_addresses(octets[: proxy.HEADER_OCTETS], octets[proxy.HEADER_OCTETS :][:rest])
     except proxy.ProxyError:
         return None
 

@@ -1,4 +1,4 @@
-"""Every conversation in `imap/`, replayed. Beside what `World` understands:
+"""Every conversation in `imap/`, replayed. Beside what `MemoryBackend` understands:
 
 peer: tls | clear | local       how the client is connected (tls)
 certificate: none               there is no TLS to be had
@@ -16,9 +16,9 @@ from relate_imap.session import ImapEngine
 from relate_mailstore.types import AccountId
 from relate_wire.config import ServiceSettings
 from tests.support.imap.engine import context_of
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import LOCAL, SECURE, STRANGER, Connection
 from tests.support.transcript import Given, parse_transcript, replay, transcripts
-from tests.support.world import World
 
 PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 
@@ -26,7 +26,7 @@ PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 @pytest.mark.parametrize("path", transcripts("imap"))
 async def test_conversation(path: Path) -> None:
     transcript = parse_transcript(path)
-    world, facts = World(), dict[str, str]()
+    world, facts = MemoryBackend(), dict[str, str]()
     for given in transcript.given:
         if not await give(world, given):
             facts[given.name] = given.value
@@ -40,7 +40,7 @@ async def test_conversation(path: Path) -> None:
     await replay(transcript, lambda: Connection(partial(ImapEngine, context=context), peer))
 
 
-async def give(world: World, given: Given) -> bool:
+async def give(world: MemoryBackend, given: Given) -> bool:
     """Make one thing so, if it is known."""
     if given.name != "limited":
         return await world.give(given)

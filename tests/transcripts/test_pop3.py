@@ -1,4 +1,4 @@
-"""Replays the conversations in `pop3/`. In addition to the lines of `World` they may begin with:
+"""Replays the conversations in `pop3/`. In addition to the lines of `MemoryBackend` they may begin with:
 
 peer: tls | clear | local       the client's connection: over TLS (default), without TLS, or without TLS over loopback
 plaintext: never | loopback | always    where a login without TLS is allowed (loopback)
@@ -14,9 +14,9 @@ import pytest
 from relate_pop3.config import Pop3Settings
 from relate_pop3.context import Context
 from relate_pop3.session import Pop3Engine
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import LOCAL, SECURE, STRANGER, Connection
 from tests.support.transcript import Given, parse_transcript, replay, transcripts
-from tests.support.world import World
 
 PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 
@@ -24,7 +24,7 @@ PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 @pytest.mark.parametrize("path", transcripts("pop3"))
 async def test_conversation(path: Path) -> None:
     transcript = parse_transcript(path)
-    world, peer = World(), SECURE
+    world, peer = MemoryBackend(), SECURE
     settings = Pop3Settings()
     context = Context(world.store, world.authenticator, "dewey", settings.allows_plaintext, starttls_available=True)
     for given in transcript.given:

@@ -8,9 +8,9 @@ import pytest
 
 from relate_pop3.context import Context
 from relate_pop3.session import Pop3Engine
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import Connection
 from tests.support.transcript import compile_pattern, encode_line, parse_transcript, replay
-from tests.support.world import World
 
 Converse = Callable[[str], Awaitable[None]]
 
@@ -18,8 +18,8 @@ Converse = Callable[[str], Awaitable[None]]
 @pytest.fixture
 def converse(tmp_path: Path) -> Converse:
     """Replays a transcript against a POP3 server without users."""
-    world = World()
-    context = Context(world.store, world.authenticator, "dewey", lambda _: True, starttls_available=True)
+    backend = MemoryBackend()
+    context = Context(backend.store, backend.authenticator, "dewey", lambda _: True, starttls_available=True)
 
     async def play(text: str) -> None:
         path = tmp_path / "talk.txt"
@@ -35,14 +35,12 @@ async def test_a_wrong_reply_is_reported_with_line_and_octets(converse: Converse
 
 
 async def test_an_unexpected_reply_is_an_error(converse: Converse) -> None:
-    with pytest.raises(
-        AssertionError, match=r"talk\.txt:1: C: QUIT\n    but nobody expected what the server said: '\+OK"
-    ):
+    with pytest.raises(AssertionError, match=r"talk\.txt:1: C: QUIT\n    but unexpected output of the server: '\+OK"):
         await converse("C: QUIT\n")
 
 
 async def test_an_unread_reply_at_the_end_is_an_error(converse: Converse) -> None:
-    with pytest.raises(AssertionError, match=r"talk\.txt:2: C: QUIT\n    but nobody .* signing off"):
+    with pytest.raises(AssertionError, match=r"talk\.txt:2: C: QUIT\n    but unexpected output .* signing off"):
         await converse("S: «.*»\nC: QUIT\n")
 
 

@@ -1,9 +1,9 @@
 """The API as a process of its own. Wiring, and nothing else."""
 
 if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
-    from relate_service.signals import hold_stops
+    from relate_service.signals import block_signals
 
-    hold_stops()
+    block_signals()
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,7 +13,7 @@ from relate_api.config import ApiSettings
 from relate_api.dependencies import Services
 from relate_api.server import ApiServer, Ports
 from relate_config import load
-from relate_service.resources import Resources, ResourceSettings, check_environment, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.limits import raise_open_files
 
@@ -24,7 +24,7 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
 
     Raises OSError where a port is not to be had, CertificateError.
     """
-    store, authenticator = resources.observed("api")
+    store, authenticator = resources.traced("api")
     services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
     app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
@@ -37,7 +37,7 @@ async def serve(_: int = 0) -> None:
     """Serve until asked to stop."""
     check_environment(ApiSettings)
     raise_open_files()
-    async with opened(ResourceSettings(), "relate-api") as resources, api_served(load(ApiSettings), resources):
+    async with open_resources(ResourceSettings(), "relate-api") as resources, api_served(load(ApiSettings), resources):
         await stop_requested()
 
 

@@ -26,7 +26,7 @@ from relate_wire.tls import Certificate
 log = structlog.get_logger(__name__)
 
 # A stop waits so long for requests under way: container runtimes kill after 10 s, and more is to be stopped.
-GRACE_SECONDS = 3
+SHUTDOWN_GRACE_SECONDS = 3
 # What is read of a client that is turned away. What stays unread at the close would discard the answer (RFC 9112 §9.6).
 TURNED_AWAY_OCTETS = 16 * 1024
 
@@ -51,7 +51,7 @@ class ApiServer(uvicorn.Server):
             ws="none",
             server_header=False,
             proxy_headers=False,
-            timeout_graceful_shutdown=GRACE_SECONDS,
+            timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
             reset_contextvars=True,  # else a pipelined request belongs to the span of the one before
         )
         super().__init__(config)

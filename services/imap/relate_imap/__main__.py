@@ -1,9 +1,9 @@
 """The IMAP server as a process of its own, and how it is put together. Wiring, and nothing else."""
 
 if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
-    from relate_service.signals import hold_stops
+    from relate_service.signals import block_signals
 
-    hold_stops()
+    block_signals()
 
 from relate_config import load
 from relate_imap.config import ImapSettings
@@ -13,7 +13,7 @@ from relate_imap.offload import in_threads
 from relate_imap.replies import BUSY
 from relate_imap.select_span import traced_selecting
 from relate_imap.session import ImapEngine
-from relate_service.resources import Resources, ResourceSettings, check_environment, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import raise_open_files
@@ -23,7 +23,7 @@ from relate_wire.server import Server
 
 def imap_service(settings: ImapSettings, resources: Resources) -> Service:
     """IMAP on its two ports: STARTTLS on one, TLS from the first octet on the other. Raises CertificateError."""
-    store, authenticator = resources.observed("imap")
+    store, authenticator = resources.traced("imap")
     context = Context(
         store=store,
         authenticator=authenticator,
@@ -61,7 +61,7 @@ async def serve(_: int = 0) -> None:
     check_environment(ImapSettings)
     raise_open_files()
     async with (
-        opened(ResourceSettings(), "relate-imap") as resources,
+        open_resources(ResourceSettings(), "relate-imap") as resources,
         Server(imap_service(load(ImapSettings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()

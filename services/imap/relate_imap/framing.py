@@ -10,7 +10,7 @@ from enum import Enum, auto
 from typing import NamedTuple
 
 from relate_wire.content_budget import ContentBudget, HeldContent
-from relate_wire.lines import CR, MAX_RESPONSE, NUL
+from relate_wire.lines import CR, MAX_RESPONSE_OCTETS, NUL
 from relate_wire.ports import Prompt
 
 # Octets of a command without its literals: a hundred thousand UIDs of nine digits fit. Clients keep to 8000 and fewer
@@ -210,7 +210,7 @@ class ImapFramer:
 
     @property
     def _limit(self) -> int:
-        return self._max_text if self._mode is Mode.COMMAND else MAX_RESPONSE
+        return self._max_text if self._mode is Mode.COMMAND else MAX_RESPONSE_OCTETS
 
     def _end_line(self, line: bytes) -> Frame | Prompt | None:
         command = self._command

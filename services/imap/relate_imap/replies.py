@@ -19,7 +19,7 @@ from relate_mailstore.errors import (
     TooManyMailboxes,
 )
 from relate_wire.ports import Farewell
-from relate_wire.reply import NOTHING, Facts, NextStep, Outcome, Reply
+from relate_wire.reply import NO_FACTS, Facts, NextStep, Outcome, Reply
 from relate_wire.sasl import SaslCancelled, SaslError
 
 
@@ -37,7 +37,7 @@ class Answer:
     untagged: bytes = b""
     body: "AsyncIterator[bytes | Answer] | None" = None
     then: NextStep = NextStep.CONTINUE
-    facts: Facts = NOTHING
+    facts: Facts = NO_FACTS
     trouble: Exception | None = None  # of our own, for telemetry and the log
     uncounted: bool = False
 
@@ -52,7 +52,7 @@ class Answer:
             self.then,
             self.facts,
             uncounted=self.uncounted,
-            trouble=self.trouble,
+            error=self.trouble,
         )
 
     @property

@@ -1,16 +1,16 @@
 """The POP3 server as a separate process, and its composition root: only wiring is here."""
 
 if __name__ == "__main__":  # first, because the imports below take a second, in which SIGTERM may arrive
-    from relate_service.signals import hold_stops
+    from relate_service.signals import block_signals
 
-    hold_stops()
+    block_signals()
 
 from relate_config import load
 from relate_pop3.config import Pop3Settings
 from relate_pop3.context import Context
 from relate_pop3.replies import BUSY
 from relate_pop3.session import Pop3Engine
-from relate_service.resources import Resources, ResourceSettings, check_environment, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.driver import Listener, Service
 from relate_wire.limits import raise_open_files
@@ -21,7 +21,7 @@ from relate_wire.server import Server
 
 def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
     """POP3 on its two ports, one with STLS and one with implicit TLS. Raises CertificateError."""
-    store, authenticator = resources.observed("pop3")
+    store, authenticator = resources.traced("pop3")
     context = Context(
         store=store,
         authenticator=authenticator,
@@ -55,7 +55,7 @@ async def serve(_: int = 0) -> None:
     check_environment(Pop3Settings)
     raise_open_files()
     async with (
-        opened(ResourceSettings(), "relate-pop3") as resources,
+        open_resources(ResourceSettings(), "relate-pop3") as resources,
         Server(pop3_service(load(Pop3Settings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()

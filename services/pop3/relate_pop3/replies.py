@@ -11,7 +11,7 @@ from relate_mailstore.errors import MaildropInUse, MessageNotFound, StoreError
 from relate_pop3.framing import encode_lines
 from relate_pop3.maildrop import NoSuchMessage
 from relate_wire.ports import Farewell
-from relate_wire.reply import NOTHING, Facts, NextStep, Outcome, Reply
+from relate_wire.reply import NO_FACTS, Facts, NextStep, Outcome, Reply
 from relate_wire.sasl import SaslError
 
 
@@ -25,7 +25,7 @@ def multi_line(text: str, lines: Iterable[str]) -> Reply:
     return Reply(f"+OK {text}\r\n".encode() + encode_lines(lines), code="+OK")
 
 
-def message(text: str, body: AsyncIterator[bytes], facts: Facts = NOTHING) -> Reply:
+def message(text: str, body: AsyncIterator[bytes], facts: Facts = NO_FACTS) -> Reply:
     """+OK and a message, whose body is already dot-stuffed."""
     return Reply(f"+OK {text}\r\n".encode(), code="+OK", facts=facts, body=body)
 

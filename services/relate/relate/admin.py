@@ -20,7 +20,7 @@ from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, Flag, Mailbox
 from relate_service.housekeeping import MailAndAccounts
-from relate_service.private import restrict_data
+from relate_service.private import make_data_private
 
 # What a key may do when nothing else is said: all that a mail client needs.
 MAIL_SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
@@ -80,7 +80,7 @@ async def migrate_database(settings: Settings) -> None:
 
 async def _migrated(settings: Settings) -> AsyncEngine:
     url = settings.shared.database.default_connection
-    restrict_data(url)
+    make_data_private(url)
     engine = open_engine(url)
     try:
         if not await migrate(engine):

@@ -67,9 +67,9 @@ def serve(
     ] = False,
 ) -> None:
     """Serve mail until stopped (SIGTERM, Ctrl-C)."""
-    from relate_service.signals import hold_stops
+    from relate_service.signals import block_signals
 
-    hold_stops()
+    block_signals()
     from relate import embedded
     from relate.settings import for_server
     from relate_service import workers

@@ -16,7 +16,7 @@ from relate_api.__main__ import api_served
 from relate_imap.__main__ import imap_service
 from relate_mailstore.sql.driver.engine import describe_url
 from relate_pop3.__main__ import pop3_service
-from relate_service.resources import Resources, opened
+from relate_service.resources import Resources, open_resources
 from relate_service.workers import stop_requested
 from relate_smtp.__main__ import smtp_service
 from relate_wire.limits import raise_open_files
@@ -43,7 +43,7 @@ async def serve(settings: Settings, parts: Collection[str], worker: int = 0, wit
     wanted = workers_wanted(settings)
     mine = [part for part in PARTS if part in parts and worker < wanted[part]]
     name = f"relate-{mine[0]}" if len(mine) == 1 else "relate-mail"
-    async with opened(settings.shared, name) as resources, _all_served(_servers(settings, resources, mine)):
+    async with open_resources(settings.shared, name) as resources, _all_served(_servers(settings, resources, mine)):
         if worker > 0:
             await stop_requested()
             return

@@ -13,7 +13,7 @@ from relate_mailstore.sql.driver.engine import DatabaseSettings
 from relate_pop3.config import Pop3Settings
 from relate_service.console import log_to_console
 from relate_service.resources import SHARED_SECTIONS, ResourceSettings
-from relate_service.workers import WORKER
+from relate_service.workers import WORKER_VARIABLE
 from relate_smtp.config import SmtpSettings
 
 SECTIONS: tuple[type[SectionLike], ...] = (*SHARED_SECTIONS, SmtpSettings, Pop3Settings, ImapSettings, ApiSettings)
@@ -54,7 +54,7 @@ def for_command() -> Settings:
 def _read(*, serving: bool) -> Settings:
     log_to_console()
     suspects = check_names(SECTIONS, os.environ)
-    if suspects and WORKER not in os.environ:  # its parent has said so
+    if suspects and WORKER_VARIABLE not in os.environ:  # its parent has said so
         note(f"not used: {', '.join(suspects)}; a setting has two underscores between section and name")
     if is_set(DatabaseSettings, "default_connection", os.environ):
         return Settings()

@@ -1,12 +1,12 @@
 """The SMTP server as a separate process, and its composition root: only wiring is here."""
 
 if __name__ == "__main__":  # first, because the imports below take a second, in which SIGTERM may arrive
-    from relate_service.signals import hold_stops
+    from relate_service.signals import block_signals
 
-    hold_stops()
+    block_signals()
 
 from relate_config import load
-from relate_service.resources import Resources, ResourceSettings, check_environment, opened
+from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_smtp.config import REFUSAL_LIMITS, SmtpSettings
 from relate_smtp.context import Context, Role
@@ -46,7 +46,7 @@ def smtp_service(settings: SmtpSettings, resources: Resources) -> Service:
 
 
 def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) -> EngineFactory:
-    store, authenticator = resources.observed("smtp")
+    store, authenticator = resources.traced("smtp")
     context = Context(
         role=role,
         store=store,
@@ -72,7 +72,7 @@ async def serve(_: int = 0) -> None:
     check_environment(SmtpSettings)
     raise_open_files()
     async with (
-        opened(ResourceSettings(), "relate-smtp") as resources,
+        open_resources(ResourceSettings(), "relate-smtp") as resources,
         Server(smtp_service(load(SmtpSettings), resources), supervisor=resources.supervisor),
     ):
         await stop_requested()

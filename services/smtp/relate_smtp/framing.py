@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.dots import DotDecoder, LineEndScanner
-from relate_wire.lines import MAX_RESPONSE, Line, LineBuffer, LineFault
+from relate_wire.lines import MAX_RESPONSE_OCTETS, Line, LineBuffer, LineFault
 
 # RFC 5321 §4.5.3.1.4: 512 octets, plus those of extensions: AUTH 500, ENVID 107, SIZE 26, … or ORCPT 500, NOTIFY 28.
 MAX_COMMAND_OCTETS = 2048
@@ -57,7 +57,7 @@ class SmtpFramer(LineBuffer):
     """
 
     def __init__(self, max_content: int, held: HeldContent | None = None) -> None:
-        super().__init__(MAX_RESPONSE)
+        super().__init__(MAX_RESPONSE_OCTETS)
         self.max_content = max_content
         self._held = held if held is not None else ContentBudget.unlimited().hold("")
         self._decoder = DotDecoder(max_content, self._held)

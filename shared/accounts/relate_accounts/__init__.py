@@ -1,1 +1,1 @@
-"""Users, addresses, API keys and the one authenticator."""
+"""Users, addresses, API keys, and the authenticator of all protocols."""

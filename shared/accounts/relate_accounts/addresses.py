@@ -1,7 +1,7 @@
-"""The canonical form of an address: one spelling a mailbox, so that comparing addresses is comparing strings.
+"""Canonicalises addresses, so that equal mailboxes have equal strings.
 
-Pure. The local part is compared without case (RFC 5321 §2.4 leaves that to its host), Unicode is NFC, and a domain is
-written in A-labels (RFC 5891), which need no SMTPUTF8 on the wire. Messages of errors do not quote the address.
+Pure. Local parts are case-insensitive (RFC 5321 §2.4 leaves that to the receiving host), Unicode is NFC, and domains
+are A-labels (RFC 5891), which need no SMTPUTF8. Error messages never quote the address.
 """
 
 import re
@@ -11,11 +11,11 @@ import idna
 
 from relate_accounts.errors import InvalidAddress
 
-MAX_LOCAL_PART = 64  # octets, RFC 5321 §4.5.3.1.1
-MAX_DOMAIN = 255  # octets, §4.5.3.1.2
-MAX_ADDRESS = 254  # octets, §4.5.3.1.3: a path has 256, its angle brackets included
+MAX_LOCAL_PART_OCTETS = 64  # octets, RFC 5321 §4.5.3.1.1
+MAX_DOMAIN_OCTETS = 255  # octets, §4.5.3.1.2
+MAX_ADDRESS_OCTETS = 254  # octets, §4.5.3.1.3: a path has 256, its angle brackets included
 
-_DETAIL = "+"  # the separator of RFC 5233 §4 that everybody uses
+_DETAIL = "+"  # the separator of RFC 5233 §4
 
 _ATOM = r"(?:[a-z0-9!#$%&'*+/=?^_`{|}~-]|[^\x00-\x7f])+"  # RFC 5322 §3.2.3, and RFC 6531 §3.3
 _DOT_STRING = re.compile(rf"{_ATOM}(?:\.{_ATOM})*")
@@ -27,26 +27,26 @@ _DOMAIN = re.compile(rf"{_LABEL}(?:\.{_LABEL})*")
 
 
 def canonical_address(address: str) -> str:
-    """The one spelling of an address. Raises InvalidAddress, also for a bare `postmaster` and for address literals."""
-    _expect_at_most(MAX_ADDRESS, address)
+    """Canonicalise an address. Raises InvalidAddress, also for a bare `postmaster` and for address literals."""
+    _check_length(MAX_ADDRESS_OCTETS, address)
     local_part, _, domain = address.rpartition("@")
     canonical = f"{_canonical_local_part(local_part)}@{canonical_domain(domain)}"
-    _expect_at_most(MAX_ADDRESS, canonical)
+    _check_length(MAX_ADDRESS_OCTETS, canonical)
     return canonical
 
 
 def canonical_domain(domain: str) -> str:
-    """The one spelling of a domain: A-labels in lower case. Raises InvalidAddress."""
-    _expect_at_most(MAX_DOMAIN, domain)  # before IDNA, whose cost grows faster than the name
+    """Canonicalise a domain to A-labels in lower case. Raises InvalidAddress."""
+    _check_length(MAX_DOMAIN_OCTETS, domain)  # before IDNA, whose cost grows faster than linearly
     name = domain.lower() if domain.isascii() else _a_labels(domain)
-    _expect_at_most(MAX_DOMAIN, name)
+    _check_length(MAX_DOMAIN_OCTETS, name)
     if not _DOMAIN.fullmatch(name):
         raise InvalidAddress("the domain is not a host name")
     return name
 
 
 def without_detail(address: str) -> str | None:
-    """A canonical address without its `+detail` (RFC 5233); None if it has none."""
+    """Return a canonical address without its `+detail` (RFC 5233), None if it has none."""
     local_part, _, domain = address.rpartition("@")
     user, separator, _ = local_part.partition(_DETAIL)
     if not (user and separator) or user.startswith('"'):
@@ -55,50 +55,50 @@ def without_detail(address: str) -> str | None:
 
 
 def catch_all(address: str) -> str:
-    """The address that gets what is for no other address of this one's domain: `*@domain`."""
+    """Return the catch-all of an address's domain: `*@domain`."""
     return f"*@{domain_of(address)}"
 
 
 def is_catch_all(address: str) -> bool:
-    """Whether this is a `*@domain`."""
+    """Whether an address is a catch-all, `*@domain`."""
     return address.startswith("*@")
 
 
 def domain_of(address: str) -> str:
-    """The domain of a canonical address."""
+    """Return the domain of a canonical address."""
     return address.rpartition("@")[2]
 
 
 def _canonical_local_part(text: str) -> str:
     folded = _fold(text)
     quoted = _QUOTED_STRING.fullmatch(folded)
-    # "alice" and alice are the same mailbox (RFC 5321 §4.1.2): quotes stay only where they are needed.
+    # "alice" and alice are the same mailbox (RFC 5321 §4.1.2), so that quotes are removed unless they are required.
     content = _QUOTED_PAIR.sub(r"\1", quoted[1]) if quoted else folded
     plain = _DOT_STRING.fullmatch(content) is not None
-    # Not printable: controls, and what cannot be seen and so would make two addresses look like one.
+    # Not printable are controls, and invisible characters, which make two addresses look the same.
     if not (plain or quoted) or not content.isprintable():
         raise InvalidAddress("the local part is not a dot-string or quoted string")
     local_part = content if plain else '"' + _MUST_QUOTE.sub(r"\\\1", content) + '"'
-    _expect_at_most(MAX_LOCAL_PART, local_part)
+    _check_length(MAX_LOCAL_PART_OCTETS, local_part)
     return local_part
 
 
 def _fold(text: str) -> str:
-    # Twice, because lower case of composed letters need not be composed.
+    # NFC again after lower(), because the lower case of a composed letter may be decomposed.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).lower())
 
 
 def _a_labels(domain: str) -> str:
     try:
         return idna.encode(domain, uts46=True).decode("ascii").lower()
-    except UnicodeError:  # IDNAError is one; its text quotes the domain
+    except UnicodeError:  # the base of IDNAError, whose text quotes the domain
         raise InvalidAddress("the domain is not an internationalised domain name") from None
 
 
-def _expect_at_most(octets: int, text: str) -> None:
+def _check_length(octets: int, text: str) -> None:
     try:
         if len(text.encode()) <= octets:
             return
-    except UnicodeEncodeError:  # a lone surrogate: octets that were not UTF-8
+    except UnicodeEncodeError:  # a lone surrogate, from octets that were not UTF-8
         raise InvalidAddress("an address is Unicode text") from None
     raise InvalidAddress(f"longer than {octets} octets")

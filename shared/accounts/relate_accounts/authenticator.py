@@ -1,8 +1,8 @@
-"""The one authenticator of all protocols: a cache of verdicts, a look-up behind it, and limits on wrong logins.
+"""Authenticates logins by API key: a verdict cache, a look-up in the store, and rate limits on wrong logins.
 
-A login that is cached costs no query. Any other one is looked up, whatever the limits say: they only make wrong logins
-wait. Nothing here keeps a secret: verdicts are held under a keyed hash of what was presented. Another kind of secret
-(a token, RFC 7628) is another look-up behind the same cache and limits.
+A cached login costs no query. Every other login is looked up regardless of the limits, which only delay wrong logins.
+No secret is kept: the cache key is a keyed hash of login and secret. Another kind of secret (a token, RFC 7628) is
+another look-up behind the same cache and limits.
 """
 
 import asyncio
@@ -18,29 +18,29 @@ from relate_accounts.addresses import canonical_address
 from relate_accounts.cache import SharedLookups, TimedCache
 from relate_accounts.clock import Monotonic, Now, utc_now
 from relate_accounts.errors import InvalidAddress
+from relate_accounts.fair_semaphore import FairSemaphore
 from relate_accounts.keys import is_well_formed
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.lookup import Found, KeyLookup
 from relate_accounts.ports import AccountStore
-from relate_accounts.ratelimit import Pause, WrongLogins, client_network
+from relate_accounts.ratelimit import Sleep, WrongLogins, client_network
 from relate_accounts.sessions import Sessions
-from relate_accounts.turns import Turns
 from relate_accounts.types import Denied, FailureReason, Granted, Revoked, Scope, Verdict
 
-VERDICT_SECONDS = 30.0  # the longest that a revoked key is still accepted
-# Verdicts of each kind, about 1 kB an accepted one. Apart, so that a flood of wrong logins cannot evict right ones.
-VERDICT_CACHE_SIZE = 10_000
+VERDICT_SECONDS = 30.0  # a revoked key is accepted no longer than this
+# In each of two caches, about 1 kB per entry. Two, so that a flood of wrong logins cannot evict the accepted ones.
+MAX_CACHED_VERDICTS = 10_000
 
-# Look-ups at a time: half of the smallest pool of connections, so that a flood of logins leaves the rest to mail.
-LOOKUPS = 4
-# Of one client address. A right key among a thousand wrong ones waits for those before it: some hundred milliseconds.
-LOOKUPS_PER_CLIENT = 2
+# Concurrent look-ups: half of the smallest connection pool, so that a flood of logins leaves the other half to mail.
+MAX_LOOKUPS = 4
+# Per client network. A right key behind a thousand wrong ones waits some hundred milliseconds.
+MAX_LOOKUPS_PER_CLIENT = 2
 
-_NO_ADDRESS = ""  # stands for all names that are no address: no user has it
+_NO_ADDRESS = ""  # replaces names that are no address; no user has it
 
 
 class _Login(NamedTuple):
-    """What was presented, and how to look it up: in brief when only a right key is worth more than one query."""
+    """A login and its look-up, whose argument limits a wrong login to one query."""
 
     fingerprint: bytes
     secret: str
@@ -49,7 +49,7 @@ class _Login(NamedTuple):
 
 
 class KeyAuthenticator:
-    """Authenticates by API key. Its owner starts and stops `last_used`, and has `enforce` called."""
+    """Authenticates by API key. The owner starts and stops `last_used`, and a `RevocationWatcher` calls `enforce`."""
 
     def __init__(
         self,
@@ -57,32 +57,32 @@ class KeyAuthenticator:
         last_used: LastUsedWriter,
         clock: Monotonic = time.monotonic,
         now: Now = utc_now,
-        pause: Pause = asyncio.sleep,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         self._lookup = KeyLookup(store, now)
         self._last_used = last_used
         self._clock = clock
         self._now = now
-        self._wrong_logins = WrongLogins(clock, pause)
-        self._turns = Turns(LOOKUPS, LOOKUPS_PER_CLIENT)
+        self._wrong_logins = WrongLogins(clock, sleep)
+        self._semaphore = FairSemaphore(MAX_LOOKUPS, MAX_LOOKUPS_PER_CLIENT)
         self._running = SharedLookups[bytes, Found]()
-        self._accepted = TimedCache[bytes, Granted](VERDICT_SECONDS, VERDICT_CACHE_SIZE, clock)
-        self._refused = TimedCache[bytes, FailureReason](VERDICT_SECONDS, VERDICT_CACHE_SIZE, clock)
+        self._accepted = TimedCache[bytes, Granted](VERDICT_SECONDS, MAX_CACHED_VERDICTS, clock)
+        self._refused = TimedCache[bytes, FailureReason](VERDICT_SECONDS, MAX_CACHED_VERDICTS, clock)
         self._sessions = Sessions()
         self._fingerprint_key = secrets.token_bytes(32)
 
     async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
         """See `ports.Authenticator`."""
 
-        def look_up(brief: bool) -> Coroutine[Any, Any, Found]:
-            return self._lookup.by_login(_canonical_name(login), secret, brief=brief)
+        def look_up(single_query: bool) -> Coroutine[Any, Any, Found]:
+            return self._lookup.by_login(_canonical_name(login), secret, single_query=single_query)
 
-        # The length keeps apart logins and secrets that read the same when put together.
+        # With the length, different pairs of login and secret never concatenate to the same text.
         fingerprint = self._fingerprint(f"{len(login)}:{login}:{secret}")
-        verdict = await self._examine(_Login(fingerprint, secret, client, look_up))
+        verdict = await self._authenticate(_Login(fingerprint, secret, client, look_up))
         if isinstance(verdict, Denied):
             return verdict
-        # A right key in the wrong place is no guess: it spends no token. No scope lets a user act as another one.
+        # A right key without the scope is no guess, so it spends no token. No scope permits acting as another user.
         if scope not in verdict.scopes or authorize_as:
             return Denied(FailureReason.MISSING_SCOPE, cache_hit=verdict.cache_hit)
         self._last_used.note(verdict.key_id)
@@ -94,7 +94,7 @@ class KeyAuthenticator:
         def look_up(_: bool) -> Coroutine[Any, Any, Found]:
             return self._lookup.by_key(secret)
 
-        verdict = await self._examine(_Login(self._fingerprint(f":{secret}"), secret, client, look_up))
+        verdict = await self._authenticate(_Login(self._fingerprint(f":{secret}"), secret, client, look_up))
         if isinstance(verdict, Granted):
             self._last_used.note(verdict.key_id)
         return verdict
@@ -104,27 +104,27 @@ class KeyAuthenticator:
         return self._sessions.add(granted, end)
 
     def enforce(self, revoked: Revoked) -> int:
-        """End the sessions that revoked keys, disabled users and the time have ended, and evict their verdicts.
+        """End the sessions of revoked keys, disabled users and expired keys, and evict their verdicts.
 
-        How many sessions these were.
+        Returns the number of sessions.
         """
         if revoked:
             self._accepted.evict(revoked.covers)
         return self._sessions.end(revoked, self._now())
 
-    async def _examine(self, login: _Login) -> Verdict:
-        granted = self._recall(login.fingerprint)
+    async def _authenticate(self, login: _Login) -> Verdict:
+        granted = self._cached(login.fingerprint)
         if granted is not None:
             return granted
-        brief = self._wrong_logins.is_limited(login.client)
+        is_limited = self._wrong_logins.is_limited(login.client)
         known = self._refused.get(login.fingerprint)
         found: Found
         if known is not None:
             found = known
-        elif brief and not is_well_formed(login.secret):  # a guess, and one too many: no query is wasted on it
+        elif is_limited and not is_well_formed(login.secret):  # a guess beyond the limit costs no query
             found = FailureReason.INVALID_KEY
         else:
-            found = await self._running.share(login.fingerprint, partial(self._look_up, login, brief))
+            found = await self._running.share(login.fingerprint, partial(self._look_up, login, is_limited))
         if isinstance(found, Granted):
             return replace(found, cache_hit=False)
         return await self._deny(found, login.client, cache_hit=known is not None)
@@ -135,25 +135,25 @@ class KeyAuthenticator:
         await self._wrong_logins.delay(client)
         return Denied(reason, rate_limited=True, cache_hit=cache_hit)
 
-    def _recall(self, fingerprint: bytes) -> Granted | None:
+    def _cached(self, fingerprint: bytes) -> Granted | None:
         granted = self._accepted.get(fingerprint)
         if granted is None or (granted.expires is not None and self._now() >= granted.expires):
             return None
         return granted
 
-    async def _look_up(self, login: _Login, brief: bool) -> Found:
-        async with self._turns.turn(client_network(login.client)):
-            asked = self._clock()
-            found = await login.look_up(brief)
+    async def _look_up(self, login: _Login, single_query: bool) -> Found:
+        async with self._semaphore.acquire(client_network(login.client)):
+            started = self._clock()
+            found = await login.look_up(single_query)
         if isinstance(found, Granted):
-            self._accepted.put(login.fingerprint, found, asked)
+            self._accepted.put(login.fingerprint, found, started)
         else:
-            self._refused.put(login.fingerprint, found, asked)
+            self._refused.put(login.fingerprint, found, started)
         return found
 
-    def _fingerprint(self, presented: str) -> bytes:
-        # Keyed by a secret of this process alone, so that what a memory dump shows cannot be looked up anywhere.
-        octets = presented.encode("utf-8", "surrogatepass")
+    def _fingerprint(self, text: str) -> bytes:
+        # Keyed by a random secret of this process, so that hashes in a memory dump match none elsewhere.
+        octets = text.encode("utf-8", "surrogatepass")
         return hashlib.blake2b(octets, key=self._fingerprint_key, digest_size=32).digest()
 
 

@@ -1,8 +1,8 @@
-"""Whose addresses are they? A cache in front of the store, since the SMTP server asks for every recipient.
+"""Maps addresses to users, with a cache in front of the store because SMTP resolves every recipient.
 
-An address is looked up as it is, then without its `+detail` (RFC 5233), then as its domain's catch-all, `*@domain`,
-which does not get mail for a removed user. `postmaster` of a local domain (RFC 5321 §4.5.1) is an address like any
-other, to be given to a user: which one it should reach cannot be guessed.
+The lookup order is: the address, the address without `+detail` (RFC 5233), the catch-all of its domain, `*@domain`. A
+catch-all gets no mail for a removed user. `postmaster` of a local domain (RFC 5321 §4.5.1) has no default recipient:
+an administrator gives the address to a user.
 """
 
 import time
@@ -18,15 +18,15 @@ from relate_accounts.errors import InvalidAddress, UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import Recipient, UserId
 
-KNOWN_SECONDS = 30.0  # as long as a verdict of the authenticator
-UNKNOWN_SECONDS = 5.0  # who was just given an address should soon receive mail
-CACHE_SIZE = 10_000  # answers of each kind, about 0.5 kB each
+KNOWN_SECONDS = 30.0  # as the authenticator's verdicts
+UNKNOWN_SECONDS = 5.0  # a new address should receive mail soon
+MAX_CACHED_ANSWERS = 10_000  # in each cache, about 0.5 kB per entry
 
 V = TypeVar("V")
 
 
 class CachedDirectory:
-    """Answers from the cache, else from the store. What is no address belongs to nobody."""
+    """A `Directory` with a cache. Invalid addresses belong to no user."""
 
     def __init__(self, store: AccountStore, clock: Monotonic = time.monotonic) -> None:
         self._store = store
@@ -62,7 +62,7 @@ class CachedDirectory:
 
     async def _find_catch_all(self, address: str) -> Recipient | None:
         catching = catch_all(address)
-        # Cached by itself, because most unknown addresses are guesses, and the answer is the same for a whole domain.
+        # Cached under its own key, because most unknown addresses are guesses, and a domain's share one catch-all.
         recipient = await self._recipients.get(catching, partial(self._owner, catching))
         if recipient is None:
             return None
@@ -83,25 +83,25 @@ class CachedDirectory:
 
 
 class _Answers(Generic[V]):
-    """Answers to one kind of question. None is an answer too, and kept for a shorter time."""
+    """A cache of one kind of lookup, which also caches None, for a shorter time."""
 
     def __init__(self, clock: Monotonic) -> None:
         self._clock = clock
-        self._known = TimedCache[str, V](KNOWN_SECONDS, CACHE_SIZE, clock)
-        self._unknown = TimedCache[str, bool](UNKNOWN_SECONDS, CACHE_SIZE, clock)
+        self._known = TimedCache[str, V](KNOWN_SECONDS, MAX_CACHED_ANSWERS, clock)
+        self._unknown = TimedCache[str, bool](UNKNOWN_SECONDS, MAX_CACHED_ANSWERS, clock)
         self._running = SharedLookups[str, V | None]()
 
-    async def get(self, question: str, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
-        known = self._known.get(question)
-        if known is not None or self._unknown.get(question):
+    async def get(self, key: str, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
+        known = self._known.get(key)
+        if known is not None or self._unknown.get(key):
             return known
-        return await self._running.share(question, partial(self._remember, question, look_up))
+        return await self._running.share(key, partial(self._look_up, key, look_up))
 
-    async def _remember(self, question: str, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
-        asked = self._clock()
-        answer = await look_up()
-        if answer is None:
-            self._unknown.put(question, True, asked)
+    async def _look_up(self, key: str, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
+        started = self._clock()
+        value = await look_up()
+        if value is None:
+            self._unknown.put(key, True, started)
         else:
-            self._known.put(question, answer, asked)
-        return answer
+            self._known.put(key, value, started)
+        return value

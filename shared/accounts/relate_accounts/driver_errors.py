@@ -1,6 +1,6 @@
-"""What the drivers raise, in two questions: is it the database's trouble, and would another connection do?
+"""Translates exceptions of the database drivers, and tells which ones mean a lost connection.
 
-The rule is the mail store's (`relate_mailstore.sql.driver.errors`), which this package does not know.
+The same rules as in `relate_mailstore.sql.driver.errors`, which this package must not import.
 """
 
 from collections.abc import Iterator
@@ -11,13 +11,13 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from relate_accounts.errors import AccountsUnavailable
 
-# What SQLAlchemy lets through: all that happens while a connection is made (OSError among it, and TimeoutError), and
-# asyncpg's InternalClientError, of a connection that the server is just ending.
+# SQLAlchemy does not wrap errors of connecting (OSError, of which TimeoutError is one), nor asyncpg's
+# InternalClientError, which is raised while the server closes the connection.
 _FAULTS = (SQLAlchemyError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the connection was found to be gone: another one may do."""
+    """Whether the connection was lost, so that a retry on another one may succeed."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated
     return isinstance(error, asyncpg.InternalClientError)
@@ -25,11 +25,11 @@ def is_connection_lost(error: BaseException) -> bool:
 
 @contextmanager
 def database_errors() -> Iterator[None]:
-    """`with database_errors():` around every use of the database. Raises AccountsUnavailable."""
+    """Translate database errors within the block. Raises AccountsUnavailable."""
     try:
         yield
     except _FAULTS as error:
-        # Neither its text nor itself is passed on: both quote values.
+        # Without the text and without a cause, because both quote values.
         raise AccountsUnavailable(f"the database is not available: {_describe(error)}") from None
 
 

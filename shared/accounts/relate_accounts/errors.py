@@ -1,14 +1,14 @@
-"""What can go wrong with accounts. `temporary` says whether the same request may succeed later."""
+"""Exceptions of accounts. `temporary` is True if a retry may succeed."""
 
 
 class AccountError(Exception):
-    """Base of all errors of this package; messages hold no secrets."""
+    """Base of all exceptions of this package; messages contain no secrets."""
 
     temporary = False
 
 
 class AccountsUnavailable(AccountError):
-    """The database did not answer."""
+    """The database is not available."""
 
     temporary = True
 
@@ -18,37 +18,37 @@ class UserNotFound(AccountError):
 
 
 class UserExists(AccountError):
-    """The address belongs to somebody already."""
+    """The address belongs to a user already."""
 
 
 class AddressBlocked(UserExists):
-    """The address belonged to a user who was removed less than `removal.BLOCKED` ago."""
+    """The address belonged to a user who was removed less than `removal.BLOCK_PERIOD` ago."""
 
     def __init__(self) -> None:
         super().__init__(
             "the address belonged to a user who was removed less than 30 days ago;"
-            " to give it to another one now: relate user remove ADDRESS --free"
+            " to allow another user to have it now: relate user remove ADDRESS --free"
         )
 
 
 class AddressNotFound(AccountError):
-    """No such address of this user, or its primary one, which stays."""
+    """The user does not have that address, or it is the primary one, which cannot be removed."""
 
     def __init__(self) -> None:
         super().__init__("no such further address of this user")
 
 
 class KeyNotFound(AccountError):
-    """No such key of this user."""
+    """The user has no such key."""
 
 
 class InvalidAddress(AccountError):
-    """Not an address that mail could be delivered to."""
+    """The text is not a deliverable address."""
 
 
 class TooManyKeys(AccountError):
-    """The user has as many usable keys as a user may have."""
+    """The user has MAX_KEYS_PER_USER usable keys already."""
 
 
 class InvalidKeyName(AccountError):
-    """Empty, too long, or with a control character."""
+    """The name is empty, too long, or contains a control character."""

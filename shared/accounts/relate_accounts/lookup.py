@@ -1,6 +1,6 @@
-"""Finding who a key belongs to, and whether it may still be used. Keys are found by prefix, never by trying them all.
+"""Looks up the user of an API key, and whether the key is usable. Keys are indexed by prefix.
 
-This is what one kind of secret needs; limits, caching and verdicts are the authenticator's and know nothing of keys.
+Specific to API keys; the authenticator's limits, caches and verdicts are independent of the kind of secret.
 """
 
 from relate_accounts.clock import Now, utc_now
@@ -9,7 +9,7 @@ from relate_accounts.keys import identify, same_hash
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import ApiKey, FailureReason, Granted, User
 
-Found = Granted | FailureReason  # a login that is granted is marked as a cache hit: a cache is where it goes
+Found = Granted | FailureReason  # Granted with cache_hit set, because the caller caches it
 
 
 class KeyLookup:
@@ -19,19 +19,19 @@ class KeyLookup:
         self._store = store
         self._now = now
 
-    async def by_login(self, name: str, secret: str, *, brief: bool) -> Found:
-        """The key of the user whose verified address this is, in canonical form.
+    async def by_login(self, name: str, secret: str, *, single_query: bool) -> Found:
+        """Look up a key and a verified address in canonical form of the same user.
 
-        A wrong login costs one query where it is `brief`, and then its reason is always INVALID_KEY.
+        With `single_query` a wrong login costs one query, and the reason is always INVALID_KEY.
         """
         keys = await self._usable_keys(secret)
         for key, user in keys:
             if user.address == name:
                 return _granted(key, user)
-        if brief and not keys:
+        if single_query and not keys:
             return FailureReason.INVALID_KEY
-        # Another address of the user's, or a wrong login. Whether the user exists or not, a wrong login has cost one
-        # hash, the query above and the one below: its time does not tell which addresses exist.
+        # An alias, or a wrong login. A wrong login costs one hash and these two queries whether or not the user exists,
+        # so that its duration does not reveal which addresses exist.
         try:
             owner = await self._store.user_by_address(name)
         except UserNotFound:
@@ -39,18 +39,18 @@ class KeyLookup:
         return next((_granted(key, user) for key, user in keys if user.id == owner.id), FailureReason.INVALID_KEY)
 
     async def by_key(self, secret: str) -> Found:
-        """The key alone. A secret that was chosen for several users does not say whose login it is: it is refused."""
+        """Look up a key without a login. A chosen secret that several users share is ambiguous, and refused."""
         keys = await self._usable_keys(secret)
         owners = {user.id for _, user in keys}
         return _granted(*keys[0]) if len(owners) == 1 else FailureReason.INVALID_KEY
 
     async def _usable_keys(self, secret: str) -> list[tuple[ApiKey, User]]:
-        presented = identify(secret, await self._store.hash_secret())
-        found = await self._store.keys_by_prefix(presented.prefix)
+        identity = identify(secret, await self._store.hash_secret())
+        candidates = await self._store.keys_by_prefix(identity.prefix)
         return [
             (key, user)
-            for key, key_hash, user in found
-            if same_hash(key_hash, presented.hash) and self._is_usable(key, user)
+            for key, key_hash, user in candidates
+            if same_hash(key_hash, identity.hash) and self._is_usable(key, user)
         ]
 
     def _is_usable(self, key: ApiKey, user: User) -> bool:

@@ -1,4 +1,4 @@
-"""Accounts in memory: for tests, and the measure of what every other store must do."""
+"""Accounts in memory: the reference implementation of `ports.AccountStore`, for tests."""
 
 import secrets
 from collections.abc import Collection, Mapping, Sequence
@@ -19,19 +19,19 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
-from relate_accounts.removal import BLOCKED
+from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
 
 class _Removal(NamedTuple):
-    """When an address's user was removed, and whether it is kept from others since."""
+    """When the user of an address was removed, and whether the address is blocked for other users."""
 
     moment: datetime
     blocked: bool
 
 
 class MemoryAccountStore:
-    """An `AccountStore` that is gone with its process. `hash_secret` as in `SqlAccountStore`."""
+    """A non-persistent `AccountStore`. `hash_secret` as in `SqlAccountStore`."""
 
     def __init__(self, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
         self._hash_secret = hash_secret or secrets.token_bytes(32)
@@ -47,7 +47,7 @@ class MemoryAccountStore:
     ) -> User:
         """See `ports.AccountStore`."""
         owned = [canonical_address(text) for text in (address, *aliases)]
-        self._expect_free(owned)
+        self._check_available(owned)
         user = User(UserId(next(self._ids)), owned[0], display_name, self._now(), quota)
         self._users[user.id] = user
         self._owners.update(dict.fromkeys(owned, user.id))
@@ -82,7 +82,7 @@ class MemoryAccountStore:
 
     async def removed_users(self) -> Sequence[UserId]:
         """See `ports.AccountStore`."""
-        since = self._now() - BLOCKED
+        since = self._now() - BLOCK_PERIOD
         return sorted({user_id for (user_id, _), removal in self._removed.items() if removal.moment > since})
 
     async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
@@ -91,7 +91,7 @@ class MemoryAccountStore:
         if user_id not in self._users:
             raise UserNotFound("no user has that id")
         if self._owners.get(canonical) != user_id:
-            self._expect_free([canonical])
+            self._check_available([canonical])
             self._owners[canonical] = user_id
         return await self.addresses(user_id)
 
@@ -209,15 +209,15 @@ class MemoryAccountStore:
             return False
         return any(domain_of(address) == canonical for address in self._owners)
 
-    def _expect_free(self, owned: Collection[str]) -> None:
+    def _check_available(self, owned: Collection[str]) -> None:
         """Raises UserExists, AddressBlocked."""
         if not self._owners.keys().isdisjoint(owned):
-            raise UserExists("an address belongs to somebody already")
+            raise UserExists("an address belongs to a user already")
         if any(map(self._is_blocked, owned)):
             raise AddressBlocked
 
     def _is_blocked(self, canonical: str) -> bool:
-        since = self._now() - BLOCKED
+        since = self._now() - BLOCK_PERIOD
         return any(
             address == canonical and removal.blocked and removal.moment > since
             for (_, address), removal in self._removed.items()

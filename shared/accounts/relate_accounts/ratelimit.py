@@ -1,8 +1,8 @@
-"""Limits on wrong logins: a token bucket per client address, and one per IPv6 site, in tables of bounded size.
+"""Rate limits on wrong logins: a token bucket per client network, and one per IPv6 site, in bounded tables.
 
-A wrong login spends a token. Where none is left it is answered late and as rate-limited, so that guessing takes time.
-The limits never refuse a right key: keys have 256 random bits, so what a limit protects is the database, not the key.
-No user is ever locked out by name, because a stranger could then do that to anyone.
+A wrong login spends a token. Without a token its reply is delayed and marked as rate-limited, which slows guessing.
+The limits never refuse a right key: keys have 256 random bits, so that the limit protects the database, not the key.
+There is no lockout per user name, because any stranger could trigger it.
 """
 
 import asyncio
@@ -13,50 +13,50 @@ from dataclasses import dataclass
 
 from relate_accounts.clock import Monotonic
 
-Pause = Callable[[float], Awaitable[object]]  # waits for so many seconds
+Sleep = Callable[[float], Awaitable[object]]  # takes seconds
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """`burst` wrong logins at once, then one more every `seconds`; beyond these, `delayed` at a time wait."""
+    """`burst` tokens, and a new one every `seconds`; at most `delayed` logins without a token wait concurrently."""
 
     burst: int
     seconds: float
     delayed: int
 
 
-# An office behind one address has several programs with an old key, each trying on five connections and then once a
-# minute or less.
+# An office behind one address may have several programs with an old key; each tries on five connections, then at most
+# once per minute.
 PER_CLIENT = Limit(burst=20, seconds=6, delayed=16)
-# A hoster gives one customer 65,536 networks of /64: together they get ten times what one of them gets.
+# Hosting providers give one customer a /48, which is 65,536 networks of /64; together they get ten times the limit.
 PER_SITE = Limit(burst=200, seconds=0.6, delayed=160)
-TABLE_SIZE = 10_000  # buckets a table: about 2 MB; an attacker with more addresses than this only makes us forget
-# What a wrong login waits that is beyond the limit: shorter than the grace of a shutdown.
+MAX_BUCKETS = 10_000  # per table, about 2 MB; an attacker with more addresses only evicts other buckets
+# The delay of a wrong login beyond the limit; shorter than the grace period of a shutdown.
 DELAY_SECONDS = 2.0
 
-_IPV6_CLIENT_BITS = 64  # what one customer has at least: addresses within it are free to take
-_IPV6_SITE_BITS = 48  # RFC 6177 §2: the largest network that an end site is usually given
+_IPV6_CLIENT_BITS = 64  # the smallest network of a customer, who may use any address in it
+_IPV6_SITE_BITS = 48  # RFC 6177 §2: the largest network that an end site usually gets
 _LOOPBACK = "loopback"
 
 
 class TokenBuckets:
-    """One bucket a key, all of the same limit; an unknown key has a full one. The table forgets the longest unused."""
+    """One bucket per key, all with the same limit; unknown keys have a full one. Evicts the least recently used."""
 
-    def __init__(self, limit: Limit, clock: Monotonic, size: int = TABLE_SIZE) -> None:
+    def __init__(self, limit: Limit, clock: Monotonic, size: int = MAX_BUCKETS) -> None:
         self.limit = limit
         self._clock = clock
         self._size = size
-        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and when they were counted
+        self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()  # tokens, and the time of that count
 
     def __len__(self) -> int:
         return len(self._buckets)
 
     def is_empty(self, key: str) -> bool:
-        """Whether no whole token is left."""
+        """Whether less than one token is left."""
         return self._tokens(key) < 1
 
     def spend(self, key: str) -> None:
-        """Take a token, if there is one."""
+        """Take a token if there is one."""
         tokens = self._tokens(key)
         self._buckets[key] = (tokens - 1 if tokens >= 1 else tokens, self._clock())
         self._buckets.move_to_end(key)
@@ -72,29 +72,29 @@ class TokenBuckets:
 
 
 class WrongLogins:
-    """The wrong logins of each client address and site."""
+    """Counts and delays wrong logins by client network and site."""
 
-    def __init__(self, clock: Monotonic, pause: Pause = asyncio.sleep) -> None:
+    def __init__(self, clock: Monotonic, sleep: Sleep = asyncio.sleep) -> None:
         self._clients = TokenBuckets(PER_CLIENT, clock)
         self._sites = TokenBuckets(PER_SITE, clock)
-        self._pause = pause
+        self._sleep = sleep
         self._delayed: Counter[str] = Counter()  # by network
 
     def is_limited(self, client: str) -> bool:
-        """Whether the next wrong login from this address is beyond a limit."""
+        """Whether the next wrong login from this address exceeds a limit."""
         return any(buckets.is_empty(network) for buckets, network in self._buckets(client))
 
     def spend(self, client: str) -> bool:
-        """Count a wrong login; whether it is within the limits."""
+        """Count a wrong login; returns whether it is within the limits."""
         within = not self.is_limited(client)
         for buckets, network in self._buckets(client):
             buckets.spend(network)
         return within
 
     async def delay(self, client: str) -> None:
-        """Wait DELAY_SECONDS, or not at all while as many of this client's logins wait as may.
+        """Wait DELAY_SECONDS, unless `Limit.delayed` logins of this client are waiting already.
 
-        So a flood of wrong logins cannot pile up tasks.
+        The bound keeps a flood of wrong logins from accumulating tasks.
         """
         buckets = self._buckets(client)
         if any(self._delayed[network] >= table.limit.delayed for table, network in buckets):
@@ -102,7 +102,7 @@ class WrongLogins:
         networks = [network for _, network in buckets]
         self._delayed.update(networks)
         try:
-            await self._pause(DELAY_SECONDS)
+            await self._sleep(DELAY_SECONDS)
         finally:
             self._delayed.subtract(networks)
             for network in networks:
@@ -116,7 +116,7 @@ class WrongLogins:
 
 
 def client_network(client: str) -> str:
-    """What counts as one client: an IPv4 address, an IPv6 /64, or this machine."""
+    """Return the key that counts as one client: an IPv4 address, an IPv6 /64, or loopback."""
     address = _parse(client)
     if address is None:
         return client or _LOOPBACK  # a Unix socket has no address
@@ -126,7 +126,7 @@ def client_network(client: str) -> str:
 
 
 def client_site(client: str) -> str | None:
-    """The IPv6 /48 of a client; None where there is none."""
+    """Return the IPv6 /48 of a client, None for other addresses."""
     address = _parse(client)
     if not isinstance(address, ipaddress.IPv6Address) or address.is_loopback:
         return None

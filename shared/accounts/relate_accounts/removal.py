@@ -1,6 +1,6 @@
-"""How long the addresses of a removed user are kept from others."""
+"""The block on addresses of removed users."""
 
 from datetime import timedelta
 
-BLOCKED = timedelta(days=30)
-"""Time enough for senders to hear that the address is gone, and for sessions and stray mail to be cleared away."""
+BLOCK_PERIOD = timedelta(days=30)
+"""Long enough for senders to get bounces, for open sessions to end, and for late mail to be erased."""

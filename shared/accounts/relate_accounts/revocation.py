@@ -1,4 +1,4 @@
-"""Asks the store in the background what was revoked, so that open sessions end and cached verdicts are evicted."""
+"""Polls the store for revoked keys in the background, to end open sessions and evict cached verdicts."""
 
 import asyncio
 from datetime import datetime, timedelta
@@ -12,24 +12,24 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.types import Revoked
 from relate_supervisor import Supervisor
 
-# One query a process; with the grace of a command under way, a session ends within 30 s.
+# One query per process. Together with REVOKED_GRACE_SECONDS of `relate_wire`, a session ends within 30 s.
 CHECK_SECONDS = 10.0
-# Each query looks back beyond the one before: clocks of machines differ, a commit comes after the time that it writes,
-# and a verdict from before the revocation may be on its way into the cache.
+# Each query overlaps the one before: clocks of machines differ, a row is committed after the time that it contains,
+# and a look-up from before the revocation may still enter the cache.
 LOOK_BACK = timedelta(minutes=2)
 
 _log = structlog.get_logger("relate.accounts")
 
 
 class Enforcer(Protocol):
-    """Where revocations take effect."""
+    """Applies revocations: the authenticator."""
 
     def enforce(self, revoked: Revoked) -> int:
-        """End the sessions that these, or the time, have ended; how many."""
+        """End the sessions of revoked or expired keys; returns their number."""
 
 
 class RevocationWatcher:
-    """Checks every few seconds, between `start` and `stop`."""
+    """Polls the store every few seconds between `start` and `stop`."""
 
     def __init__(
         self,
@@ -44,22 +44,22 @@ class RevocationWatcher:
         self._supervisor = supervisor
         self._interval = interval
         self._now = now
-        self._checked = now()  # when the last query that succeeded was sent
+        self._checked = now()  # when the last successful query was sent
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin to check in the background."""
+        """Start polling in the background."""
         self._task = self._supervisor.keep("accounts.revocation", self._check_regularly)
 
     async def stop(self) -> None:
-        """End. Without `start` this does nothing."""
+        """Stop polling. Idempotent."""
         task, self._task = self._task, None
         if task is not None:
             task.cancel()
             await asyncio.wait([task])
 
     async def check(self) -> None:
-        """Ask once, and enforce the answer. Raises AccountsUnavailable, having enforced what has expired."""
+        """Query once and enforce the result. Raises AccountsUnavailable, after enforcing expiries."""
         now = self._now()
         try:
             revoked = await self._store.revoked_since(self._since(now))
@@ -74,7 +74,7 @@ class RevocationWatcher:
 
     def _enforce(self, revoked: Revoked) -> None:
         if ended := self._enforcer.enforce(revoked):
-            _log.info("sessions ended: their keys are not valid any more", sessions=ended)
+            _log.info("sessions ended because their keys are no longer valid", sessions=ended)
 
     async def _check_regularly(self) -> None:
         while True:
@@ -82,4 +82,4 @@ class RevocationWatcher:
             try:
                 await self.check()
             except AccountsUnavailable as error:
-                _log.warning("revocations could not be looked up", error=str(error))
+                _log.warning("revocations could not be queried", error=str(error))

@@ -1,4 +1,4 @@
-"""The tables of accounts. The mail store's migrations make them (0001, 0005, 0007); a test compares the two."""
+"""The tables of accounts. The mail store's migrations create them (0001, 0005, 0007); a test compares the two."""
 
 from datetime import UTC, datetime
 
@@ -20,28 +20,28 @@ from sqlalchemy import (
     text,
 )
 
-# SQLite numbers rows by itself only where the column is called INTEGER; it has 64 bits there too.
+# SQLite generates row ids only for columns of type INTEGER, which has 64 bits there.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """A moment in UTC. SQLite keeps no time zone: it is put back on reading."""
+    """A datetime in UTC. SQLite stores no time zone, so that it is added on reading."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """The moment, with its time zone."""
+        """Add the time zone."""
         return None if value is None else value.replace(tzinfo=UTC)
 
 
 metadata = MetaData()
 
-# Partial indexes: every process asks each few seconds what was revoked of late, and few rows ever were.
+# Partial indexes, because every process polls for recent revocations every few seconds, and few rows are revoked.
 _REVOKED = text("revoked IS NOT NULL")
 _DISABLED = text("disabled IS NOT NULL")
 
-# AUTOINCREMENT: an id is never given twice, since a user's mail is found by it.
+# AUTOINCREMENT, because an id must never be reused: it identifies the user's mail.
 users = Table(
     "users",
     metadata,
@@ -74,7 +74,7 @@ api_keys = Table(
     Column("name", Text, nullable=False),
     Column("prefix", Text, nullable=False),
     Column("hash", LargeBinary, nullable=False),
-    Column("scopes", Text, nullable=False),  # separated by spaces, in order
+    Column("scopes", Text, nullable=False),  # sorted, separated by spaces
     Column("created", UtcDateTime, nullable=False),
     Column("expires", UtcDateTime),
     Column("revoked", UtcDateTime),
@@ -85,14 +85,14 @@ api_keys = Table(
     sqlite_autoincrement=True,
 )
 
-# No foreign key: the user is gone. A row is deleted when its time (`removal.BLOCKED`) is over.
+# No foreign key, because the user is deleted. A row is deleted after `removal.BLOCK_PERIOD`.
 removed_addresses = Table(
     "removed_addresses",
     metadata,
     Column("user_id", BigInteger, primary_key=True, autoincrement=False),
     Column("address", Text, primary_key=True),
     Column("removed", UtcDateTime, nullable=False),
-    Column("blocked", Boolean, nullable=False),  # whether it is kept from other users meanwhile
+    Column("blocked", Boolean, nullable=False),  # no other user can get the address
     Index("ix_removed_addresses_address", "address"),
     Index("ix_removed_addresses_removed", "removed"),
 )

@@ -1,4 +1,4 @@
-"""The open sessions of this process, by the key that each logged in with. No I/O."""
+"""The registry of this process's open sessions, to end those of revoked keys. No I/O."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class _Session:
 
 
 class Sessions:
-    """Ends the sessions whose key may not be used any more."""
+    """Open sessions and the key of each."""
 
     def __init__(self) -> None:
         self._open: dict[int, _Session] = {}
@@ -25,7 +25,7 @@ class Sessions:
         return len(self._open)
 
     def add(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
-        """Watch a session; returns what ends the watch, which is idempotent."""
+        """Register a session; returns a function that removes it, which is idempotent."""
         number = next(self._numbers)
         self._open[number] = _Session(granted, end)
 
@@ -35,12 +35,12 @@ class Sessions:
         return remove
 
     def end(self, revoked: Revoked, now: datetime) -> int:
-        """End the sessions of revoked keys, of disabled users and of keys that have expired; how many these were."""
-        ending = [number for number, session in self._open.items() if _is_over(session.granted, revoked, now)]
+        """End the sessions of revoked keys, disabled users and expired keys; returns their number."""
+        ending = [number for number, session in self._open.items() if _is_invalid(session.granted, revoked, now)]
         for number in ending:
             self._open.pop(number).end()
         return len(ending)
 
 
-def _is_over(granted: Granted, revoked: Revoked, now: datetime) -> bool:
+def _is_invalid(granted: Granted, revoked: Revoked, now: datetime) -> bool:
     return revoked.covers(granted) or (granted.expires is not None and granted.expires <= now)

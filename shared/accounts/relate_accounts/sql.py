@@ -1,6 +1,6 @@
-"""Accounts in SQLite or PostgreSQL, in SQLAlchemy Core. One method is one transaction.
+"""Accounts in SQLite or PostgreSQL, with SQLAlchemy Core. Each method is one transaction.
 
-Reads of one statement run in autocommit: a BEGIN and a ROLLBACK around them would double what they cost.
+Single-statement reads run in autocommit, because BEGIN and ROLLBACK would double their cost.
 """
 
 import secrets
@@ -28,7 +28,7 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
-from relate_accounts.removal import BLOCKED
+from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.schema import UtcDateTime, addresses, api_keys, removed_addresses, users
 from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
 
@@ -79,7 +79,7 @@ _TOUCH_KEY = (
     update(api_keys)
     .where(
         api_keys.c.id == bindparam("key_id"),
-        # Another process may have written a later use.
+        # Another process may have written a later time.
         or_(api_keys.c.last_used.is_(None), api_keys.c.last_used < bindparam("used")),
     )
     .values(last_used=bindparam("used"))
@@ -87,9 +87,9 @@ _TOUCH_KEY = (
 
 
 class SqlAccountStore:
-    """An `AccountStore` on an engine that its owner opens and disposes of.
+    """An `AccountStore` on an engine that the caller opens and disposes of.
 
-    `hash_secret` is what keys are hashed under; without it one is made at first use and kept in the database.
+    `hash_secret` is the secret for hashing keys; without it one is created at first use and stored in the database.
     """
 
     def __init__(self, engine: AsyncEngine, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
@@ -106,7 +106,7 @@ class SqlAccountStore:
         row = {"address": owned[0], "display_name": display_name, "quota": quota, "created": self._now()}
         async with self._transaction() as connection:
             user = _user((await connection.execute(insert(users).returning(users), row)).one())
-            await self._give(connection, user.id, list(dict.fromkeys(owned)))
+            await self._add_addresses(connection, user.id, list(dict.fromkeys(owned)))
         return user
 
     async def remove_user(self, user_id: UserId, *, free: bool = False) -> Sequence[str]:
@@ -116,8 +116,10 @@ class SqlAccountStore:
         async with self._transaction() as connection:
             if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
                 raise UserNotFound("no user has that id")
-            await connection.execute(delete(removed_addresses).where(removed_addresses.c.removed <= moment - BLOCKED))
-            gone = await connection.scalars(
+            await connection.execute(
+                delete(removed_addresses).where(removed_addresses.c.removed <= moment - BLOCK_PERIOD)
+            )
+            removed = await connection.scalars(
                 delete(addresses).where(addresses.c.user_id == user_id).returning(addresses.c.address)
             )
             rows = [
@@ -127,7 +129,7 @@ class SqlAccountStore:
                     "removed": moment,
                     "blocked": not (free or is_catch_all(address)),
                 }
-                for address in gone
+                for address in removed
             ]
             await connection.execute(insert(removed_addresses), rows)
             for table, column in ((api_keys, api_keys.c.user_id), (users, users.c.id)):
@@ -150,11 +152,11 @@ class SqlAccountStore:
             canonical = canonical_address(address)
         except InvalidAddress:
             return False
-        return bool(await self._read(_BLOCKED, addresses=[canonical], since=self._now() - BLOCKED))
+        return bool(await self._read(_BLOCKED, addresses=[canonical], since=self._now() - BLOCK_PERIOD))
 
     async def removed_users(self) -> Sequence[UserId]:
         """See `ports.AccountStore`."""
-        return [UserId(row.user_id) for row in await self._read(_REMOVED_USERS, since=self._now() - BLOCKED)]
+        return [UserId(row.user_id) for row in await self._read(_REMOVED_USERS, since=self._now() - BLOCK_PERIOD)]
 
     async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
         """See `ports.AccountStore`."""
@@ -163,7 +165,7 @@ class SqlAccountStore:
             async with self._transaction() as connection:
                 if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
                     raise UserNotFound("no user has that id")
-                await self._give(connection, user_id, [canonical])
+                await self._add_addresses(connection, user_id, [canonical])
         return await self.addresses(user_id)
 
     async def remove_alias(self, user_id: UserId, address: str) -> Sequence[str]:
@@ -231,7 +233,7 @@ class SqlAccountStore:
             "expires": expires and as_utc(expires),
         }
         async with self._transaction() as connection:
-            await self._expect_room_for_a_key(connection, user_id)
+            await self._check_key_limit(connection, user_id)
             row = (await connection.execute(insert(api_keys).returning(api_keys), key)).one()
         return NewKey(_key(row), secret)
 
@@ -267,7 +269,7 @@ class SqlAccountStore:
         return [(_key(row), row._mapping[api_keys.c.hash], _user(row)) for row in rows]
 
     async def hash_secret(self) -> bytes:
-        """See `ports.AccountStore`. Whichever process comes first makes it; all others read what that one wrote."""
+        """See `ports.AccountStore`. The first process creates it; all others read it."""
         if self._hash_secret is None:
             self._hash_secret = await self._stored_secret() or await self._make_secret()
         return self._hash_secret
@@ -276,7 +278,7 @@ class SqlAccountStore:
         """See `ports.AccountStore`."""
         if not last_used:
             return
-        # In order of id, so that two processes never wait for each other.
+        # Sorted by id, so that two processes cannot deadlock.
         rows = [{"key_id": key_id, "used": used} for key_id, used in sorted(last_used.items())]
         async with self._transaction() as connection:
             await connection.execute(_TOUCH_KEY, rows)
@@ -296,9 +298,9 @@ class SqlAccountStore:
             raise UserNotFound("no user has that id")
         return _user(row)
 
-    async def _give(self, connection: AsyncConnection, user_id: UserId, canonical: Sequence[str]) -> None:
-        """Give addresses to a user. Raises UserExists, AddressBlocked."""
-        blocked = await connection.execute(_BLOCKED, {"addresses": canonical, "since": self._now() - BLOCKED})
+    async def _add_addresses(self, connection: AsyncConnection, user_id: UserId, canonical: Sequence[str]) -> None:
+        """Add addresses to a user. Raises UserExists, AddressBlocked."""
+        blocked = await connection.execute(_BLOCKED, {"addresses": canonical, "since": self._now() - BLOCK_PERIOD})
         if blocked.one_or_none() is not None:
             raise AddressBlocked
         rows = [
@@ -307,10 +309,10 @@ class SqlAccountStore:
         try:
             await connection.execute(insert(addresses), rows)
         except IntegrityError:
-            raise UserExists("an address belongs to somebody already") from None
+            raise UserExists("an address belongs to a user already") from None
 
-    async def _expect_room_for_a_key(self, connection: AsyncConnection, user_id: UserId) -> None:
-        """Raises UserNotFound, TooManyKeys. Holds the user's row, so that two that count do not both find room."""
+    async def _check_key_limit(self, connection: AsyncConnection, user_id: UserId) -> None:
+        """Lock the user's row, so that concurrent calls cannot exceed the limit. Raises UserNotFound, TooManyKeys."""
         if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
             raise UserNotFound("no user has that id")
         usable = await connection.scalar(_COUNT_USABLE_KEYS, {"user_id": user_id, "now": self._now()})
@@ -323,7 +325,7 @@ class SqlAccountStore:
 
     async def _make_secret(self) -> bytes:
         row = {"name": _HASH_SECRET_NAME, "value": secrets.token_bytes(_HASH_SECRET_OCTETS)}
-        # ON CONFLICT is spelled alike in both dialects, yet by a function of each.
+        # Both dialects have the same ON CONFLICT clause, but separate functions for it.
         on_postgresql = self._engine.dialect.name == "postgresql"
         insert_once = (postgresql if on_postgresql else sqlite).insert(schema.secrets).on_conflict_do_nothing()
         async with self._transaction() as connection:
@@ -337,23 +339,23 @@ class SqlAccountStore:
             except Exception as error:
                 if not is_connection_lost(error):
                     raise
-            # The server was restarted. The pool has let go of every old connection by now; the next is a new one.
+            # The server was restarted. The pool has invalidated all old connections, so that the next one is new.
             return await self._fetch(statement, parameters)
 
     async def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
-        async with self._autocommit.connect() as connection, _given_up_if_lost(connection):
+        async with self._autocommit.connect() as connection, _invalidated_if_lost(connection):
             return (await connection.execute(statement, parameters)).all()
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
         with database_errors():
-            async with self._engine.begin() as connection, _given_up_if_lost(connection):
+            async with self._engine.begin() as connection, _invalidated_if_lost(connection):
                 yield connection
 
 
 @asynccontextmanager
-async def _given_up_if_lost(connection: AsyncConnection) -> AsyncIterator[None]:
-    """SQLAlchemy gives up the connections whose errors it knows; the others would go back into the pool."""
+async def _invalidated_if_lost(connection: AsyncConnection) -> AsyncIterator[None]:
+    """Invalidate a lost connection. SQLAlchemy does so only after errors it knows, else returns it to the pool."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""The authenticator, each of its logins seen in a span. The seam is telemetry's; here is only what is needed of it."""
+"""Adds a span to each login, as a decorator of the authenticator, through a subset of telemetry's interface."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -9,23 +9,23 @@ from relate_accounts.types import Denied, Granted, Scope, Verdict
 
 
 class Attempt(Protocol):
-    """One login under way."""
+    """The span of one login."""
 
     def finish(
         self, *, success: bool, cache_hit: bool, rate_limited: bool, failure_reason: str | None, key_name: str | None
     ) -> None:
-        """The verdict is known."""
+        """Record the verdict."""
 
 
 class AuthSeam(Protocol):
-    """Where logins are seen."""
+    """Telemetry of logins."""
 
     def validate(self, user: str | None) -> AbstractContextManager[Attempt]:
-        """A login begins; `user` is what the client calls itself, None where it sent a key alone."""
+        """Start the span of a login; `user` is the login name, None for a key without a login."""
 
 
 class TracedAuthenticator:
-    """Authenticates as the one inside does, and shows it."""
+    """An `Authenticator` that delegates to another one and traces each login."""
 
     def __init__(self, authenticator: Authenticator, auth: AuthSeam) -> None:
         self._authenticator = authenticator
@@ -33,7 +33,7 @@ class TracedAuthenticator:
 
     async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
         """See `ports.Authenticator`."""
-        # A key typed into the wrong field is no user's name, and must not be shown as one.
+        # Without "@" it may be a key entered into the wrong field, which must not appear in a span.
         with self._auth.validate(login if "@" in login else None) as attempt:
             verdict = await self._authenticator.validate(login, secret, scope, client, authorize_as)
             _finish(attempt, verdict)

@@ -1,15 +1,29 @@
-"""Users, their addresses and API keys; what a login asks and what it is answered. Immutable values."""
+"""Users, recipients, API keys and verdicts on logins. Immutable values."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
-UserId = NewType("UserId", int)  # the mail store's AccountId is the same number
+__all__ = [
+    "ApiKey",
+    "Denied",
+    "FailureReason",
+    "Granted",
+    "NewKey",
+    "Recipient",
+    "Revoked",
+    "Scope",
+    "User",
+    "UserId",
+    "Verdict",
+]
+
+UserId = NewType("UserId", int)  # equals the mail store's AccountId
 
 
 class Scope(StrEnum):
-    """What a key may be used for. Deny is the default: a route or protocol without a scope lets nobody in."""
+    """A permission of a key. Routes and protocols without a scope deny all access."""
 
     SMTP = "smtp"
     POP3 = "pop3"
@@ -21,7 +35,7 @@ class Scope(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """Why a login failed, for telemetry; the client is told the same sentence for all of them."""
+    """Why a login failed, for telemetry; the client gets the same reply for all reasons."""
 
     USER_NOT_FOUND = "user_not_found"
     INVALID_KEY = "invalid_key"
@@ -33,7 +47,7 @@ class User:
     """A person or program with mail. `quota` is in octets, None for no limit; a disabled user cannot log in."""
 
     id: UserId
-    address: str  # the primary one
+    address: str  # the primary address
     display_name: str
     created: datetime
     quota: int | None = None
@@ -42,7 +56,7 @@ class User:
 
 @dataclass(frozen=True, slots=True)
 class ApiKey:
-    """A key as it may be shown: never the secret itself. Times are UTC."""
+    """The public data of a key, without its secret. Times are UTC."""
 
     id: int
     user_id: UserId
@@ -57,7 +71,7 @@ class ApiKey:
 
 @dataclass(frozen=True, slots=True)
 class NewKey:
-    """A key just made: the only time that its secret is known."""
+    """A new key with its secret, which is not stored."""
 
     key: ApiKey
     secret: str = field(repr=False)
@@ -65,7 +79,7 @@ class NewKey:
 
 @dataclass(frozen=True, slots=True)
 class Recipient:
-    """A local address resolved: whose mail it is, and how much of it fits."""
+    """The user of a resolved local address, with the quota in octets."""
 
     user_id: UserId
     address: str
@@ -74,7 +88,7 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Granted:
-    """A login that succeeded; `expires` is the key's expiry."""
+    """A successful login; `expires` is the key's expiry."""
 
     user: User
     key_id: int
@@ -86,7 +100,7 @@ class Granted:
 
 @dataclass(frozen=True, slots=True)
 class Denied:
-    """A login that failed. `rate_limited`: it was one too many of its client address, and was answered late."""
+    """A failed login. `rate_limited` means that it exceeded the limit of its client, and was delayed."""
 
     reason: FailureReason | None
     rate_limited: bool = False
@@ -98,7 +112,7 @@ Verdict = Granted | Denied
 
 @dataclass(frozen=True, slots=True)
 class Revoked:
-    """What may not be used any more: keys that were revoked, and users that were disabled."""
+    """Revoked keys, and disabled or removed users."""
 
     key_ids: frozenset[int] = frozenset()
     user_ids: frozenset[UserId] = frozenset()
@@ -107,5 +121,5 @@ class Revoked:
         return bool(self.key_ids or self.user_ids)
 
     def covers(self, granted: Granted) -> bool:
-        """Whether a login with such a key would be refused now."""
+        """Whether these revocations apply to a login."""
         return granted.key_id in self.key_ids or granted.user.id in self.user_ids

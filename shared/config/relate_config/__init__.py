@@ -1,4 +1,4 @@
-"""Settings from the environment, as in `Smtp__Port`: one section a class, clear errors, secrets from files."""
+"""Settings from environment variables such as `Smtp__Port`: one class per section, clear errors, secrets from files."""
 
 from relate_config.names import check_names, is_set
 from relate_config.settings import ConfigurationError, Section, SectionLike, load

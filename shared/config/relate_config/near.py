@@ -1,17 +1,17 @@
-"""Which known name a misspelt one is near to.
+"""Finds the known name nearest to a misspelt one, by edit distance.
 
-Near means few edits: a character inserted, removed or replaced, or two neighbours swapped (optimal string alignment).
-Names are compared without regard to case.
+An edit inserts, removes or replaces a character, or swaps two neighbours (optimal string alignment distance). The
+comparison is case-insensitive.
 """
 
 from collections.abc import Iterable
 
-_LONG_NAME_CHARACTERS = 8  # from which on two edits are near, and not only one
-_MAX_NAME_CHARACTERS = 64  # longer names are near to none: the comparison costs the product of both lengths
+_LONG_NAME_CHARACTERS = 8  # names of this length may differ by two edits, shorter ones by one
+_MAX_NAME_CHARACTERS = 64  # longer names match none, because the cost is the product of both lengths
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str | None:
-    """The candidate that a name is near to, if any: the nearest, or the first of those that are equally near."""
+    """Return the candidate with the fewest edits within the tolerance, the first of equals; None if there is none."""
     if len(name) > _MAX_NAME_CHARACTERS:
         return None
     edits = {candidate: _edits(name.lower(), candidate.lower()) for candidate in candidates}
@@ -24,7 +24,7 @@ def _tolerance(name: str) -> int:
 
 
 def _edits(one: str, other: str) -> int:
-    """The number of edits between two names."""
+    """Return the edit distance of two names."""
     before: list[int] = []  # the row before the last
     last = list(range(len(other) + 1))
     for row, character in enumerate(one, 1):

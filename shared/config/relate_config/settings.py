@@ -1,8 +1,8 @@
-"""One way to read the environment for all services.
+"""Loads settings from environment variables.
 
-A section is a class with a prefix: `Smtp__Port` is field `port` of the section with prefix `Smtp`. Three rules:
-a name that no section knows is an error (a typo must not pass for a default); an error names the variable; and
-`X__File` gives any value from a file, so that secrets need not stand in the environment.
+A section is a class with a prefix: `Smtp__Port` is field `port` of the section with prefix `Smtp`. Three rules: an
+unknown field is an error, so that a typo never selects a default; errors name the variable; `X__File` reads any value
+from a file, so that the environment need not contain secrets.
 """
 
 import os
@@ -20,34 +20,34 @@ FILE_SUFFIX = "__File"
 
 
 class ConfigurationError(Exception):
-    """The environment does not make a configuration; the message names each variable at fault."""
+    """The environment is not a valid configuration; the message names each invalid variable."""
 
 
 class Section(BaseModel):
-    """Base of a group of settings that share a prefix. Unknown fields are refused, values are frozen."""
+    """Base class of a group of settings with a common prefix. Unknown fields are errors, values are frozen."""
 
     model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid", frozen=True)
     prefix: ClassVar[str]
 
 
 class SectionLike(Protocol):
-    """What `load` needs of a section: telemetry, which knows nothing of ours, brings one of its own."""
+    """The interface that `load` requires of a section, for packages that do not import this one (telemetry)."""
 
     prefix: ClassVar[str]
     __pydantic_fields__: ClassVar[dict[str, FieldInfo]]
 
     @classmethod
     def model_validate(cls, obj: Any) -> Self:
-        """As pydantic's."""
+        """See `pydantic.BaseModel`."""
 
 
 S = TypeVar("S", bound=SectionLike)
 
 
 def load(section: type[S], environ: Mapping[str, str] | None = None) -> S:
-    """Read one section from the environment (default `os.environ`).
+    """Load one section from the environment (default `os.environ`).
 
-    Names are compared without regard to case, as shells and orchestrators differ in it.
+    Names are case-insensitive, because shells and orchestrators differ in their case.
     Raises ConfigurationError, naming every variable that is unknown, unreadable or malformed.
     """
     values = _collect(section, os.environ if environ is None else environ)
@@ -74,15 +74,15 @@ def _collect(section: type[SectionLike], environ: Mapping[str, str]) -> dict[str
             values[field] = _read(variable, text) if from_file else text
     if unknown:
         names = ", ".join(sorted(known.values()))
-        named = ", ".join(_with_nearest(section, variable, known.values()) for variable in sorted(unknown))
+        named = ", ".join(_with_suggestion(section, variable, known.values()) for variable in sorted(unknown))
         raise ConfigurationError(f"unknown setting {named}; {section.prefix} has: {names}")
     return values
 
 
-def _with_nearest(section: type[SectionLike], variable: str, fields: Collection[str]) -> str:
+def _with_suggestion(section: type[SectionLike], variable: str, fields: Collection[str]) -> str:
     rest = variable[len(section.prefix) + 2 :]
-    meant = nearest(rest[: -len(FILE_SUFFIX)] if rest.lower().endswith(FILE_SUFFIX.lower()) else rest, fields)
-    return variable if meant is None else f"{variable} (did you mean {section.prefix}__{meant}?)"
+    suggestion = nearest(rest[: -len(FILE_SUFFIX)] if rest.lower().endswith(FILE_SUFFIX.lower()) else rest, fields)
+    return variable if suggestion is None else f"{variable} (did you mean {section.prefix}__{suggestion}?)"
 
 
 def _read(variable: str, path: str) -> str:
@@ -93,10 +93,10 @@ def _read(variable: str, path: str) -> str:
 
 
 def _explain(section: type[SectionLike], error: ValidationError) -> str:
-    # The input is left out: it may be a secret.
-    return "; ".join(_one(section, item) for item in error.errors(include_input=False, include_url=False))
+    # Without the input, which may be a secret.
+    return "; ".join(_explain_item(section, item) for item in error.errors(include_input=False, include_url=False))
 
 
-def _one(section: type[SectionLike], item: Any) -> str:
+def _explain_item(section: type[SectionLike], item: Any) -> str:
     name = str(item["loc"][0]) if item["loc"] else ""
     return f"{section.prefix}__{name}: {item['msg']}"

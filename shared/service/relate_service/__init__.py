@@ -1,1 +1,1 @@
-"""What every service process is made of: its workers, its resources, its stop."""
+"""The frame of every service process: worker processes, shared resources, signals and shutdown."""

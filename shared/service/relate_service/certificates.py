@@ -1,7 +1,7 @@
 """Reloads the certificates of a process: on SIGHUP, and within a minute after a file was replaced.
 
-Both, because an ACME client's hook can send the signal and read the result in the log at once, and because a hook that
-was forgotten must not end in an expired certificate.
+The signal lets an ACME client's hook read the result in the log at once. The check of the files covers a forgotten
+hook, which would otherwise end in an expired certificate.
 """
 
 import asyncio
@@ -20,26 +20,26 @@ log = structlog.get_logger(__name__)
 
 
 class Certificates:
-    """The certificates of the services in this process, by the service's name."""
+    """The certificates of this process by service name."""
 
     def __init__(self) -> None:
         self._by_service: dict[str, Certificate] = {}
 
     def add(self, service: str, certificate: Certificate) -> Certificate:
-        """Keep this one current from now on; returns it."""
+        """Register a certificate for reloads; returns it."""
         self._by_service[service] = certificate
         return certificate
 
     def expiries(self) -> Mapping[str, float]:
-        """When each ends, in seconds since the epoch. Called by the thread that exports metrics."""
+        """Return when each expires, in seconds since the epoch. The metrics exporter's thread calls this."""
         return {service: each.expires.timestamp() for service, each in list(self._by_service.items())}
 
     def reloads(self) -> Mapping[str, bool]:
-        """Whether the last load of each succeeded. Called by the thread that exports metrics."""
+        """Return whether the last load of each succeeded. The metrics exporter's thread calls this."""
         return {service: each.is_newest for service, each in list(self._by_service.items())}
 
     async def reload(self, *, only_changed: bool) -> None:
-        """Load all again, or those whose files have changed, in a thread. A failure is an error in the log."""
+        """Reload all, or those whose files have changed, in a thread. Failures are logged."""
         for service, certificate in list(self._by_service.items()):
             await asyncio.to_thread(_reload, service, certificate, only_changed)
 
@@ -51,17 +51,25 @@ def _reload(service: str, certificate: Certificate, only_changed: bool) -> None:
     try:
         certificate.reload()
     except (CertificateError, OSError) as error:
-        log.error("the certificate was not reloaded, the old one stays", protocol=service, path=path, reason=str(error))
+        log.error(
+            "the certificate was not reloaded: the old one stays in use",
+            protocol=service,
+            path=path,
+            reason=str(error),
+        )
     else:
         log.info("certificate reloaded", protocol=service, path=path, expires=certificate.expires.isoformat())
 
 
 @asynccontextmanager
-async def kept_current(
+async def run_certificate_reloads(
     certificates: Certificates, reload: asyncio.Event, supervisor: Supervisor, check_seconds: float = CHECK_SECONDS
 ) -> AsyncIterator[None]:
-    """The certificates are reloaded inside: all when `reload` is set, which clears it, else those that have changed."""
-    task = supervisor.keep("service.certificates", partial(_keep_current, certificates, reload, check_seconds))
+    """Reload certificates in the background until the block ends: all when `reload` is set, else those changed.
+
+    `reload` is cleared with each reload.
+    """
+    task = supervisor.keep("service.certificates", partial(_reload_forever, certificates, reload, check_seconds))
     try:
         yield
     finally:
@@ -69,11 +77,11 @@ async def kept_current(
         await asyncio.wait([task])
 
 
-async def _keep_current(certificates: Certificates, reload: asyncio.Event, check_seconds: float) -> None:
+async def _reload_forever(certificates: Certificates, reload: asyncio.Event, check_seconds: float) -> None:
     while True:
-        asked = await _is_set_within(reload, check_seconds)
+        is_requested = await _is_set_within(reload, check_seconds)
         reload.clear()  # before the load, so that a request during it is not lost
-        await certificates.reload(only_changed=not asked)
+        await certificates.reload(only_changed=not is_requested)
 
 
 async def _is_set_within(event: asyncio.Event, seconds: float) -> bool:

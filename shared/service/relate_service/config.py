@@ -1,17 +1,17 @@
-"""The settings of a process as a whole: `Limits__…`."""
+"""Settings of the whole process: `Limits__…`."""
 
 from typing import ClassVar
 
 from pydantic import Field
 
 from relate_config import Section
-from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE
+from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE_OCTETS
 
 
 class LimitsSettings(Section):
-    """What one process may use."""
+    """Resource limits of one process."""
 
     prefix: ClassVar[str] = "Limits"
 
-    content_memory_bytes: int = Field(default=CONTENT_OCTETS, ge=MEBIBYTE)
-    """Octets of messages that are being received, in all connections together (`relate_wire.content_budget`)."""
+    content_memory_bytes: int = Field(default=CONTENT_OCTETS, ge=MEBIBYTE_OCTETS)
+    """Octets of all messages that are being received (`relate_wire.content_budget`)."""

@@ -1,4 +1,4 @@
-"""What a command prints on a terminal. Some of it strangers have written."""
+"""Logging of commands to a terminal. Escapes control characters, because logged text may come from attackers."""
 
 import sys
 from typing import TextIO
@@ -13,7 +13,7 @@ __all__ = ["log_to_console", "visible"]
 
 
 def log_to_console() -> None:
-    """Log to stderr as people read it, without the values of local variables."""
+    """Log to stderr in human-readable form, without the values of local variables."""
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -27,7 +27,7 @@ def log_to_console() -> None:
 
 
 def escape_controls(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A structlog processor: no text that is logged moves the cursor or turns the line round."""
+    """A structlog processor that escapes control and bidirectional characters."""
     return {key: visible(value) if isinstance(value, str) else value for key, value in event.items()}
 
 

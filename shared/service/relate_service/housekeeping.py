@@ -1,6 +1,6 @@
-"""Keeps the store tidy in the background: once a day, by one process of all that share the database.
+"""Collects garbage in the store once a day, in one of the processes that share the database.
 
-That process holds a maildrop that is nobody's for as long as it lives; the others ask for it again from time to time.
+The leader is the process that holds the maildrop lock of an account that no user has; the others retry regularly.
 """
 
 import asyncio
@@ -20,48 +20,48 @@ from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId
 from relate_supervisor import Supervisor
 
-# What is left behind is rare and small, and looking for it reads a row of every message.
-EVERY = 24 * 3600.0
-# Until the first time, and until whoever was not let do it asks again; on the average, lest all come at once.
-PAUSE = 3600.0
-# Accounts are numbered from 1.
-NOBODY = AccountId(0)
+# Garbage is rare and small, and finding it reads a row per message.
+INTERVAL_SECONDS = 24 * 3600.0
+# The mean delay until the first election and between retries, with jitter so that processes do not compete at once.
+RETRY_SECONDS = 3600.0
+# No user has it: account numbers start at 1.
+LEADER_ACCOUNT = AccountId(0)
 
 log = structlog.get_logger(__name__)
 
 
-class Tidied(Protocol):
-    """What is asked of a store here."""
+class HousekeepingStore(Protocol):
+    """The store's methods that housekeeping calls."""
 
     async def collect_garbage(self) -> int:
-        """Remove what nobody has any more; how many rows that was."""
+        """Delete unreferenced rows; returns their number."""
 
     def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
-        """Hold a maildrop, over all processes. Raises MaildropInUse."""
+        """Hold the maildrop lock of an account, across processes. Raises MaildropInUse."""
 
 
 class MailAndAccounts(NamedTuple):
-    """The store as it is tidied: mail that came for a user after the removal goes first."""
+    """A store whose garbage collection includes mail that arrived for removed users."""
 
     store: SqlMailStore
     accounts: AccountStore
 
     async def collect_garbage(self) -> int:
-        """Remove what no user has any more; how many messages and rows that was."""
+        """Delete the mail of removed users and unreferenced rows; returns the number of messages and rows."""
         late = [await erase(self.store, AccountId(user_id)) for user_id in await self.accounts.removed_users()]
         return sum(late) + await self.store.collect_garbage()
 
     def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
-        """Hold a maildrop, over all processes. Raises MaildropInUse."""
+        """See `HousekeepingStore`."""
         return self.store.lock_maildrop(account_id, patience)
 
 
 @asynccontextmanager
-async def kept_tidy(
-    store: Tidied, supervisor: Supervisor, pause: float = PAUSE, every: float = EVERY
+async def run_housekeeping(
+    store: HousekeepingStore, supervisor: Supervisor, retry: float = RETRY_SECONDS, interval: float = INTERVAL_SECONDS
 ) -> AsyncIterator[None]:
-    """The store is kept tidy inside."""
-    task = supervisor.keep("service.housekeeping", partial(_keep_tidy, store, pause, every))
+    """Run housekeeping in the background until the block ends. Times are in seconds."""
+    task = supervisor.keep("service.housekeeping", partial(_lead_when_elected, store, retry, interval))
     try:
         yield
     finally:
@@ -69,20 +69,20 @@ async def kept_tidy(
         await asyncio.wait([task])
 
 
-async def _keep_tidy(store: Tidied, pause: float, every: float) -> None:
+async def _lead_when_elected(store: HousekeepingStore, retry: float, interval: float) -> None:
     while True:
-        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - nobody gains by guessing it
+        await asyncio.sleep(retry * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
         try:
-            async with store.lock_maildrop(NOBODY):
-                await _tidy_for_good(store, every)
+            async with store.lock_maildrop(LEADER_ACCOUNT):
+                await _collect_regularly(store, interval)
         except MaildropInUse:
-            log.debug("another process keeps the store tidy")
+            log.debug("another process does the housekeeping")
         except (StoreError, AccountsUnavailable) as error:
-            log.warning("the store could not be tidied", error=str(error))
+            log.warning("housekeeping failed", error=str(error))
 
 
-async def _tidy_for_good(store: Tidied, every: float) -> None:
+async def _collect_regularly(store: HousekeepingStore, interval: float) -> None:
     while True:
         if removed := await store.collect_garbage():
-            log.info("removed what nobody has any more", rows=removed)
-        await asyncio.sleep(every)
+            log.info("garbage collected", rows=removed)
+        await asyncio.sleep(interval)

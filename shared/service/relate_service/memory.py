@@ -1,40 +1,40 @@
-"""How freed memory goes back to the system (glibc; elsewhere nothing is changed)."""
+"""Returns freed memory to the system (glibc; no effect elsewhere)."""
 
 import asyncio
 import ctypes
 
-# mallopt(3). Larger blocks are mapped by themselves, so that freeing them gives their memory back at once, and content
-# grows without being copied. Left to itself, glibc raises this limit to the size of the largest block that was freed.
-M_MMAP_THRESHOLD = -3
+# mallopt(3). Larger blocks get their own mapping, which is returned to the system when freed, and grows without a copy.
+# By default glibc raises this threshold to the size of the largest block freed.
+MMAP_THRESHOLD_OPTION = -3  # M_MMAP_THRESHOLD
 MAPPED_OCTETS = 128 * 1024
 
 TRIM_DELAY_SECONDS = 1.0
-"""After much was freed: what is freed within that time is given back together."""
+"""The delay of a trim, so that it covers blocks freed within this time."""
 
 _libc = ctypes.CDLL(None)
 
 
 def give_large_blocks_back() -> None:
-    """Let large blocks be given back to the system as soon as they are freed."""
+    """Make glibc return large blocks to the system as soon as they are freed."""
     mallopt = getattr(_libc, "mallopt", None)
     if mallopt is not None:
-        mallopt(M_MMAP_THRESHOLD, MAPPED_OCTETS)
+        mallopt(MMAP_THRESHOLD_OPTION, MAPPED_OCTETS)
 
 
 class Trimmer:
-    """Gives the small blocks back that were freed: in a thread, as it takes milliseconds (malloc_trim(3))."""
+    """Returns freed small blocks to the system by malloc_trim(3), in a thread because it takes milliseconds."""
 
     def __init__(self) -> None:
-        self._waits = False
+        self._is_scheduled = False
 
     def trim_soon(self) -> None:
-        """Much was freed, in the loop's thread."""
-        if not self._waits:
-            self._waits = True
+        """Schedule a trim. Call in the event loop's thread."""
+        if not self._is_scheduled:
+            self._is_scheduled = True
             asyncio.get_running_loop().call_later(TRIM_DELAY_SECONDS, self._trim)
 
     def _trim(self) -> None:
-        self._waits = False
+        self._is_scheduled = False
         trim = getattr(_libc, "malloc_trim", None)
         if trim is not None:
             asyncio.get_running_loop().run_in_executor(None, trim, 0)

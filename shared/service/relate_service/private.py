@@ -1,4 +1,4 @@
-"""Keeps the data of a service private: the umask of its processes is for what they make, this for what was there."""
+"""Removes access rights of other users from existing data; the umask does so for new files."""
 
 import structlog
 
@@ -8,7 +8,7 @@ from relate_mailstore.sql.driver.engine import database_files
 log = structlog.get_logger(__name__)
 
 
-def restrict_data(database_url: str) -> None:
-    """Make the data folder and the files of an SQLite database private; a warning names what stays open."""
+def make_data_private(database_url: str) -> None:
+    """Make the data folder and the files of an SQLite database private; logs a warning for each that stays exposed."""
     for path in make_private([*data_paths(), *database_files(database_url)]):
-        log.warning("others have rights to this, and its mode cannot be changed", path=str(path))
+        log.warning("other users can access the file, and its mode cannot be changed", path=str(path))

@@ -1,4 +1,4 @@
-"""What a service works with, opened in order and closed in reverse: telemetry, database, store, accounts."""
+"""The resources of a service process, opened in order and closed in reverse: telemetry, database, store, accounts."""
 
 import asyncio
 import os
@@ -24,13 +24,13 @@ from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
-from relate_service.certificates import Certificates, kept_current
+from relate_service.certificates import Certificates, run_certificate_reloads
 from relate_service.config import LimitsSettings
-from relate_service.housekeeping import MailAndAccounts, kept_tidy
+from relate_service.housekeeping import MailAndAccounts, run_housekeeping
 from relate_service.memory import Trimmer
-from relate_service.private import restrict_data
-from relate_service.watchdog import DebugSettings, watched
-from relate_service.workers import WORKER, reload_event
+from relate_service.private import make_data_private
+from relate_service.watchdog import DebugSettings, run_watchdog
+from relate_service.workers import WORKER_VARIABLE, reload_event
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 from relate_telemetry.names import SourceName
@@ -40,9 +40,9 @@ from relate_wire.content_budget import ContentBudget
 
 log = structlog.get_logger(__name__)
 
-# A container runtime kills 10 s after it asked for a stop. Before this servers take up to 3.5 s, after it telemetry 4.
-CLOSE_SECONDS = 1.0  # for all that still wants something from the database
-HUNG_UP_SECONDS = 0.5  # for finding out that the database was hung up on
+# Parts of the shutdown budget, docs/architecture/README.md.
+CLOSE_SECONDS = 1.0  # for cleanup that uses the database
+ABORT_SECONDS = 0.5  # for the rest of the cleanup after the database connections were aborted
 
 SHARED_SECTIONS: tuple[type[SectionLike], ...] = (
     DatabaseSettings,
@@ -55,7 +55,7 @@ SHARED_SECTIONS: tuple[type[SectionLike], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ResourceSettings:
-    """The settings of everything that services share. Raises ConfigurationError when made."""
+    """The settings that all services share. The constructor raises ConfigurationError."""
 
     database: DatabaseSettings = field(default_factory=lambda: load(DatabaseSettings))
     accounts: AccountsSettings = field(default_factory=lambda: load(AccountsSettings))
@@ -66,7 +66,7 @@ class ResourceSettings:
 
 @dataclass(frozen=True, slots=True)
 class Resources:
-    """The ports that services are given, and telemetry to wrap them in."""
+    """The ports that services get, and the telemetry to decorate them with."""
 
     telemetry: Telemetry
     store: MailStore
@@ -77,8 +77,8 @@ class Resources:
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
 
-    def observed(self, source: SourceName) -> tuple[MailStore, Authenticator]:
-        """The store and the authenticator, with a span of this source for each call; as they are where that is off."""
+    def traced(self, source: SourceName) -> tuple[MailStore, Authenticator]:
+        """Return store and authenticator with a span of this source for each call, unless telemetry is off."""
         telemetry = self.telemetry
         if not telemetry.is_enabled:
             return self.store, self.authenticator
@@ -89,38 +89,38 @@ class Resources:
 
 
 def check_environment(*sections: type[SectionLike]) -> None:
-    """Look for misspelt variables of these sections and the shared ones. Raises ConfigurationError."""
+    """Detect misspelt variables of these sections and the shared ones. Raises ConfigurationError."""
     suspects = check_names((*SHARED_SECTIONS, *sections), os.environ)
-    if suspects and os.environ.get(WORKER, "0") == "0":  # one warning, however many processes there are
-        log.warning("not used: a setting has two underscores between section and name", variables=suspects)
+    if suspects and os.environ.get(WORKER_VARIABLE, "0") == "0":  # one warning, however many processes there are
+        log.warning("variables ignored: a setting has two underscores between section and name", variables=suspects)
 
 
 @asynccontextmanager
-async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator[Resources]:
-    """Everything open, the schema at its newest. What was accepted is finished on the way out, telemetry sent last."""
+async def open_resources(settings: ResourceSettings, service_name: str) -> AsyncIterator[Resources]:
+    """Open all resources and migrate the schema. At the end finishes accepted work, then flushes telemetry."""
     configure_logging(service_name)
     supervisor = Supervisor()
     supervisor.watch_loop(asyncio.get_running_loop())
     try:
         telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name, supervisor=supervisor)
-    except ValueError as error:  # one of the OTEL_* variables
+    except ValueError as error:  # an invalid OTEL_* variable
         raise ConfigurationError(str(error)) from None
-    restrict_data(settings.database.default_connection)
+    make_data_private(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
     hang_up = HangUp(engine)
     stack = AsyncExitStack()
     stack.push_async_callback(engine.dispose)
     try:
-        stack.enter_context(watched(settings.debug.slow_callback_milliseconds / 1000, supervisor))
+        stack.enter_context(run_watchdog(settings.debug.slow_callback_milliseconds / 1000, supervisor))
         await migrate(engine)
         await make_reserve(engine)
-        telemetry.instrument_engine(engine)  # from here on: a migration's statements are nobody's trace
+        telemetry.instrument_engine(engine)  # after the migration, whose statements belong to no trace
         store = await stack.enter_async_context(open_store(engine, supervisor=supervisor))
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())
         last_used = LastUsedWriter(accounts, supervisor=supervisor)
         last_used.start()
         stack.push_async_callback(last_used.stop)
-        await stack.enter_async_context(kept_tidy(MailAndAccounts(store, accounts), supervisor))
+        await stack.enter_async_context(run_housekeeping(MailAndAccounts(store, accounts), supervisor))
         authenticator = KeyAuthenticator(accounts, last_used)
         revocations = RevocationWatcher(accounts, authenticator, supervisor)
         revocations.start()
@@ -129,7 +129,7 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
         telemetry.observe_content(lambda: content.used, content.limit)
         certificates = Certificates()
         telemetry.observe_certificates(certificates.expiries, certificates.reloads)
-        await stack.enter_async_context(kept_current(certificates, reload_event(), supervisor))
+        await stack.enter_async_context(run_certificate_reloads(certificates, reload_event(), supervisor))
         yield Resources(
             telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor, content, certificates
         )
@@ -139,14 +139,14 @@ async def opened(settings: ResourceSettings, service_name: str) -> AsyncIterator
 
 
 async def _close(stack: AsyncExitStack, hang_up: HangUp) -> None:
-    """Close what the stack holds: in peace, or without the database, but in time."""
+    """Close the stack within its part of the shutdown budget; aborts database connections that do not answer."""
     closing = asyncio.create_task(stack.aclose(), name="closing")
     await asyncio.wait([closing], timeout=CLOSE_SECONDS)
     if closing.done():
         closing.result()
         return
-    log.warning("the database does not answer: closing without it")
+    log.warning("the database does not respond: connections are aborted")
     hang_up()
-    await asyncio.wait([closing], timeout=HUNG_UP_SECONDS)
+    await asyncio.wait([closing], timeout=ABORT_SECONDS)
     if closing.done() and not closing.cancelled() and (error := closing.exception()):
-        log.warning("not all was closed", error=type(error).__name__)
+        log.warning("resources could not be closed", error=type(error).__name__)

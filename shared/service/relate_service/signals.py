@@ -1,21 +1,21 @@
-"""A stop or a reload may be asked for at any moment, also before there is anything to stop and after all is stopped.
+"""Blocks the signals for stop and reload while no handler is installed: before the loop starts, and after it ends.
 
-Then it is held: it is heard when the loop runs, or the process ends by itself anyway. Imported first of all, so this
-imports next to nothing.
+A blocked signal stays pending until the loop runs, or the process exits. Imported before all else, so it imports
+little.
 """
 
 import signal
 
-STOPS = (signal.SIGTERM, signal.SIGINT)
-# Read the certificates again. Its default action would end the process.
-RELOAD = signal.SIGHUP
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+# Reloads the certificates. The default action would terminate the process.
+RELOAD_SIGNAL = signal.SIGHUP
 
 
-def hold_stops() -> None:
-    """Let whatever asks for a stop, or for a reload, wait."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOPS, RELOAD))
+def block_signals() -> None:
+    """Block the signals for stop and reload; they stay pending."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, (*STOP_SIGNALS, RELOAD_SIGNAL))
 
 
-def release_stops() -> None:
-    """Hear what has waited, and what comes from now on."""
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOPS, RELOAD))
+def unblock_signals() -> None:
+    """Deliver pending and further signals."""
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, (*STOP_SIGNALS, RELOAD_SIGNAL))

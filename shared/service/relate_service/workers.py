@@ -1,7 +1,7 @@
-"""One process or several on the same ports.
+"""Runs a service in one process, or in several worker processes that share its ports.
 
-The parent holds nothing but its children: it starts them, starts again those that die, and passes a stop and a reload
-on. A child whose parent is gone stops too: the pipe that is its standard input ends.
+The parent has no resources of its own: it starts the workers, restarts those that die, and forwards stop and reload. A
+worker whose parent has died stops, because its standard input is a pipe from the parent, which then reaches its end.
 """
 
 import asyncio
@@ -19,60 +19,60 @@ import uvloop
 
 from relate_config.private import UMASK
 from relate_service.memory import give_large_blocks_back
-from relate_service.signals import RELOAD, STOPS, hold_stops, release_stops
+from relate_service.signals import RELOAD_SIGNAL, STOP_SIGNALS, block_signals, unblock_signals
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
 
-# Which worker a process is, set by the parent; also tells a child that it is one.
-WORKER = "RELATE_WORKER"
+# The variable in which the parent passes its number to a worker.
+WORKER_VARIABLE = "RELATE_WORKER"
 # The service's name in the parent's log.
-PARENT = "relate-workers"
-# A worker that dies is started again after so long (seconds): a crash at start must not burn a core.
-RESTART_REST = 1.0
+PARENT_SERVICE_NAME = "relate-workers"
+# The delay before a dead worker is restarted, because a crash at start must not burn a core.
+RESTART_DELAY_SECONDS = 1.0
 
-# Objects that may be made before the collector looks for cycles. What a command makes is freed by counting; at the
-# default of 700 the collector would walk through it all several times a message.
-COLLECT_AFTER = 50_000
+# New objects before the garbage collector runs. Reference counting frees the objects of a command; at the default of
+# 700 the collector would traverse them several times per message.
+GC_THRESHOLD_OBJECTS = 50_000
 
-_STDERR = 2
+_STDERR_FILE_NUMBER = 2
 
 Main = Callable[[int], Coroutine[None, None, None]]
 
 
 def run(main: Main, workers: int = 1) -> None:
-    """Run `main(n)` in `workers` processes, n from 0; with one worker, in this process. Returns when it was stopped."""
-    hold_stops()
+    """Run `main(n)` in `workers` processes, n from 0; a single one in this process. Returns after a stop."""
+    block_signals()
     os.umask(UMASK)
     give_large_blocks_back()
-    gc.freeze()  # what was imported stays
-    gc.set_threshold(COLLECT_AFTER)
-    number = os.environ.get(WORKER)
+    gc.freeze()  # imported modules are never garbage
+    gc.set_threshold(GC_THRESHOLD_OBJECTS)
+    number = os.environ.get(WORKER_VARIABLE)
     if number is not None:
-        uvloop.run(_stoppable(_under_parent(main(int(number)))))
+        uvloop.run(_stoppable(_run_worker(main(int(number)))))
     elif workers > 1:
-        configure_logging(PARENT)
+        configure_logging(PARENT_SERVICE_NAME)
         asyncio.run(_stoppable(_run_workers(workers)))
     else:
         uvloop.run(_stoppable(main(0)))
 
 
 async def stop_requested() -> None:
-    """Return when the process is asked to stop (SIGTERM, SIGINT). Who does not wait here yet is cancelled then."""
+    """Wait for a stop signal (SIGTERM, SIGINT). A `main` that does not wait here yet is cancelled instead."""
     await _STOP.get().wait()
 
 
 def reload_event() -> asyncio.Event:
-    """The event that is set when this process is asked to read its certificates again (SIGHUP).
+    """Return the event that SIGHUP sets to request a reload of certificates.
 
-    Its one waiter clears it. Outside `run` it is a new one, which is never set.
+    Its only waiter clears it. Outside of `run` returns a new event, which is never set.
     """
     return _RELOAD.get(None) or asyncio.Event()
 
 
 class _Stop:
-    """The request to stop this process. What is asked again, while it stops, changes nothing."""
+    """The request to stop this process. Idempotent."""
 
     def __init__(self) -> None:
         self.starting: asyncio.Task[None] | None = None
@@ -97,34 +97,36 @@ _RELOAD: ContextVar[asyncio.Event] = ContextVar("reload")
 
 
 async def _stoppable(main: Coroutine[None, None, None]) -> None:
-    """Run `main` to its end, which a stop brings about: tidily, whether all was open already or not."""
+    """Run `main` with signal handlers. A stop signal ends `stop_requested`, or cancels `main` if it still starts."""
     stop, reload = _Stop(), asyncio.Event()
     _STOP.set(stop)
     _RELOAD.set(reload)
     stop.starting = task = asyncio.create_task(main)
-    for number in STOPS:
+    for number in STOP_SIGNALS:
         asyncio.get_running_loop().add_signal_handler(number, stop.request)
-    asyncio.get_running_loop().add_signal_handler(RELOAD, partial(_hang_up, os.isatty(_STDERR), stop, reload))
-    release_stops()
+    asyncio.get_running_loop().add_signal_handler(
+        RELOAD_SIGNAL, partial(_on_hangup, os.isatty(_STDERR_FILE_NUMBER), stop, reload)
+    )
+    unblock_signals()
     try:
         await task
     except asyncio.CancelledError:
         if not stop.is_requested:
             raise
     finally:
-        hold_stops()  # what is left is the interpreter's end
+        block_signals()  # until the interpreter exits
 
 
-def _hang_up(on_terminal: bool, stop: _Stop, reload: asyncio.Event) -> None:
-    """SIGHUP asks for a reload, unless the kernel or the shell sends it because the terminal was closed."""
-    if on_terminal and not os.isatty(_STDERR):
+def _on_hangup(on_terminal: bool, stop: _Stop, reload: asyncio.Event) -> None:
+    """Handle SIGHUP: a reload, unless the kernel or the shell sent it because the terminal was closed."""
+    if on_terminal and not os.isatty(_STDERR_FILE_NUMBER):
         stop.request()
     else:
         reload.set()
 
 
-async def _under_parent(main: Coroutine[None, None, None]) -> None:
-    """A worker: the end of standard input is a request to stop, as SIGTERM is."""
+async def _run_worker(main: Coroutine[None, None, None]) -> None:
+    """Run a worker, for which the end of standard input is a stop, as SIGTERM is."""
     loop = asyncio.get_running_loop()
 
     def orphaned() -> None:
@@ -139,24 +141,24 @@ async def _run_workers(workers: int) -> None:
     supervisor = Supervisor()
     children: set[asyncio.subprocess.Process] = set()
     keepers = [supervisor.keep("service.workers", partial(_keep, number, children)) for number in range(workers)]
-    keepers.append(supervisor.keep("service.workers", partial(_pass_reloads_on, children, reload_event())))
+    keepers.append(supervisor.keep("service.workers", partial(_forward_reloads, children, reload_event())))
     await stop_requested()
     for keeper in keepers:
         keeper.cancel()
     await asyncio.gather(*keepers, return_exceptions=True)
 
 
-async def _pass_reloads_on(children: Set[asyncio.subprocess.Process], reload: asyncio.Event) -> None:
+async def _forward_reloads(children: Set[asyncio.subprocess.Process], reload: asyncio.Event) -> None:
     while True:
         await reload.wait()
         reload.clear()
         for child in children:
-            with contextlib.suppress(ProcessLookupError):  # it has died, and what replaces it reads the newest
-                child.send_signal(RELOAD)
+            with contextlib.suppress(ProcessLookupError):  # it died, and its replacement loads the newest files
+                child.send_signal(RELOAD_SIGNAL)
 
 
 async def _keep(number: int, children: set[asyncio.subprocess.Process]) -> None:
-    """Keep one worker running until cancelled; then stop it and wait for it. While it runs it is in `children`."""
+    """Keep one worker running, in `children`, until cancelled; then stop it and wait for its end."""
     while True:
         child = await _start(number)
         children.add(child)
@@ -169,18 +171,18 @@ async def _keep(number: int, children: set[asyncio.subprocess.Process]) -> None:
         finally:
             children.discard(child)
         log.error("worker died", worker=number, status=status)
-        await asyncio.sleep(RESTART_REST)
+        await asyncio.sleep(RESTART_DELAY_SECONDS)
 
 
 async def _start(number: int) -> asyncio.subprocess.Process:
-    """Start a worker with SIGHUP blocked, as it inherits: before it has its handler, a reload would end it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD})
+    """Start a worker that inherits a blocked SIGHUP, because before it installs a handler the signal would kill it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {RELOAD_SIGNAL})
     try:
         return await asyncio.create_subprocess_exec(
-            *_command(), stdin=asyncio.subprocess.PIPE, env={**os.environ, WORKER: str(number)}
+            *_command(), stdin=asyncio.subprocess.PIPE, env={**os.environ, WORKER_VARIABLE: str(number)}
         )
     finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD})
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {RELOAD_SIGNAL})
 
 
 def _command() -> list[str]:

@@ -1,4 +1,4 @@
-"""Keeps background tasks and threads running: see `Supervisor`."""
+"""Restarts background tasks and threads after exceptions: see `Supervisor`."""
 
 from relate_supervisor.supervisor import Backoff, Supervisor, TaskName
 

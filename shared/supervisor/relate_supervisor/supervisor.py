@@ -1,7 +1,7 @@
-"""The supervisor of a process's background work: an exception is logged with its trace and counted, and the work starts
-again after an exponential back-off with jitter.
+"""Supervises the background tasks and threads of a process: after an exception, which is logged with its traceback and
+counted, the work is restarted with exponential back-off and jitter.
 
-asyncio.TaskGroup does not do this: it cancels the other tasks when one fails.
+asyncio.TaskGroup does not fit, because it cancels all tasks when one fails.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any, Literal, NamedTuple
 
 import structlog
 
-# The values of the metric's label `task`. docs/observability.md says what each of them is.
+# The values of the metric's label `task`. docs/observability.md describes them.
 TaskName = Literal[
     "accounts.last_used",
     "accounts.revocation",
@@ -39,15 +39,15 @@ TaskName = Literal[
     "wire.pushes",
 ]
 
-FIRST_SECONDS = 0.1  # most failures pass: a database that restarts, a file limit
-LAST_SECONDS = 30.0  # a task that always fails costs one trace in the log each half minute
-STEADY_SECONDS = 60.0  # after a run of this length the back-off starts again at FIRST_SECONDS
+FIRST_SECONDS = 0.1  # most failures are short: a database restart, a file limit
+LAST_SECONDS = 30.0  # a task that always fails logs one traceback per half minute
+STEADY_SECONDS = 60.0  # a run of this length resets the back-off to FIRST_SECONDS
 
 _log = structlog.get_logger(__name__)
 
 
 class Backoff(NamedTuple):
-    """Seconds: the first pause, the longest one, and the length of a run that counts as recovered."""
+    """The first delay, the longest delay, and the length of a run that resets the delay, in seconds."""
 
     first: float = FIRST_SECONDS
     last: float = LAST_SECONDS
@@ -55,10 +55,10 @@ class Backoff(NamedTuple):
 
 
 class Supervisor:
-    """Starts background work and keeps it running. One for each process, handed to whatever starts such work.
+    """Starts background work and restarts it after exceptions. There is one per process.
 
-    `failures` counts the exceptions by task. A task that was started has its 0 there, so that a rate over it exists
-    before the first failure.
+    `failures` counts the exceptions by task. A task is counted from its start, as 0, so that the metric exists before
+    the first failure.
     """
 
     def __init__(self, backoff: Backoff | None = None) -> None:
@@ -70,64 +70,64 @@ class Supervisor:
     ) -> asyncio.Task[None]:
         """Start a task that calls `run` until it returns.
 
-        The owner ends it by cancelling it. An owner whose `run` has something to finish sets `stopping` instead and
-        awaits the task: a pause ends at once, `run` is called one last time, and a further failure ends the task.
+        The owner stops it by cancelling it, or, if `run` has work to finish, by setting `stopping` and awaiting the
+        task: that ends a back-off delay at once, calls `run` one last time, and lets a further failure end the task.
         """
         self.failures[name] += 0
         return asyncio.create_task(self._keep(name, run, stopping or asyncio.Event()), name=name)
 
     def keep_thread(self, name: TaskName, run: Callable[[], None], stopping: threading.Event) -> threading.Thread:
-        """The same in a daemon thread, which is ended by `stopping`."""
+        """Do the same in a daemon thread, which `stopping` ends."""
         thread = threading.Thread(target=self.keep_here, args=(name, run, stopping), name=name, daemon=True)
         thread.start()
         return thread
 
     def keep_here(self, name: TaskName, run: Callable[[], None], stopping: threading.Event) -> None:
-        """The same in the calling thread."""
+        """Do the same in the calling thread."""
         self.failures[name] += 0
-        pauses = _Pauses(self._backoff)
+        delays = _Delays(self._backoff)
         while True:
             is_last, began = stopping.is_set(), time.monotonic()
             try:
                 return run()
-            except Exception as error:  # noqa: BLE001 - whatever it is, the thread goes on
+            except Exception as error:  # noqa: BLE001 - the work is restarted after any exception
                 self.report(name, error)
             if is_last:
                 return None
-            stopping.wait(pauses.next_after(time.monotonic() - began))
+            stopping.wait(delays.next_after(time.monotonic() - began))
 
     def watch(self, name: TaskName, task: asyncio.Task[Any]) -> None:
-        """Report the failure of a one-shot task that no caller awaits; not an error with `temporary = False`, which
-        would have been an answer to the caller.
+        """Report the exception of a one-shot task that no caller awaits, unless it has `temporary = False`: that is a
+        result for a caller, no failure.
         """
         self.failures[name] += 0
         task.add_done_callback(partial(self._on_done, name))
 
     def watch_loop(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Report exceptions of callbacks and of tasks that were never awaited."""
+        """Report exceptions of callbacks, and of tasks that were never awaited."""
         self.failures["event_loop"] += 0
         loop.set_exception_handler(self._on_unhandled)
 
     def report(self, name: TaskName, error: BaseException, **details: object) -> None:
-        """Log and count a failure that the work itself survives."""
+        """Log and count an exception after which the work continues."""
         self.failures[name] += 1
         _log.error("background task failed", task=name, exc_info=error, **details)
 
     async def _keep(self, name: TaskName, run: Callable[[], Awaitable[None]], stopping: asyncio.Event) -> None:
-        pauses = _Pauses(self._backoff)
+        delays = _Delays(self._backoff)
         while True:
             is_last, began = stopping.is_set(), time.monotonic()
             try:
                 return await run()
-            except asyncio.CancelledError as error:  # of this task, or of something that `run` awaits
+            except asyncio.CancelledError as error:  # of this task, or of one that `run` awaits
                 if _is_cancelled():
                     raise
                 self.report(name, error)
-            except Exception as error:  # noqa: BLE001 - whatever it is, the task goes on
+            except Exception as error:  # noqa: BLE001 - the work is restarted after any exception
                 self.report(name, error)
             if is_last or _is_cancelled():
                 return None
-            await _wait(stopping, pauses.next_after(time.monotonic() - began))
+            await _wait(stopping, delays.next_after(time.monotonic() - began))
 
     def _on_done(self, name: TaskName, task: asyncio.Task[Any]) -> None:
         error = None if task.cancelled() else task.exception()
@@ -142,19 +142,19 @@ class Supervisor:
             self.report("event_loop", error, message=context.get("message"))
 
 
-class _Pauses:
-    """The pauses of one task: each twice the last one, and a random part of it."""
+class _Delays:
+    """The back-off delays of one task: each twice the last one, with jitter."""
 
     def __init__(self, backoff: Backoff) -> None:
         self._backoff = backoff
         self._seconds = backoff.first
 
     def next_after(self, ran: float) -> float:
-        """Seconds to wait after a run of `ran` seconds that failed."""
+        """Return the delay in seconds after a run of `ran` seconds that failed."""
         if ran >= self._backoff.steady:
             self._seconds = self._backoff.first
         seconds, self._seconds = self._seconds, min(self._seconds * 2, self._backoff.last)
-        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - lest the processes of a machine come back together
+        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, so that processes do not retry in step
 
 
 def _is_cancelled() -> bool:
@@ -163,7 +163,7 @@ def _is_cancelled() -> bool:
 
 
 async def _wait(stopping: asyncio.Event, seconds: float) -> None:
-    """Wait for so long, or until `stopping` is set."""
+    """Wait `seconds`, or until `stopping` is set."""
     try:
         async with asyncio.timeout(seconds):
             await stopping.wait()

@@ -1,1 +1,1 @@
-"""Line protocols on asyncio: framers, SASL, the driver, the server."""
+"""Line protocols on asyncio: framers, SASL, the connection driver, the server."""

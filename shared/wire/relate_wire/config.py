@@ -1,4 +1,4 @@
-"""The settings that every service has, and those that the line protocols add; a service adds its ports and its own."""
+"""Settings common to all services, and those common to the line protocols; each service adds its ports and its own."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -10,7 +10,7 @@ from relate_config import Section
 from relate_wire.limits import (
     MAX_CONNECTIONS,
     MAX_CONNECTIONS_PER_ADDRESS,
-    SESSION_TIMEOUT,
+    SESSION_TIMEOUT_SECONDS,
     Limits,
     Network,
     parse_networks,
@@ -19,15 +19,15 @@ from relate_wire.tls import Certificate, CertificateError, DevelopmentCertificat
 
 
 class Connected(Protocol):
-    """What decides whether a client may send a key: a `Peer`, or what a proxy says of one."""
+    """The facts that decide whether a client may send a key: a `Peer`, or a client that a proxy describes."""
 
     @property
     def secure(self) -> bool:
-        """Whether TLS is on."""
+        """Whether TLS is active."""
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the connection never left this machine."""
+        """Whether the client is on this machine."""
 
 
 class ServiceSettings(Section):
@@ -39,13 +39,13 @@ class ServiceSettings(Section):
     certificate_path: Path | None = None
     certificate_key_path: Path | None = None
     development_certificates: Path = Path("var/tls")
-    """Where a self-signed certificate is kept when none is configured."""
+    """The folder of the self-signed certificate that is used if none is configured."""
     plaintext_authentication: Literal["never", "loopback", "always"] = "loopback"
-    """Where keys may be sent without TLS (RFC 8314 §3): where the connection never leaves the machine."""
+    """Which clients may send keys without TLS (RFC 8314 §3): by default those on this machine."""
     max_connections: int = MAX_CONNECTIONS
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     trusted_proxies: str = ""
-    """Networks, separated by commas, that speak for others: by a PROXY v2 preamble, or `Forwarded` fields."""
+    """Networks of proxies, separated by commas, whose PROXY v2 preamble or `Forwarded` fields are trusted."""
 
     @field_validator("trusted_proxies")
     @classmethod
@@ -59,7 +59,7 @@ class ServiceSettings(Section):
         return parse_networks(self.trusted_proxies)
 
     def limits(self) -> Limits:
-        """What the server grants."""
+        """The server's limits."""
         return Limits(
             max_connections=self.max_connections,
             max_connections_per_address=self.max_connections_per_address,
@@ -82,7 +82,7 @@ class ServiceSettings(Section):
             ) from None
 
     def allows_plaintext(self, peer: Connected) -> bool:
-        """Whether this client may log in as things stand."""
+        """Whether this client may log in over its current connection."""
         return (
             peer.secure
             or self.plaintext_authentication == "always"
@@ -93,10 +93,10 @@ class ServiceSettings(Section):
 class LineServiceSettings(ServiceSettings):
     """Settings common to SMTP, POP3 and IMAP. Times are in seconds."""
 
-    session_timeout: float = SESSION_TIMEOUT
+    session_timeout: float = SESSION_TIMEOUT_SECONDS
     workers: int = Field(default=1, ge=1)
-    """Processes that share the ports (SO_REUSEPORT): one per core is plenty."""
+    """Processes that share the ports (SO_REUSEPORT); one per core is enough."""
 
     def limits(self) -> Limits:
-        """What the server grants."""
+        """The server's limits."""
         return replace(super().limits(), session_timeout=self.session_timeout)

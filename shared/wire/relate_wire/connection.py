@@ -1,8 +1,8 @@
-"""One socket, as the driver sees it: octets in as they come, octets out coalesced, one deadline.
+"""Buffered reads and writes of one socket, with backpressure in both directions and one deadline.
 
-The transport calls, the driver awaits; nothing here knows a protocol. Reading stops while the session is behind, and
-writing waits while the client does not read, so that a connection's memory is bounded in both directions. Deadlines
-are kept by the server's sweep, one for all connections: a timer per command would cost more than most commands.
+The transport calls it, the driver awaits it; it knows no protocol. It pauses reading while the session is behind, and
+writing waits while the client does not read, so that memory per connection is bounded. The server's periodic sweep
+enforces the deadlines of all connections, because a timer per command would cost more than most commands.
 """
 
 import asyncio
@@ -17,21 +17,21 @@ if TYPE_CHECKING:
     _Inflate = zlib._Decompress
     _Deflate = zlib._Compress
 
-# Octets of one read, and those that wait to be parsed when the transport is asked to pause. Hundreds of connections may
-# have as many at the same time, beside the content that is counted in the budget.
-READ_HIGH = 64 * 1024
-# Replies are gathered up to here, then written: about a socket buffer.
-WRITE_HIGH = 64 * 1024
-# A half-received command lives on only while it makes this much headway within a timeout (slow loris).
-HEADWAY = 4096
-NEVER = float("inf")
-# When a key is revoked, a command under way may go on for so long; with the time until the revocation is noticed, its
+# The size of one read, and of the unparsed input at which reading is paused. Hundreds of connections may buffer this
+# much at the same time, in addition to the content that the content budget counts.
+READ_HIGH_WATER_OCTETS = 64 * 1024
+# Replies are buffered up to this size, then written: about a socket buffer.
+WRITE_HIGH_WATER_OCTETS = 64 * 1024
+# Fewer octets than this per timeout do not extend the deadline of a half-received command (slow loris).
+MIN_PROGRESS_OCTETS = 4096
+NO_DEADLINE = float("inf")
+# A command may run this long after its key is revoked. Together with the interval of the revocation check (10 s), a
 # session ends within 30 s.
 REVOKED_GRACE_SECONDS = 10.0
 
 
-class Interrupted(Exception):
-    """The wait for a command was ended by the server; `reason` is what to tell the client."""
+class EndRequested(Exception):
+    """The server ends the session while it waits for a command."""
 
     def __init__(self, reason: Farewell) -> None:
         super().__init__(reason.value)
@@ -39,32 +39,32 @@ class Interrupted(Exception):
 
 
 class Connection(asyncio.BufferedProtocol):
-    """A connection accepted; `timeout` is in seconds and holds for each wait.
+    """An accepted connection. `timeout` in seconds applies to each wait for the client.
 
-    `buffer` is where the loop reads to, READ_HIGH octets; all connections of one loop may share it.
+    The event loop reads into `buffer`, READ_HIGH_WATER_OCTETS long, which all connections of one loop may share.
     """
 
     __slots__ = (
         "__weakref__",
         "_buffer",
         "_deflate",
-        "_drained",
-        "_end_at",
+        "_drain_waiter",
+        "_end_reason",
         "_eof",
-        "_headway",
+        "_force_end_at",
         "_incoming",
         "_incoming_size",
         "_inflate",
-        "_interrupted",
         "_lost",
         "_outgoing",
         "_outgoing_size",
         "_paused_reading",
+        "_progress",
         "_timeout",
         "_transport",
         "_waiter",
         "deadline",
-        "patient",
+        "defer_end",
         "received",
         "written",
     )
@@ -80,159 +80,159 @@ class Connection(asyncio.BufferedProtocol):
         self._inflate: _Inflate | None = None
         self._deflate: _Deflate | None = None
         self._waiter: asyncio.Future[None] | None = None
-        self._drained: asyncio.Future[None] | None = None
+        self._drain_waiter: asyncio.Future[None] | None = None
         self._paused_reading = False
         self._eof = False
         self._lost = False
-        self._interrupted: Farewell | None = None
-        self._end_at = NEVER  # when a command under way is broken off
-        self._headway = 0
-        self.deadline = NEVER
-        self.patient = False  # while True, only silence interrupts a wait
+        self._end_reason: Farewell | None = None
+        self._force_end_at = NO_DEADLINE  # when the current command is aborted
+        self._progress = 0
+        self.deadline = NO_DEADLINE
+        self.defer_end = False  # while True, only the idle timeout ends a wait
         self.received = 0  # octets since the start, before they are inflated
         self.written = 0  # octets since the start
 
     # --- called by the transport
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The transport is there."""
+        """See `asyncio.BaseProtocol`."""
         self._transport = cast("asyncio.Transport", transport)
-        self._transport.set_write_buffer_limits(high=WRITE_HIGH)
+        self._transport.set_write_buffer_limits(high=WRITE_HIGH_WATER_OCTETS)
 
     def get_buffer(self, sizehint: int) -> memoryview:
-        """Where the next octets are to be put. They are copied from there before anything else is read."""
+        """See `asyncio.BufferedProtocol`. The octets are copied out before the next read."""
         return self._buffer
 
     def buffer_updated(self, nbytes: int) -> None:
-        """So many octets came in."""
+        """See `asyncio.BufferedProtocol`."""
         self._incoming.append(bytes(self._buffer[:nbytes]))
         self._incoming_size += nbytes
         self.received += nbytes
-        if self._incoming_size >= READ_HIGH and not self._paused_reading:
+        if self._incoming_size >= READ_HIGH_WATER_OCTETS and not self._paused_reading:
             self._paused_reading = True
             self._open().pause_reading()
         self._wake()
 
     def eof_received(self) -> bool:
-        """The client will send no more; over plain TCP it may still read the answers (`nc` does)."""
+        """Record the end of input; plain TCP stays open, because a half-closed client (`nc`) still reads replies."""
         self._eof = True
         self._wake()
         return self.tls_object is None
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The connection is gone, whoever ended it."""
+        """See `asyncio.BaseProtocol`."""
         self._lost = self._eof = True
         self._transport = None
         self._wake()
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
 
     def pause_writing(self) -> None:
-        """The client does not keep up."""
-        self._drained = asyncio.get_running_loop().create_future()
+        """See `asyncio.BaseProtocol`: the write buffer is full."""
+        self._drain_waiter = asyncio.get_running_loop().create_future()
 
     def resume_writing(self) -> None:
-        """The client has caught up."""
-        if self._drained is not None and not self._drained.done():
-            self._drained.set_result(None)
-        self._drained = None
+        """See `asyncio.BaseProtocol`: the write buffer has drained."""
+        if self._drain_waiter is not None and not self._drain_waiter.done():
+            self._drain_waiter.set_result(None)
+        self._drain_waiter = None
 
     # --- called by the server
 
-    def interrupt(self, reason: Farewell) -> None:
-        """End the session with these words at the next wait for a command: at once, if it waits for one now."""
-        self._interrupted = reason
+    def request_end(self, reason: Farewell) -> None:
+        """End the session at the next wait for a command: at once if it waits for one now."""
+        self._end_reason = reason
         if reason is Farewell.REVOKED:
-            self._end_at = min(self._end_at, time.monotonic() + REVOKED_GRACE_SECONDS)
+            self._force_end_at = min(self._force_end_at, time.monotonic() + REVOKED_GRACE_SECONDS)
         self._wake()
 
     def expire(self, now: float) -> None:
-        """Called by the sweep: end a wait that has lasted too long, and a command that outlives its revoked key."""
-        if self._end_at <= now:
-            self._break_off()
+        """Enforce the deadlines of the current wait, and of a command whose key was revoked. The sweep calls this."""
+        if self._force_end_at <= now:
+            self._force_end()
         if self.deadline > now:
             return
-        self.deadline = NEVER
-        if self._drained is not None:
-            self.abort()  # it does not read: there is no use in telling it anything
+        self.deadline = NO_DEADLINE
+        if self._drain_waiter is not None:
+            self.abort()  # the client does not read, so a farewell would not reach it
         else:
-            self.interrupt(Farewell.IDLE)
+            self.request_end(Farewell.IDLE)
 
-    def _break_off(self) -> None:
+    def _force_end(self) -> None:
         if self._waiter is None:
-            self.abort()  # in the middle of a reply no words can be said
+            self.abort()  # a farewell cannot be sent in the middle of a reply
         else:
-            self.patient = False
+            self.defer_end = False
             self._wake()
 
     # --- called by the driver
 
     @property
     def tls_object(self) -> ssl.SSLObject | None:
-        """The TLS state, None in the clear."""
+        """The TLS connection, None without TLS."""
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
 
-    def begin_wait(self) -> None:
-        """From now on the client has `timeout` seconds to say something whole."""
-        self._headway = 0
+    def restart_deadline(self) -> None:
+        """Give the client `timeout` seconds from now to complete its input, or to read."""
+        self._progress = 0
         self.deadline = time.monotonic() + self._timeout
 
     async def read(self) -> bytes:
-        """What came in. Raises ClientGone when no more will come, and Interrupted.
+        """Return received octets. Raises ClientGone at the end of input, EndRequested.
 
-        Where octets are inflated, at most READ_HIGH and perhaps none, and others get a turn between two reads.
+        With compression returns at most READ_HIGH_WATER_OCTETS, perhaps none, and yields to the loop between reads.
         """
         if not self._incoming:
             await self._wait()
-        elif self._inflate is not None:  # a thousand octets may hold a million
+        elif self._inflate is not None:  # a thousand octets may inflate to a million
             await asyncio.sleep(0)
         data = self._incoming[0] if len(self._incoming) == 1 else b"".join(self._incoming)
-        self.forget_input()
+        self.discard_input()
         if self._inflate is not None:
             data = self._expand(self._inflate, data)
         if self._paused_reading and not self._lost:
             self._paused_reading = False
             self._open().resume_reading()
-        self._headway += len(data)
-        if self._headway >= HEADWAY:
-            self.begin_wait()
+        self._progress += len(data)
+        if self._progress >= MIN_PROGRESS_OCTETS:
+            self.restart_deadline()
         return data
 
-    def refuse_if_revoked(self) -> None:
-        """No further command is begun, however many were sent ahead. Raises Interrupted."""
-        if self._interrupted is Farewell.REVOKED:
-            raise Interrupted(self._interrupted)
+    def raise_if_revoked(self) -> None:
+        """Raises EndRequested if the key was revoked, so that no pipelined command is executed after that."""
+        if self._end_reason is Farewell.REVOKED:
+            raise EndRequested(self._end_reason)
 
-    def forget_input(self) -> int:
-        """Drop what was received and not yet read; how many octets that was."""
+    def discard_input(self) -> int:
+        """Discard received octets that were not read yet; returns their number."""
         dropped = self._incoming_size
         self._incoming.clear()
         self._incoming_size = 0
         return dropped
 
     def write(self, octets: bytes) -> None:
-        """Queue octets to be sent with the next flush."""
+        """Queue octets for the next flush."""
         self._outgoing.append(octets)
         self._outgoing_size += len(octets)
         self.written += len(octets)
 
     @property
     def is_full(self) -> bool:
-        """Whether enough is queued to be worth sending."""
-        return self._outgoing_size >= WRITE_HIGH
+        """Whether the write buffer should be flushed."""
+        return self._outgoing_size >= WRITE_HIGH_WATER_OCTETS
 
     async def flush(self) -> None:
-        """Send what is queued; wait while the client does not read. Raises ClientGone."""
+        """Send queued octets; waits while the client does not read. Raises ClientGone."""
         self.send_queued()
-        if self._drained is not None:
-            self.begin_wait()
-            await self._drained
-            self.deadline = NEVER
+        if self._drain_waiter is not None:
+            self.restart_deadline()
+            await self._drain_waiter
+            self.deadline = NO_DEADLINE
         if self._lost:
             raise ClientGone
 
     def send_queued(self) -> None:
-        """Hand what is queued to the transport, without waiting."""
+        """Pass queued octets to the transport, without waiting."""
         if self._outgoing and not self._lost:
             octets = b"".join(self._outgoing) if len(self._outgoing) > 1 else self._outgoing[0]
             if self._deflate is not None:
@@ -242,40 +242,40 @@ class Connection(asyncio.BufferedProtocol):
         self._outgoing_size = 0
 
     async def start_tls(self, context: ssl.SSLContext, timeout: float) -> None:
-        """Shake hands. Raises ClientGone when the client could not."""
+        """Perform the TLS handshake. Raises ClientGone if it fails."""
         loop = asyncio.get_running_loop()
         try:
             transport = await loop.start_tls(
                 self._open(), self, context, server_side=True, ssl_handshake_timeout=timeout
             )
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
+            error.__traceback__ = None  # asyncio keeps the error, whose traceback would keep the driver in memory
             raise ClientGone("TLS handshake failed") from None
         if transport is None:
             raise ClientGone("lost in the TLS handshake")
         self._transport = transport
 
     def start_compression(self) -> None:
-        """From here on both directions are deflated (RFC 4978)."""
-        self.forget_input()
+        """Deflate both directions from here on (RFC 4978)."""
+        self.discard_input()
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
 
     def close(self) -> None:
-        """Send what is queued, then close."""
-        self.deadline = NEVER
-        self.forget_input()
+        """Send queued octets, then close."""
+        self.deadline = NO_DEADLINE
+        self.discard_input()
         if self._transport is not None:
             self.send_queued()
             self._transport.close()
 
     def abort(self) -> None:
-        """Close at once, whatever is queued."""
+        """Close at once, and discard queued octets."""
         if self._transport is not None:
             self._transport.abort()
 
     def secure_peer(self, peer: Peer) -> Peer:
-        """The same peer with what TLS agreed on, if it is on."""
+        """Return the peer with TLS version and cipher, if TLS is active."""
         tls = self.tls_object
         if tls is None:
             return peer
@@ -283,11 +283,11 @@ class Connection(asyncio.BufferedProtocol):
         return Peer(peer.address, peer.port, True, f"{tls.version()} {cipher[0] if cipher else ''}")
 
     def _expand(self, inflate: "_Inflate", data: bytes) -> bytes:
-        """Inflate, at most READ_HIGH octets: nothing where a block has only begun. Raises ClientGone."""
+        """Inflate at most READ_HIGH_WATER_OCTETS; returns none while a block is incomplete. Raises ClientGone."""
         try:
-            octets = inflate.decompress(data, READ_HIGH)
+            octets = inflate.decompress(data, READ_HIGH_WATER_OCTETS)
         except zlib.error as error:
-            raise ClientGone("what came is not deflated") from error
+            raise ClientGone("invalid deflate data") from error
         if inflate.unconsumed_tail:
             self._incoming.insert(0, inflate.unconsumed_tail)
             self._incoming_size += len(inflate.unconsumed_tail)
@@ -303,12 +303,12 @@ class Connection(asyncio.BufferedProtocol):
             self._waiter.set_result(None)
 
     async def _wait(self) -> None:
-        """Until there is something to read. Raises ClientGone, Interrupted."""
+        """Wait for input. Raises ClientGone, EndRequested."""
         while not self._incoming:
             if self._eof:
                 raise ClientGone
-            if self._interrupted is not None and (not self.patient or self._interrupted is Farewell.IDLE):
-                raise Interrupted(self._interrupted)
+            if self._end_reason is not None and (not self.defer_end or self._end_reason is Farewell.IDLE):
+                raise EndRequested(self._end_reason)
             self._waiter = asyncio.get_running_loop().create_future()
             try:
                 await self._waiter

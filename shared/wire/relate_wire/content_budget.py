@@ -1,8 +1,8 @@
-"""Content that was received and is not stored yet: one budget of memory for all connections of a process.
+"""Memory budget for message content that is received and not yet stored, shared by all connections of a process.
 
-`HeldContent` keeps the octets of one connection, `ContentBudget` counts those of all. Where the budget would be
-exceeded, the content that costs most is dropped: its connection goes on, and its client is told at the content's end
-to try again later. Pure.
+`HeldContent` buffers the octets of one connection, `ContentBudget` counts those of all. If the budget is exceeded, the
+costliest content is dropped: its connection stays open, and at the end of the content the client gets a temporary
+error. Pure.
 """
 
 import sys
@@ -13,31 +13,31 @@ from typing import Self
 
 from relate_wire.limits import client_of
 
-MEBIBYTE = 1024 * 1024
+MEBIBYTE_OCTETS = 1024 * 1024
 
-CONTENT_OCTETS = 128 * MEBIBYTE
-"""The budget of a process, unless it is configured: two messages of the largest size and many usual ones."""
+CONTENT_OCTETS = 128 * MEBIBYTE_OCTETS
+"""The default budget of a process: room for two messages of the largest size and many common ones."""
 
-SMALL_OCTETS = MEBIBYTE
-"""Content up to this size is small: most mail is."""
+SMALL_OCTETS = MEBIBYTE_OCTETS
+"""Content up to this size is small; most mail is."""
 
-RESERVE_OCTETS = 16 * MEBIBYTE
-"""The part of the budget that only small content uses, so that a few large messages keep nobody's mail away."""
+RESERVE_OCTETS = 16 * MEBIBYTE_OCTETS
+"""The part of the budget reserved for small content, so that a few large messages cannot block all other mail."""
 
-RESERVE_SHARE = 8
-"""The reserve is at most this fraction of the budget (one eighth)."""
+RESERVE_SHARES = 8
+"""The reserve is at most one eighth of the budget."""
 
-CLIENT_SHARE = 4
-"""One client holds at most this fraction of the budget (a quarter) in large content, and the same in small content."""
+CLIENT_SHARES = 4
+"""One client holds at most a quarter of the budget in large content, and as much in small content."""
 
-FREED_OCTETS = 16 * MEBIBYTE
-"""After so many octets were freed the process is told."""
+FREED_NOTICE_OCTETS = 16 * MEBIBYTE_OCTETS
+"""`on_freed` is called each time this much was freed."""
 
 Clock = Callable[[], float]
 
 
 class Pool:
-    """Contents that are limited together. `receiving` are those that may be dropped, the oldest first."""
+    """Contents under one limit. `receiving` are those that may be dropped, the oldest first."""
 
     __slots__ = ("contents", "octets", "receiving")
 
@@ -48,7 +48,7 @@ class Pool:
 
 
 class Group:
-    """Large contents, or small ones: all of them, and those of each client."""
+    """All large contents, or all small ones, with a pool per client."""
 
     def __init__(self) -> None:
         self.all = Pool()
@@ -59,20 +59,20 @@ class Group:
         return self.all, self.by_client.setdefault(client, Pool())
 
     def add(self, content: "HeldContent") -> None:
-        """Count a content with the octets that it has."""
+        """Add a content with its octets."""
         for pool in self.pools(content.client):
             pool.octets += content.octets
             pool.contents += 1
             pool.receiving[content] = None
 
     def grow(self, content: "HeldContent", octets: int) -> None:
-        """Count more octets of a content."""
+        """Add octets of a content."""
         for pool in self.pools(content.client):
             pool.octets += octets
             pool.receiving[content] = None
 
     def remove(self, content: "HeldContent", octets: int) -> None:
-        """Count a content, with so many octets, no longer."""
+        """Remove a content that was counted with `octets`."""
         for pool in self.pools(content.client):
             pool.octets -= octets
             pool.contents -= 1
@@ -82,19 +82,19 @@ class Group:
 
 
 class ContentBudget:
-    """The memory of a process for content. `limit` is in octets, `clock` in seconds. `on_freed` is called whenever
-    FREED_OCTETS were freed, so that the process can give memory back.
+    """The memory of a process for content. `limit` is in octets, `clock` in seconds. `on_freed` is called each time
+    FREED_NOTICE_OCTETS were freed, so that the process can return memory to the system.
 
-    At most `limit` octets are held: large content leaves the reserve to small content, and small content may use all.
+    Holds at most `limit` octets. Small content may use the whole budget, large content all but the reserve.
     """
 
     def __init__(
         self, limit: int = CONTENT_OCTETS, clock: Clock = time.monotonic, on_freed: Callable[[], None] | None = None
     ) -> None:
         self.limit = limit
-        self.largest = limit - min(RESERVE_OCTETS, limit // RESERVE_SHARE)
-        """Octets of the largest content that can be held."""
-        self._client_limit = limit // CLIENT_SHARE
+        self.largest = limit - min(RESERVE_OCTETS, limit // RESERVE_SHARES)
+        """The size in octets of the largest content that fits."""
+        self._client_limit = limit // CLIENT_SHARES
         self._clock = clock
         self._on_freed = on_freed
         self._freed = 0
@@ -103,20 +103,20 @@ class ContentBudget:
 
     @classmethod
     def unlimited(cls) -> Self:
-        """A budget that drops nothing: for content that nobody else competes with."""
+        """A budget that drops nothing, for content outside of a server."""
         return cls(sys.maxsize)
 
     @property
     def used(self) -> int:
-        """Octets that are held."""
+        """Octets held now."""
         return self._small.all.octets + self._large.all.octets
 
     def hold(self, address: str) -> "HeldContent":
-        """The content of a connection from this address."""
+        """Create the content buffer of a connection from this address."""
         return HeldContent(self, client_of(address), self._clock)
 
     def grow(self, content: "HeldContent", octets: int) -> None:
-        """Count more octets of a content, and drop what is too much then: it may be this one."""
+        """Add octets of a content, then drop contents, perhaps this one, until the limits hold."""
         before = self._group_of(content) if content.octets else None
         content.octets += octets
         group = self._group_of(content)
@@ -126,34 +126,34 @@ class ContentBudget:
             if before is not None:
                 before.remove(content, content.octets - octets)
             group.add(content)
-        self._keep_client_limit(group.by_client[content.client])
-        self._keep_limit()
+        self._enforce_client_limit(group.by_client[content.client])
+        self._enforce_limit()
 
     def seal(self, content: "HeldContent") -> None:
-        """A content is whole and on its way to the store: it is counted on, and no longer dropped."""
+        """Protect a complete content from being dropped while it is stored; it stays counted."""
         if content.octets:
             for pool in self._group_of(content).pools(content.client):
                 pool.receiving.pop(content, None)
 
-    def forget(self, content: "HeldContent") -> None:
-        """Count a content no longer. May be repeated."""
+    def remove(self, content: "HeldContent") -> None:
+        """Remove a content. Idempotent."""
         if content.octets:
             self._group_of(content).remove(content, content.octets)
             self._freed += content.octets
             content.octets = 0
-            if self._freed >= FREED_OCTETS and self._on_freed is not None:
+            if self._freed >= FREED_NOTICE_OCTETS and self._on_freed is not None:
                 self._freed = 0
                 self._on_freed()
 
     def _group_of(self, content: "HeldContent") -> Group:
         return self._large if content.octets > SMALL_OCTETS else self._small
 
-    def _keep_client_limit(self, pool: Pool) -> None:
-        """One message alone may be larger than a client's share: else the largest could never be delivered."""
+    def _enforce_client_limit(self, pool: Pool) -> None:
+        """A client's only message may exceed its share, because the largest messages must be deliverable."""
         while pool.octets > self._client_limit and pool.contents > 1 and pool.receiving:
             self._costliest(pool).drop()
 
-    def _keep_limit(self) -> None:
+    def _enforce_limit(self) -> None:
         small, large = self._small.all, self._large.all
         while large.receiving and (large.octets > self.largest or self.used > self.limit):
             self._costliest(large).drop()
@@ -161,7 +161,7 @@ class ContentBudget:
             self._costliest(small).drop()
 
     def _costliest(self, pool: Pool) -> "HeldContent":
-        """The largest and slowest: by octets times seconds. Of small content, of which there may be thousands, the
+        """Return the content with the most octets times seconds; of small content, of which there may be thousands, the
         oldest.
         """
         first = next(iter(pool.receiving))
@@ -172,7 +172,7 @@ class ContentBudget:
 
 
 class HeldContent:
-    """The content of one connection, in one piece or several. `began` is when its first octet came."""
+    """The content buffer of one connection, in one or more pieces. `began` is when the first octet arrived."""
 
     __slots__ = ("__weakref__", "_budget", "_buffer", "_clock", "_pieces", "began", "client", "dropped", "octets")
 
@@ -184,16 +184,16 @@ class HeldContent:
         self.client = client
         self.began = 0.0
         self.octets = 0
-        """Octets that are counted in the budget."""
+        """Octets counted in the budget."""
         self.dropped = False
-        """The budget had no room: the octets are gone, and further ones are not kept, until `release`."""
+        """The budget dropped the content; further octets are discarded until `release`."""
 
     def __len__(self) -> int:
-        """Octets that are kept here, and not handed over."""
+        """Octets buffered here, without those taken."""
         return sum(map(len, self._pieces)) + self._buffer.tell()
 
     def write(self, octets: bytes) -> None:
-        """Keep octets of the piece at hand, unless the content was dropped."""
+        """Append octets to the current piece, unless the content was dropped."""
         if self.dropped or not octets:
             return
         if not self.octets:
@@ -202,29 +202,29 @@ class HeldContent:
         self._budget.grow(self, len(octets))
 
     def end_piece(self) -> None:
-        """What is written next begins another piece."""
+        """End the current piece; the next octets begin another one."""
         self._pieces.append(self._buffer.getvalue())
         self._buffer = BytesIO()
 
     def take(self) -> tuple[bytes, ...]:
-        """Hand all pieces over, the one at hand not included. Their octets stay counted until `release`."""
+        """Return and remove all ended pieces. Their octets stay counted until `release`."""
         pieces, self._pieces = tuple(self._pieces), []
         self._budget.seal(self)
         return pieces
 
     def take_one(self) -> bytes:
-        """Hand the only piece over, which is whole now. Its octets stay counted until `release`."""
+        """End the only piece, then return and remove it. Its octets stay counted until `release`."""
         self.end_piece()
         return b"".join(self.take())
 
     def drop(self) -> None:
-        """Free the octets for others."""
+        """Free the octets because the budget is exceeded."""
         self.release()
         self.dropped = True
 
     def release(self) -> None:
-        """Free the octets, as they are stored or no longer wanted. May be repeated."""
-        self._budget.forget(self)
+        """Free the octets after they were stored or refused. Idempotent."""
+        self._budget.remove(self)
         self.dropped = False
         if self._pieces or self._buffer.tell():
             self._pieces, self._buffer = [], BytesIO()

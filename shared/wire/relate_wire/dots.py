@@ -1,7 +1,7 @@
-"""Content between a command and its final dot: dot-stuffing both ways (RFC 5321 §4.5.2, RFC 1939 §3).
+"""Dot-stuffing of content that ends with a line of one dot: encoder and decoder (RFC 5321 §4.5.2, RFC 1939 §3).
 
-Only CRLF.CRLF ends content. A bare LF or CR ends nothing, not even a line: whoever reads them as line ends can be
-made to see a second message inside the first (SMTP smuggling). They are kept as they are, and reported.
+Only CRLF.CRLF ends content. A bare LF or CR is no line end, because a receiver that accepts them as such can be made
+to see a second message inside the first (SMTP smuggling). They are left in the content and reported.
 """
 
 import re
@@ -13,60 +13,60 @@ from relate_wire.lines import LineFault
 END = b"\r\n.\r\n"
 PARTIAL_ENDS = tuple(END[:length] for length in range(len(END) - 1, 0, -1))  # the longest first
 
-_DOT_LINE = re.compile(rb"\r\n\.")  # twice as fast as bytes.find, which has nothing to skip by in so short a string
+_DOT_LINE = re.compile(rb"\r\n\.")  # twice as fast as bytes.find with so short a needle
 _FAULTS = re.compile(rb"(?<!\r)(?P<BARE_LF>\n)|(?P<BARE_CR>\r)(?!\n)")
 
 
 class DotDecoder:
-    """Takes content off the wire, up to and including its final dot.
+    """Decodes received content, up to and including its final dot.
 
-    `limit` is in octets of content. Content that grows beyond it is counted to its end but not kept. `held` keeps the
-    rest, by default in a budget of its own.
+    `limit` is in octets of content. Content beyond it is counted to its end, but discarded. `held` buffers the content,
+    by default in an unlimited budget.
     """
 
     def __init__(self, limit: int, held: HeldContent | None = None) -> None:
         self.limit = limit
         self.size = 0
-        """Octets of content so far, without the dots that were stuffed; it counts on beyond the limit."""
+        """Octets of content so far, without stuffed dots; also counts those beyond the limit."""
         self.done = False
-        """The final dot has come."""
+        """The final dot was received."""
         self.fault: LineFault | None = None
         """The first bare LF or bare CR of the content."""
         self._content = held if held is not None else ContentBudget.unlimited().hold("")
-        # The content is decoded as if a CRLF came before it: then its first line begins as every other line does.
-        self._held = b"\r\n"
-        self._unsent = len(self._held)
+        # Decode as if a CRLF preceded the content, so that the first line needs no special case.
+        self._pending = b"\r\n"
+        self._synthetic = len(self._pending)  # octets to cut off again
 
     @property
     def too_large(self) -> bool:
-        """Whether there was more content than the limit allows."""
+        """Whether the content exceeds the limit."""
         return self.size > self.limit
 
     def feed(self, data: bytes) -> int:
-        """Take the next octets; how many of them were used. What follows the final dot is left to the caller."""
+        """Decode the next octets; returns how many were consumed, fewer than given only after the final dot."""
         if self.done:
             return 0
-        block = self._held + data
+        block = self._pending + data
         found = _DOT_LINE.search(block)
         dot = found.end() - 1 if found else len(block)
         end = block.find(END, dot - 2)
         if end >= 0:
             self.done = True
             self._accept(block[: end + 2], dot)
-            return end + len(END) - len(self._held)
-        self._held = partial_end(block)
-        self._accept(block[: len(block) - len(self._held)], dot)
+            return end + len(END) - len(self._pending)
+        self._pending = partial_end(block)
+        self._accept(block[: len(block) - len(self._pending)], dot)
         return len(data)
 
     def _accept(self, block: bytes, dot: int) -> None:
-        """Keep a block that is cut neither within a CRLF nor before a stuffed dot; the first of those is at `dot`."""
+        """Store a block that is cut neither within a CRLF nor before a stuffed dot; the first of those is at `dot`."""
         if not block:
             return
         self.fault = self.fault or find_fault(block)
         if dot < len(block):
             block = block.replace(b"\r\n.", b"\r\n")
-        block = block[self._unsent :]
-        self._unsent = 0
+        block = block[self._synthetic :]
+        self._synthetic = 0
         self.size += len(block)
         if self.too_large:
             self._content.release()
@@ -74,12 +74,12 @@ class DotDecoder:
             self._content.write(block)
 
     def content(self) -> bytes:
-        """The content, its last CRLF included; empty when it was too large. To be called once, when done."""
+        """Return the content with its last CRLF; empty if it was too large. Call once, when done."""
         return self._content.take_one()
 
 
 def partial_end(block: bytes) -> bytes:
-    """The last octets of `block` that may turn out to be the first of CRLF.CRLF."""
+    """Return the end of `block` that may be the beginning of CRLF.CRLF."""
     for partial in PARTIAL_ENDS:
         if block.endswith(partial):
             return partial
@@ -87,14 +87,14 @@ def partial_end(block: bytes) -> bytes:
 
 
 class LineEndScanner:
-    """Looks for bare line ends in content that comes in blocks, which may be cut anywhere."""
+    """Finds bare CR and LF in content that arrives in blocks, which may be cut anywhere."""
 
     def __init__(self) -> None:
         self._fault: LineFault | None = None
-        self._cr = b""  # the last octet, where an LF may follow
+        self._cr = b""  # the last octet, if an LF may follow
 
     def feed(self, block: bytes) -> None:
-        """Look at the next block."""
+        """Scan the next block."""
         if self._fault is not None:
             return
         block = self._cr + block
@@ -102,12 +102,12 @@ class LineEndScanner:
         self._fault = find_fault(block.removesuffix(b"\r"))
 
     def finish(self) -> LineFault | None:
-        """The first bare LF or bare CR of all blocks."""
+        """Return the first bare LF or bare CR of all blocks."""
         return self._fault or (LineFault.BARE_CR if self._cr else None)
 
 
 def find_fault(block: bytes) -> LineFault | None:
-    """The first bare LF or bare CR of a block that does not begin or end within a CRLF."""
+    """Return the first bare LF or bare CR of a block that does not begin or end within a CRLF."""
     newlines = IncrementalNewlineDecoder(None, translate=False)  # the one pass in C that tells CRLF from CR and LF
     newlines.decode(block.decode("latin-1"), final=True)
     if newlines.newlines in (None, "\r\n"):
@@ -117,17 +117,17 @@ def find_fault(block: bytes) -> LineFault | None:
 
 
 class DotEncoder:
-    """Prepares content for the wire, chunk by chunk. Nothing but a dot that follows CRLF is changed."""
+    """Dot-stuffs content, chunk by chunk. Changes nothing but dots that follow CRLF."""
 
     def __init__(self) -> None:
-        self._last_two = b"\r\n"  # as if a CRLF came before: a dot may be the first octet
+        self._last_two = b"\r\n"  # as if a CRLF preceded, because a dot may be the first octet
 
     def encode(self, chunk: bytes) -> bytes:
-        """The next chunk, dot-stuffed; chunks may be cut anywhere."""
+        """Dot-stuff the next chunk; chunks may be cut anywhere."""
         joined = self._last_two + chunk
         self._last_two = joined[-2:]
         return joined.replace(b"\r\n.", b"\r\n..")[2:] if _DOT_LINE.search(joined) else chunk
 
     def finish(self) -> bytes:
-        """The final dot, after the CRLF that the content may lack."""
+        """Return the final dot, after a CRLF if the content lacks one."""
         return b".\r\n" if self._last_two == b"\r\n" else END

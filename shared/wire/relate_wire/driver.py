@@ -1,8 +1,8 @@
-"""The driver: the only loop of a connection, and the only place where a command is traced and counted.
+"""The driver: the command loop of a connection, and the only place where commands are traced and counted.
 
-frame → parse → handle → send, all of it inside one telemetry seam, so that a slow client or a long message is seen as
-slow. Replies are gathered while more commands wait in the buffer (RFC 2920 §3.1) and sent together. An exception from
-a session never reaches the client: it is logged, put on the span, and answered by the session's `error_reply`.
+frame → parse → handle → send, all within the command's span, so that a slow client or a long message shows in its
+duration. Replies to pipelined commands are sent in batches (RFC 2920 §3.1). A session's exception never reaches the
+client: it is logged, recorded on the span, and the session's `error_reply` is sent.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ import structlog
 
 from relate_supervisor import Supervisor
 from relate_telemetry.ports import CommandResult, CommandTelemetry, NoTelemetry, ProtocolTelemetry, Pushed
-from relate_wire.connection import NEVER, Connection, Interrupted
+from relate_wire.connection import NO_DEADLINE, Connection, EndRequested
 from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.limits import Limits
 from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
@@ -29,22 +29,22 @@ from relate_wire.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
-# Seconds that a connection may take without a wait, by many short commands or a long body from memory, before the
-# others get a turn.
-SLICE_SECONDS = 0.002
+# How long a connection may run without awaiting I/O (pipelined commands, a long body from memory) before it yields to
+# the event loop.
+TIME_SLICE_SECONDS = 0.002
 
-# Octets that may be drained for each octet on the wire (RFC 4978), beyond the first MAX_FREE_DRAIN_OCTETS: text
-# deflates to a tenth, nothing but zeros to a thousandth.
+# Inflated octets that may be discarded per octet on the wire (RFC 4978), beyond the first MAX_FREE_DRAIN_OCTETS: text
+# deflates to a tenth of its size, zeros to a thousandth.
 MAX_DRAIN_RATIO = 100
 MAX_FREE_DRAIN_OCTETS = 1024 * 1024
 
-# What telemetry is told of a command whose client left before the reply was out, and of one whose reply broke off.
-ABANDONED = Reply(b"", Outcome.ABANDONED)
-BROKEN_OFF = Reply(b"", Outcome.FAILED)
+# The results that telemetry gets if the connection ends before the reply is sent: by the client, or by an error.
+ABANDONED_REPLY = Reply(b"", Outcome.ABANDONED)
+TRUNCATED_REPLY = Reply(b"", Outcome.FAILED)
 
 
-class ReplyBrokenOff(ClientGone):
-    """Half of a reply is out, and the rest can't be made: only a closed connection says that it is not whole."""
+class ReplyTruncated(ClientGone):
+    """The body failed after part of the reply was sent. Closing the connection is the only way to signal that."""
 
 
 FrameT = TypeVar("FrameT")
@@ -55,9 +55,9 @@ EngineFactory = Callable[[Client[Any]], Engine[Any, Any]]
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """One port and what is spoken there. Port 0 lets the system choose.
+    """One port and its protocol engine. Port 0 lets the system choose.
 
-    `prefix` and `setting` name the variables of host and port, for errors: `Smtp`, `MxPort`.
+    `prefix` and `setting` name the variables of host and port in error messages: `Smtp`, `MxPort`.
     """
 
     host: str
@@ -72,8 +72,8 @@ class Listener:
 class Service:
     """One protocol on its ports.
 
-    `busy` is what a client is told when there are too many; `shares_ports` lets worker processes listen side by side.
-    `content` is the memory for content, which all services of a process share.
+    `busy` is sent to a client beyond the connection limit; `shares_ports` lets several processes listen on one port.
+    `content` is the memory budget for content, shared by all services of a process.
     """
 
     name: str
@@ -88,9 +88,9 @@ class Service:
 
 
 class Driver(Generic[FrameT, CommandT]):
-    """Runs one engine on one connection; to the engine's session it is the Client.
+    """Runs one engine on one connection; the engine's session sees it as its Client.
 
-    The engine refers to its driver weakly: all that a connection holds is freed with its task, without the collector.
+    The engine has only a weak reference to its driver, so that reference counting frees a connection with its task.
     """
 
     def __init__(
@@ -105,80 +105,80 @@ class Driver(Generic[FrameT, CommandT]):
         self._session_id = secrets.token_hex(8)
         self._engine: Engine[FrameT, CommandT] = listener.engine(weakref.proxy(self))
         self._telemetry = service.telemetry.session(self._session_id, peer.address, listener.port)
-        self._seen: CommandTelemetry = NoTelemetry()  # the command at hand
-        self._waited = 0.0  # for the client, within the command at hand
-        self._consumed = 0  # octets, up to the command at hand
+        self._span: CommandTelemetry = NoTelemetry()  # of the current command
+        self._client_wait_seconds = 0.0  # within the current command
+        self._consumed = 0  # octets, up to the current command
         self._refusals = Refusals(service.refusals)
-        self._turn_ends = 0.0
+        self._slice_ends = 0.0
 
     @property
     def peer(self) -> Peer:
-        """Who is at the other end."""
+        """See `Client`."""
         return self._peer
 
     @property
     def content(self) -> HeldContent:
-        """Where the framer keeps content."""
+        """See `Client`."""
         return self._content
 
     async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT:
-        """Send a prompt in the middle of a command and wait for a frame of that mode. Raises ClientGone."""
+        """See `Client`."""
         self._engine.framer.expect(mode)
         self.connection.write(prompt)
-        self.connection.patient = pushes is None  # a command under way may be finished during a graceful stop
+        self.connection.defer_end = pushes is None  # a graceful stop lets the current command finish, but not IDLE
         began = time.perf_counter()
         try:
             if pushes is None:
                 return await self._next_frame()
             async with self._pushing(pushes):
                 return await self._next_frame()
-        except Interrupted as interrupted:
-            self._take_leave(interrupted.reason)
-            raise ClientGone(interrupted.reason.value) from None
+        except EndRequested as end:
+            self._send_farewell(end.reason)
+            raise ClientGone(end.reason.value) from None
         finally:
-            self.connection.patient = False
-            self._waited += time.perf_counter() - began
+            self.connection.defer_end = False
+            self._client_wait_seconds += time.perf_counter() - began
 
     def end(self, reason: Farewell) -> None:
-        """End the session: at once where it waits for a command, else after the command under way."""
-        self.connection.interrupt(reason)
+        """See `Client`."""
+        self.connection.request_end(reason)
 
     async def run(self) -> None:
-        """Greet, converse, and leave everything tidy whatever happens."""
+        """Run the session to its end, then close the connection and release its resources."""
         reason = "aborted"
         try:
-            reason = await self._converse()
+            reason = await self._run_session()
         except ClientGone:
             reason = "lost"
-        except Interrupted as interrupted:
-            self._take_leave(interrupted.reason)
-            reason = interrupted.reason.value
+        except EndRequested as end:
+            self._send_farewell(end.reason)
+            reason = end.reason.value
         finally:
             self.connection.close()
-            self._forget_input()
+            self._discard_input()
             self._telemetry.end(reason)
             await self._engine.session.close()
 
-    def give_up(self, reason: str) -> None:
-        """The session never began: the PROXY preamble or the TLS handshake failed."""
+    def abort(self, reason: str) -> None:
+        """Close a connection whose TLS handshake failed, before its session began."""
         self.connection.abort()
-        self._forget_input()
+        self._discard_input()
         self._telemetry.end(reason)
 
-    def _forget_input(self) -> None:
+    def _discard_input(self) -> None:
         self._engine.framer.clear()
         self._content.release()
 
-    async def _converse(self) -> str:
+    async def _run_session(self) -> str:
         if self._implicit_tls:
             self._secured()
         greeting = await self._engine.session.greet()
         self.connection.write(greeting.head)
         then = greeting.then
         while then is not NextStep.CLOSE:
-            self.connection.refuse_if_revoked()
-            # No variable holds the frame or the command: while the client is idle, its last message would live on.
-            then = await self._perform(self._engine.parse(await self._next_frame()))
+            self.connection.raise_if_revoked()
+            # Not in variables: these would keep the last message in memory while the client is idle.
+            then = await self._run_command(self._engine.parse(await self._next_frame()))
             if then is NextStep.STARTTLS:
                 await self._start_tls()
             elif then is NextStep.COMPRESS:
@@ -186,97 +186,97 @@ class Driver(Generic[FrameT, CommandT]):
         await self.connection.flush()
         return "closed"
 
-    async def _give_turn(self) -> None:
-        """Let others run, if this connection has run for long."""
-        if time.perf_counter() > self._turn_ends:
+    async def _yield_if_due(self) -> None:
+        """Yield to the event loop if the time slice of this connection has ended."""
+        if time.perf_counter() > self._slice_ends:
             await asyncio.sleep(0)
-            self._turn_ends = time.perf_counter() + SLICE_SECONDS
+            self._slice_ends = time.perf_counter() + TIME_SLICE_SECONDS
 
     async def _next_frame(self) -> FrameT:
-        """The next frame; what is queued is sent before waiting for the client."""
+        """Return the next frame; flushes queued replies before it waits for the client."""
         framer, connection = self._engine.framer, self.connection
         frame = framer.next_frame()
         if frame is not None and not isinstance(frame, Prompt):
-            await self._give_turn()
+            await self._yield_if_due()
             return frame
         await connection.flush()
-        connection.begin_wait()
+        connection.restart_deadline()
         drained, received = 0, connection.received
         while frame is None or isinstance(frame, Prompt):
             if frame is None:
                 octets = await connection.read()
                 drained += len(octets) if framer.draining else 0
                 if drained > MAX_FREE_DRAIN_OCTETS + MAX_DRAIN_RATIO * (connection.received - received):
-                    raise Interrupted(Farewell.TOO_MANY_ERRORS)
+                    raise EndRequested(Farewell.TOO_MANY_ERRORS)
                 framer.feed(octets)
             else:
                 connection.write(frame.octets)
                 await connection.flush()
-                connection.begin_wait()
+                connection.restart_deadline()
             frame = framer.next_frame()
-        connection.deadline = NEVER
-        self._turn_ends = time.perf_counter() + SLICE_SECONDS
+        connection.deadline = NO_DEADLINE
+        self._slice_ends = time.perf_counter() + TIME_SLICE_SECONDS
         return frame
 
-    async def _perform(self, command: CommandT) -> NextStep:
-        """One command, seen: from its last octet to its reply handed to the socket."""
+    async def _run_command(self, command: CommandT) -> NextStep:
+        """Run one command in its span, from its last octet until its reply is passed to the socket."""
         session, connection = self._engine.session, self.connection
-        self._waited, written = 0.0, connection.written
-        with self._telemetry.command(command.verb, session.state) as seen:
-            self._seen = seen
+        self._client_wait_seconds, written = 0.0, connection.written
+        with self._telemetry.command(command.verb, session.state) as span:
+            self._span = span
             try:
-                reply = await self._send(await self._answer(command, seen), seen)
+                reply = await self._send(await self._answer(command, span), span)
             except ClientGone as error:
-                reply = BROKEN_OFF if isinstance(error, ReplyBrokenOff) else ABANDONED
-                seen.finish(self._done(reply, connection.written - written))
+                reply = TRUNCATED_REPLY if isinstance(error, ReplyTruncated) else ABANDONED_REPLY
+                span.finish(self._result(reply, connection.written - written))
                 raise
-            seen.finish(self._done(reply, connection.written - written))
+            span.finish(self._result(reply, connection.written - written))
         self._telemetry.settle(session.in_transaction)
         if not session.in_transaction:
             self._content.release()
-        return await self._mind_refusals(command.verb, reply)
+        return await self._count_refusal(command.verb, reply)
 
-    async def _answer(self, command: CommandT, seen: CommandTelemetry) -> Reply:
+    async def _answer(self, command: CommandT, span: CommandTelemetry) -> Reply:
         try:
             return await self._engine.session.handle(command)
         except ClientGone:
             raise
-        except Exception as error:  # noqa: BLE001 - the one place where any trouble becomes a reply
-            self._report(command.verb, error, seen)
+        except Exception as error:  # noqa: BLE001 - the only place where an exception becomes a reply
+            self._report(command.verb, error, span)
             return self._engine.session.error_reply(command, error)
 
-    async def _send(self, reply: Reply, seen: CommandTelemetry) -> Reply:
-        """Queue the head, stream the body; the reply that says how it went. Raises ClientGone, also when it fails."""
+    async def _send(self, reply: Reply, span: CommandTelemetry) -> Reply:
+        """Queue the head and stream the body; returns the final reply. Raises ClientGone, ReplyTruncated."""
         connection = self.connection
         connection.write(reply.head)
-        if connection.is_full:  # six octets may ask for a megabyte, and those behind them for gigabytes
+        if connection.is_full:  # six octets may request a megabyte, and pipelined commands gigabytes
             await connection.flush()
         if reply.body is None:
             return reply
         try:
             async for chunk in reply.body:
                 if isinstance(chunk, Reply):
-                    return self._conclude(chunk, seen)
+                    return self._finish_body(chunk, span)
                 connection.write(chunk)
                 if connection.is_full:
                     await connection.flush()
-                await self._give_turn()
+                await self._yield_if_due()
         except ClientGone:
             raise
         except Exception as error:
-            self._report(reply.code, error, seen)
-            raise ReplyBrokenOff from error
+            self._report(reply.code, error, span)
+            raise ReplyTruncated from error
         return reply
 
-    def _conclude(self, reply: Reply, seen: CommandTelemetry) -> Reply:
-        if reply.trouble is not None:
-            self._report(reply.code, reply.trouble, seen)
+    def _finish_body(self, reply: Reply, span: CommandTelemetry) -> Reply:
+        if reply.error is not None:
+            self._report(reply.code, reply.error, span)
         self.connection.write(reply.head)
         return reply
 
     @asynccontextmanager
     async def _pushing(self, pushes: AsyncGenerator[Push, None]) -> AsyncIterator[None]:
-        """While inside, the client is sent what comes."""
+        """Send the items of `pushes` as they are yielded, until the block ends."""
         task = asyncio.create_task(self._push(pushes), name="pushes")
         try:
             yield
@@ -285,21 +285,21 @@ class Driver(Generic[FrameT, CommandT]):
             await asyncio.wait([task])
 
     async def _push(self, pushes: AsyncGenerator[Push, None]) -> None:
-        seen, connection = self._seen, self.connection
+        span, connection = self._span, self.connection
         try:
             async with aclosing(pushes):
                 async for push in pushes:
                     connection.write(push.octets)
                     await connection.flush()
-                    connection.begin_wait()
-                    seen.pushed(Pushed(len(push.octets), push.origins, push.committed))
+                    connection.restart_deadline()
+                    span.pushed(Pushed(len(push.octets), push.origins, push.committed))
         except ClientGone:
-            return  # whoever waits for its frame finds out, too
-        except Exception as error:  # noqa: BLE001 - the client can still end the wait, and is told everything then
-            seen.fault(error)
+            return  # the task that waits for a frame raises it too
+        except Exception as error:  # noqa: BLE001 - the client can still end the wait, and gets all updates then
+            span.fault(error)
             self._supervisor.report("wire.pushes", error, protocol=self._service.name, session=self._session_id)
 
-    def _done(self, reply: Reply, sent: int) -> CommandResult:
+    def _result(self, reply: Reply, sent: int) -> CommandResult:
         before, self._consumed = self._consumed, self._engine.framer.consumed
         facts = reply.facts
         return CommandResult(
@@ -310,39 +310,39 @@ class Driver(Generic[FrameT, CommandT]):
             facts.messages_received,
             facts.messages_retrieved,
             facts.processing,
-            self._waited,
+            self._client_wait_seconds,
             facts.linked,
         )
 
-    async def _mind_refusals(self, verb: str, reply: Reply) -> NextStep:
-        """What follows a reply; after too many refusals a delay, or the end."""
+    async def _count_refusal(self, verb: str, reply: Reply) -> NextStep:
+        """Return the next step after a reply; delays it at the soft error limit, ends the session at the hard one."""
         refusals = self._refusals
         if not refusals.count(verb, reply):
             return reply.then
         if refusals.too_many:
-            self._take_leave(Farewell.TOO_MANY_ERRORS)
+            self._send_farewell(Farewell.TOO_MANY_ERRORS)
             return NextStep.CLOSE
         if delay := refusals.delay_seconds:
             await self.connection.flush()
             await asyncio.sleep(delay)
         return reply.then
 
-    def _take_leave(self, reason: Farewell) -> None:
+    def _send_farewell(self, reason: Farewell) -> None:
         self.connection.write(self._engine.session.farewell(reason))
 
     async def _start_tls(self) -> None:
-        """RFC 3207 §4.2: what was sent ahead in the clear is nobody's word, and is forgotten."""
+        """RFC 3207 §4.2: discard pipelined plaintext, because an attacker may have injected it."""
         certificate = self._service.certificate
         if certificate is None:
             raise RuntimeError("a session offered STARTTLS without a certificate")
         self._engine.framer.clear()
-        self.connection.forget_input()
+        self.connection.discard_input()
         self.connection.send_queued()
         await self.connection.start_tls(certificate.context, self._service.limits.handshake_timeout)
         self._secured()
 
     def _start_compression(self) -> None:
-        """RFC 4978 §3: the client sends nothing between its command and our OK, and everything deflated after it."""
+        """RFC 4978 §3: the client sends nothing between its command and our OK, and only deflated data after it."""
         self._engine.framer.clear()
         self.connection.send_queued()
         self.connection.start_compression()
@@ -351,12 +351,12 @@ class Driver(Generic[FrameT, CommandT]):
         self._peer = self.connection.secure_peer(self._peer)
         self._engine.session.secured(self._peer)
 
-    def _report(self, what: str, error: Exception, seen: CommandTelemetry) -> None:
-        seen.fault(error)
+    def _report(self, command: str, error: Exception, span: CommandTelemetry) -> None:
+        span.fault(error)
         log.error(
             "command failed",
             protocol=self._service.name,
-            command=what,
+            command=command,
             session=self._session_id,
             exc_info=error,
         )

@@ -1,22 +1,22 @@
-"""Octets in, lines out: what every line protocol stands on (RFC 5321 §2.3.8, RFC 1939 §3, RFC 9051 §2.2).
+"""Splits a stream of octets into lines, for all line protocols (RFC 5321 §2.3.8, RFC 1939 §3, RFC 9051 §2.2).
 
-A line ends at LF. Whether its end was CRLF, and what else is wrong with it, is reported beside the octets, so that
-each protocol decides for itself. A line beyond the limit is thrown away as it comes and reported once, at its end.
+A line ends at LF. A bare LF, a bare CR or a NUL is reported beside the octets, because each protocol has its own rule
+for them. A line beyond the limit is discarded as it arrives and reported once, at its end.
 """
 
 from enum import Enum, auto
 from typing import NamedTuple
 
-MAX_RESPONSE = 12_288
-"""Octets of a SASL response line, CRLF included: what RFC 4954 §4 considers sufficient."""
+MAX_RESPONSE_OCTETS = 12_288
+"""The longest SASL response line, CRLF included: the length that RFC 4954 §4 considers sufficient."""
 
-# As numbers: `CR in octets` takes a fifth of the time that `b"\r" in octets` does.
+# As integers, because `CR in octets` takes a fifth of the time of `b"\r" in octets`.
 CR = 0x0D
 NUL = 0x00
 
 
 class LineFault(Enum):
-    """What is wrong with a line, or with the content of a message."""
+    """A defect of a line, or of the content of a message."""
 
     TOO_LONG = auto()
     BARE_LF = auto()
@@ -25,43 +25,43 @@ class LineFault(Enum):
 
 
 class Line(NamedTuple):
-    """One line without its end; an over-long one has lost its octets."""
+    """One line without its end; the octets of an over-long line are discarded."""
 
     octets: bytes
     fault: LineFault | None = None
 
 
 class LineBuffer:
-    """Collects octets and gives lines of at most `max_line` octets, line end included.
+    """Buffers octets and returns lines of at most `max_line` octets, line end included.
 
-    To be fed when `next_line` had none: then it holds less than `max_line` octets beside the piece that is fed.
+    Feed it only after `next_line` returned None: then it holds less than `max_line` octets beyond the fed data.
     """
 
     def __init__(self, max_line: int) -> None:
         self.max_line = max_line
         self.consumed = 0
-        """Octets handed out or thrown away as too long, line ends included. What `clear` forgot is not counted."""
+        """Octets returned or discarded as too long, line ends included, without those that `clear` discarded."""
         self._data = b""
-        self._start = 0  # where in _data the next line begins: cutting the front off would copy the rest each time
-        self._searched = 0  # no LF before here
-        self._overflowing = False  # the front of the current line was thrown away
+        self._start = 0  # offset of the next line: removing the front would copy the rest for each line
+        self._searched = 0  # no LF before this offset
+        self._overflowing = False  # the front of the current line was discarded
 
     def __len__(self) -> int:
         return len(self._data) - self._start
 
     @property
     def draining(self) -> bool:
-        """Whether what comes next is thrown away: the rest of an over-long line."""
+        """Whether the octets that follow are discarded, as the rest of an over-long line."""
         return self._overflowing
 
     def feed(self, data: bytes) -> None:
-        """Take octets as they came."""
+        """Append received octets to the buffer."""
         self._data = self._data[self._start :] + data
         self._searched -= self._start
         self._start = 0
 
     def next_line(self, max_line: int | None = None) -> Line | None:
-        """The next line, or None when its end has not come yet. `max_line` overrides the limit for this call."""
+        """Return the next line, or None until its end is received. `max_line` overrides the limit for this call."""
         limit = self.max_line if max_line is None else max_line
         start = self._start
         end = self._data.find(b"\n", self._searched) + 1
@@ -75,9 +75,9 @@ class LineBuffer:
         return parse_line(self._data[start:end])
 
     def _await_end(self, limit: int) -> None:
-        self._data = self._data[self._start :]  # an idle connection holds on to nothing that was handed out
+        self._data = self._data[self._start :]  # frees returned lines while the connection is idle
         self._start, self._searched = 0, len(self._data)
-        if len(self._data) >= limit:  # even LF as the very next octet comes too late
+        if len(self._data) >= limit:  # the line is too long even if the next octet is LF
             self._overflowing = True
             self._advance(len(self._data))
 
@@ -86,17 +86,17 @@ class LineBuffer:
         self._start = self._searched = end
 
     def take(self, limit: int) -> bytes:
-        """What is buffered, whether or not it is a line, but at most `limit` octets."""
+        """Return and remove up to `limit` buffered octets, regardless of line ends."""
         octets = self._data[self._start : self._start + limit]
         self._advance(self._start + len(octets))
         return octets
 
     def put_back(self, count: int) -> None:
-        """Return the last `count` octets of what `take` just gave: they are not content, but the next command."""
+        """Put the last `count` octets that `take` returned back into the buffer: they belong to the next command."""
         self._advance(self._start - count)
 
     def clear(self) -> int:
-        """Forget everything that was fed and not handed out; how many octets that was."""
+        """Discard the buffer; returns the number of octets discarded."""
         dropped = len(self)
         self._data = b""
         self._start = self._searched = 0
@@ -105,7 +105,7 @@ class LineBuffer:
 
 
 def parse_line(octets: bytes) -> Line:
-    """Strip the line end off a whole line and say what is wrong with it: of several faults the first in their order."""
+    """Strip the line end and detect faults; of several faults the first in order of `LineFault`."""
     line = octets.removesuffix(b"\r\n")
     if len(line) == len(octets):
         return Line(octets[:-1], LineFault.BARE_LF)
@@ -117,7 +117,7 @@ def parse_line(octets: bytes) -> Line:
 
 
 class LineMode(Enum):
-    """What the next line of a `LineFramer` is."""
+    """The kind of the next line of a `LineFramer`."""
 
     COMMAND = auto()
     RESPONSE = auto()
@@ -125,25 +125,25 @@ class LineMode(Enum):
 
 
 class LineFramer(LineBuffer):
-    """The framer of a protocol that has nothing but lines: a `dialogue.Framer[Line]`."""
+    """The framer of a protocol that consists of lines only: a `ports.Framer[Line]`."""
 
-    def __init__(self, max_line: int, max_response: int = MAX_RESPONSE) -> None:
+    def __init__(self, max_line: int, max_response: int = MAX_RESPONSE_OCTETS) -> None:
         super().__init__(max_line)
         self.max_response = max_response
         self._mode: Enum = LineMode.COMMAND
 
     def next_frame(self) -> Line | None:
-        """The next line, under the limit of the mode; after a response comes a command again."""
+        """Return the next line, within the limit of the mode; after a response the mode is COMMAND again."""
         line = self.next_line(self.max_response if self._mode is LineMode.RESPONSE else None)
         if line is not None:
             self._mode = LineMode.COMMAND
         return line
 
     def expect(self, mode: Enum) -> None:
-        """Say what the next line is."""
+        """Set the kind of the next line."""
         self._mode = mode
 
     def clear(self) -> int:
-        """Forget everything that was fed, and that a response was expected."""
+        """Discard the buffer, and expect a command."""
         self._mode = LineMode.COMMAND
         return super().clear()

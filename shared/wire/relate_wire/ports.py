@@ -1,9 +1,9 @@
-"""What driver, framer and session ask of one another: the ports of a protocol engine.
+"""The interfaces between driver, framer and session: the ports of a protocol engine.
 
-framer   bytes → frames, pure; it owns every size limit and knows where a command ends before what it means
+framer   bytes → frames, pure; enforces every size limit, and finds the end of a command without parsing it
 parse    frame → command, pure; bad input is a value, never an exception
-session  command → reply; the state machine, awaiting ports only
-client   what a handler may ask of the client in the middle of its command (a SASL response, DATA's content)
+session  command → reply; the state machine, which awaits ports only
+client   input that a handler requests in the middle of its command (a SASL response, DATA's content)
 """
 
 from collections.abc import AsyncGenerator
@@ -14,24 +14,37 @@ from typing import Generic, Protocol, TypeVar
 from relate_wire.content_budget import HeldContent
 from relate_wire.reply import Reply
 
+__all__ = [
+    "Client",
+    "ClientGone",
+    "CommandLike",
+    "Engine",
+    "Farewell",
+    "Framer",
+    "Peer",
+    "Prompt",
+    "Push",
+    "Session",
+]
+
 
 @dataclass(frozen=True, slots=True)
 class Peer:
-    """Who is at the other end. With the PROXY protocol this is the client, not the proxy."""
+    """The remote end of a connection. With the PROXY protocol this is the client, not the proxy."""
 
     address: str
     port: int
-    secure: bool = False  # TLS is on
-    tls: str = ""  # "TLSv1.3 TLS_AES_256_GCM_SHA384", empty in the clear
+    secure: bool = False  # TLS is active
+    tls: str = ""  # "TLSv1.3 TLS_AES_256_GCM_SHA384", empty without TLS
 
     @property
     def is_loopback(self) -> bool:
-        """Whether the connection never left this machine."""
+        """Whether the client is on this machine."""
         return self.address.startswith("127.") or self.address in ("::1", "::ffff:127.0.0.1", "")
 
 
 class Farewell(Enum):
-    """Why the server ends a session by itself."""
+    """Why the server ends a session on its own initiative."""
 
     IDLE = "idle timeout"
     SHUTDOWN = "shutting down"
@@ -41,7 +54,7 @@ class Farewell(Enum):
 
 
 class ClientGone(Exception):
-    """The connection ended, or had to be ended, in the middle of a command."""
+    """The connection was lost or aborted in the middle of a command."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +66,10 @@ class Prompt:
 
 @dataclass(frozen=True, slots=True)
 class Push:
-    """Octets for a client that waits within a command (IMAP IDLE), and what they are about.
+    """Unsolicited octets for a client that waits within a command (IMAP IDLE), and the change that they report.
 
-    `origins` are the traceparents of the transactions that delivered what is told; `committed` is when the change was,
-    in seconds since the epoch, 0 where that is not known.
+    `origins` are the traceparents of the transactions that delivered the messages; `committed` is the time of the
+    change in seconds since the epoch, 0 if unknown.
     """
 
     octets: bytes
@@ -71,55 +84,55 @@ CommandT_contra = TypeVar("CommandT_contra", bound="CommandLike", contravariant=
 
 
 class CommandLike(Protocol):
-    """Every command has a verb from its protocol's fixed table; an unknown one is `UNKNOWN`."""
+    """A parsed command. Its verb is from its protocol's fixed table, `UNKNOWN` for any other."""
 
     @property
     def verb(self) -> str:
-        """The verb, in capitals."""
+        """The verb, in upper case."""
 
 
 class Framer(Protocol[FrameT_co]):
-    """Cuts the stream into frames. Pure: fed bytes, asked for frames."""
+    """Splits the stream into frames, without I/O."""
 
     consumed: int
-    """Octets handed out in frames since the start, line ends included."""
+    """Octets returned in frames since the start, line ends included."""
 
     @property
     def draining(self) -> bool:
-        """Whether what comes next is thrown away, because its command is refused already."""
+        """Whether the octets that follow are discarded, because their command is refused already."""
 
     def feed(self, data: bytes) -> None:
-        """Take octets as they came."""
+        """Append received octets to the buffer."""
 
     def next_frame(self) -> FrameT_co | Prompt | None:
-        """The next whole frame, a prompt to send, or None when more octets are needed."""
+        """Return the next complete frame, a prompt to send, or None if more octets are needed."""
 
     def expect(self, mode: Enum) -> None:
-        """What the next frame is, when it is not a command: a response line, a message's content."""
+        """Set what the next frame is if it is not a command: a response line, a message's content."""
 
     def clear(self) -> int:
-        """Forget everything that was fed (before a TLS handshake); how many octets that was."""
+        """Discard the buffer (before a TLS handshake); returns the number of octets discarded."""
 
 
 class Client(Protocol[FrameT_co]):
-    """The client, as a handler sees it: someone to be asked for more within one command."""
+    """The client, as a handler sees it: a source of further input within one command."""
 
     @property
     def peer(self) -> Peer:
-        """Who is at the other end, and whether TLS is on."""
+        """The remote address, and the state of TLS."""
 
     @property
     def content(self) -> HeldContent:
-        """Where the framer keeps content. It is released after each command, but not within a mail transaction."""
+        """The framer's content buffer. It is released after each command, but not within a mail transaction."""
 
     async def ask(self, prompt: bytes, mode: Enum, pushes: AsyncGenerator[Push, None] | None = None) -> FrameT_co:
         """Send `prompt`, then wait for one frame of that mode. Raises ClientGone.
 
-        In the meantime the client is sent what `pushes` yields, as it comes; the iterator is closed with the wait.
+        While waiting, sends each item of `pushes` as it is yielded; the generator is closed when the wait ends.
         """
 
     def end(self, reason: Farewell) -> None:
-        """End the session: at once where it waits for a command, else after the command under way."""
+        """End the session: at once while it waits for a command, else after the current command."""
 
 
 class Session(Protocol[CommandT_contra]):
@@ -127,36 +140,36 @@ class Session(Protocol[CommandT_contra]):
 
     @property
     def state(self) -> str:
-        """The state, in the RFC's word, from a fixed table."""
+        """The state by the RFC's name, from a fixed table."""
 
     @property
     def in_transaction(self) -> bool:
-        """Whether a mail transaction (RFC 5321 §3.3) is open; always False where there is no such thing."""
+        """Whether a mail transaction (RFC 5321 §3.3) is open; always False in other protocols."""
 
     async def greet(self) -> Reply:
-        """The greeting; its `then` may already be CLOSE."""
+        """Return the greeting; its `then` may be CLOSE."""
 
     async def handle(self, command: CommandT_contra) -> Reply:
-        """Answer one command. An exception from here is our bug or the store's trouble: see `error_reply`."""
+        """Execute one command. An exception is a bug or a failure of the store: see `error_reply`."""
 
     def error_reply(self, command: CommandT_contra, error: Exception) -> Reply:
-        """The reply when `handle` raised: a generic sentence, never the error's text."""
+        """Return the reply for an exception of `handle`: a generic sentence, never the exception's text."""
 
     def farewell(self, reason: Farewell) -> bytes:
-        """What to say before the server closes by itself; may be empty."""
+        """Return the last line before the server closes the connection; may be empty."""
 
     def secured(self, peer: Peer) -> None:
-        """TLS is on now: forget what was learned in the clear (RFC 3207 §4.2)."""
+        """TLS is active: discard all state from before the handshake (RFC 3207 §4.2)."""
 
     async def close(self) -> None:
-        """The connection is gone: let go of locks. Never commits anything by itself."""
+        """Release locks after the connection has ended. Never commits anything."""
 
 
 class Engine(Protocol, Generic[FrameT, CommandT]):
-    """One protocol, put together for one connection: what the driver runs."""
+    """The framer, parser and session of one protocol for one connection, run by the driver."""
 
     framer: Framer[FrameT]
     session: Session[CommandT]
 
     def parse(self, frame: FrameT) -> CommandT:
-        """What a frame means; never raises for bad input."""
+        """Parse a frame; never raises for bad input."""

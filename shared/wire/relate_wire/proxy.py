@@ -1,18 +1,18 @@
-"""The PROXY protocol, version 2 (HAProxy's proxy-protocol.txt, §2.2): whom a trusted proxy speaks for.
+"""The PROXY protocol, version 2 (HAProxy's proxy-protocol.txt, §2.2), which tells the client's address to the server.
 
-Only the binary version, and only TCP over IPv4 and IPv6. The TLVs after the addresses are skipped. Nobody but a
-trusted proxy may be believed: this is where anyone can claim any address.
+Only the binary version, and only TCP over IPv4 and IPv6. TLVs after the addresses are skipped. Parse it only on
+connections from trusted proxies, because the sender can claim any address.
 """
 
 import struct
 from ipaddress import IPv6Address, ip_address
 
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
-HEADER_LENGTH = 16
-"""Octets of the fixed part, which says how many follow."""
+HEADER_OCTETS = 16
+"""The fixed part, which contains the length of the rest."""
 
-MAX_REST = 4096
-"""Octets that may follow. The protocol allows 65,535; two addresses and the TLVs in use take a few hundred."""
+MAX_REST_OCTETS = 4096
+"""The longest accepted rest. The protocol allows 65,535; two addresses and common TLVs take a few hundred."""
 
 _HEADER = struct.Struct("!12sBBH")
 _PORTS = struct.Struct("!HH")
@@ -20,23 +20,23 @@ _VERSION = 2
 _LOCAL, _PROXY = 0, 1
 _TCP4, _TCP6 = 0x11, 0x21
 _ADDRESS_LENGTHS = {_TCP4: 4, _TCP6: 16}
-# UNSPEC, and what is to be treated like it where it is not supported: UDP and Unix sockets.
+# UNSPEC, and UDP and Unix sockets, which the protocol allows a receiver to treat as UNSPEC.
 _UNSPEC = frozenset({0x00, 0x12, 0x22, 0x31, 0x32})
 
 
 class ProxyError(Exception):
-    """Not a PROXY preamble, or not one that is understood here. The text repeats nothing of what was received."""
+    """The preamble is malformed or not supported. The text never quotes received octets."""
 
 
 def parse_preamble(header: bytes) -> int:
-    """How many octets follow these `HEADER_LENGTH` ones. Raises ProxyError."""
+    """Parse the fixed part, HEADER_OCTETS long; returns the length of the rest. Raises ProxyError."""
     return _parse_header(header)[2]
 
 
 def parse_addresses(header: bytes, rest: bytes) -> tuple[str, int] | None:
-    """The client's address and port; None when the proxy speaks for itself (LOCAL) or cannot say (UNSPEC).
+    """Return the client's address and port; None for the proxy's own connection (LOCAL) or an unknown client (UNSPEC).
 
-    Raises ProxyError. `rest` is what follows the header, as long as `parse_preamble` said.
+    Raises ProxyError. `rest` are the octets after the header, as many as `parse_preamble` returned.
     """
     command, family, length = _parse_header(header)
     if len(rest) != length:
@@ -53,27 +53,27 @@ def parse_addresses(header: bytes, rest: bytes) -> tuple[str, int] | None:
 
 
 def _parse_header(header: bytes) -> tuple[int, int, int]:
-    """Command, family with transport, and length of the rest."""
-    if len(header) != HEADER_LENGTH or not header.startswith(SIGNATURE):
+    """Return command, family with transport, and length of the rest."""
+    if len(header) != HEADER_OCTETS or not header.startswith(SIGNATURE):
         raise ProxyError("no PROXY protocol version 2 signature")
     _, version_and_command, family, length = _HEADER.unpack(header)
     version, command = version_and_command >> 4, version_and_command & 0x0F
     if version != _VERSION or command not in (_LOCAL, _PROXY):
         raise ProxyError("unknown version or command")
-    if length > MAX_REST:
+    if length > MAX_REST_OCTETS:
         raise ProxyError("too long")
     return command, family, length
 
 
 def _address(packed: bytes) -> str:
-    """An address in text; an IPv4 one in IPv6's clothes (RFC 4291 §2.5.5.2) is the same client as the IPv4 one."""
+    """Format an address; an IPv4-mapped IPv6 address (RFC 4291 §2.5.5.2) as IPv4, because it is the same client."""
     address = ip_address(packed)
     mapped = address.ipv4_mapped if isinstance(address, IPv6Address) else None
     return str(mapped or address)
 
 
 def encode(source: tuple[str, int], destination: tuple[str, int]) -> bytes:
-    """The preamble of a connection from `source` to `destination`. Raises ValueError unless they are of one family."""
+    """Encode the preamble of a connection. Raises ValueError unless both addresses are of the same family."""
     source_address, destination_address = ip_address(source[0]), ip_address(destination[0])
     if source_address.version != destination_address.version:
         raise ValueError("one address is IPv4 and the other IPv6")

@@ -1,6 +1,6 @@
-"""How many refused commands a connection may have, and what each costs: delays first, then the connection's end. Pure.
+"""Error limits of a connection: from a soft limit on refusals are delayed, at a hard limit the session ends. Pure.
 
-As Postfix counts them (smtpd_soft_error_limit, smtpd_hard_error_limit, smtpd_junk_command_limit).
+The limits are Postfix's: smtpd_soft_error_limit, smtpd_hard_error_limit, smtpd_junk_command_limit.
 """
 
 from dataclasses import dataclass
@@ -10,24 +10,24 @@ from relate_wire.reply import Outcome, Reply
 
 @dataclass(frozen=True, slots=True)
 class RefusalLimits:
-    """The limits of one protocol."""
+    """The error limits of one protocol, in refused commands."""
 
     hard: int = 50
-    """The refusal after which the connection is ended: a client that makes no sense, or guesses."""
+    """The session ends at this number of refusals."""
     soft: int | None = None
-    """The refusal from which on each is answered late; None for no delays."""
+    """Replies are delayed from this number of refusals on; None for no delays."""
     delay_seconds: float = 1.0
     junk: int = 100
     """Commands of `junk_verbs` without progress; each further one counts as a refusal."""
     junk_verbs: frozenset[str] = frozenset()
     reset_by_progress_only: bool = False
-    """Whether refusals are forgotten only after progress (a message accepted, a login), or after any command that is
-    not refused: where only probing gains by refused commands, or where they hurt nobody but the client.
+    """True if only progress (a message accepted, a login) resets the count, because refused commands probe the server;
+    False if any successful command does, because refused commands harm only the client.
     """
 
 
 class Refusals:
-    """The refusals of one connection."""
+    """Counts the refused commands of one connection."""
 
     __slots__ = ("_count", "_junk", "_limits")
 
@@ -37,7 +37,7 @@ class Refusals:
         self._junk = 0
 
     def count(self, verb: str, reply: Reply) -> bool:
-        """Take note of a reply; whether it counts as a refusal."""
+        """Record a reply; returns whether it counted as a refusal."""
         before, limits = self._count, self._limits
         if reply.outcome is Outcome.REFUSED:
             self._count += not reply.uncounted
@@ -50,11 +50,11 @@ class Refusals:
 
     @property
     def delay_seconds(self) -> float:
-        """How long the reply to the refusal at hand waits."""
+        """The delay after the current refusal."""
         soft = self._limits.soft
         return self._limits.delay_seconds if soft is not None and self._count >= soft else 0.0
 
     @property
     def too_many(self) -> bool:
-        """Whether the connection is to be ended."""
+        """Whether the hard limit is reached."""
         return self._count >= self._limits.hard

@@ -1,7 +1,7 @@
-"""SASL on the server's side (RFC 4422): PLAIN (RFC 4616), the old LOGIN, and OAUTHBEARER (RFC 7628).
+"""Server side of SASL (RFC 4422): PLAIN (RFC 4616), the obsolete LOGIN, and OAUTHBEARER (RFC 7628).
 
-A mechanism is a generator: it yields challenges, is sent responses, returns credentials. It checks their form only;
-whether they are right is the authenticator's business. No error here repeats anything that the client sent.
+A mechanism is a generator: it yields challenges, is sent responses, and returns credentials. It checks their syntax;
+the authenticator validates them. Errors never quote what the client sent.
 """
 
 import base64
@@ -12,14 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from relate_wire.lines import MAX_RESPONSE
+from relate_wire.lines import MAX_RESPONSE_OCTETS
 from relate_wire.secret import Secret
 
-MAX_FIELDS = 4096
-"""Octets of a PLAIN message or of one LOGIN response: far beyond RFC 4616's three fields of 255 characters."""
+MAX_PLAIN_OCTETS = 4096
+"""The longest PLAIN message or LOGIN response: far beyond RFC 4616's three fields of 255 characters."""
 
-MAX_MESSAGE = MAX_RESPONSE // 4 * 3
-"""Octets of any message: what the longest response line holds in base64. Tokens are that long."""
+MAX_MESSAGE_OCTETS = MAX_RESPONSE_OCTETS // 4 * 3
+"""The longest message: the capacity of the longest response line in base64. Tokens may be that long."""
 
 # No channel binding: "p=…" is refused (RFC 7628 §3.1).
 _GS2_HEADER = re.compile(r"[ny],(?:a=(?P<authzid>(?:[^\0,=]|=2C|=3D)+))?,")
@@ -29,10 +29,10 @@ _INVALID_TOKEN = b'{"status":"invalid_token"}'
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client claims. `secret` is a password or a bearer token.
+    """The client's claims, not validated. `secret` is a password or a bearer token.
 
-    `authorize_as` is whom the client wants to act as when that is not `login`: the session decides whether it may.
-    With OAUTHBEARER the token says who it is; `login` is then the name that the client gave for it, or empty.
+    `authorize_as` is the authorization identity if it differs from `login`; the session decides whether to allow it.
+    With OAUTHBEARER the token identifies the user; `login` is then the authorization identity of the message, or empty.
     """
 
     mechanism: str
@@ -42,21 +42,21 @@ class Credentials:
 
 
 class SaslError(Exception):
-    """A malformed exchange; the text is fit for the client."""
+    """The exchange is malformed; the text may be sent to the client."""
 
 
 class SaslCancelled(SaslError):
-    """The client gave up with `*` (RFC 4954 §4)."""
+    """The client cancelled with `*` (RFC 4954 §4)."""
 
 
 Exchange = Generator[bytes, bytes, Credentials]
 
 
 async def authenticate(mechanism: str, initial: bytes | None, ask: Callable[[bytes], Awaitable[bytes]]) -> Credentials:
-    """Run one exchange in base64 (RFC 4954 §4, RFC 5034 §4, RFC 9051 §6.2.2). Raises SaslError, and what `ask` does.
+    """Run one exchange in base64 (RFC 4954 §4, RFC 5034 §4, RFC 9051 §6.2.2). Raises SaslError, and what `ask` raises.
 
-    `initial` is the argument of AUTH as it came, None without one. `ask` is given the challenge to send and returns
-    the client's line without its end.
+    `initial` is the undecoded initial response, None without one. `ask` sends a challenge and returns the client's line
+    without its end.
     """
     start = MECHANISMS.get(mechanism.upper())
     if start is None:
@@ -89,8 +89,8 @@ def parse_response(line: bytes) -> bytes:
 
 
 def plain() -> Exchange:
-    """RFC 4616: everything in one message, `[authzid] NUL authcid NUL passwd`."""
-    fields = _text((yield b""), MAX_FIELDS).split("\0")
+    """RFC 4616: one message, `[authzid] NUL authcid NUL passwd`."""
+    fields = _text((yield b""), MAX_PLAIN_OCTETS).split("\0")
     if len(fields) != 3:
         raise SaslError("Malformed PLAIN message")
     authzid, authcid, password = fields
@@ -98,23 +98,23 @@ def plain() -> Exchange:
 
 
 def login() -> Exchange:
-    """The mechanism that Outlook has used for ever (draft-murchison-sasl-login): a name, then a password."""
-    name = _text((yield b"Username:"), MAX_FIELDS)
-    password = _text((yield b"Password:"), MAX_FIELDS)
+    """draft-murchison-sasl-login, which Outlook uses: a name, then a password."""
+    name = _text((yield b"Username:"), MAX_PLAIN_OCTETS)
+    password = _text((yield b"Password:"), MAX_PLAIN_OCTETS)
     if "\0" in name + password:
         raise SaslError("Malformed LOGIN response")
     return _credentials("LOGIN", name, password)
 
 
 def oauthbearer() -> Exchange:
-    """RFC 7628 §3.1: a GS2 header (RFC 5801 §4), then pairs of which `auth` is the one that counts."""
-    header, *pairs = _text((yield b""), MAX_MESSAGE).split("\x01")
+    """RFC 7628 §3.1: a GS2 header (RFC 5801 §4), then key/value pairs, of which only `auth` is used."""
+    header, *pairs = _text((yield b""), MAX_MESSAGE_OCTETS).split("\x01")
     gs2 = _GS2_HEADER.fullmatch(header)
     if gs2 is None or pairs[-2:] != ["", ""]:
         raise SaslError("Malformed OAUTHBEARER message")
     bearer = _BEARER.fullmatch(dict(pair.partition("=")[::2] for pair in pairs).get("auth", ""))
     if bearer is None:
-        yield _INVALID_TOKEN  # §3.2.2: a failure is told in a challenge, and the client's answer to it says nothing
+        yield _INVALID_TOKEN  # §3.2.2: an error is sent as a challenge; the client's response to it is ignored
         raise SaslError("No bearer token")
     name = (gs2["authzid"] or "").replace("=2C", ",").replace("=3D", "=")
     return Credentials("OAUTHBEARER", name, Secret(bearer["token"]))
@@ -123,11 +123,11 @@ def oauthbearer() -> Exchange:
 MECHANISMS: Mapping[str, Callable[[], Exchange]] = MappingProxyType(
     {"PLAIN": plain, "LOGIN": login, "OAUTHBEARER": oauthbearer}
 )
-"""The mechanisms, in the order in which they are offered."""
+"""The mechanisms, in the order in which they are announced."""
 
 
 def _credentials(mechanism: str, authcid: str, password: str, authzid: str = "") -> Credentials:
-    if not authcid or not password:  # RFC 4616 §2 wants at least one character of each
+    if not authcid or not password:  # RFC 4616 §2 requires at least one character of each
         raise SaslError("Empty login or password")
     return Credentials(mechanism, authcid, Secret(password), "" if authzid == authcid else authzid)
 
@@ -143,5 +143,5 @@ def _text(octets: bytes, limit: int) -> str:
         raise SaslError("Response too long")
     with suppress(UnicodeDecodeError):
         return octets.decode()
-    # Raised out here: an error raised in an except clause would carry the other one, and that one the password.
+    # Not raised in an except clause, because its __context__ would contain the password.
     raise SaslError("Response is not UTF-8")

@@ -1,4 +1,4 @@
-"""A value that will not print: passwords and keys travel through commands, logs and tracebacks as `Secret`."""
+"""`Secret` wraps passwords and keys, so that commands, logs and tracebacks never show them."""
 
 from typing import Generic, TypeVar, final
 
@@ -7,7 +7,7 @@ T = TypeVar("T", bound=str | bytes)
 
 @final
 class Secret(Generic[T]):
-    """Wraps a password or key (str or bytes); only `reveal()` gives it back."""
+    """A password or key (str or bytes) that only `reveal()` returns."""
 
     __slots__ = ("_value",)
 
@@ -15,7 +15,7 @@ class Secret(Generic[T]):
         self._value: T = value
 
     def reveal(self) -> T:
-        """The value itself: for the authenticator alone."""
+        """Return the value; only the authenticator calls this."""
         return self._value
 
     def __repr__(self) -> str:
@@ -33,4 +33,4 @@ class Secret(Generic[T]):
         return hash(self._value)
 
     def __reduce__(self) -> str:
-        raise TypeError("a Secret is not pickled")
+        raise TypeError("a Secret cannot be pickled")

@@ -1,7 +1,7 @@
-"""Listening and stopping: accept, admit, preamble, handshake, then a driver of its own for each connection.
+"""Listens, admits connections, reads the PROXY preamble, performs the TLS handshake, and runs a driver for each.
 
-A stop is graceful: stop accepting, tell every client that waits, let commands under way finish, then cancel what is
-left. One sweep a second looks after all deadlines.
+Shutdown is graceful: stop accepting, end idle sessions with a farewell, let current commands finish, then cancel the
+rest. One sweep per second enforces all deadlines.
 """
 
 import asyncio
@@ -18,42 +18,44 @@ import structlog
 from relate_supervisor import Supervisor
 from relate_wire import proxy
 from relate_wire.accepting import Acceptor, listen
-from relate_wire.connection import READ_HIGH
+from relate_wire.connection import READ_HIGH_WATER_OCTETS
 from relate_wire.driver import Driver, Listener, Service
 from relate_wire.limits import Connections, is_in
 from relate_wire.ports import Farewell, Peer
 
 log = structlog.get_logger(__name__)
 
-# Deadlines are looked at so often (seconds): they are minutes long.
-SWEEP = 1.0
-# A stop waits so long for commands under way (seconds): container runtimes kill after 10, and more is to be stopped.
-GRACE = 3.0
-# Those that were cancelled then have so long to tidy up: what they wait for may never answer.
-CANCELLED = 0.5
+# The interval at which deadlines are checked; they are minutes long.
+SWEEP_SECONDS = 1.0
+# How long a shutdown waits for current commands. Part of the shutdown budget, docs/architecture/README.md.
+SHUTDOWN_GRACE_SECONDS = 3.0
+# How long cancelled sessions may take for their cleanup, because it may wait for a database that never answers.
+CANCEL_GRACE_SECONDS = 0.5
 
 
 class Server:
-    """One service on its ports, in one process. An async context manager: started inside, stopped at the end."""
+    """One service on its ports, in one process. An async context manager that starts and stops it."""
 
-    def __init__(self, service: Service, grace: float = GRACE, supervisor: Supervisor | None = None) -> None:
+    def __init__(
+        self, service: Service, grace: float = SHUTDOWN_GRACE_SECONDS, supervisor: Supervisor | None = None
+    ) -> None:
         self._service = service
         self._grace = grace
         self._supervisor = supervisor or Supervisor()
         self._connections = Connections(service.limits)
         self._acceptors: list[Acceptor] = []
-        self._read_buffer = memoryview(bytearray(READ_HIGH))
-        self._beginning: set[asyncio.Task[None]] = set()  # connections: preamble and handshake are not over
+        self._read_buffer = memoryview(bytearray(READ_HIGH_WATER_OCTETS))
+        self._handshakes: set[asyncio.Task[None]] = set()  # connections in their preamble or TLS handshake
         self._sessions: dict[asyncio.Task[None], Driver[Any, Any]] = {}
         self._sweeper: asyncio.Task[None] | None = None
 
     @property
     def ports(self) -> list[int]:
-        """The ports as they are, in the order of the service's listeners."""
+        """The bound ports, in the order of the service's listeners."""
         return [acceptor.port for acceptor in self._acceptors]
 
     async def start(self) -> None:
-        """Listen on every port, or on none. Raises CannotListen."""
+        """Listen on all ports, or on none. Raises CannotListen."""
         try:
             for listener in self._service.listeners:
                 self._acceptors.append(self._acceptor(listener))
@@ -65,13 +67,13 @@ class Server:
         self._sweeper = self._supervisor.keep("wire.deadlines", self._sweep)
 
     async def stop(self) -> None:
-        """Stop accepting, tell, wait, cancel. Harmless when repeated."""
+        """Stop accepting, end idle sessions, wait for current commands, cancel the rest. Idempotent."""
         self._stop_listening()
-        for task in self._beginning:
+        for task in self._handshakes:
             task.cancel()
         for driver in self._sessions.values():
-            driver.connection.interrupt(Farewell.SHUTDOWN)
-        await _end(self._beginning | self._sessions.keys(), self._grace)
+            driver.connection.request_end(Farewell.SHUTDOWN)
+        await _await_end(self._handshakes | self._sessions.keys(), self._grace)
         if self._sweeper is not None:
             self._sweeper.cancel()
             await asyncio.gather(self._sweeper, return_exceptions=True)
@@ -88,8 +90,7 @@ class Server:
     def _acceptor(self, listener: Listener) -> Acceptor:
         shared = self._service.shares_ports
         sock = listen(listener.host, listener.port, shared, listener.prefix, listener.setting)
-        take = partial(self._admit, listener=listener)
-        return Acceptor(sock, take, self._service.name, self._supervisor)
+        return Acceptor(sock, partial(self._admit, listener=listener), self._service.name, self._supervisor)
 
     def _stop_listening(self) -> None:
         while self._acceptors:
@@ -98,19 +99,19 @@ class Server:
     def _admit(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         proxied = is_in(peer.address, self._service.limits.trusted_proxies)
         if not self._connections.admit(peer.address, exempt=proxied or peer.is_loopback):
-            self._turn_away(sock, listener)
+            self._reject(sock, listener)
             return
         task = asyncio.create_task(self._serve(sock, peer, listener, proxied))
-        self._beginning.add(task)
-        task.add_done_callback(lambda done: self._forget(done, peer))
+        self._handshakes.add(task)
+        task.add_done_callback(lambda done: self._on_done(done, peer))
 
-    def _turn_away(self, sock: socket.socket, listener: Listener) -> None:
+    def _reject(self, sock: socket.socket, listener: Listener) -> None:
         with sock, contextlib.suppress(OSError):
             if not listener.implicit_tls:
                 sock.send(self._service.busy)
 
-    def _forget(self, task: asyncio.Task[None], peer: Peer) -> None:
-        self._beginning.discard(task)
+    def _on_done(self, task: asyncio.Task[None], peer: Peer) -> None:
+        self._handshakes.discard(task)
         self._sessions.pop(task, None)
         self._connections.release(peer.address)
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -121,37 +122,37 @@ class Server:
     async def _serve(self, sock: socket.socket, peer: Peer, listener: Listener, proxied: bool) -> None:
         if not proxied:
             await self._run(sock, peer, listener)
-        elif real := await self._read_preamble(sock, peer):
-            spoken_for = real is not peer  # else the proxy speaks for itself: it looks whether we are well
-            with self._connections.behind_proxy(real.address, not spoken_for or real.is_loopback) as admitted:
+        elif client := await self._read_preamble(sock, peer):
+            exempt = client is peer or client.is_loopback  # a proxy connects without a client for its health check
+            with self._connections.behind_proxy(client.address, exempt) as admitted:
                 if admitted:
-                    await self._run(sock, real, listener)
+                    await self._run(sock, client, listener)
                 else:
-                    self._turn_away(sock, listener)
+                    self._reject(sock, listener)
 
     async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
         driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._read_buffer, self._supervisor)
         if await self._connect(driver, sock, listener):
-            self._begin(driver)
+            self._start_session(driver)
             await driver.run()
 
-    def _begin(self, driver: Driver[Any, Any]) -> None:
-        # On its own, because a task that one of its own frames refers to lives on when it is cancelled.
+    def _start_session(self, driver: Driver[Any, Any]) -> None:
+        # A method of its own, because a frame that refers to its own task keeps a cancelled task in memory.
         task = asyncio.current_task()
         if task is not None:
-            self._beginning.discard(task)
+            self._handshakes.discard(task)
             self._sessions[task] = driver
 
     async def _read_preamble(self, sock: socket.socket, peer: Peer) -> Peer | None:
-        """Who a trusted proxy speaks for; None, and the socket closed, when it does not say."""
+        """Read the client's address from a trusted proxy; without a valid one closes the socket and returns None."""
         try:
             async with asyncio.timeout(self._service.limits.handshake_timeout):
-                header = await _read_exactly(sock, proxy.HEADER_LENGTH)
+                header = await _read_exactly(sock, proxy.HEADER_OCTETS)
                 rest = await _read_exactly(sock, proxy.parse_preamble(header))
             source = proxy.parse_addresses(header, rest)
         except (OSError, EOFError, TimeoutError, proxy.ProxyError) as error:
             sock.close()
-            log.warning("no PROXY preamble", protocol=self._service.name, proxy=peer.address, error=str(error))
+            log.warning("invalid PROXY preamble", protocol=self._service.name, proxy=peer.address, error=str(error))
             return None
         except asyncio.CancelledError:
             sock.close()
@@ -159,7 +160,7 @@ class Server:
         return peer if source is None else Peer(*source)
 
     async def _connect(self, driver: Driver[Any, Any], sock: socket.socket, listener: Listener) -> bool:
-        """Give the socket to the driver's connection, through TLS where it begins so."""
+        """Attach the socket to the driver's connection, after the handshake of implicit TLS."""
         loop = asyncio.get_running_loop()
         tls: dict[str, Any] = {}
         certificate = self._service.certificate
@@ -168,45 +169,45 @@ class Server:
         try:
             await loop.connect_accepted_socket(lambda: driver.connection, sock, **tls)
         except (OSError, ssl.SSLError, TimeoutError) as error:
-            error.__traceback__ = None  # asyncio keeps the error beside frames of its own: they would keep the driver
+            error.__traceback__ = None  # asyncio keeps the error, whose traceback would keep the driver in memory
             sock.close()
-            driver.give_up("TLS handshake failed" if tls else "lost")
+            driver.abort("TLS handshake failed" if tls else "lost")
             log.info("handshake failed", protocol=self._service.name, error=type(error).__name__)
             return False
         except asyncio.CancelledError:
             sock.close()
-            driver.give_up("shutting down")
+            driver.abort("shutting down")
             raise
         return True
 
     async def _sweep(self) -> None:
-        pause = min(SWEEP, self._service.limits.session_timeout / 4)
+        interval = min(SWEEP_SECONDS, self._service.limits.session_timeout / 4)
         while True:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(interval)
             self._expire_waits()
 
-    def _expire_waits(self) -> None:  # on its own, so that no variable holds a driver until the next sweep
+    def _expire_waits(self) -> None:  # a method of its own, so that no variable keeps a driver until the next sweep
         now = time.monotonic()
         for driver in list(self._sessions.values()):
             try:
                 driver.connection.expire(now)
-            except Exception as error:  # noqa: BLE001 - the deadlines of the others hold all the same
+            except Exception as error:  # noqa: BLE001 - the deadlines of other connections must be enforced
                 self._supervisor.report("wire.deadlines", error, protocol=self._service.name)
 
 
-async def _end(tasks: Set[asyncio.Task[None]], grace: float) -> None:
-    """Wait for tasks that were told to end, then cancel those that did not."""
+async def _await_end(tasks: Set[asyncio.Task[None]], grace: float) -> None:
+    """Wait `grace` seconds for tasks that were asked to end, then cancel the rest."""
     if not tasks:
         return
     _, late = await asyncio.wait(tasks, timeout=grace)
     for task in late:
         task.cancel()
     if late:
-        await asyncio.wait(late, timeout=CANCELLED)
+        await asyncio.wait(late, timeout=CANCEL_GRACE_SECONDS)
 
 
 async def _read_exactly(sock: socket.socket, count: int) -> bytes:
-    """Exactly so many octets and not one more: what follows belongs to TLS or to the protocol."""
+    """Read exactly `count` octets, because those that follow belong to TLS or to the protocol."""
     loop = asyncio.get_running_loop()
     data = b""
     while len(data) < count:

@@ -1,7 +1,7 @@
-"""TLS as RFC 8314 wants it: certificates that can be reloaded, and one of our own where none is configured.
+"""TLS contexts for servers (RFC 8314): reloadable certificates, and a self-signed one if none is configured.
 
-The development certificate is made at the first start, beside the data, and renewed a month before it ends. A client
-that was told to trust it trusts it until then.
+The development certificate is created beside the data at the first start and renewed a month before it expires. A
+client that trusts it trusts it until then.
 """
 
 import contextlib
@@ -23,36 +23,36 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from relate_config.private import make_private, make_private_folder
 
-# Long enough that nobody's test set-up dies of it, short enough that nobody takes it into production for good.
+# Long enough that test set-ups outlive it rarely, short enough to discourage its use in production.
 DEVELOPMENT_VALIDITY = datetime.timedelta(days=825)
-# The development certificate is renewed this long before it ends, which is before CertificateExpires fires.
+# The development certificate is renewed this long before it expires, so that the alert CertificateExpires never fires.
 RENEWAL_LEAD = datetime.timedelta(days=30)
-# A renewal that failed, because the folder is read-only, is tried again after this time.
+# The retry interval after a failed renewal (a read-only folder).
 RENEWAL_RETRY_SECONDS = 24 * 3600.0
 
 log = structlog.get_logger(__name__)
 
 
 class CertificateError(Exception):
-    """The certificate or its key cannot be used; the message names the file."""
+    """The certificate or its key is unusable; the message names the file."""
 
 
 def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext:
-    """A context for servers from PEM files (the key may stand in the certificate's file).
+    """Create a server context from PEM files (one file may contain both certificate and key).
 
-    TLS 1.2 is the oldest version spoken (RFC 8314 §4.1). Raises CertificateError, also for a key with a pass phrase.
+    The minimum version is TLS 1.2 (RFC 8314 §4.1). Raises CertificateError, also for a key with a passphrase.
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     try:
-        context.load_cert_chain(certificate, key, password="")  # without one OpenSSL would ask the terminal for it
+        context.load_cert_chain(certificate, key, password="")  # without one OpenSSL would prompt on the terminal
     except (OSError, ssl.SSLError) as error:
         raise CertificateError(f"cannot use certificate {certificate} with key {key or certificate}: {error}") from None
     return context
 
 
 def expiry(certificate: Path) -> datetime.datetime:
-    """When the first certificate of a PEM file ends (notAfter), in UTC. Raises CertificateError."""
+    """Return when the first certificate of a PEM file expires (notAfter), in UTC. Raises CertificateError."""
     try:
         return x509.load_pem_x509_certificates(certificate.read_bytes())[0].not_valid_after_utc
     except (OSError, ValueError) as error:
@@ -60,7 +60,7 @@ def expiry(certificate: Path) -> datetime.datetime:
 
 
 class _File(NamedTuple):
-    """What distinguishes a file from the one that had its name before."""
+    """The file attributes that change when a file is replaced or written."""
 
     inode: int
     octets: int
@@ -69,10 +69,10 @@ class _File(NamedTuple):
 
 
 class Certificate:
-    """A certificate and its key in PEM files. `context` is the newest that could be used; new handshakes take it.
+    """A certificate and its key in PEM files. New handshakes use `context`, the newest that was loaded successfully.
 
-    A reload makes a new context, because loading into the one in use would leave it without a key when the files do not
-    belong together. Connections keep the context that they began with.
+    A reload creates a new context, because loading mismatched files into the current one would leave it without a key.
+    Open connections keep the context of their handshake.
     """
 
     def __init__(self, path: Path, key: Path | None = None) -> None:
@@ -84,11 +84,11 @@ class Certificate:
         self.context, self.expires = self._load()
 
     def has_changed(self) -> bool:
-        """Whether a file was replaced or written since the last load, whether that succeeded or not."""
+        """Whether a file was replaced or written since the last load, successful or not."""
         return self._files() != self._loaded_files
 
     def reload(self) -> None:
-        """Load the files again. Raises CertificateError, OSError; then the old certificate stays in use."""
+        """Reload the files. Raises CertificateError, OSError; the old certificate then stays in use."""
         try:
             self.context, self.expires = self._load()
         except (CertificateError, OSError):
@@ -97,7 +97,7 @@ class Certificate:
         self.is_newest = True
 
     def _load(self) -> tuple[ssl.SSLContext, datetime.datetime]:
-        self._loaded_files = self._files()  # first, so that what changes during the load is a change since then
+        self._loaded_files = self._files()  # before the load, so that a change during the load is detected later
         return server_context(self.path, self._key), expiry(self.path)
 
     def _files(self) -> list[_File | None]:
@@ -105,18 +105,18 @@ class Certificate:
 
 
 class DevelopmentCertificate(Certificate):
-    """A self-signed certificate for `server_name`, made where there is none and renewed before it ends."""
+    """A self-signed certificate for `server_name`, created if missing and renewed before it expires."""
 
     def __init__(self, directory: Path, server_name: str) -> None:
-        """Make or load it. Raises CertificateError, OSError."""
+        """Create or load it. Raises CertificateError, OSError."""
         self._directory = directory
         self._server_name = server_name
         super().__init__(directory / f"{server_name}.pem")
 
     def has_changed(self) -> bool:
         """Whether another process has renewed it, or this one should."""
-        waited = time.monotonic() - self._loaded_at >= RENEWAL_RETRY_SECONDS
-        return super().has_changed() or (waited and _ends_soon(self.expires))
+        may_retry = time.monotonic() - self._loaded_at >= RENEWAL_RETRY_SECONDS
+        return super().has_changed() or (may_retry and _expires_soon(self.expires))
 
     def _load(self) -> tuple[ssl.SSLContext, datetime.datetime]:
         self._loaded_at = time.monotonic()
@@ -125,9 +125,9 @@ class DevelopmentCertificate(Certificate):
 
 
 def development_certificate(directory: Path, server_name: str) -> Path:
-    """A private PEM file with a key and a self-signed certificate for `server_name` and localhost.
+    """Return a private PEM file with a key and a self-signed certificate for `server_name` and localhost.
 
-    It is made if it is missing, and replaced if it ends soon. Raises OSError where it is missing and cannot be made.
+    It is created if missing, and replaced if it expires soon. Raises OSError if it is missing and cannot be created.
     """
     path = directory / f"{server_name}.pem"
     if not path.exists():
@@ -136,39 +136,39 @@ def development_certificate(directory: Path, server_name: str) -> Path:
     elif _should_renew(path):
         _renew(path, server_name)
     if make_private([path]):
-        log.warning("others have rights to this, and its mode cannot be changed", path=str(path))
+        log.warning("other users can access the file, and its mode cannot be changed", path=str(path))
     return path
 
 
 def _should_renew(path: Path) -> bool:
     try:
-        return _ends_soon(expiry(path))
+        return _expires_soon(expiry(path))
     except CertificateError:
-        return False  # loading it says what is wrong with it
+        return False  # loading the file raises a better error
 
 
-def _ends_soon(expires: datetime.datetime) -> bool:
+def _expires_soon(expires: datetime.datetime) -> bool:
     return expires - datetime.datetime.now(datetime.UTC) < RENEWAL_LEAD
 
 
 def _place(path: Path, octets: bytes) -> None:
-    """Make a file that does not exist yet. The first process wins, because its file may be in use already."""
+    """Create a file if it does not exist. The first process wins, because its file may be in use already."""
     with _draft(path, octets) as draft, contextlib.suppress(FileExistsError):
         os.link(draft, path)
 
 
 def _renew(path: Path, server_name: str) -> None:
-    """Replace the file. Of processes that do so at once the last one wins; the others see the change."""
+    """Replace the file. Of concurrent processes the last one wins; the others detect the change."""
     try:
         with _draft(path, _self_signed(server_name)) as draft:
             os.replace(draft, path)  # noqa: PTH105 - as os.link above
     except OSError as error:  # in the containers only first-start can write it
-        log.warning("the development certificate ends soon and cannot be renewed", path=str(path), reason=str(error))
+        log.warning("the development certificate expires soon and cannot be renewed", path=str(path), reason=str(error))
 
 
 @contextlib.contextmanager
 def _draft(path: Path, octets: bytes) -> Iterator[str]:
-    """A private file (0600) beside `path` with all octets on disk; removed at the end if it still has its name."""
+    """A temporary file (mode 0600) beside `path`, flushed to disk; removed at the end unless it was renamed."""
     descriptor, name = tempfile.mkstemp(prefix=f"{path.name}.", dir=path.parent)
     try:
         with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no Path
@@ -181,7 +181,7 @@ def _draft(path: Path, octets: bytes) -> Iterator[str]:
 
 
 def _file(path: Path) -> _File | None:
-    """None where there is no such file, or it cannot be reached."""
+    """None if the file does not exist or is not accessible."""
     try:
         status = path.stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A stop may be asked for at any moment: the process ends with status 0, and what it had opened is closed."""
+"""A stop signal at any moment ends the process with status 0, after its resources are closed."""
 
 import contextlib
 import re
@@ -12,24 +12,24 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.processes import wait_until
-from tests.integration.service.test_workers import PATIENCE
+from tests.integration.service.test_workers import TIMEOUT_SECONDS
 from tests.support.product import HOST, Product
 
 PORTS = {"relate_smtp": "Smtp__MxPort", "relate_pop3": "Pop3__Port", "relate_api": "Api__Port"}
-PAUSE = 0.001  # seconds
+POLL_SECONDS = 0.001
 SIGTERM_BIT = 1 << (signal.SIGTERM - 1)
 
 
 @pytest.fixture
 def product(tmp_path: Path) -> Iterator[Product]:
-    """For its ports and its environment: nothing is started."""
+    """Provides ports and environment; not started."""
     with Product(tmp_path) as product:
         yield product
 
 
 @pytest.fixture(params=PORTS)
 def process(request: pytest.FixtureRequest, product: Product) -> Iterator[subprocess.Popen[bytes]]:
-    """A service as a process of its own, a moment ago."""
+    """A service process that was just started."""
     command = [sys.executable, "-m", request.param]
     with subprocess.Popen(
         command, cwd=product.directory, env=product.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -39,12 +39,12 @@ def process(request: pytest.FixtureRequest, product: Product) -> Iterator[subpro
 
 
 def has_signal(process: subprocess.Popen[bytes], field: str) -> bool:
-    """Whether SIGTERM is in that set of the process: SigBlk, SigCgt, SigPnd."""
+    """Whether SIGTERM is in a signal set of the process: SigBlk, SigCgt or SigPnd."""
     status = Path(f"/proc/{process.pid}/status").read_text()
     return any(int(mask, 16) & SIGTERM_BIT for mask in re.findall(rf"^{field}:\s*(\w+)", status, re.MULTILINE))
 
 
-def holds_stops(process: subprocess.Popen[bytes], product: Product) -> bool:
+def blocks_stop_signals(process: subprocess.Popen[bytes], product: Product) -> bool:
     return has_signal(process, "SigBlk")
 
 
@@ -52,7 +52,7 @@ def runs_its_loop(process: subprocess.Popen[bytes], product: Product) -> bool:
     return has_signal(process, "SigCgt") and not has_signal(process, "SigBlk")
 
 
-def has_begun_its_database(process: subprocess.Popen[bytes], product: Product) -> bool:
+def has_started_its_migration(process: subprocess.Popen[bytes], product: Product) -> bool:
     return (product.directory / "relate.db").exists()
 
 
@@ -65,21 +65,21 @@ def connects(port: int) -> bool:
         return sock.connect_ex((HOST, port)) == 0
 
 
-@pytest.mark.parametrize("moment", [holds_stops, runs_its_loop, has_begun_its_database, serves])
+@pytest.mark.parametrize("moment", [blocks_stop_signals, runs_its_loop, has_started_its_migration, serves])
 def test_a_service_stops_at_any_moment_with_status_0(
     process: subprocess.Popen[bytes], product: Product, moment: Callable[[subprocess.Popen[bytes], Product], bool]
 ) -> None:
     wait_until(lambda: moment(process, product))
     process.terminate()
-    _, errors = process.communicate(timeout=PATIENCE)
+    _, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert (process.returncode, b"Traceback" in errors) == (0, False), errors
 
 
-def test_a_stop_that_is_asked_for_again_disturbs_nothing(process: subprocess.Popen[bytes], product: Product) -> None:
+def test_a_second_stop_signal_changes_nothing(process: subprocess.Popen[bytes], product: Product) -> None:
     wait_until(lambda: serves(process, product))
     while process.poll() is None:
         process.terminate()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(PAUSE)
+            process.wait(POLL_SECONDS)
     assert process.stderr is not None
     assert (process.returncode, b"Traceback" in process.stderr.read()) == (0, False)

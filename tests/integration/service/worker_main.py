@@ -1,6 +1,6 @@
-"""A program of several workers for the tests: each writes its name and process to a file, then waits to be stopped.
+"""A program with several workers for tests: each writes its number and process id to a file, then waits for a stop.
 
-Each request to reload that a worker hears becomes a file, too.
+A worker writes another file for each reload.
 """
 
 import asyncio
@@ -11,13 +11,13 @@ from pathlib import Path
 from relate_service.workers import reload_event, run, stop_requested
 
 
-async def note_reloads(number: int, reload: asyncio.Event) -> None:
+async def record_reloads(number: int, reload: asyncio.Event) -> None:
     await reload.wait()
     Path(sys.argv[1], f"{number}.reloaded").touch()
 
 
 async def main(number: int) -> None:
-    noting = asyncio.create_task(note_reloads(number, reload_event()))
+    noting = asyncio.create_task(record_reloads(number, reload_event()))
     Path(sys.argv[1], f"{number}.{os.getpid()}").touch()
     await stop_requested()
     noting.cancel()

@@ -18,7 +18,7 @@ from tests.support.databases import (
     sqlite_url,
 )
 from tests.support.product import Product
-from tests.support.responsive import WATCHED
+from tests.support.responsive import WATCHDOG_SETTINGS
 
 __all__ = [
     "database_url",
@@ -31,7 +31,7 @@ __all__ = [
 ]
 
 # Without this, floods of commands would print a span each.
-QUIET = {"OTEL_SDK_DISABLED": "true", **WATCHED}
+QUIET = {"OTEL_SDK_DISABLED": "true", **WATCHDOG_SETTINGS}
 
 
 @pytest.fixture(autouse=True)

@@ -21,7 +21,7 @@ from tests.integration.trouble.clients import STRANGER, TIMEOUT_SECONDS, Client,
 from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
 from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_in_memory
 from tests.support.product import HOST
-from tests.support.toy import client_tls
+from tests.support.toy_protocol import client_tls
 
 IDLERS = 2_000
 OPEN_FILES = 2 * IDLERS + 200  # both ends of each connection are in this process

@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
 from tests.support.product import HOST, Product, reserve_port
-from tests.support.responsive import WATCHED
+from tests.support.responsive import WATCHDOG_SETTINGS
 
 pytestmark = pytest.mark.xdist_group("trouble-memory")
 
@@ -20,7 +20,7 @@ MAX_GROWTH_OCTETS = 40 * MEGABYTE  # the paths are 90 MB
 def test_requests_with_long_paths_take_bounded_memory(tmp_path: Path) -> None:
     with ExitStack() as ports:
         dead = f"http://{HOST}:{reserve_port(ports)}"
-        with Product(tmp_path, Otel__Endpoint=dead, **WATCHED) as product:
+        with Product(tmp_path, Otel__Endpoint=dead, **WATCHDOG_SETTINGS) as product:
             product.start()
             with closing(http.client.HTTPConnection(HOST, product.ports["Api__Port"], timeout=60)) as client:
                 ask(client, 100)

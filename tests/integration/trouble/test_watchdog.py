@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.trouble.clients import STRANGER
 from tests.support.product import ADDRESS, Product
-from tests.support.responsive import OURS, check_responsive, slow_callbacks
+from tests.support.responsive import PRODUCT_PATH, check_responsive, slow_callbacks
 
 PARTS = 1_000  # parsing them takes some milliseconds in the event loop
 TRIES = 100
@@ -26,9 +26,9 @@ def test_a_service_logs_callbacks_that_block_its_event_loop(tmp_path: Path) -> N
         with product.mx() as client:
             for _ in range(TRIES):
                 client.sendmail(STRANGER, [ADDRESS], message.as_bytes(policy=SMTP))
-                if any(OURS in slow.stack for slow in slow_callbacks(product.stderr.text)):
+                if any(PRODUCT_PATH in slow.stack for slow in slow_callbacks(product.stderr.text)):
                     break
-    found = [slow for slow in slow_callbacks(product.stderr.text) if OURS in slow.stack]
+    found = [slow for slow in slow_callbacks(product.stderr.text) if PRODUCT_PATH in slow.stack]
     assert found
     assert all(slow.seconds >= 0.001 for slow in found)
 

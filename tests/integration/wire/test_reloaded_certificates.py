@@ -1,4 +1,4 @@
-"""A certificate is replaced while connections are open: they go on, and new handshakes are given the new one."""
+"""A certificate is replaced while connections are open: these continue, and new handshakes use the new one."""
 
 import ssl
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from relate_wire.tls import Certificate
 from tests.integration.wire.test_server import Client, connected, serving
 from tests.support.certificates import Authority, presented
-from tests.support.toy import Toy
+from tests.support.toy_protocol import ToyService
 
 
 def serial_number(client: Client) -> int:
@@ -14,12 +14,12 @@ def serial_number(client: Client) -> int:
     return presented(tls)
 
 
-async def test_connections_go_on_and_new_ones_get_the_new_certificate(tmp_path: Path) -> None:
+async def test_open_connections_keep_and_new_ones_get_the_new_certificate(tmp_path: Path) -> None:
     authority, path = Authority(), tmp_path / "server.pem"
     old = authority.issue(path)
     certificate = Certificate(path)
     async with (
-        serving(Toy().service(tls=certificate, implicit_tls=True)) as port,
+        serving(ToyService().service(tls=certificate, implicit_tls=True)) as port,
         connected(port, authority.trusting) as before,
     ):
         new = authority.issue(path)
@@ -30,11 +30,11 @@ async def test_connections_go_on_and_new_ones_get_the_new_certificate(tmp_path: 
         assert await before.ask("ECHO still here") == "still here"
 
 
-async def test_starttls_on_a_connection_from_before_gets_the_new_certificate(tmp_path: Path) -> None:
+async def test_starttls_on_an_open_connection_gets_the_new_certificate(tmp_path: Path) -> None:
     authority, path = Authority(), tmp_path / "server.pem"
     authority.issue(path)
     certificate = Certificate(path)
-    async with serving(Toy().service(tls=certificate)) as port, connected(port) as client:
+    async with serving(ToyService().service(tls=certificate)) as port, connected(port) as client:
         new = authority.issue(path)
         certificate.reload()
         assert await client.ask("STARTTLS") == "begin"

@@ -1,4 +1,4 @@
-"""A session whose key is revoked ends at once where it waits, after the command under way, or with its grace."""
+"""A session whose key is revoked ends: at once while idle, after the current command, or when its grace expires."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from relate_wire.lines import LineMode
 from relate_wire.ports import Farewell, Push
 from relate_wire.reply import Reply
 from tests.integration.wire.test_server import connected, serving
-from tests.support.toy import Toy, ToyCommand, ToySession, ask
+from tests.support.toy_protocol import ToyCommand, ToyService, ToySession, ask
 
 FAREWELL = "leaving: key revoked"
 
@@ -21,30 +21,30 @@ def no_grace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "REVOKED_GRACE_SECONDS", 0.0)
 
 
-def revoke(toy: Toy) -> None:
+def revoke(toy: ToyService) -> None:
     toy.sessions[0].client.end(Farewell.REVOKED)
 
 
-async def test_a_session_that_waits_for_a_command_ends_at_once() -> None:
-    toy = Toy()
+async def test_revocation_ends_an_idle_session_at_once() -> None:
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         revoke(toy)
         assert await client.line() == FAREWELL
         assert await client.reader.read() == b""
 
 
-async def test_a_command_under_way_is_answered_and_none_that_was_sent_ahead_is_begun() -> None:
+async def test_revocation_lets_the_current_command_finish_and_no_pipelined_one() -> None:
     async def end(session: ToySession, _: ToyCommand) -> Reply:
         session.client.end(Farewell.REVOKED)
         return Reply(b"done\r\n")
 
-    async with serving(Toy(END=end).service()) as port, connected(port) as client:
+    async with serving(ToyService(END=end).service()) as port, connected(port) as client:
         await client.say("END", "ECHO never", "ECHO never")
         assert await client.reader.read() == f"done\r\n{FAREWELL}\r\n".encode()
 
 
-async def test_a_command_that_has_asked_for_more_may_be_finished() -> None:
-    toy = Toy()
+async def test_revocation_lets_a_command_with_a_prompt_finish() -> None:
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
         revoke(toy)
@@ -53,8 +53,8 @@ async def test_a_command_that_has_asked_for_more_may_be_finished() -> None:
 
 
 @pytest.mark.usefixtures("no_grace")
-async def test_a_command_that_asks_for_more_and_gets_nothing_ends_with_its_grace() -> None:
-    toy = Toy()
+async def test_a_command_that_waits_for_input_ends_after_the_revocation_grace() -> None:
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
         revoke(toy)
@@ -64,12 +64,12 @@ async def test_a_command_that_asks_for_more_and_gets_nothing_ends_with_its_grace
 
 
 @pytest.mark.usefixtures("no_grace")
-async def test_a_command_that_asks_again_and_again_ends_with_its_grace() -> None:
+async def test_a_command_that_prompts_repeatedly_ends_after_the_revocation_grace() -> None:
     async def chat(session: ToySession, command: ToyCommand) -> Reply:
         while True:
             await ask(session, command)
 
-    toy = Toy(CHAT=chat)
+    toy = ToyService(CHAT=chat)
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("CHAT") == "go on"
         revoke(toy)
@@ -81,7 +81,7 @@ async def test_a_command_that_asks_again_and_again_ends_with_its_grace() -> None
 
 
 @pytest.mark.usefixtures("no_grace")
-async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
+async def test_an_endless_reply_is_aborted_after_the_revocation_grace() -> None:
     async def endless(_: ToySession, __: ToyCommand) -> Reply:
         async def body() -> AsyncIterator[bytes]:
             while True:
@@ -89,7 +89,7 @@ async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
 
         return Reply(b"begun\r\n", body=body())
 
-    toy = Toy(ENDLESS=endless)
+    toy = ToyService(ENDLESS=endless)
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("ENDLESS") == "begun"
         revoke(toy)
@@ -99,7 +99,7 @@ async def test_a_reply_without_end_is_broken_off_with_its_grace() -> None:
         await toy.sessions[0].closed.wait()
 
 
-async def test_a_client_that_waits_for_pushes_is_told_at_once() -> None:
+async def test_revocation_ends_a_wait_with_pushes_at_once() -> None:
     async def pushes() -> AsyncGenerator[Push, None]:
         await asyncio.Event().wait()
         yield Push(b"")
@@ -108,7 +108,7 @@ async def test_a_client_that_waits_for_pushes_is_told_at_once() -> None:
         await session.client.ask(b"waiting\r\n", LineMode.RESPONSE, pushes())
         return Reply(b"")
 
-    toy = Toy(WAIT=wait)
+    toy = ToyService(WAIT=wait)
     async with serving(toy.service()) as port, connected(port) as client:
         assert await client.ask("WAIT") == "waiting"
         revoke(toy)

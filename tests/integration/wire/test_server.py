@@ -1,4 +1,4 @@
-"""The driver and the server over real sockets, with a protocol small enough to see through."""
+"""The driver and the server over real sockets, with a toy protocol."""
 
 import asyncio
 import contextlib
@@ -20,16 +20,16 @@ from relate_wire import accepting, proxy
 from relate_wire import server as wire_server
 from relate_wire.accepting import listen
 from relate_wire.connection import Connection
-from relate_wire.driver import SLICE_SECONDS, Service
+from relate_wire.driver import TIME_SLICE_SECONDS, Service
 from relate_wire.limits import Limits
 from relate_wire.refusals import RefusalLimits
 from relate_wire.reply import Reply
 from relate_wire.server import Server
-from tests.support.toy import Toy, ToyCommand, ToySession, client_tls, server_tls
+from tests.support.toy_protocol import ToyCommand, ToyService, ToySession, client_tls, server_tls
 
 
 class Client:
-    """A client on asyncio streams that expects what it says it expects."""
+    """A line-based client on asyncio streams."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
@@ -69,13 +69,13 @@ async def serving(service: Service, grace: float = 5.0) -> AsyncIterator[int]:
 
 
 async def test_commands_are_answered_in_order() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         await client.say("ECHO one", "ECHO two", "QUIT")
         assert await client.reader.read() == b"one\r\ntwo\r\nbye\r\n"
 
 
-async def test_pipelined_replies_leave_in_one_segment() -> None:
-    toy = Toy()
+async def test_pipelined_replies_are_sent_in_one_segment() -> None:
+    toy = ToyService()
     async with serving(toy.service()) as port:
         with socket.create_connection(("127.0.0.1", port)) as sock:
             sock.setblocking(False)
@@ -85,42 +85,42 @@ async def test_pipelined_replies_leave_in_one_segment() -> None:
             assert await loop.sock_recv(sock, 10_000) == b"a\r\n" * 50
 
 
-async def test_a_bug_is_answered_and_the_connection_lives_on() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+async def test_a_bug_gets_an_error_reply_and_the_connection_continues() -> None:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         assert await client.ask("BREAK") == "error_reply"
         assert await client.ask("ECHO still here") == "still here"
 
 
-async def test_a_reply_that_fails_half_way_closes_the_connection() -> None:
-    toy = Toy()
+async def test_a_body_that_raises_closes_the_connection() -> None:
+    toy = ToyService()
     async with serving(toy.service()) as port, connected(port) as client:
-        await client.say("TEAR", "ECHO never")
+        await client.say("TRUNCATE", "ECHO never")
         assert await client.reader.read() == b"here\r\nhalf of it\r\n"
         await toy.sessions[0].closed.wait()
 
 
-async def test_a_handler_may_ask_for_more() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+async def test_a_handler_may_request_more_input() -> None:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         assert await client.ask("ASK") == "go on"
         assert await client.ask("more") == "you said more"
 
 
-async def test_a_client_that_sends_all_and_shuts_down_still_gets_its_answers() -> None:
-    async with serving(Toy().service()) as port, connected(port) as client:
+async def test_a_half_closed_client_still_gets_its_replies() -> None:
+    async with serving(ToyService().service()) as port, connected(port) as client:
         await client.say("ECHO a", "ECHO b")
         client.writer.write_eof()
         assert await client.reader.read() == b"a\r\nb\r\n"
 
 
-async def test_a_session_is_closed_when_its_client_is_lost() -> None:
-    toy = Toy()
+async def test_a_session_is_closed_when_its_connection_is_lost() -> None:
+    toy = ToyService()
     async with serving(toy.service()) as port:
         async with connected(port):
             pass
         await toy.sessions[0].closed.wait()
 
 
-async def test_a_client_that_never_reads_is_dropped_and_the_rest_is_not_produced() -> None:
+async def test_a_client_that_never_reads_is_disconnected_and_the_body_stops() -> None:
     produced = 0
 
     async def endless(session: ToySession, command: ToyCommand) -> Reply:
@@ -132,21 +132,21 @@ async def test_a_client_that_never_reads_is_dropped_and_the_rest_is_not_produced
 
         return Reply(b"", body=body())
 
-    toy = Toy(ENDLESS=endless)
+    toy = ToyService(ENDLESS=endless)
     async with serving(toy.service(Limits(session_timeout=0.2))) as port, connected(port) as client:
         await client.say("ENDLESS")
         await toy.sessions[0].closed.wait()
-        assert produced * 65_536 < 64 * 1024 * 1024  # what the sockets' buffers took, and no more
+        assert produced * 65_536 < 64 * 1024 * 1024  # no more than the socket buffers accept
 
 
-async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
+async def test_a_body_without_awaits_yields_to_other_connections() -> None:
     done = False
 
     async def stream(_: ToySession, __: ToyCommand) -> Reply:
         async def body() -> AsyncIterator[bytes]:
             nonlocal done
             for _ in range(1_000):
-                blocked = time.perf_counter() + SLICE_SECONDS / 2
+                blocked = time.perf_counter() + TIME_SLICE_SECONDS / 2
                 while time.perf_counter() < blocked:
                     pass
                 yield b"."
@@ -154,21 +154,25 @@ async def test_a_body_that_waits_for_nothing_gives_others_a_turn() -> None:
 
         return Reply(b"begun\r\n", body=body())
 
-    async with serving(Toy(STREAM=stream).service()) as port, connected(port) as streaming, connected(port) as other:
+    async with (
+        serving(ToyService(STREAM=stream).service()) as port,
+        connected(port) as streaming,
+        connected(port) as other,
+    ):
         await streaming.say("STREAM")
         for _ in range(10):
             assert await other.ask("ECHO here") == "here"
         assert not done
 
 
-async def test_silence_is_ended_with_a_word() -> None:
-    async with serving(Toy().service(Limits(session_timeout=0.2))) as port, connected(port) as client:
+async def test_an_idle_session_ends_with_a_farewell() -> None:
+    async with serving(ToyService().service(Limits(session_timeout=0.2))) as port, connected(port) as client:
         assert await client.line() == "leaving: idle timeout"
         assert await client.reader.read() == b""
 
 
-async def test_half_a_command_does_not_hold_the_connection() -> None:
-    async with serving(Toy().service(Limits(session_timeout=0.3))) as port, connected(port) as client:
+async def test_a_slowly_sent_command_does_not_extend_the_deadline() -> None:
+    async with serving(ToyService().service(Limits(session_timeout=0.3))) as port, connected(port) as client:
 
         async def trickle() -> None:
             while True:
@@ -180,48 +184,52 @@ async def test_half_a_command_does_not_hold_the_connection() -> None:
         drip.cancel()
 
 
-async def test_a_client_without_sense_is_let_go() -> None:
-    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
+async def test_too_many_refusals_end_the_session() -> None:
+    async with serving(ToyService().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say("A", "B", "C", "ECHO never")
         assert await client.reader.read() == b"what?\r\n" * 3 + b"leaving: too many errors\r\n"
 
 
-async def test_a_client_that_is_delayed_for_its_refusals_delays_nobody_else() -> None:
+async def test_the_delay_of_refusals_affects_no_other_connection() -> None:
     refusals = RefusalLimits(hard=5, soft=3, delay_seconds=0.05, reset_by_progress_only=True)
-    async with serving(Toy().service(refusals=refusals)) as port, connected(port) as client, connected(port) as other:
+    async with (
+        serving(ToyService().service(refusals=refusals)) as port,
+        connected(port) as client,
+        connected(port) as other,
+    ):
         await client.say("A", "ECHO x", "B", "C", "D", "ECHO y", "E", "ECHO never")
         assert await other.ask("ECHO not delayed") == "not delayed"
-        said = (await client.reader.read()).decode().split("\r\n")
-        assert said == ["what?", "x", "what?", "what?", "what?", "y", "what?", "leaving: too many errors", ""]
+        replies = (await client.reader.read()).decode().split("\r\n")
+        assert replies == ["what?", "x", "what?", "what?", "what?", "y", "what?", "leaving: too many errors", ""]
 
 
-async def test_an_excused_refusal_is_not_counted() -> None:
-    async with serving(Toy().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
+async def test_an_uncounted_refusal_is_not_counted() -> None:
+    async with serving(ToyService().service(refusals=RefusalLimits(hard=3))) as port, connected(port) as client:
         await client.say(*["LATER"] * 10, "QUIT")
         assert await client.reader.read() == b"later\r\n" * 10 + b"bye\r\n"
 
 
-async def test_connections_beyond_the_limit_are_told_so() -> None:
-    async with serving(Toy().service(Limits(max_connections=1))) as port:
+async def test_connections_beyond_the_limit_get_the_busy_reply() -> None:
+    async with serving(ToyService().service(Limits(max_connections=1))) as port:
         async with connected(port), connected(port, greeted=False) as second:
             assert await second.reader.read() == b"too many\r\n"
 
 
-async def test_a_place_is_free_again_when_a_client_has_gone() -> None:
-    toy = Toy()
+async def test_a_closed_connection_no_longer_counts_towards_the_limit() -> None:
+    toy = ToyService()
     async with serving(toy.service(Limits(max_connections=1))) as port:
         async with connected(port) as client:
             assert await client.ask("QUIT") == "bye"
             assert await client.reader.read() == b""
         await toy.sessions[0].closed.wait()
-        await asyncio.sleep(0)  # the task's own end
+        await asyncio.sleep(0)  # lets the task end
         async with connected(port):
             pass
 
 
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
-async def test_all_addresses_are_those_of_ipv4_too_and_clients_have_their_own() -> None:
-    service = Toy().service()
+async def test_a_dual_stack_socket_reports_ipv4_addresses() -> None:
+    service = ToyService().service()
     service = replace(service, listeners=(replace(service.listeners[0], host="::"),))
     async with serving(service) as port:
         for host in ("127.0.0.1", "::1"):
@@ -233,23 +241,23 @@ async def test_all_addresses_are_those_of_ipv4_too_and_clients_have_their_own() 
 
 
 async def test_implicit_tls(tmp_path: Path) -> None:
-    toy = Toy()
+    toy = ToyService()
     async with serving(toy.service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, client_tls(tmp_path)) as client:
             assert "True TLSv1.3" in await client.ask("WHO")
     assert toy.sessions[0].peers[0].secure
 
 
-async def test_starttls_forgets_what_was_sent_ahead_in_the_clear(tmp_path: Path) -> None:
-    async with serving(Toy().service(tls=server_tls(tmp_path))) as port, connected(port) as client:
+async def test_starttls_discards_pipelined_plaintext(tmp_path: Path) -> None:
+    async with serving(ToyService().service(tls=server_tls(tmp_path))) as port, connected(port) as client:
         await client.say("STARTTLS", "ECHO injected")
         assert await client.line() == "begin"
         await client.writer.start_tls(client_tls(tmp_path), server_hostname="localhost")
         assert await client.ask("ECHO first over TLS") == "first over TLS"
 
 
-async def test_garbage_instead_of_tls_leaves_the_server_serving(tmp_path: Path) -> None:
-    async with serving(Toy().service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
+async def test_garbage_instead_of_a_handshake_does_not_stop_the_server(tmp_path: Path) -> None:
+    async with serving(ToyService().service(tls=server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, greeted=False) as garbler:
             garbler.writer.write(b"EHLO not.tls\r\n" * 10)
             await garbler.reader.read()
@@ -257,9 +265,9 @@ async def test_garbage_instead_of_tls_leaves_the_server_serving(tmp_path: Path) 
             assert await client.ask("ECHO fine") == "fine"
 
 
-async def test_a_handshake_that_never_comes_is_given_up(tmp_path: Path) -> None:
+async def test_a_handshake_times_out(tmp_path: Path) -> None:
     limits = Limits(handshake_timeout=0.2)
-    async with serving(Toy().service(limits, server_tls(tmp_path), implicit_tls=True)) as port:
+    async with serving(ToyService().service(limits, server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, greeted=False) as silent:
             assert await silent.reader.read() == b""
 
@@ -267,24 +275,24 @@ async def test_a_handshake_that_never_comes_is_given_up(tmp_path: Path) -> None:
 TRUSTED = Limits(trusted_proxies=(ip_network("127.0.0.0/8"),), handshake_timeout=2)
 
 
-async def test_a_trusted_proxy_is_believed() -> None:
-    async with serving(Toy().service(TRUSTED)) as port, connected(port, greeted=False) as client:
+async def test_the_preamble_of_a_trusted_proxy_sets_the_address() -> None:
+    async with serving(ToyService().service(TRUSTED)) as port, connected(port, greeted=False) as client:
         client.writer.write(proxy.encode(("192.0.2.7", 4711), ("192.0.2.1", 25)) + b"WHO\r\n")
         assert await client.line() == "hello"
         assert (await client.line()).startswith("192.0.2.7 4711")
 
 
-async def test_a_client_behind_a_proxy_has_its_share_and_no_more() -> None:
+async def test_connections_behind_a_proxy_are_limited_per_client() -> None:
     limits = replace(TRUSTED, max_connections_per_address=1)
-    async with serving(Toy().service(limits)) as port, contextlib.AsyncExitStack() as stack:
-        for client, told in (("192.0.2.7", "hello"), ("192.0.2.7", "too many"), ("192.0.2.8", "hello")):
+    async with serving(ToyService().service(limits)) as port, contextlib.AsyncExitStack() as stack:
+        for client, greeting in (("192.0.2.7", "hello"), ("192.0.2.7", "too many"), ("192.0.2.8", "hello")):
             connection = await stack.enter_async_context(connected(port, greeted=False))
             connection.writer.write(proxy.encode((client, 4711), ("192.0.2.1", 25)))
-            assert await connection.line() == told
+            assert await connection.line() == greeting
 
 
-async def test_a_proxied_client_may_begin_with_tls(tmp_path: Path) -> None:
-    async with serving(Toy().service(TRUSTED, server_tls(tmp_path), implicit_tls=True)) as port:
+async def test_implicit_tls_works_behind_a_proxy(tmp_path: Path) -> None:
+    async with serving(ToyService().service(TRUSTED, server_tls(tmp_path), implicit_tls=True)) as port:
         async with connected(port, greeted=False) as client:
             client.writer.write(proxy.encode(("192.0.2.7", 4711), ("192.0.2.1", 465)))
             await client.writer.start_tls(client_tls(tmp_path), server_hostname="localhost")
@@ -292,14 +300,14 @@ async def test_a_proxied_client_may_begin_with_tls(tmp_path: Path) -> None:
             assert (await client.ask("WHO")).startswith("192.0.2.7 4711 True TLSv1.3")
 
 
-async def test_a_trusted_proxy_without_a_preamble_is_refused() -> None:
-    async with serving(Toy().service(TRUSTED)) as port, connected(port, greeted=False) as client:
+async def test_a_trusted_proxy_without_a_preamble_is_disconnected() -> None:
+    async with serving(ToyService().service(TRUSTED)) as port, connected(port, greeted=False) as client:
         client.writer.write(b"ECHO I am no proxy, and longer than a header\r\n")
         with contextlib.suppress(ConnectionResetError):
             assert await client.reader.read() == b""
 
 
-async def test_a_stop_tells_those_who_wait_and_lets_commands_finish() -> None:
+async def test_a_shutdown_ends_idle_sessions_and_lets_commands_finish() -> None:
     started, go_on = asyncio.Event(), asyncio.Event()
 
     async def slow(session: ToySession, command: ToyCommand) -> Reply:
@@ -307,7 +315,7 @@ async def test_a_stop_tells_those_who_wait_and_lets_commands_finish() -> None:
         await go_on.wait()
         return Reply(b"done\r\n")
 
-    server = Server(Toy(SLOW=slow).service())
+    server = Server(ToyService(SLOW=slow).service())
     await server.start()
     port = server.ports[0]
     async with connected(port) as idle, connected(port) as busy:
@@ -320,8 +328,8 @@ async def test_a_stop_tells_those_who_wait_and_lets_commands_finish() -> None:
         await stopping
 
 
-async def test_a_stop_lets_a_handler_hear_its_answer() -> None:
-    server = Server(Toy().service())
+async def test_a_shutdown_lets_a_handler_receive_its_response() -> None:
+    server = Server(ToyService().service())
     await server.start()
     async with connected(server.ports[0]) as client:
         assert await client.ask("ASK") == "go on"
@@ -332,12 +340,12 @@ async def test_a_stop_lets_a_handler_hear_its_answer() -> None:
         await stopping
 
 
-async def test_a_stop_does_not_wait_for_ever() -> None:
+async def test_a_shutdown_cancels_commands_after_its_grace() -> None:
     async def stuck(session: ToySession, command: ToyCommand) -> Reply:
         await asyncio.Event().wait()
         raise AssertionError
 
-    toy = Toy(STUCK=stuck)
+    toy = ToyService(STUCK=stuck)
     server = Server(toy.service(), grace=0.1)
     await server.start()
     async with connected(server.ports[0]) as client:
@@ -348,10 +356,10 @@ async def test_a_stop_does_not_wait_for_ever() -> None:
         assert toy.sessions[0].closed.is_set()
 
 
-async def test_a_port_in_use_is_named() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
-        toy = Toy()
+async def test_an_error_names_the_port_in_use() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as occupied:
+        port = occupied.getsockname()[1]
+        toy = ToyService()
         service = toy.service()
         listener = type(service.listeners[0])("127.0.0.1", port, toy.engine)
         server = Server(Service("toy", (listener,), service.telemetry, service.limits))
@@ -359,10 +367,10 @@ async def test_a_port_in_use_is_named() -> None:
             await server.start()
 
 
-# --- what runs beside the connections
+# --- background tasks
 
 
-async def test_a_connection_that_cannot_be_ended_does_not_stop_the_deadlines_of_others(
+async def test_a_failure_to_expire_one_connection_does_not_affect_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     expire, supervisor, broken = Connection.expire, Supervisor(), list[Connection]()
@@ -374,7 +382,7 @@ async def test_a_connection_that_cannot_be_ended_does_not_stop_the_deadlines_of_
         expire(connection, now)
 
     monkeypatch.setattr(Connection, "expire", fail_for_the_first)
-    service = Toy().service(Limits(session_timeout=0.2))
+    service = ToyService().service(Limits(session_timeout=0.2))
     with capture_logs():
         async with Server(service, 0.1, supervisor) as server:
             async with connected(server.ports[0]) as first, connected(server.ports[0]) as second:
@@ -384,7 +392,7 @@ async def test_a_connection_that_cannot_be_ended_does_not_stop_the_deadlines_of_
     assert supervisor.failures["wire.deadlines"] > 0
 
 
-async def test_a_connection_that_cannot_be_admitted_does_not_stop_the_next_ones(
+async def test_a_failure_to_admit_one_connection_does_not_affect_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     admit, supervisor, errors = Server._admit, Supervisor(), iter([ValueError("a bug")])
@@ -396,7 +404,7 @@ async def test_a_connection_that_cannot_be_admitted_does_not_stop_the_next_ones(
 
     monkeypatch.setattr(Server, "_admit", fail_once)
     with capture_logs():
-        async with Server(Toy().service(), supervisor=supervisor) as server:
+        async with Server(ToyService().service(), supervisor=supervisor) as server:
             async with connected(server.ports[0], greeted=False) as client:
                 assert await client.line() == ""
             async with connected(server.ports[0]) as client:
@@ -404,7 +412,7 @@ async def test_a_connection_that_cannot_be_admitted_does_not_stop_the_next_ones(
     assert supervisor.failures["wire.accept"] == 1
 
 
-async def test_accepting_pauses_after_an_error_that_is_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_accepting_backs_off_after_an_unknown_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(accepting, "ACCEPT_PAUSE_SECONDS", 0.01)
     errors = iter([OSError(errno.EPERM, "a firewall")])
     supervisor = Supervisor()
@@ -420,6 +428,9 @@ async def test_accepting_pauses_after_an_error_that_is_unknown(monkeypatch: pyte
 
     monkeypatch.setattr(wire_server, "listen", listen_failing)
     with capture_logs():
-        async with Server(Toy().service(), supervisor=supervisor) as server, connected(server.ports[0]) as client:
+        async with (
+            Server(ToyService().service(), supervisor=supervisor) as server,
+            connected(server.ports[0]) as client,
+        ):
             assert await client.ask("ECHO on") == "on"
     assert supervisor.failures["wire.accept"] == 1

@@ -8,15 +8,15 @@ from relate_imap.framing import Frame
 from relate_imap.session import ImapEngine
 from tests.support.imap.answers import Reader, Response
 from tests.support.imap.client import Answer, Pieces, chunks_of
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import LOCAL, Connection
-from tests.support.world import World
 
 KEY = "tanstaaf"
 ROOM = 30_000_000  # octets of a message
 MANY = 1_000  # sessions of an account
 
 
-def context_of(world: World) -> Context:
+def context_of(world: MemoryBackend) -> Context:
     """A server over this world."""
     return Context(
         world.store,

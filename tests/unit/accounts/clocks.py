@@ -1,10 +1,10 @@
-"""One clock for both kinds of time, set by hand."""
+"""A manual clock, for monotonic and wall-clock time."""
 
 from datetime import UTC, datetime, timedelta
 
 
 class HandClock:
-    """Seconds and moments that pass when told to."""
+    """A clock that only `advance` moves."""
 
     def __init__(self) -> None:
         self.seconds = 1_000.0

@@ -3,8 +3,8 @@ import pytest
 from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.last_used import LastUsedWriter
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.pauses import Pauses
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.fake_sleep import FakeSleep
+from tests.unit.accounts.gated_store import GatedStore
 
 
 @pytest.fixture
@@ -13,20 +13,22 @@ def clock() -> HandClock:
 
 
 @pytest.fixture
-def store() -> WatchedStore:
-    return WatchedStore()
+def store() -> GatedStore:
+    return GatedStore()
 
 
 @pytest.fixture
-def last_used(store: WatchedStore, clock: HandClock) -> LastUsedWriter:
+def last_used(store: GatedStore, clock: HandClock) -> LastUsedWriter:
     return LastUsedWriter(store, now=clock.now)
 
 
 @pytest.fixture
-def pauses() -> Pauses:
-    return Pauses()
+def fake_sleep() -> FakeSleep:
+    return FakeSleep()
 
 
 @pytest.fixture
-def authenticator(store: WatchedStore, last_used: LastUsedWriter, clock: HandClock, pauses: Pauses) -> KeyAuthenticator:
-    return KeyAuthenticator(store, last_used, clock=clock, now=clock.now, pause=pauses)
+def authenticator(
+    store: GatedStore, last_used: LastUsedWriter, clock: HandClock, fake_sleep: FakeSleep
+) -> KeyAuthenticator:
+    return KeyAuthenticator(store, last_used, clock=clock, now=clock.now, sleep=fake_sleep)

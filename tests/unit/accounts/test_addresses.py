@@ -30,7 +30,7 @@ addresses = st.builds("{}@{}".format, local_parts, domains)
         pytest.param("alice+Shop@example.org", "alice+shop@example.org", id="detail"),
     ],
 )
-def test_an_address_has_one_spelling(given_address: str, canonical: str) -> None:
+def test_addresses_have_one_canonical_form(given_address: str, canonical: str) -> None:
     assert canonical_address(given_address) == canonical
 
 
@@ -59,14 +59,14 @@ def test_an_address_has_one_spelling(given_address: str, canonical: str) -> None
         pytest.param("<a@example.org>", id="a path"),
     ],
 )
-def test_what_is_no_address_is_refused_without_being_quoted(address: str) -> None:
+def test_an_invalid_address_is_refused_without_quoting_it(address: str) -> None:
     with pytest.raises(InvalidAddress) as raised:
         canonical_address(address)
     assert not address or address not in str(raised.value)
     assert raised.value.__cause__ is None
 
 
-def test_lengths_are_counted_in_octets_of_rfc_5321() -> None:
+def test_length_limits_are_in_octets() -> None:
     assert canonical_address("a" * 64 + "@example.org")
     assert canonical_address("ä" * 32 + "@example.org")
     domain = ".".join(["d" * 61] * 3 + ["d" * 3])  # 189 octets
@@ -82,7 +82,7 @@ def test_lengths_are_counted_in_octets_of_rfc_5321() -> None:
 
 @bounded
 @given(addresses)
-def test_case_never_matters(address: str) -> None:
+def test_addresses_are_case_insensitive(address: str) -> None:
     assert canonical_address(address.upper()) == canonical_address(address.lower()) == canonical_address(address)
 
 
@@ -92,7 +92,7 @@ def test_case_never_matters(address: str) -> None:
 @example("İ", "example.org")
 @example("ᾈ\u0345", "example.org")
 @example('"\u212b \\\\"', "example.org")
-def test_the_canonical_form_is_its_own_canonical_form(local_part: str, domain: str) -> None:
+def test_canonicalisation_is_idempotent(local_part: str, domain: str) -> None:
     try:
         canonical = canonical_address(f"{local_part}@{domain}")
     except InvalidAddress:
@@ -103,7 +103,7 @@ def test_the_canonical_form_is_its_own_canonical_form(local_part: str, domain: s
 
 @bounded
 @given(st.text(max_size=40))
-def test_any_text_is_a_domain_in_canonical_form_or_invalid(text: str) -> None:
+def test_any_text_is_a_canonical_domain_or_invalid(text: str) -> None:
     try:
         canonical = canonical_domain(text)
     except InvalidAddress:
@@ -122,5 +122,5 @@ def test_any_text_is_a_domain_in_canonical_form_or_invalid(text: str) -> None:
         ('"a +b"@example.org', None),
     ],
 )
-def test_a_detail_is_what_follows_the_first_plus(address: str, plain: str | None) -> None:
+def test_the_detail_starts_at_the_first_plus(address: str, plain: str | None) -> None:
     assert without_detail(address) == plain

@@ -11,28 +11,28 @@ from relate_accounts.keys import KeyIdentity, generate_key, identify
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.types import Denied, FailureReason, Granted, NewKey, Scope, User
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 CLIENT = "192.0.2.1"
 ALICE = "alice@example.org"
 
 
 async def alice_with_a_key(
-    store: WatchedStore, scopes: Collection[Scope] = (Scope.IMAP,), **key: object
+    store: GatedStore, scopes: Collection[Scope] = (Scope.IMAP,), **key: object
 ) -> tuple[User, NewKey]:
     user = await store.add_user(ALICE, aliases=["sales@example.org", "jörg@bücher.example"])
     return user, await store.create_key(user.id, "phone", scopes, **key)  # type: ignore[arg-type]  # only expires
 
 
-async def test_a_right_key_is_granted_what_it_is_for(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_a_right_key_is_granted_its_scopes(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     user, new = await alice_with_a_key(store, [Scope.IMAP, Scope.SMTP])
     granted = await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT)
     assert granted == Granted(user, new.key.id, "phone", frozenset({Scope.IMAP, Scope.SMTP}))
 
 
 @pytest.mark.parametrize("login", ["ALICE@Example.Org", "Sales@example.org", "Jo\u0308rg@xn--bcher-kva.example"])
-async def test_any_verified_address_logs_in_in_any_spelling(
-    login: str, store: WatchedStore, authenticator: KeyAuthenticator
+async def test_any_verified_address_logs_in_in_any_form(
+    login: str, store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     user, new = await alice_with_a_key(store)
     verdict = await authenticator.validate(login, new.secret, Scope.IMAP, CLIENT)
@@ -40,7 +40,7 @@ async def test_any_verified_address_logs_in_in_any_spelling(
     assert verdict.user == user
 
 
-async def test_each_failure_has_its_reason(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_each_denial_has_a_reason(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     _, new = await alice_with_a_key(store)
     await store.add_user("bob@example.org")
     for login, secret, scope, reason in (
@@ -61,7 +61,7 @@ async def test_each_failure_has_its_reason(store: WatchedStore, authenticator: K
         assert verdict.reason is reason, (login, scope)
 
 
-async def test_a_key_without_scopes_lets_nobody_in(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_a_key_without_scopes_is_denied(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     _, new = await alice_with_a_key(store, [])
     for scope in Scope:
         verdict = await authenticator.validate(ALICE, new.secret, scope, CLIENT)
@@ -70,7 +70,7 @@ async def test_a_key_without_scopes_lets_nobody_in(store: WatchedStore, authenti
 
 
 async def test_a_repeated_login_costs_no_query_for_30_seconds(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     _, new = await alice_with_a_key(store)
     first = await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT)
@@ -87,7 +87,7 @@ async def test_a_repeated_login_costs_no_query_for_30_seconds(
 
 
 async def test_a_repeated_wrong_login_costs_no_query_for_30_seconds(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     await store.add_user(ALICE)
     secret = generate_key()
@@ -100,7 +100,7 @@ async def test_a_repeated_wrong_login_costs_no_query_for_30_seconds(
     assert store.calls.total() == 4
 
 
-async def test_the_scope_is_checked_on_cached_keys_too(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_the_scope_is_checked_on_cached_keys_too(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     _, new = await alice_with_a_key(store, [Scope.IMAP])
     await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT)
     verdict = await authenticator.validate(ALICE, new.secret, Scope.SMTP, CLIENT)
@@ -108,8 +108,8 @@ async def test_the_scope_is_checked_on_cached_keys_too(store: WatchedStore, auth
     assert store.calls.total() == 1
 
 
-async def test_a_cached_login_is_not_taken_for_another_that_reads_alike(
-    store: WatchedStore, authenticator: KeyAuthenticator
+async def test_logins_with_equal_concatenations_have_separate_cache_entries(
+    store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     _, new = await alice_with_a_key(store)
     await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT)
@@ -120,7 +120,7 @@ async def test_a_cached_login_is_not_taken_for_another_that_reads_alike(
 
 
 async def test_a_revoked_key_is_refused_within_30_seconds(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     user, new = await alice_with_a_key(store)
     await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT)
@@ -129,13 +129,13 @@ async def test_a_revoked_key_is_refused_within_30_seconds(
     assert await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT) == Denied(FailureReason.INVALID_KEY)
 
 
-async def test_a_slow_lookup_does_not_prolong_the_life_of_a_revoked_key(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+async def test_a_slow_lookup_does_not_extend_the_cache_time(
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     user, new = await alice_with_a_key(store)
     store.gate.clear()
     slow = asyncio.create_task(authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT))
-    await store.asked.wait()
+    await store.called.wait()
     clock.advance(20)
     store.gate.set()
     assert isinstance(await slow, Granted)
@@ -145,7 +145,7 @@ async def test_a_slow_lookup_does_not_prolong_the_life_of_a_revoked_key(
 
 
 async def test_an_expired_key_is_refused_at_once_even_when_cached(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     _, new = await alice_with_a_key(store, expires=clock.now() + timedelta(seconds=10))
     clock.advance(9)
@@ -156,8 +156,8 @@ async def test_an_expired_key_is_refused_at_once_even_when_cached(
     assert await authenticator.validate_key(new.secret, CLIENT) == Denied(FailureReason.INVALID_KEY)
 
 
-async def test_unknown_users_cost_the_same_work_as_wrong_keys(
-    store: WatchedStore, authenticator: KeyAuthenticator, monkeypatch: pytest.MonkeyPatch
+async def test_unknown_users_cost_as_much_as_wrong_keys(
+    store: GatedStore, authenticator: KeyAuthenticator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hashes = 0
 
@@ -178,7 +178,7 @@ async def test_unknown_users_cost_the_same_work_as_wrong_keys(
     assert work == [(1, {"keys_by_prefix": 1, "user_by_address": 1})] * 4
 
 
-async def test_logins_that_come_together_share_one_lookup(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_concurrent_logins_share_one_lookup(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     _, new = await alice_with_a_key(store)
     verdicts = await asyncio.gather(
         *(authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT) for _ in range(100))
@@ -187,8 +187,8 @@ async def test_logins_that_come_together_share_one_lookup(store: WatchedStore, a
     assert store.calls.total() == 1
 
 
-async def test_a_database_that_fails_is_no_verdict_and_is_not_remembered(
-    store: WatchedStore, authenticator: KeyAuthenticator
+async def test_a_database_failure_is_no_verdict_and_is_not_cached(
+    store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     _, new = await alice_with_a_key(store)
     store.broken = True
@@ -199,7 +199,7 @@ async def test_a_database_that_fails_is_no_verdict_and_is_not_remembered(
     assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT), Granted)
 
 
-async def test_a_key_alone_says_whose_it_is(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_a_key_alone_identifies_its_user(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     user, new = await alice_with_a_key(store, [Scope.API_READ])
     verdict = await authenticator.validate_key(new.secret, CLIENT)
     assert verdict == Granted(user, new.key.id, "phone", frozenset({Scope.API_READ}))
@@ -210,8 +210,8 @@ async def test_a_key_alone_says_whose_it_is(store: WatchedStore, authenticator: 
     assert store.calls == {"keys_by_prefix": 2}
 
 
-async def test_a_secret_that_several_users_chose_needs_a_login(
-    store: WatchedStore, authenticator: KeyAuthenticator
+async def test_a_secret_shared_by_several_users_requires_a_login(
+    store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     alice, bob = await store.add_user(ALICE), await store.add_user("bob@example.org", aliases=["b@example.org"])
     for user in (alice, bob):
@@ -223,8 +223,8 @@ async def test_a_secret_that_several_users_chose_needs_a_login(
     assert await authenticator.validate_key("secret", CLIENT) == Denied(FailureReason.INVALID_KEY)
 
 
-async def test_a_new_key_with_the_secret_of_a_revoked_one_is_good(
-    store: WatchedStore, authenticator: KeyAuthenticator
+async def test_a_new_key_with_the_secret_of_a_revoked_one_is_valid(
+    store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     user = await store.add_user(ALICE)
     old = await store.create_key(user.id, "old", [Scope.IMAP], secret="secret")
@@ -238,8 +238,8 @@ async def test_a_new_key_with_the_secret_of_a_revoked_one_is_good(
         assert verdict.key_id == new.key.id
 
 
-async def test_every_granted_login_notes_that_the_key_was_used(
-    store: WatchedStore, authenticator: KeyAuthenticator, last_used: LastUsedWriter, clock: HandClock
+async def test_every_granted_login_records_the_use_of_the_key(
+    store: GatedStore, authenticator: KeyAuthenticator, last_used: LastUsedWriter, clock: HandClock
 ) -> None:
     user, new = await alice_with_a_key(store)
     await authenticator.validate(ALICE, new.secret, Scope.IMAP, CLIENT)

@@ -6,11 +6,11 @@ from relate_accounts.cache import SharedLookups, TimedCache
 from tests.unit.accounts.clocks import HandClock
 
 
-def test_a_value_is_kept_for_its_time_counted_from_the_question(clock: HandClock) -> None:
+def test_a_value_expires_relative_to_the_start_of_its_query(clock: HandClock) -> None:
     cache = TimedCache[str, int](30, 10, clock)
-    asked = clock()
+    started = clock()
     clock.advance(10)
-    cache.put("a", 1, asked)
+    cache.put("a", 1, started)
     clock.advance(19.9)
     assert cache.get("a") == 1
     clock.advance(0.1)
@@ -18,7 +18,7 @@ def test_a_value_is_kept_for_its_time_counted_from_the_question(clock: HandClock
     assert len(cache) == 0
 
 
-def test_the_least_recently_used_value_makes_room(clock: HandClock) -> None:
+def test_the_least_recently_used_value_is_evicted(clock: HandClock) -> None:
     cache = TimedCache[str, int](30, 2, clock)
     cache.put("a", 1, clock())
     cache.put("b", 2, clock())
@@ -27,13 +27,13 @@ def test_the_least_recently_used_value_makes_room(clock: HandClock) -> None:
     assert [cache.get(key) for key in "abc"] == [1, None, 3]
 
 
-async def test_who_asks_at_the_same_time_shares_one_lookup() -> None:
+async def test_concurrent_requests_share_one_lookup() -> None:
     lookups = SharedLookups[str, int]()
-    asked, gate = 0, asyncio.Event()
+    calls, gate = 0, asyncio.Event()
 
     async def look_up() -> int:
-        nonlocal asked
-        asked += 1
+        nonlocal calls
+        calls += 1
         await gate.wait()
         return 7
 
@@ -41,12 +41,12 @@ async def test_who_asks_at_the_same_time_shares_one_lookup() -> None:
     await asyncio.sleep(0)
     gate.set()
     assert await asyncio.gather(*waiting) == [7] * 50
-    assert asked == 1
+    assert calls == 1
     await lookups.share("a", look_up)
-    assert asked == 2
+    assert calls == 2
 
 
-async def test_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
+async def test_cancelling_one_waiter_does_not_cancel_the_lookup() -> None:
     lookups = SharedLookups[str, int]()
     gate = asyncio.Event()
 
@@ -63,7 +63,7 @@ async def test_who_gives_up_does_not_take_the_answer_from_the_others() -> None:
     assert first.cancelled()
 
 
-async def test_an_error_goes_to_all_who_wait_and_is_not_remembered() -> None:
+async def test_all_waiters_get_an_exception_which_is_not_cached() -> None:
     lookups = SharedLookups[str, int]()
 
     async def fail() -> int:
@@ -77,7 +77,7 @@ async def test_an_error_goes_to_all_who_wait_and_is_not_remembered() -> None:
     assert await lookups.share("a", succeed) == 7
 
 
-async def test_an_error_that_nobody_waits_for_any_more_is_not_complained_about(
+async def test_an_exception_without_waiters_is_not_logged(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     lookups = SharedLookups[str, int]()

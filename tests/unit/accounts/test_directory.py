@@ -7,16 +7,16 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.types import Recipient, User
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 
 @pytest.fixture
-async def alice(store: WatchedStore) -> User:
+async def alice(store: GatedStore) -> User:
     return await store.add_user("alice@example.org", aliases=["jörg@bücher.example", "a+news@example.org"], quota=1_000)
 
 
 @pytest.fixture
-def directory(store: WatchedStore, clock: HandClock) -> CachedDirectory:
+def directory(store: GatedStore, clock: HandClock) -> CachedDirectory:
     return CachedDirectory(store, clock)
 
 
@@ -30,14 +30,14 @@ def directory(store: WatchedStore, clock: HandClock) -> CachedDirectory:
         ("a+news@example.org", "a+news@example.org"),
     ],
 )
-async def test_an_address_is_resolved_in_any_spelling(
+async def test_an_address_is_resolved_in_any_form(
     address: str, matched: str, directory: CachedDirectory, alice: User
 ) -> None:
     assert await directory.resolve(address) == Recipient(alice.id, matched, 1_000)
 
 
-async def test_an_exact_address_wins_over_one_without_detail(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+async def test_an_exact_address_has_priority_over_one_without_detail(
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     shop = await store.add_user("alice+shop@example.org")
     exact, other = await directory.resolve("alice+shop@example.org"), await directory.resolve("alice+x@example.org")
@@ -50,12 +50,12 @@ async def test_an_exact_address_wins_over_one_without_detail(
     "address",
     ["bob@example.org", "alice@example.com", "postmaster@example.org", "a@example.org", "alice", "+x@example.org"],
 )
-async def test_nobody_is_found_for_any_other_address(address: str, directory: CachedDirectory, alice: User) -> None:
+async def test_other_addresses_are_not_resolved(address: str, directory: CachedDirectory, alice: User) -> None:
     assert await directory.resolve(address) is None
 
 
-async def test_a_user_may_write_as_what_the_user_receives(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+async def test_a_user_owns_the_addresses_that_reach_them(
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     bob = await store.add_user("bob@example.org")
     for address in ("Alice@example.org", "alice+shop@example.org", "jörg@bücher.example"):
@@ -65,15 +65,15 @@ async def test_a_user_may_write_as_what_the_user_receives(
         assert not await directory.owns(alice.id, address)
 
 
-async def test_a_domain_is_local_when_an_address_is_of_it(directory: CachedDirectory, alice: User) -> None:
+async def test_a_domain_with_an_address_is_local(directory: CachedDirectory, alice: User) -> None:
     for domain in ("example.org", "EXAMPLE.org", "bücher.example", "xn--bcher-kva.example"):
         assert await directory.is_local(domain)
     for domain in ("example.com", "org", "", "ample.org", "%", "[192.0.2.1]", "\x00"):
         assert not await directory.is_local(domain)
 
 
-async def test_answers_are_cached_for_30_seconds_and_unknown_ones_for_5(
-    directory: CachedDirectory, alice: User, store: WatchedStore, clock: HandClock
+async def test_results_are_cached_for_30_seconds_and_misses_for_5(
+    directory: CachedDirectory, alice: User, store: GatedStore, clock: HandClock
 ) -> None:
     async def ask() -> None:
         await directory.resolve("alice@example.org")
@@ -84,7 +84,7 @@ async def test_answers_are_cached_for_30_seconds_and_unknown_ones_for_5(
     await ask()
     clock.advance(4.9)
     await ask()
-    assert store.calls == {"user_by_address": 3, "has_domain": 2}  # two addresses, and the catch-all of a domain
+    assert store.calls == {"user_by_address": 3, "has_domain": 2}  # two addresses, and the catch-all of their domain
     clock.advance(0.1)
     await ask()
     assert store.calls == {"user_by_address": 5, "has_domain": 3}
@@ -94,7 +94,7 @@ async def test_answers_are_cached_for_30_seconds_and_unknown_ones_for_5(
 
 
 async def test_a_new_address_is_found_within_5_seconds(
-    directory: CachedDirectory, store: WatchedStore, clock: HandClock
+    directory: CachedDirectory, store: GatedStore, clock: HandClock
 ) -> None:
     assert await directory.resolve("bob@example.org") is None
     bob = await store.add_user("bob@example.org")
@@ -104,14 +104,12 @@ async def test_a_new_address_is_found_within_5_seconds(
     assert recipient.user_id == bob.id
 
 
-async def test_questions_that_come_together_are_one_query(
-    directory: CachedDirectory, alice: User, store: WatchedStore
-) -> None:
+async def test_concurrent_requests_are_one_query(directory: CachedDirectory, alice: User, store: GatedStore) -> None:
     await asyncio.gather(*(directory.resolve("alice@example.org") for _ in range(100)))
     assert store.calls == {"user_by_address": 1}
 
 
-async def test_a_database_that_fails_is_no_answer(directory: CachedDirectory, alice: User, store: WatchedStore) -> None:
+async def test_a_database_failure_is_not_cached(directory: CachedDirectory, alice: User, store: GatedStore) -> None:
     store.broken = True
     with pytest.raises(AccountsUnavailable):
         await directory.resolve("alice@example.org")
@@ -122,16 +120,16 @@ async def test_a_database_that_fails_is_no_answer(directory: CachedDirectory, al
     assert await directory.is_local("example.org")
 
 
-async def test_the_cache_is_bounded(store: WatchedStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "CACHE_SIZE", 10)
+async def test_the_cache_is_bounded(store: GatedStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_CACHED_ANSWERS", 10)
     directory = CachedDirectory(store, clock)
     for number in range(50):
         await directory.resolve(f"user{number}@example.org")
     assert len(directory._recipients._unknown) == 10
 
 
-async def test_a_catch_all_gets_what_no_other_address_of_its_domain_does(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+async def test_a_catch_all_gets_mail_for_unknown_addresses_of_its_domain(
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     bob = await store.add_user("bob@example.org", aliases=["*@example.org"])
     for address, user in (
@@ -148,8 +146,8 @@ async def test_a_catch_all_gets_what_no_other_address_of_its_domain_does(
     assert not await directory.owns(bob.id, "alice@example.org")
 
 
-async def test_a_catch_all_does_not_get_what_is_for_a_removed_user(
-    directory: CachedDirectory, alice: User, store: WatchedStore
+async def test_a_catch_all_gets_no_mail_for_a_removed_user(
+    directory: CachedDirectory, alice: User, store: GatedStore
 ) -> None:
     await store.add_user("bob@example.org", aliases=["*@example.org"])
     await store.remove_user(alice.id)

@@ -6,34 +6,34 @@ import pytest
 from structlog.testing import capture_logs
 
 from relate_accounts import last_used as module
-from relate_accounts.last_used import MAX_PENDING, LastUsedWriter
+from relate_accounts.last_used import MAX_PENDING_KEYS, LastUsedWriter
 from relate_accounts.types import ApiKey
 from relate_supervisor import Backoff, Supervisor
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 
-async def one_key(store: WatchedStore) -> ApiKey:
+async def one_key(store: GatedStore) -> ApiKey:
     user = await store.add_user("alice@example.org")
     return (await store.create_key(user.id, "phone", [])).key
 
 
-async def read_again(store: WatchedStore, key: ApiKey) -> ApiKey:
+async def reload_key(store: GatedStore, key: ApiKey) -> ApiKey:
     return (await store.keys(key.user_id))[0]
 
 
-async def test_many_uses_are_one_write(store: WatchedStore, last_used: LastUsedWriter, clock: HandClock) -> None:
+async def test_uses_are_written_as_a_batch(store: GatedStore, last_used: LastUsedWriter, clock: HandClock) -> None:
     key = await one_key(store)
     for _ in range(100):
         clock.advance(0.01)
         last_used.note(key.id)
     await last_used.flush()
     await last_used.flush()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
     assert store.calls["touch_keys"] == 1
 
 
-async def test_uses_are_written_in_the_background(store: WatchedStore, clock: HandClock) -> None:
+async def test_uses_are_written_in_the_background(store: GatedStore, clock: HandClock) -> None:
     key = await one_key(store)
     written = asyncio.Event()
 
@@ -46,29 +46,29 @@ async def test_uses_are_written_in_the_background(store: WatchedStore, clock: Ha
     writer.note(key.id)
     writer.start()
     await written.wait()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
     await writer.stop()
 
 
-async def test_stop_writes_what_is_pending_without_waiting(store: WatchedStore, last_used: LastUsedWriter) -> None:
+async def test_stop_writes_what_is_pending_without_waiting(store: GatedStore, last_used: LastUsedWriter) -> None:
     key = await one_key(store)
     last_used.start()
     last_used.note(key.id)
     async with asyncio.timeout(1):
         await last_used.stop()
-    assert (await read_again(store, key)).last_used is not None
+    assert (await reload_key(store, key)).last_used is not None
 
 
-async def test_stop_without_start_writes_nothing(store: WatchedStore, last_used: LastUsedWriter) -> None:
+async def test_stop_without_start_writes_nothing(store: GatedStore, last_used: LastUsedWriter) -> None:
     key = await one_key(store)
     last_used.note(key.id)
     await last_used.stop()
     await last_used.stop()
-    assert (await read_again(store, key)).last_used is None
+    assert (await reload_key(store, key)).last_used is None
 
 
-async def test_a_failed_write_is_logged_and_tried_again_with_the_newest_time(
-    store: WatchedStore, last_used: LastUsedWriter, clock: HandClock
+async def test_a_failed_write_is_logged_and_retried_with_the_newest_time(
+    store: GatedStore, last_used: LastUsedWriter, clock: HandClock
 ) -> None:
     key = await one_key(store)
     last_used.note(key.id)
@@ -80,13 +80,13 @@ async def test_a_failed_write_is_logged_and_tried_again_with_the_newest_time(
     last_used.note(key.id)
     store.broken = False
     await last_used.flush()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
 
 
-async def test_a_database_that_hangs_does_not_hold_the_process(
-    store: WatchedStore, last_used: LastUsedWriter, monkeypatch: pytest.MonkeyPatch
+async def test_a_database_that_hangs_does_not_delay_the_stop(
+    store: GatedStore, last_used: LastUsedWriter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "STOP_TIMEOUT", 0.01)
+    monkeypatch.setattr(module, "STOP_TIMEOUT_SECONDS", 0.01)
     last_used.note((await one_key(store)).id)
     store.gate.clear()
     last_used.start()
@@ -95,27 +95,27 @@ async def test_a_database_that_hangs_does_not_hold_the_process(
     assert [log["event"] for log in logs] == ["last use of keys not written at stop"]
 
 
-async def test_what_is_pending_is_bounded(store: WatchedStore, last_used: LastUsedWriter) -> None:
-    for key_id in range(MAX_PENDING + 100):
+async def test_pending_uses_are_bounded(store: GatedStore, last_used: LastUsedWriter) -> None:
+    for key_id in range(MAX_PENDING_KEYS + 100):
         last_used.note(key_id)
-    assert len(last_used._pending) == MAX_PENDING
+    assert len(last_used._pending) == MAX_PENDING_KEYS
     store.broken = True
     store.gate.clear()
     with capture_logs():
         flushing = asyncio.create_task(last_used.flush())
-        await store.asked.wait()
+        await store.called.wait()
         for key_id in range(100):
             last_used.note(-key_id)
         store.gate.set()
         await flushing
-    assert len(last_used._pending) == MAX_PENDING
+    assert len(last_used._pending) == MAX_PENDING_KEYS
 
 
-async def test_a_bug_in_a_write_loses_nothing_and_the_writer_goes_on(store: WatchedStore, clock: HandClock) -> None:
+async def test_a_bug_in_a_write_loses_no_uses_and_the_writer_continues(store: GatedStore, clock: HandClock) -> None:
     key, fail = await one_key(store), iter([True, True])
     written = asyncio.Event()
 
-    class Failing(WatchedStore):
+    class Failing(GatedStore):
         async def touch_keys(self, used: Mapping[int, datetime]) -> None:
             if next(fail, False):
                 raise ValueError("a bug")
@@ -130,5 +130,5 @@ async def test_a_bug_in_a_write_loses_nothing_and_the_writer_goes_on(store: Watc
         async with asyncio.timeout(10):
             await written.wait()
         await writer.stop()
-    assert (await read_again(store, key)).last_used == clock.now()
+    assert (await reload_key(store, key)).last_used == clock.now()
     assert supervisor.failures == {"accounts.last_used": 2}

@@ -4,9 +4,9 @@ import pytest
 
 from relate_accounts.ratelimit import (
     DELAY_SECONDS,
+    MAX_BUCKETS,
     PER_CLIENT,
     PER_SITE,
-    TABLE_SIZE,
     Limit,
     TokenBuckets,
     WrongLogins,
@@ -14,14 +14,14 @@ from relate_accounts.ratelimit import (
     client_site,
 )
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.pauses import Pauses
+from tests.unit.accounts.fake_sleep import FakeSleep
 
 HOME = "192.0.2.1"
 
 
 @pytest.fixture
-def wrong(clock: HandClock, pauses: Pauses) -> WrongLogins:
-    return WrongLogins(clock, pauses)
+def wrong(clock: HandClock, fake_sleep: FakeSleep) -> WrongLogins:
+    return WrongLogins(clock, fake_sleep)
 
 
 def buckets_of(burst: int, clock: HandClock) -> TokenBuckets:
@@ -43,7 +43,7 @@ def test_a_bucket_gives_its_burst_and_then_one_token_at_a_time(clock: HandClock)
     assert buckets.is_empty("a")
 
 
-def test_a_bucket_never_holds_more_than_its_burst(clock: HandClock) -> None:
+def test_a_bucket_never_exceeds_its_burst(clock: HandClock) -> None:
     buckets = buckets_of(2, clock)
     buckets.spend("a")
     clock.advance(1_000_000)
@@ -52,7 +52,7 @@ def test_a_bucket_never_holds_more_than_its_burst(clock: HandClock) -> None:
     assert buckets.is_empty("a")
 
 
-def test_spending_what_is_not_there_makes_no_debt(clock: HandClock) -> None:
+def test_spending_from_an_empty_bucket_makes_no_debt(clock: HandClock) -> None:
     buckets = buckets_of(1, clock)
     for _ in range(100):
         buckets.spend("a")
@@ -60,7 +60,7 @@ def test_spending_what_is_not_there_makes_no_debt(clock: HandClock) -> None:
     assert not buckets.is_empty("a")
 
 
-def test_a_token_comes_back_during_an_attack_too(clock: HandClock) -> None:
+def test_tokens_are_refilled_during_an_attack(clock: HandClock) -> None:
     buckets = buckets_of(1, clock)
     for _ in range(11):
         buckets.spend("a")
@@ -69,22 +69,22 @@ def test_a_token_comes_back_during_an_attack_too(clock: HandClock) -> None:
     assert not buckets.is_empty("a")
 
 
-def test_the_table_of_buckets_is_bounded_and_forgets_the_longest_unused(clock: HandClock) -> None:
+def test_the_table_of_buckets_evicts_the_least_recently_used(clock: HandClock) -> None:
     buckets = buckets_of(1, clock)
-    for number in range(TABLE_SIZE + 100):
+    for number in range(MAX_BUCKETS + 100):
         buckets.spend(str(number))
-    assert len(buckets) == TABLE_SIZE
+    assert len(buckets) == MAX_BUCKETS
     assert not buckets.is_empty("0")
-    assert buckets.is_empty(str(TABLE_SIZE + 99))
+    assert buckets.is_empty(str(MAX_BUCKETS + 99))
 
 
-def test_wrong_logins_are_within_the_limit_of_their_address_up_to_its_burst(wrong: WrongLogins) -> None:
+def test_wrong_logins_are_within_the_limit_up_to_the_burst(wrong: WrongLogins) -> None:
     assert [wrong.spend(HOME) for _ in range(PER_CLIENT.burst + 5)] == [True] * PER_CLIENT.burst + [False] * 5
     assert wrong.is_limited(HOME)
     assert not wrong.is_limited("198.51.100.7")
 
 
-def test_ever_new_networks_of_one_site_share_its_limit(wrong: WrongLogins) -> None:
+def test_networks_of_one_site_share_its_limit(wrong: WrongLogins) -> None:
     clients = [f"2001:db8:7:{number:x}::1" for number in range(PER_SITE.burst + 5)]
     assert [wrong.spend(client) for client in clients] == [True] * PER_SITE.burst + [False] * 5
     assert wrong.is_limited("2001:db8:7:ffff::1")
@@ -92,15 +92,15 @@ def test_ever_new_networks_of_one_site_share_its_limit(wrong: WrongLogins) -> No
 
 
 @pytest.mark.parametrize("client", ["127.0.0.1", "127.8.8.8", "::1", "::ffff:127.0.0.1", ""])
-def test_this_machine_is_limited_as_any_other(client: str, wrong: WrongLogins) -> None:
+def test_loopback_is_limited_as_other_clients(client: str, wrong: WrongLogins) -> None:
     for _ in range(PER_CLIENT.burst):
         wrong.spend("127.0.0.1")
     assert wrong.is_limited(client)
 
 
-async def test_a_wrong_login_beyond_the_limit_waits(wrong: WrongLogins, pauses: Pauses) -> None:
+async def test_a_wrong_login_beyond_the_limit_is_delayed(wrong: WrongLogins, fake_sleep: FakeSleep) -> None:
     await wrong.delay(HOME)
-    assert pauses.seconds == [DELAY_SECONDS]
+    assert fake_sleep.seconds == [DELAY_SECONDS]
 
 
 @pytest.mark.parametrize(
@@ -111,20 +111,22 @@ async def test_a_wrong_login_beyond_the_limit_waits(wrong: WrongLogins, pauses: 
     ],
     ids=["of one address", "of one site"],
 )
-async def test_logins_that_wait_are_bounded(clients: list[str], most: int, wrong: WrongLogins, pauses: Pauses) -> None:
-    pauses.gate.clear()
+async def test_concurrent_delays_are_bounded(
+    clients: list[str], most: int, wrong: WrongLogins, fake_sleep: FakeSleep
+) -> None:
+    fake_sleep.gate.clear()
     waiting = [asyncio.create_task(wrong.delay(client)) for client in clients]
     await asyncio.sleep(0)
-    assert sum(not task.done() for task in waiting) == len(pauses.seconds) == most
-    pauses.gate.set()
+    assert sum(not task.done() for task in waiting) == len(fake_sleep.seconds) == most
+    fake_sleep.gate.set()
     await asyncio.gather(*waiting)
     assert not wrong._delayed
-    await wrong.delay(clients[0])  # there is room again
-    assert len(pauses.seconds) == most + 1
+    await wrong.delay(clients[0])  # another one may wait now
+    assert len(fake_sleep.seconds) == most + 1
 
 
-async def test_a_login_that_is_given_up_waits_no_longer(wrong: WrongLogins, pauses: Pauses) -> None:
-    pauses.gate.clear()
+async def test_a_cancelled_login_no_longer_counts_as_delayed(wrong: WrongLogins, fake_sleep: FakeSleep) -> None:
+    fake_sleep.gate.clear()
     waiting = asyncio.create_task(wrong.delay(HOME))
     await asyncio.sleep(0)
     waiting.cancel()

@@ -1,4 +1,4 @@
-"""What is revoked ends open sessions and is evicted from caches."""
+"""Revocations end open sessions and evict cached verdicts."""
 
 import asyncio
 from datetime import timedelta
@@ -11,24 +11,24 @@ from relate_accounts.revocation import LOOK_BACK, RevocationWatcher
 from relate_accounts.types import Denied, FailureReason, Granted, NewKey, Revoked, Scope, User
 from relate_supervisor import Supervisor
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 ALICE = "alice@example.org"
 CLIENT = "192.0.2.1"
 
 
 @pytest.fixture
-def store(clock: HandClock) -> WatchedStore:
-    return WatchedStore(clock.now)
+def store(clock: HandClock) -> GatedStore:
+    return GatedStore(clock.now)
 
 
 @pytest.fixture
-def watcher(store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock) -> RevocationWatcher:
+def watcher(store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock) -> RevocationWatcher:
     return RevocationWatcher(store, authenticator, Supervisor(), interval=0, now=clock.now)
 
 
 class Session:
-    """An open session, which notes how often it was ended."""
+    """An open session that counts how often it was ended."""
 
     def __init__(self) -> None:
         self.ended = 0
@@ -37,7 +37,7 @@ class Session:
         self.ended += 1
 
 
-async def make_key(store: WatchedStore, address: str = ALICE, **key: object) -> tuple[User, NewKey]:
+async def make_key(store: GatedStore, address: str = ALICE, **key: object) -> tuple[User, NewKey]:
     user = await store.add_user(address)
     return user, await store.create_key(user.id, "phone", [Scope.IMAP], **key)  # type: ignore[arg-type]  # only expires
 
@@ -50,24 +50,24 @@ async def log_in(authenticator: KeyAuthenticator, key: NewKey, address: str = AL
     return session
 
 
-async def test_a_revoked_key_ends_its_sessions_once_and_no_others(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+async def test_a_revoked_key_ends_only_its_sessions_and_once(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, lost = await make_key(store)
-    kept = await store.create_key(user.id, "laptop", [Scope.IMAP])
+    other = await store.create_key(user.id, "laptop", [Scope.IMAP])
     ended = [await log_in(authenticator, lost) for _ in range(3)]
-    going_on = await log_in(authenticator, kept)
+    other_session = await log_in(authenticator, other)
     await watcher.check()
     assert [session.ended for session in ended] == [0, 0, 0]
     await store.revoke_key(user.id, lost.key.id)
     for _ in range(3):
         await watcher.check()
     assert [session.ended for session in ended] == [1, 1, 1]
-    assert going_on.ended == 0
+    assert other_session.ended == 0
 
 
-async def test_a_disabled_user_has_no_sessions_and_may_not_log_in_until_enabled(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+async def test_a_disabled_user_has_no_sessions_and_cannot_log_in(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     alice, alices = await make_key(store)
     _, bobs = await make_key(store, "bob@example.org")
@@ -83,8 +83,8 @@ async def test_a_disabled_user_has_no_sessions_and_may_not_log_in_until_enabled(
     assert isinstance(await authenticator.validate(ALICE, alices.secret, Scope.IMAP, CLIENT), Granted)
 
 
-async def test_a_key_that_expires_ends_its_sessions_without_the_store(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+async def test_an_expired_key_ends_its_sessions_without_the_store(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     _, key = await make_key(store, expires=clock.now() + timedelta(seconds=60))
     session = await log_in(authenticator, key)
@@ -97,7 +97,7 @@ async def test_a_key_that_expires_ends_its_sessions_without_the_store(
 
 
 async def test_a_check_evicts_the_cached_verdict_of_a_revoked_key(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     await log_in(authenticator, key)
@@ -106,8 +106,8 @@ async def test_a_check_evicts_the_cached_verdict_of_a_revoked_key(
     assert isinstance(await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT), Denied)
 
 
-async def test_a_login_with_a_verdict_from_before_the_revocation_is_ended_by_a_later_check(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+async def test_a_session_with_a_stale_verdict_is_ended_by_a_later_check(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)
@@ -115,14 +115,14 @@ async def test_a_login_with_a_verdict_from_before_the_revocation_is_ended_by_a_l
     await store.revoke_key(user.id, key.key.id)
     await watcher.check()
     session = Session()
-    authenticator.watch(granted, session.end)  # its handler has waited for a lock meanwhile
+    authenticator.watch(granted, session.end)  # the session's handler waited for a lock since the verdict
     clock.advance(10)
     await watcher.check()
     assert session.ended == 1
 
 
-async def test_what_was_revoked_while_the_database_was_away_is_found_when_it_is_back(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+async def test_revocations_during_a_database_outage_are_found_afterwards(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
     session = await log_in(authenticator, key)
@@ -137,8 +137,8 @@ async def test_what_was_revoked_while_the_database_was_away_is_found_when_it_is_
     assert session.ended == 1
 
 
-async def test_a_check_looks_back_beyond_the_one_before_and_not_to_the_beginning(
-    store: WatchedStore, watcher: RevocationWatcher, clock: HandClock
+async def test_a_check_overlaps_the_previous_one_by_look_back(
+    store: GatedStore, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     for _ in range(3):
         clock.advance(1_000)
@@ -146,8 +146,8 @@ async def test_a_check_looks_back_beyond_the_one_before_and_not_to_the_beginning
     assert store.since == clock.now() - timedelta(seconds=1_000) - LOOK_BACK
 
 
-async def test_a_clock_that_is_set_back_hides_no_revocation(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
+async def test_setting_the_clock_back_hides_no_revocation(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher, clock: HandClock
 ) -> None:
     user, key = await make_key(store)
     session = await log_in(authenticator, key)
@@ -158,8 +158,8 @@ async def test_a_clock_that_is_set_back_hides_no_revocation(
     assert session.ended == 1
 
 
-async def test_a_session_that_has_ended_is_watched_no_longer(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+async def test_an_ended_session_is_no_longer_watched(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)
@@ -174,8 +174,8 @@ async def test_a_session_that_has_ended_is_watched_no_longer(
     assert session.ended == 0
 
 
-async def test_the_watcher_goes_on_after_any_exception(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+async def test_the_watcher_continues_after_any_exception(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)
@@ -195,8 +195,8 @@ async def test_the_watcher_goes_on_after_any_exception(
     await watcher.stop()
 
 
-async def test_the_watcher_survives_a_database_that_is_away(
-    store: WatchedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
+async def test_the_watcher_continues_after_a_database_outage(
+    store: GatedStore, authenticator: KeyAuthenticator, watcher: RevocationWatcher
 ) -> None:
     user, key = await make_key(store)
     granted = await authenticator.validate(ALICE, key.secret, Scope.IMAP, CLIENT)
@@ -205,16 +205,16 @@ async def test_the_watcher_survives_a_database_that_is_away(
     authenticator.watch(granted, ended.set)
     await store.revoke_key(user.id, key.key.id)
     store.broken = True
-    store.asked.clear()
+    store.called.clear()
     watcher.start()
-    await store.asked.wait()
+    await store.called.wait()
     store.broken = False
     await ended.wait()
     await watcher.stop()
     await watcher.stop()
 
 
-def test_what_is_revoked_covers_by_key_and_by_user(clock: HandClock) -> None:
+def test_revoked_covers_by_key_and_by_user(clock: HandClock) -> None:
     user = User(id=1, address=ALICE, display_name="", created=clock.now())  # type: ignore[arg-type]  # a plain number
     granted = Granted(user, 7, "phone", frozenset())
     assert not Revoked().covers(granted)

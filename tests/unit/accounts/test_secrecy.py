@@ -1,4 +1,4 @@
-"""A key that was presented or stored is found nowhere: not in what prints, not in what is held in memory."""
+"""Presented and stored keys are neither in representations, logs and errors nor in the caches."""
 
 import gc
 import logging
@@ -11,7 +11,7 @@ from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.types import Scope
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 CLIENT = "192.0.2.1"
 MARK = "marked-wrong-password"
@@ -21,8 +21,8 @@ def shown(*values: object) -> str:
     return "".join(f"{value!r}{value}" for value in values)
 
 
-async def test_verdicts_logs_and_errors_show_no_key(
-    store: WatchedStore,
+async def test_verdicts_logs_and_errors_contain_no_key(
+    store: GatedStore,
     authenticator: KeyAuthenticator,
     last_used: LastUsedWriter,
     caplog: pytest.LogCaptureFixture,
@@ -45,7 +45,7 @@ async def test_verdicts_logs_and_errors_show_no_key(
     assert MARK not in text
 
 
-async def test_the_caches_hold_no_key_and_no_password(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_the_caches_contain_no_key_and_no_password(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "phone", [Scope.IMAP])
     for secret in (new.secret, MARK):

@@ -7,13 +7,13 @@ from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.traced import TracedAuthenticator
 from relate_accounts.types import Denied, Granted, Scope
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.gated_store import GatedStore
 
 CLIENT = "192.0.2.1"
 
 
-class Seen:
-    """A seam that keeps what it is told: (user, what `finish` said) of every login."""
+class RecordedLogins:
+    """An `AuthSeam` that records (user, arguments of `finish`) for each login."""
 
     def __init__(self) -> None:
         self.attempts: list[tuple[str | None, dict[str, object]]] = []
@@ -31,7 +31,7 @@ class Seen:
         )
 
     @contextmanager
-    def validate(self, user: str | None) -> Iterator["Seen"]:
+    def validate(self, user: str | None) -> Iterator["RecordedLogins"]:
         self.attempts.append((user, {}))
         try:
             yield self
@@ -41,24 +41,24 @@ class Seen:
 
 
 @pytest.fixture
-def seen() -> Seen:
-    return Seen()
+def recorded() -> RecordedLogins:
+    return RecordedLogins()
 
 
 @pytest.fixture
-def traced(authenticator: KeyAuthenticator, seen: Seen) -> TracedAuthenticator:
-    return TracedAuthenticator(authenticator, seen)
+def traced(authenticator: KeyAuthenticator, recorded: RecordedLogins) -> TracedAuthenticator:
+    return TracedAuthenticator(authenticator, recorded)
 
 
-async def test_each_login_is_seen_with_its_six_facts(
-    store: WatchedStore, traced: TracedAuthenticator, seen: Seen
+async def test_each_login_is_recorded_with_all_attributes(
+    store: GatedStore, traced: TracedAuthenticator, recorded: RecordedLogins
 ) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "phone", [Scope.IMAP])
     for login, scope in (("alice@example.org", Scope.IMAP), ("alice@example.org", Scope.POP3), ("x@y.z", Scope.IMAP)):
         await traced.validate(login, new.secret, scope, CLIENT)
     common = {"rate_limited": False}
-    assert seen.attempts == [
+    assert recorded.attempts == [
         (
             "alice@example.org",
             common | {"success": True, "cache_hit": False, "failure_reason": None, "key_name": "phone"},
@@ -74,10 +74,12 @@ async def test_each_login_is_seen_with_its_six_facts(
     ]
 
 
-async def test_a_limited_login_says_so_and_has_its_reason(traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_a_rate_limited_login_is_marked_and_has_a_reason(
+    traced: TracedAuthenticator, recorded: RecordedLogins
+) -> None:
     for number in range(100):
         await traced.validate("x@y.z", f"wrong {number}", Scope.IMAP, CLIENT)
-    assert seen.attempts[-1][1] == {
+    assert recorded.attempts[-1][1] == {
         "success": False,
         "cache_hit": False,
         "rate_limited": True,
@@ -86,37 +88,43 @@ async def test_a_limited_login_says_so_and_has_its_reason(traced: TracedAuthenti
     }
 
 
-async def test_a_key_alone_has_no_user(store: WatchedStore, traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_a_key_alone_has_no_user(
+    store: GatedStore, traced: TracedAuthenticator, recorded: RecordedLogins
+) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "script", [Scope.API_READ])
     assert isinstance(await traced.validate_key(new.secret, CLIENT), Granted)
-    ((name, facts),) = seen.attempts
+    ((name, attributes),) = recorded.attempts
     assert name is None
-    assert facts["key_name"] == "script"
+    assert attributes["key_name"] == "script"
 
 
-async def test_trouble_passes_through_the_span(store: WatchedStore, traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_an_exception_is_raised_through_the_span(
+    store: GatedStore, traced: TracedAuthenticator, recorded: RecordedLogins
+) -> None:
     store.broken = True
     with pytest.raises(AccountsUnavailable):
         await traced.validate("alice@example.org", "secret", Scope.IMAP, CLIENT)
-    assert [type(error) for error in seen.errors] == [AccountsUnavailable]
-    assert seen.attempts == [("alice@example.org", {})]
+    assert [type(error) for error in recorded.errors] == [AccountsUnavailable]
+    assert recorded.attempts == [("alice@example.org", {})]
 
 
-async def test_a_key_typed_into_the_wrong_field_is_not_shown(traced: TracedAuthenticator, seen: Seen) -> None:
+async def test_a_key_entered_as_login_name_is_not_recorded(
+    traced: TracedAuthenticator, recorded: RecordedLogins
+) -> None:
     await traced.validate("rm_a-key-and-no-address", "x", Scope.IMAP, CLIENT)
-    assert seen.attempts[0][0] is None
+    assert recorded.attempts[0][0] is None
 
 
-async def test_a_login_as_another_user_is_seen_and_denied(
-    store: WatchedStore, traced: TracedAuthenticator, seen: Seen
+async def test_a_login_as_another_user_is_recorded_and_denied(
+    store: GatedStore, traced: TracedAuthenticator, recorded: RecordedLogins
 ) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "phone", [Scope.IMAP])
     for secret in (new.secret, "wrong"):
         verdict = await traced.validate("alice@example.org", secret, Scope.IMAP, CLIENT, "bob@example.org")
         assert isinstance(verdict, Denied)
-    assert [(name, facts["success"], facts["failure_reason"]) for name, facts in seen.attempts] == [
+    assert [(name, attributes["success"], attributes["failure_reason"]) for name, attributes in recorded.attempts] == [
         ("alice@example.org", False, "missing_scope"),
         ("alice@example.org", False, "invalid_key"),
     ]

@@ -1,16 +1,16 @@
-"""Many wrong logins, as the authenticator sees them: they wait, and right ones do not notice."""
+"""Many wrong logins on the authenticator: they are delayed, and right ones are not affected."""
 
 import asyncio
 
 import pytest
 
-from relate_accounts.authenticator import LOOKUPS, LOOKUPS_PER_CLIENT, VERDICT_CACHE_SIZE, KeyAuthenticator
+from relate_accounts.authenticator import MAX_CACHED_VERDICTS, MAX_LOOKUPS, MAX_LOOKUPS_PER_CLIENT, KeyAuthenticator
 from relate_accounts.keys import generate_key
-from relate_accounts.ratelimit import DELAY_SECONDS, PER_CLIENT, PER_SITE, TABLE_SIZE
+from relate_accounts.ratelimit import DELAY_SECONDS, MAX_BUCKETS, PER_CLIENT, PER_SITE
 from relate_accounts.types import Denied, FailureReason, Granted, NewKey, Scope
 from tests.unit.accounts.clocks import HandClock
-from tests.unit.accounts.pauses import Pauses
-from tests.unit.accounts.watched import WatchedStore
+from tests.unit.accounts.fake_sleep import FakeSleep
+from tests.unit.accounts.gated_store import GatedStore
 
 ALICE = "alice@example.org"
 ATTACKER = "203.0.113.5"
@@ -19,7 +19,7 @@ WRONG = Denied(FailureReason.INVALID_KEY)
 LIMITED = Denied(FailureReason.INVALID_KEY, rate_limited=True)
 
 
-async def alices_key(store: WatchedStore) -> NewKey:
+async def alices_key(store: GatedStore) -> NewKey:
     user = await store.add_user(ALICE, aliases=["sales@example.org"])
     return await store.create_key(user.id, "phone", [Scope.IMAP, Scope.API_READ])
 
@@ -30,30 +30,30 @@ async def attack(
     return [await authenticator.validate(login, generate_key(), Scope.IMAP, client) for _ in range(times)]
 
 
-async def test_wrong_logins_beyond_the_limit_are_answered_late(
-    store: WatchedStore, authenticator: KeyAuthenticator, pauses: Pauses
+async def test_wrong_logins_beyond_the_limit_are_delayed(
+    store: GatedStore, authenticator: KeyAuthenticator, fake_sleep: FakeSleep
 ) -> None:
     await store.add_user(ALICE)
     assert await attack(authenticator, PER_CLIENT.burst + 3) == [WRONG] * PER_CLIENT.burst + [LIMITED] * 3
-    assert pauses.seconds == [DELAY_SECONDS] * 3
+    assert fake_sleep.seconds == [DELAY_SECONDS] * 3
 
 
 @pytest.mark.parametrize("login", [ALICE, "sales@example.org"])
 async def test_a_right_key_is_granted_to_a_client_beyond_the_limit(
-    login: str, store: WatchedStore, authenticator: KeyAuthenticator, pauses: Pauses
+    login: str, store: GatedStore, authenticator: KeyAuthenticator, fake_sleep: FakeSleep
 ) -> None:
     new = await alices_key(store)
     await attack(authenticator, PER_CLIENT.burst + 1)
-    pauses.seconds.clear()
+    fake_sleep.seconds.clear()
     assert isinstance(await authenticator.validate(login, new.secret, Scope.IMAP, ATTACKER), Granted)
     assert isinstance(await authenticator.validate_key(new.secret, ATTACKER), Granted)
-    assert pauses.seconds == []
+    assert fake_sleep.seconds == []
 
 
 async def test_junk_keys_do_not_lock_out_the_clients_of_a_proxy(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
-    """All clients have the proxy's address; one of them sends a junk key every 5 seconds."""
+    """All clients share the proxy's address; one of them sends a junk key every 5 seconds."""
     new = await alices_key(store)
     for _ in range(25):
         await authenticator.validate_key("junk", ATTACKER)
@@ -64,8 +64,8 @@ async def test_junk_keys_do_not_lock_out_the_clients_of_a_proxy(
         assert isinstance(await authenticator.validate_key(new.secret, ATTACKER), Granted)
 
 
-async def test_wrong_logins_from_ever_new_networks_do_not_lock_out_the_name_that_they_try(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+async def test_wrong_logins_from_many_networks_do_not_lock_out_their_name(
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     """One wrong login per half second, each from another /64; Alice tries every 10 seconds."""
     new = await alices_key(store)
@@ -76,11 +76,11 @@ async def test_wrong_logins_from_ever_new_networks_do_not_lock_out_the_name_that
         clock.advance(0.5)
         if number % 20 == 0:
             assert isinstance(await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME), Granted)
-    assert limited > 0  # by the /48: it spends two tokens in the time that gives it back less than two
+    assert limited > 0  # per /48, which spends more tokens than are refilled
 
 
 async def test_a_wrong_well_formed_key_beyond_the_limit_costs_one_query(
-    store: WatchedStore, authenticator: KeyAuthenticator
+    store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     await store.add_user(ALICE)
     await attack(authenticator, PER_CLIENT.burst)
@@ -91,8 +91,8 @@ async def test_a_wrong_well_formed_key_beyond_the_limit_costs_one_query(
 
 
 @pytest.mark.parametrize("secret", ["wrong", "", "rm_", "rm_" + "x" * 42, "rm_" + "x" * 44, "rm_" + "!" * 43, "\ud800"])
-async def test_a_secret_that_is_no_key_costs_no_query_beyond_the_limit(
-    secret: str, store: WatchedStore, authenticator: KeyAuthenticator
+async def test_a_malformed_key_beyond_the_limit_costs_no_query(
+    secret: str, store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     await store.add_user(ALICE)
     await attack(authenticator, PER_CLIENT.burst)
@@ -102,8 +102,8 @@ async def test_a_secret_that_is_no_key_costs_no_query_beyond_the_limit(
     assert store.calls.total() == 0
 
 
-async def test_a_secret_that_was_refused_without_a_query_is_looked_up_later(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+async def test_a_secret_refused_without_a_query_is_looked_up_later(
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     user = await store.add_user(ALICE)
     await store.create_key(user.id, "seeded", [Scope.IMAP], secret="chosen")
@@ -113,9 +113,7 @@ async def test_a_secret_that_was_refused_without_a_query_is_looked_up_later(
     assert isinstance(await authenticator.validate(ALICE, "chosen", Scope.IMAP, ATTACKER), Granted)
 
 
-async def test_the_same_wrong_login_again_and_again_is_limited_too(
-    store: WatchedStore, authenticator: KeyAuthenticator
-) -> None:
+async def test_repeating_the_same_wrong_login_is_limited(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     await store.add_user(ALICE)
     for _ in range(PER_CLIENT.burst):
         verdict = await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER)
@@ -125,8 +123,8 @@ async def test_the_same_wrong_login_again_and_again_is_limited_too(
     assert await authenticator.validate(ALICE, "wrong", Scope.IMAP, ATTACKER) == limited
 
 
-async def test_the_limit_lets_wrong_logins_through_at_its_rate(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+async def test_tokens_are_refilled_at_the_rate_of_the_limit(
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     await store.add_user(ALICE)
     await attack(authenticator, PER_CLIENT.burst)
@@ -134,17 +132,15 @@ async def test_the_limit_lets_wrong_logins_through_at_its_rate(
     assert await attack(authenticator, 2) == [WRONG, LIMITED]
 
 
-async def test_no_name_is_limited_wherever_its_wrong_logins_come_from(
-    store: WatchedStore, authenticator: KeyAuthenticator
-) -> None:
+async def test_there_is_no_limit_per_name(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     await store.add_user(ALICE)
     clients = [f"198.51.{number >> 8}.{number & 255}" for number in range(1_000)]
     verdicts = [await authenticator.validate(ALICE, "wrong", Scope.IMAP, client) for client in clients]
     assert not any(isinstance(verdict, Denied) and verdict.rate_limited for verdict in verdicts)
 
 
-async def test_right_logins_and_missing_scopes_spend_nothing(
-    store: WatchedStore, authenticator: KeyAuthenticator, clock: HandClock
+async def test_right_logins_and_missing_scopes_spend_no_tokens(
+    store: GatedStore, authenticator: KeyAuthenticator, clock: HandClock
 ) -> None:
     new = await alices_key(store)
     for _ in range(10 * PER_CLIENT.burst):
@@ -155,34 +151,32 @@ async def test_right_logins_and_missing_scopes_spend_nothing(
         clock.advance(30)
 
 
-async def test_keys_alone_are_limited_by_client(store: WatchedStore, authenticator: KeyAuthenticator) -> None:
+async def test_validate_key_is_limited_by_client(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     for _ in range(PER_CLIENT.burst):
         assert await authenticator.validate_key(generate_key(), ATTACKER) == WRONG
     assert await authenticator.validate_key(generate_key(), ATTACKER) == LIMITED
     assert await authenticator.validate_key(generate_key(), HOME) == WRONG
 
 
-async def test_wrong_logins_from_everywhere_hold_memory_to_a_bound_and_leave_right_ones_cached(
-    store: WatchedStore, authenticator: KeyAuthenticator
+async def test_wrong_logins_from_many_clients_use_bounded_memory(
+    store: GatedStore, authenticator: KeyAuthenticator
 ) -> None:
     new = await alices_key(store)
     await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME)
-    for number in range(VERDICT_CACHE_SIZE + 500):
+    for number in range(MAX_CACHED_VERDICTS + 500):
         client = f"2001:db8:{number:x}::1"
         await authenticator.validate(f"user{number}@example.org", "wrong", Scope.IMAP, client)
     wrong = authenticator._wrong_logins
-    assert len(authenticator._refused) == VERDICT_CACHE_SIZE
-    assert len(wrong._clients) == len(wrong._sites) == TABLE_SIZE
+    assert len(authenticator._refused) == MAX_CACHED_VERDICTS
+    assert len(wrong._clients) == len(wrong._sites) == MAX_BUCKETS
     assert not authenticator._running._running
-    assert not len(authenticator._turns)
+    assert not len(authenticator._semaphore)
     granted = await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME)
     assert isinstance(granted, Granted)
     assert granted.cache_hit
 
 
-async def test_wrong_logins_at_the_same_time_are_all_answered_and_limited(
-    store: WatchedStore, authenticator: KeyAuthenticator
-) -> None:
+async def test_concurrent_wrong_logins_are_limited(store: GatedStore, authenticator: KeyAuthenticator) -> None:
     await store.add_user(ALICE)
     attempts = (authenticator.validate(ALICE, generate_key(), Scope.IMAP, ATTACKER) for _ in range(200))
     verdicts = await asyncio.gather(*attempts)
@@ -190,12 +184,12 @@ async def test_wrong_logins_at_the_same_time_are_all_answered_and_limited(
     assert verdicts.count(LIMITED) == 200 - PER_CLIENT.burst
 
 
-async def test_a_flood_of_wrong_keys_asks_the_store_a_few_at_a_time_and_a_right_one_goes_through(
-    store: WatchedStore, authenticator: KeyAuthenticator, pauses: Pauses
+async def test_a_flood_of_wrong_keys_has_bounded_concurrency(
+    store: GatedStore, authenticator: KeyAuthenticator, fake_sleep: FakeSleep
 ) -> None:
     new = await alices_key(store)
     store.gate.clear()
-    pauses.gate.clear()
+    fake_sleep.gate.clear()
     flood = [
         asyncio.create_task(authenticator.validate(ALICE, generate_key(), Scope.IMAP, client))
         for client in [ATTACKER] * 500 + [f"198.51.100.{number}" for number in range(100)]
@@ -203,18 +197,18 @@ async def test_a_flood_of_wrong_keys_asks_the_store_a_few_at_a_time_and_a_right_
     among_it = asyncio.create_task(authenticator.validate(ALICE, new.secret, Scope.IMAP, ATTACKER))
     for _ in range(50):
         await asyncio.sleep(0)
-    assert store.calls.total() == LOOKUPS
-    assert LOOKUPS_PER_CLIENT < LOOKUPS
+    assert store.calls.total() == MAX_LOOKUPS
+    assert MAX_LOOKUPS_PER_CLIENT < MAX_LOOKUPS
     store.gate.set()
     assert isinstance(await among_it, Granted)
     for _ in range(1_000):
         await asyncio.sleep(0)
-    assert sum(not task.done() for task in flood) == len(pauses.seconds) == PER_CLIENT.delayed
-    pauses.gate.set()
+    assert sum(not task.done() for task in flood) == len(fake_sleep.seconds) == PER_CLIENT.delayed
+    fake_sleep.gate.set()
     verdicts = await asyncio.gather(*flood)
     assert verdicts.count(LIMITED) == 500 - PER_CLIENT.burst
 
 
-def test_the_limit_of_a_site_is_wider_than_that_of_an_address() -> None:
+def test_the_limit_of_a_site_is_higher_than_that_of_an_address() -> None:
     assert PER_SITE.burst > PER_CLIENT.burst
     assert PER_SITE.seconds < PER_CLIENT.seconds

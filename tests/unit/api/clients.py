@@ -10,7 +10,7 @@ from relate_api.app import create_app
 from relate_api.config import ApiSettings
 from relate_api.dependencies import Services
 from relate_mailstore.ports import MailStore
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 
 EMAILS = "/api/external/emails"
 KEYS = "/api/keys"
@@ -19,7 +19,7 @@ STRANGER = "192.0.2.7"
 
 
 def api_over(
-    world: World,
+    world: MemoryBackend,
     store: MailStore | None = None,
     authenticator: Authenticator | None = None,
     settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen

@@ -8,29 +8,29 @@ from fastapi import FastAPI
 
 from relate_accounts.types import Scope
 from relate_mailstore.types import AccountId
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import api_over, client_of
 
 
 @pytest.fixture
-def world() -> World:
-    return World()
+def world() -> MemoryBackend:
+    return MemoryBackend()
 
 
 @pytest.fixture
-async def bob(world: World) -> AccountId:
+async def bob(world: MemoryBackend) -> AccountId:
     user = await world.add_user("bob@example.net", "bob", [Scope.APP])
     return AccountId(user.id)
 
 
 @pytest.fixture
-async def alice(world: World, bob: AccountId) -> AccountId:
+async def alice(world: MemoryBackend, bob: AccountId) -> AccountId:
     user = await world.add_user("alice@example.org", "alice", [Scope.APP])
     return AccountId(user.id)
 
 
 @pytest.fixture
-def app(world: World, alice: AccountId) -> FastAPI:
+def app(world: MemoryBackend, alice: AccountId) -> FastAPI:
     return api_over(world)
 
 

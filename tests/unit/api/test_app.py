@@ -17,7 +17,7 @@ from relate_config import ConfigurationError, load
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, MessageQuery, Page
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of, problem_in
 
 MISSING = "01900000-0000-7000-8000-000000000000"
@@ -160,7 +160,7 @@ async def test_no_response_is_stored_or_taken_for_another_type(
         assert response.headers.get_list("x-content-type-options") == ["nosniff"]
 
 
-async def test_a_bug_is_answered_with_the_same_fields(world: World, alice: AccountId) -> None:
+async def test_a_bug_is_answered_with_the_same_fields(world: MemoryBackend, alice: AccountId) -> None:
     class Broken(MemoryMailStore):
         async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
             raise RuntimeError

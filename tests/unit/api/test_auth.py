@@ -17,7 +17,7 @@ from relate_api.config import ApiSettings
 from relate_api.errors import RETRY_AFTER
 from relate_mailstore.types import AccountId
 from tests.support.factories import delivery
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, KEYS, STRANGER, api_over, client_of, problem_in
 
 READ, WRITE, APP, ADMIN = Scope.API_READ, Scope.API_WRITE, Scope.APP, Scope.ADMIN
@@ -42,7 +42,7 @@ OPERATIONS: dict[str, tuple[Ask, set[Scope]]] = {
 @pytest.mark.parametrize("operation", OPERATIONS)
 @pytest.mark.parametrize("scope", Scope)
 async def test_each_operation_lets_in_its_scopes_only(
-    world: World, app: FastAPI, alice: AccountId, operation: str, scope: Scope
+    world: MemoryBackend, app: FastAPI, alice: AccountId, operation: str, scope: Scope
 ) -> None:
     ask, scopes = OPERATIONS[operation]
     email = (await world.store.deliver(delivery(alice))).message_id
@@ -69,7 +69,7 @@ async def test_the_scheme_is_read_without_case(stranger: httpx.AsyncClient, sche
 
 
 async def test_wrong_expired_and_revoked_keys_are_told_the_same(
-    world: World, app: FastAPI, alice: AccountId, stranger: httpx.AsyncClient
+    world: MemoryBackend, app: FastAPI, alice: AccountId, stranger: httpx.AsyncClient
 ) -> None:
     await world.accounts.create_key(UserId(alice), "old", [APP], utc_now() - timedelta(seconds=1), secret="old")
     revoked = await world.accounts.create_key(UserId(alice), "lost", [APP], secret="lost")
@@ -82,7 +82,7 @@ async def test_wrong_expired_and_revoked_keys_are_told_the_same(
 
 
 async def test_too_many_wrong_keys_are_told_to_wait_and_a_right_one_from_there_is_served(
-    world: World, app: FastAPI, alice: AccountId, stranger: httpx.AsyncClient
+    world: MemoryBackend, app: FastAPI, alice: AccountId, stranger: httpx.AsyncClient
 ) -> None:
     for number in range(PER_CLIENT.burst):
         problem_in(await stranger.get(EMAILS, headers={"Authorization": f"Bearer {number}"}), 401)
@@ -100,7 +100,7 @@ def test_who_waits_as_told_may_try_again() -> None:
 
 
 async def test_a_key_for_reading_neither_writes_nor_makes_keys(
-    world: World, app: FastAPI, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, app: FastAPI, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     email = (await world.store.deliver(delivery(alice))).message_id
     await world.accounts.create_key(UserId(alice), "reader", [READ, *MAIL], secret="reader")
@@ -112,7 +112,9 @@ async def test_a_key_for_reading_neither_writes_nor_makes_keys(
     assert [key["name"] for key in (await client.get(KEYS)).json()["items"]] == ["reader", "laptop"]
 
 
-async def asked(world: World, settings: ApiSettings, address: str, scheme: str, **fields: str) -> httpx.Response:
+async def asked(
+    world: MemoryBackend, settings: ApiSettings, address: str, scheme: str, **fields: str
+) -> httpx.Response:
     """Alice's list, asked for in this way."""
     async with client_of(api_over(world, settings=settings), "alice", address, scheme) as client:
         return await client.get(EMAILS, headers={name.replace("_", "-"): value for name, value in fields.items()})
@@ -122,7 +124,7 @@ async def asked(world: World, settings: ApiSettings, address: str, scheme: str, 
     ("mode", "elsewhere", "here"), [("loopback", 403, 200), ("never", 403, 403), ("always", 200, 200)]
 )
 async def test_a_key_in_the_clear_is_taken_where_the_setting_says(
-    world: World, alice: AccountId, mode: Literal["never", "loopback", "always"], elsewhere: int, here: int
+    world: MemoryBackend, alice: AccountId, mode: Literal["never", "loopback", "always"], elsewhere: int, here: int
 ) -> None:
     settings = ApiSettings(plaintext_authentication=mode)
     assert (await asked(world, settings, STRANGER, "http")).status_code == elsewhere
@@ -142,7 +144,7 @@ async def test_a_key_in_the_clear_is_refused_whatever_it_is_and_told_what_to_do(
     assert set(answers) == {"keys are accepted over TLS only: use https"}
 
 
-async def test_no_header_field_of_a_strangers_makes_plain_text_secure(world: World, alice: AccountId) -> None:
+async def test_no_header_field_of_a_strangers_makes_plain_text_secure(world: MemoryBackend, alice: AccountId) -> None:
     fields = {"X_Forwarded_Proto": "https", "X_Forwarded_For": "127.0.0.1", "Forwarded": "for=127.0.0.1;proto=https"}
     for settings in (ApiSettings(), ApiSettings(trusted_proxies="10.0.0.0/8")):
         assert (await asked(world, settings, STRANGER, "http", **fields)).status_code == 403
@@ -150,7 +152,7 @@ async def test_no_header_field_of_a_strangers_makes_plain_text_secure(world: Wor
 
 @pytest.mark.parametrize("proxy", ["10.0.0.1", "127.0.0.1"])
 async def test_through_a_trusted_proxy_what_counts_is_how_the_client_came_to_it(
-    world: World, alice: AccountId, proxy: str
+    world: MemoryBackend, alice: AccountId, proxy: str
 ) -> None:
     settings = ApiSettings(trusted_proxies="10.0.0.0/8, 127.0.0.1")
     for fields, status in (
@@ -165,7 +167,9 @@ async def test_through_a_trusted_proxy_what_counts_is_how_the_client_came_to_it(
         assert (await asked(world, settings, proxy, "http", **fields)).status_code == status, fields
 
 
-async def test_wrong_keys_count_for_the_client_that_a_trusted_proxy_names(world: World, alice: AccountId) -> None:
+async def test_wrong_keys_count_for_the_client_that_a_trusted_proxy_names(
+    world: MemoryBackend, alice: AccountId
+) -> None:
     limited = []
 
     class Noting:

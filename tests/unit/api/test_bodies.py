@@ -10,7 +10,7 @@ from relate_mailstore.mime import index_message
 from relate_mailstore.types import AccountId
 from tests.support.examples import examples
 from tests.support.factories import CRLF, delivery, multipart, simple
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS
 
 FORWARDED = CRLF.join(
@@ -67,7 +67,7 @@ async def test_a_text_is_cut_at_the_limit_and_says_so() -> None:
 )
 @settings(max_examples=examples(100), derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_whatever_was_delivered_can_be_listed_and_read(
-    world: World, alice: AccountId, client: httpx.AsyncClient, octets: bytes
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, octets: bytes
 ) -> None:
     email = (await world.store.deliver(delivery(alice, raw=octets))).message_id
     assert (await client.get(f"{EMAILS}?limit=1")).json()["items"][0]["id"] == str(email)

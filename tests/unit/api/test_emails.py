@@ -9,7 +9,7 @@ import pytest
 from relate_mailstore.keywords import MAX_MESSAGE_KEYWORDS
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, multipart, simple
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, problem_in
 
 ROW = {
@@ -18,7 +18,9 @@ ROW = {
 }  # fmt: skip
 
 
-async def deliver(world: World, *to: AccountId | Destination, raw: bytes | None = None, at: int = 1_784_000_000) -> str:
+async def deliver(
+    world: MemoryBackend, *to: AccountId | Destination, raw: bytes | None = None, at: int = 1_784_000_000
+) -> str:
     return str((await world.store.deliver(delivery(*to, raw=raw, internal_date=at))).message_id)
 
 
@@ -28,7 +30,7 @@ async def subjects(client: httpx.AsyncClient, path: str = "", **query: Any) -> l
     return [row["subject"] for row in response.json()["items"]]
 
 
-async def test_a_row_shows_what_a_list_shows(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_a_row_shows_what_a_list_shows(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
     to = Destination(alice, flags=Flag.SEEN | Flag.FLAGGED, keywords=("work",))
     email = await deliver(world, to, raw=multipart())
     listed = (await client.get(EMAILS)).json()
@@ -48,7 +50,7 @@ async def test_a_row_shows_what_a_list_shows(world: World, alice: AccountId, cli
 
 
 async def test_a_message_has_its_text_and_its_attachments(
-    world: World, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     email = await deliver(world, alice, raw=multipart())
     shown = (await client.get(f"{EMAILS}/{email}")).json()
@@ -62,7 +64,7 @@ async def test_a_message_has_its_text_and_its_attachments(
 
 
 async def test_getting_a_message_does_not_mark_it_read(
-    world: World, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     email = await deliver(world, alice)
     for path in ("", "/raw", ""):
@@ -70,7 +72,7 @@ async def test_getting_a_message_does_not_mark_it_read(
     assert (await client.get(f"{EMAILS}/{email}")).json()["isRead"] is False
 
 
-async def test_bcc_is_not_shown(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_bcc_is_not_shown(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
     email = await deliver(world, alice, raw=simple(headers=("Bcc: Hidden <hidden@example.com>",)))
     for path in ("", f"/{email}", "/search?q=example"):
         response = await client.get(EMAILS + path)
@@ -80,13 +82,15 @@ async def test_bcc_is_not_shown(world: World, alice: AccountId, client: httpx.As
 
 @pytest.mark.parametrize("date", ["Tue, 14 Jul 99999 09:30:00 +0200", "yesterday"])
 async def test_a_date_that_is_in_no_calendar_is_none(
-    world: World, alice: AccountId, client: httpx.AsyncClient, date: str
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, date: str
 ) -> None:
     await deliver(world, alice, raw=f"Date: {date}\r\n\r\n".encode())
     assert (await client.get(EMAILS)).json()["items"][0]["date"] is None
 
 
-async def test_pages_follow_one_another_to_the_last(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_pages_follow_one_another_to_the_last(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
     for number in range(5):
         await deliver(world, alice, raw=simple(str(number)), at=number)
     seen, query = [], {"limit": "2"}
@@ -97,7 +101,9 @@ async def test_pages_follow_one_another_to_the_last(world: World, alice: Account
     assert seen == [["4", "3"], ["2", "1"], ["0"]]
 
 
-async def test_a_list_is_narrowed_by_each_filter(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_a_list_is_narrowed_by_each_filter(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
     await deliver(world, Destination(alice, flags=Flag.SEEN), raw=simple("read"), at=100)
     await deliver(world, Destination(alice, keywords=("work",)), raw=simple("work"), at=200)
     await deliver(world, Destination(alice, "Archive"), raw=multipart("archived"), at=300)
@@ -123,7 +129,7 @@ async def test_a_list_is_narrowed_by_each_filter(world: World, alice: AccountId,
     ],
 )
 async def test_a_time_is_compared_exactly_though_mail_is_received_in_seconds(
-    world: World, alice: AccountId, client: httpx.AsyncClient, query: dict[str, str], found: list[str]
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, query: dict[str, str], found: list[str]
 ) -> None:
     for second in (200, 201):
         await deliver(world, alice, raw=simple(str(second)), at=second)
@@ -131,7 +137,7 @@ async def test_a_time_is_compared_exactly_though_mail_is_received_in_seconds(
 
 
 async def test_a_search_looks_into_sender_recipients_subject_and_preview(
-    world: World, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     await deliver(
         world, alice, raw=simple("Größe", sender="Zoë <zoe@example.org>", cc="cc@example.org", body="Preview")
@@ -180,7 +186,7 @@ async def test_a_cursor_of_somebody_else_is_refused(client: httpx.AsyncClient, c
 
 
 async def test_a_patch_changes_what_it_names_and_nothing_else(
-    world: World, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     email = await deliver(world, Destination(alice, flags=Flag.ANSWERED, keywords=("old", "kept")))
 
@@ -201,7 +207,7 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
 
 
 async def test_labels_know_no_case_and_keep_their_first_spelling(
-    world: World, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     one, other = [await deliver(world, Destination(alice)) for _ in range(2)]
 
@@ -218,7 +224,7 @@ async def test_labels_know_no_case_and_keep_their_first_spelling(
 
 
 async def test_a_message_with_too_many_labels_is_a_conflict(
-    world: World, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     keywords = tuple(f"k{number}" for number in range(MAX_MESSAGE_KEYWORDS))
     email = await deliver(world, Destination(alice, keywords=keywords))
@@ -243,7 +249,7 @@ async def test_a_message_with_too_many_labels_is_a_conflict(
     ],
 )
 async def test_a_patch_that_is_not_valid_changes_nothing(
-    world: World, alice: AccountId, client: httpx.AsyncClient, change: dict[str, Any]
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, change: dict[str, Any]
 ) -> None:
     email = await deliver(world, alice)
     problem_in(await client.patch(f"{EMAILS}/{email}", json={"isFlagged": True, **change}), 422)
@@ -251,7 +257,7 @@ async def test_a_patch_that_is_not_valid_changes_nothing(
 
 
 async def test_a_deleted_message_is_gone_for_its_owner_only(
-    world: World, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
 ) -> None:
     email = await deliver(world, alice, Destination(alice, "Archive"), bob)
     response = await client.delete(f"{EMAILS}/{email}")
@@ -263,7 +269,7 @@ async def test_a_deleted_message_is_gone_for_its_owner_only(
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
 async def test_the_message_of_another_user_is_as_missing_as_none(
-    world: World, bob: AccountId, client: httpx.AsyncClient, method: str
+    world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient, method: str
 ) -> None:
     theirs = await deliver(world, bob)
     answers = [

@@ -17,7 +17,7 @@ from relate_api.middleware import MAX_BODY
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, MessageQuery, Page
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of, problem_in
 
 JSON = {"Content-Type": "application/json"}
@@ -149,7 +149,7 @@ async def test_nothing_that_was_sent_is_repeated(
         AccountsUnavailable("the database did not answer"),
     ],
 )
-async def test_a_database_that_is_gone_is_temporary(world: World, alice: AccountId, error: Exception) -> None:
+async def test_a_database_that_is_gone_is_temporary(world: MemoryBackend, alice: AccountId, error: Exception) -> None:
     async with client_of(api_over(world, BrokenStore(error)), "alice") as client:
         with capture_logs() as logged:
             for path in (EMAILS, "/healthz/ready"):
@@ -160,7 +160,7 @@ async def test_a_database_that_is_gone_is_temporary(world: World, alice: Account
         assert (await client.get("/healthz/live")).status_code == 200
 
 
-async def test_without_accounts_no_key_is_called_wrong(world: World) -> None:
+async def test_without_accounts_no_key_is_called_wrong(world: MemoryBackend) -> None:
     gone = NoAccounts()
     authenticator = KeyAuthenticator(gone, LastUsedWriter(gone))
     async with client_of(api_over(world, authenticator=authenticator), "alice") as client:
@@ -172,7 +172,9 @@ async def test_without_accounts_no_key_is_called_wrong(world: World) -> None:
 @pytest.mark.parametrize(
     "error", [RuntimeError(f"{MARK} went wrong"), StoreError(f"row {MARK} was refused"), KeyError(MARK)]
 )
-async def test_a_bug_is_told_to_the_log_and_not_to_the_client(world: World, alice: AccountId, error: Exception) -> None:
+async def test_a_bug_is_told_to_the_log_and_not_to_the_client(
+    world: MemoryBackend, alice: AccountId, error: Exception
+) -> None:
     async with client_of(api_over(world, BrokenStore(error)), "alice") as client:
         with capture_logs() as logged:
             response = await client.get(EMAILS)

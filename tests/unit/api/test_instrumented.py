@@ -12,7 +12,7 @@ ASK = f"""
 import asyncio
 from relate_accounts.traced import TracedAuthenticator
 from relate_accounts.types import Scope
-from tests.support.world import World
+from tests.support.memory_backend import World
 from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of
 
 async def ask():

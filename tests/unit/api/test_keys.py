@@ -11,7 +11,7 @@ from relate_accounts.clock import utc_now
 from relate_accounts.keys import MAX_KEYS_PER_USER
 from relate_accounts.types import Scope, UserId
 from relate_mailstore.types import AccountId
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, KEYS, client_of, problem_in
 
 FUTURE = "2099-12-31T23:30:00+01:00"
@@ -56,7 +56,7 @@ async def test_a_revoked_key_stays_in_the_list_and_revoking_is_repeatable(client
 
 
 async def test_a_key_of_another_user_is_as_missing_as_none(
-    world: World, client: httpx.AsyncClient, bob: AccountId
+    world: MemoryBackend, client: httpx.AsyncClient, bob: AccountId
 ) -> None:
     (theirs,) = await world.accounts.keys(UserId(bob))
     anothers, missing = await client.delete(f"{KEYS}/{theirs.id}"), await client.delete(f"{KEYS}/9999")
@@ -71,7 +71,9 @@ async def test_an_app_grants_all_but_administration(client: httpx.AsyncClient) -
     assert "admin" in problem_in(await create(client, scopes=["imap", "admin"]), 403)["detail"]
 
 
-async def test_an_administrator_grants_what_the_key_itself_has(world: World, app: FastAPI, alice: AccountId) -> None:
+async def test_an_administrator_grants_what_the_key_itself_has(
+    world: MemoryBackend, app: FastAPI, alice: AccountId
+) -> None:
     await world.accounts.create_key(UserId(alice), "root", [Scope.ADMIN], secret="root")
     async with client_of(app, "root") as client:
         assert (await create(client, scopes=["admin"])).status_code == 201
@@ -116,7 +118,7 @@ async def test_what_is_no_id_is_refused(client: httpx.AsyncClient, key_id: str) 
     assert problem_in(await client.delete(f"{KEYS}/{key_id}"), 422)["errors"][0]["loc"] == ["path", "key_id"]
 
 
-async def test_a_key_that_has_expired_is_refused(world: World, app: FastAPI, alice: AccountId) -> None:
+async def test_a_key_that_has_expired_is_refused(world: MemoryBackend, app: FastAPI, alice: AccountId) -> None:
     await world.accounts.create_key(UserId(alice), "old", [Scope.APP], utc_now(), secret="old")
     async with client_of(app, "old") as late:
         problem_in(await late.get(KEYS), 401)
@@ -129,7 +131,9 @@ async def test_an_expiry_in_the_past_is_refused(client: httpx.AsyncClient) -> No
         assert "past" in error["msg"]
 
 
-async def test_a_key_does_not_outlive_the_key_that_makes_it(world: World, app: FastAPI, alice: AccountId) -> None:
+async def test_a_key_does_not_outlive_the_key_that_makes_it(
+    world: MemoryBackend, app: FastAPI, alice: AccountId
+) -> None:
     last = utc_now() + timedelta(days=1)
     await world.accounts.create_key(UserId(alice), "guest", [Scope.APP], last, secret="guest")
     async with client_of(app, "guest") as guest:
@@ -148,7 +152,7 @@ async def test_a_key_that_never_expires_makes_keys_that_never_expire(client: htt
 
 
 async def test_keys_stay_when_the_key_that_made_them_is_revoked(
-    world: World, app: FastAPI, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, app: FastAPI, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     maker = await world.accounts.create_key(UserId(alice), "maker", [Scope.APP])
     async with client_of(app, maker.secret) as making:

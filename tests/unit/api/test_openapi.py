@@ -17,7 +17,7 @@ from relate_accounts.types import UserId
 from relate_mailstore.types import AccountId, MessageId
 from tests.support.examples import examples
 from tests.support.factories import delivery, eight_bit, multipart, simple
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import api_over
 
 Case = schemathesis.Case[Any]
@@ -30,7 +30,7 @@ class Current:
 
     def __init__(self) -> None:
         self.clients = map(str, ip_network("10.0.0.0/8").hosts())
-        self.app = api_over(World())
+        self.app = api_over(MemoryBackend())
         self.emails: Iterator[MessageId] = iter(())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +44,7 @@ schema = schemathesis.openapi.from_asgi("/openapi.json", current)
 
 
 @pytest.fixture(autouse=True)
-async def renewed(world: World, alice: AccountId) -> None:
+async def renewed(world: MemoryBackend, alice: AccountId) -> None:
     """Alice again, with mail to read and to delete, and with a key for reading alone."""
     await world.accounts.create_key(UserId(alice), "reader", [KeyScope.API_READ], secret="reader")
     raws = (simple(), multipart(), eight_bit()) * 10

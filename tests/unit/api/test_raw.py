@@ -5,17 +5,17 @@ import pytest
 
 from relate_mailstore.types import AccountId
 from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, simple
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, problem_in
 
 
-async def raw_path(world: World, account: AccountId, raw: bytes) -> str:
+async def raw_path(world: MemoryBackend, account: AccountId, raw: bytes) -> str:
     return f"{EMAILS}/{(await world.store.deliver(delivery(account, raw=raw))).message_id}/raw"
 
 
 @pytest.mark.parametrize("raw", [b"", b"\r\n", simple(), eight_bit(), big(300_000)])
 async def test_a_message_is_sent_byte_for_byte(
-    world: World, alice: AccountId, client: httpx.AsyncClient, raw: bytes
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, raw: bytes
 ) -> None:
     response = await client.get(await raw_path(world, alice, raw))
     assert response.status_code == 200
@@ -26,7 +26,7 @@ async def test_a_message_is_sent_byte_for_byte(
 
 
 async def test_a_client_that_has_it_is_not_sent_it_again(
-    world: World, alice: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     path = await raw_path(world, alice, simple())
     etag = (await client.get(path)).headers["etag"]
@@ -39,13 +39,13 @@ async def test_a_client_that_has_it_is_not_sent_it_again(
         assert (await client.get(path, headers={"If-None-Match": tags})).status_code == 200
 
 
-async def test_two_messages_have_two_tags(world: World, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_two_messages_have_two_tags(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
     paths = [await raw_path(world, alice, simple()) for _ in range(2)]
     assert len({(await client.get(path)).headers["etag"] for path in paths}) == 2
 
 
 async def test_the_message_of_another_user_is_as_missing_as_none_even_to_who_has_it(
-    world: World, bob: AccountId, client: httpx.AsyncClient
+    world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient
 ) -> None:
     theirs = await raw_path(world, bob, simple())
     for headers in ({}, {"If-None-Match": "*"}):

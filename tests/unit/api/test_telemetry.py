@@ -22,9 +22,9 @@ from relate_mailstore.traced import TracedMailStore
 from relate_mailstore.types import AccountId, MessageQuery, Page
 from relate_telemetry.telemetry import Telemetry
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
+from tests.support.memory_backend import MemoryBackend
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
-from tests.support.world import World
 from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of
 
 SENDER_TRACE, SENDER_SPAN = "1" * 32, "2" * 16
@@ -44,7 +44,7 @@ class Failing(MemoryMailStore):
 
 
 def traced_api(
-    world: World,
+    world: MemoryBackend,
     telemetry: Telemetry,
     store: MemoryMailStore | None = None,
     settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen
@@ -71,7 +71,7 @@ def recorder(recorded: tuple[Telemetry, Recorder]) -> Recorder:
 
 
 @pytest.fixture
-def app(world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder]) -> FastAPI:
+def app(world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder]) -> FastAPI:
     return traced_api(world, recorded[0])
 
 
@@ -121,7 +121,7 @@ async def test_a_wrong_key_is_the_clients_mistake(wrong: httpx.AsyncClient, reco
 
 @pytest.mark.parametrize("path", ["", "/raw"])
 async def test_who_reads_a_message_links_to_its_delivery_once(
-    world: World, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder, path: str
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder, path: str
 ) -> None:
     email = (await world.store.deliver(delivery(alice, origin=ORIGIN))).message_id
     assert (await client.get(f"{EMAILS}/{email}{path}")).status_code == 200
@@ -132,7 +132,7 @@ async def test_who_reads_a_message_links_to_its_delivery_once(
 
 
 async def test_a_list_is_no_reader(
-    world: World, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder
 ) -> None:
     await world.store.deliver(delivery(alice, origin=ORIGIN))
     await client.get(EMAILS)
@@ -148,7 +148,7 @@ async def test_a_missing_message_is_an_answer_and_no_error(client: httpx.AsyncCl
     "error", [StoreUnavailable("no answer"), AccountsUnavailable("no answer"), RuntimeError("a bug")]
 )
 async def test_trouble_of_ours_is_an_error_of_the_store_and_of_the_request(
-    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], error: Exception
+    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], error: Exception
 ) -> None:
     telemetry, recorder = recorded
     async with client_of(traced_api(world, telemetry, Failing(error)), "alice") as client:
@@ -169,7 +169,7 @@ async def test_probes_leave_no_span(client: httpx.AsyncClient, recorder: Recorde
 
 
 async def test_keys_mail_and_what_people_search_for_are_never_told(
-    world: World, alice: AccountId, client: httpx.AsyncClient, wrong: httpx.AsyncClient, recorder: Recorder
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, wrong: httpx.AsyncClient, recorder: Recorder
 ) -> None:
     raw = simple(f"Subject {MARK}", body=f"Body {MARK}")
     email = (await world.store.deliver(delivery(alice, raw=raw))).message_id
@@ -185,7 +185,7 @@ async def test_keys_mail_and_what_people_search_for_are_never_told(
 
 
 async def test_fastapi_tells_nothing_of_its_own(
-    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     telemetry, recorder = recorded
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: telemetry.tracer_provider)
@@ -245,7 +245,7 @@ async def test_a_trace_that_is_not_named_well_is_not_linked_to(
 
 
 async def test_no_other_propagators_fields_make_a_parent(
-    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     telemetry, recorder = recorded
 
@@ -267,7 +267,7 @@ async def test_no_other_propagators_fields_make_a_parent(
 
 
 async def test_the_client_that_a_trusted_proxy_names_is_the_spans(
-    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder]
+    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder]
 ) -> None:
     telemetry, recorder = recorded
     app = traced_api(world, telemetry, settings=ApiSettings(trusted_proxies="10.0.0.0/8"))
@@ -293,7 +293,7 @@ async def test_a_key_in_a_url_is_not_told(client: httpx.AsyncClient, recorder: R
 
 
 async def test_a_key_in_a_field_that_is_captured_is_not_told(
-    world: World, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", ".*")
     telemetry, recorder = recorded

@@ -20,13 +20,13 @@ def mode(path: Path) -> int:
 
 
 @pytest.fixture(autouse=True)
-def _usual_umask() -> object:
+def _common_umask() -> object:
     before = os.umask(0o022)
     yield
     os.umask(before)
 
 
-def test_rights_of_group_and_others_are_taken_and_the_owners_kept(tmp_path: Path) -> None:
+def test_make_private_removes_rights_of_group_and_others_only(tmp_path: Path) -> None:
     for before, after in ((0o644, 0o600), (0o666, 0o600), (0o640, 0o600), (0o755, 0o700), (0o400, 0o400)):
         path = tmp_path / f"{before:o}"
         path.touch()
@@ -35,12 +35,12 @@ def test_rights_of_group_and_others_are_taken_and_the_owners_kept(tmp_path: Path
         assert mode(path) == after
 
 
-def test_what_is_not_there_is_not_exposed(tmp_path: Path) -> None:
+def test_a_missing_path_is_not_exposed(tmp_path: Path) -> None:
     assert make_private([tmp_path / "missing"]) == []
     assert not is_exposed(tmp_path / "missing")
 
 
-def test_what_may_not_be_changed_is_returned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_make_private_returns_paths_that_cannot_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Path, mode: int) -> None:
         raise PermissionError
 
@@ -50,7 +50,7 @@ def test_what_may_not_be_changed_is_returned(tmp_path: Path, monkeypatch: pytest
     assert make_private([path]) == [path]
 
 
-def test_only_the_rights_that_are_asked_for_count(tmp_path: Path) -> None:
+def test_is_exposed_checks_only_the_given_rights(tmp_path: Path) -> None:
     path = tmp_path / "key.pem"
     path.touch()
     path.chmod(0o640)
@@ -58,7 +58,7 @@ def test_only_the_rights_that_are_asked_for_count(tmp_path: Path) -> None:
     assert not is_exposed(path, stat.S_IRWXO)
 
 
-def test_what_is_made_private_is_so_from_the_start(tmp_path: Path) -> None:
+def test_new_files_and_folders_are_private_from_the_start(tmp_path: Path) -> None:
     folder, empty, opened = tmp_path / "a" / "var", tmp_path / "empty", tmp_path / "opened"
     make_private_folder(folder)
     make_private_folder(folder)
@@ -68,14 +68,14 @@ def test_what_is_made_private_is_so_from_the_start(tmp_path: Path) -> None:
     assert (mode(folder), mode(empty), mode(opened)) == (0o700, 0o600, 0o600)
 
 
-def test_creating_a_file_again_neither_empties_it_nor_ends_its_locks(tmp_path: Path) -> None:
+def test_creating_a_file_again_neither_truncates_it_nor_releases_its_locks(tmp_path: Path) -> None:
     path = tmp_path / "locked"
     path.write_text("content")
     with path.open("r+") as file:
         fcntl.lockf(file, fcntl.LOCK_EX)
         create_private(path)
         child = os.fork()
-        if child == 0:  # another process, as locks of one process never conflict
+        if child == 0:  # another process, because locks of one process never conflict
             with path.open("r+") as other:
                 try:
                     fcntl.lockf(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -86,7 +86,7 @@ def test_creating_a_file_again_neither_empties_it_nor_ends_its_locks(tmp_path: P
     assert path.read_text() == "content"
 
 
-def test_only_what_services_make_is_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_data_paths_are_only_files_that_services_create(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("var/relate.db", "var/relate.db-wal", "var/tls/localhost.pem", "var/lib/other", "elsewhere.pem"):
         path = tmp_path / name
@@ -101,10 +101,10 @@ def test_only_what_services_make_is_data(tmp_path: Path, monkeypatch: pytest.Mon
     assert exposed == ["elsewhere.pem", "lib", "other", "linked.pem"]
 
 
-def test_the_systems_var_is_no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_system_var_is_no_data_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir("/")
     assert data_paths() == []
 
 
-def test_a_device_is_left_as_it_is() -> None:
+def test_make_private_ignores_devices() -> None:
     assert not is_exposed(Path(os.devnull))

@@ -12,7 +12,7 @@ from tests.integration.imap.exchange import read_exchanges
 from tests.support.examples import examples
 from tests.support.imap.answers import Reader
 from tests.support.imap.engine import KEY, Talk, context_of
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 
 USER = "fuzz@example.test"
 BEGINNINGS = {
@@ -94,7 +94,7 @@ def test_anything_is_answered_or_refused(runner: asyncio.Runner, beginning: list
 
 
 async def say(beginning: list[str], said: list[bytes]) -> None:
-    world = World()
+    world = MemoryBackend()
     await world.add_user(USER, KEY)
     for name in ("plain", "report", "forward", "bare"):
         await world.add_message(MESSAGES[name])
@@ -107,7 +107,7 @@ async def say(beginning: list[str], said: list[bytes]) -> None:
         list(reader.feed(talk.connection.take()))
     assert talk.connection.errors == []
     if not talk.connection.closed:
-        await talk.connection.vanish()
+        await talk.connection.disconnect()
     assert not reader.rest
 
 
@@ -121,7 +121,7 @@ async def test_every_command_of_the_exchanges_is_answered(beginning: str) -> Non
 
 
 async def test_a_session_that_was_told_nonsense_still_works() -> None:
-    world = World()
+    world = MemoryBackend()
     await world.add_user(USER, KEY)
     talk = Talk(context_of(world))
     await talk.log_in(USER)

@@ -22,7 +22,7 @@ from relate_imap.framing import (
     Mode,
 )
 from relate_wire.content_budget import ContentBudget
-from relate_wire.lines import MAX_RESPONSE
+from relate_wire.lines import MAX_RESPONSE_OCTETS
 from relate_wire.ports import Prompt
 from tests.support.feed import feed_every_way, frames
 
@@ -272,7 +272,7 @@ def test_a_response_is_a_line_whatever_it_says(mode: Mode) -> None:
 
 
 @pytest.mark.parametrize("mode", [Mode.RESPONSE, Mode.IDLE])
-@pytest.mark.parametrize(("octets", "fault"), [(MAX_RESPONSE, None), (MAX_RESPONSE + 1, Fault.TOO_LONG)])
+@pytest.mark.parametrize(("octets", "fault"), [(MAX_RESPONSE_OCTETS, None), (MAX_RESPONSE_OCTETS + 1, Fault.TOO_LONG)])
 def test_a_response_has_a_limit_of_its_own(mode: Mode, octets: int, fault: Fault | None) -> None:
     first, second = hear(b"A" * (octets - 2) + b"\r\nb NOOP\r\n", lambda: asked(mode))
 

@@ -15,14 +15,14 @@ from relate_imap.search.run import MAX_LOOKUPS, matching_fields
 from relate_mailstore import rules
 from relate_mailstore.keywords import MAX_MAILBOX_KEYWORDS, MAX_MESSAGE_KEYWORDS
 from tests.support.imap.engine import KEY, Talk, context_of
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 
 USER = "limits@example.test"
 
 
-async def selected(messages: int = 2, **changes: Any) -> tuple[World, Talk]:
+async def selected(messages: int = 2, **changes: Any) -> tuple[MemoryBackend, Talk]:
     """A client that has selected a mailbox with so many messages; `changes` are of the context."""
-    world = World()
+    world = MemoryBackend()
     await world.add_user(USER, KEY)
     for number in range(messages):
         await world.add_message(b"Subject: %d\r\nX-One: first\r\nX-Two: second\r\n\r\nhello\r\n" % number)
@@ -125,7 +125,7 @@ async def test_what_takes_long_is_done_beside_the_loop(command: str, monkeypatch
 
 
 async def test_what_is_short_is_done_at_once_and_what_is_long_in_a_thread() -> None:
-    world = World()
+    world = MemoryBackend()
     threaded = replace(context_of(world), aside=in_threads())
     assert isinstance(threaded, Context)
     names = [await threaded.work(steps, _thread) for steps in (INLINE_STEPS, INLINE_STEPS + 1)]

@@ -19,7 +19,7 @@ from tests.support.imap.answers import Response
 from tests.support.imap.client import Answer
 from tests.support.imap.engine import KEY, Talk, context_of
 from tests.support.imap.view import ClientView
-from tests.support.world import World
+from tests.support.memory_backend import MemoryBackend
 
 USER = "many@example.test"
 SHARED = ("INBOX", "Archive")
@@ -105,7 +105,7 @@ class Clients(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.world = World()
+        self.world = MemoryBackend()
         self.sessions: list[Session] = []
 
     @initialize(enabled=st.lists(st.sampled_from(ENABLED), min_size=3, max_size=3), count=st.integers(0, 6))

@@ -3,7 +3,7 @@
 import pytest
 
 from relate_pop3.framing import MAX_COMMAND_OCTETS, encode_lines, pop3_framer
-from relate_wire.lines import MAX_RESPONSE, Line, LineFault, LineMode
+from relate_wire.lines import MAX_RESPONSE_OCTETS, Line, LineFault, LineMode
 from tests.support.feed import feed_every_way, frames
 
 
@@ -35,9 +35,9 @@ def test_command_longer_than_the_limit_is_too_long(octets: int, fault: LineFault
 def test_sasl_response_may_be_longer_than_a_command() -> None:
     framer = pop3_framer()
     framer.expect(LineMode.RESPONSE)
-    framer.feed(b"A" * (MAX_RESPONSE - 2) + b"\r\n")
+    framer.feed(b"A" * (MAX_RESPONSE_OCTETS - 2) + b"\r\n")
 
-    assert framer.next_frame() == Line(b"A" * (MAX_RESPONSE - 2))
+    assert framer.next_frame() == Line(b"A" * (MAX_RESPONSE_OCTETS - 2))
 
 
 def test_multi_line_response_ends_with_a_dot() -> None:

@@ -19,8 +19,8 @@ from relate_wire.lines import Line
 from relate_wire.ports import Farewell
 from relate_wire.reply import Facts, NextStep, Outcome
 from tests.support.examples import examples
+from tests.support.memory_backend import MemoryBackend, message_of
 from tests.support.scripted import SECURE, Connection
-from tests.support.world import World, message_of
 
 LOGIN = b"USER mrose@example.org\r\nPASS marked-key\r\n"
 
@@ -72,9 +72,9 @@ def store() -> FailingStore:
 
 
 @pytest.fixture
-async def world(store: FailingStore) -> World:
+async def world(store: FailingStore) -> MemoryBackend:
     """A user with messages of 100, 200 and 300 octets."""
-    world = World(store)
+    world = MemoryBackend(store)
     await world.add_user("mrose@example.org", "marked-key")
     for octets in (100, 200, 300):
         await world.add_message(message_of(octets))
@@ -82,7 +82,7 @@ async def world(store: FailingStore) -> World:
 
 
 @pytest.fixture
-def context(world: World) -> Context:
+def context(world: MemoryBackend) -> Context:
     return Context(world.store, world.authenticator, "dewey", lambda peer: peer.secure, starttls_available=True)
 
 
@@ -91,11 +91,11 @@ def connect(context: Context) -> Connect:
     return lambda: Connection(partial(Pop3Engine, context=context), SECURE)
 
 
-async def entries(world: World) -> Sequence[Entry]:
+async def entries(world: MemoryBackend) -> Sequence[Entry]:
     return (await world.store.snapshot(world.account)).entries
 
 
-async def seen_flags(world: World) -> list[bool]:
+async def seen_flags(world: MemoryBackend) -> list[bool]:
     return [bool(entry.flags & Flag.SEEN) for entry in await entries(world)]
 
 
@@ -130,7 +130,7 @@ async def test_quit_before_login_does_not_enter_update(connect: Connect) -> None
 # --- when the store is changed
 
 
-async def test_quit_expunges_deleted_and_marks_retrieved_messages(connect: Connect, world: World) -> None:
+async def test_quit_expunges_deleted_and_marks_retrieved_messages(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN + b"RETR 1\r\nRETR 2\r\nDELE 2\r\n")
     assert await seen_flags(world) == [False, False, False]
@@ -143,21 +143,23 @@ async def test_quit_expunges_deleted_and_marks_retrieved_messages(connect: Conne
 
 @pytest.mark.parametrize("command", [b"TOP 1 100\r\n", b"LIST\r\n", b"UIDL 1\r\n"])
 async def test_command_that_does_not_retrieve_marks_nothing_seen(
-    connect: Connect, world: World, command: bytes
+    connect: Connect, world: MemoryBackend, command: bytes
 ) -> None:
     await connect().say(LOGIN + command + b"QUIT\r\n")
 
     assert await seen_flags(world) == [False, False, False]
 
 
-async def test_rset_unmarks_deleted_but_not_retrieved_messages(connect: Connect, world: World) -> None:
+async def test_rset_unmarks_deleted_but_not_retrieved_messages(connect: Connect, world: MemoryBackend) -> None:
     await connect().say(LOGIN + b"RETR 1\r\nDELE 1\r\nRSET\r\nQUIT\r\n")
 
     assert await seen_flags(world) == [True, False, False]
 
 
 @pytest.mark.parametrize("reason", Farewell)
-async def test_session_ended_by_the_server_changes_nothing(connect: Connect, world: World, reason: Farewell) -> None:
+async def test_session_ended_by_the_server_changes_nothing(
+    connect: Connect, world: MemoryBackend, reason: Farewell
+) -> None:
     connection = connect()
     await connection.say(LOGIN + b"RETR 1\r\nDELE 1\r\nDELE 2\r\n")
     before = await entries(world)
@@ -167,17 +169,17 @@ async def test_session_ended_by_the_server_changes_nothing(connect: Connect, wor
     assert await entries(world) == before
 
 
-async def test_session_ended_by_a_disconnect_changes_nothing(connect: Connect, world: World) -> None:
+async def test_session_ended_by_a_disconnect_changes_nothing(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN + b"RETR 1\r\nDELE 1\r\n")
     before = await entries(world)
 
-    await connection.vanish()
+    await connection.disconnect()
 
     assert await entries(world) == before
 
 
-async def test_mail_delivered_after_login_is_not_in_the_maildrop(connect: Connect, world: World) -> None:
+async def test_mail_delivered_after_login_is_not_in_the_maildrop(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
     await world.add_message(message_of(400))
@@ -185,7 +187,7 @@ async def test_mail_delivered_after_login_is_not_in_the_maildrop(connect: Connec
     assert await connection.say(b"STAT\r\n") == b"+OK 3 600\r\n"
 
 
-async def test_message_expunged_by_another_client_is_refused(connect: Connect, world: World) -> None:
+async def test_message_expunged_by_another_client_is_refused(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
     mailbox = await world.store.mailbox(world.account)
@@ -198,7 +200,7 @@ async def test_message_expunged_by_another_client_is_refused(connect: Connect, w
     assert [entry.uid for entry in await entries(world)] == [2, 3]
 
 
-async def test_maildrop_has_only_the_users_own_messages(connect: Connect, world: World) -> None:
+async def test_maildrop_has_only_the_users_own_messages(connect: Connect, world: MemoryBackend) -> None:
     await world.add_user("karen@example.org", "password")
     await world.add_message(message_of(50))
 
@@ -208,7 +210,7 @@ async def test_maildrop_has_only_the_users_own_messages(connect: Connect, world:
     )
 
 
-async def test_account_without_mailboxes_has_an_empty_maildrop(connect: Connect, world: World) -> None:
+async def test_account_without_mailboxes_has_an_empty_maildrop(connect: Connect, world: MemoryBackend) -> None:
     await world.add_user("new@example.org", "password")
 
     assert b"+OK Maildrop has 0 messages" in await connect().say(b"USER new@example.org\r\nPASS password\r\n")
@@ -231,7 +233,7 @@ async def test_messages_retrieved_in_order_are_prefetched(connect: Connect, stor
 
 
 async def test_unreadable_message_is_an_error_before_any_content(
-    connect: Connect, store: FailingStore, world: World
+    connect: Connect, store: FailingStore, world: MemoryBackend
 ) -> None:
     connection = connect()
     await connection.say(LOGIN)
@@ -243,7 +245,7 @@ async def test_unreadable_message_is_an_error_before_any_content(
 
 
 async def test_message_that_fails_midway_closes_the_connection(
-    connect: Connect, store: FailingStore, world: World, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, store: FailingStore, world: MemoryBackend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(UnreadableMessage, "readable_octets", 50)
     connection = connect()
@@ -264,7 +266,7 @@ async def test_refused_session_does_not_release_the_lock(connect: Connect) -> No
     first, second, third = connect(), connect(), connect()
     await first.say(LOGIN)
     assert b"-ERR [IN-USE]" in await second.say(LOGIN)
-    await second.vanish()
+    await second.disconnect()
 
     assert b"-ERR [IN-USE]" in await third.say(LOGIN)
 
@@ -279,7 +281,7 @@ async def test_login_that_cannot_list_messages_releases_the_lock(connect: Connec
     assert b"+OK Maildrop has 3 messages" in await connection.say(LOGIN)
 
 
-async def test_lock_is_released_before_the_reply_to_quit(connect: Connect, world: World) -> None:
+async def test_lock_is_released_before_the_reply_to_quit(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
     session = connection.engine.session
@@ -291,10 +293,10 @@ async def test_lock_is_released_before_the_reply_to_quit(connect: Connect, world
         pass
 
 
-async def test_close_is_idempotent(connect: Connect, world: World) -> None:
+async def test_close_is_idempotent(connect: Connect, world: MemoryBackend) -> None:
     connection = connect()
     await connection.say(LOGIN)
-    await connection.vanish()
+    await connection.disconnect()
 
     async with world.store.lock_maildrop(world.account):
         await connection.engine.session.close()
@@ -306,7 +308,9 @@ async def test_close_is_idempotent(connect: Connect, world: World) -> None:
 # --- failures
 
 
-async def test_quit_that_cannot_expunge_fails_and_closes(connect: Connect, store: FailingStore, world: World) -> None:
+async def test_quit_that_cannot_expunge_fails_and_closes(
+    connect: Connect, store: FailingStore, world: MemoryBackend
+) -> None:
     connection = connect()
     await connection.say(LOGIN + b"DELE 1\r\n")
     store.failing = "expunge"
@@ -357,7 +361,7 @@ class StubAuthenticator:
     ],
 )
 async def test_failed_login_is_answered_by_its_reason(
-    world: World, verdict: Verdict | Exception, reply: bytes, outcome: Outcome
+    world: MemoryBackend, verdict: Verdict | Exception, reply: bytes, outcome: Outcome
 ) -> None:
     authenticator = StubAuthenticator(verdict)
     context = Context(world.store, authenticator, "dewey", lambda _: True, starttls_available=True)
@@ -390,7 +394,7 @@ lines = st.lists(st.builds(bytes.__add__, st.sampled_from(verbs), arguments), ma
 @settings(max_examples=examples(50))
 @given(before=lines, after=lines)
 async def test_every_line_is_answered_without_an_exception(before: list[bytes], after: list[bytes]) -> None:
-    world = World()
+    world = MemoryBackend()
     await world.add_user("mrose@example.org", "marked-key")
     for octets in (100, 200):
         await world.add_message(message_of(octets))

@@ -1,4 +1,4 @@
-"""Certificates of a process are reloaded when that is asked for, and when a file has changed."""
+"""Certificates of a process are reloaded on request, and when a file has changed."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from relate_service.certificates import Certificates, kept_current
+from relate_service.certificates import Certificates, run_certificate_reloads
 from relate_supervisor import Supervisor
 from relate_wire.tls import Certificate
 from tests.support.certificates import Authority
 
-PATIENCE = 10.0
-NEVER = 3600.0
-SOON = 0.001
+TIMEOUT_SECONDS = 10.0
+NEVER_SECONDS = 3600.0
+SOON_SECONDS = 0.001
 
 
-class Watched(Certificate):
-    """Sets `loaded` when it was loaded again, or has failed to."""
+class ObservedCertificate(Certificate):
+    """A certificate that queues the result of each reload."""
 
     def __init__(self, path: Path) -> None:
         super().__init__(path)
@@ -33,8 +33,8 @@ class Watched(Certificate):
             self._loop.call_soon_threadsafe(self.loads.put_nowait, self.is_newest)
 
     async def loaded(self) -> bool:
-        """Whether the next load succeeds."""
-        async with asyncio.timeout(PATIENCE):
+        """Wait for the next reload; returns whether it succeeded."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             return await self.loads.get()
 
 
@@ -45,35 +45,37 @@ def path(tmp_path: Path) -> Path:
 
 
 @asynccontextmanager
-async def kept(certificate: Certificate, reload: asyncio.Event, check_seconds: float) -> AsyncIterator[Certificates]:
+async def reloading(
+    certificate: Certificate, reload: asyncio.Event, check_seconds: float
+) -> AsyncIterator[Certificates]:
     certificates, supervisor = Certificates(), Supervisor()
-    async with kept_current(certificates, reload, supervisor, check_seconds):
+    async with run_certificate_reloads(certificates, reload, supervisor, check_seconds):
         certificates.add("smtp", certificate)
         yield certificates
     assert supervisor.failures == {"service.certificates": 0}
 
 
-async def test_a_request_reloads_a_certificate_even_if_it_looks_the_same(path: Path) -> None:
-    reload, certificate = asyncio.Event(), Watched(path)
-    async with kept(certificate, reload, NEVER):
+async def test_a_request_reloads_unchanged_certificates_too(path: Path) -> None:
+    reload, certificate = asyncio.Event(), ObservedCertificate(path)
+    async with reloading(certificate, reload, NEVER_SECONDS):
         reload.set()
         assert await certificate.loaded()
         assert not reload.is_set()
 
 
 async def test_a_replaced_file_is_loaded_without_a_request(path: Path) -> None:
-    certificate = Watched(path)
+    certificate = ObservedCertificate(path)
     before = certificate.context
-    async with kept(certificate, asyncio.Event(), SOON):
+    async with reloading(certificate, asyncio.Event(), SOON_SECONDS):
         Authority().issue(path)
         assert await certificate.loaded()
     assert certificate.context is not before
 
 
-async def test_what_cannot_be_loaded_is_an_error_in_the_log_and_in_the_metrics(path: Path) -> None:
-    reload, certificate = asyncio.Event(), Watched(path)
+async def test_a_failed_reload_is_logged_and_in_the_metrics(path: Path) -> None:
+    reload, certificate = asyncio.Event(), ObservedCertificate(path)
     expires = certificate.expires.timestamp()
-    async with kept(certificate, reload, NEVER) as certificates:
+    async with reloading(certificate, reload, NEVER_SECONDS) as certificates:
         assert certificates.reloads() == {"smtp": True}
         path.write_text("no certificate")
         with capture_logs() as logs:

@@ -1,4 +1,4 @@
-"""What commands print: nothing that strangers wrote is obeyed by the terminal."""
+"""Control characters in logged text never reach the terminal."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def restored() -> Iterator[None]:
     structlog.reset_defaults()
 
 
-def test_controls_in_a_log_line_are_shown_as_escapes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_control_characters_in_a_log_line_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     log_to_console()
     structlog.get_logger().warning(NASTY, login=NASTY)
     out, err = capsys.readouterr()
@@ -26,7 +26,7 @@ def test_controls_in_a_log_line_are_shown_as_escapes(capsys: pytest.CaptureFixtu
     assert err.removesuffix("\n").isprintable()
 
 
-def test_a_traceback_shows_escapes_and_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_traceback_is_escaped_and_has_no_local_variables(capsys: pytest.CaptureFixture[str]) -> None:
     log_to_console()
     secret = "".join(("hunt", "er2"))
     try:

@@ -1,4 +1,4 @@
-"""Housekeeping: by one process at a time, again and again, whatever trouble there is."""
+"""Housekeeping runs in one process at a time, repeatedly, and continues after errors."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,50 +14,50 @@ from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId, Delivery, Destination
-from relate_service.housekeeping import NOBODY, MailAndAccounts, kept_tidy
+from relate_service.housekeeping import LEADER_ACCOUNT, MailAndAccounts, run_housekeeping
 from relate_supervisor import Backoff, Supervisor
 
-PATIENCE = 10.0
-SOON = 0.001
+TIMEOUT_SECONDS = 10.0
+SOON_SECONDS = 0.001
 
 
 class Store:
-    """Shared by some processes: who holds the lock, and how often it was tidied by whom."""
+    """A store shared by several processes: its lock, and the process of each garbage collection."""
 
     def __init__(self) -> None:
-        self.held = False
+        self.is_locked = False
         self.refused = asyncio.Event()
-        self.tidied: asyncio.Queue[str] = asyncio.Queue()
-        self.trouble: list[Exception] = []
+        self.collections: asyncio.Queue[str] = asyncio.Queue()
+        self.errors: list[Exception] = []
 
-    def opened_by(self, name: str) -> "Opened":
-        return Opened(self, name)
+    def opened_by(self, name: str) -> "StoreOfProcess":
+        return StoreOfProcess(self, name)
 
 
-class Opened:
+class StoreOfProcess:
     def __init__(self, store: Store, name: str) -> None:
         self._store, self._name = store, name
 
     async def collect_garbage(self) -> int:
-        if self._store.trouble:
-            raise self._store.trouble.pop()
-        await self._store.tidied.put(self._name)
+        if self._store.errors:
+            raise self._store.errors.pop()
+        await self._store.collections.put(self._name)
         return 3
 
     def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
-        assert account_id == NOBODY
-        return self._hold()
+        assert account_id == LEADER_ACCOUNT
+        return self._lock()
 
     @asynccontextmanager
-    async def _hold(self) -> AsyncIterator[None]:
-        if self._store.held:
+    async def _lock(self) -> AsyncIterator[None]:
+        if self._store.is_locked:
             self._store.refused.set()
             raise MaildropInUse("taken")
-        self._store.held = True
+        self._store.is_locked = True
         try:
             yield
         finally:
-            self._store.held = False
+            self._store.is_locked = False
 
 
 @pytest.fixture
@@ -65,41 +65,47 @@ def store() -> Store:
     return Store()
 
 
-async def test_one_process_does_it_for_all_and_another_takes_over(store: Store) -> None:
-    async with asyncio.timeout(PATIENCE):
-        async with kept_tidy(store.opened_by("first"), Supervisor(), SOON, SOON):
-            assert [await store.tidied.get() for _ in range(2)] == ["first", "first"]
-            async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
+async def test_one_process_is_the_leader_and_another_takes_over(store: Store) -> None:
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        async with run_housekeeping(store.opened_by("first"), Supervisor(), SOON_SECONDS, SOON_SECONDS):
+            assert [await store.collections.get() for _ in range(2)] == ["first", "first"]
+            async with run_housekeeping(store.opened_by("second"), Supervisor(), SOON_SECONDS, SOON_SECONDS):
                 await store.refused.wait()
-                store.tidied = asyncio.Queue()
-                assert [await store.tidied.get() for _ in range(3)] == ["first"] * 3
-        store.tidied = asyncio.Queue()
-        async with kept_tidy(store.opened_by("second"), Supervisor(), SOON, SOON):
-            assert await store.tidied.get() == "second"
-    assert not store.held
+                store.collections = asyncio.Queue()
+                assert [await store.collections.get() for _ in range(3)] == ["first"] * 3
+        store.collections = asyncio.Queue()
+        async with run_housekeeping(store.opened_by("second"), Supervisor(), SOON_SECONDS, SOON_SECONDS):
+            assert await store.collections.get() == "second"
+    assert not store.is_locked
 
 
-async def test_trouble_is_told_and_tried_again(store: Store) -> None:
-    store.trouble.append(StoreUnavailable("gone"))
+async def test_a_store_error_is_logged_and_retried(store: Store) -> None:
+    store.errors.append(StoreUnavailable("gone"))
     with capture_logs() as logged:
-        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), Supervisor(), SOON, SOON):
-            await store.tidied.get()
-            await store.tidied.get()
+        async with (
+            asyncio.timeout(TIMEOUT_SECONDS),
+            run_housekeeping(store.opened_by("only"), Supervisor(), SOON_SECONDS, SOON_SECONDS),
+        ):
+            await store.collections.get()
+            await store.collections.get()
     assert [entry["log_level"] for entry in logged[:2]] == ["warning", "info"]
     assert logged[1]["rows"] == 3
 
 
-async def test_a_bug_is_reported_and_tidying_goes_on(store: Store) -> None:
-    store.trouble += [ValueError("a bug"), ValueError("a bug")]
-    supervisor = Supervisor(Backoff(SOON, SOON, 60.0))
+async def test_a_bug_is_reported_and_housekeeping_continues(store: Store) -> None:
+    store.errors += [ValueError("a bug"), ValueError("a bug")]
+    supervisor = Supervisor(Backoff(SOON_SECONDS, SOON_SECONDS, 60.0))
     with capture_logs():
-        async with asyncio.timeout(PATIENCE), kept_tidy(store.opened_by("only"), supervisor, SOON, SOON):
-            assert await store.tidied.get() == "only"
+        async with (
+            asyncio.timeout(TIMEOUT_SECONDS),
+            run_housekeeping(store.opened_by("only"), supervisor, SOON_SECONDS, SOON_SECONDS),
+        ):
+            assert await store.collections.get() == "only"
     assert supervisor.failures == {"service.housekeeping": 2}
-    assert not store.held
+    assert not store.is_locked
 
 
-async def test_mail_that_came_for_a_removed_user_is_removed(tmp_path: Path) -> None:
+async def test_mail_for_a_removed_user_is_deleted(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/relate.db")
     try:
         await migrate(engine)

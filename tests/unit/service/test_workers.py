@@ -1,4 +1,4 @@
-"""A parent that cannot start a worker tries again."""
+"""The parent retries the start of a worker."""
 
 import asyncio
 import errno
@@ -12,10 +12,10 @@ from structlog.testing import capture_logs
 from relate_service import workers
 from relate_supervisor import Backoff, Supervisor
 
-PATIENCE = 30.0
+TIMEOUT_SECONDS = 30.0
 
 
-async def test_a_worker_that_cannot_be_started_is_started_later(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_start_of_a_worker_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
     start, errors, started = asyncio.create_subprocess_exec, iter([OSError(errno.EAGAIN, "no processes")]), []
     running = asyncio.Event()
 
@@ -31,7 +31,7 @@ async def test_a_worker_that_cannot_be_started_is_started_later(monkeypatch: pyt
     supervisor = Supervisor(Backoff(0.001, 0.001, 60.0))
     with capture_logs():
         keeper = supervisor.keep("service.workers", partial(workers._keep, 0, set()))
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(TIMEOUT_SECONDS):
             await running.wait()
             keeper.cancel()
             await asyncio.wait([keeper])

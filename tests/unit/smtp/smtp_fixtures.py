@@ -1,4 +1,4 @@
-"""SMTP listeners of both roles over an in-memory backend. In addition to the lines of `World` a transcript may have:
+"""SMTP listeners of both roles over an in-memory backend. Beside `MemoryBackend`, a transcript may have:
 
 person: bob@example.net [key=…] [quota=octets] [alias=…] …    a user with more attributes than `user:` has
 """
@@ -17,9 +17,9 @@ from relate_smtp.context import Context, Role
 from relate_smtp.routing import LocalOnly
 from relate_smtp.session import SmtpEngine
 from relate_wire.ports import Peer
+from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import SECURE, Connection
 from tests.support.transcript import Given
-from tests.support.world import World
 
 NOON_SECONDS = 1_784_030_400.0  # Tue, 14 Jul 2026 12:00:00 +0000
 
@@ -29,8 +29,8 @@ SmtpConnection = Connection[Any, Any]
 Connect = Callable[[], SmtpConnection]
 
 
-class SmtpBackend(World):
-    """A `World` with a directory, users with quotas and aliases, and access to the delivered messages."""
+class SmtpBackend(MemoryBackend):
+    """A `MemoryBackend` with a directory, users with quotas and aliases, and access to the delivered messages."""
 
     def __init__(self, store: MemoryMailStore | None = None) -> None:
         super().__init__(store)

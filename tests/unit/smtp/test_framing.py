@@ -6,7 +6,7 @@ import pytest
 
 from relate_smtp.framing import DROPPED, MAX_COMMAND_OCTETS, ContentFrame, Frame, Mode, SmtpFramer
 from relate_wire.content_budget import ContentBudget
-from relate_wire.lines import MAX_RESPONSE, Line, LineFault
+from relate_wire.lines import MAX_RESPONSE_OCTETS, Line, LineFault
 from tests.support.feed import feed_every_way
 
 MAX_CONTENT_OCTETS = 200
@@ -54,7 +54,9 @@ def test_too_long_command_does_not_affect_the_next(octets: int, fault: LineFault
     assert second == Line(b"QUIT")
 
 
-@pytest.mark.parametrize(("octets", "fault"), [(MAX_RESPONSE, None), (MAX_RESPONSE + 1, LineFault.TOO_LONG)])
+@pytest.mark.parametrize(
+    ("octets", "fault"), [(MAX_RESPONSE_OCTETS, None), (MAX_RESPONSE_OCTETS + 1, LineFault.TOO_LONG)]
+)
 def test_auth_and_its_responses_may_be_longer(octets: int, fault: LineFault | None) -> None:
     reader = ScriptedReader({b"AUTH LOGIN": Mode.RESPONSE})
 
@@ -70,7 +72,7 @@ def test_endless_line_is_not_buffered() -> None:
 
     for _ in range(100):
         assert reader.read(b"A" * 10_000) == []
-        assert len(reader.framer) <= MAX_RESPONSE
+        assert len(reader.framer) <= MAX_RESPONSE_OCTETS
 
     assert reader.read(b"\r\nNOOP\r\n") == [Line(b"", LineFault.TOO_LONG), Line(b"NOOP")]
 

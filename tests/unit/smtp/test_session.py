@@ -546,7 +546,7 @@ async def test_disconnect_during_content_stores_nothing(context: Context, store:
     for commands in (b"", b"DATA\r\n", b"DATA\r\nx\r\n.\r", b"BDAT 5\r\n12345", b"BDAT 5 LAST\r\n1234"):
         connection = await connect_and_greet(context)
         await connection.say(ENVELOPE + commands)
-        await connection.vanish()
+        await connection.disconnect()
 
     assert not store.deliveries
 
@@ -610,4 +610,4 @@ async def test_any_octets_are_answered(segments: list[bytes]) -> None:
     assert all(line[:3].isdigit() for line in output.splitlines())
     assert output.endswith(b"\r\n")
     if not connection.closed:
-        await connection.vanish()
+        await connection.disconnect()

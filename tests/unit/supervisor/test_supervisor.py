@@ -1,4 +1,4 @@
-"""Background work survives any exception: it is logged, counted, and the work goes on after a back-off."""
+"""Background work is restarted after any exception, with back-off; the exception is logged and counted."""
 
 import asyncio
 import itertools
@@ -11,13 +11,13 @@ from structlog.testing import capture_logs
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_supervisor import Backoff, Supervisor, TaskName
-from relate_supervisor.supervisor import _Pauses
+from relate_supervisor.supervisor import _Delays
 from relate_telemetry.names import BACKGROUND_FAILURES
 from tests.unit.dashboards.prometheus_names import ROOT
 
-PATIENCE = 10.0
+TIMEOUT_SECONDS = 10.0
 SOON = Backoff(0.001, 0.001, 60.0)
-NEVER = Backoff(3600.0, 3600.0, 7200.0)  # a pause that only a stop ends
+NEVER = Backoff(3600.0, 3600.0, 7200.0)  # a delay that only a stop ends
 
 Log = list[MutableMapping[str, Any]]
 
@@ -29,7 +29,7 @@ def log() -> Iterator[Log]:
 
 
 class Work:
-    """Raises what it is given, call by call, then waits until it is cancelled or told to stop."""
+    """Raises the given exceptions, one per call, then waits until it is cancelled or stopped."""
 
     def __init__(self, *errors: BaseException) -> None:
         self.errors = list(errors)
@@ -49,15 +49,15 @@ class Work:
 
 async def cancel(task: asyncio.Task[None]) -> None:
     task.cancel()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await asyncio.wait([task])
 
 
 @pytest.mark.parametrize("error", [ValueError("a bug"), MemoryError(), RecursionError(), TimeoutError()])
-async def test_an_exception_is_logged_and_counted_and_the_task_goes_on(error: Exception, log: Log) -> None:
+async def test_an_exception_is_logged_and_counted_and_the_task_restarts(error: Exception, log: Log) -> None:
     supervisor, work = Supervisor(SOON), Work(error, error)
     task = supervisor.keep("mailstore.upkeep", work.run)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await work.steady.wait()
     assert supervisor.failures == {"mailstore.upkeep": 2}
     assert [(entry["log_level"], entry["task"], entry["exc_info"]) for entry in log] == [
@@ -67,7 +67,7 @@ async def test_an_exception_is_logged_and_counted_and_the_task_goes_on(error: Ex
     assert task.cancelled()
 
 
-async def test_tasks_do_not_end_each_other() -> None:
+async def test_tasks_are_independent() -> None:
     supervisor, good, bad = Supervisor(NEVER), Work(), Work(ValueError())
     tasks = [supervisor.keep("mailstore.upkeep", good.run), supervisor.keep("wire.deadlines", bad.run)]
     await bad.failing.wait()
@@ -77,7 +77,7 @@ async def test_tasks_do_not_end_each_other() -> None:
         await cancel(task)
 
 
-async def test_a_cancelled_future_that_the_task_awaits_does_not_end_it() -> None:
+async def test_a_cancelled_future_does_not_end_the_task_that_awaits_it() -> None:
     future = asyncio.get_running_loop().create_future()
     future.cancel()
     supervisor, work = Supervisor(SOON), Work()
@@ -89,13 +89,13 @@ async def test_a_cancelled_future_that_the_task_awaits_does_not_end_it() -> None
         await work.run()
 
     task = supervisor.keep("mailstore.notices", run)
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await work.steady.wait()
     assert supervisor.failures == {"mailstore.notices": 1}
     await cancel(task)
 
 
-async def test_a_cancel_ends_a_pause_at_once() -> None:
+async def test_cancelling_ends_a_delay_at_once() -> None:
     work = Work(ValueError())
     task = Supervisor(NEVER).keep("mailstore.notices", work.run)
     await work.failing.wait()
@@ -103,7 +103,7 @@ async def test_a_cancel_ends_a_pause_at_once() -> None:
     assert (task.cancelled(), work.calls) == (True, 1)
 
 
-async def test_a_cancel_ends_a_task_whose_tidying_up_fails(log: Log) -> None:
+async def test_cancelling_ends_a_task_whose_cleanup_fails(log: Log) -> None:
     entered = asyncio.Event()
 
     async def run() -> None:
@@ -120,45 +120,45 @@ async def test_a_cancel_ends_a_task_whose_tidying_up_fails(log: Log) -> None:
     assert len(log) == 1
 
 
-async def test_a_stop_ends_a_pause_at_once_and_lets_the_work_finish() -> None:
+async def test_a_stop_ends_a_delay_and_runs_once_more() -> None:
     work = Work(ValueError())
     task = Supervisor(NEVER).keep("mailstore.writer", work.run, work.stopping)
     await work.failing.wait()
     work.stopping.set()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await task
     assert work.calls == 2
 
 
-async def test_work_that_fails_when_it_is_to_finish_is_not_called_again() -> None:
+async def test_a_failure_in_the_last_run_is_not_retried() -> None:
     work = Work(*[ValueError()] * 5)
     supervisor = Supervisor(NEVER)
     task = supervisor.keep("mailstore.writer", work.run, work.stopping)
     await work.failing.wait()
     work.stopping.set()
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         await task
     assert supervisor.failures == {"mailstore.writer": 2}
 
 
-def test_a_thread_goes_on_and_is_stopped_in_a_pause() -> None:
+def test_a_thread_restarts_and_is_stopped_in_a_delay() -> None:
     supervisor, stopping, steady, calls = Supervisor(SOON), threading.Event(), threading.Event(), itertools.count()
 
     def run() -> None:
         if next(calls) < 2:
             raise ValueError("a bug")
         steady.set()
-        stopping.wait(PATIENCE)
+        stopping.wait(TIMEOUT_SECONDS)
 
     thread = supervisor.keep_thread("telemetry.spans", run, stopping)
-    assert steady.wait(PATIENCE)
+    assert steady.wait(TIMEOUT_SECONDS)
     stopping.set()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT_SECONDS)
     assert not thread.is_alive()
     assert supervisor.failures == {"telemetry.spans": 2}
 
 
-def test_a_stop_ends_the_pause_of_a_thread_at_once() -> None:
+def test_a_stop_ends_the_delay_of_a_thread_at_once() -> None:
     stopping, failing = threading.Event(), threading.Event()
 
     def run() -> None:
@@ -167,22 +167,22 @@ def test_a_stop_ends_the_pause_of_a_thread_at_once() -> None:
             raise ValueError("a bug")
 
     thread = Supervisor(NEVER).keep_thread("telemetry.spans", run, stopping)
-    assert failing.wait(PATIENCE)
+    assert failing.wait(TIMEOUT_SECONDS)
     stopping.set()
-    thread.join(PATIENCE)
+    thread.join(TIMEOUT_SECONDS)
     assert not thread.is_alive()
 
 
-def test_pauses_double_up_to_a_limit_with_jitter_and_begin_anew_after_a_steady_run() -> None:
-    pauses = _Pauses(Backoff(first=1.0, last=8.0, steady=60.0))
+def test_delays_double_with_jitter_and_reset_after_a_steady_run() -> None:
+    pauses = _Delays(Backoff(first=1.0, last=8.0, steady=60.0))
     for most in (1.0, 2.0, 4.0, 8.0, 8.0):
         assert most / 2 <= pauses.next_after(0.0) <= most
     assert pauses.next_after(60.0) <= 1.0
-    drawn = {_Pauses(Backoff()).next_after(0.0) for _ in range(20)}
-    assert len(drawn) > 1
+    delays = {_Delays(Backoff()).next_after(0.0) for _ in range(20)}
+    assert len(delays) > 1
 
 
-async def test_the_failure_of_a_task_that_nobody_awaits_is_reported(log: Log) -> None:
+async def test_the_failure_of_an_unawaited_task_is_reported(log: Log) -> None:
     async def fail() -> None:
         raise ValueError("a bug")
 
@@ -195,7 +195,7 @@ async def test_the_failure_of_a_task_that_nobody_awaits_is_reported(log: Log) ->
     assert [entry["task"] for entry in log] == ["mailstore.prefetch"]
 
 
-async def test_what_would_have_been_an_answer_is_no_failure(log: Log) -> None:
+async def test_a_permanent_error_is_no_failure(log: Log) -> None:
     async def answer() -> None:
         raise MailboxNotFound("a")
 

@@ -1,14 +1,14 @@
-"""The budget for content: who is kept, who is dropped, and that nothing stays counted."""
+"""The content budget: which contents are dropped, and that released octets are no longer counted."""
 
 from random import Random
 
 import pytest
 
-from relate_wire.content_budget import FREED_OCTETS, MEBIBYTE, SMALL_OCTETS, ContentBudget, HeldContent
+from relate_wire.content_budget import FREED_NOTICE_OCTETS, MEBIBYTE_OCTETS, SMALL_OCTETS, ContentBudget, HeldContent
 
-LIMIT = 64 * MEBIBYTE
-LARGE = 8 * MEBIBYTE
-PIECE = bytes(MEBIBYTE // 4)
+LIMIT_OCTETS = 64 * MEBIBYTE_OCTETS
+LARGE_OCTETS = 8 * MEBIBYTE_OCTETS
+PIECE = bytes(MEBIBYTE_OCTETS // 4)
 
 
 class Clock:
@@ -26,7 +26,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def budget(clock: Clock) -> ContentBudget:
-    return ContentBudget(LIMIT, clock)
+    return ContentBudget(LIMIT_OCTETS, clock)
 
 
 def hold(budget: ContentBudget, octets: int, address: str = "192.0.2.1") -> HeldContent:
@@ -44,7 +44,7 @@ def addresses(count: int) -> list[str]:
     return [f"192.0.2.{number}" for number in range(count)]
 
 
-def test_content_is_what_was_written_in_one_piece_or_several(budget: ContentBudget) -> None:
+def test_content_is_the_written_octets_in_pieces(budget: ContentBudget) -> None:
     content = budget.hold("")
     for octets in (b"one", b" piece"):
         content.write(octets)
@@ -57,37 +57,39 @@ def test_content_is_what_was_written_in_one_piece_or_several(budget: ContentBudg
 
 
 def test_octets_are_counted_until_they_are_released(budget: ContentBudget) -> None:
-    content = hold(budget, LARGE)
-    assert budget.used == content.octets == LARGE
+    content = hold(budget, LARGE_OCTETS)
+    assert budget.used == content.octets == LARGE_OCTETS
     content.take_one()
-    assert budget.used == LARGE
+    assert budget.used == LARGE_OCTETS
     content.release()
     content.release()
     assert budget.used == content.octets == 0
 
 
-def test_the_largest_and_slowest_is_dropped(budget: ContentBudget, clock: Clock) -> None:
-    slow = [hold(budget, LARGE * (2 if number == 3 else 1), address) for number, address in enumerate(addresses(5))]
+def test_the_content_with_most_octets_times_seconds_is_dropped(budget: ContentBudget, clock: Clock) -> None:
+    slow = [
+        hold(budget, LARGE_OCTETS * (2 if number == 3 else 1), address) for number, address in enumerate(addresses(5))
+    ]
     clock.now = 60.0
-    quick = hold(budget, LARGE + MEBIBYTE, "192.0.2.99")
+    quick = hold(budget, LARGE_OCTETS + MEBIBYTE_OCTETS, "192.0.2.99")
     assert [content.dropped for content in slow] == [False, False, False, True, False]
     assert not quick.dropped
-    assert budget.used <= LIMIT
+    assert budget.used <= LIMIT_OCTETS
 
 
-def test_a_content_that_is_being_stored_is_never_dropped(budget: ContentBudget, clock: Clock) -> None:
-    storing = hold(budget, 4 * LARGE, "192.0.2.1")
+def test_sealed_content_is_never_dropped(budget: ContentBudget, clock: Clock) -> None:
+    storing = hold(budget, 4 * LARGE_OCTETS, "192.0.2.1")
     octets = storing.take_one()
     clock.now = 60.0
-    others = [hold(budget, 3 * LARGE, address) for address in addresses(8)[2:]]
+    others = [hold(budget, 3 * LARGE_OCTETS, address) for address in addresses(8)[2:]]
     assert not storing.dropped
-    assert len(octets) == 4 * LARGE
+    assert len(octets) == 4 * LARGE_OCTETS
     assert all(other.dropped for other in others[:-1])
-    assert budget.used <= LIMIT
+    assert budget.used <= LIMIT_OCTETS
 
 
-def test_a_dropped_content_keeps_nothing_until_it_is_released(budget: ContentBudget) -> None:
-    content = hold(budget, LARGE)
+def test_dropped_content_discards_octets_until_released(budget: ContentBudget) -> None:
+    content = hold(budget, LARGE_OCTETS)
     content.drop()
     content.write(b"more")
     assert (content.dropped, content.octets, len(content), budget.used) == (True, 0, 0, 0)
@@ -97,60 +99,60 @@ def test_a_dropped_content_keeps_nothing_until_it_is_released(budget: ContentBud
 
 
 @pytest.mark.parametrize("count", [40, 1_000])
-def test_small_content_is_taken_however_much_large_content_there_is(budget: ContentBudget, count: int) -> None:
-    large = [hold(budget, 7 * MEBIBYTE, address) for address in addresses(50)]
+def test_small_content_is_accepted_besides_any_large_content(budget: ContentBudget, count: int) -> None:
+    large = [hold(budget, 7 * MEBIBYTE_OCTETS, address) for address in addresses(50)]
     small = [hold(budget, 2_048, f"198.51.100.{number % 250}") for number in range(count)]
     assert not any(content.dropped for content in small)
     assert sum(content.octets for content in large) <= budget.largest
-    assert budget.used <= LIMIT
+    assert budget.used <= LIMIT_OCTETS
 
 
-def test_small_content_beyond_its_reserve_takes_the_room_of_large_content(budget: ContentBudget) -> None:
-    large = [hold(budget, 7 * MEBIBYTE, address) for address in addresses(8)]
+def test_small_content_beyond_the_reserve_displaces_large_content(budget: ContentBudget) -> None:
+    large = [hold(budget, 7 * MEBIBYTE_OCTETS, address) for address in addresses(8)]
     small = [hold(budget, SMALL_OCTETS, f"198.51.100.{number}") for number in range(40)]
     assert not any(content.dropped for content in small)
     assert sum(content.dropped for content in large) >= 4
-    assert budget.used <= LIMIT
+    assert budget.used <= LIMIT_OCTETS
 
 
-def test_the_oldest_small_content_is_dropped_where_there_is_nothing_else(budget: ContentBudget) -> None:
+def test_the_oldest_small_content_is_dropped_without_large_content(budget: ContentBudget) -> None:
     small = [hold(budget, SMALL_OCTETS, f"198.51.100.{number}") for number in range(70)]
     assert [content.dropped for content in small] == [True] * 6 + [False] * 64
 
 
-def test_a_client_holds_a_quarter_at_most(budget: ContentBudget, clock: Clock) -> None:
+def test_a_client_holds_at_most_a_quarter(budget: ContentBudget, clock: Clock) -> None:
     contents = []
     for number in range(20):
         clock.now = float(number)
-        contents.append(hold(budget, 3 * MEBIBYTE))
-        assert budget.used <= LIMIT // 4
+        contents.append(hold(budget, 3 * MEBIBYTE_OCTETS))
+        assert budget.used <= LIMIT_OCTETS // 4
     assert not contents[-1].dropped
-    other = hold(budget, 3 * MEBIBYTE, "192.0.2.2")
+    other = hold(budget, 3 * MEBIBYTE_OCTETS, "192.0.2.2")
     assert not other.dropped
     many = [hold(budget, SMALL_OCTETS, "192.0.2.3") for _ in range(100)]
-    assert sum(content.octets for content in many) <= LIMIT // 4
+    assert sum(content.octets for content in many) <= LIMIT_OCTETS // 4
 
 
-def test_one_message_of_a_client_may_be_larger_than_a_quarter(budget: ContentBudget) -> None:
+def test_the_only_message_of_a_client_may_exceed_a_quarter(budget: ContentBudget) -> None:
     alone = hold(budget, budget.largest)
     small = hold(budget, 2_048)
     assert not alone.dropped
     assert not small.dropped
-    assert hold(ContentBudget(LIMIT), ContentBudget(LIMIT).largest + 1).dropped
+    assert hold(ContentBudget(LIMIT_OCTETS), ContentBudget(LIMIT_OCTETS).largest + 1).dropped
 
 
-def test_an_ipv6_network_is_one_client(budget: ContentBudget) -> None:
-    held = [hold(budget, 3 * MEBIBYTE, f"2001:db8::{number:x}") for number in range(20)]
-    assert sum(content.octets for content in held) <= LIMIT // 4
-    elsewhere = hold(budget, 3 * MEBIBYTE, "2001:db8:0:1::1")
-    assert sum(content.octets for content in held) > LIMIT // 4 - 3 * MEBIBYTE
+def test_an_ipv6_64_is_one_client(budget: ContentBudget) -> None:
+    held = [hold(budget, 3 * MEBIBYTE_OCTETS, f"2001:db8::{number:x}") for number in range(20)]
+    assert sum(content.octets for content in held) <= LIMIT_OCTETS // 4
+    elsewhere = hold(budget, 3 * MEBIBYTE_OCTETS, "2001:db8:0:1::1")
+    assert sum(content.octets for content in held) > LIMIT_OCTETS // 4 - 3 * MEBIBYTE_OCTETS
     assert not elsewhere.dropped
 
 
-def test_nothing_stays_counted_and_no_client_is_remembered(budget: ContentBudget, clock: Clock) -> None:
+def test_release_leaves_no_counts_and_no_clients(budget: ContentBudget, clock: Clock) -> None:
     random = Random(7)
     contents = [budget.hold(f"192.0.2.{number % 9}") for number in range(60)]
-    pieces = [bytes(size) for size in (1, 2_000, 70_000, MEBIBYTE)]
+    pieces = [bytes(size) for size in (1, 2_000, 70_000, MEBIBYTE_OCTETS)]
     for _ in range(1_500):
         clock.now += random.random()
         content = random.choice(contents)
@@ -162,7 +164,7 @@ def test_nothing_stays_counted_and_no_client_is_remembered(budget: ContentBudget
                 content.take()
             case _:
                 content.write(random.choice(pieces))
-        assert budget.used == sum(content.octets for content in contents) <= LIMIT
+        assert budget.used == sum(content.octets for content in contents) <= LIMIT_OCTETS
     for content in contents:
         content.release()
     assert budget.used == 0
@@ -170,10 +172,10 @@ def test_nothing_stays_counted_and_no_client_is_remembered(budget: ContentBudget
         assert (group.all.octets, group.all.contents, group.all.receiving, group.by_client) == (0, 0, {}, {})
 
 
-def test_the_process_is_told_when_much_was_freed() -> None:
-    told: list[int] = []
-    telling = ContentBudget(LIMIT, on_freed=lambda: told.append(telling.used))
-    contents = [hold(telling, FREED_OCTETS // 4, address) for address in addresses(5)]
+def test_on_freed_is_called_after_enough_octets() -> None:
+    calls: list[int] = []
+    observed = ContentBudget(LIMIT_OCTETS, on_freed=lambda: calls.append(observed.used))
+    contents = [hold(observed, FREED_NOTICE_OCTETS // 4, address) for address in addresses(5)]
     for content in contents:
         content.release()
-    assert told == [FREED_OCTETS // 4]
+    assert calls == [FREED_NOTICE_OCTETS // 4]

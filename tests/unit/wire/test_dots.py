@@ -1,4 +1,4 @@
-"""Dot-stuffing both ways, and the sequences by which messages were smuggled through other servers."""
+"""Dot-stuffing in both directions, and known SMTP smuggling sequences."""
 
 from dataclasses import dataclass
 
@@ -11,11 +11,11 @@ from relate_wire.lines import LineFault
 from tests.support.examples import examples
 from tests.support.feed import NEXT_COMMAND, every_cut, feed_every_way
 
-LIMIT = 10_000
+LIMIT_OCTETS = 10_000
 
 quick = settings(max_examples=examples(100))
 
-# Octets that matter, and pairs of them, more often than chance would have it.
+# Significant octets and pairs of them, more frequent than in random octets.
 octets = st.lists(
     st.sampled_from([b"\r\n", b"\r", b"\n", b".", b"\r\n.", b"\0", b"a", b"word"]) | st.binary(max_size=5),
     max_size=30,
@@ -27,7 +27,7 @@ crlf_content = st.lists(st.sampled_from([b"", b".", b"..", b".a", b"a", b"text",
 
 @dataclass
 class Decoded:
-    """What a decoder says when it is done."""
+    """The final state of a decoder."""
 
     content: bytes
     size: int
@@ -36,7 +36,7 @@ class Decoded:
 
 
 def make() -> DotDecoder:
-    return DotDecoder(LIMIT)
+    return DotDecoder(LIMIT_OCTETS)
 
 
 def decode(decoder: DotDecoder, piece: bytes) -> list[Decoded]:
@@ -75,17 +75,17 @@ def encode(pieces: list[bytes]) -> bytes:
         (b"\xff\xfe\x80\r\n.\r\n", b"\xff\xfe\x80\r\n"),
     ],
 )
-def test_content_ends_at_the_final_dot_and_loses_the_stuffed_ones(wire: bytes, content: bytes) -> None:
+def test_decoder_ends_at_the_final_dot_and_removes_stuffed_dots(wire: bytes, content: bytes) -> None:
     assert decode_every_way(wire) == [Decoded(content, len(content))]
 
 
 @pytest.mark.parametrize("wire", [b"", b".", b".\r", b"text", b"text\r\n", b"text\r\n.", b"text\r\n.\r", b"..\r\n"])
-def test_unfinished_content_waits(wire: bytes) -> None:
+def test_incomplete_content_is_not_done(wire: bytes) -> None:
     assert decode_every_way(wire) == []
 
 
 @pytest.mark.parametrize("wire", [b".\r\n", b"text\r\n.\r\n", b"text\r\n..\r\n.\r\n"])
-def test_what_follows_the_final_dot_is_left_to_the_caller(wire: bytes) -> None:
+def test_octets_after_the_final_dot_are_not_consumed(wire: bytes) -> None:
     for after in (b"", b"Q", b"QUIT\r\n", b".\r\n", b"\r\n.\r\n"):
         for cut in range(len(wire)):
             decoder = make()
@@ -105,7 +105,7 @@ def test_stuffed_dots_do_not_count_towards_the_limit() -> None:
     assert feed_every_way(lambda: DotDecoder(3), b"..\r\n.\r\n", decode) == [Decoded(b".\r\n", 3)]
 
 
-def test_content_beyond_the_limit_is_drained_and_counted() -> None:
+def test_content_beyond_the_limit_is_discarded_and_counted() -> None:
     decoder = DotDecoder(100)
     for _ in range(1000):
         decoder.feed(b"..23456789\r\n" * 10)
@@ -117,7 +117,7 @@ def test_content_beyond_the_limit_is_drained_and_counted() -> None:
 
 
 @pytest.mark.parametrize("size", [997, 4096, 65_536, 1_000_000])
-def test_long_content_is_put_together_from_its_blocks(size: int) -> None:
+def test_long_content_is_joined_from_its_blocks(size: int) -> None:
     content = b"".join(b"." * (number % 3) + b"line %d\r\n" % number for number in range(20_000))
     wire = encode([content])
     decoder = DotDecoder(len(content))
@@ -144,7 +144,7 @@ def test_long_content_is_put_together_from_its_blocks(size: int) -> None:
         (b"\r\0\n \r\n", LineFault.BARE_CR),
     ],
 )
-def test_first_fault_is_reported_and_nothing_is_changed(content: bytes, fault: LineFault | None) -> None:
+def test_the_first_fault_is_reported_and_content_is_unchanged(content: bytes, fault: LineFault | None) -> None:
     assert decode_every_way(content + b".\r\n") == [Decoded(content, len(content), fault)]
 
 
@@ -155,8 +155,8 @@ def test_any_octets_give_the_same_content_in_every_cut(data: bytes) -> None:
     decode_every_way(data + END)
 
 
-def decode_slowly(data: bytes) -> tuple[bytes | None, bytes]:
-    """RFC 5321 §4.5.2 to the letter, line by line: the content (None: unfinished) and what follows it."""
+def decode_line_by_line(data: bytes) -> tuple[bytes | None, bytes]:
+    """RFC 5321 §4.5.2 line by line: returns the content (None if incomplete) and the octets after it."""
     content, rest = b"", data
     while b"\r\n" in rest:
         line, rest = rest.split(b"\r\n", 1)
@@ -168,8 +168,8 @@ def decode_slowly(data: bytes) -> tuple[bytes | None, bytes]:
 
 @quick
 @given(data=octets)
-def test_decoder_agrees_with_the_rfc_read_line_by_line(data: bytes) -> None:
-    expected, rest = decode_slowly(data)
+def test_decoder_agrees_with_a_line_by_line_decoder(data: bytes) -> None:
+    expected, rest = decode_line_by_line(data)
     decoder = make()
     used = decoder.feed(data)
     assert decoder.done == (expected is not None)
@@ -180,7 +180,7 @@ def test_decoder_agrees_with_the_rfc_read_line_by_line(data: bytes) -> None:
 
 @quick
 @given(data=octets)
-def test_fault_agrees_with_looking_at_every_octet(data: bytes) -> None:
+def test_fault_agrees_with_an_octet_by_octet_search(data: bytes) -> None:
     expected = None
     for at, octet in enumerate(data):
         if octet == 0x0D and data[at + 1 : at + 2] != b"\n":
@@ -197,7 +197,7 @@ def test_fault_agrees_with_looking_at_every_octet(data: bytes) -> None:
         assert scanner.finish() is expected
 
 
-# --- smuggling: SEC Consult's "SMTP Smuggling" of December 2023, and what others found after it
+# --- smuggling: SEC Consult's "SMTP Smuggling" of December 2023, and later findings
 
 SMUGGLED = b"MAIL FROM:<admin@example.com>\r\nRCPT TO:<victim@example.com>\r\nDATA\r\nforged\r\n"
 FALSE_ENDS = {
@@ -263,7 +263,7 @@ def test_smtp_smuggling_by_a_cut_before_the_dot_of_a_bare_lf() -> None:
         (b"\r\n", b"\r\n.\r\n"),
     ],
 )
-def test_content_is_stuffed_and_ended_the_same_in_every_cut(content: bytes, wire: bytes) -> None:
+def test_encoder_gives_the_same_result_in_every_cut(content: bytes, wire: bytes) -> None:
     assert encode([content]) == wire
     for pieces in every_cut(content):
         assert encode(pieces) == wire
@@ -275,7 +275,7 @@ def test_empty_chunks_change_nothing() -> None:
 
 @quick
 @given(content=crlf_content)
-def test_decoding_what_was_encoded_gives_the_same_content(content: bytes) -> None:
+def test_encoding_and_decoding_round_trips(content: bytes) -> None:
     wire = encode([content])
     assert decode_every_way(wire) == [Decoded(content, len(content))]
     for pieces in every_cut(content):
@@ -284,7 +284,7 @@ def test_decoding_what_was_encoded_gives_the_same_content(content: bytes) -> Non
 
 @quick
 @given(data=octets)
-def test_no_octets_can_end_their_own_content(data: bytes) -> None:
+def test_no_content_contains_its_own_end(data: bytes) -> None:
     decoder = make()
     wire = encode([data])
     assert decoder.feed(wire + NEXT_COMMAND) == len(wire)

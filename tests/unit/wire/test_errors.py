@@ -1,4 +1,4 @@
-"""Errors are made where they are raised: a module's own instance would keep the frames of all who ever raised it."""
+"""Exceptions are created where they are raised, because a module-level instance would keep the frames of each raise."""
 
 import importlib
 import pkgutil
@@ -22,6 +22,6 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_no_module_holds_an_error_to_be_raised_again(name: str) -> None:
+def test_no_module_has_an_exception_instance(name: str) -> None:
     values = vars(importlib.import_module(name))
     assert [key for key, value in values.items() if isinstance(value, BaseException)] == []

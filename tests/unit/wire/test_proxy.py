@@ -1,4 +1,4 @@
-"""The PROXY protocol's binary header, taken apart and put together."""
+"""The PROXY protocol's binary header, parsed and encoded."""
 
 import struct
 
@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_wire.proxy import (
-    HEADER_LENGTH,
-    MAX_REST,
+    HEADER_OCTETS,
+    MAX_REST_OCTETS,
     SIGNATURE,
     ProxyError,
     encode,
@@ -51,7 +51,9 @@ def header(command: int = PROXY, family: int = TCP4, length: int = 12) -> bytes:
         (LOCAL, 0xFF, TLVS, None),
     ],
 )
-def test_client_is_who_the_proxy_says(command: int, family: int, rest: bytes, expected: tuple[str, int] | None) -> None:
+def test_parse_addresses_returns_the_source(
+    command: int, family: int, rest: bytes, expected: tuple[str, int] | None
+) -> None:
     preamble = header(command, family, len(rest))
     assert parse_preamble(preamble) == len(rest)
     assert parse_addresses(preamble, rest) == expected
@@ -63,17 +65,17 @@ def test_client_is_who_the_proxy_says(command: int, family: int, rest: bytes, ex
         b"",
         header()[:-1],
         header() + b"\0",
-        b"PROXY TCP4 192.0.2.1 198.51.100.2 51234 2525\r\n"[:HEADER_LENGTH],
-        b"EHLO example.com\r\n"[:HEADER_LENGTH],
+        b"PROXY TCP4 192.0.2.1 198.51.100.2 51234 2525\r\n"[:HEADER_OCTETS],
+        b"EHLO example.com\r\n"[:HEADER_OCTETS],
         header().replace(b"QUIT", b"quit"),
         header(command=0x11),
         header(command=0x31),
         header(command=0x22),
-        header(length=MAX_REST + 1),
+        header(length=MAX_REST_OCTETS + 1),
         header(length=65_535),
     ],
 )
-def test_header_that_is_none_is_refused(preamble: bytes) -> None:
+def test_a_malformed_header_is_refused(preamble: bytes) -> None:
     with pytest.raises(ProxyError):
         parse_preamble(preamble)
     with pytest.raises(ProxyError):
@@ -95,25 +97,25 @@ def test_header_that_is_none_is_refused(preamble: bytes) -> None:
         (header(LOCAL, length=12), V4[:-1]),
     ],
 )
-def test_addresses_that_are_cut_short_or_unknown_are_refused(preamble: bytes, rest: bytes) -> None:
-    assert parse_preamble(preamble) <= MAX_REST
+def test_truncated_or_unknown_addresses_are_refused(preamble: bytes, rest: bytes) -> None:
+    assert parse_preamble(preamble) <= MAX_REST_OCTETS
     with pytest.raises(ProxyError):
         parse_addresses(preamble, rest)
 
 
 def test_longest_rest_is_accepted() -> None:
-    rest = V4.ljust(MAX_REST, b"\0")
-    preamble = header(length=MAX_REST)
-    assert parse_preamble(preamble) == MAX_REST
+    rest = V4.ljust(MAX_REST_OCTETS, b"\0")
+    preamble = header(length=MAX_REST_OCTETS)
+    assert parse_preamble(preamble) == MAX_REST_OCTETS
     assert parse_addresses(preamble, rest) == ("192.0.2.1", 51234)
 
 
-def test_preamble_is_encoded_as_the_protocol_says() -> None:
+def test_encode_writes_the_documented_layout() -> None:
     assert encode(("192.0.2.1", 51234), ("198.51.100.2", 2525)) == header() + V4
     assert encode(("2001:db8::1", 40000), ("2001:db8::1", 2993)) == header(family=TCP6, length=36) + V6
 
 
-def test_addresses_of_two_families_are_not_encoded() -> None:
+def test_addresses_of_different_families_are_not_encoded() -> None:
     with pytest.raises(ValueError, match="IPv4"):
         encode(("192.0.2.1", 1), ("::1", 2))
 
@@ -130,12 +132,12 @@ ports = st.integers(0, 65_535)
     source_port=ports,
     destination_port=ports,
 )
-def test_parsing_what_was_encoded_gives_the_client(
+def test_encoding_and_parsing_round_trips(
     addresses: tuple[object, object], source_port: int, destination_port: int
 ) -> None:
     source, destination = map(str, addresses)
     octets = encode((source, source_port), (destination, destination_port))
-    preamble, rest = octets[:HEADER_LENGTH], octets[HEADER_LENGTH:]
+    preamble, rest = octets[:HEADER_OCTETS], octets[HEADER_OCTETS:]
     assert parse_preamble(preamble) == len(rest)
     assert parse_addresses(preamble, rest) == (source, source_port)
 

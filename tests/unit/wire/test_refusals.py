@@ -1,4 +1,4 @@
-"""What refused commands cost: as Postfix counts them for SMTP, in a row for the others."""
+"""Error limits: SMTP counts refusals as Postfix does, the other protocols count consecutive ones."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from relate_wire.reply import Outcome, Reply
 
 OK = Reply(b"", Outcome.OK)
 REFUSED = Reply(b"", Outcome.REFUSED)
-EXCUSED = Reply(b"", Outcome.REFUSED, uncounted=True)
+UNCOUNTED = Reply(b"", Outcome.REFUSED, uncounted=True)
 FAILED = Reply(b"", Outcome.FAILED)
 PROGRESS = Reply(b"", Outcome.OK, progress=True)
 
@@ -19,22 +19,22 @@ def count(refusals: Refusals, *replies: tuple[str, Reply]) -> list[bool]:
 
 def test_smtp_delays_from_the_tenth_refusal_and_ends_at_the_twentieth() -> None:
     refusals = Refusals(REFUSAL_LIMITS)
-    seen = []
+    results = []
     for _ in range(20):
         assert refusals.count("RCPT", REFUSED)
-        seen.append((refusals.delay_seconds, refusals.too_many))
-    assert seen == [(0.0, False)] * 9 + [(1.0, False)] * 10 + [(1.0, True)]
+        results.append((refusals.delay_seconds, refusals.too_many))
+    assert results == [(0.0, False)] * 9 + [(1.0, False)] * 10 + [(1.0, True)]
 
 
 @pytest.mark.parametrize("verb", ["NOOP", "RSET", "VRFY", "EHLO", "MAIL", "RCPT"])
-def test_in_smtp_no_accepted_command_makes_refusals_forgotten(verb: str) -> None:
+def test_in_smtp_a_successful_command_does_not_reset_the_count(verb: str) -> None:
     refusals = Refusals(REFUSAL_LIMITS)
     for _ in range(20):
         count(refusals, ("RCPT", REFUSED), (verb, OK))
     assert refusals.too_many
 
 
-def test_in_smtp_progress_makes_them_forgotten() -> None:
+def test_in_smtp_progress_resets_the_count() -> None:
     refusals = Refusals(REFUSAL_LIMITS)
     count(refusals, *[("RCPT", REFUSED)] * 19, ("DATA", PROGRESS), *[("RCPT", REFUSED)] * 9)
     assert (refusals.delay_seconds, refusals.too_many) == (0.0, False)
@@ -47,13 +47,13 @@ def test_in_smtp_a_hundred_junk_commands_are_free() -> None:
     assert refusals.too_many
 
 
-def test_an_excused_refusal_and_a_failure_count_for_nothing() -> None:
+def test_uncounted_refusals_and_failures_do_not_count() -> None:
     refusals = Refusals(REFUSAL_LIMITS)
-    assert count(refusals, *[("RCPT", EXCUSED), ("DATA", FAILED)] * 50) == [False] * 100
+    assert count(refusals, *[("RCPT", UNCOUNTED), ("DATA", FAILED)] * 50) == [False] * 100
     assert not refusals.too_many
 
 
-def test_by_default_refusals_in_a_row_are_counted_and_none_is_delayed() -> None:
+def test_by_default_consecutive_refusals_count_without_delay() -> None:
     refusals = Refusals(RefusalLimits(hard=3))
     count(refusals, ("X", REFUSED), ("X", REFUSED), ("NOOP", OK), ("X", REFUSED), ("X", REFUSED))
     assert (refusals.delay_seconds, refusals.too_many) == (0.0, False)

@@ -1,4 +1,4 @@
-"""The mechanisms, with the examples of their RFCs, and what malformed exchanges become."""
+"""The mechanisms, with the examples of their RFCs, and malformed exchanges."""
 
 import base64
 import json
@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_wire.sasl import (
-    MAX_FIELDS,
-    MAX_MESSAGE,
+    MAX_MESSAGE_OCTETS,
+    MAX_PLAIN_OCTETS,
     MECHANISMS,
     Credentials,
     SaslCancelled,
@@ -34,11 +34,11 @@ RFC_7628_USER = (
     b"bix1c2VyPXNvbWV1c2VyQGV4YW1wbGUuY29tLAFhdXRoPUJlYXJl"
     b"ciB2RjlkZnQ0cW1UYzJOdmIzUmxja0JoZEhSaGRtbHpkR0V1WTI5dENnPT0BAQ=="
 )
-DUMMY = b"AQ=="  # what a client answers to the news that it failed, §3.2.3
+DUMMY = b"AQ=="  # the client's response to an error challenge, §3.2.3
 
 
 class Client:
-    """Answers challenges with prepared lines, and keeps the challenges."""
+    """Responds to challenges with given lines, and records the challenges."""
 
     def __init__(self, *lines: bytes) -> None:
         self.lines = list(lines)
@@ -69,10 +69,10 @@ def plain(login: str, password: str, authorize_as: str = "") -> Credentials:
         (b"test\0test\x001234", plain("test", "1234")),  # RFC 4954 §4.1
         ("\0jürgen\0paßwort".encode(), plain("jürgen", "paßwort")),
         (b"\0a b\0 spaces kept ", plain("a b", " spaces kept ")),
-        (b"\0a\0" + b"x" * (MAX_FIELDS - 3), plain("a", "x" * (MAX_FIELDS - 3))),
+        (b"\0a\0" + b"x" * (MAX_PLAIN_OCTETS - 3), plain("a", "x" * (MAX_PLAIN_OCTETS - 3))),
     ],
 )
-async def test_plain_message_gives_credentials(message: bytes, expected: Credentials) -> None:
+async def test_a_plain_message_returns_credentials(message: bytes, expected: Credentials) -> None:
     assert await from_initial("PLAIN", message) == expected
 
 
@@ -89,7 +89,7 @@ async def test_plain_message_gives_credentials(message: bytes, expected: Credent
         b"tim\0\0",
         b"\0\xfftim\0secret",
         b"\0tim\0\xc3",
-        b"\0a\0" + b"x" * (MAX_FIELDS - 2),
+        b"\0a\0" + b"x" * (MAX_PLAIN_OCTETS - 2),
     ],
 )
 async def test_malformed_plain_message_is_refused(message: bytes) -> None:
@@ -97,13 +97,13 @@ async def test_malformed_plain_message_is_refused(message: bytes) -> None:
         await from_initial("PLAIN", message)
 
 
-async def test_plain_without_an_initial_response_is_asked_with_an_empty_challenge() -> None:
+async def test_plain_without_an_initial_response_sends_an_empty_challenge() -> None:
     client = Client(b"dGVzdAB0ZXN0ADEyMzQ=")  # RFC 4954 §4.1
     assert await authenticate("PLAIN", None, client.ask) == plain("test", "1234")
     assert client.challenges == [b""]
 
 
-async def test_initial_response_is_not_asked_for_again() -> None:
+async def test_an_initial_response_sends_no_challenge() -> None:
     client = Client()
     assert await authenticate("PLAIN", b"dGVzdAB0ZXN0ADEyMzQ=", client.ask) == plain("test", "1234")
     assert client.challenges == []
@@ -112,13 +112,13 @@ async def test_initial_response_is_not_asked_for_again() -> None:
 # --- LOGIN
 
 
-async def test_login_asks_for_name_and_password() -> None:
+async def test_login_prompts_for_name_and_password() -> None:
     client = Client(b"dGlt", b"dGFuc3RhYWY=")
     assert await authenticate("LOGIN", None, client.ask) == Credentials("LOGIN", "tim", Secret("tanstaaf"))
     assert client.challenges == [b"VXNlcm5hbWU6", b"UGFzc3dvcmQ6"]
 
 
-async def test_login_takes_the_name_as_initial_response() -> None:
+async def test_login_accepts_the_name_as_initial_response() -> None:
     client = Client(b"dGFuc3RhYWY=")
     assert await authenticate("LOGIN", b"dGlt", client.ask) == Credentials("LOGIN", "tim", Secret("tanstaaf"))
     assert client.challenges == [b"UGFzc3dvcmQ6"]
@@ -133,7 +133,7 @@ async def test_login_takes_the_name_as_initial_response() -> None:
         (b"tim", b"sec\0ret"),
         (b"\xff", b"secret"),
         (b"tim", b"\xff"),
-        (b"x" * (MAX_FIELDS + 1), b"secret"),
+        (b"x" * (MAX_PLAIN_OCTETS + 1), b"secret"),
     ],
 )
 async def test_malformed_login_is_refused(fields: tuple[bytes, bytes]) -> None:
@@ -151,14 +151,14 @@ async def test_oauthbearer_example_of_the_rfc(initial: bytes) -> None:
 
 
 @pytest.mark.parametrize(("answer", "error"), [(DUMMY, SaslError), (b"*", SaslCancelled)])
-async def test_oauthbearer_without_a_token_is_told_so_before_it_fails(answer: bytes, error: type[SaslError]) -> None:
+async def test_oauthbearer_without_a_token_sends_an_error_challenge(answer: bytes, error: type[SaslError]) -> None:
     client = Client(answer)
     with pytest.raises(error):
         await authenticate("OAUTHBEARER", RFC_7628_NO_TOKEN, client.ask)
     assert [json.loads(base64.b64decode(challenge)) for challenge in client.challenges] == [{"status": "invalid_token"}]
 
 
-async def test_oauthbearer_header_that_is_none_is_refused() -> None:
+async def test_a_malformed_oauthbearer_header_is_refused() -> None:
     with pytest.raises(SaslError, match="Malformed"):
         await authenticate("OAUTHBEARER", RFC_7628_USER, Client().ask)
 
@@ -176,14 +176,14 @@ async def test_oauthbearer_header_that_is_none_is_refused() -> None:
         (b"n,,\1auth=Bearer " + b"x" * 8000 + b"\1\1", "", "x" * 8000),
     ],
 )
-async def test_oauthbearer_message_gives_credentials(message: bytes, login: str, token: str) -> None:
+async def test_an_oauthbearer_message_returns_credentials(message: bytes, login: str, token: str) -> None:
     assert await from_initial("OAUTHBEARER", message) == Credentials("OAUTHBEARER", login, Secret(token))
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        b"\1",  # the answer to an error challenge, without the challenge
+        b"\1",  # the response to an error challenge, without the challenge
         b"",
         b"n,,",
         b"n,,\1",
@@ -204,7 +204,7 @@ async def test_oauthbearer_message_gives_credentials(message: bytes, login: str,
         b"n,a=a\0b,\1auth=Bearer abc\1\1",
         b"n,me,\1auth=Bearer abc\1\1",
         b"n,a=\xff,\1auth=Bearer abc\1\1",
-        b"n,,\1auth=Bearer " + b"x" * MAX_MESSAGE + b"\1\1",
+        b"n,,\1auth=Bearer " + b"x" * MAX_MESSAGE_OCTETS + b"\1\1",
     ],
 )
 async def test_malformed_oauthbearer_message_is_refused(message: bytes) -> None:
@@ -221,7 +221,7 @@ async def test_client_cancels_with_an_asterisk(mechanism: str) -> None:
         await authenticate(mechanism, None, Client(b"*").ask)
 
 
-async def test_client_cancels_half_way() -> None:
+async def test_client_cancels_after_a_response() -> None:
     with pytest.raises(SaslCancelled):
         await authenticate("LOGIN", b"dGlt", Client(b"*").ask)
 
@@ -238,7 +238,7 @@ async def test_unknown_mechanism_is_refused(mechanism: str) -> None:
         await authenticate(mechanism, None, Client().ask)
 
 
-async def test_mechanisms_are_named_without_regard_to_case() -> None:
+async def test_mechanism_names_are_case_insensitive() -> None:
     assert await authenticate("plain", b"dGVzdAB0ZXN0ADEyMzQ=", Client().ask) == plain("test", "1234")
 
 
@@ -261,7 +261,7 @@ async def test_malformed_base64_is_refused(encoded: bytes) -> None:
         await authenticate("LOGIN", None, Client(encoded).ask)
 
 
-async def test_trouble_of_asking_comes_through() -> None:
+async def test_an_exception_of_ask_is_raised() -> None:
     async def ask(challenge: bytes) -> bytes:
         raise ConnectionError
 
@@ -269,7 +269,7 @@ async def test_trouble_of_asking_comes_through() -> None:
         await authenticate("PLAIN", None, ask)
 
 
-async def test_errors_and_credentials_show_no_secret() -> None:
+async def test_errors_and_credentials_contain_no_secret() -> None:
     assert "tanstaaf" not in repr(await from_initial("PLAIN", b"\0tim\0tanstaaf"))
     for message in (b"\0tim\0tanstaaf\xff", b"\0tim\0tanstaaf\0"):
         with pytest.raises(SaslError) as raised:
@@ -284,7 +284,9 @@ messages = st.binary(max_size=40) | st.lists(
 
 
 @given(mechanism=st.sampled_from(sorted(MECHANISMS)), message=messages, second=messages)
-async def test_any_message_gives_credentials_or_an_error(mechanism: str, message: bytes, second: bytes) -> None:
+async def test_any_message_returns_credentials_or_raises_an_error(
+    mechanism: str, message: bytes, second: bytes
+) -> None:
     client = Client(base64.b64encode(message), base64.b64encode(second))
     try:
         credentials = await authenticate(mechanism, None, client.ask)
@@ -295,7 +297,7 @@ async def test_any_message_gives_credentials_or_an_error(mechanism: str, message
 
 
 @given(mechanism=st.sampled_from([*MECHANISMS, "X"]), lines=st.lists(st.binary(max_size=20), min_size=3, max_size=3))
-async def test_any_line_gives_credentials_or_an_error(mechanism: str, lines: list[bytes]) -> None:
+async def test_any_line_returns_credentials_or_raises_an_error(mechanism: str, lines: list[bytes]) -> None:
     try:
         credentials = await authenticate(mechanism, lines[0], Client(*lines[1:]).ask)
     except SaslError:

@@ -1,4 +1,4 @@
-"""Certificates: the development one, one that cannot be used, and one whose files are replaced."""
+"""The development certificate, unusable certificates, and replaced certificates."""
 
 import datetime
 import os
@@ -21,7 +21,7 @@ from relate_wire.tls import (
 from tests.support.certificates import Authority
 
 
-def test_the_development_certificate_is_made_once_and_kept_private(tmp_path: Path) -> None:
+def test_the_development_certificate_is_created_once_and_private(tmp_path: Path) -> None:
     first = development_certificate(tmp_path / "tls", "mail.example.test")
     octets = first.read_bytes()
     assert development_certificate(tmp_path / "tls", "mail.example.test").read_bytes() == octets
@@ -29,7 +29,7 @@ def test_the_development_certificate_is_made_once_and_kept_private(tmp_path: Pat
     server_context(first)
 
 
-def test_processes_that_make_the_development_certificate_at_once_use_the_same(
+def test_concurrent_processes_use_the_same_development_certificate(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     make = tls._self_signed
@@ -47,20 +47,20 @@ def test_processes_that_make_the_development_certificate_at_once_use_the_same(
     server_context(path)
 
 
-def test_a_missing_certificate_is_named(tmp_path: Path) -> None:
+def test_an_error_names_the_missing_certificate(tmp_path: Path) -> None:
     with pytest.raises(CertificateError, match=r"missing\.pem"):
         server_context(tmp_path / "missing.pem")
 
 
 def test_a_certificate_without_its_key_is_an_error(tmp_path: Path) -> None:
     certificate = tmp_path / "only.pem"
-    whole = development_certificate(tmp_path, "a.test").read_text()
-    certificate.write_text(whole[whole.index("-----BEGIN CERTIFICATE") :])
+    pem = development_certificate(tmp_path, "a.test").read_text()
+    certificate.write_text(pem[pem.index("-----BEGIN CERTIFICATE") :])
     with pytest.raises(CertificateError, match=r"only\.pem"):
         server_context(certificate)
 
 
-def test_a_key_with_a_pass_phrase_is_an_error_and_does_not_ask_the_terminal(tmp_path: Path) -> None:
+def test_a_key_with_a_passphrase_is_an_error_and_does_not_prompt(tmp_path: Path) -> None:
     path = tmp_path / "locked.pem"
     Authority().issue(path)
     pem = path.read_bytes()
@@ -78,15 +78,17 @@ def test_a_key_with_a_pass_phrase_is_an_error_and_does_not_ask_the_terminal(tmp_
 # --- the development certificate is renewed
 
 
-def made_with(monkeypatch: pytest.MonkeyPatch, directory: Path, validity: datetime.timedelta) -> Path:
-    """A development certificate that was made to last so long."""
+def create_with_validity(monkeypatch: pytest.MonkeyPatch, directory: Path, validity: datetime.timedelta) -> Path:
+    """A development certificate with the given validity."""
     with monkeypatch.context() as patched:
         patched.setattr(tls, "DEVELOPMENT_VALIDITY", validity)
         return development_certificate(directory, "a.test")
 
 
-def test_the_development_certificate_is_renewed_before_it_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = made_with(monkeypatch, tmp_path, tls.RENEWAL_LEAD - datetime.timedelta(minutes=1))
+def test_the_development_certificate_is_renewed_before_it_expires(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = create_with_validity(monkeypatch, tmp_path, tls.RENEWAL_LEAD - datetime.timedelta(minutes=1))
     old = expiry(path)
     certificate = DevelopmentCertificate(tmp_path, "a.test")
     assert certificate.expires == expiry(path) > old + datetime.timedelta(days=365)
@@ -95,13 +97,13 @@ def test_the_development_certificate_is_renewed_before_it_ends(tmp_path: Path, m
 
 
 def test_the_development_certificate_is_not_renewed_too_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = made_with(monkeypatch, tmp_path, tls.RENEWAL_LEAD + datetime.timedelta(hours=1))
+    path = create_with_validity(monkeypatch, tmp_path, tls.RENEWAL_LEAD + datetime.timedelta(hours=1))
     octets = path.read_bytes()
     assert development_certificate(tmp_path, "a.test").read_bytes() == octets
 
 
 def test_a_running_server_renews_its_development_certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    made_with(monkeypatch, tmp_path, tls.RENEWAL_LEAD + datetime.timedelta(hours=1))
+    create_with_validity(monkeypatch, tmp_path, tls.RENEWAL_LEAD + datetime.timedelta(hours=1))
     certificate = DevelopmentCertificate(tmp_path, "a.test")
     assert not certificate.has_changed()
     monkeypatch.setattr(tls, "RENEWAL_LEAD", tls.RENEWAL_LEAD + datetime.timedelta(hours=2))
@@ -111,10 +113,8 @@ def test_a_running_server_renews_its_development_certificate(tmp_path: Path, mon
     assert not certificate.has_changed()
 
 
-def test_a_development_certificate_that_cannot_be_renewed_is_used_to_its_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    path = made_with(monkeypatch, tmp_path, tls.RENEWAL_LEAD / 2)
+def test_a_development_certificate_is_used_if_renewal_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = create_with_validity(monkeypatch, tmp_path, tls.RENEWAL_LEAD / 2)
 
     def refuse(*_: object) -> None:
         raise PermissionError(30, "Read-only file system")
@@ -126,14 +126,14 @@ def test_a_development_certificate_that_cannot_be_renewed_is_used_to_its_end(
     assert [entry["log_level"] for entry in logs] == ["warning"]
     assert logs[0]["path"] == str(path)
     assert "Read-only" in logs[0]["reason"]
-    assert not certificate.has_changed()  # it is not tried again each minute
+    assert not certificate.has_changed()  # no retry each minute
     assert list(tmp_path.iterdir()) == [path]
 
 
-# --- a certificate whose files are replaced
+# --- replaced certificates
 
 
-def test_a_replaced_certificate_is_seen_and_loaded(tmp_path: Path) -> None:
+def test_a_replaced_certificate_is_detected_and_loaded(tmp_path: Path) -> None:
     path = tmp_path / "server.pem"
     authority = Authority()
     authority.issue(path, days=10)
@@ -148,7 +148,7 @@ def test_a_replaced_certificate_is_seen_and_loaded(tmp_path: Path) -> None:
     assert certificate.expires - datetime.datetime.now(datetime.UTC) > datetime.timedelta(days=79)
 
 
-def test_a_file_that_is_replaced_by_an_older_one_has_changed(tmp_path: Path) -> None:
+def test_replacing_a_file_by_an_older_one_is_a_change(tmp_path: Path) -> None:
     path = tmp_path / "server.pem"
     Authority().issue(path)
     certificate = Certificate(path)
@@ -191,7 +191,7 @@ def test_a_broken_new_certificate_leaves_the_old_one_in_use(
         certificate.reload()
     assert (certificate.context, certificate.expires) == (context, expires)
     assert not certificate.is_newest
-    assert not certificate.has_changed()  # the same broken files are not tried each minute
+    assert not certificate.has_changed()  # the same broken files are not reloaded each minute
     authority.issue(path, key)
     assert certificate.has_changed()
     certificate.reload()

@@ -17,7 +17,7 @@ from relate_imap.selected.sequence_set import make_set
 from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.types import Entry, FlagChange
-from relate_wire.reply import NOTHING, Facts
+from relate_wire.reply import NO_FACTS, Facts
 
 # How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
 # about; as their headers fit into memory, be they as long as they may; as are opened together,
@@ -250,4 +250,4 @@ class _Fetching:
 
     @property
     def _facts(self) -> Facts:
-        return Facts(messages_retrieved=self.retrieved) if self.retrieved else NOTHING
+        return Facts(messages_retrieved=self.retrieved) if self.retrieved else NO_FACTS

@@ -12,7 +12,7 @@ from tests.integration.product.accounts import Account
 from tests.integration.trouble.clients import begin_data, connected, pop3, smtp
 from tests.integration.trouble.conftest import QUIET
 from tests.support.product import HOST, STOP_LIMIT_SECONDS, Product
-from tests.support.silent import Relay, relayed
+from tests.support.unresponsive_database import DatabaseRelay, database_relay
 
 pytestmark = pytest.mark.postgres
 
@@ -20,8 +20,8 @@ CLIENTS_PER_KIND = 5
 
 
 @pytest.fixture
-async def relay(postgres_url: str) -> AsyncIterator[Relay]:
-    async with relayed(postgres_url) as relay:
+async def relay(postgres_url: str) -> AsyncIterator[DatabaseRelay]:
+    async with database_relay(postgres_url) as relay:
         yield relay
 
 
@@ -33,7 +33,7 @@ def silent_collector() -> Iterator[str]:
 
 
 async def test_a_stop_does_not_wait_for_database_or_collector(
-    tmp_path: Path, relay: Relay, silent_collector: str
+    tmp_path: Path, relay: DatabaseRelay, silent_collector: str
 ) -> None:
     with Product(tmp_path, relay.url, Otel__Endpoint=silent_collector) as product:
         account = await asyncio.to_thread(Account.create, product, "alice")
@@ -44,7 +44,7 @@ async def test_a_stop_does_not_wait_for_database_or_collector(
             assert took < STOP_LIMIT_SECONDS
 
 
-async def keep_busy(product: Product, account: Account, relay: Relay, stack: AsyncExitStack) -> None:
+async def keep_busy(product: Product, account: Account, relay: DatabaseRelay, stack: AsyncExitStack) -> None:
     """Make clients of each protocol wait for the database."""
     sending = [await stack.enter_async_context(smtp(product.ports["Smtp__MxPort"])) for _ in range(CLIENTS_PER_KIND)]
     for client in sending:
@@ -54,7 +54,7 @@ async def keep_busy(product: Product, account: Account, relay: Relay, stack: Asy
         await stack.enter_async_context(connected(product.ports["Pop3__Port"])) for _ in range(CLIENTS_PER_KIND)
     ]
     probing = [await stack.enter_async_context(connected(product.ports["Api__Port"])) for _ in range(CLIENTS_PER_KIND)]
-    relay.fall_silent()
+    relay.stop_responding()
     for client in sending:
         await client.send(b"Subject: x\r\n\r\n.\r\n")
     await reading.send(b"QUIT\r\n")
@@ -64,9 +64,9 @@ async def keep_busy(product: Product, account: Account, relay: Relay, stack: Asy
         await client.send(b"GET /healthz/ready HTTP/1.1\r\nHost: x\r\n\r\n")
 
 
-async def test_a_start_that_waits_for_the_database_can_be_stopped(tmp_path: Path, relay: Relay) -> None:
-    relay.fall_silent()
+async def test_a_start_that_waits_for_the_database_can_be_stopped(tmp_path: Path, relay: DatabaseRelay) -> None:
+    relay.stop_responding()
     with Product(tmp_path, relay.url, **QUIET) as product:
         product.launch("serve")
-        await relay.asked.wait()
+        await relay.connected.wait()
         assert await asyncio.to_thread(product.stop) < STOP_LIMIT_SECONDS

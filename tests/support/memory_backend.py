@@ -1,8 +1,8 @@
-"""Users and their mail in memory, as transcripts and tests of sessions begin with.
+"""A mail store, accounts and an authenticator in memory, filled by the preconditions of transcripts:
 
-user: mrose@example.org tanstaaf [scope …]    a user with a key; every scope when none is named
-message: [mailbox [\\Flag …]]                  a message for that user, its text in the block below; INBOX
-octets: 120 200                               messages of just these sizes
+user: mrose@example.org tanstaaf [scope …]    a user with a key, by default with all scopes
+message: [mailbox [\\Flag …]]                  a message for that user with the text of the block, by default in INBOX
+octets: 120 200                               messages of these sizes
 """
 
 from collections.abc import Collection
@@ -16,29 +16,29 @@ from relate_mailstore.types import INBOX, AccountId, Delivery, Destination, Flag
 from tests.support.transcript import Given
 
 
-class World:
-    """One store, one set of accounts, one authenticator. A test of failures brings a store of its own."""
+class MemoryBackend:
+    """A store, accounts and an authenticator. Tests of failures pass their own store."""
 
     def __init__(self, store: MemoryMailStore | None = None) -> None:
         self.store = store or MemoryMailStore()
         self.accounts = MemoryAccountStore()
         self.authenticator = KeyAuthenticator(self.accounts, LastUsedWriter(self.accounts))
         self.account = AccountId(0)
-        """The user named last."""
+        """The user added last."""
 
     async def add_user(self, address: str, key: str, scopes: Collection[Scope] = tuple(Scope)) -> User:
-        """A user with one key, without any mail."""
+        """Add a user with one key and no mail."""
         user = await self.accounts.add_user(address)
         await self.accounts.create_key(user.id, "laptop", scopes, secret=key)
         self.account = AccountId(user.id)
         return user
 
     async def add_message(self, raw: bytes, mailbox: str = INBOX, flags: int = 0) -> None:
-        """A message for the user named last."""
+        """Deliver a message to the user added last."""
         await self.store.deliver(Delivery(raw, (Destination(self.account, mailbox, flags),)))
 
     async def give(self, given: Given) -> bool:
-        """Make one thing so, if it is one of the above."""
+        """Apply one precondition; returns False if its name is unknown."""
         match given.name:
             case "user":
                 address, key, *scopes = given.value.split()
@@ -55,7 +55,7 @@ class World:
 
 
 def message_of(octets: int) -> bytes:
-    """A message of just so many octets, at least 20, in lines of at most 72."""
+    """Create a message of `octets` octets, at least 20, in lines of at most 72."""
     header = b"Subject: big\r\n\r\n"
     lines, rest = divmod(octets - len(header), 72)
     return header + (b"x" * 70 + b"\r\n") * lines + (b"x" * (rest - 2) + b"\r\n" if rest > 1 else b"x" * rest)

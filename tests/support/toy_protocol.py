@@ -1,4 +1,4 @@
-"""A line protocol small enough to see through: it exercises the driver and the server, and nothing else."""
+"""A minimal line protocol for tests of the driver and the server."""
 
 import asyncio
 import ssl
@@ -24,7 +24,7 @@ class ToyCommand:
 
 @dataclass
 class ToySession:
-    """`handlers` maps a verb to what it does; the rest is built in."""
+    """`handlers` maps verbs to handlers, in addition to those built in."""
 
     client: Client[Line]
     handlers: dict[str, Callable[["ToySession", ToyCommand], Awaitable[Reply]]] = field(default_factory=dict)
@@ -37,8 +37,8 @@ class ToySession:
         return Reply(b"hello\r\n")
 
     async def handle(self, command: ToyCommand) -> Reply:
-        answer = self.handlers.get(command.verb) or BUILT_IN.get(command.verb)
-        return await answer(self, command) if answer else Reply(b"what?\r\n", Outcome.REFUSED)
+        handler = self.handlers.get(command.verb) or BUILT_IN.get(command.verb)
+        return await handler(self, command) if handler else Reply(b"what?\r\n", Outcome.REFUSED)
 
     def error_reply(self, command: ToyCommand, error: Exception) -> Reply:
         return Reply(b"error_reply\r\n", Outcome.FAILED)
@@ -66,8 +66,8 @@ async def fail(_: ToySession, __: ToyCommand) -> Reply:
     raise RuntimeError("a bug")
 
 
-async def tear(_: ToySession, __: ToyCommand) -> Reply:
-    return Reply(b"here\r\n", body=_torn())
+async def truncate(_: ToySession, __: ToyCommand) -> Reply:
+    return Reply(b"here\r\n", body=_truncated())
 
 
 async def start_tls(_: ToySession, __: ToyCommand) -> Reply:
@@ -91,7 +91,7 @@ BUILT_IN: dict[str, Callable[[ToySession, ToyCommand], Awaitable[Reply]]] = {
     "ECHO": echo,
     "ASK": ask,
     "BREAK": fail,
-    "TEAR": tear,
+    "TRUNCATE": truncate,
     "STARTTLS": start_tls,
     "WHO": who,
     "LATER": later,
@@ -99,9 +99,9 @@ BUILT_IN: dict[str, Callable[[ToySession, ToyCommand], Awaitable[Reply]]] = {
 }
 
 
-async def _torn() -> AsyncIterator[bytes]:
+async def _truncated() -> AsyncIterator[bytes]:
     yield b"half of it\r\n"
-    raise RuntimeError("the store went away")
+    raise RuntimeError("the store is not available")
 
 
 class ToyEngine:
@@ -114,8 +114,8 @@ class ToyEngine:
         return ToyCommand(verb.upper(), argument)
 
 
-class Toy:
-    """A toy service, and the sessions that it made."""
+class ToyService:
+    """A toy service, and the sessions that it created."""
 
     def __init__(self, **handlers: Callable[[ToySession, ToyCommand], Awaitable[Reply]]) -> None:
         self.handlers = handlers
@@ -150,5 +150,5 @@ def server_tls(directory: Path) -> Certificate:
 
 
 def client_tls(directory: Path) -> ssl.SSLContext:
-    """A client that believes the development certificate, and no other."""
+    """A client context that trusts the development certificate, and no other."""
     return ssl.create_default_context(cafile=str(development_certificate(directory, "localhost")))

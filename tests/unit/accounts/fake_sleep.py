@@ -1,10 +1,10 @@
-"""Waiting without a clock."""
+"""A fake of asyncio.sleep."""
 
 import asyncio
 
 
-class Pauses:
-    """Notes each wait; it is over at once, or when `gate` is set."""
+class FakeSleep:
+    """Records each delay; it ends at once, or when `gate` is set."""
 
     def __init__(self) -> None:
         self.seconds: list[float] = []

@@ -1,4 +1,4 @@
-"""A database that falls silent: it still accepts connections, and answers nothing."""
+"""A database that stops responding: it accepts connections, and sends nothing."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -8,34 +8,34 @@ from typing import Any
 from sqlalchemy import URL, make_url
 
 HOST = "127.0.0.1"
-CHUNK = 65_536
+CHUNK_OCTETS = 65_536
 
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
-class Relay:
-    """Between a client and a PostgreSQL server, until it falls silent."""
+class DatabaseRelay:
+    """A TCP proxy in front of a PostgreSQL server, until it stops responding."""
 
     def __init__(self, target: URL) -> None:
         self._target = target
-        self._speaks = asyncio.Event()
-        self._speaks.set()
+        self._forwarding = asyncio.Event()
+        self._forwarding.set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.url = ""
-        self.asked = asyncio.Event()
-        """Somebody has connected."""
+        self.connected = asyncio.Event()
+        """Set after the first connection."""
 
-    def fall_silent(self) -> None:
-        """Pass nothing on from now on; connections stay open, and new ones are accepted."""
-        self._speaks.clear()
+    def stop_responding(self) -> None:
+        """Forward nothing from now on; connections stay open, and new ones are accepted."""
+        self._forwarding.clear()
 
     def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Relay one connection."""
-        self.asked.set()
-        self._begin(self._relay(reader, writer))
+        self.connected.set()
+        self._start(self._relay(reader, writer))
 
     async def close(self) -> None:
-        """Relay no more."""
+        """Close all connections."""
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -43,10 +43,10 @@ class Relay:
     async def _relay(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         sinks = [writer]
         try:
-            await self._speaks.wait()
-            ours, theirs = await self._connect()
-            sinks.append(theirs)
-            await asyncio.gather(self._pass_on(reader, theirs), self._pass_on(ours, writer))
+            await self._forwarding.wait()
+            from_server, to_server = await self._connect()
+            sinks.append(to_server)
+            await asyncio.gather(self._forward(reader, to_server), self._forward(from_server, writer))
         finally:
             for sink in sinks:
                 sink.transport.abort()
@@ -57,27 +57,27 @@ class Relay:
             return await asyncio.open_unix_connection(f"{directory}/.s.PGSQL.{self._target.query['port']}")
         return await asyncio.open_connection(self._target.host, self._target.port or 5432)
 
-    def _begin(self, passing: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(passing)
+    def _start(self, relaying: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(relaying)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _pass_on(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        while octets := await source.read(CHUNK):
-            await self._speaks.wait()
+    async def _forward(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while octets := await source.read(CHUNK_OCTETS):
+            await self._forwarding.wait()
             sink.write(octets)
         sink.close()
 
 
 @asynccontextmanager
-async def relayed(url: str) -> AsyncIterator[Relay]:
-    """A relay to the database at a URL, and `relay.url` to reach it by."""
+async def database_relay(url: str) -> AsyncIterator[DatabaseRelay]:
+    """Run a relay to the database at a URL; `relay.url` is the relay's."""
     target = make_url(url)
-    relay = Relay(target)
+    relay = DatabaseRelay(target)
     server = await asyncio.start_server(relay.accept, HOST, 0)
     port: int = server.sockets[0].getsockname()[1]
-    reached = URL.create("postgresql", target.username, target.password, HOST, port, target.database)
-    relay.url = reached.render_as_string(hide_password=False)
+    relay_url = URL.create("postgresql", target.username, target.password, HOST, port, target.database)
+    relay.url = relay_url.render_as_string(hide_password=False)
     try:
         yield relay
     finally:

@@ -1,18 +1,18 @@
 import asyncio
 
-from relate_accounts.turns import Turns
+from relate_accounts.fair_semaphore import FairSemaphore
 
 
 class Worker:
-    """Takes turns, and holds each until it is told."""
+    """Acquires the semaphore, and holds it until `finish` is set."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, turns: FairSemaphore) -> None:
+        self._semaphore = turns
         self.running: list[str] = []
         self.finish = asyncio.Event()
 
     async def work(self, client: str) -> None:
-        async with self._turns.turn(client):
+        async with self._semaphore.acquire(client):
             self.running.append(client)
             await self.finish.wait()
 
@@ -22,8 +22,8 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def test_so_many_of_a_client_run_at_a_time_and_so_many_in_all() -> None:
-    worker = Worker(Turns(total=4, each=2))
+async def test_holders_are_limited_per_client_and_in_total() -> None:
+    worker = Worker(FairSemaphore(total=4, per_client=2))
     tasks = [asyncio.create_task(worker.work(client)) for client in "aaaaabbbbbccccc"]
     await settle()
     assert sorted(worker.running) == ["a", "a", "b", "b"]
@@ -32,8 +32,8 @@ async def test_so_many_of_a_client_run_at_a_time_and_so_many_in_all() -> None:
     assert len(worker.running) == 15
 
 
-async def test_a_client_that_asks_for_thousands_delays_no_other() -> None:
-    worker = Worker(Turns(total=4, each=2))
+async def test_a_client_with_thousands_of_waiters_delays_no_other() -> None:
+    worker = Worker(FairSemaphore(total=4, per_client=2))
     flood = [asyncio.create_task(worker.work("flood")) for _ in range(5_000)]
     other = asyncio.create_task(worker.work("other"))
     await settle()
@@ -42,8 +42,8 @@ async def test_a_client_that_asks_for_thousands_delays_no_other() -> None:
     await asyncio.gather(*flood, other)
 
 
-async def test_clients_are_forgotten_with_their_last_turn_however_it_ends() -> None:
-    turns = Turns(total=1, each=1)
+async def test_clients_are_removed_with_their_last_holder_or_waiter() -> None:
+    turns = FairSemaphore(total=1, per_client=1)
     worker = Worker(turns)
     tasks = [asyncio.create_task(worker.work(client)) for client in "aab"]
     await settle()

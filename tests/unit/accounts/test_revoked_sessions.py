@@ -1,4 +1,4 @@
-"""The sessions of all protocols are watched from their login to their end, and no longer."""
+"""All protocols watch their sessions from login to end."""
 
 import base64
 from collections.abc import Callable
@@ -52,7 +52,7 @@ async def office() -> SmtpBackend:
 
 
 @every_protocol
-async def test_a_session_is_ended_by_the_revocation_of_its_key(
+async def test_revoking_a_key_ends_its_session(
     office: SmtpBackend, open_connection: Callable[[SmtpBackend], AnyConnection], login: bytes, farewell: bytes
 ) -> None:
     connection = open_connection(office)
@@ -67,7 +67,7 @@ async def test_a_session_is_ended_by_the_revocation_of_its_key(
 
 
 @every_protocol
-async def test_a_session_that_ends_by_itself_is_watched_no_longer(
+async def test_a_closed_session_is_no_longer_watched(
     office: SmtpBackend, open_connection: Callable[[SmtpBackend], AnyConnection], login: bytes, farewell: bytes
 ) -> None:
     connection = open_connection(office)
@@ -75,11 +75,11 @@ async def test_a_session_that_ends_by_itself_is_watched_no_longer(
     assert len(office.authenticator._sessions) == 0
     await connection.say(login)
     assert len(office.authenticator._sessions) == 1
-    await connection.vanish()
+    await connection.disconnect()
     assert len(office.authenticator._sessions) == 0
 
 
-async def test_a_login_that_starttls_forgets_is_watched_no_longer(office: SmtpBackend) -> None:
+async def test_a_login_discarded_by_starttls_is_no_longer_watched(office: SmtpBackend) -> None:
     connection = smtp(office)
     await connection.say(LOGINS[0][1])
     assert len(office.authenticator._sessions) == 1
