@@ -12,7 +12,7 @@ import h11
 
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
-from relate_api.forwarded import client_of
+from relate_api.forwarded import resolve_client
 from relate_api.framing import RequestReader
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
@@ -216,13 +216,13 @@ def _http(octets: bytes) -> int:
         while reader.next_event() not in (h11.NEED_DATA, h11.PAUSED):
             continue
     except h11.RemoteProtocolError:
-        return reader.refusal
+        return reader.error_status
     return 0
 
 
 def _forwarded(octets: bytes) -> Any:
     fields = [(name, octets) for name in (b"forwarded", b"x-forwarded-for", b"x-forwarded-proto")]
-    return client_of(Peer("10.0.0.1", 1), fields, parse_networks("10.0.0.0/8"))
+    return resolve_client(Peer("10.0.0.1", 1), fields, parse_networks("10.0.0.0/8"))
 
 
 def _labelled(octets: bytes) -> str:

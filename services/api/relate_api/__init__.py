@@ -1,1 +1,1 @@
-"""The REST API: a folder per resource, each with endpoints and schemas; errors are problem+json (RFC 9457)."""
+"""The REST API: one package per resource, each with endpoints and schemas; errors are problem+json (RFC 9457)."""

@@ -1,6 +1,6 @@
-"""The API as a process of its own. Wiring, and nothing else."""
+"""Runs the API as a separate process."""
 
-if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+if __name__ == "__main__":  # first, because SIGTERM may arrive during the imports below, which take a second
     from relate_service.signals import block_signals
 
     block_signals()
@@ -11,7 +11,7 @@ from contextlib import asynccontextmanager
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
 from relate_api.dependencies import Services
-from relate_api.server import ApiServer, Ports
+from relate_api.server import ApiServer, BoundPorts
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
@@ -19,10 +19,10 @@ from relate_wire.limits import raise_open_files
 
 
 @asynccontextmanager
-async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterator[Ports]:
-    """The API listens inside, on these ports, and finishes its requests at the end.
+async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterator[BoundPorts]:
+    """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
-    Raises OSError where a port is not to be had, CertificateError.
+    Raises OSError if a port cannot be bound, CertificateError.
     """
     store, authenticator = resources.traced("api")
     services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
@@ -34,10 +34,10 @@ async def api_served(settings: ApiSettings, resources: Resources) -> AsyncIterat
 
 
 async def serve(_: int = 0) -> None:
-    """Serve until asked to stop."""
+    """Serve until a stop is requested."""
     check_environment(ApiSettings)
     raise_open_files()
-    async with open_resources(ResourceSettings(), "relate-api") as resources, api_served(load(ApiSettings), resources):
+    async with open_resources(ResourceSettings(), "relate-api") as resources, serve_api(load(ApiSettings), resources):
         await stop_requested()
 
 

@@ -1,6 +1,6 @@
-"""A connection of the API: uvicorn's, with limits on time and on what is read, and refusals as problem+json.
+"""uvicorn's HTTP/1.1 connection with timeouts, limits on request size, and problem+json for protocol errors.
 
-uvicorn itself has no timeout for a request that is not sent to its end, nor for an answer that is not read.
+uvicorn has no timeout for a partly received request, nor for a response that the client does not read.
 """
 
 import asyncio
@@ -13,87 +13,87 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from relate_api.errors import refusal
+from relate_api.errors import closing_problem
 from relate_api.framing import RequestReader
 
 # Enough for a body of 64 KB at 30 kbit/s.
-REQUEST_SECONDS = 20.0
-# Without a single octet of a long answer being taken: as patient as the mail servers.
-ANSWER_SECONDS = 300.0
+REQUEST_TIMEOUT_SECONDS = 20.0
+# Without progress on a response; the mail protocols have the same timeout.
+WRITE_TIMEOUT_SECONDS = 300.0
 
-_RECEIVING = (h11.IDLE, h11.SEND_BODY)
-_UNANSWERED = (h11.IDLE, h11.SEND_RESPONSE)
+_RECEIVING_STATES = (h11.IDLE, h11.SEND_BODY)
+_UNANSWERED_STATES = (h11.IDLE, h11.SEND_RESPONSE)
 
 
-class Connection(H11Protocol):
-    """As uvicorn's, within limits. `lost` is called when it is gone."""
+class LimitedConnection(H11Protocol):
+    """uvicorn's connection within limits; calls `on_lost` when it has ended."""
 
-    _request: asyncio.TimerHandle | None = None
-    _answer: asyncio.TimerHandle | None = None
+    _request_timer: asyncio.TimerHandle | None = None
+    _write_timer: asyncio.TimerHandle | None = None
     conn: RequestReader
 
     def __init__(
-        self, config: Config, server_state: ServerState, app_state: dict[str, Any], lost: Callable[[], None]
+        self, config: Config, server_state: ServerState, app_state: dict[str, Any], on_lost: Callable[[], None]
     ) -> None:
         super().__init__(config, server_state, app_state)
         self.conn = RequestReader()
-        self._lost = lost
+        self._on_lost = on_lost
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client is there: its first request is awaited."""
+        """Start the timer of the first request."""
         super().connection_made(transport)
-        self._mind_request()
+        self._update_request_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Octets came in."""
+        """Update the request timer after uvicorn has processed the data."""
         super().data_received(data)
-        self._mind_request()
+        self._update_request_timer()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what could not be read, and close."""
-        if self.conn.our_state in _UNANSWERED:
-            response, body = refusal(HTTPStatus(self.conn.refusal))
+        """Answer a malformed request with problem+json, and close."""
+        if self.conn.our_state in _UNANSWERED_STATES:
+            response, body = closing_problem(HTTPStatus(self.conn.error_status))
             for event in (response, h11.Data(data=body), h11.EndOfMessage()):
                 self.transport.write(self.conn.send(event) or b"")
         if self.cycle is not None:
-            self.cycle.disconnected = True  # the app's own response, if one follows, is discarded
+            self.cycle.disconnected = True  # discards a later response of the app
         self.transport.close()
 
     def on_response_complete(self) -> None:
-        """The next request is awaited."""
+        """Start the timer of the next request."""
         super().on_response_complete()
-        self._mind_request()
+        self._update_request_timer()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The client is gone."""
+        """Cancel the timers and call `on_lost`."""
         super().connection_lost(exc)
-        self._forget_request()
-        self._forget_answer()
-        self._lost()
+        self._cancel_request_timer()
+        self._cancel_write_timer()
+        self._on_lost()
 
     def pause_writing(self) -> None:
-        """The client does not keep up."""
+        """Start the write timer, because the client does not read fast enough."""
         super().pause_writing()
-        if self._answer is None:
-            self._answer = self.loop.call_later(ANSWER_SECONDS, self.transport.abort)
+        if self._write_timer is None:
+            self._write_timer = self.loop.call_later(WRITE_TIMEOUT_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """It has caught up."""
+        """Cancel the write timer."""
         super().resume_writing()
-        self._forget_answer()
+        self._cancel_write_timer()
 
-    def _mind_request(self) -> None:
-        if self.conn.their_state not in _RECEIVING or self.transport.is_closing():
-            self._forget_request()
-        elif self._request is None:
-            self._request = self.loop.call_later(REQUEST_SECONDS, self.transport.abort)
+    def _update_request_timer(self) -> None:
+        if self.conn.their_state not in _RECEIVING_STATES or self.transport.is_closing():
+            self._cancel_request_timer()
+        elif self._request_timer is None:
+            self._request_timer = self.loop.call_later(REQUEST_TIMEOUT_SECONDS, self.transport.abort)
 
-    def _forget_request(self) -> None:
-        if self._request is not None:
-            self._request.cancel()
-            self._request = None
+    def _cancel_request_timer(self) -> None:
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = None
 
-    def _forget_answer(self) -> None:
-        if self._answer is not None:
-            self._answer.cancel()
-            self._answer = None
+    def _cancel_write_timer(self) -> None:
+        if self._write_timer is not None:
+            self._write_timer.cancel()
+            self._write_timer = None

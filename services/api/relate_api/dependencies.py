@@ -1,4 +1,4 @@
-"""What endpoints stand on: the ports, and who asks. A route that says neither scope nor `public` does not start."""
+"""Dependencies of endpoints: stores and the authenticated caller. A route without scope must be listed as public."""
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Scope, User
-from relate_api.forwarded import Client
+from relate_api.forwarded import RequestClient
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
 from relate_wire.config import Connected
@@ -21,7 +21,10 @@ from relate_wire.config import Connected
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The ports that endpoints use. `allows_plaintext` says whether a client may send a key as it is connected."""
+    """The stores and the authenticator that endpoints use.
+
+    `allows_plaintext` decides whether a client may send a key over its connection.
+    """
 
     store: MailStore
     accounts: AccountStore
@@ -31,7 +34,7 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The caller: its user, the scopes of its key, and when that expires."""
+    """The authenticated caller: user, scopes of the key, expiry of the key."""
 
     user: User
     scopes: frozenset[Scope]
@@ -39,21 +42,21 @@ class Principal:
 
     @property
     def account_id(self) -> AccountId:
-        """The user's mail."""
+        """The user's account in the mail store."""
         return AccountId(self.user.id)
 
 
-def services(request: Request) -> Services:
-    """The app's services."""
-    found: Services = request.app.state.services
-    return found
+def get_services(request: Request) -> Services:
+    """The `Services` of the app."""
+    services: Services = request.app.state.services
+    return services
 
 
 _bearer = HTTPBearer(auto_error=False, description="An API key.")
 
 
-class Requires:
-    """A dependency: the caller holds a key with one of these scopes."""
+class RequireScope:
+    """A dependency that requires a key with at least one of these scopes."""
 
     def __init__(self, *scopes: Scope) -> None:
         self.scopes = frozenset(scopes)
@@ -61,16 +64,16 @@ class Requires:
     async def __call__(
         self,
         request: Request,
-        ports: Annotated[Services, Depends(services)],
+        services: Annotated[Services, Depends(get_services)],
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)],
     ) -> Principal:
-        """Who asks. Raises HTTPException with 401, 403 or 429."""
-        client: Client = request.state.client
-        if not ports.allows_plaintext(client):
+        """Authenticate the caller. Raises HTTPException with 401, 403 or 429."""
+        client: RequestClient = request.state.client
+        if not services.allows_plaintext(client):
             raise HTTPException(HTTPStatus.FORBIDDEN, "keys are accepted over TLS only: use https")
         if bearer is None:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "send a key as Authorization: Bearer <key>")
-        verdict = await ports.authenticator.validate_key(bearer.credentials, client.address)
+        verdict = await services.authenticator.validate_key(bearer.credentials, client.address)
         if isinstance(verdict, Denied):
             if verdict.rate_limited:
                 raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")
@@ -80,20 +83,20 @@ class Requires:
         return Principal(verdict.user, verdict.scopes, verdict.expires)
 
 
-Ports = Annotated[Services, Depends(services)]
-Reader = Annotated[Principal, Depends(Requires(Scope.API_READ, Scope.APP))]
-Writer = Annotated[Principal, Depends(Requires(Scope.API_WRITE, Scope.APP))]
-KeyOwner = Annotated[Principal, Depends(Requires(Scope.APP, Scope.ADMIN))]
+InjectedServices = Annotated[Services, Depends(get_services)]
+Reader = Annotated[Principal, Depends(RequireScope(Scope.API_READ, Scope.APP))]
+Writer = Annotated[Principal, Depends(RequireScope(Scope.API_WRITE, Scope.APP))]
+KeyOwner = Annotated[Principal, Depends(RequireScope(Scope.APP, Scope.ADMIN))]
 
 
 def require_scopes(app: FastAPI, public: Collection[str]) -> None:
-    """Deny by default: raise RuntimeError when a route neither requires a scope nor is listed as public."""
+    """Deny by default: raise RuntimeError for a route that neither requires a scope nor is listed as public."""
     for route in iter_route_contexts(app.routes):
-        if route.path not in public and not _is_scoped(getattr(route, "dependant", None)):
+        if route.path not in public and not _requires_scope(getattr(route, "dependant", None)):
             raise RuntimeError(f"{route.path} requires no scope and is not public")
 
 
-def _is_scoped(dependant: Dependant | None) -> bool:
-    """Whether `Requires` is below; what is no API route (a page, a mount) has no dependencies at all."""
-    below = dependant.dependencies if dependant else []
-    return any(isinstance(item.call, Requires) or _is_scoped(item) for item in below)
+def _requires_scope(dependant: Dependant | None) -> bool:
+    """Whether a dependency is `RequireScope`, at any depth; mounts and plain routes have no dependencies."""
+    dependencies = dependant.dependencies if dependant else []
+    return any(isinstance(item.call, RequireScope) or _requires_scope(item) for item in dependencies)

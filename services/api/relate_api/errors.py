@@ -1,6 +1,6 @@
-"""Every error as problem+json (RFC 9457), translated in one place.
+"""Maps every error to problem+json (RFC 9457), in this module alone.
 
-Nothing internal is told; nothing that was sent is repeated, as it may be a secret.
+A problem contains no internal detail, and nothing that the client sent, because that may be a secret.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
@@ -25,9 +25,8 @@ log = structlog.get_logger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 
-# Seconds until it is worth asking again: a database restarts in about that time, and a client that was refused for
-# its wrong logins has one more by then.
-RETRY_AFTER = 10
+# A database restarts in about this time, and the limit on wrong logins admits another attempt by then.
+RETRY_AFTER_SECONDS = 10
 
 _STATUS: Mapping[type[Exception], HTTPStatus] = {
     MessageNotFound: HTTPStatus.NOT_FOUND,
@@ -40,93 +39,95 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
 
-# The header that an answer of this status carries (RFC 6750 §3, RFC 9110 §15.6.4, RFC 6585 §4).
+# Header fields that a status requires (RFC 6750 §3, RFC 9110 §15.6.4, RFC 6585 §4).
 _HEADERS: Mapping[HTTPStatus, Mapping[str, str]] = {
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="Relate Mail"'},
-    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": str(RETRY_AFTER)},
-    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER)},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
 }
 
-# On every response: it may have been authenticated, and a browser must not take mail for a page.
-FIELDS: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+# In every response: responses may be private, and browsers must not interpret mail as HTML.
+RESPONSE_FIELDS: Mapping[str, str] = {"Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
 
-# Of all that is wrong with one request, so that the answer to a request of nothing but mistakes is no longer than this.
-MAX_EXPLAINED = 20
+# Bounds the response to a request that has thousands of errors.
+MAX_REPORTED_ERRORS = 20
 
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
-class Invalid(BaseModel):
-    """One thing that is wrong with a request: where it is, and what was expected there."""
+class InvalidInput(BaseModel):
+    """An error of the request: its location and what was expected."""
 
     loc: list[str | int]
     msg: str
 
 
 class Problem(BaseModel):
-    """An error, in the words of RFC 9457."""
+    """A problem (RFC 9457)."""
 
     type: str = "about:blank"
     title: str
     status: int
     detail: str | None = None
-    errors: list[Invalid] | None = None
+    errors: list[InvalidInput] | None = None
 
 
-_REFERENCE = "#/components/schemas/{model}"
-_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": _REFERENCE.format(model="Problem")}}}
+_SCHEMA_REFERENCE = "#/components/schemas/{model}"
+_PROBLEM_CONTENT = {MEDIA_TYPE: {"schema": {"$ref": _SCHEMA_REFERENCE.format(model="Problem")}}}
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
-    "4XX": {"description": "The request was refused.", "content": _CONTENT},
-    "5XX": {"description": "Trouble of ours.", "content": _CONTENT},
+    "4XX": {"description": "The request was refused.", "content": _PROBLEM_CONTENT},
+    "5XX": {"description": "The server failed to process a valid request.", "content": _PROBLEM_CONTENT},
 }
-"""What every operation may answer, for the OpenAPI document."""
+"""The error responses of every operation in the OpenAPI document."""
 
-SCHEMAS: Mapping[str, Any] = models_json_schema([(Problem, "serialization")], ref_template=_REFERENCE)[1]["$defs"]
-"""The schemas that they refer to."""
+SCHEMAS: Mapping[str, Any] = models_json_schema([(Problem, "serialization")], ref_template=_SCHEMA_REFERENCE)[1][
+    "$defs"
+]
+"""The schemas that `RESPONSES` refers to."""
 
 
 def install(app: FastAPI) -> None:
-    """Make every error of this app a problem."""
+    """Register the error handlers."""
     for kind, status in _STATUS.items():
-        app.add_exception_handler(kind, _answer(status))
-    app.exception_handler(HTTPException)(_refuse)
-    app.exception_handler(RequestValidationError)(_refuse_invalid)
+        app.add_exception_handler(kind, _status_handler(status))
+    app.exception_handler(HTTPException)(_handle_http_exception)
+    app.exception_handler(RequestValidationError)(_handle_validation_error)
 
 
-def problem(status: HTTPStatus, detail: str | None = None, errors: list[Invalid] | None = None) -> JSONResponse:
-    """A problem+json response."""
+def problem(status: HTTPStatus, detail: str | None = None, errors: list[InvalidInput] | None = None) -> JSONResponse:
+    """Create a problem+json response."""
     body = Problem(title=status.phrase, status=status, detail=detail, errors=errors)
     return JSONResponse(body.model_dump(exclude_none=True), status, _HEADERS.get(status), MEDIA_TYPE)
 
 
-def refusal(status: HTTPStatus) -> tuple[h11.Response, bytes]:
-    """The head and the body of a problem+json response that closes the connection: to what is no request."""
-    body, fields = bytes(problem(status).body), {**_HEADERS.get(status, {}), **FIELDS}
+def closing_problem(status: HTTPStatus) -> tuple[h11.Response, bytes]:
+    """Head and body of a problem+json response that closes the connection, for requests that do not reach the app."""
+    body, fields = bytes(problem(status).body), {**_HEADERS.get(status, {}), **RESPONSE_FIELDS}
     head = {"Content-Type": MEDIA_TYPE, "Content-Length": str(len(body)), "Connection": "close", **fields}
     return h11.Response(status_code=status, headers=list(head.items()), reason=status.phrase), body
 
 
-def _busy() -> bytes:
-    response, body = refusal(HTTPStatus.SERVICE_UNAVAILABLE)
+def _unavailable_response() -> bytes:
+    response, body = closing_problem(HTTPStatus.SERVICE_UNAVAILABLE)
     return (h11.Connection(h11.SERVER).send(response) or b"") + body
 
 
-BUSY = _busy()
-"""The response to a connection beyond the limits, as octets."""
+UNAVAILABLE_RESPONSE = _unavailable_response()
+"""The octets of the 503 response to a connection beyond the limits."""
 
 
-def _answer(status: HTTPStatus) -> Handler:
-    async def answer(_: Request, error: Exception) -> JSONResponse:
+def _status_handler(status: HTTPStatus) -> Handler:
+    async def handle(_: Request, error: Exception) -> JSONResponse:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request failed", status=int(status), exc_info=error)
         return problem(status)
 
-    return answer
+    return handle
 
 
-async def _refuse(request: Request, error: HTTPException) -> JSONResponse:
-    """What an endpoint or the router refuses."""
+async def _handle_http_exception(request: Request, error: HTTPException) -> JSONResponse:
+    """Handle an HTTPException of an endpoint or of the router."""
     status = HTTPStatus(error.status_code)
     response = problem(status, error.detail if error.detail != status.phrase else None)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
@@ -134,22 +135,22 @@ async def _refuse(request: Request, error: HTTPException) -> JSONResponse:
     return response
 
 
-async def _refuse_invalid(_: Request, error: RequestValidationError) -> JSONResponse:
-    if isinstance(error.body, bytes):  # nobody has parsed it: its type was another one
+async def _handle_validation_error(_: Request, error: RequestValidationError) -> JSONResponse:
+    if isinstance(error.body, bytes):  # not parsed, because its Content-Type is not JSON
         return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as Content-Type: application/json")
-    errors = [_explain(item) for item in error.errors()[:MAX_EXPLAINED]]
+    errors = [_describe_error(item) for item in error.errors()[:MAX_REPORTED_ERRORS]]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors)
 
 
-def _explain(item: Mapping[str, Any]) -> Invalid:
-    # The place of an unknown name is that name: it is the client's, and may be anything.
-    place = item["loc"][:-1] if item["type"] == "extra_forbidden" else item["loc"]
-    return Invalid(loc=list(place), msg=item["msg"])
+def _describe_error(item: Mapping[str, Any]) -> InvalidInput:
+    # The location of an unknown property ends in its name, which is dropped because it may be a secret.
+    location = item["loc"][:-1] if item["type"] == "extra_forbidden" else item["loc"]
+    return InvalidInput(loc=list(location), msg=item["msg"])
 
 
 def _allowed_methods(request: Request) -> set[str]:
-    """All methods of a path (RFC 9110 §10.2.1): the router's own answer knows those of one route only."""
+    """All methods of a path (RFC 9110 §10.2.1); the router's own Allow field lists those of one route only."""
     routes = iter_route_contexts(request.app.routes)
-    here = [route.methods or () for route in routes if route.matches(request.scope)[0] is Match.PARTIAL]
-    methods = {method for each in here for method in each}
+    methods_of_routes = [route.methods or () for route in routes if route.matches(request.scope)[0] is Match.PARTIAL]
+    methods = {method for each in methods_of_routes for method in each}
     return methods | {"HEAD"} if "GET" in methods else methods

@@ -1,7 +1,7 @@
-"""HTTP/1.1 as h11 reads it, within limits that h11 does not know: fields of a request's head, and chunks of its body.
+"""Parses HTTP/1.1 with h11, adding limits that h11 does not have: header fields per head, chunks per body.
 
-h11 is fed in slices, because its own limit on size counts only what it could not read yet. So it never holds more than
-MAX_HEAD_OCTETS and one slice, in whatever way a request is sent, pipelined or not.
+h11 is fed in slices, because its own size limit applies only to data that it could not parse yet. So it never buffers
+more than MAX_HEAD_OCTETS and one slice, whether a request is pipelined or not.
 """
 
 import re
@@ -9,36 +9,36 @@ from typing import Final
 
 import h11
 
-# A request's head, its trailer, or one chunk's header. Node.js has the same limit; nginx and Apache have about twice.
+# For a head, a trailer, or a chunk header. Node.js has the same limit; nginx and Apache about twice as much.
 MAX_HEAD_OCTETS = 16 * 1024
-# Apache's limit. A browser behind two proxies sends some thirty.
+# As in Apache. A browser behind two proxies sends about 30.
 MAX_FIELDS = 100
-# In one request; a body is at most 64 KB, so these are of 128 octets on average when a body is as long as it may be.
+# Per request. A body has at most 64 KB, so that chunks of 128 octets on average fit.
 MAX_CHUNKS = 512
-# In one URL; what may be asked of a list has ten.
+# Per URL; a list has ten.
 MAX_PARAMETERS = 100
-# Octets that h11 looks at in one go: the fields in them are read before they can be counted.
+# Fed to h11 at a time, because it parses the fields of a slice before they can be counted.
 SLICE_OCTETS = 2048
 
-# RFC 9112 §3.2, RFC 3986 §3.2.2. Instrumentation builds a URL from the value, which a slash would make another one.
+# RFC 9112 §3.2, RFC 3986 §3.2.2. A slash would change the URL that instrumentation builds from the value.
 _HOST: Final = re.compile(rb"(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::[0-9]*)?")
 
 
 class RequestReader(h11.Connection):
-    """A server's side of a connection. `refusal` is the status of the answer to what could not be read."""
+    """The server side of an HTTP/1.1 connection; `error_status` is the response status for a malformed request."""
 
     def __init__(self) -> None:
         super().__init__(h11.SERVER, MAX_HEAD_OCTETS)
-        self.refusal = 400
+        self.error_status = 400
         self._unread = bytearray()
         self._chunks = 0
 
     def receive_data(self, data: bytes) -> None:
-        """Take octets as they came."""
+        """Buffer received octets."""
         self._unread += data
 
     def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
-        """The next event, as h11 has it. Raises h11.RemoteProtocolError, with `refusal` set, beyond a limit."""
+        """See `h11.Connection.next_event`. Raises h11.RemoteProtocolError, with `error_status` set, beyond a limit."""
         try:
             event = super().next_event()
             while event is h11.NEED_DATA and self._unread:
@@ -48,12 +48,12 @@ class RequestReader(h11.Connection):
                 event = super().next_event()
             self._check(event)
         except h11.RemoteProtocolError as error:
-            self.refusal = error.error_status_hint
+            self.error_status = error.error_status_hint
             raise
         return event
 
     def _check_incomplete(self) -> None:
-        # The request line and the blank line are no fields.
+        # Two lines are not fields: the request line and the empty line.
         if self.trailing_data[0].count(b"\n") > MAX_FIELDS + 2:
             raise _too_many_fields()
 

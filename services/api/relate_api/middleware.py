@@ -1,4 +1,4 @@
-"""What is the same for every resource: who the client is, HEAD, the size of a request, fields of every response."""
+"""ASGI middlewares: client address behind proxies, HEAD, limit of the request body, common response fields."""
 
 from http import HTTPStatus
 
@@ -6,84 +6,84 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relate_api.errors import FIELDS
-from relate_api.forwarded import client_of
+from relate_api.errors import RESPONSE_FIELDS
+from relate_api.forwarded import resolve_client
 from relate_wire.limits import Network
 from relate_wire.ports import Peer
 
-# The largest request is a PATCH with labels; mail itself comes in by SMTP.
-MAX_BODY = 64 * 1024
+# The largest request is a PATCH with labels; messages arrive by SMTP only.
+MAX_BODY_OCTETS = 64 * 1024
 
 
-class SeenThroughProxies:
-    """Replaces a trusted proxy by the client that it names: in `client`, `scheme` and `state`."""
+class ProxyHeadersMiddleware:
+    """Replaces a trusted proxy by the client that it reports, in `client`, `scheme` and `state` of the scope."""
 
     def __init__(self, app: ASGIApp, proxies: tuple[Network, ...]) -> None:
         self._app = app
         self._proxies = proxies
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         address, port = scope.get("client") or ("", 0)
-        client = client_of(Peer(address, port, scope["scheme"] == "https"), scope["headers"], self._proxies)
-        seen = {
+        client = resolve_client(Peer(address, port, scope["scheme"] == "https"), scope["headers"], self._proxies)
+        overrides = {
             "client": (client.address, client.port),
             "scheme": "https" if client.secure else "http",
             "state": {**scope.get("state", {}), "client": client},
         }
-        await self._app({**scope, **seen}, receive, send)
+        await self._app({**scope, **overrides}, receive, send)
 
 
-class ResponseFields:
-    """Adds the fields that every response has."""
+class ResponseFieldsMiddleware:
+    """Adds `RESPONSE_FIELDS` to every response."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
 
-        async def complete(message: Message) -> None:
+        async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(FIELDS)
+                MutableHeaders(scope=message).update(RESPONSE_FIELDS)
             await send(message)
 
-        await self._app(scope, receive, complete)
+        await self._app(scope, receive, send_with_fields)
 
 
-class HeadAsGet:
-    """HEAD is GET without the content (RFC 9110 §9.3.2), which the server leaves out."""
+class HeadMiddleware:
+    """Handles HEAD as GET (RFC 9110 §9.3.2); uvicorn omits the content."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
 
 
-class BodyLimit:
-    """To read a body of more than MAX_BODY octets, announced or not, raises HTTPException with 413.
+class BodyLimitMiddleware:
+    """Raises HTTPException with 413 when the app reads more than MAX_BODY_OCTETS of a body.
 
-    Starlette's own limit answers in plain text, and any other exception would become 400 in FastAPI.
+    Starlette's own limit responds in plain text, and FastAPI would turn any other exception into 400.
     """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One request."""
+        """Handle one request."""
         received = 0
 
-        async def counted() -> Message:
+        async def receive_counted() -> Message:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > MAX_BODY:
+            if received > MAX_BODY_OCTETS:
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return message
 
-        await self._app(scope, counted, send)
+        await self._app(scope, receive_counted, send)

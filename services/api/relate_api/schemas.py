@@ -1,4 +1,4 @@
-"""What all schemas share: JSON in camelCase, times in UTC."""
+"""Base classes of all schemas: JSON in camelCase, times in UTC."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Generic, TypeVar
@@ -14,51 +14,51 @@ from pydantic import (
 )
 from pydantic.alias_generators import to_camel
 
-# In one object; none that we are sent has more than ten.
-MAX_NAMES = 50
+# Per object; the largest schema has ten.
+MAX_PROPERTIES = 50
 
 T = TypeVar("T")
 
 
-class View(BaseModel):
-    """What we send; made from a value of the domain by the names of its attributes."""
+class ResponseModel(BaseModel):
+    """Base of response schemas; can be created from an object's attributes."""
 
     model_config = ConfigDict(alias_generator=AliasGenerator(serialization_alias=to_camel), from_attributes=True)
 
 
-class Page(View, Generic[T]):
-    """A list, or one page of it; `nextCursor` asks for the page that follows, and is null on the last one."""
+class Page(ResponseModel, Generic[T]):
+    """A page of a list. `nextCursor` requests the next page; it is null on the last one."""
 
     items: list[T]
     next_cursor: str | None
 
 
-class Input(BaseModel):
-    """What we are sent. An unknown name is refused: it is a typing error, and would else pass for a default."""
+class RequestModel(BaseModel):
+    """Base of request schemas. Unknown properties are rejected, so that a misspelt one is not silently ignored."""
 
     model_config = ConfigDict(alias_generator=to_camel, extra="forbid")
 
     @model_validator(mode="before")
     @classmethod
-    def _bound_names(cls, value: object) -> object:
-        # pydantic explains each unknown name, at the cost of a hundred known ones.
-        if isinstance(value, dict) and len(value) > MAX_NAMES:
-            raise ValueError("there are too many names")
+    def _limit_properties(cls, value: object) -> object:
+        # pydantic reports each unknown property, at a hundred times the cost of a known one.
+        if isinstance(value, dict) and len(value) > MAX_PROPERTIES:
+            raise ValueError("too many properties")
         return value
 
 
-def _expect_time(value: object) -> object:
-    # pydantic also takes numbers, for seconds or milliseconds by their size.
+def _require_rfc3339(value: object) -> object:
+    # pydantic would also accept numbers, as seconds or milliseconds depending on their size.
     if not isinstance(value, str) or "T" not in value.upper():
-        raise ValueError("expected a time as RFC 3339 writes it: 2026-07-14T09:30:00Z")
+        raise ValueError("expected an RFC 3339 time such as 2026-07-14T09:30:00Z")
     return value
 
 
-def _to_utc(moment: datetime) -> datetime:
+def _to_utc(time: datetime) -> datetime:
     try:
-        return moment.astimezone(UTC)
+        return time.astimezone(UTC)
     except OverflowError:
-        raise ValueError("the calendar ends before that") from None
+        raise ValueError("the time is outside of the supported range") from None
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_expect_time), AfterValidator(_to_utc)]
+UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_require_rfc3339), AfterValidator(_to_utc)]

@@ -1,6 +1,6 @@
-"""The API's server: uvicorn on two ports of one process, the second of them TLS, within limits on connections.
+"""Runs uvicorn on two ports, the second with implicit TLS, within limits on connections.
 
-Connections are accepted and counted here, as uvicorn counts none before its TLS handshake has succeeded.
+Connections are accepted and counted here, because uvicorn counts a connection only after its TLS handshake.
 """
 
 import asyncio
@@ -15,8 +15,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from relate_api.config import ApiSettings
-from relate_api.connection import Connection
-from relate_api.errors import BUSY
+from relate_api.connection import LimitedConnection
+from relate_api.errors import UNAVAILABLE_RESPONSE
 from relate_supervisor import Supervisor
 from relate_wire.accepting import Acceptor, listen
 from relate_wire.limits import Connections, is_in
@@ -25,26 +25,26 @@ from relate_wire.tls import Certificate
 
 log = structlog.get_logger(__name__)
 
-# A stop waits so long for requests under way: container runtimes kill after 10 s, and more is to be stopped.
+# For requests in progress at a stop; container runtimes kill a process after 10 s, and other parts need time too.
 SHUTDOWN_GRACE_SECONDS = 3
-# What is read of a client that is turned away. What stays unread at the close would discard the answer (RFC 9112 §9.6).
-TURNED_AWAY_OCTETS = 16 * 1024
+# Read from a refused client, because closing with unread data would discard the response (RFC 9112 §9.6).
+REFUSED_READ_OCTETS = 16 * 1024
 
 
-class Ports(NamedTuple):
-    """The ports as they are."""
+class BoundPorts(NamedTuple):
+    """The bound ports."""
 
     plain: int
     secure: int
 
 
 class ApiServer(uvicorn.Server):
-    """uvicorn without signal handlers of its own, as the process it runs in has them. An async context manager."""
+    """A uvicorn server as an async context manager, without signal handlers: those belong to the process."""
 
     def __init__(self, app: ASGIApp, settings: ApiSettings, certificate: Certificate, supervisor: Supervisor) -> None:
         config = uvicorn.Config(
             app,
-            http=Connection,
+            http=LimitedConnection,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -52,7 +52,7 @@ class ApiServer(uvicorn.Server):
             server_header=False,
             proxy_headers=False,
             timeout_graceful_shutdown=SHUTDOWN_GRACE_SECONDS,
-            reset_contextvars=True,  # else a pipelined request belongs to the span of the one before
+            reset_contextvars=True,  # so that a pipelined request does not inherit the previous one's span
         )
         super().__init__(config)
         self._settings = settings
@@ -64,41 +64,41 @@ class ApiServer(uvicorn.Server):
         self._acceptors: list[Acceptor] = []
         self._connecting: set[asyncio.Task[None]] = set()
 
-    async def __aenter__(self) -> Ports:
-        """Listen on both ports, or on none. Raises OSError."""
+    async def __aenter__(self) -> BoundPorts:
+        """Listen on both ports or on none. Raises OSError."""
         try:
             for port, setting, certificate in (
                 (self._settings.port, "Port", None),
                 (self._settings.secure_port, "SecurePort", self._certificate),
             ):
-                self._acceptors.append(self._acceptor(port, setting, certificate))
+                self._acceptors.append(self._create_acceptor(port, setting, certificate))
         except OSError:
             self._stop_listening()
             raise
-        ports = Ports(*(acceptor.port for acceptor in self._acceptors))
+        ports = BoundPorts(*(acceptor.port for acceptor in self._acceptors))
         self._serving = self._supervisor.keep("api.server", self.serve, self._stopping)
         return ports
 
     async def __aexit__(self, *_: object) -> None:
-        """Finish the requests under way."""
+        """Complete the requests in progress, and stop."""
         self.should_exit = True
         self._stopping.set()
         await self._serving
 
     @contextlib.contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
-        """Capture none."""
+        """Install no signal handlers."""
         yield
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept. uvicorn's own listeners are none."""
+        """Start accepting; uvicorn gets no listeners of its own."""
         self.servers = []
         for acceptor in self._acceptors:
             acceptor.start()
         self.started = True
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Accept no more, then end connections as uvicorn does."""
+        """Stop accepting, then shut down like uvicorn."""
         self._stop_listening()
         for task in self._connecting:
             task.cancel()
@@ -106,34 +106,36 @@ class ApiServer(uvicorn.Server):
 
     # --- connections
 
-    def _acceptor(self, port: int, setting: str, certificate: Certificate | None) -> Acceptor:
+    def _create_acceptor(self, port: int, setting: str, certificate: Certificate | None) -> Acceptor:
         sock = listen(self._settings.host, port, prefix=self._settings.prefix, setting=setting)
 
-        def take(accepted: socket.socket, peer: Peer) -> None:
-            self._admit(accepted, peer, certificate.context if certificate else None)  # the newest of that moment
+        def admit_socket(accepted: socket.socket, peer: Peer) -> None:
+            context = certificate.context if certificate else None  # read now, because a reload replaces it
+            self._admit(accepted, peer, context)
 
-        return Acceptor(sock, take, "api", self._supervisor)
+        return Acceptor(sock, admit_socket, "api", self._supervisor)
 
     def _stop_listening(self) -> None:
         while self._acceptors:
             self._acceptors.pop().close()
 
     def _admit(self, sock: socket.socket, peer: Peer, tls: ssl.SSLContext | None) -> None:
-        exempt = peer.is_loopback or is_in(peer.address, self._limits.trusted_proxies)  # one address, many clients
+        # A trusted proxy has one address, but many clients.
+        exempt = peer.is_loopback or is_in(peer.address, self._limits.trusted_proxies)
         if not self._connections.admit(peer.address, exempt):
-            _turn_away(sock, tls is not None)
+            _refuse_connection(sock, tls is not None)
             return
         task = asyncio.create_task(self._connect(sock, peer, tls), name="api connection")
         self._connecting.add(task)
         task.add_done_callback(self._connecting.discard)
 
     async def _connect(self, sock: socket.socket, peer: Peer, tls: ssl.SSLContext | None) -> None:
-        """Give the socket to a connection, through TLS where it begins so. It is counted until it is gone."""
-        counted = contextlib.ExitStack()
-        counted.callback(self._connections.release, peer.address)
+        """Hand the socket to uvicorn, after a TLS handshake if `tls` is set; it occupies a slot until it is closed."""
+        slot = contextlib.ExitStack()
+        slot.callback(self._connections.release, peer.address)
 
-        def connection() -> Connection:
-            return Connection(self.config, self.server_state, self.lifespan.state, counted.close)
+        def connection() -> LimitedConnection:
+            return LimitedConnection(self.config, self.server_state, self.lifespan.state, slot.close)
 
         handshake = self._limits.handshake_timeout if tls else None
         try:
@@ -142,16 +144,16 @@ class ApiServer(uvicorn.Server):
         except (OSError, ssl.SSLError, TimeoutError) as error:
             log.info("handshake failed", protocol="api", error=type(error).__name__)
             sock.close()
-            counted.close()
+            slot.close()
         except asyncio.CancelledError:
             sock.close()
-            counted.close()
+            slot.close()
             raise
 
 
-def _turn_away(sock: socket.socket, secure: bool) -> None:
+def _refuse_connection(sock: socket.socket, secure: bool) -> None:
     with sock, contextlib.suppress(OSError):
         if not secure:
-            sock.send(BUSY)
+            sock.send(UNAVAILABLE_RESPONSE)
             sock.shutdown(socket.SHUT_WR)
-            sock.recv(TURNED_AWAY_OCTETS)
+            sock.recv(REFUSED_READ_OCTETS)

@@ -1,16 +1,16 @@
-"""The `relate` command: the embedded edition (all services in one process), and administration.
+"""The `relate` command: the embedded edition (all services in one process) and administration.
 
-cli               the command line: what there is to say, and nothing of how it is done
-cli_accounts      its commands for users, keys and mailboxes
-printing          what commands print
-settings          all settings, read when a command runs
-default_database  which database is meant where no setting names one
-failures          the errors that are told in one line
-embedded          composes the services
-banner            what a person sees when the server is ready
-admin             users, keys and mailboxes
-doctor            looks at what could be wrong, and says what to do
-demo              the account of a first start
-traffic           demo traffic: who comes, and how often
-visits            what each visit is
+cli                 the command line: registers all commands
+commands            commands for accounts, backup and mail transfer
+output              tables, JSON and notes that commands print
+settings            all settings, loaded when a command runs
+database_discovery  finds the database when no setting names one
+expected_errors     errors that are printed as one line, without a traceback
+embedded            starts the services in this process
+startup_banner      what `relate serve` prints when it is ready
+admin               users, keys, mailboxes
+backup              backup and restore of SQLite
+transfer            import and export of mail
+doctor              health checks, each with a remedy
+demo                the demo account and a load generator
 """

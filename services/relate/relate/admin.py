@@ -1,4 +1,4 @@
-"""Users, keys and mailboxes, on the database itself: works while the server runs and before it ever ran."""
+"""Administration of users, keys and mailboxes, directly on the database: no server needs to run."""
 
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate import default_database
-from relate.printing import note
+from relate import database_discovery
+from relate.output import print_note
 from relate.settings import Settings
 from relate_accounts.errors import UserNotFound
 from relate_accounts.ports import AccountStore
@@ -22,19 +22,19 @@ from relate_mailstore.types import AccountId, Flag, Mailbox
 from relate_service.housekeeping import MailAndAccounts
 from relate_service.private import make_data_private
 
-# What a key may do when nothing else is said: all that a mail client needs.
+# The default scopes of a new key: what a mail client needs.
 MAIL_SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
 
 
 class Backend(NamedTuple):
-    """What administration works on."""
+    """The stores that administration uses."""
 
     accounts: AccountStore
     mail: SqlMailStore
 
 
 class Profile(NamedTuple):
-    """A user and what there is of theirs; `addresses` begins with the primary one, `usage` is in octets."""
+    """A user with usage figures; `addresses` starts with the primary one, `usage` is in octets."""
 
     user: User
     addresses: Sequence[str]
@@ -45,7 +45,7 @@ class Profile(NamedTuple):
 
 
 class Removed(NamedTuple):
-    """What a removal did: the addresses that were a user's, and those that may be given to another user now."""
+    """The result of a removal: the addresses of the user, and those that are available to other users now."""
 
     addresses: Sequence[str] = ()
     messages: int = 0
@@ -53,7 +53,7 @@ class Removed(NamedTuple):
 
 
 class MailboxRow(NamedTuple):
-    """A mailbox as it is listed; `use` is its special use (RFC 6154)."""
+    """A row of `relate mailbox list`; `use` is the special use (RFC 6154)."""
 
     name: str
     messages: int
@@ -63,9 +63,9 @@ class MailboxRow(NamedTuple):
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Backend]:
-    """The database, at the newest schema; a note says where one was made."""
-    engine = await _migrated(settings)
+async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
+    """Open the stores on a migrated database; prints a note if the database is new."""
+    engine = await _open_migrated_engine(settings)
     try:
         async with open_store(engine) as mail:
             yield Backend(SqlAccountStore(engine, settings.shared.accounts.hash_secret()), mail)
@@ -74,11 +74,11 @@ async def opened(settings: Settings) -> AsyncIterator[Backend]:
 
 
 async def migrate_database(settings: Settings) -> None:
-    """Bring the database to the newest schema."""
-    await (await _migrated(settings)).dispose()
+    """Migrate the database to the latest schema."""
+    await (await _open_migrated_engine(settings)).dispose()
 
 
-async def _migrated(settings: Settings) -> AsyncEngine:
+async def _open_migrated_engine(settings: Settings) -> AsyncEngine:
     url = settings.shared.database.default_connection
     make_data_private(url)
     engine = open_engine(url)
@@ -88,47 +88,47 @@ async def _migrated(settings: Settings) -> AsyncEngine:
     except BaseException:
         await engine.dispose()
         raise
-    note(f"made a new database at {describe_url(url)}")
-    if settings.found is not None:
-        default_database.remember(url)
+    print_note(f"created a new database at {describe_url(url)}")
+    if settings.discovered is not None:
+        database_discovery.record_database(url)
     return engine
 
 
-async def tidy(settings: Settings) -> int:
-    """Remove messages, and octets of messages, that no user has any more; how many rows that was."""
-    async with opened(settings) as backend:
+async def collect_garbage(settings: Settings) -> int:
+    """Delete messages that no mailbox refers to, and blobs that no message refers to; returns the number of rows."""
+    async with open_backend(settings) as backend:
         return await MailAndAccounts(backend.mail, backend.accounts).collect_garbage()
 
 
 async def add_user(settings: Settings, address: str, name: str, aliases: Collection[str], quota: int | None) -> User:
-    """Add a user and the mailboxes that every user has. Raises UserExists, AddressBlocked, InvalidAddress."""
-    async with opened(settings) as backend:
+    """Add a user and the default mailboxes. Raises UserExists, AddressBlocked, InvalidAddress."""
+    async with open_backend(settings) as backend:
         user = await backend.accounts.add_user(address, name, aliases, quota)
         await backend.mail.provision(AccountId(user.id))
         return user
 
 
 async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
-    """All users, each with all addresses."""
-    async with opened(settings) as backend:
+    """All users with their addresses."""
+    async with open_backend(settings) as backend:
         return [(user, await backend.accounts.addresses(user.id)) for user in await backend.accounts.users()]
 
 
 async def show_user(settings: Settings, address: str) -> Profile:
-    """The user of this address. Raises UserNotFound."""
-    async with opened(settings) as backend:
+    """The user with this address and usage figures. Raises UserNotFound."""
+    async with open_backend(settings) as backend:
         return await _profile(backend, await backend.accounts.user_by_address(address))
 
 
 async def remove_user(
     settings: Settings, address: str, confirm: Callable[[Profile], None], *, free: bool = False
 ) -> Removed:
-    """Remove the user of this address with all keys and mail, unless `confirm` raises.
+    """Remove the user with this address, all keys and all mail. `confirm` may raise to cancel.
 
-    With `free` the addresses may be given to another user at once; an address that is blocked already is freed then.
+    With `free` the addresses are available to other users immediately; an address that is already blocked is released.
     Raises UserNotFound.
     """
-    async with opened(settings) as backend:
+    async with open_backend(settings) as backend:
         try:
             user = await backend.accounts.user_by_address(address)
         except UserNotFound:
@@ -136,34 +136,34 @@ async def remove_user(
                 return Removed(freed=(address,))
             raise
         confirm(await _profile(backend, user))
-        # The user first: were the mail removed first, more could come meanwhile.
+        # The user is removed before the mail, so that no further mail is delivered.
         addresses = await backend.accounts.remove_user(user.id, free=free)
         messages = await erase(backend.mail, AccountId(user.id))
         await backend.mail.collect_garbage()
         return Removed(addresses, messages, addresses if free else ())
 
 
-async def set_alias(settings: Settings, address: str, alias: str, *, given: bool) -> Sequence[str]:
-    """Give the user of this address a further one, or take it away; all addresses of the user.
+async def set_alias(settings: Settings, address: str, alias: str, *, add: bool) -> Sequence[str]:
+    """Add an address to the user with this address, or remove it; returns all addresses of the user.
 
     Raises UserNotFound, UserExists, AddressBlocked, AddressNotFound, InvalidAddress.
     """
-    async with opened(settings) as backend:
+    async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
-        change = backend.accounts.add_alias if given else backend.accounts.remove_alias
+        change = backend.accounts.add_alias if add else backend.accounts.remove_alias
         return await change(user.id, alias)
 
 
 async def set_quota(settings: Settings, address: str, quota: int | None) -> User:
-    """Limit the mail of the user of this address to so many octets. Raises UserNotFound."""
-    async with opened(settings) as backend:
+    """Set the quota of the user with this address, in octets. Raises UserNotFound."""
+    async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return await backend.accounts.set_quota(user.id, quota)
 
 
 async def list_mailboxes(settings: Settings, address: str) -> list[MailboxRow]:
-    """The mailboxes of the user of this address, INBOX first. Raises UserNotFound."""
-    async with opened(settings) as backend:
+    """The mailboxes of the user with this address, INBOX first. Raises UserNotFound."""
+    async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return [await _mailbox_row(backend, mailbox) for mailbox in await backend.mail.mailboxes(AccountId(user.id))]
 
@@ -190,8 +190,8 @@ async def _profile(backend: Backend, user: User) -> Profile:
 
 
 async def set_disabled(settings: Settings, address: str, disabled: bool) -> User:
-    """Keep the user of this address from logging in, or end that. Raises UserNotFound."""
-    async with opened(settings) as backend:
+    """Disable or enable the user with this address. Raises UserNotFound."""
+    async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return await backend.accounts.set_disabled(user.id, disabled)
 
@@ -199,21 +199,21 @@ async def set_disabled(settings: Settings, address: str, disabled: bool) -> User
 async def create_key(
     settings: Settings, address: str, name: str, scopes: Collection[Scope], expires: datetime | None
 ) -> NewKey:
-    """Create a key for the user of this address. Raises UserNotFound, TooManyKeys, InvalidKeyName."""
-    async with opened(settings) as backend:
+    """Create a key for the user with this address. Raises UserNotFound, TooManyKeys, InvalidKeyName."""
+    async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return await backend.accounts.create_key(user.id, name, scopes, expires)
 
 
 async def list_keys(settings: Settings, address: str) -> Sequence[ApiKey]:
-    """The keys of the user of this address. Raises UserNotFound."""
-    async with opened(settings) as backend:
+    """The keys of the user with this address, including revoked ones. Raises UserNotFound."""
+    async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return await backend.accounts.keys(user.id)
 
 
 async def revoke_key(settings: Settings, address: str, key_id: int) -> ApiKey:
     """Revoke a key. Raises UserNotFound, KeyNotFound."""
-    async with opened(settings) as backend:
+    async with open_backend(settings) as backend:
         user = await backend.accounts.user_by_address(address)
         return await backend.accounts.revoke_key(user.id, key_id)

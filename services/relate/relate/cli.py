@@ -1,6 +1,6 @@
-"""The command line: what there is to say, and nothing of how it is done.
+"""The command line: registers all commands; what they do is elsewhere.
 
-A command imports what it works with when it runs, so that help and completion answer at once.
+A command imports its implementation when it runs, so that `--help` and shell completion are fast.
 """
 
 import asyncio
@@ -12,29 +12,28 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from relate import backup_commands
-from relate.account_commands import Json, key_app, mailbox_app, user_app
-from relate.printing import new_table, out, print_json
-from relate.transfer import commands as transfer
+from relate.commands import backup, transfer
+from relate.commands.accounts import Json, key_app, mailbox_app, user_app
+from relate.output import new_table, print_json, stdout
 
-# As relate_config.private.UMASK, which is not imported here because --help has to answer at once.
+# Equal to relate_config.private.UMASK, which is not imported because that would slow down --help.
 PRIVATE_UMASK = 0o077
 
-# typer's own tracebacks are off: they show the values of local variables, keys among them.
+# Typer's tracebacks are disabled, because they show the values of local variables, including keys.
 app = typer.Typer(
-    no_args_is_help=True, pretty_exceptions_enable=False, help="Relate Mail: a mail system that can be seen."
+    no_args_is_help=True, pretty_exceptions_enable=False, help="Relate Mail: a self-hosted, observable mail system."
 )
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.add_typer(mailbox_app, name="mailbox")
 app.command("import")(transfer.import_mail)
 app.command("export")(transfer.export_mail)
-app.command("backup")(backup_commands.back_up)
-app.command("restore")(backup_commands.restore)
+app.command("backup")(backup.back_up)
+app.command("restore")(backup.restore)
 
 
-class Part(StrEnum):
-    """What can be served."""
+class Service(StrEnum):
+    """The value of `relate serve`'s argument."""
 
     ALL = "all"
     SMTP = "smtp"
@@ -45,7 +44,7 @@ class Part(StrEnum):
 
 def _show_version(wanted: bool) -> None:
     if wanted:
-        out.print(f"relate {version('relate')}", highlight=False)
+        stdout.print(f"relate {version('relate')}", highlight=False)
         raise typer.Exit
 
 
@@ -60,69 +59,70 @@ def _options(
 
 @app.command()
 def serve(
-    part: Annotated[Part, typer.Argument(help="Which services.")] = Part.ALL,
-    demo: Annotated[bool, typer.Option("--demo", help="Make a demo account at the first start.")] = False,
+    service: Annotated[Service, typer.Argument(help="The service to run.")] = Service.ALL,
+    demo: Annotated[bool, typer.Option("--demo", help="Create a demo account at the first start.")] = False,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Print every span on the console: statements and upkeep too.")
+        bool,
+        typer.Option("--verbose", help="Print every span on the console, including SQL statements and maintenance."),
     ] = False,
 ) -> None:
-    """Serve mail until stopped (SIGTERM, Ctrl-C)."""
+    """Run the services until SIGTERM or Ctrl-C."""
     from relate_service.signals import block_signals
 
     block_signals()
     from relate import embedded
-    from relate.settings import for_server
+    from relate.settings import load_server_settings
     from relate_service import workers
 
-    settings = for_server(verbose=verbose)
-    parts = frozenset(embedded.PARTS) if part is Part.ALL else frozenset({part.value})
-    wanted = embedded.workers_wanted(settings)
-    count = max(1, *(wanted[part] for part in parts))
-    workers.run(lambda number: embedded.serve(settings, parts, number, demo), count)
+    settings = load_server_settings(verbose=verbose)
+    services = frozenset(embedded.SERVICES) if service is Service.ALL else frozenset({service.value})
+    workers_per_service = embedded.workers_per_service(settings)
+    count = max(1, *(workers_per_service[name] for name in services))
+    workers.run(lambda number: embedded.serve(settings, services, number, demo), count)
 
 
 @app.command()
 def migrate() -> None:
-    """Bring the database to the newest schema."""
+    """Migrate the database to the latest schema."""
     from relate import admin
-    from relate.settings import for_command
+    from relate.settings import load_command_settings
 
-    asyncio.run(admin.migrate_database(for_command()))
+    asyncio.run(admin.migrate_database(load_command_settings()))
 
 
 @app.command()
 def tidy() -> None:
-    """Remove stored mail that no user has any more. Servers do so by themselves once a day."""
+    """Delete stored messages that no mailbox refers to. Servers do this once a day."""
     from relate import admin
-    from relate.settings import for_command
+    from relate.settings import load_command_settings
 
-    removed = asyncio.run(admin.tidy(for_command()))
-    out.print(f"removed {removed} rows" if removed else "nothing to remove")
+    removed = asyncio.run(admin.collect_garbage(load_command_settings()))
+    stdout.print(f"removed {removed} rows" if removed else "nothing to remove")
 
 
 @app.command()
 def traffic(
-    rate: Annotated[float, typer.Option(min=0.01, max=200, help="Visits a second.")] = 5.0,
-    smtp: Annotated[str, typer.Option(help="The host of SMTP.")] = "127.0.0.1",
-    pop3: Annotated[str, typer.Option(help="The host of POP3.")] = "127.0.0.1",
-    imap: Annotated[str, typer.Option(help="The host of IMAP.")] = "127.0.0.1",
-    api: Annotated[str, typer.Option(help="The host of the API.")] = "127.0.0.1",
+    rate: Annotated[float, typer.Option(min=0.01, max=200, help="Client sessions per second.")] = 5.0,
+    smtp: Annotated[str, typer.Option(help="The SMTP host.")] = "127.0.0.1",
+    pop3: Annotated[str, typer.Option(help="The POP3 host.")] = "127.0.0.1",
+    imap: Annotated[str, typer.Option(help="The IMAP host.")] = "127.0.0.1",
+    api: Annotated[str, typer.Option(help="The API host.")] = "127.0.0.1",
 ) -> None:
-    """Send demo traffic through the running services until stopped."""
+    """Generate demo traffic on the running services until SIGTERM or Ctrl-C."""
     from relate.demo import traffic as demo_traffic
-    from relate.settings import for_command
+    from relate.settings import load_command_settings
 
-    settings = for_command()
-    asyncio.run(demo_traffic.run(settings, demo_traffic.place_of(settings, smtp, pop3, imap, api), rate))
+    settings = load_command_settings()
+    asyncio.run(demo_traffic.run(settings, demo_traffic.configured_endpoints(settings, smtp, pop3, imap, api), rate))
 
 
 @app.command("doctor")
 def check(as_json: Json = False) -> None:
-    """Check ports, database, certificate and collector, and say what to do."""
+    """Check files, database, disk, ports, certificates and collector; print a remedy for each problem."""
     from relate import doctor
-    from relate.settings import for_command
+    from relate.settings import load_command_settings
 
-    findings = asyncio.run(doctor.examine(for_command()))
+    findings = asyncio.run(doctor.examine(load_command_settings()))
     if as_json:
         print_json([finding._asdict() for finding in findings])
     else:
@@ -130,19 +130,19 @@ def check(as_json: Json = False) -> None:
         for finding in findings:
             mark = "[green]ok[/]" if finding.healthy else "[red]!![/]"
             table.add_row(mark, finding.subject, finding.text, finding.remedy)
-        out.print(table)
+        stdout.print(table)
     raise typer.Exit(0 if all(finding.healthy for finding in findings) else 1)
 
 
 def main() -> None:
-    """Run the command; an error that the user can mend is one line on standard error and status 1."""
+    """Run the command line. An expected error is printed as one line on standard error, with exit status 1."""
     os.umask(PRIVATE_UMASK)
     try:
         app()
     except Exception as error:
-        from relate.expected_errors import EXPECTED
+        from relate.expected_errors import EXPECTED_ERRORS
 
-        if not isinstance(error, EXPECTED):
+        if not isinstance(error, EXPECTED_ERRORS):
             raise
         _fail(str(error))
 

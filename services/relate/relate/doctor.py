@@ -1,4 +1,4 @@
-"""Looks at what could be wrong before a user does: each finding says what to do."""
+"""Health checks of an installation; each finding names its remedy."""
 
 import asyncio
 import os
@@ -24,15 +24,15 @@ from relate_wire.accepting import listen
 from relate_wire.config import ServiceSettings
 from relate_wire.tls import CertificateError
 
-# A service on this machine, or none: no need to wait longer (seconds).
-CONNECT_TIMEOUT = 3.0
-# Certificates are renewed a month ahead; later than this it has been forgotten.
+# Most services are local, so that a longer wait would not help.
+CONNECT_SECONDS = 3.0
+# Certificates are usually renewed 30 days before they expire; after this threshold renewal has probably failed.
 EXPIRY_WARNING = timedelta(days=14)
-MEGABYTE = 20  # as a number of bits
+MEGABYTE_BITS = 20  # shift that converts octets to megabytes
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at. `remedy` is empty when all is well."""
+    """The result of one check. `remedy` is empty if nothing needs to be done."""
 
     healthy: bool
     subject: str
@@ -41,30 +41,38 @@ class Finding(NamedTuple):
 
 
 async def examine(settings: Settings) -> list[Finding]:
-    """Look at everything; never raises."""
-    findings = [_modes(settings), await _database(settings), *_disk(settings), await _postmaster(settings)]
-    findings += [await _port(name, host, port) for name, host, port in _ports(settings)]
-    findings += [_certificate(section) for section in _sections(settings)]
-    findings.append(await _collector(settings.shared.telemetry.endpoint))
+    """Run all checks; a failed check is a finding, not an exception."""
+    findings = [
+        _check_file_modes(settings),
+        await _check_database(settings),
+        *_check_disk(settings),
+        await _check_postmaster(settings),
+    ]
+    findings += [await _check_port(name, host, port) for name, host, port in _listed_ports(settings)]
+    findings += [_check_certificate(section) for section in _enabled_sections(settings)]
+    findings.append(await _check_collector(settings.shared.telemetry.endpoint))
     return findings
 
 
-def _modes(settings: Settings) -> Finding:
-    """Who else may read mail and secrets. First of all: what follows may make files."""
-    sections = _sections(settings)
-    ours = [*data_paths(), *database_files(settings.shared.database.default_connection)]
-    ours += [section.development_certificates / f"{section.server_name}.pem" for section in sections]
-    # Of files that the administrator has made, the group may be meant to read them.
-    theirs = [path for section in sections if (path := section.certificate_key_path) is not None]
-    theirs += [Path(path) for name, path in os.environ.items() if name.lower().endswith(FILE_SUFFIX.lower())]
-    exposed = [path for path in ours if is_exposed(path)] + [path for path in theirs if is_exposed(path, stat.S_IRWXO)]
+def _check_file_modes(settings: Settings) -> Finding:
+    """Find files with mail or secrets that other users can read. Runs first, because later checks may create files."""
+    sections = _enabled_sections(settings)
+    own_files = [*data_paths(), *database_files(settings.shared.database.default_connection)]
+    own_files += [section.development_certificates / f"{section.server_name}.pem" for section in sections]
+    # Files of the administrator may be readable for a group on purpose.
+    administrator_files = [path for section in sections if (path := section.certificate_key_path) is not None]
+    administrator_files += [
+        Path(path) for name, path in os.environ.items() if name.lower().endswith(FILE_SUFFIX.lower())
+    ]
+    exposed = [path for path in own_files if is_exposed(path)]
+    exposed += [path for path in administrator_files if is_exposed(path, stat.S_IRWXO)]
     if exposed:
-        text = f"open to others: {', '.join(map(str, dict.fromkeys(exposed)))}"
-        return Finding(False, "files", text, "run: chmod go= on each; a server does so with its own when it starts")
+        text = f"readable by others: {', '.join(map(str, dict.fromkeys(exposed)))}"
+        return Finding(False, "files", text, "run: chmod go= on each; servers do so for their own files at start")
     return Finding(True, "files", "private")
 
 
-async def _database(settings: Settings) -> Finding:
+async def _check_database(settings: Settings) -> Finding:
     engine = open_engine(settings.shared.database.default_connection)
     where = engine.url.render_as_string(hide_password=True)
     try:
@@ -80,29 +88,31 @@ async def _database(settings: Settings) -> Finding:
     return Finding(True, "database", f"{where}: schema {revision}")
 
 
-def _disk(settings: Settings) -> Iterator[Finding]:
-    """SQLite's, and what is kept of it for a time when it is full."""
+def _check_disk(settings: Settings) -> Iterator[Finding]:
+    """Check free space and the reserve that keeps deletion possible on a full disk; SQLite only."""
     url = parse_database_url(settings.shared.database.default_connection)
     if url.get_backend_name() != SQLITE:
         return
     reserve = Reserve(Path(url.database or ""))
     try:
-        free, short = reserve.free >> MEGABYTE, reserve.is_short()
+        free, short = reserve.free >> MEGABYTE_BITS, reserve.is_short()
     except OSError as error:
-        yield Finding(False, "disk", str(error), "mend ConnectionStrings__DefaultConnection")
+        yield Finding(False, "disk", str(error), "correct ConnectionStrings__DefaultConnection")
         return
     if reserve.octets is None:
         remedy = (
-            f"a server keeps room for deleting mail if it starts with {SHARE * RESERVED_OCTETS >> MEGABYTE} MB free"
+            f"to reserve space for deletions, restart a server with {SHARE * RESERVED_OCTETS >> MEGABYTE_BITS} MB free"
         )
         yield Finding(True, "disk", f"{free} MB free; no {reserve.path}", remedy)
         return
-    remedy = "make room, or delete mail: new mail is refused unless it fits where mail was deleted" if short else ""
-    yield Finding(not short, "disk", f"{free} MB free, {reserve.octets >> MEGABYTE} MB kept", remedy)
+    remedy = (
+        "free space or delete mail: new mail is refused unless it fits into space freed by deletions" if short else ""
+    )
+    yield Finding(not short, "disk", f"{free} MB free, {reserve.octets >> MEGABYTE_BITS} MB reserved", remedy)
 
 
-async def _postmaster(settings: Settings) -> Finding:
-    """RFC 5321 §4.5.1: mail to the postmaster must reach somebody."""
+async def _check_postmaster(settings: Settings) -> Finding:
+    """Check that mail to the postmaster is delivered to a user, as RFC 5321 §4.5.1 requires."""
     address = f"postmaster@{settings.smtp.server_name}"
     engine = open_engine(settings.shared.database.default_connection)
     try:
@@ -115,8 +125,8 @@ async def _postmaster(settings: Settings) -> Finding:
     return Finding(True, "postmaster", f"{address} is {user.address}")
 
 
-def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
-    """The ports of what is switched on."""
+def _listed_ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
+    """The ports of all enabled services."""
     smtp, pop3, imap, api = settings.smtp, settings.pop3, settings.imap, settings.api
     if smtp.enabled:
         yield "smtp submission", smtp.host, smtp.port
@@ -133,25 +143,25 @@ def _ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
         yield "api, TLS", api.host, api.secure_port
 
 
-def _sections(settings: Settings) -> list[ServiceSettings]:
-    """The settings of the services that are switched on."""
+def _enabled_sections(settings: Settings) -> list[ServiceSettings]:
+    """The settings of all enabled services."""
     services = (settings.smtp, settings.pop3, settings.imap, settings.api)
     return [section for section in services if section.enabled]
 
 
-async def _port(name: str, host: str, port: int) -> Finding:
-    if await _answers(host, port):
-        return Finding(True, name, f"{host}:{port} answers")
+async def _check_port(name: str, host: str, port: int) -> Finding:
+    if await _accepts_connections(host, port):
+        return Finding(True, name, f"{host}:{port} accepts connections")
     try:
         with listen(host, port):
-            return Finding(False, name, f"{host}:{port} is free: nothing serves it", "run: relate serve")
+            return Finding(False, name, f"{host}:{port}: no process is listening", "run: relate serve")
     except OSError as error:
         return Finding(False, name, f"{host}:{port}: {error.strerror}", "choose another port or host")
 
 
-async def _answers(host: str, port: int) -> bool:
+async def _accepts_connections(host: str, port: int) -> bool:
     try:
-        async with asyncio.timeout(CONNECT_TIMEOUT):
+        async with asyncio.timeout(CONNECT_SECONDS):
             _, writer = await asyncio.open_connection(host, port)
     except (OSError, TimeoutError):
         return False
@@ -159,24 +169,24 @@ async def _answers(host: str, port: int) -> bool:
     return True
 
 
-def _certificate(section: ServiceSettings) -> Finding:
+def _check_certificate(section: ServiceSettings) -> Finding:
     subject = f"{section.prefix.lower()} certificate"
     if section.certificate_path is None:
         return Finding(True, subject, "self-signed, for development", f"set {section.prefix}__CertificatePath")
     try:
-        ends = section.certificate().expires
+        expires = section.certificate().expires
     except CertificateError as error:
-        return Finding(False, subject, str(error), f"mend {section.prefix}__CertificatePath")
-    if ends - datetime.now(UTC) < EXPIRY_WARNING:
-        return Finding(False, subject, f"{section.certificate_path} ends {ends:%Y-%m-%d}", "renew it")
-    return Finding(True, subject, f"{section.certificate_path} until {ends:%Y-%m-%d}")
+        return Finding(False, subject, str(error), f"correct {section.prefix}__CertificatePath")
+    if expires - datetime.now(UTC) < EXPIRY_WARNING:
+        return Finding(False, subject, f"{section.certificate_path} expires on {expires:%Y-%m-%d}", "renew it")
+    return Finding(True, subject, f"{section.certificate_path} is valid until {expires:%Y-%m-%d}")
 
 
-async def _collector(endpoint: str | None) -> Finding:
+async def _check_collector(endpoint: str | None) -> Finding:
     if endpoint is None:
         return Finding(True, "collector", "none: traces go to the console", "set Otel__Endpoint")
     url = urlsplit(endpoint)
     host, port = url.hostname or endpoint, url.port or 4317
-    if await _answers(host, port):
-        return Finding(True, "collector", f"{endpoint} answers")
-    return Finding(False, "collector", f"{endpoint} does not answer", "start it; mail goes on meanwhile")
+    if await _accepts_connections(host, port):
+        return Finding(True, "collector", f"{endpoint} accepts connections")
+    return Finding(False, "collector", f"{endpoint} accepts no connections", "start it; mail is not affected")

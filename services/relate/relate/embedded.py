@@ -1,4 +1,4 @@
-"""The embedded edition: all services, or some, in this process, over one database."""
+"""The embedded edition: all services, or a selection, in one process and on one database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator
@@ -7,12 +7,12 @@ from typing import Any
 
 from rich.text import Text
 
-from relate.banner import first_login, later_login, no_users, show_banner
-from relate.default_database import recorded
+from relate.database_discovery import record_running_server
 from relate.demo import account
 from relate.settings import Settings
+from relate.startup_banner import existing_demo_login, first_user_hint, new_demo_login, print_startup_banner
 from relate_accounts.errors import UserExists
-from relate_api.__main__ import api_served
+from relate_api.__main__ import serve_api
 from relate_imap.__main__ import imap_service
 from relate_mailstore.sql.driver.engine import describe_url
 from relate_pop3.__main__ import pop3_service
@@ -22,13 +22,13 @@ from relate_smtp.__main__ import smtp_service
 from relate_wire.limits import raise_open_files
 from relate_wire.server import Server
 
-PARTS = ("smtp", "pop3", "imap", "api")
+SERVICES = ("smtp", "pop3", "imap", "api")
 
 _Server = AbstractAsyncContextManager[Any]
 
 
-def workers_wanted(settings: Settings) -> dict[str, int]:
-    """How many processes each part asks for; 0 for one that is switched off."""
+def workers_per_service(settings: Settings) -> dict[str, int]:
+    """The configured number of processes of each service; 0 if it is disabled."""
     return {
         "smtp": settings.smtp.workers if settings.smtp.enabled else 0,
         "pop3": settings.pop3.workers if settings.pop3.enabled else 0,
@@ -37,37 +37,37 @@ def workers_wanted(settings: Settings) -> dict[str, int]:
     }
 
 
-async def serve(settings: Settings, parts: Collection[str], worker: int = 0, with_demo: bool = False) -> None:
-    """Serve until asked to stop. The first worker serves all parts, a further one those that ask for so many."""
+async def serve(settings: Settings, services: Collection[str], worker: int = 0, with_demo: bool = False) -> None:
+    """Serve until a stop is requested. Worker 0 runs all `services`; worker n those with more than n workers."""
     raise_open_files()
-    wanted = workers_wanted(settings)
-    mine = [part for part in PARTS if part in parts and worker < wanted[part]]
+    workers = workers_per_service(settings)
+    mine = [service for service in SERVICES if service in services and worker < workers[service]]
     name = f"relate-{mine[0]}" if len(mine) == 1 else "relate-mail"
-    async with open_resources(settings.shared, name) as resources, _all_served(_servers(settings, resources, mine)):
+    async with open_resources(settings.shared, name) as resources, _run_servers(_servers(settings, resources, mine)):
         if worker > 0:
             await stop_requested()
             return
         url = settings.shared.database.default_connection
         login = await _login(resources, with_demo)
-        with recorded(url):
-            show_banner(settings, mine, describe_url(url), login)
+        with record_running_server(url):
+            print_startup_banner(settings, mine, describe_url(url), login)
             await stop_requested()
 
 
-def _servers(settings: Settings, resources: Resources, parts: Collection[str]) -> Iterator[_Server]:
-    if "smtp" in parts:
+def _servers(settings: Settings, resources: Resources, services: Collection[str]) -> Iterator[_Server]:
+    if "smtp" in services:
         yield Server(smtp_service(settings.smtp, resources), supervisor=resources.supervisor)
-    if "pop3" in parts:
+    if "pop3" in services:
         yield Server(pop3_service(settings.pop3, resources), supervisor=resources.supervisor)
-    if "imap" in parts:
+    if "imap" in services:
         yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
-    if "api" in parts:
-        yield api_served(settings.api, resources)
+    if "api" in services:
+        yield serve_api(settings.api, resources)
 
 
 @asynccontextmanager
-async def _all_served(servers: Iterator[_Server]) -> AsyncIterator[None]:
-    """All of them serve inside. They end side by side: each may take its grace, and all have ten seconds together."""
+async def _run_servers(servers: Iterator[_Server]) -> AsyncIterator[None]:
+    """Run all servers inside the block. They stop concurrently, because their grace periods share ten seconds."""
     started: list[_Server] = []
     try:
         for server in servers:
@@ -79,11 +79,11 @@ async def _all_served(servers: Iterator[_Server]) -> AsyncIterator[None]:
 
 
 async def _login(resources: Resources, with_demo: bool) -> Text:
-    """How a person can log in, as far as this server knows."""
+    """The login hint of the startup banner; empty if there are users."""
     if with_demo:
         try:
-            key = await account.make_account(resources.accounts, resources.store)
+            key = await account.create_demo_account(resources.accounts, resources.store)
         except UserExists as error:
             return Text(f"There is no demo account: {error}")
-        return later_login() if key is None else first_login(key)
-    return Text() if await resources.accounts.users() else no_users()
+        return existing_demo_login() if key is None else new_demo_login(key)
+    return Text() if await resources.accounts.users() else first_user_hint()

@@ -1,5 +1,5 @@
-"""What ends a command of the `relate` command line with one line on standard error."""
+"""The base of the errors that the `relate` command prints as one line on standard error."""
 
 
 class CommandError(Exception):
-    """A command cannot do what it was asked; the message says what to do, and holds no secret."""
+    """A command failed; the message names the remedy and contains no secret."""

@@ -1,4 +1,4 @@
-"""The errors that a command tells in one line, without a traceback: their messages say what to mend."""
+"""The errors that are printed as one line, without a traceback, because the user can correct their cause."""
 
 from relate.errors import CommandError
 from relate_accounts.errors import AccountError
@@ -6,4 +6,4 @@ from relate_config import ConfigurationError
 from relate_mailstore.errors import StoreError
 from relate_wire.tls import CertificateError
 
-EXPECTED = (ConfigurationError, CertificateError, AccountError, StoreError, CommandError, OSError)
+EXPECTED_ERRORS = (ConfigurationError, CertificateError, AccountError, StoreError, CommandError, OSError)

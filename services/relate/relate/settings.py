@@ -1,11 +1,11 @@
-"""All settings of the embedded edition, read once: what is wrong in any section is said before anything starts."""
+"""All settings of the embedded edition, validated before anything starts."""
 
 import os
 from dataclasses import dataclass, field, replace
 
-from relate import default_database
-from relate.default_database import Found
-from relate.printing import note
+from relate import database_discovery
+from relate.database_discovery import DiscoveredDatabase
+from relate.output import print_note
 from relate_api.config import ApiSettings
 from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
@@ -21,9 +21,9 @@ SECTIONS: tuple[type[SectionLike], ...] = (*SHARED_SECTIONS, SmtpSettings, Pop3S
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Every section of the environment. Raises ConfigurationError when made.
+    """All sections of the environment. Raises ConfigurationError.
 
-    `found` is the database that was found because no setting names one.
+    `discovered` is set if no setting names a database.
     """
 
     shared: ResourceSettings = field(default_factory=ResourceSettings)
@@ -31,32 +31,34 @@ class Settings:
     pop3: Pop3Settings = field(default_factory=lambda: load(Pop3Settings))
     imap: ImapSettings = field(default_factory=lambda: load(ImapSettings))
     api: ApiSettings = field(default_factory=lambda: load(ApiSettings))
-    found: Found | None = None
+    discovered: DiscoveredDatabase | None = None
 
 
-def for_server(*, verbose: bool = False) -> Settings:
-    """The settings of `relate serve`; `verbose` prints every span on the console. Raises ConfigurationError."""
-    settings = _read(serving=True)
+def load_server_settings(*, verbose: bool = False) -> Settings:
+    """Load the settings of `relate serve`; `verbose` prints every span on the console. Raises ConfigurationError."""
+    settings = _load(serving=True)
     if not verbose:
         return settings
     telemetry = settings.shared.telemetry.model_copy(update={"verbose": True})
     return replace(settings, shared=replace(settings.shared, telemetry=telemetry))
 
 
-def for_command() -> Settings:
-    """The settings of a command that works on the database; notes which one it found. Raises ConfigurationError."""
-    settings = _read(serving=False)
-    if settings.found is not None:
-        note(f"the database is {settings.found.path} ({settings.found.reason})")
+def load_command_settings() -> Settings:
+    """Load the settings of an administration command; prints a discovered database. Raises ConfigurationError."""
+    settings = _load(serving=False)
+    if settings.discovered is not None:
+        print_note(f"the database is {settings.discovered.path} ({settings.discovered.reason})")
     return settings
 
 
-def _read(*, serving: bool) -> Settings:
+def _load(*, serving: bool) -> Settings:
     log_to_console()
     suspects = check_names(SECTIONS, os.environ)
-    if suspects and WORKER_VARIABLE not in os.environ:  # its parent has said so
-        note(f"not used: {', '.join(suspects)}; a setting has two underscores between section and name")
+    if suspects and WORKER_VARIABLE not in os.environ:  # the parent process has printed this
+        print_note(f"ignored: {', '.join(suspects)}; a setting has two underscores between section and name")
     if is_set(DatabaseSettings, "default_connection", os.environ):
         return Settings()
-    found = default_database.find(serving=serving)
-    return Settings(shared=ResourceSettings(database=DatabaseSettings(default_connection=found.url)), found=found)
+    discovered = database_discovery.discover(serving=serving)
+    return Settings(
+        shared=ResourceSettings(database=DatabaseSettings(default_connection=discovered.url)), discovered=discovered
+    )

@@ -1,4 +1,4 @@
-"""Who the tests are, and what they write to each other."""
+"""Accounts of the tests, and the messages that they send."""
 
 from email.message import EmailMessage
 from email.policy import SMTP
@@ -9,24 +9,24 @@ from tests.support.product import Product
 
 
 class Account(NamedTuple):
-    """A user: what it logs in with."""
+    """The credentials of a user."""
 
     address: str
     key: str
 
     @classmethod
     def create(cls, product: Product, name: str, *options: str) -> Self:
-        """A user of whom nobody has heard before; `options` are `relate user add`'s."""
+        """Create a user with a unique address; `options` are those of `relate user add`."""
         address = f"{name}.{uuid4().hex[:8]}@example.test"
         return cls(address, product.add_user(address, *options))
 
 
 def message(sender: str, *recipients: str, subject: str = "Lunch", text: str = "At noon?\n") -> EmailMessage:
-    """A message as a mail client writes it."""
-    made = EmailMessage(SMTP)
-    made["From"] = sender
-    made["To"] = ", ".join(recipients)
-    made["Subject"] = subject
-    made["Message-ID"] = f"<{uuid4()}@example.test>"
-    made.set_content(text)
-    return made
+    """Create a message like a mail client's."""
+    created = EmailMessage(SMTP)
+    created["From"] = sender
+    created["To"] = ", ".join(recipients)
+    created["Subject"] = subject
+    created["Message-ID"] = f"<{uuid4()}@example.test>"
+    created.set_content(text)
+    return created

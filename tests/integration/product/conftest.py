@@ -1,12 +1,12 @@
-"""The product as processes: one server a module where tests do not disturb each other, and accounts of a test's own."""
+"""The product as processes: one server per module, and accounts per test."""
 
 from collections.abc import Iterator
 
 import pytest
 
 from tests.integration.product.accounts import Account
-from tests.integration.product.story import tell
-from tests.integration.product.told import QUICK, Told
+from tests.integration.product.scenario import run_scenario
+from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS, ScenarioResults
 from tests.support.databases import postgres_database, postgres_server, postgres_template
 from tests.support.product import Product
 from tests.support.telemetry.receiver import OtlpReceiver
@@ -16,7 +16,7 @@ __all__ = ["postgres_database", "postgres_server", "postgres_template"]
 
 @pytest.fixture(scope="module")
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """All services, serving. A module that wants PostgreSQL too says so with `indirect` parameters."""
+    """All running services. A module selects PostgreSQL with an `indirect` parameter."""
     on_postgres = getattr(request, "param", "sqlite") == "postgres"
     database = request.getfixturevalue("postgres_database") if on_postgres else None
     with Product(tmp_path_factory.mktemp("product"), database) as started:
@@ -25,22 +25,24 @@ def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 
 @pytest.fixture(scope="session")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Told]:
-    """The story, told once, with all that was emitted until the server's end."""
-    with OtlpReceiver() as seen:
-        with Product(tmp_path_factory.mktemp("told"), Otel__Endpoint=seen.endpoint, **QUICK) as product:
+def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenarioResults]:
+    """The results of the scenario, which runs once, including the telemetry flushed at shutdown."""
+    with OtlpReceiver() as receiver:
+        with Product(
+            tmp_path_factory.mktemp("results"), Otel__Endpoint=receiver.endpoint, **SHORT_EXPORT_INTERVALS
+        ) as product:
             product.start()
-            story = tell(product, seen)
-        yield Told(story, seen)
+            scenario = run_scenario(product, receiver)
+        yield ScenarioResults(scenario, receiver)
 
 
 @pytest.fixture
 def alice(product: Product) -> Account:
-    """A user nobody else has mail for, with a key for everything."""
+    """A new user with a key for all scopes."""
     return Account.create(product, "alice")
 
 
 @pytest.fixture
 def bob(product: Product) -> Account:
-    """Another one."""
+    """Another new user."""
     return Account.create(product, "bob")

@@ -1,4 +1,4 @@
-"""What the kernel says about the product's processes (Linux)."""
+"""The state of the product's processes, read from /proc (Linux)."""
 
 import time
 from collections.abc import Callable
@@ -11,12 +11,12 @@ LISTEN = "0A"  # a socket's state in /proc/net/tcp
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """The child processes of a process."""
     return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def listeners(pid: int, port: int) -> int:
-    """How many sockets a process listens with on a port; none when the process is gone."""
+    """The number of sockets that a process listens on for a port; 0 if the process has ended."""
     try:
         sockets = {f"socket:[{inode}]" for inode in _listening(pid, port)}
         return sum(file in sockets for file in open_files(pid))
@@ -25,18 +25,18 @@ def listeners(pid: int, port: int) -> int:
 
 
 def open_files(pid: int) -> list[str]:
-    """What a process has open: names of files, and `socket:[inode]`."""
+    """The open files of a process: paths, and `socket:[inode]`."""
     found = []
     for entry in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed since it was listed
+        with suppress(FileNotFoundError):  # closed after the listing
             found.append(str(entry.readlink()))
     return found
 
 
-def wait_until(true: Callable[[], bool]) -> None:
-    """Ask again and again: for what nobody tells of."""
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Poll a condition that sends no notification."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
-    while not true():
+    while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

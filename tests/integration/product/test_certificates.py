@@ -1,4 +1,4 @@
-"""SIGHUP, as an administrator sends it: every service reads its certificate again, and no session ends."""
+"""SIGHUP reloads the certificate of every service, and ends no session."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.processes import children, wait_until
-from tests.integration.product.told import QUICK
+from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS
 from tests.support.certificates import Authority, presented
 from tests.support.product import HOST, PORTS, TIMEOUT_SECONDS, Product
 from tests.support.telemetry.receiver import OtlpReceiver
@@ -28,7 +28,7 @@ def authority() -> Authority:
 
 
 @pytest.fixture
-def seen() -> Iterator[OtlpReceiver]:
+def receiver() -> Iterator[OtlpReceiver]:
     with OtlpReceiver() as receiver:
         yield receiver
 
@@ -38,7 +38,7 @@ def settings(path: Path) -> dict[str, str]:
 
 
 def handshake(product: Product, authority: Authority, port: str) -> int:
-    """The serial number of the certificate that a new connection is given."""
+    """The serial number of the certificate that a new connection presents."""
     with (
         socket.create_connection((HOST, product.ports[port]), TIMEOUT_SECONDS) as plain,
         authority.trusting.wrap_socket(plain, server_hostname="localhost") as secure,
@@ -46,7 +46,7 @@ def handshake(product: Product, authority: Authority, port: str) -> int:
         return presented(secure)
 
 
-def test_every_service_serves_the_new_certificate_and_sessions_go_on(tmp_path: Path, authority: Authority) -> None:
+def test_every_service_reloads_its_certificate_and_sessions_continue(tmp_path: Path, authority: Authority) -> None:
     path = tmp_path / "server.pem"
     old = authority.issue(path)
     with Product(tmp_path, **settings(path)) as product:
@@ -69,7 +69,7 @@ def test_every_service_serves_the_new_certificate_and_sessions_go_on(tmp_path: P
         assert [(line["protocol"], line["path"]) for line in reloaded] == [(name, str(path)) for name in SERVICES]
 
 
-def test_every_worker_serves_the_new_certificate(tmp_path: Path, authority: Authority) -> None:
+def test_every_worker_reloads_the_certificate(tmp_path: Path, authority: Authority) -> None:
     path = tmp_path / "server.pem"
     authority.issue(path)
     with Product(tmp_path, Smtp__Workers="2", **settings(path)) as product:
@@ -79,38 +79,40 @@ def test_every_worker_serves_the_new_certificate(tmp_path: Path, authority: Auth
         workers = children(parent)
         new = authority.issue(path)
         os.kill(parent, signal.SIGHUP)
-        # Each process logs its own reload; the kernel chooses which of them a connection goes to.
+        # Each process logs its own reload; the kernel chooses the process of a connection.
         wait_until(lambda: product.output.count("certificate reloaded") == 2)
         assert {handshake(product, authority, "Smtp__SecurePort") for _ in range(20)} == {new}
         assert children(parent) == workers
 
 
-def test_a_broken_certificate_is_logged_and_seen_and_the_old_one_stays(
-    tmp_path: Path, authority: Authority, seen: OtlpReceiver
+def test_an_invalid_certificate_is_logged_and_the_old_one_stays(
+    tmp_path: Path, authority: Authority, receiver: OtlpReceiver
 ) -> None:
     path = tmp_path / "server.pem"
     old = authority.issue(path, days=20)
 
-    def values(name: str) -> dict[object, float]:
-        return {point.attributes["service"]: point.value for point in seen.metric(name)}
+    def values_by_service(name: str) -> dict[object, float]:
+        return {point.attributes["service"]: point.value for point in receiver.metric(name)}
 
-    with Product(tmp_path, Otel__Endpoint=seen.endpoint, **QUICK, **settings(path)) as product:
+    with Product(tmp_path, Otel__Endpoint=receiver.endpoint, **SHORT_EXPORT_INTERVALS, **settings(path)) as product:
         product.start()
-        wait_until(lambda: values("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 1))
-        expires = values("relate.certificate.expires")
+        wait_until(lambda: values_by_service("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 1))
+        expires = values_by_service("relate.certificate.expires")
         assert expires.keys() == {*SERVICES}
         assert all(19 < (when - time.time()) / 86_400 < 21 for when in expires.values())
         path.write_text("-----BEGIN CERTIFICATE-----\n")
         os.kill(product.process_id, signal.SIGHUP)
-        wait_until(lambda: values("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 0))
+        wait_until(lambda: values_by_service("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 0))
         assert [handshake(product, authority, port) for port in SECURE] == [old] * 4
-        assert values("relate.certificate.expires") == expires
+        assert values_by_service("relate.certificate.expires") == expires
         error = next(line for line in product.output.splitlines() if "not reloaded" in line)
         assert str(path) in error
         assert "cannot use certificate" in error
         authority.issue(path, days=80)
         os.kill(product.process_id, signal.SIGHUP)
-        wait_until(lambda: values("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 1))
+        wait_until(lambda: values_by_service("relate.certificate.reload.successful") == dict.fromkeys(SERVICES, 1))
         wait_until(
-            lambda: all(when > time.time() + 79 * 86_400 for when in values("relate.certificate.expires").values())
+            lambda: all(
+                when > time.time() + 79 * 86_400 for when in values_by_service("relate.certificate.expires").values()
+            )
         )

@@ -1,4 +1,4 @@
-"""Programs that people use, from the outside: swaks, curl and fetchmail, each skipped where it is not installed."""
+"""Interoperability with swaks, curl and fetchmail; each test is skipped if its program is not installed."""
 
 import json
 import shutil
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.xdist_group("product-clients")
 
 
 def run(program: str, *arguments: str, home: Path) -> str:
-    """What a program prints when it ends well."""
+    """Run a program; returns its output. Asserts exit status 0."""
     if shutil.which(program) is None:
         pytest.skip(f"{program} is not installed")
     done = subprocess.run(
@@ -58,7 +58,7 @@ def test_swaks_submits(product: Product, alice: Account, port: str, options: lis
     assert subjects(product, alice) == ["By swaks"]
 
 
-def test_swaks_brings_mail_as_another_server_does(product: Product, alice: Account) -> None:
+def test_swaks_delivers_to_the_mx_port(product: Product, alice: Account) -> None:
     swaks(product, alice, "Smtp__MxPort", "--pipeline")
     assert subjects(product, alice) == ["By swaks"]
 
@@ -94,7 +94,7 @@ def test_curl_reads_by_pop3(product: Product, alice: Account, scheme: str, port:
     assert "Subject: Two\n" in curl(product, alice, f"{url}/2", *options)
 
 
-def test_curl_reads_over_the_api(product: Product, alice: Account) -> None:
+def test_curl_reads_with_the_api(product: Product, alice: Account) -> None:
     deliver(product, alice, "Hello")
     bearer = ["--header", f"Authorization: Bearer {alice.key}"]
     url = f"{product.api_url}/api/external/emails"
@@ -117,7 +117,7 @@ def curl(product: Product, user: Account, url: str, *options: str) -> str:
         ("Pop3__SecurePort", "ssl sslcertck sslcertfile '{certificate}'"),
     ],
 )
-def test_fetchmail_takes_everything_home(
+def test_fetchmail_retrieves_and_deletes_all_messages(
     product: Product, alice: Account, tmp_path: Path, port: str, security: str
 ) -> None:
     deliver(product, alice, "One", "Two", "Three")

@@ -1,4 +1,4 @@
-"""What is done over the other services is told to who idles over IMAP, at once and in whatever process."""
+"""An idling IMAP client is notified of changes made with SMTP, POP3 and REST, in any process."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -11,18 +11,18 @@ from tests.support.imap.answers import Response, Value, as_list, as_pairs
 from tests.support.imap.client import ImapClient, logged_in
 from tests.support.product import Product
 
-QUIET = {"OTEL_SDK_DISABLED": "true"}
-PLACES = [("sqlite", "1"), ("sqlite", "2"), pytest.param(("postgres", "2"), marks=pytest.mark.postgres)]
+WITHOUT_TELEMETRY = {"OTEL_SDK_DISABLED": "true"}
+DEPLOYMENTS = [("sqlite", "1"), ("sqlite", "2"), pytest.param(("postgres", "2"), marks=pytest.mark.postgres)]
 
 
 @pytest.fixture(
-    scope="module", params=PLACES, ids=["in one process", "in another process", "in another process, PostgreSQL"]
+    scope="module", params=DEPLOYMENTS, ids=["in one process", "in another process", "in another process, PostgreSQL"]
 )
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """All services; IMAP in so many processes, none of which is the others' where they are two."""
+    """All services; with two IMAP processes, the idling client may be in another process than the change."""
     kind, workers = request.param
     database = request.getfixturevalue("postgres_database") if kind == "postgres" else None
-    with Product(tmp_path_factory.mktemp("idle"), database, Imap__Workers=workers, **QUIET) as started:
+    with Product(tmp_path_factory.mktemp("idle"), database, Imap__Workers=workers, **WITHOUT_TELEMETRY) as started:
         started.start()
         yield started
 
@@ -35,7 +35,7 @@ def deliver(product: Product, account: Account, *subjects: str) -> None:
 
 @asynccontextmanager
 async def idling(product: Product, account: Account) -> AsyncIterator[ImapClient]:
-    """A client that idles over INBOX, which has three messages."""
+    """A client that idles in INBOX with three messages."""
     await asyncio.to_thread(deliver, product, account, "one", "two", "three")
     async with logged_in(product.ports["Imap__Port"], *account) as client:
         assert [response.number for response in (await client.ok("SELECT INBOX")).of("EXISTS")] == [3]
@@ -44,25 +44,25 @@ async def idling(product: Product, account: Account) -> AsyncIterator[ImapClient
         assert (await client.done(tag)).untagged == ()
 
 
-async def told(client: ImapClient) -> Response:
+async def next_response(client: ImapClient) -> Response:
     response = await client.hear()
     assert response is not None
     return response
 
 
 def flags(response: Response) -> set[Value]:
-    """Of a FETCH response. That the message is new to this session is not of interest."""
+    """The flags of a FETCH response, except \\Recent."""
     return {*as_list(as_pairs(as_list(response.values[0]))["FLAGS"])} - {b"\\Recent"}
 
 
-async def test_a_delivery_is_told(product: Product, alice: Account) -> None:
+async def test_a_delivery_is_notified(product: Product, alice: Account) -> None:
     async with idling(product, alice) as client:
         await asyncio.to_thread(deliver, product, alice, "four")
-        assert (await told(client))[1:3] == ("EXISTS", 4)
-        assert (await told(client))[1:3] == ("RECENT", 4)
+        assert (await next_response(client))[1:3] == ("EXISTS", 4)
+        assert (await next_response(client))[1:3] == ("RECENT", 4)
 
 
-async def test_what_is_deleted_over_pop3_is_told(product: Product, alice: Account) -> None:
+async def test_deletions_with_pop3_are_notified(product: Product, alice: Account) -> None:
     def delete() -> None:
         with product.pop3(*alice) as maildrop:
             maildrop.dele(1)
@@ -70,10 +70,10 @@ async def test_what_is_deleted_over_pop3_is_told(product: Product, alice: Accoun
 
     async with idling(product, alice) as client:
         await asyncio.to_thread(delete)
-        assert [(await told(client))[1:3] for _ in range(2)] == [("EXPUNGE", 3), ("EXPUNGE", 1)]
+        assert [(await next_response(client))[1:3] for _ in range(2)] == [("EXPUNGE", 3), ("EXPUNGE", 1)]
 
 
-async def test_what_is_marked_and_deleted_over_the_api_is_told(product: Product, alice: Account) -> None:
+async def test_flag_changes_and_deletions_with_the_api_are_notified(product: Product, alice: Account) -> None:
     async with idling(product, alice) as client:
         with product.api(alice.key) as api:
             newest = [f"/emails/{item['id']}" for item in api.get("/emails").json()["items"]]
@@ -83,11 +83,11 @@ async def test_what_is_marked_and_deleted_over_the_api_is_told(product: Product,
                 ({"isRead": False, "removeLabels": ["Work"]}, (), {b"\\Flagged"}),
             ):
                 assert (await asyncio.to_thread(api.patch, newest[0], json=change)).is_success
-                for kind in announced:  # a new keyword, before it is shown
-                    assert (await told(client)).kind == kind
-                response = await told(client)
+                for kind in announced:  # FLAGS and PERMANENTFLAGS precede a new keyword
+                    assert (await next_response(client)).kind == kind
+                response = await next_response(client)
                 assert (response.kind, response.number, flags(response)) == ("FETCH", 3, expected)
             assert (await asyncio.to_thread(api.delete, newest[1])).is_success
-            assert (await told(client))[1:3] == ("EXPUNGE", 2)
+            assert (await next_response(client))[1:3] == ("EXPUNGE", 2)
             assert (await asyncio.to_thread(api.delete, newest[0])).is_success
-            assert (await told(client))[1:3] == ("EXPUNGE", 2)
+            assert (await next_response(client))[1:3] == ("EXPUNGE", 2)

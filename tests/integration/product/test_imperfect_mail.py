@@ -1,6 +1,6 @@
-"""Mail that is not as it should be, as it came from others' bug reports: found by IMAP, POP3 and REST as people expect.
+"""Malformed mail from bug reports of other projects: IMAP, POP3 and REST find what people expect.
 
-Each case of tests/cases/mail is a message and what must be found of it.
+Each case of tests/cases/mail is a message and the expected values.
 """
 
 import imaplib
@@ -33,8 +33,8 @@ EXPECTED: dict[str, dict[str, Any]] = {
 
 
 @dataclass
-class Found:
-    """What the three services say of a message, alone in its mailbox."""
+class Reading:
+    """The only message of a mailbox, as read with the three services."""
 
     product: Product
     reader: Account
@@ -53,14 +53,14 @@ class Found:
         subject = message_from_bytes(self.pop3_header, policy=compat32)["Subject"]
         return str(make_header(decode_header(subject.replace("\r\n", ""))))
 
-    def searched(self, key: str, word: str) -> bool:
+    def found_by_imap(self, key: str, word: str) -> bool:
         with imap(self.product, self.reader) as client:
-            client.literal = word.encode()  # type: ignore[assignment]  # octets are what it sends
+            client.literal = word.encode()  # type: ignore[assignment]  # imaplib sends it as octets
             status, (numbers,) = client.search("UTF-8", key)
         assert status == "OK"
         return bool(numbers == b"1")
 
-    def searched_by_rest(self, word: str) -> bool:
+    def found_by_rest(self, word: str) -> bool:
         with self.product.api(self.reader.key) as client:
             return bool(client.get("/emails/search", params={"q": word}).raise_for_status().json()["items"])
 
@@ -75,36 +75,38 @@ class Found:
         return shown in self.bodystructure
 
 
-EXPECTATIONS: dict[str, Callable[[Found, Any], bool]] = {
-    "subject": lambda found, text: found.listed["subject"] == text and found.searched("SUBJECT", text),
-    "subject_has": lambda found, text: text in found.listed["subject"],
-    "sender": Found.is_from,
-    "sender_not": lambda found, address: found.listed["from"]["address"] != address,
-    "envelope_not": lambda found, text: text.encode() not in found.envelope,
-    "type": Found.is_of_type,
-    "bodystructure_has": lambda found, text: text.encode() in found.bodystructure,
-    "text_has": lambda found, text: text in found.detail["textBody"],
-    "attachments": lambda found, names: found.attachments == names and found.listed["attachmentCount"] == len(names),
-    "attachment_has": lambda found, text: any(text in name for name in found.attachments),
-    "date": lambda found, moment: found.listed["date"] == moment,
-    "search": lambda found, key: found.searched(*key),
-    "rest_search": Found.searched_by_rest,
-    "pop3_subject": lambda found, text: found.pop3_header.isascii() and found.pop3_subject == text,
-    "pop3_header_not": lambda found, text: found.pop3_header.isascii() and text.encode() not in found.pop3_header,
+EXPECTATIONS: dict[str, Callable[[Reading, Any], bool]] = {
+    "subject": lambda reading, text: reading.listed["subject"] == text and reading.found_by_imap("SUBJECT", text),
+    "subject_has": lambda reading, text: text in reading.listed["subject"],
+    "sender": Reading.is_from,
+    "sender_not": lambda reading, address: reading.listed["from"]["address"] != address,
+    "envelope_not": lambda reading, text: text.encode() not in reading.envelope,
+    "type": Reading.is_of_type,
+    "bodystructure_has": lambda reading, text: text.encode() in reading.bodystructure,
+    "text_has": lambda reading, text: text in reading.detail["textBody"],
+    "attachments": lambda reading, names: (
+        reading.attachments == names and reading.listed["attachmentCount"] == len(names)
+    ),
+    "attachment_has": lambda reading, text: any(text in name for name in reading.attachments),
+    "date": lambda reading, moment: reading.listed["date"] == moment,
+    "search": lambda reading, key: reading.found_by_imap(*key),
+    "rest_search": Reading.found_by_rest,
+    "pop3_subject": lambda reading, text: reading.pop3_header.isascii() and reading.pop3_subject == text,
+    "pop3_header_not": lambda reading, text: reading.pop3_header.isascii() and text.encode() not in reading.pop3_header,
 }
 
 
 @pytest.mark.parametrize("name", EXPECTED)
-def test_imperfect_mail_is_read_as_people_expect(product: Product, name: str) -> None:
+def test_malformed_mail_is_read_as_expected(product: Product, name: str) -> None:
     reader = Account.create(product, "reader")
     with product.mx() as client:
         client.sendmail("sender@ex.example", [reader.address], (CASES / f"{name}.eml").read_bytes())
-    found = look(product, reader)
-    wrong = {what: value for what, value in EXPECTED[name].items() if not EXPECTATIONS[what](found, value)}
-    assert wrong == {}, found
+    reading = read_message(product, reader)
+    wrong = {what: value for what, value in EXPECTED[name].items() if not EXPECTATIONS[what](reading, value)}
+    assert wrong == {}, reading
 
 
-def look(product: Product, reader: Account) -> Found:
+def read_message(product: Product, reader: Account) -> Reading:
     with product.api(reader.key) as client:
         (listed,) = client.get("/emails").raise_for_status().json()["items"]
         detail = client.get(f"/emails/{listed['id']}").raise_for_status().json()
@@ -112,7 +114,7 @@ def look(product: Product, reader: Account) -> Found:
         envelope, bodystructure = (fetch(client, item) for item in ("ENVELOPE", "BODYSTRUCTURE"))
     with product.pop3(*reader) as client:
         header = b"\r\n".join(client.top(1, 0)[1])
-    return Found(product, reader, listed, detail, envelope, bodystructure, header)
+    return Reading(product, reader, listed, detail, envelope, bodystructure, header)
 
 
 @contextmanager

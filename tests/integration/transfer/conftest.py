@@ -1,4 +1,4 @@
-"""The product's command line on a database of the test's own, and Dovecot beside it."""
+"""The command line on a database of the test, and Dovecot as the other server."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,7 +29,7 @@ __all__ = [
 
 @pytest.fixture
 def product(tmp_path: Path, database_url: str) -> Iterator[Product]:
-    """Not serving; with alice and bob."""
+    """A stopped product with the users alice and bob."""
     with Product(tmp_path, database_url) as product:
         for name in ("alice", "bob"):
             product.relate_json("user", "add", f"{name}@example.test")

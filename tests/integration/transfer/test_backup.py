@@ -1,4 +1,4 @@
-"""A backup that is made while mail is delivered, and what is restored of it."""
+"""Backup during delivery, and restore."""
 
 import asyncio
 import os
@@ -24,17 +24,17 @@ from tests.support.postgres import Server
 from tests.support.product import ADDRESS, Product
 
 BOB = "bob@example.test"
-DELIVERERS = 4
+DELIVERY_TASKS = 4
 
 
-class Load:
-    """Deliveries to two accounts at once, without a pause; `digests` of those that are durable."""
+class DeliveryLoad:
+    """Continuous deliveries to two accounts; `digests` lists the committed ones."""
 
     def __init__(self, store: SqlMailStore, accounts: tuple[AccountId, AccountId]) -> None:
         self._store = store
         self._accounts = accounts
         self.digests: dict[MessageId, str] = {}
-        self.begun = asyncio.Event()
+        self.started = asyncio.Event()
 
     async def deliver(self) -> None:
         while True:
@@ -42,18 +42,18 @@ class Load:
             receipt = await self._store.deliver(Delivery(raw, tuple(map(Destination, self._accounts))))
             self.digests[receipt.message_id] = sha256(raw).hexdigest()
             if len(self.digests) >= 100:
-                self.begun.set()
+                self.started.set()
 
 
 @asynccontextmanager
-async def under_load(url: str) -> AsyncIterator[Load]:
+async def under_load(url: str) -> AsyncIterator[DeliveryLoad]:
     engine = open_engine(url)
     accounts = SqlAccountStore(engine)
     alice, bob = [AccountId((await accounts.user_by_address(name)).id) for name in (ADDRESS, BOB)]
     async with open_store(engine) as store:
-        load = Load(store, (alice, bob))
-        delivering = [asyncio.create_task(load.deliver()) for _ in range(DELIVERERS)]
-        await load.begun.wait()
+        load = DeliveryLoad(store, (alice, bob))
+        delivering = [asyncio.create_task(load.deliver()) for _ in range(DELIVERY_TASKS)]
+        await load.started.wait()
         try:
             yield load
         finally:
@@ -64,16 +64,16 @@ async def under_load(url: str) -> AsyncIterator[Load]:
     await engine.dispose()
 
 
-class Kept(NamedTuple):
-    """What a database holds of an account: UIDVALIDITY of each mailbox, and the messages of INBOX by UID."""
+class AccountState(NamedTuple):
+    """UIDVALIDITY of each mailbox, and the messages by UID, of an account."""
 
     uid_validities: dict[str, int]
     uids: dict[int, MessageId]
     digests: dict[MessageId, str]
 
 
-async def read(url: str, address: str) -> Kept:
-    """Asserts that the counts of each mailbox are those of its entries, and that each message is whole."""
+async def read_account(url: str, address: str) -> AccountState:
+    """Read an account; asserts that each mailbox's counts match its entries and that each message is complete."""
     engine = open_engine(url)
     await migrate(engine)
     account = AccountId((await SqlAccountStore(engine).user_by_address(address)).id)
@@ -92,19 +92,22 @@ async def read(url: str, address: str) -> Kept:
                 digests[entry.message_id] = sha256(raw).hexdigest()
                 uids[entry.uid] = entry.message_id
     await engine.dispose()
-    return Kept({mailbox.name: mailbox.uid_validity for mailbox in mailboxes}, uids, digests)
+    return AccountState({mailbox.name: mailbox.uid_validity for mailbox in mailboxes}, uids, digests)
 
 
-async def expect_whole(original: str, restored: str, before: dict[MessageId, str], all_: dict[MessageId, str]) -> None:
-    """The restored database is the original as it was at one moment of the load."""
+async def expect_consistent_restore(
+    original: str, restored: str, before: dict[MessageId, str], delivered: dict[MessageId, str]
+) -> None:
+    """Assert that the restored database is a snapshot of the original during the load."""
     for address in (ADDRESS, BOB):
-        was, now = await read(original, address), await read(restored, address)
-        assert now.uid_validities == was.uid_validities
-        assert now.uids == {uid: was.uids[uid] for uid in range(1, len(now.uids) + 1)}  # none missing in between
-        assert before.items() <= now.digests.items()
-        assert now.digests.items() <= was.digests.items()
-        assert was.digests.items() >= all_.items()
-    assert {*(await read(restored, ADDRESS)).digests} == {*(await read(restored, BOB)).digests}  # no half delivery
+        source, copy = await read_account(original, address), await read_account(restored, address)
+        assert copy.uid_validities == source.uid_validities
+        assert copy.uids == {uid: source.uids[uid] for uid in range(1, len(copy.uids) + 1)}  # without gaps
+        assert before.items() <= copy.digests.items()
+        assert copy.digests.items() <= source.digests.items()
+        assert source.digests.items() >= delivered.items()
+    alices, bobs = await read_account(restored, ADDRESS), await read_account(restored, BOB)
+    assert {*alices.digests} == {*bobs.digests}  # no partial delivery
 
 
 async def run(*arguments: str | Path, **options: object) -> str:
@@ -126,7 +129,7 @@ async def test_sqlite_is_backed_up_under_load_and_restored(product: Product, dat
         before = dict(load.digests)
         relate = (sys.executable, "-m", "relate")
         await run(*relate, "backup", file, env=product.environment, cwd=product.directory)
-        assert len(load.digests) > len(before)  # mail was delivered meanwhile
+        assert len(load.digests) > len(before)  # mail was delivered during the backup
     assert file.stat().st_mode & 0o077 == 0
     assert not list(tmp_path.glob("backup.db?*"))
 
@@ -134,7 +137,7 @@ async def test_sqlite_is_backed_up_under_load_and_restored(product: Product, dat
     restored = f"sqlite:///{tmp_path / 'restored' / 'relate.db'}"
     done = product.relate("restore", str(file), ConnectionStrings__DefaultConnection=restored)
     assert done.returncode == 0, done.stderr
-    await expect_whole(database_url, restored, before, load.digests)
+    await expect_consistent_restore(database_url, restored, before, load.digests)
 
 
 @pytest.mark.postgres
@@ -142,7 +145,7 @@ async def test_sqlite_is_backed_up_under_load_and_restored(product: Product, dat
 async def test_postgresql_is_backed_up_under_load_and_restored(
     product: Product, database_url: str, postgres_server: Server, tmp_path: Path
 ) -> None:
-    """By the lines of docs/storage.md."""
+    """Uses the commands of docs/storage.md."""
     file, name = tmp_path / "backup.dump", f"relate_{uuid4().hex}"
     async with under_load(database_url) as load:
         before = dict(load.digests)
@@ -151,7 +154,7 @@ async def test_postgresql_is_backed_up_under_load_and_restored(
     restored = postgres_server.create(name)
     try:
         await run("pg_restore", "--exit-on-error", "--no-owner", f"--dbname={restored}", file)
-        await expect_whole(database_url, restored, before, load.digests)
+        await expect_consistent_restore(database_url, restored, before, load.digests)
     finally:
         postgres_server.drop(name)
 
@@ -165,7 +168,7 @@ def test_a_database_in_use_is_not_replaced(database: Path, tmp_path: Path) -> No
     backup.back_up(database, tmp_path / "backup.db")
     server = sqlite3.connect(database)
     server.execute("PRAGMA journal_mode=WAL")
-    server.execute("SELECT count(*) FROM users").fetchone()  # as an idle server's connections are
+    server.execute("SELECT count(*) FROM users").fetchone()  # like an idle server's connection
     before = database.stat().st_ino
     with pytest.raises(backup.BackupError, match="stop the services"):
         backup.restore(tmp_path / "backup.db", database, replace=True)
@@ -175,7 +178,7 @@ def test_a_database_in_use_is_not_replaced(database: Path, tmp_path: Path) -> No
     assert database.stat().st_ino != before
 
 
-def test_a_database_is_replaced_only_when_that_is_asked_for_and_is_moved_aside(database: Path, tmp_path: Path) -> None:
+def test_a_database_is_replaced_only_with_the_option_and_renamed(database: Path, tmp_path: Path) -> None:
     backup.back_up(database, tmp_path / "backup.db")
     with sqlite3.connect(database) as changed:
         changed.execute("CREATE TABLE later (number INTEGER)")
@@ -188,8 +191,8 @@ def test_a_database_is_replaced_only_when_that_is_asked_for_and_is_moved_aside(d
     assert "later" not in _tables(database)
 
 
-def test_a_log_of_the_database_before_does_not_reach_the_restored_one(database: Path, tmp_path: Path) -> None:
-    """The log stays after a crash, and the administrator has removed the database without it."""
+def test_a_stale_wal_is_not_applied_to_the_restored_database(database: Path, tmp_path: Path) -> None:
+    """A crash left the WAL, and the administrator deleted the database without it."""
     backup.back_up(database, tmp_path / "backup.db")
     crashed = sqlite3.connect(database)
     crashed.execute("PRAGMA journal_mode=WAL")
@@ -203,14 +206,14 @@ def test_a_log_of_the_database_before_does_not_reach_the_restored_one(database: 
 
 
 @pytest.mark.parametrize("octets", [b"", b"no database at all", b"SQLite format 3\0" + b"\0" * 4000])
-def test_what_is_no_backup_is_refused(tmp_path: Path, octets: bytes) -> None:
+def test_a_file_that_is_no_backup_is_refused(tmp_path: Path, octets: bytes) -> None:
     (tmp_path / "file").write_bytes(octets)
     with pytest.raises(backup.BackupError):
         backup.restore(tmp_path / "file", tmp_path / "relate.db", replace=False)
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_a_backup_by_a_newer_version_is_refused(database: Path, tmp_path: Path) -> None:
+def test_a_backup_of_a_newer_version_is_refused(database: Path, tmp_path: Path) -> None:
     with sqlite3.connect(database) as newer:
         newer.execute("UPDATE alembic_version SET version_num = '9999'")
     newer.close()
@@ -220,14 +223,14 @@ def test_a_backup_by_a_newer_version_is_refused(database: Path, tmp_path: Path) 
 
 def test_a_backup_overwrites_nothing(database: Path, tmp_path: Path) -> None:
     (tmp_path / "backup.db").write_text("mine")
-    with pytest.raises(backup.BackupError, match="there already"):
+    with pytest.raises(backup.BackupError, match="already exists"):
         backup.back_up(database, tmp_path / "backup.db")
     assert (tmp_path / "backup.db").read_text() == "mine"
 
 
-def test_postgresql_is_told_its_own_tools_without_the_password() -> None:
+def test_postgresql_commands_are_shown_without_the_password() -> None:
     with pytest.raises(backup.BackupError, match="pg_dump --format=custom") as error:
-        backup.database_of("postgresql://relate:tanstaaf@db.example.test:5433/mail", Path("backup.dump"))
+        backup.database_path("postgresql://relate:tanstaaf@db.example.test:5433/mail", Path("backup.dump"))
     assert "postgresql://relate@db.example.test:5433/mail" in str(error.value)
     assert "tanstaaf" not in str(error.value)
 

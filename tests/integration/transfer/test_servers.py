@@ -1,4 +1,4 @@
-"""Imports while the product serves, and from servers that speak TLS."""
+"""Imports while the product is running, and from servers with TLS."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,12 +10,12 @@ from tests.integration.imap.conftest import QUIET
 from tests.support.imap.dovecot import Dovecot
 from tests.support.product import ADDRESS, HOST, TIMEOUT_SECONDS, Product
 
-HI = b"Subject: hi\r\n\r\nhi\r\n"
+HELLO = b"Subject: hi\r\n\r\nhi\r\n"
 
 
 @pytest.fixture
-def serving(tmp_path: Path) -> Iterator[tuple[Product, Path]]:
-    """The product, and a file with alice's key."""
+def running_product(tmp_path: Path) -> Iterator[tuple[Product, Path]]:
+    """The running product, and a file with alice's key."""
     with Product(tmp_path, **QUIET) as product:
         key = tmp_path / "key"
         key.write_text(product.add_user())
@@ -24,9 +24,9 @@ def serving(tmp_path: Path) -> Iterator[tuple[Product, Path]]:
         yield product, key
 
 
-def test_a_client_is_told_of_imported_mail_at_once(serving: tuple[Product, Path], tmp_path: Path) -> None:
-    product, key = serving
-    (tmp_path / "hello.eml").write_bytes(HI)
+def test_an_idling_client_is_notified_of_imported_mail(running_product: tuple[Product, Path], tmp_path: Path) -> None:
+    product, key = running_product
+    (tmp_path / "hello.eml").write_bytes(HELLO)
     with IMAPClient(
         HOST, product.ports["Imap__SecurePort"], ssl_context=product.tls(), timeout=TIMEOUT_SECONDS
     ) as client:
@@ -40,8 +40,8 @@ def test_a_client_is_told_of_imported_mail_at_once(serving: tuple[Product, Path]
 
 
 @pytest.mark.parametrize("scheme", ["imap", "imaps"])
-def test_a_certificate_is_verified_unless_any_is_to_be_accepted(serving: tuple[Product, Path], scheme: str) -> None:
-    product, key = serving
+def test_a_certificate_is_verified_unless_insecure_is_given(running_product: tuple[Product, Path], scheme: str) -> None:
+    product, key = running_product
     port = product.ports["Imap__Port" if scheme == "imap" else "Imap__SecurePort"]
     source = ("import", "bob@example.test", f"{scheme}://{ADDRESS}@{HOST}:{port}", "--password-file", str(key))
     refused = product.relate(*source)
@@ -51,9 +51,9 @@ def test_a_certificate_is_verified_unless_any_is_to_be_accepted(serving: tuple[P
     assert product.relate(*source, "--insecure").returncode == 0
 
 
-def test_a_password_is_not_sent_in_plaintext_over_a_network(product: Product, dovecot: Dovecot, tmp_path: Path) -> None:
+def test_a_password_is_not_sent_over_a_network_in_plaintext(product: Product, dovecot: Dovecot, tmp_path: Path) -> None:
     (tmp_path / "key").write_text("tanstaaf")
-    # 0.0.0.0 is this machine, but not by its name.
+    # 0.0.0.0 is this machine, but not a loopback address.
     source = ("import", ADDRESS, f"imap://alice@0.0.0.0:{dovecot.port}", "--password-file", str(tmp_path / "key"))
     refused = product.relate(*source)
     assert refused.returncode == 1

@@ -17,13 +17,13 @@ import pytest
 from relate_accounts.authenticator import KeyAuthenticator
 from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
-from relate_api.__main__ import api_served
+from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
 from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
 from relate_telemetry.telemetry import no_telemetry
-from tests.integration.api.served import EMAILS, HOST, PATIENCE
+from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS
 from tests.integration.trouble.clients import Client, connected, deliver, pop3, retrieve, retrieve_all, smtp
 from tests.integration.trouble.outage import small_disk
 from tests.integration.trouble.process_memory import MEGABYTE
@@ -140,8 +140,8 @@ async def delete_by_api(servers: MailServers) -> None:
     with TemporaryDirectory() as certificates:
         settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))
         async with (
-            api_served(settings, resources) as ports,
-            httpx.AsyncClient(base_url=f"http://{HOST}:{ports.plain}", headers=headers, timeout=PATIENCE) as client,
+            serve_api(settings, resources) as ports,
+            httpx.AsyncClient(base_url=f"http://{HOST}:{ports.plain}", headers=headers, timeout=WAIT_SECONDS) as client,
         ):
             found = (await client.get(EMAILS, params={"limit": MAX_MESSAGES})).json()["items"]
             for email in sorted(email["id"] for email in found)[:2]:

@@ -1,4 +1,4 @@
-"""The API over memory twins, and clients of it: requests go through httpx's ASGI transport, no socket is opened."""
+"""The API on in-memory stores, with clients that use httpx's ASGI transport instead of a socket."""
 
 from typing import Any
 
@@ -15,25 +15,25 @@ from tests.support.memory_backend import MemoryBackend
 EMAILS = "/api/external/emails"
 KEYS = "/api/keys"
 
-STRANGER = "192.0.2.7"
+CLIENT_ADDRESS = "192.0.2.7"
 
 
-def api_over(
+def create_api(
     world: MemoryBackend,
     store: MailStore | None = None,
     authenticator: Authenticator | None = None,
     settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen
 ) -> FastAPI:
-    """The API over this world; a test of failures brings a store or an authenticator of its own."""
+    """Create the API on these stores; tests of failures pass a store or an authenticator."""
     authenticator = authenticator or world.authenticator
     services = Services(store or world.store, world.accounts, authenticator, settings.allows_plaintext)
     return create_app(services, settings.proxies)
 
 
-def client_of(
-    app: FastAPI, key: str | None = None, address: str = STRANGER, scheme: str = "https"
+def create_client(
+    app: FastAPI, key: str | None = None, address: str = CLIENT_ADDRESS, scheme: str = "https"
 ) -> httpx.AsyncClient:
-    """A client at an address, with a key or without. A bug in the app is answered as a server would."""
+    """Create a client with an address, with or without a key. A bug in the app yields status 500 as on a server."""
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app, raise_app_exceptions=False, client=(address, 49152)),
         base_url=f"{scheme}://mail.example.org",
@@ -41,8 +41,8 @@ def client_of(
     )
 
 
-def problem_in(response: httpx.Response, status: int) -> dict[str, Any]:
-    """The problem that a response must be (RFC 9457 §3.1)."""
+def expect_problem(response: httpx.Response, status: int) -> dict[str, Any]:
+    """Assert that a response is a problem (RFC 9457 §3.1), and return it."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = response.json()

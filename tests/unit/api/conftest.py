@@ -1,4 +1,4 @@
-"""Alice, who asks, and Bob, whose mail is not hers. Their keys are their names, and grant everything but `admin`."""
+"""The caller Alice, and Bob with mail of his own. Their keys are their names, and grant everything except `admin`."""
 
 from collections.abc import AsyncIterator
 
@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from relate_accounts.types import Scope
 from relate_mailstore.types import AccountId
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import api_over, client_of
+from tests.unit.api.clients import create_api, create_client
 
 
 @pytest.fixture
@@ -31,18 +31,18 @@ async def alice(world: MemoryBackend, bob: AccountId) -> AccountId:
 
 @pytest.fixture
 def app(world: MemoryBackend, alice: AccountId) -> FastAPI:
-    return api_over(world)
+    return create_api(world)
 
 
 @pytest.fixture
 async def client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Alice's."""
-    async with client_of(app, "alice") as client:
+    """A client with Alice's key."""
+    async with create_client(app, "alice") as client:
         yield client
 
 
 @pytest.fixture
-async def stranger(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    """Nobody's: it has no key."""
-    async with client_of(app) as client:
+async def anonymous(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    """A client without a key."""
+    async with create_client(app) as client:
         yield client

@@ -1,4 +1,4 @@
-"""How the API is put together: what starts, what is public, what every resource does alike."""
+"""Assembly of the API: scopes of routes, public paths, behaviour that all resources share."""
 
 import asyncio
 import re
@@ -11,17 +11,17 @@ from structlog.testing import capture_logs
 
 from relate_accounts.types import Scope
 from relate_api.config import ApiSettings
-from relate_api.dependencies import Requires, require_scopes
+from relate_api.dependencies import RequireScope, require_scopes
 from relate_api.health.readiness import FRESH_SECONDS, Readiness
 from relate_config import ConfigurationError, load
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, MessageQuery, Page
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of, problem_in
+from tests.unit.api.clients import EMAILS, KEYS, create_api, create_client, expect_problem
 
-MISSING = "01900000-0000-7000-8000-000000000000"
-METHODS = {
+UNKNOWN_ID = "01900000-0000-7000-8000-000000000000"
+ALLOWED_METHODS = {
     "/healthz/live": "GET, HEAD",
     "/healthz/ready": "GET, HEAD",
     "/openapi.json": "GET, HEAD",
@@ -29,114 +29,116 @@ METHODS = {
     f"{KEYS}/1": "DELETE",
     EMAILS: "GET, HEAD",
     f"{EMAILS}/search": "GET, HEAD",
-    f"{EMAILS}/{MISSING}": "DELETE, GET, HEAD, PATCH",
-    f"{EMAILS}/{MISSING}/raw": "GET, HEAD",
+    f"{EMAILS}/{UNKNOWN_ID}": "DELETE, GET, HEAD, PATCH",
+    f"{EMAILS}/{UNKNOWN_ID}/raw": "GET, HEAD",
 }
 
 
-def bare() -> FastAPI:
+def empty_app() -> FastAPI:
     return FastAPI(openapi_url=None)
 
 
-async def nothing() -> None:
-    """An endpoint."""
+async def endpoint() -> None:
+    """An endpoint without dependencies."""
 
 
-async def socket(_: WebSocket) -> None:
-    """Another one."""
+async def websocket_endpoint(_: WebSocket) -> None:
+    """A web socket endpoint without dependencies."""
 
 
-def test_a_route_without_scope_does_not_start() -> None:
-    app = bare()
-    app.add_api_route("/open", nothing)
+def test_a_route_without_scope_is_rejected_at_startup() -> None:
+    app = empty_app()
+    app.add_api_route("/open", endpoint)
     with pytest.raises(RuntimeError, match="/open"):
         require_scopes(app, public=())
 
 
-def test_a_route_without_scope_in_an_included_router_does_not_start() -> None:
+def test_an_included_route_without_scope_is_rejected_at_startup() -> None:
     inner, outer = APIRouter(), APIRouter()
-    inner.add_api_route("/open", nothing)
+    inner.add_api_route("/open", endpoint)
     outer.include_router(inner, prefix="/inner")
-    app = bare()
+    app = empty_app()
     app.include_router(outer, prefix="/outer")
     with pytest.raises(RuntimeError, match="/outer/inner/open"):
         require_scopes(app, public=())
 
 
-@pytest.mark.parametrize("route", [Route("/page", nothing), Mount("/mounted", FastAPI())])
-def test_what_cannot_require_a_scope_does_not_start(route: Route | Mount) -> None:
-    app = bare()
+@pytest.mark.parametrize("route", [Route("/page", endpoint), Mount("/mounted", FastAPI())])
+def test_pages_and_mounts_are_rejected_at_startup(route: Route | Mount) -> None:
+    app = empty_app()
     app.router.routes.append(route)
     with pytest.raises(RuntimeError, match=route.path):
         require_scopes(app, public=())
 
 
-def test_a_web_socket_without_scope_does_not_start() -> None:
-    app = bare()
-    app.add_api_websocket_route("/socket", socket)
-    with pytest.raises(RuntimeError, match="/socket"):
+def test_a_web_socket_without_scope_is_rejected_at_startup() -> None:
+    app = empty_app()
+    app.add_api_websocket_route("/websocket_endpoint", websocket_endpoint)
+    with pytest.raises(RuntimeError, match="/websocket_endpoint"):
         require_scopes(app, public=())
 
 
-def test_a_scope_or_being_public_lets_a_route_start() -> None:
-    def below(_: str = Depends(Requires(Scope.APP))) -> None:
-        """A dependency that itself requires a scope."""
+def test_scoped_and_public_routes_are_accepted_at_startup() -> None:
+    def below(_: str = Depends(RequireScope(Scope.APP))) -> None:
+        """A dependency that depends on a scope."""
 
-    app = bare()
-    app.add_api_route("/open", nothing)
-    app.add_api_route("/scoped", nothing, dependencies=[Depends(Requires(Scope.APP))])
+    app = empty_app()
+    app.add_api_route("/open", endpoint)
+    app.add_api_route("/scoped", endpoint, dependencies=[Depends(RequireScope(Scope.APP))])
     router = APIRouter(dependencies=[Depends(below)])
-    router.add_api_route("/deeper", nothing)
+    router.add_api_route("/deeper", endpoint)
     app.include_router(router)
     require_scopes(app, public={"/open"})
-    with pytest.raises(RuntimeError, match=r"^/open "):  # the routes behind it raise nothing: each has a scope
+    with pytest.raises(RuntimeError, match=r"^/open "):  # the later routes pass, because each requires a scope
         require_scopes(app, public=())
 
 
 @pytest.mark.parametrize("path", ["/healthz/live", "/healthz/ready", "/openapi.json"])
-async def test_health_and_the_document_are_public(stranger: httpx.AsyncClient, path: str) -> None:
-    assert (await stranger.get(path)).status_code == 200
+async def test_health_and_openapi_are_public(anonymous: httpx.AsyncClient, path: str) -> None:
+    assert (await anonymous.get(path)).status_code == 200
 
 
-async def test_everything_else_asks_for_a_key(stranger: httpx.AsyncClient) -> None:
-    operations = (await stranger.get("/openapi.json")).json()["paths"]
-    asked = [
-        (await stranger.request(method, re.sub(r"\{\w+\}", MISSING, path))).status_code
+async def test_all_other_operations_require_a_key(anonymous: httpx.AsyncClient) -> None:
+    operations = (await anonymous.get("/openapi.json")).json()["paths"]
+    statuses = [
+        (await anonymous.request(method, re.sub(r"\{\w+\}", UNKNOWN_ID, path))).status_code
         for path, methods in operations.items()
         if not path.startswith("/healthz/")
         for method in methods
     ]
-    assert asked == [401] * 9
+    assert statuses == [401] * 9
 
 
-async def test_nothing_served_refers_to_another_host(stranger: httpx.AsyncClient) -> None:
-    assert "//" not in (await stranger.get("/openapi.json")).text
+async def test_no_page_refers_to_another_host(anonymous: httpx.AsyncClient) -> None:
+    assert "//" not in (await anonymous.get("/openapi.json")).text
     for page in ("/docs", "/redoc", "/docs/oauth2-redirect"):
-        problem_in(await stranger.get(page), 404)
+        expect_problem(await anonymous.get(page), 404)
 
 
 @pytest.mark.parametrize("path", ["/", "/api", f"{KEYS}/", f"{EMAILS}/", "//", "/healthz", "/api/keys/1/2"])
 async def test_an_unknown_path_is_not_found_and_never_redirected(client: httpx.AsyncClient, path: str) -> None:
-    problem_in(await client.get(path), 404)
+    expect_problem(await client.get(path), 404)
 
 
-@pytest.mark.parametrize(("path", "methods"), METHODS.items())
-async def test_another_method_is_told_all_that_are_allowed(client: httpx.AsyncClient, path: str, methods: str) -> None:
+@pytest.mark.parametrize(("path", "methods"), ALLOWED_METHODS.items())
+async def test_an_unsupported_method_gets_all_allowed_methods(
+    client: httpx.AsyncClient, path: str, methods: str
+) -> None:
     for method in ("OPTIONS", "PUT", "TRACE", "BREW"):
         response = await client.request(method, path)
-        problem_in(response, 405)
+        expect_problem(response, 405)
         assert response.headers["allow"] == methods
 
 
-@pytest.mark.parametrize("path", [path for path, methods in METHODS.items() if "HEAD" in methods])
-async def test_head_answers_as_get_does(client: httpx.AsyncClient, path: str) -> None:
-    got, head = await client.get(path), await client.head(path)
-    assert (head.status_code, head.headers) == (got.status_code, got.headers)
+@pytest.mark.parametrize("path", [path for path, methods in ALLOWED_METHODS.items() if "HEAD" in methods])
+async def test_head_has_the_status_and_fields_of_get(client: httpx.AsyncClient, path: str) -> None:
+    get, head = await client.get(path), await client.head(path)
+    assert (head.status_code, head.headers) == (get.status_code, get.headers)
 
 
 @pytest.mark.parametrize("name", ["Api__Port", "Api__SecurePort"])
 @pytest.mark.parametrize("port", ["-1", "65536", "http"])
-def test_a_port_that_is_none_is_named(name: str, port: str) -> None:
+def test_an_invalid_port_is_named(name: str, port: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load(ApiSettings, {name: port})
 
@@ -144,35 +146,35 @@ def test_a_port_that_is_none_is_named(name: str, port: str) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("Api__TrustedProxies", "10.0.0.0/33"), ("Api__PlaintextAuthentication", "sometimes")]
 )
-def test_a_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:
+def test_an_invalid_setting_is_named(name: str, value: str) -> None:
     with pytest.raises(ConfigurationError, match=name):
         load(ApiSettings, {name: value})
 
 
-@pytest.mark.parametrize("path", [*METHODS, "/", "/nothing"])
+@pytest.mark.parametrize("path", [*ALLOWED_METHODS, "/", "/endpoint"])
 @pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "POST"])
-async def test_no_response_is_stored_or_taken_for_another_type(
-    client: httpx.AsyncClient, stranger: httpx.AsyncClient, method: str, path: str
+async def test_every_response_has_no_store_and_nosniff(
+    client: httpx.AsyncClient, anonymous: httpx.AsyncClient, method: str, path: str
 ) -> None:
-    for asking in (client, stranger):
-        response = await asking.request(method, path)
+    for requester in (client, anonymous):
+        response = await requester.request(method, path)
         assert response.headers.get_list("cache-control") == ["no-store"]
         assert response.headers.get_list("x-content-type-options") == ["nosniff"]
 
 
-async def test_a_bug_is_answered_with_the_same_fields(world: MemoryBackend, alice: AccountId) -> None:
+async def test_a_bug_gets_the_common_response_fields(world: MemoryBackend, alice: AccountId) -> None:
     class Broken(MemoryMailStore):
         async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
             raise RuntimeError
 
-    async with client_of(api_over(world, Broken()), "alice") as client:
+    async with create_client(create_api(world, Broken()), "alice") as client:
         with capture_logs():
             response = await client.get(EMAILS)
     assert response.status_code == 500
     assert (response.headers["cache-control"], response.headers["x-content-type-options"]) == ("no-store", "nosniff")
 
 
-async def test_however_many_ask_whether_the_database_answers_it_is_asked_once_a_second() -> None:
+async def test_readiness_requests_share_one_query_per_second() -> None:
     class Slow(MemoryMailStore):
         pings = 0
 
@@ -193,7 +195,7 @@ async def test_however_many_ask_whether_the_database_answers_it_is_asked_once_a_
     assert store.pings == 2
 
 
-async def test_a_client_that_does_not_wait_for_readiness_ends_it_for_nobody_else() -> None:
+async def test_a_cancelled_readiness_request_does_not_cancel_others() -> None:
     released = asyncio.Event()
 
     class Waiting(MemoryMailStore):
@@ -201,9 +203,9 @@ async def test_a_client_that_does_not_wait_for_readiness_ends_it_for_nobody_else
             await released.wait()
 
     readiness = Readiness(Waiting())
-    impatient, patient = (asyncio.create_task(readiness.check()) for _ in range(2))
+    cancelled, waiting = (asyncio.create_task(readiness.check()) for _ in range(2))
     await asyncio.sleep(0)
-    impatient.cancel()
+    cancelled.cancel()
     released.set()
-    await patient
-    assert impatient.cancelled()
+    await waiting
+    assert cancelled.cancelled()

@@ -1,10 +1,10 @@
-"""The text of a message: which parts it is, how they are decoded, and where they are cut."""
+"""The text of a message: selection of the parts, decoding, truncation."""
 
 import httpx
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from relate_api.emails.bodies import MAX_BODY, read_bodies
+from relate_api.emails.bodies import MAX_TEXT_OCTETS, read_bodies
 from relate_mailstore.memory import MemoryRawMessage
 from relate_mailstore.mime import index_message
 from relate_mailstore.types import AccountId
@@ -26,14 +26,14 @@ FORWARDED = CRLF.join(
         b"Content-Type: message/rfc822",
         b"Content-Disposition: attachment",
         b"",
-        simple(body="Somebody else's words.\r\n"),
+        simple(body="Forwarded text.\r\n"),
         b"--b--",
         b"",
     ]
 )
 
 
-async def bodies_of(raw: bytes) -> tuple[str | None, str | None, bool]:
+async def bodies(raw: bytes) -> tuple[str | None, str | None, bool]:
     return await read_bodies(MemoryRawMessage(raw, None), index_message(raw))
 
 
@@ -42,31 +42,31 @@ def encoded(encoding: str, charset: str, octets: bytes) -> bytes:
     return head.encode() + octets
 
 
-async def test_a_message_without_text_has_none() -> None:
-    assert await bodies_of(b"Content-Type: image/png\r\n\r\n\x89PNG") == (None, None, False)
+async def test_a_message_without_text_has_no_bodies() -> None:
+    assert await bodies(b"Content-Type: image/png\r\n\r\n\x89PNG") == (None, None, False)
 
 
-async def test_encodings_and_charsets_are_undone() -> None:
-    assert await bodies_of(encoded("quoted-printable", "iso-8859-1", b"gr=FC=DFe")) == ("grüße", None, False)
-    assert await bodies_of(encoded("base64", "utf-8", b"Z3LDvMOfZQ==")) == ("grüße", None, False)
+async def test_encodings_and_charsets_are_decoded() -> None:
+    assert await bodies(encoded("quoted-printable", "iso-8859-1", b"gr=FC=DFe")) == ("grüße", None, False)
+    assert await bodies(encoded("base64", "utf-8", b"Z3LDvMOfZQ==")) == ("grüße", None, False)
 
 
-async def test_what_is_in_an_attached_message_is_not_the_text() -> None:
-    text, html, _ = await bodies_of(FORWARDED)
+async def test_the_text_of_an_attached_message_is_not_used() -> None:
+    text, html, _ = await bodies(FORWARDED)
     assert (text, html) == (None, "<p>See below.</p>")
 
 
-async def test_a_text_is_cut_at_the_limit_and_says_so() -> None:
-    whole = "x" * MAX_BODY
-    assert await bodies_of(simple(body=whole)) == (whole, None, False)
-    assert await bodies_of(simple(body=whole + "y")) == (whole, None, True)
+async def test_a_text_beyond_the_limit_is_truncated_and_marked() -> None:
+    longest = "x" * MAX_TEXT_OCTETS
+    assert await bodies(simple(body=longest)) == (longest, None, False)
+    assert await bodies(simple(body=longest + "y")) == (longest, None, True)
 
 
 @given(
     octets=st.binary(max_size=400) | st.builds(bytes.replace, st.just(multipart()), st.binary(max_size=3), st.binary())
 )
 @settings(max_examples=examples(100), derandomize=True, suppress_health_check=[HealthCheck.function_scoped_fixture])
-async def test_whatever_was_delivered_can_be_listed_and_read(
+async def test_any_delivered_message_can_be_listed_and_read(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, octets: bytes
 ) -> None:
     email = (await world.store.deliver(delivery(alice, raw=octets))).message_id

@@ -1,4 +1,4 @@
-"""`/api/external/emails`: what a list, a search, a message and a change of it look like."""
+"""`/api/external/emails`: list, search, get, patch and delete."""
 
 from typing import Any
 from uuid import UUID
@@ -10,9 +10,9 @@ from relate_mailstore.keywords import MAX_MESSAGE_KEYWORDS
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import EMAILS, problem_in
+from tests.unit.api.clients import EMAILS, expect_problem
 
-ROW = {
+SUMMARY_PROPERTIES = {
     "id", "messageId", "from", "to", "cc", "subject", "preview", "receivedAt", "date", "sizeBytes",
     "isRead", "isFlagged", "labels", "mailboxes", "attachmentCount",
 }  # fmt: skip
@@ -30,12 +30,14 @@ async def subjects(client: httpx.AsyncClient, path: str = "", **query: Any) -> l
     return [row["subject"] for row in response.json()["items"]]
 
 
-async def test_a_row_shows_what_a_list_shows(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_a_listed_message_has_all_summary_properties(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
     to = Destination(alice, flags=Flag.SEEN | Flag.FLAGGED, keywords=("work",))
     email = await deliver(world, to, raw=multipart())
     listed = (await client.get(EMAILS)).json()
     (row,) = listed["items"]
-    assert row.keys() == ROW
+    assert row.keys() == SUMMARY_PROPERTIES
     assert row["id"] == email
     assert row["messageId"] == "multipart@example.org"
     assert row["from"] == {"name": "Ann Example", "address": "ann@example.org"}
@@ -54,7 +56,7 @@ async def test_a_message_has_its_text_and_its_attachments(
 ) -> None:
     email = await deliver(world, alice, raw=multipart())
     shown = (await client.get(f"{EMAILS}/{email}")).json()
-    assert shown.keys() == ROW | {"textBody", "htmlBody", "isTruncated", "attachments"}
+    assert shown.keys() == SUMMARY_PROPERTIES | {"textBody", "htmlBody", "isTruncated", "attachments"}
     assert shown["textBody"] == "The figures, grüße from Ann."
     assert shown["htmlBody"] == "<p>The <b>figures</b>.</p>"
     assert shown["isTruncated"] is False
@@ -81,29 +83,27 @@ async def test_bcc_is_not_shown(world: MemoryBackend, alice: AccountId, client: 
 
 
 @pytest.mark.parametrize("date", ["Tue, 14 Jul 99999 09:30:00 +0200", "yesterday"])
-async def test_a_date_that_is_in_no_calendar_is_none(
+async def test_an_unrepresentable_date_is_null(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, date: str
 ) -> None:
     await deliver(world, alice, raw=f"Date: {date}\r\n\r\n".encode())
     assert (await client.get(EMAILS)).json()["items"][0]["date"] is None
 
 
-async def test_pages_follow_one_another_to_the_last(
+async def test_cursors_lead_through_all_pages(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     for number in range(5):
         await deliver(world, alice, raw=simple(str(number)), at=number)
-    seen, query = [], {"limit": "2"}
+    pages, query = [], {"limit": "2"}
     while query.get("cursor", "") is not None:
         page = (await client.get(EMAILS, params=query)).json()
-        seen.append([row["subject"] for row in page["items"]])
+        pages.append([row["subject"] for row in page["items"]])
         query["cursor"] = page["nextCursor"]
-    assert seen == [["4", "3"], ["2", "1"], ["0"]]
+    assert pages == [["4", "3"], ["2", "1"], ["0"]]
 
 
-async def test_a_list_is_narrowed_by_each_filter(
-    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
-) -> None:
+async def test_each_filter_narrows_the_list(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
     await deliver(world, Destination(alice, flags=Flag.SEEN), raw=simple("read"), at=100)
     await deliver(world, Destination(alice, keywords=("work",)), raw=simple("work"), at=200)
     await deliver(world, Destination(alice, "Archive"), raw=multipart("archived"), at=300)
@@ -128,7 +128,7 @@ async def test_a_list_is_narrowed_by_each_filter(
         ({"since": "0001-01-01T00:00:00Z", "before": "9999-12-31T23:59:59Z"}, ["200", "201"]),
     ],
 )
-async def test_a_time_is_compared_exactly_though_mail_is_received_in_seconds(
+async def test_a_fractional_time_bound_is_exact(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, query: dict[str, str], found: list[str]
 ) -> None:
     for second in (200, 201):
@@ -136,7 +136,7 @@ async def test_a_time_is_compared_exactly_though_mail_is_received_in_seconds(
     assert sorted(await subjects(client, **query)) == found
 
 
-async def test_a_search_looks_into_sender_recipients_subject_and_preview(
+async def test_a_search_covers_sender_recipients_subject_and_preview(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     await deliver(
@@ -149,7 +149,7 @@ async def test_a_search_looks_into_sender_recipients_subject_and_preview(
 
 
 @pytest.mark.parametrize(
-    ("query", "place"),
+    ("query", "location"),
     [
         ("limit=0", "limit"),
         ("limit=101", "limit"),
@@ -164,25 +164,25 @@ async def test_a_search_looks_into_sender_recipients_subject_and_preview(
         (f"cursor={'x' * 201}", "cursor"),
     ],
 )
-async def test_a_filter_that_is_not_valid_is_named(client: httpx.AsyncClient, query: str, place: str) -> None:
-    (error,) = problem_in(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
-    assert error["loc"] == ["query", place]
+async def test_an_invalid_filter_is_named(client: httpx.AsyncClient, query: str, location: str) -> None:
+    (error,) = expect_problem(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
+    assert error["loc"] == ["query", location]
 
 
 @pytest.mark.parametrize("query", ["isread=true", "is_read=true", "q=x", "page=2"])
-async def test_an_unknown_filter_is_refused_rather_than_ignored(client: httpx.AsyncClient, query: str) -> None:
-    (error,) = problem_in(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
+async def test_an_unknown_filter_is_rejected(client: httpx.AsyncClient, query: str) -> None:
+    (error,) = expect_problem(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
     assert error["loc"] == ["query"]
 
 
 @pytest.mark.parametrize("path", ["/search", "/search?q=", f"/search?q={'x' * 201}"])
-async def test_a_search_needs_a_text(client: httpx.AsyncClient, path: str) -> None:
-    assert problem_in(await client.get(EMAILS + path), 422)["errors"][0]["loc"] == ["query", "q"]
+async def test_a_search_requires_a_text(client: httpx.AsyncClient, path: str) -> None:
+    assert expect_problem(await client.get(EMAILS + path), 422)["errors"][0]["loc"] == ["query", "q"]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "1", "1.2", f"{'9' * 19}.{UNKNOWN_MESSAGE}", f"1.{UNKNOWN_MESSAGE}\0"])
-async def test_a_cursor_of_somebody_else_is_refused(client: httpx.AsyncClient, cursor: str) -> None:
-    assert "cursor" in problem_in(await client.get(EMAILS, params={"cursor": cursor}), 422)["detail"]
+async def test_an_invalid_cursor_is_rejected(client: httpx.AsyncClient, cursor: str) -> None:
+    assert "cursor" in expect_problem(await client.get(EMAILS, params={"cursor": cursor}), 422)["detail"]
 
 
 async def test_a_patch_changes_what_it_names_and_nothing_else(
@@ -194,7 +194,7 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
         response = await client.patch(f"{EMAILS}/{email}", json=changes)
         assert response.status_code == 200, response.text
         row = response.json()
-        assert row.keys() == ROW
+        assert row.keys() == SUMMARY_PROPERTIES
         return row["isRead"], row["isFlagged"], row["labels"]
 
     assert await patched() == (False, False, ["kept", "old"])
@@ -206,7 +206,7 @@ async def test_a_patch_changes_what_it_names_and_nothing_else(
     assert (entry.flags, entry.keywords) == (Flag.ANSWERED, ("kept", "new"))
 
 
-async def test_labels_know_no_case_and_keep_their_first_spelling(
+async def test_labels_are_case_insensitive_and_keep_their_first_spelling(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     one, other = [await deliver(world, Destination(alice)) for _ in range(2)]
@@ -228,7 +228,7 @@ async def test_a_message_with_too_many_labels_is_a_conflict(
 ) -> None:
     keywords = tuple(f"k{number}" for number in range(MAX_MESSAGE_KEYWORDS))
     email = await deliver(world, Destination(alice, keywords=keywords))
-    problem_in(await client.patch(f"{EMAILS}/{email}", json={"addLabels": ["another"]}), 409)
+    expect_problem(await client.patch(f"{EMAILS}/{email}", json={"addLabels": ["another"]}), 409)
 
 
 @pytest.mark.parametrize(
@@ -248,15 +248,15 @@ async def test_a_message_with_too_many_labels_is_a_conflict(
         {"subject": "another"},
     ],
 )
-async def test_a_patch_that_is_not_valid_changes_nothing(
+async def test_an_invalid_patch_changes_nothing(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, change: dict[str, Any]
 ) -> None:
     email = await deliver(world, alice)
-    problem_in(await client.patch(f"{EMAILS}/{email}", json={"isFlagged": True, **change}), 422)
+    expect_problem(await client.patch(f"{EMAILS}/{email}", json={"isFlagged": True, **change}), 422)
     assert (await world.store.message(alice, MessageId(UUID(email)))).flags == 0
 
 
-async def test_a_deleted_message_is_gone_for_its_owner_only(
+async def test_a_deleted_message_disappears_for_its_owner_only(
     world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
 ) -> None:
     email = await deliver(world, alice, Destination(alice, "Archive"), bob)
@@ -264,25 +264,25 @@ async def test_a_deleted_message_is_gone_for_its_owner_only(
     assert (response.status_code, response.content) == (204, b"")
     assert await subjects(client, mailbox="") == []
     assert len((await world.store.snapshot(bob)).entries) == 1
-    problem_in(await client.delete(f"{EMAILS}/{email}"), 404)
+    expect_problem(await client.delete(f"{EMAILS}/{email}"), 404)
 
 
 @pytest.mark.parametrize("method", ["GET", "PATCH", "DELETE"])
-async def test_the_message_of_another_user_is_as_missing_as_none(
+async def test_another_users_message_is_not_found(
     world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient, method: str
 ) -> None:
     theirs = await deliver(world, bob)
-    answers = [
+    responses = [
         await client.request(method, f"{EMAILS}/{email}", json={"isRead": True}) for email in (theirs, UNKNOWN_MESSAGE)
     ]
-    problem_in(answers[0], 404)
-    assert answers[0].content == answers[1].content
-    assert answers[0].headers == answers[1].headers
+    expect_problem(responses[0], 404)
+    assert responses[0].content == responses[1].content
+    assert responses[0].headers == responses[1].headers
     assert (await world.store.snapshot(bob)).entries[0].flags == 0
 
 
 @pytest.mark.parametrize(
     "email", ["x", "1", f"{UNKNOWN_MESSAGE}0", f"{{{UNKNOWN_MESSAGE}}}", "../../healthz/live", "%00"]
 )
-async def test_what_is_no_id_is_no_message(client: httpx.AsyncClient, email: str) -> None:
-    problem_in(await client.get(f"{EMAILS}/{email}"), 404)
+async def test_an_invalid_message_id_is_not_found(client: httpx.AsyncClient, email: str) -> None:
+    expect_problem(await client.get(f"{EMAILS}/{email}"), 404)

@@ -1,8 +1,8 @@
-"""Who sent a request: what trusted proxies say of it is believed, what anybody else says is not."""
+"""The client of a request: reports of trusted proxies count, those of others do not."""
 
 import pytest
 
-from relate_api.forwarded import MAX_HOPS, Client, client_of, parse_node
+from relate_api.forwarded import MAX_FORWARDED_ELEMENTS, RequestClient, parse_node, resolve_client
 from relate_wire.limits import parse_networks
 from relate_wire.ports import Peer
 from tests.support.growth import super_linear
@@ -11,27 +11,27 @@ PROXY, INNER, CLIENT, FORGED = "10.0.0.1", "10.0.0.2", "203.0.113.9", "198.51.10
 PROXIES = parse_networks("10.0.0.0/8, 127.0.0.0/8, 2001:db8:ffff::/48")
 
 
-def seen(*fields: tuple[str, str], peer: str = PROXY, secure: bool = False) -> Client:
+def resolve(*fields: tuple[str, str], peer: str = PROXY, secure: bool = False) -> RequestClient:
     octets = [(name.lower().encode(), value.encode("latin-1")) for name, value in fields]
-    return client_of(Peer(peer, 49152, secure), octets, PROXIES)
+    return resolve_client(Peer(peer, 49152, secure), octets, PROXIES)
 
 
 def address_of(*fields: tuple[str, str]) -> str:
-    return seen(*fields).address
+    return resolve(*fields).address
 
 
 @pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For"])
 @pytest.mark.parametrize("peer", [CLIENT, "127.0.0.1", "2001:db8::1"])
-def test_of_others_nothing_is_believed(name: str, peer: str) -> None:
+def test_fields_of_an_untrusted_peer_are_ignored(name: str, peer: str) -> None:
     fields = [
         (b"forwarded", b"for=1.2.3.4;proto=https"),
         (b"x-forwarded-for", b"1.2.3.4"),
         (b"x-forwarded-proto", b"https"),
     ]
-    untrusting = parse_networks("10.0.0.0/8")
-    client = client_of(Peer(peer, 49152), fields, untrusting)
-    assert client == Client(peer, 49152, secure=False, is_loopback=peer == "127.0.0.1")
-    assert client_of(Peer(peer, 49152), fields, ()) == client
+    other_proxies = parse_networks("10.0.0.0/8")
+    client = resolve_client(Peer(peer, 49152), fields, other_proxies)
+    assert client == RequestClient(peer, 49152, secure=False, is_loopback=peer == "127.0.0.1")
+    assert resolve_client(Peer(peer, 49152), fields, ()) == client
 
 
 @pytest.mark.parametrize(
@@ -56,10 +56,8 @@ def test_of_others_nothing_is_believed(name: str, peer: str) -> None:
         (f"for={INNER}, for={PROXY}", INNER, 0),
     ],
 )
-def test_the_rightmost_address_that_is_no_proxys_is_the_client_of_forwarded(
-    value: str, address: str, port: int
-) -> None:
-    client = seen(("Forwarded", value))
+def test_forwarded_yields_the_rightmost_untrusted_address(value: str, address: str, port: int) -> None:
+    client = resolve(("Forwarded", value))
     assert (client.address, client.port, client.is_loopback) == (address, port, False)
 
 
@@ -77,12 +75,12 @@ def test_the_rightmost_address_that_is_no_proxys_is_the_client_of_forwarded(
         (f"{CLIENT}, ::ffff:{INNER}", CLIENT),
     ],
 )
-def test_the_rightmost_address_that_is_no_proxys_is_the_client_of_x_forwarded_for(value: str, address: str) -> None:
+def test_x_forwarded_for_yields_the_rightmost_untrusted_address(value: str, address: str) -> None:
     assert address_of(("X-Forwarded-For", value)) == address
 
 
 @pytest.mark.parametrize("name", ["Forwarded", "X-Forwarded-For"])
-def test_several_fields_of_a_name_are_one_list(name: str) -> None:
+def test_repeated_fields_form_one_list(name: str) -> None:
     for_ = "for=" if name == "Forwarded" else ""
     assert address_of((name, f"{for_}{FORGED}"), (name, f"{for_}{CLIENT}"), (name, f"{for_}{INNER}")) == CLIENT
 
@@ -109,7 +107,7 @@ def test_several_fields_of_a_name_are_one_list(name: str) -> None:
         "http://1.2.3.4",
     ],
 )
-def test_what_is_no_address_is_ignored(value: str) -> None:
+def test_an_invalid_address_is_ignored(value: str) -> None:
     assert parse_node(value) is None
     assert address_of(("X-Forwarded-For", f"{CLIENT}, {value}")) == (PROXY if value else CLIENT)
     assert address_of(("Forwarded", f'for={CLIENT}, for="{value}"')) == PROXY
@@ -129,7 +127,7 @@ def test_what_is_no_address_is_ignored(value: str) -> None:
         "a b=c",
     ],
 )
-def test_a_malformed_element_is_ignored_with_all_before_it(element: str) -> None:
+def test_a_malformed_element_hides_all_elements_before_it(element: str) -> None:
     assert address_of(("Forwarded", f"for={CLIENT}, {element}")) == PROXY
     assert address_of(("Forwarded", f"for={CLIENT}, {element}, for={INNER}")) == INNER
 
@@ -157,42 +155,42 @@ def test_a_malformed_element_is_ignored_with_all_before_it(element: str) -> None
     ],
 )
 @pytest.mark.parametrize("secure_hop", [False, True])
-def test_what_counts_is_how_the_client_came_to_the_first_proxy(
+def test_the_protocol_is_that_of_the_client_at_the_first_proxy(
     fields: list[tuple[str, str]], secure: bool, secure_hop: bool
 ) -> None:
-    assert seen(*fields, secure=secure_hop).secure is secure
+    assert resolve(*fields, secure=secure_hop).secure is secure
 
 
 @pytest.mark.parametrize(
     "field", [("X-Forwarded-For", CLIENT), ("Forwarded", f"for={CLIENT}"), ("Forwarded", "for=;proto=https")]
 )
 @pytest.mark.parametrize("secure_hop", [False, True])
-def test_where_no_proxy_says_so_the_last_hop_counts(field: tuple[str, str], secure_hop: bool) -> None:
-    assert seen(field, secure=secure_hop).secure is secure_hop
+def test_the_protocol_defaults_to_that_of_the_last_hop(field: tuple[str, str], secure_hop: bool) -> None:
+    assert resolve(field, secure=secure_hop).secure is secure_hop
 
 
-def test_two_fields_that_name_different_clients_name_none() -> None:
+def test_conflicting_fields_yield_the_proxy() -> None:
     forged, appended = ("Forwarded", f"for={FORGED};proto=https"), ("X-Forwarded-For", CLIENT)
     assert address_of(forged, appended) == address_of(appended, forged) == PROXY
     assert address_of(("Forwarded", f"for={CLIENT}"), appended) == CLIENT
 
 
-def test_a_proxy_that_names_no_client_speaks_for_itself() -> None:
-    assert seen(peer="127.0.0.1") == Client("127.0.0.1", 49152, secure=False, is_loopback=True)
-    assert seen(peer="127.0.0.1", secure=True).secure
+def test_a_request_without_fields_comes_from_the_proxy_itself() -> None:
+    assert resolve(peer="127.0.0.1") == RequestClient("127.0.0.1", 49152, secure=False, is_loopback=True)
+    assert resolve(peer="127.0.0.1", secure=True).secure
 
 
-def test_what_came_through_a_proxy_on_this_machine_did_not_begin_here() -> None:
+def test_a_proxied_request_is_never_loopback() -> None:
     for field in (("X-Forwarded-Proto", "http"), ("X-Forwarded-For", "unknown"), ("Forwarded", "junk")):
-        assert not seen(field, peer="127.0.0.1").is_loopback
+        assert not resolve(field, peer="127.0.0.1").is_loopback
 
 
-def test_an_ipv4_proxy_is_known_by_its_mapped_address() -> None:
-    assert seen(("X-Forwarded-For", CLIENT), peer=f"::ffff:{PROXY}").address == CLIENT
+def test_an_ipv4_proxy_is_recognised_by_its_mapped_address() -> None:
+    assert resolve(("X-Forwarded-For", CLIENT), peer=f"::ffff:{PROXY}").address == CLIENT
 
 
 @pytest.mark.parametrize(
-    ("name", "hop"),
+    ("name", "element"),
     [
         ("X-Forwarded-For", f"{INNER}, "),
         ("Forwarded", f"for={INNER}, "),
@@ -200,10 +198,10 @@ def test_an_ipv4_proxy_is_known_by_its_mapped_address() -> None:
         ("Forwarded", 'for="\\'),
     ],
 )
-def test_a_long_list_costs_no_more_than_the_hops_that_are_looked_through(name: str, hop: str) -> None:
-    assert super_linear(seen, lambda size: (name, f"{CLIENT}, " + hop * size + INNER)) is None
+def test_a_long_list_is_resolved_in_bounded_time(name: str, element: str) -> None:
+    assert super_linear(resolve, lambda size: (name, f"{CLIENT}, " + element * size + INNER)) is None
 
 
-def test_the_last_proxy_that_is_looked_through_stands_for_the_client() -> None:
-    proxies = ", ".join(f"10.0.1.{number}" for number in range(MAX_HOPS + 5, 0, -1))
-    assert address_of(("X-Forwarded-For", f"{CLIENT}, {proxies}")) == f"10.0.1.{MAX_HOPS}"
+def test_the_last_element_within_the_limit_is_the_client() -> None:
+    proxies = ", ".join(f"10.0.1.{number}" for number in range(MAX_FORWARDED_ELEMENTS + 5, 0, -1))
+    assert address_of(("X-Forwarded-For", f"{CLIENT}, {proxies}")) == f"10.0.1.{MAX_FORWARDED_ELEMENTS}"

@@ -1,4 +1,4 @@
-"""What is read of a request: its head and its chunks within limits, however the octets come."""
+"""Parsing of requests: limits on head and chunks, independent of how the octets are split."""
 
 from collections.abc import Iterator
 
@@ -9,11 +9,11 @@ from relate_api.framing import MAX_CHUNKS, MAX_FIELDS, MAX_HEAD_OCTETS, MAX_PARA
 
 START = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
-SIZES = [1, 7, SLICE_OCTETS - 1, 1_000_000]
+PIECE_OCTETS = [1, 7, SLICE_OCTETS - 1, 1_000_000]
 
 
 def events(octets: bytes, size: int = 1_000_000, reader: RequestReader | None = None) -> Iterator[object]:
-    """What is read of octets that come in pieces of a size."""
+    """The events of octets that arrive in pieces of `size`."""
     reader = reader or RequestReader()
     for start in range(0, len(octets), size):
         reader.receive_data(octets[start : start + size])
@@ -21,46 +21,49 @@ def events(octets: bytes, size: int = 1_000_000, reader: RequestReader | None = 
             yield event
 
 
-def refused(octets: bytes, size: int = 1_000_000) -> int:
-    """The status of the refusal."""
+def refused_status(octets: bytes, size: int = 1_000_000) -> int:
+    """The status of the response to these malformed octets."""
     reader = RequestReader()
     with pytest.raises(h11.RemoteProtocolError):
         list(events(octets, size, reader))
-    return reader.refusal
+    return reader.error_status
 
 
 def kinds(octets: bytes, size: int = 1_000_000) -> set[type]:
     return {type(event) for event in events(octets, size)}
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_as_many_fields_as_may_be_are_read_and_not_one_more(size: int) -> None:
+@pytest.mark.parametrize("size", PIECE_OCTETS)
+def test_fields_are_accepted_up_to_the_limit(size: int) -> None:
     assert kinds(START + b"a:b\r\n" * (MAX_FIELDS - 1) + b"\r\n", size) == {h11.Request, h11.EndOfMessage}
-    assert refused(START + b"a:b\r\n" * MAX_FIELDS + b"\r\n", size) == 431
+    assert refused_status(START + b"a:b\r\n" * MAX_FIELDS + b"\r\n", size) == 431
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", PIECE_OCTETS)
 @pytest.mark.parametrize("field", [b"a:b\r\n", b"a:\n", b" folded\r\n"])
-def test_a_flood_of_fields_is_refused_before_they_are_read(size: int, field: bytes) -> None:
-    assert refused(START + b"a: b\r\n" + field * 12_000 + b"\r\n", size) == 431
+def test_too_many_fields_are_refused_before_the_end_of_the_head(size: int, field: bytes) -> None:
+    assert refused_status(START + b"a: b\r\n" + field * 12_000 + b"\r\n", size) == 431
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_a_head_that_is_too_long_is_refused(size: int) -> None:
+@pytest.mark.parametrize("size", PIECE_OCTETS)
+def test_a_too_long_head_is_refused(size: int) -> None:
     long = b"a: " + b"x" * (MAX_HEAD_OCTETS - 1000) + b"\r\n\r\n"
     assert kinds(START + long, size) == {h11.Request, h11.EndOfMessage}
-    assert refused(START + b"a: " + b"x" * (MAX_HEAD_OCTETS + SLICE_OCTETS) + b"\r\n\r\n", size) == 431
-    assert refused(b"GET /" + b"x" * (MAX_HEAD_OCTETS + SLICE_OCTETS) + b" HTTP/1.1\r\nHost: x\r\n\r\n", size) == 431
+    assert refused_status(START + b"a: " + b"x" * (MAX_HEAD_OCTETS + SLICE_OCTETS) + b"\r\n\r\n", size) == 431
+    assert (
+        refused_status(b"GET /" + b"x" * (MAX_HEAD_OCTETS + SLICE_OCTETS) + b" HTTP/1.1\r\nHost: x\r\n\r\n", size)
+        == 431
+    )
 
 
 @pytest.mark.parametrize("body", [b"\n" * 2_000, b"x" * 100_000])
-def test_lines_of_a_body_are_no_fields(body: bytes) -> None:
+def test_lines_of_a_body_are_not_counted_as_fields(body: bytes) -> None:
     head = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body)
     data = [event.data for event in events(head + body) if isinstance(event, h11.Data)]
     assert b"".join(data) == body
 
 
-def test_a_request_in_the_shadow_of_another_is_held_to_the_same_limits() -> None:
+def test_a_pipelined_request_has_the_same_limits() -> None:
     reader = RequestReader()
     pipelined = START + b"\r\n" + START + b"a:b\r\n" * 12_000 + b"\r\n"
     assert [type(event) for event in events(pipelined, reader=reader)] == [h11.Request, h11.EndOfMessage]
@@ -69,51 +72,51 @@ def test_a_request_in_the_shadow_of_another_is_held_to_the_same_limits() -> None
     reader.start_next_cycle()
     with pytest.raises(h11.RemoteProtocolError):
         reader.next_event()
-    assert reader.refusal == 431
+    assert reader.error_status == 431
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_a_flood_of_chunks_is_refused(size: int) -> None:
-    assert refused(CHUNKED + b"1\r\nx\r\n" * (MAX_CHUNKS + 1), size) == 413
+@pytest.mark.parametrize("size", PIECE_OCTETS)
+def test_too_many_chunks_are_refused(size: int) -> None:
+    assert refused_status(CHUNKED + b"1\r\nx\r\n" * (MAX_CHUNKS + 1), size) == 413
     read = events(CHUNKED + b"1\r\nx\r\n" * MAX_CHUNKS + b"0\r\n\r\n", size)
     assert b"".join(event.data for event in read if isinstance(event, h11.Data)) == b"x" * MAX_CHUNKS
 
 
-def test_a_large_body_is_no_flood_of_chunks() -> None:
+def test_one_large_chunk_is_accepted() -> None:
     chunk = b"%x\r\n" % 2_000_000 + b"x" * 2_000_000 + b"\r\n"
     assert kinds(CHUNKED + chunk + b"0\r\n\r\n") == {h11.Request, h11.Data, h11.EndOfMessage}
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", PIECE_OCTETS)
 @pytest.mark.parametrize("trailer", [b"a:b\r\n" * (MAX_FIELDS + 1), b"a:b\r\n" * 12_000, b"a: " + b"x" * 100_000])
-def test_a_trailer_is_held_to_the_limits_of_a_head(size: int, trailer: bytes) -> None:
-    assert refused(CHUNKED + b"0\r\n" + trailer + b"\r\n", size) == 431
+def test_a_trailer_has_the_limits_of_a_head(size: int, trailer: bytes) -> None:
+    assert refused_status(CHUNKED + b"0\r\n" + trailer + b"\r\n", size) == 431
 
 
-@pytest.mark.parametrize("size", SIZES)
-def test_an_extension_of_a_chunk_without_end_is_refused(size: int) -> None:
-    assert refused(CHUNKED + b"1;" + b"x" * 100_000, size) in {400, 431}
+@pytest.mark.parametrize("size", PIECE_OCTETS)
+def test_an_endless_chunk_extension_is_refused(size: int) -> None:
+    assert refused_status(CHUNKED + b"1;" + b"x" * 100_000, size) in {400, 431}
 
 
 @pytest.mark.parametrize("host", ["a", "a.example:8080", "127.0.0.1", "[::1]:80", "", "münchen.example"])
-def test_a_host_is_a_name_or_an_address(host: str) -> None:
+def test_a_host_may_be_a_name_or_an_address(host: str) -> None:
     request = b"GET / HTTP/1.1\r\nHost: " + host.encode("idna" if "ü" in host else "ascii") + b"\r\n\r\n"
     assert kinds(request) == {h11.Request, h11.EndOfMessage}
 
 
 @pytest.mark.parametrize("host", ["x/healthz/", "x/health?", "x#", "a@b/c", "a b", "a\\b", "[::1", "a:b", "[x]", "<a>"])
-def test_a_host_that_would_change_a_url_is_malformed(host: str) -> None:
-    assert refused(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()) == 400
+def test_a_host_with_url_delimiters_is_malformed(host: str) -> None:
+    assert refused_status(f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()) == 400
 
 
-def test_a_url_has_so_many_parameters_and_no_more() -> None:
+def test_url_parameters_are_accepted_up_to_the_limit() -> None:
     def request(count: int) -> bytes:
         return b"GET /?" + b"&".join([b"a"] * count) + b" HTTP/1.1\r\nHost: x\r\n\r\n"
 
     assert kinds(request(MAX_PARAMETERS)) == {h11.Request, h11.EndOfMessage}
-    assert refused(request(MAX_PARAMETERS + 1)) == 414
+    assert refused_status(request(MAX_PARAMETERS + 1)) == 414
 
 
-def test_what_is_no_http_is_a_bad_request() -> None:
-    assert refused(b"EHLO client.example\r\n\r\n") == 400
-    assert refused(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\n\r\n") == 400
+def test_another_protocol_is_a_bad_request() -> None:
+    assert refused_status(b"EHLO client.example\r\n\r\n") == 400
+    assert refused_status(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\n\r\n") == 400

@@ -1,4 +1,4 @@
-"""The API in a process under `opentelemetry-instrument`, which traces requests by itself: the same is true of them."""
+"""The API under `opentelemetry-instrument`, which adds its own spans: links and redaction are the same."""
 
 import json
 from typing import Any
@@ -8,33 +8,33 @@ import pytest
 from tests.unit.telemetry.processes import run_python
 
 TRACE, SPAN = "3" * 32, "4" * 16
-ASK = f"""
+PROGRAM = f"""
 import asyncio
 from relate_accounts.traced import TracedAuthenticator
 from relate_accounts.types import Scope
 from tests.support.memory_backend import World
-from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of
+from tests.unit.api.clients import EMAILS, KEYS, create_api, create_client
 
-async def ask():
+async def send_requests():
     telemetry = start()
     world = World()
     await world.add_user("alice@example.org", "alice", [Scope.APP])
-    app = api_over(world, authenticator=TracedAuthenticator(world.authenticator, telemetry.auth("api")))
+    app = create_api(world, authenticator=TracedAuthenticator(world.authenticator, telemetry.auth("api")))
     telemetry.instrument_app(app)
     fields = {{"traceparent": "00-{TRACE}-{SPAN}-00", "tracestate": "by=mallory"}}
     for key in ("alice", "wrong"):
-        async with client_of(app, key) as client:
+        async with create_client(app, key) as client:
             await client.get(EMAILS + "/search?q=hunter2&rm_0123456789", headers=fields)
             await client.get(KEYS + "/rm_0123456789", headers=fields)
     telemetry.shutdown()
 
-asyncio.run(ask())
+asyncio.run(send_requests())
 """
 CONSOLE = {"OTEL_TRACES_EXPORTER": "console", "OTEL_METRICS_EXPORTER": "none", "OTEL_LOGS_EXPORTER": "none"}
 
 
 def spans_in(text: str) -> list[dict[str, Any]]:
-    """The spans that the SDK's console exporter has printed."""
+    """The spans in the output of the SDK's console exporter."""
     decoder, spans = json.JSONDecoder(), []
     while text := text.strip():
         span, end = decoder.raw_decode(text)
@@ -44,14 +44,14 @@ def spans_in(text: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    "choice",
+    "environment",
     [{}, {"OTEL_SEMCONV_STABILITY_OPT_IN": "http"}],
     ids=["old conventions", "stable conventions"],
 )
-def test_under_opentelemetry_instrument_no_trace_of_a_strangers_is_joined_and_no_secret_told(
-    choice: dict[str, str],
+def test_instrumented_spans_join_no_foreign_trace_and_contain_no_secret(
+    environment: dict[str, str],
 ) -> None:
-    out, _ = run_python(ASK, CONSOLE | choice, instrumented=True)
+    out, _ = run_python(PROGRAM, CONSOLE | environment, instrumented=True)
     servers = [span for span in spans_in(out) if span["kind"] == "SpanKind.SERVER"]
     assert [span["parent_id"] for span in servers] == [None] * 4
     assert [len(span["links"]) for span in servers] == [1, 0, 0, 0]

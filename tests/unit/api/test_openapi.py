@@ -1,4 +1,4 @@
-"""The OpenAPI document is true: schemathesis reads it, asks accordingly and otherwise, and believes no answer."""
+"""The API conforms to its OpenAPI document: schemathesis sends generated requests, and checks the responses."""
 
 from collections.abc import Iterator
 from ipaddress import ip_network
@@ -18,19 +18,19 @@ from relate_mailstore.types import AccountId, MessageId
 from tests.support.examples import examples
 from tests.support.factories import delivery, eight_bit, multipart, simple
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import api_over
+from tests.unit.api.clients import create_api
 
 Case = schemathesis.Case[Any]
 FUTURE = "2099-12-31T23:30:00+01:00"
-EXAMPLES = 15  # of each operation, beside a hundred that cover its schema; the same ones each time
+EXAMPLES_PER_OPERATION = 15  # beside about 100 that cover its schema; deterministic
 
 
-class Current:
-    """The app of the test that runs. Each request is another client's, because one client's wrong keys are limited."""
+class CurrentApp:
+    """The app of the current test. Each request has another client address, because wrong keys are limited by it."""
 
     def __init__(self) -> None:
         self.clients = map(str, ip_network("10.0.0.0/8").hosts())
-        self.app = api_over(MemoryBackend())
+        self.app = create_api(MemoryBackend())
         self.emails: Iterator[MessageId] = iter(())
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -39,17 +39,17 @@ class Current:
         await self.app(scope, receive, send)
 
 
-current = Current()
+current = CurrentApp()
 schema = schemathesis.openapi.from_asgi("/openapi.json", current)
 
 
 @pytest.fixture(autouse=True)
 async def renewed(world: MemoryBackend, alice: AccountId) -> None:
-    """Alice again, with mail to read and to delete, and with a key for reading alone."""
+    """A new app in which Alice has mail and a read-only key."""
     await world.accounts.create_key(UserId(alice), "reader", [KeyScope.API_READ], secret="reader")
     raws = (simple(), multipart(), eight_bit()) * 10
     receipts = [await world.store.deliver(delivery(alice, raw=raw)) for raw in raws]
-    current.app, current.emails = api_over(world), cycle(receipt.message_id for receipt in receipts)
+    current.app, current.emails = create_api(world), cycle(receipt.message_id for receipt in receipts)
 
 
 def is_valid(case: Case, location: ParameterLocation) -> bool:
@@ -61,19 +61,24 @@ def is_valid(case: Case, location: ParameterLocation) -> bool:
 # takes them for one test.
 @pytest.mark.parametrize("key", ["alice", "reader"])
 @schema.parametrize()
-@settings(max_examples=examples(EXAMPLES), derandomize=True, database=None, suppress_health_check=list(HealthCheck))
-def test_the_api_is_as_documented(case: Case, key: str) -> None:
+@settings(
+    max_examples=examples(EXAMPLES_PER_OPERATION),
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+def test_the_api_conforms_to_its_schema(case: Case, key: str) -> None:
     if is_valid(case, ParameterLocation.PATH) and "email_id" in case.path_parameters:
         case.path_parameters["email_id"] = str(next(current.emails))
     if is_valid(case, ParameterLocation.QUERY):
-        case.query.pop("cursor", None)  # no schema can say which cursors are ours
+        case.query.pop("cursor", None)  # the schema cannot express which cursors are valid
     if is_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict) and case.body.get("expires"):
-        case.body["expires"] = FUTURE  # nor which times are past
+        case.body["expires"] = FUTURE  # nor that the time must be in the future
     case.call_and_validate(headers={"Authorization": f"Bearer {key}"})
 
 
-async def test_operations_have_names_that_programs_can_call(stranger: httpx.AsyncClient) -> None:
-    paths = (await stranger.get("/openapi.json")).json()["paths"]
+async def test_operations_have_unique_ids(anonymous: httpx.AsyncClient) -> None:
+    paths = (await anonymous.get("/openapi.json")).json()["paths"]
     names = [operation["operationId"] for path in paths.values() for operation in path.values()]
     assert "patch_email" in names
     assert len(set(names)) == len(names) == 11

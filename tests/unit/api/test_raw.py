@@ -1,4 +1,4 @@
-"""`/api/external/emails/{id}/raw`: the octets as they came."""
+"""`/api/external/emails/{id}/raw`: the octets of a message."""
 
 import httpx
 import pytest
@@ -6,7 +6,7 @@ import pytest
 from relate_mailstore.types import AccountId
 from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, simple
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import EMAILS, problem_in
+from tests.unit.api.clients import EMAILS, expect_problem
 
 
 async def raw_path(world: MemoryBackend, account: AccountId, raw: bytes) -> str:
@@ -14,7 +14,7 @@ async def raw_path(world: MemoryBackend, account: AccountId, raw: bytes) -> str:
 
 
 @pytest.mark.parametrize("raw", [b"", b"\r\n", simple(), eight_bit(), big(300_000)])
-async def test_a_message_is_sent_byte_for_byte(
+async def test_a_raw_message_is_returned_octet_for_octet(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, raw: bytes
 ) -> None:
     response = await client.get(await raw_path(world, alice, raw))
@@ -25,7 +25,7 @@ async def test_a_message_is_sent_byte_for_byte(
     assert response.headers["content-disposition"].startswith('attachment; filename="')
 
 
-async def test_a_client_that_has_it_is_not_sent_it_again(
+async def test_a_matching_etag_gets_not_modified(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     path = await raw_path(world, alice, simple())
@@ -39,16 +39,16 @@ async def test_a_client_that_has_it_is_not_sent_it_again(
         assert (await client.get(path, headers={"If-None-Match": tags})).status_code == 200
 
 
-async def test_two_messages_have_two_tags(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
+async def test_messages_have_different_etags(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
     paths = [await raw_path(world, alice, simple()) for _ in range(2)]
     assert len({(await client.get(path)).headers["etag"] for path in paths}) == 2
 
 
-async def test_the_message_of_another_user_is_as_missing_as_none_even_to_who_has_it(
+async def test_another_users_raw_message_is_not_found_with_any_etag(
     world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient
 ) -> None:
-    theirs = await raw_path(world, bob, simple())
+    path_of_bob = await raw_path(world, bob, simple())
     for headers in ({}, {"If-None-Match": "*"}):
-        answers = [await client.get(path, headers=headers) for path in (theirs, f"{EMAILS}/{UNKNOWN_MESSAGE}/raw")]
-        problem_in(answers[0], 404)
+        answers = [await client.get(path, headers=headers) for path in (path_of_bob, f"{EMAILS}/{UNKNOWN_MESSAGE}/raw")]
+        expect_problem(answers[0], 404)
         assert answers[0].content == answers[1].content

@@ -1,4 +1,4 @@
-"""What of a request is seen: the server's span, the login and the store below it, the delivery it links to."""
+"""Telemetry of a request: the server span, login and store spans below it, links to deliveries, redaction."""
 
 from collections.abc import AsyncIterator
 from urllib.parse import unquote
@@ -25,16 +25,16 @@ from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
 from tests.support.memory_backend import MemoryBackend
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
-from tests.unit.api.clients import EMAILS, KEYS, api_over, client_of
+from tests.unit.api.clients import EMAILS, KEYS, create_api, create_client
 
 SENDER_TRACE, SENDER_SPAN = "1" * 32, "2" * 16
 ORIGIN = f"00-{SENDER_TRACE}-{SENDER_SPAN}-01"
-LIST = f"GET {EMAILS}"
-READ = f"GET {EMAILS}/{{email_id:uuid}}"
-MARK = "mark-5a1f"
+LIST_EMAILS = f"GET {EMAILS}"
+GET_EMAIL = f"GET {EMAILS}/{{email_id:uuid}}"
+MARKER = "mark-5a1f"
 
 
-class Failing(MemoryMailStore):
+class FailingStore(MemoryMailStore):
     def __init__(self, error: Exception) -> None:
         super().__init__()
         self.error = error
@@ -49,8 +49,8 @@ def traced_api(
     store: MemoryMailStore | None = None,
     settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen
 ) -> FastAPI:
-    """The API as `__main__` puts it together."""
-    app = api_over(
+    """The API as `__main__` assembles it."""
+    app = create_api(
         world,
         TracedMailStore(store or world.store, telemetry.operations("api")),
         TracedAuthenticator(world.authenticator, telemetry.auth("api")),
@@ -61,23 +61,23 @@ def traced_api(
 
 
 @pytest.fixture
-def recorded() -> tuple[Telemetry, Recorder]:
+def telemetry_and_recorder() -> tuple[Telemetry, Recorder]:
     return recording_telemetry()
 
 
 @pytest.fixture
-def recorder(recorded: tuple[Telemetry, Recorder]) -> Recorder:
-    return recorded[1]
+def recorder(telemetry_and_recorder: tuple[Telemetry, Recorder]) -> Recorder:
+    return telemetry_and_recorder[1]
 
 
 @pytest.fixture
-def app(world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder]) -> FastAPI:
-    return traced_api(world, recorded[0])
+def app(world: MemoryBackend, alice: AccountId, telemetry_and_recorder: tuple[Telemetry, Recorder]) -> FastAPI:
+    return traced_api(world, telemetry_and_recorder[0])
 
 
 @pytest.fixture
-async def wrong(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
-    async with client_of(app, MARK) as client:
+async def wrong_key_client(app: FastAPI) -> AsyncIterator[httpx.AsyncClient]:
+    async with create_client(app, MARKER) as client:
         yield client
 
 
@@ -85,9 +85,13 @@ def assert_below(server: ReceivedSpan, *spans: ReceivedSpan) -> None:
     assert {(span.trace_id, span.parent_id) for span in spans} == {(server.trace_id, server.span_id)}
 
 
-async def test_a_request_has_the_login_and_the_store_below_it(client: httpx.AsyncClient, recorder: Recorder) -> None:
+async def test_login_and_store_spans_are_children_of_the_request(client: httpx.AsyncClient, recorder: Recorder) -> None:
     await client.get(EMAILS)
-    server, login, found = recorder.span(LIST), recorder.span("api.auth.validate"), recorder.span("mailstore.find")
+    server, login, found = (
+        recorder.span(LIST_EMAILS),
+        recorder.span("api.auth.validate"),
+        recorder.span("mailstore.find"),
+    )
     assert len(recorder.spans()) == 3
     assert_below(server, login, found)
     assert (server.kind, server.parent_id, server.status) == ("SERVER", "", "UNSET")
@@ -102,15 +106,15 @@ async def test_a_request_has_the_login_and_the_store_below_it(client: httpx.Asyn
     }
 
 
-async def test_the_second_login_is_answered_from_the_cache(client: httpx.AsyncClient, recorder: Recorder) -> None:
+async def test_the_second_login_is_a_cache_hit(client: httpx.AsyncClient, recorder: Recorder) -> None:
     for _ in range(2):
         await client.get(EMAILS)
     assert [span.attributes["api.auth.cache_hit"] for span in recorder.spans("api.auth.validate")] == [False, True]
 
 
-async def test_a_wrong_key_is_the_clients_mistake(wrong: httpx.AsyncClient, recorder: Recorder) -> None:
+async def test_a_wrong_key_is_not_a_server_error(wrong_key_client: httpx.AsyncClient, recorder: Recorder) -> None:
     for _ in range(PER_CLIENT.burst + 1):
-        await wrong.get(EMAILS)
+        await wrong_key_client.get(EMAILS)
     first, *_, last = recorder.spans("api.auth.validate")
     assert first.attributes["api.auth.success"] is last.attributes["api.auth.success"] is False
     assert first.attributes["api.auth.failure_reason"] == "invalid_key"
@@ -120,26 +124,26 @@ async def test_a_wrong_key_is_the_clients_mistake(wrong: httpx.AsyncClient, reco
 
 
 @pytest.mark.parametrize("path", ["", "/raw"])
-async def test_who_reads_a_message_links_to_its_delivery_once(
+async def test_reading_a_message_links_to_its_delivery_once(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder, path: str
 ) -> None:
     email = (await world.store.deliver(delivery(alice, origin=ORIGIN))).message_id
     assert (await client.get(f"{EMAILS}/{email}{path}")).status_code == 200
-    server, opened = recorder.span(READ + path), recorder.span("mailstore.open")
+    server, opened = recorder.span(GET_EMAIL + path), recorder.span("mailstore.open")
     assert [(link.trace_id, link.span_id) for link in server.links] == [(SENDER_TRACE, SENDER_SPAN)]
     assert_below(server, opened)
     assert opened.attributes["mailstore.octets"] == len(simple())
 
 
-async def test_a_list_is_no_reader(
+async def test_listing_messages_links_to_no_delivery(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder
 ) -> None:
     await world.store.deliver(delivery(alice, origin=ORIGIN))
     await client.get(EMAILS)
-    assert not recorder.span(LIST).links
+    assert not recorder.span(LIST_EMAILS).links
 
 
-async def test_a_missing_message_is_an_answer_and_no_error(client: httpx.AsyncClient, recorder: Recorder) -> None:
+async def test_a_missing_message_is_not_an_error_span(client: httpx.AsyncClient, recorder: Recorder) -> None:
     assert (await client.get(f"{EMAILS}/{UNKNOWN_MESSAGE}")).status_code == 404
     assert {span.status for span in recorder.spans()} == {"UNSET"}
 
@@ -147,80 +151,91 @@ async def test_a_missing_message_is_an_answer_and_no_error(client: httpx.AsyncCl
 @pytest.mark.parametrize(
     "error", [StoreUnavailable("no answer"), AccountsUnavailable("no answer"), RuntimeError("a bug")]
 )
-async def test_trouble_of_ours_is_an_error_of_the_store_and_of_the_request(
-    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], error: Exception
+async def test_a_server_error_marks_store_and_request_spans(
+    world: MemoryBackend, alice: AccountId, telemetry_and_recorder: tuple[Telemetry, Recorder], error: Exception
 ) -> None:
-    telemetry, recorder = recorded
-    async with client_of(traced_api(world, telemetry, Failing(error)), "alice") as client:
+    telemetry, recorder = telemetry_and_recorder
+    async with create_client(traced_api(world, telemetry, FailingStore(error)), "alice") as client:
         with capture_logs():
             assert (await client.get(EMAILS)).is_server_error
-    assert recorder.span("mailstore.find").status == recorder.span(LIST).status == "ERROR"
+    assert recorder.span("mailstore.find").status == recorder.span(LIST_EMAILS).status == "ERROR"
 
 
-async def test_head_is_seen_as_what_it_is(client: httpx.AsyncClient, recorder: Recorder) -> None:
+async def test_head_requests_have_their_own_span_name(client: httpx.AsyncClient, recorder: Recorder) -> None:
     await client.head(EMAILS)
     assert recorder.span(f"HEAD {EMAILS}").attributes["http.route"] == EMAILS
 
 
-async def test_probes_leave_no_span(client: httpx.AsyncClient, recorder: Recorder) -> None:
+async def test_health_probes_have_no_span(client: httpx.AsyncClient, recorder: Recorder) -> None:
     for path in ("/healthz/live", "/healthz/ready"):
         await client.get(path)
     assert not recorder.spans()
 
 
-async def test_keys_mail_and_what_people_search_for_are_never_told(
-    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, wrong: httpx.AsyncClient, recorder: Recorder
+async def test_keys_mail_and_search_terms_are_never_exported(
+    world: MemoryBackend,
+    alice: AccountId,
+    client: httpx.AsyncClient,
+    wrong_key_client: httpx.AsyncClient,
+    recorder: Recorder,
 ) -> None:
-    raw = simple(f"Subject {MARK}", body=f"Body {MARK}")
+    raw = simple(f"Subject {MARKER}", body=f"Body {MARKER}")
     email = (await world.store.deliver(delivery(alice, raw=raw))).message_id
-    for path in (f"/search?q={MARK}", f"?label={MARK}&cursor={MARK}", f"/{email}", f"/{email}/raw"):
+    for path in (f"/search?q={MARKER}", f"?label={MARKER}&cursor={MARKER}", f"/{email}", f"/{email}/raw"):
         await client.get(EMAILS + path)
-    await client.patch(f"{EMAILS}/{email}", json={"addLabels": [MARK], MARK: MARK})
+    await client.patch(f"{EMAILS}/{email}", json={"addLabels": [MARKER], MARKER: MARKER})
     made = (await client.post(KEYS, json={"name": "phone", "scopes": ["imap"]})).json()
-    await wrong.get(EMAILS)
+    await wrong_key_client.get(EMAILS)
     everything = recorder.everything()
     assert "mailstore.find" in everything
-    assert MARK not in everything
+    assert MARKER not in everything
     assert made["key"] not in everything
 
 
-async def test_fastapi_tells_nothing_of_its_own(
-    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+async def test_fastapis_own_telemetry_is_disabled(
+    world: MemoryBackend,
+    alice: AccountId,
+    telemetry_and_recorder: tuple[Telemetry, Recorder],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    telemetry, recorder = recorded
+    telemetry, recorder = telemetry_and_recorder
     monkeypatch.setattr(trace, "get_tracer_provider", lambda: telemetry.tracer_provider)
-    async with client_of(api_over(world), "alice") as client:
-        assert (await client.get(f"{EMAILS}/search?q={MARK}")).status_code == 200
+    async with create_client(create_api(world), "alice") as client:
+        assert (await client.get(f"{EMAILS}/search?q={MARKER}")).status_code == 200
     assert not recorder.spans()
 
 
 TRACE, SPAN = "3" * 32, "4" * 16
-CLAIMED = {
+TRACE_FIELDS = {
     "sampled": {"traceparent": f"00-{TRACE}-{SPAN}-01"},
     "not sampled": {"traceparent": f"00-{TRACE}-{SPAN}-00"},
     "with state": {"traceparent": f"00-{TRACE}-{SPAN}-01", "tracestate": "by=mallory", "baggage": "user=mallory"},
 }
 
 
-@pytest.mark.parametrize("fields", CLAIMED.values(), ids=CLAIMED.keys())
-async def test_the_trace_that_a_stranger_names_is_no_parent_and_no_link(
-    app: FastAPI, wrong: httpx.AsyncClient, stranger: httpx.AsyncClient, recorder: Recorder, fields: dict[str, str]
+@pytest.mark.parametrize("fields", TRACE_FIELDS.values(), ids=TRACE_FIELDS.keys())
+async def test_the_traceparent_of_an_unauthenticated_client_is_ignored(
+    app: FastAPI,
+    wrong_key_client: httpx.AsyncClient,
+    anonymous: httpx.AsyncClient,
+    recorder: Recorder,
+    fields: dict[str, str],
 ) -> None:
-    for client in (wrong, stranger):
+    for client in (wrong_key_client, anonymous):
         await client.get(EMAILS, headers=fields)
-    servers = recorder.spans(LIST)
+    servers = recorder.spans(LIST_EMAILS)
     assert [(span.parent_id, span.links) for span in servers] == [("", ())] * 2
     assert TRACE not in {span.trace_id for span in recorder.spans()}
     assert "mallory" not in recorder.everything()
 
 
-@pytest.mark.parametrize("fields", CLAIMED.values(), ids=CLAIMED.keys())
-async def test_the_trace_that_a_user_names_is_linked_to(
+@pytest.mark.parametrize("fields", TRACE_FIELDS.values(), ids=TRACE_FIELDS.keys())
+async def test_the_traceparent_of_a_user_becomes_a_link(
     client: httpx.AsyncClient, recorder: Recorder, fields: dict[str, str]
 ) -> None:
     await client.get(EMAILS, headers=fields)
     await client.get(EMAILS)
-    named, unnamed = recorder.spans(LIST)
+    named, unnamed = recorder.spans(LIST_EMAILS)
     assert named.parent_id == ""
     assert "mallory" not in recorder.everything()
     assert [(link.trace_id, link.span_id) for link in named.links] == [(TRACE, SPAN)]
@@ -237,20 +252,23 @@ async def test_the_trace_that_a_user_names_is_linked_to(
         [("traceparent", f"00-{TRACE}-{SPAN}-01"), ("traceparent", f"00-{'5' * 32}-{SPAN}-01")],
     ],
 )
-async def test_a_trace_that_is_not_named_well_is_not_linked_to(
+async def test_an_invalid_traceparent_is_ignored(
     client: httpx.AsyncClient, recorder: Recorder, fields: list[tuple[str, str]]
 ) -> None:
     await client.get(EMAILS, headers=fields)
-    assert not recorder.span(LIST).links
+    assert not recorder.span(LIST_EMAILS).links
 
 
-async def test_no_other_propagators_fields_make_a_parent(
-    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+async def test_fields_of_other_propagators_are_ignored(
+    world: MemoryBackend,
+    alice: AccountId,
+    telemetry_and_recorder: tuple[Telemetry, Recorder],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    telemetry, recorder = recorded
+    telemetry, recorder = telemetry_and_recorder
 
     class Other(TraceContextTextMapPropagator):
-        """Reads the same from a field of another name."""
+        """Reads the same context from another field."""
 
         fields = {"x-other-trace"}  # noqa: RUF012 - a property, above
 
@@ -261,20 +279,20 @@ async def test_no_other_propagators_fields_make_a_parent(
             return super().extract({"traceparent": "".join(values)}, context)
 
     monkeypatch.setattr(propagate, "propagator", Other())
-    async with client_of(traced_api(world, telemetry), "alice") as client:
+    async with create_client(traced_api(world, telemetry), "alice") as client:
         await client.get(EMAILS, headers={"X-Other-Trace": f"00-{TRACE}-{SPAN}-01"})
-    assert recorder.span(LIST).parent_id == ""
+    assert recorder.span(LIST_EMAILS).parent_id == ""
 
 
-async def test_the_client_that_a_trusted_proxy_names_is_the_spans(
-    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder]
+async def test_the_span_has_the_client_of_a_trusted_proxy(
+    world: MemoryBackend, alice: AccountId, telemetry_and_recorder: tuple[Telemetry, Recorder]
 ) -> None:
-    telemetry, recorder = recorded
+    telemetry, recorder = telemetry_and_recorder
     app = traced_api(world, telemetry, settings=ApiSettings(trusted_proxies="10.0.0.0/8"))
     for proxy in ("10.0.0.1", "198.51.100.1"):
-        async with client_of(app, "alice", proxy) as client:
+        async with create_client(app, "alice", proxy) as client:
             await client.get(EMAILS, headers={"Forwarded": 'for="[2001:db8::17]:4711";proto=https'})
-    trusted, untrusted = recorder.spans(LIST)
+    trusted, untrusted = recorder.spans(LIST_EMAILS)
     assert (trusted.attributes["client.address"], trusted.attributes["client.port"]) == ("2001:db8::17", 4711)
     assert untrusted.attributes["client.address"] == "198.51.100.1"
 
@@ -284,7 +302,7 @@ async def test_the_client_that_a_trusted_proxy_names_is_the_spans(
     "target",
     [f"{KEYS}/{{}}", f"{EMAILS}/{{}}/raw", "/{}", "/a/b{}c", "/?{}", "/?{}=1", "/?key={}", f"{EMAILS}?cursor={{}}"],
 )
-async def test_a_key_in_a_url_is_not_told(client: httpx.AsyncClient, recorder: Recorder, target: str, key: str) -> None:
+async def test_a_key_in_a_url_is_redacted(client: httpx.AsyncClient, recorder: Recorder, target: str, key: str) -> None:
     with capture_logs() as logged:
         assert (await client.get(target.format(key))).is_client_error
     secret = unquote(key)[3:]
@@ -292,12 +310,15 @@ async def test_a_key_in_a_url_is_not_told(client: httpx.AsyncClient, recorder: R
     assert secret not in recorder.everything() + str(logged)
 
 
-async def test_a_key_in_a_field_that_is_captured_is_not_told(
-    world: MemoryBackend, alice: AccountId, recorded: tuple[Telemetry, Recorder], monkeypatch: pytest.MonkeyPatch
+async def test_a_key_in_a_captured_header_field_is_redacted(
+    world: MemoryBackend,
+    alice: AccountId,
+    telemetry_and_recorder: tuple[Telemetry, Recorder],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("OTEL_INSTRUMENTATION_HTTP_CAPTURE_HEADERS_SERVER_REQUEST", ".*")
-    telemetry, recorder = recorded
-    async with client_of(traced_api(world, telemetry), "rm_0123456789") as client:
+    telemetry, recorder = telemetry_and_recorder
+    async with create_client(traced_api(world, telemetry), "rm_0123456789") as client:
         await client.get(EMAILS, headers={"User-Agent": "rm_0123456789"})
-    assert "http.request.header.authorization" in recorder.span(LIST).attributes
+    assert "http.request.header.authorization" in recorder.span(LIST_EMAILS).attributes
     assert "0123456789" not in recorder.everything()

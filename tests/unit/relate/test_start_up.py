@@ -1,4 +1,4 @@
-"""What the command line imports before a command runs: help and completion answer at once."""
+"""Imports at startup: `--help` and shell completion import nothing slow."""
 
 import subprocess
 import sys
@@ -8,7 +8,7 @@ import pytest
 from relate import cli
 from relate_config import private
 
-# Libraries that take long to import, and packages of ours that import them.
+# Libraries that are slow to import, and our packages that import them.
 SLOW = (
     "alembic",
     "asyncpg",
@@ -30,7 +30,7 @@ SLOW = (
 @pytest.mark.parametrize(
     "arguments", [["--help"], ["--version"], ["user", "remove", "--help"], ["serve", "--help"], ["--show-completion"]]
 )
-def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
+def test_help_imports_no_slow_module(arguments: list[str]) -> None:
     program = (
         "import atexit, sys; from relate.cli import main;"
         f" atexit.register(lambda: print('IMPORTED', sorted(set({SLOW!r}) & set(sys.modules)))); main()"
@@ -41,5 +41,5 @@ def test_help_imports_nothing_that_takes_long(arguments: list[str]) -> None:
     assert done.stdout.splitlines()[-1] == "IMPORTED []", done.stdout + done.stderr
 
 
-def test_the_umask_of_commands_is_that_of_services() -> None:
+def test_commands_and_services_use_the_same_umask() -> None:
     assert cli.PRIVATE_UMASK == private.UMASK

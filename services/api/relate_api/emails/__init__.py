@@ -1,4 +1,4 @@
-"""Messages of the one who asks."""
+"""The resource `/api/external/emails`: the caller's messages."""
 
 from relate_api.emails.endpoints import router
 

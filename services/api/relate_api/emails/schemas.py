@@ -1,4 +1,4 @@
-"""Messages as JSON, and what may be asked of them. Bcc is not among the fields: nobody is shown it."""
+"""JSON schemas of messages and queries. Bcc is not included, because no reader may see it."""
 
 from datetime import UTC, datetime
 from math import ceil
@@ -7,27 +7,27 @@ from uuid import UUID
 
 from pydantic import FailFast, Field, StrictBool
 
-from relate_api.schemas import Input, Moment, Page, View
+from relate_api.schemas import Page, RequestModel, ResponseModel, UtcDatetime
 from relate_mailstore.types import Flag, FlagChange, Listed, MessageQuery, Part
 
-MAX_PAGE = 100  # rows: a few hundred kB of JSON
-MAX_LABELS = 32  # added or removed by one request
+MAX_PAGE_ITEMS = 100  # a few hundred kB of JSON
+MAX_LABELS = 32  # per request, added or removed
 
-# An IMAP keyword is an atom (RFC 9051 §9), and keywords are what labels are.
+# Labels are IMAP keywords, which are atoms (RFC 9051 §9).
 Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9$_.+-]{1,64}$")]
-# The first wrong one ends it: each would be explained, at the cost of a hundred right ones.
+# Fail on the first invalid item, because reporting one costs a hundred times as much as accepting one.
 Labels = Annotated[tuple[Label, ...], FailFast(), Field(max_length=MAX_LABELS)]
 
 
-class AddressView(View):
-    """One address."""
+class EmailAddress(ResponseModel):
+    """An email address with its display name."""
 
     name: str
     address: str
 
 
-class AttachmentView(View):
-    """One attachment: `section` is its part specifier in IMAP; the size is that of the encoded content."""
+class Attachment(ResponseModel):
+    """An attachment. `section` is the IMAP part specifier, `sizeBytes` the size of the encoded content."""
 
     section: str
     file_name: str
@@ -36,7 +36,7 @@ class AttachmentView(View):
 
     @classmethod
     def of(cls, part: Part) -> Self:
-        """From the domain's part."""
+        """Convert a MIME part."""
         return cls(
             section=part.section,
             file_name=part.filename,
@@ -45,14 +45,14 @@ class AttachmentView(View):
         )
 
 
-class EmailView(View):
-    """One row of a list."""
+class EmailSummary(ResponseModel):
+    """A message in a list."""
 
     id: UUID
     message_id: str
-    sender: Annotated[AddressView, Field(serialization_alias="from")]
-    to: list[AddressView]
-    cc: list[AddressView]
+    sender: Annotated[EmailAddress, Field(serialization_alias="from")]
+    to: list[EmailAddress]
+    cc: list[EmailAddress]
     subject: str
     preview: str
     received_at: datetime
@@ -66,48 +66,50 @@ class EmailView(View):
 
     @classmethod
     def of(cls, listed: Listed) -> Self:
-        """From the domain's row."""
-        return cls(**_fields(listed))
+        """Convert a listed message."""
+        return cls(**_summary_fields(listed))
 
 
-class EmailDetail(EmailView):
-    """One message with its text."""
+class EmailDetail(EmailSummary):
+    """A message with its text and attachments."""
 
     text_body: str | None
     html_body: str | None
     is_truncated: bool
-    attachments: list[AttachmentView]
+    attachments: list[Attachment]
 
     @classmethod
     def with_bodies(cls, listed: Listed, text: str | None, html: str | None, truncated: bool) -> Self:
-        """From the domain's message and its decoded bodies."""
-        attachments = [AttachmentView.of(part) for part in listed.message.index.parts if part.attachment]
-        return cls(**_fields(listed), text_body=text, html_body=html, is_truncated=truncated, attachments=attachments)
+        """Convert a listed message and its decoded bodies."""
+        attachments = [Attachment.of(part) for part in listed.message.index.parts if part.attachment]
+        return cls(
+            **_summary_fields(listed), text_body=text, html_body=html, is_truncated=truncated, attachments=attachments
+        )
 
 
-class EmailPage(Page[EmailView]):
-    """One page of a list, newest first."""
+class EmailPage(Page[EmailSummary]):
+    """A page of messages, newest first."""
 
 
-class Filters(Input):
-    """What a list is narrowed to."""
+class EmailFilters(RequestModel):
+    """Filters of a list."""
 
-    mailbox: Annotated[str, Field(max_length=255, description="Its name; empty for all.")] = "INBOX"
-    since: Annotated[Moment | None, Field(description="Received then or later.")] = None
-    before: Annotated[Moment | None, Field(description="Received earlier.")] = None
+    mailbox: Annotated[str, Field(max_length=255, description="The mailbox name; empty for all mailboxes.")] = "INBOX"
+    since: Annotated[UtcDatetime | None, Field(description="Received at this time or later.")] = None
+    before: Annotated[UtcDatetime | None, Field(description="Received before this time.")] = None
     is_read: bool | None = None
     has_attachments: bool | None = None
     label: Label | None = None
-    cursor: Annotated[str | None, Field(max_length=200, description="`nextCursor` of the page before.")] = None
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE)] = 50
+    cursor: Annotated[str | None, Field(max_length=200, description="`nextCursor` of the previous page.")] = None
+    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
 
     def query(self, text: str = "") -> MessageQuery:
-        """As the store asks it."""
+        """Convert to a query of the mail store."""
         return MessageQuery(
             mailbox=self.mailbox or None,
             text=text,
-            since=_seconds(self.since),
-            before=_seconds(self.before),
+            since=_to_seconds(self.since),
+            before=_to_seconds(self.before),
             seen=self.is_read,
             has_attachments=self.has_attachments,
             keyword=self.label,
@@ -116,16 +118,16 @@ class Filters(Input):
         )
 
 
-class Search(Filters):
-    """A search, narrowed likewise."""
+class EmailSearch(EmailFilters):
+    """A text search with the same filters."""
 
     q: Annotated[
-        str, Field(min_length=1, max_length=200, description="Looked for in sender, recipients, subject and preview.")
+        str, Field(min_length=1, max_length=200, description="Text to find in sender, recipients, subject or preview.")
     ]
 
 
-class EmailPatch(Input):
-    """What to change; what is left out stays. A label both added and removed is added."""
+class EmailPatch(RequestModel):
+    """Changes to a message. Omitted properties stay as they are; a label that is both added and removed is added."""
 
     is_read: StrictBool | None = None
     is_flagged: StrictBool | None = None
@@ -133,7 +135,7 @@ class EmailPatch(Input):
     remove_labels: Labels = ()
 
     def change(self) -> FlagChange:
-        """As the store makes it."""
+        """Convert to a flag change of the mail store."""
         wanted = {Flag.SEEN: self.is_read, Flag.FLAGGED: self.is_flagged}
         return FlagChange(
             add=sum(flag for flag, on in wanted.items() if on is True),
@@ -143,7 +145,7 @@ class EmailPatch(Input):
         )
 
 
-def _fields(listed: Listed) -> dict[str, Any]:
+def _summary_fields(listed: Listed) -> dict[str, Any]:
     message, index = listed.message, listed.message.index
     return {
         "id": message.id,
@@ -154,7 +156,7 @@ def _fields(listed: Listed) -> dict[str, Any]:
         "subject": index.subject,
         "preview": index.preview,
         "received_at": datetime.fromtimestamp(message.received, UTC),
-        "date": None if index.date is None else _moment(index.date),
+        "date": None if index.date is None else _sender_date(index.date),
         "size_bytes": index.size,
         "is_read": bool(listed.flags & Flag.SEEN),
         "is_flagged": bool(listed.flags & Flag.FLAGGED),
@@ -164,14 +166,14 @@ def _fields(listed: Listed) -> dict[str, Any]:
     }
 
 
-def _moment(seconds: int) -> datetime | None:
-    """The Date field is the sender's: it may name a year that no calendar here has."""
+def _sender_date(seconds: int) -> datetime | None:
+    """The Date field in UTC; None for a date outside of the supported calendar, because the sender chooses it."""
     try:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
 
 
-def _seconds(moment: datetime | None) -> int | None:
-    """Messages are received in whole seconds: what is at or after a fraction is at or after the next one."""
+def _to_seconds(moment: datetime | None) -> int | None:
+    """Round up to whole seconds, the resolution of receive dates, so that both bounds stay exact."""
     return None if moment is None else ceil(moment.timestamp())

@@ -1,4 +1,4 @@
-"""Health: is the process alive, and can it do its work?"""
+"""The resource `/healthz`: liveness and readiness."""
 
 from relate_api.health.endpoints import PATHS, router
 from relate_api.health.readiness import Readiness

@@ -1,4 +1,4 @@
-"""`/healthz/live` answers while the process runs; `/healthz/ready` while the database answers too. Both are public."""
+"""Public probes: `/healthz/live` succeeds while the process runs, `/healthz/ready` while the database answers too."""
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel
@@ -12,20 +12,20 @@ router = APIRouter(tags=["health"])
 
 
 class Health(BaseModel):
-    """All is well: anything else is a problem."""
+    """The probe succeeded; a failure is a problem instead."""
 
     status: str = "ok"
 
 
 @router.get(LIVE)
 async def live() -> Health:
-    """The process runs."""
+    """Liveness: the process runs."""
     return Health()
 
 
 @router.get(READY)
 async def ready(request: Request) -> Health:
-    """The database answers."""
+    """Readiness: the database answers."""
     readiness: Readiness = request.app.state.readiness
     await readiness.check()
     return Health()

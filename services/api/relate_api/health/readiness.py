@@ -1,4 +1,4 @@
-"""Whether the database answers. The endpoint needs no key, so its requests share one query a second."""
+"""Readiness check with a cached result: the endpoint is public, so its requests share one query per second."""
 
 import asyncio
 import time
@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 from relate_mailstore.ports import MailStore
 
-# The age up to which an answer is given again: health checks come every few seconds.
+# Lifetime of a cached result; probes run every few seconds.
 FRESH_SECONDS = 1.0
 
 
 class Readiness:
-    """The last query for readiness; concurrent requests wait for the same one."""
+    """The latest readiness query; concurrent requests are coalesced into it."""
 
     def __init__(self, store: MailStore, clock: Callable[[], float] = time.monotonic) -> None:
         self._store = store
@@ -30,6 +30,6 @@ class Readiness:
 
 
 def _retrieve(query: asyncio.Task[None]) -> None:
-    # When all requests were cancelled, nothing awaits the task, and asyncio would log its exception.
+    # If all requests were cancelled, nothing awaits the task, and asyncio would log its exception.
     if not query.cancelled():
         query.exception()

@@ -1,4 +1,4 @@
-"""API keys of the one who asks."""
+"""The resource `/api/keys`: the caller's API keys."""
 
 from relate_api.keys.endpoints import router
 

@@ -1,7 +1,7 @@
-"""`/api/keys`: list, create, revoke. A key never grants more, nor for longer, than the key that makes it.
+"""`/api/keys`: list, create, revoke. A key cannot grant more scopes than it has, nor a later expiry.
 
-Revoking a key revokes that key alone. Those that it has made stay, as with most services: a program often makes keys
-for others, and its own is exchanged from time to time.
+Revoking a key does not revoke the keys that it created, because a program often creates keys for other programs, and
+rotates its own from time to time.
 """
 
 from datetime import datetime
@@ -12,10 +12,10 @@ from fastapi import APIRouter, HTTPException, Path
 
 from relate_accounts.errors import TooManyKeys
 from relate_accounts.types import Scope
-from relate_api.dependencies import KeyOwner, Ports, Principal
-from relate_api.keys.schemas import CreatedKey, KeyList, KeyRequest, KeyView
+from relate_api.dependencies import InjectedServices, KeyOwner, Principal
+from relate_api.keys.schemas import CreatedKey, KeyDetails, KeyList, NewKeyRequest
 
-# An app stands for its user in everything that is the user's own; administration is not.
+# An app acts for its user in everything except administration.
 GRANTED_BY_APP = frozenset(Scope) - {Scope.ADMIN}
 
 # Ids are 64-bit integers in the database.
@@ -25,45 +25,47 @@ router = APIRouter(prefix="/api/keys", tags=["keys"])
 
 
 @router.get("")
-async def list_keys(principal: KeyOwner, ports: Ports) -> KeyList:
-    """All keys of the user, revoked ones too, newest first."""
-    keys = await ports.accounts.keys(principal.user.id)
-    return KeyList(items=[KeyView.model_validate(key) for key in keys], next_cursor=None)
+async def list_keys(principal: KeyOwner, services: InjectedServices) -> KeyList:
+    """List the user's keys, newest first, including revoked ones."""
+    keys = await services.accounts.keys(principal.user.id)
+    return KeyList(items=[KeyDetails.model_validate(key) for key in keys], next_cursor=None)
 
 
 @router.post("", status_code=HTTPStatus.CREATED)
-async def create_key(request: KeyRequest, principal: KeyOwner, ports: Ports) -> CreatedKey:
-    """Create a key; its secret is in this answer and nowhere else.
+async def create_key(request: NewKeyRequest, principal: KeyOwner, services: InjectedServices) -> CreatedKey:
+    """Create a key. Its secret is returned only by this request.
 
-    A key that expires makes keys that expire no later, and with it when nothing else is said.
+    A key with an expiry creates keys that expire no later; without `expires` they expire together with it.
     """
-    beyond = frozenset(request.scopes) - _grantable(principal)
-    if beyond:
-        raise HTTPException(HTTPStatus.FORBIDDEN, f"this key cannot grant {', '.join(sorted(beyond))}")
+    denied = frozenset(request.scopes) - _grantable(principal)
+    if denied:
+        raise HTTPException(HTTPStatus.FORBIDDEN, f"this key cannot grant {', '.join(sorted(denied))}")
     expires = _expiry(request.expires, principal)
     try:
-        made = await ports.accounts.create_key(principal.user.id, request.name, request.scopes, expires)
+        created = await services.accounts.create_key(principal.user.id, request.name, request.scopes, expires)
     except TooManyKeys as error:
-        raise HTTPException(HTTPStatus.CONFLICT, f"{error}: revoke one that is not needed") from None
-    return CreatedKey(key=made.secret, details=KeyView.model_validate(made.key))
+        raise HTTPException(HTTPStatus.CONFLICT, f"{error}: revoke one first") from None
+    return CreatedKey(key=created.secret, details=KeyDetails.model_validate(created.key))
 
 
 @router.delete("/{key_id}", status_code=HTTPStatus.NO_CONTENT)
-async def revoke_key(key_id: KeyId, principal: KeyOwner, ports: Ports) -> None:
-    """Revoke a key: every process refuses it, and ends its open sessions, within 30 seconds. Idempotent.
+async def revoke_key(key_id: KeyId, principal: KeyOwner, services: InjectedServices) -> None:
+    """Revoke a key: all processes refuse it and end its sessions within 30 seconds. Idempotent.
 
-    Keys that it has made stay valid.
+    Keys that it created stay valid.
     """
-    await ports.accounts.revoke_key(principal.user.id, key_id)
+    await services.accounts.revoke_key(principal.user.id, key_id)
 
 
 def _grantable(principal: Principal) -> frozenset[Scope]:
     return principal.scopes | (GRANTED_BY_APP if Scope.APP in principal.scopes else frozenset())
 
 
-def _expiry(wanted: datetime | None, principal: Principal) -> datetime | None:
-    """When the new key expires. Raises HTTPException where that is after the key that makes it."""
-    last = principal.expires
-    if last is not None and wanted is not None and wanted > last:
-        raise HTTPException(HTTPStatus.FORBIDDEN, f"this key cannot make one that expires after it, at {last:%FT%TZ}")
-    return wanted or last
+def _expiry(requested: datetime | None, principal: Principal) -> datetime | None:
+    """The expiry of a new key. Raises HTTPException if the requested one is later than that of the creating key."""
+    limit = principal.expires
+    if limit is not None and requested is not None and requested > limit:
+        raise HTTPException(
+            HTTPStatus.FORBIDDEN, f"this key expires at {limit:%FT%TZ} and cannot create one that expires later"
+        )
+    return requested or limit

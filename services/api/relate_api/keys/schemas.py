@@ -1,4 +1,4 @@
-"""Keys as JSON."""
+"""JSON schemas of API keys."""
 
 from datetime import datetime
 from typing import Annotated
@@ -8,25 +8,25 @@ from pydantic import AfterValidator, BeforeValidator, FailFast, Field
 from relate_accounts.clock import utc_now
 from relate_accounts.keys import KEY_NAME_PATTERN, MAX_KEY_NAME_CHARACTERS
 from relate_accounts.types import Scope
-from relate_api.schemas import Input, Moment, Page, View
+from relate_api.schemas import Page, RequestModel, ResponseModel, UtcDatetime
 
 
-def _in_the_future(moment: datetime) -> datetime:
-    if moment <= utc_now():
+def _in_the_future(time: datetime) -> datetime:
+    if time <= utc_now():
         raise ValueError("the time is in the past")
-    return moment
+    return time
 
 
-class KeyRequest(Input):
-    """A key to be made."""
+class NewKeyRequest(RequestModel):
+    """The key to create."""
 
     name: Annotated[str, Field(min_length=1, max_length=MAX_KEY_NAME_CHARACTERS, pattern=KEY_NAME_PATTERN)]
     scopes: Annotated[list[Scope], FailFast(), Field(min_length=1, max_length=len(Scope))]
-    expires: Annotated[Moment, AfterValidator(_in_the_future)] | None = None
+    expires: Annotated[UtcDatetime, AfterValidator(_in_the_future)] | None = None
 
 
-class KeyView(View):
-    """A key as it may be shown."""
+class KeyDetails(ResponseModel):
+    """A key without its secret."""
 
     id: int
     name: str
@@ -38,12 +38,12 @@ class KeyView(View):
     last_used: datetime | None
 
 
-class CreatedKey(View):
-    """A key just made, with its secret: shown this once."""
+class CreatedKey(ResponseModel):
+    """A new key with its secret, which cannot be shown again."""
 
     key: str
-    details: KeyView
+    details: KeyDetails
 
 
-class KeyList(Page[KeyView]):
-    """All keys of a user, on one page."""
+class KeyList(Page[KeyDetails]):
+    """All keys of the user, on one page."""

@@ -1,1 +1,1 @@
-"""The demo account and the demo traffic."""
+"""The demo account and the load generator `relate traffic`."""

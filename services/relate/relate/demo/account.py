@@ -1,4 +1,4 @@
-"""The account of a first start: made once, its key shown once."""
+"""The demo account: created at the first start with `--demo`; its key is shown once."""
 
 from datetime import UTC, datetime
 
@@ -9,7 +9,7 @@ from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Delivery, Destination
 
 ADDRESS = "demo@example.test"
-POSTMASTER = "postmaster@localhost"  # the server's name as it is by default (RFC 5321 §4.5.1)
+POSTMASTER = "postmaster@localhost"  # of the default server name (RFC 5321 §4.5.1)
 SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP, Scope.API_READ, Scope.API_WRITE)
 
 WELCOME = b"""\
@@ -25,10 +25,10 @@ This message was waiting for you. Send another one, read both, and watch the spa
 """
 
 
-async def make_account(accounts: AccountStore, mail: MailStore) -> str | None:
-    """Make the demo account, with a welcome; its key, or None when it has one already.
+async def create_demo_account(accounts: AccountStore, mail: MailStore) -> str | None:
+    """Create the demo account with a welcome message; return its key, or None if the account already has one.
 
-    Raises UserExists where its addresses are another user's, or it was removed.
+    Raises UserExists when another user has one of its addresses, or when the account was removed.
     """
     try:
         user = await accounts.user_by_address(ADDRESS)
@@ -36,7 +36,7 @@ async def make_account(accounts: AccountStore, mail: MailStore) -> str | None:
         user = await accounts.add_user(ADDRESS, "Demo", [POSTMASTER])
     if await accounts.keys(user.id):
         return None
-    # The key comes last: a first start that is broken off is made good by the next.
+    # The key is created last, so that the next start completes an interrupted one.
     date = f"{datetime.now(UTC):%a, %d %b %Y %H:%M:%S +0000}".encode()
     raw = (WELCOME % date).replace(b"\n", b"\r\n")
     await mail.deliver(Delivery(raw, (Destination(AccountId(user.id)),)))

@@ -1,7 +1,7 @@
-"""What demo traffic is made of: visits, each of them a client as they come. A visit is a function of the place, of a
-person, and of chance; `VISITS` says how often each happens.
+"""Synthetic client sessions. Each is a function of the endpoints, a user and a random generator; `SESSION_WEIGHTS` says
+how often each runs.
 
-They trust any certificate: the demo looks after nobody's secrets but its own.
+They accept any certificate, because the demo has no secrets but its own.
 """
 
 import http.client
@@ -20,107 +20,109 @@ from random import Random
 from threading import Event
 from urllib.parse import quote
 
-TIMEOUT = 10.0  # seconds for an answer
-PIECE_SECONDS = 0.5  # a slow client's rest after a piece of its message
-IDLE_SECONDS = 5.0  # of listening for new mail
-KEPT = 30  # messages in a mailbox: who finds more of them removes the oldest
-BIG = 2_000_000  # octets of an attachment
+RESPONSE_TIMEOUT_SECONDS = 10.0
+LINE_PAUSE_SECONDS = 0.5  # between lines of a slow client
+IDLE_SECONDS = 5.0
+MAX_MAILBOX_MESSAGES = 30  # a client that finds more deletes the oldest ones
+ATTACHMENT_OCTETS = 2_000_000
 
-STRANGER = "stranger@example.org"
+EXTERNAL_SENDER = "stranger@example.org"
 WORDS = ("invoice", "lunch", "report", "tickets", "photos", "minutes", "thanks", "question")
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody with a mailbox, and the key to it."""
+class DemoUser:
+    """A user of the demo and its API key."""
 
     address: str
     key: str
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where the services are: hosts and ports. Who stays looks at `closing`: a visit ends when that is set."""
+class Endpoints:
+    """Host and port of each service; a session that waits ends when `stop_requested` is set."""
 
     mx: tuple[str, int]
     submission: tuple[str, int]
     pop3: tuple[str, int]
     imap: tuple[str, int]
     api: tuple[str, int]
-    closing: Event
+    stop_requested: Event
 
 
-Visit = Callable[[Place, Person, Random], None]
+Session = Callable[[Endpoints, DemoUser, Random], None]
 
 
-# --- mail comes
+# --- delivery
 
 
-def receive(place: Place, person: Person, random: Random) -> None:
-    """Another server brings a message or two."""
-    with _mx(place) as client:
+def deliver_messages(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """Another server delivers one or two messages."""
+    with _mx(endpoints) as client:
         for _ in range(random.randint(1, 2)):
-            client.sendmail(STRANGER, [person.address], _message(STRANGER, person.address, random))
+            client.sendmail(EXTERNAL_SENDER, [user.address], _message(EXTERNAL_SENDER, user.address, random))
 
 
-def receive_big(place: Place, person: Person, random: Random) -> None:
-    """A message with a large attachment."""
-    with _mx(place) as client:
-        client.sendmail(STRANGER, [person.address], _message(STRANGER, person.address, random, attached=BIG))
+def deliver_attachment(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """Another server delivers a message with a large attachment."""
+    with _mx(endpoints) as client:
+        client.sendmail(
+            EXTERNAL_SENDER, [user.address], _message(EXTERNAL_SENDER, user.address, random, attached=ATTACHMENT_OCTETS)
+        )
 
 
-def receive_chunks(place: Place, person: Person, random: Random) -> None:
-    """A message in chunks (RFC 3030)."""
-    message = _message(STRANGER, person.address, random)
+def deliver_with_bdat(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """Another server delivers a message with BDAT (RFC 3030)."""
+    message = _message(EXTERNAL_SENDER, user.address, random)
     half = len(message) // 2
-    with _mx(place) as client:
-        _begin(client, person)
+    with _mx(endpoints) as client:
+        _begin_transaction(client, user)
         for chunk, last in ((message[:half], ""), (message[half:], " LAST")):
             client.send(f"BDAT {len(chunk)}{last}\r\n".encode() + chunk)
             client.getreply()
 
 
-def receive_slowly(place: Place, person: Person, random: Random) -> None:
-    """A message over a bad line, piece by piece."""
-    lines = _message(STRANGER, person.address, random).splitlines(keepends=True)
-    with _mx(place) as client:
-        _begin(client, person)
+def deliver_slowly(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """Another server delivers a message over a slow connection."""
+    lines = _message(EXTERNAL_SENDER, user.address, random).splitlines(keepends=True)
+    with _mx(endpoints) as client:
+        _begin_transaction(client, user)
         client.docmd("DATA")
         for line in lines:
             client.send(line)
             if random.random() < 0.2:
-                place.closing.wait(PIECE_SECONDS)
+                endpoints.stop_requested.wait(LINE_PAUSE_SECONDS)
         client.send(b".\r\n")
         client.getreply()
 
 
-def receive_for_nobody(place: Place, person: Person, random: Random) -> None:
-    """Somebody tries names, and commands."""
-    with _mx(place) as client:
+def deliver_to_unknown_users(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """A client probes unknown recipients and an unknown command."""
+    with _mx(endpoints) as client:
         client.ehlo()
-        client.mail(STRANGER)
+        client.mail(EXTERNAL_SENDER)
         for name in random.sample(WORDS, 3):
-            client.rcpt(f"{name}.{person.address}")
+            client.rcpt(f"{name}.{user.address}")
         client.docmd("XYZZY")
 
 
-def submit(place: Place, person: Person, random: Random) -> None:
-    """A person writes themselves a note."""
-    with _submission(place) as client:
-        client.login(person.address, person.key)
-        client.sendmail(person.address, [person.address], _message(person.address, person.address, random))
+def submit_message(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """The user submits a message to itself."""
+    with _submission(endpoints) as client:
+        client.login(user.address, user.key)
+        client.sendmail(user.address, [user.address], _message(user.address, user.address, random))
 
 
-# --- mail is read
+# --- reading
 
 
-def fetch_pop3(place: Place, person: Person, random: Random) -> None:
-    """A program fetches what is there, and leaves most of it on the server; it comes again if another one is at it."""
-    client = _pop3(place)
+def read_pop3(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """A mail client reads the newest messages; ends quietly if another session holds the maildrop."""
+    client = _pop3(endpoints)
     try:
-        client.user(person.address)
-        client.pass_(person.key)
-        _fetch(client, random)
+        client.user(user.address)
+        client.pass_(user.key)
+        _read_maildrop(client, random)
         client.quit()
     except poplib.error_proto as error:
         if b"[IN-USE]" not in error.args[0]:  # RFC 2449 §8.1.1
@@ -129,19 +131,19 @@ def fetch_pop3(place: Place, person: Person, random: Random) -> None:
         client.close()
 
 
-def _fetch(client: poplib.POP3, random: Random) -> None:
+def _read_maildrop(client: poplib.POP3, random: Random) -> None:
     count, _ = client.stat()
     client.uidl()
     for number in range(max(1, count - random.randint(0, 3)), count + 1):
         client.top(number, 0)
         client.retr(number)
-    for number in range(1, count - KEPT + 1):
+    for number in range(1, count - MAX_MAILBOX_MESSAGES + 1):
         client.dele(number)
 
 
-def read_imap(place: Place, person: Person, random: Random) -> None:
-    """A mail program shows the list, opens the newest, and tidies up."""
-    with _imap(place, person) as client:
+def read_imap(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """A mail client lists INBOX, opens the newest message, searches, and deletes old messages."""
+    with _imap(endpoints, user) as client:
         client.list()
         count = int((client.select()[1][0] or b"0").decode())
         if count:
@@ -149,46 +151,46 @@ def read_imap(place: Place, person: Person, random: Random) -> None:
             client.fetch(str(count), "(BODY[])")
             client.store(str(random.randint(1, count)), "+FLAGS", "(\\Flagged)")
             client.search(None, "SUBJECT", random.choice(WORDS))
-        if count > KEPT:
-            client.store(f"1:{count - KEPT}", "+FLAGS", "(\\Deleted)")
+        if count > MAX_MAILBOX_MESSAGES:
+            client.store(f"1:{count - MAX_MAILBOX_MESSAGES}", "+FLAGS", "(\\Deleted)")
             client.expunge()
 
 
-def idle_imap(place: Place, person: Person, random: Random) -> None:
-    """A telephone waits for new mail (RFC 2177)."""
-    with _imap(place, person) as client:
+def idle_imap(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """A mobile client waits for new mail with IDLE (RFC 2177)."""
+    with _imap(endpoints, user) as client:
         client.select()
         client.send(b"DEMO IDLE\r\n")
         client.readline()
-        place.closing.wait(random.uniform(1, IDLE_SECONDS))
+        endpoints.stop_requested.wait(random.uniform(1, IDLE_SECONDS))
         client.send(b"DONE\r\n")
-        while client.readline()[:4] not in (b"DEMO", b""):  # what has come meanwhile, and then the end
+        while client.readline()[:4] not in (b"DEMO", b""):  # untagged responses, then the tagged one
             continue
 
 
-def ask_api(place: Place, person: Person, random: Random) -> None:
-    """A program lists, searches, reads and marks."""
-    page = _ask(place, person, "GET", f"/emails?limit={KEPT}")
-    _ask(place, person, "GET", f"/emails/search?q={quote(random.choice(WORDS))}")
+def call_api(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """A program lists, searches, reads and marks messages over the REST API."""
+    page = _request(endpoints, user, "GET", f"/emails?limit={MAX_MAILBOX_MESSAGES}")
+    _request(endpoints, user, "GET", f"/emails/search?q={quote(random.choice(WORDS))}")
     for row in page["items"][:1]:
-        _ask(place, person, "GET", f"/emails/{row['id']}")
-        _ask(place, person, "PATCH", f"/emails/{row['id']}", {"isRead": True, "addLabels": ["seen-by-demo"]})
+        _request(endpoints, user, "GET", f"/emails/{row['id']}")
+        _request(endpoints, user, "PATCH", f"/emails/{row['id']}", {"isRead": True, "addLabels": ["seen-by-demo"]})
 
 
-# --- mistakes
+# --- failed logins
 
 
-def mistake_smtp(place: Place, person: Person, random: Random) -> None:
-    """A wrong key, for sending."""
-    with _submission(place) as client:
-        client.docmd("AUTH", "PLAIN " + b64encode(f"\0{_misspelt(person, random)}\0wrong".encode()).decode())
+def fail_smtp_login(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """SMTP AUTH with a wrong key."""
+    with _submission(endpoints) as client:
+        client.docmd("AUTH", "PLAIN " + b64encode(f"\0{_address_or_unknown(user, random)}\0wrong".encode()).decode())
 
 
-def mistake_pop3(place: Place, person: Person, random: Random) -> None:
-    """A wrong key, for fetching."""
-    client = _pop3(place)
+def fail_pop3_login(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """USER and PASS with a wrong key."""
+    client = _pop3(endpoints)
     try:
-        client.user(_misspelt(person, random))
+        client.user(_address_or_unknown(user, random))
         client.pass_("wrong")
     except poplib.error_proto:
         client.quit()
@@ -196,35 +198,35 @@ def mistake_pop3(place: Place, person: Person, random: Random) -> None:
         client.close()
 
 
-def mistake_imap(place: Place, person: Person, random: Random) -> None:
-    """A wrong key, for reading."""
+def fail_imap_login(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """LOGIN with a wrong key."""
     try:
-        with _imap(place, Person(_misspelt(person, random), "wrong")):
+        with _imap(endpoints, DemoUser(_address_or_unknown(user, random), "wrong")):
             pass
     except imaplib.IMAP4.error:
         pass
 
 
-def mistake_api(place: Place, person: Person, random: Random) -> None:
-    """A wrong key, of a program."""
-    _ask(place, Person(person.address, f"rm_{random.getrandbits(128):032x}"), "GET", "/emails")
+def fail_api_login(endpoints: Endpoints, user: DemoUser, random: Random) -> None:
+    """A REST request with a wrong key."""
+    _request(endpoints, DemoUser(user.address, f"rm_{random.getrandbits(128):032x}"), "GET", "/emails")
 
 
-VISITS: dict[Visit, int] = {
-    receive: 30,
-    receive_chunks: 5,
-    receive_slowly: 3,
-    receive_big: 2,
-    receive_for_nobody: 3,
-    submit: 15,
-    fetch_pop3: 14,
+SESSION_WEIGHTS: dict[Session, int] = {
+    deliver_messages: 30,
+    deliver_with_bdat: 5,
+    deliver_slowly: 3,
+    deliver_attachment: 2,
+    deliver_to_unknown_users: 3,
+    submit_message: 15,
+    read_pop3: 14,
     read_imap: 18,
     idle_imap: 4,
-    ask_api: 10,
+    call_api: 10,
 }
-"""Visits, and how many of a hundred or so each is."""
+"""Sessions with their relative frequency."""
 
-MISTAKES: tuple[Visit, ...] = (mistake_smtp, mistake_pop3, mistake_imap, mistake_api)
+FAILED_LOGINS: tuple[Session, ...] = (fail_smtp_login, fail_pop3_login, fail_imap_login, fail_api_login)
 
 
 # --- clients
@@ -237,40 +239,42 @@ def _tls() -> ssl.SSLContext:
     return context
 
 
-def _mx(place: Place) -> smtplib.SMTP:
-    return smtplib.SMTP(*place.mx, "mx.example.org", timeout=TIMEOUT)
+def _mx(endpoints: Endpoints) -> smtplib.SMTP:
+    return smtplib.SMTP(*endpoints.mx, "mx.example.org", timeout=RESPONSE_TIMEOUT_SECONDS)
 
 
 @contextmanager
-def _submission(place: Place) -> Iterator[smtplib.SMTP]:
-    with smtplib.SMTP(*place.submission, "client.example.test", timeout=TIMEOUT) as client:
+def _submission(endpoints: Endpoints) -> Iterator[smtplib.SMTP]:
+    with smtplib.SMTP(*endpoints.submission, "client.example.test", timeout=RESPONSE_TIMEOUT_SECONDS) as client:
         client.starttls(context=_tls())
         client.ehlo()
         yield client
 
 
-def _begin(client: smtplib.SMTP, person: Person) -> None:
+def _begin_transaction(client: smtplib.SMTP, user: DemoUser) -> None:
     client.ehlo()
-    client.mail(STRANGER)
-    client.rcpt(person.address)
+    client.mail(EXTERNAL_SENDER)
+    client.rcpt(user.address)
 
 
-def _pop3(place: Place) -> poplib.POP3_SSL:
-    return poplib.POP3_SSL(*place.pop3, context=_tls(), timeout=TIMEOUT)
+def _pop3(endpoints: Endpoints) -> poplib.POP3_SSL:
+    return poplib.POP3_SSL(*endpoints.pop3, context=_tls(), timeout=RESPONSE_TIMEOUT_SECONDS)
 
 
 @contextmanager
-def _imap(place: Place, person: Person) -> Iterator[imaplib.IMAP4_SSL]:
-    with imaplib.IMAP4_SSL(*place.imap, ssl_context=_tls(), timeout=TIMEOUT) as client:
-        client.login(person.address, person.key)
+def _imap(endpoints: Endpoints, user: DemoUser) -> Iterator[imaplib.IMAP4_SSL]:
+    with imaplib.IMAP4_SSL(*endpoints.imap, ssl_context=_tls(), timeout=RESPONSE_TIMEOUT_SECONDS) as client:
+        client.login(user.address, user.key)
         yield client
 
 
-def _ask(place: Place, person: Person, method: str, path: str, body: object = None) -> dict[str, list[dict[str, str]]]:
-    """One request to the API; what it answers, {"items": []} when it refuses."""
-    connection = http.client.HTTPSConnection(*place.api, timeout=TIMEOUT, context=_tls())
+def _request(
+    endpoints: Endpoints, user: DemoUser, method: str, path: str, body: object = None
+) -> dict[str, list[dict[str, str]]]:
+    """Send one request to the API; returns its JSON, or {"items": []} if the status is not 200."""
+    connection = http.client.HTTPSConnection(*endpoints.api, timeout=RESPONSE_TIMEOUT_SECONDS, context=_tls())
     try:
-        headers = {"Authorization": f"Bearer {person.key}", "Content-Type": "application/json"}
+        headers = {"Authorization": f"Bearer {user.key}", "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body)
         connection.request(method, f"/api/external{path}", content, headers)
         response = connection.getresponse()
@@ -280,8 +284,8 @@ def _ask(place: Place, person: Person, method: str, path: str, body: object = No
         connection.close()
 
 
-def _misspelt(person: Person, random: Random) -> str:
-    return random.choice((person.address, f"nobody.{person.address}"))
+def _address_or_unknown(user: DemoUser, random: Random) -> str:
+    return random.choice((user.address, f"nobody.{user.address}"))
 
 
 def _message(sender: str, recipient: str, random: Random, attached: int = 0) -> bytes:

@@ -1,6 +1,6 @@
-"""Demo traffic: so many visits a second of people made for it, until stopped; `clients` has the visits.
+"""A load generator: starts the sessions of `clients` at a given rate until stopped.
 
-The people stay, with their mail, from one run to the next. Their keys do not: a run makes its own, and revokes them.
+Its users and their mail persist between runs; their keys do not: each run creates new ones and revokes them at the end.
 """
 
 import asyncio
@@ -16,8 +16,8 @@ from threading import Event, Semaphore
 
 import structlog
 
-from relate.admin import Backend, opened
-from relate.demo.clients import MISTAKES, VISITS, Person, Place, Visit
+from relate.admin import Backend, open_backend
+from relate.demo.clients import FAILED_LOGINS, SESSION_WEIGHTS, DemoUser, Endpoints, Session
 from relate.settings import Settings
 from relate_accounts.errors import UserNotFound
 from relate_accounts.types import Scope, User
@@ -25,93 +25,92 @@ from relate_mailstore.types import AccountId
 
 log = structlog.get_logger(__name__)
 
-PEOPLE = ("ann", "ben", "cleo", "dan", "eva")
+USER_NAMES = ("ann", "ben", "cleo", "dan", "eva")
 DOMAIN = "demo.example.test"
 KEY_NAME = "traffic"
 SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP, Scope.API_READ, Scope.API_WRITE)
 
-VISITORS = 32  # at once: when all are busy the next ones stay away, so that a slow server is not flooded
-MISTAKE_SECONDS = (
-    5.0  # between two wrong logins, at least: beyond twenty, and one in six seconds, they are answered late
-)
+MAX_SESSIONS = 32  # concurrent; further ones are skipped, so that a slow server is not overloaded
+# Minimum between two failed logins: beyond 20, and one per 6 seconds, replies are delayed.
+FAILED_LOGIN_SECONDS = 5.0
 REPORT_SECONDS = 60.0
 
 
-async def run(settings: Settings, place: Place, rate: float) -> None:
-    """Visit until `place.closing` is set, as it is by SIGTERM and SIGINT."""
+async def run(settings: Settings, endpoints: Endpoints, rate: float) -> None:
+    """Generate traffic until `endpoints.stop_requested` is set, as it is by SIGTERM and SIGINT."""
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, place.closing.set)
-    async with _people(settings) as people:
-        await asyncio.to_thread(_Traffic(place, people).flow, rate)
+        asyncio.get_running_loop().add_signal_handler(number, endpoints.stop_requested.set)
+    async with _users_with_keys(settings) as users:
+        await asyncio.to_thread(_Traffic(endpoints, users).generate, rate)
 
 
 class _Traffic:
-    """The visits of one run."""
+    """The sessions of one run."""
 
-    def __init__(self, place: Place, people: Collection[Person]) -> None:
-        self._place = place
-        self._people = list(people)
-        self._random = Random()  # noqa: S311 - chance, not a secret
-        self._free = Semaphore(VISITORS)
-        self._begun: Counter[str] = Counter()
-        self._mistakes = cycle(MISTAKES)
-        self._next_mistake = self._next_report = 0.0
+    def __init__(self, endpoints: Endpoints, users: Collection[DemoUser]) -> None:
+        self._endpoints = endpoints
+        self._users_with_keys = list(users)
+        self._random = Random()  # noqa: S311 - not a secret
+        self._free_slots = Semaphore(MAX_SESSIONS)
+        self._started: Counter[str] = Counter()
+        self._failed_logins = cycle(FAILED_LOGINS)
+        self._next_failed_login = self._next_report = 0.0
 
-    def flow(self, rate: float) -> None:
-        """Begin visits, as many a second as `rate` says on average, until it is closing time; then let them end."""
-        with ThreadPoolExecutor(VISITORS) as visitors:
-            while not self._place.closing.wait(self._random.expovariate(rate)):
-                if self._free.acquire(blocking=False):
-                    visit = self._choose()
-                    self._begun[visit.__name__] += 1
-                    visitors.submit(self._visit, visit, self._random.choice(self._people))
+    def generate(self, rate: float) -> None:
+        """Start `rate` sessions per second on average until a stop is requested, then wait for those that run."""
+        with ThreadPoolExecutor(MAX_SESSIONS) as threads:
+            while not self._endpoints.stop_requested.wait(self._random.expovariate(rate)):
+                if self._free_slots.acquire(blocking=False):
+                    session = self._choose_session()
+                    self._started[session.__name__] += 1
+                    threads.submit(self._run_session, session, self._random.choice(self._users_with_keys))
                 self._report()
-        log.info("demo ended", **self._begun)
+        log.info("demo ended", **self._started)
 
-    def _choose(self) -> Visit:
+    def _choose_session(self) -> Session:
         now = time.monotonic()
-        if now < self._next_mistake:
-            return self._random.choices(list(VISITS), list(VISITS.values()))[0]
-        self._next_mistake = now + MISTAKE_SECONDS
-        return next(self._mistakes)
+        if now < self._next_failed_login:
+            return self._random.choices(list(SESSION_WEIGHTS), list(SESSION_WEIGHTS.values()))[0]
+        self._next_failed_login = now + FAILED_LOGIN_SECONDS
+        return next(self._failed_logins)
 
-    def _visit(self, visit: Visit, person: Person) -> None:
+    def _run_session(self, session: Session, user: DemoUser) -> None:
         try:
-            visit(self._place, person, Random())  # noqa: S311 - as above
-        except Exception as error:  # noqa: BLE001 - whatever it was, the next visitor tries again
-            log.warning("visit failed", visit=visit.__name__, error=f"{type(error).__name__}: {error}")
+            session(self._endpoints, user, Random())  # noqa: S311 - as above
+        except Exception as error:  # noqa: BLE001 - one failed session must not end the run
+            log.warning("visit failed", visit=session.__name__, error=f"{type(error).__name__}: {error}")
         finally:
-            self._free.release()
+            self._free_slots.release()
 
     def _report(self) -> None:
         now = time.monotonic()
         if now >= self._next_report:
             self._next_report = now + REPORT_SECONDS
-            log.info("demo", **self._begun)
+            log.info("demo", **self._started)
 
 
 @asynccontextmanager
-async def _people(settings: Settings) -> AsyncIterator[list[Person]]:
-    """Everybody, with keys that are good inside."""
-    async with opened(settings) as backend:
-        people = [await _person(backend, f"{name}@{DOMAIN}") for name in PEOPLE]
+async def _users_with_keys(settings: Settings) -> AsyncIterator[list[DemoUser]]:
+    """The demo users with keys that are valid inside the block."""
+    async with open_backend(settings) as backend:
+        users = [await _create_user(backend, f"{name}@{DOMAIN}") for name in USER_NAMES]
     try:
-        yield people
+        yield users
     finally:
-        async with opened(settings) as backend:
-            for person in people:
-                await _revoke_keys(backend, await backend.accounts.user_by_address(person.address))
+        async with open_backend(settings) as backend:
+            for user in users:
+                await _revoke_keys(backend, await backend.accounts.user_by_address(user.address))
 
 
-async def _person(backend: Backend, address: str) -> Person:
+async def _create_user(backend: Backend, address: str) -> DemoUser:
     try:
         user = await backend.accounts.user_by_address(address)
-        await _revoke_keys(backend, user)  # of a run that was killed
+        await _revoke_keys(backend, user)  # left by a run that was killed
     except UserNotFound:
         user = await backend.accounts.add_user(address)
         await backend.mail.provision(AccountId(user.id))
     made = await backend.accounts.create_key(user.id, KEY_NAME, SCOPES)
-    return Person(address, made.secret)
+    return DemoUser(address, made.secret)
 
 
 async def _revoke_keys(backend: Backend, user: User) -> None:
@@ -120,13 +119,13 @@ async def _revoke_keys(backend: Backend, user: User) -> None:
             await backend.accounts.revoke_key(user.id, key.id)
 
 
-def place_of(settings: Settings, smtp: str, pop3: str, imap: str, api: str) -> Place:
-    """These hosts, and the ports that are configured."""
-    return Place(
+def configured_endpoints(settings: Settings, smtp: str, pop3: str, imap: str, api: str) -> Endpoints:
+    """These hosts with the configured ports."""
+    return Endpoints(
         mx=(smtp, settings.smtp.mx_port),
         submission=(smtp, settings.smtp.port),
         pop3=(pop3, settings.pop3.secure_port),
         imap=(imap, settings.imap.secure_port),
         api=(api, settings.api.secure_port),
-        closing=Event(),
+        stop_requested=Event(),
     )

@@ -1,5 +1,13 @@
-"""Moves an account's mail in and out: `relate import` and `relate export`.
+"""Import and export of an account's mail: `relate import` and `relate export`.
 
-`importing` and `exporting` are the two runs. Sources of an import: `imap` (another server) and `files`. The
-file formats, read and written: `mbox`, `maildir`, `eml`. `stored` finds out which messages a mailbox has already.
+runner           opens database and source, runs the transfer, shows progress
+importer         stores the messages of a source, one transaction per batch
+exporter         writes all mailboxes to files
+imap_source      a source: another IMAP server
+file_source      a source: files, through the readers of mbox, maildir and eml
+mailbox_mapping  maps the mailbox names of another server
+mailbox_paths    maps mailbox names to file paths and back
+deduplication    finds messages that a mailbox already stores
+report           counts of transferred and skipped messages
+raw_message      line endings and dates of messages in files
 """

@@ -1,8 +1,8 @@
-"""A folder of .eml files, each a message's octets; beside them `messages.jsonl` with flags and internal dates.
+"""Reads and writes folders of .eml files, one message per file; `messages.jsonl` holds flags and internal dates.
 
-A line of that file is a JSON object: `file`, `size` in octets, `flags` (system flags and keywords), `internalDate` in
-seconds since the epoch. Without it there are no flags, and the date is that of the header's first Received field, of
-Date, or the file's.
+Each line of that file is a JSON object: `file`, `size` in octets, `flags` (system flags and keywords), `internalDate`
+in seconds since the epoch. Without it, messages have no flags, and their date is that of the first Received field, of
+Date, or the file's mtime.
 """
 
 import json
@@ -14,7 +14,7 @@ from typing import Any
 
 from relate.transfer.errors import TransferError
 from relate.transfer.flags import flag_names, parse_flags
-from relate.transfer.octets import TooLarge, date_of, with_crlf
+from relate.transfer.raw_message import TooLarge, received_date, to_crlf
 from relate_mailstore.types import Entry, Incoming
 
 SUFFIX = ".eml"
@@ -25,35 +25,35 @@ _FIELD_NAME = re.compile(rb"[!-9;-~]+[ \t]*:")
 
 
 def is_eml(path: Path) -> bool:
-    """Whether a file is one: by its name."""
+    """Whether the name ends in .eml."""
     return path.suffix.lower() == SUFFIX
 
 
 def begins_with_field(path: Path) -> bool:
-    """Whether a file of another name may be a message: its first line is a header field (RFC 5322 §2.2)."""
+    """Whether the first line is a header field (RFC 5322 §2.2), so that a file with another suffix may be a message."""
     with path.open("rb") as file:
         return bool(_FIELD_NAME.match(file.read(FIELD_NAME_OCTETS)))
 
 
 def read_eml(files: Sequence[Path], limit: int) -> Iterator[tuple[str, Incoming | TooLarge]]:
-    """The messages of files of one folder, in the order given, each with its name; `limit`: octets of a message.
+    """Read the messages of files in one folder in the given order; `limit` is the maximum message size in octets.
 
-    Raises TransferError for a `messages.jsonl` that cannot be read.
+    Raises TransferError for a malformed `messages.jsonl`.
     """
-    described = _read_sidecar(files[0].with_name(SIDECAR)) if files else {}
+    metadata = _read_sidecar(files[0].with_name(SIDECAR)) if files else {}
     for file in files:
         status = file.stat()
         if status.st_size > limit:
             yield file.name, TooLarge()
             continue
         raw = file.read_bytes()
-        if found := described.get(file.name):
+        if found := metadata.get(file.name):
             flags, keywords = parse_flags(found["flags"])
-            octets = raw if found["size"] == len(raw) else with_crlf(raw)
+            octets = raw if found["size"] == len(raw) else to_crlf(raw)
             yield file.name, Incoming(octets, flags, keywords, found["internalDate"])
         else:
-            raw = with_crlf(raw)
-            date = date_of(raw)
+            raw = to_crlf(raw)
+            date = received_date(raw)
             yield file.name, Incoming(raw, internal_date=int(status.st_mtime) if date is None else date)
 
 
@@ -62,44 +62,44 @@ def _read_sidecar(path: Path) -> dict[str, dict[str, Any]]:
         return {}
     try:
         with path.open(encoding="utf-8") as lines:
-            return {one["file"]: _checked(one) for one in map(json.loads, lines)}
+            return {record["file"]: _validate(record) for record in map(json.loads, lines)}
     except (ValueError, TypeError, KeyError) as error:
-        raise TransferError(f"{path} cannot be read: {error}") from None
+        raise TransferError(f"{path} is malformed: {error}") from None
 
 
-def _checked(one: dict[str, Any]) -> dict[str, Any]:
+def _validate(record: dict[str, Any]) -> dict[str, Any]:
     if not (
-        isinstance(one["size"], int)
-        and isinstance(one["internalDate"], int)
-        and isinstance(one["flags"], list)
-        and all(isinstance(flag, str) for flag in one["flags"])
+        isinstance(record["size"], int)
+        and isinstance(record["internalDate"], int)
+        and isinstance(record["flags"], list)
+        and all(isinstance(flag, str) for flag in record["flags"])
     ):
-        raise ValueError("a line is not what an export writes")
-    return one
+        raise ValueError("a line has a property of the wrong type")
+    return record
 
 
 class EmlWriter:
-    """Writes the messages of a mailbox to a folder that is made."""
+    """Writes the messages of one mailbox to a folder."""
 
     def __init__(self, path: Path) -> None:
-        path.mkdir(parents=True, exist_ok=True)  # a mailbox below may have made it
+        path.mkdir(parents=True, exist_ok=True)  # exists if a mailbox below it was exported first
         self._path = path
         self._sidecar = (path / SIDECAR).open("x", encoding="utf-8")
 
     def write(self, entry: Entry, raw: bytes) -> None:
-        """Add a message; its name is its UID, so that the order is kept."""
+        """See `exporter.Writer`. The file name is the UID, so that an import keeps the order."""
         file = self._path / f"{entry.uid:010}{SUFFIX}"
         with file.open("xb") as opened:
             opened.write(raw)
         os.utime(file, (entry.internal_date, entry.internal_date))
-        described = {
+        metadata = {
             "file": file.name,
             "size": len(raw),
             "flags": list(flag_names(entry.flags, entry.keywords)),
             "internalDate": entry.internal_date,
         }
-        self._sidecar.write(json.dumps(described) + "\n")
+        self._sidecar.write(json.dumps(metadata) + "\n")
 
     def close(self) -> None:
-        """Finish `messages.jsonl`."""
+        """Close `messages.jsonl`."""
         self._sidecar.close()

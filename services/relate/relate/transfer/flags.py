@@ -1,4 +1,4 @@
-"""Flags and keywords as IMAP names them, and as they are stored. Pure."""
+"""Conversion of flags between IMAP names and stored bits. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,7 +9,7 @@ from relate_imap.grammar.flags import SYSTEM_FLAGS
 from relate_mailstore.keywords import MAX_MAILBOX_KEYWORDS, MAX_MESSAGE_KEYWORDS, key_of
 from relate_mailstore.types import Flag
 
-NAMES = {
+FLAG_NAMES = {
     Flag.SEEN: "\\Seen",
     Flag.ANSWERED: "\\Answered",
     Flag.FLAGGED: "\\Flagged",
@@ -18,11 +18,11 @@ NAMES = {
 }
 
 _KEYWORD = re.compile(ATOM_CHAR.decode("ascii") + "+", re.ASCII)
-_USUAL = {key_of(keyword): keyword for keyword in WELL_KNOWN}
+_CANONICAL_SPELLINGS = {key_of(keyword): keyword for keyword in WELL_KNOWN}
 
 
 def parse_flags(names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
-    """Flag bits and keywords; system flags that are unknown here (\\Recent, extensions) are left out."""
+    """Flag bits and keywords of IMAP flags. Unknown system flags (\\Recent, extensions) are dropped."""
     bits, keywords = 0, []
     for name in names:
         if name.startswith("\\"):
@@ -33,29 +33,29 @@ def parse_flags(names: Iterable[str]) -> tuple[int, tuple[str, ...]]:
 
 
 def flag_names(bits: int, keywords: Iterable[str]) -> Iterator[str]:
-    """The inverse of `parse_flags`."""
-    yield from (name for flag, name in NAMES.items() if bits & flag)
+    """The IMAP names of flag bits and keywords: the inverse of `parse_flags`."""
+    yield from (name for flag, name in FLAG_NAMES.items() if bits & flag)
     yield from keywords
 
 
 class MailboxKeywords:
-    """The keywords of a mailbox that messages come into: each keeps its first spelling, and there is a limit."""
+    """The keywords of a target mailbox: the first spelling wins, and their number is limited."""
 
-    def __init__(self, known: Iterable[str]) -> None:
-        self._spellings = {key_of(keyword): keyword for keyword in known}
+    def __init__(self, existing: Iterable[str]) -> None:
+        self._spellings = {key_of(keyword): keyword for keyword in existing}
 
-    def fit(self, keywords: Iterable[str]) -> tuple[str, ...]:
-        """Those that are valid and that there is room for, spelled as in the mailbox."""
-        fitting: dict[str, str] = {}
+    def accept(self, keywords: Iterable[str]) -> tuple[str, ...]:
+        """The valid keywords within the limits, in the mailbox's spelling; the others are dropped."""
+        accepted: dict[str, str] = {}
         for keyword in keywords:
             key = key_of(keyword)
             if len(keyword) > MAX_KEYWORD_OCTETS or not _KEYWORD.fullmatch(keyword):
                 continue
-            if len(fitting) < MAX_MESSAGE_KEYWORDS and (spelling := self._spell(key, keyword)):
-                fitting[key] = spelling
-        return tuple(fitting.values())
+            if len(accepted) < MAX_MESSAGE_KEYWORDS and (spelling := self._spell(key, keyword)):
+                accepted[key] = spelling
+        return tuple(accepted.values())
 
     def _spell(self, key: str, keyword: str) -> str | None:
         if key not in self._spellings and len(self._spellings) >= MAX_MAILBOX_KEYWORDS:
             return None
-        return self._spellings.setdefault(key, _USUAL.get(key, keyword))
+        return self._spellings.setdefault(key, _CANONICAL_SPELLINGS.get(key, keyword))

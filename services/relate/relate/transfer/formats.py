@@ -1,10 +1,10 @@
-"""The forms of files."""
+"""The file formats of `relate export`."""
 
 from enum import StrEnum
 
 
 class Format(StrEnum):
-    """What mail is exported as."""
+    """The value of `--format`."""
 
     MBOX = "mbox"
     MAILDIR = "maildir"

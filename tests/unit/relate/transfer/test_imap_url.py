@@ -1,21 +1,21 @@
 import pytest
 
 from relate.transfer.errors import TransferError
-from relate.transfer.imap import ImapAddress, is_imap_url, parse_imap_url
+from relate.transfer.imap_source import ImapAccount, is_imap_url, parse_imap_url
 
 
 @pytest.mark.parametrize(
-    ("url", "address"),
+    ("url", "account"),
     [
-        ("imap://alice@mail.example.org", ImapAddress("alice", "mail.example.org", 143, False)),
-        ("imaps://alice@mail.example.org/", ImapAddress("alice", "mail.example.org", 993, True)),
-        ("IMAPS://alice@example.org@mail:1993", ImapAddress("alice@example.org", "mail", 1993, True)),
-        ("imap://alice%40example.org@[::1]:10143", ImapAddress("alice@example.org", "::1", 10143, False)),
+        ("imap://alice@mail.example.org", ImapAccount("alice", "mail.example.org", 143, False)),
+        ("imaps://alice@mail.example.org/", ImapAccount("alice", "mail.example.org", 993, True)),
+        ("IMAPS://alice@example.org@mail:1993", ImapAccount("alice@example.org", "mail", 1993, True)),
+        ("imap://alice%40example.org@[::1]:10143", ImapAccount("alice@example.org", "::1", 10143, False)),
     ],
 )
-def test_a_url_is_read(url: str, address: ImapAddress) -> None:
+def test_a_url_is_parsed(url: str, account: ImapAccount) -> None:
     assert is_imap_url(url)
-    assert parse_imap_url(url) == address
+    assert parse_imap_url(url) == account
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_password_in_a_url_is_refused_and_not_shown(url: str) -> None:
         "imap://[::1",
     ],
 )
-def test_what_is_no_account_is_refused(url: str) -> None:
+def test_a_url_without_an_account_is_refused(url: str) -> None:
     with pytest.raises(TransferError):
         parse_imap_url(url)
 
@@ -54,5 +54,5 @@ def test_what_is_no_account_is_refused(url: str) -> None:
     ("host", "loopback"),
     [("localhost", True), ("127.0.0.2", True), ("::1", True), ("localhost.test", False), ("10.0.0.1", False)],
 )
-def test_loopback_is_known(host: str, loopback: bool) -> None:
-    assert ImapAddress("a", host, 143, False).is_loopback is loopback
+def test_loopback_hosts_are_recognised(host: str, loopback: bool) -> None:
+    assert ImapAccount("a", host, 143, False).is_loopback is loopback

@@ -1,0 +1,34 @@
+"""Output of commands: tables for people, JSON for programs, notes on standard error."""
+
+import json
+import sys
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+stdout = Console()
+
+
+def new_table(*headings: str) -> Table:
+    """A table without borders."""
+    return Table(*headings, box=None)
+
+
+def add_row(table: Table, *cells: str) -> None:
+    """Add a row of user-controlled text: without markup, with control characters escaped."""
+    from relate_service.console import visible
+
+    table.add_row(*(Text(visible(cell)) for cell in cells))
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on standard output."""
+    print(json.dumps(value))
+
+
+def print_note(text: str) -> None:
+    """Print one line on standard error, so that standard output holds the result alone."""
+    from relate_service.console import visible
+
+    print(f"relate: {visible(text)}", file=sys.stderr)
