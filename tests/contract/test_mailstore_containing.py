@@ -8,7 +8,7 @@ import pytest
 from relate_mailstore.folding import fold
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.read import search
-from relate_mailstore.types import AccountId, Destination, Incoming, MessageQuery, TextPart
+from relate_mailstore.types import AccountId, Destination, MessageQuery, NewMessage, TextPart
 from tests.contract.stores import opened
 from tests.support.factories import delivery, multipart, simple
 
@@ -163,7 +163,7 @@ async def test_only_the_mailbox_and_the_account_are_searched(
 async def test_a_search_follows_what_comes_and_goes(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     assert await found(store, alice, "needle") == []
-    await store.append(alice, "INBOX", [Incoming(encoded("needle one")), Incoming(encoded("hay"))])
+    await store.append(alice, "INBOX", [NewMessage(encoded("needle one")), NewMessage(encoded("hay"))])
     assert await found(store, alice, "needle") == [1]
     inbox = await store.mailbox(alice)
     await store.copy(alice, inbox.id, [1], "INBOX")

@@ -4,10 +4,11 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
+from relate_mailstore.identifiers import thread_id
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import MailStore
-from relate_mailstore.rules import NO_SUMMARY, thread_id
-from relate_mailstore.types import AccountId, Destination, Incoming, MessageId, Rendering, Summary
+from relate_mailstore.summary_text import EMPTY_SUMMARY
+from relate_mailstore.types import AccountId, Destination, MessageId, NewMessage, Rendering, Summary
 from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple
 
 ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -22,7 +23,7 @@ def questions(store: MailStore) -> list[Callable[[AccountId, Sequence[MessageId]
 async def test_a_message_is_told_without_being_opened(store: MailStore, alice: AccountId, raw: bytes) -> None:
     message_id = (await store.deliver(delivery(alice, raw=raw, origin=ORIGIN))).message_id
     index = index_message(raw)
-    thread = thread_id(index.references, index.message_id, message_id)
+    thread = thread_id(index.references, index.header_message_id, message_id)
     for _ in range(2):  # the second time it is kept
         assert await store.indexes(alice, [message_id]) == [index]
         rendering = Rendering(index.envelope, index.bodystructure, index.preview, thread, ORIGIN)
@@ -73,7 +74,7 @@ async def test_a_summary_has_the_header_decoded_and_without_case(store: MailStor
         ]
     )
     await store.provision(alice)
-    await store.append(alice, "INBOX", [Incoming(raw)])
+    await store.append(alice, "INBOX", [NewMessage(raw)])
     (summary,) = await store.summaries(await store.snapshot(alice))
     assert summary == Summary(
         subject="grüsse again",
@@ -83,7 +84,7 @@ async def test_a_summary_has_the_header_decoded_and_without_case(store: MailStor
         bcc="carol <carol@example.com>",
         date=1_784_001_600,
         zone=330,
-        message_id="Own@Example.org",
+        header_message_id="Own@Example.org",
         references=("Root@example.org", "b@example.org"),
         thread=thread_id(["Root@example.org"], "", UNKNOWN_MESSAGE),
     )
@@ -104,7 +105,7 @@ async def test_summaries_follow_the_mailbox(store: MailStore, alice: AccountId) 
     await store.deliver(delivery(alice, raw=simple("s4")))
     assert await subjects() == ["s0", "s2", "s3", "s4"]
     old = await store.summaries(inbox)  # of a reader who was not told yet
-    assert [summary.subject for summary in old if summary != NO_SUMMARY] in (
+    assert [summary.subject for summary in old if summary != EMPTY_SUMMARY] in (
         ["s0", "s2", "s3"],
         ["s0", "s1", "s2", "s3"],
     )

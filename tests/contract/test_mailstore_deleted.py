@@ -13,10 +13,10 @@ from relate_mailstore.types import (
     Destination,
     Flag,
     FlagChange,
-    Incoming,
     MailboxId,
     MessageId,
     MessageQuery,
+    NewMessage,
     Snapshot,
 )
 from tests.support.factories import big, delivery, simple
@@ -46,7 +46,7 @@ async def delete_mailbox(store: MailStore, folder: Snapshot) -> None:
 async def replace(store: MailStore, folder: Snapshot) -> None:
     for entry in folder.entries:
         replaced = folder.mailbox.id, entry.uid
-        await store.append(folder.mailbox.account_id, "INBOX", [Incoming(b"new")], replaced)
+        await store.append(folder.mailbox.account_id, "INBOX", [NewMessage(b"new")], replaced)
 
 
 async def move_and_expunge(store: MailStore, folder: Snapshot) -> None:

@@ -2,7 +2,7 @@
 
 from relate_mailstore.erase import erase
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Delivery, Destination, Incoming
+from relate_mailstore.types import AccountId, Delivery, Destination, NewMessage
 
 RAW = b"Subject: hello\r\n\r\nhello\r\n"
 
@@ -14,7 +14,7 @@ async def test_all_mail_mailboxes_and_subscriptions_of_an_account_are_erased(
     for _ in range(3):
         await store.deliver(Delivery(RAW, (Destination(alice), Destination(bob))))
     await store.create_mailbox(alice, "Work/Bills")
-    await store.append(alice, "Work/Bills", [Incoming(RAW)])
+    await store.append(alice, "Work/Bills", [NewMessage(RAW)])
     assert await erase(store, alice) == 4
     (inbox,) = await store.mailboxes(alice)
     assert (inbox.name, inbox.messages) == ("INBOX", 0)

@@ -8,17 +8,17 @@ from relate_mailstore.types import (
     Destination,
     Flag,
     FlagChange,
-    Listed,
+    ListedMessage,
     MessageId,
+    MessagePage,
     MessageQuery,
-    Page,
 )
 from tests.support.factories import delivery, multipart, simple
 
 SECOND = 1_700_000_000
 
 
-def subjects(page: Page) -> list[str]:
+def subjects(page: MessagePage) -> list[str]:
     return [row.message.index.subject for row in page.items]
 
 
@@ -29,7 +29,7 @@ async def deliver(
     return receipt.message_id
 
 
-async def read_pages(store: MailStore, account: AccountId, query: MessageQuery) -> list[Page]:
+async def read_pages(store: MailStore, account: AccountId, query: MessageQuery) -> list[MessagePage]:
     pages = [await store.find(account, query)]
     while (cursor := pages[-1].next_cursor) is not None:
         pages.append(await store.find(account, MessageQuery(limit=query.limit, cursor=cursor)))
@@ -56,7 +56,7 @@ async def test_rows_are_what_message_tells(store: MailStore, alice: AccountId) -
     receipt = await store.deliver(delivery(*destinations, raw=multipart(), origin="00-1-2-01"))
     (row,) = (await store.find(alice, MessageQuery())).items
     assert row == await store.message(alice, receipt.message_id)
-    assert row == Listed(row.message, Flag.SEEN | Flag.DRAFT, ("a", "b"), ("INBOX", "Sent"))
+    assert row == ListedMessage(row.message, Flag.SEEN | Flag.DRAFT, ("a", "b"), ("INBOX", "Sent"))
 
 
 async def test_a_mailbox_is_asked_for_by_name_or_all_of_them_at_once(store: MailStore, alice: AccountId) -> None:
@@ -197,7 +197,7 @@ async def test_the_last_page_has_no_cursor_even_when_it_is_full(store: MailStore
         await deliver(store, alice, f"{number}")
     assert (await store.find(alice, MessageQuery(limit=3))).next_cursor is None
     assert (await store.find(alice, MessageQuery(limit=2))).next_cursor is not None
-    assert (await store.find(alice, MessageQuery(text="nothing like it"))) == Page(())
+    assert (await store.find(alice, MessageQuery(text="nothing like it"))) == MessagePage(())
 
 
 async def test_mail_that_arrives_between_two_pages_repeats_and_hides_nothing(

@@ -13,9 +13,9 @@ from relate_mailstore.types import (
     Flag,
     FlagChange,
     Flagged,
-    Incoming,
     MailboxId,
     MessageQuery,
+    NewMessage,
 )
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
 
@@ -230,7 +230,7 @@ async def test_a_message_has_so_many_keywords_and_no_more(store: MailStore, alic
     with pytest.raises(TooManyKeywords):
         await store.deliver(delivery(Destination(alice, keywords=too_many)))
     with pytest.raises(TooManyKeywords):
-        await store.append(alice, "INBOX", [Incoming(simple()), Incoming(simple(), keywords=too_many)])
+        await store.append(alice, "INBOX", [NewMessage(simple()), NewMessage(simple(), keywords=too_many)])
     assert await store.snapshot(alice) == before
     instead = FlagChange(add_keywords=("another",), remove_keywords=("k000",))
     (entry,) = (await store.set_flags(alice, inbox.id, [1], instead)).entries

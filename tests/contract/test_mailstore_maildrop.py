@@ -60,14 +60,14 @@ async def test_patience_is_rewarded(store: MailStore, alice: AccountId) -> None:
     holder = asyncio.create_task(hold(store, alice, entered, leave))
     await entered.wait()
     asyncio.get_running_loop().call_later(0.05, leave.set)
-    async with store.lock_maildrop(alice, patience=10):
+    async with store.lock_maildrop(alice, wait_seconds=10):
         assert holder.done()
 
 
 async def test_patience_has_an_end(store: MailStore, alice: AccountId) -> None:
     async with store.lock_maildrop(alice):
         with pytest.raises(MaildropInUse):
-            await store.lock_maildrop(alice, patience=0.05).__aenter__()
+            await store.lock_maildrop(alice, wait_seconds=0.05).__aenter__()
 
 
 async def test_accounts_lock_apart(store: MailStore, alice: AccountId, bob: AccountId) -> None:

@@ -58,7 +58,7 @@ async def test_where_all_changed_since_nothing_happens(store: MailStore, alice: 
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     answer = await store.set_flags(alice, before.mailbox.id, [1], FlagChange(SEEN), 0)
-    assert answer == Flagged(before.entries.whole, (1,))
+    assert answer == Flagged(before.entries.as_tuple, (1,))
     assert await store.snapshot(alice) is before
 
 

@@ -5,19 +5,19 @@ import asyncio
 import pytest
 from sqlalchemy import update
 
-from relate_mailstore import rules
+from relate_mailstore import mailbox_names
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound, TooManyMailboxes
+from relate_mailstore.mailbox_names import DEFAULT_MAILBOXES
 from relate_mailstore.ports import MailStore
-from relate_mailstore.rules import PROVISIONED
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.tables import mailboxes
-from relate_mailstore.types import AccountId, Destination, Flag, Incoming, MailboxId, MessageQuery
+from relate_mailstore.types import AccountId, Destination, Flag, MailboxId, MessageQuery, NewMessage
 from tests.contract.stores import opened
 from tests.support.factories import delivery, simple
 
 
 async def names(store: MailStore, account: AccountId) -> list[str]:
-    return [mailbox.name for mailbox in await store.mailboxes(account) if mailbox.name not in PROVISIONED]
+    return [mailbox.name for mailbox in await store.mailboxes(account) if mailbox.name not in DEFAULT_MAILBOXES]
 
 
 async def test_a_mailbox_that_is_made_is_there_and_empty(store: MailStore, alice: AccountId) -> None:
@@ -154,7 +154,7 @@ async def test_renaming_inbox_moves_its_messages_and_nothing_else(store: MailSto
 async def test_a_new_account_is_subscribed_to_all_it_has(store: MailStore, alice: AccountId) -> None:
     assert set(await store.subscriptions(alice)) == set()
     await store.provision(alice)
-    assert set(await store.subscriptions(alice)) == set(PROVISIONED)
+    assert set(await store.subscriptions(alice)) == set(DEFAULT_MAILBOXES)
 
 
 async def test_subscriptions_are_names_whatever_becomes_of_mailboxes(
@@ -165,7 +165,7 @@ async def test_subscriptions_are_names_whatever_becomes_of_mailboxes(
         await store.subscribe(alice, name, True)
     for name in ("inbox", "inbox", "Trash"):
         await store.subscribe(alice, name, False)
-    expected = set(PROVISIONED) - {"INBOX", "Trash"} | {"Nowhere"}
+    expected = set(DEFAULT_MAILBOXES) - {"INBOX", "Trash"} | {"Nowhere"}
     assert set(await store.subscriptions(alice)) == expected
     await store.rename_mailbox(alice, "Sent", "Out")
     await store.delete_mailbox(alice, "Junk")
@@ -177,13 +177,13 @@ async def test_a_message_is_recent_once(store: MailStore, alice: AccountId) -> N
     for _ in range(2):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    assert inbox.recent == 1
+    assert inbox.first_recent_uid == 1
     assert await store.take_recent(alice, inbox.id) == 1
     assert await store.take_recent(alice, inbox.id) == 3
-    await store.append(alice, "INBOX", [Incoming(simple())])
-    assert (await store.mailbox(alice)).recent == 3
+    await store.append(alice, "INBOX", [NewMessage(simple())])
+    assert (await store.mailbox(alice)).first_recent_uid == 3
     assert await store.take_recent(alice, inbox.id) == 3
-    assert (await store.mailbox(alice)).recent == 4
+    assert (await store.mailbox(alice)).first_recent_uid == 4
     assert (await store.mailbox(alice)).highest_modseq == (await store.snapshot(alice)).mailbox.highest_modseq
 
 
@@ -236,8 +236,8 @@ async def test_a_name_is_one_in_all_its_normal_forms(store: MailStore, alice: Ac
         await store.create_mailbox(alice, asked)
     assert await store.mailbox(alice, asked) == mailbox
     await store.deliver(delivery(Destination(alice, asked)))
-    await store.append(alice, asked, [Incoming(simple())])
-    await store.append(alice, asked, [Incoming(simple()), Incoming(simple())])
+    await store.append(alice, asked, [NewMessage(simple())])
+    await store.append(alice, asked, [NewMessage(simple()), NewMessage(simple())])
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     await store.copy(alice, inbox.id, [1], asked)
@@ -280,7 +280,7 @@ async def test_twins_of_older_versions_are_reached_by_their_very_names(database:
 async def test_an_account_has_so_many_mailboxes_and_no_more(
     store: MailStore, alice: AccountId, bob: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rules, "MAX_MAILBOXES", len(PROVISIONED) + 2)
+    monkeypatch.setattr(mailbox_names, "MAX_MAILBOXES", len(DEFAULT_MAILBOXES) + 2)
     await store.create_mailbox(alice, "One")
     await store.create_mailbox(alice, "Two")
     with pytest.raises(TooManyMailboxes):

@@ -7,7 +7,7 @@ import pytest
 
 from relate_mailstore.errors import OverQuota
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, Incoming
+from relate_mailstore.types import AccountId, Destination, NewMessage
 from tests.support.factories import big, delivery
 
 Stores = tuple[MailStore, MailStore]
@@ -41,10 +41,10 @@ async def test_all_ways_of_storing_at_once_count_into_one_quota(stores: Stores, 
     one, other = stores
     await one.deliver(delivery(into(alice), raw=MESSAGE))
     inbox = await one.mailbox(alice)
-    twice = [Incoming(MESSAGE[:300])] * 2
+    twice = [NewMessage(MESSAGE[:300])] * 2
     answers = await asyncio.gather(
         *(refused(store.deliver(delivery(into(alice, "Junk"), raw=MESSAGE))) for store in stores),
-        *(refused(store.append(alice, "Drafts", [Incoming(MESSAGE)], quota=QUOTA)) for store in stores),
+        *(refused(store.append(alice, "Drafts", [NewMessage(MESSAGE)], quota=QUOTA)) for store in stores),
         *(refused(store.append(alice, "Sent", twice, quota=QUOTA)) for store in stores),
         *(refused(store.copy(alice, inbox.id, [1], "Archive", QUOTA)) for store in stores),
     )
@@ -93,12 +93,12 @@ async def test_a_refused_delivery_takes_no_room_from_those_that_share_its_commit
 async def test_a_replacement_counts_what_it_lets_the_account_grow_by(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(into(alice, "Drafts"), raw=big(1_500)))
     drafts = await store.mailbox(alice, "Drafts")
-    assert await refused(store.append(alice, "Drafts", [Incoming(big(1_800))], quota=QUOTA))
-    await store.append(alice, "Drafts", [Incoming(big(1_800))], (drafts.id, 1), QUOTA)
+    assert await refused(store.append(alice, "Drafts", [NewMessage(big(1_800))], quota=QUOTA))
+    await store.append(alice, "Drafts", [NewMessage(big(1_800))], (drafts.id, 1), QUOTA)
     with pytest.raises(OverQuota):
-        await store.append(alice, "Drafts", [Incoming(big(2_001))], (drafts.id, 2), QUOTA)
+        await store.append(alice, "Drafts", [NewMessage(big(2_001))], (drafts.id, 2), QUOTA)
     assert await store.usage(alice) == 1_800
-    await store.append(alice, "Drafts", [Incoming(big(1_700))], (drafts.id, 2), 100)  # it shrinks: that is no overrun
+    await store.append(alice, "Drafts", [NewMessage(big(1_700))], (drafts.id, 2), 100)  # it shrinks: that is no overrun
     assert await store.usage(alice) == 1_700
 
 

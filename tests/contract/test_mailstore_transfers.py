@@ -12,12 +12,13 @@ from relate_mailstore.types import (
     AccountId,
     Appended,
     Copied,
+    CopiedUid,
     Destination,
     Entry,
     Flag,
     FlagChange,
-    Incoming,
     MailboxId,
+    NewMessage,
 )
 from tests.contract.stores import opened
 from tests.support.factories import big, delivery, simple
@@ -30,13 +31,13 @@ async def entries(store: MailStore, account: AccountId, name: str = "INBOX") -> 
     snapshot = await store.snapshot(account, name)
     assert snapshot.mailbox.messages == len(snapshot.entries)
     assert snapshot.mailbox.octets == sum(entry.size for entry in snapshot.entries)
-    return snapshot.entries.whole
+    return snapshot.entries.as_tuple
 
 
 async def test_an_appended_message_is_as_it_was_given(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     before = time.time()
-    incoming = Incoming(big(200_000), Flag.SEEN | Flag.DRAFT, ("b", "a", "b"), 1_000_000_000, ORIGINS[0])
+    incoming = NewMessage(big(200_000), Flag.SEEN | Flag.DRAFT, ("b", "a", "b"), 1_000_000_000, ORIGINS[0])
     appended = await store.append(alice, "Drafts", [incoming])
     drafts = await store.mailbox(alice, "Drafts")
     assert appended == Appended(drafts.uid_validity, (1,))
@@ -51,7 +52,7 @@ async def test_several_are_appended_in_their_order_with_one_modseq(store: MailSt
     await store.deliver(delivery(alice))
     before = await store.mailbox(alice)
     raws = [simple(f"{number}") for number in range(5)]
-    appended = await store.append(alice, "inbox", [Incoming(raw) for raw in raws])
+    appended = await store.append(alice, "inbox", [NewMessage(raw) for raw in raws])
     assert appended.uids == (2, 3, 4, 5, 6)
     for entry, raw in zip((await entries(store, alice))[1:], raws, strict=True):
         assert await (await store.open(alice, entry.message_id)).read() == raw
@@ -61,9 +62,9 @@ async def test_several_are_appended_in_their_order_with_one_modseq(store: MailSt
 async def test_nothing_is_appended_to_a_mailbox_that_is_not_there(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     for messages, replaces in (
-        ([Incoming(simple())], None),
-        ([Incoming(simple())] * 2, None),
-        ([Incoming(simple())], ((await store.mailbox(alice)).id, 1)),
+        ([NewMessage(simple())], None),
+        ([NewMessage(simple())] * 2, None),
+        ([NewMessage(simple())], ((await store.mailbox(alice)).id, 1)),
     ):
         with pytest.raises(MailboxNotFound):
             await store.append(alice, "Nowhere", messages, replaces)
@@ -73,7 +74,7 @@ async def test_nothing_is_appended_to_a_mailbox_that_is_not_there(store: MailSto
 async def test_a_message_is_replaced_in_one_step(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(Destination(alice, "Drafts")))
     before = await store.mailbox(alice, "Drafts")
-    appended = await store.append(alice, "Drafts", [Incoming(simple("better"))], (before.id, 1))
+    appended = await store.append(alice, "Drafts", [NewMessage(simple("better"))], (before.id, 1))
     assert appended.uids == (2,)
     assert [entry.uid for entry in await entries(store, alice, "Drafts")] == [2]
     assert await store.vanished(alice, before.id, before.highest_modseq) == [1]
@@ -84,7 +85,7 @@ async def test_a_message_is_replaced_in_one_step(store: MailStore, alice: Accoun
 async def test_a_replacement_may_go_to_another_mailbox(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(Destination(alice, "Drafts")))
     drafts = await store.mailbox(alice, "Drafts")
-    await store.append(alice, "Sent", [Incoming(simple("sent"))], (drafts.id, 1))
+    await store.append(alice, "Sent", [NewMessage(simple("sent"))], (drafts.id, 1))
     assert await entries(store, alice, "Drafts") == ()
     assert [entry.uid for entry in await entries(store, alice, "Sent")] == [1]
 
@@ -93,9 +94,9 @@ async def test_what_is_not_there_is_not_replaced_and_nothing_is_appended(store: 
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     with pytest.raises(MessageNotFound):
-        await store.append(alice, "INBOX", [Incoming(simple())], (inbox.id, 2))
+        await store.append(alice, "INBOX", [NewMessage(simple())], (inbox.id, 2))
     with pytest.raises(MailboxNotFound):
-        await store.append(alice, "INBOX", [Incoming(simple())], (NOWHERE, 1))
+        await store.append(alice, "INBOX", [NewMessage(simple())], (NOWHERE, 1))
     assert await store.mailbox(alice) == inbox
 
 
@@ -108,7 +109,7 @@ async def test_a_copy_keeps_the_message_its_flags_and_its_date(store: MailStore,
     before = time.time()
     copied = await store.copy(alice, inbox.mailbox.id, [3, 1, 99, 3], "Archive")
     archive = await store.mailbox(alice, "Archive")
-    assert copied == Copied(archive.uid_validity, ((1, 2), (3, 3)), copied.origins)
+    assert copied == Copied(archive.uid_validity, (CopiedUid(1, 2), CopiedUid(3, 3)), copied.origins)
     assert set(copied.origins) == {ORIGINS[0], ORIGINS[2]}
     copies = (await entries(store, alice, "Archive"))[1:]
     for copy, original in zip(copies, (inbox.entries[0], inbox.entries[2]), strict=True):

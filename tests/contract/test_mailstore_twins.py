@@ -18,11 +18,11 @@ from relate_mailstore.types import (
     Destination,
     Flag,
     FlagChange,
-    Incoming,
-    Listed,
+    ListedMessage,
     MailboxId,
     MessageId,
     MessageQuery,
+    NewMessage,
     Snapshot,
 )
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, new_account, simple
@@ -126,7 +126,7 @@ class Twin:
     async def append(self, step: Step) -> object:
         account, mailbox = await self._selected(step)
         raws = [simple(f"message {len(self.messages) + number}") for number in range(step.number % 3 + 1)]
-        messages = [Incoming(raw, step.change.add, step.change.add_keywords, SECOND) for raw in raws]
+        messages = [NewMessage(raw, step.change.add, step.change.add_keywords, SECOND) for raw in raws]
         name = "Nowhere" if step.others and step.others[0][1] == "Nowhere" else step.mailbox
         appended = await self.store.append(
             account, name, messages, (mailbox, step.uids[0]) if step.number > 2 else None
@@ -200,7 +200,13 @@ class Twin:
         if before is not None:
             assert (await self.store.refresh(before)).entries == snapshot.entries
         return (
-            (mailbox.messages, mailbox.octets, mailbox.uid_next, mailbox.highest_modseq > seen, mailbox.recent),
+            (
+                mailbox.messages,
+                mailbox.octets,
+                mailbox.uid_next,
+                mailbox.highest_modseq > seen,
+                mailbox.first_recent_uid,
+            ),
             await self.store.vanished(self.people[person], mailbox.id, seen),
             [summary.subject for summary in summaries],
             [
@@ -210,7 +216,7 @@ class Twin:
             [entry.uid for entry in snapshot.entries if entry.modseq > seen],
         )
 
-    def _row(self, row: Listed) -> object:
+    def _row(self, row: ListedMessage) -> object:
         number = self._number(row.message.id)
         return number, row.flags, row.keywords, row.mailboxes, row.message.received, row.message.index.subject
 

@@ -1,7 +1,7 @@
-"""Messages as they are met in the world, well-formed and not: each by a name, octet for octet the same every time.
+"""Real-world messages, well-formed and malformed: deterministic, by name.
 
-`library` is what Python's own e-mail package is tested with, where this Python brings its tests along; `odd` is made
-here, each for something that servers have stumbled over; `big` is what takes time.
+`library` has the test messages of Python's e-mail package, if this Python ships its tests; `odd` has one message for
+each malformation that servers are known to handle wrongly; `big` has large messages.
 """
 
 import base64
@@ -13,26 +13,26 @@ from random import Random
 from tests.support import factories
 
 PARTS = 1_000
-DEPTH = 60
-ATTACHMENT = 30_000_000  # octets of the whole message, about
-HEADER = 500_000
-LONGEST_LINE = 998  # RFC 5322 §2.1.1, without its end
-MONSTROUS_LINE = 100_000
-PART_OF_A_BLOB = 512 * 1024  # the store cuts messages there, so some are longer
+LEVELS = 60
+ATTACHMENT_OCTETS = 30_000_000  # encoded
+HEADER_OCTETS = 500_000
+LONGEST_LINE_OCTETS = 998  # without the line end (RFC 5322 §2.1.1)
+MONSTROUS_LINE_OCTETS = 100_000
+BLOB_PART_OCTETS = 512 * 1024  # the store splits messages at this size, so some are longer
 
 _LINE_END = re.compile(rb"\r\n|\r|\n")
 
 
 def library() -> dict[str, bytes]:
-    """The e-mails of the standard library's tests; empty where they are not installed."""
+    """The test messages of the standard library; empty if they are not installed."""
     if importlib.util.find_spec("test") is None or (found := importlib.util.find_spec("test.test_email")) is None:
         return {}
-    places = found.submodule_search_locations or []
-    return {path.name: path.read_bytes() for place in places for path in sorted(Path(place, "data").glob("msg_*.txt"))}
+    directories = found.submodule_search_locations or []
+    return {path.name: path.read_bytes() for one in directories for path in sorted(Path(one, "data").glob("msg_*.txt"))}
 
 
 def odd() -> dict[str, bytes]:
-    """Small and middling messages, most of them wrong in some way. Their line ends are CRLF, but where they are not."""
+    """Small and medium messages, most of them malformed. Their line ends are CRLF unless the name says otherwise."""
     return {
         "empty": b"",
         "one-octet": b"x",
@@ -61,12 +61,16 @@ def odd() -> dict[str, bytes]:
             b"no colon here\r\n: no name\r\nSubject : space\r\n\xff\xfe: x\r\nFrom: <<>>,@,;(\r\nDate: ?\r\n\r\n"
         ),
         "leading-dots": b"".join(b"." * count + b"\r\n" for count in range(1, 80)),
-        "dots-in-every-place": b".\r\n..\r\n\r\n...\r\nx.\r\n" * (3 * PART_OF_A_BLOB // 22),
-        "longest-line": b"Subject: x\r\n\r\n" + b"y" * LONGEST_LINE + b"\r\n" + b"." * LONGEST_LINE + b"\r\n",
-        "monstrous-line": b"Subject: x\r\n\r\n" + b"z" * MONSTROUS_LINE + b"\r\n",
-        "monstrous-field": b"Subject: " + b"s" * HEADER + b"\r\n\r\ntext\r\n",
+        "dots-in-every-place": b".\r\n..\r\n\r\n...\r\nx.\r\n" * (3 * BLOB_PART_OCTETS // 22),
+        "longest-line": b"Subject: x\r\n\r\n"
+        + b"y" * LONGEST_LINE_OCTETS
+        + b"\r\n"
+        + b"." * LONGEST_LINE_OCTETS
+        + b"\r\n",
+        "monstrous-line": b"Subject: x\r\n\r\n" + b"z" * MONSTROUS_LINE_OCTETS + b"\r\n",
+        "monstrous-field": b"Subject: " + b"s" * HEADER_OCTETS + b"\r\n\r\ntext\r\n",
         "folded-field": b"References:" + _folded_ids() + b"\r\n\r\n",
-        "many-fields": b"".join(b"X-Field-%d: %d\r\n" % (n, n) for n in range(HEADER // 25)) + b"\r\ntext\r\n",
+        "many-fields": b"".join(b"X-Field-%d: %d\r\n" % (n, n) for n in range(HEADER_OCTETS // 25)) + b"\r\ntext\r\n",
         "many-recipients": b"To: " + b",\r\n ".join(b"u%d@example.org" % n for n in range(5_000)) + b"\r\n\r\ntext\r\n",
         "many-parts": _many_parts(),
         "nested-multiparts": _nested(b"multipart/mixed"),
@@ -83,14 +87,14 @@ def odd() -> dict[str, bytes]:
 
 
 def big() -> dict[str, bytes]:
-    """A text with an attachment of ATTACHMENT octets, no two lines alike."""
-    octets = base64.encodebytes(Random(2).randbytes(ATTACHMENT * 3 // 4)).replace(b"\n", b"\r\n")
+    """A text with an attachment of ATTACHMENT_OCTETS, all lines different."""
+    octets = base64.encodebytes(Random(2).randbytes(ATTACHMENT_OCTETS * 3 // 4)).replace(b"\n", b"\r\n")
     parts = [_part(b"text/plain", b"7bit", b"See below.\r\n"), _part(b"application/pdf; name=big", b"base64", octets)]
     return {"big-attachment": _multipart(b"multipart/mixed", b"big", parts)}
 
 
 def as_lines(octets: bytes) -> bytes:
-    """The octets as a client has to send them with DATA: in lines, all of which end with CRLF."""
+    """The octets as a client must send them with DATA: in lines that end with CRLF."""
     lines = _LINE_END.sub(b"\r\n", octets)
     return lines if not lines or lines.endswith(b"\r\n") else lines + b"\r\n"
 
@@ -101,7 +105,7 @@ def _utf8_header() -> bytes:
 
 
 def _folded_ids() -> bytes:
-    return b"".join(b"\r\n <%032d@example.org>" % number for number in range(HEADER // 50))
+    return b"".join(b"\r\n <%032d@example.org>" % number for number in range(HEADER_OCTETS // 50))
 
 
 def _part(content_type: bytes, encoding: bytes, body: bytes) -> bytes:
@@ -125,14 +129,14 @@ def _many_parts() -> bytes:
 
 def _nested(content_type: bytes) -> bytes:
     message = _part(b"text/plain", b"7bit", b"The innermost.\r\n")
-    for level in range(DEPTH):
+    for level in range(LEVELS):
         message = _multipart(content_type, b"level-%d" % level, [message, _part(b"text/html", b"7bit", b"<p>\r\n")])
     return message
 
 
 def _nested_messages() -> bytes:
     message = factories.multipart()
-    for level in range(DEPTH):
+    for level in range(LEVELS):
         message = b"Subject: Fwd %d\r\nContent-Type: message/rfc822\r\n\r\n" % level + message
     return message
 

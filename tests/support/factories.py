@@ -1,14 +1,14 @@
-"""Messages to test with, octet for octet the same every time; deliveries that carry them; accounts to bring them to."""
+"""Deterministic test messages, deliveries and accounts."""
 
 import itertools
 from uuid import UUID
 
 from relate_mailstore.types import AccountId, Delivery, Destination, MessageId
 
-UNKNOWN_MESSAGE = MessageId(UUID("01900000-0000-7000-8000-000000000000"))  # no store gives an id of the past
+UNKNOWN_MESSAGE = MessageId(UUID("01900000-0000-7000-8000-000000000000"))  # older than any id that a store generates
 
 CRLF = b"\r\n"
-LINE_OCTETS = 64  # of a line of `big`, its CRLF included
+LINE_OCTETS = 64  # per line of `big`, with its CRLF
 
 
 def simple(
@@ -20,7 +20,7 @@ def simple(
     body: str = "A short text.\r\n",
     headers: tuple[str, ...] = (),
 ) -> bytes:
-    """A text message; what is not ASCII goes out as UTF-8, as RFC 6532 allows."""
+    """A text message in UTF-8 (RFC 6532)."""
     lines = [
         f"From: {sender}",
         f"To: {to}",
@@ -38,7 +38,7 @@ def simple(
 
 
 def multipart(subject: str = "Report", *, filename: str = "report.pdf") -> bytes:
-    """A text, its HTML alternative, and one attachment."""
+    """A text with an HTML alternative and an attachment."""
     return CRLF.join(
         [
             b"From: Ann Example <ann@example.org>",
@@ -78,12 +78,12 @@ def multipart(subject: str = "Report", *, filename: str = "report.pdf") -> bytes
 
 
 def eight_bit() -> bytes:
-    """Every octet there is in the body, NUL and bare CR and LF among them, and none that is valid UTF-8 in a header."""
+    """A message with every octet in the body, NUL, bare CR and LF included, and invalid UTF-8 in the header."""
     return b"From: ann@example.org\r\nSubject: caf\xe9 \x00 \xff\xfe\r\n\r\n" + bytes(range(256)) * 3
 
 
 def big(octets: int) -> bytes:
-    """A message of exactly so many octets, no line of its body like another: misplaced chunks do not go unseen."""
+    """A message of this size. All lines of the body differ, so that tests detect misplaced chunks."""
     head = simple("Big", body="")
     lines = -(-(octets - len(head)) // LINE_OCTETS)
     body = b"".join(b"%0*d\r\n" % (LINE_OCTETS - 2, number) for number in range(lines))
@@ -96,7 +96,7 @@ def delivery(
     internal_date: int | None = None,
     origin: str | None = None,
 ) -> Delivery:
-    """A delivery of `raw` (a simple message) to destinations; an account alone stands for its INBOX."""
+    """A delivery of `raw` (default: a simple message) to destinations; an account means its INBOX."""
     return Delivery(
         simple() if raw is None else raw,
         tuple(to if isinstance(to, Destination) else Destination(to) for to in destinations),
@@ -106,7 +106,7 @@ def delivery(
 
 
 def new_account() -> AccountId:
-    """An account that nobody used before: tests share a database, and never an account."""
+    """An unused account: tests share a database but never an account."""
     return AccountId(next(_account_ids))
 
 

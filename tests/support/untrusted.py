@@ -1,7 +1,7 @@
-"""The functions that read octets of strangers and clients: `tests/unit/test_linear.py` and `make fuzz` try them.
+"""The functions that parse untrusted octets, for `tests/unit/test_linear.py` and `make fuzz`.
 
-Each takes octets, raises nothing, and costs time in proportion to their number. `seeds` are inputs that it understands;
-the fuzzer mutates them. `units` are what is repeated to make an adversarial input.
+Each takes octets, never raises, and takes linear time. `seeds` are valid inputs, which the fuzzer mutates; `units` are
+repeated to make adversarial inputs.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -25,7 +25,9 @@ from relate_imap.search.run import matching_fields
 from relate_imap.search.sort import display_of, mailbox_of
 from relate_imap.search.subject import base_subject
 from relate_imap.selected.sequence_set import parse_set
+from relate_mailstore.cursors import parse_cursor
 from relate_mailstore.folding import collation_key, fold
+from relate_mailstore.mailbox_names import MAX_NAME_OCTETS, normalise_new_name
 from relate_mailstore.mime import (
     decode_header,
     header_fields,
@@ -34,8 +36,8 @@ from relate_mailstore.mime import (
     parse_date,
     without_extensions,
 )
+from relate_mailstore.mime.address_lists import read_address_list
 from relate_mailstore.mime.charsets import decode_charset, decode_unlabelled
-from relate_mailstore.mime.correspondents import read_address_list
 from relate_mailstore.mime.embedded import find_embedded
 from relate_mailstore.mime.fields import collect_fields, header_end, strip_comments
 from relate_mailstore.mime.groups import people_with_groups
@@ -45,8 +47,8 @@ from relate_mailstore.mime.preview import preview_part
 from relate_mailstore.mime.scan import scan
 from relate_mailstore.mime.strings import encode_string
 from relate_mailstore.mime.transfer import QuotedPrintableDecoder, decode_transfer
-from relate_mailstore.rules import MAX_NAME_OCTETS, parse_cursor, place_name, search_text
 from relate_mailstore.search_text import message_text
+from relate_mailstore.summary_text import summary_text
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_pop3.surrogate import encode_header
@@ -61,7 +63,7 @@ from relate_wire.ports import Framer, Peer
 
 
 class Untrusted(NamedTuple):
-    """A function of octets, inputs to begin with, and units that are repeated (before, unit, after)."""
+    """A function of octets, valid inputs, and units to repeat (before, unit, after)."""
 
     function: Callable[[bytes], Any]
     seeds: tuple[bytes, ...]
@@ -73,7 +75,7 @@ def _text(octets: bytes) -> str:
 
 
 def _conversation(make: Callable[[], Framer[Any]], parse: Callable[[Any], Any]) -> Callable[[bytes], Any]:
-    """All that a client says, framed and parsed."""
+    """Frame and parse the octets of a client."""
 
     def read(octets: bytes) -> list[Any]:
         framer = make()
@@ -117,7 +119,7 @@ def _delivery(octets: bytes) -> Any:
 
 
 def _in_pieces(make: Callable[[], Framer[Any]]) -> Callable[[bytes], Any]:
-    """What is framed when seven octets come at a time."""
+    """Frame the octets when they arrive seven at a time."""
 
     def read(octets: bytes) -> list[Any]:
         framer, frames = make(), list[Any]()
@@ -130,7 +132,7 @@ def _in_pieces(make: Callable[[], Framer[Any]]) -> Callable[[bytes], Any]:
 
 
 def _list_patterns(octets: bytes) -> list[str]:
-    """A pattern, and names of mailboxes, a line each."""
+    """Match a pattern, the first line, against mailbox names, the other lines."""
     pattern, *names = _text(octets).split("\n")
     return matching(names, [pattern[:MAX_PATTERN_CHARACTERS]])
 
@@ -159,7 +161,7 @@ def _cursor(octets: bytes) -> Any:
 
 def _names(octets: bytes) -> Any:
     name = grammar.mailbox_names.decode_utf7(octets.decode("latin-1"))
-    return grammar.mailbox_names.encode_utf7(name), place_name((), name[:MAX_NAME_OCTETS])
+    return grammar.mailbox_names.encode_utf7(name), normalise_new_name((), name[:MAX_NAME_OCTETS])
 
 
 def _header_searched(octets: bytes) -> Any:
@@ -168,9 +170,9 @@ def _header_searched(octets: bytes) -> Any:
     return matching_fields(keys, octets), choose_fields(section)(octets)
 
 
-def _people(octets: bytes) -> Any:
+def _addresses_with_groups(octets: bytes) -> Any:
     index = index_message(octets)
-    return people_with_groups(index), search_text(index)
+    return people_with_groups(index), summary_text(index)
 
 
 def _preview(octets: bytes) -> list[str]:
@@ -401,7 +403,7 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "HTML in pieces": Untrusted(_html_in_pieces, (b"<p>a<b>c</b>&lt;<!-- x --></p>",), _HTML_TEXTS),
     "a preview": Untrusted(_preview, (_MESSAGE, _HTML + b"<p>a</p>"), _HTML_TEXTS),
     "people with groups": Untrusted(
-        _people, (_MESSAGE,), _HEADERS + _units(b"To: ", (*_VALUES, b"a:;,", b'"\\"": b@c;'))
+        _addresses_with_groups, (_MESSAGE,), _HEADERS + _units(b"To: ", (*_VALUES, b"a:;,", b'"\\"": b@c;'))
     ),
     "embedded parts": Untrusted(
         lambda octets: find_embedded(octets, scan(octets)), (_EMBEDDED,), _units(_EMBEDDED, _REFERENCES)

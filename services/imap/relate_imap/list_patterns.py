@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import NamedTuple
 
-from relate_mailstore.rules import DELIMITER, normal_form, parents
+from relate_mailstore.mailbox_names import DELIMITER, normal_form, parents
 from relate_mailstore.types import INBOX, Mailbox
 
 WILDCARDS = "*%"

@@ -6,7 +6,7 @@ before QUIT.
 
 from collections.abc import Iterator, Sequence
 
-from relate_mailstore.read_ahead import Ahead, prefetch
+from relate_mailstore.read_ahead import ReadAhead, prefetch
 from relate_mailstore.types import Entry, Flag, MessageId, Snapshot
 
 SEEN = int(Flag.SEEN)  # an int, because the "&" of an enum costs more than the rest of the test
@@ -27,7 +27,7 @@ class Maildrop:
         self._octets = snapshot.mailbox.octets
         self._deleted: set[int] = set()
         self._retrieved: set[int] = set()
-        self._ahead = Ahead()
+        self._ahead = ReadAhead()
 
     def __len__(self) -> int:
         return len(self._entries) - len(self._deleted)

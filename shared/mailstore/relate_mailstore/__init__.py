@@ -1,1 +1,1 @@
-"""The mail store: ports, MIME index, memory and SQL stores."""
+"""The mail store: the mail model, its port, MIME parsing, stores in memory and SQL. See the README."""

@@ -1,7 +1,7 @@
-"""The entries of a mailbox, in UID order: a value, whose next state costs what changes and not what there is.
+"""A mailbox's entries in UID order, as a persistent list: a new state costs O(changes), not O(entries).
 
-Entries lie in leaves of equal size, and a state shares with the one before all leaves but those that changed. It also
-remembers the last changes, so that whoever knows an earlier state need not compare.
+Entries lie in leaves of equal size, and a new state shares all unchanged leaves with the one before. Each state also
+logs the last deltas, so that a reader of an earlier state need not compare all entries.
 """
 
 from bisect import bisect_left, bisect_right
@@ -9,19 +9,34 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 from operator import attrgetter, itemgetter
-from typing import TYPE_CHECKING, NamedTuple, overload
+from typing import NamedTuple, overload
 
-if TYPE_CHECKING:
-    from relate_mailstore.types import Entry
+from relate_mailstore.identifiers import MessageId
 
-LEAF = 128  # a change among 10,000 entries copies 128 of them, and pointers to 79 leaves
-MAX_DELTAS = 64  # that are remembered: more than there are between two commands of a client at work
-TURN_ENTRIES = 64  # a turn of more is not remembered, nor what was before it: comparing takes no longer
+__all__ = ["Delta", "Entry", "EntryList"]
 
-Leaf = tuple["Entry", ...]
+LEAF_ENTRIES = 128  # a change among 10,000 entries copies 128 of them, and pointers to 79 leaves
+MAX_DELTAS = 64  # in the log: more than occur between two commands of an active client
+MAX_DELTA_ENTRIES = 64  # larger deltas are not logged (and the log before them is cut): a full comparison is as fast
+
+
+class Entry(NamedTuple):
+    """A message in a mailbox."""
+
+    uid: int
+    message_id: MessageId
+    size: int  # octets of the raw message
+    flags: int  # Flag bits
+    keywords: tuple[str, ...]  # sorted; labels of the API
+    internal_date: int  # seconds since the epoch
+    modseq: int
+    saved: int  # seconds since the epoch: SAVEDATE, when it was entered into this mailbox (RFC 8514)
+
+
+Leaf = tuple[Entry, ...]
 
 _uid = attrgetter("uid")
-_before = itemgetter(0)
+_base_modseq = itemgetter(0)
 
 
 def _first_uid(leaf: Leaf) -> int:
@@ -29,130 +44,133 @@ def _first_uid(leaf: Leaf) -> int:
 
 
 class Delta(NamedTuple):
-    """What happened between two states: entries that are new or changed, in UID order, and UIDs that are gone."""
+    """The difference between two states: new and changed entries in UID order, and the UIDs of removed ones."""
 
-    changed: Sequence["Entry"] = ()
-    gone: Collection[int] = frozenset()
+    changed: Sequence[Entry] = ()
+    removed: Collection[int] = frozenset()
 
 
-class EntryList(Sequence["Entry"]):
-    """Entries in UID order, as of a modseq."""
+class EntryList(Sequence[Entry]):
+    """Entries in UID order, as of a modseq. Immutable."""
 
-    def __init__(self, entries: Iterable["Entry"] = (), modseq: int = 0) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), modseq: int = 0) -> None:
         self.modseq = modseq
-        self._leaves = _leaves(tuple(entries))
-        self._length = _length(self._leaves)
-        self._turns: tuple[tuple[int, Delta], ...] = ()  # each with the modseq before it
-        self._origin = object()  # the same for all states that came of one
+        self._leaves = _split(tuple(entries))
+        self._length = _count(self._leaves)
+        self._deltas: tuple[tuple[int, Delta], ...] = ()  # each with the modseq of the state before it
+        self._lineage = object()  # shared by all states that descend from one: only these can be compared by deltas
 
-    # --- a sequence
+    # --- Sequence
 
     def __len__(self) -> int:
         return self._length
 
-    def __iter__(self) -> Iterator["Entry"]:
+    def __iter__(self) -> Iterator[Entry]:
         return chain.from_iterable(self._leaves)
 
     @overload
-    def __getitem__(self, place: int) -> "Entry": ...
+    def __getitem__(self, index: int) -> Entry: ...
     @overload
-    def __getitem__(self, place: slice) -> Sequence["Entry"]: ...
-    def __getitem__(self, place: int | slice) -> "Entry | Sequence[Entry]":
-        places = range(self._length)[place]
-        if isinstance(places, int):
-            return self._leaves[places // LEAF][places % LEAF]
-        leaf = places.start // LEAF
-        if places and places.step == 1 and (places.stop - 1) // LEAF == leaf:
-            return self._leaves[leaf][places.start - leaf * LEAF : places.stop - leaf * LEAF]
-        return self.whole[place]
+    def __getitem__(self, index: slice) -> Sequence[Entry]: ...
+    def __getitem__(self, index: int | slice) -> Entry | Sequence[Entry]:
+        positions = range(self._length)[index]
+        if isinstance(positions, int):
+            return self._leaves[positions // LEAF_ENTRIES][positions % LEAF_ENTRIES]
+        start, stop = positions.start, positions.stop
+        leaf = start // LEAF_ENTRIES
+        if positions and positions.step == 1 and (stop - 1) // LEAF_ENTRIES == leaf:
+            first = leaf * LEAF_ENTRIES
+            return self._leaves[leaf][start - first : stop - first]
+        return self.as_tuple[index]
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, EntryList | tuple):
-            return self is other or self.whole == tuple(other)
+            return self is other or self.as_tuple == tuple(other)
         return NotImplemented
 
-    __hash__ = None  # type: ignore[assignment] # as long as its entries: nobody should want it
+    __hash__ = None  # type: ignore[assignment] # hashing would be O(entries)
 
     @cached_property
-    def whole(self) -> Leaf:
-        """All of them at once, for who looks at many by their places."""
+    def as_tuple(self) -> Leaf:
+        """All entries in one tuple, for callers that index many of them."""
         return tuple(self)
 
-    # --- by UID
+    # --- Lookup by UID
 
-    def place(self, uid: int) -> int:
-        """Where the entry with this UID is, or would be."""
+    def index_of(self, uid: int) -> int:
+        """The index of the entry with this UID, or at which it would be inserted."""
         leaf = max(bisect_right(self._leaves, uid, key=_first_uid) - 1, 0)
-        return leaf * LEAF + bisect_left(self._leaves[leaf], uid, key=_uid) if self._leaves else 0
+        return leaf * LEAF_ENTRIES + bisect_left(self._leaves[leaf], uid, key=_uid) if self._leaves else 0
 
-    def find(self, uid: int) -> "Entry | None":
-        """The entry with this UID."""
-        place = self.place(uid)
-        return entry if place < self._length and (entry := self[place]).uid == uid else None
+    def find(self, uid: int) -> Entry | None:
+        """The entry with this UID, or None."""
+        index = self.index_of(uid)
+        return entry if index < self._length and (entry := self[index]).uid == uid else None
 
-    # --- change
+    # --- Change
 
-    def after(self, modseq: int, changed: Iterable["Entry"] = (), gone: Collection[int] = ()) -> "EntryList":
-        """The state at a later modseq: some entries changed or new, others gone."""
-        turn = Delta(sorted(changed), frozenset(gone))
+    def after(self, modseq: int, changed: Iterable[Entry] = (), removed: Collection[int] = ()) -> "EntryList":
+        """The state at a later modseq, with these entries changed or added and these UIDs removed."""
+        delta = Delta(sorted(changed), frozenset(removed))
         state = object.__new__(EntryList)
         state.modseq = modseq
-        state._leaves = self._leaves_after(turn)
-        state._length = _length(state._leaves)
-        remembered = len(turn.changed) + len(turn.gone) <= TURN_ENTRIES
-        state._turns = (*self._turns[1 - MAX_DELTAS :], (self.modseq, turn)) if remembered else ()
-        state._origin = self._origin
+        state._leaves = self._leaves_after(delta)
+        state._length = _count(state._leaves)
+        is_logged = len(delta.changed) + len(delta.removed) <= MAX_DELTA_ENTRIES
+        state._deltas = (*self._deltas[1 - MAX_DELTAS :], (self.modseq, delta)) if is_logged else ()
+        state._lineage = self._lineage
         return state
 
-    def since(self, earlier: "EntryList") -> Delta | None:
-        """What happened since an earlier state, UIDs that it knew nothing of included; None if that was forgotten."""
-        if earlier._origin is not self._origin or earlier.modseq > self.modseq:
+    def delta_since(self, earlier: "EntryList") -> Delta | None:
+        """The difference to an earlier state, which may remove UIDs that it did not have; None if it is not logged."""
+        if earlier._lineage is not self._lineage or earlier.modseq > self.modseq:
             return None
         if earlier.modseq == self.modseq:
             return Delta()
-        first = bisect_right(self._turns, earlier.modseq, key=_before) - 1
-        return None if first < 0 else _together([turn for _, turn in self._turns[first:]], earlier.modseq)
+        first = bisect_right(self._deltas, earlier.modseq, key=_base_modseq) - 1
+        return None if first < 0 else _merge([delta for _, delta in self._deltas[first:]], earlier.modseq)
 
-    def _leaves_after(self, turn: Delta) -> Sequence[Leaf]:
+    def _leaves_after(self, delta: Delta) -> Sequence[Leaf]:
         replaced: dict[int, list[Entry]] = {}
         new: list[Entry] = []
-        for entry in turn.changed:
-            leaf, place = divmod(self.place(entry.uid), LEAF)
+        for entry in delta.changed:
+            leaf, index = divmod(self.index_of(entry.uid), LEAF_ENTRIES)
             if (
                 leaf < len(self._leaves)
-                and place < len(self._leaves[leaf])
-                and self._leaves[leaf][place].uid == entry.uid
+                and index < len(self._leaves[leaf])
+                and self._leaves[leaf][index].uid == entry.uid
             ):
-                replaced.setdefault(leaf, list(self._leaves[leaf]))[place] = entry
+                replaced.setdefault(leaf, list(self._leaves[leaf]))[index] = entry
             else:
                 new.append(entry)
         leaves = list(self._leaves)
         for leaf, entries in replaced.items():
             leaves[leaf] = tuple(entries)
-        if new or turn.gone:
-            _fit(leaves, min(map(self.place, [*turn.gone, *map(_uid, new)])) // LEAF, new, turn.gone)
+        if new or delta.removed:
+            first = min(map(self.index_of, [*delta.removed, *map(_uid, new)])) // LEAF_ENTRIES
+            _rebuild(leaves, first, new, delta.removed)
         return leaves
 
 
-def _fit(leaves: list[Leaf], first: int, new: Sequence["Entry"], gone: Collection[int]) -> None:
-    """Let entries in and out, from the first leaf on where they are: all behind that come to lie elsewhere."""
-    rest = [entry for entry in chain.from_iterable(leaves[first:]) if entry.uid not in gone]
+def _rebuild(leaves: list[Leaf], first: int, new: Sequence[Entry], removed: Collection[int]) -> None:
+    """Insert and remove entries, rebuilding the leaves from the first that is affected."""
+    rest = [entry for entry in chain.from_iterable(leaves[first:]) if entry.uid not in removed]
     in_order = not rest or not new or rest[-1].uid < new[0].uid
-    leaves[first:] = _leaves((*rest, *new) if in_order else tuple(sorted([*rest, *new])))
+    leaves[first:] = _split((*rest, *new) if in_order else tuple(sorted([*rest, *new])))
 
 
-def _together(turns: Iterable[Delta], modseq: int) -> Delta:
-    """Several turns as one, without what was so at this modseq."""
-    changed, gone = dict[int, "Entry"](), set[int]()
-    for turn in turns:
-        changed.update((entry.uid, entry) for entry in turn.changed if entry.modseq > modseq)
-        gone.update(turn.gone)
-    return Delta(sorted(entry for uid, entry in changed.items() if uid not in gone), gone)
+def _merge(deltas: Iterable[Delta], modseq: int) -> Delta:
+    """Several deltas as one, without entries that were already so at this modseq."""
+    changed, removed = dict[int, Entry](), set[int]()
+    for delta in deltas:
+        changed.update((entry.uid, entry) for entry in delta.changed if entry.modseq > modseq)
+        removed.update(delta.removed)
+    return Delta(sorted(entry for uid, entry in changed.items() if uid not in removed), removed)
 
 
-def _leaves(entries: Leaf) -> Sequence[Leaf]:
-    return [entries[start : start + LEAF] for start in range(0, len(entries), LEAF)]
+def _split(entries: Leaf) -> Sequence[Leaf]:
+    return [entries[start : start + LEAF_ENTRIES] for start in range(0, len(entries), LEAF_ENTRIES)]
 
 
-def _length(leaves: Sequence[Leaf]) -> int:
-    return (len(leaves) - 1) * LEAF + len(leaves[-1]) if leaves else 0
+def _count(leaves: Sequence[Leaf]) -> int:
+    return (len(leaves) - 1) * LEAF_ENTRIES + len(leaves[-1]) if leaves else 0

@@ -1,23 +1,23 @@
-"""Removing all mail of an account, by the port that every store has."""
+"""Erase all mail of an account, through the port."""
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import INBOX, AccountId
 
-BATCH_MESSAGES = 1_000  # of one transaction
+BATCH_MESSAGES = 1_000  # per transaction
 
 
 async def erase(store: MailStore, account_id: AccountId) -> int:
-    """Remove an account's messages, mailboxes and subscriptions; how many messages. Idempotent.
+    """Remove an account's messages, mailboxes and subscriptions, except an empty INBOX; returns the number of messages.
 
-    What stays is an empty INBOX. Raises StoreUnavailable; then some of it is removed, and the rest the next time.
+    Idempotent. If it raises StoreUnavailable, part of the mail is removed, and a retry removes the rest.
     """
     removed = 0
     for mailbox in await store.mailboxes(account_id):
         try:
             removed += await _erase_mailbox(store, account_id, mailbox.name)
         except MailboxNotFound:
-            continue  # a session that was still open was faster
+            continue  # another session has deleted it
     for name in list(await store.subscriptions(account_id)):
         await store.subscribe(account_id, name, subscribed=False)
     return removed

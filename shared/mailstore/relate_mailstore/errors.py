@@ -1,7 +1,22 @@
-"""What can go wrong with the store, in the domain's words. Each protocol maps these to its replies in one table.
+"""Errors of the mail store. Each protocol maps them to replies in one function.
 
-`temporary` says whether the same request may succeed later. Messages are for logs: they hold no mail and no secrets.
+`temporary` means that the same request may succeed later. The messages are for logs and hold neither mail nor secrets.
 """
+
+__all__ = [
+    "MailboxExists",
+    "MailboxFull",
+    "MailboxNotFound",
+    "MaildropInUse",
+    "MessageNotFound",
+    "OverQuota",
+    "StoreBusy",
+    "StoreError",
+    "StoreFull",
+    "StoreUnavailable",
+    "TooManyKeywords",
+    "TooManyMailboxes",
+]
 
 
 class StoreError(Exception):
@@ -11,33 +26,33 @@ class StoreError(Exception):
 
 
 class StoreUnavailable(StoreError):
-    """The database did not answer, is full, or refused for a reason of its own: nothing was stored."""
+    """The database did not respond, is full, or failed: nothing was stored."""
 
     temporary = True
 
 
 class StoreBusy(StoreUnavailable):
-    """Another process held a lock for longer than this one waits."""
+    """Waiting for a lock that another process holds timed out."""
 
 
 class StoreFull(StoreUnavailable):
-    """The database's disk has no room for this."""
+    """The database's disk has too little free space."""
 
 
 class MailboxNotFound(StoreError):
-    """No mailbox of that name or id in this account."""
+    """The account has no mailbox with this name or id."""
 
 
 class MailboxExists(StoreError):
-    """A mailbox of that name is there already."""
+    """The account has a mailbox with this name."""
 
 
 class MessageNotFound(StoreError):
-    """No such message in this account, or not any more."""
+    """The account has no such message, or no longer."""
 
 
 class OverQuota(StoreError):
-    """The account has no room now; `temporary` is False where the message alone exceeds the quota."""
+    """The message does not fit into the quota; `temporary` is False if it alone exceeds the quota."""
 
     def __init__(self, message: str, *, temporary: bool = True) -> None:
         super().__init__(message)
@@ -45,18 +60,18 @@ class OverQuota(StoreError):
 
 
 class MailboxFull(StoreError):
-    """The mailbox has given out every UID that there is (RFC 9051 §2.3.1.1)."""
+    """The mailbox has assigned its last UID (RFC 9051 §2.3.1.1)."""
 
 
 class TooManyMailboxes(StoreError):
-    """The account has as many mailboxes as an account may have."""
+    """The account has reached the limit of mailboxes."""
 
 
 class TooManyKeywords(StoreError):
-    """A message, or a mailbox, would have more keywords than it may have."""
+    """A message or a mailbox would exceed its limit of keywords."""
 
 
 class MaildropInUse(StoreError):
-    """Another POP3 session holds the maildrop (RFC 1939 §4)."""
+    """Another POP3 session holds the maildrop lock (RFC 1939 §4)."""
 
     temporary = True

@@ -1,10 +1,10 @@
-"""What searches compare: text without regard to case, Unicode normal form, width and white space. Pure.
+"""Case folding for searches, which ignore case, Unicode normal form, width and white space. Pure.
 
 `fold` is NFKC_Casefold of Unicode (Standard Annex 31, chapter 3.13 of the core specification), with the dotless ı as i
-(i;unicode-casemap, RFC 5051), and any run of white space as one space. The result is composed: `u` is not found in `ü`.
+(i;unicode-casemap, RFC 5051), and any run of white space as one space. The result is composed: `u` does not match `ü`.
 
-Text is folded slice by slice, because one call of `unicodedata` holds the interpreter until it returns. A slice begins
-at a letter that never joins with what stands before it, so the result does not depend on where the slices begin.
+Text is folded in slices, because a call of `unicodedata` holds the GIL until it returns. A slice begins at a starter
+that never combines with preceding characters, so the result does not depend on the slices.
 """
 
 import re
@@ -12,13 +12,13 @@ from collections.abc import Iterable, Iterator
 from unicodedata import normalize
 
 SLICE_CHARACTERS = 2_048
-"""Characters that are folded together: U+FDFA, the worst, becomes 18 each, which takes 4 ms."""
+"""Folded per call: at worst 4 ms, for U+FDFA, which expands to 18 characters."""
 
 RUN_CHARACTERS = 128
-"""Characters in a row, none of them a letter below, that are normalized together: to sort combining marks takes time
-quadratic in their number. No writing needs so many."""
+"""The longest run without a starter that is normalized in one piece, because sorting combining marks is quadratic. No
+script needs as many."""
 
-# Characters that are starters, compose with nothing before them, and stay so when they are folded; U+00AD does not.
+# Characters that are starters, never compose with preceding ones, and still so after folding (unlike U+00AD).
 _STARTERS = (
     "\0-\xac\xae-\u02ff\u0370-\u0373\u0386-\u0482\u048a-\u052f\u0531-\u0556\u0561-\u0587\u05d0-\u05ea"  # … to Hebrew
     "\u0620-\u064a\u0660-\u066f\u0671-\u06d3\u0904-\u0939\u0985-\u09b9\u0a85-\u0ab9\u0b85-\u0bb9\u0c05-\u0c39"
@@ -36,12 +36,12 @@ _IGNORABLE = re.compile(  # Default_Ignorable_Code_Point: soft hyphens, joiners,
 
 
 def fold(text: str) -> str:
-    """The text as searches compare it. Idempotent."""
+    """The folded text. Idempotent: folding it again changes nothing."""
     return _fold_slice(text) if len(text) <= SLICE_CHARACTERS else "".join(fold_slices((text,)))
 
 
 def fold_slices(pieces: Iterable[str]) -> Iterator[str]:
-    """Fold a text that comes in pieces; where these begin makes no difference to what is yielded in all."""
+    """Fold a text that arrives in pieces; the concatenated result does not depend on the pieces."""
     after_space = False
     for piece in _cut(pieces):
         folded = _fold_slice(piece)
@@ -53,40 +53,41 @@ def fold_slices(pieces: Iterable[str]) -> Iterator[str]:
 
 
 def collation_key(folded: str) -> str:
-    """Sorts text that was folded, as i;unicode-casemap does (RFC 5051): capitals, decomposed, by code point.
+    """The sort key of folded text in i;unicode-casemap (RFC 5051): capitals, decomposed, by code point.
 
-    `[`, `_` and their like come after the letters, and `ü` beside `u`.
+    `[` and `_` sort after the letters, and `ü` next to `u`.
     """
     return "".join(normalize("NFD", run) for run in _runs(folded.upper()))
 
 
 def _cut(pieces: Iterable[str]) -> Iterator[str]:
-    """The same text in slices that can be folded one by one."""
+    """Re-split the text into slices that can be folded independently."""
     rest = ""
     for piece in pieces:
         rest += piece
         start = 0
         while len(rest) - start > SLICE_CHARACTERS:
-            border = _border(rest, start + SLICE_CHARACTERS)
-            yield rest[start:border]
-            start = border
+            stop = _slice_end(rest, start + SLICE_CHARACTERS)
+            yield rest[start:stop]
+            start = stop
         rest = rest[start:]
     if rest:
         yield rest
 
 
-def _border(text: str, stop: int) -> int:
-    """The last place up to `stop` where a slice can begin; `stop` where a run is too long."""
-    return next((place for place in range(stop, stop - RUN_CHARACTERS, -1) if _STARTER.match(text, place)), stop)
+def _slice_end(text: str, stop: int) -> int:
+    """The last position up to `stop` at which a slice can begin; `stop` if the run without a starter is too long."""
+    positions = range(stop, stop - RUN_CHARACTERS, -1)
+    return next((position for position in positions if _STARTER.match(text, position)), stop)
 
 
 def _fold_slice(text: str) -> str:
     folded = text.lower() if text.isascii() else "".join(map(_casefold, _runs(text)))
-    return " ".join(f"|{folded}|".split())[1:-1]  # the bars keep space at either end
+    return " ".join(f"|{folded}|".split())[1:-1]  # the bars preserve leading and trailing space
 
 
 def _runs(text: str) -> Iterator[str]:
-    """The text in one piece; in several where a run is too long."""
+    """The text, split where a run without a starter is too long."""
     start = 0
     for run in _LONG_RUN.finditer(text):
         yield text[start : run.end()]
@@ -95,7 +96,9 @@ def _runs(text: str) -> Iterator[str]:
 
 
 def _casefold(text: str) -> str:
-    text = normalize("NFKC", text)  # first: U+0345 becomes a letter, and has to be in its place before
+    text = normalize(
+        "NFKC", text
+    )  # before casefold, which turns U+0345 into a letter: its position must be canonical by then
     while (folded := normalize("NFKC", _IGNORABLE.sub("", text.casefold()).replace("ı", "i"))) != text:
         text = folded
     return text

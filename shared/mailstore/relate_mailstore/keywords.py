@@ -1,31 +1,27 @@
-"""Keywords of messages, which are the labels of the REST API: they know no case and keep their first spelling. Pure.
+"""Keywords of messages, the labels of the REST API: case-insensitive, in the spelling that came first. Pure.
 
-Older versions kept spellings that differ in case apart. Such twins stay on the messages that have them, and any
-spelling reaches and removes them.
+Version 0.1.0 kept spellings that differ in case apart. Messages may still have such duplicates, and any spelling
+finds and removes all of them.
 """
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING
 
 from relate_mailstore.errors import TooManyKeywords
 
-if TYPE_CHECKING:
-    from relate_mailstore.types import FlagChange
-
 MAX_MESSAGE_KEYWORDS = 128
-"""Of a message: as many as Cyrus lets a whole mailbox have."""
+"""Per message: as many as Cyrus allows in a mailbox."""
 
 MAX_MAILBOX_KEYWORDS = 512
-"""Of all messages of a mailbox: each client that selects it is sent them all."""
+"""Of all messages of a mailbox: each client that selects it receives all of them."""
 
 
 def key_of(keyword: str) -> str:
-    """The same for all spellings of a keyword."""
+    """The key that all spellings of a keyword share."""
     return keyword.lower()
 
 
 def one_spelling(keywords: Iterable[str]) -> tuple[str, ...]:
-    """Keywords in order, each once, in its first spelling."""
+    """The keywords sorted and without duplicates, each in its first spelling."""
     spellings: dict[str, str] = {}
     for keyword in keywords:
         spellings.setdefault(key_of(keyword), keyword)
@@ -33,32 +29,18 @@ def one_spelling(keywords: Iterable[str]) -> tuple[str, ...]:
 
 
 def new_keywords(keywords: Iterable[str]) -> tuple[str, ...]:
-    """The keywords of a message that comes in, as they are kept. Raises TooManyKeywords."""
+    """The keywords of a new message, as they are stored. Raises TooManyKeywords."""
     distinct = one_spelling(keywords)
     if len(distinct) > MAX_MESSAGE_KEYWORDS:
         raise TooManyKeywords(f"{len(distinct)} keywords of a message")
     return distinct
 
 
-def change_keywords(keywords: tuple[str, ...], change: "FlagChange") -> tuple[str, ...]:
-    """The keywords of a message after a change. Raises TooManyKeywords, but not for as many as there were before."""
-    if not (change.add_keywords or change.remove_keywords or change.replace):
-        return keywords
-    added = {key_of(keyword): keyword for keyword in reversed(change.add_keywords)}
-    removed = {*map(key_of, keywords if change.replace else change.remove_keywords)}
-    kept = {keyword for keyword in keywords if key_of(keyword) not in removed or key_of(keyword) in added}
-    there = {*map(key_of, kept)}
-    changed = kept.union(keyword for key, keyword in added.items() if key not in there)
-    if len(changed) > max(MAX_MESSAGE_KEYWORDS, len(keywords)):
-        raise TooManyKeywords(f"{len(changed)} keywords of a message")
-    return tuple(sorted(changed))
-
-
-def spell(keywords: Iterable[str], known: Collection[str]) -> tuple[str, ...]:
-    """Keywords as those of a mailbox are spelled. Raises TooManyKeywords where that would have too many."""
-    spellings = {key_of(keyword): keyword for keyword in known}
-    there = len(spellings)
+def spell(keywords: Iterable[str], existing: Collection[str]) -> tuple[str, ...]:
+    """Keywords in the spelling that a mailbox has. Raises TooManyKeywords if the mailbox would exceed its limit."""
+    spellings = {key_of(keyword): keyword for keyword in existing}
+    before = len(spellings)
     spelled = tuple(spellings.setdefault(key_of(keyword), keyword) for keyword in keywords)
-    if len(spellings) > max(MAX_MAILBOX_KEYWORDS, there):
+    if len(spellings) > max(MAX_MAILBOX_KEYWORDS, before):
         raise TooManyKeywords(f"{len(spellings)} keywords in a mailbox")
     return spelled

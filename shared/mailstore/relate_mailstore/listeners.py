@@ -1,6 +1,6 @@
-"""Who wants to know of which account's changes, in this process: however a store comes to know of them.
+"""The listeners for mailbox notices in this process, by account. A store passes them the notices of all processes.
 
-Changes of one mailbox are merged while their reader is busy: it holds at most one a mailbox, and never misses the last.
+Notices of one mailbox coalesce while their listener is busy: it buffers at most one per mailbox, and always the last.
 """
 
 from asyncio import Event
@@ -12,17 +12,17 @@ from relate_mailstore.types import AccountId, MailboxId, MailboxNotice
 
 
 class ChangeListener:
-    """The changes that a reader has not taken yet: a mailbox's newest in place of the one before."""
+    """An iterator over the pending notices of one listener: the newest of each mailbox."""
 
     def __init__(self) -> None:
         self._pending: dict[MailboxId, MailboxNotice] = {}
         self._arrived = Event()
 
-    def tell(self, change: MailboxNotice) -> None:
-        """A mailbox changed. Notices may overtake each other on their way: the newest stays."""
-        pending = self._pending.get(change.mailbox_id)
-        if pending is None or pending.modseq <= change.modseq:
-            self._pending[change.mailbox_id] = change
+    def notify(self, notice: MailboxNotice) -> None:
+        """Add a notice. Notices may arrive out of order: one with a lower modseq than the pending one is dropped."""
+        pending = self._pending.get(notice.mailbox_id)
+        if pending is None or pending.modseq <= notice.modseq:
+            self._pending[notice.mailbox_id] = notice
         self._arrived.set()
 
     def __aiter__(self) -> "ChangeListener":
@@ -30,50 +30,50 @@ class ChangeListener:
 
     async def __anext__(self) -> MailboxNotice:
         await self._arrived.wait()
-        change = self._pending.pop(next(iter(self._pending)))
+        notice = self._pending.pop(next(iter(self._pending)))
         if not self._pending:
             self._arrived.clear()
-        return change
+        return notice
 
 
 class ChangeListeners:
-    """The readers of all accounts."""
+    """The listeners of all accounts."""
 
     def __init__(self) -> None:
-        self._readers: defaultdict[AccountId, set[ChangeListener]] = defaultdict(set)
+        self._listeners: defaultdict[AccountId, set[ChangeListener]] = defaultdict(set)
         self._present = Event()
 
     @property
     def accounts(self) -> Set[AccountId]:
-        """The accounts that somebody subscribed to."""
-        return self._readers.keys()
+        """The accounts that have listeners."""
+        return self._listeners.keys()
 
     @asynccontextmanager
     async def listen(self, account_id: AccountId) -> AsyncIterator[AsyncIterator[MailboxNotice]]:
-        """The changes of an account, from now on."""
-        subscription = ChangeListener()
-        self._readers[account_id].add(subscription)
+        """Iterate over the notices of an account from now on."""
+        listener = ChangeListener()
+        self._listeners[account_id].add(listener)
         self._present.set()
         try:
-            yield subscription
+            yield listener
         finally:
-            readers = self._readers[account_id]
-            readers.remove(subscription)
-            if not readers:
-                del self._readers[account_id]
-            if not self._readers:
+            listeners = self._listeners[account_id]
+            listeners.remove(listener)
+            if not listeners:
+                del self._listeners[account_id]
+            if not self._listeners:
                 self._present.clear()
 
     def count(self, account_id: AccountId) -> int:
-        """How many are subscribed to an account."""
-        return len(self._readers.get(account_id, ()))
+        """The number of listeners of an account."""
+        return len(self._listeners.get(account_id, ()))
 
     async def present(self) -> None:
-        """Wait until anybody is subscribed."""
+        """Wait until any account has a listener."""
         await self._present.wait()
 
-    def tell(self, changes: Iterable[MailboxNotice]) -> None:
-        """Tell whoever subscribed to their accounts."""
-        for change in changes:
-            for subscription in self._readers.get(change.account_id, ()):
-                subscription.tell(change)
+    def notify(self, notices: Iterable[MailboxNotice]) -> None:
+        """Pass each notice to the listeners of its account."""
+        for notice in notices:
+            for listener in self._listeners.get(notice.account_id, ()):
+                listener.notify(notice)

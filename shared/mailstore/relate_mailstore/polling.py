@@ -1,18 +1,17 @@
-"""Waiting for what another process holds: it does not tell when it lets go, so it is asked again."""
+"""Polling for a resource that another process holds and releases without a notification."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-# Asked again so often (seconds): the session that is leaving needs a few milliseconds.
-ASK_AGAIN = 0.02
+POLL_INTERVAL_SECONDS = 0.02  # a session that is closing needs a few milliseconds
 
 
-async def granted(ask: Callable[[], Awaitable[bool]], patience: float) -> bool:
-    """Whether `ask` said yes, now or within `patience` seconds."""
-    deadline = time.monotonic() + patience
-    while not await ask():
+async def poll(acquire: Callable[[], Awaitable[bool]], timeout_seconds: float) -> bool:
+    """Call `acquire` at least once, until it returns True or the timeout has passed. Whether it returned True."""
+    deadline = time.monotonic() + timeout_seconds
+    while not await acquire():
         if time.monotonic() >= deadline:
             return False
-        await asyncio.sleep(ASK_AGAIN)
+        await asyncio.sleep(POLL_INTERVAL_SECONDS)
     return True

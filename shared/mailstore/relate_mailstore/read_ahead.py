@@ -1,6 +1,6 @@
-"""Which messages to prefetch: clients mostly read in order.
+"""Which messages to prefetch for a client that reads a mailbox in order.
 
-Readers are followed by UID, as message numbers change when others are expunged.
+The position is a UID, because message numbers change when others are expunged.
 """
 
 from bisect import bisect_left, bisect_right
@@ -14,8 +14,8 @@ import structlog
 
 from relate_mailstore.types import Entry
 
-# Prefetched beyond what is being read: enough messages that queries are few and no reader waits for one, and no more
-# octets than a session may cost whose client then reads none of them.
+# The window: enough messages that queries are few and the client never waits for one, and few enough octets that a
+# session whose client then reads none of them costs little.
 AHEAD_MESSAGES = 64
 AHEAD_OCTETS = 256 * 1024
 
@@ -31,46 +31,46 @@ P = ParamSpec("P")
 def prefetch(
     choose: Callable[Concatenate[Reader, P], Sequence[Item]],
 ) -> Callable[Concatenate[Reader, P], Sequence[Item]]:
-    """Decorate a method that chooses what to prefetch: if it raises, the error is logged and nothing is prefetched.
+    """Decorate a method that chooses what to prefetch: log its exception and prefetch nothing.
 
-    A prefetch is a hint, so it never fails the command that it was meant to speed up.
+    A prefetch is a hint, so it must never fail the command that it speeds up.
     """
 
     @wraps(choose)
     def hint(reader: Reader, /, *args: P.args, **options: P.kwargs) -> Sequence[Item]:
         try:
             return choose(reader, *args, **options)
-        except Exception:  # noqa: BLE001 - whatever it is, the command can do without
+        except Exception:  # noqa: BLE001 - the command succeeds without a prefetch, whatever the exception
             _log.debug("prefetch.failed", exc_info=True)
             return ()
 
     return hint
 
 
-class Ahead:
-    """The prefetch window of one reader of a mailbox, whose messages are numbered from 1."""
+class ReadAhead:
+    """The prefetch window of one client in a mailbox. Messages are numbered from 1."""
 
-    __slots__ = ("_fetched", "_served")
+    __slots__ = ("_last_fetched_uid", "_quiet_uids")
 
     def __init__(self) -> None:
-        self._fetched = 0  # the UID of the last message that was prefetched
-        self._served = 0, 0  # while one of these UIDs is read, more than half of the window is still to be read
+        self._last_fetched_uid = 0
+        self._quiet_uids = 0, 0  # first and last: while the client reads these, over half of the window is unread
 
     def after(self, entries: Sequence[Entry], last: int) -> range:
-        """The numbers to prefetch while the client, who reads in order, is sent the messages up to `last`.
+        """The message numbers to prefetch while the client is sent the messages up to number `last`.
 
-        Empty while more than half of what was prefetched is still to be read.
+        Empty while more than half of the window is unread.
         """
-        first_served, last_served = self._served
-        if first_served <= entries[last - 1].uid <= last_served:
+        first_quiet, last_quiet = self._quiet_uids
+        if first_quiet <= entries[last - 1].uid <= last_quiet:
             return range(0)
-        fetched = bisect_right(entries, self._fetched, key=_uid)
-        known = fetched if last <= fetched <= last + AHEAD_MESSAGES else last
+        fetched = bisect_right(entries, self._last_fetched_uid, key=_uid)
+        start = fetched if last <= fetched <= last + AHEAD_MESSAGES else last
         window = [*map(_size, entries[last : last + AHEAD_MESSAGES])]
         octets = [*accumulate(window)]  # up to each message of the window
-        until = max(known, last + bisect_right(octets, AHEAD_OCTETS))
-        half = octets[until - last - 1] - AHEAD_OCTETS // 2 if until > last else 0
-        served = max(until - AHEAD_MESSAGES // 2 - 1, last + bisect_left(octets, half))
-        self._fetched = entries[until - 1].uid
-        self._served = entries[last - 1].uid, entries[served - 1].uid
-        return range(known + 1, until + 1)
+        stop = max(start, last + bisect_right(octets, AHEAD_OCTETS))
+        half = octets[stop - last - 1] - AHEAD_OCTETS // 2 if stop > last else 0
+        quiet = max(stop - AHEAD_MESSAGES // 2 - 1, last + bisect_left(octets, half))
+        self._last_fetched_uid = entries[stop - 1].uid
+        self._quiet_uids = entries[last - 1].uid, entries[quiet - 1].uid
+        return range(start + 1, stop + 1)

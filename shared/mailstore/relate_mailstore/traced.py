@@ -1,7 +1,11 @@
-"""A store that is seen at work: delegates every call, those that do work in a span `mailstore.<method>`.
+"""The telemetry decorator of a mail store: it delegates every call, most of them in a span `mailstore.<method>`.
 
-Attributes are account ids, counts and octets; never names, subjects, addresses. What lasts as long as a session
-(a maildrop held, a subscription) has no span of that length; `ping` and `close` have none.
+It also sets the `origin` of new messages, the traceparent of the current span, which the store saves with the message;
+calls that read the message later link their span to it. The decorator sets it, because nothing else in the store knows
+of tracing: without it, messages have no origin.
+
+Attributes are account ids, counts and octets, never names, subjects or addresses. No span lasts as long as a session
+(holding a maildrop lock, listening); `ping` and `close` have none.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -19,15 +23,15 @@ from relate_mailstore.types import (
     Delivery,
     FlagChange,
     Flagged,
-    Incoming,
-    Listed,
+    ListedMessage,
     Mailbox,
     MailboxId,
     MailboxNotice,
     MessageId,
     MessageIndex,
+    MessagePage,
     MessageQuery,
-    Page,
+    NewMessage,
     Receipt,
     Rendering,
     Snapshot,
@@ -35,37 +39,37 @@ from relate_mailstore.types import (
     TextPart,
 )
 
-# What a store may answer: all its errors but StoreUnavailable, which is trouble of ours.
-ANSWERS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, ValueError)
+# Errors that are the caller's, so that the span's status is not Error.
+EXPECTED_ERRORS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, ValueError)
 
 
 class Operation(Protocol):
-    """A span under way."""
+    """A span that has not ended."""
 
     def set(self, key: str, value: int) -> None:
         """Set an attribute."""
 
     def link(self, traceparent: str | None) -> None:
-        """Link the span to another one; None is no span."""
+        """Link the span to another one, unless it is None."""
 
 
 class Operations(Protocol):
-    """What the store needs of telemetry."""
+    """What the decorator needs of telemetry."""
 
     def operation(
         self, name: str, attributes: Mapping[str, int], answers: tuple[type[Exception], ...]
     ) -> AbstractContextManager[Operation]:
-        """A span around a `with` block. Exceptions are recorded and go on; `answers` are no failures."""
+        """A span around a `with` block. It records and re-raises exceptions; `answers` do not set the status Error."""
 
     def origin(self) -> str | None:
-        """The traceparent to keep with a message that comes in now."""
+        """The traceparent of the current span, to save with a new message."""
 
     def link_reader(self, traceparent: str | None) -> None:
-        """Link the command under way to the transaction that delivered what it reads; None is no transaction."""
+        """Link the current command's span to the delivery of a message that it reads, unless that is None."""
 
 
 class TracedMailStore:
-    """`MailStore` over another one, with a span for each call."""
+    """`MailStore` that delegates to another one, with a span for each call."""
 
     def __init__(self, store: MailStore, operations: Operations) -> None:
         self._store = store
@@ -77,9 +81,9 @@ class TracedMailStore:
             await self._store.provision(account_id)
 
     async def deliver(self, delivery: Delivery) -> Receipt:
-        """Traced as `mailstore.deliver`; linked to the trace that holds the statements, where that is another one."""
+        """Sets the origin. Traced as `mailstore.deliver`, linked to the leader, whose trace has the statements."""
         origin = self._operations.origin()
-        with self._operations.operation("mailstore.deliver", _describe(delivery), ANSWERS) as operation:
+        with self._operations.operation("mailstore.deliver", _describe(delivery), EXPECTED_ERRORS) as operation:
             receipt = await self._store.deliver(replace(delivery, origin=origin))
             operation.set("mailstore.batch", receipt.batch)
             if receipt.leader != origin:
@@ -111,7 +115,7 @@ class TracedMailStore:
             return snapshot
 
     async def refresh(self, snapshot: Snapshot) -> Snapshot:
-        """Not traced: nearly always nothing changed, and looking for that costs less than a span would."""
+        """Not traced: nearly always nothing changed, and then the call costs less than a span."""
         return await self._store.refresh(snapshot)
 
     async def create_mailbox(self, account_id: AccountId, name: str, special_use: str = "") -> Mailbox:
@@ -150,15 +154,15 @@ class TracedMailStore:
         self,
         account_id: AccountId,
         mailbox: str,
-        messages: Sequence[Incoming],
+        messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, int] | None = None,
         quota: int | None = None,
     ) -> Appended:
-        """Traced as `mailstore.append`; the messages keep the transaction that brought them."""
+        """Sets the origin. Traced as `mailstore.append`."""
         origin = self._operations.origin()
-        octets = sum(len(incoming.raw) for incoming in messages)
+        octets = sum(len(message.raw) for message in messages)
         with self._span("append", account_id, messages=len(messages), octets=octets):
-            stamped = [replace(incoming, origin=origin) for incoming in messages]
+            stamped = [replace(message, origin=origin) for message in messages]
             return await self._store.append(account_id, mailbox, stamped, replaces, quota)
 
     async def copy(
@@ -169,14 +173,14 @@ class TracedMailStore:
         target: str,
         quota: int | None = None,
     ) -> Copied:
-        """Traced as `mailstore.copy`; the one who copies is linked to the deliveries."""
+        """Traced as `mailstore.copy`; the command is linked to the deliveries of the messages."""
         with self._span("copy", account_id, uids=len(uids)) as operation:
             copied = await self._store.copy(account_id, mailbox_id, uids, target, quota)
             operation.set("mailstore.entries", len(copied.uids))
         return self._link_to(copied)
 
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
-        """Traced as `mailstore.move`; the one who moves is linked to the deliveries."""
+        """Traced as `mailstore.move`; the command is linked to the deliveries of the messages."""
         with self._span("move", account_id, uids=len(uids)) as operation:
             copied = await self._store.move(account_id, mailbox_id, uids, target)
             operation.set("mailstore.entries", len(copied.uids))
@@ -218,16 +222,16 @@ class TracedMailStore:
             return await self._store.summaries(snapshot)
 
     async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
-        """Traced as `mailstore.containing`; what is looked for is mail, and not told."""
+        """Traced as `mailstore.containing`, without the text, because that is mail."""
         with self._span("containing", snapshot.mailbox.account_id, messages=len(snapshot.entries)) as operation:
             uids = await self._store.containing(snapshot, text, part)
             operation.set("mailstore.entries", len(uids))
             return uids
 
     async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:
-        """Traced as `mailstore.open`; the reader is linked to the delivery. What is fetched ahead is seen below it."""
+        """Traced as `mailstore.open`; the command is linked to the delivery. Spans of prefetches are its children."""
         with self._span("open", account_id) as operation:
-            _count(operation, ahead)
+            _count_prefetched(operation, ahead)
             raw = await self._store.open(account_id, message_id, ahead)
             operation.set("mailstore.octets", raw.size)
         self._operations.link_reader(raw.origin)
@@ -236,25 +240,25 @@ class TracedMailStore:
     async def open_all(
         self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
     ) -> Sequence[RawMessage | None]:
-        """Traced as `mailstore.open_all`, however many they are; the reader is linked to the deliveries."""
+        """Traced as one `mailstore.open_all`; the command is linked to the deliveries of the messages."""
         with self._span("open_all", account_id, messages=len(message_ids)) as operation:
-            _count(operation, ahead)
+            _count_prefetched(operation, ahead)
             opened = await self._store.open_all(account_id, message_ids, ahead)
             operation.set("mailstore.octets", sum([raw.size for raw in opened if raw]))
         for origin in dict.fromkeys([raw.origin for raw in opened if raw]):
             self._operations.link_reader(origin)
         return opened
 
-    async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
-        """Traced as `mailstore.message`; the reader is linked to the delivery."""
+    async def message(self, account_id: AccountId, message_id: MessageId) -> ListedMessage:
+        """Traced as `mailstore.message`; the command is linked to the delivery of the message."""
         with self._span("message", account_id) as operation:
             listed = await self._store.message(account_id, message_id)
             operation.set("mailstore.octets", listed.message.index.size)
         self._operations.link_reader(listed.message.origin)
         return listed
 
-    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
-        """Traced as `mailstore.find`; a list is no reader, and links to nothing."""
+    async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
+        """Traced as `mailstore.find`, without links, because a list reads no message."""
         with self._span("find", account_id, limit=query.limit) as operation:
             page = await self._store.find(account_id, query)
             operation.set("mailstore.messages", len(page.items))
@@ -274,7 +278,7 @@ class TracedMailStore:
             operation.set("mailstore.entries", len(flagged.entries))
             return flagged
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
+    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
         """Traced as `mailstore.flag_message`."""
         with self._span("flag_message", account_id) as operation:
             listed = await self._store.flag_message(account_id, message_id, change)
@@ -294,23 +298,23 @@ class TracedMailStore:
             await self._store.delete_message(account_id, message_id)
 
     @asynccontextmanager
-    async def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AsyncIterator[None]:
-        """Traced as `mailstore.lock_maildrop`: the taking of the lock, not the holding."""
-        async with AsyncExitStack() as held:
+    async def lock_maildrop(self, account_id: AccountId, wait_seconds: float = 0.0) -> AsyncIterator[None]:
+        """Traced as `mailstore.lock_maildrop`: only until the lock is acquired."""
+        async with AsyncExitStack() as lock:
             with self._span("lock_maildrop", account_id):
-                await held.enter_async_context(self._store.lock_maildrop(account_id, patience))
+                await lock.enter_async_context(self._store.lock_maildrop(account_id, wait_seconds))
             yield
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
-        """Not traced: a subscription waits most of its life."""
+        """Not traced: a listener waits nearly all the time."""
         return self._store.listen(account_id)
 
     async def ping(self) -> None:
-        """Not traced: readiness checks would drown the mail."""
+        """Not traced: the spans of readiness checks would outnumber those of mail."""
         await self._store.ping()
 
     async def close(self) -> None:
-        """Not traced."""
+        """Close the inner store, without a span."""
         await self._store.close()
 
     def _link_to(self, copied: Copied) -> Copied:
@@ -320,18 +324,18 @@ class TracedMailStore:
 
     def _span(self, method: str, account_id: AccountId, **numbers: int) -> AbstractContextManager[Operation]:
         attributes = {"mailstore.account": account_id} | {f"mailstore.{key}": number for key, number in numbers.items()}
-        return self._operations.operation(f"mailstore.{method}", attributes, ANSWERS)
+        return self._operations.operation(f"mailstore.{method}", attributes, EXPECTED_ERRORS)
 
 
-def _count(operation: Operation, ahead: Sequence[MessageId]) -> None:
+def _count_prefetched(operation: Operation, ahead: Sequence[MessageId]) -> None:
     if ahead:
         operation.set("mailstore.ahead", len(ahead))
 
 
 def _describe(delivery: Delivery) -> dict[str, int]:
-    """The account is named where there is one only: a span has one value a key."""
-    described = {"mailstore.octets": len(delivery.raw), "mailstore.destinations": len(delivery.destinations)}
+    """The attributes of a delivery's span; the account only if there is just one, because a key has one value."""
+    attributes = {"mailstore.octets": len(delivery.raw), "mailstore.destinations": len(delivery.destinations)}
     accounts = {destination.account_id for destination in delivery.destinations}
     if len(accounts) == 1:
-        described["mailstore.account"] = accounts.pop()
-    return described
+        attributes["mailstore.account"] = accounts.pop()
+    return attributes

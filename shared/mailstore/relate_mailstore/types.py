@@ -1,8 +1,8 @@
-"""The mail model: immutable values, known to every protocol and to none in particular.
+"""The mail model: immutable values that all protocols share.
 
-A raw message is a blob, written once and kept byte for byte. An account that received it has one `Message` (the
-blob's id and the index computed at delivery), entered into one or more mailboxes. An `Entry` is what IMAP calls a
-message in a mailbox: a UID, flags, a modification sequence.
+A raw message is a blob, written once and never changed. Each account that received it has one `Message` (the blob's id
+and the index computed at delivery), which is entered in one or more mailboxes. An `Entry` is what IMAP calls a message
+in a mailbox: a UID, flags, a modification sequence.
 """
 
 from collections.abc import Sequence
@@ -10,21 +10,50 @@ from dataclasses import dataclass, field
 from enum import Enum, IntFlag
 from functools import cached_property
 from itertools import chain
-from typing import NamedTuple, NewType
-from uuid import UUID
+from typing import NamedTuple
 
-from relate_mailstore.entry_list import EntryList
+from relate_mailstore.entry_list import Entry, EntryList
+from relate_mailstore.identifiers import AccountId, MailboxId, MessageId
 from relate_mailstore.keywords import one_spelling
 
-AccountId = NewType("AccountId", int)
-MailboxId = NewType("MailboxId", int)
-MessageId = NewType("MessageId", UUID)  # UUIDv7: the blob's id, EMAILID of RFC 8474, the id in the REST API
+__all__ = [
+    "INBOX",
+    "AccountId",
+    "Address",
+    "Appended",
+    "AssignedUid",
+    "Copied",
+    "CopiedUid",
+    "Delivery",
+    "Destination",
+    "Entry",
+    "EntryList",
+    "Flag",
+    "FlagChange",
+    "Flagged",
+    "ListedMessage",
+    "Mailbox",
+    "MailboxId",
+    "MailboxNotice",
+    "Message",
+    "MessageId",
+    "MessageIndex",
+    "MessagePage",
+    "MessageQuery",
+    "NewMessage",
+    "Part",
+    "Receipt",
+    "Rendering",
+    "Snapshot",
+    "Summary",
+    "TextPart",
+]
 
 INBOX = "INBOX"
 
 
 class Flag(IntFlag):
-    """The system flags (RFC 9051 §2.3.2). Entries hold them as plain ints, cheap to copy and compare."""
+    """The system flags (RFC 9051 §2.3.2). Entries hold them as plain ints, which are cheap to copy and compare."""
 
     SEEN = 1
     ANSWERED = 2
@@ -42,10 +71,9 @@ class Address(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Where one MIME part lies in the raw message: offsets in octets.
+    """A MIME part as octet offsets into the raw message: header [header, body), content [body, end).
 
-    `section` is IMAP's part specifier ("1.2"); "" is the message itself, and "3." the message inside the part "3".
-    Header: [header, body); content: [body, end).
+    `section` is IMAP's part specifier ("1.2"); "" is the message itself, "3." the message embedded in part "3".
     """
 
     section: str
@@ -61,9 +89,9 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class MessageIndex:
-    """Everything that is asked for again and again, computed once at delivery by `mime.index_message`.
+    """What clients request often, computed once at delivery by `mime.index_message`.
 
-    `envelope` and `bodystructure` are rendered as in RFC 9051 §7.5.2; the rest is decoded text for lists and search.
+    `envelope` and `bodystructure` are encoded as in RFC 9051 §7.5.2; the rest is decoded text for lists and SEARCH.
     """
 
     size: int
@@ -71,39 +99,26 @@ class MessageIndex:
     bodystructure: bytes
     parts: tuple[Part, ...]
     subject: str
-    sender: Address  # the first of From, or of Sender where there is none
+    sender: Address  # the first of From, or of Sender if From is missing
     senders: tuple[Address, ...]  # all of From
     to: tuple[Address, ...]
     cc: tuple[Address, ...]
     bcc: tuple[Address, ...]
     date: int | None  # seconds since the epoch, from Date:
     zone: int  # minutes east of Greenwich, from Date:
-    message_id: str  # the header's, without angle brackets; "" when missing
-    references: tuple[str, ...]  # ids of References and In-Reply-To, oldest first
+    header_message_id: str  # the Message-ID field without angle brackets; "" if missing
+    references: tuple[str, ...]  # msg-ids of References and In-Reply-To, oldest first
     preview: str  # the first readable text, at most 256 characters (RFC 8970)
 
     @property
     def attachments(self) -> int:
-        """How many parts are attachments."""
+        """The number of parts that are attachments."""
         return sum(part.attachment for part in self.parts)
-
-
-class Entry(NamedTuple):
-    """One message in one mailbox."""
-
-    uid: int
-    message_id: MessageId
-    size: int  # octets of the raw message
-    flags: int  # Flag bits
-    keywords: tuple[str, ...]  # sorted; labels of the API
-    internal_date: int  # seconds since the epoch
-    modseq: int
-    saved: int  # seconds since the epoch: when it was entered into this mailbox (RFC 8514)
 
 
 @dataclass(frozen=True, slots=True)
 class Mailbox:
-    """One mailbox of an account. UIDVALIDITY is stored at creation and never taken from a clock later."""
+    """A mailbox of an account. Its UIDVALIDITY never changes."""
 
     id: MailboxId
     account_id: AccountId
@@ -114,31 +129,31 @@ class Mailbox:
     special_use: str  # "\\Sent", "" for none (RFC 6154)
     messages: int
     octets: int
-    recent: int  # the first UID that no session was told of: messages from there on are \Recent
+    first_recent_uid: int  # messages from this UID on are \Recent: no session was notified of them yet
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A mailbox and its entries, in UID order, as of `mailbox.highest_modseq`. Shared: never changed in place."""
+    """A mailbox and its entries as of `mailbox.highest_modseq`. Sessions share it, so it is never changed in place."""
 
     mailbox: Mailbox
     entries: EntryList
 
     @cached_property
     def keywords(self) -> Sequence[str]:
-        """All keywords in use, in order, each in one spelling."""
+        """All keywords in use, sorted, each in one spelling."""
         return one_spelling(sorted(set(chain.from_iterable({entry.keywords for entry in self.entries}))))
 
     @cached_property
     def first_unseen(self) -> int:
-        """The number of the first entry that is not seen, counted from 1; 0 if all are."""
+        """The message sequence number of the first entry without \\Seen; 0 if all have it."""
         seen = int(Flag.SEEN)
         return next((number for number, entry in enumerate(self.entries, 1) if not entry.flags & seen), 0)
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as an account has it. `origin` is the traceparent of the transaction that delivered it."""
+    """A message of an account. `origin` is the traceparent of the transaction that delivered it."""
 
     id: MessageId
     account_id: AccountId
@@ -149,9 +164,9 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Destination:
-    """Into which mailbox of which account a delivery goes, and with which flags.
+    """The mailbox that a delivery goes to, and the flags that it gets there.
 
-    `quota`: octets that the account may hold with it; None for no limit.
+    `quota` is the account's, in octets; None = no limit.
     """
 
     account_id: AccountId
@@ -163,9 +178,9 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message to be stored once and entered for each destination, all or none.
+    """A message to store once and enter for each destination, atomically.
 
-    `raw` is complete: trace header fields included. `origin` is filled in by the traced decorator.
+    `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span.
     """
 
     raw: bytes
@@ -174,33 +189,40 @@ class Delivery:
     origin: str | None = None
 
 
+class AssignedUid(NamedTuple):
+    """The UID of a message that was entered in a mailbox (APPENDUID, RFC 9051 §7.1)."""
+
+    uid_validity: int
+    uid: int
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """A delivery that is durable: committed and flushed. `entered` holds (uid_validity, uid) per destination.
+    """A durable delivery: committed and flushed to disk. `entered` has one UID per destination.
 
-    Deliveries that arrive together share a commit: `batch` says how many, `leader` is the origin of the first of them,
-    in whose trace the statements are found.
+    Concurrent deliveries share one commit: `batch` is their number, `leader` the origin of the first of them, whose
+    trace has the statements.
     """
 
     message_id: MessageId
-    entered: tuple[tuple[int, int], ...]
+    entered: tuple[AssignedUid, ...]
     batch: int = 1
     leader: str | None = None
 
 
 class MailboxNotice(NamedTuple):
-    """A notice that a mailbox changed: what to look at, not what it is. `origin` is a traceparent."""
+    """A notice that a mailbox changed, without the change itself. `origin` is the change's traceparent."""
 
     account_id: AccountId
     mailbox_id: MailboxId
     modseq: int
     origin: str | None = None
-    committed: float = 0.0  # seconds since the epoch, as the process that committed it saw them
+    committed: float = 0.0  # seconds since the epoch, by the clock of the process that committed
 
 
 @dataclass(frozen=True, slots=True)
 class MessageQuery:
-    """Which messages a list asks for; None or empty means "any". Text matches are case-insensitive substrings."""
+    """The filter of a message list; None or "" matches any. Text matches are case-insensitive substrings."""
 
     mailbox: str | None = INBOX
     text: str = ""  # in sender, recipients, subject or preview
@@ -209,13 +231,13 @@ class MessageQuery:
     seen: bool | None = None
     has_attachments: bool | None = None
     keyword: str | None = None
-    cursor: str | None = None  # `Page.next_cursor` of the page before
+    cursor: str | None = None  # `MessagePage.next_cursor` of the page before
     limit: int = 50
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One row of a list: the message, and its flags over all mailboxes it is entered in."""
+class ListedMessage:
+    """One row of a message list: the message, with the union of its flags in all its mailboxes."""
 
     message: Message
     flags: int
@@ -224,29 +246,29 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
-    """One page of a list, newest first. `next_cursor` is None on the last page."""
+class MessagePage:
+    """One page of a message list, newest first. `next_cursor` is None on the last page."""
 
-    items: tuple[Listed, ...]
+    items: tuple[ListedMessage, ...]
     next_cursor: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class FlagChange:
-    """Flags and keywords to add and to remove; removing wins over nothing, adding over removing."""
+    """Flags and keywords to add and to remove; one that is in both is added."""
 
     add: int = 0
     remove: int = 0
     add_keywords: tuple[str, ...] = field(default=())
     remove_keywords: tuple[str, ...] = field(default=())
-    replace: bool = False  # what is not added is removed, keywords too
+    replace: bool = False  # remove all flags and keywords that are not added
 
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """What became of a change of flags: the entries as they are now, in UID order, vanished UIDs left out.
+    """The result of a flag change: the current entries in UID order, without UIDs that were expunged.
 
-    `modified` are the UIDs left as they were, as they had changed since the modseq that the caller knew (RFC 7162).
+    `modified` are the UIDs that were not changed, because their modseq is above UNCHANGEDSINCE (RFC 7162 §3.1.3).
     """
 
     entries: tuple[Entry, ...]
@@ -254,8 +276,8 @@ class Flagged:
 
 
 @dataclass(frozen=True, slots=True)
-class Incoming:
-    """A message to be put into a mailbox by its owner (APPEND). `origin` is filled in by the traced decorator."""
+class NewMessage:
+    """A message to append (APPEND). `TracedMailStore` sets `origin`, the traceparent of the current span."""
 
     raw: bytes
     flags: int = 0
@@ -266,38 +288,45 @@ class Incoming:
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """Where messages were put: the mailbox's UIDVALIDITY, and their UIDs in the order given."""
+    """The result of an append: the mailbox's UIDVALIDITY, and the UIDs in the order of the messages."""
 
     uid_validity: int
     uids: tuple[int, ...]
 
 
+class CopiedUid(NamedTuple):
+    """The UIDs of a copied message in both mailboxes (COPYUID, RFC 9051 §7.1)."""
+
+    source: int
+    target: int
+
+
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What was copied or moved: the target's UIDVALIDITY, and (source, target) UIDs ascending; vanished ones left out.
+    """The result of a copy or move: the target's UIDVALIDITY, and the UIDs ascending, without expunged ones.
 
     `origins` are the traceparents of the transactions that delivered these messages, at most 32.
     """
 
     uid_validity: int
-    uids: tuple[tuple[int, int], ...]
+    uids: tuple[CopiedUid, ...]
     origins: tuple[str, ...] = ()
 
 
 class Rendering(NamedTuple):
-    """What FETCH answers of a message without opening it."""
+    """The FETCH data items of a message that need no raw message."""
 
     envelope: bytes
     bodystructure: bytes
     preview: str
-    thread: str  # the same for all messages of a conversation: see `rules.thread_id`
+    thread: str  # THREADID, see `identifiers.thread_id`
     origin: str | None
 
 
 class Summary(NamedTuple):
-    """What SEARCH, SORT and THREAD look at: decoded header fields, with their case folded where they are text.
+    """The header fields that SEARCH, SORT and THREAD compare: decoded, with text folded (see `folding`).
 
-    An address field is one text, "name <address>" after "name <address>", separated by ", ".
+    An address field is one text: "name <address>", separated by ", ".
     """
 
     subject: str
@@ -306,14 +335,14 @@ class Summary(NamedTuple):
     cc: str
     bcc: str
     date: int | None  # seconds since the epoch, from Date:
-    zone: int  # minutes east of Greenwich, from Date: (SENTON looks at the date as it was written)
-    message_id: str
+    zone: int  # minutes east of Greenwich, from Date: (SENTON compares the date as written)
+    header_message_id: str  # without angle brackets, not folded; "" if missing
     references: tuple[str, ...]
     thread: str
 
 
 class TextPart(Enum):
-    """Where a text is looked for."""
+    """The text that a search key matches."""
 
-    BODY = "body"  # in the readable parts, decoded
-    ANYWHERE = "anywhere"  # in the header too
+    BODY = "body"  # the decoded text parts
+    ANYWHERE = "anywhere"  # the header too

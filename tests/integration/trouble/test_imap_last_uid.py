@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from relate_mailstore.rules import LAST_UID
+from relate_mailstore.identifiers import LAST_UID
 from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.trouble.clients import deliver, smtp
 from tests.integration.trouble.servers import KEY, MailServers, serve_on_database

@@ -14,7 +14,7 @@ from tests.support.product import ADDRESS, Product
 pytestmark = pytest.mark.xdist_group("trouble-memory")
 
 SMALL = b"Subject: warm\r\n\r\nImports and connections of the first use do not count.\r\n"
-RECEIVE_OCTETS = 3 * corpus.ATTACHMENT + 40 * MEGABYTE  # content as received, as stored, and the drivers' copy
+RECEIVE_OCTETS = 3 * corpus.ATTACHMENT_OCTETS + 40 * MEGABYTE  # content as received, as stored, and the drivers' copy
 SEND_OCTETS = 40 * MEGABYTE  # some chunks, and socket buffers
 
 

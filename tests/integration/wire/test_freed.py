@@ -196,7 +196,7 @@ async def test_a_connection_that_a_shutdown_ends_is_freed(
 class TruncatedMessage:
     """A message whose read fails after the first octets."""
 
-    at_hand = None
+    buffered = None
 
     def __init__(self, message: MemoryRawMessage) -> None:
         self.size = message.size

@@ -16,7 +16,7 @@ from relate_api.health.readiness import FRESH_SECONDS, Readiness
 from relate_config import ConfigurationError, load
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, MessageQuery, Page
+from relate_mailstore.types import AccountId, MessagePage, MessageQuery
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, KEYS, create_api, create_client, expect_problem
 
@@ -164,7 +164,7 @@ async def test_every_response_has_no_store_and_nosniff(
 
 async def test_a_bug_gets_the_common_response_fields(world: MemoryBackend, alice: AccountId) -> None:
     class Broken(MemoryMailStore):
-        async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+        async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
             raise RuntimeError
 
     async with create_client(create_api(world, Broken()), "alice") as client:

@@ -16,7 +16,7 @@ from relate_api.errors import MAX_REPORTED_ERRORS, RETRY_AFTER_SECONDS
 from relate_api.middleware import MAX_BODY_OCTETS
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, MessageQuery, Page
+from relate_mailstore.types import AccountId, MessagePage, MessageQuery
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, KEYS, create_api, create_client, expect_problem
 
@@ -35,7 +35,7 @@ class FailingStore(MemoryMailStore):
         super().__init__()
         self.error = error
 
-    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+    async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         raise self.error
 
     async def ping(self) -> None:

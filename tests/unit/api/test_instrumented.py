@@ -12,12 +12,12 @@ PROGRAM = f"""
 import asyncio
 from relate_accounts.traced import TracedAuthenticator
 from relate_accounts.types import Scope
-from tests.support.memory_backend import World
+from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import EMAILS, KEYS, create_api, create_client
 
 async def send_requests():
     telemetry = start()
-    world = World()
+    world = MemoryBackend()
     await world.add_user("alice@example.org", "alice", [Scope.APP])
     app = create_api(world, authenticator=TracedAuthenticator(world.authenticator, telemetry.auth("api")))
     telemetry.instrument_app(app)

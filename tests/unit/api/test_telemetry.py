@@ -19,7 +19,7 @@ from relate_api.config import ApiSettings
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.traced import TracedMailStore
-from relate_mailstore.types import AccountId, MessageQuery, Page
+from relate_mailstore.types import AccountId, MessagePage, MessageQuery
 from relate_telemetry.telemetry import Telemetry
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
 from tests.support.memory_backend import MemoryBackend
@@ -39,7 +39,7 @@ class FailingStore(MemoryMailStore):
         super().__init__()
         self.error = error
 
-    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+    async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         raise self.error
 
 

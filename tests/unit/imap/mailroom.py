@@ -11,7 +11,7 @@ from relate_imap.selected.mailbox import View
 from relate_imap.selected.recent import Uids
 from relate_imap.selected.sequence_set import STAR
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import INBOX, AccountId, Entry, Incoming
+from relate_mailstore.types import INBOX, AccountId, Entry, NewMessage
 from relate_wire.ports import Peer
 from tests.support.imap.answers import Reader, Response, Value, as_pairs
 
@@ -68,9 +68,11 @@ class Mailroom:
     def entries(self) -> Sequence[Entry]:
         return self.view.entries
 
-    async def add(self, *messages: bytes | Incoming) -> None:
+    async def add(self, *messages: bytes | NewMessage) -> None:
         """Put messages into INBOX, and select it anew."""
-        incoming = [message if isinstance(message, Incoming) else Incoming(message, 0, (), NOW) for message in messages]
+        incoming = [
+            message if isinstance(message, NewMessage) else NewMessage(message, 0, (), NOW) for message in messages
+        ]
         await self.store.append(ACCOUNT, INBOX, incoming)
         await self.select()
 
@@ -103,7 +105,7 @@ class Mailroom:
         return Spoken(octets, responses, answer)
 
 
-async def open_mailroom(*messages: bytes | Incoming, store: MemoryMailStore | None = None) -> Mailroom:
+async def open_mailroom(*messages: bytes | NewMessage, store: MemoryMailStore | None = None) -> Mailroom:
     """A mailbox with these messages."""
     room = Mailroom(store or MemoryMailStore())
     await room.store.provision(ACCOUNT)

@@ -15,7 +15,7 @@ from relate_imap.selected.sequence_set import SAVED, STAR, SequenceSet, make_set
 from relate_imap.selected.updates import news
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
-from relate_mailstore.types import AccountId, Flag, FlagChange, Incoming, MessageId, Rendering
+from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId, NewMessage, Rendering
 from tests.support import corpus, factories
 from tests.unit.imap.mailroom import ACCOUNT, NOW, Mailroom, Spoken, open_mailroom
 
@@ -53,7 +53,7 @@ async def one(*attributes: Attribute | str, raw: bytes = SIMPLE) -> Spoken:
     ],
 )
 async def test_item(name: str, value: bytes) -> None:
-    room = await open_mailroom(Incoming(SIMPLE, Flag.SEEN | Flag.DRAFT, ("$Label",), NOW))
+    room = await open_mailroom(NewMessage(SIMPLE, Flag.SEEN | Flag.DRAFT, ("$Label",), NOW))
     assert (await fetched(room, name)).octets == b"* 1 FETCH (%b)\r\n" % value
 
 
@@ -88,7 +88,7 @@ async def test_items_that_the_store_chooses() -> None:
 
 
 async def test_first_date_of_a_month_has_a_space() -> None:
-    room = await open_mailroom(Incoming(SIMPLE, 0, (), 0))
+    room = await open_mailroom(NewMessage(SIMPLE, 0, (), 0))
     assert (await fetched(room, "INTERNALDATE")).octets == b'* 1 FETCH (INTERNALDATE " 1-Jan-1970 00:00:00 +0000")\r\n'
 
 
@@ -134,7 +134,7 @@ async def test_preview_is_utf8_only_where_that_is_enabled() -> None:
     ],
 )
 async def test_section(body: Body | BinarySize, answer: bytes) -> None:
-    room = await open_mailroom(Incoming(SIMPLE, Flag.SEEN))
+    room = await open_mailroom(NewMessage(SIMPLE, Flag.SEEN))
     assert (await fetched(room, body)).octets == b"* 1 FETCH (" + answer + b")\r\n"
 
 
@@ -174,7 +174,7 @@ async def test_binary_of_an_unknown_encoding_is_no_and_the_others_come() -> None
 
 
 async def test_fetch_marks_seen_and_tells_the_new_flags_in_the_same_response() -> None:
-    room = await open_mailroom(SIMPLE, Incoming(SIMPLE, Flag.SEEN))
+    room = await open_mailroom(SIMPLE, NewMessage(SIMPLE, Flag.SEEN))
     before = room.view.snapshot
     spoken = await fetched(room, Body(Section("", SectionText.TEXT), b"BODY[TEXT]"))
     assert [values["FLAGS"] for values in spoken.fetched.values()] == [(b"\\Seen",), (b"\\Seen",)]
@@ -355,7 +355,7 @@ class Broken(MemoryRawMessage):
         object.__setattr__(self, "reach", reach)
 
     @property
-    def at_hand(self) -> bytes | None:
+    def buffered(self) -> bytes | None:
         return None
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:

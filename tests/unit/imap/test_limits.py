@@ -12,7 +12,7 @@ from relate_imap.handlers.list_status import MAX_PATTERN_CHARACTERS
 from relate_imap.offload import in_threads
 from relate_imap.search.keys import HasHeader
 from relate_imap.search.run import MAX_LOOKUPS, matching_fields
-from relate_mailstore import rules
+from relate_mailstore import mailbox_names
 from relate_mailstore.keywords import MAX_MAILBOX_KEYWORDS, MAX_MESSAGE_KEYWORDS
 from tests.support.imap.engine import KEY, Talk, context_of
 from tests.support.memory_backend import MemoryBackend
@@ -64,7 +64,7 @@ async def test_a_mailbox_has_so_many_keywords() -> None:
 
 
 async def test_an_account_has_so_many_mailboxes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rules, "MAX_MAILBOXES", len(rules.PROVISIONED) + 2)
+    monkeypatch.setattr(mailbox_names, "MAX_MAILBOXES", len(mailbox_names.DEFAULT_MAILBOXES) + 2)
     _, talk = await selected()
     assert await code(talk, "CREATE a") == ("OK", "MAILBOXID")
     assert await code(talk, "CREATE b/c") == ("OK", "MAILBOXID")  # for what is above it there is no room

@@ -7,7 +7,7 @@ from relate_imap.commands import Bare
 from relate_imap.framing import Frame, Mode
 from relate_imap.handlers.idle import on_idle
 from relate_imap.selected.updates import news
-from relate_mailstore.types import INBOX, Incoming
+from relate_mailstore.types import INBOX, NewMessage
 from relate_wire.ports import Push
 from tests.unit.imap.mailroom import ACCOUNT, NOW, Mailroom, open_mailroom
 
@@ -33,7 +33,7 @@ class Idler:
 
     async def ask(self, prompt: bytes, mode: Mode, pushes: AsyncGenerator[Push, None]) -> Frame:
         self.heard = prompt
-        await self._room.store.append(ACCOUNT, INBOX, [Incoming(RAW, 0, (), NOW, ORIGIN)])
+        await self._room.store.append(ACCOUNT, INBOX, [NewMessage(RAW, 0, (), NOW, ORIGIN)])
         self.pushed = await anext(pushes)
         await pushes.aclose()
         return Frame(b"DONE")

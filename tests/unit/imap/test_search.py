@@ -43,7 +43,7 @@ from relate_imap.selected.sequence_set import SAVED, STAR, make_set
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, Entry, Flag, Incoming, MessageId, Snapshot, Summary, TextPart
+from relate_mailstore.types import AccountId, Entry, Flag, MessageId, NewMessage, Snapshot, Summary, TextPart
 from tests.support import factories
 from tests.unit.imap.mailroom import NOW, Mailroom, Spoken, open_mailroom
 
@@ -52,7 +52,7 @@ TODAY = NOW // DAY
 UNSEEN = Not(HasFlag(Flag.SEEN))
 
 # Three messages that differ in everything; UIDs 1, 2 and 3.
-ANN = Incoming(
+ANN = NewMessage(
     factories.simple(
         "Grüße", headers=("X-Spam: =?utf-8?q?n=C3=B6?=", "References: <a@b>"), body="The Straße is long.\r\n"
     ),
@@ -60,7 +60,7 @@ ANN = Incoming(
     ("$Label", "Work"),
     NOW - 10 * DAY,
 )
-BOB = Incoming(
+BOB = NewMessage(
     factories.simple(
         "Re: figures",
         sender="Bob <bob@example.net>",
@@ -72,7 +72,7 @@ BOB = Incoming(
     (),
     NOW - 60,
 )
-BARE = Incoming(b"Bcc: dan@example.com\r\nMessage-ID: <Bare@Example>\r\n\r\nnothing\r\n", 0, ("work",), NOW)
+BARE = NewMessage(b"Bcc: dan@example.com\r\nMessage-ID: <Bare@Example>\r\n\r\nnothing\r\n", 0, ("work",), NOW)
 
 
 async def messages() -> Mailroom:

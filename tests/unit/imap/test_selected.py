@@ -36,7 +36,7 @@ def snapshot(entries: Iterable[Entry], modseq: int = 1, uid_next: int = 0) -> Sn
         special_use="",
         messages=len(held),
         octets=100 * len(held),
-        recent=1,
+        first_recent_uid=1,
     )
     return Snapshot(mailbox, EntryList(held, modseq))
 
@@ -89,7 +89,7 @@ def as_remembered(case: Case) -> Case:
     changed = [one for one in after if one.modseq > 1]
     gone = [one.uid for one in THREE.entries if after.find(one.uid) is None]
     remembering = THREE.entries.after(mailbox.highest_modseq, changed, gone)
-    assert remembering.since(THREE.entries) is not None
+    assert remembering.delta_since(THREE.entries) is not None
     return replace(case, name=f"{case.name}, remembered", after=Snapshot(mailbox, remembering))
 
 

@@ -13,7 +13,7 @@ from relate_imap.search.keys import AddressField, All, And, HasAddress, HasFlag,
 from relate_imap.search.sort import mailbox_of, order
 from relate_imap.search.subject import base_subject
 from relate_mailstore.entry_list import EntryList
-from relate_mailstore.types import Entry, Flag, Incoming, MessageId, Summary
+from relate_mailstore.types import Entry, Flag, MessageId, NewMessage, Summary
 from tests.support import factories
 from tests.support.growth import super_linear
 from tests.unit.imap.mailroom import NOW, Mailroom, open_mailroom
@@ -79,9 +79,9 @@ def test_mailbox_of(addresses: str, mailbox: str) -> None:
     assert mailbox_of(addresses) == mailbox
 
 
-def message(date: str, *, arrived: int, body: str = "", **fields: str) -> Incoming:
+def message(date: str, *, arrived: int, body: str = "", **fields: str) -> NewMessage:
     raw = factories.simple(body=body, **fields)  # type: ignore[arg-type]
-    return Incoming(raw.replace(b"Tue, 14 Jul 2026 09:30:00 +0200", date.encode()), 0, (), NOW + arrived)
+    return NewMessage(raw.replace(b"Tue, 14 Jul 2026 09:30:00 +0200", date.encode()), 0, (), NOW + arrived)
 
 
 async def some() -> Mailroom:

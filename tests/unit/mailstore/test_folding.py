@@ -1,4 +1,4 @@
-"""Folding: what is the same to a reader folds alike, whatever the slices."""
+"""Folding: text that readers regard as equal folds to the same string, wherever the slices begin."""
 
 import re
 from itertools import pairwise
@@ -20,7 +20,7 @@ TEXTS = st.text(st.sampled_from(ODD + SPACES + "aZ|") | st.characters(exclude_ca
 @pytest.mark.parametrize(
     ("one", "other"),
     [
-        ("Müller", "mu\u0308ller"),  # composed and not
+        ("Müller", "mu\u0308ller"),  # composed and decomposed
         ("ABC", "ａｂｃ"),  # full width
         ("ガギグ", "ｶﾞｷﾞｸﾞ"),  # half width
         ("IŞIK", "ışık"),  # dotless i
@@ -35,18 +35,18 @@ TEXTS = st.text(st.sampled_from(ODD + SPACES + "aZ|") | st.characters(exclude_ca
         ("ᾳ\u0302", "α\u0302\u0345"),  # the same marks in another order
     ],
 )
-def test_what_reads_the_same_folds_alike(one: str, other: str) -> None:
+def test_texts_that_read_the_same_fold_to_the_same(one: str, other: str) -> None:
     assert fold(one) == fold(other) != ""
 
 
-def test_a_letter_is_not_found_in_another_that_has_a_mark() -> None:
+def test_letter_does_not_match_the_letter_with_a_mark() -> None:
     assert fold("u") not in fold("u\u0308ber")
 
 
 @given(TEXTS)
 @example("α\u0345\u0302")
 @example("Grüße")
-def test_folding_is_idempotent_and_knows_neither_form_nor_case_nor_spaces(text: str) -> None:
+def test_folding_is_idempotent_and_ignores_form_case_and_spaces(text: str) -> None:
     folded = fold(text)
     assert fold(folded) == folded
     for form in ("NFC", "NFD", "NFKC", "NFKD"):
@@ -56,17 +56,17 @@ def test_folding_is_idempotent_and_knows_neither_form_nor_case_nor_spaces(text: 
 
 
 @given(st.lists(TEXTS.map(lambda text: text[:60]), min_size=1, max_size=9), st.lists(st.integers(0, 600)))
-def test_where_pieces_and_slices_begin_makes_no_difference(texts: list[str], cuts: list[int]) -> None:
+def test_result_does_not_depend_on_pieces_and_slices(texts: list[str], cuts: list[int]) -> None:
     text = "a".join(texts * 4)
     edges = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     pieces = [text[start:stop] for start, stop in pairwise(edges)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(folding, "SLICE_CHARACTERS", folding.RUN_CHARACTERS + 1)
-        cut_up = "".join(fold_slices(pieces))
-    assert cut_up == fold(text)
+        in_slices = "".join(fold_slices(pieces))
+    assert in_slices == fold(text)
 
 
-def test_slices_begin_with_letters_that_join_with_nothing_before_them() -> None:
+def test_starters_never_combine_with_preceding_characters() -> None:
     for code in range(0x110000):
         if _STARTER.match(chr(code)):
             first = fold(f"|{chr(code)}|")[1]
@@ -76,20 +76,20 @@ def test_slices_begin_with_letters_that_join_with_nothing_before_them() -> None:
             assert fold("e" + chr(code)) == "e" + fold(f"|{chr(code)}|")[1:-1], hex(code)
 
 
-def test_combining_marks_without_end_are_folded_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_long_runs_of_combining_marks_are_normalised_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     longest = 0
 
-    def watched(form: Literal["NFC", "NFKC"], text: str) -> str:
+    def measured(form: Literal["NFC", "NFKC"], text: str) -> str:
         nonlocal longest
         longest = max(longest, len(re.findall("[\u0316\u0301]", text)))
         return normalize(form, text)
 
-    monkeypatch.setattr(folding, "normalize", watched)
+    monkeypatch.setattr(folding, "normalize", measured)
     fold("a" + "\u0316\u0301" * 10_000)
     assert 0 < longest <= 2 * folding.RUN_CHARACTERS
 
 
-def test_collation_is_by_capitals_so_that_brackets_come_after_letters() -> None:
+def test_brackets_sort_after_letters() -> None:
     subjects = ["_x", "zoo", "Abc", "[only]", "^y", "Übung", "v", "u"]
     assert sorted(subjects, key=lambda text: collation_key(fold(text))) == [
         *("Abc", "u", "Übung", "v", "zoo", "[only]", "^y", "_x")

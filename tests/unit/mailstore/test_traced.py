@@ -1,4 +1,4 @@
-"""The traced store: what it passes on, the spans it opens, and what they never hold."""
+"""`TracedMailStore`: delegation, spans with their attributes and links, and no mail in them."""
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,11 +21,11 @@ from relate_mailstore.types import (
     Destination,
     Flag,
     FlagChange,
-    Incoming,
     Mailbox,
     MailboxId,
     MessageId,
     MessageQuery,
+    NewMessage,
     Receipt,
     TextPart,
 )
@@ -43,8 +43,8 @@ class Recorded:
     name: str
     attributes: dict[str, int]
     links: list[str | None] = field(default_factory=list)
-    answer: BaseException | None = None
-    trouble: BaseException | None = None
+    expected_error: BaseException | None = None
+    failure: BaseException | None = None
     ended: bool = False
 
     def set(self, key: str, value: int) -> None:
@@ -57,7 +57,7 @@ class Recorded:
 
 
 class RecordingOperations:
-    """Operations as telemetry would see them; `current` is the span of the command under way."""
+    """Records operations; `current` is the traceparent of the current command's span."""
 
     def __init__(self) -> None:
         self.current: str | None = SENDER
@@ -73,10 +73,10 @@ class RecordingOperations:
         try:
             yield recorded
         except answers as error:
-            recorded.answer = error
+            recorded.expected_error = error
             raise
         except BaseException as error:
-            recorded.trouble = error
+            recorded.failure = error
             raise
         finally:
             recorded.ended = True
@@ -85,7 +85,7 @@ class RecordingOperations:
         return self.current
 
     def link_reader(self, traceparent: str | None) -> None:
-        assert all(recorded.ended for recorded in self.recorded)  # it is the command that reads, not the store
+        assert all(recorded.ended for recorded in self.recorded)  # the link belongs to the span of the command
         self.read.append(traceparent)
 
     @property
@@ -94,7 +94,7 @@ class RecordingOperations:
 
 
 class SharedCommit(MemoryMailStore):
-    """Every delivery shares the commit that LEADER began."""
+    """Every delivery shares the commit that LEADER leads."""
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         receipt = await super().deliver(delivery)
@@ -103,7 +103,7 @@ class SharedCommit(MemoryMailStore):
 
 class Unavailable(MemoryMailStore):
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
-        raise StoreUnavailable("the database did not answer")
+        raise StoreUnavailable("the database did not respond")
 
 
 @pytest.fixture
@@ -116,8 +116,8 @@ def store(operations: RecordingOperations) -> MailStore:
     return TracedMailStore(MemoryMailStore(), operations)
 
 
-async def test_deliver_stamps_the_origin(store: MailStore) -> None:
-    receipt = await store.deliver(delivery(ALICE, origin="anything the caller said"))
+async def test_deliver_sets_the_origin(store: MailStore) -> None:
+    receipt = await store.deliver(delivery(ALICE, origin="set by the caller"))
     assert (await store.message(ALICE, receipt.message_id)).message.origin == SENDER
 
 
@@ -128,7 +128,7 @@ async def test_deliver_without_a_current_span_has_no_origin(store: MailStore, op
     assert operations.read == [None]
 
 
-async def test_deliver_tells_octets_destinations_and_batch(store: MailStore, operations: RecordingOperations) -> None:
+async def test_deliver_records_octets_destinations_and_batch(store: MailStore, operations: RecordingOperations) -> None:
     await store.deliver(delivery(ALICE, Destination(ALICE, "Sent")))
     assert operations.last.name == "mailstore.deliver"
     assert operations.last.attributes == {
@@ -139,14 +139,14 @@ async def test_deliver_tells_octets_destinations_and_batch(store: MailStore, ope
     }
 
 
-async def test_deliver_to_several_accounts_names_none_of_them(
+async def test_deliver_to_several_accounts_records_no_account(
     store: MailStore, operations: RecordingOperations
 ) -> None:
     await store.deliver(delivery(ALICE, BOB))
     assert "mailstore.account" not in operations.last.attributes
 
 
-async def test_deliver_links_to_the_trace_of_the_one_who_led_the_batch(
+async def test_deliver_links_to_the_leader_of_its_batch(
     operations: RecordingOperations,
 ) -> None:
     await TracedMailStore(SharedCommit(), operations).deliver(delivery(ALICE))
@@ -154,14 +154,14 @@ async def test_deliver_links_to_the_trace_of_the_one_who_led_the_batch(
     assert operations.last.attributes["mailstore.batch"] == 3
 
 
-async def test_deliver_that_led_its_batch_links_to_nothing(operations: RecordingOperations) -> None:
+async def test_deliver_as_leader_has_no_link(operations: RecordingOperations) -> None:
     operations.current = LEADER
     await TracedMailStore(SharedCommit(), operations).deliver(delivery(ALICE))
     assert operations.last.links == []
 
 
 @pytest.mark.parametrize("method", ["open", "message"])
-async def test_reading_a_message_links_the_reader_to_its_delivery(
+async def test_reading_a_message_links_the_command_to_its_delivery(
     store: MailStore, operations: RecordingOperations, method: str
 ) -> None:
     receipt = await store.deliver(delivery(ALICE))
@@ -171,7 +171,7 @@ async def test_reading_a_message_links_the_reader_to_its_delivery(
     assert operations.last.attributes["mailstore.octets"] == len(simple())
 
 
-async def test_lists_link_to_nothing(store: MailStore, operations: RecordingOperations) -> None:
+async def test_lists_have_no_links(store: MailStore, operations: RecordingOperations) -> None:
     receipt = await store.deliver(delivery(ALICE))
     await store.find(ALICE, MessageQuery())
     await store.snapshot(ALICE)
@@ -228,7 +228,7 @@ async def test_lists_link_to_nothing(store: MailStore, operations: RecordingOper
         ("take_recent", lambda store, inbox, message: store.take_recent(ALICE, inbox), {}),
         (
             "append",
-            lambda store, inbox, message: store.append(ALICE, "Sent", [Incoming(b"12345")] * 2),
+            lambda store, inbox, message: store.append(ALICE, "Sent", [NewMessage(b"12345")] * 2),
             {"messages": 2, "octets": 10},
         ),
         ("copy", lambda store, inbox, message: store.copy(ALICE, inbox, [1, 2], "Sent"), {"uids": 2, "entries": 1}),
@@ -258,9 +258,7 @@ async def test_each_call_has_a_span_with_the_account_and_its_counts(
     }
 
 
-async def test_searching_a_mailbox_tells_how_many_and_not_what(
-    store: MailStore, operations: RecordingOperations
-) -> None:
+async def test_search_records_counts_but_not_the_text(store: MailStore, operations: RecordingOperations) -> None:
     await store.deliver(delivery(ALICE, raw=simple("secret")))
     snapshot = await store.snapshot(ALICE)
     operations.recorded.clear()
@@ -272,7 +270,7 @@ async def test_searching_a_mailbox_tells_how_many_and_not_what(
     ]
 
 
-async def test_a_mailbox_that_did_not_change_has_no_span(store: MailStore, operations: RecordingOperations) -> None:
+async def test_refresh_has_no_span(store: MailStore, operations: RecordingOperations) -> None:
     await store.deliver(delivery(ALICE))
     snapshot = await store.snapshot(ALICE)
     operations.recorded.clear()
@@ -280,17 +278,15 @@ async def test_a_mailbox_that_did_not_change_has_no_span(store: MailStore, opera
     assert operations.recorded == []
 
 
-async def test_an_appended_message_keeps_the_transaction_that_brought_it(
-    store: MailStore, operations: RecordingOperations
-) -> None:
+async def test_append_sets_the_origin(store: MailStore, operations: RecordingOperations) -> None:
     await store.provision(ALICE)
-    await store.append(ALICE, "Sent", [Incoming(simple(), origin="anything the caller said")])
+    await store.append(ALICE, "Sent", [NewMessage(simple(), origin="set by the caller")])
     (entry,) = (await store.snapshot(ALICE, "Sent")).entries
     assert (await store.message(ALICE, entry.message_id)).message.origin == SENDER
 
 
 @pytest.mark.parametrize("method", ["copy", "move"])
-async def test_whoever_copies_is_linked_to_the_deliveries(
+async def test_copy_links_the_command_to_the_deliveries(
     store: MailStore, operations: RecordingOperations, method: str
 ) -> None:
     for operations.current in (SENDER, LEADER, None):
@@ -300,15 +296,15 @@ async def test_whoever_copies_is_linked_to_the_deliveries(
     assert sorted(filter(None, operations.read)) == [SENDER, LEADER]
 
 
-async def test_answers_are_those_of_the_store_within(operations: RecordingOperations) -> None:
-    within = MemoryMailStore()
-    store = TracedMailStore(within, operations)
+async def test_results_are_those_of_the_inner_store(operations: RecordingOperations) -> None:
+    inner = MemoryMailStore()
+    store = TracedMailStore(inner, operations)
     receipt = await store.deliver(delivery(ALICE))
     inbox = await store.mailbox(ALICE)
-    assert inbox == await within.mailbox(ALICE)
-    assert await store.mailboxes(ALICE) == await within.mailboxes(ALICE)
-    assert await store.snapshot(ALICE) is await within.snapshot(ALICE)
-    assert await store.find(ALICE, MessageQuery()) == await within.find(ALICE, MessageQuery())
+    assert inbox == await inner.mailbox(ALICE)
+    assert await store.mailboxes(ALICE) == await inner.mailboxes(ALICE)
+    assert await store.snapshot(ALICE) is await inner.snapshot(ALICE)
+    assert await store.find(ALICE, MessageQuery()) == await inner.find(ALICE, MessageQuery())
     assert await (await store.open(ALICE, receipt.message_id)).read() == simple()
     seen = FlagChange(Flag.SEEN)
     assert [entry.flags for entry in (await store.set_flags(ALICE, inbox.id, [1], seen)).entries] == [Flag.SEEN]
@@ -326,7 +322,7 @@ async def test_answers_are_those_of_the_store_within(operations: RecordingOperat
         (lambda store: store.check_quota(ALICE, 2, 1), OverQuota),
     ],
 )
-async def test_an_error_of_the_domain_passes_through_the_span_as_an_answer(
+async def test_store_error_passes_the_span_as_an_expected_error(
     store: MailStore,
     operations: RecordingOperations,
     call: Callable[[MailStore], Awaitable[object]],
@@ -334,54 +330,50 @@ async def test_an_error_of_the_domain_passes_through_the_span_as_an_answer(
 ) -> None:
     with pytest.raises(error) as raised:
         await call(store)
-    assert operations.last.answer is raised.value
+    assert operations.last.expected_error is raised.value
     assert operations.read == []
 
 
-async def test_a_store_that_is_not_available_is_trouble(operations: RecordingOperations) -> None:
+async def test_unavailable_store_is_a_failure(operations: RecordingOperations) -> None:
     with pytest.raises(StoreUnavailable) as raised:
         await TracedMailStore(Unavailable(), operations).mailbox(ALICE)
-    assert operations.last.trouble is raised.value
+    assert operations.last.failure is raised.value
 
 
-async def test_the_span_of_a_maildrop_lock_ends_when_it_is_taken(
-    store: MailStore, operations: RecordingOperations
-) -> None:
+async def test_span_of_a_maildrop_lock_ends_on_acquisition(store: MailStore, operations: RecordingOperations) -> None:
     async with store.lock_maildrop(ALICE):
         assert operations.last.name == "mailstore.lock_maildrop"
         assert operations.last.ended
         with pytest.raises(MaildropInUse) as refused:
             await store.lock_maildrop(ALICE).__aenter__()
-        assert operations.last.answer is refused.value
+        assert operations.last.expected_error is refused.value
     async with store.lock_maildrop(ALICE):
-        assert operations.last.answer is None
+        assert operations.last.expected_error is None
 
 
-async def test_trouble_of_a_session_that_holds_the_maildrop_is_not_the_stores(
+async def test_error_of_a_session_that_holds_the_maildrop_is_no_failure(
     store: MailStore, operations: RecordingOperations
 ) -> None:
-    with pytest.raises(RuntimeError, match="session's own"):
+    with pytest.raises(RuntimeError, match="of the session"):
         async with store.lock_maildrop(ALICE):
-            raise RuntimeError("the session's own trouble")
-    assert operations.last.trouble is None
+            raise RuntimeError("an error of the session")
+    assert operations.last.failure is None
     async with store.lock_maildrop(ALICE):
         pass
 
 
-async def test_subscriptions_pings_and_closing_have_no_span(store: MailStore, operations: RecordingOperations) -> None:
+async def test_listen_ping_and_close_have_no_span(store: MailStore, operations: RecordingOperations) -> None:
     await store.provision(ALICE)
-    async with store.listen(ALICE) as changes:
+    async with store.listen(ALICE) as notices:
         await store.deliver(delivery(ALICE))
         operations.recorded.clear()
-        assert (await anext(changes)).origin == SENDER
+        assert (await anext(notices)).origin == SENDER
     await store.ping()
     await store.close()
     assert operations.recorded == []
 
 
-async def test_nothing_of_a_message_or_a_mailbox_name_reaches_a_span(
-    store: MailStore, operations: RecordingOperations
-) -> None:
+async def test_spans_have_neither_mail_nor_mailbox_names(store: MailStore, operations: RecordingOperations) -> None:
     receipt = await store.deliver(delivery(Destination(ALICE, "Sent", keywords=("secret",)), raw=simple("secret")))
     await store.snapshot(ALICE, "Sent")
     await store.find(ALICE, MessageQuery(mailbox="Sent", text="secret", keyword="secret"))
@@ -393,7 +385,7 @@ async def test_nothing_of_a_message_or_a_mailbox_name_reaches_a_span(
     assert "Sent" not in emitted
 
 
-async def test_the_operations_of_telemetry_will_do() -> None:
+async def test_spans_with_the_real_operations() -> None:
     exporter = InMemorySpanExporter()
     provider = TracerProvider()
     provider.add_span_processor(SimpleSpanProcessor(exporter))

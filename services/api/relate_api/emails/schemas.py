@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import FailFast, Field, StrictBool
 
 from relate_api.schemas import Page, RequestModel, ResponseModel, UtcDatetime
-from relate_mailstore.types import Flag, FlagChange, Listed, MessageQuery, Part
+from relate_mailstore.types import Flag, FlagChange, ListedMessage, MessageQuery, Part
 
 MAX_PAGE_ITEMS = 100  # a few hundred kB of JSON
 MAX_LABELS = 32  # per request, added or removed
@@ -65,7 +65,7 @@ class EmailSummary(ResponseModel):
     attachment_count: int
 
     @classmethod
-    def of(cls, listed: Listed) -> Self:
+    def of(cls, listed: ListedMessage) -> Self:
         """Convert a listed message."""
         return cls(**_summary_fields(listed))
 
@@ -79,7 +79,7 @@ class EmailDetail(EmailSummary):
     attachments: list[Attachment]
 
     @classmethod
-    def with_bodies(cls, listed: Listed, text: str | None, html: str | None, truncated: bool) -> Self:
+    def with_bodies(cls, listed: ListedMessage, text: str | None, html: str | None, truncated: bool) -> Self:
         """Convert a listed message and its decoded bodies."""
         attachments = [Attachment.of(part) for part in listed.message.index.parts if part.attachment]
         return cls(
@@ -145,11 +145,11 @@ class EmailPatch(RequestModel):
         )
 
 
-def _summary_fields(listed: Listed) -> dict[str, Any]:
+def _summary_fields(listed: ListedMessage) -> dict[str, Any]:
     message, index = listed.message, listed.message.index
     return {
         "id": message.id,
-        "message_id": index.message_id,
+        "message_id": index.header_message_id,
         "sender": index.sender,
         "to": index.to,
         "cc": index.cc,

@@ -55,7 +55,7 @@ class Contents:
 
     def at_once(self, head: bytes, bodies: tuple[Body | BinarySize, ...]) -> bytes | None:
         """The same in one piece, if it is at hand and no content has to be decoded: nearly always."""
-        raw = self.raw.at_hand
+        raw = self.raw.buffered
         if raw is None:
             return None
         parts: list[bytes] = []

@@ -8,7 +8,7 @@ from relate_imap.replies import Answer, Refused, ok
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Delivery, Destination, Incoming, Snapshot
+from relate_mailstore.types import Delivery, Destination, NewMessage, Snapshot
 
 
 async def on_append(conversation: Conversation, command: Append) -> Answer:
@@ -33,7 +33,7 @@ async def on_replace(conversation: Conversation, command: Replace) -> Answer:
     return ok("Replaced", untagged=f"* OK [{_append_uid(appended)}] Replacement\r\n".encode())
 
 
-async def _append(conversation: Conversation, mailbox: str, messages: list[Incoming]) -> types.Appended:
+async def _append(conversation: Conversation, mailbox: str, messages: list[NewMessage]) -> types.Appended:
     store, account, quota = conversation.context.store, conversation.account, quota_of(conversation)
     if len(messages) > 1:
         return await store.append(account, mailbox, messages, quota=quota)
@@ -44,7 +44,7 @@ async def _append(conversation: Conversation, mailbox: str, messages: list[Incom
     return types.Appended(uid_validity, (uid,))
 
 
-async def _incoming(conversation: Conversation, mailbox: str, message: Appended) -> Incoming:
+async def _incoming(conversation: Conversation, mailbox: str, message: Appended) -> NewMessage:
     """Raises Refused for what is no message, or too much of one, or for a mailbox that is not there."""
     if not message.octets:
         raise Refused("There is nothing to append")  # RFC 3502 §6.3.11: how a client cancels
@@ -53,7 +53,7 @@ async def _incoming(conversation: Conversation, mailbox: str, message: Appended)
     flags = message.flags
     if flags.keywords:
         flags = spelled(flags, await _target(conversation, mailbox))
-    return Incoming(message.octets, flags.flags, flags.keywords, message.internal_date)
+    return NewMessage(message.octets, flags.flags, flags.keywords, message.internal_date)
 
 
 async def _target(conversation: Conversation, mailbox: str) -> Snapshot:

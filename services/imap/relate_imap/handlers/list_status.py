@@ -12,7 +12,7 @@ from relate_imap.replies import Answer, Refused, ok
 from relate_imap.selected.recent import Uids
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.rules import DELIMITER
+from relate_mailstore.mailbox_names import DELIMITER
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 # Of all patterns of a LIST together: each is held against every name, and no name has more than 1,000 octets.
@@ -137,7 +137,7 @@ async def _recent(conversation: Conversation, snapshot: Snapshot) -> int:
     mailbox, context = snapshot.mailbox, conversation.context
     first = await context.store.take_recent(conversation.account, mailbox.id, 0)
     left = context.recent.left(mailbox.id, Uids(first, mailbox.uid_next))
-    return len(snapshot.entries) - snapshot.entries.place(left.first)
+    return len(snapshot.entries) - snapshot.entries.index_of(left.first)
 
 
 def _value(conversation: Conversation, polled: Polled, item: str) -> bytes:

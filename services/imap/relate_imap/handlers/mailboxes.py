@@ -7,7 +7,7 @@ from relate_imap.conversation import Conversation
 from relate_imap.handlers.list_status import mailbox_id
 from relate_imap.replies import Answer, Refused, ok
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
-from relate_mailstore.rules import DELIMITER, MAX_NAME_OCTETS, normal_form, parents
+from relate_mailstore.mailbox_names import DELIMITER, MAX_NAME_OCTETS, normal_form, parents
 from relate_mailstore.types import INBOX
 
 # Of a name: deeper than any tree that people make.

@@ -88,7 +88,8 @@ async def _open(conversation: Conversation, command: Select) -> tuple[View, Uids
 async def _recent(conversation: Conversation, snapshot: Snapshot, read_only: bool) -> Uids:
     """What is \\Recent, and taken now. EXAMINE leaves it so for the next one (RFC 3501 §6.3.2)."""
     mailbox = snapshot.mailbox
-    if not conversation.tells_recent or mailbox.recent == mailbox.uid_next:  # nothing arrived since the last one
+    # nothing arrived since the last one
+    if not conversation.tells_recent or mailbox.first_recent_uid == mailbox.uid_next:
         return Uids(mailbox.uid_next, mailbox.uid_next)
     until = 0 if read_only else mailbox.uid_next
     first = await conversation.context.store.take_recent(conversation.account, mailbox.id, until)

@@ -8,7 +8,7 @@ from relate_imap.handlers.search import answer_of
 from relate_imap.replies import Answer
 from relate_imap.search.run import find, summaries_of, without_expunged
 from relate_imap.search.sort import needs_summaries, order
-from relate_mailstore.rules import NO_SUMMARY
+from relate_mailstore.summary_text import EMPTY_SUMMARY
 
 STEPS_EACH = 30
 """Of a message and a criterion."""
@@ -22,7 +22,7 @@ async def on_sort(conversation: Conversation, command: Sort) -> Answer:
         summaries = await summaries_of(conversation)
         found = await without_expunged(conversation, found, found.places)
     else:
-        summaries = [NO_SUMMARY] * len(entries)
+        summaries = [EMPTY_SUMMARY] * len(entries)
     steps = len(found.places) * len(command.criteria) * STEPS_EACH
     ordered = await context.work(steps, partial(order, found.places, command.criteria, entries, summaries))
     return found.completed("Sort completed", answer_of(conversation, command, ordered, command.returning, "SORT"))

@@ -9,7 +9,7 @@ from relate_imap.flags import change_of, spelled
 from relate_imap.replies import Answer, ok
 from relate_imap.selected.mailbox import Numbered
 from relate_imap.selected.sequence_set import encode_set
-from relate_mailstore.rules import change_entry
+from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.types import Entry, FlagChange
 
 

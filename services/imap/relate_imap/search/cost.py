@@ -28,7 +28,7 @@ SUMMARISED: Mapping[str, Callable[[Summary], str]] = {
     "TO": attrgetter("to"),
     "CC": attrgetter("cc"),
     "BCC": attrgetter("bcc"),
-    "MESSAGE-ID": lambda summary: fold(f"<{summary.message_id}>"),
+    "MESSAGE-ID": lambda summary: fold(f"<{summary.header_message_id}>"),
 }
 """Header fields that are in summaries."""
 

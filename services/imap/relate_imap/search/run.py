@@ -17,7 +17,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.folding import fold
 from relate_mailstore.mime import decode_header, header_fields
 from relate_mailstore.mime.fields import unfold
-from relate_mailstore.rules import NO_SUMMARY
+from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import Summary, TextPart
 
 HEADERS_AT_ONCE = 64
@@ -90,7 +90,7 @@ async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
     if view.is_as_the_snapshot:
         return summaries
     by_uid = {entry.uid: summary for entry, summary in zip(view.snapshot.entries, summaries, strict=True)}
-    return [by_uid.get(entry.uid, NO_SUMMARY) for entry in view.entries]
+    return [by_uid.get(entry.uid, EMPTY_SUMMARY) for entry in view.entries]
 
 
 async def _learn(conversation: Conversation, known: Known, keys: Sequence[SearchKey], places: Places) -> Known:

@@ -139,7 +139,7 @@ class _Linking:
         return roots
 
     def _add(self, place: int, summary: Summary) -> None:
-        message, parent = self._take(place, summary.message_id), None
+        message, parent = self._take(place, summary.header_message_id), None
         for reference in summary.references:
             node = self._node(reference)
             if parent is not None and node.parent is None:

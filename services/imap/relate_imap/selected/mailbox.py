@@ -15,7 +15,7 @@ from relate_imap.selected.recent import Uids
 from relate_imap.selected.sequence_set import EMPTY, STAR, SequenceSet, make_set, resolve
 from relate_mailstore.entry_list import Delta, EntryList
 from relate_mailstore.keywords import key_of
-from relate_mailstore.read_ahead import Ahead, prefetch
+from relate_mailstore.read_ahead import ReadAhead, prefetch
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 _uid, _flags = attrgetter("uid"), attrgetter("flags")
@@ -77,7 +77,7 @@ class View:
         """Messages below this UID are so, and the store does not know; 0 where it knows all."""
         self._keywords = {key_of(keyword): keyword for keyword in snapshot.keywords}  # that the client was told of
         self._read = 0  # the UID of the message that was read last
-        self._ahead = Ahead()
+        self._ahead = ReadAhead()
         self._flags: tuple[EntryList | None, bytes] = None, b""
         self._told: dict[int, int] = {}  # modseqs by UID: what the client knows beyond `entries`, of its own STOREs
 
@@ -87,7 +87,7 @@ class View:
     @property
     def entries(self) -> tuple[Entry, ...]:
         """All messages, for who looks at many of them."""
-        return self._entries.whole
+        return self._entries.as_tuple
 
     @property
     def is_as_the_snapshot(self) -> bool:
@@ -98,7 +98,7 @@ class View:
 
     def number(self, uid: int) -> int | None:
         """The number of the message with this UID."""
-        place = self._entries.place(uid)
+        place = self._entries.index_of(uid)
         return place + 1 if place < len(self._entries) and self._entries[place].uid == uid else None
 
     def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
@@ -117,7 +117,7 @@ class View:
 
     def uids_between(self, first: int, last: int) -> Iterator[int]:
         """The UIDs from first to last that there are."""
-        place = self._entries.place
+        place = self._entries.index_of
         return map(_uid, self._entries[place(first) : place(last + 1)])
 
     def _by_number(self, numbers: SequenceSet) -> Sequence[Numbered]:
@@ -133,7 +133,7 @@ class View:
             return []
         runs: list[Run] = []
         for first, last in resolve(numbers, self._entries[-1].uid):
-            start, stop = self._entries.place(first), self._entries.place(last + 1)
+            start, stop = self._entries.index_of(first), self._entries.index_of(last + 1)
             runs.append(Run(self._entries[start:stop], start + 1))
         return _joined(runs)
 
@@ -152,7 +152,7 @@ class View:
     @property
     def recent(self) -> int:
         """How many messages are \\Recent."""
-        place = self._entries.place
+        place = self._entries.index_of
         return sum(place(last + 1) - place(first) for first, last in self.recent_uids.ranges)
 
     @property
@@ -170,7 +170,7 @@ class View:
     @prefetch
     def upcoming(self, first: int, last: int) -> Sequence[Numbered]:
         """The messages to prefetch while the client is sent these: one that reads in order will go on."""
-        in_order = first == self._entries.place(self._read + 1) + 1
+        in_order = first == self._entries.index_of(self._read + 1) + 1
         self._read = self._entries[last - 1].uid
         numbers = self._ahead.after(self._entries, last) if in_order else range(0)
         return Run(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
@@ -187,7 +187,7 @@ class View:
 
     def gone(self, snapshot: Snapshot) -> Collection[int]:
         """UIDs of messages that the client numbers, and that a later snapshot has no more."""
-        return () if snapshot is self.snapshot and self.is_as_the_snapshot else self._since(snapshot).gone
+        return () if snapshot is self.snapshot and self.is_as_the_snapshot else self._since(snapshot).removed
 
     def advance(self, snapshot: Snapshot, *, may_expunge: bool) -> Update:
         """Take over a later snapshot of the mailbox; what the client is to be told of it now."""
@@ -219,13 +219,13 @@ class View:
     def _since(self, snapshot: Snapshot) -> Delta:
         """What happened in the mailbox since this client's snapshot; if it holds on to more, that is gone since."""
         before, now = self.snapshot, snapshot.entries
-        turn = now.since(self._entries)
+        turn = now.delta_since(self._entries)
         return _compare(self._entries, before.mailbox, now) if turn is None else turn
 
 
 def _compare(known: EntryList, before: Mailbox, now: EntryList) -> Delta:
     """What happened to what a client knows, found by comparing."""
-    first_new = now.place(before.uid_next)
+    first_new = now.index_of(before.uid_next)
     changed = [entry for entry in now[:first_new] if entry.modseq > before.highest_modseq]
     # UIDs are never used again: as many as before are the same as before.
     gone = () if first_new == len(known) else {entry.uid for entry in known}.difference(map(_uid, now))

@@ -15,7 +15,7 @@ from typing import Any
 from relate.transfer.errors import TransferError
 from relate.transfer.flags import flag_names, parse_flags
 from relate.transfer.raw_message import TooLarge, received_date, to_crlf
-from relate_mailstore.types import Entry, Incoming
+from relate_mailstore.types import Entry, NewMessage
 
 SUFFIX = ".eml"
 FIELD_NAME_OCTETS = 200  # longer than the name of any field
@@ -35,7 +35,7 @@ def begins_with_field(path: Path) -> bool:
         return bool(_FIELD_NAME.match(file.read(FIELD_NAME_OCTETS)))
 
 
-def read_eml(files: Sequence[Path], limit: int) -> Iterator[tuple[str, Incoming | TooLarge]]:
+def read_eml(files: Sequence[Path], limit: int) -> Iterator[tuple[str, NewMessage | TooLarge]]:
     """Read the messages of files in one folder in the given order; `limit` is the maximum message size in octets.
 
     Raises TransferError for a malformed `messages.jsonl`.
@@ -50,11 +50,11 @@ def read_eml(files: Sequence[Path], limit: int) -> Iterator[tuple[str, Incoming 
         if found := metadata.get(file.name):
             flags, keywords = parse_flags(found["flags"])
             octets = raw if found["size"] == len(raw) else to_crlf(raw)
-            yield file.name, Incoming(octets, flags, keywords, found["internalDate"])
+            yield file.name, NewMessage(octets, flags, keywords, found["internalDate"])
         else:
             raw = to_crlf(raw)
             date = received_date(raw)
-            yield file.name, Incoming(raw, internal_date=int(status.st_mtime) if date is None else date)
+            yield file.name, NewMessage(raw, internal_date=int(status.st_mtime) if date is None else date)
 
 
 def _read_sidecar(path: Path) -> dict[str, dict[str, Any]]:

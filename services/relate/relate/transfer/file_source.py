@@ -20,9 +20,9 @@ from relate.transfer.raw_message import TooLarge
 from relate.transfer.report import TransferReport
 from relate_imap.handlers.mailboxes import new_name
 from relate_imap.replies import Refused
-from relate_mailstore.types import Incoming
+from relate_mailstore.types import NewMessage
 
-MessageReader = Callable[[], Iterator[tuple[str, Incoming | TooLarge]]]
+MessageReader = Callable[[], Iterator[tuple[str, NewMessage | TooLarge]]]
 """Yields messages in order, each with a label for the report."""
 
 
@@ -38,13 +38,13 @@ class FileFolder:
     special_use: str = ""
     subscribed: bool = True
 
-    async def batches(self, stored: StoredMessages, report: TransferReport) -> AsyncIterator[Sequence[Incoming]]:
+    async def batches(self, stored: StoredMessages, report: TransferReport) -> AsyncIterator[Sequence[NewMessage]]:
         """See `importer.SourceFolder`. Includes stored messages, because the importer compares their octets anyway."""
         report.start_mailbox(self.name, self.count())
         for batch in split_batches(self._messages(report)):
             yield batch
 
-    def _messages(self, report: TransferReport) -> Iterator[Incoming]:
+    def _messages(self, report: TransferReport) -> Iterator[NewMessage]:
         for label, message in self.read():
             if isinstance(message, TooLarge):
                 report.add_skipped(f"{self.path}: {label}", f"larger than the limit of {self.limit} octets")
@@ -108,7 +108,7 @@ def _maildir_subfolders(children: Sequence[Path], name: str, limit: int) -> Iter
 
 
 def _mbox_folder(path: Path, name: str, limit: int) -> FileFolder:
-    def read() -> Iterator[tuple[str, Incoming | TooLarge]]:
+    def read() -> Iterator[tuple[str, NewMessage | TooLarge]]:
         return ((f"message {number}", message) for number, message in enumerate(read_mbox(path, limit), 1))
 
     return FileFolder(path, name, lambda: count_mbox(path), read, limit)

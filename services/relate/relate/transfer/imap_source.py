@@ -23,7 +23,7 @@ from relate.transfer.flags import parse_flags
 from relate.transfer.importer import BATCH_MESSAGES, BATCH_OCTETS
 from relate.transfer.mailbox_mapping import RemoteMailbox, map_mailboxes
 from relate.transfer.report import TransferReport
-from relate_mailstore.types import Incoming
+from relate_mailstore.types import NewMessage
 
 IMAP_PORT = 143
 IMAPS_PORT = 993
@@ -178,7 +178,7 @@ class RemoteFolder:
     special_use: str
     subscribed: bool
 
-    async def batches(self, stored: StoredMessages, report: TransferReport) -> AsyncIterator[Sequence[Incoming]]:
+    async def batches(self, stored: StoredMessages, report: TransferReport) -> AsyncIterator[Sequence[NewMessage]]:
         """See `importer.SourceFolder`. Messages with the size and header of a stored mailbox are not fetched."""
         try:
             uids = await _run_command(self.client, partial(_search_uids, mailbox=self.remote_name))
@@ -194,7 +194,7 @@ class RemoteFolder:
             for batch in _split_batches(unmatched):
                 yield await self._fetch_batch(batch, report)
 
-    async def _fetch_batch(self, batch: Sequence["_Outline"], report: TransferReport) -> list[Incoming]:
+    async def _fetch_batch(self, batch: Sequence["_Outline"], report: TransferReport) -> list[NewMessage]:
         """Fetch a batch. If the server refuses it, fetch its messages one by one, because one may be unreadable."""
         try:
             contents = await _run_command(
@@ -209,7 +209,7 @@ class RemoteFolder:
         for outline in batch:
             raw = contents.get(outline.uid)
             if raw:
-                messages.append(Incoming(raw, outline.flags, outline.keywords, outline.internal_date))
+                messages.append(NewMessage(raw, outline.flags, outline.keywords, outline.internal_date))
             elif outline.uid in contents:
                 report.add_skipped(f"{self.remote_name}, UID {outline.uid}", "the message is empty")
         return messages

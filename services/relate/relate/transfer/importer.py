@@ -11,9 +11,9 @@ from relate.transfer.deduplication import StoredMessages
 from relate.transfer.flags import MailboxKeywords
 from relate.transfer.report import TransferReport
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
+from relate_mailstore.mailbox_names import parents
 from relate_mailstore.ports import MailStore
-from relate_mailstore.rules import parents
-from relate_mailstore.types import AccountId, Incoming
+from relate_mailstore.types import AccountId, NewMessage
 
 # A transaction costs as much as several messages; a larger one would lock the account's mailboxes for too long.
 BATCH_MESSAGES = 100
@@ -35,7 +35,7 @@ class SourceFolder(Protocol):
     def subscribed(self) -> bool:
         """Whether the account subscribes to the target mailbox."""
 
-    def batches(self, stored: StoredMessages, report: TransferReport) -> AsyncIterator[Sequence[Incoming]]:
+    def batches(self, stored: StoredMessages, report: TransferReport) -> AsyncIterator[Sequence[NewMessage]]:
         """Yield the messages in order, without those known to be stored, which are counted. Raises TransferError."""
 
 
@@ -93,15 +93,15 @@ class Importer:
             except MailboxExists:
                 return  # its parents exist too
 
-    def _with_valid_keywords(self, message: Incoming, keywords: MailboxKeywords) -> Incoming:
+    def _with_valid_keywords(self, message: NewMessage, keywords: MailboxKeywords) -> NewMessage:
         valid = keywords.accept(message.keywords)
         self._report.keywords_dropped += len(message.keywords) - len(valid)
-        return Incoming(message.raw, message.flags, valid, message.internal_date)
+        return NewMessage(message.raw, message.flags, valid, message.internal_date)
 
 
-def split_batches(messages: Iterable[Incoming]) -> Iterator[Sequence[Incoming]]:
+def split_batches(messages: Iterable[NewMessage]) -> Iterator[Sequence[NewMessage]]:
     """Split messages into batches of one transaction each; a message larger than a batch is stored alone."""
-    batch: list[Incoming] = []
+    batch: list[NewMessage] = []
     octets = 0
     for message in messages:
         if batch and (len(batch) >= BATCH_MESSAGES or octets + len(message.raw) > BATCH_OCTETS):

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from relate_imap.handlers.mailboxes import SPECIAL_USES, new_name
 from relate_imap.replies import Refused
-from relate_mailstore.rules import DELIMITER
+from relate_mailstore.mailbox_names import DELIMITER
 from relate_mailstore.types import INBOX
 
 _UNSELECTABLE = frozenset(("\\NOSELECT", "\\NONEXISTENT"))

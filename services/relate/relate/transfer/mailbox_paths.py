@@ -9,7 +9,7 @@ from pathlib import PurePath
 
 from relate.transfer.errors import TransferError
 from relate_imap.grammar.mailbox_names import decode_utf7
-from relate_mailstore.rules import DELIMITER
+from relate_mailstore.mailbox_names import DELIMITER
 from relate_mailstore.types import INBOX
 
 MAX_LEVEL_OCTETS = 240  # file systems allow 255, including a suffix

@@ -14,7 +14,7 @@ from string import ascii_lowercase
 
 from relate.transfer.flags import FLAG_NAMES, parse_flags
 from relate.transfer.raw_message import TooLarge, to_crlf
-from relate_mailstore.types import Entry, Flag, Incoming
+from relate_mailstore.types import Entry, Flag, NewMessage
 
 SUBFOLDERS = ("cur", "new", "tmp")
 KEYWORDS_FILE = "dovecot-keywords"
@@ -37,7 +37,7 @@ def count_maildir(path: Path) -> int:
     return sum(1 for _ in _message_files(path))
 
 
-def read_maildir(path: Path, limit: int) -> Iterator[tuple[str, Incoming | TooLarge]]:
+def read_maildir(path: Path, limit: int) -> Iterator[tuple[str, NewMessage | TooLarge]]:
     """Read the messages ordered by the numbers in their names; `limit` is the maximum size of a message in octets."""
     keywords = _read_keywords(path / KEYWORDS_FILE)
     for file in sorted(_message_files(path), key=_sort_key):
@@ -50,7 +50,7 @@ def read_maildir(path: Path, limit: int) -> Iterator[tuple[str, Incoming | TooLa
         if size is None or int(size[1]) != len(raw):
             raw = to_crlf(raw)
         flags, names = parse_flags(_flag_names(file.name, keywords))
-        yield file.name, Incoming(raw, flags, names, int(status.st_mtime))
+        yield file.name, NewMessage(raw, flags, names, int(status.st_mtime))
 
 
 def _message_files(path: Path) -> Iterator[Path]:

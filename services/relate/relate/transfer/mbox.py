@@ -16,7 +16,7 @@ from typing import IO
 
 from relate.transfer.flags import FLAG_NAMES, parse_flags
 from relate.transfer.raw_message import TooLarge, received_date, to_crlf
-from relate_mailstore.types import Entry, Flag, Incoming
+from relate_mailstore.types import Entry, Flag, NewMessage
 
 SUFFIX = ".mbox"
 LINE_OCTETS = 64 * 1024  # longer lines are read in pieces
@@ -46,7 +46,7 @@ def is_mbox(path: Path) -> bool:
     return _is_separator(line) if line else path.suffix.lower() == SUFFIX
 
 
-def read_mbox(path: Path, limit: int) -> Iterator[Incoming | TooLarge]:
+def read_mbox(path: Path, limit: int) -> Iterator[NewMessage | TooLarge]:
     """Read the messages of a file one at a time; `limit` is the maximum size of a message in octets."""
     with path.open("rb") as file:
         for separator, raw in _split(file, limit):
@@ -93,13 +93,13 @@ def _is_separator(line: bytes) -> bool:
     return line.startswith(b"From") and bool(_SEPARATOR.fullmatch(line) or _BARE_SEPARATOR.fullmatch(line))
 
 
-def _message(separator: bytes, raw: bytes) -> Incoming:
+def _message(separator: bytes, raw: bytes) -> NewMessage:
     raw = _QUOTED.sub(rb"\1", raw)
     raw, names = _extract_flag_fields(raw)
     flags, keywords = parse_flags(names)
     raw = to_crlf(raw)
     date = _separator_date(separator)
-    return Incoming(raw, flags, keywords, received_date(raw) if date is None else date)
+    return NewMessage(raw, flags, keywords, received_date(raw) if date is None else date)
 
 
 def _extract_flag_fields(raw: bytes) -> tuple[bytes, list[str]]:

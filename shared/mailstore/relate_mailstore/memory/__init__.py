@@ -1,4 +1,4 @@
-"""The store in memory: what the port means, in code that is read at one sitting. Tests and demonstrations use it."""
+"""The store in memory: the port's reference implementation, for tests and demonstrations."""
 
 from relate_mailstore.memory.raw import CHUNK_OCTETS, MemoryRawMessage
 from relate_mailstore.memory.store import MemoryMailStore

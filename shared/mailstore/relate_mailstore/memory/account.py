@@ -1,48 +1,55 @@
-"""Everything that one account has in memory: its mailboxes by name, its messages, its subscriptions."""
+"""An account in memory: its mailboxes by name, its messages, its subscriptions."""
 
 import time
 from collections.abc import Collection, Iterator
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound
-from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox, Tell
-from relate_mailstore.rules import PROVISIONED, canonical_name, check_room, find_name, place_name, renamed_names
-from relate_mailstore.types import INBOX, AccountId, Copied, Mailbox, MailboxId, Message, MessageId
+from relate_mailstore.mailbox_names import (
+    DEFAULT_MAILBOXES,
+    canonical_name,
+    check_mailbox_limit,
+    find_name,
+    normalise_new_name,
+    renamed_names,
+)
+from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, Notify, StoredMessage
+from relate_mailstore.types import INBOX, AccountId, Copied, CopiedUid, Mailbox, MailboxId, Message, MessageId
 
-ORIGINS = 32  # told of a copy
+MAX_ORIGINS = 32  # of one copy
 
 
 class MemoryAccount:
-    """An account. Whoever calls looks up all that may be missing before anything is changed."""
+    """An account. Callers look up every mailbox and message before the first change, so that each call is atomic."""
 
-    def __init__(self, account_id: AccountId, mailbox_ids: Iterator[MailboxId], tell: Tell) -> None:
+    def __init__(self, account_id: AccountId, mailbox_ids: Iterator[MailboxId], notify: Notify) -> None:
         self.id = account_id
         self._mailbox_ids = mailbox_ids
-        self._tell = tell
+        self._notify = notify
         self._uid_validity = 0
         self.mailboxes: dict[str, MemoryMailbox] = {}
-        self.messages: dict[MessageId, Held] = {}
+        self.messages: dict[MessageId, StoredMessage] = {}
         self.subscriptions: set[str] = set()
-        self.maildrop_held = False
+        self.maildrop_locked = False
 
-    async def take_maildrop(self) -> bool:
-        """Whether the maildrop was free, and is the caller's now."""
-        taken, self.maildrop_held = not self.maildrop_held, True
-        return taken
+    async def lock_maildrop(self) -> bool:
+        """Lock the maildrop; False if it is locked already."""
+        acquired, self.maildrop_locked = not self.maildrop_locked, True
+        return acquired
 
     def provision(self) -> None:
-        """Make the mailboxes that every account has, once."""
+        """Create the default mailboxes. Idempotent."""
         if not self.mailboxes:
-            for name, special_use in PROVISIONED.items():
+            for name, special_use in DEFAULT_MAILBOXES.items():
                 self._add(name, special_use)
-            self.subscriptions.update(PROVISIONED)
+            self.subscriptions.update(DEFAULT_MAILBOXES)
 
     def create(self, name: str, special_use: str) -> MemoryMailbox:
-        """Make a mailbox. Raises MailboxExists, TooManyMailboxes."""
+        """Create a mailbox. Raises MailboxExists, TooManyMailboxes."""
         self.provision()
         if find_name(self.mailboxes, name) is not None:
             raise MailboxExists(f"account {self.id}")
-        check_room(len(self.mailboxes))
-        return self._add(place_name(self.mailboxes, name), special_use)
+        check_mailbox_limit(len(self.mailboxes))
+        return self._add(normalise_new_name(self.mailboxes, name), special_use)
 
     def delete(self, name: str) -> None:
         """Remove a mailbox and its entries. Raises MailboxNotFound."""
@@ -52,7 +59,7 @@ class MemoryAccount:
         mailbox.advance()
 
     def rename(self, name: str, new_name: str) -> None:
-        """Rename a mailbox and those below it. Raises MailboxNotFound, MailboxExists."""
+        """Rename a mailbox and its inferiors. Raises MailboxNotFound, MailboxExists."""
         if name == INBOX:
             self._move_inbox(new_name)
             return
@@ -64,12 +71,12 @@ class MemoryAccount:
             self.mailboxes[new].advance(name=new)
 
     def expect_mailbox(self, name: str) -> None:
-        """Raise MailboxNotFound unless there is one of that name, or will be when the account is provisioned."""
-        if find_name(self.mailboxes or PROVISIONED, canonical_name(name)) is None:
+        """Raise MailboxNotFound unless the mailbox exists, or will once the account is provisioned."""
+        if find_name(self.mailboxes or DEFAULT_MAILBOXES, canonical_name(name)) is None:
             raise MailboxNotFound(f"account {self.id}")
 
     def mailbox(self, name: str) -> MemoryMailbox:
-        """One by name. Raises MailboxNotFound."""
+        """A mailbox by name. Raises MailboxNotFound."""
         found = find_name(self.mailboxes, canonical_name(name))
         if found is None:
             raise MailboxNotFound(f"account {self.id}")
@@ -77,59 +84,60 @@ class MemoryAccount:
 
     def subscribe(self, name: str, subscribed: bool) -> None:
         """Add a name to the subscriptions or remove it. Raises TooManyMailboxes."""
-        there = find_name(self.subscriptions, name)
+        existing = find_name(self.subscriptions, name)
         if not subscribed:
-            self.subscriptions.discard(there or name)
-        elif there is None:
-            check_room(len(self.subscriptions))
+            self.subscriptions.discard(existing or name)
+        elif existing is None:
+            check_mailbox_limit(len(self.subscriptions))
             self.subscriptions.add(name)
 
     def mailbox_by_id(self, mailbox_id: MailboxId) -> MemoryMailbox:
-        """One by id. Raises MailboxNotFound."""
+        """A mailbox by id. Raises MailboxNotFound."""
         for mailbox in self.mailboxes.values():
             if mailbox.state.id == mailbox_id:
                 return mailbox
         raise MailboxNotFound(f"mailbox {mailbox_id} in account {self.id}")
 
-    def held(self, message_id: MessageId) -> Held:
+    def message(self, message_id: MessageId) -> StoredMessage:
         """A message. Raises MessageNotFound."""
         try:
             return self.messages[message_id]
         except KeyError:
             raise MessageNotFound(f"message {message_id} in account {self.id}") from None
 
-    def enter(self, mailbox: MemoryMailbox, message: Message, raw: bytes, marks: Marks) -> int:
-        """Enter a message into a mailbox; its UID."""
-        held = self.messages.setdefault(message.id, Held(message, raw))
-        uid = mailbox.enter(message, marks)
-        held.places.append((mailbox, uid))
+    def enter(self, mailbox: MemoryMailbox, message: Message, raw: bytes, attributes: MessageAttributes) -> int:
+        """Enter a message into a mailbox and return its UID."""
+        stored = self.messages.setdefault(message.id, StoredMessage(message, raw))
+        uid = mailbox.enter(message, attributes)
+        stored.locations.append((mailbox, uid))
         return uid
 
     def copy(self, source: MemoryMailbox, uids: Collection[int], target: MemoryMailbox) -> Copied:
-        """Enter messages into another mailbox too."""
-        copied: list[tuple[int, int]] = []
+        """Enter messages into another mailbox as well."""
+        copied: list[CopiedUid] = []
         origins: list[str] = []
         for uid in sorted(source.entries.keys() & set(uids)):
-            entry, held = source.entries[uid], self.messages[source.entries[uid].message_id]
-            marks = Marks(entry.flags, entry.keywords, entry.internal_date)
-            new = self.enter(target, held.message, held.raw, marks)
-            copied.append((uid, new))
-            origins += [held.message.origin] if held.message.origin else []
-        return Copied(target.state.uid_validity, tuple(copied), tuple(dict.fromkeys(origins))[:ORIGINS])
+            entry = source.entries[uid]
+            stored = self.messages[entry.message_id]
+            attributes = MessageAttributes(entry.flags, entry.keywords, entry.internal_date)
+            new = self.enter(target, stored.message, stored.raw, attributes)
+            copied.append(CopiedUid(uid, new))
+            origins += [stored.message.origin] if stored.message.origin else []
+        return Copied(target.state.uid_validity, tuple(copied), tuple(dict.fromkeys(origins))[:MAX_ORIGINS])
 
     def move(self, source: MemoryMailbox, uids: Collection[int], target: MemoryMailbox) -> Copied:
-        """Enter messages into another mailbox instead."""
+        """Copy messages to another mailbox and expunge them in this one."""
         copied = self.copy(source, uids, target)
         self.expunge(source, [uid for uid, _ in copied.uids])
         return copied
 
     def expunge(self, mailbox: MemoryMailbox, uids: Collection[int]) -> list[int]:
-        """Remove entries, and messages that are entered nowhere any more; the UIDs that were there, ascending."""
+        """Remove entries, and messages without any other entry; returns the removed UIDs, ascending."""
         removed = mailbox.remove(uids)
         for entry in removed:
-            places = self.messages[entry.message_id].places
-            places.remove((mailbox, entry.uid))
-            if not places:
+            locations = self.messages[entry.message_id].locations
+            locations.remove((mailbox, entry.uid))
+            if not locations:
                 del self.messages[entry.message_id]
         return [entry.uid for entry in removed]
 
@@ -149,7 +157,7 @@ class MemoryAccount:
             special_use=special_use,
             messages=0,
             octets=0,
-            recent=1,
+            first_recent_uid=1,
         )
-        self.mailboxes[name] = MemoryMailbox(state, self._tell)
+        self.mailboxes[name] = MemoryMailbox(state, self._notify)
         return self.mailboxes[name]

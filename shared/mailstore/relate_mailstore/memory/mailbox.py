@@ -1,7 +1,7 @@
-"""A mailbox in memory, and the messages that are entered into it.
+"""A mailbox in memory, and the messages that are entered in it.
 
-Values are replaced, never changed in place, and every change of a mailbox ends in `MemoryMailbox.advance`: it raises
-the modseq and tells the readers.
+Values are replaced, never changed in place. Every change of a mailbox ends in `MemoryMailbox.advance`, which raises
+the modseq and notifies the listeners.
 """
 
 import time
@@ -12,22 +12,18 @@ from operator import or_
 from typing import NamedTuple
 
 from relate_mailstore.entry_list import EntryList
+from relate_mailstore.flag_rules import change_entry
+from relate_mailstore.identifiers import allocate_uid, thread_id
 from relate_mailstore.keywords import one_spelling
+from relate_mailstore.mailbox_names import name_order
 from relate_mailstore.memory.raw import MemoryRawMessage
-from relate_mailstore.rules import (
-    change_entry,
-    give_out,
-    name_order,
-    search_text,
-    summary_texts,
-    thread_id,
-)
 from relate_mailstore.search_text import SearchText, message_text
+from relate_mailstore.summary_text import split_summary_text, summary_text
 from relate_mailstore.types import (
     Entry,
     FlagChange,
     Flagged,
-    Listed,
+    ListedMessage,
     Mailbox,
     MailboxNotice,
     Message,
@@ -36,13 +32,13 @@ from relate_mailstore.types import (
     Summary,
 )
 
-TOMBSTONES = 100_000  # of a mailbox: the last UIDs that were expunged
+MAX_TOMBSTONES = 100_000  # per mailbox: expunged UIDs that `vanished` can return
 
-Tell = Callable[[Iterable[MailboxNotice]], None]
+Notify = Callable[[Iterable[MailboxNotice]], None]
 
 
-class Marks(NamedTuple):
-    """What a mailbox adds to a message that is entered into it."""
+class MessageAttributes(NamedTuple):
+    """The message attributes that an entry adds to the message (RFC 9051 §2.3)."""
 
     flags: int
     keywords: tuple[str, ...]
@@ -52,25 +48,25 @@ class Marks(NamedTuple):
 class MemoryMailbox:
     """A mailbox and its entries by UID, ascending."""
 
-    def __init__(self, state: Mailbox, tell: Tell) -> None:
+    def __init__(self, state: Mailbox, notify: Notify) -> None:
         self.state = state
         self.entries: dict[int, Entry] = {}
-        self._tell = tell
+        self._notify = notify
         self._snapshot = Snapshot(state, EntryList())
         self._expunged: dict[int, int] = {}  # by UID: the modseq of its removal
-        self._horizon = 0  # the modseq up to which it is not known who was expunged
+        self._horizon = 0  # the modseq up to which tombstones were dropped
 
     def snapshot(self) -> Snapshot:
-        """The mailbox and its entries: the same object until something changes."""
-        known = self._snapshot
-        if known.mailbox is not self.state:
-            self._snapshot = Snapshot(self.state, self._entries_after(known.entries))
+        """The mailbox and its entries; the same object until one of them changes."""
+        last = self._snapshot
+        if last.mailbox is not self.state:
+            self._snapshot = Snapshot(self.state, self._entries_after(last.entries))
         return self._snapshot
 
-    def enter(self, message: Message, marks: Marks) -> int:
-        """Enter a message; its UID. Raises MailboxFull."""
-        uid, size, now = give_out(self.state.uid_next), message.index.size, int(time.time())
-        flags, keywords, internal_date = int(marks.flags), marks.keywords, marks.internal_date
+    def enter(self, message: Message, attributes: MessageAttributes) -> int:
+        """Enter a message and return its UID. Raises MailboxFull."""
+        uid, size, now = allocate_uid(self.state.uid_next), message.index.size, int(time.time())
+        flags, keywords, internal_date = int(attributes.flags), attributes.keywords, attributes.internal_date
         self.entries[uid] = Entry(uid, message.id, size, flags, keywords, internal_date, self._next_modseq, now)
         self.advance(arrived=1, octets=size, origin=message.origin)
         return uid
@@ -88,7 +84,7 @@ class MemoryMailbox:
         return Flagged(tuple(changed), tuple(sorted(modified)))
 
     def remove(self, uids: Collection[int]) -> list[Entry]:
-        """Remove entries; those that were there, by UID."""
+        """Remove entries and return them, by UID."""
         removed = [self.entries.pop(uid) for uid in self._present(uids)]
         if removed:
             self._expunged.update((entry.uid, self._next_modseq) for entry in removed)
@@ -97,21 +93,21 @@ class MemoryMailbox:
         return removed
 
     def vanished(self, modseq: int) -> list[int] | None:
-        """UIDs removed after `modseq`; None where that is beyond the horizon."""
+        """UIDs removed after `modseq`; None if that is before the horizon."""
         if modseq < self._horizon:
             return None
         return sorted(uid for uid, removed in self._expunged.items() if removed > modseq)
 
     def take_recent(self, until: int | None) -> int:
-        """The first UID that was not taken before; those below `until` are now."""
-        first, uid_next = self.state.recent, self.state.uid_next
-        taken = uid_next if until is None else min(until, uid_next)
-        if first < taken:
-            self.state = replace(self.state, recent=taken)
+        """Advance `first_recent_uid` to `until`, at most to UIDNEXT; returns what it was before."""
+        first, uid_next = self.state.first_recent_uid, self.state.uid_next
+        new_first = uid_next if until is None else min(until, uid_next)
+        if first < new_first:
+            self.state = replace(self.state, first_recent_uid=new_first)
         return first
 
     def advance(self, arrived: int = 0, octets: int = 0, origin: str | None = None, name: str | None = None) -> None:
-        """Bring the state up to date after a change, and tell of it."""
+        """Update the state after a change and notify the listeners."""
         self.state = replace(
             self.state,
             name=self.state.name if name is None else name,
@@ -121,15 +117,15 @@ class MemoryMailbox:
             octets=self.state.octets + octets,
         )
         state = self.state
-        self._tell([MailboxNotice(state.account_id, state.id, state.highest_modseq, origin, time.time())])
+        self._notify([MailboxNotice(state.account_id, state.id, state.highest_modseq, origin, time.time())])
 
-    def _entries_after(self, known: EntryList) -> EntryList:
-        changed = [entry for entry in self.entries.values() if entry.modseq > known.modseq]
-        gone = [entry.uid for entry in known if entry.uid not in self.entries]
-        return known.after(self.state.highest_modseq, changed, gone)
+    def _entries_after(self, last: EntryList) -> EntryList:
+        changed = [entry for entry in self.entries.values() if entry.modseq > last.modseq]
+        removed = [entry.uid for entry in last if entry.uid not in self.entries]
+        return last.after(self.state.highest_modseq, changed, removed)
 
     def _trim_tombstones(self) -> None:
-        while len(self._expunged) > TOMBSTONES:  # a dictionary is in the order of its insertions
+        while len(self._expunged) > MAX_TOMBSTONES:  # oldest first: a dictionary keeps the order of insertion
             self._horizon = self._expunged.pop(next(iter(self._expunged)))
 
     def _present(self, uids: Collection[int]) -> list[int]:
@@ -141,30 +137,30 @@ class MemoryMailbox:
 
 
 @dataclass(slots=True)
-class Held:
-    """A message of an account, and the mailboxes and UIDs it is entered under; without any it is gone."""
+class StoredMessage:
+    """A message of an account, with its locations: mailboxes and UIDs. Without a location it is deleted."""
 
     message: Message
     raw: bytes
-    places: list[tuple[MemoryMailbox, int]] = field(default_factory=list)
+    locations: list[tuple[MemoryMailbox, int]] = field(default_factory=list)
     _text: SearchText | None = None
 
-    def listed(self) -> Listed:
-        """The message with its flags over all places."""
-        entries = [mailbox.entries[uid] for mailbox, uid in self.places]
-        return Listed(
+    def listed(self) -> ListedMessage:
+        """The message with the union of its flags in all mailboxes."""
+        entries = [mailbox.entries[uid] for mailbox, uid in self.locations]
+        return ListedMessage(
             self.message,
             flags=reduce(or_, (entry.flags for entry in entries)),
             keywords=one_spelling(sorted(keyword for entry in entries for keyword in entry.keywords)),
-            mailboxes=tuple(sorted({mailbox.state.name for mailbox, _ in self.places}, key=name_order)),
+            mailboxes=tuple(sorted({mailbox.state.name for mailbox, _ in self.locations}, key=name_order)),
         )
 
     def open(self) -> MemoryRawMessage:
-        """The raw message, for reading."""
+        """The raw message."""
         return MemoryRawMessage(self.raw, self.message.origin)
 
     def rendering(self) -> Rendering:
-        """What FETCH answers without opening it."""
+        """The FETCH data items that need no raw message."""
         index = self.message.index
         return Rendering(index.envelope, index.bodystructure, index.preview, self._thread, self.message.origin)
 
@@ -173,13 +169,13 @@ class Held:
         return self.raw[: self.message.index.parts[0].body]
 
     def summary(self) -> Summary:
-        """What SEARCH, SORT and THREAD look at."""
+        """The header fields that SEARCH, SORT and THREAD compare."""
         index = self.message.index
-        texts = summary_texts(search_text(index))
-        return Summary(*texts, index.date, index.zone, index.message_id, index.references, self._thread)
+        texts = split_summary_text(summary_text(index))
+        return Summary(*texts, index.date, index.zone, index.header_message_id, index.references, self._thread)
 
     def text(self) -> SearchText:
-        """What is searched for text, made when it is first asked for."""
+        """The text that searches match, computed on first use."""
         if self._text is None:
             self._text = message_text(self.raw, self.message.index.parts)
         return self._text
@@ -187,4 +183,4 @@ class Held:
     @property
     def _thread(self) -> str:
         index = self.message.index
-        return thread_id(index.references, index.message_id, self.message.id)
+        return thread_id(index.references, index.header_message_id, self.message.id)

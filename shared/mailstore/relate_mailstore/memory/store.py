@@ -1,54 +1,47 @@
-"""`MailStore` in memory. No method waits for anything, so each is a transaction by itself."""
+"""`MailStore` in memory. No method but `lock_maildrop` awaits anything, so each is atomic."""
 
 import itertools
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
+from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
 from relate_mailstore.errors import MaildropInUse, MessageNotFound
+from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
+from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.listeners import ChangeListeners
+from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
 from relate_mailstore.memory.account import MemoryAccount
-from relate_mailstore.memory.mailbox import Held, Marks, MemoryMailbox
+from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.mime import index_message
-from relate_mailstore.polling import granted
-from relate_mailstore.rules import (
-    NO_SUMMARY,
-    canonical_name,
-    change_entry,
-    encode_cursor,
-    expect_room,
-    find_name,
-    message_ids,
-    name_order,
-    octets_by_account,
-    other_than_inbox,
-    parse_cursor,
-    position,
-    search_text,
-)
+from relate_mailstore.polling import poll
+from relate_mailstore.quota import check_quota, octets_by_account
+from relate_mailstore.summary_text import EMPTY_SUMMARY, summary_text
 from relate_mailstore.types import (
     INBOX,
     AccountId,
     Appended,
+    AssignedUid,
     Copied,
     Delivery,
     Flag,
     FlagChange,
     Flagged,
-    Incoming,
-    Listed,
+    ListedMessage,
     Mailbox,
     MailboxId,
     MailboxNotice,
     Message,
     MessageId,
     MessageIndex,
+    MessagePage,
     MessageQuery,
-    Page,
+    NewMessage,
     Receipt,
     Rendering,
     Snapshot,
@@ -58,43 +51,44 @@ from relate_mailstore.types import (
 
 
 class MemoryMailStore:
-    """`MailStore` in memory; nothing outlives it. `index` computes what is known of a message at delivery."""
+    """`MailStore` in memory, without persistence. `index` computes the index of a message at delivery."""
 
     def __init__(self, index: Callable[[bytes], MessageIndex] = index_message) -> None:
         self._index = index
         self._accounts: dict[AccountId, MemoryAccount] = {}
         self._mailbox_ids = map(MailboxId, itertools.count(1))
-        self._message_ids = message_ids()
+        self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
 
     async def provision(self, account_id: AccountId) -> None:
-        """Give an account its mailboxes, once."""
+        """Create the default mailboxes of an account. Idempotent."""
         self._account(account_id).provision()
 
     async def deliver(self, delivery: Delivery) -> Receipt:
-        """Enter a message for every destination; all are looked up before anything is changed."""
+        """Enter a message for every destination; all are looked up before the first change."""
         for destination in delivery.destinations:
             new_keywords(destination.keywords)
             self._account(destination.account_id).expect_mailbox(destination.mailbox)
-        await self._expect_room(delivery)
-        received = _moment(delivery.internal_date)
+        await self._check_quotas(delivery)
+        received = _or_now(delivery.internal_date)
         message_id, index = next(self._message_ids), self._index(delivery.raw)
-        entered = []
+        entered: list[AssignedUid] = []
         for to in delivery.destinations:
             account = self._account(to.account_id)
             account.provision()
             message = Message(message_id, account.id, index, received, delivery.origin)
             mailbox = account.mailbox(to.mailbox)
-            uid = account.enter(mailbox, message, delivery.raw, Marks(to.flags, new_keywords(to.keywords), received))
-            entered.append((mailbox.state.uid_validity, uid))
+            attributes = MessageAttributes(to.flags, new_keywords(to.keywords), received)
+            uid = account.enter(mailbox, message, delivery.raw, attributes)
+            entered.append(AssignedUid(mailbox.state.uid_validity, uid))
         return Receipt(message_id, tuple(entered), leader=delivery.origin)
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
-        """Compare with what the mailboxes hold."""
-        expect_room(await self.usage(account_id), octets, quota)
+        """Compare the quota with the octets of all mailboxes."""
+        check_quota(await self.usage(account_id), octets, quota)
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
-        """One mailbox by name."""
+        """A mailbox by name."""
         return self._account(account_id).mailbox(name).state
 
     async def mailboxes(self, account_id: AccountId) -> Sequence[Mailbox]:
@@ -103,25 +97,25 @@ class MemoryMailStore:
         return sorted(mailboxes, key=lambda mailbox: name_order(mailbox.name))
 
     async def snapshot(self, account_id: AccountId, name: str = INBOX) -> Snapshot:
-        """A mailbox and all its entries: the same object until something changes."""
+        """A mailbox and all its entries; the same object until one of them changes."""
         return self._account(account_id).mailbox(name).snapshot()
 
     async def refresh(self, snapshot: Snapshot) -> Snapshot:
-        """The same mailbox as it is now: the same object until something changes."""
+        """The current state of the same mailbox; the same object if it did not change."""
         mailbox = snapshot.mailbox
-        now = self._account(mailbox.account_id).mailbox_by_id(mailbox.id).snapshot()
-        return snapshot if now == snapshot else now
+        current = self._account(mailbox.account_id).mailbox_by_id(mailbox.id).snapshot()
+        return snapshot if current == snapshot else current
 
     async def create_mailbox(self, account_id: AccountId, name: str, special_use: str = "") -> Mailbox:
-        """Make a mailbox."""
+        """Create a mailbox."""
         return self._account(account_id).create(canonical_name(name), special_use).state
 
     async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
         """Remove a mailbox and its entries. Raises ValueError for INBOX."""
-        self._account(account_id).delete(other_than_inbox(name))
+        self._account(account_id).delete(deletable_name(name))
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
-        """Rename a mailbox and all below it, or move what is in INBOX."""
+        """Rename a mailbox and its inferiors; of INBOX, move the messages instead."""
         self._account(account_id).rename(canonical_name(name), canonical_name(new_name))
 
     async def subscriptions(self, account_id: AccountId) -> Collection[str]:
@@ -133,29 +127,32 @@ class MemoryMailStore:
         self._account(account_id).subscribe(canonical_name(name), subscribed)
 
     async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
-        """The first UID that was not taken before; those below `until` are now."""
+        """Advance the first recent UID to `until`; returns what it was before."""
         return self._account(account_id).mailbox_by_id(mailbox_id).take_recent(until)
 
     async def append(
         self,
         account_id: AccountId,
         mailbox: str,
-        messages: Sequence[Incoming],
+        messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, int] | None = None,
         quota: int | None = None,
     ) -> Appended:
-        """Put messages into a mailbox, and expunge the entry they replace; all is looked up first."""
+        """Append messages and expunge the entry that they replace; all is looked up before the first change."""
         account = self._account(account_id)
         target = account.mailbox(mailbox)
         replaced = None if replaces is None else account.mailbox_by_id(replaces[0])
         if replaced and replaces and replaces[1] not in replaced.entries:
             raise MessageNotFound(f"UID {replaces[1]} in mailbox {replaces[0]} of account {account_id}")
-        more = sum(len(incoming.raw) for incoming in messages)
+        added = sum(len(message.raw) for message in messages)
         if replaced and replaces:
-            more -= replaced.entries[replaces[1]].size
-        expect_room(await self.usage(account_id), more, quota)
-        marks = [Marks(one.flags, new_keywords(one.keywords), _moment(one.internal_date)) for one in messages]
-        uids = tuple(self._append(account, target, one, its) for one, its in zip(messages, marks, strict=True))
+            added -= replaced.entries[replaces[1]].size
+        check_quota(await self.usage(account_id), added, quota)
+        attributes = [
+            MessageAttributes(message.flags, new_keywords(message.keywords), _or_now(message.internal_date))
+            for message in messages
+        ]
+        uids = tuple(map(partial(self._append, account, target), messages, attributes))
         if replaced and replaces:
             account.expunge(replaced, [replaces[1]])
         return Appended(target.state.uid_validity, uids)
@@ -168,81 +165,81 @@ class MemoryMailStore:
         target: str,
         quota: int | None = None,
     ) -> Copied:
-        """Enter messages into another mailbox too."""
+        """Enter messages into another mailbox as well."""
         account = self._account(account_id)
         source, into = account.mailbox_by_id(mailbox_id), account.mailbox(target)
-        more = sum(source.entries[uid].size for uid in source.entries.keys() & set(uids))
-        expect_room(await self.usage(account_id), more, quota)
+        added = sum(source.entries[uid].size for uid in source.entries.keys() & set(uids))
+        check_quota(await self.usage(account_id), added, quota)
         return account.copy(source, uids, into)
 
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
-        """Enter messages into another mailbox instead."""
+        """Copy messages to another mailbox and expunge them in this one."""
         account = self._account(account_id)
         return account.move(account.mailbox_by_id(mailbox_id), uids, account.mailbox(target))
 
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
-        """UIDs expunged after `modseq`; None below what is remembered."""
+        """UIDs expunged after `modseq`; None if tombstones since then were dropped."""
         return self._account(account_id).mailbox_by_id(mailbox_id).vanished(modseq)
 
     async def usage(self, account_id: AccountId) -> int:
-        """Octets that the account's mailboxes hold."""
+        """The octets of all mailboxes of an account."""
         return sum(mailbox.state.octets for mailbox in self._account(account_id).mailboxes.values())
 
     async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
-        """What FETCH answers of these messages without opening them."""
-        return [None if held is None else held.rendering() for held in self._held(account_id, message_ids)]
+        """The FETCH data items of these messages that need no raw message."""
+        return [None if stored is None else stored.rendering() for stored in self._find(account_id, message_ids)]
 
     async def indexes(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[MessageIndex | None]:
-        """Where the parts of these messages lie."""
-        return [None if held is None else held.message.index for held in self._held(account_id, message_ids)]
+        """The indexes of these messages."""
+        return [None if stored is None else stored.message.index for stored in self._find(account_id, message_ids)]
 
     async def headers(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[bytes | None]:
         """The raw headers of these messages."""
-        return [None if held is None else held.header() for held in self._held(account_id, message_ids)]
+        return [None if stored is None else stored.header() for stored in self._find(account_id, message_ids)]
 
     async def summaries(self, snapshot: Snapshot) -> Sequence[Summary]:
         """A summary for each of the snapshot's entries."""
         messages = self._account(snapshot.mailbox.account_id).messages
-        held = (messages.get(entry.message_id) for entry in snapshot.entries)
-        return tuple(NO_SUMMARY if one is None else one.summary() for one in held)
+        found = (messages.get(entry.message_id) for entry in snapshot.entries)
+        return tuple(EMPTY_SUMMARY if stored is None else stored.summary() for stored in found)
 
     async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
-        """UIDs of the entries whose text contains this."""
+        """UIDs of the entries whose text contains `text`."""
         messages, folded = self._account(snapshot.mailbox.account_id).messages, fold(text)
         return {
             entry.uid
             for entry in snapshot.entries
-            if (held := messages.get(entry.message_id)) and held.text().has(folded, part)
+            if (stored := messages.get(entry.message_id)) and stored.text().has(folded, part)
         }
 
     async def open(
         self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()
     ) -> MemoryRawMessage:
-        """Open a raw message for reading; all that could be fetched ahead is in memory."""
-        return self._account(account_id).held(message_id).open()
+        """Open a raw message. Ignores `ahead`: all messages are in memory."""
+        return self._account(account_id).message(message_id).open()
 
     async def open_all(
         self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
     ) -> Sequence[MemoryRawMessage | None]:
-        """Open several raw messages for reading."""
-        return [None if held is None else held.open() for held in self._held(account_id, message_ids)]
+        """Open several raw messages. Ignores `ahead`."""
+        return [None if stored is None else stored.open() for stored in self._find(account_id, message_ids)]
 
-    async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
-        """One message with its index and flags."""
-        return self._account(account_id).held(message_id).listed()
+    async def message(self, account_id: AccountId, message_id: MessageId) -> ListedMessage:
+        """A message with its index and flags."""
+        return self._account(account_id).message(message_id).listed()
 
-    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
-        """One page of the messages that match, newest first. Raises ValueError for a cursor that is none of ours."""
-        rows = [held.listed() for held in self._account(account_id).messages.values()]
+    async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
+        """One page of the messages that match, newest first. Raises ValueError for an invalid cursor."""
+        rows = [stored.listed() for stored in self._account(account_id).messages.values()]
         mailboxes = self._account(account_id).mailboxes
         if query.mailbox is not None:
             query = replace(query, mailbox=find_name(mailboxes, canonical_name(query.mailbox)) or query.mailbox)
-        rows = sorted((row for row in rows if _matches(row, query)), key=position, reverse=True)
+        rows = sorted((row for row in rows if _matches(row, query)), key=list_position, reverse=True)
         if query.cursor is not None:
             last = parse_cursor(query.cursor)
-            rows = [row for row in rows if position(row) < last]
+            rows = [row for row in rows if list_position(row) < last]
         page = tuple(rows[: query.limit])
-        return Page(page, encode_cursor(page[-1]) if len(page) < len(rows) else None)
+        return MessagePage(page, encode_cursor(page[-1]) if len(page) < len(rows) else None)
 
     async def set_flags(
         self,
@@ -252,81 +249,83 @@ class MemoryMailStore:
         change: FlagChange,
         unchanged_since: int | None = None,
     ) -> Flagged:
-        """Change flags of entries; the entries as they are now, in UID order."""
+        """Change flags of entries; returns their current state, in UID order."""
         return self._account(account_id).mailbox_by_id(mailbox_id).set_flags(uids, change, unchanged_since)
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
-        """Change flags of a message in every mailbox it is entered in."""
-        held = self._account(account_id).held(message_id)
+    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
+        """Change flags of a message in every mailbox that has it."""
+        stored = self._account(account_id).message(message_id)
         keywords = change.add_keywords
-        for mailbox, _ in held.places:
+        for mailbox, _ in stored.locations:
             keywords = spell(keywords, mailbox.snapshot().keywords)
         spelled = replace(change, add_keywords=keywords)
-        for mailbox, uid in held.places:  # before anything is changed
+        for mailbox, uid in stored.locations:  # raises before the first change
             change_entry(mailbox.entries[uid], spelled, 0)
-        for mailbox, uid in held.places:
+        for mailbox, uid in stored.locations:
             mailbox.set_flags([uid], spelled)
-        return held.listed()
+        return stored.listed()
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
-        """Remove entries for good; the UIDs that were there, ascending."""
+        """Remove entries; returns the removed UIDs, ascending."""
         account = self._account(account_id)
         return account.expunge(account.mailbox_by_id(mailbox_id), uids)
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
         """Remove a message from every mailbox of this account."""
         account = self._account(account_id)
-        for mailbox, uid in tuple(account.held(message_id).places):
+        for mailbox, uid in tuple(account.message(message_id).locations):
             account.expunge(mailbox, [uid])
 
     @asynccontextmanager
-    async def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AsyncIterator[None]:
-        """Hold the account's maildrop."""
+    async def lock_maildrop(self, account_id: AccountId, wait_seconds: float = 0.0) -> AsyncIterator[None]:
+        """Hold the account's maildrop lock."""
         account = self._account(account_id)
-        if not await granted(account.take_maildrop, patience):
+        if not await poll(account.lock_maildrop, wait_seconds):
             raise MaildropInUse(f"maildrop of account {account_id}")
         try:
             yield
         finally:
-            account.maildrop_held = False
+            account.maildrop_locked = False
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
-        """Subscribe to the account's changes."""
+        """Iterate over the account's notices."""
         return self._listeners.listen(account_id)
 
     async def ping(self) -> None:
-        """Memory always answers."""
+        """Do nothing: memory is always available."""
 
     async def close(self) -> None:
-        """Nothing is under way when no method waits."""
+        """Do nothing: there is nothing to flush."""
 
-    async def _expect_room(self, delivery: Delivery) -> None:
-        more = octets_by_account(delivery)
+    async def _check_quotas(self, delivery: Delivery) -> None:
+        added = octets_by_account(delivery)
         for to in delivery.destinations:
-            expect_room(await self.usage(to.account_id), more[to.account_id], to.quota)
+            check_quota(await self.usage(to.account_id), added[to.account_id], to.quota)
 
-    def _append(self, account: MemoryAccount, target: MemoryMailbox, incoming: Incoming, marks: Marks) -> int:
-        index, date = self._index(incoming.raw), marks.internal_date
-        message = Message(next(self._message_ids), account.id, index, date, incoming.origin)
-        return account.enter(target, message, incoming.raw, marks)
+    def _append(
+        self, account: MemoryAccount, target: MemoryMailbox, new: NewMessage, attributes: MessageAttributes
+    ) -> int:
+        index, received = self._index(new.raw), attributes.internal_date
+        message = Message(next(self._message_ids), account.id, index, received, new.origin)
+        return account.enter(target, message, new.raw, attributes)
 
-    def _held(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Held | None]:
+    def _find(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[StoredMessage | None]:
         return [*map(self._account(account_id).messages.get, message_ids)]
 
     def _account(self, account_id: AccountId) -> MemoryAccount:
-        account = MemoryAccount(account_id, self._mailbox_ids, self._listeners.tell)
+        account = MemoryAccount(account_id, self._mailbox_ids, self._listeners.notify)
         return self._accounts.setdefault(account_id, account)
 
 
-def _moment(date: int | None) -> int:
-    return int(time.time()) if date is None else date
+def _or_now(seconds: int | None) -> int:
+    return int(time.time()) if seconds is None else seconds
 
 
-def _matches(row: Listed, query: MessageQuery) -> bool:
+def _matches(row: ListedMessage, query: MessageQuery) -> bool:
     message = row.message
     return (
         (query.mailbox is None or query.mailbox in row.mailboxes)
-        and (fold(query.text) in search_text(message.index))
+        and (fold(query.text) in summary_text(message.index))
         and (query.since is None or message.received >= query.since)
         and (query.before is None or message.received < query.before)
         and (query.seen is None or bool(row.flags & Flag.SEEN) is query.seen)

@@ -1,4 +1,4 @@
-"""What alembic runs: the revisions, on the connection and in the transaction of `sql.migrate`, which holds the lock."""
+"""Alembic's entry point: runs the revisions on the connection, and in the transaction, of `sql.schema.migrate`."""
 
 from alembic import context
 

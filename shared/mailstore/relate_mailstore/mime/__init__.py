@@ -1,6 +1,6 @@
-"""MIME, as the store needs it: a raw message indexed once, its parts decoded when asked for.
+"""MIME parsing for the store: a raw message is indexed once, at delivery; parts are decoded on request.
 
-Pure: octets in, values out; nothing here raises on account of what a message holds.
+Pure: octets in, values out. No function raises for malformed input.
 """
 
 from relate_mailstore.mime.addresses import AddressStructure, decode_address, parse_addresses

@@ -1,7 +1,7 @@
-"""Address lists (RFC 5322 §3.4 with §4.4): the octets of each part of an address, as an ENVELOPE wants them.
+"""A tolerant parser of address lists (RFC 5322 §3.4 with §4.4), into the raw members of an ENVELOPE address.
 
-The parser finds an address in anything: comments, groups, routes, domain literals, mistakes. It never makes one up:
-words that the sender did not join stay apart.
+It finds addresses among comments, groups, routes, domain literals and syntax errors, but never invents one: it does
+not join words that the sender left apart.
 """
 
 import re
@@ -14,11 +14,10 @@ from relate_mailstore.mime.words import decode_words
 from relate_mailstore.types import Address
 
 MAX_ADDRESSES = 1_000
-"""Addresses of one field that are listed. Lists longer than what SMTP servers take as recipients are not read by
-people, and an address of two octets becomes twenty in an envelope."""
+"""Per field. SMTP servers accept no more recipients, and an address of two octets grows to twenty in an envelope."""
 
 LIST_LIMIT_OCTETS = 131_072
-"""Octets of a field that are read: twice what MAX_ADDRESSES take."""
+"""Octets of a field that are parsed: twice what MAX_ADDRESSES usually take."""
 
 _DOT_ATOM = re.compile(rb'[^\x00-\x20"(),:;<>@\[\\\]\x7f]++')
 _TOKEN = re.compile(
@@ -29,10 +28,10 @@ _BEHIND_CLOSING_QUOTE = b" \t<@,;:.("
 
 
 class AddressStructure(NamedTuple):
-    """An address as RFC 9051 §7.5.2 lists it: raw octets, unquoted.
+    """An address structure of RFC 9051 §7.5.2: raw octets, unquoted.
 
-    `host` None marks a group: it starts where `mailbox` is its name, and ends where that is None too. An address
-    without a domain has the host b"".
+    `host` None marks group syntax: the start of a group, with its name in `mailbox`, or the end, with `mailbox` None.
+    The host of an address without a domain is b"".
     """
 
     name: bytes | None
@@ -45,12 +44,12 @@ GROUP_END: Final = AddressStructure(None, None, None, None)
 
 
 def parse_addresses(value: bytes) -> tuple[AddressStructure, ...]:
-    """The addresses of a From, To, … value, groups included, in order: MAX_ADDRESSES at most."""
+    """The addresses and groups of a From, To, … value, in order, at most MAX_ADDRESSES."""
     return tuple(_Parser(unfold(value[:LIST_LIMIT_OCTETS])).parse())
 
 
 def decode_address(structure: AddressStructure) -> Address:
-    """The same address as text; a mailbox that is no dot-atom is quoted."""
+    """The address as text; a mailbox that is not a dot-atom is quoted."""
     address = structure.mailbox or b""
     if address and not _DOT_ATOM.fullmatch(address):
         address = b'"%b"' % address.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
@@ -80,22 +79,22 @@ _Tokens = list[_Token]
 
 
 class _Parser:
-    """Reads token after token: `words` are those outside of <…>, `angle` those inside it."""
+    """The state of the parser: `words` are the tokens of the current address outside <…>, `angle` those inside."""
 
     def __init__(self, value: bytes) -> None:
         self.value = value
         self.addresses: list[AddressStructure] = []
         self.in_group = False
-        self.stray_quotes_end = 0  # quotes before it delimit nothing
-        self.comments_end = len(value)  # parentheses from here on are never closed
-        self.surname: list[bytes] = []  # phrases that ended in a comma, and may be the beginning of a name
+        self.stray_quotes_end = 0  # a quote before this position is no delimiter
+        self.comments_end = len(value)  # a parenthesis from this position on is never closed
+        self.surname: list[bytes] = []  # phrases before a comma: `Last, First <…>` is one name
         self.begin_address()
 
     def begin_address(self, words: _Tokens | None = None) -> None:
         self.words: _Tokens = words or []
         self.angle: _Tokens | None = None
-        self.tokens = self.words  # the one of the two that is being filled
-        self.before_angle = 0  # how many of the words come before <…>
+        self.tokens = self.words  # `words` or `angle`: the one that receives tokens
+        self.before_angle = 0  # the number of words before <…>
         self.route: bytes | None = None
         self.comment = b""
 
@@ -137,7 +136,7 @@ class _Parser:
             self.tokens.append(_SPACE)
 
     def on_quoted(self, start: int, end: int, quoted: bytes, *, closed: bool) -> int:
-        """A quote that is never closed, or only by the opening quote of a later name, delimits nothing."""
+        """A quote that is never closed, or only by the opening quote of a later name, is no delimiter."""
         if not closed:
             self.stray_quotes_end = len(self.value)
             return start
@@ -153,7 +152,7 @@ class _Parser:
     def on_special(self, special: bytes) -> None:
         if special == b"@":
             self.tokens.append(_AT)
-        elif special == b")":  # of no comment
+        elif special == b")":  # closes no comment
             self.add_space()
         elif special == b"<":
             self.begin_angle()
@@ -205,7 +204,7 @@ class _Parser:
         return self.tokens is self.angle and self.angle[:1] == [_AT]
 
     def end_address(self, *, before_comma: bool = False) -> None:
-        """Add what was read, if that was an address: a phrase before it, or else a comment, is its name."""
+        """Add the current address, if there is one. Its name is the phrase before it, or else a comment."""
         name = _phrase(self.words)
         if self.angle is not None:
             after = self.words[self.before_angle :]
@@ -234,7 +233,7 @@ class _Parser:
             name = b""
 
     def add_bare(self, words: _Tokens) -> None:
-        """Addresses without <…>, and what stands around them: before one, or behind the only one, is its name."""
+        """Add addresses without <…>. The phrase before one, or after the only one, is its name."""
         phrase: _Tokens = []
         first = len(self.addresses)
         for word in _words(words, in_angle=False):
@@ -248,7 +247,7 @@ class _Parser:
             self.addresses[-1] = self.addresses[-1]._replace(name=name)
 
     def take_surname(self, name: bytes) -> bytes:
-        """The name with what came before a comma in it: `Last, First <…>` is one person."""
+        """The name including the phrases before a comma: `Last, First <…>` is one person."""
         name = b", ".join(filter(None, [*self.surname, name]))
         self.surname.clear()
         return name
@@ -258,7 +257,7 @@ class _Parser:
         return b""
 
     def add_surname(self) -> None:
-        """What came before a comma was no part of a name: an address without a domain."""
+        """Add each phrase before a comma as an address without a domain, because no address follows it."""
         for word in self.surname:
             self.addresses.append(AddressStructure(None, None, word, b""))
         self.surname.clear()
@@ -277,15 +276,15 @@ def _phrase(tokens: _Tokens) -> bytes:
 
 
 def _words(tokens: _Tokens, *, in_angle: bool = True) -> list[_Tokens]:
-    """The words that space separates. Space around "@" and around dots separates nothing (RFC 5322 §4.4).
+    """The words between spaces, except that space around "@" and dots does not separate (RFC 5322 §4.4).
 
-    Outside of <…> a dot may be the end of `Inc.`: only one that follows a space joins what is around it.
+    Outside <…> a dot may end an abbreviation such as `Inc.`, so only a dot after a space joins its neighbours.
     """
     words: list[_Tokens] = [[]]
-    for place, token in enumerate(tokens):
+    for index, token in enumerate(tokens):
         if token is not _SPACE:
             words[-1].append(token)
-        elif not _joins(words[-1][-1:], tokens[place + 1 : place + 2], in_angle):
+        elif not _joins(words[-1][-1:], tokens[index + 1 : index + 2], in_angle):
             words.append([])
     return [word for word in words if word]
 
@@ -302,7 +301,7 @@ def _is_dot(octets: bytes, token: _Token) -> bool:
 
 
 def _split(tokens: _Tokens) -> tuple[bytes, bytes]:
-    """Mailbox and host: what is before and after the last "@"."""
+    """Mailbox and host: the text before and after the last "@"."""
     if _AT not in tokens:
         return _text(tokens), b""
     at = len(tokens) - 1 - tokens[::-1].index(_AT)

@@ -1,6 +1,6 @@
-"""BODY, out of a BODYSTRUCTURE that was stored: the same without extension data (RFC 9051 §7.5.2).
+"""BODY from a stored BODYSTRUCTURE, by removing the extension data (RFC 9051 §7.5.2).
 
-One regular expression reads a whole part, so that ten thousand of them take some milliseconds.
+One regular expression matches a complete part, so that ten thousand parts take some milliseconds.
 """
 
 import re
@@ -28,10 +28,10 @@ _MULTIPART_END = _compile(rb"( STRING) STRINGSEXTENSION")
 
 
 def without_extensions(bodystructure: bytes) -> bytes:
-    """The BODY of the message whose BODYSTRUCTURE, as `index_message` renders it, this is."""
+    """The BODY of a message, from its BODYSTRUCTURE as `index_message` encodes it. Raises ValueError for another."""
     structure = _mask_literals(bodystructure)
     pieces: list[bytes] = []
-    ends: list[re.Pattern[bytes]] = []  # of the multiparts and messages that are open
+    ends: list[re.Pattern[bytes]] = []  # of the open multiparts and messages
     position = 0
     while position < len(structure):
         if structure.startswith(b"((", position):
@@ -46,14 +46,14 @@ def without_extensions(bodystructure: bytes) -> bytes:
             form = _LEAF if structure.startswith(b"(", position) else ends.pop()
             match = form.match(structure, position)
             if match is None:
-                raise ValueError("not a BODYSTRUCTURE of ours")
+                raise ValueError("not a BODYSTRUCTURE of index_message")
             pieces += bodystructure[position : match.end(1)], b")"
             position = match.end()
     return b"".join(pieces)
 
 
 def _mask_literals(octets: bytes) -> bytes:
-    """The same with each literal a quoted string of the same length. Quoted strings have no line ends."""
+    """Replace each literal by a quoted string of the same length, because those have no line ends."""
     pieces: list[bytes] = []
     position = 0
     while literal := _LITERAL.search(octets, position):

@@ -1,7 +1,7 @@
-"""Octets of a named charset to text, whatever the name and whatever the octets.
+"""Decode octets of a labelled charset to text, for any label and any octets.
 
-Names come from a table, never from the message: looking up a stranger's name would import a module for it and keep the
-name for ever. Cleaned text can be stored and shown: no NUL, no lone surrogate, no control character.
+Labels are looked up in a table, never by `codecs.lookup`, which would import a module for an untrusted label and cache
+the label without a bound. Cleaned text can be stored and displayed: no NUL, lone surrogate or control character.
 """
 
 import re
@@ -11,14 +11,14 @@ from encodings.aliases import aliases
 
 from webencodings.labels import LABELS
 
-MAX_TEXT = 4_096
-"""Characters kept of one decoded value: lists and search need no more, and the envelope has the whole field."""
+MAX_TEXT_CHARACTERS = 4_096
+"""Of one decoded value: enough for lists and search, as the envelope has the complete field."""
 
-MAX_LABEL = 64
-"""Characters of the longest label that is looked up: RFC 2978 §2.3 allows 40."""
+MAX_LABEL_CHARACTERS = 64
+"""Of the longest label that is looked up: RFC 2978 §2.3 allows 40."""
 
 SLICE_OCTETS = 16_384
-"""Octets that are decoded by one call, which holds the interpreter: 2 ms where each of them is an error."""
+"""Decoded per call, which holds the GIL: at most 2 ms, if every octet is an error."""
 
 _NOT_ALPHANUMERIC = re.compile(r"[^a-z0-9]|(?<![0-9])0+(?=[0-9])")
 
@@ -27,7 +27,7 @@ _NOT_TEXT = frozenset(
 )
 _WITHOUT_ALIAS = ("cp720", "cp737", "cp856", "cp874", "cp875", "iso8859_1", "koi8_t", "koi8_u", "utf_8_sig")
 _UNLABELLED = ""
-_SUPERSETS = {  # what senders mean by these names, as the WHATWG's Encoding standard has it
+_SUPERSETS = {  # the charset that senders use under a label, by the WHATWG's Encoding standard
     "ascii": _UNLABELLED,
     "big5": "cp950",
     "euc_kr": "cp949",
@@ -41,7 +41,7 @@ _SUPERSETS = {  # what senders mean by these names, as the WHATWG's Encoding sta
     "shift_jis": "cp932",
     "tis_620": "cp874",
 }
-_WHATWG_NAMES = {  # of the WHATWG's encodings: those that Python calls otherwise, and those that it has no codec for
+_WHATWG_NAMES = {  # the WHATWG's encodings that have another name, or no codec, in Python
     "iso-8859-8-i": "iso8859_8",
     "macintosh": "mac_roman",
     "replacement": _UNLABELLED,
@@ -49,7 +49,7 @@ _WHATWG_NAMES = {  # of the WHATWG's encodings: those that Python calls otherwis
     "x-mac-cyrillic": "mac_cyrillic",
     "x-user-defined": _UNLABELLED,
 }
-_IANA_LABELS = {  # registered names of charsets that Python decodes, and neither Python nor the WHATWG knows by them
+_IANA_LABELS = {  # registered names that neither Python nor the WHATWG has, of charsets that Python decodes
     "CCSID00858": "cp858",
     "CCSID01140": "cp1140",
     "CP50220": "iso2022_jp",
@@ -138,26 +138,26 @@ _CONTROLS_IN_LINES = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 
 def decode_unlabelled(octets: bytes) -> str:
-    """Octets without a (usable) charset: UTF-8 (RFC 6532) if most of them are, else Latin-1, which everything is.
+    """Decode octets without a known charset as UTF-8 (RFC 6532) if most of them are valid, else as Latin-1.
 
-    A character that was cut in two, or a stray octet, becomes U+FFFD: it does not turn the rest into Latin-1.
+    A truncated character or a stray octet becomes U+FFFD and does not turn the rest into Latin-1.
     """
     try:
         return octets.decode()
     except UnicodeDecodeError:
         text = octets.decode("utf-8", "replace")
     damaged = text.count("\ufffd")
-    characters = len(text) - len(text.encode("ascii", "ignore")) - damaged  # of several octets each
+    characters = len(text) - len(text.encode("ascii", "ignore")) - damaged  # multi-octet characters
     return text if characters >= damaged else octets.decode("latin-1")
 
 
 def decode_charset(octets: bytes, charset: str) -> str:
-    """Octets of `charset`; what cannot be decoded becomes U+FFFD. An unknown charset is none at all."""
+    """Decode octets of `charset`, errors as U+FFFD; those of an unknown charset with `decode_unlabelled`."""
     return "".join(decode_slices(octets, charset))
 
 
 def decode_slices(octets: bytes, charset: str) -> Iterator[str]:
-    """The same in pieces that SLICE_OCTETS make, so that whoever has enough need not decode the rest."""
+    """Like `decode_charset`, but yields a piece per SLICE_OCTETS, so that a caller may stop early."""
     codec = _codec(charset)
     if not codec:
         text = decode_unlabelled(octets)
@@ -170,29 +170,29 @@ def decode_slices(octets: bytes, charset: str) -> Iterator[str]:
 
 
 def _decode_incrementally(octets: bytes, codec: str) -> Iterator[str]:
-    if codec in _BIG_ENDIAN_MARKS:  # these refuse what has no mark, when they are told it piece by piece
+    if codec in _BIG_ENDIAN_MARKS:  # these incremental decoders require a byte order mark
         codec += "_be" if octets.startswith(_BIG_ENDIAN_MARKS[codec]) else "_le"
     decoder = getincrementaldecoder(codec)("replace")
     for start in range(0, len(octets), SLICE_OCTETS):
         yield decoder.decode(octets[start : start + SLICE_OCTETS])
         if isinstance(decoder, BufferedIncrementalDecoder) and len(decoder.buffer) > SLICE_OCTETS:
-            yield decoder.decode(b"", final=True)  # UTF-7 that shifts and never shifts back is decoded from there anew
+            yield decoder.decode(b"", final=True)  # UTF-7 that never shifts back: restart from here
             decoder.reset()
     yield decoder.decode(b"", final=True)
 
 
 def _codec(charset: str) -> str:
-    """The codec for a label; "" for one that is unknown, or says nothing."""
-    return _CODECS.get(_fold_label(charset), _UNLABELLED) if len(charset) <= MAX_LABEL else _UNLABELLED
+    """The codec for a label; _UNLABELLED for one that is unknown or ambiguous."""
+    return _CODECS.get(_fold_label(charset), _UNLABELLED) if len(charset) <= MAX_LABEL_CHARACTERS else _UNLABELLED
 
 
 def clean_value(text: str) -> str:
-    """One line of at most MAX_TEXT characters, without control characters."""
-    if len(text) > MAX_TEXT:
-        text = text[:MAX_TEXT]
+    """Replace control characters and line ends by spaces, and truncate to MAX_TEXT_CHARACTERS."""
+    if len(text) > MAX_TEXT_CHARACTERS:
+        text = text[:MAX_TEXT_CHARACTERS]
     return text if text.isprintable() else _CONTROLS.sub(" ", text)
 
 
 def clean_lines(text: str) -> str:
-    """Text without control characters, except tab, CR and LF."""
+    """Replace control characters by spaces, except tab, CR and LF."""
     return _CONTROLS_IN_LINES.sub(" ", text)

@@ -1,7 +1,7 @@
-"""What a header says of the content below it (RFC 2045, RFC 2183), and how BODYSTRUCTURE says it (RFC 9051 §7.5.2).
+"""The Content-… fields of a header (RFC 2045, RFC 2183), parsed and encoded for BODYSTRUCTURE (RFC 9051 §7.5.2).
 
-All of it is a function of eight fields, and most parts of most mail have one of a few dozen combinations of them: equal
-ones are parsed and rendered once.
+The result depends on eight fields only, and most parts of most mail have one of a few dozen combinations of them, so
+results are cached.
 """
 
 from collections.abc import Iterator
@@ -23,9 +23,9 @@ from relate_mailstore.mime.parameters import (
 )
 from relate_mailstore.mime.strings import NIL, encode_string
 
-KEPT = 512
-KEPT_OCTETS = 512
-"""Headers and contents kept for parts to come, and octets of the longest of each: about 2 MB in all, 10 MB at worst."""
+CACHE_ENTRIES = 512
+CACHED_OCTETS = 512
+"""Size of each of the two caches, and octets of their longest keys: usually 2 MB in total, at worst 10 MB."""
 
 _FIELDS = (
     b"content-type",
@@ -44,7 +44,7 @@ _SHOWN_INLINE = (*_SHOWN_IN_PLACE, "image/", "audio/", "video/")
 
 
 class Kind(Enum):
-    """The kinds of content that BODYSTRUCTURE tells apart."""
+    """The kinds of body that BODYSTRUCTURE distinguishes."""
 
     BASIC = "basic"
     TEXT = "text"
@@ -53,11 +53,11 @@ class Kind(Enum):
 
 
 class Presentation(Enum):
-    """How readers show a part, as far as its own header says."""
+    """How mail clients display a part, judged by its own header."""
 
     IN_PLACE = "in place"
     FILE = "file"  # offered for download, unless another part shows it in place
-    ATTACHMENT = "attachment"  # offered for download: its disposition says so
+    ATTACHMENT = "attachment"  # offered for download because of its disposition
 
 
 _KINDS = {
@@ -69,24 +69,24 @@ _KINDS = {
 
 
 class Content(NamedTuple):
-    """The content of a part, by its header."""
+    """The content of a part, described by its header."""
 
     kind: Kind
     media_type: str  # "text/plain", in lower case
     boundary: bytes
-    encoding: str  # of the transfer, in lower case; "7bit" when absent
-    charset: str  # in lower case; "" when none is named
-    filename: str  # as the sender wrote it: it may hold a path
+    encoding: str  # the Content-Transfer-Encoding in lower case; "7bit" if absent
+    charset: str  # in lower case; "" if absent
+    filename: str  # as sent: it may contain a path
     presentation: Presentation
-    names: tuple[str, ...]  # the URIs by which HTML beside it may refer to it (RFC 2392, RFC 2557)
+    uris: tuple[str, ...]  # by which HTML in the message may refer to the part (RFC 2392, RFC 2557)
     start: str  # of a multipart/related: the URI of its root; "" for the first part (RFC 2387 §3.2)
     encoded_start: bytes  # the members of BODYSTRUCTURE before the size; in a multipart, after the parts
     encoded_end: bytes  # the members from MD5 on; in a multipart, from the disposition on
 
 
 def read_header(header: bytes, *, in_digest: bool = False) -> tuple[Fields, Content]:
-    """The fields of a header, and what they say; `in_digest`, that is a message by default (RFC 2046 §5.1.5)."""
-    return (_kept_header if len(header) <= KEPT_OCTETS else _read_header)(header, in_digest)
+    """The fields of a header and its content; `in_digest`, the default type is message/rfc822 (RFC 2046 §5.1.5)."""
+    return (_cached_header if len(header) <= CACHED_OCTETS else _read_header)(header, in_digest)
 
 
 def _read_header(header: bytes, in_digest: bool) -> tuple[Fields, Content]:
@@ -96,12 +96,12 @@ def _read_header(header: bytes, in_digest: bool) -> tuple[Fields, Content]:
 
 def _read_content(fields: Fields, *, in_digest: bool) -> Content:
     values = tuple(map(fields.get, _FIELDS))
-    small = len(b"".join(filter(None, values))) <= KEPT_OCTETS
-    return (_kept_content if small else _make_content)(values, in_digest)
+    small = len(b"".join(filter(None, values))) <= CACHED_OCTETS
+    return (_cached_content if small else _make_content)(values, in_digest)
 
 
-def retyped(fields: Fields, media_type: bytes) -> Content:
-    """What a header would say with another media type: for content that is not what it says."""
+def with_media_type(fields: Fields, media_type: bytes) -> Content:
+    """The content of a header with another media type, for a body that does not match its own."""
     _, semicolon, parameters = fields.get(b"content-type", b"").partition(b";")
     return _read_content({**fields, b"content-type": media_type + semicolon + parameters}, in_digest=False)
 
@@ -118,19 +118,21 @@ def _make_content(values: tuple[bytes | None, ...], in_digest: bool) -> Content:
         kind,
         name,
         parameter_octets(media_type.parameters, b"boundary").rstrip(),
-        "7bit" if kind is Kind.MULTIPART else encoding.decode(),  # all it may be, having parts (RFC 2045 §6.4)
+        "7bit"
+        if kind is Kind.MULTIPART
+        else encoding.decode(),  # the only encodings of a multipart are identities (RFC 2045 §6.4)
         clean_value(parameter_octets(media_type.parameters, b"charset").decode("latin-1").lower()),
         filename,
         _presentation(disposition.type, name, filename),
-        tuple(_names(fields)),
+        tuple(_uris(fields)),
         cid_uri(parameter_octets(media_type.parameters, b"start")),
         _encode_start(kind, media_type, encoding, fields),
         _encode_end(kind, disposition, fields),
     )
 
 
-_kept_header = lru_cache(KEPT)(_read_header)
-_kept_content = lru_cache(KEPT)(_make_content)
+_cached_header = lru_cache(CACHE_ENTRIES)(_read_header)
+_cached_content = lru_cache(CACHE_ENTRIES)(_make_content)
 
 
 def _media_type(fields: Fields, *, in_digest: bool) -> MediaType:
@@ -141,12 +143,12 @@ def _media_type(fields: Fields, *, in_digest: bool) -> MediaType:
 
 
 def cid_uri(content_id: bytes) -> str:
-    """The URI of a Content-ID (RFC 2392); "" when it is empty."""
+    """The URI of a Content-ID (RFC 2392); "" for an empty one."""
     content_id = content_id.strip().removeprefix(b"<").removesuffix(b">")
     return f"cid:{clean_value(decode_unlabelled(content_id))}" if content_id else ""
 
 
-def _names(fields: Fields) -> Iterator[str]:
+def _uris(fields: Fields) -> Iterator[str]:
     if uri := cid_uri(unfold(fields.get(b"content-id", b""))):
         yield uri
     if location := unfold(fields.get(b"content-location", b"")):
@@ -158,7 +160,7 @@ def _presentation(disposition: bytes, media_type: str, filename: str) -> Present
         return Presentation.ATTACHMENT
     if media_type.startswith("multipart/"):
         return Presentation.IN_PLACE
-    # Without a word from the sender, a name makes a file, and so does what no reader shows among the text.
+    # Without a disposition, a part is a file if it has a filename or a type that clients do not display with the text.
     shown = _SHOWN_INLINE if disposition == b"inline" else _SHOWN_IN_PLACE
     return Presentation.FILE if filename or not media_type.startswith(shown) else Presentation.IN_PLACE
 

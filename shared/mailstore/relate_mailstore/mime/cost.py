@@ -1,26 +1,26 @@
-"""Whether a message can be indexed in the event loop, or holds it for too long. Headers cost; content hardly does."""
+"""Whether indexing a message would block the event loop for too long. The cost is in headers, hardly in content."""
 
 SMALL_OCTETS = 8 * 1024
-"""A message up to this size takes some 10 ms at worst, whatever it holds."""
+"""A message up to this size takes at most some 10 ms, whatever its content."""
 
 LARGE_OCTETS = 64 * 1024
-"""Beyond this size, what HTML refers to may take longer."""
+"""Above this size, finding the references in HTML may take longer."""
 
 HEADER_OCTETS = 8 * 1024
-"""Of all headers together: a hostile one costs a microsecond an octet, and usual ones have 2 to 6 KB."""
+"""Of all headers together: a hostile header costs 1 µs per octet, and usual headers have 2 to 6 KB."""
 
-PARTS = 32
-"""Lines that begin like a delimiter."""
+MAX_DELIMITER_LINES = 32
+"""Lines that begin like a delimiter, one of which precedes each part."""
 
 
 def is_cheap_to_index(raw: bytes) -> bool:
-    """Whether `index_message` takes some milliseconds at most. Conservative: False where it would take time to know."""
+    """Whether `index_message` takes at most some milliseconds. Conservative: False if that is expensive to find out."""
     if len(raw) <= SMALL_OCTETS:
         return True
     if len(raw) > LARGE_OCTETS:
         return False
     room, start = HEADER_OCTETS, 0
-    for _ in range(PARTS):
+    for _ in range(MAX_DELIMITER_LINES):
         end = _header_end(raw, start, start + room)
         if end < 0 or _opens_message(raw[start:end].lower()):
             return False
@@ -32,7 +32,7 @@ def is_cheap_to_index(raw: bytes) -> bool:
 
 
 def _header_end(raw: bytes, start: int, stop: int) -> int:
-    """Where the first blank line is, or the end of the message; -1 where that is behind `stop`."""
+    """The offset of the first blank line, or of the end of the message; -1 if that is after `stop`."""
     end = raw.find(b"\n\r\n", start, stop)
     if end < 0 and len(raw) <= stop:
         end = len(raw)
@@ -41,5 +41,5 @@ def _header_end(raw: bytes, start: int, stop: int) -> int:
 
 
 def _opens_message(header: bytes) -> bool:
-    """Whether a part may have a message inside, whose own header is not looked for here."""
+    """Whether a part may contain a message, whose header would be missed here."""
     return b"digest" in header or header.count(b"message") > header.count(b"message-id")

@@ -1,7 +1,7 @@
 """Dates of header fields (RFC 5322 §3.3 with the obsolete forms of §4.3) as seconds since the epoch.
 
-Scripts write others: the output of date(1) and of asctime(3), ISO 8601, a 12-hour clock, the month before the day. So
-the time, the date and the zone are each looked for by themselves.
+Scripts write other formats: the output of date(1) and asctime(3), ISO 8601, a 12-hour clock, the month before the day.
+So the time, the date and the zone are each searched for independently.
 """
 
 import re
@@ -11,7 +11,7 @@ from typing import Final
 from relate_mailstore.mime.fields import strip_comments, unfold
 
 VALUE_LIMIT_OCTETS: Final = 998
-"""Octets of a value that are looked at: a line (RFC 5322 §2.1.1)."""
+"""Octets of a value that are parsed: one line (RFC 5322 §2.1.1)."""
 
 _MONTHS = {
     name: number
@@ -31,7 +31,7 @@ _DATES = [
         rb"(?<!\d)(?P<year>\d{4})([./-])(?P<month>\d{1,2})\2(?P<day>\d{1,2})(?!\d)",  # 2019-05-29
         rb"(?<!\d)(?P<year>\d{4})(?P<month>\d{2})(?P<day>\d{2})(?!\d)",  # 20190529
         rb"(?<!\d)(?P<day>\d{1,2})\.\s?(?P<month>\d{1,2})\.\s?(?P<year>\d{4}|\d{2})(?!\d)",  # 29.05.2019
-        # Here some write the day first and others the month: a day up to 12 is not read.
+        # Ambiguous between day and month unless the day is above 12.
         rb"(?<!\d)(?P<day>1[3-9]|2\d|3[01])[/-](?P<month>\d{1,2})[/-](?P<year>\d{4})(?!\d)",  # 29/05/2019
         rb"(?<!\d)(?P<month>\d{1,2})[/-](?P<day>1[3-9]|2\d|3[01])[/-](?P<year>\d{4})(?!\d)",  # 05/29/2019
     )
@@ -44,7 +44,7 @@ _COMPACT_CLOCK = re.compile(rb"(?<=\dT)(\d{2})(\d{2})(\d{2})?+(?:[.,]\d++)?+(?!\
 _DOTTED_CLOCK = re.compile(rb"(?<![\d.])(\d{1,2})\.(\d{2})(?:\.(\d{2}))?+(?![\d.])()")
 _ZONE = re.compile(rb"\s*+(?:(?:GMT|UTC?)?+\s?([+-])(\d{1,2}):?(\d{2})?+(?!\d)|([A-Z]{1,5})\b)", re.IGNORECASE)
 
-# Minutes east of Greenwich. The military letters, and names that several zones have, say nothing (RFC 5322 §4.3).
+# Minutes east of Greenwich. Military letters, and names of several zones, are unknown zones (RFC 5322 §4.3).
 _ZONES = {
     b"GMT": 0, b"UT": 0, b"UTC": 0, b"Z": 0, b"WET": 0, b"WEST": 60, b"BST": 60,
     b"CET": 60, b"MET": 60, b"CEST": 120, b"MEST": 120, b"MESZ": 120, b"MEZ": 60, b"SAST": 120,
@@ -59,17 +59,17 @@ _DAY_SECONDS: Final = 86_400
 
 
 def parse_date(value: bytes) -> int | None:
-    """Seconds since the epoch; None when it is not a date. Without a zone it is UTC, without a time midnight."""
+    """Seconds since the epoch; None if it is not a date. The zone defaults to UTC, the time to midnight."""
     parsed = parse_zoned_date(value)
     return None if parsed is None else parsed[0]
 
 
 def parse_zoned_date(value: bytes) -> tuple[int, int] | None:
-    """Seconds since the epoch, and the zone in minutes east of Greenwich; None when it is not a date."""
+    """Seconds since the epoch, and the zone in minutes east of Greenwich; None if it is not a date."""
     text = strip_comments(_NO_BREAK_SPACES.sub(b" ", unfold(value[:VALUE_LIMIT_OCTETS])))
     clock = _CLOCK.search(text) or _COMPACT_CLOCK.search(text) or _HOUR_ALONE.search(text)
     east: int | None = None
-    if clock:  # date(1) writes the year behind time and zone
+    if clock:  # date(1) writes the year after time and zone
         east, zone_end = _read_zone(text, clock.end())
         text = b"%b %b" % (text[: clock.start()], text[zone_end:])
     match = next(filter(None, (form.search(text) for form in _DATES)), None)
@@ -85,7 +85,7 @@ def parse_zoned_date(value: bytes) -> tuple[int, int] | None:
 
 
 def _read_zone(text: bytes, position: int) -> tuple[int | None, int]:
-    """Minutes east of Greenwich, None where no known zone is here, and the end of what is one."""
+    """Minutes east of Greenwich (None for no zone or an unknown one), and the end of the zone."""
     match = _ZONE.match(text, position)
     if match is None:
         return None, position
@@ -100,7 +100,7 @@ def _read_zone(text: bytes, position: int) -> tuple[int | None, int]:
 
 
 def _days(match: re.Match[bytes]) -> int | None:
-    """Days since the epoch; None where the calendar has no such day."""
+    """Days since the epoch; None for a day that the calendar does not have."""
     month = match["month"].lower()
     try:
         return date(_full_year(match["year"]), _MONTHS.get(month) or int(month), int(match["day"])).toordinal() - _EPOCH
@@ -109,7 +109,7 @@ def _days(match: re.Match[bytes]) -> int | None:
 
 
 def _seconds(clock: re.Match[bytes]) -> int | None:
-    """Seconds since midnight; None where no clock shows that."""
+    """Seconds since midnight; None for an impossible time."""
     hour, minute, second = (int(digits or 0) for digits in clock.group(1, 2, 3))
     if half := clock[4]:
         hour = hour % 12 + (12 if half in b"pP" else 0) if hour <= 12 else hour

@@ -1,6 +1,6 @@
-"""Which parts the HTML of a message shows in place: those whose Content-ID or Content-Location it refers to.
+"""The parts that the HTML of a message embeds, by Content-ID or Content-Location (RFC 2392, RFC 2557).
 
-RFC 2392, RFC 2557. All HTML parts are read once, and only where a part is named that would be a file otherwise.
+All HTML parts are scanned once, and only if a part that would otherwise be a file has such a URI.
 """
 
 import html
@@ -14,20 +14,20 @@ from relate_mailstore.mime.scan import Node
 from relate_mailstore.mime.transfer import decode_transfer
 
 HTML_LIMIT_OCTETS = 2_097_152
-"""Octets of HTML, as encoded, that are looked into for a message."""
+"""Octets of encoded HTML that are scanned per message."""
 
 _CID = re.compile(rb"""[cC][iI][dD]:([^\s"'<>()]{1,998})""")
 _ATTRIBUTE = re.compile(rb"""=\s*+["']?([^\s"'<>]{1,998})""")
 
 
 def find_embedded(raw: bytes, root: Node) -> frozenset[str]:
-    """The URIs of parts that the message's HTML refers to, of those that would be files without it."""
+    """The URIs that the HTML refers to, of parts that would otherwise be files."""
     nodes = [*_walk(root)]
     files = (node.content for node in nodes if node.content.presentation is Presentation.FILE)
-    names = frozenset(name for content in files for name in content.names)
-    if not names:
-        return names
-    return names & {*_references(raw, nodes, located=not all(name.startswith("cid:") for name in names))}
+    uris = frozenset(uri for content in files for uri in content.uris)
+    if not uris:
+        return uris
+    return uris & {*_references(raw, nodes, located=not all(uri.startswith("cid:") for uri in uris))}
 
 
 def _walk(node: Node) -> Iterator[Node]:
@@ -43,7 +43,7 @@ def _references(raw: bytes, nodes: list[Node], *, located: bool) -> Iterator[str
             continue
         end = min(node.end, node.body + room)
         room -= end - node.body
-        text = decode_transfer(raw[node.body : end], node.content.encoding).replace(b"\0", b"")  # UTF-16 becomes ASCII
+        text = decode_transfer(raw[node.body : end], node.content.encoding).replace(b"\0", b"")  # UTF-16 to ASCII
         for match in _CID.finditer(text):
             yield from _read_reference(match[0])
         if located:
@@ -52,7 +52,7 @@ def _references(raw: bytes, nodes: list[Node], *, located: bool) -> Iterator[str
 
 
 def _read_reference(octets: bytes) -> Iterator[str]:
-    """The URI as it is written, and with its percent-encoding undone: a Content-ID has none (RFC 2392 §2)."""
+    """The URI as written, and percent-decoded, because a Content-ID is not percent-encoded (RFC 2392 §2)."""
     uri = decode_unlabelled(octets)
     if "&" in uri:
         uri = html.unescape(uri)

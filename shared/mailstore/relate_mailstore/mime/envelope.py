@@ -1,14 +1,14 @@
-"""ENVELOPE (RFC 9051 §7.5.2): rendered once, from the raw octets of the fields. Nothing is decoded in it."""
+"""ENVELOPE (RFC 9051 §7.5.2), encoded once from the raw octets of the fields, without decoding them."""
 
 from typing import NamedTuple
 
-from relate_mailstore.mime.correspondents import NOBODY, AddressList, read_address_list
+from relate_mailstore.mime.address_lists import NO_ADDRESSES, AddressList, read_address_list
 from relate_mailstore.mime.fields import Fields, unfold
 from relate_mailstore.mime.strings import encode_nstring
 
 
 class Envelope(NamedTuple):
-    """The members of an ENVELOPE that are shown in lists; texts as the field has them, None when it is missing."""
+    """An encoded ENVELOPE, and those of its members that lists show: unfolded, None for a missing field."""
 
     encoded: bytes
     date: bytes | None
@@ -18,17 +18,17 @@ class Envelope(NamedTuple):
     to: AddressList
     cc: AddressList
     bcc: AddressList
-    message_id: bytes | None
+    header_message_id: bytes | None
 
 
 def read_envelope(fields: Fields) -> Envelope:
-    """The envelope of a message, from its header fields."""
+    """The envelope of a message with these header fields."""
     date, subject = _text(fields, b"date"), _text(fields, b"subject")
     from_ = _address_list(fields, b"from")
     sender = _address_list(fields, b"sender", from_)
     reply_to = _address_list(fields, b"reply-to", from_)
     to, cc, bcc = (_address_list(fields, name) for name in (b"to", b"cc", b"bcc"))
-    message_id = _text(fields, b"message-id")
+    header_message_id = _text(fields, b"message-id")
     encoded = b"(%b %b %b %b %b %b %b %b %b %b)" % (
         encode_nstring(date),
         encode_nstring(subject),
@@ -39,9 +39,9 @@ def read_envelope(fields: Fields) -> Envelope:
         cc.encoded,
         bcc.encoded,
         encode_nstring(_text(fields, b"in-reply-to")),
-        encode_nstring(message_id),
+        encode_nstring(header_message_id),
     )
-    return Envelope(encoded, date, subject, from_, sender, to, cc, bcc, message_id)
+    return Envelope(encoded, date, subject, from_, sender, to, cc, bcc, header_message_id)
 
 
 def _text(fields: Fields, name: bytes) -> bytes | None:
@@ -49,7 +49,7 @@ def _text(fields: Fields, name: bytes) -> bytes | None:
     return None if value is None else unfold(value)
 
 
-def _address_list(fields: Fields, name: bytes, default: AddressList = NOBODY) -> AddressList:
+def _address_list(fields: Fields, name: bytes, default: AddressList = NO_ADDRESSES) -> AddressList:
     value = fields.get(name)
-    people = NOBODY if value is None else read_address_list(value)
-    return default if people is NOBODY else people
+    addresses = NO_ADDRESSES if value is None else read_address_list(value)
+    return default if addresses is NO_ADDRESSES else addresses

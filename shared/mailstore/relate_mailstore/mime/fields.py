@@ -1,22 +1,22 @@
-"""Header fields (RFC 5322 §2.2): where a header ends, where its fields lie, and what a value says when unfolded.
+"""Header fields (RFC 5322 §2.2): the end of a header, the offsets of its fields, and their unfolded values.
 
 Lines end at LF, with or without CR. A header ends at its blank line. A line that is no field (an mbox separator, an
-unindented continuation, a name with a space in it) is passed over if a field of mail follows it before the blank line;
-else the blank line is missing, and the body begins there.
+unindented continuation, a name with a space) is skipped if a known mail field follows before the blank line; otherwise
+the blank line is missing, and the body begins there.
 """
 
 import re
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
-HEADER_LIMIT: Final = 1_048_576
-"""Octets of a header that are looked at: twenty times the longest that mailing lists and ARC chains produce."""
+HEADER_LIMIT_OCTETS: Final = 1_048_576
+"""Octets of a header that are parsed: twenty times the longest that mailing lists and ARC chains produce."""
 
 GARBAGE_LIMIT_OCTETS: Final = 65_536
-"""Octets in which a field has to follow a line that is no field."""
+"""The distance within which a field must follow a line that is no field."""
 
 _BLOCK_OCTETS: Final = 65_536
-"""Octets of a header that one regular expression sees: it holds the interpreter meanwhile."""
+"""Octets per call of a regular expression, which holds the GIL."""
 
 _BOM = rb"(?:\xef\xbb\xbf)?+"
 _NAME = rb"[!-9;-~]++"
@@ -45,7 +45,7 @@ _ONCE = _DESTINATIONS | {
     b"sender",
     b"subject",
 }
-"""The fields that are read, in lower case. A header has each once (RFC 5322 §3.6, RFC 2045 §3)."""
+"""The fields that are parsed, in lower case. A header has each at most once (RFC 5322 §3.6, RFC 2045 §3)."""
 
 _REPEATED = frozenset(
     {
@@ -68,11 +68,11 @@ _INSIDE_COMMENT = re.compile(rb"(?:[^()\\]++|\\.?)*+", re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.?)", re.DOTALL)
 
 Fields = dict[bytes, bytes]
-"""The fields of one header: name in lower case to value as it came, folded."""
+"""The fields of one header: lower-case name to raw value, still folded."""
 
 
 class Field(NamedTuple):
-    """One header field. `span` is [start, end) in the raw octets, its line end included; `value` is still folded."""
+    """One header field. `span` is [start, end) in the raw octets, with the line end; `value` is still folded."""
 
     name: bytes
     value: bytes
@@ -80,22 +80,22 @@ class Field(NamedTuple):
 
 
 def header_end(raw: bytes, start: int, stop: int, *, in_multipart: bool = False) -> int:
-    """Where the body begins: after the blank line, or where the blank line is missing.
+    """The offset of the body: after the blank line, or where the blank line is missing.
 
-    `in_multipart`, the header is that of a body part: only Content-… and X-… are fields of mail there (RFC 2046 §5.1).
+    `in_multipart`, the header is a body part's, where only Content-… and X-… are mail fields (RFC 2046 §5.1).
     """
     end = _HeaderEnd(raw, start, stop, in_multipart)
     return end.find()
 
 
 class _HeaderEnd:
-    """The search for the end of one header: a single pass, as `named` and `position` only advance."""
+    """The search for the end of one header. Linear, because `named` and `position` only advance."""
 
     def __init__(self, raw: bytes, start: int, stop: int, in_multipart: bool) -> None:
         self.raw, self.start, self.stop = raw, start, stop
         self.in_multipart = in_multipart
         self.seen: set[bytes] = set()
-        self.named = start  # the fields before it are in `seen`
+        self.named = start  # `seen` has the fields before this offset
 
     def find(self) -> int:
         separator = _MBOX_SEPARATOR.match(self.raw, self.start, self.stop)
@@ -110,7 +110,7 @@ class _HeaderEnd:
         return position
 
     def fields_end(self, position: int) -> int:
-        """Where the field lines from here on end."""
+        """The end of the run of field lines that starts here."""
         while position < self.stop:
             block = self.raw.find(b"\n", position + _BLOCK_OCTETS, self.stop) + 1 or self.stop
             match = _FIELD_LINES.match(self.raw, position, block)
@@ -120,26 +120,26 @@ class _HeaderEnd:
         return position
 
     def next_field(self, garbage: int) -> int | None:
-        """The field that shows that the line at `garbage` lies in the header; None where the body begins with it."""
-        if garbage - self.start > HEADER_LIMIT or self.raw.startswith(b"--", garbage):
+        """The next mail field after the line `garbage`, which is no field; None if the body begins at `garbage`."""
+        if garbage - self.start > HEADER_LIMIT_OCTETS or self.raw.startswith(b"--", garbage):
             return None
-        self.see(garbage)
+        self.note_fields(garbage)
         limit = min(self.stop, garbage + GARBAGE_LIMIT_OCTETS)
         for match in _BLANK_DELIMITER_OR_FIELD.finditer(self.raw, garbage, limit):
             if match[1] is None:
                 return None
-            if self.is_of_mail(match[1].lower()):
+            if self.is_mail_field(match[1].lower()):
                 return match.start() + 1
         return None
 
-    def see(self, position: int) -> None:
+    def note_fields(self, position: int) -> None:
         for match in _FIELD.finditer(self.raw, self.named, position):
             if (name := match[1].lower()) in _ONCE:
                 self.seen.add(name)
         self.named = position
 
-    def is_of_mail(self, name: bytes) -> bool:
-        """Whether a line is a field, and not prose with a colon or a header that the body quotes."""
+    def is_mail_field(self, name: bytes) -> bool:
+        """Whether this is a mail field, rather than prose with a colon or a header quoted in the body."""
         if name.startswith((b"content-", b"x-")):
             return name not in self.seen
         if self.in_multipart:
@@ -150,13 +150,13 @@ class _HeaderEnd:
 
 
 def header_fields(raw: bytes, start: int, stop: int) -> Iterator[Field]:
-    """Every field of the header [start, stop), in order. Lines that belong to no field are passed over."""
+    """Every field of the header [start, stop), in order. Lines that belong to no field are skipped."""
     for match in _FIELD.finditer(raw, start, stop):
         yield Field(match[1], match[2].rstrip(), (match.start(), min(match.end() + 1, stop)))
 
 
 def collect_fields(header: bytes) -> Fields:
-    """The fields of a header that are read, by name. The first of a name counts; To, Cc, Bcc are joined."""
+    """The known fields of a header, by name. The first of a name counts; To, Cc and Bcc are joined."""
     values: dict[bytes, list[bytes]] = {}
     for match in _FIELD.finditer(header):
         name = match[1].lower()
@@ -170,19 +170,19 @@ def collect_fields(header: bytes) -> Fields:
 
 
 def unfold(value: bytes) -> bytes:
-    """The value on one line, without space around it (RFC 5322 §2.2.3)."""
+    """Unfold a value and strip it (RFC 5322 §2.2.3)."""
     if b"\n" in value:
         value = value.replace(b"\r\n", b"").replace(b"\n", b"")
     return value.strip()
 
 
 def unquote(quoted: bytes) -> bytes:
-    """The inside of a quoted string or comment, its quoted pairs undone (RFC 5322 §3.2.4)."""
+    """Undo the quoted pairs in the content of a quoted string or comment (RFC 5322 §3.2.4)."""
     return _QUOTED_PAIR.sub(rb"\1", quoted) if b"\\" in quoted else quoted
 
 
 def comment_end(value: bytes, start: int) -> int | None:
-    """Where the comment that opens at `start` ends; comments nest (RFC 5322 §3.2.2). None if it is never closed."""
+    """The end of the comment that opens at `start`, which may nest (RFC 5322 §3.2.2); None if it is never closed."""
     depth, position = 0, start
     while position < len(value):
         depth += 1 if value[position : position + 1] == b"(" else -1
@@ -195,7 +195,7 @@ def comment_end(value: bytes, start: int) -> int | None:
 
 
 def strip_comments(value: bytes) -> bytes:
-    """A structured value, each of its comments a space. One that is never closed is all that is left."""
+    """Replace each comment of a structured value by a space; an unclosed one extends to the end."""
     if b"(" not in value:
         return value
     pieces, position = [], 0

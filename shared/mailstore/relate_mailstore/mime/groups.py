@@ -1,7 +1,7 @@
-"""The people of a message with the names of their groups (RFC 5322 §3.4), which only its ENVELOPE has.
+"""The addresses of a message together with group names (RFC 5322 §3.4), which only its ENVELOPE has.
 
-A name stands where the group begins, as the mailbox of an address without a host: so it is searched, and sorted by
-(RFC 5256 §3: the addr-mailbox of the first address).
+A group name appears where the group begins, as the mailbox of an address without a host, so that SEARCH and SORT see
+it (RFC 5256 §3: the addr-mailbox of the first address).
 """
 
 import re
@@ -13,7 +13,7 @@ from relate_mailstore.mime.words import decode_words
 from relate_mailstore.types import Address, MessageIndex
 
 _GROUP_END = b"(NIL NIL NIL NIL)"
-_FROM, _TO, _CC, _BCC = 2, 5, 6, 7  # places in an ENVELOPE (RFC 9051 §7.5.2)
+_FROM, _TO, _CC, _BCC = 2, 5, 6, 7  # indexes in an ENVELOPE (RFC 9051 §7.5.2)
 _TOKEN = re.compile(rb'[()]|"((?:[^"\\]++|\\.)*+)"|\{(\d+)\}\r\n|NIL', re.DOTALL)
 _QUOTED_PAIR = re.compile(rb"\\(.)", re.DOTALL)
 
@@ -21,14 +21,14 @@ People = Sequence[Address]
 
 
 def people_with_groups(index: MessageIndex) -> tuple[People, People, People, People]:
-    """From (or else Sender), To, Cc and Bcc."""
+    """The addresses of From (or else Sender), To, Cc and Bcc."""
     fields = (index.senders or (index.sender,), index.to, index.cc, index.bcc)
     if _GROUP_END not in index.envelope:
         return fields
     members = _parse(index.envelope)
     from_, to, cc, bcc = (
-        tuple(_merge(members[place] or [], people))
-        for place, people in zip((_FROM, _TO, _CC, _BCC), fields, strict=True)
+        tuple(_merge(members[position] or [], people))
+        for position, people in zip((_FROM, _TO, _CC, _BCC), fields, strict=True)
     )
     return from_, to, cc, bcc
 
@@ -44,7 +44,7 @@ def _merge(structures: Sequence[Any], people: People) -> Iterator[Address]:
 
 
 def _parse(envelope: bytes) -> list[Any]:
-    """The members of an ENVELOPE as `index_message` renders it: lists, octets, None for NIL."""
+    """The members of an ENVELOPE as `index_message` encodes it: lists, octets, None for NIL."""
     stack: list[list[Any]] = [[]]
     position = 0
     while token := _TOKEN.search(envelope, position):

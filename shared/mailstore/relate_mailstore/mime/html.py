@@ -1,7 +1,7 @@
-"""What a reader sees of HTML, as plain text. The tokens are those of the HTML standard (§13.2.5); no tree is built.
+"""Extract the visible text of HTML. The tokens are those of the HTML standard (§13.2.5); no tree is built.
 
-Text comes in pieces and goes on in pieces. Each character is looked at twice at most, whatever the markup: a token that
-does not end in its piece is a state for the next one, so that its end is never searched for again.
+Input and output are streamed. Linear for any markup, as each character is scanned at most twice: a token that does not
+end in its piece becomes the state for the next one, and its end is never searched for again.
 """
 
 import re
@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from html import unescape
 
-HELD_CHARACTERS = 40
-"""At the end of a piece, what may be the beginning of a token is held back: no name of the standard is longer."""
+BUFFER_CHARACTERS = 40
+"""Buffered at the end of a piece, where a token may begin: no name of the standard is longer."""
 
-_UNSEEN = frozenset({"script", "style"})
+_INVISIBLE = frozenset({"script", "style"})
 _INLINE = frozenset(  # elements that do not end a word: <b>a</b>b reads as ab, <p>a</p>b as a and b
     (
         *("a", "abbr", "b", "bdi", "bdo", "big", "code", "del", "em", "font", "i", "ins", "kbd", "mark", "s", "small"),
@@ -21,7 +21,7 @@ _INLINE = frozenset(  # elements that do not end a word: <b>a</b>b reads as ab, 
 )
 
 _State = Callable[[str, int], int]
-"""Reads a piece on from a position, and returns how far it came: to the end of a token, or of the piece."""
+"""Scans a piece from a position, and returns the position after the token, or the end of the piece."""
 
 _OPENING = re.compile(r"<(?:(!--)|!-\Z|(/?)([a-z][^\s/>]{0,31}+)|[!?/]|\Z)", re.IGNORECASE)
 _ATTRIBUTES = re.compile(r"""(?:[^>=]++|=\s*+(?:"[^"]*+"|'[^']*+'|[^"'\s>][^\s>]*+(\Z)?))*+""")
@@ -33,65 +33,65 @@ _UNFINISHED_REFERENCE = re.compile(r"&[^\s<&;]*\Z")
 _LONG_REFERENCE = re.compile(r"&#(x)?((?(1)[0-9a-f]|[0-9]){8,}+);?", re.IGNORECASE)
 
 
-def html_text(pieces: Iterable[str], unseen: frozenset[str] = frozenset()) -> Iterator[str]:
-    """The text without markup, references decoded, the end of a block as a space.
+def html_text(pieces: Iterable[str], invisible: frozenset[str] = frozenset()) -> Iterator[str]:
+    """The text without markup, with character references decoded and a space at the end of each block.
 
-    What is inside of script, style and the elements `unseen` is left out.
+    Omits the content of script, style and the elements `invisible`.
     """
-    reader = _Reader(_UNSEEN | unseen)
+    reader = _Reader(_INVISIBLE | invisible)
     for piece in pieces:
         yield reader.read(piece)
     yield reader.finish()
 
 
 class _Reader:
-    """What is between two pieces: the state, what was held back, and the tag that is being read."""
+    """The tokenizer's state between two pieces: the state function, the buffered characters, the current tag."""
 
-    def __init__(self, unseen: frozenset[str]) -> None:
-        self._unseen = unseen
+    def __init__(self, invisible: frozenset[str]) -> None:
+        self._invisible = invisible
         self._state: _State = self._read_text
-        self._held = ""  # of the last piece
-        self._seen: list[str] = []  # of this one
+        self._buffer = ""  # from the last piece
+        self._text: list[str] = []  # visible text of the current piece
         self._tag, self._closes = "", False
-        self._end = _COMMENT_END  # of what is skipped,
+        self._end = _COMMENT_END  # of the skipped token,
         self._then: _State = self._read_text  # and the state after it
 
     def read(self, piece: str) -> str:
-        """What is seen of a piece, and of what was held back before it."""
-        text, self._held = self._held + piece, ""
+        """The visible text of the buffered characters and this piece."""
+        text, self._buffer = self._buffer + piece, ""
         position = 0
         while position < len(text):
             position = self._state(text, position)
-        seen = "".join(self._seen)
-        self._seen.clear()
-        return seen
+        visible = "".join(self._text)
+        self._text.clear()
+        return visible
 
     def finish(self) -> str:
-        """What was held back, and is no token after all."""
-        is_text = self._state == self._read_text and (self._held == "<" or self._held.startswith("&"))
-        return _decode_references(self._held) if is_text else ""
+        """The buffered characters, if they are text: no token was completed."""
+        is_text = self._state == self._read_text and (self._buffer == "<" or self._buffer.startswith("&"))
+        return _decode_references(self._buffer) if is_text else ""
 
     def _read_text(self, text: str, start: int) -> int:
         opening = _OPENING.search(text, start)
         if opening is None:
-            reference = _UNFINISHED_REFERENCE.search(text, max(start, len(text) - HELD_CHARACTERS))
-            self._see(text, start, reference.start() if reference else len(text))
+            reference = _UNFINISHED_REFERENCE.search(text, max(start, len(text) - BUFFER_CHARACTERS))
+            self._emit(text, start, reference.start() if reference else len(text))
         elif opening.end() == len(text) and not opening[1]:  # more of the name may follow
-            self._see(text, start, opening.start())
+            self._emit(text, start, opening.start())
         else:
-            self._seen.append(_decode_references(text[start : opening.start()]))
+            self._text.append(_decode_references(text[start : opening.start()]))
             return self._open(opening)
         return len(text)
 
-    def _see(self, text: str, start: int, stop: int) -> None:
-        self._seen.append(_decode_references(text[start:stop]))
-        self._held = text[stop:]
+    def _emit(self, text: str, start: int, stop: int) -> None:
+        self._text.append(_decode_references(text[start:stop]))
+        self._buffer = text[stop:]
 
     def _open(self, opening: re.Match[str]) -> int:
         is_comment, closes, name = opening.groups()
         if is_comment:
             self._skip(_COMMENT_END, self._read_text)
-            return opening.end() - len("--")  # <!--> is a comment, too
+            return opening.end() - len("--")  # <!--> is a complete comment
         if name is None:
             self._skip(_BOGUS_COMMENT_END, self._read_text)
         else:
@@ -111,7 +111,7 @@ class _Reader:
             return position + 1
         value = _VALUE.match(text, position)
         if value is None or (value.end() == len(text) and not value[1]):
-            self._held = "="
+            self._buffer = "="
             return len(text)
         if value[1]:
             self._skip(_VALUE_END[value[1]], self._read_attributes)
@@ -119,11 +119,11 @@ class _Reader:
 
     def _end_tag(self) -> None:
         self._state = self._read_text
-        if self._tag in self._unseen and not self._closes:
-            self._closes = True  # what is read next is its end tag
+        if self._tag in self._invisible and not self._closes:
+            self._closes = True  # skip to its end tag
             self._skip(_end_tag_of(self._tag), self._read_attributes)
         elif self._tag not in _INLINE:
-            self._seen.append(" ")
+            self._text.append(" ")
 
     def _skip(self, end: re.Pattern[str], then: _State) -> None:
         self._state, self._end, self._then = self._read_skipped, end, then
@@ -131,7 +131,7 @@ class _Reader:
     def _read_skipped(self, text: str, start: int) -> int:
         end = self._end.search(text, start)
         if end is None:
-            self._held = text[max(start, len(text) - HELD_CHARACTERS) :]  # its end may have begun
+            self._buffer = text[max(start, len(text) - BUFFER_CHARACTERS) :]  # the end may begin here
             return len(text)
         self._state = self._then
         return end.end()
@@ -143,7 +143,7 @@ def _end_tag_of(element: str) -> re.Pattern[str]:
 
 
 def _decode_references(text: str) -> str:
-    """Character references decoded; one with more digits than any character has is U+FFFD."""
+    """Decode character references; one with too many digits is U+FFFD."""
     if "&" not in text:
         return text
     return unescape(_LONG_REFERENCE.sub(_shorten_reference, text))

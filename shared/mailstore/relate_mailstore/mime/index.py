@@ -1,4 +1,4 @@
-"""The index of a message, computed once at delivery: envelope, structure, offsets of the parts, texts for lists."""
+"""The index of a message, computed once at delivery: envelope, structure, offsets of parts, text for lists."""
 
 import re
 
@@ -16,25 +16,25 @@ from relate_mailstore.mime.words import decode_words
 from relate_mailstore.types import Address, MessageIndex, Part
 
 MAX_REFERENCES = 100
-"""Ids kept of a thread, its root and the nearest: References grows by one with every answer."""
+"""Message ids stored per message, the root and the nearest: References grows by one with each reply."""
 
 REFERENCES_LIMIT_OCTETS = 131_072
-"""Octets of References and of In-Reply-To that are looked at: their end, and of the beginning the root."""
+"""Octets of References and of In-Reply-To that are parsed: the end, and the root at the beginning."""
 
 _ROOT_OCTETS = 998
 
-_MESSAGE_ID = re.compile(rb"<([^<>\s]{1,995})>")  # it cannot be folded, and a line has 998 octets
+_MESSAGE_ID = re.compile(rb"<([^<>\s]{1,995})>")  # it cannot be folded, and a line has at most 998 octets
 _NO_ADDRESS = Address("", "")
 _READABLE = ("text/plain", "text/html")
 
 
 def index_message(raw: bytes) -> MessageIndex:
-    """Index a raw message. Never raises, whatever the octets; time and memory are linear in them.
+    """Index a raw message. Never raises; time and memory are linear in its octets.
 
     `parts` are in the order of the message, outer before inner. The first, with the section "", is the message itself:
     [header, body) is HEADER and [body, end) is TEXT. Likewise the section "3." is the message inside the
     message/rfc822 part "3": 3.HEADER and 3.TEXT. All other sections are those of RFC 9051 §6.4.5: the only part of a
-    message that is no multipart is "1" (or "3.1").
+    message that is not a multipart is "1" (or "3.1").
     """
     root = scan(raw)
     parts = list_parts(root, find_embedded(raw, root))
@@ -53,42 +53,42 @@ def index_message(raw: bytes) -> MessageIndex:
         bcc=envelope.bcc.addresses,
         date=date,
         zone=zone,
-        message_id=_message_id(envelope.message_id or b""),
+        header_message_id=_header_message_id(envelope.header_message_id or b""),
         references=_references(root.fields),
         preview=_preview(raw, parts),
     )
 
 
 def decode_part(raw: bytes, part: Part) -> bytes:
-    """The content of a part, its transfer encoding undone."""
+    """The content of a part, transfer-decoded."""
     return decode_transfer(raw[part.body : part.end], part.encoding)
 
 
 def part_text(raw: bytes, part: Part) -> str:
-    """The content of a part as text, its line ends as they are."""
+    """The content of a part as text, with its line ends unchanged."""
     return clean_lines(decode_charset(decode_part(raw, part), part.charset))
 
 
 def _sender(envelope: Envelope) -> Address:
-    people = envelope.from_.addresses or envelope.sender.addresses
-    with_domain = (address for address in people if "@" in address.address)
-    return next(with_domain, people[0] if people else _NO_ADDRESS)
+    addresses = envelope.from_.addresses or envelope.sender.addresses
+    with_domain = (address for address in addresses if "@" in address.address)
+    return next(with_domain, addresses[0] if addresses else _NO_ADDRESS)
 
 
-def _message_id(value: bytes) -> str:
+def _header_message_id(value: bytes) -> str:
     match = _MESSAGE_ID.search(value)
     return _id_text(match[1] if match else value.strip(b"<>"))
 
 
 def _references(fields: Fields) -> tuple[str, ...]:
-    """The ids of References, then those that In-Reply-To alone has (RFC 5322 §3.6.4)."""
+    """The message ids of References, then those that only In-Reply-To has (RFC 5322 §3.6.4)."""
     ids = _MESSAGE_ID.findall(_near_ends(fields.get(b"references", b"")) + _near_ends(fields.get(b"in-reply-to", b"")))
     if not ids:
         return ()
     distinct = [*dict.fromkeys(ids)]
     if len(distinct) > MAX_REFERENCES:
         distinct[1 : 1 - MAX_REFERENCES] = []
-    return tuple(_id_text(message_id) for message_id in distinct)
+    return tuple(_id_text(identifier) for identifier in distinct)
 
 
 def _near_ends(value: bytes) -> bytes:
@@ -97,12 +97,12 @@ def _near_ends(value: bytes) -> bytes:
     return value[:_ROOT_OCTETS] + b" " + value[-REFERENCES_LIMIT_OCTETS:]
 
 
-def _id_text(message_id: bytes) -> str:
-    return clean_value(decode_unlabelled(message_id))
+def _id_text(identifier: bytes) -> str:
+    return clean_value(decode_unlabelled(identifier))
 
 
 def _preview(raw: bytes, parts: tuple[Part, ...]) -> str:
-    """Of the first part with words in it: plain text comes before HTML in every multipart/alternative."""
+    """The preview of the first text part that has one: in multipart/alternative, plain text precedes HTML."""
     previews = (preview_part(raw, part) for part in parts if _is_readable(part))
     return next(filter(None, previews), "")
 

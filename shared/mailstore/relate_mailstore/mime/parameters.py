@@ -1,7 +1,7 @@
 """Values with parameters (RFC 2045 §5.1, RFC 2183, RFC 2231): Content-Type, Content-Disposition.
 
-Continuations are joined, as RFC 2231 §6 asks of an IMAP server; a charset stays part of the value until text is
-wanted: `filename*` holds `utf-8''%E2%82%AC`.
+Continuations are joined, as RFC 2231 §6 requires of an IMAP server. An extended value stays encoded until
+`parameter_text` decodes it: `filename*` holds `utf-8''%E2%82%AC`.
 """
 
 import re
@@ -16,17 +16,17 @@ _TOKEN = rb"[!#-'*+\-.0-9A-Z^-~]"
 _MEDIA_TYPE = re.compile(rb"(%b{1,127}+)\s*+/\s*+(%b{1,127}+)" % (_TOKEN, _TOKEN))  # lengths: RFC 6838 §4.2
 _KEYWORD = re.compile(rb"%b{1,127}+" % _TOKEN)
 _PARAMETER = re.compile(
-    rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.?)*+)"|"?([^;]*+))',  # what is not quoted goes to the semicolon
+    rb';\s*+([^\s=;"]++)\s*+=\s*+(?:"((?:[^"\\]++|\\.?)*+)"|"?([^;]*+))',  # an unquoted value extends to the semicolon
     re.DOTALL,
 )
 _UNQUOTED_FILE_NAME = re.compile(rb';\s*+(?:file)?name\s*+=\s*+[^\s";][^;]*+', re.IGNORECASE)
 _CONTINUATION = re.compile(rb"([^*]+)\*([0-9]{1,3})(\*?)")
 
 VALUE_LIMIT_OCTETS = 65_536
-"""Octets of a value that are looked at: a hundred times the longest that senders write."""
+"""Octets of a value that are parsed: a hundred times the longest that senders write."""
 
 Parameters = dict[bytes, bytes]
-"""Name in lower case to value, unquoted."""
+"""Lower-case name to unquoted value."""
 
 
 class MediaType(NamedTuple):
@@ -48,14 +48,14 @@ _NO_DISPOSITION = Disposition(b"", {})
 
 
 def parse_media_type(value: bytes) -> MediaType | None:
-    """A Content-Type; None when it has no type and subtype."""
+    """Parse a Content-Type; None if it has no type and subtype."""
     value = _strip_comments(value)
     match = _MEDIA_TYPE.match(value)
     return match and MediaType(match[1].lower(), match[2].lower(), _parse_parameters(value, match.end()))
 
 
 def parse_disposition(value: bytes) -> Disposition:
-    """A Content-Disposition; its type is b"" when it has none."""
+    """Parse a Content-Disposition; its type is b"" if it has none."""
     if not value:
         return _NO_DISPOSITION
     value = _strip_comments(value)
@@ -64,13 +64,13 @@ def parse_disposition(value: bytes) -> Disposition:
 
 
 def parse_keyword(value: bytes) -> bytes:
-    """The first token in lower case, such as the name of a transfer encoding; b"" when there is none."""
+    """The first token in lower case, such as the name of a transfer encoding; b"" if there is none."""
     match = _KEYWORD.match(strip_comments(value[:VALUE_LIMIT_OCTETS]).lstrip()) if value else None
     return match[0].lower() if match else b""
 
 
 def parameter_text(parameters: Parameters, name: bytes) -> str:
-    """A parameter decoded (RFC 2231, or the encoded words that many use instead); "" when there is none."""
+    """A decoded parameter (RFC 2231, or the encoded words that many senders use instead); "" if absent."""
     extended = parameters.get(name + b"*")
     if extended is not None:
         charset, octets = _split_extended(extended)
@@ -80,13 +80,13 @@ def parameter_text(parameters: Parameters, name: bytes) -> str:
 
 
 def parameter_octets(parameters: Parameters, name: bytes) -> bytes:
-    """A parameter whose characters are ASCII in any charset, such as a boundary; b"" when there is none."""
+    """The octets of a parameter that is ASCII in any charset, such as a boundary; b"" if absent."""
     extended = parameters.get(name + b"*")
     return parameters.get(name, b"") if extended is None else _split_extended(extended)[1]
 
 
 def _strip_comments(value: bytes) -> bytes:
-    """The value unfolded, without comments. What is in parentheses in a file name is part of it, quoted or not."""
+    """Unfold a value and remove its comments, but not parentheses in a filename, quoted or not."""
     value = unfold(value[:VALUE_LIMIT_OCTETS])
     if b"(" not in value:
         return value
@@ -103,7 +103,7 @@ def _parse_parameters(value: bytes, start: int) -> Parameters:
     for name, quoted, unquoted in _PARAMETER.findall(value, start):
         parameters.setdefault(name.lower(), unquote(quoted) if quoted else unquoted.rstrip())
     charset = parameters.get(b"charset", b"").split(maxsplit=1)
-    if len(charset) > 1:  # a token: what follows it has lost its semicolon
+    if len(charset) > 1:  # a token: the semicolon after it is missing
         parameters[b"charset"] = charset[0]
     return _join_continuations(parameters) if b"*" in value else parameters
 
@@ -132,7 +132,7 @@ def _join_segments(joined: Parameters, name: bytes, segments: list[tuple[bytes, 
 
 
 def _split_extended(value: bytes) -> tuple[str, bytes]:
-    """The charset and the octets of charset'language'octets; of anything else, "" and all of it."""
+    """The charset and octets of charset'language'octets; "" and all octets of any other value."""
     charset, _, rest = value.partition(b"'")
     _language, quote, encoded = rest.partition(b"'")
     return (charset.decode("latin-1"), unquote_to_bytes(encoded)) if quote else ("", unquote_to_bytes(value))

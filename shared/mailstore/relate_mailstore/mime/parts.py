@@ -1,4 +1,4 @@
-"""The tree of parts as the flat list that is stored, with IMAP's part specifiers (RFC 9051 §6.4.5)."""
+"""Flatten the tree of parts to the list that is stored, with IMAP's part specifiers (RFC 9051 §6.4.5)."""
 
 from collections.abc import Collection
 
@@ -8,14 +8,14 @@ from relate_mailstore.types import Part
 
 
 def list_parts(root: Node, embedded: Collection[str]) -> tuple[Part, ...]:
-    """All parts, outer before inner, as `index_message` describes them. Those in `embedded` are no attachments."""
+    """All parts, outer before inner (see `index_message`). Parts with a URI in `embedded` are no attachments."""
     lister = _Lister(embedded)
     lister.add_message(root, "", attached=False)
     return tuple(lister.parts)
 
 
 class _Lister:
-    """`attached` says that a part lies in an attached message: that is the attachment, not what is in it."""
+    """`attached` means inside an attached message: only the message is an attachment, not its parts."""
 
     def __init__(self, embedded: Collection[str]) -> None:
         self.embedded = frozenset(embedded)
@@ -44,17 +44,17 @@ class _Lister:
 
     def is_attachment(self, content: Content, *, is_root: bool) -> bool:
         if content.presentation is Presentation.FILE:
-            return not is_root and self.embedded.isdisjoint(content.names)
+            return not is_root and self.embedded.isdisjoint(content.uris)
         return content.presentation is Presentation.ATTACHMENT
 
 
 def _find_root(multipart: Node) -> Node | None:
-    """The part that a multipart/related is about (RFC 2387 §3.2), if that is text."""
+    """The root of a multipart/related (RFC 2387 §3.2), if it is text."""
     if multipart.content.media_type != "multipart/related":
         return None
     start = multipart.content.start
     first = multipart.children[0]
-    root = next((child for child in multipart.children if start and start in child.content.names), first)
+    root = next((child for child in multipart.children if start and start in child.content.uris), first)
     return root if root.content.kind is Kind.TEXT else None
 
 

@@ -1,41 +1,41 @@
-"""The tree of parts of a raw message (RFC 2045, RFC 2046), as offsets: nothing is decoded, no content copied.
+"""Scan a raw message into its tree of parts (RFC 2045, RFC 2046), as offsets, without decoding or copying content.
 
-Whatever cannot be opened (a multipart without parts, an encoded message, what is beyond a limit) becomes an opaque
-leaf. The outer boundary wins: a part never reaches beyond its multipart, whatever is inside.
+A multipart without parts, an encoded message and everything beyond a limit become opaque leaves. The outer boundary
+wins: a part never extends beyond its multipart, whatever its content.
 """
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from relate_mailstore.mime.content import Content, Kind, read_header, retyped
-from relate_mailstore.mime.fields import HEADER_LIMIT, Fields, header_end
+from relate_mailstore.mime.content import Content, Kind, read_header, with_media_type
+from relate_mailstore.mime.fields import HEADER_LIMIT_OCTETS, Fields, header_end
 from relate_mailstore.mime.transfer import ENCODED
 
-MAX_DEPTH = 100
-"""Levels of multiparts and messages in one another, as Dovecot's; bounces of bounces reach ten or twenty."""
+MAX_LEVELS = 100
+"""Nested multiparts and messages: Dovecot's limit. Bounces of bounces have ten or twenty levels."""
 
 MAX_PARTS = 10_000
-"""Parts of a message, as Dovecot's. The last one takes the rest of its multipart."""
+"""Per message: Dovecot's limit. The last part extends to the end of its multipart."""
 
-HEADERS_LIMIT = 2 * HEADER_LIMIT
-"""Octets of headers that are looked at in all parts together: a hostile one costs a microsecond an octet."""
+HEADERS_LIMIT_OCTETS = 2 * HEADER_LIMIT_OCTETS
+"""Octets of headers that are parsed per message: a hostile header costs 1 µs per octet."""
 
 SEARCH_PASSES = 16
-SEARCH_FLOOR = 4_000_000
-NEAR_MISS = 1_000
-"""Each level is searched again for its own boundary, so the octets searched are bounded: to so many times the message,
-or to the floor, which no small message reaches. A line that begins like a delimiter, and is none, costs a thousand."""
+SEARCH_FLOOR_OCTETS = 4_000_000
+NEAR_MISS_OCTETS = 1_000
+"""The budget for boundary searches, because each level is searched again for its own boundary: SEARCH_PASSES times the
+message, at least SEARCH_FLOOR_OCTETS. A line that begins like a delimiter but is none costs NEAR_MISS_OCTETS."""
 
 _DELIMITER_TAIL = re.compile(rb"(--)?+[ \t]*+\r?+(?:\n|\Z)")
-_CARRIAGE_RETURN = 13
+_CR = 13
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A part, or a message: header [header, body), content [body, end), both in octets of the raw message.
+    """A part or a message: header [header, body), content [body, end), as offsets into the raw message.
 
-    A multipart has at least one child, a message exactly one: the message inside it.
+    A multipart has at least one child, a message part exactly one: the embedded message.
     """
 
     header: int
@@ -47,7 +47,7 @@ class Node:
 
 
 def scan(raw: bytes) -> Node:
-    """The tree of a raw message."""
+    """The tree of parts of a raw message."""
     return _Scanner(raw).scan_part(0, len(raw), 0)
 
 
@@ -55,15 +55,15 @@ class _Scanner:
     def __init__(self, raw: bytes) -> None:
         self.raw = raw
         self.room = MAX_PARTS
-        self.header_room = HEADERS_LIMIT
-        self.searchable = max(SEARCH_PASSES * len(raw), SEARCH_FLOOR)
+        self.header_room = HEADERS_LIMIT_OCTETS
+        self.searchable = max(SEARCH_PASSES * len(raw), SEARCH_FLOOR_OCTETS)
 
     def scan_part(
         self, start: int, end: int, depth: int, *, in_multipart: bool = False, in_digest: bool = False
     ) -> Node:
         self.room -= 1
         body = header_end(self.raw, start, end, in_multipart=in_multipart)
-        header = self.raw[start : min(body, start + HEADER_LIMIT, start + self.header_room)]
+        header = self.raw[start : min(body, start + HEADER_LIMIT_OCTETS, start + self.header_room)]
         self.header_room -= len(header)
         node = Node(start, body, end, *read_header(header, in_digest=in_digest))
         if node.content.kind is Kind.MULTIPART:
@@ -79,26 +79,26 @@ class _Scanner:
                 part = self.scan_part(start, end, depth + 1, in_multipart=True, in_digest=in_digest)
                 node.children.append(part)
         if not node.children:
-            node.content = retyped(node.fields, b"text/plain")
+            node.content = with_media_type(node.fields, b"text/plain")
 
     def open_message(self, node: Node, depth: int) -> None:
         if node.content.encoding not in ENCODED and self.may_open(node, depth):
             node.children.append(self.scan_part(node.body, node.end, depth + 1))
         else:
-            node.content = retyped(node.fields, b"application/octet-stream")
+            node.content = with_media_type(node.fields, b"application/octet-stream")
 
     def may_open(self, node: Node, depth: int) -> bool:
         self.searchable -= node.end - node.body
-        return depth < MAX_DEPTH and self.room > 0 and self.searchable >= 0
+        return depth < MAX_LEVELS and self.room > 0 and self.searchable >= 0
 
     def part_spans(self, boundary: bytes, body: int, end: int) -> Iterator[tuple[int, int]]:
-        """Where the parts between the delimiter lines lie (RFC 2046 §5.1.1); the close delimiter may be missing."""
+        """The parts between delimiter lines (RFC 2046 §5.1.1). The close delimiter may be missing."""
         delimiter = b"\n--" + boundary
-        start, position = None, body - 1  # the line end of the line before may open a delimiter
+        start, position = None, body - 1  # the line end before the body may begin a delimiter
         while self.searchable >= 0 and (found := self.raw.find(delimiter, position, end)) >= 0:
             tail = _DELIMITER_TAIL.match(self.raw, found + len(delimiter), end)
-            if tail is None:  # a longer boundary that begins like this one
-                self.searchable -= NEAR_MISS
+            if tail is None:  # a longer boundary with this prefix
+                self.searchable -= NEAR_MISS_OCTETS
                 position = found + 1
                 continue
             if start is not None:
@@ -112,5 +112,5 @@ class _Scanner:
             yield start, end
 
     def line_end_before(self, line_feed: int) -> int:
-        """Where the line ends that this LF ends: the line end before a delimiter belongs to it."""
-        return line_feed - 1 if self.raw[line_feed - 1] == _CARRIAGE_RETURN else line_feed
+        """The offset of the line end that has this LF: the line end before a delimiter belongs to the delimiter."""
+        return line_feed - 1 if self.raw[line_feed - 1] == _CR else line_feed

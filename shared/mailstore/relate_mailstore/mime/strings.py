@@ -1,15 +1,15 @@
-"""Strings as IMAP sends them (RFC 9051 §4.3, §4.5): quoted where that carries the octets, else a literal."""
+"""IMAP strings (RFC 9051 §4.3, §4.5): quoted if possible, else a literal."""
 
 import re
 
 NIL = b"NIL"
 
 _PLAIN = re.compile(rb"[ !#-\[\]-~]*+")
-_NEEDS_LITERAL = re.compile(rb"[^\t -~]")  # controls could be quoted, but clients' parsers trip over them
+_NEEDS_LITERAL = re.compile(rb"[^\t -~]")  # control characters may be quoted, but some clients fail to parse them
 
 
 def encode_string(octets: bytes) -> bytes:
-    """A quoted string or a literal. NUL, which neither may hold, is sent as a space."""
+    """A quoted string or a literal. NUL, which neither may contain, becomes a space."""
     if _PLAIN.fullmatch(octets):
         return b'"%b"' % octets
     if _NEEDS_LITERAL.search(octets):

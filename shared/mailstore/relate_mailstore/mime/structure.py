@@ -1,4 +1,4 @@
-"""BODYSTRUCTURE (RFC 9051 §7.5.2) of a tree of parts, extension data included."""
+"""BODYSTRUCTURE (RFC 9051 §7.5.2) of a tree of parts, with extension data."""
 
 from relate_mailstore.mime.content import Kind
 from relate_mailstore.mime.envelope import read_envelope
@@ -6,7 +6,7 @@ from relate_mailstore.mime.scan import Node
 
 
 def encode_bodystructure(raw: bytes, node: Node) -> bytes:
-    """The parenthesized list of a part and everything in it."""
+    """The parenthesized list of a part and its descendants."""
     content = node.content
     if content.kind is Kind.MULTIPART:
         children = b"".join([encode_bodystructure(raw, child) for child in node.children])
@@ -16,7 +16,7 @@ def encode_bodystructure(raw: bytes, node: Node) -> bytes:
 
 
 def _encode_specifics(raw: bytes, node: Node) -> bytes:
-    """What only text and messages have. Lines are line ends, as Dovecot counts them."""
+    """The members that only text and message parts have. Counts LFs as lines, like Dovecot."""
     if node.content.kind is Kind.BASIC:
         return b""
     lines = raw.count(b"\n", node.body, node.end)

@@ -1,6 +1,6 @@
-"""Encoded words (RFC 2047, with the language of RFC 2231 §5): header values as text.
+"""Decode encoded words (RFC 2047, with the language of RFC 2231 §5) in header values.
 
-More is accepted than may be sent: words inside quoted strings, spaces inside words, characters cut in two by words.
+Tolerant: accepts words in quoted strings, spaces in words, and characters split over two words.
 """
 
 import binascii
@@ -11,18 +11,18 @@ from relate_mailstore.mime.fields import unfold
 from relate_mailstore.mime.transfer import decode_base64
 
 VALUE_LIMIT_OCTETS = 65_536
-"""Octets of a value that are decoded: more than MAX_TEXT characters take, in words of base64 or quoted-printable."""
+"""Octets of a value that are decoded: more than MAX_TEXT_CHARACTERS need as encoded words."""
 
 _WORD = re.compile(rb"=\?([^?*\s]{1,60})(?:\*[^?\s]{0,60})?\?([BbQq])\?([^?]*)\?=")
 
 
 def decode_header(value: bytes) -> str:
-    """The text of an unstructured value: unfolded, encoded words decoded, 8-bit octets as UTF-8, else Latin-1."""
+    """Unfold and decode an unstructured value; 8-bit octets are UTF-8, else Latin-1."""
     return decode_words(unfold(value[:VALUE_LIMIT_OCTETS]))
 
 
 def decode_words(value: bytes) -> str:
-    """The text of an unfolded value, or of a phrase."""
+    """Decode an unfolded value or a phrase."""
     value = value[:VALUE_LIMIT_OCTETS]
     if b"=?" not in value:
         return clean_value(decode_unlabelled(value))
@@ -31,7 +31,7 @@ def decode_words(value: bytes) -> str:
 
 
 def _runs(value: bytes) -> list[tuple[bytes, list[bytes]]]:
-    """The octets of words in a row that share a charset, and of what is between words (charset b"")."""
+    """The octets of adjacent words with the same charset, and the octets between words (charset b"")."""
     pieces = _WORD.split(value)
     runs = [(b"", [pieces[0]])]
     for name, encoding, text, after in zip(pieces[1::4], pieces[2::4], pieces[3::4], pieces[4::4], strict=True):
@@ -39,7 +39,7 @@ def _runs(value: bytes) -> list[tuple[bytes, list[bytes]]]:
         if runs[-1][0] != charset:
             runs.append((charset, []))
         runs[-1][1].append(_decode_word(encoding, text))
-        if after and not after.isspace():  # space between words is not shown (RFC 2047 §6.2)
+        if after and not after.isspace():  # space between words is ignored (RFC 2047 §6.2)
             runs.append((b"", [after]))
     return runs
 

@@ -28,7 +28,8 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.rules import PROVISIONED, canonical_name, give_out, name_order
+from relate_mailstore.identifiers import allocate_uid
+from relate_mailstore.mailbox_names import DEFAULT_MAILBOXES, canonical_name, name_order
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
 from relate_mailstore.sql.driver.statements import run, run_many
@@ -155,7 +156,7 @@ class Step:
 
     def arrive(self, size: int, origin: str | None) -> int:
         """A message of `size` octets arrives; its UID. Raises MailboxFull."""
-        uid = give_out(self.mailbox.uid_next + self.arrived)
+        uid = allocate_uid(self.mailbox.uid_next + self.arrived)
         self.taken = True
         self.arrived += 1
         self.messages += 1
@@ -226,7 +227,7 @@ async def provision_for(database: Database, destinations: Iterable[Destination])
     accounts = set()
     for destination in destinations:
         accounts.add(destination.account_id)
-        if canonical_name(destination.mailbox) not in PROVISIONED:
+        if canonical_name(destination.mailbox) not in DEFAULT_MAILBOXES:
             await find_mailbox(database, destination.account_id, destination.mailbox)
     for account_id in accounts:
         await provision(database, account_id)
@@ -334,8 +335,8 @@ def add_mailboxes(connection: Connection, account_id: AccountId, newest: int, sp
 def _provision(connection: Connection, account_id: AccountId) -> None:
     newest = lock_namespace(connection, account_id)
     if connection.execute(_BY_NAME, {"account_id": account_id, "name": INBOX}).one_or_none() is None:
-        add_mailboxes(connection, account_id, newest, PROVISIONED)
-        names = [{"account_id": account_id, "name": name} for name in PROVISIONED]
+        add_mailboxes(connection, account_id, newest, DEFAULT_MAILBOXES)
+        names = [{"account_id": account_id, "name": name} for name in DEFAULT_MAILBOXES]
         connection.execute(_SUBSCRIBE[connection.dialect.name], names)
 
 

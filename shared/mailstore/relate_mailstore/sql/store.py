@@ -14,11 +14,12 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MailboxNotFound, StoreError, StoreFull
+from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords, spell
+from relate_mailstore.mailbox_names import deletable_name, find_name
 from relate_mailstore.mime import index_message
 from relate_mailstore.mime.cost import is_cheap_to_index
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.rules import find_name, message_ids, other_than_inbox
 from relate_mailstore.sql import mailboxes
 from relate_mailstore.sql.driver.database import Database, Work
 from relate_mailstore.sql.driver.dialects import POSTGRESQL
@@ -56,15 +57,15 @@ from relate_mailstore.types import (
     Flag,
     FlagChange,
     Flagged,
-    Incoming,
-    Listed,
+    ListedMessage,
     Mailbox,
     MailboxId,
     MailboxNotice,
     MessageId,
     MessageIndex,
+    MessagePage,
     MessageQuery,
-    Page,
+    NewMessage,
     Receipt,
     Rendering,
     Snapshot,
@@ -98,7 +99,7 @@ class SqlMailStore:
     def __init__(self, engine: AsyncEngine, index: Index, supervisor: Supervisor) -> None:
         self._index = index
         self._supervisor = supervisor
-        self._message_ids = message_ids()
+        self._message_ids = generate_message_ids()
         self._database = Database(engine)
         self._side = SideConnection(engine, supervisor) if self._database.dialect == POSTGRESQL else None
         self._notices: Notices = (
@@ -207,7 +208,7 @@ class SqlMailStore:
             work = partial(namespace.delete_mailbox, account_id=account_id, name=name)
             await self._change(work, removes=True)
 
-        await self._named(account_id, other_than_inbox(name), delete)
+        await self._named(account_id, deletable_name(name), delete)
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and all below it, or move what is in INBOX."""
@@ -237,7 +238,7 @@ class SqlMailStore:
         self,
         account_id: AccountId,
         mailbox: str,
-        messages: Sequence[Incoming],
+        messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, int] | None = None,
         quota: int | None = None,
     ) -> Appended:
@@ -320,11 +321,11 @@ class SqlMailStore:
         """Open several raw messages for reading."""
         return await self._blobs.open_all(account_id, message_ids, ahead)
 
-    async def message(self, account_id: AccountId, message_id: MessageId) -> Listed:
+    async def message(self, account_id: AccountId, message_id: MessageId) -> ListedMessage:
         """One message with its index and flags."""
         return await message_list.find_message(self._database, account_id, message_id)
 
-    async def find(self, account_id: AccountId, query: MessageQuery) -> Page:
+    async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         """One page of the messages that match. Raises ValueError for a cursor that is none of ours."""
         if query.mailbox is not None and (meant := await self._meant(account_id, query.mailbox)):
             query = replace(query, mailbox=meant)
@@ -344,7 +345,7 @@ class SqlMailStore:
         wanted = sorted(set(uids))
         return await self._flags.deliver(FlagRequest((account_id, mailbox_id), wanted, change, unchanged_since))
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> Listed:
+    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
         """Change flags of a message in every mailbox it is entered in; the message as it is now."""
         if change.add_keywords:
             names = (await self.message(account_id, message_id)).mailboxes
@@ -379,9 +380,9 @@ class SqlMailStore:
         """Remove tombstones that are too old or too many; how many. Done once a day by each process."""
         return await tombstones.trim(self._database)
 
-    def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:
+    def lock_maildrop(self, account_id: AccountId, wait_seconds: float = 0.0) -> AbstractAsyncContextManager[None]:
         """Hold the account's maildrop, over all processes."""
-        return hold_maildrop(self._locks, account_id, patience)
+        return hold_maildrop(self._locks, account_id, wait_seconds)
 
     def listen(self, account_id: AccountId) -> AbstractAsyncContextManager[AsyncIterator[MailboxNotice]]:
         """Subscribe to the account's changes."""
@@ -413,7 +414,7 @@ class SqlMailStore:
         return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
 
     async def _accept(
-        self, account_id: AccountId, mailbox: str, incoming: Incoming, quota: int | None = None
+        self, account_id: AccountId, mailbox: str, incoming: NewMessage, quota: int | None = None
     ) -> Accepted:
         to = Destination(account_id, mailbox, incoming.flags, new_keywords(incoming.keywords), quota)
         delivery = Delivery(incoming.raw, (to,), incoming.internal_date, incoming.origin)

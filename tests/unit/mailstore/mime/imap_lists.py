@@ -1,4 +1,4 @@
-"""An independent reader of IMAP's parenthesized lists, and the grammar of ENVELOPE and BODYSTRUCTURE (RFC 9051 §9)."""
+"""An independent parser of IMAP's parenthesized lists, and checks of the grammar of ENVELOPE and BODYSTRUCTURE."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Item: TypeAlias = "bytes | int | list[Item] | None"
 
 
 def read_list(octets: bytes) -> list[Item]:
-    """The list that the octets are, and nothing after it. Raises ValueError or IndexError when they are none."""
+    """Parse exactly one list. Raises ValueError or IndexError."""
     item, position = _read(octets, 0)
     if position != len(octets) or not isinstance(item, list):
         raise ValueError("not one list")
@@ -38,7 +38,7 @@ def _read(octets: bytes, position: int) -> tuple[Item, int]:
 def _read_members(octets: bytes, position: int) -> tuple[list[Item], int]:
     members: list[Item] = []
     while octets[position] != ord(")"):
-        # Between members is one space, but none between lists in a row of addresses or parts.
+        # One space separates members, except adjacent lists: addresses and parts.
         if members and octets[position] == ord(" "):
             position += 1
         elif members and not (isinstance(members[-1], list) and octets[position] == ord("(")):
@@ -70,7 +70,7 @@ def _read_number(octets: bytes, position: int) -> tuple[int, int]:
 
 
 def check_envelope(envelope: Item) -> None:
-    """Assert that this is an `envelope`."""
+    """Assert that this is an `envelope` (RFC 9051 §9)."""
     members = _list(envelope, 10)
     for text in (members[0], members[1], members[8], members[9]):
         _nstring(text)
@@ -80,7 +80,7 @@ def check_envelope(envelope: Item) -> None:
 
 
 def check_body(body: Item) -> None:
-    """Assert that this is a `body` with all the extension data there is."""
+    """Assert that this is a `body` with all extension data (RFC 9051 §9)."""
     assert isinstance(body, list)
     if isinstance(body[0], list):
         _check_multipart(body)
@@ -99,7 +99,7 @@ def _check_multipart(body: list[Item]) -> None:
 
 
 def _leading_lists(body: list[Item]) -> int:
-    return next(place for place, member in enumerate(body) if not isinstance(member, list))
+    return next(index for index, member in enumerate(body) if not isinstance(member, list))
 
 
 def _check_single(body: list[Item]) -> None:

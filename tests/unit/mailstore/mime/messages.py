@@ -1,4 +1,4 @@
-"""Messages for the tests: hypothesis strategies of whole ones, damaged ones, and a short way to write one by hand."""
+"""Messages for tests: hypothesis strategies for valid and damaged ones, and a helper to write one by hand."""
 
 from email.header import Header
 from email.message import Message
@@ -21,7 +21,7 @@ texts = st.lists(sentences, max_size=5).map("\n".join)
 
 
 def crlf(text: str) -> bytes:
-    """A message as it comes by SMTP: CRLF line ends, other than ASCII as UTF-8."""
+    """A message as SMTP transfers it: CRLF line ends, UTF-8."""
     return text.replace("\n", "\r\n").encode()
 
 
@@ -36,7 +36,7 @@ MIME-Version: 1.0
 Content-Type: TEXT/PLAIN; CHARSET=US-ASCII
 
 """)
-"""The message of the sample session, RFC 9051 §8."""
+"""The message of the sample session (RFC 9051 §8)."""
 
 
 @st.composite
@@ -53,7 +53,7 @@ def file_parts(draw: st.DrawFn) -> Message:
 
 @st.composite
 def raw_parts(draw: st.DrawFn) -> Message:
-    """A part whose content goes over the wire as it is: short lines that may look like much, but not like ours."""
+    """A part without a transfer encoding: short lines that resemble headers and delimiters of other messages."""
     part = MIMEBase("image", "x-raw")
     lines = draw(st.lists(st.sampled_from(("", "--", "--=", "a: b", " ", "-- \n", "From x", "x" * 70)), max_size=6))
     part.set_payload("\r\n".join(lines))
@@ -87,7 +87,7 @@ trees = st.recursive(
 
 
 def flatten(message: Message) -> bytes:
-    """The message on the wire. Its boundaries are distinct, and some begin like others."""
+    """The octets of the message. Its boundaries are distinct, and some are prefixes of others."""
     multiparts = (part for part in message.walk() if part.get_content_maintype() == "multipart")
     for number, part in enumerate(multiparts):
         part.set_boundary(f"=b{number}")
@@ -101,9 +101,9 @@ damage = st.tuples(st.floats(0, 1), st.floats(0, 0.2), st.one_of(st.sampled_from
 
 
 def apply_damage(raw: bytes, damages: list[Damage]) -> bytes:
-    """Replace some of the message, at relative places, by something else."""
-    for place, share, replacement in damages:
-        start = int(place * len(raw))
+    """Replace ranges of the message, given as fractions of its length."""
+    for position, share, replacement in damages:
+        start = int(position * len(raw))
         raw = raw[:start] + replacement + raw[start + int(share * len(raw)) :]
     return raw
 

@@ -1,12 +1,12 @@
-"""Address lists (RFC 5322 §3.4), in every form that arrives."""
+"""Address lists (RFC 5322 §3.4), valid and malformed."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_mailstore.mime import AddressStructure, decode_address, index_message, parse_addresses
+from relate_mailstore.mime.address_lists import _read_any, _read_list, _read_plain
 from relate_mailstore.mime.addresses import MAX_ADDRESSES
-from relate_mailstore.mime.correspondents import _read_any, _read_list, _read_plain
 from relate_mailstore.types import Address
 from tests.support.examples import examples
 
@@ -72,7 +72,7 @@ LISTS = {
         (b"d:", None, b"e", b"f"),  # groups do not nest
         END,
     ],
-    # What is not allowed, and comes
+    # Invalid, but seen in real mail
     b"": [],
     b" , ,": [],
     b"(nobody)": [],
@@ -99,7 +99,7 @@ def test_addresses_are_found(value: bytes, expected: list[tuple[bytes | None, ..
 
 
 BROKEN: dict[bytes, list[tuple[bytes | None, bytes | None, bytes | None]]] = {  # without routes
-    # Words that stand apart stay apart
+    # Words that are apart stay apart
     b"Big Bug bb@bug.example": [(b"Big Bug", b"bb", b"bug.example")],
     b"bb@bug.example Big Bug": [(b"Big Bug", b"bb", b"bug.example")],
     b"tim@p.example con@p.example": [(None, b"tim", b"p.example"), (None, b"con", b"p.example")],
@@ -121,7 +121,7 @@ BROKEN: dict[bytes, list[tuple[bytes | None, bytes | None, bytes | None]]] = {  
     b"bob @ x.example": [(None, b"bob", b"x.example")],
     b"bob . smith @ x . example": [(None, b"bob.smith", b"x.example")],
     b"mailto: bob@x.example": [(None, b"mailto", None), (None, b"bob", b"x.example"), (None, None, None)],
-    # One person, whose name has a comma in it
+    # One address with a comma in its name
     b"Doe, John <jd@ex.example>": [(b"Doe, John", b"jd", b"ex.example")],
     b"Doe , John <jd@ex.example>": [(b"Doe, John", b"jd", b"ex.example")],
     b"Doe, John jd@ex.example": [(b"Doe, John", b"jd", b"ex.example")],
@@ -144,7 +144,7 @@ BROKEN: dict[bytes, list[tuple[bytes | None, bytes | None, bytes | None]]] = {  
     b"john, mary, bob@x.example": [(None, b"john", b""), (None, b"mary", b""), (None, b"bob", b"x.example")],
     b"john; Mary <m@x.example>": [(None, b"john", b""), (b"Mary", b"m", b"x.example")],
     b"a, b": [(None, b"a", b""), (None, b"b", b"")],
-    # What is opened and never closed swallows nothing
+    # An unclosed delimiter swallows nothing
     b'"Tan Tanaka <dt@ex.example>': [(b"Tan Tanaka", b"dt", b"ex.example")],
     b'Tan Tanaka" <dt@ex.example>': [(b"Tan Tanaka", b"dt", b"ex.example")],
     b'"Tan" Tanaka" <dt@ex.example>': [(b"Tan Tanaka", b"dt", b"ex.example")],
@@ -163,7 +163,9 @@ BROKEN: dict[bytes, list[tuple[bytes | None, bytes | None, bytes | None]]] = {  
 
 
 @pytest.mark.parametrize(("value", "expected"), BROKEN.items())
-def test_no_address_is_made_up_and_none_is_lost(value: bytes, expected: list[tuple[bytes | None, ...]]) -> None:
+def test_malformed_lists_yield_exactly_the_written_addresses(
+    value: bytes, expected: list[tuple[bytes | None, ...]]
+) -> None:
     assert [(name, mailbox, host) for name, _, mailbox, host in parse_addresses(value)] == expected
 
 
@@ -174,13 +176,13 @@ tokens = st.lists(
 
 @given(tokens)
 @settings(max_examples=examples(300))
-def test_only_addresses_that_were_written_are_found(words: list[bytes]) -> None:
+def test_only_written_addresses_are_found(words: list[bytes]) -> None:
     written = {(b"d", b"e.example"), (b"f", b"g.example")}
-    found = [(person.mailbox, person.host) for person in parse_addresses(b" ".join(words)) if person.host]
+    found = [(address.mailbox, address.host) for address in parse_addresses(b" ".join(words)) if address.host]
     assert set(found) <= written
 
 
-def test_the_sender_is_the_first_with_a_domain() -> None:
+def test_sender_is_the_first_address_with_a_domain() -> None:
     assert index_message(b"From: Sales, sales@x.example\r\n\r\n").sender == Address("", "sales@x.example")
     assert index_message(b"From: root\r\n\r\n").sender == Address("", "root")
 
@@ -199,15 +201,15 @@ DECODED = [
 
 
 @pytest.mark.parametrize(("structure", "address"), DECODED)
-def test_addresses_become_text(structure: tuple[bytes, None, bytes, bytes], address: tuple[str, str]) -> None:
+def test_addresses_are_decoded(structure: tuple[bytes, None, bytes, bytes], address: tuple[str, str]) -> None:
     assert decode_address(AddressStructure(*structure)) == Address(*address)
 
 
-def test_no_more_addresses_than_the_limit_are_listed() -> None:
+def test_number_of_addresses_is_limited() -> None:
     for value in (b"a@b, " * 5_000, b"(c) a@b, " * 5_000):
-        people = _read_list(value)
-        assert len(people.addresses) == MAX_ADDRESSES
-        assert people.encoded.count(b"NIL NIL") + people.encoded.count(b'"c" NIL') == MAX_ADDRESSES
+        read = _read_list(value)
+        assert len(read.addresses) == MAX_ADDRESSES
+        assert read.encoded.count(b"NIL NIL") + read.encoded.count(b'"c" NIL') == MAX_ADDRESSES
 
 
 plain_names = st.sampled_from((b"", b"Bob ", b"Bob  B. ", b'"Bob, B" ', b"'Bob' ", b"=?utf-8?q?J=C3=B6rg?= ", b'"" '))
@@ -222,7 +224,7 @@ plain_lists = st.lists(
 
 
 @given(plain_lists)
-def test_the_short_way_reads_plain_lists_as_the_parser_does(value: bytes) -> None:
+def test_fast_path_equals_the_parser_for_plain_lists(value: bytes) -> None:
     plain = _read_plain(value)
     assert plain is not None
     assert plain == _read_any(value)
@@ -234,7 +236,7 @@ pieces = st.sampled_from(
 
 
 @given(st.lists(pieces, max_size=24).map(b"".join))
-def test_the_short_way_declines_or_agrees(value: bytes) -> None:
+def test_fast_path_declines_or_equals_the_parser(value: bytes) -> None:
     value = value.strip()
     plain = _read_plain(value)
     assert plain is None or plain == _read_any(value)

@@ -1,4 +1,4 @@
-"""The standard library's parser as the oracle: the same tree, contents, addresses, texts and dates."""
+"""Differential tests against the standard library's parser: tree, contents, addresses, text and dates."""
 
 import email
 import email.header
@@ -21,7 +21,7 @@ from tests.unit.mailstore.mime.messages import messages, sentences
 
 
 def their_tree(message: Message, section: str = "") -> dict[str, Message]:
-    """The standard library's tree, by the sections that IMAP gives it."""
+    """The standard library's tree, by IMAP part specifier."""
     tree = {section: message}
     if message.get_content_maintype() == "multipart" and message.is_multipart():
         return tree | their_children(message, section)
@@ -48,7 +48,7 @@ def their_part(part: Message, section: str) -> dict[str, Message]:
 
 
 def their_type(part: Message) -> str:
-    """The media type; a multipart without parts is text, to us."""
+    """The media type; text/plain for a multipart without parts, as in our tree."""
     if part.get_content_maintype() == "multipart" and not part.is_multipart():
         return "text/plain"
     return part.get_content_type()
@@ -73,8 +73,8 @@ def assert_same_part(raw: bytes, ours: Part, theirs: Message) -> None:
 
 def assert_same_texts(index: MessageIndex, message: Message) -> None:
     assert index.subject == decoded(message["Subject"])
-    # How strictly the library reads addresses depends on its patch release: these are found without it.
-    assert [person.address for person in index.to] == re.findall(r"[a-z]+@[a-z.]+", message["To"])
+    # The strictness of the library's address parser depends on its patch release, so do without it.
+    assert [address.address for address in index.to] == re.findall(r"[a-z]+@[a-z.]+", message["To"])
     name, _, address = message["From"].rpartition(" <")
     assert index.sender == Address(decoded(name), address.rstrip(">"))
 
@@ -84,14 +84,14 @@ def decoded(value: str) -> str:
 
 
 @given(messages)
-def test_the_tree_of_a_generated_message_is_the_same(raw: bytes) -> None:
+def test_generated_message_has_the_same_tree(raw: bytes) -> None:
     assert_same_tree(raw)
     assert_same_texts(index_message(raw), email.message_from_bytes(raw))
 
 
 @given(messages)
 @settings(max_examples=examples(25))
-def test_line_ends_make_no_difference_to_the_tree(raw: bytes) -> None:
+def test_line_ends_do_not_change_the_tree(raw: bytes) -> None:
     bare = raw.replace(b"\r\n", b"\n")
     assert_same_tree(bare)
     sections = [[part.section for part in index_message(octets).parts] for octets in (raw, bare)]
@@ -99,14 +99,14 @@ def test_line_ends_make_no_difference_to_the_tree(raw: bytes) -> None:
 
 
 DIFFERENT = {  # each has its own test in test_scan.py
-    "msg_15.txt",  # a boundary used twice: the line end before a delimiter is the delimiter's, there too
-    "msg_37.txt",  # two delimiters in a row: an empty part is between them
-    "msg_42.txt",  # nothing but a close delimiter: text
+    "msg_15.txt",  # a boundary used twice: the line end before a delimiter belongs to it, there too
+    "msg_37.txt",  # two adjacent delimiters: an empty part between them
+    "msg_42.txt",  # only a close delimiter: text
 }
 
 
 def library_messages() -> list[Path]:
-    """The messages that the standard library's own tests parse, where this Python ships its tests."""
+    """The messages of the standard library's own tests, if this Python ships its tests."""
     spec = importlib.util.find_spec("test.test_email") if importlib.util.find_spec("test") else None
     if spec is None or spec.origin is None:
         return []
@@ -116,7 +116,7 @@ def library_messages() -> list[Path]:
 
 @pytest.mark.skipif(not library_messages(), reason="this Python ships without its tests")
 @pytest.mark.parametrize("path", library_messages(), ids=lambda path: path.name)
-def test_the_tree_of_a_message_of_the_library_is_the_same(path: Path) -> None:
+def test_message_of_the_library_has_the_same_tree(path: Path) -> None:
     assert_same_tree(path.read_bytes())
 
 
@@ -125,13 +125,13 @@ specs = st.sampled_from(("a@b.example", '"a b"@c.example', "a.b@[192.0.2.1]", "j
 
 
 @given(st.lists(st.tuples(names, specs), max_size=4))
-def test_addresses_that_the_library_writes_are_read(people: list[tuple[str, str]]) -> None:
-    value = ", ".join(email.utils.formataddr(person) for person in people)
-    assert [decode_address(structure) for structure in parse_addresses(value.encode())] == people
+def test_addresses_formatted_by_the_library_are_parsed(pairs: list[tuple[str, str]]) -> None:
+    value = ", ".join(email.utils.formataddr(pair) for pair in pairs)
+    assert [decode_address(structure) for structure in parse_addresses(value.encode())] == pairs
 
 
 @given(st.datetimes(min_value=datetime(1900, 1, 1)), st.integers(-23 * 60, 23 * 60))
-def test_dates_are_the_same(moment: datetime, minutes_east: int) -> None:
+def test_dates_equal_those_of_the_library(moment: datetime, minutes_east: int) -> None:
     value = email.utils.format_datetime(moment.replace(tzinfo=timezone(timedelta(minutes=minutes_east))))
     theirs = email.utils.parsedate_tz(value)
     assert theirs is not None

@@ -1,4 +1,4 @@
-"""Date: fields, as RFC 5322 has them, had them, and as they come."""
+"""Date: fields: current and obsolete forms of RFC 5322, and other formats in real mail."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ from relate_mailstore.mime import parse_date
 from relate_mailstore.mime.dates import parse_zoned_date
 from tests.support.examples import examples
 
-ZONE_SECONDS = (99 * 60 + 99) * 60  # the farthest zone that can be written
+ZONE_SECONDS = (99 * 60 + 99) * 60  # the largest offset that the syntax allows
 CALENDAR_START_SECONDS = int(datetime.min.replace(tzinfo=UTC).timestamp()) - ZONE_SECONDS
 CALENDAR_END_SECONDS = int(datetime.max.replace(tzinfo=UTC).timestamp()) + 1 + ZONE_SECONDS
 
@@ -38,7 +38,7 @@ DATES = [
     ("1 Jan 49 00:00:00 +0000", "2049-01-01T00:00:00"),  # RFC 5322 §4.3
     ("1 Jan 50 00:00:00 +0000", "1950-01-01T00:00:00"),
     ("1 Jan 124 00:00:00 +0000", "2024-01-01T00:00:00"),
-    # As scripts write them
+    # Other formats
     ("Wed 29 May 2019 06:09:22 PM EDT", "2019-05-29T22:09:22"),  # date(1), en_US
     ("Wed May 29 06:09:22 PM EDT 2019", "2019-05-29T22:09:22"),
     ("Wed May 29 18:09:22 EDT 2019", "2019-05-29T22:09:22"),
@@ -73,7 +73,7 @@ DATES = [
     ("05/29/2019 06:09:22 PM", "2019-05-29T18:09:22"),
     ("29/05/2019 18:09", "2019-05-29T18:09:00"),
     ("29-05-2019 18:09", "2019-05-29T18:09:00"),
-    ("05/06/2019 18:09", None),  # the 5th or the 6th?
+    ("05/06/2019 18:09", None),  # ambiguous
     ("Wed, 29 May 2019 18:9:2 +200", "2019-05-29T16:09:02"),
     ("Wed, 29 May 2019 18:09:22 UTC+2", "2019-05-29T16:09:22"),
     ("Wed, 29 May 2019 18:09:22 JST", "2019-05-29T09:09:22"),
@@ -103,13 +103,13 @@ def test_dates_are_seconds_since_the_epoch(value: str, expected: str | None) -> 
     assert moment == expected
 
 
-def test_the_zone_is_the_one_of_the_date() -> None:
+def test_zone_is_that_of_the_field() -> None:
     zones = {value: parse_zoned_date(value.encode()) for value in ("1 Jan 2024 0:00 EDT", "Jan 1 12:00 AM +0530 2024")}
     assert [zone[1] for zone in zones.values() if zone] == [-240, 330]
 
 
 @given(st.datetimes(datetime(1950, 1, 1), datetime(2049, 1, 1)).map(lambda moment: moment.replace(microsecond=0)))
-def test_every_form_says_the_same(moment: datetime) -> None:
+def test_all_formats_are_equivalent(moment: datetime) -> None:
     expected = int(moment.replace(tzinfo=UTC).timestamp())
     for form in (
         "%a, %d %b %Y %H:%M:%S +0000", "%a %b %d %H:%M:%S %Y", "%a %b %d %H:%M:%S UTC %Y",
@@ -121,6 +121,6 @@ def test_every_form_says_the_same(moment: datetime) -> None:
 
 @given(st.text('0123456789 :/-.,TZ+JanMayPMCEST()"', max_size=60) | st.binary(max_size=60))
 @settings(max_examples=examples(300))
-def test_any_text_is_a_date_of_the_calendar_or_none(value: str | bytes) -> None:
+def test_any_text_is_a_calendar_date_or_none(value: str | bytes) -> None:
     seconds = parse_date(value.encode() if isinstance(value, str) else value)
     assert seconds is None or CALENDAR_START_SECONDS <= seconds < CALENDAR_END_SECONDS

@@ -1,4 +1,4 @@
-"""Which parts are attachments, and which the HTML of their message shows in place (RFC 2392, RFC 2557)."""
+"""Attachments, and parts that the HTML of the message embeds (RFC 2392, RFC 2557)."""
 
 import pytest
 
@@ -36,7 +36,7 @@ REFERENCES = [
 
 @pytest.mark.parametrize("html", REFERENCES)
 @pytest.mark.parametrize("kind", ["related", "mixed"])
-def test_a_part_that_html_refers_to_is_shown_in_place(html: str, kind: str) -> None:
+def test_part_that_html_refers_to_is_no_attachment(html: str, kind: str) -> None:
     assert attachments(html, PICTURE, kind=kind) == []
 
 
@@ -45,7 +45,7 @@ NO_REFERENCES = ["", "cid:", "<img src='cid:b@x'>", "<img src='cid:a@x.example'>
 
 @pytest.mark.parametrize("html", NO_REFERENCES)
 @pytest.mark.parametrize("kind", ["related", "mixed", "alternative"])
-def test_a_part_that_nothing_refers_to_is_an_attachment(html: str, kind: str) -> None:
+def test_part_without_a_reference_is_an_attachment(html: str, kind: str) -> None:
     assert attachments(html, PICTURE, kind=kind) == ["a.png"]
 
 
@@ -59,13 +59,13 @@ UNREFERRED = {
     "a calendar with a name": ("Content-Type: text/calendar; name=a.ics\n", "a.ics"),
     "a message with a name": ("Content-Type: message/rfc822; name=a.eml\n", "a.eml"),
     "an archive": ("Content-Type: application/zip\nContent-Disposition: inline; filename=a.zip\n", "a.zip"),
-    "what is attached": ("Content-Type: image/png\nContent-Disposition: attachment; filename=a.png\n", "a.png"),
+    "an attachment": ("Content-Type: image/png\nContent-Disposition: attachment; filename=a.png\n", "a.png"),
 }
 
 
 @pytest.mark.parametrize(("header", "name"), UNREFERRED.values(), ids=UNREFERRED.keys())
 @pytest.mark.parametrize("content_id", ["", "Content-ID: <a@x>\n", "Content-Id:a@x\n", "Content-ID: <>\n"])
-def test_an_id_alone_hides_no_file(header: str, name: str, content_id: str) -> None:
+def test_content_id_alone_makes_no_part_embedded(header: str, name: str, content_id: str) -> None:
     assert attachments("<p>see the file</p>", header + content_id, kind="mixed") == [name]
 
 
@@ -73,21 +73,21 @@ SHOWN = {
     "text": "Content-Type: text/plain\n",
     "inline text": "Content-Type: text/plain\nContent-Disposition: inline\n",
     "more HTML": "Content-Type: text/html\n",
-    "a picture for the eye": "Content-Type: image/png\nContent-Disposition: inline\n",
+    "an inline picture": "Content-Type: image/png\nContent-Disposition: inline\n",
     "a report": "Content-Type: message/delivery-status\n",
 }
 
 
 @pytest.mark.parametrize("header", SHOWN.values(), ids=SHOWN.keys())
-def test_an_id_makes_no_file_of_what_is_shown_anyway(header: str) -> None:
+def test_content_id_does_not_make_an_inline_part_a_file(header: str) -> None:
     assert attachments("<p>", header + "Content-ID: <a@x>\n", kind="mixed") == []
 
 
-def test_what_is_said_to_be_an_attachment_is_one_even_where_it_is_shown() -> None:
+def test_disposition_attachment_wins_over_a_reference() -> None:
     assert attachments("<img src=cid:a@x>", PICTURE + "Content-Disposition: attachment\n") == ["a.png"]
 
 
-def test_each_part_is_looked_at_by_itself() -> None:
+def test_parts_are_judged_independently() -> None:
     other = PICTURE.replace("a.png", "b.png").replace("a@x", "b@x")
     assert attachments("<img src=cid:a@x>", PICTURE, other) == ["b.png"]
 
@@ -100,12 +100,12 @@ def test_each_part_is_looked_at_by_itself() -> None:
         ("8bit", '<img src="cid:a@x">'),
     ],
 )
-def test_html_is_decoded_before_it_is_looked_into(encoding: str, html: str) -> None:
+def test_encoded_html_is_decoded(encoding: str, html: str) -> None:
     header = f"Content-Transfer-Encoding: {encoding}\n"
     assert attachments(html, PICTURE, html_header=header) == []
 
 
-def test_html_in_utf_16_is_looked_into() -> None:
+def test_html_in_utf_16_is_scanned() -> None:
     html = '<img src="cid:a@x">'.encode("utf-16").hex("=", 1).upper()
     header = "Content-Type: text/html; charset=utf-16\nContent-Transfer-Encoding: quoted-printable\n"
     assert attachments(f"={html}", PICTURE, html_header=header) == []
@@ -127,12 +127,12 @@ LOCATED = "Content-Type: image/png; name=a.png\nContent-Location: {}\n"
         ("", "<img src=''>", False),
     ],
 )
-def test_html_may_refer_to_a_location(location: str, html: str, shown: bool) -> None:
+def test_html_may_refer_to_a_content_location(location: str, html: str, shown: bool) -> None:
     assert attachments(html, LOCATED.format(location)) == ([] if shown else ["a.png"])
 
 
 @pytest.mark.parametrize(("content_id", "uri"), [("a%b@x", "a%25b@x"), ("a%25b@x", "a%25b@x"), ("a%b@x", "a%b@x")])
-def test_a_percent_sign_in_an_id_is_encoded_or_not(content_id: str, uri: str) -> None:
+def test_percent_sign_in_a_content_id_may_be_encoded(content_id: str, uri: str) -> None:
     assert attachments(f"<img src='cid:{uri}'>", PICTURE.replace("a@x", content_id)) == []
 
 
@@ -164,7 +164,7 @@ x
     assert [part.filename for part in index_message(raw).parts if part.attachment] == found
 
 
-def test_a_root_may_stand_behind_the_parts_that_it_shows() -> None:
+def test_root_may_follow_the_parts_that_it_embeds() -> None:
     raw = crlf("""\
 Content-Type: multipart/related; boundary=q; start="<root@x>"
 
@@ -183,10 +183,10 @@ Content-ID: <root@x>
     assert index_message(raw).attachments == 0
 
 
-def test_html_beyond_the_limit_is_not_looked_into() -> None:
+def test_html_beyond_the_limit_is_not_scanned() -> None:
     assert attachments("x" * (HTML_LIMIT_OCTETS + 10) + "<img src=cid:a@x>", PICTURE) == ["a.png"]
 
 
-def test_html_that_is_attached_with_a_name_still_shows_its_pictures() -> None:
+def test_html_attachment_still_embeds_its_pictures() -> None:
     header = "Content-Disposition: inline; filename=a.html\n"
     assert attachments("<img src=cid:a@x>", PICTURE, html_header=header, kind="mixed") == ["a.html"]

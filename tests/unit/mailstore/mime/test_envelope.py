@@ -1,4 +1,4 @@
-"""ENVELOPE as RFC 9051 §7.5.2 asks for it."""
+"""ENVELOPE (RFC 9051 §7.5.2)."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from tests.unit.mailstore.mime.imap_lists import read_list
 from tests.unit.mailstore.mime.messages import RFC_9051
 
 
-def test_the_example_of_rfc_9051_section_8() -> None:
+def test_example_of_rfc_9051_section_8() -> None:
     assert index_message(RFC_9051).envelope == (
         b'("Wed, 17 Jul 1996 02:23:25 -0700 (PDT)" "IMAP4rev2 WG mtg summary and minutes"'
         b' (("Terry Gray" NIL "gray" "cac.washington.edu"))'
@@ -26,7 +26,7 @@ A_B, C_D = [None, None, b"a", b"b"], [None, None, b"c", b"d"]
 ENVELOPES = {
     "nothing": (b"", {}),
     "sender and reply-to default to from": (b"From: a@b\n", {"from": [A_B], "sender": [A_B], "reply-to": [A_B]}),
-    "sender and reply-to of their own": (
+    "distinct sender and reply-to": (
         b"From: a@b\nSender: c@d\nReply-To: c@d, a@b\n",
         {"from": [A_B], "sender": [C_D], "reply-to": [C_D, A_B]},
     ),
@@ -52,12 +52,12 @@ ENVELOPES = {
     "a route": (b"To: <@x,@y:a@b>\n", {"to": [[None, b"@x,@y", b"a", b"b"]]}),
     "several fields of destinations": (b"To: a@b\nTo: c@d\n", {"to": [A_B, C_D]}),
     "an address without a domain is no group": (b"To: a\n", {"to": [[None, None, b"a", b""]]}),
-    "bcc is there": (b"Bcc: a@b\n", {"bcc": [A_B]}),
+    "bcc is included": (b"Bcc: a@b\n", {"bcc": [A_B]}),
 }
 
 
 @pytest.mark.parametrize(("header", "members"), ENVELOPES.values(), ids=ENVELOPES.keys())
-def test_envelopes_are_rendered(header: bytes, members: dict[str, object]) -> None:
+def test_envelopes_are_encoded(header: bytes, members: dict[str, object]) -> None:
     envelope = read_list(index_message(header + b"\n").envelope)
     assert dict(zip(MEMBERS, envelope, strict=True)) == dict.fromkeys(MEMBERS) | members
 
@@ -78,7 +78,7 @@ def test_envelopes_are_rendered(header: bytes, members: dict[str, object]) -> No
         (b"NIL", b'"NIL"'),
     ],
 )
-def test_strings_are_quoted_where_that_carries_them(octets: bytes | None, encoded: bytes) -> None:
+def test_strings_are_quoted_if_possible(octets: bytes | None, encoded: bytes) -> None:
     assert encode_nstring(octets) == encoded
     if octets is not None:
         assert encode_string(octets) == encoded

@@ -1,10 +1,10 @@
-"""Headers: where they end, where their fields lie, what they say."""
+"""Headers: their end, the offsets and values of their fields."""
 
 import pytest
 
 from relate_mailstore.mime import header_fields
 from relate_mailstore.mime.fields import (
-    HEADER_LIMIT,
+    HEADER_LIMIT_OCTETS,
     collect_fields,
     comment_end,
     header_end,
@@ -17,7 +17,7 @@ HEADERS = {
     "a blank line with bare LF": (b"A: b\n\n", b"text\n"),
     "both kinds of line end": (b"A: b\r\n\n", b"text"),
     "nothing": (b"", b""),
-    "a blank line at once": (b"\r\n", b"text"),
+    "a blank line first": (b"\r\n", b"text"),
     "no header at all": (b"", b"Hello there\r\n\r\nyou\r\n"),
     "no separator": (b"A: b\r\n", b"Hello there\r\n"),
     "no body": (b"A: b\r\nC: d\r\n", b""),
@@ -44,7 +44,7 @@ def test_header_ends_within_its_part() -> None:
     assert header_end(b"A: b\r\nC: d\r\n\r\n", 0, 6) == 6
 
 
-def test_fields_come_in_order_with_their_octets() -> None:
+def test_fields_are_in_order_with_their_spans() -> None:
     raw = b"Received: one\r\nSubject: a\r\n b\r\nreceived : two \r\n\r\nX: body\r\n"
     body = header_end(raw, 0, len(raw))
     fields = list(header_fields(raw, 0, body))
@@ -60,12 +60,12 @@ def test_fields_of_an_unfinished_header_end_with_it() -> None:
     assert [field.span for field in header_fields(b"A: b\nC: d", 0, 9)] == [(0, 5), (5, 9)]
 
 
-def test_lines_that_are_no_field_are_passed_over() -> None:
+def test_lines_that_are_no_field_are_skipped() -> None:
     raw = b"From me Mon Jan 1 10:00:00 2024\n: empty\nA: b\n"
     assert [field.name for field in header_fields(raw, 0, len(raw))] == [b"A"]
 
 
-def test_the_first_field_of_a_name_counts() -> None:
+def test_first_field_of_a_name_counts() -> None:
     fields = collect_fields(b"Content-Type: text/html\r\ncontent-type: text/plain\r\nSUBJECT: a\r\nSubject: b\r\n")
     assert {name: value.strip() for name, value in fields.items()} == {
         b"content-type": b"text/html",
@@ -73,15 +73,15 @@ def test_the_first_field_of_a_name_counts() -> None:
     }
 
 
-def test_repeated_destinations_are_one_list() -> None:
+def test_repeated_destinations_are_joined() -> None:
     """RFC 5322 §4.5.3."""
     fields = collect_fields(b"To: a@b\nCc: c@d\nTo: e@f\n")
     assert fields == {b"to": b"a@b,e@f", b"cc": b"c@d"}
 
 
-def test_fields_are_found_however_many_come_before() -> None:
+def test_fields_after_many_others_are_found() -> None:
     header = b"".join(b"X-%d: a\r\n" % number for number in range(60_000)) + b"Subject: b\r\n"
-    assert HEADER_LIMIT // 2 < len(header) < HEADER_LIMIT
+    assert HEADER_LIMIT_OCTETS // 2 < len(header) < HEADER_LIMIT_OCTETS
     assert collect_fields(header) == {b"subject": b"b\r"}
 
 
@@ -113,7 +113,7 @@ def test_unfolding_removes_line_ends_only(folded: bytes, unfolded: bytes) -> Non
         (b"(a)(b)", b"  "),
     ],
 )
-def test_comments_are_space(value: bytes, stripped: bytes) -> None:
+def test_comments_are_replaced_by_space(value: bytes, stripped: bytes) -> None:
     assert strip_comments(value).split() == stripped.split()
 
 

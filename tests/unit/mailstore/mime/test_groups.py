@@ -1,4 +1,4 @@
-"""Names of groups among the people of a message."""
+"""Group names among the addresses of a message."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from relate_mailstore.mime.groups import people_with_groups
 from relate_mailstore.types import Address
 
 
-def people(field: str, value: str) -> list[str]:
+def listed(field: str, value: str) -> list[str]:
     index = index_message(f"From: Ann <ann@x>\r\n{field}: {value}\r\n\r\n".encode())
     found = dict(zip(("From", "To", "Cc", "Bcc"), people_with_groups(index), strict=True))[field]
     return [f"{name}|{address}" for name, address in found]
@@ -26,9 +26,9 @@ def people(field: str, value: str) -> list[str]:
         ("", []),
     ],
 )
-def test_a_group_is_named_where_it_begins(value: str, expected: list[str]) -> None:
+def test_group_name_precedes_its_members(value: str, expected: list[str]) -> None:
     for field in ("To", "Cc", "Bcc"):
-        assert people(field, value) == expected
+        assert listed(field, value) == expected
 
 
 def test_from_may_be_a_group() -> None:
@@ -36,5 +36,5 @@ def test_from_may_be_a_group() -> None:
     assert people_with_groups(index)[0] == (Address("", "Board"), Address("", "a@x"), Address("", "b@x"))
 
 
-def test_a_name_that_is_a_literal_in_the_envelope() -> None:
-    assert people("To", 'Gr\u00fcne "A\\"B": a@x;')[-1] == "|a@x"
+def test_group_name_may_be_a_literal_in_the_envelope() -> None:
+    assert listed("To", 'Gr\u00fcne "A\\"B": a@x;')[-1] == "|a@x"

@@ -1,11 +1,11 @@
-"""Where a header ends that has lines which are no field, or no blank line."""
+"""The end of a header that has non-field lines or no blank line."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_mailstore.mime import header_fields, index_message
-from relate_mailstore.mime.fields import GARBAGE_LIMIT_OCTETS, HEADER_LIMIT, header_end
+from relate_mailstore.mime.fields import GARBAGE_LIMIT_OCTETS, HEADER_LIMIT_OCTETS, header_end
 from tests.support.examples import examples
 from tests.unit.mailstore.mime.messages import crlf
 
@@ -37,7 +37,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
 @pytest.mark.parametrize("line_end", [b"\r\n", b"\n"])
-def test_lines_that_are_no_field_are_passed_over(garbage: bytes, line_end: bytes) -> None:
+def test_lines_that_are_no_field_are_skipped(garbage: bytes, line_end: bytes) -> None:
     before = TRACE + b"From: Ann <ann@ex.example>\r\n"
     after = b"Subject: after\r\nContent-Type: text/html\r\n\r\n<b>x</b>\r\n"
     raw = (before + garbage + b"\r\n" + after).replace(b"\r\n", line_end)
@@ -47,7 +47,7 @@ def test_lines_that_are_no_field_are_passed_over(garbage: bytes, line_end: bytes
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
-def test_they_are_passed_over_in_the_header_of_a_part_too(garbage: bytes) -> None:
+def test_they_are_skipped_in_the_header_of_a_part_too(garbage: bytes) -> None:
     header = b'Content-Type: application/pdf; name="a\r\n%b\r\nContent-Transfer-Encoding: base64\r\n\r\n' % garbage
     raw = b"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\n" + header + b"JVBERi0=\r\n--q--\r\n"
     part = index_message(raw).parts[1]
@@ -55,16 +55,16 @@ def test_they_are_passed_over_in_the_header_of_a_part_too(garbage: bytes) -> Non
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
-def test_they_are_passed_over_at_the_beginning_of_a_message_inside(garbage: bytes) -> None:
+def test_they_are_skipped_at_the_start_of_an_embedded_message(garbage: bytes) -> None:
     raw = b"Content-Type: message/rfc822\r\n\r\n" + garbage + b"\r\nSubject: inner\r\nFrom: a@b\r\n\r\nx"
     inner = index_message(raw).parts[2]
     assert raw[inner.body : inner.end] == b"x"
     assert b'"inner"' in index_message(raw).bodystructure
 
 
-@pytest.mark.parametrize("place", [b"", TRACE, b"X: y\r\n"])
-def test_a_byte_order_mark_is_no_part_of_a_name(place: bytes) -> None:
-    index = index_message(place + b"\xef\xbb\xbfSubject: bom\r\nFrom: a@b\r\n\r\nx")
+@pytest.mark.parametrize("before", [b"", TRACE, b"X: y\r\n"])
+def test_byte_order_mark_is_no_part_of_a_name(before: bytes) -> None:
+    index = index_message(before + b"\xef\xbb\xbfSubject: bom\r\nFrom: a@b\r\n\r\nx")
     assert (index.subject, index.sender.address) == ("bom", "a@b")
 
 
@@ -95,7 +95,7 @@ Content-Type: multipart/alternative; boundary=b
 
 
 @pytest.mark.parametrize("body", BODIES.values(), ids=BODIES.keys())
-def test_a_body_without_its_blank_line_is_a_body(body: bytes) -> None:
+def test_body_without_a_blank_line_is_found(body: bytes) -> None:
     assert header_end(HEADER + body, 0, len(HEADER + body)) == len(HEADER)
     index = index_message(HEADER + body)
     assert (index.subject, index.sender.address) == ("guard", "ann@ex.example")
@@ -110,22 +110,22 @@ def test_a_body_without_its_blank_line_is_a_body(body: bytes) -> None:
         b"Hello, no blank line at all",
     ],
 )
-def test_a_body_part_without_its_blank_line_is_a_body(body: bytes) -> None:
+def test_body_of_a_part_without_a_blank_line_is_found(body: bytes) -> None:
     """A part's header has Content-… fields only (RFC 2046 §5.1), each once."""
     raw = b"Content-Type: multipart/mixed; boundary=q\r\n\r\n--q\r\nContent-Type: text/plain\r\n" + body + b"\r\n--q--"
     part = index_message(raw).parts[1]
     assert raw[part.body : part.end] == body
 
 
-def test_garbage_beyond_its_limit_is_a_body() -> None:
+def test_garbage_beyond_the_limit_is_body() -> None:
     for octets, found in ((GARBAGE_LIMIT_OCTETS - 100, "b"), (GARBAGE_LIMIT_OCTETS + 100, "")):
         raw = b"From: a@b\r\n" + b"no field\r\n" * (octets // 10) + b"Subject: b\r\n\r\n"
         assert index_message(raw).subject == found
 
 
-def test_fields_are_found_in_a_mebibyte_of_header() -> None:
+def test_fields_at_the_end_of_a_mebibyte_of_header_are_found() -> None:
     filler = b"".join(b"X-%d: %b\r\n" % (number, b"y" * number) for number in range(1_400))
-    filler += b"X: y\r\n" * ((HEADER_LIMIT - 4_096 - len(filler)) // 6)
+    filler += b"X: y\r\n" * ((HEADER_LIMIT_OCTETS - 4_096 - len(filler)) // 6)
     late = b"Subject: late\r\nContent-Type: text/html\r\nTo: a@b.example\r\n\r\n"
     index = index_message(filler + late)
     assert (index.subject, index.parts[1].media_type, index.to[0].address) == ("late", "text/html", "a@b.example")
@@ -133,7 +133,7 @@ def test_fields_are_found_in_a_mebibyte_of_header() -> None:
     assert index_message(part).parts[1].media_type == "text/html"
 
 
-def test_many_fields_of_one_name_are_one_list() -> None:
+def test_many_fields_of_one_name_are_joined() -> None:
     index = index_message(b"".join(b"To: a%d@b.example\r\n" % number for number in range(900)) + b"\r\n")
     assert len(index.to) == 900
 
@@ -157,7 +157,7 @@ lines = st.sampled_from(
 
 @given(st.lists(lines, max_size=12), st.sampled_from((b"\r\n", b"\n")), st.booleans())
 @settings(max_examples=examples(200))
-def test_a_header_ends_at_the_beginning_of_a_line(lines: list[bytes], line_end: bytes, in_multipart: bool) -> None:
+def test_header_ends_at_the_beginning_of_a_line(lines: list[bytes], line_end: bytes, in_multipart: bool) -> None:
     raw = line_end.join(lines)
     end = header_end(raw, 0, len(raw), in_multipart=in_multipart)
     assert end in (0, len(raw)) or raw[end - 1 : end] == b"\n"

@@ -1,4 +1,4 @@
-"""Whatever the octets: an index comes out of them, it is valid, and it comes soon."""
+"""Any octets have a valid index, computed in linear time."""
 
 import pytest
 from hypothesis import given, settings
@@ -14,8 +14,8 @@ from relate_mailstore.mime import (
     part_text,
     without_extensions,
 )
-from relate_mailstore.mime.fields import HEADER_LIMIT
-from relate_mailstore.mime.scan import HEADERS_LIMIT, MAX_DEPTH, MAX_PARTS
+from relate_mailstore.mime.fields import HEADER_LIMIT_OCTETS
+from relate_mailstore.mime.scan import HEADERS_LIMIT_OCTETS, MAX_LEVELS, MAX_PARTS
 from relate_mailstore.types import MessageIndex, Part
 from tests.support.examples import examples
 from tests.unit.mailstore.mime.imap_lists import check_body, check_envelope, read_list
@@ -23,7 +23,7 @@ from tests.unit.mailstore.mime.messages import damaged_messages, messages
 
 ALPHABET = (b"a", b"b", b":", b" ", b"\r\n", b"\n", b"--", b'"', b"(", b")", b"<", b">", b"@", b",", b";", b"=", b"\\")
 NAMES = (b"Content-Type: ", b"multipart/mixed; boundary=", b"message/rfc822", b"To: ", b"Subject: ", b"Date: ")
-scribbles = st.lists(st.sampled_from((*ALPHABET, *NAMES, b"\0", b"\xc3\xa9")), max_size=60).map(b"".join)
+header_like_octets = st.lists(st.sampled_from((*ALPHABET, *NAMES, b"\0", b"\xc3\xa9")), max_size=60).map(b"".join)
 
 
 def check_index(raw: bytes, index: MessageIndex) -> None:
@@ -40,25 +40,25 @@ def check_index(raw: bytes, index: MessageIndex) -> None:
 
 
 def stored_texts(index: MessageIndex) -> list[str]:
-    people = [index.sender, *index.to, *index.cc]
+    addresses = [index.sender, *index.to, *index.cc]
     parts = [text for part in index.parts for text in (part.media_type, part.encoding, part.charset, part.filename)]
-    texts = [index.subject, index.message_id, *index.references, index.preview]
-    return [*texts, *parts, *(text for person in people for text in person)]
+    texts = [index.subject, index.header_message_id, *index.references, index.preview]
+    return [*texts, *parts, *(text for address in addresses for text in address)]
 
 
 def check_offsets(raw: bytes, parts: tuple[Part, ...]) -> None:
-    """Every part lies in the content of the one around it, and after the one before it."""
+    """Every part lies within the content of its parent and after its predecessor."""
     by_section = {part.section: part for part in parts}
     assert len(by_section) == len(parts)
     assert (parts[0].section, parts[0].header, parts[0].end) == ("", 0, len(raw))
     ends: dict[str, int] = {}
     for part in parts[1:]:
-        around = enclosing(part.section, by_section)
-        if is_only_part(part, around):
-            assert (part.header, part.body, part.end) == (around.header, around.body, around.end)
+        parent = enclosing(part.section, by_section)
+        if is_only_part(part, parent):
+            assert (part.header, part.body, part.end) == (parent.header, parent.body, parent.end)
             continue
-        assert max(around.body, ends.get(around.section, 0)) <= part.header <= part.body <= part.end <= around.end
-        ends[around.section] = part.end
+        assert max(parent.body, ends.get(parent.section, 0)) <= part.header <= part.body <= part.end <= parent.end
+        ends[parent.section] = part.end
 
 
 def enclosing(section: str, by_section: dict[str, Part]) -> Part:
@@ -69,10 +69,10 @@ def enclosing(section: str, by_section: dict[str, Part]) -> Part:
     return by_section.get(prefix) or by_section[prefix[:-1]]
 
 
-def is_only_part(part: Part, around: Part) -> bool:
-    """Whether `around` is a message that is no multipart, and `part` its text."""
-    is_message = around.section == "" or around.section.endswith(".")
-    return is_message and not around.media_type.startswith("multipart/") and not part.section.endswith(".")
+def is_only_part(part: Part, parent: Part) -> bool:
+    """Whether `parent` is a message that is no multipart, and `part` its text."""
+    is_message = parent.section == "" or parent.section.endswith(".")
+    return is_message and not parent.media_type.startswith("multipart/") and not part.section.endswith(".")
 
 
 @given(st.binary(max_size=300))
@@ -80,14 +80,14 @@ def test_any_octets_have_a_valid_index(raw: bytes) -> None:
     check_index(raw, index_message(raw))
 
 
-@given(scribbles)
-def test_scribbled_headers_have_a_valid_index(raw: bytes) -> None:
+@given(header_like_octets)
+def test_header_like_octets_have_a_valid_index(raw: bytes) -> None:
     check_index(raw, index_message(raw))
 
 
 @given(messages)
 @settings(max_examples=examples(50))
-def test_whole_messages_have_a_valid_index(raw: bytes) -> None:
+def test_valid_messages_have_a_valid_index(raw: bytes) -> None:
     check_index(raw, index_message(raw))
 
 
@@ -100,7 +100,7 @@ def test_damaged_messages_have_a_valid_index_and_readable_parts(raw: bytes) -> N
         part_text(raw, part).encode()
 
 
-@given(st.one_of(st.binary(max_size=80), scribbles))
+@given(st.one_of(st.binary(max_size=80), header_like_octets))
 def test_no_value_makes_a_parser_raise(value: bytes) -> None:
     decode_header(value).encode()
     parse_addresses(value)
@@ -123,7 +123,7 @@ PICTURE_AND_HTML = (
 )
 QUOTED_PRINTABLE = b"Content-Transfer-Encoding: quoted-printable\r\n\r\n"
 
-# Each would take minutes, or all memory, if anything in the package were quadratic in it.
+# Each would take minutes, or all memory, if anything in the package were quadratic.
 HOSTILE = {
     "delimiter lines": multipart(b"b") + b"--b\r\n" * 100_000,
     "lines that are nearly delimiters": multipart(b"b") + b"--b!\r\n" * 100_000,
@@ -155,12 +155,12 @@ HOSTILE = {
     "open style sheets": b"Content-Type: text/html\r\n\r\n" + b"<style>" * 100_000,
     "lines that are no field, and fields": b"x\r\nX-a:\r\n" * 100_000,
     "lines that are no field": b"Subject: a\r\n" + b"x\r\n" * 500_000,
-    "fields that were seen before": b"Subject: a\r\nx\r\n" + b"Subject:\r\n" * 100_000,
+    "repeated fields": b"Subject: a\r\nx\r\n" + b"Subject:\r\n" * 100_000,
     "fields of two octets": b"a:\n" * 300_000,
     "a quote that is never closed": b'To: "' + b'\\"<@> ' * 100_000,
     "quotes that only a later name closes": b"To: " + b'"<a@b>, "c ' * 50_000,
     "comments that are never closed": b"To: " + b"(a " * 100_000,
-    "words that may be names": b"To: " + b"a, " * 100_000,
+    "possible names": b"To: " + b"a, " * 100_000,
     "words and dots": b"To: " + b"a . " * 100_000 + b"@b",
     "addresses in one pair of brackets": b"To: <" + b"a@b " * 100_000,
     "brackets without commas": b"To: " + b"a <b@c> " * 100_000,
@@ -171,7 +171,7 @@ HOSTILE = {
     "white space in quoted-printable": QUOTED_PRINTABLE + b" " * 2_000_000,
     "line ends in quoted-printable": QUOTED_PRINTABLE + b" \n" * 1_000_000,
     "equals signs in quoted-printable": QUOTED_PRINTABLE + b"=" * 2_000_000,
-    "parts of nothing but space": multipart(b"b") + (b"--b\r\n\r\n" + b" " * 400 + b"\r\n") * 20_000,
+    "parts of white space": multipart(b"b") + (b"--b\r\n\r\n" + b" " * 400 + b"\r\n") * 20_000,
 }
 
 
@@ -180,37 +180,37 @@ HOSTILE = {
 def test_time_is_linear_in_the_size(raw: bytes) -> None:
     index = index_message(raw)
     assert index.size == len(raw)
-    assert len(index.parts) <= 2 * MAX_PARTS  # a message inside a part is listed beside it
+    assert len(index.parts) <= 2 * MAX_PARTS  # an embedded message is listed in addition to its part
     assert without_extensions(index.bodystructure)
     assert decode_part(raw, index.parts[-1]) is not None
 
 
 def test_levels_beyond_the_limit_are_one_opaque_part() -> None:
-    index = index_message(levels(MAX_DEPTH + 50) + b"\r\nhello")
+    index = index_message(levels(MAX_LEVELS + 50) + b"\r\nhello")
     innermost = index.parts[-1]
-    assert innermost.section == ".".join("1" * MAX_DEPTH)
+    assert innermost.section == ".".join("1" * MAX_LEVELS)
     assert innermost.media_type == "text/plain"
     check_body(read_list(index.bodystructure))
 
 
-def test_the_last_part_within_the_limit_takes_the_rest() -> None:
+def test_last_part_within_the_limit_extends_to_the_end() -> None:
     raw = multipart(b"b") + b"--b\r\n\r\nx\r\n" * (MAX_PARTS + 10) + b"--b--\r\n"
     parts = index_message(raw).parts
     assert len(parts) == MAX_PARTS
     assert parts[-1].end == len(raw)
 
 
-def test_headers_beyond_the_limit_say_nothing() -> None:
-    part = b"--b\r\nX: %b\r\nContent-Type: text/html\r\n\r\na\r\n" % (b"x" * (HEADER_LIMIT // 2))
-    index = index_message(multipart(b"b") + part * (2 * HEADERS_LIMIT // len(part)) + b"--b--\r\n")
+def test_headers_beyond_the_limit_are_ignored() -> None:
+    part = b"--b\r\nX: %b\r\nContent-Type: text/html\r\n\r\na\r\n" % (b"x" * (HEADER_LIMIT_OCTETS // 2))
+    index = index_message(multipart(b"b") + part * (2 * HEADERS_LIMIT_OCTETS // len(part)) + b"--b--\r\n")
     types = [part.media_type for part in index.parts[1:]]
-    looked_at = types.index("text/plain")
-    assert looked_at == HEADERS_LIMIT // len(part)
-    assert set(types[looked_at:]) == {"text/plain"}
+    parsed = types.index("text/plain")
+    assert parsed == HEADERS_LIMIT_OCTETS // len(part)
+    assert set(types[parsed:]) == {"text/plain"}
 
 
-def test_a_field_beyond_the_limit_of_its_header_is_not_looked_at() -> None:
-    raw = b"Subject: a\r\nX: %b\r\nTo: a@b\r\n\r\ntext" % (b"x" * HEADER_LIMIT)
+def test_a_field_beyond_the_limit_of_its_header_is_not_parsed() -> None:
+    raw = b"Subject: a\r\nX: %b\r\nTo: a@b\r\n\r\ntext" % (b"x" * HEADER_LIMIT_OCTETS)
     index = index_message(raw)
     assert (index.subject, index.to) == ("a", ())
     assert raw[index.parts[0].body :] == b"text"

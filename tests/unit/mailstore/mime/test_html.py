@@ -1,4 +1,4 @@
-"""HTML to text: what browsers show, whatever the pieces; and no markup that makes it slow."""
+"""HTML to text: as browsers display it, independently of the pieces, in linear time."""
 
 from collections import deque
 from itertools import pairwise
@@ -54,16 +54,16 @@ def text_of(html: str) -> str:
         ("a&am", "a&am"),
     ],
 )
-def test_html_is_read_as_browsers_show_it(html: str, text: str) -> None:
+def test_text_is_that_which_browsers_display(html: str, text: str) -> None:
     assert text_of(html) == text
 
 
-def test_elements_that_are_not_to_be_seen() -> None:
-    assert "".join(html_text(["<title>window</title>page"], unseen=frozenset({"title"}))) == " page"
+def test_content_of_invisible_elements_is_omitted() -> None:
+    assert "".join(html_text(["<title>window</title>page"], invisible=frozenset({"title"}))) == " page"
 
 
 @given(st.lists(st.sampled_from(TOKENS)).map("".join), st.lists(st.integers(0, 100)))
-def test_where_pieces_begin_makes_no_difference(html: str, cuts: list[int]) -> None:
+def test_result_does_not_depend_on_the_pieces(html: str, cuts: list[int]) -> None:
     edges = sorted({0, len(html), *(cut for cut in cuts if cut < len(html))})
     pieces = [html[start:stop] for start, stop in pairwise(edges)]
     assert "".join(html_text(pieces)) == text_of(html)
@@ -76,10 +76,10 @@ def test_where_pieces_begin_makes_no_difference(html: str, cuts: list[int]) -> N
         *("&", "&amp", "&#", "&#1", "&#x", "<", "=", '="', "<p =", "<![CDATA[", "<?", "<a b='' c=>", "--!", '<a b="">'),
     ],
 )
-@pytest.mark.parametrize("start", ["", "<!--", "<style>", "<p ", '<p a="', "&#"])
-def test_no_markup_takes_more_than_time_in_proportion(start: str, unit: str) -> None:
+@pytest.mark.parametrize("prefix", ["", "<!--", "<style>", "<p ", '<p a="', "&#"])
+def test_extraction_takes_linear_time(prefix: str, unit: str) -> None:
     def read(html: str) -> None:
-        pieces = [html[place : place + 16_384] for place in range(0, len(html), 16_384)]
+        pieces = [html[start : start + 16_384] for start in range(0, len(html), 16_384)]
         deque(html_text(pieces), maxlen=0)
 
-    assert super_linear(read, lambda size: start + unit * (size // len(unit))) is None
+    assert super_linear(read, lambda size: prefix + unit * (size // len(unit))) is None

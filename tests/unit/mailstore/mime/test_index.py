@@ -1,4 +1,4 @@
-"""What the index of a message holds beside envelope and structure: parts, texts for lists, the preview."""
+"""The index of a message, besides envelope and structure: parts, text for lists, the preview."""
 
 import pytest
 
@@ -90,22 +90,22 @@ def test_parts_have_the_specifiers_of_rfc_9051_section_6_4_5() -> None:
     ]
 
 
-def test_leaves_hold_what_their_specifier_says() -> None:
+def test_leaves_have_the_content_of_their_specifier() -> None:
     for part in index_message(RFC_9051_SECTION_6_4_5).parts:
         if part.section[-1:].isdigit() and not part.media_type.startswith(("multipart/", "message/")):
             assert decode_part(RFC_9051_SECTION_6_4_5, part).decode() == part.section
 
 
-def test_a_message_inside_has_header_and_text_of_its_own() -> None:
+def test_embedded_message_has_a_header_and_text() -> None:
     parts = {part.section: part for part in index_message(RFC_9051_SECTION_6_4_5).parts}
-    around, inside = parts["3"], parts["3."]
-    assert RFC_9051_SECTION_6_4_5[around.header : around.body] == b"Content-Type: message/rfc822\r\n\r\n"
-    assert (around.body, around.end) == (inside.header, inside.end)
-    assert RFC_9051_SECTION_6_4_5[inside.header : inside.body].startswith(b"Subject: three\r\n")
-    assert RFC_9051_SECTION_6_4_5[inside.body : inside.end].endswith(b"--c--\r\n")
+    part, message = parts["3"], parts["3."]
+    assert RFC_9051_SECTION_6_4_5[part.header : part.body] == b"Content-Type: message/rfc822\r\n\r\n"
+    assert (part.body, part.end) == (message.header, message.end)
+    assert RFC_9051_SECTION_6_4_5[message.header : message.body].startswith(b"Subject: three\r\n")
+    assert RFC_9051_SECTION_6_4_5[message.body : message.end].endswith(b"--c--\r\n")
 
 
-def test_the_only_part_of_a_message_is_1() -> None:
+def test_only_part_of_a_message_is_1() -> None:
     raw = b"Subject: a\r\n\r\ntext\r\n"
     assert [(part.section, part.header, part.body, part.end) for part in index_message(raw).parts] == [
         ("", 0, 14, 20),
@@ -128,7 +128,7 @@ Hello.
 """)
 
 
-def test_texts_for_lists_are_decoded() -> None:
+def test_list_fields_are_decoded() -> None:
     index = index_message(TEXTS)
     assert index.subject == "Grüße €"
     assert index.sender == Address("Jörg", "joerg@example.org")
@@ -139,7 +139,7 @@ def test_texts_for_lists_are_decoded() -> None:
     )
     assert index.cc == (Address("", "x@y.example"),)
     assert index.date == 880127706
-    assert index.message_id == "1234@local.machine.example"
+    assert index.header_message_id == "1234@local.machine.example"
     assert index.references == (
         "first@example.org",
         "second@example.org",
@@ -149,26 +149,26 @@ def test_texts_for_lists_are_decoded() -> None:
     assert index.preview == "Hello."
 
 
-def test_what_is_missing_is_empty() -> None:
+def test_missing_fields_are_empty() -> None:
     index = index_message(b"\r\n")
     assert (index.subject, index.sender, index.to, index.cc) == ("", Address("", ""), (), ())
-    assert (index.date, index.message_id, index.references, index.preview) == (None, "", (), "")
+    assert (index.date, index.header_message_id, index.references, index.preview) == (None, "", (), "")
     assert index.size == 2
 
 
-def test_without_from_the_sender_is_the_sender() -> None:
+def test_sender_field_replaces_a_missing_from() -> None:
     assert index_message(b"Sender: a@b\n\n").sender == Address("", "a@b")
 
 
 @pytest.mark.parametrize(
-    ("value", "message_id"),
+    ("value", "header_message_id"),
     [(b"<a@b>", "a@b"), (b" a@b ", "a@b"), (b"<a@b> (x)", "a@b"), (b"<a@b", "a@b"), (b"", ""), (b"<a\0b>", "a b")],
 )
-def test_the_message_id_is_without_brackets(value: bytes, message_id: str) -> None:
-    assert index_message(b"Message-ID: %b\n\n" % value).message_id == message_id
+def test_header_message_id_has_no_brackets(value: bytes, header_message_id: str) -> None:
+    assert index_message(b"Message-ID: %b\n\n" % value).header_message_id == header_message_id
 
 
-def test_of_a_long_thread_the_nearest_ids_are_kept() -> None:
+def test_long_references_keep_the_root_and_the_nearest_ids() -> None:
     ids = [f"{number}@a" for number in range(MAX_REFERENCES + 5)]
     raw = f"References: {' '.join(f'<{name}>' for name in ids)}\n\n".encode()
     assert index_message(raw).references == (ids[0], *ids[6:])
@@ -191,30 +191,30 @@ ATTACHMENTS = {
     ),
     "a name of RFC 2047": (b'Content-Disposition: attachment; filename="=?utf-8?q?=E2=82=AC?="\n', "€", True),
     "a raw 8-bit name": (b'Content-Disposition: attachment; filename="\xe2\x82\xac"\n', "€", True),
-    "a type that is not shown": (b"Content-Type: application/pdf\n", "", True),
+    "a type that is not displayed": (b"Content-Type: application/pdf\n", "", True),
     "an inline picture": (b"Content-Type: image/png\nContent-Disposition: inline\n", "", False),
-    "a picture with an id that nothing refers to": (
+    "a picture with an unreferenced id": (
         b"Content-Type: image/png; name=a.png\nContent-ID: <a@b>\n",
         "a.png",
         True,
     ),
     "a report": (b"Content-Type: message/delivery-status\n", "", False),
-    "another's mail": (b"Content-Type: message/rfc822\nContent-Disposition: attachment\n", "", True),
+    "an attached message": (b"Content-Type: message/rfc822\nContent-Disposition: attachment\n", "", True),
 }
 
 
 @pytest.mark.parametrize(("header", "filename", "attachment"), ATTACHMENTS.values(), ids=ATTACHMENTS.keys())
-def test_attachments_are_told_from_text(header: bytes, filename: str, attachment: bool) -> None:
+def test_attachments_are_distinguished_from_text(header: bytes, filename: str, attachment: bool) -> None:
     index = index_message(header + b"\n" + b"\n")
     assert (index.parts[1].filename, index.parts[1].attachment) == (filename, attachment)
     assert index.attachments == attachment
 
 
-def test_what_is_in_an_attached_message_is_no_attachment_of_ours() -> None:
+def test_parts_of_an_attached_message_are_no_attachments() -> None:
     inner = b"Content-Type: application/pdf\n\n%PDF"
-    around = b"Content-Type: message/rfc822\n"
-    attached = index_message(around + b"Content-Disposition: attachment\n\n" + inner)
-    shown = index_message(around + b"\n" + inner)
+    header = b"Content-Type: message/rfc822\n"
+    attached = index_message(header + b"Content-Disposition: attachment\n\n" + inner)
+    shown = index_message(header + b"\n" + inner)
     assert [part.section for part in attached.parts if part.attachment] == ["1"]
     assert [part.section for part in shown.parts if part.attachment] == ["1.1"]
 
@@ -238,7 +238,7 @@ PREVIEWS = {
         b"Content-Type: text/html\n\n<style>" + b"p {} " * 500 + b"</style>Hello" + b" you" * 200,
         ("Hello" + " you" * 200)[:256].strip(),
     ),
-    "a style sheet without end": (b"Content-Type: text/html\n\n<style>" + b"p {} " * 5000, ""),
+    "an unclosed style sheet": (b"Content-Type: text/html\n\n<style>" + b"p {} " * 5000, ""),
     "an attachment": (b"Content-Type: text/plain\nContent-Disposition: attachment\n\nno", ""),
     "no text": (b"Content-Type: image/png\n\nno", ""),
     "NUL and other controls": (b"\na\0b\x1bc", "a b c"),
@@ -248,7 +248,7 @@ PREVIEWS = {
 
 
 @pytest.mark.parametrize(("raw", "preview"), PREVIEWS.values(), ids=PREVIEWS.keys())
-def test_a_preview_is_the_first_words(raw: bytes, preview: str) -> None:
+def test_preview_is_the_first_words(raw: bytes, preview: str) -> None:
     assert index_message(raw).preview == preview
 
 
@@ -268,11 +268,11 @@ Content-Type: text/html
 
 
 @pytest.mark.parametrize(("plain", "preview"), [(b"First", "First"), (b" \r\n\r\n", "Shown")])
-def test_a_preview_is_of_the_first_part_with_words_in_it(plain: bytes, preview: str) -> None:
+def test_preview_is_from_the_first_part_with_words(plain: bytes, preview: str) -> None:
     assert index_message(ALTERNATIVE.replace(b"{plain}", plain)).preview == preview
 
 
-def test_part_text_is_of_the_charset_named() -> None:
+def test_part_text_is_decoded_from_its_charset() -> None:
     raw = b'Content-Type: text/plain; charset="KOI8-R"\nContent-Transfer-Encoding: base64\n\n8NLJ18XU\n'
     part = index_message(raw).parts[1]
     assert (part.charset, part_text(raw, part)) == ("koi8-r", "Привет")

@@ -42,7 +42,7 @@ def test_media_types_are_parsed(value: bytes, expected: MediaType) -> None:
 
 
 @pytest.mark.parametrize("value", [b"", b"text", b"text/", b"/plain", b"; charset=a", b"(text/plain)", b"\xff/\xff"])
-def test_what_is_no_media_type_is_none(value: bytes) -> None:
+def test_invalid_media_type_is_none(value: bytes) -> None:
     assert parse_media_type(value) is None
 
 
@@ -65,26 +65,26 @@ EXTENDED = [  # RFC 2231 §3, §4, §4.1
     (b"a/b; name*=utf-8''%e2%82%ac%20rates", b"name", "€ rates"),
     (b"a/b; name*=UTF-8'en'%E2%82%AC; name=ignored", b"name", "€"),
     (b"a/b; name*1=b; name*0=a", b"name", "ab"),  # in any order
-    (b"a/b; name*0*=utf-8''%E2%82; name*1*=%AC", b"name", "€"),  # a character cut in two
+    (b"a/b; name*0*=utf-8''%E2%82; name*1*=%AC", b"name", "€"),  # a character in two segments
     (b"a/b; name*0=100%25; name*1*=%20", b"name", "100%25 "),
     (b"a/b; name*=no%20charset", b"name", "no charset"),
     (b"a/b; name*=x-nobody-knows''%C3%A9", b"name", "é"),
     (b"a/b; name*=utf-8''%zz%4", b"name", "%zz%4"),
     (b"a/b; name*=utf-8''a%00b", b"name", "a b"),
-    (b'a/b; name="=?utf-8?q?=E2=82=AC?="', b"name", "€"),  # not allowed, and everywhere
+    (b'a/b; name="=?utf-8?q?=E2=82=AC?="', b"name", "€"),  # not allowed, but common
     (b"a/b; name=a", b"missing", ""),
 ]
 
 
 @pytest.mark.parametrize(("value", "name", "text"), EXTENDED)
-def test_parameters_become_text(value: bytes, name: bytes, text: str) -> None:
+def test_parameters_are_decoded(value: bytes, name: bytes, text: str) -> None:
     media_type = parse_media_type(value)
     assert media_type
     assert parameter_text(media_type.parameters, name) == text
 
 
 def test_continuations_are_joined_and_keep_their_charset() -> None:
-    """RFC 2231 §6: so BODYSTRUCTURE shows one parameter, and the client still decodes it."""
+    """RFC 2231 §6: BODYSTRUCTURE has one parameter, which the client decodes."""
     disposition = parse_disposition(b"attachment; filename*0*=utf-8''%E2%82; filename*1*=%AC; filename*2=\" b\"")
     assert disposition == (b"attachment", {b"filename*": b"utf-8''%E2%82%AC%20b"})
 
@@ -92,7 +92,7 @@ def test_continuations_are_joined_and_keep_their_charset() -> None:
 @pytest.mark.parametrize(
     "value", [b"a/b; boundary=b", b"a/b; boundary*=us-ascii''b", b"a/b; boundary*=us-ascii'en'%62"]
 )
-def test_a_boundary_may_be_extended(value: bytes) -> None:
+def test_boundary_may_be_an_extended_parameter(value: bytes) -> None:
     media_type = parse_media_type(value)
     assert media_type
     assert parameter_octets(media_type.parameters, b"boundary") == b"b"
@@ -135,7 +135,7 @@ UNQUOTED = {
 
 
 @pytest.mark.parametrize(("value", "filename"), UNQUOTED.items())
-def test_a_file_name_without_quotes_goes_to_the_semicolon(value: bytes, filename: bytes) -> None:
+def test_unquoted_filename_extends_to_the_semicolon(value: bytes, filename: bytes) -> None:
     parameters = parse_disposition(value).parameters
     assert parameters[b"filename"] == filename
     assert parameters.get(b"size", b"5") == b"5"
@@ -150,13 +150,13 @@ def test_a_file_name_without_quotes_goes_to_the_semicolon(value: bytes, filename
         (b"text/plain; charset=", b""),
     ],
 )
-def test_a_charset_is_one_word(value: bytes, charset: bytes) -> None:
+def test_charset_is_one_token(value: bytes, charset: bytes) -> None:
     media_type = parse_media_type(value)
     assert media_type
     assert media_type.parameters[b"charset"] == charset
 
 
-def test_only_so_much_of_a_value_is_looked_at() -> None:
+def test_value_beyond_the_limit_is_ignored() -> None:
     value = b"attachment; x=" + b"y" * VALUE_LIMIT_OCTETS + b"; filename=a"
     assert list(parse_disposition(value).parameters) == [b"x"]
 

@@ -1,4 +1,4 @@
-"""The tree of parts: where parts begin and end, whatever the boundaries."""
+"""The tree of parts: where parts begin and end, for all kinds of boundaries."""
 
 import pytest
 
@@ -12,14 +12,14 @@ CONTENTS = {
     "bare LF": (b"--b\n\none\n--b\n\ntwo\n--b--\n", [b"one", b"two"]),
     "a preamble and an epilogue": (b"see\r\n--b\r\n\r\none\r\n--b--\r\nbye\r\n--b\r\n\r\nno\r\n", [b"one"]),
     "no close delimiter": (b"--b\r\n\r\none\r\n--b\r\n\r\ntwo\r\n", [b"one", b"two\r\n"]),
-    "a close delimiter at the very end": (b"--b\r\n\r\none\r\n--b--", [b"one"]),
-    "a delimiter at the very end": (b"--b\r\n\r\none\r\n--b", [b"one", b""]),
+    "a close delimiter without a line end": (b"--b\r\n\r\none\r\n--b--", [b"one"]),
+    "a delimiter without a line end": (b"--b\r\n\r\none\r\n--b", [b"one", b""]),
     "spaces after delimiters": (b"--b \t\r\n\r\none\r\n--b  \r\n\r\ntwo\r\n--b-- \r\n", [b"one", b"two"]),
     "an empty line before a delimiter": (b"--b\r\n\r\none\r\n\r\n--b--\r\n", [b"one\r\n"]),
     "an empty content": (b"--b\r\n\r\n\r\n--b--\r\n", [b""]),
     "a header without a content": (b"--b\r\nX: y\r\n\r\n--b--\r\n", [b""]),
     "an unfinished header": (b"--b\r\nX: y\r\n--b--\r\n", [b""]),
-    "delimiters in a row": (b"--b\r\n--b\r\n\r\none\r\n--b\r\n--b--\r\n", [b"", b"one", b""]),
+    "adjacent delimiters": (b"--b\r\n--b\r\n\r\none\r\n--b\r\n--b--\r\n", [b"", b"one", b""]),
     "no blank line before the content": (b"--b\r\none, two\r\n--b--\r\n", [b"one, two"]),
     "lines that begin like delimiters": (
         b"--b\r\n\r\n--bc\r\n--b-\r\n--b --\r\n -b\r\n--b--\r\n",
@@ -65,7 +65,7 @@ This is the epilogue.  It is also to be ignored.
 """)
 
 
-def test_the_example_of_rfc_2046_section_5_1_1() -> None:
+def test_example_of_rfc_2046_section_5_1_1() -> None:
     _, first, second = index_message(RFC_2046).parts
     assert decode_part(RFC_2046, first) == (
         b"This is implicitly typed plain US-ASCII text.\r\nIt does NOT end with a linebreak."
@@ -110,7 +110,7 @@ second
     }
 
 
-def test_the_same_part_is_a_message_in_a_digest_only() -> None:
+def test_part_is_a_message_by_default_only_in_a_digest() -> None:
     body = b"--b\r\n\r\none\r\n--b--\r\n"
     for _ in range(2):
         assert types(MIXED + body)["1"] == "text/plain"
@@ -152,7 +152,7 @@ def test_the_outer_boundary_ends_an_unfinished_multipart(inner: bytes) -> None:
     assert [decode_part(raw, part) for part in index_message(raw).parts[2:]] == [b"plain", b"html", b"png"]
 
 
-def test_a_boundary_used_twice_is_the_outer_one() -> None:
+def test_boundary_used_twice_is_the_outer_one() -> None:
     assert types(NESTED.replace(b"{inner}", b"outer")) == {
         "": "multipart/mixed",
         "1": "text/plain",
@@ -178,7 +178,7 @@ OPAQUE = {
 
 
 @pytest.mark.parametrize(("raw", "media_type"), OPAQUE.values(), ids=OPAQUE.keys())
-def test_what_cannot_be_opened_is_one_part(raw: bytes, media_type: str) -> None:
+def test_unparseable_content_is_one_part(raw: bytes, media_type: str) -> None:
     assert types(raw) == {"": media_type, "1": media_type}
 
 
@@ -188,10 +188,10 @@ def test_a_multipart_has_no_transfer_encoding() -> None:
     assert (message.encoding, part.encoding) == ("7bit", "7bit")
 
 
-def test_a_message_of_nothing_has_one_empty_part() -> None:
+def test_empty_message_has_one_empty_part() -> None:
     assert [(part.section, part.header, part.end) for part in index_message(b"").parts] == [("", 0, 0), ("1", 0, 0)]
 
 
-def test_a_type_may_continue_on_lines_and_carry_comments() -> None:
+def test_type_may_be_folded_and_have_comments() -> None:
     raw = b'Content-Type: multipart/mixed (see\r\n below);\r\n\tboundary="b" (a)\r\n\r\n--b\r\n\r\none\r\n--b--\r\n'
     assert types(raw) == {"": "multipart/mixed", "1": "text/plain"}

@@ -1,4 +1,4 @@
-"""BODYSTRUCTURE and BODY as RFC 9051 §7.5.2 asks for them."""
+"""BODYSTRUCTURE and BODY (RFC 9051 §7.5.2)."""
 
 import pytest
 from hypothesis import given, settings
@@ -26,7 +26,7 @@ Content-Transfer-Encoding: BASE64
 """)
 
 
-def test_the_examples_of_rfc_9051_section_7_5_2() -> None:
+def test_examples_of_rfc_9051_section_7_5_2() -> None:
     text = b"x" * 48 + b"\r\n"
     raw = DIFF.replace(b"{text}", text * 22 + b"x" * 50 + b"\r\n").replace(b"{diff}", b"A" * 59 + b"\r\n")
     assert without_extensions(index_message(raw).bodystructure) == (
@@ -36,7 +36,7 @@ def test_the_examples_of_rfc_9051_section_7_5_2() -> None:
     )
 
 
-def test_the_example_of_rfc_9051_section_8() -> None:
+def test_example_of_rfc_9051_section_8() -> None:
     raw = RFC_9051 + (b"x" * 31 + b"\r\n") * 90 + b"x" * 27 + b"\r\n" + b"x" * 27 + b"\r\n"
     assert without_extensions(index_message(raw).bodystructure) == (
         b'("text" "plain" ("charset" "US-ASCII") NIL NIL "7bit" 3028 92)'
@@ -92,7 +92,7 @@ LEAVES = {
 
 
 @pytest.mark.parametrize(("header", "expected"), LEAVES.values(), ids=LEAVES.keys())
-def test_leaves_are_rendered(header: bytes, expected: bytes) -> None:
+def test_leaves_are_encoded(header: bytes, expected: bytes) -> None:
     bodystructure = index_message(header + b"\n" + b"abc\n").bodystructure
     assert bodystructure == expected
     check_body(read_list(bodystructure))
@@ -127,7 +127,7 @@ INNER_ENVELOPE = (
 )
 
 
-def test_messages_hold_envelope_body_and_lines() -> None:
+def test_message_parts_have_envelope_body_and_lines() -> None:
     bodystructure = index_message(FORWARDED).bodystructure
     check_body(read_list(bodystructure))
     assert bodystructure == (
@@ -139,7 +139,7 @@ def test_messages_hold_envelope_body_and_lines() -> None:
     )
 
 
-def test_a_body_is_the_structure_without_extensions() -> None:
+def test_body_is_the_structure_without_extensions() -> None:
     assert without_extensions(index_message(FORWARDED).bodystructure) == (
         b'(("message" "rfc822" NIL NIL NIL "7bit" 142 ' + INNER_ENVELOPE + b" "
         b'(("text" "plain" ("charset" "us-ascii") NIL NIL "7bit" 5 0)'
@@ -147,7 +147,7 @@ def test_a_body_is_the_structure_without_extensions() -> None:
     )
 
 
-def test_a_body_keeps_literals_that_look_like_structure() -> None:
+def test_body_keeps_literals_that_resemble_structure() -> None:
     raw = b'Content-Type: image/png; name="\xff) (\\""\nContent-Description: ) "(\n\nabc\n'
     assert without_extensions(index_message(raw).bodystructure) == (
         b'("image" "png" ("name" {5}\r\n\xff) (") NIL ") \\"(" "7bit" 4)'
@@ -155,7 +155,7 @@ def test_a_body_keeps_literals_that_look_like_structure() -> None:
 
 
 def without(body: Item) -> Item:
-    """The list that a BODY is, out of that of a BODYSTRUCTURE, by another way."""
+    """BODY from BODYSTRUCTURE, both as parsed lists."""
     assert isinstance(body, list)
     if isinstance(body[0], list):
         parts = [part for part in body if isinstance(part, list)][: multiparts_length(body)]
@@ -166,12 +166,12 @@ def without(body: Item) -> Item:
 
 
 def multiparts_length(body: list[Item]) -> int:
-    return next(place for place, member in enumerate(body) if not isinstance(member, list))
+    return next(index for index, member in enumerate(body) if not isinstance(member, list))
 
 
 @given(messages | damaged_messages)
 @settings(max_examples=examples(200))
-def test_a_body_is_the_structure_without_extensions_whatever_the_message(raw: bytes) -> None:
+def test_body_of_any_message_is_the_structure_without_extensions(raw: bytes) -> None:
     bodystructure = index_message(raw).bodystructure
     assert read_list(without_extensions(bodystructure)) == without(read_list(bodystructure))
 
@@ -180,13 +180,13 @@ PARTS = {
     "plain": b"\r\n\r\nx\r\n",
     "literals": b"\r\nContent-Type: a/b; x=\xff; y=\xfe\r\nContent-ID: \xff\r\n\r\nx\r\n",
     "messages": b"\r\nContent-Type: message/rfc822\r\n\r\nSubject: \xff\r\nTo: a@b, c: d@e;\r\n\r\nx\r\n",
-    "all that there is": b"\r\n" + EVERY_FIELD.replace(b"\n", b"\r\n") + b"\r\nx\r\n",
-    "what looks like structure": b'\r\nContent-Type: a/b; x="(\\"text\\" NIL)"\r\nContent-ID: ") NIL ("\r\n\r\nx\r\n',
+    "every field": b"\r\n" + EVERY_FIELD.replace(b"\n", b"\r\n") + b"\r\nx\r\n",
+    "resembling structure": b'\r\nContent-Type: a/b; x="(\\"text\\" NIL)"\r\nContent-ID: ") NIL ("\r\n\r\nx\r\n',
 }
 
 
 @pytest.mark.parametrize("part", PARTS.values(), ids=PARTS.keys())
-def test_the_body_of_very_many_parts(part: bytes) -> None:
+def test_body_of_very_many_parts(part: bytes) -> None:
     raw = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + (b"--b" + part) * 3_000 + b"--b--"
     bodystructure = index_message(raw).bodystructure
     assert read_list(without_extensions(bodystructure)) == without(read_list(bodystructure))

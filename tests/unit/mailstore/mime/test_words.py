@@ -1,9 +1,9 @@
-"""Encoded words (RFC 2047) and what real mail makes of them."""
+"""Encoded words (RFC 2047), valid and as in real mail."""
 
 import pytest
 
 from relate_mailstore.mime import decode_header
-from relate_mailstore.mime.charsets import MAX_TEXT
+from relate_mailstore.mime.charsets import MAX_TEXT_CHARACTERS
 
 RFC_2047_SECTION_2_AND_8 = [
     (b"=?iso-8859-1?q?this=20is=20some=20text?=", "this is some text"),
@@ -31,7 +31,7 @@ OTHERS = [
     (b"plain", "plain"),
     (b"a =?x", "a =?x"),
     (b"a =?utf-8?x?b?= c", "a =?utf-8?x?b?= c"),
-    (b"=?utf-8?Q?=E2=82?= =?utf-8?Q?=AC?=", "€"),  # a character cut in two
+    (b"=?utf-8?Q?=E2=82?= =?utf-8?Q?=AC?=", "€"),  # a character in two words
     (b"=?UTF-8?b?4oI=?= =?utf-8?q?=AC?=", "€"),
     (b"=?utf-8?Q?a b?=", "a b"),  # space inside a word
     (b"=?utf-8?Q??=", ""),
@@ -63,9 +63,9 @@ def test_examples_of_the_rfc_are_decoded(value: bytes, text: str) -> None:
 
 
 @pytest.mark.parametrize(("value", "text"), OTHERS)
-def test_what_real_mail_holds_is_decoded(value: bytes, text: str) -> None:
+def test_malformed_words_of_real_mail_are_decoded(value: bytes, text: str) -> None:
     assert decode_header(value) == text
 
 
-def test_long_values_are_cut() -> None:
-    assert decode_header(b"a" * (MAX_TEXT + 1)) == "a" * MAX_TEXT
+def test_long_values_are_truncated() -> None:
+    assert decode_header(b"a" * (MAX_TEXT_CHARACTERS + 1)) == "a" * MAX_TEXT_CHARACTERS

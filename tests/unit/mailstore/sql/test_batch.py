@@ -12,7 +12,7 @@ from relate_mailstore.sql.mailboxes import Step
 from relate_mailstore.sql.schema.tables import PART_OCTETS
 from relate_mailstore.sql.write.deliver import PORTION_OCTETS, places, plan_batch, portions, split
 from relate_mailstore.sql.write.group_commit import Accepted
-from relate_mailstore.types import AccountId, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
+from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
 from tests.support.examples import examples
 
 ANN, BOB = AccountId(1), AccountId(2)
@@ -58,8 +58,8 @@ async def test_receipts_name_uids_in_the_order_of_destinations_and_the_leader() 
     batch = [accepted(1, Destination(BOB), Destination(ANN, "Sent"), origin="a"), accepted(2, Destination(BOB))]
     plan = plan_batch(batch, FOUND, now=50)
     assert plan.outcomes == [
-        Receipt(MessageId(UUID(int=1)), ((200, 7), (101, 1)), batch=2, leader="a"),
-        Receipt(MessageId(UUID(int=2)), ((200, 8),), batch=2, leader="a"),
+        Receipt(MessageId(UUID(int=1)), (AssignedUid(200, 7), AssignedUid(101, 1)), batch=2, leader="a"),
+        Receipt(MessageId(UUID(int=2)), (AssignedUid(200, 8),), batch=2, leader="a"),
     ]
 
 

@@ -5,6 +5,7 @@ import json
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -13,11 +14,12 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Boolean, Column, Connection, MetaData, Table, event, insert, inspect, text
+from sqlalchemy import Boolean, Column, Connection, MetaData, Table, Text, event, insert, inspect, text
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.types import TypeEngine
 
+from relate_mailstore.identifiers import thread_id
 from relate_mailstore.mime import index_message
-from relate_mailstore.rules import thread_id
 from relate_mailstore.sql.driver import engine as engine_module
 from relate_mailstore.sql.driver import sqlite
 from relate_mailstore.sql.driver.engine import open_engine
@@ -32,11 +34,13 @@ from tests.unit.mailstore.sql.helpers import opened_engine
 
 ANN = AccountId(7)
 
+FORMER_COLUMNS: dict[str, TypeEngine[Any]] = {"subscribed": Boolean(), "message_id": Text()}
+
 PROCESSES = 4
 MIGRATE = """
 import asyncio, sys
 from relate_mailstore.mime import index_message
-from relate_mailstore.rules import thread_id
+from relate_mailstore.identifiers import thread_id
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 
@@ -214,6 +218,7 @@ def store_as_of_0002(connection: Connection, raw: bytes) -> None:
     columns = index_row(index, MessageId(message_id))
     for unknown in ("thread", "zone", "header_octets"):
         del columns[unknown]
+    columns["message_id"] = columns.pop("header_message_id")
     columns |= {"recipients": json.dumps([index.to, index.cc]), "search": "as it was"}
     columns |= {"id": message_id, "account_id": ANN, "size": len(raw), "received": 1_000, "origin": None}
     connection.execute(insert(columns_of("messages", columns)), columns)
@@ -229,5 +234,5 @@ def store_as_of_0002(connection: Connection, raw: bytes) -> None:
 def columns_of(table: str, names: Iterable[str]) -> Table:
     """A table with these columns only, those of today as they are typed today."""
     today = metadata.tables[table].c
-    types = {name: today[name].type if name in today else Boolean() for name in names}
+    types = {name: today[name].type if name in today else FORMER_COLUMNS[name] for name in names}
     return Table(table, MetaData(), *(Column(name, kind) for name, kind in types.items()))

@@ -8,7 +8,7 @@ from relate_mailstore.folding import fold
 from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.sql.read import search
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Destination, Incoming, Snapshot, TextPart
+from relate_mailstore.types import AccountId, Destination, NewMessage, Snapshot, TextPart
 from tests.support.factories import delivery, simple
 
 LETTERS = 'ab aB ébß%_\\"*日'
@@ -28,7 +28,7 @@ async def test_a_search_finds_what_is_there(
     bob = AccountId(alice + 1)
     await store.provision(alice)
     await store.provision(bob)
-    await store.append(alice, "INBOX", [Incoming(_raw(rng)) for _ in range(MESSAGES)])
+    await store.append(alice, "INBOX", [NewMessage(_raw(rng)) for _ in range(MESSAGES)])
     for account, name in ((alice, "Sent"), (bob, "INBOX")):  # these are not searched
         await store.deliver(delivery(Destination(account, name), raw=_raw(rng)))
     inbox = await store.snapshot(alice)

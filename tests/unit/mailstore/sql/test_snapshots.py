@@ -46,7 +46,11 @@ async def test_messages_are_recent_to_one_of_all_processes_and_to_nobody_else_in
         mailbox = await other.mailbox(alice)
         assert await store.take_recent(alice, mailbox.id) == 1
         after = await store.snapshot(alice)
-        assert (before.mailbox.recent, after.mailbox.recent, after.entries) == (1, 2, before.entries)
+        assert (before.mailbox.first_recent_uid, after.mailbox.first_recent_uid, after.entries) == (
+            1,
+            2,
+            before.entries,
+        )
         assert await other.take_recent(alice, mailbox.id) == 2
         with Statements(engine) as statements:
             assert await store.snapshot(alice) is after

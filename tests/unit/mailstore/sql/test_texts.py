@@ -153,7 +153,7 @@ async def test_a_large_message_is_read_part_by_part_and_its_text_is_that_of_the_
 async def test_no_part_is_read_when_there_is_no_room_for_its_text(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relate_mailstore.search_text.TEXT_LIMIT", 1_000)
+    monkeypatch.setattr("relate_mailstore.search_text.TEXT_CHARACTERS", 1_000)
     read = 0
     window = sql_texts._Window.read
 

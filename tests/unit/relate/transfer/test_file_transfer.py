@@ -15,7 +15,7 @@ from relate.transfer.importer import BATCH_MESSAGES, Importer
 from relate.transfer.report import TransferReport
 from relate_mailstore.errors import MailboxNotFound, OverQuota
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, Appended, Flag, Incoming, MailboxId
+from relate_mailstore.types import AccountId, Appended, Flag, MailboxId, NewMessage
 
 ALICE, BOB = AccountId(1), AccountId(2)
 LIMIT_OCTETS = 100_000
@@ -160,7 +160,7 @@ class DyingStore(MemoryMailStore):
         self,
         account_id: AccountId,
         mailbox: str,
-        messages: Sequence[Incoming],
+        messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, int] | None = None,
         quota: int | None = None,
     ) -> Appended:
@@ -242,7 +242,7 @@ async def test_an_exported_account_is_imported_unchanged(
         if name != "INBOX":
             await store.create_mailbox(ALICE, name)
         messages = [
-            Incoming(raw, int(FLAGS) if number % 2 else 0, ("$Forwarded", "a") if number % 3 else (), number * 1000)
+            NewMessage(raw, int(FLAGS) if number % 2 else 0, ("$Forwarded", "a") if number % 3 else (), number * 1000)
             for number, raw in enumerate(RAW_MESSAGES * 2)
         ]
         if name != "Empty":
@@ -259,7 +259,7 @@ async def test_an_exported_account_is_imported_unchanged(
 
 async def test_a_maildir_export_keeps_26_keywords_and_counts_the_others(store: MemoryMailStore, tmp_path: Path) -> None:
     await store.provision(ALICE)
-    await store.append(ALICE, "INBOX", [Incoming(HELLO, keywords=tuple(f"k{number:02}" for number in range(30)))])
+    await store.append(ALICE, "INBOX", [NewMessage(HELLO, keywords=tuple(f"k{number:02}" for number in range(30)))])
     report = TransferReport()
     await export_account(store, ALICE, tmp_path / "mail", Format.MAILDIR, report)
     assert report.keywords_dropped == 4

@@ -9,9 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 from alembic import op
 
+from relate_mailstore.identifiers import thread_id
 from relate_mailstore.mime import index_message
-from relate_mailstore.rules import search_text, thread_id
 from relate_mailstore.sql.schema.rows import storable
+from relate_mailstore.summary_text import summary_text
 
 revision = "0003"
 down_revision = "0002"
@@ -210,9 +211,9 @@ def _read_header_again(connection: sa.Connection, message_id: Any, account_id: i
         "of_id": message_id,
         "of_account": account_id,
         "recipients": json.dumps([index.to, index.cc, index.bcc, index.senders]),
-        "search": storable(search_text(index)),
+        "search": storable(summary_text(index)),
         "header_octets": header_octets,
-        "thread": thread_id(index.references, index.message_id, message_id),
+        "thread": thread_id(index.references, index.header_message_id, message_id),
         "zone": index.zone,
     }
 

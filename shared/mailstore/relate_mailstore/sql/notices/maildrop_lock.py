@@ -20,7 +20,7 @@ import structlog
 
 from relate_config.private import open_private
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
-from relate_mailstore.polling import granted
+from relate_mailstore.polling import poll
 from relate_mailstore.sql.driver.coalesce import Gathered
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.driver.session_connection import SideConnection
@@ -54,7 +54,7 @@ class Locks(Protocol):
 @asynccontextmanager
 async def hold_maildrop(locks: Locks, account_id: AccountId, patience: float) -> AsyncIterator[None]:
     """Hold an account's maildrop. Raises MaildropInUse, StoreUnavailable."""
-    if not await granted(partial(_take, locks, account_id), patience):
+    if not await poll(partial(_take, locks, account_id), patience):
         raise MaildropInUse(f"maildrop of account {account_id}")
     try:
         yield

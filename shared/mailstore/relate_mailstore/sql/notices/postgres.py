@@ -171,7 +171,7 @@ class PostgresNotices:
         if removal is not None:
             self._evict(removal)
         self.heard.hear(changes)
-        self._listeners.tell(changes)
+        self._listeners.notify(changes)
         if accounts is None or accounts:
             self._breaks += 1
         self._look_at(self._listeners.accounts if accounts is None else accounts)
@@ -198,7 +198,7 @@ class PostgresNotices:
             accounts = set(islice(self._unseen, ACCOUNTS_PER_LOOK))
             self._unseen -= accounts  # before the look: what changes during it is looked at again
             try:
-                self._listeners.tell(await look_up(self._database, accounts))
+                self._listeners.notify(await look_up(self._database, accounts))
             except BaseException:
                 self._unseen |= accounts
                 raise

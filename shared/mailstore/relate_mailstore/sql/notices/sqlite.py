@@ -149,11 +149,11 @@ class FileNotices:
         for account_id in accounts:
             told = self._told.get(account_id, {})
             for mailbox_id in [one for one in told if one not in there]:
-                self._listeners.tell([MailboxNotice(account_id, mailbox_id, told.pop(mailbox_id) + 1)])
+                self._listeners.notify([MailboxNotice(account_id, mailbox_id, told.pop(mailbox_id) + 1)])
 
     def _tell(self, changes: Iterable[MailboxNotice]) -> None:
         for change in changes:
             told = self._told.get(change.account_id)
             if told is not None and change.modseq > told.get(change.mailbox_id, FIRST_MODSEQ):
                 told[change.mailbox_id] = change.modseq
-                self._listeners.tell([change])
+                self._listeners.notify([change])

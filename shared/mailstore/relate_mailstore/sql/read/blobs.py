@@ -43,31 +43,31 @@ Fetched = Mapping[MessageId, RawMessage]
 class SmallMessage:
     """`RawMessage` whose octets are at hand."""
 
-    __slots__ = ("at_hand", "origin")
+    __slots__ = ("buffered", "origin")
 
     def __init__(self, octets: bytes, origin: str | None) -> None:
-        self.at_hand = octets
+        self.buffered = octets
         self.origin = origin
 
     @property
     def size(self) -> int:
         """Octets of the whole message."""
-        return len(self.at_hand)
+        return len(self.buffered)
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
         """The octets [start, stop), in one piece."""
-        if octets := self.at_hand[start:stop]:
+        if octets := self.buffered[start:stop]:
             yield octets
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """The octets [start, stop)."""
-        return self.at_hand[start:stop]
+        return self.buffered[start:stop]
 
 
 class LargeMessage:
     """`RawMessage` read part by part, the next one while the caller is busy with this one."""
 
-    at_hand = None
+    buffered = None
 
     def __init__(self, database: Database, message_id: MessageId, size: int, origin: str | None) -> None:
         self.size = size
@@ -210,4 +210,4 @@ class Blobs:
 
 
 def _weigh(message: SmallMessage) -> int:
-    return len(message.at_hand) + KEPT_OVERHEAD_OCTETS
+    return len(message.buffered) + KEPT_OVERHEAD_OCTETS

@@ -114,7 +114,7 @@ class Snapshots:
         return snapshot
 
     async def _current(self, place: Place) -> Snapshot | None:
-        """What is kept of a mailbox, if it still is so, but for `recent`: who takes that is no change that is told of.
+        """What is kept of a mailbox, if it still is so, but for `first_recent_uid`: no notice tells of taking it.
 
         Messages may be \\Recent to more than one then, which is allowed where it cannot be known (RFC 3501 §2.3.2).
         """
@@ -151,8 +151,8 @@ class Snapshots:
     def learn_recent(self, mailbox_id: MailboxId, recent: int) -> None:
         """Messages before this UID are not \\Recent any more."""
         known = self._kept.get(mailbox_id)
-        if known is not None and known.mailbox.recent < recent:
-            self._kept[mailbox_id] = replace(known, mailbox=replace(known.mailbox, recent=recent))
+        if known is not None and known.mailbox.first_recent_uid < recent:
+            self._kept[mailbox_id] = replace(known, mailbox=replace(known.mailbox, first_recent_uid=recent))
 
     def learn(self, step: Step) -> None:
         """This process committed this: where the mailbox is kept, it need not be read for that."""

@@ -9,15 +9,16 @@ from typing import Any
 
 from sqlalchemy import BigInteger, ColumnElement, Row, Text, Uuid, bindparam, exists, func, select, tuple_
 
+from relate_mailstore.cursors import encode_cursor, parse_cursor
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.folding import fold
 from relate_mailstore.keywords import one_spelling
-from relate_mailstore.rules import encode_cursor, name_order, parse_cursor
+from relate_mailstore.mailbox_names import name_order
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import has_text, has_word, ids, one_of
 from relate_mailstore.sql.schema.rows import parse_message, storable, stored_name, unpack_keywords
 from relate_mailstore.sql.schema.tables import entries, mailboxes, messages
-from relate_mailstore.types import AccountId, Flag, Listed, Message, MessageId, MessageQuery, Page
+from relate_mailstore.types import AccountId, Flag, ListedMessage, Message, MessageId, MessagePage, MessageQuery
 
 PAGE_LIMIT = 1_000  # messages of one page, whatever the caller asks for: a page is held in memory whole
 
@@ -66,7 +67,7 @@ _AFTER_CURSOR = tuple_(messages.c.received, messages.c.id) < tuple_(
 )
 
 
-async def find_message(database: Database, account_id: AccountId, message_id: MessageId) -> Listed:
+async def find_message(database: Database, account_id: AccountId, message_id: MessageId) -> ListedMessage:
     """One message with its index and flags. Raises MessageNotFound."""
     rows = await database.fetch(_MESSAGE, {"account_id": account_id, "message_id": message_id})
     listed = await _list(database, account_id, rows)
@@ -75,7 +76,7 @@ async def find_message(database: Database, account_id: AccountId, message_id: Me
     return listed[0]
 
 
-async def find_page(database: Database, account_id: AccountId, query: MessageQuery) -> Page:
+async def find_page(database: Database, account_id: AccountId, query: MessageQuery) -> MessagePage:
     """One page of the messages that match, newest first. Raises ValueError for a cursor that is none of ours."""
     limit = max(1, min(query.limit, PAGE_LIMIT))
     conditions, parameters = _compose(query)
@@ -84,7 +85,7 @@ async def find_page(database: Database, account_id: AccountId, query: MessageQue
     listed = await _list(database, account_id, rows[:limit])
     # One that was deleted since the first query is in no mailbox any more; the next page begins after it all the same.
     items = tuple(row for row in listed if row.mailboxes)
-    return Page(items, encode_cursor(listed[-1]) if len(rows) > limit else None)
+    return MessagePage(items, encode_cursor(listed[-1]) if len(rows) > limit else None)
 
 
 def _compose(query: MessageQuery) -> tuple[list[ColumnElement[bool]], dict[str, Any]]:
@@ -116,7 +117,7 @@ def _compose(query: MessageQuery) -> tuple[list[ColumnElement[bool]], dict[str, 
     return conditions, parameters
 
 
-async def _list(database: Database, account_id: AccountId, rows: Sequence[Row[Any]]) -> Sequence[Listed]:
+async def _list(database: Database, account_id: AccountId, rows: Sequence[Row[Any]]) -> Sequence[ListedMessage]:
     """These messages with the flags and names of all places where they are entered."""
     if not rows:
         return ()
@@ -127,8 +128,8 @@ async def _list(database: Database, account_id: AccountId, rows: Sequence[Row[An
     return [_gather(parse_message(row), places[row.id]) for row in rows]
 
 
-def _gather(message: Message, places: Sequence[Row[Any]]) -> Listed:
-    return Listed(
+def _gather(message: Message, places: Sequence[Row[Any]]) -> ListedMessage:
+    return ListedMessage(
         message,
         flags=reduce(or_, (place.flags for place in places), 0),
         keywords=one_spelling(sorted(chain.from_iterable(unpack_keywords(place.keywords) for place in places))),

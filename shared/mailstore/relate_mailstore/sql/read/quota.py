@@ -9,7 +9,7 @@ from collections import OrderedDict
 from sqlalchemy import bindparam, func, select
 
 from relate_mailstore.errors import OverQuota
-from relate_mailstore.rules import expect_room
+from relate_mailstore.quota import check_quota
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.schema.tables import mailboxes
 from relate_mailstore.types import AccountId
@@ -32,9 +32,9 @@ class Usage:
         if quota is None:
             return
         try:
-            expect_room(await self._used(account_id), octets, quota)
+            check_quota(await self._used(account_id), octets, quota)
         except OverQuota:
-            expect_room(await self._look_up(account_id), octets, quota)
+            check_quota(await self._look_up(account_id), octets, quota)
 
     async def ask(self, account_id: AccountId) -> int:
         """Octets that the account has now, by a query."""

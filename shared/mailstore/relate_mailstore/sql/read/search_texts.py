@@ -26,13 +26,13 @@ from sqlalchemy import Connection, LargeBinary, Row, and_, bindparam, delete, fu
 from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.rules import search_text
 from relate_mailstore.search_text import BodyText, SearchText, body_spans, header_span, header_text, message_text
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, ids, insert_once, one_of
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS, Blobs
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, messages, texts, untexted
+from relate_mailstore.summary_text import summary_text
 from relate_mailstore.types import AccountId, MessageId, Part
 
 BATCH_MESSAGES = 50  # whose texts a search makes together: a transaction of some 80 ms
@@ -214,7 +214,7 @@ class Texts:
         header = await raw.read(span.start, span.stop)
         text = await _work(header, header_text, span, header)
         for span in body_spans(parts):
-            if not body.room:
+            if not body.remaining:
                 break
             octets = await raw.read(span.start, span.stop)
             await _work(octets, body.add, span, octets)
@@ -258,7 +258,7 @@ async def _work(octets: bytes, function: Callable[..., T], *arguments: Any) -> T
 
 
 def _search_text(header: bytes, preview: str) -> str:
-    return storable(search_text(replace(index_message(header), preview=preview)))
+    return storable(summary_text(replace(index_message(header), preview=preview)))
 
 
 def _report(account_id: AccountId, message_id: MessageId, error: Exception) -> str:

@@ -12,10 +12,10 @@ from typing import Any
 
 from sqlalchemy import Row, and_, bindparam, select
 
-from relate_mailstore.rules import NO_SUMMARY, summary_texts
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.tables import entries, messages
+from relate_mailstore.summary_text import EMPTY_SUMMARY, split_summary_text
 from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, Summary
 
 CACHE_SUMMARIES = 60_000  # a process keeps: a thousand octets each, that is 60 MB; and one mailbox, however large
@@ -27,7 +27,7 @@ _READ = (
         messages.c.search,
         messages.c.date,
         messages.c.zone,
-        messages.c.message_id,
+        messages.c.header_message_id,
         messages.c.reference_ids,
         messages.c.thread,
     )
@@ -89,7 +89,7 @@ class Summaries:
         rows = await self._database.fetch(_READ, {**key, "first": uids[0], "last": uids[-1]})
         read = {row.uid: _parse(row) for row in rows}
         await asyncio.sleep(0)
-        return {uid: read.get(uid, NO_SUMMARY) for uid in uids}
+        return {uid: read.get(uid, EMPTY_SUMMARY) for uid in uids}
 
     def _make_room(self) -> None:
         total = sum(len(known.by_uid) + 1 for known in self._kept.values())
@@ -99,6 +99,6 @@ class Summaries:
 
 
 def _parse(row: Row[Any]) -> Summary:
-    _, search, date, zone, message_id, reference_ids, thread = row
+    _, search, date, zone, header_message_id, reference_ids, thread = row
     references = () if reference_ids == "[]" else tuple(json.loads(reference_ids))
-    return Summary(*summary_texts(search), date, zone, message_id, references, thread)
+    return Summary(*split_summary_text(search), date, zone, header_message_id, references, thread)

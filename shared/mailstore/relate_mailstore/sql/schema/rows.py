@@ -12,8 +12,10 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from relate_mailstore.rules import canonical_name, search_text, thread_id
+from relate_mailstore.identifiers import thread_id
+from relate_mailstore.mailbox_names import canonical_name
 from relate_mailstore.sql.schema.tables import entries, mailboxes
+from relate_mailstore.summary_text import summary_text
 from relate_mailstore.types import (
     AccountId,
     Address,
@@ -59,7 +61,7 @@ def index_row(index: MessageIndex, message_id: MessageId) -> dict[str, Any]:
     return {
         "attachments": index.attachments,
         "header_octets": index.parts[0].body if index.parts else 0,
-        "thread": thread_id(index.references, index.message_id, message_id),
+        "thread": thread_id(index.references, index.header_message_id, message_id),
         "date": index.date,
         "zone": index.zone,
         "subject": storable(index.subject),
@@ -67,12 +69,12 @@ def index_row(index: MessageIndex, message_id: MessageId) -> dict[str, Any]:
         "sender_address": storable(index.sender.address),
         "recipients": json.dumps([index.to, index.cc, index.bcc, index.senders]),
         "preview": storable(index.preview),
-        "message_id": storable(index.message_id),
+        "header_message_id": storable(index.header_message_id),
         "reference_ids": json.dumps(index.references),
         "envelope": index.envelope,
         "bodystructure": index.bodystructure,
         "parts": json.dumps([_part_fields(part) for part in index.parts]),
-        "search": storable(search_text(index)),
+        "search": storable(summary_text(index)),
     }
 
 
@@ -88,7 +90,18 @@ ENTRY_COLUMNS = (
 )
 """The columns that `parse_entry` takes, in its order."""
 
-MAILBOX_COLUMNS = tuple(mailboxes.c[name] for name in Mailbox.__dataclass_fields__)
+MAILBOX_COLUMNS = (
+    mailboxes.c.id,
+    mailboxes.c.account_id,
+    mailboxes.c.name,
+    mailboxes.c.uid_validity,
+    mailboxes.c.uid_next,
+    mailboxes.c.highest_modseq,
+    mailboxes.c.special_use,
+    mailboxes.c.messages,
+    mailboxes.c.octets,
+    mailboxes.c.recent,
+)
 """The columns that `parse_mailbox` takes, in its order."""
 
 
@@ -124,7 +137,7 @@ def parse_index(row: Row[Any]) -> MessageIndex:
         bcc=bcc,
         date=row.date,
         zone=row.zone,
-        message_id=row.message_id,
+        header_message_id=row.header_message_id,
         references=tuple(json.loads(row.reference_ids)),
         preview=row.preview,
     )

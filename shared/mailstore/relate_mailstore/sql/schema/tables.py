@@ -1,4 +1,4 @@
-"""The tables of mail. Revisions 0002 to 0006 of the migrations make them; a test compares the two.
+"""The tables of mail. Revisions 0002 to 0008 of the migrations make them; a test compares the two.
 
 Rules: every row but a blob's carries its account, first in the keys, so that rows can be spread by account; no
 foreign keys, since each delivery would pay for checking them; no index that no query needs, for the same reason.
@@ -89,7 +89,7 @@ messages = Table(
     Column("attachments", Integer, nullable=False),
     Column("origin", Text),  # traceparent of the delivery
     Column("header_octets", Integer, nullable=False),  # of the raw message, up to its body
-    Column("thread", Text, nullable=False),  # `rules.thread_id`
+    Column("thread", Text, nullable=False),  # `identifiers.thread_id`
     Column("date", BigInteger),
     Column("zone", Integer, nullable=False),  # of the date: minutes east of Greenwich
     Column("subject", Text, nullable=False),
@@ -97,12 +97,12 @@ messages = Table(
     Column("sender_address", Text, nullable=False),
     Column("recipients", Text, nullable=False),  # JSON: [To, Cc, Bcc, From], lists of [name, address]
     Column("preview", Text, nullable=False),
-    Column("message_id", Text, nullable=False),
+    Column("header_message_id", Text, nullable=False),
     Column("reference_ids", Text, nullable=False),  # JSON
     Column("envelope", LargeBinary, nullable=False),
     Column("bodystructure", LargeBinary, nullable=False),
     Column("parts", Text, nullable=False),  # JSON: a list of `types.Part`, each a list of its fields
-    Column("search", Text, nullable=False),  # `rules.search_text`
+    Column("search", Text, nullable=False),  # `summary_text`
     Index("ix_messages_account_id_received", "account_id", "received", "id"),
 )
 

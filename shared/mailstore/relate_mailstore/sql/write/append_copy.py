@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import Connection, bindparam, insert, select
 
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreError
-from relate_mailstore.rules import expect_room
+from relate_mailstore.quota import check_quota
 from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.mailboxes import Step, find_pair, lock_account, lock_pair
 from relate_mailstore.sql.schema.rows import pack_keywords, parse_entry
@@ -14,7 +14,7 @@ from relate_mailstore.sql.schema.tables import entries, messages
 from relate_mailstore.sql.write.deliver import plan_batch, store_plan
 from relate_mailstore.sql.write.expunge import READ_ENTRIES, Committed, key_of, remove_entries, remove_messages
 from relate_mailstore.sql.write.group_commit import Accepted
-from relate_mailstore.types import AccountId, Appended, Copied, Entry, Mailbox, MailboxId, MessageId
+from relate_mailstore.types import AccountId, Appended, Copied, CopiedUid, Entry, Mailbox, MailboxId, MessageId
 
 ORIGINS = 32  # told of a copy: enough to follow a person's, and a bound for a copy of a whole mailbox
 
@@ -46,7 +46,7 @@ def append(
         entered += outcome.entered
     # First, as the UID may be one that is only being given now.
     gone = _replace(connection, plan.steps.values(), replaces) if replaces else set()
-    expect_room(sum(mailbox.octets for mailbox in there), sum(step.octets for step in plan.steps.values()), quota)
+    check_quota(sum(mailbox.octets for mailbox in there), sum(step.octets for step in plan.steps.values()), quota)
     store_plan(connection, plan)
     return Committed(Appended(entered[0][0], tuple(uid for _, uid in entered)), plan.taken, gone)
 
@@ -67,7 +67,7 @@ def copy(
     there = lock_account(connection, account_id).values()
     source, into = _steps(find_pair(there, account_id, mailbox_id, target))
     copied = _copy(connection, source, into, uids)
-    expect_room(sum(mailbox.octets for mailbox in there), into.octets, quota)
+    check_quota(sum(mailbox.octets for mailbox in there), into.octets, quota)
     return Committed(copied, _taken(source, into))
 
 
@@ -113,7 +113,8 @@ def _copy(connection: Connection, source: Step, into: Step, uids: Collection[int
     ]
     into.entries += new
     connection.execute(_ENTER, [_row(into, entry) for entry in new])
-    return Copied(into.mailbox.uid_validity, tuple(zip((entry.uid for entry in found), copies, strict=True)), origins)
+    copied = tuple(CopiedUid(entry.uid, uid) for entry, uid in zip(found, copies, strict=True))
+    return Copied(into.mailbox.uid_validity, copied, origins)
 
 
 def _row(into: Step, entry: Entry) -> dict[str, object]:

@@ -14,14 +14,14 @@ from sqlalchemy import Connection, insert
 
 from relate_mailstore.errors import MailboxNotFound, StoreError
 from relate_mailstore.keywords import one_spelling
-from relate_mailstore.rules import expect_room, octets_by_account
+from relate_mailstore.quota import check_quota, octets_by_account
 from relate_mailstore.sql.driver.statements import run_many
 from relate_mailstore.sql.mailboxes import Place, Step, lock_places
 from relate_mailstore.sql.schema.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, entries, messages
 from relate_mailstore.sql.write.expunge import Committed
 from relate_mailstore.sql.write.group_commit import Accepted, Outcome
-from relate_mailstore.types import AccountId, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
+from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
 
 PORTION_OCTETS = 4 * 1024 * 1024  # handed to the driver at a time: it copies, and a message may have 50 MB
 
@@ -110,11 +110,11 @@ def _check(plan: Plan, held: Counter[AccountId] | None, delivery: Delivery) -> N
         return
     more = octets_by_account(delivery)
     for to in delivery.destinations:
-        expect_room(held[to.account_id], more[to.account_id], to.quota)
+        check_quota(held[to.account_id], more[to.account_id], to.quota)
     held.update(more)
 
 
-def _enter(plan: Plan, accepted: Accepted, now: int) -> tuple[tuple[int, int], ...]:
+def _enter(plan: Plan, accepted: Accepted, now: int) -> tuple[AssignedUid, ...]:
     delivery = accepted.delivery
     received = now if delivery.internal_date is None else delivery.internal_date
     fixed = {
@@ -130,7 +130,7 @@ def _enter(plan: Plan, accepted: Accepted, now: int) -> tuple[tuple[int, int], .
     return tuple(_enter_one(plan, accepted, to, received, now) for to in delivery.destinations)
 
 
-def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, received: int, now: int) -> tuple[int, int]:
+def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, received: int, now: int) -> AssignedUid:
     step = plan.steps[_place(destination)]
     size = len(accepted.delivery.raw)
     uid = step.arrive(size, accepted.delivery.origin)
@@ -151,7 +151,7 @@ def _enter_one(plan: Plan, accepted: Accepted, destination: Destination, receive
             "saved": now,
         }
     )
-    return step.mailbox.uid_validity, uid
+    return AssignedUid(step.mailbox.uid_validity, uid)
 
 
 def split(message_id: MessageId, raw: bytes) -> Iterator[Row]:

@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
 
 from relate_mailstore.errors import MessageNotFound
-from relate_mailstore.rules import change_entry
+from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, numbers, one_of
 from relate_mailstore.sql.driver.statements import run_many
 from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sqlalchemy import BigInteger, Connection, and_, column, func, select
 
 from relate_mailstore.errors import MailboxNotFound, StoreError, TooManyKeywords
-from relate_mailstore.rules import change_entry
+from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, numbers
 from relate_mailstore.sql.driver.statements import run

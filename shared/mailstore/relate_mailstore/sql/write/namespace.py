@@ -8,7 +8,7 @@ from collections.abc import Collection
 from sqlalchemy import Connection, bindparam, delete, select, update
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound
-from relate_mailstore.rules import check_room, find_name, place_name, renamed_names
+from relate_mailstore.mailbox_names import check_mailbox_limit, find_name, normalise_new_name, renamed_names
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import insert_once
 from relate_mailstore.sql.mailboxes import (
@@ -54,8 +54,8 @@ def create_mailbox(connection: Connection, account_id: AccountId, name: str, spe
     names = [mailbox.name for mailbox in lock_account(connection, account_id).values()]
     if find_name(names, stored_name(name)) is not None:
         raise MailboxExists(f"account {account_id}")
-    check_room(len(names))
-    placed = place_name(names, stored_name(name))
+    check_mailbox_limit(len(names))
+    placed = normalise_new_name(names, stored_name(name))
     add_mailboxes(connection, account_id, newest, {placed: special_use})
     return lock_named(connection, account_id, placed)
 
@@ -97,9 +97,9 @@ def take_recent(
     Raises MailboxNotFound.
     """
     mailbox = lock_mailbox(connection, account_id, mailbox_id)
-    taken = max(mailbox.recent, first_left(mailbox.uid_next, until))
+    taken = max(mailbox.first_recent_uid, first_left(mailbox.uid_next, until))
     connection.execute(_TAKE_RECENT, {"of_account": account_id, "of_mailbox": mailbox_id, "taken": taken})
-    return mailbox.recent, taken
+    return mailbox.first_recent_uid, taken
 
 
 def first_left(uid_next: int, until: int | None) -> int:
@@ -126,7 +126,7 @@ def subscribe(connection: Connection, account_id: AccountId, name: str, subscrib
     names = connection.scalars(_SUBSCRIPTIONS, {"account_id": account_id}).all()
     there = find_name(names, stored_name(name))
     if subscribed and there is None:
-        check_room(len(names))
+        check_mailbox_limit(len(names))
         row = {"account_id": account_id, "name": stored_name(name)}
         connection.execute(_SUBSCRIBE[connection.dialect.name], row)
     elif there is not None and not subscribed:

@@ -1,7 +1,7 @@
-"""The people of a field, as ENVELOPE lists them and as text.
+"""The addresses of a field, encoded for ENVELOPE and as text.
 
-Nearly every address is plain, and one regular expression reads it; all others go through `addresses`. The same people
-write to one another, so short lists are read once.
+One regular expression parses the plain addresses, which nearly all are; `addresses` parses the others. Short lists are
+cached, because the same correspondents recur.
 """
 
 import re
@@ -20,29 +20,29 @@ from relate_mailstore.mime.strings import NIL, encode_nstring
 from relate_mailstore.mime.words import decode_words
 from relate_mailstore.types import Address
 
-KEPT = 1_024
-KEPT_OCTETS = 128
-"""Lists kept, and octets of the longest of them: about 1 MB in all, 10 MB if strangers set their minds to it."""
+CACHE_ENTRIES = 1_024
+CACHED_OCTETS = 128
+"""Size of the cache, and octets of the longest list in it: usually 1 MB in total, with hostile mail 10 MB."""
 
 _ATOM = rb"[!#-'*+\-./0-9=?A-Z^-~]{1,255}+"  # longer than any mailbox or host may be
-_PLAIN = re.compile(  # phrase or quoted string before <mailbox@host>, or mailbox@host; nothing that wants escaping
+_PLAIN = re.compile(  # phrase or quoted string before <mailbox@host>, or mailbox@host; without escapes
     rb' *+(?:(?:"([ !#-\[\]-~]*+)" *+|((?:ATOM *+)*+))<(ATOM)@(ATOM)>|(ATOM)@(ATOM)) *+(?:,|\Z)'.replace(b"ATOM", _ATOM)
 )
 
 
 class AddressList(NamedTuple):
-    """The addresses of one field: as ENVELOPE has them, and as text (those in groups, too)."""
+    """The addresses of one field: encoded for ENVELOPE, and as text, including those in groups."""
 
     encoded: bytes
     addresses: tuple[Address, ...]
 
 
-NOBODY: Final = AddressList(NIL, ())
+NO_ADDRESSES: Final = AddressList(NIL, ())
 
 
 def read_address_list(value: bytes) -> AddressList:
-    """The addresses of a From, To, … value; NOBODY when it has none."""
-    return (_kept_list if len(value) <= KEPT_OCTETS else _read_list)(value)
+    """The addresses of a From, To, … value; NO_ADDRESSES if it has none."""
+    return (_cached_list if len(value) <= CACHED_OCTETS else _read_list)(value)
 
 
 def _read_list(value: bytes) -> AddressList:
@@ -50,7 +50,7 @@ def _read_list(value: bytes) -> AddressList:
     return _read_plain(value) or _read_any(value)
 
 
-_kept_list = lru_cache(KEPT)(_read_list)
+_cached_list = lru_cache(CACHE_ENTRIES)(_read_list)
 
 
 def _read_plain(value: bytes) -> AddressList | None:
@@ -67,13 +67,13 @@ def _read_plain(value: bytes) -> AddressList | None:
         encoded.append(b'(%b NIL "%b" "%b")' % (b'"%b"' % name if name else NIL, mailbox, host))
         addresses.append(Address(decode_words(name) if name else "", f"{mailbox.decode()}@{host.decode()}"))
         position = match.end()
-    return AddressList(b"(%b)" % b"".join(encoded), tuple(addresses)) if addresses else NOBODY
+    return AddressList(b"(%b)" % b"".join(encoded), tuple(addresses)) if addresses else NO_ADDRESSES
 
 
 def _read_any(value: bytes) -> AddressList:
     structures = parse_addresses(value)
     if not structures:
-        return NOBODY
+        return NO_ADDRESSES
     addresses = tuple(decode_address(structure) for structure in structures if structure.host is not None)
     return AddressList(b"(%b)" % b"".join(map(_encode_address, structures)), addresses)
 

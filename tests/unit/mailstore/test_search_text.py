@@ -1,4 +1,4 @@
-"""What is searched of a message, apart from the store."""
+"""The text that searches match, without a store."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from relate_mailstore import search_text
 from relate_mailstore.mime import index_message
 from relate_mailstore.mime.charsets import decode_slices
-from relate_mailstore.search_text import TEXT_LIMIT, SearchText, message_text
+from relate_mailstore.search_text import TEXT_CHARACTERS, SearchText, message_text
 from relate_mailstore.sql.schema.rows import storable
 from tests.support.growth import super_linear
 
@@ -24,7 +24,7 @@ def message(body: bytes, kind: str = "html", charset: str = "utf-8") -> bytes:
     return f"Subject: s\r\nContent-Type: text/{kind}; charset={charset}\r\n\r\n".encode() + body
 
 
-def test_no_more_is_decoded_than_there_is_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_decoding_stops_at_the_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = 0
 
     def count(octets: bytes, charset: str) -> Iterator[str]:
@@ -33,7 +33,7 @@ def test_no_more_is_decoded_than_there_is_room_for(monkeypatch: pytest.MonkeyPat
             decoded += len(piece)
             yield piece
 
-    monkeypatch.setattr(search_text, "TEXT_LIMIT", 40_000)
+    monkeypatch.setattr(search_text, "TEXT_CHARACTERS", 40_000)
     monkeypatch.setattr(search_text, "decode_slices", count)
     part = b"--b\r\nContent-Type: text/plain; charset=cp1252\r\n\r\n" + b"x" * 200_000 + b"\r\n"
     body = text_of(b"Content-Type: multipart/mixed; boundary=b\r\n\r\n" + 3 * part + b"--b--").body
@@ -41,26 +41,26 @@ def test_no_more_is_decoded_than_there_is_room_for(monkeypatch: pytest.MonkeyPat
     assert decoded <= 3 * 16_384
 
 
-def test_an_encoded_file_name_of_a_message_without_parts_is_in_its_header() -> None:
+def test_encoded_filename_of_a_message_without_parts_is_in_its_header() -> None:
     raw = b"Content-Type: application/pdf; name*=utf-8''%C3%9Cber.pdf\r\n\r\nx"
     assert text_of(raw).header.endswith("\nüber.pdf")
     assert text_of(raw).body == ""
 
 
 @given(st.binary(max_size=300), st.sampled_from(("plain", "html")), st.sampled_from(CHARSETS))
-def test_whatever_the_octets_a_text_is_made_and_can_be_stored(octets: bytes, kind: str, charset: str) -> None:
-    made = text_of(message(octets + b"&#0;&#xD800;\0", kind, charset))
-    assert storable(made.body) == made.body
-    assert storable(made.header) == made.header
-    assert "\n" not in made.body
+def test_text_of_any_octets_can_be_stored(octets: bytes, kind: str, charset: str) -> None:
+    text = text_of(message(octets + b"&#0;&#xD800;\0", kind, charset))
+    assert storable(text.body) == text.body
+    assert storable(text.header) == text.header
+    assert "\n" not in text.body
 
 
 @pytest.mark.parametrize("charset", CHARSETS)
 @pytest.mark.parametrize(
     "unit", [b"<a ", b"<b>", b"&#1", b"\xff", b"\x81", b"+A", b"\xef\xb7\xba", b"\xcc\x96\xcc\x81"]
 )
-def test_a_text_is_made_in_time_in_proportion(unit: bytes, charset: str) -> None:
-    def make(raw: bytes) -> None:
-        assert len(message_text(raw, index_message(raw).parts).body) <= TEXT_LIMIT
+def test_extraction_takes_linear_time(unit: bytes, charset: str) -> None:
+    def extract(raw: bytes) -> None:
+        assert len(message_text(raw, index_message(raw).parts).body) <= TEXT_CHARACTERS
 
-    assert super_linear(make, lambda size: message(unit * (size // len(unit)), "html", charset)) is None
+    assert super_linear(extract, lambda size: message(unit * (size // len(unit)), "html", charset)) is None

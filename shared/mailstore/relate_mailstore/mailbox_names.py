@@ -1,0 +1,99 @@
+"""Names of mailboxes: hierarchy, canonical and normal form, order, limits, the mailboxes of a new account. Pure."""
+
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator
+
+from relate_mailstore.errors import MailboxExists, TooManyMailboxes
+from relate_mailstore.types import INBOX
+
+DELIMITER = "/"
+"""The hierarchy delimiter (RFC 9051 §5.1)."""
+
+DEFAULT_MAILBOXES = {
+    INBOX: "",
+    "Archive": "\\Archive",
+    "Drafts": "\\Drafts",
+    "Junk": "\\Junk",
+    "Sent": "\\Sent",
+    "Trash": "\\Trash",
+}
+"""The mailboxes of a new account and their special use (RFC 6154 §2)."""
+
+MAX_NAME_OCTETS = 1000
+"""Of a mailbox name: enough for the hierarchies that users create, and few enough for a database index."""
+
+MAX_MAILBOXES = 5000
+"""Per account: more than users create, and few enough to list and lock all of them quickly."""
+
+
+def normal_form(name: str) -> str:
+    """The name in Normalization Form C, in which names are compared (RFC 9051 §5.1, RFC 5198 §2).
+
+    A name that is too long for a mailbox stays as it is, because normalizing is quadratic in a run of combining marks.
+    """
+    return name if name.isascii() or len(name) > MAX_NAME_OCTETS else unicodedata.normalize("NFC", name)
+
+
+def canonical_name(name: str) -> str:
+    """`INBOX` for INBOX in any case (RFC 9051 §5.1); any other name unchanged."""
+    return INBOX if name.lower() == INBOX.lower() else name
+
+
+def deletable_name(name: str) -> str:
+    """The canonical name. Raises ValueError for INBOX, which cannot be deleted (RFC 9051 §6.3.5)."""
+    if (canonical := canonical_name(name)) == INBOX:
+        raise ValueError("INBOX cannot be deleted")
+    return canonical
+
+
+def find_name(names: Iterable[str], name: str) -> str | None:
+    """The existing name that equals `name`, else the first that has the same normal form."""
+    same, form = None, normal_form(name)
+    for candidate in names:
+        if candidate == name:
+            return candidate
+        if same is None and normal_form(candidate) == form:
+            same = candidate
+    return same
+
+
+def normalise_new_name(names: Iterable[str], name: str) -> str:
+    """The name of a new mailbox in normal form, with its parents spelled as among the existing names."""
+    name = normal_form(name)
+    if name.isascii():
+        return name
+    existing = {level for one in names for level in (one, *parents(one))}
+    spellings = {normal_form(level): level for level in existing} | {level: level for level in existing}
+    parent = next((parent for parent in parents(name) if parent in spellings), "")
+    return spellings.get(parent, "") + name[len(parent) :]
+
+
+def parents(name: str) -> Iterator[str]:
+    """The names of all superior levels, the nearest first: `a/b` and `a` for `a/b/c`."""
+    while DELIMITER in name:
+        name = name.rpartition(DELIMITER)[0]
+        yield name
+
+
+def check_mailbox_limit(mailboxes: int) -> None:
+    """Raise TooManyMailboxes if an account with this number of mailboxes may not have another."""
+    if mailboxes >= MAX_MAILBOXES:
+        raise TooManyMailboxes(f"{mailboxes} mailboxes")
+
+
+def name_order(name: str) -> tuple[bool, str]:
+    """The sort key of mailbox names: INBOX first."""
+    return name != INBOX, name
+
+
+def renamed_names(names: Collection[str], old: str, new: str) -> dict[str, str]:
+    """The new names, by the old ones, of a renamed mailbox and its inferiors. Raises MailboxExists."""
+    old = find_name((level for name in names for level in (name, *parents(name))), old) or old
+    moved = [name for name in names if name == old or name.startswith(old + DELIMITER)]
+    others = {*names} - {*moved}
+    new = normalise_new_name(others, new)
+    renamed = {name: new + name[len(old) :] for name in moved}
+    reserved = {*map(normal_form, others), *(renamed.keys() & {*renamed.values()})}
+    if not reserved.isdisjoint(map(normal_form, renamed.values())):
+        raise MailboxExists("a new name exists")
+    return renamed
