@@ -1,4 +1,4 @@
-"""Spans of every shape that the SDK lets through, for hypothesis."""
+"""Hypothesis strategies for spans of every shape that the SDK accepts."""
 
 from enum import IntEnum, StrEnum
 from typing import Any
@@ -13,30 +13,32 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode,
 
 
 class Word(StrEnum):
-    """A string that is more than one."""
+    """A subclass of str."""
 
     OK = "ok"
 
 
 class Code(IntEnum):
-    """A number that is more than one."""
+    """A subclass of int."""
 
     OK = 250
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20) | st.text(min_size=126, max_size=131)
 numbers = st.integers(-3, 3) | st.integers(1020, 1030) | st.integers(-(2**63), 2**63 - 1)
-plain: st.SearchStrategy[Any] = (
+plain_values: st.SearchStrategy[Any] = (
     st.none() | st.booleans() | texts | numbers | st.floats() | st.binary(max_size=20) | st.just(True) | st.just(1.0)
 )
-# Neither the SDK nor its encoder expects these, and it has an answer to them: an error in its log for the second line.
-strange = st.sampled_from([Word.OK, Code.OK]) | st.dictionaries(texts, plain, max_size=3)
-strange |= st.sampled_from([2**63, -(2**63) - 1, 2**70, "\ud800", object(), {1, 2}])
-values = plain | st.lists(plain, max_size=4) | st.lists(plain, max_size=4).map(tuple)
-values |= st.lists(st.lists(plain, max_size=2).map(tuple), max_size=2)
+# The SDK and its encoder do not expect these; those of the second line are an error in its log.
+unusual_values = st.sampled_from([Word.OK, Code.OK]) | st.dictionaries(texts, plain_values, max_size=3)
+unusual_values |= st.sampled_from([2**63, -(2**63) - 1, 2**70, "\ud800", object(), {1, 2}])
+values = plain_values | st.lists(plain_values, max_size=4) | st.lists(plain_values, max_size=4).map(tuple)
+values |= st.lists(st.lists(plain_values, max_size=2).map(tuple), max_size=2)
 plain_attributes = st.dictionaries(texts, values, max_size=5)
-attributes = plain_attributes | st.dictionaries(texts, values | strange, max_size=5)
-clean = st.dictionaries(texts.filter(bool), plain, max_size=5).map(lambda given: BoundedAttributes(3, given))
+attributes = plain_attributes | st.dictionaries(texts, values | unusual_values, max_size=5)
+clean_attributes = st.dictionaries(texts.filter(bool), plain_values, max_size=5).map(
+    lambda given: BoundedAttributes(3, given)
+)
 
 times = st.integers(0, 2**64 - 1)
 trace_states = st.just(TraceState()) | st.just(TraceState([("vendor", "value"), ("a", "b")]))
@@ -48,8 +50,8 @@ contexts = st.builds(
     st.integers(0, 3).map(TraceFlags),
     trace_states,
 )
-events = st.builds(Event, texts, attributes | clean, times)
-links = st.builds(Link, contexts, attributes | clean)
+events = st.builds(Event, texts, attributes | clean_attributes, times)
+links = st.builds(Link, contexts, attributes | clean_attributes)
 statuses = st.builds(Status, st.just(StatusCode.ERROR), st.none() | texts) | st.builds(
     Status, st.sampled_from(StatusCode)
 )
@@ -59,12 +61,12 @@ scopes = st.none() | st.builds(
     texts,
     st.none() | texts,
     st.sampled_from([None, "", "https://example.org/schema"]),
-    st.none() | st.dictionaries(texts.filter(bool), plain, max_size=2),
+    st.none() | st.dictionaries(texts.filter(bool), plain_values, max_size=2),
 )
 
 
 def bounded(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
-    """A list of which the SDK has dropped some."""
+    """Lists, also of the SDK's type with some items dropped."""
     lists = st.lists(items, max_size=3)
     return lists | lists.map(tuple) | st.builds(BoundedList.from_seq, st.integers(0, 2), lists)
 
@@ -72,14 +74,14 @@ def bounded(items: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
 def spans(
     resources: st.SearchStrategy[Resource] = resources, scopes: st.SearchStrategy[Any] = scopes
 ) -> st.SearchStrategy[ReadableSpan]:
-    """Ended spans, and some that did not."""
+    """Ended spans, and some without an end."""
     return st.builds(
         ReadableSpan,
         name=texts,
         context=contexts,
         parent=st.none() | contexts,
         resource=resources,
-        attributes=st.none() | attributes | clean,
+        attributes=st.none() | attributes | clean_attributes,
         events=bounded(events),
         links=bounded(links),
         kind=st.sampled_from(SpanKind),

@@ -1,4 +1,4 @@
-"""The command seam: the shape of each protocol's traces, what a command's span says, and what is counted."""
+"""Spans of commands: the traces of each protocol, attributes, metrics, and the current context."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from opentelemetry.trace import get_current_span
 
-from relate_telemetry.command_spans import VERB_LIMIT, current_command
+from relate_telemetry.command_spans import MAX_VERBS, current_command
 from relate_telemetry.ports import CommandResult, SessionTelemetry
 from relate_telemetry.telemetry import Telemetry
 from tests.support.telemetry.received import ReceivedSpan
@@ -32,15 +32,15 @@ def seen(recorded: tuple[Telemetry, Recorder]) -> Recorder:
 
 
 @pytest.fixture(autouse=True)
-def _nothing_stays_current() -> Iterator[None]:
+def _no_span_stays_current() -> Iterator[None]:
     yield
     assert not get_current_span().get_span_context().is_valid
     assert current_command() is None
 
 
-def perform(session: SessionTelemetry, verb: str, done: CommandResult = OK, *, in_transaction: bool = False) -> None:
+def perform(session: SessionTelemetry, verb: str, result: CommandResult = OK, *, in_transaction: bool = False) -> None:
     with session.command(verb, "ready") as command:
-        command.finish(done)
+        command.finish(result)
     session.settle(in_transaction)
 
 
@@ -51,7 +51,7 @@ def links_of(span: ReceivedSpan) -> list[str]:
 # POP3
 
 
-def test_a_pop3_session_is_one_trace_with_its_commands_below(telemetry: Telemetry, seen: Recorder) -> None:
+def test_a_pop3_session_and_its_commands_are_one_trace(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     for verb in ("USER", "PASS", "QUIT"):
         perform(session, verb)
@@ -64,7 +64,7 @@ def test_a_pop3_session_is_one_trace_with_its_commands_below(telemetry: Telemetr
         assert command.links == ()
 
 
-def test_a_session_span_says_who_and_where(telemetry: Telemetry, seen: Recorder) -> None:
+def test_a_session_span_has_client_and_port(telemetry: Telemetry, seen: Recorder) -> None:
     telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110).end("idle timeout")
     assert seen.span("pop3.session").attributes == {
         "pop3.session_id": "s1",
@@ -79,7 +79,7 @@ def test_a_session_span_says_who_and_where(telemetry: Telemetry, seen: Recorder)
 # IMAP
 
 
-def test_each_imap_command_is_a_trace_of_its_own_linked_to_the_session(telemetry: Telemetry, seen: Recorder) -> None:
+def test_each_imap_command_is_a_trace_linked_to_the_session(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     for verb in ("SELECT", "UID FETCH"):
         perform(session, verb)
@@ -95,7 +95,9 @@ def test_each_imap_command_is_a_trace_of_its_own_linked_to_the_session(telemetry
 # SMTP
 
 
-def test_smtp_commands_outside_of_a_transaction_are_the_sessions_children(telemetry: Telemetry, seen: Recorder) -> None:
+def test_smtp_commands_outside_of_transactions_are_children_of_the_session(
+    telemetry: Telemetry, seen: Recorder
+) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     for verb in ("EHLO", "STARTTLS", "AUTH", "QUIT"):
         perform(session, verb)
@@ -105,9 +107,7 @@ def test_smtp_commands_outside_of_a_transaction_are_the_sessions_children(teleme
     assert {span.trace_id for span in seen.spans()} == {root.trace_id}
 
 
-def test_an_smtp_transaction_is_a_trace_of_its_own_from_mail_to_the_final_reply(
-    telemetry: Telemetry, seen: Recorder
-) -> None:
+def test_an_smtp_transaction_is_a_trace_from_mail_to_the_last_reply(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     for verb in ("MAIL", "RCPT", "NOOP"):
         perform(session, verb, in_transaction=True)
@@ -125,20 +125,20 @@ def test_an_smtp_transaction_is_a_trace_of_its_own_from_mail_to_the_final_reply(
     assert transaction.attributes == {"smtp.session_id": "s1", "smtp.outcome": "ok", "smtp.reply.code": "250"}
 
 
-def test_a_transaction_is_linked_to_what_its_message_is_about(telemetry: Telemetry, seen: Recorder) -> None:
-    about = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+def test_a_transaction_links_to_the_traceparent_of_its_message(telemetry: Telemetry, seen: Recorder) -> None:
+    traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
     perform(session, "MAIL", in_transaction=True)
-    perform(session, "DATA", CommandResult("ok", "250", linked=about))
+    perform(session, "DATA", CommandResult("ok", "250", linked=traceparent))
     session.end("closed")
     assert links_of(seen.span("smtp.transaction")) == [seen.span("smtp.session").span_id, "00f067aa0ba902b7"]
     assert links_of(seen.span("smtp.command.data")) == []
 
 
-@pytest.mark.parametrize("about", ["", "nonsense", "00-0-0-00", f"00-{'0' * 32}-{'0' * 16}-01"])
-def test_a_malformed_traceparent_links_to_nothing(telemetry: Telemetry, seen: Recorder, about: str) -> None:
+@pytest.mark.parametrize("traceparent", ["", "nonsense", "00-0-0-00", f"00-{'0' * 32}-{'0' * 16}-01"])
+def test_a_malformed_traceparent_makes_no_link(telemetry: Telemetry, seen: Recorder, traceparent: str) -> None:
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
-    perform(session, "MAIL", CommandResult("ok", "250", linked=about), in_transaction=True)
+    perform(session, "MAIL", CommandResult("ok", "250", linked=traceparent), in_transaction=True)
     session.end("closed")
     assert links_of(seen.span("smtp.transaction")) == [seen.span("smtp.session").span_id]
 
@@ -184,10 +184,10 @@ def test_a_failed_command_marks_its_transaction(telemetry: Telemetry, seen: Reco
     assert [(s.status, s.description) for s in seen.spans("smtp.transaction")] == [("ERROR", "451")]
 
 
-# What a command's span says
+# Attributes and status
 
 
-def test_a_command_span_says_what_happened(telemetry: Telemetry, seen: Recorder) -> None:
+def test_a_command_span_has_attributes(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     with session.command("FETCH", state="selected") as command:
         command.finish(CommandResult("ok", "OK", received=25, sent=4096, messages_retrieved=1, waited=0.5))
@@ -216,13 +216,13 @@ def test_a_fault_is_an_error_with_type_and_message(telemetry: Telemetry, seen: R
 
 
 @pytest.mark.parametrize(("outcome", "status"), [("ok", "UNSET"), ("refused", "UNSET"), ("failed", "ERROR")])
-def test_only_our_own_trouble_is_an_error(telemetry: Telemetry, seen: Recorder, outcome: str, status: str) -> None:
+def test_only_an_error_of_ours_sets_the_status(telemetry: Telemetry, seen: Recorder, outcome: str, status: str) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     perform(session, "RETR", CommandResult(outcome, "-ERR"))
     assert seen.span("pop3.command.retr").status == status
 
 
-def test_an_exception_that_leaves_the_command_is_a_fault(telemetry: Telemetry, seen: Recorder) -> None:
+def test_an_exception_in_a_command_is_a_fault(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     with pytest.raises(LookupError), session.command("RETR", "transaction"):
         raise LookupError("no such thing")
@@ -235,7 +235,7 @@ def test_an_exception_that_leaves_the_command_is_a_fault(telemetry: Telemetry, s
     ("error", "kind"),
     [(ConnectionResetError(), "ConnectionResetError"), (asyncio.CancelledError(), "asyncio.exceptions.CancelledError")],
 )
-def test_a_client_that_left_is_no_error(telemetry: Telemetry, seen: Recorder, error: BaseException, kind: str) -> None:
+def test_a_lost_connection_is_no_error(telemetry: Telemetry, seen: Recorder, error: BaseException, kind: str) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     with pytest.raises(type(error)), session.command("RETR", "transaction"):
         raise error
@@ -255,7 +255,7 @@ def test_an_exception_after_the_reply_changes_nothing(telemetry: Telemetry, seen
     assert seen.total("pop3.commands") == 1
 
 
-# What is counted
+# Metrics
 
 
 def test_smtp_counts_messages_octets_and_connections(telemetry: Telemetry, seen: Recorder) -> None:
@@ -283,7 +283,7 @@ def test_readers_count_commands_messages_and_octets(telemetry: Telemetry, seen: 
     assert seen.total(f"{protocol}.sessions.active") == 1
 
 
-def test_a_session_that_ends_twice_leaves_the_gauge_at_zero(telemetry: Telemetry, seen: Recorder) -> None:
+def test_ending_a_session_is_idempotent(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     session.end("closed")
     session.end("closed")
@@ -291,33 +291,33 @@ def test_a_session_that_ends_twice_leaves_the_gauge_at_zero(telemetry: Telemetry
     assert len(seen.spans("pop3.session")) == 1
 
 
-def test_a_duration_leaves_out_the_wait_for_the_client(telemetry: Telemetry, seen: Recorder) -> None:
+def test_a_duration_excludes_the_wait_for_the_client(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     perform(session, "IDLE", CommandResult("ok", "OK", waited=1800.0))
     assert seen.total("imap.command.duration", command="IDLE") == 0
 
 
-def test_durations_carry_the_trace_of_an_example(telemetry: Telemetry, seen: Recorder) -> None:
+def test_durations_have_exemplars(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     perform(session, "FETCH")
     (point,) = seen.metric("imap.command.duration")
     assert point.exemplars == (seen.span("imap.command.fetch").trace_id,)
 
 
-def test_counters_carry_the_trace_of_an_example_once(telemetry: Telemetry, seen: Recorder) -> None:
+def test_counters_have_exemplars_once(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     perform(session, "FETCH")
     (point,) = seen.metric("imap.commands")
     assert point.exemplars == (seen.span("imap.command.fetch").trace_id,)
     (point,) = seen.metric("imap.commands")
-    assert point.exemplars == ()  # nothing happened since
+    assert point.exemplars == ()  # no command since
 
 
-# Labels come from fixed tables
+# Labels
 
 
 @pytest.mark.parametrize("verb", ["noop", "A" * 21, "X-SECRET!", "GET /", "ÄÖ", "", "NOOP\r\n"])
-def test_what_does_not_look_like_a_verb_is_unknown(telemetry: Telemetry, seen: Recorder, verb: str) -> None:
+def test_a_name_that_does_not_look_like_a_verb_is_unknown(telemetry: Telemetry, seen: Recorder, verb: str) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     perform(session, verb)
     span = seen.span("pop3.command.unknown")
@@ -325,22 +325,20 @@ def test_what_does_not_look_like_a_verb_is_unknown(telemetry: Telemetry, seen: R
     assert seen.total("pop3.commands", command="UNKNOWN") == 1
 
 
-def test_a_stream_of_new_verbs_makes_a_bounded_number_of_labels(telemetry: Telemetry, seen: Recorder) -> None:
+def test_the_number_of_verbs_is_bounded(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
-    for number in range(VERB_LIMIT * 3):
+    for number in range(MAX_VERBS * 3):
         perform(session, f"X{number}", CommandResult(f"outcome {number}"))
     labels = {point.attributes["command"] for point in seen.metric("pop3.commands")}
-    assert len(labels) == VERB_LIMIT + 1
-    assert seen.total("pop3.commands", command="UNKNOWN") == VERB_LIMIT * 2
+    assert len(labels) == MAX_VERBS + 1
+    assert seen.total("pop3.commands", command="UNKNOWN") == MAX_VERBS * 2
     assert {point.attributes["outcome"] for point in seen.metric("pop3.command.duration")} == {"unknown"}
 
 
 # Context
 
 
-def test_a_command_is_current_while_it_runs_and_has_its_shape_whatever_was_current(
-    telemetry: Telemetry, seen: Recorder
-) -> None:
+def test_a_command_is_current_but_ignores_the_span_around_it(telemetry: Telemetry, seen: Recorder) -> None:
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     tracer = telemetry.tracer_provider.get_tracer("test")
     with tracer.start_as_current_span("around"):
@@ -354,9 +352,9 @@ def test_a_command_is_current_while_it_runs_and_has_its_shape_whatever_was_curre
     assert seen.span("after").parent_id == around.span_id
 
 
-async def test_sessions_of_many_tasks_do_not_mix(telemetry: Telemetry, seen: Recorder) -> None:
+async def test_concurrent_sessions_do_not_mix(telemetry: Telemetry, seen: Recorder) -> None:
     tracer = telemetry.tracer_provider.get_tracer("test")
-    turn = asyncio.Barrier(10)
+    barrier = asyncio.Barrier(10)
 
     async def work(number: int) -> None:
         tracer.start_span("work", attributes={"number": number}).end()
@@ -365,9 +363,9 @@ async def test_sessions_of_many_tasks_do_not_mix(telemetry: Telemetry, seen: Rec
         session = telemetry.protocol("imap").session(str(number), "192.0.2.1", 2143)
         for _ in range(5):
             with session.command("FETCH", "selected") as command:
-                await turn.wait()
+                await barrier.wait()
                 await asyncio.create_task(work(number))
-                await turn.wait()
+                await barrier.wait()
                 command.finish(OK)
         session.end("closed")
 
@@ -379,5 +377,5 @@ async def test_sessions_of_many_tasks_do_not_mix(telemetry: Telemetry, seen: Rec
     ]
 
 
-def test_a_protocol_is_made_once(telemetry: Telemetry) -> None:
+def test_a_protocol_is_created_once(telemetry: Telemetry) -> None:
     assert telemetry.protocol("imap") is telemetry.protocol("imap")

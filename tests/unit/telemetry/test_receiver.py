@@ -1,4 +1,4 @@
-"""The receiver and the recorder: what tests and benchmarks of the other packages stand on."""
+"""The OTLP receiver and the recorder that tests and benchmarks use."""
 
 import gzip
 import json
@@ -35,7 +35,7 @@ def post(url: str, body: bytes, **headers: str) -> int:
         return int(response.status)
 
 
-def test_spans_arrive_over_grpc() -> None:
+def test_spans_are_received_over_grpc() -> None:
     with OtlpReceiver() as receiver:
         exporter = OTLPSpanExporter(endpoint=receiver.endpoint)
         assert exporter.export(make_spans("a", "b")) is SpanExportResult.SUCCESS
@@ -44,21 +44,21 @@ def test_spans_arrive_over_grpc() -> None:
         assert receiver.span("a").attributes == {"list": (1, "two"), "name": "a"}
 
 
-def test_compressed_spans_arrive_over_http() -> None:
+def test_compressed_spans_are_received_over_http() -> None:
     body = gzip.compress(encode_spans(make_spans("a")).SerializeToString())
     with OtlpReceiver() as receiver:
         assert post(f"{receiver.http_endpoint}/v1/traces", body, Content_Encoding="gzip") == 200
         assert receiver.span("a")
 
 
-def test_logs_are_taken_too_and_nothing_else_is() -> None:
+def test_logs_are_accepted_and_other_paths_refused() -> None:
     with OtlpReceiver() as receiver:
         assert post(f"{receiver.http_endpoint}/v1/logs", b"") == 200
         with pytest.raises(urllib.error.HTTPError, match="404"):
             post(f"{receiver.http_endpoint}/elsewhere", b"")
 
 
-def test_waiting_ends_when_it_is_there_and_says_what_was_not() -> None:
+def test_wait_for_returns_or_raises_a_timeout_with_the_spans() -> None:
     received = Received()
     received.add_traces(encode_spans(make_spans("a")))
     assert received.wait_for(lambda seen: seen.spans("a"))
@@ -66,7 +66,7 @@ def test_waiting_ends_when_it_is_there_and_says_what_was_not() -> None:
         received.wait_for(lambda seen: seen.spans("b"), timeout=0.001)
 
 
-def test_the_one_span_must_be_one() -> None:
+def test_span_raises_unless_there_is_exactly_one() -> None:
     received = Received()
     received.add_traces(encode_spans(make_spans("a", "a", "b")))
     assert received.span("b").name == "b"
@@ -82,7 +82,7 @@ def test_spans_are_found_by_attributes() -> None:
     assert seen.span("pop3.session", pop3__session_id="s2").attributes["pop3.session_id"] == "s2"
 
 
-def test_everything_has_all_text_that_was_recorded() -> None:
+def test_everything_has_all_recorded_texts() -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.operations("smtp").operation("näme", {"key": "välue"}) as operation:
         operation.set("number", 7)
@@ -91,7 +91,7 @@ def test_everything_has_all_text_that_was_recorded() -> None:
         assert text in seen.everything()
 
 
-def test_a_recorder_shows_the_newest_value() -> None:
+def test_a_recorder_returns_the_newest_value() -> None:
     telemetry, seen = recording_telemetry()
     session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
     assert seen.total("pop3.sessions.active") == 1
@@ -100,7 +100,7 @@ def test_a_recorder_shows_the_newest_value() -> None:
     telemetry.shutdown()
 
 
-def test_the_sink_counts_in_a_process_of_its_own() -> None:
+def test_the_sink_counts_in_a_separate_process() -> None:
     command = [sys.executable, "-m", "tests.support.telemetry.receiver", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None

@@ -1,4 +1,4 @@
-"""The way out for spans: it never blocks whoever ends a span, is bounded, counts losses, and ends in time."""
+"""The queue of spans: it never blocks the thread that ends a span, is bounded, counts drops, and shuts down in time."""
 
 import threading
 import time
@@ -15,11 +15,11 @@ from relate_telemetry.export.queue import QueueLimits, SpanQueue, limits_from_en
 from tests.support.telemetry.received import Received
 from tests.support.telemetry.receiver import RecordingExporter
 
-NEVER = 3600.0  # seconds: a batch that is not full, flushed or shut down stays where it is
+LONG_DELAY_SECONDS = 3600.0
 
 
 class Gate(SpanExporter):
-    """An exporter that takes its time: each export waits until it is told how it ends."""
+    """An exporter whose exports block until `open` gives their results."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
@@ -58,24 +58,24 @@ def end_spans(queue: SpanQueue, *names: str) -> None:
         provider.get_tracer("test").start_span(name).end()
 
 
-def test_spans_go_out_when_a_batch_is_full(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, NEVER))
+def test_a_full_batch_is_exported(gate: Gate) -> None:
+    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
     assert gate.entered.acquire(timeout=10)
     assert gate.batches == [["a", "b"]]
 
 
-def test_spans_go_out_after_the_delay(gate: Gate) -> None:
+def test_an_incomplete_batch_is_exported_after_the_delay(gate: Gate) -> None:
     queue = SpanQueue(gate, QueueLimits(10, 10, 0.001))
     end_spans(queue, "a")
     assert gate.entered.acquire(timeout=10)
     assert gate.batches == [["a"]]
 
 
-def test_a_full_queue_drops_the_oldest_and_counts_it(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(3, 3, NEVER))
+def test_a_full_queue_drops_and_counts_the_oldest_spans(gate: Gate) -> None:
+    queue = SpanQueue(gate, QueueLimits(3, 3, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
-    gate.entered.acquire()  # these are at the exporter, which hangs
+    gate.entered.acquire()  # the export blocks
     end_spans(queue, "d", "e", "f", "g", "h")
     assert queue.dropped == {"queue_full": 2}
     gate.open(SpanExportResult.SUCCESS, SpanExportResult.SUCCESS)
@@ -85,8 +85,10 @@ def test_a_full_queue_drops_the_oldest_and_counts_it(gate: Gate) -> None:
 
 
 @pytest.mark.parametrize("result", [SpanExportResult.FAILURE, OSError("broken pipe")])
-def test_a_failed_export_is_counted_and_the_next_one_is_tried(gate: Gate, result: SpanExportResult | Exception) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, NEVER))
+def test_a_failed_export_is_counted_and_the_next_batch_is_exported(
+    gate: Gate, result: SpanExportResult | Exception
+) -> None:
+    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c", "d")
     gate.open(result, SpanExportResult.SUCCESS)
     assert queue.force_flush(10_000)
@@ -94,8 +96,8 @@ def test_a_failed_export_is_counted_and_the_next_one_is_tried(gate: Gate, result
     assert queue.dropped == {"export_failed": 2}
 
 
-def test_a_flush_waits_for_what_is_on_its_way_and_no_longer_than_it_may(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 10, NEVER))
+def test_a_flush_waits_for_the_export_until_its_timeout(gate: Gate) -> None:
+    queue = SpanQueue(gate, QueueLimits(10, 10, LONG_DELAY_SECONDS))
     end_spans(queue, "a")
     assert not queue.force_flush(1)
     gate.open(SpanExportResult.SUCCESS)
@@ -103,12 +105,12 @@ def test_a_flush_waits_for_what_is_on_its_way_and_no_longer_than_it_may(gate: Ga
     assert gate.batches == [["a"]]
 
 
-def test_a_flush_of_an_empty_queue_is_done_at_once(gate: Gate) -> None:
-    assert SpanQueue(gate, QueueLimits(10, 10, NEVER)).force_flush(10_000)
+def test_a_flush_of_an_empty_queue_returns_at_once(gate: Gate) -> None:
+    assert SpanQueue(gate, QueueLimits(10, 10, LONG_DELAY_SECONDS)).force_flush(10_000)
 
 
-def test_shutdown_exports_what_waits(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, NEVER))
+def test_shutdown_exports_queued_spans(gate: Gate) -> None:
+    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
     gate.open(*[SpanExportResult.SUCCESS] * 2)
     queue.shutdown()
@@ -116,19 +118,19 @@ def test_shutdown_exports_what_waits(gate: Gate) -> None:
     assert not queue.dropped.total()
 
 
-def test_shutdown_gives_up_on_a_hanging_exporter(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shutdown_drops_spans_after_its_timeout(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span_queue, "SHUTDOWN_SECONDS", 0.05)
-    queue = SpanQueue(gate, QueueLimits(10, 2, NEVER))
+    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
-    began = time.monotonic()
+    start = time.monotonic()
     queue.shutdown()
     queue.shutdown()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - start < 5
     assert queue.dropped["shutdown"] == 1
 
 
-def test_shutdown_does_not_try_a_dead_collector_again_and_again(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, NEVER))
+def test_shutdown_ends_after_a_failed_export(gate: Gate) -> None:
+    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, *"abcdefg")
     gate.open(SpanExportResult.FAILURE)
     queue.shutdown()
@@ -136,16 +138,16 @@ def test_shutdown_does_not_try_a_dead_collector_again_and_again(gate: Gate) -> N
     assert queue.dropped == {"export_failed": 2, "shutdown": 5}
 
 
-def test_spans_that_end_after_shutdown_are_counted(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, NEVER))
+def test_spans_that_end_after_shutdown_are_counted_as_dropped(gate: Gate) -> None:
+    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     queue.shutdown()
     end_spans(queue, "late")
     assert queue.dropped == {"shutdown": 1}
 
 
-def test_a_span_may_end_while_another_one_is_taken(gate: Gate) -> None:
-    """As when a garbage collection in the middle finalizes a generator that held a span open."""
-    queue = SpanQueue(gate, QueueLimits(10, 10, NEVER))
+def test_a_span_may_end_while_another_one_is_enqueued(gate: Gate) -> None:
+    """A garbage collection may finalize a generator that ends a span."""
+    queue = SpanQueue(gate, QueueLimits(10, 10, LONG_DELAY_SECONDS))
     with queue._lock:
         end_spans(queue, "a")
     gate.open(SpanExportResult.SUCCESS)
@@ -153,8 +155,8 @@ def test_a_span_may_end_while_another_one_is_taken(gate: Gate) -> None:
     assert gate.batches == [["a"]]
 
 
-def test_what_is_not_sampled_does_not_go_out(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 1, NEVER))
+def test_unsampled_spans_are_not_exported(gate: Gate) -> None:
+    queue = SpanQueue(gate, QueueLimits(10, 1, LONG_DELAY_SECONDS))
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
     provider.add_span_processor(queue)
     provider.get_tracer("test").start_span("a").end()
@@ -162,7 +164,7 @@ def test_what_is_not_sampled_does_not_go_out(gate: Gate) -> None:
     assert gate.batches == []
 
 
-def test_a_slim_span_loses_nothing_that_it_had() -> None:
+def test_a_compacted_span_is_exported_completely() -> None:
     received = Received()
     queue = SpanQueue(RecordingExporter(received))
     provider = TracerProvider(shutdown_on_exit=False)
@@ -181,7 +183,7 @@ def test_a_slim_span_loses_nothing_that_it_had() -> None:
     assert (received.span("bare").links, received.span("bare").events) == ((), ())
 
 
-def test_limits_are_the_standard_variables_where_set() -> None:
+def test_standard_variables_set_the_limits() -> None:
     assert limits_from_environment({}) == QueueLimits(65536, 512, 1.0)
     chosen = {
         "OTEL_BSP_MAX_QUEUE_SIZE": "100",

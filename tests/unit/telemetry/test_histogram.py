@@ -1,4 +1,4 @@
-"""A bound histogram says what the SDK's says, whatever is read, viewed and switched off."""
+"""A bound histogram exports the same as the SDK's, with any readers, views and filters."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -31,7 +31,7 @@ def bind_stock(histogram: Histogram) -> Record:
 
 
 def points(reader: InMemoryMetricReader) -> list[Any]:
-    """All that a reader gets, but for the times."""
+    """The data points of a reader, without times."""
     data = reader.get_metrics_data()
     return [
         [
@@ -51,24 +51,24 @@ SPANS = [TRACER.start_span(str(value)) for value in VALUES]
 
 
 def record_all(record: Record) -> None:
-    record(0.5)  # in no span
+    record(0.5)  # outside of a span
     for value, span in zip(VALUES, SPANS, strict=True):
         with use_span(span):
             record(value)
 
 
 def run(bind: Bind, views: Sequence[View], readers: int, options: dict[str, Any]) -> list[Any]:
-    made = [InMemoryMetricReader(**options) for _ in range(readers)]
-    provider = MeterProvider(made, views=views, shutdown_on_exit=False)
+    metric_readers = [InMemoryMetricReader(**options) for _ in range(readers)]
+    provider = MeterProvider(metric_readers, views=views, shutdown_on_exit=False)
     record = bind(provider.get_meter("test").create_histogram("some.duration", "s"))
     seen: list[Any] = []
     for _ in range(3):
         record_all(record)
-        seen += [points(reader) for reader in made]
+        seen += [points(reader) for reader in metric_readers]
     late = InMemoryMetricReader()
     provider.add_metric_reader(late)
     record_all(record)
-    return [*seen, points(late), *(points(reader) for reader in made)]
+    return [*seen, points(late), *(points(reader) for reader in metric_readers)]
 
 
 @pytest.mark.parametrize(
@@ -86,11 +86,13 @@ def run(bind: Bind, views: Sequence[View], readers: int, options: dict[str, Any]
 )
 @pytest.mark.parametrize("readers", [0, 1, 2])
 @pytest.mark.parametrize("options", [{}, DELTA])
-def test_all_readers_see_what_the_sdk_would_show_them(views: list[View], readers: int, options: dict[str, Any]) -> None:
+def test_all_readers_get_the_same_points_as_from_the_sdk(
+    views: list[View], readers: int, options: dict[str, Any]
+) -> None:
     assert run(bind_ours, views, readers, options) == run(bind_stock, views, readers, options)
 
 
-def test_exemplars_are_as_they_were_chosen() -> None:
+def test_the_exemplar_filter_is_applied() -> None:
     reader = InMemoryMetricReader()
     provider = MeterProvider([reader], exemplar_filter=AlwaysOffExemplarFilter(), shutdown_on_exit=False)
     record_all(bind_ours(provider.get_meter("test").create_histogram("some.duration")))
@@ -98,16 +100,18 @@ def test_exemplars_are_as_they_were_chosen() -> None:
     assert (point[1], point[-1]) == (len(VALUES) + 1, [])
 
 
-def test_it_is_bound_after_the_first_measurement() -> None:
+def test_the_first_measurement_binds_the_histogram() -> None:
     provider = MeterProvider([InMemoryMetricReader()], shutdown_on_exit=False)
     bound = BoundHistogram(provider.get_meter("test").create_histogram("some.duration"), ATTRIBUTES)
     bound.record(1)
-    assert len(bound._aggregations) == 1
-    assert bound._readers is bound._consumer._reader_storages
+    binding = bound._binding
+    assert binding is not None
+    assert len(binding.aggregations) == 1
+    assert binding.readers is bound._consumer._reader_storages
 
 
 class ApiHistogram(NoOpHistogram):
-    """An instrument of the API without SDK, which tells what it was given."""
+    """An instrument of the API without SDK that stores its measurements."""
 
     def __init__(self) -> None:
         super().__init__("some.duration")
@@ -124,7 +128,7 @@ def test_without_the_sdk_each_value_is_recorded_by_the_api() -> None:
 
 
 @pytest.mark.parametrize("provider", [NoOpMeterProvider(), get_meter_provider()])
-def test_without_the_sdk_it_is_bound_to_nothing(provider: Any) -> None:
+def test_without_the_sdk_the_histogram_stays_unbound(provider: Any) -> None:
     bound = BoundHistogram(provider.get_meter("test").create_histogram("some.duration"), ATTRIBUTES)
     record_all(bound.record)
-    assert (bound._aggregations, bound._readers) == ([], None)
+    assert bound._binding is None

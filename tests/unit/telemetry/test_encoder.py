@@ -1,4 +1,4 @@
-"""The encoder says what the stock one says, of every span there can be, and both transports carry it."""
+"""The encoder writes the same as the stock encoder, for every span, and both transports send it."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,24 +19,24 @@ from relate_telemetry.fast import encoder
 from relate_telemetry.fast.encoder import encode_request, encode_span
 from tests.support.examples import examples
 from tests.support.telemetry.receiver import OtlpReceiver
-from tests.unit.telemetry import spans as strategies
+from tests.unit.telemetry import span_strategies as strategies
 
 CONTEXT = SpanContext(0xABC, 0xDEF, is_remote=False, trace_flags=TraceFlags(1))
 SCOPE = InstrumentationScope("Relate.Test", "")
 
 
 def some_span(name: str = "some", attributes: Any = None, **fields: Any) -> ReadableSpan:
-    whole: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "context": CONTEXT,
         "start_time": 1,
         "end_time": 2,
         "instrumentation_scope": SCOPE,
     } | fields
-    return ReadableSpan(name, attributes=attributes, **whole)
+    return ReadableSpan(name, attributes=attributes, **defaults)
 
 
-def decode(octets: bytes) -> bytes:
-    """Field for field: octets are the same even of what does not equal itself, as NaN."""
+def normalise(octets: bytes) -> bytes:
+    """Encode again in a fixed order: comparable octets, also of NaN, which does not equal itself."""
     encoded: bytes = ExportTraceServiceRequest.FromString(octets).SerializeToString(deterministic=True)
     return encoded
 
@@ -48,9 +48,9 @@ def stock(spans: Sequence[ReadableSpan]) -> bytes:
 
 @settings(max_examples=examples(500))
 @given(strategies.spans())
-def test_a_span_is_encoded_as_the_stock_encoder_does_it(span: ReadableSpan) -> None:
-    assert decode(encode_request([span])) == stock([span])
-    assert decode(encode_request([span])) == stock([span])  # and from what is kept
+def test_a_span_is_encoded_as_by_the_stock_encoder(span: ReadableSpan) -> None:
+    assert normalise(encode_request([span])) == stock([span])
+    assert normalise(encode_request([span])) == stock([span])  # from the cache
 
 
 SOME_RESOURCES = [Resource({"service.name": name}) for name in ("relate-smtp", "relate-smtp", "relate-pop3")]
@@ -58,50 +58,50 @@ SOME_SCOPES = [InstrumentationScope(name, "1") for name in ("Relate.Smtp", "Rela
 
 
 @given(st.lists(strategies.spans(st.sampled_from(SOME_RESOURCES), st.sampled_from(SOME_SCOPES)), max_size=8))
-def test_spans_are_grouped_as_the_stock_encoder_does_it(spans: list[ReadableSpan]) -> None:
-    assert decode(encode_request(spans)) == stock(spans)
+def test_spans_are_grouped_as_by_the_stock_encoder(spans: list[ReadableSpan]) -> None:
+    assert normalise(encode_request(spans)) == stock(spans)
 
 
-def test_the_octets_are_the_same() -> None:
+def test_the_octets_of_common_spans_are_the_same() -> None:
     spans = [
         some_span(attributes={"a": "b", "n": -1, "ok": True}, parent=CONTEXT, status=Status(StatusCode.ERROR, "no"))
     ]
     assert encode_request(spans) == encode_spans(spans).SerializeToString()
 
 
-def test_values_that_are_equal_and_not_the_same_are_kept_apart() -> None:
+def test_equal_values_of_other_types_are_not_confused() -> None:
     for value in (1, True, 1.0, "1", 0, False, -0.0, 0.0):
         spans = [some_span(attributes={"key": value})]
         assert encode_request(spans) == encode_spans(spans).SerializeToString()
 
 
 @pytest.mark.parametrize("attributes", [{"session": "s{}"}, {"count": 0, "key{}": "same"}])
-def test_what_is_kept_is_bounded(attributes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(encoder, "KEPT", 10)
+def test_the_cache_is_bounded(attributes: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder, "CACHE_ENTRIES", 10)
     for number in range(100):
-        made = {key.format(number): str(value).format(number) for key, value in attributes.items()}
-        encode_span(some_span(attributes=made))
-        assert len(encoder._kept) <= 10
+        formatted = {key.format(number): str(value).format(number) for key, value in attributes.items()}
+        encode_span(some_span(attributes=formatted))
+        assert len(encoder._attributes) <= 10
 
 
-def test_long_values_and_large_numbers_are_not_kept() -> None:
-    encoder._kept.clear()
+def test_long_values_and_large_numbers_are_not_cached() -> None:
+    encoder._attributes.clear()
     encode_span(some_span(attributes={"db.query.text": "select " * 100, "octets": 10**6}))
-    assert encoder._kept == {}
+    assert encoder._attributes == {}
 
 
-def test_a_span_that_is_not_understood_goes_by_the_stock_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_span_with_an_unusual_value_goes_through_the_stock_encoder(monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
-    fallback = encoder._encode_unknown
+    fallback = encoder._encode_stock
 
     def watch(span: ReadableSpan) -> bytes:
         seen.append(span.name)
         return fallback(span)
 
-    monkeypatch.setattr(encoder, "_encode_unknown", watch)
-    spans = [some_span("plain", {"a": 1}), some_span("strange", {"a": {"b": 1}}), some_span("plain too")]
+    monkeypatch.setattr(encoder, "_encode_stock", watch)
+    spans = [some_span("plain", {"a": 1}), some_span("unusual", {"a": {"b": 1}}), some_span("plain too")]
     assert encode_request(spans) == encode_spans(spans).SerializeToString()
-    assert seen == ["strange"]
+    assert seen == ["unusual"]
 
 
 # Both transports
@@ -113,21 +113,21 @@ TRANSPORTS: list[tuple[str, Callable[[OtlpReceiver], str]]] = [
 ]
 
 
-def exporter(protocol: str, endpoint: str) -> SpanExporter:
-    made = span_exporter(endpoint, {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
-    assert made is not None
-    return made
+def make_exporter(protocol: str, endpoint: str) -> SpanExporter:
+    exporter = span_exporter(endpoint, {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+    assert exporter is not None
+    return exporter
 
 
 @pytest.mark.parametrize(("protocol", "endpoint"), TRANSPORTS)
 @pytest.mark.parametrize("compression", ["", "gzip"])
-def test_both_transports_deliver(
+def test_both_transports_send_spans(
     protocol: str, endpoint: Callable[[OtlpReceiver], str], compression: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     if compression:
         monkeypatch.setenv("OTEL_EXPORTER_OTLP_COMPRESSION", compression)
     with OtlpReceiver() as receiver:
-        out = exporter(protocol, endpoint(receiver))
+        out = make_exporter(protocol, endpoint(receiver))
         spans = [some_span("one", {"n": 1}, kind=SpanKind.SERVER), some_span("two", {"a": {"b": "c"}}, parent=CONTEXT)]
         assert out.export(spans) is SpanExportResult.SUCCESS
         out.shutdown()
@@ -137,29 +137,29 @@ def test_both_transports_deliver(
 
 
 @pytest.mark.parametrize(("protocol", "endpoint"), TRANSPORTS)
-def test_headers_go_with_them(
+def test_both_transports_send_headers(
     protocol: str, endpoint: Callable[[OtlpReceiver], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", "x-tenant=mail")
-    out: Any = exporter(protocol, "http://127.0.0.1:1")
+    out: Any = make_exporter(protocol, "http://127.0.0.1:1")
     assert "mail" in str(out._headers if protocol == "grpc" else out._client._headers)
     out.shutdown()
 
 
 @pytest.mark.parametrize(("protocol", "endpoint"), TRANSPORTS)
-def test_a_collector_that_is_not_there_is_a_failed_export(
+def test_an_unreachable_collector_is_a_failed_export(
     protocol: str, endpoint: Callable[[OtlpReceiver], str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TIMEOUT", "0.2")
-    out = exporter(protocol, "http://127.0.0.1:1")
+    out = make_exporter(protocol, "http://127.0.0.1:1")
     assert out.export([some_span()]) is SpanExportResult.FAILURE
     out.shutdown()
     assert out.export([some_span()]) is SpanExportResult.FAILURE
 
 
-def test_a_request_that_is_too_large_is_refused_before_it_is_sent() -> None:
+def test_a_request_beyond_the_limit_is_not_sent() -> None:
     with OtlpReceiver() as receiver:
-        out: Any = exporter("http/protobuf", receiver.http_endpoint)
+        out: Any = make_exporter("http/protobuf", receiver.http_endpoint)
         out._max_request_size = 350
         assert out.export([some_span(attributes={"text": "x" * 100})]) is SpanExportResult.FAILURE
         assert out.export([some_span()]) is SpanExportResult.SUCCESS
@@ -167,10 +167,10 @@ def test_a_request_that_is_too_large_is_refused_before_it_is_sent() -> None:
         assert [span.attributes for span in receiver.spans()] == [{}]
 
 
-def test_a_collector_that_was_away_is_reached_when_it_is_back() -> None:
-    """UNAVAILABLE makes the stock exporter open another channel, which needs our stub, too."""
+def test_a_new_channel_uses_our_stub() -> None:
+    """After UNAVAILABLE the stock exporter opens another channel."""
     with OtlpReceiver() as receiver:
-        out: Any = exporter("grpc", receiver.endpoint)
+        out: Any = make_exporter("grpc", receiver.endpoint)
         out._initialize_channel_and_stub()
         assert out.export([some_span()]) is SpanExportResult.SUCCESS
         out.shutdown()

@@ -1,4 +1,4 @@
-"""Lean spans are what the SDK's would have been, and give way to them where somebody would notice."""
+"""Fast spans equal the SDK's, and are replaced by them where a processor, sampler or limit needs that."""
 
 import copy
 import itertools
@@ -29,10 +29,10 @@ from opentelemetry.trace import (
 )
 from opentelemetry.trace import Span as AnySpan
 
-from relate_telemetry.fast.span import LIMIT, LeanProvider, LeanSpan
+from relate_telemetry.fast.span import MAX_ITEMS, FastSpan, FastTracerProvider
 from relate_telemetry.redaction import Redaction
 from tests.support.examples import examples
-from tests.unit.telemetry import spans as strategies
+from tests.unit.telemetry import span_strategies as strategies
 
 RESOURCE = Resource({"service.name": "relate-test"})
 PARENTS = [
@@ -43,8 +43,8 @@ PARENTS = [
 ]
 
 
-class Numbered(IdGenerator):
-    """Ids that are the same in every run."""
+class CountingIds(IdGenerator):
+    """Generates the same ids in each run."""
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
@@ -57,34 +57,37 @@ class Numbered(IdGenerator):
 
 
 def providers() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
-    """One of ours and one of the SDK's, each with its exporter."""
-    for provider in (LeanProvider(ALWAYS_ON, RESOURCE), TracerProvider(ALWAYS_ON, RESOURCE, shutdown_on_exit=False)):
+    """Our provider and the SDK's, each with an exporter."""
+    for provider in (
+        FastTracerProvider(ALWAYS_ON, RESOURCE),
+        TracerProvider(ALWAYS_ON, RESOURCE, shutdown_on_exit=False),
+    ):
         memory = InMemorySpanExporter()
-        provider.id_generator = Numbered()  # type: ignore[assignment] # the SDK takes any
+        provider.id_generator = CountingIds()  # type: ignore[assignment] # the SDK takes any
         provider.add_span_processor(Redaction())
         provider.add_span_processor(SimpleSpanProcessor(memory))
         yield provider, memory
 
 
 def compare(run: Callable[[TracerProvider], object]) -> tuple[ReadableSpan, ...]:
-    """Do the same with both and see that they export the same; what ours exported."""
-    made = []
+    """Run with both providers, check that they export the same, and return what ours exported."""
+    exported = []
     for provider, memory in providers():
         run(provider)
-        made.append(memory.get_finished_spans())
-    ours, stock = (encode_spans(spans).SerializeToString(deterministic=True) for spans in made)
+        exported.append(memory.get_finished_spans())
+    ours, stock = (encode_spans(spans).SerializeToString(deterministic=True) for spans in exported)
     assert ours == stock
-    return made[0]
+    return exported[0]
 
 
-Act = Callable[[AnySpan], object]
+Action = Callable[[AnySpan], object]
 keys = st.sampled_from(["", "a", "b", "c"])
-values = strategies.values | strategies.strange
+values = strategies.values | strategies.unusual_values
 attributes = st.dictionaries(keys, values, max_size=4)
 
 
-def acts() -> st.SearchStrategy[Act]:
-    """What may be done to a span."""
+def actions() -> st.SearchStrategy[Action]:
+    """Calls of a span's methods."""
     return st.one_of(
         st.builds(lambda key, value: lambda span: span.set_attribute(key, value), keys, values),
         st.builds(lambda given: lambda span: span.set_attributes(given), attributes),
@@ -104,10 +107,10 @@ def acts() -> st.SearchStrategy[Act]:
     kind=st.sampled_from(SpanKind),
     given_attributes=st.none() | attributes,
     links=st.none() | st.lists(strategies.links | st.builds(Link, strategies.contexts), max_size=3),
-    done=st.lists(acts(), max_size=6),
+    calls=st.lists(actions(), max_size=6),
 )
-def test_a_lean_span_is_exported_as_the_stock_one(
-    *, name: str, parent: SpanContext | None, kind: SpanKind, given_attributes: Any, links: Any, done: list[Act]
+def test_a_fast_span_is_exported_as_the_stock_span(
+    *, name: str, parent: SpanContext | None, kind: SpanKind, given_attributes: Any, links: Any, calls: list[Action]
 ) -> None:
     context = set_span_in_context(NonRecordingSpan(parent), contexts.Context()) if parent else contexts.Context()
 
@@ -115,27 +118,27 @@ def test_a_lean_span_is_exported_as_the_stock_one(
         span = provider.get_tracer("test", "1").start_span(
             name, context, kind, given_attributes, copy.deepcopy(links), start_time=1
         )
-        for act in done:
-            act(span)
+        for call in calls:
+            call(span)
         span.end(9)
 
     assert len(compare(run)) == 1
 
 
-def test_it_is_one_as_long_as_plain_things_are_asked_of_it() -> None:
-    tracer = LeanProvider(ALWAYS_ON, RESOURCE).get_tracer("test")
+def test_plain_attributes_and_links_keep_a_span_fast() -> None:
+    tracer = FastTracerProvider(ALWAYS_ON, RESOURCE).get_tracer("test")
     span = tracer.start_span("x", attributes={"a": 1}, links=[Link(PARENTS[0])])
     span.set_attributes({"b": "c", "d": True})
     span.end()
-    assert isinstance(span, LeanSpan)
+    assert isinstance(span, FastSpan)
     assert type(span._attributes) is dict
     assert type(span._links) is tuple
 
 
-def test_too_many_attributes_are_dropped_as_the_sdk_drops_them() -> None:
+def test_excess_attributes_are_dropped_as_by_the_sdk() -> None:
     def run(provider: TracerProvider) -> None:
         span = provider.get_tracer("test").start_span("x", start_time=1)
-        for number in range(LIMIT + 2):
+        for number in range(MAX_ITEMS + 2):
             span.set_attribute(f"key{number}", number)
         span.end(2)
 
@@ -143,18 +146,18 @@ def test_too_many_attributes_are_dropped_as_the_sdk_drops_them() -> None:
     assert span.dropped_attributes == 2
 
 
-def test_too_many_links_are_dropped_as_the_sdk_drops_them() -> None:
+def test_excess_links_are_dropped_as_by_the_sdk() -> None:
     def run(provider: TracerProvider) -> None:
         span = provider.get_tracer("test").start_span("x", links=[Link(PARENTS[0])], start_time=1)
-        for number in range(1, LIMIT + 2):
+        for number in range(1, MAX_ITEMS + 2):
             span.add_link(SpanContext(number, number, is_remote=True))
         span.end(2)
 
     (span,) = compare(run)
-    assert (len(span.links), span.dropped_links) == (LIMIT, 2)
+    assert (len(span.links), span.dropped_links) == (MAX_ITEMS, 2)
 
 
-def break_down(provider: TracerProvider, **options: Any) -> None:
+def raise_in_span(provider: TracerProvider, **options: Any) -> None:
     tracer = provider.get_tracer("test")
     with tracer.start_as_current_span("outer", **options):
         tracer.start_span("inner").end()
@@ -162,18 +165,18 @@ def break_down(provider: TracerProvider, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("options", [{}, {"record_exception": False, "set_status_on_exception": False}])
-def test_an_exception_in_a_block_is_told_as_the_sdk_tells_it(options: dict[str, bool]) -> None:
-    told = []
+def test_an_exception_in_a_block_is_recorded_as_by_the_sdk(options: dict[str, bool]) -> None:
+    recorded = []
     for provider, memory in providers():
         with pytest.raises(ValueError, match="broken"):
-            break_down(provider, **options)
+            raise_in_span(provider, **options)
         inner, outer = memory.get_finished_spans()
         assert inner.parent == outer.context
-        told.append((outer.status.status_code, outer.status.description, [event.name for event in outer.events]))
-    assert told[0] == told[1]
+        recorded.append((outer.status.status_code, outer.status.description, [event.name for event in outer.events]))
+    assert recorded[0] == recorded[1]
 
 
-def test_what_is_set_after_the_end_is_not_told() -> None:
+def test_changes_after_the_end_are_ignored() -> None:
     def run(provider: TracerProvider) -> None:
         span = provider.get_tracer("test").start_span("x", start_time=1)
         span.end(2)
@@ -186,11 +189,11 @@ def test_what_is_set_after_the_end_is_not_told() -> None:
     assert (dict(span.attributes or {}), span.events, span.status.status_code) == ({}, (), StatusCode.UNSET)
 
 
-# Where it gives way
+# Stock spans
 
 
-class Watch(SpanProcessor):
-    """A processor of somebody's."""
+class StartCounter(SpanProcessor):
+    """A processor that is not ours."""
 
     def __init__(self) -> None:
         self.started: list[str] = []
@@ -199,24 +202,24 @@ class Watch(SpanProcessor):
         self.started.append(span.name)
 
 
-@pytest.mark.parametrize("processor", [Watch(), BatchSpanProcessor(InMemorySpanExporter())])
-def test_a_processor_of_somebody_else_sees_the_spans_of_the_sdk(processor: SpanProcessor) -> None:
-    provider = LeanProvider(ALWAYS_ON, RESOURCE)
+@pytest.mark.parametrize("processor", [StartCounter(), BatchSpanProcessor(InMemorySpanExporter())])
+def test_another_processor_gets_stock_spans(processor: SpanProcessor) -> None:
+    provider = FastTracerProvider(ALWAYS_ON, RESOURCE)
     tracer = provider.get_tracer("test")
-    assert isinstance(tracer.start_span("before"), LeanSpan)
+    assert isinstance(tracer.start_span("before"), FastSpan)
     provider.add_span_processor(processor)
     span = tracer.start_span("after")
     assert isinstance(span, Span)
-    assert not isinstance(span, LeanSpan)
+    assert not isinstance(span, FastSpan)
     provider.shutdown()
-    if isinstance(processor, Watch):
+    if isinstance(processor, StartCounter):
         assert processor.started == ["after"]
 
 
 @pytest.mark.parametrize("sampler", [None, ParentBased(ALWAYS_ON)])
-def test_a_sampler_of_somebody_else_is_asked(sampler: Any) -> None:
-    span = LeanProvider(sampler, RESOURCE).get_tracer("test").start_span("x")
-    assert not isinstance(span, LeanSpan)
+def test_another_sampler_gets_stock_spans(sampler: Any) -> None:
+    span = FastTracerProvider(sampler, RESOURCE).get_tracer("test").start_span("x")
+    assert not isinstance(span, FastSpan)
 
 
 @pytest.mark.parametrize(
@@ -228,19 +231,19 @@ def test_a_sampler_of_somebody_else_is_asked(sampler: Any) -> None:
         "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
     ],
 )
-def test_limits_are_the_sdks_to_hold(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_in_the_environment_make_stock_spans(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(variable, "3")
-    span = LeanProvider(ALWAYS_ON, RESOURCE).get_tracer("test").start_span("x")
-    assert not isinstance(span, LeanSpan)
+    span = FastTracerProvider(ALWAYS_ON, RESOURCE).get_tracer("test").start_span("x")
+    assert not isinstance(span, FastSpan)
 
 
-def test_a_tracer_that_is_disabled_records_nothing() -> None:
-    provider = LeanProvider(ALWAYS_ON, RESOURCE)
+def test_a_disabled_tracer_records_nothing() -> None:
+    provider = FastTracerProvider(ALWAYS_ON, RESOURCE)
     tracer = provider.get_tracer("test")
     provider._set_tracer_configurator(tracer_configurator=lambda scope: _TracerConfig(is_enabled=False))
     assert not tracer.start_span("x").is_recording()
 
 
-def test_disabled_as_a_whole_it_makes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disabled_sdk_records_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    assert not LeanProvider(ALWAYS_ON, RESOURCE).get_tracer("test").start_span("x").is_recording()
+    assert not FastTracerProvider(ALWAYS_ON, RESOURCE).get_tracer("test").start_span("x").is_recording()
