@@ -176,7 +176,7 @@ async def test_imap_sessions_survive_a_database_restart(servers: MailServers, cl
         await wait_until_ok(client, "SELECT INBOX")
         assert len((await client.ok("FETCH 1:* (FLAGS BODY[])")).of("FETCH")) == 1
         await client.ok("APPEND INBOX ", Literal(MESSAGE))
-        while (response := await idler.hear()) is not None and (response.kind, response.number) != ("EXISTS", 2):
+        while (response := await idler.receive()) is not None and (response.kind, response.number) != ("EXISTS", 2):
             pass
         await idler.done(idle)
 
@@ -187,7 +187,7 @@ async def test_a_fetch_interrupted_by_the_database_ends_in_no(servers: MailServe
         await client.ok("APPEND INBOX", *(piece for raw in messages for piece in (" ", Literal(raw, plus=True))))
         await client.ok("SELECT INBOX")
         tag = await client.begin("FETCH 1:* (UID BODY.PEEK[])")
-        await client.hear()
+        await client.receive()
         await cluster.stop()
         answer = await client.finish(tag)
         assert answer.tagged is not None

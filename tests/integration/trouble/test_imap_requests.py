@@ -55,7 +55,7 @@ async def test_announced_literals_take_no_memory_before_they_are_sent(servers: M
             for _ in range(45):
                 client = await stack.enter_async_context(logged_in(servers.imap, NEIGHBOUR, KEY))
                 await client.send(b"a APPEND INBOX {50000000}\r\n")
-                assert await client.is_asked_for_more()
+                assert await client.receives_continuation()
             await servers.serve_neighbour()
 
 
@@ -202,7 +202,7 @@ async def test_a_session_is_notified_that_its_mailbox_was_deleted(
         await other.ok("SELECT Archive")
         await ann.ok("DELETE Archive")
         tag = await other.begin(command)
-        while (response := await other.hear()) is not None and response.code_name != "CLOSED":
+        while (response := await other.receive()) is not None and response.code_name != "CLOSED":
             assert response.tag != tag, "no CLOSED response code"
         if command == "IDLE":
             await other.send(b"DONE\r\n")
