@@ -12,6 +12,7 @@ STATEMENTS = (SERVICE, 'span_kind="SPAN_KIND_CLIENT"')  # the services make no o
 OPERATION = traces("These in Jaeger", "${__field.labels.service_name}", "${__field.labels.span_name}")
 FAILURES = traces("Failures in Jaeger", "${__field.labels.service_name}", tags="error=true")
 BY_OPERATION = "service_name, span_name"
+BY_CACHE = "service_name, relate_cache_name"
 PRESENT = f"sum({selector(POOL, SERVICE)})"
 USED = 'state="used"'
 
@@ -22,7 +23,7 @@ def storage() -> Dashboard:
         "storage",
         "Storage and database",
         "Operations of the mail store, as the services see them, and their SQL statements.",
-        {"Now": _now(), "Mail store": _store(), "Database": _database()},
+        {"Now": _now(), "Mail store": _store(), "Caches": _caches(), "Database": _database()},
         [label_variable("service_name", "Service", "The service that uses the store", POOL)],
     )
 
@@ -106,6 +107,52 @@ def _store() -> list[Builder[Panel]]:
             "Time to open messages: one column per step. The dots link to traces.",
             "s",
             rate(f"{SPANS}_bucket", SERVICE, 'span_name=~"mailstore.open(_all)?"', by="le"),
+            width=12,
+        ),
+    ]
+
+
+def _caches() -> list[Builder[Panel]]:
+    lookups = rate("relate_cache_lookups_total", SERVICE, by=BY_CACHE)
+    hits = rate("relate_cache_lookups_total", SERVICE, 'relate_cache_result="hit"', by=BY_CACHE)
+    return [
+        graph(
+            "Memory of caches",
+            "Estimated, by cache. The shares of Limits__CacheMemoryBytes are in docs/architecture/mailstore.md.",
+            "bytes",
+            Query(
+                f"sum by ({BY_CACHE}) ({selector('relate_cache_usage_bytes', SERVICE)})",
+                "{{service_name}} {{relate_cache_name}}",
+            ),
+            width=12,
+            stacked=True,
+        ),
+        graph(
+            "Memory of caches, of their limit",
+            "At 100 % a cache evicts its least recently used entries.",
+            "percentunit",
+            Query(
+                f"max by ({BY_CACHE}) ({selector('relate_cache_usage_bytes', SERVICE)}"
+                f" / {selector('relate_cache_limit_bytes', SERVICE)})",
+                "{{service_name}} {{relate_cache_name}}",
+            ),
+            width=12,
+        ),
+        graph(
+            "Cache hits",
+            "Lookups that were answered from the cache, of all. Caches without lookups are 0.",
+            "percentunit",
+            Query(ratio(hits, lookups), "{{service_name}} {{relate_cache_name}}"),
+            width=12,
+        ),
+        graph(
+            "Cache misses",
+            "Lookups per second that were not answered from the cache.",
+            "ops",
+            Query(
+                rate("relate_cache_lookups_total", SERVICE, 'relate_cache_result="miss"', by=BY_CACHE),
+                "{{service_name}} {{relate_cache_name}}",
+            ),
             width=12,
         ),
     ]

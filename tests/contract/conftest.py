@@ -1,4 +1,4 @@
-"""One suite, every store: `store` is each implementation in turn, `alice` and `bob` are accounts nobody used before."""
+"""One suite for every store: `store` is each implementation in turn, `alice` and `bob` are new accounts."""
 
 from collections.abc import AsyncIterator
 
@@ -31,7 +31,7 @@ __all__ = [
     "sqlite_url",
 ]
 
-# Copying a file costs nothing; copying a database of PostgreSQL does, and accounts of their own keep tests apart.
+# Copying an SQLite file is cheap. A PostgreSQL database is shared; new accounts isolate the tests.
 FIXTURES = {"sqlite": "sqlite_url", "postgres": "postgres_database"}
 MEMORY = "memory"
 SQL = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
@@ -61,7 +61,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[MailStore]:
 
 @pytest.fixture(params=[MEMORY, *SQL])
 async def stores(request: pytest.FixtureRequest) -> AsyncIterator[tuple[MailStore, MailStore]]:
-    """Two stores with the same mail, as two processes have them; in memory, a process knows its own store only."""
+    """Two stores on the same database, as in two processes; in memory, the same store twice."""
     if request.param == MEMORY:
         store = MemoryMailStore()
         yield store, store

@@ -1,4 +1,4 @@
-"""How the contract suite gets at a store on a database: as a process would, with an engine of its own."""
+"""Stores on databases for the contract suite, each with an engine of its own, like those of a process."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -10,7 +10,7 @@ from relate_mailstore.sql.store import open_store
 
 @asynccontextmanager
 async def opened(url: str) -> AsyncIterator[MailStore]:
-    """A store on the migrated database at `url`."""
+    """Open a store on the migrated database at `url`."""
     engine = open_engine(url)
     try:
         async with open_store(engine) as store:

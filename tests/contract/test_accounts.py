@@ -1,4 +1,4 @@
-"""What every account store does."""
+"""The contract of account stores."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -47,7 +47,7 @@ async def alice(accounts: AccountStore) -> User:
     )
 
 
-async def test_a_user_is_as_it_was_added(accounts: AccountStore) -> None:
+async def test_an_added_user_has_its_attributes(accounts: AccountStore) -> None:
     before = datetime.now(UTC)
     user = await accounts.add_user("Alice@EXAMPLE.ORG", "Älice", quota=5 * 2**40)
     assert (user.address, user.display_name, user.quota) == ("alice@example.org", "Älice", 5 * 2**40)
@@ -76,12 +76,12 @@ async def test_a_user_is_found_by_every_address_in_every_spelling(accounts: Acco
 
 
 @pytest.mark.parametrize("local_part", ["bob", "alice+detail", "", "%", "a b", "alic_", "\x00"])
-async def test_nobody_is_found_by_any_other_address(local_part: str, accounts: AccountStore, alice: User) -> None:
+async def test_no_user_is_found_by_any_other_address(local_part: str, accounts: AccountStore, alice: User) -> None:
     with pytest.raises(UserNotFound):
         await accounts.user_by_address(f"{local_part}@example.org")
 
 
-async def test_internationalised_addresses_are_kept_in_one_spelling(accounts: AccountStore) -> None:
+async def test_internationalised_addresses_are_stored_in_one_spelling(accounts: AccountStore) -> None:
     user = await accounts.add_user("Jo\u0308rg@BU\u0308CHER.example.org")
     assert user.address == "jörg@xn--bcher-kva.example.org"
     assert await accounts.user_by_address("JÖRG@bücher.example.org") == user
@@ -95,7 +95,7 @@ async def test_the_primary_address_is_listed_first(accounts: AccountStore) -> No
     assert await accounts.addresses(NOBODY) == []
 
 
-async def test_an_address_is_somebodys_once_and_nothing_is_kept_of_a_refused_user(
+async def test_an_address_belongs_to_one_user_and_a_refused_user_is_not_stored(
     accounts: AccountStore, alice: User
 ) -> None:
     for address, aliases in (
@@ -110,12 +110,12 @@ async def test_an_address_is_somebodys_once_and_nothing_is_kept_of_a_refused_use
     assert (await accounts.add_user("bob@example.org")).id != alice.id
 
 
-async def test_of_many_who_want_the_same_address_one_gets_it(accounts: AccountStore) -> None:
+async def test_concurrent_users_with_the_same_address_give_one(accounts: AccountStore) -> None:
     outcomes = await asyncio.gather(*(accounts.add_user("alice@example.org") for _ in range(5)), return_exceptions=True)
     assert sorted(type(outcome).__name__ for outcome in outcomes) == ["User"] + ["UserExists"] * 4
 
 
-async def test_what_is_no_address_is_refused(accounts: AccountStore) -> None:
+async def test_an_invalid_address_is_refused(accounts: AccountStore) -> None:
     with pytest.raises(InvalidAddress):
         await accounts.add_user("alice")
     with pytest.raises(InvalidAddress):
@@ -124,14 +124,14 @@ async def test_what_is_no_address_is_refused(accounts: AccountStore) -> None:
         await accounts.user_by_address("alice@example.org")
 
 
-async def test_a_domain_is_here_when_an_address_is_of_it(accounts: AccountStore, alice: User) -> None:
+async def test_a_domain_is_local_if_an_address_is_in_it(accounts: AccountStore, alice: User) -> None:
     assert await accounts.has_domain("example.org")
     assert await accounts.has_domain("EXAMPLE.ORG")
     for other in ("sub.example.org", "xample.org", "example", "%", "", "\x00"):
         assert not await accounts.has_domain(other)
 
 
-async def test_a_key_is_listed_as_it_was_made_and_its_secret_is_not_kept(accounts: AccountStore, alice: User) -> None:
+async def test_a_key_is_listed_as_created_without_its_secret(accounts: AccountStore, alice: User) -> None:
     expires = datetime(2030, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     scopes = [Scope.IMAP, Scope.API_READ]
     new = await accounts.create_key(alice.id, "phone ☎", scopes, expires)
@@ -144,7 +144,7 @@ async def test_a_key_is_listed_as_it_was_made_and_its_secret_is_not_kept(account
     assert await accounts.keys(alice.id) == [new.key]
 
 
-async def test_keys_are_listed_newest_first_and_to_their_user_alone(accounts: AccountStore, alice: User) -> None:
+async def test_keys_are_listed_newest_first_per_user(accounts: AccountStore, alice: User) -> None:
     made = [(await accounts.create_key(alice.id, str(number), [])).key for number in range(3)]
     bob = await accounts.add_user("bob@example.org")
     assert await accounts.keys(alice.id) == made[::-1]
@@ -172,7 +172,7 @@ async def test_a_key_is_revoked_once(accounts: AccountStore, alice: User) -> Non
     assert await accounts.keys(alice.id) == [other.key, revoked]
 
 
-async def test_a_key_is_revoked_by_its_user_alone(accounts: AccountStore, alice: User) -> None:
+async def test_a_key_is_revoked_only_by_its_user(accounts: AccountStore, alice: User) -> None:
     new = await accounts.create_key(alice.id, "phone", [])
     bob = await accounts.add_user("bob@example.org")
     for user_id, key_id in ((bob.id, new.key.id), (alice.id, new.key.id + 1_000_000), (NOBODY, new.key.id)):
@@ -181,7 +181,7 @@ async def test_a_key_is_revoked_by_its_user_alone(accounts: AccountStore, alice:
     assert await accounts.keys(alice.id) == [new.key]
 
 
-async def test_a_user_has_so_many_usable_keys_at_most(accounts: AccountStore, alice: User) -> None:
+async def test_the_usable_keys_of_a_user_are_limited(accounts: AccountStore, alice: User) -> None:
     past = datetime(2020, 1, 1, tzinfo=UTC)
     for number in range(3):  # neither expired nor revoked keys count
         await accounts.create_key(alice.id, f"old {number}", [], past)
@@ -220,7 +220,7 @@ async def test_a_user_is_disabled_once_and_enabled_again(accounts: AccountStore,
         await accounts.set_disabled(NOBODY, True)
 
 
-async def test_what_was_revoked_since_is_keys_and_users(accounts: AccountStore, alice: User) -> None:
+async def test_revocations_since_a_time_are_of_keys_and_users(accounts: AccountStore, alice: User) -> None:
     bob = await accounts.add_user("bob@example.org")
     keys = [(await accounts.create_key(user.id, "phone", [])).key for user in (alice, alice, bob)]
     start = datetime.now(UTC)
@@ -238,7 +238,7 @@ async def test_what_was_revoked_since_is_keys_and_users(accounts: AccountStore, 
     assert (await accounts.revoked_since(start)).user_ids == frozenset()
 
 
-async def test_a_disabled_user_is_refused_whichever_address_is_given(accounts: AccountStore, alice: User) -> None:
+async def test_a_disabled_user_is_refused_by_every_address(accounts: AccountStore, alice: User) -> None:
     new = await accounts.create_key(alice.id, "phone", [Scope.IMAP])
     await accounts.set_disabled(alice.id, True)
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
@@ -254,7 +254,7 @@ async def test_keys_are_found_by_prefix_with_hash_and_user(accounts: AccountStor
     assert await accounts.keys_by_prefix("rm_nothing-here") == []
 
 
-async def test_revoked_keys_are_found_too_as_are_all_of_one_secret(accounts: AccountStore, alice: User) -> None:
+async def test_revoked_keys_and_all_keys_of_one_prefix_are_found(accounts: AccountStore, alice: User) -> None:
     bob, secret = await accounts.add_user("bob@example.org"), "chosen by both"
     keys = [(await accounts.create_key(user.id, "seeded", [], secret=secret)).key for user in (alice, bob)]
     revoked = await accounts.revoke_key(bob.id, keys[1].id)
@@ -269,7 +269,7 @@ async def test_the_hash_secret_stays_the_same(accounts: AccountStore) -> None:
     assert await accounts.hash_secret() == first
 
 
-async def test_the_last_use_of_keys_only_moves_on(accounts: AccountStore, alice: User) -> None:
+async def test_the_last_use_of_keys_never_decreases(accounts: AccountStore, alice: User) -> None:
     phone, laptop = [(await accounts.create_key(alice.id, name, [])).key for name in ("phone", "laptop")]
     noon = datetime(2026, 1, 1, 12, 0, 0, 123456, tzinfo=UTC)
     await accounts.touch_keys({phone.id: noon, laptop.id: noon, laptop.id + 1_000_000: noon})
@@ -293,7 +293,7 @@ async def test_a_login_with_a_key_of_this_store_is_granted(accounts: AccountStor
 # --- removed users, further addresses, quotas
 
 
-async def test_a_removed_user_is_gone_with_all_addresses_and_keys(accounts: AccountStore, alice: User) -> None:
+async def test_removing_a_user_removes_its_addresses_and_keys(accounts: AccountStore, alice: User) -> None:
     key = await accounts.create_key(alice.id, "phone", [Scope.IMAP])
     assert await accounts.remove_user(alice.id) == ["alice@example.org", "a@example.org", "sales@example.org"]
     assert await accounts.users() == []
@@ -313,9 +313,7 @@ async def test_a_removal_is_a_revocation(accounts: AccountStore, alice: User) ->
     assert await accounts.removed_users() == [alice.id]
 
 
-async def test_addresses_of_a_removed_user_are_given_to_no_other_user_until_freed(
-    accounts: AccountStore, alice: User
-) -> None:
+async def test_addresses_of_a_removed_user_are_reserved_until_freed(accounts: AccountStore, alice: User) -> None:
     bob = await accounts.add_user("bob@example.org")
     await accounts.remove_user(alice.id)
     assert await accounts.is_blocked("SALES@example.org")
@@ -328,7 +326,7 @@ async def test_addresses_of_a_removed_user_are_given_to_no_other_user_until_free
     assert await accounts.is_blocked("sales@example.org")
 
 
-async def test_freed_addresses_and_catch_alls_may_be_given_at_once(accounts: AccountStore, alice: User) -> None:
+async def test_freed_addresses_and_catch_alls_are_available_at_once(accounts: AccountStore, alice: User) -> None:
     bob = await accounts.add_user("bob@example.org", aliases=["*@example.org"])
     await accounts.remove_user(alice.id, free=True)
     await accounts.remove_user(bob.id)
@@ -336,7 +334,7 @@ async def test_freed_addresses_and_catch_alls_may_be_given_at_once(accounts: Acc
     assert await accounts.addresses(again.id) == ["alice@example.org", "*@example.org"]
 
 
-async def test_further_addresses_are_given_and_taken_away(accounts: AccountStore, alice: User) -> None:
+async def test_aliases_are_added_and_removed(accounts: AccountStore, alice: User) -> None:
     bob = await accounts.add_user("bob@example.org")
     for _ in range(2):
         assert await accounts.add_alias(bob.id, "Bobby@example.org") == ["bob@example.org", "bobby@example.org"]
@@ -350,7 +348,7 @@ async def test_further_addresses_are_given_and_taken_away(accounts: AccountStore
         with pytest.raises(AddressNotFound):
             await accounts.remove_alias(bob.id, stays)
     assert await accounts.remove_alias(bob.id, "BOBBY@example.org") == ["bob@example.org"]
-    assert await accounts.add_alias(alice.id, "bobby@example.org")  # free since it was taken away
+    assert await accounts.add_alias(alice.id, "bobby@example.org")  # free since its removal
 
 
 async def test_a_quota_is_set_and_lifted(accounts: AccountStore, alice: User) -> None:

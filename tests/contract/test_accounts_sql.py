@@ -1,4 +1,4 @@
-"""What only a store with a database can get wrong."""
+"""Account stores on databases: migrations, statements and failures."""
 
 import asyncio
 import threading
@@ -28,7 +28,7 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_the_revision_makes_the_tables_that_the_store_uses(engine: AsyncEngine) -> None:
+async def test_the_migration_creates_the_tables_of_the_store(engine: AsyncEngine) -> None:
     def is_ours(name: str | None, kind: str, parents: object) -> bool:
         return kind != "table" or name in schema.metadata.tables
 
@@ -41,33 +41,33 @@ async def test_the_revision_makes_the_tables_that_the_store_uses(engine: AsyncEn
         assert await connection.run_sync(differences) == []
 
 
-async def test_the_hash_secret_is_made_once_by_whoever_comes_first(engine: AsyncEngine) -> None:
+async def test_the_hash_secret_is_created_once(engine: AsyncEngine) -> None:
     stores = [SqlAccountStore(engine) for _ in range(10)]
     made = await asyncio.gather(*(store.hash_secret() for store in stores))
     assert len(set(made)) == 1
     assert await SqlAccountStore(engine).hash_secret() == made[0]
 
 
-async def test_a_hash_secret_that_is_given_is_not_kept_in_the_database(engine: AsyncEngine) -> None:
+async def test_a_configured_hash_secret_is_not_stored_in_the_database(engine: AsyncEngine) -> None:
     store = SqlAccountStore(engine, hash_secret=b"g" * 32)
     assert await store.hash_secret() == b"g" * 32
     async with engine.connect() as connection:
         assert (await connection.execute(schema.secrets.select())).all() == []
 
 
-async def test_a_user_id_is_never_given_twice(engine: AsyncEngine) -> None:
+async def test_a_user_id_is_never_reused(engine: AsyncEngine) -> None:
     store = SqlAccountStore(engine)
-    gone = await store.add_user("alice@example.org")
-    await store.create_key(gone.id, "phone", [])
+    removed = await store.add_user("alice@example.org")
+    await store.create_key(removed.id, "phone", [])
     async with engine.begin() as connection:
         await connection.execute(schema.users.delete())
     with pytest.raises(UserNotFound):
         await store.user_by_address("alice@example.org")
-    assert await store.keys(gone.id) == []
-    assert (await store.add_user("alice@example.org")).id > gone.id
+    assert await store.keys(removed.id) == []
+    assert (await store.add_user("alice@example.org")).id > removed.id
 
 
-async def test_an_address_that_is_not_verified_is_nobodys(engine: AsyncEngine) -> None:
+async def test_an_unverified_address_belongs_to_no_user(engine: AsyncEngine) -> None:
     store = SqlAccountStore(engine)
     user = await store.add_user("alice@example.org", aliases=["a@example.com"])
     claimed = schema.addresses.c.address == "a@example.com"
@@ -90,7 +90,7 @@ async def test_a_read_is_one_statement(engine: AsyncEngine) -> None:
     assert [statement.split()[0] for statement in statements] == ["SELECT", "SELECT"]
 
 
-async def test_trouble_with_the_database_is_one_error_that_quotes_nothing(engine: AsyncEngine) -> None:
+async def test_database_errors_raise_one_error_without_their_text(engine: AsyncEngine) -> None:
     store = SqlAccountStore(engine)
     user = await store.add_user("alice@example.org")
     async with engine.begin() as connection:
@@ -110,12 +110,12 @@ async def test_trouble_with_the_database_is_one_error_that_quotes_nothing(engine
         assert "marked" not in "".join(traceback.format_exception(raised.value)).split("AccountsUnavailable:")[1]
 
 
-async def test_a_database_that_is_not_there_is_trouble_with_the_database(tmp_path: Path) -> None:
-    gone = tmp_path / "gone"
-    for url in (f"sqlite:///{gone / 'accounts.db'}", "postgresql://relate:marked@127.0.0.1:1/relate"):
+async def test_a_missing_database_raises_accounts_unavailable(tmp_path: Path) -> None:
+    removed = tmp_path / "removed"
+    for url in (f"sqlite:///{removed / 'accounts.db'}", "postgresql://relate:marked@127.0.0.1:1/relate"):
         engine = open_engine(url)
-        if gone.exists():
-            gone.rmdir()
+        if removed.exists():
+            removed.rmdir()
         with pytest.raises(AccountsUnavailable) as raised:
             await SqlAccountStore(engine).users()
         assert "marked" not in str(raised.value)
@@ -123,13 +123,13 @@ async def test_a_database_that_is_not_there_is_trouble_with_the_database(tmp_pat
 
 
 def _join_workers() -> None:
-    """Wait for the threads of SQLite's connections that were given up: their last words need the loop."""
+    """Wait for the threads of abandoned SQLite connections, because they report to the loop when they end."""
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
             thread.join(5)
 
 
-async def test_a_connection_that_the_server_is_just_ending_is_exchanged_for_another(engine: AsyncEngine) -> None:
+async def test_a_connection_that_the_server_terminates_is_replaced(engine: AsyncEngine) -> None:
     store = SqlAccountStore(engine)
     user = await store.add_user("alice@example.org")
     used: list[object] = []
@@ -145,7 +145,7 @@ async def test_a_connection_that_the_server_is_just_ending_is_exchanged_for_anot
     assert await store.user_by_address("alice@example.org") == user
     assert len({id(connection) for connection in used}) == 2
     used.clear()
-    with pytest.raises(AccountsUnavailable):  # who wrote cannot know whether it is written
+    with pytest.raises(AccountsUnavailable):  # the writer cannot know whether the row was committed
         await store.touch_keys({1: datetime.now(UTC)})
     await store.touch_keys({1: datetime.now(UTC)})
     assert len({id(connection) for connection in used}) == 2

@@ -1,4 +1,4 @@
-"""Searching for text: exact, without regard to case, in what a reader would read, however it was encoded."""
+"""Searching text: exact substrings of the decoded, displayed text, ignoring case."""
 
 import asyncio
 import base64
@@ -30,11 +30,11 @@ WORDS = [
 
 
 @pytest.fixture(autouse=True, params=["by the index", "one by one"])
-def _looked_at(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Few messages are looked at one by one, many are chosen by an index: either finds the same."""
+def _search_method(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Few messages are searched one by one, many by an index; both find the same."""
     if request.param == "by the index":
-        monkeypatch.setattr(search, "FEW_MESSAGES", 0)
-        monkeypatch.setattr(search, "MOST_CANDIDATES", 100)
+        monkeypatch.setattr(search, "SCAN_MESSAGES", 0)
+        monkeypatch.setattr(search, "MAX_CANDIDATES_RATIO", 100)
 
 
 async def found(
@@ -81,7 +81,7 @@ def encoded(body: str, *, charset: str = "utf-8", kind: str = "plain", dispositi
         ("", [1, 2, 3, 4]),
     ],
 )
-async def test_a_text_is_found_in_the_body_to_the_letter(
+async def test_a_substring_of_the_body_is_found(
     store: MailStore, alice: AccountId, text: str, expected: list[int]
 ) -> None:
     for body in (
@@ -100,7 +100,7 @@ async def test_a_text_is_found_in_the_body_to_the_letter(
     [
         ("figures", [1], [1]),
         ("grüße from ann", [1], [1]),
-        ("<b>", [], []),  # HTML is searched as what is read of it
+        ("<b>", [], []),  # HTML is searched as it is displayed
         ("the figures.", [1], [1]),
         ("%PDF", [], []),  # attachments are not searched
         ("subject: quarter", [], [1]),
@@ -108,11 +108,11 @@ async def test_a_text_is_found_in_the_body_to_the_letter(
         ("=?utf-8", [], []),
         ("multipart@example.org", [], [1]),
         ("ann@example.orgto", [], []),
-        ("ann@example.org> to:", [], []),  # no match runs from one field into the next
-        ("olg the", [], []),  # nor from the header into the body
+        ("ann@example.org> to:", [], []),  # no match spans two fields
+        ("olg the", [], []),  # or header and body
     ],
 )
-async def test_header_fields_are_searched_where_asked_for(
+async def test_header_fields_are_searched_with_text_but_not_with_body(
     store: MailStore, alice: AccountId, text: str, body: list[int], anywhere: list[int]
 ) -> None:
     await store.deliver(delivery(alice, raw=multipart("=?utf-8?q?Quarter_Erf?= =?utf-8?q?olg?=")))
@@ -134,14 +134,14 @@ async def test_header_fields_are_searched_where_asked_for(
         (b"Subject: bad\xff\x00 octets\r\n\r\n\x00\xff\xfebody", "body", [1]),
     ],
 )
-async def test_what_is_read_is_searched(
+async def test_the_displayed_text_is_searched(
     store: MailStore, alice: AccountId, raw: bytes, text: str, expected: list[int]
 ) -> None:
     await store.deliver(delivery(alice, raw=raw))
     assert await found(store, alice, text, ANYWHERE) == expected
 
 
-async def test_an_attached_message_is_no_attachment_to_itself(store: MailStore, alice: AccountId) -> None:
+async def test_a_message_that_is_an_attachment_is_searched(store: MailStore, alice: AccountId) -> None:
     raw = b"Content-Type: message/rfc822\r\n\r\nSubject: inner\r\n\r\nforwarded words"
     await store.deliver(delivery(alice, raw=raw))
     assert await found(store, alice, "forwarded words") == [1]
@@ -160,7 +160,7 @@ async def test_only_the_mailbox_and_the_account_are_searched(
     assert await found(store, bob, "needle", name="Sent") == [1]
 
 
-async def test_a_search_follows_what_comes_and_goes(store: MailStore, alice: AccountId) -> None:
+async def test_a_search_follows_deliveries_and_expunges(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     assert await found(store, alice, "needle") == []
     await store.append(alice, "INBOX", [NewMessage(encoded("needle one")), NewMessage(encoded("hay"))])
@@ -177,7 +177,7 @@ async def test_a_search_follows_what_comes_and_goes(store: MailStore, alice: Acc
     assert await found(store, alice, "needle", name="Trash") == []
 
 
-async def test_a_reader_who_was_not_told_yet_searches_what_it_sees(store: MailStore, alice: AccountId) -> None:
+async def test_a_search_in_an_old_snapshot_covers_its_entries(store: MailStore, alice: AccountId) -> None:
     for number in range(3):
         await store.deliver(delivery(alice, raw=encoded(f"needle {number}")))
     old = await store.snapshot(alice)
@@ -186,7 +186,7 @@ async def test_a_reader_who_was_not_told_yet_searches_what_it_sees(store: MailSt
     assert sorted(await store.containing(old, "needle", BODY)) == [1, 3]
 
 
-async def test_who_sees_less_takes_nothing_from_who_sees_more(store: MailStore, alice: AccountId) -> None:
+async def test_a_search_in_an_old_snapshot_leaves_newer_results_cached(store: MailStore, alice: AccountId) -> None:
     for number in range(3):
         await store.deliver(delivery(alice, raw=encoded(f"needle {number}")))
     old = await store.snapshot(alice)
@@ -208,26 +208,26 @@ async def test_a_long_text_is_found_in_the_middle(store: MailStore, alice: Accou
     body = "\r\n".join(" ".join(WORDS) for _ in range(5_000))
     half = len(body) // 2
     await store.deliver(delivery(alice, raw=simple(body=body[:half] + " Needle in the hay " + body[half:])))
-    long = " ".join(WORDS * 30)  # longer than what is asked of LIKE
+    long = " ".join(WORDS * 30)  # longer than the pattern of LIKE
     assert await found(store, alice, "needle in the hay") == [1]
     assert await found(store, alice, long) == [1]
     assert await found(store, alice, long + " x") == []
 
 
-async def test_what_lies_beyond_the_limit_is_not_searched(store: MailStore, alice: AccountId) -> None:
+async def test_text_beyond_the_limit_is_not_searched(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice, raw=simple(body="near " + "x" * 1_100_000 + " far")))
     assert await found(store, alice, "near") == [1]
     assert await found(store, alice, "far") == []
 
 
-async def test_many_search_at_once(store: MailStore, alice: AccountId) -> None:
+async def test_concurrent_searches_find_the_same(store: MailStore, alice: AccountId) -> None:
     for number in range(30):
         await store.deliver(delivery(alice, raw=encoded(f"text number{number} end")))
     answers = await asyncio.gather(*(found(store, alice, f"number{number} end") for number in range(30)))
     assert answers == [[number] for number in range(1, 31)]
 
 
-async def test_two_processes_make_each_text_once(database: str, alice: AccountId) -> None:
+async def test_two_processes_make_each_search_text_once(database: str, alice: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         for number in range(60):
             await here.deliver(delivery(alice, raw=encoded(f"text number{number} end")))
@@ -252,12 +252,12 @@ Content-Type: text/plain; name=n.txt\r\nContent-Disposition: attachment\r\n\r\nh
         ("übersicht.pdf", [1]),  # the name of an attachment,
         ("U\u0308bersicht", [1]),
         ("n.txt", [1]),
-        ("hiddenword", []),  # not what is in it
-        ("outer", []),  # nor the message's own header
-        ("below content", []),  # not from one part into the next
+        ("hiddenword", []),  # not its content
+        ("outer", []),  # nor the header of the message itself
+        ("below content", []),  # no match spans two parts
     ],
 )
-async def test_the_body_has_headers_inside_of_it_and_names_of_attachments(
+async def test_headers_of_parts_and_names_of_attachments_are_searched_as_body(
     store: MailStore, alice: AccountId, text: str, expected: list[int]
 ) -> None:
     await store.deliver(delivery(alice, raw=FORWARDED))
@@ -266,7 +266,7 @@ async def test_the_body_has_headers_inside_of_it_and_names_of_attachments(
 
 
 @pytest.mark.parametrize(
-    ("written", "asked"),
+    ("written", "searched"),
     [
         ("Jürgen", "ju\u0308rgen"),
         ("Ju\u0308rgen", "JÜRGEN"),
@@ -280,18 +280,18 @@ async def test_the_body_has_headers_inside_of_it_and_names_of_attachments(
         ("Donau\u00addampfer", "donaudampfer"),
     ],
 )
-async def test_neither_normal_form_nor_width_nor_case_counts(
-    store: MailStore, alice: AccountId, written: str, asked: str
+async def test_normal_form_width_and_case_are_ignored(
+    store: MailStore, alice: AccountId, written: str, searched: str
 ) -> None:
     await store.deliver(delivery(alice, raw=simple(written, body=f"x{written}y")))
-    assert await found(store, alice, asked) == [1]
+    assert await found(store, alice, searched) == [1]
     (summary,) = await store.summaries(await store.snapshot(alice))
-    assert summary.subject == fold(asked)
-    assert len((await store.find(alice, MessageQuery(text=asked))).items) == 1
+    assert summary.subject == fold(searched)
+    assert len((await store.find(alice, MessageQuery(text=searched))).items) == 1
 
 
 @pytest.mark.parametrize("reference", ["&#" + "1" * 5_000 + ";", "&#x" + "f" * 5_000 + ";", "&#" + "0" * 9_000])
-async def test_a_reference_with_more_digits_than_python_reads_does_no_harm(
+async def test_a_character_reference_with_too_many_digits_is_ignored(
     store: MailStore, alice: AccountId, reference: str
 ) -> None:
     await store.deliver(delivery(alice, raw=encoded(f"<p>needle {reference} pin</p>", kind="html")))

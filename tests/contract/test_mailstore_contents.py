@@ -1,4 +1,4 @@
-"""What is asked of messages without opening them: renderings, indexes, headers, summaries of whole mailboxes."""
+"""Data of messages that need not be opened: renderings, indexes, headers, summaries."""
 
 from collections.abc import Awaitable, Callable, Sequence
 
@@ -12,19 +12,23 @@ from relate_mailstore.types import AccountId, Destination, MessageId, NewMessage
 from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple
 
 ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-LONG = b"Subject: long\r\n" + b"X-Long: %b\r\n" % (b"x" * 70) * 10_000 + b"\r\nbody"  # the header alone has 800 KB
+LONG_HEADER = b"Subject: long\r\n" + b"X-Long: %b\r\n" % (b"x" * 70) * 10_000 + b"\r\nbody"  # the header has 800 KB
 
 
-def questions(store: MailStore) -> list[Callable[[AccountId, Sequence[MessageId]], Awaitable[Sequence[object]]]]:
+def lookups(store: MailStore) -> list[Callable[[AccountId, Sequence[MessageId]], Awaitable[Sequence[object]]]]:
     return [store.renderings, store.indexes, store.headers]
 
 
-@pytest.mark.parametrize("raw", [simple(), multipart(), eight_bit(), b"", b"no header at all", big(700_000), LONG])
-async def test_a_message_is_told_without_being_opened(store: MailStore, alice: AccountId, raw: bytes) -> None:
+@pytest.mark.parametrize(
+    "raw", [simple(), multipart(), eight_bit(), b"", b"no header at all", big(700_000), LONG_HEADER]
+)
+async def test_renderings_indexes_and_headers_need_no_opened_message(
+    store: MailStore, alice: AccountId, raw: bytes
+) -> None:
     message_id = (await store.deliver(delivery(alice, raw=raw, origin=ORIGIN))).message_id
     index = index_message(raw)
     thread = thread_id(index.references, index.header_message_id, message_id)
-    for _ in range(2):  # the second time it is kept
+    for _ in range(2):  # the second time from the cache
         assert await store.indexes(alice, [message_id]) == [index]
         rendering = Rendering(index.envelope, index.bodystructure, index.preview, thread, ORIGIN)
         assert await store.renderings(alice, [message_id, message_id]) == [rendering, rendering]
@@ -32,31 +36,29 @@ async def test_a_message_is_told_without_being_opened(store: MailStore, alice: A
     assert (await store.message(alice, message_id)).message.index == index
 
 
-async def test_many_are_told_together_and_none_of_those_that_are_gone(store: MailStore, alice: AccountId) -> None:
+async def test_many_messages_are_read_together_with_none_for_missing_ones(store: MailStore, alice: AccountId) -> None:
     receipts = [await store.deliver(delivery(alice, raw=simple(f"{number}"))) for number in range(5)]
-    kept = [receipt.message_id for receipt in receipts]
-    for ask in questions(store):
-        before = await ask(alice, kept)
+    stored = [receipt.message_id for receipt in receipts]
+    for ask in lookups(store):
+        before = await ask(alice, stored)
         assert None not in before
-        assert [*(await ask(alice, kept[::-1]))] == [*before][::-1]
-    await store.delete_message(alice, kept[1])
-    asked = [UNKNOWN_MESSAGE, *kept]
-    for ask in questions(store):
-        assert [one is not None for one in await ask(alice, asked)] == [False, True, False, True, True, True]
+        assert [*(await ask(alice, stored[::-1]))] == [*before][::-1]
+    await store.delete_message(alice, stored[1])
+    requested = [UNKNOWN_MESSAGE, *stored]
+    for ask in lookups(store):
+        assert [one is not None for one in await ask(alice, requested)] == [False, True, False, True, True, True]
         assert not await ask(alice, [])
 
 
-async def test_nobody_is_told_of_the_mail_of_another_account(
-    store: MailStore, alice: AccountId, bob: AccountId
-) -> None:
+async def test_messages_of_another_account_are_missing(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     message_id = (await store.deliver(delivery(alice))).message_id
     await store.provision(bob)
-    for ask in questions(store):
+    for ask in lookups(store):
         assert await ask(alice, [message_id]) != [None]
         assert await ask(bob, [message_id]) == [None]
 
 
-async def test_a_summary_has_the_header_decoded_and_without_case(store: MailStore, alice: AccountId) -> None:
+async def test_a_summary_has_decoded_and_case_folded_fields(store: MailStore, alice: AccountId) -> None:
     raw = b"\r\n".join(
         [
             b"From: =?utf-8?q?J=C3=B6rg?= <Joerg@Example.net>, ann@example.org",
@@ -104,7 +106,7 @@ async def test_summaries_follow_the_mailbox(store: MailStore, alice: AccountId) 
     await store.expunge(alice, inbox.mailbox.id, [2])
     await store.deliver(delivery(alice, raw=simple("s4")))
     assert await subjects() == ["s0", "s2", "s3", "s4"]
-    old = await store.summaries(inbox)  # of a reader who was not told yet
+    old = await store.summaries(inbox)  # of a session with the old snapshot
     assert [summary.subject for summary in old if summary != EMPTY_SUMMARY] in (
         ["s0", "s2", "s3"],
         ["s0", "s1", "s2", "s3"],
@@ -113,7 +115,7 @@ async def test_summaries_follow_the_mailbox(store: MailStore, alice: AccountId) 
     assert await subjects() == ["s0", "s2", "s3", "s4"]
 
 
-async def test_an_answer_is_in_the_thread_of_the_first_message(store: MailStore, alice: AccountId) -> None:
+async def test_a_reply_is_in_the_thread_of_the_first_message(store: MailStore, alice: AccountId) -> None:
     root = await store.deliver(delivery(alice, raw=simple("root")))  # <simple@example.org>
     answer = simple("answer", headers=("References: <simple@example.org> <x@example.org>",)).replace(
         b"Message-ID: <simple@", b"Message-ID: <answer@"
@@ -121,14 +123,14 @@ async def test_an_answer_is_in_the_thread_of_the_first_message(store: MailStore,
     first = await store.deliver(delivery(Destination(alice, "Sent"), raw=answer))
     alone = [await store.deliver(delivery(alice, raw=b"Subject: alone\r\n\r\n")) for _ in range(2)]
     ids = [root.message_id, first.message_id, *(receipt.message_id for receipt in alone)]
-    told = await store.renderings(alice, ids)
-    threads = [rendering and rendering.thread for rendering in told]
+    renderings = await store.renderings(alice, ids)
+    threads = [rendering and rendering.thread for rendering in renderings]
     assert threads[0] == threads[1]
     assert len(set(threads)) == 3
     assert None not in threads
 
 
-async def test_usage_is_what_all_mailboxes_hold(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_usage_is_the_size_of_all_mailboxes(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     assert await store.usage(alice) == 0
     await store.deliver(delivery(alice, Destination(alice, "Sent"), bob, raw=big(600)))
     assert await store.usage(alice) == 1200

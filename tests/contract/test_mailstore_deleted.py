@@ -1,4 +1,4 @@
-"""Deleted is deleted: what one store removed no other store answers with, once it was told of the change."""
+"""Messages that one store removed are not readable in another one, once it has received the notice."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -24,10 +24,10 @@ from tests.support.factories import big, delivery, simple
 Stores = tuple[MailStore, MailStore]
 Remove = Callable[[MailStore, Snapshot], Awaitable[object]]
 
-PATIENCE = 30.0  # seconds until a notice that does not come fails its test
+WAIT_SECONDS = 30.0  # for a notice; then the test fails
 FOLDER = "Folder"
-MANY = 60  # more than a notice names one by one
-LARGE = 200_000  # octets: read in parts, and not cached
+MANY_MESSAGES = 60  # more than a notice can list
+LARGE_OCTETS = 200_000  # read in parts, and not cached
 
 
 async def expunge(store: MailStore, folder: Snapshot) -> object:
@@ -71,35 +71,35 @@ async def other(stores: Stores) -> MailStore:
 
 
 async def fill(store: MailStore, account: AccountId, messages: int) -> Snapshot:
-    """A folder with so many small messages, and a large one as the last."""
+    """Fill a folder with small messages and a final large one."""
     await store.create_mailbox(account, FOLDER)
     small = [delivery(Destination(account, FOLDER), raw=simple(f"{number}")) for number in range(messages)]
     await asyncio.gather(*map(store.deliver, small))
-    await store.deliver(delivery(Destination(account, FOLDER), raw=big(LARGE)))
+    await store.deliver(delivery(Destination(account, FOLDER), raw=big(LARGE_OCTETS)))
     return await store.snapshot(account, FOLDER)
 
 
 async def read(store: MailStore, account: AccountId, ids: Sequence[MessageId]) -> list[bool]:
-    """Which of the messages can be read; the answer is the same whatever is asked for."""
+    """Which of the messages can be read, which must be the same for every method."""
     opened = await store.open_all(account, ids, ids)
-    answers = [
+    results = [
         opened,
         await store.renderings(account, ids),
         await store.headers(account, ids),
         await store.indexes(account, ids),
-        [await raises_not_found(store.open(account, one, ids)) for one in ids],
-        [await raises_not_found(store.message(account, one)) for one in ids],
+        [await none_if_not_found(store.open(account, one, ids)) for one in ids],
+        [await none_if_not_found(store.message(account, one)) for one in ids],
     ]
-    there = [[one is not None for one in answer] for answer in answers]
-    assert there == [there[0]] * len(there)
+    readable = [[one is not None for one in result] for result in results]
+    assert readable == [readable[0]] * len(readable)
     found = {listed.message.id for listed in (await store.find(account, MessageQuery(mailbox=None, limit=1000))).items}
-    assert [one in found for one in ids] == there[0]
-    return there[0]
+    assert [one in found for one in ids] == readable[0]
+    return readable[0]
 
 
-async def raises_not_found(asked: Awaitable[object]) -> object | None:
+async def none_if_not_found(result: Awaitable[object]) -> object | None:
     try:
-        return await asked
+        return await result
     except MessageNotFound:
         return None
 
@@ -109,56 +109,56 @@ async def modseqs(store: MailStore, account: AccountId) -> dict[MailboxId, int]:
 
 
 @asynccontextmanager
-async def heard_of(reader: MailStore, other: MailStore, account: AccountId) -> AsyncIterator[None]:
-    """Until the reader was told of all that is done to the account's mailboxes within the block."""
+async def notices_received(reader: MailStore, other: MailStore, account: AccountId) -> AsyncIterator[None]:
+    """Wait on exit until the reader has received a notice of every change that was made in the block."""
     before = await modseqs(other, account)
     async with reader.listen(account) as changes:
         yield
         now = await modseqs(other, account)
         missing = {mailbox_id: modseq for mailbox_id, modseq in now.items() if modseq != before.get(mailbox_id)}
         missing |= {deleted: before[deleted] + 1 for deleted in before.keys() - now.keys()}
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(WAIT_SECONDS):
             while missing:
                 change = await anext(changes)
                 if change.modseq >= missing.get(change.mailbox_id, change.modseq + 1):
                     del missing[change.mailbox_id]
 
 
-@pytest.mark.parametrize("messages", [2, MANY])
+@pytest.mark.parametrize("messages", [2, MANY_MESSAGES])
 @pytest.mark.parametrize(
     "remove", [expunge, delete_messages, delete_mailbox, replace, move_and_expunge, rename_and_expunge]
 )
-async def test_what_another_store_removed_is_gone_everywhere_once_its_notice_was_heard(
+async def test_messages_removed_by_another_store_are_not_readable_after_its_notice(
     reader: MailStore, other: MailStore, alice: AccountId, remove: Remove, messages: int
 ) -> None:
     stays = (await reader.deliver(delivery(alice))).message_id
     folder = await fill(reader, alice, messages)
     ids = [entry.message_id for entry in folder.entries]
     assert all(await read(reader, alice, [*ids, stays]))
-    async with heard_of(reader, other, alice):
+    async with notices_received(reader, other, alice):
         await remove(other, folder)
     assert await read(reader, alice, [*ids, stays]) == [*[False] * len(ids), True]
 
 
-async def test_what_another_store_removed_is_in_no_summary_and_in_no_search(
+async def test_messages_removed_by_another_store_are_in_no_summary_or_search(
     reader: MailStore, other: MailStore, alice: AccountId
 ) -> None:
     folder = await fill(reader, alice, 3)
     assert {summary.subject for summary in await reader.summaries(folder)} == {"0", "1", "2", "big"}
-    async with heard_of(reader, other, alice):
+    async with notices_received(reader, other, alice):
         await other.expunge(alice, folder.mailbox.id, [1, 2, 3])
     left = await reader.refresh(folder)
     assert [entry.uid for entry in left.entries] == [4]
     assert len(await reader.summaries(left)) == 1
 
 
-async def test_a_mailbox_that_another_store_deleted_or_renamed_has_its_old_name_no_more(
+async def test_a_mailbox_deleted_or_renamed_by_another_store_loses_its_name(
     reader: MailStore, other: MailStore, alice: AccountId
 ) -> None:
     for name in ("Deleted", "Renamed"):
         await reader.create_mailbox(alice, name)
     deleted, renamed = await reader.snapshot(alice, "Deleted"), await reader.snapshot(alice, "Renamed")
-    async with heard_of(reader, other, alice):
+    async with notices_received(reader, other, alice):
         await other.delete_mailbox(alice, "Deleted")
         await other.rename_mailbox(alice, "Renamed", "New")
     for name in ("Deleted", "Renamed"):
@@ -170,7 +170,7 @@ async def test_a_mailbox_that_another_store_deleted_or_renamed_has_its_old_name_
     assert not {"Deleted", "Renamed"} & {mailbox.name for mailbox in await reader.mailboxes(alice)}
 
 
-async def test_what_another_store_changes_without_removing_anything_leaves_all_readable(
+async def test_other_changes_by_another_store_leave_all_messages_readable(
     reader: MailStore, other: MailStore, alice: AccountId
 ) -> None:
     folder = await fill(reader, alice, 3)
@@ -184,7 +184,7 @@ async def test_what_another_store_changes_without_removing_anything_leaves_all_r
     assert all(await read(reader, alice, ids))
 
 
-async def test_the_last_two_entries_of_a_message_removed_at_once_leave_nothing_to_read(
+async def test_concurrent_removals_of_the_last_two_entries_remove_the_message(
     reader: MailStore, other: MailStore, alice: AccountId
 ) -> None:
     for _ in range(20):
@@ -192,12 +192,12 @@ async def test_the_last_two_entries_of_a_message_removed_at_once_leave_nothing_t
         inbox, sent = await reader.mailbox(alice), await reader.mailbox(alice, "Sent")
         assert await read(reader, alice, [receipt.message_id]) == [True]
         (_, in_inbox), (_, in_sent) = receipt.entered
-        async with heard_of(reader, other, alice):
+        async with notices_received(reader, other, alice):
             await asyncio.gather(reader.expunge(alice, inbox.id, [in_inbox]), other.expunge(alice, sent.id, [in_sent]))
         assert await read(reader, alice, [receipt.message_id]) == [False]
 
 
-async def test_room_that_another_store_made_is_there_at_once(
+async def test_quota_freed_by_another_store_is_available_at_once(
     reader: MailStore, other: MailStore, alice: AccountId
 ) -> None:
     await reader.deliver(delivery(alice, raw=big(900)))
@@ -206,13 +206,13 @@ async def test_room_that_another_store_made_is_there_at_once(
     await reader.check_quota(alice, 900, 1000)
 
 
-async def test_subscriptions_and_flags_that_another_store_changed_are_seen(
+async def test_subscriptions_and_flags_changed_by_another_store_are_seen(
     reader: MailStore, other: MailStore, alice: AccountId
 ) -> None:
     await reader.deliver(delivery(alice))
     inbox = await reader.snapshot(alice)
     await reader.subscriptions(alice)
-    async with heard_of(reader, other, alice):
+    async with notices_received(reader, other, alice):
         await other.subscribe(alice, "Sent", subscribed=False)
         await other.set_flags(alice, inbox.mailbox.id, [1], FlagChange(Flag.SEEN))
     assert "Sent" not in await reader.subscriptions(alice)

@@ -1,4 +1,4 @@
-"""Delivery: stored once, entered for every destination, all or none, durable when it returns."""
+"""Delivery: one stored message, an entry per destination, all or none, durable on return."""
 
 import asyncio
 import time
@@ -14,7 +14,7 @@ from tests.support.factories import delivery, eight_bit, multipart, simple
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
-async def test_receipt_names_uid_and_uidvalidity_of_each_destination_in_order(
+async def test_a_receipt_has_uid_and_uidvalidity_of_each_destination_in_order(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     await store.deliver(delivery(alice))
@@ -23,7 +23,7 @@ async def test_receipt_names_uid_and_uidvalidity_of_each_destination_in_order(
     assert receipt.entered == ((inboxes[0].uid_validity, 1), (inboxes[1].uid_validity, 2))
 
 
-async def test_a_message_to_several_accounts_is_one_message_with_entries_of_their_own(
+async def test_a_message_to_several_accounts_is_stored_once_with_an_entry_each(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     receipt = await store.deliver(
@@ -87,14 +87,14 @@ async def test_a_delivery_without_a_date_is_received_now(store: MailStore, alice
         pytest.param(b"", id="empty"),
     ],
 )
-async def test_the_index_computed_at_delivery_comes_back_whole(store: MailStore, alice: AccountId, raw: bytes) -> None:
+async def test_the_index_computed_at_delivery_is_stored(store: MailStore, alice: AccountId, raw: bytes) -> None:
     receipt = await store.deliver(delivery(alice, raw=raw))
     message = (await store.message(alice, receipt.message_id)).message
     assert message.index == index_message(raw)
     assert (message.id, message.account_id) == (receipt.message_id, alice)
 
 
-async def test_the_origin_of_a_delivery_is_kept_with_the_message(store: MailStore, alice: AccountId) -> None:
+async def test_the_origin_of_a_delivery_is_stored_with_the_message(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, origin=TRACEPARENT))
     assert (await store.message(alice, receipt.message_id)).message.origin == TRACEPARENT
     assert (await store.open(alice, receipt.message_id)).origin == TRACEPARENT
@@ -106,12 +106,12 @@ async def test_a_message_without_origin_has_none(store: MailStore, alice: Accoun
     assert (await store.open(alice, receipt.message_id)).origin is None
 
 
-async def test_a_delivery_alone_leads_its_batch_of_one(store: MailStore, alice: AccountId) -> None:
+async def test_a_lone_delivery_is_the_leader_of_its_batch(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, origin=TRACEPARENT))
     assert (receipt.batch, receipt.leader) == (1, TRACEPARENT)
 
 
-async def test_message_ids_are_of_version_7_and_ascend(store: MailStore, alice: AccountId) -> None:
+async def test_message_ids_are_uuids_of_version_7_and_ascend(store: MailStore, alice: AccountId) -> None:
     ids = [(await store.deliver(delivery(alice))).message_id for _ in range(20)]
     assert all(message_id.version == 7 for message_id in ids)
     assert ids == sorted(set(ids))
@@ -132,14 +132,14 @@ async def test_uids_are_never_reused_after_expunge(store: MailStore, alice: Acco
     assert (await store.mailbox(alice)).uid_next == 5
 
 
-async def test_uidnext_foretells_the_next_uid(store: MailStore, alice: AccountId) -> None:
+async def test_uidnext_is_the_next_uid(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     for _ in range(3):
         foretold = (await store.mailbox(alice)).uid_next
         assert (await store.deliver(delivery(alice))).entered[0][1] == foretold
 
 
-async def test_two_hundred_deliveries_at_once_are_each_entered_once(store: MailStore, alice: AccountId) -> None:
+async def test_two_hundred_concurrent_deliveries_are_each_entered_once(store: MailStore, alice: AccountId) -> None:
     raws = [simple(f"number {number}") for number in range(200)]
     receipts = await asyncio.gather(*(store.deliver(delivery(alice, raw=raw)) for raw in raws))
     snapshot = await store.snapshot(alice)
@@ -151,7 +151,7 @@ async def test_two_hundred_deliveries_at_once_are_each_entered_once(store: MailS
         assert await (await store.open(alice, receipt.message_id)).read() == raw
 
 
-async def test_deliveries_at_once_to_the_same_accounts_in_any_order_all_arrive(
+async def test_concurrent_deliveries_to_the_same_accounts_in_any_order_arrive(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     ways = [delivery(alice, bob), delivery(bob, alice), delivery(Destination(bob, "Junk"), alice)]
@@ -161,16 +161,14 @@ async def test_deliveries_at_once_to_the_same_accounts_in_any_order_all_arrive(
     assert (await store.mailbox(bob, "Junk")).messages == 10
 
 
-async def test_deliveries_at_once_say_who_led_their_batch(store: MailStore, alice: AccountId) -> None:
+async def test_receipts_of_concurrent_deliveries_name_the_leader(store: MailStore, alice: AccountId) -> None:
     origins = {f"00-{number:032x}-00000000000000ff-01" for number in range(1, 41)}
     receipts = await asyncio.gather(*(store.deliver(delivery(alice, origin=origin)) for origin in sorted(origins)))
     assert {receipt.leader for receipt in receipts} <= origins
     assert all(1 <= receipt.batch <= len(origins) for receipt in receipts)
 
 
-async def test_one_missing_mailbox_means_that_nothing_changes_anywhere(
-    store: MailStore, alice: AccountId, bob: AccountId
-) -> None:
+async def test_a_missing_mailbox_refuses_the_whole_delivery(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     await store.provision(bob)
     await store.deliver(delivery(alice))
     before = [await store.snapshot(alice), await store.snapshot(bob)]
@@ -179,14 +177,14 @@ async def test_one_missing_mailbox_means_that_nothing_changes_anywhere(
     assert [await store.snapshot(alice), await store.snapshot(bob)] == before
 
 
-async def test_a_refused_delivery_provisions_nobody(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_a_refused_delivery_provisions_no_account(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     with pytest.raises(MailboxNotFound):
         await store.deliver(delivery(alice, Destination(bob, "Nowhere")))
     assert not await store.mailboxes(alice)
     assert not await store.mailboxes(bob)
 
 
-async def test_a_refused_delivery_among_many_hurts_only_itself(store: MailStore, alice: AccountId) -> None:
+async def test_a_refused_delivery_among_many_fails_alone(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     bad = delivery(Destination(alice, "Nowhere"))
     results = await asyncio.gather(
@@ -204,7 +202,7 @@ async def test_the_first_delivery_provisions_an_account(store: MailStore, alice:
     assert [mailbox.messages for mailbox in await store.mailboxes(alice)] == [0, 1, 0, 0, 0, 0]
 
 
-async def test_many_first_deliveries_at_once_provision_an_account_once(store: MailStore, alice: AccountId) -> None:
+async def test_concurrent_first_deliveries_provision_an_account_once(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(20)))
     assert (await store.mailbox(alice)).messages == 20
     assert len(await store.mailboxes(alice)) == 6

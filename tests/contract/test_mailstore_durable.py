@@ -1,4 +1,4 @@
-"""What outlives a process, and what several processes see of each other: each opens the same database by itself."""
+"""State that survives a process, and concurrent processes on one database."""
 
 import asyncio
 import traceback
@@ -10,8 +10,8 @@ from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Mes
 from tests.contract.stores import opened
 from tests.support.factories import big, delivery, multipart
 
-UNREACHABLE = "postgresql://relate:tanstaaf@127.0.0.1:1/relate"  # nobody listens on port 1
-PATIENCE = 10.0  # seconds until a notice that does not come fails its test
+UNREACHABLE = "postgresql://relate:tanstaaf@127.0.0.1:1/relate"  # no server listens on port 1
+WAIT_SECONDS = 10.0  # for a notice; then the test fails
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 
@@ -31,7 +31,7 @@ async def test_everything_is_the_same_after_reopening(database: str, alice: Acco
         assert {raw.origin for raw in raws} == {TRACEPARENT}
 
 
-async def test_uidvalidity_and_uids_go_on_after_reopening(database: str, alice: AccountId) -> None:
+async def test_uidvalidity_and_uids_continue_after_reopening(database: str, alice: AccountId) -> None:
     async with opened(database) as store:
         first = await store.deliver(delivery(alice))
         inbox = await store.mailbox(alice)
@@ -45,7 +45,7 @@ async def test_uidvalidity_and_uids_go_on_after_reopening(database: str, alice: 
         assert (await store.mailbox(alice)).highest_modseq > emptied.highest_modseq
 
 
-async def test_a_store_that_closes_finishes_what_it_accepted(database: str, alice: AccountId) -> None:
+async def test_close_stores_queued_deliveries(database: str, alice: AccountId) -> None:
     async with opened(database) as store:
         await store.provision(alice)
         under_way = [asyncio.create_task(store.deliver(delivery(alice))) for _ in range(20)]
@@ -66,7 +66,7 @@ async def test_a_closed_store_is_unavailable(database: str, alice: AccountId) ->
             await store.deliver(delivery(alice))
 
 
-async def test_what_one_process_changes_the_other_sees_at_once(database: str, alice: AccountId) -> None:
+async def test_changes_of_one_process_are_visible_to_another_at_once(database: str, alice: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         receipts = [await here.deliver(delivery(alice)) for _ in range(3)]
         inbox = (await there.snapshot(alice)).mailbox
@@ -79,9 +79,7 @@ async def test_what_one_process_changes_the_other_sees_at_once(database: str, al
         assert [entry.uid for entry in (await here.snapshot(alice)).entries] == [2, 4]
 
 
-async def test_several_processes_deliver_to_one_mailbox_without_a_uid_twice(
-    database: str, alice: AccountId, bob: AccountId
-) -> None:
+async def test_concurrent_processes_never_assign_the_same_uid(database: str, alice: AccountId, bob: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         receipts = await asyncio.gather(
             *(here.deliver(delivery(alice, bob)) for _ in range(40)),
@@ -93,7 +91,7 @@ async def test_several_processes_deliver_to_one_mailbox_without_a_uid_twice(
         assert snapshot.mailbox.messages == len({receipt.message_id for receipt in receipts}) == 80
 
 
-async def test_several_processes_expunge_each_entry_once(database: str, alice: AccountId) -> None:
+async def test_concurrent_processes_expunge_each_entry_once(database: str, alice: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         await asyncio.gather(*(here.deliver(delivery(alice)) for _ in range(20)))
         inbox = await here.mailbox(alice)
@@ -104,7 +102,7 @@ async def test_several_processes_expunge_each_entry_once(database: str, alice: A
         assert (await there.mailbox(alice)).messages == 0
 
 
-async def test_a_maildrop_is_held_over_all_processes(database: str, alice: AccountId) -> None:
+async def test_a_maildrop_lock_excludes_other_processes(database: str, alice: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         async with here.lock_maildrop(alice):
             with pytest.raises(MaildropInUse):
@@ -113,7 +111,7 @@ async def test_a_maildrop_is_held_over_all_processes(database: str, alice: Accou
             pass
 
 
-async def test_a_maildrop_is_free_when_its_holder_closed(database: str, alice: AccountId) -> None:
+async def test_a_maildrop_lock_is_released_when_its_holder_closes(database: str, alice: AccountId) -> None:
     async with opened(database) as there:
         async with opened(database) as here, here.lock_maildrop(alice):
             pass
@@ -122,10 +120,10 @@ async def test_a_maildrop_is_free_when_its_holder_closed(database: str, alice: A
 
 
 @pytest.mark.parametrize("database", ["postgres"], indirect=True)  # SQLite serves one process
-async def test_changes_are_told_to_every_process(database: str, alice: AccountId, bob: AccountId) -> None:
+async def test_every_process_is_notified_of_changes(database: str, alice: AccountId, bob: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         await here.provision(alice)
-        async with there.listen(alice) as changes, asyncio.timeout(PATIENCE):
+        async with there.listen(alice) as changes, asyncio.timeout(WAIT_SECONDS):
             await here.deliver(delivery(bob))
             await here.deliver(delivery(alice, origin=TRACEPARENT))
             change = await anext(changes)
@@ -143,7 +141,7 @@ async def test_a_message_deleted_by_another_process_is_not_found(database: str, 
             await there.open(alice, receipt.message_id)
 
 
-async def test_a_database_that_does_not_answer_is_unavailable_and_its_password_is_not_told() -> None:
+async def test_an_unreachable_database_is_unavailable_and_its_password_is_not_logged() -> None:
     with pytest.raises(StoreUnavailable) as refused:
         await opened(UNREACHABLE).__aenter__()
     assert "tanstaaf" not in "".join(traceback.format_exception(refused.value))

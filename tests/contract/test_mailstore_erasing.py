@@ -1,4 +1,4 @@
-"""All mail of an account is removed, of each store, and no other account's."""
+"""Erasing all mail of an account, and of no other."""
 
 from relate_mailstore.erase import erase
 from relate_mailstore.ports import MailStore

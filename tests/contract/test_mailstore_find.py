@@ -1,4 +1,4 @@
-"""Lists: newest first, every filter by itself and together with others, paged without gaps or repetitions."""
+"""Lists: newest first, filters alone and combined, pages without gaps or repetitions."""
 
 import pytest
 
@@ -36,19 +36,19 @@ async def read_pages(store: MailStore, account: AccountId, query: MessageQuery) 
     return pages
 
 
-async def test_the_newest_comes_first(store: MailStore, alice: AccountId) -> None:
+async def test_the_newest_message_is_first(store: MailStore, alice: AccountId) -> None:
     for number in range(5):
         await deliver(store, alice, f"{number}", received=SECOND + number)
     assert subjects(await store.find(alice, MessageQuery())) == ["4", "3", "2", "1", "0"]
 
 
-async def test_of_the_same_second_the_last_delivered_comes_first(store: MailStore, alice: AccountId) -> None:
+async def test_within_a_second_the_last_delivered_message_is_first(store: MailStore, alice: AccountId) -> None:
     for number in range(5):
         await deliver(store, alice, f"{number}")
     assert subjects(await store.find(alice, MessageQuery())) == ["4", "3", "2", "1", "0"]
 
 
-async def test_rows_are_what_message_tells(store: MailStore, alice: AccountId) -> None:
+async def test_rows_equal_the_result_of_message(store: MailStore, alice: AccountId) -> None:
     destinations = (
         Destination(alice, flags=Flag.SEEN, keywords=("b",)),
         Destination(alice, "Sent", flags=Flag.DRAFT, keywords=("a", "b")),
@@ -59,7 +59,7 @@ async def test_rows_are_what_message_tells(store: MailStore, alice: AccountId) -
     assert row == ListedMessage(row.message, Flag.SEEN | Flag.DRAFT, ("a", "b"), ("INBOX", "Sent"))
 
 
-async def test_a_mailbox_is_asked_for_by_name_or_all_of_them_at_once(store: MailStore, alice: AccountId) -> None:
+async def test_one_mailbox_or_all_are_listed(store: MailStore, alice: AccountId) -> None:
     await deliver(store, alice, "in")
     await deliver(store, Destination(alice, "Sent"), "out")
     await store.deliver(delivery(alice, Destination(alice, "Sent"), raw=simple("both"), internal_date=SECOND))
@@ -69,7 +69,7 @@ async def test_a_mailbox_is_asked_for_by_name_or_all_of_them_at_once(store: Mail
     assert subjects(await store.find(alice, MessageQuery(mailbox=None))) == ["both", "out", "in"]
 
 
-async def test_nobody_finds_the_mail_of_another_account(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_mail_of_another_account_is_not_found(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     await deliver(store, alice, "hers")
     await deliver(store, bob, "his")
     assert subjects(await store.find(alice, MessageQuery(mailbox=None))) == ["hers"]
@@ -91,7 +91,7 @@ async def test_nobody_finds_the_mail_of_another_account(store: MailStore, alice:
         pytest.param("fountain pen", id="preview"),
     ],
 )
-async def test_text_is_looked_for_in_sender_recipients_subject_and_preview(
+async def test_sender_recipients_subject_and_preview_are_searched(
     store: MailStore, alice: AccountId, text: str
 ) -> None:
     raw = simple(
@@ -122,13 +122,13 @@ async def test_text_is_looked_for_in_sender_recipients_subject_and_preview(
         ("100% w", ["100% wool"]),
     ],
 )
-async def test_text_is_taken_literally(store: MailStore, alice: AccountId, text: str, expected: list[str]) -> None:
+async def test_text_has_no_wildcards(store: MailStore, alice: AccountId, text: str, expected: list[str]) -> None:
     for subject in ("100% wool", "100 percent wool", "snake_case", "snakecase", "back\\slash", "it's", "a*b", "axb"):
         await deliver(store, alice, subject)
     assert subjects(await store.find(alice, MessageQuery(text=text))) == expected
 
 
-async def test_since_is_included_and_before_is_not(store: MailStore, alice: AccountId) -> None:
+async def test_since_is_inclusive_and_before_is_exclusive(store: MailStore, alice: AccountId) -> None:
     for number in range(5):
         await deliver(store, alice, f"{number}", received=SECOND + number)
     since, before = SECOND + 1, SECOND + 3
@@ -137,7 +137,7 @@ async def test_since_is_included_and_before_is_not(store: MailStore, alice: Acco
     assert subjects(await store.find(alice, MessageQuery(since=since, before=before))) == ["2", "1"]
 
 
-async def test_seen_or_not_seen_or_either(store: MailStore, alice: AccountId) -> None:
+async def test_the_seen_filter_has_three_values(store: MailStore, alice: AccountId) -> None:
     await deliver(store, Destination(alice, flags=Flag.SEEN | Flag.FLAGGED), "read")
     await deliver(store, Destination(alice, flags=Flag.FLAGGED), "unread")
     assert subjects(await store.find(alice, MessageQuery(seen=True))) == ["read"]
@@ -145,7 +145,7 @@ async def test_seen_or_not_seen_or_either(store: MailStore, alice: AccountId) ->
     assert subjects(await store.find(alice, MessageQuery())) == ["unread", "read"]
 
 
-async def test_with_attachments_or_without_or_either(store: MailStore, alice: AccountId) -> None:
+async def test_the_attachment_filter_has_three_values(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice, raw=multipart("with"), internal_date=SECOND))
     await deliver(store, alice, "without")
     assert subjects(await store.find(alice, MessageQuery(has_attachments=True))) == ["with"]
@@ -163,14 +163,14 @@ async def test_a_keyword_is_matched_whole(store: MailStore, alice: AccountId) ->
     assert subjects(await store.find(alice, MessageQuery(keyword="wor"))) == []
 
 
-async def test_filters_see_flags_as_they_are_now(store: MailStore, alice: AccountId) -> None:
+async def test_filters_use_the_current_flags(store: MailStore, alice: AccountId) -> None:
     message_id = await deliver(store, alice, "one")
     await store.flag_message(alice, message_id, FlagChange(add=Flag.SEEN, add_keywords=("done",)))
     assert subjects(await store.find(alice, MessageQuery(seen=False))) == []
     assert subjects(await store.find(alice, MessageQuery(seen=True, keyword="done"))) == ["one"]
 
 
-async def test_filters_are_all_to_be_met(store: MailStore, alice: AccountId) -> None:
+async def test_filters_are_combined_with_and(store: MailStore, alice: AccountId) -> None:
     await deliver(store, Destination(alice, flags=Flag.SEEN, keywords=("a",)), "tea", SECOND)
     await deliver(store, Destination(alice, keywords=("a",)), "tea", SECOND + 1)
     await deliver(store, Destination(alice, flags=Flag.SEEN), "tea", SECOND + 2)
@@ -181,7 +181,7 @@ async def test_filters_are_all_to_be_met(store: MailStore, alice: AccountId) -> 
 
 @pytest.mark.parametrize("received", [0, 1], ids=["all of one second", "a second apart"])
 @pytest.mark.parametrize("limit", [1, 3, 4, 7])
-async def test_pages_hold_everything_once_in_order(
+async def test_pages_have_every_message_once_in_order(
     store: MailStore, alice: AccountId, limit: int, received: int
 ) -> None:
     for number in range(8):
@@ -200,9 +200,7 @@ async def test_the_last_page_has_no_cursor_even_when_it_is_full(store: MailStore
     assert (await store.find(alice, MessageQuery(text="nothing like it"))) == MessagePage(())
 
 
-async def test_mail_that_arrives_between_two_pages_repeats_and_hides_nothing(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_mail_that_arrives_between_pages_does_not_shift_them(store: MailStore, alice: AccountId) -> None:
     for number in range(6):
         await deliver(store, alice, f"{number}")
     seen: list[str] = []
@@ -216,10 +214,10 @@ async def test_mail_that_arrives_between_two_pages_repeats_and_hides_nothing(
     assert cursor is None
 
 
-async def test_mail_that_goes_between_two_pages_hides_nothing_else(store: MailStore, alice: AccountId) -> None:
+async def test_mail_that_is_deleted_between_pages_does_not_shift_them(store: MailStore, alice: AccountId) -> None:
     ids = [await deliver(store, alice, f"{number}") for number in range(6)]
     first = await store.find(alice, MessageQuery(limit=2))
-    await store.delete_message(alice, ids[4])  # the row that the cursor stands on
+    await store.delete_message(alice, ids[4])  # the row of the cursor
     await store.delete_message(alice, ids[2])
     second = await store.find(alice, MessageQuery(limit=2, cursor=first.next_cursor))
     assert subjects(first) + subjects(second) == ["5", "4", "3", "1"]
@@ -247,7 +245,7 @@ async def test_pages_keep_to_the_filter(store: MailStore, alice: AccountId) -> N
         "99999999999999999999.01900000-0000-7000-8000-000000000000",
     ],
 )
-async def test_a_cursor_that_no_page_gave_is_a_value_error(store: MailStore, alice: AccountId, cursor: str) -> None:
+async def test_an_invalid_cursor_raises_value_error(store: MailStore, alice: AccountId, cursor: str) -> None:
     await deliver(store, alice, "one")
     with pytest.raises(ValueError, match="cursor"):
         await store.find(alice, MessageQuery(cursor=cursor))

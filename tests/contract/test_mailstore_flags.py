@@ -1,4 +1,4 @@
-"""Flags and keywords: added, removed, told as they are now, and no change of one reader lost to another's."""
+"""Flags and keywords: added, removed, returned in their new state, and no concurrent change lost."""
 
 import asyncio
 
@@ -72,9 +72,7 @@ async def test_keywords_are_added_and_removed(
     assert (await store.snapshot(alice)).entries == (entry,)
 
 
-async def test_entries_come_back_in_uid_order_each_once_without_those_that_vanished(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_entries_are_returned_once_in_uid_order_without_expunged_ones(store: MailStore, alice: AccountId) -> None:
     for _ in range(4):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
@@ -83,14 +81,14 @@ async def test_entries_come_back_in_uid_order_each_once_without_those_that_vanis
     assert [(entry.uid, entry.flags) for entry in entries] == [(1, SEEN), (3, SEEN), (4, SEEN)]
 
 
-async def test_no_uids_change_nothing(store: MailStore, alice: AccountId) -> None:
+async def test_an_empty_uid_set_changes_nothing(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     assert await store.set_flags(alice, before.mailbox.id, [], FlagChange(SEEN)) == Flagged(())
     assert await store.snapshot(alice) is before
 
 
-async def test_a_thousand_entries_change_at_once(store: MailStore, alice: AccountId) -> None:
+async def test_a_thousand_entries_are_changed_together(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(1000)))
     inbox = await store.mailbox(alice)
     entries = (await store.set_flags(alice, inbox.id, range(1, 1001), FlagChange(SEEN))).entries
@@ -110,7 +108,7 @@ async def test_only_entries_that_changed_get_a_new_modseq(store: MailStore, alic
     assert snapshot.mailbox.highest_modseq == after[0].modseq
 
 
-async def test_a_change_that_changes_nothing_leaves_the_mailbox_as_it_was(store: MailStore, alice: AccountId) -> None:
+async def test_a_change_without_effect_leaves_the_mailbox_unchanged(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(Destination(alice, flags=SEEN, keywords=("a",))))
     before = await store.snapshot(alice)
     change = FlagChange(add=SEEN, remove=DELETED, add_keywords=("a",), remove_keywords=("b",))
@@ -119,7 +117,7 @@ async def test_a_change_that_changes_nothing_leaves_the_mailbox_as_it_was(store:
     assert await store.snapshot(alice) is before
 
 
-async def test_flags_set_at_once_by_many_are_all_kept(store: MailStore, alice: AccountId) -> None:
+async def test_concurrent_flag_changes_are_all_applied(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     keywords = [f"k{number:02}" for number in range(20)]
@@ -132,7 +130,7 @@ async def test_flags_set_at_once_by_many_are_all_kept(store: MailStore, alice: A
     assert entry.flags == sum(Flag)
 
 
-async def test_flags_set_at_once_in_many_mailboxes_are_set_where_they_should_be(
+async def test_concurrent_flag_changes_apply_to_their_own_mailboxes(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     places = [(account, name) for account in (alice, bob) for name in ("INBOX", "Sent", "Junk")]
@@ -152,7 +150,7 @@ async def test_flags_set_at_once_in_many_mailboxes_are_set_where_they_should_be(
     assert [entry.flags for entry in (await store.snapshot(alice)).entries] == [0, SEEN, 0]
 
 
-async def test_a_change_in_a_mailbox_that_is_not_there_fails_by_itself(store: MailStore, alice: AccountId) -> None:
+async def test_a_change_in_a_missing_mailbox_fails_alone(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     nowhere = MailboxId(2**40)
@@ -164,7 +162,7 @@ async def test_a_change_in_a_mailbox_that_is_not_there_fails_by_itself(store: Ma
     assert [entry.flags for entry in (await store.snapshot(alice)).entries] == [SEEN]
 
 
-async def test_nobody_flags_the_mail_of_another_account(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_mail_of_another_account_cannot_be_flagged(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     receipt = await store.deliver(delivery(alice))
     await store.provision(bob)
     before = await store.snapshot(alice)
@@ -175,9 +173,7 @@ async def test_nobody_flags_the_mail_of_another_account(store: MailStore, alice:
     assert await store.snapshot(alice) == before
 
 
-async def test_flags_of_one_recipient_are_not_those_of_another(
-    store: MailStore, alice: AccountId, bob: AccountId
-) -> None:
+async def test_flags_are_per_recipient(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, bob))
     await store.flag_message(alice, receipt.message_id, FlagChange(SEEN))
     assert (await store.message(bob, receipt.message_id)).flags == 0
@@ -194,12 +190,12 @@ async def test_a_message_is_flagged_in_every_mailbox_it_is_entered_in(store: Mai
         assert (entry.flags, entry.keywords) == (SEEN, ("todo",))
 
 
-async def test_flagging_a_message_nobody_has_finds_nothing(store: MailStore, alice: AccountId) -> None:
+async def test_flagging_an_unknown_message_raises_not_found(store: MailStore, alice: AccountId) -> None:
     with pytest.raises(MessageNotFound):
         await store.flag_message(alice, UNKNOWN_MESSAGE, FlagChange(SEEN))
 
 
-async def test_a_label_is_spelled_as_others_in_its_mailbox_are(store: MailStore, alice: AccountId) -> None:
+async def test_a_label_is_spelled_as_in_its_mailbox(store: MailStore, alice: AccountId) -> None:
     one, other = [await store.deliver(delivery(alice)) for _ in range(2)]
     await store.flag_message(alice, one.message_id, FlagChange(add_keywords=("Work",)))
     listed = await store.flag_message(alice, other.message_id, FlagChange(add_keywords=("work", "WORK")))
@@ -217,7 +213,7 @@ def keywords_of(count: int, start: int = 0) -> tuple[str, ...]:
     return tuple(f"k{number:03}" for number in range(start, start + count))
 
 
-async def test_a_message_has_so_many_keywords_and_no_more(store: MailStore, alice: AccountId) -> None:
+async def test_the_keywords_of_a_message_are_limited(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(Destination(alice, keywords=keywords_of(MAX_MESSAGE_KEYWORDS))))
     inbox = await store.mailbox(alice)
     before = await store.snapshot(alice)
@@ -237,7 +233,7 @@ async def test_a_message_has_so_many_keywords_and_no_more(store: MailStore, alic
     assert len(entry.keywords) == MAX_MESSAGE_KEYWORDS
 
 
-async def test_a_change_with_too_many_keywords_fails_by_itself(store: MailStore, alice: AccountId) -> None:
+async def test_a_change_with_too_many_keywords_fails_alone(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     changes = [FlagChange(SEEN), FlagChange(add_keywords=keywords_of(MAX_MESSAGE_KEYWORDS + 1)), FlagChange(FLAGGED)]
@@ -249,7 +245,7 @@ async def test_a_change_with_too_many_keywords_fails_by_itself(store: MailStore,
     assert (entry.flags, entry.keywords) == (SEEN | FLAGGED, ())
 
 
-async def test_a_mailbox_has_so_many_labels_and_no_more(store: MailStore, alice: AccountId) -> None:
+async def test_the_labels_of_a_mailbox_are_limited(store: MailStore, alice: AccountId) -> None:
     per_message = MAX_MAILBOX_KEYWORDS // 8
     for start in range(0, MAX_MAILBOX_KEYWORDS, per_message):
         await store.deliver(delivery(Destination(alice, keywords=keywords_of(per_message, start))))

@@ -1,4 +1,4 @@
-"""Mailboxes: provisioned once, found by name, their counters exact, their modseq rising with each change."""
+"""Mailboxes: provisioned once, found by name, with exact counters and a modseq that rises with each change."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -19,7 +19,7 @@ CHANGES: dict[str, Action] = {
 }
 
 
-async def test_provision_gives_inbox_and_the_special_use_mailboxes(store: MailStore, alice: AccountId) -> None:
+async def test_provision_creates_inbox_and_the_special_use_mailboxes(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     assert {mailbox.name: mailbox.special_use for mailbox in await store.mailboxes(alice)} == {
         "INBOX": "",
@@ -31,7 +31,7 @@ async def test_provision_gives_inbox_and_the_special_use_mailboxes(store: MailSt
     }
 
 
-async def test_a_new_mailbox_is_empty_and_ready(store: MailStore, alice: AccountId) -> None:
+async def test_a_new_mailbox_is_empty_with_valid_numbers(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     inbox = await store.mailbox(alice)
     assert (inbox.account_id, inbox.name) == (alice, "INBOX")
@@ -40,7 +40,7 @@ async def test_a_new_mailbox_is_empty_and_ready(store: MailStore, alice: Account
     assert 0 < inbox.uid_validity < 2**32  # RFC 9051 §9: nz-number
 
 
-async def test_provision_is_harmless_when_repeated(store: MailStore, alice: AccountId) -> None:
+async def test_provision_is_idempotent(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     await store.deliver(delivery(alice))
     before = await store.mailboxes(alice)
@@ -48,12 +48,12 @@ async def test_provision_is_harmless_when_repeated(store: MailStore, alice: Acco
     assert list(await store.mailboxes(alice)) == list(before)
 
 
-async def test_provision_at_once_gives_one_set_of_mailboxes(store: MailStore, alice: AccountId) -> None:
+async def test_concurrent_provision_creates_one_set_of_mailboxes(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.provision(alice) for _ in range(10)))
     assert len(await store.mailboxes(alice)) == 6
 
 
-async def test_mailboxes_come_by_name_with_inbox_first(store: MailStore, alice: AccountId) -> None:
+async def test_mailboxes_are_sorted_by_name_with_inbox_first(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     names = [mailbox.name for mailbox in await store.mailboxes(alice)]
     assert names == ["INBOX", "Archive", "Drafts", "Junk", "Sent", "Trash"]
@@ -78,7 +78,7 @@ async def test_inbox_is_one_mailbox_in_any_case(store: MailStore, alice: Account
 
 
 @pytest.mark.parametrize("name", ["Nowhere", "", "INBOX/", "Sent%", "S_nt"])
-async def test_a_mailbox_that_is_not_there_is_not_found(store: MailStore, alice: AccountId, name: str) -> None:
+async def test_a_missing_mailbox_is_not_found(store: MailStore, alice: AccountId, name: str) -> None:
     await store.provision(alice)
     with pytest.raises(MailboxNotFound):
         await store.mailbox(alice, name)
@@ -86,7 +86,7 @@ async def test_a_mailbox_that_is_not_there_is_not_found(store: MailStore, alice:
         await store.snapshot(alice, name)
 
 
-async def test_an_account_never_seen_has_no_mailboxes(store: MailStore, alice: AccountId) -> None:
+async def test_an_unknown_account_has_no_mailboxes(store: MailStore, alice: AccountId) -> None:
     assert list(await store.mailboxes(alice)) == []
     with pytest.raises(MailboxNotFound):
         await store.mailbox(alice)
@@ -120,7 +120,7 @@ async def test_modseq_rises_with_each_change(store: MailStore, alice: AccountId,
 
 
 @pytest.mark.parametrize("change", CHANGES)
-async def test_a_change_leaves_other_mailboxes_as_they_are(
+async def test_a_change_leaves_other_mailboxes_unchanged(
     store: MailStore, alice: AccountId, bob: AccountId, change: str
 ) -> None:
     await store.deliver(delivery(alice, Destination(alice, "Sent"), bob))
@@ -137,7 +137,7 @@ async def test_uidvalidity_never_changes(store: MailStore, alice: AccountId, cha
     assert (await store.mailbox(alice)).uid_validity == before.uid_validity
 
 
-async def test_quota_is_what_the_account_holds_in_all_mailboxes(store: MailStore, alice: AccountId) -> None:
+async def test_quota_counts_all_mailboxes_of_an_account(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice, raw=big(600)))
     await store.deliver(delivery(Destination(alice, "Sent"), raw=big(400)))
     await store.check_quota(alice, 1000, 2000)
@@ -158,16 +158,16 @@ async def test_no_quota_is_no_limit(store: MailStore, alice: AccountId) -> None:
     await store.check_quota(alice, 10**15, None)
 
 
-async def test_expunged_octets_are_free_again(store: MailStore, alice: AccountId) -> None:
+async def test_expunged_octets_are_subtracted_from_the_usage(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice, raw=big(600)))
     await store.expunge(alice, (await store.mailbox(alice)).id, [1])
     await store.check_quota(alice, 1000, 1000)
 
 
-async def test_quota_is_the_accounts_own(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_quota_is_per_account(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     await store.deliver(delivery(bob, raw=big(600)))
     await store.check_quota(alice, 1000, 1000)
 
 
-async def test_a_store_at_work_answers_a_ping(store: MailStore) -> None:
+async def test_an_open_store_responds_to_ping(store: MailStore) -> None:
     await store.ping()

@@ -1,4 +1,4 @@
-"""The maildrop lock (RFC 1939 §4): one holder an account, let go however the session ends."""
+"""The maildrop lock (RFC 1939 §4): one holder per account, released however the session ends."""
 
 import asyncio
 
@@ -24,20 +24,20 @@ async def test_a_held_maildrop_is_in_use(store: MailStore, alice: AccountId) -> 
         assert refused.value.temporary
 
 
-async def test_a_refusal_does_not_free_it(store: MailStore, alice: AccountId) -> None:
+async def test_a_refusal_does_not_release_the_lock(store: MailStore, alice: AccountId) -> None:
     async with store.lock_maildrop(alice):
         for _ in range(2):
             with pytest.raises(MaildropInUse):
                 await store.lock_maildrop(alice).__aenter__()
 
 
-async def test_it_is_free_again_after_use(store: MailStore, alice: AccountId) -> None:
+async def test_the_lock_is_released_after_use(store: MailStore, alice: AccountId) -> None:
     for _ in range(3):
         async with store.lock_maildrop(alice):
             pass
 
 
-async def test_it_is_free_again_after_an_exception(store: MailStore, alice: AccountId) -> None:
+async def test_the_lock_is_released_after_an_exception(store: MailStore, alice: AccountId) -> None:
     with pytest.raises(RuntimeError, match="session's own"):
         async with store.lock_maildrop(alice):
             raise RuntimeError("the session's own trouble")
@@ -45,7 +45,7 @@ async def test_it_is_free_again_after_an_exception(store: MailStore, alice: Acco
         pass
 
 
-async def test_it_is_free_again_after_its_holder_was_cancelled(store: MailStore, alice: AccountId) -> None:
+async def test_the_lock_is_released_when_its_holder_is_cancelled(store: MailStore, alice: AccountId) -> None:
     entered = asyncio.Event()
     holder = asyncio.create_task(hold(store, alice, entered, leave=asyncio.Event()))
     await entered.wait()
@@ -55,7 +55,7 @@ async def test_it_is_free_again_after_its_holder_was_cancelled(store: MailStore,
         pass
 
 
-async def test_patience_is_rewarded(store: MailStore, alice: AccountId) -> None:
+async def test_a_lock_released_within_the_wait_is_acquired(store: MailStore, alice: AccountId) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
     holder = asyncio.create_task(hold(store, alice, entered, leave))
     await entered.wait()
@@ -64,18 +64,18 @@ async def test_patience_is_rewarded(store: MailStore, alice: AccountId) -> None:
         assert holder.done()
 
 
-async def test_patience_has_an_end(store: MailStore, alice: AccountId) -> None:
+async def test_the_wait_for_a_lock_is_limited(store: MailStore, alice: AccountId) -> None:
     async with store.lock_maildrop(alice):
         with pytest.raises(MaildropInUse):
             await store.lock_maildrop(alice, wait_seconds=0.05).__aenter__()
 
 
-async def test_accounts_lock_apart(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_accounts_have_separate_locks(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     async with store.lock_maildrop(alice), store.lock_maildrop(bob):
         pass
 
 
-async def test_of_many_at_once_one_gets_it(store: MailStore, alice: AccountId) -> None:
+async def test_one_of_many_concurrent_callers_acquires_the_lock(store: MailStore, alice: AccountId) -> None:
     entered, leave = asyncio.Event(), asyncio.Event()
     holders = [asyncio.create_task(hold(store, alice, entered, leave)) for _ in range(5)]
     await entered.wait()

@@ -1,4 +1,4 @@
-"""CONDSTORE and QRESYNC: changes on condition, flags replaced, what vanished, and a mailbox brought up to date."""
+"""CONDSTORE and QRESYNC: conditional changes, replaced flags, vanished UIDs, refreshed mailboxes."""
 
 import asyncio
 
@@ -11,7 +11,7 @@ from tests.contract.stores import opened
 from tests.support.factories import delivery
 
 SEEN, FLAGGED, DELETED = Flag.SEEN, Flag.FLAGGED, Flag.DELETED
-PATIENCE = 10.0  # seconds until what does not come fails its test
+WAIT_SECONDS = 10.0  # then the test fails
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ async def test_flags_replaced_by_themselves_change_nothing(store: MailStore, ali
     assert await store.snapshot(alice) is before
 
 
-async def test_what_changed_since_is_left_as_it_is(store: MailStore, alice: AccountId) -> None:
+async def test_entries_changed_since_the_modseq_are_not_changed(store: MailStore, alice: AccountId) -> None:
     for _ in range(4):
         await store.deliver(delivery(alice))
     known = await store.snapshot(alice)
@@ -54,7 +54,7 @@ async def test_what_changed_since_is_left_as_it_is(store: MailStore, alice: Acco
     assert [entry.flags for entry in (await store.snapshot(alice)).entries] == [SEEN, FLAGGED, 0, SEEN]
 
 
-async def test_where_all_changed_since_nothing_happens(store: MailStore, alice: AccountId) -> None:
+async def test_a_change_with_only_modified_entries_has_no_effect(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     answer = await store.set_flags(alice, before.mailbox.id, [1], FlagChange(SEEN), 0)
@@ -62,7 +62,7 @@ async def test_where_all_changed_since_nothing_happens(store: MailStore, alice: 
     assert await store.snapshot(alice) is before
 
 
-async def test_of_many_who_change_on_the_same_condition_one_does(store: MailStore, alice: AccountId) -> None:
+async def test_one_of_many_changes_on_the_same_condition_succeeds(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     answers = await asyncio.gather(
@@ -82,14 +82,14 @@ async def test_every_change_of_one_entry_has_a_modseq_of_its_own(store: MailStor
     answers = await asyncio.gather(
         *(store.set_flags(alice, inbox.id, [1], FlagChange(add_keywords=(f"k{number}",))) for number in range(12))
     )
-    told = {answer.entries[0].modseq: answer.entries[0].keywords for answer in answers}
-    assert len(told) == 12
-    assert [len(told[modseq]) for modseq in sorted(told)] == list(range(1, 13))
+    changes = {answer.entries[0].modseq: answer.entries[0].keywords for answer in answers}
+    assert len(changes) == 12
+    assert [len(changes[modseq]) for modseq in sorted(changes)] == list(range(1, 13))
     (entry,) = (await store.snapshot(alice)).entries
-    assert entry.modseq == max(told) == (await store.mailbox(alice)).highest_modseq
+    assert entry.modseq == max(changes) == (await store.mailbox(alice)).highest_modseq
 
 
-async def test_what_vanished_is_told_by_modseq(store: MailStore, alice: AccountId) -> None:
+async def test_vanished_returns_uids_by_modseq(store: MailStore, alice: AccountId) -> None:
     for _ in range(6):
         await store.deliver(delivery(alice))
     first = await store.mailbox(alice)
@@ -104,7 +104,7 @@ async def test_what_vanished_is_told_by_modseq(store: MailStore, alice: AccountI
     assert await store.vanished(alice, first.id, 2**62) == []
 
 
-async def test_nothing_vanished_from_a_mailbox_that_is_not_there(
+async def test_vanished_of_a_missing_mailbox_raises_not_found(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     await store.provision(alice)
@@ -113,7 +113,7 @@ async def test_nothing_vanished_from_a_mailbox_that_is_not_there(
             await store.vanished(account, mailbox, 0)
 
 
-async def test_a_mailbox_that_did_not_change_is_the_same_object(store: MailStore, alice: AccountId) -> None:
+async def test_an_unchanged_mailbox_is_the_same_object(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     snapshot = await store.snapshot(alice)
     assert await store.refresh(snapshot) is snapshot
@@ -136,7 +136,9 @@ async def test_own_commits_are_seen_at_once(store: MailStore, alice: AccountId) 
     assert snapshot == await store.snapshot(alice)
 
 
-async def test_a_mailbox_that_is_gone_cannot_be_refreshed(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_refreshing_a_deleted_mailbox_raises_not_found(
+    store: MailStore, alice: AccountId, bob: AccountId
+) -> None:
     await store.create_mailbox(alice, "Mine")
     mine = await store.snapshot(alice, "Mine")
     assert await store.refresh(mine) is mine
@@ -147,14 +149,14 @@ async def test_a_mailbox_that_is_gone_cannot_be_refreshed(store: MailStore, alic
 
 
 async def refreshed(store: MailStore, snapshot: Snapshot) -> Snapshot:
-    """The next state that differs."""
-    async with asyncio.timeout(PATIENCE):
+    """Wait for a different state."""
+    async with asyncio.timeout(WAIT_SECONDS):
         while (now := await store.refresh(snapshot)) is snapshot:
             await asyncio.sleep(0.01)
     return now
 
 
-async def test_what_another_process_does_is_seen_without_asking(database: str, alice: AccountId) -> None:
+async def test_refresh_sees_changes_of_another_process(database: str, alice: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         for _ in range(3):
             await here.deliver(delivery(alice))
@@ -174,14 +176,14 @@ async def test_what_another_process_does_is_seen_without_asking(database: str, a
             await refreshed(there, trash)
 
 
-async def test_another_process_is_told_of_changes(database: str, alice: AccountId, bob: AccountId) -> None:
+async def test_listeners_of_another_process_are_notified(database: str, alice: AccountId, bob: AccountId) -> None:
     async with opened(database) as here, opened(database) as there:
         await here.deliver(delivery(alice, bob))
         async with there.listen(alice) as changes:
             await here.deliver(delivery(bob))
             receipt = await here.deliver(delivery(alice, origin="00-1-2-01"))
             inbox = await here.mailbox(alice)
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WAIT_SECONDS):
                 change = MailboxNotice(alice, inbox.id, 0)
                 while change.modseq < inbox.highest_modseq:
                     change = await anext(changes)

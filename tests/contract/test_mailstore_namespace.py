@@ -1,4 +1,4 @@
-"""Which mailboxes an account has: made, deleted, renamed, subscribed to, and what in them is recent."""
+"""The mailboxes of an account: created, deleted, renamed, subscribed; and their recent messages."""
 
 import asyncio
 
@@ -20,35 +20,35 @@ async def names(store: MailStore, account: AccountId) -> list[str]:
     return [mailbox.name for mailbox in await store.mailboxes(account) if mailbox.name not in DEFAULT_MAILBOXES]
 
 
-async def test_a_mailbox_that_is_made_is_there_and_empty(store: MailStore, alice: AccountId) -> None:
+async def test_a_created_mailbox_is_listed_and_empty(store: MailStore, alice: AccountId) -> None:
     made = await store.create_mailbox(alice, "Projects/Mail", "\\Flagged")
     assert made == await store.mailbox(alice, "Projects/Mail")
     assert (made.name, made.special_use, made.messages, made.uid_next) == ("Projects/Mail", "\\Flagged", 0, 1)
-    assert await names(store, alice) == ["Projects/Mail"]  # none above it is made
+    assert await names(store, alice) == ["Projects/Mail"]  # its parent is not created
     await store.deliver(delivery(Destination(alice, "Projects/Mail")))
     assert (await store.snapshot(alice, "Projects/Mail")).entries[0].uid == 1
 
 
 @pytest.mark.parametrize("name", ["INBOX", "inbox", "Sent", "Mine"])
-async def test_a_mailbox_that_is_there_is_not_made_again(store: MailStore, alice: AccountId, name: str) -> None:
+async def test_an_existing_mailbox_is_not_created_again(store: MailStore, alice: AccountId, name: str) -> None:
     await store.create_mailbox(alice, "Mine")
     with pytest.raises(MailboxExists):
         await store.create_mailbox(alice, name)
 
 
-async def test_of_many_who_make_a_mailbox_at_once_one_does(store: MailStore, alice: AccountId) -> None:
+async def test_one_of_many_concurrent_creations_succeeds(store: MailStore, alice: AccountId) -> None:
     results = await asyncio.gather(*(store.create_mailbox(alice, "Mine") for _ in range(8)), return_exceptions=True)
     assert sorted(type(result).__name__ for result in results) == ["Mailbox"] + ["MailboxExists"] * 7
 
 
-async def test_names_of_one_account_are_free_in_another(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_accounts_have_separate_names(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     hers, his = await store.create_mailbox(alice, "Mine"), await store.create_mailbox(bob, "Mine")
     assert hers.id != his.id
     await store.delete_mailbox(bob, "Mine")
     assert await names(store, alice) == ["Mine"]
 
 
-async def test_uidvalidity_of_a_mailbox_made_anew_is_higher(store: MailStore, alice: AccountId) -> None:
+async def test_a_recreated_mailbox_has_a_higher_uidvalidity(store: MailStore, alice: AccountId) -> None:
     validities = []
     for _ in range(4):
         made = await store.create_mailbox(alice, "Mine")
@@ -58,7 +58,7 @@ async def test_uidvalidity_of_a_mailbox_made_anew_is_higher(store: MailStore, al
     assert validities[0] > max(mailbox.uid_validity for mailbox in await store.mailboxes(alice))
 
 
-async def test_a_deleted_mailbox_is_gone_with_what_is_nowhere_else(store: MailStore, alice: AccountId) -> None:
+async def test_deleting_a_mailbox_deletes_messages_without_other_entries(store: MailStore, alice: AccountId) -> None:
     await store.create_mailbox(alice, "Mine")
     only = await store.deliver(delivery(Destination(alice, "Mine")))
     both = await store.deliver(delivery(alice, Destination(alice, "Mine")))
@@ -73,14 +73,14 @@ async def test_a_deleted_mailbox_is_gone_with_what_is_nowhere_else(store: MailSt
     assert await store.usage(alice) == (await store.mailbox(alice)).octets == len(simple())
 
 
-async def test_what_is_below_a_deleted_mailbox_stays(store: MailStore, alice: AccountId) -> None:
+async def test_children_of_a_deleted_mailbox_remain(store: MailStore, alice: AccountId) -> None:
     for name in ("a", "a/b", "ab"):
         await store.create_mailbox(alice, name)
     await store.delete_mailbox(alice, "a")
     assert await names(store, alice) == ["a/b", "ab"]
 
 
-async def test_what_is_not_there_cannot_be_deleted_and_inbox_stays(store: MailStore, alice: AccountId) -> None:
+async def test_missing_mailboxes_and_inbox_cannot_be_deleted(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     with pytest.raises(MailboxNotFound):
         await store.delete_mailbox(alice, "Nowhere")
@@ -89,7 +89,7 @@ async def test_what_is_not_there_cannot_be_deleted_and_inbox_stays(store: MailSt
     assert await store.mailbox(alice)
 
 
-async def test_a_renamed_mailbox_is_the_same_with_all_below_it(store: MailStore, alice: AccountId) -> None:
+async def test_a_renamed_mailbox_retains_its_mail_and_its_children(store: MailStore, alice: AccountId) -> None:
     for name in ("a", "a/b", "a/b/c", "ab"):
         await store.create_mailbox(alice, name)
     receipt = await store.deliver(delivery(Destination(alice, "a/b", flags=Flag.SEEN)))
@@ -103,13 +103,13 @@ async def test_a_renamed_mailbox_is_the_same_with_all_below_it(store: MailStore,
     assert (await store.message(alice, receipt.message_id)).mailboxes == ("z/y/b",)
 
 
-async def test_a_mailbox_may_go_below_its_own_name(store: MailStore, alice: AccountId) -> None:
+async def test_a_mailbox_may_be_renamed_below_itself(store: MailStore, alice: AccountId) -> None:
     await store.create_mailbox(alice, "a")
     await store.rename_mailbox(alice, "a", "a/b")
     assert await names(store, alice) == ["a/b"]
 
 
-async def test_a_name_without_a_mailbox_is_renamed_for_those_below_it(store: MailStore, alice: AccountId) -> None:
+async def test_a_parent_without_a_mailbox_is_renamed_with_its_children(store: MailStore, alice: AccountId) -> None:
     await store.create_mailbox(alice, "a/b")
     await store.rename_mailbox(alice, "a", "z")
     assert await names(store, alice) == ["z/b"]
@@ -122,11 +122,11 @@ async def test_a_name_without_a_mailbox_is_renamed_for_those_below_it(store: Mai
         ("a", "Sent", MailboxExists),
         ("a", "inbox", MailboxExists),
         ("a", "a", MailboxExists),
-        ("a", "x", MailboxExists),  # x/b is there
+        ("a", "x", MailboxExists),  # x/b exists
         ("INBOX", "Sent", MailboxExists),
     ],
 )
-async def test_a_rename_that_cannot_be_changes_nothing(
+async def test_a_refused_rename_changes_nothing(
     store: MailStore, alice: AccountId, name: str, new_name: str, error: type[Exception]
 ) -> None:
     for there in ("a", "a/b", "x/b"):
@@ -151,15 +151,13 @@ async def test_renaming_inbox_moves_its_messages_and_nothing_else(store: MailSto
     assert await store.vanished(alice, before.id, before.highest_modseq) == [1, 2]
 
 
-async def test_a_new_account_is_subscribed_to_all_it_has(store: MailStore, alice: AccountId) -> None:
+async def test_a_new_account_is_subscribed_to_all_mailboxes(store: MailStore, alice: AccountId) -> None:
     assert set(await store.subscriptions(alice)) == set()
     await store.provision(alice)
     assert set(await store.subscriptions(alice)) == set(DEFAULT_MAILBOXES)
 
 
-async def test_subscriptions_are_names_whatever_becomes_of_mailboxes(
-    store: MailStore, alice: AccountId, bob: AccountId
-) -> None:
+async def test_subscriptions_are_independent_of_mailboxes(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     await store.provision(alice)
     for name in ("Nowhere", "Nowhere", "Sent"):
         await store.subscribe(alice, name, True)
@@ -187,22 +185,20 @@ async def test_a_message_is_recent_once(store: MailStore, alice: AccountId) -> N
     assert (await store.mailbox(alice)).highest_modseq == (await store.snapshot(alice)).mailbox.highest_modseq
 
 
-async def test_of_many_who_select_at_once_one_has_the_recent_messages(store: MailStore, alice: AccountId) -> None:
+async def test_one_of_many_concurrent_sessions_gets_recent_messages(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     assert sorted(await asyncio.gather(*(store.take_recent(alice, inbox.id) for _ in range(6)))) == [1] + [2] * 5
 
 
-async def test_nothing_is_recent_in_a_mailbox_that_is_not_there(
-    store: MailStore, alice: AccountId, bob: AccountId
-) -> None:
+async def test_recent_of_a_missing_mailbox_raises_not_found(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     await store.provision(alice)
     for account, mailbox in ((alice, MailboxId(2**40)), (bob, (await store.mailbox(alice)).id)):
         with pytest.raises(MailboxNotFound):
             await store.take_recent(account, mailbox)
 
 
-async def test_two_processes_make_and_delete_mailboxes_of_one_account(database: str, alice: AccountId) -> None:
+async def test_two_processes_create_and_delete_mailboxes_of_one_account(database: str, alice: AccountId) -> None:
     async def churn(store: MailStore, name: str) -> list[int]:
         validities = []
         for _ in range(5):
@@ -217,7 +213,7 @@ async def test_two_processes_make_and_delete_mailboxes_of_one_account(database: 
         assert all(validities == sorted(validities) for validities in given)
 
 
-async def test_messages_are_taken_up_to_a_uid(store: MailStore, alice: AccountId) -> None:
+async def test_recent_messages_are_taken_up_to_a_uid(store: MailStore, alice: AccountId) -> None:
     for _ in range(4):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
@@ -228,36 +224,38 @@ COMPOSED, DECOMPOSED = "Entw\u00fcrfe", "Entwu\u0308rfe"
 
 
 @pytest.mark.parametrize("made", [COMPOSED, DECOMPOSED])
-@pytest.mark.parametrize("asked", [COMPOSED, DECOMPOSED])
-async def test_a_name_is_one_in_all_its_normal_forms(store: MailStore, alice: AccountId, made: str, asked: str) -> None:
+@pytest.mark.parametrize("requested", [COMPOSED, DECOMPOSED])
+async def test_a_name_is_equal_to_its_other_normal_forms(
+    store: MailStore, alice: AccountId, made: str, requested: str
+) -> None:
     mailbox = await store.create_mailbox(alice, made)
     assert mailbox.name == COMPOSED
     with pytest.raises(MailboxExists):
-        await store.create_mailbox(alice, asked)
-    assert await store.mailbox(alice, asked) == mailbox
-    await store.deliver(delivery(Destination(alice, asked)))
-    await store.append(alice, asked, [NewMessage(simple())])
-    await store.append(alice, asked, [NewMessage(simple()), NewMessage(simple())])
+        await store.create_mailbox(alice, requested)
+    assert await store.mailbox(alice, requested) == mailbox
+    await store.deliver(delivery(Destination(alice, requested)))
+    await store.append(alice, requested, [NewMessage(simple())])
+    await store.append(alice, requested, [NewMessage(simple()), NewMessage(simple())])
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    await store.copy(alice, inbox.id, [1], asked)
-    await store.move(alice, inbox.id, [1], asked)
-    assert len((await store.snapshot(alice, asked)).entries) == 6
-    assert len((await store.find(alice, MessageQuery(mailbox=asked))).items) == 5
+    await store.copy(alice, inbox.id, [1], requested)
+    await store.move(alice, inbox.id, [1], requested)
+    assert len((await store.snapshot(alice, requested)).entries) == 6
+    assert len((await store.find(alice, MessageQuery(mailbox=requested))).items) == 5
     await store.subscribe(alice, mailbox.name, True)
-    await store.subscribe(alice, asked, True)
+    await store.subscribe(alice, requested, True)
     assert COMPOSED in await store.subscriptions(alice)
-    await store.subscribe(alice, asked, False)
+    await store.subscribe(alice, requested, False)
     assert not {COMPOSED, DECOMPOSED} & {*await store.subscriptions(alice)}
-    await store.rename_mailbox(alice, asked, "Plans")
+    await store.rename_mailbox(alice, requested, "Plans")
     with pytest.raises(MailboxNotFound):
-        await store.mailbox(alice, asked)
-    await store.rename_mailbox(alice, "Plans", asked)
-    await store.delete_mailbox(alice, asked)
+        await store.mailbox(alice, requested)
+    await store.rename_mailbox(alice, "Plans", requested)
+    await store.delete_mailbox(alice, requested)
     assert await names(store, alice) == []
 
 
-async def test_twins_of_older_versions_are_reached_by_their_very_names(database: str, alice: AccountId) -> None:
+async def test_old_mailboxes_with_equivalent_names_are_found_by_exact_name(database: str, alice: AccountId) -> None:
     async with opened(database) as store:
         composed, twin = await store.create_mailbox(alice, COMPOSED), await store.create_mailbox(alice, "Twin")
         engine = open_engine(database)
@@ -277,7 +275,7 @@ async def test_twins_of_older_versions_are_reached_by_their_very_names(database:
         assert (await store.mailbox(alice, "Plans")).id == twin.id
 
 
-async def test_an_account_has_so_many_mailboxes_and_no_more(
+async def test_the_mailboxes_of_an_account_are_limited(
     store: MailStore, alice: AccountId, bob: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(mailbox_names, "MAX_MAILBOXES", len(DEFAULT_MAILBOXES) + 2)

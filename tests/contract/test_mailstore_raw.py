@@ -1,4 +1,4 @@
-"""Raw messages: kept byte for byte, read whole, in ranges, in bounded chunks, by their own account only."""
+"""Raw messages: stored byte for byte, read completely, in ranges or bounded chunks, by their own account only."""
 
 import asyncio
 from collections.abc import Sequence
@@ -11,8 +11,8 @@ from relate_mailstore.types import AccountId
 from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple
 
 ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
-BIG = 5 * 1024 * 1024
-MAX_CHUNK = 1024 * 1024  # no store may hand out more at a time: a reader's memory is a small multiple of it
+LARGE_OCTETS = 5 * 1024 * 1024
+MAX_CHUNK_OCTETS = 1024 * 1024  # bounds the memory of a reader
 
 MESSAGES = {
     "empty": b"",
@@ -23,7 +23,7 @@ MESSAGES = {
     "dots": b"Subject: dots\r\n\r\n.\r\n..\r\n.",
     "bare line ends": b"Subject: x\n\nline\rline\n\r\n\n",
     "only nul": b"\0" * 1000,
-    "big": big(BIG),
+    "big": big(LARGE_OCTETS),
 }
 
 
@@ -37,7 +37,7 @@ async def deliver_and_open(store: MailStore, account: AccountId, octets: bytes) 
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-async def test_a_raw_message_comes_back_byte_for_byte(store: MailStore, alice: AccountId, name: str) -> None:
+async def test_a_raw_message_is_returned_byte_for_byte(store: MailStore, alice: AccountId, name: str) -> None:
     octets = MESSAGES[name]
     raw = await deliver_and_open(store, alice, octets)
     assert raw.size == len(octets)
@@ -45,10 +45,10 @@ async def test_a_raw_message_comes_back_byte_for_byte(store: MailStore, alice: A
     assert b"".join(await gather_chunks(raw)) == octets
 
 
-async def test_a_big_message_comes_in_bounded_chunks(store: MailStore, alice: AccountId) -> None:
-    raw = await deliver_and_open(store, alice, big(BIG))
+async def test_a_large_message_is_read_in_bounded_chunks(store: MailStore, alice: AccountId) -> None:
+    raw = await deliver_and_open(store, alice, big(LARGE_OCTETS))
     chunks = await gather_chunks(raw)
-    assert max(map(len, chunks)) <= MAX_CHUNK
+    assert max(map(len, chunks)) <= MAX_CHUNK_OCTETS
     assert all(chunks)
 
 
@@ -71,18 +71,14 @@ async def test_a_big_message_comes_in_bounded_chunks(store: MailStore, alice: Ac
         (10, 5_000_000),
     ],
 )
-async def test_a_range_is_from_start_up_to_but_without_stop(
-    store: MailStore, alice: AccountId, start: int, stop: int | None
-) -> None:
+async def test_a_range_excludes_its_stop(store: MailStore, alice: AccountId, start: int, stop: int | None) -> None:
     octets = big(1_000_000)
     raw = await deliver_and_open(store, alice, octets)
     assert await raw.read(start, stop) == octets[start:stop]
     assert b"".join(await gather_chunks(raw, start, stop)) == octets[start:stop]
 
 
-async def test_a_raw_message_is_read_as_often_as_one_likes_and_by_several_at_once(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_a_raw_message_is_read_repeatedly_and_concurrently(store: MailStore, alice: AccountId) -> None:
     octets = big(1_000_000)
     raw = await deliver_and_open(store, alice, octets)
     results = await asyncio.gather(*(gather_chunks(raw) for _ in range(4)))
@@ -97,7 +93,7 @@ async def test_a_reader_may_stop_in_the_middle(store: MailStore, alice: AccountI
     assert await raw.read(0, 5) == b"From:"
 
 
-async def test_a_message_nobody_has_cannot_be_opened(store: MailStore, alice: AccountId) -> None:
+async def test_an_unknown_message_cannot_be_opened(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     with pytest.raises(MessageNotFound):
         await store.open(alice, UNKNOWN_MESSAGE)
@@ -115,10 +111,8 @@ async def test_a_message_of_another_account_cannot_be_opened(
         await store.message(bob, receipt.message_id)
 
 
-async def test_a_message_removed_while_it_is_read_never_comes_in_part_unnoticed(
-    store: MailStore, alice: AccountId
-) -> None:
-    octets = big(BIG)
+async def test_reading_a_removed_message_raises_or_returns_all_of_it(store: MailStore, alice: AccountId) -> None:
+    octets = big(LARGE_OCTETS)
     receipt = await store.deliver(delivery(alice, raw=octets))
     chunks = (await store.open(alice, receipt.message_id)).chunks()
     received = await anext(chunks)
@@ -134,13 +128,13 @@ async def read_all(raws: Sequence[RawMessage | None]) -> list[bytes | None]:
     return [None if raw is None else await raw.read() for raw in raws]
 
 
-async def test_several_are_opened_in_the_order_asked_for_and_none_of_those_that_are_not_there(
+async def test_several_messages_are_opened_in_order_with_none_for_missing_ones(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     octets = [b"", simple("one"), big(200_000), big(1_000_000), simple("two")]
     ids = [(await store.deliver(delivery(alice, raw=raw, origin=ORIGIN))).message_id for raw in octets]
     hers = (await store.deliver(delivery(bob))).message_id
-    for _ in range(2):  # the second time they are kept
+    for _ in range(2):  # the second time from the cache
         opened = await store.open_all(alice, [*reversed(ids), UNKNOWN_MESSAGE, hers, ids[1]])
         assert await read_all(opened) == [*reversed(octets), None, None, octets[1]]
         assert [raw.size for raw in opened if raw] == [*map(len, reversed(octets)), len(octets[1])]
@@ -148,15 +142,13 @@ async def test_several_are_opened_in_the_order_asked_for_and_none_of_those_that_
     assert not await store.open_all(alice, [])
 
 
-async def test_more_are_opened_than_one_query_asks_for(store: MailStore, alice: AccountId) -> None:
+async def test_more_messages_are_opened_than_fit_in_one_query(store: MailStore, alice: AccountId) -> None:
     octets = [b"%d" % number for number in range(150)]
     ids = [(await store.deliver(delivery(alice, raw=raw))).message_id for raw in octets]
     assert await read_all(await store.open_all(alice, ids)) == octets
 
 
-async def test_what_is_said_to_be_opened_next_changes_nothing_of_what_is_read(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_prefetch_hints_do_not_change_results(store: MailStore, alice: AccountId) -> None:
     octets = [simple(f"number {number}") for number in range(5)] + [b"", big(1_000_000)]
     ids = [(await store.deliver(delivery(alice, raw=raw))).message_id for raw in octets]
     first = await store.open(alice, ids[0], [*ids, ids[0], UNKNOWN_MESSAGE])
@@ -165,7 +157,7 @@ async def test_what_is_said_to_be_opened_next_changes_nothing_of_what_is_read(
     assert await read_all([first_again, *await store.open_all(alice, ids[1:])]) == octets
 
 
-async def test_a_message_removed_while_it_is_fetched_ahead_is_not_found(store: MailStore, alice: AccountId) -> None:
+async def test_a_message_removed_during_its_prefetch_is_not_found(store: MailStore, alice: AccountId) -> None:
     first, second = [(await store.deliver(delivery(alice))).message_id for _ in range(2)]
     await store.open(alice, first)
     await store.open(alice, first, [second])
@@ -175,7 +167,7 @@ async def test_a_message_removed_while_it_is_fetched_ahead_is_not_found(store: M
     assert await store.open_all(alice, [second]) == [None]
 
 
-async def test_nobody_elses_mail_is_opened_ahead(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_mail_of_another_account_is_not_prefetched(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     hers = (await store.deliver(delivery(alice))).message_id
     his = (await store.deliver(delivery(bob))).message_id
     await store.open(alice, hers)
@@ -186,9 +178,7 @@ async def test_nobody_elses_mail_is_opened_ahead(store: MailStore, alice: Accoun
     assert await store.open_all(bob, [hers]) == [None]
 
 
-async def test_a_message_deleted_while_others_open_it_is_gone_for_all_of_them(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_a_message_deleted_while_it_is_opened_is_not_found_afterwards(store: MailStore, alice: AccountId) -> None:
     other = (await store.deliver(delivery(alice))).message_id
     for _ in range(10):
         message_id = (await store.deliver(delivery(alice))).message_id

@@ -1,4 +1,4 @@
-"""Removal: each entry goes once, whoever asks, and one recipient's removal is no other's."""
+"""Removal: each entry is removed once, and one recipient's removal affects no other."""
 
 import asyncio
 import itertools
@@ -11,7 +11,7 @@ from relate_mailstore.types import AccountId, Destination, MessageQuery
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
 
 
-async def test_expunge_tells_the_uids_that_were_there_ascending(store: MailStore, alice: AccountId) -> None:
+async def test_expunge_returns_existing_uids_ascending(store: MailStore, alice: AccountId) -> None:
     for _ in range(4):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
@@ -20,7 +20,7 @@ async def test_expunge_tells_the_uids_that_were_there_ascending(store: MailStore
     assert [entry.uid for entry in (await store.snapshot(alice)).entries] == [4]
 
 
-async def test_expunging_nothing_changes_nothing(store: MailStore, alice: AccountId) -> None:
+async def test_an_expunge_without_uids_changes_nothing(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     assert list(await store.expunge(alice, before.mailbox.id, [])) == []
@@ -28,7 +28,7 @@ async def test_expunging_nothing_changes_nothing(store: MailStore, alice: Accoun
     assert await store.snapshot(alice) is before
 
 
-async def test_entries_expunged_by_several_at_once_are_removed_once_each(store: MailStore, alice: AccountId) -> None:
+async def test_entries_expunged_concurrently_are_removed_once_each(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(30)))
     inbox = await store.mailbox(alice)
     ranges = [range(1, 21), range(11, 31), range(1, 31), range(30, 0, -1)]
@@ -39,21 +39,21 @@ async def test_entries_expunged_by_several_at_once_are_removed_once_each(store: 
     assert (inbox.messages, inbox.octets) == (0, 0)
 
 
-async def test_a_thousand_entries_are_expunged_at_once(store: MailStore, alice: AccountId) -> None:
+async def test_a_thousand_entries_are_expunged_together(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(1000)))
     inbox = await store.mailbox(alice)
     assert list(await store.expunge(alice, inbox.id, range(1, 1001))) == list(range(1, 1001))
     assert (await store.find(alice, MessageQuery(mailbox=None))).items == ()
 
 
-async def test_a_message_expunged_from_one_mailbox_stays_in_the_others(store: MailStore, alice: AccountId) -> None:
+async def test_a_message_expunged_from_one_mailbox_remains_in_others(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, Destination(alice, "Sent")))
     await store.expunge(alice, (await store.mailbox(alice)).id, [1])
     assert (await store.message(alice, receipt.message_id)).mailboxes == ("Sent",)
     assert await (await store.open(alice, receipt.message_id)).read() == simple()
 
 
-async def test_a_message_expunged_from_its_last_mailbox_is_gone(store: MailStore, alice: AccountId) -> None:
+async def test_a_message_expunged_from_its_last_mailbox_is_deleted(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, Destination(alice, "Sent")))
     for name in ("INBOX", "Sent"):
         await store.expunge(alice, (await store.mailbox(alice, name)).id, [1])
@@ -64,7 +64,7 @@ async def test_a_message_expunged_from_its_last_mailbox_is_gone(store: MailStore
     assert (await store.find(alice, MessageQuery(mailbox=None))).items == ()
 
 
-async def test_nobody_expunges_the_mail_of_another_account(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_mail_of_another_account_cannot_be_expunged(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     await store.deliver(delivery(alice))
     await store.provision(bob)
     before = await store.snapshot(alice)
@@ -73,14 +73,14 @@ async def test_nobody_expunges_the_mail_of_another_account(store: MailStore, ali
     assert await store.snapshot(alice) == before
 
 
-async def test_what_one_recipient_expunges_the_others_keep(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_an_expunge_affects_one_recipient_only(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, bob))
     await store.expunge(alice, (await store.mailbox(alice)).id, [1])
     assert await (await store.open(bob, receipt.message_id)).read() == simple()
     assert (await store.mailbox(bob)).messages == 1
 
 
-async def test_delete_message_removes_it_from_every_mailbox_of_the_account_and_of_no_other(
+async def test_delete_message_removes_it_from_all_mailboxes_of_the_account(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     receipt = await store.deliver(delivery(alice, Destination(alice, "Sent"), bob))
@@ -94,7 +94,7 @@ async def test_delete_message_removes_it_from_every_mailbox_of_the_account_and_o
     assert await (await store.open(bob, receipt.message_id)).read() == simple()
 
 
-async def test_a_message_that_every_recipient_deleted_is_gone_for_all(
+async def test_a_message_deleted_by_every_recipient_is_not_found(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     receipt = await store.deliver(delivery(alice, bob))
@@ -105,7 +105,7 @@ async def test_a_message_that_every_recipient_deleted_is_gone_for_all(
             await store.open(account, receipt.message_id)
 
 
-async def test_deleting_what_is_not_there_finds_nothing(store: MailStore, alice: AccountId, bob: AccountId) -> None:
+async def test_deleting_an_unknown_message_raises_not_found(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     receipt = await store.deliver(delivery(alice))
     with pytest.raises(MessageNotFound):
         await store.delete_message(alice, UNKNOWN_MESSAGE)
@@ -116,7 +116,7 @@ async def test_deleting_what_is_not_there_finds_nothing(store: MailStore, alice:
         await store.delete_message(alice, receipt.message_id)
 
 
-async def test_a_message_deleted_by_several_at_once_is_removed_once(store: MailStore, alice: AccountId) -> None:
+async def test_a_message_deleted_concurrently_is_removed_once(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice))
     await store.deliver(delivery(alice))
     results = await asyncio.gather(
@@ -128,7 +128,7 @@ async def test_a_message_deleted_by_several_at_once_is_removed_once(store: MailS
     assert (inbox.messages, inbox.octets) == (1, len(simple()))
 
 
-async def test_deliveries_and_removals_at_once_lose_nothing(store: MailStore, alice: AccountId) -> None:
+async def test_concurrent_deliveries_and_removals_lose_no_message(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     inbox = await store.mailbox(alice)
 

@@ -1,4 +1,4 @@
-"""Snapshots: a mailbox and its entries as of one moment, shared by all readers until something changes."""
+"""Snapshots: a mailbox and its entries in one consistent state, shared by all readers until it changes."""
 
 import asyncio
 
@@ -20,14 +20,14 @@ def assert_consistent(snapshot: Snapshot) -> None:
     assert all(entry.modseq <= mailbox.highest_modseq for entry in snapshot.entries)
 
 
-async def test_an_unchanged_mailbox_gives_the_very_same_snapshot(store: MailStore, alice: AccountId) -> None:
+async def test_an_unchanged_mailbox_returns_the_same_snapshot(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     first = await store.snapshot(alice)
     assert await store.snapshot(alice) is first
     assert await store.snapshot(alice, "inbox") is first
 
 
-async def test_what_is_recent_changes_the_snapshot_once(store: MailStore, alice: AccountId) -> None:
+async def test_taking_recent_changes_the_snapshot_once(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     assert await store.take_recent(alice, before.mailbox.id) == before.entries[0].uid
@@ -37,7 +37,7 @@ async def test_what_is_recent_changes_the_snapshot_once(store: MailStore, alice:
     assert await store.snapshot(alice) is after
 
 
-async def test_changes_elsewhere_leave_the_very_same_snapshot(
+async def test_changes_of_other_mailboxes_return_the_same_snapshot(
     store: MailStore, alice: AccountId, bob: AccountId
 ) -> None:
     await store.deliver(delivery(alice, bob))
@@ -53,9 +53,7 @@ async def test_an_empty_mailbox_has_an_empty_snapshot(store: MailStore, alice: A
     assert snapshot.mailbox == await store.mailbox(alice)
 
 
-async def test_a_snapshot_shows_every_kind_of_change_and_the_old_one_stays_as_it_was(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_a_new_snapshot_has_every_change_and_the_old_one_none(store: MailStore, alice: AccountId) -> None:
     receipts = [await store.deliver(delivery(alice)) for _ in range(3)]
     inbox = await store.mailbox(alice)
     delivered = await store.snapshot(alice)
@@ -82,9 +80,7 @@ async def test_a_snapshot_shows_every_kind_of_change_and_the_old_one_stays_as_it
     assert [entry.flags for entry in delivered.entries] == [0, 0, 0]
 
 
-async def test_a_snapshot_agrees_with_its_mailbox_after_every_kind_of_change(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_a_snapshot_is_consistent_after_every_kind_of_change(store: MailStore, alice: AccountId) -> None:
     for number in range(4):
         await store.deliver(delivery(alice, raw=simple(body="x" * number)))
         assert_consistent(await store.snapshot(alice))
@@ -95,9 +91,7 @@ async def test_a_snapshot_agrees_with_its_mailbox_after_every_kind_of_change(
     assert_consistent(await store.snapshot(alice))
 
 
-async def test_snapshots_taken_while_mail_comes_and_goes_are_each_of_one_moment(
-    store: MailStore, alice: AccountId
-) -> None:
+async def test_snapshots_during_concurrent_changes_are_consistent(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     inbox = await store.mailbox(alice)
 

@@ -1,4 +1,4 @@
-"""APPEND, COPY and MOVE: messages entered by their owner, all or none, each under a UID of its own."""
+"""APPEND, COPY and MOVE: all messages or none, each with a UID of its own."""
 
 import asyncio
 import time
@@ -34,7 +34,7 @@ async def entries(store: MailStore, account: AccountId, name: str = "INBOX") -> 
     return snapshot.entries.as_tuple
 
 
-async def test_an_appended_message_is_as_it_was_given(store: MailStore, alice: AccountId) -> None:
+async def test_an_appended_message_has_the_given_attributes(store: MailStore, alice: AccountId) -> None:
     await store.provision(alice)
     before = time.time()
     incoming = NewMessage(big(200_000), Flag.SEEN | Flag.DRAFT, ("b", "a", "b"), 1_000_000_000, ORIGINS[0])
@@ -48,7 +48,7 @@ async def test_an_appended_message_is_as_it_was_given(store: MailStore, alice: A
     assert (await raw.read(), raw.origin) == (incoming.raw, ORIGINS[0])
 
 
-async def test_several_are_appended_in_their_order_with_one_modseq(store: MailStore, alice: AccountId) -> None:
+async def test_several_messages_are_appended_in_order_with_one_modseq(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     before = await store.mailbox(alice)
     raws = [simple(f"{number}") for number in range(5)]
@@ -59,7 +59,7 @@ async def test_several_are_appended_in_their_order_with_one_modseq(store: MailSt
         assert entry.modseq > before.highest_modseq
 
 
-async def test_nothing_is_appended_to_a_mailbox_that_is_not_there(store: MailStore, alice: AccountId) -> None:
+async def test_appending_to_a_missing_mailbox_raises_not_found(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     for messages, replaces in (
         ([NewMessage(simple())], None),
@@ -71,7 +71,7 @@ async def test_nothing_is_appended_to_a_mailbox_that_is_not_there(store: MailSto
     assert len(await entries(store, alice)) == 1
 
 
-async def test_a_message_is_replaced_in_one_step(store: MailStore, alice: AccountId) -> None:
+async def test_a_message_is_replaced_atomically(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(Destination(alice, "Drafts")))
     before = await store.mailbox(alice, "Drafts")
     appended = await store.append(alice, "Drafts", [NewMessage(simple("better"))], (before.id, 1))
@@ -90,7 +90,7 @@ async def test_a_replacement_may_go_to_another_mailbox(store: MailStore, alice: 
     assert [entry.uid for entry in await entries(store, alice, "Sent")] == [1]
 
 
-async def test_what_is_not_there_is_not_replaced_and_nothing_is_appended(store: MailStore, alice: AccountId) -> None:
+async def test_replacing_a_missing_message_appends_nothing(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     with pytest.raises(MessageNotFound):
@@ -100,7 +100,7 @@ async def test_what_is_not_there_is_not_replaced_and_nothing_is_appended(store: 
     assert await store.mailbox(alice) == inbox
 
 
-async def test_a_copy_keeps_the_message_its_flags_and_its_date(store: MailStore, alice: AccountId) -> None:
+async def test_a_copy_has_the_same_message_flags_and_date(store: MailStore, alice: AccountId) -> None:
     for number, origin in enumerate(ORIGINS):
         to = Destination(alice, flags=Flag.SEEN, keywords=("todo", f"k{number}"))
         await store.deliver(delivery(to, internal_date=1_000_000_000 + number, origin=origin))
@@ -118,7 +118,7 @@ async def test_a_copy_keeps_the_message_its_flags_and_its_date(store: MailStore,
     assert await store.snapshot(alice) == inbox
 
 
-async def test_a_copy_lives_by_itself(store: MailStore, alice: AccountId) -> None:
+async def test_a_copy_is_independent_of_its_source(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     await store.copy(alice, inbox.id, [1], "Archive")
@@ -138,7 +138,7 @@ async def test_a_message_is_copied_into_its_own_mailbox(store: MailStore, alice:
     assert first.message_id == second.message_id
 
 
-async def test_a_moved_message_is_there_and_not_here(store: MailStore, alice: AccountId) -> None:
+async def test_a_moved_message_is_only_in_the_target(store: MailStore, alice: AccountId) -> None:
     receipts = [await store.deliver(delivery(alice)) for _ in range(3)]
     inbox = await store.mailbox(alice)
     moved = await store.move(alice, inbox.id, [2, 3, 99], "Trash")
@@ -161,7 +161,7 @@ async def test_a_message_moved_within_its_mailbox_has_a_new_uid(store: MailStore
 
 
 @pytest.mark.parametrize("method", ["copy", "move"])
-async def test_nothing_comes_from_or_to_a_mailbox_that_is_not_there(
+async def test_transfers_with_a_missing_mailbox_raise_not_found(
     store: MailStore, alice: AccountId, bob: AccountId, method: str
 ) -> None:
     await store.deliver(delivery(alice, bob))
@@ -179,7 +179,7 @@ async def test_nothing_comes_from_or_to_a_mailbox_that_is_not_there(
 
 @pytest.mark.parametrize("method", ["copy", "move"])
 @pytest.mark.parametrize("uids", [(), (7, 8)])
-async def test_where_nothing_is_to_be_copied_nothing_changes(
+async def test_transfers_of_no_message_change_nothing(
     store: MailStore, alice: AccountId, method: str, uids: Collection[int]
 ) -> None:
     await store.deliver(delivery(alice))
@@ -189,7 +189,7 @@ async def test_where_nothing_is_to_be_copied_nothing_changes(
     assert [await store.mailbox(alice), await store.mailbox(alice, "Sent")] == before
 
 
-async def test_a_message_moved_by_many_at_once_is_moved_once(store: MailStore, alice: AccountId) -> None:
+async def test_a_message_moved_concurrently_is_moved_once(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     targets = ["Archive", "Trash", "Junk", "Sent"] * 2
@@ -198,7 +198,7 @@ async def test_a_message_moved_by_many_at_once_is_moved_once(store: MailStore, a
     assert sum(mailbox.messages for mailbox in await store.mailboxes(alice)) == 1
 
 
-async def test_messages_go_back_and_forth_between_processes_and_none_is_lost(database: str, alice: AccountId) -> None:
+async def test_concurrent_moves_between_processes_lose_no_message(database: str, alice: AccountId) -> None:
     async def shuffle(store: MailStore, source: str, target: str) -> set[int]:
         given: set[int] = set()
         for _ in range(10):

@@ -1,6 +1,6 @@
-"""Whatever is done to it, a database holds what the store in memory holds: random histories, compared step by step.
+"""Differential test: after random histories, a store on a database has the same state as the store in memory.
 
-What a store chooses itself is left out or numbered: ids of messages and mailboxes, UIDVALIDITY, how far modseqs jump.
+Values that a store chooses itself are omitted or numbered: ids of messages and mailboxes, UIDVALIDITY, modseqs.
 """
 
 from collections.abc import Awaitable, Callable, Collection
@@ -50,13 +50,13 @@ LISTED = MessageQuery(mailbox=None, limit=2)
 
 @dataclass(frozen=True)
 class Step:
-    """One call; each method takes of it what it needs."""
+    """One call of a method, which uses the fields that it needs."""
 
     method: str
     person: int
     mailbox: str
-    others: tuple[tuple[int, str], ...]  # where a delivery goes besides
-    number: int  # of a message, in order of delivery; and the seconds by which it is dated
+    others: tuple[tuple[int, str], ...]  # further destinations of a delivery
+    number: int  # of a message, in order of delivery; also its date in seconds
     uids: tuple[int, ...]
     change: FlagChange
 
@@ -77,7 +77,7 @@ steps = st.builds(
     change=st.builds(FlagChange, flags, flags, keywords, keywords),
 )
 
-# Every history begins with mail everywhere, so that there is something to change.
+# Every history begins with mail in all mailboxes, so that there is something to change.
 BEGINNING = [
     Step("deliver", 0, "INBOX", ((1, "INBOX"),), 0, (), FlagChange()),
     Step("deliver", 0, "INBOX", ((0, "Sent"),), 1, (), FlagChange(Flag.SEEN)),
@@ -86,7 +86,7 @@ BEGINNING = [
 
 
 class Twin:
-    """A store, the accounts that people have in it, and the messages it holds in the order they came."""
+    """A store, an account for each person, and the messages in order of delivery."""
 
     def __init__(self, store: MailStore) -> None:
         self.store = store
@@ -94,17 +94,18 @@ class Twin:
         self.messages: list[MessageId] = []
         self.last: dict[tuple[int, str], Snapshot] = {}
 
-    async def take(self, step: Step) -> object:
-        """Do a step: its answer, or the kind of error that it raised."""
+    async def perform(self, step: Step) -> object:
+        """Perform a step: its result, or the type of error that it raised."""
         try:
             return await getattr(self, step.method)(step)
         except StoreError as error:
             return type(error)
 
     async def deliver(self, step: Step) -> object:
-        where = dict.fromkeys([(step.person, step.mailbox), *step.others])
+        targets = dict.fromkeys([(step.person, step.mailbox), *step.others])
         destinations = [
-            Destination(self.people[person], name, step.change.add, step.change.add_keywords) for person, name in where
+            Destination(self.people[person], name, step.change.add, step.change.add_keywords)
+            for person, name in targets
         ]
         raw = simple(f"message {len(self.messages)}", body="x" * step.number)
         receipt = await self.store.deliver(delivery(*destinations, raw=raw, internal_date=SECOND + step.number))
@@ -161,12 +162,14 @@ class Twin:
         await self.store.delete_message(*self._message(step))
         return None
 
-    async def look(self) -> object:
-        """Every mailbox as a session sees it, and which entries changed since the last look (RFC 7162)."""
-        return {(person, name): await self._look_at(person, name) for person in range(PEOPLE) for name in MAILBOXES}
+    async def state(self) -> object:
+        """Every mailbox as a session sees it, and the entries that changed since the last call (RFC 7162)."""
+        return {
+            (person, name): await self._mailbox_state(person, name) for person in range(PEOPLE) for name in MAILBOXES
+        }
 
     async def pages(self) -> object:
-        """Everything that lists show, page by page."""
+        """All pages of all lists."""
         rows = []
         for account in self.people:
             page = await self.store.find(account, LISTED)
@@ -187,10 +190,10 @@ class Twin:
         return account, (await self.store.mailbox(account, step.mailbox)).id
 
     def _message(self, step: Step) -> tuple[AccountId, MessageId]:
-        known = step.number < len(self.messages)
-        return self.people[step.person], self.messages[step.number] if known else UNKNOWN_MESSAGE
+        exists = step.number < len(self.messages)
+        return self.people[step.person], self.messages[step.number] if exists else UNKNOWN_MESSAGE
 
-    async def _look_at(self, person: int, name: str) -> object:
+    async def _mailbox_state(self, person: int, name: str) -> object:
         snapshot = await self.store.snapshot(self.people[person], name)
         before = self.last.get((person, name))
         self.last[person, name] = snapshot
@@ -226,13 +229,13 @@ class Twin:
 
 @settings(
     max_examples=25,
-    # Accounts are new for each example, so the store may be the same.
+    # Each example has new accounts, so they may share the store.
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(history=st.lists(steps, min_size=MIN_STEPS, max_size=MAX_STEPS))
-async def test_a_random_history_has_the_same_end_in_every_store(sql_store: MailStore, history: list[Step]) -> None:
+async def test_a_random_history_gives_the_same_state_in_every_store(sql_store: MailStore, history: list[Step]) -> None:
     memory, database = Twin(MemoryMailStore()), Twin(sql_store)
     for step in BEGINNING + history:
-        assert await database.take(step) == await memory.take(step)
-        assert await database.look() == await memory.look()
+        assert await database.perform(step) == await memory.perform(step)
+        assert await database.state() == await memory.state()
     assert await database.pages() == await memory.pages()

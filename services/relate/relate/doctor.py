@@ -16,7 +16,7 @@ from relate_config.private import data_paths, is_exposed
 from relate_config.settings import FILE_SUFFIX
 from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.driver.dialects import SQLITE
-from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
 from relate_mailstore.sql.driver.engine import database_files, open_engine, parse_database_url
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.schema.migrate import current_revision, revisions
@@ -93,16 +93,15 @@ def _check_disk(settings: Settings) -> Iterator[Finding]:
     url = parse_database_url(settings.shared.database.default_connection)
     if url.get_backend_name() != SQLITE:
         return
-    reserve = Reserve(Path(url.database or ""))
+    reserve = DiskReserve(Path(url.database or ""))
     try:
         free, short = reserve.free >> MEGABYTE_BITS, reserve.is_short()
     except OSError as error:
         yield Finding(False, "disk", str(error), "correct ConnectionStrings__DefaultConnection")
         return
     if reserve.octets is None:
-        remedy = (
-            f"to reserve space for deletions, restart a server with {SHARE * RESERVED_OCTETS >> MEGABYTE_BITS} MB free"
-        )
+        needed = FREE_SPACE_FACTOR * RESERVED_OCTETS >> MEGABYTE_BITS
+        remedy = f"to reserve space for deletions, restart a server with {needed} MB free"
         yield Finding(True, "disk", f"{free} MB free; no {reserve.path}", remedy)
         return
     remedy = (

@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from relate_accounts.addresses import canonical_address
-from relate_accounts.cache import SharedLookups, TimedCache
+from relate_accounts.cache import CacheGroup, SharedLookups, TimedCache
 from relate_accounts.clock import Monotonic, Now, utc_now
 from relate_accounts.errors import InvalidAddress
 from relate_accounts.fair_semaphore import FairSemaphore
@@ -26,10 +26,12 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.ratelimit import Sleep, WrongLogins, client_network
 from relate_accounts.sessions import Sessions
 from relate_accounts.types import Denied, FailureReason, Granted, Revoked, Scope, Verdict
+from relate_config.cache_budget import CACHE_OCTETS, share_octets
 
 VERDICT_SECONDS = 30.0  # a revoked key is accepted no longer than this
-# In each of two caches, about 1 kB per entry. Two, so that a flood of wrong logins cannot evict the accepted ones.
-MAX_CACHED_VERDICTS = 10_000
+# Of a cache entry, measured with tracemalloc.
+ACCEPTED_OCTETS = 750
+REFUSED_OCTETS = 250
 
 # Concurrent look-ups: half of the smallest connection pool, so that a flood of logins leaves the other half to mail.
 MAX_LOOKUPS = 4
@@ -58,16 +60,25 @@ class KeyAuthenticator:
         clock: Monotonic = time.monotonic,
         now: Now = utc_now,
         sleep: Sleep = asyncio.sleep,
+        *,
+        cache_octets: int = CACHE_OCTETS,
     ) -> None:
+        limit_octets = share_octets("verdicts", cache_octets)
+        size = limit_octets // (ACCEPTED_OCTETS + REFUSED_OCTETS)
         self._lookup = KeyLookup(store, now)
         self._last_used = last_used
         self._clock = clock
         self._now = now
-        self._wrong_logins = WrongLogins(clock, sleep)
+        self._wrong_logins = WrongLogins(clock, sleep, cache_octets=cache_octets)
         self._semaphore = FairSemaphore(MAX_LOOKUPS, MAX_LOOKUPS_PER_CLIENT)
         self._running = SharedLookups[bytes, Found]()
-        self._accepted = TimedCache[bytes, Granted](VERDICT_SECONDS, MAX_CACHED_VERDICTS, clock)
-        self._refused = TimedCache[bytes, FailureReason](VERDICT_SECONDS, MAX_CACHED_VERDICTS, clock)
+        # Two caches, so that a flood of wrong logins cannot evict accepted ones.
+        self._accepted = TimedCache[bytes, Granted](VERDICT_SECONDS, size, clock)
+        self._refused = TimedCache[bytes, FailureReason](VERDICT_SECONDS, size, clock)
+        self._verdicts = CacheGroup(limit_octets)
+        self._verdicts.add(self._accepted, ACCEPTED_OCTETS)
+        self._verdicts.add(self._refused, REFUSED_OCTETS)
+        self.caches = {"verdicts": self._verdicts, **self._wrong_logins.caches}
         self._sessions = Sessions()
         self._fingerprint_key = secrets.token_bytes(32)
 
@@ -115,15 +126,18 @@ class KeyAuthenticator:
     async def _authenticate(self, login: _Login) -> Verdict:
         granted = self._cached(login.fingerprint)
         if granted is not None:
+            self._verdicts.hits += 1
             return granted
         is_limited = self._wrong_logins.is_limited(login.client)
         known = self._refused.get(login.fingerprint)
         found: Found
         if known is not None:
+            self._verdicts.hits += 1
             found = known
         elif is_limited and not is_well_formed(login.secret):  # a guess beyond the limit costs no query
             found = FailureReason.INVALID_KEY
         else:
+            self._verdicts.misses += 1
             found = await self._running.share(login.fingerprint, partial(self._look_up, login, is_limited))
         if isinstance(found, Granted):
             return replace(found, cache_hit=False)

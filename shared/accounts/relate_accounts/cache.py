@@ -2,13 +2,37 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine, Hashable
+from collections.abc import Callable, Coroutine, Hashable, Sized
 from typing import Any, Generic, TypeVar
 
 from relate_accounts.clock import Monotonic
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
+C = TypeVar("C", bound=Sized)
+
+
+class CacheGroup:
+    """The statistics of caches that share one limit.
+
+    The owner of the caches counts `hits` and `misses`, because a lookup may try several caches.
+    """
+
+    def __init__(self, limit_octets: int) -> None:
+        self.limit_octets = limit_octets
+        self.hits = 0
+        self.misses = 0
+        self._caches: list[tuple[Sized, int]] = []
+
+    def add(self, cache: C, entry_octets: int) -> C:
+        """Add a cache whose entries take about `entry_octets` each."""
+        self._caches.append((cache, entry_octets))
+        return cache
+
+    @property
+    def octets(self) -> int:
+        """The estimated memory of all entries."""
+        return sum(len(cache) * entry_octets for cache, entry_octets in self._caches)
 
 
 class TimedCache(Generic[K, V]):

@@ -12,15 +12,19 @@ from functools import partial
 from typing import Any, Generic, TypeVar
 
 from relate_accounts.addresses import canonical_address, canonical_domain, catch_all, without_detail
-from relate_accounts.cache import SharedLookups, TimedCache
+from relate_accounts.cache import CacheGroup, SharedLookups, TimedCache
 from relate_accounts.clock import Monotonic
 from relate_accounts.errors import InvalidAddress, UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.types import Recipient, UserId
+from relate_config.cache_budget import CACHE_OCTETS, share_octets
 
 KNOWN_SECONDS = 30.0  # as the authenticator's verdicts
 UNKNOWN_SECONDS = 5.0  # a new address should receive mail soon
-MAX_CACHED_ANSWERS = 10_000  # in each cache, about 0.5 kB per entry
+# Of a cache entry, measured with tracemalloc.
+RECIPIENT_OCTETS = 450
+DOMAIN_OCTETS = 250
+UNKNOWN_OCTETS = 250
 
 V = TypeVar("V")
 
@@ -28,10 +32,16 @@ V = TypeVar("V")
 class CachedDirectory:
     """A `Directory` with a cache. Invalid addresses belong to no user."""
 
-    def __init__(self, store: AccountStore, clock: Monotonic = time.monotonic) -> None:
+    def __init__(
+        self, store: AccountStore, clock: Monotonic = time.monotonic, *, cache_octets: int = CACHE_OCTETS
+    ) -> None:
+        limit_octets = share_octets("directory", cache_octets)
+        size = limit_octets // (RECIPIENT_OCTETS + DOMAIN_OCTETS + 2 * UNKNOWN_OCTETS)
         self._store = store
-        self._recipients = _Answers[Recipient](clock)
-        self._domains = _Answers[bool](clock)
+        group = CacheGroup(limit_octets)
+        self.caches = {"directory": group}
+        self._recipients = _Answers[Recipient](group, RECIPIENT_OCTETS, size, clock)
+        self._domains = _Answers[bool](group, DOMAIN_OCTETS, size, clock)
 
     async def resolve(self, address: str) -> Recipient | None:
         """See `ports.Directory`. The recipient's address is the verified one that matched."""
@@ -85,16 +95,19 @@ class CachedDirectory:
 class _Answers(Generic[V]):
     """A cache of one kind of lookup, which also caches None, for a shorter time."""
 
-    def __init__(self, clock: Monotonic) -> None:
+    def __init__(self, group: CacheGroup, entry_octets: int, size: int, clock: Monotonic) -> None:
         self._clock = clock
-        self._known = TimedCache[str, V](KNOWN_SECONDS, MAX_CACHED_ANSWERS, clock)
-        self._unknown = TimedCache[str, bool](UNKNOWN_SECONDS, MAX_CACHED_ANSWERS, clock)
+        self._group = group
+        self._known = group.add(TimedCache[str, V](KNOWN_SECONDS, size, clock), entry_octets)
+        self._unknown = group.add(TimedCache[str, bool](UNKNOWN_SECONDS, size, clock), UNKNOWN_OCTETS)
         self._running = SharedLookups[str, V | None]()
 
     async def get(self, key: str, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:
         known = self._known.get(key)
         if known is not None or self._unknown.get(key):
+            self._group.hits += 1
             return known
+        self._group.misses += 1
         return await self._running.share(key, partial(self._look_up, key, look_up))
 
     async def _look_up(self, key: str, look_up: Callable[[], Coroutine[Any, Any, V | None]]) -> V | None:

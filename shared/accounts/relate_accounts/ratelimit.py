@@ -11,7 +11,9 @@ from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from relate_accounts.cache import CacheGroup
 from relate_accounts.clock import Monotonic
+from relate_config.cache_budget import CACHE_OCTETS, share_octets
 
 Sleep = Callable[[float], Awaitable[object]]  # takes seconds
 
@@ -30,7 +32,7 @@ class Limit:
 PER_CLIENT = Limit(burst=20, seconds=6, delayed=16)
 # Hosting providers give one customer a /48, which is 65,536 networks of /64; together they get ten times the limit.
 PER_SITE = Limit(burst=200, seconds=0.6, delayed=160)
-MAX_BUCKETS = 10_000  # per table, about 2 MB; an attacker with more addresses only evicts other buckets
+BUCKET_OCTETS = 240  # measured with tracemalloc; an attacker with more addresses than buckets only evicts others
 # The delay of a wrong login beyond the limit; shorter than the grace period of a shutdown.
 DELAY_SECONDS = 2.0
 
@@ -42,7 +44,7 @@ _LOOPBACK = "loopback"
 class TokenBuckets:
     """One bucket per key, all with the same limit; unknown keys have a full one. Evicts the least recently used."""
 
-    def __init__(self, limit: Limit, clock: Monotonic, size: int = MAX_BUCKETS) -> None:
+    def __init__(self, limit: Limit, clock: Monotonic, size: int) -> None:
         self.limit = limit
         self._clock = clock
         self._size = size
@@ -74,9 +76,13 @@ class TokenBuckets:
 class WrongLogins:
     """Counts and delays wrong logins by client network and site."""
 
-    def __init__(self, clock: Monotonic, sleep: Sleep = asyncio.sleep) -> None:
-        self._clients = TokenBuckets(PER_CLIENT, clock)
-        self._sites = TokenBuckets(PER_SITE, clock)
+    def __init__(self, clock: Monotonic, sleep: Sleep = asyncio.sleep, *, cache_octets: int = CACHE_OCTETS) -> None:
+        limit_octets = share_octets("wrong_logins", cache_octets)
+        size = limit_octets // (2 * BUCKET_OCTETS)
+        group = CacheGroup(limit_octets)
+        self.caches = {"wrong_logins": group}
+        self._clients = group.add(TokenBuckets(PER_CLIENT, clock, size), BUCKET_OCTETS)
+        self._sites = group.add(TokenBuckets(PER_SITE, clock, size), BUCKET_OCTETS)
         self._sleep = sleep
         self._delayed: Counter[str] = Counter()  # by network
 

@@ -18,8 +18,8 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql.driver.abort import HangUp
-from relate_mailstore.sql.driver.disk_reserve import make_reserve
+from relate_mailstore.sql.driver.abort import ConnectionAborter
+from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
@@ -107,39 +107,40 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
         raise ConfigurationError(str(error)) from None
     make_data_private(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
-    hang_up = HangUp(engine)
+    hang_up = ConnectionAborter(engine)
     stack = AsyncExitStack()
     stack.push_async_callback(engine.dispose)
     try:
         stack.enter_context(run_watchdog(settings.debug.slow_callback_milliseconds / 1000, supervisor))
         await migrate(engine)
-        await make_reserve(engine)
+        await create_reserve(engine)
         telemetry.instrument_engine(engine)  # after the migration, whose statements belong to no trace
-        store = await stack.enter_async_context(open_store(engine, supervisor=supervisor))
+        cache_octets = settings.limits.cache_memory_bytes
+        store = await stack.enter_async_context(open_store(engine, supervisor=supervisor, cache_octets=cache_octets))
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())
         last_used = LastUsedWriter(accounts, supervisor=supervisor)
         last_used.start()
         stack.push_async_callback(last_used.stop)
         await stack.enter_async_context(run_housekeeping(MailAndAccounts(store, accounts), supervisor))
-        authenticator = KeyAuthenticator(accounts, last_used)
+        authenticator = KeyAuthenticator(accounts, last_used, cache_octets=cache_octets)
+        directory = CachedDirectory(accounts, cache_octets=cache_octets)
         revocations = RevocationWatcher(accounts, authenticator, supervisor)
         revocations.start()
         stack.push_async_callback(revocations.stop)
         content = ContentBudget(settings.limits.content_memory_bytes, on_freed=Trimmer().trim_soon)
         telemetry.observe_content(lambda: content.used, content.limit)
+        telemetry.observe_caches({**store.caches, **authenticator.caches, **directory.caches})
         certificates = Certificates()
         telemetry.observe_certificates(certificates.expiries, certificates.reloads)
         await stack.enter_async_context(run_certificate_reloads(certificates, reload_event(), supervisor))
-        yield Resources(
-            telemetry, store, accounts, authenticator, CachedDirectory(accounts), supervisor, content, certificates
-        )
+        yield Resources(telemetry, store, accounts, authenticator, directory, supervisor, content, certificates)
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)
 
 
-async def _close(stack: AsyncExitStack, hang_up: HangUp) -> None:
-    """Close the stack within its part of the shutdown budget; aborts database connections that do not answer."""
+async def _close(stack: AsyncExitStack, hang_up: ConnectionAborter) -> None:
+    """Close what the stack holds: in peace, or without the database, but in time."""
     closing = asyncio.create_task(stack.aclose(), name="closing")
     await asyncio.wait([closing], timeout=CLOSE_SECONDS)
     if closing.done():

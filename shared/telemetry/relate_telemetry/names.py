@@ -53,6 +53,10 @@ CONTENT_MEMORY = "relate.content.memory"
 CONTENT_LIMIT = "relate.content.limit"
 CERTIFICATE_EXPIRES = "relate.certificate.expires"
 CERTIFICATE_RELOADED = "relate.certificate.reload.successful"
+CACHE_METER = "Relate.Cache"
+CACHE_USAGE = "relate.cache.usage"
+CACHE_LIMIT = "relate.cache.limit"
+CACHE_LOOKUPS = "relate.cache.lookups"
 
 
 def _duration(protocol: ProtocolName, title: str) -> Instrument:
@@ -81,6 +85,9 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument(
         CERTIFICATE_RELOADED, "gauge", "", "Whether the last load of the certificate succeeded (tagged by service)"
     ),
+    Instrument(CACHE_USAGE, "gauge", "By", "Memory of a cache's entries, estimated (tagged by cache)"),
+    Instrument(CACHE_LIMIT, "gauge", "By", "Memory that a cache's entries may take (tagged by cache)"),
+    Instrument(CACHE_LOOKUPS, "counter", "lookups", "Lookups in a cache (tagged by cache and result)"),
 )
 
 # Histogram bounds by unit. Those of commands start at 100 µs, because most commands are answered from memory.
@@ -95,6 +102,8 @@ OUTCOME = "outcome"
 REASON = "reason"
 TASK = "task"
 SERVICE = "service"
+CACHE_NAME = "relate.cache.name"
+CACHE_RESULT = "relate.cache.result"  # hit or miss
 
 UNKNOWN_VERB = "UNKNOWN"
 ABANDONED = "abandoned"  # the outcome of a command whose connection ended before its reply

@@ -85,6 +85,26 @@ class ProtocolTelemetry(Protocol):
         """Record a new connection, from the address `client` to the local `port`."""
 
 
+class CacheStatistics(Protocol):
+    """The counters of one cache."""
+
+    @property
+    def octets(self) -> int:
+        """The estimated memory of its entries."""
+
+    @property
+    def limit_octets(self) -> int:
+        """The limit of `octets`."""
+
+    @property
+    def hits(self) -> int:
+        """Lookups that were answered from the cache."""
+
+    @property
+    def misses(self) -> int:
+        """Lookups that were not."""
+
+
 class NoTelemetry:
     """Records nothing, for `OTEL_SDK_DISABLED=true` and for tests: protocol, session and command in one object."""
 

@@ -9,8 +9,14 @@ from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 from relate_telemetry.auth import Authentication
 from relate_telemetry.command_spans import ProtocolSpans
 from relate_telemetry.instrument import instrument_app, instrument_engine
-from relate_telemetry.metrics import observable_gauge, observable_up_down_counter
+from relate_telemetry.metrics import observable_counter, observable_gauge, observable_up_down_counter
 from relate_telemetry.names import (
+    CACHE_LIMIT,
+    CACHE_LOOKUPS,
+    CACHE_METER,
+    CACHE_NAME,
+    CACHE_RESULT,
+    CACHE_USAGE,
     CERTIFICATE_EXPIRES,
     CERTIFICATE_RELOADED,
     CONTENT_LIMIT,
@@ -23,7 +29,7 @@ from relate_telemetry.names import (
     SourceName,
 )
 from relate_telemetry.operations import NoOperations, Operations
-from relate_telemetry.ports import NoTelemetry, ProtocolTelemetry
+from relate_telemetry.ports import CacheStatistics, NoTelemetry, ProtocolTelemetry
 from relate_telemetry.redaction import UserNames, user_names
 
 if TYPE_CHECKING:
@@ -105,6 +111,28 @@ class Telemetry:
             meter,
             CERTIFICATE_RELOADED,
             lambda _: [Observation(int(succeeded), {SERVICE: name}) for name, succeeded in reloads().items()],
+        )
+
+    def observe_caches(self, caches: Mapping[str, CacheStatistics]) -> None:
+        """Report the memory of caches and its limit, in octets, and their hits and misses, by name, at each export."""
+        meter = self.meter_provider.get_meter(CACHE_METER)
+        labels = {name: {CACHE_NAME: name} for name in caches}
+        observable_gauge(
+            meter, CACHE_USAGE, lambda _: [Observation(cache.octets, labels[name]) for name, cache in caches.items()]
+        )
+        observable_gauge(
+            meter,
+            CACHE_LIMIT,
+            lambda _: [Observation(cache.limit_octets, labels[name]) for name, cache in caches.items()],
+        )
+        observable_counter(
+            meter,
+            CACHE_LOOKUPS,
+            lambda _: [
+                Observation(count, {**labels[name], CACHE_RESULT: result})
+                for name, cache in caches.items()
+                for result, count in (("hit", cache.hits), ("miss", cache.misses))
+            ],
         )
 
     def shutdown(self) -> None:

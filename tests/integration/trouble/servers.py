@@ -20,7 +20,7 @@ from relate_imap.__main__ import imap_service
 from relate_imap.config import ImapSettings
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.ports import MailStore
-from relate_mailstore.sql.driver.disk_reserve import make_reserve
+from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
@@ -87,7 +87,7 @@ async def serve_on_database(url: str, directory: Path, *pragmas: str) -> AsyncIt
     engine = open_engine(url)
     event.listen(engine.sync_engine, "connect", partial(_set_pragmas, pragmas))
     try:
-        await make_reserve(engine)
+        await create_reserve(engine)
         async with open_store(engine) as store, serve(SqlAccountStore(engine), store, directory) as servers:
             yield servers
     finally:

@@ -19,7 +19,7 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
-from relate_mailstore.sql.driver.disk_reserve import RESERVED_OCTETS, SHARE, Reserve
+from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
 from relate_telemetry.telemetry import no_telemetry
@@ -30,7 +30,7 @@ from tests.integration.trouble.process_memory import MEGABYTE
 from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_on_database
 
 DISK_OCTETS = 20 * MEGABYTE
-ROOMY_DISK_OCTETS = (SHARE + 2) * RESERVED_OCTETS  # enough for a reserve
+ROOMY_DISK_OCTETS = (FREE_SPACE_FACTOR + 2) * RESERVED_OCTETS  # enough for a reserve
 BALLAST_OCTETS = 6 * MEGABYTE
 MAX_PAGES = 2_000  # of 4 KB, about 8 MB
 BIG = b"Subject: big\r\n\r\n" + (b"x" * 70 + b"\r\n") * 14_000  # 1 MB
@@ -173,7 +173,7 @@ async def test_on_a_full_disk_mail_can_be_deleted(
 
 async def test_mail_is_deferred_while_the_reserve_is_released(roomy_servers: MailServers, roomy_disk: Path) -> None:
     """A killed process has not restored the reserve; the next removal restores it."""
-    reserve = Reserve(roomy_disk / "relate.db")
+    reserve = DiskReserve(roomy_disk / "relate.db")
     async with smtp(roomy_servers.mx) as client:
         await deliver(client, BIG, NEIGHBOUR)
         await deliver(client, BIG, NEIGHBOUR)
@@ -193,7 +193,7 @@ async def test_an_expunge_that_exceeds_the_reserve_runs_in_batches(
     await asyncio.gather(*(roomy_servers.store.deliver(delivery) for _ in range(MAX_MESSAGES)))
     truncate_log(roomy_disk)
     occupy(roomy_disk)
-    os.truncate(Reserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
+    os.truncate(DiskReserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
     occupy(roomy_disk)
     mailbox = await roomy_servers.store.mailbox(alice)
     uids = range(1, MAX_MESSAGES + 1)
@@ -202,7 +202,7 @@ async def test_an_expunge_that_exceeds_the_reserve_runs_in_batches(
 
 
 async def test_the_reserve_is_restored_when_there_is_room(roomy_servers: MailServers, roomy_disk: Path) -> None:
-    reserve = Reserve(roomy_disk / "relate.db")
+    reserve = DiskReserve(roomy_disk / "relate.db")
     assert reserve.octets == RESERVED_OCTETS
     occupy(roomy_disk)
     os.truncate(reserve.path, RESERVED_OCTETS // 2)
@@ -219,7 +219,7 @@ async def test_without_the_reserve_mail_cannot_be_deleted_on_a_full_disk(
     async with smtp(roomy_servers.mx) as client:
         for _ in range(3):
             await deliver(client, BIG, NEIGHBOUR)
-    Reserve(roomy_disk / "relate.db").path.unlink()
+    DiskReserve(roomy_disk / "relate.db").path.unlink()
     occupy(roomy_disk)
     async with pop3(roomy_servers.pop3, NEIGHBOUR, KEY) as client:
         assert (await client.ask_all(["DELE 1", "QUIT"]))[-1].startswith(b"-ERR")

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from relate_accounts.cache import SharedLookups, TimedCache
+from relate_accounts.cache import CacheGroup, SharedLookups, TimedCache
 from tests.unit.accounts.clocks import HandClock
 
 
@@ -25,6 +25,15 @@ def test_the_least_recently_used_value_is_evicted(clock: HandClock) -> None:
     cache.get("a")
     cache.put("c", 3, clock())
     assert [cache.get(key) for key in "abc"] == [1, None, 3]
+
+
+def test_the_memory_of_a_group_is_that_of_the_entries_of_its_caches(clock: HandClock) -> None:
+    group = CacheGroup(1_000)
+    one, other = (group.add(TimedCache[str, int](30, 10, clock), octets) for octets in (100, 10))
+    for key in "abc":
+        one.put(key, 1, clock())
+    other.put("a", 2, clock())
+    assert (group.octets, group.limit_octets) == (310, 1_000)
 
 
 async def test_concurrent_requests_share_one_lookup() -> None:

@@ -2,8 +2,7 @@ import asyncio
 
 import pytest
 
-from relate_accounts import directory as module
-from relate_accounts.directory import CachedDirectory
+from relate_accounts.directory import UNKNOWN_OCTETS, CachedDirectory
 from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.types import Recipient, User
 from tests.unit.accounts.clocks import HandClock
@@ -120,12 +119,14 @@ async def test_a_database_failure_is_not_cached(directory: CachedDirectory, alic
     assert await directory.is_local("example.org")
 
 
-async def test_the_cache_is_bounded(store: GatedStore, clock: HandClock, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CACHED_ANSWERS", 10)
-    directory = CachedDirectory(store, clock)
+async def test_the_cache_is_bounded_by_its_share(store: GatedStore, clock: HandClock) -> None:
+    directory = CachedDirectory(store, clock, cache_octets=300_000)
     for number in range(50):
         await directory.resolve(f"user{number}@example.org")
     assert len(directory._recipients._unknown) == 10
+    cache = directory.caches["directory"]
+    assert (cache.octets, cache.limit_octets) == (10 * UNKNOWN_OCTETS, 12_000)
+    assert (cache.hits, cache.misses) == (49, 51)  # all addresses have the same catch-all
 
 
 async def test_a_catch_all_gets_mail_for_unknown_addresses_of_its_domain(

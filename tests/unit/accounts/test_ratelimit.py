@@ -4,7 +4,6 @@ import pytest
 
 from relate_accounts.ratelimit import (
     DELAY_SECONDS,
-    MAX_BUCKETS,
     PER_CLIENT,
     PER_SITE,
     Limit,
@@ -17,6 +16,7 @@ from tests.unit.accounts.clocks import HandClock
 from tests.unit.accounts.fake_sleep import FakeSleep
 
 HOME = "192.0.2.1"
+MAX_BUCKETS = 10
 
 
 @pytest.fixture
@@ -25,7 +25,7 @@ def wrong(clock: HandClock, fake_sleep: FakeSleep) -> WrongLogins:
 
 
 def buckets_of(burst: int, clock: HandClock) -> TokenBuckets:
-    return TokenBuckets(Limit(burst, seconds=10, delayed=1), clock)
+    return TokenBuckets(Limit(burst, seconds=10, delayed=1), clock, MAX_BUCKETS)
 
 
 def test_a_bucket_gives_its_burst_and_then_one_token_at_a_time(clock: HandClock) -> None:

@@ -4,10 +4,17 @@ import asyncio
 
 import pytest
 
-from relate_accounts.authenticator import MAX_CACHED_VERDICTS, MAX_LOOKUPS, MAX_LOOKUPS_PER_CLIENT, KeyAuthenticator
+from relate_accounts.authenticator import (
+    ACCEPTED_OCTETS,
+    MAX_LOOKUPS,
+    MAX_LOOKUPS_PER_CLIENT,
+    REFUSED_OCTETS,
+    KeyAuthenticator,
+)
 from relate_accounts.keys import generate_key
-from relate_accounts.ratelimit import DELAY_SECONDS, MAX_BUCKETS, PER_CLIENT, PER_SITE
+from relate_accounts.ratelimit import BUCKET_OCTETS, DELAY_SECONDS, PER_CLIENT, PER_SITE
 from relate_accounts.types import Denied, FailureReason, Granted, NewKey, Scope
+from relate_config.cache_budget import share_octets
 from tests.unit.accounts.clocks import HandClock
 from tests.unit.accounts.fake_sleep import FakeSleep
 from tests.unit.accounts.gated_store import GatedStore
@@ -163,17 +170,23 @@ async def test_wrong_logins_from_many_clients_use_bounded_memory(
 ) -> None:
     new = await alices_key(store)
     await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME)
-    for number in range(MAX_CACHED_VERDICTS + 500):
+    max_verdicts = share_octets("verdicts") // (ACCEPTED_OCTETS + REFUSED_OCTETS)
+    max_buckets = share_octets("wrong_logins") // (2 * BUCKET_OCTETS)
+    for number in range(max(max_verdicts, max_buckets) + 500):
         client = f"2001:db8:{number:x}::1"
         await authenticator.validate(f"user{number}@example.org", "wrong", Scope.IMAP, client)
     wrong = authenticator._wrong_logins
-    assert len(authenticator._refused) == MAX_CACHED_VERDICTS
-    assert len(wrong._clients) == len(wrong._sites) == MAX_BUCKETS
+    assert len(authenticator._refused) == max_verdicts
+    assert len(wrong._clients) == len(wrong._sites) == max_buckets
+    for cache in authenticator.caches.values():
+        assert 0 < cache.octets <= cache.limit_octets
     assert not authenticator._running._running
     assert not len(authenticator._semaphore)
     granted = await authenticator.validate(ALICE, new.secret, Scope.IMAP, HOME)
     assert isinstance(granted, Granted)
     assert granted.cache_hit
+    verdicts = authenticator.caches["verdicts"]
+    assert verdicts.hits == 1
 
 
 async def test_concurrent_wrong_logins_are_limited(store: GatedStore, authenticator: KeyAuthenticator) -> None:

@@ -11,7 +11,7 @@ from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS, Instrument
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy" / "prometheus" / "rules"
 
-_UNITS = {"s": "seconds", "ms": "milliseconds"}
+_UNITS = {"s": "seconds", "ms": "milliseconds", "By": "bytes"}
 _HISTOGRAM = ("bucket", "count", "sum")
 
 # The metrics of instrumented libraries and of the telemetry stack that dashboards and rules query. That they exist is

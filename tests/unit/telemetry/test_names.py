@@ -2,6 +2,7 @@
 
 import pytest
 
+from relate_mailstore.sql.cache.lru import LruCache
 from relate_telemetry.names import BOUNDS, INSTRUMENTS, METERS, OWN_INSTRUMENTS, ProtocolName
 from relate_telemetry.ports import CommandResult
 from relate_telemetry.telemetry import Telemetry
@@ -90,6 +91,22 @@ def test_counters_start_at_0() -> None:
     telemetry.auth("smtp")
     for name in ("smtp.auth.failures", "smtp.auth.attempts", "smtp.messages.received", "smtp.connections.active"):
         assert [point.value for point in recorder.metric(name)] == [0]
+
+
+def test_caches_are_reported_by_name() -> None:
+    telemetry, recorder = recording_telemetry()
+    cache = LruCache[str, bytes](100, len)
+    telemetry.observe_caches({"blobs": cache})
+    cache.put("a", b"abc")
+    cache.get_many(["a", "a", "b"])
+    for name, value in (("relate.cache.usage", 3), ("relate.cache.limit", 100)):
+        assert [(point.attributes, point.value) for point in recorder.metric(name)] == [
+            ({"relate.cache.name": "blobs"}, value)
+        ]
+    lookups = {
+        point.attributes["relate.cache.result"]: point.value for point in recorder.metric("relate.cache.lookups")
+    }
+    assert lookups == {"hit": 2, "miss": 1}
 
 
 def test_names_of_metrics_are_unique() -> None:

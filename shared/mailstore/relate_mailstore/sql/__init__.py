@@ -1,1 +1,1 @@
-"""The mail store on SQL databases: SQLite in one process, PostgreSQL for many."""
+"""The mail store on SQLite and PostgreSQL. The rooms and their order: docs/architecture/mailstore.md."""

@@ -1,14 +1,12 @@
-"""Rows of mailboxes: finding them, making them, locking them.
+"""Rows of mailboxes: look-ups, locks, creation.
 
-Whoever changes a mailbox locks its row first, and several in the order of their ids: so writers never deadlock, and
-modseqs become visible in the order in which they were given.
+A transaction that changes mailboxes locks their rows first, in the order of their ids. So writers never deadlock, and
+modseqs become visible in the order in which they were assigned.
 """
 
 import time
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 from sqlalchemy import (
     BigInteger,
@@ -28,50 +26,46 @@ from sqlalchemy import (
 from sqlalchemy.types import TypeEngine
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.identifiers import allocate_uid
-from relate_mailstore.mailbox_names import DEFAULT_MAILBOXES, canonical_name, name_order
+from relate_mailstore.mailbox_names import find_name, name_order
+from relate_mailstore.sql.deltas import MailboxDelta, MailboxKey, MailboxName
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, insert_once, numbers, one_of, texts
 from relate_mailstore.sql.driver.statements import run, run_many
 from relate_mailstore.sql.schema.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
-from relate_mailstore.sql.schema.tables import mailboxes, namespaces, subscriptions
-from relate_mailstore.types import INBOX, AccountId, Destination, Entry, Mailbox, MailboxId, MailboxNotice
+from relate_mailstore.sql.schema.tables import mailboxes, namespaces
+from relate_mailstore.types import AccountId, Mailbox, MailboxId
 
-FIRST_MODSEQ = 1  # of a mailbox to which nothing has happened; the least that RFC 7162 §3.1 allows
+FIRST_MODSEQ = 1  # of a new mailbox; the least that RFC 7162 §3.1 allows
 
-Place = tuple[AccountId, str]
-"""A mailbox by its account and canonical name."""
-
-Key = tuple[AccountId, MailboxId]
-"""A mailbox by its account and id."""
+T = TypeVar("T")
 
 _OF_ACCOUNT = select(*MAILBOX_COLUMNS).where(mailboxes.c.account_id == bindparam("account_id"))
 _BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name"))
-# Each account with each name: more than was asked for where names differ, which they hardly ever do.
-_BY_PLACES = select(*MAILBOX_COLUMNS).where(
+# Matches each account with each name: a few rows too many where names differ, which is rare.
+_BY_NAMES = select(*MAILBOX_COLUMNS).where(
     one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.name, texts("names"))
 )
 _LOCK_BY_ID = _OF_ACCOUNT.where(mailboxes.c.id == bindparam("mailbox_id")).with_for_update()
-_LOCK_BY_NAME = _OF_ACCOUNT.where(mailboxes.c.name == bindparam("name")).with_for_update()
+_LOCK_BY_NAME = _BY_NAME.with_for_update()
 _LOCK_PAIR = (
     _OF_ACCOUNT.where(or_(mailboxes.c.id == bindparam("mailbox_id"), mailboxes.c.name == bindparam("name")))
     .order_by(mailboxes.c.id)
     .with_for_update()
 )
-_LOCK_SEVERAL = (
+_LOCK_BY_KEYS = (
     select(*MAILBOX_COLUMNS)
     .where(one_of(mailboxes.c.account_id, numbers("accounts")), one_of(mailboxes.c.id, numbers("mailboxes")))
     .order_by(mailboxes.c.id)
     .with_for_update()
 )
-# Flags are not mail: their transactions wait for no disk (docs/decisions/0007). Asked for here, it costs no round trip.
-_LOCK_RELAXED = {
-    POSTGRESQL: _LOCK_SEVERAL.add_columns(func.set_config("synchronous_commit", "off", true())),
-    SQLITE: _LOCK_SEVERAL,
+# Set in the same statement, asynchronous commit costs no round trip of its own.
+_LOCK_WITH_ASYNCHRONOUS_COMMIT = {
+    POSTGRESQL: _LOCK_BY_KEYS.add_columns(func.set_config("synchronous_commit", "off", true())),
+    SQLITE: _LOCK_BY_KEYS,
 }
-_LOCK_ALL = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
-_LOCK_PLACES = _BY_PLACES.order_by(mailboxes.c.id).with_for_update()
-_LOCK_WITH_ACCOUNTS = (
+_LOCK_ACCOUNT = _OF_ACCOUNT.order_by(mailboxes.c.id).with_for_update()
+_LOCK_BY_NAMES = _BY_NAMES.order_by(mailboxes.c.id).with_for_update()
+_LOCK_BY_NAMES_AND_ACCOUNTS = (
     select(*MAILBOX_COLUMNS)
     .where(
         or_(
@@ -92,107 +86,56 @@ _SET_UID_VALIDITY = (
     .values(uid_validity=bindparam("newest"))
 )
 _ADD = insert(mailboxes)
-_SUBSCRIBE = insert_once(subscriptions, "account_id", "name")
-STEP: Mapping[str, TypeEngine[Any]] = {
+
+DELTA_COLUMNS: Mapping[str, TypeEngine[Any]] = {
     "of_account": BigInteger(),
     "of_mailbox": BigInteger(),
     "modseq": BigInteger(),
     "arrived": BigInteger(),
     "more_messages": BigInteger(),
     "more_octets": BigInteger(),
-    "moment": Double(),
+    "changed_at": Double(),
     "last_origin": Text(),
 }
-"""The values of `Step.row`."""
+"""What `advance_statement` needs of a delta, as `delta_row` gives it."""
 
 
-def advanced_by(step: Mapping[str, Any]) -> Update:
-    """The statement that advances mailboxes; the values of `Step.row` are parameters or columns."""
+def advance_statement(delta: Mapping[str, Any]) -> Update:
+    """The UPDATE that writes deltas to the rows of mailboxes; `delta` maps DELTA_COLUMNS to parameters or columns."""
     return (
         update(mailboxes)
-        .where(mailboxes.c.account_id == step["of_account"], mailboxes.c.id == step["of_mailbox"])
+        .where(mailboxes.c.account_id == delta["of_account"], mailboxes.c.id == delta["of_mailbox"])
         .values(
-            highest_modseq=step["modseq"],
-            uid_next=mailboxes.c.uid_next + step["arrived"],
-            messages=mailboxes.c.messages + step["more_messages"],
-            octets=mailboxes.c.octets + step["more_octets"],
-            changed=step["moment"],
-            origin=step["last_origin"],
+            highest_modseq=delta["modseq"],
+            uid_next=mailboxes.c.uid_next + delta["arrived"],
+            messages=mailboxes.c.messages + delta["more_messages"],
+            octets=mailboxes.c.octets + delta["more_octets"],
+            changed=delta["changed_at"],
+            origin=delta["last_origin"],
         )
     )
 
 
-_ADVANCE = advanced_by({name: bindparam(name, type_=kind) for name, kind in STEP.items()})
+_ADVANCE = advance_statement({name: bindparam(name, type_=kind) for name, kind in DELTA_COLUMNS.items()})
 
 
-@dataclass(slots=True)
-class Step:
-    """A locked mailbox, and what a transaction does to it: one modseq further, entries and octets more or less."""
+def delta_row(delta: MailboxDelta) -> dict[str, object]:
+    """The values of DELTA_COLUMNS."""
+    return {
+        "of_account": delta.mailbox.account_id,
+        "of_mailbox": delta.mailbox.id,
+        "modseq": delta.modseq,
+        "arrived": delta.arrived,
+        "more_messages": delta.messages,
+        "more_octets": delta.octets,
+        "changed_at": delta.changed_at,
+        "last_origin": delta.origin,
+    }
 
-    mailbox: Mailbox
-    taken: bool = False
-    arrived: int = 0
-    messages: int = 0
-    octets: int = 0
-    origin: str | None = None  # of the delivery that arrived last
-    modseqs: int = 1  # that it takes: changes of the same entry have one each
-    entries: list[Entry] = field(default_factory=list)  # that are new or changed, as they are after it
-    gone: list[int] = field(default_factory=list)  # UIDs
-    whole: bool = True  # this is all that it does
-    moment: float = field(default_factory=time.time)  # seconds since the epoch
 
-    @property
-    def modseq(self) -> int:
-        """The modseq that everything has that this step changes, or the last of them.
-
-        Milliseconds at least: one that was lost with a change of flags (docs/decisions/0007) is never given again.
-        """
-        return max(self.mailbox.highest_modseq + 1, int(self.moment * 1000)) + self.modseqs - 1
-
-    @property
-    def change(self) -> MailboxNotice:
-        """The notice of this step."""
-        return MailboxNotice(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin, self.moment)
-
-    def arrive(self, size: int, origin: str | None) -> int:
-        """A message of `size` octets arrives; its UID. Raises MailboxFull."""
-        uid = allocate_uid(self.mailbox.uid_next + self.arrived)
-        self.taken = True
-        self.arrived += 1
-        self.messages += 1
-        self.octets += size
-        self.origin = origin
-        return uid
-
-    def leave(self, uids: Collection[int], size: int) -> None:
-        """Entries of `size` octets together are removed."""
-        self.taken = True
-        self.gone += uids
-        self.messages -= len(uids)
-        self.octets -= size
-
-    def apply(self, before: Mailbox) -> Mailbox:
-        """What a mailbox is after this, having been what it was when it was locked."""
-        return replace(
-            before,
-            uid_next=before.uid_next + self.arrived,
-            highest_modseq=self.modseq,
-            messages=before.messages + self.messages,
-            octets=before.octets + self.octets,
-        )
-
-    def row(self) -> dict[str, object]:
-        """What `advanced_by` takes."""
-        return {
-            "of_account": self.mailbox.account_id,
-            "of_mailbox": self.mailbox.id,
-            "modseq": self.modseq,
-            "arrived": self.arrived,
-            "more_messages": self.messages,
-            "more_octets": self.octets,
-            "moment": self.moment,
-            "last_origin": self.origin,
-        }
+def advance(connection: Connection, deltas: Iterable[MailboxDelta]) -> None:
+    """Write deltas to the rows of their mailboxes."""
+    run_many(connection, _ADVANCE, [delta_row(delta) for delta in deltas])
 
 
 async def find_mailbox(database: Database, account_id: AccountId, name: str) -> Mailbox:
@@ -203,11 +146,11 @@ async def find_mailbox(database: Database, account_id: AccountId, name: str) -> 
     return parse_mailbox(rows[0])
 
 
-async def find_mailboxes(database: Database, places: Sequence[Place]) -> Sequence[Mailbox | None]:
-    """Several mailboxes, of several accounts; None where there is none."""
-    rows = await database.glance(_BY_PLACES, _of_places(places))
+async def find_mailboxes(database: Database, names: Sequence[MailboxName]) -> Sequence[Mailbox | None]:
+    """Several mailboxes, possibly of several accounts; None for one that does not exist."""
+    rows = await database.fetch_inline(_BY_NAMES, _name_parameters(names))
     found = {(row.account_id, row.name): parse_mailbox(row) for row in rows}
-    return [found.get(place) for place in places]
+    return [found.get(name) for name in names]
 
 
 async def list_mailboxes(database: Database, account_id: AccountId) -> Sequence[Mailbox]:
@@ -216,25 +159,32 @@ async def list_mailboxes(database: Database, account_id: AccountId) -> Sequence[
     return sorted(map(parse_mailbox, rows), key=lambda mailbox: name_order(mailbox.name))
 
 
-async def provision(database: Database, account_id: AccountId) -> None:
-    """Give an account INBOX and the special-use mailboxes, unless it has an INBOX."""
-    if not await database.fetch(_BY_NAME, {"account_id": account_id, "name": INBOX}):
-        await database.transact(partial(_provision, account_id=account_id))
+async def find_equivalent_name(database: Database, account_id: AccountId, name: str) -> str | None:
+    """The name of the mailbox whose name is canonically equivalent to this one (`rules.find_name`), or None.
+
+    An ASCII name has no other normal form and so costs no query.
+    """
+    if name.isascii():
+        return None
+    names = [mailbox.name for mailbox in await list_mailboxes(database, account_id)]
+    return find_name(names, stored_name(name))
 
 
-async def provision_for(database: Database, destinations: Iterable[Destination]) -> None:
-    """Provision accounts that mail goes to. Raises MailboxNotFound, with nobody provisioned, if that would not help."""
-    accounts = set()
-    for destination in destinations:
-        accounts.add(destination.account_id)
-        if canonical_name(destination.mailbox) not in DEFAULT_MAILBOXES:
-            await find_mailbox(database, destination.account_id, destination.mailbox)
-    for account_id in accounts:
-        await provision(database, account_id)
+async def retry_with_equivalent_name(
+    database: Database, account_id: AccountId, name: str, act: Callable[[str], Awaitable[T]]
+) -> T:
+    """Await `act(name)`; if it raises MailboxNotFound, `act` with the equivalent name of a mailbox that exists."""
+    try:
+        return await act(name)
+    except MailboxNotFound:
+        equivalent = await find_equivalent_name(database, account_id, name)
+        if equivalent is None:
+            raise
+    return await act(equivalent)
 
 
-def lock_mailbox(connection: Connection, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
-    """One mailbox, locked. Raises MailboxNotFound."""
+def lock_by_id(connection: Connection, account_id: AccountId, mailbox_id: MailboxId) -> Mailbox:
+    """Lock one mailbox by id. Raises MailboxNotFound."""
     parameters = {"account_id": account_id, "mailbox_id": mailbox_id}
     row = connection.execute(_LOCK_BY_ID, parameters).one_or_none()
     if row is None:
@@ -242,8 +192,8 @@ def lock_mailbox(connection: Connection, account_id: AccountId, mailbox_id: Mail
     return parse_mailbox(row)
 
 
-def lock_named(connection: Connection, account_id: AccountId, name: str) -> Mailbox:
-    """One mailbox by name, locked. Raises MailboxNotFound."""
+def lock_by_name(connection: Connection, account_id: AccountId, name: str) -> Mailbox:
+    """Lock one mailbox by name. Raises MailboxNotFound."""
     row = connection.execute(_LOCK_BY_NAME, {"account_id": account_id, "name": stored_name(name)}).one_or_none()
     if row is None:
         raise MailboxNotFound(f"account {account_id}")
@@ -253,63 +203,64 @@ def lock_named(connection: Connection, account_id: AccountId, name: str) -> Mail
 def lock_pair(
     connection: Connection, account_id: AccountId, mailbox_id: MailboxId, name: str
 ) -> tuple[Mailbox, Mailbox]:
-    """Two mailboxes, by id and by name, locked; they may be the same one. Raises MailboxNotFound."""
+    """Lock a mailbox by id and one by name; they may be the same one. Raises MailboxNotFound."""
     parameters = {"account_id": account_id, "mailbox_id": mailbox_id, "name": stored_name(name)}
-    found = [parse_mailbox(row) for row in connection.execute(_LOCK_PAIR, parameters)]
-    return find_pair(found, account_id, mailbox_id, name)
+    locked = [parse_mailbox(row) for row in connection.execute(_LOCK_PAIR, parameters)]
+    return pick_pair(locked, account_id, mailbox_id, name)
 
 
-def find_pair(
-    found: Iterable[Mailbox], account_id: AccountId, mailbox_id: MailboxId, name: str
+def pick_pair(
+    locked: Iterable[Mailbox], account_id: AccountId, mailbox_id: MailboxId, name: str
 ) -> tuple[Mailbox, Mailbox]:
-    """Of mailboxes of one account, that of an id and that of a name. Raises MailboxNotFound."""
-    by_id, by_name = {mailbox.id: mailbox for mailbox in found}, stored_name(name)
+    """Of an account's mailboxes, the one with this id and the one with this name. Raises MailboxNotFound."""
+    by_id, stored = {mailbox.id: mailbox for mailbox in locked}, stored_name(name)
     one = by_id.get(mailbox_id)
-    other = next((mailbox for mailbox in by_id.values() if mailbox.name == by_name), None)
+    other = next((mailbox for mailbox in by_id.values() if mailbox.name == stored), None)
     if one is None or other is None:
         raise MailboxNotFound(f"account {account_id}")
     return one, other
 
 
-def lock_relaxed(connection: Connection, wanted: Collection[Key]) -> Mapping[Key, Mailbox]:
-    """Those of these mailboxes that exist, locked, in a transaction that may be lost with the power."""
-    parameters = {"accounts": {account for account, _ in wanted}, "mailboxes": {mailbox for _, mailbox in wanted}}
-    statement = _LOCK_RELAXED[connection.dialect.name]
-    # On PostgreSQL it is SQLAlchemy that begins, with the first statement that it executes.
-    begun = connection.dialect.name == SQLITE
-    rows = run(connection, statement, parameters) if begun else connection.execute(statement, parameters)
-    return {(row.account_id, row.id): parse_mailbox(row[: len(MAILBOX_COLUMNS)]) for row in rows}
+def lock_with_asynchronous_commit(connection: Connection, keys: Collection[MailboxKey]) -> Mapping[MailboxKey, Mailbox]:
+    """Lock the mailboxes that exist, in a transaction whose COMMIT does not wait for the disk (docs/decisions/0007)."""
+    parameters = {
+        "accounts": {key.account_id for key in keys},
+        "mailboxes": {key.mailbox_id for key in keys},
+    }
+    statement = _LOCK_WITH_ASYNCHRONOUS_COMMIT[connection.dialect.name]
+    # On PostgreSQL, SQLAlchemy sends BEGIN with the first statement that it executes itself.
+    has_begun = connection.dialect.name == SQLITE
+    rows = run(connection, statement, parameters) if has_begun else connection.execute(statement, parameters)
+    return {MailboxKey(row.account_id, row.id): parse_mailbox(row[: len(MAILBOX_COLUMNS)]) for row in rows}
 
 
 def lock_account(connection: Connection, account_id: AccountId) -> Mapping[MailboxId, Mailbox]:
-    """All mailboxes of an account, locked."""
-    rows = connection.execute(_LOCK_ALL, {"account_id": account_id})
+    """Lock all mailboxes of an account."""
+    rows = connection.execute(_LOCK_ACCOUNT, {"account_id": account_id})
     return {row.id: parse_mailbox(row) for row in rows}
 
 
-def lock_places(
-    connection: Connection, places: Collection[Place], whole_accounts: Collection[AccountId] = ()
-) -> Mapping[Place, Mailbox]:
-    """Those of these mailboxes that exist and all of some accounts, locked, and possibly others."""
+def lock_by_names(
+    connection: Connection, names: Collection[MailboxName], whole_accounts: Collection[AccountId] = ()
+) -> Mapping[MailboxName, Mailbox]:
+    """Lock the mailboxes that exist, and all mailboxes of `whole_accounts`. The result may contain others as well."""
     if whole_accounts:
-        parameters = {**_of_places(places), "whole_accounts": whole_accounts}
-        rows = connection.execute(_LOCK_WITH_ACCOUNTS, parameters)
+        parameters = {**_name_parameters(names), "whole_accounts": whole_accounts}
+        rows = connection.execute(_LOCK_BY_NAMES_AND_ACCOUNTS, parameters)
     else:
-        rows = connection.execute(_LOCK_PLACES, _of_places(places))
-    return {(row.account_id, row.name): parse_mailbox(row) for row in rows}
+        rows = connection.execute(_LOCK_BY_NAMES, _name_parameters(names))
+    return {MailboxName(row.account_id, row.name): parse_mailbox(row) for row in rows}
 
 
-def _of_places(places: Iterable[Place]) -> dict[str, object]:
-    return {"accounts": {account for account, _ in places}, "names": {name for _, name in places}}
-
-
-def advance(connection: Connection, steps: Collection[Step]) -> None:
-    """Write what the steps did to their mailboxes' rows."""
-    run_many(connection, _ADVANCE, [step.row() for step in steps])
+def _name_parameters(names: Iterable[MailboxName]) -> dict[str, object]:
+    return {"accounts": {one.account_id for one in names}, "names": {one.name for one in names}}
 
 
 def lock_namespace(connection: Connection, account_id: AccountId) -> int:
-    """Lock the account against others who make, delete or rename mailboxes; its newest UIDVALIDITY."""
+    """Lock an account's set of mailbox names, before mailboxes are created, deleted or renamed.
+
+    Returns the newest UIDVALIDITY of the account, 0 for none.
+    """
     parameters = {"account_id": account_id}
     newest: int | None = connection.scalar(_LOCK_NAMESPACE, parameters)
     if newest is None:
@@ -318,26 +269,21 @@ def lock_namespace(connection: Connection, account_id: AccountId) -> int:
     return newest or 0
 
 
-def add_mailboxes(connection: Connection, account_id: AccountId, newest: int, special_uses: Mapping[str, str]) -> None:
-    """Make mailboxes, by name with their special uses, in a locked account whose newest UIDVALIDITY is `newest`.
+def add_mailboxes(
+    connection: Connection, account_id: AccountId, newest_uid_validity: int, special_uses: Mapping[str, str]
+) -> None:
+    """Create mailboxes, given as {name: special use}, in an account whose namespace is locked.
 
-    UIDVALIDITY is unique and ascending within the account, though a mailbox be deleted and made anew in one second.
+    UIDVALIDITY is unique and ascending within the account, even if a mailbox is deleted and created again within a
+    second.
     """
-    first = max(newest + 1, int(time.time()))
+    first = max(newest_uid_validity + 1, int(time.time()))
     rows = [
         _new_row(account_id, name, special_use, first + number)
         for number, (name, special_use) in enumerate(special_uses.items())
     ]
     connection.execute(_ADD, rows)
     connection.execute(_SET_UID_VALIDITY, {"of_account": account_id, "newest": first + len(rows) - 1})
-
-
-def _provision(connection: Connection, account_id: AccountId) -> None:
-    newest = lock_namespace(connection, account_id)
-    if connection.execute(_BY_NAME, {"account_id": account_id, "name": INBOX}).one_or_none() is None:
-        add_mailboxes(connection, account_id, newest, DEFAULT_MAILBOXES)
-        names = [{"account_id": account_id, "name": name} for name in DEFAULT_MAILBOXES]
-        connection.execute(_SUBSCRIBE[connection.dialect.name], names)
 
 
 def _new_row(account_id: AccountId, name: str, special_use: str, uid_validity: int) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""A store on a database of the test's own, of each kind in turn."""
+"""Fixtures: a store on an empty database, on SQLite and on PostgreSQL."""
 
 from collections.abc import AsyncIterator
 

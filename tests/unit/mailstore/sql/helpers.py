@@ -1,4 +1,4 @@
-"""A store with an engine of its own, as another process would have, and the statements that an engine runs."""
+"""A second store with its own engine, like that of another process; and the statements that an engine executes."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,7 +15,7 @@ from relate_mailstore.types import MessageIndex
 
 @asynccontextmanager
 async def opened_engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """An engine that is disposed of whatever happens: the loop cannot close while connections are open."""
+    """An engine that is always disposed of: the event loop cannot close while connections are open."""
     engine = open_engine(url)
     try:
         yield engine
@@ -27,13 +27,13 @@ async def opened_engine(url: str) -> AsyncIterator[AsyncEngine]:
 async def opened(
     url: str, index: Callable[[bytes], MessageIndex] = index_message
 ) -> AsyncIterator[tuple[AsyncEngine, SqlMailStore]]:
-    """A store, and its engine."""
+    """A store and its engine."""
     async with opened_engine(url) as engine, open_store(engine, index) as store:
         yield engine, store
 
 
 class Statements(list[str]):
-    """The texts of the statements that are run within the `with` block: what an instrumentation would see."""
+    """The texts of the statements that are executed in the `with` block, as an event listener receives them."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         super().__init__()

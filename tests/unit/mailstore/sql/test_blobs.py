@@ -1,4 +1,4 @@
-"""Raw messages: read in parts, kept if small, and nobody's but their account's."""
+"""Raw messages: read in parts, cached if small, and readable by their account alone."""
 
 import asyncio
 from unittest.mock import AsyncMock
@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from relate_mailstore.errors import MessageNotFound, StoreUnavailable
 from relate_mailstore.sql.read import blobs
-from relate_mailstore.sql.read.blobs import MESSAGES_A_QUERY, SMALL_OCTETS
+from relate_mailstore.sql.read.blobs import MESSAGES_PER_QUERY, SMALL_OCTETS
 from relate_mailstore.sql.schema.tables import PART_OCTETS
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, MessageId
@@ -31,7 +31,7 @@ async def store_message(store: SqlMailStore, account_id: AccountId, raw: bytes) 
 
 @settings(max_examples=examples(25), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(start=offsets, stop=st.one_of(st.none(), offsets))
-async def test_any_range_of_a_big_message_is_a_slice_of_it(store: SqlMailStore, start: int, stop: int | None) -> None:
+async def test_range_of_a_large_message_is_a_slice_of_it(store: SqlMailStore, start: int, stop: int | None) -> None:
     account_id = new_account()
     raw = await store.open(account_id, await store_message(store, account_id, THREE_PARTS))
     chunks = [chunk async for chunk in raw.chunks(start, stop)]
@@ -40,13 +40,13 @@ async def test_any_range_of_a_big_message_is_a_slice_of_it(store: SqlMailStore, 
 
 
 @pytest.mark.parametrize("octets", [SMALL_OCTETS, SMALL_OCTETS + 1, PART_OCTETS, PART_OCTETS + 1])
-async def test_messages_of_every_kind_come_back_whole(store: SqlMailStore, alice: AccountId, octets: int) -> None:
+async def test_message_of_any_size_is_read_unchanged(store: SqlMailStore, alice: AccountId, octets: int) -> None:
     raw = await store.open(alice, await store_message(store, alice, big(octets)))
     assert raw.size == octets
     assert await raw.read() == big(octets)
 
 
-async def test_a_reader_who_has_had_enough_leaves_nothing_behind(store: SqlMailStore, alice: AccountId) -> None:
+async def test_reader_that_stops_early_leaves_no_task_behind(store: SqlMailStore, alice: AccountId) -> None:
     raw = await store.open(alice, await store_message(store, alice, THREE_PARTS))
     chunks = raw.chunks()
     await anext(chunks)
@@ -54,7 +54,7 @@ async def test_a_reader_who_has_had_enough_leaves_nothing_behind(store: SqlMailS
     assert await raw.read(5, 9) == THREE_PARTS[5:9]
 
 
-async def test_a_message_that_vanishes_while_it_is_read_is_not_found(
+async def test_message_that_is_removed_during_its_read_is_not_found(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     raw = await store.open(alice, await store_message(store, alice, THREE_PARTS))
@@ -64,7 +64,7 @@ async def test_a_message_that_vanishes_while_it_is_read_is_not_found(
         await raw.read()
 
 
-async def test_a_small_message_is_opened_again_without_a_query(
+async def test_small_message_is_opened_again_without_a_query(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     message_id = await store_message(store, alice, b"small")
@@ -74,7 +74,7 @@ async def test_a_small_message_is_opened_again_without_a_query(
     assert not statements
 
 
-async def test_small_messages_are_opened_by_one_query_and_large_ones_read_when_they_are(
+async def test_small_messages_share_one_query_and_large_ones_are_read_later(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     raws = [b"first", big(SMALL_OCTETS + 1), b"third"]
@@ -85,7 +85,7 @@ async def test_small_messages_are_opened_by_one_query_and_large_ones_read_when_t
     assert len(statements) == 2
 
 
-async def test_what_is_opened_next_comes_by_the_same_query_where_there_has_to_be_one(
+async def test_next_messages_are_prefetched_by_the_same_query(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
@@ -95,7 +95,7 @@ async def test_what_is_opened_next_comes_by_the_same_query_where_there_has_to_be
     assert len(statements) == 1
 
 
-async def test_what_is_opened_next_is_fetched_meanwhile_and_asked_for_once(
+async def test_next_messages_are_prefetched_once_in_the_background(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
@@ -103,15 +103,15 @@ async def test_what_is_opened_next_is_fetched_meanwhile_and_asked_for_once(
     with Statements(engine) as statements:
         await store.open(alice, ids[0], ids[1:])
         await store.open(alice, ids[0], ids[1:])
-        assert statements == []  # nobody has waited
+        assert statements == []  # the prefetch has not started
         opened = await asyncio.gather(store.open_all(alice, ids), store.open(alice, ids[2]))
     assert [await raw.read() for raw in opened[0] if raw] == [b"0", b"1", b"2"]
     assert len(statements) == 1
-    assert store._blobs._coming == {}
+    assert store._blobs._prefetching == {}
 
 
-async def test_what_is_fetched_ahead_is_bounded(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
-    ids = [await store_message(store, alice, b"%d" % number) for number in range(MESSAGES_A_QUERY + 2)]
+async def test_messages_per_prefetch_are_bounded(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+    ids = [await store_message(store, alice, b"%d" % number) for number in range(MESSAGES_PER_QUERY + 2)]
     await store.open(alice, ids[0])
     await store.open(alice, ids[0], ids[1:])
     with Statements(engine) as statements:
@@ -119,28 +119,28 @@ async def test_what_is_fetched_ahead_is_bounded(store: SqlMailStore, engine: Asy
     assert len(statements) == 2
 
 
-async def test_more_hints_than_are_worth_it_are_not_followed(
+async def test_concurrent_prefetches_are_bounded(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(blobs, "HINTS_UNDER_WAY", 1)
+    monkeypatch.setattr(blobs, "MAX_PREFETCHES", 1)
     ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
     await store.open(alice, ids[0])
     await store.open(alice, ids[0], ids[1:2])
     await store.open(alice, ids[0], ids[2:])
-    assert len(store._blobs._coming) == 1
+    assert len(store._blobs._prefetching) == 1
     assert [await (await store.open(alice, message_id)).read() for message_id in ids] == [b"0", b"1", b"2"]
 
 
-async def test_a_store_closes_when_what_is_fetched_ahead_has_come(engine: AsyncEngine, alice: AccountId) -> None:
+async def test_store_closes_after_its_prefetches(engine: AsyncEngine, alice: AccountId) -> None:
     async with open_store(engine) as store:
         ids = [await store_message(store, alice, b"%d" % number) for number in range(3)]
         await store.open(alice, ids[0])
         await store.open(alice, ids[0], ids[1:])
-        (hint,) = store._blobs._hints
-    assert len(hint.result()) == 2
+        (prefetch,) = store._blobs._prefetches
+    assert len(prefetch.result()) == 2
 
 
-async def test_a_store_does_not_wait_for_ever_for_what_is_fetched_ahead(
+async def test_store_cancels_a_prefetch_that_does_not_end(
     engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(blobs, "CLOSE_SECONDS", 0.01)
@@ -150,12 +150,12 @@ async def test_a_store_does_not_wait_for_ever_for_what_is_fetched_ahead(
         with monkeypatch.context() as patched:
             patched.setattr(store._database, "fetch", lambda *_: asyncio.get_running_loop().create_future())
             await store.open(alice, ids[0], ids[1:])
-            (hint,) = store._blobs._hints
+            (prefetch,) = store._blobs._prefetches
             await asyncio.sleep(0)
-    assert hint.cancelled()
+    assert prefetch.cancelled()
 
 
-async def test_a_hint_that_fails_is_nobodys_trouble_but_whose_who_asks_again(
+async def test_message_whose_prefetch_failed_is_fetched_again(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = [await store_message(store, alice, b"%d" % number) for number in range(2)]
@@ -170,7 +170,7 @@ async def test_a_hint_that_fails_is_nobodys_trouble_but_whose_who_asks_again(
     assert await (await store.open(alice, ids[1])).read() == b"1"
 
 
-async def test_who_goes_while_waiting_for_what_is_fetched_ahead_takes_nothing_along(
+async def test_cancelled_reader_does_not_cancel_the_prefetch(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     ids = [await store_message(store, alice, b"%d" % number) for number in range(2)]
@@ -186,29 +186,30 @@ async def test_who_goes_while_waiting_for_what_is_fetched_ahead_takes_nothing_al
     assert len(statements) == 1
 
 
-async def test_what_one_account_has_read_another_may_not(store: SqlMailStore, alice: AccountId) -> None:
-    message_id = await store_message(store, alice, b"hers")
+async def test_message_cached_for_one_account_is_not_found_by_another(store: SqlMailStore, alice: AccountId) -> None:
+    message_id = await store_message(store, alice, b"alice's")
     await store.open(alice, message_id)
     with pytest.raises(MessageNotFound):
         await store.open(new_account(), message_id)
 
 
-async def test_an_expunged_message_is_not_served_from_memory(store: SqlMailStore, alice: AccountId) -> None:
-    message_id = await store_message(store, alice, b"gone")
+async def test_expunged_message_is_not_served_from_the_cache(store: SqlMailStore, alice: AccountId) -> None:
+    message_id = await store_message(store, alice, b"expunged")
     await store.open(alice, message_id)
     await store.expunge(alice, (await store.mailbox(alice)).id, [1])
     with pytest.raises(MessageNotFound):
         await store.open(alice, message_id)
 
 
-async def test_what_is_kept_is_bounded(
-    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+async def test_least_recently_opened_messages_are_evicted(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    monkeypatch.setattr(store._blobs._kept, "_limit", 5_000)
+    cache = store.caches["blobs"]
+    cache.limit_octets = 5_000
     ids = [await store_message(store, alice, bytes(1_000)) for _ in range(5)]
     for message_id in [*ids, ids[4]]:
         await store.open(alice, message_id)
-    assert store._blobs._kept.octets <= 5_000
+    assert cache.octets <= 5_000
     with Statements(engine) as statements:
         await store.open(alice, ids[4])
         assert not statements
@@ -216,7 +217,7 @@ async def test_what_is_kept_is_bounded(
     assert len(statements) == 1
 
 
-async def test_a_prefetch_that_fails_is_reported_and_the_reader_asks_again(
+async def test_failed_prefetch_is_logged_and_the_message_is_fetched_again(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = [await store_message(store, alice, raw) for raw in (b"first", b"second")]
@@ -224,7 +225,7 @@ async def test_a_prefetch_that_fails_is_reported_and_the_reader_asks_again(
     with monkeypatch.context() as patch, capture_logs() as logs:
         patch.setattr(store._blobs, "_fetch", AsyncMock(side_effect=ValueError("a bug")))
         await store.open(alice, first, [second])
-        await asyncio.wait(store._blobs._hints)
+        await asyncio.wait(store._blobs._prefetches)
         await asyncio.sleep(0)
     assert [entry["task"] for entry in logs] == ["mailstore.prefetch"]
     assert await (await store.open(alice, second)).read() == b"second"

@@ -1,4 +1,4 @@
-"""Transactions: on SQLite by the connection's own thread, and never left half-way by a caller who goes."""
+"""Transactions: on SQLite in the connection's own thread, and complete even if the caller is cancelled."""
 
 import asyncio
 import threading
@@ -24,7 +24,7 @@ async def sqlite_engine(sqlite_url: str) -> AsyncEngine:
 
 
 def threads_of(connection: Connection) -> set[str]:
-    """The threads in which a transaction's statements and what is between them are done."""
+    """The threads in which a transaction's work runs between its statements."""
     seen = set()
     for _ in range(3):
         connection.execute(_RENAME)
@@ -32,14 +32,14 @@ def threads_of(connection: Connection) -> set[str]:
     return seen
 
 
-async def test_a_transaction_on_sqlite_is_done_by_one_thread_that_is_not_the_loops(sqlite_engine: AsyncEngine) -> None:
+async def test_sqlite_transaction_runs_in_one_thread_beside_the_event_loops(sqlite_engine: AsyncEngine) -> None:
     database = Database(sqlite_engine)
     (name,) = await database.transact(threads_of)
     assert name != threading.current_thread().name
     await sqlite_engine.dispose()
 
 
-async def test_a_transaction_on_sqlite_is_finished_before_its_caller_is_cancelled(sqlite_engine: AsyncEngine) -> None:
+async def test_cancelled_caller_waits_for_its_sqlite_transaction(sqlite_engine: AsyncEngine) -> None:
     database = Database(sqlite_engine)
     begun, may_end, ended = threading.Event(), threading.Event(), threading.Event()
 
@@ -53,17 +53,17 @@ async def test_a_transaction_on_sqlite_is_finished_before_its_caller_is_cancelle
     caller = asyncio.create_task(database.transact(work))
     await asyncio.to_thread(begun.wait, 10)
     caller.cancel()
-    await asyncio.sleep(0)  # it has heard of it
+    await asyncio.sleep(0)  # the cancellation is delivered
     assert not caller.done()
     may_end.set()
     with pytest.raises(asyncio.CancelledError):
         await caller
     assert ended.is_set()
-    assert await database.transact(lambda connection: connection.scalar(_COUNT)) == 0  # the next one has its turn
+    assert await database.transact(lambda connection: connection.scalar(_COUNT)) == 0  # the write lock is free again
     await sqlite_engine.dispose()
 
 
-async def test_a_transaction_that_fails_leaves_nothing_behind(engine: AsyncEngine) -> None:
+async def test_failed_transaction_is_rolled_back(engine: AsyncEngine) -> None:
     database = Database(engine)
     row = {"account_id": 1, "mailbox_id": 1, "modseq": 1, "uid": 1}
 
@@ -82,15 +82,13 @@ def rename(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("reads", [True, False])
-async def test_who_is_cancelled_at_any_moment_leaves_no_connection_behind(
-    sqlite_engine: AsyncEngine, reads: bool
-) -> None:
+async def test_cancellation_at_any_moment_returns_the_connection(sqlite_engine: AsyncEngine, reads: bool) -> None:
     pool: Any = sqlite_engine.pool
-    for turns in range(40):  # of the loop, before it is cancelled: from before it connects to after its end
+    for iterations in range(40):  # of the event loop before the cancellation: from before connecting to the end
         database = Database(sqlite_engine)
         work: Coroutine[Any, Any, object] = database.fetch(_COUNT, {}) if reads else database.transact(rename)
         task = asyncio.create_task(work)
-        for _ in range(turns):
+        for _ in range(iterations):
             await asyncio.sleep(0.0001)
         task.cancel()
         await asyncio.wait([task])

@@ -1,4 +1,4 @@
-"""What was acknowledged survives the death of the process that stored it; and what a big message costs."""
+"""Acknowledged messages survive a killed process; and the memory that a large message takes."""
 
 import subprocess
 import sys
@@ -9,10 +9,10 @@ from relate_mailstore.types import AccountId
 from tests.unit.mailstore.sql.helpers import opened
 
 ROOT = Path(__file__).parents[4]
-ACKNOWLEDGED = 60  # deliveries, before the process is killed
-BIG_OCTETS = 30_000_000
+ACKNOWLEDGED_MESSAGES = 60  # before the process is killed
+LARGE_MESSAGE_OCTETS = 30_000_000
 
-DELIVER_FOREVER = """
+DELIVER_UNTIL_KILLED = """
 import asyncio, sys
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -30,7 +30,7 @@ async def main():
 asyncio.run(main())
 """
 
-DELIVER_BIG = """
+DELIVER_LARGE = """
 import asyncio, resource, sys
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -62,21 +62,19 @@ asyncio.run(main())
 """
 
 
-def deliver_until_killed(url: str, account_id: AccountId) -> Sequence[str]:
-    """The messages that a process acknowledged before it was killed at its work."""
-    command = [sys.executable, "-c", DELIVER_FOREVER, url, str(account_id)]
+def acknowledged_before_kill(url: str, account_id: AccountId) -> Sequence[str]:
+    """The messages that a process acknowledged before it was killed."""
+    command = [sys.executable, "-c", DELIVER_UNTIL_KILLED, url, str(account_id)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        lines = [next(process.stdout) for _ in range(ACKNOWLEDGED)]
+        lines = [next(process.stdout) for _ in range(ACKNOWLEDGED_MESSAGES)]
         process.kill()
         lines += process.stdout
     return [line.strip() for line in lines if line.endswith("\n")]
 
 
-async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(
-    database_url: str, alice: AccountId
-) -> None:
-    acknowledged = deliver_until_killed(database_url, alice)
+async def test_acknowledged_messages_survive_a_killed_process(database_url: str, alice: AccountId) -> None:
+    acknowledged = acknowledged_before_kill(database_url, alice)
     async with opened(database_url) as (_, store):
         entries = (await store.snapshot(alice)).entries
         assert set(acknowledged) <= {str(entry.message_id) for entry in entries}
@@ -85,10 +83,10 @@ async def test_nothing_that_was_acknowledged_is_lost_when_the_process_is_killed(
             assert len(await (await store.open(alice, entry.message_id)).read()) == entry.size
 
 
-def test_a_big_message_costs_less_than_its_size_again(database_url: str, alice: AccountId) -> None:
-    command = [sys.executable, "-c", DELIVER_BIG, database_url, str(alice), str(BIG_OCTETS)]
+def test_a_large_message_takes_less_memory_than_its_size_again(database_url: str, alice: AccountId) -> None:
+    command = [sys.executable, "-c", DELIVER_LARGE, database_url, str(alice), str(LARGE_MESSAGE_OCTETS)]
     output = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, cwd=ROOT).stdout
     delivering, difference, reading = map(int, output.split())
     assert difference == 0
-    assert delivering < BIG_OCTETS
-    assert reading < BIG_OCTETS
+    assert delivering < LARGE_MESSAGE_OCTETS
+    assert reading < LARGE_MESSAGE_OCTETS

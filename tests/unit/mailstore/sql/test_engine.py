@@ -1,4 +1,4 @@
-"""Opening a database: which URLs are taken, and how connections are set up."""
+"""Database URLs, and the settings of new connections."""
 
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine, pa
 
 
 @pytest.mark.parametrize(
-    ("given", "taken"),
+    ("url", "expected"),
     [
         ("postgresql://relate:secret@db/mail", "postgresql+asyncpg://relate:secret@db/mail"),
         ("postgres://db/mail", "postgresql+asyncpg://db/mail"),
@@ -20,34 +20,34 @@ from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine, pa
         ("sqlite+aiosqlite:////srv/relate.db", "sqlite+aiosqlite:////srv/relate.db"),
     ],
 )
-def test_the_driver_is_filled_in(given: str, taken: str) -> None:
-    settings = load(DatabaseSettings, {"ConnectionStrings__DefaultConnection": given})
-    assert settings.default_connection == taken
+def test_driver_is_added_to_the_url(url: str, expected: str) -> None:
+    settings = load(DatabaseSettings, {"ConnectionStrings__DefaultConnection": url})
+    assert settings.default_connection == expected
 
 
-def test_an_sqlite_file_is_the_default() -> None:
+def test_default_is_an_sqlite_file() -> None:
     assert load(DatabaseSettings, {}).default_connection == "sqlite+aiosqlite:///var/relate.db"
 
 
 @pytest.mark.parametrize(
     "url", ["Host=db;Password=hunter2", "mysql://relate:hunter2@db/mail", "sqlite://", "sqlite:///:memory:"]
 )
-def test_what_is_no_database_of_ours_is_refused_by_name_without_its_password(url: str) -> None:
+def test_error_for_an_unsupported_url_names_the_setting_without_password(url: str) -> None:
     with pytest.raises(ConfigurationError, match="ConnectionStrings__DefaultConnection") as caught:
         load(DatabaseSettings, {"ConnectionStrings__DefaultConnection": url})
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_password_is_not_shown_with_the_settings() -> None:
+def test_settings_are_shown_without_the_password() -> None:
     settings = DatabaseSettings(default_connection="postgresql://relate:hunter2@db/mail")
     assert "hunter2" not in repr(settings)
 
 
-def test_a_password_with_special_characters_survives() -> None:
+def test_password_with_special_characters_is_decoded() -> None:
     assert parse_database_url("postgresql://relate:p%40ss@db/mail").password == "p@ss"
 
 
-async def test_sqlite_makes_the_directory_of_its_file(tmp_path: Path) -> None:
+async def test_directory_of_the_sqlite_file_is_created(tmp_path: Path) -> None:
     engine = open_engine(f"sqlite:///{tmp_path}/some/where/relate.db")
     async with engine.connect() as connection:
         await connection.execute(text("SELECT 1"))
@@ -55,7 +55,7 @@ async def test_sqlite_makes_the_directory_of_its_file(tmp_path: Path) -> None:
     assert (tmp_path / "some/where/relate.db").exists()
 
 
-async def test_every_sqlite_connection_flushes_each_commit(sqlite_url: str) -> None:
+async def test_each_sqlite_connection_flushes_commits_to_disk(sqlite_url: str) -> None:
     engine = open_engine(sqlite_url)
     async with engine.connect() as one, engine.connect() as other:
         await one.rollback()
@@ -69,7 +69,7 @@ async def test_every_sqlite_connection_flushes_each_commit(sqlite_url: str) -> N
     await engine.dispose()
 
 
-async def test_sqlite_rolls_schema_changes_back_with_their_transaction(sqlite_url: str) -> None:
+async def test_sqlite_rolls_back_schema_changes(sqlite_url: str) -> None:
     engine = open_engine(sqlite_url)
     async with engine.connect() as connection:
         await connection.execute(text("CREATE TABLE passing (number INTEGER)"))
@@ -79,7 +79,7 @@ async def test_sqlite_rolls_schema_changes_back_with_their_transaction(sqlite_ur
     await engine.dispose()
 
 
-async def test_errors_show_no_parameters(engine: AsyncEngine) -> None:
+async def test_errors_contain_no_parameters(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         with pytest.raises(Exception, match="nowhere") as caught:
             await connection.execute(text("SELECT * FROM nowhere WHERE subject = :subject"), {"subject": "hunter2"})

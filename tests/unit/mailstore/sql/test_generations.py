@@ -1,4 +1,4 @@
-"""Cached contents where a removal may have been missed: confirmed by one query, evicted by account, never answered."""
+"""Cache generations: a query confirms them where a removal may have been missed, else they are invalidated."""
 
 import asyncio
 
@@ -6,17 +6,17 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_mailstore.errors import MessageNotFound
-from relate_mailstore.sql.read import generations
+from relate_mailstore.sql.read.generations import COUNT_OCTETS, GENERATION_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MessageId
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
-PATIENCE = 30.0  # seconds until a connection that does not come back fails its test
+RECONNECT_SECONDS = 30.0  # before the test fails
 
 
 async def fill(store: SqlMailStore, account: AccountId, messages: int = 3) -> list[MessageId]:
-    """Messages whose contents are all cached, and whose generation knows what was expunged so far."""
+    """Messages that are cached, under a generation that has read the counts."""
     ids = [(await store.deliver(delivery(account))).message_id for _ in range(messages)]
     await read(store, account, ids)
     if generation := store._generations.current(account):
@@ -27,15 +27,13 @@ async def fill(store: SqlMailStore, account: AccountId, messages: int = 3) -> li
 
 
 async def read(store: SqlMailStore, account: AccountId, ids: list[MessageId]) -> list[bool]:
-    answers = [await ask(account, ids) for ask in (store.open_all, store.headers, store.renderings, store.indexes)]
-    there = [[one is not None for one in answer] for answer in answers]
-    assert there == [there[0]] * len(there)
-    return there[0]
+    results = [await read(account, ids) for read in (store.open_all, store.headers, store.renderings, store.indexes)]
+    exist = [[one is not None for one in result] for result in results]
+    assert exist == [exist[0]] * len(exist)
+    return exist[0]
 
 
-async def test_what_another_process_changes_without_removing_costs_one_query_and_evicts_nothing(
-    sqlite_url: str, alice: AccountId
-) -> None:
+async def test_change_by_another_process_costs_one_query_and_evicts_nothing(sqlite_url: str, alice: AccountId) -> None:
     async with opened(sqlite_url) as (engine, store), opened(sqlite_url) as (_, other):
         ids = await fill(store, alice)
         inbox = await other.mailbox(alice)
@@ -48,7 +46,7 @@ async def test_what_another_process_changes_without_removing_costs_one_query_and
         assert "uid_next" in statements[0]
 
 
-async def test_own_removals_evict_only_what_they_remove(
+async def test_own_removals_evict_only_the_removed_messages(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     ids = await fill(store, alice)
@@ -59,7 +57,7 @@ async def test_own_removals_evict_only_what_they_remove(
     assert store._generations.current(alice) is generation
 
 
-async def test_own_removals_hide_none_of_another_process(sqlite_url: str, alice: AccountId) -> None:
+async def test_own_removals_do_not_hide_those_of_another_process(sqlite_url: str, alice: AccountId) -> None:
     async with opened(sqlite_url) as (_, store), opened(sqlite_url) as (_, other):
         ids = await fill(store, alice)
         await other.delete_message(alice, ids[0])
@@ -69,7 +67,7 @@ async def test_own_removals_hide_none_of_another_process(sqlite_url: str, alice:
 
 
 @pytest.mark.postgres
-async def test_a_removal_while_nothing_is_heard_is_seen_at_once_and_after(postgres_url: str, alice: AccountId) -> None:
+async def test_removal_while_listen_is_down_is_seen_at_once_and_later(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
         ids = await fill(store, alice)
         assert store._side is not None
@@ -91,15 +89,13 @@ async def test_a_removal_while_nothing_is_heard_is_seen_at_once_and_after(postgr
             await store.open(alice, ids[0], ids)
         await other.delete_message(alice, ids[1])
         restored.set()
-        async with asyncio.timeout(PATIENCE):
+        async with asyncio.timeout(RECONNECT_SECONDS):
             await reconnected.wait()
         assert await read(store, alice, ids) == [False, False, True]
 
 
 @pytest.mark.postgres
-async def test_a_mailbox_that_was_created_and_deleted_since_the_last_query_is_not_missed(
-    postgres_url: str, alice: AccountId
-) -> None:
+async def test_mailbox_created_and_deleted_since_the_last_query_is_noticed(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
         ids = await fill(store, alice)
         await store.create_mailbox(alice, "New")
@@ -114,7 +110,7 @@ async def test_a_mailbox_that_was_created_and_deleted_since_the_last_query_is_no
 
 
 @pytest.mark.postgres
-async def test_while_nothing_is_heard_a_query_confirms_what_is_cached(postgres_url: str, alice: AccountId) -> None:
+async def test_query_confirms_the_generation_while_listen_is_down(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (engine, store):
         ids = await fill(store, alice, 30)
         assert store._side is not None
@@ -125,10 +121,10 @@ async def test_while_nothing_is_heard_a_query_confirms_what_is_cached(postgres_u
         assert len(statements) == 1
 
 
-async def test_generations_are_bounded_and_a_new_one_begins_without_contents(
-    store: SqlMailStore, alice: AccountId, bob: AccountId, monkeypatch: pytest.MonkeyPatch
+async def test_generation_of_the_least_recently_used_account_is_evicted(
+    store: SqlMailStore, alice: AccountId, bob: AccountId
 ) -> None:
-    monkeypatch.setattr(generations, "MAX_ACCOUNTS", 1)
+    store.caches["generations"].limit_octets = GENERATION_OCTETS + 9 * COUNT_OCTETS
     ids = await fill(store, alice)
     await fill(store, bob)
     assert store._generations.current(alice) is None

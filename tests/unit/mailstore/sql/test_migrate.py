@@ -1,4 +1,4 @@
-"""Migrations: up on both databases, the same as the tables in code, safe for many processes at once."""
+"""Migrations: on both databases, the same result as the tables in code, safe for concurrent processes."""
 
 import asyncio
 import json
@@ -33,14 +33,13 @@ from tests.support.factories import simple
 from tests.unit.mailstore.sql.helpers import opened_engine
 
 ANN = AccountId(7)
-
 FORMER_COLUMNS: dict[str, TypeEngine[Any]] = {"subscribed": Boolean(), "message_id": Text()}
 
-PROCESSES = 4
+CONCURRENT_PROCESSES = 4
 MIGRATE = """
 import asyncio, sys
-from relate_mailstore.mime import index_message
 from relate_mailstore.identifiers import thread_id
+from relate_mailstore.mime import index_message
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 
@@ -62,20 +61,20 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return url
 
 
-def is_ours(name: str | None, kind: str, parents: object) -> bool:
+def is_compared(name: str | None, kind: str, parents: object) -> bool:
     return name in metadata.tables if kind == "table" else name != "ix_texts_trigrams"
 
 
-async def test_the_tables_in_code_are_those_that_migrations_make(engine: AsyncEngine) -> None:
+async def test_migrations_create_the_tables_in_code(engine: AsyncEngine) -> None:
     def compare(connection: Connection) -> object:
-        ours = {"include_name": is_ours}
-        return compare_metadata(MigrationContext.configure(connection, opts=ours), metadata)
+        options = {"include_name": is_compared}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
 
     async with engine.connect() as connection:
         assert await connection.run_sync(compare) == []
 
 
-def test_revisions_form_one_line_and_are_named_like_their_files() -> None:
+def test_revisions_are_linear_and_named_like_their_files() -> None:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     script = ScriptDirectory.from_config(config)
@@ -84,7 +83,7 @@ def test_revisions_form_one_line_and_are_named_like_their_files() -> None:
 
 async def test_a_current_database_costs_one_query(engine: AsyncEngine) -> None:
     statements = []
-    async with engine.connect():  # the dialect's own first questions
+    async with engine.connect():  # the dialect's own first queries
         pass
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
     await migrate(engine)
@@ -100,15 +99,15 @@ async def test_a_schema_from_the_future_is_refused(engine: AsyncEngine) -> None:
         await migrate(engine)
 
 
-async def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
+async def test_concurrent_processes_may_migrate(empty_url: str) -> None:
     processes = [
         await asyncio.create_subprocess_exec(
             *(sys.executable, "-c", MIGRATE, empty_url), stdin=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
         )
-        for _ in range(PROCESSES)
+        for _ in range(CONCURRENT_PROCESSES)
     ]
     results = await asyncio.gather(*(process.communicate(b"") for process in processes))
-    assert [process.returncode for process in processes] == [0] * PROCESSES, results
+    assert [process.returncode for process in processes] == [0] * CONCURRENT_PROCESSES, results
     engine = open_engine(empty_url)
     async with engine.connect() as connection:
         tables = await connection.run_sync(lambda sync: set(inspect(sync).get_table_names()))
@@ -119,7 +118,7 @@ async def test_many_processes_may_migrate_at_once(empty_url: str) -> None:
     assert metadata.tables.keys() <= tables
 
 
-async def test_a_process_waits_for_as_long_as_another_migrates(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_process_waits_while_another_migrates(empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite, "BUSY_SECONDS", 0.05)
     monkeypatch.setattr(engine_module, "LOCK_SECONDS", 0.05)
     waits = asyncio.Event()
@@ -131,13 +130,13 @@ async def test_a_process_waits_for_as_long_as_another_migrates(empty_url: str, m
             migrating = asyncio.create_task(migrate(engine))
             await waits.wait()
             waits.clear()
-            await waits.wait()  # and tries again
+            await waits.wait()  # it retries
         await migrating
         assert await current_revision(engine) == revisions()[-1]
 
 
 @pytest.mark.postgres
-async def test_a_statement_of_a_migration_may_take_longer_than_others(
+async def test_a_statement_of_a_migration_has_no_timeout(
     empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(engine_module, "COMMAND_SECONDS", 0.5)
@@ -149,7 +148,7 @@ async def test_a_statement_of_a_migration_may_take_longer_than_others(
                 await connection.execute(text("SELECT pg_sleep(5)"))
 
 
-async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> None:
+async def test_a_failed_migration_changes_nothing(empty_url: str) -> None:
     engine = open_engine(empty_url)
     async with engine.begin() as connection:
         await connection.execute(text("CREATE TABLE expunged (in_the_way INTEGER)"))
@@ -161,7 +160,7 @@ async def test_a_migration_that_fails_leaves_nothing_behind(empty_url: str) -> N
     assert tables == ["expunged"]
 
 
-async def test_mail_that_was_there_before_is_kept_and_known_as_if_it_came_now(empty_url: str) -> None:
+async def test_migrated_mail_is_the_same_as_newly_delivered_mail(empty_url: str) -> None:
     raw = simple("Grüße", headers=("Bcc: carol@example.com", "References: <root@a> <x@a>"))
     engine = open_engine(empty_url)
     async with engine.begin() as connection:
@@ -190,7 +189,7 @@ async def test_mail_that_was_there_before_is_kept_and_known_as_if_it_came_now(em
     await engine.dispose()
 
 
-async def test_the_index_of_trigrams_of_sqlite_is_merged_seldom(sqlite_url: str) -> None:
+async def test_the_trigram_index_of_sqlite_is_merged_rarely(sqlite_url: str) -> None:
     automerge = text("SELECT v FROM texts_trigrams_config WHERE k = 'automerge'")
     async with opened_engine(sqlite_url) as engine, engine.begin() as connection:
         assert await connection.scalar(automerge) == 16
@@ -206,7 +205,7 @@ def run_alembic(connection: Connection, revision: str, *, down: bool = False) ->
 
 
 def store_as_of_0002(connection: Connection, raw: bytes) -> None:
-    """A mailbox with one message, and another that nobody is subscribed to, as the program of that revision did."""
+    """Store a mailbox with one message, and another without a subscription, in the schema of revision 0002."""
     index = index_message(raw)
     message_id = UUID(int=5)
     key = {"account_id": ANN, "uid_next": 10, "special_use": "", "octets": len(raw)}
@@ -219,7 +218,7 @@ def store_as_of_0002(connection: Connection, raw: bytes) -> None:
     for unknown in ("thread", "zone", "header_octets"):
         del columns[unknown]
     columns["message_id"] = columns.pop("header_message_id")
-    columns |= {"recipients": json.dumps([index.to, index.cc]), "search": "as it was"}
+    columns |= {"recipients": json.dumps([index.to, index.cc]), "search": "outdated"}
     columns |= {"id": message_id, "account_id": ANN, "size": len(raw), "received": 1_000, "origin": None}
     connection.execute(insert(columns_of("messages", columns)), columns)
     known = ("account_id", "mailbox_id", "uid", "message_id", "size", "flags", "keywords", "internal_date", "modseq")
@@ -232,7 +231,7 @@ def store_as_of_0002(connection: Connection, raw: bytes) -> None:
 
 
 def columns_of(table: str, names: Iterable[str]) -> Table:
-    """A table with these columns only, those of today as they are typed today."""
-    today = metadata.tables[table].c
-    types = {name: today[name].type if name in today else FORMER_COLUMNS[name] for name in names}
+    """A table with only these columns, typed as in the current schema where they exist there."""
+    current = metadata.tables[table].c
+    types = {name: current[name].type if name in current else FORMER_COLUMNS[name] for name in names}
     return Table(table, MetaData(), *(Column(name, kind) for name, kind in types.items()))

@@ -1,4 +1,4 @@
-"""SQLite finds rows by an index: no statement of the store reads a table, or an account, for the sake of a few rows."""
+"""SQLite's query plans: no statement of the store scans a table, or an account, for a few rows."""
 
 import importlib
 import pkgutil
@@ -12,37 +12,38 @@ from sqlalchemy.sql.dml import Insert
 
 from relate_mailstore import sql
 from relate_mailstore.sql.driver.engine import open_engine
-from relate_mailstore.sql.driver.statements import prepare
+from relate_mailstore.sql.driver.statements import compile_statement
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.types import TextPart
 
-# Once in a while, and meant to: what is garbage, what is old, fifty of what waits for a text; one row is all there is.
-READ_A_TABLE = {
-    "changes._COLLECT_MESSAGES",
-    "changes._COLLECT_BLOBS",
-    "changes._COLLECT_UNTEXTED",
-    "changes._COLLECT_TEXTS",
-    "texts._UNCLAIMED",
-    "texts._CLAIM",
-    "texts._CLAIM_SOME[sqlite]",
-    "tombstones._OLD",
-    "tombstones._MANY",
-    "tombstones._BY_MAILBOX",
-    "migrate._CURRENT",
-    "searching._IS_INDEXED[sqlite]",
+# Statements of background work and of migrations, and one table of one row.
+SCANS = {
+    "write.expunge._COLLECT_MESSAGES",
+    "write.expunge._COLLECT_BLOBS",
+    "write.expunge._COLLECT_UNTEXTED",
+    "write.expunge._COLLECT_TEXTS",
+    "read.search_texts._UNCLAIMED",
+    "read.search_texts._CLAIM",
+    "read.search_texts._CLAIM_SOME[sqlite]",
+    "upkeep.tombstones._OLD",
+    "upkeep.tombstones._TOO_MANY",
+    "upkeep.tombstones._BY_MAILBOX",
+    "schema.migrate._CURRENT",
+    "read.search._IS_INDEXED[sqlite]",
 }
 
-OF_BOTH = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|pg_\w+|set_config|to_regclass)\b)", re.DOTALL)
+PORTABLE = re.compile(r"(SELECT|UPDATE|DELETE)\b(?!.*(unnest|string_agg|pg_\w+|set_config|to_regclass)\b)", re.DOTALL)
 
 
 def find_statements() -> dict[str, Executable]:
-    """The statements that are constants of the store's modules, by name; of a table of them, by their keys, too."""
+    """The statements that are constants of the store's modules, by name, and by key if they are in a mapping."""
     found = {}
-    for module in pkgutil.iter_modules(sql.__path__):
-        for name, value in vars(importlib.import_module(f"{sql.__name__}.{module.name}")).items():
+    prefix = f"{sql.__name__}."
+    for module in pkgutil.walk_packages(sql.__path__, prefix):
+        for name, value in vars(importlib.import_module(module.name)).items():
             for key, statement in value.items() if isinstance(value, dict) else [("", value)]:
                 if isinstance(statement, Executable) and not isinstance(statement, Insert):
-                    found[f"{module.name}.{name}{key and f'[{key}]'}"] = statement
+                    found[f"{module.name.removeprefix(prefix)}.{name}{key and f'[{key}]'}"] = statement
     return found
 
 
@@ -56,39 +57,39 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 async def plans(database: Path) -> dict[str, list[str]]:
-    """What SQLite says that it does, by statement."""
+    """The steps of SQLite's query plan, by statement."""
     engine = open_engine(f"sqlite:///{database}")
     await migrate(engine)
     await engine.dispose()
     found = {}
     connection = sqlite3.connect(database)
     for name, statement in STATEMENTS.items():
-        prepared = prepare(engine.dialect, statement)
-        if OF_BOTH.match(prepared.text):
-            nothing = [None] * len(prepared.parameters)
-            found[name] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {prepared.text}", nothing)]
+        compiled = compile_statement(engine.dialect, statement)
+        if PORTABLE.match(compiled.text):
+            nulls = [None] * len(compiled.parameters)
+            found[name] = [row[3] for row in connection.execute(f"EXPLAIN QUERY PLAN {compiled.text}", nulls)]
     connection.close()
     return found
 
 
-async def test_tables_are_not_read_whole(plans: dict[str, list[str]]) -> None:
-    ours = re.compile(r"SCAN (?!json_each|anon_|CONSTANT|texts_trigrams VIRTUAL)")
-    assert {name for name, steps in plans.items() if any(map(ours.match, steps))} == READ_A_TABLE
+async def test_tables_are_not_scanned(plans: dict[str, list[str]]) -> None:
+    scan = re.compile(r"SCAN (?!json_each|anon_|CONSTANT|texts_trigrams VIRTUAL)")
+    assert {name for name, steps in plans.items() if any(map(scan.match, steps))} == SCANS
 
 
-async def test_a_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> None:
-    whole = re.compile(r"SEARCH .*\((account_id=\?|account_id=\? AND mailbox_id=\?)\)")
+async def test_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> None:
+    of_account = re.compile(r"SEARCH .*\((account_id=\?|account_id=\? AND mailbox_id=\?)\)")
     lists = {name: steps for name, steps in plans.items() if any("json_each" in step for step in steps)}
     assert len(lists) > 10
-    assert {name for name, steps in lists.items() if any(map(whole.match, steps))} == {
-        "notify._LOOK",
-        "mailboxes._LOCK_WITH_ACCOUNTS",
+    assert {name for name, steps in lists.items() if any(map(of_account.match, steps))} == {
+        "notices.ports._LAST_CHANGES",
+        "mailboxes._LOCK_BY_NAMES_AND_ACCOUNTS",
     }  # lists of accounts
 
 
-async def test_what_the_index_of_trigrams_chose_is_looked_up_and_nothing_else(plans: dict[str, list[str]]) -> None:
+async def test_candidates_of_the_trigram_index_are_looked_up_by_rowid(plans: dict[str, list[str]]) -> None:
     for part in TextPart:
-        assert [step for step in plans[f"searching._CHOSEN[{('sqlite', part)}]"] if step.startswith("SEARCH")] == [
+        assert [step for step in plans[f"read.search._CHOSEN[{('sqlite', part)}]"] if step.startswith("SEARCH")] == [
             "SEARCH texts USING INTEGER PRIMARY KEY (rowid=?)",
             "SEARCH entries USING COVERING INDEX ix_entries_message_id (message_id=? AND account_id=?)",
         ]

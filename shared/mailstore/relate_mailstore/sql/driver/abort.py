@@ -1,7 +1,7 @@
-"""Hanging up on a database that does not answer, when there is no time left to wait for it.
+"""Aborts all connections to a PostgreSQL server that does not answer, when a shutdown has no time left.
 
-Every statement under way fails at once, and no connection is made any more. SQLite answers or fails: nothing there to
-hang up on.
+Every running statement fails at once, and no connection is opened any more. SQLite needs none of this, because its
+statements finish or fail by themselves.
 """
 
 from typing import Any, NoReturn
@@ -14,24 +14,24 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.sql.driver.dialects import POSTGRESQL
 
 
-class HangUp:
-    """The connections of an engine that has not connected yet; called, it ends them."""
+class ConnectionAborter:
+    """Tracks the connections of an engine, from before the first one is opened. Calling it aborts them."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.sync_engine
         self._connections = WeakSet[asyncpg.Connection]()
         if engine.dialect.name == POSTGRESQL:
-            event.listen(self._engine, "connect", self._note)
+            event.listen(self._engine, "connect", self._track)
 
     def __call__(self) -> None:
-        """Hang up. Harmless when repeated."""
+        """Abort all connections. Idempotent."""
         event.listen(self._engine, "do_connect", _refuse)
         for connection in list(self._connections):
             connection.terminate()
 
-    def _note(self, connection: Any, record: object) -> None:
+    def _track(self, connection: Any, record: object) -> None:
         self._connections.add(connection.driver_connection)
 
 
 def _refuse(*_: object) -> NoReturn:
-    raise ConnectionAbortedError("hung up")
+    raise ConnectionAbortedError("the connections to the database were aborted")

@@ -1,7 +1,7 @@
-"""Questions to the database that wait at the same time are asked by one statement.
+"""Request coalescing: requests that are pending at the same time share one query.
 
-While one is under way those that come meanwhile wait for it: so under load a statement serves many, and none has an
-answer from before it was asked. Whoever is alone waits for nobody.
+Requests that arrive while a query runs are collected for the next one. So under load one statement serves many of them,
+and no result is older than its request. A single request does not wait for others.
 """
 
 import asyncio
@@ -10,54 +10,54 @@ from typing import Generic, TypeVar
 
 from relate_mailstore.errors import StoreError
 
-Question = TypeVar("Question")
-Answer = TypeVar("Answer")
+Request = TypeVar("Request")
+Result = TypeVar("Result")
 
 
-class Gathered(Generic[Question, Answer]):
-    """`ask` answers several questions, in their order, or raises."""
+class Coalescer(Generic[Request, Result]):
+    """Batches requests for `query`, which returns their results in order, or raises."""
 
-    def __init__(self, ask: Callable[[Sequence[Question]], Awaitable[Sequence[Answer]]]) -> None:
-        self._ask = ask
-        self._waiting: list[tuple[Question, asyncio.Future[Answer]]] = []
-        self._asking: asyncio.Task[None] | None = None
+    def __init__(self, query: Callable[[Sequence[Request]], Awaitable[Sequence[Result]]]) -> None:
+        self._query = query
+        self._pending: list[tuple[Request, asyncio.Future[Result]]] = []
+        self._running: asyncio.Task[None] | None = None
 
-    async def __call__(self, question: Question) -> Answer:
-        """The answer. Raises what `ask` raised. Who is cancelled before it is asked, is not asked for."""
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        self._waiting.append((question, answer))
-        if self._asking is None:
-            self._asking = asyncio.create_task(self._keep_asking(), name="mailstore-gathered")
-        return await answer
+    async def __call__(self, request: Request) -> Result:
+        """The result of one request. Raises what `query` raised. A request that is cancelled in time is not sent."""
+        result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
+        self._pending.append((request, result))
+        if self._running is None:
+            self._running = asyncio.create_task(self._run(), name="mailstore-coalescer")
+        return await result
 
     async def close(self) -> None:
-        """Wait for what is under way: those who asked may have gone, and it uses the database."""
-        if self._asking is not None:
-            await asyncio.wait([self._asking])
+        """Wait for the running query, which uses the database even if its callers were cancelled."""
+        if self._running is not None:
+            await asyncio.wait([self._running])
 
-    async def _keep_asking(self) -> None:
+    async def _run(self) -> None:
         try:
-            while waiting := [one for one in self._waiting if not one[1].done()]:
-                self._waiting = []
-                await self._settle(waiting)
+            while batch := [one for one in self._pending if not one[1].done()]:
+                self._pending = []
+                await self._run_batch(batch)
         finally:
-            self._asking = None
+            self._running = None
 
-    async def _settle(self, waiting: Sequence[tuple[Question, asyncio.Future[Answer]]]) -> None:
+    async def _run_batch(self, batch: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
         try:
-            answers = list(zip(waiting, await self._ask([question for question, _ in waiting]), strict=True))
+            results = list(zip(batch, await self._query([request for request, _ in batch]), strict=True))
         except BaseException as error:
-            for _, answer in waiting:
-                if not answer.done():
-                    answer.set_exception(_copy(error))
+            for _, future in batch:
+                if not future.done():
+                    future.set_exception(_copy(error))
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, answer), given in answers:
-            if not answer.done():
-                answer.set_result(given)
+        for (_, future), result in results:
+            if not future.done():
+                future.set_result(result)
 
 
 def _copy(error: BaseException) -> BaseException:
-    """One for each who waits: raising an exception writes to it."""
+    """A copy per caller, because raising an exception changes its traceback."""
     return type(error)(*error.args) if isinstance(error, StoreError) else error

@@ -1,7 +1,7 @@
-"""Where SQLite and PostgreSQL differ in what a statement looks like: lists as parameters, INSERT … ON CONFLICT.
+"""SQL constructs that SQLite and PostgreSQL spell differently: lists as parameters, INSERT … ON CONFLICT, text search.
 
-A list is one parameter however long it is, so that the text of a statement never varies and every cache of compiled
-and prepared statements holds it: `= ANY ($1)` there, `IN (SELECT value FROM json_each(?))` here.
+A list is one parameter of any length, so the text of a statement is constant and is cached once, compiled and prepared:
+PostgreSQL has `= ANY ($1)`, SQLite `IN (SELECT value FROM json_each(?))`.
 """
 
 import json
@@ -34,7 +34,7 @@ SQLITE = "sqlite"
 
 
 def insert_once(table: Table, *key: str) -> dict[str, Executable]:
-    """INSERT … ON CONFLICT DO NOTHING, by dialect: they spell it alike, in a class each."""
+    """INSERT … ON CONFLICT DO NOTHING by dialect: SQLAlchemy has a class for each."""
     return {
         POSTGRESQL: postgresql.insert(table).on_conflict_do_nothing(index_elements=key),
         SQLITE: sqlite.insert(table).on_conflict_do_nothing(index_elements=key),
@@ -42,7 +42,7 @@ def insert_once(table: Table, *key: str) -> dict[str, Executable]:
 
 
 class ListOf(TypeDecorator[Collection[Any]]):
-    """A list as one parameter: an array for PostgreSQL, a JSON text for SQLite."""
+    """A list as one parameter: an array for PostgreSQL, JSON for SQLite."""
 
     impl = Text
     cache_ok = True
@@ -52,13 +52,13 @@ class ListOf(TypeDecorator[Collection[Any]]):
         self.item = item
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        """An array where the database has arrays."""
+        """ARRAY on PostgreSQL, else TEXT."""
         if dialect.name == POSTGRESQL:
             return dialect.type_descriptor(postgresql.ARRAY(self.item))
         return dialect.type_descriptor(Text())
 
     def process_bind_param(self, value: Collection[Any] | None, dialect: Dialect) -> Any:
-        """Any collection, a range among them, as the database takes it."""
+        """Convert any collection, including a range."""
         items = list(value or ())
         if dialect.name == POSTGRESQL:
             return items
@@ -66,7 +66,7 @@ class ListOf(TypeDecorator[Collection[Any]]):
 
 
 _hex = attrgetter("hex")
-_encode = json.JSONEncoder().encode  # json.dumps looks at its options each time
+_encode = json.JSONEncoder().encode  # json.dumps checks its options at each call
 
 
 def numbers(name: str) -> BindParameter[Any]:
@@ -85,13 +85,13 @@ def ids(name: str) -> BindParameter[Any]:
 
 
 class one_of(FunctionElement[bool]):  # noqa: N801 - reads as an operator in statements
-    """`one_of(column, parameter)`: the column's value is in the list."""
+    """`one_of(column, parameter)`: whether the column's value is in the list."""
 
     type = Boolean()
     inherit_cache = True
 
     def self_group(self, against: OperatorType | None = None) -> "one_of":
-        """A condition as it is: `(…) = 1`, which SQLAlchemy makes of it for SQLite, uses no index."""
+        """The condition itself: SQLite uses no index for `(…) = 1`, which SQLAlchemy would write."""
         return self
 
 
@@ -108,9 +108,9 @@ def _compile_json_each(element: one_of, compiler: SQLCompiler, **options: Any) -
 
 
 class place_of_text(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
-    """`place_of_text(column, text)`: where the text first is in the column's, counted from 1; 0 where it is not.
+    """`place_of_text(column, text)`: the first position of the text in the column, from 1; 0 if there is none.
 
-    To the letter: no character is a wildcard.
+    No character is a wildcard.
     """
 
     type = Integer()
@@ -128,10 +128,10 @@ def _compile_instr(element: place_of_text, compiler: SQLCompiler, **options: Any
 
 
 def has_text(column: ColumnElement[str], text: BindParameter[str] | ColumnElement[str]) -> ColumnElement[bool]:
-    """The text is somewhere in the column's."""
+    """Whether the column contains the text."""
     return place_of_text(column, text) > 0
 
 
 def has_word(column: ColumnElement[str], word: BindParameter[str]) -> ColumnElement[bool]:
-    """A column of words separated by single spaces has this one, to the letter."""
+    """Whether a column of words, separated by single spaces, contains exactly this word."""
     return has_text(" " + column + " ", " " + word + " ")

@@ -1,10 +1,10 @@
-"""Room kept on the disk of an SQLite database, so that mail can be removed when the disk is full.
+"""Disk space reserved for an SQLite database, so that mail can be removed when the disk is full.
 
-SQLite writes to its log also when it removes. So a file beside the database occupies some room; a removal that finds
-the disk full gives it up, has the log taken into the database, and takes back what there is room for then. Nobody else
-gets at it: while the disk is short of room, everything but removals makes do with the pages that the database has, free
-ones among them, and while the room is given up it is refused. The file is all that is known, and changes only under
-SQLite's write lock: so any number of processes share it. Without the file nothing is different from plain SQLite.
+SQLite writes to its log even to delete. So a file beside the database occupies some space. A removal that finds the
+disk full truncates the file, checkpoints the log, and then allocates as much of the file again as fits. Only removals
+can use the space: while the disk is nearly full, other transactions are limited to the pages that the database has,
+including its free ones, and while the file is truncated they are refused. The file's size is the only state, and
+changes under SQLite's write lock, so any number of processes can share it. Without the file SQLite behaves as usual.
 """
 
 import os
@@ -25,12 +25,12 @@ from relate_mailstore.sql.driver.dialects import SQLITE
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.driver.sqlite import REMOVES
 
-RESERVED_OCTETS = 8 * 1024 * 1024  # some hundred messages can be removed at once with that
-LOG_OCTETS = RESERVED_OCTETS // 2  # that SQLite's log may need, when it is kept short
-SHARE = 10  # the reserve is made where it is a tenth of what is free, or less
+RESERVED_OCTETS = 8 * 1024 * 1024  # enough to remove about a hundred messages in one transaction
+LOG_OCTETS = RESERVED_OCTETS // 2  # for SQLite's log, while it is limited
+FREE_SPACE_FACTOR = 10  # the file is created if ten times its size are free
 
 _CHECKPOINT = text("PRAGMA wal_checkpoint(TRUNCATE)")
-# No more pages than there are (SQLite knows how many), and a log of 1 MB, for as long as there is little room.
+# While the disk is nearly full: no more pages than the database has (SQLite raises 1 to that), and a log of 1 MB.
 _LIMITS = {"max_page_count": 1, "wal_autocheckpoint": 256}
 
 _log = structlog.get_logger(__name__)
@@ -38,37 +38,37 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class Reserve:
-    """The file. It is empty while what it kept is given up, and missing where there never was room for it."""
+class DiskReserve:
+    """The file: empty while its space is released, missing if there never was enough space."""
 
     def __init__(self, database: Path) -> None:
         self.path = database.with_name(f"{database.name}.reserve")
-        self._name, self._directory = str(self.path), str(self.path.parent)  # for each transaction asks
+        self._name, self._directory = str(self.path), str(self.path.parent)  # each transaction needs them
 
     @property
     def octets(self) -> int | None:
-        """What it keeps; None without the file."""
+        """The reserved octets; None without the file."""
         try:
-            return os.stat(self._name).st_size  # noqa: PTH116 - half of what a Path takes
+            return os.stat(self._name).st_size  # noqa: PTH116 - half the cost of a Path's
         except FileNotFoundError:
             return None
 
     @property
     def free(self) -> int:
-        """Octets that the disk has left, beside these."""
+        """Free octets of the disk, without the reserve."""
         disk = os.statvfs(self._directory)
         return disk.f_bavail * disk.f_frsize
 
     def is_short(self, octets: int = 0) -> bool:
-        """Whether the disk lacks room for so many octets, once in the log and once in the database, and some to spare.
+        """Whether the disk lacks space for `octets`, in the log and in the database, with a margin.
 
-        What is free because the reserve lacks it is no such room.
+        Space that the reserve has released counts as occupied.
         """
-        kept = self.octets
-        return kept is not None and kept + self.free < 2 * (RESERVED_OCTETS + octets)
+        reserved = self.octets
+        return reserved is not None and reserved + self.free < 2 * (RESERVED_OCTETS + octets)
 
     def on_begin(self, connection: Connection) -> None:
-        """Keep a transaction that is no removal off the last of the room; for SQLAlchemy's event `begin`."""
+        """Limit a transaction that is no removal while the disk is nearly full; for SQLAlchemy's event `begin`."""
         options: Any = connection.get_execution_options()
         if options.get(REMOVES):
             _limit(connection, limited=False)
@@ -76,44 +76,44 @@ class Reserve:
             self.ration(connection)
 
     def ration(self, connection: Connection, octets: int = 0) -> None:
-        """Let a transaction that is about to store so many octets use free pages only, unless there is room.
+        """Limit a transaction that will store `octets` to free pages, unless the disk has space.
 
-        Raises OperationalError while the reserve is given up.
+        Raises OperationalError while the reserve is released.
         """
         short = self.is_short(octets)
         if short and not self.octets:
             raise _disk_full()
         _limit(connection, limited=short)
         if not short and self.octets not in {None, RESERVED_OCTETS}:
-            self._occupy_share()
+            self._allocate_if_plenty()
 
-    def make(self, _: Connection) -> None:
-        """Make the file where there is plenty of room; take back what had been given up."""
+    def create(self, _: Connection) -> None:
+        """Create the file if there is plenty of space; reallocate one that was released."""
         if self.octets is not None:
-            self.take_back()
+            self.reallocate()
         else:
-            self._occupy_share()
+            self._allocate_if_plenty()
 
-    def spend(self, connection: Connection, work: Work[T]) -> T:
-        """Give up what is kept, for this work."""
+    def release(self, connection: Connection, work: Work[T]) -> T:
+        """Release the space and run `work` with it."""
         if self.octets:
             os.truncate(self.path, 0)
         return work(connection)
 
-    def take_back(self, _: Connection | None = None) -> None:
-        """Occupy what there is room for: half of the whole comes first, then the log, then the other half."""
-        kept = self.octets
-        if kept is not None:
-            wanted = min(max(kept + self.free - LOG_OCTETS, RESERVED_OCTETS - LOG_OCTETS), RESERVED_OCTETS)
-            while wanted > max(kept, RESERVED_OCTETS // 64) and not self._occupy(wanted):
-                wanted //= 2
+    def reallocate(self, _: Connection | None = None) -> None:
+        """Allocate as much of the file as fits: half of it first, then space for the log, then the other half."""
+        reserved = self.octets
+        if reserved is not None:
+            octets = min(max(reserved + self.free - LOG_OCTETS, RESERVED_OCTETS - LOG_OCTETS), RESERVED_OCTETS)
+            while octets > max(reserved, RESERVED_OCTETS // 64) and not self._allocate(octets):
+                octets //= 2
 
-    def _occupy_share(self) -> None:
-        if self.free >= SHARE * RESERVED_OCTETS:
-            self._occupy(RESERVED_OCTETS)
+    def _allocate_if_plenty(self) -> None:
+        if self.free >= FREE_SPACE_FACTOR * RESERVED_OCTETS:
+            self._allocate(RESERVED_OCTETS)
 
-    def _occupy(self, octets: int) -> bool:
-        """Have the file occupy so many octets; where that cannot be, it stays as it was."""
+    def _allocate(self, octets: int) -> bool:
+        """Allocate the file's octets; whether that succeeded. On failure it is unchanged."""
         before = self.octets
         try:
             with open(self.path, "ab", opener=open_private) as file:
@@ -126,65 +126,65 @@ class Reserve:
 
 
 class Removals:
-    """Transactions that remove; where there is no `reserve`, as on PostgreSQL, like any others."""
+    """Runs transactions that remove. Without a `reserve`, as on PostgreSQL, they are like any others."""
 
-    def __init__(self, database: Database, reserve: Reserve | None) -> None:
+    def __init__(self, database: Database, reserve: DiskReserve | None) -> None:
         self._database = database
         self._reserve = reserve
 
     async def __call__(self, work: Work[T]) -> T:
-        """Do `work` as `Database.transact` does, on a full disk with the help of the reserve. Raises StoreFull."""
+        """Run `work` as `Database.transact` does, on a full disk with the reserve's space. Raises StoreFull."""
         reserve = self._reserve
         if reserve is None:
             return await self._database.transact(work, removes=True)
         try:
             result = await self._database.transact(work, removes=True)
         except StoreFull:
-            return await self._spend(reserve, work)
+            return await self._release(reserve, work)
         if reserve.is_short():
-            await self._settle(reserve)
+            await self._restore(reserve)
         return result
 
-    async def _spend(self, reserve: Reserve, work: Work[T]) -> T:
+    async def _release(self, reserve: DiskReserve, work: Work[T]) -> T:
         _log.warning("disk.full", reserve=reserve.octets)
         try:
-            return await self._database.transact(partial(reserve.spend, work=work), removes=True)
+            return await self._database.transact(partial(reserve.release, work=work), removes=True)
         finally:
-            await self._settle(reserve)
+            await self._restore(reserve)
 
-    async def _settle(self, reserve: Reserve) -> None:
-        """Make the log short, then the reserve long. What fails here, or ends, is made up for by the next removal."""
+    async def _restore(self, reserve: DiskReserve) -> None:
+        """Truncate the log, then reallocate the reserve. The next removal repeats what fails here."""
         with suppress(StoreUnavailable):
             await self._database.fetch(_CHECKPOINT, {})
         with suppress(StoreUnavailable):
-            await self._database.transact(reserve.take_back, removes=True)
+            await self._database.transact(reserve.reallocate, removes=True)
 
 
-async def make_reserve(engine: AsyncEngine) -> None:
-    """Make the reserve of an SQLite database, where there is room for it. It is nobody's trouble if there is none."""
+async def create_reserve(engine: AsyncEngine) -> None:
+    """Create the reserve of an SQLite database, if there is space. A failure is logged and has no other effect."""
     if engine.dialect.name != SQLITE:
         return
-    reserve = Reserve(Path(engine.url.database or ""))
+    reserve = DiskReserve(Path(engine.url.database or ""))
     try:
         with database_errors:
             async with engine.execution_options(**{REMOVES: True}).begin() as connection:
-                await connection.run_sync(reserve.make)
+                await connection.run_sync(reserve.create)
     except StoreError as error:
         _log.warning("reserve.failed", error=str(error))
 
 
 def _limit(connection: Connection, *, limited: bool) -> None:
-    """Let the transaction use only the pages that the database has, and a short log; or lift that limit."""
-    before = connection.info.get(Reserve)
+    """Limit the transaction to the pages that the database has, and to a short log; or lift the limit."""
+    before = connection.info.get(DiskReserve)
     if limited:
         if before is None:
-            connection.info[Reserve] = [_pragma(connection, name) for name in _LIMITS]
+            connection.info[DiskReserve] = [_pragma(connection, name) for name in _LIMITS]
         for name, limit in _LIMITS.items():
             _pragma(connection, f"{name}={limit}")
     elif before is not None:
         for name, limit in zip(_LIMITS, before, strict=True):
             _pragma(connection, f"{name}={limit}")
-        del connection.info[Reserve]
+        del connection.info[DiskReserve]
 
 
 def _pragma(connection: Connection, text: str) -> Any:
@@ -192,7 +192,7 @@ def _pragma(connection: Connection, text: str) -> Any:
 
 
 def _disk_full() -> sqlite3.OperationalError:
-    """As SQLite says it."""
+    """The error that SQLite raises itself."""
     error = sqlite3.OperationalError("database or disk is full")
     error.sqlite_errorcode, error.sqlite_errorname = sqlite3.SQLITE_FULL, "SQLITE_FULL"
     return error

@@ -1,6 +1,6 @@
-"""Opens the database that the configuration names: SQLite for one process, PostgreSQL for many.
+"""Opens an engine for the configured database: SQLite on one host, PostgreSQL for many processes.
 
-Errors never show parameters (`hide_parameters`): they are mail. Every wait for the database has an end.
+Errors never show parameters (`hide_parameters`), because they are mail. Every wait for the database has a timeout.
 """
 
 from functools import partial
@@ -19,21 +19,20 @@ from relate_config.private import make_private_folder
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.driver import sqlite
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE
-from relate_mailstore.sql.driver.disk_reserve import Reserve
+from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 
 DATABASE_VARIABLE = "ConnectionStrings__DefaultConnection"
 
-POSTGRESQL_CONNECTIONS = (
-    12  # the writers of mail and of flags, the side connection, 4 readers, 5 others: 8 processes fit into 100
-)
+# The writers of mail and of flags, the session connection, 4 readers, 5 others. 8 processes fit into PostgreSQL's 100.
+POSTGRESQL_CONNECTIONS = 12
 SQLITE_CONNECTIONS = 8  # each is a thread; only one of them writes
-POOL_SECONDS = 10  # for a free connection; longer than that means overload, and "try again later" is the answer
-CONNECT_SECONDS = 5  # a server that is there answers at once
+POOL_SECONDS = 10  # for a free connection; a longer wait means overload, and the client is asked to retry later
+CONNECT_SECONDS = 5  # a server that is up accepts at once
 COMMAND_SECONDS = 30  # for a statement; the longest, flags of a hundred thousand entries, takes a tenth
-LOCK_SECONDS = 10  # for a row that another process holds; a batch holds its mailboxes for milliseconds
-ABANDONED_SECONDS = 60  # a transaction whose process hangs loses its locks after that
+LOCK_SECONDS = 10  # for a row that another process has locked; a batch locks its mailboxes for milliseconds
+ABANDONED_SECONDS = 60  # then PostgreSQL ends an idle transaction, which releases its locks
 
-# SQLite's own (it gives them the mode of the database), and ours.
+# Those of SQLite (which gives them the mode of the database), and ours.
 _FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", ".reserve", ".maildrops")
 
 _DRIVERS = {
@@ -46,7 +45,7 @@ _DRIVERS = {
 
 
 class DatabaseSettings(Section):
-    """`ConnectionStrings__DefaultConnection`: an SQLAlchemy URL; the driver may be left out."""
+    """`ConnectionStrings__DefaultConnection`: an SQLAlchemy URL; the driver is optional."""
 
     prefix: ClassVar[str] = "ConnectionStrings"
     default_connection: str = Field(default="sqlite+aiosqlite:///var/relate.db", repr=False)  # may hold a password
@@ -58,7 +57,7 @@ class DatabaseSettings(Section):
 
 
 def parse_database_url(text: str) -> URL:
-    """A database URL with the driver that we use. Raises ValueError, which does not show the password."""
+    """Parse a database URL and set our driver. Raises ValueError, whose message does not contain the password."""
     try:
         url = make_url(text)
     except ArgumentError:
@@ -71,18 +70,18 @@ def parse_database_url(text: str) -> URL:
 
 
 def without_password(url: URL) -> str:
-    """A URL of PostgreSQL as its own tools take it."""
+    """A PostgreSQL URL without the password, in the form that PostgreSQL's own tools accept."""
     return URL.create(POSTGRESQL, url.username, None, url.host, url.port, url.database, url.query).render_as_string()
 
 
 def open_engine(url: str) -> AsyncEngine:
-    """An engine for a database URL; connects when it is first used. Raises ValueError for what is no such URL."""
+    """An engine for a database URL; it connects at its first use. Raises ValueError for an unsupported URL."""
     parsed = parse_database_url(url)
     return _open_postgresql(parsed) if parsed.get_backend_name() == POSTGRESQL else _open_sqlite(parsed)
 
 
 def describe_url(url: str | URL) -> str:
-    """The database for people: an SQLite file's absolute path, or a URL without the password."""
+    """A description for logs: the absolute path of an SQLite file, or a URL without the password."""
     parsed = make_url(url)
     if parsed.get_backend_name() == SQLITE:
         return str(Path(parsed.database or "").absolute())
@@ -95,7 +94,7 @@ def database_file(engine: AsyncEngine) -> Path:
 
 
 def database_files(url: str) -> list[Path]:
-    """The files that an SQLite database may consist of, whether they exist or not; none for PostgreSQL."""
+    """The files that an SQLite database can consist of, which may not exist; none for PostgreSQL."""
     parsed = parse_database_url(url)
     if parsed.get_backend_name() != SQLITE:
         return []
@@ -106,7 +105,7 @@ def database_files(url: str) -> list[Path]:
 def _open_postgresql(url: URL) -> AsyncEngine:
     server_settings = {
         "application_name": "relate-mail",
-        "jit": "off",  # compiling takes longer than any statement of ours
+        "jit": "off",  # compiling takes longer than any of our statements
         "lock_timeout": f"{LOCK_SECONDS}s",
         "idle_in_transaction_session_timeout": f"{ABANDONED_SECONDS}s",
     }
@@ -116,7 +115,7 @@ def _open_postgresql(url: URL) -> AsyncEngine:
         pool_size=POSTGRESQL_CONNECTIONS,
         max_overflow=0,
         pool_timeout=POOL_SECONDS,
-        pool_use_lifo=True,  # what was used last is at hand in the server's caches, too
+        pool_use_lifo=True,  # the last connection used has the warmest caches in the server
         connect_args={
             "timeout": CONNECT_SECONDS,
             "command_timeout": COMMAND_SECONDS,
@@ -128,7 +127,7 @@ def _open_postgresql(url: URL) -> AsyncEngine:
 
 
 def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:
-    """Hand out no connection that the server has ended: it takes all of the pool's with it."""
+    """Discard a connection that the server has closed, and all others of the pool."""
     driver: Any = record.driver_connection
     if driver.is_closed():
         raise InvalidatePoolError
@@ -151,5 +150,5 @@ def _open_sqlite(url: URL) -> AsyncEngine:
     )
     event.listen(engine.sync_engine, "connect", sqlite.on_connect)
     event.listen(engine.sync_engine, "begin", sqlite.on_begin)
-    event.listen(engine.sync_engine, "begin", Reserve(path).on_begin)  # after it: with the lock
+    event.listen(engine.sync_engine, "begin", DiskReserve(path).on_begin)  # after sqlite.on_begin, which takes the lock
     return engine

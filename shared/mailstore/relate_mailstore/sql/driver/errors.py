@@ -1,7 +1,7 @@
-"""What the drivers raise, translated in one place into the store's errors.
+"""Translates the drivers' exceptions into the store's errors.
 
-The driver's own text is dropped: PostgreSQL's DETAIL and asyncpg's messages quote values, and values are mail. What
-stays is the class and the code of the error, which is what a handbook of the database is searched by.
+The driver's message is dropped, because PostgreSQL's DETAIL and asyncpg's messages quote values, and values are mail.
+The class and the code of the error remain: the database's manual is indexed by them.
 """
 
 import sqlite3
@@ -13,9 +13,9 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from relate_mailstore.errors import StoreBusy, StoreError, StoreFull, StoreUnavailable
 
-# OSError: no connection; TimeoutError: no answer; OverflowError: SQLite's driver, of a number beyond 64 bits;
-# InternalClientError: asyncpg, of a connection that the server is just ending.
-# StatementError is all that SQLAlchemy wraps; connecting is not wrapped, nor what is asked of a driver directly.
+# OSError: no connection; TimeoutError: no reply; OverflowError: SQLite's driver, for a number beyond 64 bits;
+# InternalClientError: asyncpg, for a connection that the server is closing.
+# SQLAlchemy wraps the drivers' errors in StatementError, except while connecting and in direct calls of a driver.
 _FAULTS = (
     StatementError,
     PoolTimeoutError,
@@ -36,17 +36,17 @@ _LOST = (
     asyncpg.CrashShutdownError,
 )
 
-# As SQLite says it: of a disk, of a quota, of a disk when it makes its index of the log longer.
+# SQLite's names for: a full disk, a quota, a full disk while its WAL index grows.
 _FULL = ("SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE")
 _BUSY = ("55P03", "SQLITE_BUSY")  # PostgreSQL: lock_not_available
-_REFUSED = ("22", "23")  # classes of SQLSTATE: data exceptions, violated constraints
+_REFUSED = ("22", "23")  # SQLSTATE classes: data exception, integrity constraint violation
 
 
 def translate(error: BaseException) -> StoreError:
-    """The store's error for a driver's."""
+    """The store's error for a driver's exception."""
     cause = _cause(error)
     described = " ".join((type(cause).__name__, _code(cause))).strip()
-    if _code(cause).startswith(_REFUSED) or isinstance(cause, sqlite3.IntegrityError) or _is_ours(error):
+    if _code(cause).startswith(_REFUSED) or isinstance(cause, sqlite3.IntegrityError) or _is_invalid_value(error):
         return StoreError(f"the database refused a row: {described}")
     code = _code(cause)
     kind = StoreFull if code in _FULL else StoreBusy if code in _BUSY else StoreUnavailable
@@ -54,21 +54,21 @@ def translate(error: BaseException) -> StoreError:
 
 
 def is_connection_lost(error: BaseException) -> bool:
-    """Whether the connection was found to be gone: another one may do."""
+    """Whether the connection was lost, so that a retry on another one may succeed."""
     if isinstance(error, DBAPIError):
         return error.connection_invalidated
-    if isinstance(error, asyncpg.InterfaceError):  # which is also what a mistake of ours is
+    if isinstance(error, asyncpg.InterfaceError):  # also raised for a wrong call of ours
         return "closed" in str(error)
     return isinstance(error, _LOST)
 
 
-def _is_ours(error: BaseException) -> bool:
-    """A value that could not even be handed to the database."""
+def _is_invalid_value(error: BaseException) -> bool:
+    """Whether a value could not be encoded for the database."""
     return isinstance(error, OverflowError) or (isinstance(error, StatementError) and not isinstance(error, DBAPIError))
 
 
 def _cause(error: BaseException) -> BaseException:
-    """The driver's own error, which SQLAlchemy wraps once, and its adapter of asyncpg once more."""
+    """The driver's own exception: SQLAlchemy wraps it once, and its adapter of asyncpg a second time."""
     wrapped = error.orig if isinstance(error, StatementError) else None
     return error if wrapped is None else wrapped.__cause__ or wrapped
 
@@ -81,7 +81,7 @@ def _code(error: BaseException) -> str:
 
 
 class _DatabaseErrors:
-    """Translates what leaves its `with` block; it keeps nothing, so one serves all."""
+    """Translates exceptions that leave its `with` block. It has no state, so one instance is enough."""
 
     def __enter__(self) -> None:
         return None
@@ -94,4 +94,4 @@ class _DatabaseErrors:
 
 
 database_errors = _DatabaseErrors()
-"""`with database_errors:` around every use of a driver."""
+"""Every use of a driver is in a block `with database_errors:`."""

@@ -1,8 +1,8 @@
-"""SQLite for asyncio: aiosqlite's thread, visited once a statement.
+"""SQLite for asyncio: aiosqlite with one round trip to its thread per statement, or per transaction.
 
-A connection of aiosqlite is a thread, and each of `cursor`, `execute`, `fetchall` and `close` is a visit there: two
-thirds of what a small SELECT costs. Our cursor does all of them in one, and `run_in_thread` does a whole transaction
-in one. Transactions are begun by us, not the driver.
+A connection of aiosqlite is a thread, and each of `cursor`, `execute`, `fetchall` and `close` is a round trip to it:
+two thirds of the cost of a small SELECT. Our cursor does all of them in one, and `run_in_thread` a whole transaction.
+We begin transactions, not the driver.
 """
 
 import asyncio
@@ -21,38 +21,38 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from relate_config.private import create_private
-from relate_mailstore.sql.driver.statements import say
+from relate_mailstore.sql.driver.statements import run_text
 
-BUSY_SECONDS = 10.0  # SQLite's way of waiting for another process that writes
-ROWS_PER_VISIT = 64  # of aiosqlite's own cursors, which nothing here uses
+BUSY_SECONDS = 10.0  # SQLite's busy timeout, while another process writes
+ITER_CHUNK_ROWS = 64  # required by aiosqlite for its own cursors, which are not used here
 
-# 250 means durable: FULL flushes the log at each commit. NORMAL, usual with a write-ahead log, does not.
-# The log stays as long as it ever had to be, unless it is told how long it may stay.
+# SMTP's 250 means durable: FULL flushes the log at each commit. NORMAL, usual with a write-ahead log, does not.
+# Without a size limit the log's file never shrinks.
 _PRAGMAS = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"journal_size_limit={16 * 1024 * 1024}")
 
-RELAXED = "relaxed"  # an execution option: the transaction may be lost with the power
-REMOVES = "removes"  # an execution option: the transaction may use what is kept for a full disk
+RELAXED = "relaxed"  # an execution option: the commit is not flushed, and may be lost in a power failure
+REMOVES = "removes"  # an execution option: the transaction may use the disk reserve
 
 T = TypeVar("T")
 
 
 class _Cursor:
-    """What SQLAlchemy asks of a cursor of aiosqlite: it calls, in turn, what only `execute` has to wait for."""
+    """The part of aiosqlite's cursor that SQLAlchemy uses. Only `execute` and `executemany` wait for the thread."""
 
     description: Any = None
     lastrowid: int | None = None
     rowcount = -1
 
-    def __init__(self, visit: Callable[..., Awaitable[Any]], connection: sqlite3.Connection) -> None:
-        self._visit = visit
+    def __init__(self, run_in_thread: Callable[..., Awaitable[Any]], connection: sqlite3.Connection) -> None:
+        self._run_in_thread = run_in_thread
         self._connection = connection
         self._rows: Sequence[Any] = ()
 
     async def execute(self, statement: str, parameters: Sequence[Any] = ()) -> None:
-        await self._visit(self._run, sqlite3.Cursor.execute, statement, parameters)
+        await self._run_in_thread(self._run, sqlite3.Cursor.execute, statement, parameters)
 
     async def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> None:
-        await self._visit(self._run, sqlite3.Cursor.executemany, statement, parameters)
+        await self._run_in_thread(self._run, sqlite3.Cursor.executemany, statement, parameters)
 
     async def fetchall(self) -> Sequence[Any]:
         return self._rows
@@ -69,33 +69,33 @@ class _Cursor:
 
 
 class _Connection(aiosqlite.Connection):
-    """A connection of aiosqlite with our cursors, which does at once what its own thread asks of it."""
+    """A connection of aiosqlite with our cursors. Calls from its own thread are executed at once."""
 
     async def cursor(self) -> _Cursor:  # type: ignore[override] # no context manager: SQLAlchemy needs none
         return _Cursor(self._execute, self._conn)
 
     async def rollback(self) -> None:
-        if self._conn.in_transaction:  # the pool asks for one whenever it gets a connection back
+        if self._conn.in_transaction:  # the pool rolls back each connection that is returned
             await super().rollback()
 
     async def fetch(self, statement: str, *parameters: Any) -> Sequence[Any]:
-        """The rows of a SELECT, as asyncpg's connections give them."""
-        return await self.visit(lambda: self._conn.execute(statement, parameters).fetchall())
+        """The rows of a SELECT: asyncpg's API."""
+        return await self.run(lambda: self._conn.execute(statement, parameters).fetchall())
 
     async def executemany(self, statement: str, parameters: Iterable[Sequence[Any]]) -> None:  # type: ignore[override]
-        """A statement for each of these parameters, as asyncpg's connections do it."""
-        await self.visit(lambda: self._conn.executemany(statement, parameters).close())
+        """Execute a statement for each of the parameters: asyncpg's API."""
+        await self.run(lambda: self._conn.executemany(statement, parameters).close())
 
     def is_in_transaction(self) -> bool:
-        """As asyncpg's connections tell it."""
+        """Whether a transaction has begun: asyncpg's API."""
         return self._conn.in_transaction
 
-    async def glance(self, statement: str, *parameters: Any) -> Sequence[Any]:
-        """The rows of a SELECT that is done at once, by whoever asks: its thread must have nothing to do."""
+    async def fetch_inline(self, statement: str, *parameters: Any) -> Sequence[Any]:
+        """The rows of a SELECT that runs in the caller's thread. The connection's own thread must be idle."""
         return self._conn.execute(statement, parameters).fetchall()
 
-    async def visit(self, work: Callable[[], T]) -> T:
-        """Have the thread do `work`, in the caller's context. It is finished before this is left, also by a cancel."""
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run `work` in the connection's thread and the caller's context. A cancellation waits for its end."""
         if current_thread() is self._thread:
             return work()
         done: asyncio.Future[T] = asyncio.get_running_loop().create_future()
@@ -113,37 +113,37 @@ class _Connection(aiosqlite.Connection):
 
 
 async def run_in_thread(connection: AsyncConnection, work: Callable[[Connection], T]) -> T:
-    """`connection.run_sync(work)` by the thread of the connection, to which every statement would be a visit."""
+    """`connection.run_sync(work)` in the connection's thread, so that its statements need no round trip."""
     driver: Any = (await connection.get_raw_connection()).driver_connection
-    result: T = await driver.visit(lambda: _run_at_once(connection.run_sync(work)))
+    result: T = await driver.run(lambda: _run_synchronously(connection.run_sync(work)))
     return result
 
 
-def _run_at_once(coroutine: Coroutine[Any, Any, T]) -> T:
-    """The result of a coroutine that finds everything done where it would wait."""
+def _run_synchronously(coroutine: Coroutine[Any, Any, T]) -> T:
+    """The result of a coroutine that never suspends."""
     try:
         coroutine.send(None)
     except StopIteration as finished:
         result: T = finished.value
         return result
     coroutine.close()
-    raise RuntimeError("a transaction waited for something other than its connection")
+    raise RuntimeError("a transaction awaited something other than its connection")
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    create_private(path)  # its log and its shared memory get the same mode
+    create_private(path)  # SQLite gives the log and the shared memory the same mode
     return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
 
 
 async def connect(path: Path) -> aiosqlite.Connection:
-    """Open a database file, made if missing; for `create_async_engine(async_creator=…)`."""
-    connection = _Connection(partial(_open, path), ROWS_PER_VISIT)
-    connection._thread.daemon = True  # one that is not closed must not keep the process alive
+    """Open a database file, created if missing; for `create_async_engine(async_creator=…)`."""
+    connection = _Connection(partial(_open, path), ITER_CHUNK_ROWS)
+    connection._thread.daemon = True  # an unclosed connection must not keep the process alive
     return await connection
 
 
 def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    """Set up a new connection."""
+    """Set the pragmas of a new connection."""
     cursor = connection.cursor()
     for pragma in _PRAGMAS:
         cursor.execute(f"PRAGMA {pragma}")
@@ -151,11 +151,11 @@ def on_connect(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None
 
 
 def on_begin(connection: Connection) -> None:
-    """Take the write lock at once: a transaction that reads first and then finds it taken can only fail."""
+    """Begin with the write lock: a transaction that reads first fails if another one writes in the meantime."""
     options: Any = connection.get_execution_options()
     if options.get("isolation_level") != "AUTOCOMMIT":
         _set_synchronous(connection, "NORMAL" if options.get(RELAXED) else "FULL")
-        say(connection, "BEGIN IMMEDIATE")
+        run_text(connection, "BEGIN IMMEDIATE")
 
 
 def _set_synchronous(connection: Connection, level: str) -> None:

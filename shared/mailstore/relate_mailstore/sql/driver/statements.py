@@ -1,7 +1,7 @@
-"""Statements handed to the driver itself: what SQLAlchemy does for an execution costs four times what the driver does.
+"""Executes compiled statements by the driver, because SQLAlchemy's execution costs four times as much as the driver's.
 
-SQLAlchemy writes them all the same, once for a dialect, and lends the connections; and its listeners are told of each
-execution as it tells them itself, so that a statement is traced whichever way it goes.
+SQLAlchemy still compiles each statement, once per dialect, and pools the connections. Its event listeners are called as
+for its own executions, so that every statement is traced.
 """
 
 from collections import namedtuple
@@ -22,17 +22,17 @@ Processor = Callable[[Any], Any] | None
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
-    """A statement as a driver takes it: its text, its parameters in their order, and what makes rows of the answer."""
+class CompiledStatement:
+    """A statement as the driver takes it: its text, its positional parameters, and the conversion of its rows."""
 
     text: str
-    parameters: Sequence[tuple[str, Processor]]  # names, and how their values are made ready
-    constants: Mapping[str, Any]  # values that the statement itself has
-    columns: Sequence[Processor] | None  # how values are read; None if they are as they should be
+    parameters: Sequence[tuple[str, Processor]]  # names, with the conversion of their values
+    constants: Mapping[str, Any]  # values that are part of the statement
+    columns: Sequence[Processor] | None  # conversions of result columns; None if no column needs one
     make_row: Callable[[Iterable[Any]], Any]
 
     def arguments(self, given: Mapping[str, Any]) -> Sequence[Any]:
-        """The parameters' values. Raises KeyError for one that is missing."""
+        """The values of the positional parameters. Raises KeyError for a missing one."""
         values = {**self.constants, **given}
         return [values[name] if process is None else process(values[name]) for name, process in self.parameters]
 
@@ -45,28 +45,31 @@ class Prepared:
         return [*map(self.make_row, zip(*read, strict=True))]
 
 
-_prepared: WeakKeyDictionary[Dialect, WeakKeyDictionary[Executable, Prepared]] = WeakKeyDictionary()
+_compiled: WeakKeyDictionary[Dialect, WeakKeyDictionary[Executable, CompiledStatement]] = WeakKeyDictionary()
 
 
-def prepare(dialect: Dialect, statement: Executable) -> Prepared:
-    """A constant of its module, for a dialect; kept. Raises ValueError for one whose text depends on its parameters."""
-    of_dialect = _prepared.setdefault(dialect, WeakKeyDictionary())
-    prepared = of_dialect.get(statement)
-    if prepared is None:
-        prepared = of_dialect[statement] = _compile(dialect, statement)
-    return prepared
+def compile_statement(dialect: Dialect, statement: Executable) -> CompiledStatement:
+    """Compile a statement that is a module constant, once per dialect.
+
+    Raises ValueError for one whose text depends on its parameters.
+    """
+    by_statement = _compiled.setdefault(dialect, WeakKeyDictionary())
+    compiled = by_statement.get(statement)
+    if compiled is None:
+        compiled = by_statement[statement] = _compile(dialect, statement)
+    return compiled
 
 
-def _compile(dialect: Dialect, statement: Any) -> Prepared:
+def _compile(dialect: Dialect, statement: Any) -> CompiledStatement:
     compiled = statement.compile(dialect=dialect)
     if compiled.literal_execute_params or compiled.post_compile_params:
-        raise ValueError("a statement of a fixed text is needed: a list is one parameter, see dialects.ListOf")
+        raise ValueError("the statement's text is not constant: pass a list as one parameter, see dialects.ListOf")
     binds = {name: compiled.binds[name] for name in compiled.positiontup or ()}
     processors = {name: bind.type.dialect_impl(dialect).bind_processor(dialect) for name, bind in binds.items()}
     columns = compiled._result_columns
     readers = [None if dialect.name == POSTGRESQL else _reader(dialect, column.type) for column in columns]
     row: Any = namedtuple("Row", " ".join(column.keyname for column in columns), rename=True)  # type: ignore[misc]
-    return Prepared(
+    return CompiledStatement(
         compiled.string,
         parameters=[(name, processors[name]) for name in compiled.positiontup or ()],
         constants={name: bind.effective_value for name, bind in binds.items() if not bind.required},
@@ -76,9 +79,9 @@ def _compile(dialect: Dialect, statement: Any) -> Prepared:
 
 
 def _reader(dialect: Dialect, of: TypeEngine[Any]) -> Processor:
-    """asyncpg's values are Python's own already; SQLite's octets are, but it knows neither UUIDs nor truth.
+    """The conversion of SQLite's values, which has neither UUIDs nor booleans. asyncpg's values need none.
 
-    UUIDs are asyncpg's either way: they are made, hashed and compared in a fraction of the time that Python's take.
+    UUIDs are asyncpg's on both: creating, hashing and comparing them takes a fraction of the time of Python's.
     """
     if isinstance(of, Uuid):
         return _read_uuid
@@ -90,56 +93,58 @@ def _read_uuid(text: str | None) -> UUID | None:
 
 
 def run(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> list[Any]:
-    """The rows of a statement in a transaction that has begun, as `connection.execute` has them."""
-    prepared, driver = _in_transaction(connection, statement)
-    arguments = prepared.arguments(parameters)
-    with Announced(connection, prepared.text, arguments):
-        return prepared.rows(await_only(driver.fetch(prepared.text, *arguments)))
+    """Execute a statement in a transaction that has begun; its rows, like those of `connection.execute`."""
+    compiled, driver = _in_transaction(connection, statement)
+    arguments = compiled.arguments(parameters)
+    with ExecutionEvents(connection, compiled.text, arguments):
+        return compiled.rows(await_only(driver.fetch(compiled.text, *arguments)))
 
 
 def run_many(connection: Connection, statement: Executable, rows: Iterable[Mapping[str, Any]]) -> None:
-    """A statement for each of these rows, in a transaction that has begun."""
-    prepared, driver = _in_transaction(connection, statement)
-    arguments = [prepared.arguments(row) for row in rows]
-    with Announced(connection, prepared.text, arguments, several=True):
-        await_only(driver.executemany(prepared.text, arguments))
+    """Execute a statement for each of the rows, in a transaction that has begun."""
+    compiled, driver = _in_transaction(connection, statement)
+    arguments = [compiled.arguments(row) for row in rows]
+    with ExecutionEvents(connection, compiled.text, arguments, executemany=True):
+        await_only(driver.executemany(compiled.text, arguments))
 
 
-def say(connection: Connection, text: str) -> None:
-    """A statement without parameters or an answer, as BEGIN is."""
+def run_text(connection: Connection, text: str) -> None:
+    """Execute a statement without parameters and rows, such as BEGIN."""
     driver: Any = connection.connection.driver_connection
-    with Announced(connection, text, ()):
+    with ExecutionEvents(connection, text, ()):
         await_only(driver.fetch(text))
 
 
-def _in_transaction(connection: Connection, statement: Executable) -> tuple[Prepared, Any]:
+def _in_transaction(connection: Connection, statement: Executable) -> tuple[CompiledStatement, Any]:
     driver: Any = connection.connection.driver_connection
-    # SQLAlchemy begins a transaction with the first statement that it executes: the one that locks.
+    # SQLAlchemy begins a transaction when it executes the first statement itself: the one that locks.
     if not driver.is_in_transaction():
-        raise RuntimeError("no transaction has begun: this would be committed by itself")
-    return prepare(connection.dialect, statement), driver
+        raise RuntimeError("no transaction has begun: the statement would be committed by itself")
+    return compile_statement(connection.dialect, statement), driver
 
 
-class Announced:
-    """A `with` block around an execution: SQLAlchemy's listeners hear of it as of its own."""
+class ExecutionEvents:
+    """A `with` block around an execution, which calls SQLAlchemy's event listeners."""
 
-    __slots__ = ("_connection", "_context", "_dispatch", "_several", "_told")
+    __slots__ = ("_connection", "_context", "_dispatch", "_executemany", "_statement")
 
-    def __init__(self, connection: Connection, text: str, arguments: Sequence[Any], *, several: bool = False) -> None:
+    def __init__(
+        self, connection: Connection, text: str, arguments: Sequence[Any], *, executemany: bool = False
+    ) -> None:
         self._connection = connection
         self._dispatch: Any = connection.dispatch
-        self._several = several
-        self._context = SimpleNamespace(executemany=several)  # listeners keep what is theirs in it
-        self._told = text, arguments
+        self._executemany = executemany
+        self._context = SimpleNamespace(executemany=executemany)  # listeners set attributes of their own
+        self._statement = text, arguments
 
     def __enter__(self) -> None:
         for listener in self._dispatch.before_cursor_execute:
-            listener(self._connection, None, *self._told, self._context, self._several)
+            listener(self._connection, None, *self._statement, self._context, self._executemany)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
         if error is None:
             for listener in self._dispatch.after_cursor_execute:
-                listener(self._connection, None, *self._told, self._context, self._several)
+                listener(self._connection, None, *self._statement, self._context, self._executemany)
         else:
             failure = SimpleNamespace(execution_context=self._context, original_exception=error)
             for listener in self._connection.dialect.dispatch.handle_error:

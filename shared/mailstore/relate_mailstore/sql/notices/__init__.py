@@ -1,1 +1,1 @@
-"""Change notices between processes, what they say of the freshness of caches, and the lock on a maildrop."""
+"""Change notices between processes, cache freshness, and the maildrop lock."""

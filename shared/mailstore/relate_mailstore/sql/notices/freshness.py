@@ -1,70 +1,79 @@
-"""What this process heard of the mailboxes that it looked at: whether what it knows of one is still so, unasked.
+"""Tracks which cached mailboxes are still current, from change notices alone, without querying the database.
 
-Whoever listens hears of every commit within an epoch, an unbroken stretch of listening. What was read in an epoch is
-current until a later modseq is heard in it. Between epochs (the connection was lost, a notice could not name the
-mailboxes) anything may have happened.
+While a process listens without interruption it receives a notice of every commit; that period is an epoch. What was
+read in an epoch is current until the same epoch brings a notice with a later modseq. Between epochs (the connection
+was lost, or a notice was too large to name the mailboxes) any mailbox may have changed.
 """
 
-from collections import OrderedDict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from relate_mailstore.sql.cache.lru import Caches, LruCache
 from relate_mailstore.types import MailboxId, MailboxNotice
 
-KEPT_MAILBOXES = 100_000  # those that were read last: some 20 MB
+MAILBOX_OCTETS = 320  # of a cache entry, measured with tracemalloc
 
 
-class Stamp(NamedTuple):
-    """When something was read: in which epoch, and after how many notices."""
+class ReadStamp(NamedTuple):
+    """The moment of a read: its epoch, and how many batches of notices had been received."""
 
     epoch: object
-    notices: int
+    notice_count: int
 
 
 @dataclass(slots=True)
-class _Known:
-    epoch: object = None  # in which it was read; None where it must be read again
-    modseq: int = 0  # the latest that was heard
+class _Tracked:
+    epoch: object = None  # of the last read; None if the mailbox must be read again
+    modseq: int = 0  # the latest one received
 
 
-class Heard:
-    """`epoch` tells the epoch now: a value that is equal to no other epoch's; None while nobody listens."""
+class Freshness:
+    """The newest modseq received for each mailbox that this process has read.
 
-    def __init__(self, epoch: Callable[[], object]) -> None:
+    `epoch` returns the current epoch: a value that differs from every other epoch's, or None while the process does
+    not listen.
+    """
+
+    def __init__(self, epoch: Callable[[], object], caches: Caches) -> None:
         self.epoch = epoch
-        self._known: OrderedDict[MailboxId, _Known] = OrderedDict()
-        self._notices = 0
+        self._tracked: LruCache[MailboxId, _Tracked] = caches.add("freshness", _weigh)
+        self._notice_count = 0
 
-    def hear(self, changes: Collection[MailboxNotice]) -> None:
-        """These were committed."""
-        self._notices += 1
-        for change in changes:
-            if known := self._known.get(change.mailbox_id):
-                known.modseq = max(known.modseq, change.modseq)
+    def record(self, notices: Iterable[MailboxNotice]) -> None:
+        """Record the notices of a commit."""
+        self._notice_count += 1
+        for notice in notices:
+            if tracked := self._tracked.peek(notice.mailbox_id):
+                tracked.modseq = max(tracked.modseq, notice.modseq)
 
     @property
-    def notices(self) -> int:
-        """How many were heard."""
-        return self._notices
+    def notice_count(self) -> int:
+        """How many times notices were recorded."""
+        return self._notice_count
 
-    def stamp(self) -> Stamp:
-        """To be taken before a mailbox is read."""
-        return Stamp(self.epoch(), self._notices)
+    def stamp(self) -> ReadStamp:
+        """The stamp of a read that begins now."""
+        return ReadStamp(self.epoch(), self._notice_count)
 
-    def read(self, mailbox_id: MailboxId, stamp: Stamp) -> None:
-        """A mailbox was read. If it is the first time, notices that came meanwhile may have been of it, unheeded."""
-        known = self._known.pop(mailbox_id, None)
-        certain = known is not None or stamp.notices == self._notices
-        known = known or _Known()
-        known.epoch = stamp.epoch if certain else None
-        self._known[mailbox_id] = known
-        if len(self._known) > KEPT_MAILBOXES:
-            self._known.popitem(last=False)
+    def mark_read(self, mailbox_id: MailboxId, stamp: ReadStamp) -> None:
+        """Record that a mailbox was read.
+
+        During the first read its notices are not tracked yet; if any notice arrived, it must be read again.
+        """
+        tracked = self._tracked.pop(mailbox_id)
+        is_certain = tracked is not None or stamp.notice_count == self._notice_count
+        tracked = tracked or _Tracked()
+        tracked.epoch = stamp.epoch if is_certain else None
+        self._tracked.put(mailbox_id, tracked)
 
     def is_current(self, mailbox_id: MailboxId, modseq: int) -> bool:
-        """Whether a mailbox that was at this modseq when it was read still is."""
-        known = self._known.get(mailbox_id)
-        if known is None or known.epoch is None or known.modseq > modseq:
+        """Whether a mailbox that had this modseq when it was read is unchanged."""
+        tracked = self._tracked.peek(mailbox_id)
+        if tracked is None or tracked.epoch is None or tracked.modseq > modseq:
             return False
-        return known.epoch == self.epoch()
+        return tracked.epoch == self.epoch()
+
+
+def _weigh(_: _Tracked) -> int:
+    return MAILBOX_OCTETS

@@ -1,8 +1,8 @@
-"""The maildrop's lock (RFC 1939 §4): one POP3 session at a time has an account's maildrop, over all processes.
+"""The maildrop lock (RFC 1939 §4): an account's maildrop is open in one POP3 session at a time, over all processes.
 
-Within a process a set says who; between processes an advisory lock or a lock file does, which end with the process,
-however it ends. Should a lock be lost with its connection, two sessions may see the same messages: nothing worse, as
-each entry is expunged only once.
+Within a process a set of accounts excludes other sessions; between processes an advisory lock (PostgreSQL) or a lock
+file (SQLite) does. Both end with the process, however it ends. If a lock is lost with its connection, two sessions
+may see the same messages, which is tolerable, because each entry is expunged only once.
 """
 
 import asyncio
@@ -21,17 +21,17 @@ import structlog
 from relate_config.private import open_private
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.polling import poll
-from relate_mailstore.sql.driver.coalesce import Gathered
+from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.errors import database_errors
-from relate_mailstore.sql.driver.session_connection import SideConnection
+from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.types import AccountId
 
-LOCK_CLASS = 0x4D61696C  # "Mail": the first key of our advisory locks, so that they meet nobody else's
-LOCK_KEYS = 2**31  # the second key has 32 bits; accounts that share one only wait for each other
+LOCK_CLASS = 0x4D61696C  # "Mail": the first key of the advisory locks, so that they meet no other application's
+LOCK_KEYS = 2**31  # the second key has 32 bits; accounts that share one exclude each other
 
-_TAKE = "SELECT pg_try_advisory_lock($1, $2)"
-# One after the other, in this order.
-_EXCHANGE = """
+_ACQUIRE = "SELECT pg_try_advisory_lock($1, $2)"
+# The branches are executed in this order.
+_RELEASE_AND_ACQUIRE = """
     SELECT key, pg_advisory_unlock($1, key) FROM unnest($2::int[]) AS key
     UNION ALL SELECT key, pg_try_advisory_lock($1, key) FROM unnest($3::int[]) AS key
 """
@@ -39,97 +39,103 @@ _EXCHANGE = """
 _log = structlog.get_logger(__name__)
 
 
-class Locks(Protocol):
-    """What keeps processes apart. `held`: the accounts whose maildrop this process has, or is about to take."""
+class MaildropLocks(Protocol):
+    """Locks between processes. `held`: the accounts whose lock this process has or is acquiring."""
 
     held: set[AccountId]
 
-    async def take(self, account_id: AccountId) -> bool:
-        """Take the lock, if it is free."""
+    async def acquire(self, account_id: AccountId) -> bool:
+        """Acquire the lock without waiting. False if another process has it. Raises StoreUnavailable."""
 
-    async def give_back(self, account_id: AccountId) -> None:
-        """Give the lock back; harmless where it was not taken."""
+    async def release(self, account_id: AccountId) -> None:
+        """Release the lock. Idempotent."""
 
 
 @asynccontextmanager
-async def hold_maildrop(locks: Locks, account_id: AccountId, patience: float) -> AsyncIterator[None]:
-    """Hold an account's maildrop. Raises MaildropInUse, StoreUnavailable."""
-    if not await poll(partial(_take, locks, account_id), patience):
+async def hold_maildrop(locks: MaildropLocks, account_id: AccountId, wait_seconds: float) -> AsyncIterator[None]:
+    """Hold an account's maildrop lock, after polling for at most `wait_seconds`.
+
+    Raises MaildropInUse, StoreUnavailable.
+    """
+    if not await poll(partial(_acquire, locks, account_id), wait_seconds):
         raise MaildropInUse(f"maildrop of account {account_id}")
     try:
         yield
     finally:
-        await _let_go(locks, account_id)
+        await _release_shielded(locks, account_id)
 
 
-async def _take(locks: Locks, account_id: AccountId) -> bool:
+async def _acquire(locks: MaildropLocks, account_id: AccountId) -> bool:
     if account_id in locks.held:
         return False
     locks.held.add(account_id)
-    taken = False
+    acquired = False
     try:
-        taken = await locks.take(account_id)
+        acquired = await locks.acquire(account_id)
     finally:
-        if not taken:
-            await _let_go(locks, account_id)
-    return taken
+        if not acquired:
+            await _release_shielded(locks, account_id)
+    return acquired
 
 
-async def _let_go(locks: Locks, account_id: AccountId) -> None:
-    # Shielded: a session that is cancelled, be it while it takes the lock, must not leave it behind.
-    await asyncio.shield(asyncio.ensure_future(_give_back(locks, account_id)))
+async def _release_shielded(locks: MaildropLocks, account_id: AccountId) -> None:
+    # A session that is cancelled, even while it acquires the lock, must not leave it locked.
+    await asyncio.shield(asyncio.ensure_future(_release(locks, account_id)))
 
 
-async def _give_back(locks: Locks, account_id: AccountId) -> None:
+async def _release(locks: MaildropLocks, account_id: AccountId) -> None:
     try:
-        await locks.give_back(account_id)
+        await locks.release(account_id)
     finally:
         locks.held.discard(account_id)
 
 
-class _Wish(NamedTuple):
-    """What one session wants of the locks."""
+class _Request(NamedTuple):
+    """A lock to acquire, or to release."""
 
     key: int
-    take: bool
+    acquire: bool
 
 
 class AdvisoryLocks:
-    """PostgreSQL's advisory locks, held by the side connection."""
+    """`MaildropLocks` by PostgreSQL's advisory locks, which the session connection holds.
 
-    def __init__(self, side: SideConnection) -> None:
+    Concurrent requests share a round trip. After a reconnect the locks are acquired again.
+    """
+
+    def __init__(self, side: SessionConnection) -> None:
         self.held: set[AccountId] = set()
-        self._taken: set[AccountId] = set()
+        self._acquired: set[AccountId] = set()
         self._side = side
-        self._grant: Gathered[_Wish, bool] = Gathered(self._exchange)
-        side.on_connect(self._take_again)
+        self._request: Coalescer[_Request, bool] = Coalescer(self._execute)
+        side.on_connect(self._reacquire)
 
-    async def take(self, account_id: AccountId) -> bool:
-        """Raises StoreUnavailable."""
-        taken = await self._grant(_Wish(_key(account_id), take=True))
-        if taken:
-            self._taken.add(account_id)
-        return taken
+    async def acquire(self, account_id: AccountId) -> bool:
+        """See `MaildropLocks`."""
+        acquired = await self._request(_Request(_key(account_id), acquire=True))
+        if acquired:
+            self._acquired.add(account_id)
+        return acquired
 
-    async def give_back(self, account_id: AccountId) -> None:
-        """A connection that is down holds no lock."""
-        self._taken.discard(account_id)
+    async def release(self, account_id: AccountId) -> None:
+        """See `MaildropLocks`. While the connection is down PostgreSQL holds no lock for it."""
+        self._acquired.discard(account_id)
         with suppress(StoreUnavailable):
-            await self._grant(_Wish(_key(account_id), take=False))
+            await self._request(_Request(_key(account_id), acquire=False))
 
-    async def _exchange(self, wishes: Sequence[_Wish]) -> Sequence[bool]:
+    async def _execute(self, requests: Sequence[_Request]) -> Sequence[bool]:
         rows = await self._side.fetch(
-            _EXCHANGE,
+            _RELEASE_AND_ACQUIRE,
             LOCK_CLASS,
-            [wish.key for wish in wishes if not wish.take],
-            [wish.key for wish in wishes if wish.take],
+            [request.key for request in requests if not request.acquire],
+            [request.key for request in requests if request.acquire],
         )
-        granted = dict(rows)
-        return [granted[wish.key] for wish in wishes]
+        results = dict(rows)
+        return [results[request.key] for request in requests]
 
-    async def _take_again(self, connection: asyncpg.Connection) -> None:
-        for account_id in tuple(self._taken):
-            if not await connection.fetchval(_TAKE, LOCK_CLASS, _key(account_id)):
+    async def _reacquire(self, connection: asyncpg.Connection) -> None:
+        for account_id in tuple(self._acquired):
+            if not await connection.fetchval(_ACQUIRE, LOCK_CLASS, _key(account_id)):
                 _log.warning("maildrop.lock_lost", account=account_id)
 
 
@@ -138,9 +144,10 @@ def _key(account_id: AccountId) -> int:
 
 
 class LockFile:
-    """Locks of single octets of a file, each at the offset of its account; the file is open while any is held.
+    """`MaildropLocks` by locks on single octets of a file, each at the offset of its account.
 
-    POSIX drops all of a process's locks of a file when any descriptor of it is closed: hence one object a file.
+    The file is open while any lock is held. POSIX drops all of a process's locks on a file when any of its
+    descriptors is closed: hence one object per file and process.
     """
 
     _by_path: ClassVar[dict[Path, "LockFile"]] = {}
@@ -152,12 +159,12 @@ class LockFile:
 
     @classmethod
     def beside(cls, database: Path) -> "LockFile":
-        """The lock file of an SQLite database, shared by all that use it in this process."""
+        """The lock file of an SQLite database, shared by all stores of this process."""
         path = database.resolve().with_name(f"{database.name}.maildrops")
         return cls._by_path.setdefault(path, cls(path))
 
-    async def take(self, account_id: AccountId) -> bool:
-        """Does not wait. Raises StoreUnavailable."""
+    async def acquire(self, account_id: AccountId) -> bool:
+        """See `MaildropLocks`."""
         with database_errors:
             if self._file is None:
                 self._file = open(self._path, "ab", opener=open_private)  # noqa: ASYNC230, SIM115
@@ -167,8 +174,8 @@ class LockFile:
                 return False
             return True
 
-    async def give_back(self, account_id: AccountId) -> None:
-        """Does not wait."""
+    async def release(self, account_id: AccountId) -> None:
+        """See `MaildropLocks`."""
         if self._file is not None:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, account_id, os.SEEK_SET)
             if self.held <= {account_id}:

@@ -1,31 +1,30 @@
-"""Raw messages: small ones fetched whole, many by one statement, and kept for a while; large ones read in parts.
+"""Raw messages: small ones are fetched many per statement and cached, large ones are read in parts.
 
-What is to be opened next is prefetched in the background. A raw message never changes, so what is cached is right for
-as long as the message is there: see `generations`.
+Messages that will be opened next are prefetched in the background. A raw message never changes, so an entry is valid
+while its message exists: see `generations`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
 
-import structlog
 from sqlalchemy import and_, bindparam, select
 
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.ports import RawMessage
+from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.driver.database import CLOSE_SECONDS, Database
 from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.read.generations import Generation, Generations
-from relate_mailstore.sql.read.lru import KeptOfMessages
+from relate_mailstore.sql.read.message_cache import MessageCache
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId
 from relate_supervisor import Supervisor
 
-SMALL_OCTETS = 128 * 1024  # what is worth keeping, and fetching ahead: nearly all mail without attachments
-CACHE_OCTETS = 64 * 1024 * 1024  # a process keeps: some ten thousand messages, for the minutes in which they are read
-KEPT_OVERHEAD_OCTETS = 512  # of a kept message beside its own octets
-MESSAGES_A_QUERY = 64  # at most 8 MB
-HINTS_UNDER_WAY = 32  # whose messages are being fetched: of more, the database would only have a longer queue
+SMALL_OCTETS = 128 * 1024  # cached and prefetched up to this size: nearly all mail without attachments
+OVERHEAD_OCTETS = 480  # of a cached message beside its own octets, measured with tracemalloc: key, slot, object, origin
+MESSAGES_PER_QUERY = 64  # at most 8 MB
+MAX_PREFETCHES = 32  # at the same time: more would only lengthen the database's queue
 
 _OPEN = (
     select(messages.c.id, messages.c.size, messages.c.origin, blobs.c.octets)
@@ -34,14 +33,12 @@ _OPEN = (
 )
 _PART = select(blobs.c.octets).where(blobs.c.id == bindparam("message_id"), blobs.c.part == bindparam("part"))
 
-_log = structlog.get_logger(__name__)
-
 Key = tuple[Generation, MessageId]
 Fetched = Mapping[MessageId, RawMessage]
 
 
 class SmallMessage:
-    """`RawMessage` whose octets are at hand."""
+    """`RawMessage` whose octets are in memory."""
 
     __slots__ = ("buffered", "origin")
 
@@ -55,7 +52,7 @@ class SmallMessage:
         return len(self.buffered)
 
     async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        """The octets [start, stop), in one piece."""
+        """The octets [start, stop) as one chunk."""
         if octets := self.buffered[start:stop]:
             yield octets
 
@@ -65,7 +62,7 @@ class SmallMessage:
 
 
 class LargeMessage:
-    """`RawMessage` read part by part, the next one while the caller is busy with this one."""
+    """`RawMessage` that is read part by part. The next part is read while the caller handles the current one."""
 
     buffered = None
 
@@ -90,7 +87,7 @@ class LargeMessage:
                 offset = part * PART_OCTETS
                 yield octets[max(start - offset, 0) : end - offset]
         finally:
-            ahead.cancel()  # the caller may have had enough
+            ahead.cancel()  # the caller may have closed the iterator early
             await asyncio.gather(ahead, return_exceptions=True)
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
@@ -100,24 +97,24 @@ class LargeMessage:
     async def _part(self, part: int) -> bytes:
         rows = await self._database.fetch(_PART, {"message_id": self._message_id, "part": part})
         if not rows:
-            raise MessageNotFound(f"message {self._message_id} is gone")
+            raise MessageNotFound(f"message {self._message_id} was removed")
         octets: bytes = rows[0].octets
         return octets
 
 
 class Blobs:
-    """Opens raw messages, and keeps the small ones that were read last."""
+    """Opens raw messages, and caches small ones."""
 
-    def __init__(self, database: Database, generations: Generations, supervisor: Supervisor) -> None:
+    def __init__(self, database: Database, generations: Generations, supervisor: Supervisor, caches: Caches) -> None:
         self._database = database
         self._generations = generations
         self._supervisor = supervisor
-        self._kept: KeptOfMessages[SmallMessage] = KeptOfMessages(CACHE_OCTETS, _weigh)
-        self._coming: dict[Key, asyncio.Task[Fetched]] = {}
-        self._hints: set[asyncio.Task[Fetched]] = set()
+        self._cache = MessageCache[SmallMessage](caches.add("blobs", _weigh))
+        self._prefetching: dict[Key, asyncio.Task[Fetched]] = {}
+        self._prefetches: set[asyncio.Task[Fetched]] = set()
 
     async def open(self, account_id: AccountId, message_id: MessageId, ahead: Sequence[MessageId] = ()) -> RawMessage:
-        """A raw message of this account; no query if it is kept. Raises MessageNotFound."""
+        """A raw message of this account; no query if it is cached. Raises MessageNotFound."""
         (raw,) = await self.open_all(account_id, [message_id], ahead)
         if raw is None:
             raise MessageNotFound(f"message {message_id} of account {account_id}")
@@ -126,88 +123,88 @@ class Blobs:
     async def open_all(
         self, account_id: AccountId, message_ids: Sequence[MessageId], ahead: Sequence[MessageId] = ()
     ) -> Sequence[RawMessage | None]:
-        """Raw messages of this account, those that are not kept by one query; what is `ahead` in the background.
+        """Raw messages of this account, those that are not cached by one query. `ahead` is prefetched.
 
-        Where there has to be a query and it has room for them, those ahead come by the same.
+        The query also fetches messages of `ahead`, up to MESSAGES_PER_QUERY.
         """
         generation = await self._generations.confirm(account_id)
-        opened: Sequence[RawMessage | None] = self._kept.find(generation, message_ids)
+        opened: Sequence[RawMessage | None] = self._cache.find(generation, message_ids)
         if not all(opened):
             missing = [message_id for message_id, raw in zip(message_ids, opened, strict=True) if raw is None]
             fetched = await self._fetch_or_await(generation, missing, ahead)
             opened = [raw or fetched.get(message_id) for message_id, raw in zip(message_ids, opened, strict=True)]
         if ahead:
-            self._fetch_ahead(generation, ahead)
+            self._prefetch(generation, ahead)
         return opened
 
-    def forget(self, generation: Generation, message_ids: Collection[MessageId]) -> None:
-        """These are gone from the generation's account: readers do not wait for a prefetch of them, either."""
-        self._kept.forget(generation, message_ids)
+    def evict(self, generation: Generation, message_ids: Collection[MessageId]) -> None:
+        """Remove messages that were removed from the generation's account. Prefetches of them are not awaited."""
+        self._cache.evict(generation, message_ids)
         for message_id in message_ids:
-            self._coming.pop((generation, message_id), None)
+            self._prefetching.pop((generation, message_id), None)
 
     async def close(self) -> None:
-        """Wait for what is under way: nobody else does. A database that takes too long is not waited for."""
-        if self._hints:
-            _, late = await asyncio.wait(self._hints, timeout=CLOSE_SECONDS)
-            for hint in late:
-                hint.cancel()
+        """Wait for the running prefetches, at most CLOSE_SECONDS; then cancel them."""
+        if self._prefetches:
+            _, late = await asyncio.wait(self._prefetches, timeout=CLOSE_SECONDS)
+            for task in late:
+                task.cancel()
             await asyncio.gather(*late, return_exceptions=True)
 
     async def _fetch_or_await(
         self, generation: Generation, message_ids: Sequence[MessageId], ahead: Sequence[MessageId]
     ) -> Fetched:
-        """Those on their way are waited for. Where that fails they are asked for again: it was only a hint."""
-        coming = {task for one in message_ids if (task := self._coming.get((generation, one)))}
+        """Fetch messages, or await their prefetch. Messages whose prefetch failed are fetched again."""
+        running = {task for one in message_ids if (task := self._prefetching.get((generation, one)))}
         fetched: dict[MessageId, RawMessage] = {}
-        if coming:
-            await asyncio.wait(coming)
-            for task in coming:
+        if running:
+            await asyncio.wait(running)
+            for task in running:
                 if not task.cancelled() and not task.exception():
                     fetched.update(task.result())
         missing = [message_id for message_id in message_ids if message_id not in fetched]
-        if 0 < len(missing) < MESSAGES_A_QUERY:
-            missing += self._new(generation, ahead)[: MESSAGES_A_QUERY - len(missing)]
-        for start in range(0, len(missing), MESSAGES_A_QUERY):
-            fetched.update(await self._fetch(generation, missing[start : start + MESSAGES_A_QUERY]))
+        if 0 < len(missing) < MESSAGES_PER_QUERY:
+            missing += self._not_cached(generation, ahead)[: MESSAGES_PER_QUERY - len(missing)]
+        for start in range(0, len(missing), MESSAGES_PER_QUERY):
+            fetched.update(await self._fetch(generation, missing[start : start + MESSAGES_PER_QUERY]))
         return fetched
 
-    def _fetch_ahead(self, generation: Generation, message_ids: Sequence[MessageId]) -> None:
-        wanted = self._new(generation, message_ids)[:MESSAGES_A_QUERY]
-        if not wanted or len(self._hints) >= HINTS_UNDER_WAY:
+    def _prefetch(self, generation: Generation, message_ids: Sequence[MessageId]) -> None:
+        missing = self._not_cached(generation, message_ids)[:MESSAGES_PER_QUERY]
+        if not missing or len(self._prefetches) >= MAX_PREFETCHES:
             return
-        task = asyncio.create_task(self._fetch(generation, wanted), name="mailstore-fetch-ahead")
-        keys = [(generation, message_id) for message_id in wanted]
-        self._hints.add(task)
-        self._coming.update(dict.fromkeys(keys, task))
-        task.add_done_callback(partial(self._came, keys))
-        self._supervisor.watch("mailstore.prefetch", task)  # a reader asks again, and does not hear why
+        task = asyncio.create_task(self._fetch(generation, missing), name="mailstore-prefetch")
+        keys = [(generation, message_id) for message_id in missing]
+        self._prefetches.add(task)
+        self._prefetching.update(dict.fromkeys(keys, task))
+        task.add_done_callback(partial(self._on_prefetched, keys))
+        self._supervisor.watch("mailstore.prefetch", task)  # reports a failure: readers fetch again without one
 
-    def _new(self, generation: Generation, message_ids: Sequence[MessageId]) -> list[MessageId]:
-        """Those that are neither kept nor on their way."""
-        kept = self._kept.find(generation, message_ids)
+    def _not_cached(self, generation: Generation, message_ids: Sequence[MessageId]) -> list[MessageId]:
+        """The messages that are neither cached nor being prefetched."""
+        cached = self._cache.peek(generation, message_ids)
         return [
             message_id
-            for message_id, raw in zip(message_ids, kept, strict=True)
-            if raw is None and (generation, message_id) not in self._coming
+            for message_id, raw in zip(message_ids, cached, strict=True)
+            if raw is None and (generation, message_id) not in self._prefetching
         ]
 
-    def _came(self, keys: Sequence[Key], task: asyncio.Task[Fetched]) -> None:
-        self._hints.discard(task)
+    def _on_prefetched(self, keys: Sequence[Key], task: asyncio.Task[Fetched]) -> None:
+        self._prefetches.discard(task)
         for key in keys:
-            if self._coming.get(key) is task:
-                del self._coming[key]
+            if self._prefetching.get(key) is task:
+                del self._prefetching[key]
 
     async def _fetch(self, generation: Generation, message_ids: Sequence[MessageId]) -> Fetched:
         removals = generation.removals
         rows = await self._database.fetch(_OPEN, {"account_id": generation.account_id, "message_ids": message_ids})
         small = {row[0]: SmallMessage(row.octets, row.origin) for row in rows if row.octets is not None}
-        self._kept.keep(generation, small, removals)
+        self._cache.put(generation, small, removals)
         if len(small) == len(rows):
             return small
-        large = [row for row in rows if row.size > SMALL_OCTETS]  # what else has no octets has just gone
+        large = [row for row in rows if row.size > SMALL_OCTETS]  # a small one without octets was just removed
         return {**small, **{row[0]: LargeMessage(self._database, row[0], row.size, row.origin) for row in large}}
 
 
 def _weigh(message: SmallMessage) -> int:
-    return len(message.buffered) + KEPT_OVERHEAD_OCTETS
+    return len(message.buffered) + OVERHEAD_OCTETS

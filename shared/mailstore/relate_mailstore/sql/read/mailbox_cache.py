@@ -1,35 +1,41 @@
-"""Mailboxes with all their entries, kept by the process and brought up to date by modseq.
+"""The mailbox cache: mailboxes with all their entries, brought up to date by reading what has a later modseq.
 
-Whether one is up to date is asked with each call: notices come later than commits, and a session must see what another
-process stored before it. So what is on its way is waited for. If something was heard, one statement reads what has a
-later modseq together with the mailbox's numbers: a statement sees one state of the database, and as modseqs are given
-under the row's lock, none is hidden behind a later.
+Every lookup first drains pending notices (`catch_up`), because NOTIFY arrives after COMMIT and a session must see
+everything that was committed before its command. If a mailbox has changed, one statement reads its row and its changed
+entries. That is a consistent state: a statement has one snapshot, and modseqs are assigned under the row's lock, so
+none becomes visible after a later one.
 """
 
 import asyncio
-from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true, type_coerce, union_all
 
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.sql.driver.coalesce import Gathered
+from relate_mailstore.sql.cache.lru import Caches, LruCache
+from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey, MailboxName
+from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import SQLITE
-from relate_mailstore.sql.mailboxes import Key, Place, Step, find_mailboxes
-from relate_mailstore.sql.notices.postgres import Notices
+from relate_mailstore.sql.mailboxes import find_mailboxes
+from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
 from relate_mailstore.sql.schema.tables import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
 
-CACHE_ENTRIES = 200_000  # a process keeps: 250 octets each, that is 50 MB
-LEARNED_STEPS = 100  # of a mailbox that nobody asks for meanwhile
-SLICE_ENTRIES = 2_000  # turned into values before other sessions have their turn: some 5 ms
+MAX_PENDING_DELTAS = 100  # per mailbox: a mailbox that is not looked up in the meantime is read instead
+SLICE_ENTRIES = 2_000  # parsed before other sessions run: about 5 ms
+
+# Measured with tracemalloc. A snapshot's log of deltas is not counted: it shares nearly all objects.
+SNAPSHOT_OCTETS = 1_100
+ENTRY_OCTETS = 400
+DELTA_OCTETS = 900
+REMOVED_UID_OCTETS = 40
 
 _CHANGED = select(*ENTRY_COLUMNS, false().label("gone")).where(
     entries.c.account_id == bindparam("account_id"),
@@ -47,224 +53,249 @@ _GONE = select(
     literal(0),
     true(),
 ).where(
-    # Whoever knows nothing yet need not hear what is gone.
+    # A first load reads no tombstones.
     bindparam("known") > 0,
     expunged.c.account_id == bindparam("account_id"),
     expunged.c.mailbox_id == bindparam("mailbox_id"),
     expunged.c.modseq > bindparam("known"),
 )
-_NEWS = union_all(_CHANGED, _GONE).subquery()
-# The mailbox's columns stand in every row, and in one without an entry where there is no news.
+_CHANGES = union_all(_CHANGED, _GONE).subquery()
+# Each row has the mailbox's columns. Without changes there is one row, without an entry.
 _LOAD = (
-    select(*MAILBOX_COLUMNS, mailboxes.c.horizon, *_NEWS.c)
-    .select_from(mailboxes.outerjoin(_NEWS, true()))
+    select(*MAILBOX_COLUMNS, mailboxes.c.horizon, *_CHANGES.c)
+    .select_from(mailboxes.outerjoin(_CHANGES, true()))
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id"))
 )
 
 _STATE = select(*MAILBOX_COLUMNS).where(
     mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id")
 )
-_NEWS_START = len(MAILBOX_COLUMNS) + 1
+_CHANGES_START = len(MAILBOX_COLUMNS) + 1
 
 _modseq_before = attrgetter("mailbox.highest_modseq")
 
 
-class Snapshots:
-    """The snapshots that were asked for last."""
+class _Pending(NamedTuple):
+    """Deltas that this process committed and that are not yet applied to the cached snapshot."""
 
-    def __init__(self, database: Database, notices: Notices) -> None:
+    deltas: tuple[MailboxDelta, ...] = ()
+    octets: int = 0
+
+
+class MailboxCache:
+    """The snapshots of mailboxes that were looked up last."""
+
+    def __init__(self, database: Database, notices: Notices, caches: Caches) -> None:
         self._database = database
-        self._find: Gathered[Place, Mailbox | None] = Gathered(partial(find_mailboxes, database))
+        self._find: Coalescer[MailboxName, Mailbox | None] = Coalescer(partial(find_mailboxes, database))
         self._catch_up = notices.catch_up
-        self._heard = notices.heard
-        self._kept: OrderedDict[MailboxId, Snapshot] = OrderedDict()
-        self._ids: dict[Place, MailboxId] = {}  # of those that are kept
-        self._learned: dict[MailboxId, list[Step]] = {}
-        self._entries = 0
+        self._freshness = notices.freshness
+        self._cache: LruCache[MailboxId, Snapshot] = caches.add("mailboxes", _weigh, self._on_evict)
+        self._ids: dict[MailboxName, MailboxId] = {}  # of the cached snapshots
+        self._pending: LruCache[MailboxId, _Pending] = caches.add("pending_deltas", _octets)
 
     async def close(self) -> None:
-        """Wait for what is being asked."""
+        """Wait for the running query."""
         await self._find.close()
 
     async def mailbox(self, account_id: AccountId, name: str) -> Mailbox:
-        """A mailbox as it is now. Raises MailboxNotFound."""
-        place = account_id, stored_name(name)
-        known = await self._current(place)
-        return known.mailbox if known is not None else await self._ask(place)
+        """The current row of a mailbox. Raises MailboxNotFound."""
+        key = MailboxName(account_id, stored_name(name))
+        cached = await self._current(key)
+        return cached.mailbox if cached is not None else await self._query(key)
 
     async def snapshot(self, account_id: AccountId, name: str) -> Snapshot:
-        """A mailbox as it is now; the same object as long as it is the same. Raises MailboxNotFound."""
-        place = account_id, stored_name(name)
-        if current := await self._current(place):
+        """The current snapshot of a mailbox; the same object while nothing changes. Raises MailboxNotFound."""
+        key = MailboxName(account_id, stored_name(name))
+        if current := await self._current(key):
             return current
-        stamp = self._heard.stamp()
-        mailbox = await self._ask(place)
-        self._heard.read(mailbox.id, stamp)
-        known = self._recall(mailbox.id)
-        if known is None or not _supersedes(mailbox, known.mailbox):
-            known = _nothing_of(mailbox)
-        if known.mailbox == mailbox:
-            self._kept.move_to_end(mailbox.id)
-            return known
-        if known.mailbox.highest_modseq == mailbox.highest_modseq:
-            snapshot = Snapshot(mailbox, known.entries)
+        stamp = self._freshness.stamp()
+        mailbox = await self._query(key)
+        self._freshness.mark_read(mailbox.id, stamp)
+        cached = self._lookup(mailbox.id)
+        if cached is None or not _supersedes(mailbox, cached.mailbox):
+            cached = _empty(mailbox)
+        if cached.mailbox == mailbox:
+            self._cache.touch(mailbox.id)
+            return cached
+        if cached.mailbox.highest_modseq == mailbox.highest_modseq:
+            snapshot = Snapshot(mailbox, cached.entries)
         else:
-            snapshot = await self._load(known)
-        self._keep(snapshot)
+            snapshot = await self._load(cached)
+        self._store(snapshot)
         return snapshot
 
-    async def _current(self, place: Place) -> Snapshot | None:
-        """What is kept of a mailbox, if it still is so, but for `first_recent_uid`: no notice tells of taking it.
+    async def _current(self, name: MailboxName) -> Snapshot | None:
+        """The cached snapshot of a mailbox, if it is current. Of changes of `first_recent_uid` there are no notices.
 
-        Messages may be \\Recent to more than one then, which is allowed where it cannot be known (RFC 3501 §2.3.2).
+        Messages may then be \\Recent in more than one session, which RFC 3501 §2.3.2 allows where it cannot be known.
         """
-        mailbox_id = self._ids.get(place)
-        if mailbox_id is None or not await self._catch_up():
-            return None
-        known = self._recall(mailbox_id)
-        if known is None or _place(known) != place:
-            return None
-        if not self._heard.is_current(mailbox_id, known.mailbox.highest_modseq):
-            return None
-        self._kept.move_to_end(mailbox_id)
-        return known
+        mailbox_id = self._ids.get(name)
+        if mailbox_id is not None and await self._catch_up():
+            cached = self._lookup(mailbox_id)
+            if (
+                cached is not None
+                and _name(cached) == name
+                and self._freshness.is_current(mailbox_id, cached.mailbox.highest_modseq)
+            ):
+                self._cache.hits += 1
+                self._cache.touch(mailbox_id)
+                return cached
+        self._cache.misses += 1
+        return None
 
-    async def _ask(self, place: Place) -> Mailbox:
-        mailbox = await self._find(place)
+    async def _query(self, name: MailboxName) -> Mailbox:
+        mailbox = await self._find(name)
         if mailbox is None:
-            raise MailboxNotFound(f"account {place[0]}")
+            raise MailboxNotFound(f"account {name.account_id}")
         return mailbox
 
     async def refresh(self, snapshot: Snapshot) -> Snapshot:
-        """The mailbox as it is now, by its id; no query if nothing was heard of it. Raises MailboxNotFound."""
-        known = self._recall(snapshot.mailbox.id)
-        if known is None or not _supersedes(known.mailbox, snapshot.mailbox):
-            known = snapshot
-        if not self._heard.is_current(known.mailbox.id, known.mailbox.highest_modseq):
-            stamp = self._heard.stamp()
-            known = await self._bring_up_to_date(known)
-            self._heard.read(known.mailbox.id, stamp)
-            self._keep(known)
-        unchanged = known.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
-        return snapshot if unchanged and _supersedes(known.mailbox, snapshot.mailbox) else known
+        """The current snapshot of the same mailbox id; no query without a newer notice. Raises MailboxNotFound."""
+        cached = self._lookup(snapshot.mailbox.id)
+        if cached is None or not _supersedes(cached.mailbox, snapshot.mailbox):
+            cached = snapshot
+        if self._freshness.is_current(cached.mailbox.id, cached.mailbox.highest_modseq):
+            self._cache.hits += 1
+        else:
+            self._cache.misses += 1
+            stamp = self._freshness.stamp()
+            cached = await self._bring_up_to_date(cached)
+            self._freshness.mark_read(cached.mailbox.id, stamp)
+            self._store(cached)
+        unchanged = cached.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
+        return snapshot if unchanged and _supersedes(cached.mailbox, snapshot.mailbox) else cached
 
-    def learn_recent(self, mailbox_id: MailboxId, recent: int) -> None:
-        """Messages before this UID are not \\Recent any more."""
-        known = self._kept.get(mailbox_id)
-        if known is not None and known.mailbox.first_recent_uid < recent:
-            self._kept[mailbox_id] = replace(known, mailbox=replace(known.mailbox, first_recent_uid=recent))
+    def update_recent(self, mailbox_id: MailboxId, first_recent_uid: int) -> None:
+        """Messages below this UID are no longer \\Recent."""
+        cached = self._cache.peek(mailbox_id)
+        if cached is not None and cached.mailbox.first_recent_uid < first_recent_uid:
+            mailbox = replace(cached.mailbox, first_recent_uid=first_recent_uid)
+            self._cache.put(mailbox_id, replace(cached, mailbox=mailbox))
 
-    def learn(self, step: Step) -> None:
-        """This process committed this: where the mailbox is kept, it need not be read for that."""
-        if step.mailbox.id in self._kept:
-            steps = self._learned.setdefault(step.mailbox.id, [])
-            steps.append(step)
-            if len(steps) > LEARNED_STEPS or not step.whole:
-                self._learned[step.mailbox.id] = []
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Apply a commit of this process to the cached snapshots, each at its next lookup."""
+        for delta in committed.deltas:
+            self._add_pending(delta)
 
-    def believed(self, keys: Iterable[Key]) -> Mapping[Key, Snapshot]:
-        """What is kept of these mailboxes, nobody being asked whether it still is so."""
-        kept = ((key, self._recall(key[1])) for key in keys)
-        return {key: known for key, known in kept if known is not None and known.mailbox.account_id == key[0]}
+    def _add_pending(self, delta: MailboxDelta) -> None:
+        mailbox_id = delta.mailbox.id
+        if self._cache.peek(mailbox_id) is None:
+            return
+        deltas, octets = self._pending.peek(mailbox_id) or _Pending()
+        if len(deltas) < MAX_PENDING_DELTAS and delta.complete:
+            self._pending.put(mailbox_id, _Pending((*deltas, delta), octets + _weigh_delta(delta)))
+        else:
+            self._pending.pop(mailbox_id)
 
-    def _recall(self, mailbox_id: MailboxId) -> Snapshot | None:
-        """What is kept of a mailbox, with what was learned since, as far as nothing is missing between."""
-        known = self._kept.get(mailbox_id)
-        steps = self._learned.pop(mailbox_id, ())
-        if known is None or not steps:
-            return known
-        mailbox, changed, gone = known.mailbox, dict[int, Entry](), set[int]()
-        for step in sorted(steps, key=_modseq_before):
-            if step.mailbox.highest_modseq != mailbox.highest_modseq:
+    def cached(self, keys: Iterable[MailboxKey]) -> Mapping[MailboxKey, Snapshot]:
+        """The cached snapshots of these mailboxes, which may be stale."""
+        cached = ((key, self._lookup(key.mailbox_id)) for key in keys)
+        return {key: one for key, one in cached if one is not None and one.mailbox.account_id == key.account_id}
+
+    def _lookup(self, mailbox_id: MailboxId) -> Snapshot | None:
+        """The cached snapshot, with the pending deltas applied that continue its modseq without a gap."""
+        cached = self._cache.peek(mailbox_id)
+        if cached is None or self._pending.peek(mailbox_id) is None:
+            return cached
+        pending = self._pending.pop(mailbox_id) or _Pending()
+        mailbox, changed, removed = cached.mailbox, dict[int, Entry](), set[int]()
+        for delta in sorted(pending.deltas, key=_modseq_before):
+            if delta.mailbox.highest_modseq != mailbox.highest_modseq:
                 continue
-            mailbox = step.apply(mailbox)
-            gone.update(step.gone)
-            changed.update((entry.uid, entry) for entry in step.entries)
-        if mailbox is known.mailbox:
-            return known
-        new = [entry for uid, entry in changed.items() if uid not in gone]
-        snapshot = Snapshot(mailbox, known.entries.after(mailbox.highest_modseq, new, gone))
-        self._keep(snapshot)
+            mailbox = delta.apply(mailbox)
+            removed.update(delta.removed_uids)
+            changed.update((entry.uid, entry) for entry in delta.changed_entries)
+        if mailbox is cached.mailbox:
+            return cached
+        new = [entry for uid, entry in changed.items() if uid not in removed]
+        snapshot = Snapshot(mailbox, cached.entries.after(mailbox.highest_modseq, new, removed))
+        self._store(snapshot)
         return snapshot
 
-    async def _bring_up_to_date(self, known: Snapshot) -> Snapshot:
-        """The mailbox as it is now. On SQLite it mostly is as it was: all that is heard is that somebody committed."""
+    async def _bring_up_to_date(self, cached: Snapshot) -> Snapshot:
+        """The current snapshot. On SQLite only the row is read first: a notice may be of any mailbox in the file."""
         if self._database.dialect == SQLITE:
-            key = {"account_id": known.mailbox.account_id, "mailbox_id": known.mailbox.id}
-            if known.mailbox in map(parse_mailbox, await self._database.glance(_STATE, key)):
-                return known
-        return await self._load(known)
+            key = {"account_id": cached.mailbox.account_id, "mailbox_id": cached.mailbox.id}
+            if cached.mailbox in map(parse_mailbox, await self._database.fetch_inline(_STATE, key)):
+                return cached
+        return await self._load(cached)
 
-    async def _load(self, known: Snapshot) -> Snapshot:
-        """The mailbox as it is when this is read, from what is known of it."""
-        mailbox = known.mailbox
+    async def _load(self, cached: Snapshot) -> Snapshot:
+        """The snapshot as of this read: the cached one with all later changes."""
+        mailbox = cached.mailbox
         key = {"account_id": mailbox.account_id, "mailbox_id": mailbox.id}
-        rows = await self._database.fetch(_LOAD, {**key, "known": known.mailbox.highest_modseq})
+        rows = await self._database.fetch(_LOAD, {**key, "known": mailbox.highest_modseq})
         if not rows:
             raise MailboxNotFound(f"mailbox {mailbox.id} of account {mailbox.account_id}")
         now = parse_mailbox(rows[0][: len(MAILBOX_COLUMNS)])
         if not _supersedes(now, mailbox) or 0 < mailbox.highest_modseq < rows[0].horizon:
-            return await self._load(_nothing_of(now))
-        news = [row for row in rows if row.uid is not None]
-        changed = await _parse([row for row in news if not row.gone])
-        gone = {row.uid for row in news if row.gone}
-        return Snapshot(now, known.entries.after(now.highest_modseq, changed, gone))
+            return await self._load(_empty(now))
+        changes = [row for row in rows if row.uid is not None]
+        changed = await _parse([row for row in changes if not row.gone])
+        removed = {row.uid for row in changes if row.gone}
+        return Snapshot(now, cached.entries.after(now.highest_modseq, changed, removed))
 
-    def _keep(self, snapshot: Snapshot) -> None:
-        before = self._kept.get(snapshot.mailbox.id)
-        if before is not None and _is_later(before.mailbox, snapshot.mailbox):
-            return  # somebody who asked later was faster
+    def _store(self, snapshot: Snapshot) -> None:
+        mailbox_id = snapshot.mailbox.id
+        before = self._cache.peek(mailbox_id)
         if before is not None:
-            self._unplace(before)
-        self._ids[_place(snapshot)] = snapshot.mailbox.id
-        self._kept[snapshot.mailbox.id] = snapshot
-        self._kept.move_to_end(snapshot.mailbox.id)
-        self._entries += _weight(snapshot) - (_weight(before) if before is not None else 0)
-        while self._entries > CACHE_ENTRIES and len(self._kept) > 1:
-            mailbox_id, oldest = self._kept.popitem(last=False)
-            self._learned.pop(mailbox_id, None)
-            self._unplace(oldest)
-            self._entries -= _weight(oldest)
+            if _is_later(before.mailbox, snapshot.mailbox):
+                return  # a later read finished first
+            self._forget_name(before)
+        self._ids[_name(snapshot)] = mailbox_id
+        self._cache.put(mailbox_id, snapshot)
 
-    def _unplace(self, snapshot: Snapshot) -> None:
-        """What was renamed may have left its name to another mailbox."""
-        place = _place(snapshot)
-        if self._ids.get(place) == snapshot.mailbox.id:
-            del self._ids[place]
+    def _on_evict(self, mailbox_id: MailboxId, snapshot: Snapshot) -> None:
+        self._pending.pop(mailbox_id)
+        self._forget_name(snapshot)
 
-    async def forget_all(self, connection: object = None) -> None:
-        """A database that is back after a crash may have lost changes of flags that are kept here."""
-        self._kept.clear()
+    def _forget_name(self, snapshot: Snapshot) -> None:
+        """Remove the mailbox's name, unless it was renamed and the name is now another mailbox's."""
+        name = _name(snapshot)
+        if self._ids.get(name) == snapshot.mailbox.id:
+            del self._ids[name]
+
+    async def clear(self, connection: object = None) -> None:
+        """Remove all snapshots: after a crash of the database, changes of flags that are cached may be lost."""
+        self._cache.clear()
         self._ids.clear()
-        self._learned.clear()
-        self._entries = 0
+        self._pending.clear()
 
 
 async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:
     parsed: list[Entry] = []
     for start in range(0, len(rows), SLICE_ENTRIES):
-        parsed.extend(parse_entry(row[_NEWS_START:-1]) for row in rows[start : start + SLICE_ENTRIES])
+        parsed.extend(parse_entry(row[_CHANGES_START:-1]) for row in rows[start : start + SLICE_ENTRIES])
         await asyncio.sleep(0)
     return parsed
 
 
-def _nothing_of(mailbox: Mailbox) -> Snapshot:
+def _empty(mailbox: Mailbox) -> Snapshot:
     return Snapshot(replace(mailbox, highest_modseq=0), EntryList())
 
 
 def _supersedes(one: Mailbox, other: Mailbox) -> bool:
-    """Whether `one` is a later state of the mailbox than `other`, or the same: not so when a backup was restored."""
+    """Whether `one` is the same state of the mailbox or a later one: false after a backup was restored."""
     return one.uid_validity == other.uid_validity and one.highest_modseq >= other.highest_modseq
 
 
 def _is_later(one: Mailbox, other: Mailbox) -> bool:
-    """The same modseq is no later: which messages are \\Recent changes without."""
+    """Whether `one` has a later modseq. With an equal one `first_recent_uid` may have changed."""
     return one.uid_validity == other.uid_validity and one.highest_modseq > other.highest_modseq
 
 
-def _place(snapshot: Snapshot) -> Place:
-    return snapshot.mailbox.account_id, snapshot.mailbox.name
+def _name(snapshot: Snapshot) -> MailboxName:
+    return MailboxName(snapshot.mailbox.account_id, snapshot.mailbox.name)
 
 
-def _weight(snapshot: Snapshot) -> int:
-    return len(snapshot.entries) + 4  # an empty one weighs something, too
+def _weigh(snapshot: Snapshot) -> int:
+    return ENTRY_OCTETS * len(snapshot.entries) + SNAPSHOT_OCTETS
+
+
+def _weigh_delta(delta: MailboxDelta) -> int:
+    return ENTRY_OCTETS * len(delta.changed_entries) + REMOVED_UID_OCTETS * len(delta.removed_uids) + DELTA_OCTETS
+
+
+def _octets(pending: _Pending) -> int:
+    return pending.octets

@@ -1,4 +1,4 @@
-"""Lists and searches of messages: a page by position, never by offset, in two queries however long it is."""
+"""Pages of message lists: by keyset pagination instead of offsets, in two queries for any length."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from relate_mailstore.sql.schema.rows import parse_message, storable, stored_nam
 from relate_mailstore.sql.schema.tables import entries, mailboxes, messages
 from relate_mailstore.types import AccountId, Flag, ListedMessage, Message, MessageId, MessagePage, MessageQuery
 
-PAGE_LIMIT = 1_000  # messages of one page, whatever the caller asks for: a page is held in memory whole
+MAX_PAGE_MESSAGES = 1_000  # whatever limit the caller gives, because a page is built in memory
 
 _MESSAGE = select(messages).where(
     messages.c.account_id == bindparam("account_id"), messages.c.id == bindparam("message_id")
@@ -29,7 +29,7 @@ _PLACES = (
     select(entries.c.message_id, entries.c.flags, entries.c.keywords, mailboxes.c.name)
     .join(mailboxes, (mailboxes.c.id == entries.c.mailbox_id) & (mailboxes.c.account_id == entries.c.account_id))
     .where(one_of(entries.c.message_id, ids("message_ids")))
-    # `+ 0`: SQLite would look by the account, and read all that it has.
+    # `+ 0` keeps SQLite from choosing the account's index, with all its rows.
     .where(entries.c.account_id + 0 == bindparam("account_id"))
 )
 _NEWEST_FIRST = (
@@ -40,8 +40,8 @@ _NEWEST_FIRST = (
 )
 
 
-def _entered(*where: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether a message has an entry like this."""
+def _has_entry(*where: ColumnElement[bool]) -> ColumnElement[bool]:
+    """Whether a message has an entry that meets the conditions."""
     return exists(
         select(1)
         .select_from(entries)
@@ -49,7 +49,7 @@ def _entered(*where: ColumnElement[bool]) -> ColumnElement[bool]:
     )
 
 
-_IN_MAILBOX = _entered(
+_IN_MAILBOX = _has_entry(
     entries.c.mailbox_id
     == select(mailboxes.c.id)
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.name == bindparam("mailbox"))
@@ -58,10 +58,10 @@ _IN_MAILBOX = _entered(
 _HAS_TEXT = has_text(messages.c.search, bindparam("text", type_=Text))
 _SINCE = messages.c.received >= bindparam("since")
 _BEFORE = messages.c.received < bindparam("before")
-_IS_SEEN = _entered(entries.c.flags.bitwise_and(int(Flag.SEEN)) != 0)
+_IS_SEEN = _has_entry(entries.c.flags.bitwise_and(int(Flag.SEEN)) != 0)
 _SEEN = {True: _IS_SEEN, False: ~_IS_SEEN}
 _ATTACHMENTS = {True: messages.c.attachments > 0, False: messages.c.attachments == 0}
-_KEYWORD = _entered(has_word(func.lower(entries.c.keywords), bindparam("keyword", type_=Text)))
+_KEYWORD = _has_entry(has_word(func.lower(entries.c.keywords), bindparam("keyword", type_=Text)))
 _AFTER_CURSOR = tuple_(messages.c.received, messages.c.id) < tuple_(
     bindparam("last_received", type_=BigInteger), bindparam("last_id", type_=Uuid)
 )
@@ -77,19 +77,19 @@ async def find_message(database: Database, account_id: AccountId, message_id: Me
 
 
 async def find_page(database: Database, account_id: AccountId, query: MessageQuery) -> MessagePage:
-    """One page of the messages that match, newest first. Raises ValueError for a cursor that is none of ours."""
-    limit = max(1, min(query.limit, PAGE_LIMIT))
+    """One page of the messages that match, newest first. Raises ValueError for an invalid cursor."""
+    limit = max(1, min(query.limit, MAX_PAGE_MESSAGES))
     conditions, parameters = _compose(query)
     statement = _NEWEST_FIRST.where(*conditions)
     rows = await database.fetch_composed(statement, {**parameters, "account_id": account_id, "rows": limit + 1})
     listed = await _list(database, account_id, rows[:limit])
-    # One that was deleted since the first query is in no mailbox any more; the next page begins after it all the same.
+    # A message that was deleted since the first query is in no mailbox. The next page still starts after it.
     items = tuple(row for row in listed if row.mailboxes)
     return MessagePage(items, encode_cursor(listed[-1]) if len(rows) > limit else None)
 
 
 def _compose(query: MessageQuery) -> tuple[list[ColumnElement[bool]], dict[str, Any]]:
-    """The conditions that a query sets, and their parameters."""
+    """The conditions of a query, and their parameters."""
     conditions: list[ColumnElement[bool]] = []
     parameters: dict[str, Any] = {}
 
@@ -118,17 +118,17 @@ def _compose(query: MessageQuery) -> tuple[list[ColumnElement[bool]], dict[str, 
 
 
 async def _list(database: Database, account_id: AccountId, rows: Sequence[Row[Any]]) -> Sequence[ListedMessage]:
-    """These messages with the flags and names of all places where they are entered."""
+    """The messages with the flags and names of all mailboxes in which they have entries."""
     if not rows:
         return ()
     places: defaultdict[MessageId, list[Row[Any]]] = defaultdict(list)
     parameters = {"account_id": account_id, "message_ids": [row.id for row in rows]}
     for place in await database.fetch(_PLACES, parameters):
         places[place.message_id].append(place)
-    return [_gather(parse_message(row), places[row.id]) for row in rows]
+    return [_merge(parse_message(row), places[row.id]) for row in rows]
 
 
-def _gather(message: Message, places: Sequence[Row[Any]]) -> ListedMessage:
+def _merge(message: Message, places: Sequence[Row[Any]]) -> ListedMessage:
     return ListedMessage(
         message,
         flags=reduce(or_, (place.flags for place in places), 0),

@@ -1,10 +1,10 @@
-"""Searching for text: an index of trigrams chooses the candidates, each is then looked at to the letter.
+"""Text search: an index of trigrams selects candidates, and an exact comparison of their texts follows.
 
-PostgreSQL: pg_trgm. SQLite: FTS5 with its trigram tokenizer. Where it chooses many, is missing, or the text is too
-short for it, every text of the mailbox is looked at.
+PostgreSQL has pg_trgm, SQLite has FTS5 with its trigram tokenizer. All texts of the mailbox are compared if the index
+selects too many candidates or is missing, or if the text is too short.
 
-As texts never change, an answer holds for ever for the messages that it was found among: it is kept, and only what
-arrived since is looked at. Clients repeat their searches: saved ones, pages (RFC 9394), a count first and a list then.
+Texts never change, so a result is cached, and only messages that arrived since are searched. Clients repeat their
+searches: saved ones, pages (RFC 9394), a count first and then a list.
 """
 
 import asyncio
@@ -35,35 +35,34 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from relate_mailstore.folding import fold
-from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.cache.lru import Caches, LruCache
+from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, numbers, one_of, place_of_text
-from relate_mailstore.sql.read.lru import Kept
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import entries, texts
 from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, TextPart
 
-TRIGRAM = 3  # characters; a shorter text has none
-MOST_TRIGRAMS = 16  # of a long text that the index is asked for: each one more costs, and leaves few candidates less
-FEW_MESSAGES = 200  # are looked at one by one, not through the index: what arrived since the last search
-MOST_CANDIDATES = 0.1  # of as many as are searched: more are no faster than all of these, in the order that they lie in
-LIKE_CHARACTERS = 32  # of a text that a database looks for: it compares from the start at each place of each text
-TEXTS_AT_ONCE = 8  # read where a longer one is looked for: of 1 MB each, if need be
-ANSWERS_OCTETS = 16 * 1024 * 1024  # a process keeps: two hundred searches that found all of 10,000 messages
-ANSWER_OCTETS = 500  # of one beside its numbers
+TRIGRAM_CHARACTERS = 3  # a shorter text has no trigram
+MAX_TRIGRAMS = 16  # per query of the index: each one more costs, and excludes few candidates
+SCAN_MESSAGES = 200  # up to this number the texts are compared without the index: arrivals since the last search
+MAX_CANDIDATES_RATIO = 0.1  # of the searched messages: reading more by id is no faster than scanning all in order
+LIKE_CHARACTERS = 32  # the part of a text that a database searches: it restarts the comparison at each position
+TEXTS_PER_QUERY = 8  # for a longer text: each is up to 1 MB
+RESULT_OCTETS = 620  # of a cached result beside its UIDs, measured with tracemalloc
 
 _OF_ACCOUNT = texts.c.account_id == bindparam("account_id")
 _LIKE = texts.c.text.like(bindparam("pattern", type_=Text), escape="\\")
 _PLACE: ColumnElement[int] = place_of_text(texts.c.text, bindparam("folded", type_=Text))
-# SQLite's LIKE passes over what cannot be the beginning of it, its instr() looks at every character.
+# SQLite's LIKE skips to possible first characters, its instr() compares at every character.
 _PLACES = {POSTGRESQL: _PLACE, SQLITE: case((_LIKE, _PLACE), else_=0)}
 
 
 def _uids_of(*where: ColumnElement[bool], dialect: str, part: TextPart) -> Executable:
-    """UIDs as one text: ten thousand rows take as long to be read as they took to be found.
+    """UIDs as one text, because fetching ten thousand rows takes as long as finding them.
 
-    To unpack a text takes longer than to look into it: OFFSET 0 has its place found once, not twice. The body comes
-    first: where the first place is beyond it, there is none in it.
+    Decompressing a text takes longer than searching it: OFFSET 0 keeps the planner from evaluating the place twice. The
+    body comes first: if the first match is after it, there is none in it.
     """
     placed = (
         select(entries.c.uid, texts.c.body, _PLACES[dialect].label("place"))
@@ -82,7 +81,7 @@ _SCAN = {
     way: _uids_of(_OF_ACCOUNT, entries.c.mailbox_id == bindparam("mailbox_id"), dialect=way[0], part=way[1])
     for way in _WAYS
 }
-# `+ 0`: SQLite would look by the account or the mailbox, and at all that it has.
+# `+ 0` keeps SQLite from choosing the index of the account or the mailbox, with all their rows.
 _CHOSEN = {
     way: _uids_of(
         one_of(texts.c.id, numbers("candidates")),
@@ -95,7 +94,7 @@ _CHOSEN = {
 }
 _CANDIDATES: Mapping[str, Executable] = {
     POSTGRESQL: select(texts.c.id).where(_OF_ACCOUNT, _LIKE).limit(bindparam("most")),
-    # FTS5 knows no accounts: what is common among all of them makes many candidates.
+    # The FTS5 index has no accounts: a text that is common in any of them has many candidates.
     SQLITE: select(column("rowid"))
     .select_from(table("texts_trigrams"))
     .where(literal_column("texts_trigrams").op("MATCH")(bindparam("trigrams", type_=Text)))
@@ -104,14 +103,14 @@ _CANDIDATES: Mapping[str, Executable] = {
 
 
 def _texts_of(*where: ColumnElement[bool]) -> Executable:
-    """UIDs with their texts, for what is looked for by Python."""
+    """UIDs with their texts, for a comparison in Python."""
     return (
         select(entries.c.uid, texts.c.body, texts.c.text)
         .join_from(entries, texts, texts.c.message_id == entries.c.message_id)
         .where(entries.c.account_id == bindparam("account_id"), _LIKE, *where)
         .where(entries.c.uid.between(bindparam("first"), bindparam("last")))
         .order_by(entries.c.uid)
-        .limit(TEXTS_AT_ONCE)
+        .limit(TEXTS_PER_QUERY)
     )
 
 
@@ -132,53 +131,54 @@ _uid = attrgetter("uid")
 _log = structlog.get_logger(__name__)
 
 
-class _Answer(NamedTuple):
-    """What was found among the messages of a mailbox."""
+class _Result(NamedTuple):
+    """The matches among the messages of a mailbox below a UID."""
 
-    until: int  # UIDs below this one were looked at
+    until: int  # UIDs below this one were searched
     messages: int
     uids: "array[int]"  # ascending
 
 
 _Key = tuple[MailboxId, int, TextPart, str]
 
-_NOTHING = _Answer(0, 0, array("L"))
+_NONE_SEARCHED = _Result(0, 0, array("L"))
 
 
 class Search:
-    """Finds messages by what is in them."""
+    """Finds messages by their text."""
 
-    def __init__(self, database: Database, made: Texts) -> None:
+    def __init__(self, database: Database, search_texts: Texts, transact: Transact, caches: Caches) -> None:
         self._database = database
-        self._texts = made
-        self._answers: Kept[_Key, _Answer] = Kept(ANSWERS_OCTETS)
+        self._transact = transact
+        self._texts = search_texts
+        self._results: LruCache[_Key, _Result] = caches.add("search_answers", _weigh)
         self._indexed: bool | None = None
 
     async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
-        """UIDs of the entries whose text contains this."""
+        """UIDs of the entries whose text contains `text`."""
         folded = storable(fold(text))
         if not folded:
             return {entry.uid for entry in snapshot.entries}
-        known = self._answers.get(key := _key(snapshot.mailbox, folded, part)) or _NOTHING
-        answer = await self._bring_up_to_date(known, snapshot, folded, part)
-        if answer is not known and answer.until >= known.until:  # else the snapshot is an old one
-            self._answers.keep(key, answer, answer.uids.itemsize * len(answer.uids) + ANSWER_OCTETS)
-        return frozenset(answer.uids)
+        cached = self._results.get(key := _key(snapshot.mailbox, folded, part)) or _NONE_SEARCHED
+        result = await self._bring_up_to_date(cached, snapshot, folded, part)
+        if result is not cached and result.until >= cached.until:  # else the snapshot is older than the cached result
+            self._results.put(key, result)
+        return frozenset(result.uids)
 
-    async def _bring_up_to_date(self, known: _Answer, snapshot: Snapshot, folded: str, part: TextPart) -> _Answer:
-        looked_at = bisect_left(snapshot.entries, known.until, key=_uid)
-        uids, arrived = known.uids, snapshot.entries[looked_at:]
-        if looked_at == known.messages and not arrived:
-            return known
-        if looked_at != known.messages:  # as UIDs are never given again, the same number are the same messages
-            uids = array("L", sorted(set(map(_uid, snapshot.entries[:looked_at])).intersection(uids)))
+    async def _bring_up_to_date(self, cached: _Result, snapshot: Snapshot, folded: str, part: TextPart) -> _Result:
+        searched = bisect_left(snapshot.entries, cached.until, key=_uid)
+        uids, arrived = cached.uids, snapshot.entries[searched:]
+        if searched == cached.messages and not arrived:
+            return cached
+        if searched != cached.messages:  # some were expunged: UIDs are never reused, so an equal count means none was
+            uids = array("L", sorted(set(map(_uid, snapshot.entries[:searched])).intersection(uids)))
         if arrived:
             await self._texts.make_for(snapshot.mailbox.account_id, (entry.message_id for entry in arrived))
             uids = uids + array("L", await self._find(snapshot.mailbox, arrived, folded, part))
-        return _Answer(snapshot.mailbox.uid_next, len(snapshot.entries), uids)
+        return _Result(snapshot.mailbox.uid_next, len(snapshot.entries), uids)
 
     async def _find(self, mailbox: Mailbox, among: Sequence[Entry], folded: str, part: TextPart) -> Sequence[int]:
-        """The UIDs, ascending, of those of these entries that contain it."""
+        """UIDs of the entries of `among` that contain the text, ascending."""
         parameters: dict[str, Any] = {
             "account_id": mailbox.account_id,
             "mailbox_id": mailbox.id,
@@ -190,9 +190,9 @@ class Search:
         is_long = len(folded) > LIKE_CHARACTERS
         way = self._database.dialect, part
         statement = _SCAN_LONG if is_long else _SCAN[way]
-        if len(among) > FEW_MESSAGES and len(folded) >= TRIGRAM and await self._is_indexed():
-            most = int(MOST_CANDIDATES * len(among))
-            candidates = await self._choose({**parameters, "most": most}, folded)
+        if len(among) > SCAN_MESSAGES and len(folded) >= TRIGRAM_CHARACTERS and await self._is_indexed():
+            most = int(MAX_CANDIDATES_RATIO * len(among))
+            candidates = await self._select_candidates({**parameters, "most": most}, folded)
             if len(candidates) < most:
                 statement = _CHOSEN_LONG if is_long else _CHOSEN[way]
                 parameters["candidates"] = candidates
@@ -202,7 +202,7 @@ class Search:
         return sorted(json.loads(f"[{found or ''}]"))
 
     async def _find_long(self, statement: Executable, parameters: dict[str, Any], part: TextPart) -> Sequence[int]:
-        """The same for a long text: the database looks for its beginning, and Python, in linear time, for all of it."""
+        """`_find` for a long text: the database searches its beginning, and Python all of it, in linear time."""
         folded, uids = parameters["folded"], []
         while rows := await self._database.fetch(statement, parameters):
             for row in rows:
@@ -212,13 +212,13 @@ class Search:
             parameters = {**parameters, "first": rows[-1].uid + 1}
         return uids
 
-    async def _choose(self, parameters: Mapping[str, Any], folded: str) -> Sequence[int]:
-        """Ids of texts that may contain it, so many at most, by the index."""
+    async def _select_candidates(self, parameters: Mapping[str, Any], folded: str) -> Sequence[int]:
+        """Ids of texts that may contain the text, at most `most`, from the index."""
         statement = _CANDIDATES[self._database.dialect]
         if self._database.dialect == POSTGRESQL:
-            return await self._database.transact(partial(_ask_index, statement=statement, parameters=parameters))
-        chosen = await self._database.fetch(statement, {**parameters, "trigrams": match_trigrams(folded)})
-        return [rowid for (rowid,) in chosen]
+            return await self._transact(partial(_query_index, statement=statement, parameters=parameters))
+        selected = await self._database.fetch(statement, {**parameters, "trigrams": match_trigrams(folded)})
+        return [rowid for (rowid,) in selected]
 
     async def _is_indexed(self) -> bool:
         if self._indexed is None:
@@ -235,23 +235,27 @@ def _key(mailbox: Mailbox, folded: str, part: TextPart) -> _Key:
     return mailbox.id, mailbox.uid_validity, part, folded
 
 
-def _ask_index(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[int]:
-    """PostgreSQL takes looking at a text for cheap, whatever its length, and would rather look at all of them."""
+def _weigh(result: _Result) -> int:
+    return result.uids.itemsize * len(result.uids) + RESULT_OCTETS
+
+
+def _query_index(connection: Connection, statement: Executable, parameters: Mapping[str, Any]) -> Sequence[int]:
+    """Forbid a sequential scan: PostgreSQL's planner underestimates the cost of comparing long texts."""
     connection.execute(_NO_SCAN)
     return connection.scalars(statement, parameters).all()
 
 
 def like_pattern(folded: str) -> str:
-    """The pattern of LIKE for texts that contain this one."""
+    """The LIKE pattern of texts that contain `folded`."""
     for special in ("\\", "%", "_"):
         folded = folded.replace(special, "\\" + special)
     return f"%{folded}%"
 
 
 def match_trigrams(folded: str) -> str:
-    """The query of FTS5 for texts that have the trigrams of this one: all of them, or MOST_TRIGRAMS spread over it."""
-    count = len(folded) - TRIGRAM + 1
-    step = -(-count // MOST_TRIGRAMS)
+    """The FTS5 query for texts with the trigrams of `folded`: all of them, or MAX_TRIGRAMS spread over it."""
+    count = len(folded) - TRIGRAM_CHARACTERS + 1
+    step = -(-count // MAX_TRIGRAMS)
     starts = {*range(0, count, step), count - 1}
-    trigrams = dict.fromkeys(folded[start : start + TRIGRAM] for start in sorted(starts))
+    trigrams = dict.fromkeys(folded[start : start + TRIGRAM_CHARACTERS] for start in sorted(starts))
     return " AND ".join('"{}"'.format(trigram.replace('"', '""')) for trigram in trigrams)

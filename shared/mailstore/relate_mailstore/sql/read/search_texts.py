@@ -1,13 +1,13 @@
-"""Texts to search, made of messages that are stored: in the background, or when a search needs them.
+"""Extracts the searchable texts of stored messages: in the background, or when a search needs them.
 
-Never in a delivery's transaction: indexing the trigrams of 4 KB costs a millisecond. A trigger enters each message into
-`untexted`; the process that makes its text removes that row in the same transaction, so that a text is made once. As it
-can be made again, none of this waits for the disk.
+A delivery's transaction does not, because indexing the trigrams of 4 KB takes a millisecond. A trigger inserts each new
+message into `untexted`. The process that stores its text deletes that row in the same transaction, so that only one
+process stores it. These transactions are not flushed to disk, because a lost text is extracted again.
 
-A migration that changes what is searched enters all messages again, as `outdated`: then `messages.search`, what lists
-are searched in, is made again with the text, or before by the list that needs it.
+A migration that changes the extraction inserts all messages again, as `outdated`. Then `messages.search`, which lists
+search, is computed again together with the text, or earlier by the list that needs it.
 
-A message that no text can be made of keeps its row, with the reason: it is searched as one without a text.
+A message whose extraction fails keeps its row, with the reason. Searches treat it as a message without text.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.search_text import BodyText, SearchText, body_spans, header_span, header_text, message_text
-from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, ids, insert_once, one_of
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS, Blobs
 from relate_mailstore.sql.schema.rows import storable
@@ -35,14 +35,14 @@ from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, messages, tex
 from relate_mailstore.summary_text import summary_text
 from relate_mailstore.types import AccountId, MessageId, Part
 
-BATCH_MESSAGES = 50  # whose texts a search makes together: a transaction of some 80 ms
-BATCH_CHARACTERS = 1_048_576  # of texts that wait to be stored together
-HEADERS_AT_ONCE = 200  # of outdated messages: read and made again together, in some 50 ms
-CLAIM_SECONDS = 120  # after that, a process that claimed a message is taken for dead
-INLINE_OCTETS = 8 * 1024  # are worked on in the loop: 5 ms at worst; more is done in a thread, in slices as short
+BATCH_MESSAGES = 50  # per transaction of a search: about 80 ms
+BATCH_CHARACTERS = 1_048_576  # of extracted texts before they are stored
+BATCH_HEADERS = 200  # of outdated messages per transaction: about 50 ms
+CLAIM_SECONDS = 120  # then the process that claimed a message is presumed dead
+INLINE_OCTETS = 8 * 1024  # up to this size in the event loop: 5 ms at worst; more in a thread
 
 _OF_ACCOUNT = untexted.c.account_id == bindparam("account_id")
-_LACKING = select(untexted.c.message_id).where(_OF_ACCOUNT, untexted.c.failed.is_(None))
+_MISSING = select(untexted.c.message_id).where(_OF_ACCOUNT, untexted.c.failed.is_(None))
 _OUTDATED = select(untexted.c.message_id).where(_OF_ACCOUNT, untexted.c.outdated)
 _UNCLAIMED = (
     select(untexted.c.account_id, untexted.c.message_id)
@@ -50,7 +50,7 @@ _UNCLAIMED = (
     .limit(bindparam("count"))
     .with_for_update(skip_locked=True)
 )
-_RELAXED = func.set_config("synchronous_commit", "off", true())  # asked for along the way, it costs no round trip
+_RELAXED = func.set_config("synchronous_commit", "off", true())  # as a column it costs no round trip
 _CLAIM = (
     update(untexted)
     .where(tuple_(untexted.c.account_id, untexted.c.message_id).in_(_UNCLAIMED))
@@ -58,7 +58,7 @@ _CLAIM = (
 )
 _CLAIMED = (untexted.c.account_id, untexted.c.message_id)
 _CLAIM_SOME = {POSTGRESQL: _CLAIM.returning(*_CLAIMED, _RELAXED), SQLITE: _CLAIM.returning(*_CLAIMED)}
-_WANTED = (
+_OF_MESSAGES = (
     messages.c.account_id == bindparam("account_id"),
     one_of(messages.c.id, ids("message_ids")),
 )
@@ -71,7 +71,7 @@ _READ = (
     )
     .join(untexted, _UNTEXTED)
     .outerjoin(blobs, and_(_FIRST_PART, messages.c.size <= SMALL_OCTETS))
-    .where(*_WANTED)
+    .where(*_OF_MESSAGES)
 )
 _READ_HEADERS = (
     select(
@@ -80,19 +80,19 @@ _READ_HEADERS = (
     )
     .join(untexted, and_(_UNTEXTED, untexted.c.outdated))
     .join(blobs, _FIRST_PART)
-    .where(*_WANTED)
+    .where(*_OF_MESSAGES)
 )
 _DELETE = delete(untexted).where(_OF_ACCOUNT, one_of(untexted.c.message_id, ids("message_ids")))
 _TAKE = {
     POSTGRESQL: _DELETE.returning(untexted.c.message_id, _RELAXED),
     SQLITE: _DELETE.returning(untexted.c.message_id),
 }
-_SET_ASIDE = (
+_MARK_FAILED = (
     update(untexted)
     .where(untexted.c.account_id == bindparam("of_account"), untexted.c.message_id == bindparam("of_message"))
     .values(failed=bindparam("reason"), outdated=False)
 )
-_BRING_UP_TO_DATE = (
+_MARK_UP_TO_DATE = (
     update(untexted)
     .where(untexted.c.account_id == bindparam("of_account"), one_of(untexted.c.message_id, ids("message_ids")))
     .values(outdated=False)
@@ -102,7 +102,7 @@ _CHANGE_SEARCH = (
     .where(messages.c.account_id == bindparam("of_account"), messages.c.id == bindparam("of_message"))
     .values(search=bindparam("new_search"))
 )
-# One that is as it was stays, with what the index of trigrams knows of it.
+# An unchanged text stays, and with it its trigrams in the index.
 _REMOVE_OTHER = delete(texts).where(
     texts.c.account_id == bindparam("account_id"),
     texts.c.message_id == bindparam("message_id"),
@@ -115,8 +115,8 @@ _log = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 
-class _Made(NamedTuple):
-    """What was made of a message: its text, or why there is none; and the new `search`, where that is another."""
+class _Extracted(NamedTuple):
+    """The text of a message, or the reason for its absence; and the new `search`, None if it is unchanged."""
 
     text: SearchText | None
     reason: str = ""
@@ -128,16 +128,17 @@ class _Made(NamedTuple):
 
 
 class Texts:
-    """Makes texts."""
+    """Extracts and stores texts."""
 
-    def __init__(self, database: Database, raw: Blobs) -> None:
+    def __init__(self, database: Database, raw: Blobs, transact: Transact) -> None:
         self._database = database
+        self._transact = transact
         self._raw = raw
         self._up_to_date: set[AccountId] = set()
 
     async def make_some(self, count: int) -> int:
-        """Make the texts of so many messages, at most, that no process is at; how many messages these were."""
-        claimed = await self._database.transact(partial(_claim, count=count, now=int(time.time())), durable=False)
+        """Store the texts of up to `count` messages that no process has claimed; the number of messages."""
+        claimed = await self._transact(partial(_claim, count=count, now=int(time.time())), durable=False)
         by_account: defaultdict[AccountId, list[MessageId]] = defaultdict(list)
         for account_id, message_id in claimed:
             by_account[account_id].append(message_id)
@@ -146,92 +147,92 @@ class Texts:
         return len(claimed)
 
     async def make_for(self, account_id: AccountId, wanted: Iterable[MessageId]) -> None:
-        """Make those of these messages' texts that are lacking, claimed or not."""
-        for message_ids in await self._among(_LACKING, account_id, wanted, BATCH_MESSAGES):
+        """Store the missing texts of these messages, claimed or not."""
+        for message_ids in await self._batches(_MISSING, account_id, wanted, BATCH_MESSAGES):
             await self._make(account_id, message_ids)
 
     async def bring_up_to_date(self, account_id: AccountId, wanted: Iterable[MessageId] | None = None) -> None:
-        """Make `search` of these messages, or of all of the account, again where it is outdated."""
+        """Recompute the outdated `search` of these messages, by default of all in the account."""
         if account_id in self._up_to_date:
             return
-        for message_ids in await self._among(_OUTDATED, account_id, wanted, HEADERS_AT_ONCE):
+        for message_ids in await self._batches(_OUTDATED, account_id, wanted, BATCH_HEADERS):
             parameters = {"account_id": account_id, "message_ids": message_ids}
             rows = await self._database.fetch(_READ_HEADERS, parameters)
             searches = {row.id: await self._search(account_id, row, row.header) for row in rows}
             work = partial(_store_searches, account_id=account_id, message_ids=message_ids, searches=searches)
-            await self._database.transact(work, durable=False)
+            await self._transact(work, durable=False)
         if wanted is None:
             self._up_to_date.add(account_id)
 
-    async def _among(
+    async def _batches(
         self, statement: Any, account_id: AccountId, wanted: Iterable[MessageId] | None, batch: int
     ) -> Sequence[Sequence[MessageId]]:
-        """The messages that a statement finds, those that are wanted of them, in batches."""
+        """The messages that a statement selects, restricted to the wanted ones, in batches."""
         found = [row.message_id for row in await self._database.fetch(statement, {"account_id": account_id})]
         if not found and statement is _OUTDATED:
             self._up_to_date.add(account_id)
         if found and wanted is not None:
-            chosen = set(wanted)
-            found = [message_id for message_id in found if message_id in chosen]
+            wanted = set(wanted)
+            found = [message_id for message_id in found if message_id in wanted]
         return [found[start : start + batch] for start in range(0, len(found), batch)]
 
     async def _make(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> None:
         rows = await self._database.fetch(_READ, {"account_id": account_id, "message_ids": message_ids})
-        made: dict[MessageId, _Made] = {}
+        extracted: dict[MessageId, _Extracted] = {}
         for row in rows:
-            made[row.id] = await self._make_one(account_id, row)
-            if sum(one.characters for one in made.values()) > BATCH_CHARACTERS:
-                await self._store(account_id, made)
-                made = {}
-        gone = {*message_ids}.difference(row.id for row in rows)
-        await self._store(account_id, {**made, **dict.fromkeys(gone, _GONE)})
+            extracted[row.id] = await self._extract(account_id, row)
+            if sum(one.characters for one in extracted.values()) > BATCH_CHARACTERS:
+                await self._store(account_id, extracted)
+                extracted = {}
+        removed = {*message_ids}.difference(row.id for row in rows)
+        await self._store(account_id, {**extracted, **dict.fromkeys(removed, _REMOVED)})
 
-    async def _store(self, account_id: AccountId, made: Mapping[MessageId, _Made]) -> None:
-        await self._database.transact(partial(_store, account_id=account_id, made=made), durable=False)
+    async def _store(self, account_id: AccountId, extracted: Mapping[MessageId, _Extracted]) -> None:
+        await self._transact(partial(_store, account_id=account_id, extracted=extracted), durable=False)
 
-    async def _make_one(self, account_id: AccountId, row: Row[Any]) -> _Made:
+    async def _extract(self, account_id: AccountId, row: Row[Any]) -> _Extracted:
         try:
             parts = [Part(*fields) for fields in json.loads(row.parts)]
             if row.size <= SMALL_OCTETS:
                 raw: bytes = row.octets or b""
-                header, text = raw[: parts[0].body], await _work(raw, message_text, raw, parts)
+                header, text = raw[: parts[0].body], await _run(raw, message_text, raw, parts)
             else:
                 header, text = await self._read_large(account_id, row.id, parts)
-        except MessageNotFound:  # it has just gone
-            return _GONE
+        except MessageNotFound:  # removed in the meantime
+            return _REMOVED
         except StoreError:
             raise
-        except Exception as error:  # noqa: BLE001 - whatever one message holds, the others get their texts
-            return _Made(None, _report(account_id, row.id, error))
-        return _Made(text, search=await self._search(account_id, row, header) if row.outdated else None)
+        except Exception as error:  # noqa: BLE001 - one message must not prevent the texts of the others
+            return _Extracted(None, _log_failure(account_id, row.id, error))
+        return _Extracted(text, search=await self._search(account_id, row, header) if row.outdated else None)
 
     async def _read_large(
         self, account_id: AccountId, message_id: MessageId, parts: Sequence[Part]
     ) -> tuple[bytes, SearchText]:
-        """The header of a large message, and its text: no more of it is in memory than one span."""
+        """The header and the text of a large message, with one span of it in memory at a time."""
         raw = _Window(await self._raw.open(account_id, message_id))
         span, body = header_span(parts), BodyText()
         header = await raw.read(span.start, span.stop)
-        text = await _work(header, header_text, span, header)
+        text = await _run(header, header_text, span, header)
         for span in body_spans(parts):
             if not body.remaining:
                 break
             octets = await raw.read(span.start, span.stop)
-            await _work(octets, body.add, span, octets)
+            await _run(octets, body.add, span, octets)
         return header, SearchText(text, body.text())
 
     async def _search(self, account_id: AccountId, row: Row[Any], header: bytes) -> str | None:
-        """The new `search` of a message, by its header as it is read now; None where it is as it was."""
+        """The new `search` of a message, from its header; None if it is unchanged."""
         try:
-            search = await _work(header, _search_text, header, row.preview)
-        except Exception as error:  # noqa: BLE001 - it is searched as it was, then
-            _report(account_id, row.id, error)
+            search = await _run(header, _search_text, header, row.preview)
+        except Exception as error:  # noqa: BLE001 - the old one stays searchable
+            _log_failure(account_id, row.id, error)
             return None
         return search if search != row.search else None
 
 
 class _Window:
-    """Reads a large message from the front to the back: a row of `blobs` has many small parts, and is read once."""
+    """Reads ranges of a large message in ascending order, each row of `blobs` once: it has many small parts."""
 
     def __init__(self, raw: RawMessage) -> None:
         self._raw = raw
@@ -246,11 +247,11 @@ class _Window:
         return self._octets[start - self._start : stop - self._start]
 
 
-_GONE = _Made(None)
+_REMOVED = _Extracted(None)
 
 
-async def _work(octets: bytes, function: Callable[..., T], *arguments: Any) -> T:
-    """Do what takes the longer the more octets there are, while others have their turn."""
+async def _run(octets: bytes, function: Callable[..., T], *arguments: Any) -> T:
+    """Call a function whose time grows with `octets`: in a thread, or in the event loop after a switch of tasks."""
     if len(octets) > INLINE_OCTETS:
         return await asyncio.to_thread(function, *arguments)
     await asyncio.sleep(0)
@@ -261,8 +262,8 @@ def _search_text(header: bytes, preview: str) -> str:
     return storable(summary_text(replace(index_message(header), preview=preview)))
 
 
-def _report(account_id: AccountId, message_id: MessageId, error: Exception) -> str:
-    """Log why no text could be made, and say it in short: without the error's own words, which may quote the mail."""
+def _log_failure(account_id: AccountId, message_id: MessageId, error: Exception) -> str:
+    """Log a failure, and return its reason: without the exception's message, which may quote the mail."""
     reason = type(error).__name__
     trace = "".join(traceback.format_tb(error.__traceback__))
     _log.error("text.failed", account_id=account_id, message_id=str(message_id), reason=reason, trace=trace)
@@ -275,25 +276,25 @@ def _claim(connection: Connection, count: int, now: int) -> Sequence[tuple[Accou
     return [(row.account_id, row.message_id) for row in rows]
 
 
-def _store(connection: Connection, account_id: AccountId, made: Mapping[MessageId, _Made]) -> None:
-    _change_searches(connection, account_id, {message_id: one.search for message_id, one in made.items()})
+def _store(connection: Connection, account_id: AccountId, extracted: Mapping[MessageId, _Extracted]) -> None:
+    _change_searches(connection, account_id, {message_id: one.search for message_id, one in extracted.items()})
     failed = [
         {"of_account": account_id, "of_message": message_id, "reason": one.reason}
-        for message_id, one in made.items()
+        for message_id, one in extracted.items()
         if one.reason
     ]
     if failed:
-        connection.execute(_SET_ASIDE, failed)
-    done = [message_id for message_id, one in made.items() if not one.reason]
-    taken = connection.scalars(_TAKE[connection.dialect.name], {"account_id": account_id, "message_ids": done})
-    rows = [_row(account_id, message_id, text) for message_id in taken if (text := made[message_id].text)]
+        connection.execute(_MARK_FAILED, failed)
+    done = [message_id for message_id, one in extracted.items() if not one.reason]
+    pending = connection.scalars(_TAKE[connection.dialect.name], {"account_id": account_id, "message_ids": done})
+    rows = [_row(account_id, message_id, text) for message_id in pending if (text := extracted[message_id].text)]
     if rows:
         connection.execute(_REMOVE_OTHER, rows)
         connection.execute(_ADD[connection.dialect.name], rows)
 
 
 def _row(account_id: AccountId, message_id: MessageId, text: SearchText) -> dict[str, object]:
-    """A row of `texts`. What was folded is storable: it was cleaned, and references to what is not became U+FFFD."""
+    """A row of `texts`. Folded text is storable: unstorable characters were replaced by U+FFFD."""
     return {
         "account_id": account_id,
         "message_id": message_id,
@@ -309,11 +310,11 @@ def _store_searches(
     searches: Mapping[MessageId, str | None],
 ) -> None:
     _change_searches(connection, account_id, searches)
-    connection.execute(_BRING_UP_TO_DATE, {"of_account": account_id, "message_ids": message_ids})
+    connection.execute(_MARK_UP_TO_DATE, {"of_account": account_id, "message_ids": message_ids})
 
 
 def _change_searches(connection: Connection, account_id: AccountId, searches: Mapping[MessageId, str | None]) -> None:
-    """In the order of the ids, and before rows of `untexted`, as messages are removed: nobody waits in a circle."""
+    """Update in the order of the ids, and before rows of `untexted`: removals lock in this order, so none deadlocks."""
     rows = [
         {"of_account": account_id, "of_message": message_id, "new_search": search}
         for message_id, search in sorted(searches.items())

@@ -1,1 +1,1 @@
-"""The tables, the conversion of rows to values, and the migrations."""
+"""The tables, the mapping of rows to values, and the migrations."""

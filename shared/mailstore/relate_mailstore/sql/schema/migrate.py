@@ -1,8 +1,7 @@
-"""Brings a database to the newest schema. Any number of processes may do so at once: they take turns under a lock.
+"""Migrates a database to the newest schema. Concurrent processes take turns under a lock.
 
-All revisions that are missing are one transaction, on SQLite too: a process that is killed leaves the schema and the
-mail as they were, and the next one begins again. A revision is a file `NNNN_name.py` of the migrations with revision
-"NNNN"; they form one line, over all packages.
+All missing revisions are applied in one transaction, on SQLite too: if the process is killed, schema and mail stay as
+they were. A revision is a file `NNNN_name.py` with revision "NNNN"; all packages share one linear history.
 """
 
 from pathlib import Path
@@ -21,24 +20,23 @@ from relate_mailstore.sql.driver.engine import DATABASE_VARIABLE, describe_url
 from relate_mailstore.sql.driver.errors import database_errors
 
 MIGRATIONS = Path(relate_mailstore.__file__).parent / "migrations"
-LOCK_KEY = 0x52656C6174654D  # "RelateM": of our advisory lock, so that it meets nobody else's
+LOCK_KEY = 0x52656C6174654D  # "RelateM": the key of the advisory lock, so that it meets no other application's
 
 _CURRENT = text("SELECT version_num FROM alembic_version")
 _LOCK = select(func.pg_advisory_xact_lock(LOCK_KEY))
-
 
 _log = structlog.get_logger(__name__)
 
 
 class SchemaTooNew(StoreError):
-    """The database was migrated by a newer version of this program than the one that runs."""
+    """The database was migrated by a newer version of this program."""
 
 
 async def migrate(engine: AsyncEngine) -> bool:
-    """Upgrade to the newest schema; one query if there is nothing to do. Whether there was none before: a new database.
+    """Upgrade to the newest schema; one query if there is nothing to do. Returns whether the database was new.
 
-    As long as another process migrates, or holds a lock that is needed, this one waits.
-    Raises SchemaTooNew, StoreUnavailable, which name the database.
+    Waits while another process migrates or holds a lock. Raises SchemaTooNew, and StoreUnavailable, which name the
+    database.
     """
     known = revisions()
     is_new = False
@@ -56,12 +54,12 @@ async def migrate(engine: AsyncEngine) -> bool:
 
 
 def revisions() -> list[str]:
-    """The revisions that this program knows, oldest first."""
+    """The revisions that this program has, oldest first."""
     return sorted(path.name.partition("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 async def current_revision(engine: AsyncEngine) -> str | None:
-    """The revision of the database, None if it has none (or cannot be asked, which upgrading will find out)."""
+    """The revision of the database; None if it has none, or if the query fails, in which case upgrading reports why."""
     try:
         with database_errors:
             async with engine.connect() as connection:
@@ -72,21 +70,21 @@ async def current_revision(engine: AsyncEngine) -> str | None:
 
 
 async def _upgrade(engine: AsyncEngine) -> None:
-    """One transaction, so that a migration that fails leaves nothing behind. SQLite's begin is its lock."""
+    """Upgrade in one transaction, so that a failed migration changes nothing. On SQLite, BEGIN takes the lock."""
     with database_errors:
         async with engine.connect() as connection:
             if engine.dialect.name == POSTGRESQL:
-                await _let_statements_take_long(connection)
+                await _disable_command_timeout(connection)
             async with connection.begin():
                 if engine.dialect.name == POSTGRESQL:
                     await connection.execute(_LOCK)
                 await connection.run_sync(_run_alembic)
 
 
-async def _let_statements_take_long(connection: AsyncConnection) -> None:
-    """A migration changes whole tables, which may take longer than any other statement is given.
+async def _disable_command_timeout(connection: AsyncConnection) -> None:
+    """Disable the timeout of statements on this connection, because a migration may rewrite whole tables.
 
-    The pool gets a connection with the usual timeout in place of this one.
+    The connection is detached, so that the pool replaces it by one with the usual timeout.
     """
     driver: Any = (await connection.get_raw_connection()).driver_connection
     driver._config = driver._config._replace(command_timeout=None)

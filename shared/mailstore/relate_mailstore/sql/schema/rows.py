@@ -1,7 +1,7 @@
-"""Rows to values and back. Pure: whoever changes a table's columns changes this file, and no other.
+"""Maps rows to values and back. Pure. A change of a table's columns changes this module only.
 
-Text of strangers may hold what a text column cannot: NUL, and surrogates that stand for undecodable octets. Both
-become U+FFFD, so that no message can be refused for its subject.
+Text from messages may contain what a text column cannot hold: NUL, and surrogates in place of undecodable octets. Both
+become U+FFFD, so that no message is refused for its subject.
 """
 
 import json
@@ -32,32 +32,32 @@ _part_fields = attrgetter(*Part.__dataclass_fields__)
 
 
 def storable(text: str) -> str:
-    """The text as a text column can hold it."""
-    if text.isprintable():  # nearly always, and quickly seen: neither NUL nor a surrogate is
+    """Replace the characters that a text column cannot hold."""
+    if text.isprintable():  # the fast path: neither NUL nor a surrogate is printable
         return text
     return _UNSTORABLE.sub("\ufffd", text)
 
 
 def stored_name(name: str) -> str:
-    """The name under which a mailbox is kept, as a text column can hold it."""
+    """The canonical name of a mailbox, as it is stored."""
     return storable(canonical_name(name))
 
 
 def pack_keywords(keywords: Collection[str]) -> str:
-    """Keywords in one column, separated by spaces. Raises ValueError for what is no atom (RFC 9051 §2.3.2)."""
+    """Keywords in one column, separated by spaces. Raises ValueError if one is not an atom (RFC 9051 §2.3.2)."""
     text = storable(" ".join(keywords))
     if text.split() != list(keywords):
-        raise ValueError("a keyword is empty or holds a space")
+        raise ValueError("a keyword is empty or contains a space")
     return text
 
 
 def unpack_keywords(text: str) -> tuple[str, ...]:
-    """The keywords in a column."""
+    """Parse a column of keywords."""
     return tuple(text.split(" ")) if text else ()
 
 
 def index_row(index: MessageIndex, message_id: MessageId) -> dict[str, Any]:
-    """The columns of `messages` that come from the index: what a delivery says itself is not among them."""
+    """The columns of `messages` that come from the index; the others come from the delivery."""
     return {
         "attachments": index.attachments,
         "header_octets": index.parts[0].body if index.parts else 0,
@@ -88,7 +88,7 @@ ENTRY_COLUMNS = (
     entries.c.modseq,
     entries.c.saved,
 )
-"""The columns that `parse_entry` takes, in its order."""
+"""The columns of `parse_entry`, in its order."""
 
 MAILBOX_COLUMNS = (
     mailboxes.c.id,
@@ -102,27 +102,27 @@ MAILBOX_COLUMNS = (
     mailboxes.c.octets,
     mailboxes.c.recent,
 )
-"""The columns that `parse_mailbox` takes, in its order."""
+"""The columns of `parse_mailbox`, in its order."""
 
 
 def parse_mailbox(row: Sequence[Any]) -> Mailbox:
-    """A row of `MAILBOX_COLUMNS`."""
+    """Parse a row of `MAILBOX_COLUMNS`."""
     return Mailbox(*row)
 
 
 def parse_entry(row: Sequence[Any]) -> Entry:
-    """A row of `ENTRY_COLUMNS`."""
+    """Parse a row of `ENTRY_COLUMNS`."""
     uid, message_id, size, flags, keywords, internal_date, modseq, saved = row
     return Entry(uid, message_id, size, flags, unpack_keywords(keywords), internal_date, modseq, saved)
 
 
 def parse_message(row: Row[Any]) -> Message:
-    """A row of `messages`, whole."""
+    """Parse a complete row of `messages`."""
     return Message(MessageId(row.id), AccountId(row.account_id), parse_index(row), row.received, row.origin)
 
 
 def parse_index(row: Row[Any]) -> MessageIndex:
-    """The index in a row of `messages`."""
+    """Parse the index in a row of `messages`."""
     to, cc, bcc, senders = (tuple(Address(*address) for address in field) for field in json.loads(row.recipients))
     return MessageIndex(
         size=row.size,

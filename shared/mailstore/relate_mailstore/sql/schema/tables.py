@@ -1,7 +1,8 @@
-"""The tables of mail. Revisions 0002 to 0008 of the migrations make them; a test compares the two.
+"""The tables of mail. Migrations 0002 to 0008 create them; a test compares the result with this metadata.
 
-Rules: every row but a blob's carries its account, first in the keys, so that rows can be spread by account; no
-foreign keys, since each delivery would pay for checking them; no index that no query needs, for the same reason.
+Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
+keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
+only (docs/architecture/mailstore.md).
 """
 
 from sqlalchemy import (
@@ -23,14 +24,14 @@ from sqlalchemy import (
 )
 
 PART_OCTETS = 512 * 1024
-"""Octets of one row of `blobs`. Readers hold two of them: large enough that a row's cost is small beside its copy."""
+"""Octets of one row of `blobs`. A reader holds two rows; they are large enough to make the cost per row small."""
 
-# SQLite numbers rows by itself only where the column is called INTEGER; it has 64 bits there too.
+# SQLite assigns ids only to a column of type INTEGER, which has 64 bits there too.
 _Id = BigInteger().with_variant(Integer, "sqlite")
 
 metadata = MetaData()
 
-# AUTOINCREMENT: a mailbox id is never given twice, as others may still hold the id of one that is gone.
+# AUTOINCREMENT: the id of a deleted mailbox is never assigned again, because a session may still hold it.
 mailboxes = Table(
     "mailboxes",
     metadata,
@@ -43,24 +44,24 @@ mailboxes = Table(
     Column("special_use", Text, nullable=False),
     Column("messages", BigInteger, nullable=False),
     Column("octets", BigInteger, nullable=False),
-    Column("recent", BigInteger, nullable=False),  # the first UID that no session was told of as \Recent
-    Column("horizon", BigInteger, nullable=False),  # the modseq up to which tombstones are gone
-    Column("changed", Double, nullable=False),  # seconds since the epoch: of the last change,
-    Column("origin", Text),  # and the traceparent of the delivery in it
+    Column("recent", BigInteger, nullable=False),  # the first UID with the \Recent flag
+    Column("horizon", BigInteger, nullable=False),  # the modseq up to which tombstones were trimmed
+    Column("changed", Double, nullable=False),  # seconds since the epoch, of the last change
+    Column("origin", Text),  # traceparent of the delivery in the last change
     UniqueConstraint("account_id", "name", name="uq_mailboxes_account_id_name"),
     sqlite_autoincrement=True,
 )
 
-# A row an account. Whoever makes, deletes or renames mailboxes locks it first; UIDVALIDITYs of accounts only ascend.
+# One row per account, locked first by transactions that create, delete or rename mailboxes.
 namespaces = Table(
     "namespaces",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
-    Column("uid_validity", BigInteger, nullable=False),  # the newest that was given
+    Column("uid_validity", BigInteger, nullable=False),  # the newest one; they only ascend
     sqlite_with_rowid=False,
 )
 
-# Names, whether there are such mailboxes or not (RFC 9051 §6.3.7).
+# Names, of mailboxes that may not exist (RFC 9051 §6.3.7).
 subscriptions = Table(
     "subscriptions",
     metadata,
@@ -69,7 +70,7 @@ subscriptions = Table(
     sqlite_with_rowid=False,
 )
 
-# A raw message in parts of PART_OCTETS, the last one shorter. Written once, never updated, of no account.
+# A raw message in parts of PART_OCTETS, the last one shorter. Never updated; shared by the accounts that have it.
 blobs = Table(
     "blobs",
     metadata,
@@ -78,7 +79,7 @@ blobs = Table(
     Column("octets", LargeBinary, nullable=False),
 )
 
-# The id comes first in the key: it is also asked whether any account still has a message.
+# The id is first in the key, because removing a message queries whether any other account has it.
 messages = Table(
     "messages",
     metadata,
@@ -106,7 +107,7 @@ messages = Table(
     Index("ix_messages_account_id_received", "account_id", "received", "id"),
 )
 
-# Narrow: a change of flags rewrites the row.
+# Narrow, because a change of flags rewrites the row.
 entries = Table(
     "entries",
     metadata,
@@ -125,7 +126,7 @@ entries = Table(
     sqlite_with_rowid=False,
 )
 
-# Who catches up by modseq learns here which entries are gone (RFC 7162 §3.2.7).
+# Tombstones of expunged entries, for clients that resynchronise by modseq (RFC 7162 §3.2.7).
 expunged = Table(
     "expunged",
     metadata,
@@ -137,8 +138,7 @@ expunged = Table(
     sqlite_with_rowid=False,
 )
 
-# What a search looks into: the body, so many characters of it, then the header, on other lines. An index of trigrams
-# is made by the migration.
+# The searched text: `body` characters of body, then the header. The migration creates an index of trigrams.
 texts = Table(
     "texts",
     metadata,
@@ -150,14 +150,14 @@ texts = Table(
     UniqueConstraint("account_id", "message_id", name="uq_texts_account_id_message_id"),
 )
 
-# Messages whose text is to be made: a trigger enters each message that is stored, a migration all that there are.
+# Messages that need a search text: a trigger adds each new one, migrations added the older ones.
 untexted = Table(
     "untexted",
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("message_id", Uuid, primary_key=True),
-    Column("claimed", BigInteger, nullable=False, server_default="0"),  # seconds since the epoch: by its maker
-    Column("outdated", Boolean, nullable=False, server_default=false()),  # `messages.search` is to be made again, too
-    Column("failed", Text),  # why no text can be made of it: it is not tried again
+    Column("claimed", BigInteger, nullable=False, server_default="0"),  # seconds since the epoch, by its maker
+    Column("outdated", Boolean, nullable=False, server_default=false()),  # `messages.search` must be made again too
+    Column("failed", Text),  # why no text can be made; not retried
     sqlite_with_rowid=False,
 )

@@ -1,1 +1,1 @@
-"""Maintenance in the background, done while a CPU is idle."""
+"""Background maintenance: search texts and the trimming of tombstones, while a CPU is idle."""

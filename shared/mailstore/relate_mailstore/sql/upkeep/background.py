@@ -1,73 +1,76 @@
-"""What a process does when there is nothing better to do: it makes texts to search, and trims tombstones.
+"""Background maintenance: makes search texts and trims tombstones without delaying mail.
 
-Mail comes first, in whichever process or container it is served. Between two batches it listens, like a polite speaker:
-where a CPU stood idle meanwhile and no mail came or changed it goes on, else it keeps to a share of the time, a small
-one, as each process has one. The share grows while work is left undone, so that nothing is put off for ever.
+Between two batches it measures for 50 ms: if a CPU was idle and no mail changed it continues; otherwise it throttles
+itself to 1 % of the time, because every process runs this task. The share grows to 10 % once work has been pending
+for ten minutes, so that no work is put off indefinitely.
 """
 
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 
 from relate_mailstore.errors import StoreError
-from relate_mailstore.sql.upkeep.cpu_idle import Activity
+from relate_mailstore.sql.deltas import Committed
+from relate_mailstore.sql.upkeep.cpu_idle import CpuSample
 from relate_supervisor import Supervisor
 
-QUIET_SECONDS = 2.0  # from a delivery to its text: what comes meanwhile shares the batch
-QUIET_BATCH, BUSY_BATCH = 50, 10  # messages: a transaction of some 80 ms, of 20 ms
-LISTEN_SECONDS = 0.05  # after a batch: the kernel counts idle time in hundredths
-REST_SECONDS = 10.0  # at most, after a batch that took long
-BUSY_SHARE = 0.01  # of the time, at first
-MOST_SHARE = 0.1  # after so long:
+SETTLE_SECONDS = 2.0  # from a delivery to its text: further deliveries share the batch
+IDLE_BATCH_MESSAGES, BUSY_BATCH_MESSAGES = 50, 10  # a transaction of about 80 ms, of 20 ms
+MEASURE_SECONDS = 0.05  # after a batch: the kernel counts idle time in hundredths of a second
+MAX_PAUSE_SECONDS = 10.0  # after a batch that took long
+MIN_BUSY_RATIO, MAX_BUSY_RATIO = 0.01, 0.1  # of the time, while the machine is busy: at first, and when overdue
 OVERDUE_SECONDS = 600.0
-LOOK_SECONDS = 30.0  # what other processes left undone is looked for
-FIRST_TRIM_SECONDS = 600.0  # after the start: it reads all tombstones
+POLL_SECONDS = 30.0  # how often work that other processes left is looked for
+FIRST_TRIM_SECONDS = 600.0  # after the start, because trimming reads all tombstones
 TRIM_SECONDS = 24 * 3600.0
-CLOSE_SECONDS = 5.0  # for the batch under way
+CLOSE_SECONDS = 5.0  # for the running batch to end
 
 _log = structlog.get_logger(__name__)
 
 
 class Upkeep:
-    """A task. `make_some` does a batch of so many at most and says how many it did; `trim` is done once a day.
+    """The maintenance task.
 
-    `notices`: how often mail came or changed, as far as is heard. On SQLite that is in this process only, as a commit
-    of another's may be of texts that it makes; what else others do, their CPU tells.
+    `make_texts` makes the search texts of at most this many messages and returns how many it made; `trim` runs once a
+    day. `notice_count` tells how often mail changed as far as this process was notified. On SQLite that is in this
+    process only, because a commit of another may be one of its search texts; other processes' work shows in the CPU.
 
     An unexpected exception ends the batch, not the task: its messages stay claimed, so the next batch has others.
     """
 
     def __init__(
         self,
-        make_some: Callable[[int], Awaitable[int]],
+        make_texts: Callable[[int], Awaitable[int]],
         trim: Callable[[], Awaitable[int]],
-        notices: Callable[[], int],
+        notice_count: Callable[[], int],
         supervisor: Supervisor,
     ) -> None:
-        self._make_some = make_some
+        self._make_texts = make_texts
         self._trim = trim
-        self._notices = notices
+        self._notice_count = notice_count
         self._supervisor = supervisor
         self._trim_at = 0.0
         self._failing = False
-        self._behind_since = 0.0  # when there was last nothing to do
+        self._pending_since = 0.0
         self._work = asyncio.Event()
         self._closing = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def start(self) -> None:
-        """Begin."""
+        """Start the task."""
         self._trim_at = time.monotonic() + FIRST_TRIM_SECONDS
         self._task = self._supervisor.keep("mailstore.upkeep", self._run, self._closing)
 
-    def delivered(self) -> None:
-        """Messages came, and want texts."""
-        self._work.set()
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Wake the task up if messages arrived, because they need search texts."""
+        if any(delta.arrived for delta in committed.deltas):
+            self._work.set()
 
     async def close(self) -> None:
-        """End after the batch under way."""
+        """Stop after the running batch."""
         self._closing.set()
         if self._task is not None:
             await asyncio.wait([self._task], timeout=CLOSE_SECONDS)
@@ -76,47 +79,48 @@ class Upkeep:
 
     async def _run(self) -> None:
         while not self._closing.is_set():
-            await self._catch_up()
-            await self._wait_for(LOOK_SECONDS, self._work, self._closing)
+            await self._run_batches()
+            await self._wait(POLL_SECONDS, self._work, self._closing)
 
-    async def _catch_up(self) -> None:
-        """Batch after batch, until there is nothing left to do."""
-        self._behind_since = time.monotonic()
-        quiet = await self._listen(QUIET_SECONDS)
+    async def _run_batches(self) -> None:
+        """Run batches until no work is left."""
+        self._pending_since = time.monotonic()
+        idle = await self._measure(SETTLE_SECONDS)
         while not self._closing.is_set():
-            self._work.clear()  # before the batch: what comes during it may not be in it
-            began = time.monotonic()
-            if not await self._do_batch(QUIET_BATCH if quiet else BUSY_BATCH):
+            self._work.clear()  # before the batch, which may not include what arrives during it
+            started = time.monotonic()
+            if not await self._run_batch(IDLE_BATCH_MESSAGES if idle else BUSY_BATCH_MESSAGES):
                 break
-            quiet = await self._listen(LISTEN_SECONDS if quiet else self._rest(time.monotonic() - began))
+            idle = await self._measure(MEASURE_SECONDS if idle else self._pause(time.monotonic() - started))
 
-    async def _listen(self, seconds: float) -> bool:
-        """Do nothing for so long; whether others did nothing, either."""
-        before, notices = Activity.now(), self._notices()
-        await self._wait_for(seconds, self._closing)
-        return notices == self._notices() and before.is_quiet_until(Activity.now())
+    async def _measure(self, seconds: float) -> bool:
+        """Do nothing for this time. Returns whether the machine was idle and no mail changed meanwhile."""
+        before, notice_count = CpuSample.now(), self._notice_count()
+        await self._wait(seconds, self._closing)
+        return notice_count == self._notice_count() and before.is_idle_until(CpuSample.now())
 
-    def _rest(self, seconds: float) -> float:
-        """How long to do nothing after a batch that took so many seconds, while others are busy."""
-        overdue = min(1.0, (time.monotonic() - self._behind_since) / OVERDUE_SECONDS)
-        share = BUSY_SHARE + (MOST_SHARE - BUSY_SHARE) * overdue
-        return min(REST_SECONDS, max(LISTEN_SECONDS, seconds * (1 / share - 1)))
+    def _pause(self, seconds: float) -> float:
+        """The pause after a batch that took `seconds`, while the machine is busy."""
+        overdue = min(1.0, (time.monotonic() - self._pending_since) / OVERDUE_SECONDS)
+        ratio = MIN_BUSY_RATIO + (MAX_BUSY_RATIO - MIN_BUSY_RATIO) * overdue
+        return min(MAX_PAUSE_SECONDS, max(MEASURE_SECONDS, seconds * (1 / ratio - 1)))
 
-    async def _wait_for(self, seconds: float, *events: asyncio.Event) -> None:
-        """Until one of these happens, or so long."""
+    async def _wait(self, seconds: float, *events: asyncio.Event) -> None:
+        """Wait until one of the events is set, for at most this time."""
         waiting = [asyncio.ensure_future(event.wait()) for event in events]
         await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         for one in waiting:
             one.cancel()
 
-    async def _do_batch(self, messages: int) -> bool:
+    async def _run_batch(self, messages: int) -> bool:
+        """Whether there was work, and may be more."""
         try:
             if time.monotonic() > self._trim_at:
                 self._trim_at = time.monotonic() + TRIM_SECONDS
                 await self._trim()
-            made = await self._make_some(messages)
+            made = await self._make_texts(messages)
         except StoreError as error:
-            if not self._failing:  # it is tried again with each delivery: a full disk would fill the log, too
+            if not self._failing:  # logged once: each delivery causes a retry, which would fill the log on a full disk
                 _log.warning("upkeep.failed", error=str(error))
             self._failing = True
             return False

@@ -1,7 +1,7 @@
-"""How busy this process and its machine are, measured over a while in which the measurer itself does nothing.
+"""Measures whether a CPU is idle, between two samples during which the caller itself does nothing.
 
-A process's own CPU says whether its sessions are at work; the machine's idle CPUs say whether anybody else is, be it
-another process, another container or the database. Both cost two small reads, and no bookkeeping where mail is served.
+The process's own CPU time shows whether its sessions are busy; the machine's idle CPUs show whether anything else is:
+another process, another container, the database. A sample costs two small reads, and serving mail costs nothing more.
 """
 
 import os
@@ -10,35 +10,34 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
-OWN_SHARE = 0.1  # of one CPU: a process that uses more has sessions that would wait for the interpreter
-SPARE_CPUS = 0.8  # that stood idle: what is done there takes nothing from anybody
+MAX_OWN_CPU_RATIO = 0.1  # of one CPU: above that, sessions of this process would wait for the interpreter
+MIN_IDLE_CPUS = 0.8  # work on an idle CPU delays no other process
 
-_STAT = Path("/proc/stat")  # the whole machine's, in a container, too
-_IDLE = 4  # its fourth number: idle, and not waiting for the disk
+_STAT = Path("/proc/stat")  # of the whole machine, even in a container
+_IDLE_FIELD = 4  # idle, not waiting for the disk
 
 
-class Activity(NamedTuple):
-    """At one moment, in seconds that only their differences mean: the clock, this process's CPU, idle CPUs."""
+class CpuSample(NamedTuple):
+    """A sample in seconds, of which only differences have a meaning."""
 
     clock: float
-    own: float
-    idle: float | None
-    """Of all CPUs together; None on a system that does not tell."""
+    own: float  # CPU time of this process
+    idle: float | None  # idle time of all CPUs together; None where the system does not report it
 
     @classmethod
-    def now(cls) -> "Activity":
-        """At this moment."""
+    def now(cls) -> "CpuSample":
+        """Take a sample."""
         return cls(time.monotonic(), time.process_time(), _idle_seconds())
 
-    def is_quiet_until(self, later: "Activity") -> bool:
-        """Whether there was room for more between two moments: a CPU to spare, and nothing to disturb in here."""
+    def is_idle_until(self, later: "CpuSample") -> bool:
+        """Whether between the samples this process was nearly idle and at least MIN_IDLE_CPUS were too."""
         seconds = later.clock - self.clock
-        if later.own - self.own > OWN_SHARE * seconds:
+        if later.own - self.own > MAX_OWN_CPU_RATIO * seconds:
             return False
-        return self.idle is None or later.idle is None or later.idle - self.idle >= SPARE_CPUS * seconds
+        return self.idle is None or later.idle is None or later.idle - self.idle >= MIN_IDLE_CPUS * seconds
 
 
 def _idle_seconds() -> float | None:
     with suppress(OSError, IndexError, ValueError), _STAT.open() as stat:
-        return int(stat.readline().split()[_IDLE]) / os.sysconf("SC_CLK_TCK")
+        return int(stat.readline().split()[_IDLE_FIELD]) / os.sysconf("SC_CLK_TCK")
     return None

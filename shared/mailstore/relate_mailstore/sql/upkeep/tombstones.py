@@ -1,6 +1,7 @@
-"""What is gone from a mailbox, for clients that catch up by modseq (RFC 7162 §3.2.7): kept for a while, then trimmed.
+"""Tombstones of expunged entries, for clients that resynchronise by modseq (RFC 7162 §3.2.7), and their trimming.
 
-`horizon` of a mailbox is the modseq up to which its tombstones may be gone: below it nobody can be told.
+A mailbox's `horizon` is the modseq up to which tombstones may have been trimmed. No client can resynchronise from below
+it.
 """
 
 import time
@@ -10,14 +11,14 @@ from functools import partial
 from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, update
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.schema.tables import expunged, mailboxes
 from relate_mailstore.types import AccountId, MailboxId
 
-KEPT_SECONDS = 90 * 24 * 3600  # a client that was away for longer compares all UIDs
-KEPT_TOMBSTONES = 100_000  # of a mailbox: a client that missed more reads less by comparing
+MAX_AGE_SECONDS = 90 * 24 * 3600  # a client that was offline for longer compares all UIDs
+MAX_TOMBSTONES = 100_000  # per mailbox: a client that missed more has less to read when it compares all UIDs
 
-# One statement, so that horizon and tombstones are of one moment.
+# One statement, so that horizon and tombstones come from the same snapshot.
 _VANISHED = (
     select(mailboxes.c.horizon, expunged.c.uid)
     .select_from(
@@ -36,12 +37,12 @@ _BY_MAILBOX = select(
     expunged.c.account_id, expunged.c.mailbox_id, func.max(expunged.c.modseq).label("horizon")
 ).group_by(expunged.c.account_id, expunged.c.mailbox_id)
 _OLD = _BY_MAILBOX.where(expunged.c.removed < bindparam("before"))
-_MANY = _BY_MAILBOX.having(func.count() > bindparam("kept"))
-_LAST_BEYOND = (
+_TOO_MANY = _BY_MAILBOX.having(func.count() > bindparam("limit"))
+_NEWEST_EXCESS = (
     select(expunged.c.modseq)
     .where(expunged.c.account_id == bindparam("account_id"), expunged.c.mailbox_id == bindparam("mailbox_id"))
     .order_by(expunged.c.modseq.desc())
-    .offset(bindparam("kept"))
+    .offset(bindparam("limit"))
     .limit(1)
 )
 _RAISE_HORIZON = (
@@ -63,7 +64,7 @@ _TRIM = delete(expunged).where(
 async def vanished(
     database: Database, account_id: AccountId, mailbox_id: MailboxId, modseq: int
 ) -> Sequence[int] | None:
-    """UIDs expunged after `modseq`, ascending; None below the horizon. Raises MailboxNotFound."""
+    """UIDs expunged after `modseq`, ascending; None if `modseq` is below the horizon. Raises MailboxNotFound."""
     parameters = {"account_id": account_id, "mailbox_id": mailbox_id, "modseq": modseq}
     rows = await database.fetch(_VANISHED, parameters)
     if not rows:
@@ -73,15 +74,15 @@ async def vanished(
     return sorted(row.uid for row in rows if row.uid is not None)
 
 
-async def trim(database: Database) -> int:
-    """Remove the tombstones that are too old or too many; how many rows. A transaction a mailbox."""
+async def trim(database: Database, transact: Transact) -> int:
+    """Delete tombstones that are too old or too many, with one transaction per mailbox. Returns how many."""
     removed = 0
-    for row in await database.fetch(_OLD, {"before": int(time.time()) - KEPT_SECONDS}):
-        removed += await database.transact(partial(_trim, row=row, horizon=row.horizon))
-    for row in await database.fetch(_MANY, {"kept": KEPT_TOMBSTONES}):
-        key = {"account_id": row.account_id, "mailbox_id": row.mailbox_id, "kept": KEPT_TOMBSTONES}
-        for beyond in await database.fetch(_LAST_BEYOND, key):
-            removed += await database.transact(partial(_trim, row=row, horizon=beyond.modseq))
+    for row in await database.fetch(_OLD, {"before": int(time.time()) - MAX_AGE_SECONDS}):
+        removed += await transact(partial(_trim, row=row, horizon=row.horizon))
+    for row in await database.fetch(_TOO_MANY, {"limit": MAX_TOMBSTONES}):
+        key = {"account_id": row.account_id, "mailbox_id": row.mailbox_id, "limit": MAX_TOMBSTONES}
+        for excess in await database.fetch(_NEWEST_EXCESS, key):
+            removed += await transact(partial(_trim, row=row, horizon=excess.modseq))
     return removed
 
 

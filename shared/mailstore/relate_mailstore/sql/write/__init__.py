@@ -1,1 +1,1 @@
-"""The transactions that change mail."""
+"""The transactions that change mail, and the `Committer` that runs them."""

@@ -1,44 +1,28 @@
-"""Changing what is entered: flags and keywords, expunging, deleting. Each within a transaction of the caller's.
+"""The transactions that remove entries: expunge, deletion of a message, garbage collection.
 
-Each locks the mailboxes that it changes, gives all that it changes in one of them the same modseq, and leaves the
-mailboxes' rows and the tombstones as catching up by modseq needs them.
+Removing the last entry of a message in its account removes the message; its octets stay while another account has it.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from functools import partial
+from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select
 
-from relate_mailstore.errors import MessageNotFound
-from relate_mailstore.flag_rules import change_entry
-from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, numbers, one_of
-from relate_mailstore.sql.driver.statements import run_many
-from relate_mailstore.sql.mailboxes import Step, lock_account, lock_mailbox
-from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, pack_keywords, parse_entry
+from relate_mailstore.errors import StoreFull
+from relate_mailstore.sql.deltas import Committed, MailboxDelta, dirty
+from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, one_of
+from relate_mailstore.sql.mailboxes import lock_by_id
 from relate_mailstore.sql.schema.tables import blobs, entries, expunged, messages, texts, untexted
-from relate_mailstore.types import AccountId, FlagChange, MailboxId, MessageId
+from relate_mailstore.sql.write.committer import Committer
+from relate_mailstore.sql.write.entry_rows import BY_UIDS, key_parameters, lock_mailboxes_of
+from relate_mailstore.types import AccountId, MailboxId, MessageId
 
-_IN_MAILBOX = (
-    entries.c.account_id == bindparam("of_account"),
-    entries.c.mailbox_id == bindparam("of_mailbox"),
-    one_of(entries.c.uid, numbers("uids")),
-)
-_OF_MESSAGE = (entries.c.account_id == bindparam("of_account"), entries.c.message_id == bindparam("of_message"))
+_REMOVE = delete(entries).where(*BY_UIDS).returning(entries.c.uid, entries.c.message_id, entries.c.size)
+_ADD_TOMBSTONES = insert(expunged)
 
-READ_ENTRIES = select(*ENTRY_COLUMNS).where(*_IN_MAILBOX).order_by(entries.c.uid)
-_READ_PLACES = select(entries.c.mailbox_id, entries.c.uid).where(*_OF_MESSAGE)
-_SET_FLAGS = (
-    update(entries)
-    .where(*_IN_MAILBOX)
-    .values(flags=bindparam("new_flags"), keywords=bindparam("new_keywords"), modseq=bindparam("new_modseq"))
-)
-_REMOVE = delete(entries).where(*_IN_MAILBOX).returning(entries.c.uid, entries.c.message_id, entries.c.size)
-_LEAVE_TOMBSTONES = insert(expunged)
-
-# Asked first and removed by id after: one DELETE … WHERE NOT EXISTS is planned badly for many ids.
+# A SELECT and a DELETE by id: PostgreSQL plans one DELETE … WHERE NOT EXISTS badly for many ids.
 _STILL_ENTERED = select(entries.c.message_id).where(
     entries.c.account_id == bindparam("of_account"), one_of(entries.c.message_id, ids("message_ids"))
 )
@@ -48,7 +32,7 @@ _LOCK_MESSAGES = (
     .order_by(messages.c.id)
     .with_for_update()
 )
-_STILL_HELD = select(messages.c.id).where(one_of(messages.c.id, ids("message_ids")))
+_OTHER_OWNERS = select(messages.c.id).where(one_of(messages.c.id, ids("message_ids")))
 _REMOVE_MESSAGES = delete(messages).where(
     messages.c.account_id == bindparam("of_account"), one_of(messages.c.id, ids("message_ids"))
 )
@@ -78,139 +62,88 @@ _COLLECT_UNTEXTED, _COLLECT_TEXTS = (
 )
 _COLLECT = (_COLLECT_MESSAGES, _COLLECT_BLOBS, _COLLECT_UNTEXTED, _COLLECT_TEXTS)
 
-T = TypeVar("T")
+
+class Removed(NamedTuple):
+    """Entries that were removed: their UIDs, ascending, and their messages."""
+
+    uids: list[int]
+    message_ids: set[MessageId]
 
 
-@dataclass(frozen=True, slots=True)
-class Committed(Generic[T]):
-    """What a transaction is to answer, what it did to mailboxes, and which messages their account has no more."""
-
-    result: T
-    steps: Sequence[Step]
-    gone: Collection[MessageId] = ()
-
-
-def flag_message(
-    connection: Connection, account_id: AccountId, message_id: MessageId, change: FlagChange
-) -> Committed[None]:
-    """Change a message wherever it is entered. Raises MessageNotFound."""
-    steps = _lock_places(connection, account_id, message_id)
-    for step, uids in steps:
-        _change_entries(connection, step, uids, change)
-    return Committed(None, _taken(step for step, _ in steps))
+async def expunge_in_halves(
+    committer: Committer, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]
+) -> Sequence[int]:
+    """Expunge entries; while the disk is too full for the transaction, split it in halves. Raises StoreFull."""
+    work = partial(expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
+    try:
+        return await committer.run(work, removes=True)
+    except StoreFull:
+        if len(uids) < 2:
+            raise
+    ascending = sorted(uids)
+    half = len(ascending) // 2
+    removed = await expunge_in_halves(committer, account_id, mailbox_id, ascending[:half])
+    return [*removed, *await expunge_in_halves(committer, account_id, mailbox_id, ascending[half:])]
 
 
 def expunge(
     connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]
 ) -> Committed[Sequence[int]]:
-    """Remove entries of a mailbox; the UIDs that were there, ascending. Raises MailboxNotFound."""
-    step = Step(lock_mailbox(connection, account_id, mailbox_id))
-    removed, left = remove_entries(connection, step, uids)
-    gone = remove_messages(connection, account_id, left) if left else set()
-    return Committed(removed, _taken([step]), gone)
+    """Remove entries of a mailbox; the UIDs that existed, ascending. Raises MailboxNotFound."""
+    delta = MailboxDelta(lock_by_id(connection, account_id, mailbox_id))
+    removed = remove_entries(connection, delta, uids)
+    messages = remove_messages(connection, account_id, removed.message_ids) if removed.message_ids else set()
+    return Committed(removed.uids, dirty([delta]), messages)
 
 
 def delete_message(connection: Connection, account_id: AccountId, message_id: MessageId) -> Committed[None]:
-    """Remove a message wherever it is entered. Raises MessageNotFound."""
-    steps = _lock_places(connection, account_id, message_id)
-    for step, uids in steps:
-        remove_entries(connection, step, uids)
-    gone = remove_messages(connection, account_id, {message_id})
-    return Committed(None, _taken(step for step, _ in steps), gone)
+    """Remove a message from every mailbox of an account. Raises MessageNotFound."""
+    located = lock_mailboxes_of(connection, account_id, message_id)
+    for delta, uids in located:
+        remove_entries(connection, delta, uids)
+    removed = remove_messages(connection, account_id, {message_id})
+    return Committed(None, dirty(delta for delta, _ in located), removed)
 
 
 def collect_garbage(connection: Connection) -> int:
-    """Remove messages that are entered nowhere and blobs of no message; how many rows that were.
+    """Remove messages without an entry and blobs without a message; the number of rows.
 
-    Blobs are left behind where two accounts remove the same message at once, as neither transaction sees the other.
+    Blobs are left over where two accounts remove the same message at once, because neither transaction sees the other.
     """
     collected = [connection.execute(statement) for statement in _COLLECT]
     return sum(result.rowcount for result in collected)
 
 
-def _lock_places(
-    connection: Connection, account_id: AccountId, message_id: MessageId
-) -> Sequence[tuple[Step, Sequence[int]]]:
-    """The mailboxes where a message is entered, and its UIDs there. All of the account's mailboxes are locked."""
-    mailboxes = lock_account(connection, account_id)
-    uids: defaultdict[MailboxId, list[int]] = defaultdict(list)
-    parameters = {"of_account": account_id, "of_message": message_id}
-    for mailbox_id, uid in connection.execute(_READ_PLACES, parameters):
-        uids[mailbox_id].append(uid)
-    if not uids:
-        raise MessageNotFound(f"message {message_id} of account {account_id}")
-    return [(Step(mailboxes[mailbox_id]), of_mailbox) for mailbox_id, of_mailbox in uids.items()]
-
-
-def _change_entries(connection: Connection, step: Step, uids: Collection[int], change: FlagChange) -> None:
-    before = [parse_entry(row) for row in connection.execute(READ_ENTRIES, {**key_of(step), "uids": uids})]
-    after = [change_entry(entry, change, step.modseq) for entry in before]
-    step.entries += [new for old, new in zip(before, after, strict=True) if new is not old]
-    if step.entries:
-        step.taken = True
-        write_flags(connection, [step])
-
-
-def write_flags(connection: Connection, steps: Iterable[Step]) -> None:
-    """Write the entries that these steps changed.
-
-    All that come out alike take one row of parameters, and in a STORE of many messages nearly all do.
-    """
-    alike: defaultdict[tuple[int, int, int, tuple[str, ...], int], list[int]] = defaultdict(list)
-    for step in steps:
-        for entry in step.entries:
-            key = step.mailbox.account_id, step.mailbox.id, entry.flags, entry.keywords, entry.modseq
-            alike[key].append(entry.uid)
-    rows = [
-        {
-            "of_account": account_id,
-            "of_mailbox": mailbox_id,
-            "uids": uids,
-            "new_flags": flags,
-            "new_keywords": pack_keywords(keywords),
-            "new_modseq": modseq,
+def remove_entries(connection: Connection, delta: MailboxDelta, uids: Collection[int]) -> Removed:
+    """Remove entries of a locked mailbox and add their tombstones."""
+    rows = (connection.execute(_REMOVE, {**key_parameters(delta), "uids": uids})).all()
+    if rows:
+        tombstone = {
+            "account_id": delta.mailbox.account_id,
+            "mailbox_id": delta.mailbox.id,
+            "modseq": delta.modseq,
+            "removed": int(time.time()),
         }
-        for (account_id, mailbox_id, flags, keywords, modseq), uids in alike.items()
-    ]
-    if rows:
-        run_many(connection, _SET_FLAGS, rows)
+        connection.execute(_ADD_TOMBSTONES, [{**tombstone, "uid": row.uid} for row in rows])
+        delta.remove_entries([row.uid for row in rows], sum(row.size for row in rows))
+    return Removed(sorted(row.uid for row in rows), {row.message_id for row in rows})
 
 
-def remove_entries(connection: Connection, step: Step, uids: Collection[int]) -> tuple[list[int], set[MessageId]]:
-    """The UIDs that were removed, ascending, and the messages that were entered there."""
-    rows = (connection.execute(_REMOVE, {**key_of(step), "uids": uids})).all()
-    if rows:
-        key = {"account_id": step.mailbox.account_id, "mailbox_id": step.mailbox.id, "modseq": step.modseq}
-        key["removed"] = int(time.time())
-        connection.execute(_LEAVE_TOMBSTONES, [{**key, "uid": row.uid} for row in rows])
-        step.leave([row.uid for row in rows], sum(row.size for row in rows))
-    return sorted(row.uid for row in rows), {row.message_id for row in rows}
-
-
-def remove_messages(connection: Connection, account_id: AccountId, left: set[MessageId]) -> set[MessageId]:
-    """Remove those that are entered nowhere any more, and their octets where no other account has them."""
-    gone = left.difference(_still_entered(connection, account_id, left))
-    if len(gone) < len(left) and connection.dialect.name == POSTGRESQL:
-        # Another transaction may be removing the other entries of a message. The lock lets the later one see that.
-        connection.execute(_LOCK_MESSAGES, {"of_account": account_id, "message_ids": left - gone})
-        gone = left.difference(_still_entered(connection, account_id, left))
-    if gone:
-        # In this order: who makes a text holds its row of `untexted` until the text can be seen.
+def remove_messages(connection: Connection, account_id: AccountId, candidates: set[MessageId]) -> set[MessageId]:
+    """Remove the candidates that have no entry left, and their blobs where no other account has them."""
+    orphans = candidates.difference(_still_entered(connection, account_id, candidates))
+    if len(orphans) < len(candidates) and connection.dialect.name == POSTGRESQL:
+        # A concurrent transaction may be removing a message's other entries. After the lock, the later one sees that.
+        connection.execute(_LOCK_MESSAGES, {"of_account": account_id, "message_ids": candidates - orphans})
+        orphans = candidates.difference(_still_entered(connection, account_id, candidates))
+    if orphans:
+        # In this order: the maker of a search text holds its row of `untexted` until the text is visible.
         for statement in (_REMOVE_MESSAGES, _REMOVE_UNTEXTED, _REMOVE_TEXTS):
-            connection.execute(statement, {"of_account": account_id, "message_ids": gone})
-        held = connection.scalars(_STILL_HELD, {"message_ids": gone})
-        connection.execute(_REMOVE_BLOBS, {"message_ids": gone.difference(held)})
-    return gone
+            connection.execute(statement, {"of_account": account_id, "message_ids": orphans})
+        owned = connection.scalars(_OTHER_OWNERS, {"message_ids": orphans})
+        connection.execute(_REMOVE_BLOBS, {"message_ids": orphans.difference(owned)})
+    return orphans
 
 
-def _still_entered(connection: Connection, account_id: AccountId, left: set[MessageId]) -> Iterable[MessageId]:
-    return connection.scalars(_STILL_ENTERED, {"of_account": account_id, "message_ids": left})
-
-
-def _taken(steps: Iterable[Step]) -> list[Step]:
-    return [step for step in steps if step.taken]
-
-
-def key_of(step: Step) -> dict[str, int]:
-    """The parameters that name the mailbox of a step."""
-    return {"of_account": step.mailbox.account_id, "of_mailbox": step.mailbox.id}
+def _still_entered(connection: Connection, account_id: AccountId, message_ids: set[MessageId]) -> Iterable[MessageId]:
+    return connection.scalars(_STILL_ENTERED, {"of_account": account_id, "message_ids": message_ids})

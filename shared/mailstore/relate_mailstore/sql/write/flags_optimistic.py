@@ -1,7 +1,9 @@
-"""Changes of flags by one statement: mailboxes that are as this process believes are locked, advanced, written and told
-of, in one round trip to PostgreSQL that is its own transaction. Those that are not, stay as they are.
+"""Flag changes on PostgreSQL by optimistic concurrency: one autocommitted statement, one round trip, and no prior read.
 
-Of a mailbox that is still at the modseq at which it is known everything is known: who changes it gives out another.
+The new flags are computed from the cached mailboxes. The statement is a compare-and-set on HIGHESTMODSEQ: it locks,
+advances and notifies only mailboxes that are still at the cached modseq, and writes only their entries. That is
+sufficient, because every transaction that changes a mailbox raises its HIGHESTMODSEQ while it holds the row lock.
+Requests for the other mailboxes have no result and take the path of `flags`.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -10,25 +12,27 @@ from typing import Any
 from sqlalchemy import BigInteger, Double, SmallInteger, Text, bindparam, column, func, null, select, true, update
 from sqlalchemy.types import TypeEngine
 
+from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import ListOf
-from relate_mailstore.sql.mailboxes import Step
-from relate_mailstore.sql.notices.postgres import CHANNEL, PAYLOAD_OCTETS, encode_change
+from relate_mailstore.sql.notices.payload import MAX_PAYLOAD_OCTETS, encode_change
+from relate_mailstore.sql.notices.postgres import CHANNEL
 from relate_mailstore.sql.schema.rows import pack_keywords
 from relate_mailstore.sql.schema.tables import entries, mailboxes
-from relate_mailstore.types import MailboxId
+from relate_mailstore.sql.write.flags import FlagRequest, FlagResult, cached_entries, change_requested
+from relate_mailstore.types import MailboxId, Snapshot
 
-NOTICES_OCTETS = PAYLOAD_OCTETS - 200  # together; what names so many mailboxes that it is more, is done in another way
+MAX_CHANGES_OCTETS = MAX_PAYLOAD_OCTETS - 200  # of a notice; changes of more mailboxes take the path of `flags`
 
-_STEP: Mapping[str, TypeEngine[Any]] = {
+_DELTA_COLUMNS: Mapping[str, TypeEngine[Any]] = {
     "of_account": BigInteger(),
     "of_mailbox": BigInteger(),
-    "believed": BigInteger(),
+    "cached_modseq": BigInteger(),
     "modseq": BigInteger(),
-    "moment": Double(),
+    "changed_at": Double(),
     "notice": Text(),
 }
-_CHANGE: Mapping[str, TypeEngine[Any]] = {
+_ENTRY_COLUMNS: Mapping[str, TypeEngine[Any]] = {
     "in_account": BigInteger(),
     "in_mailbox": BigInteger(),
     "uid": BigInteger(),
@@ -36,28 +40,31 @@ _CHANGE: Mapping[str, TypeEngine[Any]] = {
     "keywords": Text(),
     "new_modseq": BigInteger(),
 }
-_STATE = {name: _STEP[name] for name in ("of_account", "of_mailbox", "believed")}
+_CACHED_COLUMNS = {name: _DELTA_COLUMNS[name] for name in ("of_account", "of_mailbox", "cached_modseq")}
 
 
-def _rows(columns: Mapping[str, TypeEngine[Any]], name: str) -> Any:
+def _unnested(columns: Mapping[str, TypeEngine[Any]], name: str) -> Any:
     lists = (bindparam(of, type_=ListOf(kind)) for of, kind in columns.items())
     table = func.unnest(*lists).table_valued(*(column(of, kind) for of, kind in columns.items()))
     return table.render_derived(name=name).c
 
 
-_step, _change, _state = _rows(_STEP, "step"), _rows(_CHANGE, "change"), _rows(_STATE, "state")
-_LOOK = select(mailboxes.c.id).where(
-    mailboxes.c.account_id == _state.of_account,
-    mailboxes.c.id == _state.of_mailbox,
-    mailboxes.c.highest_modseq == _state.believed,
+_delta = _unnested(_DELTA_COLUMNS, "delta")
+_entry = _unnested(_ENTRY_COLUMNS, "entry")
+_cached = _unnested(_CACHED_COLUMNS, "cached")
+
+_FIND_UNCHANGED = select(mailboxes.c.id).where(
+    mailboxes.c.account_id == _cached.of_account,
+    mailboxes.c.id == _cached.of_mailbox,
+    mailboxes.c.highest_modseq == _cached.cached_modseq,
 )
-# In the order of their ids, as everybody does it. What another changes while it is waited for, is looked at again.
+# Locked in the order of their ids, as everywhere. After waiting for a lock, PostgreSQL evaluates the condition again.
 _locked = (
-    select(*_step)
+    select(*_delta)
     .where(
-        mailboxes.c.account_id == _step.of_account,
-        mailboxes.c.id == _step.of_mailbox,
-        mailboxes.c.highest_modseq == _step.believed,
+        mailboxes.c.account_id == _delta.of_account,
+        mailboxes.c.id == _delta.of_mailbox,
+        mailboxes.c.highest_modseq == _delta.cached_modseq,
     )
     .order_by(mailboxes.c.id)
     .with_for_update(of=mailboxes)
@@ -67,65 +74,83 @@ _locked = (
 _advanced = (
     update(mailboxes)
     .where(mailboxes.c.account_id == _locked.of_account, mailboxes.c.id == _locked.of_mailbox)
-    .values(highest_modseq=_locked.modseq, changed=_locked.moment, origin=null())
+    .values(highest_modseq=_locked.modseq, changed=_locked.changed_at, origin=null())
     .returning(mailboxes.c.id, _locked.notice)
     .cte("advanced")
 )
 _written = (
     update(entries)
     .where(
-        entries.c.account_id == _change.in_account,
-        entries.c.mailbox_id == _change.in_mailbox,
-        entries.c.uid == _change.uid,
+        entries.c.account_id == _entry.in_account,
+        entries.c.mailbox_id == _entry.in_mailbox,
+        entries.c.uid == _entry.uid,
         entries.c.mailbox_id == _advanced.c.id,
     )
-    .values(flags=_change.flags, keywords=_change.keywords, modseq=_change.new_modseq)
+    .values(flags=_entry.flags, keywords=_entry.keywords, modseq=_entry.new_modseq)
     .cte("written")
 )
-_notices = func.string_agg(_advanced.c.notice, ",")
-# Flags are not mail: this transaction waits for no disk (docs/decisions/0007).
-_ADVANCE = (
+_changes = func.string_agg(_advanced.c.notice, ",")
+_COMPARE_AND_SET = (
     select(
         func.array_agg(_advanced.c.id).label("ids"),
-        func.pg_notify(CHANNEL, func.concat('{"changes":[', _notices, "]}")),
-        func.set_config("synchronous_commit", "off", true()),
+        func.pg_notify(CHANNEL, func.concat('{"changes":[', _changes, "]}")),
+        func.set_config("synchronous_commit", "off", true()),  # docs/decisions/0007
     )
     .having(func.count() > 0)
     .add_cte(_written)
 )
 
 
-async def advance_believed(database: Database, steps: Sequence[Step]) -> Collection[MailboxId]:
-    """Do what the steps do, to those of their mailboxes that are as they were found; which ones that was."""
-    taken = [step for step in steps if step.taken]
-    still = await _look(database, [step for step in steps if not step.taken])
-    notices = [encode_change(step.change) for step in taken]
-    if not taken or sum(map(len, notices)) > NOTICES_OCTETS:
-        return still
-    parameters = _columns(_STEP, map(_step_row, taken, notices)) | _columns(_CHANGE, _changes(taken))
-    rows = await database.change(_ADVANCE, parameters)
-    return still.union(*(row.ids for row in rows))
+async def apply_optimistically(
+    database: Database, batch: Sequence[FlagRequest], cached: Mapping[MailboxKey, Snapshot]
+) -> Committed[Sequence[FlagResult | None]]:
+    """Change the flags of entries in cached mailboxes that are current; None for each request that was not applied."""
+    deltas = {key: MailboxDelta(snapshot.mailbox) for key, snapshot in cached.items()}
+    found = cached_entries(batch, cached)
+    results = [
+        change_requested(deltas[request.key], found[request.key], request) if request.key in deltas else None
+        for request in batch
+    ]
+    current = await _compare_and_set(database, list(deltas.values()))
+    return Committed(
+        [result if request.key.mailbox_id in current else None for result, request in zip(results, batch, strict=True)],
+        [delta for delta in deltas.values() if delta.dirty and delta.mailbox.id in current],
+    )
 
 
-async def _look(database: Database, steps: Sequence[Step]) -> frozenset[MailboxId]:
-    """Those of the steps' mailboxes that are as they were found: whoever changes nothing has done it by asking that."""
-    if not steps:
+async def _compare_and_set(database: Database, deltas: Sequence[MailboxDelta]) -> Collection[MailboxId]:
+    """Write the deltas whose mailboxes are still at the cached modseq; the ids of all mailboxes that are."""
+    changed = [delta for delta in deltas if delta.dirty]
+    unchanged = await _find_unchanged(database, [delta for delta in deltas if not delta.dirty])
+    notices = [encode_change(delta.notice) for delta in changed]
+    if not changed or sum(map(len, notices)) > MAX_CHANGES_OCTETS:
+        return unchanged
+    parameters = _lists(_DELTA_COLUMNS, map(_delta_row, changed, notices))
+    parameters |= _lists(_ENTRY_COLUMNS, _entry_rows(changed))
+    rows = await database.execute(_COMPARE_AND_SET, parameters)
+    return unchanged.union(*(row.ids for row in rows))
+
+
+async def _find_unchanged(database: Database, deltas: Sequence[MailboxDelta]) -> frozenset[MailboxId]:
+    """The mailboxes that are still at the cached modseq, where that is all the request needs: it changes nothing."""
+    if not deltas:
         return frozenset()
-    rows = ((step.mailbox.account_id, step.mailbox.id, step.mailbox.highest_modseq) for step in steps)
-    return frozenset(row.id for row in await database.change(_LOOK, _columns(_STATE, rows)))
+    rows = ((*delta.key, delta.mailbox.highest_modseq) for delta in deltas)
+    return frozenset(row.id for row in await database.execute(_FIND_UNCHANGED, _lists(_CACHED_COLUMNS, rows)))
 
 
-def _step_row(step: Step, notice: str) -> Sequence[object]:
-    mailbox = step.mailbox
-    return mailbox.account_id, mailbox.id, mailbox.highest_modseq, step.modseq, step.moment, notice
+def _delta_row(delta: MailboxDelta, notice: str) -> Sequence[object]:
+    mailbox = delta.mailbox
+    return mailbox.account_id, mailbox.id, mailbox.highest_modseq, delta.modseq, delta.changed_at, notice
 
 
-def _changes(steps: Iterable[Step]) -> Iterable[Sequence[object]]:
-    for step in steps:
-        account, mailbox = step.mailbox.account_id, step.mailbox.id
-        for entry in step.entries:
-            yield account, mailbox, entry.uid, entry.flags, pack_keywords(entry.keywords), entry.modseq
+def _entry_rows(deltas: Iterable[MailboxDelta]) -> Iterable[Sequence[object]]:
+    for delta in deltas:
+        account_id, mailbox_id = delta.mailbox.account_id, delta.mailbox.id
+        for entry in delta.changed_entries:
+            yield account_id, mailbox_id, entry.uid, entry.flags, pack_keywords(entry.keywords), entry.modseq
 
 
-def _columns(names: Iterable[str], rows: Iterable[Sequence[object]]) -> dict[str, object]:
+def _lists(names: Iterable[str], rows: Iterable[Sequence[object]]) -> dict[str, object]:
+    """One list per column."""
     return dict(zip(names, zip(*rows, strict=True), strict=True))

@@ -1,9 +1,11 @@
-"""Group commit: deliveries that wait at the same time are stored by one transaction, and share its flush to disk.
+"""Group commit: items that are pending at the same time share one transaction and one flush to disk.
 
-One writer task takes what waits, stores it, answers everybody, and takes what came meanwhile; so batches grow with the
-load. Clients who were just answered and have more to send are back in a moment, one after the other: so a batch waits
-that moment until it has as many as the last one, since a transaction costs as much by itself as several messages do.
-Whoever is alone waits for nobody, once that is known. No SQL here: what a batch does is `store_batch`'s affair.
+One writer task takes the pending items as a batch, stores it, sets their results, and takes what was queued meanwhile;
+so batches grow with the load. Clients that have more to send queue their next item shortly after a reply, one after
+the other. So a batch waits for that moment until it has as many items as the last one had, because a transaction by
+itself costs as much as several messages. A lone client never waits once the last batch had one item.
+
+No SQL here: `store_batch` runs the transaction.
 """
 
 import asyncio
@@ -18,44 +20,41 @@ from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.types import Delivery, MessageId, Receipt
 from relate_supervisor import Supervisor, TaskName
 
-BATCH_MESSAGES = 100  # more gain nothing: a message's share of the commit is small beside its own cost by then
-GATHER_SECONDS = 0.002  # at most, for as many as the last batch had: about what a transaction takes
-BATCH_OCTETS = 8 * 1024 * 1024  # a batch holds its mailboxes locked while it sends these; a bigger message goes alone
+BATCH_ITEMS = 100  # in larger batches the share of the commit is small beside a message's own cost
+GATHER_SECONDS = 0.002  # the longest wait for as many items as the last batch had: about one transaction
+BATCH_OCTETS = 8 * 1024 * 1024  # sent while the mailboxes are locked; a larger message has a batch of its own
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
-class Waiting(Protocol[Answer]):
-    """What waits to be stored: its weight in a batch, its caller's context, and its answer."""
+class Queued(Protocol[Result]):
+    """An item of the queue."""
 
     @property
     def weight(self) -> int:
-        """Of all that share a batch, the limit is on the sum."""
+        """Its share of the limit on a batch."""
 
     @property
     def context(self) -> Context:
-        """The caller's."""
+        """The caller's context: the SQL spans of a batch are children of the span of its first item."""
 
     @property
-    def receipt(self) -> asyncio.Future[Answer]:
-        """What the caller waits for."""
+    def result(self) -> asyncio.Future[Result]:
+        """Set when the item is stored or refused."""
 
 
-Item = TypeVar("Item", bound=Waiting[Any])
+Item = TypeVar("Item", bound=Queued[Any])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Accepted:
-    """A delivery that waits to be stored, with the columns of its index made ready beforehand.
-
-    `context` is the caller's: the SQL spans of a batch land in that of its first delivery.
-    """
+class QueuedDelivery:
+    """A delivery with the columns of its index, which are computed before the transaction."""
 
     delivery: Delivery
     message_id: MessageId
     columns: Mapping[str, Any]
     context: Context = field(default_factory=copy_context)
-    receipt: asyncio.Future[Receipt] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    result: asyncio.Future[Receipt] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     @property
     def weight(self) -> int:
@@ -63,120 +62,121 @@ class Accepted:
         return len(self.delivery.raw)
 
 
-Outcome = Receipt | StoreError
+class GroupCommit(Generic[Item, Result]):
+    """The queue and its writer task.
 
-
-class GroupCommit(Generic[Item, Answer]):
-    """The queue and its writer. `store_batch` stores a batch or raises; its outcomes are in the batch's order."""
+    `store_batch` stores a batch and returns a result per item, in order, or raises. `max_weight` bounds a batch.
+    """
 
     def __init__(
         self,
-        store_batch: Callable[[Sequence[Item]], Coroutine[Any, Any, Sequence[Answer | StoreError]]],
+        store_batch: Callable[[Sequence[Item]], Coroutine[Any, Any, Sequence[Result | StoreError]]],
         supervisor: Supervisor,
         name: TaskName = "mailstore.writer",
-        heaviest: int = BATCH_OCTETS,
+        max_weight: int = BATCH_OCTETS,
     ) -> None:
         self._store_batch = store_batch
         self._supervisor = supervisor
         self._name = name
-        self._heaviest = heaviest
-        # As long as there are callers who wait: each holds its own message, the queue only refers to it.
-        self._waiting: deque[Item] = deque()
+        self._max_weight = max_weight
+        # Not bounded: every item belongs to a caller that waits and holds the message anyway.
+        self._queue: deque[Item] = deque()
         self._arrived = asyncio.Event()
-        self._awaited = 1  # how many must wait for the event to be set
-        self._expected = 1  # as many as the last batch had
+        self._wake_at = 1  # set the event when the queue has this many items
+        self._last_batch_items = 1
         self._writer: asyncio.Task[None] | None = None
         self._closing = asyncio.Event()
 
     def start(self) -> None:
-        """Begin to write."""
+        """Start the writer."""
         self._writer = self._supervisor.keep(self._name, self._write, self._closing)
 
-    async def deliver(self, accepted: Item) -> Answer:
-        """Wait until this is durable. Raises StoreError. A caller that is cancelled disturbs nobody else."""
+    async def submit(self, item: Item) -> Result:
+        """Queue an item and wait until it is committed. Raises StoreError. Cancelling affects no other item."""
         if self._closing.is_set() or self._writer is None:
             raise StoreUnavailable("the store is closed")
-        self._waiting.append(accepted)
-        if len(self._waiting) >= self._awaited:
+        self._queue.append(item)
+        if len(self._queue) >= self._wake_at:
             self._arrived.set()
-        answer: Answer = await accepted.receipt
-        return answer
+        result: Result = await item.result
+        return result
 
     async def close(self) -> None:
-        """Store what was accepted, and accept no more."""
+        """Store the queued items and refuse new ones."""
         self._closing.set()
         self._arrived.set()
         if self._writer is not None:
             await self._writer
-        _give_up(self._waiting)  # a writer that failed to the last left some
+        _fail(self._queue)  # left over if the writer failed
 
     async def _write(self) -> None:
-        while await self._something_waits():
+        while await self._wait_for_batch():
             await self._write_batch()
 
-    async def _write_batch(self) -> None:  # on its own: no variable holds the messages while nothing waits
+    async def _write_batch(self) -> None:  # a function, so that no variable holds the messages while the queue is empty
         batch = self._take_batch()
         try:
             if batch:
-                await self._settle(batch)
-                self._expected = len(batch)
-        except BaseException:  # a fault of the writer's own: the callers would wait in vain
-            _give_up(batch)
+                await self._store(batch)
+                self._last_batch_items = len(batch)
+        except BaseException:  # a bug in the writer: the callers must not wait forever
+            _fail(batch)
             raise
 
-    async def _something_waits(self) -> bool:
-        await self._wait_for(1)
-        if len(self._waiting) < self._expected:
+    async def _wait_for_batch(self) -> bool:
+        """Wait for a first item, then briefly for as many as the last batch had. False when the queue is closed."""
+        await self._wait_for_items(1)
+        if len(self._queue) < self._last_batch_items:
             with suppress(TimeoutError):
                 async with asyncio.timeout(GATHER_SECONDS):
-                    await self._wait_for(self._expected)
-        return bool(self._waiting)
+                    await self._wait_for_items(self._last_batch_items)
+        return bool(self._queue)
 
-    async def _wait_for(self, count: int) -> None:
-        self._awaited = count
-        while len(self._waiting) < count and not self._closing.is_set():
+    async def _wait_for_items(self, count: int) -> None:
+        self._wake_at = count
+        while len(self._queue) < count and not self._closing.is_set():
             self._arrived.clear()
             await self._arrived.wait()
 
     def _take_batch(self) -> list[Item]:
-        """What waits, up to the limits, without those whose callers have gone meanwhile."""
+        """Items up to the limits, without those whose callers were cancelled."""
         batch: list[Item] = []
         weight = 0
-        while self._waiting and len(batch) < BATCH_MESSAGES:
-            weight += self._waiting[0].weight
-            if batch and weight > self._heaviest:
+        while self._queue and len(batch) < BATCH_ITEMS:
+            weight += self._queue[0].weight
+            if batch and weight > self._max_weight:
                 break
-            batch.append(self._waiting.popleft())
-        return [accepted for accepted in batch if not accepted.receipt.done()]
+            batch.append(self._queue.popleft())
+        return [item for item in batch if not item.result.done()]
 
-    async def _settle(self, batch: Sequence[Item]) -> None:
-        """Store a batch and answer everybody. If it is refused, each by itself: a bad message hurts only itself."""
+    async def _store(self, batch: Sequence[Item]) -> None:
+        """Store a batch and set the results. If it fails, retry item by item, so that a bad one fails alone."""
         storing = asyncio.create_task(self._store_batch(batch), context=batch[0].context)
         await asyncio.wait([storing])
         error = storing.exception()
         if error is None:
-            for accepted, outcome in zip(batch, storing.result(), strict=True):
-                _answer(accepted, outcome)
+            for item, result in zip(batch, storing.result(), strict=True):
+                _set_result(item, result)
         elif len(batch) == 1:
-            _answer(batch[0], error)
+            _set_result(batch[0], error)
         elif isinstance(error, StoreUnavailable):
-            for accepted in batch:
-                _answer(accepted, StoreUnavailable(*error.args))  # one each: raising an exception writes to it
+            for item in batch:
+                _set_result(item, StoreUnavailable(*error.args))  # a copy each: raising an exception modifies it
         else:
-            for accepted in batch:
-                await self._settle([accepted])
+            for item in batch:
+                await self._store([item])
 
 
-def _give_up(batch: Iterable[Waiting[Any]]) -> None:
-    """Answer those callers who have no answer yet."""
-    for accepted in batch:
-        _answer(accepted, StoreUnavailable("the writer failed"))
+def _fail(batch: Iterable[Queued[Any]]) -> None:
+    """Raise StoreUnavailable in the callers that have no result yet."""
+    for item in batch:
+        _set_result(item, StoreUnavailable("the writer failed"))
 
 
-def _answer(accepted: Waiting[Any], outcome: object) -> None:
-    if accepted.receipt.done():  # the caller has gone
+def _set_result(item: Queued[Any], result: object) -> None:
+    if item.result.done():  # the caller was cancelled
         return
-    if isinstance(outcome, BaseException):
-        accepted.receipt.set_exception(outcome)
+    if isinstance(result, BaseException):
+        item.result.set_exception(result)
     else:
-        accepted.receipt.set_result(outcome)
+        item.result.set_result(result)

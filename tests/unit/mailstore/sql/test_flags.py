@@ -1,4 +1,4 @@
-"""Flags changed from what a process believes: right whoever else was there, and with as few statements as can be."""
+"""Flag changes from the cached mailbox: correct in spite of concurrent changes, and with few statements."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
 SEEN, FLAGGED, ANSWERED, DRAFT = (int(flag) for flag in (Flag.SEEN, Flag.FLAGGED, Flag.ANSWERED, Flag.DRAFT))
-PATIENCE = 10.0  # seconds until what does not come fails its test
+WAIT_SECONDS = 10.0  # then the test fails
 SEED, WRITERS, STEPS = 20261125, 6, 15
 
 
@@ -27,15 +27,15 @@ async def other(database_url: str) -> AsyncIterator[SqlMailStore]:
         yield store
 
 
-async def three(store: SqlMailStore, *places: AccountId | Destination) -> Sequence[Snapshot]:
-    """Mailboxes of three messages each, as the store knows them."""
-    for place in places:
+async def fill(store: SqlMailStore, *targets: AccountId | Destination) -> Sequence[Snapshot]:
+    """Deliver three messages to each target, and return the mailboxes, cached and current."""
+    for target in targets:
         for _ in range(3):
-            await store.deliver(delivery(place))
-    where = [place if isinstance(place, Destination) else Destination(place) for place in places]
-    for one in where:
-        await store.snapshot(one.account_id, one.mailbox)  # of the first reading it is not certain that it is current
-    return [await store.snapshot(one.account_id, one.mailbox) for one in where]
+            await store.deliver(delivery(target))
+    destinations = [to if isinstance(to, Destination) else Destination(to) for to in targets]
+    for to in destinations:
+        await store.snapshot(to.account_id, to.mailbox)  # a first read may not count as current
+    return [await store.snapshot(to.account_id, to.mailbox) for to in destinations]
 
 
 async def change(store: SqlMailStore, mailbox: Mailbox, uids: Sequence[int], add: int = 0, remove: int = 0) -> Flagged:
@@ -49,19 +49,19 @@ def flags(answer: Flagged | Snapshot) -> list[tuple[int, int]]:
 @pytest.mark.postgres
 async def test_a_change_is_one_statement(postgres_url: str, alice: AccountId, bob: AccountId) -> None:
     async with opened(postgres_url) as (engine, store):
-        snapshots = await three(store, alice, bob, Destination(bob, "Sent"))
+        snapshots = await fill(store, alice, bob, Destination(bob, "Sent"))
         await store.ping()
         with Statements(engine) as statements:
             await asyncio.gather(*(change(store, one.mailbox, [2], SEEN) for one in snapshots))
         assert len(statements) == 1
-        with Statements(engine) as statements:  # there is nothing to do, if it still is so
+        with Statements(engine) as statements:  # changes nothing, and only checks the modseq
             assert flags(await change(store, snapshots[0].mailbox, [2], SEEN)) == [(2, SEEN)]
         assert len(statements) == 1
         assert "UPDATE" not in statements[0]
 
 
-async def test_what_is_known_is_not_read(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
-    (before,) = await three(store, alice)
+async def test_cached_entries_are_not_read(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+    (before,) = await fill(store, alice)
     with Statements(engine) as statements:
         await change(store, before.mailbox, [1, 3], SEEN)
         after = await store.refresh(before)
@@ -69,10 +69,8 @@ async def test_what_is_known_is_not_read(store: SqlMailStore, engine: AsyncEngin
     assert flags(after) == [(1, SEEN), (2, 0), (3, SEEN)]
 
 
-async def test_what_others_changed_meanwhile_is_not_lost(
-    store: SqlMailStore, other: SqlMailStore, alice: AccountId
-) -> None:
-    (before,) = await three(store, alice)
+async def test_concurrent_changes_are_not_lost(store: SqlMailStore, other: SqlMailStore, alice: AccountId) -> None:
+    (before,) = await fill(store, alice)
     theirs = (await change(other, before.mailbox, [2], FLAGGED)).entries[0]
     ours = (await change(store, before.mailbox, [1, 2], SEEN)).entries
     assert [entry.flags for entry in ours] == [SEEN, SEEN | FLAGGED]
@@ -81,10 +79,10 @@ async def test_what_others_changed_meanwhile_is_not_lost(
     assert await store.snapshot(alice) == await other.snapshot(alice)
 
 
-async def test_what_is_believed_to_be_so_already_is_made_so(
+async def test_a_change_is_made_even_if_the_stale_cache_has_it_already(
     store: SqlMailStore, other: SqlMailStore, alice: AccountId
 ) -> None:
-    (before,) = await three(store, alice)
+    (before,) = await fill(store, alice)
     await change(store, before.mailbox, [1], SEEN)
     await store.snapshot(alice)
     await change(other, before.mailbox, [1], remove=SEEN)
@@ -92,40 +90,36 @@ async def test_what_is_believed_to_be_so_already_is_made_so(
     assert flags(await other.snapshot(alice)) == [(1, SEEN), (2, 0), (3, 0)]
 
 
-async def test_what_others_expunged_meanwhile_is_left_out(
-    store: SqlMailStore, other: SqlMailStore, alice: AccountId
-) -> None:
-    (before,) = await three(store, alice)
+async def test_expunged_entries_are_left_out(store: SqlMailStore, other: SqlMailStore, alice: AccountId) -> None:
+    (before,) = await fill(store, alice)
     await other.expunge(alice, before.mailbox.id, [2])
     assert flags(await change(store, before.mailbox, [1, 2, 3], SEEN)) == [(1, SEEN), (3, SEEN)]
     assert await store.snapshot(alice) == await other.snapshot(alice)
 
 
-async def test_a_mailbox_that_others_deleted_is_not_found(
-    store: SqlMailStore, other: SqlMailStore, alice: AccountId
-) -> None:
-    gone, still = await three(store, Destination(alice, "Sent"), alice)
+async def test_a_deleted_mailbox_is_not_found(store: SqlMailStore, other: SqlMailStore, alice: AccountId) -> None:
+    deleted, inbox = await fill(store, Destination(alice, "Sent"), alice)
     await other.delete_mailbox(alice, "Sent")
     answers = await asyncio.gather(
-        *(change(store, one.mailbox, [1], SEEN) for one in (gone, still)), return_exceptions=True
+        *(change(store, one.mailbox, [1], SEEN) for one in (deleted, inbox)), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [MailboxNotFound, Flagged]
 
 
-async def test_what_others_changed_since_is_left_on_condition(
+async def test_entries_changed_since_a_modseq_are_left_out_on_condition(
     store: SqlMailStore, other: SqlMailStore, alice: AccountId
 ) -> None:
-    (before,) = await three(store, alice)
+    (before,) = await fill(store, alice)
     await change(other, before.mailbox, [2], FLAGGED)
     add = FlagChange(add=SEEN)
     answer = await store.set_flags(alice, before.mailbox.id, [1, 2], add, before.mailbox.highest_modseq)
     assert (flags(answer), answer.modified) == ([(1, SEEN), (2, FLAGGED)], (2,))
 
 
-async def test_of_several_mailboxes_only_those_that_others_changed_are_locked_first(
+async def test_stale_and_current_mailboxes_in_one_batch_are_all_changed(
     store: SqlMailStore, other: SqlMailStore, alice: AccountId, bob: AccountId
 ) -> None:
-    snapshots = await three(store, alice, bob, Destination(bob, "Sent"))
+    snapshots = await fill(store, alice, bob, Destination(bob, "Sent"))
     await change(other, snapshots[1].mailbox, [1, 2], FLAGGED)
     answers = await asyncio.gather(*(change(store, one.mailbox, [2, 3], SEEN) for one in snapshots))
     assert [flags(answer) for answer in answers] == [
@@ -137,37 +131,37 @@ async def test_of_several_mailboxes_only_those_that_others_changed_are_locked_fi
         assert await store.snapshot(account, name) == await other.snapshot(account, name)
 
 
-async def test_changes_of_one_entry_that_come_together_have_a_modseq_each(
+async def test_concurrent_changes_of_an_entry_have_successive_modseqs(
     store: SqlMailStore, other: SqlMailStore, alice: AccountId
 ) -> None:
-    (before,) = await three(store, alice)
+    (before,) = await fill(store, alice)
     answers = await asyncio.gather(*(change(store, before.mailbox, [1], flag) for flag in (SEEN, FLAGGED, DRAFT)))
-    told = [answer.entries[0] for answer in answers]
-    assert [entry.flags for entry in told] == [SEEN, SEEN | FLAGGED, SEEN | FLAGGED | DRAFT]
-    assert len({entry.modseq for entry in told}) == 3
+    entries = [answer.entries[0] for answer in answers]
+    assert [entry.flags for entry in entries] == [SEEN, SEEN | FLAGGED, SEEN | FLAGGED | DRAFT]
+    assert len({entry.modseq for entry in entries}) == 3
     after = await other.snapshot(alice)
-    assert (after.entries[0], after.mailbox.highest_modseq) == (told[-1], told[-1].modseq)
+    assert (after.entries[0], after.mailbox.highest_modseq) == (entries[-1], entries[-1].modseq)
 
 
 @pytest.mark.postgres
-async def test_more_mailboxes_than_a_notice_can_name_are_locked_first(
+async def test_more_mailboxes_than_fit_in_a_notice_are_changed(
     postgres_url: str, alice: AccountId, bob: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(flags_optimistic, "NOTICES_OCTETS", 10)
+    monkeypatch.setattr(flags_optimistic, "MAX_CHANGES_OCTETS", 10)
     async with opened(postgres_url) as (_, store):
-        snapshots = await three(store, alice, bob)
+        snapshots = await fill(store, alice, bob)
         answers = await asyncio.gather(*(change(store, one.mailbox, [2], SEEN) for one in snapshots))
         assert [flags(answer) for answer in answers] == [[(2, SEEN)]] * 2
 
 
 @pytest.mark.postgres
-async def test_another_process_hears_of_it(postgres_url: str, alice: AccountId) -> None:
+async def test_another_process_receives_a_notice(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
-        (before,) = await three(store, alice)
+        (before,) = await fill(store, alice)
         async with other.listen(alice) as changes:
-            told = (await change(store, before.mailbox, [2], SEEN)).entries[0]
-            heard = await asyncio.wait_for(_next(changes, told.modseq), PATIENCE)
-        assert (heard.mailbox_id, heard.origin) == (before.mailbox.id, None)
+            entry = (await change(store, before.mailbox, [2], SEEN)).entries[0]
+            notice = await asyncio.wait_for(_next(changes, entry.modseq), WAIT_SECONDS)
+        assert (notice.mailbox_id, notice.origin) == (before.mailbox.id, None)
 
 
 async def _next(changes: AsyncIterator[MailboxNotice], modseq: int) -> MailboxNotice:
@@ -176,34 +170,34 @@ async def _next(changes: AsyncIterator[MailboxNotice], modseq: int) -> MailboxNo
 
 @pytest.mark.postgres
 @pytest.mark.parametrize(
-    ("meanwhile", "locked_first"),
+    ("concurrent", "locked_first"),
     [("recent = recent + 1", False), ("highest_modseq = highest_modseq + 1", True), ("uid_next = uid_next", False)],
 )
-async def test_what_is_changed_while_it_is_waited_for_is_looked_at_again(
-    postgres_url: str, alice: AccountId, meanwhile: str, locked_first: bool
+async def test_the_modseq_is_compared_again_after_waiting_for_a_lock(
+    postgres_url: str, alice: AccountId, concurrent: str, locked_first: bool
 ) -> None:
     async with opened(postgres_url) as (engine, store):
-        (before,) = await three(store, alice)
+        (before,) = await fill(store, alice)
         with Statements(engine) as statements:
             async with engine.begin() as connection:
-                update = text(f"UPDATE mailboxes SET {meanwhile} WHERE id = :id")
+                update = text(f"UPDATE mailboxes SET {concurrent} WHERE id = :id")
                 await connection.execute(update, {"id": before.mailbox.id})
                 changing = asyncio.create_task(change(store, before.mailbox, [1], SEEN))
-                await _somebody_waits_for(connection)
-            assert flags(await asyncio.wait_for(changing, PATIENCE)) == [(1, SEEN)]
+                await _wait_until_blocked(connection)
+            assert flags(await asyncio.wait_for(changing, WAIT_SECONDS)) == [(1, SEEN)]
         assert any("FOR UPDATE" in one and "locked" not in one for one in statements) is locked_first
         assert flags(await store.snapshot(alice)) == [(1, SEEN), (2, 0), (3, 0)]
 
 
-async def _somebody_waits_for(connection: AsyncConnection) -> None:
+async def _wait_until_blocked(connection: AsyncConnection) -> None:
     waiting = text("SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY (pg_blocking_pids(pid))")
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_SECONDS):
         while not await connection.scalar(waiting):
             await asyncio.sleep(0.01)
 
 
 async def work(store: SqlMailStore, boxes: Sequence[Mailbox], choice: random.Random) -> None:
-    """What all do at once, in mailboxes in any order: flags, mail for several, expunging."""
+    """Deliver, expunge and change flags, in the mailboxes in any order."""
     for _ in range(STEPS):
         mixed = choice.sample(boxes, len(boxes))
         uids = choice.sample(range(1, 8), 3)
@@ -217,17 +211,16 @@ async def work(store: SqlMailStore, boxes: Sequence[Mailbox], choice: random.Ran
                 await asyncio.gather(*(change(store, box, uids, *bits) for box in mixed))
 
 
-async def test_flags_and_mail_of_two_processes_wait_for_each_other_and_never_in_a_circle(
+async def test_concurrent_writers_of_two_processes_never_deadlock(
     store: SqlMailStore, other: SqlMailStore, alice: AccountId, bob: AccountId
 ) -> None:
-    boxes = [one.mailbox for one in await three(store, alice, Destination(alice, "Sent"), bob)]
+    boxes = [one.mailbox for one in await fill(store, alice, Destination(alice, "Sent"), bob)]
     workers = [work((store, other)[n % 2], boxes, random.Random(SEED + n)) for n in range(WRITERS)]
-    async with asyncio.timeout(6 * PATIENCE):
+    async with asyncio.timeout(6 * WAIT_SECONDS):
         await asyncio.gather(*workers)
     for box in boxes:
         theirs = await other.snapshot(box.account_id, box.name)
         assert await store.snapshot(box.account_id, box.name) == theirs
-        store._snapshots._kept.clear()
-        store._snapshots._ids.clear()
+        await store._snapshots.clear()
         assert await store.snapshot(box.account_id, box.name) == theirs
         assert all(entry.modseq <= theirs.mailbox.highest_modseq for entry in theirs.entries)

@@ -1,4 +1,4 @@
-"""Notices: what fits into one, and that nobody is left without when the listener was away."""
+"""Notices: their payload, and that a listener receives every change, even after a lost connection."""
 
 import asyncio
 import time
@@ -12,25 +12,25 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
+from relate_mailstore.sql.deltas import Removal
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.notices import postgres, sqlite
-from relate_mailstore.sql.notices.postgres import (
-    PAYLOAD_OCTETS,
-    REMOVED_IDS,
+from relate_mailstore.sql.notices.payload import (
+    MAX_PAYLOAD_OCTETS,
+    MAX_REMOVED_IDS,
     Notice,
-    PostgresNotices,
-    Removal,
     encode_notice,
-    look_up,
     parse_notice,
 )
+from relate_mailstore.sql.notices.ports import look_up
+from relate_mailstore.sql.notices.postgres import PostgresNotices
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MailboxId, MailboxNotice, MessageId
 from tests.support.examples import examples
 from tests.support.factories import delivery, new_account
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
-PATIENCE = 30.0  # seconds until a notice that does not come fails its test
-FAR = 2**60  # a modseq
+WAIT_SECONDS = 30.0  # for a notice; then the test fails
+LATER_MODSEQ = 2**60
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
 numbers = st.integers(1, 2**40)
@@ -46,59 +46,61 @@ changes = st.builds(
 
 @settings(max_examples=examples(50))
 @given(st.lists(changes, min_size=1, max_size=20))
-def test_a_few_changes_are_named_one_by_one(told: Sequence[MailboxNotice]) -> None:
-    assert parse_notice(encode_notice(told)) == Notice(told)
+def test_a_payload_lists_the_changes(changed: Sequence[MailboxNotice]) -> None:
+    assert parse_notice(encode_notice(changed)) == Notice(changed)
 
 
 @settings(max_examples=examples(50))
-@given(st.lists(changes, min_size=1, max_size=20), numbers, st.sets(st.uuids(), min_size=1, max_size=REMOVED_IDS))
-def test_messages_that_are_gone_are_named(told: Sequence[MailboxNotice], account: int, gone: set[UUID]) -> None:
-    removal = Removal(AccountId(account), [*map(MessageId, gone)])
-    payload = encode_notice(told, removal)
-    assert len(payload) <= PAYLOAD_OCTETS
-    assert parse_notice(payload) == Notice(told, removal)
+@given(st.lists(changes, min_size=1, max_size=20), numbers, st.sets(st.uuids(), min_size=1, max_size=MAX_REMOVED_IDS))
+def test_a_payload_lists_removed_messages(changed: Sequence[MailboxNotice], account: int, removed: set[UUID]) -> None:
+    removal = Removal(AccountId(account), [*map(MessageId, removed)])
+    payload = encode_notice(changed, removal)
+    assert len(payload) <= MAX_PAYLOAD_OCTETS
+    assert parse_notice(payload) == Notice(changed, removal)
 
 
-def test_of_more_messages_than_a_notice_names_the_account_is_told() -> None:
-    told = [MailboxNotice(AccountId(1), MailboxId(2), 5)]
-    gone = [MessageId(UUID(int=number)) for number in range(REMOVED_IDS + 1)]
-    notice = parse_notice(encode_notice(told, Removal(AccountId(1), gone)))
-    assert notice == Notice(told, Removal(AccountId(1), None))
+def test_a_payload_with_too_many_removals_has_only_their_account() -> None:
+    changed = [MailboxNotice(AccountId(1), MailboxId(2), 5)]
+    removed = [MessageId(UUID(int=number)) for number in range(MAX_REMOVED_IDS + 1)]
+    notice = parse_notice(encode_notice(changed, Removal(AccountId(1), removed)))
+    assert notice == Notice(changed, Removal(AccountId(1), None))
 
 
-def test_the_notice_of_a_process_that_names_no_removals_is_understood() -> None:
+def test_a_payload_without_removals_is_parsed() -> None:
     assert parse_notice('{"changes":[[1,2,5,null,7.5]]}') == Notice(
         [MailboxNotice(AccountId(1), MailboxId(2), 5, None, 7.5)]
     )
 
 
 @pytest.mark.parametrize(("accounts", "named"), [(300, True), (10_000, False)])
-def test_many_changes_are_named_by_account_and_more_not_at_all(accounts: int, named: bool) -> None:
-    told = [MailboxNotice(AccountId(number), MailboxId(number), 5, TRACEPARENT) for number in range(accounts)]
-    payload = encode_notice(told)
-    assert len(payload) <= PAYLOAD_OCTETS
+def test_a_payload_with_too_many_changes_has_only_accounts_or_nothing(accounts: int, named: bool) -> None:
+    changed = [MailboxNotice(AccountId(number), MailboxId(number), 5, TRACEPARENT) for number in range(accounts)]
+    payload = encode_notice(changed)
+    assert len(payload) <= MAX_PAYLOAD_OCTETS
     assert parse_notice(payload) == Notice(accounts=[*map(AccountId, range(accounts))] if named else None)
 
 
 async def next_of(changes: AsyncIterator[MailboxNotice]) -> MailboxNotice:
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_SECONDS):
         return await anext(changes)
 
 
 @pytest.mark.postgres
-async def test_another_process_is_told_with_the_origin(postgres_url: str, alice: AccountId) -> None:
+async def test_another_process_receives_a_notice_with_the_origin(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (_, other):
-        async with other.listen(alice) as told:
+        async with other.listen(alice) as notices:
             await store.deliver(delivery(alice, origin=TRACEPARENT))
             inbox = await store.mailbox(alice)
-            change = await next_of(told)
+            change = await next_of(notices)
             assert change[:-1] == (alice, inbox.id, inbox.highest_modseq, TRACEPARENT)
-            assert 0 <= time.time() - change.committed < PATIENCE
+            assert 0 <= time.time() - change.committed < WAIT_SECONDS
 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("others", [300, 1_000, 3_000])
-async def test_a_delivery_to_very_many_is_told_to_each(postgres_url: str, alice: AccountId, others: int) -> None:
+async def test_a_delivery_to_very_many_mailboxes_notifies_each(
+    postgres_url: str, alice: AccountId, others: int
+) -> None:
     async with opened(postgres_url) as (engine, store):
         crowd = [new_account() for _ in range(others)]
         async with engine.begin() as connection:
@@ -114,21 +116,21 @@ async def test_a_delivery_to_very_many_is_told_to_each(postgres_url: str, alice:
         async with store.listen(alice) as hers, store.listen(crowd[-1]) as theirs:
             await store.deliver(delivery(*(Destination(account) for account in (alice, *crowd))))
             inbox = await store.mailbox(alice)
-            told = await next_of(hers)
-            while told.mailbox_id != inbox.id:  # which mailbox it was could not be said: all are named
-                told = await next_of(hers)
-            assert told.modseq == inbox.highest_modseq
+            notice = await next_of(hers)
+            while notice.mailbox_id != inbox.id:  # the notice could not list mailboxes, so all are looked up
+                notice = await next_of(hers)
+            assert notice.modseq == inbox.highest_modseq
             assert (await next_of(theirs)).account_id == crowd[-1]
 
 
 @pytest.mark.postgres
-async def test_what_changed_while_nobody_listened_is_looked_up(postgres_url: str, alice: AccountId) -> None:
+async def test_changes_during_a_lost_connection_are_looked_up(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (engine, store):
         receipt = await store.deliver(delivery(alice))
         inbox = await store.mailbox(alice)
-        async with opened(postgres_url) as (_, other), other.listen(alice) as told:
+        async with opened(postgres_url) as (_, other), other.listen(alice) as notices:
             async with engine.begin() as connection:
-                # In one transaction: the listener ends, and what changes meanwhile is told to nobody.
+                # In one transaction, so that the change happens while no connection listens.
                 await connection.execute(
                     text(
                         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -136,15 +138,16 @@ async def test_what_changed_while_nobody_listened_is_looked_up(postgres_url: str
                     )
                 )
                 await connection.execute(
-                    text("UPDATE mailboxes SET highest_modseq = :far WHERE id = :id"), {"id": inbox.id, "far": FAR}
+                    text("UPDATE mailboxes SET highest_modseq = :modseq WHERE id = :id"),
+                    {"id": inbox.id, "modseq": LATER_MODSEQ},
                 )
             modseqs: dict[MailboxId, int] = {}
-            while modseqs.get(inbox.id) != FAR:
-                change = await next_of(told)
+            while modseqs.get(inbox.id) != LATER_MODSEQ:
+                change = await next_of(notices)
                 modseqs[change.mailbox_id] = change.modseq
             await store.flag_message(alice, receipt.message_id, FlagChange(Flag.SEEN))
-            while change.modseq != FAR + 1:
-                change = await next_of(told)
+            while change.modseq != LATER_MODSEQ + 1:
+                change = await next_of(notices)
 
 
 @pytest.mark.postgres
@@ -156,47 +159,45 @@ async def test_a_batch_sends_one_notice(postgres_url: str, alice: AccountId) -> 
         assert len([statement for statement in statements if "pg_notify" in statement]) == 1
 
 
-async def test_a_caller_that_goes_while_its_change_is_committed_leaves_the_others_informed(
-    sqlite_url: str, alice: AccountId
-) -> None:
+async def test_a_change_is_notified_even_if_its_caller_is_cancelled(sqlite_url: str, alice: AccountId) -> None:
     async with opened(sqlite_url) as (_, store):
         await store.deliver(delivery(alice))
         inbox = await store.mailbox(alice)
-        async with store.listen(alice) as told:
+        async with store.listen(alice) as notices:
             caller = asyncio.create_task(store.expunge(alice, inbox.id, [1]))
-            await asyncio.sleep(0)  # it has begun
+            await asyncio.sleep(0)  # the transaction has begun
             caller.cancel()
-            assert (await next_of(told)).mailbox_id == inbox.id
+            assert (await next_of(notices)).mailbox_id == inbox.id
             assert (await store.snapshot(alice)).entries == ()
 
 
-async def test_a_bug_while_changes_are_looked_up_does_not_end_the_telling_of_them(
+async def test_a_failed_look_up_is_retried(
     database_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On either database: what another process commits is seen by a look, which fails twice."""
+    """The look-up of what another process committed fails twice, on either database."""
     failures = iter([ValueError("a bug")] * 2)
 
-    async def fail_at_first(database: Database, accounts: Collection[AccountId]) -> Collection[MailboxNotice]:
+    async def fail_twice(database: Database, accounts: Collection[AccountId]) -> Collection[MailboxNotice]:
         if error := next(failures, None):
             raise error
         return await look_up(database, accounts)
 
     async with opened(database_url) as (_, store):
         await store.deliver(delivery(alice))
-        async with opened(database_url) as (_, other), other.listen(alice) as told:
-            notices: Any = other._notices
+        async with opened(database_url) as (_, other), other.listen(alice) as notices:
+            receiver: Any = other._notices
             with capture_logs() as logs:
                 for module in (postgres, sqlite):
-                    monkeypatch.setattr(module, "look_up", fail_at_first)
-                if isinstance(notices, PostgresNotices):
-                    notices._on_notice(None, 0, "", "{}")  # that something changed, and not what
+                    monkeypatch.setattr(module, "look_up", fail_twice)
+                if isinstance(receiver, PostgresNotices):
+                    receiver._on_notice(None, 0, "", "{}")  # the notice that lists nothing
                 else:
                     await store.deliver(delivery(alice))
-                assert (await next_of(told)).account_id == alice
+                assert (await next_of(notices)).account_id == alice
             assert [entry["task"] for entry in logs] == ["mailstore.notices"] * 2
 
 
-async def test_a_change_that_fails_after_its_caller_has_gone_is_reported(
+async def test_a_change_that_fails_after_its_caller_was_cancelled_is_logged(
     sqlite_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async with opened(sqlite_url) as (_, store):
@@ -207,13 +208,13 @@ async def test_a_change_that_fails_after_its_caller_has_gone_is_reported(
             await may_fail.wait()
             raise ValueError("a bug")
 
-        monkeypatch.setattr(store, "_persist", fail)
+        monkeypatch.setattr(store._committer, "run_batch", fail)
         caller = asyncio.create_task(store.rename_mailbox(alice, "a", "b"))
         await begun.wait()
         caller.cancel()
         await asyncio.wait([caller])
         with capture_logs() as logs:
             may_fail.set()
-            await asyncio.wait(store._under_way)
+            await asyncio.wait(store._committer._running)
             await asyncio.sleep(0)
         assert [entry["task"] for entry in logs] == ["mailstore.change"]

@@ -1,6 +1,8 @@
-"""Texts that fail, texts that are outdated, and large messages: searches go on, and find what is there."""
+"""Extraction of searchable texts: failures, outdated texts and large messages."""
 
+import asyncio
 import threading
+import time
 
 import pytest
 from sqlalchemy import text
@@ -12,12 +14,13 @@ from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.sql.read import search_texts as sql_texts
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, MessageQuery, Part, TextPart
+from relate_mailstore.types import AccountId, Destination, MessageQuery, Part, TextPart
 from tests.support.factories import delivery, simple
+from tests.unit.mailstore.sql.helpers import opened
 
 BODY = TextPart.BODY
-# As the program of revision 0004 made them: folded by case only, and without groups.
-AS_BEFORE = (
+# As of revision 0004: folded by case only, and without groups.
+OLD_SEARCH = (
     "UPDATE messages SET search = 'ｗｉｄｅ' || substr(search, instr(search, char(10)))",
     "UPDATE messages SET search = 'ｗｉｄｅ' || substr(search, strpos(search, chr(10)))",
 )
@@ -32,8 +35,8 @@ async def rows(engine: AsyncEngine, statement: str) -> list[tuple[object, ...]]:
 
 
 async def make_outdated(engine: AsyncEngine) -> None:
-    """As migration 0006 finds the database of an older program."""
-    await rows(engine, AS_BEFORE[engine.dialect.name == "postgresql"])
+    """Leave the database as migration 0006 does: texts of an older version, all marked as outdated."""
+    await rows(engine, OLD_SEARCH[engine.dialect.name == "postgresql"])
     await rows(engine, "UPDATE texts SET text = 'old', body = 3")
     await rows(engine, MARK_ALL)
 
@@ -47,7 +50,7 @@ async def old_mail(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -
     return store
 
 
-async def test_outdated_mail_is_searched_as_new_mail_is(
+async def test_outdated_messages_are_found_like_new_ones(
     old_mail: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     inbox = await old_mail.snapshot(alice)
@@ -57,18 +60,20 @@ async def test_outdated_mail_is_searched_as_new_mail_is(
     assert (await old_mail.summaries(inbox))[0].to == "<team>, <bob@x>"
 
 
-async def test_lists_are_searched_before_their_texts_are_made_again(
+async def test_list_recomputes_outdated_searches_before_the_texts(
     old_mail: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     assert len((await old_mail.find(alice, MessageQuery(text="WIDE"))).items) == 2
     assert await rows(engine, "SELECT count(*) FROM untexted WHERE outdated") == [(0,)]
     assert await rows(engine, "SELECT count(*) FROM untexted") == [(2,)]
-    with pytest.MonkeyPatch.context() as patch:  # once is enough
-        patch.setattr(old_mail._texts, "_among", None)
+    with pytest.MonkeyPatch.context() as patch:  # no second query
+        patch.setattr(old_mail._texts, "_batches", None)
         assert len((await old_mail.find(alice, MessageQuery(text="team"))).items) == 1
 
 
-async def test_upkeep_makes_outdated_mail_again(old_mail: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
+async def test_background_work_extracts_outdated_texts_again(
+    old_mail: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
     index = "SELECT id, envelope, bodystructure, preview FROM messages ORDER BY id"
     before = await rows(engine, index)
     assert await old_mail._texts.make_some(50) == 2
@@ -79,9 +84,7 @@ async def test_upkeep_makes_outdated_mail_again(old_mail: SqlMailStore, engine: 
     assert await rows(engine, "SELECT count(*) FROM texts") == [(2,)]
 
 
-async def test_a_text_that_is_as_it_was_is_not_written_again(
-    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
-) -> None:
+async def test_unchanged_text_is_not_written_again(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     await store._texts.make_some(50)
     before = await rows(engine, "SELECT id FROM texts")
@@ -90,15 +93,15 @@ async def test_a_text_that_is_as_it_was_is_not_written_again(
     assert await rows(engine, "SELECT id FROM texts") == before
 
 
-async def test_a_message_that_no_text_can_be_made_of_is_set_aside_and_the_others_are_searched(
+async def test_failed_message_is_marked_and_others_are_found(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def make(raw: bytes, parts: list[Part]) -> SearchText:
+    def extract(raw: bytes, parts: list[Part]) -> SearchText:
         if b"poison" in raw:
             raise ValueError(raw.decode())
         return message_text(raw, parts)
 
-    monkeypatch.setattr(sql_texts, "message_text", make)
+    monkeypatch.setattr(sql_texts, "message_text", extract)
     for body in ("needle", "needle poison", "needle"):
         await store.deliver(delivery(alice, raw=simple(body=body)))
     inbox = await store.snapshot(alice)
@@ -107,11 +110,11 @@ async def test_a_message_that_no_text_can_be_made_of_is_set_aside_and_the_others
         assert await store._texts.make_some(50) == 0
         assert await store.containing(inbox, "nothing", BODY) == set()
     (log,) = [log for log in logs if log["event"] == "text.failed"]
-    assert (log["reason"], "in make" in log["trace"], "needle" in str(log)) == ("ValueError", True, False)
+    assert (log["reason"], "in extract" in log["trace"], "needle" in str(log)) == ("ValueError", True, False)
     assert await rows(engine, "SELECT failed FROM untexted") == [("ValueError",)]
 
 
-async def test_upkeep_goes_on_after_a_message_that_no_text_can_be_made_of(
+async def test_background_work_continues_after_a_failed_message(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.deliver(delivery(alice))
@@ -123,7 +126,7 @@ async def test_upkeep_goes_on_after_a_message_that_no_text_can_be_made_of(
     assert await store.containing(await store.snapshot(alice), "needle", BODY) == {2}
 
 
-async def test_a_message_whose_header_fails_is_listed_as_it_was(
+async def test_message_whose_header_fails_keeps_its_old_search(
     old_mail: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sql_texts, "index_message", None)
@@ -136,7 +139,7 @@ def large(parts: int, body: str = "x") -> bytes:
     return f"{head}{part * parts}--b\r\nContent-Type: text/plain\r\n\r\nlast\r\n--b--\r\n".encode()
 
 
-async def test_a_large_message_is_read_part_by_part_and_its_text_is_that_of_the_whole(
+async def test_text_of_a_large_message_equals_that_of_the_whole(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     raw = large(700, "Grüße " * 60)
@@ -150,7 +153,7 @@ async def test_a_large_message_is_read_part_by_part_and_its_text_is_that_of_the_
     assert expected.body.endswith("\nlast")
 
 
-async def test_no_part_is_read_when_there_is_no_room_for_its_text(
+async def test_parts_beyond_the_text_limit_are_not_read(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("relate_mailstore.search_text.TEXT_CHARACTERS", 1_000)
@@ -168,17 +171,72 @@ async def test_no_part_is_read_when_there_is_no_room_for_its_text(
     assert read < 10
 
 
-async def test_a_long_text_is_made_beside_the_loop(
+async def test_long_text_is_extracted_in_a_thread(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made_by = []
+    extracted_by = []
 
-    def make(raw: bytes, parts: list[Part]) -> SearchText:
-        made_by.append((len(raw), threading.current_thread() is threading.main_thread()))
+    def extract(raw: bytes, parts: list[Part]) -> SearchText:
+        extracted_by.append((len(raw), threading.current_thread() is threading.main_thread()))
         return message_text(raw, parts)
 
-    monkeypatch.setattr(sql_texts, "message_text", make)
+    monkeypatch.setattr(sql_texts, "message_text", extract)
     for octets in (100, 3 * sql_texts.INLINE_OCTETS):
         await store.deliver(delivery(alice, raw=simple(body="x" * octets)))
     await store._texts.make_some(50)
-    assert [in_loop for _, in_loop in sorted(made_by)] == [True, False]
+    assert [in_loop for _, in_loop in sorted(extracted_by)] == [True, False]
+
+
+async def count(engine: AsyncEngine, table: str) -> int:
+    async with engine.connect() as connection:
+        number: int = await connection.scalar(text(f"SELECT count(*) FROM {table}"))
+        return number
+
+
+async def test_texts_are_extracted_after_delivery_and_removed_with_messages(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    receipts = [await store.deliver(delivery(alice, raw=simple(body=f"needle {number}"))) for number in range(3)]
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (3, 0)
+    assert await store._texts.make_some(50) == 3
+    assert await store._texts.make_some(50) == 0
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 3)
+    await store.deliver(delivery(alice))
+    inbox = await store.snapshot(alice)
+    await store.expunge(alice, inbox.mailbox.id, [1, 4])
+    await store.delete_message(alice, receipts[1].message_id)
+    assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 1)
+    assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {3}
+
+
+async def test_text_of_a_removed_message_is_not_stored(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    receipt = await store.deliver(delivery(alice))
+    await store.delete_message(alice, receipt.message_id)
+    await store._texts._make(alice, [receipt.message_id])
+    assert await count(engine, "texts") == 0
+
+
+async def test_claimed_message_is_skipped_until_its_claim_expires(
+    database_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database_url) as (engine, here), opened(database_url) as (_, there):
+        await here.deliver(delivery(alice))
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time())})
+        assert await there._texts.make_some(50) == 0
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE untexted SET claimed = :now"), {"now": int(time.time()) - 1000})
+        counts = await asyncio.gather(here._texts.make_some(50), there._texts.make_some(50))
+        assert sorted(counts) == [0, 1]
+        assert await count(engine, "texts") == 1
+
+
+async def test_search_extracts_missing_texts_of_its_mailbox_only(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice, raw=simple(body="needle")))
+    await store.deliver(delivery(Destination(alice, "Sent")))
+    assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {1}
+    assert await count(engine, "untexted") == 1

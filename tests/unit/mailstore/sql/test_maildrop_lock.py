@@ -1,4 +1,4 @@
-"""The maildrop's lock between processes, and what becomes of it when one of them ends."""
+"""The maildrop lock between processes, and its release when one of them ends."""
 
 import asyncio
 import subprocess
@@ -16,8 +16,8 @@ from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId
 from tests.unit.mailstore.sql.helpers import opened
 
-PATIENCE = 30.0  # seconds until what does not come fails its test
-NOBODY = AccountId(LOCK_KEYS - 1)
+WAIT_SECONDS = 30.0  # then the test fails
+UNUSED = AccountId(LOCK_KEYS - 1)
 
 HOLD = """
 import asyncio, sys
@@ -36,7 +36,7 @@ asyncio.run(main())
 
 
 @contextmanager
-def held_elsewhere(url: str, account_id: AccountId) -> Iterator[subprocess.Popen[bytes]]:
+def held_by_another_process(url: str, account_id: AccountId) -> Iterator[subprocess.Popen[bytes]]:
     """Another process that holds the maildrop until its standard input is closed."""
     command = [sys.executable, "-c", HOLD, url, str(account_id)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
@@ -45,7 +45,7 @@ def held_elsewhere(url: str, account_id: AccountId) -> Iterator[subprocess.Popen
         yield process
 
 
-async def taken(store: SqlMailStore, account_id: AccountId) -> bool:
+async def is_held(store: SqlMailStore, account_id: AccountId) -> bool:
     try:
         async with store.lock_maildrop(account_id):
             return False
@@ -54,43 +54,43 @@ async def taken(store: SqlMailStore, account_id: AccountId) -> bool:
 
 
 async def until_free(store: SqlMailStore, account_id: AccountId) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while await taken(store, account_id):
+    async with asyncio.timeout(WAIT_SECONDS):
+        while await is_held(store, account_id):
             await store.ping()
 
 
-async def test_another_process_keeps_us_out_until_it_lets_go(
+async def test_another_process_holds_the_maildrop_until_it_exits(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
-    with held_elsewhere(database_url, alice) as process:
-        assert await taken(store, alice)
-        assert not await taken(store, AccountId(alice + 1))
+    with held_by_another_process(database_url, alice) as process:
+        assert await is_held(store, alice)
+        assert not await is_held(store, AccountId(alice + 1))
         process.communicate()
         assert process.returncode == 0
-        assert not await taken(store, alice)
+        assert not await is_held(store, alice)
 
 
 async def test_a_killed_process_holds_nothing(database_url: str, store: SqlMailStore, alice: AccountId) -> None:
-    with held_elsewhere(database_url, alice) as process:
+    with held_by_another_process(database_url, alice) as process:
         process.kill()
         process.wait()
         await until_free(store, alice)
 
 
-async def test_two_stores_of_one_process_keep_each_other_out(
+async def test_two_stores_of_one_process_exclude_each_other(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
     async with opened(database_url) as (_, other):
         async with store.lock_maildrop(alice), store.lock_maildrop(AccountId(alice + 1)):
-            assert await taken(other, alice)
-        assert not await taken(other, alice)
+            assert await is_held(other, alice)
+        assert not await is_held(other, alice)
 
 
-async def test_a_session_cancelled_while_it_takes_the_lock_leaves_it_free(
+async def test_a_session_cancelled_while_it_acquires_the_lock_releases_it(
     store: SqlMailStore, alice: AccountId
 ) -> None:
     for turns in range(6):
-        attempt = asyncio.create_task(taken(store, alice))
+        attempt = asyncio.create_task(is_held(store, alice))
         for _ in range(turns):
             await asyncio.sleep(0)
         attempt.cancel()
@@ -99,23 +99,23 @@ async def test_a_session_cancelled_while_it_takes_the_lock_leaves_it_free(
 
 
 @pytest.mark.postgres
-async def test_accounts_beyond_32_bits_have_locks_too(postgres_url: str) -> None:
+async def test_account_ids_may_exceed_32_bits(postgres_url: str) -> None:
     async with opened(postgres_url) as (_, store), store.lock_maildrop(AccountId(LOCK_KEYS * 5 + 7)):
         pass
 
 
 @pytest.mark.postgres
-async def test_locks_are_taken_again_with_a_new_connection(postgres_url: str, alice: AccountId) -> None:
+async def test_locks_are_acquired_again_after_a_reconnect(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store), opened(postgres_url) as (other_engine, other):
         async with store.lock_maildrop(alice):
-            await end_side_connection(other_engine, alice)
+            await terminate_session_connection(other_engine, alice)
             await until_usable(store)
-            assert await taken(other, alice)
-        assert not await taken(other, alice)
+            assert await is_held(other, alice)
+        assert not await is_held(other, alice)
 
 
-async def end_side_connection(engine: AsyncEngine, account_id: AccountId) -> None:
-    """End the backend that holds an account's maildrop."""
+async def terminate_session_connection(engine: AsyncEngine, account_id: AccountId) -> None:
+    """Terminate the backend that holds an account's maildrop lock."""
     async with engine.connect() as connection:
         await connection.execute(
             text(
@@ -126,11 +126,11 @@ async def end_side_connection(engine: AsyncEngine, account_id: AccountId) -> Non
 
 
 async def until_usable(store: SqlMailStore) -> None:
-    """Until the side connection is up again: locks are refused meanwhile."""
-    async with asyncio.timeout(PATIENCE):
+    """Wait until the session connection is up again: until then acquiring a lock raises StoreUnavailable."""
+    async with asyncio.timeout(WAIT_SECONDS):
         while True:
             try:
-                async with store.lock_maildrop(NOBODY):
+                async with store.lock_maildrop(UNUSED):
                     return
             except StoreUnavailable:
                 await store.ping()

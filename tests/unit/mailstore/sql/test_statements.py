@@ -1,4 +1,4 @@
-"""Reads that go to the driver itself: the same values as through SQLAlchemy, and its listeners hear of them."""
+"""Statements that the driver executes: the same values and events as with SQLAlchemy's execution."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -12,7 +12,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.driver.engine import open_engine
-from relate_mailstore.sql.driver.statements import prepare, run, run_many
+from relate_mailstore.sql.driver.statements import compile_statement, run, run_many
 from relate_mailstore.sql.schema.tables import blobs
 
 _FIND = select(blobs.c.id, blobs.c.octets, literal(7).label("seven")).where(
@@ -30,7 +30,7 @@ async def database(engine: AsyncEngine) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def test_values_are_what_sqlalchemy_makes_of_them(database: Database) -> None:
+async def test_values_equal_those_of_sqlalchemy(database: Database) -> None:
     message_id = uuid4()
     row = {"id": message_id, "part": 0, "octets": b"\0\xff"}
     await database.transact(lambda connection: connection.execute(insert(blobs), row))
@@ -41,23 +41,23 @@ async def test_values_are_what_sqlalchemy_makes_of_them(database: Database) -> N
     assert await database.fetch(_FIND, {**parameters, "part": 1}) == []
 
 
-async def test_a_parameter_that_is_missing_is_a_mistake(database: Database) -> None:
+async def test_missing_parameter_raises_key_error(database: Database) -> None:
     with pytest.raises(KeyError, match="wanted"):
         await database.fetch(_FIND, {})
 
 
-async def test_listeners_hear_of_what_was_read_and_of_what_failed(engine: AsyncEngine, database: Database) -> None:
-    told: list[tuple[str, Any]] = []
+async def test_event_listeners_are_called_for_success_and_failure(engine: AsyncEngine, database: Database) -> None:
+    events: list[tuple[str, Any]] = []
 
     def begin(*call: Any) -> None:
         _, _, statement, _, context, _ = call
         context.begun = statement
 
     def end(*call: Any) -> None:
-        told.append(("read", call[4].begun))
+        events.append(("end", call[4].begun))
 
     def fail(failure: Any) -> None:
-        told.append(("failed", failure.execution_context.begun))
+        events.append(("error", failure.execution_context.begun))
 
     await database.fetch(_FIND, {"wanted": []})
     event.listen(engine.sync_engine, "before_cursor_execute", begin)
@@ -66,32 +66,33 @@ async def test_listeners_hear_of_what_was_read_and_of_what_failed(engine: AsyncE
     await database.fetch(_FIND, {"wanted": []})
     with pytest.raises(StoreUnavailable):
         await database.fetch(_MISSPELT, {})
-    statement = prepare(engine.dialect, _FIND).text
-    assert told == [("read", statement), ("failed", _MISSPELT.text)]
+    statement = compile_statement(engine.dialect, _FIND).text
+    assert events == [("end", statement), ("error", _MISSPELT.text)]
 
 
-async def test_a_text_that_depends_on_the_parameters_is_refused(engine: AsyncEngine) -> None:
-    with pytest.raises(ValueError, match="a list is one parameter"):
-        prepare(engine.dialect, select(blobs.c.id).where(blobs.c.id.in_(bindparam("several"))))
+async def test_statement_whose_text_depends_on_parameters_is_refused(engine: AsyncEngine) -> None:
+    with pytest.raises(ValueError, match="a list as one parameter"):
+        compile_statement(engine.dialect, select(blobs.c.id).where(blobs.c.id.in_(bindparam("several"))))
 
 
 @pytest.mark.postgres  # on SQLite the transaction has begun by then
-async def test_what_is_run_before_a_transaction_begins_is_a_mistake(postgres_url: str) -> None:
+async def test_run_without_a_transaction_raises(postgres_url: str) -> None:
     engine = open_engine(postgres_url)
     with pytest.raises(RuntimeError, match="no transaction"):
         await Database(engine).transact(lambda connection: run(connection, _FIND, {"wanted": []}))
     await engine.dispose()
 
 
-async def test_the_driver_and_sqlalchemy_share_a_transaction(
+async def test_driver_and_sqlalchemy_share_a_transaction(
     database: Database,
 ) -> None:
-    mine, theirs = ({"id": uuid4(), "part": 0, "octets": octets} for octets in (b"mine", b"theirs"))
+    by_driver, by_sqlalchemy = ({"id": uuid4(), "part": 0, "octets": octets} for octets in (b"driver", b"sqlalchemy"))
 
     def work(connection: Connection) -> tuple[list[Any], int]:
-        connection.execute(insert(blobs), theirs)
-        run_many(connection, _ADD, [mine])
-        return run(connection, _FIND, {"wanted": [mine["id"], theirs["id"]]}), connection.execute(_REMOVE).rowcount
+        connection.execute(insert(blobs), by_sqlalchemy)
+        run_many(connection, _ADD, [by_driver])
+        ids = [by_driver["id"], by_sqlalchemy["id"]]
+        return run(connection, _FIND, {"wanted": ids}), connection.execute(_REMOVE).rowcount
 
     found, removed = await database.transact(work)
-    assert ({row.octets for row in found}, removed) == ({b"mine", b"theirs"}, 2)
+    assert ({row.octets for row in found}, removed) == ({b"driver", b"sqlalchemy"}, 2)

@@ -1,4 +1,4 @@
-"""Snapshots: brought up to date by what changed only, never between two states, whoever writes meanwhile."""
+"""The mailbox cache: consistent snapshots, updated by reading changes only, while other processes write."""
 
 import asyncio
 import random
@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.notices import sqlite as file_watch
 from relate_mailstore.sql.read import mailbox_cache
+from relate_mailstore.sql.read.mailbox_cache import ENTRY_OCTETS, SNAPSHOT_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot
 from tests.support.factories import delivery
@@ -21,27 +22,27 @@ SEED = 20261122
 WRITERS, STEPS = 4, 12
 
 
-async def snapshot_that_is_certain(store: SqlMailStore, account_id: AccountId) -> Snapshot:
-    """Of a message. The notice of its delivery may come while the mailbox is read for the first time."""
+async def fresh_snapshot(store: SqlMailStore, account_id: AccountId) -> Snapshot:
+    """INBOX with one message, read twice: the notice of its delivery may arrive during the first read."""
     await store.deliver(delivery(account_id))
     await store.snapshot(account_id)
     return await store.snapshot(account_id)
 
 
-async def test_an_unchanged_mailbox_costs_no_query_and_is_the_same_object(
+async def test_unchanged_mailbox_costs_no_query_and_is_the_same_object(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    before = await snapshot_that_is_certain(store, alice)
+    before = await fresh_snapshot(store, alice)
     with Statements(engine) as statements:
         assert await store.snapshot(alice) is before
         assert await store.mailbox(alice, "inbox") == before.mailbox
     assert len(statements) == 0
 
 
-async def test_messages_are_recent_to_one_of_all_processes_and_to_nobody_else_in_that_one(
+async def test_messages_are_recent_in_one_session_per_process(
     database_url: str, store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    before = await snapshot_that_is_certain(store, alice)
+    before = await fresh_snapshot(store, alice)
     async with opened(database_url) as (_, other):
         mailbox = await other.mailbox(alice)
         assert await store.take_recent(alice, mailbox.id) == 1
@@ -57,7 +58,7 @@ async def test_messages_are_recent_to_one_of_all_processes_and_to_nobody_else_in
         assert len(statements) == 0
 
 
-async def test_what_another_process_has_committed_is_seen_at_once(
+async def test_commit_of_another_process_is_seen_by_the_next_lookup(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
     await store.deliver(delivery(alice))
@@ -70,7 +71,7 @@ async def test_what_another_process_has_committed_is_seen_at_once(
             await store.snapshot(alice)
 
 
-async def test_a_name_is_that_of_another_mailbox_as_soon_as_another_process_renamed(
+async def test_name_is_resolved_anew_after_another_process_renamed(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
     await store.create_mailbox(alice, "a")
@@ -89,7 +90,7 @@ async def test_a_name_is_that_of_another_mailbox_as_soon_as_another_process_rena
             await store.snapshot(alice, "a")
 
 
-async def test_a_change_of_others_is_read_with_one_query_more_and_reads_nothing_else(
+async def test_change_by_another_process_is_read_by_one_more_query(
     database_url: str, store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     for _ in range(3):
@@ -103,10 +104,10 @@ async def test_a_change_of_others_is_read_with_one_query_more_and_reads_nothing_
     assert [one is other for one, other in zip(before.entries, after.entries, strict=True)] == [True, False, True]
 
 
-async def test_what_the_process_did_itself_need_not_be_read(
+async def test_own_commits_are_applied_without_reading_entries(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(file_watch, "POLL_SECONDS", 60)  # whether others committed is not asked meanwhile
+    monkeypatch.setattr(file_watch, "POLL_SECONDS", 60)  # no check for other commits in the meantime
     for _ in range(4):
         await store.deliver(delivery(alice))
     snapshot = await store.refresh(await store.snapshot(alice))
@@ -118,14 +119,14 @@ async def test_what_the_process_did_itself_need_not_be_read(
     await store.move(alice, inbox, [4], "INBOX")
     await store.flag_message(alice, snapshot.entries[3].message_id, FlagChange(Flag.FLAGGED))
     with Statements(engine) as statements:
-        learned = await store.refresh(snapshot)
+        refreshed = await store.refresh(snapshot)
     assert not any("entries" in statement for statement in statements)
-    store._snapshots._kept.clear()
-    assert learned == await store.snapshot(alice)
-    assert [(entry.uid, entry.flags) for entry in learned.entries] == [(2, 1), (5, 0), (6, 1), (7, 4)]
+    await store._snapshots.clear()
+    assert refreshed == await store.snapshot(alice)
+    assert [(entry.uid, entry.flags) for entry in refreshed.entries] == [(2, 1), (5, 0), (6, 1), (7, 4)]
 
 
-async def test_what_is_learned_is_left_where_others_committed_between(
+async def test_own_commits_are_not_applied_after_a_commit_of_another_process(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
     for _ in range(3):
@@ -142,27 +143,28 @@ async def test_what_is_learned_is_left_where_others_committed_between(
         assert await store.refresh(after) == await other.snapshot(alice)
 
 
-async def test_what_nobody_asks_for_is_not_learned_without_end(
+async def test_pending_deltas_of_a_mailbox_are_bounded(
     store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailbox_cache, "LEARNED_STEPS", 3)
+    monkeypatch.setattr(mailbox_cache, "MAX_PENDING_DELTAS", 3)
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     for number in range(9):
         await store.set_flags(alice, before.mailbox.id, [1], FlagChange(add_keywords=(f"k{number}",)))
-        assert len(store._snapshots._learned[before.mailbox.id]) <= 3
+        pending = store.caches["pending_deltas"].peek(before.mailbox.id)
+        assert pending is None or len(pending.deltas) <= 3
     assert len((await store.refresh(before)).entries[0].keywords) == 9
 
 
-async def deaf() -> bool:
-    """Nobody listens, as when the database was restarted."""
+async def not_listening() -> bool:
+    """A `catch_up` that fails, as during a restart of the database."""
     return False
 
 
-async def test_where_nothing_can_be_heard_a_mailbox_is_asked_for(
+async def test_mailbox_is_queried_while_the_process_does_not_listen(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store._snapshots, "_catch_up", deaf)
+    monkeypatch.setattr(store._snapshots, "_catch_up", not_listening)
     await store.deliver(delivery(Destination(alice, "Sent")))
     before = await store.snapshot(alice, "Sent")
     async with engine.begin() as connection:
@@ -171,13 +173,13 @@ async def test_where_nothing_can_be_heard_a_mailbox_is_asked_for(
     assert after == replace(before, mailbox=replace(before.mailbox, special_use=""))
 
 
-async def test_a_restored_backup_is_read_anew(
+async def test_restored_backup_is_read_anew(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for _ in range(3):
         await store.deliver(delivery(alice))
     await store.snapshot(alice)
-    monkeypatch.setattr(store._snapshots, "_catch_up", deaf)
+    monkeypatch.setattr(store._snapshots, "_catch_up", not_listening)
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM entries WHERE uid > 1"))
         await connection.execute(
@@ -188,20 +190,62 @@ async def test_a_restored_backup_is_read_anew(
     assert restored.mailbox.highest_modseq == 2
 
 
-async def test_the_cache_lets_go_of_what_was_asked_for_longest_ago(
-    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+async def test_least_recently_used_mailbox_is_evicted(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    monkeypatch.setattr(mailbox_cache, "CACHE_ENTRIES", 11)
+    store.caches["mailboxes"].limit_octets = 2 * (SNAPSHOT_OCTETS + ENTRY_OCTETS)
     for name in ("INBOX", "Sent", "Junk"):
         await store.deliver(delivery(Destination(alice, name)))
-    kept = [await store.snapshot(alice, name) for name in ("INBOX", "Sent", "INBOX", "Junk")]
-    assert await store.snapshot(alice, "INBOX") is kept[0]
+    snapshots = [await store.snapshot(alice, name) for name in ("INBOX", "Sent", "INBOX", "Junk")]
+    assert await store.snapshot(alice, "INBOX") is snapshots[0]
     with Statements(engine) as statements:
-        assert await store.snapshot(alice, "Sent") == kept[1]
+        assert await store.snapshot(alice, "Sent") == snapshots[1]
     assert len(statements) == 2
+    assert len(store._snapshots._ids) == len(store.caches["mailboxes"]) == 2
 
 
-def assert_of_one_moment(snapshot: Snapshot) -> None:
+async def test_mailbox_that_outgrows_the_cache_is_read_by_each_lookup(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    store.caches["mailboxes"].limit_octets = SNAPSHOT_OCTETS + ENTRY_OCTETS
+    before = await fresh_snapshot(store, alice)
+    assert store.caches["mailboxes"].octets == SNAPSHOT_OCTETS + ENTRY_OCTETS
+    await store.deliver(delivery(alice))
+    await store.set_flags(alice, before.mailbox.id, [1], FlagChange(Flag.SEEN))
+    after = await store.refresh(before)
+    assert [entry.flags for entry in after.entries] == [1, 0]
+    assert await store.snapshot(alice) == after
+    assert (await store.mailbox(alice)).messages == 2
+    assert (store._snapshots._ids, len(store.caches["mailboxes"]), len(store.caches["pending_deltas"])) == ({}, 0, 0)
+
+
+async def test_unchanged_mailbox_is_refreshed_without_a_query(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    snapshot = await store.refresh(await store.snapshot(alice))
+    with Statements(engine) as statements:
+        for _ in range(100):
+            assert await store.refresh(snapshot) is snapshot
+    assert statements == []
+
+
+@pytest.mark.postgres
+async def test_mailbox_is_refreshed_by_a_query_while_listen_is_down(postgres_url: str, alice: AccountId) -> None:
+    async with opened(postgres_url) as (engine, store), opened(postgres_url) as (_, other):
+        await store.deliver(delivery(alice))
+        snapshot = await store.refresh(await store.snapshot(alice))
+        assert store._side is not None
+        assert store._side._connection is not None
+        store._side._connection.terminate()
+        await asyncio.sleep(0)
+        await other.deliver(delivery(alice))
+        with Statements(engine) as statements:
+            assert len((await store.refresh(snapshot)).entries) == 2
+        assert len([statement for statement in statements if "mailboxes" in statement]) == 1
+
+
+def assert_consistent(snapshot: Snapshot) -> None:
     mailbox, entries = snapshot.mailbox, snapshot.entries
     assert len(entries) == mailbox.messages
     assert sum(entry.size for entry in entries) == mailbox.octets
@@ -229,11 +273,11 @@ async def watch(store: SqlMailStore, account_id: AccountId, done: asyncio.Event)
     seen = []
     while not done.is_set():
         seen.append(await store.snapshot(account_id))
-        await asyncio.sleep(0)  # it may be at hand
+        await asyncio.sleep(0)  # a cached snapshot is returned without a switch of tasks
     return seen
 
 
-async def test_snapshots_are_of_one_moment_and_never_go_back_while_others_write(
+async def test_snapshots_are_consistent_and_never_go_back_while_others_write(
     database_url: str, store: SqlMailStore, alice: AccountId
 ) -> None:
     await store.provision(alice)
@@ -245,9 +289,9 @@ async def test_snapshots_are_of_one_moment_and_never_go_back_while_others_write(
         done.set()
         for seen in await asyncio.gather(*watching):
             for snapshot in seen:
-                assert_of_one_moment(snapshot)
+                assert_consistent(snapshot)
             modseqs = [snapshot.mailbox.highest_modseq for snapshot in seen]
             assert modseqs == sorted(modseqs)
         assert await store.snapshot(alice) == await other.snapshot(alice)
-        store._snapshots._kept.clear()
+        await store._snapshots.clear()
         assert await store.snapshot(alice) == await other.snapshot(alice)

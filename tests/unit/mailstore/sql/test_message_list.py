@@ -1,4 +1,4 @@
-"""Lists: pages by position, in as many queries whatever their length."""
+"""Message lists: keyset pagination in two queries for any length; and quota and garbage, which need the same mail."""
 
 import pytest
 from sqlalchemy import text
@@ -11,9 +11,7 @@ from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements
 
 
-async def test_a_page_takes_two_queries_however_long_it_is(
-    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
-) -> None:
+async def test_page_of_any_length_takes_two_queries(store: SqlMailStore, engine: AsyncEngine, alice: AccountId) -> None:
     for _ in range(20):
         await store.deliver(delivery(alice))
     with Statements(engine) as statements:
@@ -22,22 +20,20 @@ async def test_a_page_takes_two_queries_however_long_it_is(
 
 
 @pytest.mark.parametrize("cursor", ["", "nonsense", "1.2", "99.no-uuid", "x.01a20436-e5ca-7e6d-bf0f-c323a1fa256b"])
-async def test_a_cursor_that_is_none_of_ours_is_a_value_error(
-    store: SqlMailStore, alice: AccountId, cursor: str
-) -> None:
+async def test_invalid_cursor_raises_value_error(store: SqlMailStore, alice: AccountId, cursor: str) -> None:
     with pytest.raises(ValueError):  # noqa: PT011 - whichever part of it is malformed
         await store.find(alice, MessageQuery(cursor=cursor))
 
 
 @pytest.mark.parametrize("query", ["%", "_", "\\", "100%", "a_b", "'"])
-async def test_no_character_is_a_wildcard(store: SqlMailStore, alice: AccountId, query: str) -> None:
+async def test_text_query_has_no_wildcards(store: SqlMailStore, alice: AccountId, query: str) -> None:
     await store.deliver(delivery(alice, raw=simple("plain axb 1000")))
     await store.deliver(delivery(alice, raw=simple(f"special {query} end")))
     found = await store.find(alice, MessageQuery(text=query))
     assert [row.message.index.subject for row in found.items] == [f"special {query} end"]
 
 
-async def test_a_message_without_entries_is_in_no_list(
+async def test_message_without_entries_is_not_listed(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     await store.deliver(delivery(alice))
@@ -46,19 +42,19 @@ async def test_a_message_without_entries_is_in_no_list(
     assert not (await store.find(alice, MessageQuery(mailbox=None))).items
 
 
-async def test_what_concurrent_deletions_left_behind_is_collected(
+async def test_garbage_of_concurrent_deletions_is_collected(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    kept = await store.deliver(delivery(alice))
+    receipt = await store.deliver(delivery(alice))
     await store.deliver(delivery(alice))
     async with engine.begin() as connection:
         await connection.execute(text("DELETE FROM entries WHERE uid = 2"))
-    assert await store.collect_garbage() == 3  # the message, its octets, its turn to be made searchable
+    assert await store.collect_garbage() == 3  # rows of messages, blobs, untexted
     assert await store.collect_garbage() == 0
-    assert await (await store.open(alice, kept.message_id)).read() == simple()
+    assert await (await store.open(alice, receipt.message_id)).read() == simple()
 
 
-async def test_quota_is_asked_once_in_a_while_and_own_deliveries_count_at_once(
+async def test_quota_usage_is_cached_and_includes_own_deliveries(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
     await store.provision(alice)

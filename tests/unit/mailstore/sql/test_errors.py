@@ -1,4 +1,4 @@
-"""When the database refuses, is full, or is gone: temporary errors that quote no mail, and no end of service."""
+"""Errors of the database: translated without quoting mail, temporary where a retry can succeed, and not fatal."""
 
 import asyncio
 import traceback
@@ -24,28 +24,28 @@ from tests.support.factories import big, delivery, simple
 from tests.support.postgres import Server
 from tests.unit.mailstore.sql.helpers import opened, opened_engine
 
-POISON = b"Subject: poison hunter2\r\n\r\n"
-NOWHERE = "postgresql://postgres:hunter2@127.0.0.1:1/relate"
+INVALID_MESSAGE = b"Subject: invalid hunter2\r\n\r\n"
+NO_SERVER = "postgresql://postgres:hunter2@127.0.0.1:1/relate"
 
 
-def poisoned_index(raw: bytes) -> MessageIndex:
-    """An index that no database takes: its date has more than 64 bits."""
+def overflowing_index(raw: bytes) -> MessageIndex:
+    """An index whose date has more than 64 bits, which no database stores."""
     index = index_message(raw)
-    return replace(index, date=2**70) if raw == POISON else index
+    return replace(index, date=2**70) if raw == INVALID_MESSAGE else index
 
 
-async def test_deliveries_at_once_share_batches(store: SqlMailStore, alice: AccountId) -> None:
+async def test_concurrent_deliveries_share_batches(store: SqlMailStore, alice: AccountId) -> None:
     await store.provision(alice)
     receipts = await asyncio.gather(*(store.deliver(delivery(alice, origin=f"o{n}")) for n in range(30)))
     assert max(receipt.batch for receipt in receipts) > 1
     assert {receipt.leader for receipt in receipts if receipt.batch > 1} <= {f"o{n}" for n in range(30)}
 
 
-async def test_a_message_that_the_database_refuses_hurts_only_itself(engine: AsyncEngine, alice: AccountId) -> None:
-    async with open_store(engine, poisoned_index) as store:
+async def test_refused_message_does_not_fail_others_of_its_batch(engine: AsyncEngine, alice: AccountId) -> None:
+    async with open_store(engine, overflowing_index) as store:
         await store.provision(alice)
         raws = [simple(str(number)) for number in range(10)]
-        raws[4] = POISON
+        raws[4] = INVALID_MESSAGE
         deliveries = (store.deliver(delivery(alice, raw=raw)) for raw in raws)
         results = await asyncio.gather(*deliveries, return_exceptions=True)
         assert [type(result) for result in results] == [Receipt] * 4 + [StoreError] + [Receipt] * 5
@@ -53,7 +53,7 @@ async def test_a_message_that_the_database_refuses_hurts_only_itself(engine: Asy
         assert (await store.mailbox(alice)).messages == 9
 
 
-async def test_an_sqlite_database_that_is_full_still_takes_what_fits(sqlite_url: str, alice: AccountId) -> None:
+async def test_full_sqlite_database_stores_messages_that_fit(sqlite_url: str, alice: AccountId) -> None:
     async with opened_engine(sqlite_url) as engine:
         event.listen(engine.sync_engine, "connect", limit_pages)
         async with open_store(engine) as store:
@@ -65,13 +65,13 @@ async def test_an_sqlite_database_that_is_full_still_takes_what_fits(sqlite_url:
 
 
 def limit_pages(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
-    """The file may have 200 pages: less than a megabyte."""
+    """Limit the file to 200 pages, less than a megabyte."""
     cursor = connection.cursor()
     cursor.execute("PRAGMA max_page_count = 200")
     cursor.close()
 
 
-async def test_an_sqlite_file_that_is_no_database_is_unavailable(tmp_path: Path, alice: AccountId) -> None:
+async def test_invalid_sqlite_file_is_unavailable(tmp_path: Path, alice: AccountId) -> None:
     (tmp_path / "relate.db").write_bytes(b"no database" * 1000)
     async with opened(f"sqlite:///{tmp_path / 'relate.db'}") as (_, store):
         with pytest.raises(StoreUnavailable):
@@ -81,7 +81,7 @@ async def test_an_sqlite_file_that_is_no_database_is_unavailable(tmp_path: Path,
 
 
 @pytest.mark.postgres
-async def test_a_restarted_server_is_not_noticed(postgres_url: str, alice: AccountId) -> None:
+async def test_restart_of_the_server_fails_no_call(postgres_url: str, alice: AccountId) -> None:
     async with opened(postgres_url) as (_, store):
         await store.deliver(delivery(alice))
         await store.snapshot(alice)
@@ -93,7 +93,7 @@ async def test_a_restarted_server_is_not_noticed(postgres_url: str, alice: Accou
 
 
 @pytest.mark.postgres
-async def test_a_server_that_is_gone_is_a_temporary_error_until_it_is_back(
+async def test_unreachable_server_is_a_temporary_error(
     postgres_server: Server, postgres_url: str, alice: AccountId
 ) -> None:
     async with opened(postgres_url) as (engine, store):
@@ -117,7 +117,7 @@ async def test_a_server_that_is_gone_is_a_temporary_error_until_it_is_back(
 
 
 async def end_backends(url: str, database: str | None = None) -> None:
-    """End every other connection to a database, as a restart does."""
+    """Terminate all other connections to a database, as a restart does."""
     connection = await asyncpg.connect(url)
     try:
         await connection.execute(
@@ -128,15 +128,15 @@ async def end_backends(url: str, database: str | None = None) -> None:
         await connection.close()
 
 
-async def test_a_server_that_never_was_fails_the_start() -> None:
+async def test_start_without_a_server_fails() -> None:
     with pytest.raises(StoreUnavailable) as caught:
-        async with opened(NOWHERE):
+        async with opened(NO_SERVER):
             pass
     assert "hunter2" not in str(caught.value)
 
 
 @pytest.mark.postgres
-async def test_a_mailbox_that_somebody_holds_too_long_is_a_temporary_error(
+async def test_mailbox_that_stays_locked_is_a_temporary_error(
     postgres_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("relate_mailstore.sql.driver.engine.LOCK_SECONDS", 0.2)
@@ -150,14 +150,14 @@ async def test_a_mailbox_that_somebody_holds_too_long_is_a_temporary_error(
 
 
 async def store_twice(engine: AsyncEngine) -> None:
-    """Store a blob whose id says so, twice."""
+    """Violate the primary key of blobs."""
     with database_errors:
         async with engine.begin() as connection:
             for _ in range(2):
                 await connection.execute(insert(blobs), {"id": UUID(int=0xCAFE), "part": 0, "octets": b"hunter2"})
 
 
-async def test_an_error_quotes_nothing_that_was_stored(engine: AsyncEngine) -> None:
+async def test_error_quotes_no_stored_value(engine: AsyncEngine) -> None:
     with pytest.raises(StoreError, match="refused a row") as caught:
         await store_twice(engine)
     assert not caught.value.temporary
@@ -176,7 +176,7 @@ async def test_an_error_quotes_nothing_that_was_stored(engine: AsyncEngine) -> N
         (asyncpg.DataError("invalid input for query argument $1: 'hunter2'"), StoreError),
     ],
 )
-def test_drivers_errors_are_translated_without_their_text(error: Exception, expected: type[StoreError]) -> None:
+def test_driver_errors_are_translated_without_their_message(error: Exception, expected: type[StoreError]) -> None:
     translated = translate(error)
     assert type(translated) is expected
     assert "hunter2" not in str(translated)

@@ -1,0 +1,1 @@
+"""The LRU cache that all caches of the store are made of."""

@@ -1,0 +1,124 @@
+"""Deliveries and appended messages: indexed before their transaction, then stored in batches."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+from sqlalchemy import Connection
+
+from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.identifiers import generate_message_ids
+from relate_mailstore.keywords import new_keywords
+from relate_mailstore.mime.cost import is_cheap_to_index
+from relate_mailstore.sql.deltas import Committed
+from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.disk_reserve import DiskReserve
+from relate_mailstore.sql.mailboxes import find_equivalent_name
+from relate_mailstore.sql.schema.rows import index_row
+from relate_mailstore.sql.write.append_copy import append
+from relate_mailstore.sql.write.committer import Committer
+from relate_mailstore.sql.write.deliver import DeliveryResult, store_batch
+from relate_mailstore.sql.write.group_commit import GroupCommit, QueuedDelivery
+from relate_mailstore.sql.write.namespace import provision_for
+from relate_mailstore.types import (
+    AccountId,
+    Appended,
+    Delivery,
+    Destination,
+    MailboxId,
+    MessageId,
+    MessageIndex,
+    NewMessage,
+    Receipt,
+)
+from relate_supervisor import Supervisor
+
+Index = Callable[[bytes], MessageIndex]
+
+
+class Deliveries:
+    """Stores new messages. `reserve` limits the transactions on a disk that is nearly full (SQLite only)."""
+
+    def __init__(
+        self,
+        database: Database,
+        committer: Committer,
+        reserve: DiskReserve | None,
+        index: Index,
+        supervisor: Supervisor,
+    ) -> None:
+        self._database = database
+        self._committer = committer
+        self._reserve = reserve
+        self._index = index
+        self._message_ids = generate_message_ids()
+        self._queue: GroupCommit[QueuedDelivery, Receipt] = GroupCommit(self._store_batch, supervisor)
+
+    def start(self) -> None:
+        """Start the writer task."""
+        self._queue.start()
+
+    async def close(self) -> None:
+        """Store the queued messages and refuse new ones."""
+        await self._queue.close()
+
+    async def deliver(self, delivery: Delivery) -> Receipt:
+        """See `MailStore.deliver`."""
+        for to in delivery.destinations:
+            new_keywords(to.keywords)
+        queued = await self._prepare(delivery)
+        try:
+            return await self._queue.submit(queued)
+        except MailboxNotFound:
+            destinations = tuple([await self._with_equivalent_name(to) for to in delivery.destinations])
+            await provision_for(self._database, self._committer, destinations)
+        delivery = replace(delivery, destinations=destinations)
+        return await self._queue.submit(QueuedDelivery(delivery, queued.message_id, queued.columns))
+
+    async def append(
+        self,
+        account_id: AccountId,
+        mailbox: str,
+        messages: Sequence[NewMessage],
+        replaces: tuple[MailboxId, int] | None,
+        quota: int | None,
+    ) -> Appended:
+        """See `MailStore.append`. A single message shares the transaction of the queued deliveries."""
+        if replaces is None and len(messages) == 1:
+            receipt = await self._queue.submit(await self._prepare_appended(account_id, mailbox, messages[0], quota))
+            (uid_validity, uid), *_ = receipt.entered
+            return Appended(uid_validity, (uid,))
+        batch = [await self._prepare_appended(account_id, mailbox, message) for message in messages]
+        work = partial(append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
+        return await self._committer.run(work)
+
+    async def _with_equivalent_name(self, to: Destination) -> Destination:
+        equivalent = await find_equivalent_name(self._database, to.account_id, to.mailbox)
+        return replace(to, mailbox=equivalent) if equivalent else to
+
+    async def _prepare_appended(
+        self, account_id: AccountId, mailbox: str, message: NewMessage, quota: int | None = None
+    ) -> QueuedDelivery:
+        to = Destination(account_id, mailbox, message.flags, new_keywords(message.keywords), quota)
+        return await self._prepare(Delivery(message.raw, (to,), message.internal_date, message.origin))
+
+    async def _prepare(self, delivery: Delivery) -> QueuedDelivery:
+        message_id = next(self._message_ids)
+        return QueuedDelivery(delivery, message_id, await self._index_columns(delivery.raw, message_id))
+
+    async def _index_columns(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
+        if is_cheap_to_index(raw):
+            return index_row(self._index(raw), message_id)
+        return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
+
+    async def _store_batch(self, batch: Sequence[QueuedDelivery]) -> Sequence[DeliveryResult]:
+        return await self._committer.run_batch(partial(self._store_within_reserve, batch=batch))
+
+    def _store_within_reserve(
+        self, connection: Connection, batch: Sequence[QueuedDelivery]
+    ) -> Committed[Sequence[DeliveryResult]]:
+        if self._reserve:
+            self._reserve.ration(connection, sum(queued.weight for queued in batch))
+        return store_batch(connection, batch)
