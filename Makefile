@@ -1,4 +1,4 @@
-# The same short verbs for people and for CI. `make help` lists them.
+# The verbs for developers and for CI. `make help` lists them.
 
 PYTHON ?= python3
 VENV   := .venv
@@ -10,9 +10,9 @@ SYNCED := $(VENV)/.synced
 IMAGES  := relate smtp pop3 imap api
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
-# What `make quick` runs, and what it says of the rest.
+# The tests of `make quick`, and its note about the rest.
 SLOW_TESTS    := test_linear.py test_fuzz.py mailstore/mime/test_hostile.py mailstore/sql api/test_instrumented.py \
-	telemetry/test_bounds.py telemetry/test_outage.py telemetry/test_setup.py
+	telemetry/test_limits.py telemetry/test_outage.py telemetry/test_setup.py
 QUICK_TESTS   := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,$(SLOW_TESTS))
 COVERED_TESTS := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,test_linear.py test_fuzz.py)
 define QUICK_LEFT_OUT
@@ -29,12 +29,12 @@ export QUICK_LEFT_OUT
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-sync: $(SYNCED) ## make .venv with every member and tool, exactly as pinned
+sync: $(SYNCED) ## create .venv with all members and tools, exactly as pinned
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-# uv installs the pins in seconds, files of the locked hashes only; --no-deps, because the lock is complete.
+# uv installs exactly the files with the locked hashes; --no-deps, because the lock is complete.
 $(SYNCED): requirements.lock pyproject.toml $(MEMBERS) | $(VENV)/bin/python
 	sed -n '/^uv==/,/[^\\]$$/p' requirements.lock >$(VENV)/uv.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement $(VENV)/uv.txt
@@ -45,7 +45,7 @@ $(SYNCED): requirements.lock pyproject.toml $(MEMBERS) | $(VENV)/bin/python
 run: sync ## the embedded edition: all four services in one process, SQLite, a demo account
 	$(BIN)/relate serve all --demo
 
-test: sync ## every test that can run here (container tests say why they skip)
+test: sync ## every test that can run here (container tests name the reason for a skip)
 	$(BIN)/pytest
 
 quick: sync ## unit tests and transcripts on memory twins, few examples: about a minute
@@ -58,16 +58,16 @@ coverage: sync ## branch coverage of unit tests and transcripts, with a floor (S
 	$(if $(SUMMARY),$(BIN)/coverage report --fail-under=0 --format=markdown >>"$(SUMMARY)")
 	$(BIN)/coverage report
 
-test-containers: sync ## the tests of the container stack, with the images that it names: pulls them, skips nothing
+test-containers: sync ## the tests of the container stack, with its images pulled; skips none
 	docker compose --file compose.yaml --file deploy/compose.scale.yaml pull --quiet --ignore-buildable
 	sed -n 's/^FROM \([^ ]*:[^ ]*\).*/\1/p' deploy/Dockerfile | xargs -n 1 docker pull --quiet
 	docker compose --profile '*' build
 	RELATE_REQUIRE_CONTAINERS=1 $(BIN)/pytest tests/containers
 
-test-long: sync ## the tests that take minutes, which `make test` leaves out
+test-long: sync ## the tests that take minutes, which `make test` excludes
 	$(BIN)/pytest -m long
 
-fuzz: sync ## a million mutated inputs for what reads octets of strangers (INPUTS=, SEED=)
+fuzz: sync ## a million mutated inputs for the parsers of untrusted octets (INPUTS=, SEED=)
 	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
 
 check: sync ## format, lint, types, import contracts
@@ -76,7 +76,7 @@ check: sync ## format, lint, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-check-workflows: ## lint .github/workflows with actionlint, which Go builds
+check-workflows: ## lint .github/workflows with actionlint, built by Go
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
 check-tag: ## fail unless TAG= is the tag of this version
@@ -92,7 +92,7 @@ bench: sync ## measure against floors and, where installed, Postfix + Dovecot
 migrate: sync ## bring the configured database to the newest schema
 	$(BIN)/relate migrate
 
-lock: sync ## resolve the newest versions that fit, and pin them with the hashes of all their files
+lock: sync ## resolve the newest versions that fit, and pin them with the hashes of all files
 	rm -f uv.lock
 	$(BIN)/uv lock --quiet --upgrade
 	$(BIN)/uv export --quiet --no-emit-workspace --no-annotate --no-header --all-groups --output-file requirements.lock
@@ -118,5 +118,5 @@ debian: ## install the servers and mail clients that tests use, on Debian or Ubu
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet \
 		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd
 
-clean: ## remove what the other verbs made
+clean: ## remove files that the other verbs created
 	rm -rf $(VENV) .coverage var uv.lock

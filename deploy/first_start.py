@@ -1,7 +1,7 @@
-"""Makes what a first start needs and nobody should choose: the database's password, a development certificate.
+"""Creates the secrets of a first start: the database's password and a development certificate.
 
-Run before everything else, at every start; what is there already is left as it is. Where the API takes keys without
-TLS follows from the address that its port is published on, so that is written anew each time.
+Runs before the services at every start, and keeps existing secrets. Whether the API accepts keys without TLS depends on
+the address on which its port is published, so that setting is written each time.
 """
 
 import ipaddress
@@ -16,19 +16,19 @@ CERTIFICATES = Path("var/tls")
 
 
 def make_password(directory: Path) -> None:
-    """The password for the database's server, and the URL with it for those who connect."""
+    """Create the password of the database server, and write the URL with it for its clients."""
     password = directory / "database-password"
     if not password.exists():
-        # Readable by all, because PostgreSQL runs under an id of its own: who has the volume may read it.
+        # Readable by all users of the volume, because PostgreSQL runs under another user id.
         _write(password, secrets.token_urlsafe(32), 0o444)
     url = f"postgresql://relate:{password.read_text()}@postgres/relate"
-    _write(directory / "database-url", url, 0o400)  # by our own services, which share an id
+    _write(directory / "database-url", url, 0o400)  # for our services, which share a user id
 
 
 def choose_plaintext_authentication(directory: Path, bind_address: str) -> None:
-    """`Api__PlaintextAuthentication`. All that comes in by a published port comes from Docker's gateway.
+    """Write `Api__PlaintextAuthentication`: `always` where the port is published on loopback.
 
-    So the API cannot see whether a connection began on this machine; it did where the port is bound to loopback.
+    Connections to a published port come from Docker's gateway, so the API cannot see whether they are local.
     """
     mode = "always" if _is_loopback(bind_address) else "loopback"
     _write(directory / "api-plaintext-authentication", mode, 0o444)
@@ -42,17 +42,17 @@ def _is_loopback(address: str) -> bool:
 
 
 def _write(path: Path, text: str, mode: int) -> None:
-    draft = path.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    draft.touch(0o600)
-    draft.write_text(text)
-    draft.chmod(mode)
-    draft.replace(path)
+    new = path.with_suffix(".new")
+    new.unlink(missing_ok=True)
+    new.touch(0o600)
+    new.write_text(text)
+    new.chmod(mode)
+    new.replace(path)
 
 
 if __name__ == "__main__":
-    _, where, server_name, bind_address = sys.argv
-    make_password(Path(where))
-    choose_plaintext_authentication(Path(where), bind_address)
+    _, directory, server_name, bind_address = sys.argv
+    make_password(Path(directory))
+    choose_plaintext_authentication(Path(directory), bind_address)
     development_certificate(CERTIFICATES, server_name)
-    make_private(data_paths())  # volumes of older versions were not
+    make_private(data_paths())  # volumes of older versions are not private

@@ -1,8 +1,8 @@
-"""Pictures of the running stack for the documentation, drawn from what Jaeger and Prometheus answer.
+"""Draws pictures for the documentation, as SVG, from the traces and metrics of the running stack.
 
 python -m deploy.pictures --jaeger http://127.0.0.1:16686 --prometheus http://127.0.0.1:9090
 
-There must be something to see: a message delivered and fetched, and some minutes of `make demo`.
+The stack needs a message that was delivered and fetched, and some minutes of `make demo`.
 """
 
 import argparse
@@ -11,27 +11,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import httpx
 
 IMAGES = Path(__file__).parent.parent / "docs" / "images"
-WIDTH, ROW, NAMES = 860, 22, 300
-WINDOW = 300  # seconds of the queries
+WIDTH_PIXELS, ROW_PIXELS, NAME_PIXELS = 860, 22, 300
+WINDOW_SECONDS = 300  # of the queries
 COLOURS = {"relate-smtp": "#0284c7", "relate-imap": "#7c3aed", "relate-pop3": "#0d9488", "relate-api": "#b45309"}
 
-# The documented queries, and what the picture calls them.
+# The documented queries, by their titles in the picture.
 QUERIES = {
     "SMTP: share of failed logins": "rate(smtp_auth_failures_total[5m]) / rate(smtp_auth_attempts_total[5m])",
     "POP3 and IMAP: sessions": '{__name__=~"(pop3|imap)_sessions_active"}',
-    "POP3: commands a second": "sum by (command) (rate(pop3_commands_total[5m]))",
-    "IMAP: messages retrieved a second": "rate(imap_messages_retrieved_total[5m])",
+    "POP3: commands per second": "sum by (command) (rate(pop3_commands_total[5m]))",
+    "IMAP: messages retrieved per second": "rate(imap_messages_retrieved_total[5m])",
 }
 
 
 @dataclass(frozen=True)
 class Span:
-    """One row of a trace. Times are in microseconds."""
+    """One row of a trace. `start` and `duration` are in microseconds."""
 
     name: str
     service: str
@@ -41,7 +41,7 @@ class Span:
 
 
 def main() -> None:
-    """Draw both."""
+    """Draw both pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jaeger", default="http://127.0.0.1:16686")
     parser.add_argument("--prometheus", default="http://127.0.0.1:9090")
@@ -50,45 +50,45 @@ def main() -> None:
     (IMAGES / "queries.svg").write_text(draw_queries(options.prometheus))
 
 
-# --- a message, followed from its delivery to its reader
+# --- a message, from its delivery to its reader
 
 
 def draw_message(jaeger: str) -> str:
-    """The newest FETCH of a message, and the delivery that it is linked to."""
-    fetch, delivery = next(pairs(jaeger), None) or _nothing()
-    upper, lower = list(rows(delivery)), list(rows(fetch))
-    middle = 50 + ROW * len(upper)
+    """Draw the newest FETCH of a message, and the delivery to which it links."""
+    fetch, delivery = next(find_pairs(jaeger), None) or _fail()
+    upper, lower = list(make_rows(delivery)), list(make_rows(fetch))
+    middle = 50 + ROW_PIXELS * len(upper)
     parts = [
         _text(16, 26, "The delivery: one trace from MAIL to the last reply", "title"),
         *_bars(upper, 36),
         f'<path d="M 30 {middle - 8} V {middle + 22}" stroke="#475569" stroke-dasharray="4 3" fill="none"/>',
-        _text(42, middle + 12, "a link: FETCH names the transaction that delivered what it reads", "small"),
+        _text(42, middle + 12, "a link from FETCH to the transaction that delivered the message", "small"),
         _text(16, middle + 46, "The reading: one trace for each IMAP command", "title"),
         *_bars(lower, middle + 56),
     ]
-    return _page(middle + 70 + ROW * len(lower), parts)
+    return _page(middle + 70 + ROW_PIXELS * len(lower), parts)
 
 
-def pairs(jaeger: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
-    """FETCHes, the newest first, each with the delivery that it is linked to, if the statements are in its trace."""
-    for fetch in sorted(_traces(jaeger, "relate-imap", "imap.command.fetch"), key=_begin, reverse=True):
-        for trace_id in _linked(fetch):
+def find_pairs(jaeger: str) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Yield FETCHes, newest first, each with the delivery to which it links, if its trace has the statements."""
+    for fetch in sorted(_traces(jaeger, "relate-imap", "imap.command.fetch"), key=_start_time, reverse=True):
+        for trace_id in _linked_traces(fetch):
             trace = _trace(jaeger, trace_id)
-            if _has(trace, "smtp.transaction") and _has(trace, "INSERT"):
+            if _contains(trace, "smtp.transaction") and _contains(trace, "INSERT"):
                 yield fetch, trace
 
 
-def rows(trace: dict[str, Any]) -> Iterator[Span]:
-    """The spans of a trace, parents before children, as they began."""
+def make_rows(trace: dict[str, Any]) -> Iterator[Span]:
+    """Yield the spans of a trace in the order of their starts, parents before children."""
     services = {key: process["serviceName"] for key, process in trace["processes"].items()}
-    known = {span["spanID"] for span in trace["spans"]}
-    below: dict[str, list[dict[str, Any]]] = {}
+    ids = {span["spanID"] for span in trace["spans"]}
+    children: dict[str, list[dict[str, Any]]] = {}
     for span in sorted(trace["spans"], key=lambda span: span["startTime"]):
-        parent = next((one["spanID"] for one in span["references"] if one["refType"] == "CHILD_OF"), "")
-        below.setdefault(parent if parent in known else "", []).append(span)
+        parent = next((each["spanID"] for each in span["references"] if each["refType"] == "CHILD_OF"), "")
+        children.setdefault(parent if parent in ids else "", []).append(span)
 
     def walk(parent: str, depth: int) -> Iterator[Span]:
-        for span in below.get(parent, []):
+        for span in children.get(parent, []):
             service = services[span["processID"]]
             yield Span(span["operationName"], service, span["startTime"], span["duration"], depth)
             yield from walk(span["spanID"], depth + 1)
@@ -97,10 +97,10 @@ def rows(trace: dict[str, Any]) -> Iterator[Span]:
 
 
 def _bars(spans: Sequence[Span], top: int) -> Iterator[str]:
-    begin = min(span.start for span in spans)
-    scale = (WIDTH - NAMES - 90) / max(span.start + span.duration - begin for span in spans)
+    start = min(span.start for span in spans)
+    scale = (WIDTH_PIXELS - NAME_PIXELS - 90) / max(span.start + span.duration - start for span in spans)
     for number, span in enumerate(spans):
-        y, x = top + number * ROW, NAMES + (span.start - begin) * scale
+        y, x = top + number * ROW_PIXELS, NAME_PIXELS + (span.start - start) * scale
         width = max(span.duration * scale, 2)
         yield _text(16 + 14 * span.depth, y + 14, span.name)
         colour = COLOURS.get(span.service)
@@ -122,28 +122,28 @@ def _trace(jaeger: str, trace_id: str) -> dict[str, Any]:
     return found
 
 
-def _begin(trace: dict[str, Any]) -> int:
+def _start_time(trace: dict[str, Any]) -> int:
     return min(int(span["startTime"]) for span in trace["spans"])
 
 
-def _has(trace: dict[str, Any], operation: str) -> bool:
+def _contains(trace: dict[str, Any], operation: str) -> bool:
     return any(span["operationName"] == operation for span in trace["spans"])
 
 
-def _linked(trace: dict[str, Any]) -> list[str]:
+def _linked_traces(trace: dict[str, Any]) -> list[str]:
     references = (reference for span in trace["spans"] for reference in span["references"])
-    return [one["traceID"] for one in references if one["traceID"] != trace["traceID"]]
+    return [each["traceID"] for each in references if each["traceID"] != trace["traceID"]]
 
 
-def _nothing() -> Any:
-    raise SystemExit("Jaeger has nothing to show: deliver a message and fetch it")
+def _fail() -> NoReturn:
+    raise SystemExit("Jaeger has no FETCH of a message: deliver a message and fetch it")
 
 
 # --- the documented queries
 
 
 def draw_queries(prometheus: str) -> str:
-    """Some minutes of each."""
+    """Draw the last minutes of each query."""
     parts: list[str] = []
     for number, (title, query) in enumerate(QUERIES.items()):
         x, y = 16 + number % 2 * 424, 16 + number // 2 * 176
@@ -159,18 +159,20 @@ def draw_queries(prometheus: str) -> str:
 def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
     width, height = 330, 92
     now = time.time()
+    start = now - WINDOW_SECONDS
     answer = httpx.get(
-        f"{prometheus}/api/v1/query_range", params={"query": query, "start": now - WINDOW, "end": now, "step": 15}
+        f"{prometheus}/api/v1/query_range",
+        params={"query": query, "start": start, "end": now, "step": 15},
     )
-    series = [one["values"] for one in answer.raise_for_status().json()["data"]["result"]]
-    values = [float(value) for one in series for _, value in one if value != "NaN"]
+    series = [each["values"] for each in answer.raise_for_status().json()["data"]["result"]]
+    values = [float(value) for each in series for _, value in each if value != "NaN"]
     highest = max(values, default=0) or 1
     yield f'<path d="M {left} {top} V {top + height} H {left + width}" stroke="#94a3b8" fill="none"/>'
     yield _text(left + width + 4, top + 10, f"{highest:.3g}", "small")
     yield _text(left + width + 4, top + height, "0", "small")
     for number, points in enumerate(series[:8]):
         path = " L ".join(
-            f"{left + (at - now + WINDOW) / WINDOW * width:.1f} {top + height - float(value) / highest * height:.1f}"
+            f"{left + (at - start) / WINDOW_SECONDS * width:.1f} {top + height - float(value) / highest * height:.1f}"
             for at, value in points
             if value != "NaN"
         )
@@ -178,7 +180,7 @@ def _lines(prometheus: str, query: str, left: int, top: int) -> Iterator[str]:
         yield f'<path d="M {path}" stroke="{colour}" stroke-width="1.5" fill="none"/>' if path else ""
 
 
-# --- both
+# --- common to both
 
 
 def _text(x: float, y: float, text: str, kind: str = "") -> str:
@@ -190,12 +192,12 @@ def _page(height: int, parts: Sequence[str]) -> str:
         "text { fill: #0f172a } .title { font-weight: 600 } .small { font-size: 11px; fill: #475569 }"
         " .code { font: 9px ui-monospace, monospace; fill: #475569 }"
     )
-    box = f'viewBox="0 0 {WIDTH} {height}" font-family="system-ui, sans-serif" font-size="13"'
+    box = f'viewBox="0 0 {WIDTH_PIXELS} {height}" font-family="system-ui, sans-serif" font-size="13"'
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" {box}>',
             f"<style>{style}</style>",
-            f'<rect width="{WIDTH}" height="{height}" fill="#f8fafc"/>',
+            f'<rect width="{WIDTH_PIXELS}" height="{height}" fill="#f8fafc"/>',
             *parts,
             "</svg>\n",
         ]

@@ -1,4 +1,4 @@
-"""Grafana's dashboards, as code: `python -m deploy.dashboards` writes them to grafana/dashboards/.
+"""Grafana's dashboards as code: `python -m deploy.dashboards` writes them to grafana/dashboards/.
 
-What a panel asks for is written out in PromQL, so that it can be copied from here into Prometheus and back.
+Queries are plain PromQL, so that they can be copied from here into Prometheus and back.
 """

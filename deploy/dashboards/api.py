@@ -1,8 +1,8 @@
-"""The REST API: requests, how they were answered, how long they took."""
+"""The dashboard of the REST API: requests, statuses, durations, logins."""
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from deploy.dashboards.boards import board, choice
+from deploy.dashboards.boards import board, label_variable
 from deploy.dashboards.panels import Limits, Query, graph, heat, number, traces
 from deploy.dashboards.promql import INSTANCE, or_zero, quantile, rate, ratio, selector
 
@@ -12,44 +12,44 @@ ERRORS = 'http_response_status_code=~"5.."'
 
 
 def api() -> Dashboard:
-    """Requests, durations, logins."""
+    """Build the dashboard."""
     everything = or_zero(rate(f"{REQUESTS}_count", INSTANCE), PRESENT)
     errors = or_zero(rate(f"{REQUESTS}_count", INSTANCE, ERRORS), PRESENT)
-    tried, failed = (rate(f"api_auth_{counted}_total", INSTANCE) for counted in ("attempts", "failures"))
+    attempts, failures = (rate(f"api_auth_{counted}_total", INSTANCE) for counted in ("attempts", "failures"))
     requests = traces("These requests in Jaeger", "relate-api", tags='http.route="${__field.labels.http_route}"')
     statuses = traces(
         "These in Jaeger", "relate-api", tags="http.response.status_code=${__field.labels.http_response_status_code}"
     )
-    in_trouble = traces("Requests that failed in Jaeger", "relate-api", tags="error=true")
+    failed_requests = traces("Requests that failed in Jaeger", "relate-api", tags="error=true")
     return board(
         "api",
         "API",
-        "The REST API: its requests, their answers, and how long they take. Health checks are not among them.",
+        "The REST API: requests, their statuses and their durations, without health checks.",
         {
             "Now": [
-                number("Requests", "Requests a second.", "reqps", Query(everything, "all"), width=6),
+                number("Requests", "Requests per second.", "reqps", Query(everything, "all"), width=6),
                 number(
                     "Answered 5xx",
-                    "Of all requests; 0 where there are none.",
+                    "Share of all requests; 0 without requests.",
                     "percentunit",
                     Query(ratio(f"({errors})", f"({everything})"), "failed"),
                     width=6,
                     limits=Limits(0.001, 0.01),
-                    links=[in_trouble],
+                    links=[failed_requests],
                 ),
                 number(
-                    "Under way",
-                    "Requests that are being answered.",
+                    "In progress",
+                    "Requests that have not been answered yet.",
                     "short",
                     Query(or_zero(f"sum({selector('http_server_active_requests', INSTANCE)})", PRESENT), "requests"),
                     width=6,
-                    without="gone",
+                    empty="missing",
                 ),
                 number(
-                    "Logins that fail",
-                    "Keys that were refused, of all that were shown; 0 where there were none.",
+                    "Failed logins",
+                    "Share of refused keys in all logins; 0 without logins.",
                     "percentunit",
-                    Query(ratio(failed, tried), "failed"),
+                    Query(ratio(failures, attempts), "failed"),
                     width=6,
                     limits=Limits(0.2, 0.5),
                 ),
@@ -57,7 +57,7 @@ def api() -> Dashboard:
             "Requests": [
                 graph(
                     "Requests, by route",
-                    "A second. No route: nothing is at that address.",
+                    "Per second. Requests without a route are for unknown paths.",
                     "reqps",
                     Query(
                         rate(f"{REQUESTS}_count", INSTANCE, by="http_request_method, http_route"),
@@ -69,7 +69,7 @@ def api() -> Dashboard:
                 ),
                 graph(
                     "Requests, by status",
-                    "A second.",
+                    "Per second.",
                     "reqps",
                     Query(
                         rate(f"{REQUESTS}_count", INSTANCE, by="http_response_status_code"),
@@ -80,27 +80,27 @@ def api() -> Dashboard:
                     links=[statuses],
                 ),
                 graph(
-                    "Time to the answer",
-                    "How long requests took. The dots lead to traces.",
+                    "Response time",
+                    "Time to answer a request. The dots link to traces.",
                     "s",
-                    Query(quantile(0.5, REQUESTS, INSTANCE), "half below"),
-                    Query(quantile(0.95, REQUESTS, INSTANCE), "95 % below", exemplars=True),
-                    Query(quantile(0.99, REQUESTS, INSTANCE), "99 % below"),
+                    Query(quantile(0.5, REQUESTS, INSTANCE), "median"),
+                    Query(quantile(0.95, REQUESTS, INSTANCE), "95th percentile", exemplars=True),
+                    Query(quantile(0.99, REQUESTS, INSTANCE), "99th percentile"),
                     limits=Limits(0.1, 0.5),
                     links=[traces("Requests in Jaeger", "relate-api", tags="span.kind=server")],
-                    without="no requests",
+                    empty="no requests",
                 ),
                 graph(
-                    "Time to the answer, by route",
-                    "95 % of them are below.",
+                    "Response time, by route",
+                    "The 95th percentile.",
                     "s",
                     Query(quantile(0.95, REQUESTS, INSTANCE, by="http_route"), "{{http_route}}"),
                     links=[requests],
-                    without="no requests",
+                    empty="no requests",
                 ),
                 heat(
-                    "Times to the answer",
-                    "All requests: a column a step, brighter where there are more. The dots lead to traces.",
+                    "Response times",
+                    "All requests: one column per step, brighter where there are more. The dots link to traces.",
                     "s",
                     rate(f"{REQUESTS}_bucket", INSTANCE, by="le"),
                 ),
@@ -108,17 +108,17 @@ def api() -> Dashboard:
             "Content and logins": [
                 graph(
                     "Octets sent",
-                    "Content of answers, in octets a second.",
+                    "Bodies of responses, in octets per second.",
                     "binBps",
                     Query(or_zero(rate("http_server_response_body_size_bytes_sum", INSTANCE), PRESENT), "sent"),
                     width=12,
                 ),
                 graph(
                     "Logins",
-                    "Keys shown a second, and those refused.",
+                    "Logins and refused keys per second.",
                     "ops",
-                    Query(tried, "tried"),
-                    Query(failed, "failed"),
+                    Query(attempts, "attempts"),
+                    Query(failures, "failed"),
                     width=12,
                     links=[
                         traces("Refused keys in Jaeger", "relate-api", "api.auth.validate", "api.auth.success=false")
@@ -126,5 +126,9 @@ def api() -> Dashboard:
                 ),
             ],
         },
-        [choice("instance", "Process", "Processes of the service, by service.instance.id", "api_auth_attempts_total")],
+        [
+            label_variable(
+                "instance", "Process", "Processes of the service, by service.instance.id", "api_auth_attempts_total"
+            )
+        ],
     )

@@ -1,4 +1,4 @@
-"""Logins of all four services side by side: who guesses, and how long it takes to say no."""
+"""The dashboard of logins, of all four services."""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
@@ -12,38 +12,38 @@ VALIDATE = 'span_name=~"(smtp|pop3|imap|api)[.]auth[.]validate"'
 
 
 def authentication() -> Dashboard:
-    """Attempts, failures, durations; one click from the spans that say why."""
+    """Build the dashboard."""
     return board(
         "authentication",
         "Authentication",
-        "Logins of all services. Why one was refused, and whose it was, is in its span.",
+        "Logins of all services. The span of a login has the user and the reason for a refusal.",
         {
-            "Failures, of all attempts": [_failure_rate(source) for source in SOURCES],
+            "Share of failed logins": [_failure_rate(source) for source in SOURCES],
             "All services": [
                 graph(
                     "Attempts",
-                    "Logins a second, by service.",
+                    "Logins per second, by service.",
                     "ops",
                     *(Query(rate(f"{source}_auth_attempts_total"), source) for source in SOURCES),
                     stacked=True,
                 ),
                 graph(
                     "Failures",
-                    "Logins a second that failed, by service.",
+                    "Failed logins per second, by service.",
                     "ops",
                     *(Query(rate(f"{source}_auth_failures_total"), source) for source in SOURCES),
                     stacked=True,
                 ),
                 graph(
                     "Failure rate",
-                    "Over five minutes, 0 where nobody tries: what the alert LoginsFail looks at.",
+                    "Over five minutes, 0 without attempts. The alert LoginsFail watches this ratio.",
                     "percentunit",
                     Query("protocol:auth_failures:ratio_rate5m", "{{protocol}}"),
                     limits=Limits(0.2, 0.5),
                 ),
                 graph(
-                    "Time of a login",
-                    "95 % of validations are below, by service. The dots lead to traces.",
+                    "Duration of a login",
+                    "The 95th percentile, by service. The dots link to traces.",
                     "s",
                     Query(
                         quantile(0.95, SPANS, VALIDATE, by="service_name, span_name"), "{{span_name}}", exemplars=True
@@ -54,22 +54,22 @@ def authentication() -> Dashboard:
                             "These logins in Jaeger", "${__field.labels.service_name}", "${__field.labels.span_name}"
                         )
                     ],
-                    without="no logins",
+                    empty="no logins",
                 ),
                 heat(
-                    "Times of logins",
-                    "All of them: from the cache in microseconds, from the database in milliseconds.",
+                    "Durations of logins",
+                    "All logins: microseconds from the cache, milliseconds from the database.",
                     "s",
                     rate(f"{SPANS}_bucket", VALIDATE, by="le"),
                     width=12,
                 ),
             ],
-            "Our own trouble": [
+            "Internal errors": [
                 graph(
-                    "Validations that broke",
-                    "A second: the database could not be asked. The client is told to try again.",
+                    "Logins that could not be checked",
+                    "Per second, because the database failed. The client gets a temporary error.",
                     "ops",
-                    Query(_broken(), "{{service_name}}"),
+                    Query(_errors(), "{{service_name}}"),
                     width=24,
                     links=[traces("In Jaeger", "${__field.labels.service_name}", tags="error=true")],
                 )
@@ -86,15 +86,15 @@ def _failure_rate(source: str) -> Builder[Panel]:
     ]
     return number(
         source,
-        "Logins that failed, of all, over five minutes. The links lead to them, by reason.",
+        "Share of failed logins over five minutes. The links search for them by reason.",
         "percentunit",
         Query(f'protocol:auth_failures:ratio_rate5m{{protocol="{source}"}}', source),
         width=6,
         limits=Limits(0.2, 0.5),
         links=[traces(title, f"relate-{source}", f"{source}.auth.validate", tags) for title, tags in searches],
-        without="gone",
+        empty="missing",
     )
 
 
-def _broken() -> str:
+def _errors() -> str:
     return or_zero(rate(CALLS, VALIDATE, ERROR, by="service_name"), f"sum by (service_name) ({POOL})")

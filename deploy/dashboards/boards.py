@@ -1,4 +1,4 @@
-"""What all dashboards have in common: how rows are laid out, what can be chosen, and how one leads to the others."""
+"""The common frame of all dashboards: rows, variables, alerts, and links to the other dashboards."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -20,7 +20,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from deploy.dashboards.panels import PROMETHEUS
 
-TAG = "relate-mail"  # every dashboard's: the menu of dashboards is made of it
+TAG = "relate-mail"  # of every dashboard: the menu lists the dashboards with it
 
 Rows = Mapping[str, Sequence[Builder[Panel]]]
 
@@ -28,9 +28,9 @@ Rows = Mapping[str, Sequence[Builder[Panel]]]
 def board(
     name: str, title: str, description: str, rows: Rows, variables: Sequence[Builder[VariableModel]] = ()
 ) -> Dashboard:
-    """A dashboard; its uid, the last part of its address, is `relate-<name>`."""
+    """Build a dashboard; its uid, the last part of its URL, is `relate-<name>`."""
     others = builders.DashboardLink("Relate Mail").type(DashboardLinkType.DASHBOARDS).tags([TAG]).icon("dashboard")
-    made = (
+    built = (
         builders.Dashboard(title)
         .uid(f"relate-{name}")
         .description(description)
@@ -43,16 +43,16 @@ def board(
         .annotation(Alerts())
     )
     for variable in variables:
-        made.with_variable(variable)
+        built.with_variable(variable)
     for heading, panels in rows.items():
-        made.with_row(builders.Row(heading))
+        built.with_row(builders.Row(heading))
         for panel in panels:
-            made.with_panel(panel)
-    return _number_panels(made.build())
+            built.with_panel(panel)
+    return _number_panels(built.build())
 
 
-def choice(name: str, label: str, description: str, metric: str) -> Builder[VariableModel]:
-    """A label's values to choose from, of those that the metric has; all of them at first."""
+def label_variable(name: str, label: str, description: str, metric: str) -> Builder[VariableModel]:
+    """A variable that selects values of a metric's label; all of them by default."""
     return (
         builders.QueryVariable(name)
         .label(label)
@@ -69,15 +69,15 @@ def choice(name: str, label: str, description: str, metric: str) -> Builder[Vari
 
 
 def render(dashboard: Dashboard) -> str:
-    """The JSON that Grafana reads."""
+    """Return the JSON that Grafana reads."""
     return json.dumps(dashboard, cls=JSONEncoder, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
 
 
 class Alerts(Builder[AnnotationQuery]):
-    """Alerts that fire are marked on every graph."""
+    """Marks firing alerts on every graph."""
 
     def build(self) -> AnnotationQuery:
-        """The annotation, with the texts that the SDK has no word for."""
+        """Build the annotation, with fields that the SDK's builder lacks."""
         return _TitledAnnotation(
             "Alerts", PROMETHEUS, icon_color="red", expr='ALERTS{alertstate="firing"}', built_in=None, hide=None
         )

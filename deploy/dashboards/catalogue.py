@@ -1,4 +1,4 @@
-"""All dashboards there are."""
+"""The list of all dashboards."""
 
 from deploy.dashboards.api import api
 from deploy.dashboards.authentication import authentication
@@ -12,5 +12,5 @@ ALL = (overview, smtp, pop3, imap, api, authentication, storage, telemetry)
 
 
 def dashboards() -> dict[str, str]:
-    """Their JSON, by name."""
+    """The JSON of all dashboards, by name."""
     return {make.__name__: render(make()) for make in ALL}

@@ -1,6 +1,6 @@
-"""Is it well? What is going on, in all protocols side by side, and the queries that the telemetry's contract names.
+"""The dashboard to open first: health, load of all protocols, and the queries of the telemetry's contract.
 
-Those are asked for literally, as others' dashboards do, without variables or a rate interval of Grafana's.
+Those queries are used literally, as other dashboards do, without variables or Grafana's rate interval.
 """
 
 from grafana_foundation_sdk.cog.builder import Builder
@@ -10,15 +10,15 @@ from deploy.dashboards.boards import board
 from deploy.dashboards.panels import Limits, Query, graph, number, traces
 from deploy.dashboards.promql import DELIVERY, FAILED, or_zero, rate, ratio
 
-IN_TROUBLE = traces("Failed commands in Jaeger", "relate-${__field.labels.protocol}", tags="error=true")
+FAILED_COMMANDS = traces("Failed commands in Jaeger", "relate-${__field.labels.protocol}", tags="error=true")
 
 
 def overview() -> Dashboard:
-    """The dashboard to open first."""
+    """Build the dashboard."""
     return board(
         "overview",
         "Overview",
-        "Is it well, and what is going on? Alerts that fire are marked on every graph.",
+        "Health and load of all protocols. Firing alerts are marked on every graph.",
         {
             "Now": _now(),
             "All protocols": _all_protocols(),
@@ -48,25 +48,25 @@ def _now() -> list[Builder[Panel]]:
     return [
         number(
             "Alerts",
-            "Alerts that fire. Prometheus' page /alerts says which; docs/observability.md says what to do.",
+            "Firing alerts. Prometheus lists them on /alerts; docs/observability.md describes what to do.",
             "none",
             Query('count(ALERTS{alertstate="firing"}) or vector(0)', "firing"),
             limits=Limits(1, 2),
         ),
         number(
             "Processes",
-            "Processes that were heard of within the last minute, by service. A service that is not listed is gone.",
+            "Processes that exported metrics within the last minute, by service. A missing service is down.",
             "none",
             *(
                 Query(f"count({metric})", name)
                 for name, metric in (*_ACTIVE.items(), ("api", "api_auth_attempts_total"))
             ),
             width=8,
-            without="gone",
+            empty="missing",
         ),
         number(
-            "Deliveries that fail",
-            "Messages that were refused by our own fault, of all that were sent to us. Their senders try again.",
+            "Failed deliveries",
+            "Share of messages refused because of an internal error. Their senders retry.",
             "percentunit",
             Query(_failed_deliveries(), "failed"),
             limits=Limits(0.001, 0.01),
@@ -74,13 +74,13 @@ def _now() -> list[Builder[Panel]]:
         ),
         number(
             "Received",
-            "Messages received in the time shown, over SMTP.",
+            "Messages received over SMTP in the time range.",
             "short",
             Query("sum(increase(smtp_messages_received_total[$__range]))", "messages"),
         ),
         number(
             "Telemetry lost",
-            "Spans and data points, since the processes started that lost them. Mail does not depend on it.",
+            "Spans and data points lost since the start of each process. Mail does not depend on them.",
             "short",
             Query("sum(telemetry:lost:sum) or vector(0)", "lost"),
             limits=Limits(1, 1000),
@@ -90,36 +90,36 @@ def _now() -> list[Builder[Panel]]:
 
 def _failed_deliveries() -> str:
     duration = "smtp_command_duration_seconds_count"
-    whole = rate(duration, DELIVERY)
-    failed = f"({or_zero(rate(duration, DELIVERY, FAILED), whole)})"
-    return or_zero(ratio(failed, whole), "sum(smtp_connections_active)")
+    total = rate(duration, DELIVERY)
+    failed = f"({or_zero(rate(duration, DELIVERY, FAILED), total)})"
+    return or_zero(ratio(failed, total), "sum(smtp_connections_active)")
 
 
 def _all_protocols() -> list[Builder[Panel]]:
     return [
         graph(
             "Commands",
-            "Commands a second, over five minutes; the API's are requests.",
+            "Commands per second, over five minutes; requests for the API.",
             "ops",
             Query("protocol:commands:rate5m", "{{protocol}}"),
         ),
         graph(
-            "Commands that took over half a second",
-            "A share of all commands. One in a hundred is what is allowed over a month.",
+            "Commands slower than half a second",
+            "Share of all commands. The objective is at most 1 % over a month.",
             "percentunit",
             Query("protocol:slow_commands:ratio_rate5m", "{{protocol}}"),
             limits=Limits(0.01, 0.06),
         ),
         graph(
-            "Commands that failed by our own fault",
-            "A second, over five minutes. A client's mistake is not counted here.",
+            "Commands that failed",
+            "Internal errors per second, over five minutes. Mistakes of clients are not counted.",
             "ops",
             Query("protocol:failed_commands:rate5m", "{{protocol}}"),
-            links=[IN_TROUBLE],
+            links=[FAILED_COMMANDS],
         ),
         graph(
-            "Background tasks that failed",
-            "Exceptions in five minutes, by task. Each is in the log with its trace; the task starts again by itself.",
+            "Failures of background tasks",
+            "Exceptions in five minutes, by task. Each is in the log with its trace; the task is restarted.",
             "short",
             Query(
                 "sum by (service_name, task) (increase(relate_background_failures_total[5m]))",
@@ -127,14 +127,14 @@ def _all_protocols() -> list[Builder[Panel]]:
             ),
         ),
         graph(
-            "Time until certificates end",
-            "By service. CertificateExpires fires from 14 days on; 0 and below, clients refuse to connect.",
+            "Time until certificates expire",
+            "By service. CertificateExpires fires from 14 days; at 0 clients refuse to connect.",
             "s",
             Query("min by (service) (relate_certificate_expires_seconds) - time()", "{{service}}"),
         ),
         graph(
             "Certificates that could not be reloaded",
-            "Processes that serve the old certificate because the new one cannot be used; the log has the reason.",
+            "Processes that serve the old certificate because the new one is unusable; the log has the reason.",
             "short",
             Query("count by (service) (relate_certificate_reload_successful == 0) or vector(0)", "{{service}}"),
         ),
@@ -144,14 +144,14 @@ def _all_protocols() -> list[Builder[Panel]]:
 def _login_failures(protocol: str, title: str) -> Builder[Panel]:
     return graph(
         f"{title}: authentication failure rate",
-        "Logins that failed, of all that were tried, by process. Where nobody tried there is no rate.",
+        "Share of failed logins, by process. Without attempts there is no rate.",
         "percentunit",
         Query(
             f"rate({protocol}_auth_failures_total[5m]) / rate({protocol}_auth_attempts_total[5m])",
             "{{service_name}} {{instance}}",
         ),
         limits=Limits(0.2, 0.5),
-        without="nobody tried",
+        empty="no attempts",
         links=[
             traces(
                 "Failed logins in Jaeger",
@@ -166,7 +166,7 @@ def _login_failures(protocol: str, title: str) -> Builder[Panel]:
 def _sessions(protocol: str, title: str) -> Builder[Panel]:
     return graph(
         f"{title}: active {'connections' if protocol == 'smtp' else 'sessions'}",
-        "Connections that are open now, by process.",
+        "Open connections, by process.",
         "short",
         Query(_ACTIVE[protocol], "{{service_name}} {{instance}}"),
     )
@@ -175,7 +175,7 @@ def _sessions(protocol: str, title: str) -> Builder[Panel]:
 def _throughput(protocol: str, title: str) -> Builder[Panel]:
     return graph(
         f"{title}: commands",
-        "Commands a second, by name.",
+        "Commands per second, by name.",
         "ops",
         Query(f"sum by (command) (rate({_COMMANDS[protocol]}[5m]))", "{{command}}"),
         stacked=True,
@@ -190,10 +190,10 @@ def _throughput(protocol: str, title: str) -> Builder[Panel]:
 
 
 def _messages(protocol: str, title: str) -> Builder[Panel]:
-    done = "received" if protocol == "smtp" else "retrieved"
+    action = "received" if protocol == "smtp" else "retrieved"
     return graph(
-        f"{title}: messages {done}",
-        f"Messages {done} a second, by process.",
+        f"{title}: messages {action}",
+        f"Messages {action} per second, by process.",
         "suffix: messages/s",
         Query(f"rate({_MESSAGES[protocol]}[5m])", "{{service_name}} {{instance}}"),
     )

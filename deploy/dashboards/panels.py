@@ -1,4 +1,4 @@
-"""The kinds of panel that all dashboards are made of, and the links that lead from them to traces."""
+"""The kinds of panel that the dashboards use, and links from them to traces."""
 
 import json
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from grafana_foundation_sdk.builders import heatmap, prometheus, stat, timeserie
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models import common
-from grafana_foundation_sdk.models import prometheus as queries
+from grafana_foundation_sdk.models import prometheus as prometheus_models
 from grafana_foundation_sdk.models.dashboard import (
     DashboardLink,
     DashboardSpecialValueMapOptions,
@@ -26,12 +26,12 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 PROMETHEUS = DataSourceRef("prometheus", "prometheus")  # the uids are those of grafana/datasources/
-HEIGHT = 8
+HEIGHT_UNITS = 8  # of Grafana's grid
 Link = Builder[DashboardLink]
 
 
 class Query(NamedTuple):
-    """What a panel asks Prometheus; exemplars are the traces behind a histogram's observations."""
+    """A query of Prometheus; with exemplars, the traces behind a histogram's observations."""
 
     expr: str
     legend: str
@@ -39,40 +39,40 @@ class Query(NamedTuple):
 
 
 class Limits(NamedTuple):
-    """From where on a value is a matter of concern, and of alarm."""
+    """The thresholds from which a value is shown as a warning and as critical."""
 
-    concern: float
-    alarm: float
+    warning: float
+    critical: float
 
 
 def graph(
     title: str,
     description: str,
     unit: str,
-    *asked: Query,
+    *queries: Query,
     width: int = 8,
     limits: Limits | None = None,
     stacked: bool = False,
     links: Sequence[Link] = (),
-    without: str = "–",
+    empty: str = "–",
 ) -> Builder[Panel]:
-    """Lines over time; `without` is what is shown for a value that is none, such as a duration of no commands."""
+    """Lines over time; `empty` is the text for a missing value, such as a duration without commands."""
     panel = (
         timeseries.Panel()
         .title(title)
         .description(description)
         .datasource(PROMETHEUS)
         .unit(unit)
-        .height(HEIGHT)
+        .height(HEIGHT_UNITS)
         .span(width)
         .axis_soft_min(0)
         .fill_opacity(20 if stacked else 5)
         .show_points(common.VisibilityMode.NEVER)
         .legend(options.VizLegendOptions().show_legend(True).calcs(["lastNotNull", "max"]).display_mode(_TABLE))
         .tooltip(options.VizTooltipOptions().mode(common.TooltipDisplayMode.MULTI).sort(common.SortOrder.DESCENDING))
-        .mappings([_nothing(without)])
+        .mappings([_map_empty(empty)])
         .data_links(list(links))
-        .targets(_targets(asked))
+        .targets(_targets(queries))
     )
     if stacked:
         panel.stacking(options.StackingConfig().mode(common.StackingMode.NORMAL))
@@ -86,28 +86,28 @@ def number(
     title: str,
     description: str,
     unit: str,
-    *asked: Query,
+    *queries: Query,
     width: int = 4,
     limits: Limits | None = None,
     links: Sequence[Link] = (),
-    without: str = "–",
+    empty: str = "–",
 ) -> Builder[Panel]:
-    """The latest values, large."""
+    """The latest values in large digits."""
     panel = (
         stat.Panel()
         .title(title)
         .description(description)
         .datasource(PROMETHEUS)
         .unit(unit)
-        .height(HEIGHT // 2)
+        .height(HEIGHT_UNITS // 2)
         .span(width)
-        .no_value(without)
+        .no_value(empty)
         .graph_mode(common.BigValueGraphMode.AREA)
         .color_mode(common.BigValueColorMode.VALUE)
         .reduce_options(options.ReduceDataOptions().calcs(["lastNotNull"]))
-        .mappings([_nothing(without)])
+        .mappings([_map_empty(empty)])
         .data_links(list(links))
-        .targets(_targets(asked))
+        .targets(_targets(queries))
     )
     return panel.thresholds(_thresholds(limits)) if limits else panel
 
@@ -115,15 +115,15 @@ def number(
 def heat(
     title: str, description: str, unit: str, buckets: str, *, width: int = 8, links: Sequence[Link] = ()
 ) -> Builder[Panel]:
-    """A histogram over time, a column a step; its exemplars are dots that lead to their traces."""
-    target = _target(Query(buckets, "{{le}}", exemplars=True), "A").format(queries.PromQueryFormat.HEATMAP)
+    """A histogram over time, with one column per step; its exemplars are dots that link to traces."""
+    target = _target(Query(buckets, "{{le}}", exemplars=True), "A").format(prometheus_models.PromQueryFormat.HEATMAP)
     return (
         heatmap.Panel()
         .title(title)
         .description(description)
         .datasource(PROMETHEUS)
         .unit("suffix:/s")
-        .height(HEIGHT)
+        .height(HEIGHT_UNITS)
         .span(width)
         .y_axis(heatmap.YAxisConfig().unit(unit))
         .filter_values(heatmap.FilterValueRange().le(1e-9))
@@ -133,7 +133,7 @@ def heat(
 
 
 def traces(title: str, service: str, operation: str = "", tags: str = "") -> Link:
-    """To a search in Jaeger, for the time that is shown; `${…}` is Grafana's to fill in."""
+    """A link to a search in Jaeger, for the time range of the dashboard; Grafana replaces `${…}`."""
     search = {
         "refId": "A",
         "queryType": "search",
@@ -158,20 +158,20 @@ def _target(query: Query, ref_id: str) -> prometheus.Dataquery:
         .expr(query.expr)
         .legend_format(query.legend)
         .exemplar(query.exemplars)
-        .editor_mode(queries.QueryEditorMode.CODE)
+        .editor_mode(prometheus_models.QueryEditorMode.CODE)
         .range()
     )
 
 
-def _targets(asked: Sequence[Query]) -> list[Builder[Dataquery]]:
-    return [_target(query, chr(ord("A") + place)) for place, query in enumerate(asked)]
+def _targets(queries: Sequence[Query]) -> list[Builder[Dataquery]]:
+    return [_target(query, chr(ord("A") + index)) for index, query in enumerate(queries)]
 
 
-def _nothing(text: str) -> SpecialValueMap:
+def _map_empty(text: str) -> SpecialValueMap:
     none = DashboardSpecialValueMapOptions(SpecialValueMatch.NULL_AND_NAN, ValueMappingResult(text=text))
     return SpecialValueMap(none)
 
 
 def _thresholds(limits: Limits) -> Builder[ThresholdsConfig]:
-    steps = [Threshold(None, "green"), Threshold(limits.concern, "orange"), Threshold(limits.alarm, "red")]
+    steps = [Threshold(None, "green"), Threshold(limits.warning, "orange"), Threshold(limits.critical, "red")]
     return dashboards.ThresholdsConfig().mode(ThresholdsMode.ABSOLUTE).steps(steps)

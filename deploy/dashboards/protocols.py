@@ -1,9 +1,9 @@
-"""SMTP, POP3 and IMAP: one pattern for what they share, and for each what is its own."""
+"""The dashboards of SMTP, POP3 and IMAP: common rows, and rows for each protocol."""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from deploy.dashboards.boards import Rows, board, choice
+from deploy.dashboards.boards import Rows, board, label_variable
 from deploy.dashboards.panels import Limits, Query, graph, heat, number, traces
 from deploy.dashboards.promql import (
     COMMAND,
@@ -20,7 +20,7 @@ from deploy.dashboards.promql import (
 
 
 def smtp() -> Dashboard:
-    """What comes in."""
+    """Build the dashboard of SMTP."""
     processing = "smtp_message_processing_duration_milliseconds"
     deliveries = traces("Deliveries in Jaeger", "relate-smtp", "smtp.transaction")
     return _protocol(
@@ -30,35 +30,35 @@ def smtp() -> Dashboard:
             "Messages": [
                 graph(
                     "Messages received",
-                    "Messages a second that were answered 250: they are on disk.",
+                    "Messages per second that were stored and answered with 250.",
                     "suffix: messages/s",
                     Query(rate("smtp_messages_received_total", INSTANCE), "received"),
                     links=[deliveries],
                 ),
                 graph(
                     "Processing of a message",
-                    "From a message's last octet to the reply: checks, storage, commit.",
+                    "From the last octet of a message to the reply: checks, storage, commit.",
                     "ms",
                     *_quantiles(processing, INSTANCE),
                     links=[deliveries],
-                    without="no messages",
+                    empty="no messages",
                 ),
                 heat(
                     "Processing of messages",
-                    "The same, all messages: a column a step, brighter where there are more.",
+                    "All messages: one column per step, brighter where there are more.",
                     "ms",
                     rate(f"{processing}_bucket", INSTANCE, by="le"),
                     links=[deliveries],
                 ),
                 graph(
                     "Octets received",
-                    "All that clients sent, commands and messages, in octets a second.",
+                    "Commands and messages from clients, in octets per second.",
                     "binBps",
                     Query(rate("smtp_bytes_received_total", INSTANCE), "received"),
                 ),
                 graph(
                     "Deliveries, by outcome",
-                    "DATA and BDAT a second: refused by a rule, failed by our own fault.",
+                    "DATA and BDAT per second. Refused: by a rule. Failed: internal error.",
                     "ops",
                     Query(
                         rate("smtp_command_duration_seconds_count", INSTANCE, DELIVERY, by="outcome"),
@@ -68,16 +68,16 @@ def smtp() -> Dashboard:
                     links=[traces("Failed deliveries in Jaeger", "relate-smtp", "smtp.command.data", "error=true")],
                 ),
                 graph(
-                    "Storage of a message",
-                    "The part of it that is the mail store's: see Storage and database.",
+                    "Storage time of a message",
+                    "The part of the processing time in the mail store: see Storage and database.",
                     "s",
                     *_quantiles(SPANS, 'span_name="mailstore.deliver"', INSTANCE),
                     links=[traces("Deliveries to the store in Jaeger", "relate-smtp", "mailstore.deliver")],
-                    without="no messages",
+                    empty="no messages",
                 ),
                 graph(
                     "Memory for content",
-                    "Of messages that are being received, APPEND's too, in each process; what is too much is dropped.",
+                    "Of messages being received, also by APPEND, in each process; at the limit messages are refused.",
                     "bytes",
                     Query("relate_content_memory_bytes", "{{service_name}} {{instance}}"),
                     Query("max(relate_content_limit_bytes)", "limit"),
@@ -88,12 +88,12 @@ def smtp() -> Dashboard:
 
 
 def pop3() -> Dashboard:
-    """What is fetched by POP3."""
+    """Build the dashboard of POP3."""
     return _protocol("pop3", "POP3", {"Messages": _retrieval("pop3", "pop3.command.retr")})
 
 
 def imap() -> Dashboard:
-    """What is read by IMAP, and how soon a change is told."""
+    """Build the dashboard of IMAP."""
     push = "imap_push_latency_seconds"
     idle = traces("IDLE in Jaeger", "relate-imap", "imap.command.idle")
     return _protocol(
@@ -109,18 +109,18 @@ def imap() -> Dashboard:
                     *_quantiles(push, INSTANCE),
                     limits=Limits(0.5, 2),
                     links=[idle],
-                    without="nothing to tell",
+                    empty="no changes",
                 ),
                 heat(
                     "Push latencies",
-                    "The same, all of them: a column a step, brighter where there are more.",
+                    "All pushes: one column per step, brighter where there are more.",
                     "s",
                     rate(f"{push}_bucket", INSTANCE, by="le"),
                     links=[idle],
                 ),
                 graph(
-                    "Changes told",
-                    "Changes a second that were told to connections in IDLE.",
+                    "Changes pushed",
+                    "Untagged responses per second to connections in IDLE.",
                     "ops",
                     Query(or_zero(rate(f"{push}_count", INSTANCE), "sum(imap_sessions_active)"), "changes"),
                 ),
@@ -129,16 +129,18 @@ def imap() -> Dashboard:
     )
 
 
-def _protocol(protocol: str, title: str, own: Rows) -> Dashboard:
+def _protocol(protocol: str, title: str, rows: Rows) -> Dashboard:
     active = _active(protocol)
     return board(
         protocol,
         title,
-        f"The {title} service: its sessions, its commands and how long they take, its logins.",
-        {"Sessions": _sessions(protocol), **own, "Commands": _commands(protocol), "Logins": _logins(protocol)},
+        f"The {title} service: sessions, commands and their durations, logins.",
+        {"Sessions": _sessions(protocol), **rows, "Commands": _commands(protocol), "Logins": _logins(protocol)},
         [
-            choice("instance", "Process", "Processes of the service, by service.instance.id", active),
-            choice("command", "Command", "For the graphs of durations", f"{protocol}_command_duration_seconds_count"),
+            label_variable("instance", "Process", "Processes of the service, by service.instance.id", active),
+            label_variable(
+                "command", "Command", "For the graphs of durations", f"{protocol}_command_duration_seconds_count"
+            ),
         ],
     )
 
@@ -153,53 +155,53 @@ def _all_commands(protocol: str, *where: str) -> str:
 
 
 def _quantiles(histogram: str, *where: str) -> list[Query]:
-    shares = ((0.5, "half below"), (0.95, "95 % below"), (0.99, "99 % below"))
+    shares = ((0.5, "median"), (0.95, "95th percentile"), (0.99, "99th percentile"))
     return [Query(quantile(share, histogram, *where), legend, share == 0.95) for share, legend in shares]
 
 
 def _sessions(protocol: str) -> list[Builder[Panel]]:
     active = selector(_active(protocol), INSTANCE)
     return [
-        number("Open now", "Connections that are open.", "short", Query(f"sum({active})", "open"), without="gone"),
+        number("Open", "Open connections.", "short", Query(f"sum({active})", "open"), empty="missing"),
         number(
             "Processes",
-            "Processes heard of in the last minute.",
+            "Processes that exported metrics within the last minute.",
             "none",
             Query(f"count({active})", "processes"),
-            without="gone",
+            empty="missing",
         ),
         number(
             "Commands",
-            "Commands a second.",
+            "Commands per second.",
             "ops",
             Query(_all_commands(protocol), "all"),
         ),
         number(
             "Failed",
-            "Commands that failed by our own fault, of all.",
+            "Share of commands with an internal error.",
             "percentunit",
             Query(_failed(protocol), "failed"),
             limits=Limits(0.001, 0.01),
             links=[traces("Failed commands in Jaeger", f"relate-{protocol}", tags="error=true")],
         ),
         number(
-            "95 % of replies within",
-            "How long a command took, without waits for the client.",
+            "Response time",
+            "The 95th percentile of the duration of commands, without waits for the client.",
             "s",
             Query(quantile(0.95, f"{protocol}_command_duration_seconds", INSTANCE), "all commands"),
             limits=Limits(0.1, 0.5),
-            without="no commands",
+            empty="no commands",
         ),
         number(
-            "Logins that fail",
-            "Of all that were tried; 0 where nobody tries.",
+            "Failed logins",
+            "Share of failed logins; 0 without attempts.",
             "percentunit",
             Query(_login_failures(protocol), "failed"),
             limits=Limits(0.2, 0.5),
         ),
         graph(
             "Connections" if protocol == "smtp" else "Sessions",
-            "Connections that are open, by process.",
+            "Open connections, by process.",
             "short",
             Query(active, "{{instance}}"),
             width=24,
@@ -209,9 +211,9 @@ def _sessions(protocol: str) -> list[Builder[Panel]]:
 
 
 def _failed(protocol: str) -> str:
-    whole = _all_commands(protocol)
+    total = _all_commands(protocol)
     failed = rate(f"{protocol}_command_duration_seconds_count", INSTANCE, FAILED)
-    return ratio(f"({or_zero(failed, f'({whole})')})", f"({whole})")
+    return ratio(f"({or_zero(failed, f'({total})')})", f"({total})")
 
 
 def _login_failures(protocol: str) -> str:
@@ -219,11 +221,11 @@ def _login_failures(protocol: str) -> str:
 
 
 def _retrieval(protocol: str, operation: str) -> list[Builder[Panel]]:
-    links = [traces("In Jaeger; each is linked to the delivery", f"relate-{protocol}", operation)]
+    links = [traces("In Jaeger, with links to the deliveries", f"relate-{protocol}", operation)]
     return [
         graph(
             "Messages retrieved",
-            "Messages a second that were sent to clients.",
+            "Messages sent to clients, per second.",
             "suffix: messages/s",
             Query(rate(f"{protocol}_messages_retrieved_total", INSTANCE), "retrieved"),
             width=12,
@@ -231,7 +233,7 @@ def _retrieval(protocol: str, operation: str) -> list[Builder[Panel]]:
         ),
         graph(
             "Octets sent",
-            "All that was sent to clients, in octets a second.",
+            "Replies to clients, in octets per second.",
             "binBps",
             Query(rate(f"{protocol}_bytes_sent_total", INSTANCE), "sent"),
             width=12,
@@ -241,7 +243,7 @@ def _retrieval(protocol: str, operation: str) -> list[Builder[Panel]]:
 
 def _commands(protocol: str) -> list[Builder[Panel]]:
     duration = f"{protocol}_command_duration_seconds"
-    chosen = (INSTANCE, COMMAND)
+    labels = (INSTANCE, COMMAND)
     by_name = traces(
         "These commands in Jaeger", f"relate-{protocol}", tags=f'{protocol}.command="${{__field.labels.command}}"'
     )
@@ -251,43 +253,43 @@ def _commands(protocol: str) -> list[Builder[Panel]]:
     return [
         graph(
             "Commands, by name",
-            "A second. UNKNOWN is what is no command of the protocol.",
+            "Per second. UNKNOWN stands for names that are not commands of the protocol.",
             "ops",
-            Query(rate(f"{duration}_count", *chosen, by="command"), "{{command}}"),
+            Query(rate(f"{duration}_count", *labels, by="command"), "{{command}}"),
             stacked=True,
             links=[by_name],
         ),
         graph(
             "Commands, by outcome",
-            "A second. Refused: the client's mistake. Failed: our trouble. Abandoned: the client did not wait.",
+            "Per second. Refused: the client's mistake. Failed: internal error. Abandoned: the connection ended first.",
             "ops",
-            Query(rate(f"{duration}_count", *chosen, by="outcome"), "{{outcome}}"),
+            Query(rate(f"{duration}_count", *labels, by="outcome"), "{{outcome}}"),
             Query(_all_commands(protocol, COMMAND), "all"),
             links=[by_outcome],
         ),
         graph(
-            "Time to the reply",
-            "From a command's last octet to its reply, without waits for the client. The dots lead to traces.",
+            "Response time",
+            "From the last octet of a command to its reply, without waits for the client. The dots link to traces.",
             "s",
-            *_quantiles(duration, *chosen),
+            *_quantiles(duration, *labels),
             limits=Limits(0.1, 0.5),
-            links=[traces("Slow ones in Jaeger", f"relate-{protocol}", tags=f"{protocol}.outcome=ok")],
-            without="no commands",
+            links=[traces("Commands in Jaeger", f"relate-{protocol}", tags=f"{protocol}.outcome=ok")],
+            empty="no commands",
         ),
         graph(
-            "Time to the reply, by name",
-            "95 % of them are below.",
+            "Response time, by name",
+            "The 95th percentile.",
             "s",
-            Query(quantile(0.95, duration, *chosen, by="command"), "{{command}}"),
+            Query(quantile(0.95, duration, *labels, by="command"), "{{command}}"),
             width=12,
             links=[by_name],
-            without="no commands",
+            empty="no commands",
         ),
         heat(
-            "Times to the reply",
-            "All commands: a column a step, brighter where there are more. The dots lead to traces.",
+            "Response times",
+            "All commands: one column per step, brighter where there are more. The dots link to traces.",
             "s",
-            rate(f"{duration}_bucket", *chosen, by="le"),
+            rate(f"{duration}_bucket", *labels, by="le"),
             width=12,
         ),
     ]
@@ -299,20 +301,20 @@ def _logins(protocol: str) -> list[Builder[Panel]]:
     return [
         graph(
             "Logins",
-            "A second, tried and failed. The reasons are tags of the spans behind the link.",
+            "Attempts and failures per second. The link searches for the spans, which have the reasons.",
             "ops",
-            Query(rate(f"{protocol}_auth_attempts_total", INSTANCE), "tried"),
+            Query(rate(f"{protocol}_auth_attempts_total", INSTANCE), "attempts"),
             Query(rate(f"{protocol}_auth_failures_total", INSTANCE), "failed"),
             width=12,
             links=[refused],
         ),
         graph(
-            "Time of a login",
-            "How long a key's validation took: microseconds from the cache, milliseconds from the database.",
+            "Duration of a login",
+            "Duration of a key's validation: microseconds from the cache, milliseconds from the database.",
             "s",
             *_quantiles(SPANS, f'span_name="{protocol}.auth.validate"', INSTANCE),
             width=12,
             links=[traces("Logins in Jaeger", *logins)],
-            without="no logins",
+            empty="no logins",
         ),
     ]

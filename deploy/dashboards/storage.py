@@ -1,16 +1,16 @@
-"""The mail store and the database behind it, by operation and by kind of statement."""
+"""The dashboard of the mail store and its database, by operation and by kind of statement."""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
 
-from deploy.dashboards.boards import board, choice
+from deploy.dashboards.boards import board, label_variable
 from deploy.dashboards.panels import Limits, Query, graph, heat, number, traces
 from deploy.dashboards.promql import CALLS, ERROR, POOL, SERVICE, SPANS, or_zero, quantile, rate, ratio, selector
 
 STORE = (SERVICE, 'span_name=~"mailstore[.].+"')
-STATEMENTS = (SERVICE, 'span_kind="SPAN_KIND_CLIENT"')  # nothing else that we do is a client's
+STATEMENTS = (SERVICE, 'span_kind="SPAN_KIND_CLIENT"')  # the services make no other client spans
 OPERATION = traces("These in Jaeger", "${__field.labels.service_name}", "${__field.labels.span_name}")
-IN_TROUBLE = traces("Failures in Jaeger", "${__field.labels.service_name}", tags="error=true")
+FAILURES = traces("Failures in Jaeger", "${__field.labels.service_name}", tags="error=true")
 BY_OPERATION = "service_name, span_name"
 BY_CACHE = "service_name, relate_cache_name"
 PRESENT = f"sum({selector(POOL, SERVICE)})"
@@ -18,13 +18,13 @@ USED = 'state="used"'
 
 
 def storage() -> Dashboard:
-    """Operations of the store, caches, statements, connections."""
+    """Build the dashboard."""
     return board(
         "storage",
         "Storage and database",
-        "The mail store's operations, as the services see them, and the SQL statements that they are made of.",
+        "Operations of the mail store, as the services see them, and their SQL statements.",
         {"Now": _now(), "Mail store": _store(), "Caches": _caches(), "Database": _database()},
-        [choice("service_name", "Service", "Who asks the store", POOL)],
+        [label_variable("service_name", "Service", "The service that uses the store", POOL)],
     )
 
 
@@ -32,32 +32,32 @@ def _now() -> list[Builder[Panel]]:
     operations, statements = (f"({or_zero(rate(CALLS, *spans), PRESENT)})" for spans in (STORE, STATEMENTS))
     failed = f"({or_zero(rate(CALLS, *STORE, ERROR), PRESENT)})"
     return [
-        number("Operations", "Operations of the mail store a second.", "ops", Query(operations, "all")),
+        number("Operations", "Operations of the mail store per second.", "ops", Query(operations, "all")),
         number(
-            "Operations that fail",
-            "Of all: by trouble of ours, which is the database's. An answer such as “no such mailbox” is no failure.",
+            "Failed operations",
+            "Share of operations with an internal error. A result such as “no such mailbox” is no failure.",
             "percentunit",
             Query(ratio(failed, operations), "failed"),
             limits=Limits(0.001, 0.01),
         ),
-        number("Statements", "SQL statements a second.", "ops", Query(statements, "all")),
+        number("Statements", "SQL statements per second.", "ops", Query(statements, "all")),
         number(
-            "Statements an operation",
-            "How many statements an operation of the store takes, logins' included.",
+            "Statements per operation",
+            "SQL statements per operation of the store, including those of logins.",
             "short",
             Query(ratio(statements, operations), "statements"),
         ),
         number(
-            "Delivered within",
-            "95 % of messages were in the store within this time, commit included.",
+            "Time of a delivery",
+            "The 95th percentile of the time to store a message, including the commit.",
             "s",
             Query(quantile(0.95, SPANS, 'span_name="mailstore.deliver"'), "95 %"),
             limits=Limits(0.1, 0.5),
-            without="no messages",
+            empty="no messages",
         ),
         number(
             "Connections in use",
-            "To the database, of all services that were chosen.",
+            "Connections to the database, of the selected services.",
             "short",
             Query(f"sum({selector(POOL, SERVICE, USED)})", "used"),
         ),
@@ -68,24 +68,24 @@ def _store() -> list[Builder[Panel]]:
     return [
         graph(
             "Operations",
-            "A second, by name.",
+            "Per second, by name.",
             "ops",
             Query(rate(CALLS, *STORE, by=BY_OPERATION), "{{service_name}} {{span_name}}"),
             stacked=True,
             links=[OPERATION],
         ),
         graph(
-            "Time of an operation",
-            "95 % of them are below. The dots lead to traces.",
+            "Duration of an operation",
+            "The 95th percentile. The dots link to traces.",
             "s",
             Query(quantile(0.95, SPANS, *STORE, by=BY_OPERATION), "{{service_name}} {{span_name}}", exemplars=True),
             limits=Limits(0.1, 0.5),
             links=[OPERATION],
-            without="none",
+            empty="none",
         ),
         graph(
             "Failures",
-            "Operations a second that failed by trouble of ours: what the alert StoreTrouble looks at.",
+            "Operations per second with an internal error. The alert StoreTrouble watches their share.",
             "ops",
             Query(
                 or_zero(
@@ -93,18 +93,18 @@ def _store() -> list[Builder[Panel]]:
                 ),
                 "{{service_name}}",
             ),
-            links=[IN_TROUBLE],
+            links=[FAILURES],
         ),
         heat(
-            "Times of deliveries",
-            "How long the store took for a message, commit included: a column a step. The dots lead to traces.",
+            "Durations of deliveries",
+            "Time to store a message, including the commit: one column per step. The dots link to traces.",
             "s",
             rate(f"{SPANS}_bucket", 'span_name="mailstore.deliver"', by="le"),
             width=12,
         ),
         heat(
-            "Times of reads",
-            "How long the store took to open messages: a column a step. The dots lead to traces.",
+            "Durations of reads",
+            "Time to open messages: one column per step. The dots link to traces.",
             "s",
             rate(f"{SPANS}_bucket", SERVICE, 'span_name=~"mailstore.open(_all)?"', by="le"),
             width=12,
@@ -163,24 +163,24 @@ def _database() -> list[Builder[Panel]]:
     return [
         graph(
             "Statements",
-            "A second, by kind. Their text is in their spans.",
+            "Per second, by kind. Their texts are in their spans.",
             "ops",
             Query(*by_kind),
             stacked=True,
             links=[OPERATION],
         ),
         graph(
-            "Time of a statement",
-            "95 % of them are below: the database's time and the way there. The dots lead to traces.",
+            "Duration of a statement",
+            "The 95th percentile, including the network. The dots link to traces.",
             "s",
             Query(quantile(0.95, SPANS, *STATEMENTS, by=BY_OPERATION), by_kind[1], exemplars=True),
             limits=Limits(0.05, 0.5),
             links=[OPERATION],
-            without="none",
+            empty="none",
         ),
         graph(
             "Connections",
-            "Of the services' pools, by what they do.",
+            "Connections of the services' pools, by state.",
             "short",
             Query(f"sum by (service_name, state) ({selector(POOL, SERVICE)})", "{{service_name}} {{state}}"),
         ),

@@ -1,4 +1,4 @@
-"""Telemetry itself: whether what the other dashboards show is all there is."""
+"""The dashboard of telemetry itself: whether the other dashboards are complete."""
 
 from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.models.dashboard import Dashboard, Panel
@@ -12,50 +12,50 @@ LOST = "telemetry:lost:sum"
 
 
 def telemetry() -> Dashboard:
-    """Queues, losses, the Collector, the backends."""
+    """Build the dashboard."""
     return board(
         "telemetry",
         "Telemetry itself",
-        "Whether what the other dashboards show is all there is. Mail does not wait for any of this.",
-        {"Now": _now(), "On the way": _on_the_way(), "Losses": _losses(), "Backends": _backends()},
+        "Whether the other dashboards are complete. Mail does not wait for telemetry.",
+        {"Now": _now(), "Pipeline": _pipeline(), "Losses": _losses(), "Backends": _backends()},
     )
 
 
 def _now() -> list[Builder[Panel]]:
     return [
         number(
-            "Answer",
-            "Who answers Prometheus: 1 does, 0 does not.",
+            "Up",
+            "Whether Prometheus can scrape these jobs: 1 or 0.",
             "none",
             Query("up", "{{job}}"),
             width=8,
         ),
         number(
             "Lost",
-            "Spans and data points, since the processes started that lost them.",
+            "Spans and data points lost since the start of each process.",
             "short",
             Query(f"sum({LOST}) or vector(0)", "lost"),
             limits=Limits(1, 1000),
         ),
         number(
             "Fullest queue",
-            "Of the Collector's two. What does not fit any more is lost.",
+            "Of the Collector's two queues. Telemetry that does not fit is lost.",
             "percentunit",
             Query(f"max({_fill()})", "full"),
             limits=Limits(0.25, 0.5),
-            without="gone",
+            empty="missing",
         ),
         number(
             "Collector's memory",
-            "It refuses what comes when it has 384 MiB, and starts to collect garbage before that.",
+            "At 384 MiB the Collector refuses telemetry; before that it collects garbage.",
             "bytes",
             Query(f"max(otelcol_process_memory_rss_bytes{{{COLLECTOR}}})", "resident"),
             limits=Limits(300 * 2**20, 384 * 2**20),
-            without="gone",
+            empty="missing",
         ),
         number(
             "Rules that could not be evaluated",
-            "Since Prometheus started. An alert that is not evaluated does not fire.",
+            "Since the start of Prometheus. An alert that is not evaluated does not fire.",
             "short",
             Query("sum(prometheus_rule_evaluation_failures_total)", "failures"),
             limits=Limits(1, 10),
@@ -67,27 +67,27 @@ def _fill() -> str:
     return "otelcol_exporter_queue_size / otelcol_exporter_queue_capacity"
 
 
-def _on_the_way() -> list[Builder[Panel]]:
+def _pipeline() -> list[Builder[Panel]]:
     accepted, sent = "otelcol_receiver_accepted", "otelcol_exporter_sent"
     return [
         graph(
             "Spans",
-            "A second: what the Collector took from the services, what it left out (health checks), what it passed on.",
+            "Per second: received from the services, filtered (health checks), and sent to Jaeger.",
             "ops",
-            Query(rate(f"{accepted}_spans_total", COLLECTOR), "taken"),
-            Query(rate("otelcol_processor_filter_spans_filtered_total", COLLECTOR), "left out"),
+            Query(rate(f"{accepted}_spans_total", COLLECTOR), "received"),
+            Query(rate("otelcol_processor_filter_spans_filtered_total", COLLECTOR), "filtered"),
             Query(rate(f"{sent}_spans_total", COLLECTOR), "to Jaeger"),
         ),
         graph(
             "Data points",
-            "A second: what the Collector took from the services, and what it passed on, with its own of the spans.",
+            "Per second: received from the services, and sent to Prometheus, including span metrics.",
             "ops",
-            Query(rate(f"{accepted}_metric_points_total", COLLECTOR), "taken"),
+            Query(rate(f"{accepted}_metric_points_total", COLLECTOR), "received"),
             Query(rate(f"{sent}_metric_points_total", COLLECTOR), "to Prometheus"),
         ),
         graph(
             "Queues",
-            "How full the Collector's queues are: what waits for a backend that is gone or too slow.",
+            "Fill level of the Collector's queues, which grow while a backend is down or too slow.",
             "percentunit",
             Query(_fill(), "{{exporter}}"),
             limits=Limits(0.25, 0.5),
@@ -101,20 +101,20 @@ def _losses() -> list[Builder[Panel]]:
     return [
         graph(
             "Lost",
-            "In five minutes, by whom and why: what the alert TelemetryLost looks at.",
+            "In five minutes, by process and reason. The alert TelemetryLost watches it.",
             "short",
             Query(f"{LOST} - ({LOST} offset 5m or 0 * {LOST})", "{{job}} {{reason}}{{exporter}}"),
             Query(f"sum({LOST} - ({LOST} offset 5m or 0 * {LOST})) or vector(0)", "all"),
         ),
         graph(
             "Dropped by services",
-            "Spans a second, by service and reason: its queue was full, nobody took them, or it was time to stop.",
+            "Spans per second, by service and reason: the queue was full, the export failed, or the service stopped.",
             "ops",
             Query(dropped, "{{job}} {{reason}}"),
         ),
         graph(
             "Refused by the Collector",
-            "Spans and data points, since it started: it had no memory left. The services count them as dropped.",
+            "Spans and data points since its start, for lack of memory. The services count them as dropped.",
             "short",
             Query(refused, "refused"),
         ),
@@ -125,23 +125,23 @@ def _backends() -> list[Builder[Panel]]:
     return [
         graph(
             "Memory",
-            "Of the Collector, Jaeger (which keeps its traces there) and Prometheus.",
+            "Of the Collector, Jaeger (which stores its traces in memory) and Prometheus.",
             "bytes",
             Query("otelcol_process_memory_rss_bytes", "{{job}}"),
             Query('process_resident_memory_bytes{job="prometheus"}', "{{job}}"),
         ),
         graph(
             "Prometheus: series",
-            "Series that it has in memory. They grow with commands and processes, never with users or sessions.",
+            "Series in memory. Their number grows with commands and processes, never with users or sessions.",
             "short",
             Query("prometheus_tsdb_head_series", "series"),
         ),
         graph(
-            "Prometheus: late and lost",
-            "A second: samples that came late and were taken, were too late, and exemplars that came late.",
+            "Prometheus: late samples",
+            "Per second: late samples that were accepted, samples that were too late, and late exemplars.",
             "ops",
             Query(rate("prometheus_tsdb_head_out_of_order_samples_appended_total"), "late samples"),
-            Query(rate("prometheus_tsdb_too_old_samples_total"), "samples that were too late"),
+            Query(rate("prometheus_tsdb_too_old_samples_total"), "rejected samples"),
             Query(rate("prometheus_tsdb_exemplar_out_of_order_exemplars_total"), "late exemplars"),
         ),
     ]

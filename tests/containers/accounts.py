@@ -1,4 +1,4 @@
-"""Users of a stack that no two tests share."""
+"""Creates users of a stack, so that no two tests share one."""
 
 from base64 import b64encode
 from itertools import count
@@ -6,27 +6,27 @@ from typing import NamedTuple
 
 from tests.containers.project import Project
 
-STRANGER = "stranger@example.org"
+SENDER = "stranger@example.org"
 
 _numbers = count(1)
 
 
 class Account(NamedTuple):
-    """A user and their key."""
+    """A user's address and key."""
 
     address: str
     key: str
 
 
 def new_account(stack: Project, name: str) -> Account:
-    """Somebody of that name, with a key for everything."""
+    """Create a user of that name, with a key that has all scopes."""
     address = f"{name}.{next(_numbers)}@example.test"
     return Account(address, stack.add_user(address))
 
 
 def message(subject: str, octets: int = 0) -> bytes:
-    """A short message, or one of about so many octets."""
-    return f"From: {STRANGER}\r\nSubject: {subject}\r\n\r\n".encode() + (b"x" * 70 + b"\r\n") * (octets // 72)
+    """A short message, or one of about this many octets."""
+    return f"From: {SENDER}\r\nSubject: {subject}\r\n\r\n".encode() + (b"x" * 70 + b"\r\n") * (octets // 72)
 
 
 def plain(address: str, key: str) -> str:

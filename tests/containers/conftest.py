@@ -1,4 +1,4 @@
-"""The container stack, up once for all of its tests; they run in one worker, and trouble comes last."""
+"""Fixtures of the container stack, which is started once. Its tests run in one worker, disruptive ones last."""
 
 import os
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-# Before the first import of testcontainers, which reads it: the image of its reaper would have to be pulled.
+# Before the first import of testcontainers, which reads it, so that the image of its reaper need not be pulled.
 os.environ["TESTCONTAINERS_RYUK_DISABLED"] = "true"
 
 from tests.containers import prerequisites
@@ -16,39 +16,39 @@ from tests.containers.project import Project
 from tests.containers.prometheus import Prometheus
 
 HERE = Path(__file__).parent
-LIMIT = 900  # seconds for a test: the first one waits for images to be built
+TEST_SECONDS = 900  # the first test waits until the images are built
 STACKS = {"stack", "scaled"}
-"""Fixtures that are up once: what asks for them runs in one worker, the rest beside it."""
+"""Fixtures of which there is one: tests with them run in one worker."""
 LAST = ("test_sampling", "test_trouble")
-"""Modules that stop services, or exchange them."""
+"""Modules that stop or replace services."""
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what is below this directory, and put trouble at its end."""
-    ours = [item for item in items if HERE in item.path.parents]
-    for item in ours:
+    """Mark the tests of this directory, and move the modules in `LAST` to the end."""
+    own = [item for item in items if HERE in item.path.parents]
+    for item in own:
         item.add_marker(pytest.mark.containers)
         if STACKS & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.xdist_group("containers"))
-        item.add_marker(pytest.mark.timeout(LIMIT))
-    ours.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
-    places = [place for place, item in enumerate(items) if HERE in item.path.parents]
-    for place, item in zip(places, ours, strict=True):
-        items[place] = item
+        item.add_marker(pytest.mark.timeout(TEST_SECONDS))
+    own.sort(key=lambda item: LAST.index(item.path.stem) if item.path.stem in LAST else -1)
+    indexes = [index for index, item in enumerate(items) if HERE in item.path.parents]
+    for index, item in zip(indexes, own, strict=True):
+        items[index] = item
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """All that can run here, healthy. Whoever stops something starts it again."""
-    prerequisites.require(prerequisites.trouble())
+    """All services that can run here, healthy. A test that stops a service starts it again."""
+    prerequisites.require(prerequisites.missing())
     with Project(tmp_path_factory.mktemp("stack")) as project:
         yield project
 
 
 @pytest.fixture(scope="session")
 def jaeger(stack: Project) -> Iterator[Jaeger]:
-    """Asks the stack's Jaeger."""
+    """A client of the stack's Jaeger."""
     client = Jaeger(stack.jaeger_url)
     yield client
     client.close()
@@ -56,7 +56,7 @@ def jaeger(stack: Project) -> Iterator[Jaeger]:
 
 @pytest.fixture(scope="session")
 def prometheus(stack: Project) -> Iterator[Prometheus]:
-    """Asks the stack's Prometheus."""
+    """A client of the stack's Prometheus."""
     client = Prometheus(stack.prometheus_url)
     yield client
     client.close()
@@ -64,5 +64,5 @@ def prometheus(stack: Project) -> Iterator[Prometheus]:
 
 @pytest.fixture(scope="module")
 def alice(stack: Project) -> Account:
-    """A user of the module's own, with a key for everything."""
+    """A user per module, with a key that has all scopes."""
     return new_account(stack, "alice")

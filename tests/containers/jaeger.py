@@ -1,4 +1,4 @@
-"""What Jaeger has seen, by its query API."""
+"""A client of Jaeger's query API."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from typing import Any, Self
 
 import httpx
 
-ENOUGH = 1000  # traces of one answer: more than a test makes
-TIMEOUT = 10.0
+MAX_TRACES = 1000  # of one response: more than a test makes
+TIMEOUT_SECONDS = 10.0
 NO_TAGS: Mapping[str, str] = {}
 
 
 @dataclass(frozen=True)
 class Span:
-    """One span. `links` are the trace and span ids of what it refers to beside its parent."""
+    """One span. `links` are the trace and span ids of its references except its parent."""
 
     trace_id: str
     span_id: str
@@ -27,15 +27,15 @@ class Span:
 
     @property
     def id(self) -> tuple[str, str]:
-        """What a link names."""
+        """The trace and span id, as in a link."""
         return self.trace_id, self.span_id
 
     @classmethod
-    def read(cls, span: dict[str, Any], process: dict[str, Any]) -> Self:
-        """From Jaeger's JSON."""
+    def parse(cls, span: dict[str, Any], process: dict[str, Any]) -> Self:
+        """Parse Jaeger's JSON."""
         trace_id = span["traceID"]
         references = [(each["refType"], each["traceID"], each["spanID"]) for each in span["references"]]
-        parents = [of for kind, trace, of in references if kind == "CHILD_OF" and trace == trace_id]
+        parents = [span_id for kind, trace, span_id in references if kind == "CHILD_OF" and trace == trace_id]
         return cls(
             trace_id,
             span["spanID"],
@@ -45,7 +45,7 @@ class Span:
             {tag["key"]: tag["value"] for tag in process["tags"]}["service.instance.id"],
             span["duration"] / 1e6,
             {tag["key"]: tag["value"] for tag in span["tags"]},
-            frozenset((trace, of) for kind, trace, of in references if kind == "FOLLOWS_FROM"),
+            frozenset((trace, span_id) for kind, trace, span_id in references if kind == "FOLLOWS_FROM"),
         )
 
 
@@ -61,7 +61,7 @@ class Trace(list[Span]):
         return span
 
     def below(self, span: Span) -> Iterator[Span]:
-        """Everything below a span, at any depth."""
+        """Yield all descendants of a span."""
         for child in self:
             if child.parent_id == span.span_id:
                 yield child
@@ -69,37 +69,37 @@ class Trace(list[Span]):
 
 
 class Jaeger:
-    """The query API at a URL."""
+    """A client of the query API at a URL."""
 
     def __init__(self, url: str) -> None:
-        self._client = httpx.Client(base_url=url, timeout=TIMEOUT)
+        self._client = httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS)
 
     def services(self) -> set[str]:
-        """Who has sent spans."""
+        """The services that sent spans."""
         return set(self._get("/api/services", {}) or ())
 
     def traces(
         self, service: str, operation: str | None = None, tags: Mapping[str, str] = NO_TAGS, since: float = 0.0
     ) -> list[Trace]:
         """Traces of a service with a span that has this name and these tags; `since` is a time of `time.time()`."""
-        asked = {"service": service, "limit": str(ENOUGH), "start": str(int(since * 1e6))}
+        params: dict[str, Any] = {"service": service, "limit": str(MAX_TRACES), "start": str(int(since * 1e6))}
         if operation is not None:
-            asked["operation"] = operation
+            params["operation"] = operation
         named = [f"{name}:{value}" for name, value in tags.items()]
-        return [_read(trace) for trace in self._get("/api/traces", {**asked, "tag": named})]
+        return [_parse_trace(trace) for trace in self._get("/api/traces", {**params, "tag": named})]
 
     def close(self) -> None:
-        """Be done with it."""
+        """Close the connections."""
         self._client.close()
 
-    def _get(self, path: str, asked: dict[str, Any]) -> Any:
+    def _get(self, path: str, params: dict[str, Any]) -> Any:
         try:
-            answer = self._client.get(path, params=asked)
+            response = self._client.get(path, params=params)
         except httpx.TransportError as error:
-            raise OSError(f"Jaeger: {error}") from None  # gone, or just coming: to be asked again
-        assert answer.is_success, answer.text
-        return answer.json()["data"]
+            raise OSError(f"Jaeger: {error}") from None  # down, or starting: `eventually` retries
+        assert response.is_success, response.text
+        return response.json()["data"]
 
 
-def _read(trace: dict[str, Any]) -> Trace:
-    return Trace(Span.read(span, trace["processes"][span["processID"]]) for span in trace["spans"])
+def _parse_trace(trace: dict[str, Any]) -> Trace:
+    return Trace(Span.parse(span, trace["processes"][span["processID"]]) for span in trace["spans"])

@@ -1,9 +1,9 @@
-"""Mail that keeps coming: several senders that wait for each answer, and come back whenever they are cut off.
+"""Continuous mail: several senders that wait for each reply, and reconnect when their connection is lost.
 
 with Load(stack, address) as load:
     load.wait_for(20)
     …
-assert not load.faults_of(stored)
+assert not load.lost_or_doubled(stored)
 """
 
 import re
@@ -17,33 +17,33 @@ from statistics import median
 from types import TracebackType
 from typing import Self
 
-from tests.containers.accounts import STRANGER, Account
+from tests.containers.accounts import SENDER, Account
 from tests.containers.clients import Clients
 
 SENDERS = 4
-REST = 0.02  # seconds between two messages of a sender: a load, not a flood
-RETRY = 0.2  # seconds until a sender that was cut off connects again
-PATIENCE = 60.0  # seconds
+INTERVAL_SECONDS = 0.02  # between two messages of a sender
+RECONNECT_SECONDS = 0.2
+TIMEOUT_SECONDS = 60.0
 
 TEXT = b"".join(b"%070d\r\n" % line for line in range(30))  # two kilobytes
 
 _NUMBER = re.compile(rb"^X-Number: ([0-9]+)\r\n", re.MULTILINE)
 
-_numbers = count(1)  # of all loads: they may share a recipient
+_numbers = count(1)  # unique over all loads, because they may share a recipient
 
 
 class Load:
-    """Numbered messages for one recipient, by MX."""
+    """Sends numbered messages to one recipient, through the MX port."""
 
     def __init__(self, clients: Clients, recipient: str, senders: int = SENDERS) -> None:
         self.accepted: dict[int, float] = {}
-        """The messages that were answered with 250, and the seconds that the answer to their content took."""
+        """The accepted messages, with the seconds until the reply to their content."""
         self.deferred = 0
-        """Answers with a code of the 400s."""
+        """The number of replies with a code of 4xx."""
         self.interrupted = 0
-        """Connections that were refused or cut."""
+        """The number of connections that were refused or lost."""
         self.faults: list[Exception] = []
-        """What no sender should ever see."""
+        """Other replies and exceptions."""
         self._clients = clients
         self._recipient = recipient
         self._changed = threading.Condition()
@@ -60,70 +60,70 @@ class Load:
     ) -> None:
         self._stopped.set()
         for thread in self._threads:
-            thread.join(PATIENCE)
+            thread.join(TIMEOUT_SECONDS)
         assert error is not None or not self.faults, self.faults
 
-    def wait_for(self, more: int, patience: float = PATIENCE) -> None:
-        """Return when so many more are accepted."""
-        self._until(more, lambda: len(self.accepted), patience)
+    def wait_for(self, more: int, timeout: float = TIMEOUT_SECONDS) -> None:
+        """Wait until this many more messages were accepted."""
+        self._until(more, lambda: len(self.accepted), timeout)
 
     def wait_for_deferred(self, more: int) -> None:
-        """Return when so many more answers were temporary failures."""
-        self._until(more, lambda: self.deferred, PATIENCE)
+        """Wait until this many more replies were temporary failures."""
+        self._until(more, lambda: self.deferred, TIMEOUT_SECONDS)
 
     def median(self, first: int = 0) -> float:
-        """Seconds that the answer to a message took, of those accepted after the first so many."""
+        """The median of the seconds until a reply, without the first messages."""
         return median(list(self.accepted.values())[first:])
 
-    def faults_of(self, stored: Counter[int]) -> set[int]:
-        """What was accepted and is not there, and what is there more than once."""
+    def lost_or_doubled(self, stored: Counter[int]) -> set[int]:
+        """The messages that were accepted and not stored, or stored more than once."""
         return (self.accepted.keys() - stored.keys()) | {number for number, copies in stored.items() if copies > 1}
 
-    def _until(self, more: int, counted: Callable[[], int], patience: float) -> None:
+    def _until(self, more: int, count: Callable[[], int], timeout: float) -> None:
         with self._changed:
-            enough = counted() + more
-            assert self._changed.wait_for(lambda: counted() >= enough or self.faults, patience), "nothing moves"
+            target = count() + more
+            assert self._changed.wait_for(lambda: count() >= target or self.faults, timeout), "timed out"
 
     def _send(self) -> None:
         while not self._stopped.is_set():
             try:
                 with self._clients.mx() as client:
-                    while not self._stopped.wait(REST):
+                    while not self._stopped.wait(INTERVAL_SECONDS):
                         self._deliver(client)
             except smtplib.SMTPResponseException as error:
-                self._note_refusal(error)
+                self._count_refusal(error)
             except (smtplib.SMTPException, OSError):
                 self.interrupted += 1
-            self._stopped.wait(RETRY)
+            self._stopped.wait(RECONNECT_SECONDS)
 
     def _deliver(self, client: smtplib.SMTP) -> None:
         number = next(_numbers)
         client.ehlo_or_helo_if_needed()
         for verb, code, reply in (
-            ("MAIL", *client.mail(STRANGER)),
+            ("MAIL", *client.mail(SENDER)),
             ("RCPT", *client.rcpt(self._recipient)),
         ):
             if code != 250:
                 raise smtplib.SMTPResponseException(code, f"{verb}: {reply!r}")
-        began = time.monotonic()
+        start = time.monotonic()
         code, reply = client.data(b"X-Number: %d\r\n\r\n" % number + TEXT)
         if code != 250:
             raise smtplib.SMTPResponseException(code, f"DATA: {reply!r}")
         with self._changed:
-            self.accepted[number] = time.monotonic() - began
+            self.accepted[number] = time.monotonic() - start
             self._changed.notify_all()
 
-    def _note_refusal(self, error: smtplib.SMTPResponseException) -> None:
+    def _count_refusal(self, error: smtplib.SMTPResponseException) -> None:
         with self._changed:
             if 400 <= error.smtp_code < 500:
                 self.deferred += 1
-            elif error.smtp_code != -1:  # -1: cut in the middle of a reply
+            elif error.smtp_code != -1:  # -1: the connection was lost within a reply
                 self.faults.append(error)
             self._changed.notify_all()
 
 
 def stored_numbers(clients: Clients, account: Account) -> Counter[int]:
-    """The messages that are there, by number, and how often each is."""
+    """The numbers of the stored messages, with the count of each."""
     with clients.pop3(*account) as client:
-        heads = [b"\r\n".join(client.top(number + 1, 0)[1]) + b"\r\n" for number in range(client.stat()[0])]
-    return Counter(int(found[1]) for head in heads if (found := _NUMBER.search(head)))
+        headers = [b"\r\n".join(client.top(number + 1, 0)[1]) + b"\r\n" for number in range(client.stat()[0])]
+    return Counter(int(found[1]) for header in headers if (found := _NUMBER.search(header)))

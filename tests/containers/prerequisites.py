@@ -1,6 +1,6 @@
-"""What the stack needs of this machine, and what is missing: said before anything is started.
+"""Checks the requirements of the stack, Docker and images, before anything is started.
 
-Nothing is pulled in a test: `docker compose pull` is for whoever runs them to say.
+Tests pull no images; run `docker compose pull` before.
 """
 
 import json
@@ -15,38 +15,38 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).parents[2]
-REQUIRE = "RELATE_REQUIRE_CONTAINERS"  # set where these tests must run: what they would skip for is a failure then
-ANSWER_SECONDS = 20
+REQUIRE = "RELATE_REQUIRE_CONTAINERS"  # set where these tests must run: a reason to skip is a failure then
+TIMEOUT_SECONDS = 20
 
 _BASE = re.compile(r"^FROM (\S+:\S+)", re.MULTILINE)
 
 OPTIONAL = frozenset({"grafana"})
-"""Services that the others do without."""
+"""Services that the others do not need."""
 
 
-def trouble(overrides: Collection[str] = ()) -> str | None:
-    """Why the stack cannot be started here, None when it can."""
+def missing(overrides: Collection[str] = ()) -> str | None:
+    """The reason why the stack cannot be started here, None when it can."""
     return no_engine() or _missing_images(overrides)
 
 
 def no_engine() -> str | None:
-    """Why there is no Docker with Compose here, None when there is."""
+    """The reason why Docker with Compose cannot be used, None when it can."""
     if shutil.which("docker") is None:
         return "docker is not installed"
     for command in (["docker", "version"], ["docker", "compose", "version"]):
-        if subprocess.run(command, capture_output=True, check=False, timeout=ANSWER_SECONDS).returncode:
+        if subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT_SECONDS).returncode:
             return f"`{' '.join(command)}` fails"
     return None
 
 
 def _missing_images(overrides: Collection[str]) -> str | None:
     needed = [image for name, image in images(overrides).items() if name not in OPTIONAL]
-    missing = sorted(image for image in {*needed, *base_images()} if not is_here(image))
-    return f"not here: {', '.join(missing)}; try: docker compose pull" if missing else None
+    absent = sorted(image for image in {*needed, *base_images()} if not is_present(image))
+    return f"missing images: {', '.join(absent)}; try: docker compose pull" if absent else None
 
 
 def require(reason: str | None) -> None:
-    """Skip the test, or fail it where it must run, if there is a reason to."""
+    """Skip the test if there is a reason, or fail it where it must run."""
     if reason is None:
         return
     if os.environ.get(REQUIRE):
@@ -56,9 +56,9 @@ def require(reason: str | None) -> None:
 
 def services(overrides: Collection[str] = ()) -> frozenset[str]:
     """The services that can run here."""
-    everything = config(overrides)["services"].items()
-    missing = {name for name in OPTIONAL if name in dict(everything) and not is_here(dict(everything)[name]["image"])}
-    return frozenset(name for name, _ in everything) - missing
+    configured = config(overrides)["services"]
+    absent = {name for name in OPTIONAL if name in configured and not is_present(configured[name]["image"])}
+    return frozenset(configured) - absent
 
 
 def images(overrides: Collection[str] = ()) -> dict[str, str]:
@@ -67,19 +67,19 @@ def images(overrides: Collection[str] = ()) -> dict[str, str]:
 
 
 def base_images() -> list[str]:
-    """What our own images are built on."""
+    """The base images of our own images."""
     return _BASE.findall((ROOT / "deploy" / "Dockerfile").read_text())
 
 
-def is_here(image: str) -> bool:
+def is_present(image: str) -> bool:
     """Whether the engine has this image."""
     command = ["docker", "image", "inspect", image]
-    return not subprocess.run(command, capture_output=True, check=False, timeout=ANSWER_SECONDS).returncode
+    return not subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT_SECONDS).returncode
 
 
 def config(overrides: Iterable[str] = ()) -> Any:
-    """What Compose makes of our files."""
+    """The configuration that Compose reads from our files."""
     files = [option for file in ("compose.yaml", *overrides) for option in ("--file", file)]
     command = ["docker", "compose", *files, "config", "--format", "json"]
-    done = subprocess.run(command, capture_output=True, cwd=ROOT, check=True, timeout=ANSWER_SECONDS)
-    return json.loads(done.stdout)
+    completed = subprocess.run(command, capture_output=True, cwd=ROOT, check=True, timeout=TIMEOUT_SECONDS)
+    return json.loads(completed.stdout)

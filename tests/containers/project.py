@@ -1,4 +1,4 @@
-"""One Compose project of a test's own: our files as users get them, with ports and a name that collide with nobody's.
+"""A Compose project for tests: our files, with a unique name and free ports.
 
 with Project(tmp_path) as project:
     key = project.add_user("alice@example.test")
@@ -33,14 +33,14 @@ _PORT = re.compile(r"^(\w+)_PORT=", re.MULTILINE)
 
 
 class Project(Clients):
-    """Up inside of `with`, gone with its volumes after it. `settings` are variables of `.env`."""
+    """Started on entry, removed with its volumes on exit. `settings` are variables of `.env`."""
 
     def __init__(
         self, directory: Path, overrides: Sequence[str] = (), scale: Mapping[str, int] = NO_SCALE, **settings: str
     ) -> None:
         self.name = f"relate-test-{secrets.token_hex(4)}"
         self.services = prerequisites.services(overrides)
-        """What runs, by name."""
+        """The names of the services that run."""
         super().__init__(free_ports())
         environment = directory / f"{self.name}.env"
         ports = {f"{name.upper()}_PORT": str(port) for name, port in self.ports.items()}
@@ -73,10 +73,10 @@ class Project(Clients):
     # --- the project
 
     def compose(self, *arguments: str, overrides: Sequence[str] = (), **settings: str) -> str:
-        """Run a Compose command to its end; what it prints. `overrides` and `settings` are for this command alone."""
-        further = [option for file in overrides for option in ("-f", file)]
-        command = [*self._compose.docker_compose_command(), *further, *arguments]
-        done = subprocess.run(
+        """Run a Compose command and return its output. `overrides` and `settings` are for this command only."""
+        files = [option for file in overrides for option in ("-f", file)]
+        command = [*self._compose.docker_compose_command(), *files, *arguments]
+        completed = subprocess.run(
             command,
             cwd=ROOT,
             env={**os.environ, **settings},
@@ -85,68 +85,68 @@ class Project(Clients):
             timeout=COMMAND_SECONDS,
             check=False,
         )
-        assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr[-4000:]}"
-        return done.stdout
+        assert completed.returncode == 0, f"{' '.join(arguments)}: {completed.stderr[-4000:]}"
+        return completed.stdout
 
     def up(self, *services: str, overrides: Sequence[str] = (), **settings: str) -> None:
-        """Start services, or start them anew where their configuration is another one; healthy when this returns."""
+        """Start services, or recreate them if their configuration changed, and wait until they are healthy."""
         options = ("--wait", "--no-build", "--pull=never", *self._scale)
         self.compose("up", *options, *services, overrides=overrides, **settings)
 
     def query(self, statements: str) -> str:
-        """Have the database do something, by the back door; what it says."""
+        """Run SQL statements with psql and return its output."""
         return self.compose("exec", "--no-TTY", "postgres", "psql", "--username=relate", "--command", statements)
 
     def down(self) -> None:
-        """Remove everything, data too."""
+        """Remove containers, networks and volumes."""
         self.compose("down", "--volumes", "--remove-orphans", "--timeout=10")
 
     def stop(self, *services: str) -> None:
-        """Ask them to end, and wait for that."""
+        """Stop services and wait for their end."""
         self.compose("stop", *services)
 
     def start(self, *services: str) -> None:
-        """Start them again; healthy when this returns."""
+        """Start stopped services and wait until they are healthy."""
         self.compose("start", *services)
         self.compose("up", "--wait", "--no-recreate", "--no-deps", *services)
 
     def containers(self, service: str) -> list[str]:
-        """The ids of those of its containers that run."""
+        """The ids of the running containers of a service."""
         return self.compose("ps", "--quiet", service).split()
 
     def inspect(self, service: str) -> Any:
-        """What the engine knows of its container, or of the first of several."""
-        (known, *_) = json.loads(docker("inspect", *self.compose("ps", "--all", "--quiet", service).split()))
-        return known
+        """Inspect the container of a service, or the first of several."""
+        (container, *_) = json.loads(docker("inspect", *self.compose("ps", "--all", "--quiet", service).split()))
+        return container
 
     def memory(self, service: str) -> int:
-        """Octets that its container takes."""
+        """The memory of a service's container in octets, the largest of several."""
         text = docker("stats", "--no-stream", "--format={{.MemUsage}}", *self.containers(service))
         return max(parse_size(line.partition("/")[0]) for line in text.splitlines())
 
     # --- the `relate` command
 
     def relate(self, *arguments: str) -> str:
-        """Run it to its end, as the README says it; what it prints."""
+        """Run the `relate` command, as in the README, and return its output."""
         return self.compose("run", "--rm", "--no-TTY", "--quiet-pull", "relate", *arguments)
 
     def add_user(self, address: str, *options: str, scopes: Sequence[str] = EVERY_SCOPE) -> str:
-        """Add a user and a key; the key."""
+        """Create a user with a key, and return the key."""
         self.relate("user", "add", address, *options)
         return self.create_key(address, scopes)
 
     def create_key(self, address: str, scopes: Sequence[str] = EVERY_SCOPE) -> str:
-        """A further key."""
-        wanted = [option for scope in scopes for option in ("--scope", scope)]
-        made = json.loads(self.relate("key", "create", address, "--name", "laptop", *wanted, "--json"))
-        key: str = made["key"]
+        """Create a further key of a user."""
+        options = [option for scope in scopes for option in ("--scope", scope)]
+        created = json.loads(self.relate("key", "create", address, "--name", "laptop", *options, "--json"))
+        key: str = created["key"]
         return key
 
-    # --- where it answers
+    # --- endpoints
 
     @cached_property
     def certificate(self) -> str:
-        """The one that was made at the first start."""
+        """The development certificate of the first start."""
         return self.compose("exec", "--no-TTY", "smtp", "cat", "var/tls/localhost.pem")
 
     @property
@@ -159,29 +159,31 @@ class Project(Clients):
 
     @property
     def grafana_url(self) -> str | None:
-        """None where its image is missing."""
+        """The URL of Grafana, None where its image is missing."""
         return f"http://{HOST}:{self.ports['grafana']}" if "grafana" in self.services else None
 
 
 def free_ports() -> dict[str, int]:
-    """A free port for each that `.env` publishes: `smtp_mx`, `pop3_secure`, `jaeger`, …"""
+    """A free port for each published port in `.env`: `smtp_mx`, `pop3_secure`, `jaeger`, …"""
     names = _PORT.findall((ROOT / ".env").read_text())
-    with ExitStack() as held:
-        sockets = {name.lower(): held.enter_context(socket.create_server((HOST, 0))) for name in names}
+    with ExitStack() as stack:
+        sockets = {name.lower(): stack.enter_context(socket.create_server((HOST, 0))) for name in names}
         return {name: each.getsockname()[1] for name, each in sockets.items()}
 
 
 def docker(*arguments: str) -> str:
-    """Run a command of the engine's; what it prints."""
-    done = subprocess.run(["docker", *arguments], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False)
-    assert done.returncode == 0, f"{' '.join(arguments)}: {done.stderr}"
-    return done.stdout
+    """Run a Docker command and return its output."""
+    completed = subprocess.run(
+        ["docker", *arguments], capture_output=True, text=True, timeout=COMMAND_SECONDS, check=False
+    )
+    assert completed.returncode == 0, f"{' '.join(arguments)}: {completed.stderr}"
+    return completed.stdout
 
 
 def parse_size(text: str) -> int:
-    """`49.5MiB` in octets."""
+    """Parse a size such as `49.5MiB`, to octets."""
     units = {"GiB": 2**30, "MiB": 2**20, "KiB": 2**10, "B": 1}
     for unit, octets in units.items():
         with suppress(ValueError):
             return int(float(text.strip().removesuffix(unit)) * octets)
-    raise ValueError(f"no size: {text!r}")
+    raise ValueError(f"not a size: {text!r}")

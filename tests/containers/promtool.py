@@ -1,4 +1,4 @@
-"""promtool, which is in Prometheus' image: it reads our rules as Prometheus does."""
+"""Runs promtool, from Prometheus' image, on our rules."""
 
 import subprocess
 from pathlib import Path
@@ -6,20 +6,20 @@ from pathlib import Path
 from tests.containers import prerequisites
 from tests.containers.prerequisites import ROOT
 
-LIMIT = 120.0  # seconds
+TIMEOUT_SECONDS = 120.0
 PROMETHEUS = ROOT / "deploy" / "prometheus"
 
 
 def require_promtool() -> str:
-    """The image it is in; skips the test, saying why, where that is missing."""
-    prerequisites.require(prerequisites.trouble())
+    """Return the image with promtool; skip the test, with the reason, where it is missing."""
+    prerequisites.require(prerequisites.missing())
     return prerequisites.images()["prometheus"]
 
 
 def promtool(*arguments: str, directory: Path = PROMETHEUS) -> str:
-    """Run it over the files of a directory, in which it starts; what it says. Fails with that when promtool does."""
+    """Run promtool in a directory and return its output. An error of promtool fails the test with that output."""
     mount = [f"--volume={directory}:/rules:ro", "--workdir=/rules", "--network=none"]
     command = ["docker", "run", "--rm", *mount, "--entrypoint=promtool", require_promtool(), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout + completed.stderr

@@ -1,4 +1,4 @@
-"""What Grafana was given: its data sources answer, its dashboards are there."""
+"""Grafana's provisioning: data sources and dashboards."""
 
 from collections.abc import Iterator
 
@@ -8,19 +8,19 @@ import pytest
 from tests.containers.project import Project
 from tests.containers.waiting import eventually
 
-TIMEOUT = 20.0
+TIMEOUT_SECONDS = 20.0
 
 
 @pytest.fixture
 def grafana(stack: Project) -> Iterator[httpx.Client]:
-    """Its API, as everybody sees it."""
+    """A client of Grafana's API, without a login."""
     if stack.grafana_url is None:
-        pytest.skip("the image of Grafana is not here; try: docker compose pull grafana")
-    with httpx.Client(base_url=stack.grafana_url, timeout=TIMEOUT) as client:
+        pytest.skip("the image of Grafana is missing; try: docker compose pull grafana")
+    with httpx.Client(base_url=stack.grafana_url, timeout=TIMEOUT_SECONDS) as client:
         yield client
 
 
-def test_both_data_sources_answer(grafana: httpx.Client) -> None:
+def test_both_data_sources_are_healthy(grafana: httpx.Client) -> None:
     kinds = {each["type"]: each["uid"] for each in grafana.get("/api/datasources").json()}
     assert kinds.keys() >= {"prometheus", "jaeger"}
     for uid in kinds.values():

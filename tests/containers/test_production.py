@@ -1,11 +1,11 @@
-"""The pattern for a host that serves the Internet makes a stack that Compose accepts."""
+"""The template for a host on the Internet is valid for Compose, and publishes the standard ports."""
 
 import json
 import os
 import subprocess
 from typing import Any
 
-from tests.containers.prerequisites import ANSWER_SECONDS, ROOT, no_engine, require
+from tests.containers.prerequisites import ROOT, TIMEOUT_SECONDS, no_engine, require
 
 PUBLISHED = {"smtp": {"25", "465", "587"}, "pop3": {"110", "995"}, "imap": {"143", "993"}, "api": {"443"}}
 DIRECTORY = "/etc/relate-mail/tls"
@@ -18,14 +18,14 @@ def compose_config(**environment: str) -> subprocess.CompletedProcess[str]:
     clean = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
     settings = {**clean, **environment}
     return subprocess.run(
-        command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=ANSWER_SECONDS, check=False
+        command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=TIMEOUT_SECONDS, check=False
     )
 
 
-def test_standard_ports_are_published_and_certificates_are_read_from_the_directory() -> None:
-    done = compose_config(CERTIFICATE_DIRECTORY=DIRECTORY, SERVER_NAME="mail.example.org")
-    assert done.returncode == 0, done.stderr
-    services: dict[str, Any] = json.loads(done.stdout)["services"]
+def test_standard_ports_are_published_and_certificates_mounted() -> None:
+    completed = compose_config(CERTIFICATE_DIRECTORY=DIRECTORY, SERVER_NAME="mail.example.org")
+    assert completed.returncode == 0, completed.stderr
+    services: dict[str, Any] = json.loads(completed.stdout)["services"]
     for name, ports in PUBLISHED.items():
         service = services[name]
         assert {port["published"] for port in service["ports"]} == ports
@@ -38,7 +38,7 @@ def test_standard_ports_are_published_and_certificates_are_read_from_the_directo
     assert {port["host_ip"] for port in others} == {"127.0.0.1"}
 
 
-def test_a_certificate_directory_that_is_not_set_is_named() -> None:
-    done = compose_config(CERTIFICATE_DIRECTORY="")
-    assert done.returncode != 0
-    assert "CERTIFICATE_DIRECTORY" in done.stderr
+def test_a_missing_certificate_directory_is_named() -> None:
+    completed = compose_config(CERTIFICATE_DIRECTORY="")
+    assert completed.returncode != 0
+    assert "CERTIFICATE_DIRECTORY" in completed.stderr

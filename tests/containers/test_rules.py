@@ -1,4 +1,4 @@
-"""Prometheus' configuration and rules, and those rules' own tests."""
+"""Prometheus' configuration, its rules, and the tests of the rules, checked by promtool."""
 
 from pathlib import Path
 
@@ -9,17 +9,17 @@ from tests.containers.promtool import PROMETHEUS, promtool
 from tests.unit.dashboards.prometheus_names import RULES
 
 
-def test_configuration_and_rules_are_sound() -> None:
+def test_configuration_and_rules_are_valid() -> None:
     assert "SUCCESS" in promtool("check", "config", "--lint=all", "--lint-fatal", "prometheus.yaml")
 
 
 @pytest.mark.parametrize("name", sorted(path.name for path in (PROMETHEUS / "tests").glob("*.yaml")))
-def test_rules_do_what_their_tests_say(name: str) -> None:
+def test_rules_pass_their_tests(name: str) -> None:
     assert "SUCCESS" in promtool("test", "rules", f"tests/{name}")
 
 
-def test_an_alert_that_never_fires_is_noticed(tmp_path: Path) -> None:
-    tmp_path.chmod(0o755)  # promtool runs as nobody
+def test_an_alert_that_never_fires_fails_the_tests(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)  # promtool runs as another user
     for folder in ("rules", "tests"):
         (tmp_path / folder).mkdir()
         for path in (PROMETHEUS / folder).glob("*.yaml"):
@@ -30,5 +30,5 @@ def test_an_alert_that_never_fires_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "rules" / "alerts.yaml").write_text(yaml.safe_dump(alerts))
     with pytest.raises(AssertionError) as caught:
         promtool("test", "rules", "tests/alerts.yaml", directory=tmp_path)
-    silent = {rule["alert"] for group in alerts["groups"] for rule in group["rules"]}
-    assert {name for name in silent if name in str(caught.value)} == silent
+    alert_names = {rule["alert"] for group in alerts["groups"] for rule in group["rules"]}
+    assert {name for name in alert_names if name in str(caught.value)} == alert_names

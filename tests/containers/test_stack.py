@@ -1,4 +1,4 @@
-"""The stack as it is brought up: what runs, and as whom."""
+"""The running stack: health, users, permissions and published ports."""
 
 import httpx
 import pytest
@@ -11,12 +11,12 @@ from tests.containers.project import Project, docker
 OURS = ("smtp", "pop3", "imap", "api")
 
 
-def test_compose_file_is_clean() -> None:
+def test_compose_file_is_valid() -> None:
     prerequisites.require(prerequisites.no_engine())
     assert config()["name"] == "relate-mail"
 
 
-def test_everything_runs_and_is_healthy(stack: Project) -> None:
+def test_all_services_run_and_are_healthy(stack: Project) -> None:
     for service in stack.services - {"first-start", "migrate"}:
         state = stack.inspect(service)["State"]
         assert state["Running"]
@@ -24,14 +24,14 @@ def test_everything_runs_and_is_healthy(stack: Project) -> None:
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_our_services_are_nobody_and_write_nowhere(stack: Project, service: str) -> None:
-    known = stack.inspect(service)
-    assert known["Config"]["User"] == "10001:10001"
-    assert known["HostConfig"]["ReadonlyRootfs"]
-    assert known["HostConfig"]["CapDrop"] == ["ALL"]
+def test_our_services_run_unprivileged_on_a_read_only_file_system(stack: Project, service: str) -> None:
+    container = stack.inspect(service)
+    assert container["Config"]["User"] == "10001:10001"
+    assert container["HostConfig"]["ReadonlyRootfs"]
+    assert container["HostConfig"]["CapDrop"] == ["ALL"]
 
 
-def test_nothing_is_published_but_on_this_machine(stack: Project) -> None:
+def test_ports_are_published_on_loopback_only(stack: Project) -> None:
     published = [
         binding["HostIp"]
         for service in stack.services
@@ -41,11 +41,11 @@ def test_nothing_is_published_but_on_this_machine(stack: Project) -> None:
     assert set(published) == {"127.0.0.1"}
 
 
-def test_api_says_that_it_is_ready(stack: Project) -> None:
+def test_the_api_is_ready(stack: Project) -> None:
     assert httpx.get(f"http://127.0.0.1:{stack.ports['api']}/healthz/ready").is_success
 
 
-def test_the_api_takes_a_key_in_the_clear_while_it_is_published_on_this_machine_alone(stack: Project) -> None:
+def test_the_api_accepts_plaintext_keys_on_loopback(stack: Project) -> None:
     key = new_account(stack, "clear").key
     url = f"http://127.0.0.1:{stack.ports['api']}/api/external/emails"
     assert httpx.get(url, headers={"Authorization": f"Bearer {key}"}).is_success
@@ -53,16 +53,16 @@ def test_the_api_takes_a_key_in_the_clear_while_it_is_published_on_this_machine_
         assert client.get("/emails").is_success
 
 
-def test_published_elsewhere_it_takes_none(stack: Project) -> None:
-    chosen = ("exec", "--no-TTY", "api", "cat", "/run/relate/api-plaintext-authentication")
+def test_a_public_port_forbids_plaintext_keys(stack: Project) -> None:
+    command = ("exec", "--no-TTY", "api", "cat", "/run/relate/api-plaintext-authentication")
     try:
         for address, mode in (("0.0.0.0", "loopback"), ("127.0.0.1", "always")):
             stack.compose("run", "--rm", "--no-TTY", "first-start", BIND_ADDRESS=address)
-            assert stack.compose(*chosen) == mode
+            assert stack.compose(*command) == mode
     finally:
         stack.compose("run", "--rm", "--no-TTY", "first-start")
 
 
-def test_name_is_nobody_elses(stack: Project) -> None:
+def test_the_project_name_is_unique(stack: Project) -> None:
     listed = docker("ps", "--all", '--format={{.Label "com.docker.compose.project"}}', f"--filter=name={stack.name}")
     assert set(listed.split()) == {stack.name}

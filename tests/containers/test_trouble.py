@@ -1,4 +1,4 @@
-"""What carries telemetry, or the mail itself, goes away under load and comes back: nothing acknowledged is lost."""
+"""Services of the stack are stopped under load and restarted; no acknowledged message is lost."""
 
 import poplib
 import time
@@ -14,102 +14,102 @@ from tests.containers.project import Project
 from tests.containers.prometheus import Prometheus
 from tests.containers.waiting import eventually
 
-MANY = 150  # messages: a few seconds
-GROWTH = 60 * 2**20  # octets that a service or the Collector takes at most while nobody takes its telemetry
-SLOWER = 2.0  # times, of a command without a Collector
-NOISE = 0.005  # seconds that the medians of two short runs may differ by
-LOSSES = 2048  # spans: a service gives a batch of 512 up after ten seconds, and goes on with the next
+LOAD_MESSAGES = 150  # a few seconds
+MAX_GROWTH_OCTETS = 60 * 2**20  # of a service or the Collector while its telemetry is buffered
+MAX_SLOWDOWN_RATIO = 2.0  # of a command without a Collector
+NOISE_SECONDS = 0.005  # difference of the medians of two short runs
+MAX_LOST_SPANS = 2048  # a service drops a batch of 512 after ten seconds, and continues with the next
 
-STOP_LIMIT = 10.0  # seconds: Docker kills after that
+STOP_SECONDS = 10.0  # after which Docker kills the container
 TELEMETRY = ("otel-collector", "jaeger", "prometheus")
 
 
 @pytest.fixture(scope="module")
 def recipient(stack: Project) -> Account:
-    """Who gets the load."""
+    """The recipient of the load."""
     return new_account(stack, "loaded")
 
 
 @contextmanager
-def away(stack: Project, *services: str) -> Iterator[None]:
-    """These services are stopped inside, and healthy after it."""
-    began = time.monotonic()
+def stopped(stack: Project, *services: str) -> Iterator[None]:
+    """Stop services on entry; start them on exit and wait until they are healthy."""
+    start = time.monotonic()
     stack.stop(*services)
     try:
-        assert time.monotonic() - began < STOP_LIMIT
+        assert time.monotonic() - start < STOP_SECONDS
         assert {stack.inspect(service)["State"]["ExitCode"] for service in services} == {0}
         yield
     finally:
         stack.start(*services)
 
 
-def arrived(jaeger: Jaeger, since: float) -> int:
-    """Deliveries that Jaeger knows of."""
+def count_traces(jaeger: Jaeger, since: float) -> int:
+    """The number of deliveries in Jaeger."""
     return len(jaeger.traces("relate-smtp", "smtp.transaction", since=since))
 
 
-def received(prometheus: Prometheus) -> float:
-    """How many messages were received until now."""
+def count_messages(prometheus: Prometheus) -> float:
+    """The number of received messages."""
     prometheus.wait_for_export(["smtp_messages_received_total"])
     return prometheus.value("sum(smtp_messages_received_total)")
 
 
-def dropped(prometheus: Prometheus) -> float:
-    """Spans that a service could not get rid of."""
+def count_dropped(prometheus: Prometheus) -> float:
+    """The number of dropped spans."""
     return prometheus.value("sum(relate_telemetry_spans_dropped_total)")
 
 
 @pytest.mark.parametrize("service", TELEMETRY)
-def test_mail_goes_on_without(stack: Project, recipient: Account, jaeger: Jaeger, service: str) -> None:
+def test_mail_continues_without(stack: Project, recipient: Account, jaeger: Jaeger, service: str) -> None:
     with Load(stack, recipient.address) as load:
-        load.wait_for(MANY)
+        load.wait_for(LOAD_MESSAGES)
         usual, before = load.median(), stack.memory("smtp")
-        with away(stack, service):
+        with stopped(stack, service):
             since, first = time.time(), len(load.accepted)
-            load.wait_for(MANY)
-            assert load.median(first) < SLOWER * usual + NOISE
-            grown = stack.memory("smtp") - before
+            load.wait_for(LOAD_MESSAGES)
+            assert load.median(first) < MAX_SLOWDOWN_RATIO * usual + NOISE_SECONDS
+            growth = stack.memory("smtp") - before
             meanwhile = len(load.accepted) - first
-    assert grown < GROWTH
+    assert growth < MAX_GROWTH_OCTETS
     assert (load.deferred, load.interrupted) == (0, 0)
-    assert not load.faults_of(stored_numbers(stack, recipient))
-    if service == "jaeger":  # it keeps nothing over a restart, and gets all that the Collector kept for it
-        eventually(lambda: arrived(jaeger, since) >= meanwhile)
+    assert not load.lost_or_doubled(stored_numbers(stack, recipient))
+    if service == "jaeger":  # its traces are lost with the restart; the Collector has queued the later ones
+        eventually(lambda: count_traces(jaeger, since) >= meanwhile)
 
 
-def test_what_waited_for_the_collector_arrives(
+def test_telemetry_is_buffered_while_the_collector_is_down(
     stack: Project, recipient: Account, jaeger: Jaeger, prometheus: Prometheus
 ) -> None:
-    lost_before, received_before = dropped(prometheus), received(prometheus)
-    with away(stack, "otel-collector"):
+    lost_before, received_before = count_dropped(prometheus), count_messages(prometheus)
+    with stopped(stack, "otel-collector"):
         since = time.time()
         with Load(stack, recipient.address) as load:
-            load.wait_for(MANY)
-    assert received(prometheus) - received_before == len(load.accepted)
-    lost = dropped(prometheus) - lost_before
-    assert lost <= LOSSES
-    eventually(lambda: arrived(jaeger, since) >= len(load.accepted) - lost)
+            load.wait_for(LOAD_MESSAGES)
+    assert count_messages(prometheus) - received_before == len(load.accepted)
+    lost = count_dropped(prometheus) - lost_before
+    assert lost <= MAX_LOST_SPANS
+    eventually(lambda: count_traces(jaeger, since) >= len(load.accepted) - lost)
 
 
-def test_without_the_database_mail_is_deferred_and_then_goes_on(stack: Project, recipient: Account) -> None:
+def test_mail_is_deferred_while_the_database_is_down(stack: Project, recipient: Account) -> None:
     with Load(stack, recipient.address) as load:
-        load.wait_for(MANY)
+        load.wait_for(LOAD_MESSAGES)
         before = stack.memory("smtp")
-        with away(stack, "postgres"):
-            load.wait_for_deferred(MANY // 5)
+        with stopped(stack, "postgres"):
+            load.wait_for_deferred(LOAD_MESSAGES // 5)
             with pytest.raises(poplib.error_proto, match="SYS/TEMP"), stack.pop3(*recipient):
                 pass
-            assert stack.memory("smtp") - before < GROWTH
-        load.wait_for(MANY)
-    assert not load.faults_of(stored_numbers(stack, recipient))
+            assert stack.memory("smtp") - before < MAX_GROWTH_OCTETS
+        load.wait_for(LOAD_MESSAGES)
+    assert not load.lost_or_doubled(stored_numbers(stack, recipient))
 
 
 @pytest.mark.parametrize("names", [{"smtp"}, {"pop3", "imap", "api"}], ids=["smtp", "readers"])
 def test_services_are_restarted_under_load(stack: Project, recipient: Account, names: set[str]) -> None:
     with Load(stack, recipient.address) as load:
-        load.wait_for(MANY)
-        with away(stack, *names):
+        load.wait_for(LOAD_MESSAGES)
+        with stopped(stack, *names):
             pass
-        load.wait_for(MANY)
-    assert (load.interrupted + load.deferred > 0) == ("smtp" in names)  # 421: it says that it ends
-    assert not load.faults_of(stored_numbers(stack, recipient))
+        load.wait_for(LOAD_MESSAGES)
+    assert (load.interrupted + load.deferred > 0) == ("smtp" in names)  # 421: the service announces its end
+    assert not load.lost_or_doubled(stored_numbers(stack, recipient))

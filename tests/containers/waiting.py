@@ -1,27 +1,27 @@
-"""Waiting for what others do in their own time."""
+"""Polls until a condition holds."""
 
 import time
 from collections.abc import Callable
 from typing import TypeVar
 
-PATIENCE = 60.0  # seconds: services export every ten, and a loaded machine takes its time for the rest
-LOOK_EVERY = 0.2  # seconds: nobody tells us, so we ask
+TIMEOUT_SECONDS = 60.0  # services export every ten seconds; the rest is for a loaded machine
+POLL_SECONDS = 0.2
 
 T = TypeVar("T")
 
 
-def eventually(look: Callable[[], T], patience: float = PATIENCE) -> T:
-    """What `look` returns, once that is true. What it fails with until the end, it fails with."""
-    deadline = time.monotonic() + patience
+def eventually(poll: Callable[[], T], timeout: float = TIMEOUT_SECONDS) -> T:
+    """Poll until the result is true, and return it. Errors of the last poll are raised."""
+    deadline = time.monotonic() + timeout
     while True:
-        last = time.monotonic() > deadline
+        is_last = time.monotonic() > deadline
         try:
-            found = look()
+            found = poll()
         except (AssertionError, OSError):
-            if last:
+            if is_last:
                 raise
         else:
             if found:
                 return found
-            assert not last, f"waited {patience:.0f} s in vain: {found!r}"
-        time.sleep(LOOK_EVERY)
+            assert not is_last, f"after {timeout:.0f} s: {found!r}"
+        time.sleep(POLL_SECONDS)

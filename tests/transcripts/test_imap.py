@@ -1,8 +1,8 @@
-"""Every conversation in `imap/`, replayed. Beside what `MemoryBackend` understands:
+"""Replays every transcript in `imap/`. Settings besides those of `MemoryBackend`:
 
 peer: tls | clear | local       how the client is connected (tls)
-certificate: none               there is no TLS to be had
-limited: fred@example.org secret 512    a user with a limit in KiB
+certificate: none               the server has no TLS
+limited: fred@example.org secret 512    a user with a quota in KiB
 """
 
 from dataclasses import replace
@@ -26,13 +26,13 @@ PEERS = {"tls": SECURE, "clear": STRANGER, "local": LOCAL}
 @pytest.mark.parametrize("path", transcripts("imap"))
 async def test_conversation(path: Path) -> None:
     transcript = parse_transcript(path)
-    world, facts = MemoryBackend(), dict[str, str]()
+    backend, facts = MemoryBackend(), dict[str, str]()
     for given in transcript.given:
-        if not await give(world, given):
+        if not await give(backend, given):
             facts[given.name] = given.value
     peer = PEERS[facts.pop("peer", "tls")]
     context = replace(
-        context_of(world),
+        context_of(backend),
         allows_plaintext=ServiceSettings().allows_plaintext,
         starttls_available=facts.pop("certificate", "") != "none",
     )
@@ -40,12 +40,12 @@ async def test_conversation(path: Path) -> None:
     await replay(transcript, lambda: Connection(partial(ImapEngine, context=context), peer))
 
 
-async def give(world: MemoryBackend, given: Given) -> bool:
-    """Make one thing so, if it is known."""
+async def give(backend: MemoryBackend, given: Given) -> bool:
+    """Apply one setting; returns whether it is known."""
     if given.name != "limited":
-        return await world.give(given)
+        return await backend.give(given)
     address, key, kibibytes = given.value.split()
-    user = await world.accounts.add_user(address, quota=int(kibibytes) * 1024)
-    await world.accounts.create_key(user.id, "laptop", tuple(Scope), secret=key)
-    world.account = AccountId(user.id)
+    user = await backend.accounts.add_user(address, quota=int(kibibytes) * 1024)
+    await backend.accounts.create_key(user.id, "laptop", tuple(Scope), secret=key)
+    backend.account = AccountId(user.id)
     return True

@@ -1,6 +1,6 @@
-"""The IMAP server as a process of its own, and how it is put together. Wiring, and nothing else."""
+"""Starts the IMAP server in a process of its own, and composes the service from its parts."""
 
-if __name__ == "__main__":  # before all else: what is imported below takes a second, and a stop may come meanwhile
+if __name__ == "__main__":  # before the imports below, because they take a second and SIGTERM may arrive meanwhile
     from relate_service.signals import block_signals
 
     block_signals()
@@ -9,9 +9,9 @@ from relate_config import load
 from relate_imap.config import ImapSettings
 from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
-from relate_imap.offload import in_threads
+from relate_imap.offload import thread_offload
 from relate_imap.replies import BUSY
-from relate_imap.select_span import traced_selecting
+from relate_imap.select_span import traced_selects
 from relate_imap.session import ImapEngine
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
@@ -22,7 +22,7 @@ from relate_wire.server import Server
 
 
 def imap_service(settings: ImapSettings, resources: Resources) -> Service:
-    """IMAP on its two ports: STARTTLS on one, TLS from the first octet on the other. Raises CertificateError."""
+    """The IMAP service on two ports: one with STARTTLS, one with implicit TLS. Raises CertificateError."""
     store, authenticator = resources.traced("imap")
     context = Context(
         store=store,
@@ -32,8 +32,8 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         sessions=SessionLimit(settings.max_connections_per_user),
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
-        selecting=traced_selecting(resources.telemetry.operations("imap")),
-        aside=in_threads(),
+        select_span=traced_selects(resources.telemetry.operations("imap")),
+        offload=thread_offload(),
     )
 
     def engine(client: Client[Frame]) -> ImapEngine:
@@ -57,7 +57,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
 
 
 async def serve(_: int = 0) -> None:
-    """Serve until asked to stop."""
+    """Serve until a stop signal."""
     check_environment(ImapSettings)
     raise_open_files()
     async with (

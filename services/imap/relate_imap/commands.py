@@ -1,7 +1,7 @@
-"""IMAP commands, parsed: frozen values, one class for each form of arguments (RFC 9051 §6 and its extensions).
+"""Parsed IMAP commands: frozen values, one class per form of arguments (RFC 9051 §6 and its extensions).
 
-`verb` is the command's name in capitals, with "UID " in front where it was given so: "UID FETCH". Nothing here says
-whether a command is allowed now or whether its mailbox exists. Names of mailboxes are decoded: plain Unicode text.
+`verb` is the command's name in capitals, with "UID " in front if given: "UID FETCH". Whether a command is allowed and
+its mailbox exists is checked later. Mailbox names are decoded to Unicode.
 """
 
 from dataclasses import dataclass
@@ -12,19 +12,19 @@ from relate_imap.search.keys import SearchKey
 from relate_imap.selected.sequence_set import SequenceSet
 from relate_wire.secret import Secret
 
-UNKNOWN = "UNKNOWN"  # the verb of what is no command of ours, so that verbs stay few
+UNKNOWN = "UNKNOWN"  # the verb of unknown commands, so that metrics have a fixed set of verbs
 
 
 class FlagList(NamedTuple):
-    """Flags of a STORE or APPEND: bits of `relate_mailstore.types.Flag`, and keywords as they were written."""
+    """Flags of STORE or APPEND: bits of `relate_mailstore.types.Flag`, and keywords as written."""
 
     flags: int = 0
     keywords: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Bare:
-    """A verb alone: CAPABILITY NOOP LOGOUT STARTTLS NAMESPACE IDLE CHECK CLOSE UNSELECT EXPUNGE UNAUTHENTICATE."""
+class NoArguments:
+    """CAPABILITY NOOP LOGOUT STARTTLS NAMESPACE IDLE CHECK CLOSE UNSELECT EXPUNGE."""
 
     tag: str
     verb: str
@@ -32,7 +32,7 @@ class Bare:
 
 @dataclass(frozen=True, slots=True)
 class Id:
-    """ID (RFC 2971): what the client says of itself; values may be None. Empty for NIL."""
+    """ID (RFC 2971): how the client identifies itself; values may be None. No fields for NIL."""
 
     tag: str
     fields: tuple[tuple[str, str | None], ...]
@@ -41,7 +41,7 @@ class Id:
 
 @dataclass(frozen=True, slots=True)
 class Authenticate:
-    """AUTHENTICATE mechanism [initial-response] (RFC 9051 §6.2.2). `initial` is still base64, `=` for an empty one."""
+    """AUTHENTICATE mechanism [initial-response] (RFC 9051 §6.2.2). `initial` is base64, `=` for an empty one."""
 
     tag: str
     mechanism: str
@@ -60,21 +60,21 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """A verb and atoms, in capitals: ENABLE (RFC 5161), COMPRESS (RFC 4978)."""
+class Atoms:
+    """A verb and atoms in capitals: ENABLE (RFC 5161), COMPRESS (RFC 4978)."""
 
     tag: str
     verb: str
-    words: tuple[str, ...]
+    atoms: tuple[str, ...]
 
 
-class Resync(NamedTuple):
-    """The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): what the client knows of the mailbox."""
+class QresyncParameter(NamedTuple):
+    """The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): the last state that the client has synchronized."""
 
     uid_validity: int
     modseq: int
     known_uids: SequenceSet | None = None
-    sample: tuple[SequenceSet, SequenceSet] | None = None  # message numbers, and their UIDs
+    sequence_match_data: tuple[SequenceSet, SequenceSet] | None = None  # known-sequence-set, known-uid-set
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,12 +85,12 @@ class Select:
     verb: str
     mailbox: str
     condstore: bool = False
-    resync: Resync | None = None
+    qresync: QresyncParameter | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class OnMailbox:
-    """A verb and a mailbox: DELETE SUBSCRIBE UNSUBSCRIBE GETQUOTAROOT, and GETQUOTA with a quota root."""
+class MailboxCommand:
+    """DELETE SUBSCRIBE UNSUBSCRIBE GETQUOTAROOT, and GETQUOTA with a quota root."""
 
     tag: str
     verb: str
@@ -99,7 +99,7 @@ class OnMailbox:
 
 @dataclass(frozen=True, slots=True)
 class Create:
-    """CREATE, with the USE parameter of RFC 6154: attributes as they were written, "\\Sent"."""
+    """CREATE, with the USE parameter of RFC 6154: attributes as written, e.g. "\\Sent"."""
 
     tag: str
     mailbox: str
@@ -119,7 +119,7 @@ class Rename:
 
 @dataclass(frozen=True, slots=True)
 class SetQuota:
-    """SETQUOTA (RFC 9208 §4.1.3): refused, as quotas are set elsewhere; parsed, so that it is refused politely."""
+    """SETQUOTA (RFC 9208 §4.1.3), parsed so that it can be answered NO; quotas are set by administrators."""
 
     tag: str
     root: str
@@ -130,7 +130,7 @@ class SetQuota:
 class List:
     """LIST with RFC 5258, RFC 5819 and RFC 6154; and LSUB. Options are in capitals.
 
-    `extended` says whether any syntax of RFC 5258 was used: an empty pattern asks for the delimiter only without it.
+    `extended` tells whether syntax of RFC 5258 was used: without it an empty pattern requests the delimiter.
     """
 
     tag: str
@@ -153,13 +153,13 @@ class Status:
     verb: str = "STATUS"
 
 
-class Appended(NamedTuple):
+class AppendMessage(NamedTuple):
     """One message of an APPEND. `internal_date` in seconds since the epoch."""
 
     octets: bytes
     flags: FlagList = FlagList()
     internal_date: int | None = None
-    utf8: bool = False  # given as UTF8 (~{…}) (RFC 9755 §4)
+    utf8: bool = False  # sent as UTF8 (~{…}) (RFC 9755 §4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,23 +168,23 @@ class Append:
 
     tag: str
     mailbox: str
-    messages: tuple[Appended, ...]
+    messages: tuple[AppendMessage, ...]
     verb: str = "APPEND"
 
 
 @dataclass(frozen=True, slots=True)
 class Replace:
-    """REPLACE and UID REPLACE (RFC 8508): APPEND a message and expunge the one with this number (0 is "*")."""
+    """REPLACE and UID REPLACE (RFC 8508): append a message and expunge the one with this number (0 is "*")."""
 
     tag: str
     verb: str
     number: int
     mailbox: str
-    message: Appended
+    message: AppendMessage
 
 
 class SectionText(StrEnum):
-    """Which text of a section (RFC 9051 §6.4.5): CONTENT is all of the message, or the content of a part."""
+    """The text of a section (RFC 9051 §6.4.5). CONTENT is the whole message, or the content of a part."""
 
     CONTENT = ""
     HEADER = "HEADER"
@@ -195,7 +195,7 @@ class SectionText(StrEnum):
 
 
 class Section(NamedTuple):
-    """What stands in the brackets of BODY[…]: a part's number ("" for the message itself, "1.2"), and a text."""
+    """The brackets of BODY[…]: a part number ("" for the message itself, "1.2") and a text."""
 
     part: str = ""
     text: SectionText = SectionText.CONTENT
@@ -203,7 +203,7 @@ class Section(NamedTuple):
 
 
 class Item(NamedTuple):
-    """A FETCH attribute without arguments, in capitals.
+    """A FETCH data item without arguments, in capitals.
 
     UID FLAGS INTERNALDATE RFC822.SIZE ENVELOPE BODY BODYSTRUCTURE MODSEQ EMAILID THREADID SAVEDATE PREVIEW.
     """
@@ -212,16 +212,16 @@ class Item(NamedTuple):
 
 
 class Body(NamedTuple):
-    """BODY[section]<partial>, BINARY[section]<partial>, and RFC822 with its kin.
+    """BODY[section]<partial>, BINARY[section]<partial>, RFC822, RFC822.HEADER and RFC822.TEXT.
 
-    `label` is the name under which it is returned, without the partial's origin: `BODY[1.HEADER.FIELDS (FROM)]`.
+    `label` is the name in the response, without the origin of a partial: `BODY[1.HEADER.FIELDS (FROM)]`.
     """
 
     section: Section
     label: bytes
     peek: bool = False
     partial: tuple[int, int] | None = None  # offset, octets
-    binary: bool = False  # BINARY: the transfer encoding is undone (RFC 3516)
+    binary: bool = False  # BINARY: with the transfer encoding decoded (RFC 3516)
 
 
 class BinarySize(NamedTuple):
@@ -240,7 +240,7 @@ class Fetch:
 
     tag: str
     verb: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     attributes: tuple[Attribute, ...]
     changed_since: int | None = None
     vanished: bool = False
@@ -261,7 +261,7 @@ class Store:
 
     tag: str
     verb: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     mode: StoreMode
     flags: FlagList
     silent: bool = False
@@ -274,7 +274,7 @@ class Copy:
 
     tag: str
     verb: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     mailbox: str
 
 
@@ -283,15 +283,15 @@ class UidExpunge:
     """UID EXPUNGE (RFC 4315)."""
 
     tag: str
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     verb: str = "UID EXPUNGE"
 
 
 @dataclass(frozen=True, slots=True)
 class Search:
-    """SEARCH and UID SEARCH. `returning` is None without RETURN (RFC 4731): then the answer is untagged SEARCH.
+    """SEARCH and UID SEARCH. `returning` is None without RETURN (RFC 4731): then the response is untagged SEARCH.
 
-    An empty RETURN () means ALL, and stands here as {"ALL"}. `partial` is of RFC 9394: from the end where negative.
+    RETURN () means ALL, and is {"ALL"} here. `partial` is a range of RFC 9394: negative numbers count from the end.
     """
 
     tag: str
@@ -305,7 +305,7 @@ class Search:
 class Sort:
     """SORT and UID SORT (RFC 5256 §3): criteria in capitals, each with whether it is reversed.
 
-    `returning` and `partial` as of a Search (RFC 5267 §3).
+    `returning` and `partial` as in `Search` (RFC 5267 §3).
     """
 
     tag: str
@@ -328,28 +328,29 @@ class Thread:
 
 @dataclass(frozen=True, slots=True)
 class Invalid:
-    """What is no command. `why` is a sentence for the client and never repeats what it sent.
+    """An unknown or malformed command. `reason` is a sentence for the client and never includes its input.
 
-    `tag` is "*" where none could be read. `code` is a response code without brackets: BADCHARSET, TOOBIG, UNKNOWN-CTE.
-    `refused` says that the form was right and the answer is NO, not BAD; `saving`, that it was to be a saved search.
+    `tag` is "*" if none could be parsed. `code` is a response code without brackets: BADCHARSET, TOOBIG, UNKNOWN-CTE.
+    `refused` means that the syntax is right and the response is NO, not BAD; `saves_result`, that it was a SEARCH with
+    SAVE.
     """
 
     tag: str
     verb: str
-    why: str
+    reason: str
     code: str = ""
     refused: bool = False
-    saving: bool = False
+    saves_result: bool = False
 
 
 Command = (
-    Bare
+    NoArguments
     | Id
     | Authenticate
     | Login
-    | Words
+    | Atoms
     | Select
-    | OnMailbox
+    | MailboxCommand
     | Create
     | Rename
     | SetQuota

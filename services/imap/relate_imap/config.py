@@ -1,4 +1,4 @@
-"""The settings of the IMAP server: `Imap__Port` and its like. What all line protocols share is in `relate_wire`."""
+"""Settings of the IMAP server (`Imap__Port` etc.). `relate_wire.config` has those that all line protocols share."""
 
 from typing import ClassVar
 
@@ -7,19 +7,19 @@ from pydantic import Field
 from relate_wire.config import LineServiceSettings
 
 # RFC 9051 §5.4: an autologout timer MUST be of at least thirty minutes.
-SHORTEST_TIMEOUT = 1800.0
+MIN_TIMEOUT_SECONDS = 1800.0
 
 
 class ImapSettings(LineServiceSettings):
-    """What the environment says about IMAP. Ports: 0 lets the system choose."""
+    """Settings of IMAP from the environment. Port 0 lets the system choose."""
 
     prefix: ClassVar[str] = "Imap"
 
     port: int = Field(default=2143, ge=0, le=65_535)
     secure_port: int = Field(default=2993, ge=0, le=65_535)
-    """TLS from the first octet."""
-    session_timeout: float = Field(default=SHORTEST_TIMEOUT, ge=SHORTEST_TIMEOUT)
+    """The port with implicit TLS."""
+    session_timeout: float = Field(default=MIN_TIMEOUT_SECONDS, ge=MIN_TIMEOUT_SECONDS)
     max_connections_per_user: int = Field(default=50, ge=1)
-    """Of one process. Mail programs open one for each folder that they watch."""
+    """Per process. Mail programs open one connection for each folder that they watch."""
     max_message_size_bytes: int = Field(default=50 * 1024 * 1024, ge=1024)
-    """Of an APPEND (RFC 7889)."""
+    """Of a message that a client appends (APPENDLIMIT, RFC 7889)."""

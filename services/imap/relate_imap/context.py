@@ -1,4 +1,4 @@
-"""What all sessions of one server share: the ports, the limits, what may be offered to whom."""
+"""What all sessions of a server share: the ports, the limits, and which features a peer is offered."""
 
 import time
 from collections import Counter
@@ -15,55 +15,55 @@ from relate_wire.ports import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")
 
-# Steps of Python, some 100 ns each, that a command may take on the loop: 5 ms in which no other session has a turn.
-INLINE_STEPS = 50_000
+# Steps of Python, about 100 ns each, that a command may run on the event loop: 5 ms during which no other session runs.
+MAX_INLINE_STEPS = 50_000
 
-Aside = Callable[[Callable[[], Any]], Awaitable[Any]]
-"""Does work beside the loop: see `aside.in_threads`."""
+Offload = Callable[[Callable[[], Any]], Awaitable[Any]]
+"""Runs a function off the event loop; see `offload.thread_offload`."""
 
 T = TypeVar("T")
 
 
-class Opening(Protocol):
-    """A mailbox that is being selected, as it is seen."""
+class SelectSpan(Protocol):
+    """The span of a SELECT or EXAMINE."""
 
-    def found(self, messages: int) -> None:
-        """It is there, with so many messages."""
-
-
-class Unseen:
-    """Nobody looks."""
-
-    def found(self, messages: int) -> None:
-        """Nothing."""
+    def set_message_count(self, messages: int) -> None:
+        """Record that the mailbox exists and how many messages it holds."""
 
 
-def unseen(mailbox: str, read_only: bool) -> AbstractContextManager[Opening]:
-    """A selection that nobody looks at."""
-    return nullcontext(Unseen())
+class NoSelectSpan:
+    """A `SelectSpan` that records nothing."""
+
+    def set_message_count(self, messages: int) -> None:
+        """See `SelectSpan`."""
 
 
-async def inline(work: Callable[[], Any]) -> Any:
-    """Work that is done on the loop: in tests, where no other session waits for it."""
+def no_select_span(mailbox: str, read_only: bool) -> AbstractContextManager[SelectSpan]:
+    """For a server without telemetry."""
+    return nullcontext(NoSelectSpan())
+
+
+async def run_inline(work: Callable[[], Any]) -> Any:
+    """An `Offload` that runs the function on the event loop: for tests, which have no other session."""
     return work()
 
 
 class SessionLimit:
-    """How many sessions each account has, and how many it may have in this process."""
+    """Counts the sessions of each account in this process, and limits them."""
 
-    def __init__(self, each: int) -> None:
-        self._each = each
+    def __init__(self, per_account: int) -> None:
+        self._per_account = per_account
         self._open: Counter[AccountId] = Counter()
 
-    def enter(self, account: AccountId) -> bool:
-        """Whether there is room for another one."""
-        if self._open[account] >= self._each:
+    def acquire(self, account: AccountId) -> bool:
+        """Add a session; returns False if the account is at its limit."""
+        if self._open[account] >= self._per_account:
             return False
         self._open[account] += 1
         return True
 
-    def leave(self, account: AccountId) -> None:
-        """One has ended."""
+    def release(self, account: AccountId) -> None:
+        """Remove a session."""
         self._open[account] -= 1
         if not self._open[account]:
             del self._open[account]
@@ -71,7 +71,7 @@ class SessionLimit:
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """One server. `allows_plaintext` says whether a peer may log in as it is connected."""
+    """What the sessions of one server share. `allows_plaintext` tells whether a peer may log in over its connection."""
 
     store: MailStore
     authenticator: Authenticator
@@ -81,24 +81,24 @@ class Context:
     sessions: SessionLimit
     allows_plaintext: Callable[[Peer], bool]
     starttls_available: bool
-    selecting: Callable[[str, bool], AbstractContextManager[Opening]] = unseen
-    """Around the selection of a mailbox, by name and whether for reading only."""
+    select_span: Callable[[str, bool], AbstractContextManager[SelectSpan]] = no_select_span
+    """Context manager around the opening of a mailbox, by name and whether it is read-only."""
     now: Callable[[], float] = time.time
     """Seconds since the epoch."""
-    aside: Aside = inline
+    offload: Offload = run_inline
     recent: RecentMessages = field(default_factory=RecentMessages)
 
-    async def work(self, steps: int, work: Callable[[], T]) -> T:
-        """The result of pure work of about so many steps: done at once if it is short, else beside the loop."""
-        if steps <= INLINE_STEPS:
+    async def compute(self, steps: int, work: Callable[[], T]) -> T:
+        """The result of a pure function of about `steps` steps: run inline if they are few, else off the event loop."""
+        if steps <= MAX_INLINE_STEPS:
             return work()
-        result: T = await self.aside(work)
+        result: T = await self.offload(work)
         return result
 
     def mechanisms(self, peer: Peer) -> tuple[str, ...]:
-        """What this client may log in with as it is connected: in the clear perhaps nothing (LOGINDISABLED)."""
+        """The SASL mechanisms for this connection: none in clear text, unless that is allowed (LOGINDISABLED)."""
         return MECHANISMS if self.allows_plaintext(peer) else ()
 
     def offers_tls(self, peer: Peer) -> bool:
-        """Whether STARTTLS makes sense now."""
+        """Whether STARTTLS is available to this peer."""
         return self.starttls_available and not peer.secure

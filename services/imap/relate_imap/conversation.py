@@ -1,7 +1,6 @@
-"""One client's conversation, as the handlers see it: who it is, what it enabled, which mailbox it has selected.
+"""The mutable state of one client: its login, enabled extensions and selected mailbox.
 
-The session owns it and decides what may be said when; handlers read it, and change it where their command is about
-just that (LOGIN, ENABLE, SELECT).
+The session owns it. Handlers read it, and change what their command is for (LOGIN, ENABLE, SELECT).
 """
 
 from collections.abc import Callable, Sequence
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING
 from relate_accounts.types import Granted
 from relate_imap.context import Context
 from relate_imap.replies import Refused
-from relate_imap.selected.mailbox import Numbered, View
-from relate_imap.selected.recent import Uids
+from relate_imap.selected.mailbox import NumberedEntry, SelectedMailbox
+from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
+from relate_imap.states import State
 from relate_mailstore.types import AccountId, Snapshot
 from relate_wire.ports import Client, Peer
 
@@ -22,17 +22,8 @@ if TYPE_CHECKING:
     from relate_imap.framing import Frame
 
 
-class State(StrEnum):
-    """The states of RFC 9051 §3, in its words."""
-
-    NOT_AUTHENTICATED = "not authenticated"
-    AUTHENTICATED = "authenticated"
-    SELECTED = "selected"
-    LOGOUT = "logout"
-
-
 class Extension(StrEnum):
-    """What changes the form of answers once a client has asked for it (RFC 5161, RFC 7162, RFC 9755)."""
+    """Extensions that change the form of responses once a client has enabled them (RFC 5161, RFC 7162, RFC 9755)."""
 
     CONDSTORE = "CONDSTORE"
     QRESYNC = "QRESYNC"
@@ -41,11 +32,11 @@ class Extension(StrEnum):
 
 
 @dataclass(slots=True)
-class Polled:
-    """A mailbox whose STATUS was asked for, and what was counted in it, by item: counted once a change."""
+class CachedStatus:
+    """A snapshot that STATUS has read, and the counts computed from it, by item."""
 
     snapshot: Snapshot
-    numbers: dict[str, int] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,87 +47,87 @@ class Conversation:
     context: Context
     peer: Peer
     state: State = State.NOT_AUTHENTICATED
-    user: Granted | None = None
-    unwatch: Callable[[], None] | None = None  # ends the watch over the user's key
+    granted: Granted | None = None
+    unwatch: Callable[[], None] | None = None  # cancels the watch on the user's key
     enabled: set[Extension] = field(default_factory=set)
-    view: View | None = None
-    saved: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
-    polled: dict[str, Polled] = field(default_factory=dict)  # mailboxes whose STATUS was asked for, by name
+    selected_mailbox: SelectedMailbox | None = None
+    saved_uids: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
+    status_cache: dict[str, CachedStatus] = field(default_factory=dict)  # mailboxes that STATUS has read, by name
     failed_logins: int = 0
     compressed: bool = False
 
     @property
     def account(self) -> AccountId:
-        """Whose mail it is about."""
-        if self.user is None:
-            raise RuntimeError("the state table let somebody in without a login")
-        return AccountId(self.user.user.id)
+        """The account of the logged-in user. Raises RuntimeError before the login."""
+        if self.granted is None:
+            raise RuntimeError("a command was allowed before the login")
+        return AccountId(self.granted.user.id)
 
     @property
-    def selected(self) -> View:
-        """The selected mailbox."""
-        if self.view is None:
-            raise RuntimeError("the state table let somebody in without a mailbox")
-        return self.view
+    def selected(self) -> SelectedMailbox:
+        """The selected mailbox. Raises RuntimeError if there is none."""
+        if self.selected_mailbox is None:
+            raise RuntimeError("a command was allowed without a selected mailbox")
+        return self.selected_mailbox
 
     @property
-    def writable(self) -> View:
-        """The selected mailbox, if it may be changed. Raises Refused."""
+    def writable(self) -> SelectedMailbox:
+        """The selected mailbox. Raises Refused if it is read-only."""
         if self.selected.read_only:
-            raise Refused("The mailbox is open for reading only", "READ-ONLY")
+            raise Refused("The mailbox is read-only", "READ-ONLY")
         return self.selected
 
     @property
     def utf8(self) -> bool:
-        """Whether names and strings go out as UTF-8 (RFC 9755 §3, RFC 9051 §5.1)."""
+        """Whether names and strings are sent as UTF-8 (RFC 9755 §3, RFC 9051 §5.1)."""
         return bool(self.enabled & {Extension.UTF8, Extension.REV2})
 
     @property
-    def tells_modseq(self) -> bool:
-        """Whether unsolicited FETCH responses hold MODSEQ (RFC 7162 §3.2.4)."""
+    def sends_modseq(self) -> bool:
+        """Whether unsolicited FETCH responses include MODSEQ (RFC 7162 §3.2.4)."""
         return bool(self.enabled & {Extension.CONDSTORE, Extension.QRESYNC})
 
     @property
-    def tells_recent(self) -> bool:
-        """Whether the client knows \\Recent: RFC 9051 has done without it."""
+    def sends_recent(self) -> bool:
+        """Whether the client is sent \\Recent, which RFC 9051 has removed."""
         return Extension.REV2 not in self.enabled
 
     @property
     def recent_uids(self) -> SequenceSet:
-        """What this client is told to be \\Recent."""
-        return self.selected.recent_uids if self.tells_recent else EMPTY
+        """UIDs of the messages that are \\Recent for this client."""
+        return self.selected.recent_uids if self.sends_recent else EMPTY
 
-    def select(self, view: View) -> None:
-        """This mailbox is selected."""
-        self.view, self.state = view, State.SELECTED
-        self.context.recent.enter(view.snapshot.mailbox.id)
+    def select(self, selected: SelectedMailbox) -> None:
+        """Enter the SELECTED state."""
+        self.selected_mailbox, self.state = selected, State.SELECTED
+        self.context.recent.open(selected.snapshot.mailbox.id)
 
     def deselect(self) -> None:
-        """No mailbox is selected any more."""
-        view, self.view, self.saved = self.view, None, ()
-        if view is not None:
+        """Leave the SELECTED state; no-op in another state."""
+        selected, self.selected_mailbox, self.saved_uids = self.selected_mailbox, None, ()
+        if selected is not None:
             self.state = State.AUTHENTICATED
-            self.context.recent.leave(view.snapshot.mailbox.id)
+            self.context.recent.close(selected.snapshot.mailbox.id)
 
-    def note_recent(self, uids: Uids, *, saved: bool) -> None:
-        """The client is being told of these messages. A mailbox that is only examined keeps them \\Recent for others.
+    def claim_recent(self, uids: UidRange, *, saved: bool) -> None:
+        """Mark messages as \\Recent in this session. A read-only mailbox leaves them \\Recent for other sessions.
 
-        `saved` says that the store knows it already.
+        `saved` means that the store is already up to date.
         """
-        view, recent = self.selected, self.context.recent
-        if not self.tells_recent:
+        selected, recent = self.selected, self.context.recent
+        if not self.sends_recent:
             return
-        if view.read_only:
-            view.add_recent(recent.left(view.snapshot.mailbox.id, uids))
+        if selected.read_only:
+            selected.add_recent(recent.unclaimed(selected.snapshot.mailbox.id, uids))
         else:
-            view.add_recent(recent.take(view.snapshot.mailbox.id, uids))
-            view.unsaved_recent = 0 if saved else uids.stop
+            selected.add_recent(recent.claim(selected.snapshot.mailbox.id, uids))
+            selected.unsaved_recent_stop = 0 if saved else uids.stop
 
-    def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
-        """Messages of the selected mailbox by number or UID, "$" by what was saved. Raises Refused."""
+    def messages_in(self, numbers: SequenceSet, *, uid: bool) -> Sequence[NumberedEntry]:
+        """Messages of the selected mailbox by number or UID; "$" is the saved search result. Raises Refused."""
         if numbers.saved:
-            return list(self.selected.numbered(self.saved))
+            return list(self.selected.with_uids(self.saved_uids))
         try:
-            return self.selected.pick(numbers, uid=uid)
+            return self.selected.messages_in(numbers, uid=uid)
         except IndexError:
-            raise Refused("There is no message of that number", bad=True) from None
+            raise Refused("There is no message with that number", bad=True) from None

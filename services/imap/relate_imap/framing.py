@@ -1,8 +1,8 @@
-"""Octets in, frames out: commands with their literals, SASL responses, the end of IDLE (RFC 9051 §2.2, §4.3).
+"""Splits octets into frames: commands with their literals, SASL responses, the end of IDLE (RFC 9051 §2.2, §4.3).
 
-All size limits are here. What a command announces must go, whatever becomes of the command: were the octets of a
-refused literal taken for commands, whoever wrote a message could give orders. So they are thrown away as they come,
-and the fault is told at the command's end. Each octet is copied a fixed number of times, however the network cuts them.
+All size limits are here. The octets of a refused literal are discarded as they arrive and the fault is reported at the
+end of the command: if they were parsed as commands, the author of a message could inject commands. Each octet is copied
+a fixed number of times, regardless of how the network splits the stream.
 """
 
 import re
@@ -13,37 +13,37 @@ from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.lines import CR, MAX_RESPONSE_OCTETS, NUL
 from relate_wire.ports import Prompt
 
-# Octets of a command without its literals: a hundred thousand UIDs of nine digits fit. Clients keep to 8000 and fewer
-# (RFC 7162 §4), but some name each message of a folder that they want to copy.
-MAX_TEXT = 1_048_576
-# Who has not logged in needs no more than AUTHENTICATE with its initial response, or ID with all that RFC 2971 §3.3
-# allows: 30 fields of 30 octets with values of 1024, and a backslash before any of them.
-MAX_TEXT_BEFORE_LOGIN = 65_536
-# Octets of all literals of a command that are no messages: names, and texts to search for.
-MAX_STRINGS = 65_536
+# Of a command without its literals: a hundred thousand UIDs of nine digits fit. Clients are advised to stay below 8000
+# octets (RFC 7162 §4), but some name each message of a folder in one COPY.
+MAX_TEXT_OCTETS = 1_048_576
+# Before login the longest commands are AUTHENTICATE with an initial response, and ID with all that RFC 2971 §3.3
+# allows: 30 fields of 30 octets with values of 1024, a backslash before any of them.
+MAX_TEXT_BEFORE_LOGIN_OCTETS = 65_536
+# Of all literals of a command that are not messages: mailbox names and search texts.
+MAX_STRINGS_OCTETS = 65_536
 # A login and a password, or the fields of ID.
-MAX_STRINGS_BEFORE_LOGIN = 32_768
-# Messages of a MULTIAPPEND, strings of a SEARCH: each costs more than its octets.
+MAX_STRINGS_BEFORE_LOGIN_OCTETS = 32_768
+# Messages of a MULTIAPPEND, strings of a SEARCH: each costs more memory than its octets.
 MAX_LITERALS = 1000
 
-# Octets that are kept of a command with a fault: its tag and verb are in them.
-HEAD = 256
-# Octets that are kept of the end of an over-long line: an announcement fits.
-TAIL = 32
+# Of a command with a fault, only its beginning is buffered; it includes the tag and verb.
+FAULT_TEXT_OCTETS = 256
+# Of an over-long line, only the end is buffered; a literal announcement fits.
+ANNOUNCEMENT_OCTETS = 32
 
 PROMPT = Prompt(b"+ Ready for the literal\r\n")
 
 _CRLF = b"\r\n"
-_BRACE = 0x7D  # "}"
-# No client has more than 2^63 octets, and who announces them anyway is drained until it tires.
+_BRACE = ord("}")
+# 2^63 has 19 digits; the octets of a literal beyond the limit are discarded for as long as they arrive.
 _ANNOUNCEMENT = re.compile(rb"\{(?P<size>[0-9]{1,19})(?P<plus>\+?)\}")
-_MISSHAPEN = re.compile(rb"\{[-+.0-9 ]*\}")  # and not `LOGIN "{" b}`, where the brace ends an atom
-# A tag that is longer than the grammar allows is looked at no further: it would be again for each literal behind it.
-_TAKES_MESSAGES = re.compile(rb"[^ ]{1,128} (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
+_MALFORMED_ANNOUNCEMENT = re.compile(rb"\{[-+.0-9 ]*\}")  # does not match `LOGIN "{" b}`, where the brace ends an atom
+# A tag that is longer than the grammar allows does not match, because it would be scanned again for each literal.
+_APPENDS = re.compile(rb"[^ ]{1,128} (?:APPEND|(?:UID )?REPLACE) ", re.IGNORECASE)
 
 
 class Mode(Enum):
-    """What the next frame is."""
+    """The kind of the next frame."""
 
     COMMAND = auto()
     RESPONSE = auto()
@@ -53,17 +53,17 @@ class Mode(Enum):
 
 
 class Fault(Enum):
-    """Why a frame means nothing. A line that ends in a bare LF is forgiven: people type IMAP by hand."""
+    """Why a frame is invalid. A line that ends in a bare LF is accepted, because people type IMAP by hand."""
 
     TOO_LONG = auto()
     TOO_LARGE = auto()
-    """A literal is larger than may be."""
+    """A literal exceeds its limit."""
     TOO_MANY = auto()
-    """There are more literals than may be."""
+    """Too many literals."""
     BAD_LITERAL = auto()
-    """What looks like a literal's announcement is none."""
+    """A malformed literal announcement."""
     DROPPED = auto()
-    """There was no memory to hold the literals (`relate_wire.content_budget`)."""
+    """The memory budget for literals was exhausted (`relate_wire.content_budget`)."""
     BARE_CR = auto()
     NUL = auto()
 
@@ -71,8 +71,8 @@ class Fault(Enum):
 class Frame(NamedTuple):
     """A command, or a line within one. `text` is its lines without the last line end.
 
-    Each `{n}`, `{n+}` and `~{n}` with CRLF behind it stands for the next of `literals`. With a fault, only the first
-    octets of the text are there, and no literals.
+    Each `{n}`, `{n+}` and `~{n}` followed by CRLF stands for the next of `literals`. With a fault, `text` is cut to its
+    first octets and there are no literals.
     """
 
     text: bytes
@@ -80,87 +80,89 @@ class Frame(NamedTuple):
     fault: Fault | None = None
 
 
-class Assembly:
-    """A command of which not everything has come. Its literals are kept in `held`."""
+class PartialCommand:
+    """A command that has not arrived completely. Its literals are buffered in `content`."""
 
-    __slots__ = ("announced", "fault", "held", "line", "literals", "missing", "text")
+    __slots__ = ("announced", "content", "fault", "line", "literals", "remaining", "text")
 
-    def __init__(self, held: HeldContent) -> None:
-        self.text = bytearray()  # whole lines
-        self.line = bytearray()  # of the line at hand
-        self.held = held
+    def __init__(self, content: HeldContent) -> None:
+        self.text = bytearray()  # complete lines
+        self.line = bytearray()  # the current line
+        self.content = content
         self.literals = 0
         self.announced = 0  # octets of all literals
-        self.missing = 0  # octets of the literal at hand
+        self.remaining = 0  # octets of the current literal
         self.fault: Fault | None = None
 
     def fail(self, fault: Fault, line: bytes | bytearray) -> None:
-        """Keep no more than what tells whose fault it was. The first fault counts."""
+        """Record the first fault, and drop everything but the first octets of the text."""
         if self.fault is None:
             self.fault = fault
-            self.text = (self.text + line[:HEAD])[:HEAD]
-            self.held.release()
+            self.text = (self.text + line[:FAULT_TEXT_OCTETS])[:FAULT_TEXT_OCTETS]
+            self.content.release()
 
-    def take(self, octets: bytes) -> None:
-        """A piece of the literal at hand."""
-        self.missing -= len(octets)
+    def add_literal(self, octets: bytes) -> None:
+        """Add octets of the current literal."""
+        self.remaining -= len(octets)
         if self.fault is None:
-            self.held.write(octets)
-            if self.held.dropped:
+            self.content.write(octets)
+            if self.content.dropped:
                 self.fail(Fault.DROPPED, b"")
-            elif not self.missing:
+            elif not self.remaining:
                 self.literals += 1
-                self.held.end_piece()
+                self.content.end_piece()
 
     def frame(self, line: bytes) -> Frame:
-        """The whole command, of which this line is the last."""
-        if self.held.dropped:  # between two literals
+        """The complete frame; `line` is the command's last line."""
+        if self.content.dropped:  # between two literals
             self.fail(Fault.DROPPED, b"")
         if self.fault is not None:
             return Frame(bytes(self.text), (), self.fault)
-        return Frame(bytes(self.text + line), self.held.take())
+        return Frame(bytes(self.text + line), self.content.take())
 
 
 class ImapFramer:
-    """A `dialogue.Framer[Frame]`. Before `allow` only what a login needs is taken.
+    """A `relate_wire.ports.Framer[Frame]`. Until `allow`, limits are those of a client before login.
 
-    Literals are kept in `held`, by default in a budget of its own; it is released when their command is answered.
+    Literals are buffered in `content`, by default in an unlimited budget; the driver releases it after the command.
     """
 
-    def __init__(self, held: HeldContent | None = None) -> None:
+    def __init__(self, content: HeldContent | None = None) -> None:
         self.consumed = 0
-        """Octets handed out in frames, line ends and what was drained included."""
-        self._max_text = MAX_TEXT_BEFORE_LOGIN
-        self._max_strings = MAX_STRINGS_BEFORE_LOGIN
-        self._max_message = 0
+        """Octets returned in frames, line ends and discarded octets included."""
+        self._max_text_octets = MAX_TEXT_BEFORE_LOGIN_OCTETS
+        self._max_strings_octets = MAX_STRINGS_BEFORE_LOGIN_OCTETS
+        self._max_message_octets = 0
         self._mode: Enum = Mode.COMMAND
         self._data = b""
-        self._start = 0  # where in _data the next line begins
-        self._before = 0  # octets that came before _data
-        self._held = held if held is not None else ContentBudget.unlimited().hold("")
-        self._command = Assembly(self._held)
+        self._start = 0  # start of the next line in _data
+        self._data_offset = 0  # octets that came before _data
+        self._content = content if content is not None else ContentBudget.unlimited().hold("")
+        self._command = PartialCommand(self._content)
 
-    def allow(self, max_literal: int) -> None:
-        """The client has logged in: long lines, and messages of so many octets."""
-        self._max_text, self._max_strings, self._max_message = MAX_TEXT, MAX_STRINGS, max_literal
+    def allow(self, max_message_octets: int) -> None:
+        """Apply the limits of a logged-in client; `max_message_octets` limits a message."""
+        self._max_text_octets = MAX_TEXT_OCTETS
+        self._max_strings_octets = MAX_STRINGS_OCTETS
+        self._max_message_octets = max_message_octets
 
     def expect(self, mode: Enum) -> None:
-        """Say what the next frame is."""
+        """Set the kind of the next frame."""
         self._mode = mode
 
     def feed(self, data: bytes) -> None:
-        """Take octets as they came."""
-        self._before += self._start
+        """Add received octets."""
+        self._data_offset += self._start
         self._data = self._data[self._start :] + data
         self._start = 0
 
     def next_frame(self) -> Frame | Prompt | None:
-        """The next frame, or the prompt that a literal waits for; after a response come commands again."""
-        while not self._command.missing or self._take_literal():
+        """The next frame, or the prompt for a literal; None if incomplete. After a response, commands follow."""
+        while not self._command.remaining or self._take_literal():
             start = self._start
             end = self._data.find(b"\n", start) + 1
             if not end:
-                self._keep(self._data[start:])
+                self._buffer_line(self._data[start:])
                 return None
             self._start = end
             result = self._end_line(self._data[start:end])
@@ -169,48 +171,48 @@ class ImapFramer:
         return None
 
     def clear(self) -> int:
-        """Forget everything that was fed and not handed out; how many octets that was."""
-        dropped = self._before + len(self._data) - self.consumed
-        self._before, self._data, self._start = self.consumed, b"", 0
-        self._held.release()
-        self._command, self._mode = Assembly(self._held), Mode.COMMAND
+        """Discard all buffered octets; returns their number."""
+        dropped = self._data_offset + len(self._data) - self.consumed
+        self._data_offset, self._data, self._start = self.consumed, b"", 0
+        self._content.release()
+        self._command, self._mode = PartialCommand(self._content), Mode.COMMAND
         return dropped
 
     @property
     def draining(self) -> bool:
-        """Whether what comes next is thrown away: the rest of a command that has a fault."""
+        """Whether incoming octets are discarded, because the current command has a fault."""
         return self._command.fault is not None
 
     def __len__(self) -> int:
         command = self._command
-        return len(self._data) - self._start + len(command.text) + len(command.line) + len(self._held)
+        return len(self._data) - self._start + len(command.text) + len(command.line) + len(self._content)
 
     def _take_literal(self) -> bool:
-        """Take what has come of the literal at hand: whether that is all of it."""
-        octets = self._data[self._start : self._start + self._command.missing]
+        """Consume buffered octets of the current literal; returns whether it is complete."""
+        octets = self._data[self._start : self._start + self._command.remaining]
         self._start += len(octets)
-        self._command.take(octets)
-        if self._command.missing:
+        self._command.add_literal(octets)
+        if self._command.remaining:
             self._drop_data()
-        return not self._command.missing
+        return not self._command.remaining
 
     def _drop_data(self) -> None:
-        self._before += len(self._data)
+        self._data_offset += len(self._data)
         self._data, self._start = b"", 0
 
-    def _keep(self, octets: bytes) -> None:
-        """The beginning of a line; where the command has a fault, no more than may turn out to be an announcement."""
+    def _buffer_line(self, octets: bytes) -> None:
+        """Buffer an incomplete line; of a command with a fault, only as much as an announcement needs."""
         self._drop_data()
         command = self._command
         command.line += octets
-        if len(command.text) + len(command.line) > self._limit:
+        if len(command.text) + len(command.line) > self._text_limit_octets:
             command.fail(Fault.TOO_LONG, command.line)
         if command.fault is not None:
-            del command.line[:-TAIL]
+            del command.line[:-ANNOUNCEMENT_OCTETS]
 
     @property
-    def _limit(self) -> int:
-        return self._max_text if self._mode is Mode.COMMAND else MAX_RESPONSE_OCTETS
+    def _text_limit_octets(self) -> int:
+        return self._max_text_octets if self._mode is Mode.COMMAND else MAX_RESPONSE_OCTETS
 
     def _end_line(self, line: bytes) -> Frame | Prompt | None:
         command = self._command
@@ -218,7 +220,7 @@ class ImapFramer:
             line = bytes(command.line + line)
             command.line.clear()
         text = line[:-2] if line.endswith(_CRLF) else line[:-1]
-        if len(command.text) + len(line) > self._limit:
+        if len(command.text) + len(line) > self._text_limit_octets:
             command.fail(Fault.TOO_LONG, text)
         elif CR in text:
             command.fail(Fault.BARE_CR, text)
@@ -229,43 +231,43 @@ class ImapFramer:
         return self._finish(text)
 
     def _finish(self, text: bytes) -> Frame:
-        self.consumed = self._before + self._start
+        self.consumed = self._data_offset + self._start
         self._mode = Mode.COMMAND
         command = self._command
         if not command.text and command.fault is None:
             return Frame(text)
-        self._command = Assembly(self._held)
+        self._command = PartialCommand(self._content)
         return command.frame(text)
 
     def _announce(self, text: bytes) -> Frame | Prompt | None:
-        """A line that ends in a literal's announcement. Only one that can still become a command is prompted for."""
+        """Handle a line that ends in a literal announcement. A command with a fault is not prompted for."""
         command = self._command
-        brace = max(text.rfind(b"{", -TAIL), 0)
+        brace = max(text.rfind(b"{", -ANNOUNCEMENT_OCTETS), 0)
         announcement = _ANNOUNCEMENT.fullmatch(text, brace)
         if announcement is None:
-            if _MISSHAPEN.fullmatch(text, brace):
+            if _MALFORMED_ANNOUNCEMENT.fullmatch(text, brace):
                 command.fail(Fault.BAD_LITERAL, text)
             return self._finish(text)
-        size, waits = int(announcement["size"]), not announcement["plus"]
+        size, synchronizing = int(announcement["size"]), not announcement["plus"]
         self._check(size, text)
-        if command.fault is not None and waits:
+        if command.fault is not None and synchronizing:
             return self._finish(text)
         if command.fault is None:
             command.text += text + _CRLF
             command.announced += size
-        command.missing = size
+        command.remaining = size
         if not size:
-            command.take(b"")
-        return PROMPT if waits else None
+            command.add_literal(b"")
+        return PROMPT if synchronizing else None
 
     def _check(self, size: int, text: bytes) -> None:
         command = self._command
-        most = self._max_strings
-        if self._max_message and size <= self._max_message and _TAKES_MESSAGES.match(command.text or text):
-            most += self._max_message  # in all: a command is in memory as a whole
-        if command.announced + size > most:
+        limit = self._max_strings_octets
+        if self._max_message_octets and size <= self._max_message_octets and _APPENDS.match(command.text or text):
+            limit += self._max_message_octets  # in total, because a command is in memory as a whole
+        if command.announced + size > limit:
             command.fail(Fault.TOO_LARGE, text)
         elif command.literals >= MAX_LITERALS:
             command.fail(Fault.TOO_MANY, text)
-        elif command.held.dropped:
+        elif command.content.dropped:
             command.fail(Fault.DROPPED, text)

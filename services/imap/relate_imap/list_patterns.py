@@ -1,6 +1,7 @@
-"""Which names a LIST answers, and with which attributes (RFC 9051 §6.3.9, RFC 5258). Pure.
+"""Selects the names that LIST returns, and their attributes (RFC 9051 §6.3.9, RFC 5258). Pure.
 
-Names are a tree by "/". A name without a mailbox is listed where one below it has: clients draw trees.
+Names are a tree with delimiter "/". A name without a mailbox is listed if there is a mailbox below it, because clients
+draw trees.
 """
 
 import re
@@ -16,8 +17,8 @@ WILDCARDS = "*%"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
-    """One name to be answered. `child_info`: a name below it meets the selection (RFC 5258 §3.5)."""
+class ListEntry:
+    """One name in a LIST response. `child_info`: a name below it matches the selection options (RFC 5258 §3.5)."""
 
     name: str
     attributes: tuple[str, ...]
@@ -25,32 +26,34 @@ class Listed:
     child_info: bool = False
 
 
-class Tree:
-    """The names of an account: of its mailboxes, and of what it is subscribed to."""
+class MailboxTree:
+    """The names of an account's mailboxes and subscriptions."""
 
     def __init__(self, mailboxes: Iterable[Mailbox], subscriptions: Collection[str]) -> None:
         self.mailboxes: Mapping[str, Mailbox] = {mailbox.name: mailbox for mailbox in mailboxes}
         self.subscriptions = frozenset(subscriptions)
         self._parents = {parent for name in self.mailboxes for parent in parents(name)}
 
-    def list(self, patterns: Iterable[str], selection: Collection[str], returning: Collection[str]) -> Iterator[Listed]:
-        """LIST: every name that matches a pattern and the selection, in order."""
-        chosen = self._selected(selection)
-        above = {parent for name in chosen for parent in parents(name)} if "RECURSIVEMATCH" in selection else set()
+    def list(
+        self, patterns: Iterable[str], selection: Collection[str], returning: Collection[str]
+    ) -> Iterator[ListEntry]:
+        """LIST: every name that matches a pattern and the selection options, sorted."""
+        selected = self._selected(selection)
+        above = {parent for name in selected for parent in parents(name)} if "RECURSIVEMATCH" in selection else set()
         subscribed = "SUBSCRIBED" in selection or "SUBSCRIBED" in returning
-        candidates = chosen | above | (set() if _narrows(selection) else self._parents)
+        candidates = selected | above | (set() if _narrows(selection) else self._parents)
         for name in matching(candidates, patterns):
-            yield Listed(name, tuple(self._attributes(name, subscribed)), self.mailboxes.get(name), name in above)
+            yield ListEntry(name, tuple(self._attributes(name, subscribed)), self.mailboxes.get(name), name in above)
 
-    def lsub(self, patterns: Iterable[str]) -> Iterator[Listed]:
-        """LSUB: subscribed names that match; where "%" stops short of one, its parent instead (RFC 3501 §6.3.9)."""
+    def lsub(self, patterns: Iterable[str]) -> Iterator[ListEntry]:
+        """LSUB: matching subscribed names; if "%" matches only a parent of one, the parent (RFC 3501 §6.3.9)."""
         patterns = tuple(patterns)
         names = set(matching(self.subscriptions, patterns))
         above = set(matching({parent for name in self.subscriptions for parent in parents(name)}, patterns))
         stand_ins = above - names if any("%" in pattern for pattern in patterns) else set()
         for name in sorted(names | stand_ins, key=order):
             selectable = name in names and name in self.mailboxes
-            yield Listed(name, () if selectable else ("\\Noselect",), self.mailboxes.get(name))
+            yield ListEntry(name, () if selectable else ("\\Noselect",), self.mailboxes.get(name))
 
     def has_children(self, name: str) -> bool:
         """Whether there is a mailbox below this name."""
@@ -67,7 +70,7 @@ class Tree:
     def _attributes(self, name: str, subscribed: bool) -> Iterator[str]:
         mailbox = self.mailboxes.get(name)
         if mailbox is None:
-            yield from ("\\NonExistent", "\\Noselect")  # the second for who knows RFC 3501 only
+            yield from ("\\NonExistent", "\\Noselect")  # the second for clients of RFC 3501
         yield "\\HasChildren" if self.has_children(name) else "\\HasNoChildren"
         if mailbox is not None and mailbox.special_use:
             yield mailbox.special_use
@@ -76,13 +79,13 @@ class Tree:
 
 
 def matching(names: Iterable[str], patterns: Iterable[str]) -> list[str]:
-    """The names that match any of the patterns, in order; "*" matches everything, "%" stops at the delimiter."""
+    """The names that match any of the patterns, sorted; "*" matches everything, "%" stops at the delimiter."""
     matches = Matcher(patterns)
     return sorted(filter(matches, names), key=order)
 
 
 def order(name: str) -> tuple[bool, str]:
-    """Sorts names: INBOX first."""
+    """Sort key for names: INBOX first."""
     return name != INBOX, name
 
 
@@ -91,10 +94,10 @@ def _narrows(selection: Collection[str]) -> bool:
 
 
 class Matcher:
-    """Patterns of LIST, held against one name after the other in time linear in the name (RFC 9051 §6.3.9).
+    """Matches names against LIST patterns in time linear in the name (RFC 9051 §6.3.9).
 
-    Patterns with one wildcard or none, which are nearly all that clients send, are compared as strings. All others are
-    one automaton that never goes back: its states are the bits of a number, a character each of all these patterns.
+    Patterns with at most one wildcard, nearly all that clients send, are compared as strings. All others are one
+    nondeterministic automaton without backtracking: its state set is a bit mask, one bit per character of all patterns.
     """
 
     def __init__(self, patterns: Iterable[str]) -> None:
@@ -109,7 +112,7 @@ class Matcher:
 
 
 class _Affixes(NamedTuple):
-    """A pattern with one wildcard, or with none: what a name begins and ends with."""
+    """A pattern with at most one wildcard: prefix and suffix of a name."""
 
     start: str
     wildcard: str
@@ -127,10 +130,10 @@ class _Affixes(NamedTuple):
 
 
 class _Automaton:
-    """States are the places in all patterns, with one more behind each; bit n of a number stands for state n."""
+    """Bit n of a mask stands for state n: a position in a pattern, or the end of one."""
 
     def __init__(self, patterns: Iterable[Sequence[str]]) -> None:
-        self._literals: dict[str, int] = {}  # by character: the states that it leads on from
+        self._literals: dict[str, int] = {}  # states that a character leads on from, by character
         self._starts = self._ends = self._crossing = self._wild = 0
         state = 0
         for pieces in patterns:
@@ -143,7 +146,7 @@ class _Automaton:
         self._starts = self._skip(self._starts)
 
     def matches(self, name: str) -> bool:
-        """Whether any of the patterns matches; some operations on numbers for each character."""
+        """Whether any of the patterns matches; a few integer operations per character."""
         if not self._starts:
             return False
         states, literals = self._starts, self._literals
@@ -162,7 +165,7 @@ class _Automaton:
             self._literals[character] = self._literals.get(character, 0) | state
 
     def _skip(self, states: int) -> int:
-        """A wildcard may match nothing, and no two stand side by side."""
+        """Add the states behind wildcards, which may match nothing. No two wildcards are adjacent."""
         return states | (states & self._wild) << 1
 
 
@@ -170,7 +173,7 @@ _PIECES = re.compile(r"[*%]+|[^*%]+")
 
 
 def _pieces(pattern: str) -> list[str]:
-    """Wildcards and the texts between them; a run of wildcards is one."""
+    """Wildcards and the texts between them; adjacent wildcards are merged."""
     pieces = _PIECES.findall(_comparable(pattern))
     return [("*" if "*" in piece else "%") if piece[0] in WILDCARDS else piece for piece in pieces]
 
@@ -180,12 +183,14 @@ def _wildcards(pieces: Sequence[str]) -> int:
 
 
 def _affixes(pieces: Sequence[str]) -> _Affixes:
-    place = next((place for place, piece in enumerate(pieces) if piece in ("*", "%")), len(pieces))
-    return _Affixes("".join(pieces[:place]), "".join(pieces[place : place + 1]), "".join(pieces[place + 1 :]))
+    position = next((position for position, piece in enumerate(pieces) if piece in ("*", "%")), len(pieces))
+    return _Affixes(
+        "".join(pieces[:position]), "".join(pieces[position : position + 1]), "".join(pieces[position + 1 :])
+    )
 
 
 def _comparable(name: str) -> str:
-    """A name, or a pattern of names, as it is compared: in one normal form, INBOX in any case (RFC 9051 §5.1)."""
+    """A name or pattern in Unicode normal form, INBOX in capitals (RFC 9051 §5.1)."""
     text = normal_form(name)
     head = text.partition(DELIMITER)[0]
     return INBOX + text[len(head) :] if head.lower() == INBOX.lower() else text

@@ -1,21 +1,21 @@
-"""Work that would hold the loop too long, done in threads of its own: the interpreter takes turns between them."""
+"""Runs CPU-bound work in threads, so that the interpreter switches between it and the event loop."""
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from relate_imap.context import Aside
+from relate_imap.context import Offload
 
-# At once in a process: more would only share the same interpreter. Others wait, and the loop goes on.
-THREADS = 2
+# More would only compete for the same interpreter lock. Further work is queued.
+MAX_THREADS = 2
 
 
-def in_threads() -> Aside:
-    """For `Context.aside`. The threads end with the process."""
-    pool = ThreadPoolExecutor(THREADS, thread_name_prefix="imap")
+def thread_offload() -> Offload:
+    """For `Context.offload`. The threads end with the process."""
+    pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="imap")
 
-    async def aside(work: Callable[[], Any]) -> Any:
+    async def offload(work: Callable[[], Any]) -> Any:
         return await asyncio.get_running_loop().run_in_executor(pool, work)
 
-    return aside
+    return offload

@@ -1,7 +1,7 @@
-"""What a command is answered, in the end: OK, NO or BAD, a response code, a sentence (RFC 9051 §7.1, RFC 5530).
+"""Tagged responses: OK, NO or BAD, a response code, a text (RFC 9051 §7.1, RFC 5530).
 
-Handlers return an `Answer`, or raise one of the errors in REFUSALS; the session puts the tag in front. Whose trouble it
-was stands in the outcome. Text never repeats what the client sent or what went wrong in here.
+Handlers return a `TaggedResponse`, or raise one of REFUSALS; the session adds the tag. The outcome tells whether an
+error is the client's or ours. The text never includes what the client sent or internal details.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -24,25 +24,25 @@ from relate_wire.sasl import SaslCancelled, SaslError
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """How a command ended. `code` is a response code without its brackets.
+class TaggedResponse:
+    """The completion of a command. `code` is a response code without its brackets.
 
-    `untagged` and the chunks of `body` go before the tagged line; the last thing that a body yields may be another
-    Answer, which then stands in place of this one.
+    `untagged` and the chunks of `body` precede the tagged line. If the last item of `body` is a TaggedResponse, it
+    replaces this one.
     """
 
     status: str  # OK NO BAD
     text: str
     code: str = ""
     untagged: bytes = b""
-    body: "AsyncIterator[bytes | Answer] | None" = None
+    body: "AsyncIterator[bytes | TaggedResponse] | None" = None
     then: NextStep = NextStep.CONTINUE
     facts: Facts = NO_FACTS
-    trouble: Exception | None = None  # of our own, for telemetry and the log
+    trouble: Exception | None = None  # an error of ours, for telemetry and the log
     uncounted: bool = False
 
     def reply(self, tag: str, before: bytes = b"") -> Reply:
-        """The tagged line, with what goes before it."""
+        """The tagged line, preceded by `before`."""
         code = f"[{self.code}] " if self.code else ""
         line = f"{tag} {self.status} {code}{self.text}\r\n".encode()
         return Reply(
@@ -63,59 +63,59 @@ class Answer:
 
 
 class Refused(Exception):
-    """A handler's way out of nested calls: the client's mistake, or a rule that it met. NO, unless it is `bad`."""
+    """Raised by handlers to refuse a command: an error of the client's or a policy. NO, or BAD if `bad`."""
 
     def __init__(self, text: str, code: str = "", *, bad: bool = False) -> None:
         super().__init__(text)
-        self.answer = Answer("BAD" if bad else "NO", text, code)
+        self.response = TaggedResponse("BAD" if bad else "NO", text, code)
 
 
-def ok(text: str, code: str = "", untagged: bytes = b"", then: NextStep = NextStep.CONTINUE) -> Answer:
-    """It is done."""
-    return Answer("OK", text, code, untagged, then=then)
+def ok(text: str, code: str = "", untagged: bytes = b"", then: NextStep = NextStep.CONTINUE) -> TaggedResponse:
+    """The command succeeded."""
+    return TaggedResponse("OK", text, code, untagged, then=then)
 
 
-def no(text: str, code: str = "", then: NextStep = NextStep.CONTINUE) -> Answer:
-    """It is not, for a reason of the client's or a rule."""
-    return Answer("NO", text, code, then=then)
+def no(text: str, code: str = "", then: NextStep = NextStep.CONTINUE) -> TaggedResponse:
+    """The command failed, because of the client or a policy."""
+    return TaggedResponse("NO", text, code, then=then)
 
 
-def bad(text: str, code: str = "") -> Answer:
-    """It was no command, or none that is allowed now."""
-    return Answer("BAD", text, code)
+def bad(text: str, code: str = "") -> TaggedResponse:
+    """The command is malformed, or not allowed in this state."""
+    return TaggedResponse("BAD", text, code)
 
 
-_REFUSED: Mapping[type[Exception], tuple[str, str]] = {
+_STORE_REFUSALS: Mapping[type[Exception], tuple[str, str]] = {
     MailboxNotFound: ("There is no such mailbox", "NONEXISTENT"),
-    MailboxExists: ("A mailbox of that name is there already", "ALREADYEXISTS"),
-    MessageNotFound: ("The message is not there any more", "EXPUNGEISSUED"),
-    OverQuota: ("Not enough room", "OVERQUOTA"),
-    TooManyKeywords: ("There would be too many keywords", "LIMIT"),
-    TooManyMailboxes: ("There would be too many mailboxes", "LIMIT"),
+    MailboxExists: ("The mailbox already exists", "ALREADYEXISTS"),
+    MessageNotFound: ("The message no longer exists", "EXPUNGEISSUED"),
+    OverQuota: ("Quota exceeded", "OVERQUOTA"),
+    TooManyKeywords: ("Too many keywords", "LIMIT"),
+    TooManyMailboxes: ("Too many mailboxes", "LIMIT"),
 }
-"""What is answered NO, with which code."""
+"""Text and response code of the store's refusals, all of them NO."""
 
-# What `from_error` calls a refusal. The rest is for telemetry and the log to see before the client is told.
-REFUSALS: tuple[type[Exception], ...] = (Refused, SaslError, *_REFUSED)
+# Errors that `from_error` maps to refusals. Any other error goes to telemetry and the log first.
+REFUSALS: tuple[type[Exception], ...] = (Refused, SaslError, *_STORE_REFUSALS)
 
 
-def from_error(error: Exception) -> Answer:
-    """The one translation of errors into answers. What is not known here is a bug of ours."""
-    if type(error) in _REFUSED:
-        return no(*_REFUSED[type(error)])
+def from_error(error: Exception) -> TaggedResponse:
+    """Maps every error to a response. An unknown exception is a bug of ours."""
+    if type(error) in _STORE_REFUSALS:
+        return no(*_STORE_REFUSALS[type(error)])
     match error:
         case Refused():
-            return error.answer
+            return error.response
         case MailboxFull():
-            return Answer("NO", "The mailbox can hold no further message", "LIMIT", trouble=error)
+            return TaggedResponse("NO", "The mailbox is full", "LIMIT", trouble=error)
         case SaslCancelled():
             return bad(str(error))  # RFC 9051 §6.2.2
         case SaslError():
             return bad(str(error), "CLIENTBUG")
         case StoreError(temporary=True) | AccountError(temporary=True):
-            return Answer("NO", "Not possible now, try again later", "UNAVAILABLE", trouble=error)
+            return TaggedResponse("NO", "Temporary failure, try again later", "UNAVAILABLE", trouble=error)
         case _:
-            return Answer("NO", "The server has failed", "SERVERBUG", trouble=error)
+            return TaggedResponse("NO", "Internal error", "SERVERBUG", trouble=error)
 
 
 FAREWELLS: Mapping[Farewell, bytes] = {

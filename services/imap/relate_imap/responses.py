@@ -1,15 +1,18 @@
-"""Untagged responses: values to octets (RFC 9051 §7). Pure, and the only place where their form is known."""
+"""Encodes untagged responses (RFC 9051 §7). Pure, and the only module that knows their form."""
 
 import time
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.selected.mailbox import Update, View
+from relate_imap.selected.mailbox import SelectedMailbox, Update
 from relate_imap.selected.sequence_set import Range, encode_ranges, ranges_of
 from relate_mailstore.types import Entry, Flag
 
 CRLF = b"\r\n"
+
+# Longer strings are sent as literals.
+MAX_QUOTED_OCTETS = 1000
 
 SYSTEM_FLAGS = {
     Flag.ANSWERED: "\\Answered",
@@ -28,20 +31,24 @@ _UNQUOTABLE = (b"\r", b"\n", b"\0")
 
 
 def string(octets: bytes, *, utf8: bool = False) -> bytes:
-    """A string: quoted where that can be, else a literal (RFC 9051 §4.3)."""
-    if len(octets) > 1000 or any(octet in octets for octet in _UNQUOTABLE) or not (utf8 or octets.isascii()):
+    """A quoted string if possible, else a literal (RFC 9051 §4.3)."""
+    if (
+        len(octets) > MAX_QUOTED_OCTETS
+        or any(octet in octets for octet in _UNQUOTABLE)
+        or not (utf8 or octets.isascii())
+    ):
         return b"{%d}\r\n%b" % (len(octets), octets)
     return b'"%b"' % octets.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
 
 
 def nstring(text: str | None, *, utf8: bool = False) -> bytes:
-    """A string, or NIL for none."""
+    """A string, or NIL for None."""
     return b"NIL" if text is None else string(text.encode(), utf8=utf8)
 
 
 @lru_cache(4096)
 def flag_list(flags: int, keywords: tuple[str, ...], recent: bool = False) -> bytes:
-    """`(\\Seen $Forwarded)`: system flags, keywords, and \\Recent for who knows it."""
+    """`(\\Seen $Forwarded)`: system flags, keywords, and \\Recent if `recent`."""
     names = [name for flag, name in SYSTEM_FLAGS.items() if flags & flag]
     return f"({' '.join([*names, *keywords, *([RECENT] if recent else [])])})".encode()
 
@@ -53,29 +60,29 @@ def _day(days: int) -> bytes:
 
 
 def date_time(seconds: int) -> bytes:
-    """`" 7-Feb-1994 21:52:25 +0000"`: quoted, in UTC. Whole mailboxes are listed with it: so it is put together."""
+    """`" 7-Feb-1994 21:52:25 +0000"`: quoted, in UTC. Tables make it cheap for lists of whole mailboxes."""
     minutes, second = divmod(seconds, 60)
     days, minute = divmod(minutes, 1440)
     return _day(days) + _MINUTES[minute] + _SECONDS[second]
 
 
-def flags(view: View) -> bytes:
-    """The flags that there are in a mailbox, and those that may be changed (RFC 9051 §7.3.5, §7.1)."""
-    names = " ".join((*SYSTEM_FLAGS.values(), *view.keywords))
-    permanent = "" if view.read_only else f"{names} \\*"
+def flags(selected: SelectedMailbox) -> bytes:
+    """FLAGS and PERMANENTFLAGS of a mailbox (RFC 9051 §7.3.5, §7.1)."""
+    names = " ".join((*SYSTEM_FLAGS.values(), *selected.keywords))
+    permanent = "" if selected.read_only else f"{names} \\*"
     return f"* FLAGS ({names})\r\n* OK [PERMANENTFLAGS ({permanent})] Flags kept\r\n".encode()
 
 
-def new_keywords(view: View, entries: Iterable[Entry]) -> bytes:
-    """The same again where a client is about to be told of entries with a keyword that it does not know.
+def new_keywords(selected: SelectedMailbox, entries: Iterable[Entry]) -> bytes:
+    """FLAGS and PERMANENTFLAGS, if these entries have keywords that the client was not sent; else nothing.
 
-    Dovecot and James do so too: some clients draw their list of labels from it.
+    Dovecot and James do so too: some clients build their list of labels from it.
     """
-    return flags(view) if view.learn_keywords(entries) else b""
+    return flags(selected) if selected.announce_keywords(entries) else b""
 
 
 def exists(count: int) -> bytes:
-    """How many messages there are."""
+    """`* n EXISTS`"""
     return b"* %d EXISTS\r\n" % count
 
 
@@ -85,44 +92,42 @@ def fetch(number: int, *attributes: bytes) -> bytes:
 
 
 def vanished(uids: Iterable[Range], *, earlier: bool = False) -> bytes:
-    """`* VANISHED (EARLIER) 1:3` (RFC 7162 §3.2.10); nothing for none."""
+    """`* VANISHED (EARLIER) 1:3` (RFC 7162 §3.2.10); nothing for no UIDs."""
     numbers = encode_ranges(uids).encode()
     return b"* VANISHED %b%b\r\n" % (b"(EARLIER) " if earlier else b"", numbers) if numbers else b""
 
 
-def flags_of(conversation: Conversation, view: View, entry: Entry) -> bytes:
-    """`FLAGS (…)` of a message, as this client knows flags."""
+def flags_of(conversation: Conversation, entry: Entry) -> bytes:
+    """`FLAGS (…)` of a message, with \\Recent if this client is sent it."""
     return b"FLAGS " + flag_list(entry.flags, entry.keywords, entry.uid in conversation.recent_uids)
 
 
-def flags_changed(
-    conversation: Conversation, view: View, number: int, entry: Entry, *, uid: bool, silent: bool = False
-) -> bytes:
-    """An unsolicited FETCH response: flags, unless `silent`; the UID where it was asked for by UID, or is owed."""
-    attributes = [] if silent else [flags_of(conversation, view, entry)]
+def flags_changed(conversation: Conversation, number: int, entry: Entry, *, uid: bool, silent: bool = False) -> bytes:
+    """An unsolicited FETCH response: FLAGS unless `silent`, UID if `uid` or QRESYNC, MODSEQ if CONDSTORE."""
+    attributes = [] if silent else [flags_of(conversation, entry)]
     if uid or Extension.QRESYNC in conversation.enabled:
         attributes.insert(0, b"UID %d" % entry.uid)
-    if conversation.tells_modseq:
+    if conversation.sends_modseq:
         attributes.append(b"MODSEQ (%d)" % entry.modseq)
     return fetch(number, *attributes)
 
 
-def update(conversation: Conversation, view: View, news: Update, *, uid: bool) -> bytes:
-    """What a view has learned, told: what is gone, how many there are, what has other flags."""
-    changed = (entry for _, entry in news.changed)
-    parts = [new_keywords(view, (*news.arrived, *changed))]
-    if news.expunged:
-        parts.append(_expunged(news.expunged, vanish=Extension.QRESYNC in conversation.enabled))
-    if news.exists is not None:
-        parts.append(exists(news.exists))
-        if conversation.tells_recent:
-            parts.append(b"* %d RECENT\r\n" % view.recent)
-    parts.extend(flags_changed(conversation, view, number, entry, uid=uid) for number, entry in news.changed)
+def update(conversation: Conversation, selected: SelectedMailbox, changes: Update, *, uid: bool) -> bytes:
+    """The responses for an update: new keywords, EXPUNGE or VANISHED, EXISTS and RECENT, FETCH."""
+    changed = (entry for _, entry in changes.changed)
+    parts = [new_keywords(selected, (*changes.arrived, *changed))]
+    if changes.expunged:
+        parts.append(_expunged(changes.expunged, vanish=Extension.QRESYNC in conversation.enabled))
+    if changes.exists is not None:
+        parts.append(exists(changes.exists))
+        if conversation.sends_recent:
+            parts.append(b"* %d RECENT\r\n" % selected.recent_count)
+    parts.extend(flags_changed(conversation, number, entry, uid=uid) for number, entry in changes.changed)
     return b"".join(parts)
 
 
-def _expunged(gone: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
-    """From the last to the first, so that no number changes before it is told."""
+def _expunged(messages: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
+    """From the last to the first, so that no EXPUNGE changes the number in a later one."""
     if vanish:
-        return vanished(ranges_of(uid for _, uid in gone))
-    return b"".join(b"* %d EXPUNGE\r\n" % number for number, _ in reversed(gone))
+        return vanished(ranges_of(uid for _, uid in messages))
+    return b"".join(b"* %d EXPUNGE\r\n" % number for number, _ in reversed(messages))

@@ -1,31 +1,31 @@
-"""What only IMAP has to show: the selection of a mailbox, as a span `imap.mailbox.select`."""
+"""Traces the opening of a mailbox as a span `imap.mailbox.select`."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from relate_imap.context import Opening
+from relate_imap.context import SelectSpan
 from relate_mailstore.errors import MailboxNotFound
 from relate_telemetry.operations import Operation, Operations
 
 
-class SeenOpening:
-    """A selection under way; see `context.Opening`."""
+class TracedSelect:
+    """See `context.SelectSpan`."""
 
     def __init__(self, operation: Operation) -> None:
         self._operation = operation
 
-    def found(self, messages: int) -> None:
-        """`imap.mailbox.message_count`"""
+    def set_message_count(self, messages: int) -> None:
+        """Set `imap.mailbox.message_count`."""
         self._operation.set("imap.mailbox.message_count", messages)
 
 
-def traced_selecting(operations: Operations) -> Callable[[str, bool], AbstractContextManager[Opening]]:
-    """For `Context.selecting`. A name is an attribute of a span, and never a label of a metric."""
+def traced_selects(operations: Operations) -> Callable[[str, bool], AbstractContextManager[SelectSpan]]:
+    """For `Context.select_span`. The mailbox's name is an attribute of the span, and never a metric label."""
 
     @contextmanager
-    def selecting(mailbox: str, read_only: bool) -> Iterator[Opening]:
+    def select_span(mailbox: str, read_only: bool) -> Iterator[SelectSpan]:
         attributes: dict[str, str | bool] = {"imap.mailbox.name": mailbox, "imap.mailbox.read_only": read_only}
         with operations.operation("imap.mailbox.select", attributes, (MailboxNotFound,)) as operation:
-            yield SeenOpening(operation)
+            yield TracedSelect(operation)
 
-    return selecting
+    return select_span

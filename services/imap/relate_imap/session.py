@@ -1,7 +1,30 @@
-"""The IMAP session (RFC 9051 §3): which command is allowed when, what follows each, without a socket or a database.
+"""The IMAP session: the state machine of one connection (RFC 9051 §3), without a socket and without a database.
 
-Which command is allowed in which state, and who handles it, is the table COMMANDS. After each command the client is
-told what else has changed in its mailbox (RFC 9051 §7), but never that a message is gone while numbers are in use.
+Theory of operation:
+
+The states are in `states`. `COMMANDS` has for each command the states in which it is allowed and its handler. In any
+other state the command is answered BAD and changes nothing. So a handler may rely on its state: a handler of
+AUTHENTICATED has an account, a handler of SELECTED has a selected mailbox.
+
+    NOT_AUTHENTICATED   LOGIN, AUTHENTICATE                       → AUTHENTICATED
+    AUTHENTICATED       SELECT, EXAMINE                           → SELECTED
+    SELECTED            SELECT, EXAMINE                           → SELECTED; AUTHENTICATED if it cannot be opened
+    SELECTED            CLOSE, UNSELECT                           → AUTHENTICATED
+    SELECTED            another session deletes the mailbox       → AUTHENTICATED, with * OK [CLOSED]
+    any                 LOGOUT                                    → LOGOUT
+
+The state is an attribute of the `Conversation`, which is everything that one client can change: its login, the enabled
+extensions, the selected mailbox. Only handlers and `selected.updates` change it. `Context` is what all sessions of a
+server share.
+
+A handler writes nothing to the client. It returns the tagged response with the untagged responses that precede it, or
+raises one of `replies.REFUSALS`. `ImapSession.handle` then appends the pending updates of the selected mailbox
+(`selected.updates`: EXISTS, EXPUNGE or VANISHED, FETCH) before the tagged line, so that the client has them when its
+command completes (RFC 9051 §7). EXPUNGE waits while message numbers are in use. Three commands send more than one
+reply: a large FETCH has a body, which the driver writes chunk by chunk; AUTHENTICATE and IDLE await `Client.ask`, which
+sends a continuation request and, during IDLE, updates as they are committed.
+
+Any other exception, the store's included, is raised to the driver, which logs and traces it and sends `error_reply`.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -12,7 +35,7 @@ from typing import Any, NamedTuple
 from relate_imap import replies
 from relate_imap.commands import Command, Invalid
 from relate_imap.context import Context
-from relate_imap.conversation import Conversation, State
+from relate_imap.conversation import Conversation
 from relate_imap.framing import Frame, ImapFramer
 from relate_imap.grammar import parse
 from relate_imap.handlers import (
@@ -32,21 +55,17 @@ from relate_imap.handlers import (
     store,
     thread,
 )
-from relate_imap.replies import Answer
-from relate_imap.selected.updates import news
+from relate_imap.replies import TaggedResponse
+from relate_imap.selected.updates import pending_updates
+from relate_imap.states import ANY, AUTHENTICATED, NOT_AUTHENTICATED, SELECTED, State
 from relate_wire.ports import Client, Farewell, Framer, Peer, Session
 from relate_wire.reply import Reply
 
-Handler = Callable[[Conversation, Any], Awaitable[Answer]]
-
-ANY = frozenset({State.NOT_AUTHENTICATED, State.AUTHENTICATED, State.SELECTED})
-NOT_AUTHENTICATED = frozenset({State.NOT_AUTHENTICATED})
-AUTHENTICATED = frozenset({State.AUTHENTICATED, State.SELECTED})
-SELECTED = frozenset({State.SELECTED})
+Handler = Callable[[Conversation, Any], Awaitable[TaggedResponse]]
 
 
 class Rule(NamedTuple):
-    """When a command is allowed, and who handles it."""
+    """The states in which a command is allowed, and its handler."""
 
     states: frozenset[State]
     handler: Handler
@@ -103,7 +122,7 @@ COMMANDS: Mapping[str, Rule] = {
 
 
 class ImapEngine:
-    """IMAP, put together for one connection: a `relate_wire.ports.Engine`."""
+    """The IMAP engine of one connection: a `relate_wire.ports.Engine`."""
 
     def __init__(self, client: Client[Frame], context: Context) -> None:
         framer = ImapFramer(client.content)
@@ -117,9 +136,9 @@ class ImapEngine:
 
 
 class ImapSession:
-    """One client's session: a `relate_wire.ports.Session`. `welcome` is called when the client has logged in."""
+    """One client's session: a `relate_wire.ports.Session`. `welcome` is called after a successful login."""
 
-    in_transaction = False  # there are none in IMAP
+    in_transaction = False  # IMAP has no transactions
 
     def __init__(self, conversation: Conversation, welcome: Callable[[], None]) -> None:
         self._conversation = conversation
@@ -131,72 +150,72 @@ class ImapSession:
         return self._conversation.state.value
 
     async def greet(self) -> Reply:
-        """Capabilities come with the greeting: a round trip less for everybody (RFC 9051 §7.1)."""
+        """The greeting includes the capabilities, which saves each client a round trip (RFC 9051 §7.1)."""
         capabilities = " ".join(capability.capabilities(self._conversation))
         return replies.ok("Relate Mail ready", f"CAPABILITY {capabilities}").reply("*")
 
     async def handle(self, command: Command) -> Reply:
-        """Answer one command. Refusals are answered here; the store's trouble, and our bugs, are raised."""
-        answer = await self._answer(command)
-        if answer.body is not None:
-            return Reply(answer.untagged, code=answer.status, body=self._stream(command, answer, answer.body))
-        return answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))
+        """Execute one command. Refusals become replies; errors of the store and bugs are raised."""
+        response = await self._execute(command)
+        if response.body is not None:
+            return Reply(response.untagged, code=response.status, body=self._stream(command, response, response.body))
+        return response.reply(command.tag, response.untagged + await pending_updates(self._conversation, command.verb))
 
     def error_reply(self, command: Command, error: Exception) -> Reply:
-        """A tagged NO; the session goes on."""
+        """A tagged NO; the session continues."""
         return replies.from_error(error).reply(command.tag)
 
     def farewell(self, reason: Farewell) -> bytes:
-        """The last words."""
+        """The untagged BYE."""
         return replies.FAREWELLS[reason]
 
     def secured(self, peer: Peer) -> None:
-        """Nothing was learned in the clear that would have to be forgotten (RFC 9051 §6.2.1)."""
+        """Adopt the TLS peer. A session has learnt nothing in clear text that it must discard (RFC 9051 §6.2.1)."""
         self._conversation.peer = peer
 
     async def close(self) -> None:
-        """\\Deleted messages stay where they are."""
+        """Release the mailbox and the session; \\Deleted messages are not expunged."""
         conversation = self._conversation
         await select.leave(conversation)
-        if conversation.user is not None:
-            conversation.context.sessions.leave(conversation.account)
-            conversation.user = None
+        if conversation.granted is not None:
+            conversation.context.sessions.release(conversation.account)
+            conversation.granted = None
         if conversation.unwatch is not None:
             conversation.unwatch()
             conversation.unwatch = None
 
-    async def _answer(self, command: Command) -> Answer:
+    async def _execute(self, command: Command) -> TaggedResponse:
         if isinstance(command, Invalid):
-            if command.saving:  # RFC 5182 §2.1: a NO leaves nothing saved
-                self._conversation.saved = ()
-            return (replies.no if command.refused else replies.bad)(command.why, command.code)
+            if command.saves_result:  # RFC 5182 §2.1: after a NO the saved result is empty
+                self._conversation.saved_uids = ()
+            return (replies.no if command.refused else replies.bad)(command.reason, command.code)
         rule = COMMANDS[command.verb]
-        before = self._conversation.state
-        if before not in rule.states:
-            return replies.bad(f"Not allowed when {before}")
+        state = self._conversation.state
+        if state not in rule.states:
+            return replies.bad(f"Not allowed when {state}")
         try:
-            answer = await rule.handler(self._conversation, command)
+            response = await rule.handler(self._conversation, command)
         except replies.REFUSALS as refusal:
             return replies.from_error(refusal)
-        if before is State.NOT_AUTHENTICATED and self._conversation.state is State.AUTHENTICATED:
+        if state is State.NOT_AUTHENTICATED and self._conversation.state is State.AUTHENTICATED:
             self._welcome()
-        return answer
+        return response
 
     async def _stream(
-        self, command: Command, answer: Answer, body: AsyncIterator[bytes | Answer]
+        self, command: Command, response: TaggedResponse, body: AsyncIterator[bytes | TaggedResponse]
     ) -> AsyncIterator[bytes | Reply]:
-        """The body, then what else has changed, then the tagged line.
+        """The body, then the pending updates, then the tagged line.
 
-        The store's trouble between two messages ends the command, and not the session.
+        An error of the store between two messages fails the command and keeps the connection.
         """
-        ended: Answer | None = None
+        final: TaggedResponse | None = None
         try:
             async for chunk in body:
-                if isinstance(chunk, Answer):
-                    ended = chunk
+                if isinstance(chunk, TaggedResponse):
+                    final = chunk
                 else:
                     yield chunk
         except replies.REFUSALS as refusal:
-            ended = replies.from_error(refusal)
-        answer = ended or replace(answer, untagged=b"")  # it was sent before the body
-        yield answer.reply(command.tag, answer.untagged + await news(self._conversation, command.verb))
+            final = replies.from_error(refusal)
+        final = final or replace(response, untagged=b"")  # the untagged responses preceded the body
+        yield final.reply(command.tag, final.untagged + await pending_updates(self._conversation, command.verb))

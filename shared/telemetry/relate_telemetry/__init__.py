@@ -1,1 +1,1 @@
-"""The telemetry contract on OpenTelemetry: set-up, names, the command seam."""
+"""Telemetry of sessions, commands, logins and stores on OpenTelemetry."""

@@ -1,4 +1,4 @@
-"""Logins: a span `{source}.auth.validate` and two counts for each, whichever protocol they came by."""
+"""Telemetry of logins: a span `{source}.auth.validate` and two counters, for all protocols and the API."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,11 +7,11 @@ from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, Tracer, get_current_span
 from opentelemetry.util.types import AttributeValue
 
-from relate_telemetry.current_span import SpanScope
+from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link
 from relate_telemetry.metrics import AuthMetrics
 from relate_telemetry.names import SourceName, auth_keys, auth_span
-from relate_telemetry.public_endpoint import claimed_traceparent
+from relate_telemetry.public_endpoint import request_traceparent
 
 
 class Authentication:
@@ -32,30 +32,30 @@ class Authentication:
         self._user_names = user_names
 
     def validate(self, user: str | None) -> "Attempt":
-        """Begin an attempt; `user` is the name as it was given, None where a key comes alone."""
+        """Start the span of a login; `user` is the name that the client gave, None for a key without a name."""
         name = self._user_names(user)
         attributes: dict[str, AttributeValue] = {} if name is None else {self.keys.user: name}
-        traceparent = claimed_traceparent()
-        claim = Claim(get_current_span(), traceparent) if traceparent is not None else None
-        return Attempt(self, self._tracer.start_span(self._span_name, attributes=attributes), claim)
+        traceparent = request_traceparent()
+        parent = RemoteParent(get_current_span(), traceparent) if traceparent is not None else None
+        return Attempt(self, self._tracer.start_span(self._span_name, attributes=attributes), parent)
 
 
-class Claim(NamedTuple):
-    """The trace that a client says its request belongs to, and the span of that request."""
+class RemoteParent(NamedTuple):
+    """The span of a request, and the traceparent that the client sent with it."""
 
     request: Span
     traceparent: str
 
 
-class Attempt(SpanScope):
-    """One login. A refused one is the client's mistake, and no error; one left without `finish` counts as failed."""
+class Attempt(CurrentSpan):
+    """One login. A refused login is no error; an attempt that exits without `finish` counts as failed."""
 
-    __slots__ = ("_authentication", "_claim", "_finished")
+    __slots__ = ("_authentication", "_finished", "_remote_parent")
 
-    def __init__(self, authentication: Authentication, span: Span, claim: Claim | None) -> None:
+    def __init__(self, authentication: Authentication, span: Span, remote_parent: RemoteParent | None) -> None:
         super().__init__(span)
         self._authentication = authentication
-        self._claim = claim
+        self._remote_parent = remote_parent
         self._finished = False
 
     def finish(
@@ -67,7 +67,7 @@ class Attempt(SpanScope):
         failure_reason: str | None = None,
         key_name: str | None = None,
     ) -> None:
-        """The verdict: `failure_reason` is from a fixed table, `key_name` the matched key's name, never the key."""
+        """Record the verdict. `failure_reason` is from a fixed table; `key_name` is the key's name, never the key."""
         self._finished = True
         keys = self._authentication.keys
         attributes: dict[str, AttributeValue] = {
@@ -81,10 +81,10 @@ class Attempt(SpanScope):
             attributes[keys.key_name] = key_name
         self.span.set_attributes(attributes)
         self._authentication.metrics.record(success)
-        if success and self._claim is not None:
-            add_link(*self._claim)
+        if success and self._remote_parent is not None:
+            add_link(*self._remote_parent)
 
-    def _leave(self, error: BaseException | None) -> None:
+    def _exit(self, error: BaseException | None) -> None:
         if not self._finished:
             self.finish(success=False)
-        super()._leave(error)
+        super()._exit(error)

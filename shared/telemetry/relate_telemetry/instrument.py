@@ -1,7 +1,8 @@
-"""Instrumentation of what we did not write: SQLAlchemy engines and FastAPI applications.
+"""Instruments libraries: SQLAlchemy engines and FastAPI applications.
 
-The libraries are imported by those who have them. Under `opentelemetry-instrument` both are traced already, and are
-not traced again here. `redaction` removes keys and the values of queries from the spans of either.
+Their instrumentations are imported when they are used, because not every service installs them. What
+`opentelemetry-instrument` traces already is not traced twice. `redaction` removes keys and the values of query
+parameters from the spans.
 """
 
 import os
@@ -12,12 +13,13 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from relate_telemetry.public_endpoint import PublicEndpoint
+from relate_telemetry.sdk_internals import is_instrumented
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from sqlalchemy import Engine
 
-# Probes come every few seconds and say nothing: /health, /healthz, /livez, /readyz and what is below them.
+# Health probes, which come every few seconds: /health, /healthz, /livez, /readyz and paths below them.
 HEALTH_URLS = r"^[a-z]+://[^/]+/(health|healthz|livez|readyz)([/?]|$)"
 
 _engines: "WeakSet[Engine]" = WeakSet()
@@ -25,7 +27,7 @@ _apps: "WeakSet[FastAPI]" = WeakSet()
 
 
 def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterProvider) -> None:
-    """Trace an engine's statements: their text, never their parameters. Harmless when repeated."""
+    """Trace an engine's statements: their text, never their parameters. Idempotent."""
     from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415 - needs SQLAlchemy
 
     from relate_telemetry.fast.statements import trace_statements  # noqa: PLC0415 - needs SQLAlchemy
@@ -34,17 +36,17 @@ def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterPr
         return
     _engines.add(engine)
     _prefer_stable_conventions()
-    # What SQLAlchemyInstrumentor makes of an engine, without its patches to SQLAlchemy itself: those would trace every
-    # engine made later once more, and add a span to each checkout of a connection.
+    # Not by SQLAlchemyInstrumentor, because it patches SQLAlchemy itself: each later engine would be traced twice, and
+    # each checkout of a connection would be a span.
     trace_statements(engine, tracers, meters)
 
 
 def instrument_app(app: "FastAPI", tracers: TracerProvider, meters: MeterProvider) -> None:
-    """Trace an application's requests, each in a trace of its own, health probes left out. Idempotent."""
+    """Trace an application's requests, each in a separate trace, without health probes. Idempotent."""
     if app in _apps:
         return
     _apps.add(app)
-    if not getattr(app, "_is_instrumented_by_opentelemetry", False):
+    if not is_instrumented(app):
         _trace_requests(app, tracers, meters)
     build = app.build_middleware_stack
     app.build_middleware_stack = lambda: PublicEndpoint(build())  # type: ignore[method-assign] # as instrumentations do
@@ -65,5 +67,5 @@ def _trace_requests(app: "FastAPI", tracers: TracerProvider, meters: MeterProvid
 
 
 def _prefer_stable_conventions() -> None:
-    # The old ones put whole request targets into metric labels. This variable is the instrumentations' only switch.
+    # The former conventions put whole request targets into metric labels. Only this variable selects the stable ones.
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "database,http")

@@ -1,22 +1,22 @@
-"""Links to spans of other traces, by the traceparent (W3C Trace Context §3.2) that somebody kept or sent."""
+"""Links to spans of other traces, by a traceparent (W3C Trace Context §3.2) that was stored or received."""
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.trace import Span, SpanContext, get_current_span
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-LINK_LIMIT = 32  # links of one span: a FETCH of a whole mailbox need not name every message's origin
+MAX_LINKS = 32  # of one span: a FETCH of a whole mailbox need not link to every message's origin
 
 _W3C = TraceContextTextMapPropagator()
-_NOWHERE = Context()
+_EMPTY = Context()
 
 
 def add_link(span: Span, traceparent: str | None) -> None:
-    """Link a span to another one, once; what is malformed, or one link too many, is ignored."""
+    """Link a span to another one, once. A malformed traceparent, and links beyond MAX_LINKS, are ignored."""
     if traceparent is None or not isinstance(span, ReadableSpan) or not span.is_recording():
         return
     links = span.links
-    if len(links) >= LINK_LIMIT:
+    if len(links) >= MAX_LINKS:
         return
     context = _parse_traceparent(traceparent)
     if context is not None and all(context.span_id != link.context.span_id for link in links):
@@ -25,5 +25,5 @@ def add_link(span: Span, traceparent: str | None) -> None:
 
 def _parse_traceparent(traceparent: str) -> SpanContext | None:
     carrier = {"traceparent": traceparent}
-    context = get_current_span(_W3C.extract(carrier, _NOWHERE)).get_span_context()
+    context = get_current_span(_W3C.extract(carrier, _EMPTY)).get_span_context()
     return context if context.is_valid else None

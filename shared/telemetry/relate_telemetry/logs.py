@@ -1,7 +1,7 @@
-"""Logs: JSON lines to stderr that name the trace they belong to, and exporters that complain once a minute.
+"""Logs: JSON lines to stderr with trace ids, and a filter that lets exporters report errors once per minute.
 
-Tracebacks are told as spans tell them: frames and safe messages. Lines are ASCII without controls: no login or mailbox
-name moves a terminal's cursor.
+Tracebacks contain frames and redacted messages, as in spans. Lines are ASCII without control characters, so that no
+login or mailbox name controls a terminal.
 """
 
 import json
@@ -16,21 +16,22 @@ from opentelemetry.trace import format_span_id, format_trace_id, get_current_spa
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from relate_telemetry.redaction import hide_keys, safe_traceback
+from relate_telemetry.sdk_internals import METRIC_EXPORT_LOGGER
 
-COMPLAINT_SECONDS = 60.0  # between two lines about the same dead collector
+THROTTLE_SECONDS = 60.0  # between two lines about a collector that is down
 
-# Loggers that speak up at each failed export: a filter works only on the logger that a line was given to.
+# The loggers that report each failed export. Each needs a filter, because a parent's filter does not apply to it.
 _EXPORT_LOGGERS = (
     "opentelemetry.exporter.otlp.common.http",
     "opentelemetry.exporter.otlp.proto.grpc.exporter",
     "opentelemetry.exporter.otlp.proto.http.metric_exporter",
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
-    "opentelemetry.sdk.metrics._internal.export",
+    METRIC_EXPORT_LOGGER,
 )
 
 
 def add_trace_ids(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A structlog processor: trace_id and span_id of the current span, if there is one."""
+    """A structlog processor that adds trace_id and span_id of the current span, if there is one."""
     context = get_current_span().get_span_context()
     if context.is_valid:
         event["trace_id"] = format_trace_id(context.trace_id)
@@ -39,7 +40,7 @@ def add_trace_ids(logger: WrappedLogger, method: str, event: EventDict) -> Event
 
 
 def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
-    """A structlog processor: no API key is told, whatever text it stands in."""
+    """A structlog processor that hides API keys in all texts."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = hide_keys(value)
@@ -47,7 +48,7 @@ def redact(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
 
 
 def configure_logging(service_name: str, stream: TextIO | None = None) -> None:
-    """Our own lines from INFO and those of libraries from WARNING, as JSON, to `stream` (stderr)."""
+    """Write our own lines from INFO and those of libraries from WARNING, as JSON, to `stream` (default: stderr)."""
     output = stream or sys.stderr
 
     def add_service(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:
@@ -73,7 +74,7 @@ def configure_logging(service_name: str, stream: TextIO | None = None) -> None:
 
 
 def throttle_exporters() -> None:
-    """Let exporters say once a minute that a collector does not answer. Harmless when repeated."""
+    """Let each exporter report once per minute that a collector does not answer. Idempotent."""
     for name in _EXPORT_LOGGERS:
         logger = logging.getLogger(name)
         if not any(isinstance(each, Throttle) for each in logger.filters):
@@ -81,23 +82,23 @@ def throttle_exporters() -> None:
 
 
 class Throttle(logging.Filter):
-    """Passes one line in COMPLAINT_SECONDS, and has it say how many there were."""
+    """Passes one line per THROTTLE_SECONDS, and appends how many were suppressed before it."""
 
     def __init__(self) -> None:
         super().__init__()
         self._next = 0.0
-        self._withheld = 0
+        self._suppressed = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line may pass."""
+        """See `logging.Filter.filter`."""
         now = time.monotonic()
         if now < self._next:
-            self._withheld += 1
+            self._suppressed += 1
             return False
-        if self._withheld:
-            record.msg = f"{record.getMessage()} ({self._withheld} more lines like this before)"
+        if self._suppressed:
+            record.msg = f"{record.getMessage()} ({self._suppressed} more lines like this before)"
             record.args = None
-        self._next, self._withheld = now + COMPLAINT_SECONDS, 0
+        self._next, self._suppressed = now + THROTTLE_SECONDS, 0
         return True
 
 
@@ -118,7 +119,9 @@ def _configure_libraries(shared: Iterable[Processor], output: TextIO) -> None:
 
 
 def _to_json(event: EventDict, **options: Any) -> str:
-    return json.dumps(event, **options).replace("\x7f", "\\u007f")  # the one control that JSON does not escape
+    return json.dumps(event, **options).replace(
+        "\x7f", "\\u007f"
+    )  # the one control character that JSON does not escape
 
 
 def _add_logger_name(logger: WrappedLogger, method: str, event: EventDict) -> EventDict:

@@ -1,20 +1,13 @@
-"""The instruments of `names`, made on a meter, and what a command adds to them.
+"""Creates the instruments of `names` on a meter, and records commands and logins in them.
 
-Counters start at zero rather than at their first event, so that a rate over them is there before the first failure.
+Counters start at 0 rather than at their first event, so that a rate over failures exists before the first failure.
 """
 
 from collections.abc import Iterator
 from typing import Protocol
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import (
-    CallbackOptions,
-    CallbackT,
-    Histogram,
-    Meter,
-    Observation,
-    UpDownCounter,
-)
+from opentelemetry.metrics import CallbackOptions, CallbackT, Histogram, Meter, Observation, UpDownCounter
 from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, get_current_span, set_span_in_context
 
 from relate_telemetry.fast.histogram import BoundHistogram
@@ -29,20 +22,20 @@ from relate_telemetry.names import (
 )
 from relate_telemetry.ports import CommandResult
 
-_NOWHERE = Context()
+_EMPTY = Context()
 _BY_NAME = {instrument.name: instrument for instrument in (*INSTRUMENTS, *OWN_INSTRUMENTS)}
 
 
 def up_down_counter(meter: Meter, name: str) -> UpDownCounter:
-    """The up-down counter of that name, at zero."""
+    """Create the up-down counter of that name, at 0."""
     instrument = _BY_NAME[name]
-    made = meter.create_up_down_counter(instrument.name, instrument.unit, instrument.description)
-    made.add(0)
-    return made
+    counter = meter.create_up_down_counter(instrument.name, instrument.unit, instrument.description)
+    counter.add(0)
+    return counter
 
 
 def histogram(meter: Meter, name: str) -> Histogram:
-    """The histogram of that name, with the bounds for its unit."""
+    """Create the histogram of that name, with the bounds for its unit."""
     instrument = _BY_NAME[name]
     return meter.create_histogram(
         instrument.name,
@@ -53,25 +46,25 @@ def histogram(meter: Meter, name: str) -> Histogram:
 
 
 def observable_counter(meter: Meter, name: str, observe: CallbackT) -> None:
-    """The counter of that name, read from `observe` at each export."""
+    """Create the counter of that name, read from `observe` at each export."""
     instrument = _BY_NAME[name]
     meter.create_observable_counter(instrument.name, [observe], instrument.unit, instrument.description)
 
 
 def observable_up_down_counter(meter: Meter, name: str, observe: CallbackT) -> None:
-    """The up-down counter of that name, read from `observe` at each export."""
+    """Create the up-down counter of that name, read from `observe` at each export."""
     instrument = _BY_NAME[name]
     meter.create_observable_up_down_counter(instrument.name, [observe], instrument.unit, instrument.description)
 
 
 def observable_gauge(meter: Meter, name: str, observe: CallbackT) -> None:
-    """The gauge of that name, read from `observe` at each export."""
+    """Create the gauge of that name, read from `observe` at each export."""
     instrument = _BY_NAME[name]
     meter.create_observable_gauge(instrument.name, [observe], instrument.unit, instrument.description)
 
 
-class Series:
-    """One series of a tally. Added to by one thread, the loop's; read by another."""
+class ObservableSum:
+    """The sum of one time series. One thread, the loop's, adds; the thread that exports observes."""
 
     __slots__ = ("_attributes", "_span", "_total")
 
@@ -81,48 +74,48 @@ class Series:
         self._total = 0
 
     def add(self, amount: int) -> None:
-        """So many more."""
+        """Add an amount within the current span."""
         self._total += amount
-        self._span = get_current_span().get_span_context()  # of a span, no more than that is to live on
+        self._span = get_current_span().get_span_context()  # the context only, so that the span can be freed
 
     def observe(self) -> Observation:
-        """The sum; its exemplar is the span in which it last grew since it was read before."""
+        """The sum. Its exemplar is the span of the last addition since the previous export."""
         span, self._span = self._span, INVALID_SPAN_CONTEXT
-        return Observation(self._total, self._attributes, set_span_in_context(NonRecordingSpan(span), _NOWHERE))
+        return Observation(self._total, self._attributes, set_span_in_context(NonRecordingSpan(span), _EMPTY))
 
 
-class Tally:
-    """A counter for what every command adds to: a number that the SDK reads at each export.
+class ObservedCounter:
+    """A counter for hot paths: `add` adds to an integer, which the SDK reads at each export.
 
-    The SDK's own `add` does at every addition what this does at every export, and takes 8 µs for it. With a `label`
-    there is a series for each of its values, from a fixed table; without one there is one series, at zero.
+    The SDK's `Counter.add` takes 8 µs, because it does at each addition what this does at each export. With a `label`
+    there is one time series per value, from a fixed table; without one there is a single series, at 0.
     """
 
     def __init__(self, meter: Meter, name: str, label: str | None = None) -> None:
         self._label = label
-        self._series: dict[str, Series] = {} if label else {"": Series({})}
+        self._sums: dict[str, ObservableSum] = {} if label else {"": ObservableSum({})}
         observable_counter(meter, name, self._observe)
 
     def add(self, amount: int, value: str = "") -> None:
-        """So many more, of this value of the label."""
-        series = self._series.get(value)
-        if series is None:
-            series = self._series[value] = Series({self._label: value} if self._label else {})
-        series.add(amount)
+        """Add an amount to the series of this value of the label."""
+        total = self._sums.get(value)
+        if total is None:
+            total = self._sums[value] = ObservableSum({self._label: value} if self._label else {})
+        total.add(amount)
 
     def _observe(self, _: CallbackOptions) -> Iterator[Observation]:
-        return (series.observe() for series in list(self._series.values()))
+        return (total.observe() for total in list(self._sums.values()))
 
 
 class Durations:
-    """`{protocol}.command.duration`, bound to each command and outcome there is."""
+    """The histogram `{protocol}.command.duration`, bound to each pair of command and outcome."""
 
     def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
         self._histogram = histogram(meter, f"{protocol}.command.duration")
         self._bound: dict[tuple[str, str], BoundHistogram] = {}
 
     def record(self, verb: str, outcome: str, seconds: float) -> None:
-        """One command took this long; `verb` and `outcome` are from fixed tables."""
+        """Record the duration of one command; `verb` and `outcome` are from fixed tables."""
         label = (verb, outcome)
         bound = self._bound.get(label)
         if bound is None:
@@ -131,78 +124,78 @@ class Durations:
 
 
 class CommandMetrics(Protocol):
-    """What one protocol counts."""
+    """The metrics of one protocol."""
 
     @property
     def active(self) -> UpDownCounter:
-        """Connections that are open."""
+        """The number of open connections."""
 
-    def record(self, verb: str, outcome: str, done: CommandResult, seconds: float) -> None:
-        """Count one command; `verb` and `outcome` are from fixed tables."""
+    def record(self, verb: str, outcome: str, result: CommandResult, seconds: float) -> None:
+        """Record one command; `verb` and `outcome` are from fixed tables."""
 
     def pushed(self, seconds: float | None) -> None:
-        """Count a push, and how long after the commit it was; None where that is not known."""
+        """Record a push and its latency since the commit; None where that is not known."""
 
 
 class ReaderMetrics:
-    """POP3 and IMAP: commands by name, messages and octets that left; in IMAP, pushes."""
+    """POP3 and IMAP: commands by name, messages and octets sent; in IMAP also pushes."""
 
     def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
         self._push_latency = histogram(meter, "imap.push.latency") if protocol == "imap" else None
         self.active = up_down_counter(meter, f"{protocol}.sessions.active")
-        self._messages = Tally(meter, f"{protocol}.messages.retrieved")
-        self._sent = Tally(meter, f"{protocol}.bytes.sent")
-        self._commands = Tally(meter, f"{protocol}.commands", COMMAND)
+        self._messages = ObservedCounter(meter, f"{protocol}.messages.retrieved")
+        self._sent = ObservedCounter(meter, f"{protocol}.bytes.sent")
+        self._commands = ObservedCounter(meter, f"{protocol}.commands", COMMAND)
         self._durations = Durations(meter, protocol)
 
-    def record(self, verb: str, outcome: str, done: CommandResult, seconds: float) -> None:
-        """Count one command."""
+    def record(self, verb: str, outcome: str, result: CommandResult, seconds: float) -> None:
+        """See `CommandMetrics.record`."""
         self._commands.add(1, verb)
         self._durations.record(verb, outcome, seconds)
-        if done.sent:
-            self._sent.add(done.sent)
-        if done.messages_retrieved:
-            self._messages.add(done.messages_retrieved)
+        if result.sent:
+            self._sent.add(result.sent)
+        if result.messages_retrieved:
+            self._messages.add(result.messages_retrieved)
 
     def pushed(self, seconds: float | None) -> None:
-        """Count a push."""
+        """See `CommandMetrics.pushed`."""
         if self._push_latency is not None and seconds is not None:
             self._push_latency.record(seconds)
 
 
 class SmtpMetrics:
-    """SMTP: messages and octets that came, and how long a message took."""
+    """SMTP: messages and octets received, and the processing time of a message."""
 
     def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
         self.active = up_down_counter(meter, "smtp.connections.active")
-        self._messages = Tally(meter, "smtp.messages.received")
-        self._received = Tally(meter, "smtp.bytes.received")
+        self._messages = ObservedCounter(meter, "smtp.messages.received")
+        self._received = ObservedCounter(meter, "smtp.bytes.received")
         self._processing = histogram(meter, "smtp.message.processing.duration")
         self._durations = Durations(meter, protocol)
 
-    def record(self, verb: str, outcome: str, done: CommandResult, seconds: float) -> None:
-        """Count one command."""
+    def record(self, verb: str, outcome: str, result: CommandResult, seconds: float) -> None:
+        """See `CommandMetrics.record`."""
         self._durations.record(verb, outcome, seconds)
-        if done.received:
-            self._received.add(done.received)
-        if done.messages_received:
-            self._messages.add(done.messages_received)
-        if done.processing is not None:
-            self._processing.record(done.processing * 1000)
+        if result.received:
+            self._received.add(result.received)
+        if result.messages_received:
+            self._messages.add(result.messages_received)
+        if result.processing is not None:
+            self._processing.record(result.processing * 1000)
 
     def pushed(self, seconds: float | None) -> None:
-        """Nobody is told anything unasked in SMTP."""
+        """See `CommandMetrics.pushed`; SMTP has no pushes."""
 
 
 class AuthMetrics:
-    """Login attempts, and those that failed."""
+    """The counters of login attempts and of failed logins."""
 
     def __init__(self, meter: Meter, source: SourceName) -> None:
-        self._attempts = Tally(meter, f"{source}.auth.attempts")
-        self._failures = Tally(meter, f"{source}.auth.failures")
+        self._attempts = ObservedCounter(meter, f"{source}.auth.attempts")
+        self._failures = ObservedCounter(meter, f"{source}.auth.failures")
 
     def record(self, success: bool) -> None:
-        """Count one attempt."""
+        """Count one login."""
         self._attempts.add(1)
         if not success:
             self._failures.add(1)

@@ -1,6 +1,6 @@
-"""Every name that telemetry emits, in one place: sources, meters, the 18 metrics, spans, attribute keys.
+"""Every name that telemetry emits: sources, meters, metrics, spans and attribute keys.
 
-The names, kinds and units of the first table are a contract with dashboards outside this repository.
+The names, kinds and units in `INSTRUMENTS` are a contract with dashboards outside this repository.
 """
 
 from typing import Literal, NamedTuple
@@ -14,7 +14,7 @@ NAMESPACE = "relate-mail"
 
 
 class Instrument(NamedTuple):
-    """One metric: what Prometheus shows is the name with dots as underscores, and `_total` behind a counter."""
+    """One metric. Prometheus shows dots in its name as underscores, and appends `_total` to a counter."""
 
     name: str
     kind: Literal["counter", "gauge", "histogram", "updowncounter"]
@@ -44,7 +44,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
     *_reader("imap", "IMAP"),
 )
 
-# Ours, beside the contract.
+# Beside the contract
 OWN_METER = "Relate.Telemetry"
 SPANS_DROPPED = "relate.telemetry.spans.dropped"
 BACKGROUND_FAILURES = "relate.background.failures"
@@ -77,11 +77,11 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     ),
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
-    Instrument(SPANS_DROPPED, "counter", "spans", "Spans that were lost on the way out (tagged by reason)"),
+    Instrument(SPANS_DROPPED, "counter", "spans", "Spans dropped before their export (tagged by reason)"),
     Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)"),
-    Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages that are being received"),
-    Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Memory that messages being received may take"),
-    Instrument(CERTIFICATE_EXPIRES, "gauge", "s", "When the certificate ends, since the epoch (tagged by service)"),
+    Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages being received"),
+    Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Limit of the memory of messages being received"),
+    Instrument(CERTIFICATE_EXPIRES, "gauge", "s", "Expiry of the certificate, since the epoch (tagged by service)"),
     Instrument(
         CERTIFICATE_RELOADED, "gauge", "", "Whether the last load of the certificate succeeded (tagged by service)"
     ),
@@ -90,13 +90,13 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument(CACHE_LOOKUPS, "counter", "lookups", "Lookups in a cache (tagged by cache and result)"),
 )
 
-# Histogram bounds by unit. Commands start at 100 µs: most of them are answered from memory.
+# Histogram bounds by unit. Those of commands start at 100 µs, because most commands are answered from memory.
 BOUNDS: dict[str, tuple[float, ...]] = {
     "s": (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     "ms": (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000),
 }
 
-# Metric attributes.
+# Metric attributes
 COMMAND = "command"
 OUTCOME = "outcome"
 REASON = "reason"
@@ -106,13 +106,13 @@ CACHE_NAME = "relate.cache.name"
 CACHE_RESULT = "relate.cache.result"  # hit or miss
 
 UNKNOWN_VERB = "UNKNOWN"
-ABANDONED = "abandoned"  # the outcome of a command whose client went away, or was sent away, before its reply
+ABANDONED = "abandoned"  # the outcome of a command whose connection ended before its reply
 OUTCOMES = frozenset({"ok", "refused", "failed", ABANDONED})
 UNKNOWN_OUTCOME = "unknown"
 
-# Span attributes that are the same for every protocol.
+# Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
-USER = "relate.user"  # a user's address, in an operation's attributes: `Otel__UserNames` applies to it
+USER = "relate.user"  # a user's address, in an operation's attributes; subject to `Otel__UserNames`
 
 
 class CommandKeys(NamedTuple):
@@ -129,7 +129,7 @@ class CommandKeys(NamedTuple):
 
 
 class AuthKeys(NamedTuple):
-    """The attribute keys of one source's auth.validate span."""
+    """The attribute keys of one source's `auth.validate` span."""
 
     user: str
     cache_hit: str
@@ -140,7 +140,7 @@ class AuthKeys(NamedTuple):
 
 
 def command_keys(protocol: ProtocolName) -> CommandKeys:
-    """`pop3.session_id`, `pop3.command`, …"""
+    """The keys of one protocol: `pop3.session_id`, `pop3.command`, …"""
     return CommandKeys(
         session_id=f"{protocol}.session_id",
         command=f"{protocol}.command",
@@ -154,7 +154,7 @@ def command_keys(protocol: ProtocolName) -> CommandKeys:
 
 
 def auth_keys(source: SourceName) -> AuthKeys:
-    """`imap.auth.user`, `imap.auth.cache_hit`, …"""
+    """The keys of one source: `imap.auth.user`, `imap.auth.cache_hit`, …"""
     return AuthKeys(*(f"{source}.auth.{key}" for key in AuthKeys._fields))
 
 
@@ -174,7 +174,7 @@ def command_span(protocol: ProtocolName, verb: str) -> str:
 
 
 def push_span(protocol: ProtocolName) -> str:
-    """The name of a push's span: from the commit of a change to the client's being told."""
+    """The name of a push's span, which lasts from the commit of a change to its response."""
     return f"{protocol}.push"
 
 

@@ -1,7 +1,7 @@
-"""Operations below a command or request: spans for store decorators, and the links that follow a message.
+"""Operations below a command or request: spans for the traced store, and links between deliveries and readers.
 
-A stored message keeps the traceparent of the transaction that brought it (`origin`); whoever reads it later links to
-that (`link_reader`), so that one message can be followed from DATA to FETCH over separate traces.
+A message is stored with the traceparent of the transaction that delivered it (`origin`). A command that reads it later
+links to that (`link_reader`), so that one message can be followed from DATA to FETCH over separate traces.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,12 +14,12 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.command_spans import current_command
-from relate_telemetry.current_span import SpanScope
+from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link
 from relate_telemetry.names import USER
 
 _W3C = TraceContextTextMapPropagator()
-_NOWHERE = Context()
+_EMPTY = Context()
 
 
 class Operations:
@@ -39,35 +39,35 @@ class Operations:
         attributes: Mapping[str, AttributeValue] | None = None,
         answers: tuple[type[Exception], ...] = (),
     ) -> "Operation":
-        """Begin an operation under the current span. `answers` are exceptions that are an answer, and no trouble."""
+        """Start an operation under the current span. The exceptions `answers` are results, not errors."""
         if attributes and USER in attributes:
-            attributes = self._tell_user(dict(attributes))
+            attributes = self._redact_user(dict(attributes))
         return Operation(self, self._tracer.start_span(name, attributes=attributes), answers)
 
     def user_name(self, name: str | None) -> str | None:
-        """A user's name as `Otel__UserNames` would have it; None is to be left out."""
+        """A user's name as `Otel__UserNames` prescribes; None means to emit no name."""
         return self._user_names(name)
 
     def origin(self) -> str | None:
-        """The W3C traceparent to keep with a message: of the open transaction's span, else of the current one."""
+        """The traceparent to store with a message: of the open transaction's span, else of the current span."""
         command = current_command()
         span = command.transaction if command and command.transaction else get_current_span()
         carrier: dict[str, str] = {}
-        _W3C.inject(carrier, set_span_in_context(span, _NOWHERE))
+        _W3C.inject(carrier, set_span_in_context(span, _EMPTY))
         return carrier.get("traceparent")
 
     def link_reader(self, traceparent: str | None) -> None:
-        """Link the current command's span (without a command: the current one) to where a message came from."""
+        """Link the current command's span, without a command the current span, to the delivery of a message."""
         command = current_command()
         add_link(command.span if command else get_current_span(), traceparent)
 
-    def _tell_user(self, attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
+    def _redact_user(self, attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
         name = self.user_name(str(attributes.pop(USER)))
         return attributes if name is None else attributes | {USER: name}
 
 
-class Operation(SpanScope):
-    """One operation. An exception is trouble of ours unless it says of itself `temporary = False`: then it answers."""
+class Operation(CurrentSpan):
+    """One operation. An exception is an error of ours, unless its attribute `temporary` is False: that is a result."""
 
     __slots__ = ("_answers", "_operations")
 
@@ -77,22 +77,22 @@ class Operation(SpanScope):
         self._answers = answers
 
     def set(self, key: str, value: AttributeValue) -> None:
-        """Say more about the operation; `names.USER` is subject to `Otel__UserNames`."""
-        told = self._operations.user_name(str(value)) if key == USER else value
-        if told is not None:
-            self.span.set_attribute(key, told)
+        """Set an attribute; `names.USER` is subject to `Otel__UserNames`."""
+        redacted = self._operations.user_name(str(value)) if key == USER else value
+        if redacted is not None:
+            self.span.set_attribute(key, redacted)
 
     def link(self, traceparent: str | None) -> None:
-        """Link to another trace; what is malformed is ignored."""
+        """Link to another trace; a malformed traceparent is ignored."""
         add_link(self.span, traceparent)
 
-    def _is_trouble(self, error: BaseException) -> bool:
-        answers = isinstance(error, self._answers) or getattr(error, "temporary", None) is False
-        return super()._is_trouble(error) and not answers
+    def _is_fault(self, error: BaseException) -> bool:
+        is_answer = isinstance(error, self._answers) or getattr(error, "temporary", None) is False
+        return super()._is_fault(error) and not is_answer
 
 
 class NoOperation(Operation):
-    """An operation of which nothing is recorded. It keeps nothing, so one serves all."""
+    """An operation that records nothing. It has no state, so one object serves all."""
 
     __slots__ = ()
 
@@ -105,18 +105,18 @@ class NoOperation(Operation):
         return None
 
     def set(self, key: str, value: AttributeValue) -> None:
-        """Nothing."""
+        """See `Operation.set`."""
 
     def link(self, traceparent: str | None) -> None:
-        """Nothing."""
+        """See `Operation.link`."""
 
 
 class NoOperations(Operations):
-    """Records nothing, at the cost of a call: a store that does little more than look something up is asked often."""
+    """Records nothing, at the cost of a call, because some operations of a store take little longer than that."""
 
     def __init__(self, user_names: Callable[[str | None], str | None]) -> None:
         super().__init__(NoOpTracer(), user_names)
-        self._nothing = NoOperation(self, INVALID_SPAN, ())
+        self._no_operation = NoOperation(self, INVALID_SPAN, ())
 
     def operation(
         self,
@@ -124,12 +124,12 @@ class NoOperations(Operations):
         attributes: Mapping[str, AttributeValue] | None = None,
         answers: tuple[type[Exception], ...] = (),
     ) -> Operation:
-        """No operation."""
-        return self._nothing
+        """See `Operations.operation`."""
+        return self._no_operation
 
     def origin(self) -> str | None:
-        """None."""
+        """See `Operations.origin`."""
         return None
 
     def link_reader(self, traceparent: str | None) -> None:
-        """Nothing."""
+        """See `Operations.link_reader`."""

@@ -1,13 +1,12 @@
-"""The command seam: the one place where a protocol's command becomes a span and a count.
+"""The interface through which a connection's driver reports sessions and commands: its only caller.
 
-The driver is its only caller. What is here is the interface; `pipeline` implements it on the OpenTelemetry SDK, and
-`NoTelemetry` does nothing at next to no cost. A cheaper pipeline goes behind the same five methods.
+`command_spans` implements it on the OpenTelemetry SDK; `NoTelemetry` records nothing, at next to no cost.
 
     protocol = telemetry.protocol("smtp")
     session = protocol.session(session_id, client="192.0.2.1", port=2525)
     with session.command("MAIL", state="ready") as command:
         …
-        command.finish("ok", code="250", received=31, sent=14)
+        command.finish(CommandResult("ok", code="250", received=31, sent=14))
     session.settle(in_transaction=True)
     session.end("quit")
 """
@@ -15,34 +14,40 @@ The driver is its only caller. What is here is the interface; `pipeline` impleme
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
+__all__ = [
+    "CommandResult",
+    "CommandTelemetry",
+    "NoTelemetry",
+    "ProtocolTelemetry",
+    "Pushed",
+    "SessionTelemetry",
+]
+
 
 class CommandResult(NamedTuple):
-    """What a command did, as the driver knows it: outcome and code from fixed tables, octets, and seconds."""
+    """The result of a command; `outcome` and `code` are from fixed tables."""
 
-    outcome: str  # "ok" | "refused" | "failed"
-    code: str = ""
-    received: int = 0
-    sent: int = 0
+    outcome: str  # one of `names.OUTCOMES`
+    code: str = ""  # of the reply
+    received: int = 0  # octets
+    sent: int = 0  # octets
     messages_received: int = 0
     messages_retrieved: int = 0
-    processing: float | None = None  # a message's, from its last octet to the reply
-    waited: float = 0.0  # for the client, within the command
-    linked: str | None = None  # a traceparent: what the transaction is to be linked to
+    processing: float | None = None  # seconds from a message's last octet to the reply
+    waited: float = 0.0  # seconds within the command that were spent waiting for the client
+    linked: str | None = None  # a traceparent to which the transaction links
 
 
 class Pushed(NamedTuple):
-    """What a client that waits within a command was told unasked: octets, and the origins of what they are about.
-
-    `committed` is when the change was, in seconds since the epoch, 0 where that is not known.
-    """
+    """An untagged response about a change, sent while a command waits for changes (IMAP IDLE, RFC 2177)."""
 
     octets: int
-    origins: tuple[str, ...] = ()
-    committed: float = 0.0
+    origins: tuple[str, ...] = ()  # traceparents of the deliveries of the messages
+    committed: float = 0.0  # when the change was committed, in seconds since the epoch; 0 where that is not known
 
 
 class CommandTelemetry(Protocol):
-    """One command, from its last octet read to its reply sent. While entered, its span is the current one."""
+    """One command, from its last octet to the end of its reply. While entered, its span is the current one."""
 
     def __enter__(self) -> "CommandTelemetry": ...
 
@@ -51,33 +56,33 @@ class CommandTelemetry(Protocol):
     ) -> None: ...
 
     def fault(self, error: BaseException) -> None:
-        """The command met trouble of ours: status Error, exception.type and exception.message."""
+        """Record an error of ours: status Error, exception.type and exception.message."""
 
     def pushed(self, pushed: Pushed) -> None:
-        """The client was told of a change while the command waits for it (IMAP IDLE)."""
+        """Record an untagged response that was sent while the command waits."""
 
-    def finish(self, done: CommandResult) -> None:
-        """The reply is sent."""
+    def finish(self, result: CommandResult) -> None:
+        """Record the result, after the reply has been sent."""
 
 
 class SessionTelemetry(Protocol):
     """One connection."""
 
     def command(self, verb: str, state: str) -> CommandTelemetry:
-        """Begin a command. Where the protocol has transactions, MAIL outside of one begins its trace."""
+        """Start a command. In SMTP, MAIL outside of a transaction also starts the transaction."""
 
     def settle(self, in_transaction: bool) -> None:
-        """After each command: an open transaction's trace ends when the session has none any more."""
+        """End the open transaction unless the session is still in one. Called after each command."""
 
     def end(self, reason: str) -> None:
-        """The connection is gone; `reason` is from a fixed table."""
+        """Record the end of the connection; `reason` is from a fixed table."""
 
 
 class ProtocolTelemetry(Protocol):
-    """One protocol's seam."""
+    """The telemetry of one protocol."""
 
     def session(self, session_id: str, client: str, port: int) -> SessionTelemetry:
-        """A connection begins. `client` is the client's address, `port` the one it came in on."""
+        """Record a new connection, from the address `client` to the local `port`."""
 
 
 class CacheStatistics(Protocol):
@@ -101,14 +106,14 @@ class CacheStatistics(Protocol):
 
 
 class NoTelemetry:
-    """Records nothing, for `OTEL_SDK_DISABLED=true` and for tests: protocol, session and command at once."""
+    """Records nothing, for `OTEL_SDK_DISABLED=true` and for tests: protocol, session and command in one object."""
 
     def session(self, session_id: str, client: str, port: int) -> "NoTelemetry":
-        """No session."""
+        """See `ProtocolTelemetry.session`."""
         return self
 
     def command(self, verb: str, state: str) -> "NoTelemetry":
-        """No command."""
+        """See `SessionTelemetry.command`."""
         return self
 
     def __enter__(self) -> "NoTelemetry":
@@ -120,16 +125,16 @@ class NoTelemetry:
         return None
 
     def fault(self, error: BaseException) -> None:
-        """Nothing."""
+        """See `CommandTelemetry.fault`."""
 
     def pushed(self, pushed: Pushed) -> None:
-        """Nothing."""
+        """See `CommandTelemetry.pushed`."""
 
-    def finish(self, done: CommandResult) -> None:
-        """Nothing."""
+    def finish(self, result: CommandResult) -> None:
+        """See `CommandTelemetry.finish`."""
 
     def settle(self, in_transaction: bool) -> None:
-        """Nothing."""
+        """See `SessionTelemetry.settle`."""
 
     def end(self, reason: str) -> None:
-        """Nothing."""
+        """See `SessionTelemetry.end`."""

@@ -1,9 +1,10 @@
-"""The SDK's two providers: those that somebody installed before, or our own with a bounded way out and a quick end."""
+"""The SDK's tracer and meter providers: those already installed, or our own with a bounded queue and shutdown."""
 
 import logging
 import os
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from weakref import WeakSet
 
 from opentelemetry import metrics, trace
@@ -18,21 +19,22 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 from relate_supervisor import Supervisor
 from relate_telemetry.export.choice import metric_exporter, span_exporter
 from relate_telemetry.export.queue import SHUTDOWN_SECONDS, SpanQueue, limits_from_environment
-from relate_telemetry.fast.span import LeanProvider
+from relate_telemetry.fast.span import FastTracerProvider
 from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, OWN_METER, REASON, SPANS_DROPPED, TASK
-from relate_telemetry.redaction import VALUE_LIMIT, Redaction
+from relate_telemetry.redaction import MAX_VALUE_CHARACTERS, Redaction
+from relate_telemetry.sdk_internals import TickingReader, is_tested
 
-METRIC_INTERVAL = 10_000.0  # ms between exports: the SDK's minute looks like a standstill on a dashboard
+METRIC_INTERVAL_MILLISECONDS = 10_000.0  # between exports: the SDK's minute is too slow for a dashboard
 
 _logger = logging.getLogger(__name__)
-# Once shut down, ours are still the global ones, as these are set once for good: they are nobody's to join then.
+# After a shutdown ours stay the global providers, which can be set only once; they must not be used again then.
 _ours: "WeakSet[TracerProvider | MeterProvider]" = WeakSet()
 _redacted: "WeakSet[TracerProvider]" = WeakSet()
 
 
 class Providers:
-    """The two providers in use, and of them what is ours to end."""
+    """The tracer provider and the meter provider in use. Those that are our own are shut down here."""
 
     def __init__(self, tracers: TracerProvider, meters: MeterProvider, spans: SpanQueue | None) -> None:
         self.tracers = tracers
@@ -40,12 +42,12 @@ class Providers:
         self._spans = spans
 
     def shutdown(self) -> None:
-        """Send what waits, spans and metrics at once, and give up after SHUTDOWN_SECONDS."""
+        """Export what is buffered, spans and metrics in parallel, and give up after SHUTDOWN_SECONDS."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         if self._spans is not None:
             self._spans.stop()
         if self.meters in _ours:
-            _end_meters(self.meters, deadline)
+            _shut_down_meters(self.meters, deadline)
         if self._spans is not None:
             self._spans.join(deadline)
         if self.tracers in _ours:
@@ -55,32 +57,31 @@ class Providers:
 def find_or_make_providers(
     resource: Resource, endpoint: str | None, supervisor: Supervisor, *, verbose: bool = False
 ) -> Providers:
-    """The global providers where they are the SDK's, else new ones, made global if there are none.
+    """Return the global providers if they are the SDK's, else new ones, which become global if there are none.
 
-    `verbose`: without an endpoint every span is printed, not commands alone.
-
+    With `verbose` and without an endpoint, every span is printed, not only commands.
     Raises ValueError naming a malformed OTEL_* variable.
     """
     tracers, meters = _installed_tracers(), _installed_meters()
-    # Everything that may be malformed is read before anything is begun.
-    span_out = None if tracers else span_exporter(endpoint, verbose=verbose)
-    metric_out = None if meters else metric_exporter(endpoint)
-    spans = SpanQueue(span_out, limits_from_environment(), supervisor) if span_out else None
+    # All variables that may be malformed are parsed before a thread starts.
+    spans_to = None if tracers else span_exporter(endpoint, verbose=verbose)
+    metrics_to = None if meters else metric_exporter(endpoint)
+    spans = SpanQueue(spans_to, limits_from_environment(), supervisor) if spans_to else None
     tracers = tracers or _make_tracers(resource, spans)
-    meters = meters or _make_meters(resource, metric_out, supervisor)
+    meters = meters or _make_meters(resource, metrics_to, supervisor)
     redact(tracers)
-    _count(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)
+    _export_counts(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)
     if spans is not None:
-        _count(meters, SPANS_DROPPED, REASON, spans.dropped)
+        _export_counts(meters, SPANS_DROPPED, REASON, spans.dropped)
     return Providers(tracers, meters, spans)
 
 
 def redact(tracers: TracerProvider) -> None:
-    """Put Redaction in front of whatever exports from a provider. Harmless when repeated."""
+    """Add `Redaction` to a provider, before any of its exporters sees a span. Idempotent."""
     if tracers not in _redacted:
         _redacted.add(tracers)
-        # The SDK holds the limit that the OTEL_* variables set; a larger one than ours is somebody's choice.
-        tracers.add_span_processor(Redaction(SpanLimits().max_span_attribute_length or VALUE_LIMIT))
+        # A limit that the OTEL_* variables set replaces ours, also where it is larger.
+        tracers.add_span_processor(Redaction(SpanLimits().max_span_attribute_length or MAX_VALUE_CHARACTERS))
 
 
 def _installed_tracers() -> TracerProvider | None:
@@ -94,9 +95,9 @@ def _installed_meters() -> MeterProvider | None:
 
 
 def _make_tracers(resource: Resource, spans: SpanQueue | None) -> TracerProvider:
-    # The SDK's own default lets any API client turn tracing off for its requests, by a traceparent that is not sampled.
+    # With the SDK's default an API client could turn off tracing of its requests, by a traceparent that is not sampled.
     sampler = None if os.environ.get(OTEL_TRACES_SAMPLER) else ALWAYS_ON
-    provider = LeanProvider(sampler, resource)
+    provider = FastTracerProvider(sampler, resource)
     if spans is not None:
         provider.add_span_processor(spans)
     _ours.add(provider)
@@ -106,7 +107,7 @@ def _make_tracers(resource: Resource, spans: SpanQueue | None) -> TracerProvider
 
 
 def _make_meters(resource: Resource, exporter: MetricExporter | None, supervisor: Supervisor) -> MeterProvider:
-    readers = [_MetricReader(exporter, _metric_interval(), supervisor)] if exporter else []
+    readers = [_make_reader(exporter, supervisor)] if exporter else []
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)
     _ours.add(provider)
     if not isinstance(metrics.get_meter_provider(), MeterProvider):
@@ -114,26 +115,27 @@ def _make_meters(resource: Resource, exporter: MetricExporter | None, supervisor
     return provider
 
 
-def _metric_interval() -> float | None:
-    return None if os.environ.get(OTEL_METRIC_EXPORT_INTERVAL) else METRIC_INTERVAL
+def _make_reader(exporter: MetricExporter, supervisor: Supervisor) -> PeriodicExportingMetricReader:
+    interval = None if os.environ.get(OTEL_METRIC_EXPORT_INTERVAL) else METRIC_INTERVAL_MILLISECONDS
+    if is_tested():
+        return _SupervisedReader(exporter, interval, supervisor)
+    return PeriodicExportingMetricReader(exporter, interval)
 
 
-class _MetricReader(PeriodicExportingMetricReader):
-    """The SDK's reader, whose thread ends with the first exception of a collection, under a supervisor.
-
-    The overridden name is the SDK's own, and tests watch it.
-    """
+class _SupervisedReader(TickingReader):
+    """The SDK's reader under a supervisor, because its thread ends with the first exception of a collection."""
 
     def __init__(self, exporter: MetricExporter, interval: float | None, supervisor: Supervisor) -> None:
         self._supervisor = supervisor
         super().__init__(exporter, interval)
 
-    def _ticker(self) -> None:
-        self._supervisor.keep_here("telemetry.metrics", super()._ticker, self._shutdown_event)
+    def run(self, tick: Callable[[], None], stopping: threading.Event) -> None:
+        """See `TickingReader.run`."""
+        self._supervisor.keep_here("telemetry.metrics", tick, stopping)
 
 
-def _count(meters: MeterProvider, name: str, label: str, counts: Mapping[str, int]) -> None:
-    """Export these counts, whose keys are values of `label`."""
+def _export_counts(meters: MeterProvider, name: str, label: str, counts: Mapping[str, int]) -> None:
+    """Export counts whose keys are the values of `label`."""
 
     def observe(options: CallbackOptions) -> Iterable[Observation]:
         return [Observation(count, {label: key}) for key, count in dict(counts).items()]
@@ -141,8 +143,8 @@ def _count(meters: MeterProvider, name: str, label: str, counts: Mapping[str, in
     observable_counter(meters.get_meter(OWN_METER), name, observe)
 
 
-def _end_meters(meters: MeterProvider, deadline: float) -> None:
+def _shut_down_meters(meters: MeterProvider, deadline: float) -> None:
     try:
         meters.shutdown(timeout_millis=max(0.0, deadline - time.monotonic()) * 1000)
     except Exception:
-        _logger.exception("the meter provider did not end well")
+        _logger.exception("the meter provider failed to shut down")

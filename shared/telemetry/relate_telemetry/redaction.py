@@ -1,8 +1,8 @@
-"""What may be said about people, requests and errors: user names by choice, no keys, no values of queries or errors.
+"""Redacts spans and logs: user names as chosen, no API keys, no values of query parameters or of database errors.
 
-People search for words of their mail, so of a URL's parameters only the names are told. Database errors quote the
-values that they met, and mail is made of values: of those only the classes and the SQLSTATE are told. What comes from
-outside is cut. `Redaction` holds every span to all of this, whoever made it.
+Users search for words of their mail, so only the names of a URL's parameters are emitted. Database errors quote values,
+which are mail here, so only their classes and SQLSTATE are emitted. Texts from clients are cut. `Redaction` applies all
+of this to every span, also of other libraries.
 """
 
 import re
@@ -13,8 +13,7 @@ from itertools import islice
 from typing import Any, Literal
 from urllib.parse import parse_qsl
 
-from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.sdk.trace import Event, Span, SpanProcessor
+from opentelemetry.sdk.trace import Event, Span
 from opentelemetry.semconv.attributes.db_attributes import DB_QUERY_TEXT
 from opentelemetry.semconv.attributes.exception_attributes import (
     EXCEPTION_MESSAGE,
@@ -25,32 +24,42 @@ from opentelemetry.trace import Span as AnySpan
 from opentelemetry.trace import Status, StatusCode
 from opentelemetry.util.types import AttributeValue
 
+from relate_telemetry.sdk_internals import (
+    OnEndingProcessor,
+    ending_fields,
+    mutable_attributes,
+    set_event_attributes,
+    set_event_name,
+    set_name,
+    set_status,
+)
+
 UserNames = Literal["clear", "hash", "drop"]
 
-MESSAGE_LIMIT = 256  # characters of an exception's message: enough to recognise it, too few to carry a message body
-USER_NAME_LIMIT = 256  # characters: the longest address that SMTP can carry (RFC 5321 §4.5.3.1.3)
-HASH_LENGTH = 16  # hexadecimal characters, 64 bits: no two users of one system are likely to share it
+MAX_MESSAGE_CHARACTERS = 256  # of an exception: enough to recognise it, too few for the body of a mail
+MAX_USER_NAME_CHARACTERS = 256  # the longest address that SMTP can carry (RFC 5321 §4.5.3.1.3)
+HASH_CHARACTERS = 16  # hexadecimal, 64 bits: no two users of one system are likely to share a hash
 
-VALUE_LIMIT = 1024  # characters of an attribute's value, of a span's name: paths and user agents have no end
-VALUES_LIMIT = 32  # elements of an attribute that is a sequence
-LONG_TEXTS = 256  # characters of all values of a span: below, they are not looked at one by one
-UNKNOWN = 2**62  # characters of a span that does not count them
-TRACE_LIMIT = 8192  # characters of a traceback: its innermost frames
+MAX_VALUE_CHARACTERS = 1024  # of an attribute or a span's name: clients choose the length of paths and user agents
+MAX_SEQUENCE_ITEMS = 32  # of an attribute
+MAX_TRACEBACK_CHARACTERS = 8192  # the innermost frames
+UNCHECKED_CHARACTERS = 256  # in all values of a span: with fewer, single values are not checked
+UNKNOWN_CHARACTERS = 2**62  # of a span that does not count them
 
-# The text of a statement is ours, has no values in it, and is one string for all its spans: it stays whole.
-STATEMENTS = frozenset({DB_QUERY_TEXT, "db.statement"})
+# The text of a statement is our own, contains no values and is one string for all its spans, so it is not cut.
+STATEMENT_KEYS = frozenset({DB_QUERY_TEXT, "db.statement"})
 
-_WHOLE = STATEMENTS | {EXCEPTION_STACKTRACE}  # the latter has a limit of its own
-_SHORT = frozenset({bool, int, float, type(None)})
+_UNCUT_KEYS = STATEMENT_KEYS | {EXCEPTION_STACKTRACE}  # a traceback is cut to MAX_TRACEBACK_CHARACTERS
+_SHORT_TYPES = frozenset({bool, int, float, type(None)})
 _DATABASES = frozenset({"sqlalchemy", "asyncpg", "sqlite3", "aiosqlite"})
-# How SQLAlchemy introduces a driver's message: all behind it may be values.
+# How SQLAlchemy introduces a driver's message; the rest of the text may be values.
 _DRIVER = re.compile(
     r"\((?:sqlalchemy|asyncpg|sqlite3|aiosqlite)\.[\w.]+\)(?: <class '[\w.]+'>)?|<class '(?:asyncpg|sqlite3)\.[\w.]+'>"
 )
-# An API key, or a piece of one.
+# An API key, or a part of one.
 _KEY = re.compile(r"rm_[A-Za-z0-9_-]{4,}", re.IGNORECASE)
-_HIDDEN = "…"
-# Attributes of a request: of the present semantic conventions, and of those before.
+_ELLIPSIS = "…"
+# Attributes of a request, of the present and of the former semantic conventions.
 _METHODS = ("http.request.method", "http.method")
 _QUERY = "url.query"
 _TARGETS = frozenset({"url.full", "http.target", "http.url"})
@@ -58,21 +67,21 @@ _FRAME = re.compile(r'^ *File ".*", line \d+, in .*$', re.MULTILINE)
 
 
 def user_names(mode: UserNames) -> Callable[[str | None], str | None]:
-    """What becomes of a user's name before it is emitted; None is left out.
+    """Return the function that prepares a user's name for emission; None means to emit no name.
 
-    `hash` is plain SHA-256: every service, replica and restart agrees on it without a key to distribute, and whoever
-    knows an address can find its traces. So it hides names from readers, not from someone who guesses: `drop` does.
+    `hash` is plain SHA-256, so that all services and replicas agree without a shared secret, and an operator who knows
+    an address can find its traces. It does not protect against guessing; `drop` does.
     """
     return {"clear": _clear, "hash": _hash, "drop": _drop}[mode]
 
 
 def _clear(name: str | None) -> str | None:
-    return name[:USER_NAME_LIMIT] if name else None
+    return name[:MAX_USER_NAME_CHARACTERS] if name else None
 
 
 def _hash(name: str | None) -> str | None:
-    # Addresses are compared without case, so one user has one hash.
-    return sha256(name.casefold().encode(errors="replace")).hexdigest()[:HASH_LENGTH] if name else None
+    # Case-folded as addresses are compared, so that a user has one hash.
+    return sha256(name.casefold().encode(errors="replace")).hexdigest()[:HASH_CHARACTERS] if name else None
 
 
 def _drop(name: str | None) -> None:
@@ -80,30 +89,30 @@ def _drop(name: str | None) -> None:
 
 
 def hide_keys(text: str) -> str:
-    """A text without API keys: of each the prefix is left."""
-    return _KEY.sub(f"rm_{_HIDDEN}", text)
+    """Replace each API key in a text by its prefix and an ellipsis."""
+    return _KEY.sub(f"rm_{_ELLIPSIS}", text)
 
 
 def exception_type(error: BaseException) -> str:
-    """The class, with its module unless it is a builtin: OpenTelemetry's `exception.type`."""
+    """The class of an exception, with its module unless it is a builtin: OpenTelemetry's `exception.type`."""
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 
 
 def safe_message(error: BaseException) -> str:
-    """An exception's message as it may be emitted: its first line, shortened; of a database's no word of its own."""
+    """The first line of an exception's message, redacted and cut; classes and SQLSTATE for a database error."""
     return _database_message(error) if _is_database(exception_type(error)) else safe_text(str(error))
 
 
 def safe_text(text: str) -> str:
-    """The first line of an error's text, cut where a database driver's words begin, and to MESSAGE_LIMIT."""
+    """The first line of an error's text, cut before a database driver's message and to MAX_MESSAGE_CHARACTERS."""
     line = text.strip().partition("\n")[0]
     driver = _DRIVER.search(line)
-    return hide_keys(line[: driver.end()] if driver else line)[:MESSAGE_LIMIT]
+    return hide_keys(line[: driver.end()] if driver else line)[:MAX_MESSAGE_CHARACTERS]
 
 
 def safe_traceback(error: BaseException) -> str:
-    """A traceback of an exception and of those behind it, with safe messages."""
+    """The traceback of an exception and its causes, with redacted messages."""
     return "\ncaused:\n".join(
         "".join(traceback.format_tb(each.__traceback__)) + f"{exception_type(each)}: {safe_message(each)}"
         for each in reversed(list(_chain(error)))
@@ -111,7 +120,7 @@ def safe_traceback(error: BaseException) -> str:
 
 
 def record_fault(span: AnySpan, error: BaseException) -> None:
-    """Mark a span as failed by our own trouble: status Error, exception.type and exception.message."""
+    """Mark a span as failed by an error of ours: status Error, exception.type and exception.message."""
     kind, message = exception_type(error), safe_message(error)
     span.set_attributes({EXCEPTION_TYPE: kind, EXCEPTION_MESSAGE: message})
     span.set_status(Status(StatusCode.ERROR, kind))
@@ -125,7 +134,7 @@ def _database_message(error: BaseException) -> str:
     chain = list(_chain(error))
     classes = dict.fromkeys(type(each).__name__ for each in chain)
     states = dict.fromkeys(filter(None, map(_state, chain)))
-    return ", ".join((*classes, *states))[:MESSAGE_LIMIT]
+    return ", ".join((*classes, *states))[:MAX_MESSAGE_CHARACTERS]
 
 
 def _state(error: BaseException) -> str | None:
@@ -141,42 +150,44 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
-class Redaction(SpanProcessor):
-    """Holds spans of every maker to what may be said about requests and errors, and to a size, just before they end.
+class Redaction(OnEndingProcessor):
+    """Redacts and cuts the attributes of every span just before it ends, so in front of any exporter.
 
-    Exporters see a span only afterwards, so this works in front of any of them. OpenTelemetry's OnEnding hook may still
-    change a span, but the SDK closes its setters first: hence the private names, which tests watch. The SDK's own limit
-    of a value's length would cut statements too, and would cost lean spans their leanness.
+    The SDK closes a span's setters before it calls OnEnding, so this changes private fields. The SDK's own limit of a
+    value's length is not used, because it would cut statements too and prevent fast spans.
     """
 
-    def __init__(self, value_limit: int = VALUE_LIMIT) -> None:
-        self._limit = value_limit
+    def __init__(self, value_characters: int = MAX_VALUE_CHARACTERS) -> None:
+        self._limit = value_characters
 
-    def _on_ending(self, span: Span) -> None:
-        attributes: Any = span._attributes
+    def on_ending(self, span: Span) -> None:
+        """Redact and cut a span."""
+        attributes, name, status, events = ending_fields(span)
         if _METHODS[0] in attributes or _METHODS[1] in attributes:
-            _redact_request(_dict_of(attributes))
-        if getattr(span, "characters", UNKNOWN) > self._limit:
-            _cut(_dict_of(attributes), self._limit)
-        if len(span._name) > self._limit:
-            span._name = span._name[: self._limit]
-        if span._status.status_code is not StatusCode.ERROR and not len(span._events):
-            return
-        failed = [event for event in span._events if event.name == "exception"]
-        for event in failed:
-            event._attributes = _redact_exception(dict(event.attributes or {}))
-        for event in span._events:
-            _cut(_dict_of(event._attributes), self._limit)
-            event._name = event._name[: self._limit]
-        if span._status.status_code is StatusCode.ERROR and span._status.description:
-            span._status = Status(StatusCode.ERROR, _redact_description(span, failed))
+            _redact_request(mutable_attributes(attributes))
+        if getattr(span, "characters", UNKNOWN_CHARACTERS) > self._limit:
+            _cut(mutable_attributes(attributes), self._limit)
+        if len(name) > self._limit:
+            set_name(span, name[: self._limit])
+        if status.status_code is StatusCode.ERROR or len(events):
+            self._redact_error(span, status, events)
+
+    def _redact_error(self, span: Span, status: Status, events: Sequence[Event]) -> None:
+        exceptions = [event for event in events if event.name == "exception"]
+        for event in exceptions:
+            set_event_attributes(event, _redact_exception(dict(event.attributes or {})))
+        for event in events:
+            _cut(mutable_attributes(event.attributes), self._limit)
+            set_event_name(event, event.name[: self._limit])
+        if status.status_code is StatusCode.ERROR and status.description:
+            set_status(span, Status(StatusCode.ERROR, _redact_description(span, status.description, exceptions)))
 
 
 def _redact_request(attributes: dict[str, AttributeValue]) -> None:
     for key, value in attributes.items():
         if isinstance(value, str):
             attributes[key] = _redact_text(key, value)
-        elif isinstance(value, Sequence):  # a field of the request, captured by choice
+        elif isinstance(value, Sequence):  # header fields that an OTEL_* variable has captured
             attributes[key] = tuple(hide_keys(item) if isinstance(item, str) else item for item in value)
 
 
@@ -190,19 +201,18 @@ def _redact_text(key: str, value: str) -> str:
 
 
 def _parameter_names(query: str) -> str:
-    return "&".join(f"{name}={_HIDDEN}" for name, _ in parse_qsl(query, keep_blank_values=True))
+    return "&".join(f"{name}={_ELLIPSIS}" for name, _ in parse_qsl(query, keep_blank_values=True))
 
 
 def _redact_exception(attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
     database = _is_database(str(attributes.get(EXCEPTION_TYPE, "")))
     message = "" if database else safe_text(str(attributes.get(EXCEPTION_MESSAGE, "")))
     frames = "\n".join(_FRAME.findall(str(attributes.get(EXCEPTION_STACKTRACE, ""))))
-    return attributes | {EXCEPTION_MESSAGE: message, EXCEPTION_STACKTRACE: frames[-TRACE_LIMIT:]}
+    return attributes | {EXCEPTION_MESSAGE: message, EXCEPTION_STACKTRACE: frames[-MAX_TRACEBACK_CHARACTERS:]}
 
 
-def _redact_description(span: Span, failed: list[Event]) -> str | None:
-    description = span._status.description or ""
-    kinds = [str((event.attributes or {}).get(EXCEPTION_TYPE, "")) for event in failed]
+def _redact_description(span: Span, description: str, exceptions: Sequence[Event]) -> str | None:
+    kinds = [str((event.attributes or {}).get(EXCEPTION_TYPE, "")) for event in exceptions]
     if any(map(_is_database, kinds)):
         return kinds[-1]
     scope = span.instrumentation_scope.name if span.instrumentation_scope else ""
@@ -212,28 +222,21 @@ def _redact_description(span: Span, failed: list[Event]) -> str | None:
     return driver.group() if driver else None
 
 
-def _dict_of(attributes: Any) -> dict[str, Any]:
-    """What may be changed of attributes that the SDK has closed."""
-    if type(attributes) is dict:  # a lean span's
-        return attributes
-    return attributes._dict if isinstance(attributes, BoundedAttributes) else {}
-
-
 def _cut(attributes: dict[str, Any], limit: int) -> None:
     for key, value in attributes.items():
         if type(value) is str:
-            if len(value) > limit and key not in _WHOLE:
+            if len(value) > limit and key not in _UNCUT_KEYS:
                 attributes[key] = value[:limit]
-        elif type(value) not in _SHORT:
+        elif type(value) not in _SHORT_TYPES:
             attributes[key] = _shorten(value, limit)
 
 
 def _shorten(value: object, limit: int) -> object:
-    """A value of any kind that the SDK lets through, cut."""
+    """Cut a value of any type that the SDK accepts."""
     if isinstance(value, (str, bytes)):
         return value[:limit] if len(value) > limit else value
     if isinstance(value, Sequence):
-        return tuple(_shorten(each, limit) for each in value[:VALUES_LIMIT])
+        return tuple(_shorten(each, limit) for each in value[:MAX_SEQUENCE_ITEMS])
     if isinstance(value, Mapping):
-        return {key: _shorten(each, limit) for key, each in islice(value.items(), VALUES_LIMIT)}
+        return {key: _shorten(each, limit) for key, each in islice(value.items(), MAX_SEQUENCE_ITEMS)}
     return value

@@ -1,10 +1,11 @@
-"""Setting telemetry up, once a process: resource, sources, database, the caller's additions, meters, exporter.
+"""Sets telemetry up, once per process: resource, providers, exporters, and the caller's additions.
 
-Telemetry is never in the way: without a collector, services run as they do with one. Call it after a fork, not before:
-each worker is an instance of its own.
+Telemetry never delays mail: a service runs the same when its collector is down. Call it after a fork, not before,
+because each worker process is a service instance.
 """
 
 import atexit
+import logging
 import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -24,17 +25,19 @@ from relate_telemetry.logs import throttle_exporters
 from relate_telemetry.names import NAMESPACE
 from relate_telemetry.providers import find_or_make_providers
 from relate_telemetry.redaction import UserNames
+from relate_telemetry.sdk_internals import INSTALLED_SDK, is_tested
 from relate_telemetry.telemetry import Telemetry, no_telemetry
 
 __all__ = ["Telemetry", "TelemetrySettings", "add_relate_telemetry", "build_resource"]
 
 _SERVICE_NAMESPACE = "service.namespace"  # not among the stable constants of the semantic conventions yet
 
-_running: dict[int, Telemetry] = {}  # by process id: a forked child has none yet
+_logger = logging.getLogger(__name__)
+_running: dict[int, Telemetry] = {}  # by process id, because a forked child needs its own
 
 
 class TelemetrySettings(BaseModel):
-    """`Otel__Endpoint` (http or https URL; none: the console), `Otel__UserNames` (clear, hash or drop) and more."""
+    """`Otel__Endpoint` (http or https URL; default: the console), `Otel__UserNames` (clear, hash or drop) and more."""
 
     model_config = ConfigDict(alias_generator=to_pascal, populate_by_name=True, extra="forbid", frozen=True)
     prefix: ClassVar[str] = "Otel"
@@ -42,12 +45,12 @@ class TelemetrySettings(BaseModel):
     endpoint: str | None = None
     user_names: UserNames = "clear"
     verbose: bool = False
-    """Whether the console shows every span, and not commands and errors alone."""
+    """Whether the console shows every span, not only commands and errors."""
 
     @field_validator("endpoint")
     @classmethod
     def _check_endpoint(cls, value: str | None) -> str | None:
-        if not value:  # an empty variable is how compose files spell "none"
+        if not value:  # compose files set an empty variable where there is none
             return None
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname:
@@ -62,12 +65,12 @@ def add_relate_telemetry(
     configure_metrics: Callable[[MeterProvider], None] | None = None,
     supervisor: Supervisor | None = None,
 ) -> Telemetry:
-    """Set telemetry up for this process and return it; called again, it is the same one, whatever the arguments.
+    """Set telemetry up for this process and return it. Further calls return the same object, with any arguments.
 
-    `configure_tracing` and `configure_metrics` get the providers, to add instrumentation or processors of their own.
+    `configure_tracing` and `configure_metrics` are given the providers, to add instrumentation or processors.
     `supervisor` runs the threads that export; the failures that it counts are exported as a metric.
-    A provider that somebody installed before (`opentelemetry-instrument`) is used as it is. The standard OTEL_*
-    variables win over the settings. Raises ValueError naming a malformed variable.
+    A provider that is already installed (`opentelemetry-instrument`) is used unchanged. The standard OTEL_* variables
+    win over the settings. Raises ValueError naming a malformed variable.
     """
     if os.environ.get(OTEL_SDK_DISABLED, "").strip().lower() == "true":
         return no_telemetry()
@@ -87,6 +90,8 @@ def _set_up(
     supervisor: Supervisor,
 ) -> Telemetry:
     throttle_exporters()
+    if not is_tested():
+        _logger.warning("OpenTelemetry SDK %s is untested; the stock spans are used", INSTALLED_SDK)
     providers = find_or_make_providers(
         build_resource(service_name), settings.endpoint, supervisor, verbose=settings.verbose
     )
@@ -108,16 +113,16 @@ def _set_up(
 
 
 def build_resource(service_name: str) -> Resource:
-    """Who we are. The SDK adds service.instance.id, new in each process; the OTEL_* variables have the last word."""
-    ours = {SERVICE_NAME: service_name, SERVICE_VERSION: _version(service_name), _SERVICE_NAMESPACE: NAMESPACE}
-    return _HashedResource(Resource.create(ours).merge(OTELResourceDetector().detect()))
+    """The resource of a service. The SDK adds service.instance.id, new in each process; the OTEL_* variables win."""
+    own = {SERVICE_NAME: service_name, SERVICE_VERSION: _version(service_name), _SERVICE_NAMESPACE: NAMESPACE}
+    return _HashedResource(Resource.create(own).merge(OTELResourceDetector().detect()))
 
 
 class _HashedResource(Resource):
-    """A resource that knows its hash: exporters ask for it with every span, and the SDK writes JSON to find it."""
+    """A resource that caches its hash: exporters need it for every span, and the SDK writes JSON to compute it."""
 
-    def __init__(self, same: Resource) -> None:
-        super().__init__(same.attributes, same.schema_url)
+    def __init__(self, resource: Resource) -> None:
+        super().__init__(resource.attributes, resource.schema_url)
         self._hash = super().__hash__()
 
     def __hash__(self) -> int:

@@ -1,4 +1,4 @@
-"""What a service holds of telemetry: the seams, made from two providers, and the way to end them."""
+"""The telemetry of a process: protocols, logins, operations and instrumentation on one pair of providers."""
 
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
@@ -7,7 +7,7 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
 from relate_telemetry.auth import Authentication
-from relate_telemetry.command_spans import Pipeline
+from relate_telemetry.command_spans import ProtocolSpans
 from relate_telemetry.instrument import instrument_app, instrument_engine
 from relate_telemetry.metrics import observable_counter, observable_gauge, observable_up_down_counter
 from relate_telemetry.names import (
@@ -38,9 +38,9 @@ if TYPE_CHECKING:
 
 
 class Telemetry:
-    """The telemetry of one process: `user_names_mode` is `Otel__UserNames`, `on_shutdown` ends what the maker owns.
+    """The telemetry of one process. `user_names_mode` is `Otel__UserNames`; `on_shutdown` ends the providers.
 
-    Tracers and meters are those of its own providers, whatever the global ones are.
+    Tracers and meters come from the given providers, not from the global ones.
     """
 
     def __init__(
@@ -59,17 +59,17 @@ class Telemetry:
 
     @property
     def is_enabled(self) -> bool:
-        """Whether anything is recorded at all."""
+        """Whether anything is recorded."""
         return not isinstance(self.tracer_provider, NoOpTracerProvider)
 
     def protocol(self, name: ProtocolName) -> ProtocolTelemetry:
-        """The command seam of a protocol, for the driver: always the same one, as it knows the verbs seen so far."""
+        """The telemetry of a protocol, for its driver. One object per protocol, because it bounds the verbs."""
         if name not in self._protocols:
             self._protocols[name] = self._make_protocol(name)
         return self._protocols[name]
 
     def auth(self, source: SourceName) -> Authentication:
-        """The logins of a source, for the traced authenticator: always the same ones, as they are counted there."""
+        """The logins of a source, for the traced authenticator. One object per source, because it holds the counts."""
         if source not in self._logins:
             meter = self.meter_provider.get_meter(SOURCES[source])
             self._logins[source] = Authentication(source, self._tracer(source), meter, self._user_names)
@@ -82,17 +82,17 @@ class Telemetry:
         return Operations(self._tracer(source), self._user_names)
 
     def instrument_engine(self, engine: "AsyncEngine") -> None:
-        """Trace an SQLAlchemy engine's statements: their text, never their parameters. Harmless when repeated."""
+        """Trace an SQLAlchemy engine's statements: their text, never their parameters. Idempotent."""
         if self.is_enabled:
             instrument_engine(engine.sync_engine, self.tracer_provider, self.meter_provider)
 
     def instrument_app(self, app: "FastAPI") -> None:
-        """Trace a FastAPI application's requests, health probes left out. Harmless when repeated."""
+        """Trace a FastAPI application's requests, without health probes. Idempotent."""
         if self.is_enabled:
             instrument_app(app, self.tracer_provider, self.meter_provider)
 
     def observe_content(self, used: Callable[[], int], limit: int) -> None:
-        """Report the memory of the messages that are being received, in octets, and its limit, at each export."""
+        """Export the memory of messages being received, in octets, and its limit."""
         meter = self.meter_provider.get_meter(WIRE_METER)
         observable_up_down_counter(meter, CONTENT_MEMORY, lambda _: [Observation(used())])
         observable_up_down_counter(meter, CONTENT_LIMIT, lambda _: [Observation(limit)])
@@ -100,7 +100,7 @@ class Telemetry:
     def observe_certificates(
         self, expiries: Callable[[], Mapping[str, float]], reloads: Callable[[], Mapping[str, bool]]
     ) -> None:
-        """Report, by service, when certificates end (seconds since the epoch) and whether their last load succeeded."""
+        """Export by service when certificates expire (seconds since the epoch) and whether the last load succeeded."""
         meter = self.meter_provider.get_meter(WIRE_METER)
         observable_gauge(
             meter,
@@ -110,7 +110,7 @@ class Telemetry:
         observable_gauge(
             meter,
             CERTIFICATE_RELOADED,
-            lambda _: [Observation(int(done), {SERVICE: name}) for name, done in reloads().items()],
+            lambda _: [Observation(int(succeeded), {SERVICE: name}) for name, succeeded in reloads().items()],
         )
 
     def observe_caches(self, caches: Mapping[str, CacheStatistics]) -> None:
@@ -136,15 +136,15 @@ class Telemetry:
         )
 
     def shutdown(self) -> None:
-        """Send what waits and end, within 5 s whatever the collector does. Harmless when repeated."""
-        end, self._on_shutdown = self._on_shutdown, None
-        if end is not None:
-            end()
+        """Export what is buffered and shut down, within 5 s even if the collector is down. Idempotent."""
+        shut_down, self._on_shutdown = self._on_shutdown, None
+        if shut_down is not None:
+            shut_down()
 
     def _make_protocol(self, name: ProtocolName) -> ProtocolTelemetry:
         if not self.is_enabled:
             return NoTelemetry()
-        return Pipeline(name, self._tracer(name), self.meter_provider.get_meter(METERS[name]))
+        return ProtocolSpans(name, self._tracer(name), self.meter_provider.get_meter(METERS[name]))
 
     def _tracer(self, source: SourceName) -> Tracer:
         return self.tracer_provider.get_tracer(SOURCES[source])

@@ -1,4 +1,4 @@
-"""The product serving IMAP, and Debian's Dovecot beside it."""
+"""The product with its IMAP service, and Debian's Dovecot as a reference."""
 
 import asyncio
 from collections.abc import Iterable, Iterator
@@ -12,13 +12,13 @@ from tests.integration.product.accounts import Account
 from tests.support.imap.dovecot import Dovecot, NoDovecotError, running_dovecot
 from tests.support.product import Product
 
-QUIET = {"OTEL_SDK_DISABLED": "true"}  # thousands of commands would become thousands of spans on the console
+QUIET = {"OTEL_SDK_DISABLED": "true"}  # thousands of commands would print thousands of spans on the console
 KEY = "tanstaaf"
 
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """All services, serving."""
+    """All services, running."""
     with Product(tmp_path_factory.mktemp("imap"), **QUIET) as started:
         started.start()
         yield started
@@ -26,13 +26,13 @@ def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
 
 @pytest.fixture
 def alice(product: Product) -> Account:
-    """A user nobody else has mail for, with a key for everything."""
+    """A new user with a key for all scopes."""
     return Account.create(product, "alice")
 
 
 @pytest.fixture(scope="module")
 def dovecot() -> Iterator[Dovecot]:
-    """The reference."""
+    """The reference server."""
     try:
         with running_dovecot() as dovecot:
             yield dovecot
@@ -41,7 +41,7 @@ def dovecot() -> Iterator[Dovecot]:
 
 
 def add_users(product: Product, addresses: Iterable[str]) -> None:
-    """Users who log in with KEY, by the hundred: `relate user add` would take a minute."""
+    """Add hundreds of users with KEY, because `relate user add` would take a minute for them."""
     asyncio.run(_add_users(product.environment["ConnectionStrings__DefaultConnection"], addresses))
 
 

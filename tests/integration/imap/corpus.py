@@ -1,6 +1,6 @@
-"""The messages that exchanges are about, each by its name, and the mailboxes that they begin with.
+"""The messages that dialogues refer to by name, and the mailboxes that they start with.
 
-Every line ends in CRLF and every octet is said: what two servers answer of these is to be the same.
+Lines end in CRLF and no octet is generated, because two servers must return the same responses.
 """
 
 from typing import NamedTuple
@@ -250,7 +250,7 @@ MAILBOXES = {"corpus": CORPUS, "talk": TALK, "three": THREE, "nothing": ()}
 
 
 def append(mailbox: str, messages: tuple[Stored, ...]) -> list[str | Literal]:
-    """APPEND of all of them in one command (RFC 3502)."""
+    """The pieces of one APPEND of all messages (RFC 3502)."""
     pieces: list[str | Literal] = [f"APPEND {mailbox}"]
     for message in messages:
         pieces += [f' ({message.flags}) "{message.date}" ', Literal(MESSAGES[message.name])]

@@ -1,60 +1,60 @@
-"""What a deviation is: which difference it is about, in which form, and its reason."""
+"""An accepted difference from Dovecot's responses: where it occurs, how the two differ, and why."""
 
 import re
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-Form = Callable[[Any, Any], bool]
+Comparison = Callable[[Any, Any], bool]
 
 
-def anyhow(ours: Any, theirs: Any) -> bool:
-    """Whatever each of us says."""
+def any_difference(ours: Any, theirs: Any) -> bool:
+    """The two may differ in any way."""
     return True
 
 
-def only_we(ours: Any, theirs: Any) -> bool:
-    """We say it, and Dovecot does not."""
+def only_ours(ours: Any, theirs: Any) -> bool:
+    """Only our server sends it."""
     return theirs is None
 
 
-def only_they(ours: Any, theirs: Any) -> bool:
-    """Dovecot says it, and we do not."""
+def only_theirs(ours: Any, theirs: Any) -> bool:
+    """Only Dovecot sends it."""
     return ours is None
 
 
 def refused(ours: Any, theirs: Any) -> bool:
-    """We refuse, and so have nothing else to say."""
+    """Our server refuses, and so sends nothing else."""
     return ours in ("BAD", "NO", None, ())
 
 
-def not_there(ours: Any, theirs: Any) -> bool:
-    """NIL is not the empty string."""
+def missing_part(ours: Any, theirs: Any) -> bool:
+    """Our server sends NIL for a missing part, Dovecot an empty string."""
     return ours is None
 
 
-def but_for_the_end(ours: Any, theirs: Any) -> bool:
-    """The same text without its last line end; of structures, the texts' places in them."""
+def without_last_line_end(ours: Any, theirs: Any) -> bool:
+    """Ours lacks the last line end; structures differ in sizes and lines."""
     return isinstance(ours, tuple) or theirs == ours + b"\r\n"
 
 
-def more(ours: Any, theirs: Any) -> bool:
-    """All that Dovecot says of a mailbox, and more; that a mailbox is none, or has the name only, apart."""
+def superset(ours: Any, theirs: Any) -> bool:
+    """Our LIST attributes include all of Dovecot's, except \\Noselect and \\NonExistent."""
     return ours is not None and (theirs is None or theirs[0] - {"\\noselect", "\\nonexistent"} <= ours[0])
 
 
 class Deviation(NamedTuple):
-    """`exchange` is sought in the exchange's text, `fact` in the name of what differs: both regular expressions.
+    """`dialogue` is a regular expression for the dialogue's text, `fact` one for the name of the fact that differs.
 
-    `form` says how the two differ.
+    `comparison` tells whether two values differ in the accepted way.
     """
 
-    exchange: str
+    dialogue: str
     fact: str
     rfc: str
-    why: str
-    form: Form = anyhow
+    reason: str
+    comparison: Comparison = any_difference
 
-    def allows(self, exchange: str, fact: str, ours: Any, theirs: Any) -> bool:
-        """Whether it is about this difference."""
-        found = re.search(self.exchange, exchange) and re.search(self.fact, fact)
-        return bool(found) and self.form(ours, theirs)
+    def allows(self, dialogue: str, fact: str, ours: Any, theirs: Any) -> bool:
+        """Whether this deviation explains a difference."""
+        found = re.search(self.dialogue, dialogue) and re.search(self.fact, fact)
+        return bool(found) and self.comparison(ours, theirs)

@@ -1,67 +1,69 @@
-"""An account as tests of clients see it: filled, changed and looked at by a client that knows no cache."""
+"""An account on a server, set up and inspected over IMAP by a client without a cache."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from typing import NamedTuple, TypeVar
 
-from tests.support.imap.answers import as_list, as_pairs, as_text
 from tests.support.imap.client import ImapClient, Literal, logged_in
-from tests.support.imap.view import flags_of
+from tests.support.imap.client_view import flags_of
+from tests.support.imap.responses import as_list, as_pairs, as_text
 
 T = TypeVar("T")
 
-AT_ONCE = 250  # messages of one APPEND
+APPEND_BATCH_MESSAGES = 250  # one APPEND
 
 State = dict[str, dict[str, frozenset[str]]]
-"""The flags of each message by its subject, in each mailbox."""
+"""Flags by subject, by mailbox."""
 
 
 class Remote(NamedTuple):
-    """Where the account is, and what it is logged in with."""
+    """The server's port, and the credentials of the account."""
 
     port: int
     address: str
     key: str
 
-    def do(self, talk: Callable[[ImapClient], Awaitable[T]]) -> T:
-        """Something that is said over a connection of its own."""
-        return asyncio.run(self._do(talk))
+    def connect_and_run(self, function: Callable[[ImapClient], Awaitable[T]]) -> T:
+        """Call a function with a new connection."""
+        return asyncio.run(self._connect_and_run(function))
 
-    async def _do(self, talk: Callable[[ImapClient], Awaitable[T]]) -> T:
+    async def _connect_and_run(self, function: Callable[[ImapClient], Awaitable[T]]) -> T:
         async with logged_in(self.port, self.address, self.key) as client:
-            return await talk(client)
+            return await function(client)
 
     def fill(self, count: int, mailbox: str = "INBOX") -> None:
         """Append numbered messages."""
         self.append(mailbox, [message(f"Number {number}") for number in range(1, count + 1)])
 
     def append(self, mailbox: str, messages: list[bytes]) -> None:
-        """Append messages."""
+        """Append messages in batches."""
 
         async def append(client: ImapClient) -> None:
-            for start in range(0, len(messages), AT_ONCE):
-                pieces = [piece for raw in messages[start : start + AT_ONCE] for piece in (" ", Literal(raw))]
+            for start in range(0, len(messages), APPEND_BATCH_MESSAGES):
+                pieces = [
+                    piece for raw in messages[start : start + APPEND_BATCH_MESSAGES] for piece in (" ", Literal(raw))
+                ]
                 await client.ok(f"APPEND {mailbox}", *pieces)
 
-        self.do(append)
+        self.connect_and_run(append)
 
-    def say(self, *commands: str) -> None:
-        """Say commands, all of which have to be answered OK."""
+    def execute(self, *commands: str) -> None:
+        """Send commands; asserts that each is answered OK."""
 
-        async def say(client: ImapClient) -> None:
+        async def execute(client: ImapClient) -> None:
             for command in commands:
                 await client.ok(command)
 
-        self.do(say)
+        self.connect_and_run(execute)
 
     def state(self) -> State:
-        """What is there."""
+        """Read all mailboxes."""
 
-        async def look(client: ImapClient) -> State:
+        async def read_state(client: ImapClient) -> State:
             listed = (await client.ok('LIST "" "*"')).of("LIST")
             return {name: await _contents(client, name) for name in (as_text(row.values[2]) for row in listed)}
 
-        return self.do(look)
+        return self.connect_and_run(read_state)
 
 
 async def _contents(client: ImapClient, mailbox: str) -> dict[str, frozenset[str]]:
@@ -76,12 +78,12 @@ async def _contents(client: ImapClient, mailbox: str) -> dict[str, frozenset[str
 
 
 def message(subject: str, text: str = "Text.") -> bytes:
-    """A message as another server would have delivered it."""
+    """A message as another server would deliver it."""
     name = subject.lower().replace(" ", "-")
     fields = f"From: ann@example.org\r\nTo: bob@example.test\r\nMessage-ID: <{name}@example.org>\r\nSubject: {subject}"
     return f"{fields}\r\nDate: Tue, 14 Jul 2026 09:30:00 +0200\r\n\r\n{text}\r\n".encode()
 
 
 def subjects(state: State, mailbox: str = "INBOX") -> Iterable[str]:
-    """Of the messages of one mailbox."""
+    """The subjects in one mailbox."""
     return state[mailbox].keys()

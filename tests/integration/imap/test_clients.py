@@ -1,5 +1,6 @@
-"""Programs and libraries that people use: each takes a thousand messages down, changes things at both ends, and comes
-to the same as the server. A client that is not installed is skipped."""
+"""Popular programs and libraries synchronise a thousand messages, make changes on both sides, and reach the server's
+state. A client that is not installed is skipped.
+"""
 
 import imaplib
 import os
@@ -23,9 +24,9 @@ from tests.support.product import Product
 
 pytestmark = pytest.mark.xdist_group("imap-clients")
 
-MANY = 1_000
-FEW = 50  # for a client that starts a process for each message
-PATIENCE = 100.0  # seconds; many programs at once on a small machine
+MAILBOX_MESSAGES = 1_000
+SMALL_MAILBOX_MESSAGES = 50  # for a client that starts a process per message
+TIMEOUT_SECONDS = 100.0  # many programs run at the same time on a small machine
 
 CHANGES = (
     "SELECT INBOX",
@@ -35,7 +36,7 @@ CHANGES = (
     r"STORE 31:35 +FLAGS.SILENT (\Deleted)",
     "CLOSE",
 )
-"""What another client does between two synchronizations. Afterwards INBOX begins with numbers 1:20,36:*."""
+"""Changes by another client between two synchronisations. Afterwards INBOX begins with numbers 1:20,36:*."""
 
 
 @pytest.fixture
@@ -45,42 +46,42 @@ def remote(product: Product, alice: Account) -> Remote:
 
 
 def run(program: str, *arguments: str, home: Path, user: str | None = None) -> str:
-    """What a program prints when it ends well; `user` is somebody else to run it as."""
+    """Run a program; asserts success, returns its output. `user` is another user to run it as."""
     done = subprocess.run(
-        [need(program), *arguments],
+        [find_program(program), *arguments],
         env={"PATH": os.environ["PATH"], "HOME": str(home), "LC_ALL": "C.UTF-8"},
         stdin=subprocess.DEVNULL,
-        **(_as(user) if user and os.geteuid() == 0 else {}),
+        **(_run_as(user) if user and os.geteuid() == 0 else {}),
         capture_output=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         cwd=home,
         check=False,
     )
-    said: str = (done.stdout + done.stderr).decode(errors="replace")
-    assert done.returncode == 0, said
-    return said
+    output: str = (done.stdout + done.stderr).decode(errors="replace")
+    assert done.returncode == 0, output
+    return output
 
 
-def _as(user: str) -> dict[str, Any]:
+def _run_as(user: str) -> dict[str, Any]:
     return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
-def need(program: str) -> str:
-    """Where it is installed."""
+def find_program(program: str) -> str:
+    """The program's path; skips the test if it is not installed."""
     found = shutil.which(program)
     if found is None:
         pytest.skip(f"{program} is not installed")
     return found
 
 
-# --- clients that keep a copy
+# --- clients that keep a local copy
 
 
 LETTERS = {"S": "\\seen", "F": "\\flagged", "R": "\\answered", "D": "\\draft", "T": "\\deleted"}
 
 
 def local_state(maildirs: Path) -> State:
-    """What a tree of Maildirs holds; a name without \",S=12\"."""
+    """The state of a tree of Maildirs; file names without \\",S=12\\"."""
     return {
         str(folder.parent.relative_to(maildirs)): dict(
             _described(path) for path in [*folder.iterdir(), *(folder.parent / "new").iterdir()]
@@ -96,7 +97,7 @@ def _described(path: Path) -> tuple[str, frozenset[str]]:
 
 
 def change_locally(maildirs: Path) -> None:
-    """Read one message, throw one away, file one elsewhere, write one."""
+    """Read one message, delete one, flag one, add one."""
     paths = {
         _described(path)[0]: path for path in [*(maildirs / "INBOX/cur").iterdir(), *(maildirs / "INBOX/new").iterdir()]
     }
@@ -111,18 +112,22 @@ def _set_flags(path: Path, letters: str) -> None:
 
 
 @pytest.mark.parametrize("program", ["mbsync", "offlineimap"])
-def test_a_copy_and_the_server_come_to_the_same(remote: Remote, tmp_path: Path, program: str) -> None:
+def test_mail_synchronisers_converge_with_server(remote: Remote, tmp_path: Path, program: str) -> None:
     arguments = configure(program, remote, tmp_path)
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     run(program, *arguments, home=tmp_path)
     assert local_state(tmp_path / "mail") == remote.state()
-    remote.say(*CHANGES)
+    remote.execute(*CHANGES)
     remote.append("Archive", [message("From elsewhere")])
     change_locally(tmp_path / "mail")
     run(program, *arguments, home=tmp_path)
     state = remote.state()
     assert local_state(tmp_path / "mail") == state
-    assert (len(state["INBOX"]), len(state["Archive"]), list(state["Sent"])) == (MANY - 16, 11, ["Written here"])
+    assert (len(state["INBOX"]), len(state["Archive"]), list(state["Sent"])) == (
+        MAILBOX_MESSAGES - 16,
+        11,
+        ["Written here"],
+    )
     assert state["INBOX"]["Number 900"] == {"\\seen"}
     assert state["INBOX"]["Number 902"] == {"\\seen", "\\flagged"}
     assert "Number 901" not in state["INBOX"]
@@ -131,8 +136,8 @@ def test_a_copy_and_the_server_come_to_the_same(remote: Remote, tmp_path: Path, 
 
 
 def configure(program: str, remote: Remote, home: Path) -> list[str]:
-    """Its settings, in its own words; its arguments."""
-    need(program)
+    """Write the program's configuration; returns its arguments."""
+    find_program(program)
     (home / "mail").mkdir()
     settings = home / "settings"
     template = {"mbsync": MBSYNC, "offlineimap": OFFLINEIMAP}[program]
@@ -190,11 +195,11 @@ auth_mechanisms = PLAIN
 """
 
 
-# --- clients that take everything home
+# --- clients that download and delete
 
 
-def test_fetchmail_takes_everything_home(remote: Remote, tmp_path: Path) -> None:
-    remote.fill(MANY)
+def test_fetchmail_downloads_all_messages(remote: Remote, tmp_path: Path) -> None:
+    remote.fill(MAILBOX_MESSAGES)
     settings = tmp_path / "fetchmailrc"
     settings.touch(mode=0o600)
     server = f"poll 127.0.0.1 protocol IMAP port {remote.port}"
@@ -203,21 +208,21 @@ def test_fetchmail_takes_everything_home(remote: Remote, tmp_path: Path) -> None
     once = ["--nodetach", "--nosyslog", "--pidfile", str(tmp_path / "fetchmail.pid")]
     run("fetchmail", *once, "--fetchmailrc", str(settings), home=tmp_path)
     taken = re.findall(r"^Subject: (.*?)\r?$", (tmp_path / "mail").read_text(), re.MULTILINE)
-    assert taken == [f"Number {number}" for number in range(1, MANY + 1)]
+    assert taken == [f"Number {number}" for number in range(1, MAILBOX_MESSAGES + 1)]
     assert remote.state()["INBOX"] == {}
 
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """For a client that does nothing for root: a directory of nobody's."""
+    """A directory of an unprivileged user, for a client that refuses to run as root."""
     with TemporaryDirectory() as directory:
         if os.geteuid() == 0:
             shutil.chown(directory, "nobody")
         yield Path(directory)
 
 
-# getmail forks for each message, and listens for SIGCHLD only afterwards (getmailcore.baseclasses.ForkingBase): for a
-# child that was faster it waits a minute. So it is made to wait for children as everybody does.
+# getmail forks for each message, and handles SIGCHLD only afterwards (getmailcore.baseclasses.ForkingBase): if the
+# child was faster, it waits a minute. So it is patched to wait with waitpid.
 GETMAIL = """\
 import os, runpy, sys
 from getmailcore.baseclasses import ForkingBase
@@ -228,8 +233,8 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
-def test_getmail_takes_everything_home(remote: Remote, home: Path) -> None:
-    remote.fill(FEW)
+def test_getmail_downloads_all_messages(remote: Remote, home: Path) -> None:
+    remote.fill(SMALL_MAILBOX_MESSAGES)
     login = f"server = 127.0.0.1\nport = {remote.port}\nusername = {remote.address}\npassword = {remote.key}"
     (home / "getmailrc").write_text(
         f'[retriever]\ntype = SimpleIMAPRetriever\n{login}\nmailboxes = ("INBOX",)\n'
@@ -240,16 +245,16 @@ def test_getmail_takes_everything_home(remote: Remote, home: Path) -> None:
     for path in (home / "mail", *(home / "mail").iterdir()):
         path.chmod(0o777)
     options = ("--getmaildir", str(home), "--rcfile", f"{home}/getmailrc")
-    run("/usr/bin/python3", "-c", GETMAIL, need("getmail"), *options, home=home, user=home.owner())
-    assert local_state(home)["mail"].keys() == {f"Number {number}" for number in range(1, FEW + 1)}
+    run("/usr/bin/python3", "-c", GETMAIL, find_program("getmail"), *options, home=home, user=home.owner())
+    assert local_state(home)["mail"].keys() == {f"Number {number}" for number in range(1, SMALL_MAILBOX_MESSAGES + 1)}
     assert remote.state()["INBOX"] == {}
 
 
-# --- clients that people look at
+# --- interactive clients
 
 
 def test_curl_reads_searches_flags_and_stores(remote: Remote, tmp_path: Path) -> None:
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     assert "INBOX" in curl(remote, "", home=tmp_path)
     assert "Subject: Number 7\n" in curl(remote, "INBOX;MAILINDEX=7", home=tmp_path).replace("\r\n", "\n")
     assert "Subject: Number 8" in curl(remote, "INBOX;UID=8;SECTION=HEADER.FIELDS%20(SUBJECT)", home=tmp_path)
@@ -261,7 +266,7 @@ def test_curl_reads_searches_flags_and_stores(remote: Remote, tmp_path: Path) ->
     state = remote.state()
     assert state["INBOX"]["Number 9"] == {"\\flagged"}
     assert (list(state["Archive"]), list(state["Drafts"])) == (["Number 10"], ["By curl"])
-    assert len(state["INBOX"]) == MANY - 1
+    assert len(state["INBOX"]) == MAILBOX_MESSAGES - 1
 
 
 def curl(remote: Remote, path: str, *options: str, home: Path) -> str:
@@ -270,7 +275,7 @@ def curl(remote: Remote, path: str, *options: str, home: Path) -> str:
 
 
 def test_mutt_files_flags_and_deletes(remote: Remote, tmp_path: Path) -> None:
-    remote.fill(MANY)
+    remote.fill(MAILBOX_MESSAGES)
     (tmp_path / "muttrc").write_text(
         f'set imap_user="{remote.address}"\nset imap_pass="{remote.key}"\nset folder="imap://127.0.0.1:{remote.port}/"\n'
         'set spoolfile="+INBOX"\nset ssl_starttls=no\nset ssl_force_tls=no\n'
@@ -288,22 +293,22 @@ def test_mutt_files_flags_and_deletes(remote: Remote, tmp_path: Path) -> None:
     state = remote.state()
     assert list(state["Archive"]) == ["Number 9"]
     assert "\\flagged" in state["INBOX"]["Number 8"]
-    assert state["INBOX"].keys() == {f"Number {n}" for n in range(1, MANY + 1)} - {"Number 7", "Number 9"}
+    assert state["INBOX"].keys() == {f"Number {n}" for n in range(1, MAILBOX_MESSAGES + 1)} - {"Number 7", "Number 9"}
 
 
 def in_terminal(program: str, *arguments: str, home: Path) -> None:
-    """Run a program that draws on a terminal, until it ends."""
+    """Run a full-screen terminal program until it exits."""
     ours, theirs = pty.openpty()
     environment = {"PATH": os.environ["PATH"], "HOME": str(home), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
     process = subprocess.Popen(
-        [need(program), *arguments], env=environment, stdin=theirs, stdout=theirs, stderr=theirs, cwd=home
+        [find_program(program), *arguments], env=environment, stdin=theirs, stdout=theirs, stderr=theirs, cwd=home
     )
     os.close(theirs)
-    patience = Timer(PATIENCE, process.kill)
+    patience = Timer(TIMEOUT_SECONDS, process.kill)
     patience.start()
     try:
-        drawn = b"".join(_drawn(ours))
-        assert process.wait(PATIENCE) == 0, drawn[-2000:]
+        output = b"".join(_read_terminal(ours))
+        assert process.wait(TIMEOUT_SECONDS) == 0, output[-2000:]
     finally:
         patience.cancel()
         process.kill()
@@ -311,7 +316,7 @@ def in_terminal(program: str, *arguments: str, home: Path) -> None:
         os.close(ours)
 
 
-def _drawn(terminal: int) -> Iterator[bytes]:
+def _read_terminal(terminal: int) -> Iterator[bytes]:
     try:
         while octets := os.read(terminal, 65_536):
             yield octets
@@ -322,26 +327,26 @@ def _drawn(terminal: int) -> Iterator[bytes]:
 # --- libraries
 
 
-def test_imaplib_goes_all_the_way_round(remote: Remote) -> None:
-    remote.fill(MANY)
-    with imaplib.IMAP4("127.0.0.1", remote.port, timeout=PATIENCE) as client:
+def test_imaplib_round_trip(remote: Remote) -> None:
+    remote.fill(MAILBOX_MESSAGES)
+    with imaplib.IMAP4("127.0.0.1", remote.port, timeout=TIMEOUT_SECONDS) as client:
         client.login(remote.address, remote.key)
-        assert client.select()[1] == [b"%d" % MANY]
-        assert len(imaplib_flags(client)) == MANY
+        assert client.select()[1] == [b"%d" % MAILBOX_MESSAGES]
+        assert len(imaplib_flags(client)) == MAILBOX_MESSAGES
         assert client.store("1:10", "+FLAGS", r"(\Seen)")[0] == "OK"
         assert client.copy("11:12", "Archive")[0] == "OK"
         assert client.uid("MOVE", "13:14", "Archive")[0] == "OK"
         assert client.append("INBOX", r"(\Flagged)", imaplib.Time2Internaldate(0), message("By imaplib"))[0] == "OK"
         assert client.store("15:16", "+FLAGS", r"(\Deleted)")[0] == "OK"
-        client.response("EXPUNGE")  # what MOVE has told stays there until it is asked for
+        client.response("EXPUNGE")  # imaplib keeps the responses of MOVE until they are read
         assert len(client.expunge()[1]) == 2
         known = imaplib_flags(client)
-        assert client.select()[1] == [b"%d" % (MANY - 3)]
+        assert client.select()[1] == [b"%d" % (MAILBOX_MESSAGES - 3)]
         assert imaplib_flags(client) == known
-        assert client.search(None, "FLAGGED")[1] == [b"%d" % (MANY - 3)]
+        assert client.search(None, "FLAGGED")[1] == [b"%d" % (MAILBOX_MESSAGES - 3)]
         assert client.close()[0] == "OK"
     state = remote.state()
-    assert (len(state["INBOX"]), len(state["Archive"])) == (MANY - 3, 4)
+    assert (len(state["INBOX"]), len(state["Archive"])) == (MAILBOX_MESSAGES - 3, 4)
     assert sum("\\seen" in flags for flags in state["INBOX"].values()) == 10
 
 
@@ -356,16 +361,18 @@ def imaplib_flags(client: imaplib.IMAP4) -> dict[bytes, frozenset[bytes]]:
     }
 
 
-def test_imapclient_goes_all_the_way_round(remote: Remote) -> None:
-    remote.fill(MANY)
-    with IMAPClient("127.0.0.1", remote.port, ssl=False, timeout=PATIENCE) as client:
+def test_imapclient_round_trip(remote: Remote) -> None:
+    remote.fill(MAILBOX_MESSAGES)
+    with IMAPClient("127.0.0.1", remote.port, ssl=False, timeout=TIMEOUT_SECONDS) as client:
         client.login(remote.address, remote.key)
         assert {name for _, _, name in client.list_folders()} >= {"INBOX", "Archive", "Trash"}
-        assert client.select_folder("INBOX")[b"EXISTS"] == MANY
+        assert client.select_folder("INBOX")[b"EXISTS"] == MAILBOX_MESSAGES
         uids = client.search()
         fetched = client.fetch(uids, ["ENVELOPE", "BODYSTRUCTURE", "INTERNALDATE", "RFC822.SIZE", "FLAGS"])
-        assert {fetched[uid][b"ENVELOPE"].subject for uid in uids} == {b"Number %d" % n for n in range(1, MANY + 1)}
-        assert len(client.fetch(uids, ["BODY.PEEK[]"])) == MANY
+        assert {fetched[uid][b"ENVELOPE"].subject for uid in uids} == {
+            b"Number %d" % n for n in range(1, MAILBOX_MESSAGES + 1)
+        }
+        assert len(client.fetch(uids, ["BODY.PEEK[]"])) == MAILBOX_MESSAGES
         client.add_flags(uids[:10], [rb"\Seen"])
         client.move(uids[10:12], "Archive")
         client.copy(uids[12:14], "Archive")
@@ -374,7 +381,7 @@ def test_imapclient_goes_all_the_way_round(remote: Remote) -> None:
         client.delete_messages(uids[14:16])
         client.expunge(uids[14:16])
         known = client.get_flags(client.search())
-        assert client.select_folder("INBOX")[b"EXISTS"] == MANY - 4
+        assert client.select_folder("INBOX")[b"EXISTS"] == MAILBOX_MESSAGES - 4
         assert {uid: set(flags) - {rb"\Recent"} for uid, flags in client.get_flags(client.search()).items()} == {
             uid: set(flags) - {rb"\Recent"} for uid, flags in known.items()
         }
@@ -384,6 +391,6 @@ def test_imapclient_goes_all_the_way_round(remote: Remote) -> None:
         assert client.sort(["REVERSE SIZE", "ARRIVAL"]) != client.sort("ARRIVAL") == client.search()
         client.idle()
         remote.append("INBOX", [message("While idle")])
-        assert (MANY - 3, b"EXISTS") in client.idle_check(timeout=PATIENCE)
+        assert (MAILBOX_MESSAGES - 3, b"EXISTS") in client.idle_check(timeout=TIMEOUT_SECONDS)
         client.idle_done()
     assert len(remote.state()["Archive"]) == 4

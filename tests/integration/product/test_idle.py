@@ -7,8 +7,8 @@ from contextlib import asynccontextmanager
 import pytest
 
 from tests.integration.product.accounts import Account, message
-from tests.support.imap.answers import Response, Value, as_list, as_pairs
 from tests.support.imap.client import ImapClient, logged_in
+from tests.support.imap.responses import Response, Value, as_list, as_pairs
 from tests.support.product import Product
 
 WITHOUT_TELEMETRY = {"OTEL_SDK_DISABLED": "true"}
@@ -45,7 +45,7 @@ async def idling(product: Product, account: Account) -> AsyncIterator[ImapClient
 
 
 async def next_response(client: ImapClient) -> Response:
-    response = await client.hear()
+    response = await client.receive()
     assert response is not None
     return response
 

@@ -8,8 +8,8 @@ from random import Random
 from typing import NamedTuple
 
 from tests.integration.trouble.clients import PATIENCE
-from tests.support.imap.answers import as_list, as_number, as_numbers, as_pairs, as_text
-from tests.support.imap.client import Answer, ImapClient, Literal, logged_in
+from tests.support.imap.client import CommandResult, ImapClient, Literal, logged_in
+from tests.support.imap.responses import as_list, as_number, as_numbers, as_pairs, as_text
 
 CONNECTIONS = 12
 MAILBOXES = ("INBOX", "Archive")
@@ -105,7 +105,7 @@ async def stored_appends(port: int, keys: Mapping[str, str]) -> Mapping[Place, i
     return stored
 
 
-def _numbered(answer: Answer) -> list[tuple[int, int]]:
+def _numbered(answer: CommandResult) -> list[tuple[int, int]]:
     """UID and number of each message."""
     rows = [as_pairs(as_list(response.values[0])) for response in answer.of("FETCH")]
     headers = [as_text(row["BODY[HEADER.FIELDS (X-NUMBER)]"]) for row in rows]

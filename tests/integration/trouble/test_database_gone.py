@@ -174,7 +174,7 @@ async def test_imap_sessions_outlive_the_database(house: House, cluster: Cluster
         await until_answered(client, "SELECT INBOX")
         assert len((await client.ok("FETCH 1:* (FLAGS BODY[])")).of("FETCH")) == 1
         await client.ok("APPEND INBOX ", Literal(MESSAGE))
-        while (response := await idler.hear()) is not None and (response.kind, response.number) != ("EXISTS", 2):
+        while (response := await idler.receive()) is not None and (response.kind, response.number) != ("EXISTS", 2):
             pass
         await idler.done(idle)
 
@@ -185,7 +185,7 @@ async def test_a_fetch_of_many_messages_is_a_no_from_where_the_database_goes(hou
         await client.ok("APPEND INBOX", *(piece for raw in messages for piece in (" ", Literal(raw, plus=True))))
         await client.ok("SELECT INBOX")
         tag = await client.begin("FETCH 1:* (UID BODY.PEEK[])")
-        await client.hear()
+        await client.receive()
         await cluster.stop()
         answer = await client.finish(tag)
         assert answer.tagged is not None

@@ -9,7 +9,7 @@ import pytest
 from tests.integration.product.accounts import Account
 from tests.integration.trouble.conftest import QUIET
 from tests.integration.trouble.memory import MEGABYTE, bounded
-from tests.support.imap.client import PATIENCE, ImapClient, Literal, logged_in
+from tests.support.imap.client import TIMEOUT_SECONDS, ImapClient, Literal, logged_in
 from tests.support.product import Product
 
 pytestmark = pytest.mark.xdist_group("trouble-imap-big")
@@ -76,7 +76,7 @@ async def serve_others(product: Product) -> None:
 async def rest_of(client: ImapClient) -> int:
     """How many lines there are up to the tagged one, which is OK."""
     lines, end = 0, b""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(TIMEOUT_SECONDS):
         while b"\r\nz OK " not in end:
             octets = await client.reader.read(1 << 20)
             lines, end = lines + octets.count(b"\n"), end[-100:] + octets

@@ -10,8 +10,8 @@ from relate_mailstore.identifiers import LAST_UID
 from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.trouble.clients import deliver, smtp
 from tests.integration.trouble.house import KEY, House, on_database
-from tests.support.imap.answers import as_list, as_number, as_pairs
 from tests.support.imap.client import ImapClient, Literal, logged_in
+from tests.support.imap.responses import as_list, as_number, as_pairs
 
 USER = "ann@example.test"
 SMALL = b"Subject: x\r\n\r\ntext\r\n"

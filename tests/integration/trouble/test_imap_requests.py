@@ -55,7 +55,7 @@ async def test_what_is_announced_and_never_sent_costs_nothing(house: House) -> N
             for _ in range(45):
                 client = await stack.enter_async_context(logged_in(house.imap, NEIGHBOUR, KEY))
                 await client.send(b"a APPEND INBOX {50000000}\r\n")
-                assert await client.is_asked_for_more()
+                assert await client.receives_continuation()
             await house.serve_neighbour()
 
 
@@ -200,7 +200,7 @@ async def test_who_has_a_deleted_mailbox_selected_is_told(house: House, ann: Ima
         await other.ok("SELECT Archive")
         await ann.ok("DELETE Archive")
         tag = await other.begin(command)
-        while (response := await other.hear()) is not None and response.code_name != "CLOSED":
+        while (response := await other.receive()) is not None and response.code_name != "CLOSED":
             assert response.tag != tag, "not told"
         if command == "IDLE":
             await other.send(b"DONE\r\n")

@@ -1,7 +1,7 @@
-"""Debian's Dovecot as a reference: a child process with a configuration, a directory and a port of its own.
+"""Debian's Dovecot as a reference: a child process with its own configuration, directory and port.
 
-Every name is a user with the same password, so that each exchange has an account that nobody used before. Mail is in
-sdbox, which knows mailboxes that cannot be selected, and nothing is flushed: it is thrown away.
+Every login name is a user with the same password, so that each dialogue has a fresh account. Mail is in sdbox, which
+supports names without a mailbox, and is not synced to disk.
 """
 
 import getpass
@@ -19,8 +19,8 @@ from typing import NamedTuple
 from tests.support.imap.client import HOST
 from tests.support.product import reserve_port
 
-PASSWORD = "tanstaaf"  # a test's
-PATIENCE = 20.0
+PASSWORD = "tanstaaf"  # used by tests only
+TIMEOUT_SECONDS = 20.0
 PROGRAM = shutil.which("dovecot", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 _MAILBOXES = "  mailbox INBOX {\n    auto = subscribe\n  }\n" + "".join(
@@ -30,18 +30,18 @@ _MAILBOXES = "  mailbox INBOX {\n    auto = subscribe\n  }\n" + "".join(
 
 
 class NoDovecotError(Exception):
-    """There is none that could be started."""
+    """Dovecot is not installed or does not start."""
 
 
 class Dovecot(NamedTuple):
-    """Where it listens."""
+    """A running Dovecot."""
 
     port: int
 
 
 @contextmanager
 def running_dovecot() -> Iterator[Dovecot]:
-    """A Dovecot of the test's own. Raises NoDovecotError."""
+    """Run a Dovecot. Raises NoDovecotError."""
     if PROGRAM is None or not Path("/usr/lib/dovecot/imap").exists():
         raise NoDovecotError("Dovecot (Debian's dovecot-imapd) is not installed")
     with ExitStack() as stack:
@@ -58,13 +58,13 @@ def running_dovecot() -> Iterator[Dovecot]:
             yield Dovecot(port)
         finally:
             process.terminate()
-            process.wait(PATIENCE)
+            process.wait(TIMEOUT_SECONDS)
 
 
 def _configured(directory: Path, port: int) -> Path:
     mail = directory / "mail"
     mail.mkdir()
-    owner = "nobody" if os.geteuid() == 0 else getpass.getuser()  # Dovecot never gives mail to root
+    owner = "nobody" if os.geteuid() == 0 else getpass.getuser()  # Dovecot refuses to deliver as root
     directory.chmod(0o755)
     if os.geteuid() == 0:
         shutil.chown(mail, owner)
@@ -86,7 +86,7 @@ def _users() -> str:
 
 
 def _wait_until_ready(directory: Path, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     log = directory / "log"
     while not (log.exists() and "starting up" in log.read_text()):
         if process.poll() is not None or time.monotonic() > deadline:

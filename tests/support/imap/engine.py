@@ -1,4 +1,4 @@
-"""The IMAP engine over stores in memory, for tests that need no socket: what it says, taken apart."""
+"""The IMAP engine over in-memory stores, for tests without sockets; parses its responses."""
 
 from functools import partial
 
@@ -6,61 +6,61 @@ from relate_imap.commands import Command
 from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
 from relate_imap.session import ImapEngine
-from tests.support.imap.answers import Reader, Response
-from tests.support.imap.client import Answer, Pieces, chunks_of
+from tests.support.imap.client import CommandResult, Pieces, chunks_of
+from tests.support.imap.responses import Response, ResponseReader
 from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import LOCAL, Connection
 
 KEY = "tanstaaf"
-ROOM = 30_000_000  # octets of a message
-MANY = 1_000  # sessions of an account
+MAX_MESSAGE_OCTETS = 30_000_000  # of a message
+MAX_SESSIONS = 1_000  # of an account
 
 
-def context_of(world: MemoryBackend) -> Context:
-    """A server over this world."""
+def context_of(backend: MemoryBackend) -> Context:
+    """A server context with the stores of `backend`."""
     return Context(
-        world.store,
-        world.authenticator,
+        backend.store,
+        backend.authenticator,
         "imap.example.org",
-        ROOM,
-        SessionLimit(MANY),
+        MAX_MESSAGE_OCTETS,
+        SessionLimit(MAX_SESSIONS),
         lambda _: True,
         starttls_available=True,
     )
 
 
-class Talk:
+class EngineClient:
     """One connection to an engine."""
 
     def __init__(self, context: Context) -> None:
         self.connection: Connection[Frame, Command] = Connection(partial(ImapEngine, context=context), LOCAL)
-        self._reader = Reader()
+        self._reader = ResponseReader()
         self._tags = 0
 
     async def log_in(self, address: str) -> None:
-        """The greeting, and LOGIN."""
+        """Read the greeting, and log in."""
         await self.connection.settle()
-        self.heard()
+        self.take_received()
         assert (await self.ask(f"LOGIN {address} {KEY}")).status == "OK"
 
-    async def ask(self, *pieces: str | bytes) -> Answer:
-        """Say one command without literals that wait; what was said until its end. Raises Unreadable."""
+    async def ask(self, *pieces: str | bytes) -> CommandResult:
+        """Send one command without synchronizing literals; returns its responses. Raises MalformedResponse."""
         return await self.finish(*await self.begin(*pieces))
 
     async def begin(self, *pieces: str | bytes) -> tuple[str, tuple[Response, ...]]:
-        """Say one command; its tag, and what was said until the server waited for more."""
+        """Send one command; returns its tag and the responses so far."""
         self._tags += 1
         tag = f"t{self._tags}"
-        whole: Pieces = pieces
-        (octets,) = chunks_of(tag, whole)
+        pieces_: Pieces = pieces
+        (octets,) = chunks_of(tag, pieces_)
         await self.connection.send(octets)
-        return tag, self.heard()
+        return tag, self.take_received()
 
-    async def finish(self, tag: str, said: tuple[Response, ...]) -> Answer:
-        """What belongs to a command, of what was said."""
-        tagged = next((response for response in said if response.tag == tag), None)
-        return Answer(tuple(response for response in said if response.tag == "*"), tagged)
+    async def finish(self, tag: str, responses: tuple[Response, ...]) -> CommandResult:
+        """The result of a command from its responses."""
+        tagged = next((response for response in responses if response.tag == tag), None)
+        return CommandResult(tuple(response for response in responses if response.tag == "*"), tagged)
 
-    def heard(self) -> tuple[Response, ...]:
-        """What was said and nobody has asked for. Raises Unreadable."""
+    def take_received(self) -> tuple[Response, ...]:
+        """The responses since the last call. Raises MalformedResponse."""
         return tuple(self._reader.feed(self.connection.take()))

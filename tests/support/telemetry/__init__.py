@@ -1,1 +1,1 @@
-"""An OTLP receiver, and what it received as plain values."""
+"""An OTLP receiver, and the spans and metric points that it received as plain values."""

@@ -1,6 +1,6 @@
-"""What a test or benchmark got to see: spans and metric points as plain values, decoded from OTLP.
+"""Spans and metric points as plain values, decoded from OTLP requests.
 
-OTLP from another process and an in-memory exporter end in the same place, so a test reads both alike.
+A receiver of requests from other processes and an in-memory recorder both fill `Received`, so tests read them alike.
 """
 
 import threading
@@ -17,9 +17,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metri
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as WireStatus
 
-WAIT_SECONDS = (
-    10.0  # the standard patience of a test: long enough for a loaded machine, and never reached on a good run
-)
+WAIT_SECONDS = 10.0  # long enough for a loaded machine
 
 Attributes = Mapping[str, Any]
 
@@ -85,7 +83,7 @@ class ReceivedPoint:
 
 
 class Received:
-    """All that was received so far. Safe to read while more arrives."""
+    """All spans and metric points received so far. Safe to read while further requests arrive."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
@@ -117,14 +115,14 @@ class Received:
         return sum(p.value for p in self.metric(name) if attributes.items() <= p.attributes.items())
 
     def everything(self) -> str:
-        """The text of all that was received, to search for what must not be there."""
+        """The text of all requests, to search for texts that must not be in them."""
         with self._changed:
             return "\n".join(self._texts)
 
     def wait_for(self, predicate: Callable[["Received"], Any], timeout: float = WAIT_SECONDS) -> Any:
-        """Wait until `predicate` of this is true and return what it gave. Raises TimeoutError after `timeout` seconds.
+        """Wait until `predicate` of this is true, and return its result. Raises TimeoutError after `timeout` seconds.
 
-        It blocks its thread: in a coroutine, use `asyncio.to_thread`.
+        It blocks the thread: in a coroutine, use `asyncio.to_thread`.
         """
         with self._changed:
             result = self._changed.wait_for(lambda: predicate(self), timeout)
@@ -133,7 +131,7 @@ class Received:
         return result
 
     def add_traces(self, request: ExportTraceServiceRequest) -> None:
-        """Take one OTLP request."""
+        """Add the content of one OTLP request."""
         spans = [
             _decode_span(span, scoped.scope.name, _decode_attributes(resource.resource.attributes))
             for resource in request.resource_spans
@@ -142,10 +140,10 @@ class Received:
         ]
         with self._changed:
             self._spans += spans
-            self._note(request)
+            self._add_text(request)
 
     def add_metrics(self, request: ExportMetricsServiceRequest) -> None:
-        """Take one OTLP request."""
+        """Add the content of one OTLP request."""
         points = [
             point
             for resource in request.resource_metrics
@@ -155,14 +153,14 @@ class Received:
         ]
         with self._changed:
             self._points.update((_series(point), point) for point in points)
-            self._note(request)
+            self._add_text(request)
 
     def add_logs(self, request: ExportLogsServiceRequest) -> None:
-        """Take one OTLP request; only `everything` shows it."""
+        """Add one OTLP request, to `everything` only."""
         with self._changed:
-            self._note(request)
+            self._add_text(request)
 
-    def _note(self, request: object) -> None:
+    def _add_text(self, request: object) -> None:
         self._texts.append(MessageToString(request, as_utf8=True))
         self._changed.notify_all()
 
@@ -192,7 +190,7 @@ def _decode_span(span: WireSpan, scope: str, resource: Attributes) -> ReceivedSp
 def _decode_metric(metric: Metric, scope: str, resource: Attributes) -> Iterable[ReceivedPoint]:
     kind, points = _kind_and_points(metric)
     for point in points:
-        numbers = _decode_histogram(point) if isinstance(point, HistogramDataPoint) else _decode_number(point)
+        values = _decode_histogram(point) if isinstance(point, HistogramDataPoint) else _decode_number(point)
         yield ReceivedPoint(
             name=metric.name,
             kind=kind,
@@ -202,7 +200,7 @@ def _decode_metric(metric: Metric, scope: str, resource: Attributes) -> Iterable
             scope=scope,
             resource=resource,
             exemplars=tuple(exemplar.trace_id.hex() for exemplar in point.exemplars),
-            **numbers,
+            **values,
         )
 
 

@@ -1,10 +1,10 @@
-"""For tests and benchmarks: an OTLP receiver of our own, and telemetry that is recorded in memory.
+"""For tests and benchmarks: an OTLP receiver, and telemetry that is recorded in memory.
 
     with OtlpReceiver() as receiver:
         …  # OTEL_EXPORTER_OTLP_ENDPOINT=receiver.endpoint; or receiver.http_endpoint, with http/protobuf
         receiver.wait_for(lambda seen: seen.spans("pop3.command.quit"))
 
-`python -m tests.support.telemetry.receiver --port 4317` is a sink that only counts: a collector's place in a benchmark.
+`python -m tests.support.telemetry.receiver --port 4317` only counts: the collector of a benchmark.
 """
 
 import argparse
@@ -32,53 +32,53 @@ from opentelemetry.sdk.trace import ReadableSpan
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
-from relate_telemetry.fast.span import LeanProvider
+from relate_telemetry.fast.span import FastTracerProvider
 from relate_telemetry.providers import redact
 from relate_telemetry.redaction import UserNames
 from relate_telemetry.setup import build_resource
 from relate_telemetry.telemetry import Telemetry
 from tests.support.telemetry.received import Received, ReceivedPoint
 
-MESSAGE_LIMIT = 64 * 1024 * 1024  # octets of one gRPC request: more than any exporter sends at once
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one gRPC request: more than any exporter sends
 
 _SERVICES = "opentelemetry.proto.collector"
 
 
 class Sink(Protocol):
-    """Whatever takes OTLP requests."""
+    """A consumer of OTLP requests."""
 
     def add_traces(self, request: ExportTraceServiceRequest) -> None:
-        """Take spans."""
+        """Consume spans."""
 
     def add_metrics(self, request: ExportMetricsServiceRequest) -> None:
-        """Take metric points."""
+        """Consume metric points."""
 
     def add_logs(self, request: ExportLogsServiceRequest) -> None:
-        """Take log records."""
+        """Consume log records."""
 
 
 class OtlpServer:
-    """Serves OTLP over gRPC and over HTTP/protobuf on 127.0.0.1; port 0 takes a free one."""
+    """Serves OTLP over gRPC and over HTTP/protobuf on 127.0.0.1; port 0 is any free port."""
 
     def __init__(self, sink: Sink, port: int = 0, http_port: int = 0) -> None:
-        takers = _takers(sink)
+        handlers = _handlers(sink)
         self._grpc = grpc.server(
-            ThreadPoolExecutor(max_workers=4), options=[("grpc.max_receive_message_length", MESSAGE_LIMIT)]
+            ThreadPoolExecutor(max_workers=4), options=[("grpc.max_receive_message_length", MAX_MESSAGE_BYTES)]
         )
-        self._grpc.add_generic_rpc_handlers([_grpc_handler(signal, take) for signal, take in takers.items()])
+        self._grpc.add_generic_rpc_handlers([_grpc_handler(signal, handle) for signal, handle in handlers.items()])
         self.port: int = self._grpc.add_insecure_port(f"127.0.0.1:{port}")
         self._http = _HttpServer(("127.0.0.1", http_port), _HttpHandler)
-        self._http.takers = {f"/v1/{signal}": take for signal, take in takers.items()}
+        self._http.handlers = {f"/v1/{signal}": handle for signal, handle in handlers.items()}
         self.http_port: int = self._http.server_address[1]
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
 
     def start(self) -> None:
-        """Begin to serve."""
+        """Start serving."""
         self._grpc.start()
         self._thread.start()
 
     def stop(self) -> None:
-        """Serve no more."""
+        """Stop serving."""
         self._grpc.stop(grace=None).wait()
         self._http.shutdown()
         self._http.server_close()
@@ -86,7 +86,7 @@ class OtlpServer:
 
 
 class OtlpReceiver(Received):
-    """A server that keeps what it receives; a context manager."""
+    """A server that stores what it receives; a context manager."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -105,7 +105,7 @@ class OtlpReceiver(Received):
 
 
 class Recorder(Received):
-    """What a telemetry of `recording_telemetry` recorded, there at once."""
+    """The spans and metrics of a `recording_telemetry`, available at once."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -117,7 +117,7 @@ class Recorder(Received):
         return super().metric(name)
 
     def everything(self) -> str:
-        """The text of all that was recorded."""
+        """The text of all spans and metrics."""
         self._collect()
         return super().everything()
 
@@ -127,30 +127,30 @@ class Recorder(Received):
 
 
 class RecordingExporter(SpanExporter):
-    """Exports to `received`, by the way of OTLP's encoder."""
+    """Exports to `received`, through the stock OTLP encoder."""
 
     def __init__(self, received: Received) -> None:
         self._received = received
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Take spans."""
+        """Add spans."""
         self._received.add_traces(encode_spans(spans))
         return SpanExportResult.SUCCESS
 
 
 def recording_telemetry(user_names: UserNames = "clear") -> tuple[Telemetry, Recorder]:
-    """A telemetry and the recorder of all that it emits, apart from the global providers and from the environment."""
+    """Telemetry with a recorder of all that it emits, independent of the global providers and of the environment."""
     recorder = Recorder()
     resource = build_resource("relate-test")
-    tracers = LeanProvider(ALWAYS_ON, resource)
+    tracers = FastTracerProvider(ALWAYS_ON, resource)
     redact(tracers)
     tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
     meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)
     return Telemetry(tracers, meters, user_names, meters.shutdown), recorder
 
 
-class Tally:
-    """A sink that only counts: requests, spans and metric points."""
+class CountingSink:
+    """A sink that only counts requests, spans and metric points."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
@@ -170,7 +170,7 @@ class Tally:
         self.counts.update(log_requests=1)
 
 
-def _takers(sink: Sink) -> dict[str, Callable[[bytes], None]]:
+def _handlers(sink: Sink) -> dict[str, Callable[[bytes], None]]:
     return {
         "traces": lambda octets: sink.add_traces(ExportTraceServiceRequest.FromString(octets)),
         "metrics": lambda octets: sink.add_metrics(ExportMetricsServiceRequest.FromString(octets)),
@@ -178,10 +178,10 @@ def _takers(sink: Sink) -> dict[str, Callable[[bytes], None]]:
     }
 
 
-def _grpc_handler(signal_name: str, take: Callable[[bytes], None]) -> grpc.GenericRpcHandler:
+def _grpc_handler(signal_name: str, handle: Callable[[bytes], None]) -> grpc.GenericRpcHandler:
     def export(request: bytes, context: grpc.ServicerContext) -> bytes:
-        take(request)
-        return b""  # an empty message: all was accepted
+        handle(request)
+        return b""  # an empty message: everything was accepted
 
     singular = {"traces": "trace"}.get(signal_name, signal_name)
     service = f"{_SERVICES}.{singular}.v1.{singular.capitalize()}Service"
@@ -189,7 +189,7 @@ def _grpc_handler(signal_name: str, take: Callable[[bytes], None]) -> grpc.Gener
 
 
 class _HttpServer(ThreadingHTTPServer):
-    takers: Mapping[str, Callable[[bytes], None]]
+    handlers: Mapping[str, Callable[[bytes], None]]
 
 
 class _HttpHandler(BaseHTTPRequestHandler):
@@ -199,32 +199,32 @@ class _HttpHandler(BaseHTTPRequestHandler):
         octets = self.rfile.read(int(self.headers["Content-Length"]))
         if self.headers["Content-Encoding"] == "gzip":
             octets = gzip.decompress(octets)
-        take = self.server.takers.get(self.path)
-        if take is not None:
-            take(octets)
-        self.send_response(404 if take is None else 200)
+        handle = self.server.handlers.get(self.path)
+        if handle is not None:
+            handle(octets)
+        self.send_response(404 if handle is None else 200)
         self.send_header("Content-Type", "application/x-protobuf")
         self.send_header("Content-Length", "0")
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 - the base class's name for it
-        """Say nothing: one line a request is too much."""
+        """Log nothing: one line per request is too much."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Count what arrives until SIGTERM or SIGINT, then print the counts as JSON."""
     parser = argparse.ArgumentParser(description="An OTLP sink that only counts.")
-    parser.add_argument("--port", type=int, default=4317, help="gRPC; 0 for a free one")
-    parser.add_argument("--http-port", type=int, default=0, help="HTTP/protobuf; 0 for a free one")
+    parser.add_argument("--port", type=int, default=4317, help="gRPC; 0 for any free port")
+    parser.add_argument("--http-port", type=int, default=0, help="HTTP/protobuf; 0 for any free port")
     chosen = parser.parse_args(arguments)
-    tally = Tally()
-    server = OtlpServer(tally, chosen.port, chosen.http_port)
+    sink = CountingSink()
+    server = OtlpServer(sink, chosen.port, chosen.http_port)
     server.start()
     sys.stdout.write(json.dumps({"port": server.port, "http_port": server.http_port}) + "\n")
     sys.stdout.flush()
     signal.sigwait({signal.SIGTERM, signal.SIGINT})
     server.stop()
-    sys.stdout.write(json.dumps(tally.counts) + "\n")
+    sys.stdout.write(json.dumps(sink.counts) + "\n")
 
 
 if __name__ == "__main__":

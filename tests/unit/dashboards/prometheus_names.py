@@ -1,4 +1,4 @@
-"""The metrics that there are, as Prometheus shows them."""
+"""The names of all metrics, as Prometheus shows them."""
 
 import re
 from pathlib import Path
@@ -14,9 +14,9 @@ RULES = ROOT / "deploy" / "prometheus" / "rules"
 _UNITS = {"s": "seconds", "ms": "milliseconds", "By": "bytes"}
 _HISTOGRAM = ("bucket", "count", "sum")
 
-# Of the libraries that are instrumented, and of what carries the telemetry: those that we ask for. That they exist is
-# seen in the running stack (tests/containers/test_dashboards.py).
-LIBRARIES = frozenset(
+# The metrics of instrumented libraries and of the telemetry stack that dashboards and rules query. That they exist is
+# tested in the running stack (tests/containers/test_dashboards.py).
+LIBRARY_METRICS = frozenset(
     {
         "db_client_connections_usage",
         "http_server_active_requests",
@@ -27,7 +27,7 @@ LIBRARIES = frozenset(
 SPAN_METRICS = frozenset(
     {"traces_span_metrics_calls_total", *(f"traces_span_metrics_duration_seconds_{part}" for part in _HISTOGRAM)}
 )
-CARRIERS = frozenset(
+STACK_METRICS = frozenset(
     {
         "otelcol_exporter_queue_capacity",
         "otelcol_exporter_queue_size",
@@ -49,7 +49,7 @@ CARRIERS = frozenset(
         "up",
     }
 )
-ON_TROUBLE = frozenset(  # not there before the first of them
+FAILURE_METRICS = frozenset(  # they do not exist before the first failure
     {
         "ALERTS",
         "otelcol_exporter_enqueue_failed_metric_points_total",
@@ -69,13 +69,13 @@ _NAME = re.compile(r"(?<![\w:.])[a-zA-Z_:][\w:]*(?!\s*\()(?![\w:])")
 _WORDS = frozenset({"and", "or", "unless", "offset", "bool", "sum", "count", "max", "min", "avg", "by"})
 
 
-def ours() -> frozenset[str]:
-    """Those of names.py."""
-    return frozenset(name for each in (*INSTRUMENTS, *OWN_INSTRUMENTS) for name in shown(each))
+def own_metrics() -> frozenset[str]:
+    """The metrics of names.py."""
+    return frozenset(name for each in (*INSTRUMENTS, *OWN_INSTRUMENTS) for name in prometheus_names(each))
 
 
-def shown(instrument: Instrument) -> tuple[str, ...]:
-    """What Prometheus makes of one: a unit is appended that the name does not contain, and `_total` to a counter."""
+def prometheus_names(instrument: Instrument) -> tuple[str, ...]:
+    """An instrument's names: with its unit unless the name contains it, and `_total` for a counter."""
     name = instrument.name.replace(".", "_")
     if instrument.kind == "counter":
         return (f"{name}_total",)
@@ -92,21 +92,21 @@ def rules() -> list[dict[str, Any]]:
     return [rule for file in files for group in file["groups"] for rule in group["rules"]]
 
 
-def recorded() -> frozenset[str]:
+def recorded_metrics() -> frozenset[str]:
     """The names of recording rules."""
     return frozenset(rule["record"] for rule in rules() if "record" in rule)
 
 
-def emitted() -> frozenset[str]:
-    """All that may be asked for."""
-    return ours() | LIBRARIES | SPAN_METRICS | CARRIERS | ON_TROUBLE | recorded()
+def known_metrics() -> frozenset[str]:
+    """All metrics that a query may use."""
+    return own_metrics() | LIBRARY_METRICS | SPAN_METRICS | STACK_METRICS | FAILURE_METRICS | recorded_metrics()
 
 
-def asked(expr: str) -> set[str]:
-    """The metrics that a query asks for, by name or by a pattern of names."""
-    named = {name for pattern in _BY_NAME.findall(expr) for name in emitted() if re.fullmatch(pattern, name)}
+def queried_metrics(expr: str) -> set[str]:
+    """The metrics in a query, by name or by a pattern of names."""
+    named = {name for pattern in _BY_NAME.findall(expr) for name in known_metrics() if re.fullmatch(pattern, name)}
     bare = expr
-    for noise in (_MATCHERS, _TEXT, _COMMENT, _RANGE, _GROUPING):
-        bare = noise.sub(" ", bare)
+    for pattern in (_MATCHERS, _TEXT, _COMMENT, _RANGE, _GROUPING):
+        bare = pattern.sub(" ", bare)
     bare = re.sub(r"\boffset\s+\w+", " ", bare)
     return named | {name for name in _NAME.findall(bare) if name not in _WORDS}

@@ -1,4 +1,4 @@
-"""The committed dashboards: current, whole, and asking for nothing that nobody emits."""
+"""The committed dashboards: up to date, complete, and without queries of metrics that do not exist."""
 
 import json
 import re
@@ -21,7 +21,7 @@ from relate_telemetry.names import (
     session_span,
     transaction_span,
 )
-from tests.unit.dashboards.prometheus_names import ROOT, asked, emitted, ours
+from tests.unit.dashboards.prometheus_names import ROOT, known_metrics, own_metrics, queried_metrics
 
 FOLDER = ROOT / "grafana" / "dashboards"
 DOCUMENTED = (
@@ -55,7 +55,7 @@ def datasource_uids() -> set[str]:
 
 
 def spans() -> set[str]:
-    """Those that links search for: all of a fixed name, and three commands."""
+    """The spans that links may search for: all with a fixed name, and some commands."""
     store = {f"mailstore.{name}" for name in vars(TracedMailStore)}
     commands = {command_span("smtp", "DATA"), command_span("pop3", "RETR")}
     commands |= {command_span("imap", "FETCH"), command_span("imap", "IDLE")}
@@ -64,24 +64,24 @@ def spans() -> set[str]:
 
 
 def searches(panel: Json) -> list[Json]:
-    """What the links of a panel ask Jaeger, with `x` for what Grafana fills in."""
+    """The searches in Jaeger behind the links of a panel, with `x` for Grafana's variables."""
     urls = [link["url"] for link in panel["fieldConfig"]["defaults"].get("links", ())]
     panes = [json.loads(unquote(re.sub(r"\$\{[^}]*\}", "x", url.partition("panes=")[2]))) for url in urls]
     return [each["traces"] for each in panes]
 
 
-def test_committed_files_are_what_the_code_writes() -> None:
+def test_committed_files_are_up_to_date() -> None:
     written = {path.name: path.read_text() for path in FOLDER.glob("*.json")}
     assert written == {f"{name}.json": text for name, text in dashboards().items()}, "python -m deploy.dashboards"
 
 
-def test_uids_and_titles_are_nobody_elses() -> None:
+def test_uids_and_titles_are_unique() -> None:
     for key in ("uid", "title"):
         assert set(Counter(board[key] for board in BOARDS.values()).values()) == {1}
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_panels_have_ids_of_their_own_and_do_not_overlap(name: str) -> None:
+def test_panels_have_unique_ids_and_do_not_overlap(name: str) -> None:
     panels = BOARDS[name]["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     places = [panel["gridPos"] for panel in panels]
@@ -95,7 +95,7 @@ def _span(at: dict[str, int], start: str, length: str) -> range:
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_panel_says_what_it_shows_in_which_unit_and_from_where(panel: Json) -> None:
+def test_panel_has_description_unit_datasource_and_legends(panel: Json) -> None:
     assert panel["description"].endswith(".")
     assert panel["fieldConfig"]["defaults"]["unit"]
     assert {panel["datasource"]["uid"], *(each["datasource"]["uid"] for each in panel["targets"])} <= datasource_uids()
@@ -104,25 +104,25 @@ def test_panel_says_what_it_shows_in_which_unit_and_from_where(panel: Json) -> N
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_panel_asks_for_what_is_emitted(panel: Json) -> None:
+def test_panel_queries_known_metrics(panel: Json) -> None:
     for target in panel["targets"]:
-        names = asked(target["expr"])
+        names = queried_metrics(target["expr"])
         assert names, target["expr"]
-        assert names <= emitted()
+        assert names <= known_metrics()
 
 
 @pytest.mark.parametrize("name", BOARDS)
-def test_variables_are_the_ones_that_panels_use(name: str) -> None:
+def test_variables_are_those_that_panels_use(name: str) -> None:
     board = BOARDS[name]
     known = {each["name"]: each for each in board.get("templating", {}).get("list", ())}
     text = json.dumps([panel.get("targets") for panel in board["panels"]])
     assert set(re.findall(r"\$(\w+)", text)) - {"__rate_interval", "__range"} == set(known)
     for variable in known.values():
-        assert asked(re.findall(r"label_values\((\w+), \w+\)", variable["query"])[0]) <= emitted()
+        assert queried_metrics(re.findall(r"label_values\((\w+), \w+\)", variable["query"])[0]) <= known_metrics()
 
 
 @pytest.mark.parametrize("panel", PANELS)
-def test_links_lead_to_searches_for_spans_that_there_are(panel: Json) -> None:
+def test_links_search_for_known_spans(panel: Json) -> None:
     services = {f"relate-{source}" for source in SOURCES} | {"relate-x", "x"}
     for pane in searches(panel):
         (query,) = pane["queries"]
@@ -132,31 +132,34 @@ def test_links_lead_to_searches_for_spans_that_there_are(panel: Json) -> None:
         assert all("=" in tag for tag in query["tags"].split())
 
 
-def test_histograms_of_durations_lead_to_traces_by_exemplars() -> None:
+def test_histograms_of_durations_show_exemplars() -> None:
     with_exemplars = {
         name
         for board in BOARDS.values()
         for panel in board["panels"]
         for target in panel.get("targets", ())
         if target["exemplar"]
-        for name in asked(target["expr"])
+        for name in queried_metrics(target["expr"])
     }
-    durations = {name for name in emitted() if re.search(r"(duration|latency)_(milli)?seconds_bucket$", name)}
+    durations = {name for name in known_metrics() if re.search(r"(duration|latency)_(milli)?seconds_bucket$", name)}
     assert with_exemplars == durations
 
 
-def test_overview_asks_the_documented_queries_literally() -> None:
+def test_overview_has_the_documented_queries_literally() -> None:
     exprs = [target["expr"] for panel in BOARDS["overview"]["panels"] for target in panel.get("targets", ())]
     assert set(DOCUMENTED) <= set(exprs)
 
 
-def test_every_metric_of_ours_is_on_a_dashboard() -> None:
-    shown = {name for param in PANELS for target in param.values[0]["targets"] for name in asked(target["expr"])}  # type: ignore[index]
-    families = {name.rpartition("_")[0] if name.endswith(("_bucket", "_count", "_sum")) else name for name in ours()}
-    assert [name for name in sorted(families) if not any(each.startswith(name) for each in shown)] == []
+def test_every_own_metric_is_on_a_dashboard() -> None:
+    panels: list[Any] = [param.values[0] for param in PANELS]
+    queried = {name for panel in panels for target in panel["targets"] for name in queried_metrics(target["expr"])}
+    families = {
+        name.rpartition("_")[0] if name.endswith(("_bucket", "_count", "_sum")) else name for name in own_metrics()
+    }
+    assert [name for name in sorted(families) if not any(each.startswith(name) for each in queried)] == []
 
 
-def test_provider_reads_the_folder_that_the_files_are_in() -> None:
+def test_provider_reads_the_folder_of_the_files() -> None:
     (provider,) = yaml.safe_load((FOLDER / "provider.yaml").read_text())["providers"]
     mounted = Path("/etc/grafana/provisioning") / FOLDER.relative_to(ROOT / "grafana")
     assert Path(provider["options"]["path"]) == mounted

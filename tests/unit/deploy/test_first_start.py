@@ -1,4 +1,4 @@
-"""What is made at a stack's first start, and what is chosen at each."""
+"""The settings that are written at each start of the stack."""
 
 from pathlib import Path
 
@@ -21,20 +21,18 @@ MODE = "Api__PlaintextAuthentication__File"
         ("0.0.0.0", "loopback"),
         ("[::]", "loopback"),
         ("192.0.2.1", "loopback"),
-        ("localhost", "loopback"),  # whatever that is there
+        ("localhost", "loopback"),  # a name may resolve to another address
         ("", "loopback"),
     ],
 )
-def test_keys_are_taken_in_the_clear_only_where_the_port_is_published_on_this_machine_alone(
-    tmp_path: Path, bind_address: str, mode: str
-) -> None:
+def test_plaintext_authentication_needs_a_port_on_loopback(tmp_path: Path, bind_address: str, mode: str) -> None:
     for _ in range(2):
         choose_plaintext_authentication(tmp_path, bind_address)
         settings = load(ApiSettings, {MODE: str(tmp_path / "api-plaintext-authentication")})
         assert settings.plaintext_authentication == mode
 
 
-def test_what_was_chosen_for_another_address_is_chosen_anew(tmp_path: Path) -> None:
+def test_another_address_replaces_the_setting(tmp_path: Path) -> None:
     for bind_address, mode in (("127.0.0.1", "always"), ("192.0.2.1", "loopback")):
         choose_plaintext_authentication(tmp_path, bind_address)
         assert (tmp_path / "api-plaintext-authentication").read_text() == mode

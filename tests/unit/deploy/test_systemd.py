@@ -1,4 +1,4 @@
-"""The systemd unit and its settings are what docs/production.md says: checked by systemd itself, where it is here."""
+"""The systemd unit and its settings, checked by systemd where it is installed."""
 
 import configparser
 import shutil
@@ -24,7 +24,7 @@ def analyze(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 @needs_systemd
-def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
+def test_systemd_verifies_the_unit(tmp_path: Path) -> None:
     unit = tmp_path / UNIT.name
     unit.write_text(UNIT.read_text().replace("/opt/relate-mail/.venv/bin/relate", sys.executable))
     done = analyze("verify", "--man=no", str(unit))
@@ -33,12 +33,12 @@ def test_systemd_finds_no_fault_in_the_unit(tmp_path: Path) -> None:
 
 
 @needs_systemd
-def test_the_sandbox_is_as_narrow_as_it_was() -> None:
+def test_the_sandbox_keeps_its_exposure_level() -> None:
     done = analyze("security", "--offline=true", f"--threshold={EXPOSURE_TENTHS}", "--no-pager", str(UNIT))
     assert done.returncode == 0, done.stdout.splitlines()[-1:]
 
 
-def test_the_unit_reloads_by_the_signal_that_the_services_hear() -> None:
+def test_the_unit_reloads_by_sighup() -> None:
     unit = configparser.RawConfigParser(strict=False)
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(UNIT.read_text())
@@ -46,7 +46,7 @@ def test_the_unit_reloads_by_the_signal_that_the_services_hear() -> None:
     assert unit["Service"]["AmbientCapabilities"] == "CAP_NET_BIND_SERVICE"
 
 
-def test_its_settings_are_valid_and_have_the_standard_ports(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_settings_are_valid_and_have_the_standard_ports(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = (FOLDER / "relate.env").read_text().splitlines()
     for line in lines:
         if line and not line.startswith("#"):

@@ -1,4 +1,4 @@
-"""Whatever a client says: it is answered or refused, in the grammar, and nothing goes wrong inside."""
+"""Random input is answered or refused with parseable responses, and causes no internal error."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,10 +8,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.imap.corpus import MESSAGES
-from tests.integration.imap.exchange import read_exchanges
+from tests.integration.imap.dovecot_dialogues import read_dialogues
 from tests.support.examples import examples
-from tests.support.imap.answers import Reader
-from tests.support.imap.engine import KEY, Talk, context_of
+from tests.support.imap.engine import KEY, EngineClient, context_of
+from tests.support.imap.responses import ResponseReader
 from tests.support.memory_backend import MemoryBackend
 
 USER = "fuzz@example.test"
@@ -25,7 +25,7 @@ BEGINNINGS = {
     "in a literal": [f"LOGIN {USER} {KEY}", "SELECT INBOX", "APPEND INBOX {100}"],
 }
 
-COMMANDS = sorted({command for exchange in read_exchanges() for _, command in exchange.steps if "«" not in command})
+COMMANDS = sorted({command for dialogue in read_dialogues() for _, command in dialogue.steps if "«" not in command})
 PIECES = [
     *(
         b" ",
@@ -68,7 +68,7 @@ raw = st.binary(max_size=200)
 
 @st.composite
 def mutated(draw: st.DrawFn) -> bytes:
-    """A command of the exchanges, with some of it taken away, doubled, or replaced."""
+    """A command of the dialogues with parts removed, doubled or replaced."""
     octets = draw(st.sampled_from(COMMANDS)).encode("utf-8", "surrogateescape")
     for _ in range(draw(st.integers(0, 4))):
         start = draw(st.integers(0, len(octets)))
@@ -88,45 +88,50 @@ def runner() -> Iterator[asyncio.Runner]:
 
 @pytest.mark.parametrize("beginning", BEGINNINGS.values(), ids=BEGINNINGS.keys())
 @settings(max_examples=examples(150), suppress_health_check=[HealthCheck.too_slow])
-@given(said=inputs)
-def test_anything_is_answered_or_refused(runner: asyncio.Runner, beginning: list[str], said: list[bytes]) -> None:
-    runner.run(say(beginning, said))
+@given(octet_inputs=inputs)
+def test_any_input_is_answered_or_refused(
+    runner: asyncio.Runner, beginning: list[str], octet_inputs: list[bytes]
+) -> None:
+    runner.run(run_inputs(beginning, octet_inputs))
 
 
-async def say(beginning: list[str], said: list[bytes]) -> None:
-    world = MemoryBackend()
-    await world.add_user(USER, KEY)
+async def run_inputs(beginning: list[str], octet_inputs: list[bytes]) -> None:
+    backend = MemoryBackend()
+    await backend.add_user(USER, KEY)
     for name in ("plain", "report", "forward", "bare"):
-        await world.add_message(MESSAGES[name])
-    talk, reader = Talk(context_of(world)), Reader()
-    await talk.connection.settle()
-    for octets in [*(f"a {command}\r\n".encode() for command in beginning), *said]:
-        if talk.connection.closed:
+        await backend.add_message(MESSAGES[name])
+    client, reader = EngineClient(context_of(backend)), ResponseReader()
+    await client.connection.settle()
+    for octets in [*(f"a {command}\r\n".encode() for command in beginning), *octet_inputs]:
+        if client.connection.closed:
             break
-        await talk.connection.send(octets)
-        list(reader.feed(talk.connection.take()))
-    assert talk.connection.errors == []
-    if not talk.connection.closed:
-        await talk.connection.disconnect()
+        await client.connection.send(octets)
+        list(reader.feed(client.connection.take()))
+    assert client.connection.errors == []
+    if not client.connection.closed:
+        await client.connection.disconnect()
     assert not reader.rest
 
 
 @pytest.mark.parametrize("beginning", ["logged in", "selected", "resynchronized"])
-async def test_every_command_of_the_exchanges_is_answered(beginning: str) -> None:
+async def test_every_dialogue_command_is_answered(beginning: str) -> None:
     for start in range(0, len(COMMANDS), 100):
-        said = [f"x {command}\r\n".encode("utf-8", "surrogateescape") for command in COMMANDS[start : start + 100]]
-        await say(
-            BEGINNINGS[beginning], [octets for octets in said if octets[2:8].upper() not in (b"LOGOUT", b"COMPRE")]
+        octet_inputs = [
+            f"x {command}\r\n".encode("utf-8", "surrogateescape") for command in COMMANDS[start : start + 100]
+        ]
+        await run_inputs(
+            BEGINNINGS[beginning],
+            [octets for octets in octet_inputs if octets[2:8].upper() not in (b"LOGOUT", b"COMPRE")],
         )
 
 
-async def test_a_session_that_was_told_nonsense_still_works() -> None:
-    world = MemoryBackend()
-    await world.add_user(USER, KEY)
-    talk = Talk(context_of(world))
-    await talk.log_in(USER)
+async def test_session_survives_nonsense() -> None:
+    backend = MemoryBackend()
+    await backend.add_user(USER, KEY)
+    client = EngineClient(context_of(backend))
+    await client.log_in(USER)
     for piece in PIECES:
         if b"{" not in piece and b"\n" not in piece and b"\r" not in piece:
-            await talk.connection.send(b"x " + piece + b"\r\n")
-            assert talk.heard()[-1].kind == "BAD"
-    assert (await talk.ask("NOOP")).status == "OK"
+            await client.connection.send(b"x " + piece + b"\r\n")
+            assert client.take_received()[-1].kind == "BAD"
+    assert (await client.ask("NOOP")).status == "OK"

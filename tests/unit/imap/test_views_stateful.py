@@ -1,6 +1,6 @@
-"""Several clients at one account, saying at random what clients say: each knows what is there whenever it has asked.
+"""A stateful model: several clients of one account send random commands, and each knows the mailbox after NOOP.
 
-A client's view is made of what it was told alone (`ClientView`). The truth is the store's.
+A client's model is built from responses alone (`ClientView`), and compared with the store.
 """
 
 import asyncio
@@ -15,10 +15,10 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, initialize, invar
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import AccountId, Flag, FlagChange
 from tests.support.examples import examples
-from tests.support.imap.answers import Response
-from tests.support.imap.client import Answer
-from tests.support.imap.engine import KEY, Talk, context_of
-from tests.support.imap.view import ClientView
+from tests.support.imap.client import CommandResult
+from tests.support.imap.client_view import ClientView
+from tests.support.imap.engine import KEY, EngineClient, context_of
+from tests.support.imap.responses import Response
 from tests.support.memory_backend import MemoryBackend
 
 USER = "many@example.test"
@@ -36,76 +36,76 @@ uid = st.booleans()
 
 
 class Session:
-    """One client: its connection, what it has selected, and what it knows of that."""
+    """One client: its connection, the selected mailbox, and its model of that."""
 
-    def __init__(self, talk: Talk) -> None:
-        self.talk = talk
+    def __init__(self, client: EngineClient) -> None:
+        self.client = client
         self.mailbox: str | None = None
         self.view = ClientView()
         self.idle_tag: str | None = None
 
-    async def ask(self, command: str) -> Answer:
-        """Say a command, ending IDLE first, and take over what is said."""
+    async def ask(self, command: str) -> CommandResult:
+        """Send a command, after ending IDLE, and apply its responses."""
         await self.end_idle()
-        answer = await self.talk.ask(command)
-        assert answer.tagged is not None, (command, answer)
-        assert answer.tagged.code_name != "SERVERBUG", (command, answer)
+        result = await self.client.ask(command)
+        assert result.tagged is not None, (command, result)
+        assert result.tagged.code_name != "SERVERBUG", (command, result)
         words = command.upper().split()
-        self.hear(answer.untagged, " ".join(words[:2]) if words[0] == "UID" else words[0])
-        return answer
+        self.apply(result.untagged, " ".join(words[:2]) if words[0] == "UID" else words[0])
+        return result
 
-    def hear(self, said: tuple[Response, ...], verb: str) -> None:
-        """Take over untagged responses."""
-        if any(response.code_name == "CLOSED" for response in said) and verb not in ("SELECT", "EXAMINE"):
+    def apply(self, responses: tuple[Response, ...], verb: str) -> None:
+        """Apply untagged responses."""
+        if any(response.code_name == "CLOSED" for response in responses) and verb not in ("SELECT", "EXAMINE"):
             self.mailbox = None
         if self.mailbox is not None:
-            self.view.apply(said, verb)
+            self.view.apply(responses, verb)
 
     async def select(self, verb: str, mailbox: str) -> None:
-        """Select, whatever was selected before."""
+        """Select a mailbox, replacing the model."""
         await self.end_idle()
         self.mailbox, self.view = None, ClientView()
-        answer = await self.talk.ask(f"{verb} {mailbox}")
-        if answer.status == "OK":
+        result = await self.client.ask(f"{verb} {mailbox}")
+        if result.status == "OK":
             self.mailbox = mailbox
-            after = [n for n, response in enumerate(answer.untagged) if response.code_name == "CLOSED"]
-            self.view.apply(answer.untagged[after[-1] + 1 :] if after else answer.untagged, verb)
-            await self.learn()
+            after = [n for n, response in enumerate(result.untagged) if response.code_name == "CLOSED"]
+            self.view.apply(result.untagged[after[-1] + 1 :] if after else result.untagged, verb)
+            await self.fetch_unknown()
 
-    async def learn(self) -> None:
-        """Ask for what a client needs to know of messages that are new to it, unless it was told that all are gone."""
+    async def fetch_unknown(self) -> None:
+        """Fetch the UIDs and flags of new messages, as clients do."""
         if self.mailbox is not None and (unknown := self.view.unknown):
             numbers = ",".join(map(str, unknown))
             assert (await self.ask(f"FETCH {numbers} (UID FLAGS)")).status == "OK"
 
     async def begin_idle(self) -> None:
-        """IDLE."""
+        """Start IDLE."""
         await self.end_idle()
-        self.idle_tag, said = await self.talk.begin("IDLE")
-        self.hear(said, "IDLE")
+        self.idle_tag, responses = await self.client.begin("IDLE")
+        self.apply(responses, "IDLE")
 
     async def end_idle(self) -> None:
-        """DONE, if it idles."""
+        """Send DONE, if IDLE is active."""
         if self.idle_tag is not None:
             self.idle_tag = None
-            await self.talk.connection.send(b"DONE\r\n")
-            self.hear(self.talk.heard(), "IDLE")
+            await self.client.connection.send(b"DONE\r\n")
+            self.apply(self.client.take_received(), "IDLE")
 
-    def numbers(self, picked: list[int], *, by_uid: bool) -> str:
-        """A set of messages that this client knows; "" for none."""
+    def numbers(self, choices: list[int], *, by_uid: bool) -> str:
+        """A sequence set of known messages; "" for none."""
         known = self.view.uids if by_uid else list(range(1, len(self.view) + 1))
-        return ",".join(str(known[pick % len(known)]) for pick in picked) if known else ""
+        return ",".join(str(known[choice % len(known)]) for choice in choices) if known else ""
 
 
 class Clients(RuleBasedStateMachine):
-    """Three clients, two mailboxes, and somebody who delivers, flags and deletes behind their backs."""
+    """Three clients, two mailboxes, and changes from outside of IMAP."""
 
     messages: Bundle[Any] = Bundle("messages")
 
     def __init__(self) -> None:
         super().__init__()
         self.runner = asyncio.Runner()
-        self.world = MemoryBackend()
+        self.backend = MemoryBackend()
         self.sessions: list[Session] = []
 
     @initialize(enabled=st.lists(st.sampled_from(ENABLED), min_size=3, max_size=3), count=st.integers(0, 6))
@@ -113,19 +113,19 @@ class Clients(RuleBasedStateMachine):
         self.run(self._begin(enabled, count))
 
     async def _begin(self, enabled: list[str], count: int) -> None:
-        await self.world.add_user(USER, KEY)
+        await self.backend.add_user(USER, KEY)
         for _ in range(count):
-            await self.world.add_message(RAW)
-        context = context_of(self.world)
+            await self.backend.add_message(RAW)
+        context = context_of(self.backend)
         for names in enabled:
-            session = Session(Talk(context))
-            await session.talk.log_in(USER)
+            session = Session(EngineClient(context))
+            await session.client.log_in(USER)
             if names:
                 await session.ask(f"ENABLE {names}")
             await session.select("SELECT", "INBOX")
             self.sessions.append(session)
 
-    # --- what clients do
+    # --- commands
 
     @rule(client=clients, mailbox=mailboxes, verb=st.sampled_from(["SELECT", "EXAMINE"]))
     def select(self, client: int, mailbox: str, verb: str) -> None:
@@ -142,26 +142,30 @@ class Clients(RuleBasedStateMachine):
     def append(self, client: int, mailbox: str, flags: list[str]) -> None:
         self.ask(client, f"APPEND {mailbox} ({' '.join(flags)}) {{{len(RAW)}+}}\r\n{RAW.decode()}")
 
-    @rule(client=clients, picked=picks, item=st.sampled_from(ITEMS), uid=uid, flags=flag_lists)
-    def store(self, client: int, picked: list[int], item: str, uid: bool, flags: list[str]) -> None:
+    @rule(client=clients, choices=picks, item=st.sampled_from(ITEMS), uid=uid, flags=flag_lists)
+    def store(self, client: int, choices: list[int], item: str, uid: bool, flags: list[str]) -> None:
         session = self.sessions[client]
-        if numbers := self.chosen(client, picked, uid=uid):
-            answer = self.ask(client, f"{'UID ' * uid}STORE {numbers} {item} ({' '.join(flags)})")
-            if item.endswith(".SILENT") and answer.status == "OK" and session.mailbox is not None:
+        if numbers := self.sequence_set(client, choices, uid=uid):
+            result = self.ask(client, f"{'UID ' * uid}STORE {numbers} {item} ({' '.join(flags)})")
+            if item.endswith(".SILENT") and result.status == "OK" and session.mailbox is not None:
                 named = {int(number) for number in numbers.split(",")}
-                # By UID only now, because the answer may have told it; a STORE by number is told no EXPUNGE.
+                # UIDs are resolved after the command, which may have sent them; a STORE by number is sent no EXPUNGE.
                 stored = session.view.numbers_of(named) if uid else named
-                self.assume(session, answer, stored, item.partition("F")[0], frozenset(flag.lower() for flag in flags))
+                self.predict_flags(
+                    session, result, stored, item.partition("F")[0], frozenset(flag.lower() for flag in flags)
+                )
 
     @staticmethod
-    def assume(session: Session, answer: Answer, stored: Iterable[int], mode: str, flags: frozenset[str]) -> None:
-        """A client that was not told the flags assumes them."""
-        told = {response.number for response in answer.of("FETCH") if response.values and b"FLAGS" in _names(response)}
-        session.view.change([number for number in stored if number not in told], mode, flags)
+    def predict_flags(
+        session: Session, result: CommandResult, stored: Iterable[int], mode: str, flags: frozenset[str]
+    ) -> None:
+        """Predict the flags that the client was not sent."""
+        sent = {response.number for response in result.of("FETCH") if response.values and b"FLAGS" in _names(response)}
+        session.view.predict_store([number for number in stored if number not in sent], mode, flags)
 
-    @rule(client=clients, picked=picks, uid=uid, items=st.sampled_from(["FLAGS", "(UID FLAGS)", "BODY[]", "(MODSEQ)"]))
-    def fetch(self, client: int, picked: list[int], uid: bool, items: str) -> None:
-        if numbers := self.chosen(client, picked, uid=uid):
+    @rule(client=clients, choices=picks, uid=uid, items=st.sampled_from(["FLAGS", "(UID FLAGS)", "BODY[]", "(MODSEQ)"]))
+    def fetch(self, client: int, choices: list[int], uid: bool, items: str) -> None:
+        if numbers := self.sequence_set(client, choices, uid=uid):
             self.ask(client, f"{'UID ' * uid}FETCH {numbers} {items}")
 
     @rule(client=clients, uid=uid, key=st.sampled_from(["ALL", "SEEN", "NOT DELETED", "MODSEQ 1"]))
@@ -174,14 +178,14 @@ class Clients(RuleBasedStateMachine):
         if self.sessions[client].mailbox is not None:
             self.ask(client, "EXPUNGE")
 
-    @rule(client=clients, picked=picks)
-    def uid_expunge(self, client: int, picked: list[int]) -> None:
-        if numbers := self.chosen(client, picked, uid=True):
+    @rule(client=clients, choices=picks)
+    def uid_expunge(self, client: int, choices: list[int]) -> None:
+        if numbers := self.sequence_set(client, choices, uid=True):
             self.ask(client, f"UID EXPUNGE {numbers}")
 
-    @rule(client=clients, picked=picks, uid=uid, mailbox=mailboxes, verb=st.sampled_from(["COPY", "MOVE"]))
-    def transfer(self, client: int, picked: list[int], uid: bool, mailbox: str, verb: str) -> None:
-        if numbers := self.chosen(client, picked, uid=uid):
+    @rule(client=clients, choices=picks, uid=uid, mailbox=mailboxes, verb=st.sampled_from(["COPY", "MOVE"]))
+    def transfer(self, client: int, choices: list[int], uid: bool, mailbox: str, verb: str) -> None:
+        if numbers := self.sequence_set(client, choices, uid=uid):
             self.ask(client, f"{'UID ' * uid}{verb} {numbers} {mailbox}")
 
     @rule(client=clients)
@@ -202,82 +206,82 @@ class Clients(RuleBasedStateMachine):
         self.ask(client, "RENAME Archive Past")
         self.ask(client, "RENAME Past Archive")
 
-    # --- what others do
+    # --- changes from outside of IMAP
 
     @rule(mailbox=mailboxes)
     def deliver(self, mailbox: str) -> None:
         if self.exists(mailbox):
-            self.run(self.world.add_message(RAW, mailbox))
+            self.run(self.backend.add_message(RAW, mailbox))
 
-    @rule(pick=st.integers(0, 30), flag=st.sampled_from(list(Flag)), add=st.booleans())
-    def flag_elsewhere(self, pick: int, flag: Flag, add: bool) -> None:
+    @rule(choice=st.integers(0, 30), flag=st.sampled_from(list(Flag)), add=st.booleans())
+    def flag_elsewhere(self, choice: int, flag: Flag, add: bool) -> None:
         change = FlagChange(add=flag) if add else FlagChange(remove=flag)
-        entries = self.run(self.world.store.snapshot(self.account)).entries
+        entries = self.run(self.backend.store.snapshot(self.account)).entries
         if entries:
-            message = entries[pick % len(entries)].message_id
-            self.run(self.world.store.flag_message(self.account, message, change))
+            message = entries[choice % len(entries)].message_id
+            self.run(self.backend.store.flag_message(self.account, message, change))
 
-    @rule(pick=st.integers(0, 30))
-    def delete_elsewhere(self, pick: int) -> None:
-        entries = self.run(self.world.store.snapshot(self.account)).entries
+    @rule(choice=st.integers(0, 30))
+    def delete_elsewhere(self, choice: int) -> None:
+        entries = self.run(self.backend.store.snapshot(self.account)).entries
         if entries:
-            message = entries[pick % len(entries)].message_id
-            self.run(self.world.store.delete_message(self.account, message))
+            message = entries[choice % len(entries)].message_id
+            self.run(self.backend.store.delete_message(self.account, message))
 
-    # --- what has to be so
+    # --- invariants
 
     @rule(client=clients)
     def synchronize(self, client: int) -> None:
         session = self.sessions[client]
         if session.mailbox is not None:
             assert self.ask(client, "NOOP").status == "OK"
-            self.run(session.learn())
+            self.run(session.fetch_unknown())
             self.compare(session)
 
     def compare(self, session: Session) -> None:
-        """A mailbox that was deleted behind its back is selected no more, as it was told."""
+        """Compare, unless the mailbox was deleted: then the server has deselected it with [CLOSED]."""
         if session.mailbox is not None:
             known = [(message.uid, message.flags) for message in session.view.messages]
-            assert known == self.truth(session.mailbox)
+            assert known == self.stored_state(session.mailbox)
 
     @precondition(lambda self: self.sessions)
     @invariant()
     def nothing_has_failed(self) -> None:
-        assert [session.talk.connection.errors for session in self.sessions] == [[]] * len(self.sessions)
+        assert [session.client.connection.errors for session in self.sessions] == [[]] * len(self.sessions)
 
     def teardown(self) -> None:
         with self.runner:
             for client in range(len(self.sessions)):
                 self.synchronize(client)
 
-    # --- beneath
+    # --- helpers
 
     @property
     def account(self) -> AccountId:
-        return self.world.account
+        return self.backend.account
 
     def run(self, coroutine: Any) -> Any:
         return self.runner.run(coroutine)
 
-    def ask(self, client: int, command: str) -> Answer:
-        answer: Answer = self.run(self.sessions[client].ask(command))
-        return answer
+    def ask(self, client: int, command: str) -> CommandResult:
+        result: CommandResult = self.run(self.sessions[client].ask(command))
+        return result
 
-    def chosen(self, client: int, picked: list[int], *, uid: bool) -> str:
-        """Message numbers are chosen after IDLE has ended, because an EXPUNGE pushed until then renumbers."""
+    def sequence_set(self, client: int, choices: list[int], *, uid: bool) -> str:
+        """Choose message numbers after IDLE has ended, because an EXPUNGE pushed until then renumbers."""
         session = self.sessions[client]
         self.run(session.end_idle())
-        return "" if session.mailbox is None else session.numbers(picked, by_uid=uid)
+        return "" if session.mailbox is None else session.numbers(choices, by_uid=uid)
 
     def exists(self, mailbox: str) -> bool:
         try:
-            self.run(self.world.store.mailbox(self.account, mailbox))
+            self.run(self.backend.store.mailbox(self.account, mailbox))
         except MailboxNotFound:
             return False
         return True
 
-    def truth(self, mailbox: str) -> list[tuple[int, frozenset[str]]]:
-        entries = self.run(self.world.store.snapshot(self.account, mailbox)).entries
+    def stored_state(self, mailbox: str) -> list[tuple[int, frozenset[str]]]:
+        entries = self.run(self.backend.store.snapshot(self.account, mailbox)).entries
         return [
             (
                 entry.uid,
@@ -300,7 +304,7 @@ def _settings(max_examples: int) -> settings:
 
 
 class ClientsAtLength(Clients):
-    """The same, for longer."""
+    """The same state machine with more examples."""
 
 
 TestClients = Clients.TestCase

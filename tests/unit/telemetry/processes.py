@@ -1,4 +1,4 @@
-"""Python in a process of its own: global providers, the environment and exits are a process's affair."""
+"""Runs Python code in a separate process, because providers, environment and exit are global to a process."""
 
 import os
 import subprocess
@@ -6,10 +6,10 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-TIMEOUT = 60.0  # seconds: two for starting, five for the slowest end, the rest for a loaded machine
+TIMEOUT_SECONDS = 60.0  # two to start, five for the slowest shutdown, the rest for a loaded machine
 
-NOTHING: Mapping[str, str] = {}
-PREPARED = """
+NO_VARIABLES: Mapping[str, str] = {}
+PREAMBLE = """
 import json, os, sys
 from relate_config import load
 from relate_telemetry.ports import CommandResult, NoTelemetry
@@ -27,11 +27,11 @@ def start(**arguments):
 
 
 def start_python(code: str, environ: Mapping[str, str], *, instrumented: bool = False) -> "subprocess.Popen[str]":
-    """Start `code` after PREPARED, with these variables and none of telemetry's besides."""
+    """Start `code` after PREAMBLE, with these variables and no other variable of telemetry."""
     clean = {name: value for name, value in os.environ.items() if not name.upper().startswith("OTEL")}
     launcher = [str(Path(sys.executable).with_name("opentelemetry-instrument"))] if instrumented else []
     return subprocess.Popen(
-        [*launcher, sys.executable, "-c", PREPARED + code],
+        [*launcher, sys.executable, "-c", PREAMBLE + code],
         env=clean | dict(environ),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -41,13 +41,13 @@ def start_python(code: str, environ: Mapping[str, str], *, instrumented: bool = 
 
 
 def finish(process: "subprocess.Popen[str]") -> tuple[str, str]:
-    """What it wrote to stdout and to stderr, once it has ended well."""
+    """Wait for a process to exit with status 0, and return what it wrote to stdout and to stderr."""
     with process:
-        out, errors = process.communicate(timeout=TIMEOUT)
+        out, errors = process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 0, errors
     return out, errors
 
 
-def run_python(code: str, environ: Mapping[str, str] = NOTHING, *, instrumented: bool = False) -> tuple[str, str]:
-    """Run `code` to its end."""
+def run_python(code: str, environ: Mapping[str, str] = NO_VARIABLES, *, instrumented: bool = False) -> tuple[str, str]:
+    """Run `code` and return what it wrote to stdout and to stderr."""
     return finish(start_python(code, environ, instrumented=instrumented))

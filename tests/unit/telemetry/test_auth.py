@@ -1,4 +1,4 @@
-"""Logins: the span with its six tags, the two counts, and user names as `Otel__UserNames` wants them."""
+"""Logins: the span with its six attributes, the two counters, and user names as `Otel__UserNames` prescribes."""
 
 import contextlib
 
@@ -12,7 +12,7 @@ SOURCES: tuple[SourceName, ...] = ("smtp", "pop3", "imap", "api")
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_a_login_that_succeeds_has_its_tags_and_counts_as_an_attempt(source: SourceName) -> None:
+def test_a_successful_login_has_attributes_and_counts_as_attempt(source: SourceName) -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.auth(source).validate("alice@example.test") as attempt:
         attempt.finish(success=True, cache_hit=True, key_name="laptop")
@@ -29,7 +29,7 @@ def test_a_login_that_succeeds_has_its_tags_and_counts_as_an_attempt(source: Sou
 
 
 @pytest.mark.parametrize("reason", ["user_not_found", "invalid_key", "missing_scope"])
-def test_a_refused_login_says_why_and_is_no_error(reason: str) -> None:
+def test_a_refused_login_has_a_reason_and_is_no_error(reason: str) -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.auth("imap").validate("alice@example.test") as attempt:
         attempt.finish(success=False, failure_reason=reason)
@@ -38,7 +38,7 @@ def test_a_refused_login_says_why_and_is_no_error(reason: str) -> None:
     assert (seen.total("imap.auth.attempts"), seen.total("imap.auth.failures")) == (1, 1)
 
 
-def test_a_rate_limited_login_is_tagged() -> None:
+def test_a_rate_limited_login_has_an_attribute() -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.auth("smtp").validate("alice@example.test") as attempt:
         attempt.finish(success=False, rate_limited=True)
@@ -47,13 +47,13 @@ def test_a_rate_limited_login_is_tagged() -> None:
     assert "smtp.auth.failure_reason" not in attributes
 
 
-def test_an_exception_is_an_error_an_attempt_and_a_failure() -> None:
+def test_an_exception_is_an_error_and_counts_as_failure() -> None:
     telemetry, seen = recording_telemetry()
     with contextlib.suppress(RuntimeError), telemetry.auth("pop3").validate("alice@example.test"):
-        raise RuntimeError("the database is away")
+        raise RuntimeError("the database is down")
     span = seen.span("pop3.auth.validate")
     assert (span.status, span.attributes["pop3.auth.success"]) == ("ERROR", False)
-    assert span.attributes["exception.message"] == "the database is away"
+    assert span.attributes["exception.message"] == "the database is down"
     assert (seen.total("pop3.auth.attempts"), seen.total("pop3.auth.failures")) == (1, 1)
 
 
@@ -65,7 +65,7 @@ def test_an_exception_after_the_verdict_counts_once() -> None:
     assert (seen.total("pop3.auth.attempts"), seen.total("pop3.auth.failures")) == (1, 0)
 
 
-def test_a_login_stands_below_the_command_that_asked_for_it() -> None:
+def test_a_login_is_a_child_of_its_command() -> None:
     telemetry, seen = recording_telemetry()
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     with session.command("LOGIN", "not authenticated"):
@@ -74,7 +74,7 @@ def test_a_login_stands_below_the_command_that_asked_for_it() -> None:
     assert seen.span("imap.auth.validate").parent_id == seen.span("imap.command.login").span_id
 
 
-def test_a_key_alone_has_no_user() -> None:
+def test_a_login_without_a_name_has_no_user() -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.auth("api").validate(None) as attempt:
         attempt.finish(success=True)
@@ -82,12 +82,12 @@ def test_a_key_alone_has_no_user() -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "told"),
+    ("mode", "emitted"),
     [("clear", "Alice@Example.test"), ("hash", "69b1145a03334875"), ("drop", None)],
 )
-def test_user_names_are_told_as_chosen(mode: UserNames, told: str | None) -> None:
+def test_user_names_are_emitted_as_configured(mode: UserNames, emitted: str | None) -> None:
     telemetry, seen = recording_telemetry(mode)
     with telemetry.auth("smtp").validate("Alice@Example.test") as attempt:
         attempt.finish(success=True)
-    assert seen.span("smtp.auth.validate").attributes.get("smtp.auth.user") == told
+    assert seen.span("smtp.auth.validate").attributes.get("smtp.auth.user") == emitted
     assert ("Alice" in seen.everything()) == (mode == "clear")

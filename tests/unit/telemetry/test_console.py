@@ -1,4 +1,4 @@
-"""What a person sees of commands on the console."""
+"""The lines of commands, requests and errors on the console."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -26,8 +26,8 @@ def tracer(out: StringIO) -> Iterator[Tracer]:
 
 
 def command(tracer: Tracer, verb: str, session: str = "s1", login: str = "", success: bool = True) -> None:
-    told = {"pop3.outcome": "ok", "pop3.reply.code": "+OK"}
-    keys: Attributes = {"pop3.session_id": session, "pop3.command": verb, **told}
+    result = {"pop3.outcome": "ok", "pop3.reply.code": "+OK"}
+    keys: Attributes = {"pop3.session_id": session, "pop3.command": verb, **result}
     with tracer.start_as_current_span(f"pop3.command.{verb.lower()}", attributes=keys):
         if login:
             attributes: Attributes = {"pop3.auth.user": login, "pop3.auth.success": success}
@@ -36,9 +36,7 @@ def command(tracer: Tracer, verb: str, session: str = "s1", login: str = "", suc
         tracer.start_span("mailstore.snapshot").end()
 
 
-def test_a_command_is_a_line_with_the_user_of_its_session_and_statements_are_none(
-    out: StringIO, tracer: Tracer
-) -> None:
+def test_a_command_is_a_line_with_its_sessions_user(out: StringIO, tracer: Tracer) -> None:
     command(tracer, "CAPA")
     command(tracer, "PASS", login="alice@example.org")
     command(tracer, "STAT")
@@ -51,15 +49,15 @@ def test_a_command_is_a_line_with_the_user_of_its_session_and_statements_are_non
     assert stat.split()[2:] == ["ms", "pop3", "STAT", "alice@example.org", "ok", "+OK"]
 
 
-def test_a_login_that_failed_names_no_user(out: StringIO, tracer: Tracer) -> None:
+def test_a_failed_login_does_not_set_the_user(out: StringIO, tracer: Tracer) -> None:
     command(tracer, "PASS", login="alice@example.org", success=False)
     assert "alice" not in out.getvalue()
 
 
-def test_a_session_that_ended_is_forgotten_and_so_is_the_oldest_of_too_many(
+def test_users_are_evicted_at_the_end_and_when_the_cache_is_full(
     out: StringIO, tracer: Tracer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(console, "SESSIONS", 2)
+    monkeypatch.setattr(console, "MAX_SESSIONS", 2)
     for session in ("s1", "s2", "s3"):
         command(tracer, "PASS", session, login=f"{session}@example.org")
     tracer.start_span("pop3.session", attributes={"pop3.session_id": "s3"}).end()
@@ -68,7 +66,7 @@ def test_a_session_that_ended_is_forgotten_and_so_is_the_oldest_of_too_many(
     assert [line.split()[5] for line in out.getvalue().splitlines()[3:]] == ["-", "s2@example.org", "-"]
 
 
-def test_an_error_is_a_line_with_all_that_it_says_wherever_it_was(out: StringIO, tracer: Tracer) -> None:
+def test_an_error_is_a_line_with_all_attributes(out: StringIO, tracer: Tracer) -> None:
     span = tracer.start_span("mailstore.deliver", attributes={"mailstore.octets": 3})
     span.set_status(Status(StatusCode.ERROR, "StoreFull"))
     span.end()
@@ -77,9 +75,7 @@ def test_an_error_is_a_line_with_all_that_it_says_wherever_it_was(out: StringIO,
         assert part in line
 
 
-def test_a_request_is_a_line_with_its_route_and_status_and_a_request_of_ours_is_none(
-    out: StringIO, tracer: Tracer
-) -> None:
+def test_a_request_is_a_line_with_its_route_and_status(out: StringIO, tracer: Tracer) -> None:
     attributes: Attributes = {"http.request.method": "GET", "http.route": "/emails", "http.response.status_code": 404}
     with tracer.start_as_current_span("GET /emails", kind=SpanKind.SERVER, attributes=attributes):
         keys: Attributes = {"api.auth.key_name": "laptop", "api.auth.success": True}
@@ -89,7 +85,7 @@ def test_a_request_is_a_line_with_its_route_and_status_and_a_request_of_ours_is_
     assert line.split()[3:] == ["api", "GET", "laptop", "/emails", "404"]
 
 
-def test_no_name_moves_the_cursor(out: StringIO, tracer: Tracer) -> None:
+def test_a_name_with_control_characters_is_escaped(out: StringIO, tracer: Tracer) -> None:
     command(tracer, "PASS", login="a\x1b[2J\nb")
     assert len(out.getvalue().splitlines()) == 1
     assert "\x1b" not in out.getvalue()

@@ -1,4 +1,4 @@
-"""Where telemetry goes: by settings, by the standard variables, which win, and what the console shows."""
+"""The choice of exporters by settings and by the standard variables, and spans on the console."""
 
 import pytest
 from opentelemetry.exporter.otlp.proto.grpc.metric_exporter import OTLPMetricExporter as GrpcMetrics
@@ -18,20 +18,20 @@ ENDPOINT = "http://collector.test:4317"
 HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
-def test_without_an_endpoint_commands_go_to_the_console_and_metrics_nowhere() -> None:
+def test_without_an_endpoint_only_commands_are_exported_to_the_console() -> None:
     assert isinstance(span_exporter(None, {}), CommandExporter)
     assert isinstance(span_exporter(None, {}, verbose=True), ConsoleSpanExporter)
     assert metric_exporter(None, {}) is None
 
 
-def test_an_endpoint_takes_both_over_grpc() -> None:
+def test_an_endpoint_gets_spans_and_metrics_over_grpc() -> None:
     spans, metrics = span_exporter(ENDPOINT, {}), metric_exporter(ENDPOINT, {})
     assert isinstance(spans, GrpcSpans)
     assert isinstance(metrics, GrpcMetrics)
     assert (spans._endpoint, metrics._endpoint) == ("collector.test:4317", "collector.test:4317")
 
 
-def test_over_http_each_signal_has_its_path() -> None:
+def test_each_signal_has_a_path_over_http() -> None:
     spans, metrics = span_exporter(ENDPOINT + "/", HTTP), metric_exporter(ENDPOINT, HTTP)
     assert isinstance(spans, HttpSpans)
     assert isinstance(metrics, HttpMetrics)
@@ -51,7 +51,7 @@ def test_standard_endpoints_win(monkeypatch: pytest.MonkeyPatch) -> None:
     assert exporter._endpoint == "standard.test:4317"
 
 
-def test_a_standard_endpoint_for_traces_alone_exports_traces_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_standard_endpoint_for_traces_exports_no_metrics(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "http://standard.test:4317")
     assert isinstance(span_exporter(None), GrpcSpans)
     assert metric_exporter(None) is None
@@ -109,7 +109,7 @@ def test_a_span_is_one_line_on_the_console() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"),
+    ("text", "escaped"),
     [
         ("eve@x\x1b[2J\x1b]0;pwned\x07", r"eve@x\x1b[2J\x1b]0;pwned\x07"),
         ("\u202egpj.exe", r"\u202egpj.exe"),
@@ -118,7 +118,7 @@ def test_a_span_is_one_line_on_the_console() -> None:
         ("Größe 日本 😀", "Größe 日本 😀"),
     ],
 )
-def test_what_a_terminal_obeys_is_shown_as_escapes(text: str, shown: str) -> None:
+def test_control_characters_are_escaped(text: str, escaped: str) -> None:
     memory = InMemorySpanExporter()
     provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(SimpleSpanProcessor(memory))
@@ -126,5 +126,5 @@ def test_what_a_terminal_obeys_is_shown_as_escapes(text: str, shown: str) -> Non
     span.set_status(Status(StatusCode.ERROR, text))
     span.end()
     line = format_span(memory.get_finished_spans()[0])
-    assert line.count(shown) == 3
+    assert line.count(escaped) == 3
     assert line.removesuffix("\n").isprintable()

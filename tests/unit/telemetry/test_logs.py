@@ -1,4 +1,4 @@
-"""Logs: lines of JSON that belong to a trace, tell no values of databases, and do not repeat themselves."""
+"""Logs: JSON lines with trace ids, without values of databases, throttled."""
 
 import io
 import json
@@ -40,7 +40,7 @@ def test_a_line_is_json_with_its_service_and_level(output: io.StringIO) -> None:
     assert line == {"event": "listening", "port": 2110, "level": "info", "service": "relate-pop3"}
 
 
-def test_a_line_within_a_span_names_it(output: io.StringIO) -> None:
+def test_a_line_within_a_span_has_its_ids(output: io.StringIO) -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.operations("api").operation("work"):
         structlog.get_logger().info("within")
@@ -49,10 +49,10 @@ def test_a_line_within_a_span_names_it(output: io.StringIO) -> None:
     assert [(line["trace_id"], line["span_id"]) for line in lines(output)] == [(span.trace_id, span.span_id)] * 2
 
 
-def test_no_line_tells_an_api_key(output: io.StringIO) -> None:
+def test_api_keys_are_hidden(output: io.StringIO) -> None:
     key = "rm_0123456789-_abcXYZ"
-    structlog.get_logger().warning(f"asked for /api/keys/{key}", path=f"/x?{key}", number=7)
-    logging.getLogger("library").warning("asked for %s", key)
+    structlog.get_logger().warning(f"requested /api/keys/{key}", path=f"/x?{key}", number=7)
+    logging.getLogger("library").warning("requested %s", key)
     try:
         raise ValueError(key)
     except ValueError:
@@ -61,11 +61,11 @@ def test_no_line_tells_an_api_key(output: io.StringIO) -> None:
     assert "0123456789" not in output.getvalue()
 
 
-def test_outside_of_a_span_there_are_no_ids() -> None:
+def test_a_line_outside_of_a_span_has_no_ids() -> None:
     assert add_trace_ids(None, "info", {"event": "x"}) == {"event": "x"}
 
 
-def test_libraries_are_heard_from_warning_on(output: io.StringIO) -> None:
+def test_lines_of_libraries_are_written_from_warning(output: io.StringIO) -> None:
     library = logging.getLogger("library.part")
     library.info("chatter")
     library.warning("careful with %s", "that")
@@ -73,7 +73,7 @@ def test_libraries_are_heard_from_warning_on(output: io.StringIO) -> None:
     assert (line["event"], line["level"], line["logger"]) == ("careful with that", "warning", "library.part")
 
 
-def test_our_own_debug_lines_are_not_written(output: io.StringIO) -> None:
+def test_debug_lines_are_not_written(output: io.StringIO) -> None:
     structlog.get_logger().debug("detail")
     assert output.getvalue() == ""
 
@@ -91,7 +91,7 @@ def test_a_traceback_has_frames_and_no_values(output: io.StringIO, ours: bool) -
     assert SECRET not in output.getvalue()
 
 
-def test_a_throttled_logger_speaks_once_and_later_says_how_often_it_would_have(
+def test_a_throttled_logger_appends_the_number_of_suppressed_lines(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     now = 1000.0
@@ -101,13 +101,13 @@ def test_a_throttled_logger_speaks_once_and_later_says_how_often_it_would_have(
     logger.addFilter(throttle)
     for number in range(10):
         logger.warning("no collector: %d", number)
-    now += logs.COMPLAINT_SECONDS
+    now += logs.THROTTLE_SECONDS
     logger.warning("no collector: %d", 10)
     logger.removeFilter(throttle)
     assert caplog.messages == ["no collector: 0", "no collector: 10 (9 more lines like this before)"]
 
 
-def test_exporters_are_throttled_once() -> None:
+def test_throttling_exporters_is_idempotent() -> None:
     throttle_exporters()
     throttle_exporters()
     filters = logging.getLogger("opentelemetry.exporter.otlp.proto.grpc.exporter").filters
@@ -115,10 +115,10 @@ def test_exporters_are_throttled_once() -> None:
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_nothing_that_a_terminal_obeys_is_logged(output: io.StringIO, ours: bool) -> None:
+def test_control_characters_are_escaped(output: io.StringIO, ours: bool) -> None:
     nasty = "eve\x1b[2J\x07\u202e\x9b\x7f\r\n"
     if ours:
-        nasty += "\ud800"  # the standard library's record is in pytest's report, which xdist sends as UTF-8
+        nasty += "\ud800"  # not for logging: its record is in pytest's report, which xdist sends as UTF-8
         structlog.get_logger().warning(nasty, login=nasty, key=[nasty])
     else:
         logging.getLogger("library").warning("login %s", nasty)

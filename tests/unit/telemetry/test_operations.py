@@ -1,11 +1,11 @@
-"""Operations: spans of stores, and a message followed from the transaction that brought it to its readers."""
+"""Operations: spans of stores, and links from the readers of a message to its delivery."""
 
 import asyncio
 import contextlib
 
 import pytest
 
-from relate_telemetry.links import LINK_LIMIT
+from relate_telemetry.links import MAX_LINKS
 from relate_telemetry.names import USER
 from relate_telemetry.ports import CommandResult
 from relate_telemetry.redaction import UserNames
@@ -46,7 +46,7 @@ def test_an_operation_is_a_span_below_its_command(telemetry: Telemetry, seen: Re
     assert span.attributes == {"mailstore.octets": 7, "mailstore.cached": True}
 
 
-def test_api_operations_are_of_the_api_source(telemetry: Telemetry, seen: Recorder) -> None:
+def test_operations_of_the_api_have_its_scope(telemetry: Telemetry, seen: Recorder) -> None:
     with telemetry.operations("api").operation("api.messages.list"):
         pass
     assert seen.span("api.messages.list").scope == "Relate.Api"
@@ -63,14 +63,16 @@ class Busy(Exception):
 @pytest.mark.parametrize(
     ("error", "status"), [(RuntimeError("x"), "ERROR"), (Busy(), "ERROR"), (Refused(), "UNSET"), (KeyError(), "UNSET")]
 )
-def test_only_trouble_of_ours_is_an_error(telemetry: Telemetry, seen: Recorder, error: Exception, status: str) -> None:
+def test_only_an_error_of_ours_sets_the_status(
+    telemetry: Telemetry, seen: Recorder, error: Exception, status: str
+) -> None:
     operations = telemetry.operations("smtp")
     with contextlib.suppress(type(error)), operations.operation("mailstore.deliver", {}, (KeyError,)):
         raise error
     assert seen.span("mailstore.deliver").status == status
 
 
-def test_an_answer_is_named(telemetry: Telemetry, seen: Recorder) -> None:
+def test_an_exception_that_is_a_result_is_named(telemetry: Telemetry, seen: Recorder) -> None:
     with contextlib.suppress(Refused), telemetry.operations("smtp").operation("mailstore.deliver"):
         raise Refused
     attributes = seen.span("mailstore.deliver").attributes
@@ -78,17 +80,17 @@ def test_an_answer_is_named(telemetry: Telemetry, seen: Recorder) -> None:
     assert "exception.type" not in attributes
 
 
-@pytest.mark.parametrize(("mode", "told"), [("clear", "bob"), ("hash", "81b637d8fcd2c6da"), ("drop", None)])
-def test_users_are_told_as_chosen(mode: UserNames, told: str | None) -> None:
+@pytest.mark.parametrize(("mode", "emitted"), [("clear", "bob"), ("hash", "81b637d8fcd2c6da"), ("drop", None)])
+def test_users_are_emitted_as_configured(mode: UserNames, emitted: str | None) -> None:
     telemetry, seen = recording_telemetry(mode)
     operations = telemetry.operations("api")
     with operations.operation("first", {USER: "bob", "n": 1}), operations.operation("second") as second:
         second.set(USER, "bob")
-    assert [seen.span(name).attributes.get(USER) for name in ("first", "second")] == [told, told]
+    assert [seen.span(name).attributes.get(USER) for name in ("first", "second")] == [emitted, emitted]
     assert seen.span("first").attributes["n"] == 1
 
 
-# Following a message
+# Origins and links
 
 
 def test_the_origin_of_a_message_is_its_transaction(telemetry: Telemetry, seen: Recorder) -> None:
@@ -121,7 +123,7 @@ def test_without_any_span_there_is_no_origin(telemetry: Telemetry) -> None:
     assert telemetry.operations("smtp").origin() is None
 
 
-async def test_the_origin_travels_into_tasks(telemetry: Telemetry, seen: Recorder) -> None:
+async def test_the_origin_is_known_in_tasks(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("smtp")
     session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
 
@@ -148,16 +150,16 @@ def test_a_reader_links_to_the_origin(telemetry: Telemetry, seen: Recorder) -> N
     assert seen.span("mailstore.open").links == ()
 
 
-def test_links_of_a_reader_are_bounded_and_not_repeated(telemetry: Telemetry, seen: Recorder) -> None:
+def test_links_of_a_reader_are_unique_and_bounded(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("imap")
     session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
     with session.command("FETCH", "selected") as command:
         for _ in range(2):
-            for number in range(1, LINK_LIMIT * 2):
+            for number in range(1, MAX_LINKS * 2):
                 operations.link_reader(f"00-{number:032x}-{number:016x}-01")
         command.finish(OK)
     links = seen.span("imap.command.fetch").links
-    assert len(links) == len({link.span_id for link in links}) == LINK_LIMIT
+    assert len(links) == len({link.span_id for link in links}) == MAX_LINKS
 
 
 @pytest.mark.parametrize(
@@ -172,7 +174,7 @@ def test_links_of_a_reader_are_bounded_and_not_repeated(telemetry: Telemetry, se
         "00-é-1-01",
     ],
 )
-def test_what_is_no_traceparent_is_ignored(telemetry: Telemetry, seen: Recorder, traceparent: str | None) -> None:
+def test_a_malformed_traceparent_is_ignored(telemetry: Telemetry, seen: Recorder, traceparent: str | None) -> None:
     operations = telemetry.operations("smtp")
     with operations.operation("mailstore.open") as operation:
         operation.link(traceparent)
@@ -180,7 +182,7 @@ def test_what_is_no_traceparent_is_ignored(telemetry: Telemetry, seen: Recorder,
     assert seen.span("mailstore.open").links == ()
 
 
-def test_an_operation_links_by_itself(telemetry: Telemetry, seen: Recorder) -> None:
+def test_an_operation_links_to_a_traceparent(telemetry: Telemetry, seen: Recorder) -> None:
     with telemetry.operations("smtp").operation("mailstore.deliver") as operation:
         operation.link(f"00-{3:032x}-{4:016x}-01")
     assert [link.span_id for link in seen.span("mailstore.deliver").links] == [f"{4:016x}"]

@@ -1,4 +1,4 @@
-"""A collector that is dead or mute: the service does not wait for it, memory is bounded, and the end comes in time."""
+"""A collector that is down or silent: memory is bounded, and the shutdown is in time."""
 
 import json
 import socket
@@ -9,11 +9,11 @@ import pytest
 
 from tests.unit.telemetry.processes import run_python
 
-QUEUE = 1000
-BATCH = 512
-LINES = 4  # of log: a complaint of each exporter, and no more of them within a minute
+QUEUE_SPANS = 1000
+BATCH_SPANS = 512
+LOG_LINES = 4  # an error of each exporter, throttled to one per minute
 
-# `alive` are the spans in memory: those that the queue holds, and the batch that is on its way.
+# `alive` is the number of spans in memory: in the queue, and in the batch that is being exported.
 CODE = """
 import gc, time
 from opentelemetry.sdk.trace import ReadableSpan
@@ -26,31 +26,31 @@ print(json.dumps({"alive": alive, "shutdown": time.monotonic() - began}))
 """
 
 
-def mute() -> socket.socket:
-    """Takes connections, and never answers."""
+def silent_collector() -> socket.socket:
+    """Accepts connections, and never answers."""
     return socket.create_server(("127.0.0.1", 0))
 
 
-def refusing() -> socket.socket:
-    """Holds a port on which nobody listens."""
-    held = socket.socket()
-    held.bind(("127.0.0.1", 0))
-    return held
+def stopped_collector() -> socket.socket:
+    """Reserves a port that refuses connections."""
+    reserved = socket.socket()
+    reserved.bind(("127.0.0.1", 0))
+    return reserved
 
 
-@pytest.mark.parametrize("collector", [mute, refusing])
+@pytest.mark.parametrize("collector", [silent_collector, stopped_collector])
 @pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
-def test_without_a_collector_a_service_runs_and_ends_as_with_one(
+def test_an_unreachable_collector_bounds_memory_and_shutdown(
     collector: Callable[[], socket.socket], protocol: str
 ) -> None:
-    with closing(collector()) as held:
+    with closing(collector()) as listener:
         environ = {
-            "Otel__Endpoint": f"http://127.0.0.1:{held.getsockname()[1]}",
+            "Otel__Endpoint": f"http://127.0.0.1:{listener.getsockname()[1]}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
-            "OTEL_BSP_MAX_QUEUE_SIZE": str(QUEUE),
+            "OTEL_BSP_MAX_QUEUE_SIZE": str(QUEUE_SPANS),
         }
         out, errors = run_python(CODE, environ)
     seen = json.loads(out)
-    assert seen["alive"] <= QUEUE + BATCH
+    assert seen["alive"] <= QUEUE_SPANS + BATCH_SPANS
     assert seen["shutdown"] <= 5
-    assert len(errors.splitlines()) <= LINES
+    assert len(errors.splitlines()) <= LOG_LINES

@@ -1,4 +1,4 @@
-"""What is said about errors: enough to recognise them, none of the values they met."""
+"""Redaction of errors, user names and keys: enough to recognise an error, and no values."""
 
 import contextlib
 import sqlite3
@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from relate_telemetry.redaction import (
-    MESSAGE_LIMIT,
-    USER_NAME_LIMIT,
+    MAX_MESSAGE_CHARACTERS,
+    MAX_USER_NAME_CHARACTERS,
     exception_type,
     hide_keys,
     safe_message,
@@ -26,7 +26,7 @@ SECRET = "hunter2"
 
 
 def database_error() -> IntegrityError:
-    """What SQLAlchemy makes of a unique violation in PostgreSQL, values and all."""
+    """SQLAlchemy's error for a unique violation in PostgreSQL, with the values."""
     driver = asyncpg.UniqueViolationError(f'duplicate key value "{SECRET}"')
     driver.detail = f"Key (address)=({SECRET}) already exists."
     adapted = Exception(f"<class 'asyncpg.exceptions.UniqueViolationError'>: {SECRET}")
@@ -35,32 +35,32 @@ def database_error() -> IntegrityError:
             raise driver
         except asyncpg.UniqueViolationError as error:
             raise adapted from error
-    except Exception as error:  # noqa: BLE001 - SQLAlchemy wraps whatever came
+    except Exception as error:  # noqa: BLE001 - SQLAlchemy wraps any exception
         wrapped = IntegrityError(f"INSERT INTO users VALUES ('{SECRET}')", {"address": SECRET}, error)
         wrapped.__cause__ = error
         return wrapped
 
 
-def test_a_message_is_its_first_line_shortened() -> None:
+def test_a_message_is_its_first_line_cut() -> None:
     assert safe_message(ValueError("first\nsecond")) == "first"
-    assert len(safe_message(ValueError("x" * 1000))) == MESSAGE_LIMIT
+    assert len(safe_message(ValueError("x" * 1000))) == MAX_MESSAGE_CHARACTERS
     assert safe_message(ValueError()) == ""
 
 
-def test_of_a_database_error_only_classes_and_sqlstate_are_told() -> None:
+def test_a_database_error_is_its_classes_and_sqlstate() -> None:
     error = database_error()
     assert SECRET in str(error)
     assert safe_message(error) == "IntegrityError, Exception, UniqueViolationError, SQLSTATE 23505"
 
 
-def test_of_a_sqlite_error_only_the_class_and_its_name_are_told() -> None:
+def test_a_sqlite_error_is_its_class_and_name() -> None:
     with sqlite3.connect(":memory:") as connection, pytest.raises(sqlite3.OperationalError) as caught:
         connection.execute(f"select '{SECRET}")
     connection.close()
     assert safe_message(caught.value) == "OperationalError, SQLITE_ERROR"
 
 
-def test_a_text_is_cut_where_a_driver_begins_to_speak() -> None:
+def test_a_text_is_cut_before_a_drivers_message() -> None:
     text = f"IntegrityError: (sqlite3.IntegrityError) near '{SECRET}'\n[parameters: ('{SECRET}',)]"
     assert safe_text(text) == "IntegrityError: (sqlite3.IntegrityError)"
     assert safe_text(f"<class 'asyncpg.exceptions.DataError'>: {SECRET}") == "<class 'asyncpg.exceptions.DataError'>"
@@ -70,11 +70,11 @@ def test_a_text_is_cut_where_a_driver_begins_to_speak() -> None:
 @given(st.text(max_size=2000))
 def test_any_text_becomes_one_short_line(text: str) -> None:
     safe = safe_text(text)
-    assert len(safe) <= MESSAGE_LIMIT
+    assert len(safe) <= MAX_MESSAGE_CHARACTERS
     assert "\n" not in safe
 
 
-def test_a_traceback_tells_frames_and_safe_messages_of_the_whole_chain() -> None:
+def test_a_traceback_has_frames_and_redacted_messages_of_all_causes() -> None:
     def store() -> None:
         try:
             raise database_error()
@@ -83,33 +83,33 @@ def test_a_traceback_tells_frames_and_safe_messages_of_the_whole_chain() -> None
 
     with pytest.raises(RuntimeError) as caught:
         store()
-    told = safe_traceback(caught.value)
-    assert SECRET not in told
-    assert told.index("IntegrityError") < told.index("RuntimeError: could not store")
-    assert "test_redaction.py" in told
+    emitted = safe_traceback(caught.value)
+    assert SECRET not in emitted
+    assert emitted.index("IntegrityError") < emitted.index("RuntimeError: could not store")
+    assert "test_redaction.py" in emitted
 
 
-def test_a_chain_that_bites_its_tail_ends() -> None:
+def test_a_cyclic_chain_of_exceptions_ends() -> None:
     first, second = ValueError("first"), ValueError("second")
     first.__context__, second.__context__ = second, first
     assert safe_traceback(first).count("ValueError") == 2
 
 
-def test_exception_types_are_qualified_but_for_builtins() -> None:
+def test_exception_types_are_qualified_except_builtins() -> None:
     assert exception_type(ValueError()) == "ValueError"
     assert exception_type(sqlite3.IntegrityError()) == "sqlite3.IntegrityError"
 
 
-def test_user_names_are_short_and_hashes_ignore_case() -> None:
-    assert user_names("clear")("x" * 1000) == "x" * USER_NAME_LIMIT
+def test_user_names_are_cut_and_hashes_ignore_case() -> None:
+    assert user_names("clear")("x" * 1000) == "x" * MAX_USER_NAME_CHARACTERS
     assert user_names("hash")("Bob@EXAMPLE.test") == user_names("hash")("bob@example.TEST")
     assert user_names("hash")("\ud800") is not None
     assert [user_names("clear")(name) for name in ("", None)] == [None, None]
 
 
-def test_spans_of_other_makers_are_held_to_the_same() -> None:
+def test_spans_of_other_libraries_are_redacted() -> None:
     telemetry, seen = recording_telemetry()
-    tracer = telemetry.tracer_provider.get_tracer("somebody")
+    tracer = telemetry.tracer_provider.get_tracer("another")
     with contextlib.suppress(IntegrityError), tracer.start_as_current_span("outer"):
         raise database_error()
     with contextlib.suppress(ValueError), tracer.start_as_current_span("plain"):
@@ -124,7 +124,7 @@ def test_spans_of_other_makers_are_held_to_the_same() -> None:
 
 
 @pytest.mark.parametrize("scope", ["opentelemetry.instrumentation.asyncpg", "opentelemetry.instrumentation.sqlalchemy"])
-def test_database_instrumentations_tell_no_values(scope: str) -> None:
+def test_database_instrumentations_emit_no_values(scope: str) -> None:
     telemetry, seen = recording_telemetry()
     tracer = telemetry.tracer_provider.get_tracer(scope)
     with contextlib.suppress(ValueError), tracer.start_as_current_span("INSERT", record_exception=False):
@@ -134,7 +134,7 @@ def test_database_instrumentations_tell_no_values(scope: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "redacted"),
     [
         ("/api/keys/rm_ZOZOtZTnvx6OfiBA-p39DIcCUL-g5qFRi5kKpoWC0BE/x", "/api/keys/rm_…/x"),
         ("RM_ABCDEFGH", "rm_…"),
@@ -145,6 +145,6 @@ def test_database_instrumentations_tell_no_values(scope: str) -> None:
         ("/healthz/live", "/healthz/live"),
     ],
 )
-def test_of_a_key_the_prefix_is_told(text: str, told: str) -> None:
-    assert hide_keys(text) == told
-    assert safe_text(text) == told
+def test_a_key_is_cut_to_its_prefix(text: str, redacted: str) -> None:
+    assert hide_keys(text) == redacted
+    assert safe_text(text) == redacted

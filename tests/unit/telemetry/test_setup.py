@@ -1,4 +1,4 @@
-"""Setting up: settings, the resource, what is set up where, once, and with whom it lives."""
+"""Set-up: settings, the resource, exporters, once per process, and beside other providers."""
 
 import importlib.metadata
 import json
@@ -44,7 +44,7 @@ def test_an_unknown_setting_is_refused() -> None:
 # The resource
 
 
-def test_the_resource_says_who_we_are() -> None:
+def test_the_resource_has_name_version_and_instance() -> None:
     attributes = build_resource("relate-pop3").attributes
     assert attributes["service.name"] == "relate-pop3"
     assert attributes["service.namespace"] == "relate-mail"
@@ -52,7 +52,7 @@ def test_the_resource_says_who_we_are() -> None:
     assert attributes["service.instance.id"]
 
 
-def test_a_service_that_is_not_installed_has_the_version_of_the_rest() -> None:
+def test_a_service_that_is_not_installed_has_the_common_version() -> None:
     version = build_resource("relate-nothing").attributes["service.version"]
     assert version == importlib.metadata.version("relate-telemetry")
 
@@ -65,7 +65,7 @@ def test_the_standard_resource_variables_win(monkeypatch: pytest.MonkeyPatch) ->
     assert attributes["host.name"] == "box"
 
 
-# Where it goes
+# Exporters
 
 
 def test_without_an_endpoint_each_command_is_a_line_on_stdout() -> None:
@@ -74,7 +74,7 @@ def test_without_an_endpoint_each_command_is_a_line_on_stdout() -> None:
     assert len(out.splitlines()) == 1
 
 
-def test_verbose_without_an_endpoint_each_span_is_a_line_on_stdout_and_no_metric_is() -> None:
+def test_verbose_prints_each_span_without_an_endpoint() -> None:
     out, errors = run_python("converse(start())")
     assert re.findall(r"^[\d:.]{12} +[\d.]+ ms  (\S+)  ", out, re.MULTILINE) == ["pop3.command.noop", "pop3.session"]
     assert "pop3.session_id=s1" in out
@@ -97,15 +97,15 @@ def test_spans_and_metrics_reach_a_collector(variable: str, protocol: str) -> No
         assert receiver.metric("pop3.command.duration")[0].exemplars == (command.trace_id,)
 
 
-def test_an_exit_without_shutdown_loses_nothing() -> None:
+def test_an_exit_without_shutdown_exports_everything() -> None:
     with OtlpReceiver() as receiver:
         run_python("converse(start())", {"Otel__Endpoint": receiver.endpoint})
         assert receiver.span("pop3.session")
         assert receiver.total("pop3.commands") == 1
 
 
-def test_metrics_and_spans_arrive_while_the_service_runs() -> None:
-    def all_there(seen: Received) -> bool:
+def test_metrics_and_spans_are_exported_periodically() -> None:
+    def is_complete(seen: Received) -> bool:
         return bool(seen.spans("pop3.session")) and seen.total("pop3.commands") == 1
 
     code = "converse(start()); sys.stdin.read()"
@@ -113,12 +113,12 @@ def test_metrics_and_spans_arrive_while_the_service_runs() -> None:
     with OtlpReceiver() as receiver:
         process = start_python(code, {"Otel__Endpoint": receiver.endpoint, **quick})
         try:
-            receiver.wait_for(all_there, 30)
+            receiver.wait_for(is_complete, 30)
         finally:
             finish(process)
 
 
-def test_what_was_dropped_on_the_way_is_a_metric() -> None:
+def test_dropped_spans_are_a_metric() -> None:
     with OtlpReceiver() as receiver:
         environ = {
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.endpoint,
@@ -130,10 +130,10 @@ def test_what_was_dropped_on_the_way_is_a_metric() -> None:
         assert receiver.total("relate.telemetry.spans.dropped", reason="queue_full") > 0
 
 
-# Once, and with others
+# Once per process, and beside other providers
 
 
-def test_a_second_set_up_is_the_first() -> None:
+def test_set_up_is_idempotent() -> None:
     code = """
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
@@ -149,7 +149,7 @@ converse(second)
     assert len(out.splitlines()) == 2
 
 
-def test_our_providers_become_the_global_ones() -> None:
+def test_our_providers_become_global() -> None:
     code = """
 from opentelemetry import metrics, trace
 telemetry = start()
@@ -159,7 +159,7 @@ assert metrics.get_meter_provider() is telemetry.meter_provider
     assert run_python(code) == ("", "")
 
 
-def test_after_a_shutdown_it_can_be_set_up_again() -> None:
+def test_set_up_works_after_a_shutdown() -> None:
     code = """
 first = start(); converse(first); first.shutdown(); first.shutdown()
 second = start(); converse(second); second.shutdown()
@@ -169,7 +169,7 @@ assert first is not second
     assert (len(out.splitlines()), errors) == (4, "")
 
 
-def test_the_providers_of_somebody_else_are_used_as_they_are() -> None:
+def test_installed_providers_are_used() -> None:
     code = """
 from opentelemetry import metrics, trace
 from opentelemetry.sdk.metrics import MeterProvider
@@ -197,7 +197,7 @@ except ValueError:
     assert run_python(code, {"Otel__Endpoint": "http://127.0.0.1:1"}) == ("", "")
 
 
-def test_it_lives_with_opentelemetry_instrument() -> None:
+def test_set_up_works_under_opentelemetry_instrument() -> None:
     code = """
 telemetry = start()
 converse(telemetry)
@@ -218,7 +218,7 @@ telemetry.shutdown()
     assert names == ["pop3.command.noop", "pop3.session"]
 
 
-def test_disabled_it_does_nothing() -> None:
+def test_a_disabled_sdk_records_nothing() -> None:
     code = """
 telemetry = start()
 assert not telemetry.is_enabled
@@ -232,21 +232,21 @@ telemetry.shutdown()
     assert run_python(code, {"OTEL_SDK_DISABLED": "TRUE"}) == ("", "")
 
 
-def test_samplers_are_honoured() -> None:
+def test_a_sampler_in_the_environment_is_used() -> None:
     out, _ = run_python("converse(start(), 10)", {"OTEL_TRACES_SAMPLER": "always_off"})
     assert out == ""
 
 
-def test_a_client_cannot_turn_tracing_off() -> None:
+def test_an_unsampled_traceparent_does_not_turn_off_tracing() -> None:
     code = """
 from opentelemetry import propagate
-stranger = propagate.extract({"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-00"})
-assert start().tracer_provider.get_tracer("x").start_span("x", stranger).is_recording()
+context = propagate.extract({"traceparent": "00-" + "1" * 32 + "-" + "2" * 16 + "-00"})
+assert start().tracer_provider.get_tracer("x").start_span("x", context).is_recording()
 """
     assert run_python(code, {"OTEL_TRACES_EXPORTER": "none"}) == ("", "")
 
 
-def test_a_malformed_variable_is_named_and_nothing_is_begun() -> None:
+def test_a_malformed_variable_is_named_before_any_set_up() -> None:
     code = """
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
@@ -260,7 +260,7 @@ assert not isinstance(trace.get_tracer_provider(), TracerProvider)
     assert out.startswith("OTEL_BSP_MAX_QUEUE_SIZE: ")
 
 
-def test_a_forked_child_exports_by_itself() -> None:
+def test_a_forked_child_exports_its_spans() -> None:
     code = """
 telemetry = start()
 converse(telemetry)
@@ -277,5 +277,5 @@ telemetry.shutdown()
     assert len(out.splitlines()) == 6
 
 
-def test_no_telemetry_makes_the_seam_that_does_nothing() -> None:
+def test_no_telemetry_records_nothing() -> None:
     assert isinstance(no_telemetry().protocol("smtp"), NoTelemetry)

@@ -1,4 +1,4 @@
-"""Statements are told, and connections counted, as the stock instrumentation of SQLAlchemy does it."""
+"""Statements are traced, and connections counted, as by the stock instrumentation of SQLAlchemy."""
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -19,7 +19,7 @@ from sqlalchemy import Engine, QueuePool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from relate_telemetry.fast import statements
-from relate_telemetry.fast.span import LeanProvider
+from relate_telemetry.fast.span import FastTracerProvider
 from relate_telemetry.fast.statements import SCOPE, ConnectionUsage, StatementTracer, trace_statements
 
 Trace = Callable[[Engine, TracerProvider, MeterProvider], object]
@@ -32,15 +32,15 @@ def conventions(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(Stability, "_initialized", False)
 
 
-def trace_by_the_stock(engine: Engine, tracers: TracerProvider, meters: MeterProvider) -> object:
+def trace_stock(engine: Engine, tracers: TracerProvider, meters: MeterProvider) -> object:
     usage = meters.get_meter(SCOPE).create_up_down_counter(
         "db.client.connections.usage", "connections", "Connections by state"
     )
     return EngineTracer(tracers.get_tracer(SCOPE), engine, usage)  # type: ignore[no-untyped-call]
 
 
-class Seen:
-    """An engine that is traced, and what came of it."""
+class TracedEngine:
+    """An engine that is traced, with its spans and metrics."""
 
     def __init__(self, trace: Trace, provider: TracerProvider, url: str = "sqlite://") -> None:
         self.memory, self.reader = InMemorySpanExporter(), InMemoryMetricReader()
@@ -49,8 +49,8 @@ class Seen:
         self.engine = create_engine(url, poolclass=QueuePool) if "sqlite" in url else create_engine(url)
         trace(self.engine, provider, MeterProvider([self.reader], shutdown_on_exit=False))
 
-    def told(self) -> list[Any]:
-        return [tell(span) for span in self.memory.get_finished_spans()]
+    def spans(self) -> list[Any]:
+        return [describe(span) for span in self.memory.get_finished_spans()]
 
     def usage(self) -> dict[str, float]:
         data = self.reader.get_metrics_data()
@@ -63,15 +63,15 @@ class Seen:
         return {str(sorted((point.attributes or {}).items())): point.value for point in metric.data.data_points}  # type: ignore[union-attr]
 
 
-def tell(span: ReadableSpan) -> Any:
+def describe(span: ReadableSpan) -> Any:
     scope = span.instrumentation_scope
     return span.name, span.kind, list((span.attributes or {}).items()), span.status.status_code, scope and scope.name
 
 
 @pytest.fixture
-def both() -> Iterator[tuple[Seen, Seen]]:
-    ours = Seen(trace_statements, LeanProvider(ALWAYS_ON, Resource({})))
-    stock = Seen(trace_by_the_stock, TracerProvider(shutdown_on_exit=False))
+def both() -> Iterator[tuple[TracedEngine, TracedEngine]]:
+    ours = TracedEngine(trace_statements, FastTracerProvider(ALWAYS_ON, Resource({})))
+    stock = TracedEngine(trace_stock, TracerProvider(shutdown_on_exit=False))
     yield ours, stock
     ours.engine.dispose()
     stock.engine.dispose()
@@ -91,67 +91,69 @@ def run(engine: Engine) -> None:
                 connection.execute(text(statement), parameters).all()
 
 
-def test_statements_are_told_as_the_stock_instrumentation_tells_them(both: tuple[Seen, Seen]) -> None:
+def test_statements_have_the_same_spans_as_by_the_stock_instrumentation(
+    both: tuple[TracedEngine, TracedEngine],
+) -> None:
     ours, stock = both
     run(ours.engine)
     run(stock.engine)
-    assert ours.told() == stock.told()
-    assert len(ours.told()) == 2 * len(STATEMENTS)
+    assert ours.spans() == stock.spans()
+    assert len(ours.spans()) == 2 * len(STATEMENTS)
 
 
-def test_connections_are_counted_as_the_stock_instrumentation_counts_them(both: tuple[Seen, Seen]) -> None:
+def test_connections_are_counted_as_by_the_stock_instrumentation(both: tuple[TracedEngine, TracedEngine]) -> None:
     ours, stock = both
-    for seen in both:
-        with seen.engine.connect(), seen.engine.connect():
+    for traced in both:
+        with traced.engine.connect(), traced.engine.connect():
             pass
-        lent = seen.engine.connect()
-        seen.used = seen.usage()  # type: ignore[attr-defined]
-        lent.close()
+        connection = traced.engine.connect()
+        traced.used = traced.usage()  # type: ignore[attr-defined]
+        connection.close()
     assert ours.used == stock.used  # type: ignore[attr-defined]
     assert sorted(ours.usage().values()) == [0, 2]
     assert ours.usage() == stock.usage()
 
 
-def test_postgresql_is_told_with_host_and_port(both: tuple[Seen, Seen]) -> None:
+def test_statements_of_postgresql_have_host_and_port(both: tuple[TracedEngine, TracedEngine]) -> None:
     engine = create_engine(POSTGRES)
-    told = []
-    for tracer_type, seen in zip((StatementTracer, EngineTracer), both, strict=True):
-        tracer: Any = tracer_type(seen.provider.get_tracer(SCOPE), engine, None)
+    spans = []
+    for tracer_type, traced in zip((StatementTracer, EngineTracer), both, strict=True):
+        tracer: Any = tracer_type(traced.provider.get_tracer(SCOPE), engine, None)
         for _ in range(2):
             context = SimpleNamespace()
             tracer._before_cur_exec(SimpleNamespace(engine=engine), object(), "SELECT 1", (), context, False)
             context._otel_span.end()
-        told.append(seen.told())
-    assert told[0] == told[1]
-    name, _, attributes, *_ = told[0][1]
+        spans.append(traced.spans())
+    assert spans[0] == spans[1]
+    name, _, attributes, *_ = spans[0][1]
     assert name == "SELECT"
     assert {"db.test", 5433, "relate", "SELECT 1", "postgresql"} <= set(dict(attributes).values())
-    assert "hunter2" not in str(told)
+    assert "hunter2" not in str(spans)
 
 
-def test_suppressed_it_tells_nothing(both: tuple[Seen, Seen]) -> None:
+def test_suppressed_instrumentation_makes_no_spans(both: tuple[TracedEngine, TracedEngine]) -> None:
     ours, _ = both
     run(ours.engine)
-    before = len(ours.told())
+    before = len(ours.spans())
     with suppress_instrumentation():
         run(ours.engine)
-    assert len(ours.told()) == before
+    assert len(ours.spans()) == before
 
 
-def test_what_is_known_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(statements, "KNOWN", 3)
+def test_the_cache_of_statements_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(statements, "MAX_STATEMENTS", 3)
     engine = create_engine("sqlite://")
-    tracers = LeanProvider(ALWAYS_ON, Resource({}))
+    tracers = FastTracerProvider(ALWAYS_ON, Resource({}))
     tracer = StatementTracer(tracers.get_tracer(SCOPE), engine, ConnectionUsage(MeterProvider(shutdown_on_exit=False)))
     with engine.connect() as connection:
         for number in range(10):
             connection.execute(text(f"select {number}"))
-            assert 0 < len(tracer._known) <= 3
+            assert 0 < len(tracer._statements) <= 3
     engine.dispose()
 
 
-class Stamp(SpanProcessor):
-    """A processor of somebody's that adds what is true only now."""
+class CallCounter(SpanProcessor):
+    """A processor that adds another attribute to each span."""
 
     def __init__(self) -> None:
         self.count = 0
@@ -161,9 +163,9 @@ class Stamp(SpanProcessor):
         span.set_attribute("count", self.count)
 
 
-def test_what_a_processor_adds_to_one_statement_is_not_told_of_the_next(both: tuple[Seen, Seen]) -> None:
+def test_attributes_that_a_processor_adds_are_not_cached(both: tuple[TracedEngine, TracedEngine]) -> None:
     ours, _ = both
-    ours.provider.add_span_processor(Stamp())
+    ours.provider.add_span_processor(CallCounter())
     run(ours.engine)
-    counts = [dict(attributes)["count"] for _, _, attributes, *_ in ours.told()]
+    counts = [dict(attributes)["count"] for _, _, attributes, *_ in ours.spans()]
     assert counts == list(range(1, 2 * len(STATEMENTS) + 1))

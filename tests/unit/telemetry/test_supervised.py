@@ -1,4 +1,4 @@
-"""The threads that export go on after an exception, and failures of background tasks are a metric."""
+"""The threads that export continue after an exception, and failures of background tasks are a metric."""
 
 import threading
 from typing import Any
@@ -12,14 +12,14 @@ from structlog.testing import capture_logs
 from relate_supervisor import Backoff, Supervisor
 from relate_telemetry.export.queue import QueueLimits, SpanQueue
 from relate_telemetry.names import BACKGROUND_FAILURES
-from relate_telemetry.providers import _count, _MetricReader
-from tests.unit.telemetry.test_span_queue import Gate, end_spans
+from relate_telemetry.providers import _export_counts, _SupervisedReader
+from tests.unit.telemetry.test_queue import Gate, end_spans
 
-PATIENCE = 10.0
-SOON = Backoff(0.001, 0.001, 60.0)
+TIMEOUT_SECONDS = 10.0
+SHORT_BACKOFF = Backoff(0.001, 0.001, 60.0)
 
 
-class Sink(MetricExporter):
+class EventExporter(MetricExporter):
     def __init__(self) -> None:
         super().__init__()
         self.exported = threading.Event()
@@ -35,28 +35,28 @@ class Sink(MetricExporter):
         pass
 
 
-def test_a_collection_of_metrics_that_fails_does_not_end_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    supervisor, sink = Supervisor(SOON), Sink()
+def test_a_failed_collection_of_metrics_does_not_end_the_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    supervisor, sink = Supervisor(SHORT_BACKOFF), EventExporter()
     errors = iter([ValueError("a bug"), ValueError("a bug")])
-    receive = _MetricReader._receive_metrics
+    receive = _SupervisedReader._receive_metrics
 
-    def fail_at_first(reader: _MetricReader, *arguments: Any, **options: Any) -> None:
+    def fail_at_first(reader: _SupervisedReader, *arguments: Any, **options: Any) -> None:
         if error := next(errors, None):
             raise error
         receive(reader, *arguments, **options)
 
-    monkeypatch.setattr(_MetricReader, "_receive_metrics", fail_at_first)
+    monkeypatch.setattr(_SupervisedReader, "_receive_metrics", fail_at_first)
     with capture_logs() as logs:
-        meters = MeterProvider([_MetricReader(sink, 1.0, supervisor)], shutdown_on_exit=False)
+        meters = MeterProvider([_SupervisedReader(sink, 1.0, supervisor)], shutdown_on_exit=False)
         meters.get_meter("test").create_counter("n").add(1)
-        assert sink.exported.wait(PATIENCE)
+        assert sink.exported.wait(TIMEOUT_SECONDS)
         meters.shutdown()
     assert supervisor.failures == {"telemetry.metrics": 2}
     assert [entry["task"] for entry in logs] == ["telemetry.metrics"] * 2
 
 
-def test_an_exporter_of_spans_that_raises_is_reported_and_the_next_batch_goes_out() -> None:
-    supervisor, gate = Supervisor(SOON), Gate()
+def test_an_exception_of_the_exporter_is_reported_and_the_next_batch_exported() -> None:
+    supervisor, gate = Supervisor(SHORT_BACKOFF), Gate()
     queue = SpanQueue(gate, QueueLimits(10, 1, 3600.0), supervisor)
     gate.open(OSError("broken pipe"), SpanExportResult.SUCCESS, SpanExportResult.SUCCESS)
     with capture_logs():
@@ -68,11 +68,11 @@ def test_an_exporter_of_spans_that_raises_is_reported_and_the_next_batch_goes_ou
     assert queue.dropped["export_failed"] == 1
 
 
-def test_failures_of_background_tasks_are_counted_from_0_on_by_task() -> None:
+def test_failures_of_background_tasks_are_counted_by_task_from_0() -> None:
     reader = InMemoryMetricReader()
     meters, supervisor = MeterProvider([reader], shutdown_on_exit=False), Supervisor()
     supervisor.failures.update({"mailstore.upkeep": 0, "wire.accept": 0})
-    _count(meters, BACKGROUND_FAILURES, "task", supervisor.failures)
+    _export_counts(meters, BACKGROUND_FAILURES, "task", supervisor.failures)
     with capture_logs():
         supervisor.report("wire.accept", ValueError("a bug"))
     data = reader.get_metrics_data()

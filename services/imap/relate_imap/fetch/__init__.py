@@ -1,1 +1,1 @@
-"""FETCH: the plan of its attributes, and the sections of messages that it reads and decodes."""
+"""FETCH: its plan (`plan`), sections of a message (`sections`), their output (`contents`), BINARY (`decode`)."""

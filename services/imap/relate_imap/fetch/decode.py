@@ -1,6 +1,6 @@
-"""BINARY[…] (RFC 3516): content with its transfer encoding undone, in pieces, however long it is. Pure.
+"""BINARY[…] (RFC 3516): decodes the transfer encoding of a part as a stream. Pure.
 
-How long the result is must be said before it, and is not known: what is not small is decoded twice.
+The literal needs the decoded size first, so a part that does not fit the buffer is decoded twice.
 """
 
 import binascii
@@ -10,26 +10,26 @@ from typing import NamedTuple
 
 from relate_mailstore.mime.transfer import QuotedPrintableDecoder
 
-KNOWN = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
+TRANSFER_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 
-HELD = 1024 * 1024
-"""Octets of a decoded content that are kept between measuring and sending it: nearly every part has fewer."""
+MAX_BUFFERED_OCTETS = 1024 * 1024
+"""Decoded content is buffered up to this size between measuring and sending; nearly all parts are smaller."""
 
-Pieces = AsyncIterator[bytes]
+Chunks = AsyncIterator[bytes]
 
 _NOT_BASE64 = bytes({*range(256)} - {*(ascii_letters + digits + "+/=").encode()})
 
 
 class Measured(NamedTuple):
-    """How long a content is, whether there is a NUL in it, and all of it, if it is small."""
+    """The size of decoded content, whether it contains NUL, and the content itself if it is small."""
 
     octets: int
     has_nul: bool
-    held: bytes | None
+    content: bytes | None
 
 
-def decode(chunks: Pieces, encoding: str) -> Pieces:
-    """A content decoded; where the chunks begin and end makes no difference. `encoding` is one of KNOWN."""
+def decode(chunks: Chunks, encoding: str) -> Chunks:
+    """Decode content that is cut into chunks anywhere. `encoding` is one of TRANSFER_ENCODINGS."""
     match encoding:
         case "base64":
             return _decode_base64(chunks)
@@ -39,47 +39,47 @@ def decode(chunks: Pieces, encoding: str) -> Pieces:
             return chunks
 
 
-async def _decode_base64(chunks: Pieces) -> Pieces:
-    """Four characters are three octets, padding is the end, and all else is passed over (RFC 2045 §6.8)."""
+async def _decode_base64(chunks: Chunks) -> Chunks:
+    """Padding ends the content; octets outside of the alphabet are ignored (RFC 2045 §6.8)."""
     rest = b""
     async for chunk in chunks:
         rest, padding, _ = (rest + chunk.translate(None, _NOT_BASE64)).partition(b"=")
-        whole = len(rest) & ~3
-        yield binascii.a2b_base64(rest[:whole])
-        rest = rest[whole:]
+        decodable = len(rest) & ~3
+        yield binascii.a2b_base64(rest[:decodable])
+        rest = rest[decodable:]
         if padding:
             break
     if len(rest) > 1:  # six bits alone are no octet
         yield binascii.a2b_base64(rest + b"==")
 
 
-async def _decode_quoted_printable(chunks: Pieces) -> Pieces:
+async def _decode_quoted_printable(chunks: Chunks) -> Chunks:
     decoder = QuotedPrintableDecoder()
     async for chunk in chunks:
         yield decoder.decode(chunk)
     yield decoder.finish()
 
 
-async def clip(pieces: Pieces, partial: tuple[int, int] | None) -> Pieces:
-    """The octets that `<offset.octets>` names; no more is read than they need."""
-    offset, wanted = partial or (0, None)
-    async for piece in pieces:
-        kept = piece[offset:] if wanted is None else piece[offset : offset + wanted]
-        offset = max(0, offset - len(piece))
-        if kept:
-            yield kept
-        if wanted is not None and (wanted := wanted - len(kept)) <= 0:
+async def clip(chunks: Chunks, partial: tuple[int, int] | None) -> Chunks:
+    """The octets that `<offset.octets>` selects; reads no chunk beyond them."""
+    offset, missing = partial or (0, None)
+    async for chunk in chunks:
+        clipped = chunk[offset:] if missing is None else chunk[offset : offset + missing]
+        offset = max(0, offset - len(chunk))
+        if clipped:
+            yield clipped
+        if missing is not None and (missing := missing - len(clipped)) <= 0:
             return
 
 
-async def measure(make: Callable[[], Pieces]) -> Measured:
-    """Decode once, to know how long it is."""
-    octets, has_nul, held = 0, False, [b""]
-    async for piece in make():
-        octets += len(piece)
-        has_nul = has_nul or b"\0" in piece
-        if octets <= HELD:
-            held.append(piece)
+async def measure(make: Callable[[], Chunks]) -> Measured:
+    """Decode once to measure the size."""
+    octets, has_nul, buffered = 0, False, [b""]
+    async for chunk in make():
+        octets += len(chunk)
+        has_nul = has_nul or b"\0" in chunk
+        if octets <= MAX_BUFFERED_OCTETS:
+            buffered.append(chunk)
         else:
-            held.clear()
-    return Measured(octets, has_nul, b"".join(held) if octets <= HELD else None)
+            buffered.clear()
+    return Measured(octets, has_nul, b"".join(buffered) if octets <= MAX_BUFFERED_OCTETS else None)

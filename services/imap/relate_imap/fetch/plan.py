@@ -1,8 +1,8 @@
-"""The attributes of a FETCH, compiled once for all its messages (RFC 9051 §7.5.2). Pure.
+"""Compiles the attributes of a FETCH once for all its messages (RFC 9051 §7.5.2). Pure.
 
-What comes out of memory, or out of one question for many messages, is a column: from a batch to a value for each of its
-messages. The columns of a batch side by side, through one format, are its responses. So most of the work is done
-without a step of Python for each message. What has to be read message by message is left in `bodies`.
+An attribute that needs only entries, or one store query per batch, is a column: a function from a batch to one value
+per message. The columns, zipped and formatted with one template, are the responses; so most of the work runs in C,
+without a Python loop per message. Attributes that need each message's content are left in `bodies`.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from relate_imap import responses
 from relate_imap.commands import Attribute, BinarySize, Body, Item
-from relate_imap.fetch.sections import is_top_header, is_whole, of_header, shows_text, without_nul
+from relate_imap.fetch.sections import header_section, includes_body, is_top_header, is_whole_message, replace_nul
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
 from relate_mailstore.mime import without_extensions
 from relate_mailstore.ports import RawMessage
@@ -23,7 +23,7 @@ from relate_mailstore.types import Entry, MessageId, MessageIndex, Rendering
 
 @dataclass(slots=True)
 class Batch:
-    """Messages that are answered together, and what was asked of the store for all of them."""
+    """Messages that are answered together, and what the store returned for them."""
 
     numbers: Sequence[int]
     entries: Sequence[Entry]
@@ -34,17 +34,17 @@ class Batch:
 
     @property
     def ids(self) -> Sequence[MessageId]:
-        """What the store is asked for."""
+        """The ids to query the store for."""
         return [*map(_message_id, self.entries)]
 
-    def learn(self, field: str, answers: Sequence[object]) -> None:
-        """One more answer of the store for each message. Those of which it had none are gone, and no longer in it."""
-        setattr(self, field, answers)
-        if all(answers):  # nearly always: an empty header counts as none here, and is looked at again
+    def add_results(self, field: str, results: Sequence[object]) -> None:
+        """Add one column of store results, and drop the messages that the store no longer has (None)."""
+        setattr(self, field, results)
+        if all(results):  # the usual case; an empty header fails this test too, and is kept below
             return
-        there = [answer is not None for answer in answers]
+        exists = [result is not None for result in results]
         for name in self.__slots__:
-            setattr(self, name, [*compress(getattr(self, name), there)])
+            setattr(self, name, [*compress(getattr(self, name), exists)])
 
 
 Column = Callable[[Batch], Iterable[object]]
@@ -73,23 +73,23 @@ _RENDERING_COLUMNS: dict[str, tuple[bytes, Column]] = {
 }
 
 
-# Sections of the header that are answered for many messages together; more are read message by message, as bodies are,
-# because all of them together are in memory.
+# Header sections that are read for a whole batch, because all of them are in memory together; more of them are read
+# message by message, like bodies.
 MAX_HEADER_COLUMNS = 4
 
 
-class Reader(NamedTuple):
-    """What this client makes of attributes: whether it takes UTF-8, and which UIDs are \\Recent for it."""
+class PlanOptions(NamedTuple):
+    """What a plan depends on besides its attributes: whether strings may be UTF-8, and which UIDs are \\Recent."""
 
     utf8: bool
-    recent: SequenceSet = EMPTY
+    recent_uids: SequenceSet = EMPTY
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How a list of attributes is answered.
+    """A compiled list of attributes.
 
-    `form` is a response, up to its `bodies`; `columns` are what goes into it, after the number.
+    `form` is the template of a response, up to its `bodies`; `columns` fill it in, after the message number.
     """
 
     form: bytes
@@ -98,24 +98,24 @@ class Plan:
     needs_renderings: bool
     needs_headers: bool
     needs_index: bool
-    shows_content: bool
-    """Whether a message answered by it was retrieved, and not only its header."""
+    retrieves_content: bool
+    """Whether its messages count as retrieved, because more than a header is sent."""
 
     @property
     def in_memory(self) -> bool:
-        """Whether nothing is asked of the store."""
+        """Whether the store is not queried."""
         return not (self.needs_renderings or self.needs_headers or self.bodies)
 
     def lines(self, batch: Batch) -> Iterator[bytes]:
-        """A response for each message of a batch; where there are bodies, the beginning of one."""
+        """One response per message of a batch; only its beginning, if there are bodies."""
         return map(self.form.__mod__, zip(batch.numbers, *[column(batch) for column in self.columns], strict=True))
 
 
 @lru_cache(256)
-def make_plan(attributes: tuple[Attribute, ...], reader: Reader) -> Plan:
-    """Compile a list of attributes; each is answered once. Programs ask for the same few lists all day long."""
+def make_plan(attributes: tuple[Attribute, ...], options: PlanOptions) -> Plan:
+    """Compile a list of attributes, each once. Cached, because programs send the same few lists all the time."""
     distinct = dict.fromkeys(attributes)
-    headers = sum(isinstance(one, Body) and not one.binary and is_top_header(one.section) for one in distinct)
+    header_count = sum(isinstance(item, Body) and not item.binary and is_top_header(item.section) for item in distinct)
     fields: list[tuple[bytes, Column]] = []
     bodies: list[Body | BinarySize] = []
     needs_renderings = needs_headers = False
@@ -123,8 +123,8 @@ def make_plan(attributes: tuple[Attribute, ...], reader: Reader) -> Plan:
         match attribute:
             case Item(name):
                 needs_renderings = needs_renderings or name in _RENDERING_COLUMNS or name == "PREVIEW"
-                fields.append(_item_field(name, reader))
-            case Body(section, binary=False) if is_top_header(section) and headers <= MAX_HEADER_COLUMNS:
+                fields.append(_item_field(name, options))
+            case Body(section, binary=False) if is_top_header(section) and header_count <= MAX_HEADER_COLUMNS:
                 needs_headers = True
                 fields.append(_header_field(attribute))
             case _:
@@ -136,22 +136,24 @@ def make_plan(attributes: tuple[Attribute, ...], reader: Reader) -> Plan:
         tuple(bodies),
         needs_renderings,
         needs_headers,
-        needs_index=not all(is_whole(body.section) for body in bodies),
-        shows_content=any(isinstance(body, Body) and (body.binary or shows_text(body.section)) for body in bodies),
+        needs_index=not all(is_whole_message(body.section) for body in bodies),
+        retrieves_content=any(
+            isinstance(body, Body) and (body.binary or includes_body(body.section)) for body in bodies
+        ),
     )
 
 
 def label_of(body: Body) -> bytes:
-    """The name under which a section is returned: with where it begins, if that was asked for."""
+    """The name of a section in the response, with the origin of a partial."""
     return body.label if body.partial is None else b"%b<%d>" % (body.label, body.partial[0])
 
 
-def _item_field(name: str, reader: Reader) -> tuple[bytes, Column]:
+def _item_field(name: str, options: PlanOptions) -> tuple[bytes, Column]:
     match name:
         case "FLAGS":
-            return b"FLAGS %b", partial(_flag_lists, reader.recent)
+            return b"FLAGS %b", partial(_flag_lists, options.recent_uids)
         case "PREVIEW":
-            return b"PREVIEW %b", partial(_previews, reader.utf8)
+            return b"PREVIEW %b", partial(_previews, options.utf8)
         case _:
             return _ENTRY_COLUMNS.get(name) or _RENDERING_COLUMNS[name]
 
@@ -173,5 +175,5 @@ def _previews(utf8: bool, batch: Batch) -> Iterable[bytes]:
 
 def _header_sections(body: Body, batch: Batch) -> Iterator[bytes]:
     for header in batch.headers:
-        octets = without_nul(of_header(body.section, header, body.partial))
+        octets = replace_nul(header_section(body.section, header, body.partial))
         yield b"{%d}\r\n%b" % (len(octets), octets)

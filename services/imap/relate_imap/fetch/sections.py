@@ -1,4 +1,4 @@
-"""Which octets of a message BODY[…] and BINARY[…] name (RFC 9051 §6.4.5). Pure: over an index, or a header."""
+"""Locates the octets that BODY[…] and BINARY[…] select in a message (RFC 9051 §6.4.5). Pure."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -12,8 +12,8 @@ _OF_HEADER = frozenset({SectionText.HEADER, SectionText.FIELDS, SectionText.FIEL
 _CHOSEN_FIELDS = frozenset({SectionText.FIELDS, SectionText.FIELDS_NOT})
 _OF_PART = frozenset({SectionText.CONTENT, SectionText.MIME})
 
-FIELDS_OCTETS = 1_048_576
-"""Of a header out of which fields are chosen: no mail has more, and a stranger's must not hold up all others."""
+MAX_FIELDS_OCTETS = 1_048_576
+"""Of a header from which fields are selected: legitimate mail has less, and a hostile one must not block the server."""
 
 _FIELD = re.compile(rb"^(?:\xef\xbb\xbf)?+([!-9;-~]++)[ \t]*+:[^\n]*+(?:\n[ \t][^\n]*+)*+\n?+", re.MULTILINE)
 
@@ -25,7 +25,7 @@ class Span(NamedTuple):
     stop: int
 
     def clip(self, partial: tuple[int, int] | None) -> "Span":
-        """The part of it that `<offset.octets>` names: nothing, where that begins behind the end."""
+        """The part of it that `<offset.octets>` selects; empty if the offset is beyond the end."""
         if partial is None:
             return self
         offset, octets = partial
@@ -34,43 +34,43 @@ class Span(NamedTuple):
 
     @property
     def octets(self) -> int:
-        """How many there are."""
+        """The number of octets."""
         return self.stop - self.start
 
 
 def is_top_header(section: Section) -> bool:
-    """Whether the header of the message itself holds all of it."""
+    """Whether it is part of the message's own header."""
     return not section.part and section.text in _OF_HEADER
 
 
-def is_whole(section: Section) -> bool:
-    """Whether it is the message as it is."""
+def is_whole_message(section: Section) -> bool:
+    """Whether it is the whole message."""
     return not section.part and section.text is SectionText.CONTENT
 
 
-def chooses_fields(section: Section) -> bool:
-    """Whether it is a choice of fields out of a header, and not octets in a row."""
+def is_field_list(section: Section) -> bool:
+    """Whether it is a selection of header fields, which is not one span of octets."""
     return section.text in _CHOSEN_FIELDS
 
 
-def shows_text(section: Section) -> bool:
-    """Whether there is more in it than a header."""
+def includes_body(section: Section) -> bool:
+    """Whether it includes more than a header."""
     return section.text in {SectionText.CONTENT, SectionText.TEXT}
 
 
 Parts = Mapping[str, Part]
-"""The parts of a message by their specifiers, as the index has them."""
+"""The parts of a message by part specifier."""
 
 
 def parts_of(index: MessageIndex) -> Parts:
-    """The parts of a message, each found at once: there may be thousands, and as many be asked for."""
+    """The parts of a message as a mapping, because thousands may be looked up in thousands."""
     return {part.section: part for part in reversed(index.parts)}
 
 
 def find_part(section: Section, parts: Parts) -> Part | None:
-    """The part that a section is about; None where there is no such part.
+    """The part that a section selects; None if it does not exist.
 
-    A part's own content and MIME header are the part's; HEADER and TEXT are those of the message in it.
+    CONTENT and MIME belong to the part itself, HEADER and TEXT to the message in it.
     """
     name = section.part
     if name and section.text not in _OF_PART:
@@ -79,24 +79,24 @@ def find_part(section: Section, parts: Parts) -> Part | None:
 
 
 def find_span(section: Section, parts: Parts, size: int) -> Span | None:
-    """Where a section lies in a message of `size` octets; None for a part that is not there.
+    """The span of a section in a message of `size` octets; None if the part does not exist.
 
-    Where fields are chosen out of a header, it is as much of that as is looked at.
+    For a field selection, it is the header up to MAX_FIELDS_OCTETS.
     """
-    if is_whole(section):
+    if is_whole_message(section):
         return Span(0, size)
     part = find_part(section, parts)
     if part is None:
         return None
-    if shows_text(section):
+    if includes_body(section):
         return Span(part.body, part.end)
     header = Span(part.header, part.body)
-    return header.clip((0, FIELDS_OCTETS)) if chooses_fields(section) else header
+    return header.clip((0, MAX_FIELDS_OCTETS)) if is_field_list(section) else header
 
 
-def of_header(section: Section, header: bytes, partial: tuple[int, int] | None) -> bytes:
-    """What a section of a header is, the header at hand."""
-    octets = choose_fields(section)(header[:FIELDS_OCTETS]) if chooses_fields(section) else header
+def header_section(section: Section, header: bytes, partial: tuple[int, int] | None) -> bytes:
+    """The octets of a header section, given the header."""
+    octets = choose_fields(section)(header[:MAX_FIELDS_OCTETS]) if is_field_list(section) else header
     if partial is None:
         return octets
     offset, count = partial
@@ -105,21 +105,21 @@ def of_header(section: Section, header: bytes, partial: tuple[int, int] | None) 
 
 @lru_cache(256)
 def choose_fields(section: Section) -> Callable[[bytes], bytes]:
-    """HEADER.FIELDS and HEADER.FIELDS.NOT: fields as they were written, in their order, and an empty line.
+    """HEADER.FIELDS and HEADER.FIELDS.NOT: the selected fields unchanged, in their order, and an empty line.
 
-    Every field is looked at once, however many names there are.
+    One pass over the header, regardless of the number of names.
     """
     names = frozenset(field.encode() for field in section.fields)
-    wanted = section.text is SectionText.FIELDS
+    included = section.text is SectionText.FIELDS
 
     def choose(header: bytes) -> bytes:
         found = _FIELD.finditer(header)
-        fields = b"".join([field[0] for field in found if (field[1].upper() in names) is wanted])
+        fields = b"".join([field[0] for field in found if (field[1].upper() in names) is included])
         return fields + (b"\r\n" if not fields or fields.endswith(b"\n") else b"\r\n\r\n")
 
     return choose
 
 
-def without_nul(octets: bytes) -> bytes:
-    """No string may hold NUL, only BINARY's literal8 (RFC 9051 §4.3.1): what cannot be told becomes 0x80."""
+def replace_nul(octets: bytes) -> bytes:
+    """Replace NUL by 0x80, because only the literal8 of BINARY may contain NUL (RFC 9051 §4.3.1)."""
     return octets.replace(b"\0", b"\x80")

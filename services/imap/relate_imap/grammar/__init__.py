@@ -1,7 +1,7 @@
-"""IMAP's grammar: a frame in, a frozen command out (RFC 9051 §9, RFC 3501 §9, and the extensions in CAPABILITY).
+"""Parses a frame into a command (RFC 9051 §9, RFC 3501 §9, and the extensions in CAPABILITY).
 
-`parse` never raises: what is wrong with a frame is a value too, `Invalid`. A command says nothing about whether it is
-allowed now, or whether its mailbox exists. Passwords are wrapped as soon as they are cut from the text.
+`parse` never raises: a malformed frame is a value, `Invalid`. Whether a command is allowed and its mailbox exists is
+checked later. Passwords are wrapped in `Secret` as soon as they are parsed.
 """
 
 import re
@@ -14,25 +14,27 @@ from relate_imap.grammar.cursor import TAG_CHAR, Cursor, Malformed
 
 Production = Callable[[Cursor, str, str], Command]
 
-# A tag comes back with every answer; the longest that clients use have some 20 octets.
-MAX_TAG = 128
+# Every response repeats the tag; the longest tags of clients have about 20 octets.
+MAX_TAG_OCTETS = 128
 
-_HEAD = re.compile(rb"(?P<tag>%b{1,%d})(?: (?P<verb>(?:UID )?[A-Z]+))?(?= |\Z)" % (TAG_CHAR, MAX_TAG), re.IGNORECASE)
+_HEAD = re.compile(
+    rb"(?P<tag>%b{1,%d})(?: (?P<verb>(?:UID )?[A-Z]+))?(?= |\Z)" % (TAG_CHAR, MAX_TAG_OCTETS), re.IGNORECASE
+)
 
 FAULTS: Mapping[Fault, tuple[str, str]] = {
     Fault.TOO_LONG: ("The command is too long", ""),
     Fault.TOO_LARGE: ("The literal is too large", "TOOBIG"),
     Fault.TOO_MANY: ("Too many literals", ""),
-    Fault.DROPPED: ("No memory to hold the literals now, try again later", "LIMIT"),
-    Fault.BAD_LITERAL: ("Not a literal's size", ""),
-    Fault.BARE_CR: ("A CR that ends no line", ""),
+    Fault.DROPPED: ("Not enough memory for the literals, try again later", "LIMIT"),
+    Fault.BAD_LITERAL: ("Invalid literal size", ""),
+    Fault.BARE_CR: ("A CR without LF", ""),
     Fault.NUL: ("A NUL is not allowed", ""),
 }
-"""What is said of each, and the response code; with a code the answer is NO."""
+"""Text and response code of each fault; with a code the response is NO, else BAD."""
 
 
 def parse(frame: Frame, utf8: bool = False) -> Command:
-    """What a frame asks for; `utf8` says that the client has enabled UTF8=ACCEPT or IMAP4rev2."""
+    """Parse a frame; `utf8` means that the client has enabled UTF8=ACCEPT or IMAP4rev2."""
     head = _HEAD.match(frame.text)
     if head is None:
         return Invalid("*", UNKNOWN, FAULTS[frame.fault][0] if frame.fault else "A tag and a command are expected")
@@ -44,11 +46,11 @@ def parse(frame: Frame, utf8: bool = False) -> Command:
     try:
         return production(Cursor(frame.text, frame.literals, head.end(), utf8=utf8), tag, verb)
     except Malformed as error:
-        return Invalid(tag, verb, error.why, error.code, error.refused, error.saving)
+        return Invalid(tag, verb, error.reason, error.code, error.refused, error.saves_result)
 
 
 def unknown(_: Cursor, tag: str, verb: str) -> Invalid:
-    """No command of ours."""
+    """The production of unknown commands."""
     return Invalid(tag, verb, "Unknown command")
 
 
@@ -63,13 +65,13 @@ _PRODUCTIONS: Mapping[str, Production] = {
     "COMPRESS": login.compress,
     "COPY": store.copy,
     "CREATE": mailboxes.create,
-    "DELETE": mailboxes.on_mailbox,
+    "DELETE": mailboxes.mailbox_command,
     "ENABLE": login.enable,
     "EXAMINE": mailboxes.select,
     "EXPUNGE": login.bare,
     "FETCH": fetch.fetch,
     "GETQUOTA": mailboxes.get_quota,
-    "GETQUOTAROOT": mailboxes.on_mailbox,
+    "GETQUOTAROOT": mailboxes.mailbox_command,
     "ID": login.identify,
     "IDLE": login.bare,
     "LIST": list_status.list_mailboxes,
@@ -88,7 +90,7 @@ _PRODUCTIONS: Mapping[str, Production] = {
     "STARTTLS": login.bare,
     "STATUS": list_status.status,
     "STORE": store.store,
-    "SUBSCRIBE": mailboxes.on_mailbox,
+    "SUBSCRIBE": mailboxes.mailbox_command,
     "THREAD": sort.thread,
     "UID COPY": store.copy,
     "UID EXPUNGE": store.uid_expunge,
@@ -100,7 +102,7 @@ _PRODUCTIONS: Mapping[str, Production] = {
     "UID STORE": store.store,
     "UID THREAD": sort.thread,
     "UNSELECT": login.bare,
-    "UNSUBSCRIBE": mailboxes.on_mailbox,
+    "UNSUBSCRIBE": mailboxes.mailbox_command,
 }
 GRAMMAR: Mapping[bytes, tuple[str, Production]] = {verb.encode(): (verb, it) for verb, it in _PRODUCTIONS.items()}
-"""Every command there is, by its octets in capitals."""
+"""Verb and production of every command, by its name in capitals."""

@@ -1,8 +1,8 @@
-"""Reads the tokens of one command, one after the other (RFC 9051 §9): what every production is made of.
+"""Reads the tokens of one command (RFC 9051 §9), for all productions.
 
-The grammar asks for exactly one space between tokens. Clients send more, at the end too, and Dovecot takes them: so
-`space`, `end` and the lists pass over spaces, and no production has to. What does not fit raises Malformed, which
-`parse` turns into a value.
+The grammar requires exactly one space between tokens. Clients send more, also at the end, and Dovecot accepts them: so
+`expect_space`, `expect_end` and the lists skip spaces, and no production has to. Malformed input raises Malformed,
+which `parse` turns into a value.
 """
 
 import re
@@ -12,21 +12,21 @@ from typing import TypeVar
 from relate_imap.selected.sequence_set import MAX_NUMBER, SequenceSet, parse_set
 from relate_wire.lines import NUL
 
-MAX_NUMBER64 = 0x7FFF_FFFF_FFFF_FFFF
+MAX_63_BIT_NUMBER = 0x7FFF_FFFF_FFFF_FFFF
 
-# Elements of a parenthesized list, keys of a search: more than anybody asks for, few enough to be read in a moment.
+# Of a parenthesized list: more than clients send, and parsed in milliseconds.
 MAX_ELEMENTS = 10_000
 
 ATOM_CHAR = rb"[!#$&'+-\[^-z|}~]"
 ASTRING_CHAR = rb"[!#$&'+-\[\]^-z|}~]"
-# Dovecot's astring: also "%", "*" and "\" (people's passwords and searches) and 8-bit octets (Jakarta Mail). Where an
-# astring is expected, none of them begins anything else.
+# Dovecot's astring: also "%", "*" and "\" (in passwords and search texts) and 8-bit octets (Jakarta Mail). Unambiguous,
+# because no other token that begins with one of these may stand where an astring is expected.
 LENIENT_CHAR = rb"[!#-'*-z|}~\x80-\xff]"
 TAG_CHAR = rb"[!#$&',-\[\]^-z|}~]"
 
 _ATOM = re.compile(ATOM_CHAR + rb"+")
 _ASTRING = re.compile(LENIENT_CHAR + rb"+")
-# Only quotes and backslashes need a backslash; Dovecot takes it before any other character too.
+# Only quotes and backslashes need a backslash; Dovecot accepts it before any other character too.
 _QUOTED = re.compile(rb'"((?:[^"\\\r\n]++|\\[^\r\n])*+)"')
 _ESCAPED = re.compile(rb"\\(.)")
 _LITERAL = re.compile(rb"\{[0-9]+\+?\}\r\n")
@@ -35,24 +35,24 @@ _NUMBER = re.compile(rb"[0-9]{1,19}")
 _SET = re.compile(rb"[$0-9*][0-9*:,]*")
 _SPACES = re.compile(rb" ++")
 _CLOSE = re.compile(rb" *+\)")
-_SEPARATED = (b" ", b")", b"\n")  # what may stand before a token: "\n" ends a literal's announcement
+_SEPARATED = (b" ", b")", b"\n")  # may precede a token without a space; "\n" ends a literal's announcement
 
 T = TypeVar("T")
 
 
 class Malformed(Exception):
-    """What does not fit the grammar; the message is a sentence for the client. See `Invalid` for the rest."""
+    """A syntax error; `reason` is a sentence for the client. See `Invalid` for the other fields."""
 
-    def __init__(self, why: str, code: str = "", *, refused: bool = False, saving: bool = False) -> None:
-        super().__init__(why)
-        self.why = why
+    def __init__(self, reason: str, code: str = "", *, refused: bool = False, saves_result: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
         self.code = code
         self.refused = refused
-        self.saving = saving
+        self.saves_result = saves_result
 
 
 class Cursor:
-    """A place in a command. `utf8` says that names are not in modified UTF-7; `charset_given`, that text is UTF-8."""
+    """A position in a command. `utf8`: names are not in modified UTF-7; `charset_given`: search texts are UTF-8."""
 
     __slots__ = ("_at", "_literals", "_text", "charset_given", "utf8")
 
@@ -66,52 +66,52 @@ class Cursor:
     # --- characters
 
     def match(self, pattern: re.Pattern[bytes]) -> re.Match[bytes] | None:
-        """Take what matches, if it does."""
+        """Consume a match of the pattern, if there is one."""
         found = pattern.match(self._text, self._at)
         if found is not None:
             self._at = found.end()
         return found
 
-    def sees(self, octets: bytes) -> bool:
-        """Whether these octets, in capitals, come next, in any case."""
+    def starts_with(self, octets: bytes) -> bool:
+        """Whether these octets, given in capitals, come next in any case."""
         return self._text[self._at : self._at + len(octets)].upper() == octets
 
-    def accepts(self, octets: bytes) -> bool:
-        """Take these octets if they come next, in any case."""
-        if not self.sees(octets):
+    def accept(self, octets: bytes) -> bool:
+        """Consume these octets, in any case, if they come next."""
+        if not self.starts_with(octets):
             return False
         self._at += len(octets)
         return True
 
-    def expect(self, octets: bytes, why: str) -> None:
-        """Take these octets. Raises Malformed."""
-        if not self.accepts(octets):
-            raise Malformed(why)
+    def expect(self, octets: bytes, reason: str) -> None:
+        """Consume these octets. Raises Malformed."""
+        if not self.accept(octets):
+            raise Malformed(reason)
 
-    def spaces(self) -> bool:
-        """Pass over spaces; whether there were any."""
+    def skip_spaces(self) -> bool:
+        """Skip spaces; returns whether there were any."""
         return self.match(_SPACES) is not None
 
-    def space(self) -> None:
-        """The space between two tokens: more pass for one, none is needed after ")" and a literal. Raises Malformed."""
-        if not self.spaces() and self._text[self._at - 1 : self._at] not in _SEPARATED:
+    def expect_space(self) -> None:
+        """Skip the spaces between two tokens; none are needed after ")" and a literal. Raises Malformed."""
+        if not self.skip_spaces() and self._text[self._at - 1 : self._at] not in _SEPARATED:
             raise Malformed("A space is expected" if self._at < len(self._text) else "An argument is missing")
 
-    def end(self) -> None:
-        """Nothing but spaces may follow. Raises Malformed."""
+    def expect_end(self) -> None:
+        """Skip spaces up to the end. Raises Malformed."""
         if not self.at_end:
             raise Malformed("Too many arguments")
 
     @property
     def at_end(self) -> bool:
-        """Whether nothing but spaces follows."""
-        self.spaces()
+        """Whether only spaces follow."""
+        self.skip_spaces()
         return self._at >= len(self._text)
 
     # --- words and strings
 
     def atom(self) -> str:
-        """An atom, as it was written. Raises Malformed."""
+        """An atom as written. Raises Malformed."""
         found = self.match(_ATOM)
         if found is None:
             raise Malformed("An atom is expected")
@@ -122,12 +122,12 @@ class Cursor:
         return self.atom().upper()
 
     def astring(self) -> bytes:
-        """An atom that may hold "]", or a string. Raises Malformed."""
+        """An atom that may contain "]", or a string. Raises Malformed."""
         found = self.match(_ASTRING)
         return found[0] if found is not None else self.string()
 
     def text(self) -> str:
-        """A text to search for: an astring in UTF-8, and in Latin-1 where it is none and no charset was named.
+        """A search text: an astring in UTF-8, or in Latin-1 if it is not UTF-8 and no charset was given.
 
         Jakarta Mail sends Latin-1 without a charset once UTF8=ACCEPT is enabled. Raises Malformed.
         """
@@ -149,14 +149,14 @@ class Cursor:
 
     def nstring(self) -> bytes | None:
         """A string, or NIL. Raises Malformed."""
-        return None if self.accepts(b"NIL") else self.string()
+        return None if self.accept(b"NIL") else self.string()
 
     def literal(self) -> bytes | None:
-        """A literal, if one comes next: any octets."""
+        """A literal of any octets; None if the next token is not one."""
         return next(self._literals, None) if self.match(_LITERAL) else None
 
     def literal8(self) -> bytes | None:
-        """A literal8 (RFC 3516 §4.4), if one comes next: any octets."""
+        """A literal8 of any octets (RFC 3516 §4.4); None if the next token is not one."""
         return next(self._literals, None) if self.match(_LITERAL8) else None
 
     def _literal_string(self) -> bytes:
@@ -169,37 +169,37 @@ class Cursor:
 
     # --- numbers
 
-    def number(self, least: int = 0, most: int = MAX_NUMBER) -> int:
+    def number(self, minimum: int = 0, maximum: int = MAX_NUMBER) -> int:
         """A number within limits. Raises Malformed."""
         found = self.match(_NUMBER)
         if found is None:
             raise Malformed("A number is expected")
         number = int(found[0])
-        if not least <= number <= most:
+        if not minimum <= number <= maximum:
             raise Malformed("A number is out of range")
         return number
 
-    def quoted_number(self, least: int = 0, most: int = MAX_NUMBER64) -> int:
-        """A number that may stand in quotes, as Dovecot takes it in searches. Raises Malformed."""
-        quoted = self.accepts(b'"')
-        number = self.number(least, most)
+    def quoted_number(self, minimum: int = 0, maximum: int = MAX_63_BIT_NUMBER) -> int:
+        """A number, optionally in quotes, which Dovecot accepts in searches. Raises Malformed."""
+        quoted = self.accept(b'"')
+        number = self.number(minimum, maximum)
         if quoted:
             self.expect(b'"', "A number is expected")
         return number
 
-    def number64(self, least: int = 0) -> int:
+    def number64(self, minimum: int = 0) -> int:
         """A number of at most 63 bits: octets, modification sequences. Raises Malformed."""
-        return self.number(least, MAX_NUMBER64)
+        return self.number(minimum, MAX_63_BIT_NUMBER)
 
     def sequence_set(self) -> SequenceSet:
-        """Numbers of messages or UIDs. Raises Malformed."""
+        """A sequence set. Raises Malformed."""
         numbers = self.optional_set()
         if numbers is None:
             raise Malformed("A set of messages is expected")
         return numbers
 
     def optional_set(self) -> SequenceSet | None:
-        """Numbers of messages or UIDs, if they come next. Raises Malformed."""
+        """A sequence set; None if the next token is not one. Raises Malformed."""
         found = self.match(_SET)
         if found is None:
             return None
@@ -211,38 +211,38 @@ class Cursor:
     # --- lists
 
     def parenthesized(
-        self, element: "Callable[[Cursor], T]", *, may_be_empty: bool = False, most: int = MAX_ELEMENTS
+        self, element: "Callable[[Cursor], T]", *, may_be_empty: bool = False, maximum: int = MAX_ELEMENTS
     ) -> list[T]:
-        """Elements in parentheses, a space between two of them. Raises Malformed."""
+        """Elements in parentheses, separated by spaces. Raises Malformed."""
         self.expect(b"(", "A parenthesis is expected")
-        if may_be_empty and self.closes():
+        if may_be_empty and self.accept_close():
             return []
-        self.spaces()
+        self.skip_spaces()
         elements = [element(self)]
-        while not self.closes():
-            self.space()
+        while not self.accept_close():
+            self.expect_space()
             elements.append(element(self))
-            if len(elements) > most:
+            if len(elements) > maximum:
                 raise Malformed("The list is too long")
         return elements
 
-    def closes(self) -> bool:
-        """Take a closing parenthesis, and the spaces before it, if that comes next."""
+    def accept_close(self) -> bool:
+        """Consume a closing parenthesis, and spaces before it, if it comes next."""
         return self.match(_CLOSE) is not None
 
-    def others(self, element: "Callable[[Cursor], T]", most: int = MAX_ELEMENTS) -> list[T]:
-        """Elements up to the command's end, a space before each of them. Raises Malformed."""
+    def remaining(self, element: "Callable[[Cursor], T]", maximum: int = MAX_ELEMENTS) -> list[T]:
+        """All elements up to the end of the command, each preceded by a space. Raises Malformed."""
         elements: list[T] = []
         while not self.at_end:
-            self.space()
+            self.expect_space()
             elements.append(element(self))
-            if len(elements) > most:
+            if len(elements) > maximum:
                 raise Malformed("Too many arguments")
         return elements
 
 
 def text_of(octets: bytes) -> str:
-    """Octets as UTF-8. Raises Malformed."""
+    """Decode UTF-8. Raises Malformed."""
     try:
         return octets.decode()
     except UnicodeDecodeError:

@@ -1,4 +1,4 @@
-"""Dates as SEARCH and APPEND write them (RFC 9051 §9 date, date-time)."""
+"""Dates of SEARCH and APPEND (RFC 9051 §9 date, date-time)."""
 
 import re
 from datetime import date
@@ -8,7 +8,7 @@ from relate_imap.grammar.cursor import Cursor, Malformed
 _MONTHS = {month: number for number, month in enumerate(b"JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split(), 1)}
 _EPOCH = date(1970, 1, 1).toordinal()
 
-# A day of one digit with or without a space before it, in both kinds of dates, and GMT: Dovecot takes all of them.
+# Like Dovecot: in both kinds of dates a day of one digit with or without a space before it; GMT as a zone.
 _DATE = re.compile(rb'("?) ?(?P<day>[0-9]{1,2})-(?P<month>[A-Za-z]{3})-(?P<year>[0-9]{4})\1')
 _DATE_TIME = re.compile(
     rb'" ?(?P<day>[0-9]{1,2})-(?P<month>[A-Za-z]{3})-(?P<year>[0-9]{4})'
@@ -38,7 +38,7 @@ def date_time(cursor: Cursor) -> int:
 
 def _days(found: re.Match[bytes]) -> int:
     try:
-        moment = date(int(found["year"]), _MONTHS[found["month"].upper()], int(found["day"]))
+        parsed = date(int(found["year"]), _MONTHS[found["month"].upper()], int(found["day"]))
     except (KeyError, ValueError):
         raise Malformed("There is no such date") from None
-    return moment.toordinal() - _EPOCH
+    return parsed.toordinal() - _EPOCH

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from relate_imap.commands import Attribute, BinarySize, Body, Fetch, Item, Section, SectionText
-from relate_imap.grammar.cursor import ASTRING_CHAR, MAX_NUMBER64, Cursor, Malformed
+from relate_imap.grammar.cursor import ASTRING_CHAR, MAX_63_BIT_NUMBER, Cursor, Malformed
 from relate_imap.grammar.partial import partial_range
 
 _FAST: tuple[Attribute, ...] = (Item("FLAGS"), Item("INTERNALDATE"), Item("RFC822.SIZE"))
@@ -30,17 +30,16 @@ _TEXT = re.compile(rb"HEADER(?:\.FIELDS(?:\.NOT)?)?|TEXT|MIME", re.IGNORECASE)
 _ASTRING = re.compile(ASTRING_CHAR + rb"+")
 _LAZY = re.compile(rb" *+\( *+LAZY *+\)", re.IGNORECASE)
 _FIELD = re.compile(rb"[ -~]*")
-# As deep as the parts that messages are taken apart into, and deeper.
+# Of a part number; deeper than the levels that `relate_mailstore.mime` parses.
 MAX_LEVELS = 100
 
 
-# Of one FETCH: each is looked for in every message, and may send all of it. Clients ask for a few, and for each part of
-# a message one by one.
+# Of one FETCH: each may send the whole message once more. Clients request a few, and each part of a message one by one.
 MAX_ATTRIBUTES = 250
 
 
 class Modifiers(NamedTuple):
-    """What stands in parentheses behind the attributes."""
+    """The modifiers in parentheses after the attributes."""
 
     changed_since: int | None = None
     vanished: bool = False
@@ -49,22 +48,22 @@ class Modifiers(NamedTuple):
 
 def fetch(cursor: Cursor, tag: str, verb: str) -> Fetch:
     """FETCH numbers attributes [(modifiers)]"""
-    cursor.space()
+    cursor.expect_space()
     numbers = cursor.sequence_set()
-    cursor.space()
-    # Twice the same is once the same: six octets more must not send a message again.
+    cursor.expect_space()
+    # A repeated attribute counts once, so that six more octets do not send a message again.
     attributes = tuple(dict.fromkeys(_attributes(cursor)))
     modifiers = Modifiers()
     if not cursor.at_end:
-        cursor.space()
+        cursor.expect_space()
         modifiers = _modifiers(cursor, uid=verb.startswith("UID "))
-    cursor.end()
+    cursor.expect_end()
     return Fetch(tag, verb, numbers, attributes, *modifiers)
 
 
 def _attributes(cursor: Cursor) -> "list[Attribute] | tuple[Attribute, ...]":
-    if cursor.sees(b"("):
-        return cursor.parenthesized(_attribute, most=MAX_ATTRIBUTES)
+    if cursor.starts_with(b"("):
+        return cursor.parenthesized(_attribute, maximum=MAX_ATTRIBUTES)
     name = _name(cursor)
     return MACROS[name] if name in MACROS else [_named(cursor, name)]
 
@@ -81,14 +80,14 @@ def _name(cursor: Cursor) -> str:
 
 
 def _named(cursor: Cursor, name: str) -> Attribute:
-    if cursor.sees(b"["):
+    if cursor.starts_with(b"["):
         return _sectioned(cursor, name)
     if name in OLD_BODIES:
         return OLD_BODIES[name]
     if name not in ITEMS:
         raise Malformed("Unknown attribute")
     if name == "PREVIEW":
-        cursor.match(_LAZY)  # RFC 8970 §3.2: previews are always at hand here
+        cursor.match(_LAZY)  # RFC 8970 §3.2: previews are stored, so LAZY has no effect
     return Item(name)
 
 
@@ -110,19 +109,19 @@ def _sectioned(cursor: Cursor, name: str) -> Attribute:
 
 
 def _section(cursor: Cursor) -> tuple[Section, bytes]:
-    """A section, and how it is written in a label."""
+    """A section, and how its label spells it."""
     cursor.expect(b"[", "A bracket is expected")
     part = _part(cursor)
     text, label = SectionText.CONTENT, part
     fields: tuple[str, ...] = ()
-    if not part or cursor.accepts(b"."):
+    if not part or cursor.accept(b"."):
         text = _text(cursor, required=bool(part))
         label = f"{part}.{text}" if part else text.value
     if text is SectionText.MIME and not part:
-        raise Malformed("MIME is of a part")
+        raise Malformed("MIME needs a part number")
     inner = label.encode("ascii")
     if text in (SectionText.FIELDS, SectionText.FIELDS_NOT):
-        cursor.space()
+        cursor.expect_space()
         names = cursor.parenthesized(_field)
         fields = tuple(name.decode("ascii").upper() for name in names)
         inner += b" (%b)" % b" ".join(map(_encode_field, names))
@@ -166,11 +165,11 @@ def _encode_field(name: bytes) -> bytes:
 
 
 def _partial(cursor: Cursor) -> tuple[int, int] | None:
-    """<offset.octets>; Dovecot takes no octets, too, and <offset> for all from there on."""
-    if not cursor.accepts(b"<"):
+    """<offset.octets>; Dovecot accepts 0 octets, and <offset> for everything after it."""
+    if not cursor.accept(b"<"):
         return None
     offset = cursor.number64()
-    octets = cursor.number64() if cursor.accepts(b".") else MAX_NUMBER64
+    octets = cursor.number64() if cursor.accept(b".") else MAX_63_BIT_NUMBER
     cursor.expect(b">", "A bracket is expected")
     return offset, octets
 
@@ -191,12 +190,12 @@ def _modifiers(cursor: Cursor, *, uid: bool) -> Modifiers:
 def _modifier(cursor: Cursor) -> tuple[str, Any]:
     match cursor.word():
         case "CHANGEDSINCE":
-            cursor.space()
+            cursor.expect_space()
             return "changed_since", cursor.number64()
         case "VANISHED":
             return "vanished", True
         case "PARTIAL":
-            cursor.space()
+            cursor.expect_space()
             return "partial", partial_range(cursor)
         case _:
             raise Malformed("Unknown modifier")

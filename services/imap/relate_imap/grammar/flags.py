@@ -1,4 +1,4 @@
-"""Flags, as STORE and APPEND write them (RFC 9051 §2.3.2)."""
+"""Flags of STORE and APPEND (RFC 9051 §2.3.2)."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -13,19 +13,19 @@ SYSTEM_FLAGS: Mapping[str, int] = {
     "\\DELETED": Flag.DELETED,
     "\\SEEN": Flag.SEEN,
     "\\DRAFT": Flag.DRAFT,
-    "\\RECENT": 0,  # nobody can set it, but old clients copy it along with the others (RFC 3501 §2.3.2)
+    "\\RECENT": 0,  # clients cannot set it, but old ones copy it along with the others (RFC 3501 §2.3.2)
 }
 
 _FLAG = re.compile(rb"\\?" + ATOM_CHAR + rb"+")
 
 
 def flag_list(cursor: Cursor) -> FlagList:
-    """Flags in parentheses, perhaps none. Raises Malformed."""
+    """Flags in parentheses, possibly none. Raises Malformed."""
     return collect(cursor.parenthesized(flag, may_be_empty=True))
 
 
 def flag(cursor: Cursor) -> str:
-    """One flag, as it was written. Raises Malformed."""
+    """One flag as written. Raises Malformed."""
     found = cursor.match(_FLAG)
     if found is None:
         raise Malformed("A flag is expected")
@@ -33,7 +33,7 @@ def flag(cursor: Cursor) -> str:
 
 
 def collect(flags: Iterable[str]) -> FlagList:
-    """Bits and keywords; a keyword that comes again in another case is the same one. Raises Malformed."""
+    """Flag bits and keywords, without duplicates in another case. Raises Malformed."""
     bits, keywords = 0, dict[str, str]()
     for name in flags:
         if not name.startswith("\\"):

@@ -1,4 +1,4 @@
-"""Names of mailboxes: modified UTF-7, UTF-8, INBOX in any case (RFC 9051 §5.1, RFC 3501 §5.1.3)."""
+"""Mailbox names in modified UTF-7 and UTF-8; INBOX in any case (RFC 9051 §5.1, RFC 3501 §5.1.3)."""
 
 import binascii
 import re
@@ -7,8 +7,8 @@ from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 
 INBOX = "INBOX"
 
-# Longer than any name that can be created, however it is encoded.
-MAX_NAME = 4000
+# Longer than any name that can be created, in any encoding.
+MAX_NAME_OCTETS = 4000
 
 _INBOX = re.compile(r"inbox(?=/|\Z)", re.IGNORECASE | re.ASCII)
 
@@ -18,19 +18,19 @@ _UNQUOTABLE = re.compile(rb"[\r\n\0]")
 
 
 def mailbox(cursor: Cursor) -> str:
-    """The name of a mailbox; INBOX is one in any case, also with others below it. Raises Malformed."""
+    """A mailbox name; INBOX is case-insensitive, also as a parent. Raises Malformed."""
     text = name(cursor)
     return INBOX + text[len(INBOX) :] if _INBOX.match(text) else text
 
 
 def name(cursor: Cursor) -> str:
-    """A name, or a pattern of names, as it was written, decoded. Raises Malformed."""
+    """A name or pattern, decoded. Raises Malformed."""
     return decode(cursor.astring(), utf8=cursor.utf8)
 
 
 def decode(octets: bytes, *, utf8: bool = False) -> str:
-    """A name as text: modified UTF-7 where it is just that, else UTF-8. Raises Malformed."""
-    if len(octets) > MAX_NAME:
+    """Decode a name: valid modified UTF-7, else UTF-8. Raises Malformed."""
+    if len(octets) > MAX_NAME_OCTETS:
         raise Malformed("The name is too long")
     text = text_of(octets)
     if utf8 or "&" not in text or not text.isascii():
@@ -39,12 +39,12 @@ def decode(octets: bytes, *, utf8: bool = False) -> str:
 
 
 def decode_utf7(text: str) -> str:
-    """Modified UTF-7 decoded; as it is where it is none: `A&B` is what people type."""
+    """Decode modified UTF-7; other text is returned unchanged, because people type `A&B`."""
     if "&" in _SHIFTED.sub("", text):
         return text
     try:
         return _SHIFTED.sub(_decode_shifted, text)
-    except ValueError:  # no base64, or no UTF-16
+    except ValueError:  # invalid base64 or UTF-16
         return text
 
 
@@ -56,7 +56,7 @@ def _decode_shifted(match: re.Match[str]) -> str:
 
 
 def encode_utf7(text: str) -> str:
-    """Modified UTF-7."""
+    """Encode as modified UTF-7."""
     return _UNPRINTABLE.sub(_encode_shifted, text)
 
 
@@ -68,7 +68,7 @@ def _encode_shifted(match: re.Match[str]) -> str:
 
 
 def encode_mailbox(text: str, *, utf8: bool) -> bytes:
-    """A name as it is sent: quoted, or a literal where UTF-8 has what cannot be quoted."""
+    """Encode a name: quoted, or as a literal if UTF-8 has octets that cannot be quoted."""
     octets = (text if utf8 else encode_utf7(text)).encode()
     if _UNQUOTABLE.search(octets):
         return b"{%d}\r\n%b" % (len(octets), octets)

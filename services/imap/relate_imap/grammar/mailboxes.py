@@ -2,7 +2,7 @@
 
 import re
 
-from relate_imap.commands import Create, OnMailbox, Rename, Resync, Select, SetQuota
+from relate_imap.commands import Create, MailboxCommand, QresyncParameter, Rename, Select, SetQuota
 from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 from relate_imap.grammar.mailbox_names import mailbox
 from relate_imap.selected.sequence_set import STAR, SequenceSet
@@ -10,51 +10,51 @@ from relate_imap.selected.sequence_set import STAR, SequenceSet
 _USE = re.compile(rb"\\[!#$&'+-\[^-z|}~]+")
 
 
-def on_mailbox(cursor: Cursor, tag: str, verb: str) -> OnMailbox:
+def mailbox_command(cursor: Cursor, tag: str, verb: str) -> MailboxCommand:
     """A verb and a mailbox."""
-    cursor.space()
+    cursor.expect_space()
     name = mailbox(cursor)
-    cursor.end()
-    return OnMailbox(tag, verb, name)
+    cursor.expect_end()
+    return MailboxCommand(tag, verb, name)
 
 
-def get_quota(cursor: Cursor, tag: str, verb: str) -> OnMailbox:
-    """GETQUOTA root: whose name is none of a mailbox."""
-    cursor.space()
+def get_quota(cursor: Cursor, tag: str, verb: str) -> MailboxCommand:
+    """GETQUOTA root, which is not a mailbox name."""
+    cursor.expect_space()
     root = text_of(cursor.astring())
-    cursor.end()
-    return OnMailbox(tag, verb, root)
+    cursor.expect_end()
+    return MailboxCommand(tag, verb, root)
 
 
 def set_quota(cursor: Cursor, tag: str, _: str) -> SetQuota:
     """SETQUOTA root (resource limit …)"""
-    cursor.space()
+    cursor.expect_space()
     root = text_of(cursor.astring())
-    cursor.space()
+    cursor.expect_space()
     cursor.parenthesized(_resource, may_be_empty=True)
-    cursor.end()
+    cursor.expect_end()
     return SetQuota(tag, root)
 
 
 def rename(cursor: Cursor, tag: str, _: str) -> Rename:
     """RENAME mailbox new-name"""
-    cursor.space()
+    cursor.expect_space()
     name = mailbox(cursor)
-    cursor.space()
+    cursor.expect_space()
     new_name = mailbox(cursor)
-    cursor.end()
+    cursor.expect_end()
     return Rename(tag, name, new_name)
 
 
 def create(cursor: Cursor, tag: str, _: str) -> Create:
     """CREATE mailbox [(USE (attribute …))]"""
-    cursor.space()
+    cursor.expect_space()
     name = mailbox(cursor)
     uses: list[list[str]] = []
     if not cursor.at_end:
-        cursor.space()
+        cursor.expect_space()
         uses = cursor.parenthesized(_uses)
-    cursor.end()
+    cursor.expect_end()
     if len(uses) > 1:
         raise Malformed("A parameter is given twice")
     return Create(tag, name, tuple(uses[0]) if uses else ())
@@ -62,54 +62,54 @@ def create(cursor: Cursor, tag: str, _: str) -> Create:
 
 def select(cursor: Cursor, tag: str, verb: str) -> Select:
     """SELECT mailbox [(CONDSTORE) | (QRESYNC (…))], EXAMINE likewise."""
-    cursor.space()
+    cursor.expect_space()
     name = mailbox(cursor)
-    parameters: list[Resync | None] = []
+    parameters: list[QresyncParameter | None] = []
     if not cursor.at_end:
-        cursor.space()
-        parameters = cursor.parenthesized(_select_parameter, may_be_empty=True)  # as Dovecot
-    cursor.end()
+        cursor.expect_space()
+        parameters = cursor.parenthesized(_select_parameter, may_be_empty=True)  # Dovecot accepts an empty list
+    cursor.expect_end()
     if len(set(parameters)) < len(parameters) or sum(one is not None for one in parameters) > 1:
         raise Malformed("A parameter is given twice")
     return Select(tag, verb, name, None in parameters, next(filter(None, parameters), None))
 
 
-def _select_parameter(cursor: Cursor) -> Resync | None:
+def _select_parameter(cursor: Cursor) -> QresyncParameter | None:
     """None is CONDSTORE."""
     match cursor.word():
         case "CONDSTORE":
             return None
         case "QRESYNC":
-            cursor.space()
+            cursor.expect_space()
             return _resync(cursor)
         case _:
             raise Malformed("Unknown parameter")
 
 
-def _resync(cursor: Cursor) -> Resync:
-    """(uidvalidity modseq [known-uids] [(numbers uids)])
+def _resync(cursor: Cursor) -> QresyncParameter:
+    """(uidvalidity modseq [known-uids] [(known-sequence-set known-uid-set)])
 
-    A UIDVALIDITY or modseq of 0 is that of a client which knows nothing yet: Dovecot takes both.
+    Dovecot accepts a UIDVALIDITY or modseq of 0, from a client that has not synchronized before.
     """
     cursor.expect(b"(", "A parenthesis is expected")
-    cursor.spaces()
+    cursor.skip_spaces()
     uid_validity = cursor.number()
-    cursor.space()
+    cursor.expect_space()
     modseq = cursor.number64()
-    known, sample = None, None
-    while not cursor.closes():
-        cursor.space()
-        if sample is None and cursor.sees(b"("):
-            sample = _sample(cursor)
-        elif known is None and sample is None:
-            known = _plain_set(cursor)
+    known_uids, match_data = None, None
+    while not cursor.accept_close():
+        cursor.expect_space()
+        if match_data is None and cursor.starts_with(b"("):
+            match_data = _match_data(cursor)
+        elif known_uids is None and match_data is None:
+            known_uids = _plain_set(cursor)
         else:
             raise Malformed("A parenthesis is expected")
-    return Resync(uid_validity, modseq, known, sample)
+    return QresyncParameter(uid_validity, modseq, known_uids, match_data)
 
 
-def _sample(cursor: Cursor) -> tuple[SequenceSet, SequenceSet]:
-    sets = cursor.parenthesized(_plain_set, most=2)
+def _match_data(cursor: Cursor) -> tuple[SequenceSet, SequenceSet]:
+    sets = cursor.parenthesized(_plain_set, maximum=2)
     if len(sets) < 2:
         raise Malformed("A set of messages is expected")
     return sets[0], sets[1]
@@ -126,7 +126,7 @@ def _plain_set(cursor: Cursor) -> SequenceSet:
 def _uses(cursor: Cursor) -> list[str]:
     if cursor.word() != "USE":
         raise Malformed("Unknown parameter")
-    cursor.space()
+    cursor.expect_space()
     return cursor.parenthesized(_use, may_be_empty=True)
 
 
@@ -139,5 +139,5 @@ def _use(cursor: Cursor) -> str:
 
 def _resource(cursor: Cursor) -> tuple[str, int]:
     name = cursor.word()
-    cursor.space()
+    cursor.expect_space()
     return name, cursor.number64()

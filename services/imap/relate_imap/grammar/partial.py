@@ -1,4 +1,4 @@
-"""The ranges of PARTIAL, which count from the end where they are negative (RFC 9394 §3.1)."""
+"""The range of PARTIAL; negative numbers count from the end (RFC 9394 §3.1)."""
 
 import re
 
@@ -9,7 +9,7 @@ _RANGE = re.compile(rb"(?P<sign>-?)(?P<first>[1-9][0-9]{0,9}):(?P=sign)(?P<last>
 
 
 def partial_range(cursor: Cursor) -> tuple[int, int]:
-    """`1:500`, or `-1:-100`, as it was written. Raises Malformed."""
+    """`1:500` or `-1:-100`. Raises Malformed."""
     found = cursor.match(_RANGE)
     if found is None:
         raise Malformed("A range is expected")

@@ -1,4 +1,4 @@
-"""STORE, COPY, MOVE, UID EXPUNGE: what is done to messages (RFC 9051 §6.4.6-8, RFC 4315, RFC 7162 §3.1.3)."""
+"""STORE, COPY, MOVE, UID EXPUNGE (RFC 9051 §6.4.6-8, RFC 4315, RFC 7162 §3.1.3)."""
 
 from relate_imap.commands import Copy, FlagList, Store, StoreMode, UidExpunge
 from relate_imap.grammar.cursor import Cursor, Malformed
@@ -8,58 +8,58 @@ from relate_imap.grammar.mailbox_names import mailbox
 
 def copy(cursor: Cursor, tag: str, verb: str) -> Copy:
     """COPY numbers mailbox, MOVE likewise"""
-    cursor.space()
+    cursor.expect_space()
     numbers = cursor.sequence_set()
-    cursor.space()
+    cursor.expect_space()
     name = mailbox(cursor)
-    cursor.end()
+    cursor.expect_end()
     return Copy(tag, verb, numbers, name)
 
 
 def uid_expunge(cursor: Cursor, tag: str, _: str) -> UidExpunge:
     """UID EXPUNGE uids"""
-    cursor.space()
+    cursor.expect_space()
     numbers = cursor.sequence_set()
-    cursor.end()
+    cursor.expect_end()
     return UidExpunge(tag, numbers)
 
 
 def store(cursor: Cursor, tag: str, verb: str) -> Store:
     """STORE numbers [(UNCHANGEDSINCE modseq)] [+|-]FLAGS[.SILENT] flags"""
-    cursor.space()
+    cursor.expect_space()
     numbers = cursor.sequence_set()
-    cursor.space()
+    cursor.expect_space()
     unchanged_since = None
-    if cursor.sees(b"("):
+    if cursor.starts_with(b"("):
         unchanged_since = _unchanged_since(cursor)
-        cursor.space()
+        cursor.expect_space()
     mode = _mode(cursor)
-    silent = cursor.accepts(b".SILENT")
-    cursor.space()
+    silent = cursor.accept(b".SILENT")
+    cursor.expect_space()
     flags = _flags(cursor)
-    cursor.end()
+    cursor.expect_end()
     return Store(tag, verb, numbers, mode, flags, silent, unchanged_since)
 
 
 def _mode(cursor: Cursor) -> StoreMode:
     for mode in StoreMode:
-        if cursor.accepts(mode.value.encode()):
+        if cursor.accept(mode.value.encode()):
             return mode
     raise Malformed("FLAGS is expected")
 
 
 def _unchanged_since(cursor: Cursor) -> int:
-    [modseq] = cursor.parenthesized(_modifier, most=1)
+    [modseq] = cursor.parenthesized(_modifier, maximum=1)
     return modseq
 
 
 def _modifier(cursor: Cursor) -> int:
     cursor.expect(b"UNCHANGEDSINCE", "Unknown modifier")
-    cursor.space()
+    cursor.expect_space()
     return cursor.number64()
 
 
 def _flags(cursor: Cursor) -> FlagList:
-    if cursor.sees(b"("):
+    if cursor.starts_with(b"("):
         return flag_list(cursor)
-    return collect([flag(cursor), *cursor.others(flag)])
+    return collect([flag(cursor), *cursor.remaining(flag)])

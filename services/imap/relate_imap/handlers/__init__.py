@@ -1,5 +1,5 @@
-"""What each command does: one file per family, one `on_<verb>` each, named by its verb.
+"""Command handlers, one file per family of verbs, one function `on_<verb>` per command.
 
-A handler takes the conversation and the command, awaits ports, and returns an `Answer` or raises a refusal. It sends
-nothing itself, and tells of no change that others made: the session does that after each command.
+A handler takes the conversation and the command, awaits ports, and returns a `TaggedResponse` or raises a refusal. It
+writes nothing to the client; the session adds the updates from other sessions after each command.
 """

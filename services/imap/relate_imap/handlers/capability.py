@@ -1,13 +1,14 @@
-"""CAPABILITY, ENABLE, ID, NOOP: what the server can do, and what the client would like of it."""
+"""CAPABILITY, ENABLE, ID, NOOP: what the server supports and what the client enables."""
 
 from collections.abc import Iterator
 
 from relate_imap import responses
-from relate_imap.commands import Bare, Id, Words
-from relate_imap.conversation import Conversation, Extension, State
-from relate_imap.replies import Answer, ok
+from relate_imap.commands import Atoms, Id, NoArguments
+from relate_imap.conversation import Conversation, Extension
+from relate_imap.replies import TaggedResponse, ok
+from relate_imap.states import State
 
-# RFC 3501 and 9051; then what both have in addition (RFC 9051 Appendix E lists what rev2 took over).
+# RFC 3501 and RFC 9051, then extensions (RFC 9051 Appendix E lists those that are part of IMAP4rev2).
 BEFORE_LOGIN = ("IMAP4rev2", "IMAP4rev1", "SASL-IR", "LITERAL+", "ID", "ENABLE")
 AFTER_LOGIN = (
     "IDLE",
@@ -49,11 +50,11 @@ ENABLED_BY: dict[str, frozenset[Extension]] = {
     "UTF8=ACCEPT": frozenset({Extension.UTF8}),
     "IMAP4REV2": frozenset({Extension.REV2}),
 }
-"""What ENABLE knows, in capitals; everything else is ignored (RFC 5161 §3.1)."""
+"""What ENABLE accepts, in capitals; everything else is ignored (RFC 5161 §3.1)."""
 
 
 def capabilities(conversation: Conversation) -> Iterator[str]:
-    """What is offered now: how to log in before that, and everything else after it."""
+    """The capabilities in this state: before login only those that concern logging in."""
     yield from BEFORE_LOGIN
     context, peer = conversation.context, conversation.peer
     if conversation.state is State.NOT_AUTHENTICATED:
@@ -70,28 +71,28 @@ def capabilities(conversation: Conversation) -> Iterator[str]:
         yield "COMPRESS=DEFLATE"
 
 
-async def on_capability(conversation: Conversation, _: Bare) -> Answer:
+async def on_capability(conversation: Conversation, _: NoArguments) -> TaggedResponse:
     """RFC 9051 §6.1.1"""
     line = f"* CAPABILITY {' '.join(capabilities(conversation))}\r\n"
-    return ok("That is all", untagged=line.encode())
+    return ok("Capability completed", untagged=line.encode())
 
 
-async def on_noop(_: Conversation, __: Bare) -> Answer:
+async def on_noop(_: Conversation, command: NoArguments) -> TaggedResponse:
     """RFC 9051 §6.1.2, and CHECK of RFC 3501: everything is on disk already."""
-    return ok("Still here")
+    return ok(f"{command.verb.capitalize()} completed")
 
 
-async def on_id(_: Conversation, __: Id) -> Answer:
-    """RFC 2971. What the client says of itself is nobody's business but the log's, and we keep none of it."""
+async def on_id(_: Conversation, __: Id) -> TaggedResponse:
+    """RFC 2971. The client's fields are ignored."""
     fields = b" ".join(map(responses.string, (b"name", b"Relate Mail")))
-    return ok("Pleased to meet you", untagged=b"* ID (%b)\r\n" % fields)
+    return ok("Id completed", untagged=b"* ID (%b)\r\n" % fields)
 
 
-async def on_enable(conversation: Conversation, command: Words) -> Answer:
-    """RFC 5161. Said of those that were not on before; the rest is passed over."""
-    known = [word for word in dict.fromkeys(command.words) if word in ENABLED_BY]
-    fresh = [word for word in known if not ENABLED_BY[word] <= conversation.enabled]
-    for word in fresh:
+async def on_enable(conversation: Conversation, command: Atoms) -> TaggedResponse:
+    """RFC 5161. ENABLED lists the extensions that were not enabled before; unknown ones are ignored."""
+    supported = [word for word in dict.fromkeys(command.atoms) if word in ENABLED_BY]
+    added = [word for word in supported if not ENABLED_BY[word] <= conversation.enabled]
+    for word in added:
         conversation.enabled |= ENABLED_BY[word]
-    names = "".join(f" {'IMAP4rev2' if word == 'IMAP4REV2' else word}" for word in fresh)
+    names = "".join(f" {'IMAP4rev2' if word == 'IMAP4REV2' else word}" for word in added)
     return ok("Enabled", untagged=f"* ENABLED{names}\r\n".encode())

@@ -1,56 +1,56 @@
-"""COPY and MOVE (RFC 9051 §6.4.7-8, RFC 6851), with the UIDs that came of it (RFC 4315 §3)."""
+"""COPY and MOVE (RFC 9051 §6.4.7-8, RFC 6851), with COPYUID (RFC 4315 §3)."""
 
 from collections.abc import Sequence
 
 from relate_imap.commands import Copy
 from relate_imap.conversation import Conversation
-from relate_imap.replies import Answer, Refused, ok
-from relate_imap.selected.mailbox import Numbered
+from relate_imap.replies import Refused, TaggedResponse, ok
+from relate_imap.selected.mailbox import NumberedEntry
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import Copied
 
 
-async def on_copy(conversation: Conversation, command: Copy) -> Answer:
-    """The client's own copies: nothing changes here."""
-    store, view = conversation.context.store, conversation.selected
-    picked = _pick(conversation, command)
-    if not picked:
-        return ok("There was nothing to copy")
-    mailbox_id, quota = view.snapshot.mailbox.id, quota_of(conversation)
+async def on_copy(conversation: Conversation, command: Copy) -> TaggedResponse:
+    """Copy messages; nothing changes in the selected mailbox."""
+    store, selected = conversation.context.store, conversation.selected
+    messages = _messages(conversation, command)
+    if not messages:
+        return ok("No messages found")
+    mailbox_id, quota = selected.snapshot.mailbox.id, quota_of(conversation)
     try:
-        copied = await store.copy(conversation.account, mailbox_id, _uids(picked), command.mailbox, quota)
+        copied = await store.copy(conversation.account, mailbox_id, _uids(messages), command.mailbox, quota)
     except MailboxNotFound:
         raise try_create() from None
-    return ok("Copied", _copy_uid(copied)) if copied.uids else ok("Nothing of it was there any more")
+    return ok("Copied", _copy_uid(copied)) if copied.uids else ok("The messages no longer exist")
 
 
-async def on_move(conversation: Conversation, command: Copy) -> Answer:
-    """COPYUID comes before the client hears that they are gone (RFC 6851 §4.3)."""
-    store, view = conversation.context.store, conversation.writable
-    picked = _pick(conversation, command)
-    if not picked:
-        return ok("There was nothing to move")
+async def on_move(conversation: Conversation, command: Copy) -> TaggedResponse:
+    """COPYUID is sent before the EXPUNGE responses (RFC 6851 §4.3)."""
+    store, selected = conversation.context.store, conversation.writable
+    messages = _messages(conversation, command)
+    if not messages:
+        return ok("No messages found")
     try:
-        moved = await store.move(conversation.account, view.snapshot.mailbox.id, _uids(picked), command.mailbox)
+        moved = await store.move(conversation.account, selected.snapshot.mailbox.id, _uids(messages), command.mailbox)
     except MailboxNotFound:
         raise try_create() from None
     if not moved.uids:
-        return ok("Nothing of it was there any more")
+        return ok("The messages no longer exist")
     return ok("Moved", untagged=f"* OK [{_copy_uid(moved)}] Moved UIDs\r\n".encode())
 
 
 def quota_of(conversation: Conversation) -> int | None:
-    """Octets that the account may hold; None for no limit."""
-    return conversation.user.user.quota if conversation.user else None
+    """The account's quota in octets; None for no limit."""
+    return conversation.granted.user.quota if conversation.granted else None
 
 
-def _pick(conversation: Conversation, command: Copy) -> Sequence[Numbered]:
-    return conversation.pick(command.numbers, uid=command.verb.startswith("UID "))
+def _messages(conversation: Conversation, command: Copy) -> Sequence[NumberedEntry]:
+    return conversation.messages_in(command.sequence_set, uid=command.verb.startswith("UID "))
 
 
-def _uids(picked: Sequence[Numbered]) -> list[int]:
-    return [entry.uid for _, entry in picked]
+def _uids(messages: Sequence[NumberedEntry]) -> list[int]:
+    return [entry.uid for _, entry in messages]
 
 
 def _copy_uid(copied: Copied) -> str:
@@ -59,5 +59,5 @@ def _copy_uid(copied: Copied) -> str:
 
 
 def try_create() -> Refused:
-    """RFC 9051 §7.1. A new error each time: one that is raised again keeps the frames of each time."""
+    """RFC 9051 §7.1. A new exception each time, because a raised one accumulates traceback frames."""
     return Refused("There is no such mailbox", "TRYCREATE")

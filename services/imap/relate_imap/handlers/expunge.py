@@ -1,32 +1,32 @@
-"""EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): what is marked \\Deleted is removed for good."""
+"""EXPUNGE and UID EXPUNGE (RFC 9051 §6.4.3, §6.4.9): delete the messages that are marked \\Deleted."""
 
-from relate_imap.commands import Bare, UidExpunge
+from relate_imap.commands import NoArguments, UidExpunge
 from relate_imap.conversation import Conversation
-from relate_imap.flags import DELETED
-from relate_imap.replies import Answer, ok
+from relate_imap.replies import TaggedResponse, ok
+from relate_imap.selected.flags import DELETED
 
 
-async def on_expunge(conversation: Conversation, _: Bare) -> Answer:
-    """All of them, those too that somebody else has marked meanwhile."""
+async def on_expunge(conversation: Conversation, _: NoArguments) -> TaggedResponse:
+    """Expunge all of them, including those that another session has marked since."""
     return await _expunge(conversation)
 
 
-async def on_uid_expunge(conversation: Conversation, command: UidExpunge) -> Answer:
-    """Those of them that the client names."""
-    picked = conversation.pick(command.numbers, uid=True)
-    return await _expunge(conversation, {entry.uid for _, entry in picked})
+async def on_uid_expunge(conversation: Conversation, command: UidExpunge) -> TaggedResponse:
+    """Expunge those with the given UIDs."""
+    messages = conversation.messages_in(command.sequence_set, uid=True)
+    return await _expunge(conversation, {entry.uid for _, entry in messages})
 
 
-async def _expunge(conversation: Conversation, among: set[int] | None = None) -> Answer:
-    """The session tells which are gone."""
-    store, view = conversation.context.store, conversation.writable
-    snapshot = await store.refresh(view.snapshot)
-    marked = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
-    uids = marked if among is None else [uid for uid in marked if uid in among]
+async def _expunge(conversation: Conversation, among: set[int] | None = None) -> TaggedResponse:
+    """Expunge, among these UIDs if given. The session sends the EXPUNGE responses."""
+    store, selected = conversation.context.store, conversation.writable
+    snapshot = await store.refresh(selected.snapshot)
+    deleted = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
+    uids = deleted if among is None else [uid for uid in deleted if uid in among]
     if not uids:
-        return ok("Nothing was marked as deleted")
+        return ok("No messages to expunge")
     await store.expunge(conversation.account, snapshot.mailbox.id, uids)
-    if not conversation.tells_modseq:
+    if not conversation.sends_modseq:
         return ok("Expunged")
     after = await store.refresh(snapshot)
     return ok("Expunged", f"HIGHESTMODSEQ {after.mailbox.highest_modseq}")  # RFC 7162 §3.2.7

@@ -7,41 +7,42 @@ from itertools import chain, pairwise, repeat
 from relate_imap import replies, responses
 from relate_imap.commands import Attribute, Body, Fetch, Item
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.fetch.contents import GATHERED, Contents, UnfinishedLiteral, gather
-from relate_imap.fetch.plan import Batch, Plan, Reader, make_plan
-from relate_imap.flags import SEEN
-from relate_imap.replies import Answer, Refused
-from relate_imap.search.partial import HEADERS_OCTETS, page, portions
-from relate_imap.selected.mailbox import Numbered
+from relate_imap.fetch.contents import COALESCE_OCTETS, SectionReader, UnfinishedLiteral, coalesce
+from relate_imap.fetch.plan import Batch, Plan, PlanOptions, make_plan
+from relate_imap.replies import Refused, TaggedResponse
+from relate_imap.search.partial import HEADERS_BATCH_OCTETS, batches, page
+from relate_imap.selected.flags import SEEN
+from relate_imap.selected.mailbox import NumberedEntry
 from relate_imap.selected.sequence_set import make_set
 from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.types import Entry, FlagChange
 from relate_wire.reply import NO_FACTS, Facts
 
-# How many messages are answered together: as others wait for their turn meanwhile; as one question to the store is
-# about; as their headers fit into memory, be they as long as they may; as are opened together,
-FROM_MEMORY, RENDERED, WITH_HEADERS, WITH_BODIES = 500, 256, 64, 64
-# and no more octets of them, as the next ones are fetched meanwhile. Large messages are never held, but counted.
-BODIES_OCTETS = 1024 * 1024
+FLAGS_BATCH_MESSAGES = 500  # yield to other sessions after this many
+RENDERINGS_BATCH_MESSAGES = 256  # one store query
+HEADERS_BATCH_MESSAGES = 64  # worst-case headers fit into memory
+BODIES_BATCH_MESSAGES = 64  # one store query
+BODIES_BATCH_OCTETS = 1024 * 1024  # in memory twice, as the next batch is prefetched; large messages are streamed
 
 UID, FLAGS, MODSEQ = Item("UID"), Item("FLAGS"), Item("MODSEQ")
 
 
-async def on_fetch(conversation: Conversation, command: Fetch) -> Answer:
-    """What is known or read at once is answered at once; all else goes out as it is read."""
+async def on_fetch(conversation: Conversation, command: Fetch) -> TaggedResponse:
+    """Send small responses together with the tagged line, and stream large ones."""
     _note_condstore(conversation, command)
     vanished = await _vanished(conversation, command)
-    picked = _pick(conversation, command)
-    picked, changed = await _mark_seen(conversation, command, picked)
+    messages = _requested_messages(conversation, command)
+    messages, changed = await _mark_seen(conversation, command, messages)
     announced = responses.new_keywords(conversation.selected, changed)
-    plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), _reader(conversation))
-    fetching = _Fetching(conversation, plan, picked, changed)
-    batch = await fetching.next_batch()
-    whole = fetching.whole(batch)
-    if whole is not None:
-        return fetching.completed(vanished + announced + whole)
-    return Answer("OK", "Fetch completed", untagged=vanished + announced, body=fetching.chunks(batch))
+    options = PlanOptions(conversation.utf8, conversation.recent_uids)
+    plan = make_plan(tuple(_attributes(conversation, command, seen=bool(changed))), options)
+    run = _FetchRun(conversation, plan, messages, changed)
+    batch = await run.next_batch()
+    complete = run.complete_response(batch)
+    if complete is not None:
+        return run.completed(vanished + announced + complete)
+    return TaggedResponse("OK", "Fetch completed", untagged=vanished + announced, body=run.stream(batch))
 
 
 def _note_condstore(conversation: Conversation, command: Fetch) -> None:
@@ -55,120 +56,116 @@ def _note_condstore(conversation: Conversation, command: Fetch) -> None:
 async def _vanished(conversation: Conversation, command: Fetch) -> bytes:
     if not command.vanished or command.changed_since is None:
         return b""
-    saved = make_set((uid, uid) for uid in conversation.saved)
-    among = saved if command.numbers.saved else command.numbers
+    saved = make_set((uid, uid) for uid in conversation.saved_uids)
+    among = saved if command.sequence_set.saved else command.sequence_set
     return responses.vanished(await vanished_since(conversation, command.changed_since, among), earlier=True)
 
 
-def _pick(conversation: Conversation, command: Fetch) -> Sequence[Numbered]:
-    """RFC 9394 §3.4: what has changed, of what PARTIAL leaves."""
-    picked: Sequence[Numbered] = conversation.pick(command.numbers, uid=command.verb == "UID FETCH")
+def _requested_messages(conversation: Conversation, command: Fetch) -> Sequence[NumberedEntry]:
+    """RFC 9394 §3.4: PARTIAL is applied before CHANGEDSINCE."""
+    messages: Sequence[NumberedEntry] = conversation.messages_in(command.sequence_set, uid=command.verb == "UID FETCH")
     if command.partial is not None:
-        picked = page(picked, command.partial)
+        messages = page(messages, command.partial)
     if command.changed_since is not None:
-        picked = [numbered for numbered in picked if numbered[1].modseq > command.changed_since]
-    return picked
+        messages = [numbered for numbered in messages if numbered[1].modseq > command.changed_since]
+    return messages
 
 
 async def _mark_seen(
-    conversation: Conversation, command: Fetch, picked: Sequence[Numbered]
-) -> tuple[Sequence[Numbered], Sequence[Entry]]:
-    """What is read is \\Seen from now on, all in one go: the messages as they are then, and those that changed."""
-    view = conversation.selected
+    conversation: Conversation, command: Fetch, messages: Sequence[NumberedEntry]
+) -> tuple[Sequence[NumberedEntry], Sequence[Entry]]:
+    """Set \\Seen at once, unless every body is PEEK; returns the updated messages and the changed entries."""
+    selected = conversation.selected
     reads = any(isinstance(attribute, Body) and not attribute.peek for attribute in command.attributes)
-    unseen = [entry.uid for _, entry in picked if not entry.flags & SEEN] if reads and not view.read_only else []
+    unseen = [entry.uid for _, entry in messages if not entry.flags & SEEN] if reads and not selected.read_only else []
     if not unseen:
-        return picked, ()
-    mailbox, store = view.snapshot.mailbox, conversation.context.store
+        return messages, ()
+    mailbox, store = selected.snapshot.mailbox, conversation.context.store
     flagged = await store.set_flags(conversation.account, mailbox.id, unseen, FlagChange(add=SEEN))
     changed = {entry.uid: entry for entry in flagged.entries}
-    return [(number, changed.get(entry.uid, entry)) for number, entry in picked], flagged.entries
+    return [(number, changed.get(entry.uid, entry)) for number, entry in messages], flagged.entries
 
 
 def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> Iterator[Attribute]:
-    """Those that were asked for, and those that are owed."""
+    """The requested attributes, and those that the response must include; `seen` if flags have changed."""
     if command.verb == "UID FETCH":
         yield UID
     yield from command.attributes
     if seen:
         yield FLAGS
-    if command.changed_since is not None or (seen and conversation.tells_modseq):
+    if command.changed_since is not None or (seen and conversation.sends_modseq):
         yield MODSEQ
 
 
-def _reader(conversation: Conversation) -> Reader:
-    return Reader(conversation.utf8, conversation.recent_uids)
-
-
-def _size(numbered: Numbered) -> int:
+def _size(numbered: NumberedEntry) -> int:
     return numbered[1].size
 
 
-def _batch(picked: Sequence[Numbered]) -> Batch:
-    return Batch([number for number, _ in picked], [entry for _, entry in picked])
+def _new_batch(messages: Sequence[NumberedEntry]) -> Batch:
+    return Batch([number for number, _ in messages], [entry for _, entry in messages])
 
 
 @dataclass
-class _Fetching:
-    """One FETCH under way. A message that is gone meanwhile is left out (RFC 2180 §4.1.3).
+class _FetchRun:
+    """The execution of one FETCH. Messages that are expunged meanwhile are left out (RFC 2180 §4.1.3).
 
-    `changed` are those that it made \\Seen: what it does not come to tell of them will be told as news.
+    `changed` are the messages that it has marked \\Seen; if it fails, pending updates send their flags.
     """
 
     conversation: Conversation
     plan: Plan
-    picked: Sequence[Numbered]
+    messages: Sequence[NumberedEntry]
     changed: Sequence[Entry] = ()
-    retrieved: int = 0
-    gone: bool = False
-    refused: Answer | None = None
+    retrieved_count: int = 0
+    expunged: bool = False
+    refused: TaggedResponse | None = None
 
     def __post_init__(self) -> None:
-        self._todo = pairwise(chain(self._portions(), [()]))
-        self._following: Sequence[Numbered] = ()
+        self._batches = pairwise(chain(self._split(), [()]))
+        self._following: Sequence[NumberedEntry] = ()
 
     async def next_batch(self) -> Batch | None:
-        """The next messages that are answered together, with what the store has of them; None after the last."""
-        picked, self._following = next(self._todo, ((), ()))
-        if not picked:
+        """The next batch, with what the plan needs from the store; None after the last."""
+        messages, self._following = next(self._batches, ((), ()))
+        if not messages:
             return None
-        batch = _batch(picked)
-        await self._ask(batch)
+        batch = _new_batch(messages)
+        await self._load(batch)
         if self.plan.bodies:
             await self._open(batch)
         return batch
 
-    def whole(self, batch: Batch | None) -> bytes | None:
-        """All there is to say, if this batch is all there is and its messages are at hand; else None."""
+    def complete_response(self, batch: Batch | None) -> bytes | None:
+        """The complete response, if this is the only batch and all its bodies are in memory; None otherwise."""
         if batch is None:
             return b""
         if self._following:
             return None
         if not self.plan.bodies:
             return b"".join(self.plan.lines(batch))
-        if sum(raw.size for raw in batch.opened) > GATHERED:
+        if sum(raw.size for raw in batch.opened) > COALESCE_OCTETS:
             return None
-        responses = [contents.at_once(head, self.plan.bodies) for head, contents in self._contents(batch)]
+        responses = [reader.response_from_memory(head, self.plan.bodies) for head, reader in self._readers(batch)]
         if None in responses:
             return None
-        self.retrieved = len(responses) if self.plan.shows_content else 0
+        self.retrieved_count = len(responses) if self.plan.retrieves_content else 0
         return b"".join(filter(None, responses))
 
-    def completed(self, untagged: bytes = b"") -> Answer:
-        """It is done. What was changed was told, and is no news."""
-        self.conversation.selected.tell(self.changed)
-        if self.gone:  # RFC 5530 §3; Dovecot says OK, too: the client has all that there is
-            return Answer(
+    def completed(self, untagged: bytes = b"") -> TaggedResponse:
+        """The tagged response. The changed flags were sent, so pending updates leave them out."""
+        self.conversation.selected.mark_announced(self.changed)
+        if self.expunged:  # RFC 5530 §3; OK as in Dovecot, because the client was sent all that exists
+            return TaggedResponse(
                 "OK", "Some messages were already expunged", "EXPUNGEISSUED", untagged=untagged, facts=self._facts
             )
-        return Answer("OK", "Fetch completed", untagged=untagged, facts=self._facts)
+        return TaggedResponse("OK", "Fetch completed", untagged=untagged, facts=self._facts)
 
-    async def chunks(self, batch: Batch | None) -> AsyncIterator[bytes | Answer]:
-        """The responses, of a batch and all that follow, and how it went."""
+    async def stream(self, batch: Batch | None) -> AsyncIterator[bytes | TaggedResponse]:
+        """The responses of this and all following batches, then the tagged response."""
         try:
             while batch is not None:
                 if self.plan.bodies:
-                    async for chunk in self._read(batch):
+                    async for chunk in self._bodies(batch):
                         yield chunk
                 else:
                     yield b"".join(self.plan.lines(batch))
@@ -178,76 +175,76 @@ class _Fetching:
         else:
             yield replace(self.refused, facts=self._facts) if self.refused else self.completed()
 
-    def _portions(self) -> Iterable[Sequence[Numbered]]:
-        """What is answered together."""
+    def _split(self) -> Iterable[Sequence[NumberedEntry]]:
+        """The messages of each batch."""
         if self.plan.bodies:
-            return portions(self.picked, _size, WITH_BODIES, BODIES_OCTETS)
+            return batches(self.messages, _size, BODIES_BATCH_MESSAGES, BODIES_BATCH_OCTETS)
         if self.plan.needs_headers:
-            return portions(self.picked, _size, WITH_HEADERS, HEADERS_OCTETS)
-        step = RENDERED if self.plan.needs_renderings else FROM_MEMORY
-        return (self.picked[start : start + step] for start in range(0, len(self.picked), step))
+            return batches(self.messages, _size, HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS)
+        step = RENDERINGS_BATCH_MESSAGES if self.plan.needs_renderings else FLAGS_BATCH_MESSAGES
+        return (self.messages[start : start + step] for start in range(0, len(self.messages), step))
 
-    async def _ask(self, batch: Batch) -> None:
-        """What the plan needs of all messages of a batch; those that are gone are no longer in it."""
+    async def _load(self, batch: Batch) -> None:
+        """Query the store for the columns of the plan; expunged messages are dropped from the batch."""
         plan, store, account = self.plan, self.conversation.context.store, self.conversation.account
-        asked = len(batch.entries)
+        requested = len(batch.entries)
         if plan.needs_renderings:
-            batch.learn("renderings", await store.renderings(account, batch.ids))
+            batch.add_results("renderings", await store.renderings(account, batch.ids))
         if plan.needs_headers:
-            batch.learn("headers", await store.headers(account, batch.ids))
+            batch.add_results("headers", await store.headers(account, batch.ids))
         if plan.needs_index:
-            batch.learn("indexes", await store.indexes(account, batch.ids))
-        self.gone = self.gone or len(batch.entries) < asked
+            batch.add_results("indexes", await store.indexes(account, batch.ids))
+        self.expunged = self.expunged or len(batch.entries) < requested
 
     async def _open(self, batch: Batch) -> None:
-        """Open the messages; those that will be asked for next are fetched while these are sent."""
-        view, asked = self.conversation.selected, len(batch.entries)
-        ahead = self._following or view.upcoming(self.picked[0][0], self.picked[-1][0])
+        """Open the messages, and let the store prefetch those of the next batch or command."""
+        selected, requested = self.conversation.selected, len(batch.entries)
+        ahead = self._following or selected.prefetch_candidates(self.messages[0][0], self.messages[-1][0])
         ids = [entry.message_id for _, entry in ahead]
         store, account = self.conversation.context.store, self.conversation.account
-        batch.learn("opened", await store.open_all(account, batch.ids, ids))
-        self.gone = self.gone or len(batch.entries) < asked
+        batch.add_results("opened", await store.open_all(account, batch.ids, ids))
+        self.expunged = self.expunged or len(batch.entries) < requested
 
-    def _contents(self, batch: Batch) -> Iterator[tuple[bytes, Contents]]:
-        """The beginning of each response, and what it is about."""
-        return zip(self.plan.lines(batch), map(Contents, batch.opened, batch.indexes or repeat(None)), strict=True)
+    def _readers(self, batch: Batch) -> Iterator[tuple[bytes, SectionReader]]:
+        """The beginning of each response, and the reader of its bodies."""
+        return zip(self.plan.lines(batch), map(SectionReader, batch.opened, batch.indexes or repeat(None)), strict=True)
 
-    async def _read(self, batch: Batch) -> AsyncIterator[bytes]:
-        """Those that are at hand are put together, all others are read as they are sent."""
+    async def _bodies(self, batch: Batch) -> AsyncIterator[bytes]:
+        """The responses of a batch: those in memory are coalesced, all others are streamed."""
         ready, octets = list[bytes](), 0
-        for head, contents in self._contents(batch):
-            response = contents.at_once(head, self.plan.bodies)
+        for head, reader in self._readers(batch):
+            response = reader.response_from_memory(head, self.plan.bodies)
             if response is not None:
                 ready.append(response)
                 octets += len(response)
-                self.retrieved += self.plan.shows_content
-            if ready and (response is None or octets > GATHERED):
+                self.retrieved_count += self.plan.retrieves_content
+            if ready and (response is None or octets > COALESCE_OCTETS):
                 yield b"".join(ready)
                 ready, octets = [], 0
             if response is None:
-                async for chunk in self._stream(head, contents):
+                async for chunk in self._stream_message(head, reader):
                     yield chunk
         if ready:
             yield b"".join(ready)
 
-    async def _stream(self, head: bytes, contents: Contents) -> AsyncIterator[bytes]:
-        """Trouble before the first chunk of a message is told after the one before it, and later ends everything."""
-        pieces = gather(contents.response(head, self.plan.bodies))
+    async def _stream_message(self, head: bytes, reader: SectionReader) -> AsyncIterator[bytes]:
+        """One response. An error before its first chunk skips the message; a later one closes the connection."""
+        chunks = coalesce(reader.response(head, self.plan.bodies))
         try:
-            yield await anext(pieces)
+            yield await anext(chunks)
         except MessageNotFound:
-            self.gone = True
+            self.expunged = True
             return
         except Refused as refusal:
-            self.refused = refusal.answer
+            self.refused = refusal.response
             return
         try:
-            async for piece in pieces:
-                yield piece
+            async for chunk in chunks:
+                yield chunk
         except StoreError as error:
-            raise UnfinishedLiteral("a message could not be read to its end") from error
-        self.retrieved += self.plan.shows_content
+            raise UnfinishedLiteral("the message could not be read to its end") from error
+        self.retrieved_count += self.plan.retrieves_content
 
     @property
     def _facts(self) -> Facts:
-        return Facts(messages_retrieved=self.retrieved) if self.retrieved else NO_FACTS
+        return Facts(messages_retrieved=self.retrieved_count) if self.retrieved_count else NO_FACTS

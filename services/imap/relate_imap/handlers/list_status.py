@@ -1,161 +1,168 @@
-"""LIST, LSUB, STATUS, NAMESPACE: which mailboxes there are, what is in them (RFC 9051 §6.3.9-11, RFC 5258, 5819)."""
+"""LIST, LSUB, STATUS, NAMESPACE (RFC 9051 §6.3.9-11, RFC 5258, RFC 5819)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from relate_imap import responses
-from relate_imap.commands import Bare, List, Status
-from relate_imap.conversation import Conversation, Extension, Polled
-from relate_imap.flags import DELETED, SEEN
+from relate_imap.commands import List, NoArguments, Status
+from relate_imap.conversation import CachedStatus, Conversation, Extension
 from relate_imap.grammar import mailbox_names
-from relate_imap.list_patterns import Listed, Tree
-from relate_imap.replies import Answer, Refused, ok
-from relate_imap.selected.recent import Uids
+from relate_imap.list_patterns import ListEntry, MailboxTree
+from relate_imap.replies import Refused, TaggedResponse, ok
+from relate_imap.selected.flags import DELETED, SEEN
+from relate_imap.selected.recent import UidRange
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mailbox_names import DELIMITER
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
-# Of all patterns of a LIST together: each is held against every name, and no name has more than 1,000 octets.
+# Of all patterns of a LIST together: each is matched against every name of at most 1,000 octets.
 MAX_PATTERN_CHARACTERS = 4_000
 
-# What only the entries tell; everything else stands in the mailbox's own row.
-COUNTED = frozenset({"UNSEEN", "DELETED", "DELETED-STORAGE", "RECENT"})
+# STATUS items that are computed from the entries; all others are columns of the mailbox.
+COMPUTED_ITEMS = frozenset({"UNSEEN", "DELETED", "DELETED-STORAGE", "RECENT"})
 
-# Mailboxes of one client whose entries are held on to: most mail programs poll a handful, and they are shared.
-MAX_POLLED = 8
+# Per client. Most mail programs poll a handful of mailboxes, and sessions share the entries.
+MAX_CACHED_MAILBOXES = 8
 
 _DELIMITER = responses.string(DELIMITER.encode())
 
 
-async def on_namespace(_: Conversation, __: Bare) -> Answer:
+async def on_namespace(_: Conversation, __: NoArguments) -> TaggedResponse:
     """RFC 2342: one personal namespace; nothing is shared."""
-    return ok("That is all", untagged=b'* NAMESPACE (("" %b)) NIL NIL\r\n' % _DELIMITER)
+    return ok("Namespace completed", untagged=b'* NAMESPACE (("" %b)) NIL NIL\r\n' % _DELIMITER)
 
 
-async def on_list(conversation: Conversation, command: List) -> Answer:
-    """LIST, plain and extended."""
+async def on_list(conversation: Conversation, command: List) -> TaggedResponse:
+    """LIST, basic and extended."""
     if "RECURSIVEMATCH" in command.selection and not command.selection & {"SUBSCRIBED", "SPECIAL-USE"}:
         raise Refused("RECURSIVEMATCH needs another selection", bad=True)  # RFC 5258 §3.5
-    if command.patterns == ("",) and not command.extended:  # it asks for the delimiter (RFC 9051 §6.3.9)
-        return ok("That is the delimiter", untagged=b'* LIST (\\Noselect) %b ""\r\n' % _DELIMITER)
-    patterns = _full(command)
-    listed = await _listed(
+    if command.patterns == ("",) and not command.extended:  # it requests the delimiter (RFC 9051 §6.3.9)
+        return ok("List completed", untagged=b'* LIST (\\Noselect) %b ""\r\n' % _DELIMITER)
+    patterns = _full_patterns(command)
+    entries = await _list_entries(
         conversation, patterns, lambda tree: tree.list(patterns, command.selection, command.returning), b"LIST"
     )
-    lines = [line for one in listed for line in await _lines(conversation, *one, command.status)]
-    return ok("That is all", untagged=b"".join(lines))
+    lines = [line for entry in entries for line in await _responses(conversation, *entry, command.status)]
+    return ok("List completed", untagged=b"".join(lines))
 
 
-async def on_lsub(conversation: Conversation, command: List) -> Answer:
+async def on_lsub(conversation: Conversation, command: List) -> TaggedResponse:
     """LSUB of RFC 3501."""
-    patterns = _full(command)
-    listed = await _listed(conversation, patterns, lambda tree: tree.lsub(patterns), b"LSUB")
-    return ok("That is all", untagged=b"".join(line for _, line in listed))
+    patterns = _full_patterns(command)
+    entries = await _list_entries(conversation, patterns, lambda tree: tree.lsub(patterns), b"LSUB")
+    return ok("Lsub completed", untagged=b"".join(line for _, line in entries))
 
 
-async def on_status(conversation: Conversation, command: Status) -> Answer:
-    """STATUS, of the selected mailbox too."""
-    return ok("That is it", untagged=await _status(conversation, command.mailbox, command.items))
+async def on_status(conversation: Conversation, command: Status) -> TaggedResponse:
+    """STATUS, also of the selected mailbox."""
+    return ok("Status completed", untagged=await _status(conversation, command.mailbox, command.items))
 
 
-async def _listed(
-    conversation: Conversation, patterns: Sequence[str], choose: Callable[[Tree], Iterable[Listed]], kind: bytes
-) -> Sequence[tuple[Listed, bytes]]:
-    """The names that are chosen out of all that the account has, each with its line."""
+async def _list_entries(
+    conversation: Conversation,
+    patterns: Sequence[str],
+    choose: Callable[[MailboxTree], Iterable[ListEntry]],
+    kind: bytes,
+) -> Sequence[tuple[ListEntry, bytes]]:
+    """The names of the account that `choose` selects, each with its response."""
     store, account = conversation.context.store, conversation.account
     mailboxes, subscriptions = await store.mailboxes(account), await store.subscriptions(account)
     octets = sum(len(mailbox.name) for mailbox in mailboxes) + sum(map(len, subscriptions))
 
-    def work() -> list[tuple[Listed, bytes]]:
-        chosen = choose(Tree(mailboxes, subscriptions))
-        return [(one, _line(conversation, one, kind)) for one in chosen]
+    def list_entries() -> list[tuple[ListEntry, bytes]]:
+        chosen = choose(MailboxTree(mailboxes, subscriptions))
+        return [(entry, _line(conversation, entry, kind)) for entry in chosen]
 
-    return await conversation.context.work(octets * len(patterns), work)
+    return await conversation.context.compute(octets * len(patterns), list_entries)
 
 
-def _full(command: List) -> Sequence[str]:
-    """The reference is put in front, as it is; there is nothing else it could mean here. Raises Refused."""
+def _full_patterns(command: List) -> Sequence[str]:
+    """Reference and pattern are concatenated. Raises Refused."""
     patterns = [command.reference + pattern for pattern in command.patterns]
     if sum(map(len, patterns)) > MAX_PATTERN_CHARACTERS:
         raise Refused("The patterns are too long", "LIMIT")
     return patterns
 
 
-async def _lines(conversation: Conversation, listed: Listed, line: bytes, status: Sequence[str]) -> Iterable[bytes]:
-    if not status or listed.mailbox is None:
+async def _responses(
+    conversation: Conversation, entry: ListEntry, line: bytes, status: Sequence[str]
+) -> Iterable[bytes]:
+    if not status or entry.mailbox is None:
         return [line]
     try:
-        return [line, await _status(conversation, listed.name, status)]
-    except MailboxNotFound:  # deleted in this very moment (RFC 5819 §2)
+        return [line, await _status(conversation, entry.name, status)]
+    except MailboxNotFound:  # deleted since it was listed (RFC 5819 §2)
         return [line]
 
 
-def _line(conversation: Conversation, listed: Listed, kind: bytes) -> bytes:
-    name = mailbox_names.encode_mailbox(listed.name, utf8=conversation.utf8)
-    children = b' ("CHILDINFO" ("SUBSCRIBED"))' if listed.child_info else b""
-    return b"* %b (%b) %b %b%b\r\n" % (kind, " ".join(listed.attributes).encode(), _DELIMITER, name, children)
+def _line(conversation: Conversation, entry: ListEntry, kind: bytes) -> bytes:
+    name = mailbox_names.encode_mailbox(entry.name, utf8=conversation.utf8)
+    children = b' ("CHILDINFO" ("SUBSCRIBED"))' if entry.child_info else b""
+    return b"* %b (%b) %b %b%b\r\n" % (kind, " ".join(entry.attributes).encode(), _DELIMITER, name, children)
 
 
 async def _status(conversation: Conversation, name: str, items: Sequence[str]) -> bytes:
-    if COUNTED & set(items):
-        polled = await _poll(conversation, name)
+    if COMPUTED_ITEMS & set(items):
+        cached = await _cached_status(conversation, name)
     else:
-        polled = Polled(Snapshot(await conversation.context.store.mailbox(conversation.account, name), EntryList()))
+        cached = CachedStatus(
+            Snapshot(await conversation.context.store.mailbox(conversation.account, name), EntryList())
+        )
     if "HIGHESTMODSEQ" in items:
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
-    recent = await _recent(conversation, polled.snapshot) if "RECENT" in items else 0
+    recent = await _recent(conversation, cached.snapshot) if "RECENT" in items else 0
     values = b" ".join(
         b"%b %d" % (item.encode(), recent)
         if item == "RECENT"
-        else b"%b %b" % (item.encode(), _value(conversation, polled, item))
+        else b"%b %b" % (item.encode(), _value(conversation, cached, item))
         for item in items
     )
     return b"* STATUS %b (%b)\r\n" % (
-        mailbox_names.encode_mailbox(polled.snapshot.mailbox.name, utf8=conversation.utf8),
+        mailbox_names.encode_mailbox(cached.snapshot.mailbox.name, utf8=conversation.utf8),
         values,
     )
 
 
-async def _poll(conversation: Conversation, name: str) -> Polled:
-    """The mailbox of that name. Who asks for it time and again costs no query where nothing has changed."""
-    store, polled = conversation.context.store, conversation.polled
-    known = polled.pop(name, None)
+async def _cached_status(conversation: Conversation, name: str) -> CachedStatus:
+    """The mailbox of that name, from the cache if it has not changed: polling costs no query."""
+    store, cache = conversation.context.store, conversation.status_cache
+    cached = cache.pop(name, None)
     try:
-        snapshot = await store.refresh(known.snapshot) if known else None
+        snapshot = await store.refresh(cached.snapshot) if cached else None
     except MailboxNotFound:
         snapshot = None
-    if snapshot is None or snapshot.mailbox.name != name:  # another mailbox may have the name now
+    if snapshot is None or snapshot.mailbox.name != name:  # another mailbox may have this name by now
         snapshot = await store.snapshot(conversation.account, name)
-    polled[name] = known if known and known.snapshot is snapshot else Polled(snapshot)
-    if len(polled) > MAX_POLLED:
-        del polled[next(iter(polled))]
-    return polled[name]
+    cache[name] = cached if cached and cached.snapshot is snapshot else CachedStatus(snapshot)
+    if len(cache) > MAX_CACHED_MAILBOXES:
+        del cache[next(iter(cache))]
+    return cache[name]
 
 
 async def _recent(conversation: Conversation, snapshot: Snapshot) -> int:
-    """How many messages no session was told of: asked anew, because taking them is no change of the mailbox."""
+    """The number of unclaimed \\Recent messages. Not cached, because claiming them leaves MODSEQ unchanged."""
     mailbox, context = snapshot.mailbox, conversation.context
     first = await context.store.take_recent(conversation.account, mailbox.id, 0)
-    left = context.recent.left(mailbox.id, Uids(first, mailbox.uid_next))
-    return len(snapshot.entries) - snapshot.entries.index_of(left.first)
+    unclaimed = context.recent.unclaimed(mailbox.id, UidRange(first, mailbox.uid_next))
+    return len(snapshot.entries) - snapshot.entries.index_of(unclaimed.first)
 
 
-def _value(conversation: Conversation, polled: Polled, item: str) -> bytes:
-    mailbox, entries = polled.snapshot.mailbox, polled.snapshot.entries
+def _value(conversation: Conversation, cached: CachedStatus, item: str) -> bytes:
+    mailbox, entries = cached.snapshot.mailbox, cached.snapshot.entries
     if item == "MAILBOXID":
         return b"(%b)" % mailbox_id(mailbox)
     if item == "APPENDLIMIT":
         return b"%d" % conversation.context.append_limit
-    if item not in polled.numbers:
-        polled.numbers[item] = NUMBERS[item](mailbox, entries)
-    return b"%d" % polled.numbers[item]
+    if item not in cached.counts:
+        cached.counts[item] = STATUS_COUNTS[item](mailbox, entries)
+    return b"%d" % cached.counts[item]
 
 
 def _deleted(entries: Sequence[Entry]) -> list[Entry]:
     return [entry for entry in entries if entry.flags & DELETED]
 
 
-NUMBERS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
+STATUS_COUNTS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
     "MESSAGES": lambda mailbox, _: mailbox.messages,
     "UIDNEXT": lambda mailbox, _: mailbox.uid_next,
     "UIDVALIDITY": lambda mailbox, _: mailbox.uid_validity,
@@ -169,5 +176,5 @@ NUMBERS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
 
 
 def mailbox_id(mailbox: Mailbox) -> bytes:
-    """The MAILBOXID of RFC 8474: it stays with a mailbox through its renamings."""
+    """The MAILBOXID of RFC 8474, which survives renaming."""
     return b"F%d" % mailbox.id

@@ -1,15 +1,16 @@
-"""STARTTLS, AUTHENTICATE, LOGIN, COMPRESS, LOGOUT: getting in, and out again (RFC 9051 §6.2, §6.1.3)."""
+"""STARTTLS, AUTHENTICATE, LOGIN, COMPRESS, LOGOUT (RFC 9051 §6.2, §6.1.3)."""
 
 from functools import partial
 
 from relate_accounts.types import Denied, FailureReason, Granted, Scope
-from relate_imap.commands import Authenticate, Bare, Login, Words
+from relate_imap.commands import Atoms, Authenticate, Login, NoArguments
 from relate_imap.context import MECHANISMS
-from relate_imap.conversation import Conversation, State
+from relate_imap.conversation import Conversation
 from relate_imap.framing import Mode
 from relate_imap.handlers.capability import capabilities
 from relate_imap.handlers.select import leave
-from relate_imap.replies import Answer, Refused, bad, no, ok
+from relate_imap.replies import Refused, TaggedResponse, bad, no, ok
+from relate_imap.states import State
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.types import AccountId
 from relate_wire.ports import Farewell
@@ -17,23 +18,23 @@ from relate_wire.reply import NextStep
 from relate_wire.sasl import SaslError, authenticate
 from relate_wire.secret import Secret
 
-# A person mistypes once or twice; a program that guesses has to connect again, and is counted by its address.
+# Enough for typing errors; a guessing program must reconnect, and is rate-limited by its address.
 MAX_FAILED_LOGINS = 3
 
 
-async def on_starttls(conversation: Conversation, _: Bare) -> Answer:
+async def on_starttls(conversation: Conversation, _: NoArguments) -> TaggedResponse:
     """RFC 9051 §6.2.1"""
     if not conversation.context.offers_tls(conversation.peer):
-        return bad("TLS is on already" if conversation.peer.secure else "TLS is not available")
+        return bad("TLS is already active" if conversation.peer.secure else "TLS is not available")
     return ok("Begin TLS negotiation", then=NextStep.STARTTLS)
 
 
-async def on_login(conversation: Conversation, command: Login) -> Answer:
+async def on_login(conversation: Conversation, command: Login) -> TaggedResponse:
     """RFC 9051 §6.2.3"""
     return await _log_in(conversation, command.login, command.secret)
 
 
-async def on_authenticate(conversation: Conversation, command: Authenticate) -> Answer:
+async def on_authenticate(conversation: Conversation, command: Authenticate) -> TaggedResponse:
     """RFC 9051 §6.2.2, with the initial response of RFC 4959."""
 
     async def ask(challenge: bytes) -> bytes:
@@ -51,24 +52,26 @@ async def on_authenticate(conversation: Conversation, command: Authenticate) -> 
     return await _log_in(conversation, credentials.login, credentials.secret, credentials.authorize_as)
 
 
-async def on_compress(conversation: Conversation, command: Words) -> Answer:
+async def on_compress(conversation: Conversation, command: Atoms) -> TaggedResponse:
     """RFC 4978 §3"""
-    if command.words != ("DEFLATE",):
-        return bad("Only DEFLATE is known")
+    if command.atoms != ("DEFLATE",):
+        return bad("Only DEFLATE is supported")
     if conversation.compressed:
-        return no("Compressed already", "COMPRESSIONACTIVE")
+        return no("DEFLATE is already active", "COMPRESSIONACTIVE")
     conversation.compressed = True
-    return ok("Deflating", then=NextStep.COMPRESS)
+    return ok("DEFLATE active", then=NextStep.COMPRESS)
 
 
-async def on_logout(conversation: Conversation, _: Bare) -> Answer:
-    """RFC 9051 §6.1.3. \\Deleted messages stay: LOGOUT is no CLOSE."""
+async def on_logout(conversation: Conversation, _: NoArguments) -> TaggedResponse:
+    """RFC 9051 §6.1.3. Unlike CLOSE it does not expunge \\Deleted messages."""
     await leave(conversation)
     conversation.state = State.LOGOUT
-    return ok("See you", untagged=b"* BYE Logging out\r\n", then=NextStep.CLOSE)
+    return ok("Logout completed", untagged=b"* BYE Logging out\r\n", then=NextStep.CLOSE)
 
 
-async def _log_in(conversation: Conversation, login: str, secret: Secret[str], authorize_as: str = "") -> Answer:
+async def _log_in(
+    conversation: Conversation, login: str, secret: Secret[str], authorize_as: str = ""
+) -> TaggedResponse:
     context, peer = conversation.context, conversation.peer
     if not context.mechanisms(peer):
         raise _privacy_required()
@@ -78,16 +81,16 @@ async def _log_in(conversation: Conversation, login: str, secret: Secret[str], a
         return _denied(conversation, verdict, authorize_as)
     account_id = AccountId(verdict.user.id)
     await _provision(conversation, account_id)
-    if not context.sessions.enter(account_id):
-        return no("Too many sessions of this account", "LIMIT", NextStep.CLOSE)
-    conversation.user = verdict
+    if not context.sessions.acquire(account_id):
+        return no("Too many sessions for this account", "LIMIT", NextStep.CLOSE)
+    conversation.granted = verdict
     conversation.unwatch = authenticator.watch(verdict, partial(conversation.client.end, Farewell.REVOKED))
     conversation.state = State.AUTHENTICATED
     return ok("Logged in", f"CAPABILITY {' '.join(capabilities(conversation))}")
 
 
 async def _provision(conversation: Conversation, account_id: AccountId) -> None:
-    """An account that never had any mail gets its mailboxes now."""
+    """Create the mailboxes of an account that has received no mail yet."""
     store = conversation.context.store
     try:
         await store.mailbox(account_id)
@@ -95,8 +98,8 @@ async def _provision(conversation: Conversation, account_id: AccountId) -> None:
         await store.provision(account_id)
 
 
-def _denied(conversation: Conversation, verdict: Denied, authorize_as: str) -> Answer:
-    """The same sentence for every wrong key (RFC 5530 §3). Beyond the limit on wrong logins the client is to wait."""
+def _denied(conversation: Conversation, verdict: Denied, authorize_as: str) -> TaggedResponse:
+    """The same text for every wrong key (RFC 5530 §3); UNAVAILABLE beyond the rate limit."""
     conversation.failed_logins += 1
     then = NextStep.CLOSE if conversation.failed_logins >= MAX_FAILED_LOGINS else NextStep.CONTINUE
     if verdict.rate_limited:
@@ -108,5 +111,5 @@ def _denied(conversation: Conversation, verdict: Denied, authorize_as: str) -> A
 
 
 def _privacy_required() -> Refused:
-    """RFC 5530 §3. A new error each time: one that is raised again keeps the frames of each time."""
+    """RFC 5530 §3. A new exception each time, because a raised one accumulates traceback frames."""
     return Refused("Log in over TLS", "PRIVACYREQUIRED")

@@ -2,35 +2,35 @@
 
 import unicodedata
 
-from relate_imap.commands import Create, OnMailbox, Rename
+from relate_imap.commands import Create, MailboxCommand, Rename
 from relate_imap.conversation import Conversation
 from relate_imap.handlers.list_status import mailbox_id
-from relate_imap.replies import Answer, Refused, ok
+from relate_imap.replies import Refused, TaggedResponse, ok
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
 from relate_mailstore.mailbox_names import DELIMITER, MAX_NAME_OCTETS, normal_form, parents
 from relate_mailstore.types import INBOX
 
-# Of a name: deeper than any tree that people make.
+# Of a name; deeper than trees that people create.
 MAX_LEVELS = 50
 
 SPECIAL_USES = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")}
-"""RFC 6154 §2 without \\All, which would be a view of everything and is none here."""
+"""RFC 6154 §2 without \\All, a virtual mailbox that is not implemented."""
 
 
-async def on_create(conversation: Conversation, command: Create) -> Answer:
-    """CREATE, and the names above it where they are missing; a "/" at the end says only that some will be below."""
+async def on_create(conversation: Conversation, command: Create) -> TaggedResponse:
+    """CREATE, with missing parents. A trailing "/" only declares that names below it will be created."""
     store, account = conversation.context.store, conversation.account
     name = new_name(command.mailbox.removesuffix(DELIMITER))
     special_use = _special_use(command.special_use)
     if special_use and special_use in {mailbox.special_use for mailbox in await store.mailboxes(account)}:
-        raise Refused("There is a mailbox for that use already", "USEATTR")
+        raise Refused("A mailbox with that special use already exists", "USEATTR")
     mailbox = await store.create_mailbox(account, name, special_use)
     await _create_parents(conversation, mailbox.name)
     return ok("Created", f"MAILBOXID ({mailbox_id(mailbox).decode()})")
 
 
-async def on_delete(conversation: Conversation, command: OnMailbox) -> Answer:
-    """DELETE; mailboxes below it stay."""
+async def on_delete(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
+    """DELETE; mailboxes below it are kept."""
     store, account = conversation.context.store, conversation.account
     if command.mailbox == INBOX:
         raise Refused("INBOX cannot be deleted", "CANNOT")
@@ -39,13 +39,13 @@ async def on_delete(conversation: Conversation, command: OnMailbox) -> Answer:
     except MailboxNotFound:
         below = command.mailbox + DELIMITER
         if any(mailbox.name.startswith(below) for mailbox in await store.mailboxes(account)):
-            raise Refused("It is only a name with mailboxes below it", "HASCHILDREN") from None
+            raise Refused("The name has no mailbox, only mailboxes below it", "HASCHILDREN") from None
         raise
     return ok("Deleted")
 
 
-async def on_rename(conversation: Conversation, command: Rename) -> Answer:
-    """RENAME, with all that is below it. Names above the new one are made where they are missing."""
+async def on_rename(conversation: Conversation, command: Rename) -> TaggedResponse:
+    """RENAME, with the mailboxes below it. Missing parents of the new name are created."""
     store, account = conversation.context.store, conversation.account
     name = new_name(command.new_name)
     was = normal_form(command.mailbox)
@@ -57,22 +57,22 @@ async def on_rename(conversation: Conversation, command: Rename) -> Answer:
     return ok("Renamed")
 
 
-async def on_subscribe(conversation: Conversation, command: OnMailbox) -> Answer:
-    """SUBSCRIBE: to what there is. What is deleted later stays subscribed (RFC 9051 §6.3.7)."""
+async def on_subscribe(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
+    """SUBSCRIBE to an existing mailbox. Deleting it keeps the subscription (RFC 9051 §6.3.7)."""
     store, account = conversation.context.store, conversation.account
     mailbox = await store.mailbox(account, command.mailbox)
     await store.subscribe(account, mailbox.name, True)
     return ok("Subscribed")
 
 
-async def on_unsubscribe(conversation: Conversation, command: OnMailbox) -> Answer:
-    """UNSUBSCRIBE: from anything, whether it is there or not."""
+async def on_unsubscribe(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
+    """UNSUBSCRIBE from any name, whether the mailbox exists or not."""
     await conversation.context.store.subscribe(conversation.account, command.mailbox, False)
     return ok("Unsubscribed")
 
 
 async def _create_parents(conversation: Conversation, name: str) -> None:
-    """The names above a mailbox, where they are missing and there is room: LIST tells them without mailboxes too."""
+    """Create the missing parents while the limit allows; LIST includes parents without a mailbox too."""
     for parent in parents(name):
         try:
             await conversation.context.store.create_mailbox(conversation.account, parent)
@@ -81,7 +81,7 @@ async def _create_parents(conversation: Conversation, name: str) -> None:
 
 
 def new_name(name: str) -> str:
-    """A name that a mailbox may be given, in its normal form (RFC 9051 §5.1). Raises Refused."""
+    """A valid name for a new mailbox, in Unicode normal form (RFC 9051 §5.1). Raises Refused."""
     name = normal_form(name)
     levels = name.split(DELIMITER)
     if not all(levels):
@@ -96,11 +96,11 @@ def new_name(name: str) -> str:
 
 
 def _special_use(attributes: tuple[str, ...]) -> str:
-    """One of RFC 6154 §2, or none. Raises Refused with USEATTR (RFC 6154 §3)."""
+    """A special use of RFC 6154 §2, "" for none. Raises Refused with USEATTR (RFC 6154 §3)."""
     if len(attributes) > 1:
-        raise Refused("A mailbox has one use here", "USEATTR")
+        raise Refused("A mailbox can have only one special use", "USEATTR")
     if not attributes:
         return ""
     if attributes[0].upper() not in SPECIAL_USES:
-        raise Refused("That use is not known here", "USEATTR")
+        raise Refused("Unknown special use", "USEATTR")
     return SPECIAL_USES[attributes[0].upper()]

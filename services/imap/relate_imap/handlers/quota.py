@@ -1,37 +1,37 @@
-"""GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): one quota root an account, named "", with STORAGE in KiB."""
+"""GETQUOTA, GETQUOTAROOT, SETQUOTA (RFC 9208): one quota root per account, named "", with STORAGE in KiB."""
 
 from relate_imap import responses
-from relate_imap.commands import OnMailbox, SetQuota
+from relate_imap.commands import MailboxCommand, SetQuota
 from relate_imap.conversation import Conversation
 from relate_imap.grammar import mailbox_names
-from relate_imap.replies import Answer, no, ok
+from relate_imap.replies import TaggedResponse, no, ok
 
 ROOT = ""
 
 
-async def on_getquota(conversation: Conversation, command: OnMailbox) -> Answer:
+async def on_getquota(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
     """RFC 9208 §4.1.1"""
     if command.mailbox != ROOT:
         return no("There is no such quota root", "NONEXISTENT")
-    return ok("That is the quota", untagged=await _quota(conversation))
+    return ok("Getquota completed", untagged=await _quota(conversation))
 
 
-async def on_getquotaroot(conversation: Conversation, command: OnMailbox) -> Answer:
+async def on_getquotaroot(conversation: Conversation, command: MailboxCommand) -> TaggedResponse:
     """RFC 9208 §4.1.2"""
     mailbox = await conversation.context.store.mailbox(conversation.account, command.mailbox)
     name = mailbox_names.encode_mailbox(mailbox.name, utf8=conversation.utf8)
     roots = b"* QUOTAROOT %b %b\r\n" % (name, responses.string(ROOT.encode()))
-    return ok("That is the quota root", untagged=roots + await _quota(conversation))
+    return ok("Getquotaroot completed", untagged=roots + await _quota(conversation))
 
 
-async def on_setquota(_: Conversation, __: SetQuota) -> Answer:
-    """RFC 9208 §4.1.3: quotas are the administrator's, who has the command line."""
-    return no("Quotas are not set here", "NOPERM")
+async def on_setquota(_: Conversation, __: SetQuota) -> TaggedResponse:
+    """RFC 9208 §4.1.3: refused, because administrators set quotas on the command line."""
+    return no("Quotas are set by the administrator", "NOPERM")
 
 
 async def _quota(conversation: Conversation) -> bytes:
-    """`* QUOTA "" (STORAGE used limit)`; without a limit there is nothing to list."""
-    user = conversation.user
+    """`* QUOTA "" (STORAGE used limit)`; an empty list without a limit."""
+    user = conversation.granted
     limit = user.user.quota if user else None
     if limit is None:
         return b"* QUOTA %b ()\r\n" % responses.string(ROOT.encode())

@@ -1,104 +1,112 @@
-"""SEARCH and UID SEARCH (RFC 9051 §6.4.4), with what RFC 4731, RFC 5182, RFC 7162 and RFC 9394 return of it."""
+"""SEARCH and UID SEARCH (RFC 9051 §6.4.4), with the results of RFC 4731, RFC 5182, RFC 7162 and RFC 9394."""
 
 from collections.abc import Iterable
 
 from relate_imap.commands import Search, Sort
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.replies import Answer
-from relate_imap.search.cost import asks_modseq
-from relate_imap.search.match import Places
+from relate_imap.replies import TaggedResponse
+from relate_imap.search.cost import uses_modseq
+from relate_imap.search.match import Positions
 from relate_imap.search.partial import page
-from relate_imap.search.run import Found, find
+from relate_imap.search.run import SearchResult, run_search
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.errors import StoreError
 
 
-async def on_search(conversation: Conversation, command: Search) -> Answer:
-    """The oldest form of the answer, unless the client asked for another."""
-    found = await _find(conversation, command)
+async def on_search(conversation: Conversation, command: Search) -> TaggedResponse:
+    """Untagged SEARCH, unless the client has requested ESEARCH or enabled IMAP4rev2."""
+    result = await _search(conversation, command)
     returning = command.returning
     if returning is None and Extension.REV2 in conversation.enabled:  # RFC 9051 §6.4.4
         returning = frozenset({"ALL"})
-    return found.completed("Search completed", answer_of(conversation, command, found.places, returning, "SEARCH"))
+    return result.completed(
+        "Search completed", search_response(conversation, command, result.positions, returning, "SEARCH")
+    )
 
 
-def answer_of(
-    conversation: Conversation, command: Search | Sort, places: Places, returning: frozenset[str] | None, kind: str
+def search_response(
+    conversation: Conversation,
+    command: Search | Sort,
+    positions: Positions,
+    returning: frozenset[str] | None,
+    kind: str,
 ) -> bytes:
-    """The untagged response to a search, and what is to be saved of it; `places` are in the order of the answer."""
+    """The untagged response of a search, `positions` in its order. Saves the result for SAVE."""
     by_uid = command.verb.startswith("UID ")
     if returning is None:
-        modseq = modseq_of(conversation, places) if asks_modseq(command.key) else None
-        return _listing(kind, numbers_of(conversation, places, uid=by_uid), modseq)
+        modseq = modseq_of(conversation, positions) if uses_modseq(command.key) else None
+        return _encode_numbers(kind, numbers_of(conversation, positions, uid=by_uid), modseq)
     if "SAVE" in returning:
-        saved = _returned(command, returning, places)
-        conversation.saved = tuple(sorted(numbers_of(conversation, saved, uid=True)))
-    return b"" if returning == {"SAVE"} else _esearch(conversation, command, returning, places)
+        saved = _returned(command, returning, positions)
+        conversation.saved_uids = tuple(sorted(numbers_of(conversation, saved, uid=True)))
+    return b"" if returning == {"SAVE"} else _esearch(conversation, command, returning, positions)
 
 
-def numbers_of(conversation: Conversation, places: Iterable[int], *, uid: bool) -> list[int]:
-    """Places as the client calls them."""
+def numbers_of(conversation: Conversation, positions: Iterable[int], *, uid: bool) -> list[int]:
+    """Positions as message numbers or UIDs."""
     if uid:
         entries = conversation.selected.entries
-        return [entries[place].uid for place in places]
-    return [place + 1 for place in places]
+        return [entries[position].uid for position in positions]
+    return [position + 1 for position in positions]
 
 
-def modseq_of(conversation: Conversation, places: Places) -> int | None:
+def modseq_of(conversation: Conversation, positions: Positions) -> int | None:
     """The highest modification sequence of these messages; None for none."""
     entries = conversation.selected.entries
-    return max((entries[place].modseq for place in places), default=None)
+    return max((entries[position].modseq for position in positions), default=None)
 
 
-def _listing(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
+def _encode_numbers(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
     """`* SEARCH 2 5 (MODSEQ 917162500)`, `* SORT 5 2` (RFC 7162 §3.1.5)."""
     found = tuple(numbers)
     suffix = f" (MODSEQ {modseq})" if modseq is not None else ""
     return f"* {kind}{' %d' * len(found) % found}{suffix}\r\n".encode()
 
 
-async def _find(conversation: Conversation, command: Search) -> Found:
-    """A search that was to be saved, and failed, leaves nothing saved (RFC 5182 §2.1)."""
+async def _search(conversation: Conversation, command: Search) -> SearchResult:
+    """A search with SAVE that fails leaves an empty saved result (RFC 5182 §2.1)."""
     try:
-        return await find(conversation, command.key)
+        return await run_search(conversation, command.key)
     except StoreError:
         if command.returning and "SAVE" in command.returning:
-            conversation.saved = ()
+            conversation.saved_uids = ()
         raise
 
 
-def _returned(command: Search | Sort, returning: frozenset[str], places: Places) -> Places:
-    """Which messages an answer is about: those are saved, and their modification sequence counts.
+def _returned(command: Search | Sort, returning: frozenset[str], positions: Positions) -> Positions:
+    """The messages that SAVE saves and whose modification sequence is returned.
 
-    All of them, unless only the first, the last or a page is asked for (RFC 4731 §3.2, RFC 5182 §2.4, RFC 9394 §3.2).
+    All of them, unless only MIN, MAX or PARTIAL are requested (RFC 4731 §3.2, RFC 5182 §2.4, RFC 9394 §3.2).
     """
     if returning & {"ALL", "COUNT"} or not returning & {"MIN", "MAX", "PARTIAL"}:
-        return places
-    returned = set(page(places, command.partial) if command.partial else ())
+        return positions
+    returned = set(page(positions, command.partial) if command.partial else ())
     if "MIN" in returning:
-        returned |= {*places[:1]}
+        returned |= {*positions[:1]}
     if "MAX" in returning:
-        returned |= {*places[-1:]}
+        returned |= {*positions[-1:]}
     return sorted(returned)
 
 
-def _esearch(conversation: Conversation, command: Search | Sort, returning: frozenset[str], places: Places) -> bytes:
-    """RFC 4731 §3.1: of nothing found only the count is told, and that a page of it is empty.
+def _esearch(
+    conversation: Conversation, command: Search | Sort, returning: frozenset[str], positions: Positions
+) -> bytes:
+    """RFC 4731 §3.1: for an empty result only COUNT is returned, and PARTIAL with NIL.
 
-    Of a SORT, MIN is the first, MAX the last, and ALL in order (RFC 5267 §3.1).
+    In a SORT, MIN is the first and MAX the last message of its order (RFC 5267 §3.1).
     """
     uid = command.verb.startswith("UID ")
     items = [f'* ESEARCH (TAG "{command.tag}")', *(["UID"] if uid else [])]
-    for name, found in (("MIN", places[:1]), ("MAX", places[-1:]), ("ALL", places)):
+    for name, found in (("MIN", positions[:1]), ("MAX", positions[-1:]), ("ALL", positions)):
         if name in returning and found:
             items.append(f"{name} {encode_set(numbers_of(conversation, found, uid=uid))}")
     if "COUNT" in returning:
-        items.append(f"COUNT {len(places)}")
+        items.append(f"COUNT {len(positions)}")
     if command.partial is not None:
         first, last = command.partial
-        numbers = numbers_of(conversation, page(places, command.partial), uid=uid)
+        numbers = numbers_of(conversation, page(positions, command.partial), uid=uid)
         items.append(f"PARTIAL ({first}:{last} {encode_set(numbers) or 'NIL'})")
-    modseq = modseq_of(conversation, _returned(command, returning, places)) if asks_modseq(command.key) else None
+    modseq = modseq_of(conversation, _returned(command, returning, positions)) if uses_modseq(command.key) else None
     if modseq is not None:
         items.append(f"MODSEQ {modseq}")
     return f"{' '.join(items)}\r\n".encode()

@@ -5,54 +5,56 @@ from collections.abc import Iterable, Sequence
 from relate_imap import responses
 from relate_imap.commands import Store
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.flags import change_of, spelled
-from relate_imap.replies import Answer, ok
-from relate_imap.selected.mailbox import Numbered
+from relate_imap.replies import TaggedResponse, ok
+from relate_imap.selected.flags import change_of, in_mailbox_spelling
+from relate_imap.selected.mailbox import NumberedEntry
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.types import Entry, FlagChange
 
 
-async def on_store(conversation: Conversation, command: Store) -> Answer:
-    """Flags as they are afterwards, of every message that the client named; only modseqs, if it says SILENT.
+async def on_store(conversation: Conversation, command: Store) -> TaggedResponse:
+    """The new flags of each message; with .SILENT only modification sequences.
 
-    What another session has changed as well is told in spite of SILENT: as news, with what else has changed.
+    Flags that another session changed too are sent in spite of .SILENT, as pending updates.
     """
-    view = conversation.writable
+    selected = conversation.writable
     if command.unchanged_since is not None:
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
     by_uid = command.verb.startswith("UID ")
-    picked = conversation.pick(command.numbers, uid=by_uid)
-    if not picked:
-        return ok("There was nothing to change")
-    uids = [entry.uid for _, entry in picked]
-    change = change_of(command.mode, spelled(command.flags, view.snapshot))
+    messages = conversation.messages_in(command.sequence_set, uid=by_uid)
+    if not messages:
+        return ok("No messages found")
+    uids = [entry.uid for _, entry in messages]
+    change = change_of(command.mode, in_mailbox_spelling(command.flags, selected.snapshot))
     flagged = await conversation.context.store.set_flags(
-        conversation.account, view.snapshot.mailbox.id, uids, change, command.unchanged_since
+        conversation.account, selected.snapshot.mailbox.id, uids, change, command.unchanged_since
     )
-    left = frozenset(flagged.modified)
-    changed = [entry for entry in flagged.entries if entry.uid not in left]
+    failed = frozenset(flagged.modified)
+    changed = [entry for entry in flagged.entries if entry.uid not in failed]
     if command.silent:
-        changed = _as_expected(picked, change, changed)
-    view.tell(changed)
-    untagged = responses.new_keywords(view, flagged.entries)
-    if not command.silent or conversation.tells_modseq:
-        untagged += _tell(conversation, command, changed)
-    if not left:
+        changed = _predictable_entries(messages, change, changed)
+    selected.mark_announced(changed)
+    untagged = responses.new_keywords(selected, flagged.entries)
+    if not command.silent or conversation.sends_modseq:
+        untagged += _fetch_responses(conversation, command, changed)
+    if not failed:
         return ok("Stored", untagged=untagged)
-    numbers = [entry.uid if by_uid else number for number, entry in picked if entry.uid in left]
-    return ok("Some had changed meanwhile", f"MODIFIED {encode_set(numbers)}", untagged)
+    numbers = [entry.uid if by_uid else number for number, entry in messages if entry.uid in failed]
+    return ok("Conditional STORE failed", f"MODIFIED {encode_set(numbers)}", untagged)
 
 
-def _tell(conversation: Conversation, command: Store, entries: Iterable[Entry]) -> bytes:
-    view, by_uid = conversation.selected, command.verb.startswith("UID ")
+def _fetch_responses(conversation: Conversation, command: Store, entries: Iterable[Entry]) -> bytes:
+    selected, by_uid = conversation.selected, command.verb.startswith("UID ")
     return b"".join(
-        responses.flags_changed(conversation, view, number, entry, uid=by_uid, silent=command.silent)
-        for number, entry in view.numbered_entries(entries)
+        responses.flags_changed(conversation, number, entry, uid=by_uid, silent=command.silent)
+        for number, entry in selected.number_entries(entries)
     )
 
 
-def _as_expected(picked: Sequence[Numbered], change: FlagChange, entries: Iterable[Entry]) -> list[Entry]:
-    """Those that are as a client takes them to be which knows them as they were picked and hears nothing."""
-    known = {entry.uid: entry for _, entry in picked}
-    return [entry for entry in entries if change_entry(known[entry.uid], change, entry.modseq) == entry]
+def _predictable_entries(
+    messages: Sequence[NumberedEntry], change: FlagChange, entries: Iterable[Entry]
+) -> list[Entry]:
+    """The entries whose new flags the client can predict: a .SILENT client needs no FETCH responses for them."""
+    before = {entry.uid: entry for _, entry in messages}
+    return [entry for entry in entries if change_entry(before[entry.uid], change, entry.modseq) == entry]

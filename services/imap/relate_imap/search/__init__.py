@@ -1,1 +1,5 @@
-"""SEARCH, SORT and THREAD: keys, their cost, matching and ordering."""
+"""SEARCH, SORT and THREAD.
+
+Search keys (`keys`), their cost (`cost`), matching (`match`) and execution (`run`); ordering (`sort`, `thread`,
+`subject`) and pages of results (`partial`).
+"""

@@ -1,4 +1,4 @@
-"""What has to be known of messages before a key of SEARCH can be matched, so that the cheap keys go first. Pure."""
+"""The cost of search keys: what must be loaded to match them. Cheap keys are matched first. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum
@@ -11,18 +11,18 @@ from relate_mailstore.folding import fold
 from relate_mailstore.types import Summary
 
 Lookup = HasText | HasHeader
-"""A key that the store answers."""
+"""A key that the store evaluates."""
 
 
-class Tier(IntEnum):
-    """What has to be known of a message, cheapest first."""
+class Cost(IntEnum):
+    """What must be loaded of each message, cheapest first."""
 
     ENTRY = 0
     SUMMARY = 1
     LOOKUP = 2
 
 
-SUMMARISED: Mapping[str, Callable[[Summary], str]] = {
+SUMMARY_FIELDS: Mapping[str, Callable[[Summary], str]] = {
     "SUBJECT": attrgetter("subject"),
     "FROM": attrgetter("sender"),
     "TO": attrgetter("to"),
@@ -30,30 +30,30 @@ SUMMARISED: Mapping[str, Callable[[Summary], str]] = {
     "BCC": attrgetter("bcc"),
     "MESSAGE-ID": lambda summary: fold(f"<{summary.header_message_id}>"),
 }
-"""Header fields that are in summaries."""
+"""Header fields that summaries contain."""
 
 
-def tier_of(key: SearchKey) -> Tier:
-    """What has to be known before a key can be matched."""
+def cost_of(key: SearchKey) -> Cost:
+    """The cost of the most expensive part of a key."""
     match key:
         case keys.HasAddress() | keys.HasSubject() | keys.HasThreadId() | keys.Dated(DateOf.SENT):
-            return Tier.SUMMARY
+            return Cost.SUMMARY
         case HasHeader(name, text):
-            return Tier.SUMMARY if text and name in SUMMARISED else Tier.LOOKUP
+            return Cost.SUMMARY if text and name in SUMMARY_FIELDS else Cost.LOOKUP
         case HasText():
-            return Tier.LOOKUP
+            return Cost.LOOKUP
         case _:
-            return max(map(tier_of, _inside(key)), default=Tier.ENTRY)
+            return max(map(cost_of, _inside(key)), default=Cost.ENTRY)
 
 
-def in_tiers(key: SearchKey) -> Iterator[tuple[Tier, Sequence[SearchKey]]]:
-    """A key as a conjunction, the cheapest first: keys that need to know the same stand together."""
-    for tier, group in groupby(sorted(_conjuncts(key), key=tier_of), key=tier_of):
-        yield tier, list(group)
+def by_cost(key: SearchKey) -> Iterator[tuple[Cost, Sequence[SearchKey]]]:
+    """The conjuncts of a key, grouped by cost, the cheapest first."""
+    for cost, group in groupby(sorted(_conjuncts(key), key=cost_of), key=cost_of):
+        yield cost, list(group)
 
 
 def leaves(conjunction: Iterable[SearchKey]) -> Iterator[SearchKey]:
-    """The keys in these that are not made of others."""
+    """The keys in these that are not And, Or or Not."""
     for key in conjunction:
         if isinstance(key, keys.And | keys.Or | keys.Not):
             yield from leaves(_inside(key))
@@ -62,14 +62,14 @@ def leaves(conjunction: Iterable[SearchKey]) -> Iterator[SearchKey]:
 
 
 def lookups(conjunction: Iterable[SearchKey]) -> Iterator[Lookup]:
-    """The keys in these that the store has to be asked about, each once."""
+    """The keys in these that the store evaluates, without duplicates."""
     for key in dict.fromkeys(leaves(conjunction)):
-        if isinstance(key, HasText | HasHeader) and tier_of(key) is Tier.LOOKUP:
+        if isinstance(key, HasText | HasHeader) and cost_of(key) is Cost.LOOKUP:
             yield key
 
 
-def asks_modseq(key: SearchKey) -> bool:
-    """Whether a key is about modification sequences: then they are told (RFC 7162 §3.1.5)."""
+def uses_modseq(key: SearchKey) -> bool:
+    """Whether a key contains MODSEQ, so that the response must include it (RFC 7162 §3.1.5)."""
     return any(isinstance(leaf, keys.ModifiedSince) for leaf in leaves([key]))
 
 

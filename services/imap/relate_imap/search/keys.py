@@ -1,7 +1,7 @@
-"""The keys of SEARCH, as a tree of values (RFC 9051 §6.4.4, RFC 5032, RFC 7162 §3.1.5, RFC 8474, RFC 8514).
+"""Search keys as a tree of values (RFC 9051 §6.4.4, RFC 5032, RFC 7162 §3.1.5, RFC 8474, RFC 8514).
 
-Keys that are short for others are spelled out by the parser: NEW is And((Recent(), Not(HasFlag(SEEN)))), UNSEEN is
-Not(HasFlag(SEEN)). Text to look for is decoded to Unicode.
+The parser expands abbreviations: NEW is And((Recent(), Not(HasFlag(SEEN)))), UNSEEN is Not(HasFlag(SEEN)). Texts are
+decoded to Unicode.
 """
 
 from enum import StrEnum
@@ -21,7 +21,7 @@ class HasFlag(NamedTuple):
 
 
 class HasKeyword(NamedTuple):
-    """A keyword is set; keywords know no case."""
+    """A keyword is set; keywords are case-insensitive."""
 
     keyword: str
 
@@ -30,10 +30,10 @@ class Recent(NamedTuple):
     """RECENT of RFC 3501."""
 
 
-class Numbered(NamedTuple):
-    """Messages with these numbers, or these UIDs."""
+class InSequenceSet(NamedTuple):
+    """Messages with these numbers or, if `uid`, UIDs."""
 
-    numbers: SequenceSet
+    sequence_set: SequenceSet
     uid: bool = False
 
 
@@ -50,7 +50,7 @@ class Smaller(NamedTuple):
 
 
 class DateOf(StrEnum):
-    """Which date of a message: of its arrival (INTERNALDATE), of its Date: field, of its entry into the mailbox."""
+    """A date of a message: INTERNALDATE, its Date field, or its entry into the mailbox (SAVEDATE)."""
 
     INTERNAL = "internal"
     SENT = "sent"
@@ -58,7 +58,7 @@ class DateOf(StrEnum):
 
 
 class Dated(NamedTuple):
-    """The date, without time and zone, is within [first, end): days since 1970-01-01; None is open."""
+    """The date, without time and zone, is within [first, end) in days since 1970-01-01; None is unbounded."""
 
     of: DateOf
     first: int | None
@@ -66,14 +66,14 @@ class Dated(NamedTuple):
 
 
 class Within(NamedTuple):
-    """OLDER and YOUNGER (RFC 5032): the internal date is at least, or at most, so many seconds ago."""
+    """OLDER and YOUNGER (RFC 5032): the internal date is at least, or at most, `seconds` ago."""
 
     seconds: int
     older: bool
 
 
 class AddressField(StrEnum):
-    """The fields with a key of their own, beside SUBJECT."""
+    """The address fields that have a search key."""
 
     FROM = "FROM"
     TO = "TO"
@@ -82,7 +82,7 @@ class AddressField(StrEnum):
 
 
 class HasAddress(NamedTuple):
-    """The text is in one of the addresses of the field."""
+    """The text is in an address of the field."""
 
     field: AddressField
     text: str
@@ -95,7 +95,7 @@ class HasSubject(NamedTuple):
 
 
 class HasHeader(NamedTuple):
-    """There is such a field, with the text in it; an empty text is in every field. `name` is in capitals."""
+    """The message has the field, with the text in it; an empty text matches any value. `name` is in capitals."""
 
     name: str
     text: str
@@ -127,7 +127,7 @@ class HasThreadId(NamedTuple):
 
 
 class SaveDateSupported(NamedTuple):
-    """SAVEDATESUPPORTED (RFC 8514 §4.3): true of every message here."""
+    """SAVEDATESUPPORTED (RFC 8514 §4.3): matches every message here."""
 
 
 class Not(NamedTuple):
@@ -137,7 +137,7 @@ class Not(NamedTuple):
 
 
 class Or(NamedTuple):
-    """One of the two matches."""
+    """At least one of the two matches."""
 
     one: "SearchKey"
     other: "SearchKey"
@@ -154,7 +154,7 @@ SearchKey = (
     | HasFlag
     | HasKeyword
     | Recent
-    | Numbered
+    | InSequenceSet
     | Larger
     | Smaller
     | Dated

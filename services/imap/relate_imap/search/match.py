@@ -1,8 +1,8 @@
-"""Which messages a key of SEARCH matches (RFC 9051 §6.4.4). Pure.
+"""Matches search keys against messages (RFC 9051 §6.4.4). Pure.
 
-A key takes places of messages, ascending, and leaves those that match. So the keys of a conjunction look only at what
-the ones before have left, and each is a loop over one kind of thing. What a key has to know is its tier: an entry is at
-hand, a summary is kept by the process, and for the rest the store was asked beforehand.
+A key filters ascending positions. So each key of a conjunction sees only the positions that the ones before have left,
+and each is a loop over one kind of data: entries are in memory, summaries are cached by the process, and lookups were
+evaluated by the store beforehand (see `cost`).
 """
 
 from bisect import bisect_left
@@ -14,92 +14,92 @@ from operator import attrgetter
 from typing import Any
 
 from relate_imap.search import keys
-from relate_imap.search.cost import SUMMARISED, Lookup, Tier, tier_of
+from relate_imap.search.cost import SUMMARY_FIELDS, Cost, Lookup, cost_of
 from relate_imap.search.keys import DateOf, HasHeader, SearchKey
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet, resolve
 from relate_mailstore.folding import fold
 from relate_mailstore.types import Entry, Flag, Summary
 
-DAY = 86_400  # seconds
+DAY_SECONDS = 86_400
 
-Places = Sequence[int]
-"""Places in the list of messages, ascending, from 0."""
+Positions = Sequence[int]
+"""Positions in the list of messages, ascending, from 0."""
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
-    """What is known of the messages. `summaries` are in their order; `found` are the UIDs that a key matches."""
+class SearchData:
+    """What is loaded of the messages: `summaries` in their order; in `found` the matching UIDs of each lookup."""
 
     entries: Sequence[Entry]
-    flags: bytes
-    """Of the entries, an octet each: whole mailboxes are looked through in microseconds."""
+    flag_octets: bytes
+    """The flags of all entries, one octet each, so that a whole mailbox is filtered in microseconds."""
     now: float = 0.0
-    recent: SequenceSet = EMPTY
-    saved: Collection[int] = ()
+    recent_uids: SequenceSet = EMPTY
+    saved_uids: Collection[int] = ()
     summaries: Sequence[Summary] = ()
     found: Mapping[Lookup, Collection[int]] = field(default_factory=dict)
 
 
-Matcher = Callable[[Any, Known, Places], Places]
+Matcher = Callable[[Any, SearchData, Positions], Positions]
 
 _uid = attrgetter("uid")
 
 
-def match(key: SearchKey, known: Known, places: Places) -> Places:
-    """Those of the places where the key matches."""
-    return _MATCHERS[type(key)](key, known, places)
+def match(key: SearchKey, data: SearchData, positions: Positions) -> Positions:
+    """The positions where the key matches."""
+    return _MATCHERS[type(key)](key, data, positions)
 
 
-def match_all(conjunction: Iterable[SearchKey], known: Known, places: Places) -> Places:
-    """Those where all of them match."""
-    return reduce(lambda left, key: match(key, known, left) if left else left, conjunction, places)
+def match_all(conjunction: Iterable[SearchKey], data: SearchData, positions: Positions) -> Positions:
+    """The positions where all keys match."""
+    return reduce(lambda left, key: match(key, data, left) if left else left, conjunction, positions)
 
 
-# --- composed
+# --- composite keys
 
 
-def _and(key: keys.And, known: Known, places: Places) -> Places:
-    return match_all(sorted(key.keys, key=tier_of), known, places)
+def _and(key: keys.And, data: SearchData, positions: Positions) -> Positions:
+    return match_all(sorted(key.keys, key=cost_of), data, positions)
 
 
-def _or(key: keys.Or, known: Known, places: Places) -> Places:
-    one = match(key.one, known, places)
-    other = match(key.other, known, _without(places, one))
+def _or(key: keys.Or, data: SearchData, positions: Positions) -> Positions:
+    one = match(key.one, data, positions)
+    other = match(key.other, data, _without(positions, one))
     return sorted([*one, *other])
 
 
-def _not(key: keys.Not, known: Known, places: Places) -> Places:
-    if isinstance(key.key, keys.HasFlag):  # UNSEEN and UNDELETED are most of what is ever asked
-        return _where(known.flags.translate(_lacks(key.key.flag)), places)
-    return _without(places, match(key.key, known, places))
+def _not(key: keys.Not, data: SearchData, positions: Positions) -> Positions:
+    if isinstance(key.key, keys.HasFlag):  # UNSEEN and UNDELETED are the most frequent keys
+        return _where(data.flag_octets.translate(_lacks(key.key.flag)), positions)
+    return _without(positions, match(key.key, data, positions))
 
 
-def _without(places: Places, others: Places) -> Places:
-    apart = frozenset(others)
-    return [place for place in places if place not in apart] if apart else places
+def _without(positions: Positions, others: Positions) -> Positions:
+    excluded = frozenset(others)
+    return [position for position in positions if position not in excluded] if excluded else positions
 
 
-# --- of entries
+# --- keys on entries
 
 
-def _everything(_: object, known: Known, places: Places) -> Places:
-    return places
+def _everything(_: object, data: SearchData, positions: Positions) -> Positions:
+    return positions
 
 
-def _flag(key: keys.HasFlag, known: Known, places: Places) -> Places:
-    return _where(known.flags.translate(_has(key.flag)), places)
+def _flag(key: keys.HasFlag, data: SearchData, positions: Positions) -> Positions:
+    return _where(data.flag_octets.translate(_has(key.flag)), positions)
 
 
-def _where(chosen: bytes, places: Places) -> Places:
-    """Those of the places where the octet is not 0: without a step of Python each, where these are all places."""
-    if len(places) == len(chosen):
-        return list(compress(places, chosen))
-    return [place for place in places if chosen[place]]
+def _where(mask: bytes, positions: Positions) -> Positions:
+    """The positions whose octet is not 0; without a Python loop if `positions` are all of them."""
+    if len(positions) == len(mask):
+        return list(compress(positions, mask))
+    return [position for position in positions if mask[position]]
 
 
 @cache
 def _has(flag: Flag) -> bytes:
-    """What `bytes.translate` makes of flags: 1 where this one is among them."""
+    """A `bytes.translate` table: 1 for flags that include this one."""
     return bytes(bool(flags & flag) for flags in range(256))
 
 
@@ -108,27 +108,27 @@ def _lacks(flag: Flag) -> bytes:
     return bytes(not flags & flag for flags in range(256))
 
 
-def _keyword(key: keys.HasKeyword, known: Known, places: Places) -> Places:
+def _keyword(key: keys.HasKeyword, data: SearchData, positions: Positions) -> Positions:
     keyword, has = key.keyword.lower(), dict[tuple[str, ...], bool]()
-    entries = known.entries
-    for keywords in {entries[place].keywords for place in places}:
+    entries = data.entries
+    for keywords in {entries[position].keywords for position in positions}:
         has[keywords] = keyword in map(str.lower, keywords)
-    return [place for place in places if has[entries[place].keywords]]
+    return [position for position in positions if has[entries[position].keywords]]
 
 
-def _recent(_: object, known: Known, places: Places) -> Places:
-    return _numbered(keys.Numbered(known.recent, uid=True), known, places)
+def _recent(_: object, data: SearchData, positions: Positions) -> Positions:
+    return _numbered(keys.InSequenceSet(data.recent_uids, uid=True), data, positions)
 
 
-def _numbered(key: keys.Numbered, known: Known, places: Places) -> Places:
-    entries, numbers = known.entries, key.numbers
+def _numbered(key: keys.InSequenceSet, data: SearchData, positions: Positions) -> Positions:
+    entries, numbers = data.entries, key.sequence_set
     if numbers.saved:
-        saved = frozenset(known.saved)
-        return [place for place in places if entries[place].uid in saved]
-    picked: list[int] = []
+        saved = frozenset(data.saved_uids)
+        return [position for position in positions if entries[position].uid in saved]
+    matching: list[int] = []
     for first, stop in _uid_ranges(numbers, entries) if key.uid else _number_ranges(numbers, entries):
-        picked.extend(places[bisect_left(places, first) : bisect_left(places, stop)])
-    return picked
+        matching.extend(positions[bisect_left(positions, first) : bisect_left(positions, stop)])
+    return matching
 
 
 def _number_ranges(numbers: SequenceSet, entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
@@ -141,82 +141,82 @@ def _uid_ranges(numbers: SequenceSet, entries: Sequence[Entry]) -> Iterator[tupl
         yield bisect_left(entries, first, key=_uid), bisect_left(entries, last + 1, key=_uid)
 
 
-def _larger(key: keys.Larger, known: Known, places: Places) -> Places:
-    return [place for place in places if known.entries[place].size > key.octets]
+def _larger(key: keys.Larger, data: SearchData, positions: Positions) -> Positions:
+    return [position for position in positions if data.entries[position].size > key.octets]
 
 
-def _smaller(key: keys.Smaller, known: Known, places: Places) -> Places:
-    return [place for place in places if known.entries[place].size < key.octets]
+def _smaller(key: keys.Smaller, data: SearchData, positions: Positions) -> Positions:
+    return [position for position in positions if data.entries[position].size < key.octets]
 
 
-def _within(key: keys.Within, known: Known, places: Places) -> Places:
-    limit, entries = known.now - key.seconds, known.entries
+def _within(key: keys.Within, data: SearchData, positions: Positions) -> Positions:
+    limit, entries = data.now - key.seconds, data.entries
     if key.older:
-        return [place for place in places if entries[place].internal_date <= limit]
-    return [place for place in places if entries[place].internal_date >= limit]
+        return [position for position in positions if entries[position].internal_date <= limit]
+    return [position for position in positions if entries[position].internal_date >= limit]
 
 
-def _modified_since(key: keys.ModifiedSince, known: Known, places: Places) -> Places:
-    return [place for place in places if known.entries[place].modseq >= key.modseq]
+def _modified_since(key: keys.ModifiedSince, data: SearchData, positions: Positions) -> Positions:
+    return [position for position in positions if data.entries[position].modseq >= key.modseq]
 
 
-def _email_id(key: keys.HasEmailId, known: Known, places: Places) -> Places:
-    return [place for place in places if f"M{known.entries[place].message_id.hex}" == key.id]
+def _email_id(key: keys.HasEmailId, data: SearchData, positions: Positions) -> Positions:
+    return [position for position in positions if f"M{data.entries[position].message_id.hex}" == key.id]
 
 
-def _dated(key: keys.Dated, known: Known, places: Places) -> Places:
+def _dated(key: keys.Dated, data: SearchData, positions: Positions) -> Positions:
     date = _DATES[key.of]
-    first = float("-inf") if key.first is None else key.first * DAY
-    end = float("inf") if key.end is None else key.end * DAY
-    return [place for place in places if (when := date(known, place)) is not None and first <= when < end]
+    first = float("-inf") if key.first is None else key.first * DAY_SECONDS
+    end = float("inf") if key.end is None else key.end * DAY_SECONDS
+    return [position for position in positions if (when := date(data, position)) is not None and first <= when < end]
 
 
-def _date_sent(known: Known, place: int) -> int | None:
-    """As it was written: in the zone of the sender."""
-    summary = known.summaries[place]
+def _date_sent(data: SearchData, position: int) -> int | None:
+    """In the zone of the sender, as written."""
+    summary = data.summaries[position]
     return None if summary.date is None else summary.date + 60 * summary.zone
 
 
-_DATES: Mapping[DateOf, Callable[[Known, int], int | None]] = {
-    DateOf.INTERNAL: lambda known, place: known.entries[place].internal_date,
-    DateOf.SAVED: lambda known, place: known.entries[place].saved,
+_DATES: Mapping[DateOf, Callable[[SearchData, int], int | None]] = {
+    DateOf.INTERNAL: lambda data, position: data.entries[position].internal_date,
+    DateOf.SAVED: lambda data, position: data.entries[position].saved,
     DateOf.SENT: _date_sent,
 }
 
 
-# --- of summaries
+# --- keys on summaries
 
 
-def _summarised(name: str, text: str, known: Known, places: Places) -> Places:
-    """An empty text is in every field that is there."""
-    read, folded, summaries = SUMMARISED[name], fold(text), known.summaries
-    return [place for place in places if folded in (value := read(summaries[place])) and value]
+def _summarised(name: str, text: str, data: SearchData, positions: Positions) -> Positions:
+    """An empty text matches every message that has the field."""
+    read, folded, summaries = SUMMARY_FIELDS[name], fold(text), data.summaries
+    return [position for position in positions if folded in (value := read(summaries[position])) and value]
 
 
-def _address(key: keys.HasAddress, known: Known, places: Places) -> Places:
-    return _summarised(key.field.value, key.text, known, places)
+def _address(key: keys.HasAddress, data: SearchData, positions: Positions) -> Positions:
+    return _summarised(key.field.value, key.text, data, positions)
 
 
-def _subject(key: keys.HasSubject, known: Known, places: Places) -> Places:
-    return _summarised("SUBJECT", key.text, known, places)
+def _subject(key: keys.HasSubject, data: SearchData, positions: Positions) -> Positions:
+    return _summarised("SUBJECT", key.text, data, positions)
 
 
-def _thread_id(key: keys.HasThreadId, known: Known, places: Places) -> Places:
-    return [place for place in places if f"T{known.summaries[place].thread}" == key.id]
+def _thread_id(key: keys.HasThreadId, data: SearchData, positions: Positions) -> Positions:
+    return [position for position in positions if f"T{data.summaries[position].thread}" == key.id]
 
 
-# --- of what the store was asked
+# --- lookups
 
 
-def _lookup(key: Lookup, known: Known, places: Places) -> Places:
-    found = known.found[key]
-    return [place for place in places if known.entries[place].uid in found]
+def _lookup(key: Lookup, data: SearchData, positions: Positions) -> Positions:
+    found = data.found[key]
+    return [position for position in positions if data.entries[position].uid in found]
 
 
-def _header(key: HasHeader, known: Known, places: Places) -> Places:
-    if tier_of(key) is Tier.LOOKUP:
-        return _lookup(key, known, places)
-    return _summarised(key.name, key.text, known, places)
+def _header(key: HasHeader, data: SearchData, positions: Positions) -> Positions:
+    if cost_of(key) is Cost.LOOKUP:
+        return _lookup(key, data, positions)
+    return _summarised(key.name, key.text, data, positions)
 
 
 _MATCHERS: Mapping[type, Matcher] = {
@@ -224,7 +224,7 @@ _MATCHERS: Mapping[type, Matcher] = {
     keys.HasFlag: _flag,
     keys.HasKeyword: _keyword,
     keys.Recent: _recent,
-    keys.Numbered: _numbered,
+    keys.InSequenceSet: _numbered,
     keys.Larger: _larger,
     keys.Smaller: _smaller,
     keys.Dated: _dated,

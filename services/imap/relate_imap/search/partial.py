@@ -1,16 +1,16 @@
-"""A page of what was found (PARTIAL, RFC 9394 §3.1), and messages that are read together. Pure."""
+"""Pages of results (PARTIAL, RFC 9394 §3.1), and batches of messages. Pure."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-HEADERS_OCTETS = 16 * 1024 * 1024
-"""Of messages whose headers are read together: a stranger's may be nothing but header."""
+HEADERS_BATCH_OCTETS = 16 * 1024 * 1024
+"""Of messages whose headers are read together: a hostile one may be nothing but header."""
 
 T = TypeVar("T")
 
 
 def page(found: Sequence[T], partial: tuple[int, int]) -> Sequence[T]:
-    """The places from first to last, either first; negative ones count from the end."""
+    """The elements from first to last, in either order; negative numbers count from the end."""
     first, last = sorted(map(abs, partial))
     if partial[0] > 0:
         return found[first - 1 : last]
@@ -18,14 +18,14 @@ def page(found: Sequence[T], partial: tuple[int, int]) -> Sequence[T]:
     return found[max(0, count - last) : max(0, count - first + 1)]
 
 
-def portions(items: Iterable[T], size: Callable[[T], int], most: int, limit: int) -> Iterator[Sequence[T]]:
-    """At most so many at a time, and not larger together than `limit`, unless one alone is."""
-    portion, octets = list[T](), 0
+def batches(items: Iterable[T], size: Callable[[T], int], max_count: int, max_octets: int) -> Iterator[Sequence[T]]:
+    """Batches of at most `max_count` items and `max_octets` octets; a single larger item is a batch by itself."""
+    batch, octets = list[T](), 0
     for item in items:
-        if portion and (len(portion) == most or octets + size(item) > limit):
-            yield portion
-            portion, octets = [], 0
-        portion.append(item)
+        if batch and (len(batch) == max_count or octets + size(item) > max_octets):
+            yield batch
+            batch, octets = [], 0
+        batch.append(item)
         octets += size(item)
-    if portion:
-        yield portion
+    if batch:
+        yield batch

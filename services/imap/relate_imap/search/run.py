@@ -1,5 +1,8 @@
-"""Carrying out a search, for SEARCH, SORT and THREAD: what the keys have to know is asked of the store, as late and as
-little as can be. Only the client's own view is looked at, so that its numbers hold (RFC 9051 §7.5.1)."""
+"""Executes the search of SEARCH, SORT and THREAD.
+
+Data is loaded lazily, only for the messages that cheaper keys have left. Only messages that the client numbers are
+searched (RFC 9051 §7.5.1).
+"""
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
@@ -8,11 +11,11 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from relate_imap.conversation import Conversation, Extension
-from relate_imap.replies import Answer, Refused, ok
-from relate_imap.search.cost import Lookup, Tier, asks_modseq, in_tiers, leaves, lookups, tier_of
+from relate_imap.replies import Refused, TaggedResponse, ok
+from relate_imap.search.cost import Cost, Lookup, by_cost, cost_of, leaves, lookups, uses_modseq
 from relate_imap.search.keys import HasHeader, HasText, SearchKey
-from relate_imap.search.match import Known, Places, match_all
-from relate_imap.search.partial import HEADERS_OCTETS, portions
+from relate_imap.search.match import Positions, SearchData, match_all
+from relate_imap.search.partial import HEADERS_BATCH_OCTETS, batches
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.folding import fold
 from relate_mailstore.mime import decode_header, header_fields
@@ -20,108 +23,115 @@ from relate_mailstore.mime.fields import unfold
 from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import Summary, TextPart
 
-HEADERS_AT_ONCE = 64
-"""Messages whose headers are read together."""
+HEADERS_BATCH_MESSAGES = 64
+"""Headers are read in batches of this size."""
 
 MAX_LOOKUPS = 100
-"""Of one search: texts, and fields that no summary has. For each of them the messages themselves are looked through."""
+"""Of one search: texts, and fields outside of summaries. Each of them searches the messages themselves."""
 
-OCTETS_A_STEP = 20
-"""Of a header, while its fields are looked for."""
+OCTETS_PER_STEP = 20
+"""Of a header that is scanned for fields."""
 
 
-class Found(NamedTuple):
-    """The places of messages that match, ascending; a message's number is its place and one.
+class SearchResult(NamedTuple):
+    """Positions of the matching messages, ascending; a message's number is its position plus 1.
 
-    `expunged`: some messages had to be left out, as another session has expunged them and this one does not know yet.
+    `expunged` means that messages were left out because another session has expunged them; the client still numbers
+    them.
     """
 
-    places: Places
+    positions: Positions
     expunged: bool = False
 
-    def completed(self, text: str, untagged: bytes) -> Answer:
-        """How the command ended; what was left out is said (RFC 5530 §3, RFC 2180 §4.1)."""
+    def completed(self, text: str, untagged: bytes) -> TaggedResponse:
+        """The tagged response; EXPUNGEISSUED if messages were left out (RFC 5530 §3, RFC 2180 §4.1)."""
         if self.expunged:
             return ok("Some messages were already expunged", "EXPUNGEISSUED", untagged)
         return ok(text, untagged=untagged)
 
 
-async def find(conversation: Conversation, key: SearchKey) -> Found:
-    """The messages that match. Raises Refused for too much at once."""
+async def run_search(conversation: Conversation, key: SearchKey) -> SearchResult:
+    """The messages that match. Raises Refused for too many lookups."""
     if len([*lookups([key])]) > MAX_LOOKUPS:
-        raise Refused("Too many texts to look for", "LIMIT")
-    if asks_modseq(key):
+        raise Refused("Too many search texts", "LIMIT")
+    if uses_modseq(key):
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
-    view, context = conversation.selected, conversation.context
-    known = Known(view.entries, view.flags, context.now(), conversation.recent_uids, conversation.saved)
-    places: Places = range(len(view.entries))
-    looked_into: Places = ()
-    for tier, keys in in_tiers(key):
-        if places and tier >= Tier.SUMMARY:
-            looked_into = looked_into or places
-            known = await _learn(conversation, known, keys, places)
-        steps = len(places) * sum(1 for _ in leaves(keys))
-        places = await context.work(steps, partial(match_all, keys, known, places))
-    return await without_expunged(conversation, Found(places), looked_into)
+    selected, context = conversation.selected, conversation.context
+    data = SearchData(
+        selected.entries, selected.flag_octets, context.now(), conversation.recent_uids, conversation.saved_uids
+    )
+    positions: Positions = range(len(selected.entries))
+    inspected: Positions = ()
+    for cost, keys in by_cost(key):
+        if positions and cost >= Cost.SUMMARY:
+            inspected = inspected or positions
+            data = await _load(conversation, data, keys, positions)
+        steps = len(positions) * sum(1 for _ in leaves(keys))
+        positions = await context.compute(steps, partial(match_all, keys, data, positions))
+    return await without_expunged(conversation, SearchResult(positions), inspected)
 
 
-async def without_expunged(conversation: Conversation, found: Found, looked_into: Places) -> Found:
-    """The same without messages that could not be looked into, because they are gone."""
-    gone = await _gone(conversation) if looked_into else ()
+async def without_expunged(conversation: Conversation, result: SearchResult, inspected: Positions) -> SearchResult:
+    """The result without inspected messages that are expunged and so could not be loaded."""
+    expunged = await _expunged_uids(conversation) if inspected else ()
     entries = conversation.selected.entries
-    if not gone or not any(entries[place].uid in gone for place in looked_into):
-        return found
-    return Found([place for place in found.places if entries[place].uid not in gone], expunged=True)
+    if not expunged or not any(entries[position].uid in expunged for position in inspected):
+        return result
+    return SearchResult(
+        [position for position in result.positions if entries[position].uid not in expunged], expunged=True
+    )
 
 
-async def _gone(conversation: Conversation) -> Collection[int]:
-    """UIDs that this client knows, and that are not there any more."""
-    view = conversation.selected
+async def _expunged_uids(conversation: Conversation) -> Collection[int]:
+    """UIDs of expunged messages that the client still numbers."""
+    selected = conversation.selected
     try:
-        return view.gone(await conversation.context.store.refresh(view.snapshot))
+        return selected.expunged_uids(await conversation.context.store.refresh(selected.snapshot))
     except MailboxNotFound:
-        return {entry.uid for entry in view.entries}
+        return {entry.uid for entry in selected.entries}
 
 
 async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
-    """A summary for each message of the client's view: an empty one for what is gone, and not told yet."""
-    view = conversation.selected
-    summaries = await conversation.context.store.summaries(view.snapshot)
-    if view.is_as_the_snapshot:
+    """A summary per message that the client numbers; NO_SUMMARY for expunged ones."""
+    selected = conversation.selected
+    summaries = await conversation.context.store.summaries(selected.snapshot)
+    if selected.matches_snapshot:
         return summaries
-    by_uid = {entry.uid: summary for entry, summary in zip(view.snapshot.entries, summaries, strict=True)}
-    return [by_uid.get(entry.uid, EMPTY_SUMMARY) for entry in view.entries]
+    by_uid = {entry.uid: summary for entry, summary in zip(selected.snapshot.entries, summaries, strict=True)}
+    return [by_uid.get(entry.uid, EMPTY_SUMMARY) for entry in selected.entries]
 
 
-async def _learn(conversation: Conversation, known: Known, keys: Sequence[SearchKey], places: Places) -> Known:
-    """What these keys have to know of these messages."""
-    if not known.summaries and any(tier_of(leaf) is Tier.SUMMARY for leaf in leaves(keys)):
-        known = replace(known, summaries=await summaries_of(conversation))
-    asked = [*lookups(keys)]
+async def _load(
+    conversation: Conversation, data: SearchData, keys: Sequence[SearchKey], positions: Positions
+) -> SearchData:
+    """Load what these keys need of these messages."""
+    if not data.summaries and any(cost_of(leaf) is Cost.SUMMARY for leaf in leaves(keys)):
+        data = replace(data, summaries=await summaries_of(conversation))
+    lookup_keys = [*lookups(keys)]
     found: dict[Lookup, Collection[int]] = {}
-    for key in asked:
+    for key in lookup_keys:
         if isinstance(key, HasText):
             part = TextPart.BODY if key.body_only else TextPart.ANYWHERE
             snapshot = conversation.selected.snapshot
             found[key] = await conversation.context.store.containing(snapshot, key.text, part)
-    headers = [key for key in asked if isinstance(key, HasHeader)]
-    return replace(known, found=found | await _look_into_headers(conversation, headers, places))
+    headers = [key for key in lookup_keys if isinstance(key, HasHeader)]
+    return replace(data, found=found | await _match_header_keys(conversation, headers, positions))
 
 
-async def _look_into_headers(
-    conversation: Conversation, keys: Sequence[HasHeader], places: Places
+async def _match_header_keys(
+    conversation: Conversation, keys: Sequence[HasHeader], positions: Positions
 ) -> dict[Lookup, Collection[int]]:
-    """The UIDs of the messages that each key matches: each header is read once for all of them."""
+    """The UIDs of the messages that each key matches. Each header is parsed once for all keys."""
     found: dict[Lookup, set[int]] = {key: set() for key in keys}
     all_entries = conversation.selected.entries
-    asked = (all_entries[place] for place in places) if keys else ()
-    for entries in portions(asked, attrgetter("size"), HEADERS_AT_ONCE, HEADERS_OCTETS):
+    requested = (all_entries[position] for position in positions) if keys else ()
+    for entries in batches(requested, attrgetter("size"), HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS):
         ids = [entry.message_id for entry in entries]
         headers = await conversation.context.store.headers(conversation.account, ids)
-        steps = sum(map(len, filter(None, headers))) // OCTETS_A_STEP
-        matched = await conversation.context.work(steps, partial(_match_headers, keys, headers))
-        for entry, those in zip(entries, matched, strict=True):
-            for key in those:
+        steps = sum(map(len, filter(None, headers))) // OCTETS_PER_STEP
+        matched = await conversation.context.compute(steps, partial(_match_headers, keys, headers))
+        for entry, matching in zip(entries, matched, strict=True):
+            for key in matching:
                 found[key].add(entry.uid)
     return {**found}
 
@@ -131,7 +141,7 @@ def _match_headers(keys: Sequence[HasHeader], headers: Sequence[bytes | None]) -
 
 
 def matching_fields(keys: Iterable[HasHeader], header: bytes) -> list[HasHeader]:
-    """Those of the keys that match a field of this header."""
+    """The keys that match a field of this header."""
     texts: dict[bytes, list[str]] = {key.name.encode(): [] for key in keys}
     for field in header_fields(header, 0, len(header)):
         if (name := field.name.upper()) in texts:
@@ -140,5 +150,5 @@ def matching_fields(keys: Iterable[HasHeader], header: bytes) -> list[HasHeader]
 
 
 def _texts(value: bytes) -> tuple[str, str]:
-    """Decoded, and as it came: only so much is decoded of one value, and References may be longer."""
+    """Decoded and raw, because a value is decoded only up to a limit and References may be longer."""
     return fold(decode_header(value)), fold(unfold(value).decode(errors="replace"))

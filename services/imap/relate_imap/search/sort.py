@@ -1,6 +1,6 @@
-"""The order of SORT (RFC 5256 §2.2, §3): texts by i;unicode-casemap (RFC 5051). Pure.
+"""The order of SORT (RFC 5256 §2.2, §3), with texts compared by i;unicode-casemap (RFC 5051). Pure.
 
-What is equal stays in the order of its numbers.
+Messages that compare equal keep the order of their numbers.
 """
 
 import re
@@ -15,18 +15,18 @@ _FIRST_ADDRESS = re.compile(r"<([^<>]*)>(?:, |\Z)")
 
 
 def sent_date(entry: Entry, summary: Summary) -> int:
-    """When a message was sent: when it came in, if nothing says so (RFC 5256 §2.2)."""
+    """The Date field in UTC, or INTERNALDATE if there is none (RFC 5256 §2.2)."""
     return entry.internal_date if summary.date is None else summary.date
 
 
 def display_of(addresses: str) -> str:
-    """The name that is shown of the first address of a summary's field, else the address (RFC 5957 §3)."""
+    """The display name of a field's first address, else the address (RFC 5957 §3)."""
     first = _FIRST_ADDRESS.search(addresses)
     return (addresses[: first.start()].strip() or first[1]) if first else ""
 
 
 def mailbox_of(addresses: str) -> str:
-    """The addr-mailbox of the first address of a summary's field: what is before the @. Empty for none."""
+    """The addr-mailbox of a field's first address: the part before the @. Empty for none."""
     first = _FIRST_ADDRESS.search(addresses)
     return first[1].rpartition("@")[0] or first[1] if first else ""
 
@@ -47,22 +47,22 @@ _OF_ENTRIES = frozenset({"ARRIVAL", "SIZE"})
 
 
 def needs_summaries(criteria: Iterable[tuple[str, bool]]) -> bool:
-    """Whether anything but entries is looked at."""
+    """Whether a criterion needs more than entries."""
     return not all(name in _OF_ENTRIES for name, _ in criteria)
 
 
 def order(
-    places: Iterable[int],
+    positions: Iterable[int],
     criteria: Sequence[tuple[str, bool]],
     entries: Sequence[Entry],
     summaries: Sequence[Summary],
 ) -> list[int]:
-    """Places by the first criterion, then the second …; each with whether it is reversed."""
-    ordered = sorted(places)
+    """Sort positions by the first criterion, then the second, and so on; each with whether it is reversed."""
+    ordered = sorted(positions)
     distinct: dict[str, bool] = {}
-    for name, reverse in criteria:  # what comes again decides nothing any more
+    for name, reverse in criteria:  # a repeated criterion has no effect
         distinct.setdefault(name, reverse)
     for name, reverse in reversed(distinct.items()):
         value = _CRITERIA[name]
-        ordered.sort(key=lambda place: value(entries[place], summaries[place]), reverse=reverse)
+        ordered.sort(key=lambda position: value(entries[position], summaries[position]), reverse=reverse)
     return ordered

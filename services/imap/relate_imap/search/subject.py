@@ -1,4 +1,4 @@
-"""The base subject (RFC 5256 §2.1): what is left of a subject when "Re:", "[list]" and "(fwd)" are taken away. Pure."""
+"""The base subject (RFC 5256 §2.1): a subject without "Re:", "[list]" and "(fwd)". Pure."""
 
 import re
 from functools import lru_cache
@@ -12,7 +12,7 @@ _TRAILER, _FORWARDED = "(fwd)", "[fwd:"
 
 
 class BaseSubject(NamedTuple):
-    """Without regard to case. `is_reply` says that something was taken away that replies and forwards have."""
+    """The base subject, case folded. `is_reply` tells whether a marker of a reply or forward was removed."""
 
     text: str
     is_reply: bool
@@ -20,7 +20,7 @@ class BaseSubject(NamedTuple):
 
 @lru_cache(4096)
 def base_subject(folded: str) -> BaseSubject:
-    """Of a subject that was decoded and folded. The steps are those of the RFC; each takes from one end."""
+    """The base subject of a decoded, folded subject. The numbers are the RFC's steps; each strips one end."""
     subject = _SPACES.sub(" ", folded)  # 1
     start, end, is_reply = 0, len(subject), False
     while True:
@@ -28,7 +28,8 @@ def base_subject(folded: str) -> BaseSubject:
         while subject.endswith(_TRAILER, start, end):  # 2
             start, end = _strip(subject, start, end - len(_TRAILER))
             is_reply = True
-        leaders = _LEADERS.match(subject, start, end)  # 3 to 5: once no reply follows the blobs, none will without them
+        # 3 to 5 in one match: if no reply marker follows the blobs, removing blobs uncovers none
+        leaders = _LEADERS.match(subject, start, end)
         if leaders is not None:
             is_reply = is_reply or bool(leaders["replies"].strip())
             start = leaders.end()
@@ -38,6 +39,6 @@ def base_subject(folded: str) -> BaseSubject:
 
 
 def _strip(subject: str, start: int, end: int) -> tuple[int, int]:
-    """Without the space at either end; there is one at most."""
+    """Without a space at either end; there is at most one."""
     start += subject.startswith(" ", start, end)
     return start, end - subject.endswith(" ", start, end)

@@ -1,4 +1,4 @@
-"""Threads (RFC 5256 §3): ORDEREDSUBJECT and REFERENCES. Pure, and without recursion: threads may be deep."""
+"""Threads (RFC 5256 §3): ORDEREDSUBJECT and REFERENCES. Pure, and without recursion, because threads may be deep."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -7,84 +7,84 @@ from relate_imap.search.sort import sent_date
 from relate_imap.search.subject import BaseSubject, base_subject
 from relate_mailstore.types import Entry, Summary
 
-STEPS = 1_000_000
-STEPS_EACH = 100
-"""How far all searches for loops may go together: real references need next to none, and made-up ones might be 10^9
-steps. When they are used up, what would have to be searched is not linked."""
+# Bound on the steps of all loop checks together: real references need hardly any, hostile ones might need 10^9. When it
+# is reached, links that need a check are not made.
+MAX_LOOP_CHECK_STEPS = 1_000_000
+LOOP_CHECK_STEPS_PER_MESSAGE = 100  # in addition
 
 
 @dataclass(slots=True, eq=False)
 class Node:
-    """A message in its thread; `place` is None for one that others refer to, and that is not here (a dummy)."""
+    """A message in its thread; `position` is None for a dummy: a message that is referred to and missing."""
 
-    place: int | None = None
+    position: int | None = None
     parent: "Node | None" = None
     had_children: bool = False
     children: "list[Node]" = field(default_factory=list)
 
 
 class Messages:
-    """The messages that are threaded, by place."""
+    """The messages to thread, by position."""
 
-    def __init__(self, places: Iterable[int], entries: Sequence[Entry], summaries: Sequence[Summary]) -> None:
-        self.places = list(places)
+    def __init__(self, positions: Iterable[int], entries: Sequence[Entry], summaries: Sequence[Summary]) -> None:
+        self.positions = list(positions)
         self._entries = entries
         self._summaries = summaries
 
-    def summary(self, place: int) -> Summary:
-        """What the header says."""
-        return self._summaries[place]
+    def summary(self, position: int) -> Summary:
+        """The message's summary."""
+        return self._summaries[position]
 
-    def subject(self, place: int) -> BaseSubject:
-        """The base subject."""
-        return base_subject(self._summaries[place].subject)
+    def subject(self, position: int) -> BaseSubject:
+        """The message's base subject."""
+        return base_subject(self._summaries[position].subject)
 
-    def date(self, place: int) -> tuple[int, int]:
-        """Sorts messages by when they were sent; those of the same second by their numbers."""
-        return sent_date(self._entries[place], self._summaries[place]), place
+    def date(self, position: int) -> tuple[int, int]:
+        """Sort key: the date of sending, then the number."""
+        return sent_date(self._entries[position], self._summaries[position]), position
 
     def node_date(self, node: Node) -> tuple[int, int]:
-        """A dummy stands where its first child does (step 4)."""
-        return self.date(node.place) if node.place is not None else min(map(self.node_date, node.children))
+        """A dummy sorts by its first child (step 4)."""
+        return self.date(node.position) if node.position is not None else min(map(self.node_date, node.children))
 
     def sort(self, nodes: list[Node]) -> None:
-        """Siblings, by when they were sent."""
+        """Sort siblings by date."""
         nodes.sort(key=self.node_date)
 
 
 def encode_threads(roots: Iterable[Node], number: Callable[[int], int]) -> str:
-    """`(2)(3 6 (4 23)(44 7 96))`; `number` says how the client calls a place (RFC 5256 §4)."""
+    """`(2)(3 6 (4 23)(44 7 96))`; `number` maps a position to a message number or UID (RFC 5256 §4)."""
     pieces: list[str] = []
-    waiting: list[Node | str] = [*reversed([*roots])]
-    while waiting:
-        node = waiting.pop()
+    stack: list[Node | str] = [*reversed([*roots])]
+    while stack:
+        node = stack.pop()
         if isinstance(node, str):
             pieces.append(node)
             continue
         pieces.append("(")
         chain, siblings = _unbranched(node)
-        pieces.append(" ".join(str(number(place)) for place in chain))
+        pieces.append(" ".join(str(number(position)) for position in chain))
         pieces.append(" " if chain and siblings else "")
-        waiting.append(")")
-        waiting += reversed(siblings)
+        stack.append(")")
+        stack += reversed(siblings)
     return "".join(pieces)
 
 
 def _unbranched(node: Node) -> tuple[list[int], list[Node]]:
-    """Messages, each the only answer to the one before; and the answers to the last of them, if there are several."""
-    chain = [] if node.place is None else [node.place]
+    """A chain of only children, and the children of its last message, if there are several."""
+    chain = [] if node.position is None else [node.position]
     while len(node.children) == 1:
         [node] = node.children
-        chain += [] if node.place is None else [node.place]
+        chain += [] if node.position is None else [node.position]
     return chain, node.children
 
 
-def _from_the_top(roots: Iterable[Node]) -> Iterator[Node]:
-    """All nodes, each before its children."""
-    waiting = [*roots]
-    while waiting:
-        node = waiting.pop()
-        waiting += node.children
+def _preorder(roots: Iterable[Node]) -> Iterator[Node]:
+    """All nodes, parents before their children."""
+    stack = [*roots]
+    while stack:
+        node = stack.pop()
+        stack += node.children
         yield node
 
 
@@ -92,10 +92,10 @@ def _from_the_top(roots: Iterable[Node]) -> Iterator[Node]:
 
 
 def by_subject(messages: Messages) -> list[Node]:
-    """All with the same base subject are a thread: the first one sent, and answers to that."""
+    """One thread per base subject: the earliest message, with all others as its children."""
     threads: dict[str, list[Node]] = {}
-    for place in sorted(messages.places, key=messages.date):
-        threads.setdefault(messages.subject(place).text, []).append(Node(place))
+    for position in sorted(messages.positions, key=messages.date):
+        threads.setdefault(messages.subject(position).text, []).append(Node(position))
     roots = [thread[0] for thread in threads.values()]
     for root, thread in zip(roots, threads.values(), strict=True):
         root.children = thread[1:]
@@ -106,55 +106,55 @@ def by_subject(messages: Messages) -> list[Node]:
 
 
 def by_references(messages: Messages) -> list[Node]:
-    """Who answers whom, as the header fields have it, and as the subjects suggest."""
-    roots = _without_dummies(_Linking(messages).roots())  # 1 to 3
+    """Threads by References and In-Reply-To, then by subject."""
+    roots = _prune_dummies(_Linking(messages).roots())  # steps 1 to 3
     for root in roots:
         messages.sort(root.children)
-    messages.sort(roots)  # 4
-    roots = _join_subjects(messages, roots)  # 5
-    for node in _from_the_top(roots):
+    messages.sort(roots)  # step 4
+    roots = _join_subjects(messages, roots)  # step 5
+    for node in _preorder(roots):
         messages.sort(node.children)
-    messages.sort(roots)  # 6
+    messages.sort(roots)  # step 6
     return roots
 
 
 class _Linking:
-    """Step 1: messages and what they refer to, each under its parent."""
+    """Step 1: link messages and the messages they refer to."""
 
     def __init__(self, messages: Messages) -> None:
         self._by_id: dict[str, Node] = {}
-        self._others: list[Node] = []  # without an id, or with one that another had before
-        self._steps = STEPS + STEPS_EACH * len(messages.places)
-        for place in messages.places:
-            self._add(place, messages.summary(place))
+        self._without_id: list[Node] = []  # without a message ID, or with a duplicate one
+        self._steps = MAX_LOOP_CHECK_STEPS + LOOP_CHECK_STEPS_PER_MESSAGE * len(messages.positions)
+        for position in messages.positions:
+            self._add(position, messages.summary(position))
 
     def roots(self) -> list[Node]:
-        """Step 2: those without a parent. The others are their parents' children from here on."""
+        """Step 2: the nodes without a parent. Adds all others to the children of their parents."""
         roots = []
-        for node in (*self._by_id.values(), *self._others):
+        for node in (*self._by_id.values(), *self._without_id):
             if node.parent is None:
                 roots.append(node)
             else:
                 node.parent.children.append(node)
         return roots
 
-    def _add(self, place: int, summary: Summary) -> None:
-        message, parent = self._take(place, summary.header_message_id), None
+    def _add(self, position: int, summary: Summary) -> None:
+        message, parent = self._node_for(position, summary.header_message_id), None
         for reference in summary.references:
             node = self._node(reference)
             if parent is not None and node.parent is None:
                 self._link(parent, node)
             parent = node
-        message.parent = None  # what others presumed is not as good as what it says itself
+        message.parent = None  # a message's own references take precedence over those of other messages
         if parent is not None:
             self._link(parent, message)
 
-    def _take(self, place: int, message_id: str) -> Node:
+    def _node_for(self, position: int, message_id: str) -> Node:
         node = self._node(message_id) if message_id else None
-        if node is None or node.place is not None:
+        if node is None or node.position is not None:
             node = Node()
-            self._others.append(node)
-        node.place = place
+            self._without_id.append(node)
+        node.position = position
         return node
 
     def _node(self, message_id: str) -> Node:
@@ -169,7 +169,7 @@ class _Linking:
             parent.had_children = True
 
     def _would_loop(self, parent: Node, child: Node) -> bool:
-        """Whether the child is the parent, or somewhere above it."""
+        """Whether the child is the parent or one of its ancestors."""
         above: Node | None = parent
         while above is not None and above is not child:
             if not child.had_children:
@@ -181,29 +181,29 @@ class _Linking:
         return above is child
 
 
-def _without_dummies(roots: list[Node]) -> list[Node]:
-    """Step 3: children take the place of a dummy, but several of them do not become roots."""
-    for node in [*_from_the_top(roots)][::-1]:
-        node.children = _gather(node.children)
-    return [kept for root in roots for kept in (_kept(root) if len(root.children) < 2 else [root])]
+def _prune_dummies(roots: list[Node]) -> list[Node]:
+    """Step 3: replace dummies by their children; at the root only those with one child."""
+    for node in [*_preorder(roots)][::-1]:
+        node.children = _replace_dummies(node.children)
+    return [node for root in roots for node in (_replace_dummy(root) if len(root.children) < 2 else [root])]
 
 
-def _gather(children: list[Node]) -> list[Node]:
-    """All that is kept of these. The longest list takes in the others, so that a chain of dummies copies nothing."""
-    lists = [child.children if child.place is None else [child] for child in children]
-    gathered = max(lists, key=len, default=[])
+def _replace_dummies(children: list[Node]) -> list[Node]:
+    """The children, with dummies replaced. Extends the longest list, so that a chain of dummies copies nothing."""
+    lists = [child.children if child.position is None else [child] for child in children]
+    replaced = max(lists, key=len, default=[])
     for others in lists:
-        if others is not gathered:
-            gathered += others
-    return gathered
+        if others is not replaced:
+            replaced += others
+    return replaced
 
 
-def _kept(node: Node) -> list[Node]:
-    return node.children if node.place is None else [node]
+def _replace_dummy(node: Node) -> list[Node]:
+    return node.children if node.position is None else [node]
 
 
 def _join_subjects(messages: Messages, roots: list[Node]) -> list[Node]:
-    """Step 5: threads with the same subject are one, most of all where one of them begins with an answer."""
+    """Step 5: merge threads with the same subject, replies below originals."""
     table = _subject_table(messages, roots)
     joined: dict[Node, None] = dict.fromkeys(roots)
     for node in roots:
@@ -212,9 +212,9 @@ def _join_subjects(messages: Messages, roots: list[Node]) -> list[Node]:
         if first is node:
             continue
         del joined[node]
-        if first.place is None:
-            first.children += _kept(node)
-        elif node.place is not None and subject.is_reply and not _subject(messages, first).is_reply:
+        if first.position is None:
+            first.children += _replace_dummy(node)
+        elif node.position is not None and subject.is_reply and not _subject(messages, first).is_reply:
             first.children.append(node)
         else:
             del joined[first]
@@ -224,22 +224,22 @@ def _join_subjects(messages: Messages, roots: list[Node]) -> list[Node]:
 
 
 def _subject_table(messages: Messages, roots: list[Node]) -> dict[str, Node]:
-    """Steps 5.A and 5.B: the root for each subject; rather a dummy, and rather what is no answer."""
+    """Steps 5.A and 5.B: the root for each subject; dummies and originals are preferred to replies."""
     table: dict[str, Node] = {}
     for node in roots:
         subject = _subject(messages, node)
         if not subject.text:
             continue
         first = table.setdefault(subject.text, node)
-        if first.place is not None and (
-            node.place is None or (_subject(messages, first).is_reply and not subject.is_reply)
+        if first.position is not None and (
+            node.position is None or (_subject(messages, first).is_reply and not subject.is_reply)
         ):
             table[subject.text] = node
     return table
 
 
 def _subject(messages: Messages, node: Node) -> BaseSubject:
-    """A dummy's is that of its first child."""
-    while node.place is None:
+    """A dummy has the subject of its first child."""
+    while node.position is None:
         node = node.children[0]
-    return messages.subject(node.place)
+    return messages.subject(node.position)

@@ -1,1 +1,5 @@
-"""The selected mailbox of a session: message numbers, \\Recent, and the updates that the client has yet to hear."""
+"""The selected mailbox of a session.
+
+Message numbers (`mailbox`, `sequence_set`), \\Recent (`recent`), flags and keywords (`flags`), pending updates
+(`updates`) and expunged UIDs (`vanished`).
+"""

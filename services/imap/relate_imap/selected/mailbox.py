@@ -1,8 +1,8 @@
-"""A mailbox as one client knows it: which message has which number, and what it has not been told yet. Pure.
+"""The selected mailbox of one client: its message numbers, and the changes that the client has not been sent yet. Pure.
 
-Numbers change only when the client is told (RFC 9051 §7.5.1), and that is forbidden while it may be using them: so a
-view holds on to messages that are gone until it may say so. All views of a mailbox share the entries of one snapshot;
-one has entries of its own only while it holds on to something.
+Message numbers change only when an EXPUNGE or VANISHED response is sent (RFC 9051 §7.5.1), which is forbidden while
+the client may be using numbers. Until then a `SelectedMailbox` keeps the expunged messages. All sessions that have
+selected a mailbox share the entries of one snapshot; only one that keeps expunged messages has a copy.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
@@ -11,7 +11,7 @@ from itertools import chain
 from operator import attrgetter
 from typing import overload
 
-from relate_imap.selected.recent import Uids
+from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, STAR, SequenceSet, make_set, resolve
 from relate_mailstore.entry_list import Delta, EntryList
 from relate_mailstore.keywords import key_of
@@ -20,12 +20,12 @@ from relate_mailstore.types import Entry, Mailbox, Snapshot
 
 _uid, _flags = attrgetter("uid"), attrgetter("flags")
 
-Numbered = tuple[int, Entry]
-"""A message number, and what it stands for."""
+NumberedEntry = tuple[int, Entry]
+"""A message number and the message's entry."""
 
 
-class Run(Sequence[Numbered]):
-    """Messages that follow each other, numbered as they are looked at: a list of "1:*" costs 100 octets each."""
+class NumberedSlice(Sequence[NumberedEntry]):
+    """Consecutive messages, numbered on access, because a list of the pairs of "1:*" would cost 100 octets each."""
 
     __slots__ = ("_entries", "_first")
 
@@ -36,208 +36,209 @@ class Run(Sequence[Numbered]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def __iter__(self) -> Iterator[Numbered]:
+    def __iter__(self) -> Iterator[NumberedEntry]:
         return enumerate(self._entries, self._first)
 
     @overload
-    def __getitem__(self, place: int) -> Numbered: ...
+    def __getitem__(self, index: int) -> NumberedEntry: ...
     @overload
-    def __getitem__(self, place: slice) -> "Run": ...
-    def __getitem__(self, place: int | slice) -> "Numbered | Run":
-        places = range(len(self._entries))[place]
-        if isinstance(places, int):
-            return self._first + places, self._entries[places]
-        return Run(self._entries[places.start : places.stop], self._first + places.start)
+    def __getitem__(self, index: slice) -> "NumberedSlice": ...
+    def __getitem__(self, index: int | slice) -> "NumberedEntry | NumberedSlice":
+        positions = range(len(self._entries))[index]
+        if isinstance(positions, int):
+            return self._first + positions, self._entries[positions]
+        return NumberedSlice(self._entries[positions.start : positions.stop], self._first + positions.start)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """What the client is to be told, in this order: what is gone, how many there are, what has other flags.
+    """Changes to send to the client, in this order: expunged messages, the new count, new flags.
 
-    `expunged` are (number, UID) as the client numbers them before this, ascending; `exists` is None where nothing
-    arrived; `changed` are numbered as they are after all of it.
+    `expunged` are (number, UID), ascending, numbered as before this update; `exists` is None if no message arrived;
+    `changed` are numbered as after this update.
     """
 
     expunged: tuple[tuple[int, int], ...] = ()
     exists: int | None = None
     arrived: tuple[Entry, ...] = ()
-    changed: tuple[Numbered, ...] = ()
+    changed: tuple[NumberedEntry, ...] = ()
 
 
-class View:
-    """One client's view of its selected mailbox."""
+class SelectedMailbox:
+    """The mailbox that one client has selected, numbered as the client numbers it."""
 
     def __init__(self, snapshot: Snapshot, *, read_only: bool) -> None:
         self.snapshot = snapshot
         self._entries = snapshot.entries
         self.read_only = read_only
         self.recent_uids = EMPTY
-        """Of the messages that are \\Recent in this session."""
-        self.unsaved_recent = 0
-        """Messages below this UID are so, and the store does not know; 0 where it knows all."""
-        self._keywords = {key_of(keyword): keyword for keyword in snapshot.keywords}  # that the client was told of
-        self._read = 0  # the UID of the message that was read last
-        self._ahead = ReadAhead()
-        self._flags: tuple[EntryList | None, bytes] = None, b""
-        self._told: dict[int, int] = {}  # modseqs by UID: what the client knows beyond `entries`, of its own STOREs
+        """UIDs of the messages that are \\Recent in this session."""
+        self.unsaved_recent_stop = 0
+        """Messages below this UID are \\Recent here and still recent in the store; 0 if the store is up to date."""
+        self._keywords = {key_of(keyword): keyword for keyword in snapshot.keywords}  # announced to the client
+        self._last_read_uid = 0
+        self._read_ahead = ReadAhead()
+        self._flag_octets: tuple[EntryList | None, bytes] = None, b""
+        self._announced: dict[int, int] = {}  # modseqs by UID that the client was sent and `_entries` does not have yet
 
     def __len__(self) -> int:
         return len(self._entries)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
-        """All messages, for who looks at many of them."""
+        """All messages as a tuple, which is faster to iterate over."""
         return self._entries.as_tuple
 
     @property
-    def is_as_the_snapshot(self) -> bool:
-        """Whether it holds on to nothing that the snapshot has no more."""
+    def matches_snapshot(self) -> bool:
+        """Whether it keeps no messages that are expunged from the snapshot."""
         return self._entries is self.snapshot.entries
 
     # --- numbers
 
-    def number(self, uid: int) -> int | None:
-        """The number of the message with this UID."""
-        place = self._entries.index_of(uid)
-        return place + 1 if place < len(self._entries) and self._entries[place].uid == uid else None
+    def number_of(self, uid: int) -> int | None:
+        """The number of the message with this UID; None if there is none."""
+        position = self._entries.index_of(uid)
+        return position + 1 if position < len(self._entries) and self._entries[position].uid == uid else None
 
-    def pick(self, numbers: SequenceSet, *, uid: bool) -> Sequence[Numbered]:
+    def messages_in(self, sequence_set: SequenceSet, *, uid: bool) -> Sequence[NumberedEntry]:
         """The messages with these numbers or UIDs, in order.
 
-        UIDs of no message are left out (RFC 9051 §6.4.9); a number of none is the client's error. Raises IndexError.
+        UIDs without a message are ignored (RFC 9051 §6.4.9). Raises IndexError for a number without a message.
         """
-        return self._by_uid(numbers) if uid else self._by_number(numbers)
+        return self._by_uid(sequence_set) if uid else self._by_number(sequence_set)
 
-    def numbered(self, uids: Iterable[int]) -> Iterator[Numbered]:
-        """Messages by their UIDs, those that are not there left out."""
+    def with_uids(self, uids: Iterable[int]) -> Iterator[NumberedEntry]:
+        """The messages with these UIDs, without those that do not exist."""
         for uid in uids:
-            number = self.number(uid)
+            number = self.number_of(uid)
             if number is not None:
                 yield number, self._entries[number - 1]
 
     def uids_between(self, first: int, last: int) -> Iterator[int]:
-        """The UIDs from first to last that there are."""
-        place = self._entries.index_of
-        return map(_uid, self._entries[place(first) : place(last + 1)])
+        """The existing UIDs from `first` to `last`, both included."""
+        position = self._entries.index_of
+        return map(_uid, self._entries[position(first) : position(last + 1)])
 
-    def _by_number(self, numbers: SequenceSet) -> Sequence[Numbered]:
+    def _by_number(self, numbers: SequenceSet) -> Sequence[NumberedEntry]:
         count = len(self._entries)
         if any((last > count and last != STAR) or (first > count and first != STAR) for first, last in numbers.ranges):
             raise IndexError("no such message")
-        if not count:  # "*" in an empty mailbox (RFC 9051 §9: an error, but harmless and sent by many)
+        if not count:  # "*" in an empty mailbox: an error by RFC 9051 §9, but harmless, and many clients send it
             return []
-        return _joined([Run(self._entries[first - 1 : last], first) for first, last in resolve(numbers, count)])
+        return _concatenate(
+            [NumberedSlice(self._entries[first - 1 : last], first) for first, last in resolve(numbers, count)]
+        )
 
-    def _by_uid(self, numbers: SequenceSet) -> Sequence[Numbered]:
+    def _by_uid(self, uids: SequenceSet) -> Sequence[NumberedEntry]:
         if not self._entries:
             return []
-        runs: list[Run] = []
-        for first, last in resolve(numbers, self._entries[-1].uid):
+        slices: list[NumberedSlice] = []
+        for first, last in resolve(uids, self._entries[-1].uid):
             start, stop = self._entries.index_of(first), self._entries.index_of(last + 1)
-            runs.append(Run(self._entries[start:stop], start + 1))
-        return _joined(runs)
+            slices.append(NumberedSlice(self._entries[start:stop], start + 1))
+        return _concatenate(slices)
 
-    def add_recent(self, uids: Uids) -> None:
-        """This session is the first that is told of these messages (RFC 3501 §2.3.2)."""
+    def add_recent(self, uids: UidRange) -> None:
+        """Mark messages as \\Recent: this session is the first one that is notified of them (RFC 3501 §2.3.2)."""
         if uids.first < uids.stop:
             self.recent_uids = make_set([*self.recent_uids.ranges, (uids.first, uids.stop - 1)])
 
     @property
-    def flags(self) -> bytes:
-        """The system flags of all messages, an octet each, for searches: gathered once a change."""
-        if self._flags[0] is not self._entries:
-            self._flags = self._entries, bytes(map(_flags, self._entries))
-        return self._flags[1]
+    def flag_octets(self) -> bytes:
+        """The system flags of all messages for searches, one octet each; computed once per change."""
+        if self._flag_octets[0] is not self._entries:
+            self._flag_octets = self._entries, bytes(map(_flags, self._entries))
+        return self._flag_octets[1]
 
     @property
-    def recent(self) -> int:
-        """How many messages are \\Recent."""
-        place = self._entries.index_of
-        return sum(place(last + 1) - place(first) for first, last in self.recent_uids.ranges)
+    def recent_count(self) -> int:
+        """The number of \\Recent messages."""
+        position = self._entries.index_of
+        return sum(position(last + 1) - position(first) for first, last in self.recent_uids.ranges)
 
     @property
     def keywords(self) -> Sequence[str]:
-        """The keywords that the client knows, in order."""
+        """The keywords that were announced to the client, sorted."""
         return sorted(self._keywords.values())
 
-    def learn_keywords(self, entries: Iterable[Entry]) -> bool:
-        """Whether there are keywords in these entries that the client does not know; from now on it does."""
+    def announce_keywords(self, entries: Iterable[Entry]) -> bool:
+        """Add the keywords of these entries to the announced ones; returns whether any was new."""
         before = len(self._keywords)
         for keyword in chain.from_iterable({entry.keywords for entry in entries}):
             self._keywords.setdefault(key_of(keyword), keyword)
         return len(self._keywords) > before
 
     @prefetch
-    def upcoming(self, first: int, last: int) -> Sequence[Numbered]:
-        """The messages to prefetch while the client is sent these: one that reads in order will go on."""
-        in_order = first == self._entries.index_of(self._read + 1) + 1
-        self._read = self._entries[last - 1].uid
-        numbers = self._ahead.after(self._entries, last) if in_order else range(0)
-        return Run(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
+    def prefetch_candidates(self, first: int, last: int) -> Sequence[NumberedEntry]:
+        """The messages to prefetch while `first` to `last` are sent: the next ones, if the client reads in order."""
+        in_order = first == self._entries.index_of(self._last_read_uid + 1) + 1
+        self._last_read_uid = self._entries[last - 1].uid
+        numbers = self._read_ahead.after(self._entries, last) if in_order else range(0)
+        return NumberedSlice(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
 
-    # --- change
+    # --- changes
 
-    def tell(self, entries: Iterable[Entry]) -> None:
-        """The client is being told of these by the command under way: `advance` need not."""
-        self._told.update((entry.uid, entry.modseq) for entry in entries)
+    def mark_announced(self, entries: Iterable[Entry]) -> None:
+        """Note entries that the current command sends to the client, so that `advance` leaves them out."""
+        self._announced.update((entry.uid, entry.modseq) for entry in entries)
 
-    def has_told(self, snapshot: Snapshot) -> bool:
-        """Whether the client knows all of this snapshot already."""
-        return snapshot is self.snapshot and self.is_as_the_snapshot and not self._told
+    def is_current(self, snapshot: Snapshot) -> bool:
+        """Whether there is nothing in this snapshot that the client was not sent."""
+        return snapshot is self.snapshot and self.matches_snapshot and not self._announced
 
-    def gone(self, snapshot: Snapshot) -> Collection[int]:
-        """UIDs of messages that the client numbers, and that a later snapshot has no more."""
-        return () if snapshot is self.snapshot and self.is_as_the_snapshot else self._since(snapshot).removed
+    def expunged_uids(self, snapshot: Snapshot) -> Collection[int]:
+        """UIDs of the messages that the client still numbers and that are expunged from a later snapshot."""
+        return () if snapshot is self.snapshot and self.matches_snapshot else self._delta(snapshot).removed
 
     def advance(self, snapshot: Snapshot, *, may_expunge: bool) -> Update:
-        """Take over a later snapshot of the mailbox; what the client is to be told of it now."""
+        """Adopt a later snapshot; returns the changes to send to the client now."""
         before, now = self.snapshot.mailbox, snapshot.entries
-        changed, gone = self._since(snapshot)
-        expunged = tuple((number, uid) for uid in sorted(gone) if (number := self.number(uid)) is not None)
+        changed, gone = self._delta(snapshot)
+        expunged = tuple((number, uid) for uid in sorted(gone) if (number := self.number_of(uid)) is not None)
         arrived = tuple(entry for entry in changed if entry.uid >= before.uid_next)
         self.snapshot = snapshot
         if expunged and not may_expunge:
-            self._entries = _hold_on(self._entries, now, arrived)
+            self._entries = _keep_expunged(self._entries, now, arrived)
             expunged = ()
         else:
             self._entries = now
-        news = [entry for entry in changed if entry.uid < before.uid_next and not self._knows(entry)]
-        self._told.clear()
+        unannounced = [entry for entry in changed if entry.uid < before.uid_next and not self._is_announced(entry)]
+        self._announced.clear()
         exists = len(self._entries) if arrived else None
-        return Update(expunged, exists, arrived, tuple(self.numbered_entries(news)))
+        return Update(expunged, exists, arrived, tuple(self.number_entries(unannounced)))
 
-    def numbered_entries(self, entries: Iterable[Entry]) -> Iterator[Numbered]:
-        """These entries with their numbers, those that are not there left out."""
+    def number_entries(self, entries: Iterable[Entry]) -> Iterator[NumberedEntry]:
+        """These entries with their numbers, without those that the client does not number."""
         for entry in entries:
-            number = self.number(entry.uid)
+            number = self.number_of(entry.uid)
             if number is not None:
                 yield number, entry
 
-    def _knows(self, entry: Entry) -> bool:
-        return bool(self._told) and self._told.get(entry.uid) == entry.modseq
+    def _is_announced(self, entry: Entry) -> bool:
+        return bool(self._announced) and self._announced.get(entry.uid) == entry.modseq
 
-    def _since(self, snapshot: Snapshot) -> Delta:
-        """What happened in the mailbox since this client's snapshot; if it holds on to more, that is gone since."""
+    def _delta(self, snapshot: Snapshot) -> Delta:
+        """The changes from this client's entries, kept expunged messages included, to a later snapshot."""
         before, now = self.snapshot, snapshot.entries
-        turn = now.delta_since(self._entries)
-        return _compare(self._entries, before.mailbox, now) if turn is None else turn
+        delta = now.delta_since(self._entries)
+        return _compare(self._entries, before.mailbox, now) if delta is None else delta
 
 
 def _compare(known: EntryList, before: Mailbox, now: EntryList) -> Delta:
-    """What happened to what a client knows, found by comparing."""
+    """The delta between two lists that share no change log, found by comparison."""
     first_new = now.index_of(before.uid_next)
     changed = [entry for entry in now[:first_new] if entry.modseq > before.highest_modseq]
-    # UIDs are never used again: as many as before are the same as before.
+    # UIDs are never reused: if the count is unchanged, so are the messages.
     gone = () if first_new == len(known) else {entry.uid for entry in known}.difference(map(_uid, now))
     return Delta([*changed, *now[first_new:]], gone)
 
 
-def _joined(runs: Sequence[Run]) -> Sequence[Numbered]:
-    """All of them, one after the other."""
-    return runs[0] if len(runs) == 1 else list(chain.from_iterable(runs))
+def _concatenate(slices: Sequence[NumberedSlice]) -> Sequence[NumberedEntry]:
+    return slices[0] if len(slices) == 1 else list(chain.from_iterable(slices))
 
 
-def _hold_on(known: EntryList, now: EntryList, arrived: Iterable[Entry]) -> EntryList:
-    """What the client knows, gone or not, as it is now; and what arrived."""
+def _keep_expunged(known: EntryList, now: EntryList, arrived: Iterable[Entry]) -> EntryList:
+    """The messages that the client numbers, expunged or not, with their current flags; then the new ones."""
     current = {entry.uid: entry for entry in now}
     return EntryList(chain((current.get(entry.uid, entry) for entry in known), arrived))

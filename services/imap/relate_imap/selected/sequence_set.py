@@ -1,4 +1,4 @@
-"""Sets of message numbers or UIDs, as clients write them and as servers answer them (RFC 9051 §9 sequence-set)."""
+"""Sequence sets of message numbers or UIDs: parsing, resolving, encoding (RFC 9051 §9 sequence-set)."""
 
 import re
 from bisect import bisect_right
@@ -8,12 +8,12 @@ from typing import NamedTuple
 MAX_NUMBER = 0xFFFF_FFFF
 
 STAR = MAX_NUMBER + 1
-"""Stands for "*": above every number there is, so that a set with it is resolved by cutting it off at the largest."""
+"""Stands for "*": above every number, so that a set is resolved by clipping it at the largest number."""
 
 _STAR = b"%d" % STAR
 _NUMBER = rb"(?:\*|[1-9][0-9]{0,9})"
 _ELEMENT = rb"%b(?::%b)?" % (_NUMBER, _NUMBER)
-# Possessive: a set that is wrong at its end is not looked at again from every element.
+# Possessive, so that a set with an error at its end is not scanned again from each element.
 _SET = re.compile(rb"%b(?:,%b)*+" % (_ELEMENT, _ELEMENT))
 
 
@@ -28,11 +28,11 @@ class SequenceSet(NamedTuple):
     saved: bool = False
 
     def __contains__(self, number: object) -> bool:
-        """Whether a number is in the set as it was written; "*" is only STAR."""
+        """Whether a number is in the set as written; "*" is only STAR."""
         if not isinstance(number, int):
             return False
-        place = bisect_right(self.ranges, (number, STAR)) - 1
-        return place >= 0 and number <= self.ranges[place][1]
+        index = bisect_right(self.ranges, (number, STAR)) - 1
+        return index >= 0 and number <= self.ranges[index][1]
 
 
 SAVED = SequenceSet((), saved=True)
@@ -40,10 +40,10 @@ EMPTY = SequenceSet(())
 
 
 def parse_set(octets: bytes) -> SequenceSet | None:
-    """A set as it was written, None where it is none."""
+    """Parse a set; None if it is malformed."""
     if octets == b"$":
         return SAVED
-    octets = octets.removesuffix(b",")  # Dovecot takes one
+    octets = octets.removesuffix(b",")  # Dovecot accepts a trailing comma
     if not _SET.fullmatch(octets) or _STAR in octets:
         return None
     elements = [element.partition(b":") for element in dict.fromkeys(octets.replace(b"*", _STAR).split(b","))]
@@ -52,7 +52,7 @@ def parse_set(octets: bytes) -> SequenceSet | None:
 
 
 def make_set(ranges: Iterable[tuple[int, int]]) -> SequenceSet:
-    """A set of ranges given in any order, either end first."""
+    """A set of ranges in any order, either end first."""
     merged: list[tuple[int, int]] = []
     for first, last in sorted((one, other) if one <= other else (other, one) for one, other in ranges):
         if not merged or first > merged[-1][1] + 1:
@@ -63,26 +63,26 @@ def make_set(ranges: Iterable[tuple[int, int]]) -> SequenceSet:
 
 
 def resolve(numbers: SequenceSet, largest: int) -> Iterator[tuple[int, int]]:
-    """The ranges with "*" as the largest number there is: never above it; none where there are no messages.
+    """The ranges with "*" replaced by the largest number, and clipped at it; none if there are no messages.
 
-    "*" alone, and a range from beyond the largest to "*", mean the largest (RFC 9051 §9: "3291:*").
+    "*" alone, and a range from beyond the largest number to "*", mean the largest (RFC 9051 §9: "3291:*").
     """
     if largest == 0:
         return
     for first, last in numbers.ranges:
         if first <= largest:
             yield first, min(last, largest)
-        elif last == STAR and largest not in numbers:  # "7,*" is one message where 7 is the last
+        elif last == STAR and largest not in numbers:  # "7,*" is one message if 7 is the largest
             yield largest, largest
 
 
 def encode_set(numbers: Iterable[int]) -> str:
-    """Numbers as a sequence-set, those that follow each other as a range: `1:3,7`; empty for none."""
+    """Encode numbers, consecutive ones as a range: `1:3,7`; empty for none."""
     return encode_ranges(ranges_of(numbers))
 
 
 def encode_ranges(ranges: Iterable[Range]) -> str:
-    """Ranges as a sequence-set."""
+    """Encode ranges as a sequence set."""
     return ",".join(f"{first}:{last}" if last > first else str(first) for first, last in ranges)
 
 

@@ -3,9 +3,9 @@
 import re
 from collections.abc import Iterable, Iterator
 
-from relate_imap.flags import MAX_KEYWORD_OCTETS, WELL_KNOWN
 from relate_imap.grammar.cursor import ATOM_CHAR
 from relate_imap.grammar.flags import SYSTEM_FLAGS
+from relate_imap.selected.flags import MAX_KEYWORD_OCTETS, WELL_KNOWN
 from relate_mailstore.keywords import MAX_MAILBOX_KEYWORDS, MAX_MESSAGE_KEYWORDS, key_of
 from relate_mailstore.types import Flag
 

@@ -1,7 +1,7 @@
-"""Where telemetry goes: OTLP where an endpoint is known, else commands to the console and metrics nowhere.
+"""Chooses the exporters: OTLP where an endpoint is set, else commands go to the console and metrics nowhere.
 
-The standard OTEL_* variables win over ours. Exporters are imported when they are chosen, so that a service pays for the
-one it uses (gRPC takes a third of a second). Spans over OTLP go out through the stock exporters with our encoder.
+The standard OTEL_* variables win over our settings. An exporter is imported when it is chosen, because the import of
+gRPC takes a third of a second. OTLP spans are sent by the stock exporters with our encoder.
 """
 
 import os
@@ -14,6 +14,7 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from relate_telemetry.export.console import console_exporter
+from relate_telemetry.sdk_internals import is_tested
 
 Signal = Literal["traces", "metrics"]
 
@@ -27,9 +28,10 @@ _OURS = {
 def span_exporter(
     endpoint: str | None, environ: Mapping[str, str] = os.environ, *, verbose: bool = False
 ) -> SpanExporter | None:
-    """The exporter for spans, None when OTEL_TRACES_EXPORTER is none. Raises ValueError naming a malformed variable.
+    """The exporter for spans, None when OTEL_TRACES_EXPORTER is none.
 
-    On the console all spans are printed where `verbose`, or where OTEL_TRACES_EXPORTER is console; else commands.
+    The console gets every span where `verbose` is true or OTEL_TRACES_EXPORTER is console; else one line per command.
+    Raises ValueError naming a malformed variable.
     """
     name = _exporter_name("traces", endpoint, environ)
     if name in (None, "console"):
@@ -67,7 +69,7 @@ def _load(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str,
 
 
 def _find(signal: Signal, name: str) -> Any:
-    if (signal, name) in _OURS:
+    if (signal, name) in _OURS and is_tested():
         module, exporter = _OURS[signal, name]
         return getattr(import_module(module), exporter)
     found = entry_points(group=f"opentelemetry_{signal}_exporter", name=name)

@@ -1,4 +1,4 @@
-"""OTLP over gRPC with our encoder: transport, TLS, headers, compression and retries are the stock exporter's."""
+"""OTLP over gRPC with our encoder; transport, TLS, headers, compression and retries are the stock exporter's."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,23 +8,25 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace import ReadableSpan
 
 from relate_telemetry.fast.encoder import encode_request
+from relate_telemetry.sdk_internals import GrpcExporterHooks
 
 _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
-class GrpcSpanExporter(OTLPSpanExporter):
-    """Sends octets where the stock exporter sends a message. The names are its own, and tests watch them."""
+class GrpcSpanExporter(GrpcExporterHooks, OTLPSpanExporter):
+    """The stock exporter, but it sends octets where that sends a message."""
 
-    def _initialize_channel_and_stub(self) -> None:
-        super()._initialize_channel_and_stub()  # type: ignore[no-untyped-call] # has no annotations
-        self._client: Any = _Stub(self._channel)
+    def make_client(self, channel: Any) -> "_Stub":
+        """See `GrpcExporterHooks.make_client`."""
+        return _Stub(channel)
 
-    def _translate_data(self, data: Sequence[ReadableSpan]) -> Any:
-        return encode_request(data)
+    def encode(self, spans: Sequence[ReadableSpan]) -> bytes:
+        """See `GrpcExporterHooks.encode`."""
+        return encode_request(spans)
 
 
 class _Stub:
-    """The one method of TraceService, with a request that is encoded already."""
+    """The one method of TraceService, for requests that are encoded already."""
 
     def __init__(self, channel: Any) -> None:
         self.Export = channel.unary_unary(_EXPORT, response_deserializer=ExportTraceServiceResponse.FromString)

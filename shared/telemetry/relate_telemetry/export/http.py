@@ -1,4 +1,4 @@
-"""OTLP over HTTP with our encoder: transport, TLS, headers, compression and retries are the stock exporter's."""
+"""OTLP over HTTP with our encoder; transport, TLS, headers, compression and retries are the stock exporter's."""
 
 from collections.abc import Sequence
 
@@ -8,13 +8,14 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.semconv.attributes.http_attributes import HTTP_RESPONSE_STATUS_CODE
 
 from relate_telemetry.fast.encoder import encode_request
+from relate_telemetry.sdk_internals import HttpExporterFields
 
 
-class HttpSpanExporter(OTLPSpanExporter):
-    """Exports as the stock exporter does, but for the encoder. The names are its own, and tests watch them."""
+class HttpSpanExporter(HttpExporterFields, OTLPSpanExporter):
+    """The stock exporter with our encoder."""
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
-        """Send spans; one that is shut down, and a request that is too large, are the stock exporter's to refuse."""
+        """Send spans. After a shutdown, and where the request is too large, the stock exporter refuses them."""
         body = b"" if self._shutdown else encode_request(spans)
         if self._shutdown or 0 < self._max_request_size < len(body):
             return super().export(spans)

@@ -1,8 +1,7 @@
-"""The way out for spans: a bounded queue and one thread that exports from it. The hot path only appends.
+"""A bounded queue of ended spans and the thread that exports them in batches. Ending a span only appends to the queue.
 
-It stands in for the SDK's BatchSpanProcessor, which loses spans uncounted and takes 30 s to shut down in front of a
-dead collector. When the queue is full, by count or by octets, the oldest span goes: what happens now matters more than
-what happened then.
+It replaces the SDK's BatchSpanProcessor, which drops spans without counting them and takes 30 s to shut down when the
+Collector is down. When the queue is full, by count or by octets, the oldest span is dropped: the present matters more.
 """
 
 import os
@@ -13,7 +12,6 @@ from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.environment_variables import (
     OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
@@ -24,46 +22,47 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from relate_supervisor import Supervisor
-from relate_telemetry.redaction import LONG_TEXTS, STATEMENTS, UNKNOWN
+from relate_telemetry.redaction import STATEMENT_KEYS, UNCHECKED_CHARACTERS, UNKNOWN_CHARACTERS
+from relate_telemetry.sdk_internals import compact, is_tested, stored_events
 
-SHUTDOWN_SECONDS = 4.0  # within the 5 s that a whole service has, with room for what comes after
+SHUTDOWN_SECONDS = 4.0  # of the 5 s that telemetry has to shut down
 
 
 class QueueLimits(NamedTuple):
-    """Spans that wait at most, spans of one export, seconds that a span waits for company; octets of text for both.
+    """Bounds of the queue and of one batch.
 
-    Texts are what comes from outside: attributes and events. A span's own objects are bounded by the count.
+    Octets are those of attributes and events, which clients choose. A span's own objects are bounded by the count.
     """
 
-    size: int = 65536  # a collector's restart of half a minute at 2,000 spans/s; some 50 MB when full
-    batch: int = 512  # the SDK's own: larger ones are no cheaper a span, and stay clear of gRPC's 4 MB
-    delay: float = 1.0  # the SDK's 5 s is long for someone who watches what their mail client does
-    octets: int = 32 * 2**20  # a mail command's span has some 80, a request's that means harm several thousand
-    batch_octets: int = 2 * 2**20  # with the statements' texts, which are not counted, it is clear of 4 MB, too
+    spans: int = 65536  # half a minute, such as a restart of the Collector, at 2,000 spans/s; some 50 MB when full
+    batch_spans: int = 512  # as in the SDK: larger batches are no cheaper per span, and could exceed gRPC's 4 MB
+    delay_seconds: float = 1.0  # until an incomplete batch is exported; the SDK's 5 s is long in front of a console
+    octets: int = 32 * 2**20  # the span of a mail command has some 80, that of a malicious request several thousand
+    batch_octets: int = 2 * 2**20  # below gRPC's 4 MB with the texts of statements, which are not counted
 
 
 def limits_from_environment(environ: Mapping[str, str] = os.environ) -> QueueLimits:
-    """The standard OTEL_BSP_* variables where set. Raises ValueError naming the variable."""
-    standard = QueueLimits()
-    size = _positive(environ, OTEL_BSP_MAX_QUEUE_SIZE, standard.size)
-    batch = _positive(environ, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, standard.batch)
-    delay = _positive(environ, OTEL_BSP_SCHEDULE_DELAY, round(standard.delay * 1000))
-    return QueueLimits(size, min(batch, size), delay / 1000)
+    """The limits, with the standard OTEL_BSP_* variables where set. Raises ValueError naming a malformed variable."""
+    default = QueueLimits()
+    spans = _parse_positive(environ, OTEL_BSP_MAX_QUEUE_SIZE, default.spans)
+    batch = _parse_positive(environ, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, default.batch_spans)
+    milliseconds = _parse_positive(environ, OTEL_BSP_SCHEDULE_DELAY, round(default.delay_seconds * 1000))
+    return QueueLimits(spans, min(batch, spans), milliseconds / 1000)
 
 
-def _positive(environ: Mapping[str, str], variable: str, standard: int) -> int:
+def _parse_positive(environ: Mapping[str, str], variable: str, default: int) -> int:
     text = environ.get(variable, "").strip()
     if not text:
-        return standard
+        return default
     if not text.isdecimal() or int(text) == 0:
         raise ValueError(f"{variable}: a positive whole number is needed, not {text!r}")
     return int(text)
 
 
 class SpanQueue(SpanProcessor):
-    """Takes ended spans, exports them in batches, and counts what is lost by reason.
+    """Exports ended spans in batches, and counts in `dropped` those that it could not export.
 
-    `dropped` has the reasons `queue_full`, `export_failed` and `shutdown`.
+    The reasons are `queue_full`, `export_failed` and `shutdown`.
     """
 
     def __init__(
@@ -75,60 +74,62 @@ class SpanQueue(SpanProcessor):
         self._supervisor = supervisor or Supervisor()
         self._stopping = threading.Event()
         self._joined = False
+        self._compacts = is_tested()
         self._start()
         reference = weakref.WeakMethod(self._start)
         os.register_at_fork(after_in_child=lambda: _restart(reference))
 
     def _start(self) -> None:
         self._spans: deque[ReadableSpan] = deque()
-        self._weights: deque[int] = deque()  # of each span, the octets of its texts
-        self._octets = 0  # of all
-        self._exporting = 0
+        self._sizes: deque[int] = deque()  # octets of each span's texts
+        self._octets = 0  # their sum
+        self._exporting = 0  # spans in the batch that is being exported
         self._flushing = False
-        # Reentrant: a garbage collection within may finalize something that ends a span.
+        # Reentrant, because a garbage collection inside the lock may finalize a generator that ends a span.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
         self._thread = self._supervisor.keep_thread("telemetry.spans", self._run, self._stopping)
 
     def on_end(self, span: ReadableSpan) -> None:
-        """Take a span that has ended, if it is sampled."""
+        """Enqueue a span, if it is sampled."""
         if not span.context.trace_flags.sampled:
             return
-        _slim(span)
-        octets, limits = _weigh(span), self._limits
+        if self._compacts:
+            compact(span)
+        octets, limits = _count_octets(span), self._limits
         with self._lock:
             if self._stopping.is_set():
                 self.dropped["shutdown"] += 1
                 return
             self._spans.append(span)
-            self._weights.append(octets)
+            self._sizes.append(octets)
             self._octets += octets
-            while len(self._spans) > limits.size or self._octets > limits.octets:
+            while len(self._spans) > limits.spans or self._octets > limits.octets:
                 self._pop()
                 self.dropped["queue_full"] += 1
-            if len(self._spans) == limits.batch:
+            if len(self._spans) == limits.batch_spans:
                 self._changed.notify_all()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Export what waits; whether that was done in time."""
+        """Export all enqueued spans. Return whether that was done in time."""
         with self._changed:
             self._flushing = True
             self._changed.notify_all()
             return self._changed.wait_for(self._is_idle, timeout_millis / 1000)
 
     def shutdown(self) -> None:
-        """Export what waits and end, within SHUTDOWN_SECONDS."""
+        """Export all enqueued spans and end the thread, within SHUTDOWN_SECONDS."""
         self.stop()
         self.join(time.monotonic() + SHUTDOWN_SECONDS)
 
     def stop(self) -> None:
-        """Take no more spans, and export those that wait without delay."""
+        """Refuse further spans, and export the enqueued ones without delay."""
         with self._changed:
             self._stopping.set()
             self._changed.notify_all()
 
     def join(self, deadline: float) -> None:
-        """Wait for the last export until `deadline` (of time.monotonic), then give up on it. Harmless when repeated."""
+        """Wait for the last export until `deadline` (of time.monotonic), then drop the rest. Idempotent."""
         if self._joined:
             return
         self._joined = True
@@ -142,93 +143,81 @@ class SpanQueue(SpanProcessor):
 
     def _is_due(self) -> bool:
         limits = self._limits
-        is_full = len(self._spans) >= limits.batch or self._octets >= limits.batch_octets
+        is_full = len(self._spans) >= limits.batch_spans or self._octets >= limits.batch_octets
         return is_full or self._flushing or self._stopping.is_set()
 
     def _pop(self) -> ReadableSpan:
-        self._octets -= self._weights.popleft()
+        self._octets -= self._sizes.popleft()
         return self._spans.popleft()
 
     def _pop_batch(self) -> list[ReadableSpan]:
         batch: list[ReadableSpan] = []
-        least = self._octets - self._limits.batch_octets
-        while self._spans and len(batch) < self._limits.batch and (not batch or self._octets > least):
+        limits, remaining = self._limits, self._octets - self._limits.batch_octets
+        while self._spans and len(batch) < limits.batch_spans and (not batch or self._octets > remaining):
             batch.append(self._pop())
         return batch
 
     def _discard(self) -> None:
         self.dropped["shutdown"] += len(self._spans)
         self._spans.clear()
-        self._weights.clear()
+        self._sizes.clear()
         self._octets = 0
 
     def _run(self) -> None:
-        with suppress_instrumentation():  # an exporter's own HTTP requests are not to be traced
+        with suppress_instrumentation():  # so that the exporter's own requests are not traced
             while batch := self._next_batch():
                 exported = False
                 try:
                     exported = self._exporter.export(batch) is SpanExportResult.SUCCESS
                 finally:
-                    self._settle(len(batch), exported)
+                    self._finish_batch(len(batch), exported)
 
     def _next_batch(self) -> list[ReadableSpan]:
-        """The next spans to export; empty when the end has come."""
+        """Wait for the next spans to export. An empty list ends the thread."""
         with self._changed:
             while True:
-                self._changed.wait_for(self._is_due, self._limits.delay)
+                self._changed.wait_for(self._is_due, self._limits.delay_seconds)
                 batch = self._pop_batch()
                 self._exporting = len(batch)
                 if batch or self._stopping.is_set():
                     return batch
-                self._settle_flush()
+                self._finish_flush()
 
-    def _settle(self, count: int, exported: bool) -> None:
+    def _finish_batch(self, count: int, exported: bool) -> None:
         with self._changed:
             self._exporting = 0
             if not exported:
                 self.dropped["export_failed"] += count
             if self._stopping.is_set() and not exported:
-                self._discard()  # each further attempt would only wait for the same dead collector
-            self._settle_flush()
+                self._discard()  # the next export would fail as slowly as this one
+            self._finish_flush()
 
-    def _settle_flush(self) -> None:
+    def _finish_flush(self) -> None:
         if self._flushing and not self._spans:
             self._flushing = False
             self._changed.notify_all()
 
 
-def _slim(span: ReadableSpan) -> None:
-    # Empty deques and their locks are three quarters of a span's 3 KB; without them a full queue takes 50 MB instead of
-    # 190, and the garbage collector a third of the time over it. The encoders read both forms.
-    if not span._events:
-        span._events = ()
-    if not span._links:
-        span._links = ()
-    attributes = span._attributes
-    if isinstance(attributes, BoundedAttributes) and not attributes.dropped:
-        span._attributes = attributes.copy()
-
-
-def _weigh(span: ReadableSpan) -> int:
-    """The octets of a span's texts; those of statements are one string for all spans."""
-    characters: int = getattr(span, "characters", UNKNOWN)
-    if characters < LONG_TEXTS and not span._events:
+def _count_octets(span: ReadableSpan) -> int:
+    """The octets of a span's texts, but for statements, whose text is one string for all their spans."""
+    characters: int = getattr(span, "characters", UNKNOWN_CHARACTERS)
+    if characters < UNCHECKED_CHARACTERS and not stored_events(span):
         return characters
-    attributes = (span._attributes or {}, *(event.attributes or {} for event in span._events))
-    return sum(map(_weigh_texts, attributes))
+    attributes = (span.attributes or {}, *(event.attributes or {} for event in span.events))
+    return sum(map(_count_attributes, attributes))
 
 
-def _weigh_texts(attributes: Mapping[str, object]) -> int:
-    return sum(_weigh_text(value) for key, value in attributes.items() if key not in STATEMENTS)
+def _count_attributes(attributes: Mapping[str, object]) -> int:
+    return sum(_count_value(value) for key, value in attributes.items() if key not in STATEMENT_KEYS)
 
 
-def _weigh_text(value: object) -> int:
+def _count_value(value: object) -> int:
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode(errors="replace"))
     if isinstance(value, bytes):
         return len(value)
     if isinstance(value, Sequence):
-        return sum(map(_weigh_text, value))
+        return sum(map(_count_value, value))
     return 0
 
 

@@ -1,1 +1,1 @@
-"""Replacements of the SDK's most expensive parts. Each falls back to the SDK's own where it is asked for more."""
+"""Replacements of the SDK's four most expensive parts. Each falls back to the SDK's own where it is limited."""

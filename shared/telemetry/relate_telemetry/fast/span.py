@@ -1,50 +1,49 @@
-"""Spans at a quarter of the SDK's cost, which are its spans to everybody else.
+"""A `Span` subclass that costs a quarter of the SDK's, and the provider and tracer that make it.
 
-What costs is what ours do not need: a lock, two lists and an attribute container with limits a span, a sampler that
-always says yes, a copy at the end. A lean span has a dictionary, and turns stock as soon as more is asked of it.
-Where somebody chose a sampler, limits or a processor of their own, the SDK makes the spans: they get what they expect.
+The SDK's span costs a lock, two lists, a container that checks attributes against limits, a sampler, and a copy at the
+end. A fast span keeps attributes in a plain dict, and switches to the SDK's containers on the first event, sequence
+value or limit. Processors and exporters cannot tell the difference. A provider with a sampler, a limit or a processor
+that is not ours makes the SDK's spans.
 """
 
 import os
-import threading
 from collections.abc import Mapping, Sequence
 from time import time_ns
-from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
 from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Span, SpanProcessor, Tracer, TracerProvider
+from opentelemetry.sdk.trace import SpanProcessor, Tracer, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
 from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, get_current_span
+from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, get_current_span
 from opentelemetry.trace import Span as AnySpan
 from opentelemetry.trace import Tracer as AnyTracer
 from opentelemetry.util.types import AnyValue, Attributes
 
 from relate_telemetry.export.queue import SpanQueue
-from relate_telemetry.redaction import LONG_TEXTS, STATEMENTS, UNKNOWN, Redaction
+from relate_telemetry.redaction import STATEMENT_KEYS, UNCHECKED_CHARACTERS, UNKNOWN_CHARACTERS, Redaction
+from relate_telemetry.sdk_internals import SpanFields, close_attributes, enabled_check, is_tested, notify_ending
 
-LIMIT = 128  # attributes and links of a span, the SDK's own: from there on it decides what is dropped
+MAX_ITEMS = 128  # attributes and links of a span, the SDK's own limits: beyond them it decides what is dropped
 
-_PLAIN = frozenset({str, bool, int, float, bytes, type(None)})  # values that the SDK takes as they are
-_ONLOOKERS = frozenset({SpanQueue, Redaction, SimpleSpanProcessor})  # processors that need nothing but ended spans
+_PLAIN_TYPES = frozenset({str, bool, int, float, bytes, type(None)})  # of values that the SDK takes unchanged
+_OWN_PROCESSORS = frozenset({SpanQueue, Redaction, SimpleSpanProcessor})  # they use ended spans only
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED)
 _SAMPLED_RANDOM = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
-_UNSET = Status(StatusCode.UNSET)
 
 
-class LeanProvider(TracerProvider):
-    """The SDK's provider. Its tracers make lean spans for as long as nobody would notice."""
+class FastTracerProvider(TracerProvider):
+    """The SDK's provider, whose tracers make fast spans as long as no sampler, limit or processor needs the SDK's."""
 
     def __init__(self, sampler: Sampler | None, resource: Resource) -> None:
         super().__init__(sampler, resource, shutdown_on_exit=False)
-        self.is_lean = sampler is ALWAYS_ON and not any(map(_is_choice, os.environ))
+        self.makes_fast_spans = is_tested() and sampler is ALWAYS_ON and not any(map(_needs_stock_spans, os.environ))
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        """Add a processor; one that is not ours is given spans of the SDK's own make from now on."""
-        self.is_lean = self.is_lean and type(span_processor) in _ONLOOKERS
+        """Add a processor. With one that is not ours, the SDK makes the spans from now on."""
+        self.makes_fast_spans = self.makes_fast_spans and type(span_processor) in _OWN_PROCESSORS
         super().add_span_processor(span_processor)
 
     def get_tracer(
@@ -54,25 +53,26 @@ class LeanProvider(TracerProvider):
         schema_url: str | None = None,
         attributes: Attributes = None,
     ) -> AnyTracer:
-        """A tracer; those of one scope share the SDK's."""
+        """Return a tracer that makes fast spans, or the SDK's. Tracers of one scope share the SDK's tracer."""
         stock = super().get_tracer(instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
-        return LeanTracer(self, stock) if isinstance(stock, Tracer) else stock
+        return FastTracer(self, stock) if self.makes_fast_spans and isinstance(stock, Tracer) else stock
 
 
-def _is_choice(variable: str) -> bool:
-    """Whether a variable asks for limits, or for metrics about spans."""
+def _needs_stock_spans(variable: str) -> bool:
+    """Whether an environment variable sets limits, or turns on metrics about spans."""
     return variable.startswith("OTEL_") and variable.endswith(("_LIMIT", "_INTERNAL_METRICS_ENABLED"))
 
 
-class LeanTracer(AnyTracer):
-    """Makes lean spans, or has the SDK's tracer make its own."""
+class FastTracer(AnyTracer):
+    """Makes fast spans, or has the SDK's tracer make its own."""
 
-    def __init__(self, provider: LeanProvider, stock: Tracer) -> None:
+    def __init__(self, provider: FastTracerProvider, stock: Tracer) -> None:
         self._provider = provider
         self._stock = stock
+        self._is_enabled = enabled_check(stock)
         self._ids = stock.id_generator
 
-    start_as_current_span = Tracer.start_as_current_span  # it knows of a tracer no more than its start_span
+    start_as_current_span = Tracer.start_as_current_span  # it uses nothing of a tracer but start_span
 
     def start_span(  # noqa: PLR0917 - the SDK's own signature
         self,
@@ -85,24 +85,24 @@ class LeanTracer(AnyTracer):
         record_exception: bool = True,
         set_status_on_exception: bool = True,
     ) -> AnySpan:
-        """Start a span, as Tracer.start_span does."""
+        """Start a span, as `Tracer.start_span` does."""
         parent = get_current_span(context).get_span_context()
-        if not self._provider.is_lean or type(parent) is not SpanContext or not self._stock._is_enabled():
+        if not self._provider.makes_fast_spans or type(parent) is not SpanContext or not self._is_enabled():
             return self._stock.start_span(
                 name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
             )
-        span = LeanSpan(self._stock, name, self._context(parent), parent if parent.is_valid else None, kind)
+        span = FastSpan(self._stock, name, self._new_context(parent), parent if parent.is_valid else None, kind)
         if attributes:
             span.set_attributes(attributes)
         if links:
-            span._take_links(links)
+            span.set_links(links)
         if not (record_exception and set_status_on_exception):
             span._record_exception, span._set_status_on_exception = record_exception, set_status_on_exception
         span._start_time = time_ns() if start_time is None else start_time
         return span
 
-    def _context(self, parent: SpanContext) -> SpanContext:
-        """The context of a new span; its trace is a new one unless there is a parent."""
+    def _new_context(self, parent: SpanContext) -> SpanContext:
+        """The context of a new span, in the trace of its parent; in a new trace without a parent."""
         ids = self._ids
         if parent.is_valid:
             random, trace_id, state = parent.trace_flags.random_trace_id, parent.trace_id, parent.trace_state
@@ -111,48 +111,25 @@ class LeanTracer(AnyTracer):
         return SpanContext(trace_id, ids.generate_span_id(), False, _SAMPLED_RANDOM if random else _SAMPLED, state)
 
 
-class LeanSpan(Span):
-    """A span of the SDK with the dear parts left out until they are needed: the names are those of its own fields."""
+class FastSpan(SpanFields):
+    """A span of the SDK whose expensive containers are made only when they are needed."""
 
-    _context: SpanContext
-    _attributes: Any
-    _events: Any = ()
-    _links: Any = ()
-    _status = _UNSET
-    _end_time: int | None = None
-    _record_exception = True
-    _set_status_on_exception = True
     characters = 0
-    """Of its attributes' texts, statements left out: where they are few, nobody has to look for a long one."""
-
-    def __init__(
-        self, tracer: Tracer, name: str, context: SpanContext, parent: SpanContext | None, kind: SpanKind
-    ) -> None:
-        self._span_processor = tracer.span_processor
-        self._name = name
-        self._context = context
-        self._parent = parent
-        self._kind = kind
-        self._resource = tracer.resource
-        self._instrumentation_scope = tracer._instrumentation_scope
-        self._instrumentation_info = tracer.instrumentation_info
-        self._limits = tracer._span_limits
-        self._lock = threading.Lock()
-        self._attributes = {}
+    """In texts of attributes, statements left out: where there are few, no text needs to be checked."""
 
     def get_span_context(self) -> SpanContext:
-        """What others need to point to it."""
+        """See `Span.get_span_context`."""
         return self._context
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
-        """Set an attribute."""
+        """See `Span.set_attribute`."""
         self.set_attributes({key: value})
 
     def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
         """Set attributes; one that is set again moves to the end."""
         own = self._attributes
-        if self._end_time is not None or type(own) is not dict or not _fit(own, attributes):
-            self._become_stock()
+        if self._end_time is not None or type(own) is not dict or not _are_plain(own, attributes):
+            self._use_stock_attributes()
             super().set_attributes(attributes)
             return
         characters = 0
@@ -160,53 +137,54 @@ class LeanSpan(Span):
             if key in own:
                 del own[key]
             own[key] = value
-            if type(value) is str and ((length := len(value)) < LONG_TEXTS or key not in STATEMENTS):
+            if type(value) is str and ((length := len(value)) < UNCHECKED_CHARACTERS or key not in STATEMENT_KEYS):
                 characters += length
         self.characters += characters
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
-        """Link it to another one."""
+        """See `Span.add_link`."""
         links = self._links
-        plain = type(links) is tuple and len(links) < LIMIT and not attributes and context.is_valid
+        plain = type(links) is tuple and len(links) < MAX_ITEMS and not attributes and context.is_valid
         if plain and self._end_time is None:
             self._links = (*links, Link(context))
         else:
             super().add_link(context, attributes)
 
+    def set_links(self, links: Sequence[Link]) -> None:
+        """Set the links of a new span."""
+        plain = all(link.context.is_valid and not link.attributes for link in links)
+        self._links = tuple(links) if plain and len(links) <= MAX_ITEMS else self.make_links(links)
+
     def end(self, end_time: int | None = None) -> None:
-        """End it. Processors get the span itself: nothing changes it any more."""
+        """End the span. Processors get the span itself, not a copy, because nothing changes it any more."""
         if self._end_time is not None:
-            super().end(end_time)  # says so
+            super().end(end_time)  # logs a warning
             return
         self._end_time = time_ns() if end_time is None else end_time
         if type(self._attributes) is not dict:
-            self._attributes._immutable = True
-        self._span_processor._on_ending(self)
+            close_attributes(self._attributes)
+        notify_ending(self._span_processor, self)
         self._span_processor.on_end(self)
 
-    def _become_stock(self) -> None:
-        if type(self._attributes) is dict:
-            self._attributes = BoundedAttributes(LIMIT, self._attributes, immutable=False)
-            self.characters = UNKNOWN
-
-    def _take_links(self, links: Sequence[Link]) -> None:
-        plain = all(link.context.is_valid and not link.attributes for link in links)
-        self._links = tuple(links) if plain and len(links) <= LIMIT else self._new_links(links)
-
-    def _add_event(self, event: Any) -> None:
+    def prepare_events(self) -> None:
+        """See `SpanFields.prepare_events`."""
         if not self._events:
             self._events = BoundedList(self._limits.max_events)
-        super()._add_event(event)
 
-    def _add_link(self, link: Link) -> None:
+    def prepare_links(self) -> None:
+        """See `SpanFields.prepare_links`."""
         if type(self._links) is tuple:
             self._links = BoundedList.from_seq(self._limits.max_links, self._links)
-        super()._add_link(link)
+
+    def _use_stock_attributes(self) -> None:
+        if type(self._attributes) is dict:
+            self._attributes = BoundedAttributes(MAX_ITEMS, self._attributes, immutable=False)
+            self.characters = UNKNOWN_CHARACTERS
 
 
-def _fit(own: Mapping[str, AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
-    """Whether the SDK would take these as they are."""
+def _are_plain(own: Mapping[str, AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
+    """Whether the SDK would take these attributes unchanged, beside those that the span has."""
     for key, value in attributes.items():
-        if type(value) not in _PLAIN or type(key) is not str or not key:
+        if type(value) not in _PLAIN_TYPES or type(key) is not str or not key:
             return False
-    return len(own) + len(attributes) <= LIMIT
+    return len(own) + len(attributes) <= MAX_ITEMS

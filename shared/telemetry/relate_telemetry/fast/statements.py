@@ -1,7 +1,7 @@
-"""SQL statements as spans, and the use of connections: what the stock instrumentation of SQLAlchemy makes of them.
+"""Spans of SQL statements and the metric of connections, as the stock instrumentation of SQLAlchemy makes them.
 
-It works out a statement's name and attributes each time, and counts four times for a connection that is lent. Here it
-is asked once for each statement's text, and the connections are a tally.
+The stock instrumentation computes a statement's name and attributes each time, and adds four times to a counter when a
+connection is lent. Here it is called once per statement text, and connections are counted in integers.
 """
 
 import threading
@@ -15,55 +15,58 @@ from opentelemetry.metrics import CallbackOptions, MeterProvider, Observation
 from opentelemetry.trace import SpanKind, Tracer, TracerProvider
 from opentelemetry.util.types import AnyValue
 
-from relate_telemetry.fast.span import LeanSpan
-from relate_telemetry.metrics import Series
+from relate_telemetry.fast.span import FastSpan
+from relate_telemetry.metrics import ObservableSum
+from relate_telemetry.sdk_internals import StatementHook, is_tested, set_statement_span, statement_span
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-KNOWN = 512  # statements of one engine; the store has some hundred, and those with lists have one for each length
+MAX_STATEMENTS = 512  # of one engine; the store has some hundred, and a statement with a list has a text per length
 
 SCOPE = "opentelemetry.instrumentation.sqlalchemy"
 
 
-class Known(NamedTuple):
-    """What the stock instrumentation made of a statement."""
+class StatementSpan(NamedTuple):
+    """Name and attributes that the stock instrumentation gave to the span of a statement."""
 
     name: str
     attributes: Mapping[str, AnyValue]
 
 
-class StatementTracer(EngineTracer):
-    """Listens to an engine. The overridden name is the stock tracer's own, and tests watch it."""
+class StatementTracer(StatementHook, EngineTracer):
+    """Starts the spans of an engine's statements."""
 
     def __init__(self, tracer: Tracer, engine: "Engine", usage: "ConnectionUsage") -> None:
-        self._known: dict[str, Known] = {}
+        self._statements: dict[str, StatementSpan] = {}
         super().__init__(tracer, engine, usage)  # type: ignore[no-untyped-call] # has no annotations
 
-    def _before_cur_exec(  # noqa: PLR0917 - SQLAlchemy's event
+    def before_execute(  # noqa: PLR0917 - SQLAlchemy's event
         self, conn: Any, cursor: Any, statement: str, params: Any, context: Any, executemany: bool
     ) -> Any:
-        known = self._known.get(statement)
-        if known is None or not is_instrumentation_enabled():
-            answer = super()._before_cur_exec(conn, cursor, statement, params, context, executemany)  # type: ignore[no-untyped-call]
-            self._learn(statement, getattr(context, "_otel_span", None))
+        """Start the span of a statement."""
+        cached = self._statements.get(statement)
+        if cached is None or not is_instrumentation_enabled():
+            answer = super().before_execute(conn, cursor, statement, params, context, executemany)
+            self._cache(statement, statement_span(context))
             return answer
-        context._otel_span = span = self.tracer.start_span(known.name, kind=SpanKind.CLIENT)
-        span.set_attributes(known.attributes)
+        span = self.tracer.start_span(cached.name, kind=SpanKind.CLIENT)
+        set_statement_span(context, span)
+        span.set_attributes(cached.attributes)
         return statement, params
 
-    def _learn(self, statement: str, span: object) -> None:
-        if isinstance(span, LeanSpan):  # of others, a processor may have added what was true only then
-            if len(self._known) >= KNOWN:
-                self._known.clear()
-            self._known[statement] = Known(span.name, dict(span.attributes or {}))
+    def _cache(self, statement: str, span: object) -> None:
+        if isinstance(span, FastSpan):  # to another span, a processor may have added what is true of this one only
+            if len(self._statements) >= MAX_STATEMENTS:
+                self._statements.clear()
+            self._statements[statement] = StatementSpan(span.name, dict(span.attributes or {}))
 
 
 class ConnectionUsage:
     """`db.client.connections.usage`: the connections of all pools by state, read at each export."""
 
     def __init__(self, meters: MeterProvider) -> None:
-        self._series: dict[tuple[object, ...], Series] = {}
+        self._sums: dict[tuple[object, ...], ObservableSum] = {}
         # Pools are used in the loop and in SQLite's threads. Reentrant: a garbage collection may close a connection.
         self._lock = threading.RLock()
         meters.get_meter(SCOPE).create_observable_up_down_counter(
@@ -71,27 +74,28 @@ class ConnectionUsage:
         )
 
     def add(self, amount: int, attributes: dict[str, str]) -> None:
-        """So many more in this pool and state."""
+        """Add to the connections in one pool and state."""
         with self._lock:
             label = tuple(attributes.values())
-            series = self._series.get(label)
-            if series is None:
-                series = self._series[label] = Series(attributes)
-            series.add(amount)
+            total = self._sums.get(label)
+            if total is None:
+                total = self._sums[label] = ObservableSum(attributes)
+            total.add(amount)
 
     def _observe(self, _: CallbackOptions) -> Iterator[Observation]:
         with self._lock:
-            observed = [series.observe() for series in self._series.values()]
+            observed = [total.observe() for total in self._sums.values()]
         return iter(observed)
 
 
-# One for each provider: a second instrument of one name would not be read.
+# One per provider, because a second instrument of the same name would not be exported.
 _usages: "WeakKeyDictionary[MeterProvider, ConnectionUsage]" = WeakKeyDictionary()
 
 
 def trace_statements(engine: "Engine", tracers: TracerProvider, meters: MeterProvider) -> None:
-    """Make spans of an engine's statements, and count its connections."""
+    """Trace an engine's statements and count its connections."""
     usage = _usages.get(meters)
     if usage is None:
         usage = _usages[meters] = ConnectionUsage(meters)
-    StatementTracer(tracers.get_tracer(SCOPE), engine, usage)
+    tracer: Any = StatementTracer if is_tested() else EngineTracer
+    tracer(tracers.get_tracer(SCOPE), engine, usage)

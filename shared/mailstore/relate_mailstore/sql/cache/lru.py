@@ -14,15 +14,12 @@ from relate_config.cache_budget import CACHE_OCTETS, share_octets
 K = TypeVar("K")
 V = TypeVar("V")
 
-SLOT_OCTETS = 170
-"""What a cache spends on an entry beside its key and value: a node of the ordered dict, and the weight."""
-
 
 class LruCache(Generic[K, V]):
     """Values by key, at most `limit_octets` together. The least recently used ones are evicted.
 
-    `weigh` estimates the octets of a value, its key and its slot. A value that is changed in place is weighed again by
-    the next `put`. `on_evict` is called for each entry that the limit removes.
+    `weigh` estimates the octets of a value, its key and its slot in the two dicts (170). A value that is changed in
+    place is weighed again by the next `put`. `on_evict` is called for each entry that the limit removes.
     """
 
     def __init__(

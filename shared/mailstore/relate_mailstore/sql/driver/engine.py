@@ -30,7 +30,7 @@ POOL_SECONDS = 10  # for a free connection; a longer wait means overload, and th
 CONNECT_SECONDS = 5  # a server that is up accepts at once
 COMMAND_SECONDS = 30  # for a statement; the longest, flags of a hundred thousand entries, takes a tenth
 LOCK_SECONDS = 10  # for a row that another process has locked; a batch locks its mailboxes for milliseconds
-ABANDONED_SECONDS = 60  # then PostgreSQL ends an idle transaction, and with it its locks
+ABANDONED_SECONDS = 60  # then PostgreSQL ends an idle transaction, which releases its locks
 
 # Those of SQLite (which gives them the mode of the database), and ours.
 _FILE_SUFFIXES = ("", "-wal", "-shm", "-journal", ".reserve", ".maildrops")
@@ -70,7 +70,7 @@ def parse_database_url(text: str) -> URL:
 
 
 def without_password(url: URL) -> str:
-    """A PostgreSQL URL for its own tools, which read the password elsewhere."""
+    """A PostgreSQL URL without the password, in the form that PostgreSQL's own tools accept."""
     return URL.create(POSTGRESQL, url.username, None, url.host, url.port, url.database, url.query).render_as_string()
 
 

@@ -15,7 +15,7 @@ from relate_mailstore.errors import StoreBusy, StoreError, StoreFull, StoreUnava
 
 # OSError: no connection; TimeoutError: no reply; OverflowError: SQLite's driver, for a number beyond 64 bits;
 # InternalClientError: asyncpg, for a connection that the server is closing.
-# StatementError covers all that SQLAlchemy wraps: neither connecting nor a direct call of the driver.
+# SQLAlchemy wraps the drivers' errors in StatementError, except while connecting and in direct calls of a driver.
 _FAULTS = (
     StatementError,
     PoolTimeoutError,
