@@ -1,4 +1,4 @@
-"""What all tests share: they run on the loop that the product runs on, and together with their group."""
+"""Configuration of all tests: Hypothesis profiles, the event loop, and groups of xdist."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ import pytest
 import uvloop
 from hypothesis import settings
 
-# A deadline for each example would fail tests on a busy machine. Speed is measured by benchmarks.
+# No deadline per example, because a loaded machine would exceed it. Benchmarks measure speed.
 settings.register_profile("relate", deadline=None)
 settings.register_profile("quick", deadline=None, max_examples=10)
 settings.load_profile("relate")
@@ -16,7 +16,7 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """uvloop everywhere; the server and the driver on asyncio's own loop too, which keeps them honest."""
+    """Run tests on uvloop, as the product does, and those of server and driver on asyncio's loop, too."""
     if "integration/wire" in item.nodeid:
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}

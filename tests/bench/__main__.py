@@ -1,9 +1,9 @@
-"""`make bench`: rates, CPU and memory of ours, of the peer and of the floors, in one run, as Markdown.
+"""`make bench`: measure Relate Mail, the peer and the floors in one run, and print Markdown tables.
 
     python -m tests.bench --tools DIR [--rounds 3] [--scale 1] [--only NAME] [--suite mail|imap|all]
 
-DIR holds a `mailload`-compatible generator and the scripts that set Debian's Postfix + Dovecot up (`peer/`). Without
-it only the floors are measured, and it is said so. Targets take turns in each round; medians are printed.
+DIR holds a `mailload`-compatible generator and the scripts that set up Debian's Postfix + Dovecot (`peer/`). Without
+it only the floors are measured. Targets take turns in each round; medians are printed.
 """
 
 import argparse
@@ -17,17 +17,17 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from pathlib import Path
 
 from tests.bench import floors, hostile, imap_idle, memory, servers, telemetry_cost
+from tests.bench.generator import Generator
 from tests.bench.imap import IMAP, fill_imap
-from tests.bench.load import Generator
 from tests.bench.scenarios import READING, WRITING, Measured, Scenario, fill
 from tests.support.postgres import durable_cluster
 
 PEER = "Postfix + Dovecot"
 
-# SMTP processes: PostgreSQL serves several writers; SQLite has one writer at a time, whatever the processes.
-WORKERS = {"sqlite": 1, "postgresql": 2}
+# SMTP processes: PostgreSQL serves several writers, SQLite one at a time.
+SMTP_WORKERS = {"sqlite": 1, "postgresql": 2}
 
-Opened = Callable[[], AbstractContextManager[servers.Target]]
+OpenTarget = Callable[[], AbstractContextManager[servers.Target]]
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--tools", type=Path, default=os.environ.get("RELATE_BENCH_TOOLS"))
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--only", default="", help="targets whose name contains this, beside the peer")
+    parser.add_argument("--only", default="", help="targets whose name contains this, and the peer")
     parser.add_argument("--suite", choices=("mail", "imap", "all"), default="all", help="SMTP and POP3, IMAP, or both")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="relate-bench-") as name, ExitStack() as stack:
@@ -57,7 +57,7 @@ def main() -> None:
 def measure_targets(
     options: argparse.Namespace, directory: Path, postgres: Callable[[str], str] | None
 ) -> dict[str, dict[str, list[Measured]]]:
-    """Every scenario on every target, the targets in turn in each round: {scenario: {target: runs}}."""
+    """Run all scenarios on all targets, the targets in turn in each round: {scenario: {target: runs}}."""
     generator = Generator(options.tools / "mailload")
     results: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
     for round_number in range(options.rounds):
@@ -72,13 +72,13 @@ def measure_targets(
 
 
 def run_all(generator: Generator, target: servers.Target, scale: float, suite: str) -> Iterator[tuple[str, Measured]]:
-    """All scenarios in order: reading first, while the boxes hold what they were filled with."""
+    """Run all scenarios in order: reading first, before deliveries change the mailboxes."""
     if suite in ("imap", "all"):
         fill_imap(generator, target)
         for name, scenario in IMAP.items():
             yield name, _run(scenario, generator, target, scale)
     if suite in ("mail", "all"):
-        fill(generator, target, big=suite == "mail")  # else they are there already
+        fill(generator, target, big=suite == "mail")  # else `fill_imap` has filled them
         for name, scenario in (READING | WRITING).items():
             yield name, _run(scenario, generator, target, scale)
 
@@ -89,8 +89,8 @@ def _run(scenario: Scenario, generator: Generator, target: servers.Target, scale
 
 def targets(
     tools: Path, directory: Path, postgres: Callable[[str], str] | None, round_number: int
-) -> Iterator[tuple[str, Opened]]:
-    """The peer, then ours: each database with telemetry off and on, a fresh database every round."""
+) -> Iterator[tuple[str, OpenTarget]]:
+    """The peer, then Relate Mail on each database with telemetry off and on; a fresh database per round."""
     yield PEER, lambda: servers.peer(tools)
     for database in ("SQLite", "PostgreSQL") if postgres else ("SQLite",):
         for telemetry in ("off", "on"):
@@ -100,32 +100,39 @@ def targets(
             yield name, _opener(name, url, telemetry == "on", directory)
 
 
-def _opener(name: str, url: str, with_telemetry: bool, directory: Path) -> Opened:
+def _opener(name: str, url: str, with_telemetry: bool, directory: Path) -> OpenTarget:
     @contextmanager
     def opened() -> Iterator[servers.Target]:
         with ExitStack() as stack:
-            collector = stack.enter_context(servers.sink()) if with_telemetry else None
-            yield stack.enter_context(servers.ours(name, url, collector, WORKERS[url.partition(":")[0]], directory))
+            collector = stack.enter_context(servers.otlp_sink()) if with_telemetry else None
+            yield stack.enter_context(
+                servers.relate_mail(name, url, collector, SMTP_WORKERS[url.partition(":")[0]], directory)
+            )
 
     return opened
 
 
 def print_floors(rates: dict[str, float]) -> None:
-    """What the machine can do."""
+    """Print the floors, which bound all other rates."""
     print_rows("Floors", {name: f"{rate:,.0f}/s" for name, rate in rates.items()})
 
 
 def print_rows(title: str, rows: dict[str, str]) -> None:
-    """A table of two columns."""
+    """Print a table of two columns."""
     print(f"\n| {title} | |\n|---|---:|")
     for name, value in rows.items():
         print(f"| {name} | {value} |", flush=True)
 
 
 def print_scenarios(results: dict[str, dict[str, list[Measured]]]) -> None:
-    """Medians, and in brackets the ratio to the peer."""
+    """Print medians, and in parentheses the ratio to the peer."""
     names = list(next(iter(results.values())))
-    print("\n| a second (× peer) · CPU µs each | " + " | ".join(names) + " |\n|---|" + "---:|" * len(names))
+    print(
+        "\n| per second (ratio to the peer) · µs of CPU of the server per operation | "
+        + " | ".join(names)
+        + " |\n|---|"
+        + "---:|" * len(names)
+    )
     for scenario, by_target in results.items():
         peer = statistics.median(run.rate for run in by_target[PEER]) if PEER in by_target else None
         cells = [_cell(by_target[name], peer) for name in names]

@@ -1,9 +1,9 @@
-"""Memory while messages are left half sent: what `docs/performance.md` says of it.
+"""Memory taken by incomplete messages, for `docs/performance.md`.
 
     python -m tests.bench.content_memory [--megabytes 45] [--abandoned 24] [--half-sent 200] [--addresses 8]
 
-First messages are abandoned, one connection after the other; then many are half sent at once, from several loopback
-addresses, and 2 KB messages are delivered from another one. RSS is read from /proc (Linux).
+First messages are abandoned, one connection after the other. Then many are half sent at the same time from several
+loopback addresses, while 2 KB messages are delivered from another address. RSS is read from /proc (Linux).
 """
 
 import argparse
@@ -21,7 +21,7 @@ LINE = b"x" * 76 + b"\r\n"
 PIECE = LINE * 800
 SMALL = b"Subject: small\r\n\r\n" + LINE * 26
 SMALL_MESSAGES = 50
-SETTLED_SECONDS = 20
+SETTLE_SECONDS = 20
 
 
 def main() -> None:
@@ -42,7 +42,7 @@ def main() -> None:
 
 
 async def measure(product: Product, options: argparse.Namespace) -> None:
-    """Both loads, with the memory before, at its peak, and after."""
+    """Run both loads; print the memory before, at its peak and after."""
     octets, port, pid = options.megabytes * 1_000_000, product.ports["Smtp__MxPort"], product.process_id
     await deliver(port, HOST)
     base = megabytes(pid, "VmRSS")
@@ -56,19 +56,19 @@ async def measure(product: Product, options: argparse.Namespace) -> None:
     addresses = [f"127.0.0.{2 + number % options.addresses}" for number in range(options.half_sent)]
     async with AsyncExitStack() as stack:
         sending = [stack.enter_async_context(half_sent(port, address, octets)) for address in addresses]
-        begun = asyncio.gather(*sending)
+        started = asyncio.gather(*sending)
         times = [await deliver(port, HOST) for _ in range(SMALL_MESSAGES)]
-        await begun
-        held = megabytes(pid, "VmRSS")
+        await started
+        rss = megabytes(pid, "VmRSS")
         times += [await deliver(port, HOST) for _ in range(SMALL_MESSAGES)]
         slowest = max(times) * 1000
-        print(f"{len(times)} messages of 2 KB meanwhile: all 250, {slowest:.0f} ms at most; RSS {held:.0f} MB")
+        print(f"{len(times)} messages of 2 KB meanwhile: all 250, {slowest:.0f} ms at most; RSS {rss:.0f} MB")
     await report(f"{options.half_sent} half sent at once, from {options.addresses} addresses", pid, base)
 
 
 @asynccontextmanager
 async def half_sent(port: int, address: str, octets: int) -> AsyncIterator[None]:
-    """So many octets of content are sent, and the connection stays open inside; then it is reset."""
+    """Send `octets` of content and keep the connection open inside the block; then reset it."""
     _, writer = await begin(port, address)
     try:
         for _ in range(octets // len(PIECE)):
@@ -80,7 +80,7 @@ async def half_sent(port: int, address: str, octets: int) -> AsyncIterator[None]
 
 
 async def deliver(port: int, address: str) -> float:
-    """Deliver a small message; the seconds that it took."""
+    """Deliver a small message; returns the seconds that it took."""
     began = time.perf_counter()
     reader, writer = await begin(port, address)
     writer.write(SMALL + b".\r\nQUIT\r\n")
@@ -93,7 +93,7 @@ async def deliver(port: int, address: str) -> float:
 
 
 async def begin(port: int, address: str) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """A connection from this address, up to 354."""
+    """Connect from this address and send all commands up to DATA and its 354."""
     reader, writer = await asyncio.open_connection(HOST, port, local_addr=(address, 0))
     writer.write(f"HELO c\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<{ADDRESS}>\r\nDATA\r\n".encode())
     while not (await reader.readline()).startswith(b"354"):
@@ -101,17 +101,17 @@ async def begin(port: int, address: str) -> tuple[asyncio.StreamReader, asyncio.
     return reader, writer
 
 
-async def report(what: str, pid: int, base: float) -> None:
-    """The peak, and how soon the memory is back."""
+async def report(load: str, pid: int, base: float) -> None:
+    """Print the peak, and the time until the memory is released."""
     peak, began = megabytes(pid, "VmHWM"), time.monotonic()
-    while megabytes(pid, "VmRSS") > base + 16 and time.monotonic() < began + SETTLED_SECONDS:
+    while megabytes(pid, "VmRSS") > base + 16 and time.monotonic() < began + SETTLE_SECONDS:
         await asyncio.sleep(0.1)
     after, seconds = megabytes(pid, "VmRSS"), time.monotonic() - began
-    print(f"{what}: peak {peak:.0f} MB (base + {peak - base:.0f}); {after:.0f} MB after {seconds:.1f} s")
+    print(f"{load}: peak {peak:.0f} MB (base + {peak - base:.0f}); {after:.0f} MB after {seconds:.1f} s")
 
 
 def reset_peak(pid: int) -> None:
-    """Begin to look for the peak anew (proc(5), clear_refs)."""
+    """Reset the peak of the resident set size (proc(5), clear_refs)."""
     Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 

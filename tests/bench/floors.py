@@ -1,4 +1,4 @@
-"""What this machine does with nothing of ours in the way: round trips, and durable inserts one by one."""
+"""Floors of this machine without Relate Mail: round trips, and durable inserts one by one."""
 
 import asyncio
 import sqlite3
@@ -16,7 +16,7 @@ ROW = b"x" * 4096
 
 class _Echo(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is one in all but its bases
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's transport does not inherit from it
 
     def data_received(self, data: bytes) -> None:
         self.transport.write(data)
@@ -60,7 +60,7 @@ async def _postgres(url: str) -> float:
 
 
 def measure(directory: Path, postgres: str | None) -> dict[str, float]:
-    """Rates a second."""
+    """Measure rates per second."""
     rates = {
         "asyncio echo, 1 connection, round trips": uvloop.run(_echo()),
         "SQLite, 4 KB inserts, a commit each": _sqlite(directory),

@@ -1,7 +1,7 @@
-"""What strangers and clients send to stop the others: how long another client's NOOP waits meanwhile.
+"""Hostile input: the latency of another client's NOOP during each attack.
 
-The services run in one process each, telemetry off. A client that has logged in says NOOP without a pause. Printed are
-the worst wait, beside the worst of a quiet second before, and the longest callback of an event loop, in CPU time.
+Each service runs in one process, telemetry off. A logged-in client sends NOOP every few milliseconds. Printed are the
+worst latency, the worst of the idle second before, and the longest callback of an event loop in CPU time.
 """
 
 import imaplib
@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from tests.bench import servers
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 
 HOST = "127.0.0.1"
 ATTACKER, VICTIM, OTHER = (DOMAIN_PATTERN % number for number in range(3))
@@ -25,60 +25,60 @@ PARTS = 24
 INFLATED_OCTETS = 31_000_000
 SENDERS = 5
 SLOW_MILLISECONDS = 10
-"""No callback should take longer. The watchdog samples each 5 ms."""
+"""The watchdog logs callbacks that take longer. It samples each 5 ms."""
 NAME = "a" * 1_000
 SETTLE_SECONDS = 5.0
-"""Texts to search are made some seconds after a delivery."""
+"""Search texts are made within some seconds after a delivery."""
 
 
 def measure(directory: Path) -> dict[str, str]:
-    """The worst NOOP during each attack, as a text with its unit."""
+    """Measure the worst NOOP during each attack; values with their unit."""
     rows = {}
     database, log = f"sqlite:///{directory}/hostile.db", directory / "hostile.log"
     watch = {"Debug__SlowCallbackMilliseconds": str(SLOW_MILLISECONDS)}
-    with servers.ours("hostile", database, None, 1, directory, reader_workers=1, **watch) as target:
+    with servers.relate_mail("hostile", database, None, 1, directory, reader_workers=1, **watch) as target:
         for name, attack in ATTACKS.items():
-            read = log.stat().st_size
-            with noops(target.imap) as waits:
+            offset = log.stat().st_size
+            with noops(target.imap) as latencies:
                 time.sleep(1.0)
-                quiet = max(waits)
-                waits.clear()
+                quiet = max(latencies)
+                latencies.clear()
                 attack(target)
-            worst = f"{max(waits) * 1000:.0f} ms ({quiet * 1000:.0f} ms before)"
-            rows[f"worst NOOP beside {name}"] = f"{worst}; longest callback {_longest(log, read)}"
+            worst = f"{max(latencies) * 1000:.0f} ms ({quiet * 1000:.0f} ms before)"
+            rows[f"worst NOOP beside {name}"] = f"{worst}; longest callback {_longest_callback(log, offset)}"
     return rows
 
 
-def _longest(log: Path, start: int) -> str:
-    """The longest callback of those in the log from an octet on."""
+def _longest_callback(log: Path, offset: int) -> str:
+    """The longest callback in the log after an offset."""
     with log.open("rb") as lines:
-        lines.seek(start)
+        lines.seek(offset)
         found = [int(slow) for slow in re.findall(rb'"milliseconds": ?(\d+)', lines.read())]
     return f"{max(found)} ms of CPU" if found else f"under {SLOW_MILLISECONDS} ms of CPU"
 
 
 @contextmanager
 def noops(port: int) -> Iterator[list[float]]:
-    """How long each NOOP of another client took, in seconds, while inside."""
-    waits: list[float] = [0.0]
+    """Send NOOP as another user inside the block; yields the list of latencies in seconds."""
+    latencies: list[float] = [0.0]
     ended = threading.Event()
 
-    def ask() -> None:
+    def send_noops() -> None:
         client = logged_in(port, OTHER)
         while not ended.is_set():
             began = time.perf_counter()
             client.noop()
-            waits.append(time.perf_counter() - began)
+            latencies.append(time.perf_counter() - began)
             time.sleep(0.005)
         client.logout()
 
     with ThreadPoolExecutor(1) as threads:
-        asking = threads.submit(ask)
+        sending = threads.submit(send_noops)
         try:
-            yield waits
+            yield latencies
         finally:
             ended.set()
-            asking.result()
+            sending.result()
 
 
 def logged_in(port: int, user: str) -> imaplib.IMAP4:
@@ -144,7 +144,7 @@ def _send_zeros(target: servers.Target) -> None:
         client.send(deflate.compress(b"\r\nx NOOP\r\n") + deflate.flush(zlib.Z_SYNC_FLUSH))
         client.readline()
     except OSError:
-        return  # the server has ended the connection, as it may
+        return  # the server may end the connection
     finally:
         client.shutdown()
 

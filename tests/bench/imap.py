@@ -1,17 +1,17 @@
-"""The IMAP scenarios: boxes of 1,000 and of 10,000 messages of 4 KB, filled by APPEND, a tenth of them unseen."""
+"""IMAP scenarios: mailboxes of 1,000 and 10,000 messages of 4 KB, filled by APPEND, a tenth of them unseen."""
 
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD, Generator
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD, Generator
 from tests.bench.scenarios import Measured, Scenario
 from tests.bench.servers import Target
 
 
 @dataclass(frozen=True)
-class Boxes:
-    """Mailboxes of one size: the INBOX of some users in a row."""
+class Mailboxes:
+    """Mailboxes of one size: the INBOXes of `users` users from number `first` on."""
 
     name: str
     first: int
@@ -20,49 +20,61 @@ class Boxes:
 
     @property
     def options(self) -> dict[str, object]:
-        """For the generator: one connection a mailbox."""
+        """Options of the generator: one connection per mailbox."""
         return {"user_first": self.first, "users": self.users, "conns": self.users}
 
 
-SMALL = Boxes("1k", 110, 10, 1_000)
-BIG = Boxes("10k", 120, 2, 10_000)
-MANY = Boxes("any", 50, 10, 0)  # apart from those that the POP3 scenarios read
+SMALL = Mailboxes("1k", 110, 10, 1_000)
+BIG = Mailboxes("10k", 120, 2, 10_000)
+MANY = Mailboxes("any", 50, 10, 0)  # other users than those of the POP3 scenarios
 
-SECONDS = 2.5
-"""Of each point."""
+SCENARIO_SECONDS = 2.5
 
 
 def fill_imap(generator: Generator, target: Target) -> float:
-    """Fill the boxes, internal dates spread over sixty days; messages a second. Returns when they can be searched."""
+    """Fill the mailboxes, with internal dates over sixty days, and wait for the search texts; messages per second."""
     began = time.monotonic()
-    for boxes in (SMALL, BIG):
-        total = boxes.users * boxes.messages
-        _run(generator, target, boxes, "imap-append", ops=total, per_conn=boxes.messages, size=4096, spread_days=60)
-        for flags in ("STORE 1:* +FLAGS.SILENT (\\Seen)", f"STORE 1:{boxes.messages // 10} -FLAGS.SILENT (\\Seen)"):
-            _run(generator, target, boxes, "imap-cmd", warmup=1, ops=0, cmd=flags)
+    for mailboxes in (SMALL, BIG):
+        total = mailboxes.users * mailboxes.messages
+        _run(
+            generator,
+            target,
+            mailboxes,
+            "imap-append",
+            ops=total,
+            per_conn=mailboxes.messages,
+            size=4096,
+            spread_days=60,
+        )
+        for flags in ("STORE 1:* +FLAGS.SILENT (\\Seen)", f"STORE 1:{mailboxes.messages // 10} -FLAGS.SILENT (\\Seen)"):
+            _run(generator, target, mailboxes, "imap-cmd", warmup=1, ops=0, cmd=flags)
     seconds = time.monotonic() - began
     target.settle()
-    return sum(boxes.users * boxes.messages for boxes in (SMALL, BIG)) / seconds
+    return sum(mailboxes.users * mailboxes.messages for mailboxes in (SMALL, BIG)) / seconds
 
 
-def _run(generator: Generator, target: Target, boxes: Boxes, kind: str, **options: object) -> Mapping[str, float]:
+def _run(
+    generator: Generator, target: Target, mailboxes: Mailboxes, kind: str, **options: object
+) -> Mapping[str, float]:
     login = {"user": DOMAIN_PATTERN, "pass": PASSWORD, "timeout": 600}
-    return generator.run(kind, target.imap, **{**login, **boxes.options, **options})
+    return generator.run(kind, target.imap, **{**login, **mailboxes.options, **options})
 
 
-def _scenario(boxes: Boxes, kind: str, **options: object) -> Scenario:
+def _scenario(mailboxes: Mailboxes, kind: str, **options: object) -> Scenario:
     def run(generator: Generator, target: Target, scale: float) -> Measured:
         before = target.cpu()
-        result = _run(generator, target, boxes, kind, ops=100_000_000, duration=SECONDS * scale, warmup=1, **options)
+        result = _run(
+            generator, target, mailboxes, kind, ops=100_000_000, duration=SCENARIO_SECONDS * scale, warmup=1, **options
+        )
         spent = target.cpu() - before
-        done = result["ops"] + boxes.users  # each connection's first one is not counted there
+        done = result["ops"] + mailboxes.users  # the generator does not count each connection's first one
         return Measured(result["ops_s"], spent / done * 1e6, result["p99_ms"])
 
     return run
 
 
 def _push(generator: Generator, target: Target, scale: float) -> Measured:
-    """From the 250 after DATA to EXISTS on a connection that idles, p50 as a rate and p99."""
+    """From the 250 after DATA to EXISTS on a connection in IDLE: p50 as a rate, and p99."""
     result = generator.run(
         "push",
         target.imap,
@@ -80,23 +92,23 @@ def _push(generator: Generator, target: Target, scale: float) -> Measured:
     return Measured(1000 / max(result["p50_ms"], 0.001), 0, result["p99_ms"])
 
 
-def _of(boxes: Boxes) -> dict[str, Scenario]:
+def _of(mailboxes: Mailboxes) -> dict[str, Scenario]:
     scenarios = {
-        "SELECT": _scenario(boxes, "imap-cmd", cmd="SELECT INBOX"),
-        "FETCH of flags and sizes, all": _scenario(boxes, "imap-fetch-meta"),
-        "FETCH ENVELOPE BODYSTRUCTURE, all": _scenario(boxes, "imap-fetch-envelope"),
-        "FETCH ENVELOPE BODYSTRUCTURE, 50": _scenario(boxes, "imap-fetch-envelope", page=50),
-        "FETCH BODY[], one by one": _scenario(boxes, "imap-fetch-body"),
-        "FETCH BODY[], all": _scenario(boxes, "imap-fetch-body", bulk=True),
-        "SEARCH SUBJECT": _scenario(boxes, "imap-search", query="subject"),
-        "SEARCH UNSEEN": _scenario(boxes, "imap-search", query="unseen"),
-        "SEARCH SINCE": _scenario(boxes, "imap-search", query="since", since_days=6),
-        "SEARCH SENTSINCE": _scenario(boxes, "imap-search", query="sentsince", since_days=30),
-        "SEARCH BODY": _scenario(boxes, "imap-search", query="body"),
-        "STATUS": _scenario(boxes, "imap-cmd", mailbox="-", cmd="STATUS INBOX (MESSAGES UNSEEN UIDNEXT)"),
-        "STORE, one": _scenario(boxes, "imap-store"),
+        "SELECT": _scenario(mailboxes, "imap-cmd", cmd="SELECT INBOX"),
+        "FETCH of flags and sizes, all": _scenario(mailboxes, "imap-fetch-meta"),
+        "FETCH ENVELOPE BODYSTRUCTURE, all": _scenario(mailboxes, "imap-fetch-envelope"),
+        "FETCH ENVELOPE BODYSTRUCTURE, 50": _scenario(mailboxes, "imap-fetch-envelope", page=50),
+        "FETCH BODY[], one by one": _scenario(mailboxes, "imap-fetch-body"),
+        "FETCH BODY[], all": _scenario(mailboxes, "imap-fetch-body", bulk=True),
+        "SEARCH SUBJECT": _scenario(mailboxes, "imap-search", query="subject"),
+        "SEARCH UNSEEN": _scenario(mailboxes, "imap-search", query="unseen"),
+        "SEARCH SINCE": _scenario(mailboxes, "imap-search", query="since", since_days=6),
+        "SEARCH SENTSINCE": _scenario(mailboxes, "imap-search", query="sentsince", since_days=30),
+        "SEARCH BODY": _scenario(mailboxes, "imap-search", query="body"),
+        "STATUS": _scenario(mailboxes, "imap-cmd", mailbox="-", cmd="STATUS INBOX (MESSAGES UNSEEN UIDNEXT)"),
+        "STORE, one": _scenario(mailboxes, "imap-store"),
     }
-    return {f"IMAP {name}, {boxes.name}": scenario for name, scenario in scenarios.items()}
+    return {f"IMAP {name}, {mailboxes.name}": scenario for name, scenario in scenarios.items()}
 
 
 IMAP: dict[str, Scenario] = {

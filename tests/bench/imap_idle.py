@@ -1,4 +1,4 @@
-"""Idling over IMAP: what ten thousand of them cost one process, and how soon one of them hears of a delivery."""
+"""IMAP IDLE: memory of 10,000 connections in one process, and the latency from a delivery to EXISTS."""
 
 import random
 import smtplib
@@ -11,25 +11,25 @@ from pathlib import Path
 
 from relate_wire.limits import raise_open_files
 from tests.bench import servers
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 from tests.bench.processes import pss_kib
 
 CONNECTIONS = 10_000
 SPARE_FILES = 500
-USERS = range(30, 130)  # they share the connections
-WATCHERS = range(30)  # one connection each: to them is delivered
+USERS = range(30, 130)  # the connections are spread over them
+WATCHERS = range(30)  # recipients of the deliveries, one connection each
 DELIVERIES = 500
-PATIENCE = 30.0  # seconds for any answer
+TIMEOUT_SECONDS = 30.0
 CONTENT = b"Subject: news\r\n\r\n" + b"x" * 4_000 + b"\r\n.\r\n"
 
 
 def measure(directory: Path, postgres: Callable[[str], str] | None) -> dict[str, str]:
-    """Each as a text with its unit, of one IMAP process with telemetry off."""
+    """Measure one IMAP process per database, telemetry off; values with their unit."""
     databases = {"SQLite": f"sqlite:///{directory}/idle.db"}
     if postgres is not None:
         databases["PostgreSQL"] = postgres("idle")
     if raise_open_files() < CONNECTIONS + SPARE_FILES:
-        return {f"{CONNECTIONS:,} connections": "not so many files may be open here"}
+        return {f"{CONNECTIONS:,} connections": "exceeds the limit of open files"}
     return {row: text for name, url in databases.items() for row, text in _measure(name, url, directory).items()}
 
 
@@ -37,7 +37,7 @@ def _measure(name: str, url: str, directory: Path) -> dict[str, str]:
     each = CONNECTIONS // len(USERS)
     settings = {"Imap__MaxConnectionsPerUser": str(each)}
     with (
-        servers.ours(f"idle {name}", url, None, 1, directory, reader_workers=1, **settings) as target,
+        servers.relate_mail(f"idle {name}", url, None, 1, directory, reader_workers=1, **settings) as target,
         ExitStack() as stack,
     ):
         *_, imap = target.processes
@@ -57,26 +57,26 @@ def _measure(name: str, url: str, directory: Path) -> dict[str, str]:
 
 
 def _idling(port: int, user: int) -> socket.socket:
-    """A connection that waits for news of a user's INBOX."""
-    connection = socket.create_connection(("127.0.0.1", port), PATIENCE)
+    """A connection in IDLE on a user's INBOX."""
+    connection = socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS)
     login = f"a LOGIN {DOMAIN_PATTERN % user} {PASSWORD}\r\nb SELECT INBOX\r\nc IDLE\r\n"
     connection.sendall(login.encode())
-    _hear(connection, b"\r\n+ ")
+    _read_until(connection, b"\r\n+ ")
     return connection
 
 
-def _hear(connection: socket.socket, awaited: bytes) -> None:
-    """Return when this has come."""
-    heard = b""
-    while awaited not in heard:
+def _read_until(connection: socket.socket, awaited: bytes) -> None:
+    """Read until `awaited` has arrived."""
+    received = b""
+    while awaited not in received:
         octets = connection.recv(4096)
         if not octets:
-            raise ConnectionError(heard)
-        heard += octets
+            raise ConnectionError(received)
+        received += octets
 
 
 def _deliveries(port: int, watchers: dict[int, socket.socket]) -> list[float]:
-    """Seconds from the end of a message to EXISTS, of one message after the other."""
+    """Seconds from the final dot to EXISTS, for deliveries one by one."""
     waits, choice = [], random.Random(6)
     with smtplib.SMTP("127.0.0.1", port) as client:
         client.ehlo()
@@ -87,7 +87,7 @@ def _deliveries(port: int, watchers: dict[int, socket.socket]) -> list[float]:
             client.docmd("DATA")
             client.send(CONTENT)
             began = time.perf_counter()
-            _hear(watchers[user], b" RECENT\r\n")  # the line after EXISTS
+            _read_until(watchers[user], b" RECENT\r\n")  # the line after EXISTS
             waits.append(time.perf_counter() - began)
             client.getreply()
     return waits

@@ -1,4 +1,4 @@
-"""Processes from outside: ports, CPU, memory."""
+"""Ports, CPU time and memory of other processes (Linux)."""
 
 import os
 import re
@@ -8,7 +8,7 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-START_PATIENCE = 30.0
+START_SECONDS = 30.0
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -20,8 +20,8 @@ def free_port() -> int:
 
 
 def wait_for_port(port: int) -> None:
-    """Return when somebody listens."""
-    deadline = time.monotonic() + START_PATIENCE
+    """Return when a server listens on the port."""
+    deadline = time.monotonic() + START_SECONDS
     while True:
         try:
             socket.create_connection(("127.0.0.1", port), 1).close()
@@ -33,30 +33,30 @@ def wait_for_port(port: int) -> None:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """A graceful stop."""
+    """Stop a process by SIGTERM."""
     process.terminate()
     process.wait(20)
 
 
 def tree(pid: int) -> list[int]:
-    """A process and all below it."""
-    children = Path(f"/proc/{pid}/task/{pid}/children")
+    """A process and its descendants."""
+    path = Path(f"/proc/{pid}/task/{pid}/children")
     try:
-        below = [int(child) for child in children.read_text().split()]
+        children = [int(child) for child in path.read_text().split()]
     except (FileNotFoundError, ProcessLookupError):
-        below = []
-    return [pid, *(one for child in below for one in tree(child))]
+        children = []
+    return [pid, *(descendant for child in children for descendant in tree(child))]
 
 
 def cpu_seconds(roots: Iterable[int]) -> float:
-    """User and system time of these processes and all below them, those that have ended included."""
+    """User and system time of these processes and their descendants, including those that have ended."""
     return sum(_ticks(pid) for root in roots for pid in tree(root)) / _TICKS
 
 
 def _ticks(pid: int) -> int:
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):  # it has just ended, and counts with its parent
+    except (FileNotFoundError, ProcessLookupError):  # it has just ended; its parent has its CPU time
         return 0
     return sum(map(int, fields[11:15]))
 
@@ -67,7 +67,7 @@ def pss_kib(pids: Iterable[int]) -> int:
 
 
 def peak_kib(pid: int) -> int:
-    """The most memory a process ever had resident, KiB."""
+    """Peak resident set size, KiB."""
     return _field(pid, "status", "VmHWM")
 
 

@@ -1,35 +1,35 @@
-"""The scenarios: each runs once against a target and gives a rate a second and the server's CPU for one operation."""
+"""SMTP and POP3 scenarios: each runs once against a target and measures the rate and the server's CPU per operation."""
 
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD, Generator
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD, Generator
 from tests.bench.servers import USERS, Target
 
-# Mailboxes with mail for POP3: few messages in many (20 in each of 50), many in few (1,000 in each of 10).
-SMALL_BOXES, SMALL_BOX = 50, 20
-BIG_BOXES, BIG_BOX, FIRST_BIG = 10, 1000, 110
+# Mailboxes for POP3: 50 of 20 messages, and 10 of 1,000 from user FIRST_BIG_NUMBER on.
+SMALL_MAILBOXES, SMALL_MESSAGES = 50, 20
+BIG_MAILBOXES, BIG_MESSAGES, FIRST_BIG_NUMBER = 10, 1000, 110
 
 
 @dataclass(frozen=True)
 class Measured:
-    """One run."""
+    """The result of one run. `rate` is per second, `cpu_us` is per operation."""
 
     rate: float
     cpu_us: float
     p99_ms: float
 
 
-# One sender for all: MAIL FROM must be the address of who logs in, and the generator numbers the two apart.
+# One sender for all messages: MAIL FROM must be the address of the user, but the generator numbers them separately.
 SUBMITTER = DOMAIN_PATTERN % 0
 
 Scenario = Callable[[Generator, Target, float], Measured]
 
 
 def _measure(target: Target, operations: Callable[[], tuple[float, float, float]]) -> Measured:
-    """Operations give (how many, since when, p99); the clock stops when the target has drained."""
+    """Run operations, which return (count, start time, p99), and measure until the target has drained."""
     before = target.cpu()
     count, started, p99 = operations()
     target.drain()
@@ -38,7 +38,7 @@ def _measure(target: Target, operations: Callable[[], tuple[float, float, float]
 
 
 def deliveries(size: int, connections: int) -> Scenario:
-    """Messages from strangers into mailboxes, durable."""
+    """Messages from other servers, stored durably in mailboxes."""
 
     def run(generator: Generator, target: Target, scale: float) -> Measured:
         def load() -> tuple[float, float, float]:
@@ -53,7 +53,7 @@ def deliveries(size: int, connections: int) -> Scenario:
 
 
 def submissions(size: int, connections: int) -> Scenario:
-    """A connection and a login for each message."""
+    """Submissions with a connection and a login per message."""
 
     def run(generator: Generator, target: Target, scale: float) -> Measured:
         def load() -> tuple[float, float, float]:
@@ -77,7 +77,7 @@ def submissions(size: int, connections: int) -> Scenario:
 
 
 def pop3_sessions(boxes: int, first: int, connections: int) -> Scenario:
-    """Login, STAT, UIDL, ten RETR, QUIT."""
+    """Sessions of login, STAT, UIDL, ten RETR and QUIT."""
 
     def sessions(generator: Generator, target: Target, seconds: float) -> dict[str, Any]:
         return generator.run(
@@ -94,7 +94,7 @@ def pop3_sessions(boxes: int, first: int, connections: int) -> Scenario:
         )
 
     def run(generator: Generator, target: Target, scale: float) -> Measured:
-        sessions(generator, target, 3)  # everybody's first login and first reading, which no server is spared
+        sessions(generator, target, 3)  # warm up: the first login and RETR of each user cost more on any server
         before = target.cpu()
         result = sessions(generator, target, 4 * scale)
         return Measured(result["ops_s"], (target.cpu() - before) / result["ops"] * 1e6, result["p99_ms"])
@@ -103,13 +103,12 @@ def pop3_sessions(boxes: int, first: int, connections: int) -> Scenario:
 
 
 def fill(generator: Generator, target: Target, *, big: bool) -> None:
-    """The mail that the POP3 scenarios read, 4 KB each; that of the big boxes only if it is not there."""
-    _send(
-        generator, target, 0, USERS, 1, connections=1
-    )  # one by one: Dovecot stumbles where two deliveries make one mailbox
-    _send(generator, target, 0, SMALL_BOXES, SMALL_BOX - 1)
+    """Deliver the mail that the POP3 scenarios read, 4 KB each. `big`: also into the big mailboxes."""
+    # One by one, because Dovecot fails when two deliveries create the same mailbox.
+    _send(generator, target, 0, USERS, 1, connections=1)
+    _send(generator, target, 0, SMALL_MAILBOXES, SMALL_MESSAGES - 1)
     if big:
-        _send(generator, target, FIRST_BIG, BIG_BOXES, BIG_BOX - 1)
+        _send(generator, target, FIRST_BIG_NUMBER, BIG_MAILBOXES, BIG_MESSAGES - 1)
 
 
 def _send(
@@ -129,8 +128,8 @@ def _send(
 
 
 READING: dict[str, Scenario] = {
-    "POP3 session, 20 messages, 10 connections": pop3_sessions(SMALL_BOXES, 0, 10),
-    "POP3 session, 1,000 messages, 10 connections": pop3_sessions(BIG_BOXES, FIRST_BIG, 10),
+    "POP3 session, 20 messages, 10 connections": pop3_sessions(SMALL_MAILBOXES, 0, 10),
+    "POP3 session, 1,000 messages, 10 connections": pop3_sessions(BIG_MAILBOXES, FIRST_BIG_NUMBER, 10),
 }
 
 WRITING: dict[str, Scenario] = {

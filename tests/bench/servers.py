@@ -1,4 +1,4 @@
-"""What is measured: ours on either database with telemetry on or off, and Debian's Postfix + Dovecot."""
+"""Servers to measure: Relate Mail on either database, telemetry on or off, and Debian's Postfix + Dovecot."""
 
 import asyncio
 import os
@@ -21,17 +21,17 @@ from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
-from tests.bench.load import DOMAIN_PATTERN, PASSWORD
+from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 from tests.bench.processes import cpu_seconds, free_port, stop, tree, wait_for_port
 
 USERS = 130
-DRAIN_PATIENCE = 120.0  # seconds; ten thousand messages take thirty
+DRAIN_SECONDS = 120.0  # 10,000 messages take 30
 SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
 
 
 @dataclass(frozen=True)
 class Target:
-    """A running server: its ports and its processes."""
+    """A running server: its ports and its root processes."""
 
     name: str
     mx: int
@@ -40,44 +40,44 @@ class Target:
     imap: int
     processes: tuple[int, ...]
     database: str = ""
-    """Its URL, where it is ours."""
+    """The database URL of Relate Mail; empty for the peer."""
 
     def cpu(self) -> float:
-        """CPU seconds of all its processes so far, PostgreSQL's included."""
+        """CPU seconds of all its processes so far, including PostgreSQL's."""
         return cpu_seconds((*self.processes, *_database_processes(self.database)))
 
     def settle(self) -> None:
-        """Return when nothing is left to do of what is done at leisure."""
+        """Return when the background work on search texts is done."""
         while self.database and asyncio.run(_count(self.database, "SELECT count(*) FROM untexted")):
             time.sleep(0.5)
 
     def drain(self) -> None:
-        """Return when everything accepted is in mailboxes: at once, where 250 means that."""
+        """Return when all accepted messages are in mailboxes: at once, because 250 implies it."""
 
 
 @dataclass(frozen=True)
 class PeerTarget(Target):
-    """Postfix has a queue."""
+    """Postfix + Dovecot, which delivers from a queue."""
 
     queue_empty: Path = Path()
 
     def drain(self) -> None:
-        """Wait until the queue is empty. Raises TimeoutError: what is deferred is tried again only after minutes."""
-        deadline = time.monotonic() + DRAIN_PATIENCE
+        """Wait until the queue is empty. Raises TimeoutError, because deferred mail is retried only after minutes."""
+        deadline = time.monotonic() + DRAIN_SECONDS
         while subprocess.run([self.queue_empty], check=False).returncode:
             if time.monotonic() > deadline:
-                raise TimeoutError("the peer's queue does not become empty: see its log for what was deferred")
+                raise TimeoutError("the peer's queue does not drain; its log names the deferred messages")
             time.sleep(0.02)
 
     def cpu(self) -> float:
-        """Their processes come and go: the control group's account is exact where there is one."""
+        """See `Target.cpu`. Short-lived processes count, too, where the control group has an account."""
         account = Path("/sys/fs/cgroup/cpuacct/mailbench/cpuacct.usage")
         return int(account.read_text()) / 1e9 if account.exists() else super().cpu()
 
 
 @contextmanager
 def peer(tools: Path) -> Iterator[Target]:
-    """Debian's Postfix + Dovecot, set up by the tools' scripts, their mailboxes as empty as ours."""
+    """Run Debian's Postfix + Dovecot, set up by the tools' scripts, with empty mailboxes."""
     directory = tools / "peer"
     shutil.rmtree(tools / "vmail", ignore_errors=True)
     subprocess.run(["bash", str(directory / "setup_peer.sh"), "sdbox"], check=True, stdout=subprocess.DEVNULL)
@@ -92,7 +92,7 @@ def peer(tools: Path) -> Iterator[Target]:
 
 
 @contextmanager
-def ours(
+def relate_mail(
     name: str,
     database: str,
     collector: str | None,
@@ -102,9 +102,9 @@ def ours(
     reader_workers: int = 2,
     **settings: str,
 ) -> Iterator[Target]:
-    """Our SMTP, POP3 and IMAP services as processes of their own; `collector` None is telemetry off.
+    """Run the SMTP, POP3 and IMAP services in separate processes. Without a `collector` telemetry is off.
 
-    `settings` are further variables of the environment.
+    `settings` are further environment variables.
     """
     asyncio.run(_seed(database))
     mx, submission, secure, pop3, pop3s, imap, imaps = (free_port() for _ in range(7))
@@ -127,25 +127,25 @@ def ours(
     with ExitStack() as stack:
         log = stack.enter_context((directory / f"{name.replace(' ', '-')}.log").open("wb"))
         processes = []
-        for part in ("smtp", "pop3", "imap"):
-            command = [sys.executable, "-m", "relate", "serve", part]
+        for service in ("smtp", "pop3", "imap"):
+            command = [sys.executable, "-m", "relate", "serve", service]
             process = subprocess.Popen(command, env=environment, cwd=directory, stderr=log, stdout=log)
             stack.callback(stop, process)
             processes.append(process)
         for port in (mx, submission, pop3, imap):
             wait_for_port(port)
-        time.sleep(1)  # the second worker of each
+        time.sleep(1)  # until the second workers listen, too
         yield Target(name, mx, submission, pop3, imap, tuple(process.pid for process in processes), database)
 
 
 def _database_processes(database: str) -> tuple[int, ...]:
-    """The postmaster of a cluster of `tests.support.postgres`; none for a file."""
+    """The postmaster of a cluster of `tests.support.postgres`; empty for SQLite."""
     directory = make_url(database).query.get("host") if database.startswith("postgresql") else None
     return (int((Path(str(directory)) / "data" / "postmaster.pid").read_text().split()[0]),) if directory else ()
 
 
 async def _seed(database: str) -> None:
-    """The load generator's users, all with one password."""
+    """Add the load generator's users, all with the same key."""
     engine = open_engine(database)
     await migrate(engine)
     accounts = SqlAccountStore(engine)
@@ -170,8 +170,8 @@ async def _count(database: str, statement: str) -> int:
 
 
 @contextmanager
-def sink() -> Iterator[str]:
-    """An OTLP sink in a process of its own."""
+def otlp_sink() -> Iterator[str]:
+    """Run an OTLP receiver that discards what it receives, in a separate process."""
     port = free_port()
     command = [sys.executable, "-m", "tests.support.telemetry.receiver", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)

@@ -1,4 +1,4 @@
-"""What telemetry at 100 % costs a command: the same NOOPs with it on and off."""
+"""CPU of telemetry per command: the same NOOPs with telemetry on and off."""
 
 import socket
 from pathlib import Path
@@ -7,20 +7,20 @@ from tests.bench import servers
 from tests.bench.processes import cpu_seconds
 
 CONNECTIONS = 10
-ROUNDS = 2_000
+NOOPS_PER_CONNECTION = 2_000
 
 
 def measure(directory: Path) -> dict[str, str]:
-    """Microseconds of CPU a command, of the server's process."""
+    """Measure the microseconds of CPU of the server's process per command."""
     database = f"sqlite:///{directory}/telemetry.db"
-    with servers.ours("off", database, None, 1, directory) as target:
+    with servers.relate_mail("off", database, None, 1, directory) as target:
         off = _noops(target)
-    with servers.sink() as collector, servers.ours("on", database, collector, 1, directory) as target:
+    with servers.otlp_sink() as collector, servers.relate_mail("on", database, collector, 1, directory) as target:
         on = _noops(target)
     return {
         "SMTP NOOP, telemetry off, µs of CPU": f"{off:.0f}",
         "SMTP NOOP, telemetry on, µs of CPU": f"{on:.0f}",
-        "telemetry, µs a command": f"{on - off:.0f}",
+        "telemetry, µs per command": f"{on - off:.0f}",
     }
 
 
@@ -30,7 +30,7 @@ def _noops(target: servers.Target) -> float:
     for connection in connections:
         connection.recv(512)
     before = cpu_seconds(smtp)
-    for _ in range(ROUNDS):
+    for _ in range(NOOPS_PER_CONNECTION):
         for connection in connections:
             connection.sendall(b"NOOP\r\n")
         for connection in connections:
@@ -38,4 +38,4 @@ def _noops(target: servers.Target) -> float:
     spent = cpu_seconds(smtp) - before
     for connection in connections:
         connection.close()
-    return spent / (CONNECTIONS * ROUNDS) * 1e6
+    return spent / (CONNECTIONS * NOOPS_PER_CONNECTION) * 1e6

@@ -1,6 +1,6 @@
-"""Fixtures: fresh databases with the newest schema, one a test. Import those that you use into a `conftest`.
+"""Fixtures: a fresh database with the newest schema per test. Import the ones that you use into a `conftest`.
 
-Each is a copy of one that is migrated once a process, which is much faster than migrating again.
+Each database is a copy of a template, which each process migrates once, because migrating again is much slower.
 """
 
 import shutil
@@ -15,7 +15,7 @@ from tests.support.postgres import NoPostgresError, Server, migrate_url, server,
 
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A migrated SQLite database that nobody has open."""
+    """A migrated SQLite database without open connections."""
     path = tmp_path_factory.mktemp("template") / "relate.db"
     wait_for(migrate_url(f"sqlite:///{path}"))
     return path
@@ -23,14 +23,14 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
-    """An SQLite database of this test's own."""
+    """An SQLite database for one test."""
     shutil.copy(sqlite_template, tmp_path / "relate.db")
     return f"sqlite:///{tmp_path / 'relate.db'}"
 
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[Server]:
-    """A PostgreSQL server for this process; tests are skipped where there is none."""
+    """A PostgreSQL server for this process; skips the tests where there is none."""
     try:
         with server() as started:
             yield started
@@ -40,7 +40,7 @@ def postgres_server() -> Iterator[Server]:
 
 @pytest.fixture(scope="session")
 def postgres_template(postgres_server: Server) -> Iterator[str]:
-    """The name of a migrated database that nobody uses."""
+    """The name of a migrated database without open connections."""
     name = f"relate_template_{uuid4().hex}"
     postgres_server.create_migrated(name)
     yield name
@@ -49,7 +49,7 @@ def postgres_template(postgres_server: Server) -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: Server, postgres_template: str) -> Iterator[str]:
-    """A PostgreSQL database of this test's own."""
+    """A PostgreSQL database for one test."""
     yield from _copied(postgres_server, postgres_template)
 
 
@@ -61,13 +61,13 @@ def postgres_database(postgres_server: Server, postgres_template: str) -> Iterat
 
 @pytest.fixture
 def empty_postgres_url(postgres_server: Server) -> Iterator[str]:
-    """A PostgreSQL database without any schema."""
+    """A PostgreSQL database without a schema."""
     yield from _copied(postgres_server, "template0")
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest) -> str:
-    """A database of this test's own, of each kind in turn."""
+    """A database for one test, SQLite and PostgreSQL in turn."""
     url: str = request.getfixturevalue(f"{request.param}_url")
     return url
 

@@ -1,13 +1,13 @@
-"""What a process prints, read in the background and to be waited for. Times are in seconds."""
+"""Output of a process, read in the background, on which tests can wait."""
 
 import threading
 from typing import IO
 
-PATIENCE = 60.0  # for anything that should happen at once; a loaded machine needs more than an idle one
+TIMEOUT_SECONDS = 60.0  # generous, because test machines are loaded
 
 
 class Output:
-    """What a process prints to one stream, read as it comes."""
+    """The output of a process on one stream, read in a thread."""
 
     def __init__(self) -> None:
         self._lines: list[str] = []
@@ -17,12 +17,12 @@ class Output:
 
     @property
     def text(self) -> str:
-        """All of it so far."""
+        """The output so far."""
         with self._changed:
             return "".join(self._lines)
 
-    def wait_for(self, words: str, timeout: float = PATIENCE) -> bool:
-        """Wait until these words were printed; False when the stream ended or `timeout` seconds passed before."""
+    def wait_for(self, words: str, timeout: float = TIMEOUT_SECONDS) -> bool:
+        """Wait until the output contains `words`; False at the end of the stream or after `timeout` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: self._ended or words in "".join(self._lines), timeout)
             return words in "".join(self._lines)
@@ -34,9 +34,9 @@ class Output:
         self._reader.start()
 
     def close(self) -> None:
-        """Wait until all is read that is left of a process that has ended."""
+        """Read the rest of the output of a process that has ended."""
         if self._reader is not None:
-            self._reader.join(PATIENCE)
+            self._reader.join(TIMEOUT_SECONDS)
 
     def _read(self, stream: IO[str]) -> None:
         with stream:

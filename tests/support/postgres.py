@@ -1,8 +1,8 @@
-"""A PostgreSQL server to test with: one that RELATE_TEST_POSTGRES names, else a cluster of our own, else a container.
+"""A PostgreSQL server for tests: the one of RELATE_TEST_POSTGRES, else a temporary cluster, else a container.
 
-A cluster of our own lives in a temporary directory, listens on a Unix socket there and on nothing else, and is made
-by the binaries of this machine, as another user where we are root. RELATE_TEST_POSTGRES is an SQLAlchemy URL of a
-server on which databases may be created.
+RELATE_TEST_POSTGRES is the SQLAlchemy URL of a server on which databases may be created. A temporary cluster is made
+by this machine's binaries in a temporary directory, listens only on a Unix socket there, and runs as another user where
+the tests run as root.
 """
 
 import asyncio
@@ -25,23 +25,23 @@ from relate_mailstore.sql.schema.migrate import migrate
 
 VARIABLE = "RELATE_TEST_POSTGRES"
 IMAGE = "postgres:18.6"
-START_SECONDS = 30  # for a cluster to be made and to answer
+START_SECONDS = 30  # including initdb
 
-# What a crash would lose does not matter to most tests: they are four times as fast without.
-_CARELESS = ("-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off")
+# Most tests need no durability, and are four times as fast without.
+_NOT_DURABLE = ("-c fsync=off", "-c synchronous_commit=off", "-c full_page_writes=off")
 
-# Stops the cluster when we let go of its standard input, as we do even when we are killed.
-_KEEPER = 'cat; "$0" stop --pgdata "$1" --mode=immediate --silent; rm -rf "$1"'
+# Stops the cluster when its standard input is closed, which happens even when the test process is killed.
+_STOP_AT_EOF = 'cat; "$0" stop --pgdata "$1" --mode=immediate --silent; rm -rf "$1"'
 
 T = TypeVar("T")
 
 
 class NoPostgresError(Exception):
-    """There is no PostgreSQL here; the message says what was looked for."""
+    """This machine has no PostgreSQL. The message names what was searched."""
 
 
 class Server:
-    """A running server, by the URL of a database of it."""
+    """A running server, given by the URL of one of its databases."""
 
     def __init__(self, url: str) -> None:
         self._url = make_url(url).set(drivername="postgresql")
@@ -51,32 +51,32 @@ class Server:
         return self._url.set(database=database).render_as_string(hide_password=False)
 
     def create(self, database: str, template: str = "template0") -> str:
-        """Create a database; its URL."""
+        """Create a database; returns its URL."""
         self.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"')
         return self.url(database)
 
     def create_migrated(self, database: str) -> str:
-        """Create a database with the newest schema; its URL."""
+        """Create a database with the newest schema; returns its URL."""
         url = self.create(database)
         wait_for(migrate_url(url))
         return url
 
     def drop(self, database: str) -> None:
-        """Drop a database, whoever uses it."""
+        """Drop a database, even while it has connections."""
         self.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
 
     def execute(self, statement: str) -> None:
-        """Run a statement as the server's owner."""
+        """Execute a statement as the server's owner."""
         wait_for(_execute(self._url.render_as_string(hide_password=False), statement))
 
 
 @contextmanager
 def server() -> Iterator[Server]:
-    """A server for tests, gone with what was in it at the end. Raises NoPostgresError."""
+    """A server for tests; a temporary one is removed at the end. Raises NoPostgresError."""
     if url := os.environ.get(VARIABLE):
         yield Server(url)
     elif binaries := find_binaries():
-        with temporary_directory() as directory, cluster(binaries, directory / "cluster", _CARELESS) as started:
+        with temporary_directory() as directory, cluster(binaries, directory / "cluster", _NOT_DURABLE) as started:
             yield started
     else:
         with _container() as started:
@@ -85,7 +85,9 @@ def server() -> Iterator[Server]:
 
 @contextmanager
 def durable_cluster(directory: Path) -> Iterator[Callable[[str], str] | None]:
-    """A cluster in `directory` that flushes as in production: makes databases by name; None without the binaries."""
+    """A cluster in `directory` that flushes as in production; yields a function that creates databases by name, or None
+    without the binaries.
+    """
     binaries = find_binaries()
     if binaries is None:
         yield None
@@ -96,28 +98,28 @@ def durable_cluster(directory: Path) -> Iterator[Callable[[str], str] | None]:
 
 @contextmanager
 def cluster(binaries: Path, directory: Path, options: tuple[str, ...] = ()) -> Iterator[Server]:
-    """A cluster made in `directory`, running until the end of the block."""
+    """Create a cluster in `directory` and run it until the end of the block."""
     directory.mkdir()
     user = _unprivileged_user()
     if user is not None:
         shutil.chown(directory, user)
     data = directory / "data"
-    surroundings: Any = {"user": user, "cwd": directory, "env": {"PATH": os.defpath, "LC_ALL": "C"}}
+    process_options: Any = {"user": user, "cwd": directory, "env": {"PATH": os.defpath, "LC_ALL": "C"}}
 
     def run(program: str, *arguments: str) -> None:
         command: list[Path | str] = [binaries / program, "--pgdata", data, *arguments]
-        subprocess.run(command, check=True, timeout=START_SECONDS, stdout=subprocess.DEVNULL, **surroundings)
+        subprocess.run(command, check=True, timeout=START_SECONDS, stdout=subprocess.DEVNULL, **process_options)
 
     run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
     listen = f"-c listen_addresses= -c unix_socket_directories={directory}"
     run("pg_ctl", "start", "--wait", f"--log={directory / 'log'}", f"--options={' '.join((listen, *options))}")
-    keeper: list[Path | str] = ["sh", "-c", _KEEPER, binaries / "pg_ctl", data]
-    with subprocess.Popen(keeper, stdin=subprocess.PIPE, start_new_session=True, **surroundings):
+    stopper: list[Path | str] = ["sh", "-c", _STOP_AT_EOF, binaries / "pg_ctl", data]
+    with subprocess.Popen(stopper, stdin=subprocess.PIPE, start_new_session=True, **process_options):
         yield Server(f"postgresql://postgres@/postgres?host={directory}&port=5432")
 
 
 def find_binaries() -> Path | None:
-    """The directory of the newest server binaries, wherever the system puts them; None without any."""
+    """The directory of the newest server binaries, on PATH or where Debian puts them; None without any."""
     found = shutil.which("initdb")
     candidates = [Path(found).parent] if found else sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=_version)
     return next((path for path in reversed(candidates) if (path / "initdb").exists()), None)
@@ -125,7 +127,7 @@ def find_binaries() -> Path | None:
 
 @contextmanager
 def temporary_directory() -> Iterator[Path]:
-    """One that the cluster's user can enter, with a name short enough for a socket's path."""
+    """A directory that the cluster's user can enter, with a name short enough for a socket's path."""
     directory = Path(tempfile.mkdtemp(prefix="relate-"))
     directory.chmod(0o755)
     try:
@@ -135,7 +137,7 @@ def temporary_directory() -> Iterator[Path]:
 
 
 async def migrate_url(url: str) -> None:
-    """Bring the database at a URL to the newest schema."""
+    """Migrate the database at a URL to the newest schema."""
     engine = open_engine(url)
     try:
         await migrate(engine)
@@ -144,7 +146,7 @@ async def migrate_url(url: str) -> None:
 
 
 def wait_for(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end from a fixture, whether or not a loop runs in this thread."""
+    """Run a coroutine to its end, in another thread because a loop may be running in this one."""
     with ThreadPoolExecutor(1) as threads:
         return threads.submit(asyncio.run, work).result()
 
@@ -154,7 +156,7 @@ def _version(path: Path) -> int:
 
 
 def _unprivileged_user() -> str | None:
-    """Whom to be instead of root, which PostgreSQL refuses to run as; None if we are somebody already."""
+    """The user to run PostgreSQL as, because it refuses to run as root; None if this process is not root's."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name for entry in pwd.getpwall()}
@@ -163,7 +165,7 @@ def _unprivileged_user() -> str | None:
 
 @contextmanager
 def _container() -> Iterator[Server]:
-    """A container, where an engine answers and the image is there: nothing is pulled in a test."""
+    """A container, if Docker runs and has the image. Nothing is pulled."""
     docker = shutil.which("docker")
     if (
         docker is None

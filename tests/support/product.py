@@ -1,12 +1,12 @@
-"""The whole product, as a person runs it: `relate serve` in a process of its own, and the `relate` command beside it.
+"""The product as an operator runs it: `relate serve` in a separate process, and the `relate` command.
 
     with Product(tmp_path, Smtp__Workers="2") as product:
         key = product.add_user("alice@example.test")
         product.start()
         with product.pop3("alice@example.test", key) as client: …
 
-Ports are free ones and stay ours until the end. Leaving the block stops the server and holds it to exit status 0,
-and, with `responsive.WATCHDOG_SETTINGS` among its settings, to an event loop that nothing held.
+Ports are free ones, reserved until the end. Leaving the block stops the server and asserts exit status 0 and, with
+`responsive.WATCHDOG_SETTINGS` among the settings, that no callback blocked an event loop.
 """
 
 import json
@@ -38,7 +38,7 @@ from tests.support.responsive import check_responsive, slow_callbacks
 
 HOST = "127.0.0.1"
 ADDRESS = "alice@example.test"
-EVERYTHING = ("smtp", "pop3", "imap", "api:read", "api:write", "app")
+ALL_SCOPES = ("smtp", "pop3", "imap", "api:read", "api:write", "app")
 
 PORTS = (
     "Smtp__Port",
@@ -52,13 +52,13 @@ PORTS = (
     "Api__SecurePort",
 )
 
-READY = "Relate Mail is ready"  # the server says so when every port answers
-PATIENCE = output.PATIENCE  # seconds for anything that should happen at once
-STOP_LIMIT = 10.0  # seconds; container runtimes kill after that
+READY = "Relate Mail is ready"  # printed when all ports accept connections
+TIMEOUT_SECONDS = output.TIMEOUT_SECONDS
+STOP_LIMIT_SECONDS = 10.0  # container runtimes kill after that
 
 
 class Product:
-    """One directory, one database, one set of ports; settings are environment variables."""
+    """A directory, a database and a set of ports. `settings` are environment variables."""
 
     def __init__(self, directory: Path, database: str | None = None, **settings: str) -> None:
         self._ports = ExitStack()
@@ -67,15 +67,13 @@ class Product:
         self.environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(directory),
-            "COLUMNS": "200",  # rich folds tables to the terminal's width
+            "COLUMNS": "200",  # Rich folds tables to the width of the terminal
             "ConnectionStrings__DefaultConnection": database or f"sqlite:///{directory}/relate.db",
             **{name: str(port) for name, port in self.ports.items()},
             **settings,
         }
         self.stdout, self.stderr = Output(), Output()
-        self.slow: list[
-            SlowCallback
-        ] = []  # callbacks that held the event loops of its processes, where these are watched
+        self.slow: list[SlowCallback] = []  # callbacks that blocked an event loop, with responsive.WATCHDOG_SETTINGS
         self._process: subprocess.Popen[str] | None = None
 
     def __enter__(self) -> Self:
@@ -94,15 +92,15 @@ class Product:
     # --- the server
 
     def start(self, *arguments: str) -> None:
-        """`relate serve …` (`all`, `smtp`, `--demo`); returns when it is ready to serve."""
+        """Run `relate serve …` (`all`, `smtp`, `--demo`); returns when it is ready."""
         self.launch("serve", *arguments)
         if not self.stderr.wait_for(READY):
             raise AssertionError(f"the server did not start: {self.stderr.text}")
         if arguments[:1] in ((), ("all",), ("api",), ("--demo",)):
-            httpx.get(f"{self.api_url}/healthz/ready", timeout=PATIENCE).raise_for_status()
+            httpx.get(f"{self.api_url}/healthz/ready", timeout=TIMEOUT_SECONDS).raise_for_status()
 
     def launch(self, *arguments: str) -> subprocess.Popen[str]:
-        """A `relate` process that goes on; nothing is waited for."""
+        """Start a `relate` process without waiting for it."""
         self.stdout, self.stderr = Output(), Output()
         self._process = process = subprocess.Popen(
             self._command(*arguments),
@@ -118,34 +116,34 @@ class Product:
         return process
 
     def stop(self) -> float:
-        """SIGTERM, and the seconds that it took; asserts exit status 0. Harmless when nothing runs."""
+        """Send SIGTERM and assert exit status 0; returns the seconds that the stop took. Idempotent."""
         process, self._process = self._process, None
         if process is None:
             return 0.0
         began = time.monotonic()
         process.send_signal(signal.SIGTERM)
         try:
-            status = process.wait(STOP_LIMIT)
+            status = process.wait(STOP_LIMIT_SECONDS)
         finally:
             self._finish(process)
         assert status == 0, f"exit status {status}: {self.stderr.text}"
         return time.monotonic() - began
 
     def kill(self) -> None:
-        """SIGKILL: the machine lost power. Harmless when nothing runs."""
+        """Send SIGKILL, as if the machine lost power. Idempotent."""
         process, self._process = self._process, None
         if process is not None:
             self._finish(process)
 
     @property
     def process_id(self) -> int:
-        """Of the server."""
+        """The process id of the server."""
         assert self._process is not None
         return self._process.pid
 
     @property
     def output(self) -> str:
-        """All that the server has printed since it was started."""
+        """Standard output and error of the server since its start."""
         return self.stdout.text + self.stderr.text
 
     def _finish(self, process: subprocess.Popen[str]) -> None:
@@ -158,7 +156,7 @@ class Product:
     # --- the command line
 
     def relate(self, *arguments: str, **settings: str) -> subprocess.CompletedProcess[str]:
-        """Run `relate` to its end, whatever its status; `settings` are for this run alone."""
+        """Run `relate` to its end, with any exit status. `settings` apply to this run only."""
         return subprocess.run(
             self._command(*arguments),
             cwd=self.directory,
@@ -166,14 +164,14 @@ class Product:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT_SECONDS,
             check=False,
         )
 
-    def relate_here(self, *arguments: str, **settings: str) -> Result:
-        """The same in this process, which has imported everything; in a thread, as its loop may run already."""
+    def relate_in_process(self, *arguments: str, **settings: str) -> Result:
+        """The same in this process, to save the imports, and in a thread, because a loop may run in this one."""
         environment = {**self.environment, **settings}
-        configured = structlog.get_config()  # a command logs to the console that the runner gives it
+        configured = structlog.get_config()  # the command configures logging to the runner's console
         try:
             with ThreadPoolExecutor(1) as threads:
                 run = threads.submit(CliRunner().invoke, app, arguments, env=environment, catch_exceptions=False)
@@ -182,20 +180,20 @@ class Product:
             structlog.configure(**configured)
 
     def relate_json(self, *arguments: str) -> Any:
-        """What `relate … --json` prints. Asserts exit status 0."""
-        done = self.relate_here(*arguments, "--json")
+        """Run `relate … --json` and parse its output. Asserts exit status 0."""
+        done = self.relate_in_process(*arguments, "--json")
         assert done.exit_code == 0, done.output
         return json.loads(done.stdout)
 
-    def add_user(self, address: str = ADDRESS, *options: str, scopes: Sequence[str] = EVERYTHING) -> str:
-        """Add a user, and a key for it; the key. `options` are `relate user add`'s."""
+    def add_user(self, address: str = ADDRESS, *options: str, scopes: Sequence[str] = ALL_SCOPES) -> str:
+        """Add a user with a key; returns the key. `options` are `relate user add`'s."""
         self.relate_json("user", "add", address, *options)
         return self.create_key(address, scopes)
 
-    def create_key(self, address: str = ADDRESS, scopes: Sequence[str] = EVERYTHING, name: str = "laptop") -> str:
-        """A further key."""
-        wanted = [option for scope in scopes for option in ("--scope", scope)]
-        key: str = self.relate_json("key", "create", address, "--name", name, *wanted)["key"]
+    def create_key(self, address: str = ADDRESS, scopes: Sequence[str] = ALL_SCOPES, name: str = "laptop") -> str:
+        """Create another key; returns it."""
+        scope_options = [option for scope in scopes for option in ("--scope", scope)]
+        key: str = self.relate_json("key", "create", address, "--name", name, *scope_options)["key"]
         return key
 
     def _command(self, *arguments: str) -> list[str]:
@@ -205,17 +203,17 @@ class Product:
 
     @property
     def api_url(self) -> str:
-        """Where the API answers."""
+        """The base URL of the API."""
         return f"http://{HOST}:{self.ports['Api__Port']}"
 
     def tls(self) -> ssl.SSLContext:
-        """For clients: trusts the server's own certificate, and nothing else."""
+        """A client context that trusts only the server's development certificate."""
         return ssl.create_default_context(cafile=self.directory / "var" / "tls" / "localhost.pem")
 
     @contextmanager
     def submission(self, address: str = ADDRESS, key: str | None = None) -> Iterator[smtplib.SMTP]:
-        """A submission client that has spoken STARTTLS, and has logged in where a key is given."""
-        with smtplib.SMTP(HOST, self.ports["Smtp__Port"], "client.example.test", timeout=PATIENCE) as client:
+        """A submission client after STARTTLS, logged in if a key is given."""
+        with smtplib.SMTP(HOST, self.ports["Smtp__Port"], "client.example.test", timeout=TIMEOUT_SECONDS) as client:
             client.starttls(context=self.tls())
             if key is not None:
                 client.login(address, key)
@@ -223,14 +221,14 @@ class Product:
 
     @contextmanager
     def mx(self) -> Iterator[smtplib.SMTP]:
-        """Another server, bringing mail."""
-        with smtplib.SMTP(HOST, self.ports["Smtp__MxPort"], "mx.example.org", timeout=PATIENCE) as client:
+        """An SMTP client on the port for incoming mail."""
+        with smtplib.SMTP(HOST, self.ports["Smtp__MxPort"], "mx.example.org", timeout=TIMEOUT_SECONDS) as client:
             yield client
 
     @contextmanager
     def pop3(self, address: str = ADDRESS, key: str | None = None) -> Iterator[poplib.POP3]:
-        """A POP3 client over TLS that has logged in where a key is given; QUIT at the end."""
-        client = poplib.POP3_SSL(HOST, self.ports["Pop3__SecurePort"], context=self.tls(), timeout=PATIENCE)
+        """A POP3 client over TLS, logged in if a key is given; sends QUIT at the end."""
+        client = poplib.POP3_SSL(HOST, self.ports["Pop3__SecurePort"], context=self.tls(), timeout=TIMEOUT_SECONDS)
         try:
             if key is not None:
                 client.user(address)
@@ -241,13 +239,13 @@ class Product:
             client.close()
 
     def api(self, key: str | None = None) -> httpx.Client:
-        """An API client with that key; a context manager."""
+        """An API client with that key, to be used as a context manager."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-        return httpx.Client(base_url=f"{self.api_url}/api/external", headers=headers, timeout=PATIENCE)
+        return httpx.Client(base_url=f"{self.api_url}/api/external", headers=headers, timeout=TIMEOUT_SECONDS)
 
 
 def reserve_port(until: ExitStack) -> int:
-    """A free port that nobody else is given until the stack is closed: it is bound, and listened on by nobody."""
+    """A free port, reserved until the stack is closed by a socket that is bound and does not listen."""
     sock = until.enter_context(socket.socket())
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

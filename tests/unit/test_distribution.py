@@ -1,4 +1,4 @@
-"""How tests are spread over processes: those of a group stay together, which the name of each must say to xdist."""
+"""Distribution of tests over processes: the node id of each test names its xdist group."""
 
 import os
 
@@ -7,5 +7,5 @@ import pytest
 
 @pytest.mark.xdist_group("distribution")
 @pytest.mark.skipif("PYTEST_XDIST_WORKER" not in os.environ, reason="only one process runs tests")
-def test_xdist_is_told_of_groups(request: pytest.FixtureRequest) -> None:
+def test_a_node_id_ends_in_its_xdist_group(request: pytest.FixtureRequest) -> None:
     assert request.node.nodeid.endswith("@distribution")

@@ -1,7 +1,7 @@
-"""Whatever a stranger or a client sends costs time in proportion to its size.
+"""Untrusted input takes time linear in its size.
 
-Every regular expression of the product is found by import; the functions that read strangers' octets are listed. Each
-meets adversarial inputs, which are doubled: what is measured is the growth of CPU time, not a speed.
+The regular expressions of the product are found by importing all modules; the functions that read untrusted octets are
+listed in `UNTRUSTED`. Each is run on adversarial inputs of doubling size, and the growth of its CPU time is measured.
 """
 
 import importlib
@@ -48,7 +48,7 @@ ENDS = ("", "!", "\n")
 
 
 class Found(NamedTuple):
-    """A compiled pattern, and the variable that holds it or its collection."""
+    """A compiled pattern, and the variable that holds it or a collection of it."""
 
     pattern: re.Pattern[Any]
     variable: str
@@ -83,7 +83,7 @@ PATTERNS = dict(find_patterns())
 
 
 def uses(found: Found) -> Iterator[Callable[[Any], Any]]:
-    """What the product does with a pattern: search a text for it, or match it where the caller knows that it begins."""
+    """The methods that the product may call on a pattern: `fullmatch`, and `finditer` or `match`."""
     yield found.pattern.fullmatch
     if re.search(rf"\b{found.variable}\.(?:search|finditer|findall|subn?|split)\b", SOURCE):
         yield lambda text: deque(found.pattern.finditer(text), maxlen=0)

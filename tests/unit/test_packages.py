@@ -9,8 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 MEMBERS = sorted([*ROOT.glob("shared/*/pyproject.toml"), *ROOT.glob("services/*/pyproject.toml")])
-OF_ALL = ("version", "requires-python", "license", "authors", "classifiers")
-OF_THE_WORKSPACE = ("version", "requires-python", "license", "authors")
+MEMBER_KEYS = ("version", "requires-python", "license", "authors", "classifiers")
+WORKSPACE_KEYS = ("version", "requires-python", "license", "authors")
 
 
 def project(path: Path) -> dict[str, Any]:
@@ -21,13 +21,13 @@ def project(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("path", MEMBERS, ids=lambda path: path.parent.name)
 def test_a_member_has_the_metadata_of_all_members(path: Path) -> None:
     member, first = project(path), project(MEMBERS[0])
-    assert {key: member[key] for key in OF_ALL} == {key: first[key] for key in OF_ALL}
+    assert {key: member[key] for key in MEMBER_KEYS} == {key: first[key] for key in MEMBER_KEYS}
     assert member["description"].endswith(".")
 
 
 def test_the_workspace_has_the_version_and_licence_of_its_members() -> None:
     workspace, member = project(ROOT / "pyproject.toml"), project(MEMBERS[0])
-    assert {key: workspace[key] for key in OF_THE_WORKSPACE} == {key: member[key] for key in OF_THE_WORKSPACE}
+    assert {key: workspace[key] for key in WORKSPACE_KEYS} == {key: member[key] for key in WORKSPACE_KEYS}
 
 
 def test_the_stack_runs_images_of_the_members_version() -> None:
@@ -36,11 +36,11 @@ def test_the_stack_runs_images_of_the_members_version() -> None:
 
 
 @pytest.mark.parametrize("path", MEMBERS, ids=lambda path: path.parent.name)
-def test_a_member_carries_the_licence_into_its_wheel(path: Path) -> None:
+def test_a_member_has_the_licence_for_its_wheel(path: Path) -> None:
     assert (path.parent / "LICENSE").read_text() == (ROOT / "LICENSE").read_text()
 
 
-def test_the_classifiers_name_every_python_that_is_required() -> None:
+def test_the_classifiers_name_all_supported_pythons() -> None:
     oldest = int(project(MEMBERS[0])["requires-python"].removeprefix(">=3."))
     named = re.findall(r"Python :: 3\.(\d+)", " ".join(project(MEMBERS[0])["classifiers"]))
     assert [int(minor) for minor in named] == list(range(oldest, 15))

@@ -1,4 +1,4 @@
-"""The workflows call verbs of the Makefile and run pinned actions; the Makefile names what exists."""
+"""Workflows call targets of the Makefile and pinned actions; the Makefile names existing files."""
 
 import re
 import tomllib
@@ -11,9 +11,9 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
-VERBS = set(re.findall(r"^([a-z-]+):.*?## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+TARGETS = set(re.findall(r"^([a-z-]+):.*?## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
-STEP = re.compile(r"(?:sudo )?make (?P<verb>[a-z-]+)(?: [A-Z]+=\S+)*")
+STEP = re.compile(r"(?:sudo )?make (?P<target>[a-z-]+)(?: [A-Z]+=\S+)*")
 PINNED = re.compile(r"[\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+(?:\.\d+)*")
 
 
@@ -27,11 +27,11 @@ def steps(path: Path) -> Iterator[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_steps_call_only_verbs_of_the_makefile(path: Path) -> None:
+def test_steps_call_targets_of_the_makefile(path: Path) -> None:
     commands = [step["run"] for step in steps(path) if "run" in step]
-    verbs = {command: (match := STEP.fullmatch(command)) and match["verb"] for command in commands}
+    targets = {command: (match := STEP.fullmatch(command)) and match["target"] for command in commands}
     assert commands
-    assert {command: verb for command, verb in verbs.items() if verb not in VERBS} == {}
+    assert {command: target for command, target in targets.items() if target not in TARGETS} == {}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
@@ -54,12 +54,12 @@ def test_tests_run_on_each_python_that_the_packages_name() -> None:
     assert matrix == named
 
 
-def test_the_makefile_declares_each_verb_phony() -> None:
+def test_the_makefile_declares_its_targets_phony() -> None:
     (phony,) = re.findall(r"^\.PHONY: ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
-    assert set(phony.replace("\\\n", " ").split()) == VERBS
+    assert set(phony.replace("\\\n", " ").split()) == TARGETS
 
 
-def test_what_quick_leaves_out_exists() -> None:
+def test_tests_that_quick_leaves_out_exist() -> None:
     (names,) = re.findall(r"^SLOW_TESTS +:= ((?:.*\\\n)*.*)", (ROOT / "Makefile").read_text(), re.MULTILINE)
     left_out = names.replace("\\\n", " ").split()
     assert left_out

@@ -8,8 +8,6 @@ from relate_accounts.types import ApiKey, Granted, NewKey, Recipient, Revoked, S
 
 __all__ = ["AccountStore", "Authenticator", "Directory"]
 
-__all__ = ["AccountStore", "Authenticator", "Directory"]
-
 
 class Authenticator(Protocol):
     """The authenticator of all protocols. Raises AccountsUnavailable; every other result is a verdict."""

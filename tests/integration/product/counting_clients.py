@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tests.integration.product.accounts import Account
-from tests.support.product import HOST, PATIENCE, Product
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 
 SMTP_VERBS = frozenset(
     {
@@ -76,7 +76,7 @@ class CountingSmtp(smtplib.SMTP):
 
     def __init__(self, counts: ClientCounts, product: Product, port: str) -> None:
         self.counts = counts
-        super().__init__(HOST, product.ports[port], "client.example.test", timeout=PATIENCE)
+        super().__init__(HOST, product.ports[port], "client.example.test", timeout=TIMEOUT_SECONDS)
 
     def send(self, s: Any) -> None:
         """Send octets."""
@@ -116,7 +116,7 @@ class CountingPop3(poplib.POP3):
 
     def __init__(self, counts: ClientCounts, product: Product) -> None:
         self.counts = ClientCounts(counts.verbs)
-        super().__init__(HOST, product.ports["Pop3__Port"], timeout=PATIENCE)
+        super().__init__(HOST, product.ports["Pop3__Port"], timeout=TIMEOUT_SECONDS)
         self.counts = counts
 
     def _getline(self) -> tuple[bytes, int]:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.support.product import PATIENCE
+from tests.support.product import TIMEOUT_SECONDS
 
 LISTEN = "0A"  # a socket's state in /proc/net/tcp
 
@@ -35,7 +35,7 @@ def open_files(pid: int) -> list[str]:
 
 def wait_until(condition: Callable[[], bool]) -> None:
     """Poll a condition that sends no notification."""
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT_SECONDS
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -6,7 +6,7 @@ from uuid import uuid4
 from tests.integration.product.accounts import Account, message
 from tests.integration.product.counting_clients import encode, plain
 from tests.integration.product.secret_markers import Secrets
-from tests.support.product import HOST, PATIENCE, Product
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 
 EXTERNAL_SENDER = "stranger@example.org"
 
@@ -64,7 +64,7 @@ def pop3_lines(alice: Account, wrong: Account) -> list[list[str]]:
 
 def send_all(port: int, lines: list[str]) -> bytes:
     """Send all lines at once and close the sending direction; returns everything received."""
-    with socket.create_connection((HOST, port), timeout=PATIENCE) as client:
+    with socket.create_connection((HOST, port), timeout=TIMEOUT_SECONDS) as client:
         client.sendall("".join(f"{line}\r\n" for line in lines).encode(errors="surrogateescape"))
         client.shutdown(socket.SHUT_WR)
         with client.makefile("rb") as answer:

@@ -15,7 +15,7 @@ import pytest
 from tests.integration.product.processes import children, wait_until
 from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS
 from tests.support.certificates import Authority, presented
-from tests.support.product import HOST, PATIENCE, PORTS, Product
+from tests.support.product import HOST, PORTS, TIMEOUT_SECONDS, Product
 from tests.support.telemetry.receiver import OtlpReceiver
 
 SECURE = tuple(name for name in PORTS if name.endswith("__SecurePort"))
@@ -40,7 +40,7 @@ def settings(path: Path) -> dict[str, str]:
 def handshake(product: Product, authority: Authority, port: str) -> int:
     """The serial number of the certificate that a new connection presents."""
     with (
-        socket.create_connection((HOST, product.ports[port]), PATIENCE) as plain,
+        socket.create_connection((HOST, product.ports[port]), TIMEOUT_SECONDS) as plain,
         authority.trusting.wrap_socket(plain, server_hostname="localhost") as secure,
     ):
         return presented(secure)
@@ -56,7 +56,7 @@ def test_every_service_reloads_its_certificate_and_sessions_continue(tmp_path: P
             smtplib.SMTP_SSL(
                 HOST, product.ports["Smtp__SecurePort"], "client.example.test", context=authority.trusting
             ) as secure,
-            smtplib.SMTP(HOST, product.ports["Smtp__Port"], "client.example.test", timeout=PATIENCE) as plain,
+            smtplib.SMTP(HOST, product.ports["Smtp__Port"], "client.example.test", timeout=TIMEOUT_SECONDS) as plain,
         ):
             new = authority.issue(path)
             os.kill(product.process_id, signal.SIGHUP)

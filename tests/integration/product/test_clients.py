@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.accounts import Account, message
-from tests.support.product import PATIENCE, Product
+from tests.support.product import TIMEOUT_SECONDS, Product
 
 pytestmark = pytest.mark.xdist_group("product-clients")
 
@@ -22,7 +22,7 @@ def run(program: str, *arguments: str, home: Path) -> str:
         env={"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(home)},
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -16,7 +16,7 @@ import pytest
 
 from tests.integration.product.accounts import message
 from tests.integration.product.processes import children, listeners, wait_until
-from tests.support.product import ADDRESS, HOST, PATIENCE, STOP_LIMIT, Product
+from tests.support.product import ADDRESS, HOST, STOP_LIMIT_SECONDS, TIMEOUT_SECONDS, Product
 
 
 @pytest.fixture
@@ -73,10 +73,10 @@ def test_users_and_keys_are_created_before_the_first_start(stopped: Product) -> 
 
 def test_lists_are_printed_as_tables(stopped: Product) -> None:
     stopped.add_user()
-    key, *_ = stopped.relate_here("key", "create", ADDRESS, "--name", "phone").stdout.splitlines()
-    users = stopped.relate_here("user", "list").stdout
+    key, *_ = stopped.relate_in_process("key", "create", ADDRESS, "--name", "phone").stdout.splitlines()
+    users = stopped.relate_in_process("user", "list").stdout
     assert re.search(rf"^ ?{re.escape(ADDRESS)} .* \d\d\d\d-\d\d-\d\d", users, re.MULTILINE)
-    keys = stopped.relate_here("key", "list", ADDRESS).stdout
+    keys = stopped.relate_in_process("key", "list", ADDRESS).stdout
     assert re.search(rf" phone .* {re.escape(key[:6])}", keys)
     assert key not in keys
 
@@ -158,7 +158,7 @@ def test_a_stop_notifies_idle_clients(stopped: Product) -> None:
         assert reader.file.readline().startswith(b"-ERR [SYS/TEMP]")
         assert writer.getreply()[0] == 421
         reader.quit = lambda: b""  # type: ignore[method-assign] # the server has closed the connection
-    assert seconds < STOP_LIMIT / 2
+    assert seconds < STOP_LIMIT_SECONDS / 2
 
 
 UNFINISHED = {
@@ -182,16 +182,18 @@ def test_a_stop_does_not_wait_for_silent_clients(stopped: Product) -> None:
     stopped.start()
     with ExitStack() as clients:
         for port, lines in UNFINISHED.items():
-            client = clients.enter_context(socket.create_connection((HOST, stopped.ports[port]), timeout=PATIENCE))
+            client = clients.enter_context(
+                socket.create_connection((HOST, stopped.ports[port]), timeout=TIMEOUT_SECONDS)
+            )
             send_commands(client, lines)
-        assert stopped.stop() < STOP_LIMIT
+        assert stopped.stop() < STOP_LIMIT_SECONDS
 
 
 def test_sigint_stops_the_server(stopped: Product) -> None:
     process = stopped.launch("serve", "api")
     assert stopped.stderr.wait_for("is ready")
     process.send_signal(signal.SIGINT)
-    assert process.wait(PATIENCE) == 0
+    assert process.wait(TIMEOUT_SECONDS) == 0
 
 
 def test_two_workers_share_the_ports(tmp_path: Path) -> None:
@@ -266,16 +268,16 @@ def test_the_doctor_reports_an_unreachable_database(stopped: Product) -> None:
 
 
 def test_tidy_removes_unreferenced_blobs(stopped: Product) -> None:
-    stopped.relate_here("migrate")
+    stopped.relate_in_process("migrate")
     with closing(sqlite3.connect(stopped.directory / "relate.db")) as database:
         database.execute("INSERT INTO blobs (id, part, octets) VALUES (?, 0, 'x'), (?, 1, 'y')", ("a" * 32, "a" * 32))
         database.commit()
-    assert stopped.relate_here("tidy").stdout == "removed 2 rows\n"
-    assert stopped.relate_here("tidy").stdout == "nothing to remove\n"
+    assert stopped.relate_in_process("tidy").stdout == "removed 2 rows\n"
+    assert stopped.relate_in_process("tidy").stdout == "nothing to remove\n"
 
 
 def test_migrate_creates_the_schema(stopped: Product) -> None:
-    assert stopped.relate_here("migrate").exit_code == 0
+    assert stopped.relate_in_process("migrate").exit_code == 0
     with sqlite3.connect(stopped.directory / "relate.db") as database:
         assert database.execute("SELECT count(*) FROM messages").fetchone() == (0,)
     database.close()

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.product.accounts import Account
-from tests.support.product import HOST, PATIENCE, READY, Product
+from tests.support.product import HOST, READY, TIMEOUT_SECONDS, Product
 
 REPOSITORY = Path(__file__).parents[3]
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -52,7 +52,7 @@ def run_elsewhere(product: Product, directory: Path, *arguments: str) -> subproc
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
 
@@ -70,7 +70,7 @@ def test_the_commands_of_readme_work_as_printed(clone: Product) -> None:
         env=clone.environment,
         capture_output=True,
         text=True,
-        timeout=PATIENCE,
+        timeout=TIMEOUT_SECONDS,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -143,7 +143,7 @@ def pop3_refusal(product: Product, address: str, key: str) -> str:
 
 
 def imap_refusal(product: Product, address: str, key: str) -> str:
-    with imaplib.IMAP4(HOST, product.ports["Imap__Port"], timeout=PATIENCE) as client:
+    with imaplib.IMAP4(HOST, product.ports["Imap__Port"], timeout=TIMEOUT_SECONDS) as client:
         with pytest.raises(imaplib.IMAP4.error, match=r"\[AUTH[A-Z]+FAILED\]") as refused:
             client.login(address, key)
         return str(refused.value)

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from tests.integration.product.accounts import Account
-from tests.support.product import HOST, PATIENCE, Product
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 
 pytestmark = [
     pytest.mark.xdist_group("product-imperfect-mail"),
@@ -119,7 +119,9 @@ def read_message(product: Product, reader: Account) -> Reading:
 
 @contextmanager
 def imap(product: Product, reader: Account) -> Iterator[imaplib.IMAP4_SSL]:
-    client = imaplib.IMAP4_SSL(HOST, product.ports["Imap__SecurePort"], ssl_context=product.tls(), timeout=PATIENCE)
+    client = imaplib.IMAP4_SSL(
+        HOST, product.ports["Imap__SecurePort"], ssl_context=product.tls(), timeout=TIMEOUT_SECONDS
+    )
     with client:
         client.login(*reader)
         client.select("INBOX", readonly=True)

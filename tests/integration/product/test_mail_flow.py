@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 import pytest
 
 from tests.integration.product.accounts import Account, message
-from tests.support.product import HOST, PATIENCE, Product
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 
 pytestmark = [
     pytest.mark.xdist_group("product-main-job"),
@@ -26,7 +26,7 @@ def submit_with_starttls(product: Product, sender: Account) -> AbstractContextMa
 
 def submit_with_tls(product: Product, sender: Account) -> AbstractContextManager[smtplib.SMTP]:
     port = product.ports["Smtp__SecurePort"]
-    client = smtplib.SMTP_SSL(HOST, port, "client.example.test", timeout=PATIENCE, context=product.tls())
+    client = smtplib.SMTP_SSL(HOST, port, "client.example.test", timeout=TIMEOUT_SECONDS, context=product.tls())
     client.login(*sender)
     return client
 
@@ -36,7 +36,7 @@ def deliver_to_mx(product: Product, _: Account) -> AbstractContextManager[smtpli
 
 
 def pop3_plaintext(product: Product) -> poplib.POP3:
-    return poplib.POP3(HOST, product.ports["Pop3__Port"], timeout=PATIENCE)
+    return poplib.POP3(HOST, product.ports["Pop3__Port"], timeout=TIMEOUT_SECONDS)
 
 
 def pop3_with_stls(product: Product) -> poplib.POP3:
@@ -46,7 +46,7 @@ def pop3_with_stls(product: Product) -> poplib.POP3:
 
 
 def pop3_with_tls(product: Product) -> poplib.POP3:
-    return poplib.POP3_SSL(HOST, product.ports["Pop3__SecurePort"], timeout=PATIENCE, context=product.tls())
+    return poplib.POP3_SSL(HOST, product.ports["Pop3__SecurePort"], timeout=TIMEOUT_SECONDS, context=product.tls())
 
 
 def retrieve_all(product: Product, reader: Account) -> list[bytes]:

@@ -115,7 +115,7 @@ def test_a_revoked_key_ends_its_sessions_and_no_other(
     imap, idle, other_session = clients.imap(alice), clients.idle(alice), clients.imap(bob)
     (key,) = product.relate_json("key", "list", alice.address)
     revoked = datetime.now(UTC)
-    assert product.relate_here("key", "revoke", alice.address, str(key["id"])).exit_code == 0
+    assert product.relate_in_process("key", "revoke", alice.address, str(key["id"])).exit_code == 0
     assert pop3.read_rest() == POP3_FAREWELL
     assert smtp.read_rest() == SMTP_FAREWELL
     assert imap.read_rest() == idle.read_rest() == IMAP_FAREWELL
@@ -149,9 +149,9 @@ def test_an_expired_key_ends_its_sessions(product: Product, clients: Clients, al
 
 def test_disabling_a_user_ends_sessions_until_enabled(product: Product, clients: Clients, alice: Account) -> None:
     idle = clients.idle(alice)
-    assert product.relate_here("user", "disable", alice.address).exit_code == 0
+    assert product.relate_in_process("user", "disable", alice.address).exit_code == 0
     assert idle.read_rest() == IMAP_FAREWELL
     listed = {user["address"]: user["disabled"] for user in product.relate_json("user", "list")}
     assert listed[alice.address] is not None
-    assert product.relate_here("user", "enable", alice.address).exit_code == 0
+    assert product.relate_in_process("user", "enable", alice.address).exit_code == 0
     assert clients.imap(alice).send_and_expect("b NOOP", b"b ").startswith(b"b OK")

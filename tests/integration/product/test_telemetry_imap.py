@@ -10,7 +10,7 @@ import pytest
 
 from tests.integration.product.accounts import Account, message
 from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS, linked
-from tests.support.product import HOST, PATIENCE, Product
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import OtlpReceiver
 
@@ -32,7 +32,7 @@ class CountingClient:
     """Counts commands and the octets of their responses; the greeting belongs to no command."""
 
     def __init__(self, product: Product, commands: Counter[str]) -> None:
-        self._socket = socket.create_connection((HOST, product.ports["Imap__Port"]), timeout=PATIENCE)
+        self._socket = socket.create_connection((HOST, product.ports["Imap__Port"]), timeout=TIMEOUT_SECONDS)
         self._file = self._socket.makefile("rb")
         self._file.readline()
         self._commands = commands

@@ -15,7 +15,7 @@ from tests.integration.transfer.account_contents import (
     subscriptions,
 )
 from tests.support.imap.dovecot import PASSWORD, Dovecot
-from tests.support.product import ADDRESS, HOST, PATIENCE, Product
+from tests.support.product import ADDRESS, HOST, TIMEOUT_SECONDS, Product
 from tests.support.stalling import stalling_proxy
 
 MANY_MESSAGES = pytest.param(1000, id="large", marks=[pytest.mark.long, pytest.mark.timeout(600)])
@@ -34,7 +34,7 @@ def database(product: Product) -> str:
 
 def run_relate(product: Product, *arguments: str | Path, status: int = 0) -> str:
     """Run `relate` and return its output."""
-    done = product.relate_here(*map(str, arguments))
+    done = product.relate_in_process(*map(str, arguments))
     assert done.exit_code == status, done.output
     return done.output
 
@@ -82,7 +82,7 @@ async def test_a_killed_import_is_completed_by_running_it_again(
         process = await asyncio.create_subprocess_exec(
             sys.executable, *arguments, env=product.environment, cwd=product.directory
         )
-        await asyncio.wait_for(proxy.stalled.wait(), PATIENCE)
+        await asyncio.wait_for(proxy.stalled.wait(), TIMEOUT_SECONDS)
         process.send_signal(signal.SIGKILL)
         await process.wait()
 

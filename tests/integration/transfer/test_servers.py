@@ -8,7 +8,7 @@ from imapclient import IMAPClient
 
 from tests.integration.imap.conftest import QUIET
 from tests.support.imap.dovecot import Dovecot
-from tests.support.product import ADDRESS, HOST, PATIENCE, Product
+from tests.support.product import ADDRESS, HOST, TIMEOUT_SECONDS, Product
 
 HELLO = b"Subject: hi\r\n\r\nhi\r\n"
 
@@ -27,13 +27,15 @@ def running_product(tmp_path: Path) -> Iterator[tuple[Product, Path]]:
 def test_an_idling_client_is_notified_of_imported_mail(running_product: tuple[Product, Path], tmp_path: Path) -> None:
     product, key = running_product
     (tmp_path / "hello.eml").write_bytes(HELLO)
-    with IMAPClient(HOST, product.ports["Imap__SecurePort"], ssl_context=product.tls(), timeout=PATIENCE) as client:
+    with IMAPClient(
+        HOST, product.ports["Imap__SecurePort"], ssl_context=product.tls(), timeout=TIMEOUT_SECONDS
+    ) as client:
         client.login(ADDRESS, key.read_text())
         client.select_folder("INBOX")
         client.idle()
         done = product.relate("import", ADDRESS, str(tmp_path / "hello.eml"))
         assert done.returncode == 0, done.stderr
-        assert (1, b"EXISTS") in client.idle_check(PATIENCE)
+        assert (1, b"EXISTS") in client.idle_check(TIMEOUT_SECONDS)
         client.idle_done()
 
 

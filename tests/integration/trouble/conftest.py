@@ -1,4 +1,4 @@
-"""Houses of a test's own, and products that the tests of a module share; each on a database of its own."""
+"""Servers in memory for one test, and a product that the tests of a module share."""
 
 from collections.abc import AsyncIterator, Iterator, MutableMapping
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from tests.integration.trouble.house import House, in_memory
+from tests.integration.trouble.servers import MailServers, serve_in_memory
 from tests.support.databases import (
     database_url,
     postgres_database,
@@ -30,33 +30,33 @@ __all__ = [
     "sqlite_url",
 ]
 
-# Floods of commands would become floods of spans on the console.
+# Without this, floods of commands would print a span each.
 QUIET = {"OTEL_SDK_DISABLED": "true", **WATCHDOG_SETTINGS}
 
 
 @pytest.fixture(autouse=True)
 def log() -> Iterator[list[MutableMapping[str, Any]]]:
-    """What is logged in this process: thousands of errors, which would take longer to print than to cause."""
+    """Capture log events: printing thousands of errors would take longer than causing them."""
     with capture_logs() as entries:
         yield entries
 
 
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the houses keep their certificate."""
+    """The directory of the servers' development certificate."""
     return tmp_path_factory.mktemp("tls")
 
 
 @pytest.fixture
-async def house(certificates: Path) -> AsyncIterator[House]:
-    """A house in memory, with the product's own limits."""
-    async with in_memory(certificates) as house:
-        yield house
+async def servers(certificates: Path) -> AsyncIterator[MailServers]:
+    """Servers with stores in memory and the default limits."""
+    async with serve_in_memory(certificates) as servers:
+        yield servers
 
 
 @pytest.fixture(scope="module")
 def product(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
-    """All services, serving. A module that wants PostgreSQL too says so with `indirect` parameters."""
+    """All services, running. Modules choose the database by `indirect` parameters: `sqlite`, `postgres`."""
     on_postgres = getattr(request, "param", "sqlite") == "postgres"
     database = request.getfixturevalue("postgres_database") if on_postgres else None
     with Product(tmp_path_factory.mktemp("product"), database, **QUIET) as started:

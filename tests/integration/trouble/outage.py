@@ -1,4 +1,4 @@
-"""Databases that go away and come back: a PostgreSQL cluster to be stopped, a disk to be filled."""
+"""Database outages: a PostgreSQL cluster that a test stops and starts, a file system that it fills."""
 
 import asyncio
 import os
@@ -10,32 +10,32 @@ from pathlib import Path
 
 from tests.support.postgres import NoPostgresError, Server, cluster, find_binaries, temporary_directory
 
-START_SECONDS = 30  # for a cluster to recover and to answer
-SYNCHRONOUS = ("-c fsync=off",)  # commits reach the kernel, which survives; so a cluster that is killed loses none
+START_SECONDS = 30  # including recovery
+NO_FSYNC = ("-c fsync=off",)  # commits reach the kernel, which outlives a killed cluster
 
 
 @dataclass(frozen=True)
 class Cluster:
-    """A cluster of our own, running."""
+    """A running cluster that only the test uses."""
 
     server: Server
     binaries: Path
     directory: Path
 
     async def stop(self) -> None:
-        """Kill it, and every connection with it."""
+        """Stop it in immediate mode, which drops all connections."""
         await asyncio.to_thread(self._control, "stop", "--mode=immediate")
 
     async def start(self) -> None:
-        """Start it again; it answers when this returns."""
+        """Start it again; returns when it accepts connections."""
         listen = f"-c listen_addresses= -c unix_socket_directories={self.directory}"
-        options = " ".join((listen, *SYNCHRONOUS))
+        options = " ".join((listen, *NO_FSYNC))
         await asyncio.to_thread(self._control, "start", f"--log={self.directory / 'log'}", f"--options={options}")
 
     async def end_sessions(self) -> None:
-        """End every session but the one that asks, as an administrator does."""
-        everybody = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
-        await asyncio.to_thread(self.server.execute, f"{everybody} AND backend_type = 'client backend'")
+        """Terminate all other client sessions, as an administrator does."""
+        terminate_others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid <> pg_backend_pid()"
+        await asyncio.to_thread(self.server.execute, f"{terminate_others} AND backend_type = 'client backend'")
 
     def _control(self, verb: str, *options: str) -> None:
         subprocess.run(
@@ -50,23 +50,23 @@ class Cluster:
 
 
 @contextmanager
-def own_cluster() -> Iterator[Cluster]:
-    """A cluster that nobody else uses. Raises NoPostgresError."""
+def private_cluster() -> Iterator[Cluster]:
+    """A cluster that only the test uses. Raises NoPostgresError."""
     binaries = find_binaries()
     if binaries is None:
-        raise NoPostgresError("there is no initdb: somebody else's server is not ours to stop")
-    with temporary_directory() as directory, cluster(binaries, directory / "cluster", SYNCHRONOUS) as server:
+        raise NoPostgresError("there is no initdb, and a shared server must not be stopped")
+    with temporary_directory() as directory, cluster(binaries, directory / "cluster", NO_FSYNC) as server:
         yield Cluster(server, binaries, directory / "cluster")
 
 
 @contextmanager
 def small_disk(directory: Path, octets: int) -> Iterator[None]:
-    """A file system of that size in a directory. Raises PermissionError where nothing may be mounted."""
+    """Mount a file system of that size on a directory. Raises PermissionError if mounting is not permitted."""
     mount: list[str | Path] = ["mount", "-t", "tmpfs", "-o", f"size={octets}", "tmpfs", directory]
     if subprocess.run(mount, capture_output=True, check=False).returncode:
-        raise PermissionError("no file system may be mounted here")
+        raise PermissionError("mounting a file system is not permitted")
     try:
         yield
     finally:
-        # Lazily: a thread of the driver's may still be closing its files.
+        # Lazily, because a thread of the driver may still be closing its files.
         subprocess.run(["umount", "--lazy", directory], check=True)

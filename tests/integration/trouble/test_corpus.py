@@ -1,7 +1,4 @@
-"""Whatever message comes in, the same octets come out below the trace fields, by POP3 and over the API.
-
-All but those of a Return-Path that it brings.
-"""
+"""POP3 and REST return each message unchanged below the trace fields, except Return-Path fields that it brought."""
 
 import re
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -23,33 +20,33 @@ pytestmark = [
 
 TRACE = re.compile(rb"Return-Path: <.*>\r\nReceived: from .*\r\n(?:\t.*\r\n)+")
 CHUNK_SIZES = (1, 2, 50, 1_000, 40_000, 2_000_000)
-FEW_CHUNKS = 100  # of each size: a message of 30 MB is not cut into single octets
+CHUNKS_PER_SIZE = 100  # so that 30 MB are not cut into single octets
 
 Messages = Mapping[str, bytes]
-Way = Callable[[Client, bytes, str], Awaitable[bytes]]
+Deliver = Callable[[Client, bytes, str], Awaitable[bytes]]
 
 
-async def by_data(client: Client, octets: bytes, recipient: str) -> bytes:
+async def send_by_data(client: Client, octets: bytes, recipient: str) -> bytes:
     return await deliver(client, octets, recipient)
 
 
-async def by_bdat(client: Client, octets: bytes, recipient: str) -> bytes:
+async def send_by_bdat(client: Client, octets: bytes, recipient: str) -> bytes:
     return await deliver_chunks(client, list(cut(octets)), recipient)
 
 
 def cut(octets: bytes) -> Iterator[bytes]:
-    """Cut a message into chunks of all sizes, the same ones every time."""
+    """Cut a message into chunks of all sizes, reproducibly."""
     random, at, sizes = Random(len(octets)), 0, list(CHUNK_SIZES)
     while at < len(octets):
         size = random.choice(sizes)
-        if at > FEW_CHUNKS * size and size < max(sizes):
+        if at > CHUNKS_PER_SIZE * size and size < max(sizes):
             sizes.remove(size)
         yield octets[at : at + size]
         at += size
 
 
 def library() -> Messages:
-    return corpus.library() or pytest.skip("this Python comes without its own tests")
+    return corpus.library() or pytest.skip("this Python has no test suite")
 
 
 @pytest.fixture
@@ -57,10 +54,10 @@ def alice(product: Product) -> Account:
     return Account.create(product, "alice")
 
 
-async def send(product: Product, messages: Messages, recipient: str, way: Way) -> list[str]:
-    """Send all of them; the ids under which they are stored, in order."""
+async def send(product: Product, messages: Messages, recipient: str, deliver_one: Deliver) -> list[str]:
+    """Send all messages; their ids in the store, in order."""
     async with smtp(product.ports["Smtp__MxPort"]) as client:
-        replies = {name: await way(client, octets, recipient) for name, octets in messages.items()}
+        replies = {name: await deliver_one(client, octets, recipient) for name, octets in messages.items()}
     assert {name: reply for name, reply in replies.items() if not reply.startswith(b"250")} == {}
     return [reply.split()[-1].decode() for reply in replies.values()]
 
@@ -76,44 +73,44 @@ def read_by_api(product: Product, reader: Account, ids: list[str]) -> list[bytes
 
 
 def differing(messages: Messages, stored: list[bytes]) -> list[str]:
-    """The names of those that did not come out as they went in."""
+    """The names of the messages whose octets have changed."""
     assert len(stored) == len(messages)
-    return [name for (name, sent), raw in zip(messages.items(), stored, strict=True) if not is_kept(sent, raw)]
+    return [name for (name, sent), raw in zip(messages.items(), stored, strict=True) if not is_unchanged(sent, raw)]
 
 
-def is_kept(sent: bytes, raw: bytes) -> bool:
+def is_unchanged(sent: bytes, raw: bytes) -> bool:
     expected = without_return_path(sent)
     return raw.endswith(expected) and TRACE.fullmatch(raw, 0, len(raw) - len(expected)) is not None
 
 
 def without_return_path(message: bytes) -> bytes:
-    """Line by line (RFC 5321 §4.4: there is one, and it is ours)."""
-    kept, rest, dropping = b"", message, False
+    """The message without the Return-Path fields that it brought (RFC 5321 §4.4)."""
+    result, rest, dropping = b"", message, False
     while rest and not rest.startswith((b"\r\n", b"\n")):
         line, end, rest = rest.partition(b"\n")
         dropping = line.lower().startswith(b"return-path") if line[:1] not in (b" ", b"\t") else dropping
-        kept += b"" if dropping else line + end
-    return kept + rest
+        result += b"" if dropping else line + end
+    return result + rest
 
 
 @pytest.mark.parametrize("messages", [library, corpus.odd, corpus.big])
-async def test_lines_sent_by_data_come_out_as_they_went_in(
+async def test_lines_sent_by_data_are_returned_unchanged(
     product: Product, alice: Account, messages: Callable[[], Messages]
 ) -> None:
     sent = {name: corpus.as_lines(octets) for name, octets in messages().items()}
-    ids = await send(product, sent, alice.address, by_data)
+    ids = await send(product, sent, alice.address, send_by_data)
     assert differing(sent, await read_by_pop3(product, alice)) == []
     assert differing(sent, read_by_api(product, alice, ids)) == []
 
 
 @pytest.mark.parametrize("messages", [library, corpus.odd, corpus.big])
-async def test_octets_sent_by_bdat_come_out_as_they_went_in(
+async def test_octets_sent_by_bdat_are_returned_unchanged(
     product: Product, alice: Account, messages: Callable[[], Messages]
 ) -> None:
     sent = messages()
-    ids = await send(product, sent, alice.address, by_bdat)
+    ids = await send(product, sent, alice.address, send_by_bdat)
     assert differing(sent, read_by_api(product, alice, ids)) == []
-    # POP3 knows only lines: the last one gets its end (RFC 1939 §3).
+    # POP3 sends lines, so the last one gets a line end (RFC 1939 §3).
     lines = {
         name: octets if octets.endswith(b"\r\n") or not octets else octets + b"\r\n" for name, octets in sent.items()
     }
@@ -124,7 +121,7 @@ async def test_octets_sent_by_bdat_come_out_as_they_went_in(
 async def test_every_message_is_listed_and_shown(
     product: Product, alice: Account, messages: Callable[[], Messages]
 ) -> None:
-    ids = await send(product, messages(), alice.address, by_bdat)
+    ids = await send(product, messages(), alice.address, send_by_bdat)
     with product.api(alice.key) as client:
         listed = [
             item["id"] for item in client.get("/emails", params={"limit": 100}).raise_for_status().json()["items"]

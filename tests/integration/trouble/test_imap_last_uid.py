@@ -1,4 +1,4 @@
-"""A mailbox whose UIDs are nearly used up: the last ones are given out, then it is full, and all else goes on."""
+"""A mailbox whose UIDs are nearly exhausted: the last ones are assigned, then APPEND, COPY and delivery are refused."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -9,7 +9,7 @@ from sqlalchemy import text
 from relate_mailstore.identifiers import LAST_UID
 from relate_mailstore.sql.driver.engine import open_engine
 from tests.integration.trouble.clients import deliver, smtp
-from tests.integration.trouble.house import KEY, House, on_database
+from tests.integration.trouble.servers import KEY, MailServers, serve_on_database
 from tests.support.imap.client import ImapClient, Literal, logged_in
 from tests.support.imap.responses import as_list, as_number, as_pairs
 
@@ -19,14 +19,14 @@ FULL = ("NO", "LIMIT")
 
 
 @pytest.fixture
-async def house(database_url: str, certificates: Path) -> AsyncIterator[House]:
-    async with on_database(database_url, certificates) as house:
-        await house.add_user(USER)
+async def servers(database_url: str, certificates: Path) -> AsyncIterator[MailServers]:
+    async with serve_on_database(database_url, certificates) as servers:
+        await servers.add_user(USER)
         engine = open_engine(database_url)
         async with engine.begin() as connection:
             await connection.execute(text(f"UPDATE mailboxes SET uid_next = {LAST_UID - 1} WHERE name = 'INBOX'"))
         await engine.dispose()
-        yield house
+        yield servers
 
 
 async def refusal(client: ImapClient, *pieces: str | Literal) -> tuple[str, str]:
@@ -34,8 +34,8 @@ async def refusal(client: ImapClient, *pieces: str | Literal) -> tuple[str, str]
     return answer.status, answer.tagged.code_name if answer.tagged else ""
 
 
-async def test_the_last_uids_are_given_out_and_then_the_mailbox_is_full(house: House) -> None:
-    async with logged_in(house.imap, USER, KEY) as client, smtp(house.mx) as sender:
+async def test_a_mailbox_is_full_after_the_last_uid(servers: MailServers) -> None:
+    async with logged_in(servers.imap, USER, KEY) as client, smtp(servers.mx) as sender:
         for _ in range(2):
             await client.ok("APPEND INBOX ", Literal(SMALL))
         await client.ok("SELECT INBOX")
@@ -50,4 +50,4 @@ async def test_the_last_uids_are_given_out_and_then_the_mailbox_is_full(house: H
         assert as_number(as_pairs(as_list(fetched.values[0]))["UID"]) == LAST_UID - 1
         [status] = (await client.ok("STATUS INBOX (UIDNEXT MESSAGES)")).of("STATUS")
         assert status.values[1] == (b"UIDNEXT", b"4294967295", b"MESSAGES", b"1")
-    await house.serve_neighbour()
+    await servers.serve_neighbour()

@@ -1,12 +1,12 @@
-"""IMAP clients that ask for what is huge, deep or not there: a tagged answer, bounded memory, nobody else notices."""
+"""IMAP commands about huge, deep or missing data get a tagged response in bounded memory; other users are served."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
 
 import pytest
 
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers
 from tests.support.imap.client import ImapClient, Literal, logged_in
 
 USER = "ann@example.test"
@@ -15,20 +15,20 @@ SMALL = b"Subject: x\r\n\r\ntext\r\n"
 
 @pytest.fixture(autouse=True)
 def memory_is_bounded() -> Iterator[None]:
-    """Whatever a client asks for. What this process holds at the client's end counts, too."""
-    with bounded(200 * MEGABYTE):  # of this whole process, clients and all: a message of 100,000 groups takes half
+    """For each command. The client is in this process, so that its memory counts, too."""
+    with bounded_memory(200 * MEGABYTE):  # a message of 100,000 groups takes half
         yield
 
 
 @pytest.fixture
-async def ann(house: House) -> AsyncIterator[ImapClient]:
-    """Logged in, with INBOX selected; afterwards she still is, and nobody has had any trouble."""
-    await house.add_user(USER)
-    async with logged_in(house.imap, USER, KEY) as client:
+async def ann(servers: MailServers) -> AsyncIterator[ImapClient]:
+    """A client with INBOX selected. At the end her session and the neighbour must still be served."""
+    await servers.add_user(USER)
+    async with logged_in(servers.imap, USER, KEY) as client:
         await client.ok("SELECT INBOX")
         yield client
         await client.ok("NOOP")
-    await house.serve_neighbour()
+    await servers.serve_neighbour()
 
 
 # --- literals
@@ -45,41 +45,41 @@ async def ann(house: House) -> AsyncIterator[ImapClient]:
         ("SEARCH SUBJECT {10000000000}", "NO"),
     ],
 )
-async def test_a_literal_that_cannot_be_is_refused_at_once(ann: ImapClient, command: str, status: str) -> None:
+async def test_a_literal_of_impossible_size_is_refused_at_once(ann: ImapClient, command: str, status: str) -> None:
     assert (await ann.ask(command)).status == status
 
 
-async def test_what_is_announced_and_never_sent_costs_nothing(house: House) -> None:
+async def test_announced_literals_take_no_memory_before_they_are_sent(servers: MailServers) -> None:
     async with AsyncExitStack() as stack:
-        with bounded(16 * MEGABYTE):
+        with bounded_memory(16 * MEGABYTE):
             for _ in range(45):
-                client = await stack.enter_async_context(logged_in(house.imap, NEIGHBOUR, KEY))
+                client = await stack.enter_async_context(logged_in(servers.imap, NEIGHBOUR, KEY))
                 await client.send(b"a APPEND INBOX {50000000}\r\n")
                 assert await client.receives_continuation()
-            await house.serve_neighbour()
+            await servers.serve_neighbour()
 
 
-# --- what is deep
+# --- nesting
 
 
 @pytest.mark.parametrize("key", ["NOT ", "OR ALL ", "("])
-async def test_a_search_is_as_deep_as_may_be_and_no_deeper(ann: ImapClient, key: str) -> None:
+async def test_search_keys_nest_up_to_the_limit(ann: ImapClient, key: str) -> None:
     for depth, status in ((90, "OK"), (100_000, "BAD")):
         assert (await ann.ask("SEARCH ", key * depth, "ALL", ")" * depth * (key == "("))).status == status
 
 
-def parts_in_parts(depth: int) -> bytes:
+def nested_parts(depth: int) -> bytes:
     levels = [b"Content-Type: multipart/mixed; boundary=b%d\r\n\r\n--b%d\r\n" % (n, n) for n in range(depth)]
     return b"".join(levels) + b"\r\ntext\r\n"
 
 
 DEEP = {
-    "parts in parts": parts_in_parts(20_000),
+    "parts in parts": nested_parts(20_000),
     "messages in messages": b"Content-Type: message/rfc822\r\n\r\n" * 20_000 + SMALL,
     "groups in groups": b"To: " + b"a:" * 100_000 + b"\r\n\r\n",
     "comments in comments": b"To: " + b"(" * 100_000 + b")" * 100_000 + b"\r\n\r\n",
 }
-QUESTIONS = (
+COMMANDS_ON_NESTED = (
     "FETCH 1 (ENVELOPE BODY BODYSTRUCTURE PREVIEW)",
     f"FETCH 1 BODY.PEEK[{'.'.join('1' * 90)}]",
     f"FETCH 1 BINARY.PEEK[{'.'.join('1' * 90)}]",
@@ -90,47 +90,47 @@ QUESTIONS = (
 
 
 @pytest.mark.parametrize("raw", DEEP.values(), ids=DEEP)
-async def test_a_message_however_deep_is_stored_and_asked_about(ann: ImapClient, raw: bytes) -> None:
+async def test_a_deeply_nested_message_is_stored_and_fetched(ann: ImapClient, raw: bytes) -> None:
     await ann.ok("APPEND INBOX ", Literal(raw))
-    answers = [await ann.ask(question) for question in QUESTIONS]
+    answers = [await ann.ask(command) for command in COMMANDS_ON_NESTED]
     assert {answer.status for answer in answers} <= {"OK", "NO"}
     assert not [answer for answer in answers if answer.tagged and answer.tagged.code_name == "SERVERBUG"]
 
 
-# --- what is long
+# --- long sequence sets
 
-ELEMENTS = ",".join(str(number) for number in range(1, 200_000, 2))  # 100,000: not one of them joins the next
-MANY = 8_192
+ELEMENTS = ",".join(str(number) for number in range(1, 200_000, 2))  # 100,000 UIDs, no two of them adjacent
+MESSAGES = 8_192
 
 
 async def fill(client: ImapClient) -> None:
-    """MANY messages, all of them the same one."""
+    """Fill INBOX with MESSAGES copies of one message."""
     await client.ok("APPEND INBOX ", Literal(SMALL))
-    for _ in range(MANY.bit_length() - 1):
+    for _ in range(MESSAGES.bit_length() - 1):
         await client.ok("COPY 1:* INBOX")
 
 
 @pytest.mark.parametrize(
-    ("command", "kind", "answered"),
+    ("command", "kind", "responses"),
     [
-        (f"UID FETCH {ELEMENTS} FLAGS", "FETCH", MANY // 2),
-        (f"UID STORE {ELEMENTS} FLAGS (\\Seen)", "FETCH", MANY // 2),
+        (f"UID FETCH {ELEMENTS} FLAGS", "FETCH", MESSAGES // 2),
+        (f"UID STORE {ELEMENTS} FLAGS (\\Seen)", "FETCH", MESSAGES // 2),
         (f"UID SEARCH UID {ELEMENTS}", "SEARCH", 1),
         (f"UID SEARCH NOT UID {ELEMENTS}", "SEARCH", 1),
         (f"UID SORT (ARRIVAL) UTF-8 UID {ELEMENTS}", "SORT", 1),
         (f"UID COPY {ELEMENTS} Archive", "EXISTS", 0),
-        (f"UID MOVE {ELEMENTS} Archive", "EXPUNGE", MANY // 2),
+        (f"UID MOVE {ELEMENTS} Archive", "EXPUNGE", MESSAGES // 2),
     ],
     ids=lambda value: value[:16] if isinstance(value, str) else str(value),
 )
-async def test_a_hundred_thousand_elements_name_what_is_there(
-    ann: ImapClient, command: str, kind: str, answered: int
+async def test_a_uid_set_of_100_000_elements_selects_existing_messages(
+    ann: ImapClient, command: str, kind: str, responses: int
 ) -> None:
     await fill(ann)
-    assert len((await ann.ok(command)).of(kind)) == answered
+    assert len((await ann.ok(command)).of(kind)) == responses
 
 
-async def test_a_hundred_thousand_numbers_of_no_message_are_an_error(ann: ImapClient) -> None:
+async def test_a_sequence_set_of_100_000_missing_messages_is_bad(ann: ImapClient) -> None:
     for command in ("FETCH {} FLAGS", "STORE {} FLAGS ()", "COPY {} Archive"):
         assert (await ann.ask(command.format(ELEMENTS))).status == "BAD"
 
@@ -154,7 +154,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("name", NAMES.values(), ids=NAMES)
-async def test_a_name_that_no_mailbox_may_have_is_refused(house: House, ann: ImapClient, name: bytes) -> None:
+async def test_an_invalid_mailbox_name_is_refused(servers: MailServers, ann: ImapClient, name: bytes) -> None:
     before = await ann.ok('LIST "" "*"')
     statuses = [
         (await ann.ask("CREATE ", Literal(name))).status,
@@ -168,7 +168,7 @@ async def test_a_name_that_no_mailbox_may_have_is_refused(house: House, ann: Ima
 
 
 @pytest.mark.parametrize("name", ["..", "../..", "../../etc/passwd", "a/../../b", "~", "~root/x", "C:\\x", "a'; --"])
-async def test_a_name_that_means_something_elsewhere_is_only_a_name(ann: ImapClient, name: str) -> None:
+async def test_a_path_like_name_is_an_ordinary_mailbox_name(ann: ImapClient, name: str) -> None:
     octets = name.encode()
     await ann.ok("CREATE ", Literal(octets))
     await ann.ok("APPEND ", Literal(octets), " ", Literal(SMALL))
@@ -178,7 +178,7 @@ async def test_a_name_that_means_something_elsewhere_is_only_a_name(ann: ImapCli
     assert (await ann.ask("STATUS ", Literal(octets), " (MESSAGES)")).status == "NO"
 
 
-# --- a mailbox that is deleted under those who have it selected
+# --- a selected mailbox that another session deletes
 
 COMMANDS = (
     "NOOP",
@@ -194,14 +194,16 @@ COMMANDS = (
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-async def test_who_has_a_deleted_mailbox_selected_is_told(house: House, ann: ImapClient, command: str) -> None:
+async def test_a_session_is_notified_that_its_mailbox_was_deleted(
+    servers: MailServers, ann: ImapClient, command: str
+) -> None:
     await ann.ok("APPEND Archive ", Literal(SMALL))
-    async with logged_in(house.imap, USER, KEY) as other:
+    async with logged_in(servers.imap, USER, KEY) as other:
         await other.ok("SELECT Archive")
         await ann.ok("DELETE Archive")
         tag = await other.begin(command)
         while (response := await other.receive()) is not None and response.code_name != "CLOSED":
-            assert response.tag != tag, "not told"
+            assert response.tag != tag, "no CLOSED response code"
         if command == "IDLE":
             await other.send(b"DONE\r\n")
         assert (await other.finish(tag)).status in ("OK", "NO")

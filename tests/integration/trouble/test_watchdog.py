@@ -1,4 +1,4 @@
-"""What holds the event loop of a service is in its log, where that is asked for."""
+"""`Debug__SlowCallbackMilliseconds` logs the callbacks that block the event loop of a service."""
 
 import email.message
 from email.policy import SMTP
@@ -10,11 +10,11 @@ from tests.integration.trouble.clients import STRANGER
 from tests.support.product import ADDRESS, Product
 from tests.support.responsive import PRODUCT_PATH, check_responsive, slow_callbacks
 
-PARTS = 1_000  # of one message, which is taken apart in the loop: some milliseconds
+PARTS = 1_000  # parsing them takes some milliseconds in the event loop
 TRIES = 100
 
 
-def test_a_service_logs_what_holds_its_event_loop(tmp_path: Path) -> None:
+def test_a_service_logs_callbacks_that_block_its_event_loop(tmp_path: Path) -> None:
     message = email.message.EmailMessage()
     message["Subject"] = "parts"
     message.set_content("first")
@@ -33,7 +33,7 @@ def test_a_service_logs_what_holds_its_event_loop(tmp_path: Path) -> None:
     assert all(slow.seconds >= 0.001 for slow in found)
 
 
-def test_a_test_fails_where_the_loop_was_held_and_says_by_what() -> None:
+def test_a_test_fails_with_the_name_of_the_blocking_task() -> None:
     line = '{"event": "slow callback", "milliseconds": %d, "slow_task": "the culprit (f)", "stack": "File x"}'
     short, long = (slow_callbacks("started\n" + line % milliseconds) for milliseconds in (499, 500))
     check_responsive(short)

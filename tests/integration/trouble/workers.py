@@ -1,4 +1,4 @@
-"""A service in several processes, all of which are killed at once: the machine lost power."""
+"""Start a service in several processes and kill all of them, as a power failure would."""
 
 import os
 import signal
@@ -8,19 +8,19 @@ from tests.support.product import Product
 
 
 def start(product: Product, service: str, port: str, workers: int) -> None:
-    """Start one service; returns when every worker listens on the port of that name."""
+    """Start one service; returns when each worker listens on the port of that name."""
     product.start(service)
     number = product.ports[port]
     wait_until(lambda: sum(listeners(pid, number) for pid in processes(product)) == workers)
 
 
 def kill(product: Product) -> None:
-    """SIGKILL for all, the parent last: nobody is told that another has died."""
+    """Send SIGKILL to all processes, the parent last, so that none can react to another's death."""
     for pid in processes(product)[1:]:
         os.kill(pid, signal.SIGKILL)
     product.kill()
 
 
 def processes(product: Product) -> list[int]:
-    """The first process, and those that it has started."""
+    """The parent process and its children."""
     return [product.process_id, *children(product.process_id)]

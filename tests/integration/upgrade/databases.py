@@ -1,4 +1,4 @@
-"""Databases that an older version made, restored from `tests/cases/upgrade` as often as a test needs one."""
+"""Databases of older versions, restored from `tests/cases/upgrade` for each test."""
 
 import gzip
 import lzma
@@ -18,25 +18,25 @@ from relate_mailstore.sql.schema.migrate import MIGRATIONS
 from tests.support.postgres import Server, wait_for
 
 CASES = Path(__file__).parents[2] / "cases" / "upgrade"
-COPY = "COPY "
+COPY_STATEMENT = "COPY "
 
 
-class Old(NamedTuple):
-    """A database as an older version left it; `manifest` says what it has to show."""
+class OldDatabase(NamedTuple):
+    """A database of an older version, with the manifest of its expected contents."""
 
     url: str
     manifest: Path
 
 
 def restore_sqlite(directory: Path) -> str:
-    """The URL of an SQLite database of 0.1.0 in this directory."""
+    """Restore the SQLite database of 0.1.0 into this directory; returns its URL."""
     path = directory / f"{uuid4().hex}.db"
     path.write_bytes(lzma.decompress((CASES / "sqlite" / "relate.db.xz").read_bytes()))
     return f"sqlite:///{path}"
 
 
 def restore_postgres(server: Server) -> Iterator[str]:
-    """The URL of a PostgreSQL database of 0.1.0, dropped at the end."""
+    """Restore the PostgreSQL database of 0.1.0, yield its URL, and drop it."""
     name = f"relate_old_{uuid4().hex}"
     url = server.create(name)
     wait_for(_restore(url, gzip.decompress((CASES / "postgresql" / "relate.sql.gz").read_bytes()).decode()))
@@ -45,20 +45,20 @@ def restore_postgres(server: Server) -> Iterator[str]:
 
 
 def downgrade(url: str, revision: str) -> None:
-    """Undo migrations, as the database was at this revision."""
+    """Downgrade the schema to a revision."""
     wait_for(_downgrade(url, revision))
 
 
 async def _restore(url: str, dump: str) -> None:
-    """What psql does with a plain dump: its statements one after the other, and the data of COPY."""
+    """Execute a plain dump as psql does: its statements in order, and the data of COPY."""
     connection = await asyncpg.connect(url)
     statements: list[str] = []
     lines = iter(dump.splitlines(keepends=True))
     for line in lines:
-        if line.startswith(COPY):
+        if line.startswith(COPY_STATEMENT):
             await connection.execute("".join(statements))
             statements.clear()
-            table, _, columns = line.removeprefix(COPY).partition(" (")
+            table, _, columns = line.removeprefix(COPY_STATEMENT).partition(" (")
             rows = "".join(iter(lambda: next(lines), "\\.\n"))
             await connection.copy_to_table(
                 table.removeprefix("public."),
@@ -66,7 +66,7 @@ async def _restore(url: str, dump: str) -> None:
                 columns=[name.strip(' "') for name in columns.partition(")")[0].split(",")],
                 source=BytesIO(rows.encode()),
             )
-        elif not line.startswith("\\"):  # one of psql's own
+        elif not line.startswith("\\"):  # a meta-command of psql
             statements.append(line)
     await connection.execute("".join(statements))
     await connection.close()

@@ -1,4 +1,4 @@
-"""Databases of older versions are opened by this one: nothing is lost, however often it is killed while it migrates."""
+"""This version migrates databases of older versions without loss, even if it is killed at any statement."""
 
 import asyncio
 import imaplib
@@ -12,9 +12,9 @@ import pytest
 
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import current_revision, revisions
-from tests.integration.upgrade import shown
-from tests.integration.upgrade.databases import CASES, Old, downgrade, restore_postgres, restore_sqlite
-from tests.integration.upgrade.killed import DONE, KILLED, Killer, killer
+from tests.integration.upgrade import imap_manifest
+from tests.integration.upgrade.databases import CASES, OldDatabase, downgrade, restore_postgres, restore_sqlite
+from tests.integration.upgrade.killed_migration import DONE, KILLED, Killer, run_killer
 from tests.support.databases import empty_postgres_url, postgres_server
 from tests.support.postgres import wait_for
 from tests.support.product import HOST, Product
@@ -27,13 +27,13 @@ PROCESSES = 3
 
 
 @pytest.fixture(params=KINDS)
-def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Old]:
+def old(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[OldDatabase]:
     manifest = CASES / request.param / "manifest.json"
     if request.param == "sqlite":
-        yield Old(restore_sqlite(tmp_path), manifest)
+        yield OldDatabase(restore_sqlite(tmp_path), manifest)
     else:
         for url in restore_postgres(request.getfixturevalue("postgres_server")):
-            yield Old(url, manifest)
+            yield OldDatabase(url, manifest)
 
 
 @pytest.fixture(params=KINDS)
@@ -45,39 +45,41 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def kills() -> Iterator[Killer]:
-    with killer() as running:
+def killer() -> Iterator[Killer]:
+    with run_killer() as running:
         yield running
 
 
 def revision(url: str) -> str | None:
-    async def ask() -> str | None:
+    async def read() -> str | None:
         engine = open_engine(url)
         try:
             return await current_revision(engine)
         finally:
             await engine.dispose()
 
-    return wait_for(ask())
+    return wait_for(read())
 
 
-def expect_shown(old: Old, directory: Path) -> None:
-    """The server shows over IMAP, to those who log in with their old keys, exactly what the manifest says."""
+def check_contents(old: OldDatabase, directory: Path) -> None:
+    """Assert that the old keys can log in and that IMAP shows exactly the contents of the manifest."""
     manifest = json.loads(old.manifest.read_text())
     with Product(directory, old.url) as product:
         product.start()
         for address, key in manifest["keys"].items():
             with imaplib.IMAP4(HOST, product.ports["Imap__Port"]) as client:
                 client.login(address, key)
-                assert shown.account(client) == shown.in_order(manifest["accounts"][address])
+                assert imap_manifest.read_account(client) == imap_manifest.with_sorted_flags(
+                    manifest["accounts"][address]
+                )
     assert revision(old.url) == revisions()[-1]
 
 
-def kill_again_and_again(kills: Killer, url: str) -> int:
-    """Migrate and be killed, a few statements later each time, until it comes through; how often it was killed."""
+def migrate_with_kills(killer: Killer, url: str) -> int:
+    """Migrate, killed a few statements later each time, until it finishes; returns the number of kills."""
     before = revision(url)
     for number, statement in enumerate(accumulate(count(), lambda last, _: last + 1 + last // 8, initial=1)):
-        outcome = kills.migrate(url, statement)
+        outcome = killer.migrate(url, statement)
         if outcome == DONE:
             return number
         assert outcome == KILLED
@@ -85,31 +87,31 @@ def kill_again_and_again(kills: Killer, url: str) -> int:
     raise AssertionError
 
 
-def test_a_database_of_an_older_version_shows_what_its_manifest_says(old: Old, tmp_path: Path) -> None:
-    expect_shown(old, tmp_path)
+def test_a_database_of_an_older_version_keeps_its_contents(old: OldDatabase, tmp_path: Path) -> None:
+    check_contents(old, tmp_path)
 
 
 @pytest.mark.parametrize("start", [None, OLDEST_WITH_MAIL])
-def test_killed_at_any_statement_of_a_migration_it_shows_the_same_in_the_end(
-    old: Old, tmp_path: Path, kills: Killer, start: str | None
+def test_a_migration_killed_at_any_statement_loses_nothing(
+    old: OldDatabase, tmp_path: Path, killer: Killer, start: str | None
 ) -> None:
     if start is not None:
         downgrade(old.url, start)
-    times = kill_again_and_again(kills, old.url)
-    assert times > (20 if start else 0)
-    expect_shown(old, tmp_path)
+    kills = migrate_with_kills(killer, old.url)
+    assert kills > (20 if start else 0)
+    check_contents(old, tmp_path)
 
 
-def test_killed_while_the_first_schema_is_made_it_is_made_in_the_end(empty_url: str, kills: Killer) -> None:
-    assert kill_again_and_again(kills, empty_url) > 20
+def test_creating_the_schema_succeeds_after_kills(empty_url: str, killer: Killer) -> None:
+    assert migrate_with_kills(killer, empty_url) > 20
     assert revision(empty_url) == revisions()[-1]
 
 
-async def test_of_processes_that_start_at_once_one_migrates_and_the_others_wait_also_for_one_that_is_killed(
-    old: Old,
+async def test_processes_wait_for_a_concurrent_migration_even_if_it_is_killed(
+    old: OldDatabase,
 ) -> None:
     await asyncio.to_thread(downgrade, old.url, OLDEST_WITH_MAIL)
-    command = (sys.executable, "-m", "tests.integration.upgrade.killed")
+    command = (sys.executable, "-m", "tests.integration.upgrade.killed_migration")
     processes = [
         await asyncio.create_subprocess_exec(*command, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE)
         for _ in range(PROCESSES)

@@ -18,7 +18,7 @@ from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_wire import driver, proxy, server
 from relate_wire.limits import Limits
 from tests.integration.trouble.clients import STRANGER, Client, connected, smtp
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_in_memory
 
 TIMEOUT_SECONDS = 3.0
 SHORT_TIMEOUTS = Limits(session_timeout=0.3, handshake_timeout=0.3)
@@ -134,7 +134,7 @@ async def until_freed(parts: list[weakref.ref[Any]]) -> None:
     assert [type(part()).__name__ for part in parts if part() is not None] == []
 
 
-async def open_client(house: House, case: Case, stack: AsyncExitStack) -> Client:
+async def open_client(house: MailServers, case: Case, stack: AsyncExitStack) -> Client:
     """A client that has sent its input, after the greeting and all replies unless the listener starts with TLS."""
     client = await stack.enter_async_context(connected(getattr(house, case.listener)))
     if case.listener in ("mx", "submission", "pop3", "imap") and not case.limits.trusted_proxies:
@@ -148,7 +148,7 @@ async def open_client(house: House, case: Case, stack: AsyncExitStack) -> Client
 async def test_a_connection_that_the_client_ends_is_freed(
     parts: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
-    async with in_memory(certificates) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates) as house, AsyncExitStack() as stack:
         client = await open_client(house, case, stack)
         assert parts
         if case.octets and not case.octets.startswith(b"\x16"):
@@ -172,7 +172,7 @@ def has_read(part: Any, octets: int) -> bool:
 async def test_a_connection_that_the_server_ends_is_freed(
     parts: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
-    async with in_memory(certificates, case.limits) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates, case.limits) as house, AsyncExitStack() as stack:
         client = await open_client(house, case, stack)
         await client.rest()
         await until_freed(parts)
@@ -184,7 +184,7 @@ async def test_a_connection_that_a_shutdown_ends_is_freed(
     parts: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
     async with AsyncExitStack() as stack:
-        async with in_memory(certificates) as house:
+        async with serve_in_memory(certificates) as house:
             await open_client(house, case, stack)
         assert parts
         await until_freed(parts)
@@ -211,7 +211,7 @@ class TruncatedMessage:
         return b"".join([chunk async for chunk in self.chunks(start, stop)])
 
 
-async def account_of(house: House) -> AccountId:
+async def account_of(house: MailServers) -> AccountId:
     return AccountId((await house.accounts.user_by_address(NEIGHBOUR)).id)
 
 
@@ -242,7 +242,7 @@ def truncated_messages(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_connection_with_a_truncated_reply_is_freed(
     parts: list[weakref.ref[Any]], certificates: Path, case: Case
 ) -> None:
-    async with in_memory(certificates) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates) as house, AsyncExitStack() as stack:
         await house.store.deliver(Delivery(BIG, (Destination(await account_of(house)),)))
         client = await open_client(house, case, stack)
         with capture_logs() as log:  # structlog's rendering accesses frames, which creates reference cycles
@@ -254,7 +254,7 @@ async def test_a_connection_with_a_truncated_reply_is_freed(
 async def test_a_connection_whose_client_does_not_read_a_long_reply_is_freed(
     parts: list[weakref.ref[Any]], certificates: Path
 ) -> None:
-    async with in_memory(certificates) as house, AsyncExitStack() as stack:
+    async with serve_in_memory(certificates) as house, AsyncExitStack() as stack:
         await house.store.deliver(Delivery(BIG * 60, (Destination(await account_of(house)),)))
         client = await open_client(house, Case("pop3", POP3_LOGIN), stack)
         client.pause()

@@ -1,4 +1,4 @@
-"""The load: an external generator called by path, one JSON line a run."""
+"""The external load generator: a program that prints one line of JSON per run."""
 
 import json
 import subprocess
@@ -17,7 +17,7 @@ class Generator:
     path: Path
 
     def run(self, scenario: str, port: int, **options: object) -> dict[str, Any]:
-        """Run one scenario; options are its flags (`per_conn=1` is `--per-conn 1`, True a bare flag)."""
+        """Run one scenario; options are its flags (`per_conn=1` is `--per-conn 1`, True a flag without value)."""
         command = [str(self.path), scenario, "--port", str(port)]
         for name, value in options.items():
             flag = "--" + name.replace("_", "-")

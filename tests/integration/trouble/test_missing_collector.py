@@ -1,4 +1,4 @@
-"""Without a collector, strangers' requests of any length cost the process a bounded amount of memory."""
+"""Without a collector, spans of requests with long paths take bounded memory."""
 
 import http.client
 from contextlib import ExitStack, closing
@@ -6,31 +6,31 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.trouble.memory import MEGABYTE, bounded
+from tests.integration.trouble.process_memory import MEGABYTE, bounded_memory
 from tests.support.product import HOST, Product, reserve_port
 from tests.support.responsive import WATCHDOG_SETTINGS
 
 pytestmark = pytest.mark.xdist_group("trouble-memory")
 
 REQUESTS = 6_000
-LONG = "x" * 15_000  # octets of a path: what fits into a request's head
-ROOM = 40 * MEGABYTE  # as paths they would be 90 MB
+LONG_PATH = "x" * 15_000  # nearly the limit of a request's head
+MAX_GROWTH_OCTETS = 40 * MEGABYTE  # the paths are 90 MB
 
 
-def test_long_paths_of_strangers_take_bounded_memory(tmp_path: Path) -> None:
+def test_requests_with_long_paths_take_bounded_memory(tmp_path: Path) -> None:
     with ExitStack() as ports:
         dead = f"http://{HOST}:{reserve_port(ports)}"
         with Product(tmp_path, Otel__Endpoint=dead, **WATCHDOG_SETTINGS) as product:
             product.start()
             with closing(http.client.HTTPConnection(HOST, product.ports["Api__Port"], timeout=60)) as client:
                 ask(client, 100)
-                with bounded(ROOM, product.process_id):
+                with bounded_memory(MAX_GROWTH_OCTETS, product.process_id):
                     ask(client, REQUESTS)
 
 
 def ask(client: http.client.HTTPConnection, requests: int) -> None:
     for number in range(requests):
-        client.request("GET", f"/{number}/{LONG}")
+        client.request("GET", f"/{number}/{LONG_PATH}")
         answer = client.getresponse()
         answer.read()
         assert answer.status == 404

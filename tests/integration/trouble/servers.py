@@ -1,4 +1,4 @@
-"""SMTP, POP3 and IMAP in this process, as the product puts them together, over ports and limits of a test's choice."""
+"""SMTP, POP3 and IMAP servers in this process, built as the product builds them, with given stores and limits."""
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
@@ -35,15 +35,15 @@ from relate_wire.server import Server
 from tests.integration.trouble.clients import deliver, pop3, retrieve_all, smtp
 from tests.support.responsive import responsive
 
-GRACE = 0.2  # seconds for commands under way when a test is over: some of them were never to end
-KEY = f"rm_{'tanstaafl':x<43}"  # well-formed, as the keys that users have
+SHUTDOWN_GRACE_SECONDS = 0.2  # for running commands at the end of a test; some of them would never end
+KEY = f"rm_{'tanstaafl':x<43}"  # well-formed, like a real key
 NEIGHBOUR = "neighbour@example.test"
-GENEROUS = Limits()  # the product's own
+DEFAULT_LIMITS = Limits()
 
 
 @dataclass(frozen=True)
-class House:
-    """Where it listens, and who lives there. `neighbour` is somebody whom no trouble may reach."""
+class MailServers:
+    """The listeners' ports and the stores behind them. The user NEIGHBOUR must be served whatever other clients do."""
 
     accounts: AccountStore
     store: MailStore
@@ -57,14 +57,14 @@ class House:
     imaps: int
 
     async def add_user(self, address: str) -> AccountId:
-        """A user who logs in with KEY."""
+        """Add a user whose key is KEY."""
         user = await self.accounts.add_user(address)
         await self.accounts.create_key(user.id, "laptop", tuple(Scope), secret=KEY)
         await self.store.provision(AccountId(user.id))
         return AccountId(user.id)
 
     async def serve_neighbour(self) -> None:
-        """The neighbour gets mail, reads it, and is rid of it."""
+        """Deliver a message to the neighbour, retrieve it and delete it."""
         async with smtp(self.mx) as client:
             assert (await deliver(client, b"Subject: hello\r\n\r\n", NEIGHBOUR)).startswith(b"250")
         async with pop3(self.pop3, NEIGHBOUR, KEY) as client:
@@ -73,23 +73,23 @@ class House:
 
 
 @asynccontextmanager
-async def in_memory(
-    directory: Path, limits: Limits = GENEROUS, settings: Mapping[str, object] | None = None
-) -> AsyncIterator[House]:
-    """A house that keeps nothing."""
-    async with opened(MemoryAccountStore(), MemoryMailStore(), directory, limits, settings) as house:
-        yield house
+async def serve_in_memory(
+    directory: Path, limits: Limits = DEFAULT_LIMITS, settings: Mapping[str, object] | None = None
+) -> AsyncIterator[MailServers]:
+    """Serve from stores in memory."""
+    async with serve(MemoryAccountStore(), MemoryMailStore(), directory, limits, settings) as servers:
+        yield servers
 
 
 @asynccontextmanager
-async def on_database(url: str, directory: Path, *pragmas: str) -> AsyncIterator[House]:
-    """A house on a migrated database; `pragmas` are for each connection to SQLite."""
+async def serve_on_database(url: str, directory: Path, *pragmas: str) -> AsyncIterator[MailServers]:
+    """Serve from a migrated database; `pragmas` are set on each SQLite connection."""
     engine = open_engine(url)
     event.listen(engine.sync_engine, "connect", partial(_set_pragmas, pragmas))
     try:
         await create_reserve(engine)
-        async with open_store(engine) as store, opened(SqlAccountStore(engine), store, directory) as house:
-            yield house
+        async with open_store(engine) as store, serve(SqlAccountStore(engine), store, directory) as servers:
+            yield servers
     finally:
         await engine.dispose()
 
@@ -102,14 +102,14 @@ def _set_pragmas(pragmas: Iterable[str], connection: DBAPIConnection, _: object)
 
 
 @asynccontextmanager
-async def opened(
+async def serve(
     accounts: AccountStore,
     store: MailStore,
     directory: Path,
-    limits: Limits = GENEROUS,
+    limits: Limits = DEFAULT_LIMITS,
     settings: Mapping[str, object] | None = None,
-) -> AsyncIterator[House]:
-    """A house over these ports, with the neighbour in it. `settings` are SMTP's and IMAP's, by field name."""
+) -> AsyncIterator[MailServers]:
+    """Serve from these stores, with the neighbour added. `settings` are SMTP's and IMAP's, by field name."""
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
     resources = Resources(no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts))
     shared = {"development_certificates": directory, "port": 0, "secure_port": 0}
@@ -117,11 +117,13 @@ async def opened(
     imap_settings = ImapSettings.model_validate({**shared, **(settings or {})})
     pop3_settings = Pop3Settings.model_validate(shared)
     async with (
-        Server(replace(smtp_service(smtp_settings, resources), limits=limits), GRACE) as smtp_server,
-        Server(replace(pop3_service(pop3_settings, resources), limits=limits), GRACE) as pop3_server,
-        Server(replace(imap_service(imap_settings, resources), limits=limits), GRACE) as imap_server,
+        Server(replace(smtp_service(smtp_settings, resources), limits=limits), SHUTDOWN_GRACE_SECONDS) as smtp_server,
+        Server(replace(pop3_service(pop3_settings, resources), limits=limits), SHUTDOWN_GRACE_SECONDS) as pop3_server,
+        Server(replace(imap_service(imap_settings, resources), limits=limits), SHUTDOWN_GRACE_SECONDS) as imap_server,
     ):
-        house = House(accounts, store, authenticator, *smtp_server.ports, *pop3_server.ports, *imap_server.ports)
-        await house.add_user(NEIGHBOUR)
+        servers = MailServers(
+            accounts, store, authenticator, *smtp_server.ports, *pop3_server.ports, *imap_server.ports
+        )
+        await servers.add_user(NEIGHBOUR)
         with responsive():
-            yield house
+            yield servers

@@ -1,4 +1,4 @@
-"""What a server shows of its accounts over IMAP, in the form of a manifest."""
+"""The contents of an account, read over IMAP in the form of a manifest."""
 
 import imaplib
 import re
@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Any
 
 STATUS = ("MESSAGES", "UIDNEXT", "UIDVALIDITY", "HIGHESTMODSEQ")
-RECENT = "\\Recent"  # is of the session, not of the message
+RECENT = "\\Recent"  # depends on the session
 FETCH = "(UID FLAGS INTERNALDATE EMAILID RFC822.SIZE BODY.PEEK[])"
 
 _LISTED = re.compile(rb'\(.*?\) "/" "?(.*?)"?$')
@@ -17,8 +17,8 @@ _FETCHED = re.compile(
 )
 
 
-def account(client: imaplib.IMAP4) -> dict[str, Any]:
-    """The mailboxes and subscriptions of the account that is logged in."""
+def read_account(client: imaplib.IMAP4) -> dict[str, Any]:
+    """Read the mailboxes and subscriptions of the logged-in account."""
     names = sorted(_listed(client.list()))
     return {
         "mailboxes": {name: {"status": _status(client, name), "messages": _messages(client, name)} for name in names},
@@ -26,8 +26,8 @@ def account(client: imaplib.IMAP4) -> dict[str, Any]:
     }
 
 
-def in_order(manifest: dict[str, Any]) -> dict[str, Any]:
-    """An account of a manifest, with all flags in the order of the alphabet."""
+def with_sorted_flags(manifest: dict[str, Any]) -> dict[str, Any]:
+    """An account of a manifest with the flags of each message sorted."""
     for mailbox in manifest["mailboxes"].values():
         for message in mailbox["messages"]:
             message["flags"].sort()

@@ -1,4 +1,4 @@
-"""How much memory a process takes, as the kernel sees it (Linux)."""
+"""Resident memory of a process, from /proc (Linux)."""
 
 import ctypes
 import gc
@@ -9,14 +9,14 @@ from pathlib import Path
 
 MEGABYTE = 1_000_000
 SELF = "self"
-RESET_PEAK = "5"  # proc(5), clear_refs
+RESET_PEAK = "5"  # to clear_refs, see proc(5)
 
 
 @contextmanager
-def bounded(octets: int, pid: int | str = SELF) -> Iterator[None]:
-    """What happens inside never takes more than so many octets beside those taken before."""
+def bounded_memory(octets: int, pid: int | str = SELF) -> Iterator[None]:
+    """Assert that the peak inside the block exceeds the memory at its start by at most `octets`."""
     if pid == SELF:
-        give_back()
+        release_freed_memory()
     Path(f"/proc/{pid}/clear_refs").write_text(RESET_PEAK)
     before = _status(pid, "VmRSS")
     yield
@@ -24,8 +24,8 @@ def bounded(octets: int, pid: int | str = SELF) -> Iterator[None]:
     assert grown <= octets, f"{grown / MEGABYTE:.0f} MB more, of {octets / MEGABYTE:.0f} MB at most"
 
 
-def give_back() -> None:
-    """Let go of what was freed: it would hide what is taken from now on. Only glibc holds on to that much."""
+def release_freed_memory() -> None:
+    """Return freed memory to the kernel: glibc would reuse it, which hides new allocations from RSS."""
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:

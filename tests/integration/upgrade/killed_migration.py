@@ -1,9 +1,9 @@
-"""Migrating in processes that are killed at a statement, each a fork of one that has imported everything.
+"""Migrate in processes that are killed at a statement, forks of one process that has imported all modules.
 
-    python -m tests.integration.upgrade.killed
+    python -m tests.integration.upgrade.killed_migration
 
-reads lines `statement url` and answers each with `killed` or `done`: the process was killed before it executed that
-many statements and commits, or came through. 0 is never.
+reads lines `statement url` and prints `killed` or `done` for each: the fork was killed before that statement or commit,
+counted from 1, or has finished. 0 never kills.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ KILLED, DONE = "killed", "done"
 
 
 class Killer:
-    """A running process of this module."""
+    """A running process of this module, which forks."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self._process = process
 
     def migrate(self, url: str, statement: int) -> str:
-        """Migrate a database, and be killed at a statement; how it ended."""
+        """Migrate a database, killed at a statement; returns KILLED or DONE."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None
@@ -38,9 +38,9 @@ class Killer:
 
 
 @contextmanager
-def killer() -> Iterator[Killer]:
-    """A process that forks those that are killed."""
-    arguments = [sys.executable, "-m", "tests.integration.upgrade.killed"]
+def run_killer() -> Iterator[Killer]:
+    """Run this module as a process."""
+    arguments = [sys.executable, "-m", "tests.integration.upgrade.killed_migration"]
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, encoding="utf-8") as process:
         yield Killer(process)
 
@@ -64,12 +64,12 @@ def _fork(statement: int, url: str) -> str:
 
 
 def _kill_at(statement: int) -> None:
-    left = statement
+    remaining = statement
 
     def count(*_: object) -> None:
-        nonlocal left
-        left -= 1
-        if left == 0:
+        nonlocal remaining
+        remaining -= 1
+        if remaining == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
     event.listen(Engine, "before_cursor_execute", count)
@@ -84,5 +84,5 @@ async def _migrate(url: str) -> None:
 
 if __name__ == "__main__":
     for line in sys.stdin:
-        number, _, of = line.strip().partition(" ")
-        print(_fork(int(number), of), flush=True)
+        number, _, database = line.strip().partition(" ")
+        print(_fork(int(number), database), flush=True)

@@ -1,4 +1,4 @@
-"""Clients that stop in the middle, or are too slow to be there, and what is no TLS where TLS should be."""
+"""Clients that stop in the middle or are too slow, and octets that are not TLS where TLS is required."""
 
 import asyncio
 import ssl
@@ -10,17 +10,17 @@ import pytest
 
 from relate_wire.limits import Limits
 from tests.integration.trouble.clients import Client, begin_data, connected, pop3, smtp
-from tests.integration.trouble.house import KEY, NEIGHBOUR, House, in_memory
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_in_memory
 
-IMPATIENT = Limits(session_timeout=0.4, handshake_timeout=0.4)
+SHORT_TIMEOUTS = Limits(session_timeout=0.4, handshake_timeout=0.4)
 IDLE = b"421 4.4.2 localhost Idle for too long, closing\r\n"
 IMAP_IDLE = b"* BYE Idle for too long\r\n"
 
 LOGIN = f"a LOGIN {NEIGHBOUR} {KEY}"
 ENVELOPE = ["EHLO client.example.org", "MAIL FROM:<ann@example.org>", f"RCPT TO:<{NEIGHBOUR}>"]
 
-# After some commands half of something, and then nothing: what is said, if anything, before the connection is closed.
-SILENCE = {
+# The listener, commands, the incomplete octets that follow them, and the server's last octets before it closes.
+STOPPED = {
     "greeted": ("mx", [], b"", IDLE),
     "half a command": ("mx", [], b"EHL", IDLE),
     "half a response": ("submission", [ENVELOPE[0], "AUTH PLAIN"], b"AGFu", IDLE),
@@ -50,20 +50,20 @@ SILENCE = {
 
 
 @pytest.fixture
-async def impatient(certificates: Path) -> AsyncIterator[House]:
-    async with in_memory(certificates, IMPATIENT) as house:
-        yield house
+async def impatient_servers(certificates: Path) -> AsyncIterator[MailServers]:
+    async with serve_in_memory(certificates, SHORT_TIMEOUTS) as servers:
+        yield servers
 
 
-async def test_who_stops_in_the_middle_is_let_go(impatient: House) -> None:
-    last_words = await asyncio.gather(*(stop_in_the_middle(impatient, *row[:3]) for row in SILENCE.values()))
-    assert dict(zip(SILENCE, last_words, strict=True)) == {name: row[3] for name, row in SILENCE.items()}
-    await impatient.serve_neighbour()
+async def test_a_client_that_stops_in_the_middle_is_disconnected(impatient_servers: MailServers) -> None:
+    last_replies = await asyncio.gather(*(stop_in_the_middle(impatient_servers, *row[:3]) for row in STOPPED.values()))
+    assert dict(zip(STOPPED, last_replies, strict=True)) == {name: row[3] for name, row in STOPPED.items()}
+    await impatient_servers.serve_neighbour()
 
 
-async def stop_in_the_middle(house: House, door: str, before: list[str] | None, half: bytes) -> bytes:
-    """All that is said after the half; nobody is greeted before TLS."""
-    async with connected(getattr(house, door)) as client:
+async def stop_in_the_middle(servers: MailServers, listener: str, before: list[str] | None, half: bytes) -> bytes:
+    """Return all octets after the incomplete ones. `before` is None for TLS listeners, which send no greeting."""
+    async with connected(getattr(servers, listener)) as client:
         if before is not None:
             await client.reply()
             await client.ask_all(before)
@@ -71,31 +71,31 @@ async def stop_in_the_middle(house: House, door: str, before: list[str] | None, 
         return await client.rest()
 
 
-async def test_a_silent_reader_does_not_hold_its_maildrop(impatient: House) -> None:
-    async with pop3(impatient.pop3, NEIGHBOUR, KEY) as client:
+async def test_an_idle_pop3_session_releases_its_maildrop(impatient_servers: MailServers) -> None:
+    async with pop3(impatient_servers.pop3, NEIGHBOUR, KEY) as client:
         assert await client.rest() == b""
-        await impatient.serve_neighbour()
+        await impatient_servers.serve_neighbour()
 
 
-async def test_who_sends_a_message_octet_by_octet_is_let_go(impatient: House) -> None:
-    async with smtp(impatient.mx) as client:
+async def test_a_client_that_sends_a_message_too_slowly_is_disconnected(impatient_servers: MailServers) -> None:
+    async with smtp(impatient_servers.mx) as client:
         assert (await begin_data(client, NEIGHBOUR)).startswith(b"354")
-        dripping = asyncio.create_task(drip(client))
+        sending = asyncio.create_task(send_slowly(client))
         try:
             assert await client.line() == IDLE
         finally:
-            dripping.cancel()
-        await impatient.serve_neighbour()
+            sending.cancel()
+        await impatient_servers.serve_neighbour()
 
 
-async def drip(client: Client) -> None:
+async def send_slowly(client: Client) -> None:
     while True:
         client.writer.write(b"x\r\n")
         await asyncio.sleep(0.02)
 
 
-async def test_who_is_slow_but_steady_is_waited_for(certificates: Path) -> None:
-    async with in_memory(certificates, Limits(session_timeout=2)) as house, smtp(house.mx) as client:
+async def test_a_client_that_makes_progress_is_not_timed_out(certificates: Path) -> None:
+    async with serve_in_memory(certificates, Limits(session_timeout=2)) as servers, smtp(servers.mx) as client:
         await begin_data(client, NEIGHBOUR)
         for _ in range(6):
             await client.send(b"x" * 4_096 + b"\r\n")
@@ -104,7 +104,7 @@ async def test_who_is_slow_but_steady_is_waited_for(certificates: Path) -> None:
         assert (await client.reply()).startswith(b"250")
 
 
-# --- what is no TLS
+# --- octets that are not TLS
 
 NO_TLS = {
     "commands": b"EHLO client.example.org\r\nQUIT\r\n",
@@ -124,27 +124,29 @@ UPGRADES = {
 }
 
 
-@pytest.mark.parametrize("door", UPGRADES)
+@pytest.mark.parametrize("listener", UPGRADES)
 @pytest.mark.parametrize("octets", NO_TLS.values(), ids=NO_TLS.keys())
-async def test_what_is_no_tls_is_told_nothing_in_the_clear(house: House, door: str, octets: bytes) -> None:
-    async with connected(getattr(house, door)) as client:
-        if (commands := UPGRADES[door]) is not None:
+async def test_octets_that_are_not_tls_get_no_plaintext_reply(
+    servers: MailServers, listener: str, octets: bytes
+) -> None:
+    async with connected(getattr(servers, listener)) as client:
+        if (commands := UPGRADES[listener]) is not None:
             await client.reply()
             await client.ask_all(commands)
         client.writer.write(octets)
         answer = await client.rest()
     assert answer == b"" or answer[:1] == b"\x15", answer  # at most a TLS alert (RFC 8446 §6)
-    await house.serve_neighbour()
+    await servers.serve_neighbour()
 
 
-@pytest.mark.parametrize("door", ["submissions", "pop3s", "imaps"])
-async def test_an_old_tls_is_refused(house: House, door: str) -> None:
+@pytest.mark.parametrize("listener", ["submissions", "pop3s", "imaps"])
+async def test_an_old_tls_version_is_refused(servers: MailServers, listener: str) -> None:
     old = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.check_hostname, old.verify_mode = False, ssl.CERT_NONE
     with pytest.warns(DeprecationWarning, match="TLSv1"):
         old.minimum_version, old.maximum_version = ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1
     with pytest.raises((ssl.SSLError, ConnectionError)):
-        async with connected(getattr(house, door), old):
+        async with connected(getattr(servers, listener), old):
             pass
-    await house.serve_neighbour()
+    await servers.serve_neighbour()
