@@ -10,7 +10,7 @@ from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.read import search
 from relate_mailstore.types import AccountId, Destination, MessageQuery, NewMessage, TextPart
 from tests.contract.stores import opened
-from tests.support.factories import delivery, multipart, simple
+from tests.support.factories import delivery, multipart, simple, uids
 
 BODY, ANYWHERE = TextPart.BODY, TextPart.ANYWHERE
 WORDS = [
@@ -166,14 +166,14 @@ async def test_a_search_follows_deliveries_and_expunges(store: MailStore, alice:
     await store.append(alice, "INBOX", [NewMessage(encoded("needle one")), NewMessage(encoded("hay"))])
     assert await found(store, alice, "needle") == [1]
     inbox = await store.mailbox(alice)
-    await store.copy(alice, inbox.id, [1], "INBOX")
+    await store.copy(alice, inbox.id, uids(1), "INBOX")
     assert await found(store, alice, "needle") == [1, 3]
-    await store.expunge(alice, inbox.id, [1])
+    await store.expunge(alice, inbox.id, uids(1))
     assert await found(store, alice, "needle") == [3]
-    await store.move(alice, inbox.id, [3], "Trash")
+    await store.move(alice, inbox.id, uids(3), "Trash")
     assert await found(store, alice, "needle") == []
     assert await found(store, alice, "needle", name="Trash") == [1]
-    await store.expunge(alice, (await store.mailbox(alice, "Trash")).id, [1])
+    await store.expunge(alice, (await store.mailbox(alice, "Trash")).id, uids(1))
     assert await found(store, alice, "needle", name="Trash") == []
 
 
@@ -181,7 +181,7 @@ async def test_a_search_in_an_old_snapshot_covers_its_entries(store: MailStore, 
     for number in range(3):
         await store.deliver(delivery(alice, raw=encoded(f"needle {number}")))
     old = await store.snapshot(alice)
-    await store.expunge(alice, old.mailbox.id, [2])
+    await store.expunge(alice, old.mailbox.id, uids(2))
     await store.deliver(delivery(alice, raw=encoded("needle 3")))
     assert sorted(await store.containing(old, "needle", BODY)) == [1, 3]
 
@@ -195,7 +195,7 @@ async def test_a_search_in_an_old_snapshot_leaves_newer_results_cached(store: Ma
     assert await found(store, alice, "needle") == [1, 2, 3, 4]
     assert sorted(await store.containing(old, "needle", BODY)) == [1, 2, 3]
     assert await found(store, alice, "needle") == [1, 2, 3, 4]
-    await store.expunge(alice, old.mailbox.id, [1])
+    await store.expunge(alice, old.mailbox.id, uids(1))
     await store.deliver(delivery(alice, raw=encoded("needle 5")))
     assert await found(store, alice, "needle") == [2, 3, 4, 6]
     assert set(await store.containing(old, "needle", BODY)) in ({2, 3}, {1, 2, 3})

@@ -9,7 +9,7 @@ from relate_mailstore.mime import index_message
 from relate_mailstore.ports import MailStore
 from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import AccountId, Destination, MessageId, NewMessage, Rendering, Summary
-from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple
+from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple, uids
 
 ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 LONG_HEADER = b"Subject: long\r\n" + b"X-Long: %b\r\n" % (b"x" * 70) * 10_000 + b"\r\nbody"  # the header has 800 KB
@@ -103,7 +103,7 @@ async def test_summaries_follow_the_mailbox(store: MailStore, alice: AccountId) 
     inbox = await store.snapshot(alice)
     assert await subjects() == ["s0", "s1", "s2", "s3"]
     assert await store.summaries(inbox) == await store.summaries(inbox)
-    await store.expunge(alice, inbox.mailbox.id, [2])
+    await store.expunge(alice, inbox.mailbox.id, uids(2))
     await store.deliver(delivery(alice, raw=simple("s4")))
     assert await subjects() == ["s0", "s2", "s3", "s4"]
     old = await store.summaries(inbox)  # of a session with the old snapshot
@@ -134,5 +134,5 @@ async def test_usage_is_the_size_of_all_mailboxes(store: MailStore, alice: Accou
     assert await store.usage(alice) == 0
     await store.deliver(delivery(alice, Destination(alice, "Sent"), bob, raw=big(600)))
     assert await store.usage(alice) == 1200
-    await store.expunge(alice, (await store.mailbox(alice)).id, [1])
+    await store.expunge(alice, (await store.mailbox(alice)).id, uids(1))
     assert await store.usage(alice) == 600

@@ -19,7 +19,7 @@ from relate_mailstore.types import (
     NewMessage,
     Snapshot,
 )
-from tests.support.factories import big, delivery, simple
+from tests.support.factories import big, delivery, simple, uids
 
 Stores = tuple[MailStore, MailStore]
 Remove = Callable[[MailStore, Snapshot], Awaitable[object]]
@@ -146,7 +146,7 @@ async def test_messages_removed_by_another_store_are_in_no_summary_or_search(
     folder = await fill(reader, alice, 3)
     assert {summary.subject for summary in await reader.summaries(folder)} == {"0", "1", "2", "big"}
     async with notices_received(reader, other, alice):
-        await other.expunge(alice, folder.mailbox.id, [1, 2, 3])
+        await other.expunge(alice, folder.mailbox.id, uids(1, 2, 3))
     left = await reader.refresh(folder)
     assert [entry.uid for entry in left.entries] == [4]
     assert len(await reader.summaries(left)) == 1
@@ -176,11 +176,11 @@ async def test_other_changes_by_another_store_leave_all_messages_readable(
     folder = await fill(reader, alice, 3)
     ids = [entry.message_id for entry in folder.entries]
     assert all(await read(reader, alice, ids))
-    await other.set_flags(alice, folder.mailbox.id, [1], FlagChange(Flag.SEEN))
+    await other.set_flags(alice, folder.mailbox.id, uids(1), FlagChange(Flag.SEEN))
     await other.deliver(delivery(Destination(alice, FOLDER)))
-    await other.move(alice, folder.mailbox.id, [2], "Trash")
-    await other.copy(alice, folder.mailbox.id, [3], "Trash")
-    await other.expunge(alice, folder.mailbox.id, [3])
+    await other.move(alice, folder.mailbox.id, uids(2), "Trash")
+    await other.copy(alice, folder.mailbox.id, uids(3), "Trash")
+    await other.expunge(alice, folder.mailbox.id, uids(3))
     assert all(await read(reader, alice, ids))
 
 
@@ -202,7 +202,7 @@ async def test_quota_freed_by_another_store_is_available_at_once(
 ) -> None:
     await reader.deliver(delivery(alice, raw=big(900)))
     await reader.check_quota(alice, 100, 1000)
-    await other.expunge(alice, (await other.mailbox(alice)).id, [1])
+    await other.expunge(alice, (await other.mailbox(alice)).id, uids(1))
     await reader.check_quota(alice, 900, 1000)
 
 
@@ -214,6 +214,6 @@ async def test_subscriptions_and_flags_changed_by_another_store_are_seen(
     await reader.subscriptions(alice)
     async with notices_received(reader, other, alice):
         await other.subscribe(alice, "Sent", subscribed=False)
-        await other.set_flags(alice, inbox.mailbox.id, [1], FlagChange(Flag.SEEN))
+        await other.set_flags(alice, inbox.mailbox.id, uids(1), FlagChange(Flag.SEEN))
     assert "Sent" not in await reader.subscriptions(alice)
     assert (await reader.refresh(inbox)).entries[0].flags == Flag.SEEN

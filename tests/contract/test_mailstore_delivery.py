@@ -9,7 +9,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.mime import index_message
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Destination, Flag
-from tests.support.factories import delivery, eight_bit, multipart, simple
+from tests.support.factories import delivery, eight_bit, multipart, simple, uids
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -126,7 +126,7 @@ async def test_uids_are_never_reused_after_expunge(store: MailStore, alice: Acco
     for _ in range(3):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    await store.expunge(alice, inbox.id, [1, 2, 3])
+    await store.expunge(alice, inbox.id, uids(1, 2, 3))
     receipt = await store.deliver(delivery(alice))
     assert receipt.entered == ((inbox.uid_validity, 4),)
     assert (await store.mailbox(alice)).uid_next == 5

@@ -8,7 +8,7 @@ import pytest
 from relate_mailstore.errors import MaildropInUse, MessageNotFound, StoreUnavailable
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MessageQuery, Receipt
 from tests.contract.stores import opened
-from tests.support.factories import big, delivery, multipart
+from tests.support.factories import big, delivery, multipart, uids
 
 UNREACHABLE = "postgresql://relate:tanstaaf@127.0.0.1:1/relate"  # no server listens on port 1
 WAIT_SECONDS = 10.0  # for a notice; then the test fails
@@ -35,7 +35,7 @@ async def test_uidvalidity_and_uids_continue_after_reopening(database: str, alic
     async with opened(database) as store:
         first = await store.deliver(delivery(alice))
         inbox = await store.mailbox(alice)
-        await store.expunge(alice, inbox.id, [1])
+        await store.expunge(alice, inbox.id, uids(1))
         emptied = await store.mailbox(alice)
     async with opened(database) as store:
         await store.provision(alice)
@@ -70,9 +70,9 @@ async def test_changes_of_one_process_are_visible_to_another_at_once(database: s
     async with opened(database) as here, opened(database) as there:
         receipts = [await here.deliver(delivery(alice)) for _ in range(3)]
         inbox = (await there.snapshot(alice)).mailbox
-        await here.set_flags(alice, inbox.id, [2], FlagChange(Flag.SEEN))
+        await here.set_flags(alice, inbox.id, uids(2), FlagChange(Flag.SEEN))
         assert (await there.snapshot(alice)).entries[1].flags == Flag.SEEN
-        await here.expunge(alice, inbox.id, [1])
+        await here.expunge(alice, inbox.id, uids(1))
         await here.deliver(delivery(alice))
         assert await there.snapshot(alice) == await here.snapshot(alice)
         await there.delete_message(alice, receipts[2].message_id)
@@ -96,7 +96,7 @@ async def test_concurrent_processes_expunge_each_entry_once(database: str, alice
         await asyncio.gather(*(here.deliver(delivery(alice)) for _ in range(20)))
         inbox = await here.mailbox(alice)
         answers = await asyncio.gather(
-            here.expunge(alice, inbox.id, range(1, 16)), there.expunge(alice, inbox.id, range(6, 21))
+            here.expunge(alice, inbox.id, uids(*range(1, 16))), there.expunge(alice, inbox.id, uids(*range(6, 21)))
         )
         assert sorted([*answers[0], *answers[1]]) == list(range(1, 21))
         assert (await there.mailbox(alice)).messages == 0

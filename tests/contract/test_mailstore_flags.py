@@ -17,7 +17,7 @@ from relate_mailstore.types import (
     MessageQuery,
     NewMessage,
 )
-from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple, uids
 
 SEEN, FLAGGED, DELETED = Flag.SEEN, Flag.FLAGGED, Flag.DELETED
 
@@ -40,7 +40,7 @@ async def test_flags_are_added_and_removed(
     store: MailStore, alice: AccountId, flags: int, change: FlagChange, expected: int
 ) -> None:
     await store.deliver(delivery(Destination(alice, flags=flags)))
-    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)).entries
+    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, uids(1), change)).entries
     assert entry.flags == expected
     assert (await store.snapshot(alice)).entries == (entry,)
 
@@ -67,7 +67,7 @@ async def test_keywords_are_added_and_removed(
     store: MailStore, alice: AccountId, keywords: tuple[str, ...], change: FlagChange, expected: tuple[str, ...]
 ) -> None:
     await store.deliver(delivery(Destination(alice, keywords=keywords)))
-    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)).entries
+    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, uids(1), change)).entries
     assert entry.keywords == expected
     assert (await store.snapshot(alice)).entries == (entry,)
 
@@ -76,8 +76,8 @@ async def test_entries_are_returned_once_in_uid_order_without_expunged_ones(stor
     for _ in range(4):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    await store.expunge(alice, inbox.id, [2])
-    entries = (await store.set_flags(alice, inbox.id, [4, 2, 1, 4, 99, 3], FlagChange(SEEN))).entries
+    await store.expunge(alice, inbox.id, uids(2))
+    entries = (await store.set_flags(alice, inbox.id, uids(4, 2, 1, 4, 99, 3), FlagChange(SEEN))).entries
     assert [(entry.uid, entry.flags) for entry in entries] == [(1, SEEN), (3, SEEN), (4, SEEN)]
 
 
@@ -91,7 +91,7 @@ async def test_an_empty_uid_set_changes_nothing(store: MailStore, alice: Account
 async def test_a_thousand_entries_are_changed_together(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(1000)))
     inbox = await store.mailbox(alice)
-    entries = (await store.set_flags(alice, inbox.id, range(1, 1001), FlagChange(SEEN))).entries
+    entries = (await store.set_flags(alice, inbox.id, uids(*range(1, 1001)), FlagChange(SEEN))).entries
     assert [entry.uid for entry in entries] == list(range(1, 1001))
     assert entries == (await store.snapshot(alice)).entries
 
@@ -100,7 +100,7 @@ async def test_only_entries_that_changed_get_a_new_modseq(store: MailStore, alic
     for flags in (0, SEEN, 0):
         await store.deliver(delivery(Destination(alice, flags=flags)))
     before = await store.snapshot(alice)
-    after = (await store.set_flags(alice, before.mailbox.id, [1, 2], FlagChange(SEEN))).entries
+    after = (await store.set_flags(alice, before.mailbox.id, uids(1, 2), FlagChange(SEEN))).entries
     assert after[0].modseq > before.mailbox.highest_modseq
     assert after[1] == before.entries[1]
     snapshot = await store.snapshot(alice)
@@ -112,7 +112,7 @@ async def test_a_change_without_effect_leaves_the_mailbox_unchanged(store: MailS
     receipt = await store.deliver(delivery(Destination(alice, flags=SEEN, keywords=("a",))))
     before = await store.snapshot(alice)
     change = FlagChange(add=SEEN, remove=DELETED, add_keywords=("a",), remove_keywords=("b",))
-    assert (await store.set_flags(alice, before.mailbox.id, [1], change)).entries == before.entries
+    assert (await store.set_flags(alice, before.mailbox.id, uids(1), change)).entries == before.entries
     await store.flag_message(alice, receipt.message_id, change)
     assert await store.snapshot(alice) is before
 
@@ -122,8 +122,8 @@ async def test_concurrent_flag_changes_are_all_applied(store: MailStore, alice: 
     inbox = await store.mailbox(alice)
     keywords = [f"k{number:02}" for number in range(20)]
     await asyncio.gather(
-        *(store.set_flags(alice, inbox.id, [1], FlagChange(add_keywords=(keyword,))) for keyword in keywords),
-        *(store.set_flags(alice, inbox.id, [1], FlagChange(add=flag)) for flag in Flag),
+        *(store.set_flags(alice, inbox.id, uids(1), FlagChange(add_keywords=(keyword,))) for keyword in keywords),
+        *(store.set_flags(alice, inbox.id, uids(1), FlagChange(add=flag)) for flag in Flag),
     )
     (entry,) = (await store.snapshot(alice)).entries
     assert entry.keywords == tuple(keywords)
@@ -139,11 +139,11 @@ async def test_concurrent_flag_changes_apply_to_their_own_mailboxes(
             await store.deliver(delivery(Destination(account, name)))
     mailboxes = [await store.mailbox(account, name) for account, name in places]
     changes = [
-        store.set_flags(mailbox.account_id, mailbox.id, uids, FlagChange(add_keywords=(f"k{number}", f"u{uids[0]}")))
+        store.set_flags(mailbox.account_id, mailbox.id, among, FlagChange(add_keywords=(f"k{number}", f"u{among[0]}")))
         for number, mailbox in enumerate(mailboxes)
-        for uids in ([1], [3, 1])
+        for among in (uids(1), uids(3, 1))
     ]
-    await asyncio.gather(*changes, store.set_flags(alice, mailboxes[0].id, [2], FlagChange(SEEN)))
+    await asyncio.gather(*changes, store.set_flags(alice, mailboxes[0].id, uids(2), FlagChange(SEEN)))
     for number, (account, name) in enumerate(places):
         keywords = [entry.keywords for entry in (await store.snapshot(account, name)).entries]
         assert keywords == [(f"k{number}", "u1", "u3"), (), (f"k{number}", "u3")]
@@ -155,7 +155,7 @@ async def test_a_change_in_a_missing_mailbox_fails_alone(store: MailStore, alice
     inbox = await store.mailbox(alice)
     nowhere = MailboxId(2**40)
     answers = await asyncio.gather(
-        *(store.set_flags(alice, mailbox, [1], FlagChange(SEEN)) for mailbox in (inbox.id, nowhere, inbox.id)),
+        *(store.set_flags(alice, mailbox, uids(1), FlagChange(SEEN)) for mailbox in (inbox.id, nowhere, inbox.id)),
         return_exceptions=True,
     )
     assert [type(answer) for answer in answers] == [Flagged, MailboxNotFound, Flagged]
@@ -167,7 +167,7 @@ async def test_mail_of_another_account_cannot_be_flagged(store: MailStore, alice
     await store.provision(bob)
     before = await store.snapshot(alice)
     with pytest.raises(MailboxNotFound):
-        await store.set_flags(bob, before.mailbox.id, [1], FlagChange(SEEN))
+        await store.set_flags(bob, before.mailbox.id, uids(1), FlagChange(SEEN))
     with pytest.raises(MessageNotFound):
         await store.flag_message(bob, receipt.message_id, FlagChange(SEEN))
     assert await store.snapshot(alice) == before
@@ -219,7 +219,7 @@ async def test_the_keywords_of_a_message_are_limited(store: MailStore, alice: Ac
     before = await store.snapshot(alice)
     one_more = FlagChange(SEEN, add_keywords=("another",))
     with pytest.raises(TooManyKeywords):
-        await store.set_flags(alice, inbox.id, [1], one_more)
+        await store.set_flags(alice, inbox.id, uids(1), one_more)
     with pytest.raises(TooManyKeywords):
         await store.flag_message(alice, receipt.message_id, one_more)
     too_many = keywords_of(MAX_MESSAGE_KEYWORDS + 1)
@@ -229,7 +229,7 @@ async def test_the_keywords_of_a_message_are_limited(store: MailStore, alice: Ac
         await store.append(alice, "INBOX", [NewMessage(simple()), NewMessage(simple(), keywords=too_many)])
     assert await store.snapshot(alice) == before
     instead = FlagChange(add_keywords=("another",), remove_keywords=("k000",))
-    (entry,) = (await store.set_flags(alice, inbox.id, [1], instead)).entries
+    (entry,) = (await store.set_flags(alice, inbox.id, uids(1), instead)).entries
     assert len(entry.keywords) == MAX_MESSAGE_KEYWORDS
 
 
@@ -238,7 +238,7 @@ async def test_a_change_with_too_many_keywords_fails_alone(store: MailStore, ali
     inbox = await store.mailbox(alice)
     changes = [FlagChange(SEEN), FlagChange(add_keywords=keywords_of(MAX_MESSAGE_KEYWORDS + 1)), FlagChange(FLAGGED)]
     answers = await asyncio.gather(
-        *(store.set_flags(alice, inbox.id, [1], change) for change in changes), return_exceptions=True
+        *(store.set_flags(alice, inbox.id, uids(1), change) for change in changes), return_exceptions=True
     )
     assert [type(answer) for answer in answers] == [Flagged, TooManyKeywords, Flagged]
     (entry,) = (await store.snapshot(alice)).entries

@@ -21,7 +21,7 @@ from relate_mailstore.types import (
     MailboxNotice,
     MessageId,
 )
-from tests.support.factories import delivery
+from tests.support.factories import delivery, uids
 
 WAIT_SECONDS = 10.0  # for a notice; then the test fails
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -30,11 +30,13 @@ Action = Callable[[MailStore, AccountId, MailboxId, MessageId], Awaitable[object
 
 KINDS: dict[str, Action] = {
     "deliver": lambda store, account, mailbox, message: store.deliver(delivery(account)),
-    "set_flags": lambda store, account, mailbox, message: store.set_flags(account, mailbox, [1], FlagChange(Flag.SEEN)),
+    "set_flags": lambda store, account, mailbox, message: store.set_flags(
+        account, mailbox, uids(1), FlagChange(Flag.SEEN)
+    ),
     "flag_message": lambda store, account, mailbox, message: store.flag_message(
         account, message, FlagChange(add_keywords=("todo",))
     ),
-    "expunge": lambda store, account, mailbox, message: store.expunge(account, mailbox, [1]),
+    "expunge": lambda store, account, mailbox, message: store.expunge(account, mailbox, uids(1)),
     "delete_message": lambda store, account, mailbox, message: store.delete_message(account, message),
 }
 
@@ -153,8 +155,8 @@ async def test_operations_without_effect_are_not_notified(store: MailStore, alic
         await read_until(changes, inbox)
         with pytest.raises(MailboxNotFound):
             await store.deliver(delivery(alice, Destination(alice, "Nowhere")))
-        await store.expunge(alice, inbox.id, [99])
-        await store.set_flags(alice, inbox.id, [1, 99], FlagChange(remove=Flag.SEEN))
+        await store.expunge(alice, inbox.id, uids(99))
+        await store.set_flags(alice, inbox.id, uids(1, 99), FlagChange(remove=Flag.SEEN))
         await store.deliver(delivery(alice))
         change = await next_of(changes)
     assert change.modseq == (await store.mailbox(alice)).highest_modseq

@@ -8,14 +8,14 @@ import pytest
 from relate_mailstore.errors import MailboxNotFound, OverQuota
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Mailbox, MessageQuery
-from tests.support.factories import big, delivery, simple
+from tests.support.factories import big, delivery, simple, uids
 
 Action = Callable[[MailStore, Mailbox], Awaitable[object]]
 
 CHANGES: dict[str, Action] = {
     "deliver": lambda store, inbox: store.deliver(delivery(inbox.account_id)),
-    "set_flags": lambda store, inbox: store.set_flags(inbox.account_id, inbox.id, [1], FlagChange(Flag.SEEN)),
-    "expunge": lambda store, inbox: store.expunge(inbox.account_id, inbox.id, [1]),
+    "set_flags": lambda store, inbox: store.set_flags(inbox.account_id, inbox.id, uids(1), FlagChange(Flag.SEEN)),
+    "expunge": lambda store, inbox: store.expunge(inbox.account_id, inbox.id, uids(1)),
 }
 
 
@@ -101,7 +101,7 @@ async def test_counters_are_exact_through_deliveries_and_removals(store: MailSto
     inbox = await store.mailbox(alice)
     assert (inbox.messages, inbox.octets) == (4, sum(map(len, raws)))
 
-    await store.expunge(alice, inbox.id, [1, 1, 77])
+    await store.expunge(alice, inbox.id, uids(1, 1, 77))
     inbox = await store.mailbox(alice)
     assert (inbox.messages, inbox.octets) == (3, sum(map(len, raws[1:])))
 
@@ -160,7 +160,7 @@ async def test_no_quota_is_no_limit(store: MailStore, alice: AccountId) -> None:
 
 async def test_expunged_octets_are_subtracted_from_the_usage(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice, raw=big(600)))
-    await store.expunge(alice, (await store.mailbox(alice)).id, [1])
+    await store.expunge(alice, (await store.mailbox(alice)).id, uids(1))
     await store.check_quota(alice, 1000, 1000)
 
 

@@ -7,7 +7,7 @@ import pytest
 from relate_mailstore.errors import MaildropInUse
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
-from tests.support.factories import delivery
+from tests.support.factories import delivery, uids
 
 
 async def hold(store: MailStore, account: AccountId, entered: asyncio.Event, leave: asyncio.Event) -> None:
@@ -92,5 +92,5 @@ async def test_mail_arrives_and_is_removed_while_it_is_held(store: MailStore, al
     await store.deliver(delivery(alice))
     async with store.lock_maildrop(alice):
         await store.deliver(delivery(alice))
-        assert list(await store.expunge(alice, (await store.mailbox(alice)).id, [1])) == [1]
+        assert list(await store.expunge(alice, (await store.mailbox(alice)).id, uids(1))) == [1]
     assert (await store.mailbox(alice)).messages == 1

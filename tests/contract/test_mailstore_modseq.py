@@ -6,9 +6,20 @@ import pytest
 
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged, MailboxId, MailboxNotice, Snapshot
+from relate_mailstore.types import (
+    AccountId,
+    Destination,
+    Flag,
+    FlagChange,
+    Flagged,
+    MailboxId,
+    MailboxNotice,
+    ModSeq,
+    Snapshot,
+    Uid,
+)
 from tests.contract.stores import opened
-from tests.support.factories import delivery
+from tests.support.factories import delivery, uids
 
 SEEN, FLAGGED, DELETED = Flag.SEEN, Flag.FLAGGED, Flag.DELETED
 WAIT_SECONDS = 10.0  # then the test fails
@@ -27,7 +38,7 @@ async def test_flags_are_replaced(
     store: MailStore, alice: AccountId, change: FlagChange, expected: tuple[int, tuple[str, ...]]
 ) -> None:
     await store.deliver(delivery(Destination(alice, flags=FLAGGED | DELETED, keywords=("a",))))
-    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, [1], change)).entries
+    (entry,) = (await store.set_flags(alice, (await store.mailbox(alice)).id, uids(1), change)).entries
     assert (entry.flags, entry.keywords) == expected
     assert (await store.snapshot(alice)).entries == (entry,)
 
@@ -36,7 +47,7 @@ async def test_flags_replaced_by_themselves_change_nothing(store: MailStore, ali
     await store.deliver(delivery(Destination(alice, flags=SEEN, keywords=("a",))))
     before = await store.snapshot(alice)
     change = FlagChange(add=SEEN, add_keywords=("a",), replace=True)
-    await store.set_flags(alice, before.mailbox.id, [1], change)
+    await store.set_flags(alice, before.mailbox.id, uids(1), change)
     assert await store.snapshot(alice) is before
 
 
@@ -44,9 +55,9 @@ async def test_entries_changed_since_the_modseq_are_not_changed(store: MailStore
     for _ in range(4):
         await store.deliver(delivery(alice))
     known = await store.snapshot(alice)
-    (flagged,) = (await store.set_flags(alice, known.mailbox.id, [2], FlagChange(FLAGGED))).entries
+    (flagged,) = (await store.set_flags(alice, known.mailbox.id, uids(2), FlagChange(FLAGGED))).entries
     answer = await store.set_flags(
-        alice, known.mailbox.id, [1, 2, 4, 99], FlagChange(SEEN), known.mailbox.highest_modseq
+        alice, known.mailbox.id, uids(1, 2, 4, 99), FlagChange(SEEN), known.mailbox.highest_modseq
     )
     assert answer.modified == (2,)
     assert [(entry.uid, entry.flags) for entry in answer.entries] == [(1, SEEN), (2, FLAGGED), (4, SEEN)]
@@ -57,8 +68,8 @@ async def test_entries_changed_since_the_modseq_are_not_changed(store: MailStore
 async def test_a_change_with_only_modified_entries_has_no_effect(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
-    answer = await store.set_flags(alice, before.mailbox.id, [1], FlagChange(SEEN), 0)
-    assert answer == Flagged(before.entries.as_tuple, (1,))
+    answer = await store.set_flags(alice, before.mailbox.id, uids(1), FlagChange(SEEN), ModSeq(0))
+    assert answer == Flagged(before.entries.as_tuple, (Uid(1),))
     assert await store.snapshot(alice) is before
 
 
@@ -67,7 +78,7 @@ async def test_one_of_many_changes_on_the_same_condition_succeeds(store: MailSto
     inbox = await store.mailbox(alice)
     answers = await asyncio.gather(
         *(
-            store.set_flags(alice, inbox.id, [1], FlagChange(add_keywords=(f"k{number}",)), inbox.highest_modseq)
+            store.set_flags(alice, inbox.id, uids(1), FlagChange(add_keywords=(f"k{number}",)), inbox.highest_modseq)
             for number in range(8)
         )
     )
@@ -80,7 +91,7 @@ async def test_every_change_of_one_entry_has_a_modseq_of_its_own(store: MailStor
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     answers = await asyncio.gather(
-        *(store.set_flags(alice, inbox.id, [1], FlagChange(add_keywords=(f"k{number}",))) for number in range(12))
+        *(store.set_flags(alice, inbox.id, uids(1), FlagChange(add_keywords=(f"k{number}",))) for number in range(12))
     )
     changes = {answer.entries[0].modseq: answer.entries[0].keywords for answer in answers}
     assert len(changes) == 12
@@ -93,15 +104,15 @@ async def test_vanished_returns_uids_by_modseq(store: MailStore, alice: AccountI
     for _ in range(6):
         await store.deliver(delivery(alice))
     first = await store.mailbox(alice)
-    await store.expunge(alice, first.id, [5, 2])
+    await store.expunge(alice, first.id, uids(5, 2))
     second = await store.mailbox(alice)
     await store.delete_message(alice, (await store.snapshot(alice)).entries[0].message_id)
     third = await store.mailbox(alice)
-    assert await store.vanished(alice, first.id, 0) == [1, 2, 5]
+    assert await store.vanished(alice, first.id, ModSeq(0)) == [1, 2, 5]
     assert await store.vanished(alice, first.id, first.highest_modseq) == [1, 2, 5]
     assert await store.vanished(alice, first.id, second.highest_modseq) == [1]
     assert await store.vanished(alice, first.id, third.highest_modseq) == []
-    assert await store.vanished(alice, first.id, 2**62) == []
+    assert await store.vanished(alice, first.id, ModSeq(2**62)) == []
 
 
 async def test_vanished_of_a_missing_mailbox_raises_not_found(
@@ -110,7 +121,7 @@ async def test_vanished_of_a_missing_mailbox_raises_not_found(
     await store.provision(alice)
     for account, mailbox in ((alice, MailboxId(2**40)), (bob, (await store.mailbox(alice)).id)):
         with pytest.raises(MailboxNotFound):
-            await store.vanished(account, mailbox, 0)
+            await store.vanished(account, mailbox, ModSeq(0))
 
 
 async def test_an_unchanged_mailbox_is_the_same_object(store: MailStore, alice: AccountId) -> None:
@@ -161,11 +172,11 @@ async def test_refresh_sees_changes_of_another_process(database: str, alice: Acc
         for _ in range(3):
             await here.deliver(delivery(alice))
         inbox, trash = await there.snapshot(alice), await there.snapshot(alice, "Trash")
-        await here.move(alice, inbox.mailbox.id, [2], "Trash")
+        await here.move(alice, inbox.mailbox.id, uids(2), "Trash")
         inbox, trash = await refreshed(there, inbox), await refreshed(there, trash)
         assert [entry.uid for entry in inbox.entries] == [1, 3]
         assert [entry.uid for entry in trash.entries] == [1]
-        await here.set_flags(alice, inbox.mailbox.id, [3], FlagChange(SEEN))
+        await here.set_flags(alice, inbox.mailbox.id, uids(3), FlagChange(SEEN))
         inbox = await refreshed(there, inbox)
         assert [entry.flags for entry in inbox.entries] == [0, SEEN]
         await here.rename_mailbox(alice, "Trash", "Bin")
@@ -184,7 +195,7 @@ async def test_listeners_of_another_process_are_notified(database: str, alice: A
             receipt = await here.deliver(delivery(alice, origin="00-1-2-01"))
             inbox = await here.mailbox(alice)
             async with asyncio.timeout(WAIT_SECONDS):
-                change = MailboxNotice(alice, inbox.id, 0)
+                change = MailboxNotice(alice, inbox.id, ModSeq(0))
                 while change.modseq < inbox.highest_modseq:
                     change = await anext(changes)
             assert change[:4] == (alice, inbox.id, inbox.highest_modseq, "00-1-2-01")

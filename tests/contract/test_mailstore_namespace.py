@@ -11,9 +11,9 @@ from relate_mailstore.mailbox_names import DEFAULT_MAILBOXES
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.tables import mailboxes
-from relate_mailstore.types import AccountId, Destination, Flag, MailboxId, MessageQuery, NewMessage
+from relate_mailstore.types import AccountId, Destination, Flag, MailboxId, MessageQuery, NewMessage, Uid
 from tests.contract.stores import opened
-from tests.support.factories import delivery, simple
+from tests.support.factories import delivery, simple, uids
 
 
 async def names(store: MailStore, account: AccountId) -> list[str]:
@@ -217,7 +217,7 @@ async def test_recent_messages_are_taken_up_to_a_uid(store: MailStore, alice: Ac
     for _ in range(4):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    assert [await store.take_recent(alice, inbox.id, until) for until in (0, 3, 2, 0, 99, 0)] == [1, 1, 3, 3, 3, 5]
+    assert [await store.take_recent(alice, inbox.id, Uid(until)) for until in (0, 3, 2, 0, 99, 0)] == [1, 1, 3, 3, 3, 5]
 
 
 COMPOSED, DECOMPOSED = "Entw\u00fcrfe", "Entwu\u0308rfe"
@@ -238,8 +238,8 @@ async def test_a_name_is_equal_to_its_other_normal_forms(
     await store.append(alice, requested, [NewMessage(simple()), NewMessage(simple())])
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    await store.copy(alice, inbox.id, [1], requested)
-    await store.move(alice, inbox.id, [1], requested)
+    await store.copy(alice, inbox.id, uids(1), requested)
+    await store.move(alice, inbox.id, uids(1), requested)
     assert len((await store.snapshot(alice, requested)).entries) == 6
     assert len((await store.find(alice, MessageQuery(mailbox=requested))).items) == 5
     await store.subscribe(alice, mailbox.name, True)

@@ -7,8 +7,8 @@ import pytest
 
 from relate_mailstore.errors import OverQuota
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, NewMessage
-from tests.support.factories import big, delivery
+from relate_mailstore.types import AccountId, Destination, NewMessage, Uid
+from tests.support.factories import big, delivery, uids
 
 Stores = tuple[MailStore, MailStore]
 QUOTA_OCTETS = 2_000
@@ -46,7 +46,7 @@ async def test_concurrent_deliveries_appends_and_copies_share_one_quota(stores: 
         *(refused(store.deliver(delivery(into(alice, "Junk"), raw=MESSAGE))) for store in stores),
         *(refused(store.append(alice, "Drafts", [NewMessage(MESSAGE)], quota=QUOTA_OCTETS)) for store in stores),
         *(refused(store.append(alice, "Sent", twice, quota=QUOTA_OCTETS)) for store in stores),
-        *(refused(store.copy(alice, inbox.id, [1], "Archive", QUOTA_OCTETS)) for store in stores),
+        *(refused(store.copy(alice, inbox.id, uids(1), "Archive", QUOTA_OCTETS)) for store in stores),
     )
     assert answers.count(False) == 2
     assert await one.usage(alice) == await other.usage(alice) == 3 * len(MESSAGE)
@@ -94,12 +94,12 @@ async def test_a_replacement_counts_by_the_difference_of_sizes(store: MailStore,
     await store.deliver(delivery(into(alice, "Drafts"), raw=big(1_500)))
     drafts = await store.mailbox(alice, "Drafts")
     assert await refused(store.append(alice, "Drafts", [NewMessage(big(1_800))], quota=QUOTA_OCTETS))
-    await store.append(alice, "Drafts", [NewMessage(big(1_800))], (drafts.id, 1), QUOTA_OCTETS)
+    await store.append(alice, "Drafts", [NewMessage(big(1_800))], (drafts.id, Uid(1)), QUOTA_OCTETS)
     with pytest.raises(OverQuota):
-        await store.append(alice, "Drafts", [NewMessage(big(2_001))], (drafts.id, 2), QUOTA_OCTETS)
+        await store.append(alice, "Drafts", [NewMessage(big(2_001))], (drafts.id, Uid(2)), QUOTA_OCTETS)
     assert await store.usage(alice) == 1_800
     await store.append(
-        alice, "Drafts", [NewMessage(big(1_700))], (drafts.id, 2), 100
+        alice, "Drafts", [NewMessage(big(1_700))], (drafts.id, Uid(2)), 100
     )  # it shrinks, so the quota is ignored
     assert await store.usage(alice) == 1_700
 
@@ -107,6 +107,6 @@ async def test_a_replacement_counts_by_the_difference_of_sizes(store: MailStore,
 async def test_operations_that_do_not_grow_an_account_ignore_its_quota(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(into(alice, quota=None), raw=big(3 * QUOTA_OCTETS)))
     inbox = await store.mailbox(alice)
-    assert not (await store.copy(alice, inbox.id, [99], "Archive", QUOTA_OCTETS)).uids
-    await store.move(alice, inbox.id, [1], "Archive")
+    assert not (await store.copy(alice, inbox.id, uids(99), "Archive", QUOTA_OCTETS)).uids
+    await store.move(alice, inbox.id, uids(1), "Archive")
     assert await store.usage(alice) == 3 * QUOTA_OCTETS

@@ -8,15 +8,15 @@ import pytest
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Destination, MessageQuery
-from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple, uids
 
 
 async def test_expunge_returns_existing_uids_ascending(store: MailStore, alice: AccountId) -> None:
     for _ in range(4):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    assert list(await store.expunge(alice, inbox.id, [3, 99, 1, 3])) == [1, 3]
-    assert list(await store.expunge(alice, inbox.id, [1, 2, 3])) == [2]
+    assert list(await store.expunge(alice, inbox.id, uids(3, 99, 1, 3))) == [1, 3]
+    assert list(await store.expunge(alice, inbox.id, uids(1, 2, 3))) == [2]
     assert [entry.uid for entry in (await store.snapshot(alice)).entries] == [4]
 
 
@@ -24,15 +24,15 @@ async def test_an_expunge_without_uids_changes_nothing(store: MailStore, alice: 
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     assert list(await store.expunge(alice, before.mailbox.id, [])) == []
-    assert list(await store.expunge(alice, before.mailbox.id, [99])) == []
+    assert list(await store.expunge(alice, before.mailbox.id, uids(99))) == []
     assert await store.snapshot(alice) is before
 
 
 async def test_entries_expunged_concurrently_are_removed_once_each(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(30)))
     inbox = await store.mailbox(alice)
-    ranges = [range(1, 21), range(11, 31), range(1, 31), range(30, 0, -1)]
-    answers = await asyncio.gather(*(store.expunge(alice, inbox.id, uids) for uids in ranges))
+    ranges = [uids(*range(1, 21)), uids(*range(11, 31)), uids(*range(1, 31)), uids(*range(30, 0, -1))]
+    answers = await asyncio.gather(*(store.expunge(alice, inbox.id, among) for among in ranges))
     assert all(list(answer) == sorted(answer) for answer in answers)
     assert sorted(itertools.chain(*answers)) == list(range(1, 31))
     inbox = await store.mailbox(alice)
@@ -42,13 +42,13 @@ async def test_entries_expunged_concurrently_are_removed_once_each(store: MailSt
 async def test_a_thousand_entries_are_expunged_together(store: MailStore, alice: AccountId) -> None:
     await asyncio.gather(*(store.deliver(delivery(alice)) for _ in range(1000)))
     inbox = await store.mailbox(alice)
-    assert list(await store.expunge(alice, inbox.id, range(1, 1001))) == list(range(1, 1001))
+    assert list(await store.expunge(alice, inbox.id, uids(*range(1, 1001)))) == list(range(1, 1001))
     assert (await store.find(alice, MessageQuery(mailbox=None))).items == ()
 
 
 async def test_a_message_expunged_from_one_mailbox_remains_in_others(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, Destination(alice, "Sent")))
-    await store.expunge(alice, (await store.mailbox(alice)).id, [1])
+    await store.expunge(alice, (await store.mailbox(alice)).id, uids(1))
     assert (await store.message(alice, receipt.message_id)).mailboxes == ("Sent",)
     assert await (await store.open(alice, receipt.message_id)).read() == simple()
 
@@ -56,7 +56,7 @@ async def test_a_message_expunged_from_one_mailbox_remains_in_others(store: Mail
 async def test_a_message_expunged_from_its_last_mailbox_is_deleted(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, Destination(alice, "Sent")))
     for name in ("INBOX", "Sent"):
-        await store.expunge(alice, (await store.mailbox(alice, name)).id, [1])
+        await store.expunge(alice, (await store.mailbox(alice, name)).id, uids(1))
     with pytest.raises(MessageNotFound):
         await store.message(alice, receipt.message_id)
     with pytest.raises(MessageNotFound):
@@ -69,13 +69,13 @@ async def test_mail_of_another_account_cannot_be_expunged(store: MailStore, alic
     await store.provision(bob)
     before = await store.snapshot(alice)
     with pytest.raises(MailboxNotFound):
-        await store.expunge(bob, before.mailbox.id, [1])
+        await store.expunge(bob, before.mailbox.id, uids(1))
     assert await store.snapshot(alice) == before
 
 
 async def test_an_expunge_affects_one_recipient_only(store: MailStore, alice: AccountId, bob: AccountId) -> None:
     receipt = await store.deliver(delivery(alice, bob))
-    await store.expunge(alice, (await store.mailbox(alice)).id, [1])
+    await store.expunge(alice, (await store.mailbox(alice)).id, uids(1))
     assert await (await store.open(bob, receipt.message_id)).read() == simple()
     assert (await store.mailbox(bob)).messages == 1
 

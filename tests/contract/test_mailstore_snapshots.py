@@ -3,7 +3,7 @@
 import asyncio
 
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot, Uid
 from tests.support.factories import delivery, simple
 
 
@@ -59,7 +59,7 @@ async def test_a_new_snapshot_has_every_change_and_the_old_one_none(store: MailS
     delivered = await store.snapshot(alice)
     assert uids(delivered) == [1, 2, 3]
 
-    await store.set_flags(alice, inbox.id, [2], FlagChange(Flag.SEEN))
+    await store.set_flags(alice, inbox.id, [Uid(2)], FlagChange(Flag.SEEN))
     flagged = await store.snapshot(alice)
     assert [entry.flags for entry in flagged.entries] == [0, Flag.SEEN, 0]
 
@@ -67,7 +67,7 @@ async def test_a_new_snapshot_has_every_change_and_the_old_one_none(store: MailS
     labelled = await store.snapshot(alice)
     assert [entry.keywords for entry in labelled.entries] == [(), (), ("todo",)]
 
-    await store.expunge(alice, inbox.id, [1])
+    await store.expunge(alice, inbox.id, [Uid(1)])
     assert uids(await store.snapshot(alice)) == [2, 3]
 
     await store.delete_message(alice, receipts[2].message_id)
@@ -85,9 +85,9 @@ async def test_a_snapshot_is_consistent_after_every_kind_of_change(store: MailSt
         await store.deliver(delivery(alice, raw=simple(body="x" * number)))
         assert_consistent(await store.snapshot(alice))
     inbox = await store.mailbox(alice)
-    await store.set_flags(alice, inbox.id, [1, 3], FlagChange(Flag.DELETED))
+    await store.set_flags(alice, inbox.id, [Uid(1), Uid(3)], FlagChange(Flag.DELETED))
     assert_consistent(await store.snapshot(alice))
-    await store.expunge(alice, inbox.id, [1, 3])
+    await store.expunge(alice, inbox.id, [Uid(1), Uid(3)])
     assert_consistent(await store.snapshot(alice))
 
 

@@ -19,9 +19,10 @@ from relate_mailstore.types import (
     FlagChange,
     MailboxId,
     NewMessage,
+    Uid,
 )
 from tests.contract.stores import opened
-from tests.support.factories import big, delivery, simple
+from tests.support.factories import big, delivery, simple, uids
 
 NOWHERE = MailboxId(2**40)
 ORIGINS = [f"00-0af7651916cd43dd8448eb211c80319c-b7ad6b716920333{number}-01" for number in range(3)]
@@ -40,7 +41,7 @@ async def test_an_appended_message_has_the_given_attributes(store: MailStore, al
     incoming = NewMessage(big(200_000), Flag.SEEN | Flag.DRAFT, ("b", "a", "b"), 1_000_000_000, ORIGINS[0])
     appended = await store.append(alice, "Drafts", [incoming])
     drafts = await store.mailbox(alice, "Drafts")
-    assert appended == Appended(drafts.uid_validity, (1,))
+    assert appended == Appended(drafts.uid_validity, (Uid(1),))
     (entry,) = await entries(store, alice, "Drafts")
     assert (entry.flags, entry.keywords, entry.internal_date) == (Flag.SEEN | Flag.DRAFT, ("a", "b"), 1_000_000_000)
     assert int(before) <= entry.saved <= time.time()
@@ -64,7 +65,7 @@ async def test_appending_to_a_missing_mailbox_raises_not_found(store: MailStore,
     for messages, replaces in (
         ([NewMessage(simple())], None),
         ([NewMessage(simple())] * 2, None),
-        ([NewMessage(simple())], ((await store.mailbox(alice)).id, 1)),
+        ([NewMessage(simple())], ((await store.mailbox(alice)).id, Uid(1))),
     ):
         with pytest.raises(MailboxNotFound):
             await store.append(alice, "Nowhere", messages, replaces)
@@ -74,7 +75,7 @@ async def test_appending_to_a_missing_mailbox_raises_not_found(store: MailStore,
 async def test_a_message_is_replaced_atomically(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(Destination(alice, "Drafts")))
     before = await store.mailbox(alice, "Drafts")
-    appended = await store.append(alice, "Drafts", [NewMessage(simple("better"))], (before.id, 1))
+    appended = await store.append(alice, "Drafts", [NewMessage(simple("better"))], (before.id, Uid(1)))
     assert appended.uids == (2,)
     assert [entry.uid for entry in await entries(store, alice, "Drafts")] == [2]
     assert await store.vanished(alice, before.id, before.highest_modseq) == [1]
@@ -85,7 +86,7 @@ async def test_a_message_is_replaced_atomically(store: MailStore, alice: Account
 async def test_a_replacement_may_go_to_another_mailbox(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(Destination(alice, "Drafts")))
     drafts = await store.mailbox(alice, "Drafts")
-    await store.append(alice, "Sent", [NewMessage(simple("sent"))], (drafts.id, 1))
+    await store.append(alice, "Sent", [NewMessage(simple("sent"))], (drafts.id, Uid(1)))
     assert await entries(store, alice, "Drafts") == ()
     assert [entry.uid for entry in await entries(store, alice, "Sent")] == [1]
 
@@ -94,9 +95,9 @@ async def test_replacing_a_missing_message_appends_nothing(store: MailStore, ali
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     with pytest.raises(MessageNotFound):
-        await store.append(alice, "INBOX", [NewMessage(simple())], (inbox.id, 2))
+        await store.append(alice, "INBOX", [NewMessage(simple())], (inbox.id, Uid(2)))
     with pytest.raises(MailboxNotFound):
-        await store.append(alice, "INBOX", [NewMessage(simple())], (NOWHERE, 1))
+        await store.append(alice, "INBOX", [NewMessage(simple())], (NOWHERE, Uid(1)))
     assert await store.mailbox(alice) == inbox
 
 
@@ -107,9 +108,11 @@ async def test_a_copy_has_the_same_message_flags_and_date(store: MailStore, alic
     await store.deliver(delivery(Destination(alice, "Archive")))
     inbox = await store.snapshot(alice)
     before = time.time()
-    copied = await store.copy(alice, inbox.mailbox.id, [3, 1, 99, 3], "Archive")
+    copied = await store.copy(alice, inbox.mailbox.id, uids(3, 1, 99, 3), "Archive")
     archive = await store.mailbox(alice, "Archive")
-    assert copied == Copied(archive.uid_validity, (CopiedUid(1, 2), CopiedUid(3, 3)), copied.origins)
+    assert copied == Copied(
+        archive.uid_validity, (CopiedUid(Uid(1), Uid(2)), CopiedUid(Uid(3), Uid(3))), copied.origins
+    )
     assert set(copied.origins) == {ORIGINS[0], ORIGINS[2]}
     copies = (await entries(store, alice, "Archive"))[1:]
     for copy, original in zip(copies, (inbox.entries[0], inbox.entries[2]), strict=True):
@@ -121,11 +124,11 @@ async def test_a_copy_has_the_same_message_flags_and_date(store: MailStore, alic
 async def test_a_copy_is_independent_of_its_source(store: MailStore, alice: AccountId) -> None:
     receipt = await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    await store.copy(alice, inbox.id, [1], "Archive")
+    await store.copy(alice, inbox.id, uids(1), "Archive")
     archive = await store.mailbox(alice, "Archive")
-    await store.set_flags(alice, archive.id, [1], FlagChange(Flag.FLAGGED))
+    await store.set_flags(alice, archive.id, uids(1), FlagChange(Flag.FLAGGED))
     assert (await entries(store, alice))[0].flags == 0
-    await store.expunge(alice, inbox.id, [1])
+    await store.expunge(alice, inbox.id, uids(1))
     assert await (await store.open(alice, receipt.message_id)).read() == simple()
     assert await store.usage(alice) == len(simple())
 
@@ -133,7 +136,7 @@ async def test_a_copy_is_independent_of_its_source(store: MailStore, alice: Acco
 async def test_a_message_is_copied_into_its_own_mailbox(store: MailStore, alice: AccountId) -> None:
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    assert (await store.copy(alice, inbox.id, [1], "inbox")).uids == ((1, 2),)
+    assert (await store.copy(alice, inbox.id, uids(1), "inbox")).uids == ((1, 2),)
     first, second = await entries(store, alice)
     assert first.message_id == second.message_id
 
@@ -141,7 +144,7 @@ async def test_a_message_is_copied_into_its_own_mailbox(store: MailStore, alice:
 async def test_a_moved_message_is_only_in_the_target(store: MailStore, alice: AccountId) -> None:
     receipts = [await store.deliver(delivery(alice)) for _ in range(3)]
     inbox = await store.mailbox(alice)
-    moved = await store.move(alice, inbox.id, [2, 3, 99], "Trash")
+    moved = await store.move(alice, inbox.id, uids(2, 3, 99), "Trash")
     assert moved.uids == ((2, 1), (3, 2))
     assert [entry.uid for entry in await entries(store, alice)] == [1]
     assert [entry.message_id for entry in await entries(store, alice, "Trash")] == [
@@ -155,7 +158,7 @@ async def test_a_message_moved_within_its_mailbox_has_a_new_uid(store: MailStore
     for _ in range(2):
         await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
-    assert (await store.move(alice, inbox.id, [1], "INBOX")).uids == ((1, 3),)
+    assert (await store.move(alice, inbox.id, uids(1), "INBOX")).uids == ((1, 3),)
     assert [entry.uid for entry in await entries(store, alice)] == [2, 3]
     assert await store.vanished(alice, inbox.id, inbox.highest_modseq) == [1]
 
@@ -193,7 +196,7 @@ async def test_a_message_moved_concurrently_is_moved_once(store: MailStore, alic
     await store.deliver(delivery(alice))
     inbox = await store.mailbox(alice)
     targets = ["Archive", "Trash", "Junk", "Sent"] * 2
-    moved = await asyncio.gather(*(store.move(alice, inbox.id, [1], target) for target in targets))
+    moved = await asyncio.gather(*(store.move(alice, inbox.id, uids(1), target) for target in targets))
     assert sorted(len(copied.uids) for copied in moved) == [0] * 7 + [1]
     assert sum(mailbox.messages for mailbox in await store.mailboxes(alice)) == 1
 

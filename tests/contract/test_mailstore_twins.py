@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from relate_mailstore.errors import StoreError
+from relate_mailstore.identifiers import NO_MODSEQ
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import (
@@ -22,8 +23,10 @@ from relate_mailstore.types import (
     MailboxId,
     MessageId,
     MessageQuery,
+    ModSeq,
     NewMessage,
     Snapshot,
+    Uid,
 )
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, new_account, simple
 
@@ -44,7 +47,7 @@ METHODS = (
     "rename_and_back",
 )
 SECOND = 1_700_000_000
-Transfer = Callable[[AccountId, MailboxId, Collection[int], str], Awaitable[Copied]]
+Transfer = Callable[[AccountId, MailboxId, Collection[Uid], str], Awaitable[Copied]]
 LISTED = MessageQuery(mailbox=None, limit=2)
 
 
@@ -57,7 +60,7 @@ class Step:
     mailbox: str
     others: tuple[tuple[int, str], ...]  # further destinations of a delivery
     number: int  # of a message, in order of delivery; also its date in seconds
-    uids: tuple[int, ...]
+    uids: tuple[Uid, ...]
     change: FlagChange
 
 
@@ -73,7 +76,7 @@ steps = st.builds(
     mailbox=mailboxes,
     others=st.lists(places, max_size=2).map(tuple),
     number=st.integers(0, 5),
-    uids=st.lists(st.integers(1, 5), min_size=1, max_size=4).map(tuple),
+    uids=st.lists(st.integers(1, 5).map(Uid), min_size=1, max_size=4).map(tuple),
     change=st.builds(FlagChange, flags, flags, keywords, keywords),
 )
 
@@ -120,7 +123,7 @@ class Twin:
     async def replace_flags(self, step: Step) -> object:
         account, mailbox = await self._selected(step)
         before = self.last.get((step.person, step.mailbox))
-        since = before.mailbox.highest_modseq if before and step.number % 2 else 0
+        since = before.mailbox.highest_modseq if before and step.number % 2 else NO_MODSEQ
         flagged = await self.store.set_flags(account, mailbox, step.uids, replace(step.change, replace=True), since)
         return flagged.modified, [(entry.uid, entry.flags, entry.keywords) for entry in flagged.entries]
 
@@ -210,7 +213,7 @@ class Twin:
                 mailbox.highest_modseq > seen,
                 mailbox.first_recent_uid,
             ),
-            await self.store.vanished(self.people[person], mailbox.id, seen),
+            await self.store.vanished(self.people[person], mailbox.id, ModSeq(seen)),
             [summary.subject for summary in summaries],
             [
                 (entry.uid, self._number(entry.message_id), entry.size, entry.flags, entry.keywords)

@@ -3,12 +3,17 @@
 import itertools
 from uuid import UUID
 
-from relate_mailstore.types import AccountId, Delivery, Destination, MessageId
+from relate_mailstore.types import AccountId, Delivery, Destination, MessageId, Uid
 
 UNKNOWN_MESSAGE = MessageId(UUID("01900000-0000-7000-8000-000000000000"))  # older than any id that a store generates
 
 CRLF = b"\r\n"
 LINE_OCTETS = 64  # per line of `big`, with its CRLF
+
+
+def uids(*numbers: int) -> list[Uid]:
+    """These numbers as UIDs."""
+    return [*map(Uid, numbers)]
 
 
 def simple(

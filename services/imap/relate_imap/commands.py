@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from relate_imap.search.keys import SearchKey
 from relate_imap.selected.sequence_set import SequenceSet
+from relate_mailstore.types import ModSeq
 from relate_wire.secret import Secret
 
 UNKNOWN = "UNKNOWN"  # the verb of unknown commands, so that metrics have a fixed set of verbs
@@ -72,7 +73,7 @@ class QresyncParameter(NamedTuple):
     """The QRESYNC parameter of SELECT (RFC 7162 §3.2.5): the last state that the client has synchronized."""
 
     uid_validity: int
-    modseq: int
+    modseq: ModSeq
     known_uids: SequenceSet | None = None
     sequence_match_data: tuple[SequenceSet, SequenceSet] | None = None  # known-sequence-set, known-uid-set
 
@@ -242,7 +243,7 @@ class Fetch:
     verb: str
     sequence_set: SequenceSet
     attributes: tuple[Attribute, ...]
-    changed_since: int | None = None
+    changed_since: ModSeq | None = None
     vanished: bool = False
     partial: tuple[int, int] | None = None
 
@@ -265,7 +266,7 @@ class Store:
     mode: StoreMode
     flags: FlagList
     silent: bool = False
-    unchanged_since: int | None = None
+    unchanged_since: ModSeq | None = None
 
 
 @dataclass(frozen=True, slots=True)

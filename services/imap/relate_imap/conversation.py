@@ -15,7 +15,8 @@ from relate_imap.selected.mailbox import NumberedEntry, SelectedMailbox
 from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
 from relate_imap.states import State
-from relate_mailstore.types import AccountId, Snapshot
+from relate_mailstore.identifiers import NO_UID
+from relate_mailstore.types import AccountId, Snapshot, Uid
 from relate_wire.ports import Client, Peer
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Conversation:
     unwatch: Callable[[], None] | None = None  # cancels the watch on the user's key
     enabled: set[Extension] = field(default_factory=set)
     selected_mailbox: SelectedMailbox | None = None
-    saved_uids: tuple[int, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
+    saved_uids: tuple[Uid, ...] = ()  # UIDs of the last SEARCH RETURN (SAVE) (RFC 5182)
     status_cache: dict[str, CachedStatus] = field(default_factory=dict)  # mailboxes that STATUS has read, by name
     failed_logins: int = 0
     compressed: bool = False
@@ -121,7 +122,7 @@ class Conversation:
             selected.add_recent(recent.unclaimed(selected.snapshot.mailbox.id, uids))
         else:
             selected.add_recent(recent.claim(selected.snapshot.mailbox.id, uids))
-            selected.unsaved_recent_stop = 0 if saved else uids.stop
+            selected.unsaved_recent_stop = NO_UID if saved else uids.stop
 
     def messages_in(self, numbers: SequenceSet, *, uid: bool) -> Sequence[NumberedEntry]:
         """Messages of the selected mailbox by number or UID; "$" is the saved search result. Raises Refused."""

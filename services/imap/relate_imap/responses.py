@@ -7,7 +7,7 @@ from functools import lru_cache
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.selected.mailbox import SelectedMailbox, Update
 from relate_imap.selected.sequence_set import Range, encode_ranges, ranges_of
-from relate_mailstore.types import Entry, Flag
+from relate_mailstore.types import Entry, Flag, Uid
 
 CRLF = b"\r\n"
 
@@ -99,7 +99,7 @@ def vanished(uids: Iterable[Range], *, earlier: bool = False) -> bytes:
 
 def flags_of(conversation: Conversation, entry: Entry) -> bytes:
     """`FLAGS (…)` of a message, with \\Recent if this client is sent it."""
-    return b"FLAGS " + flag_list(entry.flags, entry.keywords, entry.uid in conversation.recent_uids)
+    return b"FLAGS " + flag_list(entry.flags, entry.keywords, conversation.recent_uids.includes(entry.uid))
 
 
 def flags_changed(conversation: Conversation, number: int, entry: Entry, *, uid: bool, silent: bool = False) -> bytes:
@@ -126,7 +126,7 @@ def update(conversation: Conversation, selected: SelectedMailbox, changes: Updat
     return b"".join(parts)
 
 
-def _expunged(messages: Sequence[tuple[int, int]], *, vanish: bool) -> bytes:
+def _expunged(messages: Sequence[tuple[int, Uid]], *, vanish: bool) -> bytes:
     """From the last to the first, so that no EXPUNGE changes the number in a later one."""
     if vanish:
         return vanished(ranges_of(uid for _, uid in messages))

@@ -7,7 +7,7 @@ before QUIT.
 from collections.abc import Iterator, Sequence
 
 from relate_mailstore.read_ahead import ReadAhead, prefetch
-from relate_mailstore.types import Entry, Flag, MessageId, Snapshot
+from relate_mailstore.types import Entry, Flag, MessageId, Snapshot, Uid
 
 SEEN = int(Flag.SEEN)  # an int, because the "&" of an enum costs more than the rest of the test
 
@@ -90,11 +90,11 @@ class Maildrop:
         """Remove all marks of deletion."""
         self._deleted.clear()
 
-    def deleted(self) -> Sequence[int]:
+    def deleted(self) -> Sequence[Uid]:
         """UIDs of the messages that QUIT expunges."""
         return [self._entries[number - 1].uid for number in sorted(self._deleted)]
 
-    def newly_seen(self) -> Sequence[int]:
+    def newly_seen(self) -> Sequence[Uid]:
         """UIDs of the retrieved messages that are not deleted and not yet \\Seen."""
         retrieved = (self._entries[number - 1] for number in sorted(self._retrieved - self._deleted))
         return [entry.uid for entry in retrieved if not entry.flags & SEEN]

@@ -11,7 +11,7 @@ from itertools import chain
 from operator import attrgetter, itemgetter
 from typing import NamedTuple, overload
 
-from relate_mailstore.identifiers import MessageId
+from relate_mailstore.identifiers import NO_MODSEQ, MessageId, ModSeq, Uid
 
 __all__ = ["Delta", "Entry", "EntryList"]
 
@@ -23,13 +23,13 @@ MAX_DELTA_ENTRIES = 64  # larger deltas are not logged (and the log before them 
 class Entry(NamedTuple):
     """A message in a mailbox."""
 
-    uid: int
+    uid: Uid
     message_id: MessageId
     size: int  # octets of the raw message
     flags: int  # Flag bits
     keywords: tuple[str, ...]  # sorted; labels of the API
     internal_date: int  # seconds since the epoch
-    modseq: int
+    modseq: ModSeq
     saved: int  # seconds since the epoch: SAVEDATE, when it was entered into this mailbox (RFC 8514)
 
 
@@ -39,7 +39,7 @@ _uid = attrgetter("uid")
 _base_modseq = itemgetter(0)
 
 
-def _first_uid(leaf: Leaf) -> int:
+def _first_uid(leaf: Leaf) -> Uid:
     return leaf[0].uid
 
 
@@ -47,17 +47,17 @@ class Delta(NamedTuple):
     """The difference between two states: new and changed entries in UID order, and the UIDs of removed ones."""
 
     changed: Sequence[Entry] = ()
-    removed: Collection[int] = frozenset()
+    removed: Collection[Uid] = frozenset()
 
 
 class EntryList(Sequence[Entry]):
     """Entries in UID order, as of a modseq. Immutable."""
 
-    def __init__(self, entries: Iterable[Entry] = (), modseq: int = 0) -> None:
+    def __init__(self, entries: Iterable[Entry] = (), modseq: ModSeq = NO_MODSEQ) -> None:
         self.modseq = modseq
         self._leaves = _split(tuple(entries))
         self._length = _count(self._leaves)
-        self._deltas: tuple[tuple[int, Delta], ...] = ()  # each with the modseq of the state before it
+        self._deltas: tuple[tuple[ModSeq, Delta], ...] = ()  # each with the modseq of the state before it
         self._lineage = object()  # shared by all states that descend from one: only these can be compared by deltas
 
     # --- Sequence
@@ -97,19 +97,19 @@ class EntryList(Sequence[Entry]):
 
     # --- Lookup by UID
 
-    def index_of(self, uid: int) -> int:
+    def index_of(self, uid: Uid) -> int:
         """The index of the entry with this UID, or at which it would be inserted."""
         leaf = max(bisect_right(self._leaves, uid, key=_first_uid) - 1, 0)
         return leaf * LEAF_ENTRIES + bisect_left(self._leaves[leaf], uid, key=_uid) if self._leaves else 0
 
-    def find(self, uid: int) -> Entry | None:
+    def find(self, uid: Uid) -> Entry | None:
         """The entry with this UID, or None."""
         index = self.index_of(uid)
         return entry if index < self._length and (entry := self[index]).uid == uid else None
 
     # --- Change
 
-    def after(self, modseq: int, changed: Iterable[Entry] = (), removed: Collection[int] = ()) -> "EntryList":
+    def after(self, modseq: ModSeq, changed: Iterable[Entry] = (), removed: Collection[Uid] = ()) -> "EntryList":
         """The state at a later modseq, with these entries changed or added and these UIDs removed."""
         delta = Delta(sorted(changed), frozenset(removed))
         state = object.__new__(EntryList)
@@ -152,16 +152,16 @@ class EntryList(Sequence[Entry]):
         return leaves
 
 
-def _rebuild(leaves: list[Leaf], first: int, new: Sequence[Entry], removed: Collection[int]) -> None:
+def _rebuild(leaves: list[Leaf], first: int, new: Sequence[Entry], removed: Collection[Uid]) -> None:
     """Insert and remove entries, rebuilding the leaves from the first that is affected."""
     rest = [entry for entry in chain.from_iterable(leaves[first:]) if entry.uid not in removed]
     in_order = not rest or not new or rest[-1].uid < new[0].uid
     leaves[first:] = _split((*rest, *new) if in_order else tuple(sorted([*rest, *new])))
 
 
-def _merge(deltas: Iterable[Delta], modseq: int) -> Delta:
+def _merge(deltas: Iterable[Delta], modseq: ModSeq) -> Delta:
     """Several deltas as one, without entries that were already so at this modseq."""
-    changed, removed = dict[int, Entry](), set[int]()
+    changed, removed = dict[Uid, Entry](), set[Uid]()
     for delta in deltas:
         changed.update((entry.uid, entry) for entry in delta.changed if entry.modseq > modseq)
         removed.update(delta.removed)

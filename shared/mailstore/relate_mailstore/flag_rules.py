@@ -3,10 +3,10 @@
 from relate_mailstore.entry_list import Entry
 from relate_mailstore.errors import TooManyKeywords
 from relate_mailstore.keywords import MAX_MESSAGE_KEYWORDS, key_of
-from relate_mailstore.types import FlagChange
+from relate_mailstore.types import FlagChange, ModSeq
 
 
-def change_entry(entry: Entry, change: FlagChange, modseq: int) -> Entry:
+def change_entry(entry: Entry, change: FlagChange, modseq: ModSeq) -> Entry:
     """The entry after a change, with this modseq; the same object if the change has no effect (RFC 7162 §3.1).
 
     Raises TooManyKeywords.

@@ -11,17 +11,22 @@ from relate_mailstore.errors import MailboxFull
 
 AccountId = NewType("AccountId", int)
 MailboxId = NewType("MailboxId", int)
+Uid = NewType("Uid", int)  # of a message in a mailbox (RFC 9051 §2.3.1.1), from 1; not a message number
+ModSeq = NewType("ModSeq", int)  # modification sequence of an entry or a mailbox (RFC 7162 §3.1), from 1
 MessageId = NewType("MessageId", UUID)  # UUIDv7: the raw message's id, EMAILID of RFC 8474, the id in the REST API
 
-LAST_UID = 2**32 - 2
+NO_UID, NO_MODSEQ = Uid(0), ModSeq(0)
+"""Below every UID, and below every modseq."""
+
+LAST_UID = Uid(2**32 - 2)
 """The highest UID that is assigned: UIDNEXT, one more, must still be a number of 32 bits (RFC 9051 §2.3.1.1)."""
 
 
-def allocate_uid(uid_next: int) -> int:
+def allocate_uid(uid_next: int) -> Uid:
     """The UID of a message that arrives at this UIDNEXT. Raises MailboxFull when no UID is left."""
     if uid_next > LAST_UID:
         raise MailboxFull("all UIDs have been assigned")
-    return uid_next
+    return Uid(uid_next)
 
 
 def generate_message_ids() -> Iterator[MessageId]:

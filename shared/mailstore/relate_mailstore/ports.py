@@ -24,12 +24,14 @@ from relate_mailstore.types import (
     MessageIndex,
     MessagePage,
     MessageQuery,
+    ModSeq,
     NewMessage,
     Receipt,
     Rendering,
     Snapshot,
     Summary,
     TextPart,
+    Uid,
 )
 
 __all__ = ["MailStore", "RawMessage", "RawStore", "SearchStore"]
@@ -90,7 +92,7 @@ class SearchStore(Protocol):
         Cached and updated by the process: a repeated call costs next to nothing.
         """
 
-    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         """UIDs of the entries whose text contains this substring, case-insensitively.
 
         Exact: an index only preselects the candidates. Words that a line break separates match with a space.
@@ -173,13 +175,13 @@ class MailStore(RawStore, SearchStore, Protocol):
         MailboxNotFound if the mailbox was deleted.
         """
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: Uid | None = None) -> Uid:
         """Advance `first_recent_uid` and return what it was: from there on messages are \\Recent (RFC 3501 §2.3.2).
 
         Takes all UIDs, or those below `until`; 0 takes none. Writes only if there are any. Raises MailboxNotFound.
         """
 
-    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """UIDs expunged after `modseq`, ascending; None if tombstones since then were trimmed (RFC 7162 §3.2.5.1).
 
         Raises MailboxNotFound.
@@ -199,7 +201,7 @@ class MailStore(RawStore, SearchStore, Protocol):
         account_id: AccountId,
         mailbox: str,
         messages: Sequence[NewMessage],
-        replaces: tuple[MailboxId, int] | None = None,
+        replaces: tuple[MailboxId, Uid] | None = None,
         quota: int | None = None,
     ) -> Appended:
         """Append messages to a mailbox, and expunge the entry (mailbox id, UID) that they replace, atomically.
@@ -212,7 +214,7 @@ class MailStore(RawStore, SearchStore, Protocol):
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         target: str,
         quota: int | None = None,
     ) -> Copied:
@@ -221,7 +223,7 @@ class MailStore(RawStore, SearchStore, Protocol):
         Raises MailboxNotFound, and OverQuota if the account would exceed `quota` octets.
         """
 
-    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid], target: str) -> Copied:
         """`copy` and `expunge` in one transaction (RFC 6851). Raises MailboxNotFound."""
 
     # --- Flags and removal
@@ -230,9 +232,9 @@ class MailStore(RawStore, SearchStore, Protocol):
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         change: FlagChange,
-        unchanged_since: int | None = None,
+        unchanged_since: ModSeq | None = None,
     ) -> Flagged:
         """Change flags of entries, except those with a modseq above `unchanged_since`.
 
@@ -245,7 +247,7 @@ class MailStore(RawStore, SearchStore, Protocol):
         Raises MessageNotFound, TooManyKeywords.
         """
 
-    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries; returns the removed UIDs, ascending. Of concurrent calls, one returns a given UID."""
 
     async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:

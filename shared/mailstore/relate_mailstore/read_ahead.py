@@ -12,6 +12,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
+from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.types import Entry
 
 # The window: enough messages that queries are few and the client never waits for one, and few enough octets that a
@@ -53,8 +54,9 @@ class ReadAhead:
     __slots__ = ("_last_fetched_uid", "_quiet_uids")
 
     def __init__(self) -> None:
-        self._last_fetched_uid = 0
-        self._quiet_uids = 0, 0  # first and last: while the client reads these, over half of the window is unread
+        self._last_fetched_uid = NO_UID
+        # First and last: while the client reads these, over half of the window is unread.
+        self._quiet_uids = NO_UID, NO_UID
 
     def after(self, entries: Sequence[Entry], last: int) -> range:
         """The message numbers to prefetch while the client is sent the messages up to number `last`.

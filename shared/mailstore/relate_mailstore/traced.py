@@ -31,12 +31,14 @@ from relate_mailstore.types import (
     MessageIndex,
     MessagePage,
     MessageQuery,
+    ModSeq,
     NewMessage,
     Receipt,
     Rendering,
     Snapshot,
     Summary,
     TextPart,
+    Uid,
 )
 
 # Errors that are the caller's, so that the span's status is not Error.
@@ -145,7 +147,7 @@ class TracedMailStore:
         with self._span("subscribe", account_id):
             await self._store.subscribe(account_id, name, subscribed)
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: Uid | None = None) -> Uid:
         """Traced as `mailstore.take_recent`."""
         with self._span("take_recent", account_id):
             return await self._store.take_recent(account_id, mailbox_id, until)
@@ -155,7 +157,7 @@ class TracedMailStore:
         account_id: AccountId,
         mailbox: str,
         messages: Sequence[NewMessage],
-        replaces: tuple[MailboxId, int] | None = None,
+        replaces: tuple[MailboxId, Uid] | None = None,
         quota: int | None = None,
     ) -> Appended:
         """Sets the origin. Traced as `mailstore.append`."""
@@ -169,7 +171,7 @@ class TracedMailStore:
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         target: str,
         quota: int | None = None,
     ) -> Copied:
@@ -179,14 +181,14 @@ class TracedMailStore:
             operation.set("mailstore.entries", len(copied.uids))
         return self._link_to(copied)
 
-    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid], target: str) -> Copied:
         """Traced as `mailstore.move`; the command is linked to the deliveries of the messages."""
         with self._span("move", account_id, uids=len(uids)) as operation:
             copied = await self._store.move(account_id, mailbox_id, uids, target)
             operation.set("mailstore.entries", len(copied.uids))
         return self._link_to(copied)
 
-    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """Traced as `mailstore.vanished`."""
         with self._span("vanished", account_id) as operation:
             vanished = await self._store.vanished(account_id, mailbox_id, modseq)
@@ -221,7 +223,7 @@ class TracedMailStore:
         with self._span("summaries", snapshot.mailbox.account_id, messages=len(snapshot.entries)):
             return await self._store.summaries(snapshot)
 
-    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         """Traced as `mailstore.containing`, without the text, because that is mail."""
         with self._span("containing", snapshot.mailbox.account_id, messages=len(snapshot.entries)) as operation:
             uids = await self._store.containing(snapshot, text, part)
@@ -268,9 +270,9 @@ class TracedMailStore:
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         change: FlagChange,
-        unchanged_since: int | None = None,
+        unchanged_since: ModSeq | None = None,
     ) -> Flagged:
         """Traced as `mailstore.set_flags`."""
         with self._span("set_flags", account_id, uids=len(uids)) as operation:
@@ -285,7 +287,7 @@ class TracedMailStore:
             operation.set("mailstore.mailboxes", len(listed.mailboxes))
             return listed
 
-    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Traced as `mailstore.expunge`."""
         with self._span("expunge", account_id, uids=len(uids)) as operation:
             expunged = await self._store.expunge(account_id, mailbox_id, uids)

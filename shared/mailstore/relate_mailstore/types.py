@@ -13,7 +13,7 @@ from itertools import chain
 from typing import NamedTuple
 
 from relate_mailstore.entry_list import Entry, EntryList
-from relate_mailstore.identifiers import AccountId, MailboxId, MessageId
+from relate_mailstore.identifiers import AccountId, MailboxId, MessageId, ModSeq, Uid
 from relate_mailstore.keywords import one_spelling
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "MessageIndex",
     "MessagePage",
     "MessageQuery",
+    "ModSeq",
     "NewMessage",
     "Part",
     "Receipt",
@@ -47,6 +48,7 @@ __all__ = [
     "Snapshot",
     "Summary",
     "TextPart",
+    "Uid",
 ]
 
 INBOX = "INBOX"
@@ -124,12 +126,12 @@ class Mailbox:
     account_id: AccountId
     name: str
     uid_validity: int
-    uid_next: int
-    highest_modseq: int
+    uid_next: Uid
+    highest_modseq: ModSeq
     special_use: str  # "\\Sent", "" for none (RFC 6154)
     messages: int
     octets: int
-    first_recent_uid: int  # messages from this UID on are \Recent: no session was notified of them yet
+    first_recent_uid: Uid  # messages from this UID on are \Recent: no session was notified of them yet
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ class AssignedUid(NamedTuple):
     """The UID of a message that was entered in a mailbox (APPENDUID, RFC 9051 §7.1)."""
 
     uid_validity: int
-    uid: int
+    uid: Uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,7 +217,7 @@ class MailboxNotice(NamedTuple):
 
     account_id: AccountId
     mailbox_id: MailboxId
-    modseq: int
+    modseq: ModSeq
     origin: str | None = None
     committed: float = 0.0  # seconds since the epoch, by the clock of the process that committed
 
@@ -272,7 +274,7 @@ class Flagged:
     """
 
     entries: tuple[Entry, ...]
-    modified: tuple[int, ...] = ()
+    modified: tuple[Uid, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,14 +293,14 @@ class Appended:
     """The result of an append: the mailbox's UIDVALIDITY, and the UIDs in the order of the messages."""
 
     uid_validity: int
-    uids: tuple[int, ...]
+    uids: tuple[Uid, ...]
 
 
 class CopiedUid(NamedTuple):
     """The UIDs of a copied message in both mailboxes (COPYUID, RFC 9051 §7.1)."""
 
-    source: int
-    target: int
+    source: Uid
+    target: Uid
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from tests.integration.trouble.clients import Client, connected, deliver, pop3, 
 from tests.integration.trouble.outage import small_disk
 from tests.integration.trouble.process_memory import MEGABYTE
 from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_on_database
+from tests.support.factories import uids
 
 DISK_OCTETS = 20 * MEGABYTE
 ROOMY_DISK_OCTETS = (FREE_SPACE_FACTOR + 2) * RESERVED_OCTETS  # enough for a reserve
@@ -196,8 +197,8 @@ async def test_an_expunge_that_exceeds_the_reserve_runs_in_batches(
     os.truncate(DiskReserve(roomy_disk / "relate.db").path, RESERVED_OCTETS // 32)
     occupy(roomy_disk)
     mailbox = await roomy_servers.store.mailbox(alice)
-    uids = range(1, MAX_MESSAGES + 1)
-    assert await roomy_servers.store.expunge(alice, mailbox.id, uids) == list(uids)
+    among = uids(*range(1, MAX_MESSAGES + 1))
+    assert await roomy_servers.store.expunge(alice, mailbox.id, among) == among
     assert sum(entry["event"] == "disk.full" for entry in log) > 2
 
 

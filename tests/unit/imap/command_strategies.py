@@ -46,6 +46,7 @@ from tests.unit.imap.search_key_strategies import (
     flag_lists,
     keywords,
     mailboxes,
+    modseqs,
     number,
     number64,
     partials,
@@ -197,7 +198,7 @@ def uid(verb: str) -> st.SearchStrategy[str]:
 
 def store(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
     verb, numbers, mode, flags = draw(uid("STORE")), draw(sets), draw(st.sampled_from(StoreMode)), draw(flag_lists)
-    silent, since = draw(st.booleans()), draw(st.none() | number64)
+    silent, since = draw(st.booleans()), draw(st.none() | modseqs)
     modifier = [] if since is None else [b"(%b %d)" % (writer.word("UNCHANGEDSINCE"), since)]
     name = writer.word(mode.value + (".SILENT" if silent else ""))
     octets = b" ".join([writer.word(verb), writer.numbers(numbers), *modifier, name, writer.flags(flags)])
@@ -245,7 +246,7 @@ def quoted(name: str) -> str:
 def fetch(draw: st.DrawFn, writer: Writer, tag: str) -> tuple[bytes, Command]:
     verb, numbers = draw(uid("FETCH")), draw(sets)
     wanted = draw(st.lists(attributes(writer), min_size=1, max_size=4, unique_by=lambda one: one[1]))
-    since = draw(st.none() | number64)
+    since = draw(st.none() | modseqs)
     vanished = verb == "UID FETCH" and since is not None and draw(st.booleans())
     partial = draw(st.none() | partials) if verb == "UID FETCH" else None
     modifiers = [] if since is None else [writer.word("CHANGEDSINCE") + b" %d" % since]

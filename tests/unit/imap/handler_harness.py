@@ -12,8 +12,9 @@ from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import STAR
 from relate_imap.states import State
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import INBOX, AccountId, Entry, NewMessage
+from relate_mailstore.types import INBOX, AccountId, Entry, NewMessage, Uid
 from relate_wire.ports import Peer
+from tests.support.factories import uids
 from tests.support.imap.responses import Response, ResponseReader, Value, as_pairs
 
 ACCOUNT = AccountId(7)
@@ -80,11 +81,11 @@ class HandlerHarness:
     async def select(self, *, read_only: bool = False, first_recent: int = STAR) -> None:
         snapshot = await self.store.snapshot(ACCOUNT)
         self.conversation.selected_mailbox = SelectedMailbox(snapshot, read_only=read_only)
-        self.selected.add_recent(UidRange(first_recent, snapshot.mailbox.uid_next))
+        self.selected.add_recent(UidRange(Uid(first_recent), snapshot.mailbox.uid_next))
 
-    async def expunge(self, *uids: int) -> None:
+    async def expunge(self, *numbers: int) -> None:
         """Expunge as another session: this client is not notified."""
-        await self.store.expunge(ACCOUNT, self.selected.snapshot.mailbox.id, uids)
+        await self.store.expunge(ACCOUNT, self.selected.snapshot.mailbox.id, uids(*numbers))
 
     async def execute(
         self, handler: Callable[[Conversation, Any], Awaitable[TaggedResponse]], command: object

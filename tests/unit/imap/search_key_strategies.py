@@ -9,7 +9,7 @@ from relate_imap.commands import (
 )
 from relate_imap.search import keys
 from relate_imap.selected.sequence_set import MAX_NUMBER, SAVED, STAR, make_set
-from relate_mailstore.types import Flag
+from relate_mailstore.types import Flag, ModSeq
 
 DAYS = 2_900_000  # since 1970, to the last year of four digits
 
@@ -20,6 +20,7 @@ keywords = st.text(string.ascii_letters + "$-_.", min_size=1, max_size=8).filter
 flag_lists = st.builds(FlagList, st.integers(0, 31), st.lists(keywords, unique_by=str.upper, max_size=3).map(tuple))
 number = st.integers(1, 50) | st.integers(1, MAX_NUMBER)
 number64 = st.integers(0, 2**63 - 1)
+modseqs = number64.map(ModSeq)
 plain_sets = st.lists(st.tuples(number, number), min_size=1, max_size=5).map(make_set)
 sets = st.lists(st.tuples(number | st.just(STAR), number), min_size=1, max_size=5).map(make_set) | st.just(SAVED)
 partials = st.tuples(number, number) | st.tuples(number, number).map(lambda pair: (-pair[0], -pair[1]))
@@ -40,7 +41,7 @@ leaves: st.SearchStrategy[keys.SearchKey] = st.one_of(
     st.builds(keys.InSequenceSet, sets, st.booleans()),
     st.builds(keys.Larger, number64),
     st.builds(keys.Smaller, number64),
-    st.builds(keys.ModifiedSince, number64),
+    st.builds(keys.ModifiedSince, modseqs),
     st.builds(dated, st.sampled_from(keys.DateOf), days, st.integers(0, 2)),
     st.builds(keys.Within, number, st.booleans()),
     st.builds(keys.HasAddress, st.sampled_from(keys.AddressField), text.filter(bool)),  # else it is HasHeader

@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_imap.list_patterns import MailboxTree, matching
-from relate_mailstore.types import AccountId, Mailbox, MailboxId
+from relate_mailstore.types import AccountId, Mailbox, MailboxId, ModSeq, Uid
 from tests.support.examples import examples
 
 SPECIAL = {"Sent": "\\Sent", "Work/Drafts": "\\Drafts"}
 
 
 def mailbox(name: str) -> Mailbox:
-    return Mailbox(MailboxId(1), AccountId(1), name, 1, 1, 1, SPECIAL.get(name, ""), 0, 0, 1)
+    return Mailbox(MailboxId(1), AccountId(1), name, 1, Uid(1), ModSeq(1), SPECIAL.get(name, ""), 0, 0, Uid(1))
 
 
 def tree(*names: str, subscribed: Sequence[str] = ()) -> MailboxTree:

@@ -5,28 +5,30 @@ import pytest
 from relate_mailstore.errors import TooManyKeywords
 from relate_mailstore.flag_rules import change_entry, change_keywords
 from relate_mailstore.keywords import MAX_MESSAGE_KEYWORDS
-from relate_mailstore.types import Entry, FlagChange
+from relate_mailstore.types import Entry, FlagChange, ModSeq, Uid
 from tests.support.factories import UNKNOWN_MESSAGE
 
-ENTRY = Entry(1, UNKNOWN_MESSAGE, 100, 0, ("a",), 0, 5, 0)
+ENTRY = Entry(Uid(1), UNKNOWN_MESSAGE, 100, 0, ("a",), 0, ModSeq(5), 0)
 DUPLICATES = ("Work", "work")
 
 
 def test_change_sets_the_new_modseq() -> None:
-    assert change_entry(ENTRY, FlagChange(add=1, add_keywords=("b",)), 9) == ENTRY._replace(
-        flags=1, keywords=("a", "b"), modseq=9
+    assert change_entry(ENTRY, FlagChange(add=1, add_keywords=("b",)), ModSeq(9)) == ENTRY._replace(
+        flags=1, keywords=("a", "b"), modseq=ModSeq(9)
     )
 
 
 def test_change_without_effect_returns_the_same_entry() -> None:
-    assert change_entry(ENTRY, FlagChange(remove=31, add_keywords=("a",)), 9) is ENTRY
+    assert change_entry(ENTRY, FlagChange(remove=31, add_keywords=("a",)), ModSeq(9)) is ENTRY
 
 
 def test_replacing_removes_all_other_flags_and_keywords() -> None:
     change = FlagChange(add=2, add_keywords=("b",), replace=True)
-    assert change_entry(ENTRY._replace(flags=5), change, 9) == ENTRY._replace(flags=2, keywords=("b",), modseq=9)
+    assert change_entry(ENTRY._replace(flags=5), change, ModSeq(9)) == ENTRY._replace(
+        flags=2, keywords=("b",), modseq=ModSeq(9)
+    )
     same = FlagChange(add=0, add_keywords=("a",), replace=True)
-    assert change_entry(ENTRY, same, 9) is ENTRY
+    assert change_entry(ENTRY, same, ModSeq(9)) is ENTRY
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,13 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from relate_mailstore.read_ahead import AHEAD_MESSAGES, AHEAD_OCTETS, ReadAhead, prefetch
-from relate_mailstore.types import Entry, MessageId
+from relate_mailstore.types import Entry, MessageId, ModSeq, Uid
 
 
 def entries(*sizes: int) -> list[Entry]:
-    return [Entry(uid, MessageId(UUID(int=uid)), size, 0, (), 0, 1, 0) for uid, size in enumerate(sizes, 1)]
+    return [
+        Entry(Uid(uid), MessageId(UUID(int=uid)), size, 0, (), 0, ModSeq(1), 0) for uid, size in enumerate(sizes, 1)
+    ]
 
 
 def test_half_a_window_is_prefetched_while_the_other_half_is_read() -> None:
@@ -63,7 +65,7 @@ def test_prefetched_messages_exist_and_follow_the_one_that_is_read(
     mailbox, ahead, uid = entries(*[AHEAD_OCTETS // 20] * 90), ReadAhead(), 90
     for number_read, expunged, arrived in steps:
         mailbox = [entry for number, entry in enumerate(mailbox, 1) if number not in expunged or len(mailbox) < 9]
-        mailbox += [entry._replace(uid=uid + offset) for offset, entry in enumerate(mailbox[:arrived], 1)]
+        mailbox += [entry._replace(uid=Uid(uid + offset)) for offset, entry in enumerate(mailbox[:arrived], 1)]
         uid += arrived
         last = min(number_read, len(mailbox))
         assert all(last < number <= len(mailbox) for number in ahead.after(mailbox, last))

@@ -30,7 +30,7 @@ from relate_mailstore.types import (
     TextPart,
 )
 from relate_telemetry import operations as telemetry
-from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
+from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple, uids
 
 ALICE, BOB = AccountId(7), AccountId(8)
 SENDER = "00-11111111111111111111111111111111-1111111111111111-01"
@@ -307,9 +307,9 @@ async def test_results_are_those_of_the_inner_store(operations: RecordingOperati
     assert await store.find(ALICE, MessageQuery()) == await inner.find(ALICE, MessageQuery())
     assert await (await store.open(ALICE, receipt.message_id)).read() == simple()
     seen = FlagChange(Flag.SEEN)
-    assert [entry.flags for entry in (await store.set_flags(ALICE, inbox.id, [1], seen)).entries] == [Flag.SEEN]
+    assert [entry.flags for entry in (await store.set_flags(ALICE, inbox.id, uids(1), seen)).entries] == [Flag.SEEN]
     assert (await store.flag_message(ALICE, receipt.message_id, seen)).flags == Flag.SEEN
-    assert list(await store.expunge(ALICE, inbox.id, [1])) == [1]
+    assert list(await store.expunge(ALICE, inbox.id, uids(1))) == [1]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from uuid import UUID
 import pytest
 
 from relate_mailstore.entry_list import EntryList
-from relate_mailstore.types import INBOX, AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
+from relate_mailstore.types import INBOX, AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, ModSeq, Snapshot, Uid
 from relate_pop3.maildrop import Maildrop, NoSuchMessage
 
 
@@ -15,8 +15,10 @@ def message_id(uid: int) -> MessageId:
 
 def maildrop(*sizes: int, flags: int = 0) -> Maildrop:
     """A maildrop with messages of these sizes, with UIDs 101, 102, …"""
-    mailbox = Mailbox(MailboxId(2), AccountId(1), INBOX, 77, 999, 5, "", len(sizes), sum(sizes), 1)
-    entries = tuple(Entry(uid, message_id(uid), size, flags, (), 0, 1, 0) for uid, size in enumerate(sizes, 101))
+    mailbox = Mailbox(MailboxId(2), AccountId(1), INBOX, 77, Uid(999), ModSeq(5), "", len(sizes), sum(sizes), Uid(1))
+    entries = tuple(
+        Entry(Uid(uid), message_id(uid), size, flags, (), 0, ModSeq(1), 0) for uid, size in enumerate(sizes, 101)
+    )
     return Maildrop(Snapshot(mailbox, EntryList(entries)))
 
 
@@ -55,7 +57,7 @@ def test_summary_has_count_and_octets(sizes: tuple[int, ...], text: str) -> None
 
 
 def test_unique_id_is_short_printable_ascii() -> None:
-    unique = maildrop(1).unique_id(Entry(2**32 - 1, message_id(1), 1, 0, (), 0, 1, 0))
+    unique = maildrop(1).unique_id(Entry(Uid(2**32 - 1), message_id(1), 1, 0, (), 0, ModSeq(1), 0))
 
     assert unique == "77.4294967295"
     assert len(unique) <= 70

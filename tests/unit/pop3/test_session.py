@@ -11,7 +11,7 @@ from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.types import Denied, Granted, Scope, Verdict
 from relate_mailstore.errors import MaildropInUse, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
-from relate_mailstore.types import INBOX, AccountId, Entry, Flag, MailboxId, MessageId, Snapshot
+from relate_mailstore.types import INBOX, AccountId, Entry, Flag, MailboxId, MessageId, Snapshot, Uid
 from relate_pop3.commands import GRAMMAR, Command
 from relate_pop3.context import Context
 from relate_pop3.session import COMMANDS, Pop3Engine, Pop3Session
@@ -19,6 +19,7 @@ from relate_wire.lines import Line
 from relate_wire.ports import Farewell
 from relate_wire.reply import Facts, NextStep, Outcome
 from tests.support.examples import examples
+from tests.support.factories import uids
 from tests.support.memory_backend import MemoryBackend, message_of
 from tests.support.scripted import SECURE, Connection
 
@@ -43,7 +44,7 @@ class FailingStore(MemoryMailStore):
         self.fail("snapshot")
         return await super().snapshot(account_id, name)
 
-    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         self.fail("expunge")
         return await super().expunge(account_id, mailbox_id, uids)
 
@@ -191,7 +192,7 @@ async def test_message_expunged_by_another_client_is_refused(connect: Connect, w
     connection = connect()
     await connection.say(LOGIN)
     mailbox = await world.store.mailbox(world.account)
-    await world.store.expunge(world.account, mailbox.id, [1])
+    await world.store.expunge(world.account, mailbox.id, uids(1))
 
     output = await connection.say(b"RETR 1\r\nTOP 1 0\r\nDELE 1\r\nQUIT\r\n")
 

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from relate_mailstore.types import AssignedUid, MessageId, Receipt
+from relate_mailstore.types import AssignedUid, MessageId, Receipt, Uid
 from relate_smtp import replies
 from relate_wire.lines import LineFault
 from relate_wire.ports import Farewell
@@ -15,7 +15,7 @@ from relate_wire.reply import Facts, NextStep, Outcome, Reply
 FROM_FUNCTIONS = [
     replies.goodbye("mail.example.net"),
     replies.chunk_received(12),
-    replies.accepted(Receipt(MessageId(UUID(int=1)), (AssignedUid(1, 1),)), 0.5),
+    replies.accepted(Receipt(MessageId(UUID(int=1)), (AssignedUid(1, Uid(1)),)), 0.5),
 ]
 
 

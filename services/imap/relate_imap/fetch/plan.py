@@ -165,7 +165,7 @@ def _header_field(body: Body) -> tuple[bytes, Column]:
 def _flag_lists(recent_uids: SequenceSet, batch: Batch) -> Iterable[bytes]:
     entries = batch.entries
     some = entries and recent_uids.ranges and entries[-1].uid >= recent_uids.ranges[0][0]
-    recent = map(recent_uids.__contains__, map(_uid, entries)) if some else repeat(False)
+    recent = map(recent_uids.includes, map(_uid, entries)) if some else repeat(False)
     return map(responses.flag_list, map(_flags, entries), map(_keywords, entries), recent)
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from relate_imap.commands import Attribute, BinarySize, Body, Fetch, Item, Section, SectionText
 from relate_imap.grammar.cursor import ASTRING_CHAR, MAX_63_BIT_NUMBER, Cursor, Malformed
 from relate_imap.grammar.partial import partial_range
+from relate_mailstore.types import ModSeq
 
 _FAST: tuple[Attribute, ...] = (Item("FLAGS"), Item("INTERNALDATE"), Item("RFC822.SIZE"))
 MACROS: Mapping[str, tuple[Attribute, ...]] = {
@@ -41,7 +42,7 @@ MAX_ATTRIBUTES = 250
 class Modifiers(NamedTuple):
     """The modifiers in parentheses after the attributes."""
 
-    changed_since: int | None = None
+    changed_since: ModSeq | None = None
     vanished: bool = False
     partial: tuple[int, int] | None = None
 
@@ -191,7 +192,7 @@ def _modifier(cursor: Cursor) -> tuple[str, Any]:
     match cursor.word():
         case "CHANGEDSINCE":
             cursor.expect_space()
-            return "changed_since", cursor.number64()
+            return "changed_since", ModSeq(cursor.number64())
         case "VANISHED":
             return "vanished", True
         case "PARTIAL":

@@ -6,6 +6,7 @@ from relate_imap.commands import Create, MailboxCommand, QresyncParameter, Renam
 from relate_imap.grammar.cursor import Cursor, Malformed, text_of
 from relate_imap.grammar.mailbox_names import mailbox
 from relate_imap.selected.sequence_set import STAR, SequenceSet
+from relate_mailstore.types import ModSeq
 
 _USE = re.compile(rb"\\[!#$&'+-\[^-z|}~]+")
 
@@ -95,7 +96,7 @@ def _resync(cursor: Cursor) -> QresyncParameter:
     cursor.skip_spaces()
     uid_validity = cursor.number()
     cursor.expect_space()
-    modseq = cursor.number64()
+    modseq = ModSeq(cursor.number64())
     known_uids, match_data = None, None
     while not cursor.accept_close():
         cursor.expect_space()

@@ -11,7 +11,7 @@ from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.dates import day
 from relate_imap.search import keys
 from relate_imap.selected.sequence_set import MAX_NUMBER
-from relate_mailstore.types import Flag
+from relate_mailstore.types import Flag, ModSeq
 
 # Of one search, because each may scan all messages; programs that search for a thousand ids split their commands.
 MAX_KEYS = 1000
@@ -120,7 +120,7 @@ def _modseq(cursor: Cursor) -> keys.SearchKey:
         if cursor.word() not in ("PRIV", "SHARED", "ALL"):
             raise Malformed("Unknown entry type")
         cursor.expect_space()
-    return keys.ModifiedSince(cursor.number64())
+    return keys.ModifiedSince(ModSeq(cursor.number64()))
 
 
 def _object_id(cursor: Cursor) -> str:

@@ -4,6 +4,7 @@ from relate_imap.commands import Copy, FlagList, Store, StoreMode, UidExpunge
 from relate_imap.grammar.cursor import Cursor, Malformed
 from relate_imap.grammar.flags import collect, flag, flag_list
 from relate_imap.grammar.mailbox_names import mailbox
+from relate_mailstore.types import ModSeq
 
 
 def copy(cursor: Cursor, tag: str, verb: str) -> Copy:
@@ -48,15 +49,15 @@ def _mode(cursor: Cursor) -> StoreMode:
     raise Malformed("FLAGS is expected")
 
 
-def _unchanged_since(cursor: Cursor) -> int:
+def _unchanged_since(cursor: Cursor) -> ModSeq:
     [modseq] = cursor.parenthesized(_modifier, maximum=1)
     return modseq
 
 
-def _modifier(cursor: Cursor) -> int:
+def _modifier(cursor: Cursor) -> ModSeq:
     cursor.expect(b"UNCHANGEDSINCE", "Unknown modifier")
     cursor.expect_space()
-    return cursor.number64()
+    return ModSeq(cursor.number64())
 
 
 def _flags(cursor: Cursor) -> FlagList:

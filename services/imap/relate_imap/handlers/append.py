@@ -8,7 +8,7 @@ from relate_imap.selected.flags import in_mailbox_spelling
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore import types
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Delivery, Destination, NewMessage, Snapshot
+from relate_mailstore.types import Delivery, Destination, NewMessage, Snapshot, Uid
 
 
 async def on_append(conversation: Conversation, command: Append) -> TaggedResponse:
@@ -63,15 +63,16 @@ async def _destination(conversation: Conversation, mailbox: str) -> Snapshot:
         raise try_create() from None
 
 
-def _replaced_uid(conversation: Conversation, command: Replace) -> int:
+def _replaced_uid(conversation: Conversation, command: Replace) -> Uid:
     """The UID of the message to replace; number 0 is "*". Raises Refused."""
     selected = conversation.selected
     if command.number == 0 and len(selected):
         return selected.entries[-1].uid
     if command.verb.startswith("UID "):
-        if selected.number_of(command.number) is None:
+        uid = Uid(command.number)
+        if selected.number_of(uid) is None:
             raise Refused("There is no message with that UID", "NONEXISTENT")
-        return command.number
+        return uid
     if not 1 <= command.number <= len(selected):
         raise Refused("There is no message with that number", bad=True)
     return selected.entries[command.number - 1].uid

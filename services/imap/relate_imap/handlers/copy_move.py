@@ -8,7 +8,7 @@ from relate_imap.replies import Refused, TaggedResponse, ok
 from relate_imap.selected.mailbox import NumberedEntry
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Copied
+from relate_mailstore.types import Copied, Uid
 
 
 async def on_copy(conversation: Conversation, command: Copy) -> TaggedResponse:
@@ -49,7 +49,7 @@ def _messages(conversation: Conversation, command: Copy) -> Sequence[NumberedEnt
     return conversation.messages_in(command.sequence_set, uid=command.verb.startswith("UID "))
 
 
-def _uids(messages: Sequence[NumberedEntry]) -> list[int]:
+def _uids(messages: Sequence[NumberedEntry]) -> list[Uid]:
     return [entry.uid for _, entry in messages]
 
 

@@ -4,6 +4,7 @@ from relate_imap.commands import NoArguments, UidExpunge
 from relate_imap.conversation import Conversation
 from relate_imap.replies import TaggedResponse, ok
 from relate_imap.selected.flags import DELETED
+from relate_mailstore.types import Uid
 
 
 async def on_expunge(conversation: Conversation, _: NoArguments) -> TaggedResponse:
@@ -17,7 +18,7 @@ async def on_uid_expunge(conversation: Conversation, command: UidExpunge) -> Tag
     return await _expunge(conversation, {entry.uid for _, entry in messages})
 
 
-async def _expunge(conversation: Conversation, among: set[int] | None = None) -> TaggedResponse:
+async def _expunge(conversation: Conversation, among: set[Uid] | None = None) -> TaggedResponse:
     """Expunge, among these UIDs if given. The session sends the EXPUNGE responses."""
     store, selected = conversation.context.store, conversation.writable
     snapshot = await store.refresh(selected.snapshot)

@@ -12,6 +12,7 @@ from relate_imap.selected.flags import DELETED, SEEN
 from relate_imap.selected.recent import UidRange
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.mailbox_names import DELIMITER
 from relate_mailstore.types import Entry, Mailbox, Snapshot
 
@@ -142,7 +143,7 @@ async def _cached_status(conversation: Conversation, name: str) -> CachedStatus:
 async def _recent(conversation: Conversation, snapshot: Snapshot) -> int:
     """The number of unclaimed \\Recent messages. Not cached, because claiming them leaves MODSEQ unchanged."""
     mailbox, context = snapshot.mailbox, conversation.context
-    first = await context.store.take_recent(conversation.account, mailbox.id, 0)
+    first = await context.store.take_recent(conversation.account, mailbox.id, NO_UID)
     unclaimed = context.recent.unclaimed(mailbox.id, UidRange(first, mailbox.uid_next))
     return len(snapshot.entries) - snapshot.entries.index_of(unclaimed.first)
 

@@ -1,6 +1,6 @@
 """SEARCH and UID SEARCH (RFC 9051 §6.4.4), with the results of RFC 4731, RFC 5182, RFC 7162 and RFC 9394."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from relate_imap.commands import Search, Sort
 from relate_imap.conversation import Conversation, Extension
@@ -11,6 +11,7 @@ from relate_imap.search.partial import page
 from relate_imap.search.run import SearchResult, run_search
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.errors import StoreError
+from relate_mailstore.types import ModSeq, Uid
 
 
 async def on_search(conversation: Conversation, command: Search) -> TaggedResponse:
@@ -38,25 +39,27 @@ def search_response(
         return _encode_numbers(kind, numbers_of(conversation, positions, uid=by_uid), modseq)
     if "SAVE" in returning:
         saved = _returned(command, returning, positions)
-        conversation.saved_uids = tuple(sorted(numbers_of(conversation, saved, uid=True)))
+        conversation.saved_uids = tuple(sorted(_uids_of(conversation, saved)))
     return b"" if returning == {"SAVE"} else _esearch(conversation, command, returning, positions)
 
 
-def numbers_of(conversation: Conversation, positions: Iterable[int], *, uid: bool) -> list[int]:
+def numbers_of(conversation: Conversation, positions: Iterable[int], *, uid: bool) -> Sequence[int]:
     """Positions as message numbers or UIDs."""
-    if uid:
-        entries = conversation.selected.entries
-        return [entries[position].uid for position in positions]
-    return [position + 1 for position in positions]
+    return _uids_of(conversation, positions) if uid else [position + 1 for position in positions]
 
 
-def modseq_of(conversation: Conversation, positions: Positions) -> int | None:
+def _uids_of(conversation: Conversation, positions: Iterable[int]) -> list[Uid]:
+    entries = conversation.selected.entries
+    return [entries[position].uid for position in positions]
+
+
+def modseq_of(conversation: Conversation, positions: Positions) -> ModSeq | None:
     """The highest modification sequence of these messages; None for none."""
     entries = conversation.selected.entries
     return max((entries[position].modseq for position in positions), default=None)
 
 
-def _encode_numbers(kind: str, numbers: Iterable[int], modseq: int | None) -> bytes:
+def _encode_numbers(kind: str, numbers: Iterable[int], modseq: ModSeq | None) -> bytes:
     """`* SEARCH 2 5 (MODSEQ 917162500)`, `* SORT 5 2` (RFC 7162 §3.1.5)."""
     found = tuple(numbers)
     suffix = f" (MODSEQ {modseq})" if modseq is not None else ""

@@ -15,6 +15,7 @@ from relate_imap.selected.mailbox import SelectedMailbox
 from relate_imap.selected.recent import UidRange
 from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.types import Snapshot
 
 
@@ -92,7 +93,7 @@ async def _recent(conversation: Conversation, snapshot: Snapshot, read_only: boo
         not conversation.sends_recent or mailbox.first_recent_uid == mailbox.uid_next
     ):  # no message arrived since the last claim
         return UidRange(mailbox.uid_next, mailbox.uid_next)
-    until = 0 if read_only else mailbox.uid_next
+    until = NO_UID if read_only else mailbox.uid_next
     first = await conversation.context.store.take_recent(conversation.account, mailbox.id, until)
     return UidRange(min(first, mailbox.uid_next), mailbox.uid_next)
 
@@ -125,6 +126,6 @@ async def _resynchronize(conversation: Conversation, selected: SelectedMailbox, 
     fetches = (
         responses.flags_changed(conversation, number, entry, uid=True)
         for number, entry in selected.number_entries(changed)
-        if parameter.known_uids is None or entry.uid in parameter.known_uids
+        if parameter.known_uids is None or parameter.known_uids.includes(entry.uid)
     )
     return responses.vanished(expunged, earlier=True) + b"".join(fetches)

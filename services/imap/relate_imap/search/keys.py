@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from relate_imap.selected.sequence_set import SequenceSet
+from relate_mailstore.types import ModSeq
 
 
 class All(NamedTuple):
@@ -111,7 +112,7 @@ class HasText(NamedTuple):
 class ModifiedSince(NamedTuple):
     """MODSEQ: the modification sequence is at least this."""
 
-    modseq: int
+    modseq: ModSeq
 
 
 class HasEmailId(NamedTuple):

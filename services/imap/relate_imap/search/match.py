@@ -18,7 +18,7 @@ from relate_imap.search.cost import SUMMARY_FIELDS, Cost, Lookup, cost_of
 from relate_imap.search.keys import DateOf, HasHeader, SearchKey
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet, resolve
 from relate_mailstore.folding import fold
-from relate_mailstore.types import Entry, Flag, Summary
+from relate_mailstore.types import Entry, Flag, Summary, Uid
 
 DAY_SECONDS = 86_400
 
@@ -35,9 +35,9 @@ class SearchData:
     """The flags of all entries, one octet each, so that a whole mailbox is filtered in microseconds."""
     now: float = 0.0
     recent_uids: SequenceSet = EMPTY
-    saved_uids: Collection[int] = ()
+    saved_uids: Collection[Uid] = ()
     summaries: Sequence[Summary] = ()
-    found: Mapping[Lookup, Collection[int]] = field(default_factory=dict)
+    found: Mapping[Lookup, Collection[Uid]] = field(default_factory=dict)
 
 
 Matcher = Callable[[Any, SearchData, Positions], Positions]

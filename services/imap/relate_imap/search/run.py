@@ -21,7 +21,7 @@ from relate_mailstore.folding import fold
 from relate_mailstore.mime import decode_header, header_fields
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.summary_text import EMPTY_SUMMARY
-from relate_mailstore.types import Summary, TextPart
+from relate_mailstore.types import Summary, TextPart, Uid
 
 HEADERS_BATCH_MESSAGES = 64
 """Headers are read in batches of this size."""
@@ -82,7 +82,7 @@ async def without_expunged(conversation: Conversation, result: SearchResult, ins
     )
 
 
-async def _expunged_uids(conversation: Conversation) -> Collection[int]:
+async def _expunged_uids(conversation: Conversation) -> Collection[Uid]:
     """UIDs of expunged messages that the client still numbers."""
     selected = conversation.selected
     try:
@@ -108,7 +108,7 @@ async def _load(
     if not data.summaries and any(cost_of(leaf) is Cost.SUMMARY for leaf in leaves(keys)):
         data = replace(data, summaries=await summaries_of(conversation))
     lookup_keys = [*lookups(keys)]
-    found: dict[Lookup, Collection[int]] = {}
+    found: dict[Lookup, Collection[Uid]] = {}
     for key in lookup_keys:
         if isinstance(key, HasText):
             part = TextPart.BODY if key.body_only else TextPart.ANYWHERE
@@ -120,9 +120,9 @@ async def _load(
 
 async def _match_header_keys(
     conversation: Conversation, keys: Sequence[HasHeader], positions: Positions
-) -> dict[Lookup, Collection[int]]:
+) -> dict[Lookup, Collection[Uid]]:
     """The UIDs of the messages that each key matches. Each header is parsed once for all keys."""
-    found: dict[Lookup, set[int]] = {key: set() for key in keys}
+    found: dict[Lookup, set[Uid]] = {key: set() for key in keys}
     all_entries = conversation.selected.entries
     requested = (all_entries[position] for position in positions) if keys else ()
     for entries in batches(requested, attrgetter("size"), HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS):

@@ -14,9 +14,10 @@ from typing import overload
 from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, STAR, SequenceSet, make_set, resolve
 from relate_mailstore.entry_list import Delta, EntryList
+from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.keywords import key_of
 from relate_mailstore.read_ahead import ReadAhead, prefetch
-from relate_mailstore.types import Entry, Mailbox, Snapshot
+from relate_mailstore.types import Entry, Mailbox, ModSeq, Snapshot, Uid
 
 _uid, _flags = attrgetter("uid"), attrgetter("flags")
 
@@ -58,7 +59,7 @@ class Update:
     `changed` are numbered as after this update.
     """
 
-    expunged: tuple[tuple[int, int], ...] = ()
+    expunged: tuple[tuple[int, Uid], ...] = ()
     exists: int | None = None
     arrived: tuple[Entry, ...] = ()
     changed: tuple[NumberedEntry, ...] = ()
@@ -73,13 +74,14 @@ class SelectedMailbox:
         self.read_only = read_only
         self.recent_uids = EMPTY
         """UIDs of the messages that are \\Recent in this session."""
-        self.unsaved_recent_stop = 0
+        self.unsaved_recent_stop = NO_UID
         """Messages below this UID are \\Recent here and still recent in the store; 0 if the store is up to date."""
         self._keywords = {key_of(keyword): keyword for keyword in snapshot.keywords}  # announced to the client
-        self._last_read_uid = 0
+        self._last_read_uid = NO_UID
         self._read_ahead = ReadAhead()
         self._flag_octets: tuple[EntryList | None, bytes] = None, b""
-        self._announced: dict[int, int] = {}  # modseqs by UID that the client was sent and `_entries` does not have yet
+        self._announced: dict[Uid, ModSeq] = {}
+        """Modseqs, by UID, that the client was sent and `_entries` does not have yet."""
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -96,7 +98,7 @@ class SelectedMailbox:
 
     # --- numbers
 
-    def number_of(self, uid: int) -> int | None:
+    def number_of(self, uid: Uid) -> int | None:
         """The number of the message with this UID; None if there is none."""
         position = self._entries.index_of(uid)
         return position + 1 if position < len(self._entries) and self._entries[position].uid == uid else None
@@ -108,17 +110,17 @@ class SelectedMailbox:
         """
         return self._by_uid(sequence_set) if uid else self._by_number(sequence_set)
 
-    def with_uids(self, uids: Iterable[int]) -> Iterator[NumberedEntry]:
+    def with_uids(self, uids: Iterable[Uid]) -> Iterator[NumberedEntry]:
         """The messages with these UIDs, without those that do not exist."""
         for uid in uids:
             number = self.number_of(uid)
             if number is not None:
                 yield number, self._entries[number - 1]
 
-    def uids_between(self, first: int, last: int) -> Iterator[int]:
+    def uids_between(self, first: Uid, last: Uid) -> Iterator[Uid]:
         """The existing UIDs from `first` to `last`, both included."""
         position = self._entries.index_of
-        return map(_uid, self._entries[position(first) : position(last + 1)])
+        return map(_uid, self._entries[position(first) : position(Uid(last + 1))])
 
     def _by_number(self, numbers: SequenceSet) -> Sequence[NumberedEntry]:
         count = len(self._entries)
@@ -135,7 +137,7 @@ class SelectedMailbox:
             return []
         slices: list[NumberedSlice] = []
         for first, last in resolve(uids, self._entries[-1].uid):
-            start, stop = self._entries.index_of(first), self._entries.index_of(last + 1)
+            start, stop = self._entries.index_of(first), self._entries.index_of(Uid(last + 1))
             slices.append(NumberedSlice(self._entries[start:stop], start + 1))
         return _concatenate(slices)
 
@@ -155,7 +157,7 @@ class SelectedMailbox:
     def recent_count(self) -> int:
         """The number of \\Recent messages."""
         position = self._entries.index_of
-        return sum(position(last + 1) - position(first) for first, last in self.recent_uids.ranges)
+        return sum(position(Uid(last + 1)) - position(Uid(first)) for first, last in self.recent_uids.ranges)
 
     @property
     def keywords(self) -> Sequence[str]:
@@ -172,7 +174,7 @@ class SelectedMailbox:
     @prefetch
     def prefetch_candidates(self, first: int, last: int) -> Sequence[NumberedEntry]:
         """The messages to prefetch while `first` to `last` are sent: the next ones, if the client reads in order."""
-        in_order = first == self._entries.index_of(self._last_read_uid + 1) + 1
+        in_order = first == self._entries.index_of(Uid(self._last_read_uid + 1)) + 1
         self._last_read_uid = self._entries[last - 1].uid
         numbers = self._read_ahead.after(self._entries, last) if in_order else range(0)
         return NumberedSlice(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
@@ -187,7 +189,7 @@ class SelectedMailbox:
         """Whether there is nothing in this snapshot that the client was not sent."""
         return snapshot is self.snapshot and self.matches_snapshot and not self._announced
 
-    def expunged_uids(self, snapshot: Snapshot) -> Collection[int]:
+    def expunged_uids(self, snapshot: Snapshot) -> Collection[Uid]:
         """UIDs of the messages that the client still numbers and that are expunged from a later snapshot."""
         return () if snapshot is self.snapshot and self.matches_snapshot else self._delta(snapshot).removed
 

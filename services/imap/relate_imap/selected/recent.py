@@ -9,14 +9,14 @@ session cannot be determined.
 from collections import Counter
 from typing import NamedTuple
 
-from relate_mailstore.types import MailboxId
+from relate_mailstore.types import MailboxId, Uid
 
 
 class UidRange(NamedTuple):
     """The UIDs [first, stop)."""
 
-    first: int
-    stop: int
+    first: Uid
+    stop: Uid
 
 
 class RecentMessages:
@@ -24,7 +24,7 @@ class RecentMessages:
 
     def __init__(self) -> None:
         self._sessions: Counter[MailboxId] = Counter()
-        self._first_unclaimed: dict[MailboxId, int] = {}  # the first UID that no session has claimed
+        self._first_unclaimed: dict[MailboxId, Uid] = {}  # the first UID that no session has claimed
 
     def open(self, mailbox: MailboxId) -> None:
         """A session has selected a mailbox."""
@@ -39,10 +39,10 @@ class RecentMessages:
 
     def unclaimed(self, mailbox: MailboxId, uids: UidRange) -> UidRange:
         """The part of `uids` that no session of this process has claimed."""
-        return UidRange(min(max(uids.first, self._first_unclaimed.get(mailbox, 0)), uids.stop), uids.stop)
+        return UidRange(min(max(uids.first, self._first_unclaimed.get(mailbox, uids.first)), uids.stop), uids.stop)
 
     def claim(self, mailbox: MailboxId, uids: UidRange) -> UidRange:
         """Claim the unclaimed part of `uids`; returns it."""
         claimed = self.unclaimed(mailbox, uids)
-        self._first_unclaimed[mailbox] = max(claimed.stop, self._first_unclaimed.get(mailbox, 0))
+        self._first_unclaimed[mailbox] = max(claimed.stop, self._first_unclaimed.get(mailbox, claimed.stop))
         return claimed

@@ -3,7 +3,7 @@
 import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar, cast
 
 MAX_NUMBER = 0xFFFF_FFFF
 
@@ -17,6 +17,9 @@ _ELEMENT = rb"%b(?::%b)?" % (_NUMBER, _NUMBER)
 _SET = re.compile(rb"%b(?:,%b)*+" % (_ELEMENT, _ELEMENT))
 
 
+Number = TypeVar("Number", bound=int)
+"""A message number, or a UID."""
+
 Range = tuple[int, int]
 """Both ends included."""
 
@@ -27,12 +30,14 @@ class SequenceSet(NamedTuple):
     ranges: tuple[tuple[int, int], ...]
     saved: bool = False
 
-    def __contains__(self, number: object) -> bool:
-        """Whether a number is in the set as written; "*" is only STAR."""
-        if not isinstance(number, int):
-            return False
+    def includes(self, number: int) -> bool:
+        """Whether a number or UID is in the set as written; "*" is only STAR."""
         index = bisect_right(self.ranges, (number, STAR)) - 1
         return index >= 0 and number <= self.ranges[index][1]
+
+    def __contains__(self, number: object) -> bool:
+        """See `includes`; mypy rejects a UID before `in`, because no field of this tuple is one."""
+        return isinstance(number, int) and self.includes(number)
 
 
 SAVED = SequenceSet((), saved=True)
@@ -62,17 +67,18 @@ def make_set(ranges: Iterable[tuple[int, int]]) -> SequenceSet:
     return SequenceSet(tuple(merged))
 
 
-def resolve(numbers: SequenceSet, largest: int) -> Iterator[tuple[int, int]]:
-    """The ranges with "*" replaced by the largest number, and clipped at it; none if there are no messages.
+def resolve(numbers: SequenceSet, largest: Number) -> Iterator[tuple[Number, Number]]:
+    """The ranges with "*" replaced by the largest number or UID, and clipped at it; none if it is 0.
 
     "*" alone, and a range from beyond the largest number to "*", mean the largest (RFC 9051 §9: "3291:*").
     """
     if largest == 0:
         return
-    for first, last in numbers.ranges:
+    ranges = cast("tuple[tuple[Number, Number], ...]", numbers.ranges)
+    for first, last in ranges:
         if first <= largest:
             yield first, min(last, largest)
-        elif last == STAR and largest not in numbers:  # "7,*" is one message if 7 is the largest
+        elif last == STAR and not numbers.includes(largest):  # "7,*" is one message if 7 is the largest
             yield largest, largest
 
 

@@ -15,11 +15,11 @@ from typing import Self
 
 from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.ports import MailStore
-from relate_mailstore.types import AccountId, Entry
+from relate_mailstore.types import AccountId, Entry, Uid
 
 HEADERS_PER_BATCH = 200
 
-_DigestIndex = dict[bytes, list[int]]  # digest -> UIDs, descending
+_DigestIndex = dict[bytes, list[Uid]]  # digest -> UIDs, descending
 
 
 class StoredMessages:
@@ -33,7 +33,7 @@ class StoredMessages:
             self._sizes[entry.size].append(entry)
         self._headers: dict[int, _DigestIndex] = {}
         self._contents: dict[int, _DigestIndex] = {}
-        self._matched: set[int] = set()
+        self._matched: set[Uid] = set()
 
     @classmethod
     async def load(cls, store: MailStore, account_id: AccountId, mailbox: str) -> Self:
@@ -70,7 +70,7 @@ class StoredMessages:
                 return True
         return False
 
-    async def _header_digests(self, entries: Sequence[Entry]) -> AsyncIterator[tuple[bytes, int]]:
+    async def _header_digests(self, entries: Sequence[Entry]) -> AsyncIterator[tuple[bytes, Uid]]:
         for start in range(0, len(entries), HEADERS_PER_BATCH):
             batch = entries[start : start + HEADERS_PER_BATCH]
             headers = await self._store.headers(self._account_id, [entry.message_id for entry in batch])
@@ -78,7 +78,7 @@ class StoredMessages:
                 if header is not None:
                     yield sha256(header).digest(), entry.uid
 
-    async def _content_digests(self, entries: Sequence[Entry]) -> AsyncIterator[tuple[bytes, int]]:
+    async def _content_digests(self, entries: Sequence[Entry]) -> AsyncIterator[tuple[bytes, Uid]]:
         for entry in entries:
             digest = sha256()
             try:
@@ -90,7 +90,7 @@ class StoredMessages:
             yield digest.digest(), entry.uid
 
 
-async def _build_index(digests: AsyncIterator[tuple[bytes, int]]) -> _DigestIndex:
+async def _build_index(digests: AsyncIterator[tuple[bytes, Uid]]) -> _DigestIndex:
     index: _DigestIndex = defaultdict(list)
     async for digest, uid in digests:
         index[digest].append(uid)

@@ -23,7 +23,7 @@ from relate.transfer.flags import parse_flags
 from relate.transfer.importer import BATCH_MESSAGES, BATCH_OCTETS
 from relate.transfer.mailbox_mapping import RemoteMailbox, map_mailboxes
 from relate.transfer.report import TransferReport
-from relate_mailstore.types import NewMessage
+from relate_mailstore.types import NewMessage, Uid
 
 IMAP_PORT = 143
 IMAPS_PORT = 993
@@ -235,7 +235,7 @@ class RemoteFolder:
 class _Outline(NamedTuple):
     """The attributes of a message that are fetched before its content."""
 
-    uid: int
+    uid: Uid
     size: int
     flags: int
     keywords: tuple[str, ...]
@@ -246,33 +246,33 @@ class _CommandRefused(TransferError):
     """The server rejected a command; the connection is still usable."""
 
 
-def _search_uids(client: IMAPClient, mailbox: str) -> list[int]:
+def _search_uids(client: IMAPClient, mailbox: str) -> list[Uid]:
     """All UIDs in ascending order. Searched from the end, so that a concurrent EXPUNGE hides no message."""
     messages = client.select_folder(mailbox, readonly=True)[b"EXISTS"]
-    uids: set[int] = set()
+    uids: set[Uid] = set()
     for last in range(messages, 0, -MESSAGES_PER_SEARCH):
         uids.update(client.search([f"{max(last - MESSAGES_PER_SEARCH, 0) + 1}:{last}"]))
     return sorted(uids)
 
 
-def _fetch_outlines(client: IMAPClient, uids: Sequence[int]) -> list[_Outline]:
+def _fetch_outlines(client: IMAPClient, uids: Sequence[Uid]) -> list[_Outline]:
     fetched = client.fetch(uids, ["FLAGS", "INTERNALDATE", "RFC822.SIZE"])
     return [_parse_outline(uid, fetched[uid]) for uid in uids if b"RFC822.SIZE" in fetched.get(uid, {})]
 
 
-def _parse_outline(uid: int, fetched: dict[bytes, Any]) -> _Outline:
+def _parse_outline(uid: Uid, fetched: dict[bytes, Any]) -> _Outline:
     names = (flag.decode("utf-8", "replace") for flag in fetched.get(b"FLAGS", ()))
     date = fetched.get(b"INTERNALDATE")
     seconds = int(date.timestamp()) if isinstance(date, datetime) else None
     return _Outline(uid, fetched[b"RFC822.SIZE"], *parse_flags(names), seconds)
 
 
-def _fetch_headers(client: IMAPClient, uids: Sequence[int]) -> dict[int, bytes]:
+def _fetch_headers(client: IMAPClient, uids: Sequence[Uid]) -> dict[Uid, bytes]:
     fetched = client.fetch(uids, ["BODY.PEEK[HEADER]"])
     return {uid: items[b"BODY[HEADER]"] for uid, items in fetched.items() if items.get(b"BODY[HEADER]") is not None}
 
 
-def _fetch_contents(client: IMAPClient, uids: Sequence[int]) -> dict[int, bytes | None]:
+def _fetch_contents(client: IMAPClient, uids: Sequence[Uid]) -> dict[Uid, bytes | None]:
     """The contents of the messages that still exist; None where the server returned NIL."""
     fetched = client.fetch(uids, ["BODY.PEEK[]"])
     return {uid: items[b"BODY[]"] for uid, items in fetched.items() if b"BODY[]" in items}

@@ -13,7 +13,18 @@ from relate_mailstore.mailbox_names import (
     renamed_names,
 )
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, Notify, StoredMessage
-from relate_mailstore.types import INBOX, AccountId, Copied, CopiedUid, Mailbox, MailboxId, Message, MessageId
+from relate_mailstore.types import (
+    INBOX,
+    AccountId,
+    Copied,
+    CopiedUid,
+    Mailbox,
+    MailboxId,
+    Message,
+    MessageId,
+    ModSeq,
+    Uid,
+)
 
 MAX_ORIGINS = 32  # of one copy
 
@@ -105,14 +116,14 @@ class MemoryAccount:
         except KeyError:
             raise MessageNotFound(f"message {message_id} in account {self.id}") from None
 
-    def enter(self, mailbox: MemoryMailbox, message: Message, raw: bytes, attributes: MessageAttributes) -> int:
+    def enter(self, mailbox: MemoryMailbox, message: Message, raw: bytes, attributes: MessageAttributes) -> Uid:
         """Enter a message into a mailbox and return its UID."""
         stored = self.messages.setdefault(message.id, StoredMessage(message, raw))
         uid = mailbox.enter(message, attributes)
         stored.locations.append((mailbox, uid))
         return uid
 
-    def copy(self, source: MemoryMailbox, uids: Collection[int], target: MemoryMailbox) -> Copied:
+    def copy(self, source: MemoryMailbox, uids: Collection[Uid], target: MemoryMailbox) -> Copied:
         """Enter messages into another mailbox as well."""
         copied: list[CopiedUid] = []
         origins: list[str] = []
@@ -125,13 +136,13 @@ class MemoryAccount:
             origins += [stored.message.origin] if stored.message.origin else []
         return Copied(target.state.uid_validity, tuple(copied), tuple(dict.fromkeys(origins))[:MAX_ORIGINS])
 
-    def move(self, source: MemoryMailbox, uids: Collection[int], target: MemoryMailbox) -> Copied:
+    def move(self, source: MemoryMailbox, uids: Collection[Uid], target: MemoryMailbox) -> Copied:
         """Copy messages to another mailbox and expunge them in this one."""
         copied = self.copy(source, uids, target)
         self.expunge(source, [uid for uid, _ in copied.uids])
         return copied
 
-    def expunge(self, mailbox: MemoryMailbox, uids: Collection[int]) -> list[int]:
+    def expunge(self, mailbox: MemoryMailbox, uids: Collection[Uid]) -> list[Uid]:
         """Remove entries, and messages without any other entry; returns the removed UIDs, ascending."""
         removed = mailbox.remove(uids)
         for entry in removed:
@@ -152,12 +163,12 @@ class MemoryAccount:
             self.id,
             name,
             uid_validity=self._uid_validity,
-            uid_next=1,
-            highest_modseq=1,
+            uid_next=Uid(1),
+            highest_modseq=ModSeq(1),
             special_use=special_use,
             messages=0,
             octets=0,
-            first_recent_uid=1,
+            first_recent_uid=Uid(1),
         )
         self.mailboxes[name] = MemoryMailbox(state, self._notify)
         return self.mailboxes[name]

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.flag_rules import change_entry
-from relate_mailstore.identifiers import allocate_uid, thread_id
+from relate_mailstore.identifiers import NO_MODSEQ, allocate_uid, thread_id
 from relate_mailstore.keywords import one_spelling
 from relate_mailstore.mailbox_names import name_order
 from relate_mailstore.memory.raw import MemoryRawMessage
@@ -27,9 +27,11 @@ from relate_mailstore.types import (
     Mailbox,
     MailboxNotice,
     Message,
+    ModSeq,
     Rendering,
     Snapshot,
     Summary,
+    Uid,
 )
 
 MAX_TOMBSTONES = 100_000  # per mailbox: expunged UIDs that `vanished` can return
@@ -50,11 +52,11 @@ class MemoryMailbox:
 
     def __init__(self, state: Mailbox, notify: Notify) -> None:
         self.state = state
-        self.entries: dict[int, Entry] = {}
+        self.entries: dict[Uid, Entry] = {}
         self._notify = notify
         self._snapshot = Snapshot(state, EntryList())
-        self._expunged: dict[int, int] = {}  # by UID: the modseq of its removal
-        self._horizon = 0  # the modseq up to which tombstones were dropped
+        self._expunged: dict[Uid, ModSeq] = {}  # by UID: the modseq of its removal
+        self._horizon = NO_MODSEQ  # the modseq up to which tombstones were dropped
 
     def snapshot(self) -> Snapshot:
         """The mailbox and its entries; the same object until one of them changes."""
@@ -63,7 +65,7 @@ class MemoryMailbox:
             self._snapshot = Snapshot(self.state, self._entries_after(last.entries))
         return self._snapshot
 
-    def enter(self, message: Message, attributes: MessageAttributes) -> int:
+    def enter(self, message: Message, attributes: MessageAttributes) -> Uid:
         """Enter a message and return its UID. Raises MailboxFull."""
         uid, size, now = allocate_uid(self.state.uid_next), message.index.size, int(time.time())
         flags, keywords, internal_date = int(attributes.flags), attributes.keywords, attributes.internal_date
@@ -71,7 +73,7 @@ class MemoryMailbox:
         self.advance(arrived=1, octets=size, origin=message.origin)
         return uid
 
-    def set_flags(self, uids: Collection[int], change: FlagChange, unchanged_since: int | None = None) -> Flagged:
+    def set_flags(self, uids: Collection[Uid], change: FlagChange, unchanged_since: ModSeq | None = None) -> Flagged:
         """Change flags of entries."""
         present = [self.entries[uid] for uid in self._present(uids)]
         modified = {entry.uid for entry in present if unchanged_since is not None and entry.modseq > unchanged_since}
@@ -83,7 +85,7 @@ class MemoryMailbox:
             self.advance()
         return Flagged(tuple(changed), tuple(sorted(modified)))
 
-    def remove(self, uids: Collection[int]) -> list[Entry]:
+    def remove(self, uids: Collection[Uid]) -> list[Entry]:
         """Remove entries and return them, by UID."""
         removed = [self.entries.pop(uid) for uid in self._present(uids)]
         if removed:
@@ -92,13 +94,13 @@ class MemoryMailbox:
             self.advance(octets=-sum(entry.size for entry in removed))
         return removed
 
-    def vanished(self, modseq: int) -> list[int] | None:
+    def vanished(self, modseq: ModSeq) -> list[Uid] | None:
         """UIDs removed after `modseq`; None if that is before the horizon."""
         if modseq < self._horizon:
             return None
         return sorted(uid for uid, removed in self._expunged.items() if removed > modseq)
 
-    def take_recent(self, until: int | None) -> int:
+    def take_recent(self, until: Uid | None) -> Uid:
         """Advance `first_recent_uid` to `until`, at most to UIDNEXT; returns what it was before."""
         first, uid_next = self.state.first_recent_uid, self.state.uid_next
         new_first = uid_next if until is None else min(until, uid_next)
@@ -111,7 +113,7 @@ class MemoryMailbox:
         self.state = replace(
             self.state,
             name=self.state.name if name is None else name,
-            uid_next=self.state.uid_next + arrived,
+            uid_next=Uid(self.state.uid_next + arrived),
             highest_modseq=self._next_modseq,
             messages=len(self.entries),
             octets=self.state.octets + octets,
@@ -128,12 +130,12 @@ class MemoryMailbox:
         while len(self._expunged) > MAX_TOMBSTONES:  # oldest first: a dictionary keeps the order of insertion
             self._horizon = self._expunged.pop(next(iter(self._expunged)))
 
-    def _present(self, uids: Collection[int]) -> list[int]:
+    def _present(self, uids: Collection[Uid]) -> list[Uid]:
         return sorted(self.entries.keys() & set(uids))
 
     @property
-    def _next_modseq(self) -> int:
-        return self.state.highest_modseq + 1
+    def _next_modseq(self) -> ModSeq:
+        return ModSeq(self.state.highest_modseq + 1)
 
 
 @dataclass(slots=True)
@@ -142,7 +144,7 @@ class StoredMessage:
 
     message: Message
     raw: bytes
-    locations: list[tuple[MemoryMailbox, int]] = field(default_factory=list)
+    locations: list[tuple[MemoryMailbox, Uid]] = field(default_factory=list)
     _text: SearchText | None = None
 
     def listed(self) -> ListedMessage:

@@ -11,7 +11,7 @@ from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
 from relate_mailstore.errors import MaildropInUse, MessageNotFound
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
-from relate_mailstore.identifiers import generate_message_ids
+from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.listeners import ChangeListeners
 from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
@@ -41,12 +41,14 @@ from relate_mailstore.types import (
     MessageIndex,
     MessagePage,
     MessageQuery,
+    ModSeq,
     NewMessage,
     Receipt,
     Rendering,
     Snapshot,
     Summary,
     TextPart,
+    Uid,
 )
 
 
@@ -126,7 +128,7 @@ class MemoryMailStore:
         """Add a name to the subscriptions or remove it."""
         self._account(account_id).subscribe(canonical_name(name), subscribed)
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: Uid | None = None) -> Uid:
         """Advance the first recent UID to `until`; returns what it was before."""
         return self._account(account_id).mailbox_by_id(mailbox_id).take_recent(until)
 
@@ -135,7 +137,7 @@ class MemoryMailStore:
         account_id: AccountId,
         mailbox: str,
         messages: Sequence[NewMessage],
-        replaces: tuple[MailboxId, int] | None = None,
+        replaces: tuple[MailboxId, Uid] | None = None,
         quota: int | None = None,
     ) -> Appended:
         """Append messages and expunge the entry that they replace; all is looked up before the first change."""
@@ -161,7 +163,7 @@ class MemoryMailStore:
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         target: str,
         quota: int | None = None,
     ) -> Copied:
@@ -172,12 +174,12 @@ class MemoryMailStore:
         check_quota(await self.usage(account_id), added, quota)
         return account.copy(source, uids, into)
 
-    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid], target: str) -> Copied:
         """Copy messages to another mailbox and expunge them in this one."""
         account = self._account(account_id)
         return account.move(account.mailbox_by_id(mailbox_id), uids, account.mailbox(target))
 
-    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """UIDs expunged after `modseq`; None if tombstones since then were dropped."""
         return self._account(account_id).mailbox_by_id(mailbox_id).vanished(modseq)
 
@@ -203,7 +205,7 @@ class MemoryMailStore:
         found = (messages.get(entry.message_id) for entry in snapshot.entries)
         return tuple(EMPTY_SUMMARY if stored is None else stored.summary() for stored in found)
 
-    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         """UIDs of the entries whose text contains `text`."""
         messages, folded = self._account(snapshot.mailbox.account_id).messages, fold(text)
         return {
@@ -245,9 +247,9 @@ class MemoryMailStore:
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         change: FlagChange,
-        unchanged_since: int | None = None,
+        unchanged_since: ModSeq | None = None,
     ) -> Flagged:
         """Change flags of entries; returns their current state, in UID order."""
         return self._account(account_id).mailbox_by_id(mailbox_id).set_flags(uids, change, unchanged_since)
@@ -260,12 +262,12 @@ class MemoryMailStore:
             keywords = spell(keywords, mailbox.snapshot().keywords)
         spelled = replace(change, add_keywords=keywords)
         for mailbox, uid in stored.locations:  # raises before the first change
-            change_entry(mailbox.entries[uid], spelled, 0)
+            change_entry(mailbox.entries[uid], spelled, NO_MODSEQ)
         for mailbox, uid in stored.locations:
             mailbox.set_flags([uid], spelled)
         return stored.listed()
 
-    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries; returns the removed UIDs, ascending."""
         account = self._account(account_id)
         return account.expunge(account.mailbox_by_id(mailbox_id), uids)
@@ -304,7 +306,7 @@ class MemoryMailStore:
 
     def _append(
         self, account: MemoryAccount, target: MemoryMailbox, new: NewMessage, attributes: MessageAttributes
-    ) -> int:
+    ) -> Uid:
         index, received = self._index(new.raw), attributes.internal_date
         message = Message(next(self._message_ids), account.id, index, received, new.origin)
         return account.enter(target, message, new.raw, attributes)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
 from relate_mailstore.identifiers import allocate_uid
-from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, MailboxNotice, MessageId
+from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, MailboxNotice, MessageId, ModSeq, Uid
 
 T = TypeVar("T")
 
@@ -44,18 +44,18 @@ class MailboxDelta:
     origin: str | None = None  # traceparent of the last message that arrived
     modseq_count: int = 1  # one for each successive change of the same entry in a batch
     changed_entries: list[Entry] = field(default_factory=list)  # new and changed ones, in their final state
-    removed_uids: list[int] = field(default_factory=list)
+    removed_uids: list[Uid] = field(default_factory=list)
     complete: bool = True  # applying the delta to a cached mailbox gives the new state; not so after a rename
     changed_at: float = field(default_factory=time.time)  # seconds since the epoch
 
     @property
-    def modseq(self) -> int:
+    def modseq(self) -> ModSeq:
         """The last modseq that this change takes.
 
         At least the time in milliseconds, so that a modseq lost in a crash with an asynchronous commit
         (docs/decisions/0007) is never assigned again.
         """
-        return max(self.mailbox.highest_modseq + 1, int(self.changed_at * 1000)) + self.modseq_count - 1
+        return ModSeq(max(self.mailbox.highest_modseq + 1, int(self.changed_at * 1000)) + self.modseq_count - 1)
 
     @property
     def key(self) -> MailboxKey:
@@ -67,7 +67,7 @@ class MailboxDelta:
         """The notice for other sessions and processes."""
         return MailboxNotice(self.mailbox.account_id, self.mailbox.id, self.modseq, self.origin, self.changed_at)
 
-    def add_message(self, size: int, origin: str | None) -> int:
+    def add_message(self, size: int, origin: str | None) -> Uid:
         """Assign a UID to a new message of `size` octets. Raises MailboxFull."""
         uid = allocate_uid(self.mailbox.uid_next + self.arrived)
         self.dirty = True
@@ -77,7 +77,7 @@ class MailboxDelta:
         self.origin = origin
         return uid
 
-    def remove_entries(self, uids: Collection[int], octets: int) -> None:
+    def remove_entries(self, uids: Collection[Uid], octets: int) -> None:
         """Record that entries of `octets` octets in total were removed."""
         self.dirty = True
         self.removed_uids += uids
@@ -88,7 +88,7 @@ class MailboxDelta:
         """The mailbox after this change; `before` is its state when the row was locked."""
         return replace(
             before,
-            uid_next=before.uid_next + self.arrived,
+            uid_next=Uid(before.uid_next + self.arrived),
             highest_modseq=self.modseq,
             messages=before.messages + self.messages,
             octets=before.octets + self.octets,

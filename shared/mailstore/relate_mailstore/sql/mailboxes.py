@@ -33,9 +33,9 @@ from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, insert_once
 from relate_mailstore.sql.driver.statements import run, run_many
 from relate_mailstore.sql.schema.rows import MAILBOX_COLUMNS, parse_mailbox, stored_name
 from relate_mailstore.sql.schema.tables import mailboxes, namespaces
-from relate_mailstore.types import AccountId, Mailbox, MailboxId
+from relate_mailstore.types import AccountId, Mailbox, MailboxId, ModSeq
 
-FIRST_MODSEQ = 1  # of a new mailbox; the least that RFC 7162 §3.1 allows
+FIRST_MODSEQ = ModSeq(1)  # of a new mailbox; the least that RFC 7162 §3.1 allows
 
 T = TypeVar("T")
 

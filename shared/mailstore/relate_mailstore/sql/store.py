@@ -60,12 +60,14 @@ from relate_mailstore.types import (
     MessageIndex,
     MessagePage,
     MessageQuery,
+    ModSeq,
     NewMessage,
     Receipt,
     Rendering,
     Snapshot,
     Summary,
     TextPart,
+    Uid,
 )
 from relate_supervisor import Supervisor
 
@@ -215,13 +217,13 @@ class SqlMailStore:
         """The same mailbox as it is now; no query unless a notice of it was received."""
         return await self._snapshots.refresh(snapshot)
 
-    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: int | None = None) -> int:
+    async def take_recent(self, account_id: AccountId, mailbox_id: MailboxId, until: Uid | None = None) -> Uid:
         """Take the \\Recent flag; a write only if there are such messages."""
         recent = await namespace.take_recent(self._database, self._committer, account_id, mailbox_id, until)
         self._snapshots.update_recent(mailbox_id, recent.first_after)
         return recent.first
 
-    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: int) -> Sequence[int] | None:
+    async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """UIDs expunged after `modseq`; None below the mailbox's horizon."""
         return await tombstones.vanished(self._database, account_id, mailbox_id, modseq)
 
@@ -229,7 +231,7 @@ class SqlMailStore:
         """A summary for each entry."""
         return await self._summaries.summaries(snapshot)
 
-    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         """UIDs of the entries whose text contains a substring."""
         return await self._search.containing(snapshot, text, part)
 
@@ -244,7 +246,7 @@ class SqlMailStore:
         account_id: AccountId,
         mailbox: str,
         messages: Sequence[NewMessage],
-        replaces: tuple[MailboxId, int] | None = None,
+        replaces: tuple[MailboxId, Uid] | None = None,
         quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox."""
@@ -255,7 +257,7 @@ class SqlMailStore:
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         target: str,
         quota: int | None = None,
     ) -> Copied:
@@ -267,7 +269,7 @@ class SqlMailStore:
 
         return await self._named(account_id, target, copy)
 
-    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str) -> Copied:
+    async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid], target: str) -> Copied:
         """Enter messages into another mailbox instead."""
         work = partial(append_copy.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
 
@@ -281,9 +283,9 @@ class SqlMailStore:
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         change: FlagChange,
-        unchanged_since: int | None = None,
+        unchanged_since: ModSeq | None = None,
     ) -> Flagged:
         """Change flags of entries; concurrent changes share a transaction."""
         return await self._flags.set_flags(account_id, mailbox_id, uids, change, unchanged_since)
@@ -298,7 +300,7 @@ class SqlMailStore:
         await self._committer.run(work)
         return await self.message(account_id, message_id)
 
-    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]) -> Sequence[int]:
+    async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries permanently."""
         return await expunge.expunge_in_halves(self._committer, account_id, mailbox_id, uids)
 

@@ -4,7 +4,7 @@ import pytest
 
 from relate_imap.commands import Append, AppendMessage, Command, Copy, FlagList, Replace, Store, StoreMode, UidExpunge
 from relate_imap.selected.sequence_set import SAVED, STAR
-from relate_mailstore.types import Flag
+from relate_mailstore.types import Flag, ModSeq
 from tests.unit.imap.parse_helpers import assert_invalid, parse_command, sequence_set, with_crlf
 
 MESSAGES: list[tuple[str, Command]] = [
@@ -59,15 +59,17 @@ MESSAGES: list[tuple[str, Command]] = [
     ),
     (
         "a103 UID STORE 6,4,8 (UNCHANGEDSINCE 12121230045) +FLAGS.SILENT (\\Deleted)",
-        Store("a103", "UID STORE", sequence_set(4, 6, 8), StoreMode.ADD, FlagList(Flag.DELETED), True, 12121230045),
+        Store(
+            "a103", "UID STORE", sequence_set(4, 6, 8), StoreMode.ADD, FlagList(Flag.DELETED), True, ModSeq(12121230045)
+        ),
     ),
     (
         "d105 STORE 7,5,9 (UNCHANGEDSINCE 320162338) +FLAGS.SILENT (\\Deleted)",
-        Store("d105", "STORE", sequence_set(5, 7, 9), StoreMode.ADD, FlagList(Flag.DELETED), True, 320162338),
+        Store("d105", "STORE", sequence_set(5, 7, 9), StoreMode.ADD, FlagList(Flag.DELETED), True, ModSeq(320162338)),
     ),
     (
         "B001 STORE 1 (UNCHANGEDSINCE 0) +FLAGS ($MDNSent)",
-        Store("B001", "STORE", sequence_set(1), StoreMode.ADD, FlagList(0, ("$MDNSent",)), False, 0),
+        Store("B001", "STORE", sequence_set(1), StoreMode.ADD, FlagList(0, ("$MDNSent",)), False, ModSeq(0)),
     ),
     ("A003 COPY 2:4 MEETING", Copy("A003", "COPY", sequence_set((2, 4)), "MEETING")),
     ("a UID COPY $ inbox", Copy("a", "UID COPY", SAVED, "INBOX")),

@@ -5,6 +5,7 @@ import pytest
 from relate_imap.commands import Attribute, BinarySize, Body, Command, Fetch, Item, Section, SectionText
 from relate_imap.grammar.fetch import MAX_LEVELS
 from relate_imap.selected.sequence_set import SAVED, STAR
+from relate_mailstore.types import ModSeq
 from tests.unit.imap.parse_helpers import assert_invalid, parse_command, sequence_set, with_crlf
 
 FLAGS = (Item("FLAGS"),)
@@ -20,15 +21,15 @@ COMMANDS: list[tuple[str, Command]] = [
     ("a FETCH * (UID FLAGS uid)", Fetch("a", "FETCH", sequence_set(STAR), UID_FLAGS)),
     (
         "s100 UID FETCH 1:* (FLAGS) (CHANGEDSINCE 12345)",
-        Fetch("s100", "UID FETCH", sequence_set((1, STAR)), FLAGS, 12345),
+        Fetch("s100", "UID FETCH", sequence_set((1, STAR)), FLAGS, ModSeq(12345)),
     ),
     (
         "s100 UID FETCH 300:500 (FLAGS) (CHANGEDSINCE 12345 VANISHED)",
-        Fetch("s100", "UID FETCH", sequence_set((300, 500)), FLAGS, 12345, vanished=True),
+        Fetch("s100", "UID FETCH", sequence_set((300, 500)), FLAGS, ModSeq(12345), vanished=True),
     ),
     (
         "a UID FETCH 1 FLAGS (vanished changedsince 0)",
-        Fetch("a", "UID FETCH", sequence_set(1), FLAGS, 0, vanished=True),
+        Fetch("a", "UID FETCH", sequence_set(1), FLAGS, ModSeq(0), vanished=True),
     ),
     (
         "10 UID FETCH 25900:26600 (UID FLAGS) (PARTIAL -1:-100)",
@@ -36,10 +37,15 @@ COMMANDS: list[tuple[str, Command]] = [
     ),
     (
         "11 UID FETCH 25900:26600 (UID FLAGS) (PARTIAL 1:100 CHANGEDSINCE 98305 VANISHED)",
-        Fetch("11", "UID FETCH", sequence_set((25900, 26600)), UID_FLAGS, 98305, vanished=True, partial=(1, 100)),
+        Fetch(
+            "11", "UID FETCH", sequence_set((25900, 26600)), UID_FLAGS, ModSeq(98305), vanished=True, partial=(1, 100)
+        ),
     ),
-    ("B1 FETCH 1 PREVIEW (CHANGEDSINCE 5)", Fetch("B1", "FETCH", sequence_set(1), (Item("PREVIEW"),), 5)),
-    ("B1 FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 5)", Fetch("B1", "FETCH", sequence_set(1), (Item("PREVIEW"),), 5)),
+    ("B1 FETCH 1 PREVIEW (CHANGEDSINCE 5)", Fetch("B1", "FETCH", sequence_set(1), (Item("PREVIEW"),), ModSeq(5))),
+    (
+        "B1 FETCH 1 PREVIEW (LAZY) (CHANGEDSINCE 5)",
+        Fetch("B1", "FETCH", sequence_set(1), (Item("PREVIEW"),), ModSeq(5)),
+    ),
     (
         "B1 FETCH 1 (RFC822.SIZE PREVIEW (lazy) UID)",
         Fetch("B1", "FETCH", sequence_set(1), (Item("RFC822.SIZE"), Item("PREVIEW"), Item("UID"))),

@@ -13,6 +13,7 @@ from relate_imap.commands import (
     SetQuota,
     Status,
 )
+from relate_mailstore.types import ModSeq
 from tests.unit.imap.parse_helpers import assert_invalid, parse_command, sequence_set, with_crlf
 
 ALL_ITEMS = (
@@ -37,7 +38,7 @@ MAILBOXES: list[tuple[str, Command]] = [
             "A02",
             "SELECT",
             "INBOX",
-            qresync=QresyncParameter(67890007, 20050715194045000, sequence_set(41, (43, 211), (214, 541))),
+            qresync=QresyncParameter(67890007, ModSeq(20050715194045000), sequence_set(41, (43, 211), (214, 541))),
         ),
     ),
     (
@@ -46,7 +47,7 @@ MAILBOXES: list[tuple[str, Command]] = [
             "B04",
             "SELECT",
             "INBOX",
-            qresync=QresyncParameter(67890007, 90060115194045000, sequence_set((41, 211), (214, 541))),
+            qresync=QresyncParameter(67890007, ModSeq(90060115194045000), sequence_set((41, 211), (214, 541))),
         ),
     ),
     (
@@ -57,7 +58,7 @@ MAILBOXES: list[tuple[str, Command]] = [
             "INBOX",
             qresync=QresyncParameter(
                 67890007,
-                90060115205545359,
+                ModSeq(90060115205545359),
                 sequence_set((1, 29997)),
                 (
                     sequence_set(5000, 7500, 9000, (9990, 9999)),
@@ -69,10 +70,14 @@ MAILBOXES: list[tuple[str, Command]] = [
     (
         "a SELECT x (CONDSTORE QRESYNC (1 2 (1 2)))",
         Select(
-            "a", "SELECT", "x", condstore=True, qresync=QresyncParameter(1, 2, None, (sequence_set(1), sequence_set(2)))
+            "a",
+            "SELECT",
+            "x",
+            condstore=True,
+            qresync=QresyncParameter(1, ModSeq(2), None, (sequence_set(1), sequence_set(2))),
         ),
     ),
-    ("a EXAMINE x (QRESYNC (1 2))", Select("a", "EXAMINE", "x", qresync=QresyncParameter(1, 2))),
+    ("a EXAMINE x (QRESYNC (1 2))", Select("a", "EXAMINE", "x", qresync=QresyncParameter(1, ModSeq(2)))),
     ("A003 CREATE owatagusiam/", Create("A003", "owatagusiam/")),
     ("A004 CREATE owatagusiam/blurdybloop", Create("A004", "owatagusiam/blurdybloop")),
     ("t2 CREATE MyDrafts (USE (\\Drafts))", Create("t2", "MyDrafts", ("\\Drafts",))),

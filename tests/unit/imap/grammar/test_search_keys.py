@@ -8,7 +8,7 @@ from relate_imap.commands import Command, Invalid, Search, Sort, Thread
 from relate_imap.grammar.search_keys import MAX_DEPTH
 from relate_imap.search import keys
 from relate_imap.selected.sequence_set import SAVED, STAR
-from relate_mailstore.types import Flag
+from relate_mailstore.types import Flag, ModSeq
 from tests.unit.imap.parse_helpers import assert_invalid, parse_command, sequence_set, with_crlf
 
 DELETED, FLAGGED, SEEN = keys.HasFlag(Flag.DELETED), keys.HasFlag(Flag.FLAGGED), keys.HasFlag(Flag.SEEN)
@@ -126,9 +126,9 @@ KEYS: list[tuple[str, keys.SearchKey]] = [
     ("TEXT x", keys.HasText("x", body_only=False)),
     ('HEADER x-Mailer ""', keys.HasHeader("X-MAILER", "")),
     ("HEADER {10+}\nMessage-Id <a@b>", keys.HasHeader("MESSAGE-ID", "<a@b>")),
-    ("MODSEQ 620162338", keys.ModifiedSince(620162338)),
-    ('MODSEQ "/flags/\\\\draft" all 620162338', keys.ModifiedSince(620162338)),
-    ('MODSEQ "/flags/x" priv 0', keys.ModifiedSince(0)),
+    ("MODSEQ 620162338", keys.ModifiedSince(ModSeq(620162338))),
+    ('MODSEQ "/flags/\\\\draft" all 620162338', keys.ModifiedSince(ModSeq(620162338))),
+    ('MODSEQ "/flags/x" priv 0', keys.ModifiedSince(ModSeq(0))),
     ("EMAILID M6d99ac3275bb4e", keys.HasEmailId("M6d99ac3275bb4e")),
     ("THREADID T64b478a75b7ea9", keys.HasThreadId("T64b478a75b7ea9")),
     ("NOT SEEN", keys.Not(SEEN)),

@@ -15,8 +15,9 @@ from relate_imap.selected.sequence_set import SAVED, STAR, SequenceSet, make_set
 from relate_imap.selected.updates import pending_updates
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
-from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId, NewMessage, Rendering
+from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId, NewMessage, Rendering, Uid
 from tests.support import corpus, factories
+from tests.support.factories import uids
 from tests.unit.imap.handler_harness import ACCOUNT, NOW, HandlerHarness, HandlerResult, open_harness
 
 SIMPLE = factories.simple()
@@ -216,7 +217,7 @@ async def test_uid_fetch_sends_uids() -> None:
 async def test_changedsince_sends_modseq_and_enables_condstore() -> None:
     harness = await open_harness(SIMPLE, SIMPLE)
     modseq = harness.selected.snapshot.mailbox.highest_modseq
-    await harness.store.set_flags(ACCOUNT, harness.selected.snapshot.mailbox.id, [2], FlagChange(add=Flag.FLAGGED))
+    await harness.store.set_flags(ACCOUNT, harness.selected.snapshot.mailbox.id, uids(2), FlagChange(add=Flag.FLAGGED))
     await harness.select()
     result = await fetched(harness, "FLAGS", changed_since=modseq)
     assert result.octets == b"* 2 FETCH (FLAGS (\\Flagged) MODSEQ (%d))\r\n" % (modseq + 1)
@@ -243,7 +244,7 @@ async def test_vanished_requires_qresync() -> None:
 async def test_vanished_lists_requested_expunged_uids(sequence_set: SequenceSet, expected: bytes) -> None:
     harness = await open_harness(SIMPLE, SIMPLE, SIMPLE, SIMPLE)
     harness.conversation.enabled.add(Extension.QRESYNC)
-    harness.conversation.saved_uids = (1, 2)
+    harness.conversation.saved_uids = (Uid(1), Uid(2))
     modseq = harness.selected.snapshot.mailbox.highest_modseq
     await harness.expunge(2, 3)
     await harness.select()
@@ -264,7 +265,7 @@ async def test_partial_selects_page_of_messages(partial: tuple[int, int], uids: 
 
 async def test_fetch_accepts_saved_result() -> None:
     harness = await open_harness(*[SIMPLE] * 3)
-    harness.conversation.saved_uids = (1, 3, 9)
+    harness.conversation.saved_uids = (Uid(1), Uid(3), Uid(9))
     assert [*(await fetched(harness, "UID", sequence_set=SAVED)).fetched] == [1, 3]
 
 

@@ -19,7 +19,18 @@ from relate_imap.selected.sequence_set import SAVED, STAR, make_set
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, Entry, Flag, MessageId, NewMessage, Snapshot, Summary, TextPart
+from relate_mailstore.types import (
+    AccountId,
+    Entry,
+    Flag,
+    MessageId,
+    ModSeq,
+    NewMessage,
+    Snapshot,
+    Summary,
+    TextPart,
+    Uid,
+)
 from tests.support import factories
 from tests.unit.imap.handler_harness import NOW, HandlerHarness, HandlerResult, open_harness
 
@@ -129,7 +140,7 @@ def day(year_month_day: str) -> int:
 async def test_keys_match_messages(key: keys.SearchKey, found: list[int]) -> None:
     harness = await messages()
     await harness.select(first_recent=3)
-    harness.conversation.saved_uids = (2, 77)
+    harness.conversation.saved_uids = (Uid(2), Uid(77))
     assert [position + 1 for position in (await run_search(harness.conversation, key)).positions] == found
 
 
@@ -166,7 +177,7 @@ class RecordingStore(MemoryMailStore):
         self.calls.append(f"{len(message_ids)} headers")
         return await super().headers(account_id, message_ids)
 
-    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         self.calls.append("containing")
         return await super().containing(snapshot, text, part)
 
@@ -238,9 +249,9 @@ async def test_untagged_search() -> None:
     assert (await searched(harness, keys.Not(keys.All()))).line == "* SEARCH"
     modseq = harness.entries[9].modseq
     assert (
-        await searched(harness, keys.And((SOME, keys.ModifiedSince(1))))
+        await searched(harness, keys.And((SOME, keys.ModifiedSince(ModSeq(1)))))
     ).line == f"* SEARCH 2 3 5 8 9 10 (MODSEQ {modseq})"
-    assert (await searched(harness, keys.And((keys.Not(keys.All()), keys.ModifiedSince(1))))).line == "* SEARCH"
+    assert (await searched(harness, keys.And((keys.Not(keys.All()), keys.ModifiedSince(ModSeq(1)))))).line == "* SEARCH"
 
 
 async def test_rev2_uses_esearch() -> None:
@@ -304,9 +315,9 @@ async def test_esearch_partial(partial: tuple[int, int], expected: str) -> None:
 )
 async def test_save_and_modseq_cover_returned_messages(returning: list[str], positions: list[int]) -> None:
     harness = await ten_messages()
-    entries = [entry._replace(modseq=100 - entry.uid) for entry in harness.entries]
+    entries = [entry._replace(modseq=ModSeq(100 - entry.uid)) for entry in harness.entries]
     harness.selected._entries = EntryList(entries)
-    key, partial = keys.And((SOME, keys.ModifiedSince(1))), (2, 3) if "PARTIAL" in returning else None
+    key, partial = keys.And((SOME, keys.ModifiedSince(ModSeq(1)))), (2, 3) if "PARTIAL" in returning else None
     result = await searched(harness, key, *returning, "SAVE", partial=partial)
     assert harness.conversation.saved_uids == tuple(entries[position].uid for position in positions)
     assert result.line.endswith(f" MODSEQ {entries[positions[0]].modseq}")
@@ -345,7 +356,14 @@ async def test_failed_save_clears_saved_result() -> None:
 
 ENTRIES = [
     Entry(
-        uid, MessageId(UUID(int=uid)), uid * 10, uid % 32, ("a",) if uid % 3 else ("a", "b"), uid * 50_000, uid % 7, uid
+        Uid(uid),
+        MessageId(UUID(int=uid)),
+        uid * 10,
+        uid % 32,
+        ("a",) if uid % 3 else ("a", "b"),
+        uid * 50_000,
+        ModSeq(uid % 7),
+        uid,
     )
     for uid in range(2, 80, 3)
 ]

@@ -13,7 +13,7 @@ from relate_imap.search import keys
 from relate_imap.search.sort import mailbox_of, order
 from relate_imap.search.subject import base_subject
 from relate_mailstore.entry_list import EntryList
-from relate_mailstore.types import Entry, Flag, MessageId, NewMessage, Summary
+from relate_mailstore.types import Entry, Flag, MessageId, ModSeq, NewMessage, Summary, Uid
 from tests.support import factories
 from tests.support.growth import super_linear
 from tests.unit.imap.handler_harness import NOW, HandlerHarness, open_harness
@@ -145,19 +145,19 @@ async def test_group_name_is_searched_and_sorted() -> None:
         ("SORT", keys.All(), "* SORT 2 1"),
         ("SORT", keys.HasFlag(Flag.SEEN), "* SORT"),
         ("SORT", keys.Not(keys.HasFlag(Flag.SEEN)), "* SORT 2 1"),
-        ("UID SORT", keys.And((keys.ModifiedSince(1),)), "* SORT 3 1 (MODSEQ 5)"),
+        ("UID SORT", keys.And((keys.ModifiedSince(ModSeq(1)),)), "* SORT 3 1 (MODSEQ 5)"),
     ],
 )
 async def test_sort_responses(verb: str, key: keys.SearchKey, line: str) -> None:
     harness = await some()
     await harness.expunge(2)
     await harness.select()
-    harness.selected._entries = EntryList(entry._replace(modseq=entry.uid + 2) for entry in harness.entries)
+    harness.selected._entries = EntryList(entry._replace(modseq=ModSeq(entry.uid + 2)) for entry in harness.entries)
     assert (await harness.execute(on_sort, Sort("a1", verb, (("ARRIVAL", False),), key))).line == line
 
 
 ENTRIES = [
-    Entry(position + 1, MessageId(UUID(int=position)), position * 7 % 5, 0, (), position * 11 % 7, 1, 0)
+    Entry(Uid(position + 1), MessageId(UUID(int=position)), position * 7 % 5, 0, (), position * 11 % 7, ModSeq(1), 0)
     for position in range(30)
 ]
 SUMMARIES = [

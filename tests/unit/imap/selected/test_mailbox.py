@@ -12,14 +12,15 @@ from relate_imap.selected.sequence_set import STAR, SequenceSet, make_set
 from relate_imap.selected.vanished import vanished_since
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, Snapshot
+from relate_mailstore.types import AccountId, Entry, Flag, Mailbox, MailboxId, MessageId, ModSeq, Snapshot, Uid
+from tests.support.factories import uids
 from tests.unit.imap.handler_harness import open_harness
 
 SEEN = int(Flag.SEEN)
 
 
 def entry(uid: int, flags: int = 0, modseq: int = 1) -> Entry:
-    return Entry(uid, MessageId(UUID(int=uid)), 100, flags, (), 0, modseq, 0)
+    return Entry(Uid(uid), MessageId(UUID(int=uid)), 100, flags, (), 0, ModSeq(modseq), 0)
 
 
 def snapshot(entries: Iterable[Entry], modseq: int = 1, uid_next: int = 0) -> Snapshot:
@@ -31,14 +32,14 @@ def snapshot(entries: Iterable[Entry], modseq: int = 1, uid_next: int = 0) -> Sn
         account_id=AccountId(1),
         name="INBOX",
         uid_validity=1,
-        uid_next=max(uid_next, after),
-        highest_modseq=modseq,
+        uid_next=Uid(max(uid_next, after)),
+        highest_modseq=ModSeq(modseq),
         special_use="",
         messages=len(items),
         octets=100 * len(items),
-        first_recent_uid=1,
+        first_recent_uid=Uid(1),
     )
-    return Snapshot(mailbox, EntryList(items, modseq))
+    return Snapshot(mailbox, EntryList(items, ModSeq(modseq)))
 
 
 THREE = snapshot([entry(1), entry(2), entry(3)])
@@ -66,12 +67,12 @@ CASES = [
         snapshot([entry(1), entry(2, SEEN, 2), entry(3)], 2),
         Update(changed=((2, entry(2, SEEN, 2)),)),
     ),
-    Case("one is gone", snapshot([entry(1), entry(3)], 2, 4), Update(expunged=((2, 2),)), Update()),
-    Case("all are gone", snapshot([], 2, 4), Update(expunged=((1, 1), (2, 2), (3, 3))), Update()),
+    Case("one is gone", snapshot([entry(1), entry(3)], 2, 4), Update(expunged=((2, Uid(2)),)), Update()),
+    Case("all are gone", snapshot([], 2, 4), Update(expunged=tuple(enumerate(uids(1, 2, 3), 1))), Update()),
     Case(
         "one is gone, another was flagged, one arrived",
         snapshot([entry(1), entry(3, SEEN, 3), entry(4, modseq=4)], 4),
-        Update(((2, 2),), 3, (entry(4, modseq=4),), ((2, entry(3, SEEN, 3)),)),
+        Update(((2, Uid(2)),), 3, (entry(4, modseq=4),), ((2, entry(3, SEEN, 3)),)),
         Update((), 4, (entry(4, modseq=4),), ((3, entry(3, SEEN, 3)),)),
     ),
     Case("one came and went in between", snapshot([entry(1), entry(2), entry(3)], 3, 5), Update()),
@@ -195,12 +196,12 @@ def test_empty_mailbox_has_no_messages() -> None:
 
 def test_recent_messages_are_counted() -> None:
     selected = SelectedMailbox(THREE, read_only=False)
-    selected.add_recent(UidRange(2, 2))
+    selected.add_recent(UidRange(Uid(2), Uid(2)))
     assert selected.recent_count == 0
-    selected.add_recent(UidRange(1, 2))
-    selected.add_recent(UidRange(3, 4))
+    selected.add_recent(UidRange(Uid(1), Uid(2)))
+    selected.add_recent(UidRange(Uid(3), Uid(4)))
     assert selected.recent_count == 2
-    assert [one.uid in selected.recent_uids for one in selected.entries] == [True, False, True]
+    assert [selected.recent_uids.includes(one.uid) for one in selected.entries] == [True, False, True]
 
 
 def test_flag_octets_are_current() -> None:
@@ -235,19 +236,19 @@ def test_random_reads_do_not_prefetch() -> None:
 
 def test_changes_are_sent_while_expunges_are_held_back() -> None:
     selected = SelectedMailbox(THREE, read_only=False)
-    without = THREE.entries.after(2, [], [2])
+    without = THREE.entries.after(ModSeq(2), [], uids(2))
     selected.advance(Snapshot(THREE.mailbox, without), may_expunge=False)
-    flagged = without.after(3, [entry(3, SEEN, 3)])
-    later = Snapshot(replace(THREE.mailbox, highest_modseq=3), flagged)
+    flagged = without.after(ModSeq(3), [entry(3, SEEN, 3)])
+    later = Snapshot(replace(THREE.mailbox, highest_modseq=ModSeq(3)), flagged)
     assert selected.advance(later, may_expunge=False).changed == ((3, entry(3, SEEN, 3)),)
-    assert selected.advance(later, may_expunge=True) == Update(expunged=((2, 2),))
+    assert selected.advance(later, may_expunge=True) == Update(expunged=((2, Uid(2)),))
     assert selected.entries == flagged
 
 
 def test_flag_octets_follow_change_log() -> None:
     selected = SelectedMailbox(THREE, read_only=False)
     assert selected.flag_octets == bytes(3)
-    selected.advance(Snapshot(THREE.mailbox, THREE.entries.after(2, [entry(2, SEEN, 2)])), may_expunge=True)
+    selected.advance(Snapshot(THREE.mailbox, THREE.entries.after(ModSeq(2), [entry(2, SEEN, 2)])), may_expunge=True)
     assert selected.flag_octets == bytes([0, SEEN, 0])
 
 
@@ -267,5 +268,9 @@ async def test_missing_uids_are_reported_as_ranges() -> None:
     harness = await open_harness(b"one", store=StoreWithoutHistory())
     few = snapshot([entry(5), entry(6), entry(4_000_000_000)], uid_next=4_000_000_010)
     harness.conversation.selected_mailbox = SelectedMailbox(few, read_only=False)
-    assert await vanished_since(harness.conversation, 1) == [(1, 4), (7, 3_999_999_999), (4_000_000_001, 4_000_000_009)]
-    assert await vanished_since(harness.conversation, 1, make_set([(2, 5), (8, 9)])) == [(2, 4), (8, 9)]
+    assert await vanished_since(harness.conversation, ModSeq(1)) == [
+        (1, 4),
+        (7, 3_999_999_999),
+        (4_000_000_001, 4_000_000_009),
+    ]
+    assert await vanished_since(harness.conversation, ModSeq(1), make_set([(2, 5), (8, 9)])) == [(2, 4), (8, 9)]

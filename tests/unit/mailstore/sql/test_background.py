@@ -13,7 +13,7 @@ from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.sql.upkeep import background
 from relate_mailstore.sql.upkeep.background import Upkeep
 from relate_mailstore.sql.upkeep.cpu_idle import CpuSample
-from relate_mailstore.types import AccountId, Mailbox, MailboxId
+from relate_mailstore.types import AccountId, Mailbox, MailboxId, ModSeq, Uid
 from relate_supervisor import Backoff, Supervisor
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import opened
@@ -22,7 +22,11 @@ WAIT_SECONDS = 10.0  # then the test fails
 
 DELIVERED = Committed(
     None,
-    [MailboxDelta(Mailbox(MailboxId(1), AccountId(1), "INBOX", 1, 1, 1, "", 0, 0, 1), dirty=True, arrived=1)],
+    [
+        MailboxDelta(
+            Mailbox(MailboxId(1), AccountId(1), "INBOX", 1, Uid(1), ModSeq(1), "", 0, 0, Uid(1)), dirty=True, arrived=1
+        )
+    ],
 )
 
 

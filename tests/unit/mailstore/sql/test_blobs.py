@@ -17,7 +17,7 @@ from relate_mailstore.sql.schema.tables import PART_OCTETS
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, MessageId
 from tests.support.examples import examples
-from tests.support.factories import big, delivery, new_account
+from tests.support.factories import big, delivery, new_account, uids
 from tests.unit.mailstore.sql.helpers import Statements
 
 THREE_PARTS = big(2 * PART_OCTETS + 1000)
@@ -196,7 +196,7 @@ async def test_message_cached_for_one_account_is_not_found_by_another(store: Sql
 async def test_expunged_message_is_not_served_from_the_cache(store: SqlMailStore, alice: AccountId) -> None:
     message_id = await store_message(store, alice, b"expunged")
     await store.open(alice, message_id)
-    await store.expunge(alice, (await store.mailbox(alice)).id, [1])
+    await store.expunge(alice, (await store.mailbox(alice)).id, uids(1))
     with pytest.raises(MessageNotFound):
         await store.open(alice, message_id)
 

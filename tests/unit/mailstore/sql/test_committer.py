@@ -9,7 +9,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MailboxId
-from tests.support.factories import delivery
+from tests.support.factories import delivery, uids
 from tests.unit.mailstore.sql.helpers import Statements
 
 
@@ -35,9 +35,9 @@ async def test_every_change_of_mail_is_observed(
     await store.provision(alice)
     receipt = await store.deliver(delivery(alice))
     inbox = (await store.snapshot(alice)).mailbox
-    await store.set_flags(alice, inbox.id, [1], FlagChange(add=Flag.SEEN))
-    await store.copy(alice, inbox.id, [1], "Sent")
-    await store.expunge(alice, inbox.id, [1])
+    await store.set_flags(alice, inbox.id, uids(1), FlagChange(add=Flag.SEEN))
+    await store.copy(alice, inbox.id, uids(1), "Sent")
+    await store.expunge(alice, inbox.id, uids(1))
     await store.rename_mailbox(alice, "Sent", "Old")
     await store.delete_mailbox(alice, "Old")
     assert [[delta.modseq > 1 for delta in one.deltas] for one in commits] == [[True]] * 6
@@ -60,7 +60,7 @@ async def test_a_transaction_that_fails_is_not_observed(
     store: SqlMailStore, commits: list[Committed[Any]], alice: AccountId
 ) -> None:
     with pytest.raises(MailboxNotFound):
-        await store.expunge(alice, MailboxId(0), [1])
+        await store.expunge(alice, MailboxId(0), uids(1))
     with pytest.raises(MailboxNotFound):
         await store.deliver(delivery(Destination(alice, "Nowhere")))
     assert [one for one in commits if one.deltas] == []

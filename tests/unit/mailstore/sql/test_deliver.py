@@ -12,15 +12,26 @@ from relate_mailstore.sql.deltas import MailboxDelta, MailboxName
 from relate_mailstore.sql.schema.tables import PART_OCTETS
 from relate_mailstore.sql.write.deliver import INSERT_OCTETS, group_rows, plan_batch, split, target_mailboxes
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
-from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Mailbox, MailboxId, MessageId, Receipt
+from relate_mailstore.types import (
+    AccountId,
+    AssignedUid,
+    Delivery,
+    Destination,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    ModSeq,
+    Receipt,
+    Uid,
+)
 from tests.support.examples import examples
 
 ANN, BOB = AccountId(1), AccountId(2)
 INBOX = MailboxName(ANN, "INBOX")
 FOUND = {
-    INBOX: Mailbox(MailboxId(11), ANN, "INBOX", 100, 5, 9, "", 4, 40, 5),
-    MailboxName(ANN, "Sent"): Mailbox(MailboxId(12), ANN, "Sent", 101, 1, 1, "\\Sent", 0, 0, 1),
-    MailboxName(BOB, "INBOX"): Mailbox(MailboxId(21), BOB, "INBOX", 200, 7, 3, "", 0, 0, 1),
+    INBOX: Mailbox(MailboxId(11), ANN, "INBOX", 100, Uid(5), ModSeq(9), "", 4, 40, Uid(5)),
+    MailboxName(ANN, "Sent"): Mailbox(MailboxId(12), ANN, "Sent", 101, Uid(1), ModSeq(1), "\\Sent", 0, 0, Uid(1)),
+    MailboxName(BOB, "INBOX"): Mailbox(MailboxId(21), BOB, "INBOX", 200, Uid(7), ModSeq(3), "", 0, 0, Uid(1)),
 }
 
 
@@ -43,7 +54,7 @@ async def test_modseqs_ascend_and_follow_the_clock() -> None:
     before = time.time() * 1000
     mailbox = FOUND[INBOX]
     assert before - 1 <= MailboxDelta(mailbox).modseq <= time.time() * 1000
-    ahead = replace(mailbox, highest_modseq=2**62)  # the clock was set back
+    ahead = replace(mailbox, highest_modseq=ModSeq(2**62))  # the clock was set back
     assert MailboxDelta(ahead).modseq == 2**62 + 1
     assert MailboxDelta(ahead, modseq_count=3).modseq == 2**62 + 3
 
@@ -64,8 +75,8 @@ async def test_receipts_have_uids_in_the_order_of_destinations() -> None:
     batch = [queued(1, Destination(BOB), Destination(ANN, "Sent"), origin="a"), queued(2, Destination(BOB))]
     plan = plan_batch(batch, FOUND, now=50)
     assert plan.results == [
-        Receipt(MessageId(UUID(int=1)), (AssignedUid(200, 7), AssignedUid(101, 1)), batch=2, leader="a"),
-        Receipt(MessageId(UUID(int=2)), (AssignedUid(200, 8),), batch=2, leader="a"),
+        Receipt(MessageId(UUID(int=1)), (AssignedUid(200, Uid(7)), AssignedUid(101, Uid(1))), batch=2, leader="a"),
+        Receipt(MessageId(UUID(int=2)), (AssignedUid(200, Uid(8)),), batch=2, leader="a"),
     ]
 
 

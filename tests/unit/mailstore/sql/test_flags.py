@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +12,7 @@ from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.sql.write import flags_optimistic
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Flagged, Mailbox, MailboxNotice, Snapshot
-from tests.support.factories import delivery
+from tests.support.factories import delivery, uids
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
 SEEN, FLAGGED, ANSWERED, DRAFT = (int(flag) for flag in (Flag.SEEN, Flag.FLAGGED, Flag.ANSWERED, Flag.DRAFT))
@@ -38,8 +38,10 @@ async def fill(store: SqlMailStore, *targets: AccountId | Destination) -> Sequen
     return [await store.snapshot(to.account_id, to.mailbox) for to in destinations]
 
 
-async def change(store: SqlMailStore, mailbox: Mailbox, uids: Sequence[int], add: int = 0, remove: int = 0) -> Flagged:
-    return await store.set_flags(mailbox.account_id, mailbox.id, uids, FlagChange(add=add, remove=remove))
+async def change(
+    store: SqlMailStore, mailbox: Mailbox, numbers: Iterable[int], add: int = 0, remove: int = 0
+) -> Flagged:
+    return await store.set_flags(mailbox.account_id, mailbox.id, uids(*numbers), FlagChange(add=add, remove=remove))
 
 
 def flags(answer: Flagged | Snapshot) -> list[tuple[int, int]]:
@@ -92,7 +94,7 @@ async def test_a_change_is_made_even_if_the_stale_cache_has_it_already(
 
 async def test_expunged_entries_are_left_out(store: SqlMailStore, other: SqlMailStore, alice: AccountId) -> None:
     (before,) = await fill(store, alice)
-    await other.expunge(alice, before.mailbox.id, [2])
+    await other.expunge(alice, before.mailbox.id, uids(2))
     assert flags(await change(store, before.mailbox, [1, 2, 3], SEEN)) == [(1, SEEN), (3, SEEN)]
     assert await store.snapshot(alice) == await other.snapshot(alice)
 
@@ -112,7 +114,7 @@ async def test_entries_changed_since_a_modseq_are_left_out_on_condition(
     (before,) = await fill(store, alice)
     await change(other, before.mailbox, [2], FLAGGED)
     add = FlagChange(add=SEEN)
-    answer = await store.set_flags(alice, before.mailbox.id, [1, 2], add, before.mailbox.highest_modseq)
+    answer = await store.set_flags(alice, before.mailbox.id, uids(1, 2), add, before.mailbox.highest_modseq)
     assert (flags(answer), answer.modified) == ([(1, SEEN), (2, FLAGGED)], (2,))
 
 
@@ -200,15 +202,15 @@ async def work(store: SqlMailStore, boxes: Sequence[Mailbox], choice: random.Ran
     """Deliver, expunge and change flags, in the mailboxes in any order."""
     for _ in range(STEPS):
         mixed = choice.sample(boxes, len(boxes))
-        uids = choice.sample(range(1, 8), 3)
+        numbers = choice.sample(range(1, 8), 3)
         match choice.randrange(4):
             case 0:
                 await store.deliver(delivery(*(Destination(box.account_id, box.name) for box in mixed)))
             case 1:
-                await store.expunge(mixed[0].account_id, mixed[0].id, uids[:1])
+                await store.expunge(mixed[0].account_id, mixed[0].id, uids(*numbers[:1]))
             case _:
                 bits = choice.randrange(32), choice.randrange(32)
-                await asyncio.gather(*(change(store, box, uids, *bits) for box in mixed))
+                await asyncio.gather(*(change(store, box, numbers, *bits) for box in mixed))
 
 
 async def test_concurrent_writers_of_two_processes_never_deadlock(

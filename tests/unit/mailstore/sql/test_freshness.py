@@ -2,7 +2,7 @@
 
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.notices.freshness import MAILBOX_OCTETS, Freshness
-from relate_mailstore.types import AccountId, MailboxId, MailboxNotice
+from relate_mailstore.types import AccountId, MailboxId, MailboxNotice, ModSeq
 
 ANN, INBOX, SENT = AccountId(1), MailboxId(2), MailboxId(3)
 
@@ -10,29 +10,29 @@ ANN, INBOX, SENT = AccountId(1), MailboxId(2), MailboxId(3)
 def test_mailbox_is_current_until_a_later_modseq_is_notified() -> None:
     freshness = Freshness(lambda: 1, Caches())
     freshness.mark_read(INBOX, freshness.stamp())
-    assert freshness.is_current(INBOX, 5)
-    freshness.record([MailboxNotice(ANN, INBOX, 5), MailboxNotice(ANN, SENT, 9)])
-    assert freshness.is_current(INBOX, 5)
-    freshness.record([MailboxNotice(ANN, INBOX, 6), MailboxNotice(ANN, INBOX, 4)])
-    assert not freshness.is_current(INBOX, 5)
-    assert freshness.is_current(INBOX, 6)
+    assert freshness.is_current(INBOX, ModSeq(5))
+    freshness.record([MailboxNotice(ANN, INBOX, ModSeq(5)), MailboxNotice(ANN, SENT, ModSeq(9))])
+    assert freshness.is_current(INBOX, ModSeq(5))
+    freshness.record([MailboxNotice(ANN, INBOX, ModSeq(6)), MailboxNotice(ANN, INBOX, ModSeq(4))])
+    assert not freshness.is_current(INBOX, ModSeq(5))
+    assert freshness.is_current(INBOX, ModSeq(6))
 
 
 def test_mailbox_that_was_never_read_is_not_current() -> None:
-    assert not Freshness(lambda: 1, Caches()).is_current(INBOX, 10**9)
+    assert not Freshness(lambda: 1, Caches()).is_current(INBOX, ModSeq(10**9))
 
 
 def test_notice_during_the_first_read_leaves_the_mailbox_stale() -> None:
     freshness = Freshness(lambda: 1, Caches())
     stamp = freshness.stamp()
-    freshness.record([MailboxNotice(ANN, SENT, 9)])
+    freshness.record([MailboxNotice(ANN, SENT, ModSeq(9))])
     freshness.mark_read(INBOX, stamp)
-    assert not freshness.is_current(INBOX, 5)
+    assert not freshness.is_current(INBOX, ModSeq(5))
     stamp = freshness.stamp()
-    freshness.record([MailboxNotice(ANN, INBOX, 7)])
+    freshness.record([MailboxNotice(ANN, INBOX, ModSeq(7))])
     freshness.mark_read(INBOX, stamp)
-    assert not freshness.is_current(INBOX, 5)
-    assert freshness.is_current(INBOX, 7)
+    assert not freshness.is_current(INBOX, ModSeq(5))
+    assert freshness.is_current(INBOX, ModSeq(7))
 
 
 def test_no_mailbox_is_current_in_another_epoch_or_without_one() -> None:
@@ -41,10 +41,10 @@ def test_no_mailbox_is_current_in_another_epoch_or_without_one() -> None:
     freshness.mark_read(INBOX, freshness.stamp())
     for now, current in ((1, True), (None, False), (2, False), (1, True)):
         epoch[0] = now
-        assert freshness.is_current(INBOX, 5) is current
+        assert freshness.is_current(INBOX, ModSeq(5)) is current
     epoch[0] = None
     freshness.mark_read(INBOX, freshness.stamp())
-    assert not freshness.is_current(INBOX, 5)
+    assert not freshness.is_current(INBOX, ModSeq(5))
 
 
 def test_mailboxes_that_were_read_last_are_cached() -> None:
@@ -53,4 +53,4 @@ def test_mailboxes_that_were_read_last_are_cached() -> None:
     caches["freshness"].limit_octets = 2 * MAILBOX_OCTETS
     for number in (1, 2, 3):
         freshness.mark_read(MailboxId(number), freshness.stamp())
-    assert [freshness.is_current(MailboxId(number), 5) for number in (1, 2, 3)] == [False, True, True]
+    assert [freshness.is_current(MailboxId(number), ModSeq(5)) for number in (1, 2, 3)] == [False, True, True]

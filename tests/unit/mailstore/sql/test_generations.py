@@ -9,7 +9,7 @@ from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.sql.read.generations import COUNT_OCTETS, GENERATION_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MessageId
-from tests.support.factories import delivery
+from tests.support.factories import delivery, uids
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
 RECONNECT_SECONDS = 30.0  # before the test fails
@@ -37,7 +37,7 @@ async def test_change_by_another_process_costs_one_query_and_evicts_nothing(sqli
     async with opened(sqlite_url) as (engine, store), opened(sqlite_url) as (_, other):
         ids = await fill(store, alice)
         inbox = await other.mailbox(alice)
-        await other.set_flags(alice, inbox.id, [1, 2, 3], FlagChange(Flag.SEEN))
+        await other.set_flags(alice, inbox.id, uids(1, 2, 3), FlagChange(Flag.SEEN))
         await other.deliver(delivery(alice))
         store._notices.epoch()
         with Statements(engine) as statements:

@@ -15,7 +15,7 @@ from relate_mailstore.sql.read import mailbox_cache
 from relate_mailstore.sql.read.mailbox_cache import ENTRY_OCTETS, SNAPSHOT_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot
-from tests.support.factories import delivery
+from tests.support.factories import delivery, uids
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
 SEED = 20261122
@@ -66,7 +66,7 @@ async def test_commit_of_another_process_is_seen_by_the_next_lookup(
     async with opened(database_url) as (_, other):
         for number in range(50):
             change = FlagChange(add=Flag.SEEN) if number % 2 else FlagChange(remove=Flag.SEEN)
-            changed = await other.set_flags(alice, inbox, [1], change)
+            changed = await other.set_flags(alice, inbox, uids(1), change)
             assert (await store.snapshot(alice)).entries == changed.entries
             await store.snapshot(alice)
 
@@ -97,7 +97,7 @@ async def test_change_by_another_process_is_read_by_one_more_query(
         await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     async with opened(database_url) as (_, other):
-        await other.set_flags(alice, before.mailbox.id, [2], FlagChange(Flag.SEEN))
+        await other.set_flags(alice, before.mailbox.id, uids(2), FlagChange(Flag.SEEN))
     with Statements(engine) as statements:
         after = await store.snapshot(alice)
     assert len(statements) == 2
@@ -112,11 +112,11 @@ async def test_own_commits_are_applied_without_reading_entries(
         await store.deliver(delivery(alice))
     snapshot = await store.refresh(await store.snapshot(alice))
     inbox = snapshot.mailbox.id
-    await store.set_flags(alice, inbox, [2, 3], FlagChange(Flag.SEEN, add_keywords=("a",)))
+    await store.set_flags(alice, inbox, uids(2, 3), FlagChange(Flag.SEEN, add_keywords=("a",)))
     await store.deliver(delivery(alice))
-    await store.expunge(alice, inbox, [1, 3])
-    await store.copy(alice, inbox, [2], "INBOX")
-    await store.move(alice, inbox, [4], "INBOX")
+    await store.expunge(alice, inbox, uids(1, 3))
+    await store.copy(alice, inbox, uids(2), "INBOX")
+    await store.move(alice, inbox, uids(4), "INBOX")
     await store.flag_message(alice, snapshot.entries[3].message_id, FlagChange(Flag.FLAGGED))
     with Statements(engine) as statements:
         refreshed = await store.refresh(snapshot)
@@ -133,9 +133,9 @@ async def test_own_commits_are_not_applied_after_a_commit_of_another_process(
         await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     async with opened(database_url) as (_, other):
-        await store.set_flags(alice, before.mailbox.id, [1], FlagChange(Flag.SEEN))
-        await other.set_flags(alice, before.mailbox.id, [2], FlagChange(Flag.SEEN))
-        await store.set_flags(alice, before.mailbox.id, [3], FlagChange(Flag.SEEN))
+        await store.set_flags(alice, before.mailbox.id, uids(1), FlagChange(Flag.SEEN))
+        await other.set_flags(alice, before.mailbox.id, uids(2), FlagChange(Flag.SEEN))
+        await store.set_flags(alice, before.mailbox.id, uids(3), FlagChange(Flag.SEEN))
         after = await store.refresh(before)
         assert [entry.flags for entry in after.entries] == [1, 1, 1]
         await store.rename_mailbox(alice, "INBOX", "Old")
@@ -150,7 +150,7 @@ async def test_pending_deltas_of_a_mailbox_are_bounded(
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     for number in range(9):
-        await store.set_flags(alice, before.mailbox.id, [1], FlagChange(add_keywords=(f"k{number}",)))
+        await store.set_flags(alice, before.mailbox.id, uids(1), FlagChange(add_keywords=(f"k{number}",)))
         pending = store.caches["pending_deltas"].peek(before.mailbox.id)
         assert pending is None or len(pending.deltas) <= 3
     assert len((await store.refresh(before)).entries[0].keywords) == 9
@@ -211,7 +211,7 @@ async def test_mailbox_that_outgrows_the_cache_is_read_by_each_lookup(
     before = await fresh_snapshot(store, alice)
     assert store.caches["mailboxes"].octets == SNAPSHOT_OCTETS + ENTRY_OCTETS
     await store.deliver(delivery(alice))
-    await store.set_flags(alice, before.mailbox.id, [1], FlagChange(Flag.SEEN))
+    await store.set_flags(alice, before.mailbox.id, uids(1), FlagChange(Flag.SEEN))
     after = await store.refresh(before)
     assert [entry.flags for entry in after.entries] == [1, 0]
     assert await store.snapshot(alice) == after
@@ -258,13 +258,13 @@ def assert_consistent(snapshot: Snapshot) -> None:
 async def write(store: SqlMailStore, account_id: AccountId, choice: random.Random) -> None:
     inbox = await store.mailbox(account_id)
     for _ in range(STEPS):
-        uids = choice.sample(range(1, 20), 3)
+        chosen = uids(*choice.sample(range(1, 20), 3))
         match choice.randrange(4):
             case 0:
-                await store.expunge(account_id, inbox.id, uids)
+                await store.expunge(account_id, inbox.id, chosen)
             case 1:
                 change = FlagChange(choice.randrange(32), choice.randrange(32), ("a",), ("b",))
-                await store.set_flags(account_id, inbox.id, uids, change)
+                await store.set_flags(account_id, inbox.id, chosen, change)
             case _:
                 await store.deliver(delivery(account_id, raw=bytes(choice.randrange(50))))
 

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.errors import OverQuota
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, MessageQuery
-from tests.support.factories import delivery, simple
+from tests.support.factories import delivery, simple, uids
 from tests.unit.mailstore.sql.helpers import Statements
 
 
@@ -66,5 +66,5 @@ async def test_quota_usage_is_cached_and_includes_own_deliveries(
     with pytest.raises(OverQuota) as caught:
         await store.check_quota(alice, 100, 1000)
     assert caught.value.temporary
-    await store.expunge(alice, (await store.mailbox(alice)).id, [1])
+    await store.expunge(alice, (await store.mailbox(alice)).id, uids(1))
     await store.check_quota(alice, 100, 1000)

@@ -28,7 +28,7 @@ from relate_mailstore.sql.schema.migrate import MIGRATIONS, SchemaTooNew, curren
 from relate_mailstore.sql.schema.rows import index_row
 from relate_mailstore.sql.schema.tables import metadata
 from relate_mailstore.sql.store import open_store
-from relate_mailstore.types import AccountId, Flag, MessageId, TextPart
+from relate_mailstore.types import AccountId, Flag, MessageId, ModSeq, TextPart
 from tests.support.factories import simple
 from tests.unit.mailstore.sql.helpers import opened_engine
 
@@ -178,7 +178,7 @@ async def test_migrated_mail_is_the_same_as_newly_delivered_mail(empty_url: str)
         assert summary.thread == thread_id(["root@a"], "", entry.message_id)
         assert await store.containing(inbox, "a SHORT text", TextPart.BODY) == {1}
         assert set(await store.subscriptions(ANN)) == {"INBOX"}
-        assert await store.vanished(ANN, inbox.mailbox.id, 0) == [9]
+        assert await store.vanished(ANN, inbox.mailbox.id, ModSeq(0)) == [9]
         assert await store.trim_tombstones() == 0
         assert (await store.create_mailbox(ANN, "New")).uid_validity > 78
         assert [mailbox.name for mailbox in await store.mailboxes(ANN)] == ["INBOX", "New", "Old"]

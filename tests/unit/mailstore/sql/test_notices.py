@@ -24,9 +24,9 @@ from relate_mailstore.sql.notices.payload import (
 )
 from relate_mailstore.sql.notices.ports import look_up
 from relate_mailstore.sql.notices.postgres import PostgresNotices
-from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MailboxId, MailboxNotice, MessageId
+from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, MailboxId, MailboxNotice, MessageId, ModSeq
 from tests.support.examples import examples
-from tests.support.factories import delivery, new_account
+from tests.support.factories import delivery, new_account, uids
 from tests.unit.mailstore.sql.helpers import Statements, opened
 
 WAIT_SECONDS = 30.0  # for a notice; then the test fails
@@ -60,7 +60,7 @@ def test_a_payload_lists_removed_messages(changed: Sequence[MailboxNotice], acco
 
 
 def test_a_payload_with_too_many_removals_has_only_their_account() -> None:
-    changed = [MailboxNotice(AccountId(1), MailboxId(2), 5)]
+    changed = [MailboxNotice(AccountId(1), MailboxId(2), ModSeq(5))]
     removed = [MessageId(UUID(int=number)) for number in range(MAX_REMOVED_IDS + 1)]
     notice = parse_notice(encode_notice(changed, Removal(AccountId(1), removed)))
     assert notice == Notice(changed, Removal(AccountId(1), None))
@@ -68,13 +68,15 @@ def test_a_payload_with_too_many_removals_has_only_their_account() -> None:
 
 def test_a_payload_without_removals_is_parsed() -> None:
     assert parse_notice('{"changes":[[1,2,5,null,7.5]]}') == Notice(
-        [MailboxNotice(AccountId(1), MailboxId(2), 5, None, 7.5)]
+        [MailboxNotice(AccountId(1), MailboxId(2), ModSeq(5), None, 7.5)]
     )
 
 
 @pytest.mark.parametrize(("accounts", "named"), [(300, True), (10_000, False)])
 def test_a_payload_with_too_many_changes_has_only_accounts_or_nothing(accounts: int, named: bool) -> None:
-    changed = [MailboxNotice(AccountId(number), MailboxId(number), 5, TRACEPARENT) for number in range(accounts)]
+    changed = [
+        MailboxNotice(AccountId(number), MailboxId(number), ModSeq(5), TRACEPARENT) for number in range(accounts)
+    ]
     payload = encode_notice(changed)
     assert len(payload) <= MAX_PAYLOAD_OCTETS
     assert parse_notice(payload) == Notice(accounts=[*map(AccountId, range(accounts))] if named else None)
@@ -164,7 +166,7 @@ async def test_a_change_is_notified_even_if_its_caller_is_cancelled(sqlite_url: 
         await store.deliver(delivery(alice))
         inbox = await store.mailbox(alice)
         async with store.listen(alice) as notices:
-            caller = asyncio.create_task(store.expunge(alice, inbox.id, [1]))
+            caller = asyncio.create_task(store.expunge(alice, inbox.id, uids(1)))
             await asyncio.sleep(0)  # the transaction has begun
             caller.cancel()
             assert (await next_of(notices)).mailbox_id == inbox.id

@@ -11,7 +11,7 @@ from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.sql.read import search
 from relate_mailstore.sql.read.search import like_pattern, match_trigrams
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Destination, NewMessage, Snapshot, TextPart
+from relate_mailstore.types import AccountId, Destination, NewMessage, Snapshot, TextPart, Uid
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements
 
@@ -48,7 +48,7 @@ async def test_search_finds_what_a_naive_search_finds(
         assert set(await store.containing(inbox, needle, part)) == expected, (needle, part)
 
 
-async def _texts(store: SqlMailStore, account: AccountId, snapshot: Snapshot) -> dict[int, SearchText]:
+async def _texts(store: SqlMailStore, account: AccountId, snapshot: Snapshot) -> dict[Uid, SearchText]:
     texts = {}
     for entry in snapshot.entries:
         raw = await store.open(account, entry.message_id)

@@ -15,7 +15,7 @@ from relate_mailstore.sql.read import search_texts as sql_texts
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, MessageQuery, Part, TextPart
-from tests.support.factories import delivery, simple
+from tests.support.factories import delivery, simple, uids
 from tests.unit.mailstore.sql.helpers import opened
 
 BODY = TextPart.BODY
@@ -203,7 +203,7 @@ async def test_texts_are_extracted_after_delivery_and_removed_with_messages(
     assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 3)
     await store.deliver(delivery(alice))
     inbox = await store.snapshot(alice)
-    await store.expunge(alice, inbox.mailbox.id, [1, 4])
+    await store.expunge(alice, inbox.mailbox.id, uids(1, 4))
     await store.delete_message(alice, receipts[1].message_id)
     assert (await count(engine, "untexted"), await count(engine, "texts")) == (0, 1)
     assert await store.containing(await store.snapshot(alice), "needle", TextPart.BODY) == {3}

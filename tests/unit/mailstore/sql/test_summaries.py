@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.sql.read.summaries import MAILBOX_OCTETS, SUMMARY_OCTETS, _weigh
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination
-from tests.support.factories import delivery, simple
+from tests.support.factories import delivery, simple, uids
 from tests.unit.mailstore.sql.helpers import Statements
 
 
@@ -45,7 +45,7 @@ async def test_concurrent_searches_get_all_summaries(store: SqlMailStore, alice:
     for number in range(6):
         await store.deliver(delivery(alice, raw=simple(f"{number}")))
     old = await store.snapshot(alice)
-    await store.expunge(alice, old.mailbox.id, [2])
+    await store.expunge(alice, old.mailbox.id, uids(2))
     await store.deliver(delivery(alice, raw=simple("6")))
     new = await store.snapshot(alice)
     results = await asyncio.gather(*(store.summaries(snapshot) for snapshot in (old, new, old, new)))
@@ -59,6 +59,6 @@ async def test_weight_is_that_of_the_summaries_of_a_mailbox(store: SqlMailStore,
         await store.deliver(delivery(alice, raw=simple("x" * 10 * number)))
     both = await store.snapshot(alice), await store.refresh(await store.snapshot(alice))
     await asyncio.gather(*map(store.summaries, both))
-    await store.expunge(alice, both[0].mailbox.id, [1, 4])
+    await store.expunge(alice, both[0].mailbox.id, uids(1, 4))
     left = await store.summaries(await store.snapshot(alice))
     assert store.caches["summaries"].octets == MAILBOX_OCTETS + sum(map(_weigh, left))

@@ -15,7 +15,8 @@ from relate.transfer.importer import BATCH_MESSAGES, Importer
 from relate.transfer.report import TransferReport
 from relate_mailstore.errors import MailboxNotFound, OverQuota
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.types import AccountId, Appended, Flag, MailboxId, NewMessage
+from relate_mailstore.types import AccountId, Appended, Flag, MailboxId, NewMessage, Uid
+from tests.support.factories import uids
 
 ALICE, BOB = AccountId(1), AccountId(2)
 LIMIT_OCTETS = 100_000
@@ -144,7 +145,7 @@ async def test_a_repeated_import_keeps_flags_that_the_user_changed(store: Memory
 async def _set_flags(store: MemoryMailStore, mailbox: MailboxId, flag: Flag) -> None:
     from relate_mailstore.types import FlagChange
 
-    await store.set_flags(ALICE, mailbox, [1], FlagChange(add=flag, replace=True))
+    await store.set_flags(ALICE, mailbox, uids(1), FlagChange(add=flag, replace=True))
 
 
 class ProcessKilled(Exception):
@@ -161,7 +162,7 @@ class DyingStore(MemoryMailStore):
         account_id: AccountId,
         mailbox: str,
         messages: Sequence[NewMessage],
-        replaces: tuple[MailboxId, int] | None = None,
+        replaces: tuple[MailboxId, Uid] | None = None,
         quota: int | None = None,
     ) -> Appended:
         if not self.transactions_left:

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 
 from relate.transfer.mbox import MboxWriter, count_mbox, is_mbox, read_mbox
 from relate.transfer.raw_message import TooLarge
-from relate_mailstore.types import Entry, Flag, MessageId, NewMessage
+from relate_mailstore.types import Entry, Flag, MessageId, ModSeq, NewMessage, Uid
 
 LIMIT_OCTETS = 100_000
 
 
 def entry(flags: int = 0, keywords: tuple[str, ...] = (), date: int = 1_600_000_000) -> Entry:
-    return Entry(1, MessageId(UUID(int=1)), 0, flags, keywords, date, 1, date)
+    return Entry(Uid(1), MessageId(UUID(int=1)), 0, flags, keywords, date, ModSeq(1), date)
 
 
 def read(path: Path, octets: bytes, limit: int = LIMIT_OCTETS) -> list[NewMessage | TooLarge]:

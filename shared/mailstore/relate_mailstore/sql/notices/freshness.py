@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from relate_mailstore.identifiers import NO_MODSEQ
 from relate_mailstore.sql.cache.lru import Caches, LruCache
-from relate_mailstore.types import MailboxId, MailboxNotice
+from relate_mailstore.types import MailboxId, MailboxNotice, ModSeq
 
 MAILBOX_OCTETS = 320  # of a cache entry, measured with tracemalloc
 
@@ -25,7 +26,7 @@ class ReadStamp(NamedTuple):
 @dataclass(slots=True)
 class _Tracked:
     epoch: object = None  # of the last read; None if the mailbox must be read again
-    modseq: int = 0  # the latest one received
+    modseq: ModSeq = NO_MODSEQ  # the latest one received
 
 
 class Freshness:
@@ -67,7 +68,7 @@ class Freshness:
         tracked.epoch = stamp.epoch if is_certain else None
         self._tracked.put(mailbox_id, tracked)
 
-    def is_current(self, mailbox_id: MailboxId, modseq: int) -> bool:
+    def is_current(self, mailbox_id: MailboxId, modseq: ModSeq) -> bool:
         """Whether a mailbox that had this modseq when it was read is unchanged."""
         tracked = self._tracked.peek(mailbox_id)
         if tracked is None or tracked.epoch is None or tracked.modseq > modseq:

@@ -24,7 +24,7 @@ from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.mailboxes import FIRST_MODSEQ, advance
 from relate_mailstore.sql.notices.freshness import Freshness
 from relate_mailstore.sql.notices.ports import ACCOUNTS_PER_QUERY, look_up
-from relate_mailstore.types import AccountId, MailboxId, MailboxNotice
+from relate_mailstore.types import AccountId, MailboxId, MailboxNotice, ModSeq
 from relate_supervisor import Supervisor
 
 POLL_SECONDS = 0.01  # how late a commit of another process is noticed
@@ -79,7 +79,7 @@ class FileNotices:
         self._listeners = ChangeListeners()
         self._database = database
         self._supervisor = supervisor
-        self._published: dict[AccountId, dict[MailboxId, int]] = {}  # last modseqs, of accounts with listeners
+        self._published: dict[AccountId, dict[MailboxId, ModSeq]] = {}  # last modseqs, of accounts with listeners
         self._poller: asyncio.Task[None] | None = None
 
     def epoch(self) -> object:
@@ -153,7 +153,8 @@ class FileNotices:
         for account_id in accounts:
             published = self._published.get(account_id, {})
             for mailbox_id in [one for one in published if one not in existing]:
-                self._listeners.notify([MailboxNotice(account_id, mailbox_id, published.pop(mailbox_id) + 1)])
+                modseq = ModSeq(published.pop(mailbox_id) + 1)
+                self._listeners.notify([MailboxNotice(account_id, mailbox_id, modseq)])
 
     def _publish(self, changes: Iterable[MailboxNotice]) -> None:
         for change in changes:

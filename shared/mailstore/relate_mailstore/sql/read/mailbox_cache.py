@@ -17,6 +17,7 @@ from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true,
 
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.identifiers import NO_MODSEQ
 from relate_mailstore.sql.cache.lru import Caches, LruCache
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey, MailboxName
 from relate_mailstore.sql.driver.coalesce import Coalescer
@@ -26,7 +27,7 @@ from relate_mailstore.sql.mailboxes import find_mailboxes
 from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
 from relate_mailstore.sql.schema.tables import entries, expunged, mailboxes
-from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot
+from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot, Uid
 
 MAX_PENDING_DELTAS = 100  # per mailbox: a mailbox that is not looked up in the meantime is read instead
 SLICE_ENTRIES = 2_000  # parsed before other sessions run: about 5 ms
@@ -166,7 +167,7 @@ class MailboxCache:
         unchanged = cached.mailbox.highest_modseq == snapshot.mailbox.highest_modseq
         return snapshot if unchanged and _supersedes(cached.mailbox, snapshot.mailbox) else cached
 
-    def update_recent(self, mailbox_id: MailboxId, first_recent_uid: int) -> None:
+    def update_recent(self, mailbox_id: MailboxId, first_recent_uid: Uid) -> None:
         """Messages below this UID are no longer \\Recent."""
         cached = self._cache.peek(mailbox_id)
         if cached is not None and cached.mailbox.first_recent_uid < first_recent_uid:
@@ -199,7 +200,7 @@ class MailboxCache:
         if cached is None or self._pending.peek(mailbox_id) is None:
             return cached
         pending = self._pending.pop(mailbox_id) or _Pending()
-        mailbox, changed, removed = cached.mailbox, dict[int, Entry](), set[int]()
+        mailbox, changed, removed = cached.mailbox, dict[Uid, Entry](), set[Uid]()
         for delta in sorted(pending.deltas, key=_modseq_before):
             if delta.mailbox.highest_modseq != mailbox.highest_modseq:
                 continue
@@ -272,7 +273,7 @@ async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:
 
 
 def _empty(mailbox: Mailbox) -> Snapshot:
-    return Snapshot(replace(mailbox, highest_modseq=0), EntryList())
+    return Snapshot(replace(mailbox, highest_modseq=NO_MODSEQ), EntryList())
 
 
 def _supersedes(one: Mailbox, other: Mailbox) -> bool:

@@ -35,13 +35,14 @@ from sqlalchemy import (
 from sqlalchemy import text as sql
 
 from relate_mailstore.folding import fold
+from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.sql.cache.lru import Caches, LruCache
 from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, numbers, one_of, place_of_text
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import entries, texts
-from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, TextPart
+from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, TextPart, Uid
 
 TRIGRAM_CHARACTERS = 3  # a shorter text has no trigram
 MAX_TRIGRAMS = 16  # per query of the index: each one more costs, and excludes few candidates
@@ -134,14 +135,14 @@ _log = structlog.get_logger(__name__)
 class _Result(NamedTuple):
     """The matches among the messages of a mailbox below a UID."""
 
-    until: int  # UIDs below this one were searched
+    until: Uid  # UIDs below this one were searched
     messages: int
-    uids: "array[int]"  # ascending
+    uids: "array[Any]"  # UIDs, ascending; an array cannot be of a NewType
 
 
 _Key = tuple[MailboxId, int, TextPart, str]
 
-_NONE_SEARCHED = _Result(0, 0, array("L"))
+_NONE_SEARCHED = _Result(NO_UID, 0, array("L"))
 
 
 class Search:
@@ -154,7 +155,7 @@ class Search:
         self._results: LruCache[_Key, _Result] = caches.add("search_answers", _weigh)
         self._indexed: bool | None = None
 
-    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[int]:
+    async def containing(self, snapshot: Snapshot, text: str, part: TextPart) -> Collection[Uid]:
         """UIDs of the entries whose text contains `text`."""
         folded = storable(fold(text))
         if not folded:
@@ -177,7 +178,7 @@ class Search:
             uids = uids + array("L", await self._find(snapshot.mailbox, arrived, folded, part))
         return _Result(snapshot.mailbox.uid_next, len(snapshot.entries), uids)
 
-    async def _find(self, mailbox: Mailbox, among: Sequence[Entry], folded: str, part: TextPart) -> Sequence[int]:
+    async def _find(self, mailbox: Mailbox, among: Sequence[Entry], folded: str, part: TextPart) -> Sequence[Uid]:
         """UIDs of the entries of `among` that contain the text, ascending."""
         parameters: dict[str, Any] = {
             "account_id": mailbox.account_id,
@@ -201,7 +202,7 @@ class Search:
         ((found,),) = await self._database.fetch(statement, parameters)
         return sorted(json.loads(f"[{found or ''}]"))
 
-    async def _find_long(self, statement: Executable, parameters: dict[str, Any], part: TextPart) -> Sequence[int]:
+    async def _find_long(self, statement: Executable, parameters: dict[str, Any], part: TextPart) -> Sequence[Uid]:
         """`_find` for a long text: the database searches its beginning, and Python all of it, in linear time."""
         folded, uids = parameters["folded"], []
         while rows := await self._database.fetch(statement, parameters):

@@ -16,7 +16,7 @@ from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.tables import entries, messages
 from relate_mailstore.summary_text import EMPTY_SUMMARY, split_summary_text
-from relate_mailstore.types import Entry, Mailbox, Snapshot, Summary
+from relate_mailstore.types import Entry, Mailbox, Snapshot, Summary, Uid
 
 MESSAGES_PER_QUERY = 1_000  # parsed before other sessions run: about 5 ms
 
@@ -49,12 +49,12 @@ class _MailboxSummaries:
     """The summaries of a mailbox by UID, their octets, and the last result with the entries that it is for."""
 
     uid_validity: int
-    by_uid: dict[int, Summary] = field(default_factory=dict)
+    by_uid: dict[Uid, Summary] = field(default_factory=dict)
     octets: int = MAILBOX_OCTETS
     entries: Sequence[Entry] = ()
     result: Sequence[Summary] = ()
 
-    def add(self, summaries: Mapping[int, Summary]) -> None:
+    def add(self, summaries: Mapping[Uid, Summary]) -> None:
         """Add summaries that were read. Another search may have added some of them in the meantime."""
         self.octets += sum(_weigh(summary) for uid, summary in summaries.items() if uid not in self.by_uid)
         self.by_uid.update(summaries)
@@ -99,7 +99,7 @@ class Summaries:
             self._cache.put(mailbox.id, cached)  # so that concurrent searches share what they read
         return cached
 
-    async def _read(self, mailbox: Mailbox, uids: Sequence[int]) -> Mapping[int, Summary]:
+    async def _read(self, mailbox: Mailbox, uids: Sequence[Uid]) -> Mapping[Uid, Summary]:
         key = {"account_id": mailbox.account_id, "mailbox_id": mailbox.id}
         rows = await self._database.fetch(_READ, {**key, "first": uids[0], "last": uids[-1]})
         read = {row.uid: _parse(row) for row in rows}

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, and_, bindparam, delete, func, select, u
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.schema.tables import expunged, mailboxes
-from relate_mailstore.types import AccountId, MailboxId
+from relate_mailstore.types import AccountId, MailboxId, ModSeq, Uid
 
 MAX_AGE_SECONDS = 90 * 24 * 3600  # a client that was offline for longer compares all UIDs
 MAX_TOMBSTONES = 100_000  # per mailbox: a client that missed more has less to read when it compares all UIDs
@@ -62,8 +62,8 @@ _TRIM = delete(expunged).where(
 
 
 async def vanished(
-    database: Database, account_id: AccountId, mailbox_id: MailboxId, modseq: int
-) -> Sequence[int] | None:
+    database: Database, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq
+) -> Sequence[Uid] | None:
     """UIDs expunged after `modseq`, ascending; None if `modseq` is below the horizon. Raises MailboxNotFound."""
     parameters = {"account_id": account_id, "mailbox_id": mailbox_id, "modseq": modseq}
     rows = await database.fetch(_VANISHED, parameters)
@@ -86,7 +86,7 @@ async def trim(database: Database, transact: Transact) -> int:
     return removed
 
 
-def _trim(connection: Connection, row: Row[tuple[int, int, int]], horizon: int) -> int:
+def _trim(connection: Connection, row: Row[tuple[int, int, int]], horizon: ModSeq) -> int:
     parameters = {"of_account": row.account_id, "of_mailbox": row.mailbox_id, "new_horizon": horizon}
     connection.execute(_RAISE_HORIZON, parameters)
     return connection.execute(_TRIM, parameters).rowcount

@@ -16,7 +16,18 @@ from relate_mailstore.sql.write.deliver import plan_batch, store_plan
 from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, key_parameters
 from relate_mailstore.sql.write.expunge import remove_entries, remove_messages
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
-from relate_mailstore.types import AccountId, Appended, Copied, CopiedUid, Entry, Mailbox, MailboxId, MessageId
+from relate_mailstore.types import (
+    AccountId,
+    Appended,
+    AssignedUid,
+    Copied,
+    CopiedUid,
+    Entry,
+    Mailbox,
+    MailboxId,
+    MessageId,
+    Uid,
+)
 
 MAX_ORIGINS = 32  # of a copy: enough to follow what a person copies, and a bound for a copy of a whole mailbox
 
@@ -32,7 +43,7 @@ def append(
     connection: Connection,
     account_id: AccountId,
     batch: Sequence[QueuedDelivery],
-    replaces: tuple[MailboxId, int] | None,
+    replaces: tuple[MailboxId, Uid] | None,
     quota: int | None,
 ) -> Committed[Appended]:
     """Store messages for one mailbox, all or none, and expunge the entry that they replace.
@@ -42,7 +53,7 @@ def append(
     locked = lock_account(connection, account_id).values()
     names = {MailboxName(account_id, mailbox.name): mailbox for mailbox in locked}
     plan = plan_batch(batch, names, int(time.time()))
-    entered: list[tuple[int, int]] = []
+    entered: list[AssignedUid] = []
     for result in plan.results:
         if isinstance(result, StoreError):
             raise result
@@ -58,7 +69,7 @@ def copy(
     connection: Connection,
     account_id: AccountId,
     mailbox_id: MailboxId,
-    uids: Collection[int],
+    uids: Collection[Uid],
     target: str,
     *,
     quota: int | None,
@@ -75,7 +86,7 @@ def copy(
 
 
 def move(
-    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int], target: str
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid], target: str
 ) -> Committed[Copied]:
     """Enter messages into another mailbox instead. Raises MailboxNotFound."""
     source, into = _deltas(lock_pair(connection, account_id, mailbox_id, target))
@@ -86,7 +97,7 @@ def move(
 
 
 def _replace(
-    connection: Connection, deltas: Collection[MailboxDelta], replaces: tuple[MailboxId, int]
+    connection: Connection, deltas: Collection[MailboxDelta], replaces: tuple[MailboxId, Uid]
 ) -> set[MessageId]:
     mailbox_id, uid = replaces
     delta = next((delta for delta in deltas if delta.mailbox.id == mailbox_id), None)
@@ -105,7 +116,7 @@ def _deltas(pair: tuple[Mailbox, Mailbox]) -> tuple[MailboxDelta, MailboxDelta]:
     return delta, delta if into.id == source.id else MailboxDelta(into)
 
 
-def _copy(connection: Connection, source: MailboxDelta, into: MailboxDelta, uids: Collection[int]) -> Copied:
+def _copy(connection: Connection, source: MailboxDelta, into: MailboxDelta, uids: Collection[Uid]) -> Copied:
     rows = connection.execute(READ_ENTRIES, {**key_parameters(source), "uids": uids})
     found = [parse_entry(row) for row in rows]
     if not found:
@@ -113,10 +124,8 @@ def _copy(connection: Connection, source: MailboxDelta, into: MailboxDelta, uids
     origins = _origins(connection, into.mailbox.account_id, found)
     origin = origins[-1] if origins else None
     new_uids = [into.add_message(entry.size, origin) for entry in found]
-    copies = [
-        entry._replace(uid=uid, modseq=into.modseq, saved=int(into.changed_at))
-        for entry, uid in zip(found, new_uids, strict=True)
-    ]
+    modseq, saved = into.modseq, int(into.changed_at)
+    copies = [entry._replace(uid=uid, modseq=modseq, saved=saved) for entry, uid in zip(found, new_uids, strict=True)]
     into.changed_entries += copies
     connection.execute(_INSERT_ENTRIES, [_row(into, entry) for entry in copies])
     copied = tuple(CopiedUid(entry.uid, uid) for entry, uid in zip(found, new_uids, strict=True))

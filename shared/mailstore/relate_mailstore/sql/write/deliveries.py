@@ -32,6 +32,7 @@ from relate_mailstore.types import (
     MessageIndex,
     NewMessage,
     Receipt,
+    Uid,
 )
 from relate_supervisor import Supervisor
 
@@ -82,7 +83,7 @@ class Deliveries:
         account_id: AccountId,
         mailbox: str,
         messages: Sequence[NewMessage],
-        replaces: tuple[MailboxId, int] | None,
+        replaces: tuple[MailboxId, Uid] | None,
         quota: int | None,
     ) -> Appended:
         """See `MailStore.append`. A single message shares the transaction of the queued deliveries."""

@@ -12,7 +12,7 @@ from relate_mailstore.sql.driver.statements import run_many
 from relate_mailstore.sql.mailboxes import lock_account
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, pack_keywords
 from relate_mailstore.sql.schema.tables import entries
-from relate_mailstore.types import AccountId, MailboxId, MessageId
+from relate_mailstore.types import AccountId, MailboxId, MessageId, ModSeq, Uid
 
 IN_MAILBOX = (entries.c.account_id == bindparam("of_account"), entries.c.mailbox_id == bindparam("of_mailbox"))
 BY_UIDS = (*IN_MAILBOX, one_of(entries.c.uid, numbers("uids")))
@@ -35,13 +35,13 @@ def key_parameters(delta: MailboxDelta) -> dict[str, int]:
 
 def lock_mailboxes_of(
     connection: Connection, account_id: AccountId, message_id: MessageId
-) -> Sequence[tuple[MailboxDelta, Sequence[int]]]:
+) -> Sequence[tuple[MailboxDelta, Sequence[Uid]]]:
     """The mailboxes that contain a message, and its UIDs there. Locks all mailboxes of the account.
 
     Raises MessageNotFound.
     """
     mailboxes = lock_account(connection, account_id)
-    uids: defaultdict[MailboxId, list[int]] = defaultdict(list)
+    uids: defaultdict[MailboxId, list[Uid]] = defaultdict(list)
     parameters = {"of_account": account_id, "of_message": message_id}
     for mailbox_id, uid in connection.execute(_FIND_MESSAGE, parameters):
         uids[mailbox_id].append(uid)
@@ -55,7 +55,7 @@ def write_flags(connection: Connection, deltas: Iterable[MailboxDelta]) -> None:
 
     Entries with the same result share one row of parameters; after a STORE of many messages nearly all do.
     """
-    same: defaultdict[tuple[int, int, int, tuple[str, ...], int], list[int]] = defaultdict(list)
+    same: defaultdict[tuple[AccountId, MailboxId, int, tuple[str, ...], ModSeq], list[Uid]] = defaultdict(list)
     for delta in deltas:
         for entry in delta.changed_entries:
             result = delta.mailbox.account_id, delta.mailbox.id, entry.flags, entry.keywords, entry.modseq

@@ -17,7 +17,7 @@ from relate_mailstore.sql.mailboxes import lock_by_id
 from relate_mailstore.sql.schema.tables import blobs, entries, expunged, messages, texts, untexted
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.entry_rows import BY_UIDS, key_parameters, lock_mailboxes_of
-from relate_mailstore.types import AccountId, MailboxId, MessageId
+from relate_mailstore.types import AccountId, MailboxId, MessageId, Uid
 
 _REMOVE = delete(entries).where(*BY_UIDS).returning(entries.c.uid, entries.c.message_id, entries.c.size)
 _ADD_TOMBSTONES = insert(expunged)
@@ -66,13 +66,13 @@ _COLLECT = (_COLLECT_MESSAGES, _COLLECT_BLOBS, _COLLECT_UNTEXTED, _COLLECT_TEXTS
 class Removed(NamedTuple):
     """Entries that were removed: their UIDs, ascending, and their messages."""
 
-    uids: list[int]
+    uids: list[Uid]
     message_ids: set[MessageId]
 
 
 async def expunge_in_halves(
-    committer: Committer, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]
-) -> Sequence[int]:
+    committer: Committer, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]
+) -> Sequence[Uid]:
     """Expunge entries; while the disk is too full for the transaction, split it in halves. Raises StoreFull."""
     work = partial(expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
     try:
@@ -87,8 +87,8 @@ async def expunge_in_halves(
 
 
 def expunge(
-    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[int]
-) -> Committed[Sequence[int]]:
+    connection: Connection, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]
+) -> Committed[Sequence[Uid]]:
     """Remove entries of a mailbox; the UIDs that existed, ascending. Raises MailboxNotFound."""
     delta = MailboxDelta(lock_by_id(connection, account_id, mailbox_id))
     removed = remove_entries(connection, delta, uids)
@@ -114,7 +114,7 @@ def collect_garbage(connection: Connection) -> int:
     return sum(result.rowcount for result in collected)
 
 
-def remove_entries(connection: Connection, delta: MailboxDelta, uids: Collection[int]) -> Removed:
+def remove_entries(connection: Connection, delta: MailboxDelta, uids: Collection[Uid]) -> Removed:
     """Remove entries of a locked mailbox and add their tombstones."""
     rows = (connection.execute(_REMOVE, {**key_parameters(delta), "uids": uids})).all()
     if rows:

@@ -9,7 +9,7 @@ from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.flags import FlagRequest, FlagResult, change_flags
 from relate_mailstore.sql.write.flags_optimistic import apply_optimistically
 from relate_mailstore.sql.write.group_commit import GroupCommit
-from relate_mailstore.types import AccountId, Flag, FlagChange, Flagged, MailboxId, Snapshot
+from relate_mailstore.types import AccountId, Flag, FlagChange, Flagged, MailboxId, ModSeq, Snapshot, Uid
 from relate_supervisor import Supervisor
 
 BATCH_UIDS = 1_000  # of all requests together: locks the mailboxes for about 10 ms; a larger request goes alone
@@ -44,9 +44,9 @@ class FlagWriter:
         self,
         account_id: AccountId,
         mailbox_id: MailboxId,
-        uids: Collection[int],
+        uids: Collection[Uid],
         change: FlagChange,
-        unchanged_since: int | None,
+        unchanged_since: ModSeq | None,
     ) -> Flagged:
         """See `MailStore.set_flags`."""
         key = MailboxKey(account_id, mailbox_id)

@@ -22,7 +22,7 @@ from relate_mailstore.sql.mailboxes import lock_with_asynchronous_commit
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, parse_entry
 from relate_mailstore.sql.schema.tables import entries
 from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, key_parameters, lock_mailboxes_of, write_flags
-from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, Mailbox, MessageId, Snapshot
+from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, Mailbox, MessageId, ModSeq, Snapshot, Uid
 
 _REQUESTED = (
     func.unnest(numbers("accounts"), numbers("mailboxes"), numbers("uids"))
@@ -38,7 +38,7 @@ _READ_OF_MAILBOXES = select(entries.c.account_id, entries.c.mailbox_id, *ENTRY_C
 )
 
 FlagResult = Flagged | StoreError
-EntriesByUid = dict[int, Entry]
+EntriesByUid = dict[Uid, Entry]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -46,9 +46,9 @@ class FlagRequest:
     """A change of flags that is queued."""
 
     key: MailboxKey
-    uids: Sequence[int]  # ascending
+    uids: Sequence[Uid]  # ascending
     change: FlagChange
-    unchanged_since: int | None
+    unchanged_since: ModSeq | None
     context: Context = field(default_factory=copy_context)
     result: asyncio.Future[Flagged] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -108,7 +108,7 @@ def change_requested(delta: MailboxDelta | None, found: EntriesByUid, request: F
     """Apply one request to the entries in `found` and to the delta of its mailbox, which is None if there is none."""
     if delta is None:
         return MailboxNotFound(f"mailbox {request.key.mailbox_id} of account {request.key.account_id}")
-    modseq = delta.modseq + delta.dirty
+    modseq = ModSeq(delta.modseq + delta.dirty)
     before = [found[uid] for uid in request.uids if uid in found]
     since = request.unchanged_since
     modified = tuple(entry.uid for entry in before if since is not None and entry.modseq > since)
@@ -134,7 +134,7 @@ def _is_current(cached: Snapshot, locked: Mailbox) -> bool:
 
 def _read(connection: Connection, batch: Sequence[FlagRequest]) -> defaultdict[MailboxKey, EntriesByUid]:
     """The entries of a batch, by mailbox and UID."""
-    requested: defaultdict[MailboxKey, set[int]] = defaultdict(set)
+    requested: defaultdict[MailboxKey, set[Uid]] = defaultdict(set)
     for request in batch:
         requested[request.key].update(request.uids)
     found: defaultdict[MailboxKey, EntriesByUid] = defaultdict(dict)

@@ -35,7 +35,7 @@ from relate_mailstore.sql.write.append_copy import move
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.entry_rows import IN_MAILBOX
 from relate_mailstore.sql.write.expunge import remove_messages
-from relate_mailstore.types import INBOX, AccountId, Destination, Mailbox, MailboxId
+from relate_mailstore.types import INBOX, AccountId, Destination, Mailbox, MailboxId, Uid
 
 _THIS = mailboxes.c.account_id == bindparam("of_account"), mailboxes.c.id == bindparam("of_mailbox")
 _RENAME = update(mailboxes).where(*_THIS).values(name=bindparam("new_name"))
@@ -58,8 +58,8 @@ _RECENT = select(mailboxes.c.recent, mailboxes.c.uid_next).where(*_THIS)
 class Recent(NamedTuple):
     """The first UID with the \\Recent flag, and what it is once these are taken."""
 
-    first: int
-    first_after: int
+    first: Uid
+    first_after: Uid
 
 
 async def provision(database: Database, committer: Committer, account_id: AccountId) -> None:
@@ -125,7 +125,7 @@ def rename_mailbox(connection: Connection, account_id: AccountId, name: str, new
 
 
 async def take_recent(
-    database: Database, committer: Committer, account_id: AccountId, mailbox_id: MailboxId, until: int | None
+    database: Database, committer: Committer, account_id: AccountId, mailbox_id: MailboxId, until: Uid | None
 ) -> Recent:
     """Take the \\Recent flag of the messages below `until`, or of all; writes only if there are any.
 
@@ -168,14 +168,14 @@ def _provision(connection: Connection, account_id: AccountId) -> None:
         connection.execute(_SUBSCRIBE[connection.dialect.name], names)
 
 
-def _take_recent(connection: Connection, account_id: AccountId, mailbox_id: MailboxId, until: int | None) -> Recent:
+def _take_recent(connection: Connection, account_id: AccountId, mailbox_id: MailboxId, until: Uid | None) -> Recent:
     mailbox = lock_by_id(connection, account_id, mailbox_id)
     first_after = max(mailbox.first_recent_uid, _first_after(mailbox.uid_next, until))
     connection.execute(_SET_RECENT, {"of_account": account_id, "of_mailbox": mailbox_id, "first_recent": first_after})
     return Recent(mailbox.first_recent_uid, first_after)
 
 
-def _first_after(uid_next: int, until: int | None) -> int:
+def _first_after(uid_next: Uid, until: Uid | None) -> Uid:
     """The first \\Recent UID once those below `until`, or all, are taken."""
     return uid_next if until is None else min(until, uid_next)
 
