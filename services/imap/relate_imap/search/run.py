@@ -92,7 +92,7 @@ async def _expunged_uids(conversation: Conversation) -> Collection[Uid]:
 
 
 async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
-    """A summary per message that the client numbers; NO_SUMMARY for expunged ones."""
+    """A summary per message that the client numbers; EMPTY_SUMMARY for expunged ones."""
     selected = conversation.selected
     summaries = await conversation.context.store.summaries(selected.snapshot)
     if selected.matches_snapshot:
