@@ -99,7 +99,8 @@ def _copy(source: Path, mode: str, partial: Path, on_progress: ProgressCallback)
 
 def _open(path: Path, mode: str) -> sqlite3.Connection:
     """Connect to an existing file without implicit transactions."""
-    return sqlite3.connect(f"{path.resolve().as_uri()}?mode={mode}", LOCK_WAIT_SECONDS, uri=True, isolation_level=None)
+    uri = f"{path.resolve().as_uri()}?mode={mode}"
+    return sqlite3.connect(uri, timeout=LOCK_WAIT_SECONDS, uri=True, isolation_level=None)
 
 
 def _validate(file: Path) -> None:
