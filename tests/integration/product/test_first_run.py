@@ -4,6 +4,7 @@ import base64
 import imaplib
 import poplib
 import re
+import shutil
 import smtplib
 import subprocess
 import sys
@@ -57,6 +58,7 @@ def run_elsewhere(product: Product, directory: Path, *arguments: str) -> subproc
     )
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
 def test_the_commands_of_readme_work_as_printed(clone: Product) -> None:
     clone.start("--demo")
     script = readme_block("In another terminal")
