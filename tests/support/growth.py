@@ -13,15 +13,14 @@ SLOW_SECONDS = 0.004
 MAX_GROWTH_RATIO = 8.0
 """For an input four times as large: linear time grows fourfold, quadratic time sixteenfold. The limit lies between,
 because caches and allocators slow large inputs down."""
-RUNS = 3
+MIN_ROUNDS = 3
+MAX_ROUNDS = 12
+"""Rounds until a growth counts as real: another process can slow every run of one size for a while, but not the minimum
+over many rounds. The rounds alternate the sizes, so that a slow period of the machine meets all of them."""
 
 
-def cpu_seconds(call: Callable[[], Any], runs: int = RUNS) -> float:
-    """The minimum CPU time of a call in this thread over some runs, because other processes can only slow it down."""
-    return min(_cpu_seconds_once(call) for _ in range(runs))
-
-
-def _cpu_seconds_once(call: Callable[[], Any]) -> float:
+def cpu_seconds(call: Callable[[], Any]) -> float:
+    """The CPU time of a call in this thread."""
     gc.disable()  # a collection would be attributed to the function
     try:
         start_seconds = time.thread_time()
@@ -37,12 +36,16 @@ def super_linear(function: Callable[[Any], Any], shape: Callable[[int], Any]) ->
     `shape` makes an input of about a given number of characters or octets.
     """
     for size in SIZES:
-        if cpu_seconds(partial(function, shape(size)), 1) > SLOW_SECONDS:
+        if cpu_seconds(partial(function, shape(size))) > SLOW_SECONDS:
             break
     else:
         return None
     sizes = (size, 2 * size, 4 * size)
-    measured = [cpu_seconds(partial(function, shape(size))) for size in sizes]
-    if measured[-1] < MAX_GROWTH_RATIO * measured[0]:
-        return None
-    return ", ".join(f"{seconds * 1000:.1f} ms for {size:,}" for size, seconds in zip(sizes, measured, strict=True))
+    inputs = list(map(shape, sizes))
+    rounds: list[list[float]] = []
+    while len(rounds) < MAX_ROUNDS:
+        rounds.append([cpu_seconds(partial(function, value)) for value in inputs])
+        seconds = [min(runs) for runs in zip(*rounds, strict=True)]
+        if len(rounds) >= MIN_ROUNDS and seconds[-1] < MAX_GROWTH_RATIO * seconds[0]:
+            return None
+    return ", ".join(f"{run * 1000:.1f} ms for {count:,}" for run, count in zip(seconds, sizes, strict=True))
