@@ -1,7 +1,7 @@
 """Chooses the exporters: OTLP where an endpoint is set, else commands go to the console and metrics nowhere.
 
 The standard OTEL_* variables win over our settings. An exporter is imported when it is chosen, because the import of
-gRPC takes a third of a second. OTLP spans are sent by the stock exporters with our encoder.
+gRPC takes a third of a second.
 """
 
 import os
@@ -14,14 +14,14 @@ from opentelemetry.sdk.metrics.export import MetricExporter
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from relate_telemetry.export.console import console_exporter
-from relate_telemetry.sdk_internals import is_tested
+from relate_telemetry.export.queue import BatchExporter
 
 Signal = Literal["traces", "metrics"]
 
 _OTLP = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-_OURS = {
-    ("traces", "otlp_proto_grpc"): ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
-    ("traces", "otlp_proto_http"): ("relate_telemetry.export.http", "HttpSpanExporter"),
+_FAST = {
+    "otlp_proto_grpc": ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
+    "otlp_proto_http": ("relate_telemetry.export.http", "HttpSpanExporter"),
 }
 
 
@@ -38,6 +38,25 @@ def span_exporter(
         return console_exporter(verbose=verbose or name is not None)
     exporter: SpanExporter | None = _load("traces", name, endpoint, environ)
     return exporter
+
+
+def takes_encoded_spans(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the chosen exporter of spans sends OTLP, or none is chosen. Raises ValueError as `span_exporter` does."""
+    name = _exporter_name("traces", endpoint, environ)
+    return name is not None and (name in ("none", "otlp") or name in _FAST)
+
+
+def encoded_span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> BatchExporter[bytes] | None:
+    """The exporter for encoded spans, None when OTEL_TRACES_EXPORTER is none."""
+    name = _exporter_name("traces", endpoint, environ)
+    if name is None or name == "none":
+        return None
+    chosen = _otlp_name("traces", environ) if name == "otlp" else name
+    module, exporter = _FAST[chosen]
+    made: BatchExporter[bytes] = getattr(import_module(module), exporter)(
+        **_arguments("traces", chosen, endpoint, environ)
+    )
+    return made
 
 
 def metric_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> MetricExporter | None:
@@ -62,16 +81,16 @@ def _load(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str,
         return None
     if name == "otlp":
         name = _otlp_name(signal, environ)
-    arguments = {}
-    if endpoint and name in _OTLP.values() and not _has_standard_endpoint(signal, environ):
-        arguments["endpoint"] = endpoint if name == _OTLP["grpc"] else f"{endpoint.rstrip('/')}/v1/{signal}"
-    return _find(signal, name)(**arguments)
+    return _find(signal, name)(**_arguments(signal, name, endpoint, environ))
+
+
+def _arguments(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> dict[str, str]:
+    if not endpoint or name not in _OTLP.values() or _has_standard_endpoint(signal, environ):
+        return {}
+    return {"endpoint": endpoint if name == _OTLP["grpc"] else f"{endpoint.rstrip('/')}/v1/{signal}"}
 
 
 def _find(signal: Signal, name: str) -> Any:
-    if (signal, name) in _OURS and is_tested():
-        module, exporter = _OURS[signal, name]
-        return getattr(import_module(module), exporter)
     found = entry_points(group=f"opentelemetry_{signal}_exporter", name=name)
     if not found:
         raise ValueError(f"OTEL_{signal.upper()}_EXPORTER: there is no exporter {name!r}")
