@@ -13,7 +13,6 @@ from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
 from opentelemetry.semconv.attributes.network_attributes import NETWORK_PROTOCOL_NAME, NETWORK_TRANSPORT
 from opentelemetry.semconv.attributes.server_attributes import SERVER_PORT
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
-from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link
@@ -31,9 +30,12 @@ from relate_telemetry.names import (
 )
 from relate_telemetry.ports import CommandResult, Pushed
 from relate_telemetry.sdk_internals import SPAN_KEY
-from relate_telemetry.spans import SpanHead, SpanTemplate, head_below, head_beside, make_template
+from relate_telemetry.spans import RecurringAttributes, SpanHead, SpanTemplate, head_below, head_beside, make_template
 
 MAX_VERBS = 64  # of one protocol: twice as many as IMAP has with our extensions; label sets stay in memory
+
+MAX_RECURRING_OCTETS = 1024  # received or sent: sizes above are seldom the same
+MAX_RESULTS = 2048  # of one protocol; their attributes take some 1 MB
 
 _VERB = re.compile(r"[A-Z0-9 ]{1,20}")  # the longest verb is UNAUTHENTICATE
 _COMMAND = create_key("relate-command")
@@ -93,6 +95,7 @@ class ProtocolSpans:
         self._tracer = tracer
         self._commands: dict[tuple[str, str], CommandTemplate] = {}  # by verb and state, both from fixed tables
         self._verb_metrics: dict[str, VerbMetrics] = {}
+        self._results: dict[tuple[str, str, int, int], RecurringAttributes] = {}
 
     def command(self, verb: str, state: str) -> "CommandTemplate":
         """The template of a command's span and metrics."""
@@ -109,6 +112,33 @@ class ProtocolSpans:
             metrics = self._verb_metrics[verb] = self.metrics.verb(verb)
         made = self._commands[verb, state] = CommandTemplate(spans, metrics)
         return made
+
+    def result_attributes(self, result: CommandResult) -> RecurringAttributes:
+        """The attributes of a command's result."""
+        outcome, code, received, sent, *_ = result
+        if received >= MAX_RECURRING_OCTETS or sent >= MAX_RECURRING_OCTETS or result.waited > 0:
+            return self._make_attributes(result)
+        key = (outcome, code, received, sent)
+        return self._results.get(key) or self._add_result(key, result)
+
+    def _add_result(self, key: tuple[str, str, int, int], result: CommandResult) -> RecurringAttributes:
+        if len(self._results) >= MAX_RESULTS:
+            self._results.clear()
+        made = self._results[key] = self._make_attributes(result)
+        return made
+
+    def _make_attributes(self, result: CommandResult) -> RecurringAttributes:
+        keys = self.keys
+        attributes = RecurringAttributes({keys.outcome: result.outcome})
+        if result.code:
+            attributes[keys.reply_code] = result.code
+        if result.received:
+            attributes[keys.octets_received] = result.received
+        if result.sent:
+            attributes[keys.octets_sent] = result.sent
+        if result.waited > 0:
+            attributes[CLIENT_WAIT] = result.waited
+        return attributes
 
     def session(self, session_id: str, client: str, port: int) -> "Session":
         """See `ports.ProtocolTelemetry.session`."""
@@ -243,7 +273,9 @@ class Command(CurrentSpan):
         if self.transaction is not None:
             add_link(self.transaction, result.linked)
         if self.span.is_recording():
-            self._set_attributes(result)
+            self.span.set_attributes(self._protocol.result_attributes(result))
+            if result.outcome == "failed":
+                self._mark_failed(result.code)
         self._metrics.record(result.outcome, seconds, self.span)
         self._protocol.metrics.record(result, self.span)
 
@@ -258,21 +290,6 @@ class Command(CurrentSpan):
 
     def _is_fault(self, error: BaseException) -> bool:
         return super()._is_fault(error) and not isinstance(error, ConnectionError)
-
-    def _set_attributes(self, result: CommandResult) -> None:
-        keys = self._protocol.keys
-        attributes: dict[str, AttributeValue] = {keys.outcome: result.outcome}
-        if result.code:
-            attributes[keys.reply_code] = result.code
-        if result.received:
-            attributes[keys.octets_received] = result.received
-        if result.sent:
-            attributes[keys.octets_sent] = result.sent
-        if result.waited > 0:
-            attributes[CLIENT_WAIT] = result.waited
-        self.span.set_attributes(attributes)
-        if result.outcome == "failed":
-            self._mark_failed(result.code)
 
     def _mark_failed(self, code: str) -> None:
         status = Status(StatusCode.ERROR, code)

@@ -53,6 +53,12 @@ def head_beside(span: Span, attributes: Mapping[str, AttributeValue]) -> SpanHea
     return SpanHead(None, is_sampled, attributes, links, share_decision(is_sampled))
 
 
+class RecurringAttributes(dict[str, AttributeValue]):
+    """Attributes that many spans get at their end, such as those of a frequent result. They must not change."""
+
+    encoded: bytes | None = None  # by the fast pipeline, at the end of the first span with them
+
+
 class SpanTemplate(Protocol):
     """Starts spans of one name and kind."""
 

@@ -159,7 +159,7 @@ class CellMetric(Generic[_CellT]):
         self.mirror: _Mirror | None = None
         self.stock = stock
         self.cells: dict[tuple[str, ...], _CellT] = {}
-        self._make = make
+        self._make: Callable[..., _CellT] = make
 
     def cell(self, attributes: Mapping[str, str]) -> _CellT:
         """The cell of these attributes, at 0 if it is new."""
@@ -252,7 +252,7 @@ class _Completion:
         data = Sum(points, temporality, True) if instrument.kind == "counter" else Histogram(points, temporality)
         return Metric(instrument.name, instrument.description, instrument.unit, data)
 
-    def _point(self, cell: CounterCell | HistogramCell, window: Window) -> object:
+    def _point(self, cell: Any, window: Window) -> object:
         point, exported = cell.collect(window, self._exported.get(cell, ()))
         if window.is_delta:
             self._exported[cell] = exported

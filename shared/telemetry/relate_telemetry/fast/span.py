@@ -45,10 +45,11 @@ from relate_telemetry.fast.encoder import (
 )
 from relate_telemetry.redaction import Redaction
 from relate_telemetry.sampling import Sampling
-from relate_telemetry.spans import SpanHead, StockTemplate, TemplateTracer
+from relate_telemetry.spans import RecurringAttributes, SpanHead, StockTemplate, TemplateTracer
 
 HEAD_ATTRIBUTES = 8  # at most, of a head: near the limit of a span's attributes the SDK decides what is dropped
 
+_NONE = RecurringAttributes()
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 _UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 
@@ -171,10 +172,10 @@ class FastTemplate:
         if not provider.makes_fast_spans:
             return self._stock.start(head, start_time)
         if provider.sink is None or not head.is_sampled:
-            return UnmadeSpan(head.trace_id or randbytes(16))
+            return UnmadeSpan(head.trace_id or randbytes(16))  # noqa: S311 - distinct, not secret
         trace_id = head.trace_id
         if trace_id is None:
-            trace_id = randbytes(16)
+            trace_id = randbytes(16)  # noqa: S311 - distinct, not secret
             place = encode_root(trace_id, _SAMPLED) + _encoded(head)
         else:
             place = _encoded(head)
@@ -202,7 +203,7 @@ class FastTemplate:
         if parent.is_valid and (parent.trace_state or not parent.trace_flags.random_trace_id):  # of another tracer
             return self._stock.start_here(attributes)
         provider = self.provider
-        trace_id = parent.trace_id.to_bytes(16) if parent.is_valid else randbytes(16)
+        trace_id = parent.trace_id.to_bytes(16) if parent.is_valid else randbytes(16)  # noqa: S311 - distinct, not secret
         if provider.sink is None or not provider.sampling.samples(trace_id, parent if parent.is_valid else None):
             return UnmadeSpan(trace_id)
         if not parent.is_valid:
@@ -232,7 +233,7 @@ class UnmadeSpan(Span):
 
     def __init__(self, trace_id: bytes) -> None:
         self.trace_id = trace_id
-        self.span_id = randbytes(8)
+        self.span_id = randbytes(8)  # noqa: S311 - distinct, not secret
         self._context: SpanContext | None = None
 
     def get_span_context(self) -> SpanContext:
@@ -306,11 +307,11 @@ class FastSpan(Span):
         attributes: Attributes = None,
     ) -> None:
         self.trace_id = trace_id
-        self.span_id = randbytes(8)
+        self.span_id = randbytes(8)  # noqa: S311 - distinct, not secret
         self._template = template
         self._origin = origin  # from where its parent is known
         self._place = place  # the octets of it
-        self._attributes: dict[str, Any] = dict(attributes) if attributes else {}
+        self._attributes: dict[str, Any] = dict(attributes) if attributes else _NONE
         self._links: tuple[Link, ...] = ()
         self._context: SpanContext | None = None
         self._made: SdkSpan | None = None
@@ -337,9 +338,11 @@ class FastSpan(Span):
             self._stock().set_attributes(attributes)
             return
         own = self._attributes
-        for key in own.keys() & attributes.keys():
-            del own[key]  # one that is set again is the newest, also for a limit
-        own.update(attributes)
+        if not own and type(attributes) is RecurringAttributes:
+            self._attributes = attributes
+            return
+        self._attributes = {key: value for key, value in own.items() if key not in attributes}
+        self._attributes.update(attributes)  # one that is set again is the newest, also for a limit
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """See `Span.set_attribute`."""
@@ -417,9 +420,17 @@ class FastSpan(Span):
             template.encoded,
             self._place,
             encode_times(self.span_id, self._start_time, end_time),
-            template.encode_attributes(self._attributes),
+            self._encode_attributes(),
         )
         return b"".join((*parts, *map(encode_link, self._links)) if self._links else parts)
+
+    def _encode_attributes(self) -> bytes:
+        attributes = self._attributes
+        if type(attributes) is not RecurringAttributes:
+            return self._template.encode_attributes(attributes)
+        if attributes.encoded is None:
+            attributes.encoded = self._template.encode_attributes(attributes)
+        return attributes.encoded
 
     def _stock(self) -> Span:
         """The SDK span that this one becomes when something rare happens to it."""
