@@ -11,6 +11,7 @@ SourceName = Literal["smtp", "pop3", "imap", "api"]
 SOURCES = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap", "api": "Relate.Api"}
 METERS = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap"}
 NAMESPACE = "relate-mail"
+STORE_SOURCE = "Relate.Store"  # of background work, and of parts of the stores' operations
 
 
 class Instrument(NamedTuple):

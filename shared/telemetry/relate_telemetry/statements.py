@@ -41,12 +41,14 @@ SCOPE = "Relate.Sql"
 _SPACE = re.compile(r"\s+")
 _COMMENT = re.compile(r"/\*.*?\*/")
 _WITH = re.compile(r"\b(\w+) AS (?:(?:NOT )?MATERIALIZED )?\(", re.IGNORECASE)
-# A keyword and the table after it; not a function, nor the clauses in which a keyword means something else.
+# A keyword and the table after it; not the clauses in which a keyword means something else, nor a function.
 _TABLE = re.compile(
-    r"(?<!\bDISTINCT )(?<!\bDO )(?<!\bFOR )\b(INSERT INTO|DELETE FROM|UPDATE|FROM|JOIN)\s\"?(\w+)\"?(?!\w*[\s\"]?\()",
+    r"(?<!\bDISTINCT )(?<!\bDO )(?<!\bFOR )\b"
+    r"(?:(INSERT INTO|DELETE FROM|UPDATE) \"?(\w+)|(FROM|JOIN) \"?(\w+)\b(?!\"? ?\())",
     re.IGNORECASE,
 )
 _WRITES = {"INSERT INTO": "INSERT", "DELETE FROM": "DELETE", "UPDATE": "UPDATE"}
+_WITH_TABLES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"})  # others are named by their first word
 
 
 class Summary(NamedTuple):
@@ -63,13 +65,16 @@ def summarize(statement: str) -> Summary:
     """The summary of a statement: of one that writes, the first write; else the tables that it reads."""
     text = _SPACE.sub(" ", _COMMENT.sub(" ", statement)).strip()
     first = text.partition(" ")[0].upper()
+    if first not in _WITH_TABLES:
+        return Summary(first, ())
+    tables: dict[str, None] = {}
     common = {name.lower() for name in _WITH.findall(text)}
-    found = [(keyword.upper(), table) for keyword, table in _TABLE.findall(text) if table.lower() not in common]
-    for keyword, table in found:
-        if keyword in _WRITES:
-            return Summary(_WRITES[keyword], (table,))
-    operation = "SELECT" if first == "WITH" else first
-    return Summary(operation, tuple(dict.fromkeys(table for _, table in found)))
+    for write, written, _, read in _TABLE.findall(text):
+        if write:
+            return Summary(_WRITES[write.upper()], (written,))
+        if read.lower() not in common:
+            tables[read] = None
+    return Summary("SELECT", tuple(tables))
 
 
 class StatementTracer:
@@ -109,14 +114,17 @@ class StatementTracer:
         return make_template(self._tracer, str(summary), SpanKind.CLIENT, attributes)
 
     def _traced(self, statement: str, call: Callable[[Any], None]) -> Callable[[Any], None]:
-        """A method of SQLAlchemy's dialect that ends a transaction, in a span."""
+        """A method of SQLAlchemy's dialect that ends a transaction, in a span if there is one to end."""
         template = self._make_template(statement)
 
         def traced(connection: Any) -> None:
+            if not _is_in_transaction(connection):  # SQLAlchemy calls it for each connection that the pool gets back
+                call(connection)
+                return
             span = template.start_here()
             try:
                 call(connection)
-            except Exception as error:
+            except BaseException as error:
                 _mark_failed(span, error)
                 raise
             finally:
@@ -136,6 +144,12 @@ def _fail(failure: Any) -> None:
         _take_span(context).end()
 
 
+def _is_in_transaction(connection: Any) -> bool:
+    """Whether the driver's connection is in a transaction, by asyncpg's API, which our SQLite connections have too."""
+    ask = getattr(connection.driver_connection, "is_in_transaction", None)
+    return ask is None or ask()
+
+
 def _take_span(context: Any) -> Span:
     span: Span = context.relate_span
     del context.relate_span  # one context may serve several executions
@@ -143,11 +157,22 @@ def _take_span(context: Any) -> Span:
 
 
 def _mark_failed(span: Span, error: BaseException) -> None:
-    kind = exception_type(error)
+    """Record the driver's exception, without its message, which quotes values. A cancellation is no failure."""
+    kind = exception_type(_of_driver(error))
+    if not isinstance(error, Exception):
+        span.set_attribute(ERROR_TYPE, kind)
+        return
     span.set_attributes({ERROR_TYPE: kind, EXCEPTION_TYPE: kind})
     if state := database_state(error):
         span.set_attribute(DB_RESPONSE_STATUS_CODE, state)
     span.set_status(Status(StatusCode.ERROR, kind))
+
+
+def _of_driver(error: BaseException) -> BaseException:
+    """The driver's own exception: SQLAlchemy's adapter of asyncpg wraps it."""
+    while exception_type(error).startswith("sqlalchemy.") and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _database_attributes(engine: "Engine") -> dict[str, AttributeValue]:
