@@ -61,7 +61,9 @@ async def run_housekeeping(
     store: HousekeepingStore, supervisor: Supervisor, retry: float = RETRY_SECONDS, interval: float = INTERVAL_SECONDS
 ) -> AsyncIterator[None]:
     """Run housekeeping in the background until the block ends. Times are in seconds."""
-    task = supervisor.keep("service.housekeeping", partial(_lead_when_elected, store, supervisor.tracing, retry, interval))
+    task = supervisor.keep(
+        "service.housekeeping", partial(_lead_when_elected, store, supervisor.tracing, retry, interval)
+    )
     try:
         yield
     finally:

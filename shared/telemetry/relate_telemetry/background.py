@@ -10,6 +10,13 @@ from relate_telemetry.operations import Operation, Operations
 _UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 
 
+class Poll(NonRecordingSpan):
+    """The current span of a poll, in which no statement is traced."""
+
+    def __init__(self) -> None:
+        super().__init__(SpanContext(getrandbits(128), getrandbits(64), False, _UNSAMPLED))  # noqa: S311 - no secret
+
+
 class Background(Operations):
     """See `relate_supervisor.Tracing`."""
 
@@ -25,5 +32,5 @@ class Background(Operations):
         return Operation(self, self.template(name).start_here(), ())
 
     def poll(self) -> CurrentSpan:
-        """See `Tracing.poll`: a span that is not sampled, so that its children are not sampled either."""
-        return CurrentSpan(NonRecordingSpan(SpanContext(getrandbits(128), getrandbits(64), False, _UNSAMPLED)))  # noqa: S311 - distinct, not secret
+        """See `Tracing.poll`."""
+        return CurrentSpan(Poll())

@@ -23,10 +23,20 @@ from opentelemetry.semconv.attributes.db_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_TYPE
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+    get_current_span,
+)
 from opentelemetry.util.types import AttributeValue
 from sqlalchemy import event
 
+from relate_telemetry.background import Poll
 from relate_telemetry.redaction import database_state, exception_type
 from relate_telemetry.spans import SpanTemplate, make_template
 
@@ -93,7 +103,7 @@ class StatementTracer:
 
     def _start(self, connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:  # noqa: PLR0917 - SQLAlchemy's event
         template = self._statements.get(statement) or self._add(statement)
-        context.relate_span = template.start_here()
+        context.relate_span = INVALID_SPAN if _is_polling() else template.start_here()
 
     def _add(self, statement: str) -> SpanTemplate:
         if len(self._statements) >= MAX_STATEMENTS:
@@ -118,7 +128,8 @@ class StatementTracer:
         template = self._make_template(statement)
 
         def traced(connection: Any) -> None:
-            if not _is_in_transaction(connection):  # SQLAlchemy calls it for each connection that the pool gets back
+            # SQLAlchemy rolls back every connection that the pool gets back.
+            if not _is_in_transaction(connection) or _is_polling():
                 call(connection)
                 return
             span = template.start_here()
@@ -131,6 +142,10 @@ class StatementTracer:
                 span.end()
 
         return traced
+
+
+def _is_polling() -> bool:
+    return type(get_current_span()) is Poll
 
 
 def _end(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:  # noqa: PLR0917 - SQLAlchemy's event
