@@ -22,7 +22,7 @@ class Tracing(Protocol):
         """A part of the caller's work: a child of the current span."""
 
     def poll(self) -> AbstractContextManager[object]:
-        """A regular look for work. Neither it nor its statements are traced, because they nearly always find nothing."""
+        """A regular look for work. It is not traced, nor are its statements, because it nearly always finds nothing."""
 
 
 class NoTracing:

@@ -14,7 +14,7 @@ class Poll(NonRecordingSpan):
     """The current span of a poll, in which no statement is traced."""
 
     def __init__(self) -> None:
-        super().__init__(SpanContext(getrandbits(128), getrandbits(64), False, _UNSAMPLED))  # noqa: S311 - no secret
+        super().__init__(SpanContext(getrandbits(128), getrandbits(64), False, _UNSAMPLED))
 
 
 class Background(Operations):

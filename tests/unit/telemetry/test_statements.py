@@ -15,8 +15,8 @@ from sqlalchemy.exc import CompileError, IntegrityError, UnsupportedCompilationE
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 import relate_accounts
-from relate_accounts import schema
 import relate_mailstore.sql
+from relate_accounts import schema
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.engine import open_engine
