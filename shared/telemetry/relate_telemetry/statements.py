@@ -161,7 +161,8 @@ def _fail(failure: Any) -> None:
 
 def _is_in_transaction(connection: Any) -> bool:
     """Whether the driver's connection is in a transaction, by asyncpg's API, which our SQLite connections have too."""
-    ask = getattr(connection.driver_connection, "is_in_transaction", None)
+    driver = getattr(connection.dbapi_connection, "driver_connection", None)
+    ask = getattr(driver, "is_in_transaction", None)
     return ask is None or ask()
 
 
