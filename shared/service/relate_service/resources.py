@@ -114,7 +114,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
     try:
         stack.enter_context(run_watchdog(settings.debug.slow_callback_milliseconds / 1000, supervisor))
         telemetry.instrument_engine(engine)
-        with supervisor.tracing.work("mailstore.migrate"):
+        with supervisor.tracing.work("mailstore.schema.migrate"):
             await migrate(engine)
             await create_reserve(engine)
         cache_octets = settings.limits.cache_memory_bytes

@@ -160,10 +160,11 @@ def _fail(failure: Any) -> None:
 
 
 def _is_in_transaction(connection: Any) -> bool:
-    """Whether the driver's connection is in a transaction, by asyncpg's API, which our SQLite connections have too."""
-    driver = getattr(connection.dbapi_connection, "driver_connection", None)
+    """Whether the driver's connection is in a transaction, by the API of asyncpg or of sqlite3."""
+    inner = connection.dbapi_connection
+    driver = getattr(inner, "driver_connection", inner)
     ask = getattr(driver, "is_in_transaction", None)
-    return ask is None or ask()
+    return bool(ask() if ask else getattr(driver, "in_transaction", True))
 
 
 def _take_span(context: Any) -> Span:

@@ -141,7 +141,7 @@ def test_every_statement_is_part_of_a_command_a_request_or_background_work(resul
 
 def test_background_work_has_traces_of_its_own(results: ScenarioResults) -> None:
     roots = {span.name for span in results.receiver.spans() if span.scope == "Relate.Store" and not span.parent_id}
-    assert roots >= {"mailstore.migrate", "mailstore.upkeep.texts", "accounts.last_used"}
+    assert roots >= {"mailstore.schema.migrate", "mailstore.upkeep.texts", "accounts.last_used"}
 
 
 def test_a_transaction_is_linked_to_its_session(results: ScenarioResults) -> None:

@@ -70,7 +70,7 @@ async def traced_store(url: str, pipeline: Pipeline = "fast") -> AsyncIterator[t
     supervisor.tracing = telemetry.background()
     engine = open_engine(url)
     telemetry.instrument_engine(engine)
-    with supervisor.tracing.work("mailstore.migrate"):
+    with supervisor.tracing.work("mailstore.schema.migrate"):
         await migrate(engine)
     async with open_store(engine, supervisor=supervisor) as store:
         yield Store(store, telemetry, supervisor), recorder
@@ -189,20 +189,23 @@ async def test_a_delivery_tells_how_long_it_waited_for_its_batch_and_the_disk(da
     deliveries = recorder.spans("mailstore.deliver")
     assert sorted(span.attributes["mailstore.batch"] for span in deliveries) == [1, 5, 5, 5, 5, 5]
     for span in deliveries:
-        assert [child.name for child in children(recorder, span)] == ["mailstore.index", "mailstore.group_commit"]
+        assert [child.name for child in children(recorder, span)] == [
+            "mailstore.delivery.index",
+            "mailstore.delivery.group_commit",
+        ]
         (_, commit) = children(recorder, span)
         assert 0 <= commit.attributes[GROUP_COMMIT_WAIT] <= (commit.end - commit.start) / 1e9
     leaders = [span for span in deliveries if statements_of(recorder, span)]
     assert len(leaders) == 2
     for leader in leaders:
-        begin, *_, commit = statements_of(recorder, leader)
-        assert (begin, commit) == ("BEGIN", "COMMIT")
+        first, *_, last = statements_of(recorder, leader)
+        assert (first, last) == ("BEGIN", "COMMIT")
     followers = [span for span in deliveries if span not in leaders]
     assert {link.trace_id for span in followers for link in span.links} == {leaders[1].trace_id}
 
 
 def statements_of(recorder: Recorder, deliver: ReceivedSpan) -> list[str]:
-    (commit,) = [one for one in children(recorder, deliver) if one.name == "mailstore.group_commit"]
+    (commit,) = [one for one in children(recorder, deliver) if one.name == "mailstore.delivery.group_commit"]
     return [one.name for one in children(recorder, commit)]
 
 

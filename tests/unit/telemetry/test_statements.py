@@ -39,7 +39,10 @@ from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
 __all__ = ["database_url", "postgres_server", "postgres_template", "postgres_url", "sqlite_template", "sqlite_url"]
 
-DIALECTS = {"postgresql": PGDialect_asyncpg(), "sqlite": SQLiteDialect_aiosqlite()}
+DIALECTS: Mapping[str, Any] = {
+    "postgresql": PGDialect_asyncpg(),  # type: ignore[no-untyped-call] # has no annotations
+    "sqlite": SQLiteDialect_aiosqlite(),
+}
 TABLES = {*tables.metadata.tables, *schema.metadata.tables, "alembic_version", "sqlite_master", "texts_trigrams"}
 SECRET = "hunter2"
 
@@ -252,7 +255,9 @@ async def test_a_failed_commit_is_an_error(traced: Traced, monkeypatch: pytest.M
     monkeypatch.setattr(engine.dialect, "do_commit", fail)
     StatementTracer(traced.telemetry.tracer_provider.get_tracer(SCOPE), engine)
     with engine.connect() as connection, pytest.raises(TimeoutError):
-        connection.begin().commit()
+        connection.execute(text("CREATE TABLE numbers (number INTEGER)"))
+        connection.execute(text("INSERT INTO numbers VALUES (7)"))
+        connection.commit()
     (commit,) = traced.spans("COMMIT")
     assert (commit.status, commit.attributes["exception.type"]) == ("ERROR", "TimeoutError")
     assert SECRET not in traced.recorder.everything()

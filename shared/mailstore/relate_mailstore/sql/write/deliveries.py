@@ -115,13 +115,13 @@ class Deliveries:
         return QueuedDelivery(delivery, message_id, await self._index_columns(delivery.raw, message_id))
 
     async def _index_columns(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
-        with self._supervisor.tracing.part("mailstore.index"):
+        with self._supervisor.tracing.part("mailstore.delivery.index"):
             if is_cheap_to_index(raw):
                 return index_row(self._index(raw), message_id)
             return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
 
     async def _commit(self, queued: QueuedDelivery) -> Receipt:
-        with self._supervisor.tracing.part("mailstore.group_commit") as span:
+        with self._supervisor.tracing.part("mailstore.delivery.group_commit") as span:
             queued.context = copy_context()
             waits_since = perf_counter()
             receipt = await self._queue.submit(queued)
