@@ -11,6 +11,9 @@ class Work(Protocol):
     def set(self, key: str, value: float) -> None:
         """Set an attribute."""
 
+    def link(self, traceparent: str | None) -> None:
+        """Link the span to another one, unless it is None."""
+
 
 class Tracing(Protocol):
     """Starts spans, each around a `with` block; an exception is recorded and raised again."""
@@ -42,6 +45,9 @@ class NoTracing:
 
     def set(self, key: str, value: float) -> None:
         """See `Work.set`."""
+
+    def link(self, traceparent: str | None) -> None:
+        """See `Work.link`."""
 
     def __enter__(self) -> Self:
         return self

@@ -201,7 +201,8 @@ async def test_a_delivery_tells_how_long_it_waited_for_its_batch_and_the_disk(da
         first, *_, last = statements_of(recorder, leader)
         assert (first, last) == ("BEGIN", "COMMIT")
     followers = [span for span in deliveries if span not in leaders]
-    assert {link.trace_id for span in followers for link in span.links} == {leaders[1].trace_id}
+    commits = [children(recorder, span)[1] for span in followers]
+    assert [[link.trace_id for link in commit.links] for commit in commits] == [[leaders[1].trace_id]] * 4
 
 
 def statements_of(recorder: Recorder, deliver: ReceivedSpan) -> list[str]:

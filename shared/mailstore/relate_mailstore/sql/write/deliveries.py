@@ -126,6 +126,8 @@ class Deliveries:
             waits_since = perf_counter()
             receipt = await self._queue.submit(queued)
             span.set(GROUP_COMMIT_WAIT, queued.began - waits_since)
+            if receipt.leader != queued.delivery.origin:
+                span.link(receipt.leader)  # whose trace has the statements
             return receipt
 
     async def _store_batch(self, batch: Sequence[QueuedDelivery]) -> Sequence[DeliveryResult]:
