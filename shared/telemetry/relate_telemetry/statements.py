@@ -149,14 +149,15 @@ def _is_polling() -> bool:
 
 
 def _end(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:  # noqa: PLR0917 - SQLAlchemy's event
-    _take_span(context).end()
+    if (span := _take_span(context)) is not None:
+        span.end()
 
 
 def _fail(failure: Any) -> None:
     context = failure.execution_context
-    if context is not None and (span := getattr(context, "relate_span", None)) is not None:
+    if context is not None and (span := _take_span(context)) is not None:
         _mark_failed(span, failure.original_exception)
-        _take_span(context).end()
+        span.end()
 
 
 def _is_in_transaction(connection: Any) -> bool:
@@ -167,9 +168,9 @@ def _is_in_transaction(connection: Any) -> bool:
     return bool(ask() if ask else getattr(driver, "in_transaction", True))
 
 
-def _take_span(context: Any) -> Span:
-    span: Span = context.relate_span
-    del context.relate_span  # one context may serve several executions
+def _take_span(context: Any) -> Span | None:
+    """The span of a context, which is removed, because one context may serve several executions."""
+    span: Span | None = vars(context).pop("relate_span", None)
     return span
 
 
