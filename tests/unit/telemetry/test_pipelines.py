@@ -121,7 +121,7 @@ def calls() -> st.SearchStrategy[Callable[[Span], object]]:
 @given(
     name=strategies.texts,
     kind=st.sampled_from(SpanKind),
-    place=st.sampled_from(["root", "here", "below", "beside", "below a link"]),
+    place=st.sampled_from(["root", "here", "below", "beside", "below beside"]),
     constant=constants,
     starting=attributes,
     changes=st.lists(calls(), max_size=6),
@@ -139,17 +139,19 @@ def test_a_span_of_a_template_means_the_same(
         tracer = telemetry.tracer_provider.get_tracer("test")
         template = make_template(tracer, name, kind, constant)
         outer = make_template(tracer, "outer").start_root()
-        start = {
+        middle = make_template(tracer, "middle").start(head_beside(outer, {}))
+        start: Callable[[], Span] = {
             "root": lambda: template.start_root(starting),
             "here": lambda: start_inside(outer, lambda: template.start_here(starting)),
             "below": lambda: template.start(head_below(outer, {"smtp.session_id": "s1"}), 1),
             "beside": lambda: template.start(head_beside(outer, {"smtp.session_id": "s1"}), 1),
-            "below a link": lambda: template.start(head_below(template.start(head_beside(outer, {})), {}), 1),
+            "below beside": lambda: template.start(head_below(middle, {}), 1),
         }[place]
         span = start()
         for change in changes:
             change(span)
         span.end(9)
+        middle.end()
         outer.end()
 
     compare(act)

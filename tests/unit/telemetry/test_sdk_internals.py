@@ -66,7 +66,11 @@ def defined_names(tree: ast.AST) -> set[str]:
 
 def names_in_class(kind: type) -> set[str]:
     """The private names that a class defines or uses of itself."""
-    used = re.findall(r"\b(?:self|cls)\.(_\w+)", inspect.getsource(kind))
+    try:
+        source = inspect.getsource(kind)
+    except OSError:  # a class of the API that tells another module than its own has no private names to find
+        source = ""
+    used = re.findall(r"\b(?:self|cls)\.(_\w+)", source)
     return set(filter(is_private, {*used, *vars(kind), *getattr(kind, "__annotations__", ())}))
 
 
