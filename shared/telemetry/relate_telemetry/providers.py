@@ -4,26 +4,33 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
 from opentelemetry.sdk.environment_variables import OTEL_METRIC_EXPORT_INTERVAL, OTEL_TRACES_SAMPLER
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from relate_supervisor import Supervisor
-from relate_telemetry.export.choice import metric_exporter, span_exporter
+from relate_telemetry.environment import unsupported_variables
+from relate_telemetry.export.choice import Scraped, log_exporter, metric_exporters, span_exporters
 from relate_telemetry.export.queue import SHUTDOWN_SECONDS, SpanQueue, limits_from_environment
 from relate_telemetry.fast.span import FastTracerProvider
+from relate_telemetry.logs import export_lines
 from relate_telemetry.metrics import observable_counter
-from relate_telemetry.names import BACKGROUND_FAILURES, OWN_METER, REASON, SPANS_DROPPED, TASK
+from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK
 from relate_telemetry.redaction import MAX_VALUE_CHARACTERS, Redaction
 from relate_telemetry.sdk_internals import TickingReader, is_tested
+
+if TYPE_CHECKING:
+    from relate_telemetry.export.log_queue import LogExporter, LogQueue
 
 METRIC_INTERVAL_MILLISECONDS = 10_000.0  # between exports: the SDK's minute is too slow for a dashboard
 
@@ -36,20 +43,23 @@ _redacted: "WeakSet[TracerProvider]" = WeakSet()
 class Providers:
     """The tracer provider and the meter provider in use. Those that are our own are shut down here."""
 
-    def __init__(self, tracers: TracerProvider, meters: MeterProvider, spans: SpanQueue | None) -> None:
+    def __init__(
+        self, tracers: TracerProvider, meters: MeterProvider, queues: "Sequence[SpanQueue | LogQueue]" = ()
+    ) -> None:
         self.tracers = tracers
         self.meters = meters
-        self._spans = spans
+        self._queues = queues
 
     def shutdown(self) -> None:
-        """Export what is buffered, spans and metrics in parallel, and give up after SHUTDOWN_SECONDS."""
+        """Export what is buffered, all signals in parallel, and give up after SHUTDOWN_SECONDS."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
-        if self._spans is not None:
-            self._spans.stop()
+        export_lines(None)
+        for queue in self._queues:
+            queue.stop()
         if self.meters in _ours:
             _shut_down_meters(self.meters, deadline)
-        if self._spans is not None:
-            self._spans.join(deadline)
+        for queue in self._queues:
+            queue.join(deadline)
         if self.tracers in _ours:
             self.tracers.shutdown()
 
@@ -64,16 +74,22 @@ def find_or_make_providers(
     """
     tracers, meters = _installed_tracers(), _installed_meters()
     # All variables that may be malformed are parsed before a thread starts.
-    spans_to = None if tracers else span_exporter(endpoint, verbose=verbose)
-    metrics_to = None if meters else metric_exporter(endpoint)
-    spans = SpanQueue(spans_to, limits_from_environment(), supervisor) if spans_to else None
+    spans_to = [] if tracers else span_exporters(endpoint, verbose=verbose)
+    metrics_to = [] if meters else metric_exporters(endpoint)
+    logs_to = log_exporter(endpoint)
+    for sentence in [] if tracers else unsupported_variables():
+        _logger.warning(sentence)
+    limits = limits_from_environment() if spans_to else None
+    logs = _make_logs(logs_to, tracers.resource if tracers else resource, supervisor)
+    spans = [SpanQueue(each, limits, supervisor) for each in spans_to]
     tracers = tracers or _make_tracers(resource, spans)
     meters = meters or _make_meters(resource, metrics_to, supervisor)
     redact(tracers)
+    export_lines(logs[0].put if logs else None)
     _export_counts(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)
-    if spans is not None:
-        _export_counts(meters, SPANS_DROPPED, REASON, spans.dropped)
-    return Providers(tracers, meters, spans)
+    _export_counts(meters, SPANS_DROPPED, REASON, *(queue.dropped for queue in spans))
+    _export_counts(meters, LOGS_DROPPED, REASON, *(queue.dropped for queue in logs))
+    return Providers(tracers, meters, [*spans, *logs])
 
 
 def redact(tracers: TracerProvider) -> None:
@@ -94,20 +110,31 @@ def _installed_meters() -> MeterProvider | None:
     return installed if isinstance(installed, MeterProvider) and installed not in _ours else None
 
 
-def _make_tracers(resource: Resource, spans: SpanQueue | None) -> TracerProvider:
+def _make_logs(exporter: "LogExporter | None", resource: Resource, supervisor: Supervisor) -> "list[LogQueue]":
+    if exporter is None:
+        return []
+    # Imported here, because the import of Protocol Buffers takes longer than that of the rest of this package.
+    from relate_telemetry.export.log_queue import LogQueue, log_limits_from_environment  # noqa: PLC0415
+
+    return [LogQueue(exporter, resource, log_limits_from_environment(), supervisor)]
+
+
+def _make_tracers(resource: Resource, spans: Iterable[SpanQueue]) -> TracerProvider:
     # With the SDK's default an API client could turn off tracing of its requests, by a traceparent that is not sampled.
     sampler = None if os.environ.get(OTEL_TRACES_SAMPLER) else ALWAYS_ON
     provider = FastTracerProvider(sampler, resource)
-    if spans is not None:
-        provider.add_span_processor(spans)
+    for queue in spans:
+        provider.add_span_processor(queue)
     _ours.add(provider)
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         trace.set_tracer_provider(provider)
     return provider
 
 
-def _make_meters(resource: Resource, exporter: MetricExporter | None, supervisor: Supervisor) -> MeterProvider:
-    readers = [_make_reader(exporter, supervisor)] if exporter else []
+def _make_meters(
+    resource: Resource, exporters: Iterable[MetricExporter | MetricReader], supervisor: Supervisor
+) -> MeterProvider:
+    readers = [_make_reader(each, supervisor) for each in exporters]
     provider = MeterProvider(readers, resource, shutdown_on_exit=False)
     _ours.add(provider)
     if not isinstance(metrics.get_meter_provider(), MeterProvider):
@@ -115,7 +142,11 @@ def _make_meters(resource: Resource, exporter: MetricExporter | None, supervisor
     return provider
 
 
-def _make_reader(exporter: MetricExporter, supervisor: Supervisor) -> PeriodicExportingMetricReader:
+def _make_reader(exporter: MetricExporter | MetricReader, supervisor: Supervisor) -> MetricReader:
+    if isinstance(exporter, Scraped):
+        exporter.serve(supervisor)
+    if isinstance(exporter, MetricReader):
+        return exporter
     interval = None if os.environ.get(OTEL_METRIC_EXPORT_INTERVAL) else METRIC_INTERVAL_MILLISECONDS
     if is_tested():
         return _SupervisedReader(exporter, interval, supervisor)
@@ -134,11 +165,14 @@ class _SupervisedReader(TickingReader):
         self._supervisor.keep_here("telemetry.metrics", tick, stopping)
 
 
-def _export_counts(meters: MeterProvider, name: str, label: str, counts: Mapping[str, int]) -> None:
-    """Export counts whose keys are the values of `label`."""
+def _export_counts(meters: MeterProvider, name: str, label: str, *counts: Mapping[str, int]) -> None:
+    """Export the sums of counts whose keys are the values of `label`."""
 
     def observe(options: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(count, {label: key}) for key, count in dict(counts).items()]
+        sums = Counter[str]()
+        for each in counts:
+            sums.update(dict(each))
+        return [Observation(count, {label: key}) for key, count in sums.items()]
 
     observable_counter(meters.get_meter(OWN_METER), name, observe)
 

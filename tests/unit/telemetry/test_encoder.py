@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import SpanContext, SpanKind, Status, StatusCode, TraceFlags
 
-from relate_telemetry.export.choice import span_exporter
+from relate_telemetry.export.choice import span_exporters
 from relate_telemetry.fast import encoder
 from relate_telemetry.fast.encoder import encode_request, encode_span
 from tests.support.examples import examples
@@ -114,7 +114,7 @@ TRANSPORTS: list[tuple[str, Callable[[OtlpReceiver], str]]] = [
 
 
 def make_exporter(protocol: str, endpoint: str) -> SpanExporter:
-    exporter = span_exporter(endpoint, {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
+    (exporter,) = span_exporters(endpoint, {"OTEL_EXPORTER_OTLP_PROTOCOL": protocol})
     assert exporter is not None
     return exporter
 

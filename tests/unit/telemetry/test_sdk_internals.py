@@ -24,7 +24,7 @@ from sqlalchemy import create_engine
 import relate_telemetry
 from relate_supervisor import Supervisor
 from relate_telemetry import sdk_internals
-from relate_telemetry.export.choice import span_exporter
+from relate_telemetry.export.choice import span_exporters
 from relate_telemetry.export.queue import SpanQueue
 from relate_telemetry.fast import statements
 from relate_telemetry.fast.histogram import BoundHistogram
@@ -196,7 +196,7 @@ def test_an_untested_sdk_makes_its_own_spans() -> None:
 
 @pytest.mark.usefixtures("_untested")
 def test_an_untested_sdk_encodes_its_own_spans() -> None:
-    exporter = span_exporter("http://127.0.0.1:1", {})
+    (exporter,) = span_exporters("http://127.0.0.1:1", {})
     assert type(exporter) is OTLPSpanExporter
     exporter.shutdown()
 
@@ -255,5 +255,5 @@ converse(start())
 converse(start())
 """
     out, errors = run_python(code)
-    assert errors == "OpenTelemetry SDK 99.0.0 is untested; the stock spans are used\n"
+    assert errors == "OpenTelemetry SDK 99.0.0 is untested; the stock spans are used, and logs are not exported\n"
     assert len(out.splitlines()) == 4
