@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from opentelemetry.metrics import Meter
 from opentelemetry.trace import Span, Tracer, get_current_span
 from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link
-from relate_telemetry.metrics import AuthMetrics
+from relate_telemetry.metrics import AuthMetrics, Instruments
 from relate_telemetry.names import SourceName, auth_keys, auth_span
 from relate_telemetry.public_endpoint import request_traceparent
+from relate_telemetry.spans import make_template
 
 
 class Authentication:
@@ -23,12 +23,15 @@ class Authentication:
     """
 
     def __init__(
-        self, source: SourceName, tracer: Tracer, meter: Meter, user_names: Callable[[str | None], str | None]
+        self,
+        source: SourceName,
+        tracer: Tracer,
+        instruments: Instruments,
+        user_names: Callable[[str | None], str | None],
     ) -> None:
         self.keys = auth_keys(source)
-        self.metrics = AuthMetrics(meter, source)
-        self._span_name = auth_span(source)
-        self._tracer = tracer
+        self.metrics = AuthMetrics(instruments, source)
+        self._template = make_template(tracer, auth_span(source))
         self._user_names = user_names
 
     def validate(self, user: str | None) -> "Attempt":
@@ -37,7 +40,7 @@ class Authentication:
         attributes: dict[str, AttributeValue] = {} if name is None else {self.keys.user: name}
         traceparent = request_traceparent()
         parent = RemoteParent(get_current_span(), traceparent) if traceparent is not None else None
-        return Attempt(self, self._tracer.start_span(self._span_name, attributes=attributes), parent)
+        return Attempt(self, self._template.start_here(attributes), parent)
 
 
 class RemoteParent(NamedTuple):
@@ -80,7 +83,7 @@ class Attempt(CurrentSpan):
         if key_name is not None:
             attributes[keys.key_name] = key_name
         self.span.set_attributes(attributes)
-        self._authentication.metrics.record(success)
+        self._authentication.metrics.record(success, self.span)
         if success and self._remote_parent is not None:
             add_link(*self._remote_parent)
 

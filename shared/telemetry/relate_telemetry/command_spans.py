@@ -5,26 +5,21 @@ command itself: the traced store finds the transaction and the reader's span the
 """
 
 import re
-from dataclasses import dataclass
 from time import perf_counter, time_ns
 from typing import NamedTuple
 
 from opentelemetry.context import Context, create_key, get_value
-from opentelemetry.metrics import Meter
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
 from opentelemetry.semconv.attributes.network_attributes import NETWORK_PROTOCOL_NAME, NETWORK_TRANSPORT
 from opentelemetry.semconv.attributes.server_attributes import SERVER_PORT
-from opentelemetry.trace import Link, Span, SpanKind, Status, StatusCode, Tracer, set_span_in_context
-from opentelemetry.util.types import AttributeValue
+from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 
 from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link
-from relate_telemetry.metrics import CommandMetrics, ReaderMetrics, SmtpMetrics
+from relate_telemetry.metrics import CommandMetrics, Instruments, ReaderMetrics, SmtpMetrics, VerbMetrics
 from relate_telemetry.names import (
     ABANDONED,
     CLIENT_WAIT,
-    OUTCOMES,
-    UNKNOWN_OUTCOME,
     UNKNOWN_VERB,
     ProtocolName,
     command_keys,
@@ -34,11 +29,15 @@ from relate_telemetry.names import (
     transaction_span,
 )
 from relate_telemetry.ports import CommandResult, Pushed
+from relate_telemetry.sdk_internals import SPAN_KEY
+from relate_telemetry.spans import RecurringAttributes, SpanHead, SpanTemplate, head_below, head_beside, make_template
 
 MAX_VERBS = 64  # of one protocol: twice as many as IMAP has with our extensions; label sets stay in memory
 
+MAX_RECURRING_OCTETS = 1024  # received or sent: sizes above are seldom the same
+MAX_RESULTS = 2048  # of one protocol; their attributes take some 1 MB
+
 _VERB = re.compile(r"[A-Z0-9 ]{1,20}")  # the longest verb is UNAUTHENTICATE
-_EMPTY = Context()
 _COMMAND = create_key("relate-command")
 
 
@@ -67,25 +66,79 @@ class Verbs:
         return self._verbs.setdefault(name, Verb(name, command_span(self._protocol, name)))
 
 
-@dataclass(frozen=True, slots=True)
-class SpanPlacement:
-    """The parent (none: each command is a root), kind, links and transaction of the spans of commands."""
+class CommandTemplate(NamedTuple):
+    """The spans of a verb in one state of the session, and the metrics of the verb."""
 
-    parent: Context
-    kind: SpanKind = SpanKind.INTERNAL
-    links: tuple[Link, ...] = ()
+    spans: SpanTemplate
+    metrics: VerbMetrics
+
+
+class SpanPlacement(NamedTuple):
+    """Where the spans of commands are, and the transaction that they belong to."""
+
+    head: SpanHead
     transaction: Span | None = None
 
 
 class ProtocolSpans:
     """Spans and metrics of one protocol: see `ports.ProtocolTelemetry`."""
 
-    def __init__(self, protocol: ProtocolName, tracer: Tracer, meter: Meter) -> None:
+    def __init__(self, protocol: ProtocolName, tracer: Tracer, instruments: Instruments) -> None:
         self.name = protocol
-        self.tracer = tracer
         self.keys = command_keys(protocol)
         self.verbs = Verbs(protocol)
-        self.metrics: CommandMetrics = (SmtpMetrics if protocol == "smtp" else ReaderMetrics)(meter, protocol)
+        self.metrics: CommandMetrics = (SmtpMetrics if protocol == "smtp" else ReaderMetrics)(instruments, protocol)
+        network = {NETWORK_PROTOCOL_NAME: protocol, NETWORK_TRANSPORT: "tcp"}
+        self.sessions = make_template(tracer, session_span(protocol), SpanKind.SERVER, network)
+        self.transactions = make_template(tracer, transaction_span(protocol), SpanKind.SERVER)
+        self.pushes = make_template(tracer, push_span(protocol), SpanKind.PRODUCER)
+        self._tracer = tracer
+        self._commands: dict[tuple[str, str], CommandTemplate] = {}  # by verb and state, both from fixed tables
+        self._verb_metrics: dict[str, VerbMetrics] = {}
+        self._results: dict[tuple[str, str, int, int], RecurringAttributes] = {}
+
+    def command(self, verb: str, state: str) -> "CommandTemplate":
+        """The template of a command's span and metrics."""
+        return self._commands.get((verb, state)) or self._add_command(verb, state)
+
+    def _add_command(self, verb: str, state: str) -> "CommandTemplate":
+        known = self.verbs.find(verb)
+        if known.name != verb:
+            return self.command(known.name, state)
+        kind, attributes = _SESSIONS[self.name].command_kind, {self.keys.command: verb, self.keys.state: state}
+        spans = make_template(self._tracer, known.span, kind, attributes)
+        metrics = self._verb_metrics.get(verb)
+        if metrics is None:
+            metrics = self._verb_metrics[verb] = self.metrics.verb(verb)
+        made = self._commands[verb, state] = CommandTemplate(spans, metrics)
+        return made
+
+    def result_attributes(self, result: CommandResult) -> RecurringAttributes:
+        """The attributes of a command's result."""
+        outcome, code, received, sent, *_ = result
+        if received >= MAX_RECURRING_OCTETS or sent >= MAX_RECURRING_OCTETS or result.waited > 0:
+            return self._make_attributes(result)
+        key = (outcome, code, received, sent)
+        return self._results.get(key) or self._add_result(key, result)
+
+    def _add_result(self, key: tuple[str, str, int, int], result: CommandResult) -> RecurringAttributes:
+        if len(self._results) >= MAX_RESULTS:
+            self._results.clear()
+        made = self._results[key] = self._make_attributes(result)
+        return made
+
+    def _make_attributes(self, result: CommandResult) -> RecurringAttributes:
+        keys = self.keys
+        attributes = RecurringAttributes({keys.outcome: result.outcome})
+        if result.code:
+            attributes[keys.reply_code] = result.code
+        if result.received:
+            attributes[keys.octets_received] = result.received
+        if result.sent:
+            attributes[keys.octets_sent] = result.sent
+        if result.waited > 0:
+            attributes[CLIENT_WAIT] = result.waited
+        return attributes
 
     def session(self, session_id: str, client: str, port: int) -> "Session":
         """See `ports.ProtocolTelemetry.session`."""
@@ -95,22 +148,15 @@ class ProtocolSpans:
 class Session:
     """A connection whose commands are children of its span: one trace per session, as in POP3."""
 
+    command_kind = SpanKind.INTERNAL
+
     def __init__(self, protocol: ProtocolSpans, session_id: str, client: str, port: int) -> None:
         self._protocol = protocol
-        self._id = session_id
+        self._attributes = {protocol.keys.session_id: session_id}  # of all spans of the session
         self._ended = False
         self.last_result = CommandResult(ABANDONED)  # of the latest command
-        self._span = protocol.tracer.start_span(
-            session_span(protocol.name),
-            _EMPTY,
-            SpanKind.SERVER,
-            {
-                protocol.keys.session_id: session_id,
-                CLIENT_ADDRESS: client,
-                SERVER_PORT: port,
-                NETWORK_PROTOCOL_NAME: protocol.name,
-                NETWORK_TRANSPORT: "tcp",
-            },
+        self._span = protocol.sessions.start_root(
+            {protocol.keys.session_id: session_id, CLIENT_ADDRESS: client, SERVER_PORT: port}
         )
         self._placement = self._default = self._default_placement()
         protocol.metrics.active.add(1)
@@ -118,16 +164,8 @@ class Session:
     def command(self, verb: str, state: str) -> "Command":
         """See `ports.SessionTelemetry.command`."""
         protocol, placement = self._protocol, self._placement
-        known = protocol.verbs.find(verb)
-        keys = protocol.keys
-        span = protocol.tracer.start_span(
-            known.span,
-            placement.parent,
-            placement.kind,
-            {keys.session_id: self._id, keys.command: known.name, keys.state: state},
-            placement.links,
-        )
-        return Command(self, protocol, known.name, span, placement.transaction)
+        template = protocol.command(verb, state)
+        return Command(self, protocol, template.metrics, template.spans.start(placement.head), placement.transaction)
 
     def settle(self, in_transaction: bool) -> None:
         """See `ports.SessionTelemetry.settle`; this protocol has no transactions."""
@@ -142,17 +180,16 @@ class Session:
         self._protocol.metrics.active.add(-1)
 
     def _default_placement(self) -> SpanPlacement:
-        return SpanPlacement(set_span_in_context(self._span, _EMPTY))
-
-    def _link(self) -> Link:
-        return Link(self._span.get_span_context())
+        return SpanPlacement(head_below(self._span, self._attributes))
 
 
 class TracePerCommand(Session):
     """A connection whose commands are separate traces, linked to its span, because an IMAP session lasts for days."""
 
+    command_kind = SpanKind.SERVER
+
     def _default_placement(self) -> SpanPlacement:
-        return SpanPlacement(_EMPTY, SpanKind.SERVER, (self._link(),))
+        return SpanPlacement(head_beside(self._span, self._attributes))
 
 
 class TracePerTransaction(Session):
@@ -181,15 +218,8 @@ class TracePerTransaction(Session):
         super().end(reason)
 
     def _start_transaction(self) -> SpanPlacement:
-        protocol = self._protocol
-        span = protocol.tracer.start_span(
-            transaction_span(protocol.name),
-            _EMPTY,
-            SpanKind.SERVER,
-            {protocol.keys.session_id: self._id},
-            (self._link(),),
-        )
-        return SpanPlacement(set_span_in_context(span, _EMPTY), transaction=span)
+        span = self._protocol.transactions.start(head_beside(self._span, self._attributes))
+        return SpanPlacement(head_below(span, self._attributes), span)
 
 
 _SESSIONS: dict[ProtocolName, type[Session]] = {
@@ -206,16 +236,16 @@ class Command(CurrentSpan):
     abandoned.
     """
 
-    __slots__ = ("_failed", "_finished", "_protocol", "_session", "_started", "_verb", "transaction")
+    __slots__ = ("_failed", "_finished", "_metrics", "_protocol", "_session", "_started", "transaction")
 
     def __init__(
-        self, session: Session, protocol: ProtocolSpans, verb: str, span: Span, transaction: Span | None
+        self, session: Session, protocol: ProtocolSpans, metrics: VerbMetrics, span: Span, transaction: Span | None
     ) -> None:
         super().__init__(span)
         self.transaction = transaction
         self._session = session
         self._protocol = protocol
-        self._verb = verb
+        self._metrics = metrics
         self._failed = False
         self._finished = False
         self._started = perf_counter()
@@ -229,17 +259,11 @@ class Command(CurrentSpan):
         """See `ports.CommandTelemetry.pushed`. Its span is exported at once, and links to the messages' deliveries."""
         protocol, now = self._protocol, time_ns()
         start = min(int(pushed.committed * 1e9) or now, now)
-        span = protocol.tracer.start_span(
-            push_span(protocol.name),
-            self._make_context(),
-            SpanKind.PRODUCER,
-            {protocol.keys.octets_sent: pushed.octets},
-            start_time=start,
-        )
+        span = protocol.pushes.start(head_below(self.span, {protocol.keys.octets_sent: pushed.octets}), start)
         for origin in pushed.origins:
             add_link(span, origin)
         span.end(now)
-        protocol.metrics.pushed((now - start) / 1e9 if pushed.committed else None)
+        protocol.metrics.pushed((now - start) / 1e9 if pushed.committed else None, span)
 
     def finish(self, result: CommandResult) -> None:
         """See `ports.CommandTelemetry.finish`."""
@@ -249,12 +273,14 @@ class Command(CurrentSpan):
         if self.transaction is not None:
             add_link(self.transaction, result.linked)
         if self.span.is_recording():
-            self._set_attributes(result)
-        outcome = result.outcome if result.outcome in OUTCOMES else UNKNOWN_OUTCOME
-        self._protocol.metrics.record(self._verb, outcome, result, seconds)
+            self.span.set_attributes(self._protocol.result_attributes(result))
+            if result.outcome == "failed":
+                self._mark_failed(result.code)
+        self._metrics.record(result.outcome, seconds, self.span)
+        self._protocol.metrics.record(result, self.span)
 
     def _make_context(self) -> Context:
-        return set_span_in_context(self.span, Context({_COMMAND: self}))
+        return Context({SPAN_KEY: self.span, _COMMAND: self})
 
     def _exit(self, error: BaseException | None) -> None:
         if self._finished:
@@ -264,21 +290,6 @@ class Command(CurrentSpan):
 
     def _is_fault(self, error: BaseException) -> bool:
         return super()._is_fault(error) and not isinstance(error, ConnectionError)
-
-    def _set_attributes(self, result: CommandResult) -> None:
-        keys = self._protocol.keys
-        attributes: dict[str, AttributeValue] = {keys.outcome: result.outcome}
-        if result.code:
-            attributes[keys.reply_code] = result.code
-        if result.received:
-            attributes[keys.octets_received] = result.received
-        if result.sent:
-            attributes[keys.octets_sent] = result.sent
-        if result.waited > 0:
-            attributes[CLIENT_WAIT] = result.waited
-        self.span.set_attributes(attributes)
-        if result.outcome == "failed":
-            self._mark_failed(result.code)
 
     def _mark_failed(self, code: str) -> None:
         status = Status(StatusCode.ERROR, code)

@@ -13,7 +13,7 @@ from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider
 
 from relate_telemetry.public_endpoint import PublicEndpoint
-from relate_telemetry.sdk_internals import is_instrumented
+from relate_telemetry.sdk_internals import is_instrumented, is_traced
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -28,16 +28,11 @@ _apps: "WeakSet[FastAPI]" = WeakSet()
 
 def instrument_engine(engine: "Engine", tracers: TracerProvider, meters: MeterProvider) -> None:
     """Trace an engine's statements: their text, never their parameters. Idempotent."""
-    from opentelemetry.instrumentation.sqlalchemy import SQLAlchemyInstrumentor  # noqa: PLC0415 - needs SQLAlchemy
+    from relate_telemetry.statements import trace_statements  # noqa: PLC0415 - needs SQLAlchemy
 
-    from relate_telemetry.fast.statements import trace_statements  # noqa: PLC0415 - needs SQLAlchemy
-
-    if engine in _engines or SQLAlchemyInstrumentor().is_instrumented_by_opentelemetry:
+    if engine in _engines or is_traced(engine):
         return
     _engines.add(engine)
-    _prefer_stable_conventions()
-    # Not by SQLAlchemyInstrumentor, because it patches SQLAlchemy itself: each later engine would be traced twice, and
-    # each checkout of a connection would be a span.
     trace_statements(engine, tracers, meters)
 
 

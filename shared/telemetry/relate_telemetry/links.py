@@ -1,29 +1,44 @@
 """Links to spans of other traces, by a traceparent (W3C Trace Context §3.2) that was stored or received."""
 
-from opentelemetry.context import Context
-from opentelemetry.sdk.trace import ReadableSpan
-from opentelemetry.trace import Span, SpanContext, get_current_span
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+import re
+
+from opentelemetry.trace import Span, SpanContext, TraceFlags
 
 MAX_LINKS = 32  # of one span: a FETCH of a whole mailbox need not link to every message's origin
 
-_W3C = TraceContextTextMapPropagator()
-_EMPTY = Context()
+# Version ff is forbidden; a later version than 00 may append fields.
+_TRACEPARENT = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
 
 
 def add_link(span: Span, traceparent: str | None) -> None:
-    """Link a span to another one, once. A malformed traceparent, and links beyond MAX_LINKS, are ignored."""
-    if traceparent is None or not isinstance(span, ReadableSpan) or not span.is_recording():
+    """Link a span to another one, once. Ignores a malformed traceparent, one that is not sampled, and more links.
+
+    Links beyond MAX_LINKS are ignored. A span that is not sampled is not exported, so that a link to it leads nowhere.
+    """
+    if traceparent is None or not span.is_recording():
         return
-    links = span.links
-    if len(links) >= MAX_LINKS:
+    links = getattr(span, "links", None)  # the API does not read spans
+    if links is None or len(links) >= MAX_LINKS:
         return
-    context = _parse_traceparent(traceparent)
-    if context is not None and all(context.span_id != link.context.span_id for link in links):
+    context = parse_traceparent(traceparent)
+    if context is None or not context.trace_flags.sampled:
+        return
+    if all(context.span_id != link.context.span_id for link in links):
         span.add_link(context)
 
 
-def _parse_traceparent(traceparent: str) -> SpanContext | None:
-    carrier = {"traceparent": traceparent}
-    context = get_current_span(_W3C.extract(carrier, _EMPTY)).get_span_context()
+def parse_traceparent(traceparent: str) -> SpanContext | None:
+    """The span that a traceparent names, None if it is malformed."""
+    match = _TRACEPARENT.fullmatch(traceparent)
+    if match is None or (match[1] == "00" and match[5]):
+        return None
+    flags = TraceFlags(int(match[4], 16))
+    context = SpanContext(int(match[2], 16), int(match[3], 16), is_remote=True, trace_flags=flags)
     return context if context.is_valid else None
+
+
+def format_traceparent(context: SpanContext) -> str | None:
+    """The traceparent of a span, None for an invalid context."""
+    if not context.is_valid:
+        return None
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

@@ -1,48 +1,88 @@
-"""Creates the instruments of `names` on a meter, and records commands and logins in them.
+"""Creates the instruments of `names`, and records commands and logins in them.
 
 Counters start at 0 rather than at their first event, so that a rate over failures exists before the first failure.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Mapping
 from typing import Protocol
 
 from opentelemetry.context import Context
-from opentelemetry.metrics import CallbackOptions, CallbackT, Histogram, Meter, Observation, UpDownCounter
-from opentelemetry.trace import INVALID_SPAN_CONTEXT, NonRecordingSpan, get_current_span, set_span_in_context
+from opentelemetry.metrics import CallbackT, Counter, Histogram, Meter, MeterProvider, UpDownCounter
+from opentelemetry.trace import Span, set_span_in_context
 
-from relate_telemetry.fast.histogram import BoundHistogram
-from relate_telemetry.names import (
-    BOUNDS,
-    COMMAND,
-    INSTRUMENTS,
-    OUTCOME,
-    OWN_INSTRUMENTS,
-    ProtocolName,
-    SourceName,
-)
+from relate_telemetry.fast.cells import CellMeterProvider, make_counter, make_histogram
+from relate_telemetry.names import COMMAND, INSTRUMENTS, OUTCOME, OUTCOMES, OWN_INSTRUMENTS, ProtocolName, SourceName
 from relate_telemetry.ports import CommandResult
 
 _EMPTY = Context()
 _BY_NAME = {instrument.name: instrument for instrument in (*INSTRUMENTS, *OWN_INSTRUMENTS)}
 
 
-def up_down_counter(meter: Meter, name: str) -> UpDownCounter:
-    """Create the up-down counter of that name, at 0."""
-    instrument = _BY_NAME[name]
-    counter = meter.create_up_down_counter(instrument.name, instrument.unit, instrument.description)
-    counter.add(0)
-    return counter
+class CounterSeries(Protocol):
+    """One time series of a counter."""
+
+    def add(self, amount: int, span: Span | None = None) -> None:
+        """Add an amount that was measured in a span."""
 
 
-def histogram(meter: Meter, name: str) -> Histogram:
-    """Create the histogram of that name, with the bounds for its unit."""
-    instrument = _BY_NAME[name]
-    return meter.create_histogram(
-        instrument.name,
-        instrument.unit,
-        instrument.description,
-        explicit_bucket_boundaries_advisory=BOUNDS[instrument.unit],
-    )
+class HistogramSeries(Protocol):
+    """One time series of a histogram."""
+
+    def record(self, value: float, span: Span | None = None) -> None:
+        """Record a value that was measured in a span; it is finite and not negative."""
+
+
+class Instruments:
+    """Creates the time series of one scope: in cells if the provider is ours, else with the SDK's instruments."""
+
+    def __init__(self, provider: MeterProvider, scope: str) -> None:
+        self.meter = provider.get_meter(scope)
+        self._cells = provider if isinstance(provider, CellMeterProvider) else None
+        self._scope = scope
+
+    def counter(self, name: str, attributes: Mapping[str, str] | None = None) -> CounterSeries:
+        """A series of the counter of that name, at 0."""
+        instrument = _BY_NAME[name]
+        if self._cells is not None:
+            return self._cells.counter(self._scope, instrument).cell(attributes or {})
+        return _StockCounter(make_counter(self.meter, instrument), attributes or {})
+
+    def histogram(self, name: str, attributes: Mapping[str, str] | None = None) -> HistogramSeries:
+        """A series of the histogram of that name."""
+        instrument = _BY_NAME[name]
+        if self._cells is not None:
+            return self._cells.histogram(self._scope, instrument).cell(attributes or {})
+        return _StockHistogram(make_histogram(self.meter, instrument), attributes or {})
+
+    def up_down_counter(self, name: str) -> UpDownCounter:
+        """The up-down counter of that name, at 0."""
+        instrument = _BY_NAME[name]
+        counter = self.meter.create_up_down_counter(instrument.name, instrument.unit, instrument.description)
+        counter.add(0)
+        return counter
+
+
+class _StockCounter:
+    def __init__(self, counter: Counter, attributes: Mapping[str, str]) -> None:
+        self._counter = counter
+        self._attributes = attributes
+        counter.add(0, attributes)
+
+    def add(self, amount: int, span: Span | None = None) -> None:
+        self._counter.add(amount, self._attributes, _context(span))
+
+
+class _StockHistogram:
+    def __init__(self, histogram: Histogram, attributes: Mapping[str, str]) -> None:
+        self._histogram = histogram
+        self._attributes = attributes
+
+    def record(self, value: float, span: Span | None = None) -> None:
+        self._histogram.record(value, self._attributes, _context(span))
+
+
+def _context(span: Span | None) -> Context:
+    return _EMPTY if span is None else set_span_in_context(span, _EMPTY)
 
 
 def observable_counter(meter: Meter, name: str, observe: CallbackT) -> None:
@@ -63,64 +103,24 @@ def observable_gauge(meter: Meter, name: str, observe: CallbackT) -> None:
     meter.create_observable_gauge(instrument.name, [observe], instrument.unit, instrument.description)
 
 
-class ObservableSum:
-    """The sum of one time series. One thread, the loop's, adds; the thread that exports observes."""
+class VerbMetrics:
+    """The time series of one verb: its durations by outcome and, in POP3 and IMAP, its count."""
 
-    __slots__ = ("_attributes", "_span", "_total")
+    def __init__(
+        self, instruments: Instruments, protocol: ProtocolName, verb: str, count: CounterSeries | None
+    ) -> None:
+        # All outcomes at once, so that a rate over failures exists before the first failure.
+        self._durations = {
+            outcome: instruments.histogram(f"{protocol}.command.duration", {COMMAND: verb, OUTCOME: outcome})
+            for outcome in sorted(OUTCOMES)
+        }
+        self._count = count
 
-    def __init__(self, attributes: dict[str, str]) -> None:
-        self._attributes = attributes
-        self._span = INVALID_SPAN_CONTEXT
-        self._total = 0
-
-    def add(self, amount: int) -> None:
-        """Add an amount within the current span."""
-        self._total += amount
-        self._span = get_current_span().get_span_context()  # the context only, so that the span can be freed
-
-    def observe(self) -> Observation:
-        """The sum. Its exemplar is the span of the last addition since the previous export."""
-        span, self._span = self._span, INVALID_SPAN_CONTEXT
-        return Observation(self._total, self._attributes, set_span_in_context(NonRecordingSpan(span), _EMPTY))
-
-
-class ObservedCounter:
-    """A counter for hot paths: `add` adds to an integer, which the SDK reads at each export.
-
-    The SDK's `Counter.add` takes 8 µs, because it does at each addition what this does at each export. With a `label`
-    there is one time series per value, from a fixed table; without one there is a single series, at 0.
-    """
-
-    def __init__(self, meter: Meter, name: str, label: str | None = None) -> None:
-        self._label = label
-        self._sums: dict[str, ObservableSum] = {} if label else {"": ObservableSum({})}
-        observable_counter(meter, name, self._observe)
-
-    def add(self, amount: int, value: str = "") -> None:
-        """Add an amount to the series of this value of the label."""
-        total = self._sums.get(value)
-        if total is None:
-            total = self._sums[value] = ObservableSum({self._label: value} if self._label else {})
-        total.add(amount)
-
-    def _observe(self, _: CallbackOptions) -> Iterator[Observation]:
-        return (total.observe() for total in list(self._sums.values()))
-
-
-class Durations:
-    """The histogram `{protocol}.command.duration`, bound to each pair of command and outcome."""
-
-    def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
-        self._histogram = histogram(meter, f"{protocol}.command.duration")
-        self._bound: dict[tuple[str, str], BoundHistogram] = {}
-
-    def record(self, verb: str, outcome: str, seconds: float) -> None:
-        """Record the duration of one command; `verb` and `outcome` are from fixed tables."""
-        label = (verb, outcome)
-        bound = self._bound.get(label)
-        if bound is None:
-            bound = self._bound[label] = BoundHistogram(self._histogram, {COMMAND: verb, OUTCOME: outcome})
-        bound.record(seconds)
+    def record(self, outcome: str, seconds: float, span: Span) -> None:
+        """Record one command; `outcome` is one of `names.OUTCOMES`."""
+        self._durations[outcome].record(seconds, span)
+        if self._count is not None:
+            self._count.add(1, span)
 
 
 class CommandMetrics(Protocol):
@@ -130,72 +130,95 @@ class CommandMetrics(Protocol):
     def active(self) -> UpDownCounter:
         """The number of open connections."""
 
-    def record(self, verb: str, outcome: str, result: CommandResult, seconds: float) -> None:
-        """Record one command; `verb` and `outcome` are from fixed tables."""
+    def declare(self, verbs: Iterable[str]) -> None:
+        """Let the counter of commands start at 0 for these verbs."""
 
-    def pushed(self, seconds: float | None) -> None:
+    def verb(self, verb: str) -> VerbMetrics:
+        """The metrics of one verb, which is from a fixed table."""
+
+    def record(self, result: CommandResult, span: Span) -> None:
+        """Record what a command did."""
+
+    def pushed(self, seconds: float | None, span: Span) -> None:
         """Record a push and its latency since the commit; None where that is not known."""
 
 
 class ReaderMetrics:
     """POP3 and IMAP: commands by name, messages and octets sent; in IMAP also pushes."""
 
-    def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
-        self._push_latency = histogram(meter, "imap.push.latency") if protocol == "imap" else None
-        self.active = up_down_counter(meter, f"{protocol}.sessions.active")
-        self._messages = ObservedCounter(meter, f"{protocol}.messages.retrieved")
-        self._sent = ObservedCounter(meter, f"{protocol}.bytes.sent")
-        self._commands = ObservedCounter(meter, f"{protocol}.commands", COMMAND)
-        self._durations = Durations(meter, protocol)
+    def __init__(self, instruments: Instruments, protocol: ProtocolName) -> None:
+        self._instruments = instruments
+        self._protocol = protocol
+        self._push_latency = instruments.histogram("imap.push.latency") if protocol == "imap" else None
+        self.active = instruments.up_down_counter(f"{protocol}.sessions.active")
+        self._messages = instruments.counter(f"{protocol}.messages.retrieved")
+        self._sent = instruments.counter(f"{protocol}.bytes.sent")
 
-    def record(self, verb: str, outcome: str, result: CommandResult, seconds: float) -> None:
+    def declare(self, verbs: Iterable[str]) -> None:
+        """See `CommandMetrics.declare`."""
+        for verb in verbs:
+            self._commands(verb)
+
+    def verb(self, verb: str) -> VerbMetrics:
+        """See `CommandMetrics.verb`."""
+        return VerbMetrics(self._instruments, self._protocol, verb, self._commands(verb))
+
+    def record(self, result: CommandResult, span: Span) -> None:
         """See `CommandMetrics.record`."""
-        self._commands.add(1, verb)
-        self._durations.record(verb, outcome, seconds)
         if result.sent:
-            self._sent.add(result.sent)
+            self._sent.add(result.sent, span)
         if result.messages_retrieved:
-            self._messages.add(result.messages_retrieved)
+            self._messages.add(result.messages_retrieved, span)
 
-    def pushed(self, seconds: float | None) -> None:
+    def pushed(self, seconds: float | None, span: Span) -> None:
         """See `CommandMetrics.pushed`."""
         if self._push_latency is not None and seconds is not None:
-            self._push_latency.record(seconds)
+            self._push_latency.record(seconds, span)
+
+    def _commands(self, verb: str) -> CounterSeries:
+        return self._instruments.counter(f"{self._protocol}.commands", {COMMAND: verb})
 
 
 class SmtpMetrics:
     """SMTP: messages and octets received, and the processing time of a message."""
 
-    def __init__(self, meter: Meter, protocol: ProtocolName) -> None:
-        self.active = up_down_counter(meter, "smtp.connections.active")
-        self._messages = ObservedCounter(meter, "smtp.messages.received")
-        self._received = ObservedCounter(meter, "smtp.bytes.received")
-        self._processing = histogram(meter, "smtp.message.processing.duration")
-        self._durations = Durations(meter, protocol)
+    def __init__(self, instruments: Instruments, protocol: ProtocolName) -> None:
+        self._instruments = instruments
+        self._protocol = protocol
+        self.active = instruments.up_down_counter("smtp.connections.active")
+        self._messages = instruments.counter("smtp.messages.received")
+        self._received = instruments.counter("smtp.bytes.received")
+        self._processing = instruments.histogram("smtp.message.processing.duration")
 
-    def record(self, verb: str, outcome: str, result: CommandResult, seconds: float) -> None:
+    def declare(self, verbs: Iterable[str]) -> None:
+        """See `CommandMetrics.declare`; SMTP has no counter of commands."""
+
+    def verb(self, verb: str) -> VerbMetrics:
+        """See `CommandMetrics.verb`."""
+        return VerbMetrics(self._instruments, self._protocol, verb, None)
+
+    def record(self, result: CommandResult, span: Span) -> None:
         """See `CommandMetrics.record`."""
-        self._durations.record(verb, outcome, seconds)
         if result.received:
-            self._received.add(result.received)
+            self._received.add(result.received, span)
         if result.messages_received:
-            self._messages.add(result.messages_received)
+            self._messages.add(result.messages_received, span)
         if result.processing is not None:
-            self._processing.record(result.processing * 1000)
+            self._processing.record(result.processing * 1000, span)
 
-    def pushed(self, seconds: float | None) -> None:
+    def pushed(self, seconds: float | None, span: Span) -> None:
         """See `CommandMetrics.pushed`; SMTP has no pushes."""
 
 
 class AuthMetrics:
     """The counters of login attempts and of failed logins."""
 
-    def __init__(self, meter: Meter, source: SourceName) -> None:
-        self._attempts = ObservedCounter(meter, f"{source}.auth.attempts")
-        self._failures = ObservedCounter(meter, f"{source}.auth.failures")
+    def __init__(self, instruments: Instruments, source: SourceName) -> None:
+        self._attempts = instruments.counter(f"{source}.auth.attempts")
+        self._failures = instruments.counter(f"{source}.auth.failures")
 
-    def record(self, success: bool) -> None:
+    def record(self, success: bool, span: Span) -> None:
         """Count one login."""
-        self._attempts.add(1)
+        self._attempts.add(1, span)
         if not success:
-            self._failures.add(1)
+            self._failures.add(1, span)

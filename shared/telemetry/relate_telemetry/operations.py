@@ -8,18 +8,14 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import Self
 
-from opentelemetry.context import Context
-from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer, get_current_span, set_span_in_context
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import INVALID_SPAN, NoOpTracer, Span, Tracer, get_current_span
 from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.command_spans import current_command
 from relate_telemetry.current_span import CurrentSpan
-from relate_telemetry.links import add_link
+from relate_telemetry.links import add_link, format_traceparent
 from relate_telemetry.names import USER
-
-_W3C = TraceContextTextMapPropagator()
-_EMPTY = Context()
+from relate_telemetry.spans import SpanTemplate, make_template
 
 
 class Operations:
@@ -31,6 +27,7 @@ class Operations:
 
     def __init__(self, tracer: Tracer, user_names: Callable[[str | None], str | None]) -> None:
         self._tracer = tracer
+        self._templates: dict[str, SpanTemplate] = {}  # by name, which is from a fixed table
         self._user_names = user_names
 
     def operation(
@@ -42,7 +39,8 @@ class Operations:
         """Start an operation under the current span. The exceptions `answers` are results, not errors."""
         if attributes and USER in attributes:
             attributes = self._redact_user(dict(attributes))
-        return Operation(self, self._tracer.start_span(name, attributes=attributes), answers)
+        template = self._templates.get(name) or self._add_template(name)
+        return Operation(self, template.start_here(attributes), answers)
 
     def user_name(self, name: str | None) -> str | None:
         """A user's name as `Otel__UserNames` prescribes; None means to emit no name."""
@@ -52,14 +50,16 @@ class Operations:
         """The traceparent to store with a message: of the open transaction's span, else of the current span."""
         command = current_command()
         span = command.transaction if command and command.transaction else get_current_span()
-        carrier: dict[str, str] = {}
-        _W3C.inject(carrier, set_span_in_context(span, _EMPTY))
-        return carrier.get("traceparent")
+        return format_traceparent(span.get_span_context())
 
     def link_reader(self, traceparent: str | None) -> None:
         """Link the current command's span, without a command the current span, to the delivery of a message."""
         command = current_command()
         add_link(command.span if command else get_current_span(), traceparent)
+
+    def _add_template(self, name: str) -> SpanTemplate:
+        template = self._templates[name] = make_template(self._tracer, name)
+        return template
 
     def _redact_user(self, attributes: dict[str, AttributeValue]) -> dict[str, AttributeValue]:
         name = self.user_name(str(attributes.pop(USER)))

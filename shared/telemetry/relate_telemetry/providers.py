@@ -6,28 +6,48 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakSet
 
 from opentelemetry import metrics, trace
 from opentelemetry.metrics import CallbackOptions, Observation
-from opentelemetry.sdk.environment_variables import OTEL_METRIC_EXPORT_INTERVAL, OTEL_TRACES_SAMPLER
+from opentelemetry.sdk.environment_variables import (
+    OTEL_METRIC_EXPORT_INTERVAL,
+    OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED,
+)
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanLimits, TracerProvider
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
 
 from relate_supervisor import Supervisor
 from relate_telemetry.environment import unsupported_variables
-from relate_telemetry.export.choice import Scraped, log_exporter, metric_exporters, span_exporters
-from relate_telemetry.export.queue import SHUTDOWN_SECONDS, SpanQueue, limits_from_environment
+from relate_telemetry.export.choice import (
+    Scraped,
+    encoded_span_exporter,
+    log_exporter,
+    metric_exporters,
+    span_exporters,
+    takes_encoded_spans,
+)
+from relate_telemetry.export.queue import (
+    SHUTDOWN_SECONDS,
+    BatchExporter,
+    QueueLimits,
+    QueueProcessor,
+    SpanQueue,
+    count_octets,
+    limits_from_environment,
+)
+from relate_telemetry.fast.cells import CellMeterProvider, keeps_explicit_buckets
 from relate_telemetry.fast.span import FastTracerProvider
 from relate_telemetry.logs import export_lines
 from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK
-from relate_telemetry.redaction import MAX_VALUE_CHARACTERS, Redaction
-from relate_telemetry.sdk_internals import TickingReader, is_tested
+from relate_telemetry.redaction import Redaction
+from relate_telemetry.sampling import Sampling, sampling_from_environment
+from relate_telemetry.sdk_internals import CompletingReader, TickingReader, is_tested
 
 if TYPE_CHECKING:
     from relate_telemetry.export.log_queue import LogExporter, LogQueue
@@ -40,11 +60,17 @@ _ours: "WeakSet[TracerProvider | MeterProvider]" = WeakSet()
 _redacted: "WeakSet[TracerProvider]" = WeakSet()
 
 
+Pipeline = Literal["fast", "sdk"]
+
+
 class Providers:
     """The tracer provider and the meter provider in use. Those that are our own are shut down here."""
 
     def __init__(
-        self, tracers: TracerProvider, meters: MeterProvider, queues: "Sequence[SpanQueue | LogQueue]" = ()
+        self,
+        tracers: TracerProvider,
+        meters: MeterProvider,
+        queues: "Sequence[SpanQueue[bytes] | SpanQueue[ReadableSpan] | LogQueue]" = (),
     ) -> None:
         self.tracers = tracers
         self.meters = meters
@@ -65,25 +91,36 @@ class Providers:
 
 
 def find_or_make_providers(
-    resource: Resource, endpoint: str | None, supervisor: Supervisor, *, verbose: bool = False
+    resource: Resource,
+    endpoint: str | None,
+    supervisor: Supervisor,
+    *,
+    verbose: bool = False,
+    pipeline: Pipeline = "fast",
 ) -> Providers:
     """Return the global providers if they are the SDK's, else new ones, which become global if there are none.
 
-    With `verbose` and without an endpoint, every span is printed, not only commands.
-    Raises ValueError naming a malformed OTEL_* variable.
+    With `verbose` and without an endpoint, every span is printed, not only commands. With the pipeline `sdk`, spans and
+    metrics are made by the SDK. Raises ValueError naming a malformed OTEL_* variable.
     """
     tracers, meters = _installed_tracers(), _installed_meters()
+    spans: Sequence[SpanQueue[bytes] | SpanQueue[ReadableSpan]] = []
     # All variables that may be malformed are parsed before a thread starts.
-    spans_to = [] if tracers else span_exporters(endpoint, verbose=verbose)
-    metrics_to = [] if meters else metric_exporters(endpoint)
     logs_to = log_exporter(endpoint)
-    for sentence in [] if tracers else unsupported_variables():
-        _logger.warning(sentence)
-    limits = limits_from_environment() if spans_to else None
+    metrics_to = [] if meters else metric_exporters(endpoint)
+    limits = limits_from_environment() if tracers is None else None
     logs = _make_logs(logs_to, tracers.resource if tracers else resource, supervisor)
-    spans = [SpanQueue(each, limits, supervisor) for each in spans_to]
-    tracers = tracers or _make_tracers(resource, spans)
-    meters = meters or _make_meters(resource, metrics_to, supervisor)
+    if tracers is None:
+        for sentence in unsupported_variables():
+            _logger.warning(sentence)
+        sampling = sampling_from_environment()
+        if sampling is not None and _can_be_fast(pipeline, endpoint):
+            exporter = encoded_span_exporter(endpoint)
+            tracers, spans = _make_fast_tracers(resource, sampling, exporter, limits, supervisor)
+        else:
+            exporters = span_exporters(endpoint, verbose=verbose)
+            tracers, spans = _make_sdk_tracers(resource, sampling, exporters, limits, supervisor)
+    meters = meters or _make_meters(resource, metrics_to, supervisor, pipeline)
     redact(tracers)
     export_lines(logs[0].put if logs else None)
     _export_counts(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)
@@ -92,12 +129,18 @@ def find_or_make_providers(
     return Providers(tracers, meters, [*spans, *logs])
 
 
+def _can_be_fast(pipeline: Pipeline, endpoint: str | None) -> bool:
+    """Whether spans can be octets from the start. The console and the SDK's internal metrics need those of the SDK."""
+    counts_spans = os.environ.get(OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED, "").strip().lower() == "true"
+    return pipeline == "fast" and is_tested() and not counts_spans and takes_encoded_spans(endpoint)
+
+
 def redact(tracers: TracerProvider) -> None:
     """Add `Redaction` to a provider, before any of its exporters sees a span. Idempotent."""
-    if tracers not in _redacted:
+    if tracers not in _redacted and not isinstance(tracers, FastTracerProvider):  # it has one
         _redacted.add(tracers)
         # A limit that the OTEL_* variables set replaces ours, also where it is larger.
-        tracers.add_span_processor(Redaction(SpanLimits().max_span_attribute_length or MAX_VALUE_CHARACTERS))
+        tracers.add_span_processor(Redaction(SpanLimits().max_span_attribute_length))
 
 
 def _installed_tracers() -> TracerProvider | None:
@@ -119,12 +162,33 @@ def _make_logs(exporter: "LogExporter | None", resource: Resource, supervisor: S
     return [LogQueue(exporter, resource, log_limits_from_environment(), supervisor)]
 
 
-def _make_tracers(resource: Resource, spans: Iterable[SpanQueue]) -> TracerProvider:
-    # With the SDK's default an API client could turn off tracing of its requests, by a traceparent that is not sampled.
-    sampler = None if os.environ.get(OTEL_TRACES_SAMPLER) else ALWAYS_ON
-    provider = FastTracerProvider(sampler, resource)
-    for queue in spans:
-        provider.add_span_processor(queue)
+def _make_fast_tracers(
+    resource: Resource,
+    sampling: Sampling,
+    exporter: BatchExporter[bytes] | None,
+    limits: QueueLimits | None,
+    supervisor: Supervisor,
+) -> tuple[TracerProvider, list[SpanQueue[bytes]]]:
+    queue = SpanQueue(exporter, len, limits, supervisor) if exporter else None
+    return _publish_tracers(FastTracerProvider(resource, sampling, queue)), [queue] if queue else []
+
+
+def _make_sdk_tracers(
+    resource: Resource,
+    sampling: Sampling | None,
+    exporters: Iterable[SpanExporter],
+    limits: QueueLimits | None,
+    supervisor: Supervisor,
+) -> tuple[TracerProvider, list[SpanQueue[ReadableSpan]]]:
+    queues = [SpanQueue(each, count_octets, limits, supervisor) for each in exporters]
+    provider = TracerProvider(sampling.sampler if sampling else None, resource, shutdown_on_exit=False)
+    redact(provider)
+    for queue in queues:
+        provider.add_span_processor(QueueProcessor(queue))
+    return _publish_tracers(provider), queues
+
+
+def _publish_tracers(provider: TracerProvider) -> TracerProvider:
     _ours.add(provider)
     if not isinstance(trace.get_tracer_provider(), TracerProvider):
         trace.set_tracer_provider(provider)
@@ -132,10 +196,16 @@ def _make_tracers(resource: Resource, spans: Iterable[SpanQueue]) -> TracerProvi
 
 
 def _make_meters(
-    resource: Resource, exporters: Iterable[MetricExporter | MetricReader], supervisor: Supervisor
+    resource: Resource,
+    exporters: Iterable[MetricExporter | MetricReader],
+    supervisor: Supervisor,
+    pipeline: Pipeline,
 ) -> MeterProvider:
     readers = [_make_reader(each, supervisor) for each in exporters]
-    provider = MeterProvider(readers, resource, shutdown_on_exit=False)
+    if pipeline == "fast" and is_tested() and keeps_explicit_buckets():
+        provider: MeterProvider = CellMeterProvider(readers, resource)
+    else:
+        provider = MeterProvider(readers, resource, shutdown_on_exit=False)
     _ours.add(provider)
     if not isinstance(metrics.get_meter_provider(), MeterProvider):
         metrics.set_meter_provider(provider)
@@ -153,7 +223,7 @@ def _make_reader(exporter: MetricExporter | MetricReader, supervisor: Supervisor
     return PeriodicExportingMetricReader(exporter, interval)
 
 
-class _SupervisedReader(TickingReader):
+class _SupervisedReader(CompletingReader, TickingReader):
     """The SDK's reader under a supervisor, because its thread ends with the first exception of a collection."""
 
     def __init__(self, exporter: MetricExporter, interval: float | None, supervisor: Supervisor) -> None:

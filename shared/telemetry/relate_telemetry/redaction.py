@@ -43,8 +43,6 @@ HASH_CHARACTERS = 16  # hexadecimal, 64 bits: no two users of one system are lik
 MAX_VALUE_CHARACTERS = 1024  # of an attribute or a span's name: clients choose the length of paths and user agents
 MAX_SEQUENCE_ITEMS = 32  # of an attribute
 MAX_TRACEBACK_CHARACTERS = 8192  # the innermost frames
-UNCHECKED_CHARACTERS = 256  # in all values of a span: with fewer, single values are not checked
-UNKNOWN_CHARACTERS = 2**62  # of a span that does not count them
 
 # The text of a statement is our own, contains no values and is one string for all its spans, so it is not cut.
 STATEMENT_KEYS = frozenset({DB_QUERY_TEXT, "db.statement"})
@@ -60,7 +58,6 @@ _DRIVER = re.compile(
 _KEY = re.compile(r"rm_[A-Za-z0-9_-]{4,}", re.IGNORECASE)
 _ELLIPSIS = "…"
 # Attributes of a request, of the present and of the former semantic conventions.
-_METHODS = ("http.request.method", "http.method")
 _QUERY = "url.query"
 _TARGETS = frozenset({"url.full", "http.target", "http.url"})
 _FRAME = re.compile(r'^ *File ".*", line \d+, in .*$', re.MULTILINE)
@@ -137,6 +134,12 @@ def _database_message(error: BaseException) -> str:
     return ", ".join((*classes, *states))[:MAX_MESSAGE_CHARACTERS]
 
 
+def database_state(error: BaseException) -> str | None:
+    """The SQLSTATE of PostgreSQL, or the name of SQLite's error code, of a database error or of its causes."""
+    states = (getattr(each, "sqlstate", None) or getattr(each, "sqlite_errorname", None) for each in _chain(error))
+    return next(filter(None, states), None)
+
+
 def _state(error: BaseException) -> str | None:
     sqlstate = getattr(error, "sqlstate", None)
     return f"SQLSTATE {sqlstate}" if sqlstate else getattr(error, "sqlite_errorname", None)
@@ -151,47 +154,52 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 class Redaction(OnEndingProcessor):
-    """Redacts and cuts the attributes of every span just before it ends, so in front of any exporter.
+    """Redacts and cuts every span of the SDK just before it ends, so in front of any exporter.
 
-    The SDK closes a span's setters before it calls OnEnding, so this changes private fields. The SDK's own limit of a
-    value's length is not used, because it would cut statements too and prevent fast spans.
+    The SDK closes a span's setters before it calls OnEnding, so this changes private fields. `max_characters` is the
+    limit of values that the OTEL_* variables set, which the SDK has applied; it replaces ours, also where it is larger.
     """
 
-    def __init__(self, value_characters: int = MAX_VALUE_CHARACTERS) -> None:
-        self._limit = value_characters
+    def __init__(self, max_characters: int | None = None) -> None:
+        self._max_characters = MAX_VALUE_CHARACTERS if max_characters is None else max_characters
+        self._max_uncut_characters = max_characters
 
     def on_ending(self, span: Span) -> None:
         """Redact and cut a span."""
         attributes, name, status, events = ending_fields(span)
-        if _METHODS[0] in attributes or _METHODS[1] in attributes:
-            _redact_request(mutable_attributes(attributes))
-        if getattr(span, "characters", UNKNOWN_CHARACTERS) > self._limit:
-            _cut(mutable_attributes(attributes), self._limit)
-        if len(name) > self._limit:
-            set_name(span, name[: self._limit])
+        self._redact_values(mutable_attributes(attributes))
+        if len(name) > MAX_VALUE_CHARACTERS:
+            set_name(span, name[:MAX_VALUE_CHARACTERS])
         if status.status_code is StatusCode.ERROR or len(events):
             self._redact_error(span, status, events)
+
+    def redact_value(self, key: str, value: object) -> object:
+        """Return the value of an attribute, redacted and cut."""
+        if isinstance(value, str):
+            return _redact_text(key, value)[
+                : self._max_uncut_characters if key in _UNCUT_KEYS else self._max_characters
+            ]
+        return value if type(value) in _SHORT_TYPES else _shorten(value, self._max_characters)
+
+    def _redact_values(self, attributes: dict[str, Any]) -> None:
+        for key, value in attributes.items():
+            if type(value) not in _SHORT_TYPES:
+                attributes[key] = self.redact_value(key, value)
 
     def _redact_error(self, span: Span, status: Status, events: Sequence[Event]) -> None:
         exceptions = [event for event in events if event.name == "exception"]
         for event in exceptions:
             set_event_attributes(event, _redact_exception(dict(event.attributes or {})))
         for event in events:
-            _cut(mutable_attributes(event.attributes), self._limit)
-            set_event_name(event, event.name[: self._limit])
+            self._redact_values(mutable_attributes(event.attributes))
+            set_event_name(event, event.name[:MAX_VALUE_CHARACTERS])
         if status.status_code is StatusCode.ERROR and status.description:
             set_status(span, Status(StatusCode.ERROR, _redact_description(span, status.description, exceptions)))
 
 
-def _redact_request(attributes: dict[str, AttributeValue]) -> None:
-    for key, value in attributes.items():
-        if isinstance(value, str):
-            attributes[key] = _redact_text(key, value)
-        elif isinstance(value, Sequence):  # header fields that an OTEL_* variable has captured
-            attributes[key] = tuple(hide_keys(item) if isinstance(item, str) else item for item in value)
-
-
 def _redact_text(key: str, value: str) -> str:
+    if key in STATEMENT_KEYS:
+        return value
     if key == _QUERY:
         value = _parameter_names(value)
     elif key in _TARGETS:
@@ -222,19 +230,12 @@ def _redact_description(span: Span, description: str, exceptions: Sequence[Event
     return driver.group() if driver else None
 
 
-def _cut(attributes: dict[str, Any], limit: int) -> None:
-    for key, value in attributes.items():
-        if type(value) is str:
-            if len(value) > limit and key not in _UNCUT_KEYS:
-                attributes[key] = value[:limit]
-        elif type(value) not in _SHORT_TYPES:
-            attributes[key] = _shorten(value, limit)
-
-
 def _shorten(value: object, limit: int) -> object:
-    """Cut a value of any type that the SDK accepts."""
-    if isinstance(value, (str, bytes)):
-        return value[:limit] if len(value) > limit else value
+    """Cut a value of any type that the SDK accepts, and hide keys in it."""
+    if isinstance(value, str):
+        return hide_keys(value)[:limit]
+    if isinstance(value, bytes):
+        return value[:limit]
     if isinstance(value, Sequence):
         return tuple(_shorten(each, limit) for each in value[:MAX_SEQUENCE_ITEMS])
     if isinstance(value, Mapping):

@@ -23,7 +23,7 @@ from pydantic.alias_generators import to_pascal
 from relate_supervisor import Supervisor
 from relate_telemetry.logs import throttle_exporters
 from relate_telemetry.names import NAMESPACE
-from relate_telemetry.providers import find_or_make_providers
+from relate_telemetry.providers import Pipeline, find_or_make_providers
 from relate_telemetry.redaction import UserNames
 from relate_telemetry.sdk_internals import INSTALLED_SDK, is_tested
 from relate_telemetry.telemetry import Telemetry, no_telemetry
@@ -44,6 +44,8 @@ class TelemetrySettings(BaseModel):
 
     endpoint: str | None = None
     user_names: UserNames = "clear"
+    pipeline: Pipeline = "fast"
+    """Which code makes spans and metrics: ours, or with `sdk` that of the OpenTelemetry SDK, to compare the two."""
     verbose: bool = False
     """Whether the console shows every span, not only commands and errors."""
 
@@ -95,7 +97,11 @@ def _set_up(
             "OpenTelemetry SDK %s is untested; the stock spans are used, and logs are not exported", INSTALLED_SDK
         )
     providers = find_or_make_providers(
-        build_resource(service_name), settings.endpoint, supervisor, verbose=settings.verbose
+        build_resource(service_name),
+        settings.endpoint,
+        supervisor,
+        verbose=settings.verbose,
+        pipeline=settings.pipeline,
     )
     if configure_tracing is not None:
         configure_tracing(providers.tracers)

@@ -9,7 +9,7 @@ from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 from relate_telemetry.auth import Authentication
 from relate_telemetry.command_spans import ProtocolSpans
 from relate_telemetry.instrument import instrument_app, instrument_engine
-from relate_telemetry.metrics import observable_counter, observable_gauge, observable_up_down_counter
+from relate_telemetry.metrics import Instruments, observable_counter, observable_gauge, observable_up_down_counter
 from relate_telemetry.names import (
     CACHE_LIMIT,
     CACHE_LOOKUPS,
@@ -71,8 +71,8 @@ class Telemetry:
     def auth(self, source: SourceName) -> Authentication:
         """The logins of a source, for the traced authenticator. One object per source, because it holds the counts."""
         if source not in self._logins:
-            meter = self.meter_provider.get_meter(SOURCES[source])
-            self._logins[source] = Authentication(source, self._tracer(source), meter, self._user_names)
+            instruments = Instruments(self.meter_provider, SOURCES[source])
+            self._logins[source] = Authentication(source, self._tracer(source), instruments, self._user_names)
         return self._logins[source]
 
     def operations(self, source: SourceName) -> Operations:
@@ -144,7 +144,7 @@ class Telemetry:
     def _make_protocol(self, name: ProtocolName) -> ProtocolTelemetry:
         if not self.is_enabled:
             return NoTelemetry()
-        return ProtocolSpans(name, self._tracer(name), self.meter_provider.get_meter(METERS[name]))
+        return ProtocolSpans(name, self._tracer(name), Instruments(self.meter_provider, METERS[name]))
 
     def _tracer(self, source: SourceName) -> Tracer:
         return self.tracer_provider.get_tracer(SOURCES[source])

@@ -132,6 +132,11 @@ class Received:
         with self._changed:
             return [point for point in self._points.values() if point.name == name]
 
+    def points(self) -> list[ReceivedPoint]:
+        """The newest point of every time series."""
+        with self._changed:
+            return list(self._points.values())
+
     def total(self, name: str, **attributes: Any) -> float:
         """The sum over the time series of that name with these attributes; 0 where there is none."""
         return sum(p.value for p in self.metric(name) if attributes.items() <= p.attributes.items())

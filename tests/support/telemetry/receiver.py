@@ -28,13 +28,16 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
+from relate_telemetry.fast.cells import CellMeterProvider
+from relate_telemetry.fast.encoder import encode_request
 from relate_telemetry.fast.span import FastTracerProvider
-from relate_telemetry.providers import redact
+from relate_telemetry.providers import Pipeline, redact
 from relate_telemetry.redaction import UserNames
+from relate_telemetry.sampling import EVERYTHING, Sampling
+from relate_telemetry.sdk_internals import CompletingReader
 from relate_telemetry.setup import build_resource
 from relate_telemetry.telemetry import Telemetry
 from tests.support.telemetry.received import Received, ReceivedPoint
@@ -109,7 +112,7 @@ class Recorder(Received):
 
     def __init__(self) -> None:
         super().__init__()
-        self.reader = InMemoryMetricReader()
+        self.reader = RecordingReader()
 
     def metric(self, name: str) -> list[ReceivedPoint]:
         """The newest point of every time series of that name."""
@@ -126,6 +129,25 @@ class Recorder(Received):
             self.add_metrics(encode_metrics(collected))
 
 
+class RecordingReader(CompletingReader, InMemoryMetricReader):
+    """A reader in memory that is also given the cells."""
+
+
+class RecordingSink:
+    """Decodes each encoded span and adds it to `received`."""
+
+    def __init__(self, received: Received) -> None:
+        self._received = received
+
+    def put(self, span: bytes) -> None:
+        """Add one span."""
+        self._received.add_traces(ExportTraceServiceRequest.FromString(encode_request([span])))
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Nothing waits."""
+        return True
+
+
 class RecordingExporter(SpanExporter):
     """Exports to `received`, through the stock OTLP encoder."""
 
@@ -138,14 +160,21 @@ class RecordingExporter(SpanExporter):
         return SpanExportResult.SUCCESS
 
 
-def recording_telemetry(user_names: UserNames = "clear") -> tuple[Telemetry, Recorder]:
-    """Telemetry with a recorder of all that it emits, independent of the global providers and of the environment."""
+def recording_telemetry(
+    user_names: UserNames = "clear", pipeline: Pipeline = "fast", sampling: Sampling = EVERYTHING
+) -> tuple[Telemetry, Recorder]:
+    """Telemetry with a recorder of all that it emits, independent of the global providers."""
     recorder = Recorder()
     resource = build_resource("relate-test")
-    tracers = FastTracerProvider(ALWAYS_ON, resource)
-    redact(tracers)
-    tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
-    meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)
+    tracers: TracerProvider
+    if pipeline == "fast":
+        tracers = FastTracerProvider(resource, sampling, RecordingSink(recorder))
+        meters: MeterProvider = CellMeterProvider([recorder.reader], resource)
+    else:
+        tracers = TracerProvider(sampling.sampler, resource, shutdown_on_exit=False)
+        redact(tracers)
+        tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
+        meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)
     return Telemetry(tracers, meters, user_names, meters.shutdown), recorder
 
 

@@ -14,9 +14,8 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProces
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
-from relate_telemetry.export.choice import log_exporter, metric_exporters, span_exporters
+from relate_telemetry.export.choice import log_exporter, metric_exporters, span_exporters, takes_encoded_spans
 from relate_telemetry.export.console import CommandExporter, format_span
-from relate_telemetry.export.grpc import GrpcSpanExporter
 from relate_telemetry.export.log_grpc import GrpcLogExporter as GrpcLogs
 from relate_telemetry.export.log_http import HttpLogExporter as HttpLogs
 from relate_telemetry.export.prometheus import PrometheusReader
@@ -95,12 +94,20 @@ def test_standard_exporters_win() -> None:
 
 def test_a_list_chooses_several_exporters() -> None:
     spans = span_exporters(ENDPOINT, {"OTEL_TRACES_EXPORTER": "otlp, console,otlp"})
-    assert list(map(type, spans)) == [GrpcSpanExporter, ConsoleSpanExporter]
+    assert list(map(type, spans)) == [GrpcSpans, ConsoleSpanExporter]
     environ = {"OTEL_METRICS_EXPORTER": "otlp,prometheus", "OTEL_EXPORTER_PROMETHEUS_PORT": "0"}
     metrics = metric_exporters(ENDPOINT, environ)
     assert list(map(type, metrics)) == [GrpcMetrics, PrometheusReader]
     cast("PrometheusReader", metrics[1])._server.server_close()
     assert isinstance(log_exporter(ENDPOINT, {"OTEL_LOGS_EXPORTER": "console,otlp"}), GrpcLogs)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "encoded"),
+    [("otlp", True), ("otlp_proto_http", True), ("none", True), ("console", False), ("otlp,console", False)],
+)
+def test_spans_are_encoded_for_otlp_alone(chosen: str, encoded: bool) -> None:
+    assert takes_encoded_spans(ENDPOINT, {"OTEL_TRACES_EXPORTER": chosen}) == encoded
 
 
 @pytest.mark.parametrize(("milliseconds", "seconds"), [("2500", 2.5), ("0", 10), ("30000", 10)])

@@ -1,7 +1,7 @@
 """Chooses the exporters: OTLP where an endpoint is set, else commands go to the console, metrics and logs nowhere.
 
 The standard OTEL_* variables win over our settings. An exporter is imported when it is chosen, because the import of
-gRPC takes a third of a second. OTLP spans are sent by the stock exporters with our encoder.
+gRPC takes a third of a second.
 """
 
 import os
@@ -17,6 +17,7 @@ from opentelemetry.sdk.trace.export import SpanExporter
 from relate_supervisor import Supervisor
 from relate_telemetry.environment import parse_list, parse_seconds
 from relate_telemetry.export.console import console_exporter
+from relate_telemetry.export.queue import BatchExporter
 from relate_telemetry.sdk_internals import is_tested
 
 if TYPE_CHECKING:
@@ -25,9 +26,11 @@ if TYPE_CHECKING:
 Signal = Literal["traces", "metrics", "logs"]
 
 _OTLP = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
+_FAST = {
+    "otlp_proto_grpc": ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
+    "otlp_proto_http": ("relate_telemetry.export.http", "HttpSpanExporter"),
+}
 _OURS = {
-    ("traces", "otlp_proto_grpc"): ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
-    ("traces", "otlp_proto_http"): ("relate_telemetry.export.http", "HttpSpanExporter"),
     ("metrics", "prometheus"): ("relate_telemetry.export.prometheus", "PrometheusReader"),
     ("logs", "otlp_proto_grpc"): ("relate_telemetry.export.log_grpc", "GrpcLogExporter"),
     ("logs", "otlp_proto_http"): ("relate_telemetry.export.log_http", "HttpLogExporter"),
@@ -85,6 +88,25 @@ def log_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) 
     return exporter
 
 
+def takes_encoded_spans(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> bool:
+    """Whether the one chosen exporter of spans sends OTLP, or none is chosen. Raises ValueError as `span_exporters`."""
+    names = _exporter_names("traces", endpoint, environ)
+    return names is not None and len(names) <= 1 and {"otlp", *_FAST}.issuperset(names)
+
+
+def encoded_span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> BatchExporter[bytes] | None:
+    """The exporter for encoded spans, None when OTEL_TRACES_EXPORTER is none."""
+    names = _exporter_names("traces", endpoint, environ)
+    if not names:
+        return None
+    chosen = _otlp_name("traces", environ) if names == ["otlp"] else names[0]
+    module, exporter = _FAST[chosen]
+    made: BatchExporter[bytes] = getattr(import_module(module), exporter)(
+        **_arguments("traces", chosen, endpoint, environ)
+    )
+    return made
+
+
 def _exporter_names(signal: Signal, endpoint: str | None, environ: Mapping[str, str]) -> list[str] | None:
     """The chosen exporters without none, or None if nothing is chosen and there is no endpoint."""
     chosen = parse_list(environ, f"OTEL_{signal.upper()}_EXPORTER")
@@ -103,12 +125,13 @@ def _load(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str,
         return console_exporter(verbose=True)
     if name == "otlp":
         name = _otlp_name(signal, environ)
-    arguments = _otlp_arguments(signal, name, endpoint, environ) if name in _OTLP.values() else {}
-    return _find(signal, name)(**arguments)
+    return _find(signal, name)(**_arguments(signal, name, endpoint, environ))
 
 
-def _otlp_arguments(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
+def _arguments(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
+    if name not in _OTLP.values():
+        return arguments
     if endpoint and not _has_standard_endpoint(signal, environ):
         arguments["endpoint"] = endpoint if name == _OTLP["grpc"] else f"{endpoint.rstrip('/')}/v1/{signal}"
     if seconds := _export_timeout(signal, environ):

@@ -1,11 +1,10 @@
-"""OTLP over gRPC with our encoder; transport, TLS, headers, compression and retries are the stock exporter's."""
+"""OTLP over gRPC for encoded spans; transport, TLS, headers, compression and retries are the stock exporter's."""
 
 from collections.abc import Sequence
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceResponse
-from opentelemetry.sdk.trace import ReadableSpan
 
 from relate_telemetry.fast.encoder import encode_request
 from relate_telemetry.sdk_internals import GrpcExporterHooks
@@ -14,13 +13,13 @@ _EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 
 
 class GrpcSpanExporter(GrpcExporterHooks, OTLPSpanExporter):
-    """The stock exporter, but it sends octets where that sends a message."""
+    """The stock exporter, whose batches are encoded spans."""
 
     def make_client(self, channel: Any) -> "_Stub":
         """See `GrpcExporterHooks.make_client`."""
         return _Stub(channel)
 
-    def encode(self, spans: Sequence[ReadableSpan]) -> bytes:
+    def encode(self, spans: Sequence[bytes]) -> bytes:
         """See `GrpcExporterHooks.encode`."""
         return encode_request(spans)
 

@@ -21,14 +21,14 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import MetricsHandler
 
 from relate_supervisor import Supervisor
-from relate_telemetry.sdk_internals import TranslatingReader
+from relate_telemetry.sdk_internals import CompletingReader, TranslatingReader
 
 DEFAULT_HOST = "localhost"
 DEFAULT_PORT = 9464
 REQUEST_SECONDS = 10.0  # until a connection that sends no request is closed
 
 
-class PrometheusReader(TranslatingReader, PrometheusMetricReader):
+class PrometheusReader(CompletingReader, TranslatingReader, PrometheusMetricReader):
     """Collects metrics for each request, on OTEL_EXPORTER_PROMETHEUS_HOST and _PORT, from the call of `serve` on.
 
     Raises ValueError naming the variable if it is malformed, or if the port cannot be listened on.

@@ -10,7 +10,7 @@ import time
 import weakref
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
 from opentelemetry.sdk.environment_variables import (
@@ -19,54 +19,62 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_BSP_SCHEDULE_DELAY,
 )
 from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
+from opentelemetry.sdk.trace.export import SpanExportResult
 
 from relate_supervisor import Supervisor
-from relate_telemetry.redaction import STATEMENT_KEYS, UNCHECKED_CHARACTERS, UNKNOWN_CHARACTERS
-from relate_telemetry.sdk_internals import compact, is_tested, stored_events
+from relate_telemetry.environment import parse_count, parse_seconds
+from relate_telemetry.redaction import STATEMENT_KEYS
+from relate_telemetry.sdk_internals import compact, is_tested
 
+MIN_DELAY_SECONDS = 0.01  # with OTEL_BSP_SCHEDULE_DELAY=0: the thread must not wake without a pause
 SHUTDOWN_SECONDS = 4.0  # of the 5 s that telemetry has to shut down
 
 
 class QueueLimits(NamedTuple):
-    """Bounds of the queue and of one batch.
+    """Bounds of the queue and of one batch. Octets of an SDK span are those of its texts, which clients choose."""
 
-    Octets are those of attributes and events, which clients choose. A span's own objects are bounded by the count.
-    """
-
-    spans: int = 65536  # half a minute, such as a restart of the Collector, at 2,000 spans/s; some 50 MB when full
+    spans: int = 65536  # half a minute, such as a restart of the Collector, at 2,000 spans/s
     batch_spans: int = 512  # as in the SDK: larger batches are no cheaper per span, and could exceed gRPC's 4 MB
     delay_seconds: float = 1.0  # until an incomplete batch is exported; the SDK's 5 s is long in front of a console
-    octets: int = 32 * 2**20  # the span of a mail command has some 80, that of a malicious request several thousand
-    batch_octets: int = 2 * 2**20  # below gRPC's 4 MB with the texts of statements, which are not counted
+    octets: int = 32 * 2**20  # a command's span has some 300, that of a malicious request several thousand
+    batch_octets: int = 2 * 2**20  # below gRPC's 4 MB with the texts of statements, which an SDK span does not count
 
 
 def limits_from_environment(environ: Mapping[str, str] = os.environ) -> QueueLimits:
     """The limits, with the standard OTEL_BSP_* variables where set. Raises ValueError naming a malformed variable."""
     default = QueueLimits()
-    spans = _parse_positive(environ, OTEL_BSP_MAX_QUEUE_SIZE, default.spans)
-    batch = _parse_positive(environ, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, default.batch_spans)
-    milliseconds = _parse_positive(environ, OTEL_BSP_SCHEDULE_DELAY, round(default.delay_seconds * 1000))
-    return QueueLimits(spans, min(batch, spans), milliseconds / 1000)
+    spans = parse_count(environ, OTEL_BSP_MAX_QUEUE_SIZE, default.spans)
+    batch = parse_count(environ, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, default.batch_spans)
+    delay = parse_seconds(environ, OTEL_BSP_SCHEDULE_DELAY, default.delay_seconds)
+    return QueueLimits(spans, min(batch, spans), max(delay, MIN_DELAY_SECONDS))
 
 
-def _parse_positive(environ: Mapping[str, str], variable: str, default: int) -> int:
-    text = environ.get(variable, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f"{variable}: a positive whole number is needed, not {text!r}")
-    return int(text)
+SpanT = TypeVar("SpanT")
+_SpanT_contra = TypeVar("_SpanT_contra", contravariant=True)
 
 
-class SpanQueue(SpanProcessor):
+class BatchExporter(Protocol[_SpanT_contra]):
+    """Exports batches of spans: ours take octets, the SDK's take its spans."""
+
+    def export(self, spans: Sequence[_SpanT_contra], /) -> SpanExportResult:
+        """Export a batch."""
+
+    def shutdown(self) -> None:
+        """Release resources."""
+
+
+class SpanQueue(Generic[SpanT]):
     """Exports ended spans in batches, and counts in `dropped` those that it could not export.
 
-    The reasons are `queue_full`, `export_failed` and `shutdown`.
+    The reasons are `queue_full`, `export_failed` and `shutdown`. `count_octets` says how much memory a span takes.
     """
 
     def __init__(
-        self, exporter: SpanExporter, limits: QueueLimits | None = None, supervisor: Supervisor | None = None
+        self,
+        exporter: BatchExporter[SpanT],
+        count_octets: Callable[[SpanT], int],
+        limits: QueueLimits | None = None,
+        supervisor: Supervisor | None = None,
     ) -> None:
         self.dropped: Counter[str] = Counter()
         self._exporter = exporter
@@ -74,15 +82,14 @@ class SpanQueue(SpanProcessor):
         self._supervisor = supervisor or Supervisor()
         self._stopping = threading.Event()
         self._joined = False
-        self._compacts = is_tested()
+        self._count_octets = count_octets
         self._start()
         reference = weakref.WeakMethod(self._start)
         os.register_at_fork(after_in_child=lambda: _restart(reference))
 
     def _start(self) -> None:
-        self._spans: deque[ReadableSpan] = deque()
-        self._sizes: deque[int] = deque()  # octets of each span's texts
-        self._octets = 0  # their sum
+        self._spans: deque[SpanT] = deque()
+        self._octets = 0  # of them
         self._exporting = 0  # spans in the batch that is being exported
         self._flushing = False
         # Reentrant, because a garbage collection inside the lock may finalize a generator that ends a span.
@@ -90,20 +97,15 @@ class SpanQueue(SpanProcessor):
         self._changed = threading.Condition(self._lock)
         self._thread = self._supervisor.keep_thread("telemetry.spans", self._run, self._stopping)
 
-    def on_end(self, span: ReadableSpan) -> None:
-        """Enqueue a span, if it is sampled."""
-        if not span.context.trace_flags.sampled:
-            return
-        if self._compacts:
-            compact(span)
-        octets, limits = _count_octets(span), self._limits
+    def put(self, span: SpanT) -> None:
+        """Enqueue a span."""
+        limits = self._limits
         with self._lock:
             if self._stopping.is_set():
                 self.dropped["shutdown"] += 1
                 return
             self._spans.append(span)
-            self._sizes.append(octets)
-            self._octets += octets
+            self._octets += self._count_octets(span)
             while len(self._spans) > limits.spans or self._octets > limits.octets:
                 self._pop()
                 self.dropped["queue_full"] += 1
@@ -146,12 +148,13 @@ class SpanQueue(SpanProcessor):
         is_full = len(self._spans) >= limits.batch_spans or self._octets >= limits.batch_octets
         return is_full or self._flushing or self._stopping.is_set()
 
-    def _pop(self) -> ReadableSpan:
-        self._octets -= self._sizes.popleft()
-        return self._spans.popleft()
+    def _pop(self) -> SpanT:
+        span = self._spans.popleft()
+        self._octets -= self._count_octets(span)
+        return span
 
-    def _pop_batch(self) -> list[ReadableSpan]:
-        batch: list[ReadableSpan] = []
+    def _pop_batch(self) -> list[SpanT]:
+        batch: list[SpanT] = []
         limits, remaining = self._limits, self._octets - self._limits.batch_octets
         while self._spans and len(batch) < limits.batch_spans and (not batch or self._octets > remaining):
             batch.append(self._pop())
@@ -160,7 +163,6 @@ class SpanQueue(SpanProcessor):
     def _discard(self) -> None:
         self.dropped["shutdown"] += len(self._spans)
         self._spans.clear()
-        self._sizes.clear()
         self._octets = 0
 
     def _run(self) -> None:
@@ -172,7 +174,7 @@ class SpanQueue(SpanProcessor):
                 finally:
                     self._finish_batch(len(batch), exported)
 
-    def _next_batch(self) -> list[ReadableSpan]:
+    def _next_batch(self) -> list[SpanT]:
         """Wait for the next spans to export. An empty list ends the thread."""
         with self._changed:
             while True:
@@ -198,11 +200,27 @@ class SpanQueue(SpanProcessor):
             self._changed.notify_all()
 
 
-def _count_octets(span: ReadableSpan) -> int:
+class QueueProcessor(SpanProcessor):
+    """Puts the spans of the SDK into a queue."""
+
+    def __init__(self, queue: SpanQueue[ReadableSpan]) -> None:
+        self._queue = queue
+        self._compacts = is_tested()
+
+    def on_end(self, span: ReadableSpan) -> None:
+        """Put a span into the queue, unless it is not sampled."""
+        if span.context is not None and span.context.trace_flags.sampled:
+            if self._compacts:
+                compact(span)
+            self._queue.put(span)
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Export all spans in the queue. Return whether that was done in time."""
+        return self._queue.force_flush(timeout_millis)
+
+
+def count_octets(span: ReadableSpan) -> int:
     """The octets of a span's texts, but for statements, whose text is one string for all their spans."""
-    characters: int = getattr(span, "characters", UNKNOWN_CHARACTERS)
-    if characters < UNCHECKED_CHARACTERS and not stored_events(span):
-        return characters
     attributes = (span.attributes or {}, *(event.attributes or {} for event in span.events))
     return sum(map(_count_attributes, attributes))
 

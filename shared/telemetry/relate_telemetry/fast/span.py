@@ -1,49 +1,91 @@
-"""A `Span` subclass that costs a quarter of the SDK's, and the provider and tracer that make it.
+"""Spans that are octets from the start: the tracer provider of the fast pipeline.
 
-The SDK's span costs a lock, two lists, a container that checks attributes against limits, a sampler, and a copy at the
-end. A fast span keeps attributes in a plain dict, and switches to the SDK's containers on the first event, sequence
-value or limit. Processors and exporters cannot tell the difference. A provider with a sampler, a limit or a processor
-that is not ours makes the SDK's spans.
+The SDK makes some twenty objects per span, and its exporter encodes them later. A fast span is its ids, its start and
+those attributes that are not known beforehand. Its end joins them with octets that are: those of its template (name,
+kind, attributes) and of its head (trace, parent, links, session id). What is rare, such as an event, a status or a
+value of an unusual type, makes it an SDK span (`FastSpan._stock`), so that the SDK's rules and limits apply.
 """
 
-import os
-from collections.abc import Mapping, Sequence
-from time import time_ns
+import logging
+import sys
+from collections.abc import Mapping
+from random import randbytes
+from time import perf_counter, time_ns
+from typing import Any, Protocol
 
-from opentelemetry.attributes import BoundedAttributes
-from opentelemetry.context import Context
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import SpanProcessor, Tracer, TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler
-from opentelemetry.sdk.util import BoundedList
-from opentelemetry.trace import Link, SpanContext, SpanKind, TraceFlags, get_current_span
-from opentelemetry.trace import Span as AnySpan
+from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, SpanProcessor, Tracer, TracerProvider
+from opentelemetry.sdk.trace import Span as SdkSpan
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    INVALID_SPAN_CONTEXT,
+    Link,
+    Span,
+    SpanContext,
+    SpanKind,
+    Status,
+    StatusCode,
+    TraceFlags,
+    get_current_span,
+)
 from opentelemetry.trace import Tracer as AnyTracer
-from opentelemetry.util.types import AnyValue, Attributes
+from opentelemetry.util.types import AnyValue, Attributes, AttributeValue
 
-from relate_telemetry.export.queue import SpanQueue
-from relate_telemetry.redaction import STATEMENT_KEYS, UNCHECKED_CHARACTERS, UNKNOWN_CHARACTERS, Redaction
-from relate_telemetry.sdk_internals import SpanFields, close_attributes, enabled_check, is_tested, notify_ending
+from relate_telemetry.fast.encoder import (
+    AttributeEncoder,
+    encode_child,
+    encode_link,
+    encode_root,
+    encode_span,
+    encode_template,
+    encode_times,
+    number_origin,
+)
+from relate_telemetry.redaction import Redaction
+from relate_telemetry.sampling import Sampling
+from relate_telemetry.spans import RecurringAttributes, SpanHead, StockTemplate, TemplateTracer
 
-MAX_ITEMS = 128  # attributes and links of a span, the SDK's own limits: beyond them it decides what is dropped
+HEAD_ATTRIBUTES = 8  # at most, of a head: near the limit of a span's attributes the SDK decides what is dropped
 
-_PLAIN_TYPES = frozenset({str, bool, int, float, bytes, type(None)})  # of values that the SDK takes unchanged
-_OWN_PROCESSORS = frozenset({SpanQueue, Redaction, SimpleSpanProcessor})  # they use ended spans only
-_SAMPLED = TraceFlags(TraceFlags.SAMPLED)
-_SAMPLED_RANDOM = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
+_NONE = RecurringAttributes()
+_SAMPLED = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
+_UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+
+_logger = logging.getLogger(__name__)
+
+
+class SpanSink(Protocol):
+    """Takes ended spans, encoded by `encoder`."""
+
+    def put(self, span: bytes) -> None:
+        """Take one span."""
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        """Export all spans. Return whether that was done in time."""
 
 
 class FastTracerProvider(TracerProvider):
-    """The SDK's provider, whose tracers make fast spans as long as no sampler, limit or processor needs the SDK's."""
+    """The SDK's provider, whose templates make fast spans until a processor is added.
 
-    def __init__(self, sampler: Sampler | None, resource: Resource) -> None:
-        super().__init__(sampler, resource, shutdown_on_exit=False)
-        self.makes_fast_spans = is_tested() and sampler is ALWAYS_ON and not any(map(_needs_stock_spans, os.environ))
+    Without a sink, no span is made, but ids are.
+    """
+
+    def __init__(self, resource: Resource, sampling: Sampling, sink: SpanSink | None) -> None:
+        self.limits = SpanLimits()
+        super().__init__(sampling.sampler, resource, shutdown_on_exit=False, span_limits=self.limits)
+        redaction = Redaction(self.limits.max_span_attribute_length)
+        super().add_span_processor(redaction)
+        if sink is not None:
+            super().add_span_processor(_EncodingProcessor(sink))
+        self.makes_fast_spans = True
+        self.sink = sink
+        self.sampling = sampling
+        self.encoder = AttributeEncoder(redaction.redact_value)
 
     def add_span_processor(self, span_processor: SpanProcessor) -> None:
-        """Add a processor. With one that is not ours, the SDK makes the spans from now on."""
-        self.makes_fast_spans = self.makes_fast_spans and type(span_processor) in _OWN_PROCESSORS
+        """Add a processor. From now on the SDK makes the spans, because a processor may do anything with them."""
+        self.makes_fast_spans = False
         super().add_span_processor(span_processor)
 
     def get_tracer(
@@ -53,138 +95,383 @@ class FastTracerProvider(TracerProvider):
         schema_url: str | None = None,
         attributes: Attributes = None,
     ) -> AnyTracer:
-        """Return a tracer that makes fast spans, or the SDK's. Tracers of one scope share the SDK's tracer."""
+        """Return a tracer whose templates make fast spans; `start_span` makes the SDK's."""
         stock = super().get_tracer(instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
-        return FastTracer(self, stock) if self.makes_fast_spans and isinstance(stock, Tracer) else stock
+        if not isinstance(stock, Tracer):  # OTEL_SDK_DISABLED
+            return stock
+        scope = InstrumentationScope(instrumenting_module_name, instrumenting_library_version, schema_url, attributes)
+        return FastTracer(self, stock, scope)
 
 
-def _needs_stock_spans(variable: str) -> bool:
-    """Whether an environment variable sets limits, or turns on metrics about spans."""
-    return variable.startswith("OTEL_") and variable.endswith(("_LIMIT", "_INTERNAL_METRICS_ENABLED"))
+class _EncodingProcessor(SpanProcessor):
+    """Encodes the spans that the SDK made."""
+
+    def __init__(self, sink: SpanSink) -> None:
+        self._sink = sink
+
+    def on_end(self, span: ReadableSpan) -> None:
+        if span.context is not None and span.context.trace_flags.sampled:
+            self._sink.put(encode_span(span))
+
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return self._sink.force_flush(timeout_millis)
 
 
-class FastTracer(AnyTracer):
-    """Makes fast spans, or has the SDK's tracer make its own."""
+class FastTracer(TemplateTracer):
+    """The SDK's tracer, with templates that make fast spans."""
 
-    def __init__(self, provider: FastTracerProvider, stock: Tracer) -> None:
+    def __init__(self, provider: FastTracerProvider, stock: Tracer, scope: InstrumentationScope) -> None:
         self._provider = provider
         self._stock = stock
-        self._is_enabled = enabled_check(stock)
-        self._ids = stock.id_generator
+        self._scope = scope
 
-    start_as_current_span = Tracer.start_as_current_span  # it uses nothing of a tracer but start_span
+    def start_span(self, name: str, *arguments: Any, **options: Any) -> Span:
+        """See `Tracer.start_span`: the SDK makes the span."""
+        return self._stock.start_span(name, *arguments, **options)
 
-    def start_span(  # noqa: PLR0917 - the SDK's own signature
+    def start_as_current_span(self, name: str, *arguments: Any, **options: Any) -> Any:
+        """See `Tracer.start_as_current_span`: the SDK makes the span."""
+        return self._stock.start_as_current_span(name, *arguments, **options)
+
+    def make_template(self, name: str, kind: SpanKind, attributes: Mapping[str, AttributeValue]) -> "FastTemplate":
+        """See `TemplateTracer.make_template`."""
+        return FastTemplate(self._provider, self._stock, self._scope, name, kind, attributes)
+
+
+class FastTemplate:
+    """A template that makes fast spans, or the SDK's."""
+
+    def __init__(  # noqa: PLR0917 - what a span consists of
         self,
+        provider: FastTracerProvider,
+        tracer: Tracer,
+        scope: InstrumentationScope,
         name: str,
-        context: Context | None = None,
-        kind: SpanKind = SpanKind.INTERNAL,
-        attributes: Attributes = None,
-        links: Sequence[Link] | None = (),
-        start_time: int | None = None,
-        record_exception: bool = True,
-        set_status_on_exception: bool = True,
-    ) -> AnySpan:
-        """Start a span, as `Tracer.start_span` does."""
-        parent = get_current_span(context).get_span_context()
-        if not self._provider.makes_fast_spans or type(parent) is not SpanContext or not self._is_enabled():
-            return self._stock.start_span(
-                name, context, kind, attributes, links, start_time, record_exception, set_status_on_exception
-            )
-        span = FastSpan(self._stock, name, self._new_context(parent), parent if parent.is_valid else None, kind)
-        if attributes:
-            span.set_attributes(attributes)
-        if links:
-            span.set_links(links)
-        if not (record_exception and set_status_on_exception):
-            span._record_exception, span._set_status_on_exception = record_exception, set_status_on_exception
-        span._start_time = time_ns() if start_time is None else start_time
-        return span
+        kind: SpanKind,
+        attributes: Mapping[str, AttributeValue],
+    ) -> None:
+        self.name = name
+        self.kind = kind
+        self.attributes = attributes
+        self.provider = provider
+        self.tracer = tracer
+        self.scope = scope
+        self.max_links = _limit(provider.limits.max_links)
+        self.keys = frozenset(attributes)
+        self.max_attributes = _limit(provider.limits.max_span_attributes) - len(attributes) - HEAD_ATTRIBUTES
+        self.put = provider.sink.put if provider.sink else _discard
+        self.encode_attributes = provider.encoder.encode
+        prepared = {key: provider.encoder.prepare(key, value) for key, value in attributes.items()}
+        self.encoded = number_origin(provider.resource, scope) + encode_template(name, kind, prepared)
+        self._stock = StockTemplate(tracer, name, kind, attributes)
 
-    def _new_context(self, parent: SpanContext) -> SpanContext:
-        """The context of a new span, in the trace of its parent; in a new trace without a parent."""
-        ids = self._ids
-        if parent.is_valid:
-            random, trace_id, state = parent.trace_flags.random_trace_id, parent.trace_id, parent.trace_state
+    def start(self, head: SpanHead, start_time: int | None = None) -> Span:
+        """See `SpanTemplate.start`."""
+        provider = self.provider
+        if not provider.makes_fast_spans:
+            return self._stock.start(head, start_time)
+        if provider.sink is None or not head.is_sampled:
+            return UnmadeSpan(head.trace_id or randbytes(16))  # noqa: S311 - distinct, not secret
+        trace_id = head.trace_id
+        if trace_id is None:
+            trace_id = randbytes(16)  # noqa: S311 - distinct, not secret
+            place = encode_root(trace_id, _SAMPLED) + self._encoded(head)
         else:
-            random, trace_id, state = ids.is_trace_id_random(), ids.generate_trace_id(), None
-        return SpanContext(trace_id, ids.generate_span_id(), False, _SAMPLED_RANDOM if random else _SAMPLED, state)
+            place = self._encoded(head)
+        return FastSpan(self, head, trace_id, place, start_time)
+
+    def start_root(self, attributes: Attributes = None) -> Span:
+        """See `SpanTemplate.start_root`."""
+        if not self.provider.makes_fast_spans:
+            return self._stock.start_root(attributes)
+        return self._start_below(INVALID_SPAN_CONTEXT, attributes)
+
+    def start_here(self, attributes: Attributes = None) -> Span:
+        """See `SpanTemplate.start_here`."""
+        provider, parent = self.provider, get_current_span()
+        if not provider.makes_fast_spans:
+            return self._stock.start_here(attributes)
+        if type(parent) is FastSpan:
+            trace_id = parent.trace_id
+            place = encode_child(trace_id, parent.span_id, _SAMPLED)
+            return FastSpan(self, parent, trace_id, place, None, attributes)
+        return self._start_below(parent.get_span_context(), attributes)
+
+    def _encoded(self, head: SpanHead) -> bytes:
+        """The octets of a head. Those of a child contain its trace and parent."""
+        if not head.encoded:
+            parent = head.parent
+            encoded = self.encode_attributes(head.attributes) + b"".join(map(encode_link, head.links))
+            if parent is not None:
+                encoded += encode_child(parent.trace_id.to_bytes(16), parent.span_id.to_bytes(8), _SAMPLED)
+            head.encoded = encoded
+        return head.encoded
+
+    def _start_below(self, parent: SpanContext, attributes: Attributes) -> Span:
+        """Start a span below one of the SDK, below an unmade one, or as a root."""
+        if parent.is_valid and (parent.trace_state or not parent.trace_flags.random_trace_id):  # of another tracer
+            return self._stock.start_here(attributes)
+        provider = self.provider
+        trace_id = parent.trace_id.to_bytes(16) if parent.is_valid else randbytes(16)  # noqa: S311 - distinct, not secret
+        if provider.sink is None or not provider.sampling.samples(trace_id, parent if parent.is_valid else None):
+            return UnmadeSpan(trace_id)
+        if not parent.is_valid:
+            return FastSpan(self, None, trace_id, encode_root(trace_id, _SAMPLED), None, attributes)
+        place = encode_child(trace_id, parent.span_id.to_bytes(8), _SAMPLED, is_remote=parent.is_remote)
+        return FastSpan(self, parent, trace_id, place, None, attributes)
 
 
-class FastSpan(SpanFields):
-    """A span of the SDK whose expensive containers are made only when they are needed."""
+def _limit(limit: int | None) -> int:
+    return sys.maxsize if limit is None else limit
 
-    characters = 0
-    """In texts of attributes, statements left out: where there are few, no text needs to be checked."""
+
+def _discard(octets: bytes) -> None:
+    """Receive a span where none is exported."""
+
+
+class UnmadeSpan(Span):
+    """The ids of a span that is not sampled, or not exported. Stored origins and log lines still need them."""
+
+    __slots__ = ("_context", "span_id", "trace_id")
+
+    def __init__(self, trace_id: bytes) -> None:
+        self.trace_id = trace_id
+        self.span_id = randbytes(8)  # noqa: S311 - distinct, not secret
+        self._context: SpanContext | None = None
 
     def get_span_context(self) -> SpanContext:
         """See `Span.get_span_context`."""
-        return self._context
+        context = self._context
+        if context is None:
+            trace_id, span_id = int.from_bytes(self.trace_id), int.from_bytes(self.span_id)
+            context = self._context = SpanContext(trace_id, span_id, False, _UNSAMPLED)
+        return context
+
+    def is_recording(self) -> bool:
+        """See `Span.is_recording`."""
+        return False
+
+    def end(self, end_time: int | None = None) -> None:
+        """See `Span.end`."""
+
+    def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
+        """See `Span.set_attributes`."""
+
+    def set_attribute(self, key: str, value: AnyValue) -> None:
+        """See `Span.set_attribute`."""
+
+    def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
+        """See `Span.add_link`."""
+
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """See `Span.add_event`."""
+
+    def update_name(self, name: str) -> None:
+        """See `Span.update_name`."""
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """See `Span.set_status`."""
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """See `Span.record_exception`."""
+
+
+class FastSpan(Span):
+    """A span whose octets are joined at its end."""
+
+    __slots__ = (
+        "_attributes",
+        "_began",
+        "_context",
+        "_ended",
+        "_links",
+        "_made",
+        "_origin",
+        "_place",
+        "_start_time",
+        "_template",
+        "span_id",
+        "trace_id",
+    )
+
+    def __init__(  # noqa: PLR0917 - by position, because keywords cost time
+        self,
+        template: FastTemplate,
+        origin: "SpanHead | FastSpan | SpanContext | None",
+        trace_id: bytes,
+        place: bytes,
+        start_time: int | None = None,
+        attributes: Attributes = None,
+    ) -> None:
+        self.trace_id = trace_id
+        self.span_id = randbytes(8)  # noqa: S311 - distinct, not secret
+        self._template = template
+        self._origin = origin  # from where its parent is known
+        self._place = place  # the octets of it
+        self._attributes: dict[str, Any] = dict(attributes) if attributes else _NONE
+        self._links: tuple[Link, ...] = ()
+        self._context: SpanContext | None = None
+        self._made: SdkSpan | None = None
+        self._ended = False
+        # An end by the monotonic clock, because the system's clock may be set while the span lasts.
+        self._began = perf_counter() if start_time is None else None
+        self._start_time = time_ns() if start_time is None else start_time
+
+    def get_span_context(self) -> SpanContext:
+        """See `Span.get_span_context`."""
+        context = self._context
+        if context is None:
+            trace_id, span_id = int.from_bytes(self.trace_id), int.from_bytes(self.span_id)
+            context = self._context = SpanContext(trace_id, span_id, False, _SAMPLED)
+        return context
+
+    def is_recording(self) -> bool:
+        """See `Span.is_recording`."""
+        return not self._ended
+
+    def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
+        """See `Span.set_attributes`."""
+        if self._made is not None or self._ended:
+            self._stock().set_attributes(attributes)
+            return
+        own = self._attributes
+        if not own and type(attributes) is RecurringAttributes:
+            self._attributes = attributes
+            return
+        self._attributes = {key: value for key, value in own.items() if key not in attributes}
+        self._attributes.update(attributes)  # one that is set again is the newest, also for a limit
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """See `Span.set_attribute`."""
         self.set_attributes({key: value})
 
-    def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
-        """Set attributes; one that is set again moves to the end."""
-        own = self._attributes
-        if self._end_time is not None or type(own) is not dict or not _are_plain(own, attributes):
-            self._use_stock_attributes()
-            super().set_attributes(attributes)
-            return
-        characters = 0
-        for key, value in attributes.items():
-            if key in own:
-                del own[key]
-            own[key] = value
-            if type(value) is str and ((length := len(value)) < UNCHECKED_CHARACTERS or key not in STATEMENT_KEYS):
-                characters += length
-        self.characters += characters
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links."""
+        if self._made is not None:
+            return tuple(self._made.links)
+        return (*self._origin.links, *self._links) if isinstance(self._origin, SpanHead) else self._links
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """See `Span.add_link`."""
-        links = self._links
-        plain = type(links) is tuple and len(links) < MAX_ITEMS and not attributes and context.is_valid
-        if plain and self._end_time is None:
-            self._links = (*links, Link(context))
+        limit = self._template.max_links
+        if self._ended or self._made is not None or attributes or not context.is_valid or len(self.links) >= limit:
+            self._stock().add_link(context, attributes)
         else:
-            super().add_link(context, attributes)
+            self._links = (*self._links, Link(context))
 
-    def set_links(self, links: Sequence[Link]) -> None:
-        """Set the links of a new span."""
-        plain = all(link.context.is_valid and not link.attributes for link in links)
-        self._links = tuple(links) if plain and len(links) <= MAX_ITEMS else self.make_links(links)
+    def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
+        """See `Span.add_event`."""
+        self._stock().add_event(name, attributes, timestamp)
+
+    def update_name(self, name: str) -> None:
+        """See `Span.update_name`."""
+        self._stock().update_name(name)
+
+    def set_status(self, status: Status | StatusCode, description: str | None = None) -> None:
+        """See `Span.set_status`."""
+        self._stock().set_status(status, description)
+
+    def record_exception(
+        self,
+        exception: BaseException,
+        attributes: Attributes = None,
+        timestamp: int | None = None,
+        escaped: bool = False,
+    ) -> None:
+        """See `Span.record_exception`."""
+        self._stock().record_exception(exception, attributes, timestamp, escaped)
 
     def end(self, end_time: int | None = None) -> None:
-        """End the span. Processors get the span itself, not a copy, because nothing changes it any more."""
-        if self._end_time is not None:
-            super().end(end_time)  # logs a warning
+        """See `Span.end`."""
+        if self._ended:
+            _logger.warning("Calling end() on an ended span.")
             return
-        self._end_time = time_ns() if end_time is None else end_time
-        if type(self._attributes) is not dict:
-            close_attributes(self._attributes)
-        notify_ending(self._span_processor, self)
-        self._span_processor.on_end(self)
+        end_time = end_time or self._now()
+        template = self._template
+        own = self._attributes
+        self._ended = True
+        if self._made is None and len(own) <= template.max_attributes and self._are_new(own):
+            try:
+                octets = self._encode(end_time)
+            except Exception:  # noqa: BLE001 - the SDK decides what becomes of a value of an unusual type
+                self._make_stock().end(end_time)
+            else:
+                template.put(octets)
+        else:
+            self._make_stock().end(end_time)
 
-    def prepare_events(self) -> None:
-        """See `SpanFields.prepare_events`."""
-        if not self._events:
-            self._events = BoundedList(self._limits.max_events)
+    def _are_new(self, keys: Mapping[str, object]) -> bool:
+        """Whether none of the keys is already in the octets of the template or of the head."""
+        origin = self._origin
+        return self._template.keys.isdisjoint(keys) and (
+            type(origin) is not SpanHead or origin.attributes.keys().isdisjoint(keys)
+        )
 
-    def prepare_links(self) -> None:
-        """See `SpanFields.prepare_links`."""
-        if type(self._links) is tuple:
-            self._links = BoundedList.from_seq(self._limits.max_links, self._links)
+    def _now(self) -> int:
+        return time_ns() if self._began is None else self._start_time + int((perf_counter() - self._began) * 1e9)
 
-    def _use_stock_attributes(self) -> None:
-        if type(self._attributes) is dict:
-            self._attributes = BoundedAttributes(MAX_ITEMS, self._attributes, immutable=False)
-            self.characters = UNKNOWN_CHARACTERS
+    def _encode(self, end_time: int) -> bytes:
+        template = self._template
+        parts = (
+            template.encoded,
+            self._place,
+            encode_times(self.span_id, self._start_time, end_time),
+            self._encode_attributes(),
+        )
+        return b"".join((*parts, *map(encode_link, self._links)) if self._links else parts)
+
+    def _encode_attributes(self) -> bytes:
+        attributes = self._attributes
+        if type(attributes) is not RecurringAttributes:
+            return self._template.encode_attributes(attributes)
+        if attributes.encoded is None:
+            attributes.encoded = self._template.encode_attributes(attributes)
+        return attributes.encoded
+
+    def _stock(self) -> Span:
+        """The SDK span that this one becomes when something rare happens to it."""
+        if self._ended:
+            _logger.warning("a span that has ended cannot change")
+            return INVALID_SPAN
+        if self._made is None:
+            self._made = self._make_stock()
+        return self._made
+
+    def _make_stock(self) -> SdkSpan:
+        if self._made is not None:
+            return self._made
+        template, origin = self._template, self._origin
+        tracer = template.tracer
+        head: Mapping[str, AttributeValue] = origin.attributes if isinstance(origin, SpanHead) else {}
+        span = _StockSpan(
+            template.name,
+            self.get_span_context(),
+            _parent_context(origin),
+            resource=tracer.resource,
+            attributes={**head, **template.attributes},
+            links=self.links,
+            kind=template.kind,
+            span_processor=tracer.span_processor,
+            limits=template.provider.limits,
+            instrumentation_scope=template.scope,
+        )
+        span.start(self._start_time)
+        span.set_attributes(self._attributes)
+        return span
 
 
-def _are_plain(own: Mapping[str, AnyValue], attributes: Mapping[str, AnyValue]) -> bool:
-    """Whether the SDK would take these attributes unchanged, beside those that the span has."""
-    for key, value in attributes.items():
-        if type(value) not in _PLAIN_TYPES or type(key) is not str or not key:
-            return False
-    return len(own) + len(attributes) <= MAX_ITEMS
+class _StockSpan(SdkSpan):
+    """A span of the SDK, which refuses to make instances of its public class."""
+
+
+def _parent_context(origin: SpanHead | FastSpan | SpanContext | None) -> SpanContext | None:
+    if isinstance(origin, SpanHead):
+        return origin.parent
+    return origin.get_span_context() if isinstance(origin, FastSpan) else origin
