@@ -193,6 +193,10 @@ def test_standard_variables_set_the_limits() -> None:
     assert limits_from_environment(chosen) == QueueLimits(100, 100, 0.25)
 
 
+def test_a_delay_of_0_exports_without_a_busy_loop() -> None:
+    assert limits_from_environment({"OTEL_BSP_SCHEDULE_DELAY": "0"}).delay_seconds == span_queue.MIN_DELAY_SECONDS
+
+
 @pytest.mark.parametrize("value", ["many", "0", "-1", "1.5"])
 def test_a_malformed_limit_names_its_variable(value: str) -> None:
     with pytest.raises(ValueError, match="OTEL_BSP_MAX_QUEUE_SIZE"):

@@ -19,7 +19,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 import relate_telemetry
 from relate_supervisor import Supervisor
 from relate_telemetry import sdk_internals
-from relate_telemetry.export.choice import span_exporter
+from relate_telemetry.export.choice import span_exporters
 from relate_telemetry.export.queue import QueueProcessor, SpanQueue, count_octets
 from relate_telemetry.providers import _make_reader, find_or_make_providers
 from relate_telemetry.sdk_internals import INSTALLED_SDK, TESTED_SDK, HttpExporterFields, TickingReader, is_tested
@@ -192,7 +192,7 @@ def test_an_untested_sdk_makes_its_own_spans_and_metrics(monkeypatch: pytest.Mon
 
 @pytest.mark.usefixtures("_untested")
 def test_an_untested_sdk_encodes_its_own_spans() -> None:
-    exporter = span_exporter("http://127.0.0.1:1", {})
+    (exporter,) = span_exporters("http://127.0.0.1:1", {})
     assert type(exporter) is OTLPSpanExporter
     exporter.shutdown()
 
@@ -223,5 +223,5 @@ converse(start())
 converse(start())
 """
     out, errors = run_python(code)
-    assert errors == "OpenTelemetry SDK 99.0.0 is untested; the stock spans are used\n"
+    assert errors == "OpenTelemetry SDK 99.0.0 is untested; the stock spans are used, and logs are not exported\n"
     assert len(out.splitlines()) == 4
