@@ -105,10 +105,14 @@ class Received:
             raise LookupError(f"{len(found)} spans {name} {attributes} among {[span.name for span in self.spans()]}")
         return found[0]
 
+    def points(self) -> list[ReceivedPoint]:
+        """The newest point of every time series."""
+        with self._changed:
+            return list(self._points.values())
+
     def metric(self, name: str) -> list[ReceivedPoint]:
         """The newest point of every time series of that name."""
-        with self._changed:
-            return [point for point in self._points.values() if point.name == name]
+        return [point for point in self.points() if point.name == name]
 
     def total(self, name: str, **attributes: Any) -> float:
         """The sum over the time series of that name with these attributes; 0 where there is none."""

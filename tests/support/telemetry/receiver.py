@@ -111,10 +111,10 @@ class Recorder(Received):
         super().__init__()
         self.reader = InMemoryMetricReader()
 
-    def metric(self, name: str) -> list[ReceivedPoint]:
-        """The newest point of every time series of that name."""
+    def points(self) -> list[ReceivedPoint]:
+        """The newest point of every time series."""
         self._collect()
-        return super().metric(name)
+        return super().points()
 
     def everything(self) -> str:
         """The text of all spans and metrics."""
