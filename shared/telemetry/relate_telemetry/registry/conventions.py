@@ -25,8 +25,6 @@ CONVENTIONAL_ATTRIBUTES: Mapping[str, ValueType] = {
     "http.request.method_original": "string",
     "http.response.status_code": "int",
     "http.route": "string",
-    "network.peer.address": "string",
-    "network.peer.port": "int",
     "network.protocol.name": "string",
     "network.protocol.version": "string",
     "network.transport": "string",

@@ -78,8 +78,6 @@ REQUEST = SpanType(
         "server.port",
         "client.address",
         "client.port",
-        "network.peer.address",
-        "network.peer.port",
         "network.protocol.version",
         "user_agent.original",
         *FAILURE,
@@ -101,8 +99,6 @@ STATEMENT = SpanType(
         "db.response.status_code",
         "server.address",
         "server.port",
-        "network.peer.address",
-        "network.peer.port",
         *FAILURE,
     ),
 )
