@@ -19,7 +19,7 @@ from tests.integration.product.secret_markers import Secrets
 from tests.integration.product.secret_paths import drive_all_paths
 from tests.support.postgres import Server
 from tests.support.product import Product
-from tests.support.telemetry.registry import CheckedReceiver
+from tests.support.telemetry.registry import CheckedReceiver, undeclared_of_lines
 
 Failure = Callable[[], None]
 
@@ -41,6 +41,7 @@ def run_server(product: Product, secrets: Secrets, *failures: Failure) -> None:
     product.stop()
     assert "command failed" in product.stderr.text
     assert "request failed" in product.stderr.text
+    assert undeclared_of_lines(product.stderr.text) == []
 
 
 def rename_tables(directory: Path) -> None:

@@ -1,5 +1,6 @@
 """Checks received telemetry against the published registry (`relate_telemetry.registry`)."""
 
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -7,7 +8,7 @@ from types import TracebackType
 from typing import Any
 
 from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS
-from relate_telemetry.registry.attributes import ATTRIBUTES
+from relate_telemetry.registry.attributes import ATTRIBUTES, LOG_KEYS, LOG_RECORD_FIELDS
 from relate_telemetry.registry.conventions import (
     CONVENTIONAL_ATTRIBUTES,
     CONVENTIONAL_ENTITIES,
@@ -15,7 +16,7 @@ from relate_telemetry.registry.conventions import (
     CONVENTIONAL_INSTRUMENTS,
     LIBRARY_INSTRUMENTS,
 )
-from relate_telemetry.registry.declarations import PLACEHOLDERS, Attribute, SpanType
+from relate_telemetry.registry.declarations import PLACEHOLDERS, Attribute, SpanType, ValueType
 from relate_telemetry.registry.spans import SPAN_TYPES
 from tests.support.telemetry.received import Attributes, Received, ReceivedPoint, ReceivedSpan
 from tests.support.telemetry.receiver import OtlpReceiver
@@ -29,7 +30,13 @@ _DECLARED: Mapping[str, Attribute] = {
 _INSTRUMENTS = {
     each.name: each for each in (*INSTRUMENTS, *OWN_INSTRUMENTS, *CONVENTIONAL_INSTRUMENTS, *LIBRARY_INSTRUMENTS)
 }
-_PYTHON_TYPES = {"string": str, "int": int, "double": float, "boolean": bool, "string[]": tuple}
+_PYTHON_TYPES: Mapping[ValueType, tuple[type, ...]] = {
+    "string": (str,),
+    "int": (int,),
+    "double": (float,),
+    "boolean": (bool,),
+    "string[]": (list, tuple),
+}
 
 
 class CheckedReceiver(OtlpReceiver):
@@ -85,12 +92,27 @@ def undeclared_of_point(point: ReceivedPoint) -> Iterator[str]:
     yield from undeclared_attributes("resource", point.resource, _RESOURCE)
 
 
+def undeclared_of_lines(text: str) -> list[str]:
+    """The same of log lines: `text` is a process's standard error, on which each line that begins with { is JSON."""
+    lines = (json.loads(line) for line in text.splitlines() if line.startswith("{"))
+    return sorted({*chain.from_iterable(map(undeclared_of_line, lines))})
+
+
+def undeclared_of_line(line: Attributes) -> Iterator[str]:
+    """The same of the fields of one log line. Values are not compared: in a line, a `reason` is free text."""
+    for key, value in line.items():
+        if key not in LOG_KEYS | LOG_RECORD_FIELDS:
+            yield f"log line {line.get('event')!r} has {key}, which is not declared for log lines"
+        elif key in LOG_KEYS and not _is_of_type(value, _DECLARED[key]):
+            yield f"log line {line.get('event')!r} has {key}={value!r}, which is no {_DECLARED[key].type}"
+
+
 def undeclared_attributes(owner: str, attributes: Attributes, keys: Iterable[str]) -> Iterator[str]:
     """The attributes that are not among `keys`, or have another type or value than declared."""
     for key, value in attributes.items():
         if key not in keys:
             yield f"{owner} has {key}, which is not declared for it"
-        elif not _is_of_type(value, _DECLARED[key]):
+        elif not (_is_of_type(value, _DECLARED[key]) and _is_listed(value, _DECLARED[key])):
             yield f"{owner} has {key}={value!r}, which is no {_DECLARED[key].type} of the registry"
 
 
@@ -101,7 +123,11 @@ def find_span_type(name: str, kind: str) -> SpanType | None:
 
 
 def _is_of_type(value: Any, declared: Attribute) -> bool:
-    return type(value) is _PYTHON_TYPES[declared.type] and (declared.values is None or value in declared.values)
+    return type(value) in _PYTHON_TYPES[declared.type]
+
+
+def _is_listed(value: Any, declared: Attribute) -> bool:
+    return declared.values is None or value in declared.values
 
 
 def _pattern(name: str) -> re.Pattern[str]:

@@ -43,7 +43,7 @@ from relate_telemetry.registry.conventions import (
 from relate_telemetry.registry.spans import SPAN_TYPES, STORE_OPERATIONS
 from relate_wire.ports import Farewell
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
-from tests.support.telemetry.registry import find_span_type, undeclared
+from tests.support.telemetry.registry import find_span_type, undeclared, undeclared_of_lines
 
 ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "registry"
@@ -213,4 +213,17 @@ def test_an_undeclared_event_or_link_is_found() -> None:
         "event exception has made_up.event, which is not declared for it",
         "event made_up.name of pop3.session is not declared",
         "link of pop3.session has made_up.link, which is not declared for it",
+    ]
+
+
+def test_an_undeclared_field_of_a_log_line_is_found() -> None:
+    lines = [
+        '{"event": "declared", "level": "info", "reason": "free text", "seconds": 0.1, "variables": ["A"]}',
+        "no line",
+    ]
+    assert undeclared_of_lines("\n".join(lines)) == []
+    lines += ['{"event": "new", "made_up": 1}', '{"event": "wrong type", "status": "500"}']
+    assert undeclared_of_lines("\n".join(lines)) == [
+        "log line 'new' has made_up, which is not declared for log lines",
+        "log line 'wrong type' has status='500', which is no int",
     ]

@@ -182,7 +182,6 @@ _LOG = (
     Attribute("expires", "string", "When the new certificate expires (ISO 8601).", ("2027-01-01T00:00:00+00:00",)),
     Attribute("hint", "string", "What an administrator can do.", ("another process uses the database",)),
     Attribute("keys", "int", "The number of keys whose last use was not written.", (3,)),
-    Attribute("logger", "string", "The library that wrote the line.", ("sqlalchemy.pool",)),
     Attribute("message", "string", "What the event loop reports.", ("Task exception was never retrieved",)),
     Attribute("message_id", "string", "The identifier of the message in the store.", ("0198c0de",)),
     Attribute("milliseconds", "int", "CPU time of the callback.", (80,)),
@@ -204,6 +203,9 @@ _LOG = (
 
 LOG_KEYS = frozenset({COMMAND, REASON, TASK, *(attribute.key for attribute in _LOG)})
 """The attributes of log lines. In a line a `reason` is free text."""
+
+LOG_RECORD_FIELDS = frozenset({"event", "level", "logger", "service", "span_id", "timestamp", "trace_id"})
+"""The fields of a line that are no attributes, because OpenTelemetry's log record has a place for each."""
 
 ATTRIBUTE_GROUPS = (
     AttributeGroup("smtp", "Attributes of SMTP.", _of_commands("smtp") + _of_logins("smtp")),
