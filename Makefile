@@ -23,8 +23,8 @@ endef
 export QUICK_LEFT_OUT
 
 .DEFAULT_GOAL := help
-.PHONY: help sync run test quick coverage test-containers test-long fuzz check check-workflows check-tag fmt bench \
-	images up down logs demo migrate lock debian clean
+.PHONY: help sync run test quick coverage test-containers test-long fuzz check check-workflows check-registry check-tag fmt \
+	bench images up down logs demo migrate lock debian clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ check: sync ## format, lint, types, import contracts
 
 check-workflows: ## lint .github/workflows with actionlint, built by Go
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
+
+check-registry: ## check docs/registry with OpenTelemetry Weaver
+	weaver registry check --registry docs/registry
 
 check-tag: ## fail unless TAG= is the tag of this version
 	@[ "$(TAG)" = "v$(VERSION)" ] || { echo "the tag is $(TAG), the version $(VERSION)" >&2; exit 1; }
