@@ -22,8 +22,13 @@ $(SLOW_TESTS)
 endef
 export QUICK_LEFT_OUT
 
+# The packages that `make test-sdk` installs in another version: contrib's follow from the SDK's.
+SDK_VENV         := .venv-sdk
+SDK_PACKAGES     := opentelemetry-sdk opentelemetry-exporter-otlp
+CONTRIB_PACKAGES := opentelemetry-distro opentelemetry-instrumentation-fastapi opentelemetry-exporter-prometheus
+
 .DEFAULT_GOAL := help
-.PHONY: help sync run test quick coverage test-containers test-long fuzz check check-workflows check-registry check-tag fmt \
+.PHONY: help sync run test quick coverage test-containers test-long test-sdk fuzz check check-workflows check-registry check-tag fmt \
 	bench images up down logs demo migrate lock debian clean
 
 help: ## list the verbs
@@ -64,8 +69,18 @@ test-containers: sync ## the tests of the container stack, with its images pulle
 	docker compose --profile '*' build
 	RELATE_REQUIRE_CONTAINERS=1 $(BIN)/pytest tests/containers
 
-test-long: sync ## the tests that take minutes, which `make test` excludes
+test-long: sync ## the tests that take minutes, which `make test` excludes; the product with the SDK's own spans
 	$(BIN)/pytest -m long
+	Otel__Pipeline=sdk $(BIN)/pytest tests/integration/product tests/transcripts
+
+test-sdk: sync ## tests/unit/telemetry with another OpenTelemetry SDK: SDK=1.45.2, the newest by default
+	$(PYTHON) -m venv --clear $(SDK_VENV)
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(foreach member,$(MEMBERS),--editable $(dir $(member)))
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip install --quiet --upgrade $(foreach package,$(SDK_PACKAGES),'$(package)$(if $(SDK),==$(SDK))') \
+		$(CONTRIB_PACKAGES)
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip list --quiet | grep '^opentelemetry-sdk '
+	$(SDK_VENV)/bin/pytest tests/unit/telemetry
 
 fuzz: sync ## a million mutated inputs for the parsers of untrusted octets (INPUTS=, SEED=)
 	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
@@ -122,4 +137,4 @@ debian: ## install the servers and mail clients that tests use, on Debian or Ubu
 		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd
 
 clean: ## remove files that the other verbs created
-	rm -rf $(VENV) .coverage var uv.lock
+	rm -rf $(VENV) $(SDK_VENV) .coverage var uv.lock
