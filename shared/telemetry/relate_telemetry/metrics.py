@@ -11,7 +11,16 @@ from opentelemetry.metrics import CallbackT, Counter, Histogram, Meter, MeterPro
 from opentelemetry.trace import Span, set_span_in_context
 
 from relate_telemetry.fast.cells import CellMeterProvider, make_counter, make_histogram
-from relate_telemetry.names import COMMAND, INSTRUMENTS, OUTCOME, OUTCOMES, OWN_INSTRUMENTS, ProtocolName, SourceName
+from relate_telemetry.names import (
+    COMMAND,
+    INSTRUMENTS,
+    OUTCOME,
+    OUTCOMES,
+    OWN_INSTRUMENTS,
+    UNKNOWN_OUTCOME,
+    ProtocolName,
+    SourceName,
+)
 from relate_telemetry.ports import CommandResult
 
 _EMPTY = Context()
@@ -109,18 +118,23 @@ class VerbMetrics:
     def __init__(
         self, instruments: Instruments, protocol: ProtocolName, verb: str, count: CounterSeries | None
     ) -> None:
-        # All outcomes at once, so that a rate over failures exists before the first failure.
-        self._durations = {
-            outcome: instruments.histogram(f"{protocol}.command.duration", {COMMAND: verb, OUTCOME: outcome})
-            for outcome in sorted(OUTCOMES)
-        }
+        self._instruments = instruments
+        self._protocol = protocol
+        self._verb = verb
         self._count = count
+        # All outcomes at once, so that a rate over failures exists before the first failure.
+        self._durations = {outcome: self._duration(outcome) for outcome in sorted(OUTCOMES)}
 
     def record(self, outcome: str, seconds: float, span: Span) -> None:
-        """Record one command; `outcome` is one of `names.OUTCOMES`."""
-        self._durations[outcome].record(seconds, span)
+        """Record one command; an `outcome` that is none of `names.OUTCOMES` becomes `unknown`."""
+        duration = self._durations.get(outcome) or self._duration(UNKNOWN_OUTCOME)
+        duration.record(seconds, span)
         if self._count is not None:
             self._count.add(1, span)
+
+    def _duration(self, outcome: str) -> HistogramSeries:
+        name = f"{self._protocol}.command.duration"
+        return self._instruments.histogram(name, {COMMAND: self._verb, OUTCOME: outcome})
 
 
 class CommandMetrics(Protocol):

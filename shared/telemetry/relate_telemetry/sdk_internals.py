@@ -6,19 +6,22 @@ A subclass of one of its classes declares the private fields that it uses in a b
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from operator import attrgetter
 from threading import Event as ThreadEvent
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     MetricReader,
     MetricsData,
     PeriodicExportingMetricReader,
 )
-from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from opentelemetry.trace import Status
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import AnyValue
@@ -28,6 +31,9 @@ INSTALLED_SDK = version("opentelemetry-sdk")
 
 METRIC_EXPORT_LOGGER = "opentelemetry.sdk.metrics._internal.export"
 """The logger to which the SDK reports each failed export of metrics."""
+
+LOG_EXPORT_LOGGER = "opentelemetry.exporter.otlp.proto.http._log_exporter"
+"""The logger to which the stock exporter reports each failed export of log lines over HTTP."""
 
 
 def is_tested() -> bool:
@@ -125,6 +131,34 @@ class TickingReader(PeriodicExportingMetricReader):
         self.run(super()._ticker, self._shutdown_event)
 
 
+class TranslatingReader:
+    """A mixin of a reader that changes metrics before the reader gets them."""
+
+    def translate(self, data: MetricsData) -> MetricsData:
+        """Return the metrics that the reader gets."""
+        raise NotImplementedError
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **options: Any) -> None:
+        super()._receive_metrics(self.translate(metrics_data), timeout_millis, **options)  # type: ignore[misc] # as above
+
+
+# Providers that `opentelemetry-instrument` installed
+
+
+def add_resource(provider: TracerProvider | MeterProvider, own: Resource) -> None:
+    """Add the attributes of our resource that a provider's lacks; its service.name too if it is the SDK's default."""
+    if not is_tested():
+        return
+    given = provider._sdk_config.resource if isinstance(provider, MeterProvider) else provider.resource
+    unnamed = str(given.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
+    missing = {
+        key: value
+        for key, value in own.attributes.items()
+        if key not in given.attributes or (key == SERVICE_NAME and unnamed)
+    }
+    provider._update_resource(Resource(missing))
+
+
 # Exporters: mixins, because the modules of the stock exporters are imported when one is chosen
 
 
@@ -156,6 +190,11 @@ class HttpExporterFields:
     _max_request_size: int
     _metrics: Any
     _shutdown: bool
+
+
+def load_log_exporter(name: str) -> Any:
+    """Return a stock exporter of log lines; its module has a private name, because the SDK's logs are not stable."""
+    return entry_points(group="opentelemetry_logs_exporter", name=name)[name].load()
 
 
 # Instrumentations

@@ -27,7 +27,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData, ResourceMetrics
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
@@ -42,6 +43,7 @@ from relate_telemetry.setup import build_resource
 from relate_telemetry.telemetry import Telemetry
 from tests.support.telemetry.received import Received, ReceivedPoint, ReceivedSpan
 
+NO_METRICS = MetricsData([ResourceMetrics(Resource({}), [], "")])
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one gRPC request: more than any exporter sends
 
 _SERVICES = "opentelemetry.proto.collector"
@@ -129,10 +131,10 @@ class Recorder(Received):
         self._decode()
         return super().spans(name, **attributes)
 
-    def metric(self, name: str) -> list[ReceivedPoint]:
-        """The newest point of every time series of that name."""
+    def points(self) -> list[ReceivedPoint]:
+        """The newest point of every time series."""
         self._collect()
-        return super().metric(name)
+        return super().points()
 
     def everything(self) -> str:
         """The text of all spans and metrics."""
@@ -147,8 +149,9 @@ class Recorder(Received):
                 super().add_traces(request)
 
     def _collect(self) -> None:
-        if (collected := self.reader.get_metrics_data()) is not None:
-            self.add_metrics(encode_metrics(collected))
+        # The SDK calls no reader while no instrument of its own has data; those of a service have.
+        collected = self.reader.get_metrics_data() or self.reader.complete(NO_METRICS)
+        self.add_metrics(encode_metrics(collected))
 
 
 class RecordingReader(CompletingReader, InMemoryMetricReader):

@@ -94,7 +94,8 @@ def test_spans_and_metrics_reach_a_collector(variable: str, protocol: str) -> No
         assert command.parent_id == receiver.span("pop3.session").span_id
         assert command.resource["service.name"] == "relate-pop3"
         assert receiver.total("pop3.commands", command="NOOP") == 1
-        assert receiver.metric("pop3.command.duration")[0].exemplars == (command.trace_id,)
+        (durations,) = [point for point in receiver.metric("pop3.command.duration") if point.count]
+        assert (durations.attributes["outcome"], durations.exemplars) == ("ok", (command.trace_id,))
 
 
 def test_an_exit_without_shutdown_exports_everything() -> None:
@@ -210,12 +211,16 @@ telemetry.shutdown()
         "OTEL_LOGS_EXPORTER": "none",
     }
     out, _ = run_python(code, environ, instrumented=True)
-    decoder, names = json.JSONDecoder(), []
+    decoder, spans = json.JSONDecoder(), []
     while out := out.strip():
         span, end = decoder.raw_decode(out)
-        names.append(span["name"])
+        spans.append(span)
         out = out[end:]
-    assert names == ["pop3.command.noop", "pop3.session"]
+    assert [span["name"] for span in spans] == ["pop3.command.noop", "pop3.session"]
+    for span in spans:
+        attributes = span["resource"]["attributes"]
+        assert (attributes["service.name"], attributes["service.namespace"]) == ("relate-pop3", "relate-mail")
+        assert attributes["service.version"]
 
 
 def test_a_disabled_sdk_records_nothing() -> None:

@@ -96,8 +96,8 @@ _ANY_VALUE_BYTES_VALUE = _len(7)
 _ARRAY_VALUE_VALUES = _len(1)
 
 # SpanFlags: its low octet is that of the W3C trace flags
-_CONTEXT_HAS_IS_REMOTE = 0x100
-_CONTEXT_IS_REMOTE = 0x200
+_HAS_IS_REMOTE_MASK = 0x100
+_IS_REMOTE_MASK = 0x200
 _KINDS = {kind: _SPAN_KIND + bytes((kind.value + 1,)) for kind in SpanKind}  # SPAN_KIND_INTERNAL is 1
 _STATUS_UNSET = _SPAN_STATUS + b"\x00"
 _TRUE, _FALSE = _ANY_VALUE_BOOL_VALUE + b"\x01", _ANY_VALUE_BOOL_VALUE + b"\x00"
@@ -163,11 +163,6 @@ def encode_template(name: str, kind: SpanKind, attributes: Mapping[str, object])
     return _encode_name(name, kind) + b"".join(_encode_attributes(_SPAN_ATTRIBUTES, attributes))
 
 
-def encode_head(attributes: Mapping[str, object], links: Iterable[Link]) -> bytes:
-    """The fields that are the same for all spans at one place, without trace and parent."""
-    return b"".join((*_encode_attributes(_SPAN_ATTRIBUTES, attributes), *map(encode_link, links)))
-
-
 def encode_root(trace_id: bytes, flags: int) -> bytes:
     """Trace id and flags of a span without a parent."""
     return _SPAN_TRACE_ID + trace_id + _encode_flags(_SPAN_FLAGS, flags, is_remote=False)
@@ -195,7 +190,7 @@ def encode_times(span_id: bytes, start_time: int, end_time: int) -> bytes:
 
 @lru_cache(1024)
 def _encode_flags(tag: bytes, trace_flags: int, *, is_remote: bool) -> bytes:
-    flags = _CONTEXT_HAS_IS_REMOTE | (_CONTEXT_IS_REMOTE if is_remote else 0) | trace_flags
+    flags = _HAS_IS_REMOTE_MASK | (_IS_REMOTE_MASK if is_remote else 0) | trace_flags
     return tag + flags.to_bytes(4, "little")
 
 
