@@ -134,6 +134,7 @@ UNKNOWN_OUTCOME = "unknown"
 
 # Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
+GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # seconds until a new message's transaction began
 USER = "relate.user"  # a user's address, in an operation's attributes; subject to `Otel__UserNames`
 
 

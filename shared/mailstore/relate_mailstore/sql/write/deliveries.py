@@ -38,7 +38,7 @@ from relate_mailstore.types import (
 )
 from relate_supervisor import Supervisor
 
-GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # an attribute: seconds until the transaction began
+GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # an attribute, as in relate_telemetry.names
 
 Index = Callable[[bytes], MessageIndex]
 
