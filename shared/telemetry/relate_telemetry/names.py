@@ -12,6 +12,7 @@ SourceName = Literal["smtp", "pop3", "imap", "api"]
 SOURCES = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap", "api": "Relate.Api"}
 METERS = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap"}
 NAMESPACE = "relate-mail"
+STORE_SOURCE = "Relate.Store"  # of background work, and of parts of the stores' operations
 
 # Metric attributes
 COMMAND = "command"
@@ -133,6 +134,7 @@ UNKNOWN_OUTCOME = "unknown"
 
 # Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
+GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # seconds until a new message's transaction began
 USER = "relate.user"  # a user's address, in an operation's attributes; subject to `Otel__UserNames`
 
 

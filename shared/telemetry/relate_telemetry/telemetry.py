@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
+from relate_supervisor import NoTracing, Tracing
 from relate_telemetry.auth import Authentication
+from relate_telemetry.background import Background
 from relate_telemetry.command_spans import ProtocolSpans
 from relate_telemetry.instrument import instrument_app, instrument_engine
 from relate_telemetry.metrics import Instruments, observable_counter, observable_gauge, observable_up_down_counter
@@ -24,6 +26,7 @@ from relate_telemetry.names import (
     METERS,
     SERVICE,
     SOURCES,
+    STORE_SOURCE,
     WIRE_METER,
     ProtocolName,
     SourceName,
@@ -80,6 +83,12 @@ class Telemetry:
         if not self.is_enabled:
             return NoOperations(self._user_names)
         return Operations(self._tracer(source), self._user_names)
+
+    def background(self) -> Tracing:
+        """The spans of background work, and of parts of the stores' operations."""
+        if not self.is_enabled:
+            return NoTracing()
+        return Background(self.tracer_provider.get_tracer(STORE_SOURCE))
 
     def instrument_engine(self, engine: "AsyncEngine") -> None:
         """Trace an SQLAlchemy engine's statements: their text, never their parameters. Idempotent."""

@@ -132,6 +132,18 @@ def test_an_smtp_transaction_is_one_trace_down_to_its_statements(results: Scenar
     assert all(span.kind == "CLIENT" for span in statements)
 
 
+def test_every_statement_is_part_of_a_command_a_request_or_background_work(results: ScenarioResults) -> None:
+    statements = [span for span in results.receiver.spans() if span.scope == "Relate.Sql"]
+    ids = {span.span_id for span in results.receiver.spans()}
+    assert len(statements) > 100
+    assert {span.attributes["db.query.text"] for span in statements if span.parent_id not in ids} == set()
+
+
+def test_background_work_has_traces_of_its_own(results: ScenarioResults) -> None:
+    roots = {span.name for span in results.receiver.spans() if span.scope == "Relate.Store" and not span.parent_id}
+    assert roots >= {"mailstore.schema.migrate", "mailstore.upkeep.texts", "accounts.last_used"}
+
+
 def test_a_transaction_is_linked_to_its_session(results: ScenarioResults) -> None:
     sessions = {span.attributes["smtp.session_id"]: span for span in results.receiver.spans("smtp.session")}
     transactions = results.receiver.spans("smtp.transaction")

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import grpc  # type: ignore[import-untyped] # grpcio has no annotations
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -41,7 +41,7 @@ from relate_telemetry.sampling import EVERYTHING, Sampling
 from relate_telemetry.sdk_internals import CompletingReader
 from relate_telemetry.setup import build_resource
 from relate_telemetry.telemetry import Telemetry
-from tests.support.telemetry.received import Received, ReceivedPoint
+from tests.support.telemetry.received import Received, ReceivedPoint, ReceivedSpan
 
 NO_METRICS = MetricsData([ResourceMetrics(Resource({}), [], "")])
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one gRPC request: more than any exporter sends
@@ -110,11 +110,26 @@ class OtlpReceiver(Received):
 
 
 class Recorder(Received):
-    """The spans and metrics of a `recording_telemetry`, available at once."""
+    """The spans and metrics of a `recording_telemetry`, available at once.
+
+    Spans are decoded when they are read, so that recording a span takes no time of the spans around it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._recorded: list[ExportTraceServiceRequest] = []
         self.reader = RecordingReader()
+
+    def add_traces(self, request: ExportTraceServiceRequest) -> None:
+        """See `Received.add_traces`."""
+        with self._changed:
+            self._recorded.append(request)
+            self._changed.notify_all()
+
+    def spans(self, name: str | None = None, **attributes: Any) -> list[ReceivedSpan]:
+        """See `Received.spans`."""
+        self._decode()
+        return super().spans(name, **attributes)
 
     def points(self) -> list[ReceivedPoint]:
         """The newest point of every time series."""
@@ -124,7 +139,14 @@ class Recorder(Received):
     def everything(self) -> str:
         """The text of all spans and metrics."""
         self._collect()
+        self._decode()
         return super().everything()
+
+    def _decode(self) -> None:
+        with self._changed:
+            recorded, self._recorded = self._recorded, []
+            for request in recorded:
+                super().add_traces(request)
 
     def _collect(self) -> None:
         # The SDK calls no reader while no instrument of its own has data; those of a service have.

@@ -10,6 +10,7 @@ from relate_telemetry.names import (
     CACHE_RESULT,
     CLIENT_WAIT,
     COMMAND,
+    GROUP_COMMIT_WAIT,
     OUTCOME,
     REASON,
     SERVICE,
@@ -151,6 +152,7 @@ _STORE = (
 
 _COMMON = (
     Attribute(CLIENT_WAIT, "double", "Seconds of a command that were spent waiting for the client.", (0.25,)),
+    Attribute(GROUP_COMMIT_WAIT, "double", "Seconds until a new message's transaction began.", (0.002,)),
     Attribute(USER, "string", "A user's address, as `Otel__UserNames` prescribes.", ("alice@example.org",)),
     Attribute(CACHE_NAME, "string", "The cache.", values=_values(CACHE_NAMES)),
     Attribute(

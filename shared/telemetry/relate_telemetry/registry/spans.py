@@ -5,6 +5,7 @@ from typing import NamedTuple, get_args
 
 from relate_telemetry.names import (
     CLIENT_WAIT,
+    GROUP_COMMIT_WAIT,
     ProtocolName,
     SourceName,
     auth_keys,
@@ -88,7 +89,7 @@ STATEMENT = SpanType(
     "{statement}",
     "client",
     "An SQL statement, as OpenTelemetry's conventions for databases describe it.",
-    "The operation.",
+    "The operation, or background work.",
     (
         "db.system.name",
         "db.namespace",
@@ -144,6 +145,39 @@ STORE_OPERATIONS: Mapping[str, Operation] = {
     "delete_message": Operation("Deletes a message from all mailboxes."),
     "lock_maildrop": Operation("Acquires the lock of a maildrop (RFC 1939 §4)."),
 }
+
+
+_DELIVERY = "The operation that delivers or appends the message."
+
+STORE_PARTS = (
+    SpanType(
+        "mailstore.delivery.index", "mailstore.delivery.index", "internal", "Parses a new message.", _DELIVERY, FAILURE
+    ),
+    SpanType(
+        "mailstore.delivery.group_commit",
+        "mailstore.delivery.group_commit",
+        "internal",
+        "Stores a new message, in a transaction that it shares with others, from its entry into the queue.",
+        _DELIVERY + " It links to the trace that has the statements.",
+        (GROUP_COMMIT_WAIT, *FAILURE),
+    ),
+)
+
+BACKGROUND_WORK: Mapping[str, str] = {
+    "mailstore.schema.migrate": "Checks the schema of the database at the start, and migrates it.",
+    "mailstore.side_connection.connect": "Opens the connection for LISTEN and advisory locks (PostgreSQL).",
+    "mailstore.notices.look_up": "Looks at mailboxes whose notices were incomplete or missed (PostgreSQL).",
+    "mailstore.upkeep.texts": "Makes the search texts of new messages.",
+    "mailstore.upkeep.tombstones": "Removes old tombstones.",
+    "accounts.last_used": "Writes the times at which keys were last used.",
+    "service.housekeeping.elect": "Chooses the process that collects garbage.",
+    "service.housekeeping.collect": "Deletes messages that no mailbox holds.",
+    "relate.first_run": "Looks whether there are users, at the start of the embedded edition.",
+}
+
+
+def _work(name: str, brief: str) -> SpanType:
+    return SpanType(name, name, "internal", brief, "None.", FAILURE)
 
 
 def _session(protocol: ProtocolName) -> SpanType:
@@ -211,6 +245,8 @@ SPAN_TYPES = (
     SELECT,
     *(_login(source) for source in get_args(SourceName)),
     *(_operation(*operation) for operation in STORE_OPERATIONS.items()),
+    *STORE_PARTS,
+    *(_work(*work) for work in BACKGROUND_WORK.items()),
     REQUEST,
     STATEMENT,
 )
