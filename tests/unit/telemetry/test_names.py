@@ -6,6 +6,7 @@ from relate_mailstore.sql.cache.lru import LruCache
 from relate_telemetry.names import BOUNDS, INSTRUMENTS, METERS, OWN_INSTRUMENTS, ProtocolName
 from relate_telemetry.ports import CommandResult
 from relate_telemetry.telemetry import Telemetry
+from tests.support.telemetry.endpoints import ENDPOINTS
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
 # name, kind, unit, description: literally from the product's telemetry page
@@ -36,7 +37,7 @@ PROTOCOLS: tuple[ProtocolName, ...] = ("smtp", "pop3", "imap")
 def use_all_metrics(telemetry: Telemetry) -> None:
     result = CommandResult("ok", received=10, sent=20, messages_received=1, messages_retrieved=1, processing=0.25)
     for protocol in PROTOCOLS:
-        session = telemetry.protocol(protocol).session("s1", "192.0.2.1", 1)
+        session = telemetry.protocol(protocol).session("s1", *ENDPOINTS)
         with session.command("NOOP", "ready") as command:
             command.finish(result)
         with telemetry.auth(protocol).validate("alice@example.test") as attempt:
