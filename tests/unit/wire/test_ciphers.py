@@ -1,5 +1,11 @@
 """IANA's names of ciphers."""
 
+from pathlib import Path
+
+import pytest
+
+from relate_wire.tls import development_certificate, iana_cipher, server_context
+
 NAMES = {
     "TLS_AES_128_GCM_SHA256": "TLS_AES_128_GCM_SHA256",
     "ECDHE-ECDSA-AES256-GCM-SHA384": "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
