@@ -94,6 +94,14 @@ def test_counters_start_at_0() -> None:
         assert [point.value for point in recorder.metric(name)] == [0]
 
 
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+def test_the_counter_of_commands_starts_at_0_for_each_verb(protocol: ProtocolName) -> None:
+    telemetry, recorder = recording_telemetry()
+    telemetry.protocol(protocol, ("NOOP", "UNKNOWN"))
+    counts = {point.attributes["command"]: point.value for point in recorder.metric(f"{protocol}.commands")}
+    assert counts == {"NOOP": 0, "UNKNOWN": 0}
+
+
 def test_caches_are_reported_by_name() -> None:
     telemetry, recorder = recording_telemetry()
     cache = LruCache[str, bytes](100, len)
