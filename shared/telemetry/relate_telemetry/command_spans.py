@@ -162,15 +162,16 @@ class ProtocolSpans:
 
     def session(self, session_id: str, client: Endpoint, server: Endpoint, peer: Endpoint) -> "Session":
         """See `ports.ProtocolTelemetry.session`."""
-        endpoints: dict[str, AttributeValue] = {
-            self.keys.session_id: session_id,
-            CLIENT_ADDRESS: client.address,
-            CLIENT_PORT: client.port,
-            SERVER_ADDRESS: server.address,
-            SERVER_PORT: server.port,
-            NETWORK_PEER_ADDRESS: peer.address,
-            NETWORK_PEER_PORT: peer.port,
-        }
+        endpoints = RecurringAttributes(
+            {
+                CLIENT_ADDRESS: client.address,
+                CLIENT_PORT: client.port,
+                SERVER_ADDRESS: server.address,
+                SERVER_PORT: server.port,
+                NETWORK_PEER_ADDRESS: peer.address,
+                NETWORK_PEER_PORT: peer.port,
+            }
+        )
         return _SESSIONS[self.name](self, session_id, endpoints)
 
 
@@ -179,14 +180,18 @@ class Session:
 
     command_kind = SpanKind.INTERNAL
 
-    def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: dict[str, AttributeValue]) -> None:
+    def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: RecurringAttributes) -> None:
         self._protocol = protocol
-        self._attributes = {protocol.keys.session_id: session_id}  # of all spans of the session
+        self._attributes: dict[str, AttributeValue] = {
+            protocol.keys.session_id: session_id
+        }  # of all spans of the session
         self._ended = False
         self.last_result = CommandResult(ABANDONED)  # of the latest command
-        self._span = protocol.sessions.start_root(endpoints)
+        self._span = protocol.sessions.start_root(self._attributes | endpoints)
+        self._below = head_below(self._span, self._attributes)
         # The session's span is exported at its end, this one at the greeting.
-        self._connect: Span | None = protocol.connects.start(head_below(self._span, endpoints))
+        self._connect: Span | None = protocol.connects.start(self._below)
+        self._connect.set_attributes(endpoints)
         self._placement = self._default = self._default_placement()
         protocol.metrics.active.add(1)
 
@@ -194,7 +199,7 @@ class Session:
         """See `ports.SessionTelemetry.handshake`. The session's span gets its attributes, too."""
         now = time_ns()
         start = now - int(handshake.seconds * 1e9)
-        span = self._protocol.handshakes.start(head_below(self._span, self._attributes), start)
+        span = self._protocol.handshakes.start(self._below, start)
         attributes = self._tls_attributes(handshake)
         span.set_attributes(attributes)
         span.end(now)
@@ -242,7 +247,7 @@ class Session:
         }
 
     def _default_placement(self) -> SpanPlacement:
-        return SpanPlacement(head_below(self._span, self._attributes))
+        return SpanPlacement(self._below)
 
 
 class TracePerCommand(Session):
@@ -257,7 +262,7 @@ class TracePerCommand(Session):
 class TracePerTransaction(Session):
     """A connection whose mail transactions (RFC 5321 §3.3) are separate traces, linked to the session's span."""
 
-    def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: dict[str, AttributeValue]) -> None:
+    def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: RecurringAttributes) -> None:
         super().__init__(protocol, session_id, endpoints)
         self._verb = ""  # of the latest command
         self._recipients: CommandResult | None = None  # of the open transaction: see `_note_recipient`

@@ -98,7 +98,7 @@ def test_a_session_is_seen_at_its_greeting(telemetry: Telemetry, seen: Recorder,
     session.end(EndReason.CLOSED)
     root = seen.span(f"{protocol}.session")
     assert (connect.trace_id, connect.parent_id, connect.kind) == (root.trace_id, root.span_id, "INTERNAL")
-    assert connect.attributes | {f"{protocol}.end_reason": "closed"} == root.attributes
+    assert {**connect.attributes, f"{protocol}.end_reason": "closed"} == root.attributes
 
 
 def test_a_session_that_ends_before_its_greeting_has_a_connect_span(telemetry: Telemetry, seen: Recorder) -> None:
