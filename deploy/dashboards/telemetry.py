@@ -32,7 +32,7 @@ def _now() -> list[Builder[Panel]]:
         ),
         number(
             "Lost",
-            "Spans and data points lost since the start of each process.",
+            "Spans, data points and log lines lost since the start of each process.",
             "short",
             Query(f"sum({LOST}) or vector(0)", "lost"),
             limits=Limits(1, 1000),
@@ -96,8 +96,11 @@ def _pipeline() -> list[Builder[Panel]]:
 
 
 def _losses() -> list[Builder[Panel]]:
-    refused = 'sum({__name__=~"otelcol_receiver_refused_(spans|metric_points)_total", job="otel-collector"})'
+    refused = (
+        'sum({__name__=~"otelcol_receiver_refused_(spans|metric_points|log_records)_total", job="otel-collector"})'
+    )
     dropped = or_zero(rate("relate_telemetry_spans_dropped_total", by="job, reason"), "sum by (job) (target_info)")
+    logs = rate("relate_telemetry_logs_dropped_total", by="job, reason")
     return [
         graph(
             "Lost",
@@ -108,13 +111,15 @@ def _losses() -> list[Builder[Panel]]:
         ),
         graph(
             "Dropped by services",
-            "Spans per second, by service and reason: the queue was full, the export failed, or the service stopped.",
+            "Spans and log lines per second, by service and reason: the queue was full, the export failed, the service "
+            "stopped, or the endpoint refuses logs.",
             "ops",
             Query(dropped, "{{job}} {{reason}}"),
+            Query(logs, "logs: {{job}} {{reason}}"),
         ),
         graph(
             "Refused by the Collector",
-            "Spans and data points since its start, for lack of memory. The services count them as dropped.",
+            "Spans, data points and log lines since its start, for lack of memory. The services count them as dropped.",
             "short",
             Query(refused, "refused"),
         ),

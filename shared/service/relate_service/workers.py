@@ -17,10 +17,12 @@ from functools import partial
 import structlog
 import uvloop
 
+from relate_config import ConfigurationError
 from relate_config.private import UMASK
 from relate_service.memory import give_large_blocks_back
 from relate_service.signals import RELOAD_SIGNAL, STOP_SIGNALS, block_signals, unblock_signals
 from relate_supervisor import Supervisor
+from relate_telemetry.environment import check_workers
 from relate_telemetry.logs import configure_logging
 
 log = structlog.get_logger(__name__)
@@ -42,7 +44,10 @@ Main = Callable[[int], Coroutine[None, None, None]]
 
 
 def run(main: Main, workers: int = 1) -> None:
-    """Run `main(n)` in `workers` processes, n from 0; a single one in this process. Returns after a stop."""
+    """Run `main(n)` in `workers` processes, n from 0; a single one in this process. Returns after a stop.
+
+    Raises ConfigurationError if an OTEL_* variable does not fit several processes.
+    """
     block_signals()
     os.umask(UMASK)
     give_large_blocks_back()
@@ -53,9 +58,17 @@ def run(main: Main, workers: int = 1) -> None:
         uvloop.run(_stoppable(_run_worker(main(int(number)))))
     elif workers > 1:
         configure_logging(PARENT_SERVICE_NAME)
+        _check_environment(workers)
         asyncio.run(_stoppable(_run_workers(workers)))
     else:
         uvloop.run(_stoppable(main(0)))
+
+
+def _check_environment(workers: int) -> None:
+    try:
+        check_workers(workers)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from None
 
 
 async def stop_requested() -> None:

@@ -11,7 +11,16 @@ from opentelemetry.metrics import CallbackT, Counter, Histogram, Meter, MeterPro
 from opentelemetry.trace import Span, set_span_in_context
 
 from relate_telemetry.fast.cells import CellMeterProvider, make_counter, make_histogram
-from relate_telemetry.names import COMMAND, INSTRUMENTS, OUTCOME, OUTCOMES, OWN_INSTRUMENTS, ProtocolName, SourceName
+from relate_telemetry.names import (
+    COMMAND,
+    INSTRUMENTS,
+    OUTCOME,
+    OUTCOMES,
+    OWN_INSTRUMENTS,
+    UNKNOWN_OUTCOME,
+    ProtocolName,
+    SourceName,
+)
 from relate_telemetry.ports import CommandResult
 
 _EMPTY = Context()
@@ -112,13 +121,14 @@ class VerbMetrics:
         # All outcomes at once, so that a rate over failures exists before the first failure.
         self._durations = {
             outcome: instruments.histogram(f"{protocol}.command.duration", {COMMAND: verb, OUTCOME: outcome})
-            for outcome in sorted(OUTCOMES)
+            for outcome in sorted({*OUTCOMES, UNKNOWN_OUTCOME})
         }
         self._count = count
 
     def record(self, outcome: str, seconds: float, span: Span) -> None:
-        """Record one command; `outcome` is one of `names.OUTCOMES`."""
-        self._durations[outcome].record(seconds, span)
+        """Record one command; an `outcome` that is none of `names.OUTCOMES` becomes `unknown`."""
+        durations = self._durations
+        (durations.get(outcome) or durations[UNKNOWN_OUTCOME]).record(seconds, span)
         if self._count is not None:
             self._count.add(1, span)
 

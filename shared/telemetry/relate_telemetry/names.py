@@ -48,6 +48,7 @@ INSTRUMENTS: tuple[Instrument, ...] = (
 # Beside the contract
 OWN_METER = "Relate.Telemetry"
 SPANS_DROPPED = "relate.telemetry.spans.dropped"
+LOGS_DROPPED = "relate.telemetry.logs.dropped"
 BACKGROUND_FAILURES = "relate.background.failures"
 WIRE_METER = "Relate.Wire"
 CONTENT_MEMORY = "relate.content.memory"
@@ -79,6 +80,7 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
     Instrument(SPANS_DROPPED, "counter", "spans", "Spans dropped before their export (tagged by reason)"),
+    Instrument(LOGS_DROPPED, "counter", "logs", "Log lines that were not exported over OTLP (tagged by reason)"),
     Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)"),
     Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages being received"),
     Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Limit of the memory of messages being received"),

@@ -4,8 +4,9 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
-from typing import Literal
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 from weakref import WeakSet
 
 from opentelemetry import metrics, trace
@@ -15,20 +16,25 @@ from opentelemetry.sdk.environment_variables import (
     OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED,
 )
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import MetricExporter, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader, PeriodicExportingMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, SpanLimits, TracerProvider
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from relate_supervisor import Supervisor
+from relate_telemetry.environment import unsupported_variables
 from relate_telemetry.export.choice import (
+    Scraped,
     encoded_span_exporter,
-    metric_exporter,
-    span_exporter,
+    log_exporter,
+    metric_exporters,
+    span_exporters,
     takes_encoded_spans,
 )
 from relate_telemetry.export.queue import (
     SHUTDOWN_SECONDS,
+    BatchExporter,
+    QueueLimits,
     QueueProcessor,
     SpanQueue,
     count_octets,
@@ -36,11 +42,15 @@ from relate_telemetry.export.queue import (
 )
 from relate_telemetry.fast.cells import CellMeterProvider, keeps_explicit_buckets
 from relate_telemetry.fast.span import FastTracerProvider
+from relate_telemetry.logs import export_lines
 from relate_telemetry.metrics import observable_counter
-from relate_telemetry.names import BACKGROUND_FAILURES, OWN_METER, REASON, SPANS_DROPPED, TASK
+from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK
 from relate_telemetry.redaction import Redaction
 from relate_telemetry.sampling import Sampling, sampling_from_environment
 from relate_telemetry.sdk_internals import CompletingReader, TickingReader, is_tested
+
+if TYPE_CHECKING:
+    from relate_telemetry.export.log_queue import LogExporter, LogQueue
 
 METRIC_INTERVAL_MILLISECONDS = 10_000.0  # between exports: the SDK's minute is too slow for a dashboard
 
@@ -60,21 +70,22 @@ class Providers:
         self,
         tracers: TracerProvider,
         meters: MeterProvider,
-        spans: SpanQueue[bytes] | SpanQueue[ReadableSpan] | None,
+        queues: "Sequence[SpanQueue[bytes] | SpanQueue[ReadableSpan] | LogQueue]" = (),
     ) -> None:
         self.tracers = tracers
         self.meters = meters
-        self._spans = spans
+        self._queues = queues
 
     def shutdown(self) -> None:
-        """Export what is buffered, spans and metrics in parallel, and give up after SHUTDOWN_SECONDS."""
+        """Export what is buffered, all signals in parallel, and give up after SHUTDOWN_SECONDS."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
-        if self._spans is not None:
-            self._spans.stop()
+        export_lines(None)
+        for queue in self._queues:
+            queue.stop()
         if self.meters in _ours:
             _shut_down_meters(self.meters, deadline)
-        if self._spans is not None:
-            self._spans.join(deadline)
+        for queue in self._queues:
+            queue.join(deadline)
         if self.tracers in _ours:
             self.tracers.shutdown()
 
@@ -93,21 +104,29 @@ def find_or_make_providers(
     metrics are made by the SDK. Raises ValueError naming a malformed OTEL_* variable.
     """
     tracers, meters = _installed_tracers(), _installed_meters()
-    spans: SpanQueue[bytes] | SpanQueue[ReadableSpan] | None = None
+    spans: Sequence[SpanQueue[bytes] | SpanQueue[ReadableSpan]] = []
     # All variables that may be malformed are parsed before a thread starts.
-    metrics_to = None if meters else metric_exporter(endpoint)
+    logs_to = log_exporter(endpoint)
+    metrics_to = [] if meters else metric_exporters(endpoint)
+    limits = limits_from_environment() if tracers is None else None
+    logs = _make_logs(logs_to, tracers.resource if tracers else resource, supervisor)
     if tracers is None:
+        for sentence in unsupported_variables():
+            _logger.warning(sentence)
         sampling = sampling_from_environment()
         if sampling is not None and _can_be_fast(pipeline, endpoint):
-            tracers, spans = _make_fast_tracers(resource, sampling, endpoint, supervisor)
+            exporter = encoded_span_exporter(endpoint)
+            tracers, spans = _make_fast_tracers(resource, sampling, exporter, limits, supervisor)
         else:
-            tracers, spans = _make_sdk_tracers(resource, sampling, span_exporter(endpoint, verbose=verbose), supervisor)
+            exporters = span_exporters(endpoint, verbose=verbose)
+            tracers, spans = _make_sdk_tracers(resource, sampling, exporters, limits, supervisor)
     meters = meters or _make_meters(resource, metrics_to, supervisor, pipeline)
     redact(tracers)
+    export_lines(logs[0].put if logs else None)
     _export_counts(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)
-    if spans is not None:
-        _export_counts(meters, SPANS_DROPPED, REASON, spans.dropped)
-    return Providers(tracers, meters, spans)
+    _export_counts(meters, SPANS_DROPPED, REASON, *(queue.dropped for queue in spans))
+    _export_counts(meters, LOGS_DROPPED, REASON, *(queue.dropped for queue in logs))
+    return Providers(tracers, meters, [*spans, *logs])
 
 
 def _can_be_fast(pipeline: Pipeline, endpoint: str | None) -> bool:
@@ -134,23 +153,39 @@ def _installed_meters() -> MeterProvider | None:
     return installed if isinstance(installed, MeterProvider) and installed not in _ours else None
 
 
+def _make_logs(exporter: "LogExporter | None", resource: Resource, supervisor: Supervisor) -> "list[LogQueue]":
+    if exporter is None:
+        return []
+    # Imported here, because the import of Protocol Buffers takes longer than that of the rest of this package.
+    from relate_telemetry.export.log_queue import LogQueue, log_limits_from_environment  # noqa: PLC0415
+
+    return [LogQueue(exporter, resource, log_limits_from_environment(), supervisor)]
+
+
 def _make_fast_tracers(
-    resource: Resource, sampling: Sampling, endpoint: str | None, supervisor: Supervisor
-) -> tuple[TracerProvider, SpanQueue[bytes] | None]:
-    exporter = encoded_span_exporter(endpoint)
-    queue = SpanQueue(exporter, len, limits_from_environment(), supervisor) if exporter else None
-    return _publish_tracers(FastTracerProvider(resource, sampling, queue)), queue
+    resource: Resource,
+    sampling: Sampling,
+    exporter: BatchExporter[bytes] | None,
+    limits: QueueLimits | None,
+    supervisor: Supervisor,
+) -> tuple[TracerProvider, list[SpanQueue[bytes]]]:
+    queue = SpanQueue(exporter, len, limits, supervisor) if exporter else None
+    return _publish_tracers(FastTracerProvider(resource, sampling, queue)), [queue] if queue else []
 
 
 def _make_sdk_tracers(
-    resource: Resource, sampling: Sampling | None, exporter: SpanExporter | None, supervisor: Supervisor
-) -> tuple[TracerProvider, SpanQueue[ReadableSpan] | None]:
-    queue = SpanQueue(exporter, count_octets, limits_from_environment(), supervisor) if exporter else None
+    resource: Resource,
+    sampling: Sampling | None,
+    exporters: Iterable[SpanExporter],
+    limits: QueueLimits | None,
+    supervisor: Supervisor,
+) -> tuple[TracerProvider, list[SpanQueue[ReadableSpan]]]:
+    queues = [SpanQueue(each, count_octets, limits, supervisor) for each in exporters]
     provider = TracerProvider(sampling.sampler if sampling else None, resource, shutdown_on_exit=False)
     redact(provider)
-    if queue is not None:
+    for queue in queues:
         provider.add_span_processor(QueueProcessor(queue))
-    return _publish_tracers(provider), queue
+    return _publish_tracers(provider), queues
 
 
 def _publish_tracers(provider: TracerProvider) -> TracerProvider:
@@ -161,9 +196,12 @@ def _publish_tracers(provider: TracerProvider) -> TracerProvider:
 
 
 def _make_meters(
-    resource: Resource, exporter: MetricExporter | None, supervisor: Supervisor, pipeline: Pipeline
+    resource: Resource,
+    exporters: Iterable[MetricExporter | MetricReader],
+    supervisor: Supervisor,
+    pipeline: Pipeline,
 ) -> MeterProvider:
-    readers = [_make_reader(exporter, supervisor)] if exporter else []
+    readers = [_make_reader(each, supervisor) for each in exporters]
     if pipeline == "fast" and is_tested() and keeps_explicit_buckets():
         provider: MeterProvider = CellMeterProvider(readers, resource)
     else:
@@ -174,7 +212,11 @@ def _make_meters(
     return provider
 
 
-def _make_reader(exporter: MetricExporter, supervisor: Supervisor) -> PeriodicExportingMetricReader:
+def _make_reader(exporter: MetricExporter | MetricReader, supervisor: Supervisor) -> MetricReader:
+    if isinstance(exporter, Scraped):
+        exporter.serve(supervisor)
+    if isinstance(exporter, MetricReader):
+        return exporter
     interval = None if os.environ.get(OTEL_METRIC_EXPORT_INTERVAL) else METRIC_INTERVAL_MILLISECONDS
     if is_tested():
         return _SupervisedReader(exporter, interval, supervisor)
@@ -193,11 +235,14 @@ class _SupervisedReader(CompletingReader, TickingReader):
         self._supervisor.keep_here("telemetry.metrics", tick, stopping)
 
 
-def _export_counts(meters: MeterProvider, name: str, label: str, counts: Mapping[str, int]) -> None:
-    """Export counts whose keys are the values of `label`."""
+def _export_counts(meters: MeterProvider, name: str, label: str, *counts: Mapping[str, int]) -> None:
+    """Export the sums of counts whose keys are the values of `label`."""
 
     def observe(options: CallbackOptions) -> Iterable[Observation]:
-        return [Observation(count, {label: key}) for key, count in dict(counts).items()]
+        sums = Counter[str]()
+        for each in counts:
+            sums.update(dict(each))
+        return [Observation(count, {label: key}) for key, count in sums.items()]
 
     observable_counter(meters.get_meter(OWN_METER), name, observe)
 

@@ -161,15 +161,15 @@ class Redaction(OnEndingProcessor):
     """
 
     def __init__(self, max_characters: int | None = None) -> None:
-        self._max_characters = max_characters or MAX_VALUE_CHARACTERS
+        self._max_characters = MAX_VALUE_CHARACTERS if max_characters is None else max_characters
         self._max_uncut_characters = max_characters
 
     def on_ending(self, span: Span) -> None:
         """Redact and cut a span."""
         attributes, name, status, events = ending_fields(span)
         self._redact_values(mutable_attributes(attributes))
-        if len(name) > self._max_characters:
-            set_name(span, name[: self._max_characters])
+        if len(name) > MAX_VALUE_CHARACTERS:
+            set_name(span, name[:MAX_VALUE_CHARACTERS])
         if status.status_code is StatusCode.ERROR or len(events):
             self._redact_error(span, status, events)
 
@@ -192,7 +192,7 @@ class Redaction(OnEndingProcessor):
             set_event_attributes(event, _redact_exception(dict(event.attributes or {})))
         for event in events:
             self._redact_values(mutable_attributes(event.attributes))
-            set_event_name(event, event.name[: self._max_characters])
+            set_event_name(event, event.name[:MAX_VALUE_CHARACTERS])
         if status.status_code is StatusCode.ERROR and status.description:
             set_status(span, Status(StatusCode.ERROR, _redact_description(span, status.description, exceptions)))
 

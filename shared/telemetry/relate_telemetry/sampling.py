@@ -28,7 +28,8 @@ _logger = logging.getLogger(__name__)
 class Sampling(NamedTuple):
     """A standard sampler: of the SDK, and as the numbers that decide.
 
-    A root is sampled if the low 64 bits of its trace id are below `bound`. So is a child, unless `follows_parent`.
+    A root is sampled if the low 64 bits of its trace id are below `bound`. A child is sampled if its parent is; so is
+    the child of a span of another process if `follows_parent`, else it is sampled like a root.
     """
 
     sampler: Sampler
@@ -37,7 +38,7 @@ class Sampling(NamedTuple):
 
     def samples(self, trace_id: bytes, parent: SpanContext | None = None) -> bool:
         """Whether a span is sampled."""
-        if parent is not None and self.follows_parent:
+        if parent is not None and (self.follows_parent or not parent.is_remote):
             return parent.trace_flags.sampled
         return int.from_bytes(trace_id[8:]) < self.bound
 
@@ -83,7 +84,7 @@ def share_decision(is_sampled: bool) -> Context:
 
 
 class SharedDecision(Sampler):
-    """A sampler whose decision about a session holds for the traces of its commands and transactions too."""
+    """A sampler whose decision about a session holds for all that is below it, and for the traces of its commands."""
 
     def __init__(self, sampler: Sampler) -> None:
         self._sampler = sampler
@@ -99,10 +100,15 @@ class SharedDecision(Sampler):
         trace_state: TraceState | None = None,
     ) -> SamplingResult:
         """See `Sampler.should_sample`."""
-        is_sampled = get_value(_SHARED, parent_context)
-        if is_sampled is None or get_current_span(parent_context).get_span_context().is_valid:
+        parent = get_current_span(parent_context).get_span_context()
+        if parent.is_valid and not parent.is_remote:
+            is_sampled: object = parent.trace_flags.sampled
+        else:
+            is_sampled = get_value(_SHARED, parent_context)
+        if is_sampled is None:
             return self._sampler.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-        return SamplingResult(Decision.RECORD_AND_SAMPLE if is_sampled else Decision.DROP, attributes)
+        decision = Decision.RECORD_AND_SAMPLE if is_sampled else Decision.DROP
+        return SamplingResult(decision, attributes, parent.trace_state)
 
     def get_description(self) -> str:
         """See `Sampler.get_description`."""

@@ -6,7 +6,7 @@ A subclass of one of its classes declares the private fields that it uses in a b
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import entry_points, version
 from operator import attrgetter
 from threading import Event as ThreadEvent
 from typing import Any
@@ -28,6 +28,9 @@ INSTALLED_SDK = version("opentelemetry-sdk")
 
 METRIC_EXPORT_LOGGER = "opentelemetry.sdk.metrics._internal.export"
 """The logger to which the SDK reports each failed export of metrics."""
+
+LOG_EXPORT_LOGGER = "opentelemetry.exporter.otlp.proto.http._log_exporter"
+"""The logger to which the stock exporter reports each failed export of log lines over HTTP."""
 
 
 def is_tested() -> bool:
@@ -125,6 +128,17 @@ class TickingReader(PeriodicExportingMetricReader):
         self.run(super()._ticker, self._shutdown_event)
 
 
+class TranslatingReader:
+    """A mixin of a reader that changes metrics before the reader gets them."""
+
+    def translate(self, data: MetricsData) -> MetricsData:
+        """Return the metrics that the reader gets."""
+        raise NotImplementedError
+
+    def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **options: Any) -> None:
+        super()._receive_metrics(self.translate(metrics_data), timeout_millis, **options)  # type: ignore[misc] # as above
+
+
 # Exporters: mixins, because the modules of the stock exporters are imported when one is chosen
 
 
@@ -156,6 +170,11 @@ class HttpExporterFields:
     _max_request_size: int
     _metrics: Any
     _shutdown: bool
+
+
+def load_log_exporter(name: str) -> Any:
+    """Return a stock exporter of log lines; its module has a private name, because the SDK's logs are not stable."""
+    return entry_points(group="opentelemetry_logs_exporter", name=name)[name].load()
 
 
 # Instrumentations

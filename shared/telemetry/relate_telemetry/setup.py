@@ -93,7 +93,9 @@ def _set_up(
 ) -> Telemetry:
     throttle_exporters()
     if not is_tested():
-        _logger.warning("OpenTelemetry SDK %s is untested; the stock spans are used", INSTALLED_SDK)
+        _logger.warning(
+            "OpenTelemetry SDK %s is untested; the stock spans are used, and logs are not exported", INSTALLED_SDK
+        )
     providers = find_or_make_providers(
         build_resource(service_name),
         settings.endpoint,

@@ -33,6 +33,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ScenarioResult
         ) as product:
             product.start()
             scenario = run_scenario(product, receiver)
+        scenario.log = product.stderr.text.splitlines()
         yield ScenarioResults(scenario, receiver)
 
 

@@ -39,6 +39,8 @@ class Scenario:
     pop3: ClientCounts = field(default_factory=lambda: ClientCounts(POP3_VERBS))
     reasons: Counter[str] = field(default_factory=Counter)
     """Failed logins by protocol and reason."""
+    log: list[str] = field(default_factory=list)
+    """The lines of the server's log."""
     stored_origins: set[str] = field(default_factory=set)
     """The traceparents that are stored with messages."""
 

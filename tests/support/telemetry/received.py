@@ -1,4 +1,4 @@
-"""Spans and metric points as plain values, decoded from OTLP requests.
+"""Spans, metric points and log lines as plain values, decoded from OTLP requests.
 
 A receiver of requests from other processes and an in-memory recorder both fill `Received`, so tests read them alike.
 """
@@ -13,6 +13,7 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import HistogramDataPoint, Metric, NumberDataPoint
 from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.proto.trace.v1.trace_pb2 import Status as WireStatus
@@ -82,12 +83,28 @@ class ReceivedPoint:
     exemplars: tuple[str, ...] = ()  # their trace ids
 
 
+@dataclass(frozen=True, slots=True)
+class ReceivedLog:
+    """A log line: ids in lower-case hexadecimal, empty outside of a span."""
+
+    body: str
+    severity: int
+    severity_text: str
+    attributes: Attributes
+    trace_id: str
+    span_id: str
+    time: int  # in nanoseconds
+    scope: str
+    resource: Attributes
+
+
 class Received:
-    """All spans and metric points received so far. Safe to read while further requests arrive."""
+    """All spans, metric points and log lines received so far. Safe to read while further requests arrive."""
 
     def __init__(self) -> None:
         self._texts: list[str] = []
         self._spans: list[ReceivedSpan] = []
+        self._logs: list[ReceivedLog] = []
         self._points: dict[Any, ReceivedPoint] = {}
         self._changed = threading.Condition()
 
@@ -105,10 +122,20 @@ class Received:
             raise LookupError(f"{len(found)} spans {name} {attributes} among {[span.name for span in self.spans()]}")
         return found[0]
 
+    def logs(self, body: str | None = None) -> list[ReceivedLog]:
+        """The log lines in the order of their arrival; those with that text."""
+        with self._changed:
+            return [log for log in self._logs if body in (None, log.body)]
+
     def metric(self, name: str) -> list[ReceivedPoint]:
         """The newest point of every time series of that name."""
         with self._changed:
             return [point for point in self._points.values() if point.name == name]
+
+    def points(self) -> list[ReceivedPoint]:
+        """The newest point of every time series."""
+        with self._changed:
+            return list(self._points.values())
 
     def total(self, name: str, **attributes: Any) -> float:
         """The sum over the time series of that name with these attributes; 0 where there is none."""
@@ -156,8 +183,15 @@ class Received:
             self._add_text(request)
 
     def add_logs(self, request: ExportLogsServiceRequest) -> None:
-        """Add one OTLP request, to `everything` only."""
+        """Add the content of one OTLP request."""
+        logs = [
+            _decode_log(record, scoped.scope.name, _decode_attributes(resource.resource.attributes))
+            for resource in request.resource_logs
+            for scoped in resource.scope_logs
+            for record in scoped.log_records
+        ]
         with self._changed:
+            self._logs += logs
             self._add_text(request)
 
     def _add_text(self, request: object) -> None:
@@ -182,6 +216,20 @@ def _decode_span(span: WireSpan, scope: str, resource: Attributes) -> ReceivedSp
             for link in span.links
         ),
         events=tuple(ReceivedEvent(event.name, _decode_attributes(event.attributes)) for event in span.events),
+        scope=scope,
+        resource=resource,
+    )
+
+
+def _decode_log(record: LogRecord, scope: str, resource: Attributes) -> ReceivedLog:
+    return ReceivedLog(
+        body=record.body.string_value,
+        severity=record.severity_number,
+        severity_text=record.severity_text,
+        attributes=_decode_attributes(record.attributes),
+        trace_id=record.trace_id.hex(),
+        span_id=record.span_id.hex(),
+        time=record.time_unix_nano,
         scope=scope,
         resource=resource,
     )

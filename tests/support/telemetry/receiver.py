@@ -175,6 +175,8 @@ def recording_telemetry(
         redact(tracers)
         tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
         meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)
+    # The SDK calls no reader without an instrument of its own; a service has some.
+    meters.get_meter("test").create_up_down_counter("test.recorders").add(1)
     return Telemetry(tracers, meters, user_names, meters.shutdown), recorder
 
 

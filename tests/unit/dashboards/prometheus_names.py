@@ -52,10 +52,13 @@ STACK_METRICS = frozenset(
 FAILURE_METRICS = frozenset(  # they do not exist before the first failure
     {
         "ALERTS",
+        "otelcol_exporter_enqueue_failed_log_records_total",
         "otelcol_exporter_enqueue_failed_metric_points_total",
         "otelcol_exporter_enqueue_failed_spans_total",
+        "otelcol_exporter_send_failed_log_records_total",
         "otelcol_exporter_send_failed_metric_points_total",
         "otelcol_exporter_send_failed_spans_total",
+        "otelcol_receiver_refused_log_records_total",
     }
 )
 

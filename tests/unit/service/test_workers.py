@@ -2,6 +2,8 @@
 
 import asyncio
 import errno
+import os
+import subprocess
 import sys
 from functools import partial
 from typing import Any
@@ -13,6 +15,16 @@ from relate_service import workers
 from relate_supervisor import Backoff, Supervisor
 
 TIMEOUT_SECONDS = 30.0
+
+
+def test_metrics_of_several_workers_cannot_be_scraped() -> None:
+    program = "from relate_service.workers import run; run(lambda number: print('started'), 2)"
+    environ = os.environ | {"OTEL_METRICS_EXPORTER": "prometheus"}
+    process = subprocess.run([sys.executable, "-c", program], env=environ, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    assert process.stdout == ""
+    assert "OTEL_METRICS_EXPORTER: prometheus cannot serve the metrics of 2 worker processes" in process.stderr
+    assert "use otlp" in process.stderr
 
 
 async def test_a_failed_start_of_a_worker_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,195 +1,151 @@
-"""Fast spans equal the SDK's, and are replaced by them where a processor, sampler or limit needs that."""
+"""Fast spans: octets until something needs a span of the SDK. `test_pipelines` compares what both mean."""
 
-import copy
-import itertools
-from collections.abc import Callable, Iterator
-from typing import Any
+import os
+from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from opentelemetry import context as contexts
-from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as WireSpan
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor, TracerProvider, _TracerConfig
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SimpleSpanProcessor
+from opentelemetry.sdk.trace import Span, SpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
-from opentelemetry.trace import (
-    Link,
-    NonRecordingSpan,
-    SpanContext,
-    SpanKind,
-    Status,
-    StatusCode,
-    TraceFlags,
-    TraceState,
-    set_span_in_context,
-)
+from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, Status, StatusCode, TraceFlags, use_span
 from opentelemetry.trace import Span as AnySpan
 
-from relate_telemetry.fast.span import MAX_ITEMS, FastSpan, FastTracerProvider
-from relate_telemetry.redaction import Redaction
-from tests.support.examples import examples
-from tests.unit.telemetry import span_strategies as strategies
+from relate_telemetry.fast.encoder import encode_request
+from relate_telemetry.fast.span import FastSpan, FastTracerProvider, UnmadeSpan
+from relate_telemetry.sampling import EVERYTHING, NOTHING
+from relate_telemetry.spans import RecurringAttributes, SpanTemplate, head_below, head_beside, make_template
 
 RESOURCE = Resource({"service.name": "relate-test"})
-PARENTS = [
-    SpanContext(5, 6, is_remote=False, trace_flags=TraceFlags(1)),
-    SpanContext(5, 6, is_remote=True, trace_flags=TraceFlags(3), trace_state=TraceState([("a", "b")])),
-    SpanContext(5, 6, is_remote=True, trace_flags=TraceFlags(0)),
-    SpanContext(0, 6, is_remote=True),
-]
+PARENT = SpanContext(5, 6, is_remote=True, trace_flags=TraceFlags(3))
 
 
-class CountingIds(IdGenerator):
-    """Generates the same ids in each run."""
+class Sink:
+    """Keeps what it is given."""
 
     def __init__(self) -> None:
-        self._numbers = itertools.count(1)
+        self.octets: list[bytes] = []
 
-    def generate_span_id(self) -> int:
-        return next(self._numbers)
+    def put(self, span: bytes) -> None:
+        self.octets.append(span)
 
-    def generate_trace_id(self) -> int:
-        return next(self._numbers)
+    def force_flush(self, timeout_millis: int = 30000) -> bool:
+        return True
 
-
-def providers() -> Iterator[tuple[TracerProvider, InMemorySpanExporter]]:
-    """Our provider and the SDK's, each with an exporter."""
-    for provider in (
-        FastTracerProvider(ALWAYS_ON, RESOURCE),
-        TracerProvider(ALWAYS_ON, RESOURCE, shutdown_on_exit=False),
-    ):
-        memory = InMemorySpanExporter()
-        provider.id_generator = CountingIds()  # type: ignore[assignment] # the SDK takes any
-        provider.add_span_processor(Redaction())
-        provider.add_span_processor(SimpleSpanProcessor(memory))
-        yield provider, memory
+    def spans(self) -> list[WireSpan]:
+        request = ExportTraceServiceRequest.FromString(encode_request(self.octets))
+        return [span for resource in request.resource_spans for scope in resource.scope_spans for span in scope.spans]
 
 
-def compare(run: Callable[[TracerProvider], object]) -> tuple[ReadableSpan, ...]:
-    """Run with both providers, check that they export the same, and return what ours exported."""
-    exported = []
-    for provider, memory in providers():
-        run(provider)
-        exported.append(memory.get_finished_spans())
-    ours, stock = (encode_spans(spans).SerializeToString(deterministic=True) for spans in exported)
-    assert ours == stock
-    return exported[0]
+@pytest.fixture
+def sink() -> Sink:
+    return Sink()
 
 
-Action = Callable[[AnySpan], object]
-keys = st.sampled_from(["", "a", "b", "c"])
-values = strategies.values | strategies.unusual_values
-attributes = st.dictionaries(keys, values, max_size=4)
+@pytest.fixture
+def provider(sink: Sink) -> FastTracerProvider:
+    return FastTracerProvider(RESOURCE, EVERYTHING, sink)
 
 
-def actions() -> st.SearchStrategy[Action]:
-    """Calls of a span's methods."""
-    return st.one_of(
-        st.builds(lambda key, value: lambda span: span.set_attribute(key, value), keys, values),
-        st.builds(lambda given: lambda span: span.set_attributes(given), attributes),
-        st.builds(lambda name, given: lambda span: span.add_event(name, given, 7), strategies.texts, attributes),
-        st.builds(lambda to, given: lambda span: span.add_link(to, given), strategies.contexts, attributes),
-        st.builds(lambda status: lambda span: span.set_status(status), strategies.statuses),
-        st.builds(lambda name: lambda span: span.update_name(name), strategies.texts),
-        st.just(lambda span: span.record_exception(ValueError("first\nsecond"), timestamp=7)),
-        st.just(lambda span: span.end(8)),
-    )
+@pytest.fixture
+def template(provider: FastTracerProvider) -> SpanTemplate:
+    return make_template(provider.get_tracer("test", "1"), "x", SpanKind.SERVER, {"a": 1})
 
 
-@settings(max_examples=examples(300))
-@given(
-    name=strategies.texts,
-    parent=st.none() | st.sampled_from(PARENTS),
-    kind=st.sampled_from(SpanKind),
-    given_attributes=st.none() | attributes,
-    links=st.none() | st.lists(strategies.links | st.builds(Link, strategies.contexts), max_size=3),
-    calls=st.lists(actions(), max_size=6),
+def test_attributes_links_and_children_make_no_span_of_the_sdk(template: SpanTemplate, sink: Sink) -> None:
+    span = template.start_root({"b": "c"})
+    span.set_attributes({"d": True})
+    span.set_attributes(RecurringAttributes({"e": 1.5}))
+    span.add_link(PARENT)
+    with use_span(span):
+        child = template.start_here()
+    for each in (child, span):
+        assert isinstance(each, FastSpan)
+        assert each._made is None
+        each.end()
+        assert each._made is None
+    assert [len(each.attributes) for each in sink.spans()] == [1, 4]
+
+
+def test_recurring_attributes_are_not_changed_by_later_ones(template: SpanTemplate, sink: Sink) -> None:
+    recurring = RecurringAttributes({"b": 1})
+    for number in range(2):
+        span = template.start_root()
+        span.set_attributes(recurring)
+        span.set_attribute("c", number)
+        span.end()
+    assert recurring == {"b": 1}
+    assert [[pair.key for pair in span.attributes] for span in sink.spans()] == [["a", "b", "c"]] * 2
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda span: span.add_event("noted"),
+        lambda span: span.update_name("y"),
+        lambda span: span.set_status(StatusCode.ERROR),
+        lambda span: span.record_exception(ValueError()),
+        lambda span: span.add_link(PARENT, {"kind": "origin"}),
+    ],
 )
-def test_a_fast_span_is_exported_as_the_stock_span(
-    *, name: str, parent: SpanContext | None, kind: SpanKind, given_attributes: Any, links: Any, calls: list[Action]
+def test_what_is_rare_makes_a_span_of_the_sdk(
+    template: SpanTemplate, sink: Sink, change: Callable[[AnySpan], object]
 ) -> None:
-    context = set_span_in_context(NonRecordingSpan(parent), contexts.Context()) if parent else contexts.Context()
-
-    def run(provider: TracerProvider) -> None:
-        span = provider.get_tracer("test", "1").start_span(
-            name, context, kind, given_attributes, copy.deepcopy(links), start_time=1
-        )
-        for call in calls:
-            call(span)
-        span.end(9)
-
-    assert len(compare(run)) == 1
-
-
-def test_plain_attributes_and_links_keep_a_span_fast() -> None:
-    tracer = FastTracerProvider(ALWAYS_ON, RESOURCE).get_tracer("test")
-    span = tracer.start_span("x", attributes={"a": 1}, links=[Link(PARENTS[0])])
-    span.set_attributes({"b": "c", "d": True})
-    span.end()
+    span = template.start_root()
+    change(span)
     assert isinstance(span, FastSpan)
-    assert type(span._attributes) is dict
-    assert type(span._links) is tuple
+    assert span._made is not None
+    span.end()
+    (sent,) = sink.spans()
+    assert sent.span_id == span.span_id
+    assert sent.start_time_unix_nano <= sent.end_time_unix_nano
 
 
-def test_excess_attributes_are_dropped_as_by_the_sdk() -> None:
-    def run(provider: TracerProvider) -> None:
-        span = provider.get_tracer("test").start_span("x", start_time=1)
-        for number in range(MAX_ITEMS + 2):
-            span.set_attribute(f"key{number}", number)
-        span.end(2)
-
-    (span,) = compare(run)
-    assert span.dropped_attributes == 2
-
-
-def test_excess_links_are_dropped_as_by_the_sdk() -> None:
-    def run(provider: TracerProvider) -> None:
-        span = provider.get_tracer("test").start_span("x", links=[Link(PARENTS[0])], start_time=1)
-        for number in range(1, MAX_ITEMS + 2):
-            span.add_link(SpanContext(number, number, is_remote=True))
-        span.end(2)
-
-    (span,) = compare(run)
-    assert (len(span.links), span.dropped_links) == (MAX_ITEMS, 2)
+def test_trace_flags_are_in_the_flags_of_spans_and_links(template: SpanTemplate, sink: Sink) -> None:
+    root = template.start_root()
+    template.start(head_below(root, {})).end()
+    template.start(head_beside(root, {})).end()
+    with use_span(NonRecordingSpan(PARENT)):
+        template.start_here().end()
+    child, beside, remote = sink.spans()
+    assert (child.flags, beside.flags, remote.flags) == (0x103, 0x103, 0x303)
+    assert [link.flags for link in beside.links] == [0x103]
 
 
-def raise_in_span(provider: TracerProvider, **options: Any) -> None:
-    tracer = provider.get_tracer("test")
-    with tracer.start_as_current_span("outer", **options):
-        tracer.start_span("inner").end()
-        raise ValueError("broken")
+def test_a_span_ends_by_the_monotonic_clock(
+    template: SpanTemplate, sink: Sink, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    span = template.start_root()
+    monkeypatch.setattr("relate_telemetry.fast.span.time_ns", lambda: 0)  # the system's clock was set back
+    span.end()
+    (sent,) = sink.spans()
+    assert 0 < sent.start_time_unix_nano <= sent.end_time_unix_nano
 
 
-@pytest.mark.parametrize("options", [{}, {"record_exception": False, "set_status_on_exception": False}])
-def test_an_exception_in_a_block_is_recorded_as_by_the_sdk(options: dict[str, bool]) -> None:
-    recorded = []
-    for provider, memory in providers():
-        with pytest.raises(ValueError, match="broken"):
-            raise_in_span(provider, **options)
-        inner, outer = memory.get_finished_spans()
-        assert inner.parent == outer.context
-        recorded.append((outer.status.status_code, outer.status.description, [event.name for event in outer.events]))
-    assert recorded[0] == recorded[1]
+def test_an_ended_span_does_not_change_and_is_exported_once(
+    template: SpanTemplate, sink: Sink, caplog: pytest.LogCaptureFixture
+) -> None:
+    span = template.start_root()
+    span.end()
+    span.set_attribute("late", 1)
+    span.add_event("late")
+    span.add_link(PARENT)
+    span.set_status(Status(StatusCode.ERROR))
+    span.end()
+    assert not span.is_recording()
+    (sent,) = sink.spans()
+    assert ([pair.key for pair in sent.attributes], len(sent.events), len(sent.links)) == (["a"], 0, 0)
+    assert len(caplog.records) == 5
 
 
-def test_changes_after_the_end_are_ignored() -> None:
-    def run(provider: TracerProvider) -> None:
-        span = provider.get_tracer("test").start_span("x", start_time=1)
-        span.end(2)
-        span.set_attribute("late", 1)
-        span.add_event("late")
-        span.set_status(Status(StatusCode.ERROR))
-        assert not span.is_recording()
-
-    (span,) = compare(run)
-    assert (dict(span.attributes or {}), span.events, span.status.status_code) == ({}, (), StatusCode.UNSET)
+def test_a_waiting_span_is_octets_that_the_garbage_collector_skips(template: SpanTemplate, sink: Sink) -> None:
+    template.start_root().end()
+    assert [type(each) for each in sink.octets] == [bytes]
 
 
-# Stock spans
+# Spans of the SDK
 
 
 class StartCounter(SpanProcessor):
@@ -198,52 +154,89 @@ class StartCounter(SpanProcessor):
     def __init__(self) -> None:
         self.started: list[str] = []
 
-    def on_start(self, span: Span, parent_context: contexts.Context | None = None) -> None:
+    def on_start(self, span: Span, parent_context: object = None) -> None:
         self.started.append(span.name)
 
 
 @pytest.mark.parametrize("processor", [StartCounter(), BatchSpanProcessor(InMemorySpanExporter())])
-def test_another_processor_gets_stock_spans(processor: SpanProcessor) -> None:
-    provider = FastTracerProvider(ALWAYS_ON, RESOURCE)
-    tracer = provider.get_tracer("test")
-    assert isinstance(tracer.start_span("before"), FastSpan)
+def test_another_processor_gets_spans_of_the_sdk(
+    provider: FastTracerProvider, template: SpanTemplate, sink: Sink, processor: SpanProcessor
+) -> None:
+    template.start_root().end()
     provider.add_span_processor(processor)
-    span = tracer.start_span("after")
-    assert isinstance(span, Span)
-    assert not isinstance(span, FastSpan)
+    outer = template.start_root({"b": 2})
+    with use_span(outer):
+        inner = template.start_here()
+    below = template.start(head_below(outer, {"c": 3}))
+    for span in (inner, below, outer):
+        assert isinstance(span, Span)
+        span.end()
     provider.shutdown()
+    assert [len(span.attributes) for span in sink.spans()] == [1, 1, 2, 2]
     if isinstance(processor, StartCounter):
-        assert processor.started == ["after"]
+        assert processor.started == ["x", "x", "x"]
 
 
-@pytest.mark.parametrize("sampler", [None, ParentBased(ALWAYS_ON)])
-def test_another_sampler_gets_stock_spans(sampler: Any) -> None:
-    span = FastTracerProvider(sampler, RESOURCE).get_tracer("test").start_span("x")
-    assert not isinstance(span, FastSpan)
+def test_a_tracer_of_another_library_gets_spans_of_the_sdk(provider: FastTracerProvider, sink: Sink) -> None:
+    with provider.get_tracer("other").start_as_current_span("y", links=[Link(PARENT)]) as span:
+        assert isinstance(span, Span)
+        child = make_template(provider.get_tracer("test"), "x").start_here()
+        assert isinstance(child, FastSpan)
+        child.end()
+    child_sent, sent = sink.spans()
+    assert child_sent.parent_span_id == sent.span_id
+    assert sent.flags == 0x103
 
 
-@pytest.mark.parametrize(
-    "variable",
-    [
-        "OTEL_ATTRIBUTE_COUNT_LIMIT",
-        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        "OTEL_SPAN_LINK_COUNT_LIMIT",
-        "OTEL_PYTHON_SDK_INTERNAL_METRICS_ENABLED",
-    ],
-)
-def test_limits_in_the_environment_make_stock_spans(variable: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(variable, "3")
-    span = FastTracerProvider(ALWAYS_ON, RESOURCE).get_tracer("test").start_span("x")
-    assert not isinstance(span, FastSpan)
+# No spans
 
 
-def test_a_disabled_tracer_records_nothing() -> None:
-    provider = FastTracerProvider(ALWAYS_ON, RESOURCE)
-    tracer = provider.get_tracer("test")
-    provider._set_tracer_configurator(tracer_configurator=lambda scope: _TracerConfig(is_enabled=False))
-    assert not tracer.start_span("x").is_recording()
+def test_without_a_sink_there_are_ids_but_no_spans() -> None:
+    provider = FastTracerProvider(RESOURCE, EVERYTHING, None)
+    span = make_template(provider.get_tracer("test"), "x").start_root()
+    assert type(span) is UnmadeSpan
+    context = span.get_span_context()
+    assert context.is_valid
+    assert not context.trace_flags.sampled
+    with use_span(span):
+        child = make_template(provider.get_tracer("test"), "y").start_here()
+    assert child.get_span_context().trace_id == context.trace_id
+
+
+def test_a_processor_gets_spans_although_none_are_exported() -> None:
+    provider, memory = FastTracerProvider(RESOURCE, EVERYTHING, None), StartCounter()
+    provider.add_span_processor(memory)
+    make_template(provider.get_tracer("test"), "x").start_root().end()
+    assert memory.started == ["x"]
+
+
+def test_a_span_that_is_not_sampled_takes_all_calls(sink: Sink) -> None:
+    provider = FastTracerProvider(RESOURCE, NOTHING, sink)
+    span = make_template(provider.get_tracer("test"), "x").start_root()
+    span.set_attribute("a", 1)
+    span.set_attributes({"a": 1})
+    span.add_event("noted")
+    span.add_link(PARENT)
+    span.update_name("y")
+    span.set_status(StatusCode.ERROR)
+    span.record_exception(ValueError())
+    span.end()
+    assert not span.is_recording()
+    assert sink.octets == []
 
 
 def test_a_disabled_sdk_records_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("OTEL_SDK_DISABLED", "true")
-    assert not FastTracerProvider(ALWAYS_ON, RESOURCE).get_tracer("test").start_span("x").is_recording()
+    provider = FastTracerProvider(RESOURCE, EVERYTHING, Sink())
+    assert not make_template(provider.get_tracer("test"), "x").start_root().is_recording()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_ids_differ_after_a_fork(template: SpanTemplate) -> None:
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, template.start_root().get_span_context().span_id.to_bytes(8))
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert int.from_bytes(os.read(reading, 8)) != template.start_root().get_span_context().span_id

@@ -81,7 +81,7 @@ def test_message_processing_is_in_milliseconds(recorder: Recorder) -> None:
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_command_durations_are_in_seconds(recorder: Recorder, protocol: str) -> None:
-    (point,) = recorder.metric(f"{protocol}.command.duration")
+    (point,) = [each for each in recorder.metric(f"{protocol}.command.duration") if each.count]
     assert (point.unit, point.bounds[0]) == ("s", 0.0001)
     assert point.attributes == {"command": "NOOP", "outcome": "ok"}
 

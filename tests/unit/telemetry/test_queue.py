@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_OFF
 from opentelemetry.trace import Link, SpanContext, TraceFlags
 
 from relate_telemetry.export import queue as span_queue
-from relate_telemetry.export.queue import QueueLimits, SpanQueue, limits_from_environment
+from relate_telemetry.export.queue import QueueLimits, QueueProcessor, SpanQueue, count_octets, limits_from_environment
 from tests.support.telemetry.received import Received
 from tests.support.telemetry.receiver import RecordingExporter
 
@@ -51,29 +51,29 @@ def gate() -> Iterator[Gate]:
     gate.open(*[SpanExportResult.SUCCESS] * 100)
 
 
-def end_spans(queue: SpanQueue, *names: str) -> None:
+def end_spans(queue: SpanQueue[ReadableSpan], *names: str) -> None:
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(queue)
+    provider.add_span_processor(QueueProcessor(queue))
     for name in names:
         provider.get_tracer("test").start_span(name).end()
 
 
 def test_a_full_batch_is_exported(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
     assert gate.entered.acquire(timeout=10)
     assert gate.batches == [["a", "b"]]
 
 
 def test_an_incomplete_batch_is_exported_after_the_delay(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 10, 0.001))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 10, 0.001))
     end_spans(queue, "a")
     assert gate.entered.acquire(timeout=10)
     assert gate.batches == [["a"]]
 
 
 def test_a_full_queue_drops_and_counts_the_oldest_spans(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(3, 3, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(3, 3, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
     gate.entered.acquire()  # the export blocks
     end_spans(queue, "d", "e", "f", "g", "h")
@@ -88,7 +88,7 @@ def test_a_full_queue_drops_and_counts_the_oldest_spans(gate: Gate) -> None:
 def test_a_failed_export_is_counted_and_the_next_batch_is_exported(
     gate: Gate, result: SpanExportResult | Exception
 ) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c", "d")
     gate.open(result, SpanExportResult.SUCCESS)
     assert queue.force_flush(10_000)
@@ -97,7 +97,7 @@ def test_a_failed_export_is_counted_and_the_next_batch_is_exported(
 
 
 def test_a_flush_waits_for_the_export_until_its_timeout(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 10, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 10, LONG_DELAY_SECONDS))
     end_spans(queue, "a")
     assert not queue.force_flush(1)
     gate.open(SpanExportResult.SUCCESS)
@@ -106,11 +106,11 @@ def test_a_flush_waits_for_the_export_until_its_timeout(gate: Gate) -> None:
 
 
 def test_a_flush_of_an_empty_queue_returns_at_once(gate: Gate) -> None:
-    assert SpanQueue(gate, QueueLimits(10, 10, LONG_DELAY_SECONDS)).force_flush(10_000)
+    assert SpanQueue(gate, count_octets, QueueLimits(10, 10, LONG_DELAY_SECONDS)).force_flush(10_000)
 
 
 def test_shutdown_exports_queued_spans(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
     gate.open(*[SpanExportResult.SUCCESS] * 2)
     queue.shutdown()
@@ -120,7 +120,7 @@ def test_shutdown_exports_queued_spans(gate: Gate) -> None:
 
 def test_shutdown_drops_spans_after_its_timeout(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(span_queue, "SHUTDOWN_SECONDS", 0.05)
-    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, "a", "b", "c")
     start = time.monotonic()
     queue.shutdown()
@@ -130,7 +130,7 @@ def test_shutdown_drops_spans_after_its_timeout(gate: Gate, monkeypatch: pytest.
 
 
 def test_shutdown_ends_after_a_failed_export(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     end_spans(queue, *"abcdefg")
     gate.open(SpanExportResult.FAILURE)
     queue.shutdown()
@@ -139,7 +139,7 @@ def test_shutdown_ends_after_a_failed_export(gate: Gate) -> None:
 
 
 def test_spans_that_end_after_shutdown_are_counted_as_dropped(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 2, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 2, LONG_DELAY_SECONDS))
     queue.shutdown()
     end_spans(queue, "late")
     assert queue.dropped == {"shutdown": 1}
@@ -147,7 +147,7 @@ def test_spans_that_end_after_shutdown_are_counted_as_dropped(gate: Gate) -> Non
 
 def test_a_span_may_end_while_another_one_is_enqueued(gate: Gate) -> None:
     """A garbage collection may finalize a generator that ends a span."""
-    queue = SpanQueue(gate, QueueLimits(10, 10, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 10, LONG_DELAY_SECONDS))
     with queue._lock:
         end_spans(queue, "a")
     gate.open(SpanExportResult.SUCCESS)
@@ -156,9 +156,9 @@ def test_a_span_may_end_while_another_one_is_enqueued(gate: Gate) -> None:
 
 
 def test_unsampled_spans_are_not_exported(gate: Gate) -> None:
-    queue = SpanQueue(gate, QueueLimits(10, 1, LONG_DELAY_SECONDS))
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 1, LONG_DELAY_SECONDS))
     provider = TracerProvider(sampler=ALWAYS_OFF, shutdown_on_exit=False)
-    provider.add_span_processor(queue)
+    provider.add_span_processor(QueueProcessor(queue))
     provider.get_tracer("test").start_span("a").end()
     queue.shutdown()
     assert gate.batches == []
@@ -166,9 +166,9 @@ def test_unsampled_spans_are_not_exported(gate: Gate) -> None:
 
 def test_a_compacted_span_is_exported_completely() -> None:
     received = Received()
-    queue = SpanQueue(RecordingExporter(received))
+    queue = SpanQueue(RecordingExporter(received), count_octets)
     provider = TracerProvider(shutdown_on_exit=False)
-    provider.add_span_processor(queue)
+    provider.add_span_processor(QueueProcessor(queue))
     link = Link(SpanContext(1, 2, is_remote=True, trace_flags=TraceFlags(1)))
     tracer = provider.get_tracer("test")
     rich = tracer.start_span("rich", attributes={"n": 1, "list": [1, 2]}, links=[link])
@@ -191,6 +191,10 @@ def test_standard_variables_set_the_limits() -> None:
         "OTEL_BSP_SCHEDULE_DELAY": "250",
     }
     assert limits_from_environment(chosen) == QueueLimits(100, 100, 0.25)
+
+
+def test_a_delay_of_0_exports_without_a_busy_loop() -> None:
+    assert limits_from_environment({"OTEL_BSP_SCHEDULE_DELAY": "0"}).delay_seconds == span_queue.MIN_DELAY_SECONDS
 
 
 @pytest.mark.parametrize("value", ["many", "0", "-1", "1.5"])

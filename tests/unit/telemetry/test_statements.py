@@ -15,12 +15,12 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.sdk.trace.sampling import ALWAYS_ON
+from relate_telemetry.fast.statements import SCOPE, ConnectionUsage, StatementTracer, trace_statements
 from sqlalchemy import Engine, QueuePool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from relate_telemetry.fast import statements
 from relate_telemetry.fast.span import FastTracerProvider
-from relate_telemetry.fast.statements import SCOPE, ConnectionUsage, StatementTracer, trace_statements
 
 Trace = Callable[[Engine, TracerProvider, MeterProvider], object]
 POSTGRES = "postgresql+asyncpg://mail:hunter2@db.test:5433/relate"

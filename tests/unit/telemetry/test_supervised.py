@@ -10,7 +10,7 @@ from opentelemetry.sdk.trace.export import SpanExportResult
 from structlog.testing import capture_logs
 
 from relate_supervisor import Backoff, Supervisor
-from relate_telemetry.export.queue import QueueLimits, SpanQueue
+from relate_telemetry.export.queue import QueueLimits, SpanQueue, count_octets
 from relate_telemetry.names import BACKGROUND_FAILURES
 from relate_telemetry.providers import _export_counts, _SupervisedReader
 from tests.unit.telemetry.test_queue import Gate, end_spans
@@ -57,7 +57,7 @@ def test_a_failed_collection_of_metrics_does_not_end_the_reader(monkeypatch: pyt
 
 def test_an_exception_of_the_exporter_is_reported_and_the_next_batch_exported() -> None:
     supervisor, gate = Supervisor(SHORT_BACKOFF), Gate()
-    queue = SpanQueue(gate, QueueLimits(10, 1, 3600.0), supervisor)
+    queue = SpanQueue(gate, count_octets, QueueLimits(10, 1, 3600.0), supervisor)
     gate.open(OSError("broken pipe"), SpanExportResult.SUCCESS, SpanExportResult.SUCCESS)
     with capture_logs():
         end_spans(queue, "a", "b")

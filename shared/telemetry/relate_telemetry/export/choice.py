@@ -1,4 +1,4 @@
-"""Chooses the exporters: OTLP where an endpoint is set, else commands go to the console and metrics nowhere.
+"""Chooses the exporters: OTLP where an endpoint is set, else commands go to the console, metrics and logs nowhere.
 
 The standard OTEL_* variables win over our settings. An exporter is imported when it is chosen, because the import of
 gRPC takes a third of a second.
@@ -8,50 +8,98 @@ import os
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from opentelemetry.sdk.metrics.export import MetricExporter
+from opentelemetry.sdk.environment_variables import OTEL_BLRP_EXPORT_TIMEOUT, OTEL_BSP_EXPORT_TIMEOUT
+from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
 from opentelemetry.sdk.trace.export import SpanExporter
 
+from relate_supervisor import Supervisor
+from relate_telemetry.environment import parse_list, parse_seconds
 from relate_telemetry.export.console import console_exporter
 from relate_telemetry.export.queue import BatchExporter
+from relate_telemetry.sdk_internals import is_tested
 
-Signal = Literal["traces", "metrics"]
+if TYPE_CHECKING:
+    from relate_telemetry.export.log_queue import LogExporter
+
+Signal = Literal["traces", "metrics", "logs"]
 
 _OTLP = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
 _FAST = {
     "otlp_proto_grpc": ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
     "otlp_proto_http": ("relate_telemetry.export.http", "HttpSpanExporter"),
 }
+_OURS = {
+    ("metrics", "prometheus"): ("relate_telemetry.export.prometheus", "PrometheusReader"),
+    ("logs", "otlp_proto_grpc"): ("relate_telemetry.export.log_grpc", "GrpcLogExporter"),
+    ("logs", "otlp_proto_http"): ("relate_telemetry.export.log_http", "HttpLogExporter"),
+}
+# Bounds of one export with its retries; metrics have OTEL_METRIC_EXPORT_TIMEOUT, which their reader reads.
+_EXPORT_TIMEOUTS = {"traces": OTEL_BSP_EXPORT_TIMEOUT, "logs": OTEL_BLRP_EXPORT_TIMEOUT}
+_DEFAULT_TIMEOUT_SECONDS = 10.0  # the default of OTEL_EXPORTER_OTLP_TIMEOUT
 
 
-def span_exporter(
+@runtime_checkable
+class Scraped(Protocol):
+    """A reader whose metrics are requested by Prometheus."""
+
+    def serve(self, supervisor: Supervisor) -> None:
+        """Answer requests in a thread until the shutdown."""
+
+
+def span_exporters(
     endpoint: str | None, environ: Mapping[str, str] = os.environ, *, verbose: bool = False
-) -> SpanExporter | None:
-    """The exporter for spans, None when OTEL_TRACES_EXPORTER is none.
+) -> list[SpanExporter]:
+    """The exporters for spans, none when OTEL_TRACES_EXPORTER is none.
 
-    The console gets every span where `verbose` is true or OTEL_TRACES_EXPORTER is console; else one line per command.
+    The console gets every span where `verbose` is true or OTEL_TRACES_EXPORTER has console; else one line per command.
     Raises ValueError naming a malformed variable.
     """
-    name = _exporter_name("traces", endpoint, environ)
-    if name in (None, "console"):
-        return console_exporter(verbose=verbose or name is not None)
-    exporter: SpanExporter | None = _load("traces", name, endpoint, environ)
+    names = _exporter_names("traces", endpoint, environ)
+    if names is None:
+        return [console_exporter(verbose=verbose)]
+    return [_load("traces", name, endpoint, environ) for name in names]
+
+
+def metric_exporters(
+    endpoint: str | None, environ: Mapping[str, str] = os.environ
+) -> list[MetricExporter | MetricReader]:
+    """The exporters for metrics, none without an endpoint; `prometheus` is a reader, because it is scraped.
+
+    Raises ValueError naming a malformed variable.
+    """
+    names = _exporter_names("metrics", endpoint, environ) or []
+    return [_load("metrics", name, endpoint, environ) for name in names]
+
+
+def log_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> "LogExporter | None":
+    """The exporter for log lines over OTLP, None without an endpoint or with an untested SDK.
+
+    OTEL_LOGS_EXPORTER may have otlp, console, which is what standard error gets anyway, and none. Raises ValueError
+    naming a malformed variable.
+    """
+    names = _exporter_names("logs", endpoint, environ) or []
+    if unknown := set(names) - {"otlp", "console"}:
+        raise ValueError(f"OTEL_LOGS_EXPORTER: there is no exporter {unknown.pop()!r}")
+    if "otlp" not in names or not is_tested():
+        return None
+    exporter: LogExporter = _load("logs", "otlp", endpoint, environ)
     return exporter
 
 
 def takes_encoded_spans(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> bool:
-    """Whether the chosen exporter of spans sends OTLP, or none is chosen. Raises ValueError as `span_exporter` does."""
-    name = _exporter_name("traces", endpoint, environ)
-    return name is not None and (name in ("none", "otlp") or name in _FAST)
+    """Whether the one chosen exporter of spans sends OTLP, or none is chosen. Raises ValueError as `span_exporters`."""
+    names = _exporter_names("traces", endpoint, environ)
+    return names is not None and len(names) <= 1 and {"otlp", *_FAST}.issuperset(names)
 
 
 def encoded_span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> BatchExporter[bytes] | None:
     """The exporter for encoded spans, None when OTEL_TRACES_EXPORTER is none."""
-    name = _exporter_name("traces", endpoint, environ)
-    if name is None or name == "none":
+    names = _exporter_names("traces", endpoint, environ)
+    if not names:
         return None
-    chosen = _otlp_name("traces", environ) if name == "otlp" else name
+    chosen = _otlp_name("traces", environ) if names == ["otlp"] else names[0]
     module, exporter = _FAST[chosen]
     made: BatchExporter[bytes] = getattr(import_module(module), exporter)(
         **_arguments("traces", chosen, endpoint, environ)
@@ -59,16 +107,12 @@ def encoded_span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.
     return made
 
 
-def metric_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> MetricExporter | None:
-    """The exporter for metrics, None without an endpoint. Raises ValueError naming a malformed variable."""
-    name = _exporter_name("metrics", endpoint, environ) or "none"
-    exporter: MetricExporter | None = _load("metrics", name, endpoint, environ)
-    return exporter
-
-
-def _exporter_name(signal: Signal, endpoint: str | None, environ: Mapping[str, str]) -> str | None:
-    chosen = environ.get(f"OTEL_{signal.upper()}_EXPORTER", "").strip()
-    return chosen or ("otlp" if endpoint or _has_standard_endpoint(signal, environ) else None)
+def _exporter_names(signal: Signal, endpoint: str | None, environ: Mapping[str, str]) -> list[str] | None:
+    """The chosen exporters without none, or None if nothing is chosen and there is no endpoint."""
+    chosen = parse_list(environ, f"OTEL_{signal.upper()}_EXPORTER")
+    if chosen:
+        return [name for name in chosen if name != "none"]
+    return ["otlp"] if endpoint or _has_standard_endpoint(signal, environ) else None
 
 
 def _has_standard_endpoint(signal: Signal, environ: Mapping[str, str]) -> bool:
@@ -77,20 +121,36 @@ def _has_standard_endpoint(signal: Signal, environ: Mapping[str, str]) -> bool:
 
 
 def _load(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> Any:
-    if name == "none":
-        return None
+    if (signal, name) == ("traces", "console"):
+        return console_exporter(verbose=True)
     if name == "otlp":
         name = _otlp_name(signal, environ)
     return _find(signal, name)(**_arguments(signal, name, endpoint, environ))
 
 
-def _arguments(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> dict[str, str]:
-    if not endpoint or name not in _OTLP.values() or _has_standard_endpoint(signal, environ):
-        return {}
-    return {"endpoint": endpoint if name == _OTLP["grpc"] else f"{endpoint.rstrip('/')}/v1/{signal}"}
+def _arguments(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
+    arguments: dict[str, Any] = {}
+    if name not in _OTLP.values():
+        return arguments
+    if endpoint and not _has_standard_endpoint(signal, environ):
+        arguments["endpoint"] = endpoint if name == _OTLP["grpc"] else f"{endpoint.rstrip('/')}/v1/{signal}"
+    if seconds := _export_timeout(signal, environ):
+        arguments["timeout"] = seconds
+    return arguments
+
+
+def _export_timeout(signal: Signal, environ: Mapping[str, str]) -> float:
+    """Seconds of one export, if OTEL_BSP_EXPORT_TIMEOUT or its like is less than the exporter's own timeout; else 0."""
+    seconds = parse_seconds(environ, _EXPORT_TIMEOUTS[signal], 0.0) if signal in _EXPORT_TIMEOUTS else 0.0
+    general = "OTEL_EXPORTER_OTLP_TIMEOUT"
+    own = environ.get(f"OTEL_EXPORTER_OTLP_{signal.upper()}_TIMEOUT") or environ.get(general)
+    return seconds if seconds < float(own or _DEFAULT_TIMEOUT_SECONDS) else 0.0
 
 
 def _find(signal: Signal, name: str) -> Any:
+    if (signal, name) in _OURS and is_tested():
+        module, exporter = _OURS[signal, name]
+        return getattr(import_module(module), exporter)
     found = entry_points(group=f"opentelemetry_{signal}_exporter", name=name)
     if not found:
         raise ValueError(f"OTEL_{signal.upper()}_EXPORTER: there is no exporter {name!r}")

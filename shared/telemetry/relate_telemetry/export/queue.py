@@ -22,9 +22,11 @@ from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
 from opentelemetry.sdk.trace.export import SpanExportResult
 
 from relate_supervisor import Supervisor
+from relate_telemetry.environment import parse_count, parse_seconds
 from relate_telemetry.redaction import STATEMENT_KEYS
 from relate_telemetry.sdk_internals import compact, is_tested
 
+MIN_DELAY_SECONDS = 0.01  # with OTEL_BSP_SCHEDULE_DELAY=0: the thread must not wake without a pause
 SHUTDOWN_SECONDS = 4.0  # of the 5 s that telemetry has to shut down
 
 
@@ -41,19 +43,10 @@ class QueueLimits(NamedTuple):
 def limits_from_environment(environ: Mapping[str, str] = os.environ) -> QueueLimits:
     """The limits, with the standard OTEL_BSP_* variables where set. Raises ValueError naming a malformed variable."""
     default = QueueLimits()
-    spans = _parse_positive(environ, OTEL_BSP_MAX_QUEUE_SIZE, default.spans)
-    batch = _parse_positive(environ, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, default.batch_spans)
-    milliseconds = _parse_positive(environ, OTEL_BSP_SCHEDULE_DELAY, round(default.delay_seconds * 1000))
-    return QueueLimits(spans, min(batch, spans), milliseconds / 1000)
-
-
-def _parse_positive(environ: Mapping[str, str], variable: str, default: int) -> int:
-    text = environ.get(variable, "").strip()
-    if not text:
-        return default
-    if not text.isdecimal() or int(text) == 0:
-        raise ValueError(f"{variable}: a positive whole number is needed, not {text!r}")
-    return int(text)
+    spans = parse_count(environ, OTEL_BSP_MAX_QUEUE_SIZE, default.spans)
+    batch = parse_count(environ, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, default.batch_spans)
+    delay = parse_seconds(environ, OTEL_BSP_SCHEDULE_DELAY, default.delay_seconds)
+    return QueueLimits(spans, min(batch, spans), max(delay, MIN_DELAY_SECONDS))
 
 
 SpanT = TypeVar("SpanT")

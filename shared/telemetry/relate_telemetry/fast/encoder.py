@@ -163,11 +163,6 @@ def encode_template(name: str, kind: SpanKind, attributes: Mapping[str, object])
     return _encode_name(name, kind) + b"".join(_encode_attributes(_SPAN_ATTRIBUTES, attributes))
 
 
-def encode_head(attributes: Mapping[str, object], links: Iterable[Link]) -> bytes:
-    """The fields that are the same for all spans at one place, without trace and parent."""
-    return b"".join((*_encode_attributes(_SPAN_ATTRIBUTES, attributes), *map(encode_link, links)))
-
-
 def encode_root(trace_id: bytes, flags: int) -> bytes:
     """Trace id and flags of a span without a parent."""
     return _SPAN_TRACE_ID + trace_id + _encode_flags(_SPAN_FLAGS, flags, is_remote=False)

@@ -35,7 +35,6 @@ from opentelemetry.util.types import AnyValue, Attributes, AttributeValue
 from relate_telemetry.fast.encoder import (
     AttributeEncoder,
     encode_child,
-    encode_head,
     encode_link,
     encode_root,
     encode_span,
@@ -157,9 +156,9 @@ class FastTemplate:
         self.provider = provider
         self.tracer = tracer
         self.scope = scope
-        self.max_links = provider.limits.max_links or 0
+        self.max_links = _limit(provider.limits.max_links)
         self.keys = frozenset(attributes)
-        self.max_attributes = (provider.limits.max_span_attributes or sys.maxsize) - len(attributes) - HEAD_ATTRIBUTES
+        self.max_attributes = _limit(provider.limits.max_span_attributes) - len(attributes) - HEAD_ATTRIBUTES
         self.put = provider.sink.put if provider.sink else _discard
         self.encode_attributes = provider.encoder.encode
         prepared = {key: provider.encoder.prepare(key, value) for key, value in attributes.items()}
@@ -176,9 +175,9 @@ class FastTemplate:
         trace_id = head.trace_id
         if trace_id is None:
             trace_id = randbytes(16)  # noqa: S311 - distinct, not secret
-            place = encode_root(trace_id, _SAMPLED) + _encoded(head)
+            place = encode_root(trace_id, _SAMPLED) + self._encoded(head)
         else:
-            place = _encoded(head)
+            place = self._encoded(head)
         return FastSpan(self, head, trace_id, place, start_time)
 
     def start_root(self, attributes: Attributes = None) -> Span:
@@ -198,6 +197,16 @@ class FastTemplate:
             return FastSpan(self, parent, trace_id, place, None, attributes)
         return self._start_below(parent.get_span_context(), attributes)
 
+    def _encoded(self, head: SpanHead) -> bytes:
+        """The octets of a head. Those of a child contain its trace and parent."""
+        if not head.encoded:
+            parent = head.parent
+            encoded = self.encode_attributes(head.attributes) + b"".join(map(encode_link, head.links))
+            if parent is not None:
+                encoded += encode_child(parent.trace_id.to_bytes(16), parent.span_id.to_bytes(8), _SAMPLED)
+            head.encoded = encoded
+        return head.encoded
+
     def _start_below(self, parent: SpanContext, attributes: Attributes) -> Span:
         """Start a span below one of the SDK, below an unmade one, or as a root."""
         if parent.is_valid and (parent.trace_state or not parent.trace_flags.random_trace_id):  # of another tracer
@@ -212,18 +221,12 @@ class FastTemplate:
         return FastSpan(self, parent, trace_id, place, None, attributes)
 
 
+def _limit(limit: int | None) -> int:
+    return sys.maxsize if limit is None else limit
+
+
 def _discard(octets: bytes) -> None:
     """Receive a span where none is exported."""
-
-
-def _encoded(head: SpanHead) -> bytes:
-    """The octets of a head. Those of a child contain its trace and parent."""
-    if not head.encoded:
-        parent, encoded = head.parent, encode_head(head.attributes, head.links)
-        if parent is not None:
-            encoded += encode_child(parent.trace_id.to_bytes(16), parent.span_id.to_bytes(8), _SAMPLED)
-        head.encoded = encoded
-    return head.encoded
 
 
 class UnmadeSpan(Span):

@@ -1,0 +1,355 @@
+"""Log lines over OTLP: what standard error gets, with ids and redaction, and no loop of lines about failing exports."""
+
+import io
+import json
+import logging
+import socket
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from typing import Any
+
+import grpc  # type: ignore[import-untyped] # grpcio has no annotations
+import pytest
+import structlog
+from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.sdk.resources import Resource
+
+from relate_telemetry.export.choice import log_exporter
+from relate_telemetry.export.log_queue import REASONS, LogExporter
+from relate_telemetry.export.log_records import MAX_FIELDS, LogBatch, LogLine, make_line
+from relate_telemetry.logs import configure_logging, export_lines
+from relate_telemetry.redaction import MAX_TRACEBACK_CHARACTERS
+from tests.support.telemetry.received import Received, ReceivedLog
+from tests.support.telemetry.receiver import OtlpReceiver, recording_telemetry
+from tests.unit.telemetry.processes import finish, run_python, start_python
+from tests.unit.telemetry.test_outage import silent_collector, stopped_collector
+
+KEY = "rm_0123456789-_abcXYZ"
+HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+
+
+def decode(*lines: LogLine) -> list[ReceivedLog]:
+    received = Received()
+    batch = LogBatch(Resource({"service.name": "relate-pop3"}), lines)
+    received.add_logs(ExportLogsServiceRequest.FromString(batch.encode()))
+    return received.logs()
+
+
+@pytest.fixture
+def output() -> Iterator[io.StringIO]:
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    stream = io.StringIO()
+    configure_logging("relate-pop3", stream)
+    yield stream
+    structlog.reset_defaults()
+    root.handlers[:] = handlers
+    root.setLevel(level)
+
+
+@pytest.fixture
+def exported(output: io.StringIO) -> Iterator[list[LogLine]]:
+    lines: list[LogLine] = []
+    export_lines(lambda logger, event: lines.append(make_line(logger, event)))
+    yield lines
+    export_lines(None)
+
+
+# Records
+
+
+def test_a_line_becomes_a_record_with_its_fields(exported: list[LogLine]) -> None:
+    before = time.time_ns()
+    structlog.get_logger("relate_wire.server").warning("too many connections", limit=7, ratio=0.5, is_last=True)
+    (log,) = decode(*exported)
+    assert (log.body, log.severity, log.severity_text) == ("too many connections", 13, "warning")
+    assert log.attributes == {"limit": 7, "ratio": 0.5, "is_last": True}
+    assert (log.scope, log.resource) == ("relate_wire.server", {"service.name": "relate-pop3"})
+    assert (log.trace_id, log.span_id) == ("", "")
+    assert before <= log.time <= time.time_ns()
+
+
+@pytest.mark.parametrize(("level", "severity"), [("info", 9), ("warning", 13), ("error", 17), ("critical", 21)])
+def test_the_severity_is_that_of_the_level(exported: list[LogLine], level: str, severity: int) -> None:
+    getattr(structlog.get_logger(), level)("x")
+    assert [log.severity for log in decode(*exported)] == [severity]
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_record_within_a_span_has_its_ids(exported: list[LogLine], ours: bool) -> None:
+    telemetry, seen = recording_telemetry()
+    with telemetry.operations("api").operation("work"):
+        logger = structlog.get_logger() if ours else logging.getLogger("library")
+        logger.warning("within")
+    span = seen.span("work")
+    assert [(log.trace_id, log.span_id) for log in decode(*exported)] == [(span.trace_id, span.span_id)]
+
+
+def test_exactly_the_lines_on_standard_error_are_exported(exported: list[LogLine], output: io.StringIO) -> None:
+    ours, library = structlog.get_logger("ours"), logging.getLogger("library.part")
+    for logger in (ours, library):
+        logger.debug("debug")
+        logger.info("info")
+        logger.error("error")
+    written = [json.loads(line) for line in output.getvalue().splitlines()]
+    assert [line["event"] for line in written] == ["info", "error", "error"]
+    assert [(log.scope, log.body) for log in decode(*exported)] == [
+        ("ours", "info"),
+        ("ours", "error"),
+        ("library.part", "error"),
+    ]
+
+
+def test_keys_are_hidden(exported: list[LogLine]) -> None:
+    structlog.get_logger().warning(f"requested {KEY}", path=KEY, paths=[KEY], headers={"x": (KEY,)}, error=OSError(KEY))
+    logging.getLogger("library").warning("requested %s", KEY)
+    logs = decode(*exported)
+    assert [log.body for log in logs] == ["requested rm_…"] * 2
+    assert logs[0].attributes == {
+        "path": "rm_…",
+        "paths": ("rm_…",),
+        "headers": {"x": ("rm_…",)},
+        "error": "OSError('rm_…')",
+    }
+
+
+@pytest.mark.parametrize("ours", [True, False])
+def test_a_traceback_has_frames_and_no_values(exported: list[LogLine], ours: bool) -> None:
+    try:
+        raise ValueError(f"first {KEY}\nsecond hunter2")
+    except ValueError:
+        logger = structlog.get_logger() if ours else logging.getLogger("library")
+        logger.exception("failed")
+    (log,) = decode(*exported)
+    assert "test_otlp_logs.py" in log.attributes["exception"]
+    assert log.attributes["exception"].endswith("ValueError: first rm_…")
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        (None, None),
+        (2**63 - 1, 2**63 - 1),
+        (2**63, str(2**63)),
+        ("\ud800x", "?x"),
+        ("y" * 2 * MAX_TRACEBACK_CHARACTERS, "y" * MAX_TRACEBACK_CHARACTERS),
+        ([1, None, "x"], (1, None, "x")),
+        ({"a": {1: True}}, {"a": {"1": True}}),
+        (b"octets", "b'octets'"),
+        (list(range(1000)), tuple(range(MAX_FIELDS))),
+    ],
+)
+def test_any_value_can_be_sent(value: Any, sent: Any) -> None:
+    assert decode(make_line("x", {"event": "x", "value": value}))[0].attributes == {"value": sent}
+
+
+def test_the_number_of_fields_is_bounded() -> None:
+    line = make_line("x", {"event": "x", **{f"field{number}": number for number in range(MAX_FIELDS + 3)}})
+    assert (len(line.record.attributes), line.record.dropped_attributes_count) == (MAX_FIELDS, 3)
+
+
+def test_lines_about_telemetry_are_written_and_not_exported(exported: list[LogLine], output: io.StringIO) -> None:
+    logging.getLogger("opentelemetry.exporter.otlp").error("no collector")
+    logging.getLogger("relate_telemetry.providers").error("no shutdown")
+    structlog.get_logger().error("background task failed", task="telemetry.logs")
+    with suppress_instrumentation():  # as in the threads that export
+        logging.getLogger("urllib3.connectionpool").warning("retrying")
+    assert len(output.getvalue().splitlines()) == 4
+    assert exported == []
+
+
+def test_no_line_is_exported_after_the_end(exported: list[LogLine], output: io.StringIO) -> None:
+    export_lines(None)
+    structlog.get_logger().error("late")
+    assert exported == []
+    assert "late" in output.getvalue()
+
+
+# Endpoints
+
+
+def send(exporter: LogExporter | None, *texts: str) -> dict[str, int]:
+    assert exporter is not None
+    lines = [make_line("test", {"event": text}) for text in texts]
+    try:
+        return dict(exporter.send(LogBatch(Resource({}), lines)))
+    finally:
+        exporter.shutdown()
+
+
+@pytest.mark.parametrize("environ", [{}, HTTP], ids=["grpc", "http"])
+def test_an_endpoint_receives_lines(environ: dict[str, str]) -> None:
+    with OtlpReceiver() as receiver:
+        endpoint = receiver.http_endpoint if environ else receiver.endpoint
+        assert send(log_exporter(endpoint, environ), "a", "b") == {}
+        assert [log.body for log in receiver.logs()] == ["a", "b"]
+
+
+class TracesOnly(grpc.GenericRpcHandler):  # type: ignore[misc] # without annotations
+    """A server without the service of logs."""
+
+    def service(self, handler_call_details: Any) -> None:
+        return None
+
+
+class Rejecting(grpc.GenericRpcHandler):  # type: ignore[misc] # without annotations
+    """A server that rejects one line of each request, with a partial success."""
+
+    def service(self, handler_call_details: Any) -> Any:
+        def export(request: bytes, context: Any) -> bytes:
+            response = ExportLogsServiceResponse()
+            response.partial_success.rejected_log_records = 1
+            octets: bytes = response.SerializeToString()
+            return octets
+
+        return grpc.unary_unary_rpc_method_handler(export)
+
+
+@contextmanager
+def grpc_server(handler: grpc.GenericRpcHandler) -> Iterator[str]:
+    server = grpc.server(ThreadPoolExecutor(max_workers=1))
+    server.add_generic_rpc_handlers([handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"http://127.0.0.1:{port}"
+    server.stop(grace=None).wait()
+
+
+def test_an_endpoint_without_logs_refuses_them() -> None:
+    with grpc_server(TracesOnly()) as endpoint:
+        assert send(log_exporter(endpoint, {}), "a", "b") == {"refused": 2}
+    with OtlpReceiver() as receiver:
+        environ = HTTP | {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{receiver.http_endpoint}/elsewhere"}
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", environ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"])
+            assert send(log_exporter(None, environ), "a", "b") == {"refused": 2}
+
+
+def test_rejected_lines_are_counted() -> None:
+    with grpc_server(Rejecting()) as endpoint:
+        assert send(log_exporter(endpoint, {}), "a", "b") == {"rejected": 1}
+
+
+@pytest.mark.parametrize("environ", [{}, HTTP], ids=["grpc", "http"])
+def test_a_stopped_endpoint_fails_exports(environ: dict[str, str]) -> None:
+    chosen = environ | {"OTEL_BLRP_EXPORT_TIMEOUT": "100"}
+    assert send(log_exporter("http://127.0.0.1:1", chosen), "a", "b") == {"export_failed": 2}
+
+
+# Processes
+
+LOGGING = """
+import structlog
+from relate_telemetry.logs import configure_logging
+configure_logging("relate-pop3")
+log = structlog.get_logger("relate_pop3.test")
+"""
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+def test_the_lines_of_a_process_reach_a_collector_and_standard_error(protocol: str) -> None:
+    code = """
+telemetry = start()
+with telemetry.operations("pop3").operation("work"):
+    log.error("within", number=7)
+telemetry.shutdown()
+log.error("after")
+"""
+    with OtlpReceiver() as receiver:
+        endpoint = receiver.endpoint if protocol == "grpc" else receiver.http_endpoint
+        environ = {"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        _, errors = run_python(LOGGING + code, environ)
+        (sent,) = receiver.logs()
+        span = receiver.span("work")
+    assert [json.loads(line)["event"] for line in errors.splitlines()] == ["within", "after"]
+    assert (sent.body, sent.attributes, sent.scope) == ("within", {"number": 7}, "relate_pop3.test")
+    assert (sent.trace_id, sent.span_id) == (span.trace_id, span.span_id)
+    assert sent.resource == span.resource
+
+
+def test_without_an_endpoint_lines_are_on_standard_error_only() -> None:
+    _, errors = run_python(LOGGING + 'telemetry = start(); log.error("x"); telemetry.shutdown()')
+    assert [json.loads(line)["event"] for line in errors.splitlines()] == ["x"]
+
+
+def test_an_exit_without_shutdown_exports_lines() -> None:
+    with OtlpReceiver() as receiver:
+        run_python(LOGGING + 'start(); log.error("x")', {"Otel__Endpoint": receiver.endpoint})
+        assert [log.body for log in receiver.logs()] == ["x"]
+
+
+def test_a_forked_child_exports_its_lines() -> None:
+    code = """
+telemetry = start()
+log.error("parent")
+if os.fork() == 0:
+    log.error("child")
+    telemetry.shutdown()
+    os._exit(0)
+os.wait()
+telemetry.shutdown()
+"""
+    with OtlpReceiver() as receiver:
+        environ = {"Otel__Endpoint": receiver.http_endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+        run_python(LOGGING + code, environ)
+        assert sorted(log.body for log in receiver.logs()) == ["child", "parent"]
+
+
+def test_a_refusal_is_reported_once_and_counted() -> None:
+    code = """
+from relate_telemetry import logs
+logs.THROTTLE_SECONDS = 0.0
+telemetry = start()
+for number in range(5):
+    log.error("x", number=number)
+sys.stdin.read()
+telemetry.shutdown()
+"""
+    with OtlpReceiver() as receiver, grpc_server(TracesOnly()) as endpoint:
+        environ = {
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.endpoint,
+            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "1",
+            "OTEL_METRIC_EXPORT_INTERVAL": "100",
+        }
+        process = start_python(LOGGING + code, environ)
+        try:
+            receiver.wait_for(lambda seen: seen.total("relate.telemetry.logs.dropped", reason="refused") == 5, 30)
+        finally:
+            _, errors = finish(process)
+        reasons = {point.attributes["reason"] for point in receiver.metric("relate.telemetry.logs.dropped")}
+    events = [json.loads(line)["event"] for line in errors.splitlines()]
+    assert events.count("x") == 5
+    (told,) = (event for event in events if event != "x")
+    assert "Failed to export logs" in told
+    assert "UNIMPLEMENTED" in told
+    assert reasons == set(REASONS)
+
+
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@pytest.mark.parametrize("collector", [silent_collector, stopped_collector])
+def test_an_unreachable_collector_delays_the_shutdown_by_5_seconds_at_most(
+    collector: Callable[[], socket.socket], protocol: str
+) -> None:
+    code = """
+import time
+telemetry = start()
+for number in range(10_000):
+    log.error("x", number=number)
+converse(telemetry)
+began = time.monotonic()
+telemetry.shutdown()
+print(time.monotonic() - began)
+"""
+    with closing(collector()) as listener:
+        endpoint = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        environ = {"Otel__Endpoint": endpoint, "OTEL_EXPORTER_OTLP_PROTOCOL": protocol}
+        out, errors = run_python(LOGGING + code, environ)
+    assert float(out) <= 5
+    events = [json.loads(line)["event"] for line in errors.splitlines()]
+    assert events.count("x") == 10_000
+    assert len(events) - 10_000 <= 6  # a line per exporter and minute
