@@ -17,6 +17,7 @@ from relate_telemetry.setup import Telemetry, TelemetrySettings, add_relate_tele
 from tests.support.telemetry.endpoints import ENDPOINTS
 def converse(telemetry, commands=1):
     session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
+    session.greeted()
     for _ in range(commands):
         with session.command("NOOP", "transaction") as command:
             command.finish(CommandResult("ok", "+OK", received=6, sent=5))
