@@ -201,7 +201,10 @@ class Driver(Generic[FrameT, CommandT]):
             reason = None
         except HandshakeFailed as failed:
             reason = EndReason.TLS_FAILED
-            log.info("handshake failed", protocol=self._service.name, error=type(failed.error).__name__)
+            error = type(failed.error).__name__
+            log.info(
+                "handshake failed", protocol=self._service.name, error=error, reason=handshake_failure(failed.error)
+            )
         except asyncio.CancelledError:
             reason = EndReason.SHUTDOWN  # which does not wait for handshakes
             raise
@@ -217,7 +220,7 @@ class Driver(Generic[FrameT, CommandT]):
         certificate = self._service.certificate
         if self._implicit_tls and certificate is not None:
             timeout = self._service.limits.handshake_timeout
-            await self._shake_hands(self.connection.attach_tls(sock, certificate.context, timeout))
+            await self._perform_handshake(self.connection.attach_tls(sock, certificate.context, timeout))
         else:
             await self.connection.attach(sock)
 
@@ -399,10 +402,10 @@ class Driver(Generic[FrameT, CommandT]):
         self.connection.discard_input()
         self.connection.send_queued()
         timeout = self._service.limits.handshake_timeout
-        await self._shake_hands(self.connection.start_tls(certificate.context, timeout))
+        await self._perform_handshake(self.connection.start_tls(certificate.context, timeout))
         self._secured()
 
-    async def _shake_hands(self, handshake: Awaitable[None]) -> None:
+    async def _perform_handshake(self, handshake: Awaitable[None]) -> None:
         """Perform and record a TLS handshake. Raises HandshakeFailed."""
         began = time.perf_counter()
         try:
