@@ -1,6 +1,7 @@
 """Every name that telemetry emits: sources, meters, metrics, spans and attribute keys.
 
-The names, kinds and units in `INSTRUMENTS` are a contract with dashboards outside this repository.
+The names, kinds and units in `INSTRUMENTS` are a contract with dashboards outside this repository. What each attribute
+and span means is declared in `registry`.
 """
 
 from enum import StrEnum
@@ -13,6 +14,15 @@ SOURCES = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap", 
 METERS = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap"}
 NAMESPACE = "relate-mail"
 
+# Metric attributes
+COMMAND = "command"
+OUTCOME = "outcome"
+REASON = "reason"
+TASK = "task"
+SERVICE = "service"
+CACHE_NAME = "relate.cache.name"
+CACHE_RESULT = "relate.cache.result"  # hit or miss
+
 
 class Instrument(NamedTuple):
     """One metric. Prometheus shows dots in its name as underscores, and appends `_total` to a counter."""
@@ -21,6 +31,7 @@ class Instrument(NamedTuple):
     kind: Literal["counter", "gauge", "histogram", "updowncounter"]
     unit: str
     description: str
+    attributes: tuple[str, ...] = ()
 
 
 def _reader(protocol: ProtocolName, title: str) -> tuple[Instrument, ...]:
@@ -29,7 +40,9 @@ def _reader(protocol: ProtocolName, title: str) -> tuple[Instrument, ...]:
         Instrument(f"{protocol}.bytes.sent", "counter", "bytes", f"Total bytes sent via {title}"),
         Instrument(f"{protocol}.auth.attempts", "counter", "attempts", f"{title} authentication attempts"),
         Instrument(f"{protocol}.auth.failures", "counter", "failures", f"{title} authentication failures"),
-        Instrument(f"{protocol}.commands", "counter", "commands", f"{title} commands processed (tagged by command)"),
+        Instrument(
+            f"{protocol}.commands", "counter", "commands", f"{title} commands processed (tagged by command)", (COMMAND,)
+        ),
         Instrument(f"{protocol}.sessions.active", "updowncounter", "sessions", f"Currently active {title} sessions"),
     )
 
@@ -67,6 +80,7 @@ def _duration(protocol: ProtocolName, title: str) -> Instrument:
         "histogram",
         "s",
         f"Time from the last octet of an {title} command to its reply, without waits for the client",
+        (COMMAND, OUTCOME),
     )
 
 
@@ -79,18 +93,32 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     ),
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
-    Instrument(SPANS_DROPPED, "counter", "spans", "Spans dropped before their export (tagged by reason)"),
-    Instrument(LOGS_DROPPED, "counter", "logs", "Log lines that were not exported over OTLP (tagged by reason)"),
-    Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)"),
+    Instrument(SPANS_DROPPED, "counter", "spans", "Spans dropped before their export (tagged by reason)", (REASON,)),
+    Instrument(
+        LOGS_DROPPED, "counter", "logs", "Log lines that were not exported over OTLP (tagged by reason)", (REASON,)
+    ),
+    Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)", (TASK,)),
     Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages being received"),
     Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Limit of the memory of messages being received"),
-    Instrument(CERTIFICATE_EXPIRES, "gauge", "s", "Expiry of the certificate, since the epoch (tagged by service)"),
     Instrument(
-        CERTIFICATE_RELOADED, "gauge", "", "Whether the last load of the certificate succeeded (tagged by service)"
+        CERTIFICATE_EXPIRES, "gauge", "s", "Expiry of the certificate, since the epoch (tagged by service)", (SERVICE,)
     ),
-    Instrument(CACHE_USAGE, "gauge", "By", "Memory of a cache's entries, estimated (tagged by cache)"),
-    Instrument(CACHE_LIMIT, "gauge", "By", "Memory that a cache's entries may take (tagged by cache)"),
-    Instrument(CACHE_LOOKUPS, "counter", "lookups", "Lookups in a cache (tagged by cache and result)"),
+    Instrument(
+        CERTIFICATE_RELOADED,
+        "gauge",
+        "",
+        "Whether the last load of the certificate succeeded (tagged by service)",
+        (SERVICE,),
+    ),
+    Instrument(CACHE_USAGE, "gauge", "By", "Memory of a cache's entries, estimated (tagged by cache)", (CACHE_NAME,)),
+    Instrument(CACHE_LIMIT, "gauge", "By", "Memory that a cache's entries may take (tagged by cache)", (CACHE_NAME,)),
+    Instrument(
+        CACHE_LOOKUPS,
+        "counter",
+        "lookups",
+        "Lookups in a cache (tagged by cache and result)",
+        (CACHE_NAME, CACHE_RESULT),
+    ),
 )
 
 # Histogram bounds by unit. Those of commands start at 100 µs, because most commands are answered from memory.
@@ -98,15 +126,6 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     "s": (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30),
     "ms": (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000),
 }
-
-# Metric attributes
-COMMAND = "command"
-OUTCOME = "outcome"
-REASON = "reason"
-TASK = "task"
-SERVICE = "service"
-CACHE_NAME = "relate.cache.name"
-CACHE_RESULT = "relate.cache.result"  # hit or miss
 
 UNKNOWN_VERB = "UNKNOWN"
 ABANDONED = "abandoned"  # the outcome of a command whose connection ended before its reply

@@ -47,7 +47,7 @@ from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK
 from relate_telemetry.redaction import Redaction
 from relate_telemetry.sampling import Sampling, sampling_from_environment
-from relate_telemetry.sdk_internals import CompletingReader, TickingReader, is_tested
+from relate_telemetry.sdk_internals import CompletingReader, TickingReader, add_resource, is_tested
 
 if TYPE_CHECKING:
     from relate_telemetry.export.log_queue import LogExporter, LogQueue
@@ -104,6 +104,8 @@ def find_or_make_providers(
     metrics are made by the SDK. Raises ValueError naming a malformed OTEL_* variable.
     """
     tracers, meters = _installed_tracers(), _installed_meters()
+    for installed in filter(None, (tracers, meters)):
+        add_resource(installed, resource)
     spans: Sequence[SpanQueue[bytes] | SpanQueue[ReadableSpan]] = []
     # All variables that may be malformed are parsed before a thread starts.
     logs_to = log_exporter(endpoint)

@@ -15,6 +15,7 @@ from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS, l
 from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import OtlpReceiver
+from tests.support.telemetry.registry import undeclared
 
 pytestmark = pytest.mark.xdist_group("product-telemetry-imap")
 
@@ -176,6 +177,10 @@ def test_every_command_has_a_span_with_session_command_and_state(scenario: Scena
         ("IDLE", "selected"),
         ("LOGOUT", "selected"),
     }
+
+
+def test_all_telemetry_is_declared_in_the_registry(scenario: Scenario) -> None:
+    assert undeclared(scenario.receiver) == []
 
 
 def test_every_command_is_a_separate_trace_linked_to_its_session(scenario: Scenario) -> None:

@@ -27,7 +27,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData, ResourceMetrics
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
@@ -42,6 +43,7 @@ from relate_telemetry.setup import build_resource
 from relate_telemetry.telemetry import Telemetry
 from tests.support.telemetry.received import Received, ReceivedPoint
 
+NO_METRICS = MetricsData([ResourceMetrics(Resource({}), [], "")])
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one gRPC request: more than any exporter sends
 
 _SERVICES = "opentelemetry.proto.collector"
@@ -114,10 +116,10 @@ class Recorder(Received):
         super().__init__()
         self.reader = RecordingReader()
 
-    def metric(self, name: str) -> list[ReceivedPoint]:
-        """The newest point of every time series of that name."""
+    def points(self) -> list[ReceivedPoint]:
+        """The newest point of every time series."""
         self._collect()
-        return super().metric(name)
+        return super().points()
 
     def everything(self) -> str:
         """The text of all spans and metrics."""
@@ -125,8 +127,9 @@ class Recorder(Received):
         return super().everything()
 
     def _collect(self) -> None:
-        if (collected := self.reader.get_metrics_data()) is not None:
-            self.add_metrics(encode_metrics(collected))
+        # The SDK calls no reader while no instrument of its own has data; those of a service have.
+        collected = self.reader.get_metrics_data() or self.reader.complete(NO_METRICS)
+        self.add_metrics(encode_metrics(collected))
 
 
 class RecordingReader(CompletingReader, InMemoryMetricReader):
@@ -175,8 +178,6 @@ def recording_telemetry(
         redact(tracers)
         tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
         meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)
-    # The SDK calls no reader without an instrument of its own; a service has some.
-    meters.get_meter("test").create_up_down_counter("test.recorders").add(1)
     return Telemetry(tracers, meters, user_names, meters.shutdown), recorder
 
 

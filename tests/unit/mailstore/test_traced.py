@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import chain
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -31,6 +32,7 @@ from relate_mailstore.types import (
 )
 from relate_telemetry import operations as telemetry
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple, uids
+from tests.support.telemetry.registry import undeclared_of_name
 
 ALICE, BOB = AccountId(7), AccountId(8)
 SENDER = "00-11111111111111111111111111111111-1111111111111111-01"
@@ -107,8 +109,12 @@ class Unavailable(MemoryMailStore):
 
 
 @pytest.fixture
-def operations() -> RecordingOperations:
-    return RecordingOperations()
+def operations() -> Iterator[RecordingOperations]:
+    """Records operations; at the end each must be declared in the registry."""
+    recording = RecordingOperations()
+    yield recording
+    undeclared = [undeclared_of_name(each.name, "INTERNAL", each.attributes) for each in recording.recorded]
+    assert [*chain.from_iterable(undeclared)] == []
 
 
 @pytest.fixture

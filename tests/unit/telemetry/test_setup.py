@@ -212,12 +212,16 @@ telemetry.shutdown()
         "OTEL_LOGS_EXPORTER": "none",
     }
     out, _ = run_python(code, environ, instrumented=True)
-    decoder, names = json.JSONDecoder(), []
+    decoder, spans = json.JSONDecoder(), []
     while out := out.strip():
         span, end = decoder.raw_decode(out)
-        names.append(span["name"])
+        spans.append(span)
         out = out[end:]
-    assert names == ["pop3.connect", "pop3.command.noop", "pop3.session"]
+    assert [span["name"] for span in spans] == ["pop3.connect", "pop3.command.noop", "pop3.session"]
+    for span in spans:
+        attributes = span["resource"]["attributes"]
+        assert (attributes["service.name"], attributes["service.namespace"]) == ("relate-pop3", "relate-mail")
+        assert attributes["service.version"]
 
 
 def test_a_disabled_sdk_records_nothing() -> None:

@@ -96,8 +96,8 @@ _ANY_VALUE_BYTES_VALUE = _len(7)
 _ARRAY_VALUE_VALUES = _len(1)
 
 # SpanFlags: its low octet is that of the W3C trace flags
-_CONTEXT_HAS_IS_REMOTE = 0x100
-_CONTEXT_IS_REMOTE = 0x200
+_HAS_IS_REMOTE_MASK = 0x100
+_IS_REMOTE_MASK = 0x200
 _KINDS = {kind: _SPAN_KIND + bytes((kind.value + 1,)) for kind in SpanKind}  # SPAN_KIND_INTERNAL is 1
 _STATUS_UNSET = _SPAN_STATUS + b"\x00"
 _TRUE, _FALSE = _ANY_VALUE_BOOL_VALUE + b"\x01", _ANY_VALUE_BOOL_VALUE + b"\x00"
@@ -190,7 +190,7 @@ def encode_times(span_id: bytes, start_time: int, end_time: int) -> bytes:
 
 @lru_cache(1024)
 def _encode_flags(tag: bytes, trace_flags: int, *, is_remote: bool) -> bytes:
-    flags = _CONTEXT_HAS_IS_REMOTE | (_CONTEXT_IS_REMOTE if is_remote else 0) | trace_flags
+    flags = _HAS_IS_REMOTE_MASK | (_IS_REMOTE_MASK if is_remote else 0) | trace_flags
     return tag + flags.to_bytes(4, "little")
 
 
