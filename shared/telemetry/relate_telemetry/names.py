@@ -4,6 +4,7 @@ The names, kinds and units in `INSTRUMENTS` are a contract with dashboards outsi
 and span means is declared in `registry`.
 """
 
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
 ProtocolName = Literal["smtp", "pop3", "imap"]
@@ -131,10 +132,34 @@ UNKNOWN_VERB = "UNKNOWN"
 ABANDONED = "abandoned"  # the outcome of a command whose connection ended before its reply
 OUTCOMES = frozenset({"ok", "refused", "failed", ABANDONED})
 UNKNOWN_OUTCOME = "unknown"
+RESET = "reset"  # the outcome of a transaction that the client discarded by RSET, EHLO or HELO
+TRANSACTION_OUTCOMES = OUTCOMES | {RESET}
+
+
+class EndReason(StrEnum):
+    """Why a session ended: the only values of `{protocol}.end_reason`."""
+
+    CLOSED = "closed"  # by the client's QUIT or LOGOUT
+    ABANDONED = ABANDONED  # the client disconnected without it
+    IDLE = "idle timeout"  # the client sent or read nothing for too long
+    REFUSED = "refused"  # after a refusal that ends the session, such as the last wrong login that it allows
+    TOO_MANY_ERRORS = "too many errors"  # the hard limit of refused commands
+    REVOKED = "key revoked"
+    TLS_FAILED = "TLS handshake failed"
+    SHUTDOWN = "shutting down"
+    FAILED = "failed"  # an error of ours, after which no reply could be sent
+
+
+NOT_AN_ADDRESS = "(not an address)"  # in place of a login name without "@": it may be a key, so it is never shown
 
 # Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
 GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # seconds until a new message's transaction began
+# OpenTelemetry's conventions for TLS, whose constants its package does not yet publish as stable
+TLS_ESTABLISHED = "tls.established"
+TLS_PROTOCOL_NAME = "tls.protocol.name"
+TLS_PROTOCOL_VERSION = "tls.protocol.version"
+TLS_CIPHER = "tls.cipher"
 USER = "relate.user"  # a user's address, in an operation's attributes; subject to `Otel__UserNames`
 
 
@@ -149,6 +174,7 @@ class CommandKeys(NamedTuple):
     octets_received: str
     octets_sent: str
     end_reason: str
+    tls_failure_reason: str
 
 
 class AuthKeys(NamedTuple):
@@ -173,6 +199,7 @@ def command_keys(protocol: ProtocolName) -> CommandKeys:
         octets_received=f"{protocol}.octets.received",
         octets_sent=f"{protocol}.octets.sent",
         end_reason=f"{protocol}.end_reason",
+        tls_failure_reason=f"{protocol}.tls.failure_reason",
     )
 
 
@@ -184,6 +211,16 @@ def auth_keys(source: SourceName) -> AuthKeys:
 def session_span(protocol: ProtocolName) -> str:
     """The name of a connection's span."""
     return f"{protocol}.session"
+
+
+def connect_span(protocol: ProtocolName) -> str:
+    """The name of the span of a connection's start, which lasts from accept to the greeting."""
+    return f"{protocol}.connect"
+
+
+def handshake_span(protocol: ProtocolName) -> str:
+    """The name of a TLS handshake's span."""
+    return f"{protocol}.tls.handshake"
 
 
 def transaction_span(protocol: ProtocolName) -> str:

@@ -1,6 +1,6 @@
 """The telemetry of a process: protocols, logins, operations and instrumentation on one pair of providers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
@@ -65,10 +65,13 @@ class Telemetry:
         """Whether anything is recorded."""
         return not isinstance(self.tracer_provider, NoOpTracerProvider)
 
-    def protocol(self, name: ProtocolName) -> ProtocolTelemetry:
-        """The telemetry of a protocol, for its driver. One object per protocol, because it bounds the verbs."""
+    def protocol(self, name: ProtocolName, verbs: Iterable[str] = ()) -> ProtocolTelemetry:
+        """The telemetry of a protocol, for its driver. One object per protocol, because it bounds the verbs.
+
+        The counters of commands start at 0 for `verbs`.
+        """
         if name not in self._protocols:
-            self._protocols[name] = self._make_protocol(name)
+            self._protocols[name] = self._make_protocol(name, verbs)
         return self._protocols[name]
 
     def auth(self, source: SourceName) -> Authentication:
@@ -150,10 +153,12 @@ class Telemetry:
         if shut_down is not None:
             shut_down()
 
-    def _make_protocol(self, name: ProtocolName) -> ProtocolTelemetry:
+    def _make_protocol(self, name: ProtocolName, verbs: Iterable[str]) -> ProtocolTelemetry:
         if not self.is_enabled:
             return NoTelemetry()
-        return ProtocolSpans(name, self._tracer(name), Instruments(self.meter_provider, METERS[name]))
+        protocol = ProtocolSpans(name, self._tracer(name), Instruments(self.meter_provider, METERS[name]))
+        protocol.metrics.declare(verbs)
+        return protocol
 
     def _tracer(self, source: SourceName) -> Tracer:
         return self.tracer_provider.get_tracer(SOURCES[source])

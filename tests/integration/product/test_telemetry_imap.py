@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from relate_imap.commands import UNKNOWN
+from relate_imap.session import COMMANDS
 from tests.integration.product.accounts import Account, message
 from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS, linked
 from tests.support.product import HOST, TIMEOUT_SECONDS, Product
@@ -246,7 +248,7 @@ def test_metrics_have_the_contracted_names_kinds_and_units(scenario: Scenario, n
 
 def test_metrics_equal_the_clients_counts(scenario: Scenario) -> None:
     counted = {point.attributes["command"]: point.value for point in scenario.receiver.metric("imap.commands")}
-    assert counted == dict(scenario.commands)
+    assert counted == dict.fromkeys((*COMMANDS, UNKNOWN), 0) | dict(scenario.commands)
     assert scenario.receiver.total("imap.messages.retrieved") == 2
     assert scenario.receiver.total("imap.auth.attempts") == scenario.logins == 3
     assert scenario.receiver.total("imap.auth.failures") == scenario.failures == 1

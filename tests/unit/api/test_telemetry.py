@@ -99,6 +99,7 @@ async def test_login_and_store_spans_are_children_of_the_request(client: httpx.A
     assert server.attributes["http.response.status_code"] == 200
     assert login.scope == found.scope == "Relate.Api"
     assert login.attributes == {
+        "api.auth.user": "alice@example.org",
         "api.auth.success": True,
         "api.auth.cache_hit": False,
         "api.auth.rate_limited": False,
