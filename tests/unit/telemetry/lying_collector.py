@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import grpc  # type: ignore[import-untyped] # grpcio has no annotations
-from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped] # without annotations
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTracePartialSuccess,
@@ -62,18 +62,18 @@ def partial_success(rejected: int) -> Answer:
 class LyingCollector:
     """Gives `answers` in turn, then `finally_`, and stores what it accepted; a context manager."""
 
-    def __init__(self, *answers: Answer, finally_: Answer = ACCEPTED, port: int = 0) -> None:
+    def __init__(self, *answers: Answer, finally_: Answer = ACCEPTED, grpc_port: int = 0, http_port: int = 0) -> None:
         self.received = Received()
         self.sizes: list[int] = []  # octets of each request
         self._answers = deque(answers)
         self._finally = finally_
         self._grpc = grpc.server(ThreadPoolExecutor(max_workers=1))
         self._grpc.add_generic_rpc_handlers([_GrpcHandler(self)])
-        self._http = _HttpServer(("127.0.0.1", port), _HttpHandler)
+        self._http = _HttpServer(("127.0.0.1", http_port), _HttpHandler)
         self._http.collector = self
         self._thread = threading.Thread(target=self._http.serve_forever, args=(0.01,), daemon=True)
         self.ports = {
-            "grpc": self._grpc.add_insecure_port(f"127.0.0.1:{port}"),
+            "grpc": self._grpc.add_insecure_port(f"127.0.0.1:{grpc_port}"),
             "http/protobuf": self._http.server_address[1],
         }
 

@@ -5,7 +5,6 @@ How a process behaves then, and how long its shutdown takes, is tested in test_o
 
 import itertools
 import time
-from collections.abc import Callable
 from contextlib import closing
 from http import HTTPStatus
 from typing import NamedTuple
@@ -119,7 +118,8 @@ def test_what_waits_during_an_outage_arrives_after_it(signal: Signal) -> None:
         for name in "abc":
             queue.put(signal.item(name))
         assert reported.wait(FLUSH_MILLISECONDS / 1000)
-        with LyingCollector(port=port) as collector:
+        restarted = LyingCollector(grpc_port=port) if signal.protocol == "grpc" else LyingCollector(http_port=port)
+        with restarted as collector:
             assert queue.force_flush(FLUSH_MILLISECONDS)
             close(queue)
     assert signal.received(collector) == "abc"
@@ -131,9 +131,10 @@ def test_what_a_silent_collector_was_sent_is_counted_at_the_shutdown(signal: Sig
         queue = signal.queue(listener.getsockname()[1], batch_items=1)
         for name in "abc":
             queue.put(signal.item(name))
-        listener.accept()  # the first request is on its way
-        close(queue)
-        queue._thread.join(FLUSH_MILLISECONDS / 1000)
+        connection, _ = listener.accept()
+        close(queue)  # while the first request waits for its response
+    connection.close()
+    queue._thread.join(FLUSH_MILLISECONDS / 1000)
     assert +queue.dropped == {"shutdown": 3}
 
 
@@ -213,7 +214,10 @@ def test_a_delay_that_cannot_be_decoded_loses_one_batch_at_most(signal: Signal) 
         assert (lost, signal.received(collector)) in [({}, "abcd"), ({"export_failed": 2}, "cd")]
 
 
-@pytest.mark.parametrize("octets", [b"", b"\x00" * 1000, b"220 mail.example.org ESMTP\r\n", b"HTTP/1.1 200 OK\r\n"])
+@pytest.mark.parametrize(
+    "octets",
+    [b"", b"\x00" * 1000, b"220 mail.example.org ESMTP\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ncut"],
+)
 def test_what_is_no_collector_is_a_failed_export(signal: Signal, octets: bytes) -> None:
     with babbling_collector(octets) as port:
         queue = signal.queue(port, timeout_milliseconds=100)
@@ -236,9 +240,7 @@ def test_a_redirect_is_no_success(name: str) -> None:
     ("answer", "lost"),
     [(partial_success(1), {"rejected": 1}), (MALFORMED, {"rejected": 1}), (UNSUPPORTED, {"refused": 1, "shutdown": 2})],
 )
-def test_a_shutdown_exports_what_can_be_exported(
-    signal: Signal, answer: Answer, lost: Callable[[], dict[str, int]]
-) -> None:
+def test_a_shutdown_exports_what_can_be_exported(signal: Signal, answer: Answer, lost: dict[str, int]) -> None:
     with LyingCollector(answer) as collector:
         queue = signal.queue(collector.ports[signal.protocol], batch_items=1)
         with queue._changed:
