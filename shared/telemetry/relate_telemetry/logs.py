@@ -32,6 +32,7 @@ _EXPORT_LOGGERS = (
     "opentelemetry.exporter.otlp.proto.http.trace_exporter",
     LOG_EXPORT_LOGGER,
     METRIC_EXPORT_LOGGER,
+    "relate_telemetry.export",
 )
 # How the exporters report an endpoint that does not accept a signal, over gRPC and over HTTP.
 _REFUSAL = re.compile(r".*?(?:error code: StatusCode\.UNIMPLEMENTED|code: (?:404|405|501)\b)")

@@ -6,7 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 from weakref import WeakSet
 
 from opentelemetry import metrics, trace
@@ -31,27 +31,20 @@ from relate_telemetry.export.choice import (
     span_exporters,
     takes_encoded_spans,
 )
-from relate_telemetry.export.queue import (
-    SHUTDOWN_SECONDS,
-    BatchExporter,
-    QueueLimits,
-    QueueProcessor,
-    SpanQueue,
-    count_octets,
-    limits_from_environment,
-)
+from relate_telemetry.export.log_records import encode_line
+from relate_telemetry.export.queue import Exporter, ExportQueue, QueueLimits, log_limits, span_limits
+from relate_telemetry.export.sdk_spans import QueueProcessor, SdkExporter, count_octets
 from relate_telemetry.fast.cells import CellMeterProvider, keeps_explicit_buckets
 from relate_telemetry.fast.span import FastTracerProvider
-from relate_telemetry.logs import export_lines
+from relate_telemetry.logs import Sink, export_lines
 from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK
 from relate_telemetry.redaction import Redaction
 from relate_telemetry.sampling import Sampling, sampling_from_environment
 from relate_telemetry.sdk_internals import CompletingReader, TickingReader, add_resource, is_tested
 
-if TYPE_CHECKING:
-    from relate_telemetry.export.log_queue import LogExporter, LogQueue
-
+SHUTDOWN_SECONDS = 4.0  # of the 5 s that telemetry has to shut down
+METRICS_SECONDS = 1.0  # of these, for the last export of metrics, which tells what the queues lost
 METRIC_INTERVAL_MILLISECONDS = 10_000.0  # between exports: the SDK's minute is too slow for a dashboard
 
 _logger = logging.getLogger(__name__)
@@ -70,22 +63,22 @@ class Providers:
         self,
         tracers: TracerProvider,
         meters: MeterProvider,
-        queues: "Sequence[SpanQueue[bytes] | SpanQueue[ReadableSpan] | LogQueue]" = (),
+        queues: Sequence[ExportQueue[bytes] | ExportQueue[ReadableSpan]] = (),
     ) -> None:
         self.tracers = tracers
         self.meters = meters
         self._queues = queues
 
     def shutdown(self) -> None:
-        """Export what is buffered, all signals in parallel, and give up after SHUTDOWN_SECONDS."""
+        """Export what is buffered, spans and logs in parallel and then metrics, and give up after SHUTDOWN_SECONDS."""
         deadline = time.monotonic() + SHUTDOWN_SECONDS
         export_lines(None)
         for queue in self._queues:
             queue.stop()
+        for queue in self._queues:
+            queue.join(deadline - METRICS_SECONDS)
         if self.meters in _ours:
             _shut_down_meters(self.meters, deadline)
-        for queue in self._queues:
-            queue.join(deadline)
         if self.tracers in _ours:
             self.tracers.shutdown()
 
@@ -106,12 +99,12 @@ def find_or_make_providers(
     tracers, meters = _installed_tracers(), _installed_meters()
     for installed in filter(None, (tracers, meters)):
         add_resource(installed, resource)
-    spans: Sequence[SpanQueue[bytes] | SpanQueue[ReadableSpan]] = []
+    spans: Sequence[ExportQueue[bytes] | ExportQueue[ReadableSpan]] = []
     # All variables that may be malformed are parsed before a thread starts.
-    logs_to = log_exporter(endpoint)
+    logs_to = log_exporter(endpoint, tracers.resource if tracers else resource)
     metrics_to = [] if meters else metric_exporters(endpoint)
-    limits = limits_from_environment() if tracers is None else None
-    logs = _make_logs(logs_to, tracers.resource if tracers else resource, supervisor)
+    limits = span_limits() if tracers is None else None
+    logs = [ExportQueue(logs_to, len, log_limits(), supervisor, "telemetry.logs")] if logs_to else []
     if tracers is None:
         for sentence in unsupported_variables():
             _logger.warning(sentence)
@@ -124,7 +117,7 @@ def find_or_make_providers(
             tracers, spans = _make_sdk_tracers(resource, sampling, exporters, limits, supervisor)
     meters = meters or _make_meters(resource, metrics_to, supervisor, pipeline)
     redact(tracers)
-    export_lines(logs[0].put if logs else None)
+    export_lines(_line_sink(logs[0]) if logs else None)
     _export_counts(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)
     _export_counts(meters, SPANS_DROPPED, REASON, *(queue.dropped for queue in spans))
     _export_counts(meters, LOGS_DROPPED, REASON, *(queue.dropped for queue in logs))
@@ -155,23 +148,18 @@ def _installed_meters() -> MeterProvider | None:
     return installed if isinstance(installed, MeterProvider) and installed not in _ours else None
 
 
-def _make_logs(exporter: "LogExporter | None", resource: Resource, supervisor: Supervisor) -> "list[LogQueue]":
-    if exporter is None:
-        return []
-    # Imported here, because the import of Protocol Buffers takes longer than that of the rest of this package.
-    from relate_telemetry.export.log_queue import LogQueue, log_limits_from_environment  # noqa: PLC0415
-
-    return [LogQueue(exporter, resource, log_limits_from_environment(), supervisor)]
+def _line_sink(queue: ExportQueue[bytes]) -> Sink:
+    return lambda logger, event: queue.put(encode_line(logger, event))
 
 
 def _make_fast_tracers(
     resource: Resource,
     sampling: Sampling,
-    exporter: BatchExporter[bytes] | None,
+    exporter: Exporter[bytes] | None,
     limits: QueueLimits | None,
     supervisor: Supervisor,
-) -> tuple[TracerProvider, list[SpanQueue[bytes]]]:
-    queue = SpanQueue(exporter, len, limits, supervisor) if exporter else None
+) -> tuple[TracerProvider, list[ExportQueue[bytes]]]:
+    queue = ExportQueue(exporter, len, limits, supervisor) if exporter else None
     return _publish_tracers(FastTracerProvider(resource, sampling, queue)), [queue] if queue else []
 
 
@@ -181,8 +169,8 @@ def _make_sdk_tracers(
     exporters: Iterable[SpanExporter],
     limits: QueueLimits | None,
     supervisor: Supervisor,
-) -> tuple[TracerProvider, list[SpanQueue[ReadableSpan]]]:
-    queues = [SpanQueue(each, count_octets, limits, supervisor) for each in exporters]
+) -> tuple[TracerProvider, list[ExportQueue[ReadableSpan]]]:
+    queues = [ExportQueue(SdkExporter(each), count_octets, limits, supervisor) for each in exporters]
     provider = TracerProvider(sampling.sampler if sampling else None, resource, shutdown_on_exit=False)
     redact(provider)
     for queue in queues:

@@ -165,14 +165,14 @@ def add_resource(provider: TracerProvider | MeterProvider, own: Resource) -> Non
 class GrpcExporterHooks:
     """The hooks of the stock gRPC exporter, with public names."""
 
+    encode: Callable[[Sequence[Any]], Any]
+    """Makes the request that is given to the stub."""
+
     _channel: Any
+    _retryable_error_codes: Any
 
     def make_client(self, channel: Any) -> Any:
         """Return the stub for a channel: an object with a method `Export`."""
-        raise NotImplementedError
-
-    def encode(self, spans: Sequence[Any]) -> Any:
-        """Return the request that is given to the stub."""
         raise NotImplementedError
 
     def _initialize_channel_and_stub(self) -> None:
@@ -183,13 +183,27 @@ class GrpcExporterHooks:
         return self.encode(data)
 
 
-class HttpExporterFields:
-    """The private fields of the stock HTTP exporter that `export.http` reads."""
+class HttpExporterHooks:
+    """The private fields of the stock HTTP exporter that `export.http` reads, and the newest response."""
+
+    response: Any
+    """The status, header fields and content, after `keep_responses`."""
 
     _client: Any
     _max_request_size: int
     _metrics: Any
     _shutdown: bool
+
+    def keep_responses(self) -> None:
+        """Store each response in `response`, because the stock client returns its status only."""
+        transport = self._client._transport
+        request = transport.request
+
+        def request_and_keep(*arguments: Any, **options: Any) -> Any:
+            self.response = request(*arguments, **options)
+            return self.response
+
+        transport.request = request_and_keep
 
 
 def load_log_exporter(name: str) -> Any:

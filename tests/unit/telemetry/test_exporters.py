@@ -1,5 +1,6 @@
 """The choice of exporters by settings and by the standard variables, and spans on the console."""
 
+import os
 from collections.abc import Mapping
 from typing import Any, TypeVar, cast
 
@@ -9,15 +10,17 @@ from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExport
 from opentelemetry.exporter.otlp.proto.http.metric_exporter import OTLPMetricExporter as HttpMetrics
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter as HttpSpans
 from opentelemetry.sdk.metrics.export import ConsoleMetricExporter
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import Link, SpanContext, Status, StatusCode
 
-from relate_telemetry.export.choice import log_exporter, metric_exporters, span_exporters, takes_encoded_spans
+from relate_telemetry.export import choice
+from relate_telemetry.export.choice import metric_exporters, span_exporters, takes_encoded_spans
 from relate_telemetry.export.console import CommandExporter, format_span
-from relate_telemetry.export.log_grpc import GrpcLogExporter as GrpcLogs
-from relate_telemetry.export.log_http import HttpLogExporter as HttpLogs
+from relate_telemetry.export.grpc import GrpcLogExporter as GrpcLogs
+from relate_telemetry.export.http import HttpLogExporter as HttpLogs
 from relate_telemetry.export.prometheus import PrometheusReader
 
 T = TypeVar("T")
@@ -29,6 +32,10 @@ HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 def one_of(exporters: list[T]) -> T:
     (exporter,) = exporters
     return exporter
+
+
+def log_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> Any:
+    return choice.log_exporter(endpoint, Resource({}), environ)
 
 
 def span_exporter(endpoint: str | None, environ: Mapping[str, str]) -> SpanExporter:

@@ -1,7 +1,8 @@
 """Telemetry's memory is bounded in octets, for any requests and for spans of any library."""
 
 import threading
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -9,10 +10,10 @@ from fastapi import FastAPI
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
-from relate_telemetry.export.queue import QueueLimits, SpanQueue
+from relate_telemetry.export.queue import ExportQueue, QueueLimits
 from relate_telemetry.fast.span import FastTracerProvider
 from relate_telemetry.providers import redact
 from relate_telemetry.redaction import MAX_SEQUENCE_ITEMS, MAX_TRACEBACK_CHARACTERS, MAX_VALUE_CHARACTERS
@@ -36,10 +37,10 @@ class HangingExporter:
         self.ended = threading.Event()
         self.batches: list[Sequence[bytes]] = []
 
-    def export(self, spans: Sequence[bytes]) -> SpanExportResult:
-        self.batches.append(spans)
+    def send(self, batch: Sequence[bytes]) -> Mapping[str, int]:
+        self.batches.append(batch)
         self.ended.wait()
-        return SpanExportResult.FAILURE
+        return {"export_failed": len(batch)}
 
     def shutdown(self) -> None:
         self.ended.set()
@@ -133,14 +134,19 @@ def test_a_limit_in_the_environment_wins(
 # --- the queue
 
 
-def queue_with(limits: QueueLimits) -> tuple[SpanQueue[bytes], HangingExporter, TracerProvider]:
+def queue_with(limits: QueueLimits) -> tuple[ExportQueue[bytes], HangingExporter, TracerProvider]:
     exporter = HangingExporter()
-    queue = SpanQueue(exporter, len, limits)
+    queue = ExportQueue(exporter, len, limits)
     return queue, exporter, FastTracerProvider(Resource({}), EVERYTHING, queue)
 
 
-def queued(queue: SpanQueue[bytes]) -> list[bytes]:
-    return [*queue._spans]
+def shut_down(queue: ExportQueue[bytes]) -> None:
+    queue.stop()
+    queue.join(time.monotonic() + 10.0)
+
+
+def queued(queue: ExportQueue[bytes]) -> list[bytes]:
+    return [*queue._items]
 
 
 @pytest.mark.parametrize("key", ["url.path", "db.query.text"])
@@ -153,9 +159,9 @@ def test_the_queue_is_bounded_in_octets_and_counts_drops(key: str, value: Any) -
     spans = queued(queue)
     assert sum(map(len, spans)) == queue._octets <= limits.octets
     assert b"499" in spans[-1]
-    assert queue.dropped == {"queue_full": 500 - len(spans)}
+    assert +queue.dropped == {"queue_full": 500 - len(spans)}
     exporter.ended.set()
-    queue.shutdown()
+    shut_down(queue)
     assert queue._octets == 0
 
 
@@ -167,9 +173,9 @@ def test_a_batch_is_bounded_in_octets() -> None:
     exporter.ended.set()
     queue.force_flush()
     for batch in exporter.batches:
-        assert sum(map(len, batch[1:])) <= limits.batch_octets
+        assert sum(map(len, batch)) <= limits.batch_octets
     assert len(exporter.batches) >= 10
-    queue.shutdown()
+    shut_down(queue)
 
 
 async def test_requests_with_long_header_fields_stay_within_the_bound() -> None:
@@ -184,7 +190,7 @@ async def test_requests_with_long_header_fields_stay_within_the_bound() -> None:
     assert max(map(len, spans)) < 8 * MAX_VALUE_CHARACTERS
     assert len(spans) + queue.dropped.total() == requests
     exporter.ended.set()
-    queue.shutdown()
+    shut_down(queue)
 
 
 async def request(app: FastAPI, path: str, agent: bytes) -> None:

@@ -6,35 +6,38 @@ import logging
 import socket
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, contextmanager
+from contextlib import closing
 from typing import Any
 
-import grpc  # type: ignore[import-untyped] # grpcio has no annotations
 import pytest
 import structlog
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.sdk.resources import Resource
 
 from relate_telemetry.export.choice import log_exporter
-from relate_telemetry.export.log_queue import REASONS, LogExporter
-from relate_telemetry.export.log_records import MAX_FIELDS, LogBatch, LogLine, make_line
+from relate_telemetry.export.log_records import MAX_FIELDS, encode_line, encode_log_request
+from relate_telemetry.export.queue import REASONS
 from relate_telemetry.logs import configure_logging, export_lines
 from relate_telemetry.redaction import MAX_TRACEBACK_CHARACTERS
 from tests.support.telemetry.received import Received, ReceivedLog
 from tests.support.telemetry.receiver import OtlpReceiver, recording_telemetry
+from tests.unit.telemetry.lying_collector import UNSUPPORTED, LyingCollector, silent_collector, stopped_collector
 from tests.unit.telemetry.processes import finish, run_python, start_python
-from tests.unit.telemetry.test_outage import silent_collector, stopped_collector
 
 KEY = "rm_0123456789-_abcXYZ"
 HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 
 
-def decode(*lines: LogLine) -> list[ReceivedLog]:
+def request_of(*lines: bytes) -> ExportLogsServiceRequest:
+    octets = encode_log_request(Resource({"service.name": "relate-pop3"}), lines)
+    request: ExportLogsServiceRequest = ExportLogsServiceRequest.FromString(octets)
+    return request
+
+
+def decode(*lines: bytes) -> list[ReceivedLog]:
     received = Received()
-    batch = LogBatch(Resource({"service.name": "relate-pop3"}), lines)
-    received.add_logs(ExportLogsServiceRequest.FromString(batch.encode()))
+    received.add_logs(request_of(*lines))
     return received.logs()
 
 
@@ -51,9 +54,9 @@ def output() -> Iterator[io.StringIO]:
 
 
 @pytest.fixture
-def exported(output: io.StringIO) -> Iterator[list[LogLine]]:
-    lines: list[LogLine] = []
-    export_lines(lambda logger, event: lines.append(make_line(logger, event)))
+def exported(output: io.StringIO) -> Iterator[list[bytes]]:
+    lines: list[bytes] = []
+    export_lines(lambda logger, event: lines.append(encode_line(logger, event)))
     yield lines
     export_lines(None)
 
@@ -61,7 +64,7 @@ def exported(output: io.StringIO) -> Iterator[list[LogLine]]:
 # Records
 
 
-def test_a_line_becomes_a_record_with_its_fields(exported: list[LogLine]) -> None:
+def test_a_line_becomes_a_record_with_its_fields(exported: list[bytes]) -> None:
     before = time.time_ns()
     structlog.get_logger("relate_wire.server").warning("too many connections", limit=7, ratio=0.5, is_last=True)
     (log,) = decode(*exported)
@@ -73,13 +76,13 @@ def test_a_line_becomes_a_record_with_its_fields(exported: list[LogLine]) -> Non
 
 
 @pytest.mark.parametrize(("level", "severity"), [("info", 9), ("warning", 13), ("error", 17), ("critical", 21)])
-def test_the_severity_is_that_of_the_level(exported: list[LogLine], level: str, severity: int) -> None:
+def test_the_severity_is_that_of_the_level(exported: list[bytes], level: str, severity: int) -> None:
     getattr(structlog.get_logger(), level)("x")
     assert [log.severity for log in decode(*exported)] == [severity]
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_a_record_within_a_span_has_its_ids(exported: list[LogLine], ours: bool) -> None:
+def test_a_record_within_a_span_has_its_ids(exported: list[bytes], ours: bool) -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.operations("api").operation("work"):
         logger = structlog.get_logger() if ours else logging.getLogger("library")
@@ -88,7 +91,7 @@ def test_a_record_within_a_span_has_its_ids(exported: list[LogLine], ours: bool)
     assert [(log.trace_id, log.span_id) for log in decode(*exported)] == [(span.trace_id, span.span_id)]
 
 
-def test_exactly_the_lines_on_standard_error_are_exported(exported: list[LogLine], output: io.StringIO) -> None:
+def test_exactly_the_lines_on_standard_error_are_exported(exported: list[bytes], output: io.StringIO) -> None:
     ours, library = structlog.get_logger("ours"), logging.getLogger("library.part")
     for logger in (ours, library):
         logger.debug("debug")
@@ -103,7 +106,7 @@ def test_exactly_the_lines_on_standard_error_are_exported(exported: list[LogLine
     ]
 
 
-def test_keys_are_hidden(exported: list[LogLine]) -> None:
+def test_keys_are_hidden(exported: list[bytes]) -> None:
     structlog.get_logger().warning(f"requested {KEY}", path=KEY, paths=[KEY], headers={"x": (KEY,)}, error=OSError(KEY))
     logging.getLogger("library").warning("requested %s", KEY)
     logs = decode(*exported)
@@ -117,7 +120,7 @@ def test_keys_are_hidden(exported: list[LogLine]) -> None:
 
 
 @pytest.mark.parametrize("ours", [True, False])
-def test_a_traceback_has_frames_and_no_values(exported: list[LogLine], ours: bool) -> None:
+def test_a_traceback_has_frames_and_no_values(exported: list[bytes], ours: bool) -> None:
     try:
         raise ValueError(f"first {KEY}\nsecond hunter2")
     except ValueError:
@@ -143,15 +146,16 @@ def test_a_traceback_has_frames_and_no_values(exported: list[LogLine], ours: boo
     ],
 )
 def test_any_value_can_be_sent(value: Any, sent: Any) -> None:
-    assert decode(make_line("x", {"event": "x", "value": value}))[0].attributes == {"value": sent}
+    assert decode(encode_line("x", {"event": "x", "value": value}))[0].attributes == {"value": sent}
 
 
 def test_the_number_of_fields_is_bounded() -> None:
-    line = make_line("x", {"event": "x", **{f"field{number}": number for number in range(MAX_FIELDS + 3)}})
-    assert (len(line.record.attributes), line.record.dropped_attributes_count) == (MAX_FIELDS, 3)
+    line = encode_line("x", {"event": "x", **{f"field{number}": number for number in range(MAX_FIELDS + 3)}})
+    (record,) = request_of(line).resource_logs[0].scope_logs[0].log_records
+    assert (len(record.attributes), record.dropped_attributes_count) == (MAX_FIELDS, 3)
 
 
-def test_lines_about_telemetry_are_written_and_not_exported(exported: list[LogLine], output: io.StringIO) -> None:
+def test_lines_about_telemetry_are_written_and_not_exported(exported: list[bytes], output: io.StringIO) -> None:
     logging.getLogger("opentelemetry.exporter.otlp").error("no collector")
     logging.getLogger("relate_telemetry.providers").error("no shutdown")
     structlog.get_logger().error("background task failed", task="telemetry.logs")
@@ -161,7 +165,7 @@ def test_lines_about_telemetry_are_written_and_not_exported(exported: list[LogLi
     assert exported == []
 
 
-def test_no_line_is_exported_after_the_end(exported: list[LogLine], output: io.StringIO) -> None:
+def test_no_line_is_exported_after_the_end(exported: list[bytes], output: io.StringIO) -> None:
     export_lines(None)
     structlog.get_logger().error("late")
     assert exported == []
@@ -171,72 +175,14 @@ def test_no_line_is_exported_after_the_end(exported: list[LogLine], output: io.S
 # Endpoints
 
 
-def send(exporter: LogExporter | None, *texts: str) -> dict[str, int]:
-    assert exporter is not None
-    lines = [make_line("test", {"event": text}) for text in texts]
-    try:
-        return dict(exporter.send(LogBatch(Resource({}), lines)))
-    finally:
-        exporter.shutdown()
-
-
 @pytest.mark.parametrize("environ", [{}, HTTP], ids=["grpc", "http"])
 def test_an_endpoint_receives_lines(environ: dict[str, str]) -> None:
     with OtlpReceiver() as receiver:
-        endpoint = receiver.http_endpoint if environ else receiver.endpoint
-        assert send(log_exporter(endpoint, environ), "a", "b") == {}
+        exporter = log_exporter(receiver.http_endpoint if environ else receiver.endpoint, Resource({}), environ)
+        assert exporter is not None
+        assert exporter.send([encode_line("test", {"event": text}) for text in "ab"]) == {}
+        exporter.shutdown()
         assert [log.body for log in receiver.logs()] == ["a", "b"]
-
-
-class TracesOnly(grpc.GenericRpcHandler):  # type: ignore[misc] # without annotations
-    """A server without the service of logs."""
-
-    def service(self, handler_call_details: Any) -> None:
-        return None
-
-
-class Rejecting(grpc.GenericRpcHandler):  # type: ignore[misc] # without annotations
-    """A server that rejects one line of each request, with a partial success."""
-
-    def service(self, handler_call_details: Any) -> Any:
-        def export(request: bytes, context: Any) -> bytes:
-            response = ExportLogsServiceResponse()
-            response.partial_success.rejected_log_records = 1
-            octets: bytes = response.SerializeToString()
-            return octets
-
-        return grpc.unary_unary_rpc_method_handler(export)
-
-
-@contextmanager
-def grpc_server(handler: grpc.GenericRpcHandler) -> Iterator[str]:
-    server = grpc.server(ThreadPoolExecutor(max_workers=1))
-    server.add_generic_rpc_handlers([handler])
-    port = server.add_insecure_port("127.0.0.1:0")
-    server.start()
-    yield f"http://127.0.0.1:{port}"
-    server.stop(grace=None).wait()
-
-
-def test_an_endpoint_without_logs_refuses_them() -> None:
-    with grpc_server(TracesOnly()) as endpoint:
-        assert send(log_exporter(endpoint, {}), "a", "b") == {"refused": 2}
-    with OtlpReceiver() as receiver:
-        environ = HTTP | {"OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"{receiver.http_endpoint}/elsewhere"}
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", environ["OTEL_EXPORTER_OTLP_LOGS_ENDPOINT"])
-            assert send(log_exporter(None, environ), "a", "b") == {"refused": 2}
-
-
-def test_rejected_lines_are_counted() -> None:
-    with grpc_server(Rejecting()) as endpoint:
-        assert send(log_exporter(endpoint, {}), "a", "b") == {"rejected": 1}
-
-
-@pytest.mark.parametrize("environ", [{}, HTTP], ids=["grpc", "http"])
-def test_a_stopped_endpoint_fails_exports(environ: dict[str, str]) -> None:
-    chosen = environ | {"OTEL_BLRP_EXPORT_TIMEOUT": "100"}
-    assert send(log_exporter("http://127.0.0.1:1", chosen), "a", "b") == {"export_failed": 2}
 
 
 # Processes
@@ -308,9 +254,9 @@ for number in range(5):
 sys.stdin.read()
 telemetry.shutdown()
 """
-    with OtlpReceiver() as receiver, grpc_server(TracesOnly()) as endpoint:
+    with OtlpReceiver() as receiver, LyingCollector(finally_=UNSUPPORTED) as collector:
         environ = {
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": endpoint,
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"http://127.0.0.1:{collector.ports['grpc']}",
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.endpoint,
             "OTEL_TRACES_EXPORTER": "none",
             "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "1",

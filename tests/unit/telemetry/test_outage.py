@@ -1,4 +1,4 @@
-"""A collector that is down or silent: memory is bounded, and the shutdown is in time."""
+"""A process whose Collector is down or silent: memory is bounded, lost spans are counted, the shutdown is in time."""
 
 import json
 import socket
@@ -7,39 +7,49 @@ from contextlib import closing
 
 import pytest
 
+from relate_telemetry.export.queue import REASONS, QueueLimits
+from tests.support.telemetry.receiver import OtlpReceiver
+from tests.unit.telemetry.lying_collector import silent_collector, stopped_collector
 from tests.unit.telemetry.processes import run_python
 
 QUEUE_SPANS = 1000
 BATCH_SPANS = 512
+SPANS = 4001  # 4,000 commands and their session
 LOG_LINES = 4  # an error of each exporter, throttled to one per minute
 
-# `alive` is the number of spans in memory: in the queue, and in the batch that is being exported.
+# `waiting` and `octets` are those in the queue, the batch that is being exported not among them.
 CODE = """
-import gc, time
-from opentelemetry.sdk.trace import ReadableSpan
+import time
 telemetry = start()
-converse(telemetry, 4000)
-alive = sum(isinstance(each, ReadableSpan) for each in gc.get_objects())
+make_spans(telemetry)
+queue = telemetry.tracer_provider.sink
+waiting = [*queue._items]
+dropped = queue.dropped.total()
 began = time.monotonic()
 telemetry.shutdown()
-print(json.dumps({"alive": alive, "shutdown": time.monotonic() - began}))
+print(json.dumps({
+    "waiting": len(waiting),
+    "octets": sum(map(len, waiting)),
+    "dropped": dropped,
+    "dropped at last": queue.dropped.total(),
+    "shutdown": time.monotonic() - began,
+}))
+"""
+COMMANDS = "def make_spans(telemetry): converse(telemetry, 4000)"
+# Twice the octets that a queue may have, but not the spans.
+LONG_SPANS = """
+def make_spans(telemetry):
+    tracer = telemetry.tracer_provider.get_tracer("test")
+    for number in range(2 * 2**25 // 8192):
+        tracer.start_span("long", attributes={str(key): f"{number} {key} " + "x" * 1010 for key in range(8)}).end()
 """
 
-
-def silent_collector() -> socket.socket:
-    """Accepts connections, and never answers."""
-    return socket.create_server(("127.0.0.1", 0))
+COLLECTORS = pytest.mark.parametrize("collector", [silent_collector, stopped_collector])
+PROTOCOLS = pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 
 
-def stopped_collector() -> socket.socket:
-    """Reserves a port that refuses connections."""
-    reserved = socket.socket()
-    reserved.bind(("127.0.0.1", 0))
-    return reserved
-
-
-@pytest.mark.parametrize("collector", [silent_collector, stopped_collector])
-@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
+@COLLECTORS
+@PROTOCOLS
 def test_an_unreachable_collector_bounds_memory_and_shutdown(
     collector: Callable[[], socket.socket], protocol: str
 ) -> None:
@@ -49,8 +59,38 @@ def test_an_unreachable_collector_bounds_memory_and_shutdown(
             "OTEL_EXPORTER_OTLP_PROTOCOL": protocol,
             "OTEL_BSP_MAX_QUEUE_SIZE": str(QUEUE_SPANS),
         }
-        out, errors = run_python(CODE, environ)
+        out, errors = run_python(COMMANDS + CODE, environ)
     seen = json.loads(out)
-    assert seen["alive"] <= QUEUE_SPANS + BATCH_SPANS
+    assert seen["waiting"] <= QUEUE_SPANS
+    assert seen["dropped"] >= SPANS - QUEUE_SPANS - BATCH_SPANS
+    assert seen["dropped at last"] == SPANS
     assert seen["shutdown"] <= 5
     assert len(errors.splitlines()) <= LOG_LINES
+
+
+def test_a_silent_collector_bounds_the_octets_of_long_spans() -> None:
+    with closing(silent_collector()) as listener:
+        environ = {"Otel__Endpoint": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+        out, _ = run_python(LONG_SPANS + CODE, environ)
+    seen, limits = json.loads(out), QueueLimits()
+    assert seen["octets"] <= limits.octets
+    assert seen["waiting"] < limits.items
+    assert seen["dropped"] > 0
+    assert seen["dropped at last"] == 2 * 2**25 // 8192
+    assert seen["shutdown"] <= 5
+
+
+@COLLECTORS
+@PROTOCOLS
+def test_the_last_metrics_tell_what_was_lost(collector: Callable[[], socket.socket], protocol: str) -> None:
+    with closing(collector()) as listener, OtlpReceiver() as receiver:
+        traces = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        environ = {
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": traces,
+            "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL": protocol,
+            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.endpoint,
+        }
+        run_python("telemetry = start(); converse(telemetry, 4000); telemetry.shutdown()", environ)
+        points = receiver.metric("relate.telemetry.spans.dropped")
+    assert {point.attributes["reason"] for point in points} == set(REASONS)
+    assert sum(point.value for point in points) == SPANS

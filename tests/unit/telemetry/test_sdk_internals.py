@@ -20,9 +20,10 @@ import relate_telemetry
 from relate_supervisor import Supervisor
 from relate_telemetry import sdk_internals
 from relate_telemetry.export.choice import span_exporters
-from relate_telemetry.export.queue import QueueProcessor, SpanQueue, count_octets
+from relate_telemetry.export.queue import ExportQueue
+from relate_telemetry.export.sdk_spans import QueueProcessor, SdkExporter, count_octets
 from relate_telemetry.providers import _make_reader, find_or_make_providers
-from relate_telemetry.sdk_internals import INSTALLED_SDK, TESTED_SDK, HttpExporterFields, TickingReader, is_tested
+from relate_telemetry.sdk_internals import INSTALLED_SDK, TESTED_SDK, HttpExporterHooks, TickingReader, is_tested
 from tests.unit.telemetry.processes import run_python
 
 ROOT = Path(__file__).parents[3]
@@ -129,7 +130,7 @@ def test_a_private_import_is_found(source: str) -> None:
 def test_an_undeclared_private_attribute_is_found() -> None:
     tree = ast.parse("def is_shut_down(exporter):\n    return exporter._shutdown")
     assert undeclared_attributes(tree, ()) == {"_shutdown"}
-    assert undeclared_attributes(tree, [HttpExporterFields]) == set()
+    assert undeclared_attributes(tree, [HttpExporterHooks]) == set()
 
 
 class Override(SpanProcessor):
@@ -207,10 +208,11 @@ def test_an_untested_sdk_reads_metrics_by_its_own_thread() -> None:
 @pytest.mark.usefixtures("_untested")
 def test_an_untested_sdk_keeps_its_containers_in_the_queue() -> None:
     memory = InMemorySpanExporter()
-    queue, provider = SpanQueue(memory, count_octets), TracerProvider(shutdown_on_exit=False)
+    queue = ExportQueue(SdkExporter(memory), count_octets)
+    provider = TracerProvider(shutdown_on_exit=False)
     provider.add_span_processor(QueueProcessor(queue))
     provider.get_tracer("test").start_span("x").end()
-    queue.shutdown()
+    queue.force_flush()
     (span,) = memory.get_finished_spans()
     assert span._events != ()
 

@@ -6,14 +6,11 @@ from typing import Any
 import pytest
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricExporter, MetricExportResult, MetricsData
-from opentelemetry.sdk.trace.export import SpanExportResult
 from structlog.testing import capture_logs
 
 from relate_supervisor import Backoff, Supervisor
-from relate_telemetry.export.queue import QueueLimits, SpanQueue, count_octets
 from relate_telemetry.names import BACKGROUND_FAILURES
 from relate_telemetry.providers import _export_counts, _SupervisedReader
-from tests.unit.telemetry.test_queue import Gate, end_spans
 
 TIMEOUT_SECONDS = 10.0
 SHORT_BACKOFF = Backoff(0.001, 0.001, 60.0)
@@ -53,19 +50,6 @@ def test_a_failed_collection_of_metrics_does_not_end_the_reader(monkeypatch: pyt
         meters.shutdown()
     assert supervisor.failures == {"telemetry.metrics": 2}
     assert [entry["task"] for entry in logs] == ["telemetry.metrics"] * 2
-
-
-def test_an_exception_of_the_exporter_is_reported_and_the_next_batch_exported() -> None:
-    supervisor, gate = Supervisor(SHORT_BACKOFF), Gate()
-    queue = SpanQueue(gate, count_octets, QueueLimits(10, 1, 3600.0), supervisor)
-    gate.open(OSError("broken pipe"), SpanExportResult.SUCCESS, SpanExportResult.SUCCESS)
-    with capture_logs():
-        end_spans(queue, "a", "b")
-        assert queue.force_flush(10_000)
-        queue.shutdown()
-    assert gate.batches == [["a"], ["b"]]
-    assert supervisor.failures == {"telemetry.spans": 1}
-    assert queue.dropped["export_failed"] == 1
 
 
 def test_failures_of_background_tasks_are_counted_by_task_from_0() -> None:

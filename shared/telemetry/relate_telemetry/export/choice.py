@@ -6,35 +6,35 @@ gRPC takes a third of a second.
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from importlib import import_module
 from importlib.metadata import entry_points
-from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from opentelemetry.sdk.environment_variables import OTEL_BLRP_EXPORT_TIMEOUT, OTEL_BSP_EXPORT_TIMEOUT
 from opentelemetry.sdk.metrics.export import MetricExporter, MetricReader
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace.export import SpanExporter
 
 from relate_supervisor import Supervisor
 from relate_telemetry.environment import parse_list, parse_seconds
 from relate_telemetry.export.console import console_exporter
-from relate_telemetry.export.queue import BatchExporter
+from relate_telemetry.export.log_records import encode_log_request
+from relate_telemetry.export.otlp import Encoder
+from relate_telemetry.export.queue import Exporter
+from relate_telemetry.fast.encoder import encode_request
 from relate_telemetry.sdk_internals import is_tested
-
-if TYPE_CHECKING:
-    from relate_telemetry.export.log_queue import LogExporter
 
 Signal = Literal["traces", "metrics", "logs"]
 
 _OTLP = {"grpc": "otlp_proto_grpc", "http/protobuf": "otlp_proto_http"}
-_FAST = {
-    "otlp_proto_grpc": ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
-    "otlp_proto_http": ("relate_telemetry.export.http", "HttpSpanExporter"),
+_OF_OCTETS = {
+    ("traces", "otlp_proto_grpc"): ("relate_telemetry.export.grpc", "GrpcSpanExporter"),
+    ("traces", "otlp_proto_http"): ("relate_telemetry.export.http", "HttpSpanExporter"),
+    ("logs", "otlp_proto_grpc"): ("relate_telemetry.export.grpc", "GrpcLogExporter"),
+    ("logs", "otlp_proto_http"): ("relate_telemetry.export.http", "HttpLogExporter"),
 }
-_OURS = {
-    ("metrics", "prometheus"): ("relate_telemetry.export.prometheus", "PrometheusReader"),
-    ("logs", "otlp_proto_grpc"): ("relate_telemetry.export.log_grpc", "GrpcLogExporter"),
-    ("logs", "otlp_proto_http"): ("relate_telemetry.export.log_http", "HttpLogExporter"),
-}
+_PROMETHEUS = ("relate_telemetry.export.prometheus", "PrometheusReader")
 # Bounds of one export with its retries; metrics have OTEL_METRIC_EXPORT_TIMEOUT, which their reader reads.
 _EXPORT_TIMEOUTS = {"traces": OTEL_BSP_EXPORT_TIMEOUT, "logs": OTEL_BLRP_EXPORT_TIMEOUT}
 _DEFAULT_TIMEOUT_SECONDS = 10.0  # the default of OTEL_EXPORTER_OTLP_TIMEOUT
@@ -73,8 +73,10 @@ def metric_exporters(
     return [_load("metrics", name, endpoint, environ) for name in names]
 
 
-def log_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> "LogExporter | None":
-    """The exporter for log lines over OTLP, None without an endpoint or with an untested SDK.
+def log_exporter(
+    endpoint: str | None, resource: Resource, environ: Mapping[str, str] = os.environ
+) -> Exporter[bytes] | None:
+    """The exporter for encoded log lines, None without an endpoint or with an untested SDK.
 
     OTEL_LOGS_EXPORTER may have otlp, console, which is what standard error gets anyway, and none. Raises ValueError
     naming a malformed variable.
@@ -84,27 +86,19 @@ def log_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) 
         raise ValueError(f"OTEL_LOGS_EXPORTER: there is no exporter {unknown.pop()!r}")
     if "otlp" not in names or not is_tested():
         return None
-    exporter: LogExporter = _load("logs", "otlp", endpoint, environ)
-    return exporter
+    return _load_of_octets("logs", "otlp", endpoint, environ, partial(encode_log_request, resource))
 
 
 def takes_encoded_spans(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> bool:
     """Whether the one chosen exporter of spans sends OTLP, or none is chosen. Raises ValueError as `span_exporters`."""
     names = _exporter_names("traces", endpoint, environ)
-    return names is not None and len(names) <= 1 and {"otlp", *_FAST}.issuperset(names)
+    return names is not None and len(names) <= 1 and {"otlp", *_OTLP.values()}.issuperset(names)
 
 
-def encoded_span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> BatchExporter[bytes] | None:
+def encoded_span_exporter(endpoint: str | None, environ: Mapping[str, str] = os.environ) -> Exporter[bytes] | None:
     """The exporter for encoded spans, None when OTEL_TRACES_EXPORTER is none."""
     names = _exporter_names("traces", endpoint, environ)
-    if not names:
-        return None
-    chosen = _otlp_name("traces", environ) if names == ["otlp"] else names[0]
-    module, exporter = _FAST[chosen]
-    made: BatchExporter[bytes] = getattr(import_module(module), exporter)(
-        **_arguments("traces", chosen, endpoint, environ)
-    )
-    return made
+    return _load_of_octets("traces", names[0], endpoint, environ, encode_request) if names else None
 
 
 def _exporter_names(signal: Signal, endpoint: str | None, environ: Mapping[str, str]) -> list[str] | None:
@@ -128,6 +122,17 @@ def _load(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str,
     return _find(signal, name)(**_arguments(signal, name, endpoint, environ))
 
 
+def _load_of_octets(
+    signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str], encode: Encoder
+) -> Exporter[bytes]:
+    chosen = _otlp_name(signal, environ) if name == "otlp" else name
+    module, exporter = _OF_OCTETS[signal, chosen]
+    made: Exporter[bytes] = getattr(import_module(module), exporter)(
+        encode, **_arguments(signal, chosen, endpoint, environ)
+    )
+    return made
+
+
 def _arguments(signal: Signal, name: str, endpoint: str | None, environ: Mapping[str, str]) -> dict[str, Any]:
     arguments: dict[str, Any] = {}
     if name not in _OTLP.values():
@@ -148,8 +153,8 @@ def _export_timeout(signal: Signal, environ: Mapping[str, str]) -> float:
 
 
 def _find(signal: Signal, name: str) -> Any:
-    if (signal, name) in _OURS and is_tested():
-        module, exporter = _OURS[signal, name]
+    if (signal, name) == ("metrics", "prometheus") and is_tested():
+        module, exporter = _PROMETHEUS
         return getattr(import_module(module), exporter)
     found = entry_points(group=f"opentelemetry_{signal}_exporter", name=name)
     if not found:

@@ -1,9 +1,8 @@
 """Log lines as OTLP log records: the structured fields of a JSON line become attributes under the same names."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from time import time_ns
-from typing import Any, NamedTuple
+from typing import Any
 
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.common.v1.common_pb2 import AnyValue, ArrayValue, InstrumentationScope, KeyValue, KeyValueList
@@ -28,52 +27,30 @@ _SEVERITIES = {
 _INT64 = range(-(1 << 63), 1 << 63)
 
 
-class LogLine(NamedTuple):
-    """A record and its instrumentation scope, which is the name of the logger."""
+def encode_line(logger: str, event: Mapping[str, Any]) -> bytes:
+    """Encode a line as a ResourceLogs without its resource.
 
-    scope: str
-    record: LogRecord
-
-    @property
-    def octets(self) -> int:
-        """The size of the encoded record."""
-        octets: int = self.record.ByteSize()
-        return octets
+    `event` is the line's dictionary, redacted, with `trace_id` and `span_id` in hexadecimal; the scope is its logger.
+    """
+    scope_logs = ScopeLogs(scope=InstrumentationScope(name=logger), log_records=[_make_record(event)])
+    encoded: bytes = ResourceLogs(scope_logs=[scope_logs]).SerializeToString()
+    return encoded
 
 
-@dataclass(frozen=True, slots=True)
-class LogBatch:
-    """The lines of one request."""
-
-    resource: Resource
-    lines: Sequence[LogLine]
-
-    def __len__(self) -> int:
-        return len(self.lines)
-
-    def encode(self) -> bytes:
-        """Encode an ExportLogsServiceRequest."""
-        scopes: dict[str, list[LogRecord]] = {}
-        for line in self.lines:
-            scopes.setdefault(line.scope, []).append(line.record)
-        logs = ResourceLogs(
-            resource=WireResource(attributes=_make_pairs(self.resource.attributes)),
-            scope_logs=[
-                ScopeLogs(scope=InstrumentationScope(name=name), log_records=records)
-                for name, records in scopes.items()
-            ],
-            schema_url=self.resource.schema_url,
-        )
-        octets: bytes = ExportLogsServiceRequest(resource_logs=[logs]).SerializeToString()
-        return octets
+def encode_log_request(resource: Resource, lines: Sequence[bytes]) -> bytes:
+    """Encode an ExportLogsServiceRequest. Concatenated messages of Protocol Buffers are one message."""
+    attributes = _make_pairs(resource.attributes)
+    own = ResourceLogs(resource=WireResource(attributes=attributes), schema_url=resource.schema_url)
+    logs = ResourceLogs.FromString(own.SerializeToString() + b"".join(lines))
+    encoded: bytes = ExportLogsServiceRequest(resource_logs=[logs]).SerializeToString()
+    return encoded
 
 
-def make_line(logger: str, event: Mapping[str, Any]) -> LogLine:
-    """Make the record of a line: `event` is its dictionary, redacted, with `trace_id` and `span_id` in hexadecimal."""
+def _make_record(event: Mapping[str, Any]) -> LogRecord:
     level = str(event.get("level", ""))
     fields = {key: value for key, value in event.items() if key not in RECORD_FIELDS and not key.startswith("_")}
     now = time_ns()
-    record = LogRecord(
+    return LogRecord(
         time_unix_nano=now,
         observed_time_unix_nano=now,
         severity_number=_SEVERITIES.get(level, SeverityNumber.SEVERITY_NUMBER_UNSPECIFIED),
@@ -84,7 +61,6 @@ def make_line(logger: str, event: Mapping[str, Any]) -> LogLine:
         trace_id=bytes.fromhex(event.get("trace_id", "")),
         span_id=bytes.fromhex(event.get("span_id", "")),
     )
-    return LogLine(logger, record)
 
 
 def _make_pairs(fields: Mapping[Any, Any]) -> list[KeyValue]:

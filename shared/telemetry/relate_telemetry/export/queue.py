@@ -1,7 +1,7 @@
-"""A bounded queue of ended spans and the thread that exports them in batches. Ending a span only appends to the queue.
+"""A bounded queue of ended spans, or of log lines, and the thread that exports them in batches.
 
-It replaces the SDK's BatchSpanProcessor, which drops spans without counting them and takes 30 s to shut down when the
-Collector is down. When the queue is full, by count or by octets, the oldest span is dropped: the present matters more.
+It replaces the SDK's batch processors, which drop items without counting them and take 30 s to shut down when the
+Collector is down. When the queue is full, by count or by octets, the oldest item is dropped: the present matters more.
 """
 
 import os
@@ -13,119 +13,129 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
-from opentelemetry.sdk.environment_variables import (
-    OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
-    OTEL_BSP_MAX_QUEUE_SIZE,
-    OTEL_BSP_SCHEDULE_DELAY,
-)
-from opentelemetry.sdk.trace import ReadableSpan, SpanProcessor
-from opentelemetry.sdk.trace.export import SpanExportResult
 
-from relate_supervisor import Supervisor
+from relate_supervisor import Supervisor, TaskName
 from relate_telemetry.environment import parse_count, parse_seconds
-from relate_telemetry.redaction import STATEMENT_KEYS
-from relate_telemetry.sdk_internals import compact, is_tested
 
-MIN_DELAY_SECONDS = 0.01  # with OTEL_BSP_SCHEDULE_DELAY=0: the thread must not wake without a pause
-SHUTDOWN_SECONDS = 4.0  # of the 5 s that telemetry has to shut down
+REASONS = ("queue_full", "export_failed", "rejected", "refused", "shutdown")
+"""Why an item was not exported. `queue_full` and `shutdown` are the queue's own.
+
+`export_failed`: the endpoint did not answer, or with an error; `rejected`: it answered that it does not accept these
+items; `refused`: it does not accept this signal.
+"""
+
+ItemT = TypeVar("ItemT")
+_ItemT_contra = TypeVar("_ItemT_contra", contravariant=True)
 
 
 class QueueLimits(NamedTuple):
-    """Bounds of the queue and of one batch. Octets of an SDK span are those of its texts, which clients choose."""
+    """Bounds of a queue and of one batch; by default those of spans. Octets are those that `count_octets` counts."""
 
-    spans: int = 65536  # half a minute, such as a restart of the Collector, at 2,000 spans/s
-    batch_spans: int = 512  # as in the SDK: larger batches are no cheaper per span, and could exceed gRPC's 4 MB
+    items: int = 65536  # half a minute, such as a restart of the Collector, at 2,000 spans/s
+    batch_items: int = 512  # as in the SDK: larger batches are no cheaper per span
     delay_seconds: float = 1.0  # until an incomplete batch is exported; the SDK's 5 s is long in front of a console
     octets: int = 32 * 2**20  # a command's span has some 300, that of a malicious request several thousand
     batch_octets: int = 2 * 2**20  # below gRPC's 4 MB with the texts of statements, which an SDK span does not count
 
 
-def limits_from_environment(environ: Mapping[str, str] = os.environ) -> QueueLimits:
-    """The limits, with the standard OTEL_BSP_* variables where set. Raises ValueError naming a malformed variable."""
-    default = QueueLimits()
-    spans = parse_count(environ, OTEL_BSP_MAX_QUEUE_SIZE, default.spans)
-    batch = parse_count(environ, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, default.batch_spans)
-    delay = parse_seconds(environ, OTEL_BSP_SCHEDULE_DELAY, default.delay_seconds)
-    return QueueLimits(spans, min(batch, spans), max(delay, MIN_DELAY_SECONDS))
+LOG_LIMITS = QueueLimits(
+    items=2048,  # the specification's default; a service writes some lines per hour
+    octets=4 * 2**20,  # a traceback has up to 8 KiB
+    batch_octets=2**20,
+)
 
 
-SpanT = TypeVar("SpanT")
-_SpanT_contra = TypeVar("_SpanT_contra", contravariant=True)
+def span_limits(environ: Mapping[str, str] = os.environ) -> QueueLimits:
+    """The limits of spans, with the standard OTEL_BSP_* variables. Raises ValueError naming a malformed variable."""
+    return _read_limits(environ, "OTEL_BSP", QueueLimits())
 
 
-class BatchExporter(Protocol[_SpanT_contra]):
-    """Exports batches of spans: ours take octets, the SDK's take its spans."""
+def log_limits(environ: Mapping[str, str] = os.environ) -> QueueLimits:
+    """The limits of log lines, with the standard OTEL_BLRP_* variables. Raises ValueError naming a malformed one."""
+    return _read_limits(environ, "OTEL_BLRP", LOG_LIMITS)
 
-    def export(self, spans: Sequence[_SpanT_contra], /) -> SpanExportResult:
-        """Export a batch."""
+
+def _read_limits(environ: Mapping[str, str], prefix: str, default: QueueLimits) -> QueueLimits:
+    items = parse_count(environ, f"{prefix}_MAX_QUEUE_SIZE", default.items)
+    batch = parse_count(environ, f"{prefix}_MAX_EXPORT_BATCH_SIZE", default.batch_items)
+    delay = parse_seconds(environ, f"{prefix}_SCHEDULE_DELAY", default.delay_seconds)
+    return default._replace(items=items, batch_items=min(batch, items), delay_seconds=delay)
+
+
+class Exporter(Protocol[_ItemT_contra]):
+    """Sends batches."""
+
+    def send(self, batch: Sequence[_ItemT_contra], /) -> Mapping[str, int]:
+        """Export a batch, and return how many of its items were lost, by reason; nothing if all were accepted."""
 
     def shutdown(self) -> None:
-        """Release resources."""
+        """Abort a `send` that is running, and release resources."""
 
 
-class SpanQueue(Generic[SpanT]):
-    """Exports ended spans in batches, and counts in `dropped` those that it could not export.
+class ExportQueue(Generic[ItemT]):
+    """Exports items in batches, and counts in `dropped` those that were not exported, by the REASONS.
 
-    The reasons are `queue_full`, `export_failed` and `shutdown`. `count_octets` says how much memory a span takes.
+    `count_octets` says how much memory an item takes; `task` is the name of the thread.
     """
 
     def __init__(
         self,
-        exporter: BatchExporter[SpanT],
-        count_octets: Callable[[SpanT], int],
+        exporter: Exporter[ItemT],
+        count_octets: Callable[[ItemT], int],
         limits: QueueLimits | None = None,
         supervisor: Supervisor | None = None,
+        task: TaskName = "telemetry.spans",
     ) -> None:
-        self.dropped: Counter[str] = Counter()
+        self.dropped: Counter[str] = Counter(dict.fromkeys(REASONS, 0))
         self._exporter = exporter
-        self._limits = limits or QueueLimits()
+        self._count_octets = count_octets
+        # Five attributes, because `put` reads them faster than those of a tuple.
+        limits = limits or QueueLimits()
+        self._max_items, self._batch_items, self._delay_seconds, self._max_octets, self._batch_octets = limits
         self._supervisor = supervisor or Supervisor()
+        self._task = task
         self._stopping = threading.Event()
         self._joined = False
-        self._count_octets = count_octets
         self._start()
         reference = weakref.WeakMethod(self._start)
         os.register_at_fork(after_in_child=lambda: _restart(reference))
 
     def _start(self) -> None:
-        self._spans: deque[SpanT] = deque()
+        self._items: deque[ItemT] = deque()
         self._octets = 0  # of them
-        self._exporting = 0  # spans in the batch that is being exported
+        self._exporting = 0  # items in the batch that is being exported
         self._flushing = False
-        # Reentrant, because a garbage collection inside the lock may finalize a generator that ends a span.
+        # Reentrant, because a garbage collection inside the lock may finalize a generator that ends a span, or logs.
         self._lock = threading.RLock()
         self._changed = threading.Condition(self._lock)
-        self._thread = self._supervisor.keep_thread("telemetry.spans", self._run, self._stopping)
+        self._thread = self._supervisor.keep_thread(self._task, self._run, self._stopping)
 
-    def put(self, span: SpanT) -> None:
-        """Enqueue a span."""
-        limits = self._limits
+    def put(self, item: ItemT) -> None:
+        """Enqueue an item. It does not wait for an export."""
+        size = self._count_octets(item)
         with self._lock:
             if self._stopping.is_set():
                 self.dropped["shutdown"] += 1
                 return
-            self._spans.append(span)
-            self._octets += self._count_octets(span)
-            while len(self._spans) > limits.spans or self._octets > limits.octets:
-                self._pop()
-                self.dropped["queue_full"] += 1
-            if len(self._spans) == limits.batch_spans:
+            self._items.append(item)
+            self._octets = octets = self._octets + size
+            count = len(self._items)
+            if count > self._max_items or octets > self._max_octets:
+                self._drop_oldest()
+                count = len(self._items)
+            # The thread waits for the first item, then for a full batch. Nothing else needs to wake it.
+            if count == 1 or count == self._batch_items or octets >= self._batch_octets > octets - size:  # noqa: PLR1714 - faster
                 self._changed.notify_all()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Export all enqueued spans. Return whether that was done in time."""
+        """Export all enqueued items. Return whether that was done in time."""
         with self._changed:
-            self._flushing = True
+            self._flushing = not self._is_idle()
             self._changed.notify_all()
             return self._changed.wait_for(self._is_idle, timeout_millis / 1000)
 
-    def shutdown(self) -> None:
-        """Export all enqueued spans and end the thread, within SHUTDOWN_SECONDS."""
-        self.stop()
-        self.join(time.monotonic() + SHUTDOWN_SECONDS)
-
     def stop(self) -> None:
-        """Refuse further spans, and export the enqueued ones without delay."""
+        """Refuse further items, and export the enqueued ones without delay."""
         with self._changed:
             self._stopping.set()
             self._changed.notify_all()
@@ -137,106 +147,70 @@ class SpanQueue(Generic[SpanT]):
         self._joined = True
         self._thread.join(max(0.0, deadline - time.monotonic()))
         with self._changed:
+            self.dropped["shutdown"] += self._exporting  # whether they arrive will not be known
+            self._exporting = 0
             self._discard()
         self._exporter.shutdown()
 
+    def _drop_oldest(self) -> None:
+        while len(self._items) > self._max_items or self._octets > self._max_octets:
+            size = self._count_octets(self._items.popleft())
+            self._octets -= size
+            self.dropped["queue_full"] += 1
+
     def _is_idle(self) -> bool:
-        return not self._spans and not self._exporting
+        return not self._items and not self._exporting
 
     def _is_due(self) -> bool:
-        limits = self._limits
-        is_full = len(self._spans) >= limits.batch_spans or self._octets >= limits.batch_octets
+        is_full = len(self._items) >= self._batch_items or self._octets >= self._batch_octets
         return is_full or self._flushing or self._stopping.is_set()
 
-    def _pop(self) -> SpanT:
-        span = self._spans.popleft()
-        self._octets -= self._count_octets(span)
-        return span
-
-    def _pop_batch(self) -> list[SpanT]:
-        batch: list[SpanT] = []
-        limits, remaining = self._limits, self._octets - self._limits.batch_octets
-        while self._spans and len(batch) < limits.batch_spans and (not batch or self._octets > remaining):
-            batch.append(self._pop())
+    def _pop_batch(self) -> list[ItemT]:
+        """The oldest items that fit into a batch; one that does not fit into any is a batch of its own."""
+        batch: list[ItemT] = []
+        items, room = self._items, self._batch_octets
+        while items and len(batch) < self._batch_items:
+            size = self._count_octets(items[0])
+            if batch and size > room:
+                break
+            room -= size
+            self._octets -= size
+            batch.append(items.popleft())
         return batch
 
     def _discard(self) -> None:
-        self.dropped["shutdown"] += len(self._spans)
-        self._spans.clear()
+        self.dropped["shutdown"] += len(self._items)
+        self._items.clear()
         self._octets = 0
 
     def _run(self) -> None:
-        with suppress_instrumentation():  # so that the exporter's own requests are not traced
+        with suppress_instrumentation():  # so that the exporter's requests are not traced, nor its lines exported
             while batch := self._next_batch():
-                exported = False
+                lost: Mapping[str, int] = {"export_failed": len(batch)}
                 try:
-                    exported = self._exporter.export(batch) is SpanExportResult.SUCCESS
+                    lost = self._exporter.send(batch)
                 finally:
-                    self._finish_batch(len(batch), exported)
+                    self._finish_batch(lost)
 
-    def _next_batch(self) -> list[SpanT]:
-        """Wait for the next spans to export. An empty list ends the thread."""
+    def _next_batch(self) -> list[ItemT]:
+        """Wait for the next items to export. An empty list ends the thread."""
         with self._changed:
-            while True:
-                self._changed.wait_for(self._is_due, self._limits.delay_seconds)
-                batch = self._pop_batch()
-                self._exporting = len(batch)
-                if batch or self._stopping.is_set():
-                    return batch
-                self._finish_flush()
+            self._changed.wait_for(lambda: self._items or self._stopping.is_set())
+            self._changed.wait_for(self._is_due, self._delay_seconds)
+            batch = self._pop_batch()
+            self._exporting = len(batch)
+            return batch
 
-    def _finish_batch(self, count: int, exported: bool) -> None:
+    def _finish_batch(self, lost: Mapping[str, int]) -> None:
         with self._changed:
-            self._exporting = 0
-            if not exported:
-                self.dropped["export_failed"] += count
-            if self._stopping.is_set() and not exported:
+            if self._exporting:  # else `join` gave up, and counted them
+                self._exporting = 0
+                self.dropped.update(lost)
+            if self._stopping.is_set() and lost.keys() - {"rejected"}:
                 self._discard()  # the next export would fail as slowly as this one
-            self._finish_flush()
-
-    def _finish_flush(self) -> None:
-        if self._flushing and not self._spans:
-            self._flushing = False
-            self._changed.notify_all()
-
-
-class QueueProcessor(SpanProcessor):
-    """Puts the spans of the SDK into a queue."""
-
-    def __init__(self, queue: SpanQueue[ReadableSpan]) -> None:
-        self._queue = queue
-        self._compacts = is_tested()
-
-    def on_end(self, span: ReadableSpan) -> None:
-        """Put a span into the queue, unless it is not sampled."""
-        if span.context is not None and span.context.trace_flags.sampled:
-            if self._compacts:
-                compact(span)
-            self._queue.put(span)
-
-    def force_flush(self, timeout_millis: int = 30000) -> bool:
-        """Export all spans in the queue. Return whether that was done in time."""
-        return self._queue.force_flush(timeout_millis)
-
-
-def count_octets(span: ReadableSpan) -> int:
-    """The octets of a span's texts, but for statements, whose text is one string for all their spans."""
-    attributes = (span.attributes or {}, *(event.attributes or {} for event in span.events))
-    return sum(map(_count_attributes, attributes))
-
-
-def _count_attributes(attributes: Mapping[str, object]) -> int:
-    return sum(_count_value(value) for key, value in attributes.items() if key not in STATEMENT_KEYS)
-
-
-def _count_value(value: object) -> int:
-    if isinstance(value, str):
-        return len(value) if value.isascii() else len(value.encode(errors="replace"))
-    if isinstance(value, bytes):
-        return len(value)
-    if isinstance(value, Sequence):
-        return sum(map(_count_value, value))
-    return 0
+            if not self._items:
+                self._flushing = False
+                self._changed.notify_all()
 
 
 def _restart(reference: "weakref.WeakMethod[Callable[[], None]]") -> None:
