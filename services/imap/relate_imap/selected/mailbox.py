@@ -9,11 +9,11 @@ from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import cast, overload
+from typing import Any, overload
 
 from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, STAR, SequenceSet, make_set, resolve
-from relate_mailstore.entry_columns import EntryColumns
+from relate_mailstore.entry_columns import EntryColumns, NumberField
 from relate_mailstore.entry_list import Delta, EntryList
 from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.keywords import key_of
@@ -66,12 +66,12 @@ class NumberedEntries(Sequence[NumberedEntry]):
     @property
     def uids(self) -> list[Uid]:
         """The UIDs of the messages."""
-        return cast("list[Uid]", self.columns.uid.tolist())
+        return [*self._column("uid")]
 
     @property
     def sizes(self) -> Sequence[int]:
         """The octets of each message."""
-        return self.columns.size
+        return self._column("size")
 
     def at(self, positions: Sequence[int]) -> "NumberedEntries":
         """The messages at these positions instead."""
@@ -86,6 +86,13 @@ class NumberedEntries(Sequence[NumberedEntry]):
     def with_changed(self, entries: Iterable[Entry]) -> "NumberedEntries":
         """The same messages after a change of some of them."""
         return NumberedEntries(self.entries.after(self.entries.modseq, entries), self.positions)
+
+    def _column(self, name: NumberField) -> Sequence[Any]:
+        """One field of these messages, without copying the others of consecutive ones."""
+        if isinstance(self.positions, range):
+            return self.entries.column(name, self.positions.start, self.positions.stop)
+        column: Sequence[Any] = getattr(self.columns, name)
+        return column
 
 
 @dataclass(frozen=True, slots=True)

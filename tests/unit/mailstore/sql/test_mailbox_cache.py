@@ -10,11 +10,13 @@ import pytest
 from sqlalchemy import Executable, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_mailstore.entry_columns import EntryColumns
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.sql.driver.database import Parameters
 from relate_mailstore.sql.notices import sqlite as file_watch
 from relate_mailstore.sql.read import mailbox_cache
 from relate_mailstore.sql.read.mailbox_cache import SNAPSHOT_OCTETS
+from relate_mailstore.sql.schema.rows import parse_columns
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot
 from tests.support.factories import delivery, uids
@@ -272,6 +274,33 @@ async def test_changes_between_the_pieces_of_a_first_load_are_seen(
         assert [(entry.uid, entry.flags) for entry in snapshot.entries] == [(1, 1), (3, 0), (4, 0), (6, 1), (7, 0)]
         assert_consistent(snapshot)
         assert snapshot == await other.snapshot(alice)
+
+
+async def count_forever(count: list[int]) -> None:
+    """Another session: counts how often it runs."""
+    while True:
+        count.append(len(count))
+        await asyncio.sleep(0)
+
+
+@pytest.mark.usefixtures("in_pieces")
+async def test_other_sessions_run_between_the_pieces(
+    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        await store.deliver(delivery(alice))
+    count, counted = list[int](), list[int]()
+
+    def note_and_parse(row: Sequence[str | None]) -> EntryColumns:
+        counted.append(len(count))
+        return parse_columns(row)
+
+    monkeypatch.setattr(mailbox_cache, "parse_columns", note_and_parse)
+    other = asyncio.create_task(count_forever(count))
+    await store.snapshot(alice)
+    other.cancel()
+    assert len(counted) == 4
+    assert counted == sorted(set(counted))
 
 
 @pytest.mark.usefixtures("in_pieces")
