@@ -32,7 +32,6 @@ from sqlalchemy import (
 )
 from sqlalchemy import text as sql
 
-from relate_mailstore.entry_columns import EntryColumns
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.sql.cache.lru import Caches, LruCache
@@ -165,23 +164,24 @@ class Search:
 
     async def _bring_up_to_date(self, cached: _Result, snapshot: Snapshot, folded: str, part: TextPart) -> _Result:
         searched = snapshot.entries.index_of(cached.until)
-        uids, arrived = cached.uids, snapshot.entries.cut(searched, len(snapshot.entries))
+        uids, arrived = cached.uids, snapshot.entries.column("uid", searched)
         if searched == cached.messages and not arrived:
             return cached
         if searched != cached.messages:  # some were expunged: UIDs are never reused, so an equal count means none was
             uids = array("L", sorted(set(snapshot.entries.column("uid", 0, searched)).intersection(uids)))
         if arrived:
-            await self._texts.make_for(snapshot.mailbox.account_id, arrived.message_ids)
+            new = snapshot.entries.between(searched, len(snapshot.entries))
+            await self._texts.make_for(snapshot.mailbox.account_id, (entry.message_id for entry in new))
             uids = uids + array("L", await self._find(snapshot.mailbox, arrived, folded, part))
         return _Result(snapshot.mailbox.uid_next, len(snapshot.entries), uids)
 
-    async def _find(self, mailbox: Mailbox, among: EntryColumns, folded: str, part: TextPart) -> Sequence[Uid]:
-        """UIDs of the entries of `among` that contain the text, ascending."""
+    async def _find(self, mailbox: Mailbox, among: Sequence[Uid], folded: str, part: TextPart) -> Sequence[Uid]:
+        """UIDs of the messages of `among` that contain the text, ascending."""
         parameters: dict[str, Any] = {
             "account_id": mailbox.account_id,
             "mailbox_id": mailbox.id,
-            "first": among.uid[0],
-            "last": among.uid[-1],
+            "first": among[0],
+            "last": among[-1],
             "folded": folded,
             "pattern": like_pattern(folded[:LIKE_CHARACTERS]),
         }
