@@ -97,8 +97,10 @@ def find_or_make_providers(
     metrics are made by the SDK. Raises ValueError naming a malformed OTEL_* variable.
     """
     tracers, meters = _installed_tracers(), _installed_meters()
-    for installed in filter(None, (tracers, meters)):
-        add_resource(installed, resource)
+    if tracers is not None:
+        add_resource(tracers, resource)
+    if meters is not None:
+        add_resource(meters, resource)
     spans: Sequence[ExportQueue[bytes] | ExportQueue[ReadableSpan]] = []
     # All variables that may be malformed are parsed before a thread starts.
     logs_to = log_exporter(endpoint, tracers.resource if tracers else resource)

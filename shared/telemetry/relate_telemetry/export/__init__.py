@@ -1,1 +1,1 @@
-"""Exports telemetry: the choice of exporters, the queue of spans and log lines, OTLP over gRPC and HTTP, the console."""
+"""The export of telemetry: choice of exporters, queue of spans and log lines, OTLP over gRPC and HTTP, console."""
