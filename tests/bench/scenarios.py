@@ -2,24 +2,15 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.generator import DOMAIN_PATTERN, PASSWORD, Generator
+from tests.bench.results import Measured
 from tests.bench.servers import USERS, Target
 
 # Mailboxes for POP3: 50 of 20 messages, and 10 of 1,000 from user FIRST_BIG_NUMBER on.
 SMALL_MAILBOXES, SMALL_MESSAGES = 50, 20
 BIG_MAILBOXES, BIG_MESSAGES, FIRST_BIG_NUMBER = 10, 1000, 110
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The result of one run. `rate` is per second, `cpu_us` is per operation."""
-
-    rate: float
-    cpu_us: float
-    p99_ms: float
 
 
 # One sender for all messages: MAIL FROM must be the address of the user, but the generator numbers them separately.
