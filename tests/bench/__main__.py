@@ -20,19 +20,20 @@ from pathlib import Path
 
 from tests.bench import floors, growth, hostile, imap_idle, memory, servers, telemetry_cost
 from tests.bench.aims import aims_table
-from tests.bench.alternating import Part, run_group
+from tests.bench.alternating import run_group
+from tests.bench.databases import POSTGRESQL, SQLITE, Databases
 from tests.bench.generator import Generator
 from tests.bench.imap import IMAP, fill_imap
 from tests.bench.plot import on_off_chart
 from tests.bench.python_build import describe_python
 from tests.bench.results import OFF, ON, PEER, Costs, Growth, Measured, target_name
-from tests.bench.scenarios import READING, WRITING, fill
+from tests.bench.scenarios import READING, WRITING, Scenario, fill
 from tests.bench.tables import pairs_table, scenarios_table
 from tests.support.postgres import durable_cluster
 
 # SMTP processes: PostgreSQL serves several writers, SQLite one at a time.
-SMTP_WORKERS = {"sqlite": 1, "postgresql": 2}
-DATABASES = ("SQLite", "PostgreSQL")
+SMTP_WORKERS = {SQLITE: 1, POSTGRESQL: 2}
+FILLED = "filled"  # the label of the databases that the rounds copy
 
 Group = Mapping[str, Callable[[], AbstractContextManager[servers.Target]]]
 """Targets that are open at the same time, by name."""
@@ -46,7 +47,8 @@ def main() -> None:
         directory = Path(name)
         directory.chmod(0o755)
         print(f"{describe_python()}; {os.cpu_count()} CPUs", flush=True)
-        Bench(options, directory, stack.enter_context(durable_cluster(directory / "postgres"))).run()
+        cluster = stack.enter_context(durable_cluster(directory / "postgres"))
+        Bench(options, directory, Databases(directory, cluster)).run()
 
 
 def _parse_options() -> argparse.Namespace:
@@ -68,16 +70,13 @@ def _parse_options() -> argparse.Namespace:
 
 
 class Bench:
-    """One run. `create_database` creates a database of PostgreSQL by name and returns its URL; None without it."""
+    """One run."""
 
-    def __init__(
-        self, options: argparse.Namespace, directory: Path, create_database: Callable[[str], str] | None
-    ) -> None:
+    def __init__(self, options: argparse.Namespace, directory: Path, databases: Databases) -> None:
         self._options = options
         self._directory = directory
-        self._create_database = create_database
-        available = DATABASES if create_database else DATABASES[:1]
-        self._databases = [name for name in available if options.only in name]
+        self._databases = databases
+        self._kinds = [kind for kind in databases.kinds if options.only in kind]
         self._results: defaultdict[str, RunsByTarget] = defaultdict(lambda: defaultdict(list))
         self._costs: Costs | None = None
         self._growth: Growth = {}
@@ -87,7 +86,7 @@ class Bench:
         try:
             self._run_suites()
         finally:
-            _print(aims_table(self._databases, self._results, self._costs, self._growth))
+            _print(aims_table(self._kinds, self._results, self._costs, self._growth))
 
     def _run_suites(self) -> None:
         self._floors()
@@ -106,73 +105,83 @@ class Bench:
 
     def _floors(self) -> None:
         """The floors, which bound all other rates."""
-        url = self._create_database("floor") if self._create_database else None
-        rates = floors.measure(self._directory, url)
+        rates = floors.measure(self._directory, self._new_databases("floor").get(POSTGRESQL))
         _print(pairs_table("Floors", {name: f"{rate:,.0f}/s" for name, rate in rates.items()}))
+
+    def _new_databases(self, label: str) -> dict[str, str]:
+        """The URLs of new databases, one of each kind."""
+        return {kind: self._databases.create(kind, label) for kind in self._kinds}
 
     def _scenarios(self) -> None:
         if self._options.tools is None:
             print("No load generator: set RELATE_BENCH_TOOLS to measure the scenarios.", file=sys.stderr)
             return
+        for kind, url in self._new_databases(FILLED).items():
+            with servers.relate_mail(f"{kind}, {FILLED}", url, None, SMTP_WORKERS[kind], self._directory) as target:
+                self._fill(target)
         for round_number in range(self._options.rounds):
-            for group in self._groups(round_number):
+            for group in self._groups():
                 self._run_group(group, round_number)
         _print(scenarios_table(self._results))
         if self._options.plot is not None:
-            self._options.plot.write_text(on_off_chart(self._results, self._databases))
+            self._options.plot.write_text(on_off_chart(self._results, self._kinds))
 
-    def _groups(self, round_number: int) -> Iterator[Group]:
-        """The peer, then Relate Mail on each database with telemetry off and on; fresh databases per round."""
-        yield {PEER: partial(servers.peer, self._options.tools)}
-        for database in self._databases:
-            yield {
-                target_name(database, telemetry): partial(self._open, database, telemetry, round_number)
-                for telemetry in (OFF, ON)
-            }
+    def _groups(self) -> Iterator[Group]:
+        """The peer, then Relate Mail on each kind of database with telemetry off and on."""
+        yield {PEER: self._open_peer}
+        for kind in self._kinds:
+            yield {target_name(kind, telemetry): partial(self._open, kind, telemetry) for telemetry in (OFF, ON)}
 
     @contextmanager
-    def _open(self, database: str, telemetry: str, round_number: int) -> Iterator[servers.Target]:
-        name = target_name(database, telemetry)
-        url = self._url(database, f"{database}{telemetry}{round_number}".lower())
+    def _open_peer(self) -> Iterator[servers.Target]:
+        with servers.peer(self._options.tools) as target:
+            self._fill(target)
+            yield target
+
+    @contextmanager
+    def _open(self, kind: str, telemetry: str) -> Iterator[servers.Target]:
+        """Relate Mail on a copy of the filled database."""
+        url = self._databases.copy(kind, FILLED, telemetry)
         with ExitStack() as stack:
+            stack.callback(self._databases.remove, kind, telemetry)
             collector = stack.enter_context(servers.otlp_sink()) if telemetry == ON else None
-            workers = SMTP_WORKERS[url.partition(":")[0]]
+            name, workers = target_name(kind, telemetry), SMTP_WORKERS[kind]
             yield stack.enter_context(servers.relate_mail(name, url, collector, workers, self._directory))
 
-    def _url(self, database: str, label: str) -> str:
-        """The URL of a new database."""
-        if database == "PostgreSQL" and self._create_database is not None:
-            return self._create_database(label)
-        return f"sqlite:///{self._directory}/{label}.db"
+    def _fill(self, target: servers.Target) -> None:
+        """Fill the mailboxes of the chosen scenarios, and wait for the search texts."""
+        with_imap = self._has("imap")
+        if self._has("mail"):
+            fill(self._generator, target, big=not with_imap)  # `fill_imap` fills the big ones
+        if with_imap:
+            fill_imap(self._generator, target)
+        target.settle()
 
     def _run_group(self, group: Group, round_number: int) -> None:
-        generator = Generator(self._options.tools / "mailload")
         with ExitStack() as stack:
             targets = {name: stack.enter_context(opened()) for name, opened in group.items()}
-            for scenario, name, measured in run_group(
-                generator, targets, self._parts(), self._options.scale, round_number
-            ):
+            runs = run_group(self._generator, targets, self._chosen_scenarios(), self._options.scale, round_number)
+            for scenario, name, measured in runs:
                 self._results[scenario][name].append(measured)
                 print(f"{name}: {scenario}: {measured.rate:.0f}/s, {measured.cpu_us:.0f} µs", file=sys.stderr)
 
-    def _parts(self) -> Iterator[Part]:
+    @property
+    def _generator(self) -> Generator:
+        return Generator(self._options.tools / "mailload")
+
+    def _chosen_scenarios(self) -> dict[str, Scenario]:
         """The scenarios in order: reading first, before deliveries change the mailboxes."""
-        if self._has("imap"):
-            yield Part(fill_imap, IMAP)
-        if self._has("mail"):
-            big = not self._has("imap")  # else `fill_imap` has filled the big mailboxes
-            yield Part(partial(fill, big=big), READING | WRITING)
+        return {**(IMAP if self._has("imap") else {}), **(READING | WRITING if self._has("mail") else {})}
 
     def _grow(self) -> None:
-        urls = {name: self._url(name, f"growth{name}".lower()) for name in self._databases}
-        self._growth = growth.measure(self._directory, urls, self._options.growth_max)
+        self._growth = growth.measure(self._directory, self._new_databases("growth"), self._options.growth_max)
         for name, sizes in self._growth.items():
             _print(growth.growth_table(name, sizes))
 
     def _limits(self) -> None:
         _print(pairs_table("Memory", memory.measure(self._directory)))
         _print(pairs_table("Hostile clients", hostile.measure(self._directory)))
-        _print(pairs_table("Idling over IMAP", imap_idle.measure(self._directory, self._create_database)))
+        _print(pairs_table("Idling over IMAP", imap_idle.measure(self._directory, self._new_databases("idle"))))
 
 
 def _print(table: str) -> None:

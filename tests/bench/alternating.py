@@ -6,9 +6,8 @@ order, so that neither other load on the machine nor the order of the runs favou
 
 import os
 import signal
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import NamedTuple
 
 from tests.bench.generator import Generator
 from tests.bench.results import Measured
@@ -16,26 +15,19 @@ from tests.bench.scenarios import Scenario
 from tests.bench.servers import Target, all_processes
 
 
-class Part(NamedTuple):
-    """Scenarios, and what fills the mailboxes before the first one."""
-
-    fill: Callable[[Generator, Target], object]
-    scenarios: Mapping[str, Scenario]
-
-
 def run_group(
-    generator: Generator, targets: Mapping[str, Target], parts: Iterable[Part], scale: float, round_number: int
+    generator: Generator,
+    targets: Mapping[str, Target],
+    scenarios: Mapping[str, Scenario],
+    scale: float,
+    round_number: int,
 ) -> Iterator[tuple[str, str, Measured]]:
     """Run all scenarios in order, each on all targets; yields (scenario, target, result)."""
-    for part in parts:
-        for target in targets.values():
-            with alone(target, targets.values()):
-                part.fill(generator, target)
-        for number, (scenario, run) in enumerate(part.scenarios.items(), round_number):
-            for name in in_turn(list(targets), number):
-                with alone(targets[name], targets.values()):
-                    measured = run(generator, targets[name], scale)
-                yield scenario, name, measured
+    for number, (scenario, run) in enumerate(scenarios.items(), round_number):
+        for name in in_turn(list(targets), number):
+            with alone(targets[name], targets.values()):
+                measured = run(generator, targets[name], scale)
+            yield scenario, name, measured
 
 
 def in_turn(names: Sequence[str], number: int) -> Sequence[str]:
