@@ -72,6 +72,12 @@ def _ticks(pid: int) -> int:
     return sum(map(int, fields[11:15]))
 
 
+def thread_seconds(pid: int) -> float:
+    """CPU time of the threads that a process has, exact to nanoseconds (proc(5), schedstat)."""
+    stats = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(stat.read_text().split()[0]) for stat in stats) / 1e9
+
+
 def pss_kib(pids: Iterable[int]) -> int:
     """Proportional set size, KiB."""
     return sum(_field(pid, "smaps_rollup", "Pss") for pid in pids)

@@ -14,7 +14,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from tests.bench import servers
 from tests.bench.alternating import alone, in_turn
-from tests.bench.processes import cpu_seconds, pss_kib
+from tests.bench.processes import pss_kib, thread_seconds
 from tests.bench.results import OFF, ON, Costs
 from tests.support.telemetry.receiver import CountingSink, OtlpServer
 
@@ -73,20 +73,20 @@ def _server(name: str, collector: str | None, directory: Path, **settings: str) 
 
 def _noop_round(target: servers.Target) -> float:
     """CPU seconds of the SMTP process for the NOOPs of all connections."""
-    smtp = target.processes[:1]
+    smtp = target.processes[0]
     with ExitStack() as stack:
         connections = [
             stack.enter_context(socket.create_connection(("127.0.0.1", target.mx))) for _ in range(CONNECTIONS)
         ]
         for connection in connections:
             connection.recv(512)
-        before = cpu_seconds(smtp)
+        before = thread_seconds(smtp)
         for _ in range(NOOPS_PER_CONNECTION):
             for connection in connections:
                 connection.sendall(b"NOOP\r\n")
             for connection in connections:
                 connection.recv(512)
-        return cpu_seconds(smtp) - before
+        return thread_seconds(smtp) - before
 
 
 class _HangingSink(CountingSink):
