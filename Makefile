@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 # The tests of `make quick`, and its note about the rest.
 SLOW_TESTS    := test_linear.py test_fuzz.py mailstore/mime/test_hostile.py mailstore/sql api/test_instrumented.py \
-	telemetry/test_limits.py telemetry/test_outage.py telemetry/test_setup.py
+	telemetry/test_limits.py telemetry/test_outage.py telemetry/test_setup.py bench/test_filler.py bench/test_alternating.py
 QUICK_TESTS   := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,$(SLOW_TESTS))
 COVERED_TESTS := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,test_linear.py test_fuzz.py)
 define QUICK_LEFT_OUT
@@ -104,8 +104,8 @@ fmt: sync ## format and sort imports
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 
-bench: sync ## measure against floors and, where installed, Postfix + Dovecot
-	$(BIN)/python -m tests.bench
+bench: sync ## measure against floors and, where installed, Postfix + Dovecot (OPTIONS="--suite growth …")
+	$(BIN)/python -m tests.bench $(OPTIONS)
 
 migrate: sync ## bring the configured database to the newest schema
 	$(BIN)/relate migrate
