@@ -17,12 +17,13 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.trace import TracerProvider
 
 from relate_telemetry.names import OUTCOMES, ProtocolName
-from relate_telemetry.ports import CommandResult
+from relate_telemetry.ports import CommandResult, Endpoint, EndReason
 from relate_telemetry.setup import Telemetry, TelemetrySettings, add_relate_telemetry
 
 VERBS = [f"VERB{chr(first)}{chr(second)}" for first in b"ABCDEFGH" for second in b"ABCDEFGH"]
 CACHE_NAMES = [f"cache{number}" for number in range(26)]
 """With the histograms and counters of the commands of three protocols, 1,000 series: 768, 128, and 4 of each cache."""
+CLIENT, SERVER = Endpoint("192.0.2.1", 49152), Endpoint("198.51.100.1", 143)
 COLLECTIONS = 10
 TICK_SECONDS = 0.001
 
@@ -57,12 +58,12 @@ async def _measure(telemetry: Telemetry) -> dict[str, float]:
 def _record(telemetry: Telemetry) -> None:
     """Record a command in each series."""
     for protocol in get_args(ProtocolName):
-        session = telemetry.protocol(protocol).session("session", "192.0.2.1", 143)
+        session = telemetry.protocol(protocol).session("session", CLIENT, SERVER, peer=CLIENT)
         for verb in VERBS:
             for outcome in OUTCOMES:
                 with session.command(verb, "selected") as command:
                     command.finish(CommandResult(outcome, "OK", 20, 40))
-        session.end("quit")
+        session.end(EndReason.CLOSED)
 
 
 async def _collect(telemetry: Telemetry) -> tuple[float, float]:

@@ -13,11 +13,13 @@ from relate_telemetry.names import (
     GROUP_COMMIT_WAIT,
     OUTCOME,
     REASON,
+    RESET,
     SERVICE,
     SOURCES,
     TASK,
     UNKNOWN_OUTCOME,
     USER,
+    EndReason,
     ProtocolName,
     SourceName,
     auth_keys,
@@ -33,16 +35,21 @@ OUTCOME_VALUES = {
     "failed": "the server failed",
     ABANDONED: "the client disconnected or timed out before the reply",
 }
+TRANSACTION_OUTCOME_VALUES = OUTCOME_VALUES | {
+    "ok": "a message was stored",
+    "refused": "the message, or all its recipients, were refused",
+    RESET: "the client reset the transaction, by RSET or by a greeting",
+}
 END_REASON_VALUES = {
-    "closed": "client and server ended the session as the protocol says",
-    "lost": "the client closed the connection or did not answer",
-    "aborted": "the server failed or was stopped at once",
-    "idle timeout": "the client sent nothing for too long",
-    "shutting down": "the server was stopped",
-    "too many errors": "the client made too many mistakes",
-    "too many connections": "the client, or all clients, had too many connections",
-    "key revoked": "the key of the login is no longer valid",
-    "TLS handshake failed": "the client and the server did not agree on TLS",
+    EndReason.CLOSED: "the client ended the session by its command",
+    EndReason.ABANDONED: "the client disconnected without that command",
+    EndReason.IDLE: "the client sent or read nothing for too long",
+    EndReason.REFUSED: "a refusal that ends the session, such as the last wrong login that it allows",
+    EndReason.TOO_MANY_ERRORS: "the client made too many mistakes",
+    EndReason.REVOKED: "the key of the login is no longer valid",
+    EndReason.TLS_FAILED: "the client and the server did not agree on TLS",
+    EndReason.SHUTDOWN: "the server was stopped",
+    EndReason.FAILED: "the server failed, and no reply could be sent",
 }
 STATE_VALUES: Mapping[ProtocolName, Mapping[str, str]] = {
     "smtp": {
@@ -76,8 +83,10 @@ FAILURE_REASON_VALUES = {
 }
 DROP_REASON_VALUES = {
     "queue_full": "the queue of spans was full",
-    "export_failed": "the endpoint did not accept the spans",
-    "shutdown": "the process ended before the spans were exported",
+    "export_failed": "the endpoint did not answer, or not in time",
+    "rejected": "the endpoint accepted the request without them",
+    "refused": "the endpoint accepts no such signal",
+    "shutdown": "the process ended before they were exported",
 }
 CACHE_NAMES = (
     "blobs",
@@ -109,10 +118,21 @@ def _of_commands(protocol: ProtocolName) -> tuple[Attribute, ...]:
         Attribute(keys.command, "string", "The command's verb, from a fixed table.", ("NOOP", "UNKNOWN")),
         Attribute(keys.state, "string", "The session's state when the command came.", values=STATE_VALUES[protocol]),
         Attribute(keys.reply_code, "string", "The code of the reply.", _REPLY_CODES[protocol]),
-        Attribute(keys.outcome, "string", "How the command or transaction ended.", values=OUTCOME_VALUES),
+        Attribute(
+            keys.outcome,
+            "string",
+            "How the command or transaction ended.",
+            values=TRANSACTION_OUTCOME_VALUES if protocol == "smtp" else OUTCOME_VALUES,
+        ),
         Attribute(keys.octets_received, "int", "Octets of the command on the wire, before TLS.", (6,)),
         Attribute(keys.octets_sent, "int", "Octets of the reply on the wire, before TLS.", (14,)),
         Attribute(keys.end_reason, "string", "Why the session ended.", values=END_REASON_VALUES),
+        Attribute(
+            keys.tls_failure_reason,
+            "string",
+            "Why a TLS handshake failed: OpenSSL's reason, `timeout` or `connection closed`.",
+            ("NO_SHARED_CIPHER", "UNSUPPORTED_PROTOCOL", "timeout"),
+        ),
     )
 
 
@@ -171,7 +191,7 @@ _LABELS = (
         "How the command ended.",
         values=OUTCOME_VALUES | {UNKNOWN_OUTCOME: "the outcome is not in the table"},
     ),
-    Attribute(REASON, "string", "Why spans were dropped.", values=DROP_REASON_VALUES),
+    Attribute(REASON, "string", "Why spans or log lines were dropped.", values=DROP_REASON_VALUES),
     Attribute(TASK, "string", "The background task.", values=_values(get_args(TaskName))),
     Attribute(SERVICE, "string", "The service that serves the certificate.", values=_values(tuple(SOURCES))),
 )

@@ -6,11 +6,17 @@ from typing import NamedTuple, get_args
 from relate_telemetry.names import (
     CLIENT_WAIT,
     GROUP_COMMIT_WAIT,
+    TLS_CIPHER,
+    TLS_ESTABLISHED,
+    TLS_PROTOCOL_NAME,
+    TLS_PROTOCOL_VERSION,
     ProtocolName,
     SourceName,
     auth_keys,
     auth_span,
     command_keys,
+    connect_span,
+    handshake_span,
     push_span,
     session_span,
     transaction_span,
@@ -21,7 +27,17 @@ from relate_telemetry.registry.declarations import SpanKind, SpanType
 FAILURE = ("error.type", "exception.type", "exception.message")
 """Of a span within which an exception was raised."""
 
-_PEER = ("client.address", "server.port", "network.protocol.name", "network.transport")
+_ENDPOINTS = (
+    "client.address",
+    "client.port",
+    "server.address",
+    "server.port",
+    "network.peer.address",
+    "network.peer.port",
+    "network.protocol.name",
+    "network.transport",
+)
+_TLS = (TLS_ESTABLISHED, TLS_PROTOCOL_NAME, TLS_PROTOCOL_VERSION, TLS_CIPHER, "error.type")
 
 
 class Placement(NamedTuple):
@@ -188,7 +204,30 @@ def _session(protocol: ProtocolName) -> SpanType:
         "server",
         f"A connection over {TITLES[protocol]}.",
         "None.",
-        (keys.session_id, *_PEER, keys.end_reason),
+        (keys.session_id, *_ENDPOINTS, *_TLS, keys.tls_failure_reason, keys.end_reason),
+    )
+
+
+def _connect(protocol: ProtocolName) -> SpanType:
+    return SpanType(
+        f"{protocol}.connect",
+        connect_span(protocol),
+        "internal",
+        f"The start of a connection over {TITLES[protocol]}, from accept to the greeting; exported at once.",
+        "The session.",
+        (command_keys(protocol).session_id, *_ENDPOINTS),
+    )
+
+
+def _handshake(protocol: ProtocolName) -> SpanType:
+    keys = command_keys(protocol)
+    return SpanType(
+        f"{protocol}.tls.handshake",
+        handshake_span(protocol),
+        "internal",
+        "A TLS handshake, at the start of a connection or after STARTTLS.",
+        "The session.",
+        (keys.session_id, *_TLS, keys.tls_failure_reason),
     )
 
 
@@ -239,6 +278,8 @@ def _operation(name: str, operation: Operation) -> SpanType:
 
 SPAN_TYPES = (
     *(_session(protocol) for protocol in _COMMANDS),
+    *(_connect(protocol) for protocol in _COMMANDS),
+    *(_handshake(protocol) for protocol in _COMMANDS),
     TRANSACTION,
     *(_command(*command) for command in _COMMANDS.items()),
     PUSH,
