@@ -41,15 +41,15 @@ TRANSACTION_OUTCOME_VALUES = OUTCOME_VALUES | {
     RESET: "the client reset the transaction, by RSET or by a greeting",
 }
 END_REASON_VALUES = {
-    EndReason.CLOSED: "the client ended the session by its command",
-    EndReason.ABANDONED: "the client disconnected without that command",
-    EndReason.IDLE: "the client sent or read nothing for too long",
-    EndReason.REFUSED: "a refusal that ends the session, such as the last wrong login that it allows",
-    EndReason.TOO_MANY_ERRORS: "the client made too many mistakes",
-    EndReason.REVOKED: "the key of the login is no longer valid",
-    EndReason.TLS_FAILED: "the client and the server did not agree on TLS",
-    EndReason.SHUTDOWN: "the server was stopped",
-    EndReason.FAILED: "the server failed, and no reply could be sent",
+    EndReason.CLOSED.value: "the client ended the session by its command",
+    EndReason.ABANDONED.value: "the client disconnected without that command",
+    EndReason.IDLE.value: "the client sent or read nothing for too long",
+    EndReason.REFUSED.value: "a refusal that ends the session, such as the last wrong login that it allows",
+    EndReason.TOO_MANY_ERRORS.value: "the client made too many mistakes",
+    EndReason.REVOKED.value: "the key of the login is no longer valid",
+    EndReason.TLS_FAILED.value: "the client and the server did not agree on TLS",
+    EndReason.SHUTDOWN.value: "the server was stopped",
+    EndReason.FAILED.value: "the server failed, and no reply could be sent",
 }
 STATE_VALUES: Mapping[ProtocolName, Mapping[str, str]] = {
     "smtp": {
