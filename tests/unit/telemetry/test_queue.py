@@ -104,7 +104,7 @@ def test_an_empty_queue_waits_without_a_timeout(gate: Gate) -> None:
 
     with queue._changed:
         queue._changed.wait = watch  # type: ignore[method-assign]
-    put(queue, "a")
+        put(queue, "a")
     gate.open(NO_LOSS)
     assert waiting.acquire(timeout=TIMEOUT_SECONDS)
     assert timeouts == [None]

@@ -1,1 +1,1 @@
-"""Exports telemetry: the choice of exporters, the queue of spans and log lines, OTLP over gRPC and HTTP, the console."""
+"""Exports telemetry: the choice of exporters, the queue, OTLP over gRPC and HTTP, the console, Prometheus."""
