@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -244,35 +245,45 @@ telemetry.shutdown()
         assert sorted(log.body for log in receiver.logs()) == ["child", "parent"]
 
 
-def test_a_refusal_is_reported_once_and_counted() -> None:
+@pytest.mark.parametrize(
+    ("signal", "protocol", "refusal"),
+    [
+        ("LOGS", "grpc", "Failed to export logs .*UNIMPLEMENTED"),
+        ("TRACES", "http/protobuf", "Failed to export spans .*404"),
+    ],
+)
+def test_a_refusal_is_reported_once_and_counted(signal: str, protocol: str, refusal: str) -> None:
     code = """
 from relate_telemetry import logs
 logs.THROTTLE_SECONDS = 0.0
 telemetry = start()
+converse(telemetry, 4)
 for number in range(5):
     log.error("x", number=number)
 sys.stdin.read()
 telemetry.shutdown()
 """
+    metric = {"LOGS": "relate.telemetry.logs.dropped", "TRACES": "relate.telemetry.spans.dropped"}[signal]
     with OtlpReceiver() as receiver, LyingCollector(finally_=UNSUPPORTED) as collector:
         environ = {
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT": f"http://127.0.0.1:{collector.ports['grpc']}",
+            f"OTEL_EXPORTER_OTLP_{signal}_ENDPOINT": f"http://127.0.0.1:{collector.ports[protocol]}",
+            f"OTEL_EXPORTER_OTLP_{signal}_PROTOCOL": protocol,
             "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT": receiver.endpoint,
-            "OTEL_TRACES_EXPORTER": "none",
+            "OTEL_TRACES_EXPORTER": "otlp" if signal == "TRACES" else "none",
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "1",
             "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE": "1",
             "OTEL_METRIC_EXPORT_INTERVAL": "100",
         }
         process = start_python(LOGGING + code, environ)
         try:
-            receiver.wait_for(lambda seen: seen.total("relate.telemetry.logs.dropped", reason="refused") == 5, 30)
+            receiver.wait_for(lambda seen: seen.total(metric, reason="refused") == 5, 30)
         finally:
             _, errors = finish(process)
-        reasons = {point.attributes["reason"] for point in receiver.metric("relate.telemetry.logs.dropped")}
+        reasons = {point.attributes["reason"] for point in receiver.metric(metric)}
     events = [json.loads(line)["event"] for line in errors.splitlines()]
     assert events.count("x") == 5
     (told,) = (event for event in events if event != "x")
-    assert "Failed to export logs" in told
-    assert "UNIMPLEMENTED" in told
+    assert re.match(refusal, told)
     assert reasons == set(REASONS)
 
 

@@ -104,7 +104,7 @@ def test_an_empty_queue_waits_without_a_timeout(gate: Gate) -> None:
 
     with queue._changed:
         queue._changed.wait = watch  # type: ignore[method-assign]
-    put(queue, "a")
+        put(queue, "a")
     gate.open(NO_LOSS)
     assert waiting.acquire(timeout=TIMEOUT_SECONDS)
     assert timeouts == [None]
@@ -126,6 +126,15 @@ def test_the_octets_in_the_queue_are_bounded(gate: Gate) -> None:
     queue = make_queue(gate, QueueLimits(1000, 1000, LONG_DELAY_SECONDS, octets=300))
     put(queue, *["x" * 100] * 5)
     assert +queue.dropped == {"queue_full": 2}
+
+
+def test_an_item_that_is_larger_than_the_queue_is_dropped_alone(gate: Gate) -> None:
+    queue = make_queue(gate, QueueLimits(1000, 1000, LONG_DELAY_SECONDS, octets=300))
+    put(queue, "a", "x" * 301, "b")
+    assert +queue.dropped == {"queue_full": 1}
+    gate.open(NO_LOSS)
+    assert queue.force_flush(10_000)
+    assert gate.batches == [["a", "b"]]
 
 
 def test_the_octets_of_a_batch_are_bounded(gate: Gate) -> None:

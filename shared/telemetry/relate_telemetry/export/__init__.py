@@ -1,1 +1,1 @@
-"""The export of telemetry: choice of exporters, queue of spans and log lines, OTLP over gRPC and HTTP, console."""
+"""Exports telemetry: the choice of exporters, the queue, OTLP over gRPC and HTTP, the console, Prometheus."""

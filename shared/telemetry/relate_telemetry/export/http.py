@@ -37,8 +37,7 @@ class _HttpExporter(HttpExporterHooks):
             sent = self._client.export(body)
             if not sent.success:
                 result.error = sent.error
-            if sent.status_code is not None:
-                result.error_attrs = {HTTP_RESPONSE_STATUS_CODE: sent.status_code}
+                result.error_attrs = {HTTP_RESPONSE_STATUS_CODE: sent.status_code} if sent.status_code else None
         return self._count_lost(sent, len(batch))
 
     def _count_lost(self, sent: Any, count: int) -> Mapping[str, int]:

@@ -117,6 +117,9 @@ class ExportQueue(Generic[ItemT]):
             if self._stopping.is_set():
                 self.dropped["shutdown"] += 1
                 return
+            if size > self._max_octets:  # else it would push all others out
+                self.dropped["queue_full"] += 1
+                return
             self._items.append(item)
             self._octets = octets = self._octets + size
             count = len(self._items)
