@@ -13,6 +13,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from opentelemetry.instrumentation.utils import suppress_instrumentation
+from opentelemetry.sdk.environment_variables import (
+    OTEL_BLRP_MAX_EXPORT_BATCH_SIZE,
+    OTEL_BLRP_MAX_QUEUE_SIZE,
+    OTEL_BLRP_SCHEDULE_DELAY,
+    OTEL_BSP_MAX_EXPORT_BATCH_SIZE,
+    OTEL_BSP_MAX_QUEUE_SIZE,
+    OTEL_BSP_SCHEDULE_DELAY,
+)
 
 from relate_supervisor import Supervisor, TaskName
 from relate_telemetry.environment import parse_count, parse_seconds
@@ -47,18 +55,20 @@ LOG_LIMITS = QueueLimits(
 
 def span_limits(environ: Mapping[str, str] = os.environ) -> QueueLimits:
     """The limits of spans, with the standard OTEL_BSP_* variables. Raises ValueError naming a malformed variable."""
-    return _read_limits(environ, "OTEL_BSP", QueueLimits())
+    variables = OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY
+    return _read_limits(environ, variables, QueueLimits())
 
 
 def log_limits(environ: Mapping[str, str] = os.environ) -> QueueLimits:
     """The limits of log lines, with the standard OTEL_BLRP_* variables. Raises ValueError naming a malformed one."""
-    return _read_limits(environ, "OTEL_BLRP", LOG_LIMITS)
+    variables = OTEL_BLRP_MAX_QUEUE_SIZE, OTEL_BLRP_MAX_EXPORT_BATCH_SIZE, OTEL_BLRP_SCHEDULE_DELAY
+    return _read_limits(environ, variables, LOG_LIMITS)
 
 
-def _read_limits(environ: Mapping[str, str], prefix: str, default: QueueLimits) -> QueueLimits:
-    items = parse_count(environ, f"{prefix}_MAX_QUEUE_SIZE", default.items)
-    batch = parse_count(environ, f"{prefix}_MAX_EXPORT_BATCH_SIZE", default.batch_items)
-    delay = parse_seconds(environ, f"{prefix}_SCHEDULE_DELAY", default.delay_seconds)
+def _read_limits(environ: Mapping[str, str], variables: tuple[str, str, str], default: QueueLimits) -> QueueLimits:
+    items = parse_count(environ, variables[0], default.items)
+    batch = parse_count(environ, variables[1], default.batch_items)
+    delay = parse_seconds(environ, variables[2], default.delay_seconds)
     return default._replace(items=items, batch_items=min(batch, items), delay_seconds=delay)
 
 
