@@ -12,7 +12,7 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 # The tests of `make quick`, and its note about the rest.
 SLOW_TESTS    := test_linear.py test_fuzz.py mailstore/mime/test_hostile.py mailstore/sql api/test_instrumented.py \
-	telemetry/test_limits.py telemetry/test_outage.py telemetry/test_setup.py
+	telemetry/test_limits.py telemetry/test_outage.py telemetry/test_setup.py bench/test_filler.py bench/test_alternating.py
 QUICK_TESTS   := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,$(SLOW_TESTS))
 COVERED_TESTS := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,test_linear.py test_fuzz.py)
 define QUICK_LEFT_OUT
@@ -22,9 +22,14 @@ $(SLOW_TESTS)
 endef
 export QUICK_LEFT_OUT
 
+# The packages that `make test-sdk` installs in another version: contrib's follow from the SDK's.
+SDK_VENV         := .venv-sdk
+SDK_PACKAGES     := opentelemetry-sdk opentelemetry-exporter-otlp
+CONTRIB_PACKAGES := opentelemetry-distro opentelemetry-instrumentation-fastapi opentelemetry-exporter-prometheus
+
 .DEFAULT_GOAL := help
-.PHONY: help sync run test quick coverage test-containers test-long fuzz check check-workflows check-tag fmt bench \
-	images up down logs demo migrate lock debian clean
+.PHONY: help sync run test quick coverage test-containers test-long test-sdk fuzz check check-workflows check-registry check-tag fmt \
+	bench images up down logs demo migrate lock debian clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -64,8 +69,18 @@ test-containers: sync ## the tests of the container stack, with its images pulle
 	docker compose --profile '*' build
 	RELATE_REQUIRE_CONTAINERS=1 $(BIN)/pytest tests/containers
 
-test-long: sync ## the tests that take minutes, which `make test` excludes
+test-long: sync ## the tests that take minutes, which `make test` excludes; the product with the SDK's own spans
 	$(BIN)/pytest -m long
+	Otel__Pipeline=sdk $(BIN)/pytest tests/integration/product tests/transcripts
+
+test-sdk: sync ## tests/unit/telemetry with another OpenTelemetry SDK: SDK=1.45.2, the newest by default
+	$(PYTHON) -m venv --clear $(SDK_VENV)
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip sync --quiet --require-hashes requirements.lock
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(foreach member,$(MEMBERS),--editable $(dir $(member)))
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip install --quiet --upgrade $(foreach package,$(SDK_PACKAGES),'$(package)$(if $(SDK),==$(SDK))') \
+		$(CONTRIB_PACKAGES)
+	VIRTUAL_ENV=$(SDK_VENV) $(BIN)/uv pip list --quiet | grep '^opentelemetry-sdk '
+	$(SDK_VENV)/bin/pytest tests/unit/telemetry
 
 fuzz: sync ## a million mutated inputs for the parsers of untrusted octets (INPUTS=, SEED=)
 	$(BIN)/python -m tests.fuzz $(if $(INPUTS),--inputs $(INPUTS)) $(if $(SEED),--seed $(SEED))
@@ -79,6 +94,9 @@ check: sync ## format, lint, types, import contracts
 check-workflows: ## lint .github/workflows with actionlint, built by Go
 	go run github.com/rhysd/actionlint/cmd/actionlint@v1.7.12
 
+check-registry: ## check docs/registry with OpenTelemetry Weaver
+	weaver registry check --registry docs/registry
+
 check-tag: ## fail unless TAG= is the tag of this version
 	@[ "$(TAG)" = "v$(VERSION)" ] || { echo "the tag is $(TAG), the version $(VERSION)" >&2; exit 1; }
 
@@ -86,8 +104,8 @@ fmt: sync ## format and sort imports
 	$(BIN)/ruff check --fix --quiet .
 	$(BIN)/ruff format --quiet .
 
-bench: sync ## measure against floors and, where installed, Postfix + Dovecot
-	$(BIN)/python -m tests.bench
+bench: sync ## measure against floors and, where installed, Postfix + Dovecot (OPTIONS="--suite growth …")
+	$(BIN)/python -m tests.bench $(OPTIONS)
 
 migrate: sync ## bring the configured database to the newest schema
 	$(BIN)/relate migrate
@@ -119,4 +137,4 @@ debian: ## install the servers and mail clients that tests use, on Debian or Ubu
 		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd
 
 clean: ## remove files that the other verbs created
-	rm -rf $(VENV) .coverage var uv.lock
+	rm -rf $(VENV) $(SDK_VENV) .coverage var uv.lock

@@ -1,149 +1,191 @@
 """`make bench`: measure Relate Mail, the peer and the floors in one run, and print Markdown tables.
 
-    python -m tests.bench --tools DIR [--rounds 3] [--scale 1] [--only NAME] [--suite mail|imap|all]
+    python -m tests.bench --tools DIR [--rounds 3] [--scale 0.3] [--only NAME] [--suite NAME] [--growth-max 1000000]
+        [--plot FILE]
 
 DIR holds a `mailload`-compatible generator and the scripts that set up Debian's Postfix + Dovecot (`peer/`). Without
-it only the floors are measured. Targets take turns in each round; medians are printed.
+it the scenarios are left out. Targets take turns in each round; medians are printed. The last table has what is to be
+reached.
 """
 
 import argparse
 import os
-import statistics
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 
-from tests.bench import floors, hostile, imap_idle, memory, servers, telemetry_cost
+from tests.bench import floors, growth, hostile, imap_idle, memory, servers, telemetry_cost
+from tests.bench.aims import aims_table
+from tests.bench.alternating import run_group
+from tests.bench.databases import POSTGRESQL, SQLITE, Databases
 from tests.bench.generator import Generator
 from tests.bench.imap import IMAP, fill_imap
-from tests.bench.scenarios import READING, WRITING, Measured, Scenario, fill
+from tests.bench.plot import on_off_chart
+from tests.bench.python_build import describe_python
+from tests.bench.results import OFF, ON, PEER, Costs, Growth, Measured, target_name
+from tests.bench.scenarios import READING, WRITING, Scenario, fill
+from tests.bench.tables import pairs_table, scenarios_table
 from tests.support.postgres import durable_cluster
 
-PEER = "Postfix + Dovecot"
-
 # SMTP processes: PostgreSQL serves several writers, SQLite one at a time.
-SMTP_WORKERS = {"sqlite": 1, "postgresql": 2}
+SMTP_WORKERS = {SQLITE: 1, POSTGRESQL: 2}
+FILLED = "filled"  # the label of the databases that the rounds copy
 
-OpenTarget = Callable[[], AbstractContextManager[servers.Target]]
+Group = Mapping[str, Callable[[], AbstractContextManager[servers.Target]]]
+"""Targets that are open at the same time, by name."""
+RunsByTarget = defaultdict[str, list[Measured]]
 
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
-    parser.add_argument("--tools", type=Path, default=os.environ.get("RELATE_BENCH_TOOLS"))
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--scale", type=float, default=1.0)
-    parser.add_argument("--only", default="", help="targets whose name contains this, and the peer")
-    parser.add_argument("--suite", choices=("mail", "imap", "all"), default="all", help="SMTP and POP3, IMAP, or both")
-    options = parser.parse_args()
+    options = _parse_options()
     with tempfile.TemporaryDirectory(prefix="relate-bench-") as name, ExitStack() as stack:
         directory = Path(name)
         directory.chmod(0o755)
-        postgres = stack.enter_context(durable_cluster(directory / "postgres"))
-        print_floors(floors.measure(directory, postgres("floor") if postgres else None))
-        if options.tools is None:
-            print("No load generator: set RELATE_BENCH_TOOLS to measure servers.", file=sys.stderr)
-            return
-        print_scenarios(measure_targets(options, directory, postgres))
-        print_rows("Memory", memory.measure(directory))
-        print_rows("Hostile clients", hostile.measure(directory))
-        print_rows("Idling over IMAP", imap_idle.measure(directory, postgres))
-        print_rows("Telemetry", telemetry_cost.measure(directory))
+        print(f"{describe_python()}; {os.cpu_count()} CPUs", flush=True)
+        cluster = stack.enter_context(durable_cluster(directory / "postgres"))
+        Bench(options, directory, Databases(directory, cluster)).run()
 
 
-def measure_targets(
-    options: argparse.Namespace, directory: Path, postgres: Callable[[str], str] | None
-) -> dict[str, dict[str, list[Measured]]]:
-    """Run all scenarios on all targets, the targets in turn in each round: {scenario: {target: runs}}."""
-    generator = Generator(options.tools / "mailload")
-    results: dict[str, dict[str, list[Measured]]] = defaultdict(lambda: defaultdict(list))
-    for round_number in range(options.rounds):
-        for name, opened in targets(options.tools, directory, postgres, round_number):
-            if options.only not in name and name != PEER:
-                continue
-            with opened() as target:
-                for scenario, measured in run_all(generator, target, options.scale, options.suite):
-                    results[scenario][name].append(measured)
-                    print(f"{name}: {scenario}: {measured.rate:.0f}/s, {measured.cpu_us:.0f} µs", file=sys.stderr)
-    return results
-
-
-def run_all(generator: Generator, target: servers.Target, scale: float, suite: str) -> Iterator[tuple[str, Measured]]:
-    """Run all scenarios in order: reading first, before deliveries change the mailboxes."""
-    if suite in ("imap", "all"):
-        fill_imap(generator, target)
-        for name, scenario in IMAP.items():
-            yield name, _run(scenario, generator, target, scale)
-    if suite in ("mail", "all"):
-        fill(generator, target, big=suite == "mail")  # else `fill_imap` has filled them
-        for name, scenario in (READING | WRITING).items():
-            yield name, _run(scenario, generator, target, scale)
-
-
-def _run(scenario: Scenario, generator: Generator, target: servers.Target, scale: float) -> Measured:
-    return scenario(generator, target, scale)
-
-
-def targets(
-    tools: Path, directory: Path, postgres: Callable[[str], str] | None, round_number: int
-) -> Iterator[tuple[str, OpenTarget]]:
-    """The peer, then Relate Mail on each database with telemetry off and on; a fresh database per round."""
-    yield PEER, lambda: servers.peer(tools)
-    for database in ("SQLite", "PostgreSQL") if postgres else ("SQLite",):
-        for telemetry in ("off", "on"):
-            label = f"{database}{telemetry}{round_number}".lower()
-            url = f"sqlite:///{directory}/{label}.db" if postgres is None or database == "SQLite" else postgres(label)
-            name = f"{database}, telemetry {telemetry}"
-            yield name, _opener(name, url, telemetry == "on", directory)
-
-
-def _opener(name: str, url: str, with_telemetry: bool, directory: Path) -> OpenTarget:
-    @contextmanager
-    def opened() -> Iterator[servers.Target]:
-        with ExitStack() as stack:
-            collector = stack.enter_context(servers.otlp_sink()) if with_telemetry else None
-            yield stack.enter_context(
-                servers.relate_mail(name, url, collector, SMTP_WORKERS[url.partition(":")[0]], directory)
-            )
-
-    return opened
-
-
-def print_floors(rates: dict[str, float]) -> None:
-    """Print the floors, which bound all other rates."""
-    print_rows("Floors", {name: f"{rate:,.0f}/s" for name, rate in rates.items()})
-
-
-def print_rows(title: str, rows: dict[str, str]) -> None:
-    """Print a table of two columns."""
-    print(f"\n| {title} | |\n|---|---:|")
-    for name, value in rows.items():
-        print(f"| {name} | {value} |", flush=True)
-
-
-def print_scenarios(results: dict[str, dict[str, list[Measured]]]) -> None:
-    """Print medians, and in parentheses the ratio to the peer."""
-    names = list(next(iter(results.values())))
-    print(
-        "\n| per second (ratio to the peer) · µs of CPU of the server per operation | "
-        + " | ".join(names)
-        + " |\n|---|"
-        + "---:|" * len(names)
+def _parse_options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
+    parser.add_argument("--tools", type=Path, default=os.environ.get("RELATE_BENCH_TOOLS"))
+    parser.add_argument("--rounds", type=int, default=3, help="of all scenarios")
+    parser.add_argument("--scale", type=float, default=0.3, help="of the duration of a scenario")
+    parser.add_argument("--only", default="", help="databases whose name contains this, and the peer")
+    parser.add_argument(
+        "--suite",
+        choices=("mail", "imap", "telemetry", "growth", "limits", "all"),
+        default="all",
+        help="SMTP and POP3 scenarios; IMAP scenarios; costs of telemetry; large mailboxes; memory per connection, "
+        "hostile clients and IDLE; or all",
     )
-    for scenario, by_target in results.items():
-        peer = statistics.median(run.rate for run in by_target[PEER]) if PEER in by_target else None
-        cells = [_cell(by_target[name], peer) for name in names]
-        print(f"| {scenario} | " + " | ".join(cells) + " |", flush=True)
+    parser.add_argument("--growth-max", type=int, default=growth.SIZES[-1], help="messages of the largest mailbox")
+    parser.add_argument("--plot", type=Path, help="write telemetry on ÷ off of each scenario to this SVG file")
+    return parser.parse_args()
 
 
-def _cell(runs: list[Measured], peer: float | None) -> str:
-    rate = statistics.median(run.rate for run in runs)
-    cpu = statistics.median(run.cpu_us for run in runs)
-    ratio = f" ({rate / peer:.1f}×)" if peer else ""
-    return f"{rate:,.0f}{ratio} · {cpu:,.0f}"
+class Bench:
+    """One run."""
+
+    def __init__(self, options: argparse.Namespace, directory: Path, databases: Databases) -> None:
+        self._options = options
+        self._directory = directory
+        self._databases = databases
+        self._kinds = [kind for kind in databases.kinds if options.only in kind]
+        self._results: defaultdict[str, RunsByTarget] = defaultdict(lambda: defaultdict(list))
+        self._costs: Costs | None = None
+        self._growth: Growth = {}
+
+    def run(self) -> None:
+        """Run the chosen suites. The aims are printed even if one fails, because the others took long."""
+        try:
+            self._run_suites()
+        finally:
+            _print(aims_table(self._kinds, self._results, self._costs, self._growth))
+
+    def _run_suites(self) -> None:
+        self._floors()
+        if self._has("mail", "imap"):
+            self._scenarios()
+        if self._has("telemetry"):
+            self._costs = telemetry_cost.measure(self._directory)
+            _print(pairs_table("Telemetry", telemetry_cost.rows(self._costs)))
+        if self._has("growth"):
+            self._grow()
+        if self._has("limits"):
+            self._limits()
+
+    def _has(self, *suites: str) -> bool:
+        return self._options.suite in ("all", *suites)
+
+    def _floors(self) -> None:
+        """The floors, which bound all other rates."""
+        rates = floors.measure(self._directory, self._new_databases("floor").get(POSTGRESQL))
+        _print(pairs_table("Floors", {name: f"{rate:,.0f}/s" for name, rate in rates.items()}))
+
+    def _new_databases(self, label: str) -> dict[str, str]:
+        """The URLs of new databases, one of each kind."""
+        return {kind: self._databases.create(kind, label) for kind in self._kinds}
+
+    def _scenarios(self) -> None:
+        if self._options.tools is None:
+            print("No load generator: set RELATE_BENCH_TOOLS to measure the scenarios.", file=sys.stderr)
+            return
+        for kind, url in self._new_databases(FILLED).items():
+            with servers.relate_mail(f"{kind}, {FILLED}", url, None, SMTP_WORKERS[kind], self._directory) as target:
+                self._fill(target)
+        for round_number in range(self._options.rounds):
+            for group in self._groups():
+                self._run_group(group, round_number)
+        _print(scenarios_table(self._results))
+        if self._options.plot is not None:
+            self._options.plot.write_text(on_off_chart(self._results, self._kinds))
+
+    def _groups(self) -> Iterator[Group]:
+        """The peer, then Relate Mail on each kind of database with telemetry off and on."""
+        yield {PEER: self._open_peer}
+        for kind in self._kinds:
+            yield {target_name(kind, telemetry): partial(self._open, kind, telemetry) for telemetry in (OFF, ON)}
+
+    @contextmanager
+    def _open_peer(self) -> Iterator[servers.Target]:
+        with servers.peer(self._options.tools) as target:
+            self._fill(target)
+            yield target
+
+    @contextmanager
+    def _open(self, kind: str, telemetry: str) -> Iterator[servers.Target]:
+        """Relate Mail on a copy of the filled database."""
+        url = self._databases.copy(kind, FILLED, telemetry)
+        with ExitStack() as stack:
+            stack.callback(self._databases.remove, kind, telemetry)
+            collector = stack.enter_context(servers.otlp_sink()) if telemetry == ON else None
+            name, workers = target_name(kind, telemetry), SMTP_WORKERS[kind]
+            yield stack.enter_context(servers.relate_mail(name, url, collector, workers, self._directory))
+
+    def _fill(self, target: servers.Target) -> None:
+        """Fill the mailboxes of the chosen scenarios, and wait for the search texts."""
+        with_imap = self._has("imap")
+        if self._has("mail"):
+            fill(self._generator, target, big=not with_imap)  # `fill_imap` fills the big ones
+        if with_imap:
+            fill_imap(self._generator, target)
+        target.settle()
+
+    def _run_group(self, group: Group, round_number: int) -> None:
+        with ExitStack() as stack:
+            targets = {name: stack.enter_context(opened()) for name, opened in group.items()}
+            runs = run_group(self._generator, targets, self._chosen_scenarios(), self._options.scale, round_number)
+            for scenario, name, measured in runs:
+                self._results[scenario][name].append(measured)
+                print(f"{name}: {scenario}: {measured.rate:.0f}/s, {measured.cpu_us:.0f} µs", file=sys.stderr)
+
+    @property
+    def _generator(self) -> Generator:
+        return Generator(self._options.tools / "mailload")
+
+    def _chosen_scenarios(self) -> dict[str, Scenario]:
+        """The scenarios in order: reading first, before deliveries change the mailboxes."""
+        return {**(IMAP if self._has("imap") else {}), **(READING | WRITING if self._has("mail") else {})}
+
+    def _grow(self) -> None:
+        self._growth = growth.measure(self._directory, self._new_databases("growth"), self._options.growth_max)
+        for name, sizes in self._growth.items():
+            _print(growth.growth_table(name, sizes))
+
+    def _limits(self) -> None:
+        _print(pairs_table("Memory", memory.measure(self._directory)))
+        _print(pairs_table("Hostile clients", hostile.measure(self._directory)))
+        _print(pairs_table("Idling over IMAP", imap_idle.measure(self._directory, self._new_databases("idle"))))
+
+
+def _print(table: str) -> None:
+    print(f"\n{table}", flush=True)
 
 
 if __name__ == "__main__":

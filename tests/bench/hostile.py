@@ -62,9 +62,9 @@ def noops(port: int) -> Iterator[list[float]]:
     """Send NOOP as another user inside the block; yields the list of latencies in seconds."""
     latencies: list[float] = [0.0]
     ended = threading.Event()
+    client = logged_in(port, OTHER)
 
     def send_noops() -> None:
-        client = logged_in(port, OTHER)
         while not ended.is_set():
             began = time.perf_counter()
             client.noop()

@@ -5,7 +5,7 @@ import smtplib
 import socket
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -23,11 +23,8 @@ TIMEOUT_SECONDS = 30.0
 CONTENT = b"Subject: news\r\n\r\n" + b"x" * 4_000 + b"\r\n.\r\n"
 
 
-def measure(directory: Path, postgres: Callable[[str], str] | None) -> dict[str, str]:
-    """Measure one IMAP process per database, telemetry off; values with their unit."""
-    databases = {"SQLite": f"sqlite:///{directory}/idle.db"}
-    if postgres is not None:
-        databases["PostgreSQL"] = postgres("idle")
+def measure(directory: Path, databases: Mapping[str, str]) -> dict[str, str]:
+    """Measure one IMAP process per database, given by its URL, telemetry off; values with their unit."""
     if raise_open_files() < CONNECTIONS + SPARE_FILES:
         return {f"{CONNECTIONS:,} connections": "exceeds the limit of open files"}
     return {row: text for name, url in databases.items() for row, text in _measure(name, url, directory).items()}

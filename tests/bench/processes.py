@@ -1,22 +1,33 @@
 """Ports, CPU time and memory of other processes (Linux)."""
 
 import os
+import random
 import re
 import socket
 import subprocess
 import time
 from collections.abc import Iterable
+from contextlib import ExitStack
 from pathlib import Path
 
-START_SECONDS = 30.0
+START_SECONDS = 120.0  # on a machine that is busy; otherwise a second
+PORTS = range(20_000, 30_000)  # below those that the kernel assigns to outgoing connections
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
-def free_port() -> int:
-    """A port that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as sock:
-        port: int = sock.getsockname()[1]
-        return port
+def free_ports(count: int) -> list[int]:
+    """Different ports that were free a moment ago."""
+    with ExitStack() as stack:
+        return [stack.enter_context(_bound()).getsockname()[1] for _ in range(count)]
+
+
+def _bound() -> socket.socket:
+    """A socket on a free port of PORTS."""
+    while True:
+        try:
+            return socket.create_server(("127.0.0.1", random.choice(PORTS)))
+        except OSError:
+            continue
 
 
 def wait_for_port(port: int) -> None:
@@ -59,6 +70,12 @@ def _ticks(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):  # it has just ended; its parent has its CPU time
         return 0
     return sum(map(int, fields[11:15]))
+
+
+def thread_seconds(pid: int) -> float:
+    """CPU time of the threads that a process has, exact to nanoseconds (proc(5), schedstat)."""
+    stats = Path(f"/proc/{pid}/task").glob("*/schedstat")
+    return sum(int(stat.read_text().split()[0]) for stat in stats) / 1e9
 
 
 def pss_kib(pids: Iterable[int]) -> int:

@@ -2,24 +2,16 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from tests.bench.generator import DOMAIN_PATTERN, PASSWORD, Generator
+from tests.bench.results import Measured
 from tests.bench.servers import USERS, Target
 
 # Mailboxes for POP3: 50 of 20 messages, and 10 of 1,000 from user FIRST_BIG_NUMBER on.
 SMALL_MAILBOXES, SMALL_MESSAGES = 50, 20
+RECIPIENTS = 100  # the users who get deliveries, from number 0 on
 BIG_MAILBOXES, BIG_MESSAGES, FIRST_BIG_NUMBER = 10, 1000, 110
-
-
-@dataclass(frozen=True)
-class Measured:
-    """The result of one run. `rate` is per second, `cpu_us` is per operation."""
-
-    rate: float
-    cpu_us: float
-    p99_ms: float
 
 
 # One sender for all messages: MAIL FROM must be the address of the user, but the generator numbers them separately.
@@ -43,7 +35,13 @@ def deliveries(size: int, connections: int) -> Scenario:
     def run(generator: Generator, target: Target, scale: float) -> Measured:
         def load() -> tuple[float, float, float]:
             result = generator.run(
-                "smtp", target.mx, users=100, conns=connections, ops=int(3000 * scale), size=size, rcpt=DOMAIN_PATTERN
+                "smtp",
+                target.mx,
+                users=RECIPIENTS,
+                conns=connections,
+                ops=int(3000 * scale),
+                size=size,
+                rcpt=DOMAIN_PATTERN,
             )
             return result["ops"], result["t_start"], result["p99_ms"]
 
@@ -60,7 +58,7 @@ def submissions(size: int, connections: int) -> Scenario:
             result = generator.run(
                 "smtp",
                 target.submission,
-                users=100,
+                users=RECIPIENTS,
                 conns=connections,
                 ops=int(2000 * scale),
                 size=size,
@@ -105,7 +103,7 @@ def pop3_sessions(boxes: int, first: int, connections: int) -> Scenario:
 def fill(generator: Generator, target: Target, *, big: bool) -> None:
     """Deliver the mail that the POP3 scenarios read, 4 KB each. `big`: also into the big mailboxes."""
     # One by one, because Dovecot fails when two deliveries create the same mailbox.
-    _send(generator, target, 0, USERS, 1, connections=1)
+    _send(generator, target, 0, USERS if big else RECIPIENTS, 1, connections=1)
     _send(generator, target, 0, SMALL_MAILBOXES, SMALL_MESSAGES - 1)
     if big:
         _send(generator, target, FIRST_BIG_NUMBER, BIG_MAILBOXES, BIG_MESSAGES - 1)

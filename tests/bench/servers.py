@@ -22,7 +22,7 @@ from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
 from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
-from tests.bench.processes import cpu_seconds, free_port, stop, tree, wait_for_port
+from tests.bench.processes import cpu_seconds, free_ports, stop, tree, wait_for_port
 
 USERS = 130
 DRAIN_SECONDS = 120.0  # 10,000 messages take 30
@@ -106,8 +106,8 @@ def relate_mail(
 
     `settings` are further environment variables.
     """
-    asyncio.run(_seed(database))
-    mx, submission, secure, pop3, pop3s, imap, imaps = (free_port() for _ in range(7))
+    asyncio.run(seed(database))
+    mx, submission, secure, pop3, pop3s, imap, imaps = free_ports(7)
     environment = {
         **os.environ,
         "ConnectionStrings__DefaultConnection": database,
@@ -144,7 +144,7 @@ def _database_processes(database: str) -> tuple[int, ...]:
     return (int((Path(str(directory)) / "data" / "postmaster.pid").read_text().split()[0]),) if directory else ()
 
 
-async def _seed(database: str) -> None:
+async def seed(database: str) -> None:
     """Add the load generator's users, all with the same key."""
     engine = open_engine(database)
     await migrate(engine)
@@ -172,7 +172,7 @@ async def _count(database: str, statement: str) -> int:
 @contextmanager
 def otlp_sink() -> Iterator[str]:
     """Run an OTLP receiver that discards what it receives, in a separate process."""
-    port = free_port()
+    (port,) = free_ports(1)
     command = [sys.executable, "-m", "tests.support.telemetry.receiver", "--port", str(port)]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
     try:

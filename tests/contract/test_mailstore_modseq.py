@@ -69,7 +69,7 @@ async def test_a_change_with_only_modified_entries_has_no_effect(store: MailStor
     await store.deliver(delivery(alice))
     before = await store.snapshot(alice)
     answer = await store.set_flags(alice, before.mailbox.id, uids(1), FlagChange(SEEN), ModSeq(0))
-    assert answer == Flagged(before.entries.as_tuple, (Uid(1),))
+    assert answer == Flagged(tuple(before.entries), (Uid(1),))
     assert await store.snapshot(alice) is before
 
 

@@ -32,7 +32,7 @@ async def entries(store: MailStore, account: AccountId, name: str = "INBOX") -> 
     snapshot = await store.snapshot(account, name)
     assert snapshot.mailbox.messages == len(snapshot.entries)
     assert snapshot.mailbox.octets == sum(entry.size for entry in snapshot.entries)
-    return snapshot.entries.as_tuple
+    return tuple(snapshot.entries)
 
 
 async def test_an_appended_message_has_the_given_attributes(store: MailStore, alice: AccountId) -> None:

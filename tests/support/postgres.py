@@ -11,7 +11,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -84,16 +84,14 @@ def server() -> Iterator[Server]:
 
 
 @contextmanager
-def durable_cluster(directory: Path) -> Iterator[Callable[[str], str] | None]:
-    """A cluster in `directory` that flushes as in production; yields a function that creates databases by name, or None
-    without the binaries.
-    """
+def durable_cluster(directory: Path) -> Iterator[Server | None]:
+    """A cluster in `directory` that flushes as in production; None without the binaries."""
     binaries = find_binaries()
     if binaries is None:
         yield None
     else:
         with cluster(binaries, directory, ("-c shared_buffers=512MB",)) as started:
-            yield started.create
+            yield started
 
 
 @contextmanager

@@ -196,7 +196,7 @@ class Connection(Generic[FrameT, CommandT]):
                     self._write(chunk)
         except Exception as error:
             self.errors.append(error)
-            raise ClientGone("the reply was truncated") from error
+            raise ClientGone from error
         return reply.then
 
     def _start_tls(self) -> None:

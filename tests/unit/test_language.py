@@ -57,7 +57,7 @@ _DIALECT = [
 # What a number is of, where the last word of its name is neither a unit nor the plural of what is counted.
 WITHOUT_UNIT = {
     "CLASS", "CR", "DEPTH", "FACTOR", "FIELD", "ID", "KEY", "LF", "MODE", "MODSEQ", "NUL", "NUMBER", "OPTION", "PORT",
-    "RATIO", "SEED", "SHARE", "TAG", "UID", "UMASK", "VERSION", "WEIGHT",
+    "MASK", "RATIO", "SEED", "SHARE", "TAG", "UID", "UMASK", "VERSION", "WEIGHT",
 }  # fmt: skip
 # A number in a test says what it is, too.
 VAGUE = {

@@ -6,13 +6,14 @@ if __name__ == "__main__":  # before the imports below, because they take a seco
     block_signals()
 
 from relate_config import load
+from relate_imap.commands import UNKNOWN
 from relate_imap.config import ImapSettings
 from relate_imap.context import Context, SessionLimit
 from relate_imap.framing import Frame
 from relate_imap.offload import thread_offload
 from relate_imap.replies import BUSY
 from relate_imap.select_span import traced_selects
-from relate_imap.session import ImapEngine
+from relate_imap.session import COMMANDS, ImapEngine
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.driver import Listener, Service
@@ -43,7 +44,7 @@ def imap_service(settings: ImapSettings, resources: Resources) -> Service:
         Listener(settings.host, settings.port, engine, prefix="Imap", setting="Port"),
         Listener(settings.host, settings.secure_port, engine, implicit_tls=True, prefix="Imap", setting="SecurePort"),
     )
-    telemetry = resources.telemetry.protocol("imap")
+    telemetry = resources.telemetry.protocol("imap", (*COMMANDS, UNKNOWN))
     return Service(
         "imap",
         listeners,

@@ -3,7 +3,7 @@
 The session owns it. Handlers read it, and change what their command is for (LOGIN, ENABLE, SELECT).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from relate_accounts.types import Granted
 from relate_imap.context import Context
 from relate_imap.replies import Refused
-from relate_imap.selected.mailbox import NumberedEntry, SelectedMailbox
+from relate_imap.selected.mailbox import NumberedEntries, SelectedMailbox
 from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
 from relate_imap.states import State
@@ -124,10 +124,10 @@ class Conversation:
             selected.add_recent(recent.claim(selected.snapshot.mailbox.id, uids))
             selected.unsaved_recent_stop = NO_UID if saved else uids.stop
 
-    def messages_in(self, numbers: SequenceSet, *, uid: bool) -> Sequence[NumberedEntry]:
+    def messages_in(self, numbers: SequenceSet, *, uid: bool) -> NumberedEntries:
         """Messages of the selected mailbox by number or UID; "$" is the saved search result. Raises Refused."""
         if numbers.saved:
-            return list(self.selected.with_uids(self.saved_uids))
+            return self.selected.with_uids(self.saved_uids)
         try:
             return self.selected.messages_in(numbers, uid=uid)
         except IndexError:

@@ -122,7 +122,6 @@ FAREWELLS: Mapping[Farewell, bytes] = {
     Farewell.IDLE: b"* BYE Idle for too long\r\n",
     Farewell.SHUTDOWN: b"* BYE [UNAVAILABLE] Shutting down\r\n",
     Farewell.TOO_MANY_ERRORS: b"* BYE [CLIENTBUG] Too many errors\r\n",
-    Farewell.TOO_MANY_CONNECTIONS: b"* BYE [LIMIT] Too many connections\r\n",
     Farewell.REVOKED: b"* BYE [EXPIRED] The key is not valid any more\r\n",  # RFC 5530 §3: access with it has ended
 }
-BUSY = FAREWELLS[Farewell.TOO_MANY_CONNECTIONS]
+BUSY = b"* BYE [LIMIT] Too many connections\r\n"

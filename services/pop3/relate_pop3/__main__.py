@@ -6,10 +6,11 @@ if __name__ == "__main__":  # first, because the imports below take a second, in
     block_signals()
 
 from relate_config import load
+from relate_pop3.commands import UNKNOWN
 from relate_pop3.config import Pop3Settings
 from relate_pop3.context import Context
 from relate_pop3.replies import BUSY
-from relate_pop3.session import Pop3Engine
+from relate_pop3.session import COMMANDS, Pop3Engine
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.driver import Listener, Service
@@ -37,7 +38,7 @@ def pop3_service(settings: Pop3Settings, resources: Resources) -> Service:
         Listener(settings.host, settings.port, engine, prefix="Pop3", setting="Port"),
         Listener(settings.host, settings.secure_port, engine, implicit_tls=True, prefix="Pop3", setting="SecurePort"),
     )
-    telemetry = resources.telemetry.protocol("pop3")
+    telemetry = resources.telemetry.protocol("pop3", (*COMMANDS, UNKNOWN))
     return Service(
         "pop3",
         listeners,

@@ -6,6 +6,7 @@ before QUIT.
 
 from collections.abc import Iterator, Sequence
 
+from relate_mailstore.entry_columns import NumberField
 from relate_mailstore.read_ahead import ReadAhead, prefetch
 from relate_mailstore.types import Entry, Flag, MessageId, Snapshot, Uid
 
@@ -32,14 +33,6 @@ class Maildrop:
     def __len__(self) -> int:
         return len(self._entries) - len(self._deleted)
 
-    def __iter__(self) -> Iterator[tuple[int, Entry]]:
-        numbered = enumerate(self._entries, 1)
-        return (
-            ((number, entry) for number, entry in numbered if number not in self._deleted)
-            if self._deleted
-            else numbered
-        )
-
     def __str__(self) -> str:
         """The summary in replies: `2 messages (320 octets)`."""
         return f"{len(self)} {'message' if len(self) == 1 else 'messages'} ({self.octets} octets)"
@@ -59,16 +52,21 @@ class Maildrop:
 
     def sizes(self) -> Iterator[str]:
         """The scan listings of RFC 1939 §5."""
-        return (f"{number} {entry.size}" for number, entry in self)
+        return (f"{number} {size}" for number, size in self._remaining("size"))
 
     def unique_ids(self) -> Iterator[str]:
         """The unique-id listings of RFC 1939 §7."""
         uid_validity = self._uid_validity
-        return (f"{number} {uid_validity}.{entry.uid}" for number, entry in self)
+        return (f"{number} {uid_validity}.{uid}" for number, uid in self._remaining("uid"))
 
     def unique_id(self, entry: Entry) -> str:
         """The unique-id of RFC 1939 §7: never reused, and the same in every session."""
         return f"{self._uid_validity}.{entry.uid}"
+
+    def _remaining(self, field: NumberField) -> Iterator[tuple[int, int]]:
+        """Message numbers with one field each."""
+        numbered = enumerate(self._entries.column(field), 1)
+        return (each for each in numbered if each[0] not in self._deleted) if self._deleted else numbered
 
     @prefetch
     def upcoming(self, number: int) -> Sequence[MessageId]:

@@ -71,7 +71,6 @@ FAREWELLS: Mapping[Farewell, bytes] = {
     Farewell.IDLE: b"",  # RFC 1939 §3: closed "without sending any response to the client"
     Farewell.SHUTDOWN: b"-ERR [SYS/TEMP] Shutting down\r\n",
     Farewell.TOO_MANY_ERRORS: b"-ERR Too many errors\r\n",
-    Farewell.TOO_MANY_CONNECTIONS: b"-ERR [SYS/TEMP] Too many connections\r\n",
     Farewell.REVOKED: b"-ERR [AUTH] The key is not valid any more\r\n",
 }
-BUSY = FAREWELLS[Farewell.TOO_MANY_CONNECTIONS]
+BUSY = b"-ERR [SYS/TEMP] Too many connections\r\n"

@@ -170,7 +170,7 @@ async def list_mailboxes(settings: Settings, address: str) -> list[MailboxRow]:
 
 async def _mailbox_row(backend: Backend, mailbox: Mailbox) -> MailboxRow:
     snapshot = await backend.mail.snapshot(mailbox.account_id, mailbox.name)
-    unread = sum(not entry.flags & Flag.SEEN for entry in snapshot.entries)
+    unread = snapshot.entries.with_flag(Flag.SEEN).count(0)
     return MailboxRow(mailbox.name, mailbox.messages, unread, mailbox.octets, mailbox.special_use)
 
 

@@ -86,4 +86,6 @@ async def _login(resources: Resources, with_demo: bool) -> Text:
         except UserExists as error:
             return Text(f"There is no demo account: {error}")
         return existing_demo_login() if key is None else new_demo_login(key)
-    return Text() if await resources.accounts.users() else first_user_hint()
+    with resources.supervisor.tracing.work("relate.first_run"):
+        users = await resources.accounts.users()
+    return Text() if users else first_user_hint()

@@ -124,7 +124,6 @@ _FAREWELLS = {
     Farewell.IDLE: "421 4.4.2 {} Idle for too long, closing",
     Farewell.SHUTDOWN: "421 4.3.2 {} Shutting down, try again later",
     Farewell.TOO_MANY_ERRORS: "421 4.7.0 {} Too many errors, closing",
-    Farewell.TOO_MANY_CONNECTIONS: "421 4.7.0 {} Too many connections, try again later",
     Farewell.REVOKED: "421 4.7.0 {} The key is not valid any more, closing",
 }
 

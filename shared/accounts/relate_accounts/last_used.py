@@ -66,7 +66,8 @@ class LastUsedWriter:
         if not batch:
             return
         try:
-            await self._store.touch_keys(batch)
+            with self._supervisor.tracing.work("accounts.last_used"):
+                await self._store.touch_keys(batch)
         except BaseException as error:
             newest = batch | self._pending
             self._pending = dict(islice(newest.items(), MAX_PENDING_KEYS))

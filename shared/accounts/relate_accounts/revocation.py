@@ -62,7 +62,8 @@ class RevocationWatcher:
         """Query once and enforce the result. Raises AccountsUnavailable, after enforcing expiries."""
         now = self._now()
         try:
-            revoked = await self._store.revoked_since(self._since(now))
+            with self._supervisor.tracing.poll():
+                revoked = await self._store.revoked_since(self._since(now))
         except AccountsUnavailable:
             self._enforce(Revoked())
             raise

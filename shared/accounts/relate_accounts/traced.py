@@ -12,16 +12,26 @@ class Attempt(Protocol):
     """The span of one login."""
 
     def finish(
-        self, *, success: bool, cache_hit: bool, rate_limited: bool, failure_reason: str | None, key_name: str | None
+        self,
+        *,
+        success: bool,
+        cache_hit: bool,
+        rate_limited: bool = False,
+        failure_reason: str | None = None,
+        key_name: str | None = None,
+        owner: str | None = None,
     ) -> None:
-        """Record the verdict."""
+        """Record the verdict; `owner` is the address of the key's user, where the client gave no login name."""
 
 
 class AuthSeam(Protocol):
     """Telemetry of logins."""
 
     def validate(self, user: str | None) -> AbstractContextManager[Attempt]:
-        """Start the span of a login; `user` is the login name, None for a key without a login."""
+        """Start the span of a login; `user` is the login name, None for a key without one.
+
+        A name without "@" may be a key in the wrong field, and must not be shown.
+        """
 
 
 class TracedAuthenticator:
@@ -33,8 +43,7 @@ class TracedAuthenticator:
 
     async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
         """See `ports.Authenticator`."""
-        # Without "@" it may be a key entered into the wrong field, which must not appear in a span.
-        with self._auth.validate(login if "@" in login else None) as attempt:
+        with self._auth.validate(login) as attempt:
             verdict = await self._authenticator.validate(login, secret, scope, client, authorize_as)
             _finish(attempt, verdict)
         return verdict
@@ -43,7 +52,7 @@ class TracedAuthenticator:
         """See `ports.Authenticator`."""
         with self._auth.validate(None) as attempt:
             verdict = await self._authenticator.validate_key(secret, client)
-            _finish(attempt, verdict)
+            _finish(attempt, verdict, owner=verdict.user.address if isinstance(verdict, Granted) else None)
         return verdict
 
     def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
@@ -51,20 +60,13 @@ class TracedAuthenticator:
         return self._authenticator.watch(granted, end)
 
 
-def _finish(attempt: Attempt, verdict: Verdict) -> None:
+def _finish(attempt: Attempt, verdict: Verdict, owner: str | None = None) -> None:
     if isinstance(verdict, Denied):
         attempt.finish(
             success=False,
             cache_hit=verdict.cache_hit,
             rate_limited=verdict.rate_limited,
             failure_reason=verdict.reason and verdict.reason.value,
-            key_name=None,
         )
     else:
-        attempt.finish(
-            success=True,
-            cache_hit=verdict.cache_hit,
-            rate_limited=False,
-            failure_reason=None,
-            key_name=verdict.key_name,
-        )
+        attempt.finish(success=True, cache_hit=verdict.cache_hit, key_name=verdict.key_name, owner=owner)

@@ -1,6 +1,6 @@
 """STORE's effect on the flags and keywords of an entry. Pure."""
 
-from relate_mailstore.entry_list import Entry
+from relate_mailstore.entry_columns import Entry
 from relate_mailstore.errors import TooManyKeywords
 from relate_mailstore.keywords import MAX_MESSAGE_KEYWORDS, key_of
 from relate_mailstore.types import FlagChange, ModSeq

@@ -7,20 +7,17 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from functools import wraps
 from itertools import accumulate
-from operator import attrgetter
 from typing import Concatenate, ParamSpec, TypeVar
 
 import structlog
 
 from relate_mailstore.identifiers import NO_UID
-from relate_mailstore.types import Entry
+from relate_mailstore.types import EntryList
 
 # The window: enough messages that queries are few and the client never waits for one, and few enough octets that a
 # session whose client then reads none of them costs little.
 AHEAD_MESSAGES = 64
 AHEAD_OCTETS = 256 * 1024
-
-_size, _uid = attrgetter("size"), attrgetter("uid")
 
 _log = structlog.get_logger(__name__)
 
@@ -58,21 +55,20 @@ class ReadAhead:
         # First and last: while the client reads these, over half of the window is unread.
         self._quiet_uids = NO_UID, NO_UID
 
-    def after(self, entries: Sequence[Entry], last: int) -> range:
+    def after(self, entries: EntryList, last: int) -> range:
         """The message numbers to prefetch while the client is sent the messages up to number `last`.
 
         Empty while more than half of the window is unread.
         """
         first_quiet, last_quiet = self._quiet_uids
-        if first_quiet <= entries[last - 1].uid <= last_quiet:
+        if first_quiet <= entries.uid_at(last - 1) <= last_quiet:
             return range(0)
-        fetched = bisect_right(entries, self._last_fetched_uid, key=_uid)
+        fetched = entries.index_of(self._last_fetched_uid + 1)
         start = fetched if last <= fetched <= last + AHEAD_MESSAGES else last
-        window = [*map(_size, entries[last : last + AHEAD_MESSAGES])]
-        octets = [*accumulate(window)]  # up to each message of the window
+        octets = [*accumulate(entries.column("size", last, last + AHEAD_MESSAGES))]  # up to each message of the window
         stop = max(start, last + bisect_right(octets, AHEAD_OCTETS))
         half = octets[stop - last - 1] - AHEAD_OCTETS // 2 if stop > last else 0
         quiet = max(stop - AHEAD_MESSAGES // 2 - 1, last + bisect_left(octets, half))
-        self._last_fetched_uid = entries[stop - 1].uid
-        self._quiet_uids = entries[last - 1].uid, entries[quiet - 1].uid
+        self._last_fetched_uid = entries.uid_at(stop - 1)
+        self._quiet_uids = entries.uid_at(last - 1), entries.uid_at(quiet - 1)
         return range(start + 1, stop + 1)

@@ -51,9 +51,6 @@ class Operation(Protocol):
     def set(self, key: str, value: int) -> None:
         """Set an attribute."""
 
-    def link(self, traceparent: str | None) -> None:
-        """Link the span to another one, unless it is None."""
-
 
 class Operations(Protocol):
     """What the decorator needs of telemetry."""
@@ -83,13 +80,11 @@ class TracedMailStore:
             await self._store.provision(account_id)
 
     async def deliver(self, delivery: Delivery) -> Receipt:
-        """Sets the origin. Traced as `mailstore.deliver`, linked to the leader, whose trace has the statements."""
+        """Sets the origin. Traced as `mailstore.deliver`."""
         origin = self._operations.origin()
         with self._operations.operation("mailstore.deliver", _describe(delivery), EXPECTED_ERRORS) as operation:
             receipt = await self._store.deliver(replace(delivery, origin=origin))
             operation.set("mailstore.batch", receipt.batch)
-            if receipt.leader != origin:
-                operation.link(receipt.leader)
             return receipt
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:

@@ -12,7 +12,8 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
-from relate_mailstore.entry_list import Entry, EntryList
+from relate_mailstore.entry_columns import Entry
+from relate_mailstore.entry_list import EntryList
 from relate_mailstore.identifiers import AccountId, MailboxId, MessageId, ModSeq, Uid
 from relate_mailstore.keywords import one_spelling
 
@@ -144,13 +145,12 @@ class Snapshot:
     @cached_property
     def keywords(self) -> Sequence[str]:
         """All keywords in use, sorted, each in one spelling."""
-        return one_spelling(sorted(set(chain.from_iterable({entry.keywords for entry in self.entries}))))
+        return one_spelling(sorted(set(chain.from_iterable(self.entries.distinct_keywords))))
 
     @cached_property
     def first_unseen(self) -> int:
         """The message sequence number of the first entry without \\Seen; 0 if all have it."""
-        seen = int(Flag.SEEN)
-        return next((number for number, entry in enumerate(self.entries, 1) if not entry.flags & seen), 0)
+        return self.entries.with_flag(Flag.SEEN).find(0) + 1
 
 
 @dataclass(frozen=True, slots=True)

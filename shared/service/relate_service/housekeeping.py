@@ -6,7 +6,7 @@ The leader is the process that holds the maildrop lock of an account that no use
 import asyncio
 import random
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import NamedTuple, Protocol
 
@@ -18,7 +18,7 @@ from relate_mailstore.erase import erase
 from relate_mailstore.errors import MaildropInUse, StoreError
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId
-from relate_supervisor import Supervisor
+from relate_supervisor import Supervisor, Tracing
 
 # Garbage is rare and small, and finding it reads a row per message.
 INTERVAL_SECONDS = 24 * 3600.0
@@ -61,7 +61,9 @@ async def run_housekeeping(
     store: HousekeepingStore, supervisor: Supervisor, retry: float = RETRY_SECONDS, interval: float = INTERVAL_SECONDS
 ) -> AsyncIterator[None]:
     """Run housekeeping in the background until the block ends. Times are in seconds."""
-    task = supervisor.keep("service.housekeeping", partial(_lead_when_elected, store, retry, interval))
+    task = supervisor.keep(
+        "service.housekeeping", partial(_lead_when_elected, store, supervisor.tracing, retry, interval)
+    )
     try:
         yield
     finally:
@@ -69,20 +71,24 @@ async def run_housekeeping(
         await asyncio.wait([task])
 
 
-async def _lead_when_elected(store: HousekeepingStore, retry: float, interval: float) -> None:
+async def _lead_when_elected(store: HousekeepingStore, tracing: Tracing, retry: float, interval: float) -> None:
     while True:
         await asyncio.sleep(retry * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
         try:
-            async with store.lock_maildrop(LEADER_ACCOUNT):
-                await _collect_regularly(store, interval)
+            async with AsyncExitStack() as leadership:
+                with tracing.work("service.housekeeping.elect", (MaildropInUse,)):
+                    await leadership.enter_async_context(store.lock_maildrop(LEADER_ACCOUNT))
+                await _collect_regularly(store, tracing, interval)
         except MaildropInUse:
             log.debug("another process does the housekeeping")
         except (StoreError, AccountsUnavailable) as error:
             log.warning("housekeeping failed", error=str(error))
 
 
-async def _collect_regularly(store: HousekeepingStore, interval: float) -> None:
+async def _collect_regularly(store: HousekeepingStore, tracing: Tracing, interval: float) -> None:
     while True:
-        if removed := await store.collect_garbage():
+        with tracing.work("service.housekeeping.collect"):
+            removed = await store.collect_garbage()
+        if removed:
             log.info("garbage collected", rows=removed)
         await asyncio.sleep(interval)

@@ -105,6 +105,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
         telemetry = add_relate_telemetry(settings.telemetry, service_name=service_name, supervisor=supervisor)
     except ValueError as error:  # an invalid OTEL_* variable
         raise ConfigurationError(str(error)) from None
+    supervisor.tracing = telemetry.background()
     make_data_private(settings.database.default_connection)
     engine = open_engine(settings.database.default_connection)
     hang_up = ConnectionAborter(engine)
@@ -112,9 +113,10 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
     stack.push_async_callback(engine.dispose)
     try:
         stack.enter_context(run_watchdog(settings.debug.slow_callback_milliseconds / 1000, supervisor))
-        await migrate(engine)
-        await create_reserve(engine)
-        telemetry.instrument_engine(engine)  # after the migration, whose statements belong to no trace
+        telemetry.instrument_engine(engine)
+        with supervisor.tracing.work("mailstore.schema.migrate"):
+            await migrate(engine)
+            await create_reserve(engine)
         cache_octets = settings.limits.cache_memory_bytes
         store = await stack.enter_async_context(open_store(engine, supervisor=supervisor, cache_octets=cache_octets))
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())

@@ -15,6 +15,8 @@ from typing import Any, Literal, NamedTuple
 
 import structlog
 
+from relate_supervisor.tracing import NoTracing, Tracing
+
 # The values of the metric's label `task`. docs/observability.md describes them.
 TaskName = Literal[
     "accounts.last_used",
@@ -60,11 +62,12 @@ class Supervisor:
     """Starts background work and restarts it after exceptions. There is one per process.
 
     `failures` counts the exceptions by task. A task is counted from its start, as 0, so that the metric exists before
-    the first failure.
+    the first failure. `tracing` starts the spans of the work; telemetry sets it.
     """
 
     def __init__(self, backoff: Backoff | None = None) -> None:
         self.failures: Counter[str] = Counter()
+        self.tracing: Tracing = NoTracing()
         self._backoff = backoff or Backoff()
 
     def keep(

@@ -9,7 +9,7 @@ from opentelemetry.util.types import AttributeValue
 from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link
 from relate_telemetry.metrics import AuthMetrics, Instruments
-from relate_telemetry.names import SourceName, auth_keys, auth_span
+from relate_telemetry.names import NOT_AN_ADDRESS, SourceName, auth_keys, auth_span
 from relate_telemetry.public_endpoint import request_traceparent
 from relate_telemetry.spans import make_template
 
@@ -36,11 +36,15 @@ class Authentication:
 
     def validate(self, user: str | None) -> "Attempt":
         """Start the span of a login; `user` is the name that the client gave, None for a key without a name."""
-        name = self._user_names(user)
-        attributes: dict[str, AttributeValue] = {} if name is None else {self.keys.user: name}
+        attributes = {} if user is None else self.user_attributes(user)
         traceparent = request_traceparent()
         parent = RemoteParent(get_current_span(), traceparent) if traceparent is not None else None
         return Attempt(self, self._template.start_here(attributes), parent)
+
+    def user_attributes(self, user: str) -> dict[str, AttributeValue]:
+        """The attribute of a login name. A name without "@" may be a key in the wrong field, so it is not shown."""
+        name = self._user_names(user) if "@" in user else NOT_AN_ADDRESS
+        return {} if name is None else {self.keys.user: name}
 
 
 class RemoteParent(NamedTuple):
@@ -69,8 +73,12 @@ class Attempt(CurrentSpan):
         rate_limited: bool = False,
         failure_reason: str | None = None,
         key_name: str | None = None,
+        owner: str | None = None,
     ) -> None:
-        """Record the verdict. `failure_reason` is from a fixed table; `key_name` is the key's name, never the key."""
+        """Record the verdict. `failure_reason` is from a fixed table; `key_name` is the key's name, never the key.
+
+        `owner` is the address of the user whose key was accepted without a login name.
+        """
         self._finished = True
         keys = self._authentication.keys
         attributes: dict[str, AttributeValue] = {
@@ -82,6 +90,8 @@ class Attempt(CurrentSpan):
             attributes[keys.failure_reason] = failure_reason
         if key_name is not None:
             attributes[keys.key_name] = key_name
+        if owner is not None:
+            attributes |= self._authentication.user_attributes(owner)
         self.span.set_attributes(attributes)
         self._authentication.metrics.record(success, self.span)
         if success and self._remote_parent is not None:

@@ -9,10 +9,17 @@ from time import perf_counter, time_ns
 from typing import NamedTuple
 
 from opentelemetry.context import Context, create_key, get_value
-from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS
-from opentelemetry.semconv.attributes.network_attributes import NETWORK_PROTOCOL_NAME, NETWORK_TRANSPORT
-from opentelemetry.semconv.attributes.server_attributes import SERVER_PORT
+from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS, CLIENT_PORT
+from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
+from opentelemetry.semconv.attributes.network_attributes import (
+    NETWORK_PEER_ADDRESS,
+    NETWORK_PEER_PORT,
+    NETWORK_PROTOCOL_NAME,
+    NETWORK_TRANSPORT,
+)
+from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
 from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
+from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.current_span import CurrentSpan
 from relate_telemetry.links import add_link
@@ -20,15 +27,23 @@ from relate_telemetry.metrics import CommandMetrics, Instruments, ReaderMetrics,
 from relate_telemetry.names import (
     ABANDONED,
     CLIENT_WAIT,
+    RESET,
+    TLS_CIPHER,
+    TLS_ESTABLISHED,
+    TLS_PROTOCOL_NAME,
+    TLS_PROTOCOL_VERSION,
     UNKNOWN_VERB,
     ProtocolName,
     command_keys,
     command_span,
+    connect_span,
+    handshake_span,
     push_span,
     session_span,
     transaction_span,
 )
-from relate_telemetry.ports import CommandResult, Pushed
+from relate_telemetry.ports import CommandResult, Endpoint, EndReason, Handshake, Pushed
+from relate_telemetry.redaction import exception_type
 from relate_telemetry.sdk_internals import SPAN_KEY
 from relate_telemetry.spans import RecurringAttributes, SpanHead, SpanTemplate, head_below, head_beside, make_template
 
@@ -39,6 +54,9 @@ MAX_RESULTS = 2048  # of one protocol; their attributes take some 1 MB
 
 _VERB = re.compile(r"[A-Z0-9 ]{1,20}")  # the longest verb is UNAUTHENTICATE
 _COMMAND = create_key("relate-command")
+
+# The outcome of a transaction during which the session ends for such a reason; for any other it is abandoned.
+_INTERRUPTED = {EndReason.REFUSED: "refused", EndReason.TOO_MANY_ERRORS: "refused", EndReason.FAILED: "failed"}
 
 
 class Verb(NamedTuple):
@@ -90,6 +108,8 @@ class ProtocolSpans:
         self.metrics: CommandMetrics = (SmtpMetrics if protocol == "smtp" else ReaderMetrics)(instruments, protocol)
         network = {NETWORK_PROTOCOL_NAME: protocol, NETWORK_TRANSPORT: "tcp"}
         self.sessions = make_template(tracer, session_span(protocol), SpanKind.SERVER, network)
+        self.connects = make_template(tracer, connect_span(protocol), SpanKind.INTERNAL, network)
+        self.handshakes = make_template(tracer, handshake_span(protocol), SpanKind.INTERNAL)
         self.transactions = make_template(tracer, transaction_span(protocol), SpanKind.SERVER)
         self.pushes = make_template(tracer, push_span(protocol), SpanKind.PRODUCER)
         self._tracer = tracer
@@ -140,9 +160,19 @@ class ProtocolSpans:
             attributes[CLIENT_WAIT] = result.waited
         return attributes
 
-    def session(self, session_id: str, client: str, port: int) -> "Session":
+    def session(self, session_id: str, client: Endpoint, server: Endpoint, peer: Endpoint) -> "Session":
         """See `ports.ProtocolTelemetry.session`."""
-        return _SESSIONS[self.name](self, session_id, client, port)
+        endpoints = RecurringAttributes(
+            {
+                CLIENT_ADDRESS: client.address,
+                CLIENT_PORT: client.port,
+                SERVER_ADDRESS: server.address,
+                SERVER_PORT: server.port,
+                NETWORK_PEER_ADDRESS: peer.address,
+                NETWORK_PEER_PORT: peer.port,
+            }
+        )
+        return _SESSIONS[self.name](self, session_id, endpoints)
 
 
 class Session:
@@ -150,16 +180,36 @@ class Session:
 
     command_kind = SpanKind.INTERNAL
 
-    def __init__(self, protocol: ProtocolSpans, session_id: str, client: str, port: int) -> None:
+    def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: RecurringAttributes) -> None:
         self._protocol = protocol
-        self._attributes = {protocol.keys.session_id: session_id}  # of all spans of the session
+        self._attributes: dict[str, AttributeValue] = {
+            protocol.keys.session_id: session_id
+        }  # of all spans of the session
         self._ended = False
         self.last_result = CommandResult(ABANDONED)  # of the latest command
-        self._span = protocol.sessions.start_root(
-            {protocol.keys.session_id: session_id, CLIENT_ADDRESS: client, SERVER_PORT: port}
-        )
+        self._span = protocol.sessions.start_root(self._attributes | endpoints)
+        self._below = head_below(self._span, self._attributes)
+        # The session's span is exported at its end, this one at the greeting.
+        self._connect: Span | None = protocol.connects.start(self._below)
+        self._connect.set_attributes(endpoints)
         self._placement = self._default = self._default_placement()
         protocol.metrics.active.add(1)
+
+    def handshake(self, handshake: Handshake) -> None:
+        """See `ports.SessionTelemetry.handshake`. The session's span gets its attributes, too."""
+        now = time_ns()
+        start = now - int(handshake.seconds * 1e9)
+        span = self._protocol.handshakes.start(self._below, start)
+        attributes = self._tls_attributes(handshake)
+        span.set_attributes(attributes)
+        span.end(now)
+        self._span.set_attributes(attributes)
+
+    def greeted(self) -> None:
+        """See `ports.SessionTelemetry.greeted`. Idempotent."""
+        if self._connect is not None:
+            self._connect.end()
+            self._connect = None
 
     def command(self, verb: str, state: str) -> "Command":
         """See `ports.SessionTelemetry.command`."""
@@ -170,17 +220,34 @@ class Session:
     def settle(self, in_transaction: bool) -> None:
         """See `ports.SessionTelemetry.settle`; this protocol has no transactions."""
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: EndReason) -> None:
         """See `ports.SessionTelemetry.end`. Idempotent."""
         if self._ended:
             return
         self._ended = True
-        self._span.set_attribute(self._protocol.keys.end_reason, reason)
+        self.greeted()
+        self._span.set_attribute(self._protocol.keys.end_reason, reason.value)
+        if reason is EndReason.FAILED:
+            self._span.set_status(Status(StatusCode.ERROR, reason.value))
         self._span.end()
         self._protocol.metrics.active.add(-1)
 
+    def _tls_attributes(self, handshake: Handshake) -> dict[str, AttributeValue]:
+        if handshake.error is None:
+            return {
+                TLS_ESTABLISHED: True,
+                TLS_PROTOCOL_NAME: "tls",
+                TLS_PROTOCOL_VERSION: handshake.version,
+                TLS_CIPHER: handshake.cipher,
+            }
+        return {
+            TLS_ESTABLISHED: False,
+            ERROR_TYPE: exception_type(handshake.error),
+            self._protocol.keys.tls_failure_reason: handshake.reason,
+        }
+
     def _default_placement(self) -> SpanPlacement:
-        return SpanPlacement(head_below(self._span, self._attributes))
+        return SpanPlacement(self._below)
 
 
 class TracePerCommand(Session):
@@ -195,31 +262,62 @@ class TracePerCommand(Session):
 class TracePerTransaction(Session):
     """A connection whose mail transactions (RFC 5321 §3.3) are separate traces, linked to the session's span."""
 
+    def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: RecurringAttributes) -> None:
+        super().__init__(protocol, session_id, endpoints)
+        self._verb = ""  # of the latest command
+        self._recipients: CommandResult | None = None  # of the open transaction: see `_note_recipient`
+
     def command(self, verb: str, state: str) -> "Command":
         """See `ports.SessionTelemetry.command`; MAIL outside of a transaction starts one."""
+        self._verb = verb
         if verb == "MAIL" and self._placement is self._default:
             self._placement = self._start_transaction()
         return super().command(verb, state)
 
     def settle(self, in_transaction: bool) -> None:
         """See `ports.SessionTelemetry.settle`."""
-        transaction = self._placement.transaction
-        if transaction is None or in_transaction:
+        if self._placement.transaction is None:
             return
-        keys = self._protocol.keys
-        transaction.set_attributes({keys.outcome: self.last_result.outcome, keys.reply_code: self.last_result.code})
-        transaction.end()
-        self._placement = self._default
+        if not in_transaction:
+            self._end_transaction(self._transaction_result())
+        elif self._verb == "RCPT":
+            self._note_recipient(self.last_result)
 
-    def end(self, reason: str) -> None:
-        """See `ports.SessionTelemetry.end`; an open transaction is abandoned."""
-        self.last_result = CommandResult(ABANDONED)
-        self.settle(in_transaction=False)
+    def end(self, reason: EndReason) -> None:
+        """See `ports.SessionTelemetry.end`."""
+        self._end_transaction(CommandResult(_INTERRUPTED.get(reason, ABANDONED)))
         super().end(reason)
 
     def _start_transaction(self) -> SpanPlacement:
+        self._recipients = None
         span = self._protocol.transactions.start(head_beside(self._span, self._attributes))
         return SpanPlacement(head_below(span, self._attributes), span)
+
+    def _note_recipient(self, result: CommandResult) -> None:
+        """Keep the result that decides about all recipients: one accepted, else one failed, else one refused."""
+        known = self._recipients
+        if known is None or known.outcome == "refused" or result.outcome == "ok":
+            self._recipients = result
+
+    def _transaction_result(self) -> CommandResult:
+        """The outcome of the transaction that the latest command has ended, and the code of the reply that decided."""
+        result, recipients = self.last_result, self._recipients
+        if result.outcome != "ok" or result.messages_received:
+            return result
+        if recipients is not None and recipients.outcome != "ok":
+            return recipients
+        return CommandResult(ABANDONED if self._verb == "QUIT" else RESET)
+
+    def _end_transaction(self, result: CommandResult) -> None:
+        span, keys = self._placement.transaction, self._protocol.keys
+        if span is None:
+            return
+        code = {keys.reply_code: result.code} if result.code else {}
+        span.set_attributes({keys.outcome: result.outcome, **code})
+        if result.outcome == "failed":
+            span.set_status(Status(StatusCode.ERROR, result.code))
+        span.end()
+        self._placement = self._default
 
 
 _SESSIONS: dict[ProtocolName, type[Session]] = {
@@ -274,8 +372,8 @@ class Command(CurrentSpan):
             add_link(self.transaction, result.linked)
         if self.span.is_recording():
             self.span.set_attributes(self._protocol.result_attributes(result))
-            if result.outcome == "failed":
-                self._mark_failed(result.code)
+            if result.outcome == "failed" and not self._failed:  # else the status names the exception
+                self.span.set_status(Status(StatusCode.ERROR, result.code))
         self._metrics.record(result.outcome, seconds, self.span)
         self._protocol.metrics.record(result, self.span)
 
@@ -290,13 +388,6 @@ class Command(CurrentSpan):
 
     def _is_fault(self, error: BaseException) -> bool:
         return super()._is_fault(error) and not isinstance(error, ConnectionError)
-
-    def _mark_failed(self, code: str) -> None:
-        status = Status(StatusCode.ERROR, code)
-        if not self._failed:  # else the status names the exception
-            self.span.set_status(status)
-        if self.transaction is not None:
-            self.transaction.set_status(status)
 
 
 def current_command() -> Command | None:

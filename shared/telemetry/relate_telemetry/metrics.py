@@ -118,19 +118,23 @@ class VerbMetrics:
     def __init__(
         self, instruments: Instruments, protocol: ProtocolName, verb: str, count: CounterSeries | None
     ) -> None:
-        # All outcomes at once, so that a rate over failures exists before the first failure.
-        self._durations = {
-            outcome: instruments.histogram(f"{protocol}.command.duration", {COMMAND: verb, OUTCOME: outcome})
-            for outcome in sorted({*OUTCOMES, UNKNOWN_OUTCOME})
-        }
+        self._instruments = instruments
+        self._protocol = protocol
+        self._verb = verb
         self._count = count
+        # All outcomes at once, so that a rate over failures exists before the first failure.
+        self._durations = {outcome: self._duration(outcome) for outcome in sorted(OUTCOMES)}
 
     def record(self, outcome: str, seconds: float, span: Span) -> None:
         """Record one command; an `outcome` that is none of `names.OUTCOMES` becomes `unknown`."""
-        durations = self._durations
-        (durations.get(outcome) or durations[UNKNOWN_OUTCOME]).record(seconds, span)
+        duration = self._durations.get(outcome) or self._duration(UNKNOWN_OUTCOME)
+        duration.record(seconds, span)
         if self._count is not None:
             self._count.add(1, span)
+
+    def _duration(self, outcome: str) -> HistogramSeries:
+        name = f"{self._protocol}.command.duration"
+        return self._instruments.histogram(name, {COMMAND: self._verb, OUTCOME: outcome})
 
 
 class CommandMetrics(Protocol):

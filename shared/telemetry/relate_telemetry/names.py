@@ -1,8 +1,10 @@
 """Every name that telemetry emits: sources, meters, metrics, spans and attribute keys.
 
-The names, kinds and units in `INSTRUMENTS` are a contract with dashboards outside this repository.
+The names, kinds and units in `INSTRUMENTS` are a contract with dashboards outside this repository. What each attribute
+and span means is declared in `registry`.
 """
 
+from enum import StrEnum
 from typing import Literal, NamedTuple
 
 ProtocolName = Literal["smtp", "pop3", "imap"]
@@ -11,6 +13,16 @@ SourceName = Literal["smtp", "pop3", "imap", "api"]
 SOURCES = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap", "api": "Relate.Api"}
 METERS = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap"}
 NAMESPACE = "relate-mail"
+STORE_SOURCE = "Relate.Store"  # of background work, and of parts of the stores' operations
+
+# Metric attributes
+COMMAND = "command"
+OUTCOME = "outcome"
+REASON = "reason"
+TASK = "task"
+SERVICE = "service"
+CACHE_NAME = "relate.cache.name"
+CACHE_RESULT = "relate.cache.result"  # hit or miss
 
 
 class Instrument(NamedTuple):
@@ -20,6 +32,7 @@ class Instrument(NamedTuple):
     kind: Literal["counter", "gauge", "histogram", "updowncounter"]
     unit: str
     description: str
+    attributes: tuple[str, ...] = ()
 
 
 def _reader(protocol: ProtocolName, title: str) -> tuple[Instrument, ...]:
@@ -28,7 +41,9 @@ def _reader(protocol: ProtocolName, title: str) -> tuple[Instrument, ...]:
         Instrument(f"{protocol}.bytes.sent", "counter", "bytes", f"Total bytes sent via {title}"),
         Instrument(f"{protocol}.auth.attempts", "counter", "attempts", f"{title} authentication attempts"),
         Instrument(f"{protocol}.auth.failures", "counter", "failures", f"{title} authentication failures"),
-        Instrument(f"{protocol}.commands", "counter", "commands", f"{title} commands processed (tagged by command)"),
+        Instrument(
+            f"{protocol}.commands", "counter", "commands", f"{title} commands processed (tagged by command)", (COMMAND,)
+        ),
         Instrument(f"{protocol}.sessions.active", "updowncounter", "sessions", f"Currently active {title} sessions"),
     )
 
@@ -66,6 +81,7 @@ def _duration(protocol: ProtocolName, title: str) -> Instrument:
         "histogram",
         "s",
         f"Time from the last octet of an {title} command to its reply, without waits for the client",
+        (COMMAND, OUTCOME),
     )
 
 
@@ -78,18 +94,32 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
     ),
     Instrument("api.auth.attempts", "counter", "attempts", "API authentication attempts"),
     Instrument("api.auth.failures", "counter", "failures", "API authentication failures"),
-    Instrument(SPANS_DROPPED, "counter", "spans", "Spans dropped before their export (tagged by reason)"),
-    Instrument(LOGS_DROPPED, "counter", "logs", "Log lines that were not exported over OTLP (tagged by reason)"),
-    Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)"),
+    Instrument(SPANS_DROPPED, "counter", "spans", "Spans dropped before their export (tagged by reason)", (REASON,)),
+    Instrument(
+        LOGS_DROPPED, "counter", "logs", "Log lines that were not exported over OTLP (tagged by reason)", (REASON,)
+    ),
+    Instrument(BACKGROUND_FAILURES, "counter", "failures", "Exceptions of background tasks (tagged by task)", (TASK,)),
     Instrument(CONTENT_MEMORY, "updowncounter", "bytes", "Memory of messages being received"),
     Instrument(CONTENT_LIMIT, "updowncounter", "bytes", "Limit of the memory of messages being received"),
-    Instrument(CERTIFICATE_EXPIRES, "gauge", "s", "Expiry of the certificate, since the epoch (tagged by service)"),
     Instrument(
-        CERTIFICATE_RELOADED, "gauge", "", "Whether the last load of the certificate succeeded (tagged by service)"
+        CERTIFICATE_EXPIRES, "gauge", "s", "Expiry of the certificate, since the epoch (tagged by service)", (SERVICE,)
     ),
-    Instrument(CACHE_USAGE, "gauge", "By", "Memory of a cache's entries, estimated (tagged by cache)"),
-    Instrument(CACHE_LIMIT, "gauge", "By", "Memory that a cache's entries may take (tagged by cache)"),
-    Instrument(CACHE_LOOKUPS, "counter", "lookups", "Lookups in a cache (tagged by cache and result)"),
+    Instrument(
+        CERTIFICATE_RELOADED,
+        "gauge",
+        "",
+        "Whether the last load of the certificate succeeded (tagged by service)",
+        (SERVICE,),
+    ),
+    Instrument(CACHE_USAGE, "gauge", "By", "Memory of a cache's entries, estimated (tagged by cache)", (CACHE_NAME,)),
+    Instrument(CACHE_LIMIT, "gauge", "By", "Memory that a cache's entries may take (tagged by cache)", (CACHE_NAME,)),
+    Instrument(
+        CACHE_LOOKUPS,
+        "counter",
+        "lookups",
+        "Lookups in a cache (tagged by cache and result)",
+        (CACHE_NAME, CACHE_RESULT),
+    ),
 )
 
 # Histogram bounds by unit. Those of commands start at 100 µs, because most commands are answered from memory.
@@ -98,22 +128,38 @@ BOUNDS: dict[str, tuple[float, ...]] = {
     "ms": (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000, 30000),
 }
 
-# Metric attributes
-COMMAND = "command"
-OUTCOME = "outcome"
-REASON = "reason"
-TASK = "task"
-SERVICE = "service"
-CACHE_NAME = "relate.cache.name"
-CACHE_RESULT = "relate.cache.result"  # hit or miss
-
 UNKNOWN_VERB = "UNKNOWN"
 ABANDONED = "abandoned"  # the outcome of a command whose connection ended before its reply
 OUTCOMES = frozenset({"ok", "refused", "failed", ABANDONED})
 UNKNOWN_OUTCOME = "unknown"
+RESET = "reset"  # the outcome of a transaction that the client discarded by RSET, EHLO or HELO
+TRANSACTION_OUTCOMES = OUTCOMES | {RESET}
+
+
+class EndReason(StrEnum):
+    """Why a session ended: the only values of `{protocol}.end_reason`."""
+
+    CLOSED = "closed"  # by the client's QUIT or LOGOUT
+    ABANDONED = ABANDONED  # the client disconnected without it
+    IDLE = "idle timeout"  # the client sent or read nothing for too long
+    REFUSED = "refused"  # after a refusal that ends the session, such as the last wrong login that it allows
+    TOO_MANY_ERRORS = "too many errors"  # the hard limit of refused commands
+    REVOKED = "key revoked"
+    TLS_FAILED = "TLS handshake failed"
+    SHUTDOWN = "shutting down"
+    FAILED = "failed"  # an error of ours, after which no reply could be sent
+
+
+NOT_AN_ADDRESS = "(not an address)"  # in place of a login name without "@": it may be a key, so it is never shown
 
 # Span attributes of all protocols
 CLIENT_WAIT = "relate.client_wait"  # seconds of a command that were spent waiting for the client
+GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # seconds until a new message's transaction began
+# OpenTelemetry's conventions for TLS, whose constants its package does not yet publish as stable
+TLS_ESTABLISHED = "tls.established"
+TLS_PROTOCOL_NAME = "tls.protocol.name"
+TLS_PROTOCOL_VERSION = "tls.protocol.version"
+TLS_CIPHER = "tls.cipher"
 USER = "relate.user"  # a user's address, in an operation's attributes; subject to `Otel__UserNames`
 
 
@@ -128,6 +174,7 @@ class CommandKeys(NamedTuple):
     octets_received: str
     octets_sent: str
     end_reason: str
+    tls_failure_reason: str
 
 
 class AuthKeys(NamedTuple):
@@ -152,6 +199,7 @@ def command_keys(protocol: ProtocolName) -> CommandKeys:
         octets_received=f"{protocol}.octets.received",
         octets_sent=f"{protocol}.octets.sent",
         end_reason=f"{protocol}.end_reason",
+        tls_failure_reason=f"{protocol}.tls.failure_reason",
     )
 
 
@@ -163,6 +211,16 @@ def auth_keys(source: SourceName) -> AuthKeys:
 def session_span(protocol: ProtocolName) -> str:
     """The name of a connection's span."""
     return f"{protocol}.session"
+
+
+def connect_span(protocol: ProtocolName) -> str:
+    """The name of the span of a connection's start, which lasts from accept to the greeting."""
+    return f"{protocol}.connect"
+
+
+def handshake_span(protocol: ProtocolName) -> str:
+    """The name of a TLS handshake's span."""
+    return f"{protocol}.tls.handshake"
 
 
 def transaction_span(protocol: ProtocolName) -> str:

@@ -39,8 +39,11 @@ class Operations:
         """Start an operation under the current span. The exceptions `answers` are results, not errors."""
         if attributes and USER in attributes:
             attributes = self._redact_user(dict(attributes))
-        template = self._templates.get(name) or self._add_template(name)
-        return Operation(self, template.start_here(attributes), answers)
+        return Operation(self, self.template(name).start_here(attributes), answers)
+
+    def template(self, name: str) -> SpanTemplate:
+        """The template of an operation's spans."""
+        return self._templates.get(name) or self._add_template(name)
 
     def user_name(self, name: str | None) -> str | None:
         """A user's name as `Otel__UserNames` prescribes; None means to emit no name."""

@@ -3,25 +3,49 @@
 `command_spans` implements it on the OpenTelemetry SDK; `NoTelemetry` records nothing, at next to no cost.
 
     protocol = telemetry.protocol("smtp")
-    session = protocol.session(session_id, client="192.0.2.1", port=2525)
+    session = protocol.session(session_id, client, server, peer)
+    session.handshake(Handshake(seconds=0.002, version="1.3", cipher="TLS_AES_256_GCM_SHA384"))
+    session.greeted()
     with session.command("MAIL", state="ready") as command:
         …
         command.finish(CommandResult("ok", code="250", received=31, sent=14))
     session.settle(in_transaction=True)
-    session.end("quit")
+    session.end(EndReason.CLOSED)
 """
 
 from types import TracebackType
 from typing import NamedTuple, Protocol
 
+from relate_telemetry.names import EndReason
+
 __all__ = [
     "CommandResult",
     "CommandTelemetry",
+    "EndReason",
+    "Endpoint",
+    "Handshake",
     "NoTelemetry",
     "ProtocolTelemetry",
     "Pushed",
     "SessionTelemetry",
 ]
+
+
+class Endpoint(NamedTuple):
+    """One end of a connection."""
+
+    address: str
+    port: int
+
+
+class Handshake(NamedTuple):
+    """A TLS handshake that has ended: with version and cipher, or with an error and the reason for it."""
+
+    seconds: float
+    version: str = ""  # `1.3`
+    cipher: str = ""  # by IANA's name
+    error: BaseException | None = None
+    reason: str = ""  # OpenSSL's, or from a fixed table
 
 
 class CommandResult(NamedTuple):
@@ -68,21 +92,27 @@ class CommandTelemetry(Protocol):
 class SessionTelemetry(Protocol):
     """One connection."""
 
+    def handshake(self, handshake: Handshake) -> None:
+        """Record a TLS handshake, after its end."""
+
+    def greeted(self) -> None:
+        """Record that the greeting was sent, or queued for sending."""
+
     def command(self, verb: str, state: str) -> CommandTelemetry:
         """Start a command. In SMTP, MAIL outside of a transaction also starts the transaction."""
 
     def settle(self, in_transaction: bool) -> None:
         """End the open transaction unless the session is still in one. Called after each command."""
 
-    def end(self, reason: str) -> None:
-        """Record the end of the connection; `reason` is from a fixed table."""
+    def end(self, reason: EndReason) -> None:
+        """Record the end of the connection. An open transaction ends with it."""
 
 
 class ProtocolTelemetry(Protocol):
     """The telemetry of one protocol."""
 
-    def session(self, session_id: str, client: str, port: int) -> SessionTelemetry:
-        """Record a new connection, from the address `client` to the local `port`."""
+    def session(self, session_id: str, client: Endpoint, server: Endpoint, peer: Endpoint) -> SessionTelemetry:
+        """Record a new connection to `server`. `peer` is the client, or the proxy that named the client."""
 
 
 class CacheStatistics(Protocol):
@@ -108,9 +138,15 @@ class CacheStatistics(Protocol):
 class NoTelemetry:
     """Records nothing, for `OTEL_SDK_DISABLED=true` and for tests: protocol, session and command in one object."""
 
-    def session(self, session_id: str, client: str, port: int) -> "NoTelemetry":
+    def session(self, session_id: str, client: Endpoint, server: Endpoint, peer: Endpoint) -> "NoTelemetry":
         """See `ProtocolTelemetry.session`."""
         return self
+
+    def handshake(self, handshake: Handshake) -> None:
+        """See `SessionTelemetry.handshake`."""
+
+    def greeted(self) -> None:
+        """See `SessionTelemetry.greeted`."""
 
     def command(self, verb: str, state: str) -> "NoTelemetry":
         """See `SessionTelemetry.command`."""
@@ -136,5 +172,5 @@ class NoTelemetry:
     def settle(self, in_transaction: bool) -> None:
         """See `SessionTelemetry.settle`."""
 
-    def end(self, reason: str) -> None:
+    def end(self, reason: EndReason) -> None:
         """See `SessionTelemetry.end`."""

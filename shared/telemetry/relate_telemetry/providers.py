@@ -41,7 +41,7 @@ from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK
 from relate_telemetry.redaction import Redaction
 from relate_telemetry.sampling import Sampling, sampling_from_environment
-from relate_telemetry.sdk_internals import CompletingReader, TickingReader, is_tested
+from relate_telemetry.sdk_internals import CompletingReader, TickingReader, add_resource, is_tested
 
 SHUTDOWN_SECONDS = 4.0  # of the 5 s that telemetry has to shut down
 METRICS_SECONDS = 1.0  # of these, for the last export of metrics, which tells what the queues lost
@@ -97,6 +97,10 @@ def find_or_make_providers(
     metrics are made by the SDK. Raises ValueError naming a malformed OTEL_* variable.
     """
     tracers, meters = _installed_tracers(), _installed_meters()
+    if tracers is not None:
+        add_resource(tracers, resource)
+    if meters is not None:
+        add_resource(meters, resource)
     spans: Sequence[ExportQueue[bytes] | ExportQueue[ReadableSpan]] = []
     # All variables that may be malformed are parsed before a thread starts.
     logs_to = log_exporter(endpoint, tracers.resource if tracers else resource)

@@ -12,13 +12,16 @@ from threading import Event as ThreadEvent
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
     MetricReader,
     MetricsData,
     PeriodicExportingMetricReader,
 )
-from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Event, ReadableSpan, Span, SpanProcessor, TracerProvider
+from opentelemetry.semconv.attributes.service_attributes import SERVICE_NAME
 from opentelemetry.trace import Status
 from opentelemetry.trace.propagation import _SPAN_KEY
 from opentelemetry.util.types import AnyValue
@@ -137,6 +140,23 @@ class TranslatingReader:
 
     def _receive_metrics(self, metrics_data: MetricsData, timeout_millis: float = 10_000, **options: Any) -> None:
         super()._receive_metrics(self.translate(metrics_data), timeout_millis, **options)  # type: ignore[misc] # as above
+
+
+# Providers that `opentelemetry-instrument` installed
+
+
+def add_resource(provider: TracerProvider | MeterProvider, own: Resource) -> None:
+    """Add the attributes of our resource that a provider's lacks; its service.name too if it is the SDK's default."""
+    if not is_tested():
+        return
+    given = provider._sdk_config.resource if isinstance(provider, MeterProvider) else provider.resource
+    unnamed = str(given.attributes.get(SERVICE_NAME, "")).startswith("unknown_service")
+    missing = {
+        key: value
+        for key, value in own.attributes.items()
+        if key not in given.attributes or (key == SERVICE_NAME and unnamed)
+    }
+    provider._update_resource(Resource(missing))
 
 
 # Exporters: mixins, because the modules of the stock exporters are imported when one is chosen

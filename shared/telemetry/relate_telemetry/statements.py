@@ -23,10 +23,20 @@ from opentelemetry.semconv.attributes.db_attributes import (
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.exception_attributes import EXCEPTION_TYPE
 from opentelemetry.semconv.attributes.server_attributes import SERVER_ADDRESS, SERVER_PORT
-from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer, TracerProvider
+from opentelemetry.trace import (
+    INVALID_SPAN,
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    TracerProvider,
+    get_current_span,
+)
 from opentelemetry.util.types import AttributeValue
 from sqlalchemy import event
 
+from relate_telemetry.background import Poll
 from relate_telemetry.redaction import database_state, exception_type
 from relate_telemetry.spans import SpanTemplate, make_template
 
@@ -41,12 +51,14 @@ SCOPE = "Relate.Sql"
 _SPACE = re.compile(r"\s+")
 _COMMENT = re.compile(r"/\*.*?\*/")
 _WITH = re.compile(r"\b(\w+) AS (?:(?:NOT )?MATERIALIZED )?\(", re.IGNORECASE)
-# A keyword and the table after it; not a function, nor the clauses in which a keyword means something else.
+# A keyword and the table after it; not the clauses in which a keyword means something else, nor a function.
 _TABLE = re.compile(
-    r"(?<!\bDISTINCT )(?<!\bDO )(?<!\bFOR )\b(INSERT INTO|DELETE FROM|UPDATE|FROM|JOIN)\s\"?(\w+)\"?(?!\w*[\s\"]?\()",
+    r"(?<!\bDISTINCT )(?<!\bDO )(?<!\bFOR )\b"
+    r"(?:(INSERT INTO|DELETE FROM|UPDATE) \"?(\w+)|(FROM|JOIN) \"?(\w+)\b(?!\"? ?\())",
     re.IGNORECASE,
 )
 _WRITES = {"INSERT INTO": "INSERT", "DELETE FROM": "DELETE", "UPDATE": "UPDATE"}
+_WITH_TABLES = frozenset({"SELECT", "INSERT", "UPDATE", "DELETE", "WITH"})  # others are named by their first word
 
 
 class Summary(NamedTuple):
@@ -63,13 +75,16 @@ def summarize(statement: str) -> Summary:
     """The summary of a statement: of one that writes, the first write; else the tables that it reads."""
     text = _SPACE.sub(" ", _COMMENT.sub(" ", statement)).strip()
     first = text.partition(" ")[0].upper()
+    if first not in _WITH_TABLES:
+        return Summary(first, ())
+    tables: dict[str, None] = {}
     common = {name.lower() for name in _WITH.findall(text)}
-    found = [(keyword.upper(), table) for keyword, table in _TABLE.findall(text) if table.lower() not in common]
-    for keyword, table in found:
-        if keyword in _WRITES:
-            return Summary(_WRITES[keyword], (table,))
-    operation = "SELECT" if first == "WITH" else first
-    return Summary(operation, tuple(dict.fromkeys(table for _, table in found)))
+    for write, written, _, read in _TABLE.findall(text):
+        if write:
+            return Summary(_WRITES[write.upper()], (written,))
+        if read.lower() not in common:
+            tables[read] = None
+    return Summary("SELECT", tuple(tables))
 
 
 class StatementTracer:
@@ -88,7 +103,7 @@ class StatementTracer:
 
     def _start(self, connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:  # noqa: PLR0917 - SQLAlchemy's event
         template = self._statements.get(statement) or self._add(statement)
-        context.relate_span = template.start_here()
+        context.relate_span = INVALID_SPAN if _is_polling() else template.start_here()
 
     def _add(self, statement: str) -> SpanTemplate:
         if len(self._statements) >= MAX_STATEMENTS:
@@ -109,14 +124,18 @@ class StatementTracer:
         return make_template(self._tracer, str(summary), SpanKind.CLIENT, attributes)
 
     def _traced(self, statement: str, call: Callable[[Any], None]) -> Callable[[Any], None]:
-        """A method of SQLAlchemy's dialect that ends a transaction, in a span."""
+        """A method of SQLAlchemy's dialect that ends a transaction, in a span if there is one to end."""
         template = self._make_template(statement)
 
         def traced(connection: Any) -> None:
+            # SQLAlchemy rolls back every connection that the pool gets back.
+            if not _is_in_transaction(connection) or _is_polling():
+                call(connection)
+                return
             span = template.start_here()
             try:
                 call(connection)
-            except Exception as error:
+            except BaseException as error:
                 _mark_failed(span, error)
                 raise
             finally:
@@ -125,29 +144,53 @@ class StatementTracer:
         return traced
 
 
+def _is_polling() -> bool:
+    return type(get_current_span()) is Poll
+
+
 def _end(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:  # noqa: PLR0917 - SQLAlchemy's event
-    _take_span(context).end()
+    if (span := _take_span(context)) is not None:
+        span.end()
 
 
 def _fail(failure: Any) -> None:
     context = failure.execution_context
-    if context is not None and (span := getattr(context, "relate_span", None)) is not None:
+    if context is not None and (span := _take_span(context)) is not None:
         _mark_failed(span, failure.original_exception)
-        _take_span(context).end()
+        span.end()
 
 
-def _take_span(context: Any) -> Span:
-    span: Span = context.relate_span
-    del context.relate_span  # one context may serve several executions
+def _is_in_transaction(connection: Any) -> bool:
+    """Whether the driver's connection is in a transaction, by the API of asyncpg or of sqlite3."""
+    inner = connection.dbapi_connection
+    driver = getattr(inner, "driver_connection", inner)
+    ask = getattr(driver, "is_in_transaction", None)
+    return bool(ask() if ask else getattr(driver, "in_transaction", True))
+
+
+def _take_span(context: Any) -> Span | None:
+    """The span of a context, which is removed, because one context may serve several executions."""
+    span: Span | None = vars(context).pop("relate_span", None)
     return span
 
 
 def _mark_failed(span: Span, error: BaseException) -> None:
-    kind = exception_type(error)
+    """Record the driver's exception, without its message, which quotes values. A cancellation is no failure."""
+    kind = exception_type(_of_driver(error))
+    if not isinstance(error, Exception):
+        span.set_attribute(ERROR_TYPE, kind)
+        return
     span.set_attributes({ERROR_TYPE: kind, EXCEPTION_TYPE: kind})
     if state := database_state(error):
         span.set_attribute(DB_RESPONSE_STATUS_CODE, state)
     span.set_status(Status(StatusCode.ERROR, kind))
+
+
+def _of_driver(error: BaseException) -> BaseException:
+    """The driver's own exception: SQLAlchemy's adapter of asyncpg wraps it."""
+    while exception_type(error).startswith("sqlalchemy.") and error.__cause__ is not None:
+        error = error.__cause__
+    return error
 
 
 def _database_attributes(engine: "Engine") -> dict[str, AttributeValue]:

@@ -1,12 +1,14 @@
 """The telemetry of a process: protocols, logins, operations and instrumentation on one pair of providers."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
+from relate_supervisor import NoTracing, Tracing
 from relate_telemetry.auth import Authentication
+from relate_telemetry.background import Background
 from relate_telemetry.command_spans import ProtocolSpans
 from relate_telemetry.instrument import instrument_app, instrument_engine
 from relate_telemetry.metrics import Instruments, observable_counter, observable_gauge, observable_up_down_counter
@@ -24,6 +26,7 @@ from relate_telemetry.names import (
     METERS,
     SERVICE,
     SOURCES,
+    STORE_SOURCE,
     WIRE_METER,
     ProtocolName,
     SourceName,
@@ -62,10 +65,13 @@ class Telemetry:
         """Whether anything is recorded."""
         return not isinstance(self.tracer_provider, NoOpTracerProvider)
 
-    def protocol(self, name: ProtocolName) -> ProtocolTelemetry:
-        """The telemetry of a protocol, for its driver. One object per protocol, because it bounds the verbs."""
+    def protocol(self, name: ProtocolName, verbs: Iterable[str] = ()) -> ProtocolTelemetry:
+        """The telemetry of a protocol, for its driver. One object per protocol, because it bounds the verbs.
+
+        The counters of commands start at 0 for `verbs`.
+        """
         if name not in self._protocols:
-            self._protocols[name] = self._make_protocol(name)
+            self._protocols[name] = self._make_protocol(name, verbs)
         return self._protocols[name]
 
     def auth(self, source: SourceName) -> Authentication:
@@ -80,6 +86,12 @@ class Telemetry:
         if not self.is_enabled:
             return NoOperations(self._user_names)
         return Operations(self._tracer(source), self._user_names)
+
+    def background(self) -> Tracing:
+        """The spans of background work, and of parts of the stores' operations."""
+        if not self.is_enabled:
+            return NoTracing()
+        return Background(self.tracer_provider.get_tracer(STORE_SOURCE))
 
     def instrument_engine(self, engine: "AsyncEngine") -> None:
         """Trace an SQLAlchemy engine's statements: their text, never their parameters. Idempotent."""
@@ -141,10 +153,12 @@ class Telemetry:
         if shut_down is not None:
             shut_down()
 
-    def _make_protocol(self, name: ProtocolName) -> ProtocolTelemetry:
+    def _make_protocol(self, name: ProtocolName, verbs: Iterable[str]) -> ProtocolTelemetry:
         if not self.is_enabled:
             return NoTelemetry()
-        return ProtocolSpans(name, self._tracer(name), Instruments(self.meter_provider, METERS[name]))
+        protocol = ProtocolSpans(name, self._tracer(name), Instruments(self.meter_provider, METERS[name]))
+        protocol.metrics.declare(verbs)
+        return protocol
 
     def _tracer(self, source: SourceName) -> Tracer:
         return self.tracer_provider.get_tracer(SOURCES[source])

@@ -113,6 +113,12 @@ class Acceptor:
         loop.call_later(ACCEPT_PAUSE_SECONDS, self.start)
 
 
+def local_address(sock: socket.socket) -> tuple[str, int]:
+    """The address and port to which a client connected."""
+    address, port = sock.getsockname()[:2]
+    return _unmapped(address), port
+
+
 def _unmapped(address: str) -> str:
     """Return the IPv4 address of an IPv4 client of a dual-stack socket (RFC 4291 §2.5.5.2)."""
     return address.removeprefix("::ffff:") if "." in address else address

@@ -6,6 +6,7 @@ enforces the deadlines of all connections, because a timer per command would cos
 """
 
 import asyncio
+import socket
 import ssl
 import time
 import zlib
@@ -30,6 +31,15 @@ NO_DEADLINE = float("inf")
 REVOKED_GRACE_SECONDS = 10.0
 
 
+class HandshakeFailed(ClientGone):
+    """The TLS handshake failed by an `error`."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__()
+        error.__traceback__ = None  # asyncio keeps the error, whose traceback would keep the driver in memory
+        self.error = error
+
+
 class EndRequested(Exception):
     """The server ends the session while it waits for a command."""
 
@@ -46,6 +56,7 @@ class Connection(asyncio.BufferedProtocol):
 
     __slots__ = (
         "__weakref__",
+        "_abort_reason",
         "_buffer",
         "_deflate",
         "_drain_waiter",
@@ -85,6 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         self._eof = False
         self._lost = False
         self._end_reason: Farewell | None = None
+        self._abort_reason: Farewell | None = None
         self._force_end_at = NO_DEADLINE  # when the current command is aborted
         self._progress = 0
         self.deadline = NO_DEADLINE
@@ -154,13 +166,13 @@ class Connection(asyncio.BufferedProtocol):
             return
         self.deadline = NO_DEADLINE
         if self._drain_waiter is not None:
-            self.abort()  # the client does not read, so a farewell would not reach it
+            self.abort(Farewell.IDLE)  # the client does not read, so a farewell would not reach it
         else:
             self.request_end(Farewell.IDLE)
 
     def _force_end(self) -> None:
         if self._waiter is None:
-            self.abort()  # a farewell cannot be sent in the middle of a reply
+            self.abort(self._end_reason)  # a farewell cannot be sent in the middle of a reply
         else:
             self.defer_end = False
             self._wake()
@@ -171,6 +183,13 @@ class Connection(asyncio.BufferedProtocol):
     def tls_object(self) -> ssl.SSLObject | None:
         """The TLS connection, None without TLS."""
         return None if self._transport is None else self._transport.get_extra_info("ssl_object")
+
+    @property
+    def tls_parameters(self) -> tuple[str, str]:
+        """The version of TLS, such as `1.3`, and OpenSSL's name of the cipher; empty without TLS."""
+        tls = self.tls_object
+        version, cipher = (tls.version(), tls.cipher()) if tls is not None else (None, None)
+        return (version or "").removeprefix("TLSv"), cipher[0] if cipher else ""
 
     def restart_deadline(self) -> None:
         """Give the client `timeout` seconds from now to complete its input, or to read."""
@@ -229,7 +248,7 @@ class Connection(asyncio.BufferedProtocol):
             await self._drain_waiter
             self.deadline = NO_DEADLINE
         if self._lost:
-            raise ClientGone
+            raise ClientGone(self._abort_reason)
 
     def send_queued(self) -> None:
         """Pass queued octets to the transport, without waiting."""
@@ -241,18 +260,31 @@ class Connection(asyncio.BufferedProtocol):
         self._outgoing.clear()
         self._outgoing_size = 0
 
+    async def attach(self, sock: socket.socket) -> None:
+        """Take over an accepted socket."""
+        await asyncio.get_running_loop().connect_accepted_socket(lambda: self, sock)
+
+    async def attach_tls(self, sock: socket.socket, context: ssl.SSLContext, timeout: float) -> None:
+        """Take over an accepted socket after a TLS handshake. Raises HandshakeFailed."""
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.connect_accepted_socket(lambda: self, sock, ssl=context, ssl_handshake_timeout=timeout)
+        except OSError as error:
+            raise HandshakeFailed(error) from None
+        if self._transport is None:
+            raise HandshakeFailed(ConnectionResetError())
+
     async def start_tls(self, context: ssl.SSLContext, timeout: float) -> None:
-        """Perform the TLS handshake. Raises ClientGone if it fails."""
+        """Perform the TLS handshake. Raises HandshakeFailed."""
         loop = asyncio.get_running_loop()
         try:
             transport = await loop.start_tls(
                 self._open(), self, context, server_side=True, ssl_handshake_timeout=timeout
             )
-        except (OSError, ssl.SSLError, TimeoutError) as error:
-            error.__traceback__ = None  # asyncio keeps the error, whose traceback would keep the driver in memory
-            raise ClientGone("TLS handshake failed") from None
+        except OSError as error:
+            raise HandshakeFailed(error) from None
         if transport is None:
-            raise ClientGone("lost in the TLS handshake")
+            raise HandshakeFailed(ConnectionResetError())
         self._transport = transport
 
     def start_compression(self) -> None:
@@ -269,25 +301,25 @@ class Connection(asyncio.BufferedProtocol):
             self.send_queued()
             self._transport.close()
 
-    def abort(self) -> None:
-        """Close at once, and discard queued octets."""
+    def abort(self, reason: Farewell | None = None) -> None:
+        """Close at once, and discard queued octets. ClientGone will have the reason."""
+        self._abort_reason = reason
         if self._transport is not None:
             self._transport.abort()
 
     def secure_peer(self, peer: Peer) -> Peer:
         """Return the peer with TLS version and cipher, if TLS is active."""
-        tls = self.tls_object
-        if tls is None:
+        if self.tls_object is None:
             return peer
-        cipher = tls.cipher()
-        return Peer(peer.address, peer.port, True, f"{tls.version()} {cipher[0] if cipher else ''}")
+        version, cipher = self.tls_parameters
+        return Peer(peer.address, peer.port, True, f"TLSv{version} {cipher}")
 
     def _expand(self, inflate: "_Inflate", data: bytes) -> bytes:
         """Inflate at most READ_HIGH_WATER_OCTETS; returns none while a block is incomplete. Raises ClientGone."""
         try:
             octets = inflate.decompress(data, READ_HIGH_WATER_OCTETS)
         except zlib.error as error:
-            raise ClientGone("invalid deflate data") from error
+            raise ClientGone from error
         if inflate.unconsumed_tail:
             self._incoming.insert(0, inflate.unconsumed_tail)
             self._incoming_size += len(inflate.unconsumed_tail)
@@ -295,7 +327,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def _open(self) -> asyncio.Transport:
         if self._transport is None or self._lost:
-            raise ClientGone
+            raise ClientGone(self._abort_reason)
         return self._transport
 
     def _wake(self) -> None:
@@ -306,7 +338,7 @@ class Connection(asyncio.BufferedProtocol):
         """Wait for input. Raises ClientGone, EndRequested."""
         while not self._incoming:
             if self._eof:
-                raise ClientGone
+                raise ClientGone(self._abort_reason)
             if self._end_reason is not None and (not self.defer_end or self._end_reason is Farewell.IDLE):
                 raise EndRequested(self._end_reason)
             self._waiter = asyncio.get_running_loop().create_future()

@@ -7,25 +7,35 @@ client: it is logged, recorded on the span, and the session's `error_reply` is s
 
 import asyncio
 import secrets
+import socket
 import time
 import weakref
-from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import structlog
 
 from relate_supervisor import Supervisor
-from relate_telemetry.ports import CommandResult, CommandTelemetry, NoTelemetry, ProtocolTelemetry, Pushed
-from relate_wire.connection import NO_DEADLINE, Connection, EndRequested
+from relate_telemetry.ports import (
+    CommandResult,
+    CommandTelemetry,
+    Endpoint,
+    EndReason,
+    Handshake,
+    NoTelemetry,
+    ProtocolTelemetry,
+    Pushed,
+)
+from relate_wire.connection import NO_DEADLINE, Connection, EndRequested, HandshakeFailed
 from relate_wire.content_budget import ContentBudget, HeldContent
 from relate_wire.limits import Limits
 from relate_wire.ports import Client, ClientGone, CommandLike, Engine, Farewell, Peer, Prompt, Push
 from relate_wire.refusals import RefusalLimits, Refusals
 from relate_wire.reply import NextStep, Outcome, Reply
-from relate_wire.tls import Certificate
+from relate_wire.tls import Certificate, handshake_failure, iana_cipher
 
 log = structlog.get_logger(__name__)
 
@@ -41,6 +51,14 @@ MAX_FREE_DRAIN_OCTETS = 1024 * 1024
 # The results that telemetry gets if the connection ends before the reply is sent: by the client, or by an error.
 ABANDONED_REPLY = Reply(b"", Outcome.ABANDONED)
 TRUNCATED_REPLY = Reply(b"", Outcome.FAILED)
+
+
+# Why a session ends after a reply with that outcome and NextStep.CLOSE.
+CLOSE_REASONS = {
+    Outcome.OK: EndReason.CLOSED,
+    Outcome.REFUSED: EndReason.REFUSED,
+    Outcome.FAILED: EndReason.FAILED,
+}
 
 
 class ReplyTruncated(ClientGone):
@@ -87,6 +105,14 @@ class Service:
     content: ContentBudget = field(default_factory=ContentBudget)
 
 
+class Endpoints(NamedTuple):
+    """The ends of an accepted connection: `server` is address and port, `peer` the client, or the proxy before it."""
+
+    client: Peer
+    server: tuple[str, int]
+    peer: Peer
+
+
 class Driver(Generic[FrameT, CommandT]):
     """Runs one engine on one connection; the engine's session sees it as its Client.
 
@@ -94,17 +120,21 @@ class Driver(Generic[FrameT, CommandT]):
     """
 
     def __init__(
-        self, service: Service, listener: Listener, peer: Peer, buffer: memoryview, supervisor: Supervisor
+        self, service: Service, listener: Listener, endpoints: Endpoints, buffer: memoryview, supervisor: Supervisor
     ) -> None:
+        client, server, peer = endpoints
         self.connection = Connection(service.limits.session_timeout, buffer)
         self._service = service
         self._supervisor = supervisor
         self._implicit_tls = listener.implicit_tls
-        self._peer = peer
-        self._content = service.content.hold(peer.address)
+        self._peer = client
+        self._content = service.content.hold(client.address)
         self._session_id = secrets.token_hex(8)
         self._engine: Engine[FrameT, CommandT] = listener.engine(weakref.proxy(self))
-        self._telemetry = service.telemetry.session(self._session_id, peer.address, listener.port)
+        self._telemetry = service.telemetry.session(
+            self._session_id, _endpoint(client), Endpoint(*server), _endpoint(peer)
+        )
+        self._end_reason = EndReason.CLOSED
         self._span: CommandTelemetry = NoTelemetry()  # of the current command
         self._client_wait_seconds = 0.0  # within the current command
         self._consumed = 0  # octets, up to the current command
@@ -134,7 +164,7 @@ class Driver(Generic[FrameT, CommandT]):
                 return await self._next_frame()
         except EndRequested as end:
             self._send_farewell(end.reason)
-            raise ClientGone(end.reason.value) from None
+            raise ClientGone(end.reason) from None
         finally:
             self.connection.defer_end = False
             self._client_wait_seconds += time.perf_counter() - began
@@ -145,35 +175,65 @@ class Driver(Generic[FrameT, CommandT]):
 
     async def run(self) -> None:
         """Run the session to its end, then close the connection and release its resources."""
-        reason = "aborted"
+        reason = EndReason.FAILED
         try:
-            reason = await self._run_session()
-        except ClientGone:
-            reason = "lost"
+            await self._run_session()
+            reason = self._end_reason
+        except ClientGone as gone:
+            reason = _reason_of(gone)
         except EndRequested as end:
             self._send_farewell(end.reason)
-            reason = end.reason.value
+            reason = EndReason(end.reason.value)
+        except asyncio.CancelledError:
+            reason = EndReason.SHUTDOWN  # of a command that lasted longer than the grace period
+            raise
         finally:
             self.connection.close()
             self._discard_input()
             self._telemetry.end(reason)
             await self._engine.session.close()
 
-    def abort(self, reason: str) -> None:
-        """Close a connection whose TLS handshake failed, before its session began."""
-        self.connection.abort()
-        self._discard_input()
-        self._telemetry.end(reason)
+    async def connect(self, sock: socket.socket) -> bool:
+        """Take over an accepted socket, after the handshake of implicit TLS; returns whether that succeeded."""
+        reason: EndReason | None = EndReason.FAILED
+        try:
+            await self._attach(sock)
+            reason = None
+        except HandshakeFailed as failed:
+            reason = EndReason.TLS_FAILED
+            error = type(failed.error).__name__
+            log.info(
+                "handshake failed", protocol=self._service.name, error=error, reason=handshake_failure(failed.error)
+            )
+        except asyncio.CancelledError:
+            reason = EndReason.SHUTDOWN  # which does not wait for handshakes
+            raise
+        finally:
+            if reason is not None:
+                sock.close()
+                self.connection.abort()
+                self._discard_input()
+                self._telemetry.end(reason)
+        return reason is None
+
+    async def _attach(self, sock: socket.socket) -> None:
+        certificate = self._service.certificate
+        if self._implicit_tls and certificate is not None:
+            timeout = self._service.limits.handshake_timeout
+            await self._perform_handshake(self.connection.attach_tls(sock, certificate.context, timeout))
+        else:
+            await self.connection.attach(sock)
 
     def _discard_input(self) -> None:
         self._engine.framer.clear()
         self._content.release()
 
-    async def _run_session(self) -> str:
+    async def _run_session(self) -> None:
         if self._implicit_tls:
             self._secured()
         greeting = await self._engine.session.greet()
         self.connection.write(greeting.head)
+        self._telemetry.greeted()
         then = greeting.then
         while then is not NextStep.CLOSE:
             self.connection.raise_if_revoked()
@@ -183,8 +243,8 @@ class Driver(Generic[FrameT, CommandT]):
                 await self._start_tls()
             elif then is NextStep.COMPRESS:
                 self._start_compression()
-        await self.connection.flush()
-        return "closed"
+        with suppress(ClientGone):  # a client need not wait for the last reply
+            await self.connection.flush()
 
     async def _yield_if_due(self) -> None:
         """Yield to the event loop if the time slice of this connection has ended."""
@@ -234,6 +294,8 @@ class Driver(Generic[FrameT, CommandT]):
         self._telemetry.settle(session.in_transaction)
         if not session.in_transaction:
             self._content.release()
+        if reply.then is NextStep.CLOSE:
+            self._end_reason = CLOSE_REASONS[reply.outcome]
         return await self._count_refusal(command.verb, reply)
 
     async def _answer(self, command: CommandT, span: CommandTelemetry) -> Reply:
@@ -321,6 +383,7 @@ class Driver(Generic[FrameT, CommandT]):
             return reply.then
         if refusals.too_many:
             self._send_farewell(Farewell.TOO_MANY_ERRORS)
+            self._end_reason = EndReason.TOO_MANY_ERRORS
             return NextStep.CLOSE
         if delay := refusals.delay_seconds:
             await self.connection.flush()
@@ -338,8 +401,21 @@ class Driver(Generic[FrameT, CommandT]):
         self._engine.framer.clear()
         self.connection.discard_input()
         self.connection.send_queued()
-        await self.connection.start_tls(certificate.context, self._service.limits.handshake_timeout)
+        timeout = self._service.limits.handshake_timeout
+        await self._perform_handshake(self.connection.start_tls(certificate.context, timeout))
         self._secured()
+
+    async def _perform_handshake(self, handshake: Awaitable[None]) -> None:
+        """Perform and record a TLS handshake. Raises HandshakeFailed."""
+        began = time.perf_counter()
+        try:
+            await handshake
+        except HandshakeFailed as failed:
+            error, seconds = failed.error, time.perf_counter() - began
+            self._telemetry.handshake(Handshake(seconds, error=error, reason=handshake_failure(error)))
+            raise
+        version, cipher = self.connection.tls_parameters
+        self._telemetry.handshake(Handshake(time.perf_counter() - began, version, iana_cipher(cipher)))
 
     def _start_compression(self) -> None:
         """RFC 4978 §3: the client sends nothing between its command and our OK, and only deflated data after it."""
@@ -360,3 +436,15 @@ class Driver(Generic[FrameT, CommandT]):
             session=self._session_id,
             exc_info=error,
         )
+
+
+def _endpoint(peer: Peer) -> Endpoint:
+    return Endpoint(peer.address, peer.port)
+
+
+def _reason_of(gone: ClientGone) -> EndReason:
+    if isinstance(gone, ReplyTruncated):
+        return EndReason.FAILED
+    if isinstance(gone, HandshakeFailed):
+        return EndReason.TLS_FAILED
+    return EndReason.ABANDONED if gone.reason is None else EndReason(gone.reason.value)

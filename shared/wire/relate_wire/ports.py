@@ -44,17 +44,20 @@ class Peer:
 
 
 class Farewell(Enum):
-    """Why the server ends a session on its own initiative."""
+    """Why the server ends a session on its own initiative. Each value is one of telemetry's `EndReason` too."""
 
     IDLE = "idle timeout"
     SHUTDOWN = "shutting down"
     TOO_MANY_ERRORS = "too many errors"
-    TOO_MANY_CONNECTIONS = "too many connections"
     REVOKED = "key revoked"
 
 
 class ClientGone(Exception):
-    """The connection was lost or aborted in the middle of a command."""
+    """The connection ended in the middle of a command: by the server for a `reason`, by the client without one."""
+
+    def __init__(self, reason: Farewell | None = None) -> None:
+        super().__init__(reason.value if reason else "the client disconnected")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)

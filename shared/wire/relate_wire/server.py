@@ -7,7 +7,6 @@ rest. One sweep per second enforces all deadlines.
 import asyncio
 import contextlib
 import socket
-import ssl
 import time
 from collections.abc import Set
 from functools import partial
@@ -17,9 +16,9 @@ import structlog
 
 from relate_supervisor import Supervisor
 from relate_wire import proxy
-from relate_wire.accepting import Acceptor, listen
+from relate_wire.accepting import Acceptor, listen, local_address
 from relate_wire.connection import READ_HIGH_WATER_OCTETS
-from relate_wire.driver import Driver, Listener, Service
+from relate_wire.driver import Driver, Endpoints, Listener, Service
 from relate_wire.limits import Connections, is_in
 from relate_wire.ports import Farewell, Peer
 
@@ -121,18 +120,19 @@ class Server:
 
     async def _serve(self, sock: socket.socket, peer: Peer, listener: Listener, proxied: bool) -> None:
         if not proxied:
-            await self._run(sock, peer, listener)
+            await self._run(sock, peer, peer, listener)
         elif client := await self._read_preamble(sock, peer):
             exempt = client is peer or client.is_loopback  # a proxy connects without a client for its health check
             with self._connections.behind_proxy(client.address, exempt) as admitted:
                 if admitted:
-                    await self._run(sock, client, listener)
+                    await self._run(sock, client, peer, listener)
                 else:
                     self._reject(sock, listener)
 
-    async def _run(self, sock: socket.socket, peer: Peer, listener: Listener) -> None:
-        driver: Driver[Any, Any] = Driver(self._service, listener, peer, self._read_buffer, self._supervisor)
-        if await self._connect(driver, sock, listener):
+    async def _run(self, sock: socket.socket, client: Peer, peer: Peer, listener: Listener) -> None:
+        endpoints = Endpoints(client, local_address(sock), peer)
+        driver: Driver[Any, Any] = Driver(self._service, listener, endpoints, self._read_buffer, self._supervisor)
+        if await driver.connect(sock):
             self._start_session(driver)
             await driver.run()
 
@@ -158,27 +158,6 @@ class Server:
             sock.close()
             raise
         return peer if source is None else Peer(*source)
-
-    async def _connect(self, driver: Driver[Any, Any], sock: socket.socket, listener: Listener) -> bool:
-        """Attach the socket to the driver's connection, after the handshake of implicit TLS."""
-        loop = asyncio.get_running_loop()
-        tls: dict[str, Any] = {}
-        certificate = self._service.certificate
-        if listener.implicit_tls and certificate is not None:
-            tls = {"ssl": certificate.context, "ssl_handshake_timeout": self._service.limits.handshake_timeout}
-        try:
-            await loop.connect_accepted_socket(lambda: driver.connection, sock, **tls)
-        except (OSError, ssl.SSLError, TimeoutError) as error:
-            error.__traceback__ = None  # asyncio keeps the error, whose traceback would keep the driver in memory
-            sock.close()
-            driver.abort("TLS handshake failed" if tls else "lost")
-            log.info("handshake failed", protocol=self._service.name, error=type(error).__name__)
-            return False
-        except asyncio.CancelledError:
-            sock.close()
-            driver.abort("shutting down")
-            raise
-        return True
 
     async def _sweep(self) -> None:
         interval = min(SWEEP_SECONDS, self._service.limits.session_timeout / 4)

@@ -8,6 +8,7 @@ import contextlib
 import datetime
 import ipaddress
 import os
+import re
 import ssl
 import tempfile
 import time
@@ -30,6 +31,11 @@ RENEWAL_LEAD = datetime.timedelta(days=30)
 # The retry interval after a failed renewal (a read-only folder).
 RENEWAL_RETRY_SECONDS = 24 * 3600.0
 
+_CIPHER = re.compile(
+    r"(?P<exchange>(?:ECDHE|DHE)-(?:ECDSA|RSA))-"
+    r"(?:AES(?P<bits>128|256)-(?:(?P<mode>GCM)-)?(?P<digest>SHA\d*)|CHACHA20-POLY1305)"
+)
+
 log = structlog.get_logger(__name__)
 
 
@@ -49,6 +55,27 @@ def server_context(certificate: Path, key: Path | None = None) -> ssl.SSLContext
     except (OSError, ssl.SSLError) as error:
         raise CertificateError(f"cannot use certificate {certificate} with key {key or certificate}: {error}") from None
     return context
+
+
+def iana_cipher(name: str) -> str:
+    """Return IANA's name of a cipher that OpenSSL names, as `server_context` allows them; other names as they are.
+
+    `ECDHE-RSA-AES128-GCM-SHA256` is TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256. Both name those of TLS 1.3 alike.
+    """
+    match = _CIPHER.fullmatch(name)
+    if match is None:
+        return name
+    exchange, bits, mode, digest = match.group("exchange", "bits", "mode", "digest")
+    cipher = f"AES_{bits}_{mode or 'CBC'}_{digest}" if bits else "CHACHA20_POLY1305_SHA256"
+    return f"TLS_{exchange.replace('-', '_')}_WITH_{cipher}"
+
+
+def handshake_failure(error: OSError) -> str:
+    """Return why a handshake failed: OpenSSL's reason, else `timeout` or `connection closed`."""
+    if isinstance(error, ssl.SSLError):
+        return error.reason or "unknown"
+    # asyncio raises ConnectionAbortedError after `ssl_handshake_timeout`.
+    return "timeout" if isinstance(error, (ConnectionAbortedError, TimeoutError)) else "connection closed"
 
 
 def expiry(certificate: Path) -> datetime.datetime:

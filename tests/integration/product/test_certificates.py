@@ -17,6 +17,7 @@ from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS
 from tests.support.certificates import Authority, presented
 from tests.support.product import HOST, PORTS, TIMEOUT_SECONDS, Product
 from tests.support.telemetry.receiver import OtlpReceiver
+from tests.support.telemetry.registry import CheckedReceiver
 
 SECURE = tuple(name for name in PORTS if name.endswith("__SecurePort"))
 SERVICES = ("smtp", "pop3", "imap", "api")
@@ -29,7 +30,7 @@ def authority() -> Authority:
 
 @pytest.fixture
 def receiver() -> Iterator[OtlpReceiver]:
-    with OtlpReceiver() as receiver:
+    with CheckedReceiver() as receiver:
         yield receiver
 
 

@@ -19,7 +19,7 @@ from tests.integration.product.secret_markers import Secrets
 from tests.integration.product.secret_paths import drive_all_paths
 from tests.support.postgres import Server
 from tests.support.product import Product
-from tests.support.telemetry.receiver import OtlpReceiver
+from tests.support.telemetry.registry import CheckedReceiver, undeclared_of_lines
 
 Failure = Callable[[], None]
 
@@ -41,6 +41,7 @@ def run_server(product: Product, secrets: Secrets, *failures: Failure) -> None:
     product.stop()
     assert "command failed" in product.stderr.text
     assert "request failed" in product.stderr.text
+    assert undeclared_of_lines(product.stderr.text) == []
 
 
 def rename_tables(directory: Path) -> None:
@@ -56,7 +57,7 @@ def hash_secret(secrets: Secrets) -> str:
 
 
 def test_no_secret_is_exported_to_a_collector(tmp_path: Path, secrets: Secrets) -> None:
-    with OtlpReceiver() as receiver:
+    with CheckedReceiver() as receiver:
         settings = {"Otel__Endpoint": receiver.endpoint, "Accounts__KeyHashSecret": hash_secret(secrets)}
         with Product(tmp_path, **settings) as product:
             run_server(product, secrets, partial(rename_tables, tmp_path))
@@ -87,7 +88,7 @@ def test_no_secret_is_exported_when_database_errors_quote_rows(
     def drop_database() -> None:
         postgres_server.drop(name)
 
-    with OtlpReceiver() as receiver:
+    with CheckedReceiver() as receiver:
         settings = {"Otel__Endpoint": receiver.endpoint, "Accounts__KeyHashSecret": hash_secret(secrets)}
         with Product(tmp_path, url, **settings) as product:
             run_server(product, secrets, refuse_rows, drop_database)

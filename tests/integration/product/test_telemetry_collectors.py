@@ -9,14 +9,14 @@ import pytest
 from tests.integration.product.accounts import message
 from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS
 from tests.support.product import ADDRESS, HOST, Product, reserve_port
-from tests.support.telemetry.receiver import OtlpReceiver
+from tests.support.telemetry.registry import CheckedReceiver
 
 STOP_SECONDS = 8.0  # while the collector does not answer
 
 
 @pytest.mark.parametrize("mode", ["hash", "drop"])
 def test_user_names_are_exported_according_to_the_setting(tmp_path: Path, mode: str) -> None:
-    with OtlpReceiver() as receiver:
+    with CheckedReceiver() as receiver:
         with Product(
             tmp_path, Otel__Endpoint=receiver.endpoint, Otel__UserNames=mode, **SHORT_EXPORT_INTERVALS
         ) as product:

@@ -8,11 +8,14 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from relate_imap.commands import UNKNOWN
+from relate_imap.session import COMMANDS
 from tests.integration.product.accounts import Account, message
 from tests.integration.product.scenario_results import SHORT_EXPORT_INTERVALS, linked
 from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import OtlpReceiver
+from tests.support.telemetry.registry import undeclared
 
 pytestmark = pytest.mark.xdist_group("product-telemetry-imap")
 
@@ -176,6 +179,10 @@ def test_every_command_has_a_span_with_session_command_and_state(scenario: Scena
     }
 
 
+def test_all_telemetry_is_declared_in_the_registry(scenario: Scenario) -> None:
+    assert undeclared(scenario.receiver) == []
+
+
 def test_every_command_is_a_separate_trace_linked_to_its_session(scenario: Scenario) -> None:
     sessions = {span.traceparent for span in scenario.receiver.spans("imap.session")}
     assert len(sessions) == 3
@@ -241,7 +248,7 @@ def test_metrics_have_the_contracted_names_kinds_and_units(scenario: Scenario, n
 
 def test_metrics_equal_the_clients_counts(scenario: Scenario) -> None:
     counted = {point.attributes["command"]: point.value for point in scenario.receiver.metric("imap.commands")}
-    assert counted == dict(scenario.commands)
+    assert counted == dict.fromkeys((*COMMANDS, UNKNOWN), 0) | dict(scenario.commands)
     assert scenario.receiver.total("imap.messages.retrieved") == 2
     assert scenario.receiver.total("imap.auth.attempts") == scenario.logins == 3
     assert scenario.receiver.total("imap.auth.failures") == scenario.failures == 1

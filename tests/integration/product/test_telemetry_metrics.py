@@ -2,6 +2,7 @@
 
 import pytest
 
+from relate_telemetry.names import OUTCOMES
 from tests.integration.product.counting_clients import POP3_VERBS, SMTP_VERBS
 from tests.integration.product.scenario import OPEN_CONNECTIONS, UNKNOWN_COMMANDS
 from tests.integration.product.scenario_results import ScenarioResults
@@ -73,7 +74,9 @@ def test_pop3_commands_are_counted_by_name(results: ScenarioResults) -> None:
 def test_every_command_duration_is_recorded_by_name_and_outcome(
     results: ScenarioResults, protocol: str, verbs: frozenset[str]
 ) -> None:
-    points = results.receiver.metric(f"{protocol}.command.duration")
+    series = results.receiver.metric(f"{protocol}.command.duration")
+    points = [point for point in series if point.count]
+    assert {point.attributes["outcome"] for point in series} == OUTCOMES  # each begins at 0
     assert {(point.kind, point.unit) for point in points} == {("histogram", "s")}
     assert {point.attributes["outcome"] for point in points} == {"ok", "refused", "failed"}
     assert {point.attributes["command"] for point in points} == verbs | {"UNKNOWN"}

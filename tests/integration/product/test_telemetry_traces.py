@@ -1,9 +1,11 @@
 """Traces over OTLP: a span per command and login, and the links between traces."""
 
+from collections import Counter
 from itertools import chain
 
 import pytest
 
+from relate_telemetry.names import TRANSACTION_OUTCOMES
 from tests.integration.product.scenario import FOREIGN_TRACEPARENT, UNKNOWN_COMMANDS
 from tests.integration.product.scenario_results import ScenarioResults, linked
 from tests.support.telemetry.received import ReceivedSpan
@@ -31,6 +33,30 @@ def test_every_session_has_a_unique_id(results: ScenarioResults) -> None:
         ids = {span.attributes[f"{protocol}.session_id"] for span in sessions}
         assert len(ids) == len(sessions)
         assert {span.attributes[f"{protocol}.session_id"] for span in results.commands(protocol)} <= ids
+
+
+def test_every_session_has_a_span_from_accept_to_the_greeting(results: ScenarioResults) -> None:
+    for protocol in ("smtp", "pop3"):
+        sessions = {span.span_id: span for span in results.receiver.spans(f"{protocol}.session")}
+        connects = results.receiver.spans(f"{protocol}.connect")
+        assert {span.parent_id for span in connects} == sessions.keys()
+        for span in connects:
+            assert span.attributes.items() <= sessions[span.parent_id].attributes.items()
+
+
+def test_every_handshake_has_a_span_and_names_the_version_on_its_session(results: ScenarioResults) -> None:
+    handshakes = results.receiver.spans("smtp.tls.handshake")
+    assert len(handshakes) == len(results.receiver.spans("smtp.command.starttls"))
+    for span in handshakes:
+        session = results.span_by_id(span.parent_id)
+        versions = {each.attributes["tls.protocol.version"] for each in (span, session)}
+        assert (session.name, versions) == ("smtp.session", {"1.3"})
+
+
+def test_only_transactions_that_stored_a_message_are_ok(results: ScenarioResults) -> None:
+    outcomes = Counter(span.attributes["smtp.outcome"] for span in results.receiver.spans("smtp.transaction"))
+    assert outcomes["ok"] == results.scenario.smtp.messages
+    assert {"refused", "failed"} <= outcomes.keys() <= TRANSACTION_OUTCOMES
 
 
 def test_states_are_those_of_the_rfcs(results: ScenarioResults) -> None:
@@ -130,6 +156,18 @@ def test_an_smtp_transaction_is_one_trace_down_to_its_statements(results: Scenar
     statements = [span for span in descendants if span.attributes.get("db.query.text", "").startswith("INSERT")]
     assert statements
     assert all(span.kind == "CLIENT" for span in statements)
+
+
+def test_every_statement_is_part_of_a_command_a_request_or_background_work(results: ScenarioResults) -> None:
+    statements = [span for span in results.receiver.spans() if span.scope == "Relate.Sql"]
+    ids = {span.span_id for span in results.receiver.spans()}
+    assert len(statements) > 100
+    assert {span.attributes["db.query.text"] for span in statements if span.parent_id not in ids} == set()
+
+
+def test_background_work_has_traces_of_its_own(results: ScenarioResults) -> None:
+    roots = {span.name for span in results.receiver.spans() if span.scope == "Relate.Store" and not span.parent_id}
+    assert roots >= {"mailstore.schema.migrate", "mailstore.upkeep.texts", "accounts.last_used"}
 
 
 def test_a_transaction_is_linked_to_its_session(results: ScenarioResults) -> None:

@@ -29,7 +29,7 @@ from relate_pop3.config import Pop3Settings
 from relate_service.resources import Resources
 from relate_smtp.__main__ import smtp_service
 from relate_smtp.config import SmtpSettings
-from relate_telemetry.telemetry import no_telemetry
+from relate_telemetry.telemetry import Telemetry, no_telemetry
 from relate_wire.limits import Limits
 from relate_wire.server import Server
 from tests.integration.trouble.clients import deliver, pop3, retrieve_all, smtp
@@ -74,10 +74,15 @@ class MailServers:
 
 @asynccontextmanager
 async def serve_in_memory(
-    directory: Path, limits: Limits = DEFAULT_LIMITS, settings: Mapping[str, object] | None = None
+    directory: Path,
+    limits: Limits = DEFAULT_LIMITS,
+    settings: Mapping[str, object] | None = None,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[MailServers]:
     """Serve from stores in memory."""
-    async with serve(MemoryAccountStore(), MemoryMailStore(), directory, limits, settings) as servers:
+    async with serve(
+        MemoryAccountStore(), MemoryMailStore(), directory, limits, settings, telemetry=telemetry
+    ) as servers:
         yield servers
 
 
@@ -108,10 +113,12 @@ async def serve(
     directory: Path,
     limits: Limits = DEFAULT_LIMITS,
     settings: Mapping[str, object] | None = None,
+    *,
+    telemetry: Telemetry | None = None,
 ) -> AsyncIterator[MailServers]:
     """Serve from these stores, with the neighbour added. `settings` are SMTP's and IMAP's, by field name."""
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-    resources = Resources(no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts))
+    resources = Resources(telemetry or no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts))
     shared = {"development_certificates": directory, "port": 0, "secure_port": 0}
     smtp_settings = SmtpSettings.model_validate({**shared, "mx_port": 0, **(settings or {})})
     imap_settings = ImapSettings.model_validate({**shared, **(settings or {})})

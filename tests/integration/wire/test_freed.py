@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import weakref
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack, suppress
 from ipaddress import ip_network
 from pathlib import Path
@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 import pytest
 from structlog.testing import capture_logs
 
-from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_wire import driver, proxy, server
 from relate_wire.limits import Limits
@@ -98,11 +96,6 @@ ENDED_BY_SHUTDOWN = {
     name: ENDED_BY_CLIENT[name]
     for name in ("greeted", "DATA", "BDAT, after a chunk", "APPEND", "MULTIAPPEND", "IDLE", "AUTH")
 } | {"half a handshake": ENDED_BY_CLIENT["half a handshake"], "POP3": Case("pop3", POP3_LOGIN)}
-
-
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("tls")
 
 
 @pytest.fixture
@@ -193,24 +186,6 @@ async def test_a_connection_that_a_shutdown_ends_is_freed(
 # --- truncated replies
 
 
-class TruncatedMessage:
-    """A message whose read fails after the first octets."""
-
-    buffered = None
-
-    def __init__(self, message: MemoryRawMessage) -> None:
-        self.size = message.size
-        self.origin = None
-        self._message = message
-
-    async def chunks(self, start: int = 0, stop: int | None = None) -> AsyncIterator[bytes]:
-        yield await self._message.read(0, 10_000)
-        raise RuntimeError("an I/O error")
-
-    async def read(self, start: int = 0, stop: int | None = None) -> bytes:
-        return b"".join([chunk async for chunk in self.chunks(start, stop)])
-
-
 async def account_of(house: MailServers) -> AccountId:
     return AccountId((await house.accounts.user_by_address(NEIGHBOUR)).id)
 
@@ -220,21 +195,6 @@ TRUNCATED = {
     "TOP": Case("pop3", POP3_LOGIN, b"TOP 1 9999\r\nQUIT\r\n"),
     "FETCH": Case("imap", (*IMAP_LOGIN, "b SELECT INBOX"), b"c FETCH 1 BODY[]\r\nd LOGOUT\r\n"),
 }
-
-
-@pytest.fixture
-def truncated_messages(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All messages of the store are truncated."""
-    open_message, open_all = MemoryMailStore.open, MemoryMailStore.open_all
-
-    async def open_truncated(*args: Any) -> Any:
-        return TruncatedMessage(await open_message(*args))
-
-    async def open_all_truncated(*args: Any) -> Any:
-        return [None if raw is None else TruncatedMessage(raw) for raw in await open_all(*args)]
-
-    monkeypatch.setattr(MemoryMailStore, "open", open_truncated)
-    monkeypatch.setattr(MemoryMailStore, "open_all", open_all_truncated)
 
 
 @pytest.mark.usefixtures("truncated_messages")

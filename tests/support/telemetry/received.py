@@ -129,8 +129,7 @@ class Received:
 
     def metric(self, name: str) -> list[ReceivedPoint]:
         """The newest point of every time series of that name."""
-        with self._changed:
-            return [point for point in self._points.values() if point.name == name]
+        return [point for point in self.points() if point.name == name]
 
     def points(self) -> list[ReceivedPoint]:
         """The newest point of every time series."""

@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import grpc  # type: ignore[import-untyped] # grpcio has no annotations
 from opentelemetry.exporter.otlp.proto.common.metrics_encoder import encode_metrics
@@ -27,7 +27,8 @@ from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsSer
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricsData, ResourceMetrics
+from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, SpanExportResult
 
@@ -40,8 +41,9 @@ from relate_telemetry.sampling import EVERYTHING, Sampling
 from relate_telemetry.sdk_internals import CompletingReader
 from relate_telemetry.setup import build_resource
 from relate_telemetry.telemetry import Telemetry
-from tests.support.telemetry.received import Received, ReceivedPoint
+from tests.support.telemetry.received import Received, ReceivedPoint, ReceivedSpan
 
+NO_METRICS = MetricsData([ResourceMetrics(Resource({}), [], "")])
 MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # of one gRPC request: more than any exporter sends
 
 _SERVICES = "opentelemetry.proto.collector"
@@ -108,25 +110,48 @@ class OtlpReceiver(Received):
 
 
 class Recorder(Received):
-    """The spans and metrics of a `recording_telemetry`, available at once."""
+    """The spans and metrics of a `recording_telemetry`, available at once.
+
+    Spans are decoded when they are read, so that recording a span takes no time of the spans around it.
+    """
 
     def __init__(self) -> None:
         super().__init__()
+        self._recorded: list[ExportTraceServiceRequest] = []
         self.reader = RecordingReader()
 
-    def metric(self, name: str) -> list[ReceivedPoint]:
-        """The newest point of every time series of that name."""
+    def add_traces(self, request: ExportTraceServiceRequest) -> None:
+        """See `Received.add_traces`."""
+        with self._changed:
+            self._recorded.append(request)
+            self._changed.notify_all()
+
+    def spans(self, name: str | None = None, **attributes: Any) -> list[ReceivedSpan]:
+        """See `Received.spans`."""
+        self._decode()
+        return super().spans(name, **attributes)
+
+    def points(self) -> list[ReceivedPoint]:
+        """The newest point of every time series."""
         self._collect()
-        return super().metric(name)
+        return super().points()
 
     def everything(self) -> str:
         """The text of all spans and metrics."""
         self._collect()
+        self._decode()
         return super().everything()
 
+    def _decode(self) -> None:
+        with self._changed:
+            recorded, self._recorded = self._recorded, []
+            for request in recorded:
+                super().add_traces(request)
+
     def _collect(self) -> None:
-        if (collected := self.reader.get_metrics_data()) is not None:
-            self.add_metrics(encode_metrics(collected))
+        # The SDK calls no reader while no instrument of its own has data; those of a service have.
+        collected = self.reader.get_metrics_data() or self.reader.complete(NO_METRICS)
+        self.add_metrics(encode_metrics(collected))
 
 
 class RecordingReader(CompletingReader, InMemoryMetricReader):
@@ -175,8 +200,6 @@ def recording_telemetry(
         redact(tracers)
         tracers.add_span_processor(SimpleSpanProcessor(RecordingExporter(recorder)))
         meters = MeterProvider([recorder.reader], resource, shutdown_on_exit=False)
-    # The SDK calls no reader without an instrument of its own; a service has some.
-    meters.get_meter("test").create_up_down_counter("test.recorders").add(1)
     return Telemetry(tracers, meters, user_names, meters.shutdown), recorder
 
 

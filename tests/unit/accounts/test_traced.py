@@ -20,7 +20,14 @@ class RecordedLogins:
         self.errors: list[Exception] = []
 
     def finish(
-        self, *, success: bool, cache_hit: bool, rate_limited: bool, failure_reason: str | None, key_name: str | None
+        self,
+        *,
+        success: bool,
+        cache_hit: bool,
+        rate_limited: bool = False,
+        failure_reason: str | None = None,
+        key_name: str | None = None,
+        owner: str | None = None,
     ) -> None:
         self.attempts[-1][1].update(
             success=success,
@@ -28,6 +35,7 @@ class RecordedLogins:
             rate_limited=rate_limited,
             failure_reason=failure_reason,
             key_name=key_name,
+            owner=owner,
         )
 
     @contextmanager
@@ -57,7 +65,7 @@ async def test_each_login_is_recorded_with_all_attributes(
     new = await store.create_key(user.id, "phone", [Scope.IMAP])
     for login, scope in (("alice@example.org", Scope.IMAP), ("alice@example.org", Scope.POP3), ("x@y.z", Scope.IMAP)):
         await traced.validate(login, new.secret, scope, CLIENT)
-    common = {"rate_limited": False}
+    common = {"rate_limited": False, "owner": None}
     assert recorded.attempts == [
         (
             "alice@example.org",
@@ -85,18 +93,21 @@ async def test_a_rate_limited_login_is_marked_and_has_a_reason(
         "rate_limited": True,
         "failure_reason": "invalid_key",
         "key_name": None,
+        "owner": None,
     }
 
 
-async def test_a_key_alone_has_no_user(
+async def test_the_owner_of_a_key_is_known_after_success_only(
     store: GatedStore, traced: TracedAuthenticator, recorded: RecordedLogins
 ) -> None:
     user = await store.add_user("alice@example.org")
     new = await store.create_key(user.id, "script", [Scope.API_READ])
     assert isinstance(await traced.validate_key(new.secret, CLIENT), Granted)
-    ((name, attributes),) = recorded.attempts
-    assert name is None
-    assert attributes["key_name"] == "script"
+    assert isinstance(await traced.validate_key("wrong", CLIENT), Denied)
+    assert [(name, attributes["key_name"], attributes["owner"]) for name, attributes in recorded.attempts] == [
+        (None, "script", "alice@example.org"),
+        (None, None, None),
+    ]
 
 
 async def test_an_exception_is_raised_through_the_span(
@@ -107,13 +118,6 @@ async def test_an_exception_is_raised_through_the_span(
         await traced.validate("alice@example.org", "secret", Scope.IMAP, CLIENT)
     assert [type(error) for error in recorded.errors] == [AccountsUnavailable]
     assert recorded.attempts == [("alice@example.org", {})]
-
-
-async def test_a_key_entered_as_login_name_is_not_recorded(
-    traced: TracedAuthenticator, recorded: RecordedLogins
-) -> None:
-    await traced.validate("rm_a-key-and-no-address", "x", Scope.IMAP, CLIENT)
-    assert recorded.attempts[0][0] is None
 
 
 async def test_a_login_as_another_user_is_recorded_and_denied(

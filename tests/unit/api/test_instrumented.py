@@ -21,7 +21,7 @@ async def send_requests():
     await world.add_user("alice@example.org", "alice", [Scope.APP])
     app = create_api(world, authenticator=TracedAuthenticator(world.authenticator, telemetry.auth("api")))
     telemetry.instrument_app(app)
-    fields = {{"traceparent": "00-{TRACE}-{SPAN}-00", "tracestate": "by=mallory"}}
+    fields = {{"traceparent": "00-{TRACE}-{SPAN}-01", "tracestate": "by=mallory"}}
     for key in ("alice", "wrong"):
         async with create_client(app, key) as client:
             await client.get(EMAILS + "/search?q=hunter2&rm_0123456789", headers=fields)

@@ -9,12 +9,20 @@ from relate_telemetry.names import (
     CLIENT_WAIT,
     INSTRUMENTS,
     OWN_INSTRUMENTS,
+    TLS_CIPHER,
+    TLS_ESTABLISHED,
+    TLS_PROTOCOL_NAME,
+    TLS_PROTOCOL_VERSION,
+    TRANSACTION_OUTCOMES,
     USER,
+    EndReason,
     ProtocolName,
     SourceName,
     auth_keys,
     auth_span,
     command_keys,
+    connect_span,
+    handshake_span,
     session_span,
     transaction_span,
 )
@@ -57,7 +65,10 @@ def test_the_page_lists_all_rules_and_alerts() -> None:
 
 def test_the_page_lists_all_spans() -> None:
     names = {auth_span(source) for source in get_args(SourceName)}
-    names |= {session_span(protocol) for protocol in get_args(ProtocolName)} | {transaction_span("smtp")}
+    of_sessions = (session_span, connect_span, handshake_span)
+    names |= {name(protocol) for protocol in get_args(ProtocolName) for name in of_sessions} | {
+        transaction_span("smtp")
+    }
     names |= {f"{protocol}.command.{{verb}}" for protocol in get_args(ProtocolName)}
     store = {name for name in vars(TracedMailStore) if not name.startswith("_")} - UNTRACED
     assert names | store <= code_words(section("Spans"))
@@ -66,7 +77,18 @@ def test_the_page_lists_all_spans() -> None:
 def test_the_page_lists_all_attributes() -> None:
     protocols = {key.replace("smtp", "{p}", 1) for key in command_keys("smtp")}
     sources = {key.replace("smtp", "{s}", 1) for key in auth_keys("smtp")}
-    assert protocols | sources | {CLIENT_WAIT, USER} <= code_words(section("Attributes"))
+    tls = {TLS_CIPHER, TLS_ESTABLISHED, TLS_PROTOCOL_NAME, TLS_PROTOCOL_VERSION}
+    assert protocols | sources | tls | {CLIENT_WAIT, USER} <= code_words(section("Attributes"))
+
+
+def test_the_page_lists_exactly_the_end_reasons() -> None:
+    table = section("Attributes").partition("### How a session ends")[2].partition("\n### ")[0]
+    assert [row[0].strip("`") for row in rows(table)[1:]] == list(EndReason)
+
+
+def test_the_page_lists_exactly_the_outcomes_of_transactions() -> None:
+    table = section("Attributes").partition("### How a transaction ends")[2].partition("\n### ")[0]
+    assert {row[0].strip("`") for row in rows(table)[1:]} == TRANSACTION_OUTCOMES
 
 
 def test_the_page_lists_all_attributes_of_the_store() -> None:

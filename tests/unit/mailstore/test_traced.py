@@ -2,7 +2,8 @@
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import chain
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
@@ -31,6 +32,7 @@ from relate_mailstore.types import (
 )
 from relate_telemetry import operations as telemetry
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple, uids
+from tests.support.telemetry.registry import undeclared_of_name
 
 ALICE, BOB = AccountId(7), AccountId(8)
 SENDER = "00-11111111111111111111111111111111-1111111111111111-01"
@@ -42,7 +44,6 @@ LEADER = "00-33333333333333333333333333333333-3333333333333333-01"
 class Recorded:
     name: str
     attributes: dict[str, int]
-    links: list[str | None] = field(default_factory=list)
     expected_error: BaseException | None = None
     failure: BaseException | None = None
     ended: bool = False
@@ -50,10 +51,6 @@ class Recorded:
     def set(self, key: str, value: int) -> None:
         assert not self.ended
         self.attributes[key] = value
-
-    def link(self, traceparent: str | None) -> None:
-        assert not self.ended
-        self.links.append(traceparent)
 
 
 class RecordingOperations:
@@ -94,11 +91,11 @@ class RecordingOperations:
 
 
 class SharedCommit(MemoryMailStore):
-    """Every delivery shares the commit that LEADER leads."""
+    """Every delivery shares a commit with two others."""
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         receipt = await super().deliver(delivery)
-        return Receipt(receipt.message_id, receipt.entered, batch=3, leader=LEADER)
+        return Receipt(receipt.message_id, receipt.entered, batch=3)
 
 
 class Unavailable(MemoryMailStore):
@@ -107,8 +104,12 @@ class Unavailable(MemoryMailStore):
 
 
 @pytest.fixture
-def operations() -> RecordingOperations:
-    return RecordingOperations()
+def operations() -> Iterator[RecordingOperations]:
+    """Records operations; at the end each must be declared in the registry."""
+    recording = RecordingOperations()
+    yield recording
+    undeclared = [undeclared_of_name(each.name, "INTERNAL", each.attributes) for each in recording.recorded]
+    assert [*chain.from_iterable(undeclared)] == []
 
 
 @pytest.fixture
@@ -146,18 +147,9 @@ async def test_deliver_to_several_accounts_records_no_account(
     assert "mailstore.account" not in operations.last.attributes
 
 
-async def test_deliver_links_to_the_leader_of_its_batch(
-    operations: RecordingOperations,
-) -> None:
+async def test_deliver_tells_the_size_of_its_batch(operations: RecordingOperations) -> None:
     await TracedMailStore(SharedCommit(), operations).deliver(delivery(ALICE))
-    assert operations.last.links == [LEADER]
     assert operations.last.attributes["mailstore.batch"] == 3
-
-
-async def test_deliver_as_leader_has_no_link(operations: RecordingOperations) -> None:
-    operations.current = LEADER
-    await TracedMailStore(SharedCommit(), operations).deliver(delivery(ALICE))
-    assert operations.last.links == []
 
 
 @pytest.mark.parametrize("method", ["open", "message"])

@@ -12,14 +12,16 @@ NO_VARIABLES: Mapping[str, str] = {}
 PREAMBLE = """
 import json, os, sys
 from relate_config import load
-from relate_telemetry.ports import CommandResult, NoTelemetry
+from relate_telemetry.ports import CommandResult, EndReason, NoTelemetry
 from relate_telemetry.setup import Telemetry, TelemetrySettings, add_relate_telemetry
+from tests.support.telemetry.endpoints import ENDPOINTS
 def converse(telemetry, commands=1):
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
+    session.greeted()
     for _ in range(commands):
         with session.command("NOOP", "transaction") as command:
             command.finish(CommandResult("ok", "+OK", received=6, sent=5))
-    session.end("closed")
+    session.end(EndReason.CLOSED)
 def start(**arguments):
     settings = TelemetrySettings(endpoint=os.environ.get("Otel__Endpoint"), verbose=True)
     return add_relate_telemetry(settings, "relate-pop3", **arguments)

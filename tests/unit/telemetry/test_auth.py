@@ -1,11 +1,13 @@
 """Logins: the span with its six attributes, the two counters, and user names as `Otel__UserNames` prescribes."""
 
 import contextlib
+from typing import get_args
 
 import pytest
 
 from relate_telemetry.names import SourceName
 from relate_telemetry.redaction import UserNames
+from tests.support.telemetry.endpoints import ENDPOINTS
 from tests.support.telemetry.receiver import recording_telemetry
 
 SOURCES: tuple[SourceName, ...] = ("smtp", "pop3", "imap", "api")
@@ -67,18 +69,40 @@ def test_an_exception_after_the_verdict_counts_once() -> None:
 
 def test_a_login_is_a_child_of_its_command() -> None:
     telemetry, seen = recording_telemetry()
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     with session.command("LOGIN", "not authenticated"):
         with telemetry.auth("imap").validate("alice@example.test") as attempt:
             attempt.finish(success=True)
     assert seen.span("imap.auth.validate").parent_id == seen.span("imap.command.login").span_id
 
 
-def test_a_login_without_a_name_has_no_user() -> None:
+def test_a_refused_key_has_no_user() -> None:
     telemetry, seen = recording_telemetry()
     with telemetry.auth("api").validate(None) as attempt:
-        attempt.finish(success=True)
+        attempt.finish(success=False)
     assert "api.auth.user" not in seen.span("api.auth.validate").attributes
+
+
+@pytest.mark.parametrize(
+    ("mode", "emitted"),
+    [("clear", "alice@example.test"), ("hash", "69b1145a03334875"), ("drop", None)],
+)
+def test_an_accepted_key_has_its_owner_as_user(mode: UserNames, emitted: str | None) -> None:
+    telemetry, seen = recording_telemetry(mode)
+    with telemetry.auth("api").validate(None) as attempt:
+        attempt.finish(success=True, owner="alice@example.test")
+    assert seen.span("api.auth.validate").attributes.get("api.auth.user") == emitted
+
+
+@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("mode", get_args(UserNames))
+@pytest.mark.parametrize("name", ["rm_a-key-in-the-wrong-field", "alice", ""])
+def test_a_name_that_is_no_address_is_not_shown(source: SourceName, mode: UserNames, name: str) -> None:
+    telemetry, seen = recording_telemetry(mode)
+    with telemetry.auth(source).validate(name) as attempt:
+        attempt.finish(success=False)
+    assert seen.span(f"{source}.auth.validate").attributes[f"{source}.auth.user"] == "(not an address)"
+    assert not name or name not in seen.everything()
 
 
 @pytest.mark.parametrize(

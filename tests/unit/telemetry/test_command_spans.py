@@ -3,17 +3,22 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from ssl import SSLError
+from typing import get_args
 
 import pytest
 from opentelemetry.trace import get_current_span
 
 from relate_telemetry.command_spans import MAX_VERBS, current_command
-from relate_telemetry.ports import CommandResult, SessionTelemetry
+from relate_telemetry.names import TRANSACTION_OUTCOMES, ProtocolName
+from relate_telemetry.ports import CommandResult, Endpoint, EndReason, Handshake, SessionTelemetry
 from relate_telemetry.telemetry import Telemetry
+from tests.support.telemetry.endpoints import CLIENT, ENDPOINTS, SERVER
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
 OK = CommandResult("ok", "250")
+STORED = CommandResult("ok", "250", messages_received=1)
 
 
 @pytest.fixture
@@ -52,10 +57,10 @@ def links_of(span: ReceivedSpan) -> list[str]:
 
 
 def test_a_pop3_session_and_its_commands_are_one_trace(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     for verb in ("USER", "PASS", "QUIT"):
         perform(session, verb)
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     root = seen.span("pop3.session")
     assert (root.parent_id, root.kind, root.scope) == ("", "SERVER", "Relate.Pop3")
     for verb in ("user", "pass", "quit"):
@@ -64,26 +69,96 @@ def test_a_pop3_session_and_its_commands_are_one_trace(telemetry: Telemetry, see
         assert command.links == ()
 
 
-def test_a_session_span_has_client_and_port(telemetry: Telemetry, seen: Recorder) -> None:
-    telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110).end("idle timeout")
-    assert seen.span("pop3.session").attributes == {
-        "pop3.session_id": "s1",
-        "client.address": "192.0.2.1",
-        "server.port": 2110,
-        "network.protocol.name": "pop3",
-        "network.transport": "tcp",
-        "pop3.end_reason": "idle timeout",
+# Sessions
+
+PROXY = Endpoint("203.0.113.9", 50000)
+ATTRIBUTES = {
+    "pop3.session_id": "s1",
+    "client.address": CLIENT.address,
+    "client.port": CLIENT.port,
+    "server.address": SERVER.address,
+    "server.port": SERVER.port,
+    "network.peer.address": PROXY.address,
+    "network.peer.port": PROXY.port,
+    "network.protocol.name": "pop3",
+    "network.transport": "tcp",
+}
+
+
+def test_a_session_span_has_its_ends_and_its_end_reason(telemetry: Telemetry, seen: Recorder) -> None:
+    telemetry.protocol("pop3").session("s1", CLIENT, SERVER, PROXY).end(EndReason.IDLE)
+    assert seen.span("pop3.session").attributes == ATTRIBUTES | {"pop3.end_reason": "idle timeout"}
+
+
+@pytest.mark.parametrize("protocol", get_args(ProtocolName))
+def test_a_session_is_seen_at_its_greeting(telemetry: Telemetry, seen: Recorder, protocol: ProtocolName) -> None:
+    session = telemetry.protocol(protocol).session("s1", CLIENT, SERVER, PROXY)
+    session.greeted()
+    connect = seen.span(f"{protocol}.connect")
+    session.end(EndReason.CLOSED)
+    root = seen.span(f"{protocol}.session")
+    assert (connect.trace_id, connect.parent_id, connect.kind) == (root.trace_id, root.span_id, "INTERNAL")
+    assert {**connect.attributes, f"{protocol}.end_reason": "closed"} == root.attributes
+
+
+def test_a_session_that_ends_before_its_greeting_has_a_connect_span(telemetry: Telemetry, seen: Recorder) -> None:
+    telemetry.protocol("pop3").session("s1", CLIENT, SERVER, PROXY).end(EndReason.TLS_FAILED)
+    assert seen.span("pop3.connect").attributes == ATTRIBUTES
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_a_session_fails_only_by_an_error_of_ours(telemetry: Telemetry, seen: Recorder, reason: EndReason) -> None:
+    telemetry.protocol("imap").session("s1", *ENDPOINTS).end(reason)
+    span = seen.span("imap.session")
+    assert span.attributes["imap.end_reason"] == reason.value
+    assert span.status == ("ERROR" if reason is EndReason.FAILED else "UNSET")
+
+
+# TLS
+
+
+@pytest.mark.parametrize("protocol", get_args(ProtocolName))
+def test_a_handshake_is_a_span_of_its_session_and_names_version_and_cipher(
+    telemetry: Telemetry, seen: Recorder, protocol: ProtocolName
+) -> None:
+    session = telemetry.protocol(protocol).session("s1", *ENDPOINTS)
+    session.handshake(Handshake(0.25, "1.3", "TLS_AES_256_GCM_SHA384"))
+    session.end(EndReason.CLOSED)
+    handshake, root = seen.span(f"{protocol}.tls.handshake"), seen.span(f"{protocol}.session")
+    tls = {
+        "tls.established": True,
+        "tls.protocol.name": "tls",
+        "tls.protocol.version": "1.3",
+        "tls.cipher": "TLS_AES_256_GCM_SHA384",
     }
+    assert (handshake.trace_id, handshake.parent_id) == (root.trace_id, root.span_id)
+    assert handshake.end - handshake.start == 250_000_000
+    assert handshake.attributes == tls | {f"{protocol}.session_id": "s1"}
+    assert tls.items() <= root.attributes.items()
+
+
+def test_a_failed_handshake_names_its_reason(telemetry: Telemetry, seen: Recorder) -> None:
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
+    session.handshake(Handshake(0.1, error=SSLError(1, "[SSL] …"), reason="UNSUPPORTED_PROTOCOL"))
+    session.end(EndReason.TLS_FAILED)
+    failure = {
+        "tls.established": False,
+        "error.type": "ssl.SSLError",
+        "imap.tls.failure_reason": "UNSUPPORTED_PROTOCOL",
+    }
+    for span in (seen.span("imap.tls.handshake"), seen.span("imap.session")):
+        assert failure.items() <= span.attributes.items()
+        assert span.status == "UNSET"  # the client's failure
 
 
 # IMAP
 
 
 def test_each_imap_command_is_a_trace_linked_to_the_session(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     for verb in ("SELECT", "UID FETCH"):
         perform(session, verb)
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     root = seen.span("imap.session")
     commands = [seen.span("imap.command.select"), seen.span("imap.command.uid_fetch")]
     for command in commands:
@@ -98,22 +173,22 @@ def test_each_imap_command_is_a_trace_linked_to_the_session(telemetry: Telemetry
 def test_smtp_commands_outside_of_transactions_are_children_of_the_session(
     telemetry: Telemetry, seen: Recorder
 ) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     for verb in ("EHLO", "STARTTLS", "AUTH", "QUIT"):
         perform(session, verb)
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     root = seen.span("smtp.session")
     assert {span.parent_id for span in seen.spans() if span is not root} == {root.span_id}
     assert {span.trace_id for span in seen.spans()} == {root.trace_id}
 
 
 def test_an_smtp_transaction_is_a_trace_from_mail_to_the_last_reply(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     for verb in ("MAIL", "RCPT", "NOOP"):
         perform(session, verb, in_transaction=True)
-    perform(session, "DATA", CommandResult("ok", "250"))
+    perform(session, "DATA", STORED)
     perform(session, "QUIT")
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     transaction, root = seen.span("smtp.transaction"), seen.span("smtp.session")
     assert (transaction.parent_id, transaction.kind) == ("", "SERVER")
     assert links_of(transaction) == [root.span_id]
@@ -127,24 +202,24 @@ def test_an_smtp_transaction_is_a_trace_from_mail_to_the_last_reply(telemetry: T
 
 def test_a_transaction_links_to_the_traceparent_of_its_message(telemetry: Telemetry, seen: Recorder) -> None:
     traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     perform(session, "MAIL", in_transaction=True)
     perform(session, "DATA", CommandResult("ok", "250", linked=traceparent))
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     assert links_of(seen.span("smtp.transaction")) == [seen.span("smtp.session").span_id, "00f067aa0ba902b7"]
     assert links_of(seen.span("smtp.command.data")) == []
 
 
 @pytest.mark.parametrize("traceparent", ["", "nonsense", "00-0-0-00", f"00-{'0' * 32}-{'0' * 16}-01"])
 def test_a_malformed_traceparent_makes_no_link(telemetry: Telemetry, seen: Recorder, traceparent: str) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     perform(session, "MAIL", CommandResult("ok", "250", linked=traceparent), in_transaction=True)
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     assert links_of(seen.span("smtp.transaction")) == [seen.span("smtp.session").span_id]
 
 
 def test_a_refused_mail_ends_its_transaction_at_once(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     perform(session, "MAIL", CommandResult("refused", "530"))
     transaction = seen.span("smtp.transaction")
     assert (transaction.attributes["smtp.reply.code"], transaction.status) == ("530", "UNSET")
@@ -152,7 +227,7 @@ def test_a_refused_mail_ends_its_transaction_at_once(telemetry: Telemetry, seen:
 
 
 def test_two_transactions_of_a_session_are_two_traces(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     for _ in range(2):
         perform(session, "MAIL", in_transaction=True)
         perform(session, "RSET")
@@ -161,34 +236,90 @@ def test_two_transactions_of_a_session_are_two_traces(telemetry: Telemetry, seen
 
 
 def test_a_second_mail_in_a_transaction_belongs_to_it(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     perform(session, "MAIL", in_transaction=True)
     perform(session, "MAIL", CommandResult("refused", "503"), in_transaction=True)
-    session.end("lost")
+    session.end(EndReason.ABANDONED)
     transaction = seen.span("smtp.transaction")
     assert {span.parent_id for span in seen.spans("smtp.command.mail")} == {transaction.span_id}
 
 
 def test_a_lost_connection_ends_the_open_transaction(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     perform(session, "MAIL", in_transaction=True)
-    session.end("lost")
-    assert [span.name for span in seen.spans()] == ["smtp.command.mail", "smtp.transaction", "smtp.session"]
-    assert seen.span("smtp.transaction").attributes["smtp.outcome"] == "abandoned"
+    session.end(EndReason.ABANDONED)
+    names = [span.name for span in seen.spans()]
+    assert names == ["smtp.command.mail", "smtp.transaction", "smtp.connect", "smtp.session"]
 
 
-def test_a_failed_command_marks_its_transaction(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+REFUSED, FAILED = CommandResult("refused", "550"), CommandResult("failed", "451")
+DELIVERY = [("MAIL", OK), ("RCPT", OK)]
+TRANSACTIONS: dict[str, tuple[list[tuple[str, CommandResult]], tuple[str, str | None]]] = {
+    "the message is stored": ([*DELIVERY, ("DATA", STORED)], ("ok", "250")),
+    "it is stored for some recipients": ([*DELIVERY, ("RCPT", REFUSED), ("DATA", STORED)], ("ok", "250")),
+    "it is stored in chunks": ([*DELIVERY, ("BDAT", OK), ("BDAT", STORED)], ("ok", "250")),
+    "the sender is refused": ([("MAIL", REFUSED)], ("refused", "550")),
+    "the content is refused": ([*DELIVERY, ("DATA", CommandResult("refused", "552"))], ("refused", "552")),
+    "the store fails": ([*DELIVERY, ("DATA", FAILED)], ("failed", "451")),
+    "RSET": ([*DELIVERY, ("RSET", OK)], ("reset", None)),
+    "RSET before any recipient": ([("MAIL", OK), ("RSET", OK)], ("reset", None)),
+    "EHLO": ([*DELIVERY, ("EHLO", OK)], ("reset", None)),
+    "HELO": ([*DELIVERY, ("NOOP", OK), ("HELO", OK)], ("reset", None)),
+    "QUIT": ([*DELIVERY, ("QUIT", OK)], ("abandoned", None)),
+    "all recipients are refused": (
+        [("MAIL", OK), ("RCPT", REFUSED), ("RCPT", REFUSED), ("RSET", OK)],
+        ("refused", "550"),
+    ),
+    "all are refused, then QUIT": (
+        [("MAIL", OK), ("RCPT", REFUSED), ("DATA", REFUSED), ("QUIT", OK)],
+        ("refused", "550"),
+    ),
+    "a recipient fails": ([("MAIL", OK), ("RCPT", FAILED), ("RCPT", REFUSED), ("RSET", OK)], ("failed", "451")),
+    "one fails, another is accepted": ([*DELIVERY, ("RCPT", FAILED), ("DATA", STORED)], ("ok", "250")),
+    "one is accepted, then RSET": ([*DELIVERY, ("RCPT", REFUSED), ("RSET", OK)], ("reset", None)),
+}
+
+
+@pytest.mark.parametrize(("commands", "expected"), TRANSACTIONS.values(), ids=TRANSACTIONS.keys())
+def test_a_transaction_is_ok_only_where_mail_was_stored(
+    telemetry: Telemetry,
+    seen: Recorder,
+    commands: list[tuple[str, CommandResult]],
+    expected: tuple[str, str | None],
+) -> None:
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
+    for verb, result in commands[:-1]:
+        perform(session, verb, result, in_transaction=True)
+    perform(session, *commands[-1])
+    span = seen.span("smtp.transaction")
+    assert (span.attributes["smtp.outcome"], span.attributes.get("smtp.reply.code")) == expected
+    assert span.attributes["smtp.outcome"] in TRANSACTION_OUTCOMES
+    assert span.status == ("ERROR" if expected[0] == "failed" else "UNSET")
+
+
+def test_the_recipients_of_one_transaction_do_not_decide_about_the_next(telemetry: Telemetry, seen: Recorder) -> None:
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
+    for result in (REFUSED, OK):
+        perform(session, "MAIL", in_transaction=True)
+        perform(session, "RCPT", result, in_transaction=True)
+        perform(session, "RSET")
+    assert [span.attributes["smtp.outcome"] for span in seen.spans("smtp.transaction")] == ["refused", "reset"]
+
+
+@pytest.mark.parametrize("reason", EndReason)
+def test_the_end_of_a_session_ends_its_transaction(telemetry: Telemetry, seen: Recorder, reason: EndReason) -> None:
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     perform(session, "MAIL", in_transaction=True)
-    perform(session, "DATA", CommandResult("failed", "451"))
-    assert [(s.status, s.description) for s in seen.spans("smtp.transaction")] == [("ERROR", "451")]
+    session.end(reason)
+    server_ended = {EndReason.REFUSED: "refused", EndReason.TOO_MANY_ERRORS: "refused", EndReason.FAILED: "failed"}
+    assert seen.span("smtp.transaction").attributes["smtp.outcome"] == server_ended.get(reason, "abandoned")
 
 
 # Attributes and status
 
 
 def test_a_command_span_has_attributes(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     with session.command("FETCH", state="selected") as command:
         command.finish(CommandResult("ok", "OK", received=25, sent=4096, messages_retrieved=1, waited=0.5))
     assert seen.span("imap.command.fetch").attributes == {
@@ -204,7 +335,7 @@ def test_a_command_span_has_attributes(telemetry: Telemetry, seen: Recorder) -> 
 
 
 def test_a_fault_is_an_error_with_type_and_message(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     with session.command("RETR", "transaction") as command:
         command.fault(RuntimeError("the disk is full\nsecond line"))
         command.finish(CommandResult("failed", "-ERR"))
@@ -217,13 +348,13 @@ def test_a_fault_is_an_error_with_type_and_message(telemetry: Telemetry, seen: R
 
 @pytest.mark.parametrize(("outcome", "status"), [("ok", "UNSET"), ("refused", "UNSET"), ("failed", "ERROR")])
 def test_only_an_error_of_ours_sets_the_status(telemetry: Telemetry, seen: Recorder, outcome: str, status: str) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     perform(session, "RETR", CommandResult(outcome, "-ERR"))
     assert seen.span("pop3.command.retr").status == status
 
 
 def test_an_exception_in_a_command_is_a_fault(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     with pytest.raises(LookupError), session.command("RETR", "transaction"):
         raise LookupError("no such thing")
     span = seen.span("pop3.command.retr")
@@ -236,7 +367,7 @@ def test_an_exception_in_a_command_is_a_fault(telemetry: Telemetry, seen: Record
     [(ConnectionResetError(), "ConnectionResetError"), (asyncio.CancelledError(), "asyncio.exceptions.CancelledError")],
 )
 def test_a_lost_connection_is_no_error(telemetry: Telemetry, seen: Recorder, error: BaseException, kind: str) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     with pytest.raises(type(error)), session.command("RETR", "transaction"):
         raise error
     span = seen.span("pop3.command.retr")
@@ -246,7 +377,7 @@ def test_a_lost_connection_is_no_error(telemetry: Telemetry, seen: Recorder, err
 
 
 def test_an_exception_after_the_reply_changes_nothing(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     with contextlib.suppress(RuntimeError), session.command("QUIT", "transaction") as command:
         command.finish(CommandResult("ok", "+OK"))
         raise RuntimeError
@@ -259,11 +390,11 @@ def test_an_exception_after_the_reply_changes_nothing(telemetry: Telemetry, seen
 
 
 def test_smtp_counts_messages_octets_and_connections(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     assert seen.total("smtp.connections.active") == 1
     perform(session, "MAIL", CommandResult("ok", "250", received=30), in_transaction=True)
     perform(session, "DATA", CommandResult("ok", "250", received=2048, messages_received=1, processing=0.004))
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     assert seen.total("smtp.messages.received") == 1
     assert seen.total("smtp.bytes.received") == 2078
     assert seen.total("smtp.message.processing.duration") == pytest.approx(4)
@@ -272,7 +403,7 @@ def test_smtp_counts_messages_octets_and_connections(telemetry: Telemetry, seen:
 
 @pytest.mark.parametrize("protocol", ["pop3", "imap"])
 def test_readers_count_commands_messages_and_octets(telemetry: Telemetry, seen: Recorder, protocol: str) -> None:
-    session = telemetry.protocol("pop3" if protocol == "pop3" else "imap").session("s1", "192.0.2.1", 1)
+    session = telemetry.protocol("pop3" if protocol == "pop3" else "imap").session("s1", *ENDPOINTS)
     perform(session, "NOOP", CommandResult("ok", "OK", sent=5))
     perform(session, "NOOP", CommandResult("refused", "NO", sent=7))
     perform(session, "RETR", CommandResult("ok", "OK", sent=1000, messages_retrieved=3))
@@ -284,28 +415,28 @@ def test_readers_count_commands_messages_and_octets(telemetry: Telemetry, seen: 
 
 
 def test_ending_a_session_is_idempotent(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
-    session.end("closed")
-    session.end("closed")
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
+    session.end(EndReason.CLOSED)
+    session.end(EndReason.CLOSED)
     assert seen.total("pop3.sessions.active") == 0
     assert len(seen.spans("pop3.session")) == 1
 
 
 def test_a_duration_excludes_the_wait_for_the_client(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     perform(session, "IDLE", CommandResult("ok", "OK", waited=1800.0))
     assert seen.total("imap.command.duration", command="IDLE") == 0
 
 
 def test_durations_have_exemplars(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     perform(session, "FETCH")
     (point,) = [each for each in seen.metric("imap.command.duration") if each.count]
     assert point.exemplars == (seen.span("imap.command.fetch").trace_id,)
 
 
 def test_counters_have_exemplars_once(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     perform(session, "FETCH")
     (point,) = seen.metric("imap.commands")
     assert point.exemplars == (seen.span("imap.command.fetch").trace_id,)
@@ -318,7 +449,7 @@ def test_counters_have_exemplars_once(telemetry: Telemetry, seen: Recorder) -> N
 
 @pytest.mark.parametrize("verb", ["noop", "A" * 21, "X-SECRET!", "GET /", "ÄÖ", "", "NOOP\r\n"])
 def test_a_name_that_does_not_look_like_a_verb_is_unknown(telemetry: Telemetry, seen: Recorder, verb: str) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     perform(session, verb)
     span = seen.span("pop3.command.unknown")
     assert span.attributes["pop3.command"] == "UNKNOWN"
@@ -326,7 +457,7 @@ def test_a_name_that_does_not_look_like_a_verb_is_unknown(telemetry: Telemetry, 
 
 
 def test_the_number_of_verbs_is_bounded(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     for number in range(MAX_VERBS * 3):
         perform(session, f"X{number}", CommandResult(f"outcome {number}"))
     labels = {point.attributes["command"] for point in seen.metric("pop3.commands")}
@@ -340,7 +471,7 @@ def test_the_number_of_verbs_is_bounded(telemetry: Telemetry, seen: Recorder) ->
 
 
 def test_a_command_is_current_but_ignores_the_span_around_it(telemetry: Telemetry, seen: Recorder) -> None:
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     tracer = telemetry.tracer_provider.get_tracer("test")
     with tracer.start_as_current_span("around"):
         with session.command("FETCH", "selected") as command:
@@ -361,14 +492,14 @@ async def test_concurrent_sessions_do_not_mix(telemetry: Telemetry, seen: Record
         tracer.start_span("work", attributes={"number": number}).end()
 
     async def converse(number: int) -> None:
-        session = telemetry.protocol("imap").session(str(number), "192.0.2.1", 2143)
+        session = telemetry.protocol("imap").session(str(number), *ENDPOINTS)
         for _ in range(5):
             with session.command("FETCH", "selected") as command:
                 await barrier.wait()
                 await asyncio.create_task(work(number))
                 await barrier.wait()
                 command.finish(OK)
-        session.end("closed")
+        session.end(EndReason.CLOSED)
 
     await asyncio.gather(*(converse(number) for number in range(10)))
     owners = {span.span_id: span.attributes["imap.session_id"] for span in seen.spans("imap.command.fetch")}

@@ -19,7 +19,7 @@ from relate_telemetry.environment import (
 from tests.unit.telemetry.processes import run_python
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "observability.md").read_text()
+PAGE = (ROOT / "docs" / "observability.md").read_text().partition("\n## Standard environment variables\n")[2]
 ROWS = [
     (re.findall(r"`([A-Z_{}]+)`", variables), reader.strip())
     for variables, reader in re.findall(r"^\| ((?:`[A-Z_{}]+` ?)+)\|([^|]+)\|", PAGE, re.MULTILINE)

@@ -48,8 +48,7 @@ async def test_a_statement_has_its_text_and_no_parameters(
     telemetry.instrument_engine(engine)
     with telemetry.operations("api").operation("mailstore.find"):
         await run(engine, "select :word as word", word=SECRET)
-    statement, commit = [span for span in seen.spans() if span.kind == "CLIENT"]
-    assert commit.name == "COMMIT"
+    (statement,) = [span for span in seen.spans() if span.kind == "CLIENT"]  # sqlite3 begins no transaction for it
     assert statement.attributes["db.query.text"] == "select ? as word"
     assert statement.parent_id == seen.span("mailstore.find").span_id
     assert SECRET not in seen.everything()
@@ -60,8 +59,7 @@ async def test_a_failed_statement_emits_no_values(telemetry: Telemetry, seen: Re
     with pytest.raises(SQLAlchemyError), telemetry.operations("api").operation("mailstore.find"):
         await run(engine, "select json(:word)", word=SECRET)
     assert seen.span("mailstore.find").attributes["exception.type"] == "sqlalchemy.exc.OperationalError"
-    statement, rollback, found = seen.spans()
-    assert (statement.status, rollback.name, rollback.status, found.status) == ("ERROR", "ROLLBACK", "UNSET", "ERROR")
+    assert {span.status for span in seen.spans()} == {"ERROR"}
     assert SECRET not in seen.everything()
 
 
@@ -72,8 +70,7 @@ async def test_instrumenting_an_engine_is_idempotent(telemetry: Telemetry, seen:
     await run(engine, "select 1")
     await run(other, "select 2")
     await other.dispose()
-    statements = [span.attributes["db.query.text"] for span in seen.spans()]
-    assert [each for each in statements if each != "ROLLBACK"] == ["select 1", "COMMIT"]
+    assert [span.attributes["db.query.text"] for span in seen.spans()] == ["select 1"]
 
 
 def make_app() -> FastAPI:

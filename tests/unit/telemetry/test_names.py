@@ -6,6 +6,7 @@ from relate_mailstore.sql.cache.lru import LruCache
 from relate_telemetry.names import BOUNDS, INSTRUMENTS, METERS, OWN_INSTRUMENTS, ProtocolName
 from relate_telemetry.ports import CommandResult
 from relate_telemetry.telemetry import Telemetry
+from tests.support.telemetry.endpoints import ENDPOINTS
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
 # name, kind, unit, description: literally from the product's telemetry page
@@ -36,7 +37,7 @@ PROTOCOLS: tuple[ProtocolName, ...] = ("smtp", "pop3", "imap")
 def use_all_metrics(telemetry: Telemetry) -> None:
     result = CommandResult("ok", received=10, sent=20, messages_received=1, messages_retrieved=1, processing=0.25)
     for protocol in PROTOCOLS:
-        session = telemetry.protocol(protocol).session("s1", "192.0.2.1", 1)
+        session = telemetry.protocol(protocol).session("s1", *ENDPOINTS)
         with session.command("NOOP", "ready") as command:
             command.finish(result)
         with telemetry.auth(protocol).validate("alice@example.test") as attempt:
@@ -91,6 +92,14 @@ def test_counters_start_at_0() -> None:
     telemetry.auth("smtp")
     for name in ("smtp.auth.failures", "smtp.auth.attempts", "smtp.messages.received", "smtp.connections.active"):
         assert [point.value for point in recorder.metric(name)] == [0]
+
+
+@pytest.mark.parametrize("protocol", ["pop3", "imap"])
+def test_the_counter_of_commands_starts_at_0_for_each_verb(protocol: ProtocolName) -> None:
+    telemetry, recorder = recording_telemetry()
+    telemetry.protocol(protocol, ("NOOP", "UNKNOWN"))
+    counts = {point.attributes["command"]: point.value for point in recorder.metric(f"{protocol}.commands")}
+    assert counts == {"NOOP": 0, "UNKNOWN": 0}
 
 
 def test_caches_are_reported_by_name() -> None:

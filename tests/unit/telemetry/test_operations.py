@@ -10,6 +10,7 @@ from relate_telemetry.names import USER
 from relate_telemetry.ports import CommandResult
 from relate_telemetry.redaction import UserNames
 from relate_telemetry.telemetry import Telemetry, no_telemetry
+from tests.support.telemetry.endpoints import ENDPOINTS
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
 
 OK = CommandResult("ok")
@@ -32,7 +33,7 @@ def seen(recorded: tuple[Telemetry, Recorder]) -> Recorder:
 
 def test_an_operation_is_a_span_below_its_command(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("imap")
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     with session.command("FETCH", "selected") as command:
         with operations.operation("mailstore.open", {"mailstore.octets": 7}) as operation:
             operation.set("mailstore.cached", value=True)
@@ -95,7 +96,7 @@ def test_users_are_emitted_as_configured(mode: UserNames, emitted: str | None) -
 
 def test_the_origin_of_a_message_is_its_transaction(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("smtp")
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     with session.command("MAIL", "ready") as command:
         command.finish(OK)
     session.settle(in_transaction=True)
@@ -111,7 +112,7 @@ def test_the_origin_of_a_message_is_its_transaction(telemetry: Telemetry, seen: 
 
 def test_without_a_transaction_the_origin_is_the_current_span(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("imap")
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     with session.command("APPEND", "authenticated") as command:
         origin = operations.origin()
         command.finish(OK)
@@ -125,7 +126,7 @@ def test_without_any_span_there_is_no_origin(telemetry: Telemetry) -> None:
 
 async def test_the_origin_is_known_in_tasks(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("smtp")
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 2525)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
 
     async def store() -> str | None:
         return operations.origin()
@@ -140,7 +141,7 @@ async def test_the_origin_is_known_in_tasks(telemetry: Telemetry, seen: Recorder
 
 def test_a_reader_links_to_the_origin(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("imap")
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     with session.command("FETCH", "selected") as command:
         with operations.operation("mailstore.open"):
             operations.link_reader(f"00-{1:032x}-{2:016x}-01")
@@ -152,7 +153,7 @@ def test_a_reader_links_to_the_origin(telemetry: Telemetry, seen: Recorder) -> N
 
 def test_links_of_a_reader_are_unique_and_bounded(telemetry: Telemetry, seen: Recorder) -> None:
     operations = telemetry.operations("imap")
-    session = telemetry.protocol("imap").session("s1", "192.0.2.1", 2143)
+    session = telemetry.protocol("imap").session("s1", *ENDPOINTS)
     with session.command("FETCH", "selected") as command:
         for _ in range(2):
             for number in range(1, MAX_LINKS * 2):

@@ -14,7 +14,7 @@ from tests.unit.telemetry.processes import run_python
 
 QUEUE_SPANS = 1000
 BATCH_SPANS = 512
-SPANS = 4001  # 4,000 commands and their session
+SPANS = 4002  # 4,000 commands, the start of their connection, and their session
 LOG_LINES = 4  # an error of each exporter, throttled to one per minute
 
 # `waiting` and `octets` are those in the queue, the batch that is being exported not among them.

@@ -24,12 +24,13 @@ from opentelemetry.trace import (
 
 from relate_telemetry.links import parse_traceparent
 from relate_telemetry.names import OUTCOMES, USER, ProtocolName, SourceName
-from relate_telemetry.ports import CommandResult, Pushed, SessionTelemetry
+from relate_telemetry.ports import CommandResult, EndReason, Handshake, Pushed, SessionTelemetry
 from relate_telemetry.providers import Pipeline
 from relate_telemetry.sampling import EVERYTHING, NOTHING, Sampling, SharedDecision
 from relate_telemetry.spans import head_below, head_beside, make_template
 from relate_telemetry.telemetry import Telemetry
 from tests.support.examples import examples
+from tests.support.telemetry.endpoints import ENDPOINTS
 from tests.support.telemetry.received import ReceivedSpan
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
 from tests.unit.telemetry import span_strategies as strategies
@@ -244,6 +245,14 @@ def command(verb: str, state: str, result: CommandResult, inner: list[Step], *, 
     return step
 
 
+def handshake(result: Handshake) -> Step:
+    def step(telemetry: Telemetry, session: SessionTelemetry, source: SourceName) -> None:
+        session.handshake(result)
+        session.greeted()
+
+    return step
+
+
 def failing_command(verb: str, error: BaseException) -> Step:
     def step(telemetry: Telemetry, session: SessionTelemetry, source: SourceName) -> None:
         with contextlib.suppress(type(error)), session.command(verb, "ready"):
@@ -312,6 +321,12 @@ results = st.builds(
     waited=st.sampled_from([0.0, 0.5]),
     linked=st.sampled_from([None, ORIGIN, UNSAMPLED, "malformed"]),
 )
+handshakes = st.sampled_from(
+    [
+        Handshake(0.25, "1.3", "TLS_AES_256_GCM_SHA384"),
+        Handshake(0.5, error=ConnectionResetError(), reason="connection closed"),
+    ]
+)
 errors = st.sampled_from([Broken("first\nsecond rm_abcdefgh"), Refused("no"), KeyError("k")])
 faults = st.sampled_from([Broken("broken"), ConnectionResetError("gone"), OSError("disk"), UnicodeError("é")])
 inner_steps = st.recursive(
@@ -341,6 +356,7 @@ def steps(protocol: ProtocolName) -> st.SearchStrategy[Step]:
         ),
         st.builds(failing_command, verbs, faults),
         st.builds(faulty_command, verbs, errors, results),
+        st.builds(handshake, handshakes),
     )
 
 
@@ -349,12 +365,13 @@ def steps(protocol: ProtocolName) -> st.SearchStrategy[Step]:
 @given(data=st.data())
 def test_a_session_means_the_same(protocol: ProtocolName, data: st.DataObject) -> None:
     actions = data.draw(st.lists(steps(protocol), max_size=5))
+    reason = data.draw(st.sampled_from(EndReason))
 
     def act(telemetry: Telemetry) -> None:
-        session = telemetry.protocol(protocol).session("s1", "192.0.2.1", 2525)
+        session = telemetry.protocol(protocol).session("s1", *ENDPOINTS)
         for action in actions:
             action(telemetry, session, protocol)
-        session.end("closed")
+        session.end(reason)
 
     compare(act)
 
@@ -365,14 +382,14 @@ def test_a_session_means_the_same(protocol: ProtocolName, data: st.DataObject) -
 def drive(telemetry: Telemetry) -> None:
     for number in range(4):
         for protocol in ("smtp", "pop3", "imap"):
-            session = telemetry.protocol(protocol).session(f"s{number}", "192.0.2.1", 25)
+            session = telemetry.protocol(protocol).session(f"s{number}", *ENDPOINTS)
             for verb in ("NOOP", "MAIL", "RCPT"):
                 with session.command(verb, "ready") as current:
                     with telemetry.operations(protocol).operation("mailstore.fetch"):
                         pass
                     current.finish(CommandResult("ok"))
                 session.settle(in_transaction=verb != "NOOP")
-            session.end("closed")
+            session.end(EndReason.CLOSED)
 
 
 def ratio(rate: float) -> Sampling:
@@ -402,7 +419,7 @@ def test_without_sampling_metrics_are_whole_and_origins_have_ids(pipeline: Pipel
     drive(telemetry)
     assert seen.spans() == []
     assert seen.total("imap.commands") == 12
-    session = telemetry.protocol("smtp").session("s1", "192.0.2.1", 25)
+    session = telemetry.protocol("smtp").session("s1", *ENDPOINTS)
     with session.command("DATA", "ready"):
         origin = telemetry.operations("smtp").origin()
     assert origin is not None

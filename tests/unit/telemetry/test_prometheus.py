@@ -37,7 +37,7 @@ def served() -> Iterator[tuple[MeterProvider, PrometheusReader]]:
 
 
 def record(provider: MeterProvider, instrument: Instrument) -> None:
-    meter, (name, kind, unit, description) = provider.get_meter("test"), instrument
+    meter, (name, kind, unit, description, _) = provider.get_meter("test"), instrument
     match kind:
         case "counter":
             meter.create_counter(name, unit, description).add(3)

@@ -16,6 +16,8 @@ from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from relate_telemetry.ports import EndReason
+from tests.support.telemetry.endpoints import ENDPOINTS
 from tests.support.telemetry.received import Received
 from tests.support.telemetry.receiver import OtlpReceiver, recording_telemetry
 
@@ -78,7 +80,7 @@ def test_span_raises_unless_there_is_exactly_one() -> None:
 def test_spans_are_found_by_attributes() -> None:
     telemetry, seen = recording_telemetry()
     for session_id in ("s1", "s2"):
-        telemetry.protocol("pop3").session(session_id, "192.0.2.1", 2110).end("closed")
+        telemetry.protocol("pop3").session(session_id, *ENDPOINTS).end(EndReason.CLOSED)
     assert seen.span("pop3.session", pop3__session_id="s2").attributes["pop3.session_id"] == "s2"
 
 
@@ -93,9 +95,9 @@ def test_everything_has_all_recorded_texts() -> None:
 
 def test_a_recorder_returns_the_newest_value() -> None:
     telemetry, seen = recording_telemetry()
-    session = telemetry.protocol("pop3").session("s1", "192.0.2.1", 2110)
+    session = telemetry.protocol("pop3").session("s1", *ENDPOINTS)
     assert seen.total("pop3.sessions.active") == 1
-    session.end("closed")
+    session.end(EndReason.CLOSED)
     assert seen.total("pop3.sessions.active") == 0
     telemetry.shutdown()
 

@@ -226,4 +226,4 @@ converse(start())
 """
     out, errors = run_python(code)
     assert errors == "OpenTelemetry SDK 99.0.0 is untested; the stock spans are used, and logs are not exported\n"
-    assert len(out.splitlines()) == 4
+    assert len(out.splitlines()) == 6

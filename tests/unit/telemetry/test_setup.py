@@ -76,7 +76,8 @@ def test_without_an_endpoint_each_command_is_a_line_on_stdout() -> None:
 
 def test_verbose_prints_each_span_without_an_endpoint() -> None:
     out, errors = run_python("converse(start())")
-    assert re.findall(r"^[\d:.]{12} +[\d.]+ ms  (\S+)  ", out, re.MULTILINE) == ["pop3.command.noop", "pop3.session"]
+    names = re.findall(r"^[\d:.]{12} +[\d.]+ ms  (\S+)  ", out, re.MULTILINE)
+    assert names == ["pop3.connect", "pop3.command.noop", "pop3.session"]
     assert "pop3.session_id=s1" in out
     assert "pop3.sessions.active" not in out
     assert errors == ""
@@ -147,7 +148,7 @@ assert seen == [first.tracer_provider, first.meter_provider]
 converse(second)
 """
     out, _ = run_python(code)
-    assert len(out.splitlines()) == 2
+    assert len(out.splitlines()) == 3
 
 
 def test_our_providers_become_global() -> None:
@@ -167,7 +168,7 @@ second = start(); converse(second); second.shutdown()
 assert first is not second
 """
     out, errors = run_python(code)
-    assert (len(out.splitlines()), errors) == (4, "")
+    assert (len(out.splitlines()), errors) == (6, "")
 
 
 def test_installed_providers_are_used() -> None:
@@ -188,7 +189,7 @@ assert (telemetry.tracer_provider, telemetry.meter_provider) == (tracers, meters
 converse(telemetry)
 telemetry.shutdown()
 converse(telemetry)
-assert [span.name for span in memory.get_finished_spans()] == ["pop3.command.noop", "pop3.session"] * 2
+assert [span.name for span in memory.get_finished_spans()] == ["pop3.connect", "pop3.command.noop", "pop3.session"] * 2
 try:
     with tracers.get_tracer("x").start_as_current_span("x"):
         raise ValueError("first\\nhunter2")
@@ -211,12 +212,16 @@ telemetry.shutdown()
         "OTEL_LOGS_EXPORTER": "none",
     }
     out, _ = run_python(code, environ, instrumented=True)
-    decoder, names = json.JSONDecoder(), []
+    decoder, spans = json.JSONDecoder(), []
     while out := out.strip():
         span, end = decoder.raw_decode(out)
-        names.append(span["name"])
+        spans.append(span)
         out = out[end:]
-    assert names == ["pop3.command.noop", "pop3.session"]
+    assert [span["name"] for span in spans] == ["pop3.connect", "pop3.command.noop", "pop3.session"]
+    for span in spans:
+        attributes = span["resource"]["attributes"]
+        assert (attributes["service.name"], attributes["service.namespace"]) == ("relate-pop3", "relate-mail")
+        assert attributes["service.version"]
 
 
 def test_a_disabled_sdk_records_nothing() -> None:
@@ -275,7 +280,7 @@ os.wait()
 telemetry.shutdown()
 """
     out, _ = run_python(code)
-    assert len(out.splitlines()) == 6
+    assert len(out.splitlines()) == 9
 
 
 def test_no_telemetry_records_nothing() -> None:

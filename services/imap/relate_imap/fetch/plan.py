@@ -16,9 +16,10 @@ from relate_imap import responses
 from relate_imap.commands import Attribute, BinarySize, Body, Item
 from relate_imap.fetch.sections import header_section, includes_body, is_top_header, is_whole_message, replace_nul
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
+from relate_mailstore.entry_columns import EntryColumns
 from relate_mailstore.mime import without_extensions
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.types import Entry, MessageId, MessageIndex, Rendering
+from relate_mailstore.types import MessageId, MessageIndex, Rendering
 
 
 @dataclass(slots=True)
@@ -26,7 +27,7 @@ class Batch:
     """Messages that are answered together, and what the store returned for them."""
 
     numbers: Sequence[int]
-    entries: Sequence[Entry]
+    entries: EntryColumns
     renderings: Sequence[Rendering] = ()
     headers: Sequence[bytes] = ()
     indexes: Sequence[MessageIndex] = ()
@@ -35,7 +36,7 @@ class Batch:
     @property
     def ids(self) -> Sequence[MessageId]:
         """The ids to query the store for."""
-        return [*map(_message_id, self.entries)]
+        return self.entries.message_ids
 
     def add_results(self, field: str, results: Sequence[object]) -> None:
         """Add one column of store results, and drop the messages that the store no longer has (None)."""
@@ -43,26 +44,24 @@ class Batch:
         if all(results):  # the usual case; an empty header fails this test too, and is kept below
             return
         exists = [result is not None for result in results]
-        for name in self.__slots__:
+        for name in ("numbers", "renderings", "headers", "indexes", "opened"):
             setattr(self, name, [*compress(getattr(self, name), exists)])
+        self.entries = self.entries.pick([*compress(range(len(exists)), exists)])
 
 
 Column = Callable[[Batch], Iterable[object]]
 
-_uid, _size, _modseq = attrgetter("uid"), attrgetter("size"), attrgetter("modseq")
-_flags, _keywords = attrgetter("flags"), attrgetter("keywords")
-_internal_date, _saved, _message_id = attrgetter("internal_date"), attrgetter("saved"), attrgetter("message_id")
 _hex = attrgetter("hex")
 _envelope, _bodystructure = attrgetter("envelope"), attrgetter("bodystructure")
 _preview, _thread = attrgetter("preview"), attrgetter("thread")
 
 _ENTRY_COLUMNS: dict[str, tuple[bytes, Column]] = {
-    "UID": (b"UID %d", lambda batch: map(_uid, batch.entries)),
-    "INTERNALDATE": (b"INTERNALDATE %b", lambda batch: map(responses.date_time, map(_internal_date, batch.entries))),
-    "RFC822.SIZE": (b"RFC822.SIZE %d", lambda batch: map(_size, batch.entries)),
-    "MODSEQ": (b"MODSEQ (%d)", lambda batch: map(_modseq, batch.entries)),
-    "EMAILID": (b"EMAILID (M%b)", lambda batch: map(str.encode, map(_hex, map(_message_id, batch.entries)))),
-    "SAVEDATE": (b"SAVEDATE %b", lambda batch: map(responses.date_time, map(_saved, batch.entries))),
+    "UID": (b"UID %d", lambda batch: batch.entries.uid),
+    "INTERNALDATE": (b"INTERNALDATE %b", lambda batch: map(responses.date_time, batch.entries.internal_date)),
+    "RFC822.SIZE": (b"RFC822.SIZE %d", lambda batch: batch.entries.size),
+    "MODSEQ": (b"MODSEQ (%d)", lambda batch: batch.entries.modseq),
+    "EMAILID": (b"EMAILID (M%b)", lambda batch: map(str.encode, map(_hex, batch.ids))),
+    "SAVEDATE": (b"SAVEDATE %b", lambda batch: map(responses.date_time, batch.entries.saved)),
 }
 
 _RENDERING_COLUMNS: dict[str, tuple[bytes, Column]] = {
@@ -164,9 +163,9 @@ def _header_field(body: Body) -> tuple[bytes, Column]:
 
 def _flag_lists(recent_uids: SequenceSet, batch: Batch) -> Iterable[bytes]:
     entries = batch.entries
-    some = entries and recent_uids.ranges and entries[-1].uid >= recent_uids.ranges[0][0]
-    recent = map(recent_uids.includes, map(_uid, entries)) if some else repeat(False)
-    return map(responses.flag_list, map(_flags, entries), map(_keywords, entries), recent)
+    some = entries and recent_uids.ranges and entries.uid[-1] >= recent_uids.ranges[0][0]
+    recent = map(recent_uids.includes, entries.uid) if some else repeat(False)
+    return map(responses.flag_list, entries.flags, entries.keyword_sets, recent)
 
 
 def _previews(utf8: bool, batch: Batch) -> Iterable[bytes]:

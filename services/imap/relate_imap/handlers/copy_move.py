@@ -1,14 +1,12 @@
 """COPY and MOVE (RFC 9051 §6.4.7-8, RFC 6851), with COPYUID (RFC 4315 §3)."""
 
-from collections.abc import Sequence
-
 from relate_imap.commands import Copy
 from relate_imap.conversation import Conversation
 from relate_imap.replies import Refused, TaggedResponse, ok
-from relate_imap.selected.mailbox import NumberedEntry
+from relate_imap.selected.mailbox import NumberedEntries
 from relate_imap.selected.sequence_set import encode_set
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.types import Copied, Uid
+from relate_mailstore.types import Copied
 
 
 async def on_copy(conversation: Conversation, command: Copy) -> TaggedResponse:
@@ -19,7 +17,7 @@ async def on_copy(conversation: Conversation, command: Copy) -> TaggedResponse:
         return ok("No messages found")
     mailbox_id, quota = selected.snapshot.mailbox.id, quota_of(conversation)
     try:
-        copied = await store.copy(conversation.account, mailbox_id, _uids(messages), command.mailbox, quota)
+        copied = await store.copy(conversation.account, mailbox_id, messages.uids, command.mailbox, quota)
     except MailboxNotFound:
         raise try_create() from None
     return ok("Copied", _copy_uid(copied)) if copied.uids else ok("The messages no longer exist")
@@ -32,7 +30,7 @@ async def on_move(conversation: Conversation, command: Copy) -> TaggedResponse:
     if not messages:
         return ok("No messages found")
     try:
-        moved = await store.move(conversation.account, selected.snapshot.mailbox.id, _uids(messages), command.mailbox)
+        moved = await store.move(conversation.account, selected.snapshot.mailbox.id, messages.uids, command.mailbox)
     except MailboxNotFound:
         raise try_create() from None
     if not moved.uids:
@@ -45,12 +43,8 @@ def quota_of(conversation: Conversation) -> int | None:
     return conversation.granted.user.quota if conversation.granted else None
 
 
-def _messages(conversation: Conversation, command: Copy) -> Sequence[NumberedEntry]:
+def _messages(conversation: Conversation, command: Copy) -> NumberedEntries:
     return conversation.messages_in(command.sequence_set, uid=command.verb.startswith("UID "))
-
-
-def _uids(messages: Sequence[NumberedEntry]) -> list[Uid]:
-    return [entry.uid for _, entry in messages]
 
 
 def _copy_uid(copied: Copied) -> str:

@@ -15,14 +15,14 @@ async def on_expunge(conversation: Conversation, _: NoArguments) -> TaggedRespon
 async def on_uid_expunge(conversation: Conversation, command: UidExpunge) -> TaggedResponse:
     """Expunge those with the given UIDs."""
     messages = conversation.messages_in(command.sequence_set, uid=True)
-    return await _expunge(conversation, {entry.uid for _, entry in messages})
+    return await _expunge(conversation, set(messages.uids))
 
 
 async def _expunge(conversation: Conversation, among: set[Uid] | None = None) -> TaggedResponse:
     """Expunge, among these UIDs if given. The session sends the EXPUNGE responses."""
     store, selected = conversation.context.store, conversation.writable
     snapshot = await store.refresh(selected.snapshot)
-    deleted = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
+    deleted = snapshot.entries.uids_with_flag(DELETED)
     uids = deleted if among is None else [uid for uid in deleted if uid in among]
     if not uids:
         return ok("No messages to expunge")

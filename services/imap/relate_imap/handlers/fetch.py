@@ -12,11 +12,12 @@ from relate_imap.fetch.plan import Batch, Plan, PlanOptions, make_plan
 from relate_imap.replies import Refused, TaggedResponse
 from relate_imap.search.partial import HEADERS_BATCH_OCTETS, batches, page
 from relate_imap.selected.flags import SEEN
-from relate_imap.selected.mailbox import NumberedEntry
+from relate_imap.selected.mailbox import NumberedEntries
 from relate_imap.selected.sequence_set import make_set
 from relate_imap.selected.vanished import vanished_since
+from relate_mailstore.entry_columns import EntryColumns
 from relate_mailstore.errors import MessageNotFound, StoreError
-from relate_mailstore.types import Entry, FlagChange
+from relate_mailstore.types import Entry, FlagChange, Uid
 from relate_wire.reply import NO_FACTS, Facts
 
 FLAGS_BATCH_MESSAGES = 500  # yield to other sessions after this many
@@ -61,29 +62,30 @@ async def _vanished(conversation: Conversation, command: Fetch) -> bytes:
     return responses.vanished(await vanished_since(conversation, command.changed_since, among), earlier=True)
 
 
-def _requested_messages(conversation: Conversation, command: Fetch) -> Sequence[NumberedEntry]:
+def _requested_messages(conversation: Conversation, command: Fetch) -> NumberedEntries:
     """RFC 9394 §3.4: PARTIAL is applied before CHANGEDSINCE."""
-    messages: Sequence[NumberedEntry] = conversation.messages_in(command.sequence_set, uid=command.verb == "UID FETCH")
+    messages = conversation.messages_in(command.sequence_set, uid=command.verb == "UID FETCH")
     if command.partial is not None:
-        messages = page(messages, command.partial)
-    if command.changed_since is not None:
-        messages = [numbered for numbered in messages if numbered[1].modseq > command.changed_since]
-    return messages
+        messages = messages.at(page(messages.positions, command.partial))
+    return messages if command.changed_since is None else messages.changed_since(command.changed_since)
 
 
 async def _mark_seen(
-    conversation: Conversation, command: Fetch, messages: Sequence[NumberedEntry]
-) -> tuple[Sequence[NumberedEntry], Sequence[Entry]]:
+    conversation: Conversation, command: Fetch, messages: NumberedEntries
+) -> tuple[NumberedEntries, Sequence[Entry]]:
     """Set \\Seen at once, unless every body is PEEK; returns the updated messages and the changed entries."""
     selected = conversation.selected
     reads = any(isinstance(attribute, Body) and not attribute.peek for attribute in command.attributes)
-    unseen = [entry.uid for _, entry in messages if not entry.flags & SEEN] if reads and not selected.read_only else []
+    unseen = _unseen(messages.columns) if reads and not selected.read_only else []
     if not unseen:
         return messages, ()
     mailbox, store = selected.snapshot.mailbox, conversation.context.store
     flagged = await store.set_flags(conversation.account, mailbox.id, unseen, FlagChange(add=SEEN))
-    changed = {entry.uid: entry for entry in flagged.entries}
-    return [(number, changed.get(entry.uid, entry)) for number, entry in messages], flagged.entries
+    return messages.with_changed(flagged.entries), flagged.entries
+
+
+def _unseen(entries: EntryColumns) -> list[Uid]:
+    return [Uid(uid) for uid, flags in zip(entries.uid, entries.flags, strict=True) if not flags & SEEN]
 
 
 def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> Iterator[Attribute]:
@@ -97,14 +99,6 @@ def _attributes(conversation: Conversation, command: Fetch, *, seen: bool) -> It
         yield MODSEQ
 
 
-def _size(numbered: NumberedEntry) -> int:
-    return numbered[1].size
-
-
-def _new_batch(messages: Sequence[NumberedEntry]) -> Batch:
-    return Batch([number for number, _ in messages], [entry for _, entry in messages])
-
-
 @dataclass
 class _FetchRun:
     """The execution of one FETCH. Messages that are expunged meanwhile are left out (RFC 2180 §4.1.3).
@@ -114,22 +108,23 @@ class _FetchRun:
 
     conversation: Conversation
     plan: Plan
-    messages: Sequence[NumberedEntry]
+    messages: NumberedEntries
     changed: Sequence[Entry] = ()
     retrieved_count: int = 0
     expunged: bool = False
     refused: TaggedResponse | None = None
 
     def __post_init__(self) -> None:
-        self._batches = pairwise(chain(self._split(), [()]))
-        self._following: Sequence[NumberedEntry] = ()
+        nothing = self.messages[:0]
+        self._batches = pairwise(chain(self._split(), [nothing]))
+        self._following = nothing
 
     async def next_batch(self) -> Batch | None:
         """The next batch, with what the plan needs from the store; None after the last."""
-        messages, self._following = next(self._batches, ((), ()))
+        messages, self._following = next(self._batches, (self._following, self._following))
         if not messages:
             return None
-        batch = _new_batch(messages)
+        batch = Batch(messages.numbers, messages.columns)
         await self._load(batch)
         if self.plan.bodies:
             await self._open(batch)
@@ -175,14 +170,19 @@ class _FetchRun:
         else:
             yield replace(self.refused, facts=self._facts) if self.refused else self.completed()
 
-    def _split(self) -> Iterable[Sequence[NumberedEntry]]:
+    def _split(self) -> Iterable[NumberedEntries]:
         """The messages of each batch."""
         if self.plan.bodies:
-            return batches(self.messages, _size, BODIES_BATCH_MESSAGES, BODIES_BATCH_OCTETS)
+            return self._split_by_size(BODIES_BATCH_MESSAGES, BODIES_BATCH_OCTETS)
         if self.plan.needs_headers:
-            return batches(self.messages, _size, HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS)
+            return self._split_by_size(HEADERS_BATCH_MESSAGES, HEADERS_BATCH_OCTETS)
         step = RENDERINGS_BATCH_MESSAGES if self.plan.needs_renderings else FLAGS_BATCH_MESSAGES
         return (self.messages[start : start + step] for start in range(0, len(self.messages), step))
+
+    def _split_by_size(self, max_count: int, max_octets: int) -> Iterable[NumberedEntries]:
+        sizes = self.messages.sizes
+        for batch in batches(range(len(sizes)), sizes.__getitem__, max_count, max_octets):
+            yield self.messages[batch[0] : batch[-1] + 1]
 
     async def _load(self, batch: Batch) -> None:
         """Query the store for the columns of the plan; expunged messages are dropped from the batch."""
@@ -199,7 +199,7 @@ class _FetchRun:
     async def _open(self, batch: Batch) -> None:
         """Open the messages, and let the store prefetch those of the next batch or command."""
         selected, requested = self.conversation.selected, len(batch.entries)
-        ahead = self._following or selected.prefetch_candidates(self.messages[0][0], self.messages[-1][0])
+        ahead = self._following or selected.prefetch_candidates(self.messages.numbers[0], self.messages.numbers[-1])
         ids = [entry.message_id for _, entry in ahead]
         store, account = self.conversation.context.store, self.conversation.account
         batch.add_results("opened", await store.open_all(account, batch.ids, ids))

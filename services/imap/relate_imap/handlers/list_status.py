@@ -1,6 +1,7 @@
 """LIST, LSUB, STATUS, NAMESPACE (RFC 9051 §6.3.9-11, RFC 5258, RFC 5819)."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import compress
 
 from relate_imap import responses
 from relate_imap.commands import List, NoArguments, Status
@@ -14,7 +15,7 @@ from relate_mailstore.entry_list import EntryList
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.mailbox_names import DELIMITER
-from relate_mailstore.types import Entry, Mailbox, Snapshot
+from relate_mailstore.types import Mailbox, Snapshot
 
 # Of all patterns of a LIST together: each is matched against every name of at most 1,000 octets.
 MAX_PATTERN_CHARACTERS = 4_000
@@ -159,19 +160,15 @@ def _value(conversation: Conversation, cached: CachedStatus, item: str) -> bytes
     return b"%d" % cached.counts[item]
 
 
-def _deleted(entries: Sequence[Entry]) -> list[Entry]:
-    return [entry for entry in entries if entry.flags & DELETED]
-
-
-STATUS_COUNTS: Mapping[str, Callable[[Mailbox, Sequence[Entry]], int]] = {
+STATUS_COUNTS: Mapping[str, Callable[[Mailbox, EntryList], int]] = {
     "MESSAGES": lambda mailbox, _: mailbox.messages,
     "UIDNEXT": lambda mailbox, _: mailbox.uid_next,
     "UIDVALIDITY": lambda mailbox, _: mailbox.uid_validity,
     "HIGHESTMODSEQ": lambda mailbox, _: mailbox.highest_modseq,
     "SIZE": lambda mailbox, _: mailbox.octets,
-    "UNSEEN": lambda _, entries: len([entry for entry in entries if not entry.flags & SEEN]),
-    "DELETED": lambda _, entries: len(_deleted(entries)),
-    "DELETED-STORAGE": lambda _, entries: sum(entry.size for entry in _deleted(entries)),
+    "UNSEEN": lambda _, entries: entries.with_flag(SEEN).count(0),
+    "DELETED": lambda _, entries: entries.with_flag(DELETED).count(1),
+    "DELETED-STORAGE": lambda _, entries: sum(compress(entries.column("size"), entries.with_flag(DELETED))),
 }
 """RFC 9051 §6.3.11, RFC 7162 §3.1, RFC 8438, RFC 9208 §4.3."""
 

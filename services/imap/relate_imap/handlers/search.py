@@ -1,6 +1,8 @@
 """SEARCH and UID SEARCH (RFC 9051 §6.4.4), with the results of RFC 4731, RFC 5182, RFC 7162 and RFC 9394."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
 
 from relate_imap.commands import Search, Sort
 from relate_imap.conversation import Conversation, Extension
@@ -9,9 +11,12 @@ from relate_imap.search.cost import uses_modseq
 from relate_imap.search.match import Positions
 from relate_imap.search.partial import page
 from relate_imap.search.run import SearchResult, run_search
-from relate_imap.selected.sequence_set import encode_set
+from relate_imap.selected.sequence_set import encode_list, encode_set
 from relate_mailstore.errors import StoreError
 from relate_mailstore.types import ModSeq, Uid
+
+NUMBERS_PER_STEP = 2
+"""Numbers of a response that are encoded in the time of one step (`context.MAX_INLINE_STEPS`)."""
 
 
 async def on_search(conversation: Conversation, command: Search) -> TaggedResponse:
@@ -20,9 +25,9 @@ async def on_search(conversation: Conversation, command: Search) -> TaggedRespon
     returning = command.returning
     if returning is None and Extension.REV2 in conversation.enabled:  # RFC 9051 §6.4.4
         returning = frozenset({"ALL"})
-    return result.completed(
-        "Search completed", search_response(conversation, command, result.positions, returning, "SEARCH")
-    )
+    respond = partial(search_response, conversation, command, result.positions, returning, "SEARCH")
+    untagged = await conversation.context.compute(len(result.positions) // NUMBERS_PER_STEP, respond)
+    return result.completed("Search completed", untagged)
 
 
 def search_response(
@@ -43,27 +48,34 @@ def search_response(
     return b"" if returning == {"SAVE"} else _esearch(conversation, command, returning, positions)
 
 
-def numbers_of(conversation: Conversation, positions: Iterable[int], *, uid: bool) -> Sequence[int]:
-    """Positions as message numbers or UIDs."""
-    return _uids_of(conversation, positions) if uid else [position + 1 for position in positions]
+def numbers_of(conversation: Conversation, positions: Positions, *, uid: bool) -> Sequence[int]:
+    """Positions as message numbers or UIDs; as a range, if that is known without a look at each."""
+    if uid:
+        return _uids_of(conversation, positions)
+    if isinstance(positions, range):
+        return range(positions.start + 1, positions.stop + 1)
+    return [position + 1 for position in positions]
 
 
-def _uids_of(conversation: Conversation, positions: Iterable[int]) -> list[Uid]:
-    entries = conversation.selected.entries
-    return [entries[position].uid for position in positions]
+def _uids_of(conversation: Conversation, positions: Positions) -> Sequence[Uid]:
+    uids: Sequence[Uid] = conversation.selected.entries.column("uid")
+    if not isinstance(positions, range):
+        return [uids[position] for position in positions]
+    chosen = uids[positions.start : positions.stop]
+    is_run = bool(chosen) and chosen[-1] - chosen[0] == len(chosen) - 1  # they ascend
+    return cast("Sequence[Uid]", range(chosen[0], chosen[-1] + 1)) if is_run else chosen
 
 
 def modseq_of(conversation: Conversation, positions: Positions) -> ModSeq | None:
     """The highest modification sequence of these messages; None for none."""
-    entries = conversation.selected.entries
-    return max((entries[position].modseq for position in positions), default=None)
+    modseqs = conversation.selected.entries.column("modseq")
+    return max((modseqs[position] for position in positions), default=None)
 
 
-def _encode_numbers(kind: str, numbers: Iterable[int], modseq: ModSeq | None) -> bytes:
+def _encode_numbers(kind: str, numbers: Sequence[int], modseq: ModSeq | None) -> bytes:
     """`* SEARCH 2 5 (MODSEQ 917162500)`, `* SORT 5 2` (RFC 7162 §3.1.5)."""
-    found = tuple(numbers)
     suffix = f" (MODSEQ {modseq})" if modseq is not None else ""
-    return f"* {kind}{' %d' * len(found) % found}{suffix}\r\n".encode()
+    return f"* {kind}{encode_list(numbers)}{suffix}\r\n".encode()
 
 
 async def _search(conversation: Conversation, command: Search) -> SearchResult:

@@ -42,7 +42,7 @@ async def on_close(conversation: Conversation, _: NoArguments) -> TaggedResponse
     store, selected = conversation.context.store, conversation.selected
     if not selected.read_only:
         snapshot = await store.refresh(selected.snapshot)
-        deleted = [entry.uid for entry in snapshot.entries if entry.flags & DELETED]
+        deleted = snapshot.entries.uids_with_flag(DELETED)
         if deleted:
             await store.expunge(conversation.account, snapshot.mailbox.id, deleted)
     await leave(conversation)
@@ -122,10 +122,9 @@ async def _resynchronize(conversation: Conversation, selected: SelectedMailbox, 
     if parameter.uid_validity != mailbox.uid_validity:
         return b""
     expunged = await vanished_since(conversation, parameter.modseq, parameter.known_uids)
-    changed = [entry for entry in selected.entries if entry.modseq > parameter.modseq]
     fetches = (
         responses.flags_changed(conversation, number, entry, uid=True)
-        for number, entry in selected.number_entries(changed)
+        for number, entry in selected.changed_since(parameter.modseq)
         if parameter.known_uids is None or parameter.known_uids.includes(entry.uid)
     )
     return responses.vanished(expunged, earlier=True) + b"".join(fetches)

@@ -25,10 +25,9 @@ async def on_store(conversation: Conversation, command: Store) -> TaggedResponse
     messages = conversation.messages_in(command.sequence_set, uid=by_uid)
     if not messages:
         return ok("No messages found")
-    uids = [entry.uid for _, entry in messages]
     change = change_of(command.mode, in_mailbox_spelling(command.flags, selected.snapshot))
     flagged = await conversation.context.store.set_flags(
-        conversation.account, selected.snapshot.mailbox.id, uids, change, command.unchanged_since
+        conversation.account, selected.snapshot.mailbox.id, messages.uids, change, command.unchanged_since
     )
     failed = frozenset(flagged.modified)
     changed = [entry for entry in flagged.entries if entry.uid not in failed]

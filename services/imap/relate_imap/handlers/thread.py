@@ -29,7 +29,8 @@ async def on_thread(conversation: Conversation, command: Thread) -> TaggedRespon
 
     def thread_messages() -> str:
         roots = algorithm(Messages(result.positions, entries, summaries))
-        return encode_threads(roots, lambda position: entries[position].uid if by_uid else position + 1)
+        uids = entries.column("uid")
+        return encode_threads(roots, lambda position: uids[position] if by_uid else position + 1)
 
     threads = await conversation.context.compute(len(result.positions) * STEPS_PER_MESSAGE, thread_messages)
     return result.completed("Thread completed", f"* {' '.join(['THREAD', threads]).rstrip()}\r\n".encode())

@@ -5,12 +5,12 @@ and each is a loop over one kind of data: entries are in memory, summaries are c
 evaluated by the store beforehand (see `cost`).
 """
 
+import re
 from bisect import bisect_left
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache, reduce
+from functools import reduce
 from itertools import compress
-from operator import attrgetter
 from typing import Any
 
 from relate_imap.search import keys
@@ -18,9 +18,13 @@ from relate_imap.search.cost import SUMMARY_FIELDS, Cost, Lookup, cost_of
 from relate_imap.search.keys import DateOf, HasHeader, SearchKey
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet, resolve
 from relate_mailstore.folding import fold
-from relate_mailstore.types import Entry, Flag, Summary, Uid
+from relate_mailstore.types import EntryList, Summary, Uid
 
 DAY_SECONDS = 86_400
+
+_EMAIL_ID = re.compile("M[0-9a-f]{32}")
+_OPPOSITE = bytes([1, 0, *[0] * 254])
+"""A `bytes.translate` table: 0 becomes 1, 1 becomes 0."""
 
 Positions = Sequence[int]
 """Positions in the list of messages, ascending, from 0."""
@@ -30,9 +34,7 @@ Positions = Sequence[int]
 class SearchData:
     """What is loaded of the messages: `summaries` in their order; in `found` the matching UIDs of each lookup."""
 
-    entries: Sequence[Entry]
-    flag_octets: bytes
-    """The flags of all entries, one octet each, so that a whole mailbox is filtered in microseconds."""
+    entries: EntryList
     now: float = 0.0
     recent_uids: SequenceSet = EMPTY
     saved_uids: Collection[Uid] = ()
@@ -41,8 +43,6 @@ class SearchData:
 
 
 Matcher = Callable[[Any, SearchData, Positions], Positions]
-
-_uid = attrgetter("uid")
 
 
 def match(key: SearchKey, data: SearchData, positions: Positions) -> Positions:
@@ -70,7 +70,7 @@ def _or(key: keys.Or, data: SearchData, positions: Positions) -> Positions:
 
 def _not(key: keys.Not, data: SearchData, positions: Positions) -> Positions:
     if isinstance(key.key, keys.HasFlag):  # UNSEEN and UNDELETED are the most frequent keys
-        return _where(data.flag_octets.translate(_lacks(key.key.flag)), positions)
+        return _where(data.entries.with_flag(key.key.flag).translate(_OPPOSITE), positions)
     return _without(positions, match(key.key, data, positions))
 
 
@@ -87,33 +87,23 @@ def _everything(_: object, data: SearchData, positions: Positions) -> Positions:
 
 
 def _flag(key: keys.HasFlag, data: SearchData, positions: Positions) -> Positions:
-    return _where(data.flag_octets.translate(_has(key.flag)), positions)
+    return _where(data.entries.with_flag(key.flag), positions)
 
 
 def _where(mask: bytes, positions: Positions) -> Positions:
     """The positions whose octet is not 0; without a Python loop if `positions` are all of them."""
     if len(positions) == len(mask):
-        return list(compress(positions, mask))
+        return list(compress(positions, mask)) if 0 in mask else positions
     return [position for position in positions if mask[position]]
 
 
-@cache
-def _has(flag: Flag) -> bytes:
-    """A `bytes.translate` table: 1 for flags that include this one."""
-    return bytes(bool(flags & flag) for flags in range(256))
-
-
-@cache
-def _lacks(flag: Flag) -> bytes:
-    return bytes(not flags & flag for flags in range(256))
-
-
 def _keyword(key: keys.HasKeyword, data: SearchData, positions: Positions) -> Positions:
-    keyword, has = key.keyword.lower(), dict[tuple[str, ...], bool]()
-    entries = data.entries
-    for keywords in {entries[position].keywords for position in positions}:
-        has[keywords] = keyword in map(str.lower, keywords)
-    return [position for position in positions if has[entries[position].keywords]]
+    keyword = key.keyword.lower()
+    having = {keywords for keywords in data.entries.distinct_keywords if keyword in map(str.lower, keywords)}
+    if not having:
+        return ()
+    keyword_sets = [*data.entries.keyword_sets]
+    return [position for position in positions if keyword_sets[position] in having]
 
 
 def _recent(_: object, data: SearchData, positions: Positions) -> Positions:
@@ -123,65 +113,73 @@ def _recent(_: object, data: SearchData, positions: Positions) -> Positions:
 def _numbered(key: keys.InSequenceSet, data: SearchData, positions: Positions) -> Positions:
     entries, numbers = data.entries, key.sequence_set
     if numbers.saved:
-        saved = frozenset(data.saved_uids)
-        return [position for position in positions if entries[position].uid in saved]
+        return _with_uids(frozenset(data.saved_uids), data, positions)
     matching: list[int] = []
     for first, stop in _uid_ranges(numbers, entries) if key.uid else _number_ranges(numbers, entries):
         matching.extend(positions[bisect_left(positions, first) : bisect_left(positions, stop)])
     return matching
 
 
-def _number_ranges(numbers: SequenceSet, entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
+def _with_uids(chosen: Collection[Uid], data: SearchData, positions: Positions) -> Positions:
+    uids = data.entries.column("uid")
+    return [position for position in positions if uids[position] in chosen]
+
+
+def _number_ranges(numbers: SequenceSet, entries: EntryList) -> Iterator[tuple[int, int]]:
     for first, last in resolve(numbers, len(entries)):
         yield first - 1, last
 
 
-def _uid_ranges(numbers: SequenceSet, entries: Sequence[Entry]) -> Iterator[tuple[int, int]]:
+def _uid_ranges(numbers: SequenceSet, entries: EntryList) -> Iterator[tuple[int, int]]:
     for first, last in resolve(numbers, entries[-1].uid if entries else 0):
-        yield bisect_left(entries, first, key=_uid), bisect_left(entries, last + 1, key=_uid)
+        yield entries.index_of(first), entries.index_of(last + 1)
 
 
 def _larger(key: keys.Larger, data: SearchData, positions: Positions) -> Positions:
-    return [position for position in positions if data.entries[position].size > key.octets]
+    sizes = data.entries.column("size")
+    return [position for position in positions if sizes[position] > key.octets]
 
 
 def _smaller(key: keys.Smaller, data: SearchData, positions: Positions) -> Positions:
-    return [position for position in positions if data.entries[position].size < key.octets]
+    sizes = data.entries.column("size")
+    return [position for position in positions if sizes[position] < key.octets]
 
 
 def _within(key: keys.Within, data: SearchData, positions: Positions) -> Positions:
-    limit, entries = data.now - key.seconds, data.entries
+    limit, dates = data.now - key.seconds, data.entries.column("internal_date")
     if key.older:
-        return [position for position in positions if entries[position].internal_date <= limit]
-    return [position for position in positions if entries[position].internal_date >= limit]
+        return [position for position in positions if dates[position] <= limit]
+    return [position for position in positions if dates[position] >= limit]
 
 
 def _modified_since(key: keys.ModifiedSince, data: SearchData, positions: Positions) -> Positions:
-    return [position for position in positions if data.entries[position].modseq >= key.modseq]
+    modseqs = data.entries.column("modseq")
+    return [position for position in positions if modseqs[position] >= key.modseq]
 
 
 def _email_id(key: keys.HasEmailId, data: SearchData, positions: Positions) -> Positions:
-    return [position for position in positions if f"M{data.entries[position].message_id.hex}" == key.id]
+    if not _EMAIL_ID.fullmatch(key.id):
+        return ()
+    chosen = frozenset(data.entries.positions_of(bytes.fromhex(key.id[1:])))
+    return [position for position in positions if position in chosen]
 
 
 def _dated(key: keys.Dated, data: SearchData, positions: Positions) -> Positions:
-    date = _DATES[key.of]
     first = float("-inf") if key.first is None else key.first * DAY_SECONDS
     end = float("inf") if key.end is None else key.end * DAY_SECONDS
-    return [position for position in positions if (when := date(data, position)) is not None and first <= when < end]
+    if key.of is DateOf.SENT:
+        return [
+            position
+            for position in positions
+            if (when := _date_sent(data.summaries[position])) is not None and first <= when < end
+        ]
+    dates = data.entries.column("saved" if key.of is DateOf.SAVED else "internal_date")
+    return [position for position in positions if first <= dates[position] < end]
 
 
-def _date_sent(data: SearchData, position: int) -> int | None:
+def _date_sent(summary: Summary) -> int | None:
     """In the zone of the sender, as written."""
-    summary = data.summaries[position]
     return None if summary.date is None else summary.date + 60 * summary.zone
-
-
-_DATES: Mapping[DateOf, Callable[[SearchData, int], int | None]] = {
-    DateOf.INTERNAL: lambda data, position: data.entries[position].internal_date,
-    DateOf.SAVED: lambda data, position: data.entries[position].saved,
-    DateOf.SENT: _date_sent,
-}
 
 
 # --- keys on summaries
@@ -209,8 +207,7 @@ def _thread_id(key: keys.HasThreadId, data: SearchData, positions: Positions) ->
 
 
 def _lookup(key: Lookup, data: SearchData, positions: Positions) -> Positions:
-    found = data.found[key]
-    return [position for position in positions if data.entries[position].uid in found]
+    return _with_uids(data.found[key], data, positions)
 
 
 def _header(key: HasHeader, data: SearchData, positions: Positions) -> Positions:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from relate_imap.conversation import Conversation, Extension
 from relate_imap.replies import Refused, TaggedResponse, ok
-from relate_imap.search.cost import Cost, Lookup, by_cost, cost_of, leaves, lookups, uses_modseq
+from relate_imap.search.cost import Cost, Lookup, by_cost, cost_of, leaves, lookups, steps_of, uses_modseq
 from relate_imap.search.keys import HasHeader, HasText, SearchKey
 from relate_imap.search.match import Positions, SearchData, match_all
 from relate_imap.search.partial import HEADERS_BATCH_OCTETS, batches
@@ -57,16 +57,14 @@ async def run_search(conversation: Conversation, key: SearchKey) -> SearchResult
     if uses_modseq(key):
         conversation.enabled.add(Extension.CONDSTORE)  # RFC 7162 §3.1
     selected, context = conversation.selected, conversation.context
-    data = SearchData(
-        selected.entries, selected.flag_octets, context.now(), conversation.recent_uids, conversation.saved_uids
-    )
+    data = SearchData(selected.entries, context.now(), conversation.recent_uids, conversation.saved_uids)
     positions: Positions = range(len(selected.entries))
     inspected: Positions = ()
     for cost, keys in by_cost(key):
         if positions and cost >= Cost.SUMMARY:
             inspected = inspected or positions
             data = await _load(conversation, data, keys, positions)
-        steps = len(positions) * sum(1 for _ in leaves(keys))
+        steps = sum(steps_of(leaf, len(positions)) for leaf in leaves(keys))
         positions = await context.compute(steps, partial(match_all, keys, data, positions))
     return await without_expunged(conversation, SearchResult(positions), inspected)
 
@@ -74,12 +72,10 @@ async def run_search(conversation: Conversation, key: SearchKey) -> SearchResult
 async def without_expunged(conversation: Conversation, result: SearchResult, inspected: Positions) -> SearchResult:
     """The result without inspected messages that are expunged and so could not be loaded."""
     expunged = await _expunged_uids(conversation) if inspected else ()
-    entries = conversation.selected.entries
-    if not expunged or not any(entries[position].uid in expunged for position in inspected):
+    gone = frozenset(conversation.selected.with_uids(expunged).positions)
+    if gone.isdisjoint(inspected):
         return result
-    return SearchResult(
-        [position for position in result.positions if entries[position].uid not in expunged], expunged=True
-    )
+    return SearchResult([position for position in result.positions if position not in gone], expunged=True)
 
 
 async def _expunged_uids(conversation: Conversation) -> Collection[Uid]:
@@ -88,7 +84,7 @@ async def _expunged_uids(conversation: Conversation) -> Collection[Uid]:
     try:
         return selected.expunged_uids(await conversation.context.store.refresh(selected.snapshot))
     except MailboxNotFound:
-        return {entry.uid for entry in selected.entries}
+        return selected.entries.column("uid")
 
 
 async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
@@ -97,8 +93,8 @@ async def summaries_of(conversation: Conversation) -> Sequence[Summary]:
     summaries = await conversation.context.store.summaries(selected.snapshot)
     if selected.matches_snapshot:
         return summaries
-    by_uid = {entry.uid: summary for entry, summary in zip(selected.snapshot.entries, summaries, strict=True)}
-    return [by_uid.get(entry.uid, EMPTY_SUMMARY) for entry in selected.entries]
+    by_uid = dict(zip(selected.snapshot.entries.column("uid"), summaries, strict=True))
+    return [by_uid.get(uid, EMPTY_SUMMARY) for uid in selected.entries.column("uid")]
 
 
 async def _load(

@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from relate_imap.search.subject import base_subject
+from relate_mailstore.entry_columns import NumberField
 from relate_mailstore.folding import collation_key
-from relate_mailstore.types import Entry, Summary
+from relate_mailstore.types import EntryList, Summary
 
 _FIRST_ADDRESS = re.compile(r"<([^<>]*)>(?:, |\Z)")
 
 
-def sent_date(entry: Entry, summary: Summary) -> int:
+def sent_date(internal_date: int, summary: Summary) -> int:
     """The Date field in UTC, or INTERNALDATE if there is none (RFC 5256 §2.2)."""
-    return entry.internal_date if summary.date is None else summary.date
+    return internal_date if summary.date is None else summary.date
 
 
 def display_of(addresses: str) -> str:
@@ -31,19 +32,15 @@ def mailbox_of(addresses: str) -> str:
     return first[1].rpartition("@")[0] or first[1] if first else ""
 
 
-_CRITERIA: Mapping[str, Callable[[Entry, Summary], Any]] = {
-    "ARRIVAL": lambda entry, _: entry.internal_date,
-    "CC": lambda _, summary: collation_key(mailbox_of(summary.cc)),
-    "DATE": sent_date,
-    "DISPLAYFROM": lambda _, summary: collation_key(display_of(summary.sender)),
-    "DISPLAYTO": lambda _, summary: collation_key(display_of(summary.to)),
-    "FROM": lambda _, summary: collation_key(mailbox_of(summary.sender)),
-    "SIZE": lambda entry, _: entry.size,
-    "SUBJECT": lambda _, summary: collation_key(base_subject(summary.subject).text),
-    "TO": lambda _, summary: collation_key(mailbox_of(summary.to)),
+_OF_ENTRIES: Mapping[str, NumberField] = {"ARRIVAL": "internal_date", "SIZE": "size"}
+_OF_SUMMARIES: Mapping[str, Callable[[Summary], str]] = {
+    "CC": lambda summary: collation_key(mailbox_of(summary.cc)),
+    "DISPLAYFROM": lambda summary: collation_key(display_of(summary.sender)),
+    "DISPLAYTO": lambda summary: collation_key(display_of(summary.to)),
+    "FROM": lambda summary: collation_key(mailbox_of(summary.sender)),
+    "SUBJECT": lambda summary: collation_key(base_subject(summary.subject).text),
+    "TO": lambda summary: collation_key(mailbox_of(summary.to)),
 }
-
-_OF_ENTRIES = frozenset({"ARRIVAL", "SIZE"})
 
 
 def needs_summaries(criteria: Iterable[tuple[str, bool]]) -> bool:
@@ -54,7 +51,7 @@ def needs_summaries(criteria: Iterable[tuple[str, bool]]) -> bool:
 def order(
     positions: Iterable[int],
     criteria: Sequence[tuple[str, bool]],
-    entries: Sequence[Entry],
+    entries: EntryList,
     summaries: Sequence[Summary],
 ) -> list[int]:
     """Sort positions by the first criterion, then the second, and so on; each with whether it is reversed."""
@@ -63,6 +60,16 @@ def order(
     for name, reverse in criteria:  # a repeated criterion has no effect
         distinct.setdefault(name, reverse)
     for name, reverse in reversed(distinct.items()):
-        value = _CRITERIA[name]
-        ordered.sort(key=lambda position: value(entries[position], summaries[position]), reverse=reverse)
+        ordered.sort(key=_value_of(name, entries, summaries), reverse=reverse)
     return ordered
+
+
+def _value_of(name: str, entries: EntryList, summaries: Sequence[Summary]) -> Callable[[int], Any]:
+    """A function from a position to the value of a criterion."""
+    if name in _OF_ENTRIES:
+        return entries.column(_OF_ENTRIES[name]).__getitem__
+    if name == "DATE":
+        dates = entries.column("internal_date")
+        return lambda position: sent_date(dates[position], summaries[position])
+    value = _OF_SUMMARIES[name]
+    return lambda position: value(summaries[position])

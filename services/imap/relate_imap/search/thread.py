@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from relate_imap.search.sort import sent_date
 from relate_imap.search.subject import BaseSubject, base_subject
-from relate_mailstore.types import Entry, Summary
+from relate_mailstore.types import EntryList, Summary
 
 # Bound on the steps of all loop checks together: real references need hardly any, hostile ones might need 10^9. When it
 # is reached, links that need a check are not made.
@@ -26,9 +26,9 @@ class Node:
 class Messages:
     """The messages to thread, by position."""
 
-    def __init__(self, positions: Iterable[int], entries: Sequence[Entry], summaries: Sequence[Summary]) -> None:
+    def __init__(self, positions: Iterable[int], entries: EntryList, summaries: Sequence[Summary]) -> None:
         self.positions = list(positions)
-        self._entries = entries
+        self._internal_dates = entries.column("internal_date")
         self._summaries = summaries
 
     def summary(self, position: int) -> Summary:
@@ -41,7 +41,7 @@ class Messages:
 
     def date(self, position: int) -> tuple[int, int]:
         """Sort key: the date of sending, then the number."""
-        return sent_date(self._entries[position], self._summaries[position]), position
+        return sent_date(self._internal_dates[position], self._summaries[position]), position
 
     def node_date(self, node: Node) -> tuple[int, int]:
         """A dummy sorts by its first child (step 4)."""

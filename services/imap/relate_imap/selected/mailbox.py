@@ -2,53 +2,97 @@
 
 Message numbers change only when an EXPUNGE or VANISHED response is sent (RFC 9051 §7.5.1), which is forbidden while
 the client may be using numbers. Until then a `SelectedMailbox` keeps the expunged messages. All sessions that have
-selected a mailbox share the entries of one snapshot; only one that keeps expunged messages has a copy.
+selected a mailbox share the entries of one snapshot; one that keeps expunged messages adds those.
 """
 
+from array import array
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from operator import attrgetter
-from typing import overload
+from typing import Any, overload
 
 from relate_imap.selected.recent import UidRange
 from relate_imap.selected.sequence_set import EMPTY, STAR, SequenceSet, make_set, resolve
+from relate_mailstore.entry_columns import EntryColumns, NumberField
 from relate_mailstore.entry_list import Delta, EntryList
 from relate_mailstore.identifiers import NO_UID
 from relate_mailstore.keywords import key_of
 from relate_mailstore.read_ahead import ReadAhead, prefetch
 from relate_mailstore.types import Entry, Mailbox, ModSeq, Snapshot, Uid
 
-_uid, _flags = attrgetter("uid"), attrgetter("flags")
-
 NumberedEntry = tuple[int, Entry]
 """A message number and the message's entry."""
 
 
-class NumberedSlice(Sequence[NumberedEntry]):
-    """Consecutive messages, numbered on access, because a list of the pairs of "1:*" would cost 100 octets each."""
+class NumberedEntries(Sequence[NumberedEntry]):
+    """Messages of a mailbox by their positions, which are numbers less 1; an entry is made when it is read."""
 
-    __slots__ = ("_entries", "_first")
+    __slots__ = ("entries", "positions")
 
-    def __init__(self, entries: Sequence[Entry], first: int) -> None:
-        self._entries = entries
-        self._first = first
+    def __init__(self, entries: EntryList, positions: Sequence[int]) -> None:
+        self.entries = entries
+        self.positions = positions
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self.positions)
 
     def __iter__(self) -> Iterator[NumberedEntry]:
-        return enumerate(self._entries, self._first)
+        if isinstance(self.positions, range):
+            return enumerate(self.entries.between(self.positions.start, self.positions.stop), self.positions.start + 1)
+        return zip(self.numbers, self.columns, strict=True)
 
     @overload
     def __getitem__(self, index: int) -> NumberedEntry: ...
     @overload
-    def __getitem__(self, index: slice) -> "NumberedSlice": ...
-    def __getitem__(self, index: int | slice) -> "NumberedEntry | NumberedSlice":
-        positions = range(len(self._entries))[index]
-        if isinstance(positions, int):
-            return self._first + positions, self._entries[positions]
-        return NumberedSlice(self._entries[positions.start : positions.stop], self._first + positions.start)
+    def __getitem__(self, index: slice) -> "NumberedEntries": ...
+    def __getitem__(self, index: int | slice) -> "NumberedEntry | NumberedEntries":
+        if isinstance(index, slice):
+            return self.at(self.positions[index])
+        position = self.positions[index]
+        return position + 1, self.entries[position]
+
+    @property
+    def numbers(self) -> Sequence[int]:
+        """The message numbers."""
+        if isinstance(self.positions, range):
+            return range(self.positions.start + 1, self.positions.stop + 1)
+        return [position + 1 for position in self.positions]
+
+    @property
+    def columns(self) -> EntryColumns:
+        """The entries of these messages."""
+        return self.entries.pick(self.positions)
+
+    @property
+    def uids(self) -> list[Uid]:
+        """The UIDs of the messages."""
+        return [*self._column("uid")]
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """The octets of each message."""
+        return self._column("size")
+
+    def at(self, positions: Sequence[int]) -> "NumberedEntries":
+        """The messages at these positions instead."""
+        return NumberedEntries(self.entries, positions)
+
+    def changed_since(self, modseq: ModSeq) -> "NumberedEntries":
+        """Those with a later modseq."""
+        changed = self.entries.changed_since(modseq)
+        among = self.positions if isinstance(self.positions, range) else frozenset(self.positions)
+        return self.at([position for position in changed if position in among])
+
+    def with_changed(self, entries: Iterable[Entry]) -> "NumberedEntries":
+        """The same messages after a change of some of them."""
+        return NumberedEntries(self.entries.after(self.entries.modseq, entries), self.positions)
+
+    def _column(self, name: NumberField) -> Sequence[Any]:
+        """One field of these messages, without copying the others of consecutive ones."""
+        if isinstance(self.positions, range):
+            return self.entries.column(name, self.positions.start, self.positions.stop)
+        column: Sequence[Any] = getattr(self.columns, name)
+        return column
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +123,8 @@ class SelectedMailbox:
         self._keywords = {key_of(keyword): keyword for keyword in snapshot.keywords}  # announced to the client
         self._last_read_uid = NO_UID
         self._read_ahead = ReadAhead()
-        self._flag_octets: tuple[EntryList | None, bytes] = None, b""
+        self._kept_uids: frozenset[Uid] = frozenset()
+        """UIDs of the messages that the client numbers and that are expunged from the snapshot."""
         self._announced: dict[Uid, ModSeq] = {}
         """Modseqs, by UID, that the client was sent and `_entries` does not have yet."""
 
@@ -87,59 +132,57 @@ class SelectedMailbox:
         return len(self._entries)
 
     @property
-    def entries(self) -> tuple[Entry, ...]:
-        """All messages as a tuple, which is faster to iterate over."""
-        return self._entries.as_tuple
+    def entries(self) -> EntryList:
+        """All messages that the client numbers."""
+        return self._entries
 
     @property
     def matches_snapshot(self) -> bool:
         """Whether it keeps no messages that are expunged from the snapshot."""
-        return self._entries is self.snapshot.entries
+        return not self._kept_uids
 
     # --- numbers
 
     def number_of(self, uid: Uid) -> int | None:
         """The number of the message with this UID; None if there is none."""
-        position = self._entries.index_of(uid)
-        return position + 1 if position < len(self._entries) and self._entries[position].uid == uid else None
+        position = self._entries.position_of(uid)
+        return None if position is None else position + 1
 
-    def messages_in(self, sequence_set: SequenceSet, *, uid: bool) -> Sequence[NumberedEntry]:
+    def messages_in(self, sequence_set: SequenceSet, *, uid: bool) -> NumberedEntries:
         """The messages with these numbers or UIDs, in order.
 
         UIDs without a message are ignored (RFC 9051 §6.4.9). Raises IndexError for a number without a message.
         """
-        return self._by_uid(sequence_set) if uid else self._by_number(sequence_set)
+        ranges = self._ranges_of_uids(sequence_set) if uid else self._ranges_of_numbers(sequence_set)
+        return NumberedEntries(self._entries, _concatenate(ranges))
 
-    def with_uids(self, uids: Iterable[Uid]) -> Iterator[NumberedEntry]:
+    def with_uids(self, uids: Iterable[Uid]) -> NumberedEntries:
         """The messages with these UIDs, without those that do not exist."""
-        for uid in uids:
-            number = self.number_of(uid)
-            if number is not None:
-                yield number, self._entries[number - 1]
+        positions = map(self._entries.position_of, uids)
+        return NumberedEntries(self._entries, [position for position in positions if position is not None])
+
+    def changed_since(self, modseq: ModSeq) -> NumberedEntries:
+        """The messages with a later modseq."""
+        return NumberedEntries(self._entries, [*self._entries.changed_since(modseq)])
 
     def uids_between(self, first: Uid, last: Uid) -> Iterator[Uid]:
         """The existing UIDs from `first` to `last`, both included."""
         position = self._entries.index_of
-        return map(_uid, self._entries[position(first) : position(Uid(last + 1))])
+        return iter(self._entries.column("uid", position(first), position(last + 1)))
 
-    def _by_number(self, numbers: SequenceSet) -> Sequence[NumberedEntry]:
+    def _ranges_of_numbers(self, numbers: SequenceSet) -> Sequence[range]:
         count = len(self._entries)
         if any((last > count and last != STAR) or (first > count and first != STAR) for first, last in numbers.ranges):
             raise IndexError("no such message")
         if not count:  # "*" in an empty mailbox: an error by RFC 9051 §9, but harmless, and many clients send it
             return []
-        return _concatenate(
-            [NumberedSlice(self._entries[first - 1 : last], first) for first, last in resolve(numbers, count)]
-        )
+        return [range(first - 1, last) for first, last in resolve(numbers, count)]
 
-    def _by_uid(self, uids: SequenceSet) -> Sequence[NumberedEntry]:
+    def _ranges_of_uids(self, uids: SequenceSet) -> Sequence[range]:
         if not self._entries:
             return []
-        slices: list[NumberedSlice] = []
-        for first, last in resolve(uids, self._entries[-1].uid):
-            start, stop = self._entries.index_of(first), self._entries.index_of(Uid(last + 1))
-            slices.append(NumberedSlice(self._entries[start:stop], start + 1))
-        return _concatenate(slices)
+        position = self._entries.index_of
+        return [range(position(first), position(last + 1)) for first, last in resolve(uids, self._entries[-1].uid)]
 
     def add_recent(self, uids: UidRange) -> None:
         """Mark messages as \\Recent: this session is the first one that is notified of them (RFC 3501 §2.3.2)."""
@@ -147,17 +190,10 @@ class SelectedMailbox:
             self.recent_uids = make_set([*self.recent_uids.ranges, (uids.first, uids.stop - 1)])
 
     @property
-    def flag_octets(self) -> bytes:
-        """The system flags of all messages for searches, one octet each; computed once per change."""
-        if self._flag_octets[0] is not self._entries:
-            self._flag_octets = self._entries, bytes(map(_flags, self._entries))
-        return self._flag_octets[1]
-
-    @property
     def recent_count(self) -> int:
         """The number of \\Recent messages."""
         position = self._entries.index_of
-        return sum(position(Uid(last + 1)) - position(Uid(first)) for first, last in self.recent_uids.ranges)
+        return sum(position(last + 1) - position(first) for first, last in self.recent_uids.ranges)
 
     @property
     def keywords(self) -> Sequence[str]:
@@ -174,10 +210,10 @@ class SelectedMailbox:
     @prefetch
     def prefetch_candidates(self, first: int, last: int) -> Sequence[NumberedEntry]:
         """The messages to prefetch while `first` to `last` are sent: the next ones, if the client reads in order."""
-        in_order = first == self._entries.index_of(Uid(self._last_read_uid + 1)) + 1
-        self._last_read_uid = self._entries[last - 1].uid
+        in_order = first == self._entries.index_of(self._last_read_uid + 1) + 1
+        self._last_read_uid = self._entries.uid_at(last - 1)
         numbers = self._read_ahead.after(self._entries, last) if in_order else range(0)
-        return NumberedSlice(self._entries[numbers.start - 1 : numbers.stop - 1], numbers.start) if numbers else ()
+        return NumberedEntries(self._entries, range(numbers.start - 1, numbers.stop - 1))
 
     # --- changes
 
@@ -201,10 +237,11 @@ class SelectedMailbox:
         arrived = tuple(entry for entry in changed if entry.uid >= before.uid_next)
         self.snapshot = snapshot
         if expunged and not may_expunge:
-            self._entries = _keep_expunged(self._entries, now, arrived)
+            self._entries = now.with_entries(self._entries[number - 1] for number, _ in expunged)
+            self._kept_uids = frozenset(uid for _, uid in expunged)
             expunged = ()
         else:
-            self._entries = now
+            self._entries, self._kept_uids = now, frozenset()
         unannounced = [entry for entry in changed if entry.uid < before.uid_next and not self._is_announced(entry)]
         self._announced.clear()
         exists = len(self._entries) if arrived else None
@@ -223,24 +260,20 @@ class SelectedMailbox:
     def _delta(self, snapshot: Snapshot) -> Delta:
         """The changes from this client's entries, kept expunged messages included, to a later snapshot."""
         before, now = self.snapshot, snapshot.entries
-        delta = now.delta_since(self._entries)
-        return _compare(self._entries, before.mailbox, now) if delta is None else delta
+        delta = now.delta_since(before.entries)
+        if delta is None:
+            delta = _compare(before.entries, before.mailbox, now)
+        return delta._replace(removed=self._kept_uids.union(delta.removed)) if self._kept_uids else delta
 
 
 def _compare(known: EntryList, before: Mailbox, now: EntryList) -> Delta:
     """The delta between two lists that share no change log, found by comparison."""
     first_new = now.index_of(before.uid_next)
-    changed = [entry for entry in now[:first_new] if entry.modseq > before.highest_modseq]
+    changed = [now[position] for position in now.changed_since(before.highest_modseq) if position < first_new]
     # UIDs are never reused: if the count is unchanged, so are the messages.
-    gone = () if first_new == len(known) else {entry.uid for entry in known}.difference(map(_uid, now))
-    return Delta([*changed, *now[first_new:]], gone)
+    gone = () if first_new == len(known) else set(known.column("uid")).difference(now.column("uid"))
+    return Delta([*changed, *now.cut(first_new, len(now))], gone)
 
 
-def _concatenate(slices: Sequence[NumberedSlice]) -> Sequence[NumberedEntry]:
-    return slices[0] if len(slices) == 1 else list(chain.from_iterable(slices))
-
-
-def _keep_expunged(known: EntryList, now: EntryList, arrived: Iterable[Entry]) -> EntryList:
-    """The messages that the client numbers, expunged or not, with their current flags; then the new ones."""
-    current = {entry.uid: entry for entry in now}
-    return EntryList(chain((current.get(entry.uid, entry) for entry in known), arrived))
+def _concatenate(ranges: Sequence[range]) -> Sequence[int]:
+    return ranges[0] if len(ranges) == 1 else array("I", chain.from_iterable(ranges))

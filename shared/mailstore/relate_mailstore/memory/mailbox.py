@@ -123,7 +123,7 @@ class MemoryMailbox:
 
     def _entries_after(self, last: EntryList) -> EntryList:
         changed = [entry for entry in self.entries.values() if entry.modseq > last.modseq]
-        removed = [entry.uid for entry in last if entry.uid not in self.entries]
+        removed = [uid for uid in last.column("uid") if uid not in self.entries]
         return last.after(self.state.highest_modseq, changed, removed)
 
     def _trim_tombstones(self) -> None:

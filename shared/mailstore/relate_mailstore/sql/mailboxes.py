@@ -228,9 +228,7 @@ def lock_with_asynchronous_commit(connection: Connection, keys: Collection[Mailb
         "mailboxes": {key.mailbox_id for key in keys},
     }
     statement = _LOCK_WITH_ASYNCHRONOUS_COMMIT[connection.dialect.name]
-    # On PostgreSQL, SQLAlchemy sends BEGIN with the first statement that it executes itself.
-    has_begun = connection.dialect.name == SQLITE
-    rows = run(connection, statement, parameters) if has_begun else connection.execute(statement, parameters)
+    rows = run(connection, statement, parameters)
     return {MailboxKey(row.account_id, row.id): parse_mailbox(row[: len(MAILBOX_COLUMNS)]) for row in rows}
 
 
@@ -246,9 +244,9 @@ def lock_by_names(
     """Lock the mailboxes that exist, and all mailboxes of `whole_accounts`. The result may contain others as well."""
     if whole_accounts:
         parameters = {**_name_parameters(names), "whole_accounts": whole_accounts}
-        rows = connection.execute(_LOCK_BY_NAMES_AND_ACCOUNTS, parameters)
+        rows = run(connection, _LOCK_BY_NAMES_AND_ACCOUNTS, parameters)
     else:
-        rows = connection.execute(_LOCK_BY_NAMES, _name_parameters(names))
+        rows = run(connection, _LOCK_BY_NAMES, _name_parameters(names))
     return {MailboxName(row.account_id, row.name): parse_mailbox(row) for row in rows}
 
 

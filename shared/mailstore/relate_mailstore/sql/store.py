@@ -100,6 +100,7 @@ class SqlMailStore:
 
     def __init__(self, engine: AsyncEngine, index: Index, supervisor: Supervisor, cache_octets: int) -> None:
         self.caches = caches = Caches(cache_octets)
+        self._supervisor = supervisor
         self._database = database = Database(engine)
         self._side = SessionConnection(engine, supervisor) if database.dialect == POSTGRESQL else None
         self._notices: Notices = (
@@ -161,8 +162,9 @@ class SqlMailStore:
         await self._database.close()
 
     async def ping(self) -> None:
-        """Execute one small query."""
-        await self._database.fetch(_PING, {})
+        """Execute one small query, which is not traced: readiness checks would outnumber other spans."""
+        with self._supervisor.tracing.poll():
+            await self._database.fetch(_PING, {})
 
     # Mailboxes.
 

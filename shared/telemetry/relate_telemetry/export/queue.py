@@ -55,21 +55,22 @@ LOG_LIMITS = QueueLimits(
 
 def span_limits(environ: Mapping[str, str] = os.environ) -> QueueLimits:
     """The limits of spans, with the standard OTEL_BSP_* variables. Raises ValueError naming a malformed variable."""
-    variables = OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY
-    return _read_limits(environ, variables, QueueLimits())
+    names = OTEL_BSP_MAX_QUEUE_SIZE, OTEL_BSP_MAX_EXPORT_BATCH_SIZE, OTEL_BSP_SCHEDULE_DELAY
+    return _read_limits(environ, names, QueueLimits())
 
 
 def log_limits(environ: Mapping[str, str] = os.environ) -> QueueLimits:
     """The limits of log lines, with the standard OTEL_BLRP_* variables. Raises ValueError naming a malformed one."""
-    variables = OTEL_BLRP_MAX_QUEUE_SIZE, OTEL_BLRP_MAX_EXPORT_BATCH_SIZE, OTEL_BLRP_SCHEDULE_DELAY
-    return _read_limits(environ, variables, LOG_LIMITS)
+    names = OTEL_BLRP_MAX_QUEUE_SIZE, OTEL_BLRP_MAX_EXPORT_BATCH_SIZE, OTEL_BLRP_SCHEDULE_DELAY
+    return _read_limits(environ, names, LOG_LIMITS)
 
 
-def _read_limits(environ: Mapping[str, str], variables: tuple[str, str, str], default: QueueLimits) -> QueueLimits:
-    items = parse_count(environ, variables[0], default.items)
-    batch = parse_count(environ, variables[1], default.batch_items)
-    delay = parse_seconds(environ, variables[2], default.delay_seconds)
-    return default._replace(items=items, batch_items=min(batch, items), delay_seconds=delay)
+def _read_limits(environ: Mapping[str, str], names: tuple[str, str, str], default: QueueLimits) -> QueueLimits:
+    size, batch_size, delay = names
+    items = parse_count(environ, size, default.items)
+    batch = parse_count(environ, batch_size, default.batch_items)
+    delay_seconds = parse_seconds(environ, delay, default.delay_seconds)
+    return default._replace(items=items, batch_items=min(batch, items), delay_seconds=delay_seconds)
 
 
 class Exporter(Protocol[_ItemT_contra]):

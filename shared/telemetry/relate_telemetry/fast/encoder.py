@@ -2,7 +2,7 @@
 
 The stock encoder builds four Python objects per attribute and serialises them. Here the octets are written directly,
 and keys, names and attributes with short values are cached. An SDK span with unusual values goes through the stock
-encoder. An encoded span waits for its export as octets: two that say from which resource and scope it is, then the Span
+encoder. An encoded span waits for its export as octets: three that say of which resource and scope it is, then the Span
 message. The garbage collector does not traverse octets.
 """
 
@@ -96,15 +96,15 @@ _ANY_VALUE_BYTES_VALUE = _len(7)
 _ARRAY_VALUE_VALUES = _len(1)
 
 # SpanFlags: its low octet is that of the W3C trace flags
-_CONTEXT_HAS_IS_REMOTE = 0x100
-_CONTEXT_IS_REMOTE = 0x200
+_HAS_IS_REMOTE_MASK = 0x100
+_IS_REMOTE_MASK = 0x200
 _KINDS = {kind: _SPAN_KIND + bytes((kind.value + 1,)) for kind in SpanKind}  # SPAN_KIND_INTERNAL is 1
 _STATUS_UNSET = _SPAN_STATUS + b"\x00"
 _TRUE, _FALSE = _ANY_VALUE_BOOL_VALUE + b"\x01", _ANY_VALUE_BOOL_VALUE + b"\x00"
 
 _LENGTHS = [_encode_varint(length) for length in range(2048)]
 
-_ORIGIN_OCTETS = 2
+_ORIGIN_OCTETS = 3  # sixteen million resources and scopes: more than the memory of a process has room for
 
 _pack_times = Struct("<cQcQ").pack
 _pack_id_and_times = Struct("<2s8scQcQ").pack
@@ -125,11 +125,11 @@ _origins_lock = threading.Lock()
 
 
 def number_origin(resource: Resource, scope: InstrumentationScope | None) -> bytes:
-    """The two octets that stand for a resource and a scope in an encoded span. Raises OverflowError after 65,536."""
+    """The octets that stand for a resource and a scope in an encoded span."""
     with _origins_lock:
         number = _origin_numbers.get((resource, scope))
         if number is None:
-            number = _origin_numbers[resource, scope] = len(_origins).to_bytes(2)
+            number = _origin_numbers[resource, scope] = len(_origins).to_bytes(_ORIGIN_OCTETS)
             _origins.append(_encode_origin(resource, scope))
     return number
 
@@ -190,7 +190,7 @@ def encode_times(span_id: bytes, start_time: int, end_time: int) -> bytes:
 
 @lru_cache(1024)
 def _encode_flags(tag: bytes, trace_flags: int, *, is_remote: bool) -> bytes:
-    flags = _CONTEXT_HAS_IS_REMOTE | (_CONTEXT_IS_REMOTE if is_remote else 0) | trace_flags
+    flags = _HAS_IS_REMOTE_MASK | (_IS_REMOTE_MASK if is_remote else 0) | trace_flags
     return tag + flags.to_bytes(4, "little")
 
 

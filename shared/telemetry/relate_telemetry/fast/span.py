@@ -353,7 +353,7 @@ class FastSpan(Span):
 
     @property
     def links(self) -> tuple[Link, ...]:
-        """The links."""
+        """The links of the span, those of its head first."""
         if self._made is not None:
             return tuple(self._made.links)
         return (*self._origin.links, *self._links) if isinstance(self._origin, SpanHead) else self._links

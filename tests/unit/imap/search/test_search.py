@@ -443,7 +443,7 @@ def matches(key: keys.SearchKey, position: int) -> bool:  # noqa: C901 - a table
 
 @given(KEYS, st.sets(st.integers(0, len(ENTRIES) - 1)))
 def test_match_equals_per_message_model(key: keys.SearchKey, positions: set[int]) -> None:
-    data = SearchData(ENTRIES, bytes(entry.flags for entry in ENTRIES), summaries=SUMMARIES)
+    data = SearchData(EntryList(ENTRIES), summaries=SUMMARIES)
     assert [*match(key, data, sorted(positions))] == [
         position for position in sorted(positions) if matches(key, position)
     ]

@@ -204,4 +204,4 @@ def test_order_equals_pairwise_comparison(criteria: list[tuple[str, bool]], posi
                 return (-1 if left < right else 1) * (-1 if reverse else 1)  # type: ignore[operator]
         return one - other
 
-    assert order(positions, criteria, ENTRIES, SUMMARIES) == sorted(positions, key=cmp_to_key(compare))
+    assert order(positions, criteria, EntryList(ENTRIES), SUMMARIES) == sorted(positions, key=cmp_to_key(compare))

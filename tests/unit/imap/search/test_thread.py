@@ -13,7 +13,7 @@ from relate_imap.handlers.thread import on_thread
 from relate_imap.search import keys
 from relate_imap.search.thread import Messages, by_references, by_subject, encode_threads
 from relate_imap.selected.sequence_set import make_set
-from relate_mailstore.types import Entry, MessageId, ModSeq, Summary, Uid
+from relate_mailstore.types import Entry, EntryList, MessageId, ModSeq, Summary, Uid
 from tests.support import factories
 from tests.support.growth import super_linear
 from tests.support.imap.responses import parse_response
@@ -32,7 +32,7 @@ def messages(specs: Sequence[MessageSpec]) -> Messages:
         Entry(Uid(position + 1), MessageId(UUID(int=position)), 1, 0, (), 50, ModSeq(1), 0)
         for position in range(len(specs))
     ]
-    return Messages(range(len(specs)), entries, summaries)
+    return Messages(range(len(specs)), EntryList(entries), summaries)
 
 
 def references(*specs: MessageSpec) -> str:

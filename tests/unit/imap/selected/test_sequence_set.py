@@ -1,14 +1,18 @@
 """Sequence sets: parsing, merging, resolving, encoding."""
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from relate_imap.selected import sequence_set
 from relate_imap.selected.sequence_set import (
     MAX_NUMBER,
     SAVED,
     STAR,
     SequenceSet,
+    encode_list,
     encode_set,
     make_set,
     parse_set,
@@ -114,3 +118,18 @@ def test_hundred_thousand_elements() -> None:
         tuple((number, number) for number in range(3, 200_002, 2))
     )
     assert parse_set(b",".join(b"%d:*" % number for number in range(1, 100_001))) == SequenceSet(((1, STAR),))
+
+
+@pytest.mark.parametrize("numbers", [range(0), range(1, 4), range(990, 2_005), range(5_000, 5_001), [3, 1, 2], [7]])
+def test_numbers_are_listed_in_their_order(numbers: Sequence[int]) -> None:
+    assert encode_list(numbers) == "".join(f" {number}" for number in numbers)
+
+
+def test_long_list_is_encoded_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sequence_set, "PIECE_NUMBERS", 2)
+    assert encode_list([5, 3, 9, 9, 1]) == " 5 3 9 9 1"
+
+
+@pytest.mark.parametrize("numbers", [range(0), range(4, 5), range(4, 9)])
+def test_range_is_encoded_like_its_numbers(numbers: range) -> None:
+    assert encode_set(numbers) == encode_set([*numbers])

@@ -14,7 +14,7 @@ from relate_mailstore.sql.upkeep import background
 from relate_mailstore.sql.upkeep.background import Upkeep
 from relate_mailstore.sql.upkeep.cpu_idle import CpuSample
 from relate_mailstore.types import AccountId, Mailbox, MailboxId, ModSeq, Uid
-from relate_supervisor import Backoff, Supervisor
+from relate_supervisor import Backoff, NoTracing, Supervisor
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import opened
 
@@ -105,6 +105,37 @@ async def test_batches_are_small_while_mail_changes(monkeypatch: pytest.MonkeyPa
         await work.done.wait()
     await upkeep.close()
     assert work.limits[:2] == [background.BUSY_BATCH_MESSAGES, background.BUSY_BATCH_MESSAGES]
+
+
+class RecordingTracing(NoTracing):
+    """Records the names of the work, and polls."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+
+    def work(self, name: str, answers: tuple[type[Exception], ...] = ()) -> "RecordingTracing":
+        self.names.append(name)
+        return self
+
+    def poll(self) -> "RecordingTracing":
+        self.names.append("poll")
+        return self
+
+
+async def test_a_batch_is_a_poll_unless_work_is_known_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
+    supervisor, work = Supervisor(), Work(5, 0)
+    supervisor.tracing = tracing = RecordingTracing()
+    upkeep = Upkeep(work.make_texts, work.trim, no_notices, supervisor)
+    upkeep.start()
+    async with asyncio.timeout(WAIT_SECONDS):
+        await work.done.wait()
+        assert tracing.names == ["poll", "mailstore.upkeep.texts"]
+        work.done.clear()
+        upkeep.on_commit(DELIVERED)
+        await work.done.wait()
+    await upkeep.close()
+    assert tracing.names[2] == "mailstore.upkeep.texts"
 
 
 def test_overdue_work_gets_a_larger_share_of_the_time() -> None:

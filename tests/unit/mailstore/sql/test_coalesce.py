@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 
 import pytest
 
@@ -79,3 +80,28 @@ async def test_wrong_number_of_results_fails_its_batch_only() -> None:
         with pytest.raises(ValueError, match="shorter"):
             await first[0]
         assert await second[0] == 2
+
+
+async def test_a_query_runs_in_the_context_of_its_first_caller() -> None:
+    caller: ContextVar[str] = ContextVar("caller")
+    seen: list[str] = []
+    may_reply = asyncio.Event()
+
+    async def query(names: Sequence[str]) -> Sequence[str]:
+        seen.append(caller.get())
+        await may_reply.wait()
+        return names
+
+    async def call(name: str) -> None:
+        caller.set(name)
+        await coalescer(name)
+
+    coalescer = Coalescer(query)
+    calls = [asyncio.create_task(call(name)) for name in ("first", "second", "third")]
+    for _ in range(2):  # the calls are pending, and a query runs
+        await asyncio.sleep(0)
+    calls.append(asyncio.create_task(call("late")))
+    await asyncio.sleep(0)
+    may_reply.set()
+    await asyncio.gather(*calls)
+    assert seen == ["first", "late"]

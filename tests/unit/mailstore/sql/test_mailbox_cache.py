@@ -4,15 +4,19 @@ import asyncio
 import random
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Executable, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate_mailstore.entry_columns import EntryColumns
 from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.sql.driver.database import Parameters
 from relate_mailstore.sql.notices import sqlite as file_watch
 from relate_mailstore.sql.read import mailbox_cache
-from relate_mailstore.sql.read.mailbox_cache import ENTRY_OCTETS, SNAPSHOT_OCTETS
+from relate_mailstore.sql.read.mailbox_cache import SNAPSHOT_OCTETS
+from relate_mailstore.sql.schema.rows import parse_columns
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Destination, Flag, FlagChange, Snapshot
 from tests.support.factories import delivery, uids
@@ -101,7 +105,7 @@ async def test_change_by_another_process_is_read_by_one_more_query(
     with Statements(engine) as statements:
         after = await store.snapshot(alice)
     assert len(statements) == 2
-    assert [one is other for one, other in zip(before.entries, after.entries, strict=True)] == [True, False, True]
+    assert [one == other for one, other in zip(before.entries, after.entries, strict=True)] == [True, False, True]
 
 
 async def test_own_commits_are_applied_without_reading_entries(
@@ -193,23 +197,146 @@ async def test_restored_backup_is_read_anew(
 async def test_least_recently_used_mailbox_is_evicted(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    store.caches["mailboxes"].limit_octets = 2 * (SNAPSHOT_OCTETS + ENTRY_OCTETS)
     for name in ("INBOX", "Sent", "Junk"):
         await store.deliver(delivery(Destination(alice, name)))
-    snapshots = [await store.snapshot(alice, name) for name in ("INBOX", "Sent", "INBOX", "Junk")]
-    assert await store.snapshot(alice, "INBOX") is snapshots[0]
+    kept, cache = await store.snapshot(alice, "INBOX"), store.caches["mailboxes"]
+    cache.limit_octets = 2 * cache.octets
+    for name in ("Sent", "INBOX", "Junk"):
+        await store.snapshot(alice, name)
+    assert await store.snapshot(alice, "INBOX") is kept
     with Statements(engine) as statements:
-        assert await store.snapshot(alice, "Sent") == snapshots[1]
+        assert len((await store.snapshot(alice, "Sent")).entries) == 1
     assert len(statements) == 2
-    assert len(store._snapshots._ids) == len(store.caches["mailboxes"]) == 2
+    assert len(store._snapshots._ids) == len(cache) == 2
+
+
+async def test_evicted_mailbox_is_shared_while_a_session_has_it(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    store.caches["mailboxes"].limit_octets = 0
+    selected = await store.snapshot(alice)
+    with Statements(engine) as statements:
+        assert await store.snapshot(alice) is selected
+    assert len(statements) == 1
+    await store.deliver(delivery(alice))
+    assert len((await store.snapshot(alice)).entries) == 2
+
+
+@pytest.fixture
+def in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first load reads two entries at a time."""
+    monkeypatch.setattr(mailbox_cache, "SMALL_MAILBOX_ENTRIES", 2)
+    monkeypatch.setattr(mailbox_cache, "PIECE_ENTRIES", 2)
+
+
+def pieces_in(statements: Sequence[str]) -> int:
+    """The number of reads of a piece of a mailbox."""
+    return sum("ORDER BY entries.uid" in statement for statement in statements)
+
+
+@pytest.mark.usefixtures("in_pieces")
+@pytest.mark.parametrize(("messages", "pieces"), [(2, 0), (3, 2), (4, 3), (5, 3)])
+async def test_large_mailbox_is_read_in_pieces(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId, messages: int, pieces: int
+) -> None:
+    for number in range(messages):
+        destination = Destination(alice, flags=number, keywords=("a", f"k{number}")[: number % 3])
+        await store.deliver(delivery(destination, raw=bytes(number), internal_date=5_000_000_000 * (number % 2)))
+    inbox = await store.mailbox(alice)
+    flagged = await store.set_flags(alice, inbox.id, uids(*range(1, messages + 1)), FlagChange(Flag.SEEN))
+    with Statements(engine) as statements:
+        snapshot = await store.snapshot(alice)
+    assert snapshot.entries == flagged.entries
+    assert pieces_in(statements) == pieces
+    assert_consistent(snapshot)
+
+
+@pytest.mark.usefixtures("in_pieces")
+async def test_changes_between_the_pieces_of_a_first_load_are_seen(
+    database_url: str, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(database_url) as (_, store), opened(database_url) as (_, other):
+        for _ in range(6):
+            await other.deliver(delivery(alice))
+        inbox = await other.mailbox(alice)
+        fetch = store._snapshots._database.fetch
+
+        async def change_then_fetch(statement: Executable, parameters: Parameters) -> Sequence[Any]:
+            if statement is mailbox_cache._PIECE and parameters["last_uid"] == 2:
+                await other.set_flags(alice, inbox.id, uids(1, 6), FlagChange(Flag.SEEN))
+                await other.expunge(alice, inbox.id, uids(2, 5))
+                await other.deliver(delivery(alice))
+            return await fetch(statement, parameters)
+
+        monkeypatch.setattr(store._snapshots._database, "fetch", change_then_fetch)
+        snapshot = await store.snapshot(alice)
+        assert [(entry.uid, entry.flags) for entry in snapshot.entries] == [(1, 1), (3, 0), (4, 0), (6, 1), (7, 0)]
+        assert_consistent(snapshot)
+        assert snapshot == await other.snapshot(alice)
+
+
+async def count_forever(count: list[int]) -> None:
+    """Another session: counts how often it runs."""
+    while True:
+        count.append(len(count))
+        await asyncio.sleep(0)
+
+
+@pytest.mark.usefixtures("in_pieces")
+async def test_other_sessions_run_between_the_pieces(
+    store: SqlMailStore, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for _ in range(6):
+        await store.deliver(delivery(alice))
+    count, counted = list[int](), list[int]()
+
+    def note_and_parse(row: Sequence[str | None]) -> EntryColumns:
+        counted.append(len(count))
+        return parse_columns(row)
+
+    monkeypatch.setattr(mailbox_cache, "parse_columns", note_and_parse)
+    other = asyncio.create_task(count_forever(count))
+    await store.snapshot(alice)
+    other.cancel()
+    assert len(counted) == 4
+    assert counted == sorted(set(counted))
+
+
+@pytest.mark.usefixtures("in_pieces")
+async def test_concurrent_first_lookups_share_one_load(
+    store: SqlMailStore, engine: AsyncEngine, alice: AccountId
+) -> None:
+    for _ in range(4):
+        await store.deliver(delivery(alice))
+    with Statements(engine) as statements:
+        one, other = await asyncio.gather(store.snapshot(alice), store.snapshot(alice))
+    assert one is other
+    assert pieces_in(statements) == 3
+
+
+@pytest.mark.usefixtures("in_pieces")
+async def test_mailbox_with_many_changes_is_read_anew_in_pieces(
+    database_url: str, store: SqlMailStore, engine: AsyncEngine, alice: AccountId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailbox_cache, "MAX_CHANGED_ENTRIES", 3)
+    for _ in range(4):
+        await store.deliver(delivery(alice))
+    before = await store.snapshot(alice)
+    async with opened(database_url) as (_, other):
+        await other.set_flags(alice, before.mailbox.id, uids(1, 2, 3), FlagChange(Flag.SEEN))
+    with Statements(engine) as statements:
+        after = await store.snapshot(alice)
+    assert ([entry.flags for entry in after.entries], pieces_in(statements)) == ([1, 1, 1, 0], 3)
+    assert after.entries.delta_since(before.entries) is None
 
 
 async def test_mailbox_that_outgrows_the_cache_is_read_by_each_lookup(
     store: SqlMailStore, engine: AsyncEngine, alice: AccountId
 ) -> None:
-    store.caches["mailboxes"].limit_octets = SNAPSHOT_OCTETS + ENTRY_OCTETS
-    before = await fresh_snapshot(store, alice)
-    assert store.caches["mailboxes"].octets == SNAPSHOT_OCTETS + ENTRY_OCTETS
+    before, cache = await fresh_snapshot(store, alice), store.caches["mailboxes"]
+    assert cache.octets == SNAPSHOT_OCTETS + before.entries.octets
+    cache.limit_octets = cache.octets
     await store.deliver(delivery(alice))
     await store.set_flags(alice, before.mailbox.id, uids(1), FlagChange(Flag.SEEN))
     after = await store.refresh(before)

@@ -11,7 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import ids, one_of
-from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.driver.statements import compile_statement, run, run_many
 from relate_mailstore.sql.schema.tables import blobs
 
@@ -75,12 +74,14 @@ async def test_statement_whose_text_depends_on_parameters_is_refused(engine: Asy
         compile_statement(engine.dialect, select(blobs.c.id).where(blobs.c.id.in_(bindparam("several"))))
 
 
-@pytest.mark.postgres  # on SQLite the transaction has begun by then
-async def test_run_without_a_transaction_raises(postgres_url: str) -> None:
-    engine = open_engine(postgres_url)
-    with pytest.raises(RuntimeError, match="no transaction"):
-        await Database(engine).transact(lambda connection: run(connection, _FIND, {"wanted": []}))
-    await engine.dispose()
+async def test_run_without_a_transaction_raises(engine: AsyncEngine) -> None:
+    async with engine.execution_options(isolation_level="AUTOCOMMIT").connect() as connection:
+        with pytest.raises(RuntimeError, match="no transaction"):
+            await connection.run_sync(lambda connection: run(connection, _FIND, {"wanted": []}))
+
+
+async def test_a_transaction_begins_before_its_first_statement(database: Database) -> None:
+    assert await database.transact(lambda connection: run(connection, _FIND, {"wanted": []})) == []
 
 
 async def test_driver_and_sqlalchemy_share_a_transaction(

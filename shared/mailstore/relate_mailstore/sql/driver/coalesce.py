@@ -6,7 +6,8 @@ and no result is older than its request. A single request does not wait for othe
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Generic, TypeVar
+from contextvars import Context, copy_context
+from typing import Generic, NamedTuple, TypeVar
 
 from relate_mailstore.errors import StoreError
 
@@ -14,48 +15,63 @@ Request = TypeVar("Request")
 Result = TypeVar("Result")
 
 
+class _Pending(NamedTuple, Generic[Request, Result]):
+    request: Request
+    result: asyncio.Future[Result]
+    context: Context  # of the caller
+
+
 class Coalescer(Generic[Request, Result]):
-    """Batches requests for `query`, which returns their results in order, or raises."""
+    """Batches requests for `query`, which returns their results in order, or raises.
+
+    A query runs in the context of its first caller, so that its span belongs to a caller that waits for it.
+    """
 
     def __init__(self, query: Callable[[Sequence[Request]], Awaitable[Sequence[Result]]]) -> None:
         self._query = query
-        self._pending: list[tuple[Request, asyncio.Future[Result]]] = []
+        self._pending: list[_Pending[Request, Result]] = []
         self._running: asyncio.Task[None] | None = None
 
     async def __call__(self, request: Request) -> Result:
         """The result of one request. Raises what `query` raised. A request that is cancelled in time is not sent."""
         result: asyncio.Future[Result] = asyncio.get_running_loop().create_future()
-        self._pending.append((request, result))
+        self._pending.append(_Pending(request, result, copy_context()))
         if self._running is None:
-            self._running = asyncio.create_task(self._run(), name="mailstore-coalescer")
+            self._start()
         return await result
 
     async def close(self) -> None:
-        """Wait for the running query, which uses the database even if its callers were cancelled."""
-        if self._running is not None:
+        """Wait for the running queries, which use the database even if their callers were cancelled."""
+        while self._running is not None:
             await asyncio.wait([self._running])
 
+    def _start(self) -> None:
+        context = self._pending[0].context
+        self._running = asyncio.create_task(self._run(), name="mailstore-coalescer", context=context)
+
     async def _run(self) -> None:
+        self._pending, pending = [], self._pending
         try:
-            while batch := [one for one in self._pending if not one[1].done()]:
-                self._pending = []
+            if batch := [one for one in pending if not one.result.done()]:
                 await self._run_batch(batch)
         finally:
             self._running = None
+            if self._pending:
+                self._start()
 
-    async def _run_batch(self, batch: Sequence[tuple[Request, asyncio.Future[Result]]]) -> None:
+    async def _run_batch(self, batch: Sequence[_Pending[Request, Result]]) -> None:
         try:
-            results = list(zip(batch, await self._query([request for request, _ in batch]), strict=True))
+            results = list(zip(batch, await self._query([one.request for one in batch]), strict=True))
         except BaseException as error:
-            for _, future in batch:
-                if not future.done():
-                    future.set_exception(_copy(error))
+            for one in batch:
+                if not one.result.done():
+                    one.result.set_exception(_copy(error))
             if not isinstance(error, Exception):
                 raise
             return
-        for (_, future), result in results:
-            if not future.done():
-                future.set_result(result)
+        for one, result in results:
+            if not one.result.done():
+                one.result.set_result(result)
 
 
 def _copy(error: BaseException) -> BaseException:

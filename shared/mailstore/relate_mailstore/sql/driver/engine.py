@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from pydantic import Field, field_validator
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import URL, Connection, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import ArgumentError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
+from sqlalchemy.util import await_only
 
 from relate_config import Section
 from relate_config.private import make_private_folder
@@ -20,6 +21,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.driver import sqlite
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
+from relate_mailstore.sql.driver.statements import ExecutionEvents
 
 DATABASE_VARIABLE = "ConnectionStrings__DefaultConnection"
 
@@ -123,7 +125,20 @@ def _open_postgresql(url: URL) -> AsyncEngine:
         },
     )
     event.listen(engine.sync_engine, "checkout", _refuse_closed)
+    event.listen(engine.sync_engine, "begin", _begin_at_once)
     return engine
+
+
+def _begin_at_once(connection: Connection) -> None:
+    """Send BEGIN: SQLAlchemy's adapter would send it with the first statement, whose span would include its time."""
+    adapter: Any = connection.connection.dbapi_connection
+    if adapter.autocommit:
+        return
+    try:
+        with ExecutionEvents(connection, "BEGIN", ()):
+            await_only(adapter._start_transaction())
+    except BaseException as error:  # noqa: BLE001 - SQLAlchemy translates it and raises, as for its own BEGIN
+        connection._handle_dbapi_exception(error, "BEGIN", None, None, None)
 
 
 def _refuse_closed(connection: DBAPIConnection, record: ConnectionPoolEntry, proxy: PoolProxiedConnection) -> None:

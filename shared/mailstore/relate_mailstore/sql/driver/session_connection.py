@@ -6,6 +6,7 @@ SQLAlchemy has no API for notifications, nor for a connection outside of its poo
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import asyncpg
@@ -14,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.sql.driver.errors import database_errors
+from relate_mailstore.sql.driver.statements import ExecutionEvents
 from relate_supervisor import Supervisor
 
 MIN_RETRY_SECONDS = 0.1  # a restarted server is back soon
@@ -54,12 +56,17 @@ class SessionConnection:
         await self._connect()
         self._reconnecting = self._supervisor.keep("mailstore.side_connection", self._keep_connected)
 
+    def events(self, statement: str, values: Sequence[object] = ()) -> AbstractContextManager[None]:
+        """A `with` block around a statement that asyncpg executes: calls SQLAlchemy's event listeners, which trace."""
+        connection: Any = self._pooled and self._pooled.sync_connection
+        return ExecutionEvents(connection, statement, values)
+
     async def fetch(self, statement: str, *values: object) -> Sequence[Any]:
         """The rows of a statement. Raises StoreUnavailable."""
         async with self._statement_lock:
             if self._connection is None:
                 raise StoreUnavailable("the session connection to the database is down")
-            with database_errors:
+            with database_errors, self.events(statement, values):
                 rows: Sequence[Any] = await self._connection.fetch(statement, *values)
                 return rows
 
@@ -68,7 +75,7 @@ class SessionConnection:
         async with self._statement_lock:
             if self._connection is None:
                 raise StoreUnavailable("the session connection to the database is down")
-            with database_errors:
+            with database_errors, self.events(_NOOP):
                 await self._connection.execute(_NOOP)
 
     async def close(self) -> None:
@@ -97,7 +104,8 @@ class SessionConnection:
 
     async def _check(self) -> None:
         try:
-            await self.fetch("SELECT 1")
+            with self._supervisor.tracing.poll():
+                await self.fetch("SELECT 1")
         except StoreUnavailable:
             self._lost.set()
 
@@ -114,7 +122,7 @@ class SessionConnection:
     async def _connect(self) -> None:
         async with self._statement_lock:
             try:
-                with database_errors:
+                with self._supervisor.tracing.work("mailstore.side_connection.connect"), database_errors:
                     await self._open()
             except BaseException:
                 await self._discard()

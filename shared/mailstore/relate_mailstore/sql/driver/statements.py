@@ -117,7 +117,6 @@ def run_text(connection: Connection, text: str) -> None:
 
 def _in_transaction(connection: Connection, statement: Executable) -> tuple[CompiledStatement, Any]:
     driver: Any = connection.connection.driver_connection
-    # SQLAlchemy begins a transaction when it executes the first statement itself: the one that locks.
     if not driver.is_in_transaction():
         raise RuntimeError("no transaction has begun: the statement would be committed by itself")
     return compile_statement(connection.dialect, statement), driver

@@ -10,6 +10,7 @@ import fcntl
 import os
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context, copy_context
 from functools import partial
 from io import BufferedWriter
 from pathlib import Path
@@ -55,14 +56,15 @@ class MaildropLocks(Protocol):
 async def hold_maildrop(locks: MaildropLocks, account_id: AccountId, wait_seconds: float) -> AsyncIterator[None]:
     """Hold an account's maildrop lock, after polling for at most `wait_seconds`.
 
-    Raises MaildropInUse, StoreUnavailable.
+    Raises MaildropInUse, StoreUnavailable. The release runs in the context of the call, so that its span has a parent.
     """
+    context = copy_context()
     if not await poll(partial(_acquire, locks, account_id), wait_seconds):
         raise MaildropInUse(f"maildrop of account {account_id}")
     try:
         yield
     finally:
-        await _release_shielded(locks, account_id)
+        await _release_shielded(locks, account_id, context)
 
 
 async def _acquire(locks: MaildropLocks, account_id: AccountId) -> bool:
@@ -74,13 +76,13 @@ async def _acquire(locks: MaildropLocks, account_id: AccountId) -> bool:
         acquired = await locks.acquire(account_id)
     finally:
         if not acquired:
-            await _release_shielded(locks, account_id)
+            await _release_shielded(locks, account_id, copy_context())
     return acquired
 
 
-async def _release_shielded(locks: MaildropLocks, account_id: AccountId) -> None:
+async def _release_shielded(locks: MaildropLocks, account_id: AccountId, context: Context) -> None:
     # A session that is cancelled, even while it acquires the lock, must not leave it locked.
-    await asyncio.shield(asyncio.ensure_future(_release(locks, account_id)))
+    await asyncio.shield(asyncio.create_task(_release(locks, account_id), context=context))
 
 
 async def _release(locks: MaildropLocks, account_id: AccountId) -> None:
@@ -135,7 +137,10 @@ class AdvisoryLocks:
 
     async def _reacquire(self, connection: asyncpg.Connection) -> None:
         for account_id in tuple(self._acquired):
-            if not await connection.fetchval(_ACQUIRE, LOCK_CLASS, _key(account_id)):
+            values = LOCK_CLASS, _key(account_id)
+            with self._side.events(_ACQUIRE, values):
+                is_acquired = await connection.fetchval(_ACQUIRE, *values)
+            if not is_acquired:
                 _log.warning("maildrop.lock_lost", account=account_id)
 
 

@@ -113,7 +113,8 @@ class PostgresNotices:
         return callers
 
     async def _listen(self, connection: asyncpg.Connection) -> None:
-        await connection.add_listener(CHANNEL, self._on_notice)
+        with self._side.events(f'LISTEN "{CHANNEL}"'):
+            await connection.add_listener(CHANNEL, self._on_notice)
         self._gaps += 1
         self._request_lookup(self._listeners.accounts)
 
@@ -138,7 +139,8 @@ class PostgresNotices:
             await self._lookup_wanted.wait()
             self._lookup_wanted.clear()
             try:
-                await self._look_up()
+                with self._supervisor.tracing.work("mailstore.notices.look_up"):
+                    await self._look_up()
             except StoreUnavailable as error:
                 _log.warning("notices.look_failed", error=str(error))
                 await asyncio.sleep(LOOKUP_RETRY_SECONDS)

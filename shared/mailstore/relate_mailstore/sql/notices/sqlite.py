@@ -139,7 +139,8 @@ class FileNotices:
         accounts = iter(tuple(self._published))
         try:
             while batch := list(islice(accounts, ACCOUNTS_PER_QUERY)):
-                changes = await look_up(self._database, batch)
+                with self._supervisor.tracing.poll():
+                    changes = await look_up(self._database, batch)
                 self._version.refresh()  # a listener that is notified now must not see an expired epoch as current
                 self._publish(changes)
                 self._publish_deleted(batch, {change.mailbox_id for change in changes})

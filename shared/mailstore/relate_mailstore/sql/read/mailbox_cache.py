@@ -12,12 +12,14 @@ from dataclasses import replace
 from functools import partial
 from operator import attrgetter
 from typing import Any, NamedTuple
+from weakref import WeakValueDictionary
 
 from sqlalchemy import Row, Uuid, bindparam, false, literal, null, select, true, type_coerce, union_all
 
-from relate_mailstore.entry_list import EntryList
+from relate_mailstore.entry_columns import ENTRY_OCTETS, EntryColumns
+from relate_mailstore.entry_list import LEAF_ENTRIES, EntryList
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.identifiers import NO_MODSEQ
+from relate_mailstore.identifiers import NO_MODSEQ, NO_UID
 from relate_mailstore.sql.cache.lru import Caches, LruCache
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey, MailboxName
 from relate_mailstore.sql.driver.coalesce import Coalescer
@@ -25,16 +27,26 @@ from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import SQLITE
 from relate_mailstore.sql.mailboxes import find_mailboxes
 from relate_mailstore.sql.notices.ports import Notices
-from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, MAILBOX_COLUMNS, parse_entry, parse_mailbox, stored_name
+from relate_mailstore.sql.schema.rows import (
+    ENTRY_COLUMNS,
+    MAILBOX_COLUMNS,
+    column_texts,
+    parse_columns,
+    parse_entry,
+    parse_mailbox,
+    stored_name,
+)
 from relate_mailstore.sql.schema.tables import entries, expunged, mailboxes
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, Snapshot, Uid
 
 MAX_PENDING_DELTAS = 100  # per mailbox: a mailbox that is not looked up in the meantime is read instead
 SLICE_ENTRIES = 2_000  # parsed before other sessions run: about 5 ms
+SMALL_MAILBOX_ENTRIES = 500  # read as rows: one query in place of two
+PIECE_ENTRIES = 2_048  # of a first load: read by one query, and parsed before other sessions run, in about 2 ms
+MAX_CHANGED_ENTRIES = 10_000  # read as rows; if there are more, reading all entries as columns takes less memory
 
-# Measured with tracemalloc. A snapshot's log of deltas is not counted: it shares nearly all objects.
+# Measured with tracemalloc.
 SNAPSHOT_OCTETS = 1_100
-ENTRY_OCTETS = 400
 DELTA_OCTETS = 900
 REMOVED_UID_OCTETS = 40
 
@@ -60,12 +72,28 @@ _GONE = select(
     expunged.c.mailbox_id == bindparam("mailbox_id"),
     expunged.c.modseq > bindparam("known"),
 )
-_CHANGES = union_all(_CHANGED, _GONE).subquery()
+_CHANGES = union_all(_CHANGED, _GONE).limit(bindparam("most")).subquery()
 # Each row has the mailbox's columns. Without changes there is one row, without an entry.
 _LOAD = (
     select(*MAILBOX_COLUMNS, mailboxes.c.horizon, *_CHANGES.c)
     .select_from(mailboxes.outerjoin(_CHANGES, true()))
     .where(mailboxes.c.account_id == bindparam("account_id"), mailboxes.c.id == bindparam("mailbox_id"))
+)
+
+# An aggregate receives the rows of a subquery in the subquery's order if nothing else is between the two.
+_PIECE = select(
+    *column_texts(
+        select(*ENTRY_COLUMNS)
+        .where(
+            entries.c.account_id == bindparam("account_id"),
+            entries.c.mailbox_id == bindparam("mailbox_id"),
+            entries.c.uid > bindparam("last_uid"),
+        )
+        .order_by(entries.c.uid)
+        .limit(bindparam("most"))
+        .subquery()
+        .c
+    )
 )
 
 _STATE = select(*MAILBOX_COLUMNS).where(
@@ -94,6 +122,8 @@ class MailboxCache:
         self._cache: LruCache[MailboxId, Snapshot] = caches.add("mailboxes", _weigh, self._on_evict)
         self._ids: dict[MailboxName, MailboxId] = {}  # of the cached snapshots
         self._pending: LruCache[MailboxId, _Pending] = caches.add("pending_deltas", _octets)
+        self._in_use: WeakValueDictionary[MailboxId, Snapshot] = WeakValueDictionary()  # those of sessions too
+        self._loading: WeakValueDictionary[MailboxId, asyncio.Lock] = WeakValueDictionary()
 
     async def close(self) -> None:
         """Wait for the running query."""
@@ -115,7 +145,7 @@ class MailboxCache:
         self._freshness.mark_read(mailbox.id, stamp)
         cached = self._lookup(mailbox.id)
         if cached is None or not _supersedes(mailbox, cached.mailbox):
-            cached = _empty(mailbox)
+            return await self._first_load(mailbox, cached)
         if cached.mailbox == mailbox:
             self._cache.touch(mailbox.id)
             return cached
@@ -125,6 +155,15 @@ class MailboxCache:
             snapshot = await self._load(cached)
         self._store(snapshot)
         return snapshot
+
+    async def _first_load(self, mailbox: Mailbox, outdated: Snapshot | None) -> Snapshot:
+        """A snapshot of this state of the mailbox, or of a later one. Concurrent callers share one load."""
+        async with self._loading.setdefault(mailbox.id, asyncio.Lock()):
+            loaded = self._lookup(mailbox.id)
+            if loaded is None or loaded is outdated or not _supersedes(loaded.mailbox, mailbox):
+                loaded = await self._load(await self._read_pieces(mailbox))
+                self._store(loaded)
+            return loaded
 
     async def _current(self, name: MailboxName) -> Snapshot | None:
         """The cached snapshot of a mailbox, if it is current. Of changes of `first_recent_uid` there are no notices.
@@ -197,7 +236,9 @@ class MailboxCache:
     def _lookup(self, mailbox_id: MailboxId) -> Snapshot | None:
         """The cached snapshot, with the pending deltas applied that continue its modseq without a gap."""
         cached = self._cache.peek(mailbox_id)
-        if cached is None or self._pending.peek(mailbox_id) is None:
+        if cached is None:
+            return self._in_use.get(mailbox_id)
+        if self._pending.peek(mailbox_id) is None:
             return cached
         pending = self._pending.pop(mailbox_id) or _Pending()
         mailbox, changed, removed = cached.mailbox, dict[Uid, Entry](), set[Uid]()
@@ -226,16 +267,35 @@ class MailboxCache:
         """The snapshot as of this read: the cached one with all later changes."""
         mailbox = cached.mailbox
         key = {"account_id": mailbox.account_id, "mailbox_id": mailbox.id}
-        rows = await self._database.fetch(_LOAD, {**key, "known": mailbox.highest_modseq})
+        parameters = {**key, "known": mailbox.highest_modseq, "most": MAX_CHANGED_ENTRIES}
+        rows = await self._database.fetch(_LOAD, parameters)
         if not rows:
             raise MailboxNotFound(f"mailbox {mailbox.id} of account {mailbox.account_id}")
         now = parse_mailbox(rows[0][: len(MAILBOX_COLUMNS)])
-        if not _supersedes(now, mailbox) or 0 < mailbox.highest_modseq < rows[0].horizon:
-            return await self._load(_empty(now))
+        is_known = _supersedes(now, mailbox) and not 0 < mailbox.highest_modseq < rows[0].horizon
+        if not is_known or len(rows) == MAX_CHANGED_ENTRIES:
+            return await self._load(await self._read_pieces(now))
         changes = [row for row in rows if row.uid is not None]
         changed = await _parse([row for row in changes if not row.gone])
         removed = {row.uid for row in changes if row.gone}
         return Snapshot(now, cached.entries.after(now.highest_modseq, changed, removed))
+
+    async def _read_pieces(self, mailbox: Mailbox) -> Snapshot:
+        """The entries of a large mailbox, and none of a small one, whose `_load` is a single query.
+
+        Each piece is as of its own read. That does not matter, because `_load` reads all that has changed since
+        `mailbox`, the state before the first of them.
+        """
+        if mailbox.messages <= SMALL_MAILBOX_ENTRIES:
+            return Snapshot(replace(mailbox, highest_modseq=NO_MODSEQ), EntryList())
+        key = {"account_id": mailbox.account_id, "mailbox_id": mailbox.id}
+        leaves, last_uid, is_last = list[EntryColumns](), NO_UID, False
+        while not is_last:
+            [row] = await self._database.fetch(_PIECE, {**key, "last_uid": last_uid, "most": PIECE_ENTRIES})
+            piece = parse_columns(row)
+            leaves += piece.split(LEAF_ENTRIES)
+            last_uid, is_last = Uid(max(piece.uid, default=last_uid)), len(piece) < PIECE_ENTRIES
+        return Snapshot(mailbox, EntryList.of_columns(leaves, mailbox.highest_modseq))
 
     def _store(self, snapshot: Snapshot) -> None:
         mailbox_id = snapshot.mailbox.id
@@ -245,6 +305,7 @@ class MailboxCache:
                 return  # a later read finished first
             self._forget_name(before)
         self._ids[_name(snapshot)] = mailbox_id
+        self._in_use[mailbox_id] = snapshot
         self._cache.put(mailbox_id, snapshot)
 
     def _on_evict(self, mailbox_id: MailboxId, snapshot: Snapshot) -> None:
@@ -260,6 +321,7 @@ class MailboxCache:
     async def clear(self, connection: object = None) -> None:
         """Remove all snapshots: after a crash of the database, changes of flags that are cached may be lost."""
         self._cache.clear()
+        self._in_use.clear()
         self._ids.clear()
         self._pending.clear()
 
@@ -270,10 +332,6 @@ async def _parse(rows: Sequence[Row[Any]]) -> list[Entry]:
         parsed.extend(parse_entry(row[_CHANGES_START:-1]) for row in rows[start : start + SLICE_ENTRIES])
         await asyncio.sleep(0)
     return parsed
-
-
-def _empty(mailbox: Mailbox) -> Snapshot:
-    return Snapshot(replace(mailbox, highest_modseq=NO_MODSEQ), EntryList())
 
 
 def _supersedes(one: Mailbox, other: Mailbox) -> bool:
@@ -291,7 +349,7 @@ def _name(snapshot: Snapshot) -> MailboxName:
 
 
 def _weigh(snapshot: Snapshot) -> int:
-    return ENTRY_OCTETS * len(snapshot.entries) + SNAPSHOT_OCTETS
+    return snapshot.entries.octets + SNAPSHOT_OCTETS
 
 
 def _weigh_delta(delta: MailboxDelta) -> int:

@@ -10,11 +10,9 @@ searches: saved ones, pages (RFC 9394), a count first and then a list.
 import asyncio
 import json
 from array import array
-from bisect import bisect_left
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from itertools import product
-from operator import attrgetter
 from typing import Any, NamedTuple
 
 import structlog
@@ -42,7 +40,7 @@ from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, numbers, on
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import entries, texts
-from relate_mailstore.types import Entry, Mailbox, MailboxId, Snapshot, TextPart, Uid
+from relate_mailstore.types import Mailbox, MailboxId, Snapshot, TextPart, Uid
 
 TRIGRAM_CHARACTERS = 3  # a shorter text has no trigram
 MAX_TRIGRAMS = 16  # per query of the index: each one more costs, and excludes few candidates
@@ -127,8 +125,6 @@ _IS_INDEXED = {
 }
 _NO_SCAN = sql("SET LOCAL enable_seqscan = off")
 
-_uid = attrgetter("uid")
-
 _log = structlog.get_logger(__name__)
 
 
@@ -159,7 +155,7 @@ class Search:
         """UIDs of the entries whose text contains `text`."""
         folded = storable(fold(text))
         if not folded:
-            return {entry.uid for entry in snapshot.entries}
+            return frozenset(snapshot.entries.column("uid"))
         cached = self._results.get(key := _key(snapshot.mailbox, folded, part)) or _NONE_SEARCHED
         result = await self._bring_up_to_date(cached, snapshot, folded, part)
         if result is not cached and result.until >= cached.until:  # else the snapshot is older than the cached result
@@ -167,24 +163,25 @@ class Search:
         return frozenset(result.uids)
 
     async def _bring_up_to_date(self, cached: _Result, snapshot: Snapshot, folded: str, part: TextPart) -> _Result:
-        searched = bisect_left(snapshot.entries, cached.until, key=_uid)
-        uids, arrived = cached.uids, snapshot.entries[searched:]
+        searched = snapshot.entries.index_of(cached.until)
+        uids, arrived = cached.uids, snapshot.entries.column("uid", searched)
         if searched == cached.messages and not arrived:
             return cached
         if searched != cached.messages:  # some were expunged: UIDs are never reused, so an equal count means none was
-            uids = array("L", sorted(set(map(_uid, snapshot.entries[:searched])).intersection(uids)))
+            uids = array("L", sorted(set(snapshot.entries.column("uid", 0, searched)).intersection(uids)))
         if arrived:
-            await self._texts.make_for(snapshot.mailbox.account_id, (entry.message_id for entry in arrived))
+            new = snapshot.entries.between(searched, len(snapshot.entries))
+            await self._texts.make_for(snapshot.mailbox.account_id, (entry.message_id for entry in new))
             uids = uids + array("L", await self._find(snapshot.mailbox, arrived, folded, part))
         return _Result(snapshot.mailbox.uid_next, len(snapshot.entries), uids)
 
-    async def _find(self, mailbox: Mailbox, among: Sequence[Entry], folded: str, part: TextPart) -> Sequence[Uid]:
-        """UIDs of the entries of `among` that contain the text, ascending."""
+    async def _find(self, mailbox: Mailbox, among: Sequence[Uid], folded: str, part: TextPart) -> Sequence[Uid]:
+        """UIDs of the messages of `among` that contain the text, ascending."""
         parameters: dict[str, Any] = {
             "account_id": mailbox.account_id,
             "mailbox_id": mailbox.id,
-            "first": among[0].uid,
-            "last": among[-1].uid,
+            "first": among[0],
+            "last": among[-1],
             "folded": folded,
             "pattern": like_pattern(folded[:LIKE_CHARACTERS]),
         }

@@ -16,7 +16,7 @@ from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.schema.tables import entries, messages
 from relate_mailstore.summary_text import EMPTY_SUMMARY, split_summary_text
-from relate_mailstore.types import Entry, Mailbox, Snapshot, Summary, Uid
+from relate_mailstore.types import EntryList, Mailbox, Snapshot, Summary, Uid
 
 MESSAGES_PER_QUERY = 1_000  # parsed before other sessions run: about 5 ms
 
@@ -51,7 +51,7 @@ class _MailboxSummaries:
     uid_validity: int
     by_uid: dict[Uid, Summary] = field(default_factory=dict)
     octets: int = MAILBOX_OCTETS
-    entries: Sequence[Entry] = ()
+    entries: EntryList = field(default_factory=EntryList)
     result: Sequence[Summary] = ()
 
     def add(self, summaries: Mapping[Uid, Summary]) -> None:
@@ -61,7 +61,7 @@ class _MailboxSummaries:
 
     def without_expunged(self) -> "_MailboxSummaries":
         """Only the summaries of `entries`. A copy, because a search of an older snapshot may still use this one."""
-        by_uid = dict(zip((entry.uid for entry in self.entries), self.result, strict=True))
+        by_uid = dict(zip(self.entries.column("uid"), self.result, strict=True))
         octets = self.octets - sum(_weigh(self.by_uid[uid]) for uid in self.by_uid.keys() - by_uid.keys())
         return _MailboxSummaries(self.uid_validity, by_uid, octets, self.entries, self.result)
 
@@ -79,13 +79,14 @@ class Summaries:
         cached = self._cached(snapshot.mailbox)
         if cached.entries is snapshot.entries:
             return cached.result
-        missing = [entry.uid for entry in snapshot.entries if entry.uid not in cached.by_uid]
+        uids = snapshot.entries.column("uid")
+        missing = [uid for uid in uids if uid not in cached.by_uid]
         if missing:
             unread = (entry.message_id for entry in snapshot.entries if entry.uid not in cached.by_uid)
             await self._texts.bring_up_to_date(snapshot.mailbox.account_id, unread)
         for start in range(0, len(missing), MESSAGES_PER_QUERY):
             cached.add(await self._read(snapshot.mailbox, missing[start : start + MESSAGES_PER_QUERY]))
-        result = tuple([cached.by_uid[entry.uid] for entry in snapshot.entries])
+        result = tuple([cached.by_uid[uid] for uid in uids])
         cached.entries, cached.result = snapshot.entries, result
         if len(cached.by_uid) > len(result):
             cached = cached.without_expunged()

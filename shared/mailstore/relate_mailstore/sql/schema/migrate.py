@@ -10,7 +10,7 @@ from typing import Any
 import structlog
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import Connection, func, select, text
+from sqlalchemy import Connection, func, inspect, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 import relate_mailstore
@@ -33,7 +33,7 @@ class SchemaTooNew(StoreError):
 
 
 async def migrate(engine: AsyncEngine) -> bool:
-    """Upgrade to the newest schema; one query if there is nothing to do. Returns whether the database was new.
+    """Upgrade to the newest schema; two queries if there is nothing to do. Returns whether the database was new.
 
     Waits while another process migrates or holds a lock. Raises SchemaTooNew, and StoreUnavailable, which name the
     database.
@@ -63,6 +63,9 @@ async def current_revision(engine: AsyncEngine) -> str | None:
     try:
         with database_errors:
             async with engine.connect() as connection:
+                # Asked first, because a failed query would be reported as an error of each first start.
+                if not await connection.run_sync(lambda connection: inspect(connection).has_table("alembic_version")):
+                    return None
                 current: str | None = await connection.scalar(_CURRENT)
                 return current
     except StoreError:

@@ -86,11 +86,14 @@ class Upkeep:
         """Run batches until no work is left."""
         self._pending_since = time.monotonic()
         idle = await self._measure(SETTLE_SECONDS)
+        expected = False  # whether this process knows of work; otherwise the batch is a poll
         while not self._closing.is_set():
+            expected = expected or self._work.is_set()
             self._work.clear()  # before the batch, which may not include what arrives during it
             started = time.monotonic()
-            if not await self._run_batch(IDLE_BATCH_MESSAGES if idle else BUSY_BATCH_MESSAGES):
+            if not await self._run_batch(IDLE_BATCH_MESSAGES if idle else BUSY_BATCH_MESSAGES, expected):
                 break
+            expected = True
             idle = await self._measure(MEASURE_SECONDS if idle else self._pause(time.monotonic() - started))
 
     async def _measure(self, seconds: float) -> bool:
@@ -112,13 +115,16 @@ class Upkeep:
         for one in waiting:
             one.cancel()
 
-    async def _run_batch(self, messages: int) -> bool:
+    async def _run_batch(self, messages: int, expected: bool) -> bool:
         """Whether there was work, and may be more."""
+        tracing = self._supervisor.tracing
         try:
             if time.monotonic() > self._trim_at:
                 self._trim_at = time.monotonic() + TRIM_SECONDS
-                await self._trim()
-            made = await self._make_texts(messages)
+                with tracing.work("mailstore.upkeep.tombstones"):
+                    await self._trim()
+            with tracing.work("mailstore.upkeep.texts") if expected else tracing.poll():
+                made = await self._make_texts(messages)
         except StoreError as error:
             if not self._failing:  # logged once: each delivery causes a retry, which would fill the log on a full disk
                 _log.warning("upkeep.failed", error=str(error))

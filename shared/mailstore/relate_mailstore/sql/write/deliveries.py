@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 from typing import Any
 
 from sqlalchemy import Connection
@@ -36,6 +38,8 @@ from relate_mailstore.types import (
 )
 from relate_supervisor import Supervisor
 
+GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # an attribute, as in relate_telemetry.names
+
 Index = Callable[[bytes], MessageIndex]
 
 
@@ -54,6 +58,7 @@ class Deliveries:
         self._committer = committer
         self._reserve = reserve
         self._index = index
+        self._supervisor = supervisor
         self._message_ids = generate_message_ids()
         self._queue: GroupCommit[QueuedDelivery, Receipt] = GroupCommit(self._store_batch, supervisor)
 
@@ -71,12 +76,12 @@ class Deliveries:
             new_keywords(to.keywords)
         queued = await self._prepare(delivery)
         try:
-            return await self._queue.submit(queued)
+            return await self._commit(queued)
         except MailboxNotFound:
             destinations = tuple([await self._with_equivalent_name(to) for to in delivery.destinations])
             await provision_for(self._database, self._committer, destinations)
         delivery = replace(delivery, destinations=destinations)
-        return await self._queue.submit(QueuedDelivery(delivery, queued.message_id, queued.columns))
+        return await self._commit(QueuedDelivery(delivery, queued.message_id, queued.columns))
 
     async def append(
         self,
@@ -88,7 +93,7 @@ class Deliveries:
     ) -> Appended:
         """See `MailStore.append`. A single message shares the transaction of the queued deliveries."""
         if replaces is None and len(messages) == 1:
-            receipt = await self._queue.submit(await self._prepare_appended(account_id, mailbox, messages[0], quota))
+            receipt = await self._commit(await self._prepare_appended(account_id, mailbox, messages[0], quota))
             (uid_validity, uid), *_ = receipt.entered
             return Appended(uid_validity, (uid,))
         batch = [await self._prepare_appended(account_id, mailbox, message) for message in messages]
@@ -110,11 +115,25 @@ class Deliveries:
         return QueuedDelivery(delivery, message_id, await self._index_columns(delivery.raw, message_id))
 
     async def _index_columns(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
-        if is_cheap_to_index(raw):
-            return index_row(self._index(raw), message_id)
-        return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
+        with self._supervisor.tracing.part("mailstore.delivery.index"):
+            if is_cheap_to_index(raw):
+                return index_row(self._index(raw), message_id)
+            return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
+
+    async def _commit(self, queued: QueuedDelivery) -> Receipt:
+        with self._supervisor.tracing.part("mailstore.delivery.group_commit") as span:
+            queued.context = copy_context()
+            waits_since = perf_counter()
+            receipt = await self._queue.submit(queued)
+            span.set(GROUP_COMMIT_WAIT, queued.began - waits_since)
+            if receipt.leader != queued.delivery.origin:
+                span.link(receipt.leader)  # whose trace has the statements
+            return receipt
 
     async def _store_batch(self, batch: Sequence[QueuedDelivery]) -> Sequence[DeliveryResult]:
+        began = perf_counter()
+        for queued in batch:
+            queued.began = began
         return await self._committer.run_batch(partial(self._store_within_reserve, batch=batch))
 
     def _store_within_reserve(

@@ -46,15 +46,19 @@ class Queued(Protocol[Result]):
 Item = TypeVar("Item", bound=Queued[Any])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class QueuedDelivery:
-    """A delivery with the columns of its index, which are computed before the transaction."""
+    """A delivery with the columns of its index, which are computed before the transaction.
+
+    `began` is when its transaction began, by `time.perf_counter`.
+    """
 
     delivery: Delivery
     message_id: MessageId
     columns: Mapping[str, Any]
     context: Context = field(default_factory=copy_context)
     result: asyncio.Future[Receipt] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+    began: float = 0.0
 
     @property
     def weight(self) -> int:

@@ -1,0 +1,48 @@
+"""Runs scenarios on targets that take turns: while one target is measured, the others are stopped.
+
+Relate Mail with telemetry on and off is one group. Both run each scenario within seconds of each other, in changing
+order, so that neither other load on the machine nor the order of the runs favours one of them.
+"""
+
+import os
+import signal
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+from tests.bench.generator import Generator
+from tests.bench.results import Measured
+from tests.bench.scenarios import Scenario
+from tests.bench.servers import Target, all_processes
+
+
+def run_group(
+    generator: Generator,
+    targets: Mapping[str, Target],
+    scenarios: Mapping[str, Scenario],
+    scale: float,
+    round_number: int,
+) -> Iterator[tuple[str, str, Measured]]:
+    """Run all scenarios in order, each on all targets; yields (scenario, target, result)."""
+    for number, (scenario, run) in enumerate(scenarios.items(), round_number):
+        for name in in_turn(list(targets), number):
+            with alone(targets[name], targets.values()):
+                measured = run(generator, targets[name], scale)
+            yield scenario, name, measured
+
+
+def in_turn(names: Sequence[str], number: int) -> Sequence[str]:
+    """The order of the targets in a run: reversed in each odd one."""
+    return names[::-1] if number % 2 else names
+
+
+@contextmanager
+def alone(target: Target, targets: Collection[Target]) -> Iterator[None]:
+    """Stop the processes of the other targets inside the block (SIGSTOP), so that they take no CPU."""
+    stopped = [pid for other in targets if other is not target for pid in all_processes(other)]
+    for pid in stopped:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)

@@ -1,0 +1,38 @@
+"""The turns of the targets, and the processes that are stopped meanwhile."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.bench.alternating import alone, in_turn
+from tests.bench.servers import Target
+
+
+def test_each_odd_run_has_the_reverse_order() -> None:
+    assert [list(in_turn(["off", "on"], number)) for number in range(3)] == [
+        ["off", "on"],
+        ["on", "off"],
+        ["off", "on"],
+    ]
+
+
+def state(process: subprocess.Popen[str]) -> str:
+    """The state of a process in /proc: T is stopped."""
+    return Path(f"/proc/{process.pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_only_the_other_targets_are_stopped_and_only_inside_the_block() -> None:
+    command = [sys.executable, "-c", "print('ready', flush=True); input()"]
+    processes = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    for process in processes:
+        assert process.stdout is not None
+        process.stdout.readline()
+    measured, other = (Target(str(each.pid), 0, 0, 0, 0, (each.pid,)) for each in processes)
+    with alone(measured, [measured, other]):
+        assert state(processes[0]) != "T"
+        _, status = os.waitpid(processes[1].pid, os.WUNTRACED)
+        assert os.WIFSTOPPED(status)
+    for process in processes:  # a process that were still stopped would not end
+        process.communicate("\n", timeout=30)
+        assert process.returncode == 0
