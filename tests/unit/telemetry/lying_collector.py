@@ -13,6 +13,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import grpc  # type: ignore[import-untyped] # grpcio has no annotations
+import pytest
 from google.rpc.error_details_pb2 import RetryInfo  # type: ignore[import-untyped] # without annotations
 from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
@@ -182,14 +183,18 @@ def babbling_collector(octets: bytes) -> Iterator[int]:
 
 @contextmanager
 def first_report() -> Iterator[threading.Event]:
-    """An event that the first line of an exporter about a failure sets."""
+    """An event that the first line of an exporter about a failure sets, also where such lines are throttled."""
     reported = threading.Event()
 
     class Handler(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             reported.set()
 
-    handler = Handler(logging.WARNING)
-    logging.getLogger("opentelemetry").addHandler(handler)
-    yield reported
-    logging.getLogger("opentelemetry").removeHandler(handler)
+    parent, handler = logging.getLogger("opentelemetry"), Handler(logging.WARNING)
+    names = [name for name in logging.root.manager.loggerDict if name.startswith(f"{parent.name}.exporter")]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in names:
+            patch.setattr(logging.getLogger(name), "filters", [])
+        parent.addHandler(handler)
+        yield reported
+        parent.removeHandler(handler)

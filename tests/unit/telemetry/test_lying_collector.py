@@ -112,12 +112,13 @@ def test_a_stopped_collector_is_a_failed_export(signal: Signal) -> None:
 
 
 def test_what_waits_during_an_outage_arrives_after_it(signal: Signal) -> None:
-    with closing(stopped_collector()) as reserved, first_report() as reported:
+    with closing(stopped_collector()) as reserved:
         port = reserved.getsockname()[1]
-        queue = signal.queue(port, batch_items=1)
-        for name in "abc":
-            queue.put(signal.item(name))
-        assert reported.wait(FLUSH_MILLISECONDS / 1000)
+        queue = signal.queue(port, batch_items=1)  # which imports the exporter, and with it its logger
+        with first_report() as reported:
+            for name in "abc":
+                queue.put(signal.item(name))
+            assert reported.wait(FLUSH_MILLISECONDS / 1000)
         restarted = LyingCollector(grpc_port=port) if signal.protocol == "grpc" else LyingCollector(http_port=port)
         with restarted as collector:
             assert queue.force_flush(FLUSH_MILLISECONDS)
