@@ -182,9 +182,8 @@ class Session:
 
     def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: RecurringAttributes) -> None:
         self._protocol = protocol
-        self._attributes: dict[str, AttributeValue] = {
-            protocol.keys.session_id: session_id
-        }  # of all spans of the session
+        # Of all spans of the session.
+        self._attributes: dict[str, AttributeValue] = {protocol.keys.session_id: session_id}
         self._ended = False
         self.last_result = CommandResult(ABANDONED)  # of the latest command
         self._span = protocol.sessions.start_root(self._attributes | endpoints)
