@@ -50,9 +50,9 @@ def fill_imap(generator: Generator, target: Target) -> None:
             _run(generator, target, mailboxes, "imap-cmd", warmup=1, ops=0, cmd=flags)
 
 
-def make_search_texts(generator: Generator, target: Target) -> None:
-    """Search the mailboxes of 1,000, which makes their texts at once; background work waits for an idle CPU."""
-    _run(generator, target, SMALL, "imap-search", warmup=1, ops=0, query="body")
+def make_search_texts(generator: Generator, target: Target, mailboxes: Mailboxes) -> None:
+    """Search mailboxes, which makes their texts at once; background work waits for an idle CPU."""
+    _run(generator, target, mailboxes, "imap-search", warmup=1, ops=0, query="body")
 
 
 def _run(
