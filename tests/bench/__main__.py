@@ -23,7 +23,7 @@ from tests.bench.aims import aims_table
 from tests.bench.alternating import run_group
 from tests.bench.databases import POSTGRESQL, SQLITE, Databases
 from tests.bench.generator import Generator
-from tests.bench.imap import IMAP, fill_imap
+from tests.bench.imap import BIG, IMAP, SMALL, fill_imap, make_search_texts
 from tests.bench.plot import on_off_chart
 from tests.bench.python_build import describe_python
 from tests.bench.results import OFF, ON, PEER, Costs, Growth, Measured, target_name
@@ -155,6 +155,8 @@ class Bench:
             fill(self._generator, target, big=not with_imap)  # `fill_imap` fills the big ones
         if with_imap:
             fill_imap(self._generator, target)
+        for mailboxes in (SMALL, BIG) if with_imap else (SMALL,):
+            make_search_texts(self._generator, target, mailboxes)
         target.settle()
 
     def _run_group(self, group: Group, round_number: int) -> None:

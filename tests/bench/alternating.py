@@ -6,6 +6,7 @@ order, so that neither other load on the machine nor the order of the runs favou
 
 import os
 import signal
+import sys
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
@@ -26,8 +27,17 @@ def run_group(
     for number, (scenario, run) in enumerate(scenarios.items(), round_number):
         for name in in_turn(list(targets), number):
             with alone(targets[name], targets.values()):
-                measured = run(generator, targets[name], scale)
+                measured = _run(scenario, run, generator, targets[name], scale)
             yield scenario, name, measured
+
+
+def _run(scenario: str, run: Scenario, generator: Generator, target: Target, scale: float) -> Measured:
+    """Run a scenario; once more if the generator counted errors, which it prints, so that a long run goes on."""
+    try:
+        return run(generator, target, scale)
+    except RuntimeError as error:
+        print(f"{target.name}: {scenario} is repeated: {error}", file=sys.stderr)
+        return run(generator, target, scale)
 
 
 def in_turn(names: Sequence[str], number: int) -> Sequence[str]:

@@ -48,8 +48,11 @@ def fill_imap(generator: Generator, target: Target) -> None:
         )
         for flags in ("STORE 1:* +FLAGS.SILENT (\\Seen)", f"STORE 1:{mailboxes.messages // 10} -FLAGS.SILENT (\\Seen)"):
             _run(generator, target, mailboxes, "imap-cmd", warmup=1, ops=0, cmd=flags)
-        # A search makes the texts that it needs at once, the background work only while a CPU is idle.
-        _run(generator, target, mailboxes, "imap-search", warmup=1, ops=0, query="body")
+
+
+def make_search_texts(generator: Generator, target: Target, mailboxes: Mailboxes) -> None:
+    """Search mailboxes, which makes their texts at once; background work waits for an idle CPU."""
+    _run(generator, target, mailboxes, "imap-search", warmup=1, ops=0, query="body")
 
 
 def _run(

@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.bench.alternating import alone, in_turn
+import pytest
+
+from tests.bench.alternating import alone, in_turn, run_group
+from tests.bench.generator import Generator
+from tests.bench.results import Measured
 from tests.bench.servers import Target
 
 
@@ -36,3 +40,17 @@ def test_only_the_other_targets_are_stopped_and_only_inside_the_block() -> None:
     for process in processes:  # a process that were still stopped would not end
         process.communicate("\n", timeout=30)
         assert process.returncode == 0
+
+
+def test_a_run_with_errors_is_repeated_once(capsys: pytest.CaptureFixture[str]) -> None:
+    rates = iter([None, 5.0])
+
+    def scenario(generator: Generator, target: Target, scale: float) -> Measured:
+        if (rate := next(rates)) is None:
+            raise RuntimeError("1 errors: RCPT: 451")
+        return Measured(rate, 0.0, 0.0)
+
+    targets = {"on": Target("on", 0, 0, 0, 0, ())}
+    results = list(run_group(Generator(Path("mailload")), targets, {"delivery": scenario}, 1.0, 0))
+    assert results == [("delivery", "on", Measured(5.0, 0.0, 0.0))]
+    assert "on: delivery is repeated: 1 errors: RCPT: 451" in capsys.readouterr().err
