@@ -32,8 +32,14 @@ async def opened(
         yield engine, store
 
 
+ROUND_TRIP = "SELECT"
+
+
 class Statements(list[str]):
-    """The texts of the statements that are executed in the `with` block, as an event listener receives them."""
+    """The texts of the statements that are executed in the `with` block, as an event listener receives them.
+
+    Without those of the side connection's round trips, which read nothing.
+    """
 
     def __init__(self, engine: AsyncEngine) -> None:
         super().__init__()
@@ -49,4 +55,5 @@ class Statements(list[str]):
         event.remove(self._engine, "before_cursor_execute", self._record)
 
     def _record(self, connection: object, cursor: object, statement: str, *rest: object) -> None:
-        self.append(statement)
+        if statement != ROUND_TRIP:
+            self.append(statement)
