@@ -115,7 +115,7 @@ class ProtocolSpans:
         self._tracer = tracer
         self._commands: dict[tuple[str, str], CommandTemplate] = {}  # by verb and state, both from fixed tables
         self._verb_metrics: dict[str, VerbMetrics] = {}
-        self._results: dict[tuple[str, str, int, int], RecurringAttributes] = {}
+        self._results: dict[tuple[object, ...], RecurringAttributes] = {}  # by outcome, code and octets
 
     def command(self, verb: str, state: str) -> "CommandTemplate":
         """The template of a command's span and metrics."""
@@ -135,16 +135,20 @@ class ProtocolSpans:
 
     def result_attributes(self, result: CommandResult) -> RecurringAttributes:
         """The attributes of a command's result."""
-        outcome, code, received, sent, *_ = result
-        if received >= MAX_RECURRING_OCTETS or sent >= MAX_RECURRING_OCTETS or result.waited > 0:
+        if result.waited > 0:
             return self._make_attributes(result)
-        key = (outcome, code, received, sent)
-        return self._results.get(key) or self._add_result(key, result)
+        return self._results.get(result[:4]) or self._add_result(result)
 
-    def _add_result(self, key: tuple[str, str, int, int], result: CommandResult) -> RecurringAttributes:
-        if len(self._results) >= MAX_RESULTS:
-            self._results.clear()
-        made = self._results[key] = self._make_attributes(result)
+    def outcome_attributes(self, result: CommandResult) -> RecurringAttributes:
+        """The attributes of a transaction with that result: its outcome and reply code."""
+        return self.result_attributes(CommandResult(result.outcome, result.code))
+
+    def _add_result(self, result: CommandResult) -> RecurringAttributes:
+        made = self._make_attributes(result)
+        if result.received < MAX_RECURRING_OCTETS and result.sent < MAX_RECURRING_OCTETS:
+            if len(self._results) >= MAX_RESULTS:
+                self._results.clear()
+            self._results[result[:4]] = made
         return made
 
     def _make_attributes(self, result: CommandResult) -> RecurringAttributes:
@@ -263,6 +267,7 @@ class TracePerTransaction(Session):
 
     def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: RecurringAttributes) -> None:
         super().__init__(protocol, session_id, endpoints)
+        self._beside = head_beside(self._span, self._attributes)
         self._verb = ""  # of the latest command
         self._recipients: CommandResult | None = None  # of the open transaction: see `_note_recipient`
 
@@ -289,7 +294,7 @@ class TracePerTransaction(Session):
 
     def _start_transaction(self) -> SpanPlacement:
         self._recipients = None
-        span = self._protocol.transactions.start(head_beside(self._span, self._attributes))
+        span = self._protocol.transactions.start(self._beside)
         return SpanPlacement(head_below(span, self._attributes), span)
 
     def _note_recipient(self, result: CommandResult) -> None:
@@ -308,11 +313,10 @@ class TracePerTransaction(Session):
         return CommandResult(ABANDONED if self._verb == "QUIT" else RESET)
 
     def _end_transaction(self, result: CommandResult) -> None:
-        span, keys = self._placement.transaction, self._protocol.keys
+        span = self._placement.transaction
         if span is None:
             return
-        code = {keys.reply_code: result.code} if result.code else {}
-        span.set_attributes({keys.outcome: result.outcome, **code})
+        span.set_attributes(self._protocol.outcome_attributes(result))
         if result.outcome == "failed":
             span.set_status(Status(StatusCode.ERROR, result.code))
         span.end()

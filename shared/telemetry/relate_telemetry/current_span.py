@@ -7,11 +7,12 @@ from contextvars import Token
 from types import TracebackType
 from typing import Self
 
-from opentelemetry.context import Context, attach, detach
+from opentelemetry.context import Context, attach, detach, get_current
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
-from opentelemetry.trace import Span, set_span_in_context
+from opentelemetry.trace import Span
 
 from relate_telemetry.redaction import exception_type, record_fault
+from relate_telemetry.sdk_internals import SPAN_KEY
 
 
 class CurrentSpan:
@@ -40,7 +41,7 @@ class CurrentSpan:
         record_fault(self.span, error)
 
     def _make_context(self) -> Context:
-        return set_span_in_context(self.span)
+        return Context({**get_current(), SPAN_KEY: self.span})
 
     def _exit(self, error: BaseException | None) -> None:
         if error is None:

@@ -37,8 +37,9 @@ def parse_traceparent(traceparent: str) -> SpanContext | None:
     return context if context.is_valid else None
 
 
-def format_traceparent(context: SpanContext) -> str | None:
-    """The traceparent of a span, None for an invalid context."""
+def format_traceparent(span: Span) -> str | None:
+    """The traceparent of a span, None for one that is not valid."""
+    context = span.get_span_context()
     if not context.is_valid:
         return None
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

@@ -53,7 +53,7 @@ class Operations:
         """The traceparent to store with a message: of the open transaction's span, else of the current span."""
         command = current_command()
         span = command.transaction if command and command.transaction else get_current_span()
-        return format_traceparent(span.get_span_context())
+        return format_traceparent(span)
 
     def link_reader(self, traceparent: str | None) -> None:
         """Link the current command's span, without a command the current span, to the delivery of a message."""

@@ -18,39 +18,45 @@ _EMPTY = Context()
 
 
 class SpanHead:
-    """The place of spans in a trace: below a parent, or each the root of a new trace that links to another one."""
+    """The place of spans in a trace: below a span, or each the root of a new trace that links to a span.
 
-    __slots__ = ("attributes", "context", "encoded", "is_sampled", "links", "parent", "trace_id")
+    The latter are sampled if that span is. The span's context is made only where the SDK needs it.
+    """
 
-    def __init__(
-        self,
-        parent: SpanContext | None,
-        is_sampled: bool,
-        attributes: Mapping[str, AttributeValue],
-        links: tuple[Link, ...] = (),
-        context: Context | None = None,
-    ) -> None:
-        self.parent = parent
-        self.is_sampled = is_sampled
+    __slots__ = ("attributes", "encoded", "is_below", "span")
+
+    def __init__(self, span: Span, attributes: Mapping[str, AttributeValue], *, is_below: bool) -> None:
+        self.span = span
         self.attributes = attributes
-        self.links = links
-        self.context = context
-        self.trace_id = parent.trace_id.to_bytes(16) if parent else None
+        self.is_below = is_below
         self.encoded = b""  # by the fast pipeline, at its first span here
 
+    @property
+    def parent(self) -> SpanContext | None:
+        """The parent of the spans, None for roots."""
+        return self.span.get_span_context() if self.is_below else None
 
-def head_below(parent: Span, attributes: Mapping[str, AttributeValue]) -> SpanHead:
+    @property
+    def links(self) -> tuple[Link, ...]:
+        """The links of the spans."""
+        context = self.span.get_span_context()
+        return () if self.is_below or not context.trace_flags.sampled else (Link(context),)
+
+    def context(self) -> Context:
+        """The context in which the SDK starts the spans."""
+        if self.is_below:
+            return set_span_in_context(self.span, _EMPTY)
+        return share_decision(self.span.get_span_context().trace_flags.sampled)
+
+
+def head_below(span: Span, attributes: Mapping[str, AttributeValue]) -> SpanHead:
     """The head of the children of a span."""
-    context = parent.get_span_context()
-    return SpanHead(context, context.trace_flags.sampled, attributes, context=set_span_in_context(parent, _EMPTY))
+    return SpanHead(span, attributes, is_below=True)
 
 
 def head_beside(span: Span, attributes: Mapping[str, AttributeValue]) -> SpanHead:
     """The head of roots that link to a span, and that are sampled if it is sampled."""
-    context = span.get_span_context()
-    is_sampled = context.trace_flags.sampled
-    links = (Link(context),) if is_sampled else ()
-    return SpanHead(None, is_sampled, attributes, links, share_decision(is_sampled))
+    return SpanHead(span, attributes, is_below=False)
 
 
 class RecurringAttributes(dict[str, AttributeValue]):
@@ -105,7 +111,7 @@ class StockTemplate:
     def start(self, head: SpanHead, start_time: int | None = None) -> Span:
         """See `SpanTemplate.start`."""
         attributes = {**head.attributes, **self._attributes}
-        return self._tracer.start_span(self._name, head.context, self._kind, attributes, head.links, start_time)
+        return self._tracer.start_span(self._name, head.context(), self._kind, attributes, head.links, start_time)
 
     def start_root(self, attributes: Attributes = None) -> Span:
         """See `SpanTemplate.start_root`."""

@@ -163,22 +163,19 @@ def encode_template(name: str, kind: SpanKind, attributes: Mapping[str, object])
     return _encode_name(name, kind) + b"".join(_encode_attributes(_SPAN_ATTRIBUTES, attributes))
 
 
-def encode_root(trace_id: bytes, flags: int) -> bytes:
-    """Trace id and flags of a span without a parent."""
-    return _SPAN_TRACE_ID + trace_id + _encode_flags(_SPAN_FLAGS, flags, is_remote=False)
+def encode_root(trace_id: bytes, flags: bytes) -> bytes:
+    """Trace id and encoded flags of a span without a parent."""
+    return _SPAN_TRACE_ID + trace_id + flags
 
 
-def encode_child(trace_id: bytes, parent_id: bytes, flags: int, *, is_remote: bool = False) -> bytes:
-    """Trace id, parent and flags of a child."""
-    return b"".join(
-        (
-            _SPAN_TRACE_ID,
-            trace_id,
-            _SPAN_PARENT_SPAN_ID,
-            parent_id,
-            _encode_flags(_SPAN_FLAGS, flags, is_remote=is_remote),
-        )
-    )
+def encode_child(trace_id: bytes, parent_id: bytes, flags: bytes) -> bytes:
+    """Trace id, parent and encoded flags of a child."""
+    return b"".join((_SPAN_TRACE_ID, trace_id, _SPAN_PARENT_SPAN_ID, parent_id, flags))
+
+
+def encode_span_flags(trace_flags: int, *, is_remote: bool = False) -> bytes:
+    """The flags of a span; `is_remote` is of its parent."""
+    return _encode_flags(_SPAN_FLAGS, trace_flags, is_remote=is_remote)
 
 
 def encode_times(span_id: bytes, start_time: int, end_time: int) -> bytes:

@@ -38,6 +38,7 @@ from relate_telemetry.fast.encoder import (
     encode_link,
     encode_root,
     encode_span,
+    encode_span_flags,
     encode_template,
     encode_times,
     number_origin,
@@ -51,6 +52,7 @@ HEAD_ATTRIBUTES = 8  # at most, of a head: near the limit of a span's attributes
 _NONE = RecurringAttributes()
 _SAMPLED = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 _UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+_FLAGS = encode_span_flags(_SAMPLED)
 
 _logger = logging.getLogger(__name__)
 
@@ -170,14 +172,25 @@ class FastTemplate:
         provider = self.provider
         if not provider.makes_fast_spans:
             return self._stock.start(head, start_time)
-        if provider.sink is None or not head.is_sampled:
-            return UnmadeSpan(head.trace_id or randbytes(16))  # noqa: S311 - distinct, not secret
-        trace_id = head.trace_id
-        if trace_id is None:
-            trace_id = randbytes(16)  # noqa: S311 - distinct, not secret
-            place = encode_root(trace_id, _SAMPLED) + self._encoded(head)
-        else:
-            place = self._encoded(head)
+        span = head.span
+        if type(span) is not FastSpan:
+            return self._start_at(head, start_time)
+        if head.is_below:
+            return FastSpan(self, head, span.trace_id, head.encoded or self._encode_head(head), start_time)
+        return self._start_beside(head, start_time)
+
+    def _start_at(self, head: SpanHead, start_time: int | None) -> Span:
+        """Start a span at a span that is not fast: one of the SDK, or one that is not made."""
+        parent = head.parent
+        if self.provider.sink is None or not head.span.get_span_context().trace_flags.sampled:
+            return UnmadeSpan(parent.trace_id.to_bytes(16) if parent else randbytes(16))  # noqa: S311 - distinct, not secret
+        if parent is None:
+            return self._start_beside(head, start_time)
+        return FastSpan(self, head, parent.trace_id.to_bytes(16), head.encoded or self._encode_head(head), start_time)
+
+    def _start_beside(self, head: SpanHead, start_time: int | None) -> "FastSpan":
+        trace_id = randbytes(16)  # noqa: S311 - distinct, not secret
+        place = encode_root(trace_id, _FLAGS) + (head.encoded or self._encode_head(head))
         return FastSpan(self, head, trace_id, place, start_time)
 
     def start_root(self, attributes: Attributes = None) -> Span:
@@ -193,18 +206,16 @@ class FastTemplate:
             return self._stock.start_here(attributes)
         if type(parent) is FastSpan:
             trace_id = parent.trace_id
-            place = encode_child(trace_id, parent.span_id, _SAMPLED)
+            place = encode_child(trace_id, parent.span_id, _FLAGS)
             return FastSpan(self, parent, trace_id, place, None, attributes)
         return self._start_below(parent.get_span_context(), attributes)
 
-    def _encoded(self, head: SpanHead) -> bytes:
-        """The octets of a head. Those of a child contain its trace and parent."""
-        if not head.encoded:
-            parent = head.parent
-            encoded = self.encode_attributes(head.attributes) + b"".join(map(encode_link, head.links))
-            if parent is not None:
-                encoded += encode_child(parent.trace_id.to_bytes(16), parent.span_id.to_bytes(8), _SAMPLED)
-            head.encoded = encoded
+    def _encode_head(self, head: SpanHead) -> bytes:
+        """The octets of a head: those of children contain their trace and parent."""
+        head.encoded = self.encode_attributes(head.attributes) + b"".join(map(encode_link, head.links))
+        if head.is_below:
+            trace_id, span_id = _ids(head.span)
+            head.encoded += encode_child(trace_id, span_id, _FLAGS)
         return head.encoded
 
     def _start_below(self, parent: SpanContext, attributes: Attributes) -> Span:
@@ -216,9 +227,17 @@ class FastTemplate:
         if provider.sink is None or not provider.sampling.samples(trace_id, parent if parent.is_valid else None):
             return UnmadeSpan(trace_id)
         if not parent.is_valid:
-            return FastSpan(self, None, trace_id, encode_root(trace_id, _SAMPLED), None, attributes)
-        place = encode_child(trace_id, parent.span_id.to_bytes(8), _SAMPLED, is_remote=parent.is_remote)
+            return FastSpan(self, None, trace_id, encode_root(trace_id, _FLAGS), None, attributes)
+        flags = encode_span_flags(_SAMPLED, is_remote=parent.is_remote)
+        place = encode_child(trace_id, parent.span_id.to_bytes(8), flags)
         return FastSpan(self, parent, trace_id, place, None, attributes)
+
+
+def _ids(span: Span) -> tuple[bytes, bytes]:
+    if type(span) is FastSpan:
+        return span.trace_id, span.span_id
+    context = span.get_span_context()
+    return context.trace_id.to_bytes(16), context.span_id.to_bytes(8)
 
 
 def _limit(limit: int | None) -> int:
@@ -341,8 +360,8 @@ class FastSpan(Span):
             self._stock().set_attributes(attributes)
             return
         own = self._attributes
-        if not own and type(attributes) is RecurringAttributes:
-            self._attributes = attributes
+        if not own:
+            self._attributes = attributes if type(attributes) is RecurringAttributes else dict(attributes)
             return
         self._attributes = {key: value for key, value in own.items() if key not in attributes}
         self._attributes.update(attributes)  # one that is set again is the newest, also for a limit
