@@ -32,7 +32,7 @@ RENEWAL_LEAD = datetime.timedelta(days=30)
 RENEWAL_RETRY_SECONDS = 24 * 3600.0
 
 _CIPHER = re.compile(
-    r"(?P<exchange>(?:ECDHE|DHE)-(?:ECDSA|RSA))-"
+    r"(?:(?P<exchange>(?:ECDHE|DHE)-(?:ECDSA|RSA))-)?"  # OpenSSL does not write an exchange by RSA
     r"(?:AES(?P<bits>128|256)-(?:(?P<mode>GCM)-)?(?P<digest>SHA\d*)|CHACHA20-POLY1305)"
 )
 
@@ -67,7 +67,7 @@ def iana_cipher(name: str) -> str:
         return name
     exchange, bits, mode, digest = match.group("exchange", "bits", "mode", "digest")
     cipher = f"AES_{bits}_{mode or 'CBC'}_{digest}" if bits else "CHACHA20_POLY1305_SHA256"
-    return f"TLS_{exchange.replace('-', '_')}_WITH_{cipher}"
+    return f"TLS_{(exchange or 'RSA').replace('-', '_')}_WITH_{cipher}"
 
 
 def handshake_failure(error: OSError) -> str:
