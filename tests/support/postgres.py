@@ -90,7 +90,8 @@ def durable_cluster(directory: Path) -> Iterator[Server | None]:
     if binaries is None:
         yield None
     else:
-        with cluster(binaries, directory, ("-c shared_buffers=512MB",)) as started:
+        # Twelve connections of each process: a benchmark runs twelve processes, with telemetry on and off at once.
+        with cluster(binaries, directory, ("-c shared_buffers=512MB", "-c max_connections=200")) as started:
             yield started
 
 
