@@ -35,7 +35,7 @@ from relate_telemetry.export.log_records import encode_line
 from relate_telemetry.export.queue import Exporter, ExportQueue, QueueLimits, log_limits, span_limits
 from relate_telemetry.export.sdk_spans import QueueProcessor, SdkExporter, count_octets
 from relate_telemetry.fast.cells import CellMeterProvider, keeps_explicit_buckets
-from relate_telemetry.fast.span import FastTracerProvider
+from relate_telemetry.fast.provider import FastTracerProvider
 from relate_telemetry.logs import Sink, export_lines
 from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK

@@ -34,7 +34,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 from relate_telemetry.fast.cells import CellMeterProvider
 from relate_telemetry.fast.encoder import encode_request
-from relate_telemetry.fast.span import FastTracerProvider
+from relate_telemetry.fast.provider import FastTracerProvider
 from relate_telemetry.providers import Pipeline, redact
 from relate_telemetry.redaction import UserNames
 from relate_telemetry.sampling import EVERYTHING, Sampling

@@ -11,7 +11,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span
 
 from relate_telemetry.fast.cells import CellMeterProvider, keeps_explicit_buckets
-from relate_telemetry.fast.span import FastTracerProvider
+from relate_telemetry.fast.provider import FastTracerProvider
 from relate_telemetry.metrics import Instruments
 from relate_telemetry.sampling import EVERYTHING, NOTHING
 from relate_telemetry.spans import make_template

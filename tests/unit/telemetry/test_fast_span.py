@@ -14,7 +14,8 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 from opentelemetry.trace import Span as AnySpan
 
 from relate_telemetry.fast.encoder import encode_request
-from relate_telemetry.fast.span import FastSpan, FastTracerProvider, UnmadeSpan
+from relate_telemetry.fast.provider import FastTracerProvider
+from relate_telemetry.fast.span import FastSpan, UnmadeSpan
 from relate_telemetry.sampling import EVERYTHING, NOTHING
 from relate_telemetry.spans import RecurringAttributes, SpanTemplate, head_below, head_beside, make_template
 

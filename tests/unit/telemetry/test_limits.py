@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from relate_telemetry.export.queue import ExportQueue, QueueLimits
-from relate_telemetry.fast.span import FastTracerProvider
+from relate_telemetry.fast.provider import FastTracerProvider
 from relate_telemetry.providers import redact
 from relate_telemetry.redaction import MAX_SEQUENCE_ITEMS, MAX_TRACEBACK_CHARACTERS, MAX_VALUE_CHARACTERS
 from relate_telemetry.sampling import EVERYTHING
