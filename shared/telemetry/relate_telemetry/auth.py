@@ -1,6 +1,7 @@
 """Telemetry of logins: a span `{source}.auth.validate` and two counters, for all protocols and the API."""
 
 from collections.abc import Callable
+from types import TracebackType
 from typing import NamedTuple
 
 from opentelemetry.trace import Span, Tracer, get_current_span
@@ -97,7 +98,9 @@ class Attempt(CurrentSpan):
         if success and self._remote_parent is not None:
             add_link(*self._remote_parent)
 
-    def _exit(self, error: BaseException | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         if not self._finished:
             self.finish(success=False)
-        super()._exit(error)
+        super().__exit__(kind, error, trace)

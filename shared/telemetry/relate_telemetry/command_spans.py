@@ -6,9 +6,10 @@ command itself: the traced store finds the transaction and the reader's span the
 
 import re
 from time import perf_counter, time_ns
-from typing import NamedTuple
+from types import TracebackType
+from typing import NamedTuple, Self
 
-from opentelemetry.context import Context, create_key, get_value
+from opentelemetry.context import Context, create_key
 from opentelemetry.semconv.attributes.client_attributes import CLIENT_ADDRESS, CLIENT_PORT
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.semconv.attributes.network_attributes import (
@@ -44,7 +45,7 @@ from relate_telemetry.names import (
 )
 from relate_telemetry.ports import CommandResult, Endpoint, EndReason, Handshake, Pushed
 from relate_telemetry.redaction import exception_type
-from relate_telemetry.sdk_internals import SPAN_KEY
+from relate_telemetry.sdk_internals import SPAN_KEY, attach_context, current_context
 from relate_telemetry.spans import RecurringAttributes, SpanHead, SpanTemplate, head_below, head_beside, make_template
 
 MAX_VERBS = 64  # of one protocol: twice as many as IMAP has with our extensions; label sets stay in memory
@@ -85,10 +86,11 @@ class Verbs:
 
 
 class CommandTemplate(NamedTuple):
-    """The spans of a verb in one state of the session, and the metrics of the verb."""
+    """The spans of a verb in one state of the session, the metrics of the verb, and whether it starts a transaction."""
 
     spans: SpanTemplate
     metrics: VerbMetrics
+    starts_transaction: bool
 
 
 class SpanPlacement(NamedTuple):
@@ -130,7 +132,8 @@ class ProtocolSpans:
         metrics = self._verb_metrics.get(verb)
         if metrics is None:
             metrics = self._verb_metrics[verb] = self.metrics.verb(verb)
-        made = self._commands[verb, state] = CommandTemplate(spans, metrics)
+        starts_transaction = verb == "MAIL"
+        made = self._commands[verb, state] = CommandTemplate(spans, metrics, starts_transaction)
         return made
 
     def result_attributes(self, result: CommandResult) -> RecurringAttributes:
@@ -189,7 +192,8 @@ class Session:
         # Of all spans of the session.
         self._attributes: dict[str, AttributeValue] = {protocol.keys.session_id: session_id}
         self._ended = False
-        self.last_result = CommandResult(ABANDONED)  # of the latest command
+        self._verb = ""  # of the latest command
+        self.last_result = CommandResult(ABANDONED)  # of it
         self._span = protocol.sessions.start_root(self._attributes | endpoints)
         self._below = head_below(self._span, self._attributes)
         # The session's span is exported at its end, this one at the greeting.
@@ -216,9 +220,16 @@ class Session:
 
     def command(self, verb: str, state: str) -> "Command":
         """See `ports.SessionTelemetry.command`."""
-        protocol, placement = self._protocol, self._placement
+        protocol = self._protocol
+        self._verb = verb
         template = protocol.command(verb, state)
+        if template.starts_transaction and self._placement is self._default:
+            self._placement = self._start_transaction()
+        placement = self._placement
         return Command(self, protocol, template.metrics, template.spans.start(placement.head), placement.transaction)
+
+    def _start_transaction(self) -> SpanPlacement:
+        return self._default  # this protocol has no transactions
 
     def settle(self, in_transaction: bool) -> None:
         """See `ports.SessionTelemetry.settle`; this protocol has no transactions."""
@@ -268,15 +279,7 @@ class TracePerTransaction(Session):
     def __init__(self, protocol: ProtocolSpans, session_id: str, endpoints: RecurringAttributes) -> None:
         super().__init__(protocol, session_id, endpoints)
         self._beside = head_beside(self._span, self._attributes)
-        self._verb = ""  # of the latest command
         self._recipients: CommandResult | None = None  # of the open transaction: see `_note_recipient`
-
-    def command(self, verb: str, state: str) -> "Command":
-        """See `ports.SessionTelemetry.command`; MAIL outside of a transaction starts one."""
-        self._verb = verb
-        if verb == "MAIL" and self._placement is self._default:
-            self._placement = self._start_transaction()
-        return super().command(verb, state)
 
     def settle(self, in_transaction: bool) -> None:
         """See `ports.SessionTelemetry.settle`."""
@@ -342,7 +345,7 @@ class Command(CurrentSpan):
     def __init__(
         self, session: Session, protocol: ProtocolSpans, metrics: VerbMetrics, span: Span, transaction: Span | None
     ) -> None:
-        super().__init__(span)
+        self.span = span  # without a call of the base class, which costs time
         self.transaction = transaction
         self._session = session
         self._protocol = protocol
@@ -350,6 +353,17 @@ class Command(CurrentSpan):
         self._failed = False
         self._finished = False
         self._started = perf_counter()
+
+    def __enter__(self) -> Self:
+        self._token = attach_context(Context({SPAN_KEY: self.span, _COMMAND: self}))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if not self._finished:
+            self._finish_early(error)
+        super().__exit__(None, None, None)  # what happens after the reply is recorded by `fault`
 
     def fault(self, error: BaseException) -> None:
         """See `ports.CommandTelemetry.fault`."""
@@ -368,25 +382,21 @@ class Command(CurrentSpan):
 
     def finish(self, result: CommandResult) -> None:
         """See `ports.CommandTelemetry.finish`."""
-        seconds = max(0.0, perf_counter() - self._started - result.waited)
+        seconds = perf_counter() - self._started - result.waited
+        span, protocol = self.span, self._protocol
         self._finished = True
         self._session.last_result = result
-        if self.transaction is not None:
+        if result.linked is not None and self.transaction is not None:
             add_link(self.transaction, result.linked)
-        if self.span.is_recording():
-            self.span.set_attributes(self._protocol.result_attributes(result))
-            if result.outcome == "failed" and not self._failed:  # else the status names the exception
-                self.span.set_status(Status(StatusCode.ERROR, result.code))
-        self._metrics.record(result.outcome, seconds, self.span)
-        self._protocol.metrics.record(result, self.span)
+        span.set_attributes(protocol.result_attributes(result))
+        if result.outcome == "failed" and not self._failed:  # else the status names the exception
+            span.set_status(Status(StatusCode.ERROR, result.code))
+        self._metrics.record(result.outcome, seconds if seconds > 0 else 0.0, span)
+        protocol.metrics.record(result, span)
 
-    def _make_context(self) -> Context:
-        return Context({SPAN_KEY: self.span, _COMMAND: self})
-
-    def _exit(self, error: BaseException | None) -> None:
-        if self._finished:
-            return
-        super()._exit(error)
+    def _finish_early(self, error: BaseException | None) -> None:
+        if error is not None:
+            self.record_exit(error)
         self.finish(CommandResult("failed" if self._failed else ABANDONED))
 
     def _is_fault(self, error: BaseException) -> bool:
@@ -395,5 +405,5 @@ class Command(CurrentSpan):
 
 def current_command() -> Command | None:
     """The command that is current in the caller's context, if any."""
-    command = get_value(_COMMAND)
+    command = current_context().get(_COMMAND)
     return command if isinstance(command, Command) else None

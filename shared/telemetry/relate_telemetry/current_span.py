@@ -3,16 +3,19 @@
 One small object does what `start_as_current_span` does with a generator and two context managers.
 """
 
+import logging
 from contextvars import Token
 from types import TracebackType
 from typing import Self
 
-from opentelemetry.context import Context, attach, detach, get_current
+from opentelemetry.context import Context
 from opentelemetry.semconv.attributes.error_attributes import ERROR_TYPE
 from opentelemetry.trace import Span
 
 from relate_telemetry.redaction import exception_type, record_fault
-from relate_telemetry.sdk_internals import SPAN_KEY
+from relate_telemetry.sdk_internals import SPAN_KEY, attach_context, current_context, detach_context
+
+_logger = logging.getLogger(__name__)
 
 
 class CurrentSpan:
@@ -25,15 +28,19 @@ class CurrentSpan:
         self._token: Token[Context] | None = None
 
     def __enter__(self) -> Self:
-        self._token = attach(self._make_context())
+        self._token = attach_context(self._make_context())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._exit(error)
+        if error is not None:
+            self.record_exit(error)
         if self._token is not None:
-            detach(self._token)
+            try:
+                detach_context(self._token)
+            except ValueError:
+                _logger.exception("the block ended in another context than it began in")
         self.span.end()
 
     def fault(self, error: BaseException) -> None:
@@ -41,11 +48,10 @@ class CurrentSpan:
         record_fault(self.span, error)
 
     def _make_context(self) -> Context:
-        return Context({**get_current(), SPAN_KEY: self.span})
+        return Context({**current_context(), SPAN_KEY: self.span})
 
-    def _exit(self, error: BaseException | None) -> None:
-        if error is None:
-            return
+    def record_exit(self, error: BaseException) -> None:
+        """Record the exception with which the block ends."""
         if self._is_fault(error):
             self.fault(error)
         else:

@@ -35,7 +35,7 @@ from relate_telemetry.export.log_records import encode_line
 from relate_telemetry.export.queue import Exporter, ExportQueue, QueueLimits, log_limits, span_limits
 from relate_telemetry.export.sdk_spans import QueueProcessor, SdkExporter, count_octets
 from relate_telemetry.fast.cells import CellMeterProvider, keeps_explicit_buckets
-from relate_telemetry.fast.provider import FastTracerProvider
+from relate_telemetry.fast.provider import FastTracerProvider, encode_ended
 from relate_telemetry.logs import Sink, export_lines
 from relate_telemetry.metrics import observable_counter
 from relate_telemetry.names import BACKGROUND_FAILURES, LOGS_DROPPED, OWN_METER, REASON, SPANS_DROPPED, TASK
@@ -161,7 +161,7 @@ def _make_fast_tracers(
     limits: QueueLimits | None,
     supervisor: Supervisor,
 ) -> tuple[TracerProvider, list[ExportQueue[bytes]]]:
-    queue = ExportQueue(exporter, len, limits, supervisor) if exporter else None
+    queue = ExportQueue(exporter, len, limits, supervisor, encode=encode_ended) if exporter else None
     return _publish_tracers(FastTracerProvider(resource, sampling, queue)), [queue] if queue else []
 
 

@@ -6,12 +6,15 @@ A subclass of one of its classes declares the private fields that it uses in a b
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import Token
 from importlib.metadata import entry_points, version
 from operator import attrgetter
 from threading import Event as ThreadEvent
 from typing import Any
 
 from opentelemetry.attributes import BoundedAttributes
+from opentelemetry.context import _RUNTIME_CONTEXT, Context, attach, detach, get_current
+from opentelemetry.context.contextvars_context import ContextVarsRuntimeContext
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import (
     AggregationTemporality,
@@ -42,11 +45,26 @@ def is_tested() -> bool:
     return installed == series and patch.isdecimal() and int(patch) >= int(oldest)
 
 
-# Spans
+# The current context
 
 
 SPAN_KEY = _SPAN_KEY
 """The key of the current span in a context: a context with several entries is made at once with it."""
+
+
+def _context_functions() -> tuple[
+    Callable[[], Context], Callable[[Context], Token[Context]], Callable[[Token[Context]], None]
+]:
+    if isinstance(_RUNTIME_CONTEXT, ContextVarsRuntimeContext):
+        variable = _RUNTIME_CONTEXT._current_context
+        return variable.get, variable.set, variable.reset
+    return get_current, attach, detach  # OTEL_PYTHON_CONTEXT
+
+
+current_context, attach_context, detach_context = _context_functions()
+"""OpenTelemetry's functions without two calls each, but `detach_context` raises ValueError in another context."""
+
+# Spans
 
 
 class OnEndingProcessor(SpanProcessor):

@@ -31,13 +31,13 @@ from opentelemetry.trace import (
     StatusCode,
     Tracer,
     TracerProvider,
-    get_current_span,
 )
 from opentelemetry.util.types import AttributeValue
 from sqlalchemy import event
 
 from relate_telemetry.background import Poll
 from relate_telemetry.redaction import database_state, exception_type
+from relate_telemetry.sdk_internals import SPAN_KEY, current_context
 from relate_telemetry.spans import SpanTemplate, make_template
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class StatementTracer:
 
 
 def _is_polling() -> bool:
-    return type(get_current_span()) is Poll
+    return type(current_context().get(SPAN_KEY)) is Poll
 
 
 def _end(connection: Any, cursor: Any, statement: str, parameters: Any, context: Any, many: bool) -> None:  # noqa: PLR0917 - SQLAlchemy's event

@@ -34,7 +34,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExporter, Sp
 
 from relate_telemetry.fast.cells import CellMeterProvider
 from relate_telemetry.fast.encoder import encode_request
-from relate_telemetry.fast.provider import FastTracerProvider
+from relate_telemetry.fast.provider import EndedSpan, FastTracerProvider, encode_ended
 from relate_telemetry.providers import Pipeline, redact
 from relate_telemetry.redaction import UserNames
 from relate_telemetry.sampling import EVERYTHING, Sampling
@@ -159,14 +159,16 @@ class RecordingReader(CompletingReader, InMemoryMetricReader):
 
 
 class RecordingSink:
-    """Decodes each encoded span and adds it to `received`."""
+    """Encodes and decodes each span, and adds it to `received`."""
 
     def __init__(self, received: Received) -> None:
         self._received = received
 
-    def put(self, span: bytes) -> None:
+    def put(self, span: EndedSpan) -> None:
         """Add one span."""
-        self._received.add_traces(ExportTraceServiceRequest.FromString(encode_request([span])))
+        octets = encode_ended(span)
+        if octets is not None:
+            self._received.add_traces(ExportTraceServiceRequest.FromString(encode_request([octets])))
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Nothing waits."""

@@ -14,7 +14,7 @@ from opentelemetry.trace import Link, NonRecordingSpan, SpanContext, SpanKind, S
 from opentelemetry.trace import Span as AnySpan
 
 from relate_telemetry.fast.encoder import encode_request
-from relate_telemetry.fast.provider import FastTracerProvider
+from relate_telemetry.fast.provider import EndedSpan, FastTracerProvider, encode_ended
 from relate_telemetry.fast.span import FastSpan, UnmadeSpan
 from relate_telemetry.sampling import EVERYTHING, NOTHING
 from relate_telemetry.spans import RecurringAttributes, SpanTemplate, head_below, head_beside, make_template
@@ -29,8 +29,10 @@ class Sink:
     def __init__(self) -> None:
         self.octets: list[bytes] = []
 
-    def put(self, span: bytes) -> None:
-        self.octets.append(span)
+    def put(self, span: EndedSpan) -> None:
+        octets = encode_ended(span)
+        if octets is not None:
+            self.octets.append(octets)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         return True

@@ -14,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from relate_telemetry.export.queue import ExportQueue, QueueLimits
-from relate_telemetry.fast.provider import FastTracerProvider
+from relate_telemetry.fast.provider import FastTracerProvider, encode_ended
 from relate_telemetry.providers import redact
 from relate_telemetry.redaction import MAX_SEQUENCE_ITEMS, MAX_TRACEBACK_CHARACTERS, MAX_VALUE_CHARACTERS
 from relate_telemetry.sampling import EVERYTHING
@@ -136,7 +136,7 @@ def test_a_limit_in_the_environment_wins(
 
 def queue_with(limits: QueueLimits) -> tuple[ExportQueue[bytes], HangingExporter, TracerProvider]:
     exporter = HangingExporter()
-    queue = ExportQueue(exporter, len, limits)
+    queue = ExportQueue(exporter, len, limits, encode=encode_ended)
     return queue, exporter, FastTracerProvider(Resource({}), EVERYTHING, queue)
 
 
@@ -146,6 +146,7 @@ def shut_down(queue: ExportQueue[bytes]) -> None:
 
 
 def queued(queue: ExportQueue[bytes]) -> list[bytes]:
+    queue._encode_arrived()
     return [*queue._items]
 
 

@@ -13,7 +13,7 @@ from tests.unit.telemetry.lying_collector import silent_collector, stopped_colle
 from tests.unit.telemetry.processes import run_python
 
 QUEUE_SPANS = 1000
-BATCH_SPANS = 512
+BATCH_SPANS = QueueLimits().batch_items
 SPANS = 4002  # 4,000 commands, the start of their connection, and their session
 LOG_LINES = 4  # an error of each exporter, throttled to one per minute
 
@@ -23,6 +23,7 @@ import time
 telemetry = start()
 make_spans(telemetry)
 queue = telemetry.tracer_provider.sink
+queue._encode_arrived()
 waiting = [*queue._items]
 dropped = queue.dropped.total()
 began = time.monotonic()

@@ -123,13 +123,13 @@ def test_a_full_queue_drops_and_counts_the_oldest_items(gate: Gate) -> None:
 
 
 def test_the_octets_in_the_queue_are_bounded(gate: Gate) -> None:
-    queue = make_queue(gate, QueueLimits(1000, 1000, LONG_DELAY_SECONDS, octets=300))
+    queue = make_queue(gate, QueueLimits(1000, 15, LONG_DELAY_SECONDS, octets=300))
     put(queue, *["x" * 100] * 5)
     assert +queue.dropped == {"queue_full": 2}
 
 
 def test_an_item_that_is_larger_than_the_queue_is_dropped_alone(gate: Gate) -> None:
-    queue = make_queue(gate, QueueLimits(1000, 1000, LONG_DELAY_SECONDS, octets=300))
+    queue = make_queue(gate, QueueLimits(1000, 15, LONG_DELAY_SECONDS, octets=300))
     put(queue, "a", "x" * 301, "b")
     assert +queue.dropped == {"queue_full": 1}
     gate.open(NO_LOSS)
@@ -253,7 +253,7 @@ def test_an_item_may_be_put_while_another_one_is_enqueued(gate: Gate) -> None:
 
 
 def test_standard_variables_set_the_limits_of_spans() -> None:
-    assert span_limits({}) == QueueLimits(65536, 512, 1.0)
+    assert span_limits({}) == QueueLimits(65536, 2048, 1.0)
     chosen = {
         "OTEL_BSP_MAX_QUEUE_SIZE": "100",
         "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "200",

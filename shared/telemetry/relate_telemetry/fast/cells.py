@@ -43,7 +43,7 @@ from relate_telemetry.sdk_internals import CompletingReader, temporality_of
 
 _EMPTY = Context()
 
-_Measured = tuple[float, int, bytes, bytes]  # value, time, trace id and span id: the garbage collector skips it
+_Measured = tuple[float, FastSpan]
 
 
 _CellT = TypeVar("_CellT", "CounterCell", "HistogramCell")
@@ -74,7 +74,7 @@ class CounterCell:
         self.total += amount
         metric = self._metric
         if type(span) is FastSpan and metric.keeps_exemplars:
-            self.measured = (amount, time_ns(), span.trace_id, span.span_id)
+            self.measured = (amount, span)
         if metric.mirror is not None:
             metric.mirror(amount, self.attributes, _context(span))
 
@@ -105,11 +105,13 @@ class HistogramCell:
         bucket = bisect_left(self._bounds, value)
         self.counts[bucket] += 1
         self.total += value
-        self.lowest = min(self.lowest, value)
-        self.highest = max(self.highest, value)
+        if value < self.lowest:  # noqa: PLR1730 - quicker than min and max
+            self.lowest = value
+        if value > self.highest:  # noqa: PLR1730
+            self.highest = value
         metric = self._metric
         if type(span) is FastSpan and metric.keeps_exemplars:
-            self.measured[bucket] = (value, time_ns(), span.trace_id, span.span_id)
+            self.measured[bucket] = (value, span)
         if metric.mirror is not None:
             metric.mirror(value, self.attributes, _context(span))
 
@@ -139,8 +141,8 @@ class HistogramCell:
 
 def _exemplars(measured: Iterable[_Measured | None]) -> list[Exemplar]:
     return [
-        Exemplar({}, value, time, int.from_bytes(span_id), int.from_bytes(trace_id))
-        for value, time, trace_id, span_id in filter(None, measured)
+        Exemplar({}, value, span.end_time or time_ns(), int.from_bytes(span.span_id), int.from_bytes(span.trace_id))
+        for value, span in filter(None, measured)
     ]
 
 

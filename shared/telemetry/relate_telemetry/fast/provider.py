@@ -1,7 +1,7 @@
 """The tracer provider of the fast pipeline: its templates make fast spans until something needs those of the SDK."""
 
 from collections.abc import Mapping
-from random import randbytes
+from random import getrandbits
 from typing import Any, Protocol
 
 from opentelemetry.sdk.resources import Resource
@@ -11,30 +11,29 @@ from opentelemetry.trace import INVALID_SPAN_CONTEXT, Span, SpanContext, SpanKin
 from opentelemetry.trace import Tracer as AnyTracer
 from opentelemetry.util.types import Attributes, AttributeValue
 
-from relate_telemetry.fast.encoder import (
-    AttributeEncoder,
-    encode_child,
-    encode_link,
-    encode_root,
-    encode_span,
-    encode_span_flags,
-)
-from relate_telemetry.fast.span import SAMPLED, FastSpan, SpanParts, UnmadeSpan
+from relate_telemetry.fast.encoder import AttributeEncoder, encode_span
+from relate_telemetry.fast.span import FastSpan, SpanParts, UnmadeSpan
 from relate_telemetry.redaction import Redaction
 from relate_telemetry.sampling import Sampling
+from relate_telemetry.sdk_internals import SPAN_KEY, current_context
 from relate_telemetry.spans import SpanHead, StockTemplate, TemplateTracer
 
-_FLAGS = encode_span_flags(SAMPLED)
+EndedSpan = FastSpan | ReadableSpan
 
 
 class SpanSink(Protocol):
-    """Takes ended spans, encoded by `encoder`."""
+    """Takes ended spans, and encodes them by `encode_ended`."""
 
-    def put(self, span: bytes) -> None:
+    def put(self, span: EndedSpan) -> None:
         """Take one span."""
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Export all spans. Return whether that was done in time."""
+
+
+def encode_ended(span: EndedSpan) -> bytes | None:
+    """The octets of a span; None if it becomes one of the SDK, which is put into the sink, too."""
+    return span.encode() if isinstance(span, FastSpan) else encode_span(span)
 
 
 class FastTracerProvider(TracerProvider):
@@ -49,7 +48,7 @@ class FastTracerProvider(TracerProvider):
         redaction = Redaction(self.limits.max_span_attribute_length)
         super().add_span_processor(redaction)
         if sink is not None:
-            super().add_span_processor(_EncodingProcessor(sink))
+            super().add_span_processor(_SinkProcessor(sink))
         self.makes_fast_spans = True
         self.sink = sink
         self.sampling = sampling
@@ -75,15 +74,15 @@ class FastTracerProvider(TracerProvider):
         return FastTracer(self, stock, scope)
 
 
-class _EncodingProcessor(SpanProcessor):
-    """Encodes the spans that the SDK made."""
+class _SinkProcessor(SpanProcessor):
+    """Passes on the spans that the SDK made."""
 
     def __init__(self, sink: SpanSink) -> None:
         self._sink = sink
 
     def on_end(self, span: ReadableSpan) -> None:
         if span.context is not None and span.context.trace_flags.sampled:
-            self._sink.put(encode_span(span))
+            self._sink.put(span)
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         return self._sink.force_flush(timeout_millis)
@@ -122,8 +121,8 @@ class FastTemplate(SpanParts):
         kind: SpanKind,
         attributes: Mapping[str, AttributeValue],
     ) -> None:
-        put = provider.sink.put if provider.sink else _discard
-        super().__init__(tracer, scope, provider.limits, provider.encoder, put, name, kind, attributes)
+        add_ended = provider.sink.put if provider.sink else _discard
+        super().__init__(tracer, scope, provider.limits, provider.encoder, add_ended, name, kind, attributes)
         self._provider = provider
         self._stock = StockTemplate(tracer, name, kind, attributes)
 
@@ -133,25 +132,14 @@ class FastTemplate(SpanParts):
         if not provider.makes_fast_spans:
             return self._stock.start(head, start_time)
         span = head.span
-        if type(span) is not FastSpan:
-            return self._start_at(head, start_time)
-        if head.is_below:
-            return FastSpan(self, head, span.trace_id, head.encoded or self._encode_head(head), start_time)
-        return self._start_beside(head, start_time)
-
-    def _start_at(self, head: SpanHead, start_time: int | None) -> Span:
-        """Start a span at a span that is not fast: one of the SDK, or one that is not made."""
-        parent = head.parent
-        if self._provider.sink is None or not head.span.get_span_context().trace_flags.sampled:
-            return UnmadeSpan(parent.trace_id.to_bytes(16) if parent else randbytes(16))  # noqa: S311 - distinct, not secret
-        if parent is None:
-            return self._start_beside(head, start_time)
-        return FastSpan(self, head, parent.trace_id.to_bytes(16), head.encoded or self._encode_head(head), start_time)
-
-    def _start_beside(self, head: SpanHead, start_time: int | None) -> "FastSpan":
-        trace_id = randbytes(16)  # noqa: S311 - distinct, not secret
-        place = encode_root(trace_id, _FLAGS) + (head.encoded or self._encode_head(head))
-        return FastSpan(self, head, trace_id, place, start_time)
+        if type(span) is FastSpan:
+            trace_id = span.trace_id if head.is_below else _new_trace_id()
+            return FastSpan(self, head, trace_id, start_time)
+        parent = head.parent  # of the SDK, or one that is not made
+        trace_id = parent.trace_id.to_bytes(16) if parent else _new_trace_id()
+        if provider.sink is None or not span.get_span_context().trace_flags.sampled:
+            return UnmadeSpan(trace_id)
+        return FastSpan(self, head, trace_id, start_time)
 
     def start_root(self, attributes: Attributes = None) -> Span:
         """See `SpanTemplate.start_root`."""
@@ -161,44 +149,28 @@ class FastTemplate(SpanParts):
 
     def start_here(self, attributes: Attributes = None) -> Span:
         """See `SpanTemplate.start_here`."""
-        provider, parent = self._provider, get_current_span()
-        if not provider.makes_fast_spans:
+        if not self._provider.makes_fast_spans:
             return self._stock.start_here(attributes)
+        parent = current_context().get(SPAN_KEY)
         if type(parent) is FastSpan:
-            trace_id = parent.trace_id
-            place = encode_child(trace_id, parent.span_id, _FLAGS)
-            return FastSpan(self, parent, trace_id, place, None, attributes)
-        return self._start_below(parent.get_span_context(), attributes)
-
-    def _encode_head(self, head: SpanHead) -> bytes:
-        """The octets of a head: those of children contain their trace and parent."""
-        head.encoded = self.encode_attributes(head.attributes) + b"".join(map(encode_link, head.links))
-        if head.is_below:
-            trace_id, span_id = _ids(head.span)
-            head.encoded += encode_child(trace_id, span_id, _FLAGS)
-        return head.encoded
+            return FastSpan(self, parent, parent.trace_id, None, attributes)
+        return self._start_below(get_current_span().get_span_context(), attributes)
 
     def _start_below(self, parent: SpanContext, attributes: Attributes) -> Span:
         """Start a span below one of the SDK, below an unmade one, or as a root."""
         if parent.is_valid and (parent.trace_state or not parent.trace_flags.random_trace_id):  # of another tracer
             return self._stock.start_here(attributes)
         provider = self._provider
-        trace_id = parent.trace_id.to_bytes(16) if parent.is_valid else randbytes(16)  # noqa: S311 - distinct, not secret
-        if provider.sink is None or not provider.sampling.samples(trace_id, parent if parent.is_valid else None):
+        origin = parent if parent.is_valid else None
+        trace_id = parent.trace_id.to_bytes(16) if origin else _new_trace_id()
+        if provider.sink is None or not provider.sampling.samples(trace_id, origin):
             return UnmadeSpan(trace_id)
-        if not parent.is_valid:
-            return FastSpan(self, None, trace_id, encode_root(trace_id, _FLAGS), None, attributes)
-        flags = encode_span_flags(SAMPLED, is_remote=parent.is_remote)
-        place = encode_child(trace_id, parent.span_id.to_bytes(8), flags)
-        return FastSpan(self, parent, trace_id, place, None, attributes)
+        return FastSpan(self, origin, trace_id, None, attributes)
 
 
-def _ids(span: Span) -> tuple[bytes, bytes]:
-    if type(span) is FastSpan:
-        return span.trace_id, span.span_id
-    context = span.get_span_context()
-    return context.trace_id.to_bytes(16), context.span_id.to_bytes(8)
+def _new_trace_id() -> bytes:
+    return getrandbits(128).to_bytes(16)
 
 
-def _discard(octets: bytes) -> None:
+def _discard(span: FastSpan) -> None:
     """Receive a span where none is exported."""

@@ -1,15 +1,15 @@
 """Spans that are octets from the start, and what becomes of them when something rare happens.
 
 The SDK makes some twenty objects per span, and its exporter encodes them later. A fast span is its ids, its start and
-those attributes that are not known beforehand. Its end joins them with octets that are: those of its template (name,
-kind, attributes) and of its head (trace, parent, links, session id). What is rare, such as an event, a status or a
-value of an unusual type, makes it an SDK span (`FastSpan._stock`), so that the SDK's rules and limits apply.
+those attributes that are not known beforehand. After its end they are joined with octets that are: those of its
+template (name, kind, attributes) and of its head (trace, parent, links, session id). What is rare, such as an event, a
+status or a value of an unusual type, makes it an SDK span (`FastSpan._stock`): the SDK's rules and limits apply.
 """
 
 import logging
 import sys
 from collections.abc import Callable, Mapping
-from random import randbytes
+from random import getrandbits
 from time import perf_counter, time_ns
 from typing import Any
 
@@ -29,13 +29,24 @@ from opentelemetry.trace import (
 )
 from opentelemetry.util.types import AnyValue, Attributes, AttributeValue
 
-from relate_telemetry.fast.encoder import AttributeEncoder, encode_link, encode_template, encode_times, number_origin
+from relate_telemetry.fast.encoder import (
+    AttributeEncoder,
+    encode_child,
+    encode_link,
+    encode_root,
+    encode_span_flags,
+    encode_template,
+    encode_times,
+    number_origin,
+)
 from relate_telemetry.spans import RecurringAttributes, SpanHead
 
 HEAD_ATTRIBUTES = 8  # at most, of a head: near the limit of a span's attributes the SDK decides what is dropped
 
 SAMPLED = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
+
+_FLAGS = encode_span_flags(SAMPLED)
 
 _NONE = RecurringAttributes()
 
@@ -51,7 +62,7 @@ class SpanParts:
         scope: InstrumentationScope,
         limits: SpanLimits,
         encoder: AttributeEncoder,
-        put: Callable[[bytes], None],
+        add_ended: Callable[["FastSpan"], None],
         name: str,
         kind: SpanKind,
         attributes: Mapping[str, AttributeValue],
@@ -60,7 +71,7 @@ class SpanParts:
         self.scope = scope
         self.limits = limits
         self.encode_attributes = encoder.encode
-        self.put = put
+        self.add_ended = add_ended
         self.name = name
         self.kind = kind
         self.attributes = attributes
@@ -79,47 +90,47 @@ class UnmadeSpan(NonRecordingSpan):
     """The ids of a span that is not sampled, or not exported. Stored origins and log lines still need them."""
 
     def __init__(self, trace_id: bytes) -> None:
-        trace, span = int.from_bytes(trace_id), int.from_bytes(randbytes(8))  # noqa: S311 - distinct, not secret
+        trace, span = int.from_bytes(trace_id), getrandbits(64)
         super().__init__(SpanContext(trace, span, False, UNSAMPLED))
 
 
 class FastSpan(Span):
-    """A span whose octets are joined at its end."""
+    """A span that is encoded after its end.
+
+    `origin` says where in a trace it is: at a head, below another span, or, if it is None, the root of a new trace.
+    """
 
     __slots__ = (
         "_attributes",
         "_began",
         "_context",
-        "_ended",
+        "_end_time",
         "_links",
         "_made",
         "_origin",
         "_parts",
-        "_place",
         "_start_time",
         "span_id",
         "trace_id",
     )
 
-    def __init__(  # noqa: PLR0917 - by position, because keywords cost time
+    def __init__(
         self,
         parts: SpanParts,
         origin: "SpanHead | FastSpan | SpanContext | None",
         trace_id: bytes,
-        place: bytes,
         start_time: int | None = None,
         attributes: Attributes = None,
     ) -> None:
         self.trace_id = trace_id
-        self.span_id = randbytes(8)  # noqa: S311 - distinct, not secret
+        self.span_id = getrandbits(64).to_bytes(8)
         self._parts = parts
-        self._origin = origin  # from where its parent is known
-        self._place = place  # the octets of it
+        self._origin = origin
         self._attributes: dict[str, Any] = dict(attributes) if attributes else _NONE
         self._links: tuple[Link, ...] = ()
         self._context: SpanContext | None = None
         self._made: SdkSpan | None = None
-        self._ended = False
+        self._end_time: int | None = None
         # An end by the monotonic clock, because the system's clock may be set while the span lasts.
         self._began = perf_counter() if start_time is None else None
         self._start_time = time_ns() if start_time is None else start_time
@@ -134,11 +145,11 @@ class FastSpan(Span):
 
     def is_recording(self) -> bool:
         """See `Span.is_recording`."""
-        return not self._ended
+        return self._end_time is None
 
     def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
         """See `Span.set_attributes`."""
-        if self._made is not None or self._ended:
+        if self._made is not None or self._end_time is not None:
             self._stock().set_attributes(attributes)
             return
         own = self._attributes
@@ -153,6 +164,11 @@ class FastSpan(Span):
         self.set_attributes({key: value})
 
     @property
+    def end_time(self) -> int | None:
+        """When the span ended, in nanoseconds since the epoch; None while it lasts."""
+        return self._end_time
+
+    @property
     def links(self) -> tuple[Link, ...]:
         """The links of the span, those of its head first."""
         if self._made is not None:
@@ -162,7 +178,8 @@ class FastSpan(Span):
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """See `Span.add_link`."""
         limit = self._parts.max_links
-        if self._ended or self._made is not None or attributes or not context.is_valid or len(self.links) >= limit:
+        is_rare = attributes or not context.is_valid or len(self.links) >= limit
+        if is_rare or self._made is not None or self._end_time is not None:
             self._stock().add_link(context, attributes)
         else:
             self._links = (*self._links, Link(context))
@@ -191,22 +208,30 @@ class FastSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         """See `Span.end`."""
-        if self._ended:
+        if self._end_time is not None:
             _logger.warning("Calling end() on an ended span.")
             return
-        end_time = self._now() if end_time is None else end_time
-        parts = self._parts
-        own = self._attributes
-        self._ended = True
-        if self._made is None and len(own) <= parts.max_attributes and self._are_new(own):
-            try:
-                octets = self._encode(end_time)
-            except Exception:  # noqa: BLE001 - the SDK decides what becomes of a value of an unusual type
-                self._make_stock().end(end_time)
-            else:
-                parts.put(octets)
+        if end_time is None:
+            end_time = (
+                time_ns() if self._began is None else self._start_time + int((perf_counter() - self._began) * 1e9)
+            )
+        self._end_time = end_time
+        if self._made is None:
+            self._parts.add_ended(self)
         else:
-            self._make_stock().end(end_time)
+            self._made.end(end_time)
+
+    def encode(self) -> bytes | None:
+        """The octets of the ended span; None if it had to become one of the SDK, which goes to the processors."""
+        octets = None
+        if len(self._attributes) <= self._parts.max_attributes and self._are_new(self._attributes):
+            try:
+                octets = self._join()
+            except Exception:  # noqa: BLE001 - the SDK decides what becomes of a value of an unusual type
+                octets = None
+        if octets is None:
+            self._make_stock().end(self._end_time)
+        return octets
 
     def _are_new(self, keys: Mapping[str, object]) -> bool:
         """Whether none of the keys is already in the octets of the template or of the head."""
@@ -215,29 +240,44 @@ class FastSpan(Span):
             type(origin) is not SpanHead or origin.attributes.keys().isdisjoint(keys)
         )
 
-    def _now(self) -> int:
-        return time_ns() if self._began is None else self._start_time + int((perf_counter() - self._began) * 1e9)
-
-    def _encode(self, end_time: int) -> bytes:
-        octets = (
-            self._parts.encoded,
-            self._place,
-            encode_times(self.span_id, self._start_time, end_time),
-            self._encode_attributes(),
-        )
-        return b"".join((*octets, *map(encode_link, self._links)) if self._links else octets)
-
-    def _encode_attributes(self) -> bytes:
-        attributes = self._attributes
+    def _join(self) -> bytes:
+        parts, attributes = self._parts, self._attributes
         if type(attributes) is not RecurringAttributes:
-            return self._parts.encode_attributes(attributes)
-        if attributes.encoded is None:
-            attributes.encoded = self._parts.encode_attributes(attributes)
-        return attributes.encoded
+            encoded = parts.encode_attributes(attributes)
+        elif attributes.encoded is None:
+            encoded = attributes.encoded = parts.encode_attributes(attributes)
+        else:
+            encoded = attributes.encoded
+        times = encode_times(self.span_id, self._start_time, self._end_time or 0)
+        octets = parts.encoded + self._encode_place() + times + encoded
+        return octets + b"".join(map(encode_link, self._links)) if self._links else octets
+
+    def _encode_place(self) -> bytes:
+        """The trace and the parent, with the links and attributes of a head."""
+        origin = self._origin
+        if isinstance(origin, SpanHead):
+            head = origin.encoded or self._encode_head(origin)
+            return head if origin.is_below else encode_root(self.trace_id, _FLAGS) + head
+        if origin is None:
+            return encode_root(self.trace_id, _FLAGS)
+        if isinstance(origin, FastSpan):
+            return encode_child(self.trace_id, origin.span_id, _FLAGS)
+        flags = encode_span_flags(SAMPLED, is_remote=origin.is_remote)
+        return encode_child(self.trace_id, origin.span_id.to_bytes(8), flags)
+
+    def _encode_head(self, head: SpanHead) -> bytes:
+        """The octets of a head: those of children contain their trace and parent."""
+        octets = self._parts.encode_attributes(head.attributes) + b"".join(map(encode_link, head.links))
+        if head.is_below:
+            parent = head.span
+            span_id = parent.span_id if type(parent) is FastSpan else parent.get_span_context().span_id.to_bytes(8)
+            octets += encode_child(self.trace_id, span_id, _FLAGS)
+        head.encoded = octets
+        return octets
 
     def _stock(self) -> Span:
         """The SDK span that this one becomes when something rare happens to it."""
-        if self._ended:
+        if self._end_time is not None:
             _logger.warning("a span that has ended cannot change")
             return INVALID_SPAN
         if self._made is None:
