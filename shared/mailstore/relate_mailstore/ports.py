@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from relate_mailstore.mime import MessageIndex
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -21,7 +22,6 @@ from relate_mailstore.types import (
     MailboxId,
     MailboxNotice,
     MessageId,
-    MessageIndex,
     MessagePage,
     MessageQuery,
     ModSeq,

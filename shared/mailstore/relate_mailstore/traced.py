@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota
+from relate_mailstore.mime import MessageIndex
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.types import (
     INBOX,
@@ -28,7 +29,6 @@ from relate_mailstore.types import (
     MailboxId,
     MailboxNotice,
     MessageId,
-    MessageIndex,
     MessagePage,
     MessageQuery,
     ModSeq,

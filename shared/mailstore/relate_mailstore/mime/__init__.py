@@ -8,11 +8,15 @@ from relate_mailstore.mime.body import without_extensions
 from relate_mailstore.mime.dates import parse_date
 from relate_mailstore.mime.fields import Field, header_fields
 from relate_mailstore.mime.index import decode_part, index_message, part_text
+from relate_mailstore.mime.types import Address, MessageIndex, Part
 from relate_mailstore.mime.words import decode_header
 
 __all__ = [
+    "Address",
     "AddressStructure",
     "Field",
+    "MessageIndex",
+    "Part",
     "decode_address",
     "decode_header",
     "decode_part",

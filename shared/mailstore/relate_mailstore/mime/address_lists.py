@@ -17,8 +17,8 @@ from relate_mailstore.mime.addresses import (
 )
 from relate_mailstore.mime.fields import unfold
 from relate_mailstore.mime.strings import NIL, encode_nstring
+from relate_mailstore.mime.types import Address
 from relate_mailstore.mime.words import decode_words
-from relate_mailstore.types import Address
 
 CACHE_ENTRIES = 1_024
 CACHED_OCTETS = 128

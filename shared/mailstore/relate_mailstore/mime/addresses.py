@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 
 from relate_mailstore.mime.charsets import clean_value, decode_unlabelled
 from relate_mailstore.mime.fields import comment_end, unfold, unquote
+from relate_mailstore.mime.types import Address
 from relate_mailstore.mime.words import decode_words
-from relate_mailstore.types import Address
 
 MAX_ADDRESSES = 1_000
 """Per field. SMTP servers accept no more recipients, and an address of two octets grows to twenty in an envelope."""

@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
+from relate_mailstore.mime.types import Address, MessageIndex
 from relate_mailstore.mime.words import decode_words
-from relate_mailstore.types import Address, MessageIndex
 
 _GROUP_END = b"(NIL NIL NIL NIL)"
 _FROM, _TO, _CC, _BCC = 2, 5, 6, 7  # indexes in an ENVELOPE (RFC 9051 §7.5.2)

@@ -12,8 +12,8 @@ from relate_mailstore.mime.preview import preview_part
 from relate_mailstore.mime.scan import scan
 from relate_mailstore.mime.structure import encode_bodystructure
 from relate_mailstore.mime.transfer import decode_transfer
+from relate_mailstore.mime.types import Address, MessageIndex, Part
 from relate_mailstore.mime.words import decode_words
-from relate_mailstore.types import Address, MessageIndex, Part
 
 MAX_REFERENCES = 100
 """Message ids stored per message, the root and the nearest: References grows by one with each reply."""

@@ -4,7 +4,7 @@ from collections.abc import Collection
 
 from relate_mailstore.mime.content import Content, Kind, Presentation
 from relate_mailstore.mime.scan import Node
-from relate_mailstore.types import Part
+from relate_mailstore.mime.types import Part
 
 
 def list_parts(root: Node, embedded: Collection[str]) -> tuple[Part, ...]:

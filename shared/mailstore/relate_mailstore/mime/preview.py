@@ -5,7 +5,7 @@ import re
 from relate_mailstore.mime.charsets import clean_value, decode_charset
 from relate_mailstore.mime.html import html_text
 from relate_mailstore.mime.transfer import decode_transfer
-from relate_mailstore.types import Part
+from relate_mailstore.mime.types import Part
 
 PREVIEW_CHARACTERS = 256
 """The maximum (RFC 8970 §3.1)."""

@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_mailstore.mime import AddressStructure, decode_address, index_message, parse_addresses
+from relate_mailstore.mime import Address, AddressStructure, decode_address, index_message, parse_addresses
 from relate_mailstore.mime.address_lists import _read_any, _read_list, _read_plain
 from relate_mailstore.mime.addresses import MAX_ADDRESSES
-from relate_mailstore.types import Address
 from tests.support.examples import examples
 
 END = (None, None, None, None)

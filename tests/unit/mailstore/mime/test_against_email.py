@@ -13,9 +13,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_mailstore.mime import decode_part, header_fields, index_message, parse_addresses, parse_date
+from relate_mailstore.mime import (
+    Address,
+    MessageIndex,
+    Part,
+    decode_part,
+    header_fields,
+    index_message,
+    parse_addresses,
+    parse_date,
+)
 from relate_mailstore.mime.addresses import decode_address
-from relate_mailstore.types import Address, MessageIndex, Part
 from tests.support.examples import examples
 from tests.unit.mailstore.mime.messages import messages, sentences
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from relate_mailstore.mime import index_message
+from relate_mailstore.mime import Address, index_message
 from relate_mailstore.mime.groups import people_with_groups
-from relate_mailstore.types import Address
 
 
 def listed(field: str, value: str) -> list[str]:

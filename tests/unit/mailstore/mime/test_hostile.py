@@ -5,6 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_mailstore.mime import (
+    MessageIndex,
+    Part,
     decode_header,
     decode_part,
     header_fields,
@@ -16,7 +18,6 @@ from relate_mailstore.mime import (
 )
 from relate_mailstore.mime.fields import HEADER_LIMIT_OCTETS
 from relate_mailstore.mime.scan import HEADERS_LIMIT_OCTETS, MAX_LEVELS, MAX_PARTS
-from relate_mailstore.types import MessageIndex, Part
 from tests.support.examples import examples
 from tests.unit.mailstore.mime.imap_lists import check_body, check_envelope, read_list
 from tests.unit.mailstore.mime.messages import damaged_messages, messages

@@ -2,9 +2,8 @@
 
 import pytest
 
-from relate_mailstore.mime import decode_part, index_message, part_text
+from relate_mailstore.mime import Address, decode_part, index_message, part_text
 from relate_mailstore.mime.index import MAX_REFERENCES
-from relate_mailstore.types import Address
 from tests.unit.mailstore.mime.messages import crlf
 
 RFC_9051_SECTION_6_4_5 = crlf("""\

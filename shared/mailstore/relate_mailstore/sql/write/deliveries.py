@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords
+from relate_mailstore.mime import MessageIndex
 from relate_mailstore.mime.cost import is_cheap_to_index
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
@@ -31,7 +32,6 @@ from relate_mailstore.types import (
     Destination,
     MailboxId,
     MessageId,
-    MessageIndex,
     NewMessage,
     Receipt,
     Uid,
