@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
-from relate_mailstore.mime import MessageIndex
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -33,6 +32,7 @@ from relate_mailstore.types import (
     TextPart,
     Uid,
 )
+from relate_mime import MessageIndex
 
 __all__ = ["MailStore", "RawMessage", "RawStore", "SearchStore"]
 

@@ -14,7 +14,6 @@ from dataclasses import replace
 from typing import Protocol
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota
-from relate_mailstore.mime import MessageIndex
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.types import (
     INBOX,
@@ -40,6 +39,7 @@ from relate_mailstore.types import (
     TextPart,
     Uid,
 )
+from relate_mime import MessageIndex
 
 # Errors that are the caller's, so that the span's status is not Error.
 EXPECTED_ERRORS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, ValueError)

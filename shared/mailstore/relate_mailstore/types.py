@@ -16,7 +16,7 @@ from relate_mailstore.entry_columns import Entry
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.identifiers import AccountId, MailboxId, MessageId, ModSeq, Uid
 from relate_mailstore.keywords import one_spelling
-from relate_mailstore.mime import MessageIndex
+from relate_mime import MessageIndex
 
 __all__ = [
     "INBOX",

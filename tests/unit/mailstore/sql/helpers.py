@@ -7,9 +7,9 @@ from types import TracebackType
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.mime import MessageIndex, index_message
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import SqlMailStore, open_store
+from relate_mime import MessageIndex, index_message
 
 
 @asynccontextmanager

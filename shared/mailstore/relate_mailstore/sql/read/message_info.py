@@ -9,7 +9,6 @@ from typing import Any, TypeVar
 from sqlalchemy import Executable, LargeBinary, Row, and_, bindparam, func, select
 
 from relate_mailstore.errors import MessageNotFound
-from relate_mailstore.mime import MessageIndex
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import ids, one_of
@@ -19,6 +18,7 @@ from relate_mailstore.sql.read.message_cache import MessageCache
 from relate_mailstore.sql.schema.rows import parse_index
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, messages
 from relate_mailstore.types import AccountId, MessageId, Rendering
+from relate_mime import MessageIndex
 
 MESSAGES_PER_QUERY = 500  # other commands run between two queries, and no result is huge
 
