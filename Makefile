@@ -11,7 +11,7 @@ IMAGES  := relate smtp pop3 imap api
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 # The tests of `make quick`, and its note about the rest.
-SLOW_TESTS    := test_linear.py test_fuzz.py mailstore/mime/test_hostile.py mailstore/sql api/test_instrumented.py \
+SLOW_TESTS    := test_linear.py test_fuzz.py mime/test_hostile.py mailstore/sql api/test_instrumented.py \
 	telemetry/test_limits.py telemetry/test_outage.py telemetry/test_setup.py bench/test_filler.py bench/test_alternating.py
 QUICK_TESTS   := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,$(SLOW_TESTS))
 COVERED_TESTS := tests/unit tests/transcripts $(addprefix --ignore=tests/unit/,test_linear.py test_fuzz.py)

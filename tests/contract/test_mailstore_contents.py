@@ -5,10 +5,10 @@ from collections.abc import Awaitable, Callable, Sequence
 import pytest
 
 from relate_mailstore.identifiers import thread_id
-from relate_mailstore.mime import index_message
 from relate_mailstore.ports import MailStore
 from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import AccountId, Destination, MessageId, NewMessage, Rendering, Summary
+from relate_mime import index_message
 from tests.support.factories import UNKNOWN_MESSAGE, big, delivery, eight_bit, multipart, simple, uids
 
 ORIGIN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

@@ -6,9 +6,9 @@ import time
 import pytest
 
 from relate_mailstore.errors import MailboxNotFound
-from relate_mailstore.mime import index_message
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId, Destination, Flag
+from relate_mime import index_message
 from tests.support.factories import delivery, eight_bit, multipart, simple, uids
 
 TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"

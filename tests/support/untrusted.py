@@ -28,7 +28,9 @@ from relate_imap.selected.sequence_set import parse_set
 from relate_mailstore.cursors import parse_cursor
 from relate_mailstore.folding import collation_key, fold
 from relate_mailstore.mailbox_names import MAX_NAME_OCTETS, normalise_new_name
-from relate_mailstore.mime import (
+from relate_mailstore.search_text import message_text
+from relate_mailstore.summary_text import summary_text
+from relate_mime import (
     decode_header,
     header_fields,
     index_message,
@@ -36,19 +38,17 @@ from relate_mailstore.mime import (
     parse_date,
     without_extensions,
 )
-from relate_mailstore.mime.address_lists import read_address_list
-from relate_mailstore.mime.charsets import decode_charset, decode_unlabelled
-from relate_mailstore.mime.embedded import find_embedded
-from relate_mailstore.mime.fields import collect_fields, header_end, strip_comments
-from relate_mailstore.mime.groups import people_with_groups
-from relate_mailstore.mime.html import html_text
-from relate_mailstore.mime.parameters import parse_disposition, parse_media_type
-from relate_mailstore.mime.preview import preview_part
-from relate_mailstore.mime.scan import scan
-from relate_mailstore.mime.strings import encode_string
-from relate_mailstore.mime.transfer import QuotedPrintableDecoder, decode_transfer
-from relate_mailstore.search_text import message_text
-from relate_mailstore.summary_text import summary_text
+from relate_mime.address_lists import read_address_list
+from relate_mime.charsets import decode_charset, decode_unlabelled
+from relate_mime.embedded import find_embedded
+from relate_mime.fields import collect_fields, header_end, strip_comments
+from relate_mime.groups import people_with_groups
+from relate_mime.html import html_text
+from relate_mime.parameters import parse_disposition, parse_media_type
+from relate_mime.preview import preview_part
+from relate_mime.scan import scan
+from relate_mime.strings import encode_string
+from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_pop3.surrogate import encode_header

@@ -20,6 +20,7 @@ import relate_accounts
 import relate_api
 import relate_imap
 import relate_mailstore
+import relate_mime
 import relate_pop3
 import relate_smtp
 import relate_telemetry
@@ -32,6 +33,7 @@ PACKAGES = (
     relate_api,
     relate_imap,
     relate_mailstore,
+    relate_mime,
     relate_pop3,
     relate_smtp,
     relate_telemetry,
@@ -120,4 +122,4 @@ def adversarial(before: bytes, unit: bytes, after: bytes) -> Callable[[int], byt
 
 def test_the_patterns_are_found() -> None:
     assert len(PATTERNS) > 50
-    assert "relate_mailstore.mime.words._WORD" in PATTERNS
+    assert "relate_mime.words._WORD" in PATTERNS

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from relate_accounts.addresses import canonical_domain
 from relate_accounts.errors import InvalidAddress
-from relate_mailstore.mime.fields import strip_comments, unfold, unquote
+from relate_mime.fields import strip_comments, unfold, unquote
 
 MAX_HEADER_OCTETS = 1024 * 1024
 """A longer header is cut here and its rest treated as body. Real headers are shorter than 100 KiB."""

@@ -1,1 +1,1 @@
-"""The mail store: the mail model, its port, MIME parsing, stores in memory and SQL. See the README."""
+"""The mail store: the mail model, its port, stores in memory and SQL. See the README."""

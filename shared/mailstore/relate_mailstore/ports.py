@@ -21,7 +21,6 @@ from relate_mailstore.types import (
     MailboxId,
     MailboxNotice,
     MessageId,
-    MessageIndex,
     MessagePage,
     MessageQuery,
     ModSeq,
@@ -33,6 +32,7 @@ from relate_mailstore.types import (
     TextPart,
     Uid,
 )
+from relate_mime import MessageIndex
 
 __all__ = ["MailStore", "RawMessage", "RawStore", "SearchStore"]
 

@@ -13,11 +13,11 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from relate_mailstore.folding import fold, fold_slices
-from relate_mailstore.mime import decode_header, header_fields
-from relate_mailstore.mime.charsets import clean_lines, decode_slices
-from relate_mailstore.mime.html import html_text
-from relate_mailstore.mime.transfer import decode_transfer
-from relate_mailstore.types import Part, TextPart
+from relate_mailstore.types import TextPart
+from relate_mime import Part, decode_header, header_fields
+from relate_mime.charsets import clean_lines, decode_slices
+from relate_mime.html import html_text
+from relate_mime.transfer import decode_transfer
 
 TEXT_CHARACTERS = 1_048_576
 """Of the body text: a novel. Longer text is a log file or a data set."""

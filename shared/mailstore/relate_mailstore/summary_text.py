@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from relate_mailstore.folding import fold
-from relate_mailstore.mime.charsets import MAX_TEXT_CHARACTERS
-from relate_mailstore.mime.groups import people_with_groups
-from relate_mailstore.types import Address, MessageIndex, Summary
+from relate_mailstore.types import Summary
+from relate_mime import Address, MessageIndex
+from relate_mime.charsets import MAX_TEXT_CHARACTERS
+from relate_mime.groups import people_with_groups
 
 EMPTY_SUMMARY = Summary("", "", "", "", "", None, 0, "", (), "")
 """Stands for a message that was expunged."""

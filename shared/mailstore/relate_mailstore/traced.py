@@ -28,7 +28,6 @@ from relate_mailstore.types import (
     MailboxId,
     MailboxNotice,
     MessageId,
-    MessageIndex,
     MessagePage,
     MessageQuery,
     ModSeq,
@@ -40,6 +39,7 @@ from relate_mailstore.types import (
     TextPart,
     Uid,
 )
+from relate_mime import MessageIndex
 
 # Errors that are the caller's, so that the span's status is not Error.
 EXPECTED_ERRORS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, ValueError)

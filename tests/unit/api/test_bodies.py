@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from relate_api.emails.bodies import MAX_TEXT_OCTETS, read_bodies
 from relate_mailstore.memory import MemoryRawMessage
-from relate_mailstore.mime import index_message
 from relate_mailstore.types import AccountId
+from relate_mime import index_message
 from tests.support.examples import examples
 from tests.support.factories import CRLF, delivery, multipart, simple
 from tests.support.memory_backend import MemoryBackend

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
-from relate_mailstore.mime import index_message
 from relate_mailstore.types import AccountId, ListedMessage, Message, MessageId
+from relate_mime import index_message
 
 
 def listed(received: int, message_id: MessageId) -> ListedMessage:

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_mailstore import search_text
-from relate_mailstore.mime import index_message
-from relate_mailstore.mime.charsets import decode_slices
 from relate_mailstore.search_text import TEXT_CHARACTERS, SearchText, message_text
 from relate_mailstore.sql.schema.rows import storable
+from relate_mime import index_message
+from relate_mime.charsets import decode_slices
 from tests.support.growth import super_linear
 
 CHARSETS = ("utf-8", "cp1252", "utf-16", "utf-7", "gb18030", "iso-2022-jp", "x-unknown")

@@ -1,7 +1,7 @@
 """The folded header text of lists and searches."""
 
-from relate_mailstore.mime import index_message
 from relate_mailstore.summary_text import summary_text
+from relate_mime import index_message
 from tests.support.factories import multipart
 
 

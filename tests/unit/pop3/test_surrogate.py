@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_mailstore.mime import index_message
+from relate_mime import index_message
 from relate_pop3.surrogate import encode_header
 from relate_pop3.surrogate.header import MAX_ENCODED_OCTETS
 from tests.support.examples import examples

@@ -3,9 +3,8 @@
 import asyncio
 from dataclasses import replace
 
-from relate_mailstore.mime import part_text
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.types import MessageIndex, Part
+from relate_mime import MessageIndex, Part, part_text
 
 # Encoded size; enough for a JSON field, because the raw message is available too.
 MAX_TEXT_OCTETS = 1024 * 1024

@@ -8,7 +8,8 @@ from uuid import UUID
 from pydantic import FailFast, Field, StrictBool
 
 from relate_api.schemas import Page, RequestModel, ResponseModel, UtcDatetime
-from relate_mailstore.types import Flag, FlagChange, ListedMessage, MessageQuery, Part
+from relate_mailstore.types import Flag, FlagChange, ListedMessage, MessageQuery
+from relate_mime import Part
 
 MAX_PAGE_ITEMS = 100  # a few hundred kB of JSON
 MAX_LABELS = 32  # per request, added or removed

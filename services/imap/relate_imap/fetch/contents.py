@@ -22,7 +22,7 @@ from relate_imap.fetch.sections import (
 )
 from relate_imap.replies import Refused
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.types import MessageIndex, Part
+from relate_mime import MessageIndex, Part
 
 COALESCE_OCTETS = 64 * 1024
 """Chunks are coalesced up to this size. An error before the first chunk is sent can still be a NO for its message."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from string import ascii_letters, digits
 from typing import NamedTuple
 
-from relate_mailstore.mime.transfer import QuotedPrintableDecoder
+from relate_mime.transfer import QuotedPrintableDecoder
 
 TRANSFER_ENCODINGS = frozenset({"7bit", "8bit", "binary", "base64", "quoted-printable"})
 

@@ -17,9 +17,9 @@ from relate_imap.commands import Attribute, BinarySize, Body, Item
 from relate_imap.fetch.sections import header_section, includes_body, is_top_header, is_whole_message, replace_nul
 from relate_imap.selected.sequence_set import EMPTY, SequenceSet
 from relate_mailstore.entry_columns import EntryColumns
-from relate_mailstore.mime import without_extensions
 from relate_mailstore.ports import RawMessage
-from relate_mailstore.types import MessageId, MessageIndex, Rendering
+from relate_mailstore.types import MessageId, Rendering
+from relate_mime import MessageIndex, without_extensions
 
 
 @dataclass(slots=True)

@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from relate_imap.commands import Section, SectionText
-from relate_mailstore.types import MessageIndex, Part
+from relate_mime import MessageIndex, Part
 
 _OF_HEADER = frozenset({SectionText.HEADER, SectionText.FIELDS, SectionText.FIELDS_NOT})
 _CHOSEN_FIELDS = frozenset({SectionText.FIELDS, SectionText.FIELDS_NOT})

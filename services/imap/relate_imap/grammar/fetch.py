@@ -31,7 +31,7 @@ _TEXT = re.compile(rb"HEADER(?:\.FIELDS(?:\.NOT)?)?|TEXT|MIME", re.IGNORECASE)
 _ASTRING = re.compile(ASTRING_CHAR + rb"+")
 _LAZY = re.compile(rb" *+\( *+LAZY *+\)", re.IGNORECASE)
 _FIELD = re.compile(rb"[ -~]*")
-# Of a part number; deeper than the levels that `relate_mailstore.mime` parses.
+# Of a part number; deeper than the levels that `relate_mime` parses.
 MAX_LEVELS = 100
 
 

@@ -18,10 +18,10 @@ from relate_imap.search.match import Positions, SearchData, match_all
 from relate_imap.search.partial import HEADERS_BATCH_OCTETS, batches
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.folding import fold
-from relate_mailstore.mime import decode_header, header_fields
-from relate_mailstore.mime.fields import unfold
 from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import Summary, TextPart, Uid
+from relate_mime import decode_header, header_fields
+from relate_mime.fields import unfold
 
 HEADERS_BATCH_MESSAGES = 64
 """Headers are read in batches of this size."""

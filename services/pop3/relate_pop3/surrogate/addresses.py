@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Sequence
 from unicodedata import normalize
 
-from relate_mailstore.mime import AddressStructure, parse_addresses
+from relate_mime import AddressStructure, parse_addresses
 from relate_pop3.surrogate.folding import FoldedBody, Kind, Word, split_words
 
 _MAX_LABEL_CHARACTERS = 63  # RFC 1034 §3.1

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable
 
-from relate_mailstore.mime.fields import comment_end, header_end, header_fields, unfold
+from relate_mime.fields import comment_end, header_end, header_fields, unfold
 from relate_pop3.surrogate.addresses import encode_addresses
 from relate_pop3.surrogate.folding import FoldedBody, Kind, split_words
 from relate_pop3.surrogate.parameters import encode_parameters

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import quote_from_bytes
 
-from relate_mailstore.mime.parameters import Parameters, parse_disposition, parse_media_type
+from relate_mime.parameters import Parameters, parse_disposition, parse_media_type
 from relate_pop3.surrogate.folding import MAX_LINE_CHARACTERS, FoldedBody
 
 _ATTRIBUTE_CHARACTERS = "!#$&+-.^_`{|}~"  # of RFC 2231 §7, in addition to letters and digits

@@ -18,7 +18,6 @@ from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
 from relate_mailstore.memory.raw import MemoryRawMessage
-from relate_mailstore.mime import index_message
 from relate_mailstore.polling import poll
 from relate_mailstore.quota import check_quota, octets_by_account
 from relate_mailstore.summary_text import EMPTY_SUMMARY, summary_text
@@ -38,7 +37,6 @@ from relate_mailstore.types import (
     MailboxNotice,
     Message,
     MessageId,
-    MessageIndex,
     MessagePage,
     MessageQuery,
     ModSeq,
@@ -50,6 +48,7 @@ from relate_mailstore.types import (
     TextPart,
     Uid,
 )
+from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:

@@ -15,7 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from relate_config.cache_budget import CACHE_OCTETS
 from relate_mailstore.keywords import spell
 from relate_mailstore.mailbox_names import deletable_name
-from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.sql import mailboxes
 from relate_mailstore.sql.cache.lru import Caches
@@ -57,7 +56,6 @@ from relate_mailstore.types import (
     MailboxId,
     MailboxNotice,
     MessageId,
-    MessageIndex,
     MessagePage,
     MessageQuery,
     ModSeq,
@@ -69,6 +67,7 @@ from relate_mailstore.types import (
     TextPart,
     Uid,
 )
+from relate_mime import MessageIndex, index_message
 from relate_supervisor import Supervisor
 
 _PING = text("SELECT 1")

@@ -18,8 +18,8 @@ from relate_imap.fetch.decode import clip, decode, measure
 from relate_imap.fetch.sections import Span, choose_fields, find_span, header_section, parts_of
 from relate_imap.handlers.fetch import on_fetch
 from relate_imap.selected.sequence_set import make_set
-from relate_mailstore.mime import decode_part, header_fields, index_message
-from relate_mailstore.mime.transfer import decode_transfer
+from relate_mime import decode_part, header_fields, index_message
+from relate_mime.transfer import decode_transfer
 from tests.support import corpus, factories
 from tests.unit.imap.handler_harness import open_harness
 

@@ -7,10 +7,9 @@ from types import TracebackType
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.mime import index_message
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import SqlMailStore, open_store
-from relate_mailstore.types import MessageIndex
+from relate_mime import MessageIndex, index_message
 
 
 @asynccontextmanager

@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from relate_mailstore.errors import StoreError, StoreUnavailable
-from relate_mailstore.mime import index_message
 from relate_mailstore.sql.driver.errors import database_errors, translate
 from relate_mailstore.sql.schema.tables import blobs
 from relate_mailstore.sql.store import SqlMailStore, open_store
-from relate_mailstore.types import AccountId, MessageIndex, MessageQuery, Receipt
+from relate_mailstore.types import AccountId, MessageQuery, Receipt
+from relate_mime import MessageIndex, index_message
 from tests.support.factories import big, delivery, simple
 from tests.support.postgres import Server
 from tests.unit.mailstore.sql.helpers import opened, opened_engine

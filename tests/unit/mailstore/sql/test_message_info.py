@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.mime import index_message
 from relate_mailstore.sql.read.message_info import INDEX_OCTETS, _weigh_index
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, MessageId
+from relate_mime import index_message
 from tests.support.factories import delivery, simple
 from tests.unit.mailstore.sql.helpers import Statements
 

@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.types import TypeEngine
 
 from relate_mailstore.identifiers import thread_id
-from relate_mailstore.mime import index_message
 from relate_mailstore.sql.driver import engine as engine_module
 from relate_mailstore.sql.driver import sqlite
 from relate_mailstore.sql.driver.engine import open_engine
@@ -29,6 +28,7 @@ from relate_mailstore.sql.schema.rows import index_row
 from relate_mailstore.sql.schema.tables import metadata
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId, Flag, MessageId, ModSeq, TextPart
+from relate_mime import index_message
 from tests.support.factories import simple
 from tests.unit.mailstore.sql.helpers import opened_engine
 
@@ -39,7 +39,7 @@ CONCURRENT_PROCESSES = 4
 MIGRATE = """
 import asyncio, sys
 from relate_mailstore.identifiers import thread_id
-from relate_mailstore.mime import index_message
+from relate_mime import index_message
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 

@@ -9,12 +9,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
-from relate_mailstore.mime import index_message
 from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.sql.read import search_texts as sql_texts
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId, Destination, MessageQuery, Part, TextPart
+from relate_mailstore.types import AccountId, Destination, MessageQuery, TextPart
+from relate_mime import Part, index_message
 from tests.support.factories import delivery, simple, uids
 from tests.unit.mailstore.sql.helpers import opened
 

@@ -10,9 +10,9 @@ import sqlalchemy as sa
 from alembic import op
 
 from relate_mailstore.identifiers import thread_id
-from relate_mailstore.mime import index_message
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.summary_text import summary_text
+from relate_mime import index_message
 
 revision = "0003"
 down_revision = "0002"

@@ -17,7 +17,8 @@ from relate_mailstore.sql.read.generations import Generation, Generations
 from relate_mailstore.sql.read.message_cache import MessageCache
 from relate_mailstore.sql.schema.rows import parse_index
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, messages
-from relate_mailstore.types import AccountId, MessageId, MessageIndex, Rendering
+from relate_mailstore.types import AccountId, MessageId, Rendering
+from relate_mime import MessageIndex
 
 MESSAGES_PER_QUERY = 500  # other commands run between two queries, and no result is huge
 

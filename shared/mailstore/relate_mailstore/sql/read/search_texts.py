@@ -24,7 +24,6 @@ import structlog
 from sqlalchemy import Connection, LargeBinary, Row, and_, bindparam, delete, func, select, true, tuple_, update
 
 from relate_mailstore.errors import MessageNotFound, StoreError
-from relate_mailstore.mime import index_message
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.search_text import BodyText, SearchText, body_spans, header_span, header_text, message_text
 from relate_mailstore.sql.driver.database import Database, Transact
@@ -33,7 +32,8 @@ from relate_mailstore.sql.read.blobs import SMALL_OCTETS, Blobs
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, messages, texts, untexted
 from relate_mailstore.summary_text import summary_text
-from relate_mailstore.types import AccountId, MessageId, Part
+from relate_mailstore.types import AccountId, MessageId
+from relate_mime import Part, index_message
 
 BATCH_MESSAGES = 50  # per transaction of a search: about 80 ms
 BATCH_CHARACTERS = 1_048_576  # of extracted texts before they are stored

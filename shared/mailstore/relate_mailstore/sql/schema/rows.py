@@ -19,16 +19,8 @@ from relate_mailstore.identifiers import thread_id
 from relate_mailstore.mailbox_names import canonical_name
 from relate_mailstore.sql.schema.tables import entries, mailboxes
 from relate_mailstore.summary_text import summary_text
-from relate_mailstore.types import (
-    AccountId,
-    Address,
-    Entry,
-    Mailbox,
-    Message,
-    MessageId,
-    MessageIndex,
-    Part,
-)
+from relate_mailstore.types import AccountId, Entry, Mailbox, Message, MessageId
+from relate_mime import Address, MessageIndex, Part
 
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 _part_fields = attrgetter(*Part.__dataclass_fields__)

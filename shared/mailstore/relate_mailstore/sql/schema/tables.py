@@ -102,7 +102,7 @@ messages = Table(
     Column("reference_ids", Text, nullable=False),  # JSON
     Column("envelope", LargeBinary, nullable=False),
     Column("bodystructure", LargeBinary, nullable=False),
-    Column("parts", Text, nullable=False),  # JSON: a list of `types.Part`, each a list of its fields
+    Column("parts", Text, nullable=False),  # JSON: a list of `relate_mime.Part`, each a list of its fields
     Column("search", Text, nullable=False),  # `summary_text`
     Index("ix_messages_account_id_received", "account_id", "received", "id"),
 )

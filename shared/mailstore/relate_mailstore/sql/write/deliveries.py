@@ -13,7 +13,6 @@ from sqlalchemy import Connection
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords
-from relate_mailstore.mime.cost import is_cheap_to_index
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
@@ -31,11 +30,12 @@ from relate_mailstore.types import (
     Destination,
     MailboxId,
     MessageId,
-    MessageIndex,
     NewMessage,
     Receipt,
     Uid,
 )
+from relate_mime import MessageIndex
+from relate_mime.cost import is_cheap_to_index
 from relate_supervisor import Supervisor
 
 GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # an attribute, as in relate_telemetry.names
