@@ -1,7 +1,6 @@
 """Telemetry of logins: a span `{source}.auth.validate` and two counters, for all protocols and the API."""
 
 from collections.abc import Callable
-from types import TracebackType
 from typing import NamedTuple
 
 from opentelemetry.trace import Span, Tracer, get_current_span
@@ -58,13 +57,12 @@ class RemoteParent(NamedTuple):
 class Attempt(CurrentSpan):
     """One login. A refused login is no error; an attempt that exits without `finish` counts as failed."""
 
-    __slots__ = ("_authentication", "_finished", "_remote_parent")
+    finished = False
 
     def __init__(self, authentication: Authentication, span: Span, remote_parent: RemoteParent | None) -> None:
         super().__init__(span)
         self._authentication = authentication
         self._remote_parent = remote_parent
-        self._finished = False
 
     def finish(
         self,
@@ -80,7 +78,7 @@ class Attempt(CurrentSpan):
 
         `owner` is the address of the user whose key was accepted without a login name.
         """
-        self._finished = True
+        self.finished = True
         keys = self._authentication.keys
         attributes: dict[str, AttributeValue] = {
             keys.success: success,
@@ -98,9 +96,8 @@ class Attempt(CurrentSpan):
         if success and self._remote_parent is not None:
             add_link(*self._remote_parent)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._finished:
+    def exit_early(self, error: BaseException | None) -> None:
+        """See `CurrentSpan.exit_early`."""
+        if not self.finished:
             self.finish(success=False)
-        super().__exit__(kind, error, trace)
+        super().exit_early(error)

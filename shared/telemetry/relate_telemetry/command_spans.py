@@ -6,7 +6,6 @@ command itself: the traced store finds the transaction and the reader's span the
 
 import re
 from time import perf_counter, time_ns
-from types import TracebackType
 from typing import NamedTuple, Self
 
 from opentelemetry.context import Context, create_key
@@ -23,6 +22,7 @@ from opentelemetry.trace import Span, SpanKind, Status, StatusCode, Tracer
 from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.current_span import CurrentSpan
+from relate_telemetry.fast.span import FastSpan
 from relate_telemetry.links import add_link
 from relate_telemetry.metrics import CommandMetrics, Instruments, ReaderMetrics, SmtpMetrics, VerbMetrics
 from relate_telemetry.names import (
@@ -115,25 +115,22 @@ class ProtocolSpans:
         self.transactions = make_template(tracer, transaction_span(protocol), SpanKind.SERVER)
         self.pushes = make_template(tracer, push_span(protocol), SpanKind.PRODUCER)
         self._tracer = tracer
-        self._commands: dict[tuple[str, str], CommandTemplate] = {}  # by verb and state, both from fixed tables
+        self.commands: dict[tuple[str, str], CommandTemplate] = {}  # by verb and state, both from fixed tables
         self._verb_metrics: dict[str, VerbMetrics] = {}
         self._results: dict[tuple[object, ...], RecurringAttributes] = {}  # by outcome, code and octets
 
-    def command(self, verb: str, state: str) -> "CommandTemplate":
-        """The template of a command's span and metrics."""
-        return self._commands.get((verb, state)) or self._add_command(verb, state)
-
-    def _add_command(self, verb: str, state: str) -> "CommandTemplate":
+    def add_command(self, verb: str, state: str) -> "CommandTemplate":
+        """The template of a command whose verb and state are not in `commands` yet, or that is unknown."""
         known = self.verbs.find(verb)
         if known.name != verb:
-            return self.command(known.name, state)
+            return self.commands.get((known.name, state)) or self.add_command(known.name, state)
         kind, attributes = _SESSIONS[self.name].command_kind, {self.keys.command: verb, self.keys.state: state}
         spans = make_template(self._tracer, known.span, kind, attributes)
         metrics = self._verb_metrics.get(verb)
         if metrics is None:
             metrics = self._verb_metrics[verb] = self.metrics.verb(verb)
         starts_transaction = verb == "MAIL"
-        made = self._commands[verb, state] = CommandTemplate(spans, metrics, starts_transaction)
+        made = self.commands[verb, state] = CommandTemplate(spans, metrics, starts_transaction)
         return made
 
     def result_attributes(self, result: CommandResult) -> RecurringAttributes:
@@ -222,7 +219,7 @@ class Session:
         """See `ports.SessionTelemetry.command`."""
         protocol = self._protocol
         self._verb = verb
-        template = protocol.command(verb, state)
+        template = protocol.commands.get((verb, state)) or protocol.add_command(verb, state)
         if template.starts_transaction and self._placement is self._default:
             self._placement = self._start_transaction()
         placement = self._placement
@@ -340,7 +337,8 @@ class Command(CurrentSpan):
     abandoned.
     """
 
-    __slots__ = ("_failed", "_finished", "_metrics", "_protocol", "_session", "_started", "transaction")
+    finished = False
+    _failed = False
 
     def __init__(
         self, session: Session, protocol: ProtocolSpans, metrics: VerbMetrics, span: Span, transaction: Span | None
@@ -350,20 +348,11 @@ class Command(CurrentSpan):
         self._session = session
         self._protocol = protocol
         self._metrics = metrics
-        self._failed = False
-        self._finished = False
         self._started = perf_counter()
 
     def __enter__(self) -> Self:
         self._token = attach_context(Context({SPAN_KEY: self.span, _COMMAND: self}))
         return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        if not self._finished:
-            self._finish_early(error)
-        super().__exit__(None, None, None)  # what happens after the reply is recorded by `fault`
 
     def fault(self, error: BaseException) -> None:
         """See `ports.CommandTelemetry.fault`."""
@@ -382,22 +371,31 @@ class Command(CurrentSpan):
 
     def finish(self, result: CommandResult) -> None:
         """See `ports.CommandTelemetry.finish`."""
-        seconds = perf_counter() - self._started - result.waited
-        span, protocol = self.span, self._protocol
-        self._finished = True
-        self._session.last_result = result
+        self._seconds = perf_counter() - self._started - result.waited
+        self.finished = True
+        self._result = self._session.last_result = result
+        span = self.span
         if result.linked is not None and self.transaction is not None:
             add_link(self.transaction, result.linked)
-        span.set_attributes(protocol.result_attributes(result))
         if result.outcome == "failed" and not self._failed:  # else the status names the exception
             span.set_status(Status(StatusCode.ERROR, result.code))
-        self._metrics.record(result.outcome, seconds if seconds > 0 else 0.0, span)
-        protocol.metrics.record(result, span)
+        if isinstance(span, FastSpan):
+            span.completion = self
+        else:
+            span.set_attributes(self.complete())
 
-    def _finish_early(self, error: BaseException | None) -> None:
-        if error is not None:
-            self.record_exit(error)
-        self.finish(CommandResult("failed" if self._failed else ABANDONED))
+    def complete(self) -> RecurringAttributes:
+        """See `fast.span.Completion.complete`."""
+        result, span = self._result, self.span
+        self._metrics.record(result.outcome, max(0.0, self._seconds), span)
+        self._protocol.metrics.record(result, span)
+        return self._protocol.result_attributes(result)
+
+    def exit_early(self, error: BaseException | None) -> None:
+        """See `CurrentSpan.exit_early`. What happens after the reply is recorded by `fault`."""
+        if not self.finished:
+            super().exit_early(error)
+            self.finish(CommandResult("failed" if self._failed else ABANDONED))
 
     def _is_fault(self, error: BaseException) -> bool:
         return super()._is_fault(error) and not isinstance(error, ConnectionError)

@@ -21,21 +21,21 @@ _logger = logging.getLogger(__name__)
 class CurrentSpan:
     """Makes a span current on entry; on exit records an exception and ends the span. Enter and exit in one task."""
 
-    __slots__ = ("_token", "span")
+    finished = True
+    _token: Token[Context] | None = None
 
     def __init__(self, span: Span) -> None:
         self.span = span
-        self._token: Token[Context] | None = None
 
     def __enter__(self) -> Self:
-        self._token = attach_context(self._make_context())
+        self._token = attach_context(Context({**current_context(), SPAN_KEY: self.span}))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None:
-            self.record_exit(error)
+        if error is not None or not self.finished:
+            self.exit_early(error)
         if self._token is not None:
             try:
                 detach_context(self._token)
@@ -47,11 +47,10 @@ class CurrentSpan:
         """Record an error of ours: status Error, exception.type and exception.message."""
         record_fault(self.span, error)
 
-    def _make_context(self) -> Context:
-        return Context({**current_context(), SPAN_KEY: self.span})
-
-    def record_exit(self, error: BaseException) -> None:
-        """Record the exception with which the block ends."""
+    def exit_early(self, error: BaseException | None) -> None:
+        """Record that the block ends by an exception, or before it is `finished`."""
+        if error is None:
+            return
         if self._is_fault(error):
             self.fault(error)
         else:

@@ -39,7 +39,8 @@ class Operations:
         """Start an operation under the current span. The exceptions `answers` are results, not errors."""
         if attributes and USER in attributes:
             attributes = self._redact_user(dict(attributes))
-        return Operation(self, self.template(name).start_here(attributes), answers)
+        template = self._templates.get(name) or self._add_template(name)
+        return Operation(self, template.start_here(attributes), answers)
 
     def template(self, name: str) -> SpanTemplate:
         """The template of an operation's spans."""
@@ -72,10 +73,8 @@ class Operations:
 class Operation(CurrentSpan):
     """One operation. An exception is an error of ours, unless its attribute `temporary` is False: that is a result."""
 
-    __slots__ = ("_answers", "_operations")
-
     def __init__(self, operations: Operations, span: Span, answers: tuple[type[Exception], ...]) -> None:
-        super().__init__(span)
+        self.span = span  # without a call of the base class, which costs time
         self._operations = operations
         self._answers = answers
 
@@ -96,8 +95,6 @@ class Operation(CurrentSpan):
 
 class NoOperation(Operation):
     """An operation that records nothing. It has no state, so one object serves all."""
-
-    __slots__ = ()
 
     def __enter__(self) -> Self:
         return self

@@ -118,6 +118,8 @@ def find_or_make_providers(
             exporters = span_exporters(endpoint, verbose=verbose)
             tracers, spans = _make_sdk_tracers(resource, sampling, exporters, limits, supervisor)
     meters = meters or _make_meters(resource, metrics_to, supervisor, pipeline)
+    if isinstance(meters, CellMeterProvider) and isinstance(tracers, FastTracerProvider) and spans:
+        meters.before_collection = spans[0].encode_arrived  # because commands are measured when their spans are encoded
     redact(tracers)
     export_lines(_line_sink(logs[0]) if logs else None)
     _export_counts(meters, BACKGROUND_FAILURES, TASK, supervisor.failures)

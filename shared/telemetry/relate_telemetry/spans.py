@@ -60,7 +60,10 @@ def head_beside(span: Span, attributes: Mapping[str, AttributeValue]) -> SpanHea
 
 
 class RecurringAttributes(dict[str, AttributeValue]):
-    """Attributes that many spans get at their end, such as those of a frequent result. They must not change."""
+    """Attributes that many spans get at their end, such as those of a frequent result.
+
+    They must not change, and no template or head of these spans may have one of the keys.
+    """
 
     encoded: bytes | None = None  # by the fast pipeline, at the end of the first span with them
 

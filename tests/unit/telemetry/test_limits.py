@@ -146,7 +146,7 @@ def shut_down(queue: ExportQueue[bytes]) -> None:
 
 
 def queued(queue: ExportQueue[bytes]) -> list[bytes]:
-    queue._encode_arrived()
+    queue.encode_arrived()
     return [*queue._items]
 
 

@@ -23,7 +23,7 @@ import time
 telemetry = start()
 make_spans(telemetry)
 queue = telemetry.tracer_provider.sink
-queue._encode_arrived()
+queue.encode_arrived()
 waiting = [*queue._items]
 dropped = queue.dropped.total()
 began = time.monotonic()

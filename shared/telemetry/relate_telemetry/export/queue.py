@@ -112,7 +112,7 @@ class ExportQueue(Generic[ItemT]):
         self._exporter = exporter
         self._encode = encode
         self._count_octets = count_octets
-        # Attributes, because `put` and `_enqueue` read them faster than those of a tuple.
+        # Attributes, because they are read faster than those of a tuple.
         limits = limits or QueueLimits()
         self._max_items, self._batch_items, self._delay_seconds, self._max_octets, self._batch_octets = limits
         self._encoded_together = max(1, min(ENCODED_TOGETHER, self._batch_items // 8))
@@ -141,39 +141,41 @@ class ExportQueue(Generic[ItemT]):
         arrived = self._arrived
         arrived.append(arrival)
         if self._is_waiting or len(arrived) >= self._encoded_together:
-            self._encode_arrived()
+            self.encode_arrived()
 
-    def _encode_arrived(self) -> None:
+    def encode_arrived(self) -> None:
+        """Encode what has arrived, now."""
         with self._lock:
-            arrived = self._arrived
+            arrived, encode = self._arrived, self._encode
+            items = []
             while arrived:  # only the holder of the lock takes from it
-                item = self._encode(arrived.popleft())
+                item = encode(arrived.popleft())
                 if item is not None:
-                    self._enqueue(item)
+                    items.append(item)
+            if items:
+                self._enqueue(items)
 
-    def _enqueue(self, item: ItemT) -> None:
-        size = self._count_octets(item)
+    def _enqueue(self, items: list[ItemT]) -> None:
         if self._stopping.is_set():
-            self.dropped["shutdown"] += 1
+            self.dropped["shutdown"] += len(items)
             return
-        if size > self._max_octets:  # else it would push all others out
-            self.dropped["queue_full"] += 1
-            return
-        self._items.append(item)
-        self._octets = octets = self._octets + size
-        count = len(self._items)
-        if count > self._max_items or octets > self._max_octets:
-            self._drop_oldest()
-            count = len(self._items)
+        sizes = list(map(self._count_octets, items))
+        if max(sizes) > self._max_octets:  # it would push all others out
+            fitting = [(item, size) for item, size in zip(items, sizes, strict=True) if size <= self._max_octets]
+            self.dropped["queue_full"] += len(items) - len(fitting)
+            items, sizes = [item for item, _ in fitting], [size for _, size in fitting]
+        self._items.extend(items)
+        self._octets += sum(sizes)
+        self._drop_oldest()
         # The thread waits for the first item, then for a full batch. Nothing else needs to wake it.
-        if count == 1 or count == self._batch_items or octets >= self._batch_octets > octets - size:  # noqa: PLR1714 - faster
+        if self._items and (self._is_waiting or self._is_due()):
             self._is_waiting = False
             self._changed.notify_all()
 
     def force_flush(self, timeout_millis: int = 30000) -> bool:
         """Export all enqueued items. Return whether that was done in time."""
         with self._changed:
-            self._encode_arrived()
+            self.encode_arrived()
             self._flushing = not self._is_idle()
             self._changed.notify_all()
             return self._changed.wait_for(self._is_idle, timeout_millis / 1000)
@@ -181,7 +183,7 @@ class ExportQueue(Generic[ItemT]):
     def stop(self) -> None:
         """Refuse further items, and export the enqueued ones without delay."""
         with self._changed:
-            self._encode_arrived()
+            self.encode_arrived()
             self._stopping.set()
             self._is_waiting = True
             self._changed.notify_all()
@@ -213,8 +215,13 @@ class ExportQueue(Generic[ItemT]):
 
     def _pop_batch(self) -> list[ItemT]:
         """The oldest items that fit into a batch; one that does not fit into any is a batch of its own."""
-        batch: list[ItemT] = []
         items, room = self._items, self._batch_octets
+        if len(items) <= self._batch_items and self._octets <= room:
+            batch = list(items)
+            items.clear()
+            self._octets = 0
+            return batch
+        batch = []
         while items and len(batch) < self._batch_items:
             size = self._count_octets(items[0])
             if batch and size > room:
@@ -242,10 +249,10 @@ class ExportQueue(Generic[ItemT]):
         """Wait for the next items to export. An empty list ends the thread."""
         with self._changed:
             self._is_waiting = not self._items or self._stopping.is_set()
-            self._encode_arrived()
+            self.encode_arrived()
             self._changed.wait_for(lambda: self._items or self._stopping.is_set())
             self._changed.wait_for(self._is_due, self._delay_seconds)
-            self._encode_arrived()
+            self.encode_arrived()
             batch = self._pop_batch()
             self._exporting = len(batch)
             return batch

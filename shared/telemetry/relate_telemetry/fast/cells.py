@@ -173,9 +173,15 @@ class CellMetric(Generic[_CellT]):
 
 
 class CellMeterProvider(MeterProvider):
-    """The SDK's provider, whose readers are also given the cells of our counters and histograms."""
+    """The SDK's provider, whose readers are also given the cells of our counters and histograms.
 
-    def __init__(self, readers: Sequence[MetricReader], resource: Resource) -> None:
+    `before_collection` is called before each collection, to record what has been measured.
+    """
+
+    def __init__(
+        self, readers: Sequence[MetricReader], resource: Resource, before_collection: Callable[[], None] | None = None
+    ) -> None:
+        self.before_collection = before_collection
         self._counters: dict[str, CellMetric[CounterCell]] = {}
         self._histograms: dict[str, CellMetric[HistogramCell]] = {}
         self._mirrors = False
@@ -234,6 +240,8 @@ class _Completion:
         self._first = self._last = time_ns()
 
     def __call__(self, data: MetricsData) -> MetricsData:
+        if self._provider.before_collection is not None:
+            self._provider.before_collection()
         now = time_ns()
         by_scope: dict[str, list[Metric]] = {}
         for metric in self._provider.metrics():

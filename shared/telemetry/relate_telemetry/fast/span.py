@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Mapping
 from random import getrandbits
 from time import perf_counter, time_ns
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.sdk.trace import Span as SdkSpan
 from opentelemetry.sdk.trace import SpanLimits, Tracer
@@ -47,8 +47,6 @@ SAMPLED = TraceFlags(TraceFlags.SAMPLED | TraceFlags.RANDOM_TRACE_ID)
 UNSAMPLED = TraceFlags(TraceFlags.RANDOM_TRACE_ID)
 
 _FLAGS = encode_span_flags(SAMPLED)
-
-_NONE = RecurringAttributes()
 
 _logger = logging.getLogger(__name__)
 
@@ -94,25 +92,28 @@ class UnmadeSpan(NonRecordingSpan):
         super().__init__(SpanContext(trace, span, False, UNSAMPLED))
 
 
+class Completion(Protocol):
+    """What is left to do for a span after its end."""
+
+    def complete(self) -> RecurringAttributes:
+        """Record what was measured during the span, and return its last attributes."""
+
+
 class FastSpan(Span):
     """A span that is encoded after its end.
 
     `origin` says where in a trace it is: at a head, below another span, or, if it is None, the root of a new trace.
     """
 
-    __slots__ = (
-        "_attributes",
-        "_began",
-        "_context",
-        "_end_time",
-        "_links",
-        "_made",
-        "_origin",
-        "_parts",
-        "_start_time",
-        "span_id",
-        "trace_id",
-    )
+    # Of the class until they are set, because a span is short and few have them.
+    completion: Completion | None = None
+    end_time: int | None = None
+    """When the span ended, in nanoseconds since the epoch; None while it lasts."""
+    _attributes: Mapping[str, Any] = RecurringAttributes()
+    _links: tuple[Link, ...] = ()
+    _context: SpanContext | None = None
+    _made: SdkSpan | None = None
+    _began: float | None = None
 
     def __init__(
         self,
@@ -126,14 +127,13 @@ class FastSpan(Span):
         self.span_id = getrandbits(64).to_bytes(8)
         self._parts = parts
         self._origin = origin
-        self._attributes: dict[str, Any] = dict(attributes) if attributes else _NONE
-        self._links: tuple[Link, ...] = ()
-        self._context: SpanContext | None = None
-        self._made: SdkSpan | None = None
-        self._end_time: int | None = None
-        # An end by the monotonic clock, because the system's clock may be set while the span lasts.
-        self._began = perf_counter() if start_time is None else None
-        self._start_time = time_ns() if start_time is None else start_time
+        if start_time is None:
+            # An end by the monotonic clock, because the system's clock may be set while the span lasts.
+            self._began = perf_counter()
+            start_time = time_ns()
+        self._start_time = start_time
+        if attributes:
+            self._attributes = dict(attributes)
 
     def get_span_context(self) -> SpanContext:
         """See `Span.get_span_context`."""
@@ -145,28 +145,26 @@ class FastSpan(Span):
 
     def is_recording(self) -> bool:
         """See `Span.is_recording`."""
-        return self._end_time is None
+        return self.end_time is None
 
     def set_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
         """See `Span.set_attributes`."""
-        if self._made is not None or self._end_time is not None:
+        if self._made is not None or self.end_time is not None:
             self._stock().set_attributes(attributes)
-            return
+        else:
+            self._add_attributes(attributes)
+
+    def _add_attributes(self, attributes: Mapping[str, AnyValue]) -> None:
         own = self._attributes
         if not own:
             self._attributes = attributes if type(attributes) is RecurringAttributes else dict(attributes)
             return
-        self._attributes = {key: value for key, value in own.items() if key not in attributes}
-        self._attributes.update(attributes)  # one that is set again is the newest, also for a limit
+        # One that is set again is the newest, also for a limit.
+        self._attributes = {key: value for key, value in own.items() if key not in attributes} | dict(attributes)
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """See `Span.set_attribute`."""
         self.set_attributes({key: value})
-
-    @property
-    def end_time(self) -> int | None:
-        """When the span ended, in nanoseconds since the epoch; None while it lasts."""
-        return self._end_time
 
     @property
     def links(self) -> tuple[Link, ...]:
@@ -179,7 +177,7 @@ class FastSpan(Span):
         """See `Span.add_link`."""
         limit = self._parts.max_links
         is_rare = attributes or not context.is_valid or len(self.links) >= limit
-        if is_rare or self._made is not None or self._end_time is not None:
+        if is_rare or self._made is not None or self.end_time is not None:
             self._stock().add_link(context, attributes)
         else:
             self._links = (*self._links, Link(context))
@@ -208,21 +206,25 @@ class FastSpan(Span):
 
     def end(self, end_time: int | None = None) -> None:
         """See `Span.end`."""
-        if self._end_time is not None:
+        if self.end_time is not None:
             _logger.warning("Calling end() on an ended span.")
             return
         if end_time is None:
-            end_time = (
-                time_ns() if self._began is None else self._start_time + int((perf_counter() - self._began) * 1e9)
-            )
-        self._end_time = end_time
+            began = self._began
+            end_time = time_ns() if began is None else self._start_time + int((perf_counter() - began) * 1e9)
+        self.end_time = end_time
         if self._made is None:
             self._parts.add_ended(self)
-        else:
-            self._made.end(end_time)
+            return
+        if self.completion is not None:
+            self._made.set_attributes(self.completion.complete())
+        self._made.end(end_time)
 
     def encode(self) -> bytes | None:
         """The octets of the ended span; None if it had to become one of the SDK, which goes to the processors."""
+        completion, self.completion = self.completion, None
+        if completion is not None:
+            self._add_attributes(completion.complete())
         octets = None
         if len(self._attributes) <= self._parts.max_attributes and self._are_new(self._attributes):
             try:
@@ -230,11 +232,13 @@ class FastSpan(Span):
             except Exception:  # noqa: BLE001 - the SDK decides what becomes of a value of an unusual type
                 octets = None
         if octets is None:
-            self._make_stock().end(self._end_time)
+            self._make_stock().end(self.end_time)
         return octets
 
     def _are_new(self, keys: Mapping[str, object]) -> bool:
         """Whether none of the keys is already in the octets of the template or of the head."""
+        if type(keys) is RecurringAttributes:
+            return True
         origin = self._origin
         return self._parts.keys.isdisjoint(keys) and (
             type(origin) is not SpanHead or origin.attributes.keys().isdisjoint(keys)
@@ -248,7 +252,7 @@ class FastSpan(Span):
             encoded = attributes.encoded = parts.encode_attributes(attributes)
         else:
             encoded = attributes.encoded
-        times = encode_times(self.span_id, self._start_time, self._end_time or 0)
+        times = encode_times(self.span_id, self._start_time, self.end_time or 0)
         octets = parts.encoded + self._encode_place() + times + encoded
         return octets + b"".join(map(encode_link, self._links)) if self._links else octets
 
@@ -277,7 +281,7 @@ class FastSpan(Span):
 
     def _stock(self) -> Span:
         """The SDK span that this one becomes when something rare happens to it."""
-        if self._end_time is not None:
+        if self.end_time is not None:
             _logger.warning("a span that has ended cannot change")
             return INVALID_SPAN
         if self._made is None:
