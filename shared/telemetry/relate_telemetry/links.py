@@ -1,8 +1,11 @@
 """Links to spans of other traces, by a traceparent (W3C Trace Context §3.2) that was stored or received."""
 
 import re
+from functools import lru_cache
 
 from opentelemetry.trace import Span, SpanContext, TraceFlags
+
+from relate_telemetry.fast.span import SAMPLED, FastSpan
 
 MAX_LINKS = 32  # of one span: a FETCH of a whole mailbox need not link to every message's origin
 
@@ -27,6 +30,7 @@ def add_link(span: Span, traceparent: str | None) -> None:
         span.add_link(context)
 
 
+@lru_cache(1024)  # the deliveries of a batch link to the same span, and so do the readers of a message
 def parse_traceparent(traceparent: str) -> SpanContext | None:
     """The span that a traceparent names, None if it is malformed."""
     match = _TRACEPARENT.fullmatch(traceparent)
@@ -39,6 +43,8 @@ def parse_traceparent(traceparent: str) -> SpanContext | None:
 
 def format_traceparent(span: Span) -> str | None:
     """The traceparent of a span, None for one that is not valid."""
+    if isinstance(span, FastSpan):
+        return f"00-{span.trace_id.hex()}-{span.span_id.hex()}-{SAMPLED:02x}"
     context = span.get_span_context()
     if not context.is_valid:
         return None
