@@ -35,7 +35,7 @@ REASONS = ("queue_full", "export_failed", "rejected", "refused", "shutdown")
 items; `refused`: it does not accept this signal.
 """
 
-ENCODED_TOGETHER = 64  # items, or an eighth of a batch: some 50 KB of spans, encoded in 0.1 ms
+ENCODING_BATCH_ITEMS = 64  # or an eighth of a batch: some 50 KB of spans, encoded in 0.1 ms
 
 ItemT = TypeVar("ItemT")
 _ItemT_contra = TypeVar("_ItemT_contra", contravariant=True)
@@ -115,7 +115,7 @@ class ExportQueue(Generic[ItemT]):
         # Attributes, because they are read faster than those of a tuple.
         limits = limits or QueueLimits()
         self._max_items, self._batch_items, self._delay_seconds, self._max_octets, self._batch_octets = limits
-        self._encoded_together = max(1, min(ENCODED_TOGETHER, self._batch_items // 8))
+        self._encoded_together = max(1, min(ENCODING_BATCH_ITEMS, self._batch_items // 8))
         self._supervisor = supervisor or Supervisor()
         self._task = task
         self._stopping = threading.Event()
