@@ -16,7 +16,7 @@ from relate_relay.routing.names import IPAddress, parse_address
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.ports import Dns, DnsError, DnsTemporary
 from relate_relay.routing.private import PrivateDestinations
-from relate_relay.routing.unroutable import Unroutable, dns_failed, mail_loop, no_host, private_only
+from relate_relay.routing.unroutable import Unroutable, bad_smarthost, dns_failed, mail_loop, no_host, private_only
 
 MAX_ENDPOINTS = 20
 """The endpoints of one attempt, so that a destination with many dead addresses ends in bounded time."""
@@ -44,10 +44,10 @@ async def endpoints(
 ) -> AsyncGenerator[Endpoint | Unroutable, None]:
     """Yield the endpoints of a route, at most `max_endpoints`; or only the reason why there is none.
 
-    The next hosts are resolved when the endpoints of those before are used up. `private` is ALLOW for a smarthost,
+    The next hosts are resolved when the endpoints of those before are used up. `private` does not apply to a smarthost,
     because the administrator named it.
     """
-    state = _Attempt(route.domain, port, ourselves, private)
+    state = _Attempt(route, port, ourselves, PrivateDestinations.ALLOW if route.is_smarthost else private)
     count = 0
     for _, group in groupby(route.hosts, key=lambda host: host.preference):
         for endpoint in await state.resolve(dns, tuple(group)):
@@ -64,8 +64,8 @@ async def endpoints(
 class _Attempt:
     """What the resolved hosts of a route had instead of endpoints."""
 
-    def __init__(self, domain: str, port: int, ourselves: Ourselves, private: PrivateDestinations) -> None:
-        self._domain = domain
+    def __init__(self, route: Route, port: int, ourselves: Ourselves, private: PrivateDestinations) -> None:
+        self._route = route
         self._port = port
         self._ourselves = ourselves
         self._private = private
@@ -97,14 +97,17 @@ class _Attempt:
 
     def reason(self) -> Unroutable:
         """Why there is no endpoint. A loop is the reason only if no better host failed."""
+        domain = self._route.domain
         for error in self._errors:
             if isinstance(error, DnsTemporary):
-                return dns_failed(self._domain, error)
+                return dns_failed(domain, error)
+        if self._route.is_smarthost:
+            return bad_smarthost(self._route.hosts[0].name)
         if self._refused:
-            return private_only(self._domain)
+            return private_only(domain)
         if self.looped and not self._errors:
-            return mail_loop(self._domain)
-        return no_host(self._domain)
+            return mail_loop(domain)
+        return no_host(domain)
 
 
 async def _addresses(dns: Dns, host: str) -> tuple[IPAddress, ...] | DnsError:

@@ -30,15 +30,19 @@ class MailHost:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """The hosts of a domain (A-labels, or an address literal), at least one, in the order in which they are tried."""
+    """The hosts of a domain (A-labels, or an address literal), at least one, in the order in which they are tried.
+
+    `is_smarthost` if the administrator named the host, and not the DNS.
+    """
 
     domain: str
     hosts: tuple[MailHost, ...]
+    is_smarthost: bool = False
 
 
-def route_to(domain: str, host: str) -> Route:
-    """The route to a host that is configured, a smarthost, for a domain."""
-    return Route(domain, (MailHost(host, IMPLICIT_PREFERENCE_NUMBER),))
+def smarthost_route(domain: str, host: str) -> Route:
+    """The route for a domain to its smarthost, a name or an IP address."""
+    return Route(domain, (MailHost(host, IMPLICIT_PREFERENCE_NUMBER),), is_smarthost=True)
 
 
 async def find_route(
@@ -47,7 +51,9 @@ async def find_route(
     """The route to a domain or an address literal, with hosts of equal preference in random order (RFC 5321 §5.1)."""
     if domain.startswith("["):
         address = parse_literal(domain)
-        return bad_domain(domain) if address is None else route_to(domain, str(address))
+        if address is None:
+            return bad_domain(domain)
+        return Route(domain, (MailHost(str(address), IMPLICIT_PREFERENCE_NUMBER),))
     name = to_ascii(domain)
     if name is None:
         return bad_domain(domain)

@@ -33,8 +33,8 @@ MAX_ALIASES = 8
 """The longest chain of CNAME records that is followed beyond one answer; dnspython follows 16 within one."""
 MAX_RECORDS = 64
 """The records that are used of one answer."""
-MAX_CACHED_ANSWERS = 2_048
-"""The entries of the cache: 32 MiB, if each is as large as `nameserver.MAX_TCP_OCTETS` allows."""
+MAX_CACHED_ANSWERS = 4_096
+"""The entries of the cache: 64 MiB, if each is as large as `nameserver.MAX_TCP_OCTETS` allows."""
 MIN_TTL_SECONDS = 5.0
 """A TTL of 0 is raised to this, so that the steps of one attempt ask once."""
 MAX_TTL_SECONDS = 3_600.0

@@ -14,7 +14,7 @@ class Smarthosts:
     by_domain: DomainTable[HostPort]
 
     def find(self, domain: str) -> HostPort | None:
-        """The smarthost for a recipient's domain; None if mail goes to the hosts that the DNS names.
+        """The smarthost for a recipient's domain; None if mail goes to the hosts that the DNS names (`mx.find_route`).
 
         An address literal (RFC 5321 §4.1.3) is in no table, so that it has the default.
         """

@@ -45,6 +45,14 @@ def dns_failed(domain: str, error: DnsError) -> Unroutable:
     return Unroutable("4.4.3", text, temporary=True)
 
 
+def bad_smarthost(host: str) -> Unroutable:
+    """The smarthost has no address, or is this system (RFC 3463 §3.4: system incorrectly configured).
+
+    That is temporary, as in Postfix, because the administrator's mistake must not bounce all mail.
+    """
+    return Unroutable("4.3.5", f"The smarthost {host} cannot be used, because it is wrongly configured", temporary=True)
+
+
 def printable(domain: str) -> str:
     """A domain that may be invalid, without characters that could break a line of a report."""
     return "".join(character if character.isprintable() else "?" for character in domain)

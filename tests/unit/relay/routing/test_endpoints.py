@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from relate_relay.routing.endpoints import MAX_ADDRESSES_PER_FAMILY, MAX_ENDPOINTS, Endpoint, endpoints
-from relate_relay.routing.mx import MailHost, Route, route_to
+from relate_relay.routing.mx import MailHost, Route, smarthost_route
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.ports import DnsFault
 from relate_relay.routing.private import PrivateDestinations
@@ -95,7 +95,7 @@ async def test_the_endpoints_of_an_attempt_are_bounded() -> None:
 @pytest.mark.parametrize("literal", ["8.8.8.8", "2001:4860::1"])
 async def test_an_address_is_not_resolved(literal: str) -> None:
     dns = FakeDns()
-    assert await collect(route_to(f"[{literal}]", literal), dns) == [Endpoint(literal, ip_address(literal), PORT)]
+    assert await collect(route(literal), dns) == [Endpoint(literal, ip_address(literal), PORT)]
     assert dns.resolved == []
 
 
@@ -137,13 +137,34 @@ async def test_a_private_address_is_used_if_all_are_allowed() -> None:
 
 
 async def test_a_private_address_literal_is_refused() -> None:
-    assert await reason(route_to("[127.0.0.1]", "127.0.0.1")) == ("5.4.4", False)
+    assert await reason(route("127.0.0.1")) == ("5.4.4", False)
 
 
 async def test_the_reason_says_that_the_addresses_are_private() -> None:
     (item,) = await collect(route("private.test"))
     assert isinstance(item, Unroutable)
     assert item.text == "The mail servers of example.test have only private addresses"
+
+
+# --- smarthosts
+
+
+@pytest.mark.parametrize("host", ["10.0.0.1", "::1", "private.test"])
+async def test_the_smarthost_may_have_a_private_address(host: str) -> None:
+    found = await addresses(smarthost_route("example.test", host), private=PrivateDestinations.REFUSE)
+    assert found[0] in ("10.0.0.1", "::1")
+
+
+@pytest.mark.parametrize("host", ["missing.test", "no-data.test", "ours.test", OURS])
+async def test_a_wrong_smarthost_bounces_no_mail(host: str) -> None:
+    (item,) = await collect(smarthost_route("example.test", host))
+    assert isinstance(item, Unroutable)
+    assert (item.enhanced, item.temporary) == ("4.3.5", True)
+    assert host in item.text
+
+
+async def test_the_dns_of_a_smarthost_may_fail() -> None:
+    assert await reason(smarthost_route("example.test", "timeout.test")) == ("4.4.3", True)
 
 
 # --- loops (RFC 5321 §5.1)
