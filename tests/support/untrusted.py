@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
+import dns.message
 import h11
 
 from relate_accounts.addresses import canonical_address
@@ -52,6 +53,9 @@ from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_pop3.surrogate import encode_header
+from relate_relay.routing.mta_sts import find_id, parse_policy
+from relate_relay.routing.names import parse_literal, to_ascii
+from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
 from relate_smtp import commands as smtp_commands
 from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
@@ -135,6 +139,20 @@ def _list_patterns(octets: bytes) -> list[str]:
     """Match a pattern, the first line, against mailbox names, the other lines."""
     pattern, *names = _text(octets).split("\n")
     return matching(names, [pattern[:MAX_PATTERN_CHARACTERS]])
+
+
+def _datagram(octets: bytes) -> Any:
+    """Parse the answer of a name server, as long as it may be."""
+    datagram = octets[:MAX_UDP_OCTETS].ljust(_DNS_HEADER_OCTETS, b"\0")
+    try:
+        return parse_datagram(datagram)
+    except dns.message.Truncated:
+        return None
+
+
+def _domain(octets: bytes) -> Any:
+    """Convert a recipient's domain; read it as an address literal."""
+    return to_ascii(_text(octets)), parse_literal(_text(octets))
 
 
 def _proxy(octets: bytes) -> Any:
@@ -374,6 +392,10 @@ _SMTP_SEEDS = (
 )
 _POP3_SEEDS = (b"USER a\r\nPASS b\r\n", b"TOP 1 10\r\n", b"LIST 1\r\n", b"UIDL\r\n", b"AUTH PLAIN AGEAYg==\r\n")
 
+_DNS_HEADER_OCTETS = 12
+_DNS_RECORD = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01"
+_DNS_ANSWER = b"\0\1\x81\x80\0\x01\0\x30\0\0\0\0\x07example\x04test\0\0\x01\0\x01" + _DNS_RECORD * 48
+
 UNTRUSTED: Mapping[str, Untrusted] = {
     "a message": Untrusted(index_message, (_MESSAGE,), _MESSAGES),
     "BODY of a message": Untrusted(_bodystructure, (_MESSAGE,), _MESSAGES),
@@ -445,6 +467,26 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         _forwarded, (b'for="[2001:db8::1]:80";proto=https, for=10.0.0.2', b"192.0.2.1:80, ::1, https"), _HOPS
     ),
     "PROXY": Untrusted(_proxy, (proxy.encode(("127.0.0.1", 1), ("127.0.0.1", 2)),), _HEADER_VALUES),
+    "a DNS answer": Untrusted(
+        _datagram,
+        (_DNS_ANSWER,),
+        ((_DNS_ANSWER[:_DNS_HEADER_OCTETS], b"\xc0\x0c", b""), (_DNS_ANSWER, _DNS_RECORD, b"")),
+    ),
+    "a recipient's domain": Untrusted(
+        _domain, (b"mx.example.test", "bücher.example".encode(), b"[IPv6:::1]"), (*_HEADER_VALUES, *_LETTERS)
+    ),
+    "an MTA-STS record": Untrusted(
+        lambda octets: find_id(octets.split(b"\n")),
+        (b"v=STSv1; id=1; a.b_c=d",),
+        _units(b"v=STSv1;", (b" id=1;", b";", b" ", b"a=", b"a=b"), b""),
+    ),
+    "an MTA-STS policy": Untrusted(
+        parse_policy,
+        (b"version: STSv1\r\nmode: enforce\r\nmx: *.a.test\r\nmax_age: 1\r\n",),
+        _units(
+            b"version: STSv1\nmode: none\nmax_age: 1\n", (b"mx: a\n", b"a:b\n", b"a", b"\r\n", b" ", b"mx: a.a"), b""
+        ),
+    ),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
     "a login": Untrusted(

@@ -1,0 +1,25 @@
+"""MTA-STS (RFC 8461): a recipient's domain requires TLS with verified certificates of the hosts that its policy names.
+
+`lookup.MtaSts` finds the policy of a domain: `record` reads the TXT record that announces it, `fetch` gets it by HTTPS,
+`policy` parses and applies it, `store` caches it.
+"""
+
+from relate_relay.routing.mta_sts.fetch import PolicyFetcher
+from relate_relay.routing.mta_sts.lookup import Lookup, MtaSts
+from relate_relay.routing.mta_sts.policy import Mode, Policy, StsFault, parse_policy
+from relate_relay.routing.mta_sts.record import find_id
+from relate_relay.routing.mta_sts.store import MemoryPolicyStore, PolicyStore, StoredPolicy
+
+__all__ = [
+    "Lookup",
+    "MemoryPolicyStore",
+    "Mode",
+    "MtaSts",
+    "Policy",
+    "PolicyFetcher",
+    "PolicyStore",
+    "StoredPolicy",
+    "StsFault",
+    "find_id",
+    "parse_policy",
+]
