@@ -22,6 +22,7 @@ import relate_imap
 import relate_mailstore
 import relate_mime
 import relate_pop3
+import relate_relay
 import relate_smtp
 import relate_telemetry
 import relate_wire
@@ -35,6 +36,7 @@ PACKAGES = (
     relate_mailstore,
     relate_mime,
     relate_pop3,
+    relate_relay,
     relate_smtp,
     relate_telemetry,
     relate_wire,
