@@ -53,6 +53,11 @@ from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_pop3.surrogate import encode_header
+from relate_relay.reports.incoming import parse_report
+from relate_relay.reports.parameters import decode_orcpt, decode_xtext
+from relate_relay.reports.report import make_report
+from relate_relay.reports.return_path import verify
+from relate_relay.reports.types import DeliveryResult, Kind, Report, ReportedMessage
 from relate_relay.routing.mta_sts import find_id, parse_policy
 from relate_relay.routing.names import parse_literal, to_ascii
 from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
@@ -245,6 +250,14 @@ def _forwarded(octets: bytes) -> Any:
     return resolve_client(Peer("10.0.0.1", 1), fields, parse_networks("10.0.0.0/8"))
 
 
+def _report(octets: bytes) -> bytes:
+    """Report a message, and a reply that quotes it."""
+    text = _text(octets)
+    message = ReportedMessage("ann@example.test", True, octets, len(octets), 0.0, 0.0, ret="FULL", envid=text)
+    result = DeliveryResult(text, Kind.FAILED, text, reply=text, remote_mta=text, orcpt=text)
+    return make_report(Report(message, (result,)), server_name="mail.example.test", report_id="1", now=0.0)
+
+
 def _labelled(octets: bytes) -> str:
     label, _, text = octets.partition(b"\n")
     return decode_charset(text, label.decode("latin-1"))
@@ -285,6 +298,7 @@ text\r
 --b--\r
 """
 _HTML = b"Content-Type: text/html\r\n\r\n"
+_DSN = b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
 _MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 _DIGEST = b"Content-Type: multipart/digest; boundary=b\r\n\r\n"
 
@@ -314,6 +328,18 @@ _PARTS = (
 )
 _PARAMETERS = (b"(a)", b';a="', b"; a*1=b", b";", b'"\\', b";a=", b";a*=''%41")
 # fmt: on
+_STATUS = (
+    b"Final-Recipient: rfc822; a@b\r\n",
+    b"Action: failed\r\n\r\n",
+    b"Status: 5.1.1 ",
+    b"Status: 5.",
+    b"\r\n ",
+    b"\n",
+    b" \r\n",
+    b"\r\n\r\n",
+    b"Diagnostic-Code: smtp; \x1b",
+    b";",
+)
 _HEADERS = (*_units(b"", _FIELDS), (b"a", b" ", b""), (b"Subject: a\r\n", b" b\r\n", b"\r\n"))
 _MESSAGES = (
     *_HEADERS,
@@ -491,6 +517,22 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
     "a login": Untrusted(
         _address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), (*_HEADER_VALUES, *_LETTERS)
+    ),
+    "a delivery report": Untrusted(_report, (_MESSAGE,), (*_HEADERS, *_units(b"Subject: ", _VALUES, b"\r\n\r\n"))),
+    "another server's delivery report": Untrusted(
+        parse_report,
+        (_DSN + b"Final-Recipient: rfc822; a@b\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n",),
+        (*_units(_DSN, _STATUS, b"\r\n--b--\r\n"), *_units(_DSN, _PARTS)),
+    ),
+    "a return path": Untrusted(
+        lambda octets: verify(b"secret", _text(octets)),
+        (b"bounces+44i-vaaqd4k9ts8l@example.org",),
+        _units(b"", (b"a+", b"a+1-", b"@", b"a", b"+44i-vaaqd4k9ts8l@"), b"@b"),
+    ),
+    "parameters of a report": Untrusted(
+        lambda octets: (decode_xtext(_text(octets)), decode_orcpt(_text(octets))),
+        (b"rfc822;a+2Bb@example.org", b"utf-8;\\x{E4}@example.org"),
+        (*_units(b"utf-8;", (b"\\x{", b"\\x{E4}", b"\\x{1", b";")), *_units(b"a;", (b"+", b"+2", b"+2B"))),
     ),
     "what a delivery looks for": Untrusted(
         _delivery,
