@@ -21,6 +21,7 @@ import relate_api
 import relate_imap
 import relate_mailstore
 import relate_pop3
+import relate_relay
 import relate_smtp
 import relate_telemetry
 import relate_wire
@@ -33,6 +34,7 @@ PACKAGES = (
     relate_imap,
     relate_mailstore,
     relate_pop3,
+    relate_relay,
     relate_smtp,
     relate_telemetry,
     relate_wire,

@@ -1,0 +1,1 @@
+"""The relay: sends mail that is addressed elsewhere."""
