@@ -16,8 +16,8 @@ LoopFactory = Callable[[], asyncio.AbstractEventLoop]
 
 
 def pytest_asyncio_loop_factories(config: pytest.Config, item: pytest.Item) -> Mapping[str, LoopFactory]:
-    """Run tests on uvloop, as the product does, and those of server and driver on asyncio's loop, too."""
-    if "integration/wire" in item.nodeid:
+    """Run tests on uvloop, as the product does, and those of connections on asyncio's loop, too."""
+    if "integration/wire" in item.nodeid or "integration/relay" in item.nodeid:
         return {"uvloop": uvloop.new_event_loop, "asyncio": asyncio.new_event_loop}
     return {"uvloop": uvloop.new_event_loop}
 

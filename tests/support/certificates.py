@@ -16,6 +16,12 @@ class Authority:
         self.trusting = ssl.create_default_context()
         self._authority.configure_trust(self.trusting)
 
+    def serving(self, *names: str) -> ssl.SSLContext:
+        """Return a server context with a certificate for these names."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._authority.issue_cert(*names).configure_cert(context)
+        return context
+
     def issue(self, path: Path, key: Path | None = None, days: int = 90) -> int:
         """Write a certificate for localhost, and its key to the same or another file; returns the serial number."""
         ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)

@@ -53,6 +53,8 @@ from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_pop3.surrogate import encode_header
+from relate_relay.client.capabilities import parse_capabilities
+from relate_relay.client.replies import ReplyFault, ReplyParser, ServerReply
 from relate_relay.reports.incoming import parse_report
 from relate_relay.reports.parameters import decode_orcpt, decode_xtext
 from relate_relay.reports.report import make_report
@@ -138,6 +140,19 @@ def _in_pieces(make: Callable[[], Framer[Any]]) -> Callable[[bytes], Any]:
         return frames
 
     return read
+
+
+def _server_replies(octets: bytes) -> list[Any]:
+    """Parse the replies of a server in pieces, as the reply to EHLO too."""
+    parser = ReplyParser()
+    replies: list[ServerReply] = []
+    try:
+        for start in range(0, len(octets), 1_000):
+            parser.feed(octets[start : start + 1_000])
+            replies += iter(parser.next_reply, None)
+    except ReplyFault:
+        return replies
+    return [(reply.text, parse_capabilities(reply)) for reply in replies]
 
 
 def _list_patterns(octets: bytes) -> list[str]:
@@ -416,6 +431,7 @@ _SMTP_SEEDS = (
     b"AUTH PLAIN AGEAYg==\r\n",
     b"BDAT 3 LAST\r\nabc",
 )
+_REPLIES = (*_LINES, b"250-", b"250 ", b"250-a\r\n", b"250 a\r\n", b"250-SIZE 1\r\n", b"550 5.1.1 ", b"\x85")
 _POP3_SEEDS = (b"USER a\r\nPASS b\r\n", b"TOP 1 10\r\n", b"LIST 1\r\n", b"UIDL\r\n", b"AUTH PLAIN AGEAYg==\r\n")
 
 _DNS_HEADER_OCTETS = 12
@@ -487,6 +503,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "SMTP in pieces": Untrusted(_in_pieces(lambda: SmtpFramer(1_048_576)), _SMTP_SEEDS, _units(b"", _CHUNKS, b"\r\n")),
     "SMTP content": Untrusted(_conversation(_smtp_content, len), (_MESSAGE + b".\r\n",), _units(b"", _LINES, b"\r\n")),
     "POP3": Untrusted(_conversation(pop3_framer, pop3_commands.parse), _POP3_SEEDS, _units(b"", _LINES, b"\r\n")),
+    "the replies of a server": Untrusted(
+        _server_replies,
+        (b"220 mx.example\r\n250-mx.example\r\n250-SIZE 100\r\n250 AUTH PLAIN\r\n", b"550 5.1.1 no such user\r\n"),
+        (*_units(b"", _REPLIES, b"\r\n"), *_units(b"250-", _REPLIES, b"\r\n250 a\r\n")),
+    ),
     "SASL": Untrusted(_sasl, (b"\0a\0b", b"n,a=x,\x01auth=Bearer t\x01\x01"), _HEADER_VALUES),
     "HTTP": Untrusted(_http, (_HTTP_HEAD + b"\r\n", _CHUNKED + b"1;a=b\r\na\r\n0\r\nb: c\r\n\r\n"), _REQUESTS),
     "what a proxy says": Untrusted(

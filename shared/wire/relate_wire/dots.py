@@ -123,10 +123,12 @@ class DotEncoder:
         self._last_two = b"\r\n"  # as if a CRLF preceded, because a dot may be the first octet
 
     def encode(self, chunk: bytes) -> bytes:
-        """Dot-stuff the next chunk; chunks may be cut anywhere."""
-        joined = self._last_two + chunk
-        self._last_two = joined[-2:]
-        return joined.replace(b"\r\n.", b"\r\n..")[2:] if _DOT_LINE.search(joined) else chunk
+        """Dot-stuff the next chunk, which is returned itself if nothing changes; chunks may be cut anywhere."""
+        before = self._last_two
+        self._last_two = (before + chunk[-2:])[-2:]
+        if b"\r\n." not in before + chunk[:2] and _DOT_LINE.search(chunk) is None:
+            return chunk
+        return (before + chunk).replace(b"\r\n.", b"\r\n..")[2:]
 
     def finish(self) -> bytes:
         """Return the final dot, after a CRLF if the content lacks one."""

@@ -273,6 +273,13 @@ def test_empty_chunks_change_nothing() -> None:
     assert encode([b"", b"a\r\n", b"", b".", b"", b"\r\n", b""]) == b"a\r\n..\r\n.\r\n"
 
 
+def test_a_chunk_without_a_dot_to_stuff_is_not_copied() -> None:
+    encoder = DotEncoder()
+    for chunk in (b"a.\r", b"\n", b"b\r\n", b"", b"c.d\r\n"):
+        assert encoder.encode(chunk) is chunk
+    assert encoder.encode(b".e") == b"..e"
+
+
 @quick
 @given(content=crlf_content)
 def test_encoding_and_decoding_round_trips(content: bytes) -> None:
