@@ -56,13 +56,14 @@ from relate_pop3.surrogate import encode_header
 from relate_relay.client.capabilities import parse_capabilities
 from relate_relay.client.replies import ReplyFault, ReplyParser, ServerReply
 from relate_relay.reports.incoming import parse_report
-from relate_relay.reports.parameters import decode_orcpt, decode_xtext
+from relate_relay.reports.parameters import decode_orcpt
 from relate_relay.reports.report import make_report
 from relate_relay.reports.return_path import verify
 from relate_relay.reports.types import DeliveryResult, Kind, Report, ReportedMessage
 from relate_relay.routing.mta_sts import find_id, parse_policy
 from relate_relay.routing.names import parse_literal, to_ascii
 from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
+from relate_relay.xtext import decode_xtext
 from relate_smtp import commands as smtp_commands
 from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
