@@ -12,7 +12,7 @@ from random import Random
 RETRY_SECONDS = (240.0, 480.0, 960.0, 1920.0, 3840.0, 7680.0, 14_400.0)
 MAX_AGE_SECONDS = 5 * 86_400.0
 NOTICE_SECONDS = 4 * 3_600.0
-JITTER = 0.2
+JITTER_SHARE = 0.2
 """The share of a delay by which it is lengthened at most, so that messages of one failure do not return together."""
 
 
@@ -33,7 +33,7 @@ class Schedule:
         if now >= expires:
             return None
         delay = self.retry_seconds[min(attempts, len(self.retry_seconds)) - 1]
-        return min(now + delay * random.uniform(1.0, 1.0 + JITTER), expires)
+        return min(now + delay * random.uniform(1.0, 1.0 + JITTER_SHARE), expires)
 
     def is_notice_due(self, arrived: float, now: float) -> bool:
         """Whether the sender of a message that still waits has to be told (RFC 3461 §6.2: delayed)."""

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from relate_relay.schedule import JITTER, MAX_AGE_SECONDS, NOTICE_SECONDS, Schedule, parse_retry
+from relate_relay.schedule import JITTER_SHARE, MAX_AGE_SECONDS, NOTICE_SECONDS, Schedule, parse_retry
 
 ARRIVED = 1_000_000.0
 
@@ -25,8 +25,8 @@ def test_the_documented_schedule(seed: int) -> None:
     delays = [later - earlier for earlier, later in pairwise(times)]
     assert 240 <= delays[0] <= 300  # the first retry passes a greylist
     for delay, expected in zip(delays[:7], [240, 480, 960, 1920, 3840, 7680, 14_400], strict=True):
-        assert expected <= delay <= expected * (1 + JITTER)
-    assert all(14_400 <= delay <= 14_400 * (1 + JITTER) for delay in delays[7:-1])
+        assert expected <= delay <= expected * (1 + JITTER_SHARE)
+    assert all(14_400 <= delay <= 14_400 * (1 + JITTER_SHARE) for delay in delays[7:-1])
     assert times[-1] == MAX_AGE_SECONDS  # the last attempt is at the end
 
 
@@ -50,7 +50,7 @@ def test_an_old_message_is_given_up(now: float) -> None:
 def test_a_clock_that_was_set_back_keeps_the_message() -> None:
     due = Schedule().next_attempt(ARRIVED, 3, ARRIVED - 86_400, Random(0))
     assert due is not None
-    assert due <= ARRIVED - 86_400 + 960 * (1 + JITTER)
+    assert due <= ARRIVED - 86_400 + 960 * (1 + JITTER_SHARE)
 
 
 @pytest.mark.parametrize(("age", "due"), [(NOTICE_SECONDS - 1, False), (NOTICE_SECONDS, True), (MAX_AGE_SECONDS, True)])

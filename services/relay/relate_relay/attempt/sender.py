@@ -1,6 +1,6 @@
 """Sends messages to one destination, over one connection as long as that works.
 
-A recipient has its result when a server has replied to it. Those for whom the connection was lost before that are
+A recipient has its result when a server has replied to it. If the connection is lost before that, the recipient is
 tried with the next server of the destination, unless the content was sent: then a server may have accepted the message
 (RFC 1047), and a second copy should not follow at once.
 """
@@ -78,6 +78,7 @@ class Sender:
         """Quit the connection, if there is one."""
         server, self._server = self._server, None
         if server is not None:
+            server.connection.observer = NO_OBSERVER  # the attempts have ended
             await server.connection.quit()
 
     async def _servers(self, observer: Observer) -> AsyncGenerator[Server | Failure, None]:
