@@ -49,10 +49,10 @@ from relate_mime.parameters import parse_disposition, parse_media_type
 from relate_mime.preview import preview_part
 from relate_mime.scan import scan
 from relate_mime.strings import encode_string
+from relate_mime.surrogate import encode_field, encode_header
 from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
-from relate_pop3.surrogate import encode_header
 from relate_relay.client.capabilities import parse_capabilities
 from relate_relay.client.replies import ReplyFault, ReplyParser, ServerReply
 from relate_relay.reports.incoming import parse_report
@@ -448,6 +448,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "header fields": Untrusted(lambda octets: list(header_fields(octets, 0, len(octets))), (_MESSAGE,), _HEADERS),
     "a header for POP3": Untrusted(
         encode_header, ('Subject: Grüße\r\n "Ödön"\r\n'.encode(),), (*_HEADERS, *_HEADER_VALUES)
+    ),
+    "a header field for the relay": Untrusted(
+        encode_field,
+        ("Subject: Grüße\r\n".encode(), "To: Jörg <a@b>\r\n".encode()),
+        (*_units(b"Subject: ", _VALUES), *_units(b"To: ", _VALUES), *_units(b"Content-Type: a/b", _PARAMETERS)),
     ),
     "a header value": Untrusted(decode_header, (b"=?utf-8?q?a=20b?= =?iso-8859-1*en?B?5A==?=",), _HEADER_VALUES),
     "addresses": Untrusted(parse_addresses, (b'"A, B" <a@b>, g: c@d (x), <@e:f@g>;',), _HEADER_VALUES),
