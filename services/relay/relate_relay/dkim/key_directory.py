@@ -24,16 +24,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_private_key,
 )
 
-from relate_accounts.addresses import canonical_domain
-from relate_accounts.errors import InvalidAddress
 from relate_config.private import make_private_folder
 from relate_relay.dkim.keys import ED25519_SUFFIX, MAX_RSA_BITS, MIN_RSA_BITS, NEW_RSA_BITS, SigningKeys, pair_keys
+from relate_relay.routing.names import MAX_DOMAIN_CHARACTERS, to_ascii
 
 MAX_FILE_OCTETS = 16_384
 """Octets of a key file; one with the longest RSA key has some 3,500."""
-
-MAX_NAME_OCTETS = 253
-"""Octets of a name in the DNS as text (RFC 1035 §2.3.4), which is less than file systems allow."""
 
 MAX_LABEL_OCTETS = 63  # RFC 1035 §2.3.4
 
@@ -110,18 +106,17 @@ class KeyDirectory:
 
 
 def _canonical_names(domain: str, selector: str) -> tuple[str, str]:
-    """Domain and selector as in the DNS, and safe in a file's name: labels of letters, digits and hyphens."""
-    try:
-        domain = canonical_domain(domain)
-    except InvalidAddress as error:
-        raise InvalidKeyName(str(error)) from None
+    """Domain and selector as in the DNS: labels without dots and slashes, which are safe in a file's name."""
+    name = to_ascii(domain)
+    if name is None:
+        raise InvalidKeyName("the domain is not a host name")
     selector = selector.lower()
     longest = selector + ED25519_SUFFIX
     if not _SELECTOR.fullmatch(selector) or max(map(len, longest.split("."))) > MAX_LABEL_OCTETS:
         raise InvalidKeyName("a selector has labels of letters, digits and hyphens")
-    if len(f"{longest}._domainkey.{domain}") > MAX_NAME_OCTETS:
-        raise InvalidKeyName(f"the record's name would be longer than {MAX_NAME_OCTETS} octets")
-    return domain, selector
+    if len(f"{longest}._domainkey.{name}") > MAX_DOMAIN_CHARACTERS:
+        raise InvalidKeyName(f"the record's name would be longer than {MAX_DOMAIN_CHARACTERS} characters")
+    return name, selector
 
 
 def _is_exposed(status: os.stat_result) -> bool:
