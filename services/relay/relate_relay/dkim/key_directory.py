@@ -43,7 +43,7 @@ class KeyFault(Enum):
 
     MISSING = "the key does not exist; restore it, or create another one with `relate domain add`"
     UNREADABLE = "the key cannot be read; it must be a file that the relay's user owns"
-    UNWRITABLE = "the key cannot be written; the directory must be one that the relay's user owns"
+    UNWRITABLE = "the key cannot be written; the directory must have room, and the relay's user must own it"
     EXPOSED_FILE = "other users can access the key; run `chmod 600` on it, and replace it if they may have read it"
     EXPOSED_DIRECTORY = "other users can access the directory of keys; run `chmod 700` on it"
     MALFORMED = "the file is not an RSA key in PEM without a passphrase, alone or before an Ed25519 key; restore it"
@@ -54,8 +54,9 @@ class KeyFault(Enum):
 class KeyUnusable(Exception):
     """A key cannot be used or created. The text has the path, the reason and a remedy, never a part of a key."""
 
-    def __init__(self, fault: KeyFault, path: Path) -> None:
-        super().__init__(f"{path}: {fault.value}")
+    def __init__(self, fault: KeyFault, path: Path, error: OSError | None = None) -> None:
+        reason = f" ({error.strerror})" if error is not None and error.strerror else ""
+        super().__init__(f"{path}: {fault.value}{reason}")
         self.fault = fault
         self.path = path
 
@@ -162,7 +163,7 @@ def _os_errors(fault: KeyFault, path: Path) -> Iterator[None]:
     except FileNotFoundError:
         raise KeyUnusable(KeyFault.MISSING if fault is KeyFault.UNREADABLE else fault, path) from None
     except OSError as error:
-        raise KeyUnusable(fault, path) from error
+        raise KeyUnusable(fault, path, error) from error
 
 
 def _encode(keys: SigningKeys) -> bytes:

@@ -1,8 +1,8 @@
 """What a message must become for its next hop, before it is signed: what is signed must be what is received. Pure.
 
 Content that the server cannot take is encoded, whether for its octets above 127 or because no server without BINARYMIME
-can take it: lines of more than 998 octets, NUL, a bare CR or LF. Addresses that are not ASCII are never replaced
-(RFC 6530 §7 has no downgrading), but display names and texts are.
+can take it: lines of more than 998 octets, NUL, a bare CR or LF. In a header, display names and texts are encoded, and
+domains become A-labels; a local part that is not ASCII has no other form, and is refused (RFC 6530 §8).
 """
 
 from collections.abc import Iterator, Sequence

@@ -169,6 +169,8 @@ def test_an_unreadable_key(directory: KeyDirectory) -> None:
     (directory.path / RECORD_NAME).mkdir(0o700)
 
     assert fault_of_load(directory) is KeyFault.UNREADABLE
+    with pytest.raises(KeyUnusable, match=r"must be a file that the relay's user owns \(Is a directory\)$"):
+        directory.load(DOMAIN, SELECTOR)
 
 
 def test_a_directory_that_cannot_be_created(tmp_path: Path) -> None:

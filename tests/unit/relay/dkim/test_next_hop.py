@@ -1,7 +1,7 @@
 """What a message becomes for a server without 8BITMIME or SMTPUTF8."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from email import message_from_bytes
 from email.policy import default
 from random import Random
@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_mime import Part, decode_part, index_message
+from relate_mime.scan import Node, scan
 from relate_relay.dkim.data import BLOCK_OCTETS, Data, classify
 from relate_relay.dkim.next_hop import Prepared, Refusal, prepare
 from relate_relay.dkim.signing import sign
@@ -357,6 +358,30 @@ def test_the_content_stays_the_same(raw: bytes, hop: tuple[bool, bool]) -> None:
 
     if sent is not None:
         assert leaf_contents(sent) == leaf_contents(raw)
+
+
+def protected_parts(raw: bytes, node: Node) -> Iterator[bytes]:
+    if node.content.media_type == "multipart/signed":
+        yield raw[node.children[0].header : node.children[-1].end]
+    for child in node.children:
+        yield from protected_parts(raw, child)
+
+
+def with_encoded_messages(raw: bytes) -> Iterator[bytes]:
+    yield raw
+    for part in index_message(raw).parts:
+        if part.section and b"message/global" in raw[part.header : part.body]:
+            yield from with_encoded_messages(decode_part(raw, part))
+
+
+@settings(max_examples=examples(300))
+@given(messages, hops)
+def test_signed_parts_stay_the_same(raw: bytes, hop: tuple[bool, bool]) -> None:  # RFC 1847 §2.1
+    sent = check(raw, hop)
+
+    if sent is not None:
+        messages = [*with_encoded_messages(sent)]
+        assert all(any(part in message for message in messages) for part in protected_parts(raw, scan(raw)))
 
 
 @settings(max_examples=examples(60))
