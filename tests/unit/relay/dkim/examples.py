@@ -1,4 +1,12 @@
-"""The examples of RFC 8463 appendix A, and messages to sign."""
+"""The example of RFC 8463 appendix A, and keys to sign with."""
+
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from relate_relay.dkim.keys import pair_keys
+
+KEYS = pair_keys("example.test", "2026a", rsa.generate_private_key(65_537, 2_048), Ed25519PrivateKey.generate())
+NOW = 1_764_500_000
 
 ED25519_PRIVATE = "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A="
 ED25519_RECORD = "v=DKIM1; k=ed25519; p=11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo="

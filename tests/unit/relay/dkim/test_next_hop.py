@@ -18,7 +18,7 @@ from relate_relay.dkim.signing import sign
 from tests.support import corpus
 from tests.support.examples import examples
 from tests.unit.mime.messages import damaged_messages
-from tests.unit.relay.dkim.test_signing import KEYS, NOW
+from tests.unit.relay.dkim.examples import KEYS, NOW
 from tests.unit.relay.dkim.verifying import verified
 
 CAPABILITIES = ((False, False), (True, False), (True, True))

@@ -6,7 +6,7 @@ from relate_relay.dkim.next_hop import Prepared, Refusal, prepare
 from relate_relay.dkim.offload import prepare_message, sign_message
 from relate_relay.dkim.signing import sign
 from tests.support.responsive import responsive
-from tests.unit.relay.dkim.test_signing import KEYS, NOW
+from tests.unit.relay.dkim.examples import KEYS, NOW
 
 LARGE_OCTETS = 5_000_000
 RAW = b"From: a@b.example\r\nContent-Type: image/png\r\n\r\n" + Random(4).randbytes(LARGE_OCTETS)

@@ -38,6 +38,8 @@ from tests.unit.relay.dkim.examples import (
     ED25519_PRIVATE,
     ED25519_SIGNATURE,
     HEADER,
+    KEYS,
+    NOW,
     RSA_FIELD,
     RSA_RECORD,
     RSA_SIGNATURE,
@@ -45,8 +47,6 @@ from tests.unit.relay.dkim.examples import (
 )
 from tests.unit.relay.dkim.verifying import verified
 
-NOW = 1_764_500_000
-KEYS = pair_keys("example.test", "2026a", rsa.generate_private_key(65_537, 2_048), Ed25519PrivateKey.generate())
 CASES = Path(__file__).parents[3] / "cases" / "mail"
 
 
