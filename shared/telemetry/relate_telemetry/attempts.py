@@ -68,7 +68,7 @@ class Step(CurrentSpan):
     """One step: a question to the DNS, a connection, a handshake, a command."""
 
     def set(self, attributes: Mapping[str, AttributeValue]) -> None:
-        """Set attributes."""
+        """Add what becomes known during the step."""
         self.span.set_attributes(attributes)
 
     def replied(self, code: str, status: str, text: str) -> None:
