@@ -13,7 +13,7 @@ from relate.settings import Settings
 from relate_accounts.errors import UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
-from relate_accounts.types import ApiKey, NewKey, Scope, User
+from relate_accounts.types import ApiKey, Domain, NewKey, Scope, User
 from relate_mailstore.erase import erase
 from relate_mailstore.sql.driver.engine import describe_url, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
@@ -112,6 +112,18 @@ async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
     """All users with their addresses."""
     async with open_backend(settings) as backend:
         return [(user, await backend.accounts.addresses(user.id)) for user in await backend.accounts.users()]
+
+
+async def add_domain(settings: Settings, domain: str) -> str:
+    """Name a domain as local; returns it in A-labels. Raises InvalidAddress."""
+    async with open_backend(settings) as backend:
+        return await backend.accounts.add_domain(domain)
+
+
+async def list_domains(settings: Settings) -> Sequence[Domain]:
+    """All local domains."""
+    async with open_backend(settings) as backend:
+        return await backend.accounts.domains()
 
 
 async def show_user(settings: Settings, address: str) -> Profile:
