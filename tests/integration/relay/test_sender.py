@@ -1,6 +1,6 @@
 """An attempt: from the domain to the result of each recipient, with scripted servers on loopback addresses."""
 
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
@@ -8,7 +8,7 @@ import pytest
 
 from relate_relay.attempt.connector import Connector, Login, Options
 from relate_relay.attempt.requirement import Contexts
-from relate_relay.attempt.sender import Result, Sender
+from relate_relay.attempt.sender import Fitted, Result, Sender
 from relate_relay.client.capabilities import Capabilities
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.results import Outcome
@@ -36,8 +36,8 @@ class Text:
     def __init__(self) -> None:
         self.reads = 0
 
-    def fitted(self, envelope: Envelope, capabilities: Capabilities) -> tuple[Envelope, AsyncIterable[bytes]]:
-        return envelope, self._read()
+    async def fitted(self, envelope: Envelope, capabilities: Capabilities) -> Fitted:
+        return Fitted(envelope, self._read())
 
     async def _read(self) -> AsyncIterator[bytes]:
         self.reads += 1

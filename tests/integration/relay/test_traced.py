@@ -1,6 +1,6 @@
 """The trace of an attempt: a child for each step, with the other server's reply."""
 
-from collections.abc import AsyncIterable, AsyncIterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from relate_relay import traced
 from relate_relay.attempt.connector import Connector, Options
 from relate_relay.attempt.requirement import Contexts
-from relate_relay.attempt.sender import Sender
+from relate_relay.attempt.sender import Fitted, Sender
 from relate_relay.client.capabilities import Capabilities
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.timeouts import Timeouts
@@ -30,8 +30,8 @@ KEY = "rm_" + "x" * 20
 
 
 class Text:
-    def fitted(self, envelope: Envelope, capabilities: Capabilities) -> tuple[Envelope, AsyncIterable[bytes]]:
-        return envelope, self._read()
+    async def fitted(self, envelope: Envelope, capabilities: Capabilities) -> Fitted:
+        return Fitted(envelope, self._read())
 
     async def _read(self) -> AsyncIterator[bytes]:
         yield b"Subject: x\r\n\r\ntext\r\n"

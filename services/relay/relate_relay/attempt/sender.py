@@ -8,22 +8,31 @@ tried with the next server of the destination, unless the content was sent: then
 from collections.abc import AsyncGenerator, AsyncIterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from relate_relay.attempt.connector import Connector, Server
 from relate_relay.attempt.failure import Failure, decisive
 from relate_relay.client.capabilities import Capabilities
+from relate_relay.client.connection import Connection
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.observer import NO_OBSERVER, Observer
 from relate_relay.client.results import Outcome, RecipientResult
+from relate_relay.dkim.next_hop import Refusal
 from relate_relay.routing.endpoints import Endpoint
+
+
+class Fitted(NamedTuple):
+    """A message as a server takes it: the envelope, and the content in blocks."""
+
+    envelope: Envelope
+    blocks: AsyncIterable[bytes]
 
 
 class Content(Protocol):
     """The content of a message."""
 
-    def fitted(self, envelope: Envelope, capabilities: Capabilities) -> tuple[Envelope, AsyncIterable[bytes]]:
-        """The envelope and the octets as a server with these capabilities takes them, in blocks."""
+    async def fitted(self, envelope: Envelope, capabilities: Capabilities) -> Fitted | Refusal:
+        """The message for a server with these capabilities, or why it cannot be sent to that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +40,7 @@ class Result:
     """What became of a recipient: the outcome, an enhanced code, one printable line, and the server that decided.
 
     `may_be_delivered`: see `client.results.RecipientResult`. `has_dsn` if the server takes over the duty to report.
+    `is_reached` if a server was ready for the message.
     """
 
     recipient: Recipient
@@ -40,6 +50,7 @@ class Result:
     endpoint: Endpoint | None = None
     may_be_delivered: bool = False
     has_dsn: bool = False
+    is_reached: bool = True
 
 
 class Sender:
@@ -64,7 +75,11 @@ class Sender:
                     failures.append(server)
                     continue
                 self._server = server
-                sent = await _send(server, replace(envelope, recipients=waiting), content)
+                fitted = await content.fitted(replace(envelope, recipients=waiting), server.connection.capabilities)
+                if isinstance(fitted, Refusal):
+                    results |= {each: _refused(each, fitted, server) for each in waiting}
+                    break
+                sent = await _send(server.connection, fitted)
                 results |= {each.recipient: _result(each, server) for each in sent}
                 waiting = tuple([each.recipient for each in sent if _is_open(each)])
                 if not waiting:
@@ -91,11 +106,9 @@ class Sender:
                 yield each
 
 
-async def _send(server: Server, envelope: Envelope, content: Content) -> list[RecipientResult]:
-    connection = server.connection
-    fitted, octets = content.fitted(envelope, connection.capabilities)
+async def _send(connection: Connection, fitted: Fitted) -> list[RecipientResult]:
     try:
-        return await connection.send(fitted, octets)
+        return await connection.send(fitted.envelope, fitted.blocks)
     except BaseException:
         connection.abort()
         raise
@@ -111,6 +124,10 @@ def _result(sent: RecipientResult, server: Server) -> Result:
     return Result(sent.recipient, sent.outcome, sent.status, sent.text, server.endpoint, sent.may_be_delivered, has_dsn)
 
 
+def _refused(recipient: Recipient, refusal: Refusal, server: Server) -> Result:
+    return Result(recipient, Outcome.PERMANENT, refusal.status, refusal.text, server.endpoint)
+
+
 def _failed(recipient: Recipient, failure: Failure) -> Result:
     outcome = Outcome.TEMPORARY if failure.temporary else Outcome.PERMANENT
-    return Result(recipient, outcome, failure.status, failure.text, failure.endpoint)
+    return Result(recipient, outcome, failure.status, failure.text, failure.endpoint, is_reached=False)
