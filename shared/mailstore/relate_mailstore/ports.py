@@ -4,10 +4,19 @@ Three implementations pass one contract suite (`tests/contract`): memory, SQLite
 or writes mail takes the account, so that rows can be sharded by account without a change in a protocol.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from relate_mailstore.queue_types import (
+    AttemptResult,
+    Claimed,
+    Lease,
+    QueueFilter,
+    QueuePage,
+    QueueStatistics,
+    RecipientId,
+)
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -34,7 +43,7 @@ from relate_mailstore.types import (
 )
 from relate_mime import MessageIndex
 
-__all__ = ["MailStore", "RawMessage", "RawStore", "SearchStore"]
+__all__ = ["MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore"]
 
 
 class RawMessage(Protocol):
@@ -190,7 +199,7 @@ class MailStore(RawStore, SearchStore, Protocol):
     # --- Storing messages
 
     async def deliver(self, delivery: Delivery) -> Receipt:
-        """Store a message and enter it for every destination, atomically; returns when that is durable.
+        """Store a message, enter it for every destination and queue it, atomically; returns when that is durable.
 
         Provisions an account that has no mailboxes. Raises MailboxNotFound for any other missing mailbox, and OverQuota
         if any account would exceed its destination's quota.
@@ -271,3 +280,63 @@ class MailStore(RawStore, SearchStore, Protocol):
 
     async def close(self) -> None:
         """Finish accepted deliveries, then close the connections."""
+
+
+class QueueStore(Protocol):
+    """Outgoing mail: a row per recipient, queued by `MailStore.deliver`. Every method may raise StoreUnavailable.
+
+    Runners of several processes share the queue. A delivery is attempted at least once: if a runner ends between the
+    other server's reply and the commit of `settle`, the recipient is attempted again when the lease ends.
+    """
+
+    async def claim(
+        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
+    ) -> Sequence[Claimed]:
+        """Lease up to `limit` recipients that are due, in the order in which their destinations became due.
+
+        Of each destination at most `per_destination` less its number in `busy` (recipients by domain that this runner
+        has leased), so that one with many does not hide others. A leased recipient is due again when the lease ends:
+        that is its next attempt if the runner tells no result. Committed at the return, but not flushed to disk.
+        """
+
+    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
+        """Store the results of attempts and the deliveries (reports to local senders) in one durable transaction.
+
+        Messages whose recipients are all in a final state leave the queue. A lease is lost when the recipient was
+        claimed again, or its result is stored already, so that a repeated call changes nothing: then nothing at all is
+        stored, and the lost leases are returned. Raises MailboxNotFound, OverQuota for a delivery; nothing is stored.
+        """
+
+    async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
+        """When the first recipient is due, in seconds since the epoch; None if none waits for an attempt.
+
+        Without those of some destinations: a runner names the ones that it does not connect to now.
+        """
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Iterate over changes of what is due, by every process. They coalesce; the last one is never lost."""
+
+    async def open(self, message_id: MessageId) -> RawMessage:
+        """Open the raw message of a recipient in the queue. Raises MessageNotFound."""
+
+    async def find(self, query: QueueFilter, limit: int, cursor: RecipientId | None = None) -> QueuePage:
+        """One page of the recipients that match; `cursor` is `next_cursor` of the page before."""
+
+    async def hold(self, query: QueueFilter) -> int:
+        """Hold the queued recipients that match; the number of those that were changed. Leased ones as `drop`."""
+
+    async def release(self, query: QueueFilter) -> int:
+        """Queue the held recipients that match, due at once, and take back the request to hold leased ones."""
+
+    async def retry(self, query: QueueFilter) -> int:
+        """Make the queued recipients that match due at once; the number of those that were not."""
+
+    async def drop(self, query: QueueFilter) -> int:
+        """Cancel the recipients that match and are not in a final state; the number of those that were changed.
+
+        A leased recipient is not changed: the request takes effect when its attempt ends without a final result, or
+        with its lease.
+        """
+
+    async def statistics(self) -> QueueStatistics:
+        """Counts for metrics: one query that reads the queue once."""

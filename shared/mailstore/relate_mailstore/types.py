@@ -16,6 +16,7 @@ from relate_mailstore.entry_columns import Entry
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.identifiers import AccountId, MailboxId, MessageId, ModSeq, Uid
 from relate_mailstore.keywords import one_spelling
+from relate_mailstore.queue_types import Outgoing
 from relate_mime import MessageIndex
 
 __all__ = [
@@ -124,7 +125,7 @@ class Destination:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message to store once and enter for each destination, atomically.
+    """A message to store once, enter for each destination, and queue for each recipient elsewhere, atomically.
 
     `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span.
     """
@@ -133,6 +134,7 @@ class Delivery:
     destinations: tuple[Destination, ...]
     internal_date: int | None = None  # seconds since the epoch; None = now
     origin: str | None = None
+    outgoing: Outgoing | None = None
 
 
 class AssignedUid(NamedTuple):
@@ -146,14 +148,15 @@ class AssignedUid(NamedTuple):
 class Receipt:
     """A durable delivery: committed and flushed to disk. `entered` has one UID per destination.
 
-    Concurrent deliveries share one commit: `batch` is their number, `leader` the origin of the first of them, whose
-    trace has the statements.
+    `queued` is the number of recipients elsewhere. Concurrent deliveries share one commit: `batch` is their number,
+    `leader` the origin of the first of them, whose trace has the statements.
     """
 
     message_id: MessageId
     entered: tuple[AssignedUid, ...]
     batch: int = 1
     leader: str | None = None
+    queued: int = 0
 
 
 class MailboxNotice(NamedTuple):

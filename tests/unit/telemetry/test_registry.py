@@ -40,7 +40,7 @@ from relate_telemetry.registry.conventions import (
     CONVENTIONAL_INSTRUMENTS,
     LIBRARY_INSTRUMENTS,
 )
-from relate_telemetry.registry.spans import SPAN_TYPES, STORE_OPERATIONS
+from relate_telemetry.registry.spans import QUEUE_OPERATIONS, SPAN_TYPES, STORE_OPERATIONS
 from relate_wire.ports import Farewell
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
 from tests.support.telemetry.registry import find_span_type, undeclared, undeclared_of_lines
@@ -49,6 +49,7 @@ ROOT = Path(__file__).parents[3]
 FOLDER = ROOT / "docs" / "registry"
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "exception"})
 TRACED_STORE = ROOT / "shared" / "mailstore" / "relate_mailstore" / "traced.py"
+TRACED_QUEUE = TRACED_STORE.with_name("traced_queue.py")
 
 
 def documents() -> list[dict[str, object]]:
@@ -110,6 +111,7 @@ def test_every_operation_of_the_store_is_declared() -> None:
     source = TRACED_STORE.read_text()
     traced = re.findall(r'_span\("(\w+)"', source) + re.findall(r'operation\("mailstore\.(\w+)"', source)
     assert set(STORE_OPERATIONS) == set(traced)
+    assert set(QUEUE_OPERATIONS) == set(re.findall(r'_span\("(\w+)"', TRACED_QUEUE.read_text()))
 
 
 def test_every_attribute_of_our_log_lines_is_declared() -> None:

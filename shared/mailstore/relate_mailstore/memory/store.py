@@ -2,6 +2,7 @@
 
 import itertools
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -17,6 +18,7 @@ from relate_mailstore.listeners import ChangeListeners
 from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
+from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.polling import poll
 from relate_mailstore.quota import check_quota, octets_by_account
@@ -52,14 +54,21 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence. `index` computes the index of a message at delivery."""
+    """`MailStore` in memory, without persistence; its `queue` is the `QueueStore`.
 
-    def __init__(self, index: Callable[[bytes], MessageIndex] = index_message) -> None:
+    `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
+    epoch.
+    """
+
+    def __init__(
+        self, index: Callable[[bytes], MessageIndex] = index_message, clock: Callable[[], float] = time.time
+    ) -> None:
         self._index = index
         self._accounts: dict[AccountId, MemoryAccount] = {}
         self._mailbox_ids = map(MailboxId, itertools.count(1))
         self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
+        self.queue = MemoryQueue(self._deliver_all, clock)
 
     async def provision(self, account_id: AccountId) -> None:
         """Create the default mailboxes of an account. Idempotent."""
@@ -67,26 +76,12 @@ class MemoryMailStore:
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Enter a message for every destination; all are looked up before the first change."""
-        for destination in delivery.destinations:
-            new_keywords(destination.keywords)
-            self._account(destination.account_id).expect_mailbox(destination.mailbox)
-        await self._check_quotas(delivery)
-        received = _or_now(delivery.internal_date)
-        message_id, index = next(self._message_ids), self._index(delivery.raw)
-        entered: list[AssignedUid] = []
-        for to in delivery.destinations:
-            account = self._account(to.account_id)
-            account.provision()
-            message = Message(message_id, account.id, index, received, delivery.origin)
-            mailbox = account.mailbox(to.mailbox)
-            attributes = MessageAttributes(to.flags, new_keywords(to.keywords), received)
-            uid = account.enter(mailbox, message, delivery.raw, attributes)
-            entered.append(AssignedUid(mailbox.state.uid_validity, uid))
-        return Receipt(message_id, tuple(entered), leader=delivery.origin)
+        (receipt,) = self._deliver_all([delivery])
+        return receipt
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
         """Compare the quota with the octets of all mailboxes."""
-        check_quota(await self.usage(account_id), octets, quota)
+        check_quota(self._usage(account_id), octets, quota)
 
     async def mailbox(self, account_id: AccountId, name: str = INBOX) -> Mailbox:
         """A mailbox by name."""
@@ -184,7 +179,7 @@ class MemoryMailStore:
 
     async def usage(self, account_id: AccountId) -> int:
         """The octets of all mailboxes of an account."""
-        return sum(mailbox.state.octets for mailbox in self._account(account_id).mailboxes.values())
+        return self._usage(account_id)
 
     async def renderings(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[Rendering | None]:
         """The FETCH data items of these messages that need no raw message."""
@@ -298,10 +293,39 @@ class MemoryMailStore:
     async def close(self) -> None:
         """Do nothing: there is nothing to flush."""
 
-    async def _check_quotas(self, delivery: Delivery) -> None:
-        added = octets_by_account(delivery)
+    def _deliver_all(self, deliveries: Sequence[Delivery]) -> Sequence[Receipt]:
+        """Deliver all or none."""
+        for delivery in deliveries:
+            for destination in delivery.destinations:
+                new_keywords(destination.keywords)
+                self._account(destination.account_id).expect_mailbox(destination.mailbox)
+        added = Counter[AccountId]()
+        for delivery in deliveries:
+            added.update(octets_by_account(delivery))
+            for to in delivery.destinations:
+                check_quota(self._usage(to.account_id), added[to.account_id], to.quota)
+        return [self._deliver(delivery) for delivery in deliveries]
+
+    def _deliver(self, delivery: Delivery) -> Receipt:
+        received = _or_now(delivery.internal_date)
+        message_id, index = next(self._message_ids), self._index(delivery.raw)
+        entered: list[AssignedUid] = []
         for to in delivery.destinations:
-            check_quota(await self.usage(to.account_id), added[to.account_id], to.quota)
+            account = self._account(to.account_id)
+            account.provision()
+            message = Message(message_id, account.id, index, received, delivery.origin)
+            mailbox = account.mailbox(to.mailbox)
+            attributes = MessageAttributes(to.flags, new_keywords(to.keywords), received)
+            uid = account.enter(mailbox, message, delivery.raw, attributes)
+            entered.append(AssignedUid(mailbox.state.uid_validity, uid))
+        queued = 0
+        if delivery.outgoing is not None:
+            self.queue.add(message_id, delivery.outgoing, delivery.raw, delivery.origin)
+            queued = len(delivery.outgoing.recipients)
+        return Receipt(message_id, tuple(entered), leader=delivery.origin, queued=queued)
+
+    def _usage(self, account_id: AccountId) -> int:
+        return sum(mailbox.state.octets for mailbox in self._account(account_id).mailboxes.values())
 
     def _append(
         self, account: MemoryAccount, target: MemoryMailbox, new: NewMessage, attributes: MessageAttributes

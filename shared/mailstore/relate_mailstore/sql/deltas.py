@@ -100,12 +100,14 @@ class Committed(Generic[T]):
     """The result of a transaction: a value for its caller, and what it changed.
 
     There is one delta per changed mailbox. Removed messages are those of which their account has no entry left; all
-    are of one account, that of the first delta.
+    are of one account, that of the first delta. `queue_changed` means that recipients of the queue became due, or that
+    when they are due has changed.
     """
 
     value: T
     deltas: Sequence[MailboxDelta]
     removed_messages: Collection[MessageId] = ()
+    queue_changed: bool = False
 
     @property
     def removal(self) -> Removal | None:

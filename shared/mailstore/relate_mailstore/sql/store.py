@@ -1,8 +1,11 @@
 """`SqlMailStore`: the mail store on SQLite and PostgreSQL. A façade: it wires the parts together and delegates.
 
+Its `queue` is the `QueueStore` of the same database.
+
 `open_store` is the entry point: it starts the background tasks and stops them in order.
 """
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
@@ -27,7 +30,9 @@ from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, MaildropLocks, hold_maildrop
 from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.notices.postgres import PostgresNotices
+from relate_mailstore.sql.notices.queue_changes import FileQueueChanges, PostgresQueueChanges, QueueChanges
 from relate_mailstore.sql.notices.sqlite import FileNotices
+from relate_mailstore.sql.queue.store import SqlQueueStore
 from relate_mailstore.sql.read import message_list
 from relate_mailstore.sql.read.blobs import Blobs
 from relate_mailstore.sql.read.generations import Generations
@@ -81,12 +86,14 @@ async def open_store(
     index: Index = index_message,
     supervisor: Supervisor | None = None,
     cache_octets: int = CACHE_OCTETS,
+    clock: Callable[[], float] = time.time,
 ) -> AsyncIterator["SqlMailStore"]:
     """Open a store on a migrated database; the engine remains the caller's to dispose of. Raises StoreUnavailable.
 
-    `cache_octets` is the budget of all caches of the process (`relate_config.cache_budget`).
+    `cache_octets` is the budget of all caches of the process (`relate_config.cache_budget`). `clock` returns the time
+    of deliveries, and of what is due in the queue, in seconds since the epoch.
     """
-    store = SqlMailStore(engine, index, supervisor or Supervisor(), cache_octets)
+    store = SqlMailStore(engine, index, supervisor or Supervisor(), cache_octets, clock)
     try:
         await store.start()
         yield store
@@ -97,7 +104,14 @@ async def open_store(
 class SqlMailStore:
     """`MailStore` on an engine. `index` parses a message at delivery."""
 
-    def __init__(self, engine: AsyncEngine, index: Index, supervisor: Supervisor, cache_octets: int) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        index: Index,
+        supervisor: Supervisor,
+        cache_octets: int,
+        clock: Callable[[], float],
+    ) -> None:
         self.caches = caches = Caches(cache_octets)
         self._supervisor = supervisor
         self._database = database = Database(engine)
@@ -121,9 +135,16 @@ class SqlMailStore:
         self._summaries = Summaries(database, self._texts, caches)
         self._search = Search(database, self._texts, self._committer.run_without_notice, caches)
         # Writing.
-        self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor)
+        self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor, clock=clock)
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, lambda: freshness.notice_count, supervisor)
+        # Outgoing mail.
+        self._queue_changes: QueueChanges = (
+            PostgresQueueChanges(self._side) if self._side else FileQueueChanges(database_file(engine))
+        )
+        self.queue = SqlQueueStore(
+            database, self._committer, self._deliveries, self._queue_changes, reserve, clock=clock
+        )
         # After each commit, in this order; `Committer` itself calls the notices first.
         for observer in (
             self._upkeep.on_commit,
@@ -131,6 +152,7 @@ class SqlMailStore:
             self._usage.on_commit,
             self._generations.on_commit,
             self._evict_removed,
+            self._queue_changes.on_commit,
         ):
             self._committer.on_commit(observer)
         if self._side:
@@ -156,6 +178,7 @@ class SqlMailStore:
         await self._blobs.close()
         await self._committer.close()
         await self._notices.close()
+        self._queue_changes.close()
         if self._side:
             await self._side.close()
         await self._database.close()

@@ -180,6 +180,8 @@ _STORE = (
     Attribute("mailstore.uids", "int", "The number of UIDs that the caller named.", (10,)),
     Attribute("mailstore.entries", "int", "The number of entries of a mailbox in the result.", (9,)),
     Attribute("mailstore.limit", "int", "The largest number of messages in the result.", (50,)),
+    Attribute("mailstore.recipients", "int", "The number of recipients of outgoing mail.", (20,)),
+    Attribute("mailstore.lost_leases", "int", "The number of leases that another runner has taken over.", (0,)),
     Attribute("mailstore.names", "int", "The number of mailbox names in the result.", (5,)),
 )
 

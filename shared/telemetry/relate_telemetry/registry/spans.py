@@ -210,6 +210,20 @@ STORE_OPERATIONS: Mapping[str, Operation] = {
     "lock_maildrop": Operation("Acquires the lock of a maildrop (RFC 1939 §4)."),
 }
 
+QUEUE_OPERATIONS: Mapping[str, Operation] = {
+    "claim": Operation("Leases recipients of outgoing mail that are due.", ("limit", "recipients")),
+    "settle": Operation(
+        "Stores the results of attempts, and the reports about them.", ("recipients", "messages", "lost_leases")
+    ),
+    "open": Operation("Opens a message to send it.", ("octets",)),
+    "find": Operation("Lists recipients of the queue.", ("limit", "recipients")),
+    "hold": Operation("Holds recipients of the queue.", ("recipients",)),
+    "release": Operation("Queues held recipients.", ("recipients",)),
+    "retry": Operation("Makes recipients of the queue due at once.", ("recipients",)),
+    "drop": Operation("Cancels recipients of the queue.", ("recipients",)),
+}
+"""The operations of the queue; they have no account."""
+
 
 _DELIVERY = "The operation that delivers or appends the message."
 
@@ -312,8 +326,8 @@ def _login(source: SourceName) -> SpanType:
     )
 
 
-def _operation(name: str, operation: Operation) -> SpanType:
-    keys = (f"mailstore.{key}" for key in ("account", *operation.attributes))
+def _operation(name: str, operation: Operation, common: tuple[str, ...] = ()) -> SpanType:
+    keys = (f"mailstore.{key}" for key in (*common, *operation.attributes))
     return SpanType(
         f"mailstore.{name}",
         f"mailstore.{name}",
@@ -333,7 +347,8 @@ SPAN_TYPES = (
     PUSH,
     SELECT,
     *(_login(source) for source in get_args(SourceName)),
-    *(_operation(*operation) for operation in STORE_OPERATIONS.items()),
+    *(_operation(name, operation, ("account",)) for name, operation in STORE_OPERATIONS.items()),
+    *(_operation(f"queue.{name}", operation) for name, operation in QUEUE_OPERATIONS.items()),
     *STORE_PARTS,
     *RELAY,
     *(_work(*work) for work in BACKGROUND_WORK.items()),

@@ -107,6 +107,25 @@ def _compile_json_each(element: one_of, compiler: SQLCompiler, **options: Any) -
     return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - of compiled parts
 
 
+class number_of(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
+    """`number_of(parameter, key)`: the value of a key in a mapping of text to integers, as JSON; NULL without it."""
+
+    type = Integer()
+    inherit_cache = True
+
+
+@compiles(number_of, POSTGRESQL)
+def _compile_jsonb(element: number_of, compiler: SQLCompiler, **options: Any) -> str:
+    mapping, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"CAST(CAST({mapping} AS JSONB) ->> {key} AS INTEGER)"
+
+
+@compiles(number_of, SQLITE)
+def _compile_json_value(element: number_of, compiler: SQLCompiler, **options: Any) -> str:
+    mapping, key = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"(SELECT value FROM json_each({mapping}) AS pair WHERE pair.key = {key})"  # noqa: S608 - of compiled parts
+
+
 class place_of_text(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
     """`place_of_text(column, text)`: the first position of the text in the column, from 1; 0 if there is none.
 

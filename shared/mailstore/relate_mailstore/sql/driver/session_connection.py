@@ -35,7 +35,7 @@ class SessionConnection:
     def __init__(self, engine: AsyncEngine, supervisor: Supervisor) -> None:
         self._engine = engine
         self._supervisor = supervisor
-        self._set_up: list[SetUp] = []
+        self._on_connect: list[SetUp] = []
         self._pooled: AsyncConnection | None = None
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
@@ -44,7 +44,15 @@ class SessionConnection:
 
     def on_connect(self, set_up: SetUp) -> None:
         """Have `set_up` called with each new connection, before any other use of it."""
-        self._set_up.append(set_up)
+        self._on_connect.append(set_up)
+
+    async def set_up(self, set_up: SetUp) -> None:
+        """Have `set_up` called with the present connection, if there is one, and with each new one."""
+        async with self._statement_lock:
+            self._on_connect.append(set_up)
+            if self._connection is not None:
+                with database_errors:
+                    await set_up(self._connection)
 
     @property
     def up(self) -> bool:
@@ -132,7 +140,7 @@ class SessionConnection:
         self._pooled = await self._engine.connect()
         connection: Any = (await self._pooled.get_raw_connection()).driver_connection
         connection.add_termination_listener(self._on_terminated)
-        for set_up in self._set_up:
+        for set_up in self._on_connect:
             await set_up(connection)
         self._lost.clear()
         self._connection = connection

@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0008 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0010 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -21,6 +21,7 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     false,
+    text,
 )
 
 PART_OCTETS = 512 * 1024
@@ -160,4 +161,55 @@ untexted = Table(
     Column("outdated", Boolean, nullable=False, server_default=false()),  # `messages.search` must be made again too
     Column("failed", Text),  # why no text can be made; not retried
     sqlite_with_rowid=False,
+)
+
+# Outgoing mail. A row owns the blob of its id, as a row of `messages` does. Read across accounts, by the runners.
+queue_messages = Table(
+    "queue_messages",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("account_id", BigInteger, nullable=False),  # of the sender
+    Column("sender", Text, nullable=False),  # the reverse-path
+    Column("ret", Text, nullable=False),
+    Column("envid", Text, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("is_8bit", Boolean, nullable=False),
+    Column("is_utf8", Boolean, nullable=False),
+    Column("header_message_id", Text, nullable=False),
+    Column("origin", Text),  # traceparent of the delivery
+    Column("unfinished", Integer, nullable=False),  # recipients that are in no final state
+)
+
+# AUTOINCREMENT: an operator or a runner may still hold the id of a row that was removed.
+# The index of what is due has no row of held and finished recipients. By domain first, so that a claim skips from one
+# destination to the next, however many recipients each has.
+queue_recipients = Table(
+    "queue_recipients",
+    metadata,
+    Column("id", _Id, Identity(), primary_key=True),
+    Column("account_id", BigInteger, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("domain", Text, nullable=False),  # lower case, A-labels
+    Column("notify", Text, nullable=False),
+    Column("orcpt", Text, nullable=False),
+    Column("arrived", Double, nullable=False),  # seconds since the epoch
+    Column("state", Text, nullable=False),  # `QueueState`
+    Column("due", Double),  # seconds since the epoch: the next attempt, of a leased row the end of the lease
+    Column("attempts", Integer, nullable=False),
+    Column("runner", Text, nullable=False),  # that has or had the lease
+    Column("requested", Text, nullable=False),  # the state that an operator requested of a leased row, else ""
+    Column("delay_told", Boolean, nullable=False),  # the sender was told of the delay
+    Column("reply", Text, nullable=False),  # of the last attempt, like the following
+    Column("status", Text, nullable=False),
+    Column("trace", Text, nullable=False),
+    Index("ix_queue_recipients_message_id", "message_id"),
+    Index(
+        "ix_queue_recipients_domain_due",
+        "domain",
+        "due",
+        postgresql_where=text("due IS NOT NULL"),
+        sqlite_where=text("due IS NOT NULL"),
+    ),
+    sqlite_autoincrement=True,
 )

@@ -52,7 +52,7 @@ def append(
     """
     locked = lock_account(connection, account_id).values()
     names = {MailboxName(account_id, mailbox.name): mailbox for mailbox in locked}
-    plan = plan_batch(batch, names, int(time.time()))
+    plan = plan_batch(batch, names, time.time())
     entered: list[AssignedUid] = []
     for result in plan.results:
         if isinstance(result, StoreError):

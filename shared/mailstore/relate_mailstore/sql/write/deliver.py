@@ -1,10 +1,9 @@
-"""The transaction of a batch of deliveries: lock the mailboxes, assign UIDs, insert the rows.
+"""The transaction of a batch of deliveries: lock the mailboxes, assign UIDs, insert the rows, those of the queue too.
 
 `plan_batch` decides everything without a database; `store_batch` locks first, then inserts the planned rows with one
 statement per table.
 """
 
-import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +20,7 @@ from relate_mailstore.sql.mailboxes import lock_by_names
 from relate_mailstore.sql.schema.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, entries, messages
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
+from relate_mailstore.sql.write.outgoing import QueueRows, add_outgoing, store_outgoing
 from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
 
 INSERT_OCTETS = 4 * 1024 * 1024  # per statement, because the driver copies them and a message may have 50 MB
@@ -41,12 +41,18 @@ class BatchPlan:
     stored: list[QueuedDelivery] = field(default_factory=list)
     message_rows: list[Row] = field(default_factory=list)
     entry_rows: list[Row] = field(default_factory=list)
+    queue_rows: QueueRows = field(default_factory=lambda: QueueRows([], []))
     results: list[DeliveryResult] = field(default_factory=list)
 
     @property
     def dirty_deltas(self) -> list[MailboxDelta]:
         """The deltas of mailboxes in which something arrived; more may have been locked."""
         return dirty(self.deltas.values())
+
+    @property
+    def queues(self) -> bool:
+        """Whether there are recipients elsewhere."""
+        return bool(self.queue_rows.recipients)
 
 
 def target_mailboxes(batch: Iterable[QueuedDelivery]) -> set[MailboxName]:
@@ -59,12 +65,19 @@ def accounts_with_quota(batch: Iterable[QueuedDelivery]) -> set[AccountId]:
     return {to.account_id for queued in batch for to in queued.delivery.destinations if to.quota is not None}
 
 
-def store_batch(connection: Connection, batch: Sequence[QueuedDelivery]) -> Committed[Sequence[DeliveryResult]]:
-    """Store a batch."""
-    locked = lock_by_names(connection, target_mailboxes(batch), accounts_with_quota(batch))
-    plan = plan_batch(batch, locked, int(time.time()))
+def store_batch(
+    connection: Connection, batch: Sequence[QueuedDelivery], now: float
+) -> Committed[Sequence[DeliveryResult]]:
+    """Store a batch that arrives `now`, in seconds since the epoch."""
+    plan = plan_batch(batch, lock_targets(connection, batch), now)
     store_plan(connection, plan)
-    return Committed(plan.results, plan.dirty_deltas)
+    return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues)
+
+
+def lock_targets(connection: Connection, batch: Sequence[QueuedDelivery]) -> Mapping[MailboxName, Mailbox]:
+    """Lock the mailboxes of `target_mailboxes`, and all of accounts with a quota. No statement if there is none."""
+    targets = target_mailboxes(batch)
+    return lock_by_names(connection, targets, accounts_with_quota(batch)) if targets else {}
 
 
 def store_plan(connection: Connection, plan: BatchPlan) -> None:
@@ -73,27 +86,31 @@ def store_plan(connection: Connection, plan: BatchPlan) -> None:
         parts = (part for one in plan.stored for part in split(one.message_id, one.delivery.raw))
         for rows in group_rows(parts):
             run_many(connection, _INSERT_PARTS, rows)
+    if plan.entry_rows:
         run_many(connection, _INSERT_MESSAGES, plan.message_rows)
         run_many(connection, _INSERT_ENTRIES, plan.entry_rows)
+    if plan.queues:
+        store_outgoing(connection, plan.queue_rows)
 
 
-def plan_batch(batch: Sequence[QueuedDelivery], locked: Mapping[MailboxName, Mailbox], now: int) -> BatchPlan:
-    """Enter each delivery for all its destinations or for none.
+def plan_batch(batch: Sequence[QueuedDelivery], locked: Mapping[MailboxName, Mailbox], now: float) -> BatchPlan:
+    """Enter each delivery for all its destinations and queue it, or neither. `now` is in seconds since the epoch.
 
     A delivery is refused if a mailbox is not among the `locked` ones, or an account would exceed its quota. All
     mailboxes of an account with a quota must be among them.
     """
     plan = BatchPlan({name: MailboxDelta(mailbox) for name, mailbox in locked.items()})
     used = _octets_used(locked.values()) if accounts_with_quota(batch) else None
-    leader = batch[0].delivery.origin
+    leader = batch[0].delivery.origin if batch else None
     for queued in batch:
         try:
             _check(plan, used, queued.delivery)
         except StoreError as refusal:
             plan.results.append(refusal)
             continue
-        entered = _enter(plan, queued, now)
-        plan.results.append(Receipt(queued.message_id, entered, len(batch), leader))
+        entered = _enter(plan, queued, int(now))
+        outgoing = add_outgoing(plan.queue_rows, queued.message_id, queued.delivery, now)
+        plan.results.append(Receipt(queued.message_id, entered, len(batch), leader, outgoing))
     return plan
 
 

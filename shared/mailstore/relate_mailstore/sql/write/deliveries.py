@@ -44,7 +44,10 @@ Index = Callable[[bytes], MessageIndex]
 
 
 class Deliveries:
-    """Stores new messages. `reserve` limits the transactions on a disk that is nearly full (SQLite only)."""
+    """Stores new messages. `reserve` limits the transactions on a disk that is nearly full (SQLite only).
+
+    `clock` returns seconds since the epoch.
+    """
 
     def __init__(
         self,
@@ -53,12 +56,15 @@ class Deliveries:
         reserve: DiskReserve | None,
         index: Index,
         supervisor: Supervisor,
+        *,
+        clock: Callable[[], float],
     ) -> None:
         self._database = database
         self._committer = committer
         self._reserve = reserve
         self._index = index
         self._supervisor = supervisor
+        self._clock = clock
         self._message_ids = generate_message_ids()
         self._queue: GroupCommit[QueuedDelivery, Receipt] = GroupCommit(self._store_batch, supervisor)
 
@@ -72,16 +78,30 @@ class Deliveries:
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """See `MailStore.deliver`."""
-        for to in delivery.destinations:
-            new_keywords(to.keywords)
-        queued = await self._prepare(delivery)
+        queued = await self.prepare(delivery)
         try:
             return await self._commit(queued)
         except MailboxNotFound:
-            destinations = tuple([await self._with_equivalent_name(to) for to in delivery.destinations])
-            await provision_for(self._database, self._committer, destinations)
-        delivery = replace(delivery, destinations=destinations)
-        return await self._commit(QueuedDelivery(delivery, queued.message_id, queued.columns))
+            provisioned = await self.provision(queued)
+        return await self._commit(provisioned)
+
+    async def prepare(self, delivery: Delivery) -> QueuedDelivery:
+        """Assign the message's id, and index it; without a destination no index is stored. Raises TooManyKeywords."""
+        for to in delivery.destinations:
+            new_keywords(to.keywords)
+        message_id = next(self._message_ids)
+        columns = await self._index_columns(delivery.raw, message_id) if delivery.destinations else {}
+        return QueuedDelivery(delivery, message_id, columns)
+
+    async def provision(self, queued: QueuedDelivery) -> QueuedDelivery:
+        """Provision the accounts of a delivery that met a missing mailbox; the delivery to retry.
+
+        Raises MailboxNotFound if a mailbox would still be missing.
+        """
+        delivery = queued.delivery
+        destinations = tuple([await self._with_equivalent_name(to) for to in delivery.destinations])
+        await provision_for(self._database, self._committer, destinations)
+        return QueuedDelivery(replace(delivery, destinations=destinations), queued.message_id, queued.columns)
 
     async def append(
         self,
@@ -108,11 +128,7 @@ class Deliveries:
         self, account_id: AccountId, mailbox: str, message: NewMessage, quota: int | None = None
     ) -> QueuedDelivery:
         to = Destination(account_id, mailbox, message.flags, new_keywords(message.keywords), quota)
-        return await self._prepare(Delivery(message.raw, (to,), message.internal_date, message.origin))
-
-    async def _prepare(self, delivery: Delivery) -> QueuedDelivery:
-        message_id = next(self._message_ids)
-        return QueuedDelivery(delivery, message_id, await self._index_columns(delivery.raw, message_id))
+        return await self.prepare(Delivery(message.raw, (to,), message.internal_date, message.origin))
 
     async def _index_columns(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
         with self._supervisor.tracing.part("mailstore.delivery.index"):
@@ -141,4 +157,4 @@ class Deliveries:
     ) -> Committed[Sequence[DeliveryResult]]:
         if self._reserve:
             self._reserve.ration(connection, sum(queued.weight for queued in batch))
-        return store_batch(connection, batch)
+        return store_batch(connection, batch, self._clock())

@@ -1,6 +1,7 @@
 """The transactions that remove entries: expunge, deletion of a message, garbage collection.
 
-Removing the last entry of a message in its account removes the message; its octets stay while another account has it.
+Removing the last entry of a message in its account removes the message; its octets stay while another account has it,
+or the queue.
 """
 
 import time
@@ -8,13 +9,13 @@ from collections.abc import Collection, Iterable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from sqlalchemy import Connection, bindparam, delete, exists, insert, select
+from sqlalchemy import Connection, bindparam, delete, exists, insert, select, union_all
 
 from relate_mailstore.errors import StoreFull
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, dirty
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, one_of
 from relate_mailstore.sql.mailboxes import lock_by_id
-from relate_mailstore.sql.schema.tables import blobs, entries, expunged, messages, texts, untexted
+from relate_mailstore.sql.schema.tables import blobs, entries, expunged, messages, queue_messages, texts, untexted
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.entry_rows import BY_UIDS, key_parameters, lock_mailboxes_of
 from relate_mailstore.types import AccountId, MailboxId, MessageId, Uid
@@ -32,7 +33,9 @@ _LOCK_MESSAGES = (
     .order_by(messages.c.id)
     .with_for_update()
 )
-_OTHER_OWNERS = select(messages.c.id).where(one_of(messages.c.id, ids("message_ids")))
+_OTHER_OWNERS = union_all(
+    *(select(table.c.id).where(one_of(table.c.id, ids("message_ids"))) for table in (messages, queue_messages))
+)
 _REMOVE_MESSAGES = delete(messages).where(
     messages.c.account_id == bindparam("of_account"), one_of(messages.c.id, ids("message_ids"))
 )
@@ -49,7 +52,9 @@ _COLLECT_MESSAGES = delete(messages).where(
         .where(entries.c.message_id == messages.c.id, entries.c.account_id == messages.c.account_id)
     )
 )
-_COLLECT_BLOBS = delete(blobs).where(~exists(select(1).select_from(messages).where(messages.c.id == blobs.c.id)))
+_COLLECT_BLOBS = delete(blobs).where(
+    *(~exists(select(1).select_from(table).where(table.c.id == blobs.c.id)) for table in (messages, queue_messages))
+)
 _COLLECT_UNTEXTED, _COLLECT_TEXTS = (
     delete(table).where(
         ~exists(
@@ -106,9 +111,10 @@ def delete_message(connection: Connection, account_id: AccountId, message_id: Me
 
 
 def collect_garbage(connection: Connection) -> int:
-    """Remove messages without an entry and blobs without a message; the number of rows.
+    """Remove messages without an entry and blobs without an owner; the number of rows.
 
-    Blobs are left over where two accounts remove the same message at once, because neither transaction sees the other.
+    Blobs are left over where two of their owners remove the same message at once, because neither transaction sees
+    the other.
     """
     collected = [connection.execute(statement) for statement in _COLLECT]
     return sum(result.rowcount for result in collected)

@@ -1,0 +1,245 @@
+"""`QueueStore` in memory: the recipients by id, and the messages that they own."""
+
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from relate_mailstore import queue_rules
+from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.memory.raw import MemoryRawMessage
+from relate_mailstore.queue_rules import Schedule
+from relate_mailstore.queue_types import (
+    FINAL_STATES,
+    AttemptResult,
+    Claimed,
+    Lease,
+    Outgoing,
+    OutgoingRecipient,
+    QueuedRecipient,
+    QueueFilter,
+    QueuePage,
+    QueueState,
+    QueueStatistics,
+    RecipientId,
+)
+from relate_mailstore.types import Delivery, MessageId
+from relate_mailstore.wakes import Wakes
+
+
+@dataclass(slots=True)
+class _Recipient:
+    """A row of the queue, with its message."""
+
+    id: RecipientId
+    message_id: MessageId
+    to: OutgoingRecipient
+    outgoing: Outgoing
+    raw: MemoryRawMessage
+    arrived: float
+    schedule: Schedule
+    attempts: int = 0
+    reply: str = ""
+    status: str = ""
+    trace: str = ""
+    delay_told: bool = False
+
+    def claimed(self) -> Claimed:
+        """What the runner receives."""
+        return Claimed(
+            self.id,
+            self.message_id,
+            self.outgoing.account_id,
+            self.outgoing.sender,
+            self.to.address,
+            self.to.domain,
+            self.to.notify,
+            self.to.orcpt,
+            self.outgoing.ret,
+            self.outgoing.envid,
+            self.raw.size,
+            self.outgoing.is_8bit,
+            self.outgoing.is_utf8,
+            self.outgoing.header_message_id,
+            self.raw.origin,
+            self.arrived,
+            self.attempts,
+            self.reply,
+            self.status,
+            self.trace,
+            self.delay_told,
+        )
+
+    def listed(self) -> QueuedRecipient:
+        """What an operator sees."""
+        return QueuedRecipient(
+            self.id,
+            self.message_id,
+            self.outgoing.account_id,
+            self.outgoing.sender,
+            self.to.address,
+            self.to.domain,
+            self.schedule.state,
+            self.schedule.requested,
+            self.raw.size,
+            self.outgoing.header_message_id,
+            self.raw.origin,
+            self.arrived,
+            self.schedule.due,
+            self.attempts,
+            self.reply,
+            self.status,
+            self.trace,
+        )
+
+
+class MemoryQueue:
+    """`QueueStore` without persistence.
+
+    `deliver` stores reports, all or none. `clock` returns seconds since the epoch.
+    """
+
+    def __init__(self, deliver: Callable[[Sequence[Delivery]], object], clock: Callable[[], float]) -> None:
+        self._deliver = deliver
+        self._clock = clock
+        self._ids = map(RecipientId, itertools.count(1))
+        self._recipients: dict[RecipientId, _Recipient] = {}
+        self._wakes = Wakes()
+        self._latest = float("inf")
+
+    def add(self, message_id: MessageId, outgoing: Outgoing, raw: bytes, origin: str | None) -> None:
+        """Queue a message."""
+        now, content = self._clock(), MemoryRawMessage(raw, origin)
+        due = outgoing.due or now
+        schedule = Schedule(QueueState.HELD, None) if outgoing.is_held else Schedule(QueueState.QUEUED, due)
+        for to in outgoing.recipients:
+            row = _Recipient(next(self._ids), message_id, to, outgoing, content, now, schedule)
+            self._recipients[row.id] = row
+        self._wakes.wake()
+
+    async def claim(
+        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
+    ) -> Sequence[Claimed]:
+        """Lease recipients that are due."""
+        now = self._clock()
+        if now < self._latest:
+            self._pull_back(now)
+        self._latest = now
+        chosen = self._choose(now, limit, per_destination, busy)
+        for row in chosen:
+            row.schedule = queue_rules.lease(row.schedule, now + lease_seconds)
+        leased = [row for row in chosen if row.schedule.requested is None]
+        for row in chosen:
+            row.schedule = queue_rules.end_lease(row.schedule, now)
+        for row in leased:
+            row.attempts += 1
+        claimed = [row.claimed() for row in sorted(leased, key=lambda row: row.id)]
+        self._remove_finished()
+        return claimed
+
+    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
+        """Store results and deliveries, or nothing if a lease is lost."""
+        held = {
+            Lease(row.id, row.attempts) for row in self._recipients.values() if row.schedule.state is QueueState.LEASED
+        }
+        lost = [result.lease for result in results if result.lease not in held]
+        if lost:
+            return lost
+        self._deliver(deliveries)
+        for result in results:
+            row = self._recipients[result.lease.recipient_id]
+            row.schedule = queue_rules.settle(row.schedule, result)
+            row.reply, row.status, row.trace = result.reply, result.status, result.trace
+            row.delay_told = row.delay_told or result.delay_told
+        self._remove_finished()
+        self._wakes.wake()
+        return []
+
+    async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
+        """When the first recipient is due."""
+        waiting = (row for row in self._recipients.values() if row.to.domain not in except_domains)
+        return min((row.schedule.due for row in waiting if row.schedule.due is not None), default=None)
+
+    @asynccontextmanager
+    async def changes(self) -> AsyncIterator[AsyncIterator[None]]:
+        """Iterate over the changes of what is due."""
+        with self._wakes.subscribe() as wake:
+            yield wake.changes()
+
+    async def open(self, message_id: MessageId) -> MemoryRawMessage:
+        """Open the raw message of a recipient in the queue."""
+        for row in self._recipients.values():
+            if row.message_id == message_id:
+                return row.raw
+        raise MessageNotFound(f"message {message_id} in the queue")
+
+    async def find(self, query: QueueFilter, limit: int, cursor: RecipientId | None = None) -> QueuePage:
+        """One page of the recipients that match."""
+        found = [row.listed() for row in self._matching(query) if row.id > (cursor or 0)]
+        page = tuple(found[:limit])
+        return QueuePage(page, page[-1].recipient_id if len(found) > limit else None)
+
+    async def hold(self, query: QueueFilter) -> int:
+        """Hold recipients."""
+        return self._change(query, queue_rules.hold)
+
+    async def release(self, query: QueueFilter) -> int:
+        """Queue held recipients."""
+        return self._change(query, queue_rules.release)
+
+    async def retry(self, query: QueueFilter) -> int:
+        """Make recipients due at once."""
+        return self._change(query, queue_rules.retry)
+
+    async def drop(self, query: QueueFilter) -> int:
+        """Cancel recipients."""
+        return self._change(query, queue_rules.drop)
+
+    async def statistics(self) -> QueueStatistics:
+        """Count the recipients by state."""
+        rows = self._recipients.values()
+        waiting = [row.arrived for row in rows if row.schedule.state not in FINAL_STATES]
+        return QueueStatistics(Counter(row.schedule.state for row in rows), min(waiting, default=None))
+
+    def _choose(self, now: float, limit: int, per_destination: int, busy: Mapping[str, int]) -> list[_Recipient]:
+        due = [row for row in self._recipients.values() if row.schedule.due is not None and row.schedule.due <= now]
+        by_domain: dict[str, list[_Recipient]] = {}
+        for row in sorted(due, key=lambda row: row.schedule.due or 0.0):
+            by_domain.setdefault(row.to.domain, []).append(row)
+        allowed = (rows[: max(0, per_destination - busy.get(domain, 0))] for domain, rows in by_domain.items())
+        return [*itertools.islice(itertools.chain.from_iterable(allowed), limit)]
+
+    def _pull_back(self, now: float) -> None:
+        for row in self._recipients.values():
+            if row.schedule.due is not None and row.schedule.due > now + queue_rules.MAX_AHEAD_SECONDS:
+                row.schedule = row.schedule._replace(due=now)
+
+    def _change(self, query: QueueFilter, rule: queue_rules.Change) -> int:
+        now, changed = self._clock(), 0
+        for row in self._matching(query):
+            before, row.schedule = row.schedule, rule(row.schedule, now)
+            changed += row.schedule != before
+        self._remove_finished()
+        self._wakes.wake()
+        return changed
+
+    def _matching(self, query: QueueFilter) -> list[_Recipient]:
+        return [row for row in self._recipients.values() if _matches(row, query)]
+
+    def _remove_finished(self) -> None:
+        unfinished = {row.message_id for row in self._recipients.values() if row.schedule.state not in FINAL_STATES}
+        for row in [*self._recipients.values()]:
+            if row.message_id not in unfinished:
+                del self._recipients[row.id]
+
+
+def _matches(row: _Recipient, query: QueueFilter) -> bool:
+    return (
+        query.recipient_id in {None, row.id}
+        and query.message_id in {None, row.message_id}
+        and query.domain in {None, row.to.domain}
+        and query.account_id in {None, row.outgoing.account_id}
+        and query.state in {None, row.schedule.state}
+        and (query.older_than is None or row.arrived < query.older_than)
+    )

@@ -1,0 +1,170 @@
+"""`SqlQueueStore`: the queue on SQLite and PostgreSQL.
+
+Times are by the clock of the process, on both databases: hosts whose clocks differ by a second end leases a second
+early or late, and a result of a lease that another runner took over is not stored.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+from sqlalchemy import Connection, and_, bindparam, select
+
+from relate_mailstore import queue_rules
+from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from relate_mailstore.ports import RawMessage
+from relate_mailstore.queue_types import (
+    AttemptResult,
+    Claimed,
+    Lease,
+    QueueFilter,
+    QueuePage,
+    QueueStatistics,
+    RecipientId,
+)
+from relate_mailstore.sql.deltas import Committed
+from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.disk_reserve import DiskReserve
+from relate_mailstore.sql.notices.queue_changes import QueueChanges
+from relate_mailstore.sql.queue import operators
+from relate_mailstore.sql.queue.claim import claim, pull_back
+from relate_mailstore.sql.queue.due import NEXT_DUE
+from relate_mailstore.sql.queue.settle import settle
+from relate_mailstore.sql.read.blobs import SMALL_OCTETS, LargeMessage, SmallMessage
+from relate_mailstore.sql.schema.tables import blobs, queue_messages
+from relate_mailstore.sql.write.committer import Committer
+from relate_mailstore.sql.write.deliveries import Deliveries
+from relate_mailstore.sql.write.group_commit import QueuedDelivery
+from relate_mailstore.types import Delivery, MessageId
+
+_OPEN = (
+    select(queue_messages.c.size, queue_messages.c.origin, blobs.c.octets)
+    .outerjoin(
+        blobs,
+        and_(blobs.c.id == queue_messages.c.id, blobs.c.part == 0, queue_messages.c.size <= SMALL_OCTETS),
+    )
+    .where(queue_messages.c.id == bindparam("message_id"))
+)
+
+
+class SqlQueueStore:
+    """`QueueStore` on a database. `clock` returns seconds since the epoch."""
+
+    def __init__(
+        self,
+        database: Database,
+        committer: Committer,
+        deliveries: Deliveries,
+        changes: QueueChanges,
+        reserve: DiskReserve | None,
+        *,
+        clock: Callable[[], float],
+    ) -> None:
+        self._database = database
+        self._committer = committer
+        self._deliveries = deliveries
+        self._changes = changes
+        self._reserve = reserve
+        self._clock = clock
+        self._latest = float("inf")  # the latest time that was read; before the first claim the clock may have been set
+
+    async def claim(
+        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
+    ) -> Sequence[Claimed]:
+        """Lease recipients that are due; a read, and no transaction, if none is."""
+        now = self._clock()
+        if now < self._latest:
+            await self._committer.run_without_notice(partial(pull_back, now=now), durable=False)
+        self._latest = now
+        full = [domain for domain, leased in busy.items() if leased >= per_destination]
+        due = await self.next_due(full)
+        if due is None or due > now:
+            return ()
+        work = partial(
+            claim,
+            runner=runner,
+            limit=limit,
+            per_destination=per_destination,
+            busy=busy,
+            now=now,
+            until=now + lease_seconds,
+        )
+        taken = await self._committer.run_without_notice(work, durable=False)
+        if taken.requested:
+            await self._apply(taken.requested, queue_rules.end_lease)
+        return taken.claimed
+
+    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
+        """Store results and deliveries; accounts without mailboxes are provisioned."""
+        batch = [await self._deliveries.prepare(delivery) for delivery in deliveries]
+        try:
+            return await self._settle(results, batch)
+        except MailboxNotFound:
+            batch = [await self._deliveries.provision(queued) for queued in batch]
+        return await self._settle(results, batch)
+
+    async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
+        """When the first recipient is due."""
+        (row,) = await self._database.fetch_inline(NEXT_DUE, {"except_domains": except_domains})
+        due: float | None = row.due
+        return due
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Iterate over the changes of what is due."""
+        return self._changes.subscribe()
+
+    async def open(self, message_id: MessageId) -> RawMessage:
+        """Open a raw message; a small one is read by the same query."""
+        rows = await self._database.fetch(_OPEN, {"message_id": message_id})
+        if not rows or (rows[0].octets is None and rows[0].size <= SMALL_OCTETS):
+            raise MessageNotFound(f"message {message_id} in the queue")
+        size, origin, octets = rows[0]
+        return (
+            LargeMessage(self._database, message_id, size, origin) if octets is None else SmallMessage(octets, origin)
+        )
+
+    async def find(self, query: QueueFilter, limit: int, cursor: RecipientId | None = None) -> QueuePage:
+        """One page of the recipients that match."""
+        return await operators.find_page(self._database, query, limit, cursor)
+
+    async def hold(self, query: QueueFilter) -> int:
+        """Hold recipients."""
+        return await self._change(query, queue_rules.hold)
+
+    async def release(self, query: QueueFilter) -> int:
+        """Queue held recipients."""
+        return await self._change(query, queue_rules.release)
+
+    async def retry(self, query: QueueFilter) -> int:
+        """Make recipients due at once."""
+        return await self._change(query, queue_rules.retry)
+
+    async def drop(self, query: QueueFilter) -> int:
+        """Cancel recipients."""
+        return await self._change(query, queue_rules.drop)
+
+    async def statistics(self) -> QueueStatistics:
+        """Count the recipients by state."""
+        return await operators.count(self._database)
+
+    async def _settle(self, results: Sequence[AttemptResult], batch: Sequence[QueuedDelivery]) -> Sequence[Lease]:
+        work = partial(self._settle_within_reserve, results=results, batch=batch)
+        return await self._committer.run(work, removes=not batch)
+
+    def _settle_within_reserve(
+        self, connection: Connection, results: Sequence[AttemptResult], batch: Sequence[QueuedDelivery]
+    ) -> Committed[Sequence[Lease]]:
+        if self._reserve and batch:
+            self._reserve.ration(connection, sum(queued.weight for queued in batch))
+        return settle(connection, results, batch, self._clock())
+
+    async def _change(self, query: QueueFilter, rule: queue_rules.Change) -> int:
+        changed, after = 0, RecipientId(0)
+        while found := await operators.find_batch(self._database, query, after):
+            changed += await self._apply(found, rule)
+            after = found[-1]
+        return changed
+
+    async def _apply(self, recipient_ids: Sequence[RecipientId], rule: queue_rules.Change) -> int:
+        work = partial(operators.change, recipient_ids=recipient_ids, rule=rule, now=self._clock())
+        return await self._committer.run(work, removes=True)

@@ -1,0 +1,103 @@
+"""The telemetry decorator of the queue: most calls have a span `mailstore.queue.<method>`, as in `traced`.
+
+It sets the `origin` of reports to local senders. Attributes are counts and octets, never addresses or domains. Calls
+that nearly always find nothing, or wait, have no span: `next_due`, `changes`, `statistics`.
+"""
+
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import replace
+
+from relate_mailstore.ports import QueueStore, RawMessage
+from relate_mailstore.queue_types import (
+    AttemptResult,
+    Claimed,
+    Lease,
+    QueueFilter,
+    QueuePage,
+    QueueStatistics,
+    RecipientId,
+)
+from relate_mailstore.traced import EXPECTED_ERRORS, Operation, Operations
+from relate_mailstore.types import Delivery, MessageId
+
+
+class TracedQueueStore:
+    """`QueueStore` that delegates to another one, with a span for each call."""
+
+    def __init__(self, queue: QueueStore, operations: Operations) -> None:
+        self._queue = queue
+        self._operations = operations
+
+    async def claim(
+        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
+    ) -> Sequence[Claimed]:
+        """Traced as `mailstore.queue.claim`."""
+        with self._span("claim", limit=limit) as operation:
+            claimed = await self._queue.claim(runner, limit, lease_seconds, per_destination, busy)
+            operation.set("mailstore.recipients", len(claimed))
+            return claimed
+
+    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
+        """Sets the origin of the deliveries. Traced as `mailstore.queue.settle`."""
+        origin = self._operations.origin()
+        with self._span("settle", recipients=len(results), messages=len(deliveries)) as operation:
+            reports = [replace(delivery, origin=origin) for delivery in deliveries]
+            lost = await self._queue.settle(results, reports)
+            operation.set("mailstore.lost_leases", len(lost))
+            return lost
+
+    async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
+        """Not traced."""
+        return await self._queue.next_due(except_domains)
+
+    def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
+        """Not traced."""
+        return self._queue.changes()
+
+    async def open(self, message_id: MessageId) -> RawMessage:
+        """Traced as `mailstore.queue.open`."""
+        with self._span("open") as operation:
+            opened = await self._queue.open(message_id)
+            operation.set("mailstore.octets", opened.size)
+            return opened
+
+    async def find(self, query: QueueFilter, limit: int, cursor: RecipientId | None = None) -> QueuePage:
+        """Traced as `mailstore.queue.find`."""
+        with self._span("find", limit=limit) as operation:
+            page = await self._queue.find(query, limit, cursor)
+            operation.set("mailstore.recipients", len(page.items))
+            return page
+
+    async def hold(self, query: QueueFilter) -> int:
+        """Traced as `mailstore.queue.hold`."""
+        with self._span("hold") as operation:
+            return _count(operation, await self._queue.hold(query))
+
+    async def release(self, query: QueueFilter) -> int:
+        """Traced as `mailstore.queue.release`."""
+        with self._span("release") as operation:
+            return _count(operation, await self._queue.release(query))
+
+    async def retry(self, query: QueueFilter) -> int:
+        """Traced as `mailstore.queue.retry`."""
+        with self._span("retry") as operation:
+            return _count(operation, await self._queue.retry(query))
+
+    async def drop(self, query: QueueFilter) -> int:
+        """Traced as `mailstore.queue.drop`."""
+        with self._span("drop") as operation:
+            return _count(operation, await self._queue.drop(query))
+
+    async def statistics(self) -> QueueStatistics:
+        """Not traced."""
+        return await self._queue.statistics()
+
+    def _span(self, method: str, **numbers: int) -> AbstractContextManager[Operation]:
+        attributes = {f"mailstore.{key}": number for key, number in numbers.items()}
+        return self._operations.operation(f"mailstore.queue.{method}", attributes, EXPECTED_ERRORS)
+
+
+def _count(operation: Operation, changed: int) -> int:
+    operation.set("mailstore.recipients", changed)
+    return changed
