@@ -1,11 +1,11 @@
 """Traces attempts: decorators of the client's observer and of the DNS, on `relate_telemetry`."""
 
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
 from relate_relay.attempt.sender import Result
-from relate_relay.client.observer import Step
+from relate_relay.client.observer import Observer, Step
 from relate_relay.client.replies import ServerReply
 from relate_relay.client.results import Outcome
 from relate_relay.routing.names import IPAddress
@@ -112,9 +112,30 @@ class TracedDns:
             return records
 
 
-def finish(attempt: Attempt, results: list[Result]) -> None:
-    """Record the results of an attempt: at least one. The code and server are those of the first that decides."""
-    outcomes = {each.outcome for each in results}
-    outcome = outcomes.pop().value if len(outcomes) == 1 else "mixed"
-    deciding = next((each for each in results if each.outcome is not Outcome.ACCEPTED), results[0])
-    attempt.finish(outcome, deciding.status, deciding.endpoint.host if deciding.endpoint else "")
+class TracedAttempt:
+    """An attempt that runs: `observer` traces its steps, `trace_id` is in hexadecimal, empty without telemetry."""
+
+    def __init__(self, span: Attempt, attempts: Attempts) -> None:
+        self.observer: Observer = TracedSteps(attempts)
+        self.trace_id = span.trace_id
+        self._span = span
+
+    def finish(self, results: Sequence[Result]) -> None:
+        """Record the results, at least one. The code and the server are those of the first that is not accepted."""
+        outcomes = {each.outcome for each in results}
+        outcome = outcomes.pop().value if len(outcomes) == 1 else "mixed"
+        deciding = next((each for each in results if each.outcome is not Outcome.ACCEPTED), results[0])
+        self._span.finish(outcome, deciding.status, deciding.endpoint.host if deciding.endpoint else "")
+
+
+class TracedAttempts:
+    """The attempts of a runner, each a trace of its own."""
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+
+    @contextmanager
+    def attempt(self, domain: str, recipients: int, origins: Iterable[str | None]) -> Iterator[TracedAttempt]:
+        """Trace an attempt, linked to the transactions that brought the message: their traceparents."""
+        with self._attempts.attempt(domain, recipients, origins) as span:
+            yield TracedAttempt(span, self._attempts)

@@ -30,6 +30,7 @@ TaskName = Literal[
     "mailstore.side_connection",
     "mailstore.upkeep",
     "mailstore.writer",
+    "relay.connection",
     "service.certificates",
     "service.housekeeping",
     "service.watchdog",

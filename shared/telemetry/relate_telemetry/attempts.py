@@ -10,7 +10,7 @@ with attempts.attempt("there.test", recipients=2, origins=[origin]) as attempt:
 
 from collections.abc import Iterable, Mapping
 
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, format_trace_id
 from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.current_span import CurrentSpan
@@ -57,6 +57,12 @@ class Attempts:
 
 class Attempt(CurrentSpan):
     """One attempt. What another server refuses is a result, and no error of ours."""
+
+    @property
+    def trace_id(self) -> str:
+        """The id of its trace, in hexadecimal; empty without telemetry."""
+        context = self.span.get_span_context()
+        return format_trace_id(context.trace_id) if context.is_valid else ""
 
     def finish(self, outcome: str, status: str, server: str) -> None:
         """Record the outcome, one of `names.RELAY_OUTCOMES`, with an enhanced code and the name of the last server."""

@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from relate_relay import traced
 from relate_relay.attempt.connector import Connector, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Fitted, Sender
@@ -15,7 +14,7 @@ from relate_relay.client.timeouts import Timeouts
 from relate_relay.routing.mta_sts import Lookup
 from relate_relay.routing.ports import DnsFault, MxRecord
 from relate_relay.routing.private import PrivateDestinations
-from relate_relay.traced import TracedDns, TracedSteps
+from relate_relay.traced import TracedAttempts, TracedDns
 from relate_telemetry.telemetry import Telemetry
 from tests.support.certificates import Authority
 from tests.support.fake_dns import FakeDns
@@ -42,14 +41,14 @@ class NoPolicies:
         return Lookup()
 
 
-async def attempt(telemetry: Telemetry, port: int, dns: FakeDns | None = None, **options: Any) -> None:
+async def make_attempt(telemetry: Telemetry, port: int, dns: FakeDns | None = None, **options: Any) -> None:
     attempts = telemetry.attempts()
     known = dns or FakeDns(mx={DOMAIN: [MxRecord(10, "mx.there.test")]}, addresses={"mx.there.test": ["127.0.0.1"]})
     chosen = Options("here.test", mx_port=port, private=PrivateDestinations.ALLOW, **options)
     sender = Sender(Connector(TracedDns(known, attempts), NoPolicies(), chosen, Contexts()), DOMAIN)
     envelope = Envelope("ann@here.test", (Recipient("bob@there.test"), Recipient("eve@there.test")))
-    with attempts.attempt(DOMAIN, 2, [ORIGIN, None]) as span:
-        traced.finish(span, await sender.send(envelope, Text(), TracedSteps(attempts)))
+    with TracedAttempts(attempts).attempt(DOMAIN, 2, [ORIGIN, None]) as attempt:
+        attempt.finish(await sender.send(envelope, Text(), attempt.observer))
     await sender.close()
 
 
@@ -71,7 +70,7 @@ def children(seen: Recorder) -> list[ReceivedSpan]:
 async def test_each_step_is_a_child_with_the_reply(telemetry: tuple[Telemetry, Recorder]) -> None:
     script = {"RCPT": [reply("250 2.1.5 ok"), reply(f"550 5.1.1 no {KEY}")]}
     async with Sink(script, certificate=Authority().serving("mx.there.test")) as sink:
-        await attempt(telemetry[0], sink.port)
+        await make_attempt(telemetry[0], sink.port)
     seen = telemetry[1]
     assert [span.name.removeprefix("relay.") for span in children(seen)] == [
         *("dns", "dns", "connect", "command.greeting", "command.ehlo", "command.starttls", "tls", "command.ehlo"),
@@ -103,7 +102,7 @@ async def test_each_step_is_a_child_with_the_reply(telemetry: tuple[Telemetry, R
 async def test_a_question_without_an_answer_says_why(
     telemetry: tuple[Telemetry, Recorder], fault: DnsFault, outcome: str, status: str
 ) -> None:
-    await attempt(telemetry[0], 25, FakeDns(mx={DOMAIN: fault}))
+    await make_attempt(telemetry[0], 25, FakeDns(mx={DOMAIN: fault}))
     seen = telemetry[1]
     (question,) = children(seen)
     assert (question.status, question.attributes["relay.failure"]) == ("ERROR", fault.value)
@@ -115,7 +114,7 @@ async def test_a_question_without_an_answer_says_why(
 
 async def test_a_silent_server_is_seen_at_the_step_that_waited(telemetry: tuple[Telemetry, Recorder]) -> None:
     async with Sink({"MAIL": SILENT}) as sink:
-        await attempt(telemetry[0], sink.port, timeouts=Timeouts(mail_seconds=0.2))
+        await make_attempt(telemetry[0], sink.port, timeouts=Timeouts(mail_seconds=0.2))
     seen = telemetry[1]
     (waited,) = seen.spans("relay.command.mail")
     assert (waited.status, waited.attributes["relay.failure"]) == ("ERROR", "the server did not answer in time (MAIL)")

@@ -40,7 +40,7 @@ class Result:
     """What became of a recipient: the outcome, an enhanced code, one printable line, and the server that decided.
 
     `may_be_delivered`: see `client.results.RecipientResult`. `has_dsn` if the server takes over the duty to report.
-    `is_reached` if a server was ready for the message.
+    `is_reached` if a server was ready for the message; `is_reply` if the line is a server's reply.
     """
 
     recipient: Recipient
@@ -51,6 +51,7 @@ class Result:
     may_be_delivered: bool = False
     has_dsn: bool = False
     is_reached: bool = True
+    is_reply: bool = False
 
 
 class Sender:
@@ -120,8 +121,16 @@ def _is_open(result: RecipientResult) -> bool:
 
 
 def _result(sent: RecipientResult, server: Server) -> Result:
-    has_dsn = server.connection.capabilities.dsn
-    return Result(sent.recipient, sent.outcome, sent.status, sent.text, server.endpoint, sent.may_be_delivered, has_dsn)
+    return Result(
+        sent.recipient,
+        sent.outcome,
+        sent.status,
+        sent.text,
+        server.endpoint,
+        sent.may_be_delivered,
+        has_dsn=server.connection.capabilities.dsn,
+        is_reply=sent.reply is not None,
+    )
 
 
 def _refused(recipient: Recipient, refusal: Refusal, server: Server) -> Result:
@@ -130,4 +139,12 @@ def _refused(recipient: Recipient, refusal: Refusal, server: Server) -> Result:
 
 def _failed(recipient: Recipient, failure: Failure) -> Result:
     outcome = Outcome.TEMPORARY if failure.temporary else Outcome.PERMANENT
-    return Result(recipient, outcome, failure.status, failure.text, failure.endpoint, is_reached=False)
+    return Result(
+        recipient,
+        outcome,
+        failure.status,
+        failure.text,
+        failure.endpoint,
+        is_reached=False,
+        is_reply=failure.reply is not None,
+    )

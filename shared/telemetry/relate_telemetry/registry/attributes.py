@@ -229,6 +229,7 @@ _LABELS = (
 _LOG = (
     Attribute("account", "int", "The number of the account.", (7,)),
     Attribute("account_id", "int", "The number of the account.", (7,)),
+    Attribute("destination", "string", "The domain of the recipients.", ("example.org",)),
     Attribute("error", "string", "The exception's class or message.", ("ConnectionResetError",)),
     Attribute("exception", "string", "The traceback, with redacted messages.", ("ValueError: …",)),
     Attribute("expires", "string", "When the new certificate expires (ISO 8601).", ("2027-01-01T00:00:00+00:00",)),

@@ -128,7 +128,7 @@ class SqlQueueStore:
         return await operators.find_page(self._database, query, limit, cursor)
 
     async def hold(self, query: QueueFilter) -> int:
-        """Hold recipients."""
+        """See `QueueStore.hold`."""
         return await self._change(query, queue_rules.hold)
 
     async def release(self, query: QueueFilter) -> int:
@@ -140,7 +140,7 @@ class SqlQueueStore:
         return await self._change(query, queue_rules.retry)
 
     async def drop(self, query: QueueFilter) -> int:
-        """Cancel recipients."""
+        """See `QueueStore.drop`."""
         return await self._change(query, queue_rules.drop)
 
     async def statistics(self) -> QueueStatistics:
