@@ -132,7 +132,8 @@ class Runner:
     async def _wait(self) -> None:
         """Wait for a change, the end of a connection, or the next time at which something is due."""
         closed = [domain for domain in self._leased | self._suspended() if not self._destinations.free(domain)]
-        due = await self._queue.next_due(closed)
+        with self._supervisor.tracing.poll():
+            due = await self._queue.next_due(closed)
         delays = [seconds for seconds in self._destinations.suspended().values() if seconds > 0]
         if due is not None:
             delays.append(max(0.0, due - self._rules.now()))
@@ -191,18 +192,18 @@ class Runner:
         if time.monotonic() - group.claimed_at > LEASE_SECONDS - ATTEMPT_SECONDS:
             return  # another runner may claim them before the attempt ends
         first = group.recipients[0]
-        raw = await (await self._queue.open(first.message_id)).read()
         with self._attempts.attempt(domain, len(group.recipients), [first.origin]) as attempt:
+            raw = await (await self._queue.open(first.message_id)).read()
             results = await self._send(sender, group.recipients, raw, attempt.observer)
             attempt.finish(results)
-        self._note(domain, results)
-        moment = Moment(self._rules.now(), self._rules.random)
-        settled = [
-            settle(claimed, result, self._rules.schedule, moment, attempt.trace_id)
-            for claimed, result in zip(group.recipients, results, strict=True)
-        ]
-        told = [each.told for each in settled if each.told is not None]
-        await self._settle([each.result for each in settled], self._report(first, raw, told))
+            self._note(domain, results)
+            moment = Moment(self._rules.now(), self._rules.random)
+            settled = [
+                settle(claimed, result, self._rules.schedule, moment, attempt.trace_id)
+                for claimed, result in zip(group.recipients, results, strict=True)
+            ]
+            told = [each.told for each in settled if each.told is not None]
+            await self._settle([each.result for each in settled], self._report(first, raw, told))
 
     async def _send(
         self, sender: Sender, recipients: Sequence[Claimed], raw: bytes, observer: Observer

@@ -31,6 +31,7 @@ TaskName = Literal[
     "mailstore.upkeep",
     "mailstore.writer",
     "relay.connection",
+    "relay.runner",
     "service.certificates",
     "service.housekeeping",
     "service.watchdog",

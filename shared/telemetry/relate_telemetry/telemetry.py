@@ -93,6 +93,10 @@ class Telemetry:
         """The attempts to send mail to other servers."""
         return Attempts(self.tracer_provider.get_tracer(RELAY_SOURCE))
 
+    def relay_operations(self) -> Operations:
+        """The operations of the relay on its queue."""
+        return Operations(self.tracer_provider.get_tracer(RELAY_SOURCE), self._user_names)
+
     def background(self) -> Tracing:
         """The spans of background work, and of parts of the stores' operations."""
         if not self.is_enabled:
