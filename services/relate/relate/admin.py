@@ -1,20 +1,24 @@
 """Administration of users, keys and mailboxes, directly on the database: no server needs to run."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate import database_discovery
+from relate.errors import CommandError
 from relate.output import print_note
 from relate.settings import Settings
-from relate_accounts.errors import UserNotFound
+from relate_accounts.addresses import canonical_domain
+from relate_accounts.errors import SelectorExists, UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
-from relate_accounts.types import ApiKey, Domain, NewKey, Scope, User
+from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Scope, User
 from relate_mailstore.erase import erase
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueuedRecipient, QueueFilter
@@ -22,6 +26,8 @@ from relate_mailstore.sql.driver.engine import describe_url, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, Flag, Mailbox
+from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyUnusable
+from relate_relay.dkim.keys import public_record, zone_strings
 from relate_service.housekeeping import MailAndAccounts
 from relate_service.private import make_data_private
 
@@ -119,10 +125,50 @@ async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
         return [(user, await backend.accounts.addresses(user.id)) for user in await backend.accounts.users()]
 
 
-async def add_domain(settings: Settings, domain: str) -> str:
-    """Name a domain as local; returns it in A-labels. Raises InvalidAddress."""
+async def add_domain(settings: Settings, domain: str, selector: str | None) -> DomainKey:
+    """Name a domain as local, and make DKIM keys if it has none, or if a selector is given; returns the newest key.
+
+    Raises InvalidAddress, SelectorExists, CommandError.
+    """
     async with open_backend(settings) as backend:
-        return await backend.accounts.add_domain(domain)
+        name = await backend.accounts.add_domain(domain)
+        known = await backend.accounts.domain_keys(name)
+        if known and selector is None:
+            return known[0]
+        if any(each.selector == selector for each in known):
+            raise SelectorExists
+        key = await asyncio.to_thread(_make_keys, settings.shared.key_directory, name, selector or new_selector())
+        await backend.accounts.add_domain_key(key)
+        return key
+
+
+def new_selector() -> str:
+    """The selector of keys that are made today."""
+    return f"{datetime.now(UTC):%Y%m%d}"
+
+
+def _make_keys(directory: Path, domain: str, selector: str) -> DomainKey:
+    try:
+        keys = KeyDirectory(directory).generate(domain, selector)
+    except (KeyUnusable, InvalidKeyName) as error:
+        raise CommandError(str(error)) from None
+    pair = filter(None, (keys.rsa, keys.ed25519))
+    return DomainKey(domain, keys.rsa.selector, {key.record_name: public_record(key) for key in pair})
+
+
+async def domain_records(settings: Settings, domain: str) -> list[str]:
+    """The DNS records of a domain as lines of a zone file. Raises InvalidAddress, CommandError if it is not local."""
+    name, server = canonical_domain(domain), settings.smtp.server_name
+    async with open_backend(settings) as backend:
+        if not await backend.accounts.has_domain(name):
+            raise CommandError(f"{name} is not local; run: relate domain add {name}")
+        keys = await backend.accounts.domain_keys(name)
+    return [
+        f"{name}. IN MX 10 {server}.",
+        f'{name}. IN TXT "v=spf1 mx -all"',
+        *(f"{record}. IN TXT {zone_strings(value)}" for key in keys for record, value in key.records.items()),
+        f'_dmarc.{name}. IN TXT "v=DMARC1; p=reject"',
+    ]
 
 
 async def list_domains(settings: Settings) -> Sequence[Domain]:

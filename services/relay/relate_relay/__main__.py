@@ -19,6 +19,7 @@ from relate_relay.attempt.connector import Connector, Login, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
 from relate_relay.destinations import Destinations
+from relate_relay.dkim.key_directory import KeyDirectory
 from relate_relay.routing.mta_sts import MemoryPolicyStore, MtaSts, PolicyFetcher
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.private import PrivateDestinations
@@ -27,6 +28,7 @@ from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
 from relate_relay.runner import Rules, Runner
 from relate_relay.schedule import Schedule, parse_retry
+from relate_relay.signing_keys import DomainKeySource
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_service.config import RelaySettings
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
@@ -57,6 +59,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         lambda domain: Sender(connector, domain),
         Destinations(time.monotonic, settings.connections_per_destination),
         TracedAttempts(attempts),
+        DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory)),
         rules,
         resources.supervisor,
     )

@@ -33,6 +33,7 @@ from relate_relay.reports.rules import report_due
 from relate_relay.reports.types import DeliveryResult, ReportedMessage
 from relate_relay.schedule import Schedule
 from relate_relay.settlement import Moment, settle
+from relate_relay.signing_keys import KeySource
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 
@@ -74,6 +75,7 @@ class Runner:
         make_sender: Callable[[str], Sender],
         destinations: Destinations,
         attempts: TracedAttempts,
+        keys: KeySource,
         rules: Rules,
         supervisor: Supervisor,
     ) -> None:
@@ -81,6 +83,7 @@ class Runner:
         self._make_sender = make_sender
         self._destinations = destinations
         self._attempts = attempts
+        self._keys = keys
         self._rules = rules
         self._supervisor = supervisor
         self._backlog: defaultdict[str, deque[Group]] = defaultdict(deque)  # claimed, by destination
@@ -213,7 +216,8 @@ class Runner:
         envelope = Envelope(first.sender, to, first.size, first.is_8bit, first.is_utf8, first.ret, first.envid)
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                return await sender.send(envelope, SignedMessage(raw), observer)
+                message = SignedMessage(raw, await self._keys.find(raw, first.sender), self._rules.now)
+                return await sender.send(envelope, message, observer)
         except TimeoutError:
             text = "the attempt took too long"
             return [Result(each, Outcome.TEMPORARY, "4.4.2", text, is_reached=False) for each in to]

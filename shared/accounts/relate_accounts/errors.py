@@ -42,6 +42,13 @@ class KeyNotFound(AccountError):
     """The user has no such key."""
 
 
+class SelectorExists(AccountError):
+    """The domain has DKIM keys with that selector already."""
+
+    def __init__(self) -> None:
+        super().__init__("the domain has keys with that selector already; choose another one")
+
+
 class InvalidAddress(AccountError):
     """The text is not a deliverable address."""
 

@@ -15,13 +15,14 @@ from relate_accounts.errors import (
     AddressNotFound,
     InvalidAddress,
     KeyNotFound,
+    SelectorExists,
     TooManyKeys,
     UserExists,
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
 from relate_accounts.removal import BLOCK_PERIOD
-from relate_accounts.types import ApiKey, Domain, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Revoked, Scope, User, UserId
 
 
 class _Removal(NamedTuple):
@@ -42,6 +43,7 @@ class MemoryAccountStore:
         self._keys: dict[int, tuple[ApiKey, bytes]] = {}
         self._removed: dict[tuple[UserId, str], _Removal] = {}
         self._domains: dict[str, datetime] = {}
+        self._domain_keys: dict[str, list[DomainKey]] = {}  # the newest first
         self._ids = count(1)
 
     async def add_user(
@@ -221,6 +223,21 @@ class MemoryAccountStore:
         """See `ports.AccountStore`."""
         counts = Counter(map(domain_of, self._owners))
         return [Domain(name, self._domains.get(name), counts[name]) for name in sorted({*counts, *self._domains})]
+
+    async def add_domain_key(self, key: DomainKey) -> None:
+        """See `ports.AccountStore`."""
+        domain = canonical_domain(key.domain)
+        known = self._domain_keys.setdefault(domain, [])
+        if any(each.selector == key.selector for each in known):
+            raise SelectorExists
+        known.insert(0, replace(key, domain=domain))
+
+    async def domain_keys(self, domain: str) -> Sequence[DomainKey]:
+        """See `ports.AccountStore`."""
+        try:
+            return list(self._domain_keys.get(canonical_domain(domain), []))
+        except InvalidAddress:
+            return []
 
     def _check_available(self, owned: Collection[str]) -> None:
         """Raises UserExists, AddressBlocked."""

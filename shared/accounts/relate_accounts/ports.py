@@ -4,7 +4,19 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from relate_accounts.types import ApiKey, Domain, Granted, NewKey, Recipient, Revoked, Scope, User, UserId, Verdict
+from relate_accounts.types import (
+    ApiKey,
+    Domain,
+    DomainKey,
+    Granted,
+    NewKey,
+    Recipient,
+    Revoked,
+    Scope,
+    User,
+    UserId,
+    Verdict,
+)
 
 __all__ = ["AccountStore", "Authenticator", "Directory"]
 
@@ -134,3 +146,9 @@ class AccountStore(Protocol):
 
     async def domains(self) -> Sequence[Domain]:
         """Return all local domains, sorted by name."""
+
+    async def add_domain_key(self, key: DomainKey) -> None:
+        """Store the public half of the keys of a new selector. Raises InvalidAddress, SelectorExists."""
+
+    async def domain_keys(self, domain: str) -> Sequence[DomainKey]:
+        """Return the keys of a domain, the newest first."""

@@ -105,6 +105,16 @@ domains = Table(
     Column("added", UtcDateTime, nullable=False),
 )
 
+# The public halves of the DKIM keys of a domain; the private ones are files of the relay.
+domain_keys = Table(
+    "domain_keys",
+    metadata,
+    Column("domain", Text, primary_key=True),  # canonical
+    Column("selector", Text, primary_key=True),
+    Column("records", Text, nullable=False),  # JSON: the TXT records by name
+    Column("created", UtcDateTime, nullable=False),
+)
+
 secrets = Table(
     "secrets",
     metadata,

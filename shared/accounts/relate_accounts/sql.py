@@ -3,6 +3,7 @@
 Single-statement reads run in autocommit, because BEGIN and ROLLBACK would double their cost.
 """
 
+import json
 import secrets
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -23,14 +24,15 @@ from relate_accounts.errors import (
     AddressNotFound,
     InvalidAddress,
     KeyNotFound,
+    SelectorExists,
     TooManyKeys,
     UserExists,
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
 from relate_accounts.removal import BLOCK_PERIOD
-from relate_accounts.schema import UtcDateTime, addresses, api_keys, domains, removed_addresses, users
-from relate_accounts.types import ApiKey, Domain, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.schema import UtcDateTime, addresses, api_keys, domain_keys, domains, removed_addresses, users
+from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Revoked, Scope, User, UserId
 
 _HASH_SECRET_NAME = "api-key-hash"  # noqa: S105 - the name of its row, not the secret
 _HASH_SECRET_OCTETS = 32
@@ -77,6 +79,11 @@ _HAS_DOMAIN = union_all(
 ).limit(1)
 _ADDRESSES_BY_DOMAIN = (
     select(addresses.c.domain, func.count().label("addresses")).where(addresses.c.verified).group_by(addresses.c.domain)
+)
+_DOMAIN_KEYS = (
+    select(domain_keys)
+    .where(domain_keys.c.domain == bindparam("domain"))
+    .order_by(domain_keys.c.created.desc(), domain_keys.c.selector.desc())
 )
 _SECRET = select(schema.secrets.c.value).where(schema.secrets.c.name == _HASH_SECRET_NAME)
 _TOUCH_KEY = (
@@ -309,6 +316,28 @@ class SqlAccountStore:
         added = {row.name: row.added for row in await self._read(select(domains))}
         counts = {row.domain: row.addresses for row in await self._read(_ADDRESSES_BY_DOMAIN)}
         return [Domain(name, added.get(name), counts.get(name, 0)) for name in sorted(added.keys() | counts.keys())]
+
+    async def add_domain_key(self, key: DomainKey) -> None:
+        """See `ports.AccountStore`."""
+        row = {
+            "domain": canonical_domain(key.domain),
+            "selector": key.selector,
+            "records": json.dumps(dict(key.records)),
+            "created": self._now(),
+        }
+        async with self._transaction() as connection:
+            insert_ignoring = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            added = await connection.execute(insert_ignoring(domain_keys).on_conflict_do_nothing(), row)
+        if not added.rowcount:
+            raise SelectorExists
+
+    async def domain_keys(self, domain: str) -> Sequence[DomainKey]:
+        """See `ports.AccountStore`."""
+        try:
+            rows = await self._read(_DOMAIN_KEYS, domain=canonical_domain(domain))
+        except InvalidAddress:
+            return []
+        return [DomainKey(row.domain, row.selector, json.loads(row.records)) for row in rows]
 
     async def _change_user(self, user_id: UserId, **values: object) -> User:
         change = update(users).where(users.c.id == user_id).values(**values).returning(users)

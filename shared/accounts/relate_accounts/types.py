@@ -1,5 +1,6 @@
 """Users, recipients, API keys and verdicts on logins. Immutable values."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -84,6 +85,15 @@ class Domain:
     name: str
     added: datetime | None
     addresses: int
+
+
+@dataclass(frozen=True, slots=True)
+class DomainKey:
+    """The public half of the DKIM keys of a domain and selector: TXT records by name (RFC 6376 §3.6)."""
+
+    domain: str
+    selector: str
+    records: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,8 +45,8 @@ class RelaySettings(Section):
     """`destination=none|may|require|verify,…`"""
     private_destinations: Literal["refuse", "allow"] = "refuse"
     """Whether mail may be sent to addresses that are not globally routable; those of a smarthost may be any."""
-    key_directory: Path = Path("var/dkim")
-    """The folder of the private DKIM keys."""
+    key_directory: Path | None = None
+    """The folder of the private DKIM keys; by default `dkim` beside an SQLite database, else `var/dkim`."""
     max_age_hours: float = Field(default=120.0, gt=0)
     delay_notice_hours: float = Field(default=4.0, gt=0)
     retry: str = "240,480,960,1920,3840,7680,14400"

@@ -5,6 +5,7 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 
@@ -17,10 +18,11 @@ from relate_accounts.revocation import RevocationWatcher
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
+from relate_config.private import DATA_FOLDER
 from relate_mailstore.ports import MailStore, QueueStore
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
-from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine
+from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
@@ -66,6 +68,14 @@ class ResourceSettings:
     limits: LimitsSettings = field(default_factory=lambda: load(LimitsSettings))
     relay: RelaySettings = field(default_factory=lambda: load(RelaySettings))
 
+    @property
+    def key_directory(self) -> Path:
+        """The folder of the private DKIM keys."""
+        if self.relay.key_directory is not None:
+            return self.relay.key_directory
+        files = database_files(self.database.default_connection)
+        return (files[0].parent if files else DATA_FOLDER) / "dkim"
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -81,6 +91,7 @@ class Resources:
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
     relay: RelaySettings = field(default_factory=RelaySettings)
+    key_directory: Path = DATA_FOLDER / "dkim"
 
     def traced(self, source: SourceName) -> tuple[MailStore, Authenticator]:
         """Return store and authenticator with a span of this source for each call, unless telemetry is off."""
@@ -156,6 +167,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
             content,
             certificates,
             settings.relay,
+            settings.key_directory,
         )
     finally:
         await _close(stack, hang_up)

@@ -187,12 +187,26 @@ def test_an_unknown_address_in_a_named_domain_is_no_users(product: Product, alic
         (reply,) = refused.value.recipients.values()
         return reply[1].decode()[:5]
 
-    assert product.relate_json("domain", "add", domain.upper()) == {"name": domain}
+    added = product.relate_json("domain", "add", domain.upper())
+    assert added["name"] == domain
+    assert product.relate_json("domain", "add", domain) == added  # repeated, it changes nothing
     assert refusal() == "5.1.1"
     (named,) = [row for row in product.relate_json("domain", "list") if row["name"] == domain]
     assert named["addresses"] == 0
     assert named["added"]
+    records = product.relate("domain", "dns", domain).stdout.splitlines()
+    selector = added["selector"]
+    assert [line.partition(" IN ")[0] for line in records] == [
+        f"{domain}.",
+        f"{domain}.",
+        f"{selector}._domainkey.{domain}.",
+        f"{selector}-ed25519._domainkey.{domain}.",
+        f"_dmarc.{domain}.",
+    ]
+    assert max(len(text) for line in records for text in line.split('"')[1::2]) <= 255
     assert product.relate("domain", "add", "not a domain").returncode == 1
+    assert product.relate("domain", "dns", "unknown.example").returncode == 1
+    assert product.relate("domain", "add", domain, "--selector", selector).returncode == 1
 
 
 def test_a_removal_requires_confirmation(product: Product, alice: Account) -> None:

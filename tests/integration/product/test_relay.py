@@ -10,6 +10,7 @@ from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
+import dkim
 import pytest
 from imapclient import IMAPClient
 
@@ -35,10 +36,11 @@ class Smarthost(Sink):
             self.ended.set()
         return reply("550 5.1.1 no such user") if arguments.upper().startswith("TO:<NO") else None
 
-    def take(self) -> list[Message]:
-        """Wait for the end of a session; the messages so far."""
-        assert self.ended.wait(TIMEOUT_SECONDS)
-        self.ended.clear()
+    def take(self, recipients: int = 1) -> list[Message]:
+        """Wait until so many recipients have got a message; all messages so far."""
+        while sum(len(each.recipients) for each in self.messages) < recipients:
+            assert self.ended.wait(TIMEOUT_SECONDS)
+            self.ended.clear()
         messages, self.messages = self.messages, []
         return messages
 
@@ -56,13 +58,15 @@ def relaying(
 ) -> Iterator[Product]:
     """A product that may send mail elsewhere."""
     database = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
+    folder = tmp_path_factory.mktemp("relaying")
     settings = {
         "Relay__Enabled": "true",
+        "Relay__KeyDirectory": str(folder / "keys"),
         "Relay__Smarthost": f"127.0.0.1:{sink.port}",
         "Relay__SmarthostTls": "may",
         "Relay__Retry": "0.2",
     }
-    with Product(tmp_path_factory.mktemp("relaying"), database, **settings) as started:
+    with Product(folder, database, **settings) as started:
         started.start()
         yield started
 
@@ -98,9 +102,7 @@ def submit(product: Product, sender: Account, *recipients: str) -> str:
 
 def test_a_users_mail_reaches_another_server(relaying: Product, sink: Smarthost, ann: Account) -> None:
     message_id = submit(relaying, ann, "bob@elsewhere.example", "eve@elsewhere.example", "joe@third.example")
-    messages = sink.take()
-    while sum(len(each.recipients) for each in messages) < 3:
-        messages += sink.take()
+    messages = sink.take(3)
     assert sorted(to.address for each in messages for to in each.recipients) == [
         "bob@elsewhere.example",
         "eve@elsewhere.example",
@@ -109,6 +111,25 @@ def test_a_users_mail_reaches_another_server(relaying: Product, sink: Smarthost,
     for each in messages:
         assert each.sender == ann.address
         assert message_from_bytes(each.content)["Message-ID"] == message_id
+
+
+def test_mail_of_a_domain_with_keys_is_signed(relaying: Product, sink: Smarthost, ann: Account) -> None:
+    domain = f"{ann.address.partition('@')[0]}.example"
+    relaying.relate_json("domain", "add", domain)
+    relaying.relate_json("user", "alias", ann.address, f"ann@{domain}")
+    records = {
+        name.removesuffix("."): "".join(value.split('"')[1::2]).encode()
+        for name, _, value in (line.partition(" IN TXT ") for line in relaying.relate_json("domain", "dns", domain))
+    }
+    with relaying.submission(*ann) as client:
+        client.send_message(message(f"ann@{domain}", "bob@elsewhere.example"))
+    (sent,) = sink.take()
+    signatures = message_from_bytes(sent.content).get_all("DKIM-Signature")
+    assert signatures is not None
+    assert [f"d={domain};" in signature for signature in signatures] == [True, True]
+    (number,) = [index for index, signature in enumerate(signatures) if "a=rsa-sha256" in signature]
+    verifier = dkim.DKIM(sent.content)
+    assert verifier.verify(number, dnsfunc=lambda name, **_: records[name.decode().removesuffix(".")])
 
 
 def test_one_message_has_recipients_here_and_elsewhere(relaying: Product, sink: Smarthost, ann: Account) -> None:
@@ -129,7 +150,6 @@ def test_a_refusal_is_reported_in_the_thread_of_the_message(relaying: Product, s
     assert (parsed["In-Reply-To"], parsed["Return-Path"]) == (message_id, "<>")
     assert b"Final-Recipient: rfc822; nobody@elsewhere.example" in report
     assert b"550 5.1.1 no such user" in report
-    sink.take()
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.destinations import Destinations
+from relate_relay.dkim.keys import SigningKeys
 from relate_relay.routing.mta_sts import Lookup
 from relate_relay.routing.ports import MxRecord
 from relate_relay.routing.private import PrivateDestinations
@@ -41,6 +42,11 @@ TIMEOUT_SECONDS = 30.0
 ALICE = AccountId(1)
 RAW = b"From: alice@here.test\r\nMessage-ID: <1@here.test>\r\nSubject: x\r\n\r\ntext\r\n"
 QUICK = Schedule((0.05,), max_age_seconds=60.0)
+
+
+class NoKeys:
+    async def find(self, raw: bytes, sender: str) -> SigningKeys | None:
+        return None
 
 
 class NoPolicies:
@@ -108,6 +114,7 @@ async def running(mail: Mail, port: int, schedule: Schedule = QUICK, **options: 
         lambda domain: Sender(connector, domain),
         Destinations(asyncio.get_running_loop().time, pauses_seconds=(0.05,)),
         TracedAttempts(no_telemetry().attempts()),
+        NoKeys(),
         Rules("one", "here.test", schedule, random=Random(0)),
         supervisor,
     )
@@ -243,9 +250,8 @@ async def test_a_dead_destination_is_suspended_and_another_is_not(mail: Mail) ->
             return bool(alive.messages)
 
         rules = Rules("one", "here.test", Schedule((0.01,)))
-        runner = Runner(
-            mail.observed, make_sender, destinations, TracedAttempts(no_telemetry().attempts()), rules, Supervisor()
-        )
+        attempts = TracedAttempts(no_telemetry().attempts())
+        runner = Runner(mail.observed, make_sender, destinations, attempts, NoKeys(), rules, Supervisor())
         stopping = asyncio.Event()
         task = asyncio.create_task(runner.run(stopping))
         for number in range(20):

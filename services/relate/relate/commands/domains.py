@@ -8,23 +8,43 @@ import typer
 from relate.commands.accounts import Json
 from relate.output import add_row, new_table, print_json, stdout
 
+Domain = Annotated[str, typer.Argument(help="A domain.")]
+
 domain_app = typer.Typer(no_args_is_help=True, help="Manage the domains whose mail is for users of this server.")
 
 
 @domain_app.command("add")
-def add_domain(domain: Annotated[str, typer.Argument(help="A domain.")], as_json: Json = False) -> None:
-    """Name a domain as local: mail to an unknown address in it is refused, and never sent elsewhere.
+def add_domain(
+    domain: Domain,
+    selector: Annotated[str | None, typer.Option(help="Make further DKIM keys, with this selector.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Name a domain as local, and make its DKIM keys.
 
-    A domain in which a user has an address is local without that.
+    Mail to an unknown address in it is refused, and never sent elsewhere. Repeated, it changes nothing. The keys are
+    files in Relay__KeyDirectory; run this as the user of the relay.
     """
     from relate import admin
     from relate.settings import load_command_settings
 
-    name = asyncio.run(admin.add_domain(load_command_settings(), domain))
+    key = asyncio.run(admin.add_domain(load_command_settings(), domain, selector))
     if as_json:
-        print_json({"name": name})
+        print_json({"name": key.domain, "selector": key.selector})
     else:
-        stdout.print(f"added {name}")
+        stdout.print(f"added {key.domain} with DKIM selector {key.selector}; relate domain dns {key.domain}")
+
+
+@domain_app.command("dns")
+def show_records(domain: Domain, as_json: Json = False) -> None:
+    """Print the DNS records of a domain: MX, SPF, DKIM, DMARC."""
+    from relate import admin
+    from relate.settings import load_command_settings
+
+    records = asyncio.run(admin.domain_records(load_command_settings(), domain))
+    if as_json:
+        print_json(records)
+    else:
+        print("\n".join(records))
 
 
 @domain_app.command("list")

@@ -1,0 +1,82 @@
+"""The DKIM keys of a message: of its only author's domain, which must be the sender's."""
+
+from pathlib import Path
+
+import pytest
+
+from relate_accounts.memory import MemoryAccountStore
+from relate_accounts.types import DomainKey
+from relate_relay.dkim.key_directory import KeyDirectory
+from relate_relay.dkim.keys import SigningKeys
+from relate_relay.signing_keys import FRESH_SECONDS, DomainKeySource, author_domain
+
+RAW = b"From: Ann <ann@here.test>\r\n\r\ntext\r\n"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.mark.parametrize(
+    ("header", "domain"),
+    [
+        ("From: ann@Here.test", "here.test"),
+        ('from: "Ann, A." <ann@here.test>', "here.test"),
+        ("From: Ann\r\n <ann@b\u00fccher.example>", "xn--bcher-kva.example"),
+        ("From: ann@here.test, bob@there.test", None),
+        ("From: ann@here.test\r\nFrom: bob@there.test", None),
+        ("From: nothing", None),
+        ("Subject: x", None),
+        ("Subject: x\r\n\r\nFrom: ann@here.test", None),
+    ],
+)
+def test_the_domain_of_the_only_author(header: str, domain: str | None) -> None:
+    assert author_domain(f"{header}\r\n\r\n".encode()) == domain
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> KeyDirectory:
+    return KeyDirectory(tmp_path / "keys")
+
+
+@pytest.fixture
+def accounts() -> MemoryAccountStore:
+    return MemoryAccountStore()
+
+
+def selector_of(keys: SigningKeys | None) -> str | None:
+    return None if keys is None else keys.rsa.selector
+
+
+async def test_the_newest_selector_signs_and_is_seen_soon(
+    accounts: MemoryAccountStore, directory: KeyDirectory, clock: Clock
+) -> None:
+    source = DomainKeySource(accounts, directory, clock)
+    assert await source.find(RAW, "ann@here.test") is None
+    for selector in ("old", "new"):
+        directory.generate("here.test", selector)
+        await accounts.add_domain_key(DomainKey("here.test", selector, {}))
+    assert await source.find(RAW, "ann@here.test") is None  # cached
+    clock.now += FRESH_SECONDS
+    assert selector_of(await source.find(RAW, "ann@here.test")) == "new"
+    directory.path.joinpath("new._domainkey.here.test").unlink()
+    clock.now += FRESH_SECONDS
+    assert selector_of(await source.find(RAW, "ann@here.test")) == "old"  # better than none
+
+
+@pytest.mark.parametrize("sender", ["", "bob@there.test", "ann@sub.here.test"])
+async def test_another_domains_sender_is_not_signed_for(
+    accounts: MemoryAccountStore, directory: KeyDirectory, clock: Clock, sender: str
+) -> None:
+    directory.generate("here.test", "s")
+    await accounts.add_domain_key(DomainKey("here.test", "s", {}))
+    assert await DomainKeySource(accounts, directory, clock).find(RAW, sender) is None
