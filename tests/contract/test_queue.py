@@ -81,7 +81,7 @@ async def test_a_refused_delivery_queues_nothing(mail: Store, alice: AccountId, 
     assert await states(mail) == {}
 
 
-async def test_a_claim_has_the_envelope_and_what_is_known_of_the_message(
+async def test_a_claim_has_the_envelope_and_the_size_of_the_message(
     mail: Store, alice: AccountId, clock: Clock
 ) -> None:
     envelope = Outgoing(
@@ -153,7 +153,9 @@ async def test_the_result_of_a_lost_lease_changes_nothing(
     assert await mail.queue.settle([failed(one) for one in first], [report]) == [first[0].lease]
     assert set((await states(mail)).values()) == {QueueState.LEASED}
     assert not await mail.mailboxes(bob)
-    assert await mail.queue.settle([failed(first[1])], [report]) == []  # its lease has ended, but nobody has claimed it
+    assert (
+        await mail.queue.settle([failed(first[1])], [report]) == []
+    )  # its lease has ended, but no runner has claimed it
     assert await mail.queue.settle([delivered(again)]) == []
     assert await states(mail) == {}
 

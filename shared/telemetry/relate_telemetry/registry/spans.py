@@ -199,6 +199,8 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.notices.look_up": "Looks at mailboxes whose notices were incomplete or missed (PostgreSQL).",
     "mailstore.upkeep.texts": "Makes the search texts of new messages.",
     "mailstore.upkeep.tombstones": "Removes old tombstones.",
+    "mailstore.upkeep.events": "Makes the event log's partitions (PostgreSQL), and removes old events.",
+    "mailstore.events.refused": "Stores refusals in the event log.",
     "accounts.last_used": "Writes the times at which keys were last used.",
     "service.housekeeping.elect": "Chooses the process that collects garbage.",
     "service.housekeeping.collect": "Deletes messages that no mailbox holds.",
