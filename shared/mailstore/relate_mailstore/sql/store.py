@@ -180,8 +180,6 @@ class SqlMailStore:
         """Start the writer tasks, the reception of notices and the maintenance. Raises StoreUnavailable."""
         if self._side:
             await self._side.start()
-            with self._supervisor.tracing.work("mailstore.upkeep.events"):
-                await self.events.make_partitions()
         self._notices.start()
         self.events.start()
         self._deliveries.start()

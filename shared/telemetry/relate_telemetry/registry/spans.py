@@ -130,7 +130,7 @@ class Operation(NamedTuple):
 
 STORE_OPERATIONS: Mapping[str, Operation] = {
     "provision": Operation("Creates the default mailboxes of an account."),
-    "deliver": Operation("Stores a message for its recipients.", ("octets", "destinations", "batch")),
+    "deliver": Operation("Stores a message for its recipients.", ("octets", "destinations", "recipients", "batch")),
     "check_quota": Operation("Checks whether a message fits into an account's quota.", ("octets",)),
     "mailbox": Operation("Finds a mailbox by its name."),
     "mailboxes": Operation("Lists an account's mailboxes.", ("mailboxes",)),

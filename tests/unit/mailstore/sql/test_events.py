@@ -105,6 +105,7 @@ async def test_hashed_addresses_are_found(database_url: str, alice: AccountId) -
 async def test_partitions_are_made_ahead_and_dropped(postgres_url: str, alice: AccountId) -> None:
     clock = Clock()
     async with opened_engine(postgres_url) as engine, open_store(engine, clock=clock) as store:
+        await store.events.maintain()
         before = await partitions(engine)
         assert {"message_events_rest", "message_events_20010909", "message_events_20010916"} <= before
         await store.deliver(replace(delivery(alice), events=(RECEIVED,)))
@@ -127,7 +128,7 @@ async def test_processes_make_the_same_partitions_once(postgres_url: str) -> Non
     async with opened_engine(postgres_url) as one, opened_engine(postgres_url) as other:
         async with open_store(one, clock=clock) as first, open_store(other, clock=clock) as second:
             clock.now += 100 * DAY_SECONDS
-            await asyncio.gather(*(store.events.make_partitions() for store in (first, second) * 3))
+            await asyncio.gather(*(store.events.maintain() for store in (first, second) * 3))
         assert "message_events_20011225" in await partitions(one)
 
 

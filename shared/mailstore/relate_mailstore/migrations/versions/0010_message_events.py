@@ -1,4 +1,4 @@
-"""The event log: what happened to each message. On PostgreSQL partitioned by day; the store makes the partitions."""
+"""The event log: what happened to each message. On PostgreSQL it is partitioned by day."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -10,7 +10,7 @@ down_revision = "0009"
 branch_labels = None
 depends_on = None
 
-DAYS = 8  # from today on: as many as the store makes when it starts
+DAYS = 8  # from today on, as many as the store's maintenance makes
 
 
 def upgrade() -> None:

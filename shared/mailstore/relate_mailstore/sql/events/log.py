@@ -114,14 +114,10 @@ class SqlEventLog:
             removed += some
         return removed
 
-    async def make_partitions(self) -> None:
-        """Make the partitions of the next days. Only on PostgreSQL."""
-        await self._transact(partial(make_ahead, now=self._clock()))
-
     async def maintain(self) -> int:
         """Make partitions, and remove the events that are older than the rules say; how many."""
         if self._database.dialect == POSTGRESQL:
-            await self.make_partitions()
+            await self._transact(partial(make_ahead, now=self._clock()))
         return await self.trim(self._clock() - self._writer.rules.retention_days * DAY_SECONDS)
 
     async def _run(self) -> None:

@@ -113,7 +113,7 @@ class SqlQueueStore:
 
     async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
         """When the first recipient is due."""
-        (row,) = await self._database.fetch_inline(NEXT_DUE, {"except_domains": except_domains})
+        (row,) = await self._database.fetch(NEXT_DUE, {"except_domains": except_domains})
         due: float | None = row.due
         return due
 
