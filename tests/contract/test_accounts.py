@@ -131,6 +131,33 @@ async def test_a_domain_is_local_if_an_address_is_in_it(accounts: AccountStore, 
         assert not await accounts.has_domain(other)
 
 
+async def test_a_named_domain_is_local_without_an_address(accounts: AccountStore, alice: User) -> None:
+    assert await accounts.add_domain("BÜCHER.example") == "xn--bcher-kva.example"
+    first = await accounts.domains()
+    assert await accounts.add_domain("bücher.example") == "xn--bcher-kva.example"  # idempotent
+    assert await accounts.domains() == first
+    assert await accounts.has_domain("Bücher.example")
+    assert not await accounts.has_domain("sub.bücher.example")
+    await accounts.add_domain("example.org")
+    assert [(each.name, each.added is not None, each.addresses) for each in await accounts.domains()] == [
+        ("example.org", True, len(await accounts.addresses(alice.id))),
+        ("xn--bcher-kva.example", True, 0),
+    ]
+
+
+async def test_a_domain_of_addresses_is_listed_without_being_named(accounts: AccountStore, alice: User) -> None:
+    assert [(each.name, each.added) for each in await accounts.domains()] == [("example.org", None)]
+
+
+@pytest.mark.parametrize(
+    "domain", ["", "a b", "-a.example", "a..example", "x" * 64 + ".example", "[192.0.2.1]", "a\x00"]
+)
+async def test_an_invalid_domain_is_refused(accounts: AccountStore, domain: str) -> None:
+    with pytest.raises(InvalidAddress):
+        await accounts.add_domain(domain)
+    assert await accounts.domains() == []
+
+
 async def test_a_key_is_listed_as_created_without_its_secret(accounts: AccountStore, alice: User) -> None:
     expires = datetime(2030, 6, 1, 12, tzinfo=timezone(timedelta(hours=2)))
     scopes = [Scope.IMAP, Scope.API_READ]

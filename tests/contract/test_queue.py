@@ -81,7 +81,7 @@ async def test_a_refused_delivery_queues_nothing(mail: Store, alice: AccountId, 
     assert await states(mail) == {}
 
 
-async def test_a_claim_has_the_envelope_and_the_size_of_the_message(
+async def test_a_claim_has_the_envelope_and_the_facts_of_the_message(
     mail: Store, alice: AccountId, clock: Clock
 ) -> None:
     envelope = Outgoing(

@@ -49,20 +49,23 @@ from relate_mime.parameters import parse_disposition, parse_media_type
 from relate_mime.preview import preview_part
 from relate_mime.scan import scan
 from relate_mime.strings import encode_string
+from relate_mime.surrogate import encode_field, encode_header
 from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
-from relate_pop3.surrogate import encode_header
 from relate_relay.client.capabilities import parse_capabilities
 from relate_relay.client.replies import ReplyFault, ReplyParser, ServerReply
+from relate_relay.dkim.next_hop import Refusal, prepare
+from relate_relay.dkim.signing import collect_canonical, hash_body, header_to_sign, names_to_sign
 from relate_relay.reports.incoming import parse_report
-from relate_relay.reports.parameters import decode_orcpt, decode_xtext
+from relate_relay.reports.parameters import decode_orcpt
 from relate_relay.reports.report import make_report
 from relate_relay.reports.return_path import verify
 from relate_relay.reports.types import DeliveryResult, Kind, Report, ReportedMessage
 from relate_relay.routing.mta_sts import find_id, parse_policy
 from relate_relay.routing.names import parse_literal, to_ascii
 from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
+from relate_relay.xtext import decode_xtext
 from relate_smtp import commands as smtp_commands
 from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
@@ -236,6 +239,15 @@ def _bodystructure(octets: bytes) -> bytes:
     return without_extensions(index_message(octets).bodystructure)
 
 
+def _relayed(octets: bytes) -> Any:
+    """Prepare a message for a server that takes 7-bit mail only, and compute what a signature signs."""
+    prepared = prepare(octets, eight_bit_mime=False, smtputf8=False)
+    if isinstance(prepared, Refusal):
+        return prepared
+    fields = collect_canonical(prepared.header)
+    return hash_body(prepared.body()), header_to_sign(fields, names_to_sign(fields), b"DKIM-Signature: b=")
+
+
 def _searched(octets: bytes) -> Any:
     return message_text(octets, index_message(octets).parts)
 
@@ -381,6 +393,16 @@ _REMOVED = (
     b"date ",
 )
 _CHUNKS = (*_LINES, b"BDAT 1\r\nx", b"BDAT 0\r\n", b"\r\n.\r", b"{0+}\r\n", b"a append x {1+}\r\ny")
+_RELAYED = (
+    *_units(b"\r\n", (b"a\r\n", b"\xff\r\n", b"\xff", b"\r\n", b" ", b"\t", b" \r\n", b"\r", b"\n", b"=", b"a  b")),
+    *_units(_MIXED, (b"--b\r\n\r\n\xff\r\n", b"--b\r\nContent-Type: a/b; c=\xff\r\n\r\n\r\n"), b"--b--\r\n"),
+    *_units(_MIXED + b"\xff\r\n", (b"a\r\n", b"--b", b"--b \r\n\r\n")),
+    *_units(b"Content-Transfer-Encoding: base64\r\n\r\n", (b"AAAA", b"=", b"\xff")),
+    *_units(b"Content-Transfer-Encoding: quoted-printable\r\n\r\n", (b"=3D", b"=", b"\xff", b" ")),
+    *_units(b"Subject:", (b" a", b" \xc3\xbc", b" ", b"\r\n a", b"\xff"), b"\r\n\r\n"),
+    (b"Subject: a\r\n", b"To: a\r\n", b"\r\n"),
+    (b"", b"Content-Type: message/rfc822\r\n\r\n", b"From: \xc3\xbc@a\r\n\r\n\xff"),
+)
 _GROUPS = (b"a:;,", b'"\\"": b@c;')
 _EMBEDDED = (
     b"Content-Type: multipart/mixed; boundary=b\r\n\r\n--b\r\nContent-Type: image/png\r\nContent-ID: <a>\r\n"
@@ -447,6 +469,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "header fields": Untrusted(lambda octets: list(header_fields(octets, 0, len(octets))), (_MESSAGE,), _HEADERS),
     "a header for POP3": Untrusted(
         encode_header, ('Subject: Grüße\r\n "Ödön"\r\n'.encode(),), (*_HEADERS, *_HEADER_VALUES)
+    ),
+    "a header field for the relay": Untrusted(
+        encode_field,
+        ("Subject: Grüße\r\n".encode(), "To: Jörg <a@b>\r\n".encode()),
+        (*_units(b"Subject: ", _VALUES), *_units(b"To: ", _VALUES), *_units(b"Content-Type: a/b", _PARAMETERS)),
     ),
     "a header value": Untrusted(decode_header, (b"=?utf-8?q?a=20b?= =?iso-8859-1*en?B?5A==?=",), _HEADER_VALUES),
     "addresses": Untrusted(parse_addresses, (b'"A, B" <a@b>, g: c@d (x), <@e:f@g>;',), _HEADER_VALUES),
@@ -538,6 +565,9 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
     "a login": Untrusted(
         _address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), (*_HEADER_VALUES, *_LETTERS)
+    ),
+    "a message to relay": Untrusted(
+        _relayed, (_MESSAGE, "From: Jörg <a@b>\r\nSubject: ü\r\n\r\nü \t\r\n".encode()), (*_MESSAGES, *_RELAYED)
     ),
     "a delivery report": Untrusted(_report, (_MESSAGE,), (*_HEADERS, *_units(b"Subject: ", _VALUES, b"\r\n\r\n"))),
     "another server's delivery report": Untrusted(

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 from typing import NamedTuple
 
 from relate_mailstore.ports import RawMessage
-from relate_pop3.surrogate import encode_header
+from relate_mime.surrogate import encode_header
 from relate_wire.dots import DotEncoder
 
 # A longer header is cut here and its rest treated as body. Real headers are shorter than 100 KiB.

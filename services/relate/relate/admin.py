@@ -1,7 +1,8 @@
 """Administration of users, keys and mailboxes, directly on the database: no server needs to run."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -13,8 +14,10 @@ from relate.settings import Settings
 from relate_accounts.errors import UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
-from relate_accounts.types import ApiKey, NewKey, Scope, User
+from relate_accounts.types import ApiKey, Domain, NewKey, Scope, User
 from relate_mailstore.erase import erase
+from relate_mailstore.ports import QueueStore
+from relate_mailstore.queue_types import QueuedRecipient, QueueFilter
 from relate_mailstore.sql.driver.engine import describe_url, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
@@ -24,6 +27,8 @@ from relate_service.private import make_data_private
 
 # The default scopes of a new key: what a mail client needs.
 MAIL_SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
+
+QUEUE_PAGE_RECIPIENTS = 1000
 
 
 class Backend(NamedTuple):
@@ -112,6 +117,49 @@ async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
     """All users with their addresses."""
     async with open_backend(settings) as backend:
         return [(user, await backend.accounts.addresses(user.id)) for user in await backend.accounts.users()]
+
+
+async def add_domain(settings: Settings, domain: str) -> str:
+    """Name a domain as local; returns it in A-labels. Raises InvalidAddress."""
+    async with open_backend(settings) as backend:
+        return await backend.accounts.add_domain(domain)
+
+
+async def list_domains(settings: Settings) -> Sequence[Domain]:
+    """All local domains."""
+    async with open_backend(settings) as backend:
+        return await backend.accounts.domains()
+
+
+QueueChange = Callable[[QueueStore, QueueFilter], Awaitable[int]]
+"""`hold`, `release`, `retry` or `drop` of a queue."""
+
+
+async def list_queue(settings: Settings, query: QueueFilter, account: str | None) -> list[QueuedRecipient]:
+    """The recipients of the queue that match, in the order of arrival. Raises UserNotFound for an unknown account."""
+    async with open_backend(settings) as backend:
+        query = await _of_account(backend, query, account)
+        rows: list[QueuedRecipient] = []
+        cursor = None
+        while True:
+            page = await backend.mail.queue.find(query, QUEUE_PAGE_RECIPIENTS, cursor)
+            rows += page.items
+            if page.next_cursor is None:
+                return rows
+            cursor = page.next_cursor
+
+
+async def change_queue(settings: Settings, change: QueueChange, query: QueueFilter, account: str | None) -> int:
+    """Change the recipients that match; the number of those that were changed. Raises UserNotFound."""
+    async with open_backend(settings) as backend:
+        return await change(backend.mail.queue, await _of_account(backend, query, account))
+
+
+async def _of_account(backend: Backend, query: QueueFilter, account: str | None) -> QueueFilter:
+    if account is None:
+        return query
+    user = await backend.accounts.user_by_address(account)
+    return replace(query, account_id=AccountId(user.id))
 
 
 async def show_user(settings: Settings, address: str) -> Profile:

@@ -14,6 +14,8 @@ import typer
 
 from relate.commands import backup, transfer
 from relate.commands.accounts import Json, key_app, mailbox_app, user_app
+from relate.commands.domains import domain_app
+from relate.commands.queue import queue_app
 from relate.output import new_table, print_json, stdout
 
 # Equal to relate_config.private.UMASK, which is not imported because that would slow down --help.
@@ -26,6 +28,8 @@ app = typer.Typer(
 app.add_typer(user_app, name="user")
 app.add_typer(key_app, name="key")
 app.add_typer(mailbox_app, name="mailbox")
+app.add_typer(domain_app, name="domain")
+app.add_typer(queue_app, name="queue")
 app.command("import")(transfer.import_mail)
 app.command("export")(transfer.export_mail)
 app.command("backup")(backup.back_up)
@@ -40,6 +44,7 @@ class Service(StrEnum):
     POP3 = "pop3"
     IMAP = "imap"
     API = "api"
+    RELAY = "relay"
 
 
 def _show_version(wanted: bool) -> None:

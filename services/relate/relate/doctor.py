@@ -20,6 +20,7 @@ from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED
 from relate_mailstore.sql.driver.engine import database_files, open_engine, parse_database_url
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.schema.migrate import current_revision, revisions
+from relate_service.config import RelaySettings
 from relate_wire.accepting import listen
 from relate_wire.config import ServiceSettings
 from relate_wire.tls import CertificateError
@@ -50,8 +51,16 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
     findings += [await _check_port(name, host, port) for name, host, port in _listed_ports(settings)]
     findings += [_check_certificate(section) for section in _enabled_sections(settings)]
+    findings.append(_describe_relay(settings.shared.relay))
     findings.append(await _check_collector(settings.shared.telemetry.endpoint))
     return findings
+
+
+def _describe_relay(relay: RelaySettings) -> Finding:
+    """Say whether mail leaves. Both are healthy, so that nothing is to be done."""
+    if not relay.enabled:
+        return Finding(True, "relay", "disabled: mail to other servers is refused; Relay__Enabled=true allows it")
+    return Finding(True, "relay", f"enabled: mail leaves by {relay.smarthost or 'the servers that the DNS names'}")
 
 
 def _check_file_modes(settings: Settings) -> Finding:

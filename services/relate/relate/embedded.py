@@ -16,13 +16,14 @@ from relate_api.__main__ import serve_api
 from relate_imap.__main__ import imap_service
 from relate_mailstore.sql.driver.engine import describe_url
 from relate_pop3.__main__ import pop3_service
+from relate_relay.__main__ import serve_relay
 from relate_service.resources import Resources, open_resources
 from relate_service.workers import stop_requested
 from relate_smtp.__main__ import smtp_service
 from relate_wire.limits import raise_open_files
 from relate_wire.server import Server
 
-SERVICES = ("smtp", "pop3", "imap", "api")
+SERVICES = ("smtp", "pop3", "imap", "api", "relay")
 
 _Server = AbstractAsyncContextManager[Any]
 
@@ -34,6 +35,7 @@ def workers_per_service(settings: Settings) -> dict[str, int]:
         "pop3": settings.pop3.workers if settings.pop3.enabled else 0,
         "imap": settings.imap.workers if settings.imap.enabled else 0,
         "api": 1 if settings.api.enabled else 0,
+        "relay": 1 if settings.shared.relay.enabled else 0,
     }
 
 
@@ -63,6 +65,8 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
         yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
     if "api" in services:
         yield serve_api(settings.api, resources)
+    if "relay" in services:
+        yield serve_relay(resources, settings.smtp.server_name)
 
 
 @asynccontextmanager

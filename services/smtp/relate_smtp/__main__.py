@@ -12,7 +12,7 @@ from relate_smtp.config import REFUSAL_LIMITS, SmtpSettings
 from relate_smtp.context import Context, Role
 from relate_smtp.framing import Frame
 from relate_smtp.replies import BUSY
-from relate_smtp.routing import LocalOnly
+from relate_smtp.routing import LocalOnly, Relaying
 from relate_smtp.session import SmtpEngine
 from relate_wire.driver import EngineFactory, Listener, Service
 from relate_wire.limits import raise_open_files
@@ -52,7 +52,7 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
         store=store,
         authenticator=authenticator,
         directory=resources.directory,
-        routing=LocalOnly(resources.directory),
+        routing=(Relaying if resources.relay.enabled else LocalOnly)(resources.directory),
         server_name=settings.server_name,
         max_content=min(settings.max_message_size_bytes, resources.content.largest),
         max_recipients=settings.max_recipients,

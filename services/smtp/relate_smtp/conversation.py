@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from relate_accounts.types import Recipient, User
+from relate_mailstore.queue_types import OutgoingRecipient
 from relate_smtp.commands import Hello, Mail
 from relate_smtp.context import Context
 from relate_smtp.framing import Frame
@@ -30,6 +31,8 @@ class Transaction:
     """Unique on this server, for the Received field and a Message-ID."""
     mail: Mail
     recipients: list[AcceptedRecipient] = field(default_factory=list)
+    outgoing: list[OutgoingRecipient] = field(default_factory=list)
+    """The recipients on other servers."""
     octets: int = 0
     """The sum of the chunk sizes that BDAT has announced."""
 
@@ -39,9 +42,14 @@ class Transaction:
         return self.mail.body == "BINARYMIME"
 
     @property
+    def addresses(self) -> list[str]:
+        """The accepted addresses, as the client wrote them."""
+        return [accepted.address for accepted in self.recipients] + [to.address for to in self.outgoing]
+
+    @property
     def has_several_accounts(self) -> bool:
-        """Whether the recipients belong to more than one account, because an account may have several addresses."""
-        return len({accepted.recipient.user_id for accepted in self.recipients}) > 1
+        """Whether a refusal by one account concerns others: several addresses may belong to one account."""
+        return len({accepted.recipient.user_id for accepted in self.recipients}) > 1 or bool(self.outgoing)
 
 
 @dataclass(slots=True)

@@ -5,11 +5,12 @@ fields, whose addresses belong in the envelope only (RFC 5322 §3.6.3). The body
 """
 
 import re
-from collections.abc import Sequence
 
+from relate_accounts.types import User
+from relate_mailstore.queue_types import Outgoing
 from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_smtp.context import Role
-from relate_smtp.conversation import AcceptedRecipient, Conversation
+from relate_smtp.conversation import Conversation, Transaction
 from relate_smtp.header import Header, bcc_fields, forged_fields, missing_fields
 from relate_smtp.trace_fields import (
     date_time,
@@ -22,6 +23,7 @@ from relate_smtp.trace_fields import (
 # RFC 5321 §6.3: "a large rejection threshold, normally at least 100"; Postfix's hopcount_limit is 50.
 MAX_HOPS = 100
 
+_MESSAGE_ID = re.compile(rb"<([^<>\s]{1,998})>")
 # The field's name is case-insensitive, its value is in lower case (W3C Trace Context §3.2).
 _TRACEPARENT = re.compile(rb"[ \t]*+([0-9a-f-]{55})[ \t]*+\r?+")
 
@@ -57,10 +59,35 @@ def build_message(conversation: Conversation, header: Header, content: bytes) ->
     return b"".join((_trace_fields(conversation), added, header.without(removed), body, line_end))
 
 
-def prepare_delivery(recipients: Sequence[AcceptedRecipient], message: bytes) -> Delivery:
-    """The message with its destinations: each account once, even if two recipients are addresses of it."""
-    quotas = {accepted.recipient.user_id: accepted.recipient.quota for accepted in recipients}
-    return Delivery(message, tuple([Destination(AccountId(user), quota=quota) for user, quota in quotas.items()]))
+def find_message_id(header: Header) -> str:
+    """The first well-formed Message-ID without its angle brackets; empty if there is none. Raises TooManyFields."""
+    for found in header.fields(b"message-id"):
+        if match := _MESSAGE_ID.search(found.value):
+            return match[1].decode(errors="replace")
+    return ""
+
+
+def prepare_delivery(transaction: Transaction, sender: User | None, message: bytes, header_message_id: str) -> Delivery:
+    """The message with its destinations, and the envelope for recipients elsewhere, which only a user can have.
+
+    Each account is a destination once, even if two recipients are addresses of it.
+    """
+    quotas = {accepted.recipient.user_id: accepted.recipient.quota for accepted in transaction.recipients}
+    destinations = tuple([Destination(AccountId(user), quota=quota) for user, quota in quotas.items()])
+    if sender is None or not transaction.outgoing:
+        return Delivery(message, destinations)
+    mail = transaction.mail
+    outgoing = Outgoing(
+        mail.sender,
+        tuple(transaction.outgoing),
+        AccountId(sender.id),
+        ret=mail.ret,
+        envid=mail.envid,
+        is_8bit=mail.body != "7BIT",
+        is_utf8=mail.utf8,
+        header_message_id=header_message_id,
+    )
+    return Delivery(message, destinations, outgoing=outgoing)
 
 
 def _trace_fields(conversation: Conversation) -> bytes:
@@ -74,7 +101,7 @@ def _trace_fields(conversation: Conversation) -> bytes:
         authenticated=conversation.user is not None,
     )
     clauses = received_clauses(hello.name, peer.address, context.server_name, peer.tls, protocol)
-    recipients = transaction.recipients
-    only_recipient = recipients[0].address if len(recipients) == 1 else ""
+    addresses = transaction.addresses
+    only_recipient = addresses[0] if len(addresses) == 1 else ""
     received = received_field(clauses, transaction.id, only_recipient, context.now())
     return return_path_field(transaction.mail.sender) + received

@@ -1,6 +1,7 @@
 """Accounts in memory: the reference implementation of `ports.AccountStore`, for tests."""
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -20,7 +21,7 @@ from relate_accounts.errors import (
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
 from relate_accounts.removal import BLOCK_PERIOD
-from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.types import ApiKey, Domain, NewKey, Revoked, Scope, User, UserId
 
 
 class _Removal(NamedTuple):
@@ -40,6 +41,7 @@ class MemoryAccountStore:
         self._owners: dict[str, UserId] = {}  # by canonical address, the primary one of a user first
         self._keys: dict[int, tuple[ApiKey, bytes]] = {}
         self._removed: dict[tuple[UserId, str], _Removal] = {}
+        self._domains: dict[str, datetime] = {}
         self._ids = count(1)
 
     async def add_user(
@@ -207,7 +209,18 @@ class MemoryAccountStore:
             canonical = canonical_domain(domain)
         except InvalidAddress:
             return False
-        return any(domain_of(address) == canonical for address in self._owners)
+        return canonical in self._domains or any(domain_of(address) == canonical for address in self._owners)
+
+    async def add_domain(self, domain: str) -> str:
+        """See `ports.AccountStore`."""
+        canonical = canonical_domain(domain)
+        self._domains.setdefault(canonical, self._now())
+        return canonical
+
+    async def domains(self) -> Sequence[Domain]:
+        """See `ports.AccountStore`."""
+        counts = Counter(map(domain_of, self._owners))
+        return [Domain(name, self._domains.get(name), counts[name]) for name in sorted({*counts, *self._domains})]
 
     def _check_available(self, owned: Collection[str]) -> None:
         """Raises UserExists, AddressBlocked."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from relate_accounts.types import ApiKey, Granted, NewKey, Recipient, Revoked, Scope, User, UserId, Verdict
+from relate_accounts.types import ApiKey, Domain, Granted, NewKey, Recipient, Revoked, Scope, User, UserId, Verdict
 
 __all__ = ["AccountStore", "Authenticator", "Directory"]
 
@@ -41,7 +41,7 @@ class Directory(Protocol):
         """Whether a user may send as this address, because it is one of the user's verified addresses."""
 
     async def is_local(self, domain: str) -> bool:
-        """Whether any user has an address of this domain."""
+        """Whether any user has an address of this domain, or an administrator has named it."""
 
 
 class AccountStore(Protocol):
@@ -127,4 +127,10 @@ class AccountStore(Protocol):
         """Set when keys were last used, as a batch."""
 
     async def has_domain(self, domain: str) -> bool:
-        """Whether there is a verified address of this domain."""
+        """Whether there is a verified address of this domain, or `add_domain` named it."""
+
+    async def add_domain(self, domain: str) -> str:
+        """Name a domain as local; idempotent. Returns it in A-labels. Raises InvalidAddress."""
+
+    async def domains(self) -> Sequence[Domain]:
+        """Return all local domains, sorted by name."""

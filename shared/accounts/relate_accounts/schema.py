@@ -1,4 +1,4 @@
-"""The tables of accounts. The mail store's migrations create them (0001, 0005, 0007); a test compares the two."""
+"""The tables of accounts. The mail store's migrations create them (0001, 0005, 0007, 0009); a test compares the two."""
 
 from datetime import UTC, datetime
 
@@ -95,6 +95,14 @@ removed_addresses = Table(
     Column("blocked", Boolean, nullable=False),  # no other user can get the address
     Index("ix_removed_addresses_address", "address"),
     Index("ix_removed_addresses_removed", "removed"),
+)
+
+# Domains that an administrator named: local also while no user has an address in them.
+domains = Table(
+    "domains",
+    metadata,
+    Column("name", Text, primary_key=True),  # canonical
+    Column("added", UtcDateTime, nullable=False),
 )
 
 secrets = Table(

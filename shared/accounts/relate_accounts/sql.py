@@ -29,8 +29,8 @@ from relate_accounts.errors import (
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
 from relate_accounts.removal import BLOCK_PERIOD
-from relate_accounts.schema import UtcDateTime, addresses, api_keys, removed_addresses, users
-from relate_accounts.types import ApiKey, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.schema import UtcDateTime, addresses, api_keys, domains, removed_addresses, users
+from relate_accounts.types import ApiKey, Domain, NewKey, Revoked, Scope, User, UserId
 
 _HASH_SECRET_NAME = "api-key-hash"  # noqa: S105 - the name of its row, not the secret
 _HASH_SECRET_OCTETS = 32
@@ -71,8 +71,12 @@ _REMOVED_USERS = (
     .distinct()
     .order_by(removed_addresses.c.user_id)
 )
-_HAS_DOMAIN = (
-    select(addresses.c.address).where(addresses.c.domain == bindparam("domain"), addresses.c.verified).limit(1)
+_HAS_DOMAIN = union_all(
+    select(domains.c.name).where(domains.c.name == bindparam("domain")),
+    select(addresses.c.domain).where(addresses.c.domain == bindparam("domain"), addresses.c.verified),
+).limit(1)
+_ADDRESSES_BY_DOMAIN = (
+    select(addresses.c.domain, func.count().label("addresses")).where(addresses.c.verified).group_by(addresses.c.domain)
 )
 _SECRET = select(schema.secrets.c.value).where(schema.secrets.c.name == _HASH_SECRET_NAME)
 _TOUCH_KEY = (
@@ -289,6 +293,22 @@ class SqlAccountStore:
             return bool(await self._read(_HAS_DOMAIN, domain=canonical_domain(domain)))
         except InvalidAddress:
             return False
+
+    async def add_domain(self, domain: str) -> str:
+        """See `ports.AccountStore`."""
+        name = canonical_domain(domain)
+        async with self._transaction() as connection:
+            insert_ignoring = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
+            await connection.execute(
+                insert_ignoring(domains).on_conflict_do_nothing(), {"name": name, "added": self._now()}
+            )
+        return name
+
+    async def domains(self) -> Sequence[Domain]:
+        """See `ports.AccountStore`."""
+        added = {row.name: row.added for row in await self._read(select(domains))}
+        counts = {row.domain: row.addresses for row in await self._read(_ADDRESSES_BY_DOMAIN)}
+        return [Domain(name, added.get(name), counts.get(name, 0)) for name in sorted(added.keys() | counts.keys())]
 
     async def _change_user(self, user_id: UserId, **values: object) -> User:
         change = update(users).where(users.c.id == user_id).values(**values).returning(users)

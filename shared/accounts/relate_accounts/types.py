@@ -78,6 +78,15 @@ class NewKey:
 
 
 @dataclass(frozen=True, slots=True)
+class Domain:
+    """A local domain in A-labels: when an administrator named it, None if only users' addresses make it local."""
+
+    name: str
+    added: datetime | None
+    addresses: int
+
+
+@dataclass(frozen=True, slots=True)
 class Recipient:
     """The user of a resolved local address, with the quota in octets."""
 

@@ -54,11 +54,11 @@ class TracedQueueStore:
             return lost
 
     async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
-        """Delegated without a span."""
+        """Not traced: see `QueueStore`."""
         return await self._queue.next_due(except_domains)
 
     def changes(self) -> AbstractAsyncContextManager[AsyncIterator[None]]:
-        """Delegated without a span."""
+        """Not traced: see `QueueStore`."""
         return self._queue.changes()
 
     async def open(self, message_id: MessageId) -> RawMessage:
@@ -96,7 +96,7 @@ class TracedQueueStore:
             return _count(operation, await self._queue.drop(query))
 
     async def statistics(self) -> QueueStatistics:
-        """Delegated without a span."""
+        """Not traced: see `QueueStore`."""
         return await self._queue.statistics()
 
     def _span(self, method: str, **numbers: int) -> AbstractContextManager[Operation]:

@@ -1,6 +1,7 @@
-"""Settings of the whole process: `Limits__…`."""
+"""Settings of the whole process: `Limits__…`, and of mail to other servers: `Relay__…`."""
 
-from typing import ClassVar
+from pathlib import Path
+from typing import ClassVar, Literal
 
 from pydantic import Field
 
@@ -19,3 +20,35 @@ class LimitsSettings(Section):
 
     cache_memory_bytes: int = Field(default=CACHE_OCTETS, ge=MIN_CACHE_OCTETS)
     """Octets of all caches together (`relate_config.cache_budget`)."""
+
+
+class RelaySettings(Section):
+    """Mail to other servers. The SMTP service reads them, too, because it accepts such mail only if it is enabled."""
+
+    prefix: ClassVar[str] = "Relay"
+
+    enabled: bool = False
+    """Whether users may send mail to other servers; if not, it is refused."""
+    resolver: str = ""
+    """A name server, `192.0.2.53` or `127.0.0.1:5353`; by default those of the system."""
+    mx_port: int = Field(default=25, ge=1, le=65_535)
+    helo_name: str = ""
+    """The name in EHLO; by default `Smtp__ServerName`."""
+    smarthost: str = ""
+    """`host:port` of a server that gets all mail, in place of the servers that the DNS names."""
+    smarthost_user: str = ""
+    smarthost_password: str = Field(default="", repr=False)
+    smarthost_tls: Literal["verify", "may"] = "verify"
+    smarthost_for: str = ""
+    """`domain=host:port,…`: the smarthosts of single domains."""
+    tls_policy: str = ""
+    """`destination=none|may|require|verify,…`"""
+    private_destinations: Literal["refuse", "allow"] = "refuse"
+    """Whether mail may be sent to addresses that are not globally routable; those of a smarthost may be any."""
+    key_directory: Path = Path("var/dkim")
+    """The folder of the private DKIM keys."""
+    max_age_hours: float = Field(default=120.0, gt=0)
+    delay_notice_hours: float = Field(default=4.0, gt=0)
+    retry: str = "240,480,960,1920,3840,7680,14400"
+    """Seconds from one attempt to the next; the last repeats."""
+    connections_per_destination: int = Field(default=20, ge=1)

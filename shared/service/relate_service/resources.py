@@ -17,15 +17,16 @@ from relate_accounts.revocation import RevocationWatcher
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import MailStore, QueueStore
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
+from relate_mailstore.traced_queue import TracedQueueStore
 from relate_service.certificates import Certificates, run_certificate_reloads
-from relate_service.config import LimitsSettings
+from relate_service.config import LimitsSettings, RelaySettings
 from relate_service.housekeeping import MailAndAccounts, run_housekeeping
 from relate_service.memory import Trimmer
 from relate_service.private import make_data_private
@@ -50,6 +51,7 @@ SHARED_SECTIONS: tuple[type[SectionLike], ...] = (
     TelemetrySettings,
     DebugSettings,
     LimitsSettings,
+    RelaySettings,
 )
 
 
@@ -62,6 +64,7 @@ class ResourceSettings:
     telemetry: TelemetrySettings = field(default_factory=lambda: load(TelemetrySettings))
     debug: DebugSettings = field(default_factory=lambda: load(DebugSettings))
     limits: LimitsSettings = field(default_factory=lambda: load(LimitsSettings))
+    relay: RelaySettings = field(default_factory=lambda: load(RelaySettings))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +76,11 @@ class Resources:
     accounts: AccountStore
     authenticator: Authenticator
     directory: Directory
+    queue: QueueStore
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
+    relay: RelaySettings = field(default_factory=RelaySettings)
 
     def traced(self, source: SourceName) -> tuple[MailStore, Authenticator]:
         """Return store and authenticator with a span of this source for each call, unless telemetry is off."""
@@ -86,6 +91,11 @@ class Resources:
             TracedMailStore(self.store, telemetry.operations(source)),
             TracedAuthenticator(self.authenticator, telemetry.auth(source)),
         )
+
+    def traced_queue(self) -> QueueStore:
+        """Return the queue with a span for each call, unless telemetry is off."""
+        telemetry = self.telemetry
+        return TracedQueueStore(self.queue, telemetry.relay_operations()) if telemetry.is_enabled else self.queue
 
 
 def check_environment(*sections: type[SectionLike]) -> None:
@@ -135,7 +145,18 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
         certificates = Certificates()
         telemetry.observe_certificates(certificates.expiries, certificates.reloads)
         await stack.enter_async_context(run_certificate_reloads(certificates, reload_event(), supervisor))
-        yield Resources(telemetry, store, accounts, authenticator, directory, supervisor, content, certificates)
+        yield Resources(
+            telemetry,
+            store,
+            accounts,
+            authenticator,
+            directory,
+            store.queue,
+            supervisor,
+            content,
+            certificates,
+            settings.relay,
+        )
     finally:
         await _close(stack, hang_up)
         await asyncio.to_thread(telemetry.shutdown)

@@ -5,7 +5,7 @@ from functools import lru_cache
 
 from opentelemetry.trace import Span, SpanContext, TraceFlags
 
-from relate_telemetry.fast.span import SAMPLED, FastSpan
+from relate_telemetry.fast.span import SAMPLED, FastSpan, is_new
 
 MAX_LINKS = 32  # of one span: a FETCH of a whole mailbox need not link to every message's origin
 
@@ -18,15 +18,14 @@ def add_link(span: Span, traceparent: str | None) -> None:
 
     Links beyond MAX_LINKS are ignored. A span that is not sampled is not exported, so that a link to it leads nowhere.
     """
-    if traceparent is None or not span.is_recording():
+    context = None if traceparent is None else parse_traceparent(traceparent)
+    if context is None or not context.trace_flags.sampled or not span.is_recording():
+        return
+    if isinstance(span, FastSpan):
+        span.link_once(context, MAX_LINKS)
         return
     links = getattr(span, "links", None)  # the API does not read spans
-    if links is None or len(links) >= MAX_LINKS:
-        return
-    context = parse_traceparent(traceparent)
-    if context is None or not context.trace_flags.sampled:
-        return
-    if all(context.span_id != link.context.span_id for link in links):
+    if links is not None and len(links) < MAX_LINKS and is_new(context, links):
         span.add_link(context)
 
 

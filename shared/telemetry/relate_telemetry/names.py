@@ -14,6 +14,7 @@ SOURCES = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap", 
 METERS = {"smtp": "Relate.Smtp", "pop3": "Relate.Pop3", "imap": "Relate.Imap"}
 NAMESPACE = "relate-mail"
 STORE_SOURCE = "Relate.Store"  # of background work, and of parts of the stores' operations
+RELAY_SOURCE = "Relate.Relay"
 
 # Metric attributes
 COMMAND = "command"
@@ -160,6 +161,24 @@ TLS_ESTABLISHED = "tls.established"
 TLS_PROTOCOL_NAME = "tls.protocol.name"
 TLS_PROTOCOL_VERSION = "tls.protocol.version"
 TLS_CIPHER = "tls.cipher"
+RELAY_DESTINATION = "relay.destination"
+RELAY_RECIPIENTS = "relay.recipients"
+RELAY_OUTCOME = "relay.outcome"
+RELAY_STATUS = "relay.status"
+RELAY_SERVER = "relay.server"
+RELAY_REPLY_CODE = "relay.reply.code"
+RELAY_REPLY_TEXT = "relay.reply.text"
+RELAY_FAILURE = "relay.failure"
+RELAY_TLS_VERIFIED = "relay.tls.verified"
+RELAY_QUESTION = "relay.dns.question"
+RELAY_QUESTION_TYPE = "relay.dns.type"
+RELAY_RECORDS = "relay.dns.records"
+RELAY_OUTCOMES = {
+    "accepted": "the other server accepted the message for all recipients",
+    "temporary": "all recipients have to be tried again",
+    "permanent": "the message cannot be sent to any recipient",
+    "mixed": "the recipients have different outcomes",
+}
 USER = "relate.user"  # a user's address, in an operation's attributes; subject to `Otel__UserNames`
 
 
@@ -231,6 +250,11 @@ def transaction_span(protocol: ProtocolName) -> str:
 def command_span(protocol: ProtocolName, verb: str) -> str:
     """The name of a command's span; `verb` is from a fixed table."""
     return f"{protocol}.command.{verb.lower().replace(' ', '_')}"
+
+
+def relay_span(step: str) -> str:
+    """The name of the span of an attempt to send mail, or of one of its steps, which is from a fixed table."""
+    return f"relay.{step.lower()}"
 
 
 def push_span(protocol: ProtocolName) -> str:

@@ -7,6 +7,7 @@ from opentelemetry.metrics import MeterProvider, NoOpMeterProvider, Observation
 from opentelemetry.trace import NoOpTracerProvider, Tracer, TracerProvider
 
 from relate_supervisor import NoTracing, Tracing
+from relate_telemetry.attempts import Attempts
 from relate_telemetry.auth import Authentication
 from relate_telemetry.background import Background
 from relate_telemetry.command_spans import ProtocolSpans
@@ -24,6 +25,7 @@ from relate_telemetry.names import (
     CONTENT_LIMIT,
     CONTENT_MEMORY,
     METERS,
+    RELAY_SOURCE,
     SERVICE,
     SOURCES,
     STORE_SOURCE,
@@ -86,6 +88,14 @@ class Telemetry:
         if not self.is_enabled:
             return NoOperations(self._user_names)
         return Operations(self._tracer(source), self._user_names)
+
+    def attempts(self) -> Attempts:
+        """The attempts to send mail to other servers."""
+        return Attempts(self.tracer_provider.get_tracer(RELAY_SOURCE))
+
+    def relay_operations(self) -> Operations:
+        """The operations of the relay on its queue."""
+        return Operations(self.tracer_provider.get_tracer(RELAY_SOURCE), self._user_names)
 
     def background(self) -> Tracing:
         """The spans of background work, and of parts of the stores' operations."""

@@ -178,6 +178,23 @@ def test_a_catch_all_receives_mail_for_unknown_addresses_of_its_domain(product: 
     assert (inbox["name"], inbox["messages"], inbox["unread"]) == ("INBOX", 1, 1)
 
 
+def test_an_unknown_address_in_a_named_domain_is_no_users(product: Product, alice: Account) -> None:
+    domain = f"named-by-{alice.address.partition('@')[0]}.example"
+
+    def refusal() -> str:
+        with product.mx() as client, pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+            client.sendmail("a@example.org", [f"anyone@{domain}"], "Subject: any\r\n\r\n")
+        (reply,) = refused.value.recipients.values()
+        return reply[1].decode()[:5]
+
+    assert product.relate_json("domain", "add", domain.upper()) == {"name": domain}
+    assert refusal() == "5.1.1"
+    (named,) = [row for row in product.relate_json("domain", "list") if row["name"] == domain]
+    assert named["addresses"] == 0
+    assert named["added"]
+    assert product.relate("domain", "add", "not a domain").returncode == 1
+
+
 def test_a_removal_requires_confirmation(product: Product, alice: Account) -> None:
     done = product.relate("user", "remove", alice.address)
     assert done.returncode == 1

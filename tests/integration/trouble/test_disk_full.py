@@ -19,6 +19,7 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
+from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
@@ -136,7 +137,8 @@ async def delete_by_imap(servers: MailServers) -> None:
 async def delete_by_api(servers: MailServers) -> None:
     accounts = servers.accounts
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-    resources = Resources(no_telemetry(), servers.store, accounts, authenticator, CachedDirectory(accounts))
+    queue = MemoryMailStore().queue  # nothing is relayed
+    resources = Resources(no_telemetry(), servers.store, accounts, authenticator, CachedDirectory(accounts), queue)
     headers = {"Authorization": f"Bearer {KEY}"}
     with TemporaryDirectory() as certificates:
         settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))

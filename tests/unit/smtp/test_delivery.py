@@ -1,25 +1,70 @@
 """The delivery of a message to its accounts, mail loops, traceparent fields."""
 
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
 import pytest
 
-from relate_accounts.types import Recipient, UserId
+from relate_accounts.types import Recipient, User, UserId
+from relate_mailstore.queue_types import Outgoing, OutgoingRecipient
 from relate_mailstore.types import AccountId, Destination
-from relate_smtp.conversation import AcceptedRecipient
-from relate_smtp.delivery import MAX_HOPS, find_traceparent, has_looped, prepare_delivery
+from relate_smtp.commands import Mail
+from relate_smtp.conversation import AcceptedRecipient, Transaction
+from relate_smtp.delivery import MAX_HOPS, find_message_id, find_traceparent, has_looped, prepare_delivery
 from relate_smtp.header import Header
 
 HOP = b"Received: from a by b; Thu, 1 Jan 1970 00:00:00 +0000\r\n"
 
 
-def recipients(*users: int) -> list[AcceptedRecipient]:
-    return [AcceptedRecipient(f"u{user}@b", Recipient(UserId(user), f"u{user}@b", None)) for user in users]
+ALICE = User(UserId(7), "alice@b", "", datetime.now(UTC))
+
+
+def transaction(*users: int, outgoing: Sequence[str] = ()) -> Transaction:
+    accepted = [AcceptedRecipient(f"u{user}@b", Recipient(UserId(user), f"u{user}@b", None)) for user in users]
+    to = [OutgoingRecipient(address, address.partition("@")[2], notify="NEVER") for address in outgoing]
+    mail = Mail("alice@b", body="8BITMIME", utf8=True, ret="HDRS", envid="e+2B1")
+    return Transaction("1", mail, accepted, to)
 
 
 def test_account_with_several_addresses_is_one_destination() -> None:
-    delivery = prepare_delivery(recipients(3, 1, 3, 2, 1), b"raw")
+    delivery = prepare_delivery(transaction(3, 1, 3, 2, 1), None, b"raw", "")
 
     assert delivery.raw == b"raw"
     assert delivery.destinations == tuple(Destination(AccountId(number)) for number in (3, 1, 2))
+    assert delivery.outgoing is None
+
+
+def test_recipients_elsewhere_have_the_envelope_of_the_user() -> None:
+    sent = transaction(3, outgoing=["bob@c", "eve@d"])
+    delivery = prepare_delivery(sent, ALICE, b"raw", "1@b")
+
+    assert delivery.destinations == (Destination(AccountId(3)),)
+    assert delivery.outgoing == Outgoing(
+        "alice@b",
+        tuple(sent.outgoing),
+        AccountId(7),
+        "HDRS",
+        "e+2B1",
+        is_8bit=True,
+        is_utf8=True,
+        header_message_id="1@b",
+    )
+    assert sent.has_several_accounts
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("Message-ID: <a@b>", "a@b"),
+        ("message-id:\r\n <a@b> (comment)", "a@b"),
+        ("Message-ID: a@b", ""),
+        ("Message-ID: <a b>\r\nMessage-ID: <c@d>", "c@d"),
+        ("Message-ID: <" + "x" * 2000 + ">", ""),
+        ("Subject: <a@b>", ""),
+    ],
+)
+def test_the_message_id_is_found(field: str, expected: str) -> None:
+    assert find_message_id(Header(f"{field}\r\n\r\n".encode())) == expected
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ Each has `temporary`, which says whether a later attempt may succeed, and `statu
 
 from enum import Enum
 
-from relate_relay.client.replies import ServerReply, Violation, visible
+from relate_relay.client.replies import ServerReply, Violation
+from relate_relay.printable import printable
 
 
 class ClientError(Exception):
@@ -31,7 +32,7 @@ class ConnectFailed(ClientError):
     status = "4.4.1"
 
     def __init__(self, reason: ConnectFault, address: str, port: int) -> None:
-        super().__init__(f"{reason.value}: {visible(address)} port {port}")
+        super().__init__(f"{reason.value}: {printable(address)} port {port}")
         self.reason = reason
 
 
@@ -51,7 +52,7 @@ class TlsFailed(ClientError):
     status = "4.7.5"
 
     def __init__(self, reason: TlsFault, detail: str = "") -> None:
-        super().__init__(f"{reason.value}: {visible(detail)}" if detail else reason.value)
+        super().__init__(f"{reason.value}: {printable(detail)}" if detail else reason.value)
         self.reason = reason
 
 

@@ -8,6 +8,8 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
+from relate_relay.printable import printable
+
 # RFC 5321 §4.5.3.1.5 allows 512 octets with code and CRLF. Longer lines are cut to this.
 MAX_LINE_OCTETS = 512
 MAX_LINES = 128
@@ -55,7 +57,7 @@ class ServerReply:
     @property
     def text(self) -> str:
         """The lines in one line of at most MAX_TEXT_CHARACTERS, in which control characters are escaped."""
-        text = visible(" ".join(self.lines))
+        text = printable(" ".join(self.lines))
         return text if len(text) <= MAX_TEXT_CHARACTERS else f"{text[: MAX_TEXT_CHARACTERS - 1]}…"
 
     @property
@@ -158,10 +160,3 @@ def enhanced_code(code: int, line: str) -> str:
     """Return the enhanced code of a line; empty without one, or if its class contradicts the code (RFC 2034 §4)."""
     match = _ENHANCED.match(line)
     return match["enhanced"] if match is not None and int(match["class"]) == code // 100 else ""
-
-
-def visible(text: str) -> str:
-    r"""Replace control characters and directional marks by escapes (`\x1b`, `\u202e`)."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

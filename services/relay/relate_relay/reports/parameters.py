@@ -1,12 +1,13 @@
-"""The parameters ENVID and ORCPT, decoded for the fields of a report (RFC 3461 §4, RFC 6533 §3).
+"""The parameter ORCPT, decoded for the fields of a report (RFC 3461 §4, RFC 6533 §3), also where it is malformed.
 
-They are decoded also where they are malformed. The decoded text may contain any character, line ends included.
+The decoded text may contain any character, line ends included.
 """
 
 import re
 from typing import NamedTuple
 
-_HEXADECIMAL = re.compile(r"\+([0-9A-F]{2})")
+from relate_relay.xtext import decode_xtext
+
 _EMBEDDED = re.compile(r"\\x\{([0-9A-F]{2,6})\}")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,40}")
 
@@ -20,11 +21,6 @@ class TypedAddress(NamedTuple):
 
     type: str
     address: str
-
-
-def decode_xtext(xtext: str) -> str:
-    """Decode xtext; a `+` without two hexadecimal digits stays as it is (RFC 3461 §4)."""
-    return _HEXADECIMAL.sub(lambda match: chr(int(match[1], 16)), xtext)
 
 
 def decode_orcpt(orcpt: str) -> TypedAddress:

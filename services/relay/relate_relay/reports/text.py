@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from email.utils import formatdate
 
+from relate_relay.printable import printable
+
 MAX_VALUE_OCTETS = 900
 """The longest value of a field, and the longest quoted reply: with a name before it, a line has at most 998 octets."""
 
@@ -20,9 +22,9 @@ def visible(text: str, max_octets: int = MAX_VALUE_OCTETS, *, ascii_only: bool =
     """
     front = text[: max_octets + 1]  # an escape is longer than its character
     if ascii_only and not (front.isascii() and front.isprintable()):
-        front = _escape(front).replace(r"\\", "\\")
-    elif not front.isprintable():
-        front = "".join([each if each.isprintable() else _escape(each) for each in front])
+        front = front.encode("unicode_escape").decode().replace(r"\\", "\\")
+    else:
+        front = printable(front)
     return _cut(front, max_octets, "..." if ascii_only else ELLIPSIS)
 
 
@@ -45,10 +47,6 @@ def wrap(text: str, prefix: str = "") -> Iterator[str]:
 def date_time(seconds: float) -> str:
     """A date-time of RFC 5322 §3.3 in UTC; `seconds` since the epoch."""
     return formatdate(seconds, usegmt=True).replace("GMT", "+0000")
-
-
-def _escape(text: str) -> str:
-    return text.encode("unicode_escape").decode()
 
 
 def _cut(text: str, max_octets: int, ellipsis: str) -> str:

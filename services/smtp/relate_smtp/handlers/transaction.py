@@ -2,13 +2,14 @@
 
 from relate_accounts.types import Recipient
 from relate_mailstore.errors import OverQuota
+from relate_mailstore.queue_types import OutgoingRecipient
 from relate_mailstore.types import AccountId
 from relate_smtp import replies
 from relate_smtp.commands import Bare, Mail, Rcpt
 from relate_smtp.context import Role
 from relate_smtp.conversation import AcceptedRecipient, Conversation
 from relate_smtp.paths import POSTMASTER
-from relate_smtp.routing import Unroutable
+from relate_smtp.routing import Elsewhere, Unroutable
 from relate_smtp.states import State
 from relate_wire.reply import Reply
 
@@ -25,7 +26,7 @@ async def on_mail(conversation: Conversation, command: Mail) -> Reply:
 async def on_rcpt(conversation: Conversation, command: Rcpt) -> Reply:
     """RFC 5321 §4.1.1.3"""
     context, transaction = conversation.context, conversation.open_transaction
-    if len(transaction.recipients) >= context.max_recipients:
+    if len(transaction.addresses) >= context.max_recipients:
         return replies.TOO_MANY_RECIPIENTS
     if command.needs_utf8 and not transaction.mail.utf8:
         return replies.NEEDS_SMTPUTF8
@@ -35,6 +36,12 @@ async def on_rcpt(conversation: Conversation, command: Rcpt) -> Reply:
     recipient = await context.routing.route(address, conversation.user)
     if isinstance(recipient, Unroutable):
         return replies.UNROUTABLE[recipient]
+    if isinstance(recipient, Elsewhere):
+        transaction.outgoing.append(
+            OutgoingRecipient(address, recipient.domain, notify=command.notify, orcpt=command.orcpt)
+        )
+        conversation.state = State.RCPT
+        return replies.RECIPIENT_OK
     try:
         await _check_quota(conversation, recipient)
     except OverQuota as error:

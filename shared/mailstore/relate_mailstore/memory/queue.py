@@ -210,7 +210,7 @@ class MemoryQueue:
         return QueuePage(page, page[-1].recipient_id if len(found) > limit else None)
 
     async def hold(self, query: QueueFilter) -> int:
-        """Hold the recipients that match."""
+        """See `QueueStore.hold`."""
         return self._change(query, queue_rules.hold)
 
     async def release(self, query: QueueFilter) -> int:
@@ -222,7 +222,7 @@ class MemoryQueue:
         return self._change(query, queue_rules.retry)
 
     async def drop(self, query: QueueFilter) -> int:
-        """Cancel the recipients that match."""
+        """See `QueueStore.drop`."""
         return self._change(query, queue_rules.drop)
 
     async def statistics(self) -> QueueStatistics:

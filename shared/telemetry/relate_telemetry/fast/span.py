@@ -8,7 +8,8 @@ status or a value of an unusual type, makes it an SDK span (`FastSpan._stock`): 
 
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
 from random import getrandbits
 from time import perf_counter, time_ns
 from typing import Any, Protocol
@@ -110,7 +111,7 @@ class FastSpan(Span):
     end_time: int | None = None
     """When the span ended, in nanoseconds since the epoch; None while it lasts."""
     _attributes: Mapping[str, Any] = RecurringAttributes()
-    _links: tuple[Link, ...] = ()
+    _linked: tuple[SpanContext, ...] = ()
     _context: SpanContext | None = None
     _made: SdkSpan | None = None
     _began: float | None = None
@@ -164,23 +165,41 @@ class FastSpan(Span):
 
     def set_attribute(self, key: str, value: AnyValue) -> None:
         """See `Span.set_attribute`."""
-        self.set_attributes({key: value})
+        own = self._attributes
+        if type(own) is dict and self._made is None and self.end_time is None:
+            own.pop(key, None)  # one that is set again is the newest
+            own[key] = value
+        else:
+            self.set_attributes({key: value})
 
     @property
     def links(self) -> tuple[Link, ...]:
         """The links of the span, those of its head first."""
         if self._made is not None:
             return tuple(self._made.links)
-        return (*self._origin.links, *self._links) if isinstance(self._origin, SpanHead) else self._links
+        of_head = self._origin.links if isinstance(self._origin, SpanHead) else ()
+        return (*of_head, *map(Link, self._linked))
 
     def add_link(self, context: SpanContext, attributes: Attributes = None) -> None:
         """See `Span.add_link`."""
-        limit = self._parts.max_links
-        is_rare = attributes or not context.is_valid or len(self.links) >= limit
+        is_rare = attributes or not context.is_valid or len(self.links) >= self._parts.max_links
         if is_rare or self._made is not None or self.end_time is not None:
             self._stock().add_link(context, attributes)
         else:
-            self._links = (*self._links, Link(context))
+            self._linked = (*self._linked, context)
+
+    def link_once(self, context: SpanContext, max_links: int) -> None:
+        """Link to a span that exists, unless this span is linked to it or has `max_links`."""
+        linked = self._linked
+        if not linked and self._made is None and self.end_time is None and self._origin_is_parent():
+            self._linked = (context,)  # nearly always: the first link of a child
+        elif len(self.links) < max_links and is_new(context, self.links):
+            self.add_link(context)
+
+    def _origin_is_parent(self) -> bool:
+        """Whether the span has no links by its place, and may have one."""
+        origin = self._origin
+        return (type(origin) is not SpanHead or origin.is_below) and self._parts.max_links > 0
 
     def add_event(self, name: str, attributes: Attributes = None, timestamp: int | None = None) -> None:
         """See `Span.add_event`."""
@@ -254,7 +273,7 @@ class FastSpan(Span):
             encoded = attributes.encoded
         times = encode_times(self.span_id, self._start_time, self.end_time or 0)
         octets = parts.encoded + self._encode_place() + times + encoded
-        return octets + b"".join(map(encode_link, self._links)) if self._links else octets
+        return octets + b"".join(map(_encode_link_to, self._linked)) if self._linked else octets
 
     def _encode_place(self) -> bytes:
         """The trace and the parent, with the links and attributes of a head."""
@@ -309,6 +328,16 @@ class FastSpan(Span):
         span.start(self._start_time)
         span.set_attributes(self._attributes)
         return span
+
+
+def is_new(context: SpanContext, links: Iterable[Link]) -> bool:
+    """Whether none of the links is to this span."""
+    return all(context.span_id != link.context.span_id for link in links)
+
+
+@lru_cache(1024)  # the readers of a message link to the same span
+def _encode_link_to(context: SpanContext) -> bytes:
+    return encode_link(Link(context))
 
 
 class _StockSpan(SdkSpan):

@@ -13,6 +13,19 @@ from relate_telemetry.names import (
     GROUP_COMMIT_WAIT,
     OUTCOME,
     REASON,
+    RELAY_DESTINATION,
+    RELAY_FAILURE,
+    RELAY_OUTCOME,
+    RELAY_OUTCOMES,
+    RELAY_QUESTION,
+    RELAY_QUESTION_TYPE,
+    RELAY_RECIPIENTS,
+    RELAY_RECORDS,
+    RELAY_REPLY_CODE,
+    RELAY_REPLY_TEXT,
+    RELAY_SERVER,
+    RELAY_STATUS,
+    RELAY_TLS_VERIFIED,
     RESET,
     SERVICE,
     SOURCES,
@@ -172,6 +185,21 @@ _STORE = (
     Attribute("mailstore.names", "int", "The number of mailbox names in the result.", (5,)),
 )
 
+_RELAY = (
+    Attribute(RELAY_DESTINATION, "string", "The domain of the recipients.", ("example.org",)),
+    Attribute(RELAY_RECIPIENTS, "int", "The number of recipients.", (1,)),
+    Attribute(RELAY_OUTCOME, "string", "What became of the recipients.", values=RELAY_OUTCOMES),
+    Attribute(RELAY_STATUS, "string", "The enhanced code (RFC 3463).", ("2.0.0", "4.4.1", "5.1.1")),
+    Attribute(RELAY_SERVER, "string", "The name of the server that decided.", ("mx.example.org",)),
+    Attribute(RELAY_REPLY_CODE, "string", "The code of the other server's reply.", ("250", "450")),
+    Attribute(RELAY_REPLY_TEXT, "string", "The other server's reply, in one line.", ("250 2.1.0 Ok",)),
+    Attribute(RELAY_FAILURE, "string", "Why there is no reply.", ("connection refused: 192.0.2.1 port 25",)),
+    Attribute(RELAY_TLS_VERIFIED, "boolean", "Whether the certificate was valid for the server's name."),
+    Attribute(RELAY_QUESTION, "string", "The name that the DNS was asked for.", ("example.org",)),
+    Attribute(RELAY_QUESTION_TYPE, "string", "The type of the records.", values=_values(("mx", "address", "txt"))),
+    Attribute(RELAY_RECORDS, "int", "The number of records in the answer.", (2,)),
+)
+
 _COMMON = (
     Attribute(CLIENT_WAIT, "double", "Seconds of a command that were spent waiting for the client.", (0.25,)),
     Attribute(GROUP_COMMIT_WAIT, "double", "Seconds until a new message's transaction began.", (0.002,)),
@@ -201,6 +229,7 @@ _LABELS = (
 _LOG = (
     Attribute("account", "int", "The number of the account.", (7,)),
     Attribute("account_id", "int", "The number of the account.", (7,)),
+    Attribute("destination", "string", "The domain of the recipients.", ("example.org",)),
     Attribute("error", "string", "The exception's class or message.", ("ConnectionResetError",)),
     Attribute("exception", "string", "The traceback, with redacted messages.", ("ValueError: …",)),
     Attribute("expires", "string", "When the new certificate expires (ISO 8601).", ("2027-01-01T00:00:00+00:00",)),
@@ -237,6 +266,7 @@ ATTRIBUTE_GROUPS = (
     AttributeGroup("imap", "Attributes of IMAP.", _of_commands("imap") + _of_logins("imap") + _SELECT),
     AttributeGroup("api", "Attributes of the API.", _of_logins("api")),
     AttributeGroup("mailstore", "Attributes of the mail store's operations: counts and octets, never mail.", _STORE),
+    AttributeGroup("relay", "Attributes of attempts to send mail to other servers.", _RELAY),
     AttributeGroup("relate", "Attributes of more than one protocol.", _COMMON),
     AttributeGroup("label", "Attributes of metrics, without a namespace.", _LABELS),
     AttributeGroup("log", "Attributes of log lines, whose text is the body; beside command, reason and task.", _LOG),

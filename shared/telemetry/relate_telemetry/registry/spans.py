@@ -6,6 +6,18 @@ from typing import NamedTuple, get_args
 from relate_telemetry.names import (
     CLIENT_WAIT,
     GROUP_COMMIT_WAIT,
+    RELAY_DESTINATION,
+    RELAY_FAILURE,
+    RELAY_OUTCOME,
+    RELAY_QUESTION,
+    RELAY_QUESTION_TYPE,
+    RELAY_RECIPIENTS,
+    RELAY_RECORDS,
+    RELAY_REPLY_CODE,
+    RELAY_REPLY_TEXT,
+    RELAY_SERVER,
+    RELAY_STATUS,
+    RELAY_TLS_VERIFIED,
     TLS_CIPHER,
     TLS_ESTABLISHED,
     TLS_PROTOCOL_NAME,
@@ -18,6 +30,7 @@ from relate_telemetry.names import (
     connect_span,
     handshake_span,
     push_span,
+    relay_span,
     session_span,
     transaction_span,
 )
@@ -117,6 +130,41 @@ STATEMENT = SpanType(
         "server.address",
         "server.port",
         *FAILURE,
+    ),
+)
+
+
+_PEER = ("network.peer.address", "network.peer.port")
+_FAILED = (RELAY_FAILURE, *FAILURE)
+
+
+def _step(name: str, brief: str, attributes: tuple[str, ...]) -> SpanType:
+    return SpanType(f"relay.{name}", relay_span(name), "client", brief, "The attempt.", (*attributes, *_FAILED))
+
+
+RELAY = (
+    SpanType(
+        "relay.attempt",
+        relay_span("attempt"),
+        "client",
+        "An attempt to send a message to the recipients of one destination.",
+        "None; the attempt links to the transaction that brought the message.",
+        (RELAY_DESTINATION, RELAY_RECIPIENTS, RELAY_OUTCOME, RELAY_STATUS, RELAY_SERVER, *FAILURE),
+    ),
+    _step("dns", "A question to the DNS.", (RELAY_QUESTION, RELAY_QUESTION_TYPE, RELAY_RECORDS)),
+    _step("connect", "A connection to an address of another server.", _PEER),
+    _step(
+        "tls",
+        "A TLS handshake with another server.",
+        (TLS_ESTABLISHED, TLS_PROTOCOL_NAME, TLS_PROTOCOL_VERSION, TLS_CIPHER, RELAY_TLS_VERIFIED),
+    ),
+    SpanType(
+        "relay.command",
+        "relay.command.{verb}",
+        "client",
+        "A command to another server, up to its reply; `greeting` is its first reply, `content` the message.",
+        "The attempt.",
+        (RELAY_REPLY_CODE, RELAY_STATUS, RELAY_REPLY_TEXT, *_FAILED),
     ),
 )
 
@@ -304,6 +352,7 @@ SPAN_TYPES = (
     *(_operation(name, operation, ("account",)) for name, operation in STORE_OPERATIONS.items()),
     *(_operation(f"queue.{name}", operation) for name, operation in QUEUE_OPERATIONS.items()),
     *STORE_PARTS,
+    *RELAY,
     *(_work(*work) for work in BACKGROUND_WORK.items()),
     REQUEST,
     STATEMENT,

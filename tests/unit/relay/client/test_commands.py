@@ -10,7 +10,7 @@ from relate_relay.client import commands
 from relate_relay.client.capabilities import NO_CAPABILITIES, Capabilities
 from relate_relay.client.commands import hello, login, mail, rcpt
 from relate_relay.client.envelope import Envelope, Recipient
-from relate_relay.client.xtext import decode_xtext, encode_xtext
+from relate_relay.xtext import decode_xtext, encode_xtext
 from relate_wire.secret import Secret
 from tests.support.examples import examples
 

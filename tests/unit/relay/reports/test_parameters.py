@@ -2,7 +2,8 @@
 
 import pytest
 
-from relate_relay.reports.parameters import TypedAddress, decode_orcpt, decode_xtext, typed
+from relate_relay.reports.parameters import TypedAddress, decode_orcpt, typed
+from relate_relay.xtext import decode_xtext
 
 
 @pytest.mark.parametrize(

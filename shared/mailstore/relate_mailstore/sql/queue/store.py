@@ -136,7 +136,7 @@ class SqlQueueStore:
         return await operators.find_page(self._database, query, limit, cursor)
 
     async def hold(self, query: QueueFilter) -> int:
-        """Hold the recipients that match."""
+        """See `QueueStore.hold`."""
         return await self._change(query, queue_rules.hold)
 
     async def release(self, query: QueueFilter) -> int:
@@ -148,7 +148,7 @@ class SqlQueueStore:
         return await self._change(query, queue_rules.retry)
 
     async def drop(self, query: QueueFilter) -> int:
-        """Cancel the recipients that match."""
+        """See `QueueStore.drop`."""
         return await self._change(query, queue_rules.drop)
 
     async def statistics(self) -> QueueStatistics:

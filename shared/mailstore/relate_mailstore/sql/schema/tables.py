@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0010 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0011 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterator, Sequence
 from unicodedata import normalize
 
-from relate_mime import AddressStructure, parse_addresses
-from relate_pop3.surrogate.folding import FoldedBody, Kind, Word, split_words
+from relate_mime.addresses import LIST_LIMIT_OCTETS, MAX_ADDRESSES, AddressStructure, parse_addresses
+from relate_mime.surrogate.folding import FoldedBody, Kind, Word, split_words
 
 _MAX_LABEL_CHARACTERS = 63  # RFC 1034 §3.1
 _NOT_DOT_ATOM = re.compile(r'[\x00-\x20"(),:;<>@\[\\\]\x7f]')
@@ -23,6 +23,15 @@ def encode_addresses(name: str, value: str) -> str | None:
             body.add_special(",")
         _add_group(body, group)
     return str(body)
+
+
+def encodes_exactly(value: str) -> bool:
+    """Whether `encode_addresses` keeps all addresses: none needs UTF-8, and the parser's limits are not reached."""
+    octets = value.encode()
+    if len(octets) > LIST_LIMIT_OCTETS:
+        return False
+    structures = parse_addresses(octets)
+    return len(structures) < MAX_ADDRESSES and all(_address(structure).isascii() for structure in structures)
 
 
 def _groups(structures: Sequence[AddressStructure]) -> Iterator[list[AddressStructure]]:

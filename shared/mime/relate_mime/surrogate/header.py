@@ -3,10 +3,12 @@
 import re
 from collections.abc import Callable
 
+from relate_mime.charsets import decode_unlabelled
 from relate_mime.fields import comment_end, header_end, header_fields, unfold
-from relate_pop3.surrogate.addresses import encode_addresses
-from relate_pop3.surrogate.folding import FoldedBody, Kind, split_words
-from relate_pop3.surrogate.parameters import encode_parameters
+from relate_mime.parameters import VALUE_LIMIT_OCTETS
+from relate_mime.surrogate.addresses import encode_addresses, encodes_exactly
+from relate_mime.surrogate.folding import FoldedBody, Kind, split_words
+from relate_mime.surrogate.parameters import encode_parameters
 
 MAX_ENCODED_OCTETS = 32_768
 """Octets of fields that are rewritten: the worst case blocks the event loop for 30 ms. In a header with more, each
@@ -99,6 +101,26 @@ def encode_header(header: bytes) -> bytes:
         pieces.append(_encode_field(header[start:end]))
         position = end
     return b"".join([*pieces, header[position:]])
+
+
+def encode_field(field: bytes) -> bytes | None:
+    """One field in ASCII, without its comments; octets that are not UTF-8 are taken as Latin-1.
+
+    None if no ASCII field has the same meaning: it has an address or an identifier that is not ASCII, or is too long.
+    """
+    found = next(header_fields(field, 0, len(field)), None)
+    if found is None or found.span[0] > 0 or not field.startswith(found.name):
+        return None
+    name, value = f"{found.name.decode()}:", decode_unlabelled(unfold(found.value))
+    lower = found.name.decode().lower()
+    encoded: str | None
+    if lower in _ADDRESSES:
+        encoded = encode_addresses(name, value) if encodes_exactly(value) else None
+    elif lower in _PARAMETERS:
+        encoded = encode_parameters(name, value) if len(field) <= VALUE_LIMIT_OCTETS else None
+    else:
+        encoded = (_encode_comments if lower in _STRUCTURED else _encode_text)(name, value)
+    return f"{encoded}\r\n".encode() if encoded is not None and encoded.isascii() else None
 
 
 def _field_around(header: bytes, octet: int, start: int, stop: int) -> tuple[int, int]:

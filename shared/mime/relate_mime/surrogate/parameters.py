@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from urllib.parse import quote_from_bytes
 
 from relate_mime.parameters import Parameters, parse_disposition, parse_media_type
-from relate_pop3.surrogate.folding import MAX_LINE_CHARACTERS, FoldedBody
+from relate_mime.surrogate.folding import MAX_LINE_CHARACTERS, FoldedBody
 
 _ATTRIBUTE_CHARACTERS = "!#$&+-.^_`{|}~"  # of RFC 2231 §7, in addition to letters and digits
 _MIN_SEGMENT_CHARACTERS = 16  # of the value, also where the parameter's name fills the line

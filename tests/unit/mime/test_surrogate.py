@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relate_mime import index_message
-from relate_pop3.surrogate import encode_header
-from relate_pop3.surrogate.header import MAX_ENCODED_OCTETS
+from relate_mime.surrogate import encode_field, encode_header
+from relate_mime.surrogate.header import MAX_ENCODED_OCTETS
 from tests.support.examples import examples
 
 LONG_TEXT = "日本語の件名はとても長いことがあります" * 3
@@ -264,3 +264,40 @@ def test_non_ascii_octets_of_a_huge_field_are_question_marks() -> None:
 def test_huge_header_is_encoded_in_linear_time() -> None:
     # A quadratic search would take minutes, and fail by pytest's timeout.
     assert encode_header(b"X: " + b"a" * 1_000_000 + " ü".encode()).isascii()
+
+
+EXACT = {
+    "Subject: Grüße\r\n": b"Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n",
+    "From: Jörg <a@b.example>\r\n": b"From: =?UTF-8?B?SsO2cmc=?= <a@b.example>\r\n",
+    "To: a@bücher.example\r\n": b"To: a@xn--bcher-kva.example\r\n",
+    "Received: from a (ü)\r\n by b\r\n": b"Received: from a (=?UTF-8?B?w7w=?=) by b\r\n",
+    "Content-Type: text/plain; name=ü\r\n": b"Content-Type: text/plain; name*=UTF-8''%C3%BC\r\n",
+}
+
+
+@pytest.mark.parametrize(("field", "encoded"), EXACT.items())
+def test_a_field_is_encoded_exactly(field: str, encoded: bytes) -> None:
+    assert encode_field(field.encode()) == encoded
+
+
+@pytest.mark.parametrize(
+    "field",
+    ["From: jörg@b.example", "To: g: a@b.example, <ü@c.example>;", "Message-ID: <ü@a>", "Received: by ü", "no field ü",
+     "Sübject: x", "\ufeffSubject: ü", "To: ü " + "<a@b>," * 1_000, "Content-Type: ü"],
+    ids=lambda field: field[:20],
+)  # fmt: skip
+def test_a_field_that_would_lose_its_meaning_is_not_encoded(field: str) -> None:
+    assert encode_field(f"{field}\r\n".encode()) is None
+
+
+def test_a_field_in_another_charset_is_encoded_from_latin_1() -> None:
+    assert encode_field("Subject: Grüße\r\n".encode("latin-1")) == b"Subject: =?UTF-8?B?R3LDvMOfZQ==?=\r\n"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_categories=("C", "Z")), min_size=1))
+def test_an_encoded_field_keeps_its_text(text: str) -> None:
+    encoded = encode_field(f"Subject: x{text}\r\n".encode())
+
+    assert encoded is not None
+    assert encoded.isascii()
+    assert subject_of(encoded) == f"x{text}"

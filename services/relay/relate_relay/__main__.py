@@ -1,0 +1,122 @@
+"""The relay as a separate process, and its composition root: only wiring is here."""
+
+if __name__ == "__main__":  # first, because the imports below take a second, in which SIGTERM may arrive
+    from relate_service.signals import block_signals
+
+    block_signals()
+
+import asyncio
+import secrets
+import socket
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import structlog
+
+from relate_config import ConfigurationError
+from relate_relay.attempt.connector import Connector, Login, Options
+from relate_relay.attempt.requirement import Contexts
+from relate_relay.attempt.sender import Sender
+from relate_relay.destinations import Destinations
+from relate_relay.routing.mta_sts import MemoryPolicyStore, MtaSts, PolicyFetcher
+from relate_relay.routing.ourselves import Ourselves
+from relate_relay.routing.private import PrivateDestinations
+from relate_relay.routing.resolver import Resolver, parse_resolver
+from relate_relay.routing.smarthost import parse_smarthosts
+from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
+from relate_relay.runner import Rules, Runner
+from relate_relay.schedule import Schedule, parse_retry
+from relate_relay.traced import TracedAttempts, TracedDns
+from relate_service.config import RelaySettings
+from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
+from relate_service.workers import run, stop_requested
+from relate_wire.secret import Secret
+
+log = structlog.get_logger(__name__)
+
+HOUR_SECONDS = 3600.0
+
+
+@asynccontextmanager
+async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[None]:
+    """Send queued mail inside the block. `server_name` is this system's name. Raises ConfigurationError."""
+    settings = resources.relay
+    if not settings.enabled:
+        log.info("relay disabled", hint="Relay__Enabled=true lets users send mail to other servers")
+        yield
+        return
+    options, rules = _options(settings, server_name), _rules(settings, server_name)
+    attempts = resources.telemetry.attempts()
+    resolver = Resolver(parse_resolver(settings.resolver))
+    dns = TracedDns(resolver, attempts)
+    policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), MemoryPolicyStore())
+    connector = Connector(dns, policies, options, Contexts())
+    runner = Runner(
+        resources.traced_queue(),
+        lambda domain: Sender(connector, domain),
+        Destinations(time.monotonic, settings.connections_per_destination),
+        TracedAttempts(attempts),
+        rules,
+        resources.supervisor,
+    )
+    stopping = asyncio.Event()
+    task = resources.supervisor.keep("relay.runner", lambda: runner.run(stopping), stopping)
+    try:
+        yield
+    finally:
+        stopping.set()
+        await task
+        await policies.close()
+        await resolver.close()
+
+
+def _options(settings: RelaySettings, server_name: str) -> Options:
+    """The options of connections. Raises ConfigurationError naming the variable."""
+    with _naming("Relay__Smarthost or Relay__SmarthostFor"):
+        smarthosts = parse_smarthosts(settings.smarthost, settings.smarthost_for)
+    with _naming("Relay__TlsPolicy"):
+        tls_policies = parse_tls_policies(settings.tls_policy)
+    with _naming("Relay__Resolver"):
+        parse_resolver(settings.resolver)
+    user, password = settings.smarthost_user, Secret(settings.smarthost_password)
+    return Options(
+        settings.helo_name or server_name,
+        settings.mx_port,
+        smarthosts,
+        TlsLevel(settings.smarthost_tls),
+        Login(user, password) if user else None,
+        tls_policies,
+        PrivateDestinations(settings.private_destinations),
+        Ourselves.known_as([server_name, settings.helo_name]),
+    )
+
+
+def _rules(settings: RelaySettings, server_name: str) -> Rules:
+    with _naming("Relay__Retry"):
+        retry = parse_retry(settings.retry)
+    schedule = Schedule(retry, settings.max_age_hours * HOUR_SECONDS, settings.delay_notice_hours * HOUR_SECONDS)
+    return Rules(f"{socket.gethostname()}-{secrets.token_hex(4)}", server_name, schedule)
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    """Name the variable of a ValueError."""
+    try:
+        yield
+    except ValueError as error:
+        raise ConfigurationError(f"{variable}: {error}") from None
+
+
+async def serve(_: int = 0) -> None:
+    """Serve until SIGTERM or SIGINT."""
+    check_environment()
+    settings = ResourceSettings()
+    if settings.relay.enabled and not settings.relay.helo_name:
+        raise ConfigurationError("Relay__HeloName is needed: the name of this system in EHLO and in reports")
+    async with open_resources(settings, "relate-relay") as resources, serve_relay(resources, settings.relay.helo_name):
+        await stop_requested()
+
+
+if __name__ == "__main__":
+    run(serve, 1)

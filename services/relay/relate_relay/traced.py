@@ -1,0 +1,141 @@
+"""Traces attempts: decorators of the client's observer and of the DNS, on `relate_telemetry`."""
+
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import TypeVar
+
+from relate_relay.attempt.sender import Result
+from relate_relay.client.observer import Observer, Step
+from relate_relay.client.replies import ServerReply
+from relate_relay.client.results import Outcome
+from relate_relay.routing.names import IPAddress
+from relate_relay.routing.ports import Dns, DnsError, MxRecord, Records
+from relate_telemetry.attempts import Attempt, Attempts
+from relate_telemetry.attempts import Step as StepSpan
+from relate_telemetry.names import (
+    RELAY_QUESTION,
+    RELAY_QUESTION_TYPE,
+    RELAY_RECORDS,
+    RELAY_TLS_VERIFIED,
+    TLS_CIPHER,
+    TLS_ESTABLISHED,
+    TLS_PROTOCOL_NAME,
+    TLS_PROTOCOL_VERSION,
+)
+from relate_wire.tls import iana_cipher
+
+T = TypeVar("T")
+
+
+class TracedSteps:
+    """`client.observer.Observer`: each step is a child of the current attempt."""
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+        self._handshake: StepSpan | None = None
+
+    def connect(self, address: str, port: int) -> AbstractContextManager[Step]:
+        """See `Observer.connect`."""
+        return self._step("connect", {"network.peer.address": address, "network.peer.port": port})
+
+    @contextmanager
+    def tls(self) -> Iterator[Step]:
+        """See `Observer.tls`."""
+        with self._attempts.step("tls") as self._handshake:
+            yield _TracedStep(self._handshake)
+
+    def tls_established(self, version: str, cipher: str, verified: bool) -> None:
+        """See `Observer.tls_established`."""
+        if self._handshake is not None:
+            self._handshake.set(
+                {
+                    TLS_ESTABLISHED: True,
+                    TLS_PROTOCOL_NAME: "tls",
+                    TLS_PROTOCOL_VERSION: version,
+                    TLS_CIPHER: iana_cipher(cipher),
+                    RELAY_TLS_VERIFIED: verified,
+                }
+            )
+
+    def command(self, verb: str) -> AbstractContextManager[Step]:
+        """See `Observer.command`."""
+        return self._step(f"command.{verb.lower()}", {})
+
+    @contextmanager
+    def _step(self, name: str, attributes: dict[str, str | int]) -> Iterator[Step]:
+        with self._attempts.step(name, attributes) as step:
+            yield _TracedStep(step)
+
+
+class _TracedStep:
+    def __init__(self, span: StepSpan) -> None:
+        self._span = span
+
+    def replied(self, reply: ServerReply) -> None:
+        self._span.replied(str(reply.code), reply.enhanced, str(reply))
+
+    def failed(self, reason: str) -> None:
+        self._span.failed(reason)
+
+
+class TracedDns:
+    """`Dns` with a span for each question; one that is answered from the cache, too."""
+
+    def __init__(self, dns: Dns, attempts: Attempts) -> None:
+        self._dns = dns
+        self._attempts = attempts
+
+    async def mx(self, domain: str) -> Records[MxRecord]:
+        """See `Dns.mx`."""
+        return await self._ask("mx", domain, self._dns.mx(domain))
+
+    async def addresses(self, host: str) -> Records[IPAddress]:
+        """See `Dns.addresses`."""
+        return await self._ask("address", host, self._dns.addresses(host))
+
+    async def txt(self, name: str) -> Records[bytes]:
+        """See `Dns.txt`."""
+        return await self._ask("txt", name, self._dns.txt(name))
+
+    async def ptr(self, address: IPAddress) -> Records[str]:
+        """See `Dns.ptr`; asked by an administrator only, so it is not traced."""
+        return await self._dns.ptr(address)
+
+    async def _ask(self, kind: str, name: str, answer: Awaitable[Records[T]]) -> Records[T]:
+        with self._attempts.step("dns", {RELAY_QUESTION: name, RELAY_QUESTION_TYPE: kind}) as step:
+            try:
+                records = await answer
+            except DnsError as error:
+                step.failed(error.fault.value)
+                raise
+            step.set({RELAY_RECORDS: len(records.items)})
+            return records
+
+
+class TracedAttempt:
+    """An attempt that runs: `observer` traces its steps, `trace_id` is in hexadecimal, empty without telemetry."""
+
+    def __init__(self, span: Attempt, attempts: Attempts) -> None:
+        self.observer: Observer = TracedSteps(attempts)
+        self.trace_id = span.trace_id
+        self._span = span
+
+    def finish(self, results: Sequence[Result]) -> None:
+        """Record the results, at least one. The code and the server are those of the first that is not accepted."""
+        outcomes = {each.outcome for each in results}
+        outcome = outcomes.pop().value if len(outcomes) == 1 else "mixed"
+        deciding = next((each for each in results if each.outcome is not Outcome.ACCEPTED), results[0])
+        self._span.finish(outcome, deciding.status, deciding.endpoint.host if deciding.endpoint else "")
+
+
+class TracedAttempts:
+    """The attempts of a runner, each a trace of its own."""
+
+    def __init__(self, attempts: Attempts) -> None:
+        self._attempts = attempts
+
+    @contextmanager
+    def attempt(self, domain: str, recipients: int, origins: Iterable[str | None]) -> Iterator[TracedAttempt]:
+        """Trace an attempt, linked to the transactions that brought the message: their traceparents."""
+        with self._attempts.attempt(domain, recipients, origins) as span:
+            yield TracedAttempt(span, self._attempts)

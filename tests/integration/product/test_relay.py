@@ -1,0 +1,211 @@
+"""Mail to other servers: submitted, queued, sent by the relay, and reported to the sender."""
+
+import json
+import smtplib
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from email import message_from_bytes
+from pathlib import Path
+from typing import Any
+
+import pytest
+from imapclient import IMAPClient
+
+from tests.integration.product.accounts import Account, message
+from tests.support.product import HOST, TIMEOUT_SECONDS, Product
+from tests.support.relay.sink import Answer, Message, Sink, in_thread, reply
+
+pytestmark = pytest.mark.xdist_group("product-relay")
+
+DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
+
+
+class Smarthost(Sink):
+    """A server that refuses recipients whose names begin with `no`, and tells when a client has ended its session."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended = threading.Event()
+
+    def answer(self, verb: str, arguments: str) -> Answer | None:
+        """See `Sink.answer`."""
+        if verb == "QUIT":
+            self.ended.set()
+        return reply("550 5.1.1 no such user") if arguments.upper().startswith("TO:<NO") else None
+
+    def take(self) -> list[Message]:
+        """Wait for the end of a session; the messages so far."""
+        assert self.ended.wait(TIMEOUT_SECONDS)
+        self.ended.clear()
+        messages, self.messages = self.messages, []
+        return messages
+
+
+@pytest.fixture(scope="module")
+def sink() -> Iterator[Smarthost]:
+    started = Smarthost()
+    with in_thread(started):
+        yield started
+
+
+@pytest.fixture(scope="module", params=DATABASES)
+def relaying(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, sink: Smarthost
+) -> Iterator[Product]:
+    """A product that may send mail elsewhere."""
+    database = request.getfixturevalue("postgres_database") if request.param == "postgres" else None
+    settings = {
+        "Relay__Enabled": "true",
+        "Relay__Smarthost": f"127.0.0.1:{sink.port}",
+        "Relay__SmarthostTls": "may",
+        "Relay__Retry": "0.2",
+    }
+    with Product(tmp_path_factory.mktemp("relaying"), database, **settings) as started:
+        started.start()
+        yield started
+
+
+@pytest.fixture
+def ann(relaying: Product) -> Account:
+    return Account.create(relaying, "ann")
+
+
+@contextmanager
+def arriving(product: Product, reader: Account) -> Iterator[list[bytes]]:
+    """Idle in INBOX; after the block the list has its messages, of which at least one has come in the block."""
+    messages: list[bytes] = []
+    with IMAPClient(HOST, product.ports["Imap__Port"], ssl=False, timeout=TIMEOUT_SECONDS) as client:
+        client.login(*reader)
+        client.select_folder("INBOX")
+        client.idle()
+        yield messages
+        updates = client.idle_check(TIMEOUT_SECONDS)
+        client.idle_done()
+        assert any(update[1] == b"EXISTS" for update in updates)
+        fetched = client.fetch(client.search(), ["BODY.PEEK[]"])
+        messages += [fetched[uid][b"BODY[]"] for uid in sorted(fetched)]
+
+
+def submit(product: Product, sender: Account, *recipients: str) -> str:
+    """Submit a message; returns its Message-ID."""
+    sent = message(sender.address, *recipients)
+    with product.submission(*sender) as client:
+        assert client.send_message(sent) == {}
+    return str(sent["Message-ID"])
+
+
+def test_a_users_mail_reaches_another_server(relaying: Product, sink: Smarthost, ann: Account) -> None:
+    message_id = submit(relaying, ann, "bob@elsewhere.example", "eve@elsewhere.example", "joe@third.example")
+    messages = sink.take()
+    while sum(len(each.recipients) for each in messages) < 3:
+        messages += sink.take()
+    assert sorted(to.address for each in messages for to in each.recipients) == [
+        "bob@elsewhere.example",
+        "eve@elsewhere.example",
+        "joe@third.example",
+    ]
+    for each in messages:
+        assert each.sender == ann.address
+        assert message_from_bytes(each.content)["Message-ID"] == message_id
+
+
+def test_one_message_has_recipients_here_and_elsewhere(relaying: Product, sink: Smarthost, ann: Account) -> None:
+    bob = Account.create(relaying, "bob")
+    with arriving(relaying, bob) as messages:
+        submit(relaying, ann, bob.address, "joe@elsewhere.example")
+    (sent,) = sink.take()
+    assert [to.address for to in sent.recipients] == ["joe@elsewhere.example"]
+    assert message_from_bytes(messages[0])["Message-ID"] == message_from_bytes(sent.content)["Message-ID"]
+
+
+def test_a_refusal_is_reported_in_the_thread_of_the_message(relaying: Product, sink: Smarthost, ann: Account) -> None:
+    with arriving(relaying, ann) as messages:
+        message_id = submit(relaying, ann, "nobody@elsewhere.example")
+    (report,) = messages
+    parsed = message_from_bytes(report)
+    assert parsed.get_content_type() == "multipart/report"
+    assert (parsed["In-Reply-To"], parsed["Return-Path"]) == (message_id, "<>")
+    assert b"Final-Recipient: rfc822; nobody@elsewhere.example" in report
+    assert b"550 5.1.1 no such user" in report
+    sink.take()
+
+
+@pytest.fixture
+def unreachable(tmp_path: Path) -> Iterator[Product]:
+    """A product whose smarthost is down, and which tries again after an hour."""
+    with socket.create_server((HOST, 0)) as listener:
+        port = listener.getsockname()[1]
+    settings = {"Relay__Enabled": "true", "Relay__Smarthost": f"{HOST}:{port}", "Relay__Retry": "3600"}
+    with Product(tmp_path, **settings) as started:
+        started.start()
+        yield started
+
+
+def queue(product: Product, *options: str) -> dict[str, dict[str, Any]]:
+    return {row["recipient"]: row for row in product.relate_json("queue", "list", *options)}
+
+
+def test_an_operator_sees_and_changes_the_queue(unreachable: Product) -> None:
+    ann = Account.create(unreachable, "ann")
+    submit(unreachable, ann, "bob@elsewhere.example", "joe@third.example")
+    attempted: dict[str, dict[str, Any]] = {}
+    while len(attempted) < 2:  # each look takes a process
+        rows = queue(unreachable, "--state", "queued")
+        attempted = {recipient: row for recipient, row in rows.items() if row["attempts"]}
+    bob = attempted["bob@elsewhere.example"]
+    assert (bob["sender"], bob["domain"], bob["status"]) == (ann.address, "elsewhere.example", "4.4.1")
+    assert "connection refused" in bob["lastReply"]
+    assert bob["nextAttempt"] > bob["arrived"]
+    assert unreachable.relate_json("queue", "hold", "--domain", "Elsewhere.example") == {"changed": 1}
+    assert unreachable.relate_json("queue", "hold", "--domain", "elsewhere.example") == {"changed": 0}
+    assert list(queue(unreachable, "--state", "held")) == ["bob@elsewhere.example"]
+    assert unreachable.relate_json("queue", "drop", str(bob["id"])) == {"changed": 1}
+    assert list(queue(unreachable, "--account", ann.address, "--state", "queued")) == ["joe@third.example"]
+    assert unreachable.relate_json("queue", "drop", "--account", ann.address) == {"changed": 1}
+    assert queue(unreachable) == {}
+    refused = unreachable.relate("queue", "drop")
+    assert refused.returncode == 2
+    assert "--domain" in refused.stderr
+
+
+def test_the_doctor_says_whether_mail_leaves(unreachable: Product, product: Product) -> None:
+    texts = [
+        finding["text"]
+        for each in (unreachable, product)
+        for finding in json.loads(each.relate("doctor", "--json").stdout)
+        if finding["subject"] == "relay"
+    ]
+    assert [text.partition(":")[0] for text in texts] == ["enabled", "disabled"]
+
+
+def test_nothing_is_relayed_for_a_stranger(relaying: Product, ann: Account) -> None:
+    for sender in ("stranger@outside.example", ann.address, ""):
+        with relaying.mx() as client:
+            client.ehlo()
+            client.mail(sender)
+            for recipient in (
+                "bob@elsewhere.example",
+                "bob%elsewhere.example@[127.0.0.1]",
+                "<@example.test:bob@elsewhere.example>",
+                '"bob@elsewhere.example"@elsewhere.example',
+            ):
+                code, text = client.rcpt(recipient)
+                assert code == 550, (recipient, text)
+
+
+def test_without_the_setting_nothing_leaves(product: Product, alice: Account) -> None:
+    with product.submission(*alice) as client, pytest.raises(smtplib.SMTPRecipientsRefused) as refused:
+        client.send_message(message(alice.address, "bob@elsewhere.example"))
+    (answer,) = refused.value.recipients.values()
+    assert answer == (550, b"5.7.1 Relaying denied")
+
+
+def test_a_malformed_setting_is_named(tmp_path: Path) -> None:
+    for name, value in (("Retry", "soon"), ("TlsPolicy", "x=maybe"), ("Smarthost", "host"), ("Resolver", "dns.test")):
+        (tmp_path / name).mkdir()
+        with Product(tmp_path / name, **{"Relay__Enabled": "true", f"Relay__{name}": value}) as broken:
+            done = broken.relate("serve")
+        assert done.returncode == 1
+        assert f"Relay__{name}" in done.stderr

@@ -1,0 +1,287 @@
+"""The runner: from the queue to the other server, and what becomes of each recipient."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from email import message_from_bytes
+from random import Random
+from typing import Any
+
+import pytest
+
+from relate_mailstore.event_types import Event
+from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.memory.queue import MemoryQueue
+from relate_mailstore.queue_types import (
+    AttemptResult,
+    Lease,
+    Outgoing,
+    OutgoingRecipient,
+    QueuedRecipient,
+    QueueFilter,
+    QueueState,
+)
+from relate_mailstore.types import AccountId, Delivery
+from relate_relay.attempt.connector import Connector, Options
+from relate_relay.attempt.requirement import Contexts
+from relate_relay.attempt.sender import Sender
+from relate_relay.client.timeouts import Timeouts
+from relate_relay.destinations import Destinations
+from relate_relay.routing.mta_sts import Lookup
+from relate_relay.routing.ports import MxRecord
+from relate_relay.routing.private import PrivateDestinations
+from relate_relay.runner import Rules, Runner
+from relate_relay.schedule import Schedule
+from relate_relay.traced import TracedAttempts
+from relate_supervisor import Supervisor
+from relate_telemetry.telemetry import no_telemetry
+from tests.support.fake_dns import FakeDns
+from tests.support.relay.sink import CLOSE, SILENT, Sink, reply
+
+TIMEOUT_SECONDS = 30.0
+ALICE = AccountId(1)
+RAW = b"From: alice@here.test\r\nMessage-ID: <1@here.test>\r\nSubject: x\r\n\r\ntext\r\n"
+QUICK = Schedule((0.05,), max_age_seconds=60.0)
+
+
+class NoPolicies:
+    async def find(self, domain: str) -> Lookup:
+        return Lookup()
+
+
+def dns(*domains: str) -> FakeDns:
+    return FakeDns(
+        mx={name: [MxRecord(10, f"mx.{name}")] for name in domains},
+        addresses={f"mx.{name}": ["127.0.0.1"] for name in domains},
+    )
+
+
+class Observed:
+    """A queue that tells when results were stored."""
+
+    def __init__(self, queue: MemoryQueue) -> None:
+        self._queue = queue
+        self._settled = asyncio.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._queue, name)
+
+    async def settle(
+        self,
+        results: Sequence[AttemptResult],
+        deliveries: Sequence[Delivery] = (),
+        events: Sequence[Event] = (),
+    ) -> Sequence[Lease]:
+        lost = await self._queue.settle(results, deliveries, events)
+        self._settled.set()
+        return lost
+
+    async def until(self, condition: Callable[[], Awaitable[object]]) -> None:
+        """Wait until a condition holds after a result was stored."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while not await condition():
+                self._settled.clear()
+                await self._settled.wait()
+
+
+class Mail(MemoryMailStore):
+    """A store whose queue is observed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.observed = Observed(self.queue)
+
+
+async def eventually(mail: Mail, condition: Callable[[Mail], Awaitable[object]]) -> None:
+    await mail.observed.until(lambda: condition(mail))
+
+
+@pytest.fixture
+async def mail() -> Mail:
+    store = Mail()
+    await store.provision(ALICE)
+    return store
+
+
+@asynccontextmanager
+async def running(mail: Mail, port: int, schedule: Schedule = QUICK, **options: Any) -> AsyncIterator[Runner]:
+    """A runner for the domains a.test and b.test."""
+    chosen: dict[str, Any] = {"mx_port": port, "private": PrivateDestinations.ALLOW} | options
+    connector = Connector(dns("a.test", "b.test"), NoPolicies(), Options("here.test", **chosen), Contexts())
+    supervisor, stopping = Supervisor(), asyncio.Event()
+    runner = Runner(
+        mail.observed,
+        lambda domain: Sender(connector, domain),
+        Destinations(asyncio.get_running_loop().time, pauses_seconds=(0.05,)),
+        TracedAttempts(no_telemetry().attempts()),
+        Rules("one", "here.test", schedule, random=Random(0)),
+        supervisor,
+    )
+    task = asyncio.create_task(runner.run(stopping))
+    try:
+        yield runner
+    finally:
+        stopping.set()
+        await task
+        assert not supervisor.failures.total()
+
+
+async def submit(mail: Mail, *addresses: str, **envelope: Any) -> None:
+    to = tuple(OutgoingRecipient(address, address.rpartition("@")[2]) for address in addresses)
+    await mail.deliver(Delivery(RAW, (), outgoing=Outgoing("alice@here.test", to, ALICE, **envelope)))
+
+
+async def rows(mail: Mail) -> dict[str, QueuedRecipient]:
+    return {row.address: row for row in (await mail.queue.find(QueueFilter(), 1000)).items}
+
+
+async def is_empty(mail: Mail) -> bool:
+    return not await rows(mail)
+
+
+async def reports(mail: Mail) -> list[bytes]:
+    snapshot = await mail.snapshot(ALICE)
+    opened = await mail.open_all(ALICE, [entry.message_id for entry in snapshot.entries])
+    return [await raw.read() for raw in opened if raw is not None]
+
+
+async def test_a_message_leaves_and_the_queue_is_empty(mail: Mail) -> None:
+    async with Sink() as sink, running(mail, sink.port):
+        await submit(mail, "bob@a.test", "eve@a.test", "joe@b.test")
+        await eventually(mail, is_empty)
+        assert sorted(sorted(to.address for to in each.recipients) for each in sink.messages) == [
+            ["bob@a.test", "eve@a.test"],  # recipients of one destination share a transaction
+            ["joe@b.test"],
+        ]
+        assert {each.content for each in sink.messages} == {RAW}
+        assert await reports(mail) == []
+
+
+async def test_what_was_queued_before_the_start_is_sent(mail: Mail) -> None:
+    await submit(mail, "bob@a.test")
+    async with Sink() as sink, running(mail, sink.port):
+        await eventually(mail, is_empty)
+        assert len(sink.messages) == 1
+
+
+async def test_each_recipient_has_a_result_of_its_own(mail: Mail) -> None:
+    script = {"RCPT": [reply("250 ok"), reply("450 4.2.1 later"), reply("550 5.1.1 unknown"), reply("450 4.2.1 later")]}
+    async with Sink(script) as sink, running(mail, sink.port, Schedule((3600.0,))):
+        await submit(mail, "bob@a.test", "eve@a.test", "joe@a.test")
+        await eventually(mail, reports)
+    states = {address: row.state for address, row in (await rows(mail)).items()}
+    assert states == {
+        "bob@a.test": QueueState.DELIVERED,
+        "eve@a.test": QueueState.QUEUED,
+        "joe@a.test": QueueState.FAILED,
+    }
+    assert (await rows(mail))["eve@a.test"].reply == "450 4.2.1 later"
+    (report,) = await reports(mail)
+    parsed = message_from_bytes(report)
+    assert parsed["In-Reply-To"] == "<1@here.test>"
+    assert b"Final-Recipient: rfc822; joe@a.test" in report
+    assert b"eve@a.test" not in report
+
+
+async def test_a_deferred_message_is_tried_again(mail: Mail) -> None:
+    async with Sink({"MAIL": [reply("451 4.3.0 busy"), reply("451 4.3.0 busy"), reply("250 ok")]}) as sink:
+        async with running(mail, sink.port):
+            await submit(mail, "bob@a.test")
+            await eventually(mail, is_empty)
+        assert len(sink.messages) == 1
+
+
+async def test_a_message_that_is_too_old_is_given_up_with_a_report(mail: Mail) -> None:
+    async with Sink({"MAIL": reply("451 4.3.0 busy")}) as sink, running(mail, sink.port, Schedule((0.05,), 0.2)):
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+    (report,) = await reports(mail)
+    assert b"Status: 5.4.7" in report
+    assert b"Action: failed" in report
+
+
+async def test_the_sender_is_told_once_of_a_delay(mail: Mail) -> None:
+    schedule = Schedule((0.05,), 60.0, notice_seconds=0.0)
+    async with (
+        Sink({"MAIL": [*[reply("451 4.3.0 busy")] * 4, reply("250 ok")]}) as sink,
+        running(mail, sink.port, schedule),
+    ):
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+    (report,) = await reports(mail)
+    assert b"Action: delayed" in report
+
+
+async def test_without_dsn_the_sender_who_asked_learns_that_the_message_was_handed_over(mail: Mail) -> None:
+    async with Sink(capabilities=("PIPELINING",)) as sink, running(mail, sink.port):
+        to = OutgoingRecipient("bob@a.test", "a.test", notify="SUCCESS")
+        await mail.deliver(Delivery(RAW, (), outgoing=Outgoing("alice@here.test", (to,), ALICE)))
+        await eventually(mail, is_empty)
+    (report,) = await reports(mail)
+    assert b"Action: relayed" in report
+
+
+async def test_a_bounce_has_no_report(mail: Mail) -> None:
+    async with Sink({"RCPT": reply("550 5.1.1 unknown")}) as sink, running(mail, sink.port):
+        to = OutgoingRecipient("bob@a.test", "a.test")
+        await mail.deliver(Delivery(RAW, (), outgoing=Outgoing("", (to,), ALICE)))
+        await eventually(mail, is_empty)
+    assert await reports(mail) == []
+
+
+async def test_a_dead_destination_is_suspended_and_another_is_not(mail: Mail) -> None:
+    async with Sink() as alive:
+        known = dns("a.test", "b.test")
+        known.host_addresses["mx.b.test"] = ["127.0.0.9"]  # refuses connections
+        options = Options("here.test", mx_port=alive.port, private=PrivateDestinations.ALLOW)
+        connector = Connector(known, NoPolicies(), options, Contexts())
+        destinations = Destinations(asyncio.get_running_loop().time, pauses_seconds=(3600.0,))
+        opened: list[str] = []
+
+        def make_sender(domain: str) -> Sender:
+            opened.append(domain)
+            return Sender(connector, domain)
+
+        async def is_suspended() -> bool:
+            return bool(destinations.suspended())
+
+        async def is_delivered() -> bool:
+            return bool(alive.messages)
+
+        rules = Rules("one", "here.test", Schedule((0.01,)))
+        runner = Runner(
+            mail.observed, make_sender, destinations, TracedAttempts(no_telemetry().attempts()), rules, Supervisor()
+        )
+        stopping = asyncio.Event()
+        task = asyncio.create_task(runner.run(stopping))
+        for number in range(20):
+            await submit(mail, f"u{number}@b.test")
+        await mail.observed.until(is_suspended)
+        tried = opened.count("b.test")
+        await submit(mail, "bob@a.test")
+        await mail.observed.until(is_delivered)
+        assert opened.count("b.test") == tried  # none is tried while it is suspended
+        stopping.set()
+        await task
+
+
+async def test_a_running_attempt_ends_before_the_runner(mail: Mail) -> None:
+    async with Sink({"CONTENT": [reply("250 ok")]}, capabilities=()) as sink:
+        async with running(mail, sink.port):
+            await submit(mail, "bob@a.test")
+            await sink.received("DATA")
+        assert await is_empty(mail)
+
+
+async def test_a_lost_reply_to_the_content_is_tried_again_later(mail: Mail) -> None:
+    async with Sink({"BDAT": [CLOSE, reply("250 ok")]}) as sink, running(mail, sink.port):
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+        assert sink.connections == 2
+
+
+async def test_a_silent_server_delays_no_other_destination(mail: Mail) -> None:
+    async with Sink({"MAIL": lambda arguments: SILENT if "b.test" in arguments else None}) as sink:
+        async with running(mail, sink.port, timeouts=Timeouts(mail_seconds=0.5)):
+            await submit(mail, "joe@a.test")
+            await eventually(mail, is_empty)
