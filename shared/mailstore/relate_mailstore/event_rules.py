@@ -26,8 +26,8 @@ class EventRules:
     """Settings of an event log.
 
     `addresses` of senders and recipients are stored in clear or as plain SHA-256, of which an address that is known can
-    be found, and guessed. Events older than `retention_days` are removed. At most `refused_per_client_hour` refusals of each
-    client address are stored, then one summary.
+    be found, and guessed. Events older than `retention_days` are removed. Of the refusals of each client address at
+    most `refused_per_client_hour` are stored, then one summary.
     """
 
     addresses: Literal["clear", "hash"] = "clear"
