@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.event_rules import EventRules
+from relate_mailstore.event_rules import MAX_REPLY_CHARACTERS, EventRules
 from relate_mailstore.event_types import Event, EventName, EventQuery
 from relate_mailstore.sql.events import log
 from relate_mailstore.sql.events.partitions import AHEAD_DAYS, DAY_SECONDS, missing_days
@@ -65,10 +65,11 @@ async def test_refusals_wait_for_the_database_in_bounded_memory(
     with monkeypatch.context() as broken, capture_logs() as logs:
         broken.setattr(store.events, "_transact", fail)
         for number in range(200):
-            store.events.refused([replace(REFUSED, client=f"{number}")] * 50)
+            store.events.refused([replace(REFUSED, client=f"{number}", reply="5" * 10_000)] * 50)
         while not logs:
             await asyncio.sleep(0.01)
         assert len(store.events._pending) == log.MAX_PENDING_EVENTS
+        assert max(len(event.reply) for event in store.events._pending) <= MAX_REPLY_CHARACTERS
     await store.events.close()
     found = await store.events.find(EventQuery(limit=20_000))
     omitted = sum(int(event.detail.get("omitted") or 0) for event in found)

@@ -8,7 +8,6 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 
 import structlog
@@ -81,7 +80,7 @@ class SqlEventLog:
         for event in events:
             if self._limit.admit(event):
                 if len(self._pending) < MAX_PENDING_EVENTS:
-                    self._pending.append(replace(event, time=event.time or now))
+                    self._pending.extend(self._writer.rules.stored([event], now))  # cut before they wait
                 else:
                     self._limit.omit(event)
         self._arrived.set()
@@ -162,7 +161,7 @@ class SqlEventLog:
     def _store(self, connection: Connection, events: Sequence[Event]) -> None:
         if connection.dialect.name == POSTGRESQL:
             connection.execute(_RELAX)
-        self._writer.add(connection, events)
+        self._writer.add_stored(connection, events)
 
     def _conditions(self, query: EventQuery) -> Iterator[ColumnElement[bool]]:
         columns, rules = message_events.c, self._writer.rules

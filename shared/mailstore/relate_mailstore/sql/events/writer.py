@@ -25,7 +25,11 @@ class EventWriter:
     def add(self, connection: Connection, events: Sequence[Event]) -> None:
         """Insert the events of one transaction, with one statement; none if there are none."""
         if events:
-            run_many(connection, _ADD, [_row(event) for event in self.rules.stored(events, self._clock())])
+            self.add_stored(connection, self.rules.stored(events, self._clock()))
+
+    def add_stored(self, connection: Connection, events: Sequence[Event]) -> None:
+        """Insert events to which the rules were applied before."""
+        run_many(connection, _ADD, [_row(event) for event in events])
 
 
 def parse_event(row: Any) -> Event:

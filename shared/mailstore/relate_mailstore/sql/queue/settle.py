@@ -49,6 +49,7 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
     Raises MailboxNotFound, OverQuota.
     """
     results, batch, events = told
+    results = [*{result.lease.recipient_id: result for result in results}.values()]  # one for each recipient
     locked = lock_targets(connection, batch)  # mailboxes are locked before rows of the queue
     rows = {row.id: row for row in lock_recipients(connection, [result.lease.recipient_id for result in results])}
     held = {Lease(row.id, row.attempts) for row in rows.values() if row.state == QueueState.LEASED}
