@@ -170,6 +170,15 @@ async def test_a_repeated_result_changes_nothing(mail: Store, alice: AccountId, 
     assert await mail.queue.next_due() == until
 
 
+async def test_of_two_results_for_a_recipient_the_last_is_stored(mail: Store, alice: AccountId, clock: Clock) -> None:
+    await mail.deliver(sent(alice, "carol@a.example", "dan@a.example"))
+    carol, dan = await claim(mail)
+    assert await mail.queue.settle([failed(carol), delivered(carol)]) == []
+    assert await states(mail) == {"carol@a.example": QueueState.DELIVERED, "dan@a.example": QueueState.LEASED}
+    assert await mail.queue.settle([delivered(dan)]) == []
+    assert await states(mail) == {}
+
+
 async def test_a_result_of_an_unknown_recipient_is_reported_back(mail: Store) -> None:
     lease = Lease(RecipientId(77), 1)
     assert await mail.queue.settle([AttemptResult(lease, QueueState.FAILED)]) == [lease]

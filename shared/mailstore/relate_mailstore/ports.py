@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.queue_types import (
     AttemptResult,
     Claimed,
@@ -43,7 +44,7 @@ from relate_mailstore.types import (
 )
 from relate_mime import MessageIndex
 
-__all__ = ["MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore"]
+__all__ = ["EventLog", "MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore"]
 
 
 class RawMessage(Protocol):
@@ -299,8 +300,13 @@ class QueueStore(Protocol):
         that is its next attempt if the runner tells no result. Committed at the return, but not flushed to disk.
         """
 
-    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
-        """Store the results of attempts and the deliveries (reports to local senders) in one durable transaction.
+    async def settle(
+        self,
+        results: Sequence[AttemptResult],
+        deliveries: Sequence[Delivery] = (),
+        events: Sequence[Event] = (),
+    ) -> Sequence[Lease]:
+        """Store the results of attempts, deliveries (reports to local senders) and events in one durable transaction.
 
         Messages whose recipients are all in a final state leave the queue. A lease is lost when the recipient was
         claimed again, or its result is stored already, so that a repeated call changes nothing: then nothing at all is
@@ -340,3 +346,28 @@ class QueueStore(Protocol):
 
     async def statistics(self) -> QueueStatistics:
         """Counts for metrics: one query that reads the queue once."""
+
+
+class EventLog(Protocol):
+    """What happened to messages. Deliveries and results of attempts store their events in their own transaction.
+
+    Operators' changes of the queue add their events themselves.
+    """
+
+    def refused(self, events: Sequence[Event]) -> None:
+        """Store refusals soon after the replies, without waiting for the disk.
+
+        At most a number for each client address and hour; then one summary, whose detail has the number of `omitted`.
+        """
+
+    async def flush(self) -> None:
+        """Store the refusals that wait. Raises StoreUnavailable."""
+
+    async def find(self, query: EventQuery) -> Sequence[Event]:
+        """The newest events that match, in the order of their times. Raises StoreUnavailable."""
+
+    async def trim(self, before: float) -> int:
+        """Remove the events of before this time, in seconds since the epoch; how many.
+
+        On PostgreSQL those of whole days (UTC), with their partitions. Raises StoreUnavailable.
+        """

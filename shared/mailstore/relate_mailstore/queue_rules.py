@@ -7,6 +7,7 @@ ends: with a result that is not final, or with the end of the lease.
 from collections.abc import Callable
 from typing import NamedTuple
 
+from relate_mailstore.event_types import EventName
 from relate_mailstore.queue_types import FINAL_STATES, AttemptResult, QueueState
 
 MAX_AHEAD_SECONDS = 24 * 3600.0
@@ -67,3 +68,12 @@ def drop(was: Schedule, now: float) -> Schedule:
     if was.state is QueueState.LEASED:
         return was._replace(requested=QueueState.CANCELLED)
     return was if was.state in FINAL_STATES else Schedule(QueueState.CANCELLED, None)
+
+
+def told(was: Schedule, after: Schedule) -> EventName | None:
+    """What the event log tells of an operator's change, or of what an operator had requested; None for nothing."""
+    if after.state is QueueState.CANCELLED:
+        return EventName.CANCELLED
+    if after.state is QueueState.HELD:
+        return EventName.HELD
+    return EventName.RELEASED if was.state is QueueState.HELD else None

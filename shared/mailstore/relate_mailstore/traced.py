@@ -332,6 +332,8 @@ def _count_prefetched(operation: Operation, ahead: Sequence[MessageId]) -> None:
 def _describe(delivery: Delivery) -> dict[str, int]:
     """The attributes of a delivery's span; the account only if there is just one, because a key has one value."""
     attributes = {"mailstore.octets": len(delivery.raw), "mailstore.destinations": len(delivery.destinations)}
+    if delivery.outgoing is not None:
+        attributes["mailstore.recipients"] = len(delivery.outgoing.recipients)
     accounts = {destination.account_id for destination in delivery.destinations}
     if len(accounts) == 1:
         attributes["mailstore.account"] = accounts.pop()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import replace
 
+from relate_mailstore.event_types import Event
 from relate_mailstore.ports import QueueStore, RawMessage
 from relate_mailstore.queue_types import (
     AttemptResult,
@@ -38,12 +39,17 @@ class TracedQueueStore:
             operation.set("mailstore.recipients", len(claimed))
             return claimed
 
-    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
+    async def settle(
+        self,
+        results: Sequence[AttemptResult],
+        deliveries: Sequence[Delivery] = (),
+        events: Sequence[Event] = (),
+    ) -> Sequence[Lease]:
         """Sets the origin of the deliveries. Traced as `mailstore.queue.settle`."""
         origin = self._operations.origin()
         with self._span("settle", recipients=len(results), messages=len(deliveries)) as operation:
             reports = [replace(delivery, origin=origin) for delivery in deliveries]
-            lost = await self._queue.settle(results, reports)
+            lost = await self._queue.settle(results, reports, events)
             operation.set("mailstore.lost_leases", len(lost))
             return lost
 

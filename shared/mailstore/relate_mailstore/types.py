@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from relate_mailstore.entry_columns import Entry
 from relate_mailstore.entry_list import EntryList
+from relate_mailstore.event_types import Event
 from relate_mailstore.identifiers import AccountId, MailboxId, MessageId, ModSeq, Uid
 from relate_mailstore.keywords import one_spelling
 from relate_mailstore.queue_types import Outgoing
@@ -127,7 +128,8 @@ class Destination:
 class Delivery:
     """A message to store once, enter for each destination, and queue for each recipient elsewhere, atomically.
 
-    `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span.
+    `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span. The
+    store adds the message, and the trace, to the `events` that tell of the delivery.
     """
 
     raw: bytes
@@ -135,6 +137,7 @@ class Delivery:
     internal_date: int | None = None  # seconds since the epoch; None = now
     origin: str | None = None
     outgoing: Outgoing | None = None
+    events: tuple[Event, ...] = ()
 
 
 class AssignedUid(NamedTuple):

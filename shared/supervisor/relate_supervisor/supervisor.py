@@ -24,6 +24,7 @@ TaskName = Literal[
     "api.server",
     "event_loop",
     "mailstore.change",
+    "mailstore.events",
     "mailstore.flag_writer",
     "mailstore.notices",
     "mailstore.prefetch",

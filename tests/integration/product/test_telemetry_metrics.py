@@ -111,6 +111,7 @@ def test_failures_of_background_tasks_start_at_zero(results: ScenarioResults) ->
         "accounts.last_used",
         "api.server",
         "event_loop",
+        "mailstore.events",
         "mailstore.flag_writer",
         "mailstore.notices",
         "mailstore.upkeep",

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from relate_mailstore.event_types import Event
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.queue_types import (
@@ -71,8 +72,13 @@ class Observed:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
-    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
-        lost = await self._queue.settle(results, deliveries)
+    async def settle(
+        self,
+        results: Sequence[AttemptResult],
+        deliveries: Sequence[Delivery] = (),
+        events: Sequence[Event] = (),
+    ) -> Sequence[Lease]:
+        lost = await self._queue.settle(results, deliveries, events)
         self._settled.set()
         return lost
 

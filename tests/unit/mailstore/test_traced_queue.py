@@ -6,6 +6,7 @@ import pytest
 
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import AttemptResult, QueueFilter, QueueState
+from relate_mailstore.traced import TracedMailStore
 from relate_mailstore.traced_queue import TracedQueueStore
 from relate_mailstore.types import AccountId
 from tests.contract.outgoing import sent
@@ -63,3 +64,13 @@ async def test_waiting_and_counting_have_no_span(operations: RecordingOperations
     assert await queue.next_due(["a.example"]) is None
     assert (await queue.statistics()).counts == {QueueState.QUEUED: 1}
     assert operations.recorded == []
+
+
+async def test_a_delivery_counts_its_recipients_elsewhere(operations: RecordingOperations) -> None:
+    await TracedMailStore(MemoryMailStore(), operations).deliver(sent(ALICE, "carol@a.example", "dan@b.example"))
+    assert operations.last.attributes == {
+        "mailstore.octets": len(simple()),
+        "mailstore.destinations": 0,
+        "mailstore.recipients": 2,
+        "mailstore.batch": 1,
+    }

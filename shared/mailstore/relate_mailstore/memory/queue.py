@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from relate_mailstore import queue_rules
 from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.event_types import Event
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.queue_rules import Schedule
 from relate_mailstore.queue_types import (
@@ -71,6 +72,21 @@ class _Recipient:
             self.delay_told,
         )
 
+    def events(self, was: Schedule) -> Sequence[Event]:
+        """What the event log tells of an operator's change."""
+        name = queue_rules.told(was, self.schedule)
+        if name is None:
+            return ()
+        event = Event(
+            name,
+            account_id=self.outgoing.account_id,
+            message_id=self.message_id,
+            header_message_id=self.outgoing.header_message_id,
+            sender=self.outgoing.sender,
+            recipient=self.to.address,
+        )
+        return (event,)
+
     def listed(self) -> QueuedRecipient:
         """What an operator sees."""
         return QueuedRecipient(
@@ -97,11 +113,17 @@ class _Recipient:
 class MemoryQueue:
     """`QueueStore` without persistence.
 
-    `deliver` stores reports, all or none. `clock` returns seconds since the epoch.
+    `deliver` stores reports, all or none, `tell` events. `clock` returns seconds since the epoch.
     """
 
-    def __init__(self, deliver: Callable[[Sequence[Delivery]], object], clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        deliver: Callable[[Sequence[Delivery]], object],
+        tell: Callable[[Sequence[Event]], None],
+        clock: Callable[[], float],
+    ) -> None:
         self._deliver = deliver
+        self._tell = tell
         self._clock = clock
         self._ids = map(RecipientId, itertools.count(1))
         self._recipients: dict[RecipientId, _Recipient] = {}
@@ -109,7 +131,7 @@ class MemoryQueue:
         self._latest = float("inf")
 
     def add(self, message_id: MessageId, outgoing: Outgoing, raw: bytes, origin: str | None) -> None:
-        """Queue a message."""
+        """Queue a message for its recipients."""
         now, content = self._clock(), MemoryRawMessage(raw, origin)
         due = outgoing.due or now
         schedule = Schedule(QueueState.HELD, None) if outgoing.is_held else Schedule(QueueState.QUEUED, due)
@@ -130,26 +152,33 @@ class MemoryQueue:
         for row in chosen:
             row.schedule = queue_rules.lease(row.schedule, now + lease_seconds)
         leased = [row for row in chosen if row.schedule.requested is None]
-        for row in chosen:
-            row.schedule = queue_rules.end_lease(row.schedule, now)
+        self._apply(chosen, queue_rules.end_lease, now)
         for row in leased:
             row.attempts += 1
         claimed = [row.claimed() for row in sorted(leased, key=lambda row: row.id)]
         self._remove_finished()
         return claimed
 
-    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
-        """Store results and deliveries, or nothing if a lease is lost."""
+    async def settle(
+        self,
+        results: Sequence[AttemptResult],
+        deliveries: Sequence[Delivery] = (),
+        events: Sequence[Event] = (),
+    ) -> Sequence[Lease]:
+        """Store results, deliveries and events, or nothing if a lease is lost."""
         held = {
             Lease(row.id, row.attempts) for row in self._recipients.values() if row.schedule.state is QueueState.LEASED
         }
         lost = [result.lease for result in results if result.lease not in held]
         if lost:
             return lost
+        self._tell(events)
         self._deliver(deliveries)
         for result in results:
             row = self._recipients[result.lease.recipient_id]
-            row.schedule = queue_rules.settle(row.schedule, result)
+            was, row.schedule = row.schedule, queue_rules.settle(row.schedule, result)
+            if row.schedule.state is not result.state:
+                self._tell(row.events(was))
             row.reply, row.status, row.trace = result.reply, result.status, result.trace
             row.delay_told = row.delay_told or result.delay_told
         self._remove_finished()
@@ -185,11 +214,11 @@ class MemoryQueue:
         return self._change(query, queue_rules.hold)
 
     async def release(self, query: QueueFilter) -> int:
-        """Queue held recipients."""
+        """Queue held recipients that match."""
         return self._change(query, queue_rules.release)
 
     async def retry(self, query: QueueFilter) -> int:
-        """Make recipients due at once."""
+        """Make recipients that match due at once."""
         return self._change(query, queue_rules.retry)
 
     async def drop(self, query: QueueFilter) -> int:
@@ -216,12 +245,18 @@ class MemoryQueue:
                 row.schedule = row.schedule._replace(due=now)
 
     def _change(self, query: QueueFilter, rule: queue_rules.Change) -> int:
-        now, changed = self._clock(), 0
-        for row in self._matching(query):
-            before, row.schedule = row.schedule, rule(row.schedule, now)
-            changed += row.schedule != before
+        changed = self._apply(self._matching(query), rule, self._clock())
         self._remove_finished()
         self._wakes.wake()
+        return changed
+
+    def _apply(self, rows: Sequence[_Recipient], rule: queue_rules.Change, now: float) -> int:
+        changed = 0
+        for row in rows:
+            was, row.schedule = row.schedule, rule(row.schedule, now)
+            if row.schedule != was:
+                changed += 1
+                self._tell(row.events(was))
         return changed
 
     def _matching(self, query: QueueFilter) -> list[_Recipient]:

@@ -10,6 +10,7 @@ from functools import partial
 
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
 from relate_mailstore.errors import MaildropInUse, MessageNotFound
+from relate_mailstore.event_rules import EventRules, of_delivery
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
@@ -17,6 +18,7 @@ from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.listeners import ChangeListeners
 from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
 from relate_mailstore.memory.account import MemoryAccount
+from relate_mailstore.memory.events import MemoryEventLog
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
@@ -54,21 +56,25 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence; its `queue` is the `QueueStore`.
+    """`MailStore` in memory, without persistence; its `queue` is the `QueueStore`, its `events` the `EventLog`.
 
     `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
     epoch.
     """
 
     def __init__(
-        self, index: Callable[[bytes], MessageIndex] = index_message, clock: Callable[[], float] = time.time
+        self,
+        index: Callable[[bytes], MessageIndex] = index_message,
+        clock: Callable[[], float] = time.time,
+        event_rules: EventRules | None = None,
     ) -> None:
         self._index = index
         self._accounts: dict[AccountId, MemoryAccount] = {}
         self._mailbox_ids = map(MailboxId, itertools.count(1))
         self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
-        self.queue = MemoryQueue(self._deliver_all, clock)
+        self.events = MemoryEventLog(event_rules or EventRules(), clock)
+        self.queue = MemoryQueue(self._deliver_all, self.events.add, clock)
 
     async def provision(self, account_id: AccountId) -> None:
         """Create the default mailboxes of an account. Idempotent."""
@@ -319,6 +325,10 @@ class MemoryMailStore:
             uid = account.enter(mailbox, message, delivery.raw, attributes)
             entered.append(AssignedUid(mailbox.state.uid_validity, uid))
         queued = 0
+        header_message_id = index.header_message_id or (
+            delivery.outgoing.header_message_id if delivery.outgoing else ""
+        )
+        self.events.add(of_delivery(delivery.events, message_id, header_message_id, delivery.origin))
         if delivery.outgoing is not None:
             self.queue.add(message_id, delivery.outgoing, delivery.raw, delivery.origin)
             queued = len(delivery.outgoing.recipients)

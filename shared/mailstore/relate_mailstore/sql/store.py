@@ -1,6 +1,6 @@
 """`SqlMailStore`: the mail store on SQLite and PostgreSQL. A façade: it wires the parts together and delegates.
 
-Its `queue` is the `QueueStore` of the same database.
+Its `queue` is the `QueueStore` of the same database, its `events` the `EventLog`.
 
 `open_store` is the entry point: it starts the background tasks and stops them in order.
 """
@@ -16,6 +16,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_config.cache_budget import CACHE_OCTETS
+from relate_mailstore.event_rules import EventRules
 from relate_mailstore.keywords import spell
 from relate_mailstore.mailbox_names import deletable_name
 from relate_mailstore.ports import RawMessage
@@ -27,6 +28,8 @@ from relate_mailstore.sql.driver.dialects import POSTGRESQL
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.driver.engine import database_file
 from relate_mailstore.sql.driver.session_connection import SessionConnection
+from relate_mailstore.sql.events.log import SqlEventLog
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, MaildropLocks, hold_maildrop
 from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.notices.postgres import PostgresNotices
@@ -86,14 +89,19 @@ async def open_store(
     index: Index = index_message,
     supervisor: Supervisor | None = None,
     cache_octets: int = CACHE_OCTETS,
+    *,
     clock: Callable[[], float] = time.time,
+    event_rules: EventRules | None = None,
 ) -> AsyncIterator["SqlMailStore"]:
     """Open a store on a migrated database; the engine remains the caller's to dispose of. Raises StoreUnavailable.
 
     `cache_octets` is the budget of all caches of the process (`relate_config.cache_budget`). `clock` returns the time
     of deliveries, and of what is due in the queue, in seconds since the epoch.
+    `event_rules` are the settings of the event log.
     """
-    store = SqlMailStore(engine, index, supervisor or Supervisor(), cache_octets, clock)
+    store = SqlMailStore(
+        engine, index, supervisor or Supervisor(), cache_octets, clock=clock, event_rules=event_rules or EventRules()
+    )
     try:
         await store.start()
         yield store
@@ -110,7 +118,9 @@ class SqlMailStore:
         index: Index,
         supervisor: Supervisor,
         cache_octets: int,
+        *,
         clock: Callable[[], float],
+        event_rules: EventRules,
     ) -> None:
         self.caches = caches = Caches(cache_octets)
         self._supervisor = supervisor
@@ -135,15 +145,21 @@ class SqlMailStore:
         self._summaries = Summaries(database, self._texts, caches)
         self._search = Search(database, self._texts, self._committer.run_without_notice, caches)
         # Writing.
-        self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor, clock=clock)
+        writer = EventWriter(event_rules, clock)
+        self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor, writer=writer, clock=clock)
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
-        self._upkeep = Upkeep(self._texts.make_some, self.trim_tombstones, lambda: freshness.notice_count, supervisor)
+        self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
+        daily = {
+            "mailstore.upkeep.tombstones": self.trim_tombstones,
+            "mailstore.upkeep.events": self.events.maintain,
+        }
+        self._upkeep = Upkeep(self._texts.make_some, daily, lambda: freshness.notice_count, supervisor)
         # Outgoing mail.
         self._queue_changes: QueueChanges = (
             PostgresQueueChanges(self._side) if self._side else FileQueueChanges(database_file(engine))
         )
         self.queue = SqlQueueStore(
-            database, self._committer, self._deliveries, self._queue_changes, reserve, clock=clock
+            database, self._committer, self._deliveries, self._queue_changes, reserve, writer=writer, clock=clock
         )
         # After each commit, in this order; `Committer` itself calls the notices first.
         for observer in (
@@ -165,6 +181,7 @@ class SqlMailStore:
         if self._side:
             await self._side.start()
         self._notices.start()
+        self.events.start()
         self._deliveries.start()
         self._flags.start()
         self._upkeep.start()
@@ -173,6 +190,7 @@ class SqlMailStore:
         """Store what is queued, then close the connections. Idempotent."""
         await self._deliveries.close()
         await self._flags.close()
+        await self.events.close()
         await self._upkeep.close()
         await self._snapshots.close()
         await self._blobs.close()

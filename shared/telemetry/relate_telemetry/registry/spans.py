@@ -178,7 +178,7 @@ class Operation(NamedTuple):
 
 STORE_OPERATIONS: Mapping[str, Operation] = {
     "provision": Operation("Creates the default mailboxes of an account."),
-    "deliver": Operation("Stores a message for its recipients.", ("octets", "destinations", "batch")),
+    "deliver": Operation("Stores a message for its recipients.", ("octets", "destinations", "recipients", "batch")),
     "check_quota": Operation("Checks whether a message fits into an account's quota.", ("octets",)),
     "mailbox": Operation("Finds a mailbox by its name."),
     "mailboxes": Operation("Lists an account's mailboxes.", ("mailboxes",)),
@@ -247,6 +247,8 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.notices.look_up": "Looks at mailboxes whose notices were incomplete or missed (PostgreSQL).",
     "mailstore.upkeep.texts": "Makes the search texts of new messages.",
     "mailstore.upkeep.tombstones": "Removes old tombstones.",
+    "mailstore.upkeep.events": "Makes the event log's partitions (PostgreSQL), and removes old events.",
+    "mailstore.events.refused": "Stores refusals in the event log.",
     "accounts.last_used": "Writes the times at which keys were last used.",
     "service.housekeeping.elect": "Chooses the process that collects garbage.",
     "service.housekeeping.collect": "Deletes messages that no mailbox holds.",

@@ -71,7 +71,7 @@ async def test_search_texts_of_another_process_count_as_no_notice(
 async def test_all_batches_run_while_the_machine_is_idle(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
     work = Work(5, 5, 1)
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, Supervisor())
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, no_notices, Supervisor())
     upkeep.start()
     async with asyncio.timeout(WAIT_SECONDS):
         await work.done.wait()
@@ -87,7 +87,7 @@ async def test_batches_are_small_while_the_machine_is_busy(
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(CpuSample, "is_idle_until", lambda before, after: idle)
     work = Work(5, 1)
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, Supervisor())
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, no_notices, Supervisor())
     upkeep.start()
     async with asyncio.timeout(WAIT_SECONDS):
         await work.done.wait()
@@ -99,7 +99,7 @@ async def test_batches_are_small_while_mail_changes(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(CpuSample, "is_idle_until", lambda before, after: True)
     work, notices = Work(5, 1), itertools.count()
-    upkeep = Upkeep(work.make_texts, work.trim, lambda: next(notices), Supervisor())
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, lambda: next(notices), Supervisor())
     upkeep.start()
     async with asyncio.timeout(WAIT_SECONDS):
         await work.done.wait()
@@ -126,7 +126,7 @@ async def test_a_batch_is_a_poll_unless_work_is_known_of(monkeypatch: pytest.Mon
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
     supervisor, work = Supervisor(), Work(5, 0)
     supervisor.tracing = tracing = RecordingTracing()
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, supervisor)
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, no_notices, supervisor)
     upkeep.start()
     async with asyncio.timeout(WAIT_SECONDS):
         await work.done.wait()
@@ -139,7 +139,7 @@ async def test_a_batch_is_a_poll_unless_work_is_known_of(monkeypatch: pytest.Mon
 
 
 def test_overdue_work_gets_a_larger_share_of_the_time() -> None:
-    upkeep = Upkeep(Work().make_texts, Work().trim, no_notices, Supervisor())
+    upkeep = Upkeep(Work().make_texts, {"mailstore.upkeep.tombstones": Work().trim}, no_notices, Supervisor())
     upkeep._pending_since = time.monotonic()
     assert upkeep._pause(0.02) == pytest.approx(0.02 * 99, rel=0.01)
     upkeep._pending_since -= background.OVERDUE_SECONDS
@@ -151,7 +151,7 @@ def test_overdue_work_gets_a_larger_share_of_the_time() -> None:
 async def test_a_delivery_wakes_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
     work = Work(0)
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, Supervisor())
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, no_notices, Supervisor())
     upkeep.start()
     async with asyncio.timeout(WAIT_SECONDS):
         await work.done.wait()
@@ -166,7 +166,7 @@ async def test_an_unavailable_database_is_retried_and_logged_once(monkeypatch: p
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
     monkeypatch.setattr(background, "POLL_SECONDS", 0.01)
     work = Work(StoreUnavailable("down"), StoreUnavailable("down"), 2)
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, Supervisor())
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, no_notices, Supervisor())
     with capture_logs() as logs:
         upkeep.start()
         async with asyncio.timeout(WAIT_SECONDS):
@@ -181,7 +181,7 @@ async def test_a_bug_in_a_batch_is_logged_and_the_next_batches_run(
 ) -> None:
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.01)
     work, supervisor = Work(error, error, 2), Supervisor(Backoff(0.001, 0.001, 60.0))
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, supervisor)
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, no_notices, supervisor)
     with capture_logs() as logs:
         upkeep.start()
         async with asyncio.timeout(WAIT_SECONDS):
@@ -201,7 +201,7 @@ async def test_a_bug_in_trimming_does_not_prevent_search_texts(
     async def trim() -> int:
         raise ValueError("a bug")
 
-    upkeep = Upkeep(work.make_texts, trim, no_notices, supervisor)
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": trim}, no_notices, supervisor)
     with capture_logs():
         upkeep.start()
         async with asyncio.timeout(WAIT_SECONDS):
@@ -213,7 +213,12 @@ async def test_a_bug_in_trimming_does_not_prevent_search_texts(
 async def test_close_does_not_wait_for_a_back_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(background, "SETTLE_SECONDS", 0.0)
     work = Work(ValueError("a bug"))
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, Supervisor(Backoff(3600.0, 3600.0, 7200.0)))
+    upkeep = Upkeep(
+        work.make_texts,
+        {"mailstore.upkeep.tombstones": work.trim},
+        no_notices,
+        Supervisor(Backoff(3600.0, 3600.0, 7200.0)),
+    )
     with capture_logs():
         upkeep.start()
         async with asyncio.timeout(WAIT_SECONDS):
@@ -223,7 +228,7 @@ async def test_close_does_not_wait_for_a_back_off(monkeypatch: pytest.MonkeyPatc
 
 async def test_close_does_not_wait_for_an_idle_machine() -> None:
     work = Work(5)
-    upkeep = Upkeep(work.make_texts, work.trim, no_notices, Supervisor())
+    upkeep = Upkeep(work.make_texts, {"mailstore.upkeep.tombstones": work.trim}, no_notices, Supervisor())
     upkeep.start()
     await asyncio.sleep(0)
     started = time.monotonic()

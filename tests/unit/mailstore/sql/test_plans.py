@@ -35,7 +35,8 @@ SCANS = {
 }
 
 PORTABLE = re.compile(
-    r"(SELECT|UPDATE|DELETE|WITH)\b(?!.*(unnest|string_agg|pg_\w+|set_config|to_regclass)\b)", re.DOTALL
+    r"(SELECT|UPDATE|DELETE|WITH)\b(?!.*(unnest|string_agg|message_events_rest|pg_\w+|set_config|to_regclass)\b)",
+    re.DOTALL,
 )
 
 

@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
+    case,
     func,
     literal,
     select,
@@ -62,7 +63,8 @@ def _claim(chosen: Any) -> Update:
         .values(
             state=literal(QueueState.LEASED.value),
             due=_UNTIL,
-            attempts=queue_recipients.c.attempts + 1,
+            # One of which an operator requested something else is not attempted.
+            attempts=queue_recipients.c.attempts + case((queue_recipients.c.requested == literal(""), 1), else_=0),
             runner=bindparam("new_runner"),
         )
         .returning(*_RETURNED)

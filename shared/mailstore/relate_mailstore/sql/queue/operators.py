@@ -19,10 +19,12 @@ from relate_mailstore.queue_types import (
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.statements import run_many
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.queue_changes import announce
 from relate_mailstore.sql.queue.rows import (
     LISTED,
     SET_SCHEDULE,
+    events_of,
     finish_messages,
     lock_recipients,
     parse_recipient,
@@ -63,7 +65,9 @@ async def find_batch(database: Database, query: QueueFilter, after: RecipientId)
     return [RecipientId(row.id) for row in await database.fetch_composed(statement, {})]
 
 
-def change(connection: Connection, recipient_ids: Collection[RecipientId], rule: Change, now: float) -> Committed[int]:
+def change(
+    connection: Connection, recipient_ids: Collection[RecipientId], rule: Change, writer: EventWriter, now: float
+) -> Committed[int]:
     """Apply an operator's change to recipients; the number of those that it changed."""
     rows = lock_recipients(connection, recipient_ids)
     changed = [(row, after) for row in rows if (after := rule(was := schedule_of(row), now)) != was]
@@ -71,6 +75,7 @@ def change(connection: Connection, recipient_ids: Collection[RecipientId], rule:
     kept = [schedule_row(row.id, after) for row, after in changed if row.message_id not in finished]
     if kept:
         run_many(connection, SET_SCHEDULE, kept)
+    writer.add(connection, events_of(changed))
     is_due = any(after.state is QueueState.QUEUED for _, after in changed)
     if is_due:
         announce(connection)

@@ -1,11 +1,12 @@
 """Rows of the queue: their schedule, their removal, and what operators see of them."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 from sqlalchemy import Connection, Double, bindparam, delete, select, update
 
-from relate_mailstore.queue_rules import Schedule
+from relate_mailstore.event_types import Event
+from relate_mailstore.queue_rules import Schedule, told
 from relate_mailstore.queue_types import FINAL_STATES, QueuedRecipient, QueueState, RecipientId
 from relate_mailstore.sql.driver.dialects import ids, numbers, one_of
 from relate_mailstore.sql.driver.statements import run, run_many
@@ -17,6 +18,10 @@ _LOCK = (
     select(
         queue_recipients.c.id,
         queue_recipients.c.message_id,
+        queue_recipients.c.account_id,
+        queue_recipients.c.address,
+        queue_messages.c.sender,
+        queue_messages.c.header_message_id,
         queue_recipients.c.state,
         queue_recipients.c.due,
         queue_recipients.c.requested,
@@ -75,6 +80,22 @@ def lock_recipients(connection: Connection, recipient_ids: Iterable[RecipientId]
 def schedule_of(row: Any) -> Schedule:
     """The schedule in a row of `lock_recipients`."""
     return Schedule(QueueState(row.state), row.due, _parse_requested(row.requested))
+
+
+def events_of(changed: Iterable[tuple[Any, Schedule]]) -> Sequence[Event]:
+    """What the event log tells of operators' changes of locked recipients."""
+    return [
+        Event(
+            name,
+            account_id=AccountId(row.account_id),
+            message_id=MessageId(row.message_id),
+            header_message_id=row.header_message_id,
+            sender=row.sender,
+            recipient=row.address,
+        )
+        for row, after in changed
+        if (name := told(schedule_of(row), after))
+    ]
 
 
 def schedule_row(recipient_id: RecipientId, schedule: Schedule) -> dict[str, object]:

@@ -1,21 +1,39 @@
 """The transaction that stores the results of attempts, and the reports about them."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam
 
 from relate_mailstore.errors import StoreError
+from relate_mailstore.event_types import Event
 from relate_mailstore.queue_rules import Schedule
 from relate_mailstore.queue_rules import settle as settle_schedule
 from relate_mailstore.queue_types import AttemptResult, Lease, QueueState
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.statements import run_many
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.queue_changes import announce
-from relate_mailstore.sql.queue.rows import SET_SCHEDULE, finish_messages, lock_recipients, schedule_of, schedule_row
+from relate_mailstore.sql.queue.rows import (
+    SET_SCHEDULE,
+    events_of,
+    finish_messages,
+    lock_recipients,
+    schedule_of,
+    schedule_row,
+)
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.write.deliver import lock_targets, plan_batch, store_plan
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
+
+
+class Told(NamedTuple):
+    """What a runner tells at once: results, reports that are ready to be stored, and events."""
+
+    results: Sequence[AttemptResult]
+    batch: Sequence[QueuedDelivery]
+    events: Sequence[Event]
+
 
 _SET_RESULT = SET_SCHEDULE.values(
     reply=bindparam("new_reply"),
@@ -25,13 +43,13 @@ _SET_RESULT = SET_SCHEDULE.values(
 )
 
 
-def settle(
-    connection: Connection, results: Sequence[AttemptResult], batch: Sequence[QueuedDelivery], now: float
-) -> Committed[Sequence[Lease]]:
-    """Store the results and the deliveries, or nothing if a lease is lost; the lost leases.
+def settle(connection: Connection, told: Told, writer: EventWriter, now: float) -> Committed[Sequence[Lease]]:
+    """Store what a runner tells, or nothing if a lease is lost; the lost leases.
 
     Raises MailboxNotFound, OverQuota.
     """
+    results, batch, events = told
+    results = [*{result.lease.recipient_id: result for result in results}.values()]  # one for each recipient
     locked = lock_targets(connection, batch)  # mailboxes are locked before rows of the queue
     rows = {row.id: row for row in lock_recipients(connection, [result.lease.recipient_id for result in results])}
     held = {Lease(row.id, row.attempts) for row in rows.values() if row.state == QueueState.LEASED}
@@ -48,6 +66,8 @@ def settle(
     kept = [_row(*one) for one in settled if one[0].message_id not in finished]
     if kept:
         run_many(connection, _SET_RESULT, kept)
+    requested = [(row, schedule) for row, result, schedule in settled if schedule.state is not result.state]
+    writer.add(connection, [*events, *plan.events, *events_of(requested)])
     is_due = plan.queues or any(schedule.due is not None for *_, schedule in settled)
     if is_due and not plan.queues:
         announce(connection)

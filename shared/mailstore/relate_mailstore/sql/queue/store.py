@@ -12,6 +12,7 @@ from sqlalchemy import Connection, and_, bindparam, select
 
 from relate_mailstore import queue_rules
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from relate_mailstore.event_types import Event
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.queue_types import (
     AttemptResult,
@@ -25,16 +26,16 @@ from relate_mailstore.queue_types import (
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.queue_changes import QueueChanges
 from relate_mailstore.sql.queue import operators
 from relate_mailstore.sql.queue.claim import claim, pull_back
 from relate_mailstore.sql.queue.due import NEXT_DUE
-from relate_mailstore.sql.queue.settle import settle
+from relate_mailstore.sql.queue.settle import Told, settle
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS, LargeMessage, SmallMessage
 from relate_mailstore.sql.schema.tables import blobs, queue_messages
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.deliveries import Deliveries
-from relate_mailstore.sql.write.group_commit import QueuedDelivery
 from relate_mailstore.types import Delivery, MessageId
 
 _OPEN = (
@@ -58,6 +59,7 @@ class SqlQueueStore:
         changes: QueueChanges,
         reserve: DiskReserve | None,
         *,
+        writer: EventWriter,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
@@ -65,6 +67,7 @@ class SqlQueueStore:
         self._deliveries = deliveries
         self._changes = changes
         self._reserve = reserve
+        self._writer = writer
         self._clock = clock
         self._latest = float("inf")  # the latest time that was read; before the first claim the clock may have been set
 
@@ -94,18 +97,23 @@ class SqlQueueStore:
             await self._apply(taken.requested, queue_rules.end_lease)
         return taken.claimed
 
-    async def settle(self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = ()) -> Sequence[Lease]:
-        """Store results and deliveries; accounts without mailboxes are provisioned."""
+    async def settle(
+        self,
+        results: Sequence[AttemptResult],
+        deliveries: Sequence[Delivery] = (),
+        events: Sequence[Event] = (),
+    ) -> Sequence[Lease]:
+        """Store results, deliveries and events; accounts without mailboxes are provisioned."""
         batch = [await self._deliveries.prepare(delivery) for delivery in deliveries]
         try:
-            return await self._settle(results, batch)
+            return await self._settle(Told(results, batch, events))
         except MailboxNotFound:
             batch = [await self._deliveries.provision(queued) for queued in batch]
-        return await self._settle(results, batch)
+        return await self._settle(Told(results, batch, events))
 
     async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
         """When the first recipient is due."""
-        (row,) = await self._database.fetch_inline(NEXT_DUE, {"except_domains": except_domains})
+        (row,) = await self._database.fetch(NEXT_DUE, {"except_domains": except_domains})
         due: float | None = row.due
         return due
 
@@ -132,11 +140,11 @@ class SqlQueueStore:
         return await self._change(query, queue_rules.hold)
 
     async def release(self, query: QueueFilter) -> int:
-        """Queue held recipients."""
+        """Queue held recipients that match."""
         return await self._change(query, queue_rules.release)
 
     async def retry(self, query: QueueFilter) -> int:
-        """Make recipients due at once."""
+        """Make recipients that match due at once."""
         return await self._change(query, queue_rules.retry)
 
     async def drop(self, query: QueueFilter) -> int:
@@ -147,16 +155,13 @@ class SqlQueueStore:
         """Count the recipients by state."""
         return await operators.count(self._database)
 
-    async def _settle(self, results: Sequence[AttemptResult], batch: Sequence[QueuedDelivery]) -> Sequence[Lease]:
-        work = partial(self._settle_within_reserve, results=results, batch=batch)
-        return await self._committer.run(work, removes=not batch)
+    async def _settle(self, told: Told) -> Sequence[Lease]:
+        return await self._committer.run(partial(self._settle_within_reserve, told=told), removes=not told.batch)
 
-    def _settle_within_reserve(
-        self, connection: Connection, results: Sequence[AttemptResult], batch: Sequence[QueuedDelivery]
-    ) -> Committed[Sequence[Lease]]:
-        if self._reserve and batch:
-            self._reserve.ration(connection, sum(queued.weight for queued in batch))
-        return settle(connection, results, batch, self._clock())
+    def _settle_within_reserve(self, connection: Connection, told: Told) -> Committed[Sequence[Lease]]:
+        if self._reserve and told.batch:
+            self._reserve.ration(connection, sum(queued.weight for queued in told.batch))
+        return settle(connection, told, self._writer, self._clock())
 
     async def _change(self, query: QueueFilter, rule: queue_rules.Change) -> int:
         changed, after = 0, RecipientId(0)
@@ -166,5 +171,5 @@ class SqlQueueStore:
         return changed
 
     async def _apply(self, recipient_ids: Sequence[RecipientId], rule: queue_rules.Change) -> int:
-        work = partial(operators.change, recipient_ids=recipient_ids, rule=rule, now=self._clock())
+        work = partial(operators.change, recipient_ids=recipient_ids, rule=rule, writer=self._writer, now=self._clock())
         return await self._committer.run(work, removes=True)

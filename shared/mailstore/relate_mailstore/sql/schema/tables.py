@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0010 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0011 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -26,6 +26,9 @@ from sqlalchemy import (
 
 PART_OCTETS = 512 * 1024
 """Octets of one row of `blobs`. A reader holds two rows; they are large enough to make the cost per row small."""
+
+EVENTS_PARTITION_PREFIX = "message_events_"  # then the day, as YYYYMMDD
+EVENTS_REST = "message_events_rest"  # the default partition
 
 # SQLite assigns ids only to a column of type INTEGER, which has 64 bits there too.
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -212,4 +215,28 @@ queue_recipients = Table(
         sqlite_where=text("due IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
+)
+
+# What happened to messages, appended by the transactions that it tells of. On PostgreSQL partitioned by day. Without a
+# key, and with two indexes, because each delivery adds several rows: both only ever grow at their end. Other questions
+# read the days that they are limited to.
+message_events = Table(
+    "message_events",
+    metadata,
+    Column("time", Double, nullable=False),  # seconds since the epoch
+    Column("name", Text, nullable=False),  # `EventName`
+    Column("account_id", BigInteger),
+    Column("message_id", Uuid),
+    Column("header_message_id", Text, nullable=False),
+    Column("sender", Text, nullable=False),  # in clear or as a hash, like the recipient
+    Column("recipient", Text, nullable=False),
+    Column("client", Text, nullable=False),  # an IP address
+    Column("service", Text, nullable=False),
+    Column("reply", Text, nullable=False),
+    Column("detail", Text, nullable=False),  # JSON
+    Column("trace_id", Text, nullable=False),
+    Column("span_id", Text, nullable=False),
+    Index("ix_message_events_message_id", "message_id"),
+    Index("ix_message_events_time", "time"),
+    postgresql_partition_by="RANGE (time)",
 )

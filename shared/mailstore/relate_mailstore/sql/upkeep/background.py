@@ -1,4 +1,4 @@
-"""Background maintenance: makes search texts and trims tombstones without delaying mail.
+"""Background maintenance: makes search texts, trims tombstones and events, without delaying mail.
 
 Between two batches it measures for 50 ms: if a CPU was idle and no mail changed it continues; otherwise it throttles
 itself to 1 % of the time, because every process runs this task. The share grows to 10 % once work has been pending
@@ -7,7 +7,7 @@ for ten minutes, so that no work is put off indefinitely.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import structlog
@@ -34,9 +34,10 @@ _log = structlog.get_logger(__name__)
 class Upkeep:
     """The maintenance task.
 
-    `make_texts` makes the search texts of at most this many messages and returns how many it made; `trim` runs once a
-    day. `notice_count` tells how often mail changed as far as this process was notified. On SQLite that is in this
-    process only, because a commit of another may be one of its search texts; other processes' work shows in the CPU.
+    `make_texts` makes the search texts of at most this many messages and returns how many it made; `daily` work runs
+    once a day, each in a span of its name. `notice_count` tells how often mail changed as far as this process was
+    notified. On SQLite that is in this process only, because a commit of another may be one of its search texts; other
+    processes' work shows in the CPU.
 
     An unexpected exception ends the batch, not the task: its messages stay claimed, so the next batch has others.
     """
@@ -44,12 +45,12 @@ class Upkeep:
     def __init__(
         self,
         make_texts: Callable[[int], Awaitable[int]],
-        trim: Callable[[], Awaitable[int]],
+        daily: Mapping[str, Callable[[], Awaitable[int]]],
         notice_count: Callable[[], int],
         supervisor: Supervisor,
     ) -> None:
         self._make_texts = make_texts
-        self._trim = trim
+        self._daily = daily
         self._notice_count = notice_count
         self._supervisor = supervisor
         self._trim_at = 0.0
@@ -121,8 +122,9 @@ class Upkeep:
         try:
             if time.monotonic() > self._trim_at:
                 self._trim_at = time.monotonic() + TRIM_SECONDS
-                with tracing.work("mailstore.upkeep.tombstones"):
-                    await self._trim()
+                for name, work in self._daily.items():
+                    with tracing.work(name):
+                        await work()
             with tracing.work("mailstore.upkeep.texts") if expected else tracing.poll():
                 made = await self._make_texts(messages)
         except StoreError as error:

@@ -12,10 +12,13 @@ from typing import Any
 from sqlalchemy import Connection, insert
 
 from relate_mailstore.errors import MailboxNotFound, StoreError
+from relate_mailstore.event_rules import of_delivery
+from relate_mailstore.event_types import Event
 from relate_mailstore.keywords import one_spelling
 from relate_mailstore.quota import check_quota, octets_by_account
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxName, dirty
 from relate_mailstore.sql.driver.statements import run_many
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.mailboxes import lock_by_names
 from relate_mailstore.sql.schema.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, entries, messages
@@ -41,6 +44,7 @@ class BatchPlan:
     stored: list[QueuedDelivery] = field(default_factory=list)
     message_rows: list[Row] = field(default_factory=list)
     entry_rows: list[Row] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
     queue_rows: QueueRows = field(default_factory=lambda: QueueRows([], []))
     results: list[DeliveryResult] = field(default_factory=list)
 
@@ -66,11 +70,12 @@ def accounts_with_quota(batch: Iterable[QueuedDelivery]) -> set[AccountId]:
 
 
 def store_batch(
-    connection: Connection, batch: Sequence[QueuedDelivery], now: float
+    connection: Connection, batch: Sequence[QueuedDelivery], writer: EventWriter, now: float
 ) -> Committed[Sequence[DeliveryResult]]:
     """Store a batch that arrives `now`, in seconds since the epoch."""
     plan = plan_batch(batch, lock_targets(connection, batch), now)
     store_plan(connection, plan)
+    writer.add(connection, plan.events)
     return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues)
 
 
@@ -81,7 +86,7 @@ def lock_targets(connection: Connection, batch: Sequence[QueuedDelivery]) -> Map
 
 
 def store_plan(connection: Connection, plan: BatchPlan) -> None:
-    """Insert the rows of a plan. Its mailboxes must be locked."""
+    """Insert the rows of a plan, but not its events. Its mailboxes must be locked."""
     if plan.stored:
         parts = (part for one in plan.stored for part in split(one.message_id, one.delivery.raw))
         for rows in group_rows(parts):
@@ -109,6 +114,7 @@ def plan_batch(batch: Sequence[QueuedDelivery], locked: Mapping[MailboxName, Mai
             plan.results.append(refusal)
             continue
         entered = _enter(plan, queued, int(now))
+        plan.events += _events(queued)
         outgoing = add_outgoing(plan.queue_rows, queued.message_id, queued.delivery, now)
         plan.results.append(Receipt(queued.message_id, entered, len(batch), leader, outgoing))
     return plan
@@ -174,6 +180,15 @@ def _enter_one(
         }
     )
     return AssignedUid(delta.mailbox.uid_validity, uid)
+
+
+def _events(queued: QueuedDelivery) -> Sequence[Event]:
+    delivery = queued.delivery
+    if not delivery.events:
+        return ()
+    outgoing = delivery.outgoing
+    header_message_id = queued.columns.get("header_message_id") or (outgoing.header_message_id if outgoing else "")
+    return of_delivery(delivery.events, queued.message_id, header_message_id, delivery.origin)
 
 
 def split(message_id: MessageId, raw: bytes) -> Iterator[Row]:

@@ -16,6 +16,7 @@ from relate_mailstore.keywords import new_keywords
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.mailboxes import find_equivalent_name
 from relate_mailstore.sql.schema.rows import index_row
 from relate_mailstore.sql.write.append_copy import append
@@ -57,6 +58,7 @@ class Deliveries:
         index: Index,
         supervisor: Supervisor,
         *,
+        writer: EventWriter,
         clock: Callable[[], float],
     ) -> None:
         self._database = database
@@ -64,6 +66,7 @@ class Deliveries:
         self._reserve = reserve
         self._index = index
         self._supervisor = supervisor
+        self._writer = writer
         self._clock = clock
         self._message_ids = generate_message_ids()
         self._queue: GroupCommit[QueuedDelivery, Receipt] = GroupCommit(self._store_batch, supervisor)
@@ -157,4 +160,4 @@ class Deliveries:
     ) -> Committed[Sequence[DeliveryResult]]:
         if self._reserve:
             self._reserve.ration(connection, sum(queued.weight for queued in batch))
-        return store_batch(connection, batch, self._clock())
+        return store_batch(connection, batch, self._writer, self._clock())

@@ -63,7 +63,7 @@ class QueueRows(NamedTuple):
 def add_outgoing(rows: QueueRows, message_id: MessageId, delivery: Delivery, now: float) -> int:
     """Add the rows of a delivery that arrives `now`, in seconds since the epoch; the number of recipients elsewhere."""
     outgoing = delivery.outgoing
-    if outgoing is None:
+    if outgoing is None or not outgoing.recipients:
         return 0
     rows.messages.append(
         {

@@ -1,0 +1,50 @@
+"""`EventLog` in memory."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from relate_mailstore.event_rules import EventRules
+from relate_mailstore.event_types import Event, EventQuery
+from relate_mailstore.refusals import RefusalLimit
+
+
+class MemoryEventLog:
+    """`EventLog` without persistence. `clock` returns seconds since the epoch."""
+
+    def __init__(self, rules: EventRules, clock: Callable[[], float]) -> None:
+        self._rules = rules
+        self._clock = clock
+        self._limit = RefusalLimit(rules.refused_per_client_hour)
+        self._events: list[Event] = []
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Store the events of one commit."""
+        self._events += self._rules.stored(events, self._clock())
+
+    def refused(self, events: Sequence[Event]) -> None:
+        """Store refusals up to the limit."""
+        self.add(self._limit.turn(self._clock()))
+        self.add(event for event in events if self._limit.admit(event))
+
+    async def flush(self) -> None:
+        """Do nothing: refusals are stored at once."""
+
+    async def find(self, query: EventQuery) -> Sequence[Event]:
+        """The newest events that match, in the order of their times."""
+        found = sorted((event for event in self._events if self._matches(event, query)), key=lambda event: event.time)
+        return found[max(0, len(found) - query.limit) :]
+
+    async def trim(self, before: float) -> int:
+        """Remove old events."""
+        kept = [event for event in self._events if event.time >= before]
+        removed, self._events = len(self._events) - len(kept), kept
+        return removed
+
+    def _matches(self, event: Event, query: EventQuery) -> bool:
+        return (
+            query.message_id in {None, event.message_id}
+            and query.header_message_id in {None, event.header_message_id}
+            and (query.recipient is None or self._rules.address(query.recipient) == event.recipient)
+            and (query.sender is None or self._rules.address(query.sender) == event.sender)
+            and query.account_id in {None, event.account_id}
+            and event.time >= query.since
+        )
