@@ -32,7 +32,7 @@ from relate_relay.reports.report import make_report
 from relate_relay.reports.rules import report_due
 from relate_relay.reports.types import DeliveryResult, ReportedMessage
 from relate_relay.schedule import Schedule
-from relate_relay.settlement import Moment, settle
+from relate_relay.settlement import Moment, Settled, settle
 from relate_relay.signing_keys import KeySource
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
@@ -205,8 +205,7 @@ class Runner:
                 settle(claimed, result, self._rules.schedule, moment, attempt.trace_id)
                 for claimed, result in zip(group.recipients, results, strict=True)
             ]
-            told = [each.told for each in settled if each.told is not None]
-            await self._settle([each.result for each in settled], self._report(first, raw, told))
+            await self._settle(first, raw, settled)
 
     async def _send(
         self, sender: Sender, recipients: Sequence[Claimed], raw: bytes, observer: Observer
@@ -245,15 +244,23 @@ class Runner:
         written = make_report(report, server_name=self._rules.server_name, report_id=uuid4().hex, now=self._rules.now())
         return [Delivery(written, (Destination(first.account_id),))]
 
-    async def _settle(self, results: Sequence[AttemptResult], reports: Sequence[Delivery]) -> None:
-        """Store the results, however long the store is away: another attempt would be a second copy."""
-        while True:
+    async def _settle(self, first: Claimed, raw: bytes, settled: Sequence[Settled]) -> None:
+        """Store the results, however long the store is away: another attempt would be a second copy.
+
+        A lost lease means that another runner has claimed the recipient: its own result counts.
+        """
+        takes_reports = True
+        while settled:
+            told = [each.told for each in settled if each.told is not None]
+            reports = self._report(first, raw, told) if takes_reports else []
             try:
-                await self._queue.settle(results, reports)
+                lost = await self._queue.settle([each.result for each in settled], reports)
             except StoreUnavailable:
                 await asyncio.sleep(STORE_RETRY_SECONDS)
             except StoreError as refused:  # the sender's mailbox takes no report: it is full, or gone
                 log.warning("report not stored", error=type(refused).__name__)
-                reports = ()
+                takes_reports = False
             else:
-                return
+                if lost:
+                    log.warning("lease lost", destination=first.domain, recipients=len(lost))
+                settled = [each for each in settled if each.result.lease not in lost] if lost else ()

@@ -1,6 +1,7 @@
 """The runner: from the queue to the other server, and what becomes of each recipient."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from email import message_from_bytes
@@ -31,7 +32,7 @@ from relate_relay.dkim.keys import SigningKeys
 from relate_relay.routing.mta_sts import Lookup
 from relate_relay.routing.ports import MxRecord
 from relate_relay.routing.private import PrivateDestinations
-from relate_relay.runner import Rules, Runner
+from relate_relay.runner import LEASE_SECONDS, Rules, Runner
 from relate_relay.schedule import Schedule
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
@@ -68,6 +69,7 @@ class Observed:
     def __init__(self, queue: MemoryQueue) -> None:
         self._queue = queue
         self._settled = asyncio.Event()
+        self.before_settling: Callable[[], Awaitable[None]] | None = None
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
@@ -78,6 +80,9 @@ class Observed:
         deliveries: Sequence[Delivery] = (),
         events: Sequence[Event] = (),
     ) -> Sequence[Lease]:
+        act, self.before_settling = self.before_settling, None
+        if act is not None:
+            await act()
         lost = await self._queue.settle(results, deliveries, events)
         self._settled.set()
         return lost
@@ -93,8 +98,8 @@ class Observed:
 class Mail(MemoryMailStore):
     """A store whose queue is observed."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        super().__init__(clock=clock)
         self.observed = Observed(self.queue)
 
 
@@ -269,6 +274,31 @@ async def test_a_dead_destination_is_suspended_and_another_is_not(mail: Mail) ->
         assert opened.count("b.test") == tried  # none is tried while it is suspended
         stopping.set()
         await task
+
+
+async def test_a_lost_lease_does_not_keep_the_results_of_the_others(mail: Mail) -> None:
+    async def claim_by_another() -> None:
+        clock.now += 2 * LEASE_SECONDS
+        await mail.queue.claim("another", 1, LEASE_SECONDS, 100, {})
+
+    class Clock:
+        now = 1_000_000_000.0
+
+        def __call__(self) -> float:
+            return self.now
+
+    clock = Clock()
+    mail = Mail(clock)
+    await mail.provision(ALICE)
+    async with Sink({"RCPT": [reply("550 5.1.1 unknown")]}) as sink, running(mail, sink.port):
+        mail.observed.before_settling = claim_by_another
+        await submit(mail, "bob@a.test", "eve@a.test")
+        await eventually(mail, reports)
+    (report,) = await reports(mail)
+    (leased,) = [address for address, row in (await rows(mail)).items() if row.state is QueueState.LEASED]
+    (settled,) = {"bob@a.test", "eve@a.test"} - {leased}
+    assert f"Final-Recipient: rfc822; {settled}".encode() in report
+    assert leased.encode() not in report
 
 
 async def test_a_running_attempt_ends_before_the_runner(mail: Mail) -> None:

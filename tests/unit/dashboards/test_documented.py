@@ -92,7 +92,8 @@ def test_the_page_lists_exactly_the_outcomes_of_transactions() -> None:
 
 
 def test_the_page_lists_all_attributes_of_the_store() -> None:
-    source = (ROOT / "shared" / "mailstore" / "relate_mailstore" / "traced.py").read_text()
+    mailstore = ROOT / "shared" / "mailstore" / "relate_mailstore"
+    source = "".join((mailstore / name).read_text() for name in ("traced.py", "traced_queue.py"))
     set_in_source = {f"mailstore.{name}" for name in re.findall(r'"mailstore\.(\w+)"', source)}
     set_in_source |= {f"mailstore.{name}" for name in re.findall(r"account_id, (\w+)=", source)}
     operations = {f"mailstore.{name}" for name in vars(TracedMailStore)}

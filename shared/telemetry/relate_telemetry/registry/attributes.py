@@ -241,6 +241,7 @@ _LOG = (
     Attribute("path", "string", "The file.", ("/etc/relate/server.pem",)),
     Attribute("protocol", "string", "The protocol or service.", ("smtp",)),
     Attribute("proxy", "string", "The address of the proxy.", ("192.0.2.1",)),
+    Attribute("recipients", "int", "The number of recipients.", (2,)),
     Attribute("reserve", "int", "Octets of the file that reserves space.", (4194304,)),
     Attribute("rows", "int", "The number of deleted rows.", (12,)),
     Attribute("seconds", "double", "The time until the next attempt.", (0.5,)),
