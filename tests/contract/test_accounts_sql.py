@@ -1,6 +1,7 @@
 """Account stores on databases: migrations, statements and failures."""
 
 import asyncio
+import gc
 import threading
 import traceback
 from collections.abc import AsyncIterator, Sequence
@@ -123,7 +124,8 @@ async def test_a_missing_database_raises_accounts_unavailable(tmp_path: Path) ->
 
 
 def _join_workers() -> None:
-    """Wait for the threads of abandoned SQLite connections, because they report to the loop when they end."""
+    """End abandoned SQLite connections and wait for their threads, which report to the loop when they end."""
+    gc.collect()
     for thread in threading.enumerate():
         if "_connection_worker_thread" in thread.name:
             thread.join(5)

@@ -43,11 +43,13 @@ def cluster() -> Iterator[Cluster]:
 @pytest.fixture
 async def servers(cluster: Cluster, certificates: Path) -> AsyncIterator[MailServers]:
     url = await asyncio.to_thread(cluster.server.create, "trouble", "template")
-    async with serve_on_database(url, certificates) as servers:
-        for resident in RESIDENTS:
-            await servers.add_user(resident)
-        yield servers
-    await asyncio.to_thread(cluster.server.drop, "trouble")
+    try:
+        async with serve_on_database(url, certificates) as servers:
+            for resident in RESIDENTS:
+                await servers.add_user(resident)
+            yield servers
+    finally:
+        await asyncio.to_thread(cluster.server.drop, "trouble")
 
 
 async def test_mail_is_deferred_while_the_database_is_down(servers: MailServers, cluster: Cluster) -> None:
