@@ -27,7 +27,7 @@ DOMAIN = "there.test"
 ADDRESSES = {"mx1.there.test": ["127.0.0.2"], "mx2.there.test": ["127.0.0.3"]}
 MX = [MxRecord(10, "mx1.there.test"), MxRecord(20, "mx2.there.test")]
 PATIENT = Timeouts()
-IMPATIENT = Timeouts(greeting_seconds=0.3, rcpt_seconds=0.3, tls_seconds=0.3)
+IMPATIENT = Timeouts(greeting_seconds=2.0, rcpt_seconds=2.0, tls_seconds=2.0)  # only for what is silent
 
 
 class Text:
