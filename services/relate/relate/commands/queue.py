@@ -70,65 +70,45 @@ def show_recipient(
     stdout.print(table)
 
 
-@queue_app.command("hold")
-def hold(
-    recipient_id: Id = None,
-    domain: Domain = None,
-    account: Account = None,
-    older_than: OlderThan = None,
-    as_json: Json = False,
-) -> None:
-    """Attempt nothing until `relate queue release`. A recipient that is being attempted is held after that."""
-    selected = _select(recipient_id, domain, account, older_than)
-    _change(lambda queue, query: queue.hold(query), "held", selected, as_json)
+def _add_change(name: str, change: "QueueChange", done: str, help_text: str) -> None:
+    """Add a command that changes the selected recipients."""
+
+    @queue_app.command(name, help=help_text)
+    def run(
+        recipient_id: Id = None,
+        domain: Domain = None,
+        account: Account = None,
+        older_than: OlderThan = None,
+        as_json: Json = False,
+    ) -> None:
+        from relate import admin
+        from relate.settings import load_command_settings
+        from relate_mailstore.queue_types import QueueFilter
+
+        selected = _select(recipient_id, domain, account, older_than)
+        if selected == Selection(QueueFilter(), None):
+            raise typer.BadParameter("give the number of a recipient, --domain, --account or --older-than")
+        count = asyncio.run(admin.change_queue(load_command_settings(), change, *selected))
+        if as_json:
+            print_json({"changed": count})
+        else:
+            stdout.print(f"{count} {done}")
 
 
-@queue_app.command("release")
-def release(
-    recipient_id: Id = None,
-    domain: Domain = None,
-    account: Account = None,
-    older_than: OlderThan = None,
-    as_json: Json = False,
-) -> None:
-    """Attempt held recipients now."""
-    _change(
-        lambda queue, query: queue.release(query),
-        "released",
-        _select(recipient_id, domain, account, older_than),
-        as_json,
-    )
-
-
-@queue_app.command("retry")
-def retry(
-    recipient_id: Id = None,
-    domain: Domain = None,
-    account: Account = None,
-    older_than: OlderThan = None,
-    as_json: Json = False,
-) -> None:
-    """Attempt queued recipients now, without waiting for their next attempt."""
-    _change(
-        lambda queue, query: queue.retry(query),
-        "to be attempted now",
-        _select(recipient_id, domain, account, older_than),
-        as_json,
-    )
-
-
-@queue_app.command("drop")
-def drop(
-    recipient_id: Id = None,
-    domain: Domain = None,
-    account: Account = None,
-    older_than: OlderThan = None,
-    as_json: Json = False,
-) -> None:
-    """Cancel recipients; the sender is not told."""
-    _change(
-        lambda queue, query: queue.drop(query), "dropped", _select(recipient_id, domain, account, older_than), as_json
-    )
+_add_change(
+    "hold",
+    lambda queue, query: queue.hold(query),
+    "held",
+    "Attempt nothing until `relate queue release`. A recipient that is being attempted is held after that.",
+)
+_add_change("release", lambda queue, query: queue.release(query), "released", "Attempt held recipients now.")
+_add_change(
+    "retry",
+    lambda queue, query: queue.retry(query),
+    "to be attempted now",
+    "Attempt queued recipients now, without waiting for their next attempt.",
+)
+_add_change("drop", lambda queue, query: queue.drop(query), "dropped", "Cancel recipients; the sender is not told.")
 
 
 def _select(
@@ -153,20 +133,6 @@ def _find(selected: Selection) -> "list[QueuedRecipient]":
     from relate.settings import load_command_settings
 
     return asyncio.run(admin.list_queue(load_command_settings(), *selected))
-
-
-def _change(change: "QueueChange", done: str, selected: Selection, as_json: bool) -> None:
-    from relate import admin
-    from relate.settings import load_command_settings
-    from relate_mailstore.queue_types import QueueFilter
-
-    if selected == Selection(QueueFilter(), None):
-        raise typer.BadParameter("give the number of a recipient, --domain, --account or --older-than")
-    count = asyncio.run(admin.change_queue(load_command_settings(), change, *selected))
-    if as_json:
-        print_json({"changed": count})
-    else:
-        stdout.print(f"{count} {done}")
 
 
 def _describe(row: "QueuedRecipient") -> dict[str, object]:
