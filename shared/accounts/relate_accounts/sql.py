@@ -10,7 +10,21 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Executable, Row, bindparam, delete, func, insert, literal, null, or_, select, union_all, update
+from sqlalchemy import (
+    Executable,
+    Row,
+    Table,
+    bindparam,
+    delete,
+    func,
+    insert,
+    literal,
+    null,
+    or_,
+    select,
+    union_all,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -305,10 +319,7 @@ class SqlAccountStore:
         """See `ports.AccountStore`."""
         name = canonical_domain(domain)
         async with self._transaction() as connection:
-            insert_ignoring = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            await connection.execute(
-                insert_ignoring(domains).on_conflict_do_nothing(), {"name": name, "added": self._now()}
-            )
+            await connection.execute(self._insert_once(domains), {"name": name, "added": self._now()})
         return name
 
     async def domains(self) -> Sequence[Domain]:
@@ -326,8 +337,7 @@ class SqlAccountStore:
             "created": self._now(),
         }
         async with self._transaction() as connection:
-            insert_ignoring = sqlite.insert if connection.dialect.name == "sqlite" else postgresql.insert
-            added = await connection.execute(insert_ignoring(domain_keys).on_conflict_do_nothing(), row)
+            added = await connection.execute(self._insert_once(domain_keys), row)
         if not added.rowcount:
             raise SelectorExists
 
@@ -374,11 +384,8 @@ class SqlAccountStore:
 
     async def _make_secret(self) -> bytes:
         row = {"name": _HASH_SECRET_NAME, "value": secrets.token_bytes(_HASH_SECRET_OCTETS)}
-        # Both dialects have the same ON CONFLICT clause, but separate functions for it.
-        on_postgresql = self._engine.dialect.name == "postgresql"
-        insert_once = (postgresql if on_postgresql else sqlite).insert(schema.secrets).on_conflict_do_nothing()
         async with self._transaction() as connection:
-            await connection.execute(insert_once, row)
+            await connection.execute(self._insert_once(schema.secrets), row)
             return bytes((await connection.execute(_SECRET)).scalar_one())
 
     async def _read(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
@@ -394,6 +401,12 @@ class SqlAccountStore:
     async def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
         async with self._autocommit.connect() as connection, _invalidated_if_lost(connection):
             return (await connection.execute(statement, parameters)).all()
+
+    def _insert_once(self, table: Table) -> Executable:
+        """An INSERT that ignores a row whose key exists: both dialects have it, by separate functions."""
+        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
+        statement: Executable = dialect.insert(table).on_conflict_do_nothing()
+        return statement
 
     @asynccontextmanager
     async def _transaction(self) -> AsyncIterator[AsyncConnection]:
