@@ -13,6 +13,7 @@ import zlib
 from typing import TYPE_CHECKING, cast
 
 from relate_wire.ports import ClientGone, Farewell, Peer
+from relate_wire.tls import tls_parameters
 
 if TYPE_CHECKING:
     _Inflate = zlib._Decompress
@@ -187,9 +188,7 @@ class Connection(asyncio.BufferedProtocol):
     @property
     def tls_parameters(self) -> tuple[str, str]:
         """The version of TLS, such as `1.3`, and OpenSSL's name of the cipher; empty without TLS."""
-        tls = self.tls_object
-        version, cipher = (tls.version(), tls.cipher()) if tls is not None else (None, None)
-        return (version or "").removeprefix("TLSv"), cipher[0] if cipher else ""
+        return tls_parameters(self.tls_object)
 
     def restart_deadline(self) -> None:
         """Give the client `timeout` seconds from now to complete its input, or to read."""

@@ -238,3 +238,9 @@ def _self_signed(server_name: str) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ) + certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def tls_parameters(tls: ssl.SSLObject | None) -> tuple[str, str]:
+    """The version of a TLS connection, such as `1.3`, and OpenSSL's name of its cipher; empty without TLS."""
+    version, cipher = (tls.version(), tls.cipher()) if tls is not None else (None, None)
+    return (version or "").removeprefix("TLSv"), cipher[0] if cipher else ""

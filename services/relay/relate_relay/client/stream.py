@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import cast
 
 from relate_relay.client.errors import ConnectFailed, ConnectFault, DisconnectFault, TlsFailed, TlsFault
+from relate_wire.tls import tls_parameters
 
 READ_HIGH_WATER_OCTETS = 64 * 1024
 """Reading is paused at so many octets that were not read."""
@@ -97,9 +98,7 @@ class Stream(asyncio.Protocol):
     @property
     def tls_parameters(self) -> tuple[str, str]:
         """The version of TLS, such as `1.3`, and OpenSSL's name of the cipher; empty without TLS."""
-        tls = self.tls_object
-        version, cipher = (tls.version(), tls.cipher()) if tls is not None else (None, None)
-        return (version or "").removeprefix("TLSv"), cipher[0] if cipher else ""
+        return tls_parameters(self.tls_object)
 
     def take(self) -> bytes:
         """Return the received octets without waiting; empty if there are none."""
