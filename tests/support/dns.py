@@ -354,7 +354,7 @@ def _truncated(request: dns.message.Message) -> bytes:
 
 
 def _forged(request: dns.message.Message) -> Iterator[bytes]:
-    """Datagrams as a forger sends them who knows the client's port."""
+    """Forge datagrams to the port of the client."""
     question = request.question[0]
     yield request.id.to_bytes(2) + NOISE
     for wrong_id, name in ((True, question.name), (False, _name("other.test"))):

@@ -88,7 +88,7 @@ class Runner:
         self._supervisor = supervisor
         self._backlog: defaultdict[str, deque[Group]] = defaultdict(deque)  # claimed, by destination
         self._leased: Counter[str] = Counter()  # recipients, by destination
-        self._lanes: set[asyncio.Task[None]] = set()  # one for each connection
+        self._connections: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
 
     async def run(self, stopping: asyncio.Event) -> None:
@@ -115,11 +115,11 @@ class Runner:
         ]
         if unused:
             await self._queue.settle(unused)
-        if self._lanes:
-            _, late = await asyncio.wait(self._lanes, timeout=GRACE_SECONDS)
+        if self._connections:
+            _, late = await asyncio.wait(self._connections, timeout=GRACE_SECONDS)
             for task in late:
                 task.cancel()  # their leases end
-        await asyncio.wait([watching, *self._lanes])
+        await asyncio.wait([watching, *self._connections])
 
     async def _watch(self, stopping: asyncio.Event) -> None:
         """Wake the runner at changes of the queue, of any process, and at the end."""
@@ -164,13 +164,13 @@ class Runner:
             self._leased[domain] += len(group.recipients)
         for domain in list(self._backlog):
             for _ in range(min(self._destinations.free(domain), len(self._backlog[domain]))):
-                self._open_lane(domain)
+                self._open_connection(domain)
 
-    def _open_lane(self, domain: str) -> None:
+    def _open_connection(self, domain: str) -> None:
         self._destinations.opened(domain)
         task = asyncio.create_task(self._serve(domain), name="relay.connection")
-        self._lanes.add(task)
-        task.add_done_callback(self._lanes.discard)
+        self._connections.add(task)
+        task.add_done_callback(self._connections.discard)
         self._supervisor.watch("relay.connection", task)
 
     async def _serve(self, domain: str) -> None:

@@ -200,7 +200,7 @@ class MailStore(RawStore, SearchStore, Protocol):
     # --- Storing messages
 
     async def deliver(self, delivery: Delivery) -> Receipt:
-        """Store a message, enter it for every destination and queue it, atomically; returns when that is durable.
+        """Store a message, enter it for every destination and queue it, in one transaction; wait until that is durable.
 
         Provisions an account that has no mailboxes. Raises MailboxNotFound for any other missing mailbox, and OverQuota
         if any account would exceed its destination's quota.

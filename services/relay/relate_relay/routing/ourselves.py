@@ -22,5 +22,5 @@ class Ourselves:
 
     @classmethod
     def known_as(cls, names: Collection[str], endpoints: Collection[OwnEndpoint] = ()) -> "Ourselves":
-        """`names` in any form; those that are no domains, such as an address literal, are left out."""
+        """Convert `names` to A-labels; a name that is no domain, such as an address literal, is ignored."""
         return cls(frozenset(filter(None, map(to_ascii, names))), frozenset(endpoints))

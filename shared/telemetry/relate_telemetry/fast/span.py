@@ -1,4 +1,4 @@
-"""Spans that are octets from the start, and what becomes of them when something rare happens.
+"""Spans that are encoded from octets known beforehand, and what becomes of them when something rare happens.
 
 The SDK makes some twenty objects per span, and its exporter encodes them later. A fast span is its ids, its start and
 those attributes that are not known beforehand. After its end they are joined with octets that are: those of its
