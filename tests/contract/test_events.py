@@ -94,7 +94,7 @@ async def test_events_are_found_by_what_they_name(mail: Store, alice: AccountId,
 
 async def test_results_of_attempts_store_their_events(mail: Store, alice: AccountId, bob: AccountId) -> None:
     receipt = await mail.deliver(sent(alice, "carol@a.example"))
-    (claimed,) = await mail.queue.claim("one", 10, 60, 10, {})
+    (claimed,) = await mail.queue.claim("one", 10, 10, {})
     bounced = Event(EventName.BOUNCED, message_id=receipt.message_id, reply="550 5.1.1 No", trace_id="aa")
     report = replace(delivery(bob), events=(DELIVERED,))
     failed = AttemptResult(claimed.lease, QueueState.FAILED)
@@ -110,7 +110,7 @@ async def test_an_operators_change_is_an_event(mail: Store, alice: AccountId, cl
     for operate in (mail.queue.hold, mail.queue.hold, mail.queue.release, mail.queue.retry):
         await operate(everything)
         clock.now += 1
-    (claimed,) = await mail.queue.claim("one", 10, 60, 10, {})
+    (claimed,) = await mail.queue.claim("one", 10, 10, {})
     await mail.queue.drop(everything)
     deferred = AttemptResult(claimed.lease, QueueState.QUEUED, next_attempt=clock.now)
     await mail.queue.settle([deferred])

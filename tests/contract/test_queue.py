@@ -7,7 +7,7 @@ import pytest
 
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound, OverQuota
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.queue_rules import MAX_AHEAD_SECONDS
+from relate_mailstore.queue_rules import PROBE_PAUSES_SECONDS
 from relate_mailstore.queue_types import (
     AttemptResult,
     Claimed,
@@ -25,14 +25,13 @@ from tests.support.factories import big, delivery, simple
 
 Store = MemoryMailStore | SqlMailStore
 
-LEASE_SECONDS = 60.0
 ALL = QueueFilter()
 
 
 async def claim(
     store: Store, limit: int = 100, per_destination: int = 100, busy: dict[str, int] | None = None, runner: str = "one"
 ) -> Sequence[Claimed]:
-    return await store.queue.claim(runner, limit, LEASE_SECONDS, per_destination, busy or {})
+    return await store.queue.claim(runner, limit, per_destination, busy or {})
 
 
 def delivered(claimed: Claimed) -> AttemptResult:
@@ -130,16 +129,94 @@ async def test_a_message_that_is_due_later_is_not_claimed_before(mail: Store, al
     assert len(await claim(mail)) == 1
 
 
-async def test_a_leased_recipient_is_claimed_again_when_its_lease_ends(
+async def test_a_lease_ends_with_its_runner_whatever_the_clock_says(
     mail: Store, alice: AccountId, clock: Clock
 ) -> None:
     await mail.deliver(sent(alice, "carol@a.example"))
     (first,) = await claim(mail)
+    clock.now += 365 * 86_400
     assert not await claim(mail, runner="two")
-    assert await mail.queue.next_due() == clock.now + LEASE_SECONDS
-    clock.now += LEASE_SECONDS
+    assert await mail.queue.next_due() is None
+    assert await mail.queue.end_leases(["two"]) == 0
+    assert await mail.queue.end_leases(["one", "two"]) == 1
     (second,) = await claim(mail, runner="two")
     assert (first.attempts, second.attempts) == (1, 2)
+
+
+async def test_runners_see_each_other_by_their_beats(mail: Store, alice: AccountId) -> None:
+    assert await mail.queue.beat("one") == {"one": 1}
+    assert await mail.queue.beat("two") == {"one": 1, "two": 1}
+    await mail.deliver(sent(alice, "carol@a.example"))
+    await claim(mail)  # which is a beat, too
+    assert await mail.queue.beat("two") == {"one": 2, "two": 2}
+    await mail.queue.end_leases(["one"])
+    assert await mail.queue.beat("two") == {"two": 3}
+
+
+async def test_a_suspended_destination_is_probed_by_one_message_of_one_runner(
+    mail: Store, alice: AccountId, clock: Clock
+) -> None:
+    await mail.queue.suspend("a.example", "connection refused")
+    await mail.queue.suspend("a.example", "again")
+    for name in ("carol", "dan", "erin"):
+        await mail.deliver(sent(alice, f"{name}@a.example", "bob@b.example"))
+    claimed = await claim(mail)
+    suspended = {one.domain: one.suspended for one in claimed}
+    assert suspended == {"a.example": "connection refused", "b.example": ""}
+    assert (await mail.queue.statistics()).suspended == 0  # for which nothing waits
+    clock.now += PROBE_PAUSES_SECONDS[0]
+    results = [deferred(one, clock.now) for one in claimed]
+    assert await mail.queue.settle(results) == []
+    assert (await mail.queue.statistics()).suspended == 1
+    two = await claim(mail, limit=2, runner="two")
+    one = await claim(mail, runner="one")
+    probes = [each.address for each in [*one, *two] if each.domain == "a.example" and not each.suspended]
+    assert len(probes) == 1
+    await mail.queue.settle([deferred(each, clock.now) for each in [*one, *two]])
+    clock.now += PROBE_PAUSES_SECONDS[1] - 1
+    again = await claim(mail)
+    assert all(each.suspended for each in again if each.domain == "a.example")
+    await mail.queue.settle([deferred(each, clock.now) for each in again])
+    clock.now += 1
+    assert [each.suspended for each in await claim(mail) if each.domain == "a.example"].count("") == 1
+
+
+async def test_a_clock_that_is_set_back_does_not_lengthen_a_suspension(
+    mail: Store, alice: AccountId, clock: Clock
+) -> None:
+    await mail.queue.suspend("a.example", "connection refused")
+    clock.now -= 86_400
+    await mail.deliver(sent(alice, "carol@a.example"))
+    (probe,) = await claim(mail)
+    assert not probe.suspended
+
+
+async def test_mail_that_waited_for_a_destination_is_due_when_it_resumes(
+    mail: Store, alice: AccountId, clock: Clock
+) -> None:
+    await mail.deliver(sent(alice, "carol@a.example", "dan@a.example", "erin@b.example"))
+    carol, dan, erin = await claim(mail)
+    await mail.queue.suspend("a.example", "connection refused")
+    later = clock.now + 3600
+    unreached = [AttemptResult(one.lease, QueueState.QUEUED, "no", "4.4.1", "", later) for one in (carol, erin)]
+    await mail.queue.settle([*unreached, deferred(dan, later)])
+    await mail.queue.resume("b.example")  # which is not suspended
+    assert await mail.queue.next_due() == later
+    await mail.queue.resume("a.example")
+    (claimed,) = await claim(mail)
+    assert (claimed.address, claimed.suspended) == ("carol@a.example", "")
+
+
+async def test_an_operator_who_retries_has_the_destination_probed_at_once(
+    mail: Store, alice: AccountId, clock: Clock
+) -> None:
+    await mail.deliver(sent(alice, "carol@a.example"))
+    (claimed,) = await claim(mail)
+    await mail.queue.suspend("a.example", "connection refused")
+    await mail.queue.settle([deferred(claimed, clock.now + 3600)])
+    assert await mail.queue.retry(ALL) == 1
+    (probe,) = await claim(mail)
+    assert not probe.suspended
 
 
 async def test_the_result_of_a_lost_lease_changes_nothing(
@@ -147,17 +224,13 @@ async def test_the_result_of_a_lost_lease_changes_nothing(
 ) -> None:
     await mail.deliver(sent(alice, "carol@a.example", "dan@a.example"))
     first = await claim(mail)
-    clock.now += LEASE_SECONDS
+    await mail.queue.end_leases(["one"])
     (again,) = await claim(mail, limit=1, runner="two")
     report = delivery(bob)
-    assert await mail.queue.settle([failed(one) for one in first], [report]) == [first[0].lease]
-    assert set((await states(mail)).values()) == {QueueState.LEASED}
+    assert await mail.queue.settle([failed(one) for one in first], [report]) == [one.lease for one in first]
+    assert set((await states(mail)).values()) == {QueueState.LEASED, QueueState.QUEUED}
     assert not await mail.mailboxes(bob)
-    assert (
-        await mail.queue.settle([failed(first[1])], [report]) == []
-    )  # its lease has ended, but no runner has claimed it
     assert await mail.queue.settle([delivered(again)]) == []
-    assert await states(mail) == {}
 
 
 async def test_a_repeated_result_changes_nothing(mail: Store, alice: AccountId, clock: Clock) -> None:
@@ -346,8 +419,8 @@ async def test_a_request_for_a_leased_recipient_takes_effect_when_the_attempt_en
     assert await mail.queue.settle([delivered(carol), deferred(dan, clock.now + 300)]) == []
     now = await states(mail)
     assert (now["carol@a.example"], now["dan@a.example"]) == (QueueState.DELIVERED, state)
-    clock.now += LEASE_SECONDS
-    assert not await claim(mail)  # erin's lease has ended
+    assert await mail.queue.end_leases(["one"]) == 1
+    assert not await claim(mail)
     assert await mail.queue.settle([delivered(erin)]) == [erin.lease]
     assert (await states(mail)).get("erin@a.example", QueueState.CANCELLED) is state
     assert await mail.queue.next_due() is None
@@ -433,11 +506,8 @@ async def test_a_step_of_the_clock_loses_nothing(mail: Store, alice: AccountId, 
     await mail.queue.settle([deferred(carol, clock.now + 300)])
     await claim(mail, limit=1)
     clock.now -= days * 24 * 3600
-    for _ in range(2):
-        await claim(mail, limit=1)
-    due = await mail.queue.next_due()
-    assert due is not None
-    assert due <= clock.now + MAX_AHEAD_SECONDS
+    (again,) = [one for _ in range(2) for one in await claim(mail, limit=1)]
+    assert again.address == "carol@a.example"  # the lease of the other is its runner's, whatever the clock says
 
 
 def test_a_result_has_a_next_attempt_if_and_only_if_it_is_deferred() -> None:

@@ -18,7 +18,7 @@ Store = MemoryMailStore | SqlMailStore
 
 
 async def settle_all(store: Store) -> None:
-    claimed = await store.queue.claim("one", 100, 60, 100, {})
+    claimed = await store.queue.claim("one", 100, 100, {})
     assert await store.queue.settle([AttemptResult(one.lease, QueueState.DELIVERED) for one in claimed]) == []
 
 
@@ -36,7 +36,7 @@ async def test_erasing_an_account_keeps_its_outgoing_mail(mail: Store, alice: Ac
     receipt = await mail.deliver(sent(alice, "carol@a.example", local=(alice,)))
     await erase(mail, alice)
     assert await (await mail.queue.open(receipt.message_id)).read() == simple()
-    (claimed,) = await mail.queue.claim("one", 100, 60, 100, {})
+    (claimed,) = await mail.queue.claim("one", 100, 100, {})
     assert claimed.account_id == alice
 
 
@@ -61,7 +61,7 @@ async def test_octets_go_with_the_last_owner(
         assert await store.collect_garbage() == 0
         assert await stored(url) == {receipt.message_id, kept.message_id}
         if how == "settle":
-            (claimed,) = await store.queue.claim("one", 1, 60, 100, {"b.example": 100})
+            (claimed,) = await store.queue.claim("one", 1, 100, {"b.example": 100})
             await store.queue.settle([AttemptResult(claimed.lease, QueueState.FAILED)])
         else:
             assert await store.queue.drop(QueueFilter(domain="a.example")) == 1

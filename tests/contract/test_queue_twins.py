@@ -19,7 +19,6 @@ from tests.support.examples import examples
 Store = MemoryMailStore | SqlMailStore
 
 ALICE = AccountId(1)
-LEASE_SECONDS = 60.0
 
 DOMAINS = st.sampled_from(["a.example", "b.example", "c.example"])
 FILTERS = st.builds(QueueFilter, domain=st.none() | DOMAINS, state=st.none() | st.sampled_from(QueueState))
@@ -28,7 +27,9 @@ ACTIONS = st.one_of(
     st.tuples(st.just("claim"), st.integers(1, 3)),
     st.tuples(st.just("settle"), st.sampled_from(sorted(set(QueueState) - {QueueState.LEASED}))),
     st.tuples(st.sampled_from(["hold", "release", "retry", "drop"]), FILTERS),
-    st.tuples(st.just("wait"), st.sampled_from([1.0, LEASE_SECONDS, 300.0, -5.0])),
+    st.tuples(st.sampled_from(["suspend", "resume"]), DOMAINS),
+    st.tuples(st.just("end"), st.just(["one"])),
+    st.tuples(st.just("wait"), st.sampled_from([1.0, 60.0, 300.0, -5.0])),
 )
 
 
@@ -51,14 +52,22 @@ class Run:
             return (await self.store.deliver(sent(ALICE, *addresses))).queued
         if name == "claim":
             assert isinstance(what, int)
-            claimed = await queue.claim("one", 1_000, LEASE_SECONDS, what * 1_000, {"a.example": 1_000})
+            claimed = await queue.claim("one", 1_000, what * 1_000, {"a.example": 1_000})
             self.claimed += claimed
-            return [(one.address, one.attempts) for one in claimed]
+            return [(one.address, one.attempts, one.suspended, one.is_probe) for one in claimed]
         if name == "settle":
             assert isinstance(what, QueueState)
             told, self.claimed = self.claimed[:2], self.claimed[2:]
             until = self.clock.now + 300 if what is QueueState.QUEUED else None
-            return list(await queue.settle([AttemptResult(one.lease, what, "4", next_attempt=until) for one in told]))
+            return list(
+                await queue.settle([AttemptResult(one.lease, what, "4", "4.4.1", next_attempt=until) for one in told])
+            )
+        if name == "suspend":
+            await queue.suspend(str(what), "no route")
+            return None
+        if name == "end":
+            assert isinstance(what, list)
+            return await queue.end_leases(what)
         if name == "wait":
             assert isinstance(what, float)
             self.clock.now += what

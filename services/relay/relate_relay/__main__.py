@@ -8,7 +8,6 @@ if __name__ == "__main__":  # first, because the imports below take a second, in
 import asyncio
 import secrets
 import socket
-import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
@@ -26,7 +25,8 @@ from relate_relay.routing.private import PrivateDestinations
 from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
-from relate_relay.runner import Rules, Runner
+from relate_relay.rules import Rules
+from relate_relay.runner import Runner
 from relate_relay.schedule import Schedule, parse_retry
 from relate_relay.signing_keys import DomainKeySource
 from relate_relay.traced import TracedAttempts, TracedDns
@@ -57,7 +57,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
     runner = Runner(
         resources.traced_queue(),
         lambda domain: Sender(connector, domain),
-        Destinations(time.monotonic, settings.connections_per_destination),
+        Destinations(settings.connections_per_destination),
         TracedAttempts(attempts),
         DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory)),
         rules,
@@ -99,7 +99,8 @@ def _rules(settings: RelaySettings, server_name: str) -> Rules:
     with _naming("Relay__Retry"):
         retry = parse_retry(settings.retry)
     schedule = Schedule(retry, settings.max_age_hours * HOUR_SECONDS, settings.delay_notice_hours * HOUR_SECONDS)
-    return Rules(f"{socket.gethostname()}-{secrets.token_hex(4)}", server_name, schedule)
+    name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
+    return Rules(name, server_name, schedule, settings.takeover_seconds)
 
 
 @contextmanager

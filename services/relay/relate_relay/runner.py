@@ -2,8 +2,8 @@
 
 The rows of the queue are claimed in a short transaction, the conversations happen outside of any, and one durable
 transaction tells the results of a message's recipients together with the reports to its sender. A runner that dies
-loses nothing: its leases end. If it dies between the other server's reply and that transaction, the message is sent
-twice, which cannot be avoided (RFC 5321 §4.2.5, RFC 1047).
+loses nothing: the others end its leases. If it dies between the other server's reply and that transaction, the message
+is sent twice, which cannot be avoided (RFC 5321 §4.2.5, RFC 1047).
 """
 
 import asyncio
@@ -11,28 +11,23 @@ import time
 from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from itertools import groupby
-from random import Random
-from uuid import uuid4
 
 import structlog
 
-from relate_mailstore.errors import StoreError, StoreUnavailable
+from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.ports import QueueStore
-from relate_mailstore.queue_types import AttemptResult, Claimed, QueueState
-from relate_mailstore.types import Delivery, Destination
+from relate_mailstore.queue_types import Claimed
 from relate_relay.attempt.sender import Result, Sender
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.observer import Observer
 from relate_relay.client.results import Outcome
 from relate_relay.destinations import Destinations
+from relate_relay.events import Attempted
+from relate_relay.liveness import Liveness
 from relate_relay.message import SignedMessage
-from relate_relay.reports.report import make_report
-from relate_relay.reports.rules import report_due
-from relate_relay.reports.types import DeliveryResult, ReportedMessage
-from relate_relay.schedule import Schedule
-from relate_relay.settlement import Moment, Settled, settle
+from relate_relay.rules import Rules
+from relate_relay.settler import STORE_RETRY_SECONDS, Settler
 from relate_relay.signing_keys import KeySource
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
@@ -41,29 +36,12 @@ log = structlog.get_logger(__name__)
 
 CLAIM_RECIPIENTS = 500  # at a time, of all destinations
 DESTINATION_RECIPIENTS = 100  # of one destination, and of one transaction (RFC 5321 §4.5.3.1.8)
-LEASE_SECONDS = 1800.0
-ATTEMPT_SECONDS = 900.0  # of an attempt: it begins in the first half of a lease, so that it ends within it
+ATTEMPT_SECONDS = 900.0
 GRACE_SECONDS = 10.0  # for the attempts that run at the end
-STORE_RETRY_SECONDS = 1.0  # while the store is unavailable
+MAX_MISSED_BEATS = 6  # then a runner is dead
 
-
-@dataclass(frozen=True, slots=True)
-class Group:
-    """The recipients of one message and destination, and when they were claimed (monotonic seconds)."""
-
-    recipients: Sequence[Claimed]
-    claimed_at: float
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What a runner follows. `name` is unique among runners, `server_name` is the name in reports."""
-
-    name: str
-    server_name: str
-    schedule: Schedule = field(default_factory=Schedule)
-    now: Callable[[], float] = time.time
-    random: Random = field(default_factory=Random)
+Group = Sequence[Claimed]
+"""The recipients of one message and destination."""
 
 
 class Runner:
@@ -86,82 +64,96 @@ class Runner:
         self._keys = keys
         self._rules = rules
         self._supervisor = supervisor
+        self._settler = Settler(queue, rules, supervisor)
         self._backlog: defaultdict[str, deque[Group]] = defaultdict(deque)  # claimed, by destination
         self._leased: Counter[str] = Counter()  # recipients, by destination
+        self._suspended: dict[str, str] = {}  # why, by destination: claimed mail that is not to be attempted
         self._connections: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
 
     async def run(self, stopping: asyncio.Event) -> None:
-        """Run until `stopping` is set; then end within GRACE_SECONDS. Raises StoreUnavailable."""
-        watching = asyncio.create_task(self._watch(stopping))
-        try:
-            while not stopping.is_set():
-                self._woken.clear()
-                await self._claim()
-                await self._wait()
-        finally:
-            watching.cancel()
-            await self._end(watching)
-
-    async def _end(self, watching: asyncio.Task[None]) -> None:
-        """Give back what was not attempted, and let the running attempts end."""
-        groups = [group for backlog in self._backlog.values() for group in backlog]
-        self._backlog.clear()
-        now = self._rules.now()
-        unused = [
-            AttemptResult(each.lease, QueueState.QUEUED, each.reply, each.status, each.trace, next_attempt=now)
-            for group in groups
-            for each in group.recipients
+        """Run until `stopping` is set; then end within GRACE_SECONDS."""
+        watching = [
+            self._supervisor.keep("relay.changes", self._watch),
+            self._supervisor.keep("relay.beat", self._beat),
         ]
-        if unused:
-            await self._queue.settle(unused)
-        if self._connections:
-            _, late = await asyncio.wait(self._connections, timeout=GRACE_SECONDS)
-            for task in late:
-                task.cancel()  # their leases end
-        await asyncio.wait([watching, *self._connections])
-
-    async def _watch(self, stopping: asyncio.Event) -> None:
-        """Wake the runner at changes of the queue, of any process, and at the end."""
         ending = asyncio.create_task(stopping.wait())
         ending.add_done_callback(lambda _: self._woken.set())
         try:
-            async with self._queue.changes() as changes:
-                async for _ in changes:
-                    self._woken.set()
+            while not stopping.is_set():
+                await self._claim_or_wait()
         finally:
             ending.cancel()
+            for task in watching:
+                task.cancel()
+            await asyncio.wait([ending, *watching])
+            await self._end()
 
-    async def _wait(self) -> None:
-        """Wait for a change, the end of a connection, or the next time at which something is due."""
-        closed = [domain for domain in self._leased | self._suspended() if not self._destinations.free(domain)]
-        with self._supervisor.tracing.poll():
-            due = await self._queue.next_due(closed)
-        delays = [seconds for seconds in self._destinations.suspended().values() if seconds > 0]
-        if due is not None:
-            delays.append(max(0.0, due - self._rules.now()))
+    async def _end(self) -> None:
+        """Let the running attempts end, and give back what was not attempted."""
+        self._backlog.clear()
+        if self._connections:
+            _, late = await asyncio.wait(self._connections, timeout=GRACE_SECONDS)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+        self._leased.clear()
+        try:
+            await self._queue.end_leases([self._rules.name])
+        except StoreUnavailable:
+            log.warning("leases not given back", hint="another relay, or the next start, ends them")
+
+    async def _watch(self) -> None:
+        """Wake the runner at changes of the queue, of any process."""
+        async with self._queue.changes() as changes:
+            async for _ in changes:
+                self._woken.set()
+
+    async def _beat(self) -> None:
+        """Show that this runner lives, and end the leases of those that do not."""
+        liveness = Liveness(time.monotonic, self._rules.dead_seconds)
+        while True:
+            with suppress(StoreUnavailable), self._supervisor.tracing.poll():
+                beats = await self._queue.beat(self._rules.name)
+                dead = liveness.dead(beats)
+                self._destinations.runners = len(beats) - len(dead)
+                if dead:
+                    recipients = await self._queue.end_leases(dead)
+                    log.warning("relay ended without a word", recipients=recipients)
+            await asyncio.sleep(self._rules.dead_seconds / MAX_MISSED_BEATS)
+
+    async def _claim_or_wait(self) -> None:
+        self._woken.clear()
+        try:
+            await self._claim()
+            due = await self._next_due()
+        except StoreUnavailable:
+            due = self._rules.now() + STORE_RETRY_SECONDS
+        delay = None if due is None else max(0.0, due - self._rules.now())
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(delays, default=None)):
+            async with asyncio.timeout(delay):
                 await self._woken.wait()
 
-    def _suspended(self) -> Counter[str]:
-        return Counter(dict.fromkeys(self._destinations.suspended(), 1))
+    async def _next_due(self) -> float | None:
+        """When something is due, of destinations that have a free connection."""
+        closed = [domain for domain in self._leased if self._destinations.free(domain) <= 0]
+        with self._supervisor.tracing.poll():
+            return await self._queue.next_due(closed)
 
     async def _claim(self) -> None:
         """Claim what is due, for destinations that have a free connection, and open connections."""
         busy = {
-            domain: leased if self._destinations.free(domain) else DESTINATION_RECIPIENTS
-            for domain, leased in (self._leased | self._suspended()).items()
+            domain: leased if self._destinations.free(domain) > 0 else DESTINATION_RECIPIENTS
+            for domain, leased in self._leased.items()
         }
-        claimed = await self._queue.claim(
-            self._rules.name, CLAIM_RECIPIENTS, LEASE_SECONDS, DESTINATION_RECIPIENTS, busy
-        )
-        claimed_at = time.monotonic()
+        claimed = await self._queue.claim(self._rules.name, CLAIM_RECIPIENTS, DESTINATION_RECIPIENTS, busy)
         by_message = sorted(claimed, key=lambda each: (each.domain, each.message_id))
         for (domain, _), recipients in groupby(by_message, key=lambda each: (each.domain, each.message_id)):
-            group = Group(tuple(recipients), claimed_at)
+            group = tuple(recipients)
+            if not group[0].suspended:
+                self._suspended.pop(domain, None)
             self._backlog[domain].append(group)
-            self._leased[domain] += len(group.recipients)
+            self._leased[domain] += len(group)
         for domain in list(self._backlog):
             for _ in range(min(self._destinations.free(domain), len(self._backlog[domain]))):
                 self._open_connection(domain)
@@ -177,12 +169,13 @@ class Runner:
         """Attempt the messages of a destination one after another, over one connection."""
         sender = self._make_sender(domain)
         try:
-            while groups := self._backlog.get(domain):
+            while (groups := self._backlog.get(domain)) and self._destinations.free(domain) >= 0:
                 group = groups.popleft()
                 try:
-                    await self._attempt(sender, domain, group)
+                    reason = group[0].suspended or self._suspended.get(domain)
+                    await (self._defer(group, reason) if reason else self._attempt(sender, domain, group))
                 finally:
-                    self._leased[domain] -= len(group.recipients)
+                    self._leased[domain] -= len(group)
         finally:
             self._leased += Counter()  # forget those without recipients
             if not self._backlog.get(domain):
@@ -191,76 +184,63 @@ class Runner:
             self._destinations.closed(domain)
             self._woken.set()
 
-    async def _attempt(self, sender: Sender, domain: str, group: Group) -> None:
-        if time.monotonic() - group.claimed_at > LEASE_SECONDS - ATTEMPT_SECONDS:
-            return  # another runner may claim them before the attempt ends
-        first = group.recipients[0]
-        with self._attempts.attempt(domain, len(group.recipients), [first.origin]) as attempt:
-            raw = await (await self._queue.open(first.message_id)).read()
-            results = await self._send(sender, group.recipients, raw, attempt.observer)
-            attempt.finish(results)
-            self._note(domain, results)
-            moment = Moment(self._rules.now(), self._rules.random)
-            settled = [
-                settle(claimed, result, self._rules.schedule, moment, attempt.trace_id)
-                for claimed, result in zip(group.recipients, results, strict=True)
-            ]
-            await self._settle(first, raw, settled)
+    async def _defer(self, group: Group, reason: str) -> None:
+        """Put off what is due while its destination is suspended, because a connection would only fail once more."""
+        text = f"the destination is suspended: {reason}"
+        await self._settler.settle(
+            group, [_temporary(each, "4.4.1", text) for each in _envelope(group).recipients], None
+        )
 
-    async def _send(
-        self, sender: Sender, recipients: Sequence[Claimed], raw: bytes, observer: Observer
-    ) -> list[Result]:
-        first = recipients[0]
-        to = tuple([Recipient(each.address, each.notify, each.orcpt) for each in recipients])
-        envelope = Envelope(first.sender, to, first.size, first.is_8bit, first.is_utf8, first.ret, first.envid)
+    async def _attempt(self, sender: Sender, domain: str, group: Group) -> None:
+        with self._attempts.attempt(domain, len(group), [group[0].origin]) as attempt:
+            attempted = Attempted(self._rules.now(), attempt.trace_id, attempt.span_id)
+            results = await self._send(sender, group, attempt.observer)
+            attempt.finish(results)
+            await self._note(domain, results, is_probe=group[0].is_probe)
+            await self._settler.settle(group, results, attempted)
+
+    async def _send(self, sender: Sender, group: Group, observer: Observer) -> Sequence[Result]:
+        """The result of each recipient, whatever happens: one without a result would be leased forever."""
+        envelope, first = _envelope(group), group[0]
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
+                raw = await (await self._queue.open(first.message_id)).read()
                 message = SignedMessage(raw, await self._keys.find(raw, first.sender), self._rules.now)
                 return await sender.send(envelope, message, observer)
         except TimeoutError:
             text = "the attempt took too long"
-            return [Result(each, Outcome.TEMPORARY, "4.4.2", text, is_reached=False) for each in to]
+            return [_temporary(each, "4.4.2", text) for each in envelope.recipients]
         except ValueError:
             text = "the address cannot be sent"
-            return [Result(each, Outcome.PERMANENT, "5.1.3", text) for each in to]
+            return [Result(each, Outcome.PERMANENT, "5.1.3", text) for each in envelope.recipients]
+        except Exception as error:  # noqa: BLE001 - reported, and tried again
+            self._supervisor.report("relay.connection", error)
+            text = "internal error"
+            return [Result(each, Outcome.TEMPORARY, "4.3.0", text) for each in envelope.recipients]
 
-    def _note(self, domain: str, results: Iterable[Result]) -> None:
-        """Tell the destinations whether a server was reached. A domain that does not exist is not dead."""
+    async def _note(self, domain: str, results: Iterable[Result], *, is_probe: bool) -> None:
+        """Note whether a server was reached, and suspend or resume. A domain that does not exist is not dead."""
         unreached = [each for each in results if not each.is_reached]
-        if not unreached:
-            if self._destinations.reached(domain):
-                log.info("destination resumed", destination=domain)
-        elif any(each.outcome is Outcome.TEMPORARY for each in unreached) and self._destinations.failed(domain):
-            log.warning("destination suspended", destination=domain, error=unreached[0].text)
+        try:
+            if not unreached:
+                self._destinations.reached(domain)
+                if is_probe:
+                    await self._queue.resume(domain)
+                    log.info("destination resumed", destination=domain)
+            elif any(each.outcome is Outcome.TEMPORARY for each in unreached) and self._destinations.failed(domain):
+                if domain not in self._suspended:
+                    log.warning("destination suspended", destination=domain, error=unreached[0].text)
+                self._suspended[domain] = unreached[0].text
+                await self._queue.suspend(domain, unreached[0].text)
+        except StoreUnavailable:
+            log.warning("suspension not stored", destination=domain)
 
-    def _report(self, first: Claimed, raw: bytes, told: Sequence[DeliveryResult]) -> list[Delivery]:
-        expires_at = first.arrived + self._rules.schedule.max_age_seconds
-        message = ReportedMessage(
-            first.sender, True, raw, first.size, first.arrived, expires_at, first.ret, first.envid
-        )
-        report = report_due(message, told)
-        if report is None:
-            return []
-        written = make_report(report, server_name=self._rules.server_name, report_id=uuid4().hex, now=self._rules.now())
-        return [Delivery(written, (Destination(first.account_id),))]
 
-    async def _settle(self, first: Claimed, raw: bytes, settled: Sequence[Settled]) -> None:
-        """Store the results, however long the store is away: another attempt would be a second copy.
+def _envelope(group: Group) -> Envelope:
+    first = group[0]
+    to = tuple([Recipient(each.address, each.notify, each.orcpt) for each in group])
+    return Envelope(first.sender, to, first.size, first.is_8bit, first.is_utf8, first.ret, first.envid)
 
-        A lost lease means that another runner has claimed the recipient: its own result counts.
-        """
-        takes_reports = True
-        while settled:
-            told = [each.told for each in settled if each.told is not None]
-            reports = self._report(first, raw, told) if takes_reports else []
-            try:
-                lost = await self._queue.settle([each.result for each in settled], reports)
-            except StoreUnavailable:
-                await asyncio.sleep(STORE_RETRY_SECONDS)
-            except StoreError as refused:  # the sender's mailbox takes no report: it is full, or gone
-                log.warning("report not stored", error=type(refused).__name__)
-                takes_reports = False
-            else:
-                if lost:
-                    log.warning("lease lost", destination=first.domain, recipients=len(lost))
-                settled = [each for each in settled if each.result.lease not in lost] if lost else ()
+
+def _temporary(recipient: Recipient, status: str, text: str) -> Result:
+    return Result(recipient, Outcome.TEMPORARY, status, text, is_reached=False)

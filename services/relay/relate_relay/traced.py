@@ -113,11 +113,12 @@ class TracedDns:
 
 
 class TracedAttempt:
-    """An attempt that runs: `observer` traces its steps, `trace_id` is in hexadecimal, empty without telemetry."""
+    """An attempt that runs: `observer` traces its steps. The ids are in hexadecimal, empty without telemetry."""
 
     def __init__(self, span: Attempt, attempts: Attempts) -> None:
         self.observer: Observer = TracedSteps(attempts)
         self.trace_id = span.trace_id
+        self.span_id = span.span_id
         self._span = span
 
     def finish(self, results: Sequence[Result]) -> None:

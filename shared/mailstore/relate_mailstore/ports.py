@@ -287,18 +287,32 @@ class QueueStore(Protocol):
     """Outgoing mail: a row per recipient, queued by `MailStore.deliver`. Every method may raise StoreUnavailable.
 
     Runners of several processes share the queue. A delivery is attempted at least once: if a runner ends between the
-    other server's reply and the commit of `settle`, the recipient is attempted again when the lease ends.
+    other server's reply and the commit of `settle`, the recipient is attempted again when the runner's leases end.
     """
 
-    async def claim(
-        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
-    ) -> Sequence[Claimed]:
+    async def claim(self, runner: str, limit: int, per_destination: int, busy: Mapping[str, int]) -> Sequence[Claimed]:
         """Lease up to `limit` recipients that are due, in the order in which their destinations became due.
 
         Of each destination at most `per_destination` less its number in `busy` (recipients by domain that this runner
-        has leased), so that one with many does not hide others. A leased recipient is due again when the lease ends:
-        that is its next attempt if the runner tells no result. Committed at the return, but not flushed to disk.
+        has leased), so that one with many does not hide others. Of a suspended destination whose probe is due the
+        first message is the probe, of one runner, and the next probe is due after a pause. A lease lasts until its
+        result, or until `end_leases`. Committed at the return, but not flushed to disk.
         """
+
+    async def beat(self, runner: str) -> Mapping[str, int]:
+        """Show the other runners that this one lives; the number of beats of each runner, by its name."""
+
+    async def end_leases(self, runners: Collection[str]) -> int:
+        """Make due at once what these runners have leased, because they have ended, and forget them; how many.
+
+        What an operator requested of a recipient takes effect.
+        """
+
+    async def suspend(self, domain: str, reply: str) -> None:
+        """Suspend a destination, because of a reply, for the first pause before a probe. Idempotent."""
+
+    async def resume(self, domain: str) -> None:
+        """End a suspension, and make due at once what waits because the destination was not reached. Idempotent."""
 
     async def settle(
         self,
@@ -335,13 +349,15 @@ class QueueStore(Protocol):
         """Queue the held recipients that match, due at once, and take back the request to hold leased ones."""
 
     async def retry(self, query: QueueFilter) -> int:
-        """Make the queued recipients that match due at once; the number of those that were not."""
+        """Make the queued recipients that match due at once; the number of those that were not.
+
+        Their destinations, if suspended, are probed at once.
+        """
 
     async def drop(self, query: QueueFilter) -> int:
         """Cancel the recipients that match and are not in a final state; the number of those that were changed.
 
-        A leased recipient is not changed: the request takes effect when its attempt ends without a final result, or
-        with its lease.
+        A leased recipient is not changed: the request takes effect when its lease ends without a final result.
         """
 
     async def statistics(self) -> QueueStatistics:

@@ -1,10 +1,10 @@
 """How a recipient of the queue changes its state: the rules that every store follows. Pure.
 
-A leased recipient belongs to its runner. What an operator requests of it is recorded, and takes effect when the attempt
-ends: with a result that is not final, or with the end of the lease.
+A leased recipient belongs to its runner, until that tells a result or ends. What an operator requests of it is
+recorded, and takes effect then, unless the result is final.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from relate_mailstore.event_types import EventName
@@ -22,18 +22,34 @@ class Schedule(NamedTuple):
     requested: QueueState | None = None
 
 
+PROBE_PAUSES_SECONDS: Sequence[float] = (60.0, 120.0, 240.0, 480.0, 900.0)
+"""Before the first, second, … probe of a suspended destination; the last repeats."""
+
+DESTINATION_REPLY_STATUS = "4.4."
+"""The enhanced codes of recipients whose destination was not reached (RFC 3463 §3.5, network and routing status)."""
+
 Change = Callable[[Schedule, float], Schedule]
 """What an operator does to a recipient, now, in seconds since the epoch; the same schedule if it changes nothing."""
 
 
-def lease(was: Schedule, until: float) -> Schedule:
-    """Claim a recipient that is due."""
-    return was._replace(state=QueueState.LEASED, due=until)
+LEASED = Schedule(QueueState.LEASED, None)
 
 
 def end_lease(was: Schedule, now: float) -> Schedule:
-    """Do what an operator requested of a recipient whose lease ran out: it is claimed once more, for that alone."""
-    return was if was.requested is None else Schedule(was.requested, None)
+    """End the lease of a runner that tells no result: the recipient is due, or in the state that was requested."""
+    if was.state is not QueueState.LEASED:
+        return was
+    return Schedule(QueueState.QUEUED, now) if was.requested is None else Schedule(was.requested, None)
+
+
+def probe_pause(probes: int) -> float:
+    """The seconds until the next probe of a suspended destination, after so many probes."""
+    return PROBE_PAUSES_SECONDS[min(probes, len(PROBE_PAUSES_SECONDS) - 1)]
+
+
+def is_probe_due(suspended_until: float, now: float) -> bool:
+    """Whether a suspended destination may be probed: its time has come, or the clock was set back since."""
+    return not now < suspended_until <= now + PROBE_PAUSES_SECONDS[-1]
 
 
 def settle(was: Schedule, result: AttemptResult) -> Schedule:

@@ -90,6 +90,8 @@ class Claimed:
 
     `attempts` includes the one that begins. `reply`, `status` and `trace` are those of the attempt before. `delay_told`
     means that the sender has been told of the delay (RFC 3464 §2.3.3). `origin` is the traceparent of the delivery.
+    `suspended` is why the destination is suspended: the recipient is to be deferred without an attempt. It is empty if
+    the destination is not suspended, and for the message that probes it, which `is_probe` marks.
     """
 
     recipient_id: RecipientId
@@ -113,6 +115,8 @@ class Claimed:
     status: str
     trace: str
     delay_told: bool
+    suspended: str = ""
+    is_probe: bool = False
 
     @property
     def lease(self) -> Lease:
@@ -163,7 +167,7 @@ class QueueFilter:
 class QueuedRecipient:
     """A row of the queue, for operators. Times are in seconds since the epoch.
 
-    `due` is the next attempt, or the end of the lease; None if there is none. `requested` is the state that an operator
+    `due` is the next attempt; None if there is none. `requested` is the state that an operator
     requested while the recipient was leased: it takes effect when the attempt ends.
     """
 
@@ -198,8 +202,10 @@ class QueuePage:
 class QueueStatistics:
     """The number of recipients by state, and when the oldest that has no final state arrived (None: there is none).
 
-    Recipients in a final state are counted while another recipient of their message is not.
+    Recipients in a final state are counted while another recipient of their message is not. `suspended` is the number
+    of suspended destinations for which mail waits.
     """
 
     counts: Mapping[QueueState, int]
     oldest_arrived: float | None
+    suspended: int = 0

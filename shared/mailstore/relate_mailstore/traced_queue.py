@@ -1,7 +1,7 @@
 """The telemetry decorator of the queue: most calls have a span `mailstore.queue.<method>`, as in `traced`.
 
 It sets the `origin` of reports to local senders. Attributes are counts and octets, never addresses or domains. Calls
-that nearly always find nothing, or wait, have no span: `next_due`, `changes`, `statistics`.
+that nearly always find nothing, or wait, have no span: `beat`, `next_due`, `changes`, `statistics`.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -30,14 +30,31 @@ class TracedQueueStore:
         self._queue = queue
         self._operations = operations
 
-    async def claim(
-        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
-    ) -> Sequence[Claimed]:
+    async def claim(self, runner: str, limit: int, per_destination: int, busy: Mapping[str, int]) -> Sequence[Claimed]:
         """Traced as `mailstore.queue.claim`."""
         with self._span("claim", limit=limit) as operation:
-            claimed = await self._queue.claim(runner, limit, lease_seconds, per_destination, busy)
+            claimed = await self._queue.claim(runner, limit, per_destination, busy)
             operation.set("mailstore.recipients", len(claimed))
             return claimed
+
+    async def beat(self, runner: str) -> Mapping[str, int]:
+        """Not traced: see `QueueStore`."""
+        return await self._queue.beat(runner)
+
+    async def end_leases(self, runners: Collection[str]) -> int:
+        """Traced as `mailstore.queue.end_leases`."""
+        with self._span("end_leases") as operation:
+            return _count(operation, await self._queue.end_leases(runners))
+
+    async def suspend(self, domain: str, reply: str) -> None:
+        """Traced as `mailstore.queue.suspend`."""
+        with self._span("suspend"):
+            await self._queue.suspend(domain, reply)
+
+    async def resume(self, domain: str) -> None:
+        """Traced as `mailstore.queue.resume`."""
+        with self._span("resume"):
+            await self._queue.resume(domain)
 
     async def settle(
         self,

@@ -52,3 +52,6 @@ class RelaySettings(Section):
     retry: str = "240,480,960,1920,3840,7680,14400"
     """Seconds from one attempt to the next; the last repeats."""
     connections_per_destination: int = Field(default=20, ge=1)
+    """Of all relays together."""
+    takeover_seconds: float = Field(default=30.0, gt=0)
+    """How long a relay may be silent before the others, or the next start, take over what it was sending."""

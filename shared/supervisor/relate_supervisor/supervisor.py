@@ -31,6 +31,8 @@ TaskName = Literal[
     "mailstore.side_connection",
     "mailstore.upkeep",
     "mailstore.writer",
+    "relay.beat",
+    "relay.changes",
     "relay.connection",
     "relay.runner",
     "service.certificates",

@@ -10,7 +10,7 @@ with attempts.attempt("there.test", recipients=2, origins=[origin]) as attempt:
 
 from collections.abc import Iterable, Mapping
 
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, format_trace_id
+from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, format_span_id, format_trace_id
 from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.current_span import CurrentSpan
@@ -63,6 +63,12 @@ class Attempt(CurrentSpan):
         """The id of its trace, in hexadecimal; empty without telemetry."""
         context = self.span.get_span_context()
         return format_trace_id(context.trace_id) if context.is_valid else ""
+
+    @property
+    def span_id(self) -> str:
+        """The id of its span, in hexadecimal; empty without telemetry."""
+        context = self.span.get_span_context()
+        return format_span_id(context.span_id) if context.is_valid else ""
 
     def finish(self, outcome: str, status: str, server: str) -> None:
         """Record the outcome, one of `names.RELAY_OUTCOMES`, with an enhanced code and the name of the last server."""

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from email import message_from_bytes
 from random import Random
@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from relate_mailstore.event_types import Event
+from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.queue_types import (
     AttemptResult,
+    Claimed,
     Lease,
     Outgoing,
     OutgoingRecipient,
@@ -25,14 +27,17 @@ from relate_mailstore.queue_types import (
 from relate_mailstore.types import AccountId, Delivery
 from relate_relay.attempt.connector import Connector, Options
 from relate_relay.attempt.requirement import Contexts
-from relate_relay.attempt.sender import Sender
+from relate_relay.attempt.sender import Content, Result, Sender
+from relate_relay.client.envelope import Envelope
+from relate_relay.client.observer import NO_OBSERVER, Observer
 from relate_relay.client.timeouts import Timeouts
-from relate_relay.destinations import Destinations
+from relate_relay.destinations import SUSPENDING_FAILURES, Destinations
 from relate_relay.dkim.keys import SigningKeys
 from relate_relay.routing.mta_sts import Lookup
 from relate_relay.routing.ports import MxRecord
 from relate_relay.routing.private import PrivateDestinations
-from relate_relay.runner import LEASE_SECONDS, Rules, Runner
+from relate_relay.rules import Rules
+from relate_relay.runner import Runner
 from relate_relay.schedule import Schedule
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
@@ -70,9 +75,19 @@ class Observed:
         self._queue = queue
         self._settled = asyncio.Event()
         self.before_settling: Callable[[], Awaitable[None]] | None = None
+        self.failures = 0  # of the next calls
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
+
+    async def claim(self, runner: str, limit: int, per_destination: int, busy: Mapping[str, int]) -> Sequence[Claimed]:
+        self._fail()
+        return await self._queue.claim(runner, limit, per_destination, busy)
+
+    def _fail(self) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise StoreUnavailable("away")
 
     async def settle(
         self,
@@ -83,6 +98,7 @@ class Observed:
         act, self.before_settling = self.before_settling, None
         if act is not None:
             await act()
+        self._fail()
         lost = await self._queue.settle(results, deliveries, events)
         self._settled.set()
         return lost
@@ -115,18 +131,27 @@ async def mail() -> Mail:
 
 
 @asynccontextmanager
-async def running(mail: Mail, port: int, schedule: Schedule = QUICK, **options: Any) -> AsyncIterator[Runner]:
-    """A runner for the domains a.test and b.test."""
+async def running(
+    mail: Mail,
+    port: int,
+    schedule: Schedule = QUICK,
+    *,
+    rules: dict[str, Any] | None = None,
+    keys: NoKeys | None = None,
+    failures: int = 0,
+    **options: Any,
+) -> AsyncIterator[Runner]:
+    """A runner for the domains a.test and b.test, of which `failures` are expected."""
     chosen: dict[str, Any] = {"mx_port": port, "private": PrivateDestinations.ALLOW} | options
     connector = Connector(dns("a.test", "b.test"), NoPolicies(), Options("here.test", **chosen), Contexts())
     supervisor, stopping = Supervisor(), asyncio.Event()
     runner = Runner(
         mail.observed,
         lambda domain: Sender(connector, domain),
-        Destinations(asyncio.get_running_loop().time, pauses_seconds=(0.05,)),
+        Destinations(),
         TracedAttempts(no_telemetry().attempts()),
-        NoKeys(),
-        Rules("one", "here.test", schedule, random=Random(0)),
+        keys or NoKeys(),
+        Rules("one", "here.test", schedule, random=Random(0), **(rules or {})),
         supervisor,
     )
     task = asyncio.create_task(runner.run(stopping))
@@ -135,7 +160,7 @@ async def running(mail: Mail, port: int, schedule: Schedule = QUICK, **options: 
     finally:
         stopping.set()
         await task
-        assert not supervisor.failures.total()
+        assert supervisor.failures.total() == failures
 
 
 async def submit(mail: Mail, *addresses: str, **envelope: Any) -> None:
@@ -247,15 +272,21 @@ async def test_a_dead_destination_is_suspended_and_another_is_not(mail: Mail) ->
         known.host_addresses["mx.b.test"] = ["127.0.0.9"]  # refuses connections
         options = Options("here.test", mx_port=alive.port, private=PrivateDestinations.ALLOW)
         connector = Connector(known, NoPolicies(), options, Contexts())
-        destinations = Destinations(asyncio.get_running_loop().time, pauses_seconds=(3600.0,))
-        opened: list[str] = []
+        destinations = Destinations()
+        attempted: list[str] = []
+
+        class Counted(Sender):
+            async def send(
+                self, envelope: Envelope, content: Content, observer: Observer = NO_OBSERVER
+            ) -> list[Result]:
+                attempted.extend(to.address for to in envelope.recipients)
+                return await super().send(envelope, content, observer)
 
         def make_sender(domain: str) -> Sender:
-            opened.append(domain)
-            return Sender(connector, domain)
+            return Counted(connector, domain)
 
         async def is_suspended() -> bool:
-            return bool(destinations.suspended())
+            return (await mail.queue.statistics()).suspended == 1
 
         async def is_delivered() -> bool:
             return bool(alive.messages)
@@ -268,37 +299,83 @@ async def test_a_dead_destination_is_suspended_and_another_is_not(mail: Mail) ->
         for number in range(20):
             await submit(mail, f"u{number}@b.test")
         await mail.observed.until(is_suspended)
-        tried = opened.count("b.test")
+        before = len(attempted)
         await submit(mail, "bob@a.test")
         await mail.observed.until(is_delivered)
-        assert opened.count("b.test") == tried  # none is tried while it is suspended
+        assert len(attempted) <= before + SUSPENDING_FAILURES  # those whose connection was being opened, and bob
         stopping.set()
         await task
 
 
-async def test_a_lost_lease_does_not_keep_the_results_of_the_others(mail: Mail) -> None:
-    async def claim_by_another() -> None:
-        clock.now += 2 * LEASE_SECONDS
-        await mail.queue.claim("another", 1, LEASE_SECONDS, 100, {})
+async def test_a_runner_that_was_taken_for_dead_tells_no_result(mail: Mail) -> None:
+    async def take_over() -> None:
+        await mail.queue.end_leases(["one"])
 
-    class Clock:
-        now = 1_000_000_000.0
-
-        def __call__(self) -> float:
-            return self.now
-
-    clock = Clock()
-    mail = Mail(clock)
-    await mail.provision(ALICE)
-    async with Sink({"RCPT": [reply("550 5.1.1 unknown")]}) as sink, running(mail, sink.port):
-        mail.observed.before_settling = claim_by_another
+    async with Sink({"RCPT": reply("550 5.1.1 unknown")}) as sink, running(mail, sink.port):
+        mail.observed.before_settling = take_over
         await submit(mail, "bob@a.test", "eve@a.test")
-        await eventually(mail, reports)
-    (report,) = await reports(mail)
-    (leased,) = [address for address, row in (await rows(mail)).items() if row.state is QueueState.LEASED]
-    (settled,) = {"bob@a.test", "eve@a.test"} - {leased}
-    assert f"Final-Recipient: rfc822; {settled}".encode() in report
-    assert leased.encode() not in report
+        await eventually(mail, is_empty)
+    assert len(await reports(mail)) == 1  # of the attempt that followed
+
+
+async def test_a_runner_takes_over_what_a_dead_one_was_sending(mail: Mail) -> None:
+    await submit(mail, "bob@a.test")
+    await mail.queue.claim("dead", 10, 10, {})
+    async with Sink() as sink, running(mail, sink.port, rules={"dead_seconds": 0.05}):
+        await eventually(mail, is_empty)
+        assert len(sink.messages) == 1
+
+
+async def test_what_a_runner_did_not_attempt_is_due_when_it_ends(mail: Mail) -> None:
+    async with Sink({"RCPT": SILENT}) as sink, running(mail, sink.port, timeouts=Timeouts(rcpt_seconds=0.2)):
+        for number in range(5):
+            await submit(mail, f"u{number}@a.test")
+        await sink.received("RCPT")
+    assert {row.state for row in (await rows(mail)).values()} == {QueueState.QUEUED}
+    assert await mail.queue.beat("two") == {"two": 1}
+
+
+async def test_a_runner_survives_while_the_store_is_away(mail: Mail) -> None:
+    async with Sink() as sink, running(mail, sink.port):
+        mail.observed.failures = 2
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+        assert len(sink.messages) == 1
+
+
+async def test_an_attempt_that_fails_in_our_own_code_is_tried_again(mail: Mail) -> None:
+    class Failing(NoKeys):
+        calls = 0
+
+        async def find(self, raw: bytes, sender: str) -> SigningKeys | None:
+            self.calls += 1
+            if self.calls == 1:
+                raise RuntimeError("a fault of ours")
+            return None
+
+    async with Sink() as sink, running(mail, sink.port, keys=Failing(), failures=1):
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+        assert len(sink.messages) == 1
+
+
+async def test_each_attempt_is_in_the_event_log(mail: Mail) -> None:
+    async with Sink({"RCPT": [reply("451 4.3.0 busy"), reply("250 ok"), reply("550 5.1.1 unknown")]}) as sink:
+        async with running(mail, sink.port):
+            await submit(mail, "bob@a.test")
+            await eventually(mail, is_empty)
+            await submit(mail, "eve@a.test")
+            await eventually(mail, is_empty)
+    told = await mail.events.find(EventQuery())
+    assert [(each.name, each.recipient, each.reply) for each in told] == [
+        ("attempted", "bob@a.test", ""),
+        ("deferred", "bob@a.test", "451 4.3.0 busy"),
+        ("attempted", "bob@a.test", ""),
+        ("relayed", "bob@a.test", "250 2.6.0 accepted"),
+        ("attempted", "eve@a.test", ""),
+        ("bounced", "eve@a.test", "550 5.1.1 unknown"),
+    ]
+    assert told[0].detail["server"] == "mx.a.test"
 
 
 async def test_a_running_attempt_ends_before_the_runner(mail: Mail) -> None:

@@ -2,12 +2,11 @@
 
 import pytest
 
-from relate_mailstore.queue_rules import Schedule, drop, end_lease, hold, lease, release, retry, settle
+from relate_mailstore.queue_rules import LEASED, Schedule, drop, end_lease, hold, release, retry, settle
 from relate_mailstore.queue_types import FINAL_STATES, AttemptResult, Lease, QueueState, RecipientId
 
 NOW, LATER = 100.0, 200.0
 QUEUED = Schedule(QueueState.QUEUED, LATER)
-LEASED = Schedule(QueueState.LEASED, LATER)
 HELD = Schedule(QueueState.HELD, None)
 CANCELLED = Schedule(QueueState.CANCELLED, None)
 DELIVERED = Schedule(QueueState.DELIVERED, None)
@@ -36,11 +35,11 @@ def test_what_operators_change(
         assert rule(after, NOW) == after  # idempotent
 
 
-def test_a_lease_lasts_until_its_end_and_keeps_what_was_requested() -> None:
-    assert lease(QUEUED, LATER + 1) == Schedule(QueueState.LEASED, LATER + 1)
-    assert end_lease(lease(LEASED, LATER + 1), NOW) == Schedule(QueueState.LEASED, LATER + 1)
-    assert end_lease(lease(WILL_HOLD, LATER + 1), NOW) == HELD
-    assert end_lease(lease(WILL_CANCEL, LATER + 1), NOW) == CANCELLED
+def test_a_recipient_whose_runner_has_ended_is_due_or_in_the_state_that_was_requested() -> None:
+    assert end_lease(LEASED, NOW) == Schedule(QueueState.QUEUED, NOW)
+    assert end_lease(WILL_HOLD, NOW) == HELD
+    assert end_lease(WILL_CANCEL, NOW) == CANCELLED
+    assert end_lease(QUEUED, NOW) == QUEUED  # told meanwhile
 
 
 @pytest.mark.parametrize("was", [LEASED, WILL_HOLD, WILL_CANCEL], ids=["", "will be held", "will be cancelled"])

@@ -35,7 +35,7 @@ async def test_each_operation_has_a_span_with_counts(operations: RecordingOperat
     assert await queue.release(QueueFilter()) == 2
     assert await queue.retry(QueueFilter()) == 0
     assert len((await queue.find(QueueFilter(), 10)).items) == 2
-    carol, _ = await queue.claim("one", 10, 60, 10, {})
+    carol, _ = await queue.claim("one", 10, 10, {})
     assert await queue.settle([AttemptResult(carol.lease, QueueState.FAILED, "550 secret")], [delivery(ALICE)]) == []
     assert await queue.settle([AttemptResult(carol.lease, QueueState.DELIVERED)]) == [carol.lease]
     assert await queue.drop(QueueFilter()) == 1

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from relate_relay.printable import printable
 from relate_relay.routing.ports import DnsError
 
 
@@ -51,8 +52,3 @@ def bad_smarthost(host: str) -> Unroutable:
     That is temporary, as in Postfix, because the administrator's mistake must not bounce all mail.
     """
     return Unroutable("4.3.5", f"The smarthost {host} cannot be used, because it is wrongly configured", temporary=True)
-
-
-def printable(domain: str) -> str:
-    """A domain that may be invalid, without characters that could break a line of a report."""
-    return "".join(character if character.isprintable() else "?" for character in domain)

@@ -40,13 +40,14 @@ class _Recipient:
     raw: MemoryRawMessage
     arrived: float
     schedule: Schedule
+    runner: str = ""
     attempts: int = 0
     reply: str = ""
     status: str = ""
     trace: str = ""
     delay_told: bool = False
 
-    def claimed(self) -> Claimed:
+    def claimed(self, suspended: str, is_probe: bool) -> Claimed:
         """What the runner receives."""
         return Claimed(
             self.id,
@@ -70,6 +71,8 @@ class _Recipient:
             self.status,
             self.trace,
             self.delay_told,
+            suspended,
+            is_probe,
         )
 
     def events(self, was: Schedule) -> Sequence[Event]:
@@ -110,6 +113,15 @@ class _Recipient:
         )
 
 
+@dataclass(slots=True)
+class _Suspension:
+    """Why a destination is suspended, and until when: in seconds since the epoch."""
+
+    reply: str
+    until: float
+    probes: int = 0
+
+
 class MemoryQueue:
     """`QueueStore` without persistence.
 
@@ -129,6 +141,8 @@ class MemoryQueue:
         self._recipients: dict[RecipientId, _Recipient] = {}
         self._wakes = Wakes()
         self._latest = float("inf")
+        self._beats: Counter[str] = Counter()
+        self._suspensions: dict[str, _Suspension] = {}
 
     def add(self, message_id: MessageId, outgoing: Outgoing, raw: bytes, origin: str | None) -> None:
         """Queue a message for its recipients."""
@@ -140,24 +154,54 @@ class MemoryQueue:
             self._recipients[row.id] = row
         self._wakes.wake()
 
-    async def claim(
-        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
-    ) -> Sequence[Claimed]:
+    async def claim(self, runner: str, limit: int, per_destination: int, busy: Mapping[str, int]) -> Sequence[Claimed]:
         """Lease recipients that are due."""
         now = self._clock()
         if now < self._latest:
             self._pull_back(now)
         self._latest = now
-        chosen = self._choose(now, limit, per_destination, busy)
+        chosen = sorted(self._choose(now, limit, per_destination, busy), key=lambda row: row.id)
+        if chosen:
+            self._beats[runner] += 1
         for row in chosen:
-            row.schedule = queue_rules.lease(row.schedule, now + lease_seconds)
-        leased = [row for row in chosen if row.schedule.requested is None]
-        self._apply(chosen, queue_rules.end_lease, now)
-        for row in leased:
-            row.attempts += 1
-        claimed = [row.claimed() for row in sorted(leased, key=lambda row: row.id)]
+            row.schedule, row.runner, row.attempts = queue_rules.LEASED, runner, row.attempts + 1
+        probes = self._probe(chosen, now)
+        replies = {domain: each.reply for domain, each in self._suspensions.items()}
+        return [
+            row.claimed("" if is_probe else replies.get(row.to.domain, ""), is_probe)
+            for row in chosen
+            for is_probe in [probes.get(row.to.domain) == row.message_id]
+        ]
+
+    async def beat(self, runner: str) -> Mapping[str, int]:
+        """Count a beat of a runner."""
+        self._beats[runner] += 1
+        return dict(self._beats)
+
+    async def end_leases(self, runners: Collection[str]) -> int:
+        """Make what runners have leased due at once, or what an operator requested."""
+        for runner in runners:
+            self._beats.pop(runner, None)
+        leased = [row for row in self._recipients.values() if row.runner in runners]
+        ended = self._apply(leased, queue_rules.end_lease, self._clock())
         self._remove_finished()
-        return claimed
+        self._wakes.wake()
+        return ended
+
+    async def suspend(self, domain: str, reply: str) -> None:
+        """Suspend a destination."""
+        until = self._clock() + queue_rules.probe_pause(0)
+        self._suspensions.setdefault(domain, _Suspension(reply, until))
+
+    async def resume(self, domain: str) -> None:
+        """End the suspension of a destination."""
+        if self._suspensions.pop(domain, None) is None:
+            return
+        now = self._clock()
+        for row in self._matching(QueueFilter(domain=domain, state=QueueState.QUEUED)):
+            if row.status.startswith(queue_rules.DESTINATION_REPLY_STATUS):
+                row.schedule = queue_rules.retry(row.schedule, now)
+        self._wakes.wake()
 
     async def settle(
         self,
@@ -219,6 +263,11 @@ class MemoryQueue:
 
     async def retry(self, query: QueueFilter) -> int:
         """Make recipients that match due at once."""
+        now = self._clock()
+        for row in self._matching(query):
+            suspension = self._suspensions.get(row.to.domain)
+            if suspension and queue_rules.retry(row.schedule, now) != row.schedule:
+                suspension.until = now
         return self._change(query, queue_rules.retry)
 
     async def drop(self, query: QueueFilter) -> int:
@@ -229,7 +278,9 @@ class MemoryQueue:
         """Count the recipients by state."""
         rows = self._recipients.values()
         waiting = [row.arrived for row in rows if row.schedule.state not in FINAL_STATES]
-        return QueueStatistics(Counter(row.schedule.state for row in rows), min(waiting, default=None))
+        due = {row.to.domain for row in rows if row.schedule.due is not None}
+        suspended = len(due & self._suspensions.keys())
+        return QueueStatistics(Counter(row.schedule.state for row in rows), min(waiting, default=None), suspended)
 
     def _choose(self, now: float, limit: int, per_destination: int, busy: Mapping[str, int]) -> list[_Recipient]:
         due = [row for row in self._recipients.values() if row.schedule.due is not None and row.schedule.due <= now]
@@ -238,6 +289,17 @@ class MemoryQueue:
             by_domain.setdefault(row.to.domain, []).append(row)
         allowed = (rows[: max(0, per_destination - busy.get(domain, 0))] for domain, rows in by_domain.items())
         return [*itertools.islice(itertools.chain.from_iterable(allowed), limit)]
+
+    def _probe(self, rows: Sequence[_Recipient], now: float) -> Mapping[str, MessageId]:
+        """The messages that probe suspended destinations, by destination."""
+        probes: dict[str, MessageId] = {}
+        for row in rows:
+            suspension = self._suspensions.get(row.to.domain)
+            if suspension and queue_rules.is_probe_due(suspension.until, now):
+                suspension.probes += 1
+                suspension.until = now + queue_rules.probe_pause(suspension.probes)
+                probes[row.to.domain] = row.message_id
+        return probes
 
     def _pull_back(self, now: float) -> None:
         for row in self._recipients.values():

@@ -212,6 +212,9 @@ STORE_OPERATIONS: Mapping[str, Operation] = {
 
 QUEUE_OPERATIONS: Mapping[str, Operation] = {
     "claim": Operation("Leases recipients of outgoing mail that are due.", ("limit", "recipients")),
+    "end_leases": Operation("Makes due what runners that have ended were sending.", ("recipients",)),
+    "suspend": Operation("Suspends a destination that cannot be reached."),
+    "resume": Operation("Makes due what waits for a destination that is reached again."),
     "settle": Operation(
         "Stores the results of attempts, and the reports about them.", ("recipients", "messages", "lost_leases")
     ),

@@ -31,9 +31,9 @@ async def test_outgoing_mail_costs_a_delivery_two_statements_and_other_mail_none
 
 
 async def test_a_claim_of_nothing_is_one_read(engine: AsyncEngine, store: SqlMailStore, alice: AccountId) -> None:
-    await store.queue.claim("one", 10, 60, 10, {})
+    await store.queue.claim("one", 10, 10, {})
     with Statements(engine) as statements:
-        assert not await store.queue.claim("one", 10, 60, 10, {})
+        assert not await store.queue.claim("one", 10, 10, {})
     (read,) = statements
     assert "SELECT min(" in read
 
@@ -42,11 +42,13 @@ async def test_a_claim_and_its_result_cost_few_statements(
     engine: AsyncEngine, store: SqlMailStore, alice: AccountId
 ) -> None:
     await store.deliver(sent(alice, *(f"{number}@a.example" for number in range(50))))
-    await store.queue.claim("one", 1, 60, 10, {})
+    await store.queue.claim("one", 1, 10, {})
     with Statements(engine) as claiming:
-        claimed = await store.queue.claim("one", 40, 60, 50, {})
+        claimed = await store.queue.claim("one", 40, 50, {})
     assert len(claimed) == 40
-    assert len([one for one in claiming if "queue_" in one]) == 3  # a read of what is due, the UPDATE, the messages
+    assert (
+        len([one for one in claiming if "queue_" in one]) <= 4
+    )  # a read of what is due, the beat, the UPDATE, the messages
     with Statements(engine) as settling:
         await store.queue.settle([AttemptResult(one.lease, QueueState.DELIVERED) for one in claimed])
     assert len([one for one in settling if "queue_" in one]) == 3  # the locks, the counts, the results

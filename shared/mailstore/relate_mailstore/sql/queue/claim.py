@@ -1,11 +1,11 @@
 """The transaction that claims recipients: one UPDATE, which takes the locks, and one SELECT of their messages.
 
 On PostgreSQL several runners claim at the same time: each takes rows that no other has locked (SKIP LOCKED). A claim
-waits for no lock, so it cannot take part in a deadlock, in whatever order it takes rows.
+waits for no lock of a recipient, so it cannot take part in a deadlock, in whatever order it takes rows.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -17,9 +17,9 @@ from sqlalchemy import (
     Text,
     Update,
     bindparam,
-    case,
     func,
     literal,
+    null,
     select,
     true,
     update,
@@ -30,11 +30,12 @@ from relate_mailstore.queue_types import Claimed, QueueState, RecipientId
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, ids, number_of, one_of
 from relate_mailstore.sql.driver.statements import run
 from relate_mailstore.sql.queue.due import destinations
+from relate_mailstore.sql.queue.runners import BEAT
+from relate_mailstore.sql.queue.suspensions import SUSPENDED_UNTIL, find_suspended, take_probes
 from relate_mailstore.sql.schema.tables import queue_messages, queue_recipients
 from relate_mailstore.types import AccountId, MessageId
 
 _NOW: BindParameter[float] = bindparam("now", type_=Double())
-_UNTIL: BindParameter[float] = bindparam("until", type_=Double())
 _PER_DESTINATION: BindParameter[int] = bindparam("per_destination", type_=Integer())
 _ALL = destinations().subquery("all_destinations")
 _ALLOWED = _PER_DESTINATION - func.coalesce(number_of(bindparam("busy", type_=Text()), _ALL.c.domain), 0)
@@ -62,9 +63,8 @@ def _claim(chosen: Any) -> Update:
         .where(queue_recipients.c.id.in_(chosen))
         .values(
             state=literal(QueueState.LEASED.value),
-            due=_UNTIL,
-            # One of which an operator requested something else is not attempted.
-            attempts=queue_recipients.c.attempts + case((queue_recipients.c.requested == literal(""), 1), else_=0),
+            due=null(),
+            attempts=queue_recipients.c.attempts + 1,
             runner=bindparam("new_runner"),
         )
         .returning(*_RETURNED)
@@ -80,12 +80,12 @@ _RETURNED = (
     queue_recipients.c.notify,
     queue_recipients.c.orcpt,
     queue_recipients.c.arrived,
-    queue_recipients.c.requested,
     queue_recipients.c.attempts,
     queue_recipients.c.reply,
     queue_recipients.c.status,
     queue_recipients.c.trace,
     queue_recipients.c.delay_told,
+    SUSPENDED_UNTIL.label("suspended_until"),
 )
 
 
@@ -94,7 +94,8 @@ def _claim_on_postgresql() -> Update:
     due = _due().limit(_OPEN.c.allowed).with_for_update(skip_locked=True).lateral("due")
     chosen = select(due.c.id).select_from(_OPEN.join(due, true())).limit(bindparam("limit")).cte("chosen")
     # As a column, asynchronous commit costs no round trip: a claim that a power failure undoes is claimed again.
-    return _claim(select(chosen.c.id)).returning(func.set_config("synchronous_commit", "off", true()))
+    relaxed = _claim(select(chosen.c.id)).returning(func.set_config("synchronous_commit", "off", true()))
+    return relaxed.add_cte(BEAT[POSTGRESQL].cte("beat"))
 
 
 def _claim_on_sqlite() -> Update:
@@ -120,13 +121,6 @@ _PULL_BACK = (
 )
 
 
-class Claim(NamedTuple):
-    """What a claim took, and of what it took the recipients that an operator requested something of meanwhile."""
-
-    claimed: Sequence[Claimed]
-    requested: Sequence[RecipientId]
-
-
 def claim(
     connection: Connection,
     *,
@@ -135,24 +129,53 @@ def claim(
     per_destination: int,
     busy: Mapping[str, int],
     now: float,
-    until: float,
-) -> Claim:
-    """Lease recipients that are due `now` to a runner, until a time; both in seconds since the epoch."""
+) -> Sequence[Claimed]:
+    """Lease recipients that are due `now`, in seconds since the epoch, to a runner."""
     parameters = {
         "new_runner": runner,
         "limit": limit,
         "per_destination": per_destination,
         "busy": json.dumps(dict(busy)),
         "now": now,
-        "until": until,
     }
+    if connection.dialect.name == SQLITE:  # which has no INSERT within another statement
+        run(connection, BEAT[SQLITE], {"new_runner": runner})
     rows = run(connection, _CLAIM[connection.dialect.name], parameters)
-    leased = [row for row in rows if not row.requested]
-    found = run(connection, _MESSAGES, {"message_ids": {row.message_id for row in leased}}) if leased else ()
+    rows.sort(key=lambda row: row.id)
+    found = run(connection, _MESSAGES, {"message_ids": {row.message_id for row in rows}}) if rows else ()
     by_id = {row.id: row for row in found}
-    claimed = [_parse(row, by_id[row.message_id]) for row in leased]
-    claimed.sort(key=lambda one: one.recipient_id)
-    return Claim(claimed, [RecipientId(row.id) for row in rows if row.requested])
+    suspended = {row.domain for row in rows if row.suspended_until is not None}
+    suspensions = _suspensions(connection, rows, suspended, now) if suspended else {}
+    return [_parse(row, by_id[row.message_id], suspensions.get(row.id, _REACHABLE)) for row in rows]
+
+
+class _Suspension(NamedTuple):
+    """Why a recipient is to be deferred, empty for the message that probes its destination."""
+
+    reply: str
+    is_probe: bool
+
+
+_REACHABLE = _Suspension("", False)
+_PROBE = _Suspension("", True)
+
+
+def _suspensions(
+    connection: Connection, rows: Sequence[Any], domains: Collection[str], now: float
+) -> Mapping[RecipientId, _Suspension]:
+    """Of recipients of suspended destinations. The first message is the probe, if one is due."""
+    suspended = find_suspended(connection, domains)
+    replies = {row.domain: _Suspension(row.reply, False) for row in suspended}
+    probed = take_probes(connection, suspended, now)
+    probes: dict[str, MessageId] = {}
+    for row in rows:
+        if row.domain in probed:
+            probes.setdefault(row.domain, row.message_id)
+    return {
+        row.id: _PROBE if probes.get(row.domain) == row.message_id else replies[row.domain]
+        for row in rows
+        if row.domain in replies
+    }
 
 
 def pull_back(connection: Connection, now: float) -> int:
@@ -160,7 +183,7 @@ def pull_back(connection: Connection, now: float) -> int:
     return len(run(connection, _PULL_BACK, {"latest": now + MAX_AHEAD_SECONDS, "new_due": now}))
 
 
-def _parse(row: Any, message: Any) -> Claimed:
+def _parse(row: Any, message: Any, suspension: _Suspension) -> Claimed:
     return Claimed(
         RecipientId(row.id),
         MessageId(row.message_id),
@@ -183,4 +206,5 @@ def _parse(row: Any, message: Any) -> Claimed:
         row.status,
         row.trace,
         bool(row.delay_told),
+        *suspension,
     )

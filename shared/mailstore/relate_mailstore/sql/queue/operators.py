@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from sqlalchemy import ColumnElement, Connection, Select, func, select
 
-from relate_mailstore.queue_rules import Change
+from relate_mailstore.queue_rules import Change, retry
 from relate_mailstore.queue_types import (
     FINAL_STATES,
     QueueFilter,
@@ -31,6 +31,7 @@ from relate_mailstore.sql.queue.rows import (
     schedule_of,
     schedule_row,
 )
+from relate_mailstore.sql.queue.suspensions import COUNT, probe_now
 from relate_mailstore.sql.schema.tables import queue_messages, queue_recipients
 
 BATCH_RECIPIENTS = 500
@@ -76,6 +77,8 @@ def change(
     if kept:
         run_many(connection, SET_SCHEDULE, kept)
     writer.add(connection, events_of(changed))
+    if rule is retry and changed:
+        probe_now(connection, {row.domain for row, _ in changed}, now)
     is_due = any(after.state is QueueState.QUEUED for _, after in changed)
     if is_due:
         announce(connection)
@@ -87,7 +90,8 @@ async def count(database: Database) -> QueueStatistics:
     rows = await database.fetch(_STATISTICS, {})
     counts = {QueueState(row.state): row.recipients for row in rows}
     waiting = [row.oldest for row in rows if QueueState(row.state) not in FINAL_STATES]
-    return QueueStatistics(counts, min(waiting, default=None))
+    (destinations,) = await database.fetch(COUNT, {})
+    return QueueStatistics(counts, min(waiting, default=None), destinations.suspended)
 
 
 def _conditions(query: QueueFilter) -> Iterator[ColumnElement[bool]]:

@@ -20,6 +20,7 @@ _LOCK = (
         queue_recipients.c.message_id,
         queue_recipients.c.account_id,
         queue_recipients.c.address,
+        queue_recipients.c.domain,
         queue_messages.c.sender,
         queue_messages.c.header_message_id,
         queue_recipients.c.state,

@@ -1,7 +1,7 @@
 """`SqlQueueStore`: the queue on SQLite and PostgreSQL.
 
-Times are by the clock of the process, on both databases: hosts whose clocks differ by a second end leases a second
-early or late, and a result of a lease that another runner took over is not stored.
+Times are by the clock of the process, on both databases: hosts whose clocks differ by a second attempt a second early
+or late. Leases do not depend on a clock.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
@@ -28,9 +28,10 @@ from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.queue_changes import QueueChanges
-from relate_mailstore.sql.queue import operators
+from relate_mailstore.sql.queue import operators, suspensions
 from relate_mailstore.sql.queue.claim import claim, pull_back
 from relate_mailstore.sql.queue.due import NEXT_DUE
+from relate_mailstore.sql.queue.runners import beat, forget
 from relate_mailstore.sql.queue.settle import Told, settle
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS, LargeMessage, SmallMessage
 from relate_mailstore.sql.schema.tables import blobs, queue_messages
@@ -71,9 +72,7 @@ class SqlQueueStore:
         self._clock = clock
         self._latest = float("inf")  # the latest time that was read; before the first claim the clock may have been set
 
-    async def claim(
-        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
-    ) -> Sequence[Claimed]:
+    async def claim(self, runner: str, limit: int, per_destination: int, busy: Mapping[str, int]) -> Sequence[Claimed]:
         """Lease recipients that are due; a read, and no transaction, if none is."""
         now = self._clock()
         if now < self._latest:
@@ -90,12 +89,29 @@ class SqlQueueStore:
             per_destination=per_destination,
             busy=busy,
             now=now,
-            until=now + lease_seconds,
         )
-        taken = await self._committer.run_without_notice(work, durable=False)
-        if taken.requested:
-            await self._apply(taken.requested, queue_rules.end_lease)
-        return taken.claimed
+        return await self._committer.run_without_notice(work, durable=False)
+
+    async def beat(self, runner: str) -> Mapping[str, int]:
+        """Count a beat of a runner."""
+        return await self._committer.run_without_notice(partial(beat, runner=runner), durable=False)
+
+    async def end_leases(self, runners: Collection[str]) -> int:
+        """Make what runners have leased due at once, or what an operator requested."""
+        ended = 0
+        while batch := await self._committer.run(partial(self._end_leases, runners=runners), removes=True):
+            ended += batch
+        return ended
+
+    async def suspend(self, domain: str, reply: str) -> None:
+        """Suspend a destination."""
+        work = partial(suspensions.suspend, domain=domain, reply=reply, now=self._clock())
+        await self._committer.run_without_notice(work, durable=False)
+
+    async def resume(self, domain: str) -> None:
+        """End the suspension of a destination."""
+        work = partial(suspensions.resume, domain=domain, now=self._clock())
+        await self._committer.run(work, durable=False)
 
     async def settle(
         self,
@@ -169,6 +185,10 @@ class SqlQueueStore:
             changed += await self._apply(found, rule)
             after = found[-1]
         return changed
+
+    def _end_leases(self, connection: Connection, runners: Collection[str]) -> Committed[int]:
+        leased = forget(connection, runners)[: operators.BATCH_RECIPIENTS]
+        return operators.change(connection, leased, queue_rules.end_lease, self._writer, self._clock())
 
     async def _apply(self, recipient_ids: Sequence[RecipientId], rule: queue_rules.Change) -> int:
         work = partial(operators.change, recipient_ids=recipient_ids, rule=rule, writer=self._writer, now=self._clock())

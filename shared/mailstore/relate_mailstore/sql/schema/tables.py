@@ -198,7 +198,7 @@ queue_recipients = Table(
     Column("orcpt", Text, nullable=False),
     Column("arrived", Double, nullable=False),  # seconds since the epoch
     Column("state", Text, nullable=False),  # `QueueState`
-    Column("due", Double),  # seconds since the epoch: the next attempt, of a leased row the end of the lease
+    Column("due", Double),  # seconds since the epoch: the next attempt
     Column("attempts", Integer, nullable=False),
     Column("runner", Text, nullable=False),  # that has or had the lease
     Column("requested", Text, nullable=False),  # the state that an operator requested of a leased row, else ""
@@ -215,6 +215,25 @@ queue_recipients = Table(
         sqlite_where=text("due IS NOT NULL"),
     ),
     sqlite_autoincrement=True,
+)
+
+# The relays that run. Each adds to its `beats` every few seconds; the others see by it that it lives, whatever their
+# clocks say.
+queue_runners = Table(
+    "queue_runners",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("beats", BigInteger, nullable=False),
+)
+
+# The destinations that could not be reached, for all relays.
+queue_destinations = Table(
+    "queue_destinations",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("suspended_until", Double, nullable=False),  # seconds since the epoch: the next probe
+    Column("probes", Integer, nullable=False),  # so far
+    Column("reply", Text, nullable=False),  # why: what the last attempt said
 )
 
 # What happened to messages, appended by the transactions that it tells of. On PostgreSQL partitioned by day. Without a

@@ -1,0 +1,24 @@
+"""What a runner follows: its name, its schedule, its clock."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from relate_relay.liveness import DEAD_SECONDS
+from relate_relay.schedule import Schedule
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a runner follows. `name` is unique among runners, `server_name` is the name in reports.
+
+    After `dead_seconds` without a beat the others take over what a runner was sending.
+    """
+
+    name: str
+    server_name: str
+    schedule: Schedule = field(default_factory=Schedule)
+    dead_seconds: float = DEAD_SECONDS
+    now: Callable[[], float] = time.time
+    random: Random = field(default_factory=Random)
