@@ -52,6 +52,7 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
         store=store,
         authenticator=authenticator,
         directory=resources.directory,
+        events=resources.traced_events("smtp"),
         routing=(Relaying if resources.relay.enabled else LocalOnly)(resources.directory),
         server_name=settings.server_name,
         max_content=min(settings.max_message_size_bytes, resources.content.largest),

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from relate_accounts.ports import Authenticator, Directory
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import EventLog, MailStore
 from relate_smtp.routing import Routing
 from relate_wire.ports import Peer
 
@@ -31,6 +31,7 @@ class Context:
 
     role: Role
     store: MailStore
+    events: EventLog
     authenticator: Authenticator
     directory: Directory
     routing: Routing

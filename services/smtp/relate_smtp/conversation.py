@@ -11,6 +11,7 @@ from relate_smtp.commands import Hello, Mail
 from relate_smtp.context import Context
 from relate_smtp.framing import Frame
 from relate_smtp.states import State
+from relate_smtp.trace_fields import protocol_name
 from relate_wire.ports import Client, Peer
 
 NO_HELLO = Hello("", "")
@@ -77,6 +78,16 @@ class Conversation:
         if self.transaction is None:
             raise RuntimeError("a command of a mail transaction was allowed outside of one")
         return self.transaction
+
+    @property
+    def protocol(self) -> str:
+        """The protocol of the open transaction, as in its Received field."""
+        return protocol_name(
+            extended=self.hello.verb == "EHLO",
+            utf8=self.open_transaction.mail.utf8,
+            secure=self.peer.secure,
+            authenticated=self.user is not None,
+        )
 
     def begin_transaction(self, mail: Mail) -> None:
         """Open a transaction and enter the state MAIL."""

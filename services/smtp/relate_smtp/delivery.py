@@ -7,6 +7,7 @@ fields, whose addresses belong in the envelope only (RFC 5322 §3.6.3). The body
 import re
 
 from relate_accounts.types import User
+from relate_mailstore.event_types import Event
 from relate_mailstore.queue_types import Outgoing
 from relate_mailstore.types import AccountId, Delivery, Destination
 from relate_smtp.context import Role
@@ -14,7 +15,6 @@ from relate_smtp.conversation import Conversation, Transaction
 from relate_smtp.header import Header, bcc_fields, forged_fields, missing_fields
 from relate_smtp.trace_fields import (
     date_time,
-    protocol_name,
     received_clauses,
     received_field,
     return_path_field,
@@ -67,7 +67,13 @@ def find_message_id(header: Header) -> str:
     return ""
 
 
-def prepare_delivery(transaction: Transaction, sender: User | None, message: bytes, header_message_id: str) -> Delivery:
+def prepare_delivery(
+    transaction: Transaction,
+    sender: User | None,
+    message: bytes,
+    header_message_id: str,
+    events: tuple[Event, ...] = (),
+) -> Delivery:
     """The message with its destinations, and the envelope for recipients elsewhere, which only a user can have.
 
     Each account is a destination once, even if two recipients are addresses of it.
@@ -75,7 +81,7 @@ def prepare_delivery(transaction: Transaction, sender: User | None, message: byt
     quotas = {accepted.recipient.user_id: accepted.recipient.quota for accepted in transaction.recipients}
     destinations = tuple([Destination(AccountId(user), quota=quota) for user, quota in quotas.items()])
     if sender is None or not transaction.outgoing:
-        return Delivery(message, destinations)
+        return Delivery(message, destinations, events=events)
     mail = transaction.mail
     outgoing = Outgoing(
         mail.sender,
@@ -87,20 +93,14 @@ def prepare_delivery(transaction: Transaction, sender: User | None, message: byt
         is_utf8=mail.utf8,
         header_message_id=header_message_id,
     )
-    return Delivery(message, destinations, outgoing=outgoing)
+    return Delivery(message, destinations, outgoing=outgoing, events=events)
 
 
 def _trace_fields(conversation: Conversation) -> bytes:
     """Return-Path and Received (RFC 5321 §4.4)."""
     context, peer, hello = conversation.context, conversation.peer, conversation.hello
     transaction = conversation.open_transaction
-    protocol = protocol_name(
-        extended=hello.verb == "EHLO",
-        utf8=transaction.mail.utf8,
-        secure=peer.secure,
-        authenticated=conversation.user is not None,
-    )
-    clauses = received_clauses(hello.name, peer.address, context.server_name, peer.tls, protocol)
+    clauses = received_clauses(hello.name, peer.address, context.server_name, peer.tls, conversation.protocol)
     addresses = transaction.addresses
     only_recipient = addresses[0] if len(addresses) == 1 else ""
     received = received_field(clauses, transaction.id, only_recipient, context.now())

@@ -29,10 +29,10 @@ An exception, the store's included, is raised to the driver, which logs and trac
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, NamedTuple
 
-from relate_smtp import replies
+from relate_smtp import events, replies
 from relate_smtp.commands import Command, Invalid, parse
 from relate_smtp.context import Context
-from relate_smtp.conversation import Conversation
+from relate_smtp.conversation import Conversation, Transaction
 from relate_smtp.framing import Frame, SmtpFramer
 from relate_smtp.handlers import content, hello, info, login, transaction
 from relate_smtp.states import ANY, MAIL_OR_RCPT, RCPT, RCPT_OR_BDAT, READY, State
@@ -106,7 +106,19 @@ class SmtpSession:
         conversation, rule = self._conversation, COMMANDS[command.verb]
         if conversation.state not in rule.states:
             return _out_of_sequence(conversation.state, command.verb)
-        return await rule.handler(conversation, command)
+        transaction = conversation.transaction
+        try:
+            reply = await rule.handler(conversation, command)
+        except Exception as error:
+            self._tell(transaction, command, self.error_reply(command, error))
+            raise
+        self._tell(transaction, command, reply)
+        return reply
+
+    def _tell(self, transaction: Transaction | None, command: Command, reply: Reply) -> None:
+        """Tell the event log of a refusal. `transaction` is the one that was open before the command."""
+        if events.is_told(command, reply):
+            self._conversation.context.events.refused([events.refused(self._conversation, transaction, command, reply)])
 
     def error_reply(self, command: Command, error: Exception) -> Reply:
         """A temporary failure: no message was stored, so the client retries."""

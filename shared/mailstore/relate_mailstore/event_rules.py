@@ -2,13 +2,14 @@
 
 import json
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Literal
 
-from relate_mailstore.event_types import Detail, Event
-from relate_mailstore.identifiers import MessageId
+from relate_mailstore.event_types import Detail, Event, EventName
+from relate_mailstore.identifiers import AccountId, MessageId
+from relate_mailstore.types import AssignedUid, Delivery
 
 MAX_REPLY_CHARACTERS = 512  # the text of a reply line (RFC 5321 §4.5.3.1.5)
 MAX_ADDRESS_CHARACTERS = 320  # a local part and a domain at their limits (RFC 5321 §4.5.3.1)
@@ -17,7 +18,11 @@ MAX_DETAIL_CHARACTERS = 1_000  # of JSON
 HASH_CHARACTERS = 16  # hexadecimal, as of `Otel__UserNames=hash`, so that events and spans have the same hash
 TICK_SECONDS = 1e-6  # between the events of one commit, so that their order is that of their times
 
+_encode = json.JSONEncoder(separators=(",", ":")).encode  # json.dumps makes an encoder at each call
 _WORD = re.compile(r"[^\s<>:;,\"'()]+")
+SHORT_KEYS = 8  # of a detail that is within the limit if its values are short, which saves encoding it twice
+SHORT_CHARACTERS = 64
+
 _CUT: Detail = {"cut": True}
 
 
@@ -38,7 +43,7 @@ class EventRules:
         """An address as it is stored, and as it is searched; case-folded, because addresses are compared so."""
         folded = address.casefold()
         if self.addresses == "clear" or not folded:
-            return folded[:MAX_ADDRESS_CHARACTERS]
+            return folded if len(folded) <= MAX_ADDRESS_CHARACTERS else folded[:MAX_ADDRESS_CHARACTERS]
         return sha256(folded.encode(errors="replace")).hexdigest()[:HASH_CHARACTERS]
 
     def stored(self, events: Iterable[Event], now: float) -> Sequence[Event]:
@@ -46,16 +51,20 @@ class EventRules:
         return [self._stored(event, now + number * TICK_SECONDS) for number, event in enumerate(events)]
 
     def _stored(self, event: Event, now: float) -> Event:
-        return replace(
-            event,
-            time=event.time or now,
-            header_message_id=event.header_message_id[:MAX_NAME_CHARACTERS],
-            sender=self.address(event.sender),
-            recipient=self.address(event.recipient),
-            client=event.client[:MAX_NAME_CHARACTERS],
-            service=event.service[:MAX_NAME_CHARACTERS],
-            reply=self._text(event.reply),
-            detail=self._detail(event.detail),
+        return Event(
+            event.name,
+            event.time or now,
+            event.account_id,
+            event.message_id,
+            event.header_message_id[:MAX_NAME_CHARACTERS],
+            self.address(event.sender),
+            self.address(event.recipient),
+            event.client[:MAX_NAME_CHARACTERS],
+            event.service,
+            self._text(event.reply) if event.reply else "",
+            self._detail(event.detail) if event.detail else event.detail,
+            event.trace_id,
+            event.span_id,
         )
 
     def _text(self, text: str) -> str:
@@ -68,13 +77,19 @@ class EventRules:
         return self.address(address) + found[0][len(address) :] if "@" in address else found[0]
 
     def _detail(self, detail: Detail) -> Detail:
+        if self.addresses == "clear" and len(detail) <= SHORT_KEYS and all(map(_is_short, detail.values())):
+            return detail
         stored = {key: self._text(value) if isinstance(value, str) else value for key, value in detail.items()}
         return stored if len(encode_detail(stored)) <= MAX_DETAIL_CHARACTERS else _CUT
 
 
+def _is_short(value: str | float | None) -> bool:
+    return not isinstance(value, str) or (len(value) <= SHORT_CHARACTERS and value.isascii())
+
+
 def encode_detail(detail: Detail) -> str:
     """Encode a detail; "" for none."""
-    return json.dumps(detail, separators=(",", ":"), ensure_ascii=True) if detail else ""
+    return _encode(detail) if detail else ""
 
 
 def parse_detail(text: str) -> Detail:
@@ -84,20 +99,34 @@ def parse_detail(text: str) -> Detail:
 
 
 def of_delivery(
-    events: Iterable[Event], message_id: MessageId, header_message_id: str, origin: str | None
+    delivery: Delivery, message_id: MessageId, header_message_id: str, entered: Sequence[AssignedUid]
 ) -> Sequence[Event]:
-    """The events of a delivery with what the store knows of it: the message, and the trace where none is given."""
-    trace_id, span_id = parse_origin(origin)
+    """The events of a delivery with what the store knows of it: the message, the trace, and of `delivered` the place.
+
+    `entered` has one UID per destination.
+    """
+    if not delivery.events:
+        return ()
+    trace_id, span_id = parse_origin(delivery.origin)
+    places: dict[AccountId, Detail] = {
+        to.account_id: {"mailbox": to.mailbox, "uid": one.uid}
+        for to, one in zip(delivery.destinations, entered, strict=True)
+    }
     return [
-        replace(
-            event,
+        event._replace(
             message_id=message_id,
             header_message_id=event.header_message_id or header_message_id,
+            detail=_with_place(event, places),
             trace_id=event.trace_id or trace_id,
             span_id=event.span_id or span_id,
         )
-        for event in events
+        for event in delivery.events
     ]
+
+
+def _with_place(event: Event, places: Mapping[AccountId, Detail]) -> Detail:
+    place = places.get(event.account_id) if event.name is EventName.DELIVERED and event.account_id is not None else None
+    return event.detail if place is None else {**place, **event.detail}
 
 
 def parse_origin(origin: str | None) -> tuple[str, str]:

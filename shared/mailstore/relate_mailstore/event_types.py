@@ -1,14 +1,17 @@
 """What happened to messages: the values of the event log. An event has neither a subject nor a body."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
 
 from relate_mailstore.identifiers import AccountId, MessageId
 
-__all__ = ["Detail", "Event", "EventName", "EventQuery"]
+__all__ = ["NO_DETAIL", "Detail", "Event", "EventName", "EventQuery"]
 
 Detail = Mapping[str, str | int | float | bool | None]
+NO_DETAIL: Detail = MappingProxyType({})
 
 
 class EventName(StrEnum):
@@ -28,8 +31,7 @@ class EventName(StrEnum):
     CANCELLED = "cancelled"  # dropped by an operator
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
+class Event(NamedTuple):
     """One event; empty values are unknown. `time` is in seconds since the epoch, 0 for the time of the commit.
 
     `header_message_id` has no angle brackets. `client` is an IP address. `reply` is what was answered, with its code.
@@ -46,7 +48,7 @@ class Event:
     client: str = ""
     service: str = ""
     reply: str = ""
-    detail: Detail = field(default_factory=dict)
+    detail: Detail = NO_DETAIL
     trace_id: str = ""
     span_id: str = ""
 

@@ -1,4 +1,4 @@
-"""Settings of the whole process: `Limits__…`, and of mail to other servers: `Relay__…`."""
+"""Settings of the whole process: `Limits__…`, of the event log: `Events__…`, of mail to other servers: `Relay__…`."""
 
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -7,6 +7,7 @@ from pydantic import Field
 
 from relate_config import Section
 from relate_config.cache_budget import CACHE_OCTETS, MIN_CACHE_OCTETS
+from relate_mailstore.event_rules import EventRules
 from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE_OCTETS
 
 
@@ -20,6 +21,23 @@ class LimitsSettings(Section):
 
     cache_memory_bytes: int = Field(default=CACHE_OCTETS, ge=MIN_CACHE_OCTETS)
     """Octets of all caches together (`relate_config.cache_budget`)."""
+
+
+class EventsSettings(Section):
+    """What the event log stores; see `relate_mailstore.event_rules`."""
+
+    prefix: ClassVar[str] = "Events"
+
+    addresses: Literal["clear", "hash"] = "clear"
+    """Whether senders and recipients are stored in clear, or as hashes of which a known address can be found."""
+    retention_days: int = Field(default=30, ge=1)
+    refused_per_client_hour: int = Field(default=100, ge=1)
+    """Refusals of one client address that are stored by themselves; further ones are counted."""
+
+    @property
+    def rules(self) -> EventRules:
+        """The rules of the store."""
+        return EventRules(self.addresses, self.retention_days, self.refused_per_client_hour)
 
 
 class RelaySettings(Section):

@@ -19,16 +19,17 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_config.private import DATA_FOLDER
-from relate_mailstore.ports import MailStore, QueueStore
+from relate_mailstore.ports import EventLog, MailStore, QueueStore
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
+from relate_mailstore.traced_events import TracedEventLog
 from relate_mailstore.traced_queue import TracedQueueStore
 from relate_service.certificates import Certificates, run_certificate_reloads
-from relate_service.config import LimitsSettings, RelaySettings
+from relate_service.config import EventsSettings, LimitsSettings, RelaySettings
 from relate_service.housekeeping import MailAndAccounts, run_housekeeping
 from relate_service.memory import Trimmer
 from relate_service.private import make_data_private
@@ -53,6 +54,7 @@ SHARED_SECTIONS: tuple[type[SectionLike], ...] = (
     TelemetrySettings,
     DebugSettings,
     LimitsSettings,
+    EventsSettings,
     RelaySettings,
 )
 
@@ -66,6 +68,7 @@ class ResourceSettings:
     telemetry: TelemetrySettings = field(default_factory=lambda: load(TelemetrySettings))
     debug: DebugSettings = field(default_factory=lambda: load(DebugSettings))
     limits: LimitsSettings = field(default_factory=lambda: load(LimitsSettings))
+    events: EventsSettings = field(default_factory=lambda: load(EventsSettings))
     relay: RelaySettings = field(default_factory=lambda: load(RelaySettings))
 
     @property
@@ -87,6 +90,7 @@ class Resources:
     authenticator: Authenticator
     directory: Directory
     queue: QueueStore
+    events: EventLog
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -102,6 +106,11 @@ class Resources:
             TracedMailStore(self.store, telemetry.operations(source)),
             TracedAuthenticator(self.authenticator, telemetry.auth(source)),
         )
+
+    def traced_events(self, source: SourceName) -> EventLog:
+        """Return the event log, with the trace of each refusal unless telemetry is off."""
+        telemetry = self.telemetry
+        return TracedEventLog(self.events, telemetry.operations(source)) if telemetry.is_enabled else self.events
 
     def traced_queue(self) -> QueueStore:
         """Return the queue with a span for each call, unless telemetry is off."""
@@ -139,7 +148,9 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
             await migrate(engine)
             await create_reserve(engine)
         cache_octets = settings.limits.cache_memory_bytes
-        store = await stack.enter_async_context(open_store(engine, supervisor=supervisor, cache_octets=cache_octets))
+        store = await stack.enter_async_context(
+            open_store(engine, supervisor=supervisor, cache_octets=cache_octets, event_rules=settings.events.rules)
+        )
         accounts = SqlAccountStore(engine, settings.accounts.hash_secret())
         last_used = LastUsedWriter(accounts, supervisor=supervisor)
         last_used.start()
@@ -163,6 +174,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
             authenticator,
             directory,
             store.queue,
+            store.events,
             supervisor,
             content,
             certificates,

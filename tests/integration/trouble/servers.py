@@ -118,8 +118,16 @@ async def serve(
 ) -> AsyncIterator[MailServers]:
     """Serve from these stores, with the neighbour added. `settings` are SMTP's and IMAP's, by field name."""
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-    queue = MemoryMailStore().queue  # nothing is relayed
-    resources = Resources(telemetry or no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts), queue)
+    unused = MemoryMailStore()  # nothing is relayed
+    resources = Resources(
+        telemetry or no_telemetry(),
+        store,
+        accounts,
+        authenticator,
+        CachedDirectory(accounts),
+        unused.queue,
+        unused.events,
+    )
     shared = {"development_certificates": directory, "port": 0, "secure_port": 0}
     smtp_settings = SmtpSettings.model_validate({**shared, "mx_port": 0, **(settings or {})})
     imap_settings = ImapSettings.model_validate({**shared, **(settings or {})})

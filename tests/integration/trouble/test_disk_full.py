@@ -137,8 +137,10 @@ async def delete_by_imap(servers: MailServers) -> None:
 async def delete_by_api(servers: MailServers) -> None:
     accounts = servers.accounts
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-    queue = MemoryMailStore().queue  # nothing is relayed
-    resources = Resources(no_telemetry(), servers.store, accounts, authenticator, CachedDirectory(accounts), queue)
+    unused = MemoryMailStore()  # nothing is relayed
+    resources = Resources(
+        no_telemetry(), servers.store, accounts, authenticator, CachedDirectory(accounts), unused.queue, unused.events
+    )
     headers = {"Authorization": f"Bearer {KEY}"}
     with TemporaryDirectory() as certificates:
         settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))

@@ -11,6 +11,7 @@ from relate_mailstore.event_rules import (
     parse_origin,
 )
 from relate_mailstore.event_types import Detail, Event, EventName
+from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Uid
 from relate_telemetry.redaction import user_names
 from tests.support.factories import UNKNOWN_MESSAGE
 
@@ -64,7 +65,14 @@ def test_a_detail_that_is_too_long_is_left_out() -> None:
 def test_the_trace_is_that_of_the_delivery() -> None:
     assert parse_origin("00-aa-bb-01") == ("aa", "bb")
     assert parse_origin(None) == parse_origin("nonsense") == ("", "")
-    (event,) = of_delivery([Event(EventName.QUEUED, span_id="cc")], UNKNOWN_MESSAGE, "x@y", "00-aa-bb-01")
+    delivery = Delivery(
+        b"",
+        (Destination(AccountId(7)),),
+        origin="00-aa-bb-01",
+        events=(Event(EventName.QUEUED, span_id="cc"), Event(EventName.DELIVERED, account_id=AccountId(7))),
+    )
+    event, delivered = of_delivery(delivery, UNKNOWN_MESSAGE, "x@y", [AssignedUid(1, Uid(9))])
+    assert delivered.detail == {"mailbox": "INBOX", "uid": 9}
     assert (event.message_id, event.header_message_id, event.trace_id, event.span_id) == (
         UNKNOWN_MESSAGE,
         "x@y",

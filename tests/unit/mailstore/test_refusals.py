@@ -1,7 +1,5 @@
 """Refusals are bounded: by client and hour, by the number of clients, and as a whole."""
 
-from dataclasses import replace
-
 from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.refusals import HOUR_SECONDS, MAX_CLIENTS, MAX_ROWS_PER_HOUR, OTHERS, RefusalLimit
 
@@ -24,7 +22,7 @@ def test_a_million_refusals_of_a_client_are_a_hundred_rows_and_a_summary() -> No
 def test_clients_beyond_a_number_are_counted_together() -> None:
     limit = RefusalLimit(1)
     limit.turn(HOUR)
-    admitted = sum(limit.admit(replace(REFUSED, client=f"{number}")) for number in range(MAX_CLIENTS + 500))
+    admitted = sum(limit.admit(REFUSED._replace(client=f"{number}")) for number in range(MAX_CLIENTS + 500))
     assert admitted == MAX_CLIENTS + 1
     (summary,) = limit.turn(HOUR + HOUR_SECONDS)
     assert (summary.client, summary.detail["omitted"]) == (OTHERS, 499)
@@ -33,7 +31,7 @@ def test_clients_beyond_a_number_are_counted_together() -> None:
 def test_all_clients_together_are_bounded() -> None:
     limit = RefusalLimit(1_000)
     limit.turn(HOUR)
-    refusals = (replace(REFUSED, client=f"{number % 100}") for number in range(MAX_ROWS_PER_HOUR + 1_000))
+    refusals = (REFUSED._replace(client=f"{number % 100}") for number in range(MAX_ROWS_PER_HOUR + 1_000))
     assert sum(map(limit.admit, refusals)) == MAX_ROWS_PER_HOUR
     assert sum(int(summary.detail["omitted"] or 0) for summary in limit.turn(HOUR + HOUR_SECONDS)) == 1_000
 

@@ -27,7 +27,7 @@ def test_a_runner_that_beats_again_is_alive() -> None:
         clock.now += 5
 
 
-def test_while_nobody_could_look_nobody_died() -> None:
+def test_while_no_runner_could_look_none_has_died() -> None:
     clock = Clock()
     liveness = Liveness(clock)
     liveness.dead({"one": 1})

@@ -69,6 +69,7 @@ class SmtpBackend(MemoryBackend):
         return Context(
             role=role,
             store=self.store,
+            events=self.store.events,
             authenticator=self.authenticator,
             directory=self.directory,
             routing=LocalOnly(self.directory),

@@ -8,6 +8,7 @@ from relate_smtp import replies
 from relate_smtp.commands import Bare, Bdat
 from relate_smtp.conversation import Conversation
 from relate_smtp.delivery import build_message, find_message_id, find_traceparent, has_looped, prepare_delivery
+from relate_smtp.events import accepted
 from relate_smtp.framing import DROPPED, Frame, Mode
 from relate_smtp.header import Header, TooManyFields
 from relate_smtp.states import State
@@ -57,8 +58,9 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
         linked = None if conversation.user is None else find_traceparent(header)
         message = build_message(conversation, header, content.octets)
         del content  # so that `message` is the only copy during the delivery
+        events = accepted(conversation, len(message))
         receipt = await context.store.deliver(
-            prepare_delivery(transaction, conversation.user, message, find_message_id(header))
+            prepare_delivery(transaction, conversation.user, message, find_message_id(header), events)
         )
     except TooManyFields:
         return replies.TOO_MANY_FIELDS

@@ -328,7 +328,7 @@ class MemoryMailStore:
         header_message_id = index.header_message_id or (
             delivery.outgoing.header_message_id if delivery.outgoing else ""
         )
-        self.events.add(of_delivery(delivery.events, message_id, header_message_id, delivery.origin))
+        self.events.add(of_delivery(delivery, message_id, header_message_id, entered))
         if delivery.outgoing is not None:
             self.queue.add(message_id, delivery.outgoing, delivery.raw, delivery.origin)
             queued = len(delivery.outgoing.recipients)

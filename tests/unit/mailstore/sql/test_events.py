@@ -65,7 +65,7 @@ async def test_refusals_wait_for_the_database_in_bounded_memory(
     with monkeypatch.context() as broken, capture_logs() as logs:
         broken.setattr(store.events, "_transact", fail)
         for number in range(200):
-            store.events.refused([replace(REFUSED, client=f"{number}", reply="5" * 10_000)] * 50)
+            store.events.refused([REFUSED._replace(client=f"{number}", reply="5" * 10_000)] * 50)
         while not logs:
             await asyncio.sleep(0.01)
         assert len(store.events._pending) == log.MAX_PENDING_EVENTS

@@ -61,9 +61,9 @@ def _row(event: Event) -> dict[str, object]:
         "sender": storable(event.sender),
         "recipient": storable(event.recipient),
         "client": storable(event.client),
-        "service": storable(event.service),
+        "service": event.service,
         "reply": storable(event.reply),
         "detail": encode_detail(event.detail),
-        "trace_id": storable(event.trace_id),
-        "span_id": storable(event.span_id),
+        "trace_id": event.trace_id,
+        "span_id": event.span_id,
     }

@@ -114,7 +114,7 @@ def plan_batch(batch: Sequence[QueuedDelivery], locked: Mapping[MailboxName, Mai
             plan.results.append(refusal)
             continue
         entered = _enter(plan, queued, int(now))
-        plan.events += _events(queued)
+        plan.events += _events(queued, entered)
         outgoing = add_outgoing(plan.queue_rows, queued.message_id, queued.delivery, now)
         plan.results.append(Receipt(queued.message_id, entered, len(batch), leader, outgoing))
     return plan
@@ -182,13 +182,11 @@ def _enter_one(
     return AssignedUid(delta.mailbox.uid_validity, uid)
 
 
-def _events(queued: QueuedDelivery) -> Sequence[Event]:
+def _events(queued: QueuedDelivery, entered: Sequence[AssignedUid]) -> Sequence[Event]:
     delivery = queued.delivery
-    if not delivery.events:
-        return ()
     outgoing = delivery.outgoing
     header_message_id = queued.columns.get("header_message_id") or (outgoing.header_message_id if outgoing else "")
-    return of_delivery(delivery.events, queued.message_id, header_message_id, delivery.origin)
+    return of_delivery(delivery, queued.message_id, header_message_id, entered)
 
 
 def split(message_id: MessageId, raw: bytes) -> Iterator[Row]:
