@@ -28,6 +28,7 @@ TaskName = Literal[
     "mailstore.flag_writer",
     "mailstore.notices",
     "mailstore.prefetch",
+    "mailstore.queue_writer",
     "mailstore.side_connection",
     "mailstore.upkeep",
     "mailstore.writer",

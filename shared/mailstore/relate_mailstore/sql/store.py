@@ -159,7 +159,14 @@ class SqlMailStore:
             PostgresQueueChanges(self._side) if self._side else FileQueueChanges(database_file(engine))
         )
         self.queue = SqlQueueStore(
-            database, self._committer, self._deliveries, self._queue_changes, reserve, writer=writer, clock=clock
+            database,
+            self._committer,
+            self._deliveries,
+            self._queue_changes,
+            reserve,
+            writer=writer,
+            clock=clock,
+            supervisor=supervisor,
         )
         # After each commit, in this order; `Committer` itself calls the notices first.
         for observer in (
@@ -184,10 +191,12 @@ class SqlMailStore:
         self.events.start()
         self._deliveries.start()
         self._flags.start()
+        self.queue.start()
         self._upkeep.start()
 
     async def close(self) -> None:
         """Store what is queued, then close the connections. Idempotent."""
+        await self.queue.close()
         await self._deliveries.close()
         await self._flags.close()
         await self.events.close()

@@ -1,6 +1,9 @@
-"""The transaction that stores the results of attempts, and the reports about them."""
+"""The transactions that store the results of attempts: of one attempt with its reports, or of many without."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from contextvars import Context, copy_context
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, bindparam
@@ -35,6 +38,20 @@ class Told(NamedTuple):
     events: Sequence[Event]
 
 
+@dataclass(slots=True, eq=False)
+class QueuedSettlement:
+    """What a runner tells, without reports, and waits to be stored with that of other attempts."""
+
+    told: Told
+    context: Context = field(default_factory=copy_context)
+    result: asyncio.Future[Sequence[Lease]] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+    @property
+    def weight(self) -> int:
+        """Its recipients."""
+        return len(self.told.results)
+
+
 _SET_RESULT = SET_SCHEDULE.values(
     reply=bindparam("new_reply"),
     status=bindparam("new_status"),
@@ -49,29 +66,71 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
     Raises MailboxNotFound, OverQuota.
     """
     results, batch, events = told
-    results = [*{result.lease.recipient_id: result for result in results}.values()]  # one for each recipient
     locked = lock_targets(connection, batch)  # mailboxes are locked before rows of the queue
-    rows = {row.id: row for row in lock_recipients(connection, [result.lease.recipient_id for result in results])}
-    held = {Lease(row.id, row.attempts) for row in rows.values() if row.state == QueueState.LEASED}
-    lost = [result.lease for result in results if result.lease not in held]
-    if lost:
+    rows = _lock(connection, results)
+    if lost := _lost(results, _held(rows)):
         return Committed(lost, ())
     plan = plan_batch(batch, locked, now)
     for outcome in plan.results:
         if isinstance(outcome, StoreError):
             raise outcome
     store_plan(connection, plan)
+    is_due, requested = _store(connection, results, rows)
+    writer.add(connection, [*events, *plan.events, *requested])
+    if is_due and not plan.queues:
+        announce(connection)
+    return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues)
+
+
+def settle_all(
+    connection: Connection, batch: Sequence[Told], writer: EventWriter, now: float
+) -> Committed[Sequence[Sequence[Lease]]]:
+    """Store what runners tell of several attempts, without deliveries: the lost leases of each.
+
+    As by `settle`, of an attempt with a lost lease nothing is stored.
+    """
+    rows = _lock(connection, [result for told in batch for result in told.results])
+    held = _held(rows)
+    lost: list[Sequence[Lease]] = []
+    results: list[AttemptResult] = []
+    events: list[Event] = []
+    for told in batch:
+        lost.append(_lost(told.results, held))
+        if not lost[-1]:
+            held -= {result.lease for result in told.results}  # a repeated call in the same batch changes nothing
+            results += told.results
+            events += told.events
+    is_due, requested = _store(connection, results, rows)
+    writer.add(connection, [*events, *requested])
+    if is_due:
+        announce(connection)
+    return Committed(lost, (), queue_changed=is_due)
+
+
+def _lock(connection: Connection, results: Iterable[AttemptResult]) -> dict[int, Any]:
+    return {row.id: row for row in lock_recipients(connection, [result.lease.recipient_id for result in results])}
+
+
+def _held(rows: dict[int, Any]) -> set[Lease]:
+    return {Lease(row.id, row.attempts) for row in rows.values() if row.state == QueueState.LEASED}
+
+
+def _lost(results: Iterable[AttemptResult], held: Collection[Lease]) -> list[Lease]:
+    return [result.lease for result in results if result.lease not in held]
+
+
+def _store(
+    connection: Connection, results: Iterable[AttemptResult], rows: dict[int, Any]
+) -> tuple[bool, Sequence[Event]]:
+    """Store results of leases that are held: whether a recipient is due again, and what operators had requested."""
+    results = [*{result.lease.recipient_id: result for result in results}.values()]  # one for each recipient
     settled = [(row := rows[one.lease.recipient_id], one, settle_schedule(schedule_of(row), one)) for one in results]
     finished = set(finish_messages(connection, [(row, schedule) for row, _, schedule in settled]))
     kept = [_row(*one) for one in settled if one[0].message_id not in finished]
     if kept:
         run_many(connection, _SET_RESULT, kept)
     requested = [(row, schedule) for row, result, schedule in settled if schedule.state is not result.state]
-    writer.add(connection, [*events, *plan.events, *events_of(requested)])
-    is_due = plan.queues or any(schedule.due is not None for *_, schedule in settled)
-    if is_due and not plan.queues:
-        announce(connection)
-    return Committed([], plan.dirty_deltas, queue_changed=is_due)
+    return any(schedule.due is not None for *_, schedule in settled), events_of(requested)
 
 
 def _row(row: Any, result: AttemptResult, schedule: Schedule) -> dict[str, object]:

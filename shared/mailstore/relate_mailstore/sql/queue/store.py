@@ -7,8 +7,9 @@ or late. Leases do not depend on a clock.
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, select
+from sqlalchemy import Connection, and_, select
 
 from relate_mailstore import queue_rules
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound
@@ -24,7 +25,9 @@ from relate_mailstore.queue_types import (
     RecipientId,
 )
 from relate_mailstore.sql.deltas import Committed
+from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.database import Database
+from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.queue_changes import QueueChanges
@@ -32,20 +35,24 @@ from relate_mailstore.sql.queue import operators, suspensions
 from relate_mailstore.sql.queue.claim import claim, pull_back
 from relate_mailstore.sql.queue.due import NEXT_DUE
 from relate_mailstore.sql.queue.runners import beat, forget
-from relate_mailstore.sql.queue.settle import Told, settle
+from relate_mailstore.sql.queue.settle import QueuedSettlement, Told, settle, settle_all
 from relate_mailstore.sql.read.blobs import SMALL_OCTETS, LargeMessage, SmallMessage
 from relate_mailstore.sql.schema.tables import blobs, queue_messages
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.deliveries import Deliveries
+from relate_mailstore.sql.write.group_commit import GroupCommit
 from relate_mailstore.types import Delivery, MessageId
+from relate_supervisor import Supervisor
+
+SETTLED_RECIPIENTS = 1_000  # of one transaction
 
 _OPEN = (
-    select(queue_messages.c.size, queue_messages.c.origin, blobs.c.octets)
+    select(queue_messages.c.id, queue_messages.c.size, queue_messages.c.origin, blobs.c.octets)
     .outerjoin(
         blobs,
         and_(blobs.c.id == queue_messages.c.id, blobs.c.part == 0, queue_messages.c.size <= SMALL_OCTETS),
     )
-    .where(queue_messages.c.id == bindparam("message_id"))
+    .where(one_of(queue_messages.c.id, ids("message_ids")))
 )
 
 
@@ -62,6 +69,7 @@ class SqlQueueStore:
         *,
         writer: EventWriter,
         clock: Callable[[], float],
+        supervisor: Supervisor,
     ) -> None:
         self._database = database
         self._committer = committer
@@ -70,7 +78,20 @@ class SqlQueueStore:
         self._reserve = reserve
         self._writer = writer
         self._clock = clock
+        self._settlements: GroupCommit[QueuedSettlement, Sequence[Lease]] = GroupCommit(
+            self._settle_all, supervisor, "mailstore.queue_writer", SETTLED_RECIPIENTS
+        )
+        self._open = Coalescer(self._open_all)
         self._latest = float("inf")  # the latest time that was read; before the first claim the clock may have been set
+
+    def start(self) -> None:
+        """Start the writer of results."""
+        self._settlements.start()
+
+    async def close(self) -> None:
+        """Store the results that were told, and refuse new ones."""
+        await self._settlements.close()
+        await self._open.close()
 
     async def claim(self, runner: str, limit: int, per_destination: int, busy: Mapping[str, int]) -> Sequence[Claimed]:
         """Lease recipients that are due; a read, and no transaction, if none is."""
@@ -119,7 +140,12 @@ class SqlQueueStore:
         deliveries: Sequence[Delivery] = (),
         events: Sequence[Event] = (),
     ) -> Sequence[Lease]:
-        """Store results, deliveries and events; accounts without mailboxes are provisioned."""
+        """Store results, deliveries and events; accounts without mailboxes are provisioned.
+
+        Results without deliveries share a transaction with those that are told meanwhile.
+        """
+        if not deliveries:
+            return await self._settlements.submit(QueuedSettlement(Told(results, (), events)))
         batch = [await self._deliveries.prepare(delivery) for delivery in deliveries]
         try:
             return await self._settle(Told(results, batch, events))
@@ -138,14 +164,11 @@ class SqlQueueStore:
         return self._changes.subscribe()
 
     async def open(self, message_id: MessageId) -> RawMessage:
-        """Open a raw message; a small one is read by the same query."""
-        rows = await self._database.fetch(_OPEN, {"message_id": message_id})
-        if not rows or (rows[0].octets is None and rows[0].size <= SMALL_OCTETS):
+        """Open a raw message; small ones are read by the same query, which concurrent callers share."""
+        raw = await self._open(message_id)
+        if raw is None:
             raise MessageNotFound(f"message {message_id} in the queue")
-        size, origin, octets = rows[0]
-        return (
-            LargeMessage(self._database, message_id, size, origin) if octets is None else SmallMessage(octets, origin)
-        )
+        return raw
 
     async def find(self, query: QueueFilter, limit: int, cursor: RecipientId | None = None) -> QueuePage:
         """One page of the recipients that match."""
@@ -170,6 +193,20 @@ class SqlQueueStore:
     async def statistics(self) -> QueueStatistics:
         """Count the recipients by state."""
         return await operators.count(self._database)
+
+    async def _open_all(self, message_ids: Sequence[MessageId]) -> Sequence[RawMessage | None]:
+        rows = await self._database.fetch(_OPEN, {"message_ids": message_ids})
+        found = {row.id: self._parse(row) for row in rows}
+        return [found.get(message_id) for message_id in message_ids]
+
+    def _parse(self, row: Any) -> RawMessage | None:
+        if row.octets is not None:
+            return SmallMessage(row.octets, row.origin)
+        return None if row.size <= SMALL_OCTETS else LargeMessage(self._database, row.id, row.size, row.origin)
+
+    async def _settle_all(self, batch: Sequence[QueuedSettlement]) -> Sequence[Sequence[Lease]]:
+        work = partial(settle_all, batch=[each.told for each in batch], writer=self._writer, now=self._clock())
+        return await self._committer.run_batch(work, removes=True)
 
     async def _settle(self, told: Told) -> Sequence[Lease]:
         return await self._committer.run(partial(self._settle_within_reserve, told=told), removes=not told.batch)
