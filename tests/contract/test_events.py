@@ -8,7 +8,7 @@ import pytest
 
 from relate_mailstore.errors import OverQuota
 from relate_mailstore.event_rules import MAX_REPLY_CHARACTERS
-from relate_mailstore.event_types import Event, EventName, EventQuery
+from relate_mailstore.event_types import NO_DETAIL, Detail, Event, EventName, EventQuery
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import AttemptResult, QueueFilter, QueueState
 from relate_mailstore.sql.store import SqlMailStore
@@ -33,6 +33,9 @@ REFUSED = Event(EventName.REFUSED, recipient="nobody@example.net", client="192.0
 DAY_SECONDS = 24 * 3600
 
 
+PLACE: Detail = {"mailbox": "INBOX", "uid": 1}
+
+
 async def test_events_are_stored_with_the_delivery(mail: Store, alice: AccountId, clock: Clock) -> None:
     events = (RECEIVED, DELIVERED._replace(account_id=alice))
     receipt = await mail.deliver(replace(delivery(alice, origin=ORIGIN), events=events))
@@ -45,7 +48,7 @@ async def test_events_are_stored_with_the_delivery(mail: Store, alice: AccountId
             trace_id=TRACE_ID,
             span_id=SPAN_ID,
         )
-        for event, place in zip(events, ({}, {"mailbox": "INBOX", "uid": 1}), strict=True)
+        for event, place in zip(events, (NO_DETAIL, PLACE), strict=True)
     ]
     assert [event.time for event in found] == pytest.approx([clock.now] * 2, abs=0.001)
 
