@@ -17,6 +17,7 @@ from relate_mailstore.queue_types import (
     QueueFilter,
     QueueState,
     RecipientId,
+    StsPolicy,
 )
 from relate_mailstore.sql.store import SqlMailStore
 from relate_mailstore.types import AccountId, Delivery, Destination
@@ -497,6 +498,23 @@ async def test_a_large_message_is_read_in_chunks(mail: Store, alice: AccountId) 
     opened = await mail.queue.open(receipt.message_id)
     assert (opened.size, opened.buffered) == (len(raw), None)
     assert b"".join([chunk async for chunk in opened.chunks()]) == raw
+
+
+async def test_policies_of_other_domains_are_kept_until_they_expire(mail: Store, clock: Clock) -> None:
+    def policy(domain: str, fetched: float, text: str = "x") -> StsPolicy:
+        return StsPolicy(domain, "1", clock.now + fetched, clock.now + fetched + 60, text)
+
+    for each in (policy("a.example", 0), policy("b.example", 1), policy("c.example", 2), policy("a.example", 3, "new")):
+        await mail.queue.store_sts_policy(each)
+    found = await mail.queue.sts_policies(10)
+    assert [(each.domain, each.text) for each in found] == [
+        ("b.example", "x"),
+        ("c.example", "x"),
+        ("a.example", "new"),
+    ]
+    assert [each.domain for each in await mail.queue.sts_policies(2)] == ["c.example", "a.example"]
+    clock.now += 62
+    assert [each.domain for each in await mail.queue.sts_policies(10)] == ["a.example"]
 
 
 @pytest.mark.parametrize("days", [30, -30], ids=["set back", "set ahead"])

@@ -19,7 +19,8 @@ from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
 from relate_relay.destinations import Destinations
 from relate_relay.dkim.key_directory import KeyDirectory
-from relate_relay.routing.mta_sts import MemoryPolicyStore, MtaSts, PolicyFetcher
+from relate_relay.policy_store import QueuedPolicyStore
+from relate_relay.routing.mta_sts import MtaSts, PolicyFetcher
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.private import PrivateDestinations
 from relate_relay.routing.resolver import Resolver, parse_resolver
@@ -52,7 +53,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
     attempts = resources.telemetry.attempts()
     resolver = Resolver(parse_resolver(settings.resolver))
     dns = TracedDns(resolver, attempts)
-    policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), MemoryPolicyStore())
+    policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), QueuedPolicyStore(resources.traced_queue()))
     connector = Connector(dns, policies, options, Contexts())
     runner = Runner(
         resources.traced_queue(),

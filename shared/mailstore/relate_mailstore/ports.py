@@ -17,6 +17,7 @@ from relate_mailstore.queue_types import (
     QueuePage,
     QueueStatistics,
     RecipientId,
+    StsPolicy,
 )
 from relate_mailstore.types import (
     INBOX,
@@ -362,6 +363,12 @@ class QueueStore(Protocol):
 
     async def statistics(self) -> QueueStatistics:
         """Counts for metrics: one query that reads the queue once."""
+
+    async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
+        """The policies that were fetched last and have not expired, the newest last."""
+
+    async def store_sts_policy(self, policy: StsPolicy) -> None:
+        """Store the policy of a domain in place of its last one, so that it holds after a restart (RFC 8461 §10.2)."""
 
 
 class EventLog(Protocol):

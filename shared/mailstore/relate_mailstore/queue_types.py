@@ -24,6 +24,7 @@ __all__ = [
     "QueueStatistics",
     "QueuedRecipient",
     "RecipientId",
+    "StsPolicy",
 ]
 
 RecipientId = NewType("RecipientId", int)  # of a row of the queue; never assigned again
@@ -196,6 +197,16 @@ class QueuePage:
 
     items: tuple[QueuedRecipient, ...]
     next_cursor: RecipientId | None = None
+
+
+class StsPolicy(NamedTuple):
+    """The MTA-STS policy of a domain (RFC 8461 §3.2) and its id. Times are in seconds since the epoch."""
+
+    domain: str
+    id: str
+    fetched: float
+    expires: float
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from relate_mailstore.queue_types import (
     QueuePage,
     QueueStatistics,
     RecipientId,
+    StsPolicy,
 )
 from relate_mailstore.traced import EXPECTED_ERRORS, Operation, Operations
 from relate_mailstore.types import Delivery, MessageId
@@ -115,6 +116,16 @@ class TracedQueueStore:
     async def statistics(self) -> QueueStatistics:
         """Not traced: see `QueueStore`."""
         return await self._queue.statistics()
+
+    async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
+        """Traced as `mailstore.queue.sts_policies`."""
+        with self._span("sts_policies", limit=limit):
+            return await self._queue.sts_policies(limit)
+
+    async def store_sts_policy(self, policy: StsPolicy) -> None:
+        """Traced as `mailstore.queue.store_sts_policy`."""
+        with self._span("store_sts_policy"):
+            await self._queue.store_sts_policy(policy)
 
     def _span(self, method: str, **numbers: int) -> AbstractContextManager[Operation]:
         attributes = {f"mailstore.{key}": number for key, number in numbers.items()}

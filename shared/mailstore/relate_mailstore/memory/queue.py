@@ -24,6 +24,7 @@ from relate_mailstore.queue_types import (
     QueueState,
     QueueStatistics,
     RecipientId,
+    StsPolicy,
 )
 from relate_mailstore.types import Delivery, MessageId
 from relate_mailstore.wakes import Wakes
@@ -143,6 +144,7 @@ class MemoryQueue:
         self._latest = float("inf")
         self._beats: Counter[str] = Counter()
         self._suspensions: dict[str, _Suspension] = {}
+        self._policies: dict[str, StsPolicy] = {}
 
     def add(self, message_id: MessageId, outgoing: Outgoing, raw: bytes, origin: str | None) -> None:
         """Queue a message for its recipients."""
@@ -281,6 +283,16 @@ class MemoryQueue:
         due = {row.to.domain for row in rows if row.schedule.due is not None}
         suspended = len(due & self._suspensions.keys())
         return QueueStatistics(Counter(row.schedule.state for row in rows), min(waiting, default=None), suspended)
+
+    async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
+        """The policies that have not expired."""
+        now = self._clock()
+        valid = [policy for policy in self._policies.values() if policy.expires > now]
+        return sorted(valid, key=lambda policy: policy.fetched)[-limit:]
+
+    async def store_sts_policy(self, policy: StsPolicy) -> None:
+        """Store the policy of a domain."""
+        self._policies[policy.domain] = policy
 
     def _choose(self, now: float, limit: int, per_destination: int, busy: Mapping[str, int]) -> list[_Recipient]:
         due = [row for row in self._recipients.values() if row.schedule.due is not None and row.schedule.due <= now]

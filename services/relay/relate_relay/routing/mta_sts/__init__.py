@@ -6,11 +6,12 @@
 
 from relate_relay.routing.mta_sts.fetch import PolicyFetcher
 from relate_relay.routing.mta_sts.lookup import Lookup, MtaSts
-from relate_relay.routing.mta_sts.policy import Mode, Policy, StsFault, parse_policy
+from relate_relay.routing.mta_sts.policy import Mode, Policy, StsFault, format_policy, parse_policy
 from relate_relay.routing.mta_sts.record import find_id
-from relate_relay.routing.mta_sts.store import MemoryPolicyStore, PolicyStore, StoredPolicy
+from relate_relay.routing.mta_sts.store import MAX_STORED_POLICIES, MemoryPolicyStore, PolicyStore, StoredPolicy
 
 __all__ = [
+    "MAX_STORED_POLICIES",
     "Lookup",
     "MemoryPolicyStore",
     "Mode",
@@ -21,5 +22,6 @@ __all__ = [
     "StoredPolicy",
     "StsFault",
     "find_id",
+    "format_policy",
     "parse_policy",
 ]

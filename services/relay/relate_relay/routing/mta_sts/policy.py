@@ -73,6 +73,12 @@ def parse_policy(octets: bytes) -> Policy | None:
     return _build(first, patterns)
 
 
+def format_policy(policy: Policy) -> bytes:
+    """A text that `parse_policy` parses."""
+    lines = ("version: STSv1", f"mode: {policy.mode.value}", f"max_age: {policy.max_age}")
+    return "\n".join((*lines, *[f"mx: {pattern}" for pattern in policy.patterns])).encode()
+
+
 def _build(fields: dict[str, str], patterns: list[str]) -> Policy | None:
     mode = next((mode for mode in Mode if mode.value == fields.get("mode")), None)
     age = _SECONDS.fullmatch(fields.get("max_age", ""))

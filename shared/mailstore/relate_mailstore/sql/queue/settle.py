@@ -48,7 +48,7 @@ class QueuedSettlement:
 
     @property
     def weight(self) -> int:
-        """Its recipients."""
+        """The number of recipients, of which a transaction takes a limited number."""
         return len(self.told.results)
 
 

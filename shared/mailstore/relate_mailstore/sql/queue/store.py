@@ -23,6 +23,7 @@ from relate_mailstore.queue_types import (
     QueuePage,
     QueueStatistics,
     RecipientId,
+    StsPolicy,
 )
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.coalesce import Coalescer
@@ -31,7 +32,7 @@ from relate_mailstore.sql.driver.dialects import ids, one_of
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
 from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.notices.queue_changes import QueueChanges
-from relate_mailstore.sql.queue import operators, suspensions
+from relate_mailstore.sql.queue import operators, sts_policies, suspensions
 from relate_mailstore.sql.queue.claim import claim, pull_back
 from relate_mailstore.sql.queue.due import NEXT_DUE
 from relate_mailstore.sql.queue.runners import beat, forget
@@ -193,6 +194,14 @@ class SqlQueueStore:
     async def statistics(self) -> QueueStatistics:
         """Count the recipients by state."""
         return await operators.count(self._database)
+
+    async def sts_policies(self, limit: int) -> Sequence[StsPolicy]:
+        """The policies that have not expired."""
+        return await sts_policies.find(self._database, self._clock(), limit)
+
+    async def store_sts_policy(self, policy: StsPolicy) -> None:
+        """Store the policy of a domain."""
+        await self._committer.run_without_notice(partial(sts_policies.store, policy=policy, now=self._clock()))
 
     async def _open_all(self, message_ids: Sequence[MessageId]) -> Sequence[RawMessage | None]:
         rows = await self._database.fetch(_OPEN, {"message_ids": message_ids})

@@ -236,6 +236,18 @@ queue_destinations = Table(
     Column("reply", Text, nullable=False),  # why: what the last attempt said
 )
 
+# The MTA-STS policies of other domains, which have to outlive the process: an attacker who blocks their host would
+# disable them by a restart.
+sts_policies = Table(
+    "sts_policies",
+    metadata,
+    Column("domain", Text, primary_key=True),
+    Column("id", Text, nullable=False),
+    Column("fetched", Double, nullable=False),  # seconds since the epoch, like the following
+    Column("expires", Double, nullable=False),
+    Column("text", Text, nullable=False),
+)
+
 # What happened to messages, appended by the transactions that it tells of. On PostgreSQL partitioned by day. Without a
 # key, and with two indexes, because each delivery adds several rows: both only ever grow at their end. Other questions
 # read the days that they are limited to.
