@@ -1,8 +1,8 @@
 """How the recipients elsewhere of an account are counted, and which message is held: what every store follows. Pure.
 
 A period slides in steps of a 24th of its length. A message counts until its whole step is older than the period, so
-that no period of this length, wherever it begins, has more recipients than the limit. Held messages count too: who goes
-on sending stays above the limit. To release a message does not count it again.
+that no period of this length, wherever it begins, has more recipients than the limit. Held messages count too: an
+account that goes on sending stays above the limit. A release does not count a message again.
 """
 
 from collections import Counter
@@ -30,9 +30,10 @@ def step_of(period_seconds: int, now: float) -> int:
 
 
 def kept_steps(period_seconds: int, now: float) -> tuple[int, int]:
-    """The first and last step that count. One more than the present, because another process's clock may be ahead.
+    """The first and last step that count.
 
-    Steps beyond it are from before the clock was set back.
+    The step after the present one counts, because the clock of another process may be ahead. Later steps are from
+    before the clock was set back.
     """
     length = period_seconds // STEPS
     return int(now) - period_seconds - length + 1, int(now) + length

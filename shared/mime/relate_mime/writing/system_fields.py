@@ -9,7 +9,7 @@ from relate_mime.writing.text import date_time
 def system_fields(
     to: str, subject: str, *, server_name: str, identifier: str, now: float, auto_submitted: str, in_reply_to: str = ""
 ) -> Iterator[bytes]:
-    """The fields but for those of MIME, each with its line end; with the null Return-Path, so that nobody is answered.
+    """The fields except those of MIME, each with its line end. The Return-Path is null, so that no report answers.
 
     `identifier` is unique on this server (it becomes the Message-ID), `now` is in seconds since the epoch,
     `auto_submitted` is the keyword of RFC 3834 §5, `in_reply_to` a Message-ID with its angle brackets.
