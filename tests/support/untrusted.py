@@ -67,9 +67,10 @@ from relate_relay.routing.names import parse_literal, to_ascii
 from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
 from relate_relay.xtext import decode_xtext
 from relate_smtp import commands as smtp_commands
+from relate_smtp.authorship import author_of, only_address
 from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
-from relate_smtp.header import Header, TooManyFields, bcc_fields, forged_fields, missing_fields
+from relate_smtp.header import Field, Header, TooManyFields, bcc_fields, forged_fields, missing_fields
 from relate_wire import proxy, sasl
 from relate_wire.dots import DotDecoder, DotEncoder
 from relate_wire.limits import parse_networks
@@ -127,7 +128,8 @@ def _delivery(octets: bytes) -> Any:
     header = Header(octets)
     try:
         removed = [*forged_fields(header, "mail.example"), *bcc_fields(header)]
-        return has_looped(header), find_traceparent(header), missing_fields(header, "", ""), header.without(removed)
+        found = has_looped(header), find_traceparent(header), author_of(header)
+        return *found, missing_fields(header, "", ""), header.without(removed)
     except TooManyFields:
         return None
 
@@ -477,6 +479,11 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     ),
     "a header value": Untrusted(decode_header, (b"=?utf-8?q?a=20b?= =?iso-8859-1*en?B?5A==?=",), _HEADER_VALUES),
     "addresses": Untrusted(parse_addresses, (b'"A, B" <a@b>, g: c@d (x), <@e:f@g>;',), _HEADER_VALUES),
+    "an author": Untrusted(
+        lambda octets: only_address([Field(octets, 0, len(octets))]),
+        (b'"A, B" (c@d) <a@b>', b"x@y <a@b>"),
+        _HEADER_VALUES,
+    ),
     "an address list": Untrusted(read_address_list, (b"Ann <a@b.example>, c@d.example",), _HEADER_VALUES),
     "a date": Untrusted(parse_date, (b"Mon, 2 Nov 2026 10:00:00 +0100 (CET)", b"2026-11-02T10:00:00Z"), _HEADER_VALUES),
     "a media type": Untrusted(

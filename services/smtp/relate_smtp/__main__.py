@@ -60,6 +60,7 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
         require_authentication=settings.require_authentication,
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
+        sending_limits=resources.limits.sending(),
     )
 
     def engine(client: Client[Frame]) -> SmtpEngine:

@@ -7,6 +7,7 @@ from enum import Enum, auto
 
 from relate_accounts.ports import Authenticator, Directory
 from relate_mailstore.ports import EventLog, MailStore
+from relate_mailstore.queue_types import SendingLimit
 from relate_smtp.routing import Routing
 from relate_wire.ports import Peer
 
@@ -42,6 +43,8 @@ class Context:
     require_authentication: bool
     allows_plaintext: Callable[[Peer], bool]
     starttls_available: bool
+    sending_limits: tuple[SendingLimit, ...] = ()
+    """How many recipients on other servers a user may send to."""
     now: Callable[[], float] = time.time
     """The time for trace fields, in seconds since the epoch."""
     clock: Callable[[], float] = time.perf_counter

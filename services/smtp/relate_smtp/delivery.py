@@ -1,15 +1,17 @@
 """The message as it is stored, and its destinations.
 
 Trace fields are prepended. The header loses the fields that only this server may add, and in a submission its Bcc
-fields, whose addresses belong in the envelope only (RFC 5322 §3.6.3). The body is stored unchanged, octet for octet.
+fields, whose addresses belong in the envelope only (RFC 5322 §3.6.3); a submission gets the fields that it lacks. The
+body is stored unchanged, octet for octet. What is stored here and what is sent elsewhere is the same message.
 """
 
 import re
 
 from relate_accounts.types import User
 from relate_mailstore.event_types import Event
-from relate_mailstore.queue_types import Outgoing
+from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.types import AccountId, Delivery, Destination
+from relate_smtp.authorship import NO_EDIT, SenderEdit
 from relate_smtp.context import Role
 from relate_smtp.conversation import Conversation, Transaction
 from relate_smtp.header import Header, bcc_fields, forged_fields, missing_fields
@@ -44,15 +46,17 @@ def find_traceparent(header: Header) -> str | None:
     return None
 
 
-def build_message(conversation: Conversation, header: Header, content: bytes) -> bytes:
+def build_message(
+    conversation: Conversation, header: Header, content: bytes, sender_edit: SenderEdit = NO_EDIT
+) -> bytes:
     """The message to store, made from the content of the open transaction. Raises TooManyFields."""
     context, transaction = conversation.context, conversation.open_transaction
     removed = [*forged_fields(header, context.server_name)]
     added = b""
     if context.role is Role.SUBMISSION:
-        removed += bcc_fields(header)
+        removed += [*bcc_fields(header), *sender_edit.removed]
         message_id = f"{transaction.id}@{context.server_name}"
-        added = missing_fields(header, date_time(int(context.now())), message_id)
+        added = sender_edit.added + missing_fields(header, date_time(int(context.now())), message_id)
     body = memoryview(content)[len(header.octets) :]
     is_terminated = transaction.is_binary or not content or content.endswith(b"\r\n")
     line_end = b"" if is_terminated else b"\r\n"
@@ -72,11 +76,13 @@ def prepare_delivery(
     sender: User | None,
     message: bytes,
     header_message_id: str,
+    *,
     events: tuple[Event, ...] = (),
+    limits: tuple[SendingLimit, ...] = (),
 ) -> Delivery:
     """The message with its destinations, and the envelope for recipients elsewhere, which only a user can have.
 
-    Each account is a destination once, even if two recipients are addresses of it.
+    Each account is a destination once, even if two recipients are addresses of it. `limits` are those of the sender.
     """
     quotas = {accepted.recipient.user_id: accepted.recipient.quota for accepted in transaction.recipients}
     destinations = tuple([Destination(AccountId(user), quota=quota) for user, quota in quotas.items()])
@@ -92,6 +98,7 @@ def prepare_delivery(
         is_8bit=mail.body != "7BIT",
         is_utf8=mail.utf8,
         header_message_id=header_message_id,
+        limits=limits,
     )
     return Delivery(message, destinations, outgoing=outgoing, events=events)
 

@@ -6,6 +6,7 @@ A constant reply is a value, any other a function. No reply repeats the client's
 from collections.abc import Sequence
 from dataclasses import replace
 
+from relate_mailstore.sending_rules import held_reply
 from relate_mailstore.types import Receipt
 from relate_smtp.parameters import ParameterFault
 from relate_smtp.routing import Unroutable
@@ -162,6 +163,7 @@ def chunk_received(octets: int) -> Reply:
 
 def accepted(receipt: Receipt, processing: float, linked: str | None = None) -> Reply:
     """The message is stored durably. `processing` is in seconds, `linked` the message's traceparent."""
-    head = f"250 2.6.0 Accepted as {receipt.message_id}\r\n".encode()
+    held = "" if receipt.excess is None else f", {held_reply(receipt.excess)}"
+    head = f"250 2.6.0 Accepted as {receipt.message_id}{held}\r\n".encode()
     facts = Facts(messages_received=1, processing=processing, linked=linked)
     return Reply(head, code="250", facts=facts, progress=True)

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Literal
 
 from relate_mailstore.event_types import Detail, Event, EventName
@@ -98,20 +99,23 @@ def parse_detail(text: str) -> Detail:
     return detail
 
 
-def of_delivery(
-    delivery: Delivery, message_id: MessageId, header_message_id: str, entered: Sequence[AssignedUid]
-) -> Sequence[Event]:
-    """The events of a delivery with what the store knows of it: the message, the trace, and of `delivered` the place.
-
-    `entered` has one UID per destination.
-    """
-    if not delivery.events:
-        return ()
-    trace_id, span_id = parse_origin(delivery.origin)
-    places: dict[AccountId, Detail] = {
+def places_of(delivery: Delivery, entered: Sequence[AssignedUid]) -> Mapping[AccountId, Detail]:
+    """Where a message was entered, by account. `entered` has one UID per destination."""
+    return {
         to.account_id: {"mailbox": to.mailbox, "uid": one.uid}
         for to, one in zip(delivery.destinations, entered, strict=True)
     }
+
+
+def of_delivery(
+    events: Iterable[Event],
+    message_id: MessageId,
+    header_message_id: str,
+    origin: str | None,
+    places: Mapping[AccountId, Detail] = MappingProxyType({}),
+) -> Sequence[Event]:
+    """The events of a delivery with what the store knows: the message, the trace, and of `delivered` the place."""
+    trace_id, span_id = parse_origin(origin)
     return [
         event._replace(
             message_id=message_id,
@@ -120,7 +124,7 @@ def of_delivery(
             trace_id=event.trace_id or trace_id,
             span_id=event.span_id or span_id,
         )
-        for event in delivery.events
+        for event in events
     ]
 
 

@@ -17,6 +17,7 @@ from relate_mailstore.queue_types import (
     QueuePage,
     QueueStatistics,
     RecipientId,
+    SendingLimit,
     StsPolicy,
 )
 from relate_mailstore.types import (
@@ -204,7 +205,13 @@ class MailStore(RawStore, SearchStore, Protocol):
         """Store a message, enter it for every destination and queue it, in one transaction; wait until that is durable.
 
         Provisions an account that has no mailboxes. Raises MailboxNotFound for any other missing mailbox, and OverQuota
-        if any account would exceed its destination's quota.
+        if any account would exceed its destination's quota. Mail beyond a limit of the account is queued, but held.
+        """
+
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+        """Enter a message in the INBOX that tells that mail of this account is held because of a limit.
+
+        Once in a period of the limit, also if several processes call: then nothing is entered, and False returned.
         """
 
     async def append(

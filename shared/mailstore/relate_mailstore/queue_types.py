@@ -15,6 +15,7 @@ __all__ = [
     "FINAL_STATES",
     "AttemptResult",
     "Claimed",
+    "Excess",
     "Lease",
     "Outgoing",
     "OutgoingRecipient",
@@ -24,6 +25,7 @@ __all__ = [
     "QueueStatistics",
     "QueuedRecipient",
     "RecipientId",
+    "SendingLimit",
     "StsPolicy",
 ]
 
@@ -57,13 +59,35 @@ class OutgoingRecipient:
     orcpt: str = ""
 
 
+class SendingLimit(NamedTuple):
+    """The number of recipients elsewhere that an account may send to in any period of this length.
+
+    A period is a multiple of 24 seconds (`sending_rules`).
+    """
+
+    period_seconds: int
+    recipients: int
+
+
+class Excess(NamedTuple):
+    """The reason why a message is held: its account has sent to more recipients than a limit allows.
+
+    `sent` is their number in the period, including those of the message. `is_told` means that the owner of the account
+    was told in this period.
+    """
+
+    limit: SendingLimit
+    sent: int
+    is_told: bool
+
+
 @dataclass(frozen=True, slots=True)
 class Outgoing:
     """The envelope of a message for recipients elsewhere. `account_id` is the account that sends it.
 
     `sender` is empty for the null reverse-path. `ret` and `envid` are the parameters of RFC 3461 §4.3 and §4.4.
     `due` is when the first attempt is made, in seconds since the epoch; 0 means at once. With `is_held` there is none
-    until an operator releases the message.
+    until an operator releases the message. A message beyond one of the `limits`, if it has any, is held too.
     """
 
     sender: str
@@ -76,6 +100,7 @@ class Outgoing:
     header_message_id: str = ""  # without angle brackets
     due: float = 0.0
     is_held: bool = False
+    limits: tuple[SendingLimit, ...] = ()
 
 
 class Lease(NamedTuple):

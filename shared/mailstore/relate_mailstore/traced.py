@@ -15,6 +15,7 @@ from typing import Protocol
 
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota
 from relate_mailstore.ports import MailStore, RawMessage
+from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -86,6 +87,11 @@ class TracedMailStore:
             receipt = await self._store.deliver(replace(delivery, origin=origin))
             operation.set("mailstore.batch", receipt.batch)
             return receipt
+
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+        """Traced as `mailstore.tell_held`."""
+        with self._span("tell_held", account_id, octets=len(notice)):
+            return await self._store.tell_held(account_id, limit, notice)
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
         """Traced as `mailstore.check_quota`."""

@@ -17,7 +17,7 @@ from relate_mailstore.entry_list import EntryList
 from relate_mailstore.event_types import Event
 from relate_mailstore.identifiers import AccountId, MailboxId, MessageId, ModSeq, Uid
 from relate_mailstore.keywords import one_spelling
-from relate_mailstore.queue_types import Outgoing
+from relate_mailstore.queue_types import Excess, Outgoing
 from relate_mime import MessageIndex
 
 __all__ = [
@@ -151,8 +151,9 @@ class AssignedUid(NamedTuple):
 class Receipt:
     """A durable delivery: committed and flushed to disk. `entered` has one UID per destination.
 
-    `queued` is the number of recipients elsewhere. Concurrent deliveries share one commit: `batch` is their number,
-    `leader` the origin of the first of them, whose trace has the statements.
+    `queued` is the number of recipients elsewhere, `excess` the limit because of which they are held, if any.
+    Concurrent deliveries share one commit: `batch` is their number, `leader` the origin of the first of them, whose
+    trace has the statements.
     """
 
     message_id: MessageId
@@ -160,6 +161,7 @@ class Receipt:
     batch: int = 1
     leader: str | None = None
     queued: int = 0
+    excess: Excess | None = None
 
 
 class MailboxNotice(NamedTuple):

@@ -8,11 +8,14 @@ from pydantic import Field
 from relate_config import Section
 from relate_config.cache_budget import CACHE_OCTETS, MIN_CACHE_OCTETS
 from relate_mailstore.event_rules import EventRules
+from relate_mailstore.queue_types import SendingLimit
 from relate_wire.content_budget import CONTENT_OCTETS, MEBIBYTE_OCTETS
+
+HOUR_SECONDS, DAY_SECONDS = 3_600, 86_400
 
 
 class LimitsSettings(Section):
-    """Resource limits of one process."""
+    """Limits on the memory of one process, and on what an account may send, whichever processes it sends by."""
 
     prefix: ClassVar[str] = "Limits"
 
@@ -21,6 +24,19 @@ class LimitsSettings(Section):
 
     cache_memory_bytes: int = Field(default=CACHE_OCTETS, ge=MIN_CACHE_OCTETS)
     """Octets of all caches together (`relate_config.cache_budget`)."""
+
+    recipients_per_hour: int = Field(default=200, ge=0)
+    """Recipients on other servers that an account may send to in an hour; 0 is no limit. Mail beyond it is held.
+
+    No person writes to so many; the thief of a password does, and then other servers refuse the domain's mail.
+    """
+
+    recipients_per_day: int = Field(default=1_000, ge=0)
+
+    def sending(self) -> tuple[SendingLimit, ...]:
+        """The limits on what an account may send."""
+        limits = (HOUR_SECONDS, self.recipients_per_hour), (DAY_SECONDS, self.recipients_per_day)
+        return tuple(SendingLimit(period, recipients) for period, recipients in limits if recipients)
 
 
 class EventsSettings(Section):

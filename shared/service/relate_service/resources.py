@@ -95,6 +95,7 @@ class Resources:
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
     relay: RelaySettings = field(default_factory=RelaySettings)
+    limits: LimitsSettings = field(default_factory=LimitsSettings)
     key_directory: Path = DATA_FOLDER / "dkim"
 
     def traced(self, source: SourceName) -> tuple[MailStore, Authenticator]:
@@ -179,6 +180,7 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
             content,
             certificates,
             settings.relay,
+            settings.limits,
             settings.key_directory,
         )
     finally:

@@ -9,6 +9,7 @@ from relate_mailstore.event_rules import (
     of_delivery,
     parse_detail,
     parse_origin,
+    places_of,
 )
 from relate_mailstore.event_types import Detail, Event, EventName
 from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Uid
@@ -71,7 +72,9 @@ def test_the_trace_is_that_of_the_delivery() -> None:
         origin="00-aa-bb-01",
         events=(Event(EventName.QUEUED, span_id="cc"), Event(EventName.DELIVERED, account_id=AccountId(7))),
     )
-    event, delivered = of_delivery(delivery, UNKNOWN_MESSAGE, "x@y", [AssignedUid(1, Uid(9))])
+    event, delivered = of_delivery(
+        delivery.events, UNKNOWN_MESSAGE, "x@y", delivery.origin, places_of(delivery, [AssignedUid(1, Uid(9))])
+    )
     assert delivered.detail == {"mailbox": "INBOX", "uid": 9}
     assert (event.message_id, event.header_message_id, event.trace_id, event.span_id) == (
         UNKNOWN_MESSAGE,

@@ -14,6 +14,7 @@ from opentelemetry.trace import StatusCode
 from relate_mailstore.errors import MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.ports import MailStore
+from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.traced import TracedMailStore
 from relate_mailstore.types import (
     INBOX,
@@ -35,6 +36,7 @@ from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple, uids
 from tests.support.telemetry.registry import undeclared_of_name
 
 ALICE, BOB = AccountId(7), AccountId(8)
+HOURLY = SendingLimit(3_600, 1)
 SENDER = "00-11111111111111111111111111111111-1111111111111111-01"
 READER = "00-22222222222222222222222222222222-2222222222222222-01"
 LEADER = "00-33333333333333333333333333333333-3333333333333333-01"
@@ -175,6 +177,11 @@ async def test_lists_have_no_links(store: MailStore, operations: RecordingOperat
     ("method", "call", "expected"),
     [
         ("provision", lambda store, inbox, message: store.provision(ALICE), {}),
+        (
+            "tell_held",
+            lambda store, inbox, message: store.tell_held(ALICE, HOURLY, b"12345"),
+            {"octets": 5},
+        ),
         ("check_quota", lambda store, inbox, message: store.check_quota(ALICE, 5, 10**6), {"octets": 5}),
         ("mailbox", lambda store, inbox, message: store.mailbox(ALICE, "Sent"), {}),
         ("mailboxes", lambda store, inbox, message: store.mailboxes(ALICE), {"mailboxes": 6}),

@@ -29,6 +29,7 @@ class Clock:
         ("From: Ann\r\n <ann@b\u00fccher.example>", "xn--bcher-kva.example"),
         ("From: ann@here.test, bob@there.test", None),
         ("From: ann@here.test\r\nFrom: bob@there.test", None),
+        ("Sender: ann@here.test\r\nFrom: bob@there.test", "there.test"),
         ("From: nothing", None),
         ("Subject: x", None),
         ("Subject: x\r\n\r\nFrom: ann@here.test", None),

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import pytest
 
+from relate_mailstore.queue_types import Excess, SendingLimit
 from relate_mailstore.types import AssignedUid, MessageId, Receipt, Uid
 from relate_smtp import replies
 from relate_wire.lines import LineFault
@@ -16,6 +17,9 @@ FROM_FUNCTIONS = [
     replies.goodbye("mail.example.net"),
     replies.chunk_received(12),
     replies.accepted(Receipt(MessageId(UUID(int=1)), (AssignedUid(1, Uid(1)),)), 0.5),
+    replies.accepted(
+        Receipt(MessageId(UUID(int=1)), (), excess=Excess(SendingLimit(86_400, 1_000), 1_001, is_told=True)), 0.5
+    ),
 ]
 
 

@@ -457,7 +457,7 @@ async def test_submission_loses_its_bcc_fields_only(backend: SmtpBackend, store:
 
 
 async def test_missing_date_and_message_id_are_added_to_submissions_only(backend: SmtpBackend) -> None:
-    content = b"Subject: x\r\n\r\ntext\r\n"
+    content = b"Subject: x\r\nFrom: ann@example.net\r\n\r\ntext\r\n"
     for role, login in ((Role.SUBMISSION, PLAIN_ANN), (Role.MX, b"")):
         connection = await connect_and_greet(backend.context(role))
         await connection.say(
@@ -476,7 +476,7 @@ async def test_missing_date_and_message_id_are_added_to_submissions_only(backend
 
 @pytest.mark.parametrize("role", Role)
 async def test_forged_fields_are_removed(backend: SmtpBackend, role: Role) -> None:
-    unforged = b"Date: x\r\nMessage-ID: <1@b>\r\n"
+    unforged = b"From: ann@example.net\r\nDate: x\r\nMessage-ID: <1@b>\r\n"
     content = unforged + b"Authentication-Results: mail.EXAMPLE.net; dkim=pass\r\nReturn-Path: <a@b>\r\n\r\n"
     connection = await connect_and_greet(backend.context(role))
     await connection.say(

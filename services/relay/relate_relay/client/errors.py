@@ -6,8 +6,8 @@ Each has `temporary`, which says whether a later attempt may succeed, and `statu
 
 from enum import Enum
 
+from relate_mime.printable import printable
 from relate_relay.client.replies import ServerReply, Violation
-from relate_relay.printable import printable
 
 
 class ClientError(Exception):

@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from enum import Enum
 
-from relate_relay.printable import printable
+from relate_mime.printable import printable
 
 # RFC 5321 §4.5.3.1.5 allows 512 octets with code and CRLF. Longer lines are cut to this.
 MAX_LINE_OCTETS = 512

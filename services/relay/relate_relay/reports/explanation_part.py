@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from relate_mime.writing.text import date_time, visible, wrap
 from relate_relay.reports.parts import BodyPart, identity_part
-from relate_relay.reports.text import date_time, visible, wrap
 from relate_relay.reports.types import DeliveryResult, Kind, Report
 from relate_relay.reports.words import Explanation, checked_status, explain
 

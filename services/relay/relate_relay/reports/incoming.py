@@ -17,7 +17,7 @@ from relate_mime.content import Kind as ContentKind
 from relate_mime.fields import unfold
 from relate_mime.scan import Node, scan
 from relate_mime.transfer import decode_transfer
-from relate_relay.reports.text import visible
+from relate_mime.writing.text import visible
 from relate_relay.reports.types import Kind
 
 MAX_REPORT_OCTETS = 262_144

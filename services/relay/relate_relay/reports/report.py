@@ -1,14 +1,12 @@
 """Writes a delivery report: a multipart/report for people and programs (RFC 3464, RFC 6522)."""
 
-from collections.abc import Iterator
-
+from relate_mime.writing.system_fields import system_fields
+from relate_mime.writing.text import visible
 from relate_relay.reports.explanation_part import explanation_part
-from relate_relay.reports.fields import encode_field, encode_subject
-from relate_relay.reports.original import Original, read_original
+from relate_relay.reports.original import read_original
 from relate_relay.reports.parts import encode_report
 from relate_relay.reports.returned import returned_part
 from relate_relay.reports.status_part import status_part
-from relate_relay.reports.text import date_time, visible
 from relate_relay.reports.types import DeliveryResult, Kind, Report
 
 MAX_LISTED_RECIPIENTS = 100
@@ -41,24 +39,16 @@ def make_report(report: Report, *, server_name: str, report_id: str, now: float)
         status_part(report.message, listed, server_name),
         returned_part(report, original),
     )
-    subject = _subject(report, listed)
-    header = _header(report, original, subject, server_name=server_name, report_id=report_id, now=now)
+    header = system_fields(
+        report.message.sender,
+        _subject(report, listed),
+        server_name=server_name,
+        identifier=report_id,
+        now=now,
+        auto_submitted="auto-replied",
+        in_reply_to=original.message_id,
+    )
     return b"".join([*header, encode_report(parts)])
-
-
-def _header(
-    report: Report, original: Original, subject: str, *, server_name: str, report_id: str, now: float
-) -> Iterator[bytes]:
-    yield encode_field("Return-Path", "<>")
-    yield encode_field("Date", date_time(now))
-    yield encode_field("From", f"Mail Delivery System <postmaster@{server_name}>")
-    yield encode_field("To", f"<{report.message.sender}>")
-    yield encode_subject(subject)
-    yield encode_field("Message-ID", f"<{report_id}@{server_name}>")
-    if original.message_id:  # RFC 5322 §3.6.4
-        yield encode_field("In-Reply-To", original.message_id)
-        yield encode_field("References", original.message_id)
-    yield encode_field("Auto-Submitted", "auto-replied")  # RFC 3834 §5
 
 
 def _subject(report: Report, listed: list[DeliveryResult]) -> str:

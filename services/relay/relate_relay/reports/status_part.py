@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator, Sequence
 
-from relate_relay.reports.fields import encode_field
+from relate_mime.writing.fields import encode_field
+from relate_mime.writing.text import date_time
 from relate_relay.reports.parameters import TypedAddress, decode_orcpt, typed
 from relate_relay.reports.parts import BodyPart, identity_part
-from relate_relay.reports.text import date_time
 from relate_relay.reports.types import DeliveryResult, Kind, ReportedMessage
 from relate_relay.reports.words import checked_status
 from relate_relay.xtext import decode_xtext

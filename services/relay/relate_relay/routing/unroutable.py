@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from relate_relay.printable import printable
+from relate_mime.printable import printable
 from relate_relay.routing.ports import DnsError
 
 

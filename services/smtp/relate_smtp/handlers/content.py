@@ -3,14 +3,20 @@
 250 means that the message is durable.
 """
 
-from relate_mailstore.errors import OverQuota
+from contextlib import suppress
+
+from relate_mailstore.errors import OverQuota, StoreError
+from relate_mailstore.queue_types import Excess
+from relate_mailstore.types import AccountId
 from relate_smtp import replies
+from relate_smtp.authorship import NO_EDIT, check_authorship
 from relate_smtp.commands import Bare, Bdat
 from relate_smtp.conversation import Conversation
 from relate_smtp.delivery import build_message, find_message_id, find_traceparent, has_looped, prepare_delivery
 from relate_smtp.events import accepted
 from relate_smtp.framing import DROPPED, Frame, Mode
 from relate_smtp.header import Header, TooManyFields
+from relate_smtp.held_notice import make_notice
 from relate_smtp.states import State
 from relate_wire.lines import LineFault
 from relate_wire.reply import Reply
@@ -54,13 +60,23 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
         header = Header(content.octets)
         if has_looped(header):
             return replies.LOOP
-        # Only users may link the delivery to their traces: a traceparent from any other client is ignored.
-        linked = None if conversation.user is None else find_traceparent(header)
-        message = build_message(conversation, header, content.octets)
+        user, linked, sender_edit = conversation.user, None, NO_EDIT
+        if user is not None:
+            sender_edit = await check_authorship(header, transaction.mail, user, context.directory)
+            # Only users may link the delivery to their traces: a traceparent from any other client is ignored.
+            linked = find_traceparent(header)
+        message = build_message(conversation, header, content.octets, sender_edit)
         del content  # so that `message` is the only copy during the delivery
         events = accepted(conversation, len(message))
         receipt = await context.store.deliver(
-            prepare_delivery(transaction, conversation.user, message, find_message_id(header), events)
+            prepare_delivery(
+                transaction,
+                user,
+                message,
+                find_message_id(header),
+                events=events,
+                limits=context.sending_limits,
+            )
         )
     except TooManyFields:
         return replies.TOO_MANY_FIELDS
@@ -69,4 +85,22 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
         return replies.over_quota(temporary=error.temporary or transaction.has_several_accounts)
     finally:
         conversation.end_transaction()
+    if receipt.excess is not None and not receipt.excess.is_told:
+        await _tell_held(conversation, receipt.excess, transaction.id)
     return replies.accepted(receipt, context.clock() - started, linked)
+
+
+async def _tell_held(conversation: Conversation, excess: Excess, transaction_id: str) -> None:
+    """Tell users that their mail is held. If that fails, the next message that is held tells: this one is accepted."""
+    context, user = conversation.context, conversation.user
+    if user is None:
+        return
+    notice = make_notice(
+        excess,
+        user.address,
+        server_name=context.server_name,
+        identifier=f"held.{transaction_id}",
+        now=context.now(),
+    )
+    with suppress(StoreError):
+        await context.store.tell_held(AccountId(user.id), excess.limit, notice)

@@ -146,13 +146,13 @@ class MemoryQueue:
         self._suspensions: dict[str, _Suspension] = {}
         self._policies: dict[str, StsPolicy] = {}
 
-    def add(self, message_id: MessageId, outgoing: Outgoing, raw: bytes, origin: str | None) -> None:
-        """Queue a message for its recipients."""
+    def add(self, message_id: MessageId, outgoing: Outgoing, raw: bytes, origin: str | None, reply: str = "") -> None:
+        """Queue a message for its recipients; `reply` says why it is held."""
         now, content = self._clock(), MemoryRawMessage(raw, origin)
         due = outgoing.due or now
         schedule = Schedule(QueueState.HELD, None) if outgoing.is_held else Schedule(QueueState.QUEUED, due)
         for to in outgoing.recipients:
-            row = _Recipient(next(self._ids), message_id, to, outgoing, content, now, schedule)
+            row = _Recipient(next(self._ids), message_id, to, outgoing, content, now, schedule, reply=reply)
             self._recipients[row.id] = row
         self._wakes.wake()
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
 from relate_mailstore.errors import MaildropInUse, MessageNotFound
-from relate_mailstore.event_rules import EventRules, of_delivery
+from relate_mailstore.event_rules import EventRules, of_delivery, places_of
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
@@ -22,8 +22,11 @@ from relate_mailstore.memory.events import MemoryEventLog
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
+from relate_mailstore.memory.sending import MemorySending
 from relate_mailstore.polling import poll
+from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.quota import check_quota, octets_by_account
+from relate_mailstore.sending_rules import held_events, held_reply
 from relate_mailstore.summary_text import EMPTY_SUMMARY, summary_text
 from relate_mailstore.types import (
     INBOX,
@@ -32,6 +35,7 @@ from relate_mailstore.types import (
     AssignedUid,
     Copied,
     Delivery,
+    Destination,
     Flag,
     FlagChange,
     Flagged,
@@ -75,6 +79,7 @@ class MemoryMailStore:
         self._listeners = ChangeListeners()
         self.events = MemoryEventLog(event_rules or EventRules(), clock)
         self.queue = MemoryQueue(self._deliver_all, self.events.add, clock)
+        self._sending = MemorySending(clock)
 
     async def provision(self, account_id: AccountId) -> None:
         """Create the default mailboxes of an account. Idempotent."""
@@ -84,6 +89,13 @@ class MemoryMailStore:
         """Enter a message for every destination; all are looked up before the first change."""
         (receipt,) = self._deliver_all([delivery])
         return receipt
+
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+        """Enter the notice, unless the owner was told."""
+        if not self._sending.tell(account_id, limit):
+            return False
+        self._deliver_all([Delivery(notice, (Destination(account_id),))])
+        return True
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
         """Compare the quota with the octets of all mailboxes."""
@@ -324,15 +336,22 @@ class MemoryMailStore:
             attributes = MessageAttributes(to.flags, new_keywords(to.keywords), received)
             uid = account.enter(mailbox, message, delivery.raw, attributes)
             entered.append(AssignedUid(mailbox.state.uid_validity, uid))
-        queued = 0
         header_message_id = index.header_message_id or (
             delivery.outgoing.header_message_id if delivery.outgoing else ""
         )
-        self.events.add(of_delivery(delivery, message_id, header_message_id, entered))
-        if delivery.outgoing is not None:
-            self.queue.add(message_id, delivery.outgoing, delivery.raw, delivery.origin)
-            queued = len(delivery.outgoing.recipients)
-        return Receipt(message_id, tuple(entered), leader=delivery.origin, queued=queued)
+        places = places_of(delivery, entered)
+        self.events.add(of_delivery(delivery.events, message_id, header_message_id, delivery.origin, places))
+        receipt = Receipt(message_id, tuple(entered), leader=delivery.origin)
+        return receipt if delivery.outgoing is None else self._queue(receipt, delivery, delivery.outgoing)
+
+    def _queue(self, receipt: Receipt, delivery: Delivery, outgoing: Outgoing) -> Receipt:
+        excess, reply = self._sending.count(outgoing), ""
+        if excess is not None:
+            outgoing, reply = replace(outgoing, is_held=True), held_reply(excess)
+            events = held_events(outgoing, excess)
+            self.events.add(of_delivery(events, receipt.message_id, outgoing.header_message_id, delivery.origin))
+        self.queue.add(receipt.message_id, outgoing, delivery.raw, delivery.origin, reply)
+        return replace(receipt, queued=len(outgoing.recipients), excess=excess)
 
     def _usage(self, account_id: AccountId) -> int:
         return sum(mailbox.state.octets for mailbox in self._account(account_id).mailboxes.values())

@@ -20,6 +20,7 @@ from relate_mailstore.event_rules import EventRules
 from relate_mailstore.keywords import spell
 from relate_mailstore.mailbox_names import deletable_name
 from relate_mailstore.ports import RawMessage
+from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.sql import mailboxes
 from relate_mailstore.sql.cache.lru import Caches
 from relate_mailstore.sql.deltas import Committed, Removal
@@ -291,6 +292,10 @@ class SqlMailStore:
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Store a message; concurrent deliveries share a transaction."""
         return await self._deliveries.deliver(delivery)
+
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+        """Enter a notice once in a period."""
+        return await self._deliveries.tell_held(account_id, limit, notice)
 
     async def append(
         self,

@@ -1,10 +1,13 @@
 """The statements of the queue: what a delivery pays, and that a claim that finds nothing begins no transaction."""
 
+import asyncio
+from dataclasses import replace
+
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from relate_mailstore.queue_types import AttemptResult, QueueState
+from relate_mailstore.queue_types import AttemptResult, QueueState, SendingLimit
 from relate_mailstore.sql.store import SqlMailStore
-from relate_mailstore.types import AccountId
+from relate_mailstore.types import AccountId, Delivery
 from tests.contract.outgoing import sent
 from tests.support.factories import delivery
 from tests.unit.mailstore.sql.helpers import Statements
@@ -28,6 +31,28 @@ async def test_outgoing_mail_costs_a_delivery_two_statements_and_other_mail_none
     assert not any(
         "mailboxes" in statement or "messages (id, account_id, size, r" in statement for statement in outgoing
     )
+
+
+async def test_a_limit_costs_a_batch_one_statement_and_mail_without_one_none(
+    engine: AsyncEngine, store: SqlMailStore
+) -> None:
+    limits = SendingLimit(3_600, 1), SendingLimit(86_400, 1)
+
+    def limited(number: int) -> Delivery:
+        one = sent(AccountId(number), "carol@a.example")
+        assert one.outgoing is not None
+        return replace(one, outgoing=replace(one.outgoing, limits=limits))
+
+    with Statements(engine) as without:
+        await store.deliver(sent(AccountId(1), "carol@a.example"))
+    with Statements(engine) as lone:
+        await store.deliver(limited(1))
+    with Statements(engine) as several:
+        receipts = await asyncio.gather(*(store.deliver(limited(number)) for number in (1, 2, 3)))
+    assert {receipt.batch for receipt in receipts} == {3}
+    assert not any("sent_recipients" in statement for statement in without)
+    for statements in (lone, several):
+        assert len([one for one in statements if "sent_recipients" in one]) == 1
 
 
 async def test_a_claim_of_nothing_is_one_read(engine: AsyncEngine, store: SqlMailStore, alice: AccountId) -> None:

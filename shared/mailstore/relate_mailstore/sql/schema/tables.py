@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0011 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0013 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -246,6 +246,17 @@ sts_policies = Table(
     Column("fetched", Double, nullable=False),  # seconds since the epoch, like the following
     Column("expires", Double, nullable=False),
     Column("text", Text, nullable=False),
+)
+
+# The recipients elsewhere that an account has sent to, by period: those of an hour, and those of a day.
+sent_recipients = Table(
+    "sent_recipients",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("period", Integer, primary_key=True, autoincrement=False),  # seconds
+    Column("counts", Text, nullable=False),  # JSON: `sending_rules.Counts`, without those that are too old
+    Column("told", Double, nullable=False),  # seconds since the epoch: when the owner was told that mail is held
+    sqlite_with_rowid=False,
 )
 
 # What happened to messages, appended by the transactions that it tells of. On PostgreSQL partitioned by day. Without a

@@ -6,16 +6,18 @@ statement per table.
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, insert
 
 from relate_mailstore.errors import MailboxNotFound, StoreError
-from relate_mailstore.event_rules import of_delivery
+from relate_mailstore.event_rules import of_delivery, places_of
 from relate_mailstore.event_types import Event
 from relate_mailstore.keywords import one_spelling
+from relate_mailstore.queue_types import Excess
 from relate_mailstore.quota import check_quota, octets_by_account
+from relate_mailstore.sending_rules import held_events, held_reply
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxName, dirty
 from relate_mailstore.sql.driver.statements import run_many
 from relate_mailstore.sql.events.writer import EventWriter
@@ -23,7 +25,8 @@ from relate_mailstore.sql.mailboxes import lock_by_names
 from relate_mailstore.sql.schema.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, entries, messages
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
-from relate_mailstore.sql.write.outgoing import QueueRows, add_outgoing, store_outgoing
+from relate_mailstore.sql.write.outgoing import QueueRows, add_outgoing, hold, store_outgoing
+from relate_mailstore.sql.write.sending import count_recipients
 from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
 
 INSERT_OCTETS = 4 * 1024 * 1024  # per statement, because the driver copies them and a message may have 50 MB
@@ -74,6 +77,7 @@ def store_batch(
 ) -> Committed[Sequence[DeliveryResult]]:
     """Store a batch that arrives `now`, in seconds since the epoch."""
     plan = plan_batch(batch, lock_targets(connection, batch), now)
+    hold_excess(connection, plan, now)
     store_plan(connection, plan)
     writer.add(connection, plan.events)
     return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues)
@@ -83,6 +87,24 @@ def lock_targets(connection: Connection, batch: Sequence[QueuedDelivery]) -> Map
     """Lock the mailboxes of `target_mailboxes`, and all of accounts with a quota. No statement if there is none."""
     targets = target_mailboxes(batch)
     return lock_by_names(connection, targets, accounts_with_quota(batch)) if targets else {}
+
+
+def hold_excess(connection: Connection, plan: BatchPlan, now: float) -> None:
+    """Count the recipients elsewhere of a plan's messages, and hold the messages that exceed a limit."""
+    sent = [(queued, queued.delivery.outgoing) for queued in plan.stored if queued.delivery.outgoing is not None]
+    excesses = count_recipients(connection, [outgoing for _, outgoing in sent], now)
+    held: dict[MessageId, Excess] = {}
+    for (queued, outgoing), excess in zip(sent, excesses, strict=True):
+        if excess is not None:
+            held[queued.message_id] = excess
+            events = held_events(outgoing, excess)
+            plan.events += of_delivery(events, queued.message_id, outgoing.header_message_id, queued.delivery.origin)
+    if held:
+        hold(plan.queue_rows, {message_id: held_reply(excess) for message_id, excess in held.items()})
+        plan.results = [
+            replace(result, excess=held.get(result.message_id)) if isinstance(result, Receipt) else result
+            for result in plan.results
+        ]
 
 
 def store_plan(connection: Connection, plan: BatchPlan) -> None:
@@ -186,7 +208,8 @@ def _events(queued: QueuedDelivery, entered: Sequence[AssignedUid]) -> Sequence[
     delivery = queued.delivery
     outgoing = delivery.outgoing
     header_message_id = queued.columns.get("header_message_id") or (outgoing.header_message_id if outgoing else "")
-    return of_delivery(delivery, queued.message_id, header_message_id, entered)
+    places = places_of(delivery, entered)
+    return of_delivery(delivery.events, queued.message_id, header_message_id, delivery.origin, places)
 
 
 def split(message_id: MessageId, raw: bytes) -> Iterator[Row]:

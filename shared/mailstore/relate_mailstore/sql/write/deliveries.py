@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords
+from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.disk_reserve import DiskReserve
@@ -23,6 +24,7 @@ from relate_mailstore.sql.write.append_copy import append
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.deliver import DeliveryResult, store_batch
 from relate_mailstore.sql.write.group_commit import GroupCommit, QueuedDelivery
+from relate_mailstore.sql.write.held_notice import enter_once
 from relate_mailstore.sql.write.namespace import provision_for
 from relate_mailstore.types import (
     AccountId,
@@ -123,6 +125,16 @@ class Deliveries:
         work = partial(append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
         return await self._committer.run(work)
 
+    async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
+        """See `MailStore.tell_held`."""
+        queued = await self.prepare(Delivery(notice, (Destination(account_id),)))
+        enter = partial(self._enter_once, account_id=account_id, limit=limit)
+        try:
+            return await self._committer.run(partial(enter, queued=queued))
+        except MailboxNotFound:
+            provisioned = await self.provision(queued)
+        return await self._committer.run(partial(enter, queued=provisioned))
+
     async def _with_equivalent_name(self, to: Destination) -> Destination:
         equivalent = await find_equivalent_name(self._database, to.account_id, to.mailbox)
         return replace(to, mailbox=equivalent) if equivalent else to
@@ -154,6 +166,13 @@ class Deliveries:
         for queued in batch:
             queued.began = began
         return await self._committer.run_batch(partial(self._store_within_reserve, batch=batch))
+
+    def _enter_once(
+        self, connection: Connection, account_id: AccountId, limit: SendingLimit, queued: QueuedDelivery
+    ) -> Committed[bool]:
+        if self._reserve:
+            self._reserve.ration(connection, queued.weight)
+        return enter_once(connection, account_id, limit, queued, self._clock())
 
     def _store_within_reserve(
         self, connection: Connection, batch: Sequence[QueuedDelivery]

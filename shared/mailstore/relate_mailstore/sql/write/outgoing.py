@@ -27,13 +27,13 @@ _GIVEN: Mapping[str, TypeEngine[Any]] = {
     "arrived": Double(),
     "state": Text(),
     "due": Double(),
+    "reply": Text(),
 }
 _SAME: Mapping[str, Any] = {
     "attempts": 0,
     "runner": "",
     "requested": "",
     "delay_told": False,
-    "reply": "",
     "status": "",
     "trace": "",
 }
@@ -92,10 +92,18 @@ def add_outgoing(rows: QueueRows, message_id: MessageId, delivery: Delivery, now
             "arrived": now,
             "state": state.value,
             "due": None if outgoing.is_held else outgoing.due or now,
+            "reply": "",
         }
         for to in outgoing.recipients
     )
     return len(outgoing.recipients)
+
+
+def hold(rows: QueueRows, replies: Mapping[MessageId, str]) -> None:
+    """Hold the recipients of messages, each with the reply that says why."""
+    for row in rows.recipients:
+        if reply := replies.get(row["message_id"]):
+            row.update(state=QueueState.HELD.value, due=None, reply=reply)
 
 
 def store_outgoing(connection: Connection, rows: QueueRows) -> None:

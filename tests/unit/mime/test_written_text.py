@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_relay.reports.text import MAX_LINE_OCTETS, date_time, visible, wrap
+from relate_mime.writing.text import MAX_LINE_OCTETS, date_time, visible, wrap
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,9 @@
-"""Text of strangers, made safe for a report: nothing in it can end a line, and its length is bounded."""
+"""Text of strangers, made safe for a message of ours: nothing in it can end a line, and its length is bounded."""
 
 from collections.abc import Iterator
 from email.utils import formatdate
 
-from relate_relay.printable import printable
+from relate_mime.printable import printable
 
 MAX_VALUE_OCTETS = 900
 """The longest value of a field, and the longest quoted reply: with a name before it, a line has at most 998 octets."""

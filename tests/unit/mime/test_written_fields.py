@@ -1,4 +1,4 @@
-"""The fields of a report: one value is one field (RFC 5322 §2.2)."""
+"""The fields of messages that we write: one value is one field (RFC 5322 §2.2)."""
 
 import email
 import email.policy
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_relay.reports.fields import encode_field, encode_subject
+from relate_mime.writing.fields import encode_field, encode_subject
 
 
 def test_a_long_value_is_folded_at_spaces() -> None:  # RFC 5322 §2.2.3

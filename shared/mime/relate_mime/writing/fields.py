@@ -1,8 +1,8 @@
-"""Header fields of a report, and the fields of its status part: no value can add a field."""
+"""Fields of a message that the mail system writes, and of a report's status part: no value can add a field."""
 
 from email.header import Header
 
-from relate_relay.reports.text import visible, wrap
+from relate_mime.writing.text import visible, wrap
 
 MAX_SUBJECT_OCTETS = 200
 """The longest subject, before it is encoded."""

@@ -1,0 +1,38 @@
+"""The message that tells users that their mail is held, because they have sent to too many recipients."""
+
+from relate_mailstore.queue_types import Excess
+from relate_mailstore.sending_rules import describe_limit
+from relate_mime.writing.system_fields import system_fields
+from relate_mime.writing.text import visible, wrap
+
+SUBJECT = "Your mail to other servers is held"
+
+_TEXT = """\
+You have sent mail to {sent} recipients on other servers. Mail to {limit} is held, because a
+stolen password is often used to send to so many.
+
+What happened: your last message waits on this server. It is not lost, and you need not send it again. What you
+send to other servers waits too, until the number is below the limit again; what you send meanwhile counts. Mail to
+users of this system is delivered as always.
+
+What you can do: if you have sent these messages yourself, ask the administrator of this mail system to release them
+(relate queue release --account). If you have not, someone else has your password: tell the administrator at once,
+who can revoke it and drop the messages.
+
+This message is from the mail system {server_name}."""
+_FIELDS = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+
+
+def make_notice(excess: Excess, address: str, *, server_name: str, identifier: str, now: float) -> bytes:
+    """Write the notice to the user with this address; `now` is in seconds since the epoch, `identifier` unique."""
+    header = system_fields(
+        address,
+        SUBJECT,
+        server_name=server_name,
+        identifier=identifier,
+        now=now,
+        auto_submitted="auto-generated",  # RFC 3834 §5
+    )
+    text = _TEXT.format(sent=f"{excess.sent:,}", limit=describe_limit(excess.limit), server_name=visible(server_name))
+    lines = [line for paragraph in text.split("\n\n") for line in (*wrap(paragraph.replace("\n", " ")), "")]
+    return b"".join([*header, _FIELDS, "\r\n".join(lines).encode()])
