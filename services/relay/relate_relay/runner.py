@@ -43,7 +43,7 @@ CLAIM_RECIPIENTS = 500  # at a time, of all destinations
 DESTINATION_RECIPIENTS = 100  # of one destination, and of one transaction (RFC 5321 §4.5.3.1.8)
 LEASE_SECONDS = 1800.0
 ATTEMPT_SECONDS = 900.0  # of an attempt: it begins in the first half of a lease, so that it ends within it
-GRACE_SECONDS = 10.0  # for the attempts that run at the end
+GRACE_SECONDS = 3.0  # for the attempts that run at the end; a part of the shutdown budget
 STORE_RETRY_SECONDS = 1.0  # while the store is unavailable
 
 

@@ -52,3 +52,5 @@ class RelaySettings(Section):
     retry: str = "240,480,960,1920,3840,7680,14400"
     """Seconds from one attempt to the next; the last repeats."""
     connections_per_destination: int = Field(default=20, ge=1)
+    health_port: int = Field(default=0, ge=0, le=65_535)
+    """A port on 127.0.0.1 that answers health checks of a process of its own; 0 is none."""
