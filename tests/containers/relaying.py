@@ -11,7 +11,7 @@ from tests.containers.waiting import eventually
 
 OVERRIDE = "tests/containers/compose.relay.yaml"
 ACCEPTED = "2.6.0 Accepted as "
-"""The reply to DATA; the id of the message follows."""
+"""Our reply to a message, before the id of the message."""
 
 
 def gateway(stack: Project) -> str:
@@ -38,7 +38,12 @@ def submit(stack: Project, sender: Account, recipient: str, content: bytes) -> s
         assert client.rcpt(recipient)[0] == 250
         code, text = client.data(content)
     assert code == 250
-    return text.decode().removeprefix(ACCEPTED)
+    return accepted_id(text.decode())
+
+
+def accepted_id(reply: str) -> str:
+    """The id of the message in our reply to it; empty if the reply is another one."""
+    return reply.partition(ACCEPTED)[2]
 
 
 def delivery(jaeger: Jaeger, message_id: str) -> Trace:
