@@ -1,7 +1,7 @@
 """The relay as a part of a process: whether it is healthy."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -24,23 +24,21 @@ NEVER = Backoff(first=3600.0)
 
 
 class Queue:
-    """A queue that tells when it is asked for work; `error` is raised then."""
+    """A queue that tells when a runner claims; `error` is raised then."""
 
     def __init__(self, error: Exception | None = None) -> None:
         self._queue = MemoryMailStore().queue
         self._error = error
-        self.asked = asyncio.Event()
+        self.claimed = asyncio.Event()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._queue, name)
 
-    async def claim(
-        self, runner: str, limit: int, lease_seconds: float, per_destination: int, busy: Mapping[str, int]
-    ) -> Sequence[Claimed]:
-        self.asked.set()
+    async def claim(self, *arguments: Any) -> Sequence[Claimed]:
+        self.claimed.set()
         if self._error is not None:
             raise self._error
-        return await self._queue.claim(runner, limit, lease_seconds, per_destination, busy)
+        return await self._queue.claim(*arguments)
 
 
 class ReportingSupervisor(Supervisor):
@@ -74,13 +72,13 @@ async def test_a_disabled_relay_is_healthy_and_idle() -> None:
     queue = Queue()
     async with relay(queue, enabled=False) as is_healthy:
         assert is_healthy()
-    assert not queue.asked.is_set()
+    assert not queue.claimed.is_set()
 
 
 async def test_a_relay_is_healthy_while_its_runner_runs() -> None:
     queue = Queue()
     async with relay(queue, enabled=True) as is_healthy, asyncio.timeout(TIMEOUT_SECONDS):
-        await queue.asked.wait()
+        await queue.claimed.wait()
         assert is_healthy()
     assert not is_healthy()
 
