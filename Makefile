@@ -7,7 +7,7 @@ MEMBERS := $(wildcard shared/*/pyproject.toml services/*/pyproject.toml)
 SYNCED := $(VENV)/.synced
 
 # The images, by their names in compose.yaml, and the version of all members.
-IMAGES  := relate smtp pop3 imap api
+IMAGES  := relate smtp pop3 imap api relay
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 
 # The tests of `make quick`, and its note about the rest.
@@ -47,7 +47,7 @@ $(SYNCED): requirements.lock pyproject.toml $(MEMBERS) | $(VENV)/bin/python
 	VIRTUAL_ENV=$(VENV) $(BIN)/uv pip install --quiet --no-deps --no-build-isolation $(foreach member,$(MEMBERS),--editable $(dir $(member)))
 	@touch $@
 
-run: sync ## the embedded edition: all four services in one process, SQLite, a demo account
+run: sync ## the embedded edition: all services in one process, SQLite, a demo account
 	$(BIN)/relate serve all --demo
 
 test: sync ## every test that can run here (container tests name the reason for a skip)

@@ -77,9 +77,9 @@ def is_present(image: str) -> bool:
     return not subprocess.run(command, capture_output=True, check=False, timeout=TIMEOUT_SECONDS).returncode
 
 
-def config(overrides: Iterable[str] = ()) -> Any:
-    """The configuration that Compose reads from our files."""
+def config(overrides: Iterable[str] = (), profile: str = "") -> Any:
+    """The configuration that Compose reads from our files; profile `*` includes every service."""
     files = [option for file in ("compose.yaml", *overrides) for option in ("--file", file)]
-    command = ["docker", "compose", *files, "config", "--format", "json"]
+    command = ["docker", "compose", *files, f"--profile={profile}", "config", "--format", "json"]
     completed = subprocess.run(command, capture_output=True, cwd=ROOT, check=True, timeout=TIMEOUT_SECONDS)
     return json.loads(completed.stdout)

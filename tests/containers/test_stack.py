@@ -8,7 +8,7 @@ from tests.containers.accounts import new_account
 from tests.containers.prerequisites import config
 from tests.containers.project import Project, docker
 
-OURS = ("smtp", "pop3", "imap", "api")
+OURS = ("smtp", "pop3", "imap", "api", "relay")
 
 
 def test_compose_file_is_valid() -> None:

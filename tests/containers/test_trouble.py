@@ -104,7 +104,7 @@ def test_mail_is_deferred_while_the_database_is_down(stack: Project, recipient: 
     assert not load.lost_or_doubled(stored_numbers(stack, recipient))
 
 
-@pytest.mark.parametrize("names", [{"smtp"}, {"pop3", "imap", "api"}], ids=["smtp", "readers"])
+@pytest.mark.parametrize("names", [{"smtp"}, {"pop3", "imap", "api", "relay"}], ids=["smtp", "others"])
 def test_services_are_restarted_under_load(stack: Project, recipient: Account, names: set[str]) -> None:
     with Load(stack, recipient.address) as load:
         load.wait_for(LOAD_MESSAGES)

@@ -98,7 +98,8 @@ class ScriptedDns:
     A name without records, and without names below it, does not exist. `negative_ttl` is the SOA minimum in seconds.
     """
 
-    def __init__(self, zone: str = "", *, negative_ttl: int = 60) -> None:
+    def __init__(self, zone: str = "", *, negative_ttl: int = 60, host: str = HOST) -> None:
+        self.host = host
         self.port = 0
         self.questions: list[tuple[str, str, str]] = []
         """Name in lower case, type, and "udp" or "tcp" of each question, retries included."""
@@ -115,7 +116,7 @@ class ScriptedDns:
     @property
     def server(self) -> str:
         """The value of `Relay__Resolver`."""
-        return f"{HOST}:{self.port}"
+        return f"{self.host}:{self.port}"
 
     def add(self, zone: str) -> None:
         """Add records; those of a name and type that exist already are added to them."""
@@ -159,10 +160,10 @@ class ScriptedDns:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for tries_left in reversed(range(BIND_TRIES)):
-            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(HOST, 0))
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(self.host, 0))
             self.port = self._udp.get_extra_info("sockname")[1]
             try:  # the port that is free for UDP may be in use for TCP
-                self._tcp = await asyncio.start_server(self._accept, HOST, self.port)
+                self._tcp = await asyncio.start_server(self._accept, self.host, self.port)
                 break
             except OSError:
                 self._udp.close()
@@ -302,9 +303,9 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 @contextmanager
-def dns_in_thread(zone: str = "", *, negative_ttl: int = 60) -> Iterator[ScriptedDns]:
+def dns_in_thread(zone: str = "", *, negative_ttl: int = 60, host: str = HOST) -> Iterator[ScriptedDns]:
     """Run a server in a thread with an event loop of its own. `Hold` belongs to that loop: use `Delay` here."""
-    server = ScriptedDns(zone, negative_ttl=negative_ttl)
+    server = ScriptedDns(zone, negative_ttl=negative_ttl, host=host)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

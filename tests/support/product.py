@@ -207,8 +207,9 @@ class Product:
         return f"http://{HOST}:{self.ports['Api__Port']}"
 
     def tls(self) -> ssl.SSLContext:
-        """A client context that trusts only the server's development certificate."""
-        return ssl.create_default_context(cafile=self.directory / "var" / "tls" / "localhost.pem")
+        """A client context that trusts only the server's development certificates, one for each server name."""
+        certificates = (self.directory / "var" / "tls").glob("*.pem")
+        return ssl.create_default_context(cadata="".join(path.read_text() for path in certificates))
 
     @contextmanager
     def submission(self, address: str = ADDRESS, key: str | None = None) -> Iterator[smtplib.SMTP]:

@@ -6,6 +6,7 @@ engine's session sees it as its `Client`.
 
 import asyncio
 import contextlib
+import secrets
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import replace
 from enum import Enum
@@ -32,6 +33,7 @@ class Connection(Generic[FrameT, CommandT]):
     """One client's connection to an engine that `connect` creates. The first `settle` awaits the greeting."""
 
     def __init__(self, connect: Callable[[Client[FrameT]], Engine[FrameT, CommandT]], peer: Peer = SECURE) -> None:
+        self.session_id = secrets.token_hex(8)
         self.peer = peer
         self.content = ContentBudget().hold(peer.address)
         self.replies: list[Reply] = []

@@ -8,7 +8,7 @@ if __name__ == "__main__":  # first, because the imports below take a second, in
 import asyncio
 import secrets
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import structlog
@@ -32,6 +32,7 @@ from relate_relay.schedule import Schedule, parse_retry
 from relate_relay.signing_keys import DomainKeySource
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_service.config import RelaySettings
+from relate_service.health_port import answer_checks
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.secret import Secret
@@ -42,12 +43,15 @@ HOUR_SECONDS = 3600.0
 
 
 @asynccontextmanager
-async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[None]:
-    """Send queued mail inside the block. `server_name` is this system's name. Raises ConfigurationError."""
+async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[Callable[[], bool]]:
+    """Send queued mail inside the block. `server_name` is this system's name. Raises ConfigurationError.
+
+    Yields whether the relay is healthy: it is disabled, or its runner runs and does not wait to be restarted.
+    """
     settings = resources.relay
     if not settings.enabled:
         log.info("relay disabled", hint="Relay__Enabled=true lets users send mail to other servers")
-        yield
+        yield lambda: True
         return
     options, rules = _options(settings, server_name), _rules(settings, server_name)
     attempts = resources.telemetry.attempts()
@@ -64,10 +68,19 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         rules,
         resources.supervisor,
     )
-    stopping = asyncio.Event()
-    task = resources.supervisor.keep("relay.runner", lambda: runner.run(stopping), stopping)
+    stopping, running = asyncio.Event(), False
+
+    async def run_queue() -> None:
+        nonlocal running
+        running = True
+        try:
+            await runner.run(stopping)
+        finally:
+            running = False
+
+    task = resources.supervisor.keep("relay.runner", run_queue, stopping)
     try:
-        yield
+        yield lambda: running
     finally:
         stopping.set()
         await task
@@ -119,7 +132,12 @@ async def serve(_: int = 0) -> None:
     settings = ResourceSettings()
     if settings.relay.enabled and not settings.relay.helo_name:
         raise ConfigurationError("Relay__HeloName is needed: the name of this system in EHLO and in reports")
-    async with open_resources(settings, "relate-relay") as resources, serve_relay(resources, settings.relay.helo_name):
+    port = settings.relay.health_port
+    async with (
+        open_resources(settings, "relate-relay") as resources,
+        serve_relay(resources, settings.relay.helo_name) as is_healthy,
+        answer_checks(port, is_healthy, "Relay__HealthPort"),
+    ):
         await stop_requested()
 
 

@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 CLAIM_RECIPIENTS = 500  # at a time, of all destinations
 DESTINATION_RECIPIENTS = 100  # of one destination, and of one transaction (RFC 5321 §4.5.3.1.8)
 ATTEMPT_SECONDS = 900.0
-GRACE_SECONDS = 10.0  # for the attempts that run at the end
+GRACE_SECONDS = 3.0  # for the attempts that run at the end; a part of the shutdown budget
 MAX_MISSED_BEATS = 6  # then a runner is dead
 
 Group = Sequence[Claimed]

@@ -1,6 +1,5 @@
 """The mutable state of one SMTP connection. `SmtpSession` owns it, and handlers read and change it."""
 
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -60,7 +59,6 @@ class Conversation:
     client: Client[Frame]
     context: Context
     peer: Peer
-    id: str = field(default_factory=lambda: secrets.token_hex(8))
     state: State = State.CONNECT
     hello: Hello = NO_HELLO
     user: User | None = None
@@ -90,9 +88,9 @@ class Conversation:
         )
 
     def begin_transaction(self, mail: Mail) -> None:
-        """Open a transaction and enter the state MAIL."""
+        """Open a transaction and enter the state MAIL. Its id begins with the session's, which the spans have."""
         self.transactions += 1
-        self.transaction = Transaction(f"{self.id}.{self.transactions}", mail)
+        self.transaction = Transaction(f"{self.client.session_id}.{self.transactions}", mail)
         self.state = State.MAIL
 
     def end_transaction(self) -> None:
@@ -102,7 +100,7 @@ class Conversation:
             self.state = State.READY
 
     def restart(self, peer: Peer) -> None:
-        """Return to the state of a new connection from `peer`, except for its id and its counters."""
+        """Return to the state of a new connection from `peer`, except for its counters."""
         self.peer = peer
         self.state = State.CONNECT
         self.hello = NO_HELLO

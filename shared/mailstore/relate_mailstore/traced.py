@@ -4,7 +4,7 @@ It also sets the `origin` of new messages, the traceparent of the current span, 
 calls that read the message later link their span to it. The decorator sets it, because nothing else in the store knows
 of tracing: without it, messages have no origin.
 
-Attributes are account ids, counts and octets, never names, subjects or addresses. No span lasts as long as a session
+Attributes are ids, counts and octets, never names, subjects or addresses. No span lasts as long as a session
 (holding a maildrop lock, listening); `ping` and `close` have none.
 """
 
@@ -49,7 +49,7 @@ EXPECTED_ERRORS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFoun
 class Operation(Protocol):
     """A span that has not ended."""
 
-    def set(self, key: str, value: int) -> None:
+    def set(self, key: str, value: int | str) -> None:
         """Set an attribute."""
 
 
@@ -86,6 +86,7 @@ class TracedMailStore:
         with self._operations.operation("mailstore.deliver", _describe(delivery), EXPECTED_ERRORS) as operation:
             receipt = await self._store.deliver(replace(delivery, origin=origin))
             operation.set("mailstore.batch", receipt.batch)
+            operation.set("mailstore.message_id", str(receipt.message_id))
             return receipt
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:

@@ -81,6 +81,8 @@ class RelaySettings(Section):
     """Whether mail may be sent to addresses that are not globally routable; those of a smarthost may be any."""
     key_directory: Path | None = None
     """The folder of the private DKIM keys; by default `dkim` beside an SQLite database, else `var/dkim`."""
+    health_port: int = Field(default=0, ge=0, le=65_535)
+    """A port on 127.0.0.1 that answers health checks of a process of its own; 0 is none."""
     max_age_hours: float = Field(default=120.0, gt=0)
     delay_notice_hours: float = Field(default=4.0, gt=0)
     retry: str = "240,480,960,1920,3840,7680,14400"

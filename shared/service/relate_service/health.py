@@ -1,4 +1,4 @@
-"""Checks the health of services on this machine: `python -m relate_service.health smtp:2587 http:8080`.
+"""Checks the health of services on this machine: `python -m relate_service.health smtp:2587 http:8080 relay:8025`.
 
 For container health checks, which start it every few seconds, so it imports little. It disconnects from a mail server
 after the greeting, because a QUIT would count as a client's command.
@@ -12,8 +12,8 @@ TIMEOUT_SECONDS = 2.0
 # Longer than the beginning of any greeting.
 MAX_ANSWER_OCTETS = 512
 
-# How a healthy service's answer begins (RFC 5321 §3.1, RFC 1939 §4, RFC 9051 §7.1.1, RFC 9112 §4).
-ANSWERS = {"smtp": b"220 ", "pop3": b"+OK ", "imap": b"* OK ", "http": b"HTTP/1.1 200 "}
+# How a healthy service's answer begins (RFC 5321 §3.1, RFC 1939 §4, RFC 9051 §7.1.1, RFC 9112 §4; `health_port`).
+ANSWERS = {"smtp": b"220 ", "pop3": b"+OK ", "imap": b"* OK ", "http": b"HTTP/1.1 200 ", "relay": b"running"}
 READY = b"GET /healthz/ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 

@@ -142,6 +142,11 @@ class Driver(Generic[FrameT, CommandT]):
         self._slice_ends = 0.0
 
     @property
+    def session_id(self) -> str:
+        """See `Client`."""
+        return self._session_id
+
+    @property
     def peer(self) -> Peer:
         """See `Client`."""
         return self._peer

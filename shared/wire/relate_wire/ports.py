@@ -121,6 +121,10 @@ class Client(Protocol[FrameT_co]):
     """The client, as a handler sees it: a source of further input within one command."""
 
     @property
+    def session_id(self) -> str:
+        """The random id of the session, as in its spans and log lines."""
+
+    @property
     def peer(self) -> Peer:
         """The remote address, and the state of TLS."""
 

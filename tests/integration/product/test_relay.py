@@ -5,16 +5,15 @@ import smtplib
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from email import message_from_bytes
 from pathlib import Path
 from typing import Any
 
 import dkim
 import pytest
-from imapclient import IMAPClient
 
 from tests.integration.product.accounts import Account, message
+from tests.integration.product.inbox import arriving
 from tests.support.product import HOST, TIMEOUT_SECONDS, Product
 from tests.support.relay.sink import Answer, Message, Sink, in_thread, reply
 
@@ -74,22 +73,6 @@ def relaying(
 @pytest.fixture
 def ann(relaying: Product) -> Account:
     return Account.create(relaying, "ann")
-
-
-@contextmanager
-def arriving(product: Product, reader: Account) -> Iterator[list[bytes]]:
-    """Idle in INBOX; after the block the list has its messages, of which at least one has come in the block."""
-    messages: list[bytes] = []
-    with IMAPClient(HOST, product.ports["Imap__Port"], ssl=False, timeout=TIMEOUT_SECONDS) as client:
-        client.login(*reader)
-        client.select_folder("INBOX")
-        client.idle()
-        yield messages
-        updates = client.idle_check(TIMEOUT_SECONDS)
-        client.idle_done()
-        assert any(update[1] == b"EXISTS" for update in updates)
-        fetched = client.fetch(client.search(), ["BODY.PEEK[]"])
-        messages += [fetched[uid][b"BODY[]"] for uid in sorted(fetched)]
 
 
 def submit(product: Product, sender: Account, *recipients: str) -> str:

@@ -45,12 +45,12 @@ LEADER = "00-33333333333333333333333333333333-3333333333333333-01"
 @dataclass
 class Recorded:
     name: str
-    attributes: dict[str, int]
+    attributes: dict[str, int | str]
     expected_error: BaseException | None = None
     failure: BaseException | None = None
     ended: bool = False
 
-    def set(self, key: str, value: int) -> None:
+    def set(self, key: str, value: int | str) -> None:
         assert not self.ended
         self.attributes[key] = value
 
@@ -131,14 +131,17 @@ async def test_deliver_without_a_current_span_has_no_origin(store: MailStore, op
     assert operations.read == [None]
 
 
-async def test_deliver_records_octets_destinations_and_batch(store: MailStore, operations: RecordingOperations) -> None:
-    await store.deliver(delivery(ALICE, Destination(ALICE, "Sent")))
+async def test_deliver_records_id_octets_destinations_and_batch(
+    store: MailStore, operations: RecordingOperations
+) -> None:
+    receipt = await store.deliver(delivery(ALICE, Destination(ALICE, "Sent")))
     assert operations.last.name == "mailstore.deliver"
     assert operations.last.attributes == {
         "mailstore.account": ALICE,
         "mailstore.destinations": 2,
         "mailstore.octets": len(simple()),
         "mailstore.batch": 1,
+        "mailstore.message_id": str(receipt.message_id),
     }
 
 

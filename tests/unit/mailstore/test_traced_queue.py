@@ -67,10 +67,12 @@ async def test_waiting_and_counting_have_no_span(operations: RecordingOperations
 
 
 async def test_a_delivery_counts_its_recipients_elsewhere(operations: RecordingOperations) -> None:
-    await TracedMailStore(MemoryMailStore(), operations).deliver(sent(ALICE, "carol@a.example", "dan@b.example"))
+    store = TracedMailStore(MemoryMailStore(), operations)
+    receipt = await store.deliver(sent(ALICE, "carol@a.example", "dan@b.example"))
     assert operations.last.attributes == {
         "mailstore.octets": len(simple()),
         "mailstore.destinations": 0,
         "mailstore.recipients": 2,
         "mailstore.batch": 1,
+        "mailstore.message_id": str(receipt.message_id),
     }

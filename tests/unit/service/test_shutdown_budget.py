@@ -35,6 +35,7 @@ def test_the_documented_phases_are_the_constants() -> None:
     assert [constant["name"] for _, constant in constants] == [
         "SHUTDOWN_GRACE_SECONDS",
         "SHUTDOWN_GRACE_SECONDS",
+        "GRACE_SECONDS",
         "CANCEL_GRACE_SECONDS",
         "CLOSE_SECONDS",
         "ABORT_SECONDS",

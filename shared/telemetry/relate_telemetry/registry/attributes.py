@@ -176,6 +176,12 @@ _STORE = (
     Attribute("mailstore.ahead", "int", "The number of messages that are prefetched in the background.", (4,)),
     Attribute("mailstore.destinations", "int", "The number of mailboxes that a message is delivered to.", (1,)),
     Attribute("mailstore.batch", "int", "The number of deliveries that share the commit.", (3,)),
+    Attribute(
+        "mailstore.message_id",
+        "string",
+        "The message's id, as in the reply to DATA, in EMAILID and in the REST API.",
+        ("0199a3f2-5c1e-7d2a-9b1f-3f6e2c4d8a10",),
+    ),
     Attribute("mailstore.mailboxes", "int", "The number of mailboxes.", (5,)),
     Attribute("mailstore.uids", "int", "The number of UIDs that the caller named.", (10,)),
     Attribute("mailstore.entries", "int", "The number of entries of a mailbox in the result.", (9,)),
@@ -266,7 +272,9 @@ ATTRIBUTE_GROUPS = (
     AttributeGroup("pop3", "Attributes of POP3.", _of_commands("pop3") + _of_logins("pop3")),
     AttributeGroup("imap", "Attributes of IMAP.", _of_commands("imap") + _of_logins("imap") + _SELECT),
     AttributeGroup("api", "Attributes of the API.", _of_logins("api")),
-    AttributeGroup("mailstore", "Attributes of the mail store's operations: counts and octets, never mail.", _STORE),
+    AttributeGroup(
+        "mailstore", "Attributes of the mail store's operations: ids, counts and octets, never mail.", _STORE
+    ),
     AttributeGroup("relay", "Attributes of attempts to send mail to other servers.", _RELAY),
     AttributeGroup("relate", "Attributes of more than one protocol.", _COMMON),
     AttributeGroup("label", "Attributes of metrics, without a namespace.", _LABELS),

@@ -178,7 +178,9 @@ class Operation(NamedTuple):
 
 STORE_OPERATIONS: Mapping[str, Operation] = {
     "provision": Operation("Creates the default mailboxes of an account."),
-    "deliver": Operation("Stores a message for its recipients.", ("octets", "destinations", "recipients", "batch")),
+    "deliver": Operation(
+        "Stores a message for its recipients.", ("octets", "destinations", "recipients", "batch", "message_id")
+    ),
     "tell_held": Operation("Tells an account once in a period that its mail is held.", ("octets",)),
     "check_quota": Operation("Checks whether a message fits into an account's quota.", ("octets",)),
     "mailbox": Operation("Finds a mailbox by its name."),
