@@ -13,6 +13,7 @@ from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.queue_rules import Schedule
 from relate_mailstore.queue_types import (
     FINAL_STATES,
+    WAITING_STATES,
     AttemptResult,
     Claimed,
     Lease,
@@ -228,7 +229,7 @@ class MemoryQueue:
     async def statistics(self) -> QueueStatistics:
         """Count the recipients by state."""
         rows = self._recipients.values()
-        waiting = [row.arrived for row in rows if row.schedule.state not in FINAL_STATES]
+        waiting = [row.arrived for row in rows if row.schedule.state in WAITING_STATES]
         return QueueStatistics(Counter(row.schedule.state for row in rows), min(waiting, default=None))
 
     def _choose(self, now: float, limit: int, per_destination: int, busy: Mapping[str, int]) -> list[_Recipient]:
