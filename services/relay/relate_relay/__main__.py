@@ -29,6 +29,7 @@ from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
 from relate_relay.runner import Rules, Runner
 from relate_relay.schedule import Schedule, parse_retry
 from relate_relay.signing_keys import DomainKeySource
+from relate_relay.statistics import ExportedStatistics
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_service.config import RelaySettings
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
@@ -50,6 +51,9 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         return
     options, rules = _options(settings, server_name), _rules(settings, server_name)
     attempts = resources.telemetry.attempts()
+    traced = TracedAttempts(attempts)
+    statistics = ExportedStatistics(resources.queue, resources.supervisor)
+    resources.telemetry.observe_queue(statistics.take)
     resolver = Resolver(parse_resolver(settings.resolver))
     dns = TracedDns(resolver, attempts)
     policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), MemoryPolicyStore())
@@ -58,8 +62,8 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         resources.traced_queue(),
         lambda domain: Sender(connector, domain),
         Destinations(time.monotonic, settings.connections_per_destination),
-        TracedAttempts(attempts),
-        DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory)),
+        traced,
+        DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory), unsigned=traced.unsigned),
         rules,
         resources.supervisor,
     )
@@ -69,6 +73,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         yield
     finally:
         stopping.set()
+        await statistics.close()
         await task
         await policies.close()
         await resolver.close()

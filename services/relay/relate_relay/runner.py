@@ -206,6 +206,7 @@ class Runner:
                 for claimed, result in zip(group.recipients, results, strict=True)
             ]
             await self._settle(first, raw, settled)
+            attempt.measure(group.recipients, results, settled, moment.now)
 
     async def _send(
         self, sender: Sender, recipients: Sequence[Claimed], raw: bytes, observer: Observer

@@ -33,6 +33,7 @@ TaskName = Literal[
     "mailstore.writer",
     "relay.connection",
     "relay.runner",
+    "relay.statistics",
     "service.certificates",
     "service.housekeeping",
     "service.watchdog",

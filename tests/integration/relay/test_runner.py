@@ -36,7 +36,7 @@ from relate_relay.runner import LEASE_SECONDS, Rules, Runner
 from relate_relay.schedule import Schedule
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
-from relate_telemetry.telemetry import no_telemetry
+from relate_telemetry.telemetry import Telemetry, no_telemetry
 from tests.support.fake_dns import FakeDns
 from tests.support.relay.sink import CLOSE, SILENT, Sink, reply
 
@@ -115,7 +115,9 @@ async def mail() -> Mail:
 
 
 @asynccontextmanager
-async def running(mail: Mail, port: int, schedule: Schedule = QUICK, **options: Any) -> AsyncIterator[Runner]:
+async def running(
+    mail: Mail, port: int, schedule: Schedule = QUICK, telemetry: Telemetry | None = None, **options: Any
+) -> AsyncIterator[Runner]:
     """A runner for the domains a.test and b.test."""
     chosen: dict[str, Any] = {"mx_port": port, "private": PrivateDestinations.ALLOW} | options
     connector = Connector(dns("a.test", "b.test"), NoPolicies(), Options("here.test", **chosen), Contexts())
@@ -124,7 +126,7 @@ async def running(mail: Mail, port: int, schedule: Schedule = QUICK, **options: 
         mail.observed,
         lambda domain: Sender(connector, domain),
         Destinations(asyncio.get_running_loop().time, pauses_seconds=(0.05,)),
-        TracedAttempts(no_telemetry().attempts()),
+        TracedAttempts((telemetry or no_telemetry()).attempts()),
         NoKeys(),
         Rules("one", "here.test", schedule, random=Random(0)),
         supervisor,
