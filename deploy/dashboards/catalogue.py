@@ -3,12 +3,13 @@
 from deploy.dashboards.api import api
 from deploy.dashboards.authentication import authentication
 from deploy.dashboards.boards import render
+from deploy.dashboards.deliverability import deliverability
 from deploy.dashboards.overview import overview
 from deploy.dashboards.protocols import imap, pop3, smtp
 from deploy.dashboards.storage import storage
 from deploy.dashboards.telemetry import telemetry
 
-ALL = (overview, smtp, pop3, imap, api, authentication, storage, telemetry)
+ALL = (overview, smtp, pop3, imap, api, deliverability, authentication, storage, telemetry)
 
 
 def dashboards() -> dict[str, str]:

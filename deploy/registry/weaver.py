@@ -11,7 +11,8 @@ from typing import Any
 
 import yaml
 
-from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS, Instrument
+from relate_telemetry.instruments import Instrument
+from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS
 from relate_telemetry.registry.attributes import ATTRIBUTE_GROUPS
 from relate_telemetry.registry.conventions import (
     CONVENTIONAL_ENTITIES,

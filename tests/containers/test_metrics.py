@@ -5,7 +5,8 @@ import poplib
 
 import pytest
 
-from relate_telemetry.names import INSTRUMENTS, Instrument
+from relate_telemetry.instruments import Instrument
+from relate_telemetry.names import INSTRUMENTS
 from tests.containers.accounts import SENDER, Account, message, new_account, plain
 from tests.containers.project import Project
 from tests.containers.prometheus import Prometheus

@@ -466,12 +466,13 @@ async def test_the_list_has_pages(mail: Store, alice: AccountId) -> None:
 
 async def test_statistics_count_by_state_and_name_the_oldest(mail: Store, alice: AccountId, clock: Clock) -> None:
     assert (await mail.queue.statistics()).oldest_arrived is None
-    await mail.deliver(sent(alice, "carol@a.example"))
-    clock.now += 9
     await mail.deliver(Delivery(simple(), (), outgoing=outgoing(alice, "dan@a.example", is_held=True)))
+    assert (await mail.queue.statistics()).oldest_arrived is None
+    clock.now += 9
+    await mail.deliver(sent(alice, "carol@a.example"))
     statistics = await mail.queue.statistics()
     assert statistics.counts == {QueueState.QUEUED: 1, QueueState.HELD: 1}
-    assert statistics.oldest_arrived == START_SECONDS
+    assert statistics.oldest_arrived == START_SECONDS + 9
 
 
 async def test_a_new_message_wakes_a_runner(mails: tuple[Store, Store], alice: AccountId) -> None:

@@ -30,6 +30,7 @@ from relate_relay.rules import Rules
 from relate_relay.runner import Runner
 from relate_relay.schedule import Schedule, parse_retry
 from relate_relay.signing_keys import DomainKeySource
+from relate_relay.statistics import ExportedStatistics
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_service.config import RelaySettings
 from relate_service.health_port import answer_checks
@@ -55,6 +56,9 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         return
     options, rules = _options(settings, server_name), _rules(settings, server_name)
     attempts = resources.telemetry.attempts()
+    traced = TracedAttempts(attempts)
+    statistics = ExportedStatistics(resources.queue, resources.supervisor)
+    resources.telemetry.observe_queue(statistics.take)
     resolver = Resolver(parse_resolver(settings.resolver))
     dns = TracedDns(resolver, attempts)
     policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), QueuedPolicyStore(resources.traced_queue()))
@@ -63,8 +67,8 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         resources.traced_queue(),
         lambda domain: Sender(connector, domain),
         Destinations(settings.connections_per_destination),
-        TracedAttempts(attempts),
-        DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory)),
+        traced,
+        DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory), unsigned=traced.unsigned),
         rules,
         resources.supervisor,
     )
@@ -83,6 +87,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         yield lambda: running
     finally:
         stopping.set()
+        await statistics.close()
         await task
         await policies.close()
         await resolver.close()

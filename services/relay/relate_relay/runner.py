@@ -197,7 +197,8 @@ class Runner:
             results = await self._send(sender, group, attempt.observer)
             attempt.finish(results)
             await self._note(domain, results, is_probe=group[0].is_probe)
-            await self._settler.settle(group, results, attempted)
+            settled = await self._settler.settle(group, results, attempted)
+            attempt.measure(group, results, settled, self._rules.now())
 
     async def _send(self, sender: Sender, group: Group, observer: Observer) -> Sequence[Result]:
         """The result of each recipient, whatever happens: one without a result would be leased forever."""

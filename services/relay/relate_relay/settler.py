@@ -35,7 +35,7 @@ class Settler:
 
     async def settle(
         self, recipients: Sequence[Claimed], results: Sequence[Result], attempted: Attempted | None
-    ) -> None:
+    ) -> Sequence[Settled]:
         """Store the results of recipients of one message; `attempted` is None if there was no attempt.
 
         However long the store is away: another attempt would be a second copy. A lost lease means that another runner
@@ -65,6 +65,7 @@ class Settler:
                 if lost:
                     log.warning("lease lost", destination=first.domain, recipients=len(lost))
                 waiting = [each for each in waiting if each[0].result.lease not in lost] if lost else []
+        return settled
 
     async def _store(
         self, waiting: Sequence[tuple[Settled, Sequence[Event]]], reports: Sequence[Delivery]

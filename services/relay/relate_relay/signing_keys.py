@@ -7,6 +7,7 @@ be used signs; without one the message is sent unsigned, because mail that is la
 import asyncio
 import time
 from collections.abc import Callable
+from enum import Enum
 from typing import Protocol
 
 import structlog
@@ -27,6 +28,14 @@ MAX_DOMAINS = 1_000
 """The domains whose keys are cached."""
 
 
+class Unsigned(Enum):
+    """Why a message is sent unsigned; the value is a metric label."""
+
+    NO_KEY = "no_key"
+    KEY_UNUSABLE = "key_unusable"
+    OTHER_AUTHOR = "other_author"
+
+
 class KeySource(Protocol):
     """Finds the keys that sign a message."""
 
@@ -38,20 +47,35 @@ class KeySource(Protocol):
 
 
 class DomainKeySource:
-    """`KeySource` from the accounts' database and a directory. `clock` returns monotonic seconds."""
+    """`KeySource` from the accounts' database and a directory. `clock` returns monotonic seconds.
+
+    `unsigned` is told of each message without keys.
+    """
 
     def __init__(
-        self, accounts: AccountStore, directory: KeyDirectory, clock: Callable[[], float] = time.monotonic
+        self,
+        accounts: AccountStore,
+        directory: KeyDirectory,
+        clock: Callable[[], float] = time.monotonic,
+        unsigned: Callable[[Unsigned], None] = lambda _: None,
     ) -> None:
         self._accounts = accounts
         self._directory = directory
-        self._cache: TtlCache[str, SigningKeys | None] = TtlCache(MAX_DOMAINS, clock)
+        self._unsigned = unsigned
+        self._cache: TtlCache[str, SigningKeys | Unsigned] = TtlCache(MAX_DOMAINS, clock)
 
     async def find(self, raw: bytes, sender: str) -> SigningKeys | None:
         """See `KeySource.find`."""
         domain = author_domain(raw)
-        if domain is None or domain != to_ascii(sender.rpartition("@")[2]):
-            return None
+        keys: SigningKeys | Unsigned = Unsigned.OTHER_AUTHOR
+        if domain is not None and domain == to_ascii(sender.rpartition("@")[2]):
+            keys = await self._find(domain)
+        if isinstance(keys, SigningKeys):
+            return keys
+        self._unsigned(keys)
+        return None
+
+    async def _find(self, domain: str) -> SigningKeys | Unsigned:
         cached = self._cache.get(domain)
         if cached is not None:
             return cached[0]
@@ -59,13 +83,16 @@ class DomainKeySource:
         self._cache.put(domain, keys, FRESH_SECONDS)
         return keys
 
-    async def _load(self, domain: str) -> SigningKeys | None:
-        for key in await self._accounts.domain_keys(domain):
+    async def _load(self, domain: str) -> SigningKeys | Unsigned:
+        selectors = [key.selector for key in await self._accounts.domain_keys(domain)]
+        for selector in selectors:
             try:
-                return await asyncio.to_thread(self._directory.load, domain, key.selector)
+                return await asyncio.to_thread(self._directory.load, domain, selector)
             except (KeyUnusable, InvalidKeyName) as error:
-                log.warning("DKIM key unusable", destination=domain, error=str(error))
-        return None
+                log.warning("DKIM key unusable", domain=domain, error=str(error))
+        if not selectors:
+            log.warning("mail sent unsigned", domain=domain, hint=f"relate domain add {domain} makes DKIM keys")
+        return Unsigned.KEY_UNUSABLE if selectors else Unsigned.NO_KEY
 
 
 def author_domain(raw: bytes) -> str | None:

@@ -1,15 +1,18 @@
-"""Traces attempts: decorators of the client's observer and of the DNS, on `relate_telemetry`."""
+"""Traces and counts attempts: decorators of the client's observer and of the DNS, on `relate_telemetry`."""
 
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TypeVar
 
+from relate_mailstore.queue_types import Claimed, QueueState
 from relate_relay.attempt.sender import Result
 from relate_relay.client.observer import Observer, Step
 from relate_relay.client.replies import ServerReply
 from relate_relay.client.results import Outcome
 from relate_relay.routing.names import IPAddress
 from relate_relay.routing.ports import Dns, DnsError, MxRecord, Records
+from relate_relay.settlement import Settled
+from relate_relay.signing_keys import Unsigned
 from relate_telemetry.attempts import Attempt, Attempts
 from relate_telemetry.attempts import Step as StepSpan
 from relate_telemetry.names import (
@@ -26,12 +29,15 @@ from relate_wire.tls import iana_cipher
 
 T = TypeVar("T")
 
+_OUTCOMES: Mapping[QueueState, str] = {QueueState.DELIVERED: "accepted", QueueState.FAILED: "failed"}
+
 
 class TracedSteps:
-    """`client.observer.Observer`: each step is a child of the current attempt."""
+    """`client.observer.Observer`: each step is a child of the attempt, which is the current one."""
 
-    def __init__(self, attempts: Attempts) -> None:
+    def __init__(self, attempts: Attempts, attempt: Attempt) -> None:
         self._attempts = attempts
+        self._attempt = attempt
         self._handshake: StepSpan | None = None
 
     def connect(self, address: str, port: int) -> AbstractContextManager[Step]:
@@ -56,6 +62,10 @@ class TracedSteps:
                     RELAY_TLS_VERIFIED: verified,
                 }
             )
+
+    def policy_applied(self, mode: str, result: str) -> None:
+        """See `Observer.policy_applied`."""
+        self._attempt.sts_session(mode, result)
 
     def command(self, verb: str) -> AbstractContextManager[Step]:
         """See `Observer.command`."""
@@ -116,7 +126,7 @@ class TracedAttempt:
     """An attempt that runs: `observer` traces its steps. The ids are in hexadecimal, empty without telemetry."""
 
     def __init__(self, span: Attempt, attempts: Attempts) -> None:
-        self.observer: Observer = TracedSteps(attempts)
+        self.observer: Observer = TracedSteps(attempts, span)
         self.trace_id = span.trace_id
         self.span_id = span.span_id
         self._span = span
@@ -127,6 +137,22 @@ class TracedAttempt:
         outcome = outcomes.pop().value if len(outcomes) == 1 else "mixed"
         deciding = next((each for each in results if each.outcome is not Outcome.ACCEPTED), results[0])
         self._span.finish(outcome, deciding.status, deciding.endpoint.host if deciding.endpoint else "")
+
+    def measure(
+        self, recipients: Sequence[Claimed], results: Sequence[Result], settled: Sequence[Settled], now: float
+    ) -> None:
+        """Record what became of the recipients; `now` is when the results were known, in seconds since the epoch.
+
+        A message that several servers accepted, each for some of the recipients, is counted for each of them.
+        """
+        for claimed, result, decided in zip(recipients, results, settled, strict=True):
+            outcome = _OUTCOMES.get(decided.result.state, "deferred")
+            self._span.count(outcome, result.reply_code, decided.result.status)
+            if outcome == "accepted":
+                self._span.delivered(now - claimed.arrived)
+        accepted = {each.endpoint: each.security for each in results if each.outcome is Outcome.ACCEPTED}
+        for security in accepted.values():
+            self._span.sent(security.value)
 
 
 class TracedAttempts:
@@ -140,3 +166,7 @@ class TracedAttempts:
         """Trace an attempt, linked to the transactions that brought the message: their traceparents."""
         with self._attempts.attempt(domain, recipients, origins) as span:
             yield TracedAttempt(span, self._attempts)
+
+    def unsigned(self, reason: Unsigned) -> None:
+        """Record that the message of the current attempt gets no signature."""
+        self._attempts.unsigned(reason.value)

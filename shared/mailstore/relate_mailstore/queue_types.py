@@ -13,6 +13,7 @@ from relate_mailstore.identifiers import AccountId, MessageId
 
 __all__ = [
     "FINAL_STATES",
+    "WAITING_STATES",
     "AttemptResult",
     "Claimed",
     "Excess",
@@ -44,6 +45,8 @@ class QueueState(StrEnum):
 
 
 FINAL_STATES = frozenset({QueueState.DELIVERED, QueueState.FAILED, QueueState.CANCELLED})
+WAITING_STATES = frozenset({QueueState.QUEUED, QueueState.LEASED})
+"""Those that a runner will change; a held recipient waits for an operator."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +239,7 @@ class StsPolicy(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class QueueStatistics:
-    """The number of recipients by state, and when the oldest that has no final state arrived (None: there is none).
+    """The number of recipients by state, and when the oldest in one of WAITING_STATES arrived (None: there is none).
 
     Recipients in a final state are counted while another recipient of their message is not. `suspended` is the number
     of suspended destinations for which mail waits.

@@ -36,6 +36,7 @@ TaskName = Literal[
     "relay.changes",
     "relay.connection",
     "relay.runner",
+    "relay.statistics",
     "service.certificates",
     "service.housekeeping",
     "service.watchdog",

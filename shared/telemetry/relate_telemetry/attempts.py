@@ -1,4 +1,4 @@
-"""Spans of attempts to send mail to other servers: a trace per attempt, with a child for each step.
+"""Attempts to send mail to other servers: a trace per attempt, with a child for each step, and their metrics.
 
 with attempts.attempt("there.test", recipients=2, origins=[origin]) as attempt:
     with attempts.step("connect", {"network.peer.address": "192.0.2.1"}) as step:
@@ -6,11 +6,22 @@ with attempts.attempt("there.test", recipients=2, origins=[origin]) as attempt:
     with attempts.step("command.mail") as step:
         step.replied("250", "2.1.0", "2.1.0 Ok")
     attempt.finish("accepted", "2.6.0", "mx.there.test")
+    attempt.count("accepted", 250, "2.6.0")
 """
 
+import time
 from collections.abc import Iterable, Mapping
 
-from opentelemetry.trace import SpanKind, Status, StatusCode, Tracer, format_span_id, format_trace_id
+from opentelemetry.trace import (
+    Span,
+    SpanKind,
+    Status,
+    StatusCode,
+    Tracer,
+    format_span_id,
+    format_trace_id,
+    get_current_span,
+)
 from opentelemetry.util.types import AttributeValue
 
 from relate_telemetry.current_span import CurrentSpan
@@ -18,7 +29,6 @@ from relate_telemetry.links import add_link
 from relate_telemetry.names import (
     RELAY_DESTINATION,
     RELAY_FAILURE,
-    RELAY_OUTCOME,
     RELAY_RECIPIENTS,
     RELAY_REPLY_CODE,
     RELAY_REPLY_TEXT,
@@ -27,14 +37,17 @@ from relate_telemetry.names import (
     relay_span,
 )
 from relate_telemetry.redaction import hide_keys
+from relate_telemetry.relay_metrics import RelayMetrics
+from relate_telemetry.relay_names import OUTCOME, STS_MODE, TLS_RESULT, UNSIGNED_REASON
 from relate_telemetry.spans import SpanTemplate, make_template
 
 
 class Attempts:
     """The attempts of one process."""
 
-    def __init__(self, tracer: Tracer) -> None:
+    def __init__(self, tracer: Tracer, metrics: RelayMetrics) -> None:
         self._tracer = tracer
+        self._metrics = metrics
         self._attempts = make_template(tracer, relay_span("attempt"), SpanKind.CLIENT)
         self._steps: dict[str, SpanTemplate] = {}  # by name, which is from a fixed table
 
@@ -43,12 +56,18 @@ class Attempts:
         span = self._attempts.start_root({RELAY_DESTINATION: destination, RELAY_RECIPIENTS: recipients})
         for origin in origins:
             add_link(span, origin)
-        return Attempt(span)
+        return Attempt(span, self._metrics)
 
     def step(self, name: str, attributes: Mapping[str, AttributeValue] | None = None) -> "Step":
         """Start a step of the current attempt."""
         template = self._steps.get(name) or self._add_step(name)
         return Step(template.start_here(attributes))
+
+    def unsigned(self, reason: str) -> None:
+        """Record that the message of the current attempt gets no signature: one of `relay_names.UNSIGNED_REASONS`."""
+        span = get_current_span()
+        span.set_attribute(UNSIGNED_REASON, reason)
+        self._metrics.unsigned(reason, span)
 
     def _add_step(self, name: str) -> SpanTemplate:
         template = self._steps[name] = make_template(self._tracer, relay_span(name), SpanKind.CLIENT)
@@ -57,6 +76,11 @@ class Attempts:
 
 class Attempt(CurrentSpan):
     """One attempt. What another server refuses is a result, and no error of ours."""
+
+    def __init__(self, span: Span, metrics: RelayMetrics) -> None:
+        super().__init__(span)
+        self._metrics = metrics
+        self._began = time.monotonic()
 
     @property
     def trace_id(self) -> str:
@@ -71,9 +95,27 @@ class Attempt(CurrentSpan):
         return format_span_id(context.span_id) if context.is_valid else ""
 
     def finish(self, outcome: str, status: str, server: str) -> None:
-        """Record the outcome, one of `names.RELAY_OUTCOMES`, with an enhanced code and the name of the last server."""
-        attributes = {RELAY_OUTCOME: outcome, RELAY_STATUS: status} | ({RELAY_SERVER: server} if server else {})
+        """Record the outcome, one of `relay_names.OUTCOMES`, with an enhanced code and the name of the last server."""
+        attributes = {OUTCOME: outcome, RELAY_STATUS: status} | ({RELAY_SERVER: server} if server else {})
         self.span.set_attributes(attributes)
+        self._metrics.attempted(outcome, time.monotonic() - self._began, self.span)
+
+    def count(self, outcome: str, reply_code: int, status: str) -> None:
+        """Count a recipient: see `RelayMetrics.recipient`."""
+        self._metrics.recipient(outcome, reply_code, status, self.span)
+
+    def delivered(self, seconds: float) -> None:
+        """Record the seconds from the arrival of a message to its acceptance for a recipient."""
+        self._metrics.delivered(seconds, self.span)
+
+    def sent(self, security: str) -> None:
+        """Count the message for a server that accepted it: one of `relay_names.TLS_SECURITIES`."""
+        self._metrics.sent(security, self.span)
+
+    def sts_session(self, mode: str, result: str) -> None:
+        """Record what became of an MTA-STS policy: see `RelayMetrics.session`."""
+        self.span.set_attributes({STS_MODE: mode, TLS_RESULT: result})
+        self._metrics.session(mode, result, self.span)
 
 
 class Step(CurrentSpan):

@@ -7,6 +7,9 @@ and span means is declared in `registry`.
 from enum import StrEnum
 from typing import Literal, NamedTuple
 
+from relate_telemetry.instruments import Instrument
+from relate_telemetry.relay_names import RELAY_INSTRUMENTS
+
 ProtocolName = Literal["smtp", "pop3", "imap"]
 SourceName = Literal["smtp", "pop3", "imap", "api"]
 
@@ -24,16 +27,6 @@ TASK = "task"
 SERVICE = "service"
 CACHE_NAME = "relate.cache.name"
 CACHE_RESULT = "relate.cache.result"  # hit or miss
-
-
-class Instrument(NamedTuple):
-    """One metric. Prometheus shows dots in its name as underscores, and appends `_total` to a counter."""
-
-    name: str
-    kind: Literal["counter", "gauge", "histogram", "updowncounter"]
-    unit: str
-    description: str
-    attributes: tuple[str, ...] = ()
 
 
 def _reader(protocol: ProtocolName, title: str) -> tuple[Instrument, ...]:
@@ -121,6 +114,7 @@ OWN_INSTRUMENTS: tuple[Instrument, ...] = (
         "Lookups in a cache (tagged by cache and result)",
         (CACHE_NAME, CACHE_RESULT),
     ),
+    *RELAY_INSTRUMENTS,
 )
 
 # Histogram bounds by unit. Those of commands start at 100 µs, because most commands are answered from memory.
@@ -163,7 +157,6 @@ TLS_PROTOCOL_VERSION = "tls.protocol.version"
 TLS_CIPHER = "tls.cipher"
 RELAY_DESTINATION = "relay.destination"
 RELAY_RECIPIENTS = "relay.recipients"
-RELAY_OUTCOME = "relay.outcome"
 RELAY_STATUS = "relay.status"
 RELAY_SERVER = "relay.server"
 RELAY_REPLY_CODE = "relay.reply.code"
@@ -173,12 +166,6 @@ RELAY_TLS_VERIFIED = "relay.tls.verified"
 RELAY_QUESTION = "relay.dns.question"
 RELAY_QUESTION_TYPE = "relay.dns.type"
 RELAY_RECORDS = "relay.dns.records"
-RELAY_OUTCOMES = {
-    "accepted": "the other server accepted the message for all recipients",
-    "temporary": "all recipients have to be tried again",
-    "permanent": "the message cannot be sent to any recipient",
-    "mixed": "the recipients have different outcomes",
-}
 USER = "relate.user"  # a user's address, in an operation's attributes; subject to `Otel__UserNames`
 
 

@@ -13,8 +13,9 @@
     session.end(EndReason.CLOSED)
 """
 
+from collections.abc import Mapping
 from types import TracebackType
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from relate_telemetry.names import EndReason
 
@@ -133,6 +134,22 @@ class CacheStatistics(Protocol):
     @property
     def misses(self) -> int:
         """Lookups that were not."""
+
+
+class QueueStatistics(Protocol):
+    """The numbers of the queue of outgoing mail."""
+
+    @property
+    def counts(self) -> Mapping[Any, int]:
+        """The number of recipients by state; the keys equal texts, those of `relay_names.QUEUE_STATES` among them."""
+
+    @property
+    def oldest_arrived(self) -> float | None:
+        """When the oldest recipient that is not held arrived, in seconds since the epoch; None if there is none."""
+
+    @property
+    def suspended(self) -> int:
+        """The number of suspended destinations."""
 
 
 class NoTelemetry:

@@ -1,5 +1,6 @@
 """The telemetry of a process: protocols, logins, operations and instrumentation on one pair of providers."""
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
@@ -34,8 +35,10 @@ from relate_telemetry.names import (
     SourceName,
 )
 from relate_telemetry.operations import NoOperations, Operations
-from relate_telemetry.ports import CacheStatistics, NoTelemetry, ProtocolTelemetry
+from relate_telemetry.ports import CacheStatistics, NoTelemetry, ProtocolTelemetry, QueueStatistics
 from relate_telemetry.redaction import UserNames, user_names
+from relate_telemetry.relay_metrics import RelayMetrics, observe_age, observe_states, observe_suspensions
+from relate_telemetry.relay_names import QUEUE_AGE, QUEUE_RECIPIENTS, SUSPENDED_DESTINATIONS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -91,11 +94,22 @@ class Telemetry:
 
     def attempts(self) -> Attempts:
         """The attempts to send mail to other servers."""
-        return Attempts(self.tracer_provider.get_tracer(RELAY_SOURCE))
+        metrics = RelayMetrics(Instruments(self.meter_provider, RELAY_SOURCE))
+        return Attempts(self.tracer_provider.get_tracer(RELAY_SOURCE), metrics)
 
     def relay_operations(self) -> Operations:
         """The operations of the relay on its queue."""
         return Operations(self.tracer_provider.get_tracer(RELAY_SOURCE), self._user_names)
+
+    def observe_queue(self, read: Callable[[], QueueStatistics | None]) -> None:
+        """Export what `read` returns, in another thread: the recipients by state, the oldest one, the suspensions.
+
+        Each process of a relay exports the same values, because the queue is theirs together. None exports nothing.
+        """
+        meter = self.meter_provider.get_meter(RELAY_SOURCE)
+        observable_gauge(meter, QUEUE_RECIPIENTS, lambda _: observe_states(read()))
+        observable_gauge(meter, QUEUE_AGE, lambda _: observe_age(read(), time.time()))
+        observable_gauge(meter, SUSPENDED_DESTINATIONS, lambda _: observe_suspensions(read()))
 
     def background(self) -> Tracing:
         """The spans of background work, and of parts of the stores' operations."""

@@ -41,7 +41,7 @@ from relate_relay.runner import Runner
 from relate_relay.schedule import Schedule
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
-from relate_telemetry.telemetry import no_telemetry
+from relate_telemetry.telemetry import Telemetry, no_telemetry
 from tests.support.fake_dns import FakeDns
 from tests.support.relay.sink import CLOSE, SILENT, Sink, reply
 
@@ -135,6 +135,7 @@ async def running(
     mail: Mail,
     port: int,
     schedule: Schedule = QUICK,
+    telemetry: Telemetry | None = None,
     *,
     rules: dict[str, Any] | None = None,
     keys: NoKeys | None = None,
@@ -149,7 +150,7 @@ async def running(
         mail.observed,
         lambda domain: Sender(connector, domain),
         Destinations(),
-        TracedAttempts(no_telemetry().attempts()),
+        TracedAttempts((telemetry or no_telemetry()).attempts()),
         keys or NoKeys(),
         Rules("one", "here.test", schedule, random=Random(0), **(rules or {})),
         supervisor,

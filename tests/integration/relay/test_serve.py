@@ -62,6 +62,7 @@ def relay(queue: Any, *, enabled: bool, supervisor: Supervisor | None = None) ->
         KeyAuthenticator(accounts, LastUsedWriter(accounts)),
         CachedDirectory(accounts),
         queue,
+        MemoryMailStore().events,
         supervisor or Supervisor(NEVER),
         relay=RelaySettings(enabled=enabled),
     )

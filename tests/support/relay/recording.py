@@ -25,6 +25,7 @@ class RecordingObserver:
     def __init__(self) -> None:
         self.steps: list[tuple[str, str]] = []
         self.tls_parameters: list[tuple[str, str, bool]] = []
+        self.policies: list[tuple[str, str]] = []
         self._open = ""
 
     @contextlib.contextmanager
@@ -47,6 +48,10 @@ class RecordingObserver:
     def tls_established(self, version: str, cipher: str, verified: bool) -> None:
         assert self._open == "tls"
         self.tls_parameters.append((version, cipher, verified))
+
+    def policy_applied(self, mode: str, result: str) -> None:
+        assert not self._open
+        self.policies.append((mode, result))
 
     def command(self, verb: str) -> contextlib.AbstractContextManager[Step]:
         return self._begin(verb)

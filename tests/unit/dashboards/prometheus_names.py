@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS, Instrument
+from relate_telemetry.instruments import Instrument
+from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS
 
 ROOT = Path(__file__).parents[3]
 RULES = ROOT / "deploy" / "prometheus" / "rules"
@@ -83,7 +84,8 @@ def prometheus_names(instrument: Instrument) -> tuple[str, ...]:
     if instrument.kind == "counter":
         return (f"{name}_total",)
     if instrument.kind == "gauge":
-        return (f"{name}_{_UNITS[instrument.unit]}" if instrument.unit else name,)
+        unit = _UNITS.get(instrument.unit, instrument.unit)
+        return (name if unit in name else f"{name}_{unit}",)
     if instrument.kind == "updowncounter":
         return (name if instrument.unit in name else f"{name}_{instrument.unit}",)
     return tuple(f"{name}_{_UNITS[instrument.unit]}_{part}" for part in _HISTOGRAM)

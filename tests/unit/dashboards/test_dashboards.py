@@ -18,6 +18,7 @@ from relate_telemetry.names import (
     SourceName,
     auth_span,
     command_span,
+    relay_span,
     session_span,
     transaction_span,
 )
@@ -60,7 +61,8 @@ def spans() -> set[str]:
     commands = {command_span("smtp", "DATA"), command_span("pop3", "RETR")}
     commands |= {command_span("imap", "FETCH"), command_span("imap", "IDLE")}
     sessions = {session_span(each) for each in get_args(ProtocolName)} | {transaction_span("smtp")}
-    return {auth_span(source) for source in get_args(SourceName)} | sessions | commands | store | {""}
+    relay = {relay_span("attempt"), relay_span("tls")}
+    return {auth_span(source) for source in get_args(SourceName)} | sessions | commands | store | relay | {""}
 
 
 def searches(panel: Json) -> list[Json]:
@@ -123,7 +125,7 @@ def test_variables_are_those_that_panels_use(name: str) -> None:
 
 @pytest.mark.parametrize("panel", PANELS)
 def test_links_search_for_known_spans(panel: Json) -> None:
-    services = {f"relate-{source}" for source in SOURCES} | {"relate-x", "x"}
+    services = {f"relate-{source}" for source in SOURCES} | {"relate-relay", "relate-x", "x"}
     for pane in searches(panel):
         (query,) = pane["queries"]
         assert pane["datasource"] in datasource_uids()

@@ -25,7 +25,16 @@ def test_rule_queries_known_metrics(rule: dict[str, str]) -> None:
 @pytest.mark.parametrize("rule", ALERTS)
 def test_alert_has_severity_summary_and_description(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"critical", "warning", "info"}
-    assert set(rule["annotations"]) == {"summary", "description"}
+    assert set(rule["annotations"]) - {"runbook"} == {"summary", "description"}
+
+
+@pytest.mark.parametrize("rule", ALERTS)
+def test_a_runbook_is_the_section_of_its_alert(rule: dict[str, Any]) -> None:
+    runbook = rule["annotations"].get("runbook")
+    if runbook is not None:
+        page, _, section = runbook.partition("#")
+        assert section == rule["alert"].lower()
+        assert f"\n### {rule['alert']}\n" in (ROOT / page).read_text()
 
 
 @pytest.mark.parametrize("rule", ALERTS)

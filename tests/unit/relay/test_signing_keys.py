@@ -8,7 +8,7 @@ from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.types import DomainKey
 from relate_relay.dkim.key_directory import KeyDirectory
 from relate_relay.dkim.keys import SigningKeys
-from relate_relay.signing_keys import FRESH_SECONDS, DomainKeySource, author_domain
+from relate_relay.signing_keys import FRESH_SECONDS, DomainKeySource, Unsigned, author_domain
 
 RAW = b"From: Ann <ann@here.test>\r\n\r\ntext\r\n"
 
@@ -81,3 +81,23 @@ async def test_another_domains_sender_is_not_signed_for(
     directory.generate("here.test", "s")
     await accounts.add_domain_key(DomainKey("here.test", "s", {}))
     assert await DomainKeySource(accounts, directory, clock).find(RAW, sender) is None
+
+
+async def test_why_a_message_is_sent_unsigned_is_told_for_each_message(
+    accounts: MemoryAccountStore, directory: KeyDirectory, clock: Clock
+) -> None:
+    told: list[Unsigned] = []
+    source = DomainKeySource(accounts, directory, clock, told.append)
+    for _ in range(2):  # the second time from the cache
+        await source.find(RAW, "ann@here.test")
+    assert told == [Unsigned.NO_KEY] * 2
+    await accounts.add_domain_key(DomainKey("here.test", "s", {}))  # without a file
+    clock.now += FRESH_SECONDS
+    await source.find(RAW, "ann@here.test")
+    assert told.pop() is Unsigned.KEY_UNUSABLE
+    await source.find(RAW, "bob@there.test")
+    assert told.pop() is Unsigned.OTHER_AUTHOR
+    directory.generate("here.test", "s")
+    clock.now += FRESH_SECONDS
+    assert await source.find(RAW, "ann@here.test") is not None
+    assert told == [Unsigned.NO_KEY] * 2

@@ -14,7 +14,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from relate_supervisor import Supervisor
 from relate_telemetry.environment import check_workers
 from relate_telemetry.export.prometheus import DEFAULT_PORT, PrometheusReader, _parse_port
-from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS, Instrument
+from relate_telemetry.instruments import Instrument
+from relate_telemetry.names import INSTRUMENTS, OWN_INSTRUMENTS
 from tests.unit.dashboards.prometheus_names import prometheus_names
 from tests.unit.telemetry.processes import finish, start_python
 
@@ -37,7 +38,7 @@ def served() -> Iterator[tuple[MeterProvider, PrometheusReader]]:
 
 
 def record(provider: MeterProvider, instrument: Instrument) -> None:
-    meter, (name, kind, unit, description, _) = provider.get_meter("test"), instrument
+    meter, (name, kind, unit, description, *_) = provider.get_meter("test"), instrument
     match kind:
         case "counter":
             meter.create_counter(name, unit, description).add(3)

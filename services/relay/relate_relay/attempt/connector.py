@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 from relate_relay.attempt.failure import Failure, failed_connection, unroutable
+from relate_relay.attempt.policy_result import PolicySession, tell_fault
 from relate_relay.attempt.requirement import Contexts, Requirement, TlsUnavailable, requirement
 from relate_relay.client.connection import Connection, open_connection
 from relate_relay.client.errors import ClientError, Refused, TlsFailed
@@ -88,7 +89,7 @@ class Connector:
         `domain` is in A-labels, or an address literal. The next server is only tried when the next item is requested.
         The caller closes the connections.
         """
-        destination = await self._find(domain)
+        destination = await self._find(domain, observer)
         if isinstance(destination, Unroutable):
             yield unroutable(destination)
             return
@@ -100,14 +101,16 @@ class Connector:
             if isinstance(endpoint, Unroutable):
                 yield unroutable(endpoint)
                 continue
+            session = PolicySession(destination.requirement.policy, endpoint.host, observer)
             try:
-                connection = await self._connect(endpoint, destination, observer)
+                connection = await self._connect(endpoint, destination, observer, session)
             except ClientError as error:
+                session.tell(error)
                 yield failed_connection(error, endpoint)
             else:
                 yield Server(endpoint, connection)
 
-    async def _find(self, domain: str) -> _Destination | Unroutable:
+    async def _find(self, domain: str, observer: Observer) -> _Destination | Unroutable:
         options = self._options
         smarthost = options.smarthosts.find(domain)
         if smarthost is not None:
@@ -118,10 +121,15 @@ class Connector:
         if isinstance(route, Unroutable):
             return route
         rule = options.tls_policies.find(domain)
-        policy = None if rule else (await self._policies.find(domain)).policy
-        return _Destination(route, options.mx_port, requirement(rule, policy))
+        if rule is not None:
+            return _Destination(route, options.mx_port, requirement(rule, None))
+        lookup = await self._policies.find(domain)
+        tell_fault(lookup, observer)
+        return _Destination(route, options.mx_port, requirement(None, lookup.policy))
 
-    async def _connect(self, endpoint: Endpoint, destination: _Destination, observer: Observer) -> Connection:
+    async def _connect(
+        self, endpoint: Endpoint, destination: _Destination, observer: Observer, session: PolicySession
+    ) -> Connection:
         """Connect, with TLS where it is required or offered, and log in. Raises ClientError."""
         needed = destination.requirement
         if needed.refuses(endpoint.host):
@@ -130,10 +138,12 @@ class Connector:
         for context in handshakes:
             try:
                 connection = await self._open(endpoint, context, observer, may_be_plain=None in handshakes)
-            except TlsFailed:
+            except TlsFailed as failed:
+                session.tell(failed)
                 if context is handshakes[-1]:
                     raise
                 continue
+            session.tell(connection.security)
             if destination.login is not None:
                 await _log_in(connection, destination.login)
             return connection

@@ -16,7 +16,7 @@ from relate_relay.client.capabilities import Capabilities
 from relate_relay.client.connection import Connection
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.observer import NO_OBSERVER, Observer
-from relate_relay.client.results import Outcome, RecipientResult
+from relate_relay.client.results import Outcome, RecipientResult, Security
 from relate_relay.dkim.next_hop import Refusal
 from relate_relay.routing.endpoints import Endpoint
 
@@ -40,7 +40,8 @@ class Result:
     """What became of a recipient: the outcome, an enhanced code, one printable line, and the server that decided.
 
     `may_be_delivered`: see `client.results.RecipientResult`. `has_dsn` if the server takes over the duty to report.
-    `is_reached` if a server was ready for the message; `is_reply` if the line is a server's reply.
+    `is_reached` if a server was ready for the message; `reply_code` is that of the reply in the line, 0 if the line is
+    no server's reply; `security` is that of the connection.
     """
 
     recipient: Recipient
@@ -51,7 +52,13 @@ class Result:
     may_be_delivered: bool = False
     has_dsn: bool = False
     is_reached: bool = True
-    is_reply: bool = False
+    reply_code: int = 0
+    security: Security = Security.NONE
+
+    @property
+    def is_reply(self) -> bool:
+        """Whether the line is a server's reply."""
+        return self.reply_code != 0
 
 
 class Sender:
@@ -129,7 +136,8 @@ def _result(sent: RecipientResult, server: Server) -> Result:
         server.endpoint,
         sent.may_be_delivered,
         has_dsn=server.connection.capabilities.dsn,
-        is_reply=sent.reply is not None,
+        reply_code=0 if sent.reply is None else sent.reply.code,
+        security=server.connection.security,
     )
 
 
@@ -146,5 +154,5 @@ def _failed(recipient: Recipient, failure: Failure) -> Result:
         failure.text,
         failure.endpoint,
         is_reached=False,
-        is_reply=failure.reply is not None,
+        reply_code=0 if failure.reply is None else failure.reply.code,
     )

@@ -34,7 +34,7 @@ from relate_relay.client.errors import (
 from relate_relay.client.observer import NO_OBSERVER, Observer
 from relate_relay.client.redaction import without_secrets
 from relate_relay.client.replies import ServerReply
-from relate_relay.client.results import RecipientResult
+from relate_relay.client.results import RecipientResult, Security
 from relate_relay.client.stream import Stream, connect
 from relate_relay.client.timeouts import DEFAULT_TIMEOUTS, GREETING, Timeouts
 from relate_relay.client.transaction import Content, Transaction
@@ -73,6 +73,7 @@ class Connection:
     def __init__(self, stream: Stream, timeouts: Timeouts, observer: Observer) -> None:
         self.capabilities: Capabilities = NO_CAPABILITIES
         """Announced by the last EHLO: before TLS they are not authentic."""
+        self.security = Security.NONE
         self._stream = stream
         self._timeouts = timeouts
         self._dialogue = Dialogue(stream, timeouts, observer)
@@ -203,6 +204,7 @@ class Connection:
                 raise
             version, cipher = self._stream.tls_parameters
             verified = context.verify_mode is ssl.CERT_REQUIRED and context.check_hostname
+            self.security = Security.VERIFIED if verified else Security.UNVERIFIED
             self.observer.tls_established(version, cipher, verified)
 
     async def _exchange(self, lines: list[Secret[bytes]], password: Secret[str]) -> ServerReply:

@@ -47,13 +47,17 @@ class TlsFault(Enum):
 
 
 class TlsFailed(ClientError):
-    """TLS could not be started; the connection is closed. `detail` is OpenSSL's reason, empty without one."""
+    """TLS could not be started; the connection is closed. `detail` is OpenSSL's reason, empty without one.
+
+    `verify_code` is OpenSSL's code for a certificate that is not valid, 0 without one.
+    """
 
     status = "4.7.5"
 
-    def __init__(self, reason: TlsFault, detail: str = "") -> None:
+    def __init__(self, reason: TlsFault, detail: str = "", verify_code: int = 0) -> None:
         super().__init__(f"{reason.value}: {printable(detail)}" if detail else reason.value)
         self.reason = reason
+        self.verify_code = verify_code
 
 
 class ProtocolViolation(ClientError):

@@ -36,6 +36,9 @@ class Observer(Protocol):
         `version` is such as `1.3`, `cipher` OpenSSL's name; `verified` means that the server's name was verified.
         """
 
+    def policy_applied(self, mode: str, result: str) -> None:
+        """Tell what became of the domain's MTA-STS policy, between two steps: its mode, and a `TlsResult` or fault."""
+
     def command(self, verb: str) -> AbstractContextManager[Step]:
         """Begin a command; `verb` is from a fixed table.
 
@@ -67,6 +70,9 @@ class NoObserver:
         return _NO_STEP
 
     def tls_established(self, version: str, cipher: str, verified: bool) -> None:
+        """See `Observer`."""
+
+    def policy_applied(self, mode: str, result: str) -> None:
         """See `Observer`."""
 
     def command(self, verb: str) -> AbstractContextManager[Step]:

@@ -17,6 +17,14 @@ class Outcome(Enum):
     PERMANENT = "permanent"
 
 
+class Security(Enum):
+    """How TLS protects a connection; the value is a metric label."""
+
+    NONE = "none"
+    UNVERIFIED = "unverified"
+    VERIFIED = "verified"
+
+
 class _Text(NamedTuple):
     status: str
     text: str

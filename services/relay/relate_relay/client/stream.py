@@ -195,7 +195,7 @@ def connect_fault(error: OSError) -> ConnectFault:
 def tls_failed(error: OSError | ValueError) -> TlsFailed:
     """Return the error of a handshake."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return TlsFailed(TlsFault.CERTIFICATE, error.verify_message)
+        return TlsFailed(TlsFault.CERTIFICATE, error.verify_message, error.verify_code)
     if isinstance(error, ssl.SSLError):
         return TlsFailed(TlsFault.PROTOCOL, error.reason or "")
     if isinstance(error, ConnectionAbortedError | TimeoutError):  # the former is asyncio's after its timeout

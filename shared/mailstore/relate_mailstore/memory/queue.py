@@ -13,6 +13,7 @@ from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.queue_rules import Schedule
 from relate_mailstore.queue_types import (
     FINAL_STATES,
+    WAITING_STATES,
     AttemptResult,
     Claimed,
     Lease,
@@ -279,7 +280,7 @@ class MemoryQueue:
     async def statistics(self) -> QueueStatistics:
         """Count the recipients by state."""
         rows = self._recipients.values()
-        waiting = [row.arrived for row in rows if row.schedule.state not in FINAL_STATES]
+        waiting = [row.arrived for row in rows if row.schedule.state in WAITING_STATES]
         due = {row.to.domain for row in rows if row.schedule.due is not None}
         suspended = len(due & self._suspensions.keys())
         return QueueStatistics(Counter(row.schedule.state for row in rows), min(waiting, default=None), suspended)

@@ -38,7 +38,8 @@ from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Span, set_span_in_context
 
 from relate_telemetry.fast.span import FastSpan
-from relate_telemetry.names import BOUNDS, Instrument
+from relate_telemetry.instruments import Instrument
+from relate_telemetry.names import BOUNDS
 from relate_telemetry.sdk_internals import CompletingReader, temporality_of
 
 _EMPTY = Context()
@@ -156,7 +157,7 @@ class CellMetric(Generic[_CellT]):
     def __init__(self, scope: str, instrument: Instrument, make: Callable[..., _CellT], stock: _Mirror) -> None:
         self.scope = scope
         self.instrument = instrument
-        self.bounds = BOUNDS.get(instrument.unit, ())
+        self.bounds = instrument.bounds or BOUNDS.get(instrument.unit, ())
         self.keeps_exemplars = os.environ.get(OTEL_METRICS_EXEMPLAR_FILTER, "").strip().lower() != "always_off"
         self.mirror: _Mirror | None = None
         self.stock = stock
@@ -286,12 +287,12 @@ def make_counter(meter: Meter, instrument: Instrument) -> metrics.Counter:
 
 
 def make_histogram(meter: Meter, instrument: Instrument) -> metrics.Histogram:
-    """Create a histogram of the SDK, with the bounds for its unit."""
+    """Create a histogram of the SDK, with its bounds or those of its unit."""
     return meter.create_histogram(
         instrument.name,
         instrument.unit,
         instrument.description,
-        explicit_bucket_boundaries_advisory=BOUNDS[instrument.unit],
+        explicit_bucket_boundaries_advisory=instrument.bounds or BOUNDS[instrument.unit],
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import get_args
 
 from relate_supervisor import TaskName
+from relate_telemetry import relay_names
 from relate_telemetry.names import (
     ABANDONED,
     CACHE_NAME,
@@ -15,8 +16,6 @@ from relate_telemetry.names import (
     REASON,
     RELAY_DESTINATION,
     RELAY_FAILURE,
-    RELAY_OUTCOME,
-    RELAY_OUTCOMES,
     RELAY_QUESTION,
     RELAY_QUESTION_TYPE,
     RELAY_RECIPIENTS,
@@ -194,7 +193,7 @@ _STORE = (
 _RELAY = (
     Attribute(RELAY_DESTINATION, "string", "The domain of the recipients.", ("example.org",)),
     Attribute(RELAY_RECIPIENTS, "int", "The number of recipients.", (1,)),
-    Attribute(RELAY_OUTCOME, "string", "What became of the recipients.", values=RELAY_OUTCOMES),
+    Attribute(relay_names.OUTCOME, "string", "What became of the recipients.", values=relay_names.OUTCOMES),
     Attribute(RELAY_STATUS, "string", "The enhanced code (RFC 3463).", ("2.0.0", "4.4.1", "5.1.1")),
     Attribute(RELAY_SERVER, "string", "The name of the server that decided.", ("mx.example.org",)),
     Attribute(RELAY_REPLY_CODE, "string", "The code of the other server's reply.", ("250", "450")),
@@ -204,6 +203,38 @@ _RELAY = (
     Attribute(RELAY_QUESTION, "string", "The name that the DNS was asked for.", ("example.org",)),
     Attribute(RELAY_QUESTION_TYPE, "string", "The type of the records.", values=_values(("mx", "address", "txt"))),
     Attribute(RELAY_RECORDS, "int", "The number of records in the answer.", (2,)),
+    Attribute(
+        relay_names.QUEUE_STATE, "string", "The state of recipients in the queue.", values=relay_names.QUEUE_STATES
+    ),
+    Attribute(
+        relay_names.RECIPIENT_OUTCOME,
+        "string",
+        "What an attempt means for a recipient.",
+        values=relay_names.RECIPIENT_OUTCOMES,
+    ),
+    Attribute(
+        relay_names.REPLY_CLASS, "string", "The class of the reply that decided.", values=relay_names.REPLY_CLASSES
+    ),
+    Attribute(
+        relay_names.STATUS_SUBJECT,
+        "string",
+        "Class and subject of the enhanced code (RFC 3463); an unknown subject is 0.",
+        ("2.0", "4.4", "5.1"),
+    ),
+    Attribute(relay_names.TLS_SECURITY, "string", "How TLS protected the message.", values=relay_names.TLS_SECURITIES),
+    Attribute(
+        relay_names.UNSIGNED_REASON,
+        "string",
+        "Why the message has no DKIM signature.",
+        values=relay_names.UNSIGNED_REASONS,
+    ),
+    Attribute(relay_names.STS_MODE, "string", "The mode of the MTA-STS policy.", values=relay_names.STS_MODES),
+    Attribute(
+        relay_names.TLS_RESULT,
+        "string",
+        "What became of the MTA-STS policy (RFC 8460 §4.3).",
+        values=relay_names.STS_RESULTS | relay_names.STS_FAULTS,
+    ),
 )
 
 _COMMON = (
@@ -236,6 +267,7 @@ _LOG = (
     Attribute("account", "int", "The number of the account.", (7,)),
     Attribute("account_id", "int", "The number of the account.", (7,)),
     Attribute("destination", "string", "The domain of the recipients.", ("example.org",)),
+    Attribute("domain", "string", "A domain of this system.", ("example.org",)),
     Attribute("error", "string", "The exception's class or message.", ("ConnectionResetError",)),
     Attribute("exception", "string", "The traceback, with redacted messages.", ("ValueError: …",)),
     Attribute("expires", "string", "When the new certificate expires (ISO 8601).", ("2027-01-01T00:00:00+00:00",)),

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from relate_telemetry.names import Instrument
+from relate_telemetry.instruments import Instrument
 from relate_telemetry.registry.declarations import ValueType
 
 SEMANTIC_CONVENTIONS_VERSION = "1.44.0"

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import NamedTuple, get_args
 
+from relate_telemetry import relay_names
 from relate_telemetry.names import (
     CLIENT_WAIT,
     GROUP_COMMIT_WAIT,
     RELAY_DESTINATION,
     RELAY_FAILURE,
-    RELAY_OUTCOME,
     RELAY_QUESTION,
     RELAY_QUESTION_TYPE,
     RELAY_RECIPIENTS,
@@ -149,7 +149,17 @@ RELAY = (
         "client",
         "An attempt to send a message to the recipients of one destination.",
         "None; the attempt links to the transaction that brought the message.",
-        (RELAY_DESTINATION, RELAY_RECIPIENTS, RELAY_OUTCOME, RELAY_STATUS, RELAY_SERVER, *FAILURE),
+        (
+            RELAY_DESTINATION,
+            RELAY_RECIPIENTS,
+            relay_names.OUTCOME,
+            RELAY_STATUS,
+            RELAY_SERVER,
+            relay_names.UNSIGNED_REASON,
+            relay_names.STS_MODE,
+            relay_names.TLS_RESULT,
+            *FAILURE,
+        ),
     ),
     _step("dns", "A question to the DNS.", (RELAY_QUESTION, RELAY_QUESTION_TYPE, RELAY_RECORDS)),
     _step("connect", "A connection to an address of another server.", _PEER),

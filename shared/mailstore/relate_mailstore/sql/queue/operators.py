@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from relate_mailstore.queue_rules import Change, retry
 from relate_mailstore.queue_types import (
-    FINAL_STATES,
+    WAITING_STATES,
     QueueFilter,
     QueuePage,
     QueueState,
@@ -89,7 +89,7 @@ async def count(database: Database) -> QueueStatistics:
     """See `QueueStore.statistics`."""
     rows = await database.fetch(_STATISTICS, {})
     counts = {QueueState(row.state): row.recipients for row in rows}
-    waiting = [row.oldest for row in rows if QueueState(row.state) not in FINAL_STATES]
+    waiting = [row.oldest for row in rows if QueueState(row.state) in WAITING_STATES]
     (destinations,) = await database.fetch(COUNT, {})
     return QueueStatistics(counts, min(waiting, default=None), destinations.suspended)
 

@@ -1,0 +1,69 @@
+"""The numbers of the queue, as its metrics export them.
+
+Metrics are exported by a thread, which must not wait for the database, and the loop must not wait for it either. So an
+export takes the numbers of the last read, and asks the loop for the next. Without exports nothing is read.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from relate_mailstore.errors import StoreError
+from relate_mailstore.ports import QueueStore
+from relate_mailstore.queue_types import QueueStatistics
+from relate_supervisor import Supervisor
+
+INTERVAL_SECONDS = 5.0
+"""The shortest time between two reads, however many exporters there are: a read counts the whole queue."""
+READ_SECONDS = 5.0
+"""The time for one read."""
+
+
+class ExportedStatistics:
+    """The newest numbers. It is made in the loop that reads them; `clock` returns monotonic seconds."""
+
+    def __init__(self, queue: QueueStore, supervisor: Supervisor, clock: Callable[[], float] = time.monotonic) -> None:
+        self._queue = queue
+        self._supervisor = supervisor
+        self._clock = clock
+        self._loop = asyncio.get_running_loop()
+        self._newest: QueueStatistics | None = None
+        self._read_at = -INTERVAL_SECONDS
+        self._reading: asyncio.Task[None] | None = None
+        self._is_closed = False
+
+    def take(self) -> QueueStatistics | None:
+        """Return the numbers of the last read, and ask for the next; from any thread, without waiting.
+
+        None before the first read, while the store is unavailable, and after the end.
+        """
+        if not self._is_closed:
+            self._loop.call_soon_threadsafe(self._start)
+        return self._newest
+
+    async def close(self) -> None:
+        """End the read that runs. Nothing is exported any more."""
+        self._is_closed, self._newest = True, None
+        if self._reading is not None:
+            self._reading.cancel()
+            await asyncio.wait([self._reading])
+
+    def _start(self) -> None:
+        now = self._clock()
+        is_running = self._reading is not None and not self._reading.done()
+        if self._is_closed or is_running or now - self._read_at < INTERVAL_SECONDS:
+            return
+        self._read_at = now
+        self._reading = asyncio.create_task(self._read(), name="relay.statistics")
+        self._supervisor.watch("relay.statistics", self._reading)
+
+    async def _read(self) -> None:
+        newest = None
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                with self._supervisor.tracing.poll():
+                    newest = await self._queue.statistics()
+        except (StoreError, TimeoutError):
+            return  # what the store's own metrics and logs tell
+        finally:
+            self._newest = newest
