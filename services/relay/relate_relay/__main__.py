@@ -50,6 +50,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         return
     options, rules = _options(settings, server_name), _rules(settings, server_name)
     attempts = resources.telemetry.attempts()
+    keys = DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory))
     resolver = Resolver(parse_resolver(settings.resolver))
     dns = TracedDns(resolver, attempts)
     policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), MemoryPolicyStore())
@@ -59,7 +60,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         lambda domain: Sender(connector, domain),
         Destinations(time.monotonic, settings.connections_per_destination),
         TracedAttempts(attempts),
-        DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory)),
+        keys,
         rules,
         resources.supervisor,
     )
@@ -70,6 +71,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
     finally:
         stopping.set()
         await task
+        await keys.close()
         await policies.close()
         await resolver.close()
 

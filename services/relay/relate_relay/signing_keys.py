@@ -7,6 +7,7 @@ be used signs; without one the message is sent unsigned, because mail that is la
 import asyncio
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -17,6 +18,7 @@ from relate_mime.fields import header_end
 from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyUnusable
 from relate_relay.dkim.keys import SigningKeys
 from relate_relay.routing.names import to_ascii
+from relate_relay.routing.shared_calls import SharedCalls
 from relate_relay.routing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
@@ -46,20 +48,30 @@ class DomainKeySource:
         self._accounts = accounts
         self._directory = directory
         self._cache: TtlCache[str, SigningKeys | None] = TtlCache(MAX_DOMAINS, clock)
+        self._loads: SharedCalls[str, SigningKeys | None] = SharedCalls()
 
     async def find(self, raw: bytes, sender: str) -> SigningKeys | None:
         """See `KeySource.find`."""
-        domain = author_domain(raw)
-        if domain is None or domain != to_ascii(sender.rpartition("@")[2]):
+        domain = to_ascii(sender.rpartition("@")[2])
+        if domain is None:
             return None
         cached = self._cache.get(domain)
-        if cached is not None:
-            return cached[0]
-        keys = await self._load(domain)
+        keys = cached[0] if cached is not None else await self._loads.run(domain, partial(self._load, domain))
+        if keys is None or author_domain(raw) != domain:  # the header is parsed only if there are keys
+            return None
+        return keys
+
+    async def close(self) -> None:
+        """End the reading of keys."""
+        await self._loads.close()
+
+    async def _load(self, domain: str) -> SigningKeys | None:
+        """Read the keys once for all attempts that need them at the same time."""
+        keys = await self._find_usable(domain)
         self._cache.put(domain, keys, FRESH_SECONDS)
         return keys
 
-    async def _load(self, domain: str) -> SigningKeys | None:
+    async def _find_usable(self, domain: str) -> SigningKeys | None:
         for key in await self._accounts.domain_keys(domain):
             try:
                 return await asyncio.to_thread(self._directory.load, domain, key.selector)
