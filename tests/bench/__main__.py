@@ -18,7 +18,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
-from tests.bench import floors, growth, hostile, imap_idle, memory, servers, telemetry_cost
+from tests.bench import floors, growth, hostile, imap_idle, memory, queue, servers, telemetry_cost
 from tests.bench.aims import aims_table
 from tests.bench.alternating import run_group
 from tests.bench.databases import POSTGRESQL, SQLITE, Databases
@@ -28,6 +28,7 @@ from tests.bench.plot import on_off_chart
 from tests.bench.python_build import describe_python
 from tests.bench.results import OFF, ON, PEER, Costs, Growth, Measured, target_name
 from tests.bench.scenarios import READING, WRITING, Scenario, fill
+from tests.bench.sink import find_program
 from tests.bench.tables import pairs_table, scenarios_table
 from tests.support.postgres import durable_cluster
 
@@ -59,10 +60,10 @@ def _parse_options() -> argparse.Namespace:
     parser.add_argument("--only", default="", help="databases whose name contains this, and the peer")
     parser.add_argument(
         "--suite",
-        choices=("mail", "imap", "telemetry", "growth", "limits", "all"),
+        choices=("mail", "imap", "queue", "telemetry", "growth", "limits", "all"),
         default="all",
-        help="SMTP and POP3 scenarios; IMAP scenarios; costs of telemetry; large mailboxes; memory per connection, "
-        "hostile clients and IDLE; or all",
+        help="SMTP and POP3 scenarios; IMAP scenarios; mail to other servers; costs of telemetry; large mailboxes; "
+        "memory per connection, hostile clients and IDLE; or all",
     )
     parser.add_argument("--growth-max", type=int, default=growth.SIZES[-1], help="messages of the largest mailbox")
     parser.add_argument("--plot", type=Path, help="write telemetry on ÷ off of each scenario to this SVG file")
@@ -92,6 +93,8 @@ class Bench:
         self._floors()
         if self._has("mail", "imap"):
             self._scenarios()
+        if self._has("queue"):
+            self._queue()
         if self._has("telemetry"):
             self._costs = telemetry_cost.measure(self._directory)
             _print(pairs_table("Telemetry", telemetry_cost.rows(self._costs)))
@@ -174,6 +177,18 @@ class Bench:
     def _chosen_scenarios(self) -> dict[str, Scenario]:
         """The scenarios in order: reading first, before deliveries change the mailboxes."""
         return {**(IMAP if self._has("imap") else {}), **(READING | WRITING if self._has("mail") else {})}
+
+    def _queue(self) -> None:
+        options, sink = self._options, find_program()
+        if options.tools is None or sink is None:
+            print("The queue is not measured: it needs RELATE_BENCH_TOOLS and Debian's postfix.", file=sys.stderr)
+            return
+        with queue.opened(options.tools, self._directory, self._databases, self._kinds, sink) as run:
+            rate = queue.sink_rate(run, options.scale)
+            _print(pairs_table("Floor of the queue", {"the sink alone, 20 connections, messages": f"{rate:,.0f}/s"}))
+            results = queue.measure(run, options.rounds, options.scale)
+        _print(scenarios_table(results))
+        self._results.update(results)
 
     def _grow(self) -> None:
         self._growth = growth.measure(self._directory, self._new_databases("growth"), self._options.growth_max)

@@ -5,6 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 PEER = "Postfix + Dovecot"
+QUEUE_PEER = "Postfix"
+"""The peer of the queue, which relays only."""
+PEERS = (PEER, QUEUE_PEER)
 OFF, ON = "off", "on"
 
 
@@ -32,7 +35,13 @@ def on_off_ratio(results: Results, scenario: str, database: str) -> float | None
 
 def peer_ratio(results: Results, scenario: str, database: str, telemetry: str) -> float | None:
     """The rate ÷ the peer's; None unless both were measured."""
-    return ratio(results, scenario, target_name(database, telemetry), PEER)
+    peer = peer_name(results, scenario)
+    return None if peer is None else ratio(results, scenario, target_name(database, telemetry), peer)
+
+
+def peer_name(results: Results, scenario: str) -> str | None:
+    """The peer that ran a scenario."""
+    return next((name for name in PEERS if name in results.get(scenario, {})), None)
 
 
 def ratio(results: Results, scenario: str, target: str, base: str) -> float | None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -99,10 +99,11 @@ def relate_mail(
     smtp_workers: int,
     directory: Path,
     *,
+    services: Sequence[str] = ("smtp", "pop3", "imap"),
     reader_workers: int = 2,
     **settings: str,
 ) -> Iterator[Target]:
-    """Run the SMTP, POP3 and IMAP services in separate processes. Without a `collector` telemetry is off.
+    """Run services in separate processes. Without a `collector` telemetry is off.
 
     `settings` are further environment variables.
     """
@@ -127,12 +128,13 @@ def relate_mail(
     with ExitStack() as stack:
         log = stack.enter_context((directory / f"{name.replace(' ', '-')}.log").open("wb"))
         processes = []
-        for service in ("smtp", "pop3", "imap"):
+        for service in services:
             command = [sys.executable, "-m", "relate", "serve", service]
             process = subprocess.Popen(command, env=environment, cwd=directory, stderr=log, stdout=log)
             stack.callback(stop, process)
             processes.append(process)
-        for port in (mx, submission, pop3, imap):
+        ports = {"smtp": (mx, submission), "pop3": (pop3,), "imap": (imap,), "all": (mx, submission)}
+        for port in (port for service in services for port in ports.get(service, ())):
             wait_for_port(port)
         time.sleep(1)  # until the second workers listen, too
         yield Target(name, mx, submission, pop3, imap, tuple(process.pid for process in processes), database)

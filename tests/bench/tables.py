@@ -3,7 +3,7 @@
 import statistics
 from collections.abc import Mapping, Sequence
 
-from tests.bench.results import OFF, ON, PEER, Measured, Results, ratio
+from tests.bench.results import OFF, ON, PEERS, Measured, Results, peer_name, ratio
 
 SCENARIOS_HEADER = "per second (÷ the peer; on ÷ off) · µs of CPU of the server per operation"
 
@@ -39,7 +39,8 @@ def _run_text(runs: Sequence[Measured], ratios: str) -> str:
 def _ratios_text(results: Results, scenario: str, target: str) -> str:
     """` (3.1×; 0.46)`: the ratio to the peer, and where telemetry is on the ratio to off."""
     database, _, telemetry = target.rpartition(", ")
-    to_peer = None if target == PEER else ratio(results, scenario, target, PEER)
+    peer = peer_name(results, scenario)
+    to_peer = None if peer is None or target in PEERS else ratio(results, scenario, target, peer)
     to_off = ratio(results, scenario, target, f"{database}, {OFF}") if telemetry == ON else None
     texts = [f"{to_peer:.1f}×"] if to_peer is not None else []
     texts += [f"{to_off:.2f}"] if to_off is not None else []

@@ -57,6 +57,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
     options, rules = _options(settings, server_name), _rules(settings, server_name)
     attempts = resources.telemetry.attempts()
     traced = TracedAttempts(attempts)
+    keys = DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory), unsigned=traced.unsigned)
     statistics = ExportedStatistics(resources.queue, resources.supervisor)
     resources.telemetry.observe_queue(statistics.take)
     resolver = Resolver(parse_resolver(settings.resolver))
@@ -68,7 +69,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         lambda domain: Sender(connector, domain),
         Destinations(settings.connections_per_destination),
         traced,
-        DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory), unsigned=traced.unsigned),
+        keys,
         rules,
         resources.supervisor,
     )
@@ -89,6 +90,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         stopping.set()
         await statistics.close()
         await task
+        await keys.close()
         await policies.close()
         await resolver.close()
 

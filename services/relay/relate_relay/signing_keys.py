@@ -8,6 +8,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from enum import Enum
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -18,6 +19,7 @@ from relate_mime.fields import header_end
 from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyUnusable
 from relate_relay.dkim.keys import SigningKeys
 from relate_relay.routing.names import to_ascii
+from relate_relay.routing.shared_calls import SharedCalls
 from relate_relay.routing.ttl_cache import TtlCache
 
 log = structlog.get_logger(__name__)
@@ -63,27 +65,34 @@ class DomainKeySource:
         self._directory = directory
         self._unsigned = unsigned
         self._cache: TtlCache[str, SigningKeys | Unsigned] = TtlCache(MAX_DOMAINS, clock)
+        self._loads: SharedCalls[str, SigningKeys | Unsigned] = SharedCalls()
 
     async def find(self, raw: bytes, sender: str) -> SigningKeys | None:
         """See `KeySource.find`."""
-        domain = author_domain(raw)
-        keys: SigningKeys | Unsigned = Unsigned.OTHER_AUTHOR
-        if domain is not None and domain == to_ascii(sender.rpartition("@")[2]):
-            keys = await self._find(domain)
+        domain = to_ascii(sender.rpartition("@")[2])
+        keys = Unsigned.OTHER_AUTHOR if domain is None else await self._find(domain)
         if isinstance(keys, SigningKeys):
-            return keys
+            if author_domain(raw) == domain:  # the header is parsed only if there are keys
+                return keys
+            keys = Unsigned.OTHER_AUTHOR
         self._unsigned(keys)
         return None
 
+    async def close(self) -> None:
+        """End the reading of keys."""
+        await self._loads.close()
+
     async def _find(self, domain: str) -> SigningKeys | Unsigned:
         cached = self._cache.get(domain)
-        if cached is not None:
-            return cached[0]
-        keys = await self._load(domain)
+        return cached[0] if cached is not None else await self._loads.run(domain, partial(self._load, domain))
+
+    async def _load(self, domain: str) -> SigningKeys | Unsigned:
+        """Read the keys once for all attempts that need them at the same time."""
+        keys = await self._find_usable(domain)
         self._cache.put(domain, keys, FRESH_SECONDS)
         return keys
 
-    async def _load(self, domain: str) -> SigningKeys | Unsigned:
+    async def _find_usable(self, domain: str) -> SigningKeys | Unsigned:
         selectors = [key.selector for key in await self._accounts.domain_keys(domain)]
         for selector in selectors:
             try:

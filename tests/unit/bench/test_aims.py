@@ -5,6 +5,7 @@ import pytest
 from tests.bench import aims
 from tests.bench.aims import aims_table, at_least, at_most
 from tests.bench.imap import IMAP
+from tests.bench.queue import SCENARIOS
 from tests.bench.results import Costs
 from tests.bench.scenarios import READING, WRITING
 from tests.unit.bench.runs import grown, measured
@@ -17,6 +18,8 @@ ROWS = [
     "IMAP: NOOP, STORE, SELECT, one body, APPEND, login, on ÷ off",
     "deliveries ÷ Postfix + Dovecot, on, 2 KB, 50 connections",
     "the same, off, 10 connections",
+    "submitted and relayed ÷ Postfix, off · on",
+    "relayed from a full queue ÷ Postfix, off · on",
     "POP3 session of 20 ÷ Dovecot, on",
     "IMAP login ÷ Dovecot, off · on: first of each user (run of 0.75 s)",
     "the same, warm",
@@ -49,6 +52,10 @@ def test_the_scenario_of_an_aim_is_one_that_runs(scenario: str) -> None:
     assert scenario in IMAP | READING | WRITING
 
 
+def test_the_scenarios_of_the_queue_have_an_aim_each() -> None:
+    assert list(SCENARIOS) == [aims.QUEUE, aims.DRAINED]
+
+
 def test_a_value_that_misses_its_aim_is_bold() -> None:
     assert (at_least(0.849, 0.85), at_least(0.85, 0.85)) == ("**0.85**", "0.85")
     assert (at_most(351, 350), at_most(350, 350)) == ("**351**", "350")
@@ -67,6 +74,12 @@ def test_databases_are_separated_by_dots() -> None:
     table = cells(aims_table(["SQLite", "PostgreSQL"], results, None, {}))
     assert table["deliveries/s, 2 KB, 50 connections, on ÷ off"] == "0.90 · **0.50**"
     assert table["deliveries ÷ Postfix + Dovecot, on, 2 KB, 50 connections"] == "9.00 · **5.00**"
+
+
+def test_the_queue_is_compared_with_postfix_alone() -> None:
+    rates = {"Postfix": measured(100), "SQLite, off": measured(250), "SQLite, on": measured(140)}
+    table = cells(aims_table(["SQLite"], {aims.DRAINED: rates}, None, {}))
+    assert table["relayed from a full queue ÷ Postfix, off · on"] == "off 2.50; on **1.40**"
 
 
 def test_costs_of_telemetry_have_rows() -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from tests.bench.results import on_off_ratio, peer_ratio
 from tests.bench.tables import columns_table, pairs_table, scenarios_table
-from tests.unit.bench.runs import runs
+from tests.unit.bench.runs import measured, runs
 
 
 def test_on_off_is_the_median_of_the_ratios_within_each_round() -> None:
@@ -29,6 +29,12 @@ def test_scenarios_show_rate_ratios_and_cpu() -> None:
     table = scenarios_table(runs(peer=[1000], off=[4000], on=[2000])).splitlines()
     assert table[0].endswith("| Postfix + Dovecot | SQLite, off | SQLite, on |")
     assert table[2] == "| NOOP | 1,000 · 1,000 | 4,000 (4.0×) · 250 | 2,000 (2.0×; 0.50) · 500 |"
+
+
+def test_a_scenario_of_the_queue_is_compared_with_the_peer_that_ran_it() -> None:
+    rates = {"Postfix": measured(100), "SQLite, off": measured(250)}
+    table = scenarios_table({"relayed": rates}).splitlines()
+    assert table[2] == "| relayed | 100 · 10,000 | 250 (2.5×) · 4,000 |"
 
 
 def test_a_target_that_ran_other_scenarios_only_has_a_dash() -> None:

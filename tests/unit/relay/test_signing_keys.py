@@ -1,5 +1,7 @@
 """The DKIM keys of a message: of its only author's domain, which must be the sender's."""
 
+import asyncio
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -101,3 +103,33 @@ async def test_why_a_message_is_sent_unsigned_is_told_for_each_message(
     clock.now += FRESH_SECONDS
     assert await source.find(RAW, "ann@here.test") is not None
     assert told == [Unsigned.NO_KEY] * 2
+
+
+class Counting(MemoryAccountStore):
+    """Counts the questions for keys, and answers when it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.questions = 0
+        self.answering = asyncio.Event()
+
+    async def domain_keys(self, domain: str) -> Sequence[DomainKey]:
+        self.questions += 1
+        await self.answering.wait()
+        return await super().domain_keys(domain)
+
+
+async def test_attempts_at_the_same_time_read_the_keys_once(directory: KeyDirectory, clock: Clock) -> None:
+    accounts = Counting()
+    directory.generate("here.test", "s")
+    await accounts.add_domain_key(DomainKey("here.test", "s", {}))
+    source = DomainKeySource(accounts, directory, clock)
+    async with asyncio.TaskGroup() as group:
+        finds = [group.create_task(source.find(RAW, "ann@here.test")) for _ in range(20)]
+        group.create_task(_answer(accounts))
+    assert [selector_of(find.result()) for find in finds] == ["s"] * 20
+    assert accounts.questions == 1
+
+
+async def _answer(accounts: Counting) -> None:
+    accounts.answering.set()

@@ -83,7 +83,8 @@ class Sender:
                     failures.append(server)
                     continue
                 self._server = server
-                fitted = await content.fitted(replace(envelope, recipients=waiting), server.connection.capabilities)
+                rest = envelope if waiting is envelope.recipients else replace(envelope, recipients=waiting)
+                fitted = await content.fitted(rest, server.connection.capabilities)
                 if isinstance(fitted, Refusal):
                     results |= {each: _refused(each, fitted, server) for each in waiting}
                     break

@@ -31,7 +31,7 @@ async def send_data(dialogue: Dialogue, transaction: Transaction, content: Async
             if block.is_last:
                 transaction.content_sent()
                 pieces.append(encoder.finish())
-            await dialogue.send_block(END_OF_CONTENT, pieces)
+            await dialogue.send_block(END_OF_CONTENT, pieces, is_last=block.is_last)
     return await dialogue.read_reply(END_OF_CONTENT)
 
 
@@ -54,7 +54,7 @@ async def send_chunks(
             if block.is_last:
                 transaction.content_sent()
             line = commands.bdat(block.octets, is_last=block.is_last)
-            await dialogue.send_block("BDAT", [line, *block.chunks])
+            await dialogue.send_block("BDAT", [line, *block.chunks], is_last=block.is_last)
             unanswered += 1
     while unanswered:
         reply = await dialogue.read_reply("BDAT")

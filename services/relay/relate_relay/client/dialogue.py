@@ -62,13 +62,10 @@ class Dialogue:
         """Wait for the reply to a command. Raises Disconnected, ProtocolViolation. Aborts the connection after 421."""
         reply, self._early_reply = self._early_reply or self.received_reply(verb), None
         if reply is None:
-            try:
-                async with asyncio.timeout(self.timeouts.of(verb)):
-                    while reply is None:
-                        self._parser.feed(await self._read(verb))
-                        reply = self._parse(verb)
-            except TimeoutError:
-                raise Disconnected(DisconnectFault.TIMEOUT, verb) from None
+            deadline = asyncio.get_running_loop().time() + self.timeouts.of(verb)
+            while reply is None:
+                self._parser.feed(await self._read(verb, deadline))
+                reply = self._parse(verb)
         if reply.is_closing:
             self.stream.abort()
         return reply
@@ -86,11 +83,12 @@ class Dialogue:
         self._parser.feed(self.stream.take())
         return self._parser.has_input
 
-    async def send_block(self, verb: str, pieces: Sequence[bytes]) -> None:
-        """Send a part of the content, then wait until the next part can be sent. Raises Disconnected."""
+    async def send_block(self, verb: str, pieces: Sequence[bytes], *, is_last: bool) -> None:
+        """Send a part of the content, then wait until the next part, if any, can be sent. Raises Disconnected."""
         self.stream.write(pieces)
         if not self.stream.is_full:
-            await asyncio.sleep(0)  # so that the loop receives, and serves other connections, however fast this one is
+            if not is_last:  # else the reply is awaited
+                await asyncio.sleep(0)  # so that the loop receives, and serves other connections, however fast this is
             return
         try:
             async with asyncio.timeout(self.timeouts.block_seconds):
@@ -98,8 +96,11 @@ class Dialogue:
         except TimeoutError:
             raise Disconnected(DisconnectFault.STALLED, verb) from None
 
-    async def _read(self, verb: str) -> bytes:
-        data = await self.stream.read()
+    async def _read(self, verb: str, deadline: float) -> bytes:
+        try:
+            data = await self.stream.read(deadline)
+        except TimeoutError:
+            raise Disconnected(DisconnectFault.TIMEOUT, verb) from None
         if not data:
             raise Disconnected(self.stream.ended or DisconnectFault.CLOSED, verb)
         return data

@@ -110,13 +110,19 @@ class Stream(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def read(self) -> bytes:
-        """Wait for octets, and return them; empty at the end of the connection."""
+    async def read(self, deadline: float) -> bytes:
+        """Wait for octets, and return them; empty at the end of the connection. Raises TimeoutError.
+
+        `deadline` is by the clock of the event loop.
+        """
         if not self._received and self.ended is None:
-            self._read_waiter = asyncio.get_running_loop().create_future()
+            loop = asyncio.get_running_loop()
+            self._read_waiter = loop.create_future()
+            timer = loop.call_at(deadline, self._time_out)  # half the cost of asyncio.timeout, for each reply
             try:
                 await self._read_waiter
             finally:
+                timer.cancel()
                 self._read_waiter = None
         return self.take()
 
@@ -175,6 +181,10 @@ class Stream(asyncio.Protocol):
         self.ended = self.ended or DisconnectFault.CLOSED
         if self._transport is not None:
             self._transport.abort()
+
+    def _time_out(self) -> None:
+        if self._read_waiter is not None and not self._read_waiter.done():
+            self._read_waiter.set_exception(TimeoutError())
 
     def _wake(self) -> None:
         if self._read_waiter is not None and not self._read_waiter.done():
