@@ -48,7 +48,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         log.info("relay disabled", hint="Relay__Enabled=true lets users send mail to other servers")
         yield
         return
-    options, rules = _options(settings, server_name), _rules(settings, server_name)
+    options, rules = connection_options(settings, server_name), _rules(settings, server_name)
     attempts = resources.telemetry.attempts()
     resolver = Resolver(parse_resolver(settings.resolver))
     dns = TracedDns(resolver, attempts)
@@ -74,7 +74,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         await resolver.close()
 
 
-def _options(settings: RelaySettings, server_name: str) -> Options:
+def connection_options(settings: RelaySettings, server_name: str) -> Options:
     """The options of connections. Raises ConfigurationError naming the variable."""
     with _naming("Relay__Smarthost or Relay__SmarthostFor"):
         smarthosts = parse_smarthosts(settings.smarthost, settings.smarthost_for)
