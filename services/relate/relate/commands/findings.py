@@ -14,7 +14,7 @@ MARKS = {"ok": Text("ok", "green"), "warning": Text("!", "yellow"), "error": Tex
 
 
 def print_findings(findings: "Sequence[Finding]", *, as_json: bool) -> None:
-    """Print findings as a table, the DNS records to publish below it, one a line, so that they can be copied."""
+    """Print findings as a table, and below it the DNS records to publish, each in a line that can be copied."""
     from relate_service.console import visible
 
     if as_json:

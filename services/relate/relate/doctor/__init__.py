@@ -2,7 +2,7 @@
 
 findings    the result of a check
 host        this machine: files, database, disk, ports, certificates, collector
-mail        mail between this server and others; `stored` reads what the database knows of it
+mail        mail between this server and others; `stored` reads the domains and the queue
 runners     whether a relay runs; `keys`: whether it can sign; `outwards`: whether it reaches other servers
 server      whether the DNS knows this server; `domain`, with `spf` and `tags`: the records of a domain
 """

@@ -1,6 +1,7 @@
 """Checks of this machine: files, database, disk, ports, certificates, collector."""
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -147,14 +148,17 @@ def _enabled_sections(settings: Settings) -> list[ServiceSettings]:
 async def _check_port(name: str, host: str, port: int) -> Finding:
     if await _accepts_connections(host, port):
         return ok(name, f"{host}:{port} accepts connections")
+    silent = f"{host}:{port}: no process is listening"
     try:
         with listen(host, port):
-            pass
-    except PermissionError:  # a port below 1024, which this command may not bind
-        pass
-    except OSError as fault:
-        return error(name, f"{host}:{port}: {fault.strerror}", "choose another port or host")
-    return error(name, f"{host}:{port}: no process is listening", "run: relate serve")
+            return error(name, silent, "run: relate serve")
+    except PermissionError:  # a port below 1024
+        return error(name, silent, "start the service")
+    except OSError as fault:  # its number is negative if the name of the host cannot be resolved
+        number = fault.errno or 0
+        if number < 0 or number == errno.EADDRNOTAVAIL:
+            return error(name, silent, "start the service, or choose another host")
+        return error(name, f"{host}:{port}: {os.strerror(number)}", "choose another port or host")
 
 
 async def _accepts_connections(host: str, port: int) -> bool:

@@ -1,4 +1,4 @@
-"""What the checks of mail need of the database. It is only read: neither created nor migrated."""
+"""Reads what the checks of mail need of the database, which is neither created nor migrated."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -44,7 +44,7 @@ class Stored:
 
 
 async def read_domains(engine: AsyncEngine) -> Stored:
-    """Read what is known of the local domains. Raises AccountsUnavailable."""
+    """Read the local domains. Raises AccountsUnavailable."""
     accounts = SqlAccountStore(engine)
     domains = await accounts.domains()
     keys = {domain.name: await accounts.domain_keys(domain.name) for domain in domains}
