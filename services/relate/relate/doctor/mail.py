@@ -25,7 +25,6 @@ from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_relay.__main__ import connection_options
 from relate_relay.attempt.connector import Options
-from relate_relay.routing.names import IPAddress
 from relate_relay.routing.ports import Dns, DnsError, DnsFault
 from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_service.config import RelaySettings
@@ -98,7 +97,7 @@ async def _ask(
             ]
         checks = []
         if not isinstance(names, Finding):
-            checks.append(check_published(resolver, names, global_sources(), stored, relay))
+            checks.append(_check_published(resolver, names, stored, options, sends=relay.enabled))
         if relay.enabled:
             checks.append(check_smarthosts(resolver, options))
         if chosen or (relay.enabled and not relay.smarthost):
@@ -106,14 +105,13 @@ async def _ask(
         return [*([names] if isinstance(names, Finding) else []), *_joined(await asyncio.gather(*checks))]
 
 
-async def check_published(
-    dns: Dns, names: Names, own: Sequence[IPAddress], stored: Stored, relay: RelaySettings
-) -> list[Finding]:
-    """Check what the DNS says of this server, whose global addresses are `own`, and of the domains."""
+async def _check_published(dns: Dns, names: Names, stored: Stored, options: Options, *, sends: bool) -> list[Finding]:
+    """Check what the DNS says of this server and of the domains."""
+    own, smarthost = global_sources(), options.smarthosts.default
     sources = Sources(own) if own else Sources(await name_addresses(dns, names.ehlo), assumed=True)
-    sending = Sending(sources, relay.smarthost.rpartition(":")[0]) if relay.enabled else None
+    sending = Sending(sources, smarthost.host if smarthost else "") if sends else None
     found = await asyncio.gather(
-        check_server(dns, names, own, sources if relay.enabled and not relay.smarthost else None),
+        check_server(dns, names, own, sources if sends and not smarthost else None),
         _check_domains(dns, names, stored, sending),
     )
     return [*_joined(found), *map(_no_postmaster, stored.without_postmaster(names.mx))]

@@ -84,17 +84,16 @@ async def check_name(dns: Dns, name: str, own: Sequence[IPAddress]) -> Finding:
 async def check_ptr(dns: Dns, address: IPAddress, names: Names) -> Finding:
     """Check that an address has the EHLO name as its name, and that this name has the address."""
     subject = f"PTR {address}"
-    remedy, line = (
-        f"set it at the provider of the address, who owns its zone, to {names.ehlo}:",
-        ptr_line(address, names.ehlo),
-    )
+    remedy = f"set it at the provider of the address, which owns its zone, to {names.ehlo}:"
+    line = ptr_line(address, names.ehlo)
     try:
         found = (await dns.ptr(address)).items
     except DnsPermanent:
         return error(subject, "missing; many servers refuse mail from an address without a name", remedy, line)
     except DnsError as fault:
         return warning(subject, f"cannot tell, because of {fault}", AGAIN)
-    confirmed = [name for name in found if await _has(dns, name, address)]
+    leading = await asyncio.gather(*(name_addresses(dns, name) for name in found))
+    confirmed = [name for name, addresses in zip(found, leading, strict=True) if address in addresses]
     if names.ehlo in confirmed:
         return ok(subject, f"is {names.ehlo}, as EHLO says, and leads back")
     if confirmed:
@@ -121,7 +120,3 @@ async def check_server(dns: Dns, names: Names, own: Sequence[IPAddress], leaving
     checks = [check_name(dns, name, own) for name in dict.fromkeys(names)]
     checks += [check_ptr(dns, address, names) for address in leaving.addresses]
     return list(await asyncio.gather(*checks))
-
-
-async def _has(dns: Dns, name: str, address: IPAddress) -> bool:
-    return address in await name_addresses(dns, name)
