@@ -29,10 +29,9 @@ async def check_domain(
     dns: Dns, domain: str, names: Names, keys: Sequence[DomainKey], sending: Sending | None
 ) -> list[Finding]:
     """Check the records of a domain. `keys` has the newest first; `sending` is None if no mail leaves."""
-    checks: list[Awaitable[Finding]] = [check_mx(dns, domain, names), check_spf(dns, domain, sending)]
-    if sending is not None:
-        checks += check_dkim(dns, domain, keys)
-    return list(await asyncio.gather(*checks, check_dmarc(dns, domain)))
+    return await asyncio.gather(
+        check_mx(dns, domain, names), check_spf(dns, domain, sending), *check_dkim(dns, keys), check_dmarc(dns, domain)
+    )
 
 
 # --- MX
@@ -83,7 +82,7 @@ async def check_spf(dns: Dns, domain: str, sending: Sending | None) -> Finding:
     except DnsError as fault:
         return _cannot_tell(subject, fault)
     if not records:
-        published = SPF_OF_NONE if sending is None else spf(smarthost=bool(sending.smarthost))
+        published = spf(smarthost=sending is not None and bool(sending.smarthost))
         return error(subject, "missing", "publish:", txt_line(domain, published))
     if len(records) > 1:
         text = f"{len(records)} records, so that none is valid: {listed(records)}"
@@ -140,15 +139,9 @@ async def _check_smarthost_spf(dns: Dns, domain: str, record: str, smarthost: st
 # --- DKIM
 
 
-def check_dkim(dns: Dns, domain: str, keys: Sequence[DomainKey]) -> list[Awaitable[Finding]]:
+def check_dkim(dns: Dns, keys: Sequence[DomainKey]) -> list[Awaitable[Finding]]:
     """Check the records of the newest keys, with which mail is signed; those of older ones may be removed."""
-    if not keys:
-        return [_no_keys(domain)]
-    return [_check_key(dns, name, record) for name, record in keys[0].records.items()]
-
-
-async def _no_keys(domain: str) -> Finding:
-    return warning(f"{domain} DKIM", "no keys, so that mail is sent unsigned", f"run: relate domain add {domain}")
+    return [_check_key(dns, name, record) for key in keys[:1] for name, record in key.records.items()]
 
 
 async def _check_key(dns: Dns, name: str, record: str) -> Finding:

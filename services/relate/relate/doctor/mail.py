@@ -126,8 +126,8 @@ async def _check_domains(dns: Dns, names: Names, stored: Stored, sending: Sendin
         async with places:
             try:
                 async with asyncio.timeout_at(deadline):
-                    if domain not in mail_domains:
-                        return [await check_mx(dns, domain, names)]
+                    if domain not in mail_domains:  # without an address, the finding about this server says it
+                        return [await check_mx(dns, domain, names)] if await name_addresses(dns, domain) else []
                     return await check_domain(dns, domain, names, stored.keys[domain], sending)
             except TimeoutError:
                 return [warning(domain, "not checked, because the DNS is too slow", "run this again")]

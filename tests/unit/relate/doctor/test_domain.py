@@ -143,8 +143,9 @@ async def test_an_assumed_address_is_no_proof() -> None:
 
 async def test_a_domain_that_sends_nothing_may_permit_nothing() -> None:
     assert (await check_spf(dns(**{DOMAIN: [b"v=spf1 -all"]}), DOMAIN, None)).level is Level.OK
-    assert (await check_spf(FakeDns(), DOMAIN, None)).records == ('example.test. IN TXT "v=spf1 -all"',)
-    assert [*await check(dns(), None)] == ["example.test MX", "example.test SPF", "example.test DMARC"]
+    assert (await check_spf(FakeDns(), DOMAIN, None)).records == ('example.test. IN TXT "v=spf1 mx -all"',)
+    withdrawn = await check_domain(dns(), DOMAIN, NAMES, [], None)
+    assert [finding.subject for finding in withdrawn] == ["example.test MX", "example.test SPF", "example.test DMARC"]
 
 
 @pytest.mark.parametrize(
