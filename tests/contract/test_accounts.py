@@ -14,6 +14,7 @@ from relate_accounts.errors import (
     InvalidAddress,
     InvalidKeyName,
     KeyNotFound,
+    SelectorExists,
     TooManyKeys,
     UserExists,
     UserNotFound,
@@ -24,7 +25,7 @@ from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.ports import AccountStore
 from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.sql import SqlAccountStore
-from relate_accounts.types import Granted, Revoked, Scope, User, UserId
+from relate_accounts.types import DomainKey, Granted, Revoked, Scope, User, UserId
 from relate_mailstore.sql.driver.engine import open_engine
 
 NOBODY = UserId(2**40)
@@ -147,6 +148,22 @@ async def test_a_named_domain_is_local_without_an_address(accounts: AccountStore
 
 async def test_a_domain_of_addresses_is_listed_without_being_named(accounts: AccountStore, alice: User) -> None:
     assert [(each.name, each.added) for each in await accounts.domains()] == [("example.org", None)]
+
+
+async def test_a_domain_has_dkim_keys_of_several_selectors(accounts: AccountStore) -> None:
+    for selector in ("one", "two"):
+        await accounts.add_domain_key(DomainKey("Bücher.example", selector, {f"{selector}.test": "p=x"}))
+    with pytest.raises(SelectorExists):
+        await accounts.add_domain_key(DomainKey("bücher.example", "one", {}))
+    newest, oldest = await accounts.domain_keys("xn--bcher-kva.example")
+    assert (newest.selector, newest.records) == ("two", {"two.test": "p=x"})
+    assert newest.created is not None
+    assert oldest.created is not None
+    assert newest.created >= oldest.created
+    await accounts.remove_domain_key("BÜCHER.example", "one")
+    await accounts.remove_domain_key("bücher.example", "one")  # idempotent
+    assert await accounts.domain_keys("bücher.example") == [newest]
+    assert await accounts.domain_keys("other.example") == []
 
 
 @pytest.mark.parametrize(

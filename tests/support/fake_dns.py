@@ -20,10 +20,12 @@ class FakeDns:
         mx: Mapping[str, list[MxRecord] | DnsFault] | None = None,
         addresses: Mapping[str, list[str] | DnsFault] | None = None,
         txt: Mapping[str, list[bytes] | DnsFault] | None = None,
+        ptr: Mapping[str, list[str] | DnsFault] | None = None,
     ) -> None:
         self.mx_records = dict(mx or {})
         self.host_addresses = dict(addresses or {})
         self.texts = dict(txt or {})
+        self.names = dict(ptr or {})
         self.resolved: list[str] = []
         """The hosts whose addresses were requested, in order."""
 
@@ -43,7 +45,7 @@ class FakeDns:
 
     async def ptr(self, address: IPAddress) -> Records[str]:
         """See `Dns`."""
-        raise dns_error(str(address), DnsFault.NXDOMAIN)
+        return Records(tuple(_found(str(address), self.names)), TTL_SECONDS)
 
 
 def _found(name: str, mapping: Mapping[str, list[T] | DnsFault]) -> list[T]:

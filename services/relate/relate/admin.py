@@ -11,6 +11,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate import database_discovery
+from relate.dns_records import domain_lines
 from relate.errors import CommandError
 from relate.output import print_note
 from relate.settings import Settings
@@ -26,8 +27,9 @@ from relate_mailstore.sql.driver.engine import describe_url, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
 from relate_mailstore.types import AccountId, Flag, Mailbox
-from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyUnusable
-from relate_relay.dkim.keys import public_record, zone_strings
+from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyFault, KeyUnusable
+from relate_relay.dkim.keys import SigningKeys, public_record
+from relate_relay.routing.names import to_ascii
 from relate_service.housekeeping import MailAndAccounts
 from relate_service.private import make_data_private
 
@@ -125,21 +127,29 @@ async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
         return [(user, await backend.accounts.addresses(user.id)) for user in await backend.accounts.users()]
 
 
-async def add_domain(settings: Settings, domain: str, selector: str | None) -> DomainKey:
-    """Name a domain as local, and make DKIM keys if it has none, or if a selector is given; returns the newest key.
+async def add_domain(
+    settings: Settings, domain: str, selector: str | None, *, prepare: bool = False
+) -> tuple[DomainKey, bool]:
+    """Name a domain as local, and make DKIM keys if it has none, or if a selector is given.
 
-    Raises InvalidAddress, SelectorExists, CommandError.
+    Returns the newest key, and whether it is a new one. With `prepare` keys are made but not added, so that nothing is
+    signed with them until the same selector is added. Raises InvalidAddress, SelectorExists, CommandError.
     """
     async with open_backend(settings) as backend:
-        name = await backend.accounts.add_domain(domain)
+        name = canonical_domain(domain)
         known = await backend.accounts.domain_keys(name)
-        if known and selector is None:
-            return known[0]
+        if known and selector is None and not prepare:
+            await backend.accounts.add_domain(name)
+            return known[0], False
+        selector = selector or new_selector()
         if any(each.selector == selector for each in known):
             raise SelectorExists
-        key = await asyncio.to_thread(_make_keys, settings.shared.key_directory, name, selector or new_selector())
-        await backend.accounts.add_domain_key(key)
-        return key
+        # First, because nothing may be added without its keys; they are found if the rest fails, and this is repeated.
+        key = await asyncio.to_thread(_find_or_make_keys, settings.shared.key_directory, name, selector)
+        if not prepare:
+            await backend.accounts.add_domain(name)
+            await backend.accounts.add_domain_key(key)
+        return key, True
 
 
 def new_selector() -> str:
@@ -147,34 +157,62 @@ def new_selector() -> str:
     return f"{datetime.now(UTC):%Y%m%d}"
 
 
-def _make_keys(directory: Path, domain: str, selector: str) -> DomainKey:
+def _find_or_make_keys(directory: Path, domain: str, selector: str) -> DomainKey:
+    files = KeyDirectory(directory)
     try:
-        keys = KeyDirectory(directory).generate(domain, selector)
+        keys = _find_keys(files, domain, selector) or files.generate(domain, selector)
     except (KeyUnusable, InvalidKeyName) as error:
         raise CommandError(str(error)) from None
     pair = filter(None, (keys.rsa, keys.ed25519))
     return DomainKey(domain, keys.rsa.selector, {key.record_name: public_record(key) for key in pair})
 
 
+def _find_keys(files: KeyDirectory, domain: str, selector: str) -> SigningKeys | None:
+    try:
+        return files.load(domain, selector)
+    except KeyUnusable as error:
+        if error.fault is KeyFault.MISSING:
+            return None
+        raise
+
+
+async def retire_key(settings: Settings, domain: str, selector: str) -> None:
+    """Delete the keys of a selector, but not of the newest, which signs. Raises InvalidAddress, CommandError."""
+    async with open_backend(settings) as backend:
+        name = canonical_domain(domain)
+        selectors = [key.selector for key in await backend.accounts.domain_keys(name)]
+        if selector not in selectors:
+            raise CommandError(f"{name} has no keys with that selector; run: relate domain list")
+        if selector == selectors[0]:
+            raise CommandError("mail is signed with these keys; run first: relate domain add, with another --selector")
+        try:  # first, because a private key without a record would not be found again
+            await asyncio.to_thread(KeyDirectory(settings.shared.key_directory).delete, name, selector)
+        except (KeyUnusable, InvalidKeyName) as error:
+            raise CommandError(str(error)) from None
+        await backend.accounts.remove_domain_key(name, selector)
+
+
 async def domain_records(settings: Settings, domain: str) -> list[str]:
     """The DNS records of a domain as lines of a zone file. Raises InvalidAddress, CommandError if it is not local."""
-    name, server = canonical_domain(domain), settings.smtp.server_name
+    name = canonical_domain(domain)
+    server = to_ascii(settings.smtp.server_name) or settings.smtp.server_name
+    if "." not in server:
+        print_note(f"Smtp__ServerName is {server}: set it to this host's name, which the MX record needs")
     async with open_backend(settings) as backend:
         if not await backend.accounts.has_domain(name):
             raise CommandError(f"{name} is not local; run: relate domain add {name}")
         keys = await backend.accounts.domain_keys(name)
-    return [
-        f"{name}. IN MX 10 {server}.",
-        f'{name}. IN TXT "v=spf1 mx -all"',
-        *(f"{record}. IN TXT {zone_strings(value)}" for key in keys for record, value in key.records.items()),
-        f'_dmarc.{name}. IN TXT "v=DMARC1; p=reject"',
-    ]
+    smarthost = settings.shared.relay.smarthost.rpartition(":")[0]
+    if smarthost:
+        print_note(f"put into the SPF record what the manual of {smarthost} says, before ?all, and then -all for ?all")
+    return domain_lines(name, server, keys, smarthost=bool(smarthost))
 
 
-async def list_domains(settings: Settings) -> Sequence[Domain]:
-    """All local domains."""
+async def list_domains(settings: Settings) -> list[tuple[Domain, Sequence[DomainKey]]]:
+    """All local domains with their DKIM keys, the newest first."""
     async with open_backend(settings) as backend:
-        return await backend.accounts.domains()
+        accounts = backend.accounts
+        return [(domain, await accounts.domain_keys(domain.name)) for domain in await accounts.domains()]
 
 
 QueueChange = Callable[[QueueStore, QueueFilter], Awaitable[int]]

@@ -16,7 +16,7 @@ from relate.commands import backup, transfer
 from relate.commands.accounts import Json, key_app, mailbox_app, user_app
 from relate.commands.domains import domain_app
 from relate.commands.queue import queue_app
-from relate.output import new_table, print_json, stdout
+from relate.output import stdout
 
 # Equal to relate_config.private.UMASK, which is not imported because that would slow down --help.
 PRIVATE_UMASK = 0o077
@@ -122,20 +122,23 @@ def traffic(
 
 
 @app.command("doctor")
-def check(as_json: Json = False) -> None:
-    """Check files, database, disk, ports, certificates and collector; print a remedy for each problem."""
+def check(
+    as_json: Json = False,
+    ask_dns: Annotated[
+        bool | None, typer.Option("--dns/--no-dns", help="Ask the DNS; by default if Relay__Enabled is true.")
+    ] = None,
+    probe: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DOMAIN", help="Connect to a server of this domain, without sending mail."),
+    ] = None,
+) -> None:
+    """Check files, database, disk, ports, certificates, DNS and the way outwards; print a remedy for each problem."""
     from relate import doctor
+    from relate.commands.findings import print_findings
     from relate.settings import load_command_settings
 
-    findings = asyncio.run(doctor.examine(load_command_settings()))
-    if as_json:
-        print_json([finding._asdict() for finding in findings])
-    else:
-        table = new_table("", "what", "finding", "what to do")
-        for finding in findings:
-            mark = "[green]ok[/]" if finding.healthy else "[red]!![/]"
-            table.add_row(mark, finding.subject, finding.text, finding.remedy)
-        stdout.print(table)
+    findings = asyncio.run(doctor.examine(load_command_settings(), ask_dns=ask_dns, probes=probe or ()))
+    print_findings(findings, as_json=as_json)
     raise typer.Exit(0 if all(finding.healthy for finding in findings) else 1)
 
 

@@ -54,7 +54,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         log.info("relay disabled", hint="Relay__Enabled=true lets users send mail to other servers")
         yield lambda: True
         return
-    options, rules = _options(settings, server_name), _rules(settings, server_name)
+    options, rules = connection_options(settings, server_name), _rules(settings, server_name)
     attempts = resources.telemetry.attempts()
     traced = TracedAttempts(attempts)
     keys = DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory), unsigned=traced.unsigned)
@@ -95,7 +95,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         await resolver.close()
 
 
-def _options(settings: RelaySettings, server_name: str) -> Options:
+def connection_options(settings: RelaySettings, server_name: str) -> Options:
     """The options of connections. Raises ConfigurationError naming the variable."""
     with _naming("Relay__Smarthost or Relay__SmarthostFor"):
         smarthosts = parse_smarthosts(settings.smarthost, settings.smarthost_for)

@@ -230,7 +230,12 @@ class MemoryAccountStore:
         known = self._domain_keys.setdefault(domain, [])
         if any(each.selector == key.selector for each in known):
             raise SelectorExists
-        known.insert(0, replace(key, domain=domain))
+        known.insert(0, replace(key, domain=domain, created=self._now()))
+
+    async def remove_domain_key(self, domain: str, selector: str) -> None:
+        """See `ports.AccountStore`."""
+        known = self._domain_keys.get(canonical_domain(domain), [])
+        known[:] = [key for key in known if key.selector != selector]
 
     async def domain_keys(self, domain: str) -> Sequence[DomainKey]:
         """See `ports.AccountStore`."""

@@ -150,5 +150,8 @@ class AccountStore(Protocol):
     async def add_domain_key(self, key: DomainKey) -> None:
         """Store the public half of the keys of a new selector. Raises InvalidAddress, SelectorExists."""
 
+    async def remove_domain_key(self, domain: str, selector: str) -> None:
+        """Remove the public half of the keys of a selector; idempotent. Raises InvalidAddress."""
+
     async def domain_keys(self, domain: str) -> Sequence[DomainKey]:
         """Return the keys of a domain, the newest first."""

@@ -341,13 +341,19 @@ class SqlAccountStore:
         if not added.rowcount:
             raise SelectorExists
 
+    async def remove_domain_key(self, domain: str, selector: str) -> None:
+        """See `ports.AccountStore`."""
+        named = (domain_keys.c.domain == canonical_domain(domain)) & (domain_keys.c.selector == selector)
+        async with self._transaction() as connection:
+            await connection.execute(delete(domain_keys).where(named))
+
     async def domain_keys(self, domain: str) -> Sequence[DomainKey]:
         """See `ports.AccountStore`."""
         try:
             rows = await self._read(_DOMAIN_KEYS, domain=canonical_domain(domain))
         except InvalidAddress:
             return []
-        return [DomainKey(row.domain, row.selector, json.loads(row.records)) for row in rows]
+        return [DomainKey(row.domain, row.selector, json.loads(row.records), row.created) for row in rows]
 
     async def _change_user(self, user_id: UserId, **values: object) -> User:
         change = update(users).where(users.c.id == user_id).values(**values).returning(users)

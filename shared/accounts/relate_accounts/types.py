@@ -89,11 +89,15 @@ class Domain:
 
 @dataclass(frozen=True, slots=True)
 class DomainKey:
-    """The public half of the DKIM keys of a domain and selector: TXT records by name (RFC 6376 §3.6)."""
+    """The public half of the DKIM keys of a domain and selector: TXT records by name (RFC 6376 §3.6).
+
+    `created` is when they were added, None before that.
+    """
 
     domain: str
     selector: str
     records: Mapping[str, str]
+    created: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

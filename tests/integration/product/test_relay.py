@@ -177,7 +177,7 @@ def test_the_doctor_says_whether_mail_leaves(unreachable: Product, product: Prod
     texts = [
         finding["text"]
         for each in (unreachable, product)
-        for finding in json.loads(each.relate("doctor", "--json").stdout)
+        for finding in json.loads(each.relate("doctor", "--json", "--no-dns").stdout)
         if finding["subject"] == "relay"
     ]
     assert [text.partition(":")[0] for text in texts] == ["enabled", "disabled"]

@@ -98,6 +98,12 @@ class KeyDirectory:
             pem = _read_private(path)
         return _decode(pem, path, domain, selector)
 
+    def delete(self, domain: str, selector: str) -> None:
+        """Delete the keys of a selector; idempotent. Raises KeyUnusable and InvalidKeyName."""
+        path = self._file(*_canonical_names(domain, selector))
+        with _os_errors(KeyFault.UNWRITABLE, path):
+            path.unlink(missing_ok=True)
+
     def _file(self, domain: str, selector: str) -> Path:
         return self.path / f"{selector}._domainkey.{domain}"
 

@@ -4,6 +4,7 @@ A selector names a pair of keys: RSA always, because not all receivers verify Ed
 the DNS has one record (RFC 6376 §3.6.2.2), so that the Ed25519 key has a selector of its own, which is derived.
 """
 
+import re
 from base64 import b64encode
 from dataclasses import dataclass, field
 
@@ -22,6 +23,8 @@ MAX_STRING_OCTETS = 255
 """Octets of one string of a TXT record (RFC 1035 §3.3.14)."""
 
 ED25519_SUFFIX = "-ed25519"
+
+_QUOTED, _ESCAPE = re.compile(r'["\\]'), r"\\\g<0>"  # RFC 1035 §5.1
 
 PrivateKey = RSAPrivateKey | Ed25519PrivateKey
 
@@ -79,4 +82,4 @@ def public_record(key: SigningKey) -> str:
 def zone_strings(record: str) -> str:
     """The value of a TXT record as in a zone file: quoted strings of at most MAX_STRING_OCTETS (RFC 1035 §5.1)."""
     strings = (record[start : start + MAX_STRING_OCTETS] for start in range(0, len(record), MAX_STRING_OCTETS))
-    return " ".join(f'"{string}"' for string in strings)
+    return " ".join(f'"{_QUOTED.sub(_ESCAPE, string)}"' for string in strings)

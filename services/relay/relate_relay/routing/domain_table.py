@@ -1,6 +1,6 @@
 """A table of values by domain, from a setting such as `example.test=a,.example.org=b`. Pure."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Generic, TypeVar
 
 from relate_relay.routing.names import to_ascii
@@ -20,6 +20,10 @@ class DomainTable(Generic[V]):
         if name is None:
             return None
         return next((self._entries[key] for key in _keys(name) if key in self._entries), None)
+
+    def values(self) -> Collection[V]:
+        """All values, some perhaps equal."""
+        return self._entries.values()
 
 
 def parse_domain_table(text: str, parse_value: Callable[[str], V]) -> DomainTable[V]:

@@ -1,14 +1,15 @@
-"""Health checks of an installation; each finding names its remedy."""
+"""Checks of this machine: files, database, disk, ports, certificates, collector."""
 
 import asyncio
+import errno
 import os
 import stat
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import NamedTuple
 from urllib.parse import urlsplit
 
+from relate.doctor.findings import Finding, Level, error, ok
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
 from relate_accounts.sql import SqlAccountStore
@@ -20,7 +21,6 @@ from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED
 from relate_mailstore.sql.driver.engine import database_files, open_engine, parse_database_url
 from relate_mailstore.sql.driver.errors import database_errors
 from relate_mailstore.sql.schema.migrate import current_revision, revisions
-from relate_service.config import RelaySettings
 from relate_wire.accepting import listen
 from relate_wire.config import ServiceSettings
 from relate_wire.tls import CertificateError
@@ -32,17 +32,8 @@ EXPIRY_WARNING = timedelta(days=14)
 MEGABYTE_BITS = 20  # shift that converts octets to megabytes
 
 
-class Finding(NamedTuple):
-    """The result of one check. `remedy` is empty if nothing needs to be done."""
-
-    healthy: bool
-    subject: str
-    text: str
-    remedy: str = ""
-
-
-async def examine(settings: Settings) -> list[Finding]:
-    """Run all checks; a failed check is a finding, not an exception."""
+async def examine_host(settings: Settings) -> list[Finding]:
+    """Run these checks; a failed check is a finding, not an exception."""
     findings = [
         _check_file_modes(settings),
         await _check_database(settings),
@@ -51,16 +42,8 @@ async def examine(settings: Settings) -> list[Finding]:
     ]
     findings += [await _check_port(name, host, port) for name, host, port in _listed_ports(settings)]
     findings += [_check_certificate(section) for section in _enabled_sections(settings)]
-    findings.append(_describe_relay(settings.shared.relay))
     findings.append(await _check_collector(settings.shared.telemetry.endpoint))
     return findings
-
-
-def _describe_relay(relay: RelaySettings) -> Finding:
-    """Say whether mail leaves. Both are healthy, so that nothing is to be done."""
-    if not relay.enabled:
-        return Finding(True, "relay", "disabled: mail to other servers is refused; Relay__Enabled=true allows it")
-    return Finding(True, "relay", f"enabled: mail leaves by {relay.smarthost or 'the servers that the DNS names'}")
 
 
 def _check_file_modes(settings: Settings) -> Finding:
@@ -77,8 +60,8 @@ def _check_file_modes(settings: Settings) -> Finding:
     exposed += [path for path in administrator_files if is_exposed(path, stat.S_IRWXO)]
     if exposed:
         text = f"readable by others: {', '.join(map(str, dict.fromkeys(exposed)))}"
-        return Finding(False, "files", text, "run: chmod go= on each; servers do so for their own files at start")
-    return Finding(True, "files", "private")
+        return error("files", text, "run: chmod go= on each; servers do so for their own files at start")
+    return ok("files", "private")
 
 
 async def _check_database(settings: Settings) -> Finding:
@@ -88,13 +71,13 @@ async def _check_database(settings: Settings) -> Finding:
         with database_errors:
             async with engine.connect():
                 revision = await current_revision(engine)
-    except StoreError as error:
-        return Finding(False, "database", f"{where}: {error}", "start it, or set ConnectionStrings__DefaultConnection")
+    except StoreError as fault:
+        return error("database", f"{where}: {fault}", "start it, or set ConnectionStrings__DefaultConnection")
     finally:
         await engine.dispose()
     if revision != revisions()[-1]:
-        return Finding(False, "database", f"{where}: schema {revision or 'missing'}", "run: relate migrate")
-    return Finding(True, "database", f"{where}: schema {revision}")
+        return error("database", f"{where}: schema {revision or 'missing'}", "run: relate migrate")
+    return ok("database", f"{where}: schema {revision}")
 
 
 def _check_disk(settings: Settings) -> Iterator[Finding]:
@@ -105,18 +88,23 @@ def _check_disk(settings: Settings) -> Iterator[Finding]:
     reserve = DiskReserve(Path(url.database or ""))
     try:
         free, short = reserve.free >> MEGABYTE_BITS, reserve.is_short()
-    except OSError as error:
-        yield Finding(False, "disk", str(error), "correct ConnectionStrings__DefaultConnection")
+    except OSError as fault:
+        yield error("disk", str(fault), "correct ConnectionStrings__DefaultConnection")
         return
     if reserve.octets is None:
         needed = FREE_SPACE_FACTOR * RESERVED_OCTETS >> MEGABYTE_BITS
         remedy = f"to reserve space for deletions, restart a server with {needed} MB free"
-        yield Finding(True, "disk", f"{free} MB free; no {reserve.path}", remedy)
+        yield ok("disk", f"{free} MB free; no {reserve.path}", remedy)
         return
     remedy = (
         "free space or delete mail: new mail is refused unless it fits into space freed by deletions" if short else ""
     )
-    yield Finding(not short, "disk", f"{free} MB free, {reserve.octets >> MEGABYTE_BITS} MB reserved", remedy)
+    yield Finding(
+        Level.ERROR if short else Level.OK,
+        "disk",
+        f"{free} MB free, {reserve.octets >> MEGABYTE_BITS} MB reserved",
+        remedy,
+    )
 
 
 async def _check_postmaster(settings: Settings) -> Finding:
@@ -125,12 +113,12 @@ async def _check_postmaster(settings: Settings) -> Finding:
     engine = open_engine(settings.shared.database.default_connection)
     try:
         user = await SqlAccountStore(engine).user_by_address(address)
-    except AccountError as error:
+    except AccountError as fault:
         remedy = f"run: relate user add ADDRESS --alias {address}"
-        return Finding(False, "postmaster", f"{address}: {type(error).__name__}", remedy)
+        return error("postmaster", f"{address}: {type(fault).__name__}", remedy)
     finally:
         await engine.dispose()
-    return Finding(True, "postmaster", f"{address} is {user.address}")
+    return ok("postmaster", f"{address} is {user.address}")
 
 
 def _listed_ports(settings: Settings) -> Iterator[tuple[str, str, int]]:
@@ -159,12 +147,18 @@ def _enabled_sections(settings: Settings) -> list[ServiceSettings]:
 
 async def _check_port(name: str, host: str, port: int) -> Finding:
     if await _accepts_connections(host, port):
-        return Finding(True, name, f"{host}:{port} accepts connections")
+        return ok(name, f"{host}:{port} accepts connections")
+    silent = f"{host}:{port}: no process is listening"
     try:
         with listen(host, port):
-            return Finding(False, name, f"{host}:{port}: no process is listening", "run: relate serve")
-    except OSError as error:
-        return Finding(False, name, f"{host}:{port}: {error.strerror}", "choose another port or host")
+            return error(name, silent, "run: relate serve")
+    except PermissionError:  # a port below 1024
+        return error(name, silent, "start the service")
+    except OSError as fault:  # its number is negative if the name of the host cannot be resolved
+        number = fault.errno or 0
+        if number < 0 or number == errno.EADDRNOTAVAIL:
+            return error(name, silent, "start the service, or choose another host")
+        return error(name, f"{host}:{port}: {os.strerror(number)}", "choose another port or host")
 
 
 async def _accepts_connections(host: str, port: int) -> bool:
@@ -180,21 +174,21 @@ async def _accepts_connections(host: str, port: int) -> bool:
 def _check_certificate(section: ServiceSettings) -> Finding:
     subject = f"{section.prefix.lower()} certificate"
     if section.certificate_path is None:
-        return Finding(True, subject, "self-signed, for development", f"set {section.prefix}__CertificatePath")
+        return ok(subject, "self-signed, for development", f"set {section.prefix}__CertificatePath")
     try:
         expires = section.certificate().expires
-    except CertificateError as error:
-        return Finding(False, subject, str(error), f"correct {section.prefix}__CertificatePath")
+    except CertificateError as fault:
+        return error(subject, str(fault), f"correct {section.prefix}__CertificatePath")
     if expires - datetime.now(UTC) < EXPIRY_WARNING:
-        return Finding(False, subject, f"{section.certificate_path} expires on {expires:%Y-%m-%d}", "renew it")
-    return Finding(True, subject, f"{section.certificate_path} is valid until {expires:%Y-%m-%d}")
+        return error(subject, f"{section.certificate_path} expires on {expires:%Y-%m-%d}", "renew it")
+    return ok(subject, f"{section.certificate_path} is valid until {expires:%Y-%m-%d}")
 
 
 async def _check_collector(endpoint: str | None) -> Finding:
     if endpoint is None:
-        return Finding(True, "collector", "none: traces go to the console", "set Otel__Endpoint")
+        return ok("collector", "none: traces go to the console", "set Otel__Endpoint")
     url = urlsplit(endpoint)
     host, port = url.hostname or endpoint, url.port or 4317
     if await _accepts_connections(host, port):
-        return Finding(True, "collector", f"{endpoint} accepts connections")
-    return Finding(False, "collector", f"{endpoint} accepts no connections", "start it; mail is not affected")
+        return ok("collector", f"{endpoint} accepts connections")
+    return error("collector", f"{endpoint} accepts no connections", "start it; mail is not affected")
