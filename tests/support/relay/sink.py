@@ -227,6 +227,7 @@ class _Conversation:
         self._login = ""
         self._client_name = ""
         self._message: Message | None = None
+        self._chunks: list[bytes] = []  # of the message
 
     async def run(self) -> None:
         await self._send(self._sink.answer("GREETING", "") or reply("220 sink.example ESMTP"))
@@ -306,6 +307,7 @@ class _Conversation:
         if scripted is None and self._message is not None:
             scripted = reply("503 5.5.1 nested MAIL")
         answer = scripted or OK
+        self._chunks.clear()
         if answer.accepts:
             sender, parameters = _parse_path(arguments)
             self._message = Message(sender, parameters, [], self._client_name, self._tls, self._login)
@@ -338,9 +340,9 @@ class _Conversation:
             await self._send(scripted or reply("503 5.5.1 RCPT first"))
             return
         message.chunks.append(int(size))
-        message.content += content
+        self._chunks.append(content)
         if last:
-            await self._end_message(message.content, scripted)
+            await self._end_message(b"".join(self._chunks), scripted)
         else:
             await self._send(scripted or OK)
 
