@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from email import message_from_bytes
 from email.message import Message as ParsedMessage
+from functools import partial
 from itertools import cycle, islice
 from random import Random
 from typing import Any
@@ -168,8 +169,8 @@ class System:
         self._settled = asyncio.Event()
         self._queues: list[ObservedQueue] = []
         self._stores: list[SqlMailStore] = []
-        self.opened: list[str] = []
-        """The destination of each connection that a runner opened, by all runners, in order."""
+        self.failures = 0
+        """Exceptions in the runners, after the end of `running`."""
 
     @asynccontextmanager
     async def running(self, runners: int | None = None) -> AsyncIterator["System"]:
@@ -182,16 +183,14 @@ class System:
             await self.store.provision(ANN)
             stores = islice(cycle(self._stores), count)
             self._queues = [ObservedQueue(store.queue, self._settled) for store in stores]
-            tasks = [
-                asyncio.create_task(self._runner(queue, number, supervisor, stack).run(stopping))
-                for number, queue in enumerate(self._queues)
-            ]
+            made = [self._runner(queue, number, supervisor, stack) for number, queue in enumerate(self._queues)]
+            tasks = [supervisor.keep("relay.runner", partial(each.run, stopping), stopping) for each in made]
             try:
                 yield self
             finally:
                 stopping.set()
                 await asyncio.gather(*tasks)
-                assert not supervisor.failures.total()
+                self.failures = supervisor.failures.total()
                 self._stores.clear()
 
     @property
@@ -264,14 +263,9 @@ class System:
         }
         options = Options(SERVER_NAME, **chosen | self._options)
         connector = Connector(dns, self._policies(dns), options, self._contexts)
-
-        def make_sender(domain: str) -> Sender:
-            self.opened.append(domain)
-            return Sender(connector, domain)
-
         return Runner(
             queue,
-            make_sender,
+            lambda domain: Sender(connector, domain),
             Destinations(asyncio.get_running_loop().time, pauses_seconds=self._pauses_seconds),
             TracedAttempts(self._attempts),
             self._keys,

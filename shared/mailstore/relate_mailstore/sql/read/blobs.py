@@ -7,7 +7,6 @@ while its message exists: see `generations`.
 import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from functools import partial
-from io import BytesIO
 
 from sqlalchemy import and_, bindparam, select
 
@@ -93,10 +92,8 @@ class LargeMessage:
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """The octets [start, stop)."""
-        octets = BytesIO()  # grows part by part: joining them at the end would block the event loop for a copy of all
-        async for chunk in self.chunks(start, stop):
-            octets.write(chunk)
-        return octets.getvalue()
+        parts = [chunk async for chunk in self.chunks(start, stop)]
+        return await asyncio.to_thread(b"".join, parts)  # a copy of all octets, without the GIL
 
     async def _part(self, part: int) -> bytes:
         rows = await self._database.fetch(_PART, {"message_id": self._message_id, "part": part})
