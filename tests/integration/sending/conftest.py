@@ -48,7 +48,7 @@ async def internet() -> AsyncIterator[Internet]:
 @pytest.fixture(
     params=[
         "sqlite-1",
-        pytest.param("postgres-1", marks=pytest.mark.postgres),
+        pytest.param("postgres-1", marks=[pytest.mark.postgres, pytest.mark.long]),
         pytest.param("postgres-3", marks=pytest.mark.postgres),
     ]
 )
