@@ -16,6 +16,7 @@ import socket
 import ssl
 import struct
 import threading
+import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -45,11 +46,12 @@ class Then(Enum):
 
 @dataclass(frozen=True)
 class Answer:
-    """Octets to send, one by one with a pause between them if `pause_seconds` is not 0."""
+    """Octets to send: after an event if there is one, and one by one with a pause if `pause_seconds` is not 0."""
 
     octets: bytes
     then: Then = Then.CONTINUE
     pause_seconds: float = 0.0
+    after: asyncio.Event | None = None
 
     @property
     def accepts(self) -> bool:
@@ -97,7 +99,8 @@ class Recipient:
 class Message:
     """A message whose content was received; `accepted` tells whether it was answered with 2yz.
 
-    `chunks` are the sizes of the chunks in octets, empty for a message that was sent by DATA.
+    `chunks` are the sizes of the chunks in octets, empty for a message that was sent by DATA. `connection` counts the
+    server's connections; `received_at` is in seconds of the monotonic clock.
     """
 
     sender: str
@@ -109,6 +112,8 @@ class Message:
     content: bytes = b""
     chunks: list[int] = field(default_factory=list)
     accepted: bool = False
+    connection: int = 0
+    received_at: float = 0.0
 
 
 class _Ended(Exception):
@@ -146,6 +151,9 @@ class Sink:
         """The verbs that were received together, before the first of them was answered."""
         self.connections = 0
         self.open_connections = 0
+        self.most_open_connections = 0
+        self.ended: set[int] = set()
+        """The connections that the client ended with QUIT."""
         self._used: Counter[str] = Counter()
         self._received: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
         self._idle = asyncio.Event()
@@ -203,6 +211,7 @@ class Sink:
         self._tasks.add(task)
         self.connections += 1
         self.open_connections += 1
+        self.most_open_connections = max(self.most_open_connections, self.open_connections)
         try:
             await _Conversation(self, reader, writer).run()
         except (_Ended, OSError):
@@ -226,7 +235,9 @@ class _Conversation:
         self._tls = sink.implicit_tls
         self._login = ""
         self._client_name = ""
+        self._number = sink.connections
         self._message: Message | None = None
+        self._chunks: list[bytes] = []  # of the message
 
     async def run(self) -> None:
         await self._send(self._sink.answer("GREETING", "") or reply("220 sink.example ESMTP"))
@@ -263,6 +274,7 @@ class _Conversation:
             case "NOOP":
                 await self._send(scripted or OK)
             case "QUIT":
+                self._sink.ended.add(self._number)
                 await self._send(scripted or reply("221 2.0.0 closing", Then.CLOSE))
             case _:
                 await self._send(scripted or reply("500 5.5.2 unknown command"))
@@ -306,6 +318,7 @@ class _Conversation:
         if scripted is None and self._message is not None:
             scripted = reply("503 5.5.1 nested MAIL")
         answer = scripted or OK
+        self._chunks.clear()
         if answer.accepts:
             sender, parameters = _parse_path(arguments)
             self._message = Message(sender, parameters, [], self._client_name, self._tls, self._login)
@@ -338,9 +351,9 @@ class _Conversation:
             await self._send(scripted or reply("503 5.5.1 RCPT first"))
             return
         message.chunks.append(int(size))
-        message.content += content
+        self._chunks.append(content)
         if last:
-            await self._end_message(message.content, scripted)
+            await self._end_message(b"".join(self._chunks), scripted)
         else:
             await self._send(scripted or OK)
 
@@ -350,10 +363,14 @@ class _Conversation:
         if message is not None:
             message.content = content
             message.accepted = answer.accepts
+            message.connection = self._number
+            message.received_at = time.monotonic()
             self._sink.messages.append(message)
         await self._send(answer)
 
     async def _send(self, answer: Answer) -> None:
+        if answer.after is not None:
+            await answer.after.wait()
         if answer.pause_seconds:
             for octet in answer.octets:
                 self._writer.write(bytes([octet]))

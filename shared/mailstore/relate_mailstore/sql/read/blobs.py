@@ -92,7 +92,8 @@ class LargeMessage:
 
     async def read(self, start: int = 0, stop: int | None = None) -> bytes:
         """The octets [start, stop)."""
-        return b"".join([chunk async for chunk in self.chunks(start, stop)])
+        parts = [chunk async for chunk in self.chunks(start, stop)]
+        return await asyncio.to_thread(b"".join, parts)  # a copy of all octets, without the GIL
 
     async def _part(self, part: int) -> bytes:
         rows = await self._database.fetch(_PART, {"message_id": self._message_id, "part": part})

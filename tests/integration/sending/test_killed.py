@@ -1,0 +1,144 @@
+"""250 means queued on disk: whatever process is killed, mail is sent, and twice only where that cannot be avoided.
+
+A copy that follows another is explained only if the first one was the last message of a connection that the relay did
+not end: it was killed between the other server's acceptance and its own commit (RFC 1047).
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from contextlib import ExitStack
+from itertools import count
+from pathlib import Path
+from random import Random
+
+import pytest
+from sqlalchemy import text
+
+from relate_mailstore.sql.driver.engine import open_engine
+from relate_relay.runner import LEASE_SECONDS
+from tests.integration.product.accounts import Account, message
+from tests.integration.sending.conftest import Home
+from tests.support.product import TIMEOUT_SECONDS, Product
+from tests.support.relay.internet import Internet
+from tests.support.relay.sink import Message, Sink
+from tests.support.relay.system import SERVER_NAME
+
+pytestmark = pytest.mark.xdist_group("sending-killed")
+
+DOMAINS = tuple(f"there{number}.test" for number in range(5))
+MESSAGES_PER_ROUND = 4
+MAX_DELAY_SECONDS = 0.1  # from the last 250 to the kill: an attempt takes some hundredths
+MAX_WAIT_SECONDS = 60.0  # for the end of a lease; a longer one is ended by hand
+SETTINGS = {
+    "OTEL_SDK_DISABLED": "true",
+    "Pop3__Enabled": "false",
+    "Imap__Enabled": "false",
+    "Relay__Retry": "0.2",
+    "Relay__HeloName": SERVER_NAME,
+}
+
+
+class Processes:
+    """A service for submission and runners: all in one process on SQLite, otherwise each in its own."""
+
+    def __init__(self, home: Home, directory: Path, settings: dict[str, str], until: ExitStack) -> None:
+        is_embedded = home.url.startswith("sqlite")
+        self._services: dict[Product, str] = {}
+        for number, service in enumerate(["all"] if is_embedded else ["smtp", *["relay"] * home.runners]):
+            (folder := directory / str(number)).mkdir()
+            self._services[until.enter_context(Product(folder, home.url, **settings))] = service
+        self.submission, *_ = self._services
+
+    def start(self, *products: Product) -> None:
+        for product in products or self._services:
+            product.start(self._services[product])
+
+    def kill_one(self, random: Random) -> None:
+        """Kill a process, and start it again."""
+        killed = random.choice(list(self._services))
+        killed.kill()
+        self.start(killed)
+
+    def kill_all(self) -> None:
+        for product in self._services:
+            product.kill()
+
+    def start_one_runner(self) -> None:
+        self.start(list(self._services)[-1])
+
+
+async def submit(product: Product, sender: Account, addresses: Sequence[str]) -> None:
+    """Submit a message to each address; returns after the last 250."""
+
+    def send() -> None:
+        with product.submission(*sender) as client:
+            for address in addresses:
+                assert client.send_message(message(sender.address, address)) == {}
+
+    await asyncio.to_thread(send)
+
+
+async def end_leases(url: str) -> None:
+    """Let the leases of killed runners end, which a test would have to wait for."""
+    if LEASE_SECONDS > MAX_WAIT_SECONDS:
+        engine = open_engine(url)
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE queue_recipients SET due = 0 WHERE state = 'leased'"))
+        await engine.dispose()
+
+
+async def until_empty(url: str) -> None:
+    """Wait until the queue is empty: what other processes do to it is told to none here."""
+    engine = open_engine(url)
+    async with asyncio.timeout(TIMEOUT_SECONDS + MAX_WAIT_SECONDS), engine.connect() as connection:
+        while (await connection.execute(text("SELECT count(*) FROM queue_recipients"))).scalar_one():
+            await connection.rollback()
+            await asyncio.sleep(0.1)
+    await engine.dispose()
+
+
+def copies(sinks: Sequence[Sink]) -> dict[str, list[Message]]:
+    """The messages that arrived for each recipient, in order."""
+    found = defaultdict(list)
+    for sink in sinks:
+        for sent in sink.messages:
+            for to in sent.recipients:
+                found[to.address].append(sent)
+    return found
+
+
+def is_explained(sent: Message, sinks: Sequence[Sink]) -> bool:
+    """Whether a relay that was killed may not have known that this message was accepted."""
+    (sink,) = [sink for sink in sinks if sent in sink.messages]
+    (*_, last) = [each for each in sink.messages if each.connection == sent.connection]
+    return sent is last and sent.connection not in sink.ended
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
+async def test_no_accepted_message_is_lost_when_processes_are_killed(
+    tmp_path: Path, home: Home, internet: Internet, rounds: int
+) -> None:
+    random, numbers = Random(rounds), count()
+    sinks = [await internet.domain(domain) for domain in DOMAINS]
+    accepted: list[str] = []
+    with ExitStack() as stack:
+        processes = Processes(home, tmp_path, internet.settings | SETTINGS, stack)
+        sender = await asyncio.to_thread(Account.create, processes.submission, "ann")
+        await asyncio.to_thread(processes.start)
+        for _ in range(rounds):
+            addresses = [f"user{next(numbers)}@{random.choice(DOMAINS)}" for _ in range(MESSAGES_PER_ROUND)]
+            await submit(processes.submission, sender, addresses)
+            accepted += addresses
+            await asyncio.sleep(random.uniform(0, MAX_DELAY_SECONDS))
+            await asyncio.to_thread(processes.kill_one, random)
+        await asyncio.to_thread(processes.kill_all)
+        await end_leases(home.url)
+        await asyncio.to_thread(processes.start_one_runner)
+        await until_empty(home.url)
+    arrived = copies(sinks)
+    repeated = {address: each for address, each in arrived.items() if len(each) > 1}
+    print(f"{len(accepted)} messages, {rounds} rounds: {len(repeated)} sent twice")
+    assert arrived.keys() == set(accepted)
+    assert all(is_explained(sent, sinks) for each in repeated.values() for sent in each[:-1]), repeated

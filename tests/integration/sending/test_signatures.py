@@ -1,0 +1,82 @@
+"""What arrives at the next server is what was signed, whatever that server takes."""
+
+import pytest
+
+from relate_service.watchdog import SlowCallback, run_watchdog
+from relate_supervisor import Supervisor
+from tests.integration.sending.conftest import Home
+from tests.support.relay.internet import Internet
+from tests.support.relay.sink import CAPABILITIES, WITHOUT_CHUNKING
+from tests.support.relay.system import NEVER_AGAIN, SENDER
+from tests.unit.relay.dkim.examples import KEYS
+from tests.unit.relay.dkim.verifying import verified
+
+HEADER = f"From: Ann <{SENDER}>\r\nSubject: {{}}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+MESSAGES = {
+    "7 bit": HEADER.format("Lunch") + "At noon?\r\n.\r\n..\r\n\r\n\r\n",
+    "8 bit": HEADER.format("Lunch") + "Grüße  aus\t Köln \r\n.\r\n",
+    "UTF-8 header": HEADER.format("Grüße") + "Grüße\r\n",
+    "long lines": HEADER.format("Lunch") + "x" * 5_000 + "\r\n" + "y " * 1_000 + "\r\n",
+    "no line end": HEADER.format("Lunch") + "At noon?",
+    "no body": HEADER.format("Lunch"),
+}
+SERVERS = {
+    "all": CAPABILITIES,
+    "data": WITHOUT_CHUNKING,
+    "7 bit": ("PIPELINING", "SIZE"),
+    "8 bit": ("8BITMIME",),
+    "bare": (),
+}
+
+
+async def test_signatures_verify_at_every_server(home: Home, internet: Internet) -> None:
+    sinks = {
+        name: await internet.domain(f"{name.replace(' ', '')}.test", capabilities=capabilities)
+        for name, capabilities in SERVERS.items()
+    }
+    async with home.system(internet, schedule=NEVER_AGAIN, keys=KEYS).running() as system:
+        for text in MESSAGES.values():
+            raw = text.encode()
+            to = [f"bob@{name.replace(' ', '')}.test" for name in SERVERS]
+            await system.submit(*to, raw=raw, is_8bit=not raw.isascii(), is_utf8=not raw.isascii())
+        await system.until(system.is_empty)
+        assert await system.reports() == []
+    for name, sink in sinks.items():
+        assert len(sink.messages) == len(MESSAGES)
+        for sent in sink.messages:
+            assert verified(sent.content, KEYS) == [True, True], (name, sent.content)
+            assert sent.content.isascii() or "8BITMIME" in SERVERS[name]
+
+
+async def test_an_address_that_the_server_cannot_take_is_refused_and_reported(home: Home, internet: Internet) -> None:
+    sink = await internet.domain("there.test", capabilities=("8BITMIME",))
+    raw = HEADER.format("x").replace("Ann <ann@", "<änn@").encode()
+    async with home.system(internet, keys=KEYS).running() as system:
+        await system.submit("bob@there.test", raw=raw, is_utf8=True)
+        await system.until(system.is_empty)
+        (report,) = await system.reports()
+    assert "5.6.7" in report.as_string()
+    assert sink.messages == []
+
+
+BLOCKED_SECONDS = 0.010
+
+
+@pytest.mark.long
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("capabilities", [CAPABILITIES, ("PIPELINING", "SIZE")], ids=["8 bit", "7 bit"])
+@pytest.mark.parametrize("octets", [25_000_000, 50_000_000])
+async def test_a_large_message_is_signed_without_blocking_the_loop(
+    home: Home, internet: Internet, capabilities: tuple[str, ...], octets: int
+) -> None:
+    line = "ü" * 35 + "\r\n"
+    raw = (HEADER.format("large") + line * (octets // len(line.encode()))).encode()
+    sink = await internet.domain("there.test", capabilities=capabilities)
+    found: list[SlowCallback] = []
+    async with home.system(internet, schedule=NEVER_AGAIN, keys=KEYS).running() as system:
+        await system.submit("bob@there.test", raw=raw, is_8bit=True)
+        with run_watchdog(BLOCKED_SECONDS, Supervisor(), found.append):
+            await system.until(system.is_empty)
+    (sent,) = sink.messages
+    assert verified(sent.content, KEYS) == [True, True]
+    assert [slow for slow in found if "/relate_relay/" in slow.stack] == []
