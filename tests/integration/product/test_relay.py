@@ -27,19 +27,19 @@ class Smarthost(Sink):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ended = threading.Event()
+        self.has_quit = threading.Event()
 
     def answer(self, verb: str, arguments: str) -> Answer | None:
         """See `Sink.answer`."""
         if verb == "QUIT":
-            self.ended.set()
+            self.has_quit.set()
         return reply("550 5.1.1 no such user") if arguments.upper().startswith("TO:<NO") else None
 
     def take(self, recipients: int = 1) -> list[Message]:
         """Wait until so many recipients have got a message; all messages so far."""
         while sum(len(each.recipients) for each in self.messages) < recipients:
-            assert self.ended.wait(TIMEOUT_SECONDS)
-            self.ended.clear()
+            assert self.has_quit.wait(TIMEOUT_SECONDS)
+            self.has_quit.clear()
         messages, self.messages = self.messages, []
         return messages
 

@@ -16,7 +16,6 @@ import pytest
 from sqlalchemy import text
 
 from relate_mailstore.sql.driver.engine import open_engine
-from relate_relay.runner import LEASE_SECONDS
 from tests.integration.product.accounts import Account, message
 from tests.integration.sending.conftest import Home
 from tests.support.product import TIMEOUT_SECONDS, Product
@@ -29,13 +28,13 @@ pytestmark = pytest.mark.xdist_group("sending-killed")
 DOMAINS = tuple(f"there{number}.test" for number in range(5))
 MESSAGES_PER_ROUND = 4
 MAX_DELAY_SECONDS = 0.1  # from the last 250 to the kill: an attempt takes some hundredths
-MAX_WAIT_SECONDS = 60.0  # for the end of a lease; a longer one is ended by hand
 SETTINGS = {
     "OTEL_SDK_DISABLED": "true",
     "Pop3__Enabled": "false",
     "Imap__Enabled": "false",
     "Relay__Retry": "0.2",
     "Relay__HeloName": SERVER_NAME,
+    "Relay__TakeoverSeconds": "5",
 }
 
 
@@ -79,19 +78,10 @@ async def submit(product: Product, sender: Account, addresses: Sequence[str]) ->
     await asyncio.to_thread(send)
 
 
-async def end_leases(url: str) -> None:
-    """Let the leases of killed runners end, which a test would have to wait for."""
-    if LEASE_SECONDS > MAX_WAIT_SECONDS:
-        engine = open_engine(url)
-        async with engine.begin() as connection:
-            await connection.execute(text("UPDATE queue_recipients SET due = 0 WHERE state = 'leased'"))
-        await engine.dispose()
-
-
 async def until_empty(url: str) -> None:
     """Wait until the queue is empty: what other processes do to it is told to none here."""
     engine = open_engine(url)
-    async with asyncio.timeout(TIMEOUT_SECONDS + MAX_WAIT_SECONDS), engine.connect() as connection:
+    async with asyncio.timeout(TIMEOUT_SECONDS), engine.connect() as connection:
         while (await connection.execute(text("SELECT count(*) FROM queue_recipients"))).scalar_one():
             await connection.rollback()
             await asyncio.sleep(0.1)
@@ -134,7 +124,6 @@ async def test_no_accepted_message_is_lost_when_processes_are_killed(
             await asyncio.sleep(random.uniform(0, MAX_DELAY_SECONDS))
             await asyncio.to_thread(processes.kill_one, random)
         await asyncio.to_thread(processes.kill_all)
-        await end_leases(home.url)
         await asyncio.to_thread(processes.start_one_runner)
         await until_empty(home.url)
     arrived = copies(sinks)

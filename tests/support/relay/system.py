@@ -43,7 +43,8 @@ from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.ports import Dns
 from relate_relay.routing.private import PrivateDestinations
 from relate_relay.routing.resolver import Resolver, parse_resolver
-from relate_relay.runner import Rules, Runner
+from relate_relay.rules import Rules
+from relate_relay.runner import Runner
 from relate_relay.schedule import Schedule
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_supervisor import Supervisor
@@ -59,7 +60,6 @@ RAW = (
 )
 QUICK = Schedule((0.05,), max_age_seconds=3600.0)
 NEVER_AGAIN = Schedule((3600.0,))
-PAUSES_SECONDS = (0.05,)
 
 Condition = Callable[[], Awaitable[object]]
 
@@ -148,7 +148,6 @@ class System:
         runners: int = 1,
         schedule: Schedule = QUICK,
         clock: Callable[[], float] = time.time,
-        pauses_seconds: Sequence[float] = PAUSES_SECONDS,
         keys: SigningKeys | None = None,
         telemetry: Telemetry | None = None,
         contexts: Contexts | None = None,
@@ -160,7 +159,6 @@ class System:
         self._runners = runners
         self._schedule = schedule
         self._clock = clock
-        self._pauses_seconds = pauses_seconds
         self._keys = Keys(keys)
         self._attempts = (telemetry or no_telemetry()).attempts()
         self._contexts = contexts or Contexts()
@@ -266,10 +264,10 @@ class System:
         return Runner(
             queue,
             lambda domain: Sender(connector, domain),
-            Destinations(asyncio.get_running_loop().time, pauses_seconds=self._pauses_seconds),
+            Destinations(),
             TracedAttempts(self._attempts),
             self._keys,
-            Rules(f"runner-{number}", SERVER_NAME, self._schedule, self._clock, Random(number)),
+            Rules(f"runner-{number}", SERVER_NAME, self._schedule, now=self._clock, random=Random(number)),
             supervisor,
         )
 
