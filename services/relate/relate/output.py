@@ -4,15 +4,15 @@ import json
 import sys
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 stdout = Console()
 
 
 def new_table(*headings: str) -> Table:
-    """A table without borders."""
-    return Table(*headings, box=None)
+    """A table without borders. A word that is longer than its column is continued in the next line, not cut."""
+    return Table(*(Column(heading, overflow="fold") for heading in headings), box=None)
 
 
 def add_row(table: Table, *cells: str) -> None:

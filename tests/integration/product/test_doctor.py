@@ -95,6 +95,12 @@ def test_what_is_missing_is_printed_as_lines_to_publish(product: Product, asked:
     assert {*product.relate_json("domain", "dns", DOMAIN)} <= {*lines}
 
 
+def test_a_long_word_is_not_cut(product: Product) -> None:
+    done = product.relate("doctor", COLUMNS="60")
+    assert "…" not in done.stdout
+    assert all(len(line) <= 60 for line in done.stdout.partition("DNS records:")[0].splitlines())
+
+
 def test_a_key_that_differs_is_an_error(product: Product, asked: ScriptedDns) -> None:
     (name, _) = publish(product, asked, **{"s._domainkey.example.test": '"v=DKIM1; k=rsa; p=QUJD"'})
     finding = examine(product)[name]

@@ -16,7 +16,15 @@ from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate.doctor.keys import check_keys
 from relate.doctor.outwards import UNREACHED, check_port, check_smarthosts
 from relate.doctor.runners import check_runners
-from relate.doctor.server import Names, Sources, check_server, global_sources, name_addresses, own_names
+from relate.doctor.server import (
+    Names,
+    Sources,
+    assumed_sources,
+    check_server,
+    global_sources,
+    name_addresses,
+    own_names,
+)
 from relate.doctor.stored import Stored, read_beats, read_domains, read_unreached
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
@@ -108,7 +116,7 @@ async def _ask(
 async def _check_published(dns: Dns, names: Names, stored: Stored, options: Options, *, sends: bool) -> list[Finding]:
     """Check what the DNS says of this server and of the domains."""
     own, smarthost = global_sources(), options.smarthosts.default
-    sources = Sources(own) if own else Sources(await name_addresses(dns, names.ehlo), assumed=True)
+    sources = Sources(own) if own else await assumed_sources(dns, names)
     sending = Sending(sources, smarthost.host if smarthost else "") if sends else None
     found = await asyncio.gather(
         check_server(dns, names, own, sources if sends and not smarthost else None),

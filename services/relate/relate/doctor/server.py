@@ -61,6 +61,11 @@ def global_sources() -> Sequence[IPAddress]:
     return [address for address in found if is_global(address)]
 
 
+async def assumed_sources(dns: Dns, names: Names) -> Sources:
+    """The addresses of the name in EHLO, from which mail leaves if this machine is behind NAT."""
+    return Sources([address for address in await name_addresses(dns, names.ehlo) if is_global(address)], assumed=True)
+
+
 async def check_name(dns: Dns, name: str, own: Sequence[IPAddress]) -> Finding:
     """Check that a name of this server has an address, and that it is this machine's; `own` may be empty."""
     lines = [address_line(name, address) for address in own] or [f"{name}. IN A ADDRESS"]
