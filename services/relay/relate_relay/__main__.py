@@ -48,7 +48,8 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         log.info("relay disabled", hint="Relay__Enabled=true lets users send mail to other servers")
         yield
         return
-    options, rules = _options(settings, server_name), _rules(settings, server_name)
+    options = _options(settings, server_name)
+    rules = _rules(settings, server_name, await resources.accounts.envelope_secret())
     attempts = resources.telemetry.attempts()
     resolver = Resolver(parse_resolver(settings.resolver))
     dns = TracedDns(resolver, attempts)
@@ -60,6 +61,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[N
         Destinations(time.monotonic, settings.connections_per_destination),
         TracedAttempts(attempts),
         DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory)),
+        resources.suppressions,
         rules,
         resources.supervisor,
     )
@@ -95,11 +97,13 @@ def _options(settings: RelaySettings, server_name: str) -> Options:
     )
 
 
-def _rules(settings: RelaySettings, server_name: str) -> Rules:
+def _rules(settings: RelaySettings, server_name: str, envelope_secret: bytes) -> Rules:
     with _naming("Relay__Retry"):
         retry = parse_retry(settings.retry)
     schedule = Schedule(retry, settings.max_age_hours * HOUR_SECONDS, settings.delay_notice_hours * HOUR_SECONDS)
-    return Rules(f"{socket.gethostname()}-{secrets.token_hex(4)}", server_name, schedule)
+    return Rules(
+        f"{socket.gethostname()}-{secrets.token_hex(4)}", server_name, schedule, envelope_secret=envelope_secret
+    )
 
 
 @contextmanager

@@ -14,12 +14,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import groupby
 from random import Random
+from secrets import token_bytes
 from uuid import uuid4
 
 import structlog
 
+from relate_mailstore.envelope_ids import sign_envelope
 from relate_mailstore.errors import StoreError, StoreUnavailable
-from relate_mailstore.ports import QueueStore
+from relate_mailstore.ports import QueueStore, Suppressions
 from relate_mailstore.queue_types import AttemptResult, Claimed, QueueState
 from relate_mailstore.types import Delivery, Destination
 from relate_relay.attempt.sender import Result, Sender
@@ -34,6 +36,7 @@ from relate_relay.reports.types import DeliveryResult, ReportedMessage
 from relate_relay.schedule import Schedule
 from relate_relay.settlement import Moment, Settled, settle
 from relate_relay.signing_keys import KeySource
+from relate_relay.suppression import SuppressionFilter
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 
@@ -57,13 +60,17 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What a runner follows. `name` is unique among runners, `server_name` is the name in reports."""
+    """What a runner follows. `name` is unique among runners, `server_name` is the name in reports.
+
+    `envelope_secret` signs the envelope identifiers by which reports of other servers are recognised.
+    """
 
     name: str
     server_name: str
     schedule: Schedule = field(default_factory=Schedule)
     now: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
+    envelope_secret: bytes = field(default_factory=token_bytes, repr=False)
 
 
 class Runner:
@@ -76,6 +83,7 @@ class Runner:
         destinations: Destinations,
         attempts: TracedAttempts,
         keys: KeySource,
+        suppressions: Suppressions,
         rules: Rules,
         supervisor: Supervisor,
     ) -> None:
@@ -84,6 +92,7 @@ class Runner:
         self._destinations = destinations
         self._attempts = attempts
         self._keys = keys
+        self._suppressions = SuppressionFilter(suppressions)
         self._rules = rules
         self._supervisor = supervisor
         self._backlog: defaultdict[str, deque[Group]] = defaultdict(deque)  # claimed, by destination
@@ -197,9 +206,14 @@ class Runner:
         first = group.recipients[0]
         with self._attempts.attempt(domain, len(group.recipients), [first.origin]) as attempt:
             raw = await (await self._queue.open(first.message_id)).read()
-            results = await self._send(sender, group.recipients, raw, attempt.observer)
+
+            async def send(recipients: Sequence[Claimed]) -> Sequence[Result]:
+                sent = await self._send(sender, recipients, raw, attempt.observer)
+                self._note(domain, sent)
+                return sent
+
+            results = await self._suppressions.send(group.recipients, send)
             attempt.finish(results)
-            self._note(domain, results)
             moment = Moment(self._rules.now(), self._rules.random)
             settled = [
                 settle(claimed, result, self._rules.schedule, moment, attempt.trace_id)
@@ -212,7 +226,10 @@ class Runner:
     ) -> list[Result]:
         first = recipients[0]
         to = tuple([Recipient(each.address, each.notify, each.orcpt) for each in recipients])
-        envelope = Envelope(first.sender, to, first.size, first.is_8bit, first.is_utf8, first.ret, first.envid)
+        envid = first.envid or sign_envelope(
+            self._rules.envelope_secret, first.message_id, first.account_id, first.domain
+        )
+        envelope = Envelope(first.sender, to, first.size, first.is_8bit, first.is_utf8, first.ret, envid)
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
                 message = SignedMessage(raw, await self._keys.find(raw, first.sender), self._rules.now)

@@ -86,12 +86,12 @@ def parse_detail(text: str) -> Detail:
 def of_delivery(
     events: Iterable[Event], message_id: MessageId, header_message_id: str, origin: str | None
 ) -> Sequence[Event]:
-    """The events of a delivery with what the store knows of it: the message, and the trace where none is given."""
+    """The events of a delivery with what the store knows of it: the message and the trace, where none is given."""
     trace_id, span_id = parse_origin(origin)
     return [
         replace(
             event,
-            message_id=message_id,
+            message_id=event.message_id or message_id,
             header_message_id=event.header_message_id or header_message_id,
             trace_id=event.trace_id or trace_id,
             span_id=event.span_id or span_id,

@@ -40,7 +40,8 @@ class Result:
     """What became of a recipient: the outcome, an enhanced code, one printable line, and the server that decided.
 
     `may_be_delivered`: see `client.results.RecipientResult`. `has_dsn` if the server takes over the duty to report.
-    `is_reached` if a server was ready for the message; `is_reply` if the line is a server's reply.
+    `is_reached` if a server was ready for the message; `is_reply` if the line is a server's reply, `refuses_address` if
+    it is the reply that refused this recipient alone. `is_suppressed` if the recipient was not attempted at all.
     """
 
     recipient: Recipient
@@ -52,6 +53,8 @@ class Result:
     has_dsn: bool = False
     is_reached: bool = True
     is_reply: bool = False
+    refuses_address: bool = False
+    is_suppressed: bool = False
 
 
 class Sender:
@@ -130,6 +133,7 @@ def _result(sent: RecipientResult, server: Server) -> Result:
         sent.may_be_delivered,
         has_dsn=server.connection.capabilities.dsn,
         is_reply=sent.reply is not None,
+        refuses_address=sent.command == "RCPT" and sent.reply is not None,
     )
 
 

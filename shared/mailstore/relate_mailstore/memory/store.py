@@ -22,6 +22,7 @@ from relate_mailstore.memory.events import MemoryEventLog
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
+from relate_mailstore.memory.suppressions import MemorySuppressions
 from relate_mailstore.polling import poll
 from relate_mailstore.quota import check_quota, octets_by_account
 from relate_mailstore.summary_text import EMPTY_SUMMARY, summary_text
@@ -56,7 +57,7 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence; its `queue` is the `QueueStore`, its `events` the `EventLog`.
+    """`MailStore` in memory, without persistence, with its `queue`, `events` and `suppressions`.
 
     `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
     epoch.
@@ -74,7 +75,8 @@ class MemoryMailStore:
         self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
         self.events = MemoryEventLog(event_rules or EventRules(), clock)
-        self.queue = MemoryQueue(self._deliver_all, self.events.add, clock)
+        self.suppressions = MemorySuppressions(clock)
+        self.queue = MemoryQueue(self._deliver_all, self.events.add, self.suppressions.suppress, clock)
 
     async def provision(self, account_id: AccountId) -> None:
         """Create the default mailboxes of an account. Idempotent."""
@@ -329,6 +331,7 @@ class MemoryMailStore:
             delivery.outgoing.header_message_id if delivery.outgoing else ""
         )
         self.events.add(of_delivery(delivery.events, message_id, header_message_id, delivery.origin))
+        self.suppressions.suppress(delivery.suppressions)
         if delivery.outgoing is not None:
             self.queue.add(message_id, delivery.outgoing, delivery.raw, delivery.origin)
             queued = len(delivery.outgoing.recipients)

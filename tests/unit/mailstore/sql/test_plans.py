@@ -30,6 +30,8 @@ SCANS = {
     "upkeep.tombstones._BY_MAILBOX",
     "queue.claim._PULL_BACK",
     "queue.operators._STATISTICS",
+    "suppressions._EXPIRED",
+    "suppressions._TRIM",
     "schema.migrate._CURRENT",
     "read.search._IS_INDEXED[sqlite]",
 }

@@ -23,6 +23,7 @@ from relate_mailstore.sql.queue.rows import (
     schedule_row,
 )
 from relate_mailstore.sql.schema.rows import storable
+from relate_mailstore.sql.suppressions import suppress
 from relate_mailstore.sql.write.deliver import lock_targets, plan_batch, store_plan
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
 
@@ -68,6 +69,7 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
         run_many(connection, _SET_RESULT, kept)
     requested = [(row, schedule) for row, result, schedule in settled if schedule.state is not result.state]
     writer.add(connection, [*events, *plan.events, *events_of(requested)])
+    suppress(connection, [*plan.suppressions, *(one.suppression for one in results if one.suppression)])
     is_due = plan.queues or any(schedule.due is not None for *_, schedule in settled)
     if is_due and not plan.queues:
         announce(connection)
