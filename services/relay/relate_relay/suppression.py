@@ -10,6 +10,7 @@ from relate_mailstore.suppression_types import Suppression, SuppressionSource
 from relate_relay.attempt.sender import Result
 from relate_relay.client.envelope import Recipient
 from relate_relay.client.results import Outcome
+from relate_relay.printable import printable
 
 OPERATOR_STATUS = "5.1.0"
 """Of a recipient that an operator listed: RFC 3463 has no code for this, and a program must see a final refusal."""
@@ -61,4 +62,5 @@ def explain_entry(entry: Suppression) -> str:
     """Since when and why an address is listed, as one line."""
     date = datetime.fromtimestamp(entry.added, UTC).date()
     reason = _REASONS[entry.source]
-    return f"on the suppression list since {date}, {reason}" + (f": {entry.text}" if entry.text else "")
+    text = printable(entry.text)
+    return f"on the suppression list since {date}, {reason}" + (f": {text}" if text else "")

@@ -92,7 +92,7 @@ def of_delivery(
         replace(
             event,
             message_id=event.message_id or message_id,
-            header_message_id=event.header_message_id or header_message_id,
+            header_message_id=event.header_message_id or ("" if event.message_id else header_message_id),
             trace_id=event.trace_id or trace_id,
             span_id=event.span_id or span_id,
         )

@@ -24,6 +24,9 @@ A server that is configured wrongly for an hour refuses all its users, and a mai
 should need an operator to notice. One attempt in a month harms no reputation.
 """
 
+MAX_TEXT_CHARACTERS = 512
+"""Of a reply or a diagnosis, which is cut, as in the event log."""
+
 
 class SuppressionSource(StrEnum):
     """Who told that an address accepts no mail."""
@@ -57,4 +60,4 @@ def suppress_bounced(
     """
     if address is None or status not in HARD_STATUSES:
         return None
-    return Suppression(address, source, now, now + EXPIRY_SECONDS, status, text)
+    return Suppression(address, source, now, now + EXPIRY_SECONDS, status, text[:MAX_TEXT_CHARACTERS])

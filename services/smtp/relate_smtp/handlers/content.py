@@ -3,13 +3,24 @@
 250 means that the message is durable.
 """
 
+from dataclasses import replace
+
 from relate_mailstore.errors import OverQuota
+from relate_mailstore.types import AccountId
 from relate_smtp import replies
 from relate_smtp.commands import Bare, Bdat
 from relate_smtp.conversation import Conversation
-from relate_smtp.delivery import build_message, find_message_id, find_traceparent, has_looped, prepare_delivery
+from relate_smtp.delivery import (
+    build_message,
+    find_message_id,
+    find_traceparent,
+    has_looped,
+    prepare_delivery,
+    report_addressee,
+)
 from relate_smtp.framing import DROPPED, Frame, Mode
 from relate_smtp.header import Header, TooManyFields
+from relate_smtp.returned import Told
 from relate_smtp.states import State
 from relate_wire.lines import LineFault
 from relate_wire.reply import Reply
@@ -57,9 +68,10 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
         linked = None if conversation.user is None else find_traceparent(header)
         message = build_message(conversation, header, content.octets)
         del content  # so that `message` is the only copy during the delivery
-        receipt = await context.store.deliver(
-            prepare_delivery(transaction, conversation.user, message, find_message_id(header))
-        )
+        delivery = prepare_delivery(transaction, conversation.user, message, find_message_id(header))
+        told = await _read_report(conversation, header, message)
+        delivery = replace(delivery, events=delivery.events + told.events, suppressions=told.suppressions)
+        receipt = await context.store.deliver(delivery)
     except TooManyFields:
         return replies.TOO_MANY_FIELDS
     except OverQuota as error:
@@ -68,3 +80,12 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
     finally:
         conversation.end_transaction()
     return replies.accepted(receipt, context.clock() - started, linked)
+
+
+async def _read_report(conversation: Conversation, header: Header, message: bytes) -> Told:
+    """What the message tells of others, if it may be a delivery report of another server."""
+    context, addressee = conversation.context, report_addressee(conversation.open_transaction, header)
+    if context.reports is None or addressee is None:
+        return Told()
+    account_id = AccountId(addressee.recipient.user_id)
+    return await context.reports.read(message, addressee.address, account_id, conversation.peer.address, context.now())

@@ -1,4 +1,4 @@
-"""The suppression list, and an index of the messages that were relayed, for reports of other servers about them."""
+"""The suppression list, and an index of the messages that were queued, for reports of other servers about them."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -8,7 +8,7 @@ down_revision = "0011"
 branch_labels = None
 depends_on = None
 
-_IS_RELAYED = sa.text("name = 'relayed'")
+_IS_QUEUED = sa.text("name = 'queued'")
 
 
 def upgrade() -> None:
@@ -23,15 +23,15 @@ def upgrade() -> None:
         sa.Column("text", sa.Text, nullable=False),
     )
     op.create_index(
-        "ix_message_events_relayed",
+        "ix_message_events_queued",
         "message_events",
         ["header_message_id"],
-        postgresql_where=_IS_RELAYED,
-        sqlite_where=_IS_RELAYED,
+        postgresql_where=_IS_QUEUED,
+        sqlite_where=_IS_QUEUED,
     )
 
 
 def downgrade() -> None:
     """Send to all addresses again."""
-    op.drop_index("ix_message_events_relayed", "message_events")
+    op.drop_index("ix_message_events_queued", "message_events")
     op.drop_table("suppressions")

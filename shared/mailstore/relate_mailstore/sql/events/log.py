@@ -166,7 +166,7 @@ class SqlEventLog:
     def _conditions(self, query: EventQuery) -> Iterator[ColumnElement[bool]]:
         columns, rules = message_events.c, self._writer.rules
         yield columns.time >= query.since
-        if query.name is not None:  # as a literal, so that the index of relayed messages is known to have the rows
+        if query.name is not None:  # as a literal, so that the index of queued messages is known to have the rows
             yield columns.name == literal(query.name.value, literal_execute=True)
         if query.message_id is not None:
             yield columns.message_id == query.message_id

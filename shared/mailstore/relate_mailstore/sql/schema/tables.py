@@ -238,12 +238,12 @@ message_events = Table(
     Column("span_id", Text, nullable=False),
     Index("ix_message_events_message_id", "message_id"),
     Index("ix_message_events_time", "time"),
-    # Of few rows: the messages about which other servers may report later. Strangers decide how often it is read.
+    # Of few rows: the messages about which other servers may report. Strangers decide how often it is read.
     Index(
-        "ix_message_events_relayed",
+        "ix_message_events_queued",
         "header_message_id",
-        postgresql_where=text("name = 'relayed'"),
-        sqlite_where=text("name = 'relayed'"),
+        postgresql_where=text("name = 'queued'"),
+        sqlite_where=text("name = 'queued'"),
     ),
     postgresql_partition_by="RANGE (time)",
 )
