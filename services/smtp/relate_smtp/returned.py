@@ -1,10 +1,10 @@
 """Mail that comes back: what delivery reports of other servers tell of mail that users of this system have sent.
 
 A report is delivered like any other mail; beside that, the event log and the suppression list learn of the failures in
-it. What a stranger writes is believed as far as it can be verified. An envelope identifier that we signed comes from a
-server that was given our message (RFC 3461 §4.4): the failure is an event, and may list the address. Without one the
-message is found by its Message-ID, which each of its readers knows: the failure is an event only. Either way it must be
-of a recipient to whom this very account has sent the message.
+it, as far as they can be matched with mail that was sent. An envelope identifier that we signed comes from a server that
+was given our message (RFC 3461 §4.4): the failure is an event, and may list the address. Without one the
+message is found by its Message-ID, which each of its readers knows: the failure is an event only. Either way this
+very account must have sent the message to the recipient.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -75,7 +75,7 @@ class ReportReader:
         return Told(tuple(events), tuple(filter(None, entries)))
 
     async def _find_failures(self, report: DeliveryReport, account_id: AccountId) -> list[_Failure]:
-        """The failures of recipients to whom the account has sent the message."""
+        """The failures of recipients of messages that the account has sent."""
         failed = [each for each in report.recipients if each.action is Action.FAILED][:MAX_RECIPIENTS]
         secret = await self._secret() if report.envelope_id else b""
         by_message_id = EventQuery(
@@ -101,7 +101,7 @@ class ReportReader:
 
 
 def _addresses(reported: ReportedRecipient) -> list[str]:
-    """The addresses of a recipient, from the one to which we have sent, if it is given."""
+    """The addresses of a recipient, that of the envelope first, if it is given."""
     return [*dict.fromkeys(filter(None, (reported.original_recipient, reported.recipient)))]
 
 

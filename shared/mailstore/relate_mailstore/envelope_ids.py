@@ -1,7 +1,7 @@
 """Signed envelope identifiers (ENVID, RFC 3461 §4.4): a report that returns one is about a message that we sent. Pure.
 
-An identifier names the message, and the signature covers the account that sent it and the destination as well: whoever
-gets one can report about mail to their own domain, to the account that sent it, and about nothing else.
+An identifier names the message, and the signature covers the account that sent it and the destination as well: a server
+that gets one can report about that message and its recipients at that destination, to that account, and no more.
 """
 
 import hmac
