@@ -307,10 +307,11 @@ async def test_revoked_keys_and_all_keys_of_one_prefix_are_found(accounts: Accou
     assert found == {keys[0].id: (keys[0], identity.hash, alice), revoked.id: (revoked, identity.hash, bob)}
 
 
-async def test_the_hash_secret_stays_the_same(accounts: AccountStore) -> None:
-    first = await accounts.hash_secret()
-    assert len(first) >= 32
-    assert await accounts.hash_secret() == first
+async def test_the_secrets_stay_the_same(accounts: AccountStore) -> None:
+    first = await accounts.hash_secret(), await accounts.envelope_secret()
+    assert min(map(len, first)) >= 32
+    assert len(set(first)) == 2
+    assert (await accounts.hash_secret(), await accounts.envelope_secret()) == first
 
 
 async def test_the_last_use_of_keys_never_decreases(accounts: AccountStore, alice: User) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import gc
 import threading
 import traceback
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,11 +42,14 @@ async def test_the_migration_creates_the_tables_of_the_store(engine: AsyncEngine
         assert await connection.run_sync(differences) == []
 
 
-async def test_the_hash_secret_is_created_once(engine: AsyncEngine) -> None:
+@pytest.mark.parametrize("secret", [SqlAccountStore.hash_secret, SqlAccountStore.envelope_secret])
+async def test_a_secret_is_created_once(
+    engine: AsyncEngine, secret: Callable[[SqlAccountStore], Awaitable[bytes]]
+) -> None:
     stores = [SqlAccountStore(engine) for _ in range(10)]
-    made = await asyncio.gather(*(store.hash_secret() for store in stores))
+    made = await asyncio.gather(*map(secret, stores))
     assert len(set(made)) == 1
-    assert await SqlAccountStore(engine).hash_secret() == made[0]
+    assert await secret(SqlAccountStore(engine)) == made[0]
 
 
 async def test_a_configured_hash_secret_is_not_stored_in_the_database(engine: AsyncEngine) -> None:
@@ -104,6 +107,7 @@ async def test_database_errors_raise_one_error_without_their_text(engine: AsyncE
         store.keys_by_prefix("marked"),
         store.has_domain("marked.example"),
         store.hash_secret(),
+        store.envelope_secret(),
     ):
         with pytest.raises(AccountsUnavailable) as raised:
             await call

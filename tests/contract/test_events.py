@@ -160,3 +160,18 @@ async def test_what_strangers_send_is_cut_to_the_limits(mail: Store) -> None:
     assert len(cut.reply) == MAX_REPLY_CHARACTERS
     assert len(repr(cut)) < 3_000
     assert unstorable.reply.startswith("5")
+
+
+async def test_an_event_may_tell_of_another_message_than_its_delivery(mail: Store, alice: AccountId) -> None:
+    sent_before = await mail.deliver(delivery(alice))
+    bounced = Event(EventName.BOUNCED, message_id=sent_before.message_id, header_message_id="1@example.org")
+    await mail.deliver(replace(delivery(alice), events=(bounced,)))
+    (found,) = await mail.events.find(EventQuery(name=EventName.BOUNCED))
+    assert (found.message_id, found.header_message_id) == (sent_before.message_id, "1@example.org")
+
+
+async def test_events_are_found_by_name(mail: Store, alice: AccountId) -> None:
+    await mail.deliver(replace(delivery(alice), events=(RECEIVED, DELIVERED._replace(header_message_id="1@b.example"))))
+    found = await mail.events.find(EventQuery(name=EventName.DELIVERED, header_message_id="1@b.example"))
+    assert [event.name for event in found] == [EventName.DELIVERED]
+    assert await mail.events.find(EventQuery(name=EventName.RELAYED)) == []

@@ -27,7 +27,9 @@ from relate_imap.search.sort import display_of, mailbox_of
 from relate_imap.search.subject import base_subject
 from relate_imap.selected.sequence_set import parse_set
 from relate_mailstore.cursors import parse_cursor
+from relate_mailstore.envelope_ids import verify_envelope
 from relate_mailstore.folding import collation_key, fold
+from relate_mailstore.identifiers import AccountId
 from relate_mailstore.mailbox_names import MAX_NAME_OCTETS, normalise_new_name
 from relate_mailstore.search_text import message_text
 from relate_mailstore.summary_text import summary_text
@@ -41,6 +43,7 @@ from relate_mime import (
 )
 from relate_mime.address_lists import read_address_list
 from relate_mime.charsets import decode_charset, decode_unlabelled
+from relate_mime.delivery_reports import parse_report
 from relate_mime.embedded import find_embedded
 from relate_mime.fields import collect_fields, header_end, strip_comments
 from relate_mime.groups import people_with_groups
@@ -57,10 +60,8 @@ from relate_relay.client.capabilities import parse_capabilities
 from relate_relay.client.replies import ReplyFault, ReplyParser, ServerReply
 from relate_relay.dkim.next_hop import Refusal, prepare
 from relate_relay.dkim.signing import collect_canonical, hash_body, header_to_sign, names_to_sign
-from relate_relay.reports.incoming import parse_report
 from relate_relay.reports.parameters import decode_orcpt
 from relate_relay.reports.report import make_report
-from relate_relay.reports.return_path import verify
 from relate_relay.reports.types import DeliveryResult, Kind, Report, ReportedMessage
 from relate_relay.routing.mta_sts import find_id, parse_policy
 from relate_relay.routing.names import parse_literal, to_ascii
@@ -328,6 +329,7 @@ text\r
 """
 _HTML = b"Content-Type: text/html\r\n\r\n"
 _DSN = b"Content-Type: multipart/report; boundary=b\r\n\r\n--b\r\nContent-Type: message/delivery-status\r\n\r\n"
+_RETURNED = b"Final-Recipient: a@b\r\nStatus: 5.1.1\r\n--b\r\nContent-Type: text/rfc822-headers\r\n\r\n"
 _MIXED = b"Content-Type: multipart/mixed; boundary=b\r\n\r\n"
 _DIGEST = b"Content-Type: multipart/digest; boundary=b\r\n\r\n"
 
@@ -580,12 +582,16 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "another server's delivery report": Untrusted(
         parse_report,
         (_DSN + b"Final-Recipient: rfc822; a@b\r\nAction: failed\r\nStatus: 5.1.1\r\n\r\n--b--\r\n",),
-        (*_units(_DSN, _STATUS, b"\r\n--b--\r\n"), *_units(_DSN, _PARTS)),
+        (
+            *_units(_DSN, _STATUS, b"\r\n--b--\r\n"),
+            *_units(_DSN, _PARTS),
+            *_units(_DSN + _RETURNED, _FIELDS, b"\r\n--b--\r\n"),
+        ),
     ),
-    "a return path": Untrusted(
-        lambda octets: verify(b"secret", _text(octets)),
-        (b"bounces+44i-vaaqd4k9ts8l@example.org",),
-        _units(b"", (b"a+", b"a+1-", b"@", b"a", b"+44i-vaaqd4k9ts8l@"), b"@b"),
+    "an envelope identifier": Untrusted(
+        lambda octets: verify_envelope(b"secret", _text(octets), AccountId(1), "a.example"),
+        (f"{'0' * 32}.{'0' * 32}".encode(),),
+        _units(b"", (b"0", b".", b"F", b"\xc5\xbf")),
     ),
     "parameters of a report": Untrusted(
         lambda octets: (decode_xtext(_text(octets)), decode_orcpt(_text(octets))),

@@ -1,6 +1,7 @@
 """Administration of users, keys and mailboxes, directly on the database: no server needs to run."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -15,7 +16,7 @@ from relate.dns_records import domain_lines
 from relate.errors import CommandError
 from relate.output import print_note
 from relate.settings import Settings
-from relate_accounts.addresses import canonical_domain
+from relate_accounts.addresses import canonical_address, canonical_domain, is_catch_all
 from relate_accounts.errors import SelectorExists, UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
@@ -26,6 +27,7 @@ from relate_mailstore.queue_types import QueuedRecipient, QueueFilter
 from relate_mailstore.sql.driver.engine import describe_url, open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import SqlMailStore, open_store
+from relate_mailstore.suppression_types import Suppression, SuppressionSource
 from relate_mailstore.types import AccountId, Flag, Mailbox
 from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyFault, KeyUnusable
 from relate_relay.dkim.keys import SigningKeys, public_record
@@ -36,7 +38,7 @@ from relate_service.private import make_data_private
 # The default scopes of a new key: what a mail client needs.
 MAIL_SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
 
-QUEUE_PAGE_RECIPIENTS = 1000
+PAGE_ROWS = 1000
 
 
 class Backend(NamedTuple):
@@ -226,7 +228,7 @@ async def list_queue(settings: Settings, query: QueueFilter, account: str | None
         rows: list[QueuedRecipient] = []
         cursor = None
         while True:
-            page = await backend.mail.queue.find(query, QUEUE_PAGE_RECIPIENTS, cursor)
+            page = await backend.mail.queue.find(query, PAGE_ROWS, cursor)
             rows += page.items
             if page.next_cursor is None:
                 return rows
@@ -244,6 +246,35 @@ async def _of_account(backend: Backend, query: QueueFilter, account: str | None)
         return query
     user = await backend.accounts.user_by_address(account)
     return replace(query, account_id=AccountId(user.id))
+
+
+async def list_suppressions(settings: Settings) -> list[Suppression]:
+    """The suppression list, by address."""
+    async with open_backend(settings) as backend:
+        entries: list[Suppression] = []
+        while page := await backend.mail.suppressions.page(PAGE_ROWS, entries[-1].address if entries else ""):
+            entries += page
+        return entries
+
+
+async def add_suppression(settings: Settings, address: str, reason: str) -> Suppression:
+    """Add an address to the suppression list. Raises InvalidAddress, CommandError for a catch-all."""
+    canonical = canonical_address(address)
+    if is_catch_all(canonical):
+        raise CommandError("a catch-all cannot be suppressed; give the addresses one by one")
+    entry = Suppression(canonical, SuppressionSource.OPERATOR, time.time(), text=reason)
+    async with open_backend(settings) as backend:
+        await backend.mail.suppressions.add(entry)
+    return entry
+
+
+async def remove_suppression(settings: Settings, address: str) -> str:
+    """Remove an address from the suppression list; returns it. Raises InvalidAddress, CommandError if it has none."""
+    canonical = canonical_address(address)
+    async with open_backend(settings) as backend:
+        if not await backend.mail.suppressions.remove(canonical):
+            raise CommandError(f"{canonical} is not on the suppression list")
+    return canonical
 
 
 async def show_user(settings: Settings, address: str) -> Profile:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from datetime import UTC, datetime
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -20,6 +21,16 @@ def add_row(table: Table, *cells: str) -> None:
     from relate_service.console import visible
 
     table.add_row(*(Text(visible(cell)) for cell in cells))
+
+
+def iso_time(seconds: float) -> str:
+    """A time in seconds since the epoch, for JSON: in UTC, ISO 8601."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def local_minute(seconds: float) -> str:
+    """A time in seconds since the epoch, for people: the minute in the local time zone."""
+    return f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"
 
 
 def print_json(value: object) -> None:

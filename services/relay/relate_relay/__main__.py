@@ -54,7 +54,8 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         log.info("relay disabled", hint="Relay__Enabled=true lets users send mail to other servers")
         yield lambda: True
         return
-    options, rules = connection_options(settings, server_name), _rules(settings, server_name)
+    options = connection_options(settings, server_name)
+    rules = _rules(settings, server_name, await resources.accounts.envelope_secret())
     attempts = resources.telemetry.attempts()
     traced = TracedAttempts(attempts)
     keys = DomainKeySource(resources.accounts, KeyDirectory(resources.key_directory), unsigned=traced.unsigned)
@@ -70,6 +71,7 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
         Destinations(settings.connections_per_destination),
         traced,
         keys,
+        resources.suppressions,
         rules,
         resources.supervisor,
     )
@@ -116,12 +118,12 @@ def connection_options(settings: RelaySettings, server_name: str) -> Options:
     )
 
 
-def _rules(settings: RelaySettings, server_name: str) -> Rules:
+def _rules(settings: RelaySettings, server_name: str, envelope_secret: bytes) -> Rules:
     with _naming("Relay__Retry"):
         retry = parse_retry(settings.retry)
     schedule = Schedule(retry, settings.max_age_hours * HOUR_SECONDS, settings.delay_notice_hours * HOUR_SECONDS)
     name = f"{socket.gethostname()}-{secrets.token_hex(4)}"
-    return Rules(name, server_name, schedule, settings.takeover_seconds)
+    return Rules(name, server_name, schedule, settings.takeover_seconds, envelope_secret=envelope_secret)
 
 
 @contextmanager

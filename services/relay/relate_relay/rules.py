@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
+from secrets import token_bytes
 
 from relate_relay.liveness import DEAD_SECONDS
 from relate_relay.schedule import Schedule
@@ -13,7 +14,8 @@ from relate_relay.schedule import Schedule
 class Rules:
     """What a runner follows. `name` is unique among runners, `server_name` is the name in reports.
 
-    After `dead_seconds` without a beat the others take over what a runner was sending.
+    After `dead_seconds` without a beat the others take over what a runner was sending. `envelope_secret` signs the
+    envelope identifiers by which reports of other servers are recognised.
     """
 
     name: str
@@ -22,3 +24,4 @@ class Rules:
     dead_seconds: float = DEAD_SECONDS
     now: Callable[[], float] = time.time
     random: Random = field(default_factory=Random)
+    envelope_secret: bytes = field(default_factory=token_bytes, repr=False)

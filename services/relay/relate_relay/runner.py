@@ -15,8 +15,9 @@ from itertools import groupby
 
 import structlog
 
+from relate_mailstore.envelope_ids import sign_envelope
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.ports import QueueStore
+from relate_mailstore.ports import QueueStore, Suppressions
 from relate_mailstore.queue_types import Claimed
 from relate_relay.attempt.sender import Result, Sender
 from relate_relay.client.envelope import Envelope, Recipient
@@ -29,6 +30,7 @@ from relate_relay.message import SignedMessage
 from relate_relay.rules import Rules
 from relate_relay.settler import STORE_RETRY_SECONDS, Settler
 from relate_relay.signing_keys import KeySource
+from relate_relay.suppression import SuppressionFilter
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 
@@ -54,6 +56,7 @@ class Runner:
         destinations: Destinations,
         attempts: TracedAttempts,
         keys: KeySource,
+        suppressions: Suppressions,
         rules: Rules,
         supervisor: Supervisor,
     ) -> None:
@@ -62,6 +65,7 @@ class Runner:
         self._destinations = destinations
         self._attempts = attempts
         self._keys = keys
+        self._suppressions = SuppressionFilter(suppressions)
         self._rules = rules
         self._supervisor = supervisor
         self._settler = Settler(queue, rules, supervisor)
@@ -187,37 +191,44 @@ class Runner:
     async def _defer(self, group: Group, reason: str) -> None:
         """Put off what is due while its destination is suspended, because a connection would only fail once more."""
         text = f"the destination is suspended: {reason}"
-        await self._settler.settle(
-            group, [_temporary(each, "4.4.1", text) for each in _envelope(group).recipients], None
-        )
+        results = [_temporary(each, "4.4.1", text) for each in self._envelope(group).recipients]
+        await self._settler.settle(group, results, None)
 
     async def _attempt(self, sender: Sender, domain: str, group: Group) -> None:
         with self._attempts.attempt(domain, len(group), [group[0].origin]) as attempt:
             attempted = Attempted(self._rules.now(), attempt.trace_id, attempt.span_id)
             results = await self._send(sender, group, attempt.observer)
             attempt.finish(results)
-            await self._note(domain, results, is_probe=group[0].is_probe)
+            if sent := [each for each in results if not each.is_suppressed]:
+                await self._note(domain, sent, is_probe=group[0].is_probe)
             settled = await self._settler.settle(group, results, attempted)
             attempt.measure(group, results, settled, self._rules.now())
 
     async def _send(self, sender: Sender, group: Group, observer: Observer) -> Sequence[Result]:
         """The result of each recipient, whatever happens: one without a result would be leased forever."""
-        envelope, first = _envelope(group), group[0]
+        recipients = self._envelope(group).recipients
+
+        async def send(allowed: Group) -> Sequence[Result]:
+            return await self._send_to(sender, allowed, observer)
+
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                raw = await (await self._queue.open(first.message_id)).read()
-                message = SignedMessage(raw, await self._keys.find(raw, first.sender), self._rules.now)
-                return await sender.send(envelope, message, observer)
+                return await self._suppressions.send(group, send)
         except TimeoutError:
             text = "the attempt took too long"
-            return [_temporary(each, "4.4.2", text) for each in envelope.recipients]
+            return [_temporary(each, "4.4.2", text) for each in recipients]
         except ValueError:
             text = "the address cannot be sent"
-            return [Result(each, Outcome.PERMANENT, "5.1.3", text) for each in envelope.recipients]
+            return [Result(each, Outcome.PERMANENT, "5.1.3", text) for each in recipients]
         except Exception as error:  # noqa: BLE001 - reported, and tried again
             self._supervisor.report("relay.connection", error)
             text = "internal error"
-            return [Result(each, Outcome.TEMPORARY, "4.3.0", text) for each in envelope.recipients]
+            return [Result(each, Outcome.TEMPORARY, "4.3.0", text) for each in recipients]
+
+    async def _send_to(self, sender: Sender, group: Group, observer: Observer) -> Sequence[Result]:
+        raw = await (await self._queue.open(group[0].message_id)).read()
+        message = SignedMessage(raw, await self._keys.find(raw, group[0].sender), self._rules.now)
+        return await sender.send(self._envelope(group), message, observer)
 
     async def _note(self, domain: str, results: Iterable[Result], *, is_probe: bool) -> None:
         """Note whether a server was reached, and suspend or resume. A domain that does not exist is not dead."""
@@ -236,11 +247,13 @@ class Runner:
         except StoreUnavailable:
             log.warning("suspension not stored", destination=domain)
 
-
-def _envelope(group: Group) -> Envelope:
-    first = group[0]
-    to = tuple([Recipient(each.address, each.notify, each.orcpt) for each in group])
-    return Envelope(first.sender, to, first.size, first.is_8bit, first.is_utf8, first.ret, first.envid)
+    def _envelope(self, group: Group) -> Envelope:
+        first = group[0]
+        to = tuple([Recipient(each.address, each.notify, each.orcpt) for each in group])
+        envid = first.envid or sign_envelope(
+            self._rules.envelope_secret, first.message_id, first.account_id, first.domain
+        )
+        return Envelope(first.sender, to, first.size, first.is_8bit, first.is_utf8, first.ret, envid)
 
 
 def _temporary(recipient: Recipient, status: str, text: str) -> Result:

@@ -4,7 +4,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
+from relate_accounts.addresses import find_canonical
 from relate_mailstore.queue_types import AttemptResult, Claimed, QueueState
+from relate_mailstore.suppression_types import Suppression, SuppressionSource, suppress_bounced
 from relate_relay.attempt.sender import Result
 from relate_relay.client.results import Outcome
 from relate_relay.reports.rules import kind_of_acceptance
@@ -37,7 +39,8 @@ def settle(claimed: Claimed, result: Result, schedule: Schedule, moment: Moment,
             kind = kind_of_acceptance(announces_dsn=result.has_dsn)
             return Settled(_end(claimed, result, QueueState.DELIVERED, trace), _tell(claimed, result, moment, kind))
         case Outcome.PERMANENT:
-            return Settled(_end(claimed, result, QueueState.FAILED, trace), _tell(claimed, result, moment, Kind.FAILED))
+            failed = _end(claimed, result, QueueState.FAILED, trace, _suppress(result, moment))
+            return Settled(failed, _tell(claimed, result, moment, Kind.FAILED))
         case Outcome.TEMPORARY:
             return _defer(claimed, result, schedule, moment, trace)
 
@@ -55,8 +58,18 @@ def _defer(claimed: Claimed, result: Result, schedule: Schedule, moment: Moment,
     return Settled(deferred, _tell(claimed, result, moment, kind))
 
 
-def _end(claimed: Claimed, result: Result, state: QueueState, trace: str) -> AttemptResult:
-    return AttemptResult(claimed.lease, state, result.text, result.status, trace)
+def _end(
+    claimed: Claimed, result: Result, state: QueueState, trace: str, suppression: Suppression | None = None
+) -> AttemptResult:
+    return AttemptResult(claimed.lease, state, result.text, result.status, trace, suppression=suppression)
+
+
+def _suppress(result: Result, moment: Moment) -> Suppression | None:
+    """The entry of the suppression list for an address that the next server has refused."""
+    if not result.refuses_address:
+        return None
+    address = find_canonical(result.recipient.address)
+    return suppress_bounced(address, SuppressionSource.REPLY, result.status, result.text, moment.now)
 
 
 def _tell(
@@ -75,4 +88,5 @@ def _tell(
         attempted_at=moment.now,
         notify=claimed.notify,
         orcpt=claimed.orcpt,
+        is_suppressed=result.is_suppressed,
     )

@@ -11,7 +11,9 @@ from relate_service.workers import run, stop_requested
 from relate_smtp.config import REFUSAL_LIMITS, SmtpSettings
 from relate_smtp.context import Context, Role
 from relate_smtp.framing import Frame
+from relate_smtp.offload import parse_offloaded
 from relate_smtp.replies import BUSY
+from relate_smtp.returned import ReportReader
 from relate_smtp.routing import LocalOnly, Relaying
 from relate_smtp.session import SmtpEngine
 from relate_wire.driver import EngineFactory, Listener, Service
@@ -61,12 +63,17 @@ def _engine_factory(settings: SmtpSettings, resources: Resources, role: Role) ->
         allows_plaintext=settings.allows_plaintext,
         starttls_available=True,
         sending_limits=resources.limits.sending(),
+        reports=_report_reader(resources) if role is Role.MX and resources.relay.enabled else None,
     )
 
     def engine(client: Client[Frame]) -> SmtpEngine:
         return SmtpEngine(client, context)
 
     return engine
+
+
+def _report_reader(resources: Resources) -> ReportReader:
+    return ReportReader(resources.events, parse_offloaded, resources.accounts.envelope_secret)
 
 
 async def serve(_: int = 0) -> None:

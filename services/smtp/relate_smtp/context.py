@@ -8,6 +8,7 @@ from enum import Enum, auto
 from relate_accounts.ports import Authenticator, Directory
 from relate_mailstore.ports import EventLog, MailStore
 from relate_mailstore.queue_types import SendingLimit
+from relate_smtp.returned import ReportReader
 from relate_smtp.routing import Routing
 from relate_wire.ports import Peer
 
@@ -49,6 +50,8 @@ class Context:
     """The time for trace fields, in seconds since the epoch."""
     clock: Callable[[], float] = time.perf_counter
     """A monotonic clock for durations, in seconds."""
+    reports: ReportReader | None = None
+    """Reads the delivery reports of other servers; None where there are none."""
 
     def offers_tls(self, peer: Peer) -> bool:
         """Whether STARTTLS (RFC 3207) is offered to a peer."""

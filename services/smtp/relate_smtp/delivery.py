@@ -11,9 +11,10 @@ from relate_accounts.types import User
 from relate_mailstore.event_types import Event
 from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.types import AccountId, Delivery, Destination
+from relate_mime.parameters import parse_media_type
 from relate_smtp.authorship import NO_EDIT, SenderEdit
 from relate_smtp.context import Role
-from relate_smtp.conversation import Conversation, Transaction
+from relate_smtp.conversation import AcceptedRecipient, Conversation, Transaction
 from relate_smtp.header import Header, bcc_fields, forged_fields, missing_fields
 from relate_smtp.trace_fields import (
     date_time,
@@ -69,6 +70,15 @@ def find_message_id(header: Header) -> str:
         if match := _MESSAGE_ID.search(found.value):
             return match[1].decode(errors="replace")
     return ""
+
+
+def report_addressee(transaction: Transaction, header: Header) -> AcceptedRecipient | None:
+    """The only recipient of a message that may be a delivery report, else None (RFC 3461 §6.1, RFC 6522 §1)."""
+    if transaction.mail.sender or len(transaction.addresses) != 1 or not transaction.recipients:
+        return None
+    field = next(header.fields(b"content-type"), None)
+    media_type = None if field is None else parse_media_type(field.value)
+    return transaction.recipients[0] if media_type is not None and media_type.type == b"multipart" else None
 
 
 def prepare_delivery(

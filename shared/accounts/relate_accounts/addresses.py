@@ -35,6 +35,14 @@ def canonical_address(address: str) -> str:
     return canonical
 
 
+def find_canonical(address: str) -> str | None:
+    """Canonicalise an address; None if it has no canonical form, such as one with an address literal."""
+    try:
+        return canonical_address(address)
+    except InvalidAddress:
+        return None
+
+
 def canonical_domain(domain: str) -> str:
     """Canonicalise a domain to A-labels in lower case. Raises InvalidAddress."""
     _check_length(MAX_DOMAIN_OCTETS, domain)  # before IDNA, whose cost grows faster than linearly

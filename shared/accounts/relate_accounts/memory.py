@@ -37,6 +37,7 @@ class MemoryAccountStore:
 
     def __init__(self, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
         self._hash_secret = hash_secret or secrets.token_bytes(32)
+        self._envelope_secret = secrets.token_bytes(32)
         self._now = now
         self._users: dict[UserId, User] = {}
         self._owners: dict[str, UserId] = {}  # by canonical address, the primary one of a user first
@@ -197,6 +198,10 @@ class MemoryAccountStore:
     async def hash_secret(self) -> bytes:
         """See `ports.AccountStore`."""
         return self._hash_secret
+
+    async def envelope_secret(self) -> bytes:
+        """See `ports.AccountStore`."""
+        return self._envelope_secret
 
     async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
         """See `ports.AccountStore`."""

@@ -135,6 +135,9 @@ class AccountStore(Protocol):
     async def hash_secret(self) -> bytes:
         """Return the secret for hashing keys, created at first use."""
 
+    async def envelope_secret(self) -> bytes:
+        """Return the secret that signs the envelope identifiers of outgoing mail, created at first use."""
+
     async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
         """Set when keys were last used, as a batch."""
 

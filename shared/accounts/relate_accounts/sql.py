@@ -48,8 +48,8 @@ from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.schema import UtcDateTime, addresses, api_keys, domain_keys, domains, removed_addresses, users
 from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Revoked, Scope, User, UserId
 
-_HASH_SECRET_NAME = "api-key-hash"  # noqa: S105 - the name of its row, not the secret
-_HASH_SECRET_OCTETS = 32
+_HASH_SECRET, _ENVELOPE_SECRET = "api-key-hash", "envelope-id"  # the names of rows
+_SECRET_OCTETS = 32
 
 _USER_BY_ADDRESS = (
     select(users).join(addresses).where(addresses.c.address == bindparam("address"), addresses.c.verified)
@@ -99,7 +99,7 @@ _DOMAIN_KEYS = (
     .where(domain_keys.c.domain == bindparam("domain"))
     .order_by(domain_keys.c.created.desc(), domain_keys.c.selector.desc())
 )
-_SECRET = select(schema.secrets.c.value).where(schema.secrets.c.name == _HASH_SECRET_NAME)
+_SECRET = select(schema.secrets.c.value).where(schema.secrets.c.name == bindparam("name"))
 _TOUCH_KEY = (
     update(api_keys)
     .where(
@@ -296,8 +296,12 @@ class SqlAccountStore:
     async def hash_secret(self) -> bytes:
         """See `ports.AccountStore`. The first process creates it; all others read it."""
         if self._hash_secret is None:
-            self._hash_secret = await self._stored_secret() or await self._make_secret()
+            self._hash_secret = await self._secret(_HASH_SECRET)
         return self._hash_secret
+
+    async def envelope_secret(self) -> bytes:
+        """See `ports.AccountStore`."""
+        return await self._secret(_ENVELOPE_SECRET)
 
     async def touch_keys(self, last_used: Mapping[int, datetime]) -> None:
         """See `ports.AccountStore`."""
@@ -384,15 +388,14 @@ class SqlAccountStore:
         if usable is not None and usable >= MAX_KEYS_PER_USER:
             raise TooManyKeys(f"a user has at most {MAX_KEYS_PER_USER} keys")
 
-    async def _stored_secret(self) -> bytes | None:
-        rows = await self._read(_SECRET)
-        return bytes(rows[0].value) if rows else None
-
-    async def _make_secret(self) -> bytes:
-        row = {"name": _HASH_SECRET_NAME, "value": secrets.token_bytes(_HASH_SECRET_OCTETS)}
+    async def _secret(self, name: str) -> bytes:
+        """A stored secret; it is created if there is none."""
+        if rows := await self._read(_SECRET, name=name):
+            return bytes(rows[0].value)
+        row = {"name": name, "value": secrets.token_bytes(_SECRET_OCTETS)}
         async with self._transaction() as connection:
             await connection.execute(self._insert_once(schema.secrets), row)
-            return bytes((await connection.execute(_SECRET)).scalar_one())
+            return bytes((await connection.execute(_SECRET, {"name": name})).scalar_one())
 
     async def _read(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
         with database_errors():

@@ -114,12 +114,15 @@ def of_delivery(
     origin: str | None,
     places: Mapping[AccountId, Detail] = MappingProxyType({}),
 ) -> Sequence[Event]:
-    """The events of a delivery with what the store knows: the message, the trace, and of `delivered` the place."""
+    """The events of a delivery with what the store knows: the message, the trace, and of `delivered` the place.
+
+    An event about another message, which the delivery reports on, keeps that.
+    """
     trace_id, span_id = parse_origin(origin)
     return [
         event._replace(
-            message_id=message_id,
-            header_message_id=event.header_message_id or header_message_id,
+            message_id=event.message_id or message_id,
+            header_message_id=event.header_message_id or ("" if event.message_id else header_message_id),
             detail=_with_place(event, places),
             trace_id=event.trace_id or trace_id,
             span_id=event.span_id or span_id,

@@ -57,6 +57,7 @@ class Event(NamedTuple):
 class EventQuery:
     """Which events to find; None matches any. Addresses match in any case. `since` is in seconds since the epoch."""
 
+    name: EventName | None = None
     message_id: MessageId | None = None
     header_message_id: str | None = None
     recipient: str | None = None

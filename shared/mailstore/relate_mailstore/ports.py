@@ -20,6 +20,7 @@ from relate_mailstore.queue_types import (
     SendingLimit,
     StsPolicy,
 )
+from relate_mailstore.suppression_types import Suppression
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -46,7 +47,7 @@ from relate_mailstore.types import (
 )
 from relate_mime import MessageIndex
 
-__all__ = ["EventLog", "MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore"]
+__all__ = ["EventLog", "MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore", "Suppressions"]
 
 
 class RawMessage(Protocol):
@@ -376,6 +377,25 @@ class QueueStore(Protocol):
 
     async def store_sts_policy(self, policy: StsPolicy) -> None:
         """Store the policy of a domain in place of its last one, so that it holds after a restart (RFC 8461 §10.2)."""
+
+
+class Suppressions(Protocol):
+    """The suppression list of the system. Bounces are added by `QueueStore.settle` and `MailStore.deliver`.
+
+    Addresses are canonical. An entry that has expired counts as none. Every method may raise StoreUnavailable.
+    """
+
+    async def find(self, addresses: Collection[str]) -> Mapping[str, Suppression]:
+        """The entries of those of these addresses that are listed."""
+
+    async def page(self, limit: int, after: str = "") -> Sequence[Suppression]:
+        """At most `limit` entries in the order of their addresses, from the first after one."""
+
+    async def add(self, suppression: Suppression) -> None:
+        """Add an entry; one of the same address is replaced."""
+
+    async def remove(self, address: str) -> bool:
+        """Remove an entry; whether there was one."""
 
 
 class EventLog(Protocol):

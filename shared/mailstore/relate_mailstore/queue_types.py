@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import NamedTuple, NewType
 
 from relate_mailstore.identifiers import AccountId, MessageId
+from relate_mailstore.suppression_types import Suppression
 
 __all__ = [
     "FINAL_STATES",
@@ -159,7 +160,8 @@ class AttemptResult:
 
     `state` is QUEUED (deferred: `next_attempt`, in seconds since the epoch, is required), HELD, DELIVERED, FAILED or
     CANCELLED. `reply` is the other server's with its code, or our diagnosis; `status` the enhanced code (RFC 3463);
-    `trace` the id of the attempt's trace. Raises ValueError for any other state, and for a missing `next_attempt`.
+    `trace` the id of the attempt's trace. `suppression` lists the address, if the result means that it accepts no mail.
+    Raises ValueError for any other state, and for a missing `next_attempt`.
     """
 
     lease: Lease
@@ -169,6 +171,7 @@ class AttemptResult:
     trace: str = ""
     next_attempt: float | None = None
     delay_told: bool = False
+    suppression: Suppression | None = None
 
     def __post_init__(self) -> None:
         if self.state is QueueState.LEASED:

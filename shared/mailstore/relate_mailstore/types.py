@@ -18,6 +18,7 @@ from relate_mailstore.event_types import Event
 from relate_mailstore.identifiers import AccountId, MailboxId, MessageId, ModSeq, Uid
 from relate_mailstore.keywords import one_spelling
 from relate_mailstore.queue_types import Excess, Outgoing
+from relate_mailstore.suppression_types import Suppression
 from relate_mime import MessageIndex
 
 __all__ = [
@@ -129,7 +130,8 @@ class Delivery:
     """A message to store once, enter for each destination, and queue for each recipient elsewhere, atomically.
 
     `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span. The
-    store adds the message, and the trace, to the `events` that tell of the delivery.
+    store adds the message, and the trace, to the `events` that tell of the delivery, unless they tell of another one.
+    `suppressions` are added to the suppression list, because the message is a report about their addresses.
     """
 
     raw: bytes
@@ -138,6 +140,7 @@ class Delivery:
     origin: str | None = None
     outgoing: Outgoing | None = None
     events: tuple[Event, ...] = ()
+    suppressions: tuple[Suppression, ...] = ()
 
 
 class AssignedUid(NamedTuple):

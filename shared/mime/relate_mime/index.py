@@ -53,7 +53,7 @@ def index_message(raw: bytes) -> MessageIndex:
         bcc=envelope.bcc.addresses,
         date=date,
         zone=zone,
-        header_message_id=_header_message_id(envelope.header_message_id or b""),
+        header_message_id=find_message_id(envelope.header_message_id or b""),
         references=_references(root.fields),
         preview=_preview(raw, parts),
     )
@@ -75,7 +75,8 @@ def _sender(envelope: Envelope) -> Address:
     return next(with_domain, addresses[0] if addresses else _NO_ADDRESS)
 
 
-def _header_message_id(value: bytes) -> str:
+def find_message_id(value: bytes) -> str:
+    """The message id in the value of a Message-ID field, without angle brackets, which may be missing."""
     match = _MESSAGE_ID.search(value)
     return _id_text(match[1] if match else value.strip(b"<>"))
 

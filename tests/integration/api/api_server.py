@@ -63,9 +63,8 @@ async def open_resources(url: str, telemetry: Telemetry | None = None) -> AsyncI
         async with open_store(engine) as store:
             accounts = SqlAccountStore(engine)
             authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-            yield Resources(
-                telemetry, store, accounts, authenticator, CachedDirectory(accounts), store.queue, store.events
-            )
+            directory, outgoing = CachedDirectory(accounts), (store.queue, store.events, store.suppressions)
+            yield Resources(telemetry, store, accounts, authenticator, directory, *outgoing)
     finally:
         await engine.dispose()
 

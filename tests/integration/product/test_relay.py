@@ -135,6 +135,42 @@ def test_a_refusal_is_reported_in_the_thread_of_the_message(relaying: Product, s
     assert b"550 5.1.1 no such user" in report
 
 
+def test_an_address_that_was_refused_is_sent_nothing_until_it_is_removed(
+    relaying: Product, sink: Smarthost, ann: Account
+) -> None:
+    address = f"no{ann.address.partition('@')[0]}@elsewhere.example"
+    with arriving(relaying, ann):
+        submit(relaying, ann, address)
+    (entry,) = [each for each in relaying.relate_json("suppress", "list") if each["address"] == address]
+    assert (entry["source"], entry["status"], entry["reason"]) == ("reply", "5.1.1", "550 5.1.1 no such user")
+    assert entry["expires"] > entry["added"]
+    assert address in relaying.relate("suppress", "list").stdout
+    asked = len(sink.commands)
+    with arriving(relaying, ann) as messages:
+        submit(relaying, ann, address.upper())
+    assert len(sink.commands) == asked
+    told = message_from_bytes(messages[-1])
+    assert "the suppression list since" in str(told.get_payload(0))
+    assert b"Status: 5.1.1\r\n" in messages[-1]
+    assert relaying.relate_json("suppress", "remove", address) == {"address": address}
+    with arriving(relaying, ann):
+        submit(relaying, ann, address)
+    assert len(sink.commands) > asked
+    relaying.relate_json("suppress", "remove", address)
+    again = relaying.relate("suppress", "remove", address)
+    assert (again.returncode, again.stderr) == (1, f"relate: {address} is not on the suppression list\n")
+
+
+def test_an_operator_suppresses_an_address_in_any_form(relaying: Product, ann: Account) -> None:
+    added = relaying.relate_json("suppress", "add", "Bücher@BÜCHER.example", "--reason", "asked us to stop")
+    assert added["address"] == "bücher@xn--bcher-kva.example"
+    assert (added["source"], added["reason"], added["expires"]) == ("operator", "asked us to stop", None)
+    assert added in relaying.relate_json("suppress", "list")
+    assert relaying.relate_json("suppress", "remove", "BÜCHER@xn--bcher-kva.example") == {"address": added["address"]}
+    for wrong in ("no-domain", "*@elsewhere.example"):
+        assert relaying.relate("suppress", "add", wrong).returncode == 1
+
+
 @pytest.fixture
 def unreachable(tmp_path: Path) -> Iterator[Product]:
     """A product whose smarthost is down, and which tries again after an hour."""

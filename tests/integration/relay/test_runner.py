@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from email import message_from_bytes
 from random import Random
 from typing import Any
 
 import pytest
 
+from relate_mailstore.envelope_ids import verify_envelope
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.memory import MemoryMailStore
@@ -24,6 +26,7 @@ from relate_mailstore.queue_types import (
     QueueFilter,
     QueueState,
 )
+from relate_mailstore.suppression_types import Suppression, SuppressionSource, suppress_bounced
 from relate_mailstore.types import AccountId, Delivery
 from relate_relay.attempt.connector import Connector, Options
 from relate_relay.attempt.requirement import Contexts
@@ -43,7 +46,7 @@ from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 from relate_telemetry.telemetry import Telemetry, no_telemetry
 from tests.support.fake_dns import FakeDns
-from tests.support.relay.sink import CLOSE, SILENT, Sink, reply
+from tests.support.relay.sink import CLOSE, SILENT, Script, Sink, reply
 
 TIMEOUT_SECONDS = 30.0
 ALICE = AccountId(1)
@@ -152,6 +155,7 @@ async def running(
         Destinations(),
         TracedAttempts((telemetry or no_telemetry()).attempts()),
         keys or NoKeys(),
+        mail.suppressions,
         Rules("one", "here.test", schedule, random=Random(0), **(rules or {})),
         supervisor,
     )
@@ -294,7 +298,9 @@ async def test_a_dead_destination_is_suspended_and_another_is_not(mail: Mail) ->
 
         rules = Rules("one", "here.test", Schedule((0.01,)))
         attempts = TracedAttempts(no_telemetry().attempts())
-        runner = Runner(mail.observed, make_sender, destinations, attempts, NoKeys(), rules, Supervisor())
+        runner = Runner(
+            mail.observed, make_sender, destinations, attempts, NoKeys(), mail.suppressions, rules, Supervisor()
+        )
         stopping = asyncio.Event()
         task = asyncio.create_task(runner.run(stopping))
         for number in range(20):
@@ -407,3 +413,103 @@ async def test_a_silent_server_delays_no_other_destination(mail: Mail) -> None:
         await submit(mail, "joe@a.test")
         await mail.observed.until(has_left)
         assert (await rows(mail))["bob@b.test"].state is QueueState.LEASED  # still waiting for the reply
+
+
+UNKNOWN = {"RCPT": lambda arguments: reply("550 5.1.1 No such user") if "bob@" in arguments else None}
+PREVIOUS = Suppression(
+    "bob@a.test", SuppressionSource.REPLY, added=0.0, status="5.1.10", text="550 5.1.10 Recipient not found"
+)
+
+
+async def test_an_address_that_the_server_refuses_is_sent_nothing_more(mail: Mail) -> None:
+    async with Sink(UNKNOWN) as sink, running(mail, sink.port):
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+        (entry,) = await mail.suppressions.page(10)
+        assert entry == suppress_bounced("bob@a.test", SuppressionSource.REPLY, "5.1.1", entry.text, entry.added)
+        assert entry.text == "550 5.1.1 No such user"
+        asked = sink.commands.count("RCPT")
+        await submit(mail, "BOB@A.test")
+        await eventually(mail, is_empty)
+        assert sink.commands.count("RCPT") == asked
+    _, report = await reports(mail)
+    parsed = message_from_bytes(report)
+    assert "Not delivered to BOB@A.test" in parsed["Subject"]
+    told = " ".join(str(parsed.get_payload(0)).split())
+    assert "We did not send the message, because this mail system has listed the address" in told
+    assert (
+        f"on the suppression list since {datetime.now(UTC).date()}, because its mail server replied: 550 5.1.1" in told
+    )
+    assert "relate suppress remove ADDRESS" in told
+    assert b"Status: 5.1.1\r\n" in report
+    assert b"Diagnostic-Code: X-Relate; on the suppression list since" in report
+
+
+async def test_the_other_recipients_of_a_message_are_sent_to(mail: Mail) -> None:
+    await mail.suppressions.add(PREVIOUS)
+    async with Sink() as sink, running(mail, sink.port):
+        await submit(mail, "eve@a.test", "bob@a.test", "joe@a.test")
+        await eventually(mail, is_empty)
+        assert [to.address for each in sink.messages for to in each.recipients] == ["eve@a.test", "joe@a.test"]
+    (report,) = await reports(mail)
+    assert b"Final-Recipient: rfc822; bob@a.test" in report
+    assert b"Status: 5.1.10" in report
+    assert b"eve@a.test" not in report
+
+
+async def test_what_an_operator_lists_is_not_sent_though_it_waits_in_the_queue(mail: Mail) -> None:
+    async with Sink({"MAIL": reply("451 4.3.0 busy")}) as sink, running(mail, sink.port):
+        await submit(mail, "bob@a.test")
+        await sink.received("MAIL")
+        await mail.suppressions.add(Suppression("bob@a.test", SuppressionSource.OPERATOR, 0.0, text="asked us to stop"))
+        await eventually(mail, is_empty)
+        assert sink.messages == []
+    (report,) = await reports(mail)
+    assert b"Status: 5.1.0" in report
+    assert b"by an administrator: asked us to stop" in report.replace(b"\r\n", b" ").replace(b"  ", b" ")
+
+
+async def test_a_suppressed_recipient_says_nothing_of_the_destination(mail: Mail) -> None:
+    await mail.suppressions.add(PREVIOUS)
+    async with Sink() as sink, running(mail, sink.port) as runner:
+        for _ in range(SUSPENDING_FAILURES - 1):
+            assert not runner._destinations.failed("a.test")
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+        assert runner._destinations.failed("a.test")  # none of its servers was reached in between
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        {"RCPT": reply("550 5.7.1 not welcome")},
+        {"RCPT": reply("550 no such user")},
+        {"RCPT": reply("552 5.2.2 full")},
+        {"MAIL": reply("550 5.1.1 whoever you are")},
+        {"BDAT": reply("550 5.1.1 no such user")},
+    ],
+)
+async def test_only_a_refusal_of_the_address_itself_lists_it(mail: Mail, script: Script) -> None:
+    async with Sink(script) as sink, running(mail, sink.port):
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+    assert await mail.suppressions.page(10) == []
+
+
+async def test_the_envelope_is_signed_where_the_user_gave_no_identifier(mail: Mail) -> None:
+    async with Sink() as sink, running(mail, sink.port) as runner:
+        await submit(mail, "bob@a.test")
+        await submit(mail, "eve@a.test", envid="QQ314159")
+        await eventually(mail, is_empty)
+        given = {each.recipients[0].address: each.parameters["ENVID"] for each in sink.messages}
+    assert given["eve@a.test"] == "QQ314159"
+    secret = runner._rules.envelope_secret
+    assert verify_envelope(secret, given["bob@a.test"], ALICE, "a.test") is not None
+    assert verify_envelope(secret, given["bob@a.test"], ALICE, "b.test") is None
+
+
+async def test_without_dsn_the_envelope_has_no_identifier(mail: Mail) -> None:
+    async with Sink(capabilities=("PIPELINING",)) as sink, running(mail, sink.port):
+        await submit(mail, "bob@a.test")
+        await eventually(mail, is_empty)
+        assert [each.parameters for each in sink.messages] == [{}]

@@ -63,6 +63,7 @@ def relay(queue: Any, *, enabled: bool, supervisor: Supervisor | None = None) ->
         CachedDirectory(accounts),
         queue,
         MemoryMailStore().events,
+        MemoryMailStore().suppressions,
         supervisor or Supervisor(NEVER),
         relay=RelaySettings(enabled=enabled),
     )

@@ -19,7 +19,7 @@ from relate_accounts.types import Scope
 from relate_imap.__main__ import imap_service
 from relate_imap.config import ImapSettings
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -106,6 +106,12 @@ def _set_pragmas(pragmas: Iterable[str], connection: DBAPIConnection, _: object)
     cursor.close()
 
 
+def nothing_relayed() -> tuple[QueueStore, EventLog, Suppressions]:
+    """The ports of outgoing mail, where there is none."""
+    empty = MemoryMailStore()
+    return empty.queue, empty.events, empty.suppressions
+
+
 @asynccontextmanager
 async def serve(
     accounts: AccountStore,
@@ -118,15 +124,8 @@ async def serve(
 ) -> AsyncIterator[MailServers]:
     """Serve from these stores, with the neighbour added. `settings` are SMTP's and IMAP's, by field name."""
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-    unused = MemoryMailStore()  # nothing is relayed
     resources = Resources(
-        telemetry or no_telemetry(),
-        store,
-        accounts,
-        authenticator,
-        CachedDirectory(accounts),
-        unused.queue,
-        unused.events,
+        telemetry or no_telemetry(), store, accounts, authenticator, CachedDirectory(accounts), *nothing_relayed()
     )
     shared = {"development_certificates": directory, "port": 0, "secure_port": 0}
     smtp_settings = SmtpSettings.model_validate({**shared, "mx_port": 0, **(settings or {})})

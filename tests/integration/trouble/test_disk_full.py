@@ -19,7 +19,6 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.last_used import LastUsedWriter
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
-from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
@@ -28,7 +27,7 @@ from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS
 from tests.integration.trouble.clients import Client, connected, deliver, pop3, retrieve, retrieve_all, smtp
 from tests.integration.trouble.outage import small_disk
 from tests.integration.trouble.process_memory import MEGABYTE
-from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_on_database
+from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, nothing_relayed, serve_on_database
 from tests.support.factories import uids
 
 DISK_OCTETS = 20 * MEGABYTE
@@ -137,10 +136,8 @@ async def delete_by_imap(servers: MailServers) -> None:
 async def delete_by_api(servers: MailServers) -> None:
     accounts = servers.accounts
     authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-    unused = MemoryMailStore()  # nothing is relayed
-    resources = Resources(
-        no_telemetry(), servers.store, accounts, authenticator, CachedDirectory(accounts), unused.queue, unused.events
-    )
+    directory = CachedDirectory(accounts)
+    resources = Resources(no_telemetry(), servers.store, accounts, authenticator, directory, *nothing_relayed())
     headers = {"Authorization": f"Bearer {KEY}"}
     with TemporaryDirectory() as certificates:
         settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))

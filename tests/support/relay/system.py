@@ -267,6 +267,7 @@ class System:
             Destinations(),
             TracedAttempts(self._attempts),
             self._keys,
+            self.store.suppressions,
             Rules(f"runner-{number}", SERVER_NAME, self._schedule, now=self._clock, random=Random(number)),
             supervisor,
         )

@@ -2,13 +2,12 @@
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from relate.commands.accounts import Json
-from relate.output import add_row, new_table, print_json, stdout
+from relate.output import add_row, iso_time, local_minute, new_table, print_json, stdout
 
 if TYPE_CHECKING:
     from relate.admin import QueueChange
@@ -47,7 +46,15 @@ def list_queue(
         return
     table = new_table("id", "recipient", "state", "attempts", "next attempt", "last reply")
     for row in rows:
-        add_row(table, str(row.recipient_id), row.address, _state(row), str(row.attempts), _minute(row.due), row.reply)
+        add_row(
+            table,
+            str(row.recipient_id),
+            row.address,
+            _state(row),
+            str(row.attempts),
+            "" if row.due is None else local_minute(row.due),
+            row.reply,
+        )
     stdout.print(table)
 
 
@@ -146,9 +153,9 @@ def _describe(row: "QueuedRecipient") -> dict[str, object]:
         "state": row.state.value,
         "requested": row.requested and row.requested.value,
         "octets": row.size,
-        "arrived": _iso(row.arrived),
+        "arrived": iso_time(row.arrived),
         "attempts": row.attempts,
-        "nextAttempt": None if row.due is None else _iso(row.due),
+        "nextAttempt": None if row.due is None else iso_time(row.due),
         "lastReply": row.reply,
         "status": row.status,
         "traceId": row.trace,
@@ -157,11 +164,3 @@ def _describe(row: "QueuedRecipient") -> dict[str, object]:
 
 def _state(row: "QueuedRecipient") -> str:
     return row.state.value if row.requested is None else f"{row.state.value}, then {row.requested.value}"
-
-
-def _iso(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
-
-
-def _minute(seconds: float | None) -> str:
-    return "" if seconds is None else f"{datetime.fromtimestamp(seconds).astimezone():%Y-%m-%d %H:%M}"

@@ -41,7 +41,8 @@ class Result:
 
     `may_be_delivered`: see `client.results.RecipientResult`. `has_dsn` if the server takes over the duty to report.
     `is_reached` if a server was ready for the message; `reply_code` is that of the reply in the line, 0 if the line is
-    no server's reply; `security` is that of the connection.
+    no server's reply; `refuses_address` if that reply refused this recipient alone; `security` is that of the
+    connection. `is_suppressed` if the recipient was not attempted at all.
     """
 
     recipient: Recipient
@@ -53,6 +54,8 @@ class Result:
     has_dsn: bool = False
     is_reached: bool = True
     reply_code: int = 0
+    refuses_address: bool = False
+    is_suppressed: bool = False
     security: Security = Security.NONE
 
     @property
@@ -138,6 +141,7 @@ def _result(sent: RecipientResult, server: Server) -> Result:
         sent.may_be_delivered,
         has_dsn=server.connection.capabilities.dsn,
         reply_code=0 if sent.reply is None else sent.reply.code,
+        refuses_address=sent.command == "RCPT" and sent.reply is not None,
         security=server.connection.security,
     )
 

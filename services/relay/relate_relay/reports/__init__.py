@@ -1,4 +1,4 @@
-"""Delivery reports (RFC 3461, RFC 3464): which are due, how they are written, and how those of others are read.
+"""Delivery reports (RFC 3461, RFC 3464): which are due, and how they are written.
 
 Pure: values in, octets or values out.
 """

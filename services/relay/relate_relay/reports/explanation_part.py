@@ -6,7 +6,7 @@ from typing import NamedTuple
 from relate_mime.writing.text import date_time, visible, wrap
 from relate_relay.reports.parts import BodyPart, identity_part
 from relate_relay.reports.types import DeliveryResult, Kind, Report
-from relate_relay.reports.words import Explanation, checked_status, explain
+from relate_relay.reports.words import SUPPRESSED, Explanation, checked_status, explain
 
 MAX_QUOTED_SUBJECT_OCTETS = 200
 """The longest subject of the original message that is quoted."""
@@ -28,6 +28,7 @@ class _Cause(NamedTuple):
     remote_mta: str
     reply: str
     error: str
+    is_suppressed: bool
 
 
 def explanation_part(report: Report, listed: Sequence[DeliveryResult], subject: str, server_name: str) -> BodyPart:
@@ -44,13 +45,13 @@ def _by_cause(results: Iterable[DeliveryResult]) -> Iterable[tuple[_Cause, list[
     groups: dict[_Cause, list[str]] = {}
     for result in results:
         status = checked_status(result.kind, result.status)
-        cause = _Cause(result.kind, status, result.remote_mta, result.reply, result.error)
+        cause = _Cause(result.kind, status, result.remote_mta, result.reply, result.error, result.is_suppressed)
         groups.setdefault(cause, []).append(result.address)
     return groups.items()
 
 
 def _section(report: Report, cause: _Cause, addresses: Sequence[str]) -> Iterator[str]:
-    explanation = explain(cause.kind, cause.status)
+    explanation = SUPPRESSED if cause.is_suppressed else explain(cause.kind, cause.status)
     recipients = "this recipient" if len(addresses) == 1 else f"these {len(addresses)} recipients"
     yield _WHAT_HAPPENED[cause.kind].format(recipients)
     yield ""

@@ -40,6 +40,7 @@ class DeliveryResult:
     their code; `error` is our own diagnosis where no server replied. `remote_mta` is the name of the server that was
     tried, empty if there was none, and `attempted_at` is in seconds since the epoch. `notify` and `orcpt` are the
     parameters of RFC 3461 §4.1 and §4.2, empty if they were not given; `orcpt` is `address-type;xtext`.
+    `is_suppressed` means that nothing was sent, because the address is on the suppression list.
     """
 
     address: str
@@ -51,6 +52,7 @@ class DeliveryResult:
     attempted_at: float | None = None
     notify: str = ""
     orcpt: str = ""
+    is_suppressed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -112,6 +112,11 @@ _SAME_AS = {"7.11": "7.10", "7.21": "7.20", "7.22": "7.20", "7.24": "7.23", "7.9
 
 _REFUSED = Explanation("The recipient's mail server refused the message.", _POLICY)
 _NOT_YET = Explanation("The recipient's mail server could not accept the message.", _LATER)
+SUPPRESSED = Explanation(
+    "We did not send the message, because this mail system has listed the address as one that accepts no mail.",
+    "Check the address for typing errors. If it is right, the administrator of your mail system can remove it from the "
+    "list: relate suppress remove ADDRESS",
+)
 _RELAYED = Explanation(
     "The message was accepted by the recipient's mail server, which does not confirm the delivery to the mailbox.",
     "Nothing needs to be done. If it cannot be delivered after all, that server should tell you.",

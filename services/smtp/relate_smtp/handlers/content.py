@@ -4,6 +4,7 @@
 """
 
 from contextlib import suppress
+from dataclasses import replace
 
 from relate_mailstore.errors import OverQuota, StoreError
 from relate_mailstore.queue_types import Excess
@@ -12,11 +13,19 @@ from relate_smtp import replies
 from relate_smtp.authorship import NO_EDIT, check_authorship
 from relate_smtp.commands import Bare, Bdat
 from relate_smtp.conversation import Conversation
-from relate_smtp.delivery import build_message, find_message_id, find_traceparent, has_looped, prepare_delivery
+from relate_smtp.delivery import (
+    build_message,
+    find_message_id,
+    find_traceparent,
+    has_looped,
+    prepare_delivery,
+    report_addressee,
+)
 from relate_smtp.events import accepted
 from relate_smtp.framing import DROPPED, Frame, Mode
 from relate_smtp.header import Header, TooManyFields
 from relate_smtp.held_notice import make_notice
+from relate_smtp.returned import Told
 from relate_smtp.states import State
 from relate_wire.lines import LineFault
 from relate_wire.reply import Reply
@@ -67,17 +76,16 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
             linked = find_traceparent(header)
         message = build_message(conversation, header, content.octets, sender_edit)
         del content  # so that `message` is the only copy during the delivery
-        events = accepted(conversation, len(message))
-        receipt = await context.store.deliver(
-            prepare_delivery(
-                transaction,
-                user,
-                message,
-                find_message_id(header),
-                events=events,
-                limits=context.sending_limits,
-            )
+        told = await _read_report(conversation, header, message)
+        delivery = prepare_delivery(
+            transaction,
+            user,
+            message,
+            find_message_id(header),
+            events=accepted(conversation, len(message)) + told.events,
+            limits=context.sending_limits,
         )
+        receipt = await context.store.deliver(replace(delivery, suppressions=told.suppressions))
     except TooManyFields:
         return replies.TOO_MANY_FIELDS
     except OverQuota as error:
@@ -88,6 +96,15 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
     if receipt.excess is not None and not receipt.excess.is_told:
         await _tell_held(conversation, receipt.excess, transaction.id)
     return replies.accepted(receipt, context.clock() - started, linked)
+
+
+async def _read_report(conversation: Conversation, header: Header, message: bytes) -> Told:
+    """What the message tells of others, if it may be a delivery report of another server."""
+    context, addressee = conversation.context, report_addressee(conversation.open_transaction, header)
+    if context.reports is None or addressee is None:
+        return Told()
+    account_id = AccountId(addressee.recipient.user_id)
+    return await context.reports.read(message, addressee.address, account_id, conversation.peer.address, context.now())
 
 
 async def _tell_held(conversation: Conversation, excess: Excess, transaction_id: str) -> None:

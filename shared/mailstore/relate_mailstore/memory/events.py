@@ -41,7 +41,8 @@ class MemoryEventLog:
 
     def _matches(self, event: Event, query: EventQuery) -> bool:
         return (
-            query.message_id in {None, event.message_id}
+            query.name in {None, event.name}
+            and query.message_id in {None, event.message_id}
             and query.header_message_id in {None, event.header_message_id}
             and (query.recipient is None or self._rules.address(query.recipient) == event.recipient)
             and (query.sender is None or self._rules.address(query.sender) == event.sender)

@@ -27,6 +27,7 @@ from relate_mailstore.queue_types import (
     RecipientId,
     StsPolicy,
 )
+from relate_mailstore.suppression_types import Suppression
 from relate_mailstore.types import Delivery, MessageId
 from relate_mailstore.wakes import Wakes
 
@@ -127,17 +128,20 @@ class _Suspension:
 class MemoryQueue:
     """`QueueStore` without persistence.
 
-    `deliver` stores reports, all or none, `tell` events. `clock` returns seconds since the epoch.
+    `deliver` stores reports, all or none, `tell` events, `suppress` entries of the suppression list. `clock` returns
+    seconds since the epoch.
     """
 
     def __init__(
         self,
         deliver: Callable[[Sequence[Delivery]], object],
         tell: Callable[[Sequence[Event]], None],
+        suppress: Callable[[Sequence[Suppression]], None],
         clock: Callable[[], float],
     ) -> None:
         self._deliver = deliver
         self._tell = tell
+        self._suppress = suppress
         self._clock = clock
         self._ids = map(RecipientId, itertools.count(1))
         self._recipients: dict[RecipientId, _Recipient] = {}
@@ -221,6 +225,7 @@ class MemoryQueue:
             return lost
         self._tell(events)
         self._deliver(deliveries)
+        self._suppress([result.suppression for result in results if result.suppression])
         for result in results:
             row = self._recipients[result.lease.recipient_id]
             was, row.schedule = row.schedule, queue_rules.settle(row.schedule, result)

@@ -23,6 +23,7 @@ from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, St
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.memory.sending import MemorySending
+from relate_mailstore.memory.suppressions import MemorySuppressions
 from relate_mailstore.polling import poll
 from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.quota import check_quota, octets_by_account
@@ -60,7 +61,7 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence; its `queue` is the `QueueStore`, its `events` the `EventLog`.
+    """`MailStore` in memory, without persistence, with its `queue`, `events` and `suppressions`.
 
     `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
     epoch.
@@ -78,7 +79,8 @@ class MemoryMailStore:
         self._message_ids = generate_message_ids()
         self._listeners = ChangeListeners()
         self.events = MemoryEventLog(event_rules or EventRules(), clock)
-        self.queue = MemoryQueue(self._deliver_all, self.events.add, clock)
+        self.suppressions = MemorySuppressions(clock)
+        self.queue = MemoryQueue(self._deliver_all, self.events.add, self.suppressions.suppress, clock)
         self._sending = MemorySending(clock)
 
     async def provision(self, account_id: AccountId) -> None:
@@ -341,6 +343,7 @@ class MemoryMailStore:
         )
         places = places_of(delivery, entered)
         self.events.add(of_delivery(delivery.events, message_id, header_message_id, delivery.origin, places))
+        self.suppressions.suppress(delivery.suppressions)
         receipt = Receipt(message_id, tuple(entered), leader=delivery.origin)
         return receipt if delivery.outgoing is None else self._queue(receipt, delivery, delivery.outgoing)
 

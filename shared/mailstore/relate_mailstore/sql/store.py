@@ -1,6 +1,6 @@
 """`SqlMailStore`: the mail store on SQLite and PostgreSQL. A façade: it wires the parts together and delegates.
 
-Its `queue` is the `QueueStore` of the same database, its `events` the `EventLog`.
+Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `suppressions` the `Suppressions`.
 
 `open_store` is the entry point: it starts the background tasks and stops them in order.
 """
@@ -46,6 +46,7 @@ from relate_mailstore.sql.read.quota import UsageCache
 from relate_mailstore.sql.read.search import Search
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.read.summaries import Summaries
+from relate_mailstore.sql.suppressions import SqlSuppressions
 from relate_mailstore.sql.upkeep import tombstones
 from relate_mailstore.sql.upkeep.background import Upkeep
 from relate_mailstore.sql.write import append_copy, expunge, flags, namespace
@@ -150,9 +151,11 @@ class SqlMailStore:
         self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor, writer=writer, clock=clock)
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
+        self.suppressions = SqlSuppressions(database, self._committer.run_without_notice, clock)
         daily = {
             "mailstore.upkeep.tombstones": self.trim_tombstones,
             "mailstore.upkeep.events": self.events.maintain,
+            "mailstore.upkeep.suppressions": self.suppressions.trim,
         }
         self._upkeep = Upkeep(self._texts.make_some, daily, lambda: freshness.notice_count, supervisor)
         # Outgoing mail.

@@ -266,6 +266,7 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.upkeep.texts": "Makes the search texts of new messages.",
     "mailstore.upkeep.tombstones": "Removes old tombstones.",
     "mailstore.upkeep.events": "Makes the event log's partitions (PostgreSQL), and removes old events.",
+    "mailstore.upkeep.suppressions": "Removes entries of the suppression list that have expired.",
     "mailstore.events.refused": "Stores refusals in the event log.",
     "accounts.last_used": "Writes the times at which keys were last used.",
     "service.housekeeping.elect": "Chooses the process that collects garbage.",

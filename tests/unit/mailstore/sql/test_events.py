@@ -38,6 +38,31 @@ async def test_events_cost_a_batch_one_statement_and_none_without(
     assert len(told) == len(plain) + 1
 
 
+async def test_a_message_that_was_sent_elsewhere_is_found_by_its_index(
+    engine: AsyncEngine, store: SqlMailStore
+) -> None:
+    """Strangers decide how often this is asked: each report of another server asks it."""
+    query = EventQuery(
+        EventName.QUEUED, header_message_id="1@example.org", recipient="bob@a.example", account_id=AccountId(1)
+    )
+    with Statements(engine) as statements:
+        await store.events.find(query)
+    (statement,) = statements
+    values = ("0.0", "'1@example.org'", "'bob@a.example'", "1", "100", "0")
+    if engine.dialect.name == "sqlite":
+        explain, index = "EXPLAIN QUERY PLAN", "ix_message_events_queued"
+        statement = statement.replace("?", "{}").format(*values)
+    else:
+        explain, index = "EXPLAIN", "header_message_id_idx"  # of each partition
+        for number, value in reversed([*enumerate(values, 1)]):
+            statement = statement.replace(f"${number}", value)
+    async with engine.connect() as connection:
+        plan = [str(row) for row in (await connection.execute(text(f"{explain} {statement}"))).all()]
+    reads = [step for step in plan if "SEARCH" in step or "SCAN" in step.upper()]
+    assert len(reads) > 0
+    assert [step for step in reads if index not in step] == []
+
+
 async def test_refusals_are_stored_by_themselves_and_at_the_end(
     engine: AsyncEngine, store: SqlMailStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:

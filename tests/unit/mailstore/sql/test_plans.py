@@ -16,7 +16,7 @@ from relate_mailstore.sql.driver.statements import compile_statement
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.types import TextPart
 
-# Statements of background work, of operators and of migrations, and one table of one row.
+# Statements of background work, of operators and of migrations, those of small tables, and one table of one row.
 SCANS = {
     "write.expunge._COLLECT_MESSAGES",
     "write.expunge._COLLECT_BLOBS",
@@ -30,6 +30,14 @@ SCANS = {
     "upkeep.tombstones._BY_MAILBOX",
     "queue.claim._PULL_BACK",
     "queue.operators._STATISTICS",
+    "queue.runners._BEATS",
+    "queue.runners._LEASED",
+    "queue.sts_policies._FIND",
+    "queue.sts_policies._TRIM",
+    "queue.suspensions.COUNT",
+    "queue.suspensions._FORGET",
+    "suppressions._EXPIRED",
+    "suppressions._TRIM",
     "schema.migrate._CURRENT",
     "read.search._IS_INDEXED[sqlite]",
 }

@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relate_relay.reports.incoming import parse_report
+from relate_mime.delivery_reports import parse_report
 from relate_relay.reports.rules import MAX_RETURNED_OCTETS
 from relate_relay.reports.types import DeliveryResult, Kind, ReportedMessage
 from tests.support.examples import examples
@@ -73,7 +73,7 @@ def test_our_reports_can_be_read(results: list[DeliveryResult]) -> None:
     report = parse_report(write(*results, message=replace(MESSAGE, envid="QQ314159")))
     assert report is not None
     assert report.envelope_id == "QQ314159"
-    assert sorted((each.recipient, each.kind.value) for each in report.recipients) == sorted(
+    assert sorted((each.recipient, each.action.value) for each in report.recipients) == sorted(
         (result.address, result.kind.value) for result in results
     )
 

@@ -41,6 +41,20 @@ def insert_once(table: Table, *key: str) -> dict[str, Executable]:
     }
 
 
+def insert_or_update(table: Table, key: str, where: ColumnElement[bool] | None = None) -> dict[str, Executable]:
+    """INSERT … ON CONFLICT DO UPDATE of all other columns by dialect; with `where`, only of rows that match it."""
+    others = [column.name for column in table.columns if column.name != key]
+    of_postgresql, of_sqlite = postgresql.insert(table), sqlite.insert(table)
+    return {
+        POSTGRESQL: of_postgresql.on_conflict_do_update(
+            index_elements=[key], set_={name: of_postgresql.excluded[name] for name in others}, where=where
+        ),
+        SQLITE: of_sqlite.on_conflict_do_update(
+            index_elements=[key], set_={name: of_sqlite.excluded[name] for name in others}, where=where
+        ),
+    }
+
+
 class ListOf(TypeDecorator[Collection[Any]]):
     """A list as one parameter: an array for PostgreSQL, JSON for SQLite."""
 

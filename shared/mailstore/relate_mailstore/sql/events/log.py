@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, func, select, text, true
+from sqlalchemy import ColumnElement, Connection, func, literal, select, text, true
 
 from relate_mailstore.errors import StoreError
 from relate_mailstore.event_types import Event, EventQuery
@@ -166,6 +166,8 @@ class SqlEventLog:
     def _conditions(self, query: EventQuery) -> Iterator[ColumnElement[bool]]:
         columns, rules = message_events.c, self._writer.rules
         yield columns.time >= query.since
+        if query.name is not None:  # as a literal, so that the index of queued messages is known to have the rows
+            yield columns.name == literal(query.name.value, literal_execute=True)
         if query.message_id is not None:
             yield columns.message_id == query.message_id
         if query.header_message_id is not None:

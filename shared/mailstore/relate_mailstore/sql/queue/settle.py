@@ -26,6 +26,7 @@ from relate_mailstore.sql.queue.rows import (
     schedule_row,
 )
 from relate_mailstore.sql.schema.rows import storable
+from relate_mailstore.sql.suppressions import suppress
 from relate_mailstore.sql.write.deliver import lock_targets, plan_batch, store_plan
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
 
@@ -77,6 +78,7 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
     store_plan(connection, plan)
     is_due, requested = _store(connection, results, rows)
     writer.add(connection, [*events, *plan.events, *requested])
+    suppress(connection, plan.suppressions)
     if is_due and not plan.queues:
         announce(connection)
     return Committed([], plan.dirty_deltas, queue_changed=is_due or plan.queues)
@@ -129,6 +131,7 @@ def _store(
     kept = [_row(*one) for one in settled if one[0].message_id not in finished]
     if kept:
         run_many(connection, _SET_RESULT, kept)
+    suppress(connection, [one.suppression for one in results if one.suppression])
     requested = [(row, schedule) for row, result, schedule in settled if schedule.state is not result.state]
     return any(schedule.due is not None for *_, schedule in settled), events_of(requested)
 

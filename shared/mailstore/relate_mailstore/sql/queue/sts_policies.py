@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from sqlalchemy import Connection, Double, Integer, bindparam, delete, insert, or_, select
+from sqlalchemy import Connection, Double, Integer, bindparam, delete, insert, select
 
 from relate_mailstore.queue_types import StsPolicy
 from relate_mailstore.sql.driver.database import Database
@@ -15,9 +15,8 @@ _FIND = (
     .order_by(sts_policies.c.fetched.desc())
     .limit(bindparam("limit", type_=Integer()))
 )
-_REMOVE = delete(sts_policies).where(
-    or_(sts_policies.c.domain == bindparam("replaced"), sts_policies.c.expires <= bindparam("now", type_=Double()))
-)
+_REMOVE = delete(sts_policies).where(sts_policies.c.domain == bindparam("replaced"))
+_TRIM = delete(sts_policies).where(sts_policies.c.expires <= bindparam("now", type_=Double()))
 _ADD = insert(sts_policies)
 
 
@@ -29,5 +28,6 @@ async def find(database: Database, now: float, limit: int) -> Sequence[StsPolicy
 
 def store(connection: Connection, policy: StsPolicy, now: float) -> None:
     """See `QueueStore.store_sts_policy`. Expired ones are removed."""
-    run(connection, _REMOVE, {"replaced": policy.domain, "now": now})
+    run(connection, _REMOVE, {"replaced": policy.domain})
+    run(connection, _TRIM, {"now": now})
     connection.execute(_ADD, policy._asdict())

@@ -19,6 +19,7 @@ FORGOTTEN_SECONDS = 86_400.0  # after the last probe was due: no mail has waited
 SUSPENDED_UNTIL = (
     select(queue_destinations.c.suspended_until)
     .where(queue_destinations.c.domain == queue_recipients.c.domain)
+    .correlate(queue_recipients)
     .scalar_subquery()
 )
 """When the destination of a row of `queue_recipients` is probed next; NULL if it is not suspended."""

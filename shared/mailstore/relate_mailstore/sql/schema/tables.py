@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0013 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0015 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -260,8 +260,8 @@ sent_recipients = Table(
 )
 
 # What happened to messages, appended by the transactions that it tells of. On PostgreSQL partitioned by day. Without a
-# key, and with two indexes, because each delivery adds several rows: both only ever grow at their end. Other questions
-# read the days that they are limited to.
+# key, and with two indexes of all rows, because each delivery adds several: both only ever grow at their end. Other
+# questions read the days that they are limited to.
 message_events = Table(
     "message_events",
     metadata,
@@ -280,5 +280,24 @@ message_events = Table(
     Column("span_id", Text, nullable=False),
     Index("ix_message_events_message_id", "message_id"),
     Index("ix_message_events_time", "time"),
+    # Of few rows: the messages about which other servers may report. Strangers decide how often it is read.
+    Index(
+        "ix_message_events_queued",
+        "header_message_id",
+        postgresql_where=text("name = 'queued'"),
+        sqlite_where=text("name = 'queued'"),
+    ),
     postgresql_partition_by="RANGE (time)",
+)
+
+# Addresses elsewhere that accept no mail. Of no account: see `suppression_types`.
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("address", Text, primary_key=True),  # canonical
+    Column("source", Text, nullable=False),  # `SuppressionSource`
+    Column("added", Double, nullable=False),  # seconds since the epoch, like the following
+    Column("expires", Double),  # NULL: when it is removed
+    Column("status", Text, nullable=False),
+    Column("text", Text, nullable=False),
 )

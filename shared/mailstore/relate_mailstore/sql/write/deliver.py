@@ -24,9 +24,11 @@ from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.mailboxes import lock_by_names
 from relate_mailstore.sql.schema.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, entries, messages
+from relate_mailstore.sql.suppressions import suppress
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
 from relate_mailstore.sql.write.outgoing import QueueRows, add_outgoing, hold, store_outgoing
 from relate_mailstore.sql.write.sending import count_recipients
+from relate_mailstore.suppression_types import Suppression
 from relate_mailstore.types import AccountId, AssignedUid, Delivery, Destination, Entry, Mailbox, MessageId, Receipt
 
 INSERT_OCTETS = 4 * 1024 * 1024  # per statement, because the driver copies them and a message may have 50 MB
@@ -48,6 +50,7 @@ class BatchPlan:
     message_rows: list[Row] = field(default_factory=list)
     entry_rows: list[Row] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
+    suppressions: list[Suppression] = field(default_factory=list)
     queue_rows: QueueRows = field(default_factory=lambda: QueueRows([], []))
     results: list[DeliveryResult] = field(default_factory=list)
 
@@ -80,6 +83,7 @@ def store_batch(
     hold_excess(connection, plan, now)
     store_plan(connection, plan)
     writer.add(connection, plan.events)
+    suppress(connection, plan.suppressions)
     return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues)
 
 
@@ -108,7 +112,7 @@ def hold_excess(connection: Connection, plan: BatchPlan, now: float) -> None:
 
 
 def store_plan(connection: Connection, plan: BatchPlan) -> None:
-    """Insert the rows of a plan, but not its events. Its mailboxes must be locked."""
+    """Insert the rows of a plan, but neither its events nor its suppressions. Its mailboxes must be locked."""
     if plan.stored:
         parts = (part for one in plan.stored for part in split(one.message_id, one.delivery.raw))
         for rows in group_rows(parts):
@@ -137,6 +141,7 @@ def plan_batch(batch: Sequence[QueuedDelivery], locked: Mapping[MailboxName, Mai
             continue
         entered = _enter(plan, queued, int(now))
         plan.events += _events(queued, entered)
+        plan.suppressions += queued.delivery.suppressions
         outgoing = add_outgoing(plan.queue_rows, queued.message_id, queued.delivery, now)
         plan.results.append(Receipt(queued.message_id, entered, len(batch), leader, outgoing))
     return plan

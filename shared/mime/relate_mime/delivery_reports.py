@@ -1,4 +1,4 @@
-"""Reads the delivery reports that other servers send about our mail (RFC 3464), as tolerantly as they are written.
+"""Reads delivery reports, such as other servers send about our mail (RFC 3464), as tolerantly as they are written.
 
 Known deviations that are accepted: any multipart around the status part, a transfer encoding on it, no group of fields
 about the message, several blank lines between groups or none, addresses without a type or in angle brackets, a Status
@@ -8,17 +8,16 @@ in words or missing, an Action that is missing.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from enum import Enum
 from itertools import islice
 from typing import NamedTuple
 
-from relate_mime import header_fields
-from relate_mime.charsets import decode_unlabelled
-from relate_mime.content import Kind as ContentKind
-from relate_mime.fields import unfold
+from relate_mime.charsets import clean_value, decode_unlabelled
+from relate_mime.content import Kind
+from relate_mime.fields import Fields, collect_fields, header_fields, unfold
+from relate_mime.index import find_message_id
 from relate_mime.scan import Node, scan
 from relate_mime.transfer import decode_transfer
-from relate_mime.writing.text import visible
-from relate_relay.reports.types import Kind
 
 MAX_REPORT_OCTETS = 262_144
 """The front of a message that is read: the status part precedes the returned message."""
@@ -26,15 +25,29 @@ MAX_REPORT_OCTETS = 262_144
 MAX_GROUPS = 1_000
 """Groups of fields that are read, one for each recipient."""
 
+MAX_RETURNED_OCTETS = 65_536
+"""The front of a returned header that is read, where it is a text."""
+
 _STATUS_TYPES = frozenset({"message/delivery-status", "message/global-delivery-status"})
+_RETURNED_HEADER_TYPES = frozenset({"text/rfc822-headers", "message/global-headers"})
 _BLANK_LINES = re.compile(rb"\n(?:[ \t]*+\r?\n)++")
 _STATUS = re.compile(r"(?<![0-9.])[245]\.[0-9]{1,3}\.[0-9]{1,3}(?![0-9.])")
 _WORD = re.compile(r"[a-z]++")
 _ADDRESS_TYPE = re.compile(r"[A-Za-z0-9-]{1,40}")
 
-# An expanded message is on its way to several addresses, about which further reports may follow (RFC 3464 §2.3.3).
-_KINDS = {kind.value: kind for kind in Kind} | {"expanded": Kind.RELAYED}
-_KINDS_BY_CLASS = {"2": Kind.DELIVERED, "4": Kind.DELAYED, "5": Kind.FAILED}
+
+class Action(Enum):
+    """What became of a recipient (RFC 3464 §2.3.3)."""
+
+    FAILED = "failed"
+    DELAYED = "delayed"
+    DELIVERED = "delivered"
+    RELAYED = "relayed"
+    EXPANDED = "expanded"
+
+
+_ACTIONS = {action.value: action for action in Action}
+_ACTIONS_BY_CLASS = {"2": Action.DELIVERED, "4": Action.DELAYED, "5": Action.FAILED}
 
 _Group = dict[bytes, str]
 
@@ -43,10 +56,10 @@ class ReportedRecipient(NamedTuple):
     """What a report says of one recipient.
 
     `status` is empty if the report has none. `original_recipient` is the address of ORCPT, empty if it is missing;
-    `recipient` is the address at the other server. `diagnostic` is bounded and printable.
+    `recipient` is the address at the other server. `diagnostic` is bounded and has no control characters.
     """
 
-    kind: Kind
+    action: Action
     status: str
     recipient: str
     original_recipient: str
@@ -54,20 +67,23 @@ class ReportedRecipient(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class IncomingReport:
-    """A report of another server. Its content is unverified: match it with a message by `return_path.verify`.
+class DeliveryReport:
+    """A delivery report. Nothing in it is verified.
 
-    `envelope_id` is that of ENVID, decoded; it is empty if it is missing.
+    `envelope_id` is that of ENVID, decoded. `header_message_id` is the Message-ID of the returned message, without
+    angle brackets. Each is empty if it is missing.
     """
 
     envelope_id: str
+    header_message_id: str
     recipients: tuple[ReportedRecipient, ...]
 
 
-def parse_report(message: bytes) -> IncomingReport | None:
+def parse_report(message: bytes) -> DeliveryReport | None:
     """Read a message; None if it is no delivery report, or tells of no recipient. Never raises; the time is linear."""
     front = message[:MAX_REPORT_OCTETS]
-    part = _find_status(scan(front))
+    parts = _parts(scan(front))
+    part = next((each for each in parts if each.content.media_type in _STATUS_TYPES), None)
     if part is None:
         return None
     status = decode_transfer(front[part.body : part.end], part.content.encoding)
@@ -76,7 +92,8 @@ def parse_report(message: bytes) -> IncomingReport | None:
     if not recipients:
         return None
     envelope_id = next((group[_ENVELOPE_ID] for group in groups if _ENVELOPE_ID in group), "")
-    return IncomingReport(envelope_id, recipients)
+    returned = next(filter(None, (_returned_fields(front, each) for each in parts)), {})  # of a part after the status
+    return DeliveryReport(envelope_id, find_message_id(returned.get(b"message-id", b"")), recipients)
 
 
 _ENVELOPE_ID = b"original-envelope-id"
@@ -86,13 +103,23 @@ _ACTION = b"action"
 _READ = frozenset({_ENVELOPE_ID, _ORIGINAL_RECIPIENT, _FINAL_RECIPIENT, _ACTION, b"status", b"diagnostic-code"})
 
 
-def _find_status(node: Node) -> Node | None:
-    """The first status part. Attached messages are not searched, because a report may be forwarded."""
-    if node.content.media_type in _STATUS_TYPES:
-        return node
-    if node.content.kind is not ContentKind.MULTIPART:
-        return None
-    return next(filter(None, map(_find_status, node.children)), None)
+def _parts(node: Node) -> Iterator[Node]:
+    """The parts that are no multiparts. Attached messages are not searched, because a report may be forwarded."""
+    if node.content.kind is not Kind.MULTIPART:
+        yield node
+        return
+    for child in node.children:
+        yield from _parts(child)
+
+
+def _returned_fields(octets: bytes, part: Node) -> Fields:
+    """The header of the returned message; empty if the part has none."""
+    if part.content.kind is Kind.MESSAGE:
+        return part.children[0].fields
+    if part.content.media_type in _RETURNED_HEADER_TYPES:
+        front = octets[part.body : min(part.end, part.body + MAX_RETURNED_OCTETS)]
+        return collect_fields(decode_transfer(front, part.content.encoding))
+    return {}
 
 
 def _groups(status: bytes) -> Iterator[_Group]:
@@ -106,7 +133,7 @@ def _groups(status: bytes) -> Iterator[_Group]:
             if name in group:
                 yield group
                 group = {}
-            group[name] = visible(decode_unlabelled(unfold(field.value)))
+            group[name] = clean_value(decode_unlabelled(unfold(field.value)))
         if group:
             yield group
 
@@ -115,11 +142,11 @@ def _recipient(group: _Group) -> ReportedRecipient | None:
     final, original = _address(group.get(_FINAL_RECIPIENT, "")), _address(group.get(_ORIGINAL_RECIPIENT, ""))
     diagnostic = group.get(b"diagnostic-code", "")
     status = _status(group.get(b"status", ""), diagnostic)
-    action = _WORD.match(group.get(_ACTION, "").lower())
-    kind = _KINDS.get(action[0] if action else "") or _KINDS_BY_CLASS.get(status[:1])
-    if kind is None or not (final or original):
+    word = _WORD.match(group.get(_ACTION, "").lower())
+    action = _ACTIONS.get(word[0] if word else "") or _ACTIONS_BY_CLASS.get(status[:1])
+    if action is None or not (final or original):
         return None
-    return ReportedRecipient(kind, status, final, original, diagnostic)
+    return ReportedRecipient(action, status, final, original, diagnostic)
 
 
 def _status(field: str, diagnostic: str) -> str:
