@@ -162,7 +162,7 @@ async def test_a_suspended_destination_is_probed_by_one_message_of_one_runner(
     for name in ("carol", "dan", "erin"):
         await mail.deliver(sent(alice, f"{name}@a.example", "bob@b.example"))
     claimed = await claim(mail)
-    suspended = {one.domain: one.suspended for one in claimed}  # and not of another destination
+    suspended = {one.domain: one.suspended for one in claimed}
     assert suspended == {"a.example": "connection refused", "b.example": ""}
     assert (await mail.queue.statistics()).suspended == 0  # for which nothing waits
     clock.now += PROBE_PAUSES_SECONDS[0]

@@ -5,7 +5,7 @@ waits for no lock of a recipient, so it cannot take part in a deadlock, in whate
 """
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
@@ -31,7 +31,7 @@ from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, ids, number
 from relate_mailstore.sql.driver.statements import run
 from relate_mailstore.sql.queue.due import destinations
 from relate_mailstore.sql.queue.runners import BEAT
-from relate_mailstore.sql.queue.suspensions import SUSPENDED_UNTIL, find_suspended, take_probes
+from relate_mailstore.sql.queue.suspensions import find_suspended, take_probes
 from relate_mailstore.sql.schema.tables import queue_messages, queue_recipients
 from relate_mailstore.types import AccountId, MessageId
 
@@ -85,7 +85,6 @@ _RETURNED = (
     queue_recipients.c.status,
     queue_recipients.c.trace,
     queue_recipients.c.delay_told,
-    SUSPENDED_UNTIL.label("suspended_until"),
 )
 
 
@@ -142,10 +141,11 @@ def claim(
         run(connection, BEAT[SQLITE], {"new_runner": runner})
     rows = run(connection, _CLAIM[connection.dialect.name], parameters)
     rows.sort(key=lambda row: row.id)
-    found = run(connection, _MESSAGES, {"message_ids": {row.message_id for row in rows}}) if rows else ()
+    if not rows:
+        return ()
+    found = run(connection, _MESSAGES, {"message_ids": {row.message_id for row in rows}})
     by_id = {row.id: row for row in found}
-    suspended = {row.domain for row in rows if row.suspended_until is not None}
-    suspensions = _suspensions(connection, rows, suspended, now) if suspended else {}
+    suspensions = _suspensions(connection, rows, now)
     return [_parse(row, by_id[row.message_id], suspensions.get(row.id, _REACHABLE)) for row in rows]
 
 
@@ -160,11 +160,11 @@ _REACHABLE = _Suspension("", False)
 _PROBE = _Suspension("", True)
 
 
-def _suspensions(
-    connection: Connection, rows: Sequence[Any], domains: Collection[str], now: float
-) -> Mapping[RecipientId, _Suspension]:
+def _suspensions(connection: Connection, rows: Sequence[Any], now: float) -> Mapping[RecipientId, _Suspension]:
     """Of recipients of suspended destinations. The first message is the probe, if one is due."""
-    suspended = find_suspended(connection, domains)
+    suspended = find_suspended(connection, {row.domain for row in rows})
+    if not suspended:
+        return {}
     replies = {row.domain: _Suspension(row.reply, False) for row in suspended}
     probed = take_probes(connection, suspended, now)
     probes: dict[str, MessageId] = {}

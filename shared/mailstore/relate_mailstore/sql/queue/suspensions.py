@@ -16,14 +16,6 @@ from relate_mailstore.sql.schema.tables import queue_destinations, queue_recipie
 
 FORGOTTEN_SECONDS = 86_400.0  # after the last probe was due: no mail has waited for the destination since
 
-SUSPENDED_UNTIL = (
-    select(queue_destinations.c.suspended_until)
-    .where(queue_destinations.c.domain == queue_recipients.c.domain)
-    .correlate(queue_recipients)
-    .scalar_subquery()
-)
-"""When the destination of a row of `queue_recipients` is probed next; NULL if it is not suspended."""
-
 _WAITING = select(queue_recipients.c.id).where(
     queue_recipients.c.domain == queue_destinations.c.domain, queue_recipients.c.due.is_not(None)
 )
