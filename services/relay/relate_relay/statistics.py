@@ -13,9 +13,11 @@ from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueueStatistics
 from relate_supervisor import Supervisor
 
-INTERVAL_SECONDS = 5.0
-"""The shortest time between two reads, however many exporters there are: a read counts the whole queue."""
-READ_SECONDS = 5.0
+PAUSE_SECONDS = 5.0
+"""The shortest pause between two reads, however many exporters there are."""
+READ_SHARE = 0.05
+"""Of the time, at most, is spent reading: a read counts the whole queue, of a million recipients in seconds."""
+READ_SECONDS = 60.0
 """The time for one read."""
 
 
@@ -28,7 +30,7 @@ class ExportedStatistics:
         self._clock = clock
         self._loop = asyncio.get_running_loop()
         self._newest: QueueStatistics | None = None
-        self._read_at = -INTERVAL_SECONDS
+        self._due = 0.0  # when the next read may begin
         self._reading: asyncio.Task[None] | None = None
         self._is_closed = False
 
@@ -49,16 +51,14 @@ class ExportedStatistics:
             await asyncio.wait([self._reading])
 
     def _start(self) -> None:
-        now = self._clock()
         is_running = self._reading is not None and not self._reading.done()
-        if self._is_closed or is_running or now - self._read_at < INTERVAL_SECONDS:
+        if self._is_closed or is_running or self._clock() < self._due:
             return
-        self._read_at = now
         self._reading = asyncio.create_task(self._read(), name="relay.statistics")
         self._supervisor.watch("relay.statistics", self._reading)
 
     async def _read(self) -> None:
-        newest = None
+        newest, began = None, self._clock()
         try:
             async with asyncio.timeout(READ_SECONDS):
                 with self._supervisor.tracing.poll():
@@ -66,4 +66,5 @@ class ExportedStatistics:
         except (StoreError, TimeoutError):
             return  # what the store's own metrics and logs tell
         finally:
-            self._newest = newest
+            self._newest, now = newest, self._clock()
+            self._due = now + max(PAUSE_SECONDS, (now - began) / READ_SHARE)

@@ -11,7 +11,7 @@ from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Fitted, Result, Sender
 from relate_relay.client.capabilities import Capabilities
 from relate_relay.client.envelope import Envelope, Recipient
-from relate_relay.client.results import Outcome
+from relate_relay.client.results import Outcome, Security
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.routing.mta_sts import Lookup, Mode, Policy
 from relate_relay.routing.ports import DnsFault, MxRecord
@@ -21,6 +21,7 @@ from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
 from relate_wire.secret import Secret
 from tests.support.certificates import Authority
 from tests.support.fake_dns import FakeDns
+from tests.support.relay.recording import RecordingObserver
 from tests.support.relay.sink import BROKEN_TLS, CLOSE, CLOSING, SILENT, Sink, reply
 
 DOMAIN = "there.test"
@@ -245,6 +246,34 @@ async def test_a_tested_policy_that_is_not_met_stops_no_mail(sender: Make, autho
         (result,) = await sender(sink.port, TESTED).send(envelope(), Text())
         assert (result.outcome, sink.connections) == (Outcome.ACCEPTED, 2)  # the first verified
         assert sink.messages[0].tls
+
+
+@pytest.mark.parametrize(
+    ("policy", "certified", "expected"),
+    [
+        (ENFORCED, "mx1.there.test", (["success"], Security.VERIFIED)),
+        (ENFORCED, "elsewhere.test", (["certificate-host-mismatch", "validation-failure"], Security.NONE)),
+        (ENFORCED, None, (["starttls-not-supported", "validation-failure"], Security.NONE)),  # mx2 is not named
+        (TESTED, "mx1.there.test", (["success"], Security.VERIFIED)),
+        (TESTED, "elsewhere.test", (["certificate-host-mismatch"], Security.UNVERIFIED)),
+        (TESTED, None, (["starttls-not-supported"], Security.NONE)),
+        (None, "mx1.there.test", ([], Security.UNVERIFIED)),
+    ],
+)
+async def test_what_became_of_the_policy_is_told(
+    sender: Make,
+    authority: Authority,
+    policy: Policy | None,
+    certified: str | None,
+    expected: tuple[list[str], Security],
+) -> None:
+    observer = RecordingObserver()
+    certificate = authority.serving(certified) if certified else None
+    async with Sink(host="127.0.0.2", certificate=certificate) as sink:
+        (result,) = await sender(sink.port, policy).send(envelope(), Text(), observer)
+    modes = {mode for mode, _ in observer.policies}
+    assert ([told for _, told in observer.policies], result.security) == expected
+    assert modes == ({policy.mode.value} if policy is not None else set())
 
 
 # Smarthosts

@@ -6,7 +6,7 @@ from typing import Any
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import QueueStatistics
-from relate_relay.statistics import INTERVAL_SECONDS, ExportedStatistics
+from relate_relay.statistics import PAUSE_SECONDS, READ_SHARE, ExportedStatistics
 from relate_supervisor import Supervisor
 
 NUMBERS = QueueStatistics({}, 1.0)
@@ -59,11 +59,11 @@ async def test_an_export_takes_what_was_read_and_asks_for_the_next() -> None:
     statistics, clock = exported(queue)
     assert await asyncio.to_thread(statistics.take) is None
     await queue.wait()
-    assert statistics.take() is None  # the database has not answered, and nobody waits for it
+    assert statistics.take() is None  # the database has not answered, and no thread waits for it
     queue.answer.set_result(NUMBERS)
     await settled()
     assert await asyncio.to_thread(statistics.take) is NUMBERS
-    clock.now += INTERVAL_SECONDS
+    clock.now += PAUSE_SECONDS
     statistics.take()
     await queue.wait()
     await statistics.close()
@@ -85,7 +85,7 @@ async def test_several_exporters_share_a_read() -> None:
         statistics.take()
         await settled()
     assert queue.questions == 1
-    clock.now += INTERVAL_SECONDS
+    clock.now += PAUSE_SECONDS
     statistics.take()
     await settled()
     assert queue.questions == 2
@@ -98,8 +98,27 @@ async def test_a_read_that_takes_long_is_not_started_twice() -> None:
     for _ in range(3):
         statistics.take()
         await settled()
-        clock.now += INTERVAL_SECONDS
+        clock.now += PAUSE_SECONDS
     assert queue.questions == 1
+    await statistics.close()
+
+
+async def test_the_pause_is_in_proportion_to_the_duration_of_a_read() -> None:
+    queue = Queue()
+    statistics, clock = exported(queue)
+    statistics.take()
+    await queue.wait()
+    clock.now += 3.0  # a long queue
+    queue.answer.set_result(NUMBERS)
+    await settled()
+    clock.now += 3.0 / READ_SHARE - 1
+    statistics.take()
+    await settled()
+    assert queue.questions == 1
+    clock.now += 1
+    statistics.take()
+    await settled()
+    assert queue.questions == 2
     await statistics.close()
 
 
@@ -113,7 +132,7 @@ async def test_old_numbers_are_not_exported_while_the_store_is_away() -> None:
     assert statistics.take() is NUMBERS
     queue.answer = asyncio.get_running_loop().create_future()
     queue.answer.set_exception(StoreUnavailable("away"))
-    clock.now += INTERVAL_SECONDS
+    clock.now += PAUSE_SECONDS
     statistics.take()
     await settled()
     assert statistics.take() is None
@@ -127,7 +146,7 @@ async def test_the_end_cancels_the_read_that_runs() -> None:
     statistics.take()
     await queue.wait()
     await statistics.close()
-    clock.now += INTERVAL_SECONDS
+    clock.now += PAUSE_SECONDS
     assert statistics.take() is None
     await settled()
     assert queue.questions == 1

@@ -9,8 +9,8 @@ from relate_relay.client.results import Security
 from relate_relay.routing.mta_sts import Lookup, Policy
 
 # OpenSSL's codes X509_V_ERR_CERT_HAS_EXPIRED, …_HOSTNAME_MISMATCH and …_IP_ADDRESS_MISMATCH; 0: it has verified nothing
-_EXPIRED = 10
-_OTHER_NAME = (0, 62, 64)
+_EXPIRED_CODES = (10,)
+_OTHER_NAME_CODES = (0, 62, 64)
 
 UNKNOWN_MODE = "unknown"
 """The mode of a policy that was not obtained."""
@@ -63,8 +63,8 @@ def _result_of_handshake(outcome: Security | ClientError) -> TlsResult | None:
         case Security() | TlsUnavailable() | Refused(command="STARTTLS"):
             return TlsResult.NO_STARTTLS
         case TlsFailed(reason=TlsFault.CERTIFICATE, verify_code=code):
-            known = TlsResult.OTHER_NAME if code in _OTHER_NAME else TlsResult.NOT_TRUSTED
-            return TlsResult.EXPIRED if code == _EXPIRED else known
+            known = TlsResult.OTHER_NAME if code in _OTHER_NAME_CODES else TlsResult.NOT_TRUSTED
+            return TlsResult.EXPIRED if code in _EXPIRED_CODES else known
         case TlsFailed():
             return TlsResult.FAILED
     return None
