@@ -22,6 +22,10 @@ class Authority:
         self._authority.issue_cert(*names).configure_cert(context)
         return context
 
+    def write_root(self, path: Path) -> None:
+        """Write the authority's own certificate, for `SSL_CERT_FILE`."""
+        self._authority.cert_pem.write_to_path(str(path))
+
     def issue(self, path: Path, key: Path | None = None, days: int = 90) -> int:
         """Write a certificate for localhost, and its key to the same or another file; returns the serial number."""
         ends = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=days)

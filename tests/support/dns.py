@@ -98,9 +98,9 @@ class ScriptedDns:
     A name without records, and without names below it, does not exist. `negative_ttl` is the SOA minimum in seconds.
     """
 
-    def __init__(self, zone: str = "", *, negative_ttl: int = 60, host: str = HOST) -> None:
+    def __init__(self, zone: str = "", *, negative_ttl: int = 60, host: str = HOST, port: int = 0) -> None:
         self.host = host
-        self.port = 0
+        self.port = port
         self.questions: list[tuple[str, str, str]] = []
         """Name in lower case, type, and "udp" or "tcp" of each question, retries included."""
         self.negative_ttl = negative_ttl
@@ -160,7 +160,7 @@ class ScriptedDns:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         for tries_left in reversed(range(BIND_TRIES)):
-            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(self.host, 0))
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(self.host, self.port))
             self.port = self._udp.get_extra_info("sockname")[1]
             try:  # the port that is free for UDP may be in use for TCP
                 self._tcp = await asyncio.start_server(self._accept, self.host, self.port)
@@ -303,9 +303,9 @@ class _Udp(asyncio.DatagramProtocol):
 
 
 @contextmanager
-def dns_in_thread(zone: str = "", *, negative_ttl: int = 60, host: str = HOST) -> Iterator[ScriptedDns]:
+def dns_in_thread(zone: str = "", *, negative_ttl: int = 60, host: str = HOST, port: int = 0) -> Iterator[ScriptedDns]:
     """Run a server in a thread with an event loop of its own. `Hold` belongs to that loop: use `Delay` here."""
-    server = ScriptedDns(zone, negative_ttl=negative_ttl, host=host)
+    server = ScriptedDns(zone, negative_ttl=negative_ttl, host=host, port=port)
     ready = threading.Event()
     loop = asyncio.new_event_loop()
     stop = asyncio.Event()

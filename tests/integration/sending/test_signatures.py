@@ -1,17 +1,25 @@
 """What arrives at the next server is what was signed, whatever that server takes."""
 
+import asyncio
+
 import pytest
 
+from relate_relay.dkim.keys import SigningKeys, public_record, zone_strings
 from relate_service.watchdog import SlowCallback, run_watchdog
 from relate_supervisor import Supervisor
 from tests.integration.sending.conftest import Home
+from tests.support.relay import opendkim_testmsg
 from tests.support.relay.internet import Internet
 from tests.support.relay.sink import CAPABILITIES, WITHOUT_CHUNKING
-from tests.support.relay.system import NEVER_AGAIN, SENDER
+from tests.support.relay.system import NEVER_AGAIN, SENDER, System
 from tests.unit.relay.dkim.examples import KEYS
 from tests.unit.relay.dkim.verifying import verified
 
-HEADER = f"From: Ann <{SENDER}>\r\nSubject: {{}}\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n"
+HEADER = (
+    f"From: Ann <{SENDER}>\r\nDate: Mon, 30 Nov 2026 12:00:00 +0000\r\nSubject: {{}}\r\n"
+    "Content-Type: text/plain; charset=utf-8\r\n\r\n"
+)
+RSA_ALONE = SigningKeys(KEYS.rsa)  # OpenDKIM does not verify Ed25519
 MESSAGES = {
     "7 bit": HEADER.format("Lunch") + "At noon?\r\n.\r\n..\r\n\r\n\r\n",
     "8 bit": HEADER.format("Lunch") + "Grüße  aus\t Köln \r\n.\r\n",
@@ -46,6 +54,21 @@ async def test_signatures_verify_at_every_server(home: Home, internet: Internet)
         for sent in sink.messages:
             assert verified(sent.content, KEYS) == [True, True], (name, sent.content)
             assert sent.content.isascii() or "8BITMIME" in SERVERS[name]
+
+
+async def test_opendkim_verifies_what_arrives(internet: Internet, sqlite_url: str) -> None:
+    if reason := opendkim_testmsg.why_not():
+        pytest.skip(reason)
+    sinks = [await internet.domain(f"{name}.test", capabilities=SERVERS[name]) for name in ("all", "bare")]
+    async with System(sqlite_url, internet, keys=RSA_ALONE).running() as system:
+        raw = MESSAGES["UTF-8 header"].encode()
+        await system.submit("bob@all.test", "bob@bare.test", raw=raw, is_8bit=True, is_utf8=True)
+        await system.until(system.is_empty)
+    record = f"{RSA_ALONE.rsa.record_name} TXT {zone_strings(public_record(RSA_ALONE.rsa))}"
+    for sink in sinks:
+        (sent,) = sink.messages
+        assert await asyncio.to_thread(opendkim_testmsg.verify, sent.content, record) == ""
+        assert "Bad signature" in await asyncio.to_thread(opendkim_testmsg.verify, sent.content + b"x\r\n", record)
 
 
 async def test_an_address_that_the_server_cannot_take_is_refused_and_reported(home: Home, internet: Internet) -> None:

@@ -156,6 +156,7 @@ class Sink:
         """The connections that the client ended with QUIT."""
         self._used: Counter[str] = Counter()
         self._received: defaultdict[str, asyncio.Event] = defaultdict(asyncio.Event)
+        self._arrival = asyncio.Event()
         self._idle = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
@@ -178,6 +179,13 @@ class Sink:
         """Wait until a command was received for the first time."""
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await self._received[verb].wait()
+
+    async def arrived(self, count: int) -> None:
+        """Wait until so many messages were received."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while len(self.messages) < count:
+                self._arrival.clear()
+                await self._arrival.wait()
 
     async def disconnected(self) -> None:
         """Wait until no connection is open."""
@@ -204,6 +212,10 @@ class Sink:
             self.groups.append([])
         self.groups[-1].append(verb)
         self._received[verb].set()
+
+    def note_arrival(self) -> None:
+        """Wake who waits for a message."""
+        self._arrival.set()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -366,6 +378,7 @@ class _Conversation:
             message.connection = self._number
             message.received_at = time.monotonic()
             self._sink.messages.append(message)
+            self._sink.note_arrival()
         await self._send(answer)
 
     async def _send(self, answer: Answer) -> None:

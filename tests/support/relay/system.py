@@ -94,7 +94,7 @@ class NoPolicies:
 
 
 class ObservedQueue:
-    """A queue that tells when a runner has stored results, and wakes its runner when a test turned the clock."""
+    """A queue that tells when a runner has tried to store results, and wakes the runner at the test's request."""
 
     def __init__(self, queue: QueueStore, settled: asyncio.Event) -> None:
         self._queue = queue
@@ -112,9 +112,10 @@ class ObservedQueue:
         self, results: Sequence[AttemptResult], deliveries: Sequence[Delivery] = (), events: Sequence[Event] = ()
     ) -> Sequence[Lease]:
         """See `QueueStore.settle`."""
-        lost = await self._queue.settle(results, deliveries, events)
-        self._settled.set()
-        return lost
+        try:
+            return await self._queue.settle(results, deliveries, events)
+        finally:
+            self._settled.set()
 
     @asynccontextmanager
     async def changes(self) -> AsyncIterator[AsyncIterator[None]]:
@@ -167,14 +168,13 @@ class System:
         self._settled = asyncio.Event()
         self._queues: list[ObservedQueue] = []
         self._stores: list[SqlMailStore] = []
-        self.failures = 0
-        """Exceptions in the runners, after the end of `running`."""
+        self._supervisor = Supervisor()
 
     @asynccontextmanager
     async def running(self, runners: int | None = None) -> AsyncIterator["System"]:
         """Open stores and run runners inside the block; with none, mail is only queued."""
         count = self._runners if runners is None else runners
-        supervisor, stopping = Supervisor(), asyncio.Event()
+        supervisor, stopping = self._supervisor, asyncio.Event()
         async with AsyncExitStack() as stack:
             for _ in range(1 if self._url.startswith("sqlite") else max(1, count)):
                 self._stores.append(await stack.enter_async_context(self._open_store()))
@@ -188,7 +188,6 @@ class System:
             finally:
                 stopping.set()
                 await asyncio.gather(*tasks)
-                self.failures = supervisor.failures.total()
                 self._stores.clear()
 
     @property
@@ -213,6 +212,17 @@ class System:
                 if await condition():
                     return
                 await self._settled.wait()
+
+    @property
+    def failures(self) -> int:
+        """The number of exceptions in runners, after which they were started again."""
+        return self._supervisor.failures["relay.runner"] + self._supervisor.failures["relay.connection"]
+
+    async def tried(self) -> None:
+        """Wait until a runner has tried to store results, from now on."""
+        self._settled.clear()
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            await self._settled.wait()
 
     def wake(self) -> None:
         """Let the runners look at the clock, which the test has turned."""
