@@ -7,8 +7,8 @@ order, so that neither other load on the machine nor the order of the runs favou
 import os
 import signal
 import sys
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 
 from tests.bench.generator import Generator
 from tests.bench.results import Measured
@@ -49,10 +49,14 @@ def in_turn(names: Sequence[str], number: int) -> Sequence[str]:
 def alone(target: Target, targets: Collection[Target]) -> Iterator[None]:
     """Stop the processes of the other targets inside the block (SIGSTOP), so that they take no CPU."""
     stopped = [pid for other in targets if other is not target for pid in all_processes(other)]
-    for pid in stopped:
-        os.kill(pid, signal.SIGSTOP)
     try:
+        _signal(stopped, signal.SIGSTOP)
         yield
     finally:
-        for pid in stopped:
-            os.kill(pid, signal.SIGCONT)
+        _signal(stopped, signal.SIGCONT)
+
+
+def _signal(pids: Iterable[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):  # Postfix's processes end when they have been idle for a while
+            os.kill(pid, number)

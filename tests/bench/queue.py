@@ -29,8 +29,8 @@ DOMAIN_PATTERN = "elsewhere%d.test"
 DOMAINS = [DOMAIN_PATTERN % number for number in range(DESTINATIONS)]
 MESSAGES = 6_000  # at scale 1
 SIZE_OCTETS = 2_048
-CONNECTIONS = 10  # of the generator
 SINK_CONNECTIONS = 20  # of the generator to the sink: a destination's limit, of Postfix and of ours
+FILLING_CONNECTIONS = 10
 SMTP_WORKERS = 2  # on PostgreSQL
 QUIET_SECONDS = 2.0  # after filling: spans are exported, connections wait for the greeting
 
@@ -120,10 +120,10 @@ def _relate_mail(run: Run, kind: str, telemetry: str) -> Iterator[Target]:
         )
 
 
-def _relay(sink: Sink, generator: Generator, target: Target, scale: float) -> Measured:
+def _relay(connections: int, sink: Sink, generator: Generator, target: Target, scale: float) -> Measured:
     """From the start of the first submission until the sink has the last message."""
     before, expected = target.cpu(), sink.messages + int(MESSAGES * scale)
-    found = _submit(generator, target, scale)
+    found = _submit(generator, target, scale, connections)
     sink.wait_for(expected)
     seconds = time.time() - found["t_start"]
     return _measured(target, before, seconds, scale, found["p99_ms"])
@@ -136,7 +136,7 @@ def _drain(sink: Sink, generator: Generator, target: Target, scale: float) -> Me
     """
     expected = sink.messages + int(MESSAGES * scale)
     with sink.held():
-        _submit(generator, target, scale)
+        _submit(generator, target, scale, FILLING_CONNECTIONS)
         time.sleep(QUIET_SECONDS)
         before = target.cpu()
     began = time.time()
@@ -144,11 +144,11 @@ def _drain(sink: Sink, generator: Generator, target: Target, scale: float) -> Me
     return _measured(target, before, time.time() - began, scale, 0.0)
 
 
-def _submit(generator: Generator, target: Target, scale: float) -> dict[str, float]:
-    """Submit the messages over a few connections. The peer takes them from loopback without a login."""
+def _submit(generator: Generator, target: Target, scale: float, connections: int) -> dict[str, float]:
+    """Submit the messages. The peer takes them from loopback without a login."""
     login = {"user": SUBMITTER, "pass": PASSWORD} if target.database else {}
     count = int(MESSAGES * scale)
-    return generator.run("smtp", target.submission, **_message(), conns=CONNECTIONS, ops=count, **login)
+    return generator.run("smtp", target.submission, **_message(), conns=connections, ops=count, **login)
 
 
 def _message() -> dict[str, object]:
@@ -161,6 +161,7 @@ def _measured(target: Target, cpu_before: float, seconds: float, scale: float, p
 
 
 SCENARIOS: dict[str, Callable[[Sink, Generator, Target, float], Measured]] = {
-    "submitted and relayed, 2 KB, 10 connections": _relay,
+    "submitted and relayed, 2 KB, 10 connections": partial(_relay, 10),
+    "submitted and relayed, 2 KB, 50 connections": partial(_relay, 50),
     "relayed from a full queue, 2 KB": _drain,
 }

@@ -18,7 +18,8 @@ ROWS = [
     "IMAP: NOOP, STORE, SELECT, one body, APPEND, login, on ÷ off",
     "deliveries ÷ Postfix + Dovecot, on, 2 KB, 50 connections",
     "the same, off, 10 connections",
-    "submitted and relayed ÷ Postfix, off · on",
+    "submitted and relayed ÷ Postfix, off · on: 10 connections",
+    "the same, 50 connections",
     "relayed from a full queue ÷ Postfix, off · on",
     "POP3 session of 20 ÷ Dovecot, on",
     "IMAP login ÷ Dovecot, off · on: first of each user (run of 0.75 s)",
@@ -53,7 +54,7 @@ def test_the_scenario_of_an_aim_is_one_that_runs(scenario: str) -> None:
 
 
 def test_the_scenarios_of_the_queue_have_an_aim_each() -> None:
-    assert list(SCENARIOS) == [aims.QUEUE, aims.DRAINED]
+    assert list(SCENARIOS) == [aims.RELAYED_10, aims.RELAYED_50, aims.DRAINED]
 
 
 def test_a_value_that_misses_its_aim_is_bold() -> None:
