@@ -17,20 +17,20 @@ from relate_config import ConfigurationError
 from relate_relay.attempt.connector import Connector, Login, Options
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
-from relate_relay.destinations import Destinations
 from relate_relay.dkim.key_directory import KeyDirectory
-from relate_relay.policy_store import QueuedPolicyStore
+from relate_relay.dkim.signing_keys import DomainKeySource
+from relate_relay.queue.destinations import Destinations
+from relate_relay.queue.policy_store import QueuedPolicyStore
+from relate_relay.queue.rules import Rules
+from relate_relay.queue.runner import Runner
+from relate_relay.queue.schedule import Schedule, parse_retry
+from relate_relay.queue.statistics import ExportedStatistics
 from relate_relay.routing.mta_sts import MtaSts, PolicyFetcher
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.private import PrivateDestinations
 from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_relay.routing.smarthost import parse_smarthosts
 from relate_relay.routing.tls_policy import TlsLevel, parse_tls_policies
-from relate_relay.rules import Rules
-from relate_relay.runner import Runner
-from relate_relay.schedule import Schedule, parse_retry
-from relate_relay.signing_keys import DomainKeySource
-from relate_relay.statistics import ExportedStatistics
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_service.config import RelaySettings
 from relate_service.health_port import answer_checks

@@ -9,10 +9,10 @@ from relate_relay.attempt.sender import Result
 from relate_relay.client.observer import Observer, Step
 from relate_relay.client.replies import ServerReply
 from relate_relay.client.results import Outcome
+from relate_relay.dkim.signing_keys import Unsigned
+from relate_relay.queue.settlement import Settled
 from relate_relay.routing.names import IPAddress
 from relate_relay.routing.ports import Dns, DnsError, MxRecord, Records
-from relate_relay.settlement import Settled
-from relate_relay.signing_keys import Unsigned
 from relate_telemetry.attempts import Attempt, Attempts
 from relate_telemetry.attempts import Step as StepSpan
 from relate_telemetry.names import (

@@ -2,12 +2,12 @@
 
 import pytest
 
+from relate_relay.attempt.message import SignedMessage
 from relate_relay.attempt.sender import Fitted
 from relate_relay.client.capabilities import Capabilities
 from relate_relay.client.connection import open_connection
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.dkim.next_hop import Refusal
-from relate_relay.message import SignedMessage
 from tests.support.relay.sink import CAPABILITIES, Sink
 from tests.unit.relay.dkim.examples import KEYS
 from tests.unit.relay.dkim.verifying import verified

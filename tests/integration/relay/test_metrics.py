@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from relate_mailstore.queue_types import QueueState
-from relate_relay.schedule import Schedule
+from relate_relay.queue.schedule import Schedule
 from relate_telemetry.telemetry import Telemetry
 from tests.integration.relay.test_runner import Mail, eventually, is_empty, mail, reports, rows, running, submit
 from tests.support.certificates import Authority

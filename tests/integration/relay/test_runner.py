@@ -34,14 +34,14 @@ from relate_relay.attempt.sender import Content, Result, Sender
 from relate_relay.client.envelope import Envelope
 from relate_relay.client.observer import NO_OBSERVER, Observer
 from relate_relay.client.timeouts import Timeouts
-from relate_relay.destinations import SUSPENDING_FAILURES, Destinations
 from relate_relay.dkim.keys import SigningKeys
+from relate_relay.queue.destinations import SUSPENDING_FAILURES, Destinations
+from relate_relay.queue.rules import Rules
+from relate_relay.queue.runner import Runner
+from relate_relay.queue.schedule import Schedule
 from relate_relay.routing.mta_sts import Lookup
 from relate_relay.routing.ports import MxRecord
 from relate_relay.routing.private import PrivateDestinations
-from relate_relay.rules import Rules
-from relate_relay.runner import Runner
-from relate_relay.schedule import Schedule
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 from relate_telemetry.telemetry import Telemetry, no_telemetry

@@ -6,7 +6,7 @@ from statistics import quantiles
 
 import pytest
 
-from relate_relay.destinations import FIRST_CONNECTIONS, MAX_CONNECTIONS, SUSPENDING_FAILURES
+from relate_relay.queue.destinations import FIRST_CONNECTIONS, MAX_CONNECTIONS, SUSPENDING_FAILURES
 from tests.integration.sending.conftest import Home
 from tests.support.relay.internet import Internet
 from tests.support.relay.sink import CLOSING, Answer, Then

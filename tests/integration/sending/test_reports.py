@@ -4,7 +4,7 @@ from email.message import Message
 
 import pytest
 
-from relate_relay.schedule import Schedule
+from relate_relay.queue.schedule import Schedule
 from tests.integration.sending.conftest import Home
 from tests.support.relay.internet import Internet
 from tests.support.relay.sink import CAPABILITIES, Answer, reply

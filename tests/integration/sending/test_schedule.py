@@ -3,7 +3,7 @@
 from contextlib import AsyncExitStack
 
 from relate_mailstore.queue_types import QueueFilter
-from relate_relay.schedule import JITTER_SHARE, MAX_AGE_SECONDS, NOTICE_SECONDS, RETRY_SECONDS, Schedule
+from relate_relay.queue.schedule import JITTER_SHARE, MAX_AGE_SECONDS, NOTICE_SECONDS, RETRY_SECONDS, Schedule
 from tests.integration.sending.conftest import Home
 from tests.support.relay.internet import Internet
 from tests.support.relay.sink import reply

@@ -35,17 +35,17 @@ from relate_mailstore.types import AccountId, Delivery
 from relate_relay.attempt.connector import Connector, Options, Policies
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
-from relate_relay.destinations import Destinations
 from relate_relay.dkim.keys import SigningKeys
+from relate_relay.queue.destinations import Destinations
+from relate_relay.queue.rules import Rules
+from relate_relay.queue.runner import Runner
+from relate_relay.queue.schedule import Schedule
 from relate_relay.routing.mta_sts import Lookup
 from relate_relay.routing.names import to_ascii
 from relate_relay.routing.ourselves import Ourselves
 from relate_relay.routing.ports import Dns
 from relate_relay.routing.private import PrivateDestinations
 from relate_relay.routing.resolver import Resolver, parse_resolver
-from relate_relay.rules import Rules
-from relate_relay.runner import Runner
-from relate_relay.schedule import Schedule
 from relate_relay.traced import TracedAttempts, TracedDns
 from relate_supervisor import Supervisor
 from relate_telemetry.telemetry import Telemetry, no_telemetry

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate_relay.destinations import (
+from relate_relay.queue.destinations import (
     FIRST_CONNECTIONS,
     MAX_CONNECTIONS,
     MAX_DESTINATIONS,

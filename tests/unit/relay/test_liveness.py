@@ -1,6 +1,6 @@
 """Which runners are taken for dead."""
 
-from relate_relay.liveness import DEAD_SECONDS, Liveness
+from relate_relay.queue.liveness import DEAD_SECONDS, Liveness
 
 
 class Clock:

@@ -7,8 +7,8 @@ from relate_relay.attempt.requirement import TlsUnavailable
 from relate_relay.client.errors import ClientError, ConnectFailed, ConnectFault, Refused, TlsFailed, TlsFault
 from relate_relay.client.replies import ServerReply
 from relate_relay.client.results import Outcome, Security
+from relate_relay.dkim.signing_keys import Unsigned
 from relate_relay.routing.mta_sts import Lookup, Mode, Policy, StsFault
-from relate_relay.signing_keys import Unsigned
 from relate_telemetry import relay_names
 from tests.support.relay.recording import RecordingObserver
 

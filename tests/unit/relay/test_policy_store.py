@@ -6,7 +6,7 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.queue_types import StsPolicy
-from relate_relay.policy_store import QueuedPolicyStore
+from relate_relay.queue.policy_store import QueuedPolicyStore
 from relate_relay.routing.mta_sts import Mode, Policy, StoredPolicy
 
 POLICY = StoredPolicy(Policy(Mode.ENFORCE, ("mx.a.example", "*.b.example"), 86_400), "2026", 1_000_000_000.0)

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from relate_relay.schedule import JITTER_SHARE, MAX_AGE_SECONDS, NOTICE_SECONDS, Schedule, parse_retry
+from relate_relay.queue.schedule import JITTER_SHARE, MAX_AGE_SECONDS, NOTICE_SECONDS, Schedule, parse_retry
 
 ARRIVED = 1_000_000.0
 

@@ -10,7 +10,7 @@ from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.types import DomainKey
 from relate_relay.dkim.key_directory import KeyDirectory
 from relate_relay.dkim.keys import SigningKeys
-from relate_relay.signing_keys import FRESH_SECONDS, DomainKeySource, Unsigned, author_domain
+from relate_relay.dkim.signing_keys import FRESH_SECONDS, DomainKeySource, Unsigned, author_domain
 
 RAW = b"From: Ann <ann@here.test>\r\n\r\ntext\r\n"
 

@@ -6,7 +6,7 @@ from typing import Any
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import QueueStatistics
-from relate_relay.statistics import PAUSE_SECONDS, READ_SHARE, ExportedStatistics
+from relate_relay.queue.statistics import PAUSE_SECONDS, READ_SHARE, ExportedStatistics
 from relate_supervisor import Supervisor
 
 NUMBERS = QueueStatistics({}, 1.0)

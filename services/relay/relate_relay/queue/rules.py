@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from random import Random
 from secrets import token_bytes
 
-from relate_relay.liveness import DEAD_SECONDS
-from relate_relay.schedule import Schedule
+from relate_relay.queue.liveness import DEAD_SECONDS
+from relate_relay.queue.schedule import Schedule
 
 
 @dataclass(frozen=True, slots=True)

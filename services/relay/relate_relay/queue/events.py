@@ -6,7 +6,7 @@ from typing import NamedTuple
 from relate_mailstore.event_types import Detail, Event, EventName
 from relate_mailstore.queue_types import AttemptResult, Claimed, QueueState
 from relate_relay.attempt.sender import Result
-from relate_relay.settlement import EXPIRED_STATUS
+from relate_relay.queue.settlement import EXPIRED_STATUS
 
 SERVICE = "relay"
 

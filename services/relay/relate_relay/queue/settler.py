@@ -12,12 +12,12 @@ from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import Claimed
 from relate_mailstore.types import Delivery, Destination
 from relate_relay.attempt.sender import Result
-from relate_relay.events import Attempted, events_of
+from relate_relay.queue.events import Attempted, events_of
+from relate_relay.queue.rules import Rules
+from relate_relay.queue.settlement import Moment, Settled, settle
 from relate_relay.reports.report import make_report
 from relate_relay.reports.rules import report_due
 from relate_relay.reports.types import DeliveryResult, Report, ReportedMessage
-from relate_relay.rules import Rules
-from relate_relay.settlement import Moment, Settled, settle
 from relate_supervisor import Supervisor
 
 log = structlog.get_logger(__name__)

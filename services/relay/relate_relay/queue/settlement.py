@@ -9,9 +9,9 @@ from relate_mailstore.queue_types import AttemptResult, Claimed, QueueState
 from relate_mailstore.suppression_types import Suppression, SuppressionSource, suppress_bounced
 from relate_relay.attempt.sender import Result
 from relate_relay.client.results import Outcome
+from relate_relay.queue.schedule import Schedule
 from relate_relay.reports.rules import kind_of_acceptance
 from relate_relay.reports.types import DeliveryResult, Kind
-from relate_relay.schedule import Schedule
 
 EXPIRED_STATUS = "5.4.7"
 """Delivery time expired (RFC 3463 §3.5)."""

@@ -19,18 +19,18 @@ from relate_mailstore.envelope_ids import sign_envelope
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.ports import QueueStore, Suppressions
 from relate_mailstore.queue_types import Claimed
+from relate_relay.attempt.message import SignedMessage
 from relate_relay.attempt.sender import Result, Sender
 from relate_relay.client.envelope import Envelope, Recipient
 from relate_relay.client.observer import Observer
 from relate_relay.client.results import Outcome
-from relate_relay.destinations import Destinations
-from relate_relay.events import Attempted
-from relate_relay.liveness import Liveness
-from relate_relay.message import SignedMessage
-from relate_relay.rules import Rules
-from relate_relay.settler import STORE_RETRY_SECONDS, Settler
-from relate_relay.signing_keys import KeySource
-from relate_relay.suppression import SuppressionFilter
+from relate_relay.dkim.signing_keys import KeySource
+from relate_relay.queue.destinations import Destinations
+from relate_relay.queue.events import Attempted
+from relate_relay.queue.liveness import Liveness
+from relate_relay.queue.rules import Rules
+from relate_relay.queue.settler import STORE_RETRY_SECONDS, Settler
+from relate_relay.queue.suppression import SuppressionFilter
 from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 
