@@ -199,6 +199,23 @@ async def test_a_message_leaves_and_the_queue_is_empty(mail: Mail) -> None:
         assert await reports(mail) == []
 
 
+async def test_messages_that_come_one_after_another_share_a_connection(mail: Mail) -> None:
+    async with Sink() as sink, running(mail, sink.port):
+        for _ in range(3):
+            await submit(mail, "bob@a.test")
+            await eventually(mail, is_empty)
+        assert (len(sink.messages), sink.connections) == (3, 1)
+
+
+async def test_a_connection_that_waits_does_not_delay_the_end(mail: Mail, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relate_relay.queue.connections.IDLE_SECONDS", 3600.0)
+    async with Sink() as sink:
+        async with asyncio.timeout(TIMEOUT_SECONDS), running(mail, sink.port):
+            await submit(mail, "bob@a.test")
+            await eventually(mail, is_empty)
+        assert len(sink.messages) == 1
+
+
 async def test_what_was_queued_before_the_start_is_sent(mail: Mail) -> None:
     await submit(mail, "bob@a.test")
     async with Sink() as sink, running(mail, sink.port):

@@ -19,6 +19,7 @@ class _State:
     connections: float = FIRST_CONNECTIONS  # that are allowed
     open: int = 0
     failures: int = 0  # in a row
+    suspended: str = ""  # why
 
 
 class Destinations:
@@ -42,7 +43,7 @@ class Destinations:
     def reached(self, domain: str) -> None:
         """Note that the destination has answered to a message."""
         state = self._use(domain)
-        state.failures = 0
+        state.failures, state.suspended = 0, ""
         state.connections = min(state.connections + 1 / max(1, int(state.connections)), self._max_connections)
 
     def failed(self, domain: str) -> bool:
@@ -51,6 +52,22 @@ class Destinations:
         state.failures += 1
         state.connections = max(1.0, state.connections / 2)
         return state.failures >= SUSPENDING_FAILURES
+
+    def suspend(self, domain: str, reason: str) -> bool:
+        """Note that a destination is suspended: mail that was claimed is not attempted. Returns whether that is new."""
+        state = self._use(domain)
+        was_suspended, state.suspended = bool(state.suspended), reason
+        return not was_suspended
+
+    def resume(self, domain: str) -> None:
+        """Note that a destination is not suspended."""
+        if domain in self._states:
+            self._states[domain].suspended = ""
+
+    def suspension(self, domain: str) -> str:
+        """Why a destination is suspended, as far as this process knows; empty if it is not."""
+        state = self._states.get(domain)
+        return "" if state is None else state.suspended
 
     def closed(self, domain: str) -> None:
         """Note that a connection that was `opened` has ended."""
