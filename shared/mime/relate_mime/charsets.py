@@ -174,7 +174,12 @@ def _decode_incrementally(octets: bytes, codec: str) -> Iterator[str]:
         codec += "_be" if octets.startswith(_BIG_ENDIAN_MARKS[codec]) else "_le"
     decoder = getincrementaldecoder(codec)("replace")
     for start in range(0, len(octets), SLICE_OCTETS):
-        yield decoder.decode(octets[start : start + SLICE_OCTETS])
+        piece = octets[start : start + SLICE_OCTETS]
+        try:
+            yield decoder.decode(piece)
+        except UnicodeError:  # CPython keeps at most 8 octets of an escape sequence that continues in the next slice
+            decoder.reset()
+            yield piece.decode(codec, "replace")
         if isinstance(decoder, BufferedIncrementalDecoder) and len(decoder.buffer) > SLICE_OCTETS:
             yield decoder.decode(b"", final=True)  # UTF-7 that never shifts back: restart from here
             decoder.reset()

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.xdist_group("product-sending-limits")
 
 DATABASES = ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)]
 CONNECTIONS = 50
-LIMIT = 20
+MAX_RECIPIENTS = 20
 
 
 @pytest.fixture(scope="module")
@@ -35,8 +35,8 @@ def limited(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         "Relay__Enabled": "true",
         "Relay__Smarthost": f"127.0.0.1:{sink.port}",
         "Relay__SmarthostTls": "may",
-        "Limits__RecipientsPerHour": str(LIMIT),
-        "Limits__RecipientsPerDay": str(LIMIT * 2),
+        "Limits__RecipientsPerHour": str(MAX_RECIPIENTS),
+        "Limits__RecipientsPerDay": str(MAX_RECIPIENTS * 2),
     }
     with Product(tmp_path_factory.mktemp("limited"), database, **settings) as started:
         started.start()
@@ -66,15 +66,17 @@ def test_exactly_the_limit_leaves_over_fifty_connections(limited: Product, sink:
         replies = list(threads.map(partial(send, limited, ann, Barrier(CONNECTIONS)), range(CONNECTIONS)))
     held = [text for text in replies if b"held: more than 20 recipients in an hour" in text]
     assert len(held) + sum(b"held: more than 40 recipients in a day" in text for text in replies) == 30
-    while states(limited, ann) != {"held": CONNECTIONS - LIMIT}:  # each look takes a process
+    while states(limited, ann) != {"held": CONNECTIONS - MAX_RECIPIENTS}:  # each look takes a process
         pass
-    assert sum(len(each.recipients) for each in sink.messages) == LIMIT
+    assert sum(len(each.recipients) for each in sink.messages) == MAX_RECIPIENTS
     reasons = {row["lastReply"] for row in limited.relate_json("queue", "list", "--account", ann.address)}
     assert reasons == {"held: more than 20 recipients in an hour", "held: more than 40 recipients in a day"}
     with limited.pop3(*ann) as client:
         notices = [message_from_bytes(b"\r\n".join(client.retr(number + 1)[1])) for number in range(client.stat()[0])]
     assert [notice["Subject"] for notice in notices] == ["Your mail to other servers is held"] * 2  # an hour, a day
-    assert limited.relate_json("queue", "release", "--account", ann.address) == {"changed": CONNECTIONS - LIMIT}
+    assert limited.relate_json("queue", "release", "--account", ann.address) == {
+        "changed": CONNECTIONS - MAX_RECIPIENTS
+    }
     while states(limited, ann):
         pass
     assert sum(len(each.recipients) for each in sink.messages) == CONNECTIONS

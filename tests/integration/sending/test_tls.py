@@ -62,7 +62,7 @@ def with_policies(home: Home, internet: Internet, policy_host: PolicyHost, autho
 
 
 class Unmet(NamedTuple):
-    """A server that does not meet the policy: the name in its certificate, what it does, and how the report says so."""
+    """A server that does not meet the policy: its certificate's name, what it does, and the words of the report."""
 
     certificate: str
     script: Script

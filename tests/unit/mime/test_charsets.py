@@ -11,6 +11,7 @@ from webencodings.labels import LABELS
 from relate_mime import charsets
 from relate_mime.charsets import (
     _CODECS,
+    SLICE_OCTETS,
     _fold_label,
     clean_lines,
     clean_value,
@@ -226,3 +227,11 @@ def test_transfer_encodings_are_decoded(encoding: str, encoded: bytes, octets: b
 @given(st.binary(max_size=60), st.sampled_from(("base64", "quoted-printable", "7bit")))
 def test_decoded_octets_are_never_longer(octets: bytes, encoding: str) -> None:
     assert len(decode_transfer(octets, encoding)) <= len(octets)
+
+
+@pytest.mark.parametrize("codec", ["iso2022_jp_ext", "iso2022_jp_2", "iso2022_kr", "iso2022_jp_2004"])
+def test_an_escape_sequence_that_does_not_end_may_cross_a_slice(codec: str) -> None:
+    octets = b"a" * (SLICE_OCTETS - 14) + b"\x1b$" + b"(" * 30 + b"z"
+    text = decode_charset(octets, codec)
+    assert text.startswith("aaa")
+    assert text.endswith("z")

@@ -74,7 +74,7 @@ async def test_an_address_of_the_user_needs_no_sender(backend: SmtpBackend, fiel
         b'From: (a"b) boss@example.org <ann@example.net> (c"d)',  # quotes in comments are no quotes
         b'From: ann@example.net, "x <boss@example.org>',
         b"From: ann@example.net, bob@example.net",
-        b"From: ann@example.net, ann@example.net",  # several authors need a Sender, whoever they are
+        b"From: ann@example.net, ann@example.net",  # several authors need a Sender
         b"From: ann@example.net bob@example.net",
         b"From: Team: ann@example.net;",
         b"From: undisclosed: ;",

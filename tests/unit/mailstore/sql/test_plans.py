@@ -36,7 +36,6 @@ SCANS = {
     "queue.sts_policies._TRIM",
     "queue.operators.COUNT",
     "queue.suspensions.COUNT",
-    "queue.suspensions._WAITING",
     "queue.suspensions._FORGET",
     "suppressions._EXPIRED",
     "suppressions._TRIM",

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Double, Integer, Text, bindparam, delete, func, select, update
+from sqlalchemy import Connection, Double, Integer, Text, bindparam, delete, exists, func, select, update
 
 from relate_mailstore.queue_rules import DESTINATION_REPLY_STATUS, is_probe_due, probe_pause
 from relate_mailstore.queue_types import QueueState
@@ -16,10 +16,13 @@ from relate_mailstore.sql.schema.tables import queue_destinations, queue_recipie
 
 FORGOTTEN_SECONDS = 86_400.0  # after the last probe was due: no mail has waited for the destination since
 
-_WAITING = select(queue_recipients.c.id).where(
-    queue_recipients.c.domain == queue_destinations.c.domain, queue_recipients.c.due.is_not(None)
+COUNT = (
+    select(func.count().label("suspended"))
+    .select_from(queue_destinations)
+    .where(
+        exists().where(queue_recipients.c.domain == queue_destinations.c.domain, queue_recipients.c.due.is_not(None))
+    )
 )
-COUNT = select(func.count().label("suspended")).select_from(queue_destinations).where(_WAITING.exists())
 """The number of suspended destinations for which mail waits."""
 
 _SUSPEND = insert_once(queue_destinations, "domain")
