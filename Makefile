@@ -134,7 +134,8 @@ demo: ## keep the stack busy with demo traffic until `docker compose stop demo`
 debian: ## install the servers and mail clients that tests use, on Debian or Ubuntu (as root)
 	apt-get update --quiet --quiet
 	DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --quiet \
-		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd
+		postgresql swaks fetchmail curl isync mutt offlineimap3 getmail6 dovecot-imapd \
+		opendkim-tools
 
 clean: ## remove files that the other verbs created
 	rm -rf $(VENV) $(SDK_VENV) .coverage var uv.lock

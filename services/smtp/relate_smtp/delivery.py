@@ -56,12 +56,24 @@ def build_message(
     added = b""
     if context.role is Role.SUBMISSION:
         removed += [*bcc_fields(header), *sender_edit.removed]
-        message_id = f"{transaction.id}@{context.server_name}"
-        added = sender_edit.added + missing_fields(header, date_time(int(context.now())), message_id)
+        added = sender_edit.added + missing_fields(
+            header, date_time(int(context.now())), _made_message_id(conversation)
+        )
     body = memoryview(content)[len(header.octets) :]
     is_terminated = transaction.is_binary or not content or content.endswith(b"\r\n")
     line_end = b"" if is_terminated else b"\r\n"
     return b"".join((_trace_fields(conversation), added, header.without(removed), body, line_end))
+
+
+def message_id_of(conversation: Conversation, header: Header) -> str:
+    """The Message-ID of the message to store: its own, else the one that a submission gets. Raises TooManyFields."""
+    if conversation.context.role is Role.SUBMISSION and not header.count(b"message-id"):
+        return _made_message_id(conversation)
+    return find_message_id(header)
+
+
+def _made_message_id(conversation: Conversation) -> str:
+    return f"{conversation.open_transaction.id}@{conversation.context.server_name}"
 
 
 def find_message_id(header: Header) -> str:

@@ -7,6 +7,7 @@ import pytest
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.event_types import Event, EventName, EventQuery
 from relate_mailstore.memory import MemoryMailStore
+from relate_mailstore.queue_types import QueueFilter
 from relate_mailstore.types import Delivery, Receipt
 from relate_smtp.context import Role
 from relate_smtp.routing import Relaying
@@ -44,6 +45,21 @@ async def test_an_accepted_message_is_received_and_delivered_to_each_recipient(b
     ]
     (message_id,) = {each.message_id for each in (received, *delivered)}
     assert message_id is not None
+
+
+async def test_a_submission_without_message_id_has_the_one_that_it_gets(backend: SmtpBackend) -> None:
+    await backend.add_person("ann@example.net", key="test")
+    context = replace(backend.context(Role.SUBMISSION), routing=Relaying(backend.directory))
+    await connect(context).send(
+        b"EHLO there\r\nAUTH PLAIN AGFubkBleGFtcGxlLm5ldAB0ZXN0\r\nMAIL FROM:<ann@example.net>\r\n"
+        b"RCPT TO:<joe@there.test>\r\nRCPT TO:<bob@example.net>\r\nDATA\r\nSubject: x\r\n\r\ntext\r\n.\r\n"
+    )
+    (message_id,) = {each.header_message_id for each in await told(backend)}
+    (message,) = await backend.received("bob@example.net")
+    assert message_id
+    assert f"Message-ID: <{message_id}>".encode() in message
+    (queued,) = (await backend.store.queue.find(QueueFilter(), 10)).items
+    assert queued.header_message_id == message_id
 
 
 async def test_a_recipient_elsewhere_is_queued(backend: SmtpBackend) -> None:

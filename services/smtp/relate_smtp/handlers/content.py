@@ -15,9 +15,9 @@ from relate_smtp.commands import Bare, Bdat
 from relate_smtp.conversation import Conversation
 from relate_smtp.delivery import (
     build_message,
-    find_message_id,
     find_traceparent,
     has_looped,
+    message_id_of,
     prepare_delivery,
     report_addressee,
 )
@@ -81,7 +81,7 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
             transaction,
             user,
             message,
-            find_message_id(header),
+            message_id_of(conversation, header),
             events=accepted(conversation, len(message)) + told.events,
             limits=context.sending_limits,
         )
