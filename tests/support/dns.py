@@ -158,9 +158,9 @@ class ScriptedDns:
     # --- the server
 
     async def __aenter__(self) -> Self:
-        loop = asyncio.get_running_loop()
+        loop, wanted = asyncio.get_running_loop(), self.port
         for tries_left in reversed(range(BIND_TRIES)):
-            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(self.host, self.port))
+            self._udp, _ = await loop.create_datagram_endpoint(lambda: _Udp(self), local_addr=(self.host, wanted))
             self.port = self._udp.get_extra_info("sockname")[1]
             try:  # the port that is free for UDP may be in use for TCP
                 self._tcp = await asyncio.start_server(self._accept, self.host, self.port)

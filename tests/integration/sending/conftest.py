@@ -45,13 +45,26 @@ async def internet() -> AsyncIterator[Internet]:
         yield started
 
 
-@pytest.fixture(
-    params=[
-        "sqlite-1",
-        pytest.param("postgres-1", marks=[pytest.mark.postgres, pytest.mark.long]),
-        pytest.param("postgres-3", marks=pytest.mark.postgres),
-    ]
-)
-def home(request: pytest.FixtureRequest) -> Home:
+def _made(request: pytest.FixtureRequest) -> Home:
     database, _, runners = request.param.partition("-")
     return Home(request.getfixturevalue(f"{database}_url"), int(runners))
+
+
+ON_POSTGRES = pytest.mark.postgres
+IN_LONG_RUNS = [pytest.mark.postgres, pytest.mark.long]
+
+
+@pytest.fixture(
+    params=["sqlite-1", pytest.param("postgres-1", marks=IN_LONG_RUNS), pytest.param("postgres-3", marks=ON_POSTGRES)]
+)
+def home(request: pytest.FixtureRequest) -> Home:
+    """Each home in turn, for what depends on the database or on other runners."""
+    return _made(request)
+
+
+@pytest.fixture(
+    params=["sqlite-1", pytest.param("postgres-1", marks=IN_LONG_RUNS), pytest.param("postgres-3", marks=IN_LONG_RUNS)]
+)
+def any_home(request: pytest.FixtureRequest) -> Home:
+    """The same for what depends on neither: short runs use SQLite alone."""
+    return _made(request)

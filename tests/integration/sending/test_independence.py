@@ -14,6 +14,7 @@ from tests.support.relay.system import NEVER_AGAIN, System, TurnedClock
 
 OTHERS = tuple(f"other{number}.test" for number in range(20))
 SILENT = "silent.test"
+SHARED_LIMIT = 3
 
 
 def silence(until: asyncio.Event) -> Answer:
@@ -51,6 +52,19 @@ async def test_a_silent_destination_delays_no_other(home: Home, internet: Intern
         ended.set()
     assert sum(len(sink.messages) for sink in others) == len(addresses)
     assert silent.most_open_connections <= MAX_CONNECTIONS
+
+
+async def test_all_runners_together_keep_to_the_limit_of_connections(home: Home, internet: Internet) -> None:
+    slow = Answer(b"250 2.1.5 ok\r\n", pause_seconds=0.005)
+    sink = await internet.domain("slow.test", {"RCPT": slow})
+    made = home.system(internet, max_connections=SHARED_LIMIT, dead_seconds=6.0)
+    async with made.running() as system:
+        await system.assembled()
+        for number in range(40):
+            await system.submit(f"user{number}@slow.test")
+        await system.until(system.is_empty)
+    assert len(sink.messages) == 40
+    assert sink.most_open_connections <= SHARED_LIMIT
 
 
 async def test_a_dead_destination_is_suspended_and_probed_once_by_all_runners(home: Home, internet: Internet) -> None:

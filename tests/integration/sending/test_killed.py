@@ -26,6 +26,7 @@ from tests.support.relay.system import SERVER_NAME
 pytestmark = pytest.mark.xdist_group("sending-killed")
 
 DOMAINS = tuple(f"there{number}.test" for number in range(5))
+FEW_ROUNDS = 3  # each starts a process, which takes two seconds of CPU time
 MESSAGES_PER_ROUND = 4
 MAX_DELAY_SECONDS = 0.1  # from the last 250 to the kill: an attempt takes some hundredths
 SETTINGS = {
@@ -106,7 +107,7 @@ def is_explained(sent: Message, sinks: Sequence[Sink]) -> bool:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("rounds", [5, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
+@pytest.mark.parametrize("rounds", [FEW_ROUNDS, pytest.param(200, marks=[pytest.mark.long, pytest.mark.timeout(3600)])])
 async def test_no_accepted_message_is_lost_when_processes_are_killed(
     tmp_path: Path, home: Home, internet: Internet, rounds: int
 ) -> None:

@@ -69,10 +69,10 @@ def check_thread(report: Message) -> None:
 
 @pytest.mark.parametrize(("ret", "returned"), [("HDRS", "text/rfc822-headers"), ("FULL", "message/rfc822")])
 async def test_the_parameters_of_the_sender_are_in_the_report(
-    home: Home, internet: Internet, ret: str, returned: str
+    any_home: Home, internet: Internet, ret: str, returned: str
 ) -> None:
     await internet.domain("there.test", {"RCPT": reply("550 5.1.1 unknown")})
-    async with home.system(internet).running() as system:
+    async with any_home.system(internet).running() as system:
         await system.submit("bob@there.test", orcpt="rfc822;robert+40old.test", ret=ret, envid="QQ+2B1")
         await system.until(system.is_empty)
         (report,) = await system.reports()
@@ -83,10 +83,10 @@ async def test_the_parameters_of_the_sender_are_in_the_report(
     assert (b"At noon?" in report.as_bytes()) == (ret == "FULL")
 
 
-async def test_mail_without_a_sender_is_never_reported(home: Home, internet: Internet) -> None:
+async def test_mail_without_a_sender_is_never_reported(any_home: Home, internet: Internet) -> None:
     await internet.domain("there.test", {"RCPT": answer})
     automatic = RAW.replace(b"Subject: ", b"Auto-Submitted: auto-replied\r\nSubject: ")
-    async with home.system(internet, schedule=AT_ONCE).running() as system:
+    async with any_home.system(internet, schedule=AT_ONCE).running() as system:
         await system.submit("dora.1@there.test", sender="")
         await system.submit("dora.2@there.test", raw=automatic)
         await system.until(system.is_empty)

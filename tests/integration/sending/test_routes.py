@@ -17,7 +17,7 @@ def receivers(sinks: dict[str, Sink]) -> dict[str, str]:
     }
 
 
-async def test_mail_goes_to_the_server_that_the_dns_names(home: Home, internet: Internet) -> None:
+async def test_mail_goes_to_the_server_that_the_dns_names(any_home: Home, internet: Internet) -> None:
     sinks = {name: await internet.server(name) for name in ("one.test", "two.test", "xn--mx-eka.test")}
     await internet.server("closed.test", {"GREETING": CLOSE})
     one, two = sinks["one.test"].host, sinks["two.test"].host
@@ -50,7 +50,7 @@ async def test_mail_goes_to_the_server_that_the_dns_names(home: Home, internet: 
         "half.test": "two.test",
         "above.test": "two.test",
     }
-    async with home.system(internet, schedule=NEVER_AGAIN).running() as system:  # all in the first attempt
+    async with any_home.system(internet, schedule=NEVER_AGAIN).running() as system:  # all in the first attempt
         for domain in expected:
             await system.submit(f"bob@{domain}", is_utf8=not domain.isascii())
         await system.until(system.is_empty)
@@ -58,7 +58,7 @@ async def test_mail_goes_to_the_server_that_the_dns_names(home: Home, internet: 
     assert receivers(sinks) == expected
 
 
-async def test_what_the_dns_denies_fails_and_what_it_does_not_say_waits(home: Home, internet: Internet) -> None:
+async def test_what_the_dns_denies_fails_and_what_it_does_not_say_waits(any_home: Home, internet: Internet) -> None:
     internet.dns.add(
         f"""
         null.test MX 0 .
@@ -86,7 +86,7 @@ async def test_what_the_dns_denies_fails_and_what_it_does_not_say_waits(home: Ho
         "cut.test": ("queued", "4.4.3"),
         "dead.test": ("queued", "4.4.1"),
     }
-    async with home.system(internet, schedule=NEVER_AGAIN).running() as system:
+    async with any_home.system(internet, schedule=NEVER_AGAIN).running() as system:
         await system.submit(*(f"bob@{domain}" for domain in expected))
         await system.until(system.is_attempted)
         found = {row.domain: (row.state.value, row.status) for row in (await system.rows()).values()}
@@ -96,7 +96,7 @@ async def test_what_the_dns_denies_fails_and_what_it_does_not_say_waits(home: Ho
 SILENT = (Behaviour.SILENT, Behaviour.WRONG_ID, Behaviour.WRONG_QUESTION)
 
 
-async def test_a_name_server_that_never_answers_delays_no_other_domain(home: Home, internet: Internet) -> None:
+async def test_a_name_server_that_never_answers_delays_no_other_domain(any_home: Home, internet: Internet) -> None:
     lost = [f"bob@{behaviour.name.lower().replace('_', '-')}.test" for behaviour in SILENT]
     for address, behaviour in zip(lost, SILENT, strict=True):
         await internet.domain(address.partition("@")[2])
@@ -106,7 +106,7 @@ async def test_a_name_server_that_never_answers_delays_no_other_domain(home: Hom
     async def has_left() -> bool:
         return "bob@there.test" not in await system.rows()
 
-    async with home.system(internet, schedule=NEVER_AGAIN).running() as system:
+    async with any_home.system(internet, schedule=NEVER_AGAIN).running() as system:
         for address in (*lost, "bob@there.test"):
             await system.submit(address)
         await system.until(has_left)

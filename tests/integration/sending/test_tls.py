@@ -45,7 +45,7 @@ Start = Callable[..., System]
 
 
 @pytest.fixture
-def with_policies(home: Home, internet: Internet, policy_host: PolicyHost, authority: Authority) -> Start:
+def with_policies(any_home: Home, internet: Internet, policy_host: PolicyHost, authority: Authority) -> Start:
     """Makes systems that follow there.test's policy and trust the authority."""
 
     def policies(dns: Dns) -> Policies:
@@ -56,7 +56,7 @@ def with_policies(home: Home, internet: Internet, policy_host: PolicyHost, autho
     def make(mode: str, **options: Any) -> System:
         policy_host.body = POLICY.format(mode).encode()
         contexts = Contexts(verifying=authority.trusting)
-        return home.system(internet, contexts=contexts, policies=policies, **options)
+        return any_home.system(internet, contexts=contexts, policies=policies, **options)
 
     return make
 
@@ -124,7 +124,7 @@ async def test_a_tested_policy_that_is_not_met_delays_no_mail(
 
 @pytest.mark.parametrize(("offered", "level"), [(True, TlsLevel.VERIFY), (False, TlsLevel.MAY)])
 async def test_the_login_at_a_smarthost_is_sent_under_tls_only_and_is_in_no_span(
-    home: Home, internet: Internet, authority: Authority, offered: bool, level: TlsLevel
+    any_home: Home, internet: Internet, authority: Authority, offered: bool, level: TlsLevel
 ) -> None:
     certificate = authority.serving("smart.test") if offered else None
     smarthost = await internet.server("smart.test", certificate=certificate, logins={"relate": PASSWORD})
@@ -135,7 +135,7 @@ async def test_the_login_at_a_smarthost_is_sent_under_tls_only_and_is_in_no_span
         "login": Login("relate", Secret(PASSWORD)),
         "contexts": Contexts(verifying=authority.trusting),
     }
-    async with home.system(internet, schedule=NEVER_AGAIN, telemetry=telemetry, **options).running() as system:
+    async with any_home.system(internet, schedule=NEVER_AGAIN, telemetry=telemetry, **options).running() as system:
         await system.submit(BOB)
         await system.until(system.is_attempted)
         assert await system.is_empty() == offered
@@ -147,11 +147,11 @@ async def test_the_login_at_a_smarthost_is_sent_under_tls_only_and_is_in_no_span
 
 @pytest.mark.parametrize("script", [{"STARTTLS": BROKEN_TLS}, {"STARTTLS": NO_TLS}, {"STARTTLS": reply("454 later")}])
 async def test_without_a_policy_tls_that_fails_delays_no_mail(
-    home: Home, internet: Internet, authority: Authority, script: Script
+    any_home: Home, internet: Internet, authority: Authority, script: Script
 ) -> None:
     sink = await internet.domain("there.test", script, certificate=authority.serving("mx.there.test"))
     timeouts = Timeouts(tls_seconds=1.0)
-    async with home.system(internet, schedule=NEVER_AGAIN, timeouts=timeouts).running() as system:
+    async with any_home.system(internet, schedule=NEVER_AGAIN, timeouts=timeouts).running() as system:
         await system.submit(BOB)
         await system.until(system.is_empty)
     assert [each.tls for each in sink.messages] == [False]

@@ -48,13 +48,13 @@ IN_A_CONVERSATION = (
 )
 
 
-async def test_mail_to_servers_that_misbehave_is_neither_lost_nor_repeated(home: Home, internet: Internet) -> None:
+async def test_mail_to_servers_that_misbehave_is_neither_lost_nor_repeated(any_home: Home, internet: Internet) -> None:
     troubles: dict[str, tuple[Trouble, Sink]] = {}
     for number, trouble in enumerate(IN_A_CONVERSATION):
         script = {trouble.stage: trouble.answer}
         sink = await internet.domain(f"trouble{number}.test", script, capabilities=WITHOUT_CHUNKING)
         troubles[f"bob@trouble{number}.test"] = trouble, sink
-    async with home.system(internet, schedule=NEVER_AGAIN, timeouts=TIMEOUTS).running() as system:
+    async with any_home.system(internet, schedule=NEVER_AGAIN, timeouts=TIMEOUTS).running() as system:
         for address in troubles:
             await system.submit(address)
         await system.until(system.is_attempted)
@@ -73,11 +73,11 @@ async def test_mail_to_servers_that_misbehave_is_neither_lost_nor_repeated(home:
 
 
 async def test_a_reply_that_is_lost_after_the_acceptance_is_the_only_cause_of_a_copy(
-    home: Home, internet: Internet
+    any_home: Home, internet: Internet
 ) -> None:
     lost = Answer(b"", Then.CLOSE)
     sink = await internet.domain("there.test", {"CONTENT": [lost, sinks.OK]}, capabilities=WITHOUT_CHUNKING)
-    async with home.system(internet).running() as system:
+    async with any_home.system(internet).running() as system:
         await system.submit("bob@there.test")
         await system.until(system.is_empty)
     assert len(sink.messages) == 2  # RFC 1047: the relay cannot know whether the server has the first one

@@ -36,7 +36,8 @@ from relate_relay.attempt.connector import Connector, Options, Policies
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
 from relate_relay.dkim.keys import SigningKeys
-from relate_relay.queue.destinations import Destinations
+from relate_relay.queue.destinations import MAX_CONNECTIONS, Destinations
+from relate_relay.queue.liveness import DEAD_SECONDS
 from relate_relay.queue.rules import Rules
 from relate_relay.queue.runner import Runner
 from relate_relay.queue.schedule import Schedule
@@ -149,6 +150,8 @@ class System:
         runners: int = 1,
         schedule: Schedule = QUICK,
         clock: Callable[[], float] = time.time,
+        max_connections: int = MAX_CONNECTIONS,
+        dead_seconds: float = DEAD_SECONDS,
         keys: SigningKeys | None = None,
         telemetry: Telemetry | None = None,
         contexts: Contexts | None = None,
@@ -160,6 +163,8 @@ class System:
         self._runners = runners
         self._schedule = schedule
         self._clock = clock
+        self._max_connections = max_connections
+        self._dead_seconds = dead_seconds
         self._keys = Keys(keys)
         self._attempts = (telemetry or no_telemetry()).attempts()
         self._contexts = contexts or Contexts()
@@ -168,6 +173,7 @@ class System:
         self._settled = asyncio.Event()
         self._queues: list[ObservedQueue] = []
         self._stores: list[SqlMailStore] = []
+        self._destinations: list[Destinations] = []
         self._supervisor = Supervisor()
 
     @asynccontextmanager
@@ -189,6 +195,7 @@ class System:
                 stopping.set()
                 await asyncio.gather(*tasks)
                 self._stores.clear()
+                self._destinations.clear()
 
     @property
     def store(self) -> SqlMailStore:
@@ -223,6 +230,12 @@ class System:
         self._settled.clear()
         async with asyncio.timeout(TIMEOUT_SECONDS):
             await self._settled.wait()
+
+    async def assembled(self) -> None:
+        """Wait until every runner knows of the others, which a beat tells it."""
+        async with asyncio.timeout(TIMEOUT_SECONDS):
+            while any(each.runners != len(self._destinations) for each in self._destinations):
+                await asyncio.sleep(0.05)
 
     def wake(self) -> None:
         """Let the runners look at the clock, which the test has turned."""
@@ -271,14 +284,16 @@ class System:
         }
         options = Options(SERVER_NAME, **chosen | self._options)
         connector = Connector(dns, self._policies(dns), options, self._contexts)
+        destinations = Destinations(self._max_connections)
+        self._destinations.append(destinations)
         return Runner(
             queue,
             lambda domain: Sender(connector, domain),
-            Destinations(),
+            destinations,
             TracedAttempts(self._attempts),
             self._keys,
             self.store.suppressions,
-            Rules(f"runner-{number}", SERVER_NAME, self._schedule, now=self._clock, random=Random(number)),
+            Rules(f"runner-{number}", SERVER_NAME, self._schedule, self._dead_seconds, self._clock, Random(number)),
             supervisor,
         )
 
