@@ -34,6 +34,9 @@ FILLING_CONNECTIONS = 10
 SMTP_WORKERS = 2  # on PostgreSQL
 QUIET_SECONDS = 2.0  # after filling: spans are exported, connections wait for the greeting
 
+# All messages are one account's.
+_NO_LIMITS = {"Limits__RecipientsPerHour": "0", "Limits__RecipientsPerDay": "0"}
+
 # The embedded edition: SMTP and the relay in one process, as on SQLite they are meant to be.
 _ONE_PROCESS = {f"{service}__Enabled": "false" for service in ("Pop3", "Imap", "Api")}
 
@@ -101,6 +104,7 @@ def _relate_mail(run: Run, kind: str, telemetry: str) -> Iterator[Target]:
         "Relay__Resolver": run.dns.server,
         "Relay__MxPort": str(run.sink.port),
         "Relay__PrivateDestinations": "allow",
+        **_NO_LIMITS,
         **(_ONE_PROCESS if one_process else {}),
     }
     with ExitStack() as stack:
