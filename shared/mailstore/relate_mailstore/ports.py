@@ -305,7 +305,7 @@ class QueueStore(Protocol):
         Of each destination at most `per_destination` less its number in `busy` (recipients by domain that this runner
         has leased), so that one with many does not hide others. Of a suspended destination whose probe is due the
         first message is the probe, of one runner, and the next probe is due after a pause. A lease lasts until its
-        result, or until `end_leases`. Committed at the return, but not flushed to disk.
+        result, or until `end_leases`. Durable at the return.
         """
 
     async def beat(self, runner: str) -> Mapping[str, int]:

@@ -44,7 +44,7 @@ SCANS = {
 }
 
 PORTABLE = re.compile(
-    r"(SELECT|UPDATE|DELETE|WITH)\b(?!.*(unnest|string_agg|message_events_rest|pg_\w+|set_config|to_regclass)\b)",
+    r"(SELECT|UPDATE|DELETE|WITH)\b(?!.*(unnest|string_agg|message_events_rest|pg_\w+|set_config|to_regclass|INSERT)\b)",
     re.DOTALL,
 )
 

@@ -92,9 +92,7 @@ def _claim_on_postgresql() -> Update:
     """LIMIT ends the loop over the destinations, so that no more rows are locked than claimed."""
     due = _due().limit(_OPEN.c.allowed).with_for_update(skip_locked=True).lateral("due")
     chosen = select(due.c.id).select_from(_OPEN.join(due, true())).limit(bindparam("limit")).cte("chosen")
-    # As a column, asynchronous commit costs no round trip: a claim that a power failure undoes is claimed again.
-    relaxed = _claim(select(chosen.c.id)).returning(func.set_config("synchronous_commit", "off", true()))
-    return relaxed.add_cte(BEAT[POSTGRESQL].cte("beat"))
+    return _claim(select(chosen.c.id)).add_cte(BEAT[POSTGRESQL].cte("beat"))
 
 
 def _claim_on_sqlite() -> Update:

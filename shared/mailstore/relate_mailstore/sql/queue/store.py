@@ -112,7 +112,8 @@ class SqlQueueStore:
             busy=busy,
             now=now,
         )
-        return await self._committer.run_without_notice(work, durable=False)
+        # Flushed: a claim that a crash undoes, while its message is being sent, is claimed and sent once more.
+        return await self._committer.run_without_notice(work)
 
     async def beat(self, runner: str) -> Mapping[str, int]:
         """Count a beat of a runner."""
