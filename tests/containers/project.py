@@ -23,6 +23,7 @@ from testcontainers.compose import DockerCompose
 from tests.containers import prerequisites
 from tests.containers.clients import HOST, Clients
 from tests.containers.prerequisites import ROOT
+from tests.containers.waiting import eventually
 
 COMMAND_SECONDS = 120
 EVERY_SCOPE = ("smtp", "pop3", "imap", "api:read", "api:write", "app")
@@ -98,8 +99,15 @@ class Project(Clients):
         return self.compose("exec", "--no-TTY", "postgres", "psql", "--username=relate", "--command", statements)
 
     def down(self) -> None:
-        """Remove containers, networks and volumes."""
+        """Remove containers, networks and volumes.
+
+        Docker releases the network of a container that was killed some time after it has removed the container.
+        """
+        eventually(self._is_down)
+
+    def _is_down(self) -> bool:
         self.compose("down", "--volumes", "--remove-orphans", "--timeout=10")
+        return True
 
     def stop(self, *services: str) -> None:
         """Stop services and wait for their end."""
