@@ -201,6 +201,7 @@ class SqlMailStore:
     async def close(self) -> None:
         """Store what is queued, then close the connections. Idempotent."""
         await self.queue.close()
+        await self.suppressions.close()
         await self._deliveries.close()
         await self._flags.close()
         await self.events.close()

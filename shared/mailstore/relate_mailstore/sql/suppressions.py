@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import BindParameter, Connection, Double, Integer, bindparam, delete, or_, select
 
+from relate_mailstore.sql.driver.coalesce import Coalescer
 from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import insert_or_update, one_of, texts
 from relate_mailstore.sql.driver.statements import run, run_many
@@ -46,11 +47,15 @@ class SqlSuppressions:
         self._database = database
         self._transact = transact
         self._clock = clock
+        self._find = Coalescer(self._find_all)
+
+    async def close(self) -> None:
+        """Wait for the running queries."""
+        await self._find.close()
 
     async def find(self, addresses: Collection[str]) -> Mapping[str, Suppression]:
-        """The entries of these addresses."""
-        rows = await self._database.fetch(_FIND, {"addresses": addresses, "now": self._clock()})
-        return {row.address: _parse(row) for row in rows}
+        """The entries of these addresses; concurrent attempts share a query."""
+        return await self._find(addresses) if addresses else {}
 
     async def page(self, limit: int, after: str = "") -> Sequence[Suppression]:
         """The entries after an address."""
@@ -73,6 +78,12 @@ class SqlSuppressions:
         return len(
             await self._transact(partial(run, statement=_TRIM, parameters={"now": self._clock()}), durable=False)
         )
+
+    async def _find_all(self, requests: Sequence[Collection[str]]) -> Sequence[Mapping[str, Suppression]]:
+        addresses = {address for request in requests for address in request}
+        rows = await self._database.fetch(_FIND, {"addresses": addresses, "now": self._clock()})
+        found = {row.address: _parse(row) for row in rows}
+        return [{address: found[address] for address in request if address in found} for request in requests]
 
 
 def suppress(connection: Connection, entries: Collection[Suppression]) -> None:
