@@ -9,7 +9,7 @@ import pytest
 from relate_relay.queue.destinations import FIRST_CONNECTIONS, MAX_CONNECTIONS, SUSPENDING_FAILURES
 from tests.integration.sending.conftest import Home
 from tests.support.relay.internet import Internet
-from tests.support.relay.sink import CLOSING, Answer, Then
+from tests.support.relay.sink import CLOSING, OK, WITHOUT_CHUNKING, Answer, Then
 from tests.support.relay.system import NEVER_AGAIN, System, TurnedClock
 
 OTHERS = tuple(f"other{number}.test" for number in range(20))
@@ -65,6 +65,25 @@ async def test_all_runners_together_keep_to_the_limit_of_connections(home: Home,
         await system.until(system.is_empty)
     assert len(sink.messages) == 40
     assert sink.most_open_connections <= SHARED_LIMIT
+
+
+async def test_mail_that_came_while_all_connections_worked_follows_over_them(
+    home: Home, internet: Internet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relate_relay.queue.connections.IDLE_SECONDS", 3600.0)
+    accepting = asyncio.Event()
+    held = Answer(b"250 2.6.0 accepted\r\n", after=accepting)
+    script = {"CONTENT": [*[held] * FIRST_CONNECTIONS, OK]}
+    sink = await internet.domain("there.test", script, capabilities=WITHOUT_CHUNKING)
+    async with home.system(internet).running(runners=1) as system:
+        for number in range(FIRST_CONNECTIONS):
+            await system.submit(f"user{number}@there.test")
+            await sink.received("DATA")
+        for number in range(10):
+            await system.submit(f"other{number}@there.test")
+        accepting.set()
+        await system.until(system.is_empty)
+    assert len(sink.messages) == FIRST_CONNECTIONS + 10
 
 
 async def test_a_dead_destination_is_suspended_and_probed_once_by_all_runners(home: Home, internet: Internet) -> None:

@@ -121,6 +121,7 @@ class Connections:
             return group
         if self._is_ending or self._destinations.suspension(domain):
             return None
+        self._wake()  # nothing was claimed for the destination while all of its connections worked
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[Group | None] = loop.create_future()
         self._idle[domain].append(waiter)
