@@ -29,6 +29,6 @@ def test_an_alert_that_never_fires_fails_the_tests(tmp_path: Path) -> None:
         rule["expr"] = f"({rule['expr']}\n) and on () (vector(1) > 1)"
     (tmp_path / "rules" / "alerts.yaml").write_text(yaml.safe_dump(alerts))
     with pytest.raises(AssertionError) as caught:
-        promtool("test", "rules", "tests/alerts.yaml", directory=tmp_path)
+        promtool("test", "rules", "tests/alerts.yaml", "tests/hours.yaml", directory=tmp_path)
     alert_names = {rule["alert"] for group in alerts["groups"] for rule in group["rules"]}
     assert {name for name in alert_names if name in str(caught.value)} == alert_names
