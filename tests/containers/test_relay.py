@@ -88,7 +88,7 @@ def test_an_attempt_is_a_trace_that_links_to_the_transaction(
     transaction = delivery(jaeger, message_id).one("smtp.transaction")
     (trace,) = attempts(jaeger, transaction)
     assert trace.one("relay.attempt").tags["relay.outcome"] == "accepted"
-    assert {"relay.connect", "relay.command.mail", "relay.command.rcpt"} <= {span.name for span in trace}
+    assert {"relay.command.mail", "relay.command.rcpt"} <= {span.name for span in trace}  # it may find a connection
     (sent,) = arrived(sink, subject)
     assert sent.sender == alice.address
 

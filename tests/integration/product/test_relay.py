@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from email import message_from_bytes
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import dkim
@@ -126,12 +127,13 @@ def test_one_message_has_recipients_here_and_elsewhere(relaying: Product, sink: 
 
 def test_a_refusal_is_reported_in_the_thread_of_the_message(relaying: Product, sink: Smarthost, ann: Account) -> None:
     with arriving(relaying, ann) as messages:
-        message_id = submit(relaying, ann, "nobody@elsewhere.example")
+        refused = f"nobody.{token_hex(4)}@elsewhere.example"  # no other test has had it listed
+        message_id = submit(relaying, ann, refused)
     (report,) = messages
     parsed = message_from_bytes(report)
     assert parsed.get_content_type() == "multipart/report"
     assert (parsed["In-Reply-To"], parsed["Return-Path"]) == (message_id, "<>")
-    assert b"Final-Recipient: rfc822; nobody@elsewhere.example" in report
+    assert f"Final-Recipient: rfc822; {refused}".encode() in report
     assert b"550 5.1.1 no such user" in report
 
 

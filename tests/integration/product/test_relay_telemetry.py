@@ -4,6 +4,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from secrets import token_hex
 
 import pytest
 
@@ -67,7 +68,8 @@ def test_metrics_tell_what_became_of_mail(
         with relaying(tmp_path, sink, receiver.endpoint, url) as product:
             product.start()
             ann = Account.create(product, "ann")
-            submit(product, ann, "bob@elsewhere.example", "nobody@elsewhere.example", "later@elsewhere.example")
+            refused = f"nobody.{token_hex(4)}@elsewhere.example"  # no other test has had it listed
+            submit(product, ann, "bob@elsewhere.example", refused, "later@elsewhere.example")
             submit(product, ann, "late@third.example", "later@third.example")
             receiver.wait_for(lambda seen: sum(attempted(seen).values()) == 5, TIMEOUT_SECONDS)
             product.relate_json("queue", "hold", "--domain", "third.example")
