@@ -8,7 +8,7 @@ import pytest
 
 from tests.integration.trouble.clients import STRANGER
 from tests.support.product import ADDRESS, Product
-from tests.support.responsive import PRODUCT_PATH, check_responsive, slow_callbacks
+from tests.support.responsive import BLOCKED_SECONDS, PRODUCT_PATH, check_responsive, slow_callbacks
 
 PARTS = 1_000  # parsing them takes some milliseconds in the event loop
 TRIES = 100
@@ -35,7 +35,8 @@ def test_a_service_logs_callbacks_that_block_its_event_loop(tmp_path: Path) -> N
 
 def test_a_test_fails_with_the_name_of_the_blocking_task() -> None:
     line = '{"event": "slow callback", "milliseconds": %d, "slow_task": "the culprit (f)", "stack": "File x"}'
-    short, long = (slow_callbacks("started\n" + line % milliseconds) for milliseconds in (499, 500))
+    limit = round(BLOCKED_SECONDS * 1000)
+    short, long = (slow_callbacks("started\n" + line % milliseconds) for milliseconds in (limit - 1, limit))
     check_responsive(short)
     with pytest.raises(AssertionError, match="the culprit"):
         check_responsive(long)
