@@ -127,7 +127,7 @@ def test_one_message_has_recipients_here_and_elsewhere(relaying: Product, sink: 
 
 def test_a_refusal_is_reported_in_the_thread_of_the_message(relaying: Product, sink: Smarthost, ann: Account) -> None:
     with arriving(relaying, ann) as messages:
-        refused = f"nobody.{token_hex(4)}@elsewhere.example"  # no other test has had it listed
+        refused = f"nobody.{token_hex(4)}@elsewhere.example"  # no other test uses it: a refusal lists it
         message_id = submit(relaying, ann, refused)
     (report,) = messages
     parsed = message_from_bytes(report)

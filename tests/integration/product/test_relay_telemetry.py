@@ -68,7 +68,7 @@ def test_metrics_tell_what_became_of_mail(
         with relaying(tmp_path, sink, receiver.endpoint, url) as product:
             product.start()
             ann = Account.create(product, "ann")
-            refused = f"nobody.{token_hex(4)}@elsewhere.example"  # no other test has had it listed
+            refused = f"nobody.{token_hex(4)}@elsewhere.example"  # no other test uses it: a refusal lists it
             submit(product, ann, "bob@elsewhere.example", refused, "later@elsewhere.example")
             submit(product, ann, "late@third.example", "later@third.example")
             receiver.wait_for(lambda seen: sum(attempted(seen).values()) == 5, TIMEOUT_SECONDS)

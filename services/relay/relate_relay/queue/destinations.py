@@ -2,7 +2,7 @@
 
 As in Postfix, the number adapts: it grows by one for each round of messages that reached the destination, and a failed
 connection halves it. The limit holds for all relays together: each opens its share. After SUSPENDING_FAILURES failures
-in a row the queue suspends the destination, for every relay and whatever number of messages waits for it.
+in a row the queue suspends the destination for all relays. How many messages wait for it does not matter.
 """
 
 from dataclasses import dataclass

@@ -31,7 +31,7 @@ class SuppressionFilter:
     async def send(
         self, recipients: Sequence[Claimed], send: Callable[[Sequence[Claimed]], Awaitable[Sequence[Result]]]
     ) -> list[Result]:
-        """The result of each recipient: that of `send`, which is called with those that are not listed, if any.
+        """Send to the recipients that are not listed, if there are any; the result of each recipient, in their order.
 
         Raises StoreUnavailable, and what `send` raises.
         """

@@ -144,7 +144,7 @@ class SqlQueueStore:
     ) -> Sequence[Lease]:
         """Store results, deliveries and events; accounts without mailboxes are provisioned.
 
-        Results without deliveries share a transaction with those that are told meanwhile.
+        Results without deliveries wait for the transaction that runs, and share the next one.
         """
         if not deliveries:
             return await self._settlements.submit(QueuedSettlement(Told(results, (), events)))

@@ -1,4 +1,4 @@
-"""Destinations that could not be reached: suspended for every runner, and probed by one at a time."""
+"""Destinations that could not be reached. All runners suspend them, and one runner at a time probes them."""
 
 from collections.abc import Collection, Sequence
 from typing import Any

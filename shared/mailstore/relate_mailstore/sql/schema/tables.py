@@ -254,7 +254,7 @@ sent_recipients = Table(
     metadata,
     Column("account_id", BigInteger, primary_key=True, autoincrement=False),
     Column("period", Integer, primary_key=True, autoincrement=False),  # seconds
-    Column("counts", Text, nullable=False),  # JSON: `sending_rules.Counts`, without those that are too old
+    Column("counts", Text, nullable=False),  # JSON: `sending_rules.Counts`; old counts are removed
     Column("told", Double, nullable=False),  # seconds since the epoch: when the owner was told that mail is held
     sqlite_with_rowid=False,
 )
