@@ -13,8 +13,8 @@ import h11
 
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
-from relate_api.forwarded import resolve_client
-from relate_api.framing import RequestReader
+from relate_api.http.forwarded import resolve_client
+from relate_api.http.framing import RequestReader
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText

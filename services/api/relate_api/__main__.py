@@ -8,10 +8,10 @@ if __name__ == "__main__":  # first, because SIGTERM may arrive during the impor
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
-from relate_api.dependencies import Services
-from relate_api.server import ApiServer, BoundPorts
+from relate_api.http.server import ApiServer, BoundPorts
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested

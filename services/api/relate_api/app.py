@@ -6,9 +6,15 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import emails, errors, health, keys
-from relate_api.dependencies import Services, require_scopes
-from relate_api.middleware import BodyLimitMiddleware, HeadMiddleware, ProxyHeadersMiddleware, ResponseFieldsMiddleware
+from relate_api import emails, health, keys
+from relate_api.access.dependencies import Services, require_scopes
+from relate_api.http import errors
+from relate_api.http.middleware import (
+    BodyLimitMiddleware,
+    HeadMiddleware,
+    ProxyHeadersMiddleware,
+    ResponseFieldsMiddleware,
+)
 from relate_wire.limits import Network
 
 OPENAPI_PATH = "/openapi.json"

@@ -16,7 +16,7 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Scope
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
-from relate_api.server import BoundPorts
+from relate_api.http.server import BoundPorts
 from relate_mailstore.ports import MailStore
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store

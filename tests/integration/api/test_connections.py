@@ -12,8 +12,8 @@ import httpx
 import pytest
 from structlog.testing import capture_logs
 
-from relate_api.errors import RETRY_AFTER_SECONDS
-from relate_api.framing import MAX_CHUNKS
+from relate_api.http.errors import RETRY_AFTER_SECONDS
+from relate_api.http.framing import MAX_CHUNKS
 from relate_wire.ports import Peer
 from relate_wire.tls import development_certificate
 from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS, RunningApi, open_resources, run_api

@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 from relate_accounts.types import UserId
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
-from relate_api.middleware import MAX_BODY_OCTETS
+from relate_api.http.middleware import MAX_BODY_OCTETS
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from relate_api import connection
+from relate_api.http import connection
 from relate_mailstore.types import Delivery, Destination
 from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS, RunningApi
 

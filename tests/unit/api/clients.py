@@ -6,9 +6,9 @@ import httpx
 from fastapi import FastAPI
 
 from relate_accounts.ports import Authenticator
+from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
-from relate_api.dependencies import Services
 from relate_mailstore.ports import MailStore
 from tests.support.memory_backend import MemoryBackend
 

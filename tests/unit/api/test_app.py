@@ -10,8 +10,8 @@ from starlette.routing import Mount, Route
 from structlog.testing import capture_logs
 
 from relate_accounts.types import Scope
+from relate_api.access.dependencies import RequireScope, require_scopes
 from relate_api.config import ApiSettings
-from relate_api.dependencies import RequireScope, require_scopes
 from relate_api.health.readiness import FRESH_SECONDS, Readiness
 from relate_config import ConfigurationError, load
 from relate_mailstore.errors import StoreUnavailable

@@ -14,7 +14,7 @@ from relate_accounts.ports import Authenticator
 from relate_accounts.ratelimit import PER_CLIENT
 from relate_accounts.types import Denied, FailureReason, Scope, UserId, Verdict
 from relate_api.config import ApiSettings
-from relate_api.errors import RETRY_AFTER_SECONDS
+from relate_api.http.errors import RETRY_AFTER_SECONDS
 from relate_mailstore.types import AccountId
 from tests.support.factories import delivery
 from tests.support.memory_backend import MemoryBackend

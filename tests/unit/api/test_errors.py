@@ -12,8 +12,8 @@ from relate_accounts.errors import AccountsUnavailable
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.types import ApiKey, User
-from relate_api.errors import MAX_REPORTED_ERRORS, RETRY_AFTER_SECONDS
-from relate_api.middleware import MAX_BODY_OCTETS
+from relate_api.http.errors import MAX_REPORTED_ERRORS, RETRY_AFTER_SECONDS
+from relate_api.http.middleware import MAX_BODY_OCTETS
 from relate_mailstore.errors import StoreError, StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, MessagePage, MessageQuery

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relate_api.forwarded import MAX_FORWARDED_ELEMENTS, RequestClient, parse_node, resolve_client
+from relate_api.http.forwarded import MAX_FORWARDED_ELEMENTS, RequestClient, parse_node, resolve_client
 from relate_wire.limits import parse_networks
 from relate_wire.ports import Peer
 from tests.support.growth import super_linear

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import h11
 import pytest
 
-from relate_api.framing import MAX_CHUNKS, MAX_FIELDS, MAX_HEAD_OCTETS, MAX_PARAMETERS, SLICE_OCTETS, RequestReader
+from relate_api.http.framing import MAX_CHUNKS, MAX_FIELDS, MAX_HEAD_OCTETS, MAX_PARAMETERS, SLICE_OCTETS, RequestReader
 
 START = b"GET / HTTP/1.1\r\nHost: x\r\n"
 CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"

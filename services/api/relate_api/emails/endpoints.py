@@ -7,7 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, HTTPException, Query, Response
 from fastapi.responses import StreamingResponse
 
-from relate_api.dependencies import InjectedServices, Principal, Reader, Services, Writer
+from relate_api.access.dependencies import InjectedServices, Principal, Reader, Services, Writer
 from relate_api.emails.bodies import read_bodies
 from relate_api.emails.schemas import EmailDetail, EmailFilters, EmailPage, EmailPatch, EmailSearch, EmailSummary
 from relate_mailstore.types import MessageId, MessageQuery

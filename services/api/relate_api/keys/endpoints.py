@@ -12,7 +12,7 @@ from fastapi import APIRouter, HTTPException, Path
 
 from relate_accounts.errors import TooManyKeys
 from relate_accounts.types import Scope
-from relate_api.dependencies import InjectedServices, KeyOwner, Principal
+from relate_api.access.dependencies import InjectedServices, KeyOwner, Principal
 from relate_api.keys.schemas import CreatedKey, KeyDetails, KeyList, NewKeyRequest
 
 # An app acts for its user in everything except administration.

@@ -15,8 +15,8 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from relate_api.config import ApiSettings
-from relate_api.connection import LimitedConnection
-from relate_api.errors import UNAVAILABLE_RESPONSE
+from relate_api.http.connection import LimitedConnection
+from relate_api.http.errors import UNAVAILABLE_RESPONSE
 from relate_supervisor import Supervisor
 from relate_wire.accepting import Acceptor, listen
 from relate_wire.limits import Connections, is_in

@@ -13,7 +13,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Scope, User
-from relate_api.forwarded import RequestClient
+from relate_api.http.forwarded import RequestClient
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
 from relate_wire.config import Connected

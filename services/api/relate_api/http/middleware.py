@@ -6,8 +6,8 @@ from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from relate_api.errors import RESPONSE_FIELDS
-from relate_api.forwarded import resolve_client
+from relate_api.http.errors import RESPONSE_FIELDS
+from relate_api.http.forwarded import resolve_client
 from relate_wire.limits import Network
 from relate_wire.ports import Peer
 

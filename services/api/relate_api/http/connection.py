@@ -13,8 +13,8 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from relate_api.errors import closing_problem
-from relate_api.framing import RequestReader
+from relate_api.http.errors import closing_problem
+from relate_api.http.framing import RequestReader
 
 # Enough for a body of 64 KB at 30 kbit/s.
 REQUEST_TIMEOUT_SECONDS = 20.0
