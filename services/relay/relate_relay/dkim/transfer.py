@@ -17,10 +17,9 @@ _NOT_BASE64 = bytes(octet for octet in range(256) if octet not in _ALPHABET)
 def encode_quoted_printable(content: bytes, start: int, stop: int) -> Iterator[bytes]:
     """The content in [start, stop) in quoted-printable. CRLF is a line end; a bare CR or LF is encoded."""
     for begin, end in line_blocks(content, start, stop):
-        lines = [b2a_qp(line, istext=False) for line in content[begin:end].split(b"\r\n")]
-        yield b"\r\n".join(lines).replace(b"=\n", b"=\r\n")  # every LF in the content is encoded
-        if end < stop and not content.endswith(b"\r\n", begin, end):
-            yield b"=\r\n"  # the line is longer than the block
+        *whole, last = content[begin:end].split(b"\r\n")
+        is_continued = end < stop and bool(last)  # the line is longer than the block
+        yield b"\r\n".join([*map(_quote, whole), _quote(last, is_continued=is_continued)])
 
 
 def encode_base64(content: bytes, start: int, stop: int) -> Iterator[bytes]:
@@ -38,6 +37,23 @@ def refold_base64(encoded: bytes, start: int, stop: int) -> Iterator[bytes]:
         yield _divide(octets[:whole])
         rest = octets[whole:]
     yield _divide(rest)
+
+
+def _quote(line: bytes, *, is_continued: bool = False) -> bytes:
+    """A line in quoted-printable, with a soft line break at its end if it continues."""
+    *broken, last = b2a_qp(line, istext=False).split(b"=\n")  # each LF of the content is encoded
+    if is_continued:
+        broken, last = [*broken, last], b""
+    return b"=\r\n".join([*map(_with_room, broken), last])
+
+
+def _with_room(encoded: bytes) -> bytes:
+    """A part of a line with room for the soft line break after it.
+
+    `b2a_qp` leaves none before the end of its input, nor before LF, even if that is not a line end. The last octet
+    stands for itself then.
+    """
+    return encoded if len(encoded) < MAX_LINE_OCTETS else b"=\r\n".join((encoded[:-1], encoded[-1:]))
 
 
 def _divide(encoded: bytes) -> bytes:

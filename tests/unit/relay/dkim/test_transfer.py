@@ -65,6 +65,19 @@ def test_quoted_printable_of_more_than_a_block(unit: bytes) -> None:
     assert quopri.decodestring(quoted(content)) == content
 
 
+@pytest.mark.parametrize("length", range(70, 80))
+def test_a_soft_line_break_before_an_encoded_line_feed_fits_in_the_line(length: int) -> None:
+    assert_lines(quoted(b"x" * length + b"\n"))
+
+
+@pytest.mark.parametrize("encoded_octets", range(75))
+def test_a_soft_line_break_at_the_end_of_a_block_fits_in_the_line(encoded_octets: int) -> None:
+    content = b"\xff" * encoded_octets + b"x" * (2 * BLOCK_OCTETS)
+
+    assert_lines(quoted(content))
+    assert quopri.decodestring(quoted(content)) == content
+
+
 @given(contents)
 def test_base64_is_decoded_to_the_content(content: bytes) -> None:
     encoded = b"".join(encode_base64(b"?" + content + b"?", 1, 1 + len(content)))
