@@ -19,6 +19,7 @@ from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
 from relate_relay.dkim.key_directory import KeyDirectory
 from relate_relay.dkim.signing_keys import DomainKeySource
+from relate_relay.queue.attempter import Attempter
 from relate_relay.queue.destinations import Destinations
 from relate_relay.queue.policy_store import QueuedPolicyStore
 from relate_relay.queue.rules import Rules
@@ -65,15 +66,10 @@ async def serve_relay(resources: Resources, server_name: str) -> AsyncIterator[C
     dns = TracedDns(resolver, attempts)
     policies = MtaSts(dns, PolicyFetcher(dns, private=options.private), QueuedPolicyStore(resources.traced_queue()))
     connector = Connector(dns, policies, options, Contexts())
+    queue, destinations = resources.traced_queue(), Destinations(settings.connections_per_destination)
+    attempter = Attempter(queue, destinations, traced, keys, resources.suppressions, rules, resources.supervisor)
     runner = Runner(
-        resources.traced_queue(),
-        lambda domain: Sender(connector, domain),
-        Destinations(settings.connections_per_destination),
-        traced,
-        keys,
-        resources.suppressions,
-        rules,
-        resources.supervisor,
+        queue, attempter, lambda domain: Sender(connector, domain), destinations, rules, resources.supervisor
     )
     stopping, running = asyncio.Event(), False
 

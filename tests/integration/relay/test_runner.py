@@ -35,6 +35,7 @@ from relate_relay.client.envelope import Envelope
 from relate_relay.client.observer import NO_OBSERVER, Observer
 from relate_relay.client.timeouts import Timeouts
 from relate_relay.dkim.keys import SigningKeys
+from relate_relay.queue.attempter import Attempter
 from relate_relay.queue.destinations import SUSPENDING_FAILURES, Destinations
 from relate_relay.queue.rules import Rules
 from relate_relay.queue.runner import Runner
@@ -133,6 +134,20 @@ async def mail() -> Mail:
     return store
 
 
+def make_runner(  # noqa: PLR0917 - what it composes
+    mail: Mail,
+    make_sender: Callable[[str], Sender],
+    destinations: Destinations,
+    attempts: TracedAttempts,
+    rules: Rules,
+    supervisor: Supervisor,
+    keys: NoKeys | None = None,
+) -> Runner:
+    suppressions = mail.suppressions
+    attempter = Attempter(mail.observed, destinations, attempts, keys or NoKeys(), suppressions, rules, supervisor)
+    return Runner(mail.observed, attempter, make_sender, destinations, rules, supervisor)
+
+
 @asynccontextmanager
 async def running(
     mail: Mail,
@@ -149,15 +164,10 @@ async def running(
     chosen: dict[str, Any] = {"mx_port": port, "private": PrivateDestinations.ALLOW} | options
     connector = Connector(dns("a.test", "b.test"), NoPolicies(), Options("here.test", **chosen), Contexts())
     supervisor, stopping = Supervisor(), asyncio.Event()
-    runner = Runner(
-        mail.observed,
-        lambda domain: Sender(connector, domain),
-        Destinations(),
-        TracedAttempts((telemetry or no_telemetry()).attempts()),
-        keys or NoKeys(),
-        mail.suppressions,
-        Rules("one", "here.test", schedule, random=Random(0), **(rules or {})),
-        supervisor,
+    attempts = TracedAttempts((telemetry or no_telemetry()).attempts())
+    decided = Rules("one", "here.test", schedule, random=Random(0), **(rules or {}))
+    runner = make_runner(
+        mail, lambda domain: Sender(connector, domain), Destinations(), attempts, decided, supervisor, keys
     )
     task = asyncio.create_task(runner.run(stopping))
     try:
@@ -315,9 +325,7 @@ async def test_a_dead_destination_is_suspended_and_another_is_not(mail: Mail) ->
 
         rules = Rules("one", "here.test", Schedule((0.01,)))
         attempts = TracedAttempts(no_telemetry().attempts())
-        runner = Runner(
-            mail.observed, make_sender, destinations, attempts, NoKeys(), mail.suppressions, rules, Supervisor()
-        )
+        runner = make_runner(mail, make_sender, destinations, attempts, rules, Supervisor())
         stopping = asyncio.Event()
         task = asyncio.create_task(runner.run(stopping))
         for number in range(20):

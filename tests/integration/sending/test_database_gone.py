@@ -5,23 +5,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.integration.trouble.outage import Cluster, private_cluster
-from tests.support.postgres import NoPostgresError
+from tests.integration.trouble.outage import Cluster
 from tests.support.relay.internet import Internet
 from tests.support.relay.sink import WITHOUT_CHUNKING, Answer
 from tests.support.relay.system import System
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("sending-database")]
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    try:
-        with private_cluster() as running:
-            running.server.create_migrated("template")
-            yield running
-    except NoPostgresError as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """PostgreSQL is killed and restarted: mail is deferred meanwhile, and no message is lost or duplicated."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -17,10 +17,9 @@ from tests.integration.trouble.clients import (
     smtp,
 )
 from tests.integration.trouble.delivery_load import CONNECTIONS, DeliveryLoad, stored_numbers
-from tests.integration.trouble.outage import Cluster, private_cluster
+from tests.integration.trouble.outage import Cluster
 from tests.integration.trouble.servers import KEY, NEIGHBOUR, MailServers, serve_on_database
 from tests.support.imap.client import ImapClient, Literal, logged_in
-from tests.support.postgres import NoPostgresError
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("trouble-database")]
 
@@ -28,16 +27,6 @@ RESIDENTS = tuple(f"{name}@example.test" for name in ("ann", "bob", "carol", "da
 ANN = RESIDENTS[0]
 POLL_SECONDS = 0.05
 MESSAGE = b"Subject: x\r\n\r\ntext\r\n"
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    try:
-        with private_cluster() as running:
-            running.server.create_migrated("template")
-            yield running
-    except NoPostgresError as reason:
-        pytest.skip(str(reason))
 
 
 @pytest.fixture

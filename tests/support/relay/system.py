@@ -36,6 +36,7 @@ from relate_relay.attempt.connector import Connector, Options, Policies
 from relate_relay.attempt.requirement import Contexts
 from relate_relay.attempt.sender import Sender
 from relate_relay.dkim.keys import SigningKeys
+from relate_relay.queue.attempter import Attempter
 from relate_relay.queue.destinations import MAX_CONNECTIONS, Destinations
 from relate_relay.queue.liveness import DEAD_SECONDS
 from relate_relay.queue.rules import Rules
@@ -286,16 +287,10 @@ class System:
         connector = Connector(dns, self._policies(dns), options, self._contexts)
         destinations = Destinations(self._max_connections)
         self._destinations.append(destinations)
-        return Runner(
-            queue,
-            lambda domain: Sender(connector, domain),
-            destinations,
-            TracedAttempts(self._attempts),
-            self._keys,
-            self.store.suppressions,
-            Rules(f"runner-{number}", SERVER_NAME, self._schedule, self._dead_seconds, self._clock, Random(number)),
-            supervisor,
-        )
+        rules = Rules(f"runner-{number}", SERVER_NAME, self._schedule, self._dead_seconds, self._clock, Random(number))
+        traced = TracedAttempts(self._attempts)
+        attempter = Attempter(queue, destinations, traced, self._keys, self.store.suppressions, rules, supervisor)
+        return Runner(queue, attempter, lambda domain: Sender(connector, domain), destinations, rules, supervisor)
 
 
 def report_fields(report: ParsedMessage) -> list[dict[str, str]]:

@@ -16,17 +16,15 @@ from itertools import groupby
 import structlog
 
 from relate_mailstore.errors import StoreUnavailable
-from relate_mailstore.ports import QueueStore, Suppressions
+from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import Claimed
 from relate_relay.attempt.sender import Sender
-from relate_relay.dkim.signing_keys import KeySource
 from relate_relay.queue.attempter import Attempter
 from relate_relay.queue.connections import DESTINATION_RECIPIENTS, Connections, Group
 from relate_relay.queue.destinations import Destinations
 from relate_relay.queue.liveness import Liveness
 from relate_relay.queue.rules import Rules
 from relate_relay.queue.settler import STORE_RETRY_SECONDS
-from relate_relay.traced import TracedAttempts
 from relate_supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
@@ -38,16 +36,17 @@ MAX_MISSED_BEATS = 6  # then a runner is dead
 
 
 class Runner:
-    """One runner of the queue; a process has one. `make_sender` makes the sender to a destination."""
+    """One runner of the queue; a process has one. `make_sender` makes the sender to a destination.
+
+    `destinations` are those that `attempter` notes its results in.
+    """
 
     def __init__(  # noqa: PLR0917 - what it composes
         self,
         queue: QueueStore,
+        attempter: Attempter,
         make_sender: Callable[[str], Sender],
         destinations: Destinations,
-        attempts: TracedAttempts,
-        keys: KeySource,
-        suppressions: Suppressions,
         rules: Rules,
         supervisor: Supervisor,
     ) -> None:
@@ -56,7 +55,6 @@ class Runner:
         self._rules = rules
         self._supervisor = supervisor
         self._woken = asyncio.Event()
-        attempter = Attempter(queue, destinations, attempts, keys, suppressions, rules, supervisor)
         self._connections = Connections(destinations, make_sender, attempter.attempt, self._woken.set, supervisor)
 
     async def run(self, stopping: asyncio.Event) -> None:
