@@ -1,0 +1,97 @@
+"""When the connections of a process ask for more mail."""
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from relate_mailstore.queue_types import Claimed, RecipientId
+from relate_mailstore.types import AccountId, MessageId
+from relate_relay.attempt.connector import Connector, Options
+from relate_relay.attempt.sender import Sender
+from relate_relay.queue.connections import DESTINATION_RECIPIENTS, Connections, Group
+from relate_relay.queue.destinations import FIRST_CONNECTIONS, Destinations
+from relate_relay.routing.mta_sts import Lookup
+from relate_supervisor import Supervisor
+from tests.support.fake_dns import FakeDns
+
+DOMAIN = "there.test"
+
+
+class NoPolicies:
+    async def find(self, domain: str) -> Lookup:
+        return Lookup()
+
+
+def make_sender(domain: str) -> Sender:
+    """A sender whose connection is never opened."""
+    return Sender(Connector(FakeDns(), NoPolicies(), Options("here.test")), domain)
+
+
+def group(number: int) -> Group:
+    return [
+        Claimed(
+            RecipientId(number),
+            MessageId(uuid4()),
+            AccountId(1),
+            "alice@here.test",
+            f"user{number}@{DOMAIN}",
+            DOMAIN,
+            notify="",
+            orcpt="",
+            ret="",
+            envid="",
+            size=1,
+            is_8bit=False,
+            is_utf8=False,
+            header_message_id="",
+            origin=None,
+            arrived=0.0,
+            attempts=1,
+            reply="",
+            status="",
+            trace="",
+            delay_told=False,
+        )
+    ]
+
+
+async def test_a_connection_without_mail_asks_for_what_came_while_all_worked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relate_relay.queue.connections.IDLE_SECONDS", 3600.0)
+    accepting, woken = asyncio.Event(), asyncio.Event()
+    begun = asyncio.Semaphore(0)
+
+    async def attempt(sender: Sender, domain: str, attempted: Group) -> None:
+        begun.release()
+        await accepting.wait()
+
+    connections = Connections(Destinations(), make_sender, attempt, woken.set, Supervisor())
+    connections.add(DOMAIN, [group(number) for number in range(FIRST_CONNECTIONS)])
+    for _ in range(FIRST_CONNECTIONS):
+        await begun.acquire()
+    assert connections.busy() == {DOMAIN: DESTINATION_RECIPIENTS}  # so that the runner claims nothing for it
+    assert not woken.is_set()
+
+    accepting.set()
+    async with asyncio.timeout(5):
+        await woken.wait()
+    assert not connections.busy()
+    await connections.end(0.0)
+
+
+async def test_mail_for_a_connection_that_waits_is_attempted_over_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("relate_relay.queue.connections.IDLE_SECONDS", 3600.0)
+    attempts: asyncio.Queue[Sender] = asyncio.Queue()
+
+    async def attempt(sender: Sender, domain: str, attempted: Group) -> None:
+        attempts.put_nowait(sender)
+
+    waiting = asyncio.Event()
+    connections = Connections(Destinations(), make_sender, attempt, waiting.set, Supervisor())
+    connections.add(DOMAIN, [group(1)])
+    async with asyncio.timeout(5):
+        first = await attempts.get()
+        await waiting.wait()
+        connections.add(DOMAIN, [group(2)])
+        assert await attempts.get() is first
+    await connections.end(0.0)
