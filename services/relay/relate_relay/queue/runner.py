@@ -30,7 +30,7 @@ from relate_supervisor import Supervisor
 log = structlog.get_logger(__name__)
 
 CLAIM_RECIPIENTS = 500  # at a time, of all destinations
-CLAIM_PAUSE_SECONDS = 0.02  # from one claim to the next: each costs as much as several messages
+CLAIM_PAUSE_SECONDS = 0.05  # from one claim to the next: each costs as much as several messages
 GRACE_SECONDS = 3.0  # for the attempts that run at the end; a part of the shutdown budget
 MAX_MISSED_BEATS = 6  # then a runner is dead
 
