@@ -17,6 +17,7 @@ from tests.support.memory_backend import MemoryBackend
 EMAILS = "/api/external/emails"
 KEYS = "/api/keys"
 CREDENTIALS = "/api/smtp-credentials"
+PREFERENCES = "/api/preferences"
 
 CLIENT_ADDRESS = "192.0.2.7"
 

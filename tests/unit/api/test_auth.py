@@ -18,7 +18,16 @@ from relate_api.http.errors import RETRY_AFTER_SECONDS
 from relate_mailstore.types import AccountId
 from tests.support.factories import delivery
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import CLIENT_ADDRESS, CREDENTIALS, EMAILS, KEYS, create_api, create_client, expect_problem
+from tests.unit.api.clients import (
+    CLIENT_ADDRESS,
+    CREDENTIALS,
+    EMAILS,
+    KEYS,
+    PREFERENCES,
+    create_api,
+    create_client,
+    expect_problem,
+)
 
 READ, WRITE, APP, ADMIN = Scope.API_READ, Scope.API_WRITE, Scope.APP, Scope.ADMIN
 MAIL = (Scope.SMTP, Scope.POP3, Scope.IMAP)
@@ -37,6 +46,8 @@ OPERATIONS: dict[str, tuple[SendRequest, set[Scope]]] = {
     "list keys": (lambda client, _: client.get(KEYS), {APP, ADMIN}),
     "create key": (lambda client, _: client.post(KEYS, json=NEW_KEY), {APP, ADMIN}),
     "revoke key": (lambda client, _: client.delete(f"{KEYS}/1"), {APP, ADMIN}),
+    "preferences": (lambda client, _: client.get(PREFERENCES), {READ, APP}),
+    "change preferences": (lambda client, _: client.put(PREFERENCES, json={}), {WRITE, APP}),
     "credentials": (lambda client, _: client.get(CREDENTIALS), {APP, ADMIN}),
     "create credential": (lambda client, _: client.post(CREDENTIALS, json=NEW_KEY), {APP, ADMIN}),
     "create device key": (lambda client, _: client.post(f"{CREDENTIALS}/mobile", json=NEW_DEVICE), {APP, ADMIN}),
