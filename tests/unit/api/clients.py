@@ -18,6 +18,7 @@ EMAILS = "/api/external/emails"
 KEYS = "/api/keys"
 CREDENTIALS = "/api/smtp-credentials"
 PREFERENCES = "/api/preferences"
+PROFILE = "/api/profile"
 
 CLIENT_ADDRESS = "192.0.2.7"
 

@@ -18,7 +18,16 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, MessagePage, MessageQuery
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import CREDENTIALS, EMAILS, KEYS, PREFERENCES, create_api, create_client, expect_problem
+from tests.unit.api.clients import (
+    CREDENTIALS,
+    EMAILS,
+    KEYS,
+    PREFERENCES,
+    PROFILE,
+    create_api,
+    create_client,
+    expect_problem,
+)
 
 UNKNOWN_ID = "01900000-0000-7000-8000-000000000000"
 ALLOWED_METHODS = {
@@ -31,13 +40,25 @@ ALLOWED_METHODS = {
     f"{CREDENTIALS}/mobile": "POST",
     f"{CREDENTIALS}/1": "DELETE",
     PREFERENCES: "GET, HEAD, PUT",
+    PROFILE: "GET, HEAD, PUT",
+    f"{PROFILE}/addresses": "POST",
+    f"{PROFILE}/addresses/{UNKNOWN_ID}": "DELETE",
+    f"{PROFILE}/addresses/{UNKNOWN_ID}/verify": "POST",
+    "/api/discovery": "GET, HEAD",
+    "/config/config.json": "GET, HEAD",
     EMAILS: "GET, HEAD",
     f"{EMAILS}/search": "GET, HEAD",
     f"{EMAILS}/{UNKNOWN_ID}": "DELETE, GET, HEAD, PATCH",
     f"{EMAILS}/{UNKNOWN_ID}/raw": "GET, HEAD",
 }
 
-PUBLIC = {"/healthz/live", "/healthz/ready", "/openapi.json"}
+PUBLIC = {"/healthz/live", "/healthz/ready", "/openapi.json", "/api/discovery", "/config/config.json"}
+AUTOCONFIGURATION = {
+    "/.well-known/autoconfig/mail/config-v1.1.xml",
+    "/autodiscover/autodiscover.xml",
+    "/email.mobileconfig",
+    "/.well-known/mta-sts.txt",
+}
 
 
 def empty_app() -> FastAPI:
@@ -109,7 +130,7 @@ async def test_all_other_operations_require_a_key(anonymous: httpx.AsyncClient) 
     statuses = [
         (await anonymous.request(method, re.sub(r"\{\w+\}", UNKNOWN_ID, path.replace("{key_id}", "1")))).status_code
         for path, methods in operations.items()
-        if path not in PUBLIC
+        if path not in PUBLIC | AUTOCONFIGURATION
         for method in methods
     ]
     assert len(statuses) >= 13
@@ -165,7 +186,8 @@ async def test_every_response_has_no_store_and_nosniff(
 ) -> None:
     for requester in (client, anonymous):
         response = await requester.request(method, path)
-        assert response.headers.get_list("cache-control") == ["no-store"]
+        is_cached = path == "/config/config.json" and response.is_success
+        assert response.headers.get_list("cache-control") == ["public, max-age=300" if is_cached else "no-store"]
         assert response.headers.get_list("x-content-type-options") == ["nosniff"]
 
 

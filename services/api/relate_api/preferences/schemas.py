@@ -2,7 +2,7 @@
 
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool
 from pydantic.alias_generators import to_camel
 
 from relate_api.schemas import RequestModel
@@ -11,7 +11,7 @@ Theme = Literal["light", "dark", "system"]
 Density = Literal["compact", "comfortable", "spacious"]
 Sort = Literal["receivedAt-desc", "receivedAt-asc", "subject-asc", "subject-desc", "from-asc", "from-desc"]
 Frequency = Literal["daily", "weekly"]
-EmailsPerPage = Annotated[int, Field(ge=10, le=100)]
+EmailsPerPage = Annotated[int, Field(strict=True, ge=10, le=100)]
 
 _TIME_CHARACTERS = len("09:00:00")
 
@@ -52,9 +52,9 @@ class PreferencesPatch(RequestModel):
     display_density: Density | None = None
     emails_per_page: EmailsPerPage | None = None
     default_sort: Sort | None = None
-    show_preview: bool | None = None
-    group_by_date: bool | None = None
-    desktop_notifications: bool | None = None
-    email_digest: bool | None = None
+    show_preview: StrictBool | None = None
+    group_by_date: StrictBool | None = None
+    desktop_notifications: StrictBool | None = None
+    email_digest: StrictBool | None = None
     digest_frequency: Frequency | None = None
     digest_time: DigestTime | None = None
