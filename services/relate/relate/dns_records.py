@@ -15,7 +15,7 @@ SPF_OF_NONE = "v=spf1 -all"
 """No server sends mail of the domain (RFC 7208)."""
 MX_PREFERENCE_NUMBER = 10
 HTTPS_PORT = 443
-"""The only port at which autoconfiguration and MTA-STS policies are asked for."""
+"""The only port at which clients request autoconfiguration and MTA-STS policies."""
 
 
 def spf(*, smarthost: bool = False) -> str:

@@ -2,7 +2,7 @@
 
 A claimed address receives nothing here, because its mail arrives at the servers of its domain. A code is mailed there;
 the user who returns it may send from the address. Several users may have proved the same address, as colleagues do with
-that of an office, so that nobody learns from a claim whether another user has made it.
+that of an office, so that a claim never tells whether another user has made it.
 """
 
 import hashlib
@@ -16,14 +16,14 @@ from relate_accounts.types import UserId
 MAX_CLAIMS = 10
 """Of a user, proved or not."""
 CODE_OCTETS = 16
-"""Random, so that nobody guesses a code."""
+"""Random: 128 bits, so that guesses are hopeless."""
 CODE_CHARACTERS = 22
 CODE_PERIOD = timedelta(hours=24)
 MAX_TRIES = 5
 """Of one code."""
 CODES_PERIOD = timedelta(hours=1)
 CODES_PER_PERIOD = 5
-"""Of a user: each is a message to somebody who may not want it."""
+"""Of a user: each is a message to a person who may not want it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,7 @@ def address_id(user_id: UserId, address: str) -> UUID:
 
 
 class ProfileAddress(ResponseModel):
-    """An address. One that is not verified receives nothing, and nobody may send from it.
+    """An address. One that is not verified receives nothing, and the user may not send from it.
 
     `isGiven`: an administrator gave it, and it receives mail here. The user has proved the others, which only permit to
     send from them: their mail arrives at the servers of their domains.

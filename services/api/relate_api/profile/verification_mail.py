@@ -1,7 +1,7 @@
 """The message with the code that proves an address. Pure.
 
-There is no link that proves the address by a click: its reader may be somebody who has never heard of this server, and
-who would permit a stranger to send in their name. The code has to reach the user who claims the address.
+There is no link that proves the address by a click: its reader may be a person who has never heard of this server, and
+would permit a stranger to send in their name. The code has to reach the user who claims the address.
 """
 
 from email.message import EmailMessage
