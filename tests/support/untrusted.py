@@ -13,6 +13,7 @@ import h11
 
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
+from relate_api.autoconfig.outlook import requested_address
 from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_imap import framing as imap_framing
@@ -464,6 +465,11 @@ _DNS_HEADER_OCTETS = 12
 _DNS_RECORD = b"\xc0\x0c\0\x01\0\x01\0\0\0\x3c\0\x04\xc0\0\x02\x01"
 _DNS_ANSWER = b"\0\1\x81\x80\0\x01\0\x30\0\0\0\0\x07example\x04test\0\0\x01\0\x01" + _DNS_RECORD * 48
 
+_DISCOVER_REQUEST = (
+    b'<Autodiscover xmlns="http://schemas.microsoft.com/exchange/autodiscover/outlook/requestschema/2006">'
+    b"<Request><EMailAddress>a@example.org</EMailAddress></Request></Autodiscover>"
+)
+
 UNTRUSTED: Mapping[str, Untrusted] = {
     "a message": Untrusted(index_message, (_MESSAGE,), _MESSAGES),
     "BODY of a message": Untrusted(_bodystructure, (_MESSAGE,), _MESSAGES),
@@ -586,6 +592,16 @@ UNTRUSTED: Mapping[str, Untrusted] = {
             *_units(_DSN, _STATUS, b"\r\n--b--\r\n"),
             *_units(_DSN, _PARTS),
             *_units(_DSN + _RETURNED, _FIELDS, b"\r\n--b--\r\n"),
+        ),
+    ),
+    "an autodiscover request": Untrusted(
+        requested_address,
+        (_DISCOVER_REQUEST,),
+        (
+            *_units(b"", (b"<a>", b"<a", b"<!--", b"&amp;", b" a='b'")),
+            *_units(
+                b"<Autodiscover><Request><EMailAddress>", (b"a<!-- -->", b"&lt;", b"</EMailAddress><EMailAddress>")
+            ),
         ),
     ),
     "an envelope identifier": Untrusted(

@@ -12,20 +12,26 @@ from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
 from relate_api.http.server import ApiServer, BoundPorts
+from relate_api.installation import Installation, MtaStsSettings, load_installation
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.limits import raise_open_files
+from relate_wire.published import ImapPorts, Pop3Ports, SmtpPorts
 
 
 @asynccontextmanager
-async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterator[BoundPorts]:
+async def serve_api(
+    settings: ApiSettings, resources: Resources, installation: Installation | None = None
+) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
-    Raises OSError if a port cannot be bound, CertificateError.
+    Without an `installation` it is read from the environment. Raises OSError if a port cannot be bound,
+    CertificateError, ConfigurationError.
     """
     store, authenticator = resources.traced("api")
-    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
+    installation = installation or load_installation(relays=resources.relay.enabled)
+    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext, installation)
     app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
@@ -35,7 +41,7 @@ async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterato
 
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings)
+    check_environment(ApiSettings, MtaStsSettings, SmtpPorts, Pop3Ports, ImapPorts)
     raise_open_files()
     async with open_resources(ResourceSettings(), "relate-api") as resources, serve_api(load(ApiSettings), resources):
         await stop_requested()

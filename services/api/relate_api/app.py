@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import emails, health, keys
+from relate_api import autoconfig, credentials, discovery, emails, health, keys, preferences, profile
 from relate_api.access.dependencies import Services, require_scopes
 from relate_api.http import errors
 from relate_api.http.middleware import (
@@ -57,10 +57,10 @@ def create_app(services: Services, proxies: tuple[Network, ...] = ()) -> FastAPI
     )
     app.state.services = services
     app.state.readiness = health.Readiness(services.store)
-    for resource in (health, keys, emails):
+    for resource in (health, discovery, autoconfig, keys, credentials, preferences, profile, emails):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     errors.install(app)
-    require_scopes(app, public={*health.PATHS, OPENAPI_PATH})
+    require_scopes(app, public={*health.PATHS, *discovery.PATHS, *autoconfig.PATHS, OPENAPI_PATH})
     return app

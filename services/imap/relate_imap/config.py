@@ -5,6 +5,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from relate_wire.config import LineServiceSettings
+from relate_wire.published import IMAP_PORT, IMAPS_PORT
 
 # RFC 9051 §5.4: an autologout timer MUST be of at least thirty minutes.
 MIN_TIMEOUT_SECONDS = 1800.0
@@ -15,8 +16,8 @@ class ImapSettings(LineServiceSettings):
 
     prefix: ClassVar[str] = "Imap"
 
-    port: int = Field(default=2143, ge=0, le=65_535)
-    secure_port: int = Field(default=2993, ge=0, le=65_535)
+    port: int = Field(default=IMAP_PORT, ge=0, le=65_535)
+    secure_port: int = Field(default=IMAPS_PORT, ge=0, le=65_535)
     """The port with implicit TLS."""
     session_timeout: float = Field(default=MIN_TIMEOUT_SECONDS, ge=MIN_TIMEOUT_SECONDS)
     max_connections_per_user: int = Field(default=50, ge=1)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate import database_discovery
-from relate.dns_records import domain_lines
+from relate.dns_records import domain_lines, service_lines, web_lines
 from relate.errors import CommandError
 from relate.output import print_note
 from relate.settings import Settings
@@ -21,6 +21,7 @@ from relate_accounts.errors import SelectorExists, UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Scope, User
+from relate_api.autoconfig.mta_sts import policy_record
 from relate_mailstore.erase import erase
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueuedRecipient, QueueFilter
@@ -34,6 +35,7 @@ from relate_relay.dkim.keys import SigningKeys, public_record
 from relate_relay.routing.names import to_ascii
 from relate_service.housekeeping import MailAndAccounts
 from relate_service.private import make_data_private
+from relate_wire.published import Endpoint, HasPorts, endpoint
 
 # The default scopes of a new key: what a mail client needs.
 MAIL_SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
@@ -207,7 +209,22 @@ async def domain_records(settings: Settings, domain: str) -> list[str]:
     smarthost = settings.shared.relay.smarthost.rpartition(":")[0]
     if smarthost:
         print_note(f"put into the SPF record what the manual of {smarthost} says, before ?all, and then -all for ?all")
-    return domain_lines(name, server, keys, smarthost=bool(smarthost))
+    smtp, pop3, imap, api = [_ascii_endpoint(each) for each in _with_ports(settings)]
+    services = service_lines(name, smtp, pop3, imap)
+    web = web_lines(name, api, policy_record(settings.mta_sts, server))
+    if web:
+        print_note(f"the certificate of {api.server} needs the names autoconfig.{name} and mta-sts.{name}, too")
+    return [*domain_lines(name, server, keys, smarthost=bool(smarthost)), *services, *web]
+
+
+def _with_ports(settings: Settings) -> tuple[HasPorts, HasPorts, HasPorts, HasPorts]:
+    return settings.smtp, settings.pop3, settings.imap, settings.api
+
+
+def _ascii_endpoint(settings: HasPorts) -> Endpoint:
+    """Where clients reach a service, its name in A-labels."""
+    found = endpoint(settings)
+    return found._replace(server=to_ascii(found.server) or found.server)
 
 
 async def list_domains(settings: Settings) -> list[tuple[Domain, Sequence[DomainKey]]]:

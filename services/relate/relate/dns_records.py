@@ -6,12 +6,16 @@ A line has the name with its final dot, the class and the type; its TTL is the z
 from collections.abc import Sequence
 
 from relate_accounts.types import DomainKey
+from relate_api.autoconfig.mta_sts import HOST_PREFIX
 from relate_relay.dkim.keys import zone_strings
-from relate_relay.routing.names import IPAddress
+from relate_relay.routing.names import IPAddress, parse_address
+from relate_wire.published import Endpoint
 
 SPF_OF_NONE = "v=spf1 -all"
 """No server sends mail of the domain (RFC 7208)."""
 MX_PREFERENCE_NUMBER = 10
+HTTPS_PORT = 443
+"""The only port at which clients request autoconfiguration and MTA-STS policies."""
 
 
 def spf(*, smarthost: bool = False) -> str:
@@ -62,3 +66,64 @@ def domain_lines(domain: str, server: str, keys: Sequence[DomainKey], *, smartho
         *(line for key in keys for line in key_lines(key)),
         txt_line(dmarc_name(domain), dmarc(domain)),
     ]
+
+
+def srv_line(name: str, priority: int, port: int, server: str) -> str:
+    """An SRV record (RFC 2782)."""
+    return f"{name}. IN SRV {priority} 1 {port} {server}."
+
+
+def cname_line(name: str, server: str) -> str:
+    """A CNAME record."""
+    return f"{name}. IN CNAME {server}."
+
+
+def sts_name(domain: str) -> str:
+    """The name of a domain's MTA-STS record (RFC 8461 §3.1)."""
+    return f"_mta-sts.{domain}"
+
+
+def is_host_name(server: str) -> bool:
+    """Whether other hosts may find a server by this name; not `localhost`, nor an address."""
+    return "." in server and parse_address(server) is None
+
+
+def service_lines(domain: str, smtp: Endpoint, pop3: Endpoint, imap: Endpoint) -> list[str]:
+    """The records by which mail programs find the services (RFC 6186 §3, RFC 8314 §5.1), of those that they reach.
+
+    Implicit TLS comes first, and IMAP before POP3.
+    """
+    offers = [
+        ("submissions", 0, smtp, smtp.secure_port),
+        ("submission", 10, smtp, smtp.port),
+        ("imaps", 0, imap, imap.secure_port),
+        ("imap", 10, imap, imap.port),
+        ("pop3s", 20, pop3, pop3.secure_port),
+        ("pop3", 30, pop3, pop3.port),
+    ]
+    return [
+        srv_line(f"_{name}._tcp.{domain}", priority, port, endpoint.server)
+        for name, priority, endpoint, port in offers
+        if port is not None and endpoint.enabled and is_host_name(endpoint.server)
+    ]
+
+
+def serves_web(api: Endpoint) -> bool:
+    """Whether other hosts reach the API where they ask for autoconfiguration and policies."""
+    return api.enabled and api.secure_port == HTTPS_PORT and is_host_name(api.server)
+
+
+def web_lines(domain: str, api: Endpoint, sts_record: str | None) -> list[str]:
+    """The records of what the API serves for a domain; none if it is not reached there.
+
+    `sts_record` is the value of the MTA-STS record, None without a policy.
+    """
+    if not serves_web(api):
+        return []
+    lines = [
+        cname_line(f"autoconfig.{domain}", api.server),
+        srv_line(f"_autodiscover._tcp.{domain}", 0, HTTPS_PORT, api.server),
+    ]
+    if sts_record is not None:
+        lines += [cname_line(f"{HOST_PREFIX}{domain}", api.server), txt_line(sts_name(domain), sts_record)]
+    return lines

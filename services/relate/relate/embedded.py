@@ -13,6 +13,7 @@ from relate.settings import Settings
 from relate.startup_banner import existing_demo_login, first_user_hint, new_demo_login, print_startup_banner
 from relate_accounts.errors import UserExists
 from relate_api.__main__ import serve_api
+from relate_api.installation import Installation
 from relate_imap.__main__ import imap_service
 from relate_mailstore.sql.driver.engine import describe_url
 from relate_pop3.__main__ import pop3_service
@@ -21,6 +22,7 @@ from relate_service.resources import Resources, open_resources
 from relate_service.workers import stop_requested
 from relate_smtp.__main__ import smtp_service
 from relate_wire.limits import raise_open_files
+from relate_wire.published import endpoint
 from relate_wire.server import Server
 
 SERVICES = ("smtp", "pop3", "imap", "api", "relay")
@@ -64,9 +66,20 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
     if "imap" in services:
         yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
     if "api" in services:
-        yield serve_api(settings.api, resources)
+        yield serve_api(settings.api, resources, _installation(settings))
     if "relay" in services:
         yield serve_relay(resources, settings.smtp.server_name)
+
+
+def _installation(settings: Settings) -> Installation:
+    return Installation(
+        endpoint(settings.smtp),
+        endpoint(settings.pop3),
+        endpoint(settings.imap),
+        settings.oidc_client,
+        settings.mta_sts,
+        settings.shared.relay.enabled,
+    )
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator
 
 from relate_smtp.paths import is_client_name
 from relate_wire.config import LineServiceSettings
+from relate_wire.published import SUBMISSION_PORT, SUBMISSIONS_PORT
 from relate_wire.refusals import RefusalLimits
 
 # The limit of large providers, including base64. RFC 5321 §4.5.3.1.7 requires at least 64 KiB.
@@ -29,9 +30,9 @@ class SmtpSettings(LineServiceSettings):
 
     prefix: ClassVar[str] = "Smtp"
 
-    port: int = Field(default=2587, ge=0, le=65_535)
+    port: int = Field(default=SUBMISSION_PORT, ge=0, le=65_535)
     """The port of submission (RFC 6409)."""
-    secure_port: int = Field(default=2465, ge=0, le=65_535)
+    secure_port: int = Field(default=SUBMISSIONS_PORT, ge=0, le=65_535)
     """The port of submission with implicit TLS (RFC 8314 §3.3)."""
     mx_port: int = Field(default=2525, ge=0, le=65_535)
     """The port of reception, which needs no login."""

@@ -11,7 +11,14 @@ from dataclasses import replace
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from relate_accounts.addresses import canonical_address, canonical_domain, catch_all, without_detail
+from relate_accounts.addresses import (
+    canonical_address,
+    canonical_domain,
+    catch_all,
+    domain_of,
+    find_canonical,
+    without_detail,
+)
 from relate_accounts.cache import CacheGroup, SharedLookups, TimedCache
 from relate_accounts.clock import Monotonic
 from relate_accounts.errors import InvalidAddress, UserNotFound
@@ -23,7 +30,7 @@ KNOWN_SECONDS = 30.0  # as the authenticator's verdicts
 UNKNOWN_SECONDS = 5.0  # a new address should receive mail soon
 # Of a cache entry, measured with tracemalloc.
 RECIPIENT_OCTETS = 450
-DOMAIN_OCTETS = 250
+FACT_OCTETS = 300
 UNKNOWN_OCTETS = 250
 
 V = TypeVar("V")
@@ -36,12 +43,13 @@ class CachedDirectory:
         self, store: AccountStore, clock: Monotonic = time.monotonic, *, cache_octets: int = CACHE_OCTETS
     ) -> None:
         limit_octets = share_octets("directory", cache_octets)
-        size = limit_octets // (RECIPIENT_OCTETS + DOMAIN_OCTETS + 2 * UNKNOWN_OCTETS)
+        size = limit_octets // (RECIPIENT_OCTETS + FACT_OCTETS + 2 * UNKNOWN_OCTETS)
         self._store = store
         group = CacheGroup(limit_octets)
         self.caches = {"directory": group}
         self._recipients = _Answers[Recipient](group, RECIPIENT_OCTETS, size, clock)
-        self._domains = _Answers[bool](group, DOMAIN_OCTETS, size, clock)
+        # Whether a domain is local, and whether a user has proved an address; no domain has the space of those keys.
+        self._facts = _Answers[bool](group, FACT_OCTETS, size, clock)
 
     async def resolve(self, address: str) -> Recipient | None:
         """See `ports.Directory`. The recipient's address is the verified one that matched."""
@@ -52,9 +60,18 @@ class CachedDirectory:
         return await self._recipients.get(canonical, partial(self._find, canonical))
 
     async def owns(self, user_id: UserId, address: str) -> bool:
-        """See `ports.Directory`. A user may send as every address whose mail reaches them."""
+        """See `ports.Directory`. A user may send as every address whose mail reaches them, and as those they proved.
+
+        A proved address counts only while its domain is not local: there an administrator decides whose it is.
+        """
         recipient = await self.resolve(address)
-        return recipient is not None and recipient.user_id == user_id
+        if recipient is not None:
+            return recipient.user_id == user_id
+        canonical = find_canonical(address)
+        if canonical is None or await self.is_local(domain_of(canonical)):
+            return False
+        proved = await self._facts.get(f"{user_id} {canonical}", partial(self._has_proved, user_id, canonical))
+        return proved is not None
 
     async def is_local(self, domain: str) -> bool:
         """See `ports.Directory`."""
@@ -62,7 +79,7 @@ class CachedDirectory:
             canonical = canonical_domain(domain)
         except InvalidAddress:
             return False
-        return await self._domains.get(canonical, partial(self._has_domain, canonical)) is not None
+        return await self._facts.get(canonical, partial(self._has_domain, canonical)) is not None
 
     async def _find(self, address: str) -> Recipient | None:
         for known in filter(None, (address, without_detail(address))):
@@ -87,6 +104,9 @@ class CachedDirectory:
         except UserNotFound:
             return None
         return Recipient(user.id, address, user.quota)
+
+    async def _has_proved(self, user_id: UserId, address: str) -> bool | None:
+        return await self._store.profiles.has_proved(user_id, address) or None
 
     async def _has_domain(self, domain: str) -> bool | None:
         return await self._store.has_domain(domain) or None

@@ -38,6 +38,18 @@ class AddressNotFound(AccountError):
         super().__init__("no such further address of this user")
 
 
+class TooManyClaims(AccountError):
+    """The user has claimed `claims.MAX_CLAIMS` addresses already."""
+
+
+class TooManyCodes(AccountError):
+    """The user was sent `claims.CODES_PER_PERIOD` codes within `claims.CODES_PERIOD`."""
+
+
+class WrongCode(AccountError):
+    """The code is not that of the claim, or it has expired, or was tried too often."""
+
+
 class KeyNotFound(AccountError):
     """The user has no such key."""
 

@@ -21,6 +21,8 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
+from relate_accounts.profile_memory import MemoryProfileStore
+from relate_accounts.profile_ports import ProfileStore
 from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Revoked, Scope, User, UserId
 
@@ -46,6 +48,7 @@ class MemoryAccountStore:
         self._domains: dict[str, datetime] = {}
         self._domain_keys: dict[str, list[DomainKey]] = {}  # the newest first
         self._ids = count(1)
+        self.profiles: ProfileStore = MemoryProfileStore(self._users, now)
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
@@ -114,6 +117,14 @@ class MemoryAccountStore:
         if user is None:
             raise UserNotFound("no user has that id")
         self._users[user_id] = changed = replace(user, quota=quota)
+        return changed
+
+    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
+        """See `ports.AccountStore`."""
+        user = self._users.get(user_id)
+        if user is None:
+            raise UserNotFound("no user has that id")
+        self._users[user_id] = changed = replace(user, display_name=display_name)
         return changed
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from relate_accounts.profile_ports import ProfileStore
 from relate_accounts.types import (
     ApiKey,
     Domain,
@@ -50,7 +51,8 @@ class Directory(Protocol):
         """
 
     async def owns(self, user_id: UserId, address: str) -> bool:
-        """Whether a user may send as this address, because it is one of the user's verified addresses."""
+        """Whether a user may send as this address: one of the user's addresses, or one of another domain that the user
+        has proved (`claims`)."""
 
     async def is_local(self, domain: str) -> bool:
         """Whether any user has an address of this domain, or an administrator has named it."""
@@ -58,6 +60,10 @@ class Directory(Protocol):
 
 class AccountStore(Protocol):
     """Storage of users and keys, in memory or SQL."""
+
+    @property
+    def profiles(self) -> ProfileStore:
+        """What users set about themselves."""
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
@@ -94,6 +100,9 @@ class AccountStore(Protocol):
 
     async def set_quota(self, user_id: UserId, quota: int | None) -> User:
         """Set a user's quota in octets, None for no limit. Raises UserNotFound."""
+
+    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
+        """Set a user's name for people. Raises UserNotFound."""
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """Disable or enable a user's logins; idempotent. Raises UserNotFound."""

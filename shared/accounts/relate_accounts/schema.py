@@ -1,4 +1,4 @@
-"""The tables of accounts. The mail store's migrations create them (0001, 0005, 0007, 0009); a test compares the two."""
+"""The tables of accounts. The mail store's migrations create them (0001 to 0019); a test compares the two."""
 
 from datetime import UTC, datetime
 
@@ -113,6 +113,38 @@ domain_keys = Table(
     Column("selector", Text, primary_key=True),
     Column("records", Text, nullable=False),  # JSON: the TXT records by name
     Column("created", UtcDateTime, nullable=False),
+)
+
+# What users have chosen; what is missing has its default. A value is JSON.
+preferences = Table(
+    "preferences",
+    metadata,
+    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+# Addresses of other domains that users say are theirs, and may send from once they have proved it. Several users may
+# share one. They receive nothing here, so that they are not in `addresses`.
+claimed_addresses = Table(
+    "claimed_addresses",
+    metadata,
+    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), primary_key=True, autoincrement=False),
+    Column("address", Text, primary_key=True),  # canonical
+    Column("code_hash", LargeBinary, nullable=False),
+    Column("code_made", UtcDateTime, nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("verified", UtcDateTime),
+)
+
+# When codes were made, also of claims that were withdrawn, for the limit on them.
+claim_codes = Table(
+    "claim_codes",
+    metadata,
+    Column("id", _Id, Identity(), primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("made", UtcDateTime, nullable=False),
+    Index("ix_claim_codes_user_id", "user_id"),
 )
 
 secrets = Table(

@@ -1,19 +1,13 @@
-"""Accounts in SQLite or PostgreSQL, with SQLAlchemy Core. Each method is one transaction.
-
-Single-statement reads run in autocommit, because BEGIN and ROLLBACK would double their cost.
-"""
+"""Accounts in SQLite or PostgreSQL, with SQLAlchemy Core. Each method is one transaction."""
 
 import json
 import secrets
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Executable,
     Row,
-    Table,
     bindparam,
     delete,
     func,
@@ -25,14 +19,12 @@ from sqlalchemy import (
     union_all,
     update,
 )
-from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_accounts import schema
 from relate_accounts.addresses import canonical_address, canonical_domain, domain_of, is_catch_all
 from relate_accounts.clock import Now, as_utc, utc_now
-from relate_accounts.driver_errors import database_errors, is_connection_lost
 from relate_accounts.errors import (
     AddressBlocked,
     AddressNotFound,
@@ -44,8 +36,11 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key, identify
+from relate_accounts.profile_ports import ProfileStore
+from relate_accounts.profile_sql import SqlProfileStore
 from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.schema import UtcDateTime, addresses, api_keys, domain_keys, domains, removed_addresses, users
+from relate_accounts.sql_database import AccountsDatabase
 from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Revoked, Scope, User, UserId
 
 _HASH_SECRET, _ENVELOPE_SECRET = "api-key-hash", "envelope-id"  # the names of rows
@@ -111,17 +106,17 @@ _TOUCH_KEY = (
 )
 
 
-class SqlAccountStore:
+class SqlAccountStore(AccountsDatabase):
     """An `AccountStore` on an engine that the caller opens and disposes of.
 
     `hash_secret` is the secret for hashing keys; without it one is created at first use and stored in the database.
     """
 
     def __init__(self, engine: AsyncEngine, hash_secret: bytes | None = None, now: Now = utc_now) -> None:
-        self._engine = engine
-        self._autocommit = engine.execution_options(isolation_level="AUTOCOMMIT")
+        super().__init__(engine)
         self._hash_secret = hash_secret
         self._now = now
+        self.profiles: ProfileStore = SqlProfileStore(engine, now)
 
     async def add_user(
         self, address: str, display_name: str = "", aliases: Collection[str] = (), quota: int | None = None
@@ -210,6 +205,10 @@ class SqlAccountStore:
     async def set_quota(self, user_id: UserId, quota: int | None) -> User:
         """See `ports.AccountStore`."""
         return await self._change_user(user_id, quota=quota)
+
+    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
+        """See `ports.AccountStore`."""
+        return await self._change_user(user_id, display_name=display_name)
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """See `ports.AccountStore`."""
@@ -396,43 +395,6 @@ class SqlAccountStore:
         async with self._transaction() as connection:
             await connection.execute(self._insert_once(schema.secrets), row)
             return bytes((await connection.execute(_SECRET, {"name": name})).scalar_one())
-
-    async def _read(self, statement: Executable, **parameters: object) -> Sequence[Row[Any]]:
-        with database_errors():
-            try:
-                return await self._fetch(statement, parameters)
-            except Exception as error:
-                if not is_connection_lost(error):
-                    raise
-            # The server was restarted. The pool has invalidated all old connections, so that the next one is new.
-            return await self._fetch(statement, parameters)
-
-    async def _fetch(self, statement: Executable, parameters: Mapping[str, object]) -> Sequence[Row[Any]]:
-        async with self._autocommit.connect() as connection, _invalidated_if_lost(connection):
-            return (await connection.execute(statement, parameters)).all()
-
-    def _insert_once(self, table: Table) -> Executable:
-        """An INSERT that ignores a row whose key exists: both dialects have it, by separate functions."""
-        dialect = postgresql if self._engine.dialect.name == "postgresql" else sqlite
-        statement: Executable = dialect.insert(table).on_conflict_do_nothing()
-        return statement
-
-    @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        with database_errors():
-            async with self._engine.begin() as connection, _invalidated_if_lost(connection):
-                yield connection
-
-
-@asynccontextmanager
-async def _invalidated_if_lost(connection: AsyncConnection) -> AsyncIterator[None]:
-    """Invalidate a lost connection. SQLAlchemy does so only after errors it knows, else returns it to the pool."""
-    try:
-        yield
-    except Exception as error:
-        if is_connection_lost(error):
-            await connection.invalidate()
-        raise
 
 
 def _user(row: Row[Any]) -> User:

@@ -44,20 +44,21 @@ class SectionLike(Protocol):
 S = TypeVar("S", bound=SectionLike)
 
 
-def load(section: type[S], environ: Mapping[str, str] | None = None) -> S:
+def load(section: type[S], environ: Mapping[str, str] | None = None, *, partial: bool = False) -> S:
     """Load one section from the environment (default `os.environ`).
 
-    Names are case-insensitive, because shells and orchestrators differ in their case.
+    Names are case-insensitive, because shells and orchestrators differ in their case. `partial` means that the section
+    has only some of the settings of its prefix, because another class has them all: unknown ones are not its concern.
     Raises ConfigurationError, naming every variable that is unknown, unreadable or malformed.
     """
-    values = _collect(section, os.environ if environ is None else environ)
+    values = _collect(section, os.environ if environ is None else environ, partial=partial)
     try:
         return section.model_validate(values)
     except ValidationError as error:
         raise ConfigurationError(_explain(section, error)) from None
 
 
-def _collect(section: type[SectionLike], environ: Mapping[str, str]) -> dict[str, str]:
+def _collect(section: type[SectionLike], environ: Mapping[str, str], *, partial: bool) -> dict[str, str]:
     start = f"{section.prefix}__".lower()
     known = {to_pascal(name).lower(): to_pascal(name) for name in section.__pydantic_fields__}
     values: dict[str, str] = {}
@@ -72,7 +73,7 @@ def _collect(section: type[SectionLike], environ: Mapping[str, str]) -> dict[str
             unknown.append(variable)
         else:
             values[field] = _read(variable, text) if from_file else text
-    if unknown:
+    if unknown and not partial:
         names = ", ".join(sorted(known.values()))
         named = ", ".join(_with_suggestion(section, variable, known.values()) for variable in sorted(unknown))
         raise ConfigurationError(f"unknown setting {named}; {section.prefix} has: {names}")

@@ -46,6 +46,10 @@ class ServiceSettings(Section):
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
     trusted_proxies: str = ""
     """Networks of proxies, separated by commas, whose PROXY v2 preamble or `Forwarded` fields are trusted."""
+    public_port: int | None = Field(default=None, ge=0, le=65_535)
+    """The port at which clients reach the listener without implicit TLS; by default its own, 0 if they cannot."""
+    public_secure_port: int | None = Field(default=None, ge=0, le=65_535)
+    """The same of the listener with implicit TLS."""
 
     @field_validator("trusted_proxies")
     @classmethod

@@ -9,13 +9,24 @@ from relate_accounts.ports import Authenticator
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
+from relate_api.installation import Installation
 from relate_mailstore.ports import MailStore
+from relate_wire.published import Endpoint
 from tests.support.memory_backend import MemoryBackend
 
 EMAILS = "/api/external/emails"
 KEYS = "/api/keys"
+CREDENTIALS = "/api/smtp-credentials"
+PREFERENCES = "/api/preferences"
+PROFILE = "/api/profile"
 
 CLIENT_ADDRESS = "192.0.2.7"
+
+INSTALLATION = Installation(
+    smtp=Endpoint("mail.example.org", 587, 465),
+    pop3=Endpoint("mail.example.org", 110, 995),
+    imap=Endpoint("mail.example.org", 143, 993),
+)
 
 
 def create_api(
@@ -23,10 +34,11 @@ def create_api(
     store: MailStore | None = None,
     authenticator: Authenticator | None = None,
     settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen
+    installation: Installation = INSTALLATION,
 ) -> FastAPI:
     """Create the API on these stores; tests of failures pass a store or an authenticator."""
     authenticator = authenticator or world.authenticator
-    services = Services(store or world.store, world.accounts, authenticator, settings.allows_plaintext)
+    services = Services(store or world.store, world.accounts, authenticator, settings.allows_plaintext, installation)
     return create_app(services, settings.proxies)
 
 

@@ -18,7 +18,16 @@ from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, MessagePage, MessageQuery
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import EMAILS, KEYS, create_api, create_client, expect_problem
+from tests.unit.api.clients import (
+    CREDENTIALS,
+    EMAILS,
+    KEYS,
+    PREFERENCES,
+    PROFILE,
+    create_api,
+    create_client,
+    expect_problem,
+)
 
 UNKNOWN_ID = "01900000-0000-7000-8000-000000000000"
 ALLOWED_METHODS = {
@@ -27,10 +36,28 @@ ALLOWED_METHODS = {
     "/openapi.json": "GET, HEAD",
     KEYS: "GET, HEAD, POST",
     f"{KEYS}/1": "DELETE",
+    CREDENTIALS: "GET, HEAD, POST",
+    f"{CREDENTIALS}/mobile": "POST",
+    f"{CREDENTIALS}/1": "DELETE",
+    PREFERENCES: "GET, HEAD, PUT",
+    PROFILE: "GET, HEAD, PUT",
+    f"{PROFILE}/addresses": "POST",
+    f"{PROFILE}/addresses/{UNKNOWN_ID}": "DELETE",
+    f"{PROFILE}/addresses/{UNKNOWN_ID}/verify": "POST",
+    "/api/discovery": "GET, HEAD",
+    "/config/config.json": "GET, HEAD",
     EMAILS: "GET, HEAD",
     f"{EMAILS}/search": "GET, HEAD",
     f"{EMAILS}/{UNKNOWN_ID}": "DELETE, GET, HEAD, PATCH",
     f"{EMAILS}/{UNKNOWN_ID}/raw": "GET, HEAD",
+}
+
+PUBLIC = {"/healthz/live", "/healthz/ready", "/openapi.json", "/api/discovery", "/config/config.json"}
+AUTOCONFIGURATION = {
+    "/.well-known/autoconfig/mail/config-v1.1.xml",
+    "/autodiscover/autodiscover.xml",
+    "/email.mobileconfig",
+    "/.well-known/mta-sts.txt",
 }
 
 
@@ -93,20 +120,21 @@ def test_scoped_and_public_routes_are_accepted_at_startup() -> None:
         require_scopes(app, public=())
 
 
-@pytest.mark.parametrize("path", ["/healthz/live", "/healthz/ready", "/openapi.json"])
-async def test_health_and_openapi_are_public(anonymous: httpx.AsyncClient, path: str) -> None:
+@pytest.mark.parametrize("path", sorted(PUBLIC))
+async def test_public_paths_need_no_key(anonymous: httpx.AsyncClient, path: str) -> None:
     assert (await anonymous.get(path)).status_code == 200
 
 
 async def test_all_other_operations_require_a_key(anonymous: httpx.AsyncClient) -> None:
     operations = (await anonymous.get("/openapi.json")).json()["paths"]
     statuses = [
-        (await anonymous.request(method, re.sub(r"\{\w+\}", UNKNOWN_ID, path))).status_code
+        (await anonymous.request(method, re.sub(r"\{\w+\}", UNKNOWN_ID, path.replace("{key_id}", "1")))).status_code
         for path, methods in operations.items()
-        if not path.startswith("/healthz/")
+        if path not in PUBLIC | AUTOCONFIGURATION
         for method in methods
     ]
-    assert statuses == [401] * 9
+    assert len(statuses) >= 13
+    assert set(statuses) == {401}
 
 
 async def test_no_page_refers_to_another_host(anonymous: httpx.AsyncClient) -> None:
@@ -124,7 +152,7 @@ async def test_an_unknown_path_is_not_found_and_never_redirected(client: httpx.A
 async def test_an_unsupported_method_gets_all_allowed_methods(
     client: httpx.AsyncClient, path: str, methods: str
 ) -> None:
-    for method in ("OPTIONS", "PUT", "TRACE", "BREW"):
+    for method in {"OPTIONS", "PUT", "TRACE", "BREW"} - set(methods.split(", ")):
         response = await client.request(method, path)
         expect_problem(response, 405)
         assert response.headers["allow"] == methods
@@ -158,7 +186,8 @@ async def test_every_response_has_no_store_and_nosniff(
 ) -> None:
     for requester in (client, anonymous):
         response = await requester.request(method, path)
-        assert response.headers.get_list("cache-control") == ["no-store"]
+        is_cached = path == "/config/config.json" and response.is_success
+        assert response.headers.get_list("cache-control") == ["public, max-age=300" if is_cached else "no-store"]
         assert response.headers.get_list("x-content-type-options") == ["nosniff"]
 
 

@@ -18,11 +18,23 @@ from relate_api.http.errors import RETRY_AFTER_SECONDS
 from relate_mailstore.types import AccountId
 from tests.support.factories import delivery
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import CLIENT_ADDRESS, EMAILS, KEYS, create_api, create_client, expect_problem
+from tests.unit.api.clients import (
+    CLIENT_ADDRESS,
+    CREDENTIALS,
+    EMAILS,
+    KEYS,
+    PREFERENCES,
+    PROFILE,
+    create_api,
+    create_client,
+    expect_problem,
+)
 
 READ, WRITE, APP, ADMIN = Scope.API_READ, Scope.API_WRITE, Scope.APP, Scope.ADMIN
 MAIL = (Scope.SMTP, Scope.POP3, Scope.IMAP)
 NEW_KEY = {"name": "phone", "scopes": ["imap"]}
+OFFICE = {"address": "office@customer.test"}
+NEW_DEVICE = {"deviceName": "phone", "platform": "ios"}
 
 SendRequest = Callable[[httpx.AsyncClient, str], Awaitable[httpx.Response]]
 
@@ -36,6 +48,20 @@ OPERATIONS: dict[str, tuple[SendRequest, set[Scope]]] = {
     "list keys": (lambda client, _: client.get(KEYS), {APP, ADMIN}),
     "create key": (lambda client, _: client.post(KEYS, json=NEW_KEY), {APP, ADMIN}),
     "revoke key": (lambda client, _: client.delete(f"{KEYS}/1"), {APP, ADMIN}),
+    "profile": (lambda client, _: client.get(PROFILE), {READ, APP}),
+    "change profile": (lambda client, _: client.put(PROFILE, json={"displayName": "A"}), {WRITE, APP}),
+    "claim address": (lambda client, _: client.post(f"{PROFILE}/addresses", json=OFFICE), {APP, ADMIN}),
+    "verify address": (
+        lambda client, email: client.post(f"{PROFILE}/addresses/{email}/verify", json={"code": "x"}),
+        {APP, ADMIN},
+    ),
+    "remove address": (lambda client, email: client.delete(f"{PROFILE}/addresses/{email}"), {APP, ADMIN}),
+    "preferences": (lambda client, _: client.get(PREFERENCES), {READ, APP}),
+    "change preferences": (lambda client, _: client.put(PREFERENCES, json={}), {WRITE, APP}),
+    "credentials": (lambda client, _: client.get(CREDENTIALS), {APP, ADMIN}),
+    "create credential": (lambda client, _: client.post(CREDENTIALS, json=NEW_KEY), {APP, ADMIN}),
+    "create device key": (lambda client, _: client.post(f"{CREDENTIALS}/mobile", json=NEW_DEVICE), {APP, ADMIN}),
+    "revoke credential": (lambda client, _: client.delete(f"{CREDENTIALS}/1"), {APP, ADMIN}),
 }
 
 

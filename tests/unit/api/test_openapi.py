@@ -9,7 +9,9 @@ import httpx
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
+from schemathesis.checks import CheckFunction
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.types import Receive, Scope, Send
 
 from relate_accounts.types import Scope as KeyScope
@@ -74,11 +76,15 @@ def test_the_api_conforms_to_its_schema(case: Case, key: str) -> None:
         case.query.pop("cursor", None)  # the schema cannot express which cursors are valid
     if is_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict) and case.body.get("expires"):
         case.body["expires"] = FUTURE  # nor that the time must be in the future
-    case.call_and_validate(headers={"Authorization": f"Bearer {key}"})
+    if is_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict) and "address" in case.body:
+        case.body["address"] = "office@customer.test"
+    # A schema cannot express a document of XML namespaces, so that nothing generated is a valid one.
+    excluded: list[CheckFunction] = [positive_data_acceptance] if case.media_type == "text/xml" else []
+    case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, excluded_checks=excluded)
 
 
 async def test_operations_have_unique_ids(anonymous: httpx.AsyncClient) -> None:
     paths = (await anonymous.get("/openapi.json")).json()["paths"]
     names = [operation["operationId"] for path in paths.values() for operation in path.values()]
     assert "patch_email" in names
-    assert len(set(names)) == len(names) == 11
+    assert len(set(names)) == len(names) == 28

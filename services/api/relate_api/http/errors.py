@@ -18,7 +18,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from relate_accounts.errors import AccountsUnavailable, KeyNotFound, UserNotFound
+from relate_accounts.errors import AccountsUnavailable, AddressNotFound, KeyNotFound, UserNotFound
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreUnavailable, TooManyKeywords
 
 log = structlog.get_logger(__name__)
@@ -32,6 +32,7 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     MessageNotFound: HTTPStatus.NOT_FOUND,
     MailboxNotFound: HTTPStatus.NOT_FOUND,
     UserNotFound: HTTPStatus.NOT_FOUND,
+    AddressNotFound: HTTPStatus.NOT_FOUND,
     KeyNotFound: HTTPStatus.NOT_FOUND,
     TooManyKeywords: HTTPStatus.CONFLICT,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,

@@ -38,7 +38,7 @@ class ProxyHeadersMiddleware:
 
 
 class ResponseFieldsMiddleware:
-    """Adds `RESPONSE_FIELDS` to every response."""
+    """Adds `RESPONSE_FIELDS` to every response; an endpoint may have set one of them otherwise."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +48,9 @@ class ResponseFieldsMiddleware:
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(RESPONSE_FIELDS)
+                fields = MutableHeaders(scope=message)
+                for name, value in RESPONSE_FIELDS.items():
+                    fields.setdefault(name, value)
             await send(message)
 
         await self._app(scope, receive, send_with_fields)

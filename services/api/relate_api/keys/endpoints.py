@@ -4,19 +4,14 @@ Revoking a key does not revoke the keys that it created, because a program often
 rotates its own from time to time.
 """
 
-from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, HTTPException, Path
+from fastapi import APIRouter, Path
 
-from relate_accounts.errors import TooManyKeys
-from relate_accounts.types import Scope
-from relate_api.access.dependencies import InjectedServices, KeyOwner, Principal
+from relate_api.access.dependencies import InjectedServices, KeyOwner
+from relate_api.keys.granting import create_granted_key
 from relate_api.keys.schemas import CreatedKey, KeyDetails, KeyList, NewKeyRequest
-
-# An app acts for its user in everything except administration.
-GRANTED_BY_APP = frozenset(Scope) - {Scope.ADMIN}
 
 # Ids are 64-bit integers in the database.
 KeyId = Annotated[int, Path(ge=1, le=2**63 - 1)]
@@ -37,14 +32,7 @@ async def create_key(request: NewKeyRequest, principal: KeyOwner, services: Inje
 
     A key with an expiry creates keys that expire no later; without `expires` they expire together with it.
     """
-    denied = frozenset(request.scopes) - _grantable(principal)
-    if denied:
-        raise HTTPException(HTTPStatus.FORBIDDEN, f"this key cannot grant {', '.join(sorted(denied))}")
-    expires = _expiry(request.expires, principal)
-    try:
-        created = await services.accounts.create_key(principal.user.id, request.name, request.scopes, expires)
-    except TooManyKeys as error:
-        raise HTTPException(HTTPStatus.CONFLICT, f"{error}: revoke one first") from None
+    created = await create_granted_key(services, principal, request.name, request.scopes, request.expires)
     return CreatedKey(key=created.secret, details=KeyDetails.model_validate(created.key))
 
 
@@ -55,17 +43,3 @@ async def revoke_key(key_id: KeyId, principal: KeyOwner, services: InjectedServi
     Keys that it created stay valid.
     """
     await services.accounts.revoke_key(principal.user.id, key_id)
-
-
-def _grantable(principal: Principal) -> frozenset[Scope]:
-    return principal.scopes | (GRANTED_BY_APP if Scope.APP in principal.scopes else frozenset())
-
-
-def _expiry(requested: datetime | None, principal: Principal) -> datetime | None:
-    """The expiry of a new key. Raises HTTPException if the requested one is later than that of the creating key."""
-    limit = principal.expires
-    if limit is not None and requested is not None and requested > limit:
-        raise HTTPException(
-            HTTPStatus.FORBIDDEN, f"this key expires at {limit:%FT%TZ} and cannot create one that expires later"
-        )
-    return requested or limit

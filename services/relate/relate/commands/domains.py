@@ -65,7 +65,10 @@ def retire_key(
 
 @domain_app.command("dns")
 def show_records(domain: Domain, as_json: Json = False) -> None:
-    """Print the DNS records of a domain, MX, SPF, DKIM, DMARC, as lines of a zone file."""
+    """Print the DNS records of a domain as lines of a zone file: MX, SPF, DKIM, DMARC, and those for mail programs.
+
+    Records of autoconfiguration and MTA-STS are printed if the API is reached at port 443 (Api__PublicSecurePort).
+    """
     from relate import admin
     from relate.settings import load_command_settings
 

@@ -4,16 +4,18 @@ import asyncio
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import NamedTuple
 
-from relate.dns_records import SPF_OF_NONE, dmarc, dmarc_name, mx_line, spf, txt_line
+from relate.dns_records import SPF_OF_NONE, dmarc, dmarc_name, mx_line, spf, sts_name, txt_line
 from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate.doctor.server import AGAIN, Names, Sources, name_addresses
 from relate.doctor.spf import Result, evaluate, spf_records
 from relate.doctor.tags import parse_tags
 from relate_accounts.types import DomainKey
+from relate_relay.routing.mta_sts import find_id
 from relate_relay.routing.names import IPAddress, parse_address
 from relate_relay.routing.ports import Dns, DnsError, DnsFault, DnsPermanent
 
 DKIM_VERSION = "DKIM1"
+STS_VERSION = "v=STSv1"
 DMARC_VERSION = "v=DMARC1"
 DMARC_POLICIES = ("none", "quarantine", "reject")
 
@@ -26,11 +28,24 @@ class Sending(NamedTuple):
 
 
 async def check_domain(
-    dns: Dns, domain: str, names: Names, keys: Sequence[DomainKey], sending: Sending | None
+    dns: Dns,
+    domain: str,
+    names: Names,
+    keys: Sequence[DomainKey],
+    sending: Sending | None,
+    *,
+    sts_record: str | None = None,
 ) -> list[Finding]:
-    """Check the records of a domain. `keys` has the newest first; `sending` is None if no mail leaves."""
+    """Check the records of a domain. `keys` has the newest first; `sending` is None if no mail leaves.
+
+    `sts_record` is the MTA-STS record of the policy that this server serves, None if it serves none.
+    """
     return await asyncio.gather(
-        check_mx(dns, domain, names), check_spf(dns, domain, sending), *check_dkim(dns, keys), check_dmarc(dns, domain)
+        check_mx(dns, domain, names),
+        check_spf(dns, domain, sending),
+        *check_dkim(dns, keys),
+        check_dmarc(dns, domain),
+        *([check_mta_sts(dns, domain, sts_record)] if sts_record is not None else []),
     )
 
 
@@ -219,6 +234,26 @@ def _and_parents(domain: str) -> Sequence[str]:
     """The domain, and those above it that have at least two labels."""
     labels = domain.split(".")
     return [domain, *(".".join(labels[start:]) for start in range(1, len(labels) - 1))]
+
+
+# --- MTA-STS
+
+
+async def check_mta_sts(dns: Dns, domain: str, expected: str) -> Finding:
+    """Check that the MTA-STS record, if there is one, is that of the policy that this server serves (RFC 8461 §3.1)."""
+    subject, line = f"{domain} MTA-STS", txt_line(sts_name(domain), expected)
+    try:
+        found = [text for text in await _texts(dns, sts_name(domain)) if text.startswith(STS_VERSION)]
+    except DnsError as fault:
+        return _cannot_tell(subject, fault)
+    if not found:
+        return ok(subject, "none: other servers may send mail without TLS", "relate domain dns prints the record")
+    if len(found) > 1:
+        return error(subject, f"{len(found)} records, so that none is valid", "publish only:", line)
+    if find_id([found[0].encode()]) != find_id([expected.encode()]):
+        text = f"{found[0]}: not the id of the policy that this server serves, so that others keep an older one"
+        return warning(subject, text, "publish instead:", line)
+    return ok(subject, found[0])
 
 
 async def _texts(dns: Dns, name: str) -> Sequence[str]:

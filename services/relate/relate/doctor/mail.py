@@ -7,10 +7,12 @@ answer costs `QUESTION_SECONDS`.
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
+from typing import NamedTuple
 
 import dns.resolver
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from relate.dns_records import serves_web
 from relate.doctor.domain import Sending, check_domain, check_mx
 from relate.doctor.findings import Finding, error, listed, ok, warning
 from relate.doctor.keys import check_keys
@@ -28,6 +30,7 @@ from relate.doctor.server import (
 from relate.doctor.stored import Stored, read_beats, read_domains, read_unreached
 from relate.settings import Settings
 from relate_accounts.errors import AccountError
+from relate_api.autoconfig.mta_sts import policy_record
 from relate_config import ConfigurationError
 from relate_mailstore.errors import StoreError
 from relate_mailstore.sql.driver.engine import open_engine
@@ -36,6 +39,7 @@ from relate_relay.attempt.connector import Options
 from relate_relay.routing.ports import Dns, DnsError, DnsFault
 from relate_relay.routing.resolver import Resolver, parse_resolver
 from relate_service.config import RelaySettings
+from relate_wire.published import endpoint
 
 QUESTION_SECONDS = 5.0
 """The time for one question to the DNS, with its retries."""
@@ -105,7 +109,8 @@ async def _ask(
             ]
         checks = []
         if not isinstance(names, Finding):
-            checks.append(_check_published(resolver, names, stored, options, sends=relay.enabled))
+            published = Published(names, stored, options, sends=relay.enabled, sts_record=_sts_record(settings, names))
+            checks.append(_check_published(resolver, published))
         if relay.enabled:
             checks.append(check_smarthosts(resolver, options))
         if chosen or (relay.enabled and not relay.smarthost):
@@ -113,19 +118,35 @@ async def _ask(
         return [*([names] if isinstance(names, Finding) else []), *_joined(await asyncio.gather(*checks))]
 
 
-async def _check_published(dns: Dns, names: Names, stored: Stored, options: Options, *, sends: bool) -> list[Finding]:
+class Published(NamedTuple):
+    """What the DNS should say: `sends` means that mail leaves, `sts_record` is None if no policy is served."""
+
+    names: Names
+    stored: Stored
+    options: Options
+    sends: bool
+    sts_record: str | None
+
+
+def _sts_record(settings: Settings, names: Names) -> str | None:
+    return policy_record(settings.mta_sts, names.mx) if serves_web(endpoint(settings.api)) else None
+
+
+async def _check_published(dns: Dns, published: Published) -> list[Finding]:
     """Check what the DNS says of this server and of the domains."""
-    own, smarthost = global_sources(), options.smarthosts.default
+    names, stored, sends = published.names, published.stored, published.sends
+    own, smarthost = global_sources(), published.options.smarthosts.default
     sources = Sources(own) if own else await assumed_sources(dns, names)
     sending = Sending(sources, smarthost.host if smarthost else "") if sends else None
     found = await asyncio.gather(
         check_server(dns, names, own, sources if sends and not smarthost else None),
-        _check_domains(dns, names, stored, sending),
+        _check_domains(dns, published, sending),
     )
     return [*_joined(found), *map(_no_postmaster, stored.without_postmaster(names.mx))]
 
 
-async def _check_domains(dns: Dns, names: Names, stored: Stored, sending: Sending | None) -> list[Finding]:
+async def _check_domains(dns: Dns, published: Published, sending: Sending | None) -> list[Finding]:
+    names, stored, sts_record = published.names, published.stored, published.sts_record
     places = asyncio.Semaphore(CONCURRENT_DOMAINS)
     deadline = asyncio.get_running_loop().time() + DOMAINS_SECONDS
     mail_domains = stored.mail_domains(names.mx)
@@ -136,7 +157,7 @@ async def _check_domains(dns: Dns, names: Names, stored: Stored, sending: Sendin
                 async with asyncio.timeout_at(deadline):
                     if domain not in mail_domains:  # without an address, the finding about this server says it
                         return [await check_mx(dns, domain, names)] if await name_addresses(dns, domain) else []
-                    return await check_domain(dns, domain, names, stored.keys[domain], sending)
+                    return await check_domain(dns, domain, names, stored.keys[domain], sending, sts_record=sts_record)
             except TimeoutError:
                 return [warning(domain, "not checked, because the DNS is too slow", "run this again")]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from relate.doctor.domain import Sending, check_domain, check_mx, check_spf
+from relate.doctor.domain import Sending, check_domain, check_mta_sts, check_mx, check_spf
 from relate.doctor.findings import Finding, Level
 from relate.doctor.server import Names, Sources
 from relate_accounts.types import DomainKey
@@ -227,3 +227,37 @@ async def test_a_subdomain_has_the_policy_of_the_domain() -> None:  # RFC 7489 Â
     asked = dns()
     (*_, finding) = await check_domain(asked, "deep.sub.example.test", NAMES, [KEY], SENDING)
     assert (finding.level, finding.text) == (Level.OK, "v=DMARC1; p=reject")
+
+
+# --- MTA-STS
+
+STS_RECORD = "v=STSv1; id=20260801"
+STS_NAME = "_mta-sts.example.test"
+
+
+@pytest.mark.parametrize(
+    ("texts", "level"),
+    [
+        ([], Level.OK),
+        ([b"another text"], Level.OK),
+        ([STS_RECORD.encode()], Level.OK),
+        ([b"v=STSv1;id=20260801;"], Level.OK),
+        ([b"v=STSv1; id=20250101"], Level.WARNING),
+        ([b"v=STSv1; id="], Level.WARNING),
+        ([STS_RECORD.encode(), b"v=STSv1; id=20250101"], Level.ERROR),
+        (DnsFault.TIMEOUT, Level.WARNING),
+    ],
+)
+async def test_the_mta_sts_record_is_that_of_the_served_policy(texts: list[bytes] | DnsFault, level: Level) -> None:
+    finding = await check_mta_sts(dns(**{STS_NAME: texts}), DOMAIN, STS_RECORD)
+    assert (finding.level, finding.subject) == (level, "example.test MTA-STS")
+    published = f'{STS_NAME}. IN TXT "{STS_RECORD}"' in finding.records
+    assert published is (level is not Level.OK and texts is not DnsFault.TIMEOUT)
+
+
+async def test_the_mta_sts_record_is_checked_only_where_a_policy_is_served() -> None:
+    without, served = [
+        {found.subject for found in await check_domain(dns(), DOMAIN, NAMES, [KEY], SENDING, sts_record=record)}
+        for record in (None, STS_RECORD)
+    ]
+    assert served - without == {"example.test MTA-STS"}

@@ -1,0 +1,57 @@
+"""What clients may know of this installation: where its services are reached, and which features it has."""
+
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from relate_config import Section, load
+from relate_wire.published import Endpoint, ImapPorts, Pop3Ports, SmtpPorts, endpoint
+
+WEEK_SECONDS, YEAR_SECONDS = 604_800, 31_557_600
+
+
+class OidcClientSettings(Section):
+    """What a client needs to log in by OpenID Connect; the API's own settings of the prefix `Oidc` are not read."""
+
+    prefix: ClassVar[str] = "Oidc"
+
+    authority: str = ""
+    """The issuer; empty without OpenID Connect."""
+    client_id: str = ""
+    redirect_uri: str = ""
+    scope: str = "openid profile email"
+
+
+class MtaStsSettings(Section):
+    """The MTA-STS policy of all local domains (RFC 8461 §3.2); see `relate_api.autoconfig.mta_sts`."""
+
+    prefix: ClassVar[str] = "MtaSts"
+
+    mode: Literal["none", "testing", "enforce"] = "testing"
+    max_age_seconds: int = Field(default=WEEK_SECONDS, ge=1, le=YEAR_SECONDS)
+    """How long other servers keep the policy."""
+
+
+@dataclass(frozen=True, slots=True)
+class Installation:
+    """Where clients reach the mail services, and what else they may know. `relays` means that mail leaves."""
+
+    smtp: Endpoint
+    pop3: Endpoint
+    imap: Endpoint
+    oidc: OidcClientSettings = field(default_factory=OidcClientSettings)
+    mta_sts: MtaStsSettings = field(default_factory=MtaStsSettings)
+    relays: bool = False
+
+
+def load_installation(*, relays: bool) -> Installation:
+    """Read the installation from the environment. Raises ConfigurationError."""
+    return Installation(
+        endpoint(load(SmtpPorts, partial=True)),
+        endpoint(load(Pop3Ports, partial=True)),
+        endpoint(load(ImapPorts, partial=True)),
+        load(OidcClientSettings, partial=True),
+        load(MtaStsSettings),
+        relays,
+    )
