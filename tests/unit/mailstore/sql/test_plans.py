@@ -13,8 +13,9 @@ from sqlalchemy.sql.dml import Insert
 from relate_mailstore import sql
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.driver.statements import compile_statement
+from relate_mailstore.sql.read.message_list import compose_page
 from relate_mailstore.sql.schema.migrate import migrate
-from relate_mailstore.types import TextPart
+from relate_mailstore.types import MessageQuery, TextPart
 
 # Statements of background work, of operators and of migrations, those of small tables, and one table of one row.
 SCANS = {
@@ -61,7 +62,8 @@ def find_statements() -> dict[str, Executable]:
     return found
 
 
-STATEMENTS = find_statements()
+THREAD = "a page of a thread"
+STATEMENTS = {**find_statements(), THREAD: compose_page(MessageQuery(mailbox=None, thread=""))}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +93,16 @@ async def test_tables_are_not_scanned(plans: dict[str, list[str]]) -> None:
         r"SCAN (?!json_each|anon_|CONSTANT|domains$|destinations$|numbered$|pair |\(subquery|texts_trigrams VIRTUAL)"
     )
     assert {name for name, steps in plans.items() if any(map(scan.match, steps))} == SCANS
+
+
+async def test_unread_messages_are_counted_by_their_index(plans: dict[str, list[str]]) -> None:
+    for name in ("_UNREAD", "_STATUS"):
+        steps = plans[f"read.message_list.{name}[sqlite]"]
+        assert any("COVERING INDEX ix_entries_unread (account_id=?" in step for step in steps), steps
+
+
+async def test_a_thread_is_found_by_its_index(plans: dict[str, list[str]]) -> None:
+    assert any("ix_messages_account_id_thread (account_id=? AND thread=?)" in step for step in plans[THREAD])
 
 
 async def test_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> None:
