@@ -54,6 +54,7 @@ from relate_mime.scan import scan
 from relate_mime.strings import encode_string
 from relate_mime.surrogate import encode_field, encode_header
 from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
+from relate_mime.writing.mbox import MboxEncoder
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_relay.client.capabilities import parse_capabilities
@@ -227,6 +228,12 @@ def _quoted_printable_in_pieces(octets: bytes) -> bytes:
     decoder = QuotedPrintableDecoder()
     pieces = [decoder.decode(octets[start : start + 1_000]) for start in range(0, len(octets), 1_000)]
     return b"".join([*pieces, decoder.finish()])
+
+
+def _mbox_in_pieces(octets: bytes) -> bytes:
+    encoder = MboxEncoder()
+    pieces = [encoder.encode(octets[start : start + 1_000]) for start in range(0, len(octets), 1_000)]
+    return b"".join([*pieces, encoder.finish()])
 
 
 def _html_in_pieces(octets: bytes) -> str:
@@ -518,6 +525,9 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         _quoted_printable_in_pieces,
         (b"a=20b=\r\nc =\t\r\n",),
         (*_HEADER_VALUES, (b"", b" \n", b""), (b"", b"=\r", b"")),
+    ),
+    "mbox in pieces": Untrusted(
+        _mbox_in_pieces, (_MESSAGE, b"From a\r\n>From b\r\n"), _units(b"", (b">", b"\n>", b"\r", b"\nFrom ", b"\nFro"))
     ),
     "a header that is searched": Untrusted(_header_searched, (_MESSAGE,), _HEADERS),
     "a set of numbers": Untrusted(parse_set, (b"1:3,5,*:7",), _units(b"", (b"1:2,", b"9,", b"1", b"*,"), b"x")),
