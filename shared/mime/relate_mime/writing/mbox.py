@@ -1,13 +1,13 @@
-r"""Writes messages as mboxrd (RFC 4155 with reversible quoting): a line `>*From ` gets one more `>`, and lines end in LF.
+r"""Writes messages as mboxrd (RFC 4155, with quoting that is reversible): a line `>*From ` gets one more `>`.
 
-Bare LF cannot be told from CRLF in a file, and a last line gets a line ending if it has none.
+Lines end in LF, so that bare LF cannot be told from CRLF, and a last line gets a line ending if it has none.
 """
 
 import re
 import time
 
 _TO_QUOTE = re.compile(rb"(?m)^(>*+From )")
-_FROM = b"From "
+_FROM = b"From"
 
 
 def mbox_separator(received: int) -> bytes:
