@@ -13,8 +13,13 @@ import h11
 
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
+from relate_api.emails.criteria import to_criteria
+from relate_api.emails.query_language import QueryError, parse_query
+from relate_api.http.conditional import matches, matches_none
+from relate_api.http.disposition import attachment, safe_name
 from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
+from relate_api.http.ranges import NotSatisfiableError, parse_range
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
@@ -202,6 +207,23 @@ def _cursor(octets: bytes) -> Any:
         return parse_cursor(_text(octets))
     except ValueError:
         return None
+
+
+def _query(octets: bytes) -> Any:
+    try:
+        return to_criteria(parse_query(_text(octets)), ())
+    except QueryError as error:
+        return error.position
+
+
+def _download(octets: bytes) -> Any:
+    """Read the fields of a request for a file, and write the name of the file."""
+    text = _text(octets)
+    try:
+        selected = parse_range(text, 1_000)
+    except NotSatisfiableError:
+        selected = None
+    return selected, matches_none(text, '"a"'), matches(text, '"a"'), attachment(safe_name(text, "a"))
 
 
 def _names(octets: bytes) -> Any:
@@ -581,6 +603,16 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         ),
     ),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
+    "a search": Untrusted(
+        _query,
+        (b'from:ann -subject:"a \\"b\\"" has:attachment is:unread in:x before:2026-11-30 larger:1M text',),
+        _units(b"", (b"a ", b"a:", b'"', b'"a" ', b"\\", b'\\"', b"- ", b"-", b"from:a ", b"from:", b"larger:1", b" ")),
+    ),
+    "a download": Untrusted(
+        _download,
+        (b"bytes=0-99", b'"a", W/"b"', b"../a.pdf"),
+        _units(b"", (*_VALUES, b"1", b"bytes=1-", b'"a",', b"../", b"\xe2\x80\xae")),
+    ),
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
     "a login": Untrusted(
         _address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), (*_HEADER_VALUES, *_LETTERS)

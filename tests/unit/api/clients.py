@@ -13,6 +13,7 @@ from relate_mailstore.ports import MailStore
 from tests.support.memory_backend import MemoryBackend
 
 EMAILS = "/api/external/emails"
+OWN_EMAILS = "/api/emails"
 KEYS = "/api/keys"
 
 CLIENT_ADDRESS = "192.0.2.7"
