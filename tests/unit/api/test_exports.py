@@ -73,9 +73,8 @@ async def test_an_export_has_the_mail_of_a_mailbox_and_a_time(
 
     async def exported(**query: str) -> list[int]:
         text = (await client.get(f"{OWN_EMAILS}/export/mbox", params=query)).text
-        assert text.count("From MAILER-DAEMON ") == len(
-            numbers := re.findall(r"^Subject: number (\d+)$", text, re.MULTILINE)
-        )
+        numbers = re.findall(r"^Subject: number (\d+)$", text, re.MULTILINE)
+        assert text.count("From MAILER-DAEMON ") == len(numbers)
         return [int(number) for number in numbers]
 
     assert await exported() == list(range(130))

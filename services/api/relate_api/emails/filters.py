@@ -12,7 +12,7 @@ from relate_mailstore.criteria import Criterion
 from relate_mailstore.types import INBOX, Flag, FlagChange, MessageQuery
 
 MAX_PAGE_ITEMS = 100  # a few hundred kB of JSON
-MAX_PAGE = 10_000  # a million messages: the database passes over all of the pages before
+MAX_PAGES = 10_000  # a million messages: the database passes over all of the pages before
 MAX_LABELS = 32  # per request, added or removed
 MAX_QUERY_CHARACTERS = 1_000
 MAX_BULK_ITEMS = 500  # one transaction, which holds the locks of the account's mailboxes
@@ -33,7 +33,7 @@ class Paging(RequestModel):
 
     cursor: Annotated[str | None, Field(max_length=200, description="`nextCursor` of the previous page.")] = None
     limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
-    page: Annotated[int | None, Field(ge=1, le=MAX_PAGE, description="From 1; not with a cursor.")] = None
+    page: Annotated[int | None, Field(ge=1, le=MAX_PAGES, description="From 1; not with a cursor.")] = None
     page_size: Annotated[
         int | None, Field(ge=1, le=MAX_PAGE_ITEMS, description="The same as `limit`; not beside it.")
     ] = None

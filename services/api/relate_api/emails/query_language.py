@@ -3,8 +3,8 @@
     from:ann subject:"annual report" -label:done has:attachment larger:1M after:2026-11-01 budget
 
 This module knows the syntax, `criteria` the values. Terms are separated by white space, and all of them must match. A
-value with white space is quoted, and a quotation mark in it is escaped by a backslash. `-` before a term negates it. A word without an
-operator is text, in any field.
+value with white space is quoted, and a quotation mark in it is escaped by a backslash. `-` before a term negates it. A
+word without an operator is text, in any field.
 """
 
 import re

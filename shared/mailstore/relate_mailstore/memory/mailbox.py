@@ -177,6 +177,6 @@ class StoredMessage:
 
     @property
     def thread(self) -> str:
-        """The THREADID."""
+        """THREADID (RFC 8474 §5.2), see `identifiers.thread_id`."""
         index = self.message.index
         return thread_id(index.references, index.header_message_id, self.message.id)
