@@ -177,7 +177,16 @@ async def test_a_thread_has_the_messages_with_the_same_root(store: MailStore, al
     query = MessageQuery(mailbox=None, thread=thread)
     assert subjects(await store.find(alice, query)) == ["reply", "root"]
     assert (await store.counts(alice, query)).total == 2
-    assert subjects(await store.find(alice, MessageQuery(mailbox=None, thread="0" * 16))) == []
+    for unknown in ("0" * 16, "", "\0", "\ud800"):
+        assert subjects(await store.find(alice, MessageQuery(mailbox=None, thread=unknown))) == []
+
+
+@pytest.mark.parametrize("text", ["\0", "\ud800", "a\0b"])
+async def test_a_text_that_no_message_can_have_finds_nothing(store: MailStore, alice: AccountId, text: str) -> None:
+    await deliver(store, alice, raw=simple())
+    for condition in (HasText(text), HasText(text, Place.FROM), HasKeyword(text), InMailbox(text)):
+        assert await matching(store, alice, condition) == []
+    assert await store.senders(alice, text) == []
 
 
 async def test_senders_are_those_of_one_mailbox_each_once(store: MailStore, alice: AccountId, bob: AccountId) -> None:

@@ -2,13 +2,15 @@
 
 import httpx
 import pytest
+from fastapi import FastAPI
 
+from relate_accounts.types import Scope, UserId
 from relate_api.emails.filters import MAX_BULK_ITEMS
 from relate_api.emails.threads import MAX_TEXT_OCTETS, MAX_THREAD_MESSAGES
 from relate_mailstore.types import AccountId, Destination, Flag
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
 from tests.support.memory_backend import MemoryBackend
-from tests.unit.api.clients import OWN_EMAILS, expect_problem
+from tests.unit.api.clients import EMAILS, OWN_EMAILS, create_client, expect_problem
 
 
 def reply(number: int, body: str = "text\r\n") -> bytes:
@@ -153,3 +155,23 @@ async def test_both_names_are_the_same_resource(
     for path in ("", f"/{email}", f"/{email}/raw", "/search?q=hello", "/sent"):
         one, other = [await client.get(f"{prefix}{path}") for prefix in (OWN_EMAILS, "/api/external/emails")]
         assert (one.status_code, one.content) == (200, other.content)
+
+
+@pytest.mark.parametrize("prefix", [OWN_EMAILS, EMAILS])
+async def test_each_route_requires_its_scope(world: MemoryBackend, alice: AccountId, app: FastAPI, prefix: str) -> None:
+    email = await deliver(world, alice)
+    for key, scope in (("reader", Scope.API_READ), ("writer", Scope.API_WRITE), ("mail", Scope.IMAP)):
+        await world.accounts.create_key(UserId(alice), key, [scope], secret=key)
+    ids = {"email_id": email, "attachment_id": "2", "thread_id": email}
+    operations = [
+        (method.upper(), path.format(**ids))
+        for path, methods in app.openapi()["paths"].items()
+        if path == prefix or path.startswith(f"{prefix}/")
+        for method in methods
+    ]
+    assert {method for method, _ in operations} == {"GET", "PATCH", "DELETE", "POST"}
+    for method, path in operations:
+        for key, allowed in (("reader", method == "GET"), ("writer", method != "GET"), ("mail", False)):
+            async with create_client(app, key) as client:
+                response = await client.request(method, path, params={"unknown": "x"}, json={"unknown": 1})
+            assert (response.status_code == 403) is not allowed, (method, path, key)

@@ -4,7 +4,7 @@ from datetime import date, datetime
 from typing import Annotated, Self
 from uuid import UUID
 
-from pydantic import FailFast, Field, StrictBool, model_validator
+from pydantic import ConfigDict, FailFast, Field, StrictBool, model_validator
 
 from relate_api.emails.criteria import LABEL_PATTERN
 from relate_api.schemas import Moment, RequestModel, first_second, second_after
@@ -16,6 +16,8 @@ MAX_PAGES = 10_000  # a million messages: the database passes over all of the pa
 MAX_LABELS = 32  # per request, added or removed
 MAX_QUERY_CHARACTERS = 1_000
 MAX_BULK_ITEMS = 500  # one transaction, which holds the locks of the account's mailboxes
+
+_ID_EXAMPLE = "019f1e2d-3c4b-7a59-8867-1f2e3d4c5b6a"
 
 Label = Annotated[str, Field(pattern=LABEL_PATTERN)]
 # Fail on the first invalid item, because reporting one costs a hundred times as much as accepting one.
@@ -140,6 +142,8 @@ class ExportFilters(RequestModel):
 class EmailPatch(RequestModel):
     """Changes to a message. Omitted properties stay as they are; a label that is both added and removed is added."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"isRead": True, "addLabels": ["work"]}]})
+
     is_read: StrictBool | None = None
     is_flagged: StrictBool | None = None
     add_labels: Labels = ()
@@ -159,11 +163,15 @@ class EmailPatch(RequestModel):
 class BulkDelete(RequestModel):
     """Messages to delete."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"emailIds": [_ID_EXAMPLE]}]})
+
     email_ids: EmailIds
 
 
 class BulkMarkRead(RequestModel):
     """Messages to mark as read, or as unread."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"emailIds": [_ID_EXAMPLE], "isRead": True}]})
 
     email_ids: EmailIds
     is_read: StrictBool = True

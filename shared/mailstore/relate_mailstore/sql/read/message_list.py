@@ -13,7 +13,7 @@ from relate_mailstore.listing import MAX_SENDERS, PlacedEntry, criteria_of, merg
 from relate_mailstore.sql.driver.database import Database
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, SQLITE, ids, one_of
 from relate_mailstore.sql.read.criteria import compile_criterion
-from relate_mailstore.sql.schema.rows import parse_message, stored_name, unpack_keywords
+from relate_mailstore.sql.schema.rows import parse_message, storable, stored_name, unpack_keywords
 from relate_mailstore.sql.schema.tables import IS_UNREAD, entries, mailboxes, messages
 from relate_mailstore.types import (
     AccountId,
@@ -129,7 +129,7 @@ async def list_senders(database: Database, account_id: AccountId, mailbox: str) 
 
 def _conditions(query: MessageQuery) -> list[ColumnElement[bool]]:
     conditions = [compile_criterion(criterion) for criterion in criteria_of(query)]
-    return conditions if query.thread is None else [messages.c.thread == query.thread, *conditions]
+    return conditions if query.thread is None else [messages.c.thread == storable(query.thread), *conditions]
 
 
 async def _list(database: Database, account_id: AccountId, rows: Sequence[Row[Any]]) -> Sequence[ListedMessage]:
