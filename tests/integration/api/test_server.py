@@ -173,12 +173,15 @@ async def test_a_failing_database_is_unavailable_until_it_recovers(
     assert (await client.get(path)).status_code == 200
 
 
-async def test_head_of_a_download_does_not_read_it(client: httpx.AsyncClient, api: RunningApi) -> None:
+async def test_head_of_a_download_does_not_read_it(
+    client: httpx.AsyncClient, api: RunningApi, caplog: pytest.LogCaptureFixture
+) -> None:
     email = (await api.store.deliver(delivery(api.alice, raw=big(LARGE_MESSAGE_OCTETS)))).message_id
     for path in (f"/{email}/raw", f"/{email}/export/eml", "/export/mbox"):
         head = await client.head(EMAILS + path)
         assert (head.status_code, head.content) == (200, b"")
     assert (await client.get("/healthz/live")).status_code == 200
+    assert caplog.records == []
 
 
 async def test_mail_of_many_pages_is_exported(client: httpx.AsyncClient, api: RunningApi) -> None:

@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from relate_accounts.types import Scope, UserId
 from relate_api.emails.filters import MAX_BULK_ITEMS
-from relate_api.emails.threads import MAX_TEXT_OCTETS, MAX_THREAD_MESSAGES
+from relate_api.emails.threads import MAX_THREAD_MESSAGES, THREAD_TEXT_OCTETS
 from relate_mailstore.types import AccountId, Destination, Flag
 from tests.support.factories import UNKNOWN_MESSAGE, delivery, simple
 from tests.support.memory_backend import MemoryBackend
@@ -48,11 +48,13 @@ async def test_a_long_thread_has_its_newest_messages_with_short_texts(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     for number in range(MAX_THREAD_MESSAGES + 2):
-        await deliver(world, alice, raw=reply(number, "x" * (MAX_TEXT_OCTETS + 1) if number == 50 else ""), at=number)
+        await deliver(
+            world, alice, raw=reply(number, "x" * (THREAD_TEXT_OCTETS + 1) if number == 50 else ""), at=number
+        )
     email = (await client.get(OWN_EMAILS)).json()["items"][0]["id"]
     thread = (await client.get(f"{OWN_EMAILS}/threads/{email}")).json()
     assert [row["subject"] for row in thread] == [f"reply {number}" for number in range(2, MAX_THREAD_MESSAGES + 2)]
-    assert (thread[48]["isTruncated"], len(thread[48]["textBody"])) == (True, MAX_TEXT_OCTETS)
+    assert (thread[48]["isTruncated"], len(thread[48]["textBody"])) == (True, THREAD_TEXT_OCTETS)
 
 
 @pytest.mark.parametrize("thread", ["x", "0" * 16, str(UNKNOWN_MESSAGE), "%00"])

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, HTTPException, Query, Response
 from fastapi.exceptions import RequestValidationError
 
 from relate_api.access.dependencies import InjectedServices, Principal, Reader, Services, Writer
-from relate_api.emails.bodies import read_bodies
+from relate_api.emails.bodies import MAX_TEXT_OCTETS, read_bodies
 from relate_api.emails.criteria import names_mailbox, to_criteria
 from relate_api.emails.etags import message_etag
 from relate_api.emails.filters import EmailFilters, EmailPatch, EmailSearch
@@ -16,6 +16,7 @@ from relate_api.emails.pages import find_page
 from relate_api.emails.query_language import QueryError, parse_query
 from relate_api.emails.schemas import EmailDetail, EmailPage, EmailSummary
 from relate_api.http.conditional import matches, matches_none
+from relate_mailstore.ports import RawMessage
 from relate_mailstore.types import ListedMessage, MessageId, MessageQuery, MessageState
 
 NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
@@ -60,7 +61,8 @@ async def get_email(
     if matches_none(if_none_match, etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
     response.headers["ETag"] = etag
-    return await read_detail(principal, services, listed)
+    raw = await services.store.open(principal.account_id, listed.message.id)
+    return await read_detail(principal, services, listed, raw)
 
 
 @router.patch("/{email_id:uuid}")
@@ -89,13 +91,11 @@ async def delete_email(email_id: UUID, principal: Writer, services: InjectedServ
 
 
 async def read_detail(
-    principal: Principal, services: Services, listed: ListedMessage, limit: int | None = None
+    principal: Principal, services: Services, listed: ListedMessage, raw: RawMessage, limit: int = MAX_TEXT_OCTETS
 ) -> EmailDetail:
     """A message with its text, of which parts are truncated at `limit` encoded octets. Raises MessageNotFound."""
-    index = listed.message.index
-    raw = await services.store.open(principal.account_id, listed.message.id)
-    bodies = await (read_bodies(raw, index) if limit is None else read_bodies(raw, index, limit))
-    is_sent = bool(index.bcc) and await _is_own(principal, services, listed)
+    bodies = await read_bodies(raw, listed.message.index, limit)
+    is_sent = bool(listed.message.index.bcc) and await _is_own(principal, services, listed)
     return EmailDetail.with_bodies(listed, bodies, is_sent)
 
 

@@ -15,7 +15,7 @@ from relate_mailstore.types import MessageId, MessageQuery
 MAX_THREAD_MESSAGES = 100
 """The newest ones of a thread; a list with a cursor has all of them."""
 
-MAX_TEXT_OCTETS = 32 * 1024
+THREAD_TEXT_OCTETS = 32 * 1024
 """Of each body, encoded: a thread with all its bodies is a response of a few MB."""
 
 router = APIRouter()
@@ -30,13 +30,13 @@ async def get_thread(
     """Get the messages of a thread, oldest first: at most the newest hundred, their texts up to 32 KiB each."""
     thread = await _resolve(thread_id, principal, services)
     query = MessageQuery(mailbox=None, thread=thread, limit=MAX_THREAD_MESSAGES)
-    page = await services.store.find(principal.account_id, query)
-    details = []
-    for listed in reversed(page.items):
-        try:
-            details.append(await read_detail(principal, services, listed, MAX_TEXT_OCTETS))
-        except MessageNotFound:  # deleted since
-            continue
+    rows = (await services.store.find(principal.account_id, query)).items[::-1]
+    opened = await services.store.open_all(principal.account_id, [row.message.id for row in rows])
+    details = [
+        await read_detail(principal, services, row, raw, THREAD_TEXT_OCTETS)
+        for row, raw in zip(rows, opened, strict=True)
+        if raw is not None  # else deleted since
+    ]
     if not details:
         raise MessageNotFound(f"thread of account {principal.account_id}")
     return details

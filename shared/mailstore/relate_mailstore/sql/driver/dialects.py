@@ -171,6 +171,23 @@ def has_word(column: ColumnElement[str], word: BindParameter[str]) -> ColumnElem
     return has_text(" " + column + " ", " " + word + " ")
 
 
+class unindexed(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
+    """`unindexed(column)`: the number, for which SQLite uses no index; PostgreSQL's planner needs no such hint."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(unindexed, POSTGRESQL)
+def _compile_plain(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(unindexed, SQLITE)
+def _compile_unary_plus(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
 def line_of(column: ColumnElement[str], number: int) -> ColumnElement[str]:
     """A line of a text, from 0, that is not its last."""
     return _line_of(column, literal_column(str(number), Integer))

@@ -17,7 +17,7 @@ from relate_mailstore.criteria import (
 )
 from relate_mailstore.folding import fold
 from relate_mailstore.keywords import key_of
-from relate_mailstore.sql.driver.dialects import has_text, has_word, line_of
+from relate_mailstore.sql.driver.dialects import has_text, has_word, line_of, unindexed
 from relate_mailstore.sql.schema.rows import storable, stored_name
 from relate_mailstore.sql.schema.tables import entries, mailboxes, messages
 from relate_mailstore.types import MessageQuery
@@ -44,7 +44,7 @@ def _compile(condition: Condition) -> ColumnElement[bool]:
         case HasKeyword(keyword):
             return _has_entry(has_word(func.lower(entries.c.keywords), _text(key_of(keyword))))
         case InMailbox(name):
-            return _has_entry(entries.c.mailbox_id == _mailbox_id(name))
+            return _has_entry(unindexed(entries.c.mailbox_id) == _mailbox_id(name))
         case HasAttachment():
             return messages.c.attachments > 0
         case IsSince(seconds):
@@ -54,12 +54,12 @@ def _compile(condition: Condition) -> ColumnElement[bool]:
 
 
 def _has_entry(*where: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Whether a message has an entry that meets the conditions."""
-    return exists(
-        select(1)
-        .select_from(entries)
-        .where(entries.c.account_id == messages.c.account_id, entries.c.message_id == messages.c.id, *where)
-    )
+    """Whether a message has an entry that meets the conditions.
+
+    SQLite would look for it among all entries of the account or of the mailbox, once for each message.
+    """
+    of_account = unindexed(entries.c.account_id) == messages.c.account_id
+    return exists(select(1).select_from(entries).where(of_account, entries.c.message_id == messages.c.id, *where))
 
 
 def _mailbox_id(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Pages of message lists: by keyset pagination instead of offsets, in two queries for any length."""
+"""Pages of message lists, in two queries for any length: by keyset pagination, or by offset for page numbers."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -107,6 +107,11 @@ async def find_page(database: Database, account_id: AccountId, query: MessageQue
     return MessagePage(items, encode_cursor(listed[-1]) if len(rows) > limit else None)
 
 
+def compose_count(query: MessageQuery) -> Select[Any]:
+    """The SELECT of the number of messages that match; its parameter is `account_id`."""
+    return _COUNT.where(*_conditions(query))
+
+
 async def count_messages(database: Database, account_id: AccountId, query: MessageQuery) -> MessageCounts:
     """How many messages match, and how many of the query's mailbox (or of all) are unread."""
     parameters = {"account_id": account_id}
@@ -117,7 +122,7 @@ async def count_messages(database: Database, account_id: AccountId, query: Messa
         whole, unread = status[0] if status else (0, 0)
         if query.is_whole_mailbox:
             return MessageCounts(whole, unread)
-    (counted,) = await database.fetch_composed(_COUNT.where(*_conditions(query)), parameters)
+    (counted,) = await database.fetch_composed(compose_count(query), parameters)
     return MessageCounts(counted[0], unread)
 
 
