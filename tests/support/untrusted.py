@@ -14,8 +14,13 @@ import h11
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
 from relate_api.autoconfig.outlook import requested_address
+from relate_api.emails.criteria import to_criteria
+from relate_api.emails.query_language import QueryError, parse_query
+from relate_api.http.conditional import matches, matches_none
+from relate_api.http.disposition import attachment, safe_name
 from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
+from relate_api.http.ranges import NotSatisfiableError, parse_range
 from relate_imap import framing as imap_framing
 from relate_imap import grammar
 from relate_imap.commands import Section, SectionText
@@ -55,6 +60,7 @@ from relate_mime.scan import scan
 from relate_mime.strings import encode_string
 from relate_mime.surrogate import encode_field, encode_header
 from relate_mime.transfer import QuotedPrintableDecoder, decode_transfer
+from relate_mime.writing.mbox import MboxEncoder
 from relate_pop3 import commands as pop3_commands
 from relate_pop3.framing import pop3_framer
 from relate_relay.client.capabilities import parse_capabilities
@@ -204,6 +210,23 @@ def _cursor(octets: bytes) -> Any:
         return None
 
 
+def _query(octets: bytes) -> Any:
+    try:
+        return to_criteria(parse_query(_text(octets)), ())
+    except QueryError as error:
+        return error.position
+
+
+def _download(octets: bytes) -> Any:
+    """Read the fields of a request for a file, and write the name of the file."""
+    text = _text(octets)
+    try:
+        selected = parse_range(text, 1_000)
+    except NotSatisfiableError:
+        selected = None
+    return selected, matches_none(text, '"a"'), matches(text, '"a"'), attachment(safe_name(text, "a"))
+
+
 def _names(octets: bytes) -> Any:
     name = grammar.mailbox_names.decode_utf7(octets.decode("latin-1"))
     return grammar.mailbox_names.encode_utf7(name), normalise_new_name((), name[:MAX_NAME_OCTETS])
@@ -228,6 +251,12 @@ def _quoted_printable_in_pieces(octets: bytes) -> bytes:
     decoder = QuotedPrintableDecoder()
     pieces = [decoder.decode(octets[start : start + 1_000]) for start in range(0, len(octets), 1_000)]
     return b"".join([*pieces, decoder.finish()])
+
+
+def _mbox_in_pieces(octets: bytes) -> bytes:
+    encoder = MboxEncoder()
+    pieces = [encoder.encode(octets[start : start + 1_000]) for start in range(0, len(octets), 1_000)]
+    return b"".join([*pieces, encoder.finish()])
 
 
 def _html_in_pieces(octets: bytes) -> str:
@@ -525,6 +554,9 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         (b"a=20b=\r\nc =\t\r\n",),
         (*_HEADER_VALUES, (b"", b" \n", b""), (b"", b"=\r", b"")),
     ),
+    "mbox in pieces": Untrusted(
+        _mbox_in_pieces, (_MESSAGE, b"From a\r\n>From b\r\n"), _units(b"", (b">", b"\n>", b"\r", b"\nFrom ", b"\nFro"))
+    ),
     "a header that is searched": Untrusted(_header_searched, (_MESSAGE,), _HEADERS),
     "a set of numbers": Untrusted(parse_set, (b"1:3,5,*:7",), _units(b"", (b"1:2,", b"9,", b"1", b"*,"), b"x")),
     "a mailbox's name": Untrusted(
@@ -577,6 +609,16 @@ UNTRUSTED: Mapping[str, Untrusted] = {
         ),
     ),
     "dots": Untrusted(_dots, (b"a\r\n.b\r\n..\r\n",), _units(b"", _LINES, b"\r\n")),
+    "a search": Untrusted(
+        _query,
+        (b'from:ann -subject:"a \\"b\\"" has:attachment is:unread in:x before:2026-11-30 larger:1M text',),
+        _units(b"", (b"a ", b"a:", b'"', b'"a" ', b"\\", b'\\"', b"- ", b"-", b"from:a ", b"from:", b"larger:1", b" ")),
+    ),
+    "a download": Untrusted(
+        _download,
+        (b"bytes=0-99", b'"a", W/"b"', b"../a.pdf"),
+        _units(b"", (*_VALUES, b"1", b"bytes=1-", b'"a",', b"../", b"\xe2\x80\xae")),
+    ),
     "a cursor": Untrusted(_cursor, (b"1.01234567-89ab-cdef-0123-456789abcdef",), _HEADER_VALUES),
     "a login": Untrusted(
         _address, (b"Ann@Example.TEST", b'"a b"@x.example', "ü@ü.example".encode()), (*_HEADER_VALUES, *_LETTERS)

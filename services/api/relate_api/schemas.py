@@ -1,6 +1,9 @@
 """Base classes of all schemas: JSON in camelCase, times in UTC."""
 
-from datetime import UTC, datetime
+import re
+from calendar import timegm
+from datetime import UTC, date, datetime
+from math import ceil, floor
 from typing import Annotated, Generic, TypeVar
 
 from pydantic import (
@@ -10,6 +13,9 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    PlainValidator,
+    TypeAdapter,
+    WithJsonSchema,
     model_validator,
 )
 from pydantic.alias_generators import to_camel
@@ -62,3 +68,42 @@ def _to_utc(time: datetime) -> datetime:
 
 
 UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_require_rfc3339), AfterValidator(_to_utc)]
+
+DAY_SECONDS = 86_400
+
+_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+_TIME = TypeAdapter[datetime](UtcDatetime)
+
+
+def parse_moment(value: object) -> datetime | date:
+    """An RFC 3339 time, in UTC, or a date. Raises ValueError, whose text does not quote the value."""
+    try:
+        if isinstance(value, str) and _DATE.fullmatch(value):
+            return date.fromisoformat(value)
+        return _TIME.validate_python(value)
+    except ValueError:  # pydantic's too
+        raise ValueError(
+            "expected an RFC 3339 time such as 2026-07-14T09:30:00Z, or a date such as 2026-07-14"
+        ) from None
+
+
+Moment = Annotated[
+    datetime | date,
+    PlainValidator(parse_moment),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}]}),
+]
+"""A time, or a day in UTC."""
+
+
+def first_second(moment: datetime | date) -> int:
+    """The first second at or after a time, or of a day, since the epoch; receive dates are whole seconds."""
+    if isinstance(moment, datetime):
+        return ceil(moment.timestamp())
+    return timegm(moment.timetuple())
+
+
+def second_after(moment: datetime | date) -> int:
+    """The first second after a time, or after a day, since the epoch."""
+    if isinstance(moment, datetime):
+        return floor(moment.timestamp()) + 1
+    return timegm(moment.timetuple()) + DAY_SECONDS

@@ -8,6 +8,7 @@ __all__ = [
     "MailboxFull",
     "MailboxNotFound",
     "MaildropInUse",
+    "MessageChanged",
     "MessageNotFound",
     "OverQuota",
     "StoreBusy",
@@ -49,6 +50,10 @@ class MailboxExists(StoreError):
 
 class MessageNotFound(StoreError):
     """The account has no such message, or no longer."""
+
+
+class MessageChanged(StoreError):
+    """The message's flags, keywords or mailboxes are not those that the caller expects."""
 
 
 class OverQuota(StoreError):

@@ -33,9 +33,11 @@ from relate_mailstore.types import (
     Mailbox,
     MailboxId,
     MailboxNotice,
+    MessageCounts,
     MessageId,
     MessagePage,
     MessageQuery,
+    MessageState,
     ModSeq,
     NewMessage,
     Receipt,
@@ -116,6 +118,12 @@ class SearchStore(Protocol):
 
     async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         """One page of the messages that match, newest first. Raises ValueError for an invalid cursor."""
+
+    async def counts(self, account_id: AccountId, query: MessageQuery) -> MessageCounts:
+        """How many messages match, on all pages. Counters and an index answer for a whole mailbox."""
+
+    async def senders(self, account_id: AccountId, mailbox: str) -> Sequence[str]:
+        """The distinct addresses of the senders of the messages in a mailbox, sorted, at most MAX_SENDERS."""
 
 
 class MailStore(RawStore, SearchStore, Protocol):
@@ -260,17 +268,35 @@ class MailStore(RawStore, SearchStore, Protocol):
         Keywords are case-insensitive: see `keywords`. Raises MailboxNotFound, TooManyKeywords.
         """
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
+    async def flag_message(
+        self, account_id: AccountId, message_id: MessageId, change: FlagChange, expected: MessageState | None = None
+    ) -> ListedMessage:
         """Change flags of a message in every mailbox that has it, with keywords as these mailboxes spell them.
 
-        Raises MessageNotFound, TooManyKeywords.
+        Raises MessageNotFound, TooManyKeywords, and MessageChanged if its state is not `expected`.
+        """
+
+    async def mark_messages(
+        self, account_id: AccountId, message_ids: Collection[MessageId], add: int = 0, remove: int = 0
+    ) -> int:
+        """Add and remove system flags of messages in all their mailboxes, in one transaction.
+
+        How many of them the account has; the others are skipped.
         """
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries; returns the removed UIDs, ascending. Of concurrent calls, one returns a given UID."""
 
-    async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
-        """Remove a message from every mailbox of this account (and of no other). Raises MessageNotFound."""
+    async def delete_message(
+        self, account_id: AccountId, message_id: MessageId, expected: MessageState | None = None
+    ) -> None:
+        """Remove a message from every mailbox of this account (and of no other).
+
+        Raises MessageNotFound, and MessageChanged if its state is not `expected`.
+        """
+
+    async def delete_messages(self, account_id: AccountId, message_ids: Collection[MessageId]) -> int:
+        """Remove messages from every mailbox of this account, in one transaction; how many of them it had."""
 
     # --- Locks and notifications
 

@@ -13,7 +13,14 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Asyn
 from dataclasses import replace
 from typing import Protocol
 
-from relate_mailstore.errors import MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota
+from relate_mailstore.errors import (
+    MailboxExists,
+    MailboxNotFound,
+    MaildropInUse,
+    MessageChanged,
+    MessageNotFound,
+    OverQuota,
+)
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.types import (
@@ -28,9 +35,11 @@ from relate_mailstore.types import (
     Mailbox,
     MailboxId,
     MailboxNotice,
+    MessageCounts,
     MessageId,
     MessagePage,
     MessageQuery,
+    MessageState,
     ModSeq,
     NewMessage,
     Receipt,
@@ -43,7 +52,15 @@ from relate_mailstore.types import (
 from relate_mime import MessageIndex
 
 # Errors that are the caller's, so that the span's status is not Error.
-EXPECTED_ERRORS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, ValueError)
+EXPECTED_ERRORS = (
+    MailboxExists,
+    MailboxNotFound,
+    MaildropInUse,
+    MessageChanged,
+    MessageNotFound,
+    OverQuota,
+    ValueError,
+)
 
 
 class Operation(Protocol):
@@ -268,6 +285,20 @@ class TracedMailStore:
             operation.set("mailstore.messages", len(page.items))
             return page
 
+    async def counts(self, account_id: AccountId, query: MessageQuery) -> MessageCounts:
+        """Traced as `mailstore.counts`."""
+        with self._span("counts", account_id) as operation:
+            counts = await self._store.counts(account_id, query)
+            operation.set("mailstore.messages", counts.total)
+            return counts
+
+    async def senders(self, account_id: AccountId, mailbox: str) -> Sequence[str]:
+        """Traced as `mailstore.senders`."""
+        with self._span("senders", account_id) as operation:
+            senders = await self._store.senders(account_id, mailbox)
+            operation.set("mailstore.names", len(senders))
+            return senders
+
     async def set_flags(
         self,
         account_id: AccountId,
@@ -282,12 +313,23 @@ class TracedMailStore:
             operation.set("mailstore.entries", len(flagged.entries))
             return flagged
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
+    async def flag_message(
+        self, account_id: AccountId, message_id: MessageId, change: FlagChange, expected: MessageState | None = None
+    ) -> ListedMessage:
         """Traced as `mailstore.flag_message`."""
         with self._span("flag_message", account_id) as operation:
-            listed = await self._store.flag_message(account_id, message_id, change)
+            listed = await self._store.flag_message(account_id, message_id, change, expected)
             operation.set("mailstore.mailboxes", len(listed.mailboxes))
             return listed
+
+    async def mark_messages(
+        self, account_id: AccountId, message_ids: Collection[MessageId], add: int = 0, remove: int = 0
+    ) -> int:
+        """Traced as `mailstore.mark_messages`."""
+        with self._span("mark_messages", account_id) as operation:
+            marked = await self._store.mark_messages(account_id, message_ids, add, remove)
+            operation.set("mailstore.messages", marked)
+            return marked
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Traced as `mailstore.expunge`."""
@@ -296,10 +338,19 @@ class TracedMailStore:
             operation.set("mailstore.entries", len(expunged))
             return expunged
 
-    async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
+    async def delete_message(
+        self, account_id: AccountId, message_id: MessageId, expected: MessageState | None = None
+    ) -> None:
         """Traced as `mailstore.delete_message`."""
         with self._span("delete_message", account_id):
-            await self._store.delete_message(account_id, message_id)
+            await self._store.delete_message(account_id, message_id, expected)
+
+    async def delete_messages(self, account_id: AccountId, message_ids: Collection[MessageId]) -> int:
+        """Traced as `mailstore.delete_messages`."""
+        with self._span("delete_messages", account_id) as operation:
+            deleted = await self._store.delete_messages(account_id, message_ids)
+            operation.set("mailstore.messages", deleted)
+            return deleted
 
     @asynccontextmanager
     async def lock_maildrop(self, account_id: AccountId, wait_seconds: float = 0.0) -> AsyncIterator[None]:

@@ -12,6 +12,7 @@ from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
+from relate_mailstore.criteria import Criterion
 from relate_mailstore.entry_columns import Entry
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.event_types import Event
@@ -40,9 +41,11 @@ __all__ = [
     "MailboxId",
     "MailboxNotice",
     "Message",
+    "MessageCounts",
     "MessageId",
     "MessagePage",
     "MessageQuery",
+    "MessageState",
     "ModSeq",
     "NewMessage",
     "Receipt",
@@ -179,7 +182,10 @@ class MailboxNotice(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class MessageQuery:
-    """The filter of a message list; None or "" matches any. Text matches are case-insensitive substrings."""
+    """The filter of a message list; None or "" matches any. Text matches are case-insensitive substrings.
+
+    A message must match all `criteria`. A page begins after `cursor`, or without one after `offset` messages.
+    """
 
     mailbox: str | None = INBOX
     text: str = ""  # in sender, recipients, subject or preview
@@ -190,6 +196,30 @@ class MessageQuery:
     keyword: str | None = None
     cursor: str | None = None  # `MessagePage.next_cursor` of the page before
     limit: int = 50
+    thread: str | None = None  # THREADID, see `identifiers.thread_id`
+    criteria: tuple[Criterion, ...] = ()
+    offset: int = 0
+    oldest_first: bool = False
+
+    @property
+    def is_whole_mailbox(self) -> bool:
+        """Whether each message of a mailbox matches."""
+        page = MessageQuery(
+            self.mailbox,
+            cursor=self.cursor,
+            limit=self.limit,
+            offset=self.offset,
+            oldest_first=self.oldest_first,
+        )
+        return self.mailbox is not None and self == page
+
+
+class MessageState(NamedTuple):
+    """What may change of a message: the union of its flags and keywords in its mailboxes, and their names in order."""
+
+    flags: int
+    keywords: tuple[str, ...]
+    mailboxes: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,13 +231,29 @@ class ListedMessage:
     keywords: tuple[str, ...]
     mailboxes: tuple[str, ...]
 
+    @property
+    def state(self) -> MessageState:
+        """The part of it that may change."""
+        return MessageState(self.flags, self.keywords, self.mailboxes)
+
 
 @dataclass(frozen=True, slots=True)
 class MessagePage:
-    """One page of a message list, newest first. `next_cursor` is None on the last page."""
+    """One page of a message list, in the order of the query. `next_cursor` is None on the last page."""
 
     items: tuple[ListedMessage, ...]
     next_cursor: str | None = None
+
+
+class MessageCounts(NamedTuple):
+    """The number of messages that match a query, and of those in its mailbox (or in all) without \\Seen there.
+
+    Of a whole mailbox they are MESSAGES and nearly always UNSEEN of STATUS: a message that was copied within the
+    mailbox is two for `total`, and one for `unread`.
+    """
+
+    total: int
+    unread: int
 
 
 @dataclass(frozen=True, slots=True)

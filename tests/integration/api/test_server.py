@@ -1,6 +1,7 @@
 """The API over a socket, on a real database."""
 
 import asyncio
+import base64
 import re
 import shutil
 import sqlite3
@@ -170,6 +171,37 @@ async def test_a_failing_database_is_unavailable_until_it_recovers(
         assert response.json()["title"] == "Service Unavailable"
         assert (await client.get("/healthz/live")).status_code == 200
     assert (await client.get(path)).status_code == 200
+
+
+async def test_head_of_a_download_does_not_read_it(
+    client: httpx.AsyncClient, api: RunningApi, caplog: pytest.LogCaptureFixture
+) -> None:
+    email = (await api.store.deliver(delivery(api.alice, raw=big(LARGE_MESSAGE_OCTETS)))).message_id
+    for path in (f"/{email}/raw", f"/{email}/export/eml", "/export/mbox"):
+        head = await client.head(EMAILS + path)
+        assert (head.status_code, head.content) == (200, b"")
+    assert (await client.get("/healthz/live")).status_code == 200
+    assert caplog.records == []
+
+
+async def test_mail_of_many_pages_is_exported(client: httpx.AsyncClient, api: RunningApi) -> None:
+    for number in range(60):
+        raw = big(200_000) if number == 30 else simple(f"{number}")
+        await api.store.deliver(delivery(api.alice, raw=raw, internal_date=number))
+    exported = (await client.get(f"{EMAILS}/export/mbox")).content
+    assert exported.count(b"From MAILER-DAEMON ") == 60
+    assert big(200_000).replace(b"\r\n", b"\n") in exported
+
+
+async def test_a_range_of_a_large_attachment_is_decoded(client: httpx.AsyncClient, api: RunningApi) -> None:
+    content = b"".join(b"%07d\n" % number for number in range(400_000))
+    encoded = base64.encodebytes(content).replace(b"\n", b"\r\n")
+    head = b"Content-Type: application/zip\r\nContent-Disposition: attachment; filename=a.zip\r\n"
+    raw = head + b"Content-Transfer-Encoding: base64\r\n\r\n" + encoded
+    path = f"{EMAILS}/{(await api.store.deliver(delivery(api.alice, raw=raw))).message_id}/attachments/1"
+    assert (await client.get(path)).content == content
+    response = await client.get(path, headers={"Range": "bytes=2000000-2000099"})
+    assert (response.status_code, response.content) == (206, content[2_000_000:2_000_100])
 
 
 async def test_an_interrupted_download_is_a_protocol_error(sqlite_url: str) -> None:

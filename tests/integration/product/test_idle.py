@@ -91,3 +91,37 @@ async def test_flag_changes_and_deletions_with_the_api_are_notified(product: Pro
             assert (await next_response(client))[1:3] == ("EXPUNGE", 2)
             assert (await asyncio.to_thread(api.delete, newest[0])).is_success
             assert (await next_response(client))[1:3] == ("EXPUNGE", 2)
+
+
+async def test_bulk_changes_with_the_api_are_notified(product: Product, alice: Account) -> None:
+    async with idling(product, alice) as client:
+        with product.api(alice.key) as api:
+            ids = [item["id"] for item in api.get("/emails").json()["items"]]
+            marked = await asyncio.to_thread(api.post, "/emails/bulk/mark-read", json={"emailIds": ids[:2]})
+            assert marked.status_code == 204
+            for number in (2, 3):
+                response = await next_response(client)
+                assert (response.kind, response.number, flags(response)) == ("FETCH", number, {b"\\Seen"})
+            deleted = await asyncio.to_thread(api.post, "/emails/bulk/delete", json={"emailIds": ids[1:]})
+            assert deleted.json() == {"deletedCount": 2}
+            assert [(await next_response(client))[1:3] for _ in range(2)] == [("EXPUNGE", 2), ("EXPUNGE", 1)]
+
+
+async def test_the_api_shows_what_imap_stores(product: Product, alice: Account) -> None:
+    await asyncio.to_thread(deliver, product, alice, "one", "two")
+    with product.api(alice.key) as api:
+        (path, _) = [f"/emails/{item['id']}" for item in api.get("/emails").json()["items"]]
+        before = api.get(path)
+        async with logged_in(product.ports["Imap__Port"], *alice) as client:
+            await client.ok("SELECT INBOX")
+            await client.ok("STORE 2 +FLAGS (\\Seen Work)")
+            shown = (await asyncio.to_thread(api.get, path)).json()
+            assert (shown["isRead"], shown["labels"]) == (True, ["Work"])
+            stale = {"If-Match": before.headers["etag"]}
+            assert (await asyncio.to_thread(api.delete, path, headers=stale)).status_code == 412
+            listed = (await asyncio.to_thread(api.get, "/emails")).json()
+            assert (listed["totalCount"], listed["unreadCount"]) == (2, 1)
+            await client.ok("STORE 1 +FLAGS (\\Deleted)")
+            await client.ok("EXPUNGE")
+            listed = (await asyncio.to_thread(api.get, "/emails")).json()
+            assert (listed["totalCount"], listed["unreadCount"]) == (1, 0)

@@ -15,6 +15,7 @@ from relate_wire.published import Endpoint
 from tests.support.memory_backend import MemoryBackend
 
 EMAILS = "/api/external/emails"
+OWN_EMAILS = "/api/emails"
 KEYS = "/api/keys"
 CREDENTIALS = "/api/smtp-credentials"
 PREFERENCES = "/api/preferences"

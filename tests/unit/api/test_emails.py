@@ -14,7 +14,7 @@ from tests.unit.api.clients import EMAILS, expect_problem
 
 SUMMARY_PROPERTIES = {
     "id", "messageId", "from", "to", "cc", "subject", "preview", "receivedAt", "date", "sizeBytes",
-    "isRead", "isFlagged", "labels", "mailboxes", "attachmentCount",
+    "isRead", "isFlagged", "labels", "mailboxes", "attachmentCount", "threadId",
 }  # fmt: skip
 
 
@@ -56,12 +56,17 @@ async def test_a_message_has_its_text_and_its_attachments(
 ) -> None:
     email = await deliver(world, alice, raw=multipart())
     shown = (await client.get(f"{EMAILS}/{email}")).json()
-    assert shown.keys() == SUMMARY_PROPERTIES | {"textBody", "htmlBody", "isTruncated", "attachments"}
+    assert shown.keys() == SUMMARY_PROPERTIES | {"textBody", "htmlBody", "isTruncated", "recipients", "attachments"}
     assert shown["textBody"] == "The figures, grüße from Ann."
     assert shown["htmlBody"] == "<p>The <b>figures</b>.</p>"
     assert shown["isTruncated"] is False
     assert shown["attachments"] == [
-        {"section": "2", "fileName": "report.pdf", "contentType": "application/pdf", "sizeBytes": 28}
+        {"id": "2", "section": "2", "fileName": "report.pdf", "contentType": "application/pdf", "sizeBytes": 28}
+    ]
+    assert shown["recipients"] == [
+        {"address": "bob@example.net", "displayName": "Bob Example", "type": "To"},
+        {"address": "carol@example.com", "displayName": "", "type": "To"},
+        {"address": "joerg@example.net", "displayName": "Jörg", "type": "Cc"},
     ]
 
 
@@ -88,6 +93,37 @@ async def test_an_unrepresentable_date_is_null(
 ) -> None:
     await deliver(world, alice, raw=f"Date: {date}\r\n\r\n".encode())
     assert (await client.get(EMAILS)).json()["items"][0]["date"] is None
+
+
+async def test_bcc_is_shown_to_the_sender(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
+    raw = simple(headers=("Bcc: Hidden <hidden@example.com>",))
+    for mailbox in ("Sent", "Drafts"):
+        email = await deliver(world, Destination(alice, mailbox), raw=raw)
+        recipients = (await client.get(f"{EMAILS}/{email}")).json()["recipients"]
+        assert recipients[-1] == {"address": "hidden@example.com", "displayName": "Hidden", "type": "Bcc"}
+
+
+async def test_pages_have_numbers_and_counts(world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient) -> None:
+    for number in range(5):
+        await deliver(world, Destination(alice, flags=Flag.SEEN if number else 0), raw=simple(str(number)), at=number)
+    found = []
+    for number in (1, 2, 3, 4):
+        page = (await client.get(EMAILS, params={"page": number, "pageSize": 2})).json()
+        found.append([row["subject"] for row in page["items"]])
+        assert (page["totalCount"], page["unreadCount"], page["page"], page["pageSize"]) == (5, 1, number, 2)
+    assert found == [["4", "3"], ["2", "1"], ["0"], []]
+    first = (await client.get(EMAILS, params={"pageSize": 2})).json()
+    second = (await client.get(EMAILS, params={"limit": 2, "cursor": first["nextCursor"]})).json()
+    assert [row["subject"] for row in second["items"]] == ["2", "1"]
+    assert (second["totalCount"], second["page"], second["pageSize"]) == (5, None, 2)
+    read = (await client.get(f"{EMAILS}/search", params={"q": "is:read", "pageSize": 1})).json()
+    assert (read["totalCount"], read["unreadCount"]) == (4, 1)
+
+
+@pytest.mark.parametrize("query", ["page=2&cursor=1.2", "limit=2&pageSize=2"])
+async def test_contradictory_pages_are_refused(client: httpx.AsyncClient, query: str) -> None:
+    (error,) = expect_problem(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
+    assert "not both" in error["msg"]
 
 
 async def test_cursors_lead_through_all_pages(
@@ -126,9 +162,20 @@ async def test_each_filter_narrows_the_list(world: MemoryBackend, alice: Account
         ({"before": "1970-01-01T00:03:20Z"}, []),
         ({"before": "1970-01-01T00:03:20.5Z"}, ["200"]),
         ({"since": "0001-01-01T00:00:00Z", "before": "9999-12-31T23:59:59Z"}, ["200", "201"]),
+        ({"toDate": "1970-01-01T00:03:20Z"}, ["200"]),
+        ({"toDate": "1970-01-01T00:03:20.5Z"}, ["200"]),
+        ({"fromDate": "1970-01-01T00:03:20.5Z"}, ["201"]),
+        ({"fromDate": "1970-01-01", "toDate": "1970-01-01"}, ["200", "201"]),
+        ({"since": "1970-01-01", "before": "1970-01-02"}, ["200", "201"]),
+        ({"before": "1970-01-01"}, []),
+        ({"since": "1970-01-02"}, []),
+        ({"toDate": "1969-12-31"}, []),
+        ({"since": "0001-01-01", "toDate": "9999-12-31"}, ["200", "201"]),
+        ({"since": "1970-01-01", "fromDate": "1970-01-01T00:03:21Z"}, ["201"]),
+        ({"before": "1970-01-01T00:03:21Z", "toDate": "1970-01-01"}, ["200"]),
     ],
 )
-async def test_a_fractional_time_bound_is_exact(
+async def test_bounds_are_exact_for_fractional_times_and_whole_days(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, query: dict[str, str], found: list[str]
 ) -> None:
     for second in (200, 201):
@@ -156,7 +203,13 @@ async def test_a_search_covers_sender_recipients_subject_and_preview(
         ("limit=many", "limit"),
         ("isRead=maybe", "isRead"),
         ("since=1784000000", "since"),
-        ("before=2026-07-14", "before"),
+        ("before=2026-07-32", "before"),
+        ("toDate=20260714", "toDate"),
+        ("fromDate=yesterday", "fromDate"),
+        ("page=0", "page"),
+        ("page=10001", "page"),
+        ("pageSize=0", "pageSize"),
+        ("pageSize=101", "pageSize"),
         ("before=2026-07-14T00:00:00", "before"),
         ("label=two words", "label"),
         ("label=", "label"),
@@ -169,13 +222,13 @@ async def test_an_invalid_filter_is_named(client: httpx.AsyncClient, query: str,
     assert error["loc"] == ["query", location]
 
 
-@pytest.mark.parametrize("query", ["isread=true", "is_read=true", "q=x", "page=2"])
+@pytest.mark.parametrize("query", ["isread=true", "is_read=true", "q=x", "size=2"])
 async def test_an_unknown_filter_is_rejected(client: httpx.AsyncClient, query: str) -> None:
     (error,) = expect_problem(await client.get(f"{EMAILS}?{query}"), 422)["errors"]
     assert error["loc"] == ["query"]
 
 
-@pytest.mark.parametrize("path", ["/search", "/search?q=", f"/search?q={'x' * 201}"])
+@pytest.mark.parametrize("path", ["/search", "/search?q=", f"/search?q={'x' * 1001}"])
 async def test_a_search_requires_a_text(client: httpx.AsyncClient, path: str) -> None:
     assert expect_problem(await client.get(EMAILS + path), 422)["errors"][0]["loc"] == ["query", "q"]
 

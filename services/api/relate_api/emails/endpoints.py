@@ -1,23 +1,34 @@
-"""`/api/external/emails`: list, search, get, raw, patch, delete."""
+"""List, search, get, patch and delete messages."""
 
 from http import HTTPStatus
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Header, HTTPException, Query, Response
-from fastapi.responses import StreamingResponse
+from fastapi.exceptions import RequestValidationError
 
 from relate_api.access.dependencies import InjectedServices, Principal, Reader, Services, Writer
-from relate_api.emails.bodies import read_bodies
-from relate_api.emails.schemas import EmailDetail, EmailFilters, EmailPage, EmailPatch, EmailSearch, EmailSummary
-from relate_mailstore.types import MessageId, MessageQuery
+from relate_api.emails.bodies import MAX_TEXT_OCTETS, read_bodies
+from relate_api.emails.criteria import names_mailbox, to_criteria
+from relate_api.emails.etags import message_etag
+from relate_api.emails.filters import EmailFilters, EmailPatch, EmailSearch
+from relate_api.emails.pages import find_page
+from relate_api.emails.query_language import QueryError, parse_query
+from relate_api.emails.schemas import EmailDetail, EmailPage, EmailSummary
+from relate_api.http.conditional import matches, matches_none
+from relate_mailstore.ports import RawMessage
+from relate_mailstore.types import ListedMessage, MessageId, MessageQuery, MessageState
 
-_RAW_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"message/rfc822": {"schema": {"type": "string", "format": "binary"}}}},
+NOT_MODIFIED: dict[int | str, dict[str, Any]] = {
     304: {"description": "Not modified: the client's copy is current."},
 }
 
-router = APIRouter(prefix="/api/external/emails", tags=["emails"])
+# Mailboxes that hold what the user has written, and so may show its Bcc.
+_OWN_USES = frozenset({"\\Sent", "\\Drafts"})
+
+IfMatch = Annotated[str | None, Header(description="The ETag of the message that the change is meant for; else 412.")]
+
+router = APIRouter()
 
 
 @router.get("")
@@ -25,61 +36,95 @@ async def list_emails(
     filters: Annotated[EmailFilters, Query()], principal: Reader, services: InjectedServices
 ) -> EmailPage:
     """List messages, newest first."""
-    return await _find_page(principal, services, filters.query())
+    return await find_page(principal, services, filters.query(), filters)
 
 
 @router.get("/search")
 async def search_emails(
     search: Annotated[EmailSearch, Query()], principal: Reader, services: InjectedServices
 ) -> EmailPage:
-    """Search messages by text, newest first."""
-    return await _find_page(principal, services, search.query(search.q))
+    """Search messages, newest first: in the INBOX, unless the query or `mailbox` says where."""
+    return await find_page(principal, services, await _read_query(search, principal, services), search)
 
 
-@router.get("/{email_id:uuid}")
-async def get_email(email_id: UUID, principal: Reader, services: InjectedServices) -> EmailDetail:
+@router.get("/{email_id:uuid}", response_model=EmailDetail, responses=NOT_MODIFIED)
+async def get_email(
+    email_id: UUID,
+    principal: Reader,
+    services: InjectedServices,
+    response: Response,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> EmailDetail | Response:
     """Get a message with its text. Does not mark it as read."""
     listed = await services.store.message(principal.account_id, MessageId(email_id))
-    raw = await services.store.open(principal.account_id, MessageId(email_id))
-    return EmailDetail.with_bodies(listed, *await read_bodies(raw, listed.message.index))
-
-
-@router.get("/{email_id:uuid}/raw", response_class=Response, responses=_RAW_RESPONSES)
-async def get_raw_email(
-    email_id: UUID, principal: Reader, services: InjectedServices, if_none_match: Annotated[str | None, Header()] = None
-) -> Response:
-    """Get the raw message, including its trace header fields."""
-    raw = await services.store.open(principal.account_id, MessageId(email_id))
-    etag = f'"{email_id}"'  # messages are immutable
-    if if_none_match is not None and _etag_matches(if_none_match, etag):
+    etag = message_etag(listed)
+    if matches_none(if_none_match, etag):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers={"ETag": etag})
-    # Browsers must save the message: displayed, its HTML would run in this origin.
-    disposition = f'attachment; filename="{email_id}.eml"'
-    headers = {"Content-Length": str(raw.size), "ETag": etag, "Content-Disposition": disposition}
-    return StreamingResponse(raw.chunks(), media_type="message/rfc822", headers=headers)
+    response.headers["ETag"] = etag
+    raw = await services.store.open(principal.account_id, listed.message.id)
+    return await read_detail(principal, services, listed, raw)
 
 
 @router.patch("/{email_id:uuid}")
-async def patch_email(email_id: UUID, patch: EmailPatch, principal: Writer, services: InjectedServices) -> EmailSummary:
+async def patch_email(
+    email_id: UUID,
+    patch: EmailPatch,
+    *,
+    principal: Writer,
+    services: InjectedServices,
+    response: Response,
+    if_match: IfMatch = None,
+) -> EmailSummary:
     """Change the read flag, the flag mark and labels. IMAP and POP3 clients see the change."""
-    return EmailSummary.of(await services.store.flag_message(principal.account_id, MessageId(email_id), patch.change()))
+    expected = await _expect(if_match, email_id, principal, services)
+    change, message_id = patch.change(), MessageId(email_id)
+    listed = await services.store.flag_message(principal.account_id, message_id, change, expected)
+    response.headers["ETag"] = message_etag(listed)
+    return EmailSummary.of(listed)
 
 
 @router.delete("/{email_id:uuid}", status_code=HTTPStatus.NO_CONTENT)
-async def delete_email(email_id: UUID, principal: Writer, services: InjectedServices) -> None:
+async def delete_email(email_id: UUID, principal: Writer, services: InjectedServices, if_match: IfMatch = None) -> None:
     """Delete the message from this account. Copies of other recipients are not affected."""
-    await services.store.delete_message(principal.account_id, MessageId(email_id))
+    expected = await _expect(if_match, email_id, principal, services)
+    await services.store.delete_message(principal.account_id, MessageId(email_id), expected)
 
 
-async def _find_page(principal: Principal, services: Services, query: MessageQuery) -> EmailPage:
+async def read_detail(
+    principal: Principal, services: Services, listed: ListedMessage, raw: RawMessage, limit: int = MAX_TEXT_OCTETS
+) -> EmailDetail:
+    """A message with its text, of which parts are truncated at `limit` encoded octets. Raises MessageNotFound."""
+    bodies = await read_bodies(raw, listed.message.index, limit)
+    is_sent = bool(listed.message.index.bcc) and await _is_own(principal, services, listed)
+    return EmailDetail.with_bodies(listed, bodies, is_sent)
+
+
+async def _is_own(principal: Principal, services: Services, listed: ListedMessage) -> bool:
+    mailboxes = await services.store.mailboxes(principal.account_id)
+    own = {mailbox.name for mailbox in mailboxes if mailbox.special_use in _OWN_USES}
+    return not own.isdisjoint(listed.mailboxes)
+
+
+async def _expect(
+    if_match: str | None, email_id: UUID, principal: Principal, services: Services
+) -> MessageState | None:
+    """The state that If-Match requires; None for any. Raises MessageNotFound, HTTPException with 412."""
+    if if_match is None:
+        return None
+    listed = await services.store.message(principal.account_id, MessageId(email_id))
+    if not matches(if_match, message_etag(listed)):
+        raise HTTPException(HTTPStatus.PRECONDITION_FAILED, "the message has changed")
+    return None if if_match.strip() == "*" else listed.state
+
+
+async def _read_query(search: EmailSearch, principal: Principal, services: Services) -> MessageQuery:
+    """The query of a search. Raises RequestValidationError, whose location ends in the position of the error."""
     try:
-        page = await services.store.find(principal.account_id, query)
-    except ValueError:
-        raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "invalid cursor") from None
-    return EmailPage(items=[EmailSummary.of(row) for row in page.items], next_cursor=page.next_cursor)
-
-
-def _etag_matches(if_none_match: str, etag: str) -> bool:
-    """Whether If-None-Match matches (RFC 9110 §13.1.2): a list of entity tags, compared weakly, or `*`."""
-    tags = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return not tags.isdisjoint({etag, "*"})
+        terms = parse_query(search.q)
+        everywhere = names_mailbox(terms)
+        mailboxes = await services.store.mailboxes(principal.account_id) if everywhere else ()
+        return search.query(to_criteria(terms, mailboxes), everywhere)
+    except QueryError as error:
+        place = ("query", "q", error.position)
+        text = f"{error}, at character {error.position + 1}"
+        raise RequestValidationError([{"type": "query_syntax", "loc": place, "msg": text}]) from None

@@ -1,23 +1,51 @@
-"""JSON schemas of messages and queries. Bcc is not included, because no reader may see it."""
+"""JSON schemas of messages. Bcc is shown to the sender alone, because no recipient may see it."""
 
 from datetime import UTC, datetime
-from math import ceil
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 from uuid import UUID
 
-from pydantic import FailFast, Field, StrictBool
+from pydantic import ConfigDict, Field, JsonValue
 
-from relate_api.schemas import Page, RequestModel, ResponseModel, UtcDatetime
-from relate_mailstore.types import Flag, FlagChange, ListedMessage, MessageQuery
+from relate_api.emails.bodies import Bodies
+from relate_api.emails.etags import thread_of
+from relate_api.schemas import Page, ResponseModel
+from relate_mailstore.types import Flag, ListedMessage
 from relate_mime import Part
 
-MAX_PAGE_ITEMS = 100  # a few hundred kB of JSON
-MAX_LABELS = 32  # per request, added or removed
-
-# Labels are IMAP keywords, which are atoms (RFC 9051 §9).
-Label = Annotated[str, Field(pattern=r"^[A-Za-z0-9$_.+-]{1,64}$")]
-# Fail on the first invalid item, because reporting one costs a hundred times as much as accepting one.
-Labels = Annotated[tuple[Label, ...], FailFast(), Field(max_length=MAX_LABELS)]
+_SUMMARY_EXAMPLE: dict[str, JsonValue] = {
+    "id": "019f1e2d-3c4b-7a59-8867-1f2e3d4c5b6a",
+    "messageId": "report@example.org",
+    "from": {"name": "Ann Example", "address": "ann@example.org"},
+    "to": [{"name": "Bob Example", "address": "bob@example.net"}],
+    "cc": [],
+    "subject": "Annual report",
+    "preview": "The figures.",
+    "receivedAt": "2026-11-30T09:30:02Z",
+    "date": "2026-11-30T09:30:00Z",
+    "sizeBytes": 48213,
+    "isRead": False,
+    "isFlagged": False,
+    "labels": ["work"],
+    "mailboxes": ["INBOX"],
+    "attachmentCount": 1,
+    "threadId": "5f3c2a1b0d9e8f70",
+}
+_DETAIL_EXAMPLE: dict[str, JsonValue] = {
+    **_SUMMARY_EXAMPLE,
+    "textBody": "The figures.\r\n",
+    "htmlBody": None,
+    "isTruncated": False,
+    "recipients": [{"address": "bob@example.net", "displayName": "Bob Example", "type": "To"}],
+    "attachments": [
+        {
+            "id": "2",
+            "section": "2",
+            "fileName": "report.pdf",
+            "contentType": "application/pdf",
+            "sizeBytes": 46120,
+        }
+    ],
+}
 
 
 class EmailAddress(ResponseModel):
@@ -27,9 +55,22 @@ class EmailAddress(ResponseModel):
     address: str
 
 
-class Attachment(ResponseModel):
-    """An attachment. `section` is the IMAP part specifier, `sizeBytes` the size of the encoded content."""
+class Recipient(ResponseModel):
+    """A recipient, and the field that names it. Bcc is shown in messages that the user has sent or drafted."""
 
+    address: str
+    display_name: str
+    type: Literal["To", "Cc", "Bcc"]
+
+
+class Attachment(ResponseModel):
+    """An attachment.
+
+    `id` is stable, and unique in the message. `section` is the IMAP part specifier, `sizeBytes` the size of the encoded
+    content.
+    """
+
+    id: str
     section: str
     file_name: str
     content_type: str
@@ -39,6 +80,7 @@ class Attachment(ResponseModel):
     def of(cls, part: Part) -> Self:
         """Convert a MIME part."""
         return cls(
+            id=part.section,
             section=part.section,
             file_name=part.filename,
             content_type=part.media_type,
@@ -64,6 +106,7 @@ class EmailSummary(ResponseModel):
     labels: list[str]
     mailboxes: list[str]
     attachment_count: int
+    thread_id: str
 
     @classmethod
     def of(cls, listed: ListedMessage) -> Self:
@@ -72,78 +115,65 @@ class EmailSummary(ResponseModel):
 
 
 class EmailDetail(EmailSummary):
-    """A message with its text and attachments."""
+    """A message with its text, recipients and attachments."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_DETAIL_EXAMPLE]})
 
     text_body: str | None
     html_body: str | None
     is_truncated: bool
+    recipients: list[Recipient]
     attachments: list[Attachment]
 
     @classmethod
-    def with_bodies(cls, listed: ListedMessage, text: str | None, html: str | None, truncated: bool) -> Self:
-        """Convert a listed message and its decoded bodies."""
-        attachments = [Attachment.of(part) for part in listed.message.index.parts if part.attachment]
+    def with_bodies(cls, listed: ListedMessage, bodies: Bodies, is_sent: bool) -> Self:
+        """Convert a listed message and its decoded bodies; `is_sent` if the user has sent or drafted it."""
+        index = listed.message.index
+        fields = {"To": index.to, "Cc": index.cc, **({"Bcc": index.bcc} if is_sent else {})}
         return cls(
-            **_summary_fields(listed), text_body=text, html_body=html, is_truncated=truncated, attachments=attachments
+            **_summary_fields(listed),
+            **bodies._asdict(),
+            recipients=[
+                Recipient.model_validate({"address": address, "display_name": name, "type": kind})
+                for kind, people in fields.items()
+                for name, address in people
+            ],
+            attachments=[Attachment.of(part) for part in index.parts if part.attachment],
         )
 
 
 class EmailPage(Page[EmailSummary]):
-    """A page of messages, newest first."""
+    """A page of messages, newest first.
+
+    `totalCount` counts the messages on all pages, `unreadCount` the unread ones in the mailbox, whatever the other
+    filters are. `page` is null if a cursor was sent.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "items": [_SUMMARY_EXAMPLE],
+                    "nextCursor": None,
+                    "totalCount": 1,
+                    "unreadCount": 1,
+                    "page": 1,
+                    "pageSize": 50,
+                }
+            ]
+        }
+    )
+
+    total_count: int
+    unread_count: int
+    page: int | None
+    page_size: int
 
 
-class EmailFilters(RequestModel):
-    """Filters of a list."""
+class DeletedCount(ResponseModel):
+    """How many messages were deleted."""
 
-    mailbox: Annotated[str, Field(max_length=255, description="The mailbox name; empty for all mailboxes.")] = "INBOX"
-    since: Annotated[UtcDatetime | None, Field(description="Received at this time or later.")] = None
-    before: Annotated[UtcDatetime | None, Field(description="Received before this time.")] = None
-    is_read: bool | None = None
-    has_attachments: bool | None = None
-    label: Label | None = None
-    cursor: Annotated[str | None, Field(max_length=200, description="`nextCursor` of the previous page.")] = None
-    limit: Annotated[int, Field(ge=1, le=MAX_PAGE_ITEMS)] = 50
-
-    def query(self, text: str = "") -> MessageQuery:
-        """Convert to a query of the mail store."""
-        return MessageQuery(
-            mailbox=self.mailbox or None,
-            text=text,
-            since=_to_seconds(self.since),
-            before=_to_seconds(self.before),
-            seen=self.is_read,
-            has_attachments=self.has_attachments,
-            keyword=self.label,
-            cursor=self.cursor,
-            limit=self.limit,
-        )
-
-
-class EmailSearch(EmailFilters):
-    """A text search with the same filters."""
-
-    q: Annotated[
-        str, Field(min_length=1, max_length=200, description="Text to find in sender, recipients, subject or preview.")
-    ]
-
-
-class EmailPatch(RequestModel):
-    """Changes to a message. Omitted properties stay as they are; a label that is both added and removed is added."""
-
-    is_read: StrictBool | None = None
-    is_flagged: StrictBool | None = None
-    add_labels: Labels = ()
-    remove_labels: Labels = ()
-
-    def change(self) -> FlagChange:
-        """Convert to a flag change of the mail store."""
-        wanted = {Flag.SEEN: self.is_read, Flag.FLAGGED: self.is_flagged}
-        return FlagChange(
-            add=sum(flag for flag, on in wanted.items() if on is True),
-            remove=sum(flag for flag, on in wanted.items() if on is False),
-            add_keywords=self.add_labels,
-            remove_keywords=self.remove_labels,
-        )
+    deleted_count: Annotated[int, Field(examples=[2])]
 
 
 def _summary_fields(listed: ListedMessage) -> dict[str, Any]:
@@ -164,6 +194,7 @@ def _summary_fields(listed: ListedMessage) -> dict[str, Any]:
         "labels": listed.keywords,
         "mailboxes": listed.mailboxes,
         "attachment_count": index.attachments,
+        "thread_id": thread_of(message),
     }
 
 
@@ -173,8 +204,3 @@ def _sender_date(seconds: int) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (ValueError, OverflowError, OSError):
         return None
-
-
-def _to_seconds(moment: datetime | None) -> int | None:
-    """Round up to whole seconds, the resolution of receive dates, so that both bounds stay exact."""
-    return None if moment is None else ceil(moment.timestamp())

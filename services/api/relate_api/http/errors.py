@@ -19,7 +19,13 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from relate_accounts.errors import AccountsUnavailable, AddressNotFound, KeyNotFound, UserNotFound
-from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreUnavailable, TooManyKeywords
+from relate_mailstore.errors import (
+    MailboxNotFound,
+    MessageChanged,
+    MessageNotFound,
+    StoreUnavailable,
+    TooManyKeywords,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +37,7 @@ RETRY_AFTER_SECONDS = 10
 _STATUS: Mapping[type[Exception], HTTPStatus] = {
     MessageNotFound: HTTPStatus.NOT_FOUND,
     MailboxNotFound: HTTPStatus.NOT_FOUND,
+    MessageChanged: HTTPStatus.PRECONDITION_FAILED,
     UserNotFound: HTTPStatus.NOT_FOUND,
     AddressNotFound: HTTPStatus.NOT_FOUND,
     KeyNotFound: HTTPStatus.NOT_FOUND,

@@ -1,5 +1,6 @@
 """ASGI middlewares: client address behind proxies, HEAD, limit of the request body, common response fields."""
 
+from contextlib import suppress
 from http import HTTPStatus
 
 from starlette.datastructures import MutableHeaders
@@ -56,15 +57,34 @@ class ResponseFieldsMiddleware:
         await self._app(scope, receive, send_with_fields)
 
 
+class _HeadSentError(Exception):
+    """The head of the response to HEAD was sent: its content is not needed."""
+
+
 class HeadMiddleware:
-    """Handles HEAD as GET (RFC 9110 §9.3.2); uvicorn omits the content."""
+    """Handles HEAD as GET (RFC 9110 §9.3.2), without a Range, which GET alone has (§14.2), and without the content.
+
+    The app is stopped after the head of its response, because a download would be read to its end.
+    """
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
-        await self._app({**scope, "method": "GET"} if scope.get("method") == "HEAD" else scope, receive, send)
+        if scope.get("method") != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.start":
+                await send({"type": "http.response.body"})
+                raise _HeadSentError
+
+        headers = [(name, value) for name, value in scope["headers"] if name != b"range"]
+        with suppress(_HeadSentError):
+            await self._app({**scope, "method": "GET", "headers": headers}, receive, send_head)
 
 
 class BodyLimitMiddleware:

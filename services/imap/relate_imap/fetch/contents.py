@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 from relate_imap.commands import BinarySize, Body, Section
-from relate_imap.fetch.decode import TRANSFER_ENCODINGS, Chunks, clip, decode, measure
 from relate_imap.fetch.plan import label_of
 from relate_imap.fetch.sections import (
     Span,
@@ -23,6 +22,7 @@ from relate_imap.fetch.sections import (
 from relate_imap.replies import Refused
 from relate_mailstore.ports import RawMessage
 from relate_mime import MessageIndex, Part
+from relate_mime.streams import TRANSFER_ENCODINGS, Chunks, clip, decode, measure
 
 COALESCE_OCTETS = 64 * 1024
 """Chunks are coalesced up to this size. An error before the first chunk is sent can still be a NO for its message."""

@@ -1,14 +1,12 @@
 r"""Reads and writes mbox files (RFC 4155) as mboxrd: a message's line `>*From ` has one more `>` in the file.
 
-Flags are stored in the header fields of Dovecot, mutt and Alpine: Status (R read, O old), X-Status (A answered,
-F flagged, T draft, D deleted), X-Keywords. Files have LF lines: a round trip turns bare LF into CRLF, and adds a line
-ending to a last line that has none.
+Flags are stored in header fields (`mbox_flags`). Files have LF lines: a round trip turns bare LF into CRLF, and adds a
+line ending to a last line that has none.
 
 The standard library's `mailbox` is not used: it does not read mboxrd, changes octets, and indexes the whole file.
 """
 
 import re
-import time
 from calendar import timegm
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,7 +14,9 @@ from typing import IO
 
 from relate.transfer.flags import FLAG_NAMES, parse_flags
 from relate.transfer.raw_message import TooLarge, received_date, to_crlf
-from relate_mailstore.types import Entry, Flag, NewMessage
+from relate_mailstore.mbox_flags import LETTERS, flag_fields
+from relate_mailstore.types import Entry, NewMessage
+from relate_mime.writing.mbox import MboxEncoder, mbox_separator
 
 SUFFIX = ".mbox"
 LINE_OCTETS = 64 * 1024  # longer lines are read in pieces
@@ -28,15 +28,12 @@ _SEPARATOR = re.compile(
 )
 _BARE_SEPARATOR = re.compile(rb"From[ -]*\r?\n")
 _QUOTED = re.compile(rb"(?m)^>(>*From )")
-_TO_QUOTE = re.compile(rb"(?m)^(>*From )")
 # The three fields that `MboxWriter` writes at the top; later ones with the same names belong to the message.
 _WRITTEN_FIELDS = re.compile(rb"Status:([^\n]*)\nX-Status:([^\n]*)\nX-Keywords:([^\n]*)\n")
 _FIELD = re.compile(rb"(?im)^(status|x-status|x-keywords|x-uid|x-imap|x-imapbase):([^\n]*(?:\n[ \t][^\n]*)*)\n")
 # Alpine and UW IMAP store UIDs in a pseudo-message at the top of the file.
 _INTERNAL_DATA = re.compile(rb"(?:[^\n]+\n){0,10}Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\r?\n")
 _MONTHS = b"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split()
-
-_LETTERS = {"R": Flag.SEEN, "A": Flag.ANSWERED, "F": Flag.FLAGGED, "T": Flag.DRAFT, "D": Flag.DELETED}
 
 
 def is_mbox(path: Path) -> bool:
@@ -116,7 +113,7 @@ def _extract_flag_fields(raw: bytes) -> tuple[bytes, list[str]]:
 
 
 def _flag_names(letters: bytes, keywords: bytes) -> list[str]:
-    flags = [FLAG_NAMES[flag] for letter, flag in _LETTERS.items() if letter.encode() in letters]
+    flags = [FLAG_NAMES[flag] for letter, flag in LETTERS.items() if letter.encode() in letters]
     return [*flags, *keywords.decode("utf-8", "replace").split()]
 
 
@@ -138,19 +135,11 @@ class MboxWriter:
 
     def write(self, entry: Entry, raw: bytes) -> None:
         """See `exporter.Writer`."""
-        date = time.asctime(time.gmtime(entry.internal_date)).encode("ascii")
-        self._file.write(b"From MAILER-DAEMON %s\n" % date)
-        self._file.write(_flag_fields(entry).encode("ascii"))
-        lines = _TO_QUOTE.sub(rb">\1", raw.replace(b"\r\n", b"\n"))
-        self._file.write(lines)
-        self._file.write(b"\n" if lines.endswith(b"\n") else b"\n\n")
+        encoder = MboxEncoder()
+        self._file.write(mbox_separator(entry.internal_date) + flag_fields(entry.flags, entry.keywords))
+        self._file.write(encoder.encode(raw))
+        self._file.write(encoder.finish())
 
     def close(self) -> None:
         """See `exporter.Writer`."""
         self._file.close()
-
-
-def _flag_fields(entry: Entry) -> str:
-    status = "RO" if entry.flags & Flag.SEEN else "O"
-    letters = "".join(letter for letter, flag in _LETTERS.items() if letter != "R" and entry.flags & flag)
-    return f"Status: {status}\nX-Status: {letters}\nX-Keywords: {' '.join(entry.keywords)}\n"

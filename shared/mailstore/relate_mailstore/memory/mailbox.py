@@ -7,15 +7,12 @@ the modseq and notifies the listeners.
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
-from functools import reduce
-from operator import or_
 from typing import NamedTuple
 
 from relate_mailstore.entry_list import EntryList
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.identifiers import NO_MODSEQ, allocate_uid, thread_id
-from relate_mailstore.keywords import one_spelling
-from relate_mailstore.mailbox_names import name_order
+from relate_mailstore.listing import PlacedEntry, merge_entries
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.search_text import SearchText, message_text
 from relate_mailstore.summary_text import split_summary_text, summary_text
@@ -149,13 +146,9 @@ class StoredMessage:
 
     def listed(self) -> ListedMessage:
         """The message with the union of its flags in all mailboxes."""
-        entries = [mailbox.entries[uid] for mailbox, uid in self.locations]
-        return ListedMessage(
-            self.message,
-            flags=reduce(or_, (entry.flags for entry in entries)),
-            keywords=one_spelling(sorted(keyword for entry in entries for keyword in entry.keywords)),
-            mailboxes=tuple(sorted({mailbox.state.name for mailbox, _ in self.locations}, key=name_order)),
-        )
+        entries = [(mailbox.state.name, mailbox.entries[uid]) for mailbox, uid in self.locations]
+        placed = [PlacedEntry(name, entry.flags, entry.keywords) for name, entry in entries]
+        return ListedMessage(self.message, *merge_entries(placed))
 
     def open(self) -> MemoryRawMessage:
         """The raw message."""
@@ -164,7 +157,7 @@ class StoredMessage:
     def rendering(self) -> Rendering:
         """The FETCH data items that need no raw message."""
         index = self.message.index
-        return Rendering(index.envelope, index.bodystructure, index.preview, self._thread, self.message.origin)
+        return Rendering(index.envelope, index.bodystructure, index.preview, self.thread, self.message.origin)
 
     def header(self) -> bytes:
         """The raw header."""
@@ -174,7 +167,7 @@ class StoredMessage:
         """The header fields that SEARCH, SORT and THREAD compare."""
         index = self.message.index
         texts = split_summary_text(summary_text(index))
-        return Summary(*texts, index.date, index.zone, index.header_message_id, index.references, self._thread)
+        return Summary(*texts, index.date, index.zone, index.header_message_id, index.references, self.thread)
 
     def text(self) -> SearchText:
         """The text that searches match, computed on first use."""
@@ -183,6 +176,7 @@ class StoredMessage:
         return self._text
 
     @property
-    def _thread(self) -> str:
+    def thread(self) -> str:
+        """THREADID (RFC 8474 §5.2), see `identifiers.thread_id`."""
         index = self.message.index
         return thread_id(index.references, index.header_message_id, self.message.id)

@@ -16,10 +16,12 @@ from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
 from relate_mailstore.keywords import new_keywords, spell
 from relate_mailstore.listeners import ChangeListeners
+from relate_mailstore.listing import MAX_SENDERS, expect_state
 from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.events import MemoryEventLog
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
+from relate_mailstore.memory.matching import matches
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
 from relate_mailstore.memory.sending import MemorySending
@@ -28,7 +30,7 @@ from relate_mailstore.polling import poll
 from relate_mailstore.queue_types import Outgoing, SendingLimit
 from relate_mailstore.quota import check_quota, octets_by_account
 from relate_mailstore.sending_rules import held_events, held_reply
-from relate_mailstore.summary_text import EMPTY_SUMMARY, summary_text
+from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -45,9 +47,11 @@ from relate_mailstore.types import (
     MailboxId,
     MailboxNotice,
     Message,
+    MessageCounts,
     MessageId,
     MessagePage,
     MessageQuery,
+    MessageState,
     ModSeq,
     NewMessage,
     Receipt,
@@ -246,16 +250,32 @@ class MemoryMailStore:
 
     async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         """One page of the messages that match, newest first. Raises ValueError for an invalid cursor."""
-        rows = [stored.listed() for stored in self._account(account_id).messages.values()]
-        mailboxes = self._account(account_id).mailboxes
-        if query.mailbox is not None:
-            query = replace(query, mailbox=find_name(mailboxes, canonical_name(query.mailbox)) or query.mailbox)
-        rows = sorted((row for row in rows if _matches(row, query)), key=list_position, reverse=True)
+        rows = sorted(self._matching(account_id, query), key=list_position, reverse=not query.oldest_first)
+        start = query.offset
         if query.cursor is not None:
             last = parse_cursor(query.cursor)
-            rows = [row for row in rows if list_position(row) < last]
-        page = tuple(rows[: query.limit])
-        return MessagePage(page, encode_cursor(page[-1]) if len(page) < len(rows) else None)
+            start = sum(
+                list_position(row) <= last if query.oldest_first else list_position(row) >= last for row in rows
+            )
+        page = tuple(rows[start : start + query.limit])
+        return MessagePage(page, encode_cursor(page[-1]) if page and start + len(page) < len(rows) else None)
+
+    async def counts(self, account_id: AccountId, query: MessageQuery) -> MessageCounts:
+        """Count the messages that match, and those without \\Seen."""
+        account = self._account(account_id)
+        mailboxes: Collection[MemoryMailbox] = account.mailboxes.values()
+        if query.mailbox is not None:
+            name = find_name(account.mailboxes, canonical_name(query.mailbox))
+            mailboxes = [] if name is None else [account.mailboxes[name]]
+        entries = itertools.chain.from_iterable(mailbox.entries.values() for mailbox in mailboxes)
+        unread = {entry.message_id for entry in entries if not entry.flags & Flag.SEEN}
+        whole = sum(mailbox.state.messages for mailbox in mailboxes)
+        return MessageCounts(whole if query.is_whole_mailbox else len(self._matching(account_id, query)), len(unread))
+
+    async def senders(self, account_id: AccountId, mailbox: str) -> Sequence[str]:
+        """The senders of the messages in a mailbox."""
+        sent = self._matching(account_id, MessageQuery(mailbox))
+        return sorted({row.message.index.sender.address for row in sent} - {""})[:MAX_SENDERS]
 
     async def set_flags(
         self,
@@ -268,9 +288,12 @@ class MemoryMailStore:
         """Change flags of entries; returns their current state, in UID order."""
         return self._account(account_id).mailbox_by_id(mailbox_id).set_flags(uids, change, unchanged_since)
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
+    async def flag_message(
+        self, account_id: AccountId, message_id: MessageId, change: FlagChange, expected: MessageState | None = None
+    ) -> ListedMessage:
         """Change flags of a message in every mailbox that has it."""
         stored = self._account(account_id).message(message_id)
+        expect_state(stored.listed().state, expected)
         keywords = change.add_keywords
         for mailbox, _ in stored.locations:
             keywords = spell(keywords, mailbox.snapshot().keywords)
@@ -281,16 +304,38 @@ class MemoryMailStore:
             mailbox.set_flags([uid], spelled)
         return stored.listed()
 
+    async def mark_messages(
+        self, account_id: AccountId, message_ids: Collection[MessageId], add: int = 0, remove: int = 0
+    ) -> int:
+        """Change system flags of messages in all their mailboxes."""
+        account, wanted = self._account(account_id), {*message_ids}
+        for mailbox in account.mailboxes.values():
+            uids = [entry.uid for entry in mailbox.entries.values() if entry.message_id in wanted]
+            mailbox.set_flags(uids, FlagChange(add, remove))
+        return len(wanted & account.messages.keys())
+
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries; returns the removed UIDs, ascending."""
         account = self._account(account_id)
         return account.expunge(account.mailbox_by_id(mailbox_id), uids)
 
-    async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
+    async def delete_message(
+        self, account_id: AccountId, message_id: MessageId, expected: MessageState | None = None
+    ) -> None:
         """Remove a message from every mailbox of this account."""
         account = self._account(account_id)
-        for mailbox, uid in tuple(account.message(message_id).locations):
+        stored = account.message(message_id)
+        expect_state(stored.listed().state, expected)
+        for mailbox, uid in tuple(stored.locations):
             account.expunge(mailbox, [uid])
+
+    async def delete_messages(self, account_id: AccountId, message_ids: Collection[MessageId]) -> int:
+        """Remove messages from every mailbox of this account."""
+        account = self._account(account_id)
+        found = [*filter(None, self._find(account_id, [*{*message_ids}]))]
+        for mailbox, uid in [*itertools.chain.from_iterable(stored.locations for stored in found)]:
+            account.expunge(mailbox, [uid])
+        return len(found)
 
     @asynccontextmanager
     async def lock_maildrop(self, account_id: AccountId, wait_seconds: float = 0.0) -> AsyncIterator[None]:
@@ -366,6 +411,13 @@ class MemoryMailStore:
         message = Message(next(self._message_ids), account.id, index, received, new.origin)
         return account.enter(target, message, new.raw, attributes)
 
+    def _matching(self, account_id: AccountId, query: MessageQuery) -> list[ListedMessage]:
+        account = self._account(account_id)
+        if query.mailbox is not None:
+            name = find_name(account.mailboxes, canonical_name(query.mailbox))
+            query = replace(query, mailbox=name or query.mailbox)
+        return [stored.listed() for stored in account.messages.values() if matches(stored, query)]
+
     def _find(self, account_id: AccountId, message_ids: Sequence[MessageId]) -> Sequence[StoredMessage | None]:
         return [*map(self._account(account_id).messages.get, message_ids)]
 
@@ -376,16 +428,3 @@ class MemoryMailStore:
 
 def _or_now(seconds: int | None) -> int:
     return int(time.time()) if seconds is None else seconds
-
-
-def _matches(row: ListedMessage, query: MessageQuery) -> bool:
-    message = row.message
-    return (
-        (query.mailbox is None or query.mailbox in row.mailboxes)
-        and (fold(query.text) in summary_text(message.index))
-        and (query.since is None or message.received >= query.since)
-        and (query.before is None or message.received < query.before)
-        and (query.seen is None or bool(row.flags & Flag.SEEN) is query.seen)
-        and (query.has_attachments is None or bool(message.index.attachments) is query.has_attachments)
-        and (query.keyword is None or query.keyword.lower() in map(str.lower, row.keywords))
-    )

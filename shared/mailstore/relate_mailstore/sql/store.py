@@ -39,6 +39,7 @@ from relate_mailstore.sql.notices.sqlite import FileNotices
 from relate_mailstore.sql.queue.store import SqlQueueStore
 from relate_mailstore.sql.read import message_list
 from relate_mailstore.sql.read.blobs import Blobs
+from relate_mailstore.sql.read.criteria import searches_text
 from relate_mailstore.sql.read.generations import Generations
 from relate_mailstore.sql.read.mailbox_cache import MailboxCache
 from relate_mailstore.sql.read.message_info import MessageInfoCache
@@ -65,9 +66,11 @@ from relate_mailstore.types import (
     Mailbox,
     MailboxId,
     MailboxNotice,
+    MessageCounts,
     MessageId,
     MessagePage,
     MessageQuery,
+    MessageState,
     ModSeq,
     NewMessage,
     Receipt,
@@ -350,24 +353,40 @@ class SqlMailStore:
         """Change flags of entries; concurrent changes share a transaction."""
         return await self._flags.set_flags(account_id, mailbox_id, uids, change, unchanged_since)
 
-    async def flag_message(self, account_id: AccountId, message_id: MessageId, change: FlagChange) -> ListedMessage:
+    async def flag_message(
+        self, account_id: AccountId, message_id: MessageId, change: FlagChange, expected: MessageState | None = None
+    ) -> ListedMessage:
         """Change flags of a message in every mailbox that contains it."""
         if change.add_keywords:
             names = (await self.message(account_id, message_id)).mailboxes
             for snapshot in [await self.snapshot(account_id, name) for name in names]:
                 change = replace(change, add_keywords=spell(change.add_keywords, snapshot.keywords))
         work = partial(flags.flag_message, account_id=account_id, message_id=message_id, change=change)
-        await self._committer.run(work)
+        await self._committer.run(partial(work, expected=expected))
         return await self.message(account_id, message_id)
+
+    async def mark_messages(
+        self, account_id: AccountId, message_ids: Collection[MessageId], add: int = 0, remove: int = 0
+    ) -> int:
+        """Change system flags of messages in every mailbox that contains them."""
+        work = partial(flags.mark_messages, account_id=account_id, message_ids=message_ids)
+        return await self._committer.run(partial(work, change=FlagChange(add, remove)))
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries permanently."""
         return await expunge.expunge_in_halves(self._committer, account_id, mailbox_id, uids)
 
-    async def delete_message(self, account_id: AccountId, message_id: MessageId) -> None:
+    async def delete_message(
+        self, account_id: AccountId, message_id: MessageId, expected: MessageState | None = None
+    ) -> None:
         """Remove a message from every mailbox of this account."""
-        work = partial(expunge.delete_message, account_id=account_id, message_id=message_id)
+        work = partial(expunge.delete_message, account_id=account_id, message_id=message_id, expected=expected)
         await self._committer.run(work, removes=True)
+
+    async def delete_messages(self, account_id: AccountId, message_ids: Collection[MessageId]) -> int:
+        """Remove messages from every mailbox of this account."""
+        work = partial(expunge.delete_messages, account_id=account_id, message_ids=message_ids)
+        return await self._committer.run(work, removes=True)
 
     # Reading messages.
 
@@ -399,12 +418,16 @@ class SqlMailStore:
 
     async def find(self, account_id: AccountId, query: MessageQuery) -> MessagePage:
         """One page of the messages that match."""
-        if query.mailbox is not None:
-            equivalent = await mailboxes.find_equivalent_name(self._database, account_id, query.mailbox)
-            query = replace(query, mailbox=equivalent or query.mailbox)
-        if query.text:
-            await self._texts.bring_up_to_date(account_id)
-        return await message_list.find_page(self._database, account_id, query)
+        return await message_list.find_page(self._database, account_id, await self._prepare(account_id, query))
+
+    async def counts(self, account_id: AccountId, query: MessageQuery) -> MessageCounts:
+        """How many messages match, and how many are unread."""
+        return await message_list.count_messages(self._database, account_id, await self._prepare(account_id, query))
+
+    async def senders(self, account_id: AccountId, mailbox: str) -> Sequence[str]:
+        """The senders of the messages in a mailbox."""
+        query = await self._prepare(account_id, MessageQuery(mailbox))
+        return await message_list.list_senders(self._database, account_id, query.mailbox or mailbox)
 
     # Accounts.
 
@@ -433,6 +456,15 @@ class SqlMailStore:
     async def trim_tombstones(self) -> int:
         """Remove tombstones that are too old or too many; how many. Each process does so once a day."""
         return await tombstones.trim(self._database, self._committer.run_without_notice)
+
+    async def _prepare(self, account_id: AccountId, query: MessageQuery) -> MessageQuery:
+        """Bring up to date what the query searches, and spell its mailbox as it is stored."""
+        if searches_text(query):
+            await self._texts.bring_up_to_date(account_id)
+        if query.mailbox is None:
+            return query
+        equivalent = await mailboxes.find_equivalent_name(self._database, account_id, query.mailbox)
+        return replace(query, mailbox=equivalent or query.mailbox)
 
     async def _named(self, account_id: AccountId, name: str, act: Callable[[str], Awaitable[T]]) -> T:
         return await mailboxes.retry_with_equivalent_name(self._database, account_id, name, act)

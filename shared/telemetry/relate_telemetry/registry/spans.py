@@ -216,10 +216,14 @@ STORE_OPERATIONS: Mapping[str, Operation] = {
     "open_all": Operation("Opens messages to read them together.", ("messages", "octets", "ahead")),
     "message": Operation("Reads a message with the mailboxes that hold it.", ("octets",)),
     "find": Operation("Finds a page of messages.", ("limit", "messages")),
+    "counts": Operation("Counts the messages that match a query.", ("messages",)),
+    "senders": Operation("Lists the senders of the messages in a mailbox.", ("names",)),
     "set_flags": Operation("Changes flags of messages in a mailbox.", ("uids", "entries")),
     "flag_message": Operation("Changes flags of a message in all mailboxes.", ("mailboxes",)),
+    "mark_messages": Operation("Changes system flags of messages in all mailboxes.", ("messages",)),
     "expunge": Operation("Expunges messages from a mailbox.", ("uids", "entries")),
     "delete_message": Operation("Deletes a message from all mailboxes."),
+    "delete_messages": Operation("Deletes messages from all mailboxes.", ("messages",)),
     "lock_maildrop": Operation("Acquires the lock of a maildrop (RFC 1939 §4)."),
 }
 

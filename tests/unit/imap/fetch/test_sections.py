@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relate_imap.commands import Body, Fetch, Section, SectionText
-from relate_imap.fetch.decode import clip, decode, measure
 from relate_imap.fetch.sections import Span, choose_fields, find_span, header_section, parts_of
 from relate_imap.handlers.fetch import on_fetch
 from relate_imap.selected.sequence_set import make_set
 from relate_mime import decode_part, header_fields, index_message
+from relate_mime.streams import clip, decode, measure
 from relate_mime.transfer import decode_transfer
 from tests.support import corpus, factories
 from tests.unit.imap.handler_harness import open_harness

@@ -11,10 +11,12 @@ from sqlalchemy import Executable
 from sqlalchemy.sql.dml import Insert
 
 from relate_mailstore import sql
+from relate_mailstore.criteria import Criterion, HasText, InMailbox, Place
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.driver.statements import compile_statement
+from relate_mailstore.sql.read.message_list import compose_count, compose_page
 from relate_mailstore.sql.schema.migrate import migrate
-from relate_mailstore.types import TextPart
+from relate_mailstore.types import MessageQuery, TextPart
 
 # Statements of background work, of operators and of migrations, those of small tables, and one table of one row.
 SCANS = {
@@ -61,7 +63,19 @@ def find_statements() -> dict[str, Executable]:
     return found
 
 
-STATEMENTS = find_statements()
+THREAD = "a page of a thread"
+FILTERED = [
+    MessageQuery(seen=True, keyword="a", text="a", before=1),
+    MessageQuery(seen=False, has_attachments=True, since=1),
+    MessageQuery(mailbox=None, seen=False),
+    MessageQuery(criteria=(Criterion(InMailbox("a"), negated=True), Criterion(HasText("a", Place.CC)))),
+]
+COMPOSED = {
+    f"{compose.__name__} {number}": compose(query)
+    for number, query in enumerate(FILTERED)
+    for compose in (compose_page, compose_count)
+}
+STATEMENTS = {**find_statements(), **COMPOSED, THREAD: compose_page(MessageQuery(mailbox=None, thread=""))}
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +105,23 @@ async def test_tables_are_not_scanned(plans: dict[str, list[str]]) -> None:
         r"SCAN (?!json_each|anon_|CONSTANT|domains$|destinations$|numbered$|pair |\(subquery|texts_trigrams VIRTUAL)"
     )
     assert {name for name, steps in plans.items() if any(map(scan.match, steps))} == SCANS
+
+
+async def test_unread_messages_are_counted_by_their_index(plans: dict[str, list[str]]) -> None:
+    for name in ("_UNREAD", "_STATUS"):
+        steps = plans[f"read.message_list.{name}[sqlite]"]
+        assert any("COVERING INDEX ix_entries_unread (account_id=?" in step for step in steps), steps
+
+
+async def test_the_entries_of_a_listed_message_are_found_by_its_id(plans: dict[str, list[str]]) -> None:
+    for name in COMPOSED:
+        steps = [step for step in plans[name] if step.startswith("SEARCH entries")]
+        assert steps
+        assert all("ix_entries_message_id (message_id=?" in step for step in steps), (name, steps)
+
+
+async def test_a_thread_is_found_by_its_index(plans: dict[str, list[str]]) -> None:
+    assert any("ix_messages_account_id_thread (account_id=? AND thread=?)" in step for step in plans[THREAD])
 
 
 async def test_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> None:

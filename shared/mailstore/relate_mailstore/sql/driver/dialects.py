@@ -21,6 +21,7 @@ from sqlalchemy import (
     Text,
     Uuid,
     bindparam,
+    literal_column,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.compiler import compiles
@@ -168,3 +169,45 @@ def has_text(column: ColumnElement[str], text: BindParameter[str] | ColumnElemen
 def has_word(column: ColumnElement[str], word: BindParameter[str]) -> ColumnElement[bool]:
     """Whether a column of words, separated by single spaces, contains exactly this word."""
     return has_text(" " + column + " ", " " + word + " ")
+
+
+class unindexed(FunctionElement[int]):  # noqa: N801 - reads as a function in statements
+    """`unindexed(column)`: the number, for which SQLite uses no index; PostgreSQL's planner needs no such hint."""
+
+    type = BigInteger()
+    inherit_cache = True
+
+
+@compiles(unindexed, POSTGRESQL)
+def _compile_plain(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return compiler.process(element.clauses, **options)
+
+
+@compiles(unindexed, SQLITE)
+def _compile_unary_plus(element: unindexed, compiler: SQLCompiler, **options: Any) -> str:
+    return f"+{compiler.process(element.clauses, **options)}"
+
+
+def line_of(column: ColumnElement[str], number: int) -> ColumnElement[str]:
+    """A line of a text, from 0, that is not its last."""
+    return _line_of(column, literal_column(str(number), Integer))
+
+
+class _line_of(FunctionElement[str]):  # noqa: N801 - a function in statements
+    type = Text()
+    inherit_cache = True
+
+
+@compiles(_line_of, POSTGRESQL)
+def _compile_split_part(element: _line_of, compiler: SQLCompiler, **options: Any) -> str:
+    column, number = (compiler.process(clause, **options) for clause in element.clauses)
+    return f"split_part({column}, chr(10), {number} + 1)"
+
+
+@compiles(_line_of, SQLITE)
+def _compile_nested_substr(element: _line_of, compiler: SQLCompiler, **options: Any) -> str:
+    # SQLite has no function that splits. Each subquery removes a line, so that the text appears once, not 2^n times.
+    rest, number = (compiler.process(clause, **options) for clause in element.clauses)
+    for _ in range(int(number)):
+        rest = f"(SELECT substr(rest, instr(rest, char(10)) + 1) FROM (SELECT {rest} AS rest))"  # noqa: S608 - compiled
+    return f"(SELECT substr(rest, 1, instr(rest, char(10)) - 1) FROM (SELECT {rest} AS rest))"  # noqa: S608 - compiled

@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0015 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0016 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -109,7 +109,11 @@ messages = Table(
     Column("parts", Text, nullable=False),  # JSON: a list of `relate_mime.Part`, each a list of its fields
     Column("search", Text, nullable=False),  # `summary_text`
     Index("ix_messages_account_id_received", "account_id", "received", "id"),
+    Index("ix_messages_account_id_thread", "account_id", "thread", "received", "id"),
 )
+
+IS_UNREAD = "flags & 1 = 0"
+"""Whether a row of `entries` has no \\Seen; `ix_entries_unread` serves statements that repeat its condition."""
 
 # Narrow, because a change of flags rewrites the row.
 entries = Table(
@@ -127,6 +131,12 @@ entries = Table(
     Column("saved", BigInteger, nullable=False),  # seconds since the epoch
     Index("ix_entries_message_id", "message_id", "account_id"),
     Index("ix_entries_mailbox_id_modseq", "mailbox_id", "modseq"),
+    Index(
+        "ix_entries_unread",
+        *("account_id", "mailbox_id", "message_id", "flags"),  # flags, because SQLite would look up each row for them
+        postgresql_where=text(IS_UNREAD),
+        sqlite_where=text(IS_UNREAD),
+    ),
     sqlite_with_rowid=False,
 )
 

@@ -17,8 +17,8 @@ from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, one_of
 from relate_mailstore.sql.mailboxes import lock_by_id
 from relate_mailstore.sql.schema.tables import blobs, entries, expunged, messages, queue_messages, texts, untexted
 from relate_mailstore.sql.write.committer import Committer
-from relate_mailstore.sql.write.entry_rows import BY_UIDS, key_parameters, lock_mailboxes_of
-from relate_mailstore.types import AccountId, MailboxId, MessageId, Uid
+from relate_mailstore.sql.write.entry_rows import BY_UIDS, Located, key_parameters, locate, locate_one
+from relate_mailstore.types import AccountId, MailboxId, MessageId, MessageState, Uid
 
 _REMOVE = delete(entries).where(*BY_UIDS).returning(entries.c.uid, entries.c.message_id, entries.c.size)
 _ADD_TOMBSTONES = insert(expunged)
@@ -101,13 +101,34 @@ def expunge(
     return Committed(removed.uids, dirty([delta]), messages)
 
 
-def delete_message(connection: Connection, account_id: AccountId, message_id: MessageId) -> Committed[None]:
-    """Remove a message from every mailbox of an account. Raises MessageNotFound."""
-    located = lock_mailboxes_of(connection, account_id, message_id)
-    for delta, uids in located:
+def delete_message(
+    connection: Connection, account_id: AccountId, message_id: MessageId, expected: MessageState | None = None
+) -> Committed[None]:
+    """Remove a message from every mailbox of an account.
+
+    Raises MessageNotFound, and MessageChanged if its state is not `expected`.
+    """
+    located = locate_one(connection, account_id, message_id, expected)
+    deltas, removed = _remove_located(connection, account_id, located)
+    return Committed(None, deltas, removed)
+
+
+def delete_messages(
+    connection: Connection, account_id: AccountId, message_ids: Collection[MessageId]
+) -> Committed[int]:
+    """Remove messages from every mailbox of an account; how many it had."""
+    located = locate(connection, account_id, message_ids)
+    deltas, removed = _remove_located(connection, account_id, located)
+    return Committed(len(located.message_ids), deltas, removed)
+
+
+def _remove_located(
+    connection: Connection, account_id: AccountId, located: Located
+) -> tuple[Sequence[MailboxDelta], set[MessageId]]:
+    for delta, uids in located.places:
         remove_entries(connection, delta, uids)
-    removed = remove_messages(connection, account_id, {message_id})
-    return Committed(None, dirty(delta for delta, _ in located), removed)
+    removed = remove_messages(connection, account_id, located.message_ids) if located.message_ids else set()
+    return dirty(delta for delta, _ in located.places), removed
 
 
 def collect_garbage(connection: Connection) -> int:

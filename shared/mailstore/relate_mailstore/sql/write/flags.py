@@ -7,7 +7,7 @@ modseq on the second.
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 
@@ -21,8 +21,19 @@ from relate_mailstore.sql.driver.statements import run
 from relate_mailstore.sql.mailboxes import lock_with_asynchronous_commit
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, parse_entry
 from relate_mailstore.sql.schema.tables import entries
-from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, key_parameters, lock_mailboxes_of, write_flags
-from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, Mailbox, MessageId, ModSeq, Snapshot, Uid
+from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, Located, locate, locate_one, read_entries, write_flags
+from relate_mailstore.types import (
+    AccountId,
+    Entry,
+    FlagChange,
+    Flagged,
+    Mailbox,
+    MessageId,
+    MessageState,
+    ModSeq,
+    Snapshot,
+    Uid,
+)
 
 _REQUESTED = (
     func.unnest(numbers("accounts"), numbers("mailboxes"), numbers("uids"))
@@ -77,19 +88,37 @@ def change_flags(
 
 
 def flag_message(
-    connection: Connection, account_id: AccountId, message_id: MessageId, change: FlagChange
+    connection: Connection,
+    account_id: AccountId,
+    message_id: MessageId,
+    change: FlagChange,
+    expected: MessageState | None = None,
 ) -> Committed[None]:
-    """Change the flags of a message in every mailbox that contains it. Raises MessageNotFound, TooManyKeywords."""
-    located = lock_mailboxes_of(connection, account_id, message_id)
-    for delta, uids in located:
-        rows = connection.execute(READ_ENTRIES, {**key_parameters(delta), "uids": uids})
-        before = [parse_entry(row) for row in rows]
+    """Change the flags of a message in every mailbox that contains it.
+
+    Raises MessageNotFound, TooManyKeywords, and MessageChanged if its state is not `expected`.
+    """
+    located = locate_one(connection, account_id, message_id, expected)
+    return Committed(None, _change_located(connection, located, change))
+
+
+def mark_messages(
+    connection: Connection, account_id: AccountId, message_ids: Collection[MessageId], change: FlagChange
+) -> Committed[int]:
+    """Change the system flags of messages in every mailbox that contains them; how many the account has."""
+    located = locate(connection, account_id, message_ids)
+    return Committed(len(located.message_ids), _change_located(connection, located, change))
+
+
+def _change_located(connection: Connection, located: Located, change: FlagChange) -> Sequence[MailboxDelta]:
+    for delta, uids in located.places:
+        before = read_entries(connection, delta, uids)
         after = [change_entry(entry, change, delta.modseq) for entry in before]
         delta.changed_entries += [new for old, new in zip(before, after, strict=True) if new is not old]
         delta.dirty = bool(delta.changed_entries)
-    changed = dirty(delta for delta, _ in located)
+    changed = dirty(delta for delta, _ in located.places)
     write_flags(connection, changed)
-    return Committed(None, changed)
+    return changed
 
 
 def cached_entries(

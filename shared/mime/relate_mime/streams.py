@@ -1,6 +1,7 @@
-"""BINARY[…] (RFC 3516): decodes the transfer encoding of a part as a stream. Pure.
+"""Decodes the transfer encoding of a part as a stream, in memory that does not depend on its size. Pure.
 
-The literal needs the decoded size first, so a part that does not fit the buffer is decoded twice.
+IMAP's literals (BINARY, RFC 3516) and HTTP's Content-Length need the decoded size first, so a part that does not fit
+the buffer is decoded twice.
 """
 
 import binascii
@@ -61,7 +62,7 @@ async def _decode_quoted_printable(chunks: Chunks) -> Chunks:
 
 
 async def clip(chunks: Chunks, partial: tuple[int, int] | None) -> Chunks:
-    """The octets that `<offset.octets>` selects; reads no chunk beyond them."""
+    """The octets of a partial (offset, octets); reads no chunk beyond them."""
     offset, missing = partial or (0, None)
     async for chunk in chunks:
         clipped = chunk[offset:] if missing is None else chunk[offset : offset + missing]
