@@ -8,22 +8,35 @@ if __name__ == "__main__":  # first, because SIGTERM may arrive during the impor
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from relate_accounts.ports import AccountStore
+from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
-from relate_api.config import ApiSettings
+from relate_api.config import ApiSettings, OidcSettings
 from relate_api.http.server import ApiServer, BoundPorts
+from relate_api.oidc import Issuer, OidcLogins
 from relate_config import load
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId
+from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.client import OutboundClient
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.limits import raise_open_files
 
 
 @asynccontextmanager
-async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterator[BoundPorts]:
+async def serve_api(
+    settings: ApiSettings,
+    resources: Resources,
+    oidc: OidcSettings = OidcSettings(),  # noqa: B008 - frozen
+) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Raises OSError if a port cannot be bound, CertificateError.
     """
+    if oidc.is_enabled:
+        resources.authenticator.accept_tokens(oidc_logins(oidc, resources.accounts, resources.store))
     store, authenticator = resources.traced("api")
     services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
     app = create_app(services, settings.proxies)
@@ -33,11 +46,23 @@ async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterato
         yield ports
 
 
+def oidc_logins(settings: OidcSettings, accounts: AccountStore, store: MailStore) -> OidcLogins:
+    """Logins by tokens of the configured issuer, who may be at any address: an administrator names it."""
+
+    async def provision(user: User) -> None:
+        await store.provision(AccountId(user.id))
+
+    plaintext = settings.authority.startswith("http:")
+    client = OutboundClient(private=PrivateDestinations.ALLOW, plaintext_loopback=plaintext)
+    return OidcLogins(Issuer(settings.authority, client), settings.audience, accounts, provision)
+
+
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings)
+    check_environment(ApiSettings, OidcSettings)
     raise_open_files()
-    async with open_resources(ResourceSettings(), "relate-api") as resources, serve_api(load(ApiSettings), resources):
+    settings, oidc = load(ApiSettings), load(OidcSettings)
+    async with open_resources(ResourceSettings(), "relate-api") as resources, serve_api(settings, resources, oidc):
         await stop_requested()
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from relate import database_discovery
 from relate.database_discovery import DiscoveredDatabase
 from relate.output import print_note
-from relate_api.config import ApiSettings
+from relate_api.config import ApiSettings, OidcSettings
 from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
 from relate_mailstore.sql.driver.engine import DatabaseSettings
@@ -16,7 +16,14 @@ from relate_service.resources import SHARED_SECTIONS, ResourceSettings
 from relate_service.workers import WORKER_VARIABLE
 from relate_smtp.config import SmtpSettings
 
-SECTIONS: tuple[type[SectionLike], ...] = (*SHARED_SECTIONS, SmtpSettings, Pop3Settings, ImapSettings, ApiSettings)
+SECTIONS: tuple[type[SectionLike], ...] = (
+    *SHARED_SECTIONS,
+    SmtpSettings,
+    Pop3Settings,
+    ImapSettings,
+    ApiSettings,
+    OidcSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +38,7 @@ class Settings:
     pop3: Pop3Settings = field(default_factory=lambda: load(Pop3Settings))
     imap: ImapSettings = field(default_factory=lambda: load(ImapSettings))
     api: ApiSettings = field(default_factory=lambda: load(ApiSettings))
+    oidc: OidcSettings = field(default_factory=lambda: load(OidcSettings))
     discovered: DiscoveredDatabase | None = None
 
 

@@ -34,7 +34,10 @@ class Services:
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller: user, scopes of the key, expiry of the key."""
+    """The authenticated caller: user, scopes and expiry of the key.
+
+    A person with a token of an issuer has no expiry: keys that the person makes, for mail clients, outlive the token.
+    """
 
     user: User
     scopes: frozenset[Scope]
@@ -52,7 +55,7 @@ def get_services(request: Request) -> Services:
     return services
 
 
-_bearer = HTTPBearer(auto_error=False, description="An API key.")
+_bearer = HTTPBearer(auto_error=False, description="An API key, or a token of the configured OpenID Connect issuer.")
 
 
 class RequireScope:
@@ -80,7 +83,7 @@ class RequireScope:
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
-        return Principal(verdict.user, verdict.scopes, verdict.expires)
+        return Principal(verdict.user, verdict.scopes, None if verdict.key_id is None else verdict.expires)
 
 
 InjectedServices = Annotated[Services, Depends(get_services)]
