@@ -12,7 +12,7 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
-from relate_api.config import ApiSettings, OidcSettings
+from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.oidc import Issuer, OidcLogins
 from relate_config import load
@@ -30,6 +30,7 @@ async def serve_api(
     settings: ApiSettings,
     resources: Resources,
     oidc: OidcSettings = OidcSettings(),  # noqa: B008 - frozen
+    cors: CorsSettings = CorsSettings(),  # noqa: B008
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
@@ -38,8 +39,21 @@ async def serve_api(
     if oidc.is_enabled:
         resources.authenticator.accept_tokens(oidc_logins(oidc, resources.accounts, resources.store))
     store, authenticator = resources.traced("api")
-    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
-    app = create_app(services, settings.proxies)
+    services = Services(
+        store,
+        resources.accounts,
+        authenticator,
+        settings.allows_plaintext,
+        events=resources.traced_events("api"),
+        queue=resources.traced_queue(),
+        suppressions=resources.suppressions,
+    )
+    app = create_app(
+        services,
+        settings.proxies,
+        origins=cors.allowed_origins,
+        requests_per_minute=settings.requests_per_minute,
+    )
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
     async with ApiServer(app, settings, certificate, resources.supervisor) as ports:
@@ -59,10 +73,13 @@ def oidc_logins(settings: OidcSettings, accounts: AccountStore, store: MailStore
 
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings, OidcSettings)
+    check_environment(ApiSettings, OidcSettings, CorsSettings)
     raise_open_files()
-    settings, oidc = load(ApiSettings), load(OidcSettings)
-    async with open_resources(ResourceSettings(), "relate-api") as resources, serve_api(settings, resources, oidc):
+    settings, oidc, cors = load(ApiSettings), load(OidcSettings), load(CorsSettings)
+    async with (
+        open_resources(ResourceSettings(), "relate-api") as resources,
+        serve_api(settings, resources, oidc, cors),
+    ):
         await stop_requested()
 
 

@@ -14,6 +14,9 @@ MAX_CONNECTIONS = 1_000
 # Half of the mail protocols' limit, so that ten addresses are needed to use all connections.
 MAX_CONNECTIONS_PER_ADDRESS = 100
 
+# Twenty a second: more than a person causes, and less than a program in a loop.
+REQUESTS_PER_MINUTE = 1_200
+
 
 class ApiSettings(ServiceSettings):
     """The section `Api` of the environment. Port 0 lets the system choose.
@@ -28,6 +31,8 @@ class ApiSettings(ServiceSettings):
     """Implicit TLS."""
     max_connections: int = MAX_CONNECTIONS
     max_connections_per_address: int = MAX_CONNECTIONS_PER_ADDRESS
+    requests_per_minute: int = Field(default=REQUESTS_PER_MINUTE, ge=0)
+    """Of each key, in each process; 0 is no limit."""
 
 
 _LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
@@ -73,3 +78,24 @@ class OidcSettings(Section):
     def is_enabled(self) -> bool:
         """Whether tokens are accepted."""
         return bool(self.authority)
+
+
+class CorsSettings(Section):
+    """The section `Cors`: the origins of web pages that may call the API from a browser, each exactly as it is sent.
+
+    `Cors__AllowedOrigins=https://mail.example.org,https://admin.example.org`, or one variable for each:
+    `Cors__AllowedOrigins__0`.
+    """
+
+    prefix: ClassVar[str] = "Cors"
+
+    allowed_origins: tuple[str, ...] = ()
+
+    @field_validator("allowed_origins")
+    @classmethod
+    def _are_origins(cls, origins: tuple[str, ...]) -> tuple[str, ...]:
+        for origin in origins:
+            url = urlsplit(origin)
+            if url.scheme not in ("https", "http") or not url.hostname or origin != f"{url.scheme}://{url.netloc}":
+                raise ValueError("an origin has a scheme and a host, and no path: https://mail.example.org")
+        return origins

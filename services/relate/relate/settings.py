@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from relate import database_discovery
 from relate.database_discovery import DiscoveredDatabase
 from relate.output import print_note
-from relate_api.config import ApiSettings, OidcSettings
+from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
 from relate_mailstore.sql.driver.engine import DatabaseSettings
@@ -23,6 +23,7 @@ SECTIONS: tuple[type[SectionLike], ...] = (
     ImapSettings,
     ApiSettings,
     OidcSettings,
+    CorsSettings,
 )
 
 
@@ -39,6 +40,7 @@ class Settings:
     imap: ImapSettings = field(default_factory=lambda: load(ImapSettings))
     api: ApiSettings = field(default_factory=lambda: load(ApiSettings))
     oidc: OidcSettings = field(default_factory=lambda: load(OidcSettings))
+    cors: CorsSettings = field(default_factory=lambda: load(CorsSettings))
     discovered: DiscoveredDatabase | None = None
 
 

@@ -132,8 +132,8 @@ class AccountStore(Protocol):
     async def add_identity(self, identity: Identity, address: str = "", display_name: str = "") -> User:
         """Create the user of an identity; idempotent. An existing user is returned unchanged.
 
-        The user gets the address if it is valid, its domain is local, it is not blocked, and mail for it reaches no user,
-        not even without its `+detail` or by a catch-all; else the user has none. An identity is never linked to a
+        The user gets the address if it is valid, its domain is local, it is not blocked, and mail for it reaches no
+        user, not even without its `+detail` or by a catch-all; else the user has none. An identity is never linked to a
         user who exists, because the issuer could then name any user, and read the mail.
         """
 

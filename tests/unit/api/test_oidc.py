@@ -66,6 +66,10 @@ def hand_made(header: dict[str, Any], issuer: OidcIssuer, secret: bytes | None) 
     return f"{text}.{encoded(signature)}"
 
 
+def named(claim: str, value: object) -> dict[str, Any]:
+    return {claim: value}
+
+
 # --- who is who
 
 
@@ -104,7 +108,7 @@ async def test_a_user_is_never_linked_by_address_and_no_foreign_one_is_taken(
     response = await get(app, issuer.token(email=address, email_verified=True), EMAILS)
     assert response.json()["items"] == []
     user = await person(world, issuer)
-    assert user.id != bob
+    assert AccountId(user.id) != bob
     assert user.address == ""
 
 
@@ -257,11 +261,11 @@ async def test_a_token_of_another_type_is_refused(app: FastAPI, issuer: OidcIssu
 
 async def test_clocks_may_differ_by_a_minute(app: FastAPI, issuer: OidcIssuer) -> None:
     now, some = int(time.time()), LEEWAY_SECONDS - 20
-    for right in ({"exp": now - some}, {"nbf": now + some}, {"iat": now + some}):
-        assert (await get(app, issuer.token(**right))).status_code == 200
+    for claim, moment in (("exp", now - some), ("nbf", now + some), ("iat", now + some)):
+        assert (await get(app, issuer.token(**named(claim, moment)))).status_code == 200
     more = LEEWAY_SECONDS + 20
-    for wrong in ({"exp": now - more}, {"nbf": now + more}, {"iat": now + more}):
-        expect_problem(await get(app, issuer.token(**wrong)), 401)
+    for claim, moment in (("exp", now - more), ("nbf", now + more), ("iat", now + more)):
+        expect_problem(await get(app, issuer.token(**named(claim, moment))), 401)
 
 
 async def test_a_cached_token_expires(world: MemoryBackend, issuer: OidcIssuer) -> None:

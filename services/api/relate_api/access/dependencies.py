@@ -12,9 +12,11 @@ from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relate_accounts.ports import AccountStore, Authenticator
-from relate_accounts.types import Denied, Scope, User
+from relate_accounts.types import Denied, Granted, Scope, User
+from relate_api.access.rate_limits import RateLimiter
 from relate_api.http.forwarded import RequestClient
-from relate_mailstore.ports import MailStore
+from relate_api.http.middleware import EXTRA_FIELDS
+from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
 from relate_mailstore.types import AccountId
 from relate_wire.config import Connected
 
@@ -30,6 +32,9 @@ class Services:
     accounts: AccountStore
     authenticator: Authenticator
     allows_plaintext: Callable[[Connected], bool]
+    events: EventLog
+    queue: QueueStore
+    suppressions: Suppressions
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +86,28 @@ class RequireScope:
             if verdict.rate_limited:
                 raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
+        _limit_rate(request, verdict)
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
         return Principal(verdict.user, verdict.scopes, None if verdict.key_id is None else verdict.expires)
 
 
+def _limit_rate(request: Request, granted: Granted) -> None:
+    """Count the request, and tell the client of its limit. Raises HTTPException with 429 beyond it."""
+    limiter: RateLimiter = request.app.state.rate_limiter
+    usage = limiter.count(f"user {granted.user.id}" if granted.key_id is None else f"key {granted.key_id}")
+    if usage is None:
+        return
+    setattr(request.state, EXTRA_FIELDS, usage.fields())
+    if usage.is_exceeded:
+        fields = {"Retry-After": str(usage.reset_seconds)}
+        raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many requests with this key", headers=fields)
+
+
 InjectedServices = Annotated[Services, Depends(get_services)]
 Reader = Annotated[Principal, Depends(RequireScope(Scope.API_READ, Scope.APP))]
 Writer = Annotated[Principal, Depends(RequireScope(Scope.API_WRITE, Scope.APP))]
+Administrator = Annotated[Principal, Depends(RequireScope(Scope.ADMIN))]
 KeyOwner = Annotated[Principal, Depends(RequireScope(Scope.APP, Scope.ADMIN))]
 
 

@@ -37,8 +37,12 @@ class ProxyHeadersMiddleware:
         await self._app({**scope, **overrides}, receive, send)
 
 
+EXTRA_FIELDS = "response_fields"
+"""The name in the request's state of further fields of the response, whatever its status."""
+
+
 class ResponseFieldsMiddleware:
-    """Adds `RESPONSE_FIELDS` to every response."""
+    """Adds `RESPONSE_FIELDS` to every response; an endpoint may have set one of them otherwise. And `EXTRA_FIELDS`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -48,7 +52,10 @@ class ResponseFieldsMiddleware:
 
         async def send_with_fields(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(RESPONSE_FIELDS)
+                fields = MutableHeaders(scope=message)
+                for name, value in RESPONSE_FIELDS.items():
+                    fields.setdefault(name, value)
+                fields.update(scope.get("state", {}).get(EXTRA_FIELDS, {}))
             await send(message)
 
         await self._app(scope, receive, send_with_fields)

@@ -11,8 +11,8 @@ from typing import Annotated
 from fastapi import APIRouter, HTTPException, Path
 
 from relate_accounts.errors import TooManyKeys
-from relate_accounts.types import Scope
-from relate_api.access.dependencies import InjectedServices, KeyOwner, Principal
+from relate_accounts.types import Scope, UserId
+from relate_api.access.dependencies import InjectedServices, KeyOwner, Principal, Services
 from relate_api.keys.schemas import CreatedKey, KeyDetails, KeyList, NewKeyRequest
 
 # An app acts for its user in everything except administration.
@@ -40,12 +40,7 @@ async def create_key(request: NewKeyRequest, principal: KeyOwner, services: Inje
     denied = frozenset(request.scopes) - _grantable(principal)
     if denied:
         raise HTTPException(HTTPStatus.FORBIDDEN, f"this key cannot grant {', '.join(sorted(denied))}")
-    expires = _expiry(request.expires, principal)
-    try:
-        created = await services.accounts.create_key(principal.user.id, request.name, request.scopes, expires)
-    except TooManyKeys as error:
-        raise HTTPException(HTTPStatus.CONFLICT, f"{error}: revoke one first") from None
-    return CreatedKey(key=created.secret, details=KeyDetails.model_validate(created.key))
+    return await create_key_of(services, principal.user.id, request, principal)
 
 
 @router.delete("/{key_id}", status_code=HTTPStatus.NO_CONTENT)
@@ -55,6 +50,16 @@ async def revoke_key(key_id: KeyId, principal: KeyOwner, services: InjectedServi
     Keys that it created stay valid.
     """
     await services.accounts.revoke_key(principal.user.id, key_id)
+
+
+async def create_key_of(services: Services, user_id: UserId, request: NewKeyRequest, creator: Principal) -> CreatedKey:
+    """Create a key of a user, which expires no later than its creator's. Raises HTTPException, UserNotFound."""
+    expires = _expiry(request.expires, creator)
+    try:
+        created = await services.accounts.create_key(user_id, request.name, request.scopes, expires)
+    except TooManyKeys as error:
+        raise HTTPException(HTTPStatus.CONFLICT, f"{error}: revoke one first") from None
+    return CreatedKey(key=created.secret, details=KeyDetails.model_validate(created.key))
 
 
 def _grantable(principal: Principal) -> frozenset[Scope]:
