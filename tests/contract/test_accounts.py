@@ -25,10 +25,11 @@ from relate_accounts.memory import MemoryAccountStore
 from relate_accounts.ports import AccountStore
 from relate_accounts.removal import BLOCK_PERIOD
 from relate_accounts.sql import SqlAccountStore
-from relate_accounts.types import DomainKey, Granted, Revoked, Scope, User, UserId
+from relate_accounts.types import DomainKey, Granted, Identity, Revoked, Scope, User, UserId
 from relate_mailstore.sql.driver.engine import open_engine
 
 NOBODY = UserId(2**40)
+ISSUER = "https://id.example.org"
 
 
 @pytest.fixture(params=["memory", "sqlite_url", pytest.param("postgres_url", marks=pytest.mark.postgres)])
@@ -430,3 +431,121 @@ async def test_a_removed_address_is_free_after_thirty_days(kind: str, request: p
         assert not await accounts.is_blocked("alice@example.org")
         assert await accounts.removed_users() == []
         assert (await accounts.add_user("alice@example.org")).id != alice.id
+
+
+async def test_a_new_identity_gets_an_address_that_is_free(accounts: AccountStore) -> None:
+    await accounts.add_domain("example.org")
+    identity = Identity(ISSUER, "1")
+    user = await accounts.add_identity(identity, "Carol@EXAMPLE.org", "Carol")
+    assert (user.address, user.display_name, user.quota, user.disabled) == ("carol@example.org", "Carol", None, None)
+    for found in (
+        await accounts.user_by_identity(identity),
+        await accounts.user(user.id),
+        await accounts.user_by_address("carol@example.org"),
+    ):
+        assert found == user
+    assert await accounts.addresses(user.id) == ["carol@example.org"]
+
+
+async def test_an_identity_is_added_once_and_keeps_what_it_had(accounts: AccountStore) -> None:
+    await accounts.add_domain("example.org")
+    first = await accounts.add_identity(Identity(ISSUER, "1"), "carol@example.org")
+    assert await accounts.add_identity(Identity(ISSUER, "1"), "other@example.org", "New name") == first
+    assert await accounts.users() == [first]
+
+
+async def test_concurrent_first_logins_add_one_user(accounts: AccountStore) -> None:
+    await accounts.add_domain("example.org")
+    added = await asyncio.gather(*(accounts.add_identity(Identity(ISSUER, "1"), "carol@example.org") for _ in range(5)))
+    assert {user.id for user in added} == {added[0].id}
+    assert len(await accounts.users()) == 1
+
+
+async def test_concurrent_identities_with_one_address_give_it_to_one(accounts: AccountStore) -> None:
+    await accounts.add_domain("example.org")
+    added = await asyncio.gather(
+        *(accounts.add_identity(Identity(ISSUER, str(number)), "carol@example.org") for number in range(5))
+    )
+    assert sorted(user.address for user in added) == ["", "", "", "", "carol@example.org"]
+
+
+async def test_identities_differ_by_issuer_and_by_subject_exactly(accounts: AccountStore) -> None:
+    identities = [Identity(ISSUER, "a"), Identity(ISSUER, "A"), Identity(f"{ISSUER}/", "a")]
+    users = [await accounts.add_identity(identity) for identity in identities]
+    assert len({user.id for user in users}) == 3
+    assert [await accounts.user_by_identity(identity) for identity in identities] == users
+    with pytest.raises(UserNotFound):
+        await accounts.user_by_identity(Identity(ISSUER, "b"))
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "alice@example.org",  # of a user
+        "sales@example.org",  # a further one
+        "alice+detail@example.org",  # reaches the same user
+        "any@caught.example",  # by a catch-all
+        "removed@example.org",  # blocked
+        "dave@elsewhere.example",  # not local
+        "*@example.org",
+        "no address",
+        "",
+    ],
+)
+async def test_an_identity_gets_no_address_that_another_has_or_had(
+    accounts: AccountStore, alice: User, address: str
+) -> None:
+    await accounts.add_alias(alice.id, "*@caught.example")
+    await accounts.remove_user((await accounts.add_user("removed@example.org")).id)
+    user = await accounts.add_identity(Identity(ISSUER, "1"), address)
+    assert user.address == ""
+    assert user.id != alice.id
+    assert await accounts.addresses(user.id) == []
+    assert await accounts.user_by_address("alice@example.org") == alice
+
+
+async def test_the_first_address_of_a_user_without_one_is_the_primary_one(accounts: AccountStore) -> None:
+    user = await accounts.add_identity(Identity(ISSUER, "1"))
+    await accounts.add_alias(user.id, "*@example.net")
+    assert (await accounts.user(user.id)).address == ""
+    await accounts.add_alias(user.id, "z@example.net")
+    await accounts.add_alias(user.id, "a@example.net")
+    assert (await accounts.user(user.id)).address == "z@example.net"
+    assert await accounts.addresses(user.id) == ["z@example.net", "*@example.net", "a@example.net"]
+
+
+async def test_a_user_without_an_address_is_removed_and_that_is_told(accounts: AccountStore) -> None:
+    identity = Identity(ISSUER, "1")
+    user = await accounts.add_identity(identity)
+    since = datetime.now(UTC)
+    assert await accounts.remove_user(user.id) == []
+    assert (await accounts.revoked_since(since)).user_ids == {user.id}
+    assert await accounts.removed_users() == [user.id]
+    with pytest.raises(UserNotFound):
+        await accounts.user_by_identity(identity)
+
+
+async def test_a_user_without_an_address_does_not_log_in_by_one(accounts: AccountStore) -> None:
+    user = await accounts.add_identity(Identity(ISSUER, "1"))
+    key = (await accounts.create_key(user.id, "phone", [Scope.IMAP, Scope.APP])).secret
+    authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
+    for login in ("", "nonsense", "@"):
+        assert not isinstance(await authenticator.validate(login, key, Scope.IMAP, "192.0.2.1"), Granted)
+    granted = await authenticator.validate_key(key, "192.0.2.1")
+    assert isinstance(granted, Granted)
+    assert granted.user == user
+
+
+async def test_users_are_paged_by_id(accounts: AccountStore) -> None:
+    added = [await accounts.add_user(f"{name}@example.org") for name in "cab"]
+    first = await accounts.users_after(UserId(0), 2)
+    assert [*first, *await accounts.users_after(first[-1].id, 2)] == added
+    assert await accounts.users_after(added[-1].id, 2) == []
+
+
+async def test_a_display_name_is_changed(accounts: AccountStore, alice: User) -> None:
+    assert (await accounts.set_display_name(alice.id, "Älice B")).display_name == "Älice B"
+    assert (await accounts.user(alice.id)).display_name == "Älice B"
+    for change in (accounts.set_display_name(NOBODY, "x"), accounts.user(NOBODY)):
+        with pytest.raises(UserNotFound):
+            await change

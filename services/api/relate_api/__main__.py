@@ -8,12 +8,19 @@ if __name__ == "__main__":  # first, because SIGTERM may arrive during the impor
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from relate_accounts.ports import AccountStore
+from relate_accounts.types import User
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
-from relate_api.config import ApiSettings
+from relate_api.config import ApiSettings, CorsSettings, OidcSettings
 from relate_api.http.server import ApiServer, BoundPorts
 from relate_api.installation import Installation, MtaStsSettings, load_installation
+from relate_api.oidc import Issuer, OidcLogins
 from relate_config import load
+from relate_mailstore.ports import MailStore
+from relate_mailstore.types import AccountId
+from relate_outbound.addresses import PrivateDestinations
+from relate_outbound.client import OutboundClient
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
 from relate_wire.limits import raise_open_files
@@ -22,28 +29,59 @@ from relate_wire.published import ImapPorts, Pop3Ports, SmtpPorts
 
 @asynccontextmanager
 async def serve_api(
-    settings: ApiSettings, resources: Resources, installation: Installation | None = None
+    settings: ApiSettings,
+    resources: Resources,
+    installation: Installation | None = None,
+    cors: CorsSettings = CorsSettings(),  # noqa: B008 - frozen
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
     Without an `installation` it is read from the environment. Raises OSError if a port cannot be bound,
     CertificateError, ConfigurationError.
     """
-    store, authenticator = resources.traced("api")
     installation = installation or load_installation(relays=resources.relay.enabled)
-    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext, installation)
-    app = create_app(services, settings.proxies)
+    if installation.oidc.is_enabled:
+        resources.authenticator.accept_tokens(oidc_logins(installation.oidc, resources.accounts, resources.store))
+    store, authenticator = resources.traced("api")
+    services = Services(
+        store,
+        resources.accounts,
+        authenticator,
+        settings.allows_plaintext,
+        installation,
+        events=resources.traced_events("api"),
+        queue=resources.traced_queue(),
+        suppressions=resources.suppressions,
+    )
+    app = create_app(
+        services, settings.proxies, origins=cors.allowed_origins, requests_per_minute=settings.requests_per_minute
+    )
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
     async with ApiServer(app, settings, certificate, resources.supervisor) as ports:
         yield ports
 
 
+def oidc_logins(settings: OidcSettings, accounts: AccountStore, store: MailStore) -> OidcLogins:
+    """Logins by tokens of the configured issuer, who may be at any address: an administrator names it."""
+
+    async def provision(user: User) -> None:
+        await store.provision(AccountId(user.id))
+
+    plaintext = settings.authority.startswith("http:")
+    client = OutboundClient(private=PrivateDestinations.ALLOW, plaintext_loopback=plaintext)
+    return OidcLogins(Issuer(settings.authority, client), settings.audience, accounts, provision)
+
+
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings, MtaStsSettings, SmtpPorts, Pop3Ports, ImapPorts)
+    check_environment(ApiSettings, OidcSettings, CorsSettings, MtaStsSettings, SmtpPorts, Pop3Ports, ImapPorts)
     raise_open_files()
-    async with open_resources(ResourceSettings(), "relate-api") as resources, serve_api(load(ApiSettings), resources):
+    settings, cors = load(ApiSettings), load(CorsSettings)
+    async with (
+        open_resources(ResourceSettings(), "relate-api") as resources,
+        serve_api(settings, resources, cors=cors),
+    ):
         await stop_requested()
 
 

@@ -6,9 +6,11 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import autoconfig, credentials, discovery, emails, health, keys, preferences, profile
+from relate_api import admin, autoconfig, credentials, discovery, docs, emails, health, keys, preferences, profile
 from relate_api.access.dependencies import Services, require_scopes
+from relate_api.access.rate_limits import RateLimiter
 from relate_api.http import errors
+from relate_api.http.cors import allow_origins
 from relate_api.http.middleware import (
     BodyLimitMiddleware,
     HeadMiddleware,
@@ -26,9 +28,10 @@ class _Api(FastAPI):
     FastAPI documents the schemas that endpoints return; no endpoint returns those of errors, so they are added here.
     """
 
-    def __init__(self, proxies: tuple[Network, ...], **options: Any) -> None:
+    def __init__(self, proxies: tuple[Network, ...], origins: tuple[str, ...], **options: Any) -> None:
         super().__init__(**options)
-        self._outer_app = ProxyHeadersMiddleware(ResponseFieldsMiddleware(super().__call__), proxies)
+        inner = allow_origins(super().__call__, origins)
+        self._outer_app = ProxyHeadersMiddleware(ResponseFieldsMiddleware(inner), proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -41,14 +44,24 @@ class _Api(FastAPI):
         return document
 
 
-def create_app(services: Services, proxies: tuple[Network, ...] = ()) -> FastAPI:
-    """Create the API. Raises RuntimeError if a route neither requires a scope nor is listed as public."""
+def create_app(
+    services: Services,
+    proxies: tuple[Network, ...] = (),
+    *,
+    origins: tuple[str, ...] = (),
+    requests_per_minute: int = 0,
+) -> FastAPI:
+    """Create the API. Pages of `origins` may call it from a browser; `requests_per_minute` is the limit of each key.
+
+    Raises RuntimeError if a route neither requires a scope nor is listed as public.
+    """
     app = _Api(
         proxies,
+        origins,
         title="Relate Mail",
         version="1",
         openapi_url=OPENAPI_PATH,
-        docs_url=None,  # the pages of docs_url and redoc_url load scripts from other hosts
+        docs_url=None,  # the pages of docs_url and redoc_url load scripts from other hosts; `docs` does not
         redoc_url=None,
         redirect_slashes=False,  # a redirect would repeat the Host header
         responses=errors.RESPONSES,
@@ -56,11 +69,12 @@ def create_app(services: Services, proxies: tuple[Network, ...] = ()) -> FastAPI
         telemetry={"tracing": False, "metrics": False, "logs": False},  # FastAPI's own would export search terms
     )
     app.state.services = services
+    app.state.rate_limiter = RateLimiter(requests_per_minute)
     app.state.readiness = health.Readiness(services.store)
-    for resource in (health, discovery, autoconfig, keys, credentials, preferences, profile, emails):
+    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, emails, admin):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)
     errors.install(app)
-    require_scopes(app, public={*health.PATHS, *discovery.PATHS, *autoconfig.PATHS, OPENAPI_PATH})
+    require_scopes(app, public={*health.PATHS, *docs.PATHS, *discovery.PATHS, *autoconfig.PATHS, OPENAPI_PATH})
     return app

@@ -5,22 +5,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
+from relate_api.config import OidcSettings
 from relate_config import Section, load
 from relate_wire.published import Endpoint, ImapPorts, Pop3Ports, SmtpPorts, endpoint
 
 WEEK_SECONDS, YEAR_SECONDS = 604_800, 31_557_600
-
-
-class OidcClientSettings(Section):
-    """What a client needs to log in by OpenID Connect; the API's own settings of the prefix `Oidc` are not read."""
-
-    prefix: ClassVar[str] = "Oidc"
-
-    authority: str = ""
-    """The issuer; empty without OpenID Connect."""
-    client_id: str = ""
-    redirect_uri: str = ""
-    scope: str = "openid profile email"
 
 
 class MtaStsSettings(Section):
@@ -40,7 +29,7 @@ class Installation:
     smtp: Endpoint
     pop3: Endpoint
     imap: Endpoint
-    oidc: OidcClientSettings = field(default_factory=OidcClientSettings)
+    oidc: OidcSettings = field(default_factory=OidcSettings)
     mta_sts: MtaStsSettings = field(default_factory=MtaStsSettings)
     relays: bool = False
 
@@ -51,7 +40,7 @@ def load_installation(*, relays: bool) -> Installation:
         endpoint(load(SmtpPorts, partial=True)),
         endpoint(load(Pop3Ports, partial=True)),
         endpoint(load(ImapPorts, partial=True)),
-        load(OidcClientSettings, partial=True),
+        load(OidcSettings),
         load(MtaStsSettings),
         relays,
     )

@@ -16,13 +16,12 @@ from relate.dns_records import domain_lines, service_lines, web_lines
 from relate.errors import CommandError
 from relate.output import print_note
 from relate.settings import Settings
-from relate_accounts.addresses import canonical_address, canonical_domain, is_catch_all
+from relate_accounts.addresses import canonical_address, canonical_domain
 from relate_accounts.errors import SelectorExists, UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Scope, User
 from relate_api.autoconfig.mta_sts import policy_record
-from relate_mailstore.erase import erase
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueuedRecipient, QueueFilter
 from relate_mailstore.sql.driver.engine import describe_url, open_engine
@@ -33,8 +32,10 @@ from relate_mailstore.types import AccountId, Flag, Mailbox
 from relate_relay.dkim.key_directory import InvalidKeyName, KeyDirectory, KeyFault, KeyUnusable
 from relate_relay.dkim.keys import SigningKeys, public_record
 from relate_relay.routing.names import to_ascii
+from relate_service import users
 from relate_service.housekeeping import MailAndAccounts
 from relate_service.private import make_data_private
+from relate_service.users import Profile
 from relate_wire.published import Endpoint, HasPorts, endpoint
 
 # The default scopes of a new key: what a mail client needs.
@@ -48,17 +49,6 @@ class Backend(NamedTuple):
 
     accounts: AccountStore
     mail: SqlMailStore
-
-
-class Profile(NamedTuple):
-    """A user with usage figures; `addresses` starts with the primary one, `usage` is in octets."""
-
-    user: User
-    addresses: Sequence[str]
-    usage: int
-    messages: int
-    mailboxes: int
-    usable_keys: int
 
 
 class Removed(NamedTuple):
@@ -120,9 +110,9 @@ async def collect_garbage(settings: Settings) -> int:
 async def add_user(settings: Settings, address: str, name: str, aliases: Collection[str], quota: int | None) -> User:
     """Add a user and the default mailboxes. Raises UserExists, AddressBlocked, InvalidAddress."""
     async with open_backend(settings) as backend:
-        user = await backend.accounts.add_user(address, name, aliases, quota)
-        await backend.mail.provision(AccountId(user.id))
-        return user
+        return await users.create_user(
+            backend.accounts, backend.mail, address, display_name=name, aliases=aliases, quota=quota
+        )
 
 
 async def list_users(settings: Settings) -> list[tuple[User, Sequence[str]]]:
@@ -275,10 +265,8 @@ async def list_suppressions(settings: Settings) -> list[Suppression]:
 
 
 async def add_suppression(settings: Settings, address: str, reason: str) -> Suppression:
-    """Add an address to the suppression list. Raises InvalidAddress, CommandError for a catch-all."""
-    canonical = canonical_address(address)
-    if is_catch_all(canonical):
-        raise CommandError("a catch-all cannot be suppressed; give the addresses one by one")
+    """Add an address to the suppression list. Raises InvalidAddress, also for a catch-all."""
+    canonical = users.suppressible_address(address)
     entry = Suppression(canonical, SuppressionSource.OPERATOR, time.time(), text=reason)
     async with open_backend(settings) as backend:
         await backend.mail.suppressions.add(entry)
@@ -297,7 +285,8 @@ async def remove_suppression(settings: Settings, address: str) -> str:
 async def show_user(settings: Settings, address: str) -> Profile:
     """The user with this address and usage figures. Raises UserNotFound."""
     async with open_backend(settings) as backend:
-        return await _profile(backend, await backend.accounts.user_by_address(address))
+        user = await backend.accounts.user_by_address(address)
+        return await users.read_profile(backend.accounts, backend.mail, user)
 
 
 async def remove_user(
@@ -315,10 +304,8 @@ async def remove_user(
             if free and await backend.accounts.free_address(address):
                 return Removed(freed=(address,))
             raise
-        confirm(await _profile(backend, user))
-        # The user is removed before the mail, so that no further mail is delivered.
-        addresses = await backend.accounts.remove_user(user.id, free=free)
-        messages = await erase(backend.mail, AccountId(user.id))
+        confirm(await users.read_profile(backend.accounts, backend.mail, user))
+        addresses, messages = await users.remove_user(backend.accounts, backend.mail, user, free=free)
         await backend.mail.collect_garbage()
         return Removed(addresses, messages, addresses if free else ())
 
@@ -352,21 +339,6 @@ async def _mailbox_row(backend: Backend, mailbox: Mailbox) -> MailboxRow:
     snapshot = await backend.mail.snapshot(mailbox.account_id, mailbox.name)
     unread = snapshot.entries.with_flag(Flag.SEEN).count(0)
     return MailboxRow(mailbox.name, mailbox.messages, unread, mailbox.octets, mailbox.special_use)
-
-
-async def _profile(backend: Backend, user: User) -> Profile:
-    account_id = AccountId(user.id)
-    mailboxes = await backend.mail.mailboxes(account_id)
-    now = datetime.now(UTC)
-    keys = await backend.accounts.keys(user.id)
-    return Profile(
-        user,
-        await backend.accounts.addresses(user.id),
-        await backend.mail.usage(account_id),
-        sum(mailbox.messages for mailbox in mailboxes),
-        len(mailboxes),
-        sum(key.revoked is None and (key.expires is None or key.expires > now) for key in keys),
-    )
 
 
 async def set_disabled(settings: Settings, address: str, disabled: bool) -> User:

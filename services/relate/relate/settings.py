@@ -6,8 +6,8 @@ from dataclasses import dataclass, field, replace
 from relate import database_discovery
 from relate.database_discovery import DiscoveredDatabase
 from relate.output import print_note
-from relate_api.config import ApiSettings
-from relate_api.installation import MtaStsSettings, OidcClientSettings
+from relate_api.config import ApiSettings, CorsSettings, OidcSettings
+from relate_api.installation import MtaStsSettings
 from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
 from relate_mailstore.sql.driver.engine import DatabaseSettings
@@ -24,6 +24,8 @@ SECTIONS: tuple[type[SectionLike], ...] = (
     ImapSettings,
     ApiSettings,
     MtaStsSettings,
+    OidcSettings,
+    CorsSettings,
 )
 
 
@@ -39,8 +41,9 @@ class Settings:
     pop3: Pop3Settings = field(default_factory=lambda: load(Pop3Settings))
     imap: ImapSettings = field(default_factory=lambda: load(ImapSettings))
     api: ApiSettings = field(default_factory=lambda: load(ApiSettings))
-    oidc_client: OidcClientSettings = field(default_factory=lambda: load(OidcClientSettings, partial=True))
     mta_sts: MtaStsSettings = field(default_factory=lambda: load(MtaStsSettings))
+    oidc: OidcSettings = field(default_factory=lambda: load(OidcSettings))
+    cors: CorsSettings = field(default_factory=lambda: load(CorsSettings))
     discovered: DiscoveredDatabase | None = None
 
 

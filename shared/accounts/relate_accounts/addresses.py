@@ -67,6 +67,11 @@ def catch_all(address: str) -> str:
     return f"*@{domain_of(address)}"
 
 
+def reachable_by(address: str) -> list[str]:
+    """Return the addresses whose owner gets the mail for a canonical address (`directory`): itself included."""
+    return list(filter(None, (address, without_detail(address), catch_all(address))))
+
+
 def is_catch_all(address: str) -> bool:
     """Whether an address is a catch-all, `*@domain`."""
     return address.startswith("*@")

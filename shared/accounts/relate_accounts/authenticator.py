@@ -1,8 +1,8 @@
 """Authenticates logins by API key: a verdict cache, a look-up in the store, and rate limits on wrong logins.
 
 A cached login costs no query. Every other login is looked up regardless of the limits, which only delay wrong logins.
-No secret is kept: the cache key is a keyed hash of login and secret. Another kind of secret (a token, RFC 7628) is
-another look-up behind the same cache and limits.
+No secret is kept: the cache key is a keyed hash of login and secret. Tokens of another system are another look-up
+behind the same cache and limits; the mail protocols do not accept them yet (RFC 7628).
 """
 
 import asyncio
@@ -22,7 +22,7 @@ from relate_accounts.fair_semaphore import FairSemaphore
 from relate_accounts.keys import is_well_formed
 from relate_accounts.last_used import LastUsedWriter
 from relate_accounts.lookup import Found, KeyLookup
-from relate_accounts.ports import AccountStore
+from relate_accounts.ports import AccountStore, TokenLogins
 from relate_accounts.ratelimit import Sleep, WrongLogins, client_network
 from relate_accounts.sessions import Sessions
 from relate_accounts.types import Denied, FailureReason, Granted, Revoked, Scope, Verdict
@@ -42,10 +42,13 @@ _NO_ADDRESS = ""  # replaces names that are no address; no user has it
 
 
 class _Login(NamedTuple):
-    """A login and its look-up, whose argument limits a wrong login to one query."""
+    """A login and its look-up, whose argument limits a wrong login to one query.
+
+    `is_guess`: the secret cannot be right. Beyond the limit of its client it is not looked up.
+    """
 
     fingerprint: bytes
-    secret: str
+    is_guess: bool
     client: str
     look_up: Callable[[bool], Coroutine[Any, Any, Found]]
 
@@ -80,6 +83,7 @@ class KeyAuthenticator:
         self._verdicts.add(self._refused, REFUSED_OCTETS)
         self.caches = {"verdicts": self._verdicts, **self._wrong_logins.caches}
         self._sessions = Sessions()
+        self._tokens: TokenLogins | None = None
         self._fingerprint_key = secrets.token_bytes(32)
 
     async def validate(self, login: str, secret: str, scope: Scope, client: str, authorize_as: str = "") -> Verdict:
@@ -90,24 +94,32 @@ class KeyAuthenticator:
 
         # With the length, different pairs of login and secret never concatenate to the same text.
         fingerprint = self._fingerprint(f"{len(login)}:{login}:{secret}")
-        verdict = await self._authenticate(_Login(fingerprint, secret, client, look_up))
+        verdict = await self._authenticate(_Login(fingerprint, not is_well_formed(secret), client, look_up))
         if isinstance(verdict, Denied):
             return verdict
         # A right key without the scope is no guess, so it spends no token. No scope permits acting as another user.
         if scope not in verdict.scopes or authorize_as:
             return Denied(FailureReason.MISSING_SCOPE, cache_hit=verdict.cache_hit)
-        self._last_used.note(verdict.key_id)
+        self._note_use(verdict)
         return verdict
+
+    def accept_tokens(self, tokens: TokenLogins) -> None:
+        """Accept tokens beside keys in `validate_key`."""
+        self._tokens = tokens
 
     async def validate_key(self, secret: str, client: str) -> Verdict:
         """See `ports.Authenticator`."""
 
-        def look_up(_: bool) -> Coroutine[Any, Any, Found]:
-            return self._lookup.by_key(secret)
+        tokens = self._tokens if self._tokens is not None and self._tokens.is_token(secret) else None
 
-        verdict = await self._authenticate(_Login(self._fingerprint(f":{secret}"), secret, client, look_up))
+        def look_up(_: bool) -> Coroutine[Any, Any, Found]:
+            return self._lookup.by_key(secret) if tokens is None else tokens.find(secret)
+
+        # A token is looked up beyond the limit, too: a wrong one costs no query, and the issuer's is right.
+        is_guess = tokens is None and not is_well_formed(secret)
+        verdict = await self._authenticate(_Login(self._fingerprint(f":{secret}"), is_guess, client, look_up))
         if isinstance(verdict, Granted):
-            self._last_used.note(verdict.key_id)
+            self._note_use(verdict)
         return verdict
 
     def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
@@ -134,7 +146,7 @@ class KeyAuthenticator:
         if known is not None:
             self._verdicts.hits += 1
             found = known
-        elif is_limited and not is_well_formed(login.secret):  # a guess beyond the limit costs no query
+        elif is_limited and login.is_guess:  # a guess beyond the limit costs no query
             found = FailureReason.INVALID_KEY
         else:
             self._verdicts.misses += 1
@@ -148,6 +160,10 @@ class KeyAuthenticator:
             return Denied(reason, cache_hit=cache_hit)
         await self._wrong_logins.delay(client)
         return Denied(reason, rate_limited=True, cache_hit=cache_hit)
+
+    def _note_use(self, granted: Granted) -> None:
+        if granted.key_id is not None:
+            self._last_used.note(granted.key_id)
 
     def _cached(self, fingerprint: bytes) -> Granted | None:
         granted = self._accepted.get(fingerprint)

@@ -78,6 +78,10 @@ class SharedLookups(Generic[K, V]):
     def __init__(self) -> None:
         self._running: dict[K, asyncio.Task[V]] = {}
 
+    def is_running(self, key: K) -> bool:
+        """Whether a lookup of this key is running."""
+        return key in self._running
+
     async def share(self, key: K, look_up: Callable[[], Coroutine[Any, Any, V]]) -> V:
         """Return the result of `look_up`, or of the running lookup of this key; all waiters get its exception."""
         task = self._running.get(key)

@@ -26,7 +26,7 @@ class KeyLookup:
         """
         keys = await self._usable_keys(secret)
         for key, user in keys:
-            if user.address == name:
+            if name and user.address == name:  # a name that is no address is empty, and so is no address
                 return _granted(key, user)
         if single_query and not keys:
             return FailureReason.INVALID_KEY

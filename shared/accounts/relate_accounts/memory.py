@@ -8,7 +8,14 @@ from datetime import datetime
 from itertools import count
 from typing import NamedTuple
 
-from relate_accounts.addresses import canonical_address, canonical_domain, domain_of, is_catch_all
+from relate_accounts.addresses import (
+    canonical_address,
+    canonical_domain,
+    domain_of,
+    find_canonical,
+    is_catch_all,
+    reachable_by,
+)
 from relate_accounts.clock import Now, as_utc, utc_now
 from relate_accounts.errors import (
     AddressBlocked,
@@ -24,7 +31,9 @@ from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key
 from relate_accounts.profile_memory import MemoryProfileStore
 from relate_accounts.profile_ports import ProfileStore
 from relate_accounts.removal import BLOCK_PERIOD
-from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.types import ApiKey, Domain, DomainKey, Identity, NewKey, Revoked, Scope, User, UserId
+
+_NO_ADDRESS = ""
 
 
 class _Removal(NamedTuple):
@@ -43,6 +52,7 @@ class MemoryAccountStore:
         self._now = now
         self._users: dict[UserId, User] = {}
         self._owners: dict[str, UserId] = {}  # by canonical address, the primary one of a user first
+        self._identities: dict[Identity, UserId] = {}
         self._keys: dict[int, tuple[ApiKey, bytes]] = {}
         self._removed: dict[tuple[UserId, str], _Removal] = {}
         self._domains: dict[str, datetime] = {}
@@ -69,7 +79,10 @@ class MemoryAccountStore:
         for address in owned:
             del self._owners[address]
             self._removed[user_id, address] = _Removal(self._now(), blocked=not (free or is_catch_all(address)))
+        if not owned:  # told to other processes nevertheless
+            self._removed[user_id, _NO_ADDRESS] = _Removal(self._now(), blocked=False)
         self._keys = {id_: entry for id_, entry in self._keys.items() if entry[0].user_id != user_id}
+        self._identities = {identity: owner for identity, owner in self._identities.items() if owner != user_id}
         return owned
 
     async def free_address(self, address: str) -> bool:
@@ -96,11 +109,12 @@ class MemoryAccountStore:
     async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
         """See `ports.AccountStore`."""
         canonical = canonical_address(address)
-        if user_id not in self._users:
-            raise UserNotFound("no user has that id")
+        user = await self.user(user_id)
         if self._owners.get(canonical) != user_id:
             self._check_available([canonical])
             self._owners[canonical] = user_id
+        if not (user.address or is_catch_all(canonical)):
+            self._users[user_id] = replace(user, address=canonical)
         return await self.addresses(user_id)
 
     async def remove_alias(self, user_id: UserId, address: str) -> Sequence[str]:
@@ -113,31 +127,54 @@ class MemoryAccountStore:
 
     async def set_quota(self, user_id: UserId, quota: int | None) -> User:
         """See `ports.AccountStore`."""
-        user = self._users.get(user_id)
-        if user is None:
-            raise UserNotFound("no user has that id")
-        self._users[user_id] = changed = replace(user, quota=quota)
-        return changed
-
-    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
-        """See `ports.AccountStore`."""
-        user = self._users.get(user_id)
-        if user is None:
-            raise UserNotFound("no user has that id")
-        self._users[user_id] = changed = replace(user, display_name=display_name)
+        self._users[user_id] = changed = replace(await self.user(user_id), quota=quota)
         return changed
 
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """See `ports.AccountStore`."""
-        user = self._users.get(user_id)
-        if user is None:
-            raise UserNotFound("no user has that id")
+        user = await self.user(user_id)
         self._users[user_id] = changed = replace(user, disabled=(user.disabled or self._now()) if disabled else None)
+        return changed
+
+    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
+        """See `ports.AccountStore`."""
+        self._users[user_id] = changed = replace(await self.user(user_id), display_name=display_name)
         return changed
 
     async def users(self) -> Sequence[User]:
         """See `ports.AccountStore`."""
         return sorted(self._users.values(), key=lambda user: user.address)
+
+    async def users_after(self, user_id: UserId, limit: int) -> Sequence[User]:
+        """See `ports.AccountStore`."""
+        return [self._users[id_] for id_ in sorted(self._users) if id_ > user_id][:limit]
+
+    async def user(self, user_id: UserId) -> User:
+        """See `ports.AccountStore`."""
+        try:
+            return self._users[user_id]
+        except KeyError:
+            raise UserNotFound("no user has that id") from None
+
+    async def user_by_identity(self, identity: Identity) -> User:
+        """See `ports.AccountStore`."""
+        try:
+            return self._users[self._identities[identity]]
+        except KeyError:
+            raise UserNotFound("no user has that identity") from None
+
+    async def add_identity(self, identity: Identity, address: str = "", display_name: str = "") -> User:
+        """See `ports.AccountStore`."""
+        if identity in self._identities:
+            return await self.user_by_identity(identity)
+        canonical = find_canonical(address)
+        taken = canonical if canonical is not None and await self._is_free(canonical) else _NO_ADDRESS
+        user = User(UserId(next(self._ids)), taken, display_name, self._now())
+        self._users[user.id] = user
+        self._identities[identity] = user.id
+        if taken:
+            self._owners[taken] = user.id
+        return user
 
     async def user_by_address(self, address: str) -> User:
         """See `ports.AccountStore`."""
@@ -149,7 +186,8 @@ class MemoryAccountStore:
     async def addresses(self, user_id: UserId) -> Sequence[str]:
         """See `ports.AccountStore`."""
         owned = [address for address, owner in self._owners.items() if owner == user_id]
-        return owned[:1] + sorted(owned[1:])
+        primary = self._users[user_id].address if user_id in self._users else owned[:1] and owned[0]
+        return sorted(owned, key=lambda address: (address != primary, address))
 
     async def create_key(
         self,
@@ -259,6 +297,15 @@ class MemoryAccountStore:
             return list(self._domain_keys.get(canonical_domain(domain), []))
         except InvalidAddress:
             return []
+
+    async def _is_free(self, canonical: str) -> bool:
+        """Whether the user of a new identity may have an address."""
+        is_reached = not self._owners.keys().isdisjoint(reachable_by(canonical))
+        return (
+            await self.has_domain(domain_of(canonical))
+            and not (is_reached or self._is_blocked(canonical))
+            and not is_catch_all(canonical)
+        )
 
     def _check_available(self, owned: Collection[str]) -> None:
         """Raises UserExists, AddressBlocked."""

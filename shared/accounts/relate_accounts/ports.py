@@ -9,7 +9,9 @@ from relate_accounts.types import (
     ApiKey,
     Domain,
     DomainKey,
+    FailureReason,
     Granted,
+    Identity,
     NewKey,
     Recipient,
     Revoked,
@@ -19,7 +21,7 @@ from relate_accounts.types import (
     Verdict,
 )
 
-__all__ = ["AccountStore", "Authenticator", "Directory"]
+__all__ = ["AccountStore", "Authenticator", "Directory", "TokenLogins"]
 
 
 class Authenticator(Protocol):
@@ -32,12 +34,25 @@ class Authenticator(Protocol):
         """
 
     async def validate_key(self, secret: str, client: str) -> Verdict:
-        """Validate a key without a login (REST); the caller checks the scopes."""
+        """Validate a key, or a token, without a login (REST); the caller checks the scopes."""
 
     def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
         """Call `end` once when the key of this login is revoked or expires, or its user is disabled.
 
         Returns a function that ends the watch; it is idempotent.
+        """
+
+
+class TokenLogins(Protocol):
+    """Logins by tokens that another system issued, beside keys."""
+
+    def is_token(self, secret: str) -> bool:
+        """Whether a secret has the form of a token; all others are keys."""
+
+    async def find(self, token: str) -> Granted | FailureReason:
+        """Return the user of a token, who is created at the first login, or why it is refused.
+
+        Raises AccountsUnavailable, also if the issuer is not available.
         """
 
 
@@ -71,7 +86,7 @@ class AccountStore(Protocol):
         """Create a user. Raises UserExists, AddressBlocked, InvalidAddress."""
 
     async def remove_user(self, user_id: UserId, *, free: bool = False) -> Sequence[str]:
-        """Remove a user with all addresses and keys, but not the mail; returns the addresses.
+        """Remove a user with all addresses, keys and identities, but not the mail; returns the addresses.
 
         For `removal.BLOCK_PERIOD` no other user can get the addresses, except catch-alls, and unless `free` is set.
         Raises UserNotFound.
@@ -89,7 +104,8 @@ class AccountStore(Protocol):
     async def add_alias(self, user_id: UserId, address: str) -> Sequence[str]:
         """Add an address to a user; idempotent. `*@domain` gets the mail for all unknown addresses of the domain.
 
-        Returns all addresses of the user. Raises UserNotFound, UserExists, AddressBlocked, InvalidAddress.
+        It becomes the primary one of a user who has none, unless it is a catch-all. Returns all addresses of the user.
+        Raises UserNotFound, UserExists, AddressBlocked, InvalidAddress.
         """
 
     async def remove_alias(self, user_id: UserId, address: str) -> Sequence[str]:
@@ -101,14 +117,31 @@ class AccountStore(Protocol):
     async def set_quota(self, user_id: UserId, quota: int | None) -> User:
         """Set a user's quota in octets, None for no limit. Raises UserNotFound."""
 
-    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
-        """Set a user's name for people. Raises UserNotFound."""
-
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """Disable or enable a user's logins; idempotent. Raises UserNotFound."""
 
+    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
+        """Set a user's display name. Raises UserNotFound."""
+
     async def users(self) -> Sequence[User]:
         """Return all users, sorted by address."""
+
+    async def users_after(self, user_id: UserId, limit: int) -> Sequence[User]:
+        """Return at most `limit` users with a higher id, sorted by id."""
+
+    async def user(self, user_id: UserId) -> User:
+        """Return the user with this id. Raises UserNotFound."""
+
+    async def user_by_identity(self, identity: Identity) -> User:
+        """Return the user of another system's identity. Raises UserNotFound."""
+
+    async def add_identity(self, identity: Identity, address: str = "", display_name: str = "") -> User:
+        """Create the user of an identity; idempotent. An existing user is returned unchanged.
+
+        The user gets the address if it is valid, its domain is local, it is not blocked, and mail for it reaches no
+        user, not even without its `+detail` or by a catch-all; else the user has none. An identity is never linked to a
+        user who exists, because the issuer could then name any user, and read the mail.
+        """
 
     async def user_by_address(self, address: str) -> User:
         """Return the user that owns a verified address. Raises UserNotFound."""

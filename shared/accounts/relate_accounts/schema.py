@@ -46,7 +46,7 @@ users = Table(
     "users",
     metadata,
     Column("id", _Id, Identity(), primary_key=True),
-    Column("address", Text, nullable=False),
+    Column("address", Text, nullable=False),  # empty for none
     Column("display_name", Text, nullable=False),
     Column("quota", BigInteger),
     Column("created", UtcDateTime, nullable=False),
@@ -64,6 +64,17 @@ addresses = Table(
     Column("verified", Boolean, nullable=False),
     Index("ix_addresses_user_id", "user_id"),
     Index("ix_addresses_domain", "domain"),
+)
+
+# The users of OpenID Connect issuers.
+oidc_identities = Table(
+    "oidc_identities",
+    metadata,
+    Column("issuer", Text, primary_key=True),
+    Column("subject", Text, primary_key=True),
+    Column("user_id", BigInteger, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("created", UtcDateTime, nullable=False),
+    Index("ix_oidc_identities_user_id", "user_id"),
 )
 
 api_keys = Table(

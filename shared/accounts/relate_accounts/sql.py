@@ -3,10 +3,12 @@
 import json
 import secrets
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
+    Integer,
     Row,
     bindparam,
     delete,
@@ -23,7 +25,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from relate_accounts import schema
-from relate_accounts.addresses import canonical_address, canonical_domain, domain_of, is_catch_all
+from relate_accounts.addresses import (
+    canonical_address,
+    canonical_domain,
+    domain_of,
+    find_canonical,
+    is_catch_all,
+    reachable_by,
+)
 from relate_accounts.clock import Now, as_utc, utc_now
 from relate_accounts.errors import (
     AddressBlocked,
@@ -39,16 +48,36 @@ from relate_accounts.keys import MAX_KEYS_PER_USER, check_key_name, generate_key
 from relate_accounts.profile_ports import ProfileStore
 from relate_accounts.profile_sql import SqlProfileStore
 from relate_accounts.removal import BLOCK_PERIOD
-from relate_accounts.schema import UtcDateTime, addresses, api_keys, domain_keys, domains, removed_addresses, users
+from relate_accounts.schema import (
+    UtcDateTime,
+    addresses,
+    api_keys,
+    domain_keys,
+    domains,
+    oidc_identities,
+    removed_addresses,
+    users,
+)
 from relate_accounts.sql_database import AccountsDatabase
-from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Revoked, Scope, User, UserId
+from relate_accounts.types import ApiKey, Domain, DomainKey, Identity, NewKey, Revoked, Scope, User, UserId
 
 _HASH_SECRET, _ENVELOPE_SECRET = "api-key-hash", "envelope-id"  # the names of rows
 _SECRET_OCTETS = 32
+_NO_ADDRESS = ""
 
 _USER_BY_ADDRESS = (
     select(users).join(addresses).where(addresses.c.address == bindparam("address"), addresses.c.verified)
 )
+_USER = select(users).where(users.c.id == bindparam("user_id"))
+_USERS_AFTER = (
+    select(users).where(users.c.id > bindparam("user_id")).order_by(users.c.id).limit(bindparam("limit", type_=Integer))
+)
+_USER_BY_IDENTITY = (
+    select(users)
+    .join(oidc_identities)
+    .where(oidc_identities.c.issuer == bindparam("issuer"), oidc_identities.c.subject == bindparam("subject"))
+)
+_OWNED = select(addresses.c.address).where(addresses.c.address.in_(bindparam("addresses", expanding=True))).limit(1)
 _ADDRESSES = (
     select(addresses.c.address, users.c.address.label("primary"))
     .join(users)
@@ -94,6 +123,11 @@ _DOMAIN_KEYS = (
     .where(domain_keys.c.domain == bindparam("domain"))
     .order_by(domain_keys.c.created.desc(), domain_keys.c.selector.desc())
 )
+_SET_PRIMARY = (
+    update(users)
+    .where(users.c.id == bindparam("id_"), users.c.address == _NO_ADDRESS)
+    .values(address=bindparam("address_"))
+)
 _SECRET = select(schema.secrets.c.value).where(schema.secrets.c.name == bindparam("name"))
 _TOUCH_KEY = (
     update(api_keys)
@@ -104,6 +138,10 @@ _TOUCH_KEY = (
     )
     .values(last_used=bindparam("used"))
 )
+
+
+class _IdentityExists(Exception):
+    """Undoes the transaction that would create a second user of an identity."""
 
 
 class SqlAccountStore(AccountsDatabase):
@@ -147,12 +185,16 @@ class SqlAccountStore(AccountsDatabase):
                     "user_id": user_id,
                     "address": address,
                     "removed": moment,
-                    "blocked": not (free or is_catch_all(address)),
+                    "blocked": not (free or not address or is_catch_all(address)),
                 }
-                for address in removed
+                for address in list(removed) or [_NO_ADDRESS]  # a row, which tells other processes, even without any
             ]
             await connection.execute(insert(removed_addresses), rows)
-            for table, column in ((api_keys, api_keys.c.user_id), (users, users.c.id)):
+            for table, column in (
+                (api_keys, api_keys.c.user_id),
+                (oidc_identities, oidc_identities.c.user_id),
+                (users, users.c.id),
+            ):
                 await connection.execute(delete(table).where(column == user_id))
         return owned
 
@@ -186,6 +228,8 @@ class SqlAccountStore(AccountsDatabase):
                 if (await connection.execute(_LOCK_USER, {"user_id": user_id})).one_or_none() is None:
                     raise UserNotFound("no user has that id")
                 await self._add_addresses(connection, user_id, [canonical])
+                if not is_catch_all(canonical):
+                    await connection.execute(_SET_PRIMARY, {"id_": user_id, "address_": canonical})
         return await self.addresses(user_id)
 
     async def remove_alias(self, user_id: UserId, address: str) -> Sequence[str]:
@@ -206,19 +250,57 @@ class SqlAccountStore(AccountsDatabase):
         """See `ports.AccountStore`."""
         return await self._change_user(user_id, quota=quota)
 
-    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
-        """See `ports.AccountStore`."""
-        return await self._change_user(user_id, display_name=display_name)
-
     async def set_disabled(self, user_id: UserId, disabled: bool) -> User:
         """See `ports.AccountStore`."""
         since = func.coalesce(users.c.disabled, literal(self._now(), UtcDateTime)) if disabled else null()
         return await self._change_user(user_id, disabled=since)
 
+    async def set_display_name(self, user_id: UserId, display_name: str) -> User:
+        """See `ports.AccountStore`."""
+        return await self._change_user(user_id, display_name=display_name)
+
     async def users(self) -> Sequence[User]:
         """See `ports.AccountStore`."""
         # Sorted here: collations differ from one database to the next.
         return sorted(map(_user, await self._read(select(users))), key=lambda user: user.address)
+
+    async def users_after(self, user_id: UserId, limit: int) -> Sequence[User]:
+        """See `ports.AccountStore`."""
+        return [_user(row) for row in await self._read(_USERS_AFTER, user_id=user_id, limit=limit)]
+
+    async def user(self, user_id: UserId) -> User:
+        """See `ports.AccountStore`."""
+        rows = await self._read(_USER, user_id=user_id)
+        if not rows:
+            raise UserNotFound("no user has that id")
+        return _user(rows[0])
+
+    async def user_by_identity(self, identity: Identity) -> User:
+        """See `ports.AccountStore`."""
+        rows = await self._read(_USER_BY_IDENTITY, issuer=identity.issuer, subject=identity.subject)
+        if not rows:
+            raise UserNotFound("no user has that identity")
+        return _user(rows[0])
+
+    async def add_identity(self, identity: Identity, address: str = "", display_name: str = "") -> User:
+        """See `ports.AccountStore`."""
+        canonical = find_canonical(address)
+        try:
+            async with self._transaction() as connection:
+                row = {"address": _NO_ADDRESS, "display_name": display_name, "created": self._now()}
+                user = _user((await connection.execute(insert(users).returning(users), row)).one())
+                identified = {"issuer": identity.issuer, "subject": identity.subject, "user_id": user.id}
+                added = await connection.execute(
+                    self._insert_once(oidc_identities), {**identified, "created": self._now()}
+                )
+                if not added.rowcount:
+                    raise _IdentityExists
+                if canonical is None or not await self._take_if_free(connection, user.id, canonical):
+                    return user
+                await connection.execute(_SET_PRIMARY, {"id_": user.id, "address_": canonical})
+                return replace(user, address=canonical)
+        except _IdentityExists:  # another request was first, perhaps at the same moment
+            return await self.user_by_identity(identity)
 
     async def user_by_address(self, address: str) -> User:
         """See `ports.AccountStore`."""
@@ -365,6 +447,18 @@ class SqlAccountStore(AccountsDatabase):
         if row is None:
             raise UserNotFound("no user has that id")
         return _user(row)
+
+    async def _take_if_free(self, connection: AsyncConnection, user_id: UserId, canonical: str) -> bool:
+        """Add an address to the user of a new identity, if its domain is local, and it is and was of no user."""
+        domain = domain_of(canonical)
+        is_local = (await connection.execute(_HAS_DOMAIN, {"domain": domain})).first() is not None
+        reached = (await connection.execute(_OWNED, {"addresses": reachable_by(canonical)})).first()
+        blocked = await connection.execute(_BLOCKED, {"addresses": [canonical], "since": self._now() - BLOCK_PERIOD})
+        if not is_local or is_catch_all(canonical) or reached is not None or blocked.first() is not None:
+            return False
+        row = {"address": canonical, "domain": domain, "user_id": user_id, "verified": True}
+        added = await connection.execute(self._insert_once(addresses), row)
+        return bool(added.rowcount)
 
     async def _add_addresses(self, connection: AsyncConnection, user_id: UserId, canonical: Sequence[str]) -> None:
         """Add addresses to a user. Raises UserExists, AddressBlocked."""

@@ -52,12 +52,16 @@ class TracedAuthenticator:
         """See `ports.Authenticator`."""
         with self._auth.validate(None) as attempt:
             verdict = await self._authenticator.validate_key(secret, client)
-            _finish(attempt, verdict, owner=verdict.user.address if isinstance(verdict, Granted) else None)
+            _finish(attempt, verdict, owner=_owner(verdict))
         return verdict
 
     def watch(self, granted: Granted, end: Callable[[], None]) -> Callable[[], None]:
         """See `ports.Authenticator`."""
         return self._authenticator.watch(granted, end)
+
+
+def _owner(verdict: Verdict) -> str | None:
+    return (verdict.user.address or None) if isinstance(verdict, Granted) else None
 
 
 def _finish(attempt: Attempt, verdict: Verdict, owner: str | None = None) -> None:

@@ -11,6 +11,7 @@ __all__ = [
     "Denied",
     "FailureReason",
     "Granted",
+    "Identity",
     "NewKey",
     "Recipient",
     "Revoked",
@@ -45,10 +46,14 @@ class FailureReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A person or program with mail. `quota` is in octets, None for no limit; a disabled user cannot log in."""
+    """A person or program with mail. `quota` is in octets, None for no limit; a disabled user cannot log in.
+
+    `address` is the primary address; empty for a user of another system (`Identity`) who has none here, and so neither
+    gets mail, nor sends any, nor logs in to a mail protocol.
+    """
 
     id: UserId
-    address: str  # the primary address
+    address: str
     display_name: str
     created: datetime
     quota: int | None = None
@@ -110,11 +115,19 @@ class Recipient:
 
 
 @dataclass(frozen=True, slots=True)
+class Identity:
+    """A person as an OpenID Connect issuer names them: the subject is unique within the issuer (OIDC Core §2)."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Granted:
-    """A successful login; `expires` is the key's expiry."""
+    """A successful login; `expires` is the expiry of the key, or of the token, for which `key_id` is None."""
 
     user: User
-    key_id: int
+    key_id: int | None
     key_name: str
     scopes: frozenset[Scope]
     cache_hit: bool = False

@@ -2,13 +2,14 @@
 
 A section is a class with a prefix: `Smtp__Port` is field `port` of the section with prefix `Smtp`. Three rules: an
 unknown field is an error, so that a typo never selects a default; errors name the variable; `X__File` reads any value
-from a file, so that the environment need not contain secrets.
+from a file, so that the environment need not contain secrets. A field that is a tuple is a list with commas in one
+variable, or has one variable for each item, `X__0`, `X__1`.
 """
 
 import os
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, Self, TypeVar
+from typing import Any, ClassVar, Protocol, Self, TypeVar, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic.alias_generators import to_pascal
@@ -58,10 +59,11 @@ def load(section: type[S], environ: Mapping[str, str] | None = None, *, partial:
         raise ConfigurationError(_explain(section, error)) from None
 
 
-def _collect(section: type[SectionLike], environ: Mapping[str, str], *, partial: bool) -> dict[str, str]:
+def _collect(section: type[SectionLike], environ: Mapping[str, str], *, partial: bool) -> dict[str, Any]:
     start = f"{section.prefix}__".lower()
     known = {to_pascal(name).lower(): to_pascal(name) for name in section.__pydantic_fields__}
-    values: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    items: dict[str, dict[int, str]] = {}
     unknown = []
     for variable, text in environ.items():
         if not variable.lower().startswith(start):
@@ -69,7 +71,10 @@ def _collect(section: type[SectionLike], environ: Mapping[str, str], *, partial:
         rest = variable[len(start) :]
         from_file = rest.lower().endswith(FILE_SUFFIX.lower())
         field = known.get(rest[: -len(FILE_SUFFIX)].lower() if from_file else rest.lower())
-        if field is None:
+        name, _, number = rest.rpartition("__")
+        if field is None and number.isdecimal() and known.get(name.lower()) in _lists(section):
+            items.setdefault(known[name.lower()], {})[int(number)] = text
+        elif field is None:
             unknown.append(variable)
         else:
             values[field] = _read(variable, text) if from_file else text
@@ -77,7 +82,15 @@ def _collect(section: type[SectionLike], environ: Mapping[str, str], *, partial:
         names = ", ".join(sorted(known.values()))
         named = ", ".join(_with_suggestion(section, variable, known.values()) for variable in sorted(unknown))
         raise ConfigurationError(f"unknown setting {named}; {section.prefix} has: {names}")
-    return values
+    for field in _lists(section) & values.keys():
+        values[field] = tuple(filter(None, map(str.strip, values[field].split(","))))
+    return values | {field: tuple(texts[number] for number in sorted(texts)) for field, texts in items.items()}
+
+
+def _lists(section: type[SectionLike]) -> set[str]:
+    """The names of the fields that are tuples."""
+    fields = section.__pydantic_fields__
+    return {to_pascal(name) for name, info in fields.items() if get_origin(info.annotation) is tuple}
 
 
 def _with_suggestion(section: type[SectionLike], variable: str, fields: Collection[str]) -> str:

@@ -87,7 +87,7 @@ class Resources:
     telemetry: Telemetry
     store: MailStore
     accounts: AccountStore
-    authenticator: Authenticator
+    authenticator: KeyAuthenticator
     directory: Directory
     queue: QueueStore
     events: EventLog

@@ -35,12 +35,24 @@ def create_api(
     store: MailStore | None = None,
     authenticator: Authenticator | None = None,
     settings: ApiSettings = ApiSettings(),  # noqa: B008 - settings are frozen
+    *,
     installation: Installation = INSTALLATION,
+    origins: tuple[str, ...] = (),
+    requests_per_minute: int = 0,
 ) -> FastAPI:
     """Create the API on these stores; tests of failures pass a store or an authenticator."""
     authenticator = authenticator or world.authenticator
-    services = Services(store or world.store, world.accounts, authenticator, settings.allows_plaintext, installation)
-    return create_app(services, settings.proxies)
+    services = Services(
+        store or world.store,
+        world.accounts,
+        authenticator,
+        settings.allows_plaintext,
+        installation,
+        events=world.store.events,
+        queue=world.store.queue,
+        suppressions=world.store.suppressions,
+    )
+    return create_app(services, settings.proxies, origins=origins, requests_per_minute=requests_per_minute)
 
 
 def create_client(

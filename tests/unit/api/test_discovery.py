@@ -5,8 +5,9 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from relate_api.config import OidcSettings
 from relate_api.discovery.endpoints import RESOURCES
-from relate_api.installation import MtaStsSettings, OidcClientSettings, load_installation
+from relate_api.installation import MtaStsSettings, load_installation
 from relate_config import ConfigurationError
 from relate_wire.published import Endpoint
 from tests.support.memory_backend import MemoryBackend
@@ -14,8 +15,9 @@ from tests.unit.api.clients import INSTALLATION, create_api, create_client
 
 DISCOVERY, CONFIG = "/api/discovery", "/config/config.json"
 
-OIDC = OidcClientSettings(
+OIDC = OidcSettings(
     authority="https://login.example.org",
+    audience="mail",
     client_id="web",
     redirect_uri="https://mail.example.org/callback",
     scope="openid email",

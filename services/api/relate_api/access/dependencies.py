@@ -12,10 +12,12 @@ from fastapi.routing import iter_route_contexts
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from relate_accounts.ports import AccountStore, Authenticator
-from relate_accounts.types import Denied, Scope, User
+from relate_accounts.types import Denied, Granted, Scope, User
+from relate_api.access.rate_limits import RateLimiter
 from relate_api.http.forwarded import RequestClient
+from relate_api.http.middleware import EXTRA_FIELDS
 from relate_api.installation import Installation
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
 from relate_mailstore.types import AccountId
 from relate_wire.config import Connected
 
@@ -32,11 +34,17 @@ class Services:
     authenticator: Authenticator
     allows_plaintext: Callable[[Connected], bool]
     installation: Installation
+    events: EventLog
+    queue: QueueStore
+    suppressions: Suppressions
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """The authenticated caller: user, scopes of the key, expiry of the key."""
+    """The authenticated caller: user, scopes and expiry of the key.
+
+    A person with a token of an issuer has no expiry: keys that the person makes, for mail clients, outlive the token.
+    """
 
     user: User
     scopes: frozenset[Scope]
@@ -54,7 +62,7 @@ def get_services(request: Request) -> Services:
     return services
 
 
-_bearer = HTTPBearer(auto_error=False, description="An API key.")
+_bearer = HTTPBearer(auto_error=False, description="An API key, or a token of the configured OpenID Connect issuer.")
 
 
 class RequireScope:
@@ -80,14 +88,28 @@ class RequireScope:
             if verdict.rate_limited:
                 raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many wrong keys")
             raise HTTPException(HTTPStatus.UNAUTHORIZED, "the key is not valid")
+        _limit_rate(request, verdict)
         if self.scopes.isdisjoint(verdict.scopes):
             raise HTTPException(HTTPStatus.FORBIDDEN, f"the key lacks the scope {' or '.join(sorted(self.scopes))}")
-        return Principal(verdict.user, verdict.scopes, verdict.expires)
+        return Principal(verdict.user, verdict.scopes, None if verdict.key_id is None else verdict.expires)
+
+
+def _limit_rate(request: Request, granted: Granted) -> None:
+    """Count the request, and tell the client of its limit. Raises HTTPException with 429 beyond it."""
+    limiter: RateLimiter = request.app.state.rate_limiter
+    usage = limiter.count(f"user {granted.user.id}" if granted.key_id is None else f"key {granted.key_id}")
+    if usage is None:
+        return
+    setattr(request.state, EXTRA_FIELDS, usage.fields())
+    if usage.is_exceeded:
+        fields = {"Retry-After": str(usage.reset_seconds)}
+        raise HTTPException(HTTPStatus.TOO_MANY_REQUESTS, "too many requests with this key", headers=fields)
 
 
 InjectedServices = Annotated[Services, Depends(get_services)]
 Reader = Annotated[Principal, Depends(RequireScope(Scope.API_READ, Scope.APP))]
 Writer = Annotated[Principal, Depends(RequireScope(Scope.API_WRITE, Scope.APP))]
+Administrator = Annotated[Principal, Depends(RequireScope(Scope.ADMIN))]
 KeyOwner = Annotated[Principal, Depends(RequireScope(Scope.APP, Scope.ADMIN))]
 
 

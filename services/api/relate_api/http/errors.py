@@ -18,7 +18,14 @@ from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from relate_accounts.errors import AccountsUnavailable, AddressNotFound, KeyNotFound, UserNotFound
+from relate_accounts.errors import (
+    AccountsUnavailable,
+    AddressNotFound,
+    InvalidAddress,
+    KeyNotFound,
+    UserExists,
+    UserNotFound,
+)
 from relate_mailstore.errors import (
     MailboxNotFound,
     MessageChanged,
@@ -41,6 +48,8 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     UserNotFound: HTTPStatus.NOT_FOUND,
     AddressNotFound: HTTPStatus.NOT_FOUND,
     KeyNotFound: HTTPStatus.NOT_FOUND,
+    UserExists: HTTPStatus.CONFLICT,
+    InvalidAddress: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyKeywords: HTTPStatus.CONFLICT,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     AccountsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -125,11 +134,15 @@ UNAVAILABLE_RESPONSE = _unavailable_response()
 """The octets of the 503 response to a connection beyond the limits."""
 
 
+# Their messages are sentences for the client, and contain nothing that it sent.
+_EXPLAINED = (UserExists, InvalidAddress)
+
+
 def _status_handler(status: HTTPStatus) -> Handler:
     async def handle(_: Request, error: Exception) -> JSONResponse:
         if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
             log.error("request failed", status=int(status), exc_info=error)
-        return problem(status)
+        return problem(status, str(error) if isinstance(error, _EXPLAINED) else None)
 
     return handle
 
@@ -140,6 +153,8 @@ async def _handle_http_exception(request: Request, error: HTTPException) -> JSON
     response = problem(status, error.detail if error.detail != status.phrase else None)
     if status is HTTPStatus.METHOD_NOT_ALLOWED:
         response.headers["Allow"] = ", ".join(sorted(_allowed_methods(request)))
+    elif error.headers:
+        response.headers.update(error.headers)
     return response
 
 

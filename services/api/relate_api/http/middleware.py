@@ -38,8 +38,12 @@ class ProxyHeadersMiddleware:
         await self._app({**scope, **overrides}, receive, send)
 
 
+EXTRA_FIELDS = "response_fields"
+"""The name in the request's state of further fields of the response, whatever its status."""
+
+
 class ResponseFieldsMiddleware:
-    """Adds `RESPONSE_FIELDS` to every response; an endpoint may have set one of them otherwise."""
+    """Adds `RESPONSE_FIELDS` to every response; an endpoint may have set one of them otherwise. And `EXTRA_FIELDS`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -52,6 +56,7 @@ class ResponseFieldsMiddleware:
                 fields = MutableHeaders(scope=message)
                 for name, value in RESPONSE_FIELDS.items():
                     fields.setdefault(name, value)
+                fields.update(scope.get("state", {}).get(EXTRA_FIELDS, {}))
             await send(message)
 
         await self._app(scope, receive, send_with_fields)

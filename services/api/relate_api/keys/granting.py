@@ -7,7 +7,7 @@ from http import HTTPStatus
 from fastapi import HTTPException
 
 from relate_accounts.errors import TooManyKeys
-from relate_accounts.types import NewKey, Scope
+from relate_accounts.types import NewKey, Scope, UserId
 from relate_api.access.dependencies import Principal, Services
 
 # An app acts for its user in everything except administration.
@@ -26,9 +26,21 @@ async def create_granted_key(
     denied = frozenset(scopes) - grantable(principal)
     if denied:
         raise HTTPException(HTTPStatus.FORBIDDEN, f"this key cannot grant {', '.join(sorted(denied))}")
-    expiry = _expiry(expires, principal)
+    return await create_key_of(services, principal.user.id, principal, name, scopes, expires)
+
+
+async def create_key_of(  # noqa: PLR0917
+    services: Services,
+    user_id: UserId,
+    creator: Principal,
+    name: str,
+    scopes: Collection[Scope],
+    expires: datetime | None = None,
+) -> NewKey:
+    """Create a key of any user. Raises HTTPException with 403 or 409, UserNotFound."""
+    expiry = _expiry(expires, creator)
     try:
-        return await services.accounts.create_key(principal.user.id, name, scopes, expiry)
+        return await services.accounts.create_key(user_id, name, scopes, expiry)
     except TooManyKeys as error:
         raise HTTPException(HTTPStatus.CONFLICT, f"{error}: revoke one first") from None
 

@@ -10,7 +10,7 @@ from relate.output import add_row, new_table, print_json, print_note, stdout
 from relate_accounts.types import ApiKey, NewKey, Scope, User
 
 if TYPE_CHECKING:
-    from relate.admin import Profile
+    from relate_service.users import Profile
 
 user_app = typer.Typer(no_args_is_help=True, help="Manage users, their addresses and quotas.")
 key_app = typer.Typer(no_args_is_help=True, help="Manage API keys: the credentials of mail clients and programs.")
@@ -59,7 +59,7 @@ def list_users(as_json: Json = False) -> None:
     for user, addresses in rows:
         add_row(
             table,
-            user.address,
+            user.address or "none",
             user.display_name,
             ", ".join(addresses[1:]),
             _format_day(user.created),

@@ -1,0 +1,78 @@
+"""Logins by tokens: who the person is here. A user is created at the first one.
+
+A token grants the scope `app`, what a person may do, and never `admin`: whoever runs the issuer could make a token for
+any person, and need not be whom this server's administrator trusts with everybody's mail. Administration takes a key,
+which only an administrator makes.
+"""
+
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+
+from relate_accounts.errors import UserNotFound
+from relate_accounts.ports import AccountStore
+from relate_accounts.types import FailureReason, Granted, Identity, Scope, User
+from relate_api.oidc import tokens
+from relate_api.oidc.issuer import Issuer
+from relate_api.oidc.tokens import LEEWAY_SECONDS, Claims, Rules, TokenInvalid
+
+KEY_NAME = "oidc"
+"""The name of all tokens in telemetry."""
+GRANTED = frozenset({Scope.APP})
+MAX_GRANTED_SECONDS = 86_400
+"""A token that is valid for longer is verified again after that."""
+
+Provision = Callable[[User], Awaitable[None]]
+"""Creates the mailboxes of a new user; idempotent."""
+
+
+class OidcLogins:
+    """`relate_accounts.ports.TokenLogins` for the tokens of one issuer. `now` is in seconds since 1970."""
+
+    def __init__(
+        self,
+        issuer: Issuer,
+        audience: str,
+        accounts: AccountStore,
+        provision: Provision,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._accounts = accounts
+        self._provision = provision
+        self._now = now
+
+    def is_token(self, secret: str) -> bool:
+        """See `ports.TokenLogins`."""
+        return tokens.is_token(secret)
+
+    async def find(self, token: str) -> Granted | FailureReason:
+        """See `ports.TokenLogins`. Raises IssuerUnavailable, AccountsUnavailable."""
+        try:
+            rules, claims = await self._verify(token)
+        except TokenInvalid:
+            return FailureReason.INVALID_KEY
+        user = await self._user(Identity(rules.issuer, claims.subject), claims)
+        if user.disabled is not None:
+            return FailureReason.INVALID_KEY
+        # min first: a number of the issuer's may exceed what a date can be.
+        expires = min(claims.expires, self._now() + MAX_GRANTED_SECONDS) + LEEWAY_SECONDS
+        return Granted(user, None, KEY_NAME, GRANTED, cache_hit=True, expires=datetime.fromtimestamp(expires, UTC))
+
+    async def _verify(self, token: str) -> tuple[Rules, Claims]:
+        """Raises TokenInvalid, IssuerUnavailable."""
+        header = tokens.read_header(token)
+        key = await self._issuer.key(header.key_id, header.key_type)
+        if key is None:
+            raise TokenInvalid("no key of the issuer signs this token")
+        rules = Rules(await self._issuer.name(), self._audience)
+        return rules, tokens.verify(token, key, rules, self._now())
+
+    async def _user(self, identity: Identity, claims: Claims) -> User:
+        try:
+            return await self._accounts.user_by_identity(identity)
+        except UserNotFound:
+            user = await self._accounts.add_identity(identity, claims.address, claims.name)
+            await self._provision(user)
+            return user

@@ -1,0 +1,229 @@
+"""Every route of the app, with every kind of credential, on the caller's own resource and on another user's.
+
+The routes are those of the app, so that a new one is tested without a change here; it needs an entry in
+`expected_access.py`, and a new path parameter one in `RESOURCES`.
+"""
+
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import FastAPI
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
+
+from relate_accounts.clock import utc_now
+from relate_accounts.types import Identity, Scope, UserId
+from relate_api.__main__ import oidc_logins
+from relate_api.access.dependencies import RequireScope
+from relate_api.config import OidcSettings
+from relate_mailstore.queue_types import Outgoing, OutgoingRecipient, QueueFilter
+from relate_mailstore.suppression_types import Suppression, SuppressionSource
+from relate_mailstore.types import AccountId, Delivery
+from tests.support.factories import delivery, simple
+from tests.support.memory_backend import MemoryBackend
+from tests.support.oidc_issuer import AUDIENCE, OidcIssuer
+from tests.unit.api.clients import create_api, create_client, expect_problem
+from tests.unit.api.expected_access import EXPECTED, PUBLIC, Expected
+
+Dependencies = Dependant | None
+
+
+def find_routes(app: FastAPI) -> dict[str, Dependencies]:
+    """The routes as `GET /path/{name}`, with the dependencies of each."""
+    found: dict[str, Dependencies] = {}
+    for route in iter_route_contexts(app.routes):
+        path = re.sub(r":\w+}", "}", route.path or "")
+        for method in (route.methods or set()) - {"HEAD"}:
+            found[f"{method} {path}"] = getattr(route, "dependant", None)
+    return found
+
+
+def required_scopes(dependant: Dependencies) -> frozenset[Scope]:
+    """The scopes of the `RequireScope` among the dependencies."""
+    dependencies = dependant.dependencies if dependant else []
+    own = [item.call.scopes for item in dependencies if isinstance(item.call, RequireScope)]
+    return frozenset().union(*own, *map(required_scopes, dependencies))
+
+
+ROUTES = find_routes(create_api(MemoryBackend()))
+PROTECTED = sorted(name for name in ROUTES if EXPECTED.get(name, Expected(PUBLIC)).scopes)
+OWNED = sorted(name for name in PROTECTED if "{" in name and not EXPECTED[name].of_all)
+OF_ALL = sorted(name for name in PROTECTED if EXPECTED[name].of_all)
+
+# Where a user's resource comes from, by the name of its path parameter: an id of a new one.
+Make = Callable[[MemoryBackend, UserId], Awaitable[object]]
+
+
+async def make_email(world: MemoryBackend, user_id: UserId) -> object:
+    return (await world.store.deliver(delivery(AccountId(user_id), raw=simple()))).message_id
+
+
+async def make_key(world: MemoryBackend, user_id: UserId) -> object:
+    return (await world.accounts.create_key(user_id, "made", [Scope.SMTP])).key.id
+
+
+async def make_user(_: MemoryBackend, user_id: UserId) -> object:
+    return user_id
+
+
+async def make_address(world: MemoryBackend, user_id: UserId) -> object:
+    """An address of the user that is suppressed, too."""
+    address = f"further-{len(await world.accounts.addresses(user_id))}-{user_id}@example.org"
+    await world.accounts.add_alias(user_id, address)
+    await world.store.suppressions.add(Suppression(address, SuppressionSource.OPERATOR, 0.0))
+    return address
+
+
+async def make_queued(world: MemoryBackend, user_id: UserId) -> object:
+    recipient = OutgoingRecipient("bob@elsewhere.example", "elsewhere.example")
+    outgoing = Outgoing("alice@example.org", (recipient,), AccountId(user_id))
+    await world.store.deliver(Delivery(simple(), (), outgoing=outgoing))
+    return (await world.store.queue.find(QueueFilter(), 1)).items[0].recipient_id
+
+
+RESOURCES: dict[str, Make] = {
+    "email_id": make_email,
+    "key_id": make_key,
+    "user_id": make_user,
+    "address": make_address,
+    "recipient_id": make_queued,
+}
+MISSING = {"email_id": "00000000-0000-0000-0000-000000000000", "key_id": "999999"}
+
+
+class Caller:
+    """Sends requests for a route with one credential, each from another address, because wrong ones are limited."""
+
+    def __init__(self, app: FastAPI) -> None:
+        self._app = app
+        self._sent = 0
+
+    async def send(self, route: str, credential: str | None, values: dict[str, Any]) -> httpx.Response:
+        self._sent += 1
+        method, path = route.split(" ")
+        body = EXPECTED[route].body
+        async with create_client(self._app, credential, address=f"192.0.2.{self._sent}") as client:
+            options = {} if body is None else {"json": body}
+            return await client.request(method, path.format_map(values), **options)
+
+
+@pytest.fixture
+def caller(app: FastAPI) -> Caller:
+    return Caller(app)
+
+
+@pytest.fixture
+async def issuer(world: MemoryBackend) -> AsyncIterator[OidcIssuer]:
+    async with OidcIssuer() as issuer:
+        settings = OidcSettings(authority=issuer.authority, audience=AUDIENCE)
+        world.authenticator.accept_tokens(oidc_logins(settings, world.accounts, world.store))
+        yield issuer
+
+
+async def own_values(world: MemoryBackend, route: str, user_id: UserId) -> dict[str, Any]:
+    return {name: await RESOURCES[name](world, user_id) for name in re.findall(r"{(\w+)}", route)}
+
+
+def test_every_route_is_listed_and_every_listed_route_exists() -> None:
+    assert sorted(ROUTES) == sorted(EXPECTED)
+
+
+@pytest.mark.parametrize("route", sorted(ROUTES))
+def test_a_route_requires_the_scopes_that_are_listed(route: str) -> None:
+    assert required_scopes(ROUTES[route]) == EXPECTED[route].scopes
+
+
+def test_every_path_parameter_has_a_resource() -> None:
+    named = {name for route in PROTECTED for name in re.findall(r"{(\w+)}", route)}
+    assert named <= RESOURCES.keys()
+    assert {name for route in OWNED for name in re.findall(r"{(\w+)}", route)} <= MISSING.keys()
+
+
+@pytest.mark.parametrize("route", sorted(set(ROUTES) - set(PROTECTED)))
+async def test_a_public_route_needs_no_credential(caller: Caller, route: str) -> None:
+    for credential in (None, "wrong"):
+        assert (await caller.send(route, credential, {})).status_code not in {401, 403}
+
+
+@pytest.mark.parametrize("route", PROTECTED)
+async def test_without_a_valid_credential_a_route_is_closed(
+    world: MemoryBackend, caller: Caller, issuer: OidcIssuer, alice: AccountId, route: str
+) -> None:
+    user_id, everything = UserId(alice), list(Scope)
+    revoked = await world.accounts.create_key(user_id, "revoked", everything)
+    await world.accounts.revoke_key(user_id, revoked.key.id)
+    expired = await world.accounts.create_key(user_id, "expired", everything, utc_now() - timedelta(seconds=1))
+    disabled = await world.add_user("disabled@example.org", "disabled")
+    await world.accounts.set_disabled(disabled.id, disabled=True)
+    gone = await world.add_user("gone@example.org", "gone")
+    await world.accounts.remove_user(gone.id)
+    barred = await world.accounts.add_identity(Identity(issuer.authority, "barred"))
+    await world.accounts.set_disabled(barred.id, disabled=True)
+    values = await own_values(world, route, user_id)
+    wrong = [None, "wrong", "rm_" + "x" * 43, revoked.secret, expired.secret, "disabled", "gone"]
+    tokens = [issuer.token(aud="other"), issuer.token(exp=1), issuer.token(sub="barred")]
+    for credential in (*wrong, *tokens):
+        response = await caller.send(route, credential, values)
+        expect_problem(response, 401)
+        assert response.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("route", PROTECTED)
+async def test_a_key_with_one_scope_opens_the_routes_of_this_scope_only(
+    world: MemoryBackend, caller: Caller, alice: AccountId, route: str
+) -> None:
+    for scope in Scope:
+        key = await world.accounts.create_key(UserId(alice), scope, [scope])
+        response = await caller.send(route, key.secret, await own_values(world, route, UserId(alice)))
+        if scope in EXPECTED[route].scopes:
+            assert response.status_code != 401
+            assert response.status_code != 404
+            assert "lacks the scope" not in response.text
+        else:
+            assert "lacks the scope" in expect_problem(response, 403)["detail"]
+
+
+@pytest.mark.parametrize("route", PROTECTED)
+async def test_a_token_opens_the_routes_of_app_only(
+    world: MemoryBackend, caller: Caller, issuer: OidcIssuer, route: str
+) -> None:
+    person = await world.accounts.add_identity(Identity(issuer.authority, "1"))
+    response = await caller.send(route, issuer.token(scope="admin"), await own_values(world, route, person.id))
+    if Scope.APP in EXPECTED[route].scopes:
+        assert response.status_code not in {401, 403, 404}
+    else:
+        expect_problem(response, 403)
+
+
+@pytest.mark.parametrize("route", OF_ALL)
+async def test_an_administrator_reaches_what_belongs_to_others(
+    world: MemoryBackend, caller: Caller, alice: AccountId, bob: AccountId, route: str
+) -> None:
+    admin = (await world.accounts.create_key(UserId(alice), "admin", [Scope.ADMIN])).secret
+    response = await caller.send(route, admin, await own_values(world, route, UserId(bob)))
+    assert response.is_success, response.text
+
+
+@pytest.mark.parametrize("route", OWNED)
+async def test_another_users_resource_looks_as_one_that_does_not_exist(
+    world: MemoryBackend, caller: Caller, alice: AccountId, bob: AccountId, route: str
+) -> None:
+    every = (await world.accounts.create_key(UserId(alice), "every", list(Scope))).secret
+    foreign_values = await own_values(world, route, UserId(bob))
+    before = await snapshot(world, bob)
+    foreign = await caller.send(route, every, foreign_values)
+    expect_problem(foreign, 404)
+    missing = await caller.send(route, every, {**foreign_values, **MISSING})
+    assert (foreign.content, foreign.headers) == (missing.content, missing.headers)
+    assert await snapshot(world, bob) == before
+
+
+async def snapshot(world: MemoryBackend, account_id: AccountId) -> object:
+    """A user's keys, and the state of the INBOX."""
+    await world.store.provision(account_id)
+    entries = (await world.store.snapshot(account_id, "INBOX")).entries
+    return await world.accounts.keys(UserId(account_id)), [(entry.uid, entry.flags) for entry in entries]
