@@ -42,7 +42,6 @@ def generate_code() -> str:
 
 def hash_code(secret: bytes, user_id: UserId, address: str, code: str) -> bytes:
     """The keyed hash of a code, for one user and canonical address; `code` is any text."""
-    # The prefix separates this use of the secret from others. An address has no spaces, unless it is quoted; the code
-    # is last, so that no two of these have the same text.
+    # The prefix separates this use of the secret from others, and the length separates the address from the code.
     signed = f"claim {user_id} {len(address)} {address} {code}".encode("utf-8", "surrogatepass")
     return hmac.digest(secret, signed, hashlib.sha256)

@@ -1,6 +1,7 @@
 """Mail to other servers: submitted, queued, sent by the relay, and reported to the sender."""
 
 import json
+import re
 import smtplib
 import socket
 import threading
@@ -114,6 +115,32 @@ def test_mail_of_a_domain_with_keys_is_signed(relaying: Product, sink: Smarthost
     (number,) = [index for index, signature in enumerate(signatures) if "a=rsa-sha256" in signature]
     verifier = dkim.DKIM(sent.content)
     assert verifier.verify(number, dnsfunc=lambda name, **_: records[name.decode().removesuffix(".")])
+
+
+def test_a_user_sends_from_an_address_elsewhere_that_a_mailed_code_has_proved(
+    relaying: Product, sink: Smarthost, ann: Account
+) -> None:
+    proved, claimed = (f"{name}.{token_hex(4)}@customer.example" for name in ("office", "sales"))
+    addresses = f"{relaying.api_url}/api/profile/addresses"
+    with relaying.api(relaying.create_key(ann.address, ["app"])) as client:
+        ids = {}
+        for address in (proved, claimed):
+            response = client.post(addresses, json={"address": address})
+            assert response.status_code == 201, response.text
+            ids[address] = response.json()["id"]
+            (mailed,) = sink.take()
+            assert (mailed.sender, [to.address for to in mailed.recipients]) == ("", [address])
+            if address == proved:
+                (code,) = re.findall(rb"^    ([\w-]{22})\r$", mailed.content, re.MULTILINE)
+        verified = client.post(f"{addresses}/{ids[proved]}/verify", json={"code": code.decode()})
+        assert verified.json()["isVerified"]
+        with relaying.submission(*ann) as session:
+            assert session.send_message(message(proved, "bob@elsewhere.example")) == {}
+            with pytest.raises(smtplib.SMTPSenderRefused):
+                session.send_message(message(claimed, "bob@elsewhere.example"))
+    (sent,) = sink.take()
+    assert sent.sender == proved
+    assert message_from_bytes(sent.content)["Sender"] is None
 
 
 def test_one_message_has_recipients_here_and_elsewhere(relaying: Product, sink: Smarthost, ann: Account) -> None:

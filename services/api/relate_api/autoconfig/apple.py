@@ -1,8 +1,7 @@
 """Apple's configuration profile for mail on iOS and macOS. Pure.
 
 It contains no password: the person types a key when the profile is installed. It is not signed, which the system shows
-at its installation; TLS proves where it came from. The identifiers are those of the address, so that a newer
-profile replaces it.
+then; TLS proves where it came from. The identifiers are those of the address, so that a newer profile replaces it.
 """
 
 import plistlib
