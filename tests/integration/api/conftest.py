@@ -6,9 +6,9 @@ import httpx
 import pytest
 
 from tests.integration.api.api_server import RunningApi, open_resources, run_api
-from tests.support.databases import sqlite_template, sqlite_url
+from tests.support.databases import postgres_server, postgres_template, postgres_url, sqlite_template, sqlite_url
 
-__all__ = ["sqlite_template", "sqlite_url"]
+__all__ = ["postgres_server", "postgres_template", "postgres_url", "sqlite_template", "sqlite_url"]
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Which scope each route requires, written by hand: `test_access.py` compares it with the app's routes.
 
-A route without an entry fails the tests, so that whoever adds one says here what it requires. `body` is a valid one.
+A route without an entry fails the tests, so that the author of a new one writes here what it requires.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,10 @@ PUBLIC: frozenset[Scope] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """One scope of `scopes` is required, none for a public route. With `of_all` the route serves every user's data."""
+    """One scope of `scopes` is required, none for a public route. `body` is a valid one.
+
+    With `of_all` the route serves the data of all users.
+    """
 
     scopes: frozenset[Scope]
     body: Any = None

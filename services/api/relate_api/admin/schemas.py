@@ -26,6 +26,13 @@ def to_time(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
 
 
+def require_number(value: object) -> object:
+    """A validator of a property that is a number in JSON; pydantic would also accept true and "1"."""
+    if isinstance(value, bool | str):
+        raise ValueError("expected a number")
+    return value
+
+
 class IdPageRequest(RequestModel):
     """A page of a list that is sorted by id."""
 

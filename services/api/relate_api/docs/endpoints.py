@@ -37,17 +37,17 @@ router = APIRouter(include_in_schema=False)
 
 @router.get(DOCS)
 async def get_docs() -> HTMLResponse:
-    """The page."""
+    """Get a page that shows the OpenAPI document."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": POLICY, "Referrer-Policy": "no-referrer"})
 
 
 @router.get(SCRIPT)
 async def get_docs_script() -> FileResponse:
-    """The renderer."""
+    """Get the script that renders the document."""
     return FileResponse(_FOLDER / "redoc.standalone.js", media_type="text/javascript", headers=ASSET_FIELDS)
 
 
 @router.get(STYLE)
 async def get_docs_style() -> FileResponse:
-    """The style of the page itself."""
+    """Get the style of the page without what the script renders."""
     return FileResponse(_FOLDER / "docs.css", media_type="text/css", headers=ASSET_FIELDS)

@@ -1,8 +1,8 @@
 """Logins by tokens: who the person is here. A user is created at the first one.
 
-A token grants the scope `app`, what a person may do, and never `admin`: whoever runs the issuer could make a token for
-any person, and need not be whom this server's administrator trusts with everybody's mail. Administration takes a key,
-which only an administrator makes.
+A token grants the scope `app`, what a person may do, and never `admin`: the administrators of the issuer could make a
+token for any person, and this server's administrator need not trust them with the mail of all users. Administration
+takes a key, which only an administrator makes.
 """
 
 import time

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import ConfigDict, Field
+from pydantic import Field, field_validator
 
 from relate_accounts.addresses import canonical_domain
-from relate_api.admin.schemas import DomainName, Id, IdPageRequest, to_time
+from relate_api.admin.schemas import DomainName, Id, IdPageRequest, require_number, to_time
 from relate_api.schemas import Page, RequestModel, ResponseModel
 from relate_mailstore.queue_types import QueuedRecipient, QueueFilter, QueueState, RecipientId
 from relate_mailstore.types import AccountId
@@ -94,9 +94,9 @@ class QueueFilters(_Filters, IdPageRequest):
 class QueueSelection(_Filters):
     """The recipients to change: those that match every given property, of which at least one is required."""
 
-    model_config = ConfigDict(strict=True)
-
     id: Id | None = None
+
+    _numbers = field_validator("id", "user_id", "older_than_hours", mode="before")(require_number)
 
 
 class QueueChanged(ResponseModel):

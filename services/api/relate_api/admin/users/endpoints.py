@@ -31,7 +31,7 @@ async def _find_user(user_id: PathId, _: Administrator, services: InjectedServic
 
 
 PathUser = Annotated[User, Depends(_find_user)]
-"""The user whom the path names; 404 if there is none."""
+"""The user with the id in the path; 404 if there is none."""
 
 
 @router.get("")

@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import FailFast, Field, Strict, StrictBool
+from pydantic import BeforeValidator, FailFast, Field, StrictBool
 
-from relate_api.admin.schemas import MAX_ID, Address, IdPageRequest
+from relate_api.admin.schemas import MAX_ID, Address, IdPageRequest, require_number
 from relate_api.schemas import Page, RequestModel, ResponseModel
 from relate_service.users import Profile
 
@@ -16,7 +16,9 @@ MAX_ADDRESSES_ITEMS = 100
 
 # No control characters: names are shown on terminals.
 DisplayName = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Quota = Annotated[int, Strict(), Field(ge=0, le=MAX_QUOTA_OCTETS, description="Octets; null for no limit.")]
+Quota = Annotated[
+    int, BeforeValidator(require_number), Field(ge=0, le=MAX_QUOTA_OCTETS, description="Octets; null for no limit.")
+]
 
 
 class AdminUser(ResponseModel):
