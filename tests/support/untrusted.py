@@ -68,10 +68,10 @@ from relate_relay.routing.names import parse_literal, to_ascii
 from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
 from relate_relay.xtext import decode_xtext
 from relate_smtp import commands as smtp_commands
-from relate_smtp.authorship import author_of, only_address
-from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
-from relate_smtp.header import Field, Header, TooManyFields, bcc_fields, forged_fields, missing_fields
+from relate_submission.authorship import author_of, only_address
+from relate_submission.header import Field, Header, TooManyFields, bcc_fields, forged_fields, missing_fields
+from relate_submission.message import find_traceparent, has_looped
 from relate_wire import proxy, sasl
 from relate_wire.dots import DotDecoder, DotEncoder
 from relate_wire.limits import parse_networks
