@@ -10,6 +10,7 @@ __all__ = [
     "MaildropInUse",
     "MessageNotFound",
     "OverQuota",
+    "RequestRepeated",
     "StoreBusy",
     "StoreError",
     "StoreFull",
@@ -69,6 +70,10 @@ class TooManyMailboxes(StoreError):
 
 class TooManyKeywords(StoreError):
     """A message or a mailbox would exceed its limit of keywords."""
+
+
+class RequestRepeated(StoreError):
+    """The message of a request with this Idempotency-Key was sent already."""
 
 
 class MaildropInUse(StoreError):

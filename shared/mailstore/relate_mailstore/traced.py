@@ -13,12 +13,20 @@ from contextlib import AbstractAsyncContextManager, AbstractContextManager, Asyn
 from dataclasses import replace
 from typing import Protocol
 
-from relate_mailstore.errors import MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota
+from relate_mailstore.errors import (
+    MailboxExists,
+    MailboxNotFound,
+    MaildropInUse,
+    MessageNotFound,
+    OverQuota,
+    RequestRepeated,
+)
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    AnsweredRequest,
     Appended,
     Copied,
     Delivery,
@@ -43,7 +51,15 @@ from relate_mailstore.types import (
 from relate_mime import MessageIndex
 
 # Errors that are the caller's, so that the span's status is not Error.
-EXPECTED_ERRORS = (MailboxExists, MailboxNotFound, MaildropInUse, MessageNotFound, OverQuota, ValueError)
+EXPECTED_ERRORS = (
+    MailboxExists,
+    MailboxNotFound,
+    MaildropInUse,
+    MessageNotFound,
+    OverQuota,
+    RequestRepeated,
+    ValueError,
+)
 
 
 class Operation(Protocol):
@@ -88,6 +104,11 @@ class TracedMailStore:
             operation.set("mailstore.batch", receipt.batch)
             operation.set("mailstore.message_id", str(receipt.message_id))
             return receipt
+
+    async def answered_request(self, account_id: AccountId, key_hash: str) -> AnsweredRequest | None:
+        """Traced as `mailstore.answered_request`."""
+        with self._span("answered_request", account_id):
+            return await self._store.answered_request(account_id, key_hash)
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
         """Traced as `mailstore.tell_held`."""

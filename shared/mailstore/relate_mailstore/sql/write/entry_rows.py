@@ -1,7 +1,7 @@
 """Rows of entries, as the transactions that change them read and write them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import Connection, bindparam, select, update
 
@@ -41,13 +41,20 @@ def lock_mailboxes_of(
     Raises MessageNotFound.
     """
     mailboxes = lock_account(connection, account_id)
-    uids: defaultdict[MailboxId, list[Uid]] = defaultdict(list)
-    parameters = {"of_account": account_id, "of_message": message_id}
-    for mailbox_id, uid in connection.execute(_FIND_MESSAGE, parameters):
-        uids[mailbox_id].append(uid)
+    uids = find_entries(connection, account_id, message_id)
     if not uids:
         raise MessageNotFound(f"message {message_id} of account {account_id}")
     return [(MailboxDelta(mailboxes[mailbox_id]), in_mailbox) for mailbox_id, in_mailbox in uids.items()]
+
+
+def find_entries(
+    connection: Connection, account_id: AccountId, message_id: MessageId
+) -> Mapping[MailboxId, Sequence[Uid]]:
+    """The UIDs of a message in each mailbox of an account that contains it."""
+    uids: defaultdict[MailboxId, list[Uid]] = defaultdict(list)
+    for mailbox_id, uid in connection.execute(_FIND_MESSAGE, {"of_account": account_id, "of_message": message_id}):
+        uids[mailbox_id].append(uid)
+    return uids
 
 
 def write_flags(connection: Connection, deltas: Iterable[MailboxDelta]) -> None:
