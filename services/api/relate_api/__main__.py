@@ -15,17 +15,31 @@ from relate_api.http.server import ApiServer, BoundPorts
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
+from relate_submission.config import SmtpSettings
+from relate_submission.routing import LocalOnly, Relaying
+from relate_submission.rules import SubmissionRules
 from relate_wire.limits import raise_open_files
 
 
 @asynccontextmanager
-async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterator[BoundPorts]:
+async def serve_api(
+    settings: ApiSettings, smtp_settings: SmtpSettings, resources: Resources
+) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
+
+    Of SMTP's settings it takes those of submission, so that both accept the same messages.
 
     Raises OSError if a port cannot be bound, CertificateError.
     """
     store, authenticator = resources.traced("api")
-    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
+    services = Services(
+        store,
+        resources.accounts,
+        authenticator,
+        settings.allows_plaintext,
+        _submission(smtp_settings, resources),
+        resources.content,
+    )
     app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())
@@ -33,11 +47,25 @@ async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterato
         yield ports
 
 
+def _submission(settings: SmtpSettings, resources: Resources) -> SubmissionRules:
+    return SubmissionRules(
+        directory=resources.directory,
+        routing=(Relaying if resources.relay.enabled else LocalOnly)(resources.directory),
+        server_name=settings.server_name,
+        max_content=min(settings.max_message_size_bytes, resources.content.largest),
+        max_recipients=settings.max_recipients,
+        sending_limits=resources.limits.sending(),
+    )
+
+
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings)
+    check_environment(ApiSettings, SmtpSettings)
     raise_open_files()
-    async with open_resources(ResourceSettings(), "relate-api") as resources, serve_api(load(ApiSettings), resources):
+    async with (
+        open_resources(ResourceSettings(), "relate-api") as resources,
+        serve_api(load(ApiSettings), load(SmtpSettings), resources),
+    ):
         await stop_requested()
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import emails, health, keys
+from relate_api import compose, emails, health, keys, mailboxes
 from relate_api.access.dependencies import Services, require_scopes
 from relate_api.http import errors
 from relate_api.http.middleware import (
@@ -37,7 +37,7 @@ class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document; FastAPI caches it."""
         document = super().openapi()
-        document["components"]["schemas"] |= errors.SCHEMAS
+        document["components"]["schemas"] |= {**errors.SCHEMAS, **compose.SCHEMAS}
         return document
 
 
@@ -57,7 +57,9 @@ def create_app(services: Services, proxies: tuple[Network, ...] = ()) -> FastAPI
     )
     app.state.services = services
     app.state.readiness = health.Readiness(services.store)
-    for resource in (health, keys, emails):
+    app.state.running_requests = compose.RunningRequests()
+    app.state.offload = compose.Offload()
+    for resource in (health, keys, emails, mailboxes, compose):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)

@@ -64,7 +64,7 @@ def _servers(settings: Settings, resources: Resources, services: Collection[str]
     if "imap" in services:
         yield Server(imap_service(settings.imap, resources), supervisor=resources.supervisor)
     if "api" in services:
-        yield serve_api(settings.api, resources)
+        yield serve_api(settings.api, settings.smtp, resources)
     if "relay" in services:
         yield serve_relay(resources, settings.smtp.server_name)
 

@@ -4,6 +4,7 @@
 """
 
 __all__ = [
+    "InvalidMailboxName",
     "MailboxExists",
     "MailboxFull",
     "MailboxNotFound",
@@ -42,6 +43,14 @@ class StoreFull(StoreUnavailable):
 
 class MailboxNotFound(StoreError):
     """The account has no mailbox with this name or id."""
+
+
+class InvalidMailboxName(StoreError):
+    """A mailbox cannot get this name; the message says why. `is_limit` means that the name is too long."""
+
+    def __init__(self, message: str, *, is_limit: bool = False) -> None:
+        super().__init__(message)
+        self.is_limit = is_limit
 
 
 class MailboxExists(StoreError):

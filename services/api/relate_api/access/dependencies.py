@@ -16,20 +16,25 @@ from relate_accounts.types import Denied, Scope, User
 from relate_api.http.forwarded import RequestClient
 from relate_mailstore.ports import MailStore
 from relate_mailstore.types import AccountId
+from relate_submission.rules import SubmissionRules
 from relate_wire.config import Connected
+from relate_wire.content_budget import ContentBudget
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The stores and the authenticator that endpoints use.
 
-    `allows_plaintext` decides whether a client may send a key over its connection.
+    `allows_plaintext` decides whether a client may send a key over its connection. `submission` are the rules by which
+    messages are sent, `content` is the memory for those that are being received.
     """
 
     store: MailStore
     accounts: AccountStore
     authenticator: Authenticator
     allows_plaintext: Callable[[Connected], bool]
+    submission: SubmissionRules
+    content: ContentBudget
 
 
 @dataclass(frozen=True, slots=True)

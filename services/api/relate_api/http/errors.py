@@ -19,7 +19,16 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from relate_accounts.errors import AccountsUnavailable, KeyNotFound, UserNotFound
-from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreUnavailable, TooManyKeywords
+from relate_mailstore.errors import (
+    MailboxExists,
+    MailboxFull,
+    MailboxNotFound,
+    MessageNotFound,
+    OverQuota,
+    StoreUnavailable,
+    TooManyKeywords,
+    TooManyMailboxes,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -34,6 +43,10 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     UserNotFound: HTTPStatus.NOT_FOUND,
     KeyNotFound: HTTPStatus.NOT_FOUND,
     TooManyKeywords: HTTPStatus.CONFLICT,
+    MailboxExists: HTTPStatus.CONFLICT,
+    TooManyMailboxes: HTTPStatus.CONFLICT,
+    MailboxFull: HTTPStatus.CONFLICT,
+    OverQuota: HTTPStatus.INSUFFICIENT_STORAGE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     AccountsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -55,6 +68,21 @@ MAX_REPORTED_ERRORS = 20
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
+class RefusedRecipient(BaseModel):
+    """A recipient to whom a message cannot be sent, and why. The caller knows the address: it is one of the message."""
+
+    address: str
+    reason: str
+
+
+class RecipientsRefused(Exception):
+    """Some of the recipients of a message are refused, so that it is sent to none."""
+
+    def __init__(self, recipients: list[RefusedRecipient]) -> None:
+        super().__init__(f"{len(recipients)} recipients")
+        self.recipients = recipients
+
+
 class InvalidInput(BaseModel):
     """An error of the request: its location and what was expected."""
 
@@ -70,6 +98,7 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     errors: list[InvalidInput] | None = None
+    recipients: list[RefusedRecipient] | None = None
 
 
 _SCHEMA_REFERENCE = "#/components/schemas/{model}"
@@ -93,11 +122,17 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _status_handler(status))
     app.exception_handler(HTTPException)(_handle_http_exception)
     app.exception_handler(RequestValidationError)(_handle_validation_error)
+    app.exception_handler(RecipientsRefused)(_handle_recipients_refused)
 
 
-def problem(status: HTTPStatus, detail: str | None = None, errors: list[InvalidInput] | None = None) -> JSONResponse:
+def problem(
+    status: HTTPStatus,
+    detail: str | None = None,
+    errors: list[InvalidInput] | None = None,
+    recipients: list[RefusedRecipient] | None = None,
+) -> JSONResponse:
     """Create a problem+json response."""
-    body = Problem(title=status.phrase, status=status, detail=detail, errors=errors)
+    body = Problem(title=status.phrase, status=status, detail=detail, errors=errors, recipients=recipients)
     return JSONResponse(body.model_dump(exclude_none=True), status, _HEADERS.get(status), MEDIA_TYPE)
 
 
@@ -119,7 +154,7 @@ UNAVAILABLE_RESPONSE = _unavailable_response()
 
 def _status_handler(status: HTTPStatus) -> Handler:
     async def handle(_: Request, error: Exception) -> JSONResponse:
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.INSUFFICIENT_STORAGE:
             log.error("request failed", status=int(status), exc_info=error)
         return problem(status)
 
@@ -140,6 +175,11 @@ async def _handle_validation_error(_: Request, error: RequestValidationError) ->
         return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as Content-Type: application/json")
     errors = [_describe_error(item) for item in error.errors()[:MAX_REPORTED_ERRORS]]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors)
+
+
+async def _handle_recipients_refused(_: Request, error: RecipientsRefused) -> JSONResponse:
+    detail = "nothing was sent, because recipients are refused"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, recipients=error.recipients)
 
 
 def _describe_error(item: Mapping[str, Any]) -> InvalidInput:
