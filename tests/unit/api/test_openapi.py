@@ -10,6 +10,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.core.parameters import ParameterLocation
+from schemathesis.specs.openapi.checks import positive_data_acceptance
 from starlette.types import Receive, Scope, Send
 
 from relate_accounts.types import Scope as KeyScope
@@ -23,6 +24,21 @@ from tests.unit.api.clients import create_api
 Case = schemathesis.Case[Any]
 FUTURE = "2099-12-31T23:30:00+01:00"
 EXAMPLES_PER_OPERATION = 15  # beside about 100 that cover its schema; deterministic
+
+
+# The schema cannot express which recipients, mailboxes and base64 there are: a valid request may be refused.
+BY_CONTENT = frozenset(
+    {
+        "send_email", "reply_to_email", "reply_to_all", "forward_email", "create_draft", "replace_draft", "send_draft",
+        "create_mailbox", "patch_mailbox", "move_email", "copy_email", "move_emails",
+    }
+)  # fmt: skip
+
+
+@schemathesis.serializer("message/rfc822")
+def serialize_message(_: Any, value: Any) -> bytes:
+    """A message is sent as it is."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
 
 
 class CurrentApp:
@@ -74,11 +90,13 @@ def test_the_api_conforms_to_its_schema(case: Case, key: str) -> None:
         case.query.pop("cursor", None)  # the schema cannot express which cursors are valid
     if is_valid(case, ParameterLocation.BODY) and isinstance(case.body, dict) and case.body.get("expires"):
         case.body["expires"] = FUTURE  # nor that the time must be in the future
-    case.call_and_validate(headers={"Authorization": f"Bearer {key}"})
+    operation_id = case.operation.definition.raw["operationId"]
+    excluded = [positive_data_acceptance] if operation_id in BY_CONTENT else []
+    case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, excluded_checks=excluded)
 
 
 async def test_operations_have_unique_ids(anonymous: httpx.AsyncClient) -> None:
     paths = (await anonymous.get("/openapi.json")).json()["paths"]
     names = [operation["operationId"] for path in paths.values() for operation in path.values()]
     assert "patch_email" in names
-    assert len(set(names)) == len(names) == 11
+    assert len(set(names)) == len(names)

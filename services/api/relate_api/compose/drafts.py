@@ -12,7 +12,6 @@ from fastapi import APIRouter, HTTPException, Query
 
 from relate_api.access.dependencies import InjectedServices, Reader, Services, Writer
 from relate_api.compose.exchange import Sender, WritingCaller, body_of
-from relate_api.compose.once import keyed
 from relate_api.compose.schemas import DraftDetails, NewEmail, SentEmail
 from relate_api.compose.sending import Caller, Changes, Written, repeat_answer, send, with_author
 from relate_api.compose.special import DRAFTS, find_special
@@ -66,7 +65,7 @@ async def send_draft(draft_id: UUID, caller: Sender) -> SentEmail:
     """Send a draft, and remove it in the same transaction."""
     services, account_id = caller.services, caller.principal.account_id
     # The draft is the content of the request: the path names it, and it never changes.
-    async with keyed(caller.request, caller.principal, services, f"send {draft_id}") as key:
+    async with caller.keyed(f"send {draft_id}") as key:
         if key.answered is not None:
             sent = repeat_answer(key.answered)
         else:

@@ -1,12 +1,13 @@
 """One request that sends a message: its caller, its body, its Idempotency-Key, and its response."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request, Response
 
 from relate_api.access.dependencies import InjectedServices, Writer
-from relate_api.compose.once import FIELD, Key, keyed
+from relate_api.compose.once import FIELD, KEY_PATTERN, Key
 from relate_api.compose.schemas import SentEmail
 from relate_api.compose.sending import Caller, repeat_answer
 from relate_api.compose.uploads import JSON, MESSAGE, Upload, received
@@ -22,10 +23,9 @@ async def _caller(request: Request, response: Response, principal: Writer, servi
 
 async def _sender(
     caller: Annotated[Caller, Depends(_caller)],
-    _: Annotated[str | None, Header(alias=FIELD, description=_ONCE)] = None,
+    key: Annotated[str | None, Header(alias=FIELD, description=_ONCE, pattern=KEY_PATTERN)] = None,
 ) -> Caller:
-    """The caller of a request that may have an Idempotency-Key, which `keyed` reads once the body is known."""
-    return caller
+    return replace(caller, idempotency_key=key)
 
 
 WritingCaller = Annotated[Caller, Depends(_caller)]
@@ -44,7 +44,7 @@ async def answer_once(caller: Caller, media_types: tuple[str, ...], make: Make) 
     """Receive the body, and make the answer, unless an earlier request with the same key has one."""
     async with (
         received(caller.request, caller.services, *media_types) as upload,
-        keyed(caller.request, caller.principal, caller.services, upload.fingerprint) as key,
+        caller.keyed(upload.fingerprint) as key,
     ):
         sent = await make(upload, key) if key.answered is None else repeat_answer(key.answered)
     caller.response.headers["Location"] = f"/api/emails/{sent.id}"

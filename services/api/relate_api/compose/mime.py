@@ -134,6 +134,7 @@ def _message(message: bytes, file_name: str) -> bytes:
     part["Content-Type"] = "message/rfc822"
     part["Content-Transfer-Encoding"] = "7bit" if message.isascii() else "8bit"
     part.add_header("Content-Disposition", "attachment", filename=file_name)
+    part.set_payload("")
     return part.as_bytes().partition(b"\r\n\r\n")[0] + b"\r\n\r\n" + message
 
 

@@ -7,7 +7,6 @@ or sends it. A request that was refused is not recorded: it may be corrected, wi
 """
 
 import hashlib
-import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,8 @@ from relate_api.access.dependencies import Principal, Services
 from relate_mailstore.types import AccountId, AnsweredRequest
 
 FIELD = "Idempotency-Key"
-_KEY = re.compile(r'"?([!#-\[\]-~ ]{1,255}?)"?')  # a string of structured fields (RFC 9651 §3.3.3), or without quotes
+KEY_PATTERN = r'^"?[!#-\[\]-~]{1,255}"?$'
+"""A string of structured fields (RFC 9651 §3.3.3) without escapes and spaces, or its content without the quotes."""
 
 
 class RunningRequests:
@@ -51,19 +51,17 @@ class Key:
 
 
 @asynccontextmanager
-async def keyed(request: Request, principal: Principal, services: Services, fingerprint: str) -> AsyncIterator[Key]:
-    """Work on a request inside the block, alone with its key.
+async def keyed(
+    request: Request, principal: Principal, services: Services, key: str | None, fingerprint: str
+) -> AsyncIterator[Key]:
+    """Work on a request inside the block, alone with its `key`, which matches KEY_PATTERN.
 
-    Raises HTTPException: 400 for a malformed key, 409 for a request in progress, 422 if the key was another's.
+    Raises HTTPException: 409 for a request in progress, 422 if the key was another's.
     """
-    value = request.headers.get(FIELD)
-    if value is None:
+    if key is None:
         yield Key(fingerprint)
         return
-    match = _KEY.fullmatch(value.strip())
-    if match is None:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, f"{FIELD} has 1 to 255 printable characters")
-    key_hash = hashlib.sha256(match[1].encode()).hexdigest()
+    key_hash = hashlib.sha256(key.strip('"').encode()).hexdigest()
     running: RunningRequests = request.app.state.running_requests
     with running.running(principal.account_id, key_hash):
         yield Key(fingerprint, key_hash, await find_answer(services, principal.account_id, key_hash, fingerprint))

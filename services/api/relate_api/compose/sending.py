@@ -3,6 +3,7 @@
 import json
 import re
 import secrets
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from http import HTTPStatus
@@ -11,7 +12,7 @@ from uuid import UUID
 from fastapi import HTTPException, Request, Response
 
 from relate_api.access.dependencies import Principal, Services
-from relate_api.compose.once import Key, find_answer
+from relate_api.compose.once import Key, find_answer, keyed
 from relate_api.compose.recipients import accept_recipients, find_recipients
 from relate_api.compose.schemas import RecipientState, SentEmail, SentRecipient
 from relate_api.compose.special import SENT, find_special
@@ -90,6 +91,7 @@ class Caller:
     response: Response
     services: Services
     principal: Principal
+    idempotency_key: str | None = None
 
     @property
     def client(self) -> RequestClient:
@@ -102,6 +104,10 @@ class Caller:
         """Works on large messages."""
         offload: Offload = self.request.app.state.offload
         return offload
+
+    def keyed(self, fingerprint: str) -> AbstractAsyncContextManager[Key]:
+        """Work on the request, whose hash is given, inside the block: see `once.keyed`."""
+        return keyed(self.request, self.principal, self.services, self.idempotency_key, fingerprint)
 
     def reception(self) -> Reception:
         """How a message is received now. Of the client's TLS only a proxy may know more than that it is there."""

@@ -415,7 +415,7 @@ async def test_a_repeated_request_is_answered_again_and_sends_nothing(
     people: MemoryBackend, sender: httpx.AsyncClient
 ) -> None:
     body = {**HELLO, "cc": [{"address": "eve@elsewhere.example"}]}
-    answers = [await sender.post(SEND, json=body, headers={FIELD: key}) for key in ('"k 1"', "k 1", '"k 2"')]
+    answers = [await sender.post(SEND, json=body, headers={FIELD: key}) for key in ('"k-1"', "k-1", '"k-2"')]
     assert [answer.status_code for answer in answers] == [201] * 3
     assert answers[0].json() == answers[1].json() != answers[2].json()
     assert answers[0].headers["location"] == answers[1].headers["location"]
@@ -465,9 +465,9 @@ async def test_a_refused_request_may_be_corrected_with_its_key(
     assert (await sender.post(SEND, json=HELLO, headers={FIELD: "k"})).status_code == 201
 
 
-@pytest.mark.parametrize("key", ["", '""', "x" * 256, "a\tb", "ä"])
+@pytest.mark.parametrize("key", ["", '""', "x" * 256, "a b", "ä"])
 async def test_a_malformed_key_is_refused(sender: httpx.AsyncClient, key: str) -> None:
-    expect_problem(await sender.post(SEND, json=HELLO, headers={FIELD: key.encode("latin-1")}), 400)
+    expect_problem(await sender.post(SEND, json=HELLO, headers={FIELD: key.encode("latin-1")}), 422)
 
 
 async def test_a_held_message_is_answered_as_held_again(people: MemoryBackend) -> None:
