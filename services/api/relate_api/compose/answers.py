@@ -31,7 +31,7 @@ _UNSAFE_IN_FILE_NAMES = re.compile(r'[\\/:*?"<>|]+')
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """The message that is answered, the caller's addresses, and where replies to it go, if it says so (Reply-To)."""
+    """The message that is answered, the caller's addresses, and its Reply-To addresses, if it has any."""
 
     listed: ListedMessage
     own: Sequence[str]

@@ -69,7 +69,7 @@ Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
 class RefusedRecipient(BaseModel):
-    """A recipient to whom a message cannot be sent, and why. The caller knows the address: it is one of the message."""
+    """A recipient that is refused, and why. The caller knows the address: it is one of the message."""
 
     address: str
     reason: str

@@ -86,7 +86,7 @@ async def test_reply_to_is_where_replies_go(world: MemoryBackend, alice: Account
     assert addresses(await answer(client, email)) == ["carol@example.net", "dave@example.net"]
 
 
-async def test_a_reply_to_all_goes_to_everyone_else_once(
+async def test_a_reply_to_all_goes_to_all_others_once(
     world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
 ) -> None:
     cc = "Dave <dave@example.net>, BOB@example.net, ALICE@example.org"

@@ -92,7 +92,7 @@ async def test_the_trace_fields_say_http_and_name_client_and_only_recipient(
     assert " for <bob@example.net>; " in received
 
 
-async def test_nobody_sees_who_had_a_blind_copy(
+async def test_no_reader_sees_the_blind_copies(
     world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
 ) -> None:
     carol = AccountId((await world.add_user("carol@example.net", "carol")).id)
