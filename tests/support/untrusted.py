@@ -10,9 +10,12 @@ from typing import Any, NamedTuple
 
 import dns.message
 import h11
+from fastapi import HTTPException
 
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
+from relate_api.compose.recipients import find_recipients
+from relate_api.compose.sending import normalise_lines
 from relate_api.http.forwarded import resolve_client
 from relate_api.http.framing import RequestReader
 from relate_imap import framing as imap_framing
@@ -132,6 +135,14 @@ def _delivery(octets: bytes) -> Any:
         found = has_looped(header), find_traceparent(header), author_of(header)
         return *found, missing_fields(header, "", ""), header.without(removed)
     except TooManyFields:
+        return None
+
+
+def _sent(octets: bytes) -> Any:
+    """What the API reads of a message that it sends."""
+    try:
+        return find_recipients(Header(normalise_lines(octets)), 100)
+    except (HTTPException, TooManyFields):
         return None
 
 
@@ -538,6 +549,14 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "IMAP in pieces": Untrusted(_in_pieces(_imap), _IMAP_SEEDS, _units(b"a APPEND x ", _CHUNKS, b"\r\n")),
     "SMTP in pieces": Untrusted(_in_pieces(lambda: SmtpFramer(1_048_576)), _SMTP_SEEDS, _units(b"", _CHUNKS, b"\r\n")),
     "SMTP content": Untrusted(_conversation(_smtp_content, len), (_MESSAGE + b".\r\n",), _units(b"", _LINES, b"\r\n")),
+    "a message to send": Untrusted(
+        _sent,
+        (_MESSAGE, _MESSAGE.replace(b"\r\n", b"\n")),
+        (
+            *_units(b"To: ", (*_LINES, b"a@b, ", b"<a@b>,", b"g:a@b;", b'"a" <a@b>, ', b"(", b"a,\r\n "), b"\r\n\r\n"),
+            *_units(b"", (b"To: a@b\r\n", b"Bcc: a@b\n", b"Cc:\r\n"), b"\r\n\r\n"),
+        ),
+    ),
     "POP3": Untrusted(_conversation(pop3_framer, pop3_commands.parse), _POP3_SEEDS, _units(b"", _LINES, b"\r\n")),
     "the replies of a server": Untrusted(
         _server_replies,
