@@ -161,11 +161,12 @@ def repeat_answer(answered: AnsweredRequest) -> SentEmail:
     """The answer to a request whose message was sent by an earlier one."""
     told = json.loads(answered.response)
     sent = SentEmail(
-        id=answered.message_id,
+        id=_NO_ID,
         message_id=told["messageId"],
         thread_id=told["threadId"],
         recipients=[SentRecipient(address=address, state=state) for address, state in told["recipients"]],
     )
+    sent = _identified(sent, answered.message_id)
     return _held(sent) if answered.is_held else sent
 
 
@@ -178,7 +179,8 @@ async def _send(caller: Caller, written: Written, reception: Reception, key: Key
     if has_looped(header):
         raise HTTPException(HTTPStatus.UNPROCESSABLE_ENTITY, "the message has too many Received fields")
     sender = author_of(header) or user.address
-    addresses = find_recipients(header, rules.max_recipients)
+    # A hostile header costs a microsecond per octet.
+    addresses = await caller.offload(len(header.octets), partial(find_recipients, header, rules.max_recipients))
     recipients = await accept_recipients(services, user, addresses, len(message))
     is_utf8 = not (header.octets.isascii() and all(map(str.isascii, (sender, *addresses))))
     envelope = Envelope(sender, recipients.local, recipients.outgoing, is_8bit=not message.isascii(), is_utf8=is_utf8)
@@ -188,7 +190,7 @@ async def _send(caller: Caller, written: Written, reception: Reception, key: Key
     del message  # so that `built` is the only copy during the delivery
     built = await caller.offload(octets, build)
     del build
-    sent = _describe(built, envelope)
+    sent = await caller.offload(len(header.octets), partial(_describe, built, envelope))
     delivery = prepare_delivery(
         envelope,
         user,
@@ -240,7 +242,7 @@ async def _deliver(
             raise HTTPException(HTTPStatus.CONFLICT, "the request was repeated: try again") from None
         return repeat_answer(answered)
     await tell_held(services.store, principal.user, receipt, reception)
-    sent = answer.sent.model_copy(update={"id": receipt.message_id})
+    sent = _identified(answer.sent, receipt.message_id)
     return sent if receipt.excess is None else _held(sent)
 
 
@@ -249,13 +251,18 @@ def _describe(message: bytes, envelope: Envelope) -> SentEmail:
     index = index_message(Header(message).octets + b"\r\n")
     local = [SentRecipient(address=to.address, state=RecipientState.DELIVERED) for to in envelope.recipients]
     queued = [SentRecipient(address=to.address, state=RecipientState.QUEUED) for to in envelope.outgoing]
-    unassigned = MessageId(_NO_ID)
+    has_thread = bool(index.references or index.header_message_id)
     return SentEmail(
-        id=unassigned,
+        id=_NO_ID,
         message_id=index.header_message_id,
-        thread_id=thread_id(index.references, index.header_message_id, unassigned),
+        thread_id=thread_id(index.references, index.header_message_id, MessageId(_NO_ID)) if has_thread else "",
         recipients=local + queued,
     )
+
+
+def _identified(sent: SentEmail, message_id: MessageId) -> SentEmail:
+    """The answer with the id that the store has assigned; a message with an empty Message-ID is a thread by it."""
+    return sent.model_copy(update={"id": message_id, "thread_id": sent.thread_id or thread_id((), "", message_id)})
 
 
 def _held(sent: SentEmail) -> SentEmail:

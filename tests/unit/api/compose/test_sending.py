@@ -305,6 +305,17 @@ async def test_lines_of_a_message_may_end_as_in_a_unix_file(
     assert b"\r\nFrom: alice@example.org\r\n" in stored
 
 
+async def test_a_message_with_an_empty_message_id_is_a_thread_by_itself(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    raw = b"To: bob@example.net\r\nMessage-ID:\r\n\r\n"
+    answers = [(await client.post(SEND, content=raw, headers={**MIME, FIELD: "k"})).json() for _ in range(2)]
+    (copy,) = (await world.store.snapshot(alice, "Sent")).entries
+    (rendering,) = await world.store.renderings(alice, [copy.message_id])
+    assert rendering is not None
+    assert [(each["threadId"], each["messageId"]) for each in answers] == [(rendering.thread, "")] * 2
+
+
 @pytest.mark.parametrize(
     "raw",
     [
