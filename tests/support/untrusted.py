@@ -10,10 +10,13 @@ from typing import Any, NamedTuple
 
 import dns.message
 import h11
+from fastapi import HTTPException
 
 from relate_accounts.addresses import canonical_address
 from relate_accounts.errors import InvalidAddress
 from relate_api.autoconfig.outlook import requested_address
+from relate_api.compose.recipients import find_recipients
+from relate_api.compose.sending import normalise_lines
 from relate_api.emails.criteria import to_criteria
 from relate_api.emails.query_language import QueryError, parse_query
 from relate_api.http.conditional import matches, matches_none
@@ -75,10 +78,10 @@ from relate_relay.routing.names import parse_literal, to_ascii
 from relate_relay.routing.nameserver import MAX_UDP_OCTETS, parse_datagram
 from relate_relay.xtext import decode_xtext
 from relate_smtp import commands as smtp_commands
-from relate_smtp.authorship import author_of, only_address
-from relate_smtp.delivery import find_traceparent, has_looped
 from relate_smtp.framing import Mode, SmtpFramer
-from relate_smtp.header import Field, Header, TooManyFields, bcc_fields, forged_fields, missing_fields
+from relate_submission.authorship import author_of, only_address
+from relate_submission.header import Field, Header, TooManyFields, bcc_fields, forged_fields, missing_fields
+from relate_submission.message import find_traceparent, has_looped
 from relate_wire import proxy, sasl
 from relate_wire.dots import DotDecoder, DotEncoder
 from relate_wire.limits import parse_networks
@@ -139,6 +142,14 @@ def _delivery(octets: bytes) -> Any:
         found = has_looped(header), find_traceparent(header), author_of(header)
         return *found, missing_fields(header, "", ""), header.without(removed)
     except TooManyFields:
+        return None
+
+
+def _sent(octets: bytes) -> Any:
+    """What the API reads of a message that it sends."""
+    try:
+        return find_recipients(Header(normalise_lines(octets)), 100)
+    except (HTTPException, TooManyFields):
         return None
 
 
@@ -576,6 +587,14 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     "IMAP in pieces": Untrusted(_in_pieces(_imap), _IMAP_SEEDS, _units(b"a APPEND x ", _CHUNKS, b"\r\n")),
     "SMTP in pieces": Untrusted(_in_pieces(lambda: SmtpFramer(1_048_576)), _SMTP_SEEDS, _units(b"", _CHUNKS, b"\r\n")),
     "SMTP content": Untrusted(_conversation(_smtp_content, len), (_MESSAGE + b".\r\n",), _units(b"", _LINES, b"\r\n")),
+    "a message to send": Untrusted(
+        _sent,
+        (_MESSAGE, _MESSAGE.replace(b"\r\n", b"\n")),
+        (
+            *_units(b"To: ", (*_LINES, b"a@b, ", b"<a@b>,", b"g:a@b;", b'"a" <a@b>, ', b"(", b"a,\r\n "), b"\r\n\r\n"),
+            *_units(b"", (b"To: a@b\r\n", b"Bcc: a@b\n", b"Cc:\r\n"), b"\r\n\r\n"),
+        ),
+    ),
     "POP3": Untrusted(_conversation(pop3_framer, pop3_commands.parse), _POP3_SEEDS, _units(b"", _LINES, b"\r\n")),
     "the replies of a server": Untrusted(
         _server_replies,

@@ -16,9 +16,9 @@ from pathlib import Path
 import pytest
 
 from relate_mailstore.queue_types import QueueFilter, SendingLimit
-from relate_smtp.config import SmtpSettings
 from relate_smtp.context import Role
-from relate_smtp.routing import Relaying
+from relate_submission.config import SmtpSettings
+from relate_submission.routing import Relaying
 from tests.support.scripted import LOCAL, SECURE, STRANGER
 from tests.support.transcript import Given, parse_transcript, replay, transcripts
 from tests.unit.smtp.smtp_fixtures import SmtpBackend, connect, without_trace_fields

@@ -24,6 +24,7 @@ import relate_mime
 import relate_pop3
 import relate_relay
 import relate_smtp
+import relate_submission
 import relate_telemetry
 import relate_wire
 from tests.support.growth import super_linear
@@ -38,6 +39,7 @@ PACKAGES = (
     relate_pop3,
     relate_relay,
     relate_smtp,
+    relate_submission,
     relate_telemetry,
     relate_wire,
 )

@@ -23,23 +23,28 @@ from relate_outbound.addresses import PrivateDestinations
 from relate_outbound.client import OutboundClient
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
+from relate_submission.config import SmtpSettings
+from relate_submission.routing import LocalOnly, Relaying
+from relate_submission.rules import SubmissionRules
 from relate_wire.limits import raise_open_files
-from relate_wire.published import ImapPorts, Pop3Ports, SmtpPorts
+from relate_wire.published import ImapPorts, Pop3Ports
 
 
 @asynccontextmanager
 async def serve_api(
     settings: ApiSettings,
+    smtp_settings: SmtpSettings,
     resources: Resources,
     installation: Installation | None = None,
     cors: CorsSettings = CorsSettings(),  # noqa: B008 - frozen
 ) -> AsyncIterator[BoundPorts]:
     """Run the API inside the block, on the yielded ports; requests in progress are completed at the end.
 
-    Without an `installation` it is read from the environment. Raises OSError if a port cannot be bound,
+    Of SMTP's settings it takes those of submission, so that both accept the same messages. Without an `installation` it
+    is read from the environment. Raises OSError if a port cannot be bound,
     CertificateError, ConfigurationError.
     """
-    installation = installation or load_installation(relays=resources.relay.enabled)
+    installation = installation or load_installation(smtp_settings, relays=resources.relay.enabled)
     if installation.oidc.is_enabled:
         resources.authenticator.accept_tokens(oidc_logins(installation.oidc, resources.accounts, resources.store))
     store, authenticator = resources.traced("api")
@@ -52,6 +57,8 @@ async def serve_api(
         events=resources.traced_events("api"),
         queue=resources.traced_queue(),
         suppressions=resources.suppressions,
+        submission=_submission(smtp_settings, resources),
+        content=resources.content,
     )
     app = create_app(
         services, settings.proxies, origins=cors.allowed_origins, requests_per_minute=settings.requests_per_minute
@@ -60,6 +67,17 @@ async def serve_api(
     certificate = resources.certificates.add("api", settings.certificate())
     async with ApiServer(app, settings, certificate, resources.supervisor) as ports:
         yield ports
+
+
+def _submission(settings: SmtpSettings, resources: Resources) -> SubmissionRules:
+    return SubmissionRules(
+        directory=resources.directory,
+        routing=(Relaying if resources.relay.enabled else LocalOnly)(resources.directory),
+        server_name=settings.server_name,
+        max_content=min(settings.max_message_size_bytes, resources.content.largest),
+        max_recipients=settings.max_recipients,
+        sending_limits=resources.limits.sending(),
+    )
 
 
 def oidc_logins(settings: OidcSettings, accounts: AccountStore, store: MailStore) -> OidcLogins:
@@ -75,12 +93,12 @@ def oidc_logins(settings: OidcSettings, accounts: AccountStore, store: MailStore
 
 async def serve(_: int = 0) -> None:
     """Serve until a stop is requested."""
-    check_environment(ApiSettings, OidcSettings, CorsSettings, MtaStsSettings, SmtpPorts, Pop3Ports, ImapPorts)
+    check_environment(ApiSettings, OidcSettings, CorsSettings, MtaStsSettings, SmtpSettings, Pop3Ports, ImapPorts)
     raise_open_files()
-    settings, cors = load(ApiSettings), load(CorsSettings)
+    settings, smtp_settings, cors = load(ApiSettings), load(SmtpSettings), load(CorsSettings)
     async with (
         open_resources(ResourceSettings(), "relate-api") as resources,
-        serve_api(settings, resources, cors=cors),
+        serve_api(settings, smtp_settings, resources, cors=cors),
     ):
         await stop_requested()
 

@@ -6,7 +6,20 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import admin, autoconfig, credentials, discovery, docs, emails, health, keys, preferences, profile
+from relate_api import (
+    admin,
+    autoconfig,
+    compose,
+    credentials,
+    discovery,
+    docs,
+    emails,
+    health,
+    keys,
+    mailboxes,
+    preferences,
+    profile,
+)
 from relate_api.access.dependencies import Services, require_scopes
 from relate_api.access.rate_limits import RateLimiter
 from relate_api.http import errors
@@ -20,6 +33,9 @@ from relate_api.http.middleware import (
 from relate_wire.limits import Network
 
 OPENAPI_PATH = "/openapi.json"
+
+# In the order in which routes are matched.
+MAIL = (emails, mailboxes, compose)
 
 
 class _Api(FastAPI):
@@ -40,7 +56,7 @@ class _Api(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """The OpenAPI document; FastAPI caches it."""
         document = super().openapi()
-        document["components"]["schemas"] |= errors.SCHEMAS
+        document["components"]["schemas"] |= {**errors.SCHEMAS, **compose.SCHEMAS}
         return document
 
 
@@ -71,7 +87,9 @@ def create_app(
     app.state.services = services
     app.state.rate_limiter = RateLimiter(requests_per_minute)
     app.state.readiness = health.Readiness(services.store)
-    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, emails, admin):
+    app.state.running_requests = compose.RunningRequests()
+    app.state.offload = compose.Offload()
+    for resource in (health, docs, discovery, autoconfig, keys, credentials, preferences, profile, *MAIL, admin):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)

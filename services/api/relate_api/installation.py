@@ -7,7 +7,8 @@ from pydantic import Field
 
 from relate_api.config import OidcSettings
 from relate_config import Section, load
-from relate_wire.published import Endpoint, ImapPorts, Pop3Ports, SmtpPorts, endpoint
+from relate_submission.config import SmtpSettings
+from relate_wire.published import Endpoint, ImapPorts, Pop3Ports, endpoint
 
 WEEK_SECONDS, YEAR_SECONDS = 604_800, 31_557_600
 
@@ -34,10 +35,10 @@ class Installation:
     relays: bool = False
 
 
-def load_installation(*, relays: bool) -> Installation:
-    """Read the installation from the environment. Raises ConfigurationError."""
+def load_installation(smtp: SmtpSettings, *, relays: bool) -> Installation:
+    """Read the rest of the installation from the environment. Raises ConfigurationError."""
     return Installation(
-        endpoint(load(SmtpPorts, partial=True)),
+        endpoint(smtp),
         endpoint(load(Pop3Ports, partial=True)),
         endpoint(load(ImapPorts, partial=True)),
         load(OidcSettings),

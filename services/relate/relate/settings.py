@@ -15,7 +15,7 @@ from relate_pop3.config import Pop3Settings
 from relate_service.console import log_to_console
 from relate_service.resources import SHARED_SECTIONS, ResourceSettings
 from relate_service.workers import WORKER_VARIABLE
-from relate_smtp.config import SmtpSettings
+from relate_submission.config import SmtpSettings
 
 SECTIONS: tuple[type[SectionLike], ...] = (
     *SHARED_SECTIONS,

@@ -8,14 +8,15 @@ if __name__ == "__main__":  # first, because the imports below take a second, in
 from relate_config import load
 from relate_service.resources import Resources, ResourceSettings, check_environment, open_resources
 from relate_service.workers import run, stop_requested
-from relate_smtp.config import REFUSAL_LIMITS, SmtpSettings
+from relate_smtp.config import REFUSAL_LIMITS
 from relate_smtp.context import Context, Role
 from relate_smtp.framing import Frame
 from relate_smtp.offload import parse_offloaded
 from relate_smtp.replies import BUSY
 from relate_smtp.returned import ReportReader
-from relate_smtp.routing import LocalOnly, Relaying
 from relate_smtp.session import SmtpEngine
+from relate_submission.config import SmtpSettings
+from relate_submission.routing import LocalOnly, Relaying
 from relate_wire.driver import EngineFactory, Listener, Service
 from relate_wire.limits import raise_open_files
 from relate_wire.ports import Client

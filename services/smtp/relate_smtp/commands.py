@@ -12,7 +12,7 @@ from typing import Literal
 from relate_smtp import replies
 from relate_smtp.framing import Frame, read_bdat
 from relate_smtp.parameters import MAIL_PARAMETERS, RCPT_PARAMETERS, Grammar, ParameterFault, parse_parameters
-from relate_smtp.paths import is_client_name, parse_forward_path, parse_reverse_path
+from relate_submission.paths import is_client_name, parse_forward_path, parse_reverse_path
 from relate_wire.reply import Reply
 from relate_wire.secret import Secret
 

@@ -9,7 +9,7 @@ from relate_accounts.ports import Authenticator, Directory
 from relate_mailstore.ports import EventLog, MailStore
 from relate_mailstore.queue_types import SendingLimit
 from relate_smtp.returned import ReportReader
-from relate_smtp.routing import Routing
+from relate_submission.routing import Routing
 from relate_wire.ports import Peer
 
 MECHANISMS = ("PLAIN", "LOGIN")

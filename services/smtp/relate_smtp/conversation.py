@@ -2,25 +2,21 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from relate_accounts.types import Recipient, User
+from relate_accounts.types import User
 from relate_mailstore.queue_types import OutgoingRecipient
 from relate_smtp.commands import Hello, Mail
 from relate_smtp.context import Context
 from relate_smtp.framing import Frame
 from relate_smtp.states import State
-from relate_smtp.trace_fields import protocol_name
+from relate_submission.envelope import AcceptedRecipient, Envelope, Reception
+from relate_submission.trace_fields import protocol_name
 from relate_wire.ports import Client, Peer
 
 NO_HELLO = Hello("", "")
 
-
-class AcceptedRecipient(NamedTuple):
-    """A recipient whose RCPT was accepted: its address as the client wrote it, and its account."""
-
-    address: str
-    recipient: Recipient
+SERVICE = "smtp"
+"""The service's name in the event log."""
 
 
 @dataclass(slots=True)
@@ -45,6 +41,20 @@ class Transaction:
     def addresses(self) -> list[str]:
         """The accepted addresses, as the client wrote them."""
         return [accepted.address for accepted in self.recipients] + [to.address for to in self.outgoing]
+
+    @property
+    def envelope(self) -> Envelope:
+        """The envelope of the message, with the recipients so far."""
+        mail = self.mail
+        return Envelope(
+            mail.sender,
+            self.recipients,
+            self.outgoing,
+            ret=mail.ret,
+            envid=mail.envid,
+            is_8bit=mail.body != "7BIT",
+            is_utf8=mail.utf8,
+        )
 
     @property
     def has_several_accounts(self) -> bool:
@@ -85,6 +95,20 @@ class Conversation:
             utf8=self.open_transaction.mail.utf8,
             secure=self.peer.secure,
             authenticated=self.user is not None,
+        )
+
+    @property
+    def reception(self) -> Reception:
+        """How the message of the open transaction was received."""
+        return Reception(
+            self.open_transaction.id,
+            SERVICE,
+            self.protocol,
+            self.hello.name,
+            self.peer.address,
+            self.peer.tls,
+            self.context.server_name,
+            self.context.now(),
         )
 
     def begin_transaction(self, mail: Mail) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from relate_mailstore.sending_rules import held_reply
 from relate_mailstore.types import Receipt
 from relate_smtp.parameters import ParameterFault
-from relate_smtp.routing import Unroutable
+from relate_submission.routing import Unroutable
 from relate_wire.lines import LineFault
 from relate_wire.ports import Farewell
 from relate_wire.reply import Facts, NextStep, Outcome, Reply

@@ -137,6 +137,11 @@ class EntryColumns(Sequence[Entry]):
         return [*starmap(UUID, _split_ids(self.message_id))]
 
     @property
+    def octets_of_ids(self) -> Iterator[bytes]:
+        """The octets of the ids of the messages."""
+        return chain.from_iterable(_split_ids(self.message_id))
+
+    @property
     def keyword_sets(self) -> Iterable[tuple[str, ...]]:
         """The keywords of each entry; endless if there are none."""
         return repeat(()) if self.keywords is None else self.keywords

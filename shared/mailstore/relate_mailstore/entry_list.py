@@ -6,7 +6,7 @@ also logs the last deltas, so that a reader of an earlier state need not compare
 
 from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate, chain, compress, repeat
 from operator import attrgetter, itemgetter
@@ -22,7 +22,7 @@ from relate_mailstore.entry_columns import (
     join_column,
     join_columns,
 )
-from relate_mailstore.identifiers import NO_MODSEQ, ModSeq, Uid
+from relate_mailstore.identifiers import NO_MODSEQ, MessageId, ModSeq, Uid
 
 __all__ = ["LEAF_ENTRIES", "Delta", "Entry", "EntryList"]
 
@@ -158,6 +158,16 @@ class EntryList(Sequence[Entry]):
         """The UIDs of the entries with this flag."""
         masks = [(leaf.uid, leaf.flags.translate(has_flag(flag))) for leaf in self._leaves]
         return cast("list[Uid]", [*chain.from_iterable(compress(uids, mask) for uids, mask in masks if 1 in mask)])
+
+    def uids_of(self, message_ids: Iterable[MessageId]) -> Mapping[MessageId, Sequence[Uid]]:
+        """The UIDs of messages, of those that are here. Reads the ids of all entries, but makes no entry."""
+        wanted = {message_id.bytes: message_id for message_id in message_ids}
+        found: dict[MessageId, list[Uid]] = {}
+        for leaf in self._leaves:
+            for position, octets in enumerate(leaf.octets_of_ids):
+                if octets in wanted:
+                    found.setdefault(wanted[octets], []).append(Uid(leaf.uid[position]))
+        return found
 
     def changed_since(self, modseq: int) -> Iterator[int]:
         """The positions of the entries with a later modseq, ascending; skips the leaves that have none."""

@@ -4,6 +4,7 @@
 """
 
 __all__ = [
+    "InvalidMailboxName",
     "MailboxExists",
     "MailboxFull",
     "MailboxNotFound",
@@ -11,6 +12,7 @@ __all__ = [
     "MessageChanged",
     "MessageNotFound",
     "OverQuota",
+    "RequestRepeated",
     "StoreBusy",
     "StoreError",
     "StoreFull",
@@ -44,6 +46,14 @@ class MailboxNotFound(StoreError):
     """The account has no mailbox with this name or id."""
 
 
+class InvalidMailboxName(StoreError):
+    """A mailbox cannot get this name; the message says why. `is_limit` means that the name is too long."""
+
+    def __init__(self, message: str, *, is_limit: bool = False) -> None:
+        super().__init__(message)
+        self.is_limit = is_limit
+
+
 class MailboxExists(StoreError):
     """The account has a mailbox with this name."""
 
@@ -74,6 +84,10 @@ class TooManyMailboxes(StoreError):
 
 class TooManyKeywords(StoreError):
     """A message or a mailbox would exceed its limit of keywords."""
+
+
+class RequestRepeated(StoreError):
+    """The message of a request with this Idempotency-Key was sent already."""
 
 
 class MaildropInUse(StoreError):

@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Collection, Iterable, Iterator
 
-from relate_mailstore.errors import MailboxExists, TooManyMailboxes
+from relate_mailstore.errors import InvalidMailboxName, MailboxExists, TooManyMailboxes
 from relate_mailstore.types import INBOX
 
 DELIMITER = "/"
@@ -22,6 +22,9 @@ DEFAULT_MAILBOXES = {
 MAX_NAME_OCTETS = 1000
 """Of a mailbox name: enough for the hierarchies that users create, and few enough for a database index."""
 
+MAX_LEVELS = 50
+"""Of a mailbox name; deeper than trees that people create."""
+
 MAX_MAILBOXES = 5000
 """Per account: more than users create, and few enough to list and lock all of them quickly."""
 
@@ -37,6 +40,27 @@ def normal_form(name: str) -> str:
 def canonical_name(name: str) -> str:
     """`INBOX` for INBOX in any case (RFC 9051 §5.1); any other name unchanged."""
     return INBOX if name.lower() == INBOX.lower() else name
+
+
+def check_new_name(name: str) -> str:
+    """The normal form of a valid name for a new mailbox (RFC 9051 §5.1). Raises InvalidMailboxName."""
+    name = normal_form(name)
+    levels = name.split(DELIMITER)
+    if not all(levels):
+        raise InvalidMailboxName("A level of the name is empty")
+    if len(name.encode(errors="surrogatepass")) > MAX_NAME_OCTETS or len(levels) > MAX_LEVELS:
+        raise InvalidMailboxName("The name is too long", is_limit=True)
+    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
+        raise InvalidMailboxName("A character of the name is not allowed")
+    return DELIMITER.join([canonical_name(levels[0]), *levels[1:]])
+
+
+def check_renaming(was: str, name: str) -> None:
+    """Raise InvalidMailboxName if a mailbox would be moved below itself. `name` is from `check_new_name`."""
+    form = normal_form(was)
+    is_into_form = name == form != was
+    if (name + DELIMITER).startswith(form + DELIMITER) and not is_into_form:
+        raise InvalidMailboxName("A mailbox cannot be moved below itself")
 
 
 def deletable_name(name: str) -> str:

@@ -24,6 +24,7 @@ from relate_mailstore.suppression_types import Suppression
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    AnsweredRequest,
     Appended,
     Copied,
     Delivery,
@@ -215,7 +216,12 @@ class MailStore(RawStore, SearchStore, Protocol):
 
         Provisions an account that has no mailboxes. Raises MailboxNotFound for any other missing mailbox, and OverQuota
         if any account would exceed its destination's quota. Mail beyond a limit of the account is queued, but held.
+        For its `sending` raises MessageNotFound if the draft no longer exists, RequestRepeated if the request was
+        answered within the last day.
         """
+
+    async def answered_request(self, account_id: AccountId, key_hash: str) -> AnsweredRequest | None:
+        """The request of the last day by which an account has sent a message with this Idempotency-Key."""
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
         """Enter a message in the INBOX that tells that mail of this account is held because of a limit.

@@ -20,12 +20,14 @@ from relate_mailstore.errors import (
     MessageChanged,
     MessageNotFound,
     OverQuota,
+    RequestRepeated,
 )
 from relate_mailstore.ports import MailStore, RawMessage
 from relate_mailstore.queue_types import SendingLimit
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    AnsweredRequest,
     Appended,
     Copied,
     Delivery,
@@ -59,6 +61,7 @@ EXPECTED_ERRORS = (
     MessageChanged,
     MessageNotFound,
     OverQuota,
+    RequestRepeated,
     ValueError,
 )
 
@@ -105,6 +108,11 @@ class TracedMailStore:
             operation.set("mailstore.batch", receipt.batch)
             operation.set("mailstore.message_id", str(receipt.message_id))
             return receipt
+
+    async def answered_request(self, account_id: AccountId, key_hash: str) -> AnsweredRequest | None:
+        """Traced as `mailstore.answered_request`."""
+        with self._span("answered_request", account_id):
+            return await self._store.answered_request(account_id, key_hash)
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
         """Traced as `mailstore.tell_held`."""

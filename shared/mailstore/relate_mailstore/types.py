@@ -25,6 +25,7 @@ from relate_mime import MessageIndex
 __all__ = [
     "INBOX",
     "AccountId",
+    "AnsweredRequest",
     "Appended",
     "AssignedUid",
     "Copied",
@@ -36,6 +37,7 @@ __all__ = [
     "Flag",
     "FlagChange",
     "Flagged",
+    "KeyedRequest",
     "ListedMessage",
     "Mailbox",
     "MailboxId",
@@ -50,6 +52,7 @@ __all__ = [
     "NewMessage",
     "Receipt",
     "Rendering",
+    "Sending",
     "Snapshot",
     "Summary",
     "TextPart",
@@ -135,6 +138,7 @@ class Delivery:
     `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span. The
     store adds the message, and the trace, to the `events` that tell of the delivery, unless they tell of another one.
     `suppressions` are added to the suppression list, because the message is a report about their addresses.
+    `sending` is what else changes with a message that a user sends.
     """
 
     raw: bytes
@@ -144,6 +148,7 @@ class Delivery:
     outgoing: Outgoing | None = None
     events: tuple[Event, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
+    sending: "Sending | None" = None
 
 
 class AssignedUid(NamedTuple):
@@ -265,6 +270,41 @@ class FlagChange:
     add_keywords: tuple[str, ...] = field(default=())
     remove_keywords: tuple[str, ...] = field(default=())
     replace: bool = False  # remove all flags and keywords that are not added
+
+
+class KeyedRequest(NamedTuple):
+    """A request that its client may repeat: hashes of its Idempotency-Key and of its content.
+
+    `response` is what the caller will need to respond to a repetition, beside the message and whether it is held.
+    """
+
+    key_hash: str
+    fingerprint: str
+    response: str
+
+
+class AnsweredRequest(NamedTuple):
+    """A request with an Idempotency-Key whose message was sent."""
+
+    fingerprint: str
+    response: str
+    message_id: MessageId
+    is_held: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """What changes with a message that an account sends, in the transaction of its delivery.
+
+    `draft` is the draft that is sent, and removed from every mailbox. `answered` is the message that is replied to or
+    forwarded, which gets `change` wherever it is entered.
+    """
+
+    account_id: AccountId
+    draft: MessageId | None = None
+    answered: MessageId | None = None
+    change: FlagChange = FlagChange()
+    request: KeyedRequest | None = None
 
 
 @dataclass(frozen=True, slots=True)

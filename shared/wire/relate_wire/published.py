@@ -73,14 +73,6 @@ class _Ports(Section):
     public_secure_port: int | None = Field(default=None, ge=0, le=65_535)
 
 
-class SmtpPorts(_Ports):
-    """Where clients submit mail."""
-
-    prefix: ClassVar[str] = "Smtp"
-    port: int = Field(default=SUBMISSION_PORT, ge=0, le=65_535)
-    secure_port: int = Field(default=SUBMISSIONS_PORT, ge=0, le=65_535)
-
-
 class Pop3Ports(_Ports):
     """Where clients reach POP3."""
 

@@ -22,6 +22,7 @@ from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
 from relate_service.resources import Resources
+from relate_submission.config import SmtpSettings
 from relate_telemetry.telemetry import Telemetry, no_telemetry
 
 HOST = "127.0.0.1"
@@ -77,5 +78,5 @@ async def run_api(resources: Resources, store: MailStore | None = None, **settin
     await resources.accounts.create_key(user.id, "laptop", [Scope.APP], secret="alice")
     with TemporaryDirectory() as certificates:
         defaults = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))
-        async with serve_api(defaults.model_copy(update=settings), resources) as ports:
+        async with serve_api(defaults.model_copy(update=settings), SmtpSettings(), resources) as ports:
             yield RunningApi(ports, resources, AccountId(user.id))

@@ -22,6 +22,7 @@ from relate_api.http.middleware import MAX_BODY_OCTETS
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.memory import MemoryMailStore, MemoryRawMessage
 from relate_mailstore.types import AccountId, Destination, Flag, MessageId
+from relate_submission.config import SmtpSettings
 from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS, RunningApi, open_resources, run_api
 from tests.support.factories import big, delivery, multipart, simple
 from tests.support.telemetry.receiver import recording_telemetry
@@ -234,7 +235,7 @@ async def test_a_port_in_use_is_an_error_at_startup(api: RunningApi, tmp_path: P
     settings = ApiSettings(host=HOST, development_certificates=tmp_path)
     conflicting = settings.model_copy(update={name: api.port, other: 0})
     with pytest.raises(OSError, match="in use"):
-        async with serve_api(conflicting, api.resources):
+        async with serve_api(conflicting, SmtpSettings(), api.resources):
             raise AssertionError
 
 

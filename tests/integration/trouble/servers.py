@@ -28,7 +28,7 @@ from relate_pop3.__main__ import pop3_service
 from relate_pop3.config import Pop3Settings
 from relate_service.resources import Resources
 from relate_smtp.__main__ import smtp_service
-from relate_smtp.config import SmtpSettings
+from relate_submission.config import SmtpSettings
 from relate_telemetry.telemetry import Telemetry, no_telemetry
 from relate_wire.limits import Limits
 from relate_wire.server import Server

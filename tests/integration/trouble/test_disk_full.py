@@ -22,6 +22,7 @@ from relate_api.config import ApiSettings
 from relate_mailstore.sql.driver.disk_reserve import FREE_SPACE_FACTOR, RESERVED_OCTETS, DiskReserve
 from relate_mailstore.types import Delivery, Destination
 from relate_service.resources import Resources
+from relate_submission.config import SmtpSettings
 from relate_telemetry.telemetry import no_telemetry
 from tests.integration.api.api_server import EMAILS, HOST, WAIT_SECONDS
 from tests.integration.trouble.clients import Client, connected, deliver, pop3, retrieve, retrieve_all, smtp
@@ -142,7 +143,7 @@ async def delete_by_api(servers: MailServers) -> None:
     with TemporaryDirectory() as certificates:
         settings = ApiSettings(host=HOST, port=0, secure_port=0, development_certificates=Path(certificates))
         async with (
-            serve_api(settings, resources) as ports,
+            serve_api(settings, SmtpSettings(), resources) as ports,
             httpx.AsyncClient(base_url=f"http://{HOST}:{ports.plain}", headers=headers, timeout=WAIT_SECONDS) as client,
         ):
             found = (await client.get(EMAILS, params={"limit": MAX_MESSAGES})).json()["items"]

@@ -28,7 +28,7 @@ from relate_relay.reports.types import DeliveryResult, Kind, Report, ReportedMes
 from relate_service.config import RelaySettings
 from relate_service.resources import Resources
 from relate_smtp.__main__ import smtp_service
-from relate_smtp.config import SmtpSettings
+from relate_submission.config import SmtpSettings
 from relate_telemetry.telemetry import no_telemetry
 from relate_wire.server import Server
 from tests.integration.relay.client_fixtures import Content

@@ -1,16 +1,21 @@
 """The API on in-memory stores, with clients that use httpx's ASGI transport instead of a socket."""
 
+from dataclasses import replace
 from typing import Any
 
 import httpx
 from fastapi import FastAPI
 
+from relate_accounts.directory import CachedDirectory
 from relate_accounts.ports import Authenticator
 from relate_api.access.dependencies import Services
 from relate_api.app import create_app
 from relate_api.config import ApiSettings
 from relate_api.installation import Installation
 from relate_mailstore.ports import MailStore
+from relate_submission.routing import Relaying
+from relate_submission.rules import SubmissionRules
+from relate_wire.content_budget import ContentBudget
 from relate_wire.published import Endpoint
 from tests.support.memory_backend import MemoryBackend
 
@@ -22,6 +27,7 @@ PREFERENCES = "/api/preferences"
 PROFILE = "/api/profile"
 
 CLIENT_ADDRESS = "192.0.2.7"
+SERVER_NAME = "mail.example.org"
 
 INSTALLATION = Installation(
     smtp=Endpoint("mail.example.org", 587, 465),
@@ -39,9 +45,19 @@ def create_api(
     installation: Installation = INSTALLATION,
     origins: tuple[str, ...] = (),
     requests_per_minute: int = 0,
+    content: ContentBudget | None = None,
+    **rules: object,
 ) -> FastAPI:
-    """Create the API on these stores; tests of failures pass a store or an authenticator."""
+    """Create the API on these stores; tests of failures pass a store or an authenticator.
+
+    `rules` are those of submission, by field name.
+    """
     authenticator = authenticator or world.authenticator
+    directory = CachedDirectory(world.accounts)
+    submission = replace(
+        SubmissionRules(directory, Relaying(directory), SERVER_NAME, max_content=1_000_000, max_recipients=100),
+        **rules,  # type: ignore[arg-type]
+    )
     services = Services(
         store or world.store,
         world.accounts,
@@ -51,6 +67,8 @@ def create_api(
         events=world.store.events,
         queue=world.store.queue,
         suppressions=world.store.suppressions,
+        submission=submission,
+        content=content or ContentBudget(),
     )
     return create_app(services, settings.proxies, origins=origins, requests_per_minute=requests_per_minute)
 
@@ -74,5 +92,5 @@ def expect_problem(response: httpx.Response, status: int) -> dict[str, Any]:
     assert body["type"] == "about:blank"
     assert body["status"] == status
     assert body["title"]
-    assert body.keys() <= {"type", "title", "status", "detail", "errors"}
+    assert body.keys() <= {"type", "title", "status", "detail", "errors", "recipients"}
     return body

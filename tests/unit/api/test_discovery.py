@@ -8,7 +8,8 @@ import pytest
 from relate_api.config import OidcSettings
 from relate_api.discovery.endpoints import RESOURCES
 from relate_api.installation import MtaStsSettings, load_installation
-from relate_config import ConfigurationError
+from relate_config import ConfigurationError, load
+from relate_submission.config import SmtpSettings
 from relate_wire.published import Endpoint
 from tests.support.memory_backend import MemoryBackend
 from tests.unit.api.clients import INSTALLATION, create_api, create_client
@@ -70,7 +71,7 @@ def test_the_environment_of_all_services_is_read(monkeypatch: pytest.MonkeyPatch
         "MtaSts__Mode": "enforce",
     }.items():
         monkeypatch.setenv(name, value)
-    installation = load_installation(relays=True)
+    installation = load_installation(load(SmtpSettings), relays=True)
     assert installation.smtp == Endpoint("out.example.org", 587, None)
     assert installation.pop3 == Endpoint("localhost", 2110, 2995)
     assert installation.imap == Endpoint("localhost", 2143, 2993, enabled=False)
@@ -93,4 +94,4 @@ def test_the_environment_of_all_services_is_read(monkeypatch: pytest.MonkeyPatch
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(name, value)
     with pytest.raises(ConfigurationError, match=name):
-        load_installation(relays=False)
+        load_installation(load(SmtpSettings), relays=False)

@@ -28,6 +28,21 @@ FUTURE = "2099-12-31T23:30:00+01:00"
 EXAMPLES_PER_OPERATION = 15  # beside about 100 that cover its schema; deterministic
 
 
+# The schema cannot express which recipients, mailboxes and base64 there are: a valid request may be refused.
+BY_CONTENT = frozenset(
+    {
+        "send_email", "reply_to_email", "reply_to_all", "forward_email", "create_draft", "replace_draft", "send_draft",
+        "create_mailbox", "patch_mailbox", "move_email", "copy_email", "move_emails",
+    }
+)  # fmt: skip
+
+
+@schemathesis.serializer("message/rfc822")
+def serialize_message(_: Any, value: Any) -> bytes:
+    """A message is sent as it is."""
+    return value if isinstance(value, bytes) else str(value).encode(errors="replace")
+
+
 class CurrentApp:
     """The app of the current test. Each request has another client address, because wrong keys are limited by it."""
 
@@ -113,7 +128,8 @@ def test_the_api_conforms_to_its_schema(case: Case, key: str) -> None:
         case.body["expires"] = FUTURE  # the time must be in the future
     replace_inexpressible(case)
     # A schema cannot express a document of XML namespaces, so that nothing generated is a valid one.
-    excluded: list[CheckFunction] = [positive_data_acceptance] if case.media_type == "text/xml" else []
+    is_undecided = case.media_type == "text/xml" or case.operation.definition.raw["operationId"] in BY_CONTENT
+    excluded: list[CheckFunction] = [positive_data_acceptance] if is_undecided else []
     case.call_and_validate(headers={"Authorization": f"Bearer {key}"}, excluded_checks=excluded)
 
 

@@ -17,6 +17,7 @@ from relate_accounts.ratelimit import PER_CLIENT
 from relate_accounts.traced import TracedAuthenticator
 from relate_api.config import ApiSettings
 from relate_mailstore.errors import StoreUnavailable
+from relate_mailstore.event_types import EventQuery
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.traced import TracedMailStore
 from relate_mailstore.types import AccountId, MessagePage, MessageQuery
@@ -324,3 +325,19 @@ async def test_a_key_in_a_captured_header_field_is_redacted(
         await client.get(EMAILS, headers={"User-Agent": "rm_0123456789"})
     assert "http.request.header.authorization" in recorder.span(LIST_EMAILS).attributes
     assert "0123456789" not in recorder.everything()
+
+
+async def test_the_request_that_sends_a_message_is_its_origin(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient, recorder: Recorder
+) -> None:
+    body = {"to": [{"address": "alice@example.org"}], "subject": MARKER, "textBody": MARKER}
+    assert (await client.post("/api/emails", json=body)).status_code == 201
+    server, delivered = recorder.span("POST /api/emails"), recorder.span("mailstore.deliver")
+    assert_below(server, delivered)
+    (entry,) = (await world.store.snapshot(alice)).entries
+    origin = (await world.store.open(alice, entry.message_id)).origin
+    assert origin is not None
+    assert origin.split("-")[1:3] == [server.trace_id, server.span_id]
+    events = await world.store.events.find(EventQuery())
+    assert {event.trace_id for event in events} == {server.trace_id}
+    assert MARKER not in str(recorder.spans())

@@ -12,10 +12,10 @@ from relate_accounts.directory import CachedDirectory
 from relate_accounts.types import Scope
 from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId
-from relate_smtp.config import SmtpSettings
 from relate_smtp.context import Context, Role
-from relate_smtp.routing import LocalOnly
 from relate_smtp.session import SmtpEngine
+from relate_submission.config import SmtpSettings
+from relate_submission.routing import LocalOnly
 from relate_wire.ports import Peer
 from tests.support.memory_backend import MemoryBackend
 from tests.support.scripted import SECURE, Connection

@@ -3,7 +3,7 @@
 import pytest
 
 from relate_config import ConfigurationError, load
-from relate_smtp.config import SmtpSettings
+from relate_submission.config import SmtpSettings
 from tests.support.scripted import LOCAL, SECURE, STRANGER
 
 

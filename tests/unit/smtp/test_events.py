@@ -10,7 +10,7 @@ from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import QueueFilter
 from relate_mailstore.types import Delivery, Receipt
 from relate_smtp.context import Role
-from relate_smtp.routing import Relaying
+from relate_submission.routing import Relaying
 from tests.support.scripted import SECURE
 from tests.unit.smtp.smtp_fixtures import SmtpBackend, connect
 

@@ -11,8 +11,8 @@ from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.queue_types import Excess, QueueFilter, QueueState, SendingLimit
 from relate_mailstore.types import AccountId
 from relate_smtp.context import Context, Role
-from relate_smtp.held_notice import SUBJECT, make_notice
-from relate_smtp.routing import Relaying
+from relate_submission.held_notice import SUBJECT, make_notice
+from relate_submission.routing import Relaying
 from tests.unit.smtp.smtp_fixtures import NOON_SECONDS, SmtpBackend, SmtpConnection, connect
 
 EXCESS = Excess(SendingLimit(86_400, 1_000), 1_234, is_told=False)

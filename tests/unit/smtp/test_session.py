@@ -17,11 +17,11 @@ from relate_mailstore.memory import MemoryMailStore
 from relate_mailstore.types import AccountId, Delivery, Receipt
 from relate_smtp.commands import Auth, Bare, Hello, Mail
 from relate_smtp.context import Context, Role
-from relate_smtp.delivery import MAX_HOPS
 from relate_smtp.framing import ContentFrame
-from relate_smtp.header import MAX_FIELDS
-from relate_smtp.routing import Unroutable
 from relate_smtp.states import State
+from relate_submission.header import MAX_FIELDS
+from relate_submission.message import MAX_HOPS
+from relate_submission.routing import Unroutable
 from relate_wire.ports import Farewell
 from relate_wire.reply import Facts, NextStep, Outcome
 from tests.support.scripted import LOCAL, STRANGER

@@ -19,14 +19,17 @@ from relate_api.http.middleware import EXTRA_FIELDS
 from relate_api.installation import Installation
 from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
 from relate_mailstore.types import AccountId
+from relate_submission.rules import SubmissionRules
 from relate_wire.config import Connected
+from relate_wire.content_budget import ContentBudget
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """The stores and the authenticator that endpoints use.
 
-    `allows_plaintext` decides whether a client may send a key over its connection.
+    `allows_plaintext` decides whether a client may send a key over its connection. `submission` are the rules by which
+    messages are sent, `content` is the memory for those that are being received.
     """
 
     store: MailStore
@@ -37,6 +40,8 @@ class Services:
     events: EventLog
     queue: QueueStore
     suppressions: Suppressions
+    submission: SubmissionRules
+    content: ContentBudget
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,10 @@ from relate_api.http.framing import RequestReader
 
 # Enough for a body of 64 KB at 30 kbit/s.
 REQUEST_TIMEOUT_SECONDS = 20.0
+# For a message, once its sender is known: 50 MB at 1 Mbit/s, and then some.
+UPLOAD_TIMEOUT_SECONDS = 600.0
+UPLOAD = "begin_upload"
+"""The name in the request's state of the function that lifts the limits of a small request."""
 # Without progress on a response; the mail protocols have the same timeout.
 WRITE_TIMEOUT_SECONDS = 300.0
 
@@ -35,7 +39,7 @@ class LimitedConnection(H11Protocol):
     def __init__(
         self, config: Config, server_state: ServerState, app_state: dict[str, Any], on_lost: Callable[[], None]
     ) -> None:
-        super().__init__(config, server_state, app_state)
+        super().__init__(config, server_state, {**app_state, UPLOAD: self.begin_upload})
         self.conn = RequestReader()
         self._on_lost = on_lost
 
@@ -48,6 +52,13 @@ class LimitedConnection(H11Protocol):
         """Update the request timer after uvicorn has processed the data."""
         super().data_received(data)
         self._update_request_timer()
+
+    def begin_upload(self, octets: int) -> None:
+        """Give the request that is being received the time and the chunks that a body of so many octets needs."""
+        self.conn.allow_chunks(octets)
+        if self._request_timer is not None:
+            self._request_timer.cancel()
+            self._request_timer = self.loop.call_later(UPLOAD_TIMEOUT_SECONDS, self.transport.abort)
 
     def send_400_response(self, msg: str) -> None:
         """Answer a malformed request with problem+json, and close."""

@@ -27,11 +27,15 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_mailstore.errors import (
+    MailboxExists,
+    MailboxFull,
     MailboxNotFound,
     MessageChanged,
     MessageNotFound,
+    OverQuota,
     StoreUnavailable,
     TooManyKeywords,
+    TooManyMailboxes,
 )
 
 log = structlog.get_logger(__name__)
@@ -51,6 +55,10 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     UserExists: HTTPStatus.CONFLICT,
     InvalidAddress: HTTPStatus.UNPROCESSABLE_ENTITY,
     TooManyKeywords: HTTPStatus.CONFLICT,
+    MailboxExists: HTTPStatus.CONFLICT,
+    TooManyMailboxes: HTTPStatus.CONFLICT,
+    MailboxFull: HTTPStatus.CONFLICT,
+    OverQuota: HTTPStatus.INSUFFICIENT_STORAGE,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     AccountsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
@@ -72,6 +80,21 @@ MAX_REPORTED_ERRORS = 20
 Handler = Callable[[Request, Exception], Awaitable[JSONResponse]]
 
 
+class RefusedRecipient(BaseModel):
+    """A recipient that is refused, and why. The caller knows the address: it is one of the message."""
+
+    address: str
+    reason: str
+
+
+class RecipientsRefused(Exception):
+    """Some of the recipients of a message are refused, so that it is sent to none."""
+
+    def __init__(self, recipients: list[RefusedRecipient]) -> None:
+        super().__init__(f"{len(recipients)} recipients")
+        self.recipients = recipients
+
+
 class InvalidInput(BaseModel):
     """An error of the request: its location and what was expected."""
 
@@ -87,6 +110,7 @@ class Problem(BaseModel):
     status: int
     detail: str | None = None
     errors: list[InvalidInput] | None = None
+    recipients: list[RefusedRecipient] | None = None
 
 
 _SCHEMA_REFERENCE = "#/components/schemas/{model}"
@@ -110,11 +134,17 @@ def install(app: FastAPI) -> None:
         app.add_exception_handler(kind, _status_handler(status))
     app.exception_handler(HTTPException)(_handle_http_exception)
     app.exception_handler(RequestValidationError)(_handle_validation_error)
+    app.exception_handler(RecipientsRefused)(_handle_recipients_refused)
 
 
-def problem(status: HTTPStatus, detail: str | None = None, errors: list[InvalidInput] | None = None) -> JSONResponse:
+def problem(
+    status: HTTPStatus,
+    detail: str | None = None,
+    errors: list[InvalidInput] | None = None,
+    recipients: list[RefusedRecipient] | None = None,
+) -> JSONResponse:
     """Create a problem+json response."""
-    body = Problem(title=status.phrase, status=status, detail=detail, errors=errors)
+    body = Problem(title=status.phrase, status=status, detail=detail, errors=errors, recipients=recipients)
     return JSONResponse(body.model_dump(exclude_none=True), status, _HEADERS.get(status), MEDIA_TYPE)
 
 
@@ -140,7 +170,7 @@ _EXPLAINED = (UserExists, InvalidAddress)
 
 def _status_handler(status: HTTPStatus) -> Handler:
     async def handle(_: Request, error: Exception) -> JSONResponse:
-        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR and status is not HTTPStatus.INSUFFICIENT_STORAGE:
             log.error("request failed", status=int(status), exc_info=error)
         return problem(status, str(error) if isinstance(error, _EXPLAINED) else None)
 
@@ -163,6 +193,11 @@ async def _handle_validation_error(_: Request, error: RequestValidationError) ->
         return problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "send the body as Content-Type: application/json")
     errors = [_describe_error(item) for item in error.errors()[:MAX_REPORTED_ERRORS]]
     return problem(HTTPStatus.UNPROCESSABLE_ENTITY, "the request is not valid", errors)
+
+
+async def _handle_recipients_refused(_: Request, error: RecipientsRefused) -> JSONResponse:
+    detail = "nothing was sent, because recipients are refused"
+    return problem(HTTPStatus.UNPROCESSABLE_ENTITY, detail, recipients=error.recipients)
 
 
 def _describe_error(item: Mapping[str, Any]) -> InvalidInput:

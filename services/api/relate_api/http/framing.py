@@ -13,8 +13,9 @@ import h11
 MAX_HEAD_OCTETS = 16 * 1024
 # As in Apache. A browser behind two proxies sends about 30.
 MAX_FIELDS = 100
-# Per request. A body has at most 64 KB, so that chunks of 128 octets on average fit.
+# Per request. A body has at most 64 KB, so that chunks of 128 octets on average fit; the same of larger bodies.
 MAX_CHUNKS = 512
+CHUNK_OCTETS = 128
 # Per URL; a list has ten.
 MAX_PARAMETERS = 100
 # Fed to h11 at a time, because it parses the fields of a slice before they can be counted.
@@ -32,6 +33,11 @@ class RequestReader(h11.Connection):
         self.error_status = 400
         self._unread = bytearray()
         self._chunks = 0
+        self._max_chunks = MAX_CHUNKS
+
+    def allow_chunks(self, octets: int) -> None:
+        """Allow the present request the chunks of a body of so many octets."""
+        self._max_chunks = max(MAX_CHUNKS, octets // CHUNK_OCTETS)
 
     def receive_data(self, data: bytes) -> None:
         """Buffer received octets."""
@@ -59,13 +65,13 @@ class RequestReader(h11.Connection):
 
     def _check(self, event: object) -> None:
         if isinstance(event, h11.Request):
-            self._chunks = 0
+            self._chunks, self._max_chunks = 0, MAX_CHUNKS
             _check_head(event)
         elif isinstance(event, h11.EndOfMessage) and len(event.headers) > MAX_FIELDS:
             raise _too_many_fields()
         elif isinstance(event, h11.Data) and event.chunk_end:
             self._chunks += 1
-            if self._chunks > MAX_CHUNKS:
+            if self._chunks > self._max_chunks:
                 raise h11.RemoteProtocolError("too many chunks", error_status_hint=413)
 
 

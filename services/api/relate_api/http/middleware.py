@@ -12,8 +12,10 @@ from relate_api.http.forwarded import resolve_client
 from relate_wire.limits import Network
 from relate_wire.ports import Peer
 
-# The largest request is a PATCH with labels; messages arrive by SMTP only.
+# Enough for lists of ids and labels. Endpoints that take messages raise it for their request, once the caller is known.
 MAX_BODY_OCTETS = 64 * 1024
+BODY_LIMIT = "max_body_octets"
+"""The name in the request's state of a limit that an endpoint has raised."""
 
 
 class ProxyHeadersMiddleware:
@@ -93,7 +95,7 @@ class HeadMiddleware:
 
 
 class BodyLimitMiddleware:
-    """Raises HTTPException with 413 when the app reads more than MAX_BODY_OCTETS of a body.
+    """Raises HTTPException with 413 when the app reads more than MAX_BODY_OCTETS of a body, or than `BODY_LIMIT`.
 
     Starlette's own limit responds in plain text, and FastAPI would turn any other exception into 400.
     """
@@ -109,7 +111,7 @@ class BodyLimitMiddleware:
             nonlocal received
             message = await receive()
             received += len(message.get("body", b""))
-            if received > MAX_BODY_OCTETS:
+            if received > scope.get("state", {}).get(BODY_LIMIT, MAX_BODY_OCTETS):
                 raise HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return message
 

@@ -1,17 +1,12 @@
 """CREATE, DELETE, RENAME, SUBSCRIBE, UNSUBSCRIBE (RFC 9051 §6.3.4-8)."""
 
-import unicodedata
-
 from relate_imap.commands import Create, MailboxCommand, Rename
 from relate_imap.conversation import Conversation
 from relate_imap.handlers.list_status import mailbox_id
 from relate_imap.replies import Refused, TaggedResponse, ok
-from relate_mailstore.errors import MailboxExists, MailboxNotFound, TooManyMailboxes
-from relate_mailstore.mailbox_names import DELIMITER, MAX_NAME_OCTETS, normal_form, parents
+from relate_mailstore.errors import InvalidMailboxName, MailboxExists, MailboxNotFound, TooManyMailboxes
+from relate_mailstore.mailbox_names import DELIMITER, check_new_name, check_renaming, parents
 from relate_mailstore.types import INBOX
-
-# Of a name; deeper than trees that people create.
-MAX_LEVELS = 50
 
 SPECIAL_USES = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Flagged", "\\Junk", "\\Sent", "\\Trash")}
 """RFC 6154 §2 without \\All, a virtual mailbox that is not implemented."""
@@ -20,7 +15,10 @@ SPECIAL_USES = {use.upper(): use for use in ("\\Archive", "\\Drafts", "\\Flagged
 async def on_create(conversation: Conversation, command: Create) -> TaggedResponse:
     """CREATE, with missing parents. A trailing "/" only declares that names below it will be created."""
     store, account = conversation.context.store, conversation.account
-    name = new_name(command.mailbox.removesuffix(DELIMITER))
+    try:
+        name = check_new_name(command.mailbox.removesuffix(DELIMITER))
+    except InvalidMailboxName as error:
+        raise _refused(error) from None
     special_use = _special_use(command.special_use)
     if special_use and special_use in {mailbox.special_use for mailbox in await store.mailboxes(account)}:
         raise Refused("A mailbox with that special use already exists", "USEATTR")
@@ -47,11 +45,11 @@ async def on_delete(conversation: Conversation, command: MailboxCommand) -> Tagg
 async def on_rename(conversation: Conversation, command: Rename) -> TaggedResponse:
     """RENAME, with the mailboxes below it. Missing parents of the new name are created."""
     store, account = conversation.context.store, conversation.account
-    name = new_name(command.new_name)
-    was = normal_form(command.mailbox)
-    into_form = name == was != command.mailbox
-    if (name + DELIMITER).startswith(was + DELIMITER) and not into_form:
-        raise Refused("A mailbox cannot be moved below itself", "CANNOT")
+    try:
+        name = check_new_name(command.new_name)
+        check_renaming(command.mailbox, name)
+    except InvalidMailboxName as error:
+        raise _refused(error) from None
     await store.rename_mailbox(account, command.mailbox, name)
     await _create_parents(conversation, name)
     return ok("Renamed")
@@ -80,19 +78,8 @@ async def _create_parents(conversation: Conversation, name: str) -> None:
             break  # those above it exist
 
 
-def new_name(name: str) -> str:
-    """A valid name for a new mailbox, in Unicode normal form (RFC 9051 §5.1). Raises Refused."""
-    name = normal_form(name)
-    levels = name.split(DELIMITER)
-    if not all(levels):
-        raise Refused("A level of the name is empty", "CANNOT")
-    if len(name.encode()) > MAX_NAME_OCTETS or len(levels) > MAX_LEVELS:
-        raise Refused("The name is too long", "LIMIT")
-    if any(unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp") for character in name):
-        raise Refused("A character of the name is not allowed", "CANNOT")
-    if levels[0].lower() == INBOX.lower():
-        levels[0] = INBOX
-    return DELIMITER.join(levels)
+def _refused(error: InvalidMailboxName) -> Refused:
+    return Refused(str(error), "LIMIT" if error.is_limit else "CANNOT")
 
 
 def _special_use(attributes: tuple[str, ...]) -> str:

@@ -18,8 +18,8 @@ from relate.transfer.maildir import SUBFOLDERS, count_maildir, is_maildir, read_
 from relate.transfer.mbox import count_mbox, is_mbox, read_mbox
 from relate.transfer.raw_message import TooLarge
 from relate.transfer.report import TransferReport
-from relate_imap.handlers.mailboxes import new_name
-from relate_imap.replies import Refused
+from relate_mailstore.errors import InvalidMailboxName
+from relate_mailstore.mailbox_names import check_new_name
 from relate_mailstore.types import NewMessage
 
 MessageReader = Callable[[], Iterator[tuple[str, NewMessage | TooLarge]]]
@@ -125,8 +125,8 @@ def _eml_folder(folder: Path, files: Sequence[Path], name: str, limit: int) -> F
 def _with_valid_names(folders: Sequence[FileFolder], report: TransferReport) -> Iterator[FileFolder]:
     for folder in folders:
         try:
-            name = new_name(os.fsencode(folder.name).decode("utf-8", "replace"))
-        except Refused as refused:
+            name = check_new_name(os.fsencode(folder.name).decode("utf-8", "replace"))
+        except InvalidMailboxName as refused:
             report.add_skipped(str(folder.path), str(refused))
         else:
             yield FileFolder(folder.path, name, folder.count, folder.read, folder.limit)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from relate_imap.handlers.mailboxes import SPECIAL_USES, new_name
-from relate_imap.replies import Refused
-from relate_mailstore.mailbox_names import DELIMITER
+from relate_imap.handlers.mailboxes import SPECIAL_USES
+from relate_mailstore.errors import InvalidMailboxName
+from relate_mailstore.mailbox_names import DELIMITER, check_new_name
 from relate_mailstore.types import INBOX
 
 _UNSELECTABLE = frozenset(("\\NOSELECT", "\\NONEXISTENT"))
@@ -57,8 +57,8 @@ def map_mailboxes(
             continue
         path = paths[mailbox.name]
         try:
-            name = new_name(_target_name(path, uses, special_uses))
-        except Refused as error:
+            name = check_new_name(_target_name(path, uses, special_uses))
+        except InvalidMailboxName as error:
             rejected.append(RejectedMailbox(mailbox.name, str(error)))
         else:
             mapped.append(MappedMailbox(mailbox.name, name, uses.get(path, ""), mailbox.subscribed))

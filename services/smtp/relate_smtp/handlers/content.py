@@ -3,30 +3,31 @@
 250 means that the message is durable.
 """
 
-from contextlib import suppress
 from dataclasses import replace
 
-from relate_mailstore.errors import OverQuota, StoreError
-from relate_mailstore.queue_types import Excess
+from relate_mailstore.errors import OverQuota
 from relate_mailstore.types import AccountId
+from relate_mime.parameters import parse_media_type
 from relate_smtp import replies
-from relate_smtp.authorship import NO_EDIT, check_authorship
 from relate_smtp.commands import Bare, Bdat
-from relate_smtp.conversation import Conversation
-from relate_smtp.delivery import (
-    build_message,
-    find_traceparent,
-    has_looped,
-    message_id_of,
-    prepare_delivery,
-    report_addressee,
-)
-from relate_smtp.events import accepted
+from relate_smtp.context import Role
+from relate_smtp.conversation import Conversation, Transaction
 from relate_smtp.framing import DROPPED, Frame, Mode
-from relate_smtp.header import Header, TooManyFields
-from relate_smtp.held_notice import make_notice
 from relate_smtp.returned import Told
 from relate_smtp.states import State
+from relate_submission.authorship import NO_EDIT, check_authorship
+from relate_submission.delivery import prepare_delivery
+from relate_submission.envelope import AcceptedRecipient
+from relate_submission.events import accepted
+from relate_submission.header import Header, TooManyFields
+from relate_submission.held_notice import tell_held
+from relate_submission.message import (
+    build_message,
+    find_message_id,
+    find_traceparent,
+    has_looped,
+    submitted_message_id,
+)
 from relate_wire.lines import LineFault
 from relate_wire.reply import Reply
 
@@ -69,20 +70,32 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
         header = Header(content.octets)
         if has_looped(header):
             return replies.LOOP
+        envelope, reception = transaction.envelope, conversation.reception
+        is_submission = context.role is Role.SUBMISSION
         user, linked, sender_edit = conversation.user, None, NO_EDIT
         if user is not None:
-            sender_edit = await check_authorship(header, transaction.mail, user, context.directory)
+            sender_edit = await check_authorship(
+                header, envelope.sender, user, context.directory, is_utf8=envelope.is_utf8
+            )
             # Only users may link the delivery to their traces: a traceparent from any other client is ignored.
             linked = find_traceparent(header)
-        message = build_message(conversation, header, content.octets, sender_edit)
+        message = build_message(
+            header,
+            content.octets,
+            envelope,
+            reception,
+            is_submission=is_submission,
+            sender_edit=sender_edit,
+            is_binary=transaction.is_binary,
+        )
         del content  # so that `message` is the only copy during the delivery
         told = await _read_report(conversation, header, message)
         delivery = prepare_delivery(
-            transaction,
+            envelope,
             user,
             message,
-            message_id_of(conversation, header),
-            events=accepted(conversation, len(message)) + told.events,
+            submitted_message_id(header, reception) if is_submission else find_message_id(header),
+            events=accepted(envelope, reception, user, len(message)) + told.events,
             limits=context.sending_limits,
         )
         receipt = await context.store.deliver(replace(delivery, suppressions=told.suppressions))
@@ -93,31 +106,24 @@ async def _receive(conversation: Conversation, content: Frame) -> Reply:
         return replies.over_quota(temporary=error.temporary or transaction.has_several_accounts)
     finally:
         conversation.end_transaction()
-    if receipt.excess is not None and not receipt.excess.is_told:
-        await _tell_held(conversation, receipt.excess, transaction.id)
+    if user is not None:
+        await tell_held(context.store, user, receipt, reception)
     return replies.accepted(receipt, context.clock() - started, linked)
 
 
 async def _read_report(conversation: Conversation, header: Header, message: bytes) -> Told:
     """What the message tells of others, if it may be a delivery report of another server."""
-    context, addressee = conversation.context, report_addressee(conversation.open_transaction, header)
+    context, addressee = conversation.context, _report_addressee(conversation.open_transaction, header)
     if context.reports is None or addressee is None:
         return Told()
     account_id = AccountId(addressee.recipient.user_id)
     return await context.reports.read(message, addressee.address, account_id, conversation.peer.address, context.now())
 
 
-async def _tell_held(conversation: Conversation, excess: Excess, transaction_id: str) -> None:
-    """Tell users that their mail is held. If that fails, the next message that is held tells: this one is accepted."""
-    context, user = conversation.context, conversation.user
-    if user is None:
-        return
-    notice = make_notice(
-        excess,
-        user.address,
-        server_name=context.server_name,
-        identifier=f"held.{transaction_id}",
-        now=context.now(),
-    )
-    with suppress(StoreError):
-        await context.store.tell_held(AccountId(user.id), excess.limit, notice)
+def _report_addressee(transaction: Transaction, header: Header) -> AcceptedRecipient | None:
+    """The only recipient of a message that may be a delivery report, else None (RFC 3461 §6.1, RFC 6522 §1)."""
+    if transaction.mail.sender or len(transaction.addresses) != 1 or not transaction.recipients:
+        return None
+    field = next(header.fields(b"content-type"), None)
+    media_type = None if field is None else parse_media_type(field.value)
+    return transaction.recipients[0] if media_type is not None and media_type.type == b"multipart" else None

@@ -7,10 +7,11 @@ from relate_mailstore.types import AccountId
 from relate_smtp import replies
 from relate_smtp.commands import Bare, Mail, Rcpt
 from relate_smtp.context import Role
-from relate_smtp.conversation import AcceptedRecipient, Conversation
-from relate_smtp.paths import POSTMASTER
-from relate_smtp.routing import Elsewhere, Unroutable
+from relate_smtp.conversation import Conversation
 from relate_smtp.states import State
+from relate_submission.envelope import AcceptedRecipient
+from relate_submission.paths import POSTMASTER
+from relate_submission.routing import Elsewhere, Unroutable
 from relate_wire.reply import Reply
 
 

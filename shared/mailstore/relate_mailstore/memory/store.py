@@ -4,12 +4,12 @@ import itertools
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
-from relate_mailstore.errors import MaildropInUse, MessageNotFound
+from relate_mailstore.errors import MaildropInUse, MessageNotFound, TooManyKeywords
 from relate_mailstore.event_rules import EventRules, of_delivery, places_of
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
@@ -24,6 +24,7 @@ from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, St
 from relate_mailstore.memory.matching import matches
 from relate_mailstore.memory.queue import MemoryQueue
 from relate_mailstore.memory.raw import MemoryRawMessage
+from relate_mailstore.memory.requests import MemoryRequests
 from relate_mailstore.memory.sending import MemorySending
 from relate_mailstore.memory.suppressions import MemorySuppressions
 from relate_mailstore.polling import poll
@@ -34,6 +35,7 @@ from relate_mailstore.summary_text import EMPTY_SUMMARY
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    AnsweredRequest,
     Appended,
     AssignedUid,
     Copied,
@@ -56,6 +58,7 @@ from relate_mailstore.types import (
     NewMessage,
     Receipt,
     Rendering,
+    Sending,
     Snapshot,
     Summary,
     TextPart,
@@ -86,6 +89,7 @@ class MemoryMailStore:
         self.suppressions = MemorySuppressions(clock)
         self.queue = MemoryQueue(self._deliver_all, self.events.add, self.suppressions.suppress, clock)
         self._sending = MemorySending(clock)
+        self._requests = MemoryRequests(clock)
 
     async def provision(self, account_id: AccountId) -> None:
         """Create the default mailboxes of an account. Idempotent."""
@@ -93,8 +97,17 @@ class MemoryMailStore:
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Enter a message for every destination; all are looked up before the first change."""
+        sending = delivery.sending
+        if sending is not None:
+            self._expect(sending)
         (receipt,) = self._deliver_all([delivery])
+        if sending is not None:
+            await self._complete(sending, receipt)
         return receipt
+
+    async def answered_request(self, account_id: AccountId, key_hash: str) -> AnsweredRequest | None:
+        """The request with this key."""
+        return self._requests.find(account_id, key_hash)
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
         """Enter the notice, unless the owner was told."""
@@ -370,6 +383,22 @@ class MemoryMailStore:
             for to in delivery.destinations:
                 check_quota(self._usage(to.account_id), added[to.account_id], to.quota)
         return [self._deliver(delivery) for delivery in deliveries]
+
+    def _expect(self, sending: Sending) -> None:
+        """Raise what `deliver` raises for a sending, before the first change."""
+        if sending.request is not None:
+            self._requests.expect_new(sending.account_id, sending.request)
+        if sending.draft is not None:
+            self._account(sending.account_id).message(sending.draft)
+
+    async def _complete(self, sending: Sending, receipt: Receipt) -> None:
+        if sending.answered is not None:
+            with suppress(MessageNotFound, TooManyKeywords):
+                await self.flag_message(sending.account_id, sending.answered, sending.change)
+        if sending.draft is not None:
+            await self.delete_message(sending.account_id, sending.draft)
+        if sending.request is not None:
+            self._requests.record(sending.account_id, sending.request, receipt)
 
     def _deliver(self, delivery: Delivery) -> Receipt:
         received = _or_now(delivery.internal_date)

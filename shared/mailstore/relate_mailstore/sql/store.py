@@ -47,6 +47,7 @@ from relate_mailstore.sql.read.quota import UsageCache
 from relate_mailstore.sql.read.search import Search
 from relate_mailstore.sql.read.search_texts import Texts
 from relate_mailstore.sql.read.summaries import Summaries
+from relate_mailstore.sql.requests import Requests
 from relate_mailstore.sql.suppressions import SqlSuppressions
 from relate_mailstore.sql.upkeep import tombstones
 from relate_mailstore.sql.upkeep.background import Upkeep
@@ -57,6 +58,7 @@ from relate_mailstore.sql.write.flag_writer import FlagWriter
 from relate_mailstore.types import (
     INBOX,
     AccountId,
+    AnsweredRequest,
     Appended,
     Copied,
     Delivery,
@@ -155,10 +157,12 @@ class SqlMailStore:
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
         self.suppressions = SqlSuppressions(database, self._committer.run_without_notice, clock)
+        self._requests = Requests(database, self._committer.run_without_notice, clock)
         daily = {
             "mailstore.upkeep.tombstones": self.trim_tombstones,
             "mailstore.upkeep.events": self.events.maintain,
             "mailstore.upkeep.suppressions": self.suppressions.trim,
+            "mailstore.upkeep.requests": self.trim_requests,
         }
         self._upkeep = Upkeep(self._texts.make_some, daily, lambda: freshness.notice_count, supervisor)
         # Outgoing mail.
@@ -299,6 +303,10 @@ class SqlMailStore:
     async def deliver(self, delivery: Delivery) -> Receipt:
         """Store a message; concurrent deliveries share a transaction."""
         return await self._deliveries.deliver(delivery)
+
+    async def answered_request(self, account_id: AccountId, key_hash: str) -> AnsweredRequest | None:
+        """The request with this key."""
+        return await self._requests.find(account_id, key_hash)
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
         """Enter a notice once in a period."""
@@ -452,6 +460,10 @@ class SqlMailStore:
     async def collect_garbage(self) -> int:
         """Remove rows that concurrent deletions left unreferenced; how many. For the administrator or a nightly job."""
         return await self._committer.run_without_notice(expunge.collect_garbage, removes=True)
+
+    async def trim_requests(self) -> int:
+        """Remove the requests that are older than a day; how many."""
+        return await self._requests.trim()
 
     async def trim_tombstones(self) -> int:
         """Remove tombstones that are too old or too many; how many. Each process does so once a day."""

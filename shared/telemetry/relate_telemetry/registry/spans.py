@@ -191,6 +191,7 @@ STORE_OPERATIONS: Mapping[str, Operation] = {
     "deliver": Operation(
         "Stores a message for its recipients.", ("octets", "destinations", "recipients", "batch", "message_id")
     ),
+    "answered_request": Operation("Finds the request of the last day with an Idempotency-Key."),
     "tell_held": Operation("Tells an account once in a period that its mail is held.", ("octets",)),
     "check_quota": Operation("Checks whether a message fits into an account's quota.", ("octets",)),
     "mailbox": Operation("Finds a mailbox by its name."),
@@ -271,6 +272,7 @@ BACKGROUND_WORK: Mapping[str, str] = {
     "mailstore.upkeep.tombstones": "Removes old tombstones.",
     "mailstore.upkeep.events": "Makes the event log's partitions (PostgreSQL), and removes old events.",
     "mailstore.upkeep.suppressions": "Removes entries of the suppression list that have expired.",
+    "mailstore.upkeep.requests": "Removes requests with an Idempotency-Key that are older than a day.",
     "mailstore.events.refused": "Stores refusals in the event log.",
     "accounts.last_used": "Writes the times at which keys were last used.",
     "service.housekeeping.elect": "Chooses the process that collects garbage.",

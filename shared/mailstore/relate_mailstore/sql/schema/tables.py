@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0016 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0018 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -266,6 +266,21 @@ sent_recipients = Table(
     Column("period", Integer, primary_key=True, autoincrement=False),  # seconds
     Column("counts", Text, nullable=False),  # JSON: `sending_rules.Counts`; old counts are removed
     Column("told", Double, nullable=False),  # seconds since the epoch: when the owner was told that mail is held
+    sqlite_with_rowid=False,
+)
+
+# Requests with an Idempotency-Key by which messages were sent, for a day.
+answered_requests = Table(
+    "answered_requests",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("key_hash", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),  # a hash of the request's content
+    Column("response", Text, nullable=False),
+    Column("message_id", Uuid, nullable=False),
+    Column("is_held", Boolean, nullable=False),
+    Column("answered", Double, nullable=False),  # seconds since the epoch
+    Index("ix_answered_requests_answered", "answered"),
     sqlite_with_rowid=False,
 )
 

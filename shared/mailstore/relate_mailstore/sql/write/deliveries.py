@@ -26,6 +26,7 @@ from relate_mailstore.sql.write.deliver import DeliveryResult, store_batch
 from relate_mailstore.sql.write.group_commit import GroupCommit, QueuedDelivery
 from relate_mailstore.sql.write.held_notice import enter_once
 from relate_mailstore.sql.write.namespace import provision_for
+from relate_mailstore.sql.write.send import send
 from relate_mailstore.types import (
     AccountId,
     Appended,
@@ -35,6 +36,7 @@ from relate_mailstore.types import (
     MessageId,
     NewMessage,
     Receipt,
+    Sending,
     Uid,
 )
 from relate_mime import MessageIndex
@@ -84,11 +86,12 @@ class Deliveries:
     async def deliver(self, delivery: Delivery) -> Receipt:
         """See `MailStore.deliver`."""
         queued = await self.prepare(delivery)
+        commit = self._commit if delivery.sending is None else partial(self._send, sending=delivery.sending)
         try:
-            return await self._commit(queued)
+            return await commit(queued)
         except MailboxNotFound:
             provisioned = await self.provision(queued)
-        return await self._commit(provisioned)
+        return await commit(provisioned)
 
     async def prepare(self, delivery: Delivery) -> QueuedDelivery:
         """Assign the message's id, and index it; without a destination no index is stored. Raises TooManyKeywords."""
@@ -161,6 +164,9 @@ class Deliveries:
                 span.link(receipt.leader)  # whose trace has the statements
             return receipt
 
+    async def _send(self, queued: QueuedDelivery, sending: Sending) -> Receipt:
+        return await self._committer.run(partial(self._send_within_reserve, queued=queued, sending=sending))
+
     async def _store_batch(self, batch: Sequence[QueuedDelivery]) -> Sequence[DeliveryResult]:
         began = perf_counter()
         for queued in batch:
@@ -173,6 +179,13 @@ class Deliveries:
         if self._reserve:
             self._reserve.ration(connection, queued.weight)
         return enter_once(connection, account_id, limit, queued, self._clock())
+
+    def _send_within_reserve(
+        self, connection: Connection, queued: QueuedDelivery, sending: Sending
+    ) -> Committed[Receipt]:
+        if self._reserve:
+            self._reserve.ration(connection, queued.weight)
+        return send(connection, queued, sending, self._writer, self._clock())
 
     def _store_within_reserve(
         self, connection: Connection, batch: Sequence[QueuedDelivery]

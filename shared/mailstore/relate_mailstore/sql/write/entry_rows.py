@@ -1,7 +1,7 @@
 """Rows of entries, as the transactions that change them read and write them."""
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from sqlalchemy import Connection, bindparam, select, update
@@ -77,6 +77,17 @@ def read_entries(connection: Connection, delta: MailboxDelta, uids: Collection[U
     """Entries of a locked mailbox, in the order of their UIDs."""
     rows = connection.execute(READ_ENTRIES, {**key_parameters(delta), "uids": uids})
     return [parse_entry(row) for row in rows]
+
+
+def find_entries(
+    connection: Connection, account_id: AccountId, message_id: MessageId
+) -> Mapping[MailboxId, Sequence[Uid]]:
+    """The UIDs of a message in each mailbox of an account that contains it."""
+    uids: defaultdict[MailboxId, list[Uid]] = defaultdict(list)
+    parameters = {"of_account": account_id, "message_ids": [message_id]}
+    for mailbox_id, uid, _ in connection.execute(_FIND_MESSAGES, parameters):
+        uids[mailbox_id].append(uid)
+    return uids
 
 
 def write_flags(connection: Connection, deltas: Iterable[MailboxDelta]) -> None:

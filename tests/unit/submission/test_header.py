@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 import pytest
 
-from relate_smtp.header import (
+from relate_submission.header import (
     MAX_AUTHSERV_ID_OCTETS,
     MAX_COMMENTS,
     MAX_FIELDS,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relate_smtp.paths import (
+from relate_submission.paths import (
     MAX_DOMAIN_CHARACTERS,
     MAX_PATH_CHARACTERS,
     POSTMASTER,

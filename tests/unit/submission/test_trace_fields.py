@@ -5,7 +5,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
-from relate_smtp.trace_fields import (
+from relate_submission.trace_fields import (
     MAX_LINE_CHARACTERS,
     date_time,
     fold,

@@ -1,9 +1,16 @@
 """The message that tells users that their mail is held, because they have sent to too many recipients."""
 
+from contextlib import suppress
+
+from relate_accounts.types import User
+from relate_mailstore.errors import StoreError
+from relate_mailstore.ports import MailStore
 from relate_mailstore.queue_types import Excess
 from relate_mailstore.sending_rules import describe_limit
+from relate_mailstore.types import AccountId, Receipt
 from relate_mime.writing.system_fields import system_fields
 from relate_mime.writing.text import visible, wrap
+from relate_submission.envelope import Reception
 
 SUBJECT = "Your mail to other servers is held"
 
@@ -21,6 +28,25 @@ who can revoke it and drop the messages.
 
 This message is from the mail system {server_name}."""
 _FIELDS = b"MIME-Version: 1.0\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Transfer-Encoding: 7bit\r\n\r\n"
+
+
+async def tell_held(store: MailStore, user: User, receipt: Receipt, reception: Reception) -> None:
+    """Tell a user that mail is held, if the message of this receipt is, and the user does not know.
+
+    If that fails, the next message that is held tells: this one is accepted.
+    """
+    excess = receipt.excess
+    if excess is None or excess.is_told:
+        return
+    notice = make_notice(
+        excess,
+        user.address,
+        server_name=reception.server_name,
+        identifier=f"held.{reception.identifier}",
+        now=reception.time,
+    )
+    with suppress(StoreError):
+        await store.tell_held(AccountId(user.id), excess.limit, notice)
 
 
 def make_notice(excess: Excess, address: str, *, server_name: str, identifier: str, now: float) -> bytes:

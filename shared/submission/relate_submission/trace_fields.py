@@ -6,7 +6,7 @@ They contain the client's input. The grammar of `paths` ensures that it cannot i
 from email.utils import formatdate
 from functools import lru_cache
 
-from relate_smtp.paths import address_literal
+from relate_submission.paths import address_literal
 
 # RFC 5322 §2.1.1: the length that a line SHOULD NOT exceed. A longer word is not broken.
 MAX_LINE_CHARACTERS = 78

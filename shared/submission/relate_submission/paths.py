@@ -47,6 +47,11 @@ def parse_forward_path(text: str) -> tuple[str, str] | None:
     return (POSTMASTER, text[match.end() :]) if match else _parse_path(text)
 
 
+def is_address(text: str) -> bool:
+    """Whether a text is an address with a domain or an address literal, and nothing else."""
+    return _parse_path(f"<{text}>") == (text, "")
+
+
 def is_client_name(text: str) -> bool:
     """Whether a HELO or EHLO argument is safe in a trace field."""
     return len(text) <= MAX_DOMAIN_CHARACTERS and _CLIENT_NAME.fullmatch(text) is not None

@@ -14,8 +14,7 @@ from relate_accounts.ports import Directory
 from relate_accounts.types import User
 from relate_mime import decode_address, parse_addresses
 from relate_mime.fields import strip_comments, unfold
-from relate_smtp.commands import Mail
-from relate_smtp.header import Field, Header
+from relate_submission.header import Field, Header
 
 MAX_VALUE_OCTETS = 4_096
 """The longest value that is parsed. A name and an address have a few dozen octets."""
@@ -35,11 +34,14 @@ class SenderEdit(NamedTuple):
 NO_EDIT = SenderEdit([], b"")
 
 
-async def check_authorship(header: Header, mail: Mail, user: User, directory: Directory) -> SenderEdit:
+async def check_authorship(
+    header: Header, sender: str, user: User, directory: Directory, *, is_utf8: bool
+) -> SenderEdit:
     """Compare From and Sender with the user's addresses. A Sender that is not one of them is removed.
 
-    The Sender that is added is the address of the envelope, which the user owns; the primary address for the null
-    reverse-path. Raises TooManyFields, AccountsUnavailable.
+    The Sender that is added is `sender`, the address of the envelope, which the user owns; the primary address for the
+    null reverse-path. `is_utf8` means that header fields may have UTF-8 (RFC 6532). Raises TooManyFields,
+    AccountsUnavailable.
     """
 
     async def is_owned(address: str | None) -> bool:
@@ -50,8 +52,8 @@ async def check_authorship(header: Header, mail: Mail, user: User, directory: Di
         return NO_EDIT
     if await is_owned(author_of(header)):
         return SenderEdit(senders, b"")
-    address = mail.sender or user.address
-    if not (address.isascii() or mail.utf8):  # without SMTPUTF8 a header has no form for it
+    address = sender or user.address
+    if not (address.isascii() or is_utf8):  # without SMTPUTF8 a header has no form for it
         return SenderEdit(senders, b"")
     return SenderEdit(senders, f"Sender: {address}\r\n".encode())
 

@@ -3,7 +3,7 @@
 import pytest
 
 from relate_accounts.types import Recipient
-from relate_smtp.routing import Elsewhere, LocalOnly, Relaying, Unroutable
+from relate_submission.routing import Elsewhere, LocalOnly, Relaying, Unroutable
 from tests.unit.smtp.smtp_fixtures import SmtpBackend
 
 

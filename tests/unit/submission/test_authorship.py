@@ -5,13 +5,12 @@ from datetime import UTC, datetime
 import pytest
 
 from relate_accounts.types import User, UserId
-from relate_smtp.authorship import MAX_VALUE_OCTETS, NO_EDIT, author_of, check_authorship
-from relate_smtp.commands import Mail
-from relate_smtp.header import MAX_FIELDS, Header, TooManyFields
+from relate_submission.authorship import MAX_VALUE_OCTETS, NO_EDIT, author_of, check_authorship
+from relate_submission.header import MAX_FIELDS, Header, TooManyFields
 from tests.unit.smtp.smtp_fixtures import SmtpBackend
 
 ADDED = b"Sender: ann@example.net\r\n"
-MAIL = Mail("ann@example.net")
+SENDER = "ann@example.net"
 
 
 @pytest.fixture
@@ -24,11 +23,11 @@ async def backend() -> SmtpBackend:
     return backend
 
 
-async def edited(backend: SmtpBackend, header: bytes, mail: Mail = MAIL) -> bytes:
+async def edited(backend: SmtpBackend, header: bytes, sender: str = SENDER, *, is_utf8: bool = False) -> bytes:
     """The header with the edit, as `build_message` makes it."""
     user = await backend.accounts.user_by_address("ann@example.net")
     parsed = Header(header)
-    edit = await check_authorship(parsed, mail, user, backend.directory)
+    edit = await check_authorship(parsed, sender, user, backend.directory, is_utf8=is_utf8)
     return edit.added + parsed.without(edit.removed)
 
 
@@ -123,18 +122,18 @@ async def test_any_other_sender_is_replaced(backend: SmtpBackend, sender: bytes)
 
 async def test_the_sender_is_the_address_of_the_envelope(backend: SmtpBackend) -> None:
     header = b"From: boss@example.org\r\n"
-    assert await edited(backend, header, Mail("Ann@Catch.example")) == b"Sender: Ann@Catch.example\r\n" + header
-    assert await edited(backend, header, Mail("ann@bücher.example", utf8=True)) == (
+    assert await edited(backend, header, "Ann@Catch.example") == b"Sender: Ann@Catch.example\r\n" + header
+    assert await edited(backend, header, "ann@bücher.example", is_utf8=True) == (
         "Sender: ann@bücher.example\r\n".encode() + header
     )
 
 
 async def test_the_sender_of_the_null_reverse_path_is_the_primary_address(backend: SmtpBackend) -> None:
     header = b"From: boss@example.org\r\n"
-    assert await edited(backend, header, Mail("")) == ADDED + header
+    assert await edited(backend, header, "") == ADDED + header
     user = User(UserId(9), "änn@example.net", "", datetime.now(UTC))
-    assert await check_authorship(Header(header), Mail(""), user, backend.directory) == NO_EDIT
-    edit = await check_authorship(Header(header), Mail("", utf8=True), user, backend.directory)
+    assert await check_authorship(Header(header), "", user, backend.directory, is_utf8=False) == NO_EDIT
+    edit = await check_authorship(Header(header), "", user, backend.directory, is_utf8=True)
     assert edit.added == "Sender: änn@example.net\r\n".encode()
 
 

@@ -8,10 +8,10 @@ import pytest
 from relate_accounts.types import Recipient, User, UserId
 from relate_mailstore.queue_types import Outgoing, OutgoingRecipient
 from relate_mailstore.types import AccountId, Destination
-from relate_smtp.commands import Mail
-from relate_smtp.conversation import AcceptedRecipient, Transaction
-from relate_smtp.delivery import MAX_HOPS, find_message_id, find_traceparent, has_looped, prepare_delivery
-from relate_smtp.header import Header
+from relate_submission.delivery import prepare_delivery
+from relate_submission.envelope import AcceptedRecipient, Envelope
+from relate_submission.header import Header
+from relate_submission.message import MAX_HOPS, find_message_id, find_traceparent, has_looped
 
 HOP = b"Received: from a by b; Thu, 1 Jan 1970 00:00:00 +0000\r\n"
 
@@ -19,15 +19,14 @@ HOP = b"Received: from a by b; Thu, 1 Jan 1970 00:00:00 +0000\r\n"
 ALICE = User(UserId(7), "alice@b", "", datetime.now(UTC))
 
 
-def transaction(*users: int, outgoing: Sequence[str] = ()) -> Transaction:
+def envelope(*users: int, outgoing: Sequence[str] = ()) -> Envelope:
     accepted = [AcceptedRecipient(f"u{user}@b", Recipient(UserId(user), f"u{user}@b", None)) for user in users]
     to = [OutgoingRecipient(address, address.partition("@")[2], notify="NEVER") for address in outgoing]
-    mail = Mail("alice@b", body="8BITMIME", utf8=True, ret="HDRS", envid="e+2B1")
-    return Transaction("1", mail, accepted, to)
+    return Envelope("alice@b", accepted, to, ret="HDRS", envid="e+2B1", is_8bit=True, is_utf8=True)
 
 
 def test_account_with_several_addresses_is_one_destination() -> None:
-    delivery = prepare_delivery(transaction(3, 1, 3, 2, 1), None, b"raw", "")
+    delivery = prepare_delivery(envelope(3, 1, 3, 2, 1), None, b"raw", "")
 
     assert delivery.raw == b"raw"
     assert delivery.destinations == tuple(Destination(AccountId(number)) for number in (3, 1, 2))
@@ -35,7 +34,7 @@ def test_account_with_several_addresses_is_one_destination() -> None:
 
 
 def test_recipients_elsewhere_have_the_envelope_of_the_user() -> None:
-    sent = transaction(3, outgoing=["bob@c", "eve@d"])
+    sent = envelope(3, outgoing=["bob@c", "eve@d"])
     delivery = prepare_delivery(sent, ALICE, b"raw", "1@b")
 
     assert delivery.destinations == (Destination(AccountId(3)),)
@@ -49,7 +48,6 @@ def test_recipients_elsewhere_have_the_envelope_of_the_user() -> None:
         is_utf8=True,
         header_message_id="1@b",
     )
-    assert sent.has_several_accounts
 
 
 @pytest.mark.parametrize(

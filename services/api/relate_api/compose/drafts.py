@@ -1,0 +1,100 @@
+"""`/api/drafts`: messages that are not sent yet, in the mailbox for drafts, with \\Draft (RFC 9051 §2.3.2).
+
+Mail clients see and change them, too. A message never changes, so that a new version of a draft is a new message, with
+a new id, which replaces the old one in one transaction. Drafts keep their Bcc field.
+"""
+
+from http import HTTPStatus
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, HTTPException, Query
+
+from relate_api.access.dependencies import InjectedServices, Reader, Services, Writer
+from relate_api.compose.exchange import Sender, WritingCaller, body_of
+from relate_api.compose.schemas import DraftDetails, NewEmail, SentEmail
+from relate_api.compose.sending import Caller, Changes, Written, repeat_answer, send, with_author
+from relate_api.compose.special import DRAFTS, find_special
+from relate_api.compose.uploads import JSON, received, too_large
+from relate_api.compose.writing import write
+from relate_api.emails.filters import Paging
+from relate_api.emails.pages import find_page
+from relate_api.emails.schemas import EmailPage
+from relate_mailstore.errors import MessageNotFound
+from relate_mailstore.types import AccountId, Flag, MailboxId, MessageId, MessageQuery, NewMessage, Uid
+
+router = APIRouter(prefix="/api/drafts", tags=["drafts"])
+
+
+@router.get("")
+async def list_drafts(paging: Annotated[Paging, Query()], principal: Reader, services: InjectedServices) -> EmailPage:
+    """List drafts, newest first."""
+    mailbox = await find_special(services, principal.account_id, DRAFTS)
+    query = MessageQuery(mailbox=mailbox, cursor=paging.cursor, limit=paging.size, offset=paging.offset)
+    return await find_page(principal, services, query, paging)
+
+
+@router.post("", status_code=HTTPStatus.CREATED, openapi_extra=body_of("NewEmail"))
+async def create_draft(caller: WritingCaller) -> DraftDetails:
+    """Store a draft. It needs no recipient yet."""
+    return await _store(caller, None)
+
+
+@router.put("/{draft_id:uuid}", openapi_extra=body_of("NewEmail"))
+async def replace_draft(draft_id: UUID, caller: WritingCaller) -> DraftDetails:
+    """Replace a draft by a new version, which has another id."""
+    return await _store(caller, MessageId(draft_id))
+
+
+@router.delete("/{draft_id:uuid}", status_code=HTTPStatus.NO_CONTENT)
+async def delete_draft(draft_id: UUID, principal: Writer, services: InjectedServices) -> None:
+    """Delete a draft."""
+    await _locate(services, principal.account_id, MessageId(draft_id))
+    await services.store.delete_message(principal.account_id, MessageId(draft_id))
+
+
+@router.post("/{draft_id:uuid}/send", status_code=HTTPStatus.CREATED)
+async def send_draft(draft_id: UUID, caller: Sender) -> SentEmail:
+    """Send a draft, and remove it in the same transaction."""
+    services, account_id = caller.services, caller.principal.account_id
+    # The draft is the content of the request: the path names it, and it never changes.
+    async with caller.keyed(f"send {draft_id}") as key:
+        if key.answered is not None:
+            sent = repeat_answer(key.answered)
+        else:
+            await _locate(services, account_id, MessageId(draft_id))
+            raw = await services.store.open(account_id, MessageId(draft_id))
+            if raw.size > services.submission.max_content:
+                raise too_large(services)
+            written = Written(await raw.read(), Changes(draft=MessageId(draft_id)))
+            sent = await send(caller, written, caller.reception(), key)
+    caller.response.headers["Location"] = f"/api/emails/{sent.id}"
+    return sent
+
+
+async def _store(caller: Caller, replaced: MessageId | None) -> DraftDetails:
+    services, account_id = caller.services, caller.principal.account_id
+    async with received(caller.request, services, JSON) as upload:
+        place = None if replaced is None else await _locate(services, account_id, replaced)
+        reception = caller.reception()
+        written = await write(caller, await upload.parse(NewEmail), reception)
+        message = await with_author(caller, written.take())
+        if len(message) > services.submission.max_content:
+            raise too_large(services)
+        mailbox = await find_special(services, account_id, DRAFTS)
+        new = NewMessage(message, Flag.DRAFT | Flag.SEEN)
+        appended = await services.store.append(account_id, mailbox, [new], place, caller.principal.user.quota)
+    snapshot = await services.store.snapshot(account_id, mailbox)
+    entry = snapshot.entries.find(appended.uids[0])
+    if entry is None:  # another client has moved or deleted it since
+        raise HTTPException(HTTPStatus.CONFLICT, "the draft was moved at once")
+    caller.response.headers["Location"] = f"/api/emails/{entry.message_id}"
+    return DraftDetails(id=entry.message_id, message_id=f"{reception.identifier}@{reception.server_name}")
+
+
+async def _locate(services: Services, account_id: AccountId, draft_id: MessageId) -> tuple[MailboxId, Uid]:
+    """The mailbox and UID of a draft. Raises MessageNotFound for a message that is none."""
+    snapshot = await services.store.snapshot(account_id, await find_special(services, account_id, DRAFTS))
+    for uid in snapshot.entries.uids_of([draft_id]).get(draft_id, []):
+        return snapshot.mailbox.id, uid
+    raise MessageNotFound(f"draft {draft_id} of account {account_id}")

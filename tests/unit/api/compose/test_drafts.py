@@ -1,0 +1,121 @@
+"""`/api/drafts`: stored, replaced, deleted, sent."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from relate_api.compose.once import FIELD
+from relate_mailstore.types import AccountId, Flag
+from tests.support.factories import UNKNOWN_MESSAGE, delivery
+from tests.support.memory_backend import MemoryBackend
+from tests.unit.api.clients import create_api, create_client, expect_problem
+from tests.unit.api.compose.test_sending import only, raw_of
+
+DRAFTS = "/api/drafts"
+HELLO = {"to": [{"address": "bob@example.net"}], "subject": "Hello", "textBody": "A text.\n"}
+
+
+async def create(client: httpx.AsyncClient, **body: Any) -> str:
+    response = await client.post(DRAFTS, json={**HELLO, **body})
+    assert response.status_code == 201, response.text
+    draft: str = response.json()["id"]
+    assert response.headers["location"] == f"/api/emails/{draft}"
+    return draft
+
+
+async def test_a_draft_is_in_drafts_with_its_flags_and_its_blind_copies(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    draft = await create(client, bcc=[{"address": "carol@example.net"}])
+    (entry,) = (await world.store.snapshot(alice, "Drafts")).entries
+    assert (str(entry.message_id), entry.flags) == (draft, Flag.DRAFT | Flag.SEEN)
+    message = await only(world, alice, "Drafts")
+    assert (message["From"], message["Bcc"]) == ("alice@example.org", "carol@example.net")
+    (listed,) = (await client.get(DRAFTS)).json()["items"]
+    assert (listed["id"], listed["subject"]) == (draft, "Hello")
+    assert not await raw_of(world, bob)
+
+
+async def test_a_draft_needs_no_recipient_and_no_text(client: httpx.AsyncClient) -> None:
+    response = await client.post(DRAFTS, json={})
+    assert response.status_code == 201, response.text
+    expect_problem(await client.post(f"{DRAFTS}/{response.json()['id']}/send"), 422)
+    assert len((await client.get(DRAFTS)).json()["items"]) == 1
+
+
+async def test_a_new_version_replaces_the_old_one(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    draft = await create(client)
+    response = await client.put(f"{DRAFTS}/{draft}", json={**HELLO, "subject": "New"})
+    assert response.status_code == 200, response.text
+    (listed,) = (await client.get(DRAFTS)).json()["items"]
+    assert (listed["id"], listed["subject"]) == (response.json()["id"], "New")
+    expect_problem(await client.put(f"{DRAFTS}/{draft}", json=HELLO), 404)
+    assert (await world.store.mailbox(alice, "Drafts")).messages == 1
+
+
+async def test_a_sent_draft_is_in_sent_and_no_longer_in_drafts(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    draft = await create(client, bcc=[{"address": "eve@elsewhere.example"}])
+    response = await client.post(f"{DRAFTS}/{draft}/send")
+    assert response.status_code == 201, response.text
+    assert [each["state"] for each in response.json()["recipients"]] == ["delivered", "queued"]
+    assert (await only(world, bob))["Subject"] == "Hello"
+    (sent,) = await raw_of(world, alice, "Sent")
+    assert b"eve" not in sent
+    assert not (await client.get(DRAFTS)).json()["items"]
+    expect_problem(await client.post(f"{DRAFTS}/{draft}/send"), 404)
+    assert len(await raw_of(world, bob)) == 1
+
+
+async def test_a_repeated_request_to_send_is_answered_again(
+    world: MemoryBackend, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    draft, other = await create(client), await create(client)
+    answers = [await client.post(f"{DRAFTS}/{draft}/send", headers={FIELD: "k"}) for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json() == answers[1].json()
+    expect_problem(await client.post(f"{DRAFTS}/{other}/send", headers={FIELD: "k"}), 422)
+    assert len(await raw_of(world, bob)) == 1
+
+
+async def test_a_draft_is_deleted(client: httpx.AsyncClient) -> None:
+    draft = await create(client)
+    assert (await client.delete(f"{DRAFTS}/{draft}")).status_code == 204
+    expect_problem(await client.delete(f"{DRAFTS}/{draft}"), 404)
+
+
+async def test_a_message_that_is_no_draft_or_anothers_is_not_found(
+    world: MemoryBackend, alice: AccountId, bob: AccountId, client: httpx.AsyncClient
+) -> None:
+    async with create_client(create_api(world), "bob") as other:
+        foreign = await create(other)
+    received = str((await world.store.deliver(delivery(alice))).message_id)
+    for email in (foreign, received, str(UNKNOWN_MESSAGE)):
+        expect_problem(await client.put(f"{DRAFTS}/{email}", json=HELLO), 404)
+        expect_problem(await client.delete(f"{DRAFTS}/{email}"), 404)
+        expect_problem(await client.post(f"{DRAFTS}/{email}/send"), 404)
+    assert len(await raw_of(world, alice)) == 1
+    assert len(await raw_of(world, bob, "Drafts")) == 1
+
+
+@pytest.mark.parametrize("body", [{"from": {"address": "boss@example.org"}}, {"subject": "a\nb"}])
+async def test_a_draft_that_could_not_be_sent_so_is_refused(client: httpx.AsyncClient, body: dict[str, Any]) -> None:
+    expect_problem(await client.post(DRAFTS, json={**HELLO, **body}), 422)
+
+
+async def test_the_mailbox_for_drafts_may_have_another_name(
+    world: MemoryBackend, alice: AccountId, client: httpx.AsyncClient
+) -> None:
+    await world.store.provision(alice)
+    await world.store.rename_mailbox(alice, "Drafts", "Entwürfe")
+    await world.store.delete_mailbox(alice, "Sent")
+    draft = await create(client)
+    assert len(await raw_of(world, alice, "Entwürfe")) == 1
+    assert (await client.post(f"{DRAFTS}/{draft}/send")).status_code == 201
+    assert len(await raw_of(world, alice, "Sent")) == 1
+    assert (await world.store.mailbox(alice, "Sent")).special_use == "\\Sent"
+    expect_problem(await client.get(DRAFTS, params={"cursor": "x"}), 422)
