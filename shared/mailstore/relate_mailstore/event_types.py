@@ -29,6 +29,11 @@ class EventName(StrEnum):
     HELD = "held"  # waits for an operator
     RELEASED = "released"  # queued again by an operator
     CANCELLED = "cancelled"  # dropped by an operator
+    APPENDED = "appended"  # stored in a mailbox by its owner's client
+    FILTERED = "filtered"  # a filter of its recipient was applied at delivery
+    READ = "read"  # \Seen for the first time
+    MOVED = "moved"  # to another mailbox
+    DELETED = "deleted"  # removed from the last mailbox of an account
 
 
 class Event(NamedTuple):
