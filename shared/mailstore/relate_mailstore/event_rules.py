@@ -8,7 +8,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Literal
 
-from relate_mailstore.event_types import Detail, Event, EventName
+from relate_mailstore.event_types import Detail, Event, EventName, EventQuery
 from relate_mailstore.identifiers import AccountId, MessageId
 from relate_mailstore.types import AssignedUid, Delivery
 
@@ -25,6 +25,14 @@ SHORT_KEYS = 8  # of a detail that is within the limit if its values are short, 
 SHORT_CHARACTERS = 64
 
 _CUT: Detail = {"cut": True}
+
+# The events by which a message is found. Each index of the event log has those of one line only, because every entry
+# of an index costs a delivery: most messages have one event in each.
+HEADS_BY_MESSAGE_ID = EventName.RECEIVED, EventName.APPENDED
+HEADS_BY_ACCOUNT = EventName.RECEIVED, EventName.DELIVERED, EventName.APPENDED
+HEADS_BY_RECIPIENT = EventName.DELIVERED, EventName.QUEUED, EventName.REFUSED
+HEADS_BY_SENDER = EventName.RECEIVED, EventName.REFUSED
+HEADS_BY_TIME = EventName.RECEIVED, EventName.REFUSED, EventName.APPENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +94,17 @@ class EventRules:
 
 def _is_short(value: str | float | None) -> bool:
     return not isinstance(value, str) or (len(value) <= SHORT_CHARACTERS and value.isascii())
+
+
+def head_names(query: EventQuery) -> tuple[EventName, ...]:
+    """The events that a query for heads searches, by the most selective value that it has."""
+    if query.header_message_id is not None:
+        return HEADS_BY_MESSAGE_ID
+    if query.account_id is not None:
+        return HEADS_BY_ACCOUNT
+    if query.recipient is not None:
+        return HEADS_BY_RECIPIENT
+    return HEADS_BY_TIME if query.sender is None else HEADS_BY_SENDER
 
 
 def encode_detail(detail: Detail) -> str:

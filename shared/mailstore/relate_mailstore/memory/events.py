@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from relate_mailstore.event_rules import EventRules
+from relate_mailstore.event_rules import EventRules, head_names
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.refusals import RefusalLimit
 
@@ -48,4 +48,7 @@ class MemoryEventLog:
             and (query.sender is None or self._rules.address(query.sender) == event.sender)
             and query.account_id in {None, event.account_id}
             and event.time >= query.since
+            and (query.before is None or event.time < query.before)
+            and (query.message_ids is None or event.message_id in query.message_ids)
+            and (not query.heads or event.name in head_names(query))
         )

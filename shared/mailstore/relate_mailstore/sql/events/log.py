@@ -9,18 +9,20 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import structlog
-from sqlalchemy import ColumnElement, Connection, func, literal, select, text, true
+from sqlalchemy import Column, ColumnElement, Connection, func, literal, literal_column, null, select, text, true
 
 from relate_mailstore.errors import StoreError
+from relate_mailstore.event_rules import head_names
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.refusals import RefusalLimit
 from relate_mailstore.sql.driver.database import Database, Transact
-from relate_mailstore.sql.driver.dialects import POSTGRESQL
+from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, one_of
 from relate_mailstore.sql.events.partitions import DAY_SECONDS, drop_before, make_ahead
 from relate_mailstore.sql.events.writer import EventWriter, parse_event
-from relate_mailstore.sql.schema.tables import message_events
+from relate_mailstore.sql.schema.tables import is_one_of, message_events
 from relate_supervisor import Supervisor
 
 GATHER_SECONDS = 0.5  # refusals of this time share a commit
@@ -28,6 +30,9 @@ RETRY_SECONDS = 5.0  # after a failure of the database
 BATCH_EVENTS = 500
 MAX_PENDING_EVENTS = 5_000  # of refusals that wait to be stored, about 5 MB
 TRIM_EVENTS = 5_000  # per transaction on SQLite, about 20 ms
+
+# Without statistics, PostgreSQL would walk the index of `time`, and all events, to find the newest of a message.
+_TIME_WITHOUT_INDEX = message_events.c.time + literal_column("0")
 
 _RELAX = select(func.set_config("synchronous_commit", "off", true()))
 _TRIM_SOME = text(
@@ -96,13 +101,11 @@ class SqlEventLog:
 
     async def find(self, query: EventQuery) -> Sequence[Event]:
         """The newest events that match, in the order of their times."""
-        statement = (
-            select(message_events)
-            .where(*self._conditions(query))
-            .order_by(message_events.c.time.desc())
-            .limit(query.limit)
-        )
-        return [parse_event(row) for row in reversed(await self._database.fetch_composed(statement, {}))]
+        of_messages = query.message_id is not None or query.message_ids is not None
+        order = _TIME_WITHOUT_INDEX if of_messages else message_events.c.time
+        statement = select(message_events).where(*self._conditions(query)).order_by(order.desc()).limit(query.limit)
+        parameters = {} if query.message_ids is None else {"message_ids": list(query.message_ids)}
+        return [parse_event(row) for row in reversed(await self._database.fetch_composed(statement, parameters))]
 
     async def trim(self, before: float) -> int:
         """Remove old events: by partition on PostgreSQL, some at a time on SQLite."""
@@ -166,18 +169,33 @@ class SqlEventLog:
     def _conditions(self, query: EventQuery) -> Iterator[ColumnElement[bool]]:
         columns, rules = message_events.c, self._writer.rules
         yield columns.time >= query.since
+        if query.before is not None:
+            yield columns.time < query.before
         if query.name is not None:  # as a literal, so that the index of queued messages is known to have the rows
             yield columns.name == literal(query.name.value, literal_execute=True)
-        if query.message_id is not None:
-            yield columns.message_id == query.message_id
-        if query.header_message_id is not None:
-            yield columns.header_message_id == query.header_message_id
-        if query.recipient is not None:
-            yield columns.recipient == rules.address(query.recipient)
-        if query.sender is not None:
-            yield columns.sender == rules.address(query.sender)
-        if query.account_id is not None:
-            yield columns.account_id == query.account_id
+        if query.heads:
+            yield is_one_of(head_names(query))
+        if query.message_ids is not None:
+            yield one_of(columns.message_id, ids("message_ids"))
+        yield from _by_first_index(
+            [
+                (columns.message_id, query.message_id),
+                (columns.header_message_id, query.header_message_id),
+                (columns.account_id, query.account_id),
+                (columns.recipient, None if query.recipient is None else rules.address(query.recipient)),
+                (columns.sender, None if query.sender is None else rules.address(query.sender)),
+            ]
+        )
+
+
+def _by_first_index(values: Sequence[tuple[Column[Any], Any]]) -> Iterator[ColumnElement[bool]]:
+    """Conditions of which only the first may use an index, because the planner cannot know which one has fewer rows.
+
+    Their order is that of `head_names`.
+    """
+    given = [(column, value) for column, value in values if value is not None]
+    for number, (column, value) in enumerate(given):
+        yield column == value if number == 0 else func.coalesce(column, null()) == value
 
 
 def _trim_some(connection: Connection, before: float) -> int:
