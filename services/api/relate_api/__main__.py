@@ -25,7 +25,8 @@ async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterato
     Raises OSError if a port cannot be bound, CertificateError.
     """
     store, authenticator = resources.traced("api")
-    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
+    events = resources.traced_events("api")
+    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext, events)
     app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())

@@ -82,7 +82,7 @@ async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
     """Open the stores on a migrated database; prints a note if the database is new."""
     engine = await _open_migrated_engine(settings)
     try:
-        async with open_store(engine) as mail:
+        async with open_store(engine, event_rules=settings.shared.events.rules) as mail:
             yield Backend(SqlAccountStore(engine, settings.shared.accounts.hash_secret()), mail)
     finally:
         await engine.dispose()

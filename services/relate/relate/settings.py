@@ -11,12 +11,20 @@ from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
 from relate_mailstore.sql.driver.engine import DatabaseSettings
 from relate_pop3.config import Pop3Settings
+from relate_service.config import JaegerSettings
 from relate_service.console import log_to_console
 from relate_service.resources import SHARED_SECTIONS, ResourceSettings
 from relate_service.workers import WORKER_VARIABLE
 from relate_smtp.config import SmtpSettings
 
-SECTIONS: tuple[type[SectionLike], ...] = (*SHARED_SECTIONS, SmtpSettings, Pop3Settings, ImapSettings, ApiSettings)
+SECTIONS: tuple[type[SectionLike], ...] = (
+    *SHARED_SECTIONS,
+    SmtpSettings,
+    Pop3Settings,
+    ImapSettings,
+    ApiSettings,
+    JaegerSettings,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +39,7 @@ class Settings:
     pop3: Pop3Settings = field(default_factory=lambda: load(Pop3Settings))
     imap: ImapSettings = field(default_factory=lambda: load(ImapSettings))
     api: ApiSettings = field(default_factory=lambda: load(ApiSettings))
+    jaeger: JaegerSettings = field(default_factory=lambda: load(JaegerSettings))
     discovered: DiscoveredDatabase | None = None
 
 

@@ -67,7 +67,7 @@ _FINAL: Mapping[EventName, EndState] = MappingProxyType(
 _WAITING: Mapping[EventName, EndState] = MappingProxyType(
     {EventName.QUEUED: EndState.QUEUED, EventName.RELEASED: EndState.QUEUED, EventName.HELD: EndState.HELD}
 )
-"""Rule 5."""
+"""Rule 5, but for mail whose older events were trimmed."""
 
 _OTHER: Mapping[EventName, EndState] = MappingProxyType(
     {

@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Scope, User
 from relate_api.http.forwarded import RequestClient
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import EventLog, MailStore
 from relate_mailstore.types import AccountId
 from relate_wire.config import Connected
 
@@ -30,6 +30,7 @@ class Services:
     accounts: AccountStore
     authenticator: Authenticator
     allows_plaintext: Callable[[Connected], bool]
+    events: EventLog
 
 
 @dataclass(frozen=True, slots=True)

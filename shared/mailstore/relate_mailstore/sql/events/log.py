@@ -22,6 +22,7 @@ from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, one_of
 from relate_mailstore.sql.events.partitions import DAY_SECONDS, drop_before, make_ahead
 from relate_mailstore.sql.events.writer import EventWriter, parse_event
+from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.schema.tables import is_one_of, message_events
 from relate_supervisor import Supervisor
 
@@ -167,7 +168,7 @@ class SqlEventLog:
         self._writer.add_stored(connection, events)
 
     def _conditions(self, query: EventQuery) -> Iterator[ColumnElement[bool]]:
-        columns, rules = message_events.c, self._writer.rules
+        columns, rules, header_message_id = message_events.c, self._writer.rules, query.header_message_id
         yield columns.time >= query.since
         if query.before is not None:
             yield columns.time < query.before
@@ -180,10 +181,10 @@ class SqlEventLog:
         yield from _by_first_index(
             [
                 (columns.message_id, query.message_id),
-                (columns.header_message_id, query.header_message_id),
+                (columns.header_message_id, None if header_message_id is None else storable(header_message_id)),
                 (columns.account_id, query.account_id),
-                (columns.recipient, None if query.recipient is None else rules.address(query.recipient)),
-                (columns.sender, None if query.sender is None else rules.address(query.sender)),
+                (columns.recipient, None if query.recipient is None else storable(rules.address(query.recipient))),
+                (columns.sender, None if query.sender is None else storable(rules.address(query.sender))),
             ]
         )
 
