@@ -21,6 +21,7 @@ from relate_accounts.errors import SelectorExists, UserNotFound
 from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Scope, User
+from relate_mailstore.change_events import Actor
 from relate_mailstore.erase import erase
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueuedRecipient, QueueFilter
@@ -301,7 +302,7 @@ async def remove_user(
         confirm(await _profile(backend, user))
         # The user is removed before the mail, so that no further mail is delivered.
         addresses = await backend.accounts.remove_user(user.id, free=free)
-        messages = await erase(backend.mail, AccountId(user.id))
+        messages = await erase(backend.mail.acting(Actor("relate")), AccountId(user.id))
         await backend.mail.collect_garbage()
         return Removed(addresses, messages, addresses if free else ())
 

@@ -24,6 +24,8 @@ _WORD = re.compile(r"[^\s<>:;,\"'()]+")
 SHORT_KEYS = 8  # of a detail that is within the limit if its values are short, which saves encoding it twice
 SHORT_CHARACTERS = 64
 
+_ENTERED = frozenset({EventName.DELIVERED, EventName.APPENDED})
+
 _CUT: Detail = {"cut": True}
 
 # The events by which a message is found. Each index of the event log has those of one line only, because every entry
@@ -133,7 +135,7 @@ def of_delivery(
     origin: str | None,
     places: Mapping[AccountId, Detail] = MappingProxyType({}),
 ) -> Sequence[Event]:
-    """The events of a delivery with what the store knows: the message, the trace, and of `delivered` the place.
+    """The events of a delivery with what the store knows: the message, the trace, and where it was entered.
 
     An event about another message, which the delivery reports on, keeps that.
     """
@@ -151,7 +153,7 @@ def of_delivery(
 
 
 def _with_place(event: Event, places: Mapping[AccountId, Detail]) -> Detail:
-    place = places.get(event.account_id) if event.name is EventName.DELIVERED and event.account_id is not None else None
+    place = places.get(event.account_id) if event.name in _ENTERED and event.account_id is not None else None
     return event.detail if place is None else {**place, **event.detail}
 
 

@@ -10,7 +10,7 @@ import pytest
 from fastapi import FastAPI
 
 from relate_accounts.types import Scope, UserId
-from relate_mailstore.event_types import Event, EventName
+from relate_mailstore.event_types import Detail, Event, EventName
 from relate_mailstore.types import AccountId, MessageId
 from tests.contract.outgoing import sent
 from tests.support.factories import delivery, simple
@@ -35,7 +35,7 @@ async def administrator(world: MemoryBackend, app: FastAPI, alice: AccountId) ->
 
 
 def received(sender: str = "dan@a.example", account_id: AccountId | None = None, recipients: int = 1) -> Event:
-    detail = {"octets": 7, "recipients": recipients, "tls": "TLSv1.3"}
+    detail: Detail = {"octets": 7, "recipients": recipients, "tls": "TLSv1.3"}
     return Event(EventName.RECEIVED, account_id=account_id, sender=sender, client="192.0.2.1", detail=detail)
 
 

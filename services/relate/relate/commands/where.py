@@ -29,6 +29,7 @@ COLOURS = {
     "expired": "red",
 }
 SHOWN_ONCE = frozenset({"id", "messageId"})  # above the table
+TIMES = frozenset({"next_attempt", "since"})  # in seconds since the epoch
 TIME_COLUMNS = 23  # of `2026-07-14 09:30:00.123`
 
 
@@ -103,9 +104,13 @@ def _by_trace(journey: "Journey") -> dict[str, list[str]]:
 
 def _words(step: "Step") -> str:
     """A step in words: the service, the recipient, the reply, and what the detail has beside."""
-    detail = (f"{name} {value}" for name, value in step.detail.items() if name not in SHOWN_ONCE)
+    detail = (f"{name} {_value(name, value)}" for name, value in step.detail.items() if name not in SHOWN_ONCE)
     recipient = f"to {step.recipient}" if step.recipient else ""
     return ", ".join(filter(None, (step.service and f"by {step.service}", recipient, step.reply, *detail)))
+
+
+def _value(name: str, value: object) -> object:
+    return _local_milliseconds(value) if name in TIMES and isinstance(value, float) else value
 
 
 def _iso_milliseconds(seconds: float) -> str:

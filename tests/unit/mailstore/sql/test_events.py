@@ -11,13 +11,15 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 from structlog.testing import capture_logs
 
+from relate_mailstore.change_events import Actor
 from relate_mailstore.errors import StoreUnavailable
 from relate_mailstore.event_rules import MAX_REPLY_CHARACTERS, EventRules
 from relate_mailstore.event_types import Event, EventName, EventQuery
-from relate_mailstore.sql.events import log
+from relate_mailstore.sql.events import first_reads, log
 from relate_mailstore.sql.events.partitions import AHEAD_DAYS, DAY_SECONDS, missing_days
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.store import SqlMailStore, open_store
-from relate_mailstore.types import AccountId, MessageId
+from relate_mailstore.types import AccountId, Flag, FlagChange, MessageId, Uid
 from tests.contract.outgoing import Clock, sent
 from tests.support.factories import UNKNOWN_MESSAGE, delivery
 from tests.unit.mailstore.sql.helpers import Explained, Statements, opened_engine
@@ -111,6 +113,31 @@ async def test_refusals_wait_for_the_database_in_bounded_memory(
     omitted = sum(int(event.detail.get("omitted") or 0) for event in found)
     assert sum(not event.detail for event in found) + omitted == 10_000
     assert [entry["event"] for entry in logs] == ["events.failed"]
+
+
+async def test_a_first_read_adds_no_statement_to_the_change_of_flags(
+    engine: AsyncEngine, store: SqlMailStore, alice: AccountId
+) -> None:
+    await store.deliver(delivery(alice))
+    mailbox = await store.mailbox(alice)
+    imap = store.acting(Actor("imap"))
+    with Statements(engine) as statements:
+        await imap.set_flags(alice, mailbox.id, [Uid(1)], FlagChange(add=Flag.SEEN))
+        assert not any("message_events" in statement for statement in statements)
+        await store.events.flush()
+    assert sum("INSERT INTO message_events" in statement for statement in statements) == 1
+
+
+def test_first_reads_wait_in_bounded_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(first_reads, "MAX_WAITING_EVENTS", 3)
+    reads = first_reads.FirstReads(EventWriter(EventRules(), Clock()))
+    events = [Event(EventName.READ, account_id=AccountId(1), message_id=MessageId(UUID(int=n))) for n in range(5)]
+    reads.add([*events, *events[:3]], 1.0)
+    batch = reads.batch()
+    assert [event.message_id for event in batch] == [*(event.message_id for event in events[:3]), None]
+    assert batch[-1].detail == {"omitted": 2}
+    reads.stored(batch)
+    assert (len(reads), reads.batch()) == (0, [])
 
 
 async def test_old_events_are_removed_by_maintenance(database_url: str, alice: AccountId) -> None:

@@ -1,7 +1,8 @@
-"""`SqlEventLog`: finds events, trims them, and stores refusals in batches.
+"""`SqlEventLog`: finds events, trims them, and stores refusals and first reads in batches.
 
 A refusal has no commit that it could share, and costs a stranger nothing: it is stored up to a second after the reply,
-by a commit that does not wait for the disk. What cannot be stored in time is counted and told in the summary.
+by a commit that does not wait for the disk. What cannot be stored in time is counted and told in the summary. So is
+the first read of a message, whose flag is not durable at once either (`first_reads`).
 """
 
 import asyncio
@@ -12,14 +13,28 @@ from functools import partial
 from typing import Any
 
 import structlog
-from sqlalchemy import Column, ColumnElement, Connection, func, literal, literal_column, null, select, text, true
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Connection,
+    TextClause,
+    func,
+    literal,
+    literal_column,
+    null,
+    select,
+    text,
+    true,
+)
 
 from relate_mailstore.errors import StoreError
 from relate_mailstore.event_rules import head_names
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.refusals import RefusalLimit
+from relate_mailstore.sql.deltas import Committed
 from relate_mailstore.sql.driver.database import Database, Transact
 from relate_mailstore.sql.driver.dialects import POSTGRESQL, ids, one_of
+from relate_mailstore.sql.events.first_reads import FirstReads
 from relate_mailstore.sql.events.partitions import DAY_SECONDS, drop_before, make_ahead
 from relate_mailstore.sql.events.writer import EventWriter, parse_event
 from relate_mailstore.sql.schema.rows import storable
@@ -62,6 +77,7 @@ class SqlEventLog:
         self._clock = clock
         self._limit = RefusalLimit(writer.rules.refused_per_client_hour)
         self._pending: deque[Event] = deque()
+        self._reads = FirstReads(writer)
         self._arrived = asyncio.Event()
         self._closing = asyncio.Event()
         self._storing = asyncio.Lock()
@@ -91,14 +107,25 @@ class SqlEventLog:
                     self._limit.omit(event)
         self._arrived.set()
 
+    def on_commit(self, committed: Committed[Any]) -> None:
+        """Store soon which messages a change of flags has marked as read."""
+        for delta in committed.deltas:
+            if delta.read:
+                self._reads.add(delta.read, self._clock())
+                self._arrived.set()
+
     async def flush(self) -> None:
-        """Store the refusals that wait. Raises StoreUnavailable."""
+        """Store the refusals and the first reads that wait. Raises StoreUnavailable."""
         async with self._storing:
             while self._pending:
                 batch = [self._pending[place] for place in range(min(BATCH_EVENTS, len(self._pending)))]
                 await self._transact(partial(self._store, events=batch), durable=False)
                 for _ in batch:
                     self._pending.popleft()
+            while self._reads:
+                reads = self._reads.batch()
+                await self._transact(partial(self._store_reads, events=reads), durable=False)
+                self._reads.stored(reads)
 
     async def find(self, query: EventQuery) -> Sequence[Event]:
         """The newest events that match, in the order of their times."""
@@ -149,7 +176,7 @@ class SqlEventLog:
                 await self._closing.wait()
 
     async def _try_flush(self) -> bool:
-        if not self._pending:
+        if not self._pending and not self._reads:
             return True
         try:
             with self._supervisor.tracing.work("mailstore.events.refused"):
@@ -162,12 +189,17 @@ class SqlEventLog:
         self._failing = False
         return True
 
+    def _store_reads(self, connection: Connection, events: Sequence[Event]) -> None:
+        if connection.dialect.name == POSTGRESQL:
+            connection.execute(_RELAX)
+        self._reads.store(connection, events)
+
     def _store(self, connection: Connection, events: Sequence[Event]) -> None:
         if connection.dialect.name == POSTGRESQL:
             connection.execute(_RELAX)
         self._writer.add_stored(connection, events)
 
-    def _conditions(self, query: EventQuery) -> Iterator[ColumnElement[bool]]:
+    def _conditions(self, query: EventQuery) -> Iterator[ColumnElement[bool] | TextClause]:
         columns, rules, header_message_id = message_events.c, self._writer.rules, query.header_message_id
         yield columns.time >= query.since
         if query.before is not None:

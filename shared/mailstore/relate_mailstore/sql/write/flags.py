@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, Connection, and_, column, func, select
 
+from relate_mailstore.change_events import ChangedBy, read_events
 from relate_mailstore.errors import MailboxNotFound, StoreError, TooManyKeywords
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey, dirty
@@ -22,7 +23,18 @@ from relate_mailstore.sql.mailboxes import lock_with_asynchronous_commit
 from relate_mailstore.sql.schema.rows import ENTRY_COLUMNS, parse_entry
 from relate_mailstore.sql.schema.tables import entries
 from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, key_parameters, lock_mailboxes_of, write_flags
-from relate_mailstore.types import AccountId, Entry, FlagChange, Flagged, Mailbox, MessageId, ModSeq, Snapshot, Uid
+from relate_mailstore.types import (
+    AccountId,
+    Entry,
+    Flag,
+    FlagChange,
+    Flagged,
+    Mailbox,
+    MessageId,
+    ModSeq,
+    Snapshot,
+    Uid,
+)
 
 _REQUESTED = (
     func.unnest(numbers("accounts"), numbers("mailboxes"), numbers("uids"))
@@ -49,6 +61,7 @@ class FlagRequest:
     uids: Sequence[Uid]  # ascending
     change: FlagChange
     unchanged_since: ModSeq | None
+    by: ChangedBy | None = None  # the author of the change, for the event log
     context: Context = field(default_factory=copy_context)
     result: asyncio.Future[Flagged] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -77,7 +90,11 @@ def change_flags(
 
 
 def flag_message(
-    connection: Connection, account_id: AccountId, message_id: MessageId, change: FlagChange
+    connection: Connection,
+    account_id: AccountId,
+    message_id: MessageId,
+    change: FlagChange,
+    by: ChangedBy | None = None,
 ) -> Committed[None]:
     """Change the flags of a message in every mailbox that contains it. Raises MessageNotFound, TooManyKeywords."""
     located = lock_mailboxes_of(connection, account_id, message_id)
@@ -87,6 +104,8 @@ def flag_message(
         after = [change_entry(entry, change, delta.modseq) for entry in before]
         delta.changed_entries += [new for old, new in zip(before, after, strict=True) if new is not old]
         delta.dirty = bool(delta.changed_entries)
+        if by is not None and change.add & Flag.SEEN:
+            delta.read += read_events(by, account_id, zip(before, after, strict=True))
     changed = dirty(delta for delta, _ in located)
     write_flags(connection, changed)
     return Committed(None, changed)
@@ -119,6 +138,8 @@ def change_requested(delta: MailboxDelta | None, found: EntriesByUid, request: F
         return error
     changed = {new.uid: new for old, new in zip(before, after, strict=True) if new is not old}
     if changed:
+        if request.by is not None and request.change.add & Flag.SEEN:
+            delta.read += read_events(request.by, request.key.account_id, zip(before, after, strict=True))
         found.update(changed)
         delta.modseq_count += delta.dirty
         delta.dirty = True
