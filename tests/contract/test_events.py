@@ -175,3 +175,31 @@ async def test_events_are_found_by_name(mail: Store, alice: AccountId) -> None:
     found = await mail.events.find(EventQuery(name=EventName.DELIVERED, header_message_id="1@b.example"))
     assert [event.name for event in found] == [EventName.DELIVERED]
     assert await mail.events.find(EventQuery(name=EventName.RELAYED)) == []
+
+
+async def test_messages_are_found_by_the_events_that_begin_them(
+    mail: Store, alice: AccountId, bob: AccountId, clock: Clock
+) -> None:
+    delivered = [DELIVERED._replace(account_id=alice, sender=RECEIVED.sender)]
+    delivered += [DELIVERED._replace(account_id=bob, sender=RECEIVED.sender, recipient="carol@example.net")]
+    receipt = await mail.deliver(replace(delivery(alice, bob), events=(RECEIVED, *delivered)))
+    clock.now += 1
+    mail.events.refused([REFUSED])
+    await mail.events.flush()
+    for query, names in (
+        (EventQuery(header_message_id="simple@example.org"), ["received"]),
+        (EventQuery(sender="Ann@example.org"), ["received"]),
+        (EventQuery(recipient="Carol@example.net"), ["delivered"]),
+        (EventQuery(recipient="nobody@example.net"), ["refused"]),
+        (EventQuery(recipient="carol@example.net", sender="ann@example.org"), ["delivered"]),
+        (EventQuery(recipient="carol@example.net", sender="other@example.org"), []),
+        (EventQuery(account_id=bob), ["delivered"]),
+        (EventQuery(), ["received", "refused"]),
+        (EventQuery(before=clock.now), ["received"]),
+        (EventQuery(before=clock.now + 1), ["received", "refused"]),
+    ):
+        found = await mail.events.find(replace(query, heads=True))
+        assert [event.name.value for event in found] == names
+    found = await mail.events.find(EventQuery(message_ids=[receipt.message_id, UNKNOWN_MESSAGE]))
+    assert [event.name.value for event in found] == ["received", "delivered", "delivered"]
+    assert await mail.events.find(EventQuery(message_ids=[])) == []

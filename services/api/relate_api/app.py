@@ -15,6 +15,7 @@ from relate_api import (
     docs,
     emails,
     health,
+    journeys,
     keys,
     mailboxes,
     preferences,
@@ -35,7 +36,7 @@ from relate_wire.limits import Network
 OPENAPI_PATH = "/openapi.json"
 
 # In the order in which routes are matched.
-MAIL = (emails, mailboxes, compose)
+MAIL = (emails, mailboxes, compose, journeys)
 
 
 class _Api(FastAPI):

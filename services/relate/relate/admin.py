@@ -74,7 +74,7 @@ async def open_backend(settings: Settings) -> AsyncIterator[Backend]:
     """Open the stores on a migrated database; prints a note if the database is new."""
     engine = await _open_migrated_engine(settings)
     try:
-        async with open_store(engine) as mail:
+        async with open_store(engine, event_rules=settings.shared.events.rules) as mail:
             yield Backend(SqlAccountStore(engine, settings.shared.accounts.hash_secret()), mail)
     finally:
         await engine.dispose()
@@ -305,7 +305,8 @@ async def remove_user(
                 return Removed(freed=(address,))
             raise
         confirm(await users.read_profile(backend.accounts, backend.mail, user))
-        addresses, messages = await users.remove_user(backend.accounts, backend.mail, user, free=free)
+        mail = backend.mail.acting(Actor("relate"))
+        addresses, messages = await users.remove_user(backend.accounts, mail, user, free=free)
         await backend.mail.collect_garbage()
         return Removed(addresses, messages, addresses if free else ())
 

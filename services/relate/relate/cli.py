@@ -17,6 +17,7 @@ from relate.commands.accounts import Json, key_app, mailbox_app, user_app
 from relate.commands.domains import domain_app
 from relate.commands.queue import queue_app
 from relate.commands.suppressions import suppress_app
+from relate.commands.where import show_journeys
 from relate.output import stdout
 
 # Equal to relate_config.private.UMASK, which is not imported because that would slow down --help.
@@ -32,6 +33,7 @@ app.add_typer(mailbox_app, name="mailbox")
 app.add_typer(domain_app, name="domain")
 app.add_typer(queue_app, name="queue")
 app.add_typer(suppress_app, name="suppress")
+app.command("where")(show_journeys)
 app.command("import")(transfer.import_mail)
 app.command("export")(transfer.export_mail)
 app.command("backup")(backup.back_up)

@@ -12,6 +12,7 @@ from relate_config import SectionLike, check_names, is_set, load
 from relate_imap.config import ImapSettings
 from relate_mailstore.sql.driver.engine import DatabaseSettings
 from relate_pop3.config import Pop3Settings
+from relate_service.config import JaegerSettings
 from relate_service.console import log_to_console
 from relate_service.resources import SHARED_SECTIONS, ResourceSettings
 from relate_service.workers import WORKER_VARIABLE
@@ -26,6 +27,7 @@ SECTIONS: tuple[type[SectionLike], ...] = (
     MtaStsSettings,
     OidcSettings,
     CorsSettings,
+    JaegerSettings,
 )
 
 
@@ -44,6 +46,7 @@ class Settings:
     mta_sts: MtaStsSettings = field(default_factory=lambda: load(MtaStsSettings))
     oidc: OidcSettings = field(default_factory=lambda: load(OidcSettings))
     cors: CorsSettings = field(default_factory=lambda: load(CorsSettings))
+    jaeger: JaegerSettings = field(default_factory=lambda: load(JaegerSettings))
     discovered: DiscoveredDatabase | None = None
 
 

@@ -8,7 +8,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Literal
 
-from relate_mailstore.event_types import Detail, Event, EventName
+from relate_mailstore.event_types import Detail, Event, EventName, EventQuery
 from relate_mailstore.identifiers import AccountId, MessageId
 from relate_mailstore.types import AssignedUid, Delivery
 
@@ -24,7 +24,17 @@ _WORD = re.compile(r"[^\s<>:;,\"'()]+")
 SHORT_KEYS = 8  # of a detail that is within the limit if its values are short, which saves encoding it twice
 SHORT_CHARACTERS = 64
 
+_ENTERED = frozenset({EventName.DELIVERED, EventName.APPENDED})
+
 _CUT: Detail = {"cut": True}
+
+# The events by which a message is found. Each index of the event log has those of one line only, because every entry
+# of an index costs a delivery: most messages have one event in each.
+HEADS_BY_MESSAGE_ID = EventName.RECEIVED, EventName.APPENDED
+HEADS_BY_ACCOUNT = EventName.RECEIVED, EventName.DELIVERED, EventName.APPENDED
+HEADS_BY_RECIPIENT = EventName.DELIVERED, EventName.QUEUED, EventName.REFUSED
+HEADS_BY_SENDER = EventName.RECEIVED, EventName.REFUSED
+HEADS_BY_TIME = EventName.RECEIVED, EventName.REFUSED, EventName.APPENDED
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +98,17 @@ def _is_short(value: str | float | None) -> bool:
     return not isinstance(value, str) or (len(value) <= SHORT_CHARACTERS and value.isascii())
 
 
+def head_names(query: EventQuery) -> tuple[EventName, ...]:
+    """The events that a query for heads searches, by the most selective value that it has."""
+    if query.header_message_id is not None:
+        return HEADS_BY_MESSAGE_ID
+    if query.account_id is not None:
+        return HEADS_BY_ACCOUNT
+    if query.recipient is not None:
+        return HEADS_BY_RECIPIENT
+    return HEADS_BY_TIME if query.sender is None else HEADS_BY_SENDER
+
+
 def encode_detail(detail: Detail) -> str:
     """Encode a detail; "" for none."""
     return _encode(detail) if detail else ""
@@ -114,7 +135,7 @@ def of_delivery(
     origin: str | None,
     places: Mapping[AccountId, Detail] = MappingProxyType({}),
 ) -> Sequence[Event]:
-    """The events of a delivery with what the store knows: the message, the trace, and of `delivered` the place.
+    """The events of a delivery with what the store knows: the message, the trace, and where it was entered.
 
     An event about another message, which the delivery reports on, keeps that.
     """
@@ -132,7 +153,7 @@ def of_delivery(
 
 
 def _with_place(event: Event, places: Mapping[AccountId, Detail]) -> Detail:
-    place = places.get(event.account_id) if event.name is EventName.DELIVERED and event.account_id is not None else None
+    place = places.get(event.account_id) if event.name in _ENTERED and event.account_id is not None else None
     return event.detail if place is None else {**place, **event.detail}
 
 

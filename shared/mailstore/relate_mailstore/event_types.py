@@ -1,6 +1,6 @@
 """What happened to messages: the values of the event log. An event has neither a subject nor a body."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
@@ -29,6 +29,11 @@ class EventName(StrEnum):
     HELD = "held"  # waits for an operator
     RELEASED = "released"  # queued again by an operator
     CANCELLED = "cancelled"  # dropped by an operator
+    APPENDED = "appended"  # stored in a mailbox by its owner's client
+    FILTERED = "filtered"  # a filter of its recipient was applied at delivery
+    READ = "read"  # \Seen for the first time
+    MOVED = "moved"  # to another mailbox
+    DELETED = "deleted"  # removed from the last mailbox of an account
 
 
 class Event(NamedTuple):
@@ -55,7 +60,12 @@ class Event(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class EventQuery:
-    """Which events to find; None matches any. Addresses match in any case. `since` is in seconds since the epoch."""
+    """Which events to find; None matches any. Addresses match in any case.
+
+    Times are in seconds since the epoch: from `since` on, and earlier than `before`. With `heads` only the events by
+    which messages are found are searched (`event_rules.head_names`), which costs one look into an index for each of
+    header_message_id, account_id, recipient and sender; without it, only message_id, message_ids and `time` have one.
+    """
 
     name: EventName | None = None
     message_id: MessageId | None = None
@@ -65,3 +75,6 @@ class EventQuery:
     account_id: AccountId | None = None
     since: float = 0.0
     limit: int = 100
+    before: float | None = None
+    message_ids: Collection[MessageId] | None = None
+    heads: bool = False

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from relate_mailstore.change_events import Actor
 from relate_mailstore.event_types import Event, EventQuery
 from relate_mailstore.queue_types import (
     AttemptResult,
@@ -50,7 +51,16 @@ from relate_mailstore.types import (
 )
 from relate_mime import MessageIndex
 
-__all__ = ["EventLog", "MailStore", "QueueStore", "RawMessage", "RawStore", "SearchStore", "Suppressions"]
+__all__ = [
+    "ActingStore",
+    "EventLog",
+    "MailStore",
+    "QueueStore",
+    "RawMessage",
+    "RawStore",
+    "SearchStore",
+    "Suppressions",
+]
 
 
 class RawMessage(Protocol):
@@ -322,6 +332,16 @@ class MailStore(RawStore, SearchStore, Protocol):
 
     async def close(self) -> None:
         """Finish accepted deliveries, then close the connections."""
+
+
+class ActingStore(MailStore, Protocol):
+    """A store that can tell the event log which service changes mail."""
+
+    def acting(self, actor: Actor) -> MailStore:
+        """The same store, whose changes the event log tells of: appended, read for the first time, moved, deleted.
+
+        In the transaction of the change, but for what was read, which is stored soon after it, once per message.
+        """
 
 
 class QueueStore(Protocol):

@@ -56,6 +56,15 @@ class EventsSettings(Section):
         return EventRules(self.addresses, self.retention_days, self.refused_per_client_hour)
 
 
+class JaegerSettings(Section):
+    """Where operators see traces; only for links."""
+
+    prefix: ClassVar[str] = "Jaeger"
+
+    url: str = Field(default="", max_length=200, pattern=r"^(https?://[^\s/]+(/[^\s]*)?)?$")
+    """The address of Jaeger's pages, `http://127.0.0.1:16686`; without it `relate where` prints no links."""
+
+
 class RelaySettings(Section):
     """Mail to other servers. The SMTP service reads them, too, because it accepts such mail only if it is enabled."""
 

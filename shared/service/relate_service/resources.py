@@ -19,7 +19,8 @@ from relate_accounts.sql import SqlAccountStore
 from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_config.private import DATA_FOLDER
-from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
+from relate_mailstore.change_events import Actor
+from relate_mailstore.ports import ActingStore, EventLog, MailStore, QueueStore, Suppressions
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
@@ -85,7 +86,7 @@ class Resources:
     """The ports that services get, and the telemetry to decorate them with."""
 
     telemetry: Telemetry
-    store: MailStore
+    store: ActingStore
     accounts: AccountStore
     authenticator: KeyAuthenticator
     directory: Directory
@@ -100,12 +101,17 @@ class Resources:
     key_directory: Path = DATA_FOLDER / "dkim"
 
     def traced(self, source: SourceName) -> tuple[MailStore, Authenticator]:
-        """Return store and authenticator with a span of this source for each call, unless telemetry is off."""
+        """Return store and authenticator with a span of this source for each call, unless telemetry is off.
+
+        The event log tells of changes by this store as those of this service.
+        """
         telemetry = self.telemetry
+        operations = telemetry.operations(source)
+        store = self.store.acting(Actor(source, operations.origin))
         if not telemetry.is_enabled:
-            return self.store, self.authenticator
+            return store, self.authenticator
         return (
-            TracedMailStore(self.store, telemetry.operations(source)),
+            TracedMailStore(store, operations),
             TracedAuthenticator(self.authenticator, telemetry.auth(source)),
         )
 

@@ -17,7 +17,7 @@ from relate_accounts.types import Scope
 from relate_api.__main__ import serve_api
 from relate_api.config import ApiSettings
 from relate_api.http.server import BoundPorts
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import ActingStore
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.types import AccountId
@@ -44,7 +44,7 @@ class RunningApi:
         return self.ports.plain
 
     @property
-    def store(self) -> MailStore:
+    def store(self) -> ActingStore:
         """The mail store that the API uses."""
         return self.resources.store
 
@@ -71,7 +71,7 @@ async def open_resources(url: str, telemetry: Telemetry | None = None) -> AsyncI
 
 
 @asynccontextmanager
-async def run_api(resources: Resources, store: MailStore | None = None, **settings: Any) -> AsyncIterator[RunningApi]:
+async def run_api(resources: Resources, store: ActingStore | None = None, **settings: Any) -> AsyncIterator[RunningApi]:
     """Run the API on these resources, or with another store; adds Alice."""
     resources = replace(resources, store=store or resources.store)
     user = await resources.accounts.add_user("alice@example.org")

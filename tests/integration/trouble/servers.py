@@ -19,7 +19,7 @@ from relate_accounts.types import Scope
 from relate_imap.__main__ import imap_service
 from relate_imap.config import ImapSettings
 from relate_mailstore.memory import MemoryMailStore
-from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
+from relate_mailstore.ports import ActingStore, EventLog, QueueStore, Suppressions
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.store import open_store
@@ -46,7 +46,7 @@ class MailServers:
     """The listeners' ports and the stores behind them. The user NEIGHBOUR must be served whatever other clients do."""
 
     accounts: AccountStore
-    store: MailStore
+    store: ActingStore
     authenticator: KeyAuthenticator
     submission: int
     submissions: int
@@ -115,7 +115,7 @@ def nothing_relayed() -> tuple[QueueStore, EventLog, Suppressions]:
 @asynccontextmanager
 async def serve(
     accounts: AccountStore,
-    store: MailStore,
+    store: ActingStore,
     directory: Path,
     limits: Limits = DEFAULT_LIMITS,
     settings: Mapping[str, object] | None = None,

@@ -19,6 +19,7 @@ from relate_api.compose.special import SENT, find_special
 from relate_api.compose.uploads import Offload, too_large
 from relate_api.http.forwarded import RequestClient
 from relate_mailstore.errors import OverQuota, RequestRepeated
+from relate_mailstore.event_types import Event, EventName
 from relate_mailstore.identifiers import thread_id
 from relate_mailstore.types import (
     AnsweredRequest,
@@ -228,7 +229,11 @@ async def _deliver(
     if changes != NO_CHANGES or answer.request is not None:
         sending = Sending(principal.account_id, changes.draft, changes.answered, changes.mark, answer.request)
     # The copy is first: of an account's destinations, events name the last.
-    delivery = replace(delivery, destinations=(copy, *delivery.destinations), sending=sending)
+    destinations, events = (copy, *delivery.destinations), delivery.events
+    if copy.account_id not in {to.account_id for to in delivery.destinations}:  # else the copy is told as delivered
+        appended = Event(EventName.APPENDED, account_id=copy.account_id, service=reception.service)
+        events = (*events, appended)
+    delivery = replace(delivery, destinations=destinations, events=events, sending=sending)
     try:
         receipt = await services.store.deliver(delivery)
     except OverQuota:

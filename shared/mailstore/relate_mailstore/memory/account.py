@@ -3,6 +3,7 @@
 import time
 from collections.abc import Collection, Iterator
 
+from relate_mailstore.change_events import Move
 from relate_mailstore.errors import MailboxExists, MailboxNotFound, MessageNotFound
 from relate_mailstore.mailbox_names import (
     DEFAULT_MAILBOXES,
@@ -41,6 +42,9 @@ class MemoryAccount:
         self.messages: dict[MessageId, StoredMessage] = {}
         self.subscriptions: set[str] = set()
         self.maildrop_locked = False
+        self.removed: list[MessageId] = []
+        """Messages without an entry, and moves, of the present call, for the event log."""
+        self.moves: list[Move] = []
 
     async def lock_maildrop(self) -> bool:
         """Lock the maildrop; False if it is locked already."""
@@ -140,6 +144,7 @@ class MemoryAccount:
         """Copy messages to another mailbox and expunge them in this one."""
         copied = self.copy(source, uids, target)
         self.expunge(source, [uid for uid, _ in copied.uids])
+        self.moves.append(Move(source.state.name, target.state.name, [target.entries[new] for _, new in copied.uids]))
         return copied
 
     def expunge(self, mailbox: MemoryMailbox, uids: Collection[Uid]) -> list[Uid]:
@@ -150,6 +155,7 @@ class MemoryAccount:
             locations.remove((mailbox, entry.uid))
             if not locations:
                 del self.messages[entry.message_id]
+                self.removed.append(entry.message_id)
         return [entry.uid for entry in removed]
 
     def _move_inbox(self, new_name: str) -> None:

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable, Sequence
 
-from relate_mailstore.event_rules import EventRules
-from relate_mailstore.event_types import Event, EventQuery
+from relate_mailstore.event_rules import EventRules, head_names
+from relate_mailstore.event_types import Event, EventName, EventQuery
 from relate_mailstore.refusals import RefusalLimit
 
 
@@ -19,6 +19,11 @@ class MemoryEventLog:
     def add(self, events: Iterable[Event]) -> None:
         """Store the events of one commit."""
         self._events += self._rules.stored(events, self._clock())
+
+    def read(self, events: Iterable[Event]) -> None:
+        """Store the first read of each account's message."""
+        known = {(event.account_id, event.message_id) for event in self._events if event.name is EventName.READ}
+        self.add(event for event in events if (event.account_id, event.message_id) not in known)
 
     def refused(self, events: Sequence[Event]) -> None:
         """Store refusals up to the limit."""
@@ -48,4 +53,7 @@ class MemoryEventLog:
             and (query.sender is None or self._rules.address(query.sender) == event.sender)
             and query.account_id in {None, event.account_id}
             and event.time >= query.since
+            and (query.before is None or event.time < query.before)
+            and (query.message_ids is None or event.message_id in query.message_ids)
+            and (not query.heads or event.name in head_names(query))
         )

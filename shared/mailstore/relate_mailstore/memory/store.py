@@ -5,12 +5,16 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from copy import copy as shallow_copy
 from dataclasses import replace
 from functools import partial
+from typing import Self
 
+from relate_mailstore.change_events import Actor, appended_event, deleted_events, moved_events, read_events
 from relate_mailstore.cursors import encode_cursor, list_position, parse_cursor
 from relate_mailstore.errors import MaildropInUse, MessageNotFound, TooManyKeywords
 from relate_mailstore.event_rules import EventRules, of_delivery, places_of
+from relate_mailstore.event_types import Detail
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.folding import fold
 from relate_mailstore.identifiers import NO_MODSEQ, generate_message_ids
@@ -41,6 +45,7 @@ from relate_mailstore.types import (
     Copied,
     Delivery,
     Destination,
+    Entry,
     Flag,
     FlagChange,
     Flagged,
@@ -90,6 +95,13 @@ class MemoryMailStore:
         self.queue = MemoryQueue(self._deliver_all, self.events.add, self.suppressions.suppress, clock)
         self._sending = MemorySending(clock)
         self._requests = MemoryRequests(clock)
+        self._actor: Actor | None = None
+
+    def acting(self, actor: Actor) -> Self:
+        """The same store, whose changes the event log tells of as those of a service."""
+        store = shallow_copy(self)
+        store._actor = actor
+        return store
 
     async def provision(self, account_id: AccountId) -> None:
         """Create the default mailboxes of an account. Idempotent."""
@@ -146,10 +158,12 @@ class MemoryMailStore:
     async def delete_mailbox(self, account_id: AccountId, name: str) -> None:
         """Remove a mailbox and its entries. Raises ValueError for INBOX."""
         self._account(account_id).delete(deletable_name(name))
+        self._tell(account_id)
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and its inferiors; of INBOX, move the messages instead."""
         self._account(account_id).rename(canonical_name(name), canonical_name(new_name))
+        self._tell(account_id)
 
     async def subscriptions(self, account_id: AccountId) -> Collection[str]:
         """The names that the account is subscribed to."""
@@ -188,6 +202,7 @@ class MemoryMailStore:
         uids = tuple(map(partial(self._append, account, target), messages, attributes))
         if replaced and replaces:
             account.expunge(replaced, [replaces[1]])
+        self._tell(account_id)
         return Appended(target.state.uid_validity, uids)
 
     async def copy(
@@ -208,7 +223,9 @@ class MemoryMailStore:
     async def move(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid], target: str) -> Copied:
         """Copy messages to another mailbox and expunge them in this one."""
         account = self._account(account_id)
-        return account.move(account.mailbox_by_id(mailbox_id), uids, account.mailbox(target))
+        moved = account.move(account.mailbox_by_id(mailbox_id), uids, account.mailbox(target))
+        self._tell(account_id)
+        return moved
 
     async def vanished(self, account_id: AccountId, mailbox_id: MailboxId, modseq: ModSeq) -> Sequence[Uid] | None:
         """UIDs expunged after `modseq`; None if tombstones since then were dropped."""
@@ -299,7 +316,11 @@ class MemoryMailStore:
         unchanged_since: ModSeq | None = None,
     ) -> Flagged:
         """Change flags of entries; returns their current state, in UID order."""
-        return self._account(account_id).mailbox_by_id(mailbox_id).set_flags(uids, change, unchanged_since)
+        mailbox = self._account(account_id).mailbox_by_id(mailbox_id)
+        before = dict(mailbox.entries)
+        flagged = mailbox.set_flags(uids, change, unchanged_since)
+        self._tell_read(account_id, [(before[entry.uid], entry) for entry in flagged.entries])
+        return flagged
 
     async def flag_message(
         self, account_id: AccountId, message_id: MessageId, change: FlagChange, expected: MessageState | None = None
@@ -314,7 +335,9 @@ class MemoryMailStore:
         for mailbox, uid in stored.locations:  # raises before the first change
             change_entry(mailbox.entries[uid], spelled, NO_MODSEQ)
         for mailbox, uid in stored.locations:
+            before = mailbox.entries[uid]
             mailbox.set_flags([uid], spelled)
+            self._tell_read(account_id, [(before, mailbox.entries[uid])])
         return stored.listed()
 
     async def mark_messages(
@@ -324,13 +347,17 @@ class MemoryMailStore:
         account, wanted = self._account(account_id), {*message_ids}
         for mailbox in account.mailboxes.values():
             uids = [entry.uid for entry in mailbox.entries.values() if entry.message_id in wanted]
-            mailbox.set_flags(uids, FlagChange(add, remove))
+            before = dict(mailbox.entries)
+            flagged = mailbox.set_flags(uids, FlagChange(add, remove))
+            self._tell_read(account_id, [(before[entry.uid], entry) for entry in flagged.entries])
         return len(wanted & account.messages.keys())
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries; returns the removed UIDs, ascending."""
         account = self._account(account_id)
-        return account.expunge(account.mailbox_by_id(mailbox_id), uids)
+        removed = account.expunge(account.mailbox_by_id(mailbox_id), uids)
+        self._tell(account_id)
+        return removed
 
     async def delete_message(
         self, account_id: AccountId, message_id: MessageId, expected: MessageState | None = None
@@ -341,6 +368,7 @@ class MemoryMailStore:
         expect_state(stored.listed().state, expected)
         for mailbox, uid in tuple(stored.locations):
             account.expunge(mailbox, [uid])
+        self._tell(account_id)
 
     async def delete_messages(self, account_id: AccountId, message_ids: Collection[MessageId]) -> int:
         """Remove messages from every mailbox of this account."""
@@ -348,6 +376,7 @@ class MemoryMailStore:
         found = [*filter(None, self._find(account_id, [*{*message_ids}]))]
         for mailbox, uid in [*itertools.chain.from_iterable(stored.locations for stored in found)]:
             account.expunge(mailbox, [uid])
+        self._tell(account_id)
         return len(found)
 
     @asynccontextmanager
@@ -438,7 +467,27 @@ class MemoryMailStore:
     ) -> Uid:
         index, received = self._index(new.raw), attributes.internal_date
         message = Message(next(self._message_ids), account.id, index, received, new.origin)
-        return account.enter(target, message, new.raw, attributes)
+        uid = account.enter(target, message, new.raw, attributes)
+        if self._actor is not None:
+            event = appended_event(self._actor.changes(), account.id)
+            places: dict[AccountId, Detail] = {account.id: {"mailbox": target.state.name, "uid": uid}}
+            self.events.add(of_delivery([event], message.id, index.header_message_id, new.origin, places))
+        return uid
+
+    def _tell(self, account_id: AccountId) -> None:
+        """Store the events of what the present call has removed and moved."""
+        account = self._account(account_id)
+        removed, moves = account.removed[:], account.moves[:]
+        account.removed.clear()
+        account.moves.clear()
+        if self._actor is not None and (removed or moves):
+            by = self._actor.changes()
+            moved = [event for move in moves for event in moved_events(by, account_id, move)]
+            self.events.add([*moved, *deleted_events(by, account_id, removed)])
+
+    def _tell_read(self, account_id: AccountId, changed: Sequence[tuple[Entry, Entry]]) -> None:
+        if self._actor is not None:
+            self.events.read(read_events(self._actor.changes(), account_id, changed))
 
     def _matching(self, account_id: AccountId, query: MessageQuery) -> list[ListedMessage]:
         account = self._account(account_id)

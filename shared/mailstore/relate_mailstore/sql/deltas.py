@@ -5,6 +5,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Generic, NamedTuple, TypeVar
 
+from relate_mailstore.change_events import Move
+from relate_mailstore.event_types import Event
 from relate_mailstore.identifiers import allocate_uid
 from relate_mailstore.types import AccountId, Entry, Mailbox, MailboxId, MailboxNotice, MessageId, ModSeq, Uid
 
@@ -47,6 +49,7 @@ class MailboxDelta:
     removed_uids: list[Uid] = field(default_factory=list)
     complete: bool = True  # applying the delta to a cached mailbox gives the new state; not so after a rename
     changed_at: float = field(default_factory=time.time)  # seconds since the epoch
+    read: list[Event] = field(default_factory=list)  # that messages were read, for the event log
 
     @property
     def modseq(self) -> ModSeq:
@@ -100,14 +103,15 @@ class Committed(Generic[T]):
     """The result of a transaction: a value for its caller, and what it changed.
 
     There is one delta per changed mailbox. Removed messages are those of which their account has no entry left; all
-    are of one account, that of the first delta. `queue_changed` means that recipients of the queue became due, or that
-    when they are due has changed.
+    are of one account, that of the first delta, and so are moved ones. `queue_changed` means that recipients of the
+    queue became due, or that when they are due has changed.
     """
 
     value: T
     deltas: Sequence[MailboxDelta]
     removed_messages: Collection[MessageId] = ()
     queue_changed: bool = False
+    move: Move | None = None
 
     @property
     def removal(self) -> Removal | None:

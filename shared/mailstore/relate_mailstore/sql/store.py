@@ -8,14 +8,16 @@ Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from copy import copy as shallow_copy
 from dataclasses import replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from relate_config.cache_budget import CACHE_OCTETS
+from relate_mailstore.change_events import Actor, ChangedBy
 from relate_mailstore.event_rules import EventRules
 from relate_mailstore.keywords import spell
 from relate_mailstore.mailbox_names import deletable_name
@@ -55,6 +57,7 @@ from relate_mailstore.sql.write import append_copy, expunge, flags, namespace
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.deliveries import Deliveries, Index
 from relate_mailstore.sql.write.flag_writer import FlagWriter
+from relate_mailstore.sql.write.told import Telling
 from relate_mailstore.types import (
     INBOX,
     AccountId,
@@ -62,6 +65,7 @@ from relate_mailstore.types import (
     Appended,
     Copied,
     Delivery,
+    Flag,
     FlagChange,
     Flagged,
     ListedMessage,
@@ -139,7 +143,7 @@ class SqlMailStore:
             else FileNotices(database, database_file(engine), supervisor, caches)
         )
         self._locks: MaildropLocks = AdvisoryLocks(self._side) if self._side else LockFile.beside(database_file(engine))
-        reserve = None if self._side else DiskReserve(database_file(engine))
+        self._reserve = reserve = None if self._side else DiskReserve(database_file(engine))
         self._committer = Committer(database, self._notices, reserve, supervisor)
         # Reading.
         freshness = self._notices.freshness
@@ -152,7 +156,8 @@ class SqlMailStore:
         self._summaries = Summaries(database, self._texts, caches)
         self._search = Search(database, self._texts, self._committer.run_without_notice, caches)
         # Writing.
-        writer = EventWriter(event_rules, clock)
+        self._writer = writer = EventWriter(event_rules, clock)
+        self._actor: Actor | None = None
         self._deliveries = Deliveries(database, self._committer, reserve, index, supervisor, writer=writer, clock=clock)
         self._flags = FlagWriter(self._committer, self._snapshots.cached, self._side is not None, supervisor)
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
@@ -187,10 +192,17 @@ class SqlMailStore:
             self._generations.on_commit,
             self._evict_removed,
             self._queue_changes.on_commit,
+            self.events.on_commit,
         ):
             self._committer.on_commit(observer)
         if self._side:
             self._side.on_connect(self._snapshots.clear)
+
+    def acting(self, actor: Actor) -> Self:
+        """The same store, whose changes the event log tells of as those of a service."""
+        store = shallow_copy(self)
+        store._actor = actor
+        return store
 
     # Life cycle.
 
@@ -252,14 +264,14 @@ class SqlMailStore:
 
         async def delete(name: str) -> None:
             work = partial(namespace.delete_mailbox, account_id=account_id, name=name)
-            await self._committer.run(work, removes=True)
+            await self._committer.run(self._telling()(work), removes=True)
 
         await self._named(account_id, deletable_name(name), delete)
 
     async def rename_mailbox(self, account_id: AccountId, name: str, new_name: str) -> None:
         """Rename a mailbox and all below it, or move the messages of INBOX."""
         work = partial(namespace.rename_mailbox, account_id=account_id, name=name, new_name=new_name)
-        await self._committer.run(work)
+        await self._committer.run(self._telling()(work))
 
     async def subscriptions(self, account_id: AccountId) -> Collection[str]:
         """The subscribed names."""
@@ -321,7 +333,8 @@ class SqlMailStore:
         quota: int | None = None,
     ) -> Appended:
         """Put messages into a mailbox."""
-        append = partial(self._deliveries.append, account_id, messages=messages, replaces=replaces, quota=quota)
+        by = self._changed_by()
+        append = partial(self._deliveries.append, account_id, messages=messages, replaces=replaces, quota=quota, by=by)
         return await self._named(account_id, mailbox, append)
 
     async def copy(
@@ -344,9 +357,11 @@ class SqlMailStore:
         """Enter messages into another mailbox instead."""
         work = partial(append_copy.move, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
 
+        telling = self._telling()
+
         async def move(name: str) -> Copied:
             # A removal, because most moves are to the trash, and must work on a full disk.
-            return await self._committer.run(partial(work, target=name), removes=True)
+            return await self._committer.run(telling(partial(work, target=name)), removes=True)
 
         return await self._named(account_id, target, move)
 
@@ -359,7 +374,8 @@ class SqlMailStore:
         unchanged_since: ModSeq | None = None,
     ) -> Flagged:
         """Change flags of entries; concurrent changes share a transaction."""
-        return await self._flags.set_flags(account_id, mailbox_id, uids, change, unchanged_since)
+        by = self._changed_by() if change.add & Flag.SEEN else None  # only the first read is an event
+        return await self._flags.set_flags(account_id, mailbox_id, uids, change, unchanged_since, by=by)
 
     async def flag_message(
         self, account_id: AccountId, message_id: MessageId, change: FlagChange, expected: MessageState | None = None
@@ -370,7 +386,7 @@ class SqlMailStore:
             for snapshot in [await self.snapshot(account_id, name) for name in names]:
                 change = replace(change, add_keywords=spell(change.add_keywords, snapshot.keywords))
         work = partial(flags.flag_message, account_id=account_id, message_id=message_id, change=change)
-        await self._committer.run(partial(work, expected=expected))
+        await self._committer.run(partial(work, expected=expected, by=self._changed_by()))
         return await self.message(account_id, message_id)
 
     async def mark_messages(
@@ -378,23 +394,23 @@ class SqlMailStore:
     ) -> int:
         """Change system flags of messages in every mailbox that contains them."""
         work = partial(flags.mark_messages, account_id=account_id, message_ids=message_ids)
-        return await self._committer.run(partial(work, change=FlagChange(add, remove)))
+        return await self._committer.run(partial(work, change=FlagChange(add, remove), by=self._changed_by()))
 
     async def expunge(self, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]) -> Sequence[Uid]:
         """Remove entries permanently."""
-        return await expunge.expunge_in_halves(self._committer, account_id, mailbox_id, uids)
+        return await expunge.expunge_in_halves(self._committer, self._telling(), account_id, mailbox_id, uids)
 
     async def delete_message(
         self, account_id: AccountId, message_id: MessageId, expected: MessageState | None = None
     ) -> None:
         """Remove a message from every mailbox of this account."""
         work = partial(expunge.delete_message, account_id=account_id, message_id=message_id, expected=expected)
-        await self._committer.run(work, removes=True)
+        await self._committer.run(self._telling()(work), removes=True)
 
     async def delete_messages(self, account_id: AccountId, message_ids: Collection[MessageId]) -> int:
         """Remove messages from every mailbox of this account."""
         work = partial(expunge.delete_messages, account_id=account_id, message_ids=message_ids)
-        return await self._committer.run(work, removes=True)
+        return await self._committer.run(self._telling()(work), removes=True)
 
     # Reading messages.
 
@@ -480,6 +496,14 @@ class SqlMailStore:
 
     async def _named(self, account_id: AccountId, name: str, act: Callable[[str], Awaitable[T]]) -> T:
         return await mailboxes.retry_with_equivalent_name(self._database, account_id, name, act)
+
+    def _changed_by(self) -> ChangedBy | None:
+        if self._actor is None or (self._reserve is not None and self._reserve.is_nearly_full):
+            return None  # on a nearly full disk mail can be removed, untold
+        return self._actor.changes()
+
+    def _telling(self) -> Telling:
+        return Telling(self._writer, self._changed_by())
 
     def _evict_removed(self, committed: Committed[Any]) -> None:
         if removal := committed.removal:

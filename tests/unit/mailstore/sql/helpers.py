@@ -1,8 +1,9 @@
-"""A second store with its own engine, like that of another process; and the statements that an engine executes."""
+"""A second store with its own engine, like that of another process; the statements that an engine executes; a plan."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from types import TracebackType
+from typing import Any
 
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -56,3 +57,35 @@ class Statements(list[str]):
     def _record(self, connection: object, cursor: object, statement: str, *rest: object) -> None:
         if statement != ROUND_TRIP:
             self.append(statement)
+
+
+class Explained:
+    """The only statement that an engine executes in the `with` block, and its plan."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._statement: tuple[str, Any] | None = None
+
+    def __enter__(self) -> "Explained":
+        event.listen(self._engine.sync_engine, "before_cursor_execute", self._record)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        event.remove(self._engine.sync_engine, "before_cursor_execute", self._record)
+
+    def _record(self, connection: object, cursor: object, statement: str, parameters: Any, *rest: object) -> None:
+        if statement != ROUND_TRIP:
+            assert self._statement is None, "several statements"
+            self._statement = statement, parameters
+
+    async def plan(self) -> list[str]:
+        """The steps of the plan, each in a line."""
+        assert self._statement is not None, "no statement"
+        text, parameters = self._statement
+        explain = "EXPLAIN QUERY PLAN" if self._engine.dialect.name == "sqlite" else "EXPLAIN"
+        async with self._engine.connect() as connection:
+            if explain == "EXPLAIN":  # an empty table is scanned, whatever indexes it has
+                await connection.exec_driver_sql("SET LOCAL enable_seqscan = off")
+            return [str(row) for row in (await connection.exec_driver_sql(f"{explain} {text}", parameters)).all()]

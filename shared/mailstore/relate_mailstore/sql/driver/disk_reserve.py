@@ -67,6 +67,11 @@ class DiskReserve:
         reserved = self.octets
         return reserved is not None and reserved + self.free < 2 * (RESERVED_OCTETS + octets)
 
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether the disk has so little space that a removal shall write nothing that it can do without."""
+        return (self.octets or 0) + self.free < 2 * RESERVED_OCTETS
+
     def on_begin(self, connection: Connection) -> None:
         """Limit a transaction that is no removal while the disk is nearly full; for SQLAlchemy's event `begin`."""
         options: Any = connection.get_execution_options()

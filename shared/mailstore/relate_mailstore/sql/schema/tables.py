@@ -1,9 +1,11 @@
-"""The tables of mail. Migrations 0002 to 0018 create them; a test compares the result with this metadata.
+"""The tables of mail. Migrations 0002 to 0020 create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
 only (docs/architecture/mailstore.md).
 """
+
+from collections.abc import Iterable
 
 from sqlalchemy import (
     BigInteger,
@@ -18,17 +20,41 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
+    TextClause,
     UniqueConstraint,
     Uuid,
+    and_,
     false,
+    literal_column,
     text,
 )
+
+from relate_mailstore.event_rules import (
+    HEADS_BY_ACCOUNT,
+    HEADS_BY_MESSAGE_ID,
+    HEADS_BY_RECIPIENT,
+    HEADS_BY_SENDER,
+)
+from relate_mailstore.event_types import EventName
 
 PART_OCTETS = 512 * 1024
 """Octets of one row of `blobs`. A reader holds two rows; they are large enough to make the cost per row small."""
 
 EVENTS_PARTITION_PREFIX = "message_events_"  # then the day, as YYYYMMDD
 EVENTS_REST = "message_events_rest"  # the default partition
+
+
+def is_one_of(names: Iterable[EventName]) -> TextClause:
+    """The condition of an index of the event log, which a query has to have in the same words."""
+    literals = ", ".join(f"'{name}'" for name in names)
+    return text(f"name IN ({literals})")
+
+
+def _found_by(column: str, names: Iterable[EventName]) -> Index:
+    """An index of the event log by a column, of the events with these names that have a value, the newest last."""
+    where = and_(is_one_of(names), literal_column(column).is_not(None)) if column == "account_id" else is_one_of(names)
+    return Index(f"ix_message_events_{column}", column, "time", postgresql_where=where, sqlite_where=where)
+
 
 # SQLite assigns ids only to a column of type INTEGER, which has 64 bits there too.
 _Id = BigInteger().with_variant(Integer, "sqlite")
@@ -285,8 +311,8 @@ answered_requests = Table(
 )
 
 # What happened to messages, appended by the transactions that it tells of. On PostgreSQL partitioned by day. Without a
-# key, and with two indexes of all rows, because each delivery adds several: both only ever grow at their end. Other
-# questions read the days that they are limited to.
+# key, and with two indexes of all rows, because each delivery adds several: both only ever grow at their end. Messages
+# are found by indexes of few of their events.
 message_events = Table(
     "message_events",
     metadata,
@@ -312,6 +338,10 @@ message_events = Table(
         postgresql_where=text("name = 'queued'"),
         sqlite_where=text("name = 'queued'"),
     ),
+    _found_by("header_message_id", HEADS_BY_MESSAGE_ID),
+    _found_by("sender", HEADS_BY_SENDER),
+    _found_by("recipient", HEADS_BY_RECIPIENT),
+    _found_by("account_id", HEADS_BY_ACCOUNT),
     postgresql_partition_by="RANGE (time)",
 )
 

@@ -5,10 +5,12 @@ from collections.abc import Collection, Sequence
 
 from sqlalchemy import Connection, bindparam, insert, select
 
+from relate_mailstore.change_events import Move
 from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreError
 from relate_mailstore.quota import check_quota
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxName, dirty
 from relate_mailstore.sql.driver.dialects import ids, one_of
+from relate_mailstore.sql.events.writer import EventWriter
 from relate_mailstore.sql.mailboxes import lock_account, lock_pair, pick_pair
 from relate_mailstore.sql.schema.rows import pack_keywords, parse_entry
 from relate_mailstore.sql.schema.tables import entries, messages
@@ -44,9 +46,11 @@ def append(
     account_id: AccountId,
     batch: Sequence[QueuedDelivery],
     replaces: tuple[MailboxId, Uid] | None,
+    *,
     quota: int | None,
+    writer: EventWriter,
 ) -> Committed[Appended]:
-    """Store messages for one mailbox, all or none, and expunge the entry that they replace.
+    """Store messages for one mailbox with their events, all or none, and expunge the entry that they replace.
 
     Raises MailboxNotFound, MessageNotFound, OverQuota.
     """
@@ -62,6 +66,7 @@ def append(
     removed = _replace(connection, plan.deltas.values(), replaces) if replaces else set()
     check_quota(sum(mailbox.octets for mailbox in locked), sum(delta.octets for delta in plan.deltas.values()), quota)
     store_plan(connection, plan)
+    writer.add(connection, plan.events)
     return Committed(Appended(entered[0][0], tuple(uid for _, uid in entered)), plan.dirty_deltas, removed)
 
 
@@ -93,7 +98,8 @@ def move(
     copied = _copy(connection, source, into, uids)
     if copied.uids:
         remove_entries(connection, source, [uid for uid, _ in copied.uids])
-    return Committed(copied, _changed(source, into))
+    moved = Move(source.mailbox.name, into.mailbox.name, into.changed_entries)
+    return Committed(copied, _changed(source, into), move=moved)
 
 
 def _replace(

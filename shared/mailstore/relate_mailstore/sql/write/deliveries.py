@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from relate_mailstore.change_events import ChangedBy, appended_event
 from relate_mailstore.errors import MailboxNotFound
 from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords
@@ -27,6 +28,7 @@ from relate_mailstore.sql.write.group_commit import GroupCommit, QueuedDelivery
 from relate_mailstore.sql.write.held_notice import enter_once
 from relate_mailstore.sql.write.namespace import provision_for
 from relate_mailstore.sql.write.send import send
+from relate_mailstore.sql.write.told import Telling
 from relate_mailstore.types import (
     AccountId,
     Appended,
@@ -117,16 +119,22 @@ class Deliveries:
         mailbox: str,
         messages: Sequence[NewMessage],
         replaces: tuple[MailboxId, Uid] | None,
+        *,
         quota: int | None,
+        by: ChangedBy | None,
     ) -> Appended:
-        """See `MailStore.append`. A single message shares the transaction of the queued deliveries."""
+        """See `MailStore.append`. A single message shares the transaction of the queued deliveries.
+
+        `by` is the author of the change, for the event log.
+        """
+        prepare = partial(self._prepare_appended, account_id, mailbox, by)
         if replaces is None and len(messages) == 1:
-            receipt = await self._commit(await self._prepare_appended(account_id, mailbox, messages[0], quota))
+            receipt = await self._commit(await prepare(messages[0], quota))
             (uid_validity, uid), *_ = receipt.entered
             return Appended(uid_validity, (uid,))
-        batch = [await self._prepare_appended(account_id, mailbox, message) for message in messages]
-        work = partial(append, account_id=account_id, batch=batch, replaces=replaces, quota=quota)
-        return await self._committer.run(work)
+        batch = [await prepare(message) for message in messages]
+        work = partial(append, account_id=account_id, batch=batch, replaces=replaces, quota=quota, writer=self._writer)
+        return await self._committer.run(Telling(self._writer, by)(work))
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
         """See `MailStore.tell_held`."""
@@ -143,10 +151,16 @@ class Deliveries:
         return replace(to, mailbox=equivalent) if equivalent else to
 
     async def _prepare_appended(
-        self, account_id: AccountId, mailbox: str, message: NewMessage, quota: int | None = None
+        self,
+        account_id: AccountId,
+        mailbox: str,
+        by: ChangedBy | None,
+        message: NewMessage,
+        quota: int | None = None,
     ) -> QueuedDelivery:
+        events = () if by is None else (appended_event(by, account_id),)
         to = Destination(account_id, mailbox, message.flags, new_keywords(message.keywords), quota)
-        return await self.prepare(Delivery(message.raw, (to,), message.internal_date, message.origin))
+        return await self.prepare(Delivery(message.raw, (to,), message.internal_date, message.origin, events=events))
 
     async def _index_columns(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
         with self._supervisor.tracing.part("mailstore.delivery.index"):

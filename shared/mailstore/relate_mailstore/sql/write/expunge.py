@@ -18,6 +18,7 @@ from relate_mailstore.sql.mailboxes import lock_by_id
 from relate_mailstore.sql.schema.tables import blobs, entries, expunged, messages, queue_messages, texts, untexted
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.entry_rows import BY_UIDS, Located, key_parameters, locate, locate_one
+from relate_mailstore.sql.write.told import Telling
 from relate_mailstore.types import AccountId, MailboxId, MessageId, MessageState, Uid
 
 _REMOVE = delete(entries).where(*BY_UIDS).returning(entries.c.uid, entries.c.message_id, entries.c.size)
@@ -76,10 +77,10 @@ class Removed(NamedTuple):
 
 
 async def expunge_in_halves(
-    committer: Committer, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]
+    committer: Committer, telling: Telling, account_id: AccountId, mailbox_id: MailboxId, uids: Collection[Uid]
 ) -> Sequence[Uid]:
     """Expunge entries; while the disk is too full for the transaction, split it in halves. Raises StoreFull."""
-    work = partial(expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids)
+    work = telling(partial(expunge, account_id=account_id, mailbox_id=mailbox_id, uids=uids))
     try:
         return await committer.run(work, removes=True)
     except StoreFull:
@@ -87,8 +88,8 @@ async def expunge_in_halves(
             raise
     ascending = sorted(uids)
     half = len(ascending) // 2
-    removed = await expunge_in_halves(committer, account_id, mailbox_id, ascending[:half])
-    return [*removed, *await expunge_in_halves(committer, account_id, mailbox_id, ascending[half:])]
+    removed = await expunge_in_halves(committer, telling, account_id, mailbox_id, ascending[:half])
+    return [*removed, *await expunge_in_halves(committer, telling, account_id, mailbox_id, ascending[half:])]
 
 
 def expunge(

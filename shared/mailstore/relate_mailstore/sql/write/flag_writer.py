@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import partial
 
+from relate_mailstore.change_events import ChangedBy
 from relate_mailstore.errors import StoreError, StoreFull
 from relate_mailstore.sql.deltas import MailboxKey
 from relate_mailstore.sql.write.committer import Committer
@@ -47,10 +48,12 @@ class FlagWriter:
         uids: Collection[Uid],
         change: FlagChange,
         unchanged_since: ModSeq | None,
+        *,
+        by: ChangedBy | None,
     ) -> Flagged:
-        """See `MailStore.set_flags`."""
+        """See `MailStore.set_flags`. `by` is the author of the change, for the event log."""
         key = MailboxKey(account_id, mailbox_id)
-        return await self._queue.submit(FlagRequest(key, sorted(set(uids)), change, unchanged_since))
+        return await self._queue.submit(FlagRequest(key, sorted(set(uids)), change, unchanged_since, by))
 
     async def _change_batch(self, batch: Sequence[FlagRequest]) -> Sequence[FlagResult]:
         cached = self._cached({request.key for request in batch})

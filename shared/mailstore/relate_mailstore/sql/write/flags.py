@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import BigInteger, Connection, and_, column, func, select
 
+from relate_mailstore.change_events import ChangedBy, read_events
 from relate_mailstore.errors import MailboxNotFound, StoreError, TooManyKeywords
 from relate_mailstore.flag_rules import change_entry
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxKey, dirty
@@ -25,6 +26,7 @@ from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, Located, locate,
 from relate_mailstore.types import (
     AccountId,
     Entry,
+    Flag,
     FlagChange,
     Flagged,
     Mailbox,
@@ -60,6 +62,7 @@ class FlagRequest:
     uids: Sequence[Uid]  # ascending
     change: FlagChange
     unchanged_since: ModSeq | None
+    by: ChangedBy | None = None  # the author of the change, for the event log
     context: Context = field(default_factory=copy_context)
     result: asyncio.Future[Flagged] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
@@ -87,35 +90,44 @@ def change_flags(
     return Committed(results, changed)
 
 
-def flag_message(
+def flag_message(  # noqa: PLR0917
     connection: Connection,
     account_id: AccountId,
     message_id: MessageId,
     change: FlagChange,
     expected: MessageState | None = None,
+    by: ChangedBy | None = None,
 ) -> Committed[None]:
     """Change the flags of a message in every mailbox that contains it.
 
     Raises MessageNotFound, TooManyKeywords, and MessageChanged if its state is not `expected`.
     """
     located = locate_one(connection, account_id, message_id, expected)
-    return Committed(None, _change_located(connection, located, change))
+    return Committed(None, _change_located(connection, located, change, by))
 
 
 def mark_messages(
-    connection: Connection, account_id: AccountId, message_ids: Collection[MessageId], change: FlagChange
+    connection: Connection,
+    account_id: AccountId,
+    message_ids: Collection[MessageId],
+    change: FlagChange,
+    by: ChangedBy | None = None,
 ) -> Committed[int]:
     """Change the system flags of messages in every mailbox that contains them; how many the account has."""
     located = locate(connection, account_id, message_ids)
-    return Committed(len(located.message_ids), _change_located(connection, located, change))
+    return Committed(len(located.message_ids), _change_located(connection, located, change, by))
 
 
-def _change_located(connection: Connection, located: Located, change: FlagChange) -> Sequence[MailboxDelta]:
+def _change_located(
+    connection: Connection, located: Located, change: FlagChange, by: ChangedBy | None
+) -> Sequence[MailboxDelta]:
     for delta, uids in located.places:
         before = read_entries(connection, delta, uids)
         after = [change_entry(entry, change, delta.modseq) for entry in before]
         delta.changed_entries += [new for old, new in zip(before, after, strict=True) if new is not old]
         delta.dirty = bool(delta.changed_entries)
+        if by is not None and change.add & Flag.SEEN:
+            delta.read += read_events(by, delta.mailbox.account_id, zip(before, after, strict=True))
     changed = dirty(delta for delta, _ in located.places)
     write_flags(connection, changed)
     return changed
@@ -148,6 +160,8 @@ def change_requested(delta: MailboxDelta | None, found: EntriesByUid, request: F
         return error
     changed = {new.uid: new for old, new in zip(before, after, strict=True) if new is not old}
     if changed:
+        if request.by is not None and request.change.add & Flag.SEEN:
+            delta.read += read_events(request.by, request.key.account_id, zip(before, after, strict=True))
         found.update(changed)
         delta.modseq_count += delta.dirty
         delta.dirty = True

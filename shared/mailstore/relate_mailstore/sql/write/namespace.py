@@ -185,4 +185,4 @@ def _move_inbox(connection: Connection, account_id: AccountId, new_name: str) ->
     inbox = lock_by_name(connection, account_id, INBOX)
     uids = connection.scalars(_ALL_UIDS, {"of_account": account_id, "of_mailbox": inbox.id}).all()
     moved = move(connection, account_id, inbox.id, uids, new_name)
-    return Committed(None, moved.deltas)
+    return Committed(None, moved.deltas, move=moved.move)

@@ -1,0 +1,65 @@
+"""`/api/journeys` and `/api/emails/{id}/journey`. An administrator sees all mail, other callers what concerns them."""
+
+from collections.abc import Iterable
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from relate_accounts.types import Scope, UserId
+from relate_api.access.dependencies import InjectedServices, Principal, Reader, RequireScope, Services
+from relate_api.http.parameters import require_distinct_parameters
+from relate_api.journeys.schemas import JourneyFilters, JourneyPage, MessageJourney, cursor_of
+from relate_mailstore.event_types import EventName
+from relate_mailstore.journey_search import find_journey, find_journeys, find_own_journeys
+from relate_mailstore.journey_views import Names
+from relate_mailstore.journeys import Journey
+from relate_mailstore.types import AccountId, MessageId
+
+Observer = Annotated[Principal, Depends(RequireScope(Scope.API_READ, Scope.APP, Scope.ADMIN))]
+
+router = APIRouter(prefix="/api", tags=["journeys"])
+
+
+@router.get("/emails/{email_id:uuid}/journey")
+async def get_email_journey(email_id: UUID, principal: Reader, services: InjectedServices) -> MessageJourney:
+    """Get what happened to a message that the caller has sent or got, also after it was deleted."""
+    account_id = principal.account_id
+    journey = await find_journey(services.events, MessageId(email_id), account_id)
+    if journey is not None:
+        return MessageJourney.of(journey, {account_id: principal.user.address})
+    listed = await services.store.message(account_id, MessageId(email_id))  # 404 for one that is not the caller's
+    index = listed.message.index
+    return MessageJourney(id=email_id, message_id=index.header_message_id, sender="", recipients=[], steps=[])
+
+
+@router.get("/journeys", dependencies=[Depends(require_distinct_parameters)])
+async def list_journeys(
+    filters: Annotated[JourneyFilters, Query()], principal: Observer, services: InjectedServices
+) -> JourneyPage:
+    """List what happened to messages, newest first: with the scope `admin` to all, otherwise to the caller's."""
+    search = filters.search()
+    if Scope.ADMIN in principal.scopes:
+        found = await find_journeys(services.events, search)
+        names = await _names(services, found.journeys)
+    else:
+        found = await find_own_journeys(services.events, principal.account_id, search)
+        names = {principal.account_id: principal.user.address}
+    items = [MessageJourney.of(journey, names) for journey in found.journeys]
+    return JourneyPage(items=items, next_cursor=cursor_of(found.next_before))
+
+
+async def _names(services: Services, journeys: Iterable[Journey]) -> Names:
+    """The addresses of the accounts that have submitted messages."""
+    submitters = {
+        event.account_id
+        for journey in journeys
+        for event in journey.events
+        if event.name is EventName.RECEIVED and event.account_id is not None
+    }
+    names: dict[AccountId, str] = {}
+    for account_id in submitters:
+        addresses = await services.accounts.addresses(UserId(account_id))
+        if addresses:
+            names[account_id] = addresses[0]
+    return names
