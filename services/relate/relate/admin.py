@@ -22,6 +22,7 @@ from relate_accounts.ports import AccountStore
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import ApiKey, Domain, DomainKey, NewKey, Scope, User
 from relate_api.autoconfig.mta_sts import policy_record
+from relate_mailstore.change_events import Actor
 from relate_mailstore.ports import QueueStore
 from relate_mailstore.queue_types import QueuedRecipient, QueueFilter
 from relate_mailstore.sql.driver.engine import describe_url, open_engine
