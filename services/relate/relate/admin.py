@@ -302,6 +302,8 @@ async def remove_user(
         # The user is removed before the mail, so that no further mail is delivered.
         addresses = await backend.accounts.remove_user(user.id, free=free)
         messages = await erase(backend.mail, AccountId(user.id))
+        await backend.mail.filters.erase(AccountId(user.id))
+        await backend.mail.labels.erase(AccountId(user.id))
         await backend.mail.collect_garbage()
         return Removed(addresses, messages, addresses if free else ())
 

@@ -4,6 +4,9 @@
 """
 
 __all__ = [
+    "FilterNotFound",
+    "LabelExists",
+    "LabelNotFound",
     "MailboxExists",
     "MailboxFull",
     "MailboxNotFound",
@@ -14,7 +17,9 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreUnavailable",
+    "TooManyFilters",
     "TooManyKeywords",
+    "TooManyLabels",
     "TooManyMailboxes",
 ]
 
@@ -69,6 +74,26 @@ class TooManyMailboxes(StoreError):
 
 class TooManyKeywords(StoreError):
     """A message or a mailbox would exceed its limit of keywords."""
+
+
+class LabelNotFound(StoreError):
+    """The account has no label with this id."""
+
+
+class LabelExists(StoreError):
+    """The account has a label with this name."""
+
+
+class TooManyLabels(StoreError):
+    """The account has reached the limit of labels."""
+
+
+class FilterNotFound(StoreError):
+    """The account has no filter with this id."""
+
+
+class TooManyFilters(StoreError):
+    """The account has reached the limit of filters."""
 
 
 class MaildropInUse(StoreError):

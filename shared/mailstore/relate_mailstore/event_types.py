@@ -19,6 +19,7 @@ class EventName(StrEnum):
 
     RECEIVED = "received"  # we answered 250 to the content
     REFUSED = "refused"  # we answered 4xx or 5xx to a command of a client
+    FILTERED = "filtered"  # a filter of the recipient has acted, or could not
     DELIVERED = "delivered"  # entered in a mailbox here
     QUEUED = "queued"  # queued for a recipient elsewhere
     ATTEMPTED = "attempted"  # an attempt to deliver it elsewhere has begun

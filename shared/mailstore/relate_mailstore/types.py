@@ -132,6 +132,8 @@ class Delivery:
     `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span. The
     store adds the message, and the trace, to the `events` that tell of the delivery, unless they tell of another one.
     `suppressions` are added to the suppression list, because the message is a report about their addresses.
+    Unless `is_filtered` is False, because the owner puts it there, the filters of an account act on what goes to its
+    INBOX.
     """
 
     raw: bytes
@@ -141,6 +143,7 @@ class Delivery:
     outgoing: Outgoing | None = None
     events: tuple[Event, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
+    is_filtered: bool = True
 
 
 class AssignedUid(NamedTuple):
