@@ -25,7 +25,14 @@ async def serve_api(settings: ApiSettings, resources: Resources) -> AsyncIterato
     Raises OSError if a port cannot be bound, CertificateError.
     """
     store, authenticator = resources.traced("api")
-    services = Services(store, resources.accounts, authenticator, settings.allows_plaintext)
+    services = Services(
+        store,
+        resources.accounts,
+        authenticator,
+        settings.allows_plaintext,
+        labels=resources.traced_labels("api"),
+        filters=resources.traced_filters("api"),
+    )
     app = create_app(services, settings.proxies)
     resources.telemetry.instrument_app(app)
     certificate = resources.certificates.add("api", settings.certificate())

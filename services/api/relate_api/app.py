@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
-from relate_api import emails, health, keys
+from relate_api import emails, filters, health, keys, labels
 from relate_api.access.dependencies import Services, require_scopes
 from relate_api.http import errors
 from relate_api.http.middleware import (
@@ -57,7 +57,7 @@ def create_app(services: Services, proxies: tuple[Network, ...] = ()) -> FastAPI
     )
     app.state.services = services
     app.state.readiness = health.Readiness(services.store)
-    for resource in (health, keys, emails):
+    for resource in (health, keys, emails, labels, filters):
         app.include_router(resource.router)
     app.add_middleware(HeadMiddleware)
     app.add_middleware(BodyLimitMiddleware)

@@ -14,7 +14,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from relate_accounts.ports import AccountStore, Authenticator
 from relate_accounts.types import Denied, Scope, User
 from relate_api.http.forwarded import RequestClient
-from relate_mailstore.ports import MailStore
+from relate_mailstore.ports import Filters, Labels, MailStore
 from relate_mailstore.types import AccountId
 from relate_wire.config import Connected
 
@@ -30,6 +30,8 @@ class Services:
     accounts: AccountStore
     authenticator: Authenticator
     allows_plaintext: Callable[[Connected], bool]
+    labels: Labels
+    filters: Filters
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,17 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from relate_accounts.errors import AccountsUnavailable, KeyNotFound, UserNotFound
-from relate_mailstore.errors import MailboxNotFound, MessageNotFound, StoreUnavailable, TooManyKeywords
+from relate_mailstore.errors import (
+    FilterNotFound,
+    LabelExists,
+    LabelNotFound,
+    MailboxNotFound,
+    MessageNotFound,
+    StoreUnavailable,
+    TooManyFilters,
+    TooManyKeywords,
+    TooManyLabels,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -33,7 +43,12 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     MailboxNotFound: HTTPStatus.NOT_FOUND,
     UserNotFound: HTTPStatus.NOT_FOUND,
     KeyNotFound: HTTPStatus.NOT_FOUND,
+    LabelNotFound: HTTPStatus.NOT_FOUND,
+    FilterNotFound: HTTPStatus.NOT_FOUND,
     TooManyKeywords: HTTPStatus.CONFLICT,
+    LabelExists: HTTPStatus.CONFLICT,
+    TooManyLabels: HTTPStatus.CONFLICT,
+    TooManyFilters: HTTPStatus.CONFLICT,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     AccountsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Exception: HTTPStatus.INTERNAL_SERVER_ERROR,
