@@ -6,12 +6,13 @@ from typing import Any
 
 from tests.bench.generator import DOMAIN_PATTERN, PASSWORD, Generator
 from tests.bench.results import Measured
-from tests.bench.servers import USERS, Target
+from tests.bench.servers import FIRST_FILTERED_NUMBER, USERS, Target
 
 # Mailboxes for POP3: 50 of 20 messages, and 10 of 1,000 from user FIRST_BIG_NUMBER on.
 SMALL_MAILBOXES, SMALL_MESSAGES = 50, 20
 RECIPIENTS = 100  # the users who get deliveries, from number 0 on
 BIG_MAILBOXES, BIG_MESSAGES, FIRST_BIG_NUMBER = 10, 1000, 110
+FILTERED_MAILBOXES = USERS - FIRST_FILTERED_NUMBER  # the peer has no filters
 
 
 # One sender for all messages: MAIL FROM must be the address of the user, but the generator numbers them separately.
@@ -29,8 +30,8 @@ def _measure(target: Target, operations: Callable[[], tuple[float, float, float]
     return Measured(count / seconds, (target.cpu() - before) / count * 1e6, p99)
 
 
-def deliveries(size: int, connections: int) -> Scenario:
-    """Messages from other servers, stored durably in mailboxes."""
+def deliveries(size: int, connections: int, first: int = 0, users: int = RECIPIENTS) -> Scenario:
+    """Messages from other servers, stored durably in the mailboxes of so many users, from a number on."""
 
     def run(generator: Generator, target: Target, scale: float) -> Measured:
         def load() -> tuple[float, float, float]:
@@ -38,6 +39,8 @@ def deliveries(size: int, connections: int) -> Scenario:
                 "smtp",
                 target.mx,
                 users=RECIPIENTS,
+                rcpt_users=users,
+                rcpt_first=first,
                 conns=connections,
                 ops=int(3000 * scale),
                 size=size,
@@ -134,4 +137,7 @@ WRITING: dict[str, Scenario] = {
     f"delivery {size // 1024} KB, {connections} connections": deliveries(size, connections)
     for size in (2048, 20480)
     for connections in (10, 50)
-} | {"submission 2 KB, a login each, 10 connections": submissions(2048, 10)}
+} | {
+    "delivery 2 KB with filters, 10 connections": deliveries(2048, 10, FIRST_FILTERED_NUMBER, FILTERED_MAILBOXES),
+    "submission 2 KB, a login each, 10 connections": submissions(2048, 10),
+}

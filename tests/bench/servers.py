@@ -17,6 +17,7 @@ from sqlalchemy import make_url, text
 from relate_accounts.errors import UserExists
 from relate_accounts.sql import SqlAccountStore
 from relate_accounts.types import Scope
+from relate_mailstore.filter_types import Actions, Conditions, FilterRule
 from relate_mailstore.sql.driver.engine import open_engine
 from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
@@ -25,6 +26,13 @@ from tests.bench.generator import DOMAIN_PATTERN, PASSWORD
 from tests.bench.processes import cpu_seconds, free_ports, stop, tree, wait_for_port
 
 USERS = 130
+FIRST_FILTERED_NUMBER = 120
+FILTERS = (
+    *(FilterRule(f"other {number}", Conditions(subject=f"no such subject {number}")) for number in range(4)),
+    FilterRule("all", actions=Actions(mark_read=True, mailbox="Archive")),
+)
+"""Of each of the users from FIRST_FILTERED_NUMBER on: four that do not match, and one that does."""
+
 DRAIN_SECONDS = 120.0  # 10,000 messages take 30
 SCOPES = (Scope.SMTP, Scope.POP3, Scope.IMAP)
 
@@ -159,6 +167,8 @@ async def seed(database: str) -> None:
                 break
             await accounts.create_key(user.id, "load", SCOPES, secret=PASSWORD)
             await store.provision(AccountId(user.id))
+            for rule in FILTERS if number >= FIRST_FILTERED_NUMBER else ():
+                await store.filters.add(AccountId(user.id), rule)
     await engine.dispose()
 
 

@@ -37,8 +37,11 @@ from relate_imap.search.subject import base_subject
 from relate_imap.selected.sequence_set import parse_set
 from relate_mailstore.cursors import parse_cursor
 from relate_mailstore.envelope_ids import verify_envelope
+from relate_mailstore.filter_rules import fields_of, meets
+from relate_mailstore.filter_types import Conditions, LabelStyle
 from relate_mailstore.folding import collation_key, fold
 from relate_mailstore.identifiers import AccountId
+from relate_mailstore.label_rules import new_label
 from relate_mailstore.mailbox_names import MAX_NAME_OCTETS, normalise_new_name
 from relate_mailstore.search_text import message_text
 from relate_mailstore.summary_text import summary_text
@@ -273,6 +276,12 @@ def _mbox_in_pieces(octets: bytes) -> bytes:
 def _html_in_pieces(octets: bytes) -> str:
     text = _text(octets)
     return "".join(html_text(text[start : start + 1_000] for start in range(0, len(text), 1_000)))
+
+
+def _filtered(octets: bytes) -> bool:
+    index, conditions = index_message(octets), Conditions("@", "a", "b", "c", has_attachments=False, larger=0)
+    body = message_text(octets, index.parts).body
+    return meets(conditions, fields_of(index, fold(index.subject)), body.__contains__)
 
 
 def _folded(octets: bytes) -> str:
@@ -546,6 +555,12 @@ UNTRUSTED: Mapping[str, Untrusted] = {
     ),
     "text of a charset": Untrusted(_labelled, (b"iso-2022-jp\n\x1b$B!!\x1b(B", b"utf-7\n+AOQ-"), _HEADER_VALUES),
     "folding": Untrusted(_folded, ("Straße ΑΣ ｆｕｌｌ ﬁ".encode(),), (*_HEADER_VALUES, *_HTML_TEXTS, *_LETTERS)),
+    "filters of a message": Untrusted(_filtered, (_MESSAGE,), _MESSAGES),
+    "a label's keyword": Untrusted(
+        lambda octets: new_label(AccountId(1), LabelStyle(_text(octets), "#000000"), ()),
+        ("Grüße 2026".encode(), b"work"),
+        (*_HEADER_VALUES, *_LETTERS),
+    ),
     "HTML in pieces": Untrusted(_html_in_pieces, (b"<p>a<b>c</b>&lt;<!-- x --></p>",), _HTML_TEXTS),
     "a preview": Untrusted(_preview, (_MESSAGE, _HTML + b"<p>a</p>"), _HTML_TEXTS),
     "people with groups": Untrusted(

@@ -59,6 +59,8 @@ async def serve_api(
         suppressions=resources.suppressions,
         submission=_submission(smtp_settings, resources),
         content=resources.content,
+        labels=resources.traced_labels("api"),
+        filters=resources.traced_filters("api"),
     )
     app = create_app(
         services, settings.proxies, origins=cors.allowed_origins, requests_per_minute=settings.requests_per_minute

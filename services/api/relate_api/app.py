@@ -14,9 +14,11 @@ from relate_api import (
     discovery,
     docs,
     emails,
+    filters,
     health,
     journeys,
     keys,
+    labels,
     mailboxes,
     preferences,
     profile,
@@ -36,7 +38,7 @@ from relate_wire.limits import Network
 OPENAPI_PATH = "/openapi.json"
 
 # In the order in which routes are matched.
-MAIL = (emails, mailboxes, compose, journeys)
+MAIL = (emails, mailboxes, compose, labels, filters, journeys)
 
 
 class _Api(FastAPI):

@@ -67,6 +67,16 @@ def _to_utc(time: datetime) -> datetime:
         raise ValueError("the time is outside of the supported range") from None
 
 
+def _require_number(value: object) -> object:
+    # pydantic would also accept booleans and strings; 5.0 is an integer (JSON Schema Validation §6.1.1).
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError("expected an integer")
+    return value
+
+
+IS_NUMBER = BeforeValidator(_require_number)
+"""Of a property that is an integer; after its `Field`, whose bounds the OpenAPI document would lack otherwise."""
+
 UtcDatetime = Annotated[AwareDatetime, BeforeValidator(_require_rfc3339), AfterValidator(_to_utc)]
 
 DAY_SECONDS = 86_400

@@ -307,7 +307,8 @@ async def remove_user(
             raise
         confirm(await users.read_profile(backend.accounts, backend.mail, user))
         mail = backend.mail.acting(Actor("relate"))
-        addresses, messages = await users.remove_user(backend.accounts, mail, user, free=free)
+        others = (backend.mail.filters, backend.mail.labels)
+        addresses, messages = await users.remove_user(backend.accounts, mail, others, user, free=free)
         await backend.mail.collect_garbage()
         return Removed(addresses, messages, addresses if free else ())
 

@@ -4,7 +4,10 @@
 """
 
 __all__ = [
+    "FilterNotFound",
     "InvalidMailboxName",
+    "LabelExists",
+    "LabelNotFound",
     "MailboxExists",
     "MailboxFull",
     "MailboxNotFound",
@@ -17,7 +20,9 @@ __all__ = [
     "StoreError",
     "StoreFull",
     "StoreUnavailable",
+    "TooManyFilters",
     "TooManyKeywords",
+    "TooManyLabels",
     "TooManyMailboxes",
 ]
 
@@ -88,6 +93,26 @@ class TooManyKeywords(StoreError):
 
 class RequestRepeated(StoreError):
     """The message of a request with this Idempotency-Key was sent already."""
+
+
+class LabelNotFound(StoreError):
+    """The account has no label with this id."""
+
+
+class LabelExists(StoreError):
+    """The account has a label with this name."""
+
+
+class TooManyLabels(StoreError):
+    """The account has reached the limit of labels."""
+
+
+class FilterNotFound(StoreError):
+    """The account has no filter with this id."""
+
+
+class TooManyFilters(StoreError):
+    """The account has reached the limit of filters."""
 
 
 class MaildropInUse(StoreError):

@@ -19,6 +19,7 @@ class EventName(StrEnum):
 
     RECEIVED = "received"  # we answered 250 to the content
     REFUSED = "refused"  # we answered 4xx or 5xx to a command of a client
+    FILTERED = "filtered"  # a filter of the recipient has acted, or could not
     DELIVERED = "delivered"  # entered in a mailbox here
     QUEUED = "queued"  # queued for a recipient elsewhere
     ATTEMPTED = "attempted"  # an attempt to deliver it elsewhere has begun
@@ -30,7 +31,6 @@ class EventName(StrEnum):
     RELEASED = "released"  # queued again by an operator
     CANCELLED = "cancelled"  # dropped by an operator
     APPENDED = "appended"  # stored in a mailbox by its owner's client
-    FILTERED = "filtered"  # a filter of its recipient was applied at delivery
     READ = "read"  # \Seen for the first time
     MOVED = "moved"  # to another mailbox
     DELETED = "deleted"  # removed from the last mailbox of an account

@@ -138,7 +138,8 @@ class Delivery:
     `raw` includes the trace header fields. `TracedMailStore` sets `origin`, the traceparent of the current span. The
     store adds the message, and the trace, to the `events` that tell of the delivery, unless they tell of another one.
     `suppressions` are added to the suppression list, because the message is a report about their addresses.
-    `sending` is what else changes with a message that a user sends.
+    `sending` is what else changes with a message that a user sends. Unless `is_filtered` is False, because the owner
+    puts it there, the filters of an account act on what goes to its INBOX.
     """
 
     raw: bytes
@@ -149,6 +150,7 @@ class Delivery:
     events: tuple[Event, ...] = ()
     suppressions: tuple[Suppression, ...] = ()
     sending: "Sending | None" = None
+    is_filtered: bool = True
 
 
 class AssignedUid(NamedTuple):

@@ -48,7 +48,11 @@ class MailAndAccounts(NamedTuple):
 
     async def collect_garbage(self) -> int:
         """Delete the mail of removed users and unreferenced rows; returns the number of messages and rows."""
-        late = [await erase(self.store, AccountId(user_id)) for user_id in await self.accounts.removed_users()]
+        removed = [AccountId(user_id) for user_id in await self.accounts.removed_users()]
+        late = [await erase(self.store, account_id) for account_id in removed]
+        for account_id in removed:
+            for of_account in (self.store.filters, self.store.labels):
+                await of_account.erase(account_id)
         return sum(late) + await self.store.collect_garbage()
 
     def lock_maildrop(self, account_id: AccountId, patience: float = 0.0) -> AbstractAsyncContextManager[None]:

@@ -20,7 +20,7 @@ from relate_accounts.traced import TracedAuthenticator
 from relate_config import ConfigurationError, SectionLike, check_names, load
 from relate_config.private import DATA_FOLDER
 from relate_mailstore.change_events import Actor
-from relate_mailstore.ports import ActingStore, EventLog, MailStore, QueueStore, Suppressions
+from relate_mailstore.ports import ActingStore, EventLog, Filters, Labels, MailStore, QueueStore, Suppressions
 from relate_mailstore.sql.driver.abort import ConnectionAborter
 from relate_mailstore.sql.driver.disk_reserve import create_reserve
 from relate_mailstore.sql.driver.engine import DatabaseSettings, database_files, open_engine
@@ -28,6 +28,7 @@ from relate_mailstore.sql.schema.migrate import migrate
 from relate_mailstore.sql.store import open_store
 from relate_mailstore.traced import TracedMailStore
 from relate_mailstore.traced_events import TracedEventLog
+from relate_mailstore.traced_filters import TracedFilters, TracedLabels
 from relate_mailstore.traced_queue import TracedQueueStore
 from relate_service.certificates import Certificates, run_certificate_reloads
 from relate_service.config import EventsSettings, LimitsSettings, RelaySettings
@@ -93,6 +94,8 @@ class Resources:
     queue: QueueStore
     events: EventLog
     suppressions: Suppressions
+    labels: Labels
+    filters: Filters
     supervisor: Supervisor = field(default_factory=Supervisor)
     content: ContentBudget = field(default_factory=ContentBudget)
     certificates: Certificates = field(default_factory=Certificates)
@@ -119,6 +122,16 @@ class Resources:
         """Return the event log, with the trace of each refusal unless telemetry is off."""
         telemetry = self.telemetry
         return TracedEventLog(self.events, telemetry.operations(source)) if telemetry.is_enabled else self.events
+
+    def traced_labels(self, source: SourceName) -> Labels:
+        """Return the labels with a span of this source for each call, unless telemetry is off."""
+        telemetry = self.telemetry
+        return TracedLabels(self.labels, telemetry.operations(source)) if telemetry.is_enabled else self.labels
+
+    def traced_filters(self, source: SourceName) -> Filters:
+        """Return the filters with a span of this source for each call, unless telemetry is off."""
+        telemetry = self.telemetry
+        return TracedFilters(self.filters, telemetry.operations(source)) if telemetry.is_enabled else self.filters
 
     def traced_queue(self) -> QueueStore:
         """Return the queue with a span for each call, unless telemetry is off."""
@@ -184,6 +197,8 @@ async def open_resources(settings: ResourceSettings, service_name: str) -> Async
             store.queue,
             store.events,
             store.suppressions,
+            store.labels,
+            store.filters,
             supervisor,
             content,
             certificates,

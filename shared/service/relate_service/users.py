@@ -1,8 +1,8 @@
 """What administration does with a user's account and mail together: for the command line and the API."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from relate_accounts.addresses import canonical_address, is_catch_all
 from relate_accounts.errors import InvalidAddress
@@ -39,17 +39,27 @@ async def create_user(
     return user
 
 
+class OfAccount(Protocol):
+    """What an account has beside its mail: its filters, for example."""
+
+    async def erase(self, account_id: AccountId) -> None:
+        """Remove all of it; idempotent."""
+
+
 async def remove_user(
-    accounts: AccountStore, mail: MailStore, user: User, *, free: bool = False
+    accounts: AccountStore, mail: MailStore, others: Iterable[OfAccount], user: User, *, free: bool = False
 ) -> tuple[Sequence[str], int]:
-    """Remove a user, all keys and all mail; returns the addresses and the number of messages.
+    """Remove a user, all keys, all mail and the `others`; returns the addresses and the number of messages.
 
     With `free` other users can have the addresses at once. Raises UserNotFound. If it is interrupted, housekeeping
     erases the rest of the mail.
     """
     # The user is removed before the mail, so that no further mail is delivered.
     addresses = await accounts.remove_user(user.id, free=free)
-    return addresses, await erase(mail, AccountId(user.id))
+    account_id = AccountId(user.id)
+    for each in others:
+        await each.erase(account_id)
+    return addresses, await erase(mail, account_id)
 
 
 async def read_profile(accounts: AccountStore, mail: MailStore, user: User) -> Profile:

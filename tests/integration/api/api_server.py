@@ -64,8 +64,9 @@ async def open_resources(url: str, telemetry: Telemetry | None = None) -> AsyncI
         async with open_store(engine) as store:
             accounts = SqlAccountStore(engine)
             authenticator = KeyAuthenticator(accounts, LastUsedWriter(accounts))
-            directory, outgoing = CachedDirectory(accounts), (store.queue, store.events, store.suppressions)
-            yield Resources(telemetry, store, accounts, authenticator, directory, *outgoing)
+            directory = CachedDirectory(accounts)
+            of_store = (store.queue, store.events, store.suppressions, store.labels, store.filters)
+            yield Resources(telemetry, store, accounts, authenticator, directory, *of_store)
     finally:
         await engine.dispose()
 

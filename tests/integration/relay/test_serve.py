@@ -64,6 +64,8 @@ def relay(queue: Any, *, enabled: bool, supervisor: Supervisor | None = None) ->
         queue,
         MemoryMailStore().events,
         MemoryMailStore().suppressions,
+        MemoryMailStore().labels,
+        MemoryMailStore().filters,
         supervisor or Supervisor(NEVER),
         relay=RelaySettings(enabled=enabled),
     )

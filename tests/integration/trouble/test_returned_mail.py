@@ -111,6 +111,8 @@ async def running(url: str, directory: Path, elsewhere: Sink) -> AsyncIterator[S
                 store.queue,
                 store.events,
                 store.suppressions,
+                store.labels,
+                store.filters,
                 relay=relay,
                 key_directory=directory / "keys",
             )

@@ -69,6 +69,8 @@ def create_api(
         suppressions=world.store.suppressions,
         submission=submission,
         content=content or ContentBudget(),
+        labels=world.store.labels,
+        filters=world.store.filters,
     )
     return create_app(services, settings.proxies, origins=origins, requests_per_minute=requests_per_minute)
 

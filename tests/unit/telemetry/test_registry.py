@@ -40,7 +40,13 @@ from relate_telemetry.registry.conventions import (
     CONVENTIONAL_INSTRUMENTS,
     LIBRARY_INSTRUMENTS,
 )
-from relate_telemetry.registry.spans import QUEUE_OPERATIONS, SPAN_TYPES, STORE_OPERATIONS
+from relate_telemetry.registry.spans import (
+    FILTER_OPERATIONS,
+    LABEL_OPERATIONS,
+    QUEUE_OPERATIONS,
+    SPAN_TYPES,
+    STORE_OPERATIONS,
+)
 from relate_wire.ports import Farewell
 from tests.support.telemetry.receiver import Recorder, recording_telemetry
 from tests.support.telemetry.registry import find_span_type, undeclared, undeclared_of_lines
@@ -50,6 +56,7 @@ FOLDER = ROOT / "docs" / "registry"
 LOG_METHODS = frozenset({"debug", "info", "warning", "error", "exception"})
 TRACED_STORE = ROOT / "shared" / "mailstore" / "relate_mailstore" / "traced.py"
 TRACED_QUEUE = TRACED_STORE.with_name("traced_queue.py")
+TRACED_FILTERS = TRACED_STORE.with_name("traced_filters.py")
 
 
 def documents() -> list[dict[str, object]]:
@@ -112,6 +119,9 @@ def test_every_operation_of_the_store_is_declared() -> None:
     traced = re.findall(r'_span\("(\w+)"', source) + re.findall(r'operation\("mailstore\.(\w+)"', source)
     assert set(STORE_OPERATIONS) == set(traced)
     assert set(QUEUE_OPERATIONS) == set(re.findall(r'_span\("(\w+)"', TRACED_QUEUE.read_text()))
+    of_labels, of_filters = TRACED_FILTERS.read_text().split("class TracedFilters")
+    assert set(LABEL_OPERATIONS) == set(re.findall(r'_span\("(\w+)"', of_labels))
+    assert set(FILTER_OPERATIONS) == set(re.findall(r'_span\("(\w+)"', of_filters))
 
 
 def test_every_attribute_of_our_log_lines_is_declared() -> None:

@@ -17,7 +17,7 @@ from relate_api.access.rate_limits import RateLimiter
 from relate_api.http.forwarded import RequestClient
 from relate_api.http.middleware import EXTRA_FIELDS
 from relate_api.installation import Installation
-from relate_mailstore.ports import EventLog, MailStore, QueueStore, Suppressions
+from relate_mailstore.ports import EventLog, Filters, Labels, MailStore, QueueStore, Suppressions
 from relate_mailstore.types import AccountId
 from relate_submission.rules import SubmissionRules
 from relate_wire.config import Connected
@@ -42,6 +42,8 @@ class Services:
     suppressions: Suppressions
     submission: SubmissionRules
     content: ContentBudget
+    labels: Labels
+    filters: Filters
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,9 @@ from relate_accounts.errors import (
     UserNotFound,
 )
 from relate_mailstore.errors import (
+    FilterNotFound,
+    LabelExists,
+    LabelNotFound,
     MailboxExists,
     MailboxFull,
     MailboxNotFound,
@@ -34,7 +37,9 @@ from relate_mailstore.errors import (
     MessageNotFound,
     OverQuota,
     StoreUnavailable,
+    TooManyFilters,
     TooManyKeywords,
+    TooManyLabels,
     TooManyMailboxes,
 )
 
@@ -59,6 +64,11 @@ _STATUS: Mapping[type[Exception], HTTPStatus] = {
     TooManyMailboxes: HTTPStatus.CONFLICT,
     MailboxFull: HTTPStatus.CONFLICT,
     OverQuota: HTTPStatus.INSUFFICIENT_STORAGE,
+    LabelNotFound: HTTPStatus.NOT_FOUND,
+    FilterNotFound: HTTPStatus.NOT_FOUND,
+    LabelExists: HTTPStatus.CONFLICT,
+    TooManyLabels: HTTPStatus.CONFLICT,
+    TooManyFilters: HTTPStatus.CONFLICT,
     StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     AccountsUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     Exception: HTTPStatus.INTERNAL_SERVER_ERROR,

@@ -39,7 +39,7 @@ async def _append(conversation: Conversation, mailbox: str, messages: list[NewMe
         return await store.append(account, mailbox, messages, quota=quota)
     message = messages[0]
     destination = Destination(account, mailbox, message.flags, message.keywords, quota)
-    receipt = await store.deliver(Delivery(message.raw, (destination,), message.internal_date))
+    receipt = await store.deliver(Delivery(message.raw, (destination,), message.internal_date, is_filtered=False))
     uid_validity, uid = receipt.entered[0]
     return types.Appended(uid_validity, (uid,))
 

@@ -24,6 +24,8 @@ from relate_mailstore.listing import MAX_SENDERS, expect_state
 from relate_mailstore.mailbox_names import canonical_name, deletable_name, find_name, name_order
 from relate_mailstore.memory.account import MemoryAccount
 from relate_mailstore.memory.events import MemoryEventLog
+from relate_mailstore.memory.filters import MemoryFilters
+from relate_mailstore.memory.labels import MemoryLabels
 from relate_mailstore.memory.mailbox import MemoryMailbox, MessageAttributes, StoredMessage
 from relate_mailstore.memory.matching import matches
 from relate_mailstore.memory.queue import MemoryQueue
@@ -73,7 +75,8 @@ from relate_mime import MessageIndex, index_message
 
 
 class MemoryMailStore:
-    """`MailStore` in memory, without persistence, with its `queue`, `events` and `suppressions`.
+    """`MailStore` in memory, without persistence, with its `queue`, `events`, `suppressions`, `labels` and
+    `filters`.
 
     `index` computes the index of a message at delivery. `clock` returns the time of the queue, in seconds since the
     epoch.
@@ -92,6 +95,8 @@ class MemoryMailStore:
         self._listeners = ChangeListeners()
         self.events = MemoryEventLog(event_rules or EventRules(), clock)
         self.suppressions = MemorySuppressions(clock)
+        self.labels = MemoryLabels(self._account)
+        self.filters = MemoryFilters(self._account, self.labels, clock)
         self.queue = MemoryQueue(self._deliver_all, self.events.add, self.suppressions.suppress, clock)
         self._sending = MemorySending(clock)
         self._requests = MemoryRequests(clock)
@@ -125,7 +130,7 @@ class MemoryMailStore:
         """Enter the notice, unless the owner was told."""
         if not self._sending.tell(account_id, limit):
             return False
-        self._deliver_all([Delivery(notice, (Destination(account_id),))])
+        self._deliver_all([Delivery(notice, (Destination(account_id),), is_filtered=False)])
         return True
 
     async def check_quota(self, account_id: AccountId, octets: int, quota: int | None) -> None:
@@ -432,10 +437,12 @@ class MemoryMailStore:
     def _deliver(self, delivery: Delivery) -> Receipt:
         received = _or_now(delivery.internal_date)
         message_id, index = next(self._message_ids), self._index(delivery.raw)
+        for to in delivery.destinations:
+            self._account(to.account_id).provision()
+        delivery = self.filters.apply(delivery, index)
         entered: list[AssignedUid] = []
         for to in delivery.destinations:
             account = self._account(to.account_id)
-            account.provision()
             message = Message(message_id, account.id, index, received, delivery.origin)
             mailbox = account.mailbox(to.mailbox)
             attributes = MessageAttributes(to.flags, new_keywords(to.keywords), received)

@@ -1,6 +1,7 @@
 """`SqlMailStore`: the mail store on SQLite and PostgreSQL. A façade: it wires the parts together and delegates.
 
-Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `suppressions` the `Suppressions`.
+Its `queue` is the `QueueStore` of the same database, `events` the `EventLog`, `suppressions` the `Suppressions`,
+`labels` the `Labels`, `filters` the `Filters`.
 
 `open_store` is the entry point: it starts the background tasks and stops them in order.
 """
@@ -33,6 +34,8 @@ from relate_mailstore.sql.driver.engine import database_file
 from relate_mailstore.sql.driver.session_connection import SessionConnection
 from relate_mailstore.sql.events.log import SqlEventLog
 from relate_mailstore.sql.events.writer import EventWriter
+from relate_mailstore.sql.filters.store import SqlFilters
+from relate_mailstore.sql.labels.store import SqlLabels
 from relate_mailstore.sql.notices.maildrop_lock import AdvisoryLocks, LockFile, MaildropLocks, hold_maildrop
 from relate_mailstore.sql.notices.ports import Notices
 from relate_mailstore.sql.notices.postgres import PostgresNotices
@@ -163,6 +166,8 @@ class SqlMailStore:
         self.events = SqlEventLog(database, self._committer.run_without_notice, writer, supervisor, clock)
         self.suppressions = SqlSuppressions(database, self._committer.run_without_notice, clock)
         self._requests = Requests(database, self._committer.run_without_notice, clock)
+        self.labels = SqlLabels(database, self._committer.run_without_notice, self.set_flags)
+        self.filters = SqlFilters(database, self._committer.run_without_notice, self.find, self._texts.body)
         daily = {
             "mailstore.upkeep.tombstones": self.trim_tombstones,
             "mailstore.upkeep.events": self.events.maintain,

@@ -248,11 +248,41 @@ QUEUE_OPERATIONS: Mapping[str, Operation] = {
 """The operations of the queue; they have no account."""
 
 
+LABEL_OPERATIONS: Mapping[str, Operation] = {
+    "all": Operation("Lists an account's labels."),
+    "find": Operation("Finds a label."),
+    "add": Operation("Stores a label."),
+    "change": Operation("Changes a label."),
+    "remove": Operation("Removes a label, and its keyword from all messages."),
+    "erase": Operation("Removes all labels of an account."),
+}
+"""The operations of labels."""
+
+FILTER_OPERATIONS: Mapping[str, Operation] = {
+    "all": Operation("Lists an account's filters."),
+    "find": Operation("Finds a filter."),
+    "add": Operation("Stores a filter."),
+    "change": Operation("Changes a filter."),
+    "remove": Operation("Removes a filter."),
+    "test": Operation("Evaluates a filter for stored messages.", ("messages",)),
+    "erase": Operation("Removes all filters of an account."),
+}
+"""The operations of filters; their application is part of a delivery."""
+
+
 _DELIVERY = "The operation that delivers or appends the message."
 
 STORE_PARTS = (
     SpanType(
         "mailstore.delivery.index", "mailstore.delivery.index", "internal", "Parses a new message.", _DELIVERY, FAILURE
+    ),
+    SpanType(
+        "mailstore.delivery.filter_text",
+        "mailstore.delivery.filter_text",
+        "internal",
+        "Makes the text of a larger message, because a filter asks for it.",
+        _DELIVERY,
+        FAILURE,
     ),
     SpanType(
         "mailstore.delivery.group_commit",
@@ -376,6 +406,8 @@ SPAN_TYPES = (
     *(_login(source) for source in get_args(SourceName)),
     *(_operation(name, operation, ("account",)) for name, operation in STORE_OPERATIONS.items()),
     *(_operation(f"queue.{name}", operation) for name, operation in QUEUE_OPERATIONS.items()),
+    *(_operation(f"labels.{name}", operation, ("account",)) for name, operation in LABEL_OPERATIONS.items()),
+    *(_operation(f"filters.{name}", operation, ("account",)) for name, operation in FILTER_OPERATIONS.items()),
     *STORE_PARTS,
     *RELAY,
     *(_work(*work) for work in BACKGROUND_WORK.items()),

@@ -129,8 +129,10 @@ async def test_list_is_looked_up_value_by_value(plans: dict[str, list[str]]) -> 
     lists = {name: steps for name, steps in plans.items() if any("json_each" in step for step in steps)}
     assert len(lists) > 10
     assert {name for name, steps in lists.items() if any(map(of_account.match, steps))} == {
+        "filters.rows._ENABLED",
         "notices.ports._LAST_CHANGES",
         "mailboxes._LOCK_BY_NAMES_AND_ACCOUNTS",
+        "write.filtering._TRASH",
     }  # lists of accounts
 
 

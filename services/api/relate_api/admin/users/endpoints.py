@@ -93,7 +93,8 @@ async def delete_user(
     """Remove a user, all keys and all mail. Other users can have the addresses after 30 days."""
     if user.id == principal.user.id:
         raise HTTPException(HTTPStatus.CONFLICT, "this is the user of the key; another administrator can do it")
-    await remove_user(services.accounts, services.store, user, free=free)
+    others = (services.filters, services.labels)
+    await remove_user(services.accounts, services.store, others, user, free=free)
 
 
 @router.post("/{user_id}/addresses", status_code=HTTPStatus.CREATED)

@@ -27,7 +27,8 @@ from relate_mailstore.sql.queue.rows import (
 )
 from relate_mailstore.sql.schema.rows import storable
 from relate_mailstore.sql.suppressions import suppress
-from relate_mailstore.sql.write.deliver import lock_targets, plan_batch, store_plan
+from relate_mailstore.sql.write.deliver import filter_and_lock, plan_batch, store_plan
+from relate_mailstore.sql.write.filtering import TextNeeded
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
 
 
@@ -67,15 +68,17 @@ def settle(connection: Connection, told: Told, writer: EventWriter, now: float) 
     Raises MailboxNotFound, OverQuota.
     """
     results, batch, events = told
-    locked = lock_targets(connection, batch)  # mailboxes are locked before rows of the queue
+    batch, locked = filter_and_lock(connection, batch)  # mailboxes are locked before rows of the queue
     rows = _lock(connection, results)
     if lost := _lost(results, _held(rows)):
         return Committed(lost, ())
     plan = plan_batch(batch, locked, now)
-    for outcome in plan.results:
-        if isinstance(outcome, StoreError):
-            raise outcome
-    store_plan(connection, plan)
+    refusals = [outcome for outcome in plan.results if isinstance(outcome, StoreError)]
+    if needed := [refusal.texts for refusal in refusals if isinstance(refusal, TextNeeded)]:
+        raise TextNeeded(frozenset().union(*needed))
+    for refusal in refusals:
+        raise refusal
+    store_plan(connection, plan, now)
     is_due, requested = _store(connection, results, rows)
     writer.add(connection, [*events, *plan.events, *requested])
     suppress(connection, plan.suppressions)

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, and_, select
 
 from relate_mailstore import queue_rules
-from relate_mailstore.errors import MailboxNotFound, MessageNotFound
+from relate_mailstore.errors import MessageNotFound
 from relate_mailstore.event_types import Event
 from relate_mailstore.ports import RawMessage
 from relate_mailstore.queue_types import (
@@ -149,11 +149,7 @@ class SqlQueueStore:
         if not deliveries:
             return await self._settlements.submit(QueuedSettlement(Told(results, (), events)))
         batch = [await self._deliveries.prepare(delivery) for delivery in deliveries]
-        try:
-            return await self._settle(Told(results, batch, events))
-        except MailboxNotFound:
-            batch = [await self._deliveries.provision(queued) for queued in batch]
-        return await self._settle(Told(results, batch, events))
+        return await self._deliveries.attempt(batch, lambda batch: self._settle(Told(results, batch, events)))
 
     async def next_due(self, except_domains: Collection[str] = ()) -> float | None:
         """When the first recipient is due."""

@@ -21,7 +21,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import structlog
-from sqlalchemy import Connection, LargeBinary, Row, and_, bindparam, delete, func, select, true, tuple_, update
+from sqlalchemy import Connection, LargeBinary, Row, Text, and_, bindparam, delete, func, select, true, tuple_, update
 
 from relate_mailstore.errors import MessageNotFound, StoreError
 from relate_mailstore.ports import RawMessage
@@ -81,6 +81,9 @@ _READ_HEADERS = (
     .join(untexted, and_(_UNTEXTED, untexted.c.outdated))
     .join(blobs, _FIRST_PART)
     .where(*_OF_MESSAGES)
+)
+_BODY = select(func.substr(texts.c.text, 1, texts.c.body, type_=Text).label("body")).where(
+    texts.c.account_id == bindparam("account_id"), texts.c.message_id == bindparam("message_id")
 )
 _DELETE = delete(untexted).where(_OF_ACCOUNT, one_of(untexted.c.message_id, ids("message_ids")))
 _TAKE = {
@@ -150,6 +153,15 @@ class Texts:
         """Store the missing texts of these messages, claimed or not."""
         for message_ids in await self._batches(_MISSING, account_id, wanted, BATCH_MESSAGES):
             await self._make(account_id, message_ids)
+
+    async def body(self, account_id: AccountId, message_id: MessageId) -> str:
+        """The text of a message's body, made if it is missing; empty if there is none."""
+        parameters = {"account_id": account_id, "message_id": message_id}
+        rows = await self._database.fetch(_BODY, parameters)
+        if not rows:
+            await self.make_for(account_id, [message_id])
+            rows = await self._database.fetch(_BODY, parameters)
+        return rows[0].body if rows else ""
 
     async def bring_up_to_date(self, account_id: AccountId, wanted: Iterable[MessageId] | None = None) -> None:
         """Recompute the outdated `search` of these messages, by default of all in the account."""

@@ -1,4 +1,4 @@
-"""The tables of mail. Migrations 0002 to 0020 create them; a test compares the result with this metadata.
+"""The tables of mail. The migrations create them; a test compares the result with this metadata.
 
 Rules: every row except a blob's has its account, first in the keys, so that rows can be sharded by account; no foreign
 keys and no index that no query needs, because each delivery would pay for them. The triggers are in migration 0003
@@ -162,6 +162,15 @@ entries = Table(
         *("account_id", "mailbox_id", "message_id", "flags"),  # flags, because SQLite would look up each row for them
         postgresql_where=text(IS_UNREAD),
         sqlite_where=text(IS_UNREAD),
+    ),
+    # Of the messages that have labels, which are few. Without the keywords, which may be too long for an index.
+    Index(
+        "ix_entries_labelled",
+        "account_id",
+        "mailbox_id",
+        "uid",
+        postgresql_where=text("keywords <> ''"),
+        sqlite_where=text("keywords <> ''"),
     ),
     sqlite_with_rowid=False,
 )
@@ -355,4 +364,44 @@ suppressions = Table(
     Column("expires", Double),  # NULL: when it is removed
     Column("status", Text, nullable=False),
     Column("text", Text, nullable=False),
+)
+
+# Names, colours and order of keywords. The id is derived from the keyword (`label_rules.label_id`).
+labels = Table(
+    "labels",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Uuid, primary_key=True),
+    Column("keyword", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("name_key", Text, nullable=False),  # `label_rules.name_key`
+    Column("color", Text, nullable=False),  # #rrggbb
+    Column("sort_order", Integer, nullable=False),
+    UniqueConstraint("account_id", "name_key", name="uq_labels_account_id_name_key"),
+    sqlite_with_rowid=False,
+)
+
+# What users want done with their mail at delivery. The conditions are texts as typed, "" or NULL for none.
+filters = Table(
+    "filters",
+    metadata,
+    Column("account_id", BigInteger, primary_key=True, autoincrement=False),
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("priority", Integer, nullable=False),  # the lowest acts first
+    Column("is_enabled", Boolean, nullable=False),
+    Column("from_address", Text, nullable=False),
+    Column("to_address", Text, nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("body", Text, nullable=False),
+    Column("has_attachments", Boolean),
+    Column("larger", BigInteger),  # octets
+    Column("mark_read", Boolean, nullable=False),
+    Column("label_id", Uuid),  # of a label that may have been removed
+    Column("mailbox", Text, nullable=False),  # the name, of a mailbox that may have been removed
+    Column("moves_to_trash", Boolean, nullable=False),
+    Column("stop", Boolean, nullable=False),
+    Column("times_applied", BigInteger, nullable=False),
+    Column("last_applied", Double),  # seconds since the epoch
+    sqlite_with_rowid=False,
 )

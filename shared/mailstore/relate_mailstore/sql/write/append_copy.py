@@ -56,7 +56,8 @@ def append(
     """
     locked = lock_account(connection, account_id).values()
     names = {MailboxName(account_id, mailbox.name): mailbox for mailbox in locked}
-    plan = plan_batch(batch, names, time.time())
+    now = time.time()
+    plan = plan_batch(batch, names, now)
     entered: list[AssignedUid] = []
     for result in plan.results:
         if isinstance(result, StoreError):
@@ -65,7 +66,7 @@ def append(
     # Before the insertion, because the client may have guessed a UID that is being assigned only now.
     removed = _replace(connection, plan.deltas.values(), replaces) if replaces else set()
     check_quota(sum(mailbox.octets for mailbox in locked), sum(delta.octets for delta in plan.deltas.values()), quota)
-    store_plan(connection, plan)
+    store_plan(connection, plan, now)
     writer.add(connection, plan.events)
     return Committed(Appended(entered[0][0], tuple(uid for _, uid in entered)), plan.dirty_deltas, removed)
 

@@ -80,7 +80,7 @@ class Committer:
         - new mailboxes (provisioning, CREATE) and subscriptions: LIST and LSUB always query the database;
         - `mailboxes.recent`: it has no modseq, and the \\Recent flag may be given to two sessions (RFC 3501 §2.3.2);
         - claims of recipients in the queue, which belong to the runner that makes them;
-        - events and suppressions, which the database is always queried for;
+        - events, suppressions, labels and filters, which the database is always queried for;
         - tombstones, search texts, and rows that garbage collection finds unreferenced: no reply depends on them.
         """
         if removes:

@@ -1,11 +1,11 @@
-"""The transaction of a batch of deliveries: lock the mailboxes, assign UIDs, insert the rows, those of the queue too.
+"""The transaction of a batch of deliveries: filter, lock the mailboxes, assign UIDs, insert the rows, the queue's too.
 
-`plan_batch` decides everything without a database; `store_batch` locks first, then inserts the planned rows with one
-statement per table.
+`plan_batch` decides everything without a database; `store_batch` evaluates the filters, locks, then inserts the planned
+rows with one statement per table.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -21,10 +21,12 @@ from relate_mailstore.sending_rules import held_events, held_reply
 from relate_mailstore.sql.deltas import Committed, MailboxDelta, MailboxName, dirty
 from relate_mailstore.sql.driver.statements import run_many
 from relate_mailstore.sql.events.writer import EventWriter
+from relate_mailstore.sql.filters.rows import count_applied
 from relate_mailstore.sql.mailboxes import lock_by_names
 from relate_mailstore.sql.schema.rows import pack_keywords, stored_name
 from relate_mailstore.sql.schema.tables import PART_OCTETS, blobs, entries, messages
 from relate_mailstore.sql.suppressions import suppress
+from relate_mailstore.sql.write.filtering import evaluate, route
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
 from relate_mailstore.sql.write.outgoing import QueueRows, add_outgoing, hold, store_outgoing
 from relate_mailstore.sql.write.sending import count_recipients
@@ -79,17 +81,32 @@ def store_batch(
     connection: Connection, batch: Sequence[QueuedDelivery], writer: EventWriter, now: float
 ) -> Committed[Sequence[DeliveryResult]]:
     """Store a batch that arrives `now`, in seconds since the epoch."""
-    plan = plan_batch(batch, lock_targets(connection, batch), now)
+    batch, locked = filter_and_lock(connection, batch)
+    plan = plan_batch(batch, locked, now)
     hold_excess(connection, plan, now)
-    store_plan(connection, plan)
+    store_plan(connection, plan, now)
     writer.add(connection, plan.events)
     suppress(connection, plan.suppressions)
     return Committed(plan.results, plan.dirty_deltas, queue_changed=plan.queues)
 
 
-def lock_targets(connection: Connection, batch: Sequence[QueuedDelivery]) -> Mapping[MailboxName, Mailbox]:
-    """Lock the mailboxes of `target_mailboxes`, and all of accounts with a quota. No statement if there is none."""
-    targets = target_mailboxes(batch)
+def filter_and_lock(
+    connection: Connection, batch: Sequence[QueuedDelivery]
+) -> tuple[Sequence[QueuedDelivery], Mapping[MailboxName, Mailbox]]:
+    """Lock the mailboxes of a batch and those that filters move it to; the batch as its filters change it."""
+    evaluated = evaluate(connection, batch)
+    locked = lock_targets(connection, batch, evaluated.targets)
+    return route(batch, evaluated, locked), locked
+
+
+def lock_targets(
+    connection: Connection, batch: Sequence[QueuedDelivery], others: Collection[MailboxName] = ()
+) -> Mapping[MailboxName, Mailbox]:
+    """Lock the mailboxes of `target_mailboxes`, `others`, and all of accounts with a quota.
+
+    No statement if there is none.
+    """
+    targets = target_mailboxes(batch).union(others)
     return lock_by_names(connection, targets, accounts_with_quota(batch)) if targets else {}
 
 
@@ -111,8 +128,11 @@ def hold_excess(connection: Connection, plan: BatchPlan, now: float) -> None:
         ]
 
 
-def store_plan(connection: Connection, plan: BatchPlan) -> None:
-    """Insert the rows of a plan, but neither its events nor its suppressions. Its mailboxes must be locked."""
+def store_plan(connection: Connection, plan: BatchPlan, now: float) -> None:
+    """Insert the rows of a plan, but neither its events nor its suppressions; count the filters that acted `now`.
+
+    Its mailboxes must be locked.
+    """
     if plan.stored:
         parts = (part for one in plan.stored for part in split(one.message_id, one.delivery.raw))
         for rows in group_rows(parts):
@@ -120,6 +140,7 @@ def store_plan(connection: Connection, plan: BatchPlan) -> None:
     if plan.entry_rows:
         run_many(connection, _INSERT_MESSAGES, plan.message_rows)
         run_many(connection, _INSERT_ENTRIES, plan.entry_rows)
+    count_applied(connection, [key for one in plan.stored for key in one.applied], now)
     if plan.queues:
         store_outgoing(connection, plan.queue_rows)
 
@@ -135,6 +156,8 @@ def plan_batch(batch: Sequence[QueuedDelivery], locked: Mapping[MailboxName, Mai
     leader = batch[0].delivery.origin if batch else None
     for queued in batch:
         try:
+            if queued.refusal is not None:
+                raise queued.refusal
             _check(plan, used, queued.delivery)
         except StoreError as refusal:
             plan.results.append(refusal)

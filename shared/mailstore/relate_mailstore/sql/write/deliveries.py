@@ -1,17 +1,18 @@
 """Deliveries and appended messages: indexed before their transaction, then stored in batches."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextvars import copy_context
 from dataclasses import replace
 from functools import partial
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
+import structlog
 from sqlalchemy import Connection
 
 from relate_mailstore.change_events import ChangedBy, appended_event
-from relate_mailstore.errors import MailboxNotFound
+from relate_mailstore.errors import MailboxNotFound, StoreError
 from relate_mailstore.identifiers import generate_message_ids
 from relate_mailstore.keywords import new_keywords
 from relate_mailstore.queue_types import SendingLimit
@@ -24,6 +25,7 @@ from relate_mailstore.sql.schema.rows import index_row
 from relate_mailstore.sql.write.append_copy import append
 from relate_mailstore.sql.write.committer import Committer
 from relate_mailstore.sql.write.deliver import DeliveryResult, store_batch
+from relate_mailstore.sql.write.filtering import TextNeeded, find_texts
 from relate_mailstore.sql.write.group_commit import GroupCommit, QueuedDelivery
 from relate_mailstore.sql.write.held_notice import enter_once
 from relate_mailstore.sql.write.namespace import provision_for
@@ -47,6 +49,9 @@ from relate_supervisor import Supervisor
 
 GROUP_COMMIT_WAIT = "relate.group_commit.wait"  # an attribute, as in relate_telemetry.names
 
+_log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 Index = Callable[[bytes], MessageIndex]
 
 
@@ -87,23 +92,37 @@ class Deliveries:
 
     async def deliver(self, delivery: Delivery) -> Receipt:
         """See `MailStore.deliver`."""
-        queued = await self.prepare(delivery)
         commit = self._commit if delivery.sending is None else partial(self._send, sending=delivery.sending)
-        try:
-            return await commit(queued)
-        except MailboxNotFound:
-            provisioned = await self.provision(queued)
-        return await commit(provisioned)
+        return await self.attempt([await self.prepare(delivery)], lambda batch: commit(*batch))
+
+    async def attempt(
+        self, batch: Sequence[QueuedDelivery], store: Callable[[Sequence[QueuedDelivery]], Awaitable[T]]
+    ) -> T:
+        """Store prepared deliveries, and again once accounts are provisioned, or what filters ask of texts is known.
+
+        Raises what `store` raises, MailboxNotFound if a mailbox would still be missing.
+        """
+        remedies = {MailboxNotFound: self._provision, TextNeeded: self._look_for_texts}
+        while True:
+            try:
+                return await store(batch)
+            except (MailboxNotFound, TextNeeded) as error:
+                refusal, remedy = error, remedies.pop(type(error), None)
+                if remedy is None:
+                    raise
+            batch = [await remedy(queued, refusal) for queued in batch]
 
     async def prepare(self, delivery: Delivery) -> QueuedDelivery:
         """Assign the message's id, and index it; without a destination no index is stored. Raises TooManyKeywords."""
         for to in delivery.destinations:
             new_keywords(to.keywords)
         message_id = next(self._message_ids)
-        columns = await self._index_columns(delivery.raw, message_id) if delivery.destinations else {}
-        return QueuedDelivery(delivery, message_id, columns)
+        if not delivery.destinations:
+            return QueuedDelivery(delivery, message_id, {})
+        index, columns = await self._index_message(delivery.raw, message_id)
+        return QueuedDelivery(delivery, message_id, columns, index=index)
 
-    async def provision(self, queued: QueuedDelivery) -> QueuedDelivery:
+    async def _provision(self, queued: QueuedDelivery, _: StoreError) -> QueuedDelivery:
         """Provision the accounts of a delivery that met a missing mailbox; the delivery to retry.
 
         Raises MailboxNotFound if a mailbox would still be missing.
@@ -111,7 +130,23 @@ class Deliveries:
         delivery = queued.delivery
         destinations = tuple([await self._with_equivalent_name(to) for to in delivery.destinations])
         await provision_for(self._database, self._committer, destinations)
-        return QueuedDelivery(replace(delivery, destinations=destinations), queued.message_id, queued.columns)
+        return _again(queued, replace(delivery, destinations=destinations), queued.texts)
+
+    async def _look_for_texts(self, queued: QueuedDelivery, refusal: StoreError) -> QueuedDelivery:
+        """Look for the texts that filters ask for in the body of a delivery; the delivery to retry.
+
+        If that fails, the filters find none: no mail is lost because of a filter.
+        """
+        index, raw = queued.index, queued.delivery.raw
+        if index is None or not isinstance(refusal, TextNeeded):
+            return _again(queued, queued.delivery, queued.texts)
+        try:
+            with self._supervisor.tracing.part("mailstore.delivery.filter_text"):
+                texts = await asyncio.to_thread(find_texts, raw, index, refusal.texts)
+        except Exception as error:  # noqa: BLE001 - of a defect in the extraction
+            _log.error("filter.text_failed", message_id=str(queued.message_id), reason=type(error).__name__)
+            texts = frozenset()
+        return _again(queued, queued.delivery, texts)
 
     async def append(
         self,
@@ -138,13 +173,9 @@ class Deliveries:
 
     async def tell_held(self, account_id: AccountId, limit: SendingLimit, notice: bytes) -> bool:
         """See `MailStore.tell_held`."""
-        queued = await self.prepare(Delivery(notice, (Destination(account_id),)))
+        queued = await self.prepare(Delivery(notice, (Destination(account_id),), is_filtered=False))
         enter = partial(self._enter_once, account_id=account_id, limit=limit)
-        try:
-            return await self._committer.run(partial(enter, queued=queued))
-        except MailboxNotFound:
-            provisioned = await self.provision(queued)
-        return await self._committer.run(partial(enter, queued=provisioned))
+        return await self.attempt([queued], lambda batch: self._committer.run(partial(enter, queued=batch[0])))
 
     async def _with_equivalent_name(self, to: Destination) -> Destination:
         equivalent = await find_equivalent_name(self._database, to.account_id, to.mailbox)
@@ -160,13 +191,17 @@ class Deliveries:
     ) -> QueuedDelivery:
         events = () if by is None else (appended_event(by, account_id),)
         to = Destination(account_id, mailbox, message.flags, new_keywords(message.keywords), quota)
-        return await self.prepare(Delivery(message.raw, (to,), message.internal_date, message.origin, events=events))
+        return await self.prepare(
+            Delivery(message.raw, (to,), message.internal_date, message.origin, events=events, is_filtered=False)
+        )
 
-    async def _index_columns(self, raw: bytes, message_id: MessageId) -> dict[str, Any]:
+    async def _index_message(self, raw: bytes, message_id: MessageId) -> tuple[MessageIndex, dict[str, Any]]:
+        def compute() -> tuple[MessageIndex, dict[str, Any]]:
+            index = self._index(raw)
+            return index, index_row(index, message_id)
+
         with self._supervisor.tracing.part("mailstore.delivery.index"):
-            if is_cheap_to_index(raw):
-                return index_row(self._index(raw), message_id)
-            return await asyncio.to_thread(lambda: index_row(self._index(raw), message_id))
+            return compute() if is_cheap_to_index(raw) else await asyncio.to_thread(compute)
 
     async def _commit(self, queued: QueuedDelivery) -> Receipt:
         with self._supervisor.tracing.part("mailstore.delivery.group_commit") as span:
@@ -207,3 +242,8 @@ class Deliveries:
         if self._reserve:
             self._reserve.ration(connection, sum(queued.weight for queued in batch))
         return store_batch(connection, batch, self._writer, self._clock())
+
+
+def _again(queued: QueuedDelivery, delivery: Delivery, texts: frozenset[str] | None) -> QueuedDelivery:
+    """A delivery to queue once more, with a result of its own."""
+    return QueuedDelivery(delivery, queued.message_id, queued.columns, index=queued.index, texts=texts)

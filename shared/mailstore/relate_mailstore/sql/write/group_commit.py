@@ -17,7 +17,9 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 from relate_mailstore.errors import StoreError, StoreUnavailable
+from relate_mailstore.filter_types import FilterKey
 from relate_mailstore.types import Delivery, MessageId, Receipt
+from relate_mime import MessageIndex
 from relate_supervisor import Supervisor, TaskName
 
 BATCH_ITEMS = 100  # in larger batches the share of the commit is small beside a message's own cost
@@ -48,9 +50,11 @@ Item = TypeVar("Item", bound=Queued[Any])
 
 @dataclass(slots=True, eq=False)
 class QueuedDelivery:
-    """A delivery with the columns of its index, which are computed before the transaction.
+    """A delivery with its index and the columns of it, which are computed before the transaction.
 
-    `began` is when its transaction began, by `time.perf_counter`.
+    `began` is when its transaction began, by `time.perf_counter`. `texts` are those of the texts that filters have
+    asked for that its body has, None if none has asked. Within the transaction, `applied` are the filters that have
+    acted, and `refusal` is why it cannot be stored.
     """
 
     delivery: Delivery
@@ -59,6 +63,10 @@ class QueuedDelivery:
     context: Context = field(default_factory=copy_context)
     result: asyncio.Future[Receipt] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
     began: float = 0.0
+    index: MessageIndex | None = None
+    texts: frozenset[str] | None = None
+    applied: tuple[FilterKey, ...] = ()
+    refusal: StoreError | None = None
 
     @property
     def weight(self) -> int:

@@ -22,5 +22,5 @@ def enter_once(
     for result in plan.results:
         if isinstance(result, StoreError):
             raise result
-    store_plan(connection, plan)
+    store_plan(connection, plan, now)
     return Committed(True, plan.dirty_deltas)

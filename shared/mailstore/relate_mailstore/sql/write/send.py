@@ -27,6 +27,7 @@ from relate_mailstore.sql.write.deliver import (
 )
 from relate_mailstore.sql.write.entry_rows import READ_ENTRIES, find_entries, key_parameters, write_flags
 from relate_mailstore.sql.write.expunge import remove_entries, remove_messages
+from relate_mailstore.sql.write.filtering import evaluate, route
 from relate_mailstore.sql.write.group_commit import QueuedDelivery
 from relate_mailstore.types import AccountId, FlagChange, MailboxId, MessageId, Receipt, Sending
 
@@ -42,7 +43,9 @@ def send(
     """
     account_id, request = sending.account_id, sending.request
     whole = accounts_with_quota([queued]) | {account_id}
-    locked = lock_by_names(connection, target_mailboxes([queued]), whole)
+    evaluated = evaluate(connection, [queued])
+    locked = lock_by_names(connection, target_mailboxes([queued]) | evaluated.targets, whole)
+    (queued,) = route([queued], evaluated, locked)
     if request is not None:
         record_request(connection, account_id, request, queued.message_id, now)
     plan = plan_batch([queued], locked, now)
@@ -53,7 +56,7 @@ def send(
         _mark(connection, account_id, sending.answered, sending.change, deltas)
     removed = set() if sending.draft is None else _remove(connection, account_id, sending.draft, deltas)
     hold_excess(connection, plan, now)
-    store_plan(connection, plan)
+    store_plan(connection, plan, now)
     (receipt,) = plan.results
     if isinstance(receipt, StoreError):
         raise receipt

@@ -1,0 +1,1 @@
+"""Labels: the store of their names, colours and order."""
