@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, FailFast, Field, StrictBool
+from pydantic import FailFast, Field, StrictBool, field_validator
 
 from relate_api.admin.schemas import MAX_ID, Address, IdPageRequest, require_number
 from relate_api.schemas import Page, RequestModel, ResponseModel
@@ -16,9 +16,7 @@ MAX_ADDRESSES_ITEMS = 100
 
 # No control characters: names are shown on terminals.
 DisplayName = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS, pattern=r"^[^\x00-\x1f\x7f]*$")]
-Quota = Annotated[
-    int, BeforeValidator(require_number), Field(ge=0, le=MAX_QUOTA_OCTETS, description="Octets; null for no limit.")
-]
+Quota = Annotated[int, Field(ge=0, le=MAX_QUOTA_OCTETS, description="Octets; null for no limit.")]
 
 
 class AdminUser(ResponseModel):
@@ -78,6 +76,8 @@ class NewUserRequest(RequestModel):
     aliases: Annotated[tuple[Address, ...], FailFast(), Field(max_length=MAX_ADDRESSES_ITEMS)] = ()
     quota: Quota | None = None
 
+    _numbers = field_validator("quota", mode="before")(require_number)
+
 
 class UserPatch(RequestModel):
     """Changes to a user. Omitted properties stay as they are; a quota that is null is no limit."""
@@ -85,6 +85,8 @@ class UserPatch(RequestModel):
     display_name: DisplayName | None = None
     quota: Quota | None = None
     disabled: StrictBool | None = None
+
+    _numbers = field_validator("quota", mode="before")(require_number)
 
 
 class NewAddressRequest(RequestModel):
